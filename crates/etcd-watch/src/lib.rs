@@ -1,0 +1,1 @@
+//! A prefix of etcd as a list and the changes that follow it.

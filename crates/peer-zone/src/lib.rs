@@ -1,0 +1,1 @@
+//! The table of peers in memory that nginx's workers share.

@@ -1,0 +1,1 @@
+//! nginx takes its upstream peers live from etcd.

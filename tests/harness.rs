@@ -1,0 +1,1 @@
+//! Starts what an end-to-end test needs, and ends it again.
