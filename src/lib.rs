@@ -1,1 +1,25 @@
-//! nginx takes its upstream peers live from etcd.
+//! `ngx_http_upstream_etcd_module`: nginx takes its upstream peers live from etcd.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `conf` | the directives, and what they add up to |
+//! | `zones` | the shared memory: made, kept and copied as cycles come and go |
+//! | `peer` | nginx's upstream callbacks: a request gets a peer and gives it back |
+//! | `variables`, `status` | what can be seen |
+//! | `process` | a worker's life: it joins the zones, and stands by to become the watcher |
+//! | `watcher` | the thread that follows etcd and publishes |
+//!
+//! Everything that needs neither nginx nor the shared memory is in `crates/`.
+
+mod conf;
+mod log;
+mod module;
+mod monotonic;
+mod peer;
+mod process;
+mod processes;
+mod socket_address;
+mod status;
+mod variables;
+mod watcher;
+mod zones;

@@ -1,1 +1,16 @@
 //! A node to route to: answers HTTP and WebSocket, for demonstrations and tests.
+//!
+//! Every path is answered with the node's name and what the node saw of the request, so that whoever asks through a
+//! proxy learns which node served it and what the proxy passed on. See [`Node`] for starting one in-process.
+
+#![forbid(unsafe_code)]
+
+mod answers;
+mod connection;
+mod counters;
+mod listener;
+mod node;
+
+pub use counters::Counts;
+pub use listener::{Fault, ListenAddress};
+pub use node::{ClosedPort, Node};

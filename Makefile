@@ -1,0 +1,91 @@
+# What each target does: make help
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+# A target that failed half-way would be taken for made.
+.DELETE_ON_ERROR:
+
+MODULE := build/ngx_http_upstream_etcd_module.so
+CARGO ?= cargo
+# Where cargo builds; absolute, since recipes and tests start in different folders.
+CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+export CARGO_TARGET_DIR
+
+# The nginx that the module is built for: Debian's, configured in build/nginx, where nobody names another one.
+ifeq ($(NGINX_BUILD_DIR)$(NGINX_SOURCE_DIR),)
+HEADERS := headers
+# Not exported: to a make or script that is started from here, somebody would have named another nginx.
+FOR_NGINX := NGINX_BUILD_DIR=$(CURDIR)/build/nginx/objs
+endif
+
+# nginx's own modules folder, as it was configured. Debian's nginx is not in an ordinary user's PATH.
+MODULES_PATH ?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin $(or $(NGINX),nginx) -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+
+.PHONY: all
+all: module ## build the module (the default)
+
+.PHONY: module
+module: $(HEADERS)
+	$(FOR_NGINX) $(CARGO) build --locked --release -p ngx-http-upstream-etcd-module
+	@mkdir -p build
+	@# A running nginx has the old file mapped: a new file takes its place, none is written over.
+	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
+	@echo "== built $(MODULE)"
+
+.PHONY: headers
+headers:
+	@scripts/configure-nginx.sh
+
+.PHONY: demo-node
+demo-node:
+	$(CARGO) build --locked -p demo-node
+	@mkdir -p build
+	@install -m 755 $(CARGO_TARGET_DIR)/debug/demo-node build/demo-node
+
+.PHONY: deps
+deps: ## install what is missing to build and run (apt, Debian 12)
+	@scripts/install-dependencies.sh run
+
+# The ports first: whoever has to choose others should not wait for a build.
+.PHONY: run
+run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C (PORT=8080 ETCD_PORT=2379)
+	@scripts/check-ports.sh
+	@scripts/install-dependencies.sh run
+	@$(MAKE) --no-print-directory module demo-node
+	@scripts/run.sh
+
+.PHONY: test
+test: ## install what is missing, build, and run every test
+	@scripts/install-dependencies.sh test
+	@$(MAKE) --no-print-directory module demo-node
+	@$(FOR_NGINX) scripts/test.sh
+
+.PHONY: lint
+lint: $(HEADERS) ## rustfmt and clippy for the whole workspace, warnings as errors
+	$(CARGO) fmt --all --check
+	$(FOR_NGINX) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: bench
+bench: ## measure against the same nginx with static servers
+	@scripts/install-dependencies.sh test
+	@$(MAKE) --no-print-directory module
+	$(FOR_NGINX) $(CARGO) bench --locked --workspace
+
+# Only what is missing is built, so that `make && sudo make install` runs no cargo as root.
+$(MODULE):
+	@$(MAKE) --no-print-directory module
+
+.PHONY: install
+install: $(MODULE) ## copy the module to nginx's modules folder (MODULES_PATH, DESTDIR)
+	@test -n "$(MODULES_PATH)" || { echo "error: nginx is not there: set NGINX or MODULES_PATH" >&2; exit 1; }
+	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/$(notdir $(MODULE))
+	@echo "== to load it, at the top of nginx.conf: load_module $(MODULES_PATH)/$(notdir $(MODULE));"
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
+	$(CARGO) clean
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12

@@ -1,0 +1,232 @@
+//! User-space instructions of the event loop, counted by callgrind: repeatable on the busiest machine.
+//!
+//! nginx runs under valgrind with two workers, of which one has the watcher. That one is a process with threads, for which the C library
+//! makes every system call that may block a little dearer; both are counted. Callgrind keeps a count per thread
+//! (`--separate-threads`), of which the first is the event loop's: what the watcher's thread does is not a request's. It writes and
+//! clears its counts whenever nginx enters the function that answers a `return` ([`MARK`]); the counts between two such answers are
+//! those of the requests between them.
+
+use std::ffi::OsStr;
+use std::fs::{Permissions, read_dir, read_to_string, set_permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use harness::{Folder, Mode, Nginx, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+use crate::client::Client;
+use crate::part::{self, Part};
+use crate::plan::Plan;
+use crate::setup::{Setup, peer_key};
+use crate::table::Table;
+
+/// A function of nginx's that is entered once for each `return`, never for a proxied request, and whose name every nginx that can
+/// load modules exports.
+const MARK: &str = "ngx_http_send_response";
+/// Requests before counting: the first ones fill caches and grow pools.
+const WARM_UP: usize = 20;
+/// What the issue aims at: the most that a request may take of a static one's instructions with two peers.
+const AIM: f64 = 1.02;
+/// How much the figure may differ between 2 and 10 000 peers and still be called the same: beyond it something walks.
+const SAME: f64 = 1.01;
+/// Changes whose instructions are counted.
+const CHANGES: usize = 20;
+/// Instructions in a millisecond, at one per nanosecond: a slow machine's pace.
+const PER_MILLISECOND: f64 = 1e6;
+
+/// How many connections are opened until both workers have taken one.
+const ATTEMPTS: usize = 200;
+
+/// What one nginx under valgrind is to count.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Count {
+    /// Peers.
+    pub peers: usize,
+    /// Whether they are in etcd.
+    pub live: bool,
+    /// Proxied requests to count over; 0 to count over changes of the peers instead.
+    pub requests: usize,
+}
+
+/// The instructions of a step, in each kind of worker there is.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Counted {
+    /// The one with the watcher.
+    watcher: Option<f64>,
+    /// One without.
+    other: Option<f64>,
+}
+
+/// The instructions of the first thread in a callgrind output.
+fn total(text: &str) -> Result<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("totals: ")).ok_or("no totals")?;
+    Ok(line.trim().parse::<u64>()? as f64)
+}
+
+/// What callgrind has counted in the first thread of a process, by the number of the output.
+fn outputs(folder: &Path, process: i32) -> Result<Vec<(u32, f64)>> {
+    let mut outputs = Vec::new();
+    for entry in read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let number = name.strip_prefix(&format!("out.{process}.")).and_then(|rest| rest.strip_suffix("-01"));
+        if let Some(number) = number {
+            outputs.push((number.parse()?, total(&read_to_string(&path)?)?));
+        }
+    }
+    outputs.sort_unstable_by_key(|&(number, _)| number);
+    Ok(outputs)
+}
+
+/// What lies between the last two marks, less what a mark itself takes: that is between the two before.
+fn between_marks(folder: &Path, process: i32) -> Result<f64> {
+    match outputs(folder, process)?[..] {
+        [.., (_, of_mark), (_, counted)] => Ok(counted - of_mark),
+        _ => Err(format!("callgrind wrote too little of process {process}").into()),
+    }
+}
+
+/// A script that runs nginx under valgrind.
+fn script(folder: &Folder) -> Result<PathBuf> {
+    let nginx = std::env::var("NGINX").unwrap_or_else(|_| "nginx".to_owned());
+    let out = folder.path().join("out.%p");
+    // The harness knows workers by their titles, which processes under valgrind do not have: it is to expect a single process. To
+    // nginx itself the variable NGINX means sockets to inherit.
+    let text = format!(
+        "#!/bin/sh\nset -e\nunset NGINX\nPATH=$PATH:/usr/sbin\n\
+         sed -i 's/^master_process off;/master_process on;/; s/^worker_processes 1;/worker_processes 2;/' \"$2/$4\"\n\
+         exec valgrind -q --tool=callgrind --separate-threads=yes --dump-before={MARK} \
+         --callgrind-out-file='{}' {nginx} \"$@\"\n",
+        out.display()
+    );
+    let path = folder.write("nginx", &text)?;
+    set_permissions(&path, Permissions::from_mode(0o755))?;
+    Ok(path)
+}
+
+/// Counts, with `NGINX` being the script in `folder`: instructions per request or per change.
+///
+/// # Errors
+///
+/// Those of starting, of asking, and where callgrind writes nothing.
+pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
+    let backend = Backend::start("a")?;
+    let address = backend.address().to_string();
+    let setup = if what.live {
+        Setup::live(what.peers, &address, Mode::Single, 1, "").await?
+    } else {
+        Setup::fixed(what.peers, &address, Mode::Single).await?
+    };
+    let watcher = if what.live { setup.nginx.status().await?.watcher_pid } else { None };
+    let mut workers: Vec<(i32, Client)> = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let mut client = Client::open(&setup.address)?;
+        let pid = client.get("/worker")?.parse()?;
+        if workers.iter().all(|&(other, _)| other != pid) {
+            workers.push((pid, client));
+        }
+        if workers.len() == 2 {
+            break;
+        }
+    }
+    ensure!(workers.len() == 2, "only one worker answered in {ATTEMPTS} attempts");
+    let mut counted = Counted { watcher: None, other: None };
+    for (pid, client) in &mut workers {
+        for _ in 0..WARM_UP {
+            client.get("/")?;
+        }
+        client.get("/worker")?;
+        // Between this one and the one before there is nothing but the answer to the mark itself.
+        client.get("/worker")?;
+        let steps = if what.requests > 0 {
+            for _ in 0..what.requests {
+                client.get("/")?;
+            }
+            what.requests
+        } else {
+            change(&setup, &address, if Some(*pid) == watcher { 2 } else { 3 }).await?
+        };
+        client.get("/worker")?;
+        let each = Some(between_marks(folder, *pid)? / steps as f64);
+        if Some(*pid) == watcher { counted.watcher = each } else { counted.other = each }
+    }
+    setup.check()?;
+    Ok(counted)
+}
+
+/// Changes the peers, and gives how many changes there were.
+async fn change(setup: &Setup, backend: &str, weight: usize) -> Result<usize> {
+    let etcd = setup.etcd()?;
+    for number in 0..CHANGES {
+        let revision = etcd.put(peer_key(number), format!("{backend} weight={weight}")).await?;
+        wait_for_change(&setup.nginx, revision).await?;
+    }
+    Ok(CHANGES)
+}
+
+async fn wait_for_change(nginx: &Nginx, revision: i64) -> Result<()> {
+    let line = nginx.wait_for_log(&format!("~1), revision {revision}")).await?;
+    ensure!(line.contains("[notice]"), "{line}");
+    Ok(())
+}
+
+fn counted(what: Count) -> Result<Counted> {
+    let folder = Folder::new("callgrind")?;
+    let script = script(&folder)?;
+    part::run(&Part::Count { what, folder: folder.path().to_owned() }, Some(&script))
+}
+
+/// Instructions per request at each number of peers, and per change at the largest.
+///
+/// # Errors
+///
+/// Where something could not be measured.
+pub fn measure(plan: &Plan) -> Result<Table> {
+    let mut table = Table::new(
+        "User-space instructions of the event loop (callgrind; the watcher's thread not counted)",
+        ["static", "etcd", "ratio"],
+    );
+    let mut of_etcd = Vec::new();
+    for &peers in plan.peers {
+        let requests = plan.counted_requests;
+        let fixed = counted(Count { peers, live: false, requests })?.other.ok_or("no static worker")?;
+        let live = counted(Count { peers, live: true, requests })?;
+        for (worker, live) in [("a worker", live.other), ("the worker with the watcher", live.watcher)] {
+            let live = live.ok_or_else(|| format!("{worker} was not found"))?;
+            compare(&mut table, &format!("per request, {peers} peers, {worker}"), fixed, live);
+            if peers == 2 {
+                table.aim(&format!("<= {AIM}"), live / fixed <= AIM);
+            }
+        }
+        of_etcd.push((peers, live.other.unwrap_or_default()));
+    }
+    if let [(few, at_few), .., (many, at_many)] = of_etcd[..] {
+        compare(&mut table, &format!("per request, etcd with {few} (left) and {many} peers"), at_few, at_many);
+        table.aim(&format!("the same (<= {SAME})"), at_many / at_few <= SAME);
+        let per_change = counted(Count { peers: many, live: true, requests: 0 })?;
+        for (worker, figure) in [("a worker", per_change.other), ("the worker with the watcher", per_change.watcher)] {
+            let figure = figure.ok_or_else(|| format!("{worker} was not found"))?;
+            let what = format!("per change among {many} peers, {worker}");
+            table.row(&what, String::new(), format!("{figure:.0}"), String::new());
+            table.aim(&format!("1 ms (<= {PER_MILLISECOND:.0})"), figure <= PER_MILLISECOND);
+        }
+    }
+    Ok(table)
+}
+
+fn compare(table: &mut Table, what: &str, baseline: f64, measured: f64) {
+    let ratio = measured / baseline;
+    table.row(what, format!("{baseline:.0}"), format!("{measured:.0}"), format!("{ratio:.4}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::total;
+
+    #[test]
+    fn totals_are_read() {
+        assert_eq!(total("version: 1\nthread: 1\n\nsummary: 12\n\ntotals: 12\n").expect("a number"), 12.0);
+        assert!(total("version: 1\n").is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! Measures the module against the same nginx with static servers, and prints what came of it beside what is aimed at.
+//!
+//! An aim that is missed is a result; the exit code tells only whether all could be measured.
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod client;
+mod instructions;
+mod latency;
+mod machine;
+mod observers;
+mod part;
+mod pauses;
+mod plan;
+mod setup;
+mod statistics;
+mod table;
+mod throughput;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use harness::Result;
+
+use self::part::Part;
+use self::plan::Plan;
+use self::table::Table;
+
+/// Runs one part, in the process that was started for it.
+async fn run(part: Part) -> Result<String> {
+    let plan = Plan::from_environment();
+    Ok(match part {
+        Part::Count { what, folder } => serde_json::to_string(&instructions::count(what, &folder).await?)?,
+        Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
+        Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,
+        Part::Pauses => serde_json::to_string(&pauses::measure(plan).await?)?,
+    })
+}
+
+/// One of the tables.
+type Measurement = fn() -> Result<Table>;
+
+/// Runs all parts, and says whether each could be measured.
+fn run_all() -> Result<bool> {
+    let began = Instant::now();
+    println!("{}", machine::describe()?);
+    let mut is_complete = true;
+    let parts: [Measurement; 4] = [
+        || instructions::measure(Plan::from_environment()),
+        || part::run(&Part::Throughput, None),
+        || part::run(&Part::Latency, None),
+        || part::run(&Part::Pauses, None),
+    ];
+    for part in parts {
+        match part() {
+            Ok(table) => println!("{}", table.render()),
+            Err(error) => {
+                is_complete = false;
+                println!("NOT MEASURED: {error}\n");
+            }
+        }
+    }
+    println!("took {} s", began.elapsed().as_secs());
+    Ok(is_complete)
+}
+
+fn work() -> Result<bool> {
+    let Some((part, result)) = part::asked_for()? else { return run_all() };
+    // One thread for the runtime beside the one that measures: etcd's answers are taken while that one blocks.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    std::fs::write(result, runtime.block_on(run(part))?)?;
+    Ok(true)
+}
+
+fn main() -> ExitCode {
+    match work() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

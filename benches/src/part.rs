@@ -1,0 +1,68 @@
+//! Each part runs in a process of its own: what a part starts ends with it, its threads disturb no other part, and what the harness
+//! prints (each nginx's last log lines) is shown only where the part failed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use harness::{Folder, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::instructions::Count;
+
+/// What a process of its own measures.
+#[derive(Debug, Deserialize, Serialize)]
+pub enum Part {
+    /// Instructions; callgrind writes to `folder`.
+    Count {
+        /// What is counted.
+        what: Count,
+        /// Where callgrind writes.
+        folder: PathBuf,
+    },
+    /// Requests per second and processor time per request.
+    Throughput,
+    /// From a change to the workers that show it.
+    Latency,
+    /// What changes do to the event loop.
+    Pauses,
+}
+
+/// Runs a part in a process of its own, with another program as nginx where one is given, and gives its result.
+///
+/// # Errors
+///
+/// The part's own, with all that it printed.
+pub fn run<T: DeserializeOwned>(part: &Part, nginx: Option<&Path>) -> Result<T> {
+    let folder = Folder::new("part")?;
+    let result = folder.path().join("result.json");
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(serde_json::to_string(part)?).arg(&result).stdin(Stdio::null());
+    if let Some(nginx) = nginx {
+        command.env("NGINX", nginx);
+    }
+    let output = command.output()?;
+    if !output.status.success() {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        return Err(format!("{part:?}: {}\n{stdout}{stderr}", output.status).into());
+    }
+    Ok(serde_json::from_str(&std::fs::read_to_string(&result)?)?)
+}
+
+/// The part that this process was started to run, and where its result goes; none in the process that was started by hand.
+///
+/// # Errors
+///
+/// When the arguments are not those that [`run`] gives.
+pub fn asked_for() -> Result<Option<(Part, PathBuf)>> {
+    let mut arguments = std::env::args_os().skip(1);
+    match (arguments.next(), arguments.next()) {
+        (Some(part), Some(result)) => {
+            let part = part.into_string().map_err(|_| "not text")?;
+            Ok(Some((serde_json::from_str(&part)?, result.into())))
+        }
+        (None, _) => Ok(None),
+        (Some(_), None) => Err("usage: benchmarks (QUICK=1 for a quick look)".into()),
+    }
+}

@@ -1,0 +1,100 @@
+//! What is printed.
+
+use serde::{Deserialize, Serialize};
+
+/// One figure and what it is held against.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub what: String,
+    /// Without the module, or without what the module does.
+    pub baseline: String,
+    /// With it.
+    pub measured: String,
+    /// Their ratio or difference.
+    pub compared: String,
+    /// What is aimed at; empty where nothing is.
+    pub aim: String,
+    /// Whether that was reached.
+    pub is_met: Option<bool>,
+}
+
+/// Rows with the same columns.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Table {
+    /// What it is about, and how it was measured.
+    pub title: String,
+    /// The headings of [`Row::baseline`], [`Row::measured`] and [`Row::compared`].
+    pub columns: [String; 3],
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+impl Table {
+    /// One without rows.
+    pub fn new(title: &str, columns: [&str; 3]) -> Self {
+        Self { title: title.to_owned(), columns: columns.map(str::to_owned), rows: Vec::new() }
+    }
+
+    /// Adds a row without an aim.
+    pub fn row(&mut self, what: &str, baseline: String, measured: String, compared: String) {
+        let (what, aim, is_met) = (what.to_owned(), String::new(), None);
+        self.rows.push(Row { what, baseline, measured, compared, aim, is_met });
+    }
+
+    /// Gives the last row an aim.
+    pub fn aim(&mut self, aim: &str, is_met: bool) {
+        if let Some(row) = self.rows.last_mut() {
+            row.aim = aim.to_owned();
+            row.is_met = Some(is_met);
+        }
+    }
+
+    /// As text, in columns.
+    pub fn render(&self) -> String {
+        let [baseline, measured, compared] = self.columns.each_ref().map(String::as_str);
+        let mut lines = vec![["", baseline, measured, compared, "aim", ""]];
+        lines.extend(self.rows.iter().map(|row| {
+            let verdict = match row.is_met {
+                Some(true) => "met",
+                Some(false) => "MISSED",
+                None => "",
+            };
+            [&*row.what, &*row.baseline, &*row.measured, &*row.compared, &*row.aim, verdict]
+        }));
+        let widths: [usize; 6] = std::array::from_fn(|column| {
+            lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
+        });
+        let mut text = format!("{}\n", self.title);
+        for line in &lines {
+            for (column, cell) in line.iter().enumerate() {
+                let fill = " ".repeat(widths[column] - cell.chars().count());
+                // Numbers stand below each other by their last digit, words by their first letter.
+                let is_number = (1..4).contains(&column);
+                let (before, after) = if is_number { (&*fill, "") } else { ("", &*fill) };
+                text.push_str(&format!("  {before}{cell}{after}"));
+            }
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut table = Table::new("Title", ["static", "etcd", "ratio"]);
+        table.row("at 2 peers", "20000".into(), "20400".into(), "1.020".into());
+        table.aim("<= 1.02", true);
+        table.row("at 10000", "1".into(), "2".into(), "2.000".into());
+        let text = table.render();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "Title");
+        assert_eq!(lines[2], "  at 2 peers   20000  20400  1.020  <= 1.02  met");
+        assert_eq!(lines[3], "  at 10000         1      2  2.000");
+    }
+}

@@ -1,0 +1,130 @@
+//! What a node answers.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+
+use crate::counters::Counters;
+
+/// Longest wait of `/slow` and `/poll`: beyond nginx's read timeout of 60 s, so that the timeout can be seen.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+/// Largest answer of `/bytes`: far above any of nginx's buffers.
+const MAX_BYTES: usize = 64 << 20;
+
+/// What the answers of one node share.
+pub(crate) struct About {
+    pub(crate) name: String,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) stopping: CancellationToken,
+}
+
+pub(crate) async fn answer(
+    State(about): State<Arc<About>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    body: Bytes,
+) -> Response {
+    about.counters.request();
+    if let Ok(upgrade) = upgrade {
+        let name = node_header(&about.name);
+        let mut response = upgrade.on_upgrade(|socket| converse(socket, about));
+        response.headers_mut().extend(name);
+        return response;
+    }
+    let mut response = match split(uri.path()) {
+        ("slow", _) => {
+            tokio::time::sleep(wait(&uri)).await;
+            describe(&about, &method, &uri, &headers, &body)
+        }
+        ("poll", _) => tokio::select! {
+            () = tokio::time::sleep(wait(&uri)) => StatusCode::NO_CONTENT.into_response(),
+            () = about.stopping.cancelled() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+        ("status", code) => match code.parse().ok().and_then(|code| StatusCode::from_u16(code).ok()) {
+            Some(code) => code.into_response(),
+            None => (StatusCode::BAD_REQUEST, "/status/CODE: from 100 to 999\n").into_response(),
+        },
+        ("bytes", count) => match count.parse() {
+            Ok(count @ 0..=MAX_BYTES) => Body::from(vec![b'x'; count]).into_response(),
+            _ => (StatusCode::BAD_REQUEST, "/bytes/N: from 0 to 67108864\n").into_response(),
+        },
+        _ => describe(&about, &method, &uri, &headers, &body),
+    };
+    response.headers_mut().extend(node_header(&about.name));
+    response
+}
+
+fn node_header(name: &str) -> Option<(HeaderName, HeaderValue)> {
+    Some((HeaderName::from_static("x-node"), HeaderValue::from_str(name).ok()?))
+}
+
+/// The path's first segment, and what follows it.
+fn split(path: &str) -> (&str, &str) {
+    let path = path.trim_start_matches('/');
+    path.split_once('/').unwrap_or((path, ""))
+}
+
+/// The query's `ms=`; without it, no wait.
+fn wait(uri: &Uri) -> Duration {
+    let milliseconds = uri
+        .query()
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("ms=")))
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    Duration::from_millis(milliseconds).min(MAX_WAIT)
+}
+
+/// Says who answers, and what of the request reached it.
+fn describe(about: &About, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Response {
+    let mut text = format!("node: {}\nrequest: {method} {uri}\n", about.name);
+    for (name, value) in headers {
+        let of_proxy = name.as_str().starts_with("x-") || matches!(name.as_str(), "forwarded" | "via");
+        if of_proxy || name == HOST {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "{name}: {}", value.as_bytes().escape_ascii());
+        }
+    }
+    if !body.is_empty() {
+        let _ = writeln!(text, "body: {} bytes", body.len());
+    }
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+/// Sends the node's name, then echoes, until the client or the node ends it.
+async fn converse(mut socket: WebSocket, about: Arc<About>) {
+    let _open = about.counters.websocket();
+    if socket.send(Message::Text(about.name.as_str().into())).await.is_err() {
+        return;
+    }
+    loop {
+        let message = tokio::select! {
+            message = socket.recv() => message,
+            () = about.stopping.cancelled() => {
+                let frame = CloseFrame { code: close_code::AWAY, reason: "the node stops".into() };
+                // The client may be gone as well: there is nobody left to tell.
+                let _ = socket.send(Message::Close(Some(frame))).await;
+                return;
+            }
+        };
+        let echoed = match message {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => socket.send(message).await,
+            // Pings are answered, and a close is confirmed, by the library.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => Ok(()),
+            Some(Err(_)) | None => return,
+        };
+        if echoed.is_err() {
+            return;
+        }
+    }
+}

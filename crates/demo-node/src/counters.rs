@@ -1,0 +1,72 @@
+//! What a node counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A node's counts at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections accepted since the start, those turned away by a [`Fault`](crate::Fault) included.
+    pub accepted: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Requests since the start, WebSocket handshakes included.
+    pub requests: u64,
+    /// WebSocket sessions open now.
+    pub websockets: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    accepted: AtomicU64,
+    connections: AtomicU64,
+    requests: AtomicU64,
+    websockets: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> Counts {
+        Counts {
+            accepted: self.accepted.load(Relaxed),
+            connections: self.connections.load(Relaxed),
+            requests: self.requests.load(Relaxed),
+            websockets: self.websockets.load(Relaxed),
+        }
+    }
+
+    pub(crate) fn accepted(&self) {
+        self.accepted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn request(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn connection(self: &Arc<Self>) -> Open {
+        Open::new(self.clone(), |counters| &counters.connections)
+    }
+
+    pub(crate) fn websocket(self: &Arc<Self>) -> Open {
+        Open::new(self.clone(), |counters| &counters.websockets)
+    }
+}
+
+/// Counts something as open until it is dropped, however its task ends.
+#[derive(Debug)]
+pub(crate) struct Open {
+    counters: Arc<Counters>,
+    which: fn(&Counters) -> &AtomicU64,
+}
+
+impl Open {
+    fn new(counters: Arc<Counters>, which: fn(&Counters) -> &AtomicU64) -> Self {
+        which(&counters).fetch_add(1, Relaxed);
+        Self { counters, which }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        (self.which)(&self.counters).fetch_sub(1, Relaxed);
+    }
+}

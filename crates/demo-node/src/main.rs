@@ -1,0 +1,44 @@
+//! Runs one node until it is told to end.
+
+use std::io::{Result, Write};
+
+use clap::Parser;
+use demo_node::{ListenAddress, Node};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Answers HTTP and WebSocket; every answer names the node.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where to listen: ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: ListenAddress,
+    /// The name that it answers with.
+    #[arg(long, default_value = "demo-node")]
+    name: String,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let node = Node::listen(&arguments.name, &arguments.listen).await.map_err(|error| {
+        std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", arguments.listen))
+    })?;
+    // Flushed, because the one who started it waits for this line in a pipe.
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{}", node.address())?;
+    output.flush()?;
+    drop(output);
+    tokio::select! {
+        _ = terminate.recv() => (),
+        _ = interrupt.recv() => (),
+    }
+    tokio::select! {
+        () = node.stop() => (),
+        // Told twice: somebody does not want to wait for the last request.
+        _ = terminate.recv() => (),
+        _ = interrupt.recv() => (),
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! A node as a client sees it.
+
+use std::io::{Error, Result};
+use std::time::Duration;
+
+use demo_node::{ClosedPort, Fault, ListenAddress, Node};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+async fn connect(node: &Node) -> Result<TcpStream> {
+    TcpStream::connect(node.address().to_string()).await
+}
+
+async fn get(node: &Node, path: &str) -> Result<String> {
+    let mut stream = connect(node).await?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.1.2.3\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+async fn websocket(node: &Node) -> Result<WebSocketStream<TcpStream>> {
+    let stream = connect(node).await?;
+    Ok(client_async("ws://test/any/path", stream).await.map_err(Error::other)?.0)
+}
+
+#[tokio::test]
+async fn names_itself_and_tells_what_it_saw() -> Result<()> {
+    let node = Node::start("n1").await?;
+    let answer = get(&node, "/some/path?x=1").await?;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    for part in
+        ["x-node: n1\r\n", "node: n1\n", "request: GET /some/path?x=1\n", "x-forwarded-for: 10.1.2.3\n"]
+    {
+        assert!(answer.contains(part), "{part} in {answer}");
+    }
+    assert_eq!(node.counts().requests, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn special_paths() -> Result<()> {
+    let node = Node::start("n1").await?;
+    assert!(get(&node, "/status/503").await?.starts_with("HTTP/1.1 503 "));
+    assert!(get(&node, "/status/none").await?.starts_with("HTTP/1.1 400 "));
+    assert!(get(&node, "/bytes/1000").await?.ends_with(&"x".repeat(1000)));
+    assert!(get(&node, "/bytes/99999999999999999999").await?.starts_with("HTTP/1.1 400 "));
+    assert!(get(&node, "/poll?ms=1").await?.starts_with("HTTP/1.1 204 "));
+    assert!(get(&node, "/slow?ms=1").await?.contains("node: n1\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn websocket_names_the_node_and_echoes() -> Result<()> {
+    let node = Node::start("n1").await?;
+    let mut socket = websocket(&node).await?;
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("n1"));
+    socket.send(Message::text("hello")).await.map_err(Error::other)?;
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+    assert_eq!(node.counts().websockets, 1);
+    node.stop().await;
+    assert!(matches!(socket.next().await.unwrap().unwrap(), Message::Close(Some(_))));
+    Ok(())
+}
+
+#[tokio::test]
+async fn kill_cuts_connections_and_frees_the_address() -> Result<()> {
+    let node = Node::start("n1").await?;
+    let address = node.address().clone();
+    let mut socket = websocket(&node).await?;
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("n1"));
+    node.kill().await;
+    assert!(socket.next().await.is_none_or(|message| message.is_err()));
+    let node = Node::listen("n2", &address).await?;
+    assert!(get(&node, "/").await?.contains("node: n2\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn unix_socket_and_closed_port() -> Result<()> {
+    let path = std::env::temp_dir().join(format!("demo-node-{}.sock", std::process::id()));
+    let address = ListenAddress::Unix(path.to_string_lossy().into_owned());
+    let first = Node::listen("n1", &address).await?;
+    first.kill().await;
+    let _second = Node::listen("n1", &address).await?;
+    tokio::net::UnixStream::connect(&path).await?;
+    std::fs::remove_file(&path)?;
+
+    let closed = ClosedPort::reserve()?;
+    assert!(TcpStream::connect(closed.address().to_string()).await.is_err());
+    let node = closed.open("n3")?;
+    assert!(get(&node, "/").await?.contains("node: n3\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn faults() -> Result<()> {
+    let node = Node::start("n1").await?;
+    node.set_fault(Fault::Close);
+    // Closed before or after the request was written: an error or an empty answer.
+    assert_eq!(get(&node, "/").await.unwrap_or_default(), "");
+    node.set_fault(Fault::Hang);
+    let mut stream = connect(&node).await?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").await?;
+    let accepted = async {
+        while node.counts().accepted < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), accepted).await?;
+    node.set_fault(Fault::None);
+    assert!(get(&node, "/").await?.contains("node: n1\n"));
+    assert_eq!(node.counts().requests, 1);
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! All keys of a prefix at one revision, in pages.
+
+use std::time::Duration;
+
+use etcd_client::proto::{PbKeyValue, PbRangeResponse};
+use etcd_client::{Client, GetOptions};
+use tokio::time::timeout;
+
+use crate::trouble::{Trouble, is_too_large};
+use crate::update::{Cause, Item};
+
+/// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for tens of thousands
+/// of peers, and no answer that holds up the other prefixes on the connection.
+const PAGE_KEYS: i64 = 1_000;
+
+/// By how much a page shrinks when its answer is larger than [`MESSAGE_LIMIT`]: from 1 000 keys to one in five steps.
+const PAGE_SHRINK: i64 = 4;
+
+/// The largest message taken from etcd, in bytes. It must hold one key of any size that etcd takes (1.5 MB unless
+/// `--max-request-bytes` raises it) and a fragment of a watch response (that, and 0.5 MB); what a page of 1 000 keys
+/// exceeds is asked for in smaller pages.
+pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
+
+/// The largest list, in bytes of keys, values and what it takes to hold them: a prefix given by mistake (`/`, in a busy etcd) must not take the
+/// memory of the process that follows it.
+const LIST_LIMIT: usize = 256 << 20;
+
+/// How long one page may take. etcd itself gives a linearizable read up on after 7 s (its request timeout).
+const PAGE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A prefix as the range of keys that begin with it.
+#[derive(Debug)]
+pub(crate) struct Range {
+    prefix: Vec<u8>,
+    pub(crate) start: Vec<u8>,
+    pub(crate) end: Vec<u8>,
+}
+
+impl Range {
+    pub(crate) fn new(prefix: &[u8]) -> Self {
+        // etcd has no empty key, and "\0" as an end means the end of all keys.
+        let start = if prefix.is_empty() { vec![0] } else { prefix.to_vec() };
+        let mut end = prefix.to_vec();
+        while end.pop_if(|byte| *byte == u8::MAX).is_some() {}
+        match end.last_mut() {
+            Some(byte) => *byte += 1,
+            None => end.push(0),
+        }
+        Self { prefix: prefix.to_vec(), start, end }
+    }
+
+    /// The key without the prefix.
+    pub(crate) fn below(&self, mut key: Vec<u8>) -> Result<Vec<u8>, Trouble> {
+        if !key.starts_with(&self.prefix) {
+            return Err(Trouble::endpoint(Cause::Broken, "etcd sent a key outside the prefix"));
+        }
+        key.drain(..self.prefix.len());
+        Ok(key)
+    }
+
+    pub(crate) fn item(&self, pair: PbKeyValue) -> Result<Item, Trouble> {
+        Ok(Item {
+            key: self.below(pair.key)?,
+            value: pair.value,
+            create_revision: pair.create_revision,
+            mod_revision: pair.mod_revision,
+        })
+    }
+}
+
+/// All keys of a prefix.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) cluster_id: u64,
+    pub(crate) revision: i64,
+    pub(crate) items: Vec<Item>,
+}
+
+/// Lists the range: all pages at the revision of the first.
+pub(crate) async fn list(client: &Client, range: &Range) -> Result<List, Trouble> {
+    let mut pages = Pages { range, start: range.start.clone(), bytes: 0, list: None };
+    let mut kv = client.kv_client().max_decoding_message_size(MESSAGE_LIMIT);
+    let mut keys = PAGE_KEYS;
+    loop {
+        let options =
+            GetOptions::new().with_range(range.end.clone()).with_limit(keys).with_revision(pages.revision());
+        match timeout(PAGE_DEADLINE, kv.get(pages.start.clone(), Some(options))).await {
+            Ok(Ok(page)) => {
+                if let Some(list) = pages.add(page.0)? {
+                    return Ok(list);
+                }
+            }
+            Ok(Err(error)) if keys > 1 && is_too_large(&error) => keys = (keys / PAGE_SHRINK).max(1),
+            Ok(Err(error)) => return Err(Trouble::call("list", &error, Cause::Unreachable)),
+            Err(_) => {
+                return Err(Trouble::endpoint(Cause::Unreachable, "list: no answer within its deadline"));
+            }
+        }
+    }
+}
+
+/// The pages so far.
+struct Pages<'a> {
+    range: &'a Range,
+    /// The first key that is still to come.
+    start: Vec<u8>,
+    bytes: usize,
+    list: Option<List>,
+}
+
+impl Pages<'_> {
+    /// The revision to ask for: 0 is the newest.
+    fn revision(&self) -> i64 {
+        self.list.as_ref().map_or(0, |list| list.revision)
+    }
+
+    /// Adds a page, and hands the list out when it was the last one.
+    ///
+    /// A server that does not advance through the keys, or never comes to their end, is an error.
+    fn add(&mut self, page: PbRangeResponse) -> Result<Option<List>, Trouble> {
+        let broken = |reason| Err(Trouble::endpoint(Cause::Broken, reason));
+        let Some(header) = page.header else {
+            return broken("list: etcd's answer has no header");
+        };
+        let list = self.list.get_or_insert(List {
+            cluster_id: header.cluster_id,
+            revision: header.revision,
+            items: Vec::with_capacity(page.kvs.len()),
+        });
+        if list.revision <= 0 {
+            return broken("list: etcd's answer has no revision");
+        }
+        if list.cluster_id != header.cluster_id {
+            return broken("list: another cluster answered before the list was complete");
+        }
+        if page.more && page.kvs.is_empty() {
+            return broken("list: etcd sent an empty page before the last");
+        }
+        for pair in page.kvs {
+            if pair.key < self.start {
+                return broken("list: etcd sent keys out of order");
+            }
+            self.start.clone_from(&pair.key);
+            self.start.push(0);
+            self.bytes += pair.key.len() + pair.value.len() + size_of::<Item>();
+            if self.bytes > LIST_LIMIT {
+                return Err(Trouble::refused(Cause::Canceled, "list: the prefix holds more than 256 MiB"));
+            }
+            list.items.push(self.range.item(pair)?);
+        }
+        Ok(if page.more { None } else { self.list.take() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etcd_client::proto::{PbKeyValue, PbRangeResponse, PbResponseHeader};
+
+    use super::{Pages, Range};
+
+    fn page(keys: &[&str], more: bool, cluster_id: u64) -> PbRangeResponse {
+        let header = PbResponseHeader { cluster_id, revision: 7, ..Default::default() };
+        let pair = |key: &&str| PbKeyValue { key: key.as_bytes().to_vec(), ..Default::default() };
+        PbRangeResponse { header: Some(header), kvs: keys.iter().map(pair).collect(), more, count: 0 }
+    }
+
+    fn pages(range: &Range) -> Pages<'_> {
+        Pages { range, start: range.start.clone(), bytes: 0, list: None }
+    }
+
+    #[test]
+    fn ranges() {
+        let range = Range::new(b"/a/");
+        assert_eq!((range.start.as_slice(), range.end.as_slice()), (b"/a/".as_slice(), b"/a0".as_slice()));
+        let range = Range::new(b"");
+        assert_eq!((range.start, range.end), (vec![0], vec![0]));
+        assert_eq!(Range::new(&[b'a', 0xff, 0xff]).end, b"b");
+        assert_eq!(Range::new(&[0xff]).end, [0]);
+        assert!(Range::new(b"/a/").below(b"/b/x".to_vec()).is_err());
+        assert_eq!(Range::new(b"/a/").below(b"/a/".to_vec()).ok(), Some(vec![]));
+    }
+
+    #[test]
+    fn pages_are_joined() {
+        let range = Range::new(b"/");
+        let mut pages = pages(&range);
+        assert_eq!(pages.revision(), 0);
+        assert!(pages.add(page(&["/", "/a"], true, 1)).is_ok_and(|list| list.is_none()));
+        assert_eq!((pages.revision(), pages.start.as_slice()), (7, b"/a\0".as_slice()));
+        let list = pages.add(page(&["/b"], false, 1)).ok().flatten();
+        let keys: Vec<_> = list.into_iter().flat_map(|list| list.items).map(|item| item.key).collect();
+        assert_eq!(keys, [b"".to_vec(), b"a".to_vec(), b"b".to_vec()]);
+    }
+
+    #[test]
+    fn a_server_that_makes_no_sense_is_an_error() {
+        let range = Range::new(b"/");
+        assert!(pages(&range).add(page(&[], true, 1)).is_err());
+        assert!(pages(&range).add(page(&["/b", "/a"], false, 1)).is_err());
+        assert!(pages(&range).add(page(&["x"], false, 1)).is_err());
+        assert!(pages(&range).add(PbRangeResponse { header: None, ..page(&[], false, 1) }).is_err());
+        let mut repeated = pages(&range);
+        assert!(repeated.add(page(&["/a"], true, 1)).is_ok());
+        assert!(repeated.add(page(&["/a"], true, 1)).is_err());
+        let mut another = pages(&range);
+        assert!(another.add(page(&["/a"], true, 1)).is_ok());
+        assert!(another.add(page(&["/b"], true, 2)).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! What a follower of a prefix is told.
+
+use std::fmt;
+
+/// Why a list was made, or what ended the watch before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The first list of all.
+    Start,
+    /// etcd had compacted the revisions that were still to come.
+    Compacted,
+    /// etcd refused: it cancelled the watch or answered a list with an error of its own (permission, authentication).
+    Canceled,
+    /// The watch's stream ended or failed, or what it carried made no sense.
+    Broken,
+    /// Nothing came any more: no answer to a progress request, or none to the connection's keep-alive.
+    Silent,
+    /// No endpoint answered a list.
+    Unreachable,
+}
+
+impl Cause {
+    /// The name by which the cause is counted: `start`, `compacted`, `canceled`, `broken`, `silent` or `unreachable`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Compacted => "compacted",
+            Self::Canceled => "canceled",
+            Self::Broken => "broken",
+            Self::Silent => "silent",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// One word from the follower of a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// All keys of the prefix at `revision`, in the order of the keys; replaces what was known before.
+    ///
+    /// It is passed on as soon as it is complete, before the watch that goes on from it stands ([`Update::Alive`]).
+    /// A revision lower than one seen before, or another cluster's id, means a restored or replaced etcd: what is
+    /// to be done about it is the receiver's decision.
+    Listed {
+        /// What made the list necessary: what the last [`Update::Lost`] said, or [`Cause::Start`].
+        cause: Cause,
+        /// The id by which etcd names the cluster.
+        cluster_id: u64,
+        /// The revision of the whole store at which the list is exact.
+        revision: i64,
+        /// The keys and their values.
+        items: Vec<Item>,
+    },
+    /// Events in the order of their revisions.
+    Changed {
+        /// A revision of the store that all events are at or below; it never goes down between two lists.
+        revision: i64,
+        /// What happened, each to one key.
+        events: Vec<Event>,
+    },
+    /// The watch was created, which ends an outage, or etcd answered a progress request.
+    ///
+    /// The revision tells how far the store is. It is nothing to resume from: etcd 3.4 may name a revision a moment
+    /// before it delivers the events up to it.
+    Alive {
+        /// The revision of the store as etcd named it; it never goes down between two lists.
+        revision: i64,
+    },
+    /// The prefix is not followed any more, until the next [`Update::Alive`]; once for an outage, however many
+    /// attempts it takes to end it. At a start, only once every endpoint was tried in vain.
+    Lost {
+        /// What kind of trouble began the outage.
+        cause: Cause,
+        /// The trouble in one line of at most 200 characters, without secrets.
+        reason: String,
+    },
+}
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The key without the prefix; empty for a key that is the prefix itself.
+    pub key: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+    /// The revision at which the key came to be.
+    pub create_revision: i64,
+    /// The revision of the last put.
+    pub mod_revision: i64,
+}
+
+/// What happened to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The key was written; the value may be the one that it had.
+    Put(Item),
+    /// The key was deleted, or its lease ran out.
+    Delete {
+        /// The key without the prefix.
+        key: Vec<u8>,
+        /// The revision of the deletion.
+        mod_revision: i64,
+    },
+}

@@ -1,0 +1,115 @@
+//! Servers that do what etcd never should.
+
+use std::time::Duration;
+
+use etcd_client::proto::{PbEvent, PbRangeResponse, PbWatchResponse};
+use etcd_watch::{Cause, Update};
+use tokio::time::Instant;
+
+use crate::fake::{CLUSTER, Fake, Script, created, header, list, pair, says};
+use crate::followed::{Followed, PREFIX, cluster};
+
+/// Follows such a server until the first loss.
+async fn loss(script: Script) -> (Cause, String) {
+    let fake = Fake::start(script).await;
+    let mut followed = Followed::start(&cluster(std::slice::from_ref(&fake.url)), PREFIX);
+    followed.until_lost().await;
+    assert!(!followed.task.is_finished());
+    followed.losses.remove(0)
+}
+
+fn canceled(reason: &str) -> PbWatchResponse {
+    PbWatchResponse { canceled: true, cancel_reason: reason.to_owned(), ..created() }
+}
+
+fn event(r#type: i32, name: &str) -> PbEvent {
+    PbEvent { r#type, kv: Some(pair(name, 6)), prev_kv: None }
+}
+
+/// The connection answers its pings, and the watch is silent.
+#[tokio::test]
+async fn a_watch_that_falls_silent() {
+    let begin = Instant::now();
+    let (cause, reason) = loss(Script::new(&[created()])).await;
+    assert_eq!((cause, reason.as_str()), (Cause::Silent, "watch: etcd does not answer any more"));
+    assert!(begin.elapsed() > Duration::from_secs(6), "after {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_watch_that_is_never_created() {
+    let (cause, reason) = loss(Script::new(&[])).await;
+    assert_eq!(
+        (cause, reason.as_str()),
+        (Cause::Broken, "watch: etcd did not create it within its deadline")
+    );
+}
+
+#[tokio::test]
+async fn watches_that_make_no_sense() {
+    let elsewhere = PbEvent { kv: Some(Default::default()), ..event(0, "a") };
+    for (watch, wanted) in [
+        (vec![says(vec![])], "did not say that it was created"),
+        (vec![PbWatchResponse { header: header(CLUSTER, 4), ..created() }], "behind the list's revision"),
+        (vec![PbWatchResponse { header: header(CLUSTER + 1, 6), ..created() }], "another cluster"),
+        (vec![PbWatchResponse { header: None, ..created() }], "no header"),
+        (
+            vec![created(), PbWatchResponse { header: header(CLUSTER + 1, 6), ..says(vec![]) }],
+            "another cluster",
+        ),
+        (vec![created(), says(vec![event(2, "a")])], "unknown type"),
+        (vec![created(), says(vec![event(-1, "a")])], "unknown type"),
+        (vec![created(), says(vec![PbEvent { kv: None, ..event(0, "a") }])], "without a key"),
+        (vec![created(), says(vec![elsewhere])], "outside the prefix"),
+    ] {
+        let (cause, reason) = loss(Script::new(&watch)).await;
+        assert!(cause == Cause::Broken && reason.contains(wanted), "{cause}: {reason}, not {wanted}");
+    }
+    let garbage = Script { watch: vec![vec![0xff; 30].into()], ..Script::new(&[]) };
+    assert_eq!(loss(garbage).await.0, Cause::Broken);
+    let ends = Script { ends: true, ..Script::new(&[created()]) };
+    assert_eq!(loss(ends).await, (Cause::Broken, "watch: etcd ended it".to_owned()));
+    let refused = Script::new(&[canceled("etcdserver:\npermission denied")]);
+    let reason = "watch: etcd canceled it: etcdserver: permission denied".to_owned();
+    assert_eq!(loss(refused).await, (Cause::Canceled, reason));
+}
+
+#[tokio::test]
+async fn lists_that_make_no_sense() {
+    for (list, wanted) in [
+        (PbRangeResponse { more: true, ..list() }, "out of order"),
+        (PbRangeResponse { more: true, kvs: vec![], ..list() }, "empty page"),
+        (PbRangeResponse { kvs: vec![Default::default()], ..list() }, "out of order"),
+        (PbRangeResponse { header: None, ..list() }, "no header"),
+        (PbRangeResponse { header: header(CLUSTER, 0), ..list() }, "no revision"),
+    ] {
+        let (cause, reason) = loss(Script::list(&list)).await;
+        assert!(cause == Cause::Broken && reason.contains(wanted), "{cause}: {reason}, not {wanted}");
+    }
+    let garbage = Script { list: vec![0xff; 30].into(), ..Script::new(&[]) };
+    assert_eq!(loss(garbage).await.0, Cause::Unreachable);
+}
+
+/// Watches that are refused, end or turn out to be compacted at once do not make for a busy loop.
+#[tokio::test]
+async fn watches_that_end_at_once() {
+    let compacted = PbWatchResponse { created: false, compact_revision: 6, ..canceled("") };
+    for (script, cause) in [
+        (Script::new(&[canceled("no")]), Cause::Canceled),
+        (Script::new(&[created(), compacted]), Cause::Compacted),
+        (Script { ends: true, ..Script::new(&[created()]) }, Cause::Broken),
+    ] {
+        let fake = Fake::start(script).await;
+        let mut followed = Followed::start(&cluster(std::slice::from_ref(&fake.url)), PREFIX);
+        let begin = Instant::now();
+        for _ in 0..7 {
+            followed.until(|update| matches!(update, Update::Listed { .. })).await;
+        }
+        // Waits of 50, 100, 200, 400, 800 and 1 600 ms, each halved at the least.
+        assert!(begin.elapsed() > Duration::from_millis(1_500), "seven lists in {:?}", begin.elapsed());
+        assert_eq!(fake.lists(), 7);
+        assert!(followed.causes[1..].iter().all(|listed| *listed == cause), "{:?}", followed.causes);
+        // One outage where the watch never was; one each where it was.
+        let outages = if cause == Cause::Canceled { 1 } else { 6 };
+        assert_eq!(followed.losses.len(), outages);
+    }
+}

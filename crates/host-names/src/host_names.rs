@@ -1,0 +1,149 @@
+//! The names in use and the lookups that are under way.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::pending;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use crate::lookup::{Answer, look_up};
+use crate::schedule::{Event, Schedule};
+use crate::servers::{Servers, Source};
+
+/// Lookups under way at once, at most. Names may come by the thousand at one moment, and name servers drop or refuse what
+/// comes too fast; with an answer in 10 ms these are still 3 200 names a second.
+pub(crate) const LOOKUPS_AT_ONCE: usize = 32;
+
+/// The system's files are read again for a lookup that begins so long after they were read: names that are looked up
+/// together share one reading.
+const SERVERS_AGE: Duration = Duration::from_secs(1);
+
+/// The host names in use, and their addresses.
+///
+/// Lookups begin, and answers are taken over, only within [`next`](Self::next), which is to be called inside a tokio
+/// runtime, again and again. Whatever is under way ends when this is dropped.
+pub struct HostNames {
+    source: Source,
+    /// What the lookups ask, and when that was read.
+    servers: Option<(Arc<Servers>, Instant)>,
+    schedule: Schedule,
+    lookups: JoinSet<Result<Answer, String>>,
+    /// The names of the lookups under way. One that is not here any more was abandoned.
+    under_way: HashMap<Id, (Arc<str>, AbortHandle)>,
+}
+
+impl HostNames {
+    /// Asks the system's name servers (/etc/resolv.conf, and /etc/hosts before them). Changes of these files are seen
+    /// without a restart.
+    pub fn system() -> Self {
+        Self::new(Source::System)
+    }
+
+    /// Asks these name servers only (tests, special set-ups): no hosts file, no search domains.
+    pub fn with_servers(servers: Vec<SocketAddr>) -> Self {
+        Self::new(Source::Fixed(servers))
+    }
+
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            servers: None,
+            schedule: Schedule::default(),
+            lookups: JoinSet::new(),
+            under_way: HashMap::new(),
+        }
+    }
+
+    /// From now on exactly these names are kept up to date; new ones are looked up at once, others are forgotten with
+    /// their addresses. A name that ends with a dot is absolute; to others the system's search domains apply.
+    pub fn keep<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        self.schedule.keep(names, Instant::now());
+        // Also when the name is wanted again before its lookup is over: then a new one begins.
+        self.under_way.retain(|_, (name, lookup)| {
+            let kept = self.schedule.contains(name);
+            if !kept {
+                lookup.abort();
+            }
+            kept
+        });
+    }
+
+    /// The addresses in hand, sorted, IPv4 before IPv6, each once; none before the first answer.
+    ///
+    /// The last good ones stay while the name cannot be looked up, be it that name servers fail or that they say that
+    /// there is no such name. If only the IPv4 or only the IPv6 addresses cannot be found out, the last good ones of that
+    /// family stay beside the other's new ones.
+    pub fn addresses(&self, name: &str) -> &[IpAddr] {
+        self.schedule.addresses(name)
+    }
+
+    /// Waits for the next thing worth knowing. Cancel safe: what happens meanwhile is told by the next call. Pends for
+    /// ever while there is no name.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.schedule.event() {
+                return event;
+            }
+            self.begin_due();
+            // With all places taken, it is the end of a lookup that lets the next name have its turn.
+            let due = self.schedule.next_due().filter(|_| self.under_way.len() < LOOKUPS_AT_ONCE);
+            tokio::select! {
+                Some(ended) = self.lookups.join_next_with_id() => self.take_over(ended),
+                () = until(due) => {}
+            }
+        }
+    }
+
+    fn begin_due(&mut self) {
+        let now = Instant::now();
+        while self.under_way.len() < LOOKUPS_AT_ONCE {
+            let Some(name) = self.schedule.start(now) else { break };
+            let servers = self.servers(now);
+            let wanted = Arc::clone(&name);
+            let lookup = self.lookups.spawn(async move { look_up(&servers, &wanted).await });
+            self.under_way.insert(lookup.id(), (name, lookup));
+        }
+    }
+
+    fn servers(&mut self, now: Instant) -> Arc<Servers> {
+        match &self.servers {
+            Some((servers, read)) if now - *read < SERVERS_AGE => Arc::clone(servers),
+            _ => {
+                let servers = Arc::new(Servers::new(&self.source));
+                self.servers = Some((Arc::clone(&servers), now));
+                servers
+            }
+        }
+    }
+
+    fn take_over(&mut self, ended: Result<(Id, Result<Answer, String>), JoinError>) {
+        let (id, answer) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Err(format!("the lookup broke off: {error}"))),
+        };
+        if let Some((name, _)) = self.under_way.remove(&id) {
+            self.schedule.ended(&name, answer, Instant::now());
+        }
+    }
+}
+
+impl fmt::Debug for HostNames {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HostNames")
+            .field("source", &self.source)
+            .field("schedule", &self.schedule)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,148 @@
+//! What the publisher knows of free memory: private to its process, made anew by each successor from what is reachable.
+
+use std::collections::BTreeMap;
+
+use crate::memory::Offset;
+
+/// Free extents of the memory, in units. Peers are taken from the low end and tables from the high end: peers are small, alike and
+/// live long, a table is large and lives until the next change, so that the two do not leave holes in each other.
+#[derive(Debug)]
+pub(crate) struct Allocator {
+    /// Start to length, no two adjacent.
+    free: BTreeMap<u32, u32>,
+    total: u32,
+    available: u32,
+}
+
+impl Allocator {
+    /// All of `[start, end)` is free.
+    pub(crate) fn new(start: u32, end: u32) -> Self {
+        let length = end.saturating_sub(start);
+        let free = if length > 0 { BTreeMap::from([(start, length)]) } else { BTreeMap::new() };
+        Self { free, total: length, available: length }
+    }
+
+    /// How many units are taken.
+    pub(crate) fn used(&self) -> u32 {
+        self.total - self.available
+    }
+
+    /// Takes `length` units as low as they are to be had.
+    pub(crate) fn take_low(&mut self, length: u32) -> Option<Offset> {
+        let (&start, &extent) = self.free.iter().find(|&(_, &extent)| extent >= length)?;
+        self.free.remove(&start);
+        if extent > length {
+            self.free.insert(start + length, extent - length);
+        }
+        self.available -= length;
+        Some(Offset(start))
+    }
+
+    /// Takes `length` units as high as they are to be had.
+    pub(crate) fn take_high(&mut self, length: u32) -> Option<Offset> {
+        let (&start, &extent) = self.free.iter().rev().find(|&(_, &extent)| extent >= length)?;
+        if extent > length {
+            self.free.insert(start, extent - length);
+        } else {
+            self.free.remove(&start);
+        }
+        self.available -= length;
+        Some(Offset(start + extent - length))
+    }
+
+    /// Gives back what was taken.
+    pub(crate) fn give(&mut self, at: Offset, length: u32) {
+        let mut start = at.0;
+        let mut extent = length;
+        if let Some((&before, &size)) = self.free.range(..start).next_back() {
+            debug_assert!(before + size <= start, "units given back twice");
+            if before + size == start {
+                self.free.remove(&before);
+                start = before;
+                extent += size;
+            }
+        }
+        if let Some((&after, &size)) = self.free.range(start + extent..).next()
+            && after == start + extent
+        {
+            self.free.remove(&after);
+            extent += size;
+        }
+        self.free.insert(start, extent);
+        self.available += length;
+    }
+
+    /// The free extent that these units are in, as its start and end.
+    fn around(&self, at: Offset, length: u32) -> Option<(u32, u32)> {
+        let (&start, &extent) = self.free.range(..=at.0).next_back()?;
+        let end = at.0.checked_add(length)?;
+        (length > 0 && end <= start + extent).then_some((start, start + extent))
+    }
+
+    /// Whether all of these units are free.
+    pub(crate) fn is_free(&self, at: Offset, length: u32) -> bool {
+        self.around(at, length).is_some()
+    }
+
+    /// The longest extent that could be taken.
+    pub(crate) fn longest(&self) -> u32 {
+        self.free.values().copied().max().unwrap_or(0)
+    }
+
+    /// Takes exactly these units, where they are free; says whether they were (a part that is not leaves all as it was).
+    pub(crate) fn reserve(&mut self, at: Offset, length: u32) -> bool {
+        let Some((start, free_end)) = self.around(at, length) else { return false };
+        let end = at.0 + length;
+        self.free.remove(&start);
+        if at.0 > start {
+            self.free.insert(start, at.0 - start);
+        }
+        if free_end > end {
+            self.free.insert(end, free_end - end);
+        }
+        self.available -= length;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn extents_never_overlap_and_all_come_back(steps in proptest::collection::vec((0_u8..4, 1_u32..40, any::<usize>()), 1..200)) {
+            let mut allocator = Allocator::new(10, 410);
+            let mut taken: Vec<(Offset, u32)> = Vec::new();
+            for (kind, length, which) in steps {
+                let got = match kind {
+                    0 => allocator.take_low(length),
+                    1 => allocator.take_high(length),
+                    2 if !taken.is_empty() => {
+                        let (at, length) = taken.swap_remove(which % taken.len());
+                        allocator.give(at, length);
+                        None
+                    }
+                    _ => {
+                        let at = Offset(10 + (which % 400) as u32);
+                        allocator.reserve(at, length).then_some(at)
+                    }
+                };
+                if let Some(at) = got {
+                    prop_assert!(at.0 >= 10 && at.0 + length <= 410);
+                    for &(other, size) in &taken {
+                        prop_assert!(at.0 + length <= other.0 || other.0 + size <= at.0);
+                    }
+                    taken.push((at, length));
+                }
+                prop_assert_eq!(allocator.used(), taken.iter().map(|&(_, length)| length).sum::<u32>());
+            }
+            for (at, length) in taken {
+                allocator.give(at, length);
+            }
+            prop_assert_eq!(allocator.free, BTreeMap::from([(10, 400)]));
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What lies where in the shared memory.
+//!
+//! ```text
+//! Header | Member × members | blocks: peers from below, tables and reports from above
+//! ```
+//!
+//! A field is either an atomic or written once, before the block that holds it is published.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::{
+    memory::{Offset, UNIT, units},
+    protocol::{Pin, Root},
+};
+
+/// Says that the memory is one of ours, and in which layout; counted up with every change of a structure in this file.
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x01");
+
+/// Why the list was made again; an index into [`Header::resyncs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResyncCounter {
+    /// The first list since the zone was made.
+    Start,
+    /// Another worker's watcher took over.
+    Takeover,
+    /// etcd had compacted the revision asked for.
+    Compacted,
+    /// etcd cancelled the watch.
+    Canceled,
+    /// The stream broke.
+    Broken,
+    /// etcd said nothing for too long.
+    Silent,
+    /// etcd could not be reached.
+    Unreachable,
+}
+
+/// How many [`ResyncCounter`]s there are.
+pub(crate) const RESYNC_COUNTERS: usize = 7;
+
+/// The start of the memory.
+#[repr(C, align(64))]
+pub(crate) struct Header {
+    pub(crate) magic: u64,
+    /// In units.
+    pub(crate) size: u32,
+    /// Columns per peer; a multiple of 16, so that a peer's columns fill whole cache lines.
+    pub(crate) columns: u32,
+    /// Entries in the list of workers.
+    pub(crate) members: u32,
+    pub(crate) table: Root,
+    pub(crate) report: Root,
+    /// The last peer that was made; the others follow by [`Peer::next`].
+    pub(crate) peers: AtomicU32,
+    /// Units taken.
+    pub(crate) used: AtomicU32,
+    /// 1 while the peers that etcd lists do not fit.
+    pub(crate) full: AtomicU32,
+    /// 1 while etcd is being followed.
+    pub(crate) connected: AtomicU32,
+    /// Counted up whenever a peer that could not be picked can be again; see `Worker::pick`.
+    pub(crate) revivals: AtomicU32,
+    /// 1 while the current table limits the connections of any peer.
+    pub(crate) limited: AtomicU32,
+    pub(crate) last_id: AtomicU64,
+    pub(crate) revision: AtomicU64,
+    pub(crate) cluster_id: AtomicU64,
+    /// Milliseconds of the monotonic clock; 0 before the first word.
+    pub(crate) last_word: AtomicU64,
+    pub(crate) rejected_total: AtomicU64,
+    pub(crate) resyncs: [AtomicU64; RESYNC_COUNTERS],
+    /// Positions in the tables' plans; on a line of its own, since every pick writes it.
+    pub(crate) positions: Positions,
+}
+
+/// How far round robin has come, over all workers and all tables.
+#[repr(C, align(64))]
+pub(crate) struct Positions {
+    pub(crate) primary: AtomicU64,
+    pub(crate) backup: AtomicU64,
+}
+
+/// A worker, on a line of its own, since every pick writes it.
+#[repr(C, align(64))]
+pub(crate) struct Member {
+    /// 0 where the entry is free; [`CLOSED`] where nobody may take it just now.
+    pub(crate) process: AtomicU32,
+    /// 1 once `started` is that of `process`.
+    pub(crate) joined: AtomicU32,
+    pub(crate) table: Pin,
+    pub(crate) report: Pin,
+    /// When the process was started, to know it from a later one with the same id.
+    pub(crate) started: AtomicU64,
+}
+
+impl Member {
+    /// Completes an entry that this process has just taken.
+    pub(crate) fn join(&self, started: u64) {
+        self.started.store(started, Ordering::Relaxed);
+        self.joined.store(1, Ordering::Release);
+    }
+
+    /// The process and when it was started, where the entry is complete.
+    pub(crate) fn identity(&self) -> Option<(u32, u64)> {
+        let process = self.process.load(Ordering::Acquire);
+        let is_complete = process != 0 && process != CLOSED && self.joined.load(Ordering::Acquire) == 1;
+        is_complete.then(|| (process, self.started.load(Ordering::Acquire)))
+    }
+
+    /// Ends the pins.
+    pub(crate) fn unpin(&self) {
+        self.table.clear();
+        self.report.clear();
+    }
+
+    /// Makes the entry free for another process.
+    pub(crate) fn vacate(&self) {
+        self.unpin();
+        self.joined.store(0, Ordering::Relaxed);
+        self.process.store(0, Ordering::Release);
+    }
+}
+
+/// In [`Member::process`]: the publisher is clearing the column that this entry shares with others. No process has this id.
+pub(crate) const CLOSED: u32 = u32::MAX;
+
+/// The parameters of a peer, as in nginx's `server`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Parameters {
+    /// At least 1.
+    pub weight: u32,
+    /// 0: no limit.
+    pub max_conns: u32,
+    /// 0: failures are not counted.
+    pub max_fails: u32,
+    /// Seconds.
+    pub fail_timeout: u32,
+    /// Seconds.
+    pub slow_start: u32,
+    /// Picked only where no other peer can be.
+    pub backup: bool,
+    /// Never picked.
+    pub down: bool,
+    /// Gets no new requests.
+    pub drain: bool,
+}
+
+impl Parameters {
+    /// Whether new requests may go there at all.
+    pub fn is_in_service(&self) -> bool {
+        !self.down && !self.drain
+    }
+}
+
+/// A peer: 64 bytes, then its columns ([`AtomicU32`] each), its socket address, its name and its key.
+#[repr(C, align(64))]
+pub(crate) struct Peer {
+    /// The peer made before this one, or 0.
+    pub(crate) next: AtomicU32,
+    pub(crate) units: u32,
+    /// Never used twice in a zone.
+    pub(crate) id: u64,
+    /// Consecutive failures, as nginx's `fails`.
+    pub(crate) fails: AtomicU32,
+    /// Seconds of the last failure, as nginx's `accessed`.
+    pub(crate) accessed: AtomicU32,
+    /// Seconds of the last failure or check, as nginx's `checked`.
+    pub(crate) checked: AtomicU32,
+    pub(crate) socket_address_length: u16,
+    pub(crate) name_length: u16,
+    pub(crate) requests: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) key_length: u16,
+    /// 1 for a peer of an ordinary `server` line, which has no key.
+    pub(crate) is_static: u16,
+}
+
+impl Peer {
+    /// How many units a peer takes.
+    pub(crate) fn size(columns: u32, socket_address: usize, name: usize, key: usize) -> u32 {
+        units(Self::strings(columns) + socket_address + name + key)
+    }
+
+    /// Where the socket address lies, in bytes from the peer's start.
+    pub(crate) fn strings(columns: u32) -> usize {
+        size_of::<Self>() + columns as usize * size_of::<AtomicU32>()
+    }
+}
+
+/// How a group's order lies behind the table; see the crate peer-balance.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct PlanHeader {
+    /// Positions in one cycle; 0 where the group is empty.
+    pub(crate) cycle: u64,
+    /// 0: a sequence of indexes (`u32` each) follows; otherwise cumulative weights (`u64` each), and this is the stride.
+    pub(crate) stride: u64,
+    /// Bytes from the table's start.
+    pub(crate) offset: u32,
+    /// Items there.
+    pub(crate) length: u32,
+    /// Peers in service.
+    pub(crate) in_service: u32,
+    pub(crate) reserved: u32,
+}
+
+/// A table: this, then its entries, then the plans of its two groups.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct TableHeader {
+    pub(crate) magic: u64,
+    pub(crate) units: u32,
+    /// Entries in all: peers without `backup`, peers with it, then peers that are gone but have open connections.
+    pub(crate) entries: u32,
+    pub(crate) primaries: u32,
+    pub(crate) backups: u32,
+    /// Counted up with every change of the peers.
+    pub(crate) generation: u64,
+    pub(crate) primary: PlanHeader,
+    pub(crate) backup: PlanHeader,
+}
+
+impl TableHeader {
+    /// What a table takes at least and, with [`Plan::compact`](crate::plan::Plan::compact), at most; in units.
+    pub(crate) fn compact_size(entries: usize) -> u32 {
+        units(Self::plans(entries) + entries * size_of::<u64>())
+    }
+
+    /// Where the plans lie, in bytes from the table's start.
+    pub(crate) fn plans(entries: usize) -> usize {
+        (size_of::<Self>() + entries * size_of::<Entry>()).next_multiple_of(PLAN_ALIGNMENT)
+    }
+}
+
+/// What a plan is aligned to: the larger of its two kinds of items.
+pub(crate) const PLAN_ALIGNMENT: usize = align_of::<u64>();
+
+/// Tells a table from what may lie where a stale pin points.
+pub(crate) const TABLE_MAGIC: u64 = u64::from_be_bytes(*b"ETCDTABL");
+
+/// A peer as a table has it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Entry {
+    pub(crate) peer: Offset,
+    pub(crate) parameters: Parameters,
+}
+
+/// A report: this, then its bytes.
+#[repr(C, align(64))]
+pub(crate) struct ReportHeader {
+    pub(crate) magic: u64,
+    pub(crate) units: u32,
+    pub(crate) length: u32,
+}
+
+/// As [`TABLE_MAGIC`], for reports.
+pub(crate) const REPORT_MAGIC: u64 = u64::from_be_bytes(*b"ETCDREPT");
+
+/// Where the list of workers lies.
+pub(crate) const MEMBERS: usize = size_of::<Header>();
+
+/// The first unit behind header and workers.
+pub(crate) fn blocks(members: u32) -> u32 {
+    units(MEMBERS + members as usize * size_of::<Member>())
+}
+
+const _: () = {
+    assert!(size_of::<Peer>() == UNIT);
+    assert!(size_of::<Member>() == UNIT);
+    assert!(size_of::<Entry>() == 28);
+};

@@ -1,0 +1,135 @@
+//! Typed access to the shared memory by offset: the only place that makes references from addresses.
+
+use core::ptr::NonNull;
+
+/// What every block is aligned to and sized in: a cache line, so that two blocks never share one.
+pub(crate) const UNIT: usize = 64;
+
+/// Where a block begins, in units from the start of the memory. 0, where the header lies, means none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub(crate) struct Offset(pub(crate) u32);
+
+impl Offset {
+    pub(crate) fn bytes(self) -> usize {
+        self.0 as usize * UNIT
+    }
+}
+
+/// How many units hold `bytes`.
+pub(crate) fn units(bytes: usize) -> u32 {
+    // The memory's own length is bounded by `Memory::new`, so what lies in it fits; what does not fit saturates and is refused as too large.
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
+}
+
+/// The memory, wherever this process has it mapped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    base: NonNull<u8>,
+    units: u32,
+}
+
+// SAFETY: what lies in the memory is shared between processes already; the types in `layout` are atomics, or do not change while a
+// reference to them can exist (see `Zone`).
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// The memory at `base`, `length` bytes of it (what is over a multiple of [`UNIT`] is left alone).
+    ///
+    /// # Safety
+    ///
+    /// `base` is aligned to [`UNIT`]; the memory is readable and writable, lives for as long as this value and its copies, and is
+    /// accessed through this crate alone.
+    pub(crate) unsafe fn new(base: NonNull<u8>, length: usize) -> Self {
+        Self { base, units: u32::try_from(length / UNIT).unwrap_or(u32::MAX) }
+    }
+
+    pub(crate) fn units(&self) -> u32 {
+        self.units
+    }
+
+    /// The address of the byte at `offset`.
+    fn address(&self, offset: usize, length: usize) -> *mut u8 {
+        assert!(
+            offset.checked_add(length).is_some_and(|end| end <= self.units as usize * UNIT),
+            "an offset outside the zone"
+        );
+        // SAFETY: the assertion keeps the result within the memory, whose extent the creator of `self` vouches for.
+        unsafe { self.base.as_ptr().add(offset) }
+    }
+
+    /// The `T` at the byte `offset`.
+    ///
+    /// # Safety
+    ///
+    /// A `T` was written there (zeroes count for atomics and integers), it is aligned, and for `'a` it is neither moved nor written
+    /// other than through atomics.
+    pub(crate) unsafe fn get<'a, T>(&self, offset: usize) -> &'a T {
+        let address = self.address(offset, size_of::<T>()).cast::<T>();
+        debug_assert!(address.is_aligned());
+        // SAFETY: within the memory; the rest is the caller's promise.
+        unsafe { &*address }
+    }
+
+    /// The `count` items of `T` from the byte `offset` on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::get`], for each item.
+    pub(crate) unsafe fn slice<'a, T>(&self, offset: usize, count: usize) -> &'a [T] {
+        let address = self.address(offset, count * size_of::<T>()).cast::<T>();
+        debug_assert!(address.is_aligned());
+        // SAFETY: within the memory; the rest is the caller's promise.
+        unsafe { core::slice::from_raw_parts(address, count) }
+    }
+
+    /// Writes `value` at the byte `offset`.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else reads or writes there meanwhile, and no reference to it exists.
+    pub(crate) unsafe fn write<T>(&self, offset: usize, value: T) {
+        let address = self.address(offset, size_of::<T>()).cast::<T>();
+        debug_assert!(address.is_aligned());
+        // SAFETY: within the memory; the rest is the caller's promise.
+        unsafe { address.write(value) }
+    }
+
+    /// Copies `items` to the byte `offset`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::write`].
+    pub(crate) unsafe fn copy<T: Copy>(&self, offset: usize, items: &[T]) {
+        let address = self.address(offset, size_of_val(items)).cast::<T>();
+        debug_assert!(address.is_aligned());
+        // SAFETY: within the memory; `items` is private to this process, so the two do not overlap; the rest is the caller's promise.
+        unsafe { core::ptr::copy_nonoverlapping(items.as_ptr(), address, items.len()) }
+    }
+
+    /// Fills `count` units from `at` with zeroes.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::write`].
+    pub(crate) unsafe fn zero(&self, at: Offset, count: u32) {
+        let length = count as usize * UNIT;
+        let address = self.address(at.bytes(), length);
+        // SAFETY: within the memory; the rest is the caller's promise.
+        unsafe { address.write_bytes(0, length) }
+    }
+    /// In builds for tests: spoils `count` units from `at` that are free again, so that whoever still reads them is found out.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::write`].
+    pub(crate) unsafe fn poison(&self, at: Offset, count: u32) {
+        if cfg!(debug_assertions) {
+            let length = count as usize * UNIT;
+            // SAFETY: within the memory; the rest is the caller's promise.
+            unsafe { self.address(at.bytes(), length).write_bytes(0xDD, length) }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The protocols between processes, each over a few atomics and nothing else, so that loom can try every interleaving.
+
+mod lease;
+mod pin;
+
+pub use self::{
+    lease::{Lease, Publishing},
+    pin::{Pin, Root},
+};
+
+/// The atomics in use: loom's while loom checks the protocols, the machine's otherwise.
+pub(crate) mod sync {
+    #[cfg(not(loom))]
+    pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+}

@@ -1,0 +1,246 @@
+//! Giving memory back.
+//!
+//! A table or report is given back once it is neither current nor pinned. A peer goes in two steps, since a worker with a pinned
+//! table may still pick it: it stays in the table, among those removed, until every table that gave it requests is gone and no
+//! connection to it is open; then a table without it is published, and when all tables before that one are gone too, its memory is free.
+
+use core::sync::atomic::Ordering;
+
+use super::{Publisher, Removed};
+use crate::{
+    layout::{CLOSED, Entry, Member, ReportHeader},
+    memory::Offset,
+    protocol::Publishing,
+};
+
+/// What was published once and may still be read.
+#[derive(Debug)]
+pub(super) struct Outdated {
+    pub(super) place: Offset,
+    pub(super) units: u32,
+    /// The publication that took its place.
+    pub(super) until: u64,
+}
+
+impl Outdated {
+    /// Whether this worker may be reading it. Any place within counts: see `Publisher::find_pinned`.
+    fn is_under(&self, member: &Member) -> bool {
+        let extent = self.place.0..self.place.0 + self.units;
+        extent.contains(&member.table.place()) || extent.contains(&member.report.place())
+    }
+}
+
+impl Publisher {
+    /// Clears the columns of workers that are dead (`is_alive` says so, by process id and start) and gives back the memory that
+    /// nobody uses any more. To be called several times a second.
+    pub fn collect(&mut self, is_alive: impl Fn(u32, u64) -> bool, _publishing: &Publishing) {
+        self.bury(is_alive);
+        self.free_unread();
+        self.unlist();
+    }
+
+    /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Where there is no room, the last report goes.
+    pub fn report(&mut self, bytes: &[u8], _publishing: &Publishing) {
+        self.free_unread();
+        let place = self.make_report(bytes);
+        let root = &self.zone.header().report;
+        let old = Offset(root.current());
+        root.publish(place.map_or(0, |place| place.0));
+        if old.0 != 0 {
+            // SAFETY: it was published, and is not freed yet.
+            let units = unsafe { self.zone.memory.get::<ReportHeader>(old.bytes()) }.units;
+            self.reports.push(Outdated { place: old, units, until: 0 });
+        }
+        self.free_unread();
+    }
+
+    /// The bytes that were published last; none before the first.
+    pub fn reported(&self) -> Vec<u8> {
+        let place = Offset(self.zone.header().report.current());
+        if place.0 == 0 {
+            return Vec::new();
+        }
+        // SAFETY: it is published, and this publisher, who alone frees reports, does not free it meanwhile.
+        let bytes: &[u8] = unsafe {
+            let header: &ReportHeader = self.zone.memory.get(place.bytes());
+            self.zone.memory.slice(place.bytes() + size_of::<ReportHeader>(), header.length as usize)
+        };
+        bytes.to_vec()
+    }
+
+    /// Puts `table` in the place of the current one.
+    pub(super) fn publish_table(&mut self, table: Offset) {
+        let root = &self.zone.header().table;
+        let old = Offset(root.current());
+        let units = self.current_table_units();
+        root.publish(table.0);
+        self.publication += 1;
+        if old.0 != 0 {
+            self.tables.push(Outdated { place: old, units, until: self.publication });
+        }
+    }
+
+    /// Frees the tables and reports that are outdated and not pinned, and the peers that only such tables listed.
+    pub(super) fn free_unread(&mut self) {
+        let members = self.zone.members();
+        let memory = self.zone.memory;
+        for list in [&mut self.tables, &mut self.reports] {
+            list.retain(|outdated| {
+                let is_pinned = members.iter().any(|member| outdated.is_under(member));
+                if !is_pinned {
+                    // SAFETY: it is neither published nor pinned.
+                    unsafe { memory.poison(outdated.place, outdated.units) };
+                    self.allocator.give(outdated.place, outdated.units);
+                }
+                is_pinned
+            });
+        }
+        let oldest = self.oldest_read();
+        let (free, listed): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.unlisted).into_iter().partition(|&(_, since)| since <= oldest);
+        self.unlisted = listed;
+        if !free.is_empty() {
+            self.unlink(&free);
+            for (place, _) in free {
+                self.free_peer(place);
+            }
+        }
+        self.note_used();
+    }
+
+    /// Every table that may still be read is of this publication or a later one.
+    fn oldest_read(&self) -> u64 {
+        self.tables.iter().map(|table| table.until.saturating_sub(1)).min().unwrap_or(self.publication)
+    }
+
+    /// Publishes a table without the removed peers that have no connection left, the rest as it is.
+    fn unlist(&mut self) {
+        let oldest = self.oldest_read();
+        let has_ended = |peer: &Removed| {
+            // SAFETY: the publisher frees peers, and has not freed this one.
+            peer.since <= oldest && unsafe { self.zone.connections(peer.place) } == 0
+        };
+        let ended: Vec<bool> = self.removed.iter().map(has_ended).collect();
+        if !ended.contains(&true) {
+            return;
+        }
+        let listed: Vec<Entry> = self.listed.iter().map(super::Listed::entry).collect();
+        let remaining: Vec<Entry> = self
+            .removed
+            .iter()
+            .zip(&ended)
+            .filter(|&(_, ended)| !ended)
+            .map(|(peer, _)| peer.entry())
+            .collect();
+        // Where there is no room for a second table just now, they stay until there is.
+        let Some(table) = self.make_table(&listed, &remaining, self.generation) else { return };
+        self.publish_table(table);
+        let since = self.publication;
+        for (peer, ended) in std::mem::take(&mut self.removed).into_iter().zip(ended) {
+            if ended {
+                self.unlisted.push((peer.place, since));
+            } else {
+                self.removed.push(peer);
+            }
+        }
+        self.free_unread();
+    }
+
+    /// Takes peers out of the list of all. Each step is one store, so that a successor finds a whole list whenever this ends.
+    fn unlink(&mut self, gone: &[(Offset, u64)]) {
+        let gone: std::collections::HashSet<u32> = gone.iter().map(|&(place, _)| place.0).collect();
+        let mut link = &self.zone.header().peers;
+        loop {
+            let place = Offset(link.load(Ordering::Relaxed));
+            if place.0 == 0 {
+                return;
+            }
+            // SAFETY: the publisher frees peers, and frees those in the list only after it has taken them out.
+            let peer = unsafe { self.zone.peer(place) };
+            if gone.contains(&place.0) {
+                link.store(peer.next.load(Ordering::Relaxed), Ordering::Release);
+            } else {
+                link = &peer.next;
+            }
+        }
+    }
+
+    /// Frees a table that was not published.
+    pub(super) fn free_table(&mut self, place: Offset) {
+        // SAFETY: it was written, and nobody else knows of it.
+        let units = unsafe { self.table_units(place) };
+        self.allocator.give(place, units);
+        self.note_used();
+    }
+
+    /// Frees a peer that is in no list.
+    pub(super) fn free_peer(&mut self, place: Offset) {
+        // SAFETY: the publisher frees peers, and has not freed this one.
+        let units = unsafe { self.zone.peer(place) }.units;
+        // SAFETY: it is in no list and no table, so that nobody has a reference to it.
+        unsafe { self.zone.memory.poison(place, units) };
+        self.allocator.give(place, units);
+        self.note_used();
+    }
+
+    /// Takes dead workers out of the counts.
+    fn bury(&mut self, is_alive: impl Fn(u32, u64) -> bool) {
+        let members = self.zone.members();
+        for (index, member) in (0..).zip(members) {
+            let Some((process, started)) = member.identity() else { continue };
+            // Looked at again, since it may have left the entry, and died elsewhere, before `is_alive` was asked. If it is still its
+            // entry then the process died with it, and nobody but us changes it now.
+            if is_alive(process, started) || member.identity() != Some((process, started)) {
+                continue;
+            }
+            match self.zone.own_column(index) {
+                Some(column) => self.clear_column(column),
+                None => self.is_shared_column_stale = true,
+            }
+            member.vacate();
+        }
+        if self.is_shared_column_stale && self.close_shared_entries() {
+            self.clear_column(self.zone.columns() - 1);
+            self.is_shared_column_stale = false;
+        }
+        self.open_shared_entries();
+    }
+
+    fn shared_entries(&self) -> impl Iterator<Item = &Member> {
+        let shared = |&(index, _): &(u32, &Member)| self.zone.own_column(index).is_none();
+        (0..).zip(self.zone.members()).filter(shared).map(|(_, member)| member)
+    }
+
+    /// Keeps others from taking the entries that share the last column, if nobody has one: what a dead worker has left there cannot be told
+    /// from what the others have there.
+    fn close_shared_entries(&self) -> bool {
+        self.shared_entries().all(|member| {
+            member.process.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
+    }
+
+    /// Undoes [`Publisher::close_shared_entries`], also for a publisher that died in between.
+    pub(super) fn open_shared_entries(&self) {
+        for member in self.shared_entries() {
+            let _ = member.process.compare_exchange(CLOSED, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    fn clear_column(&self, column: u32) {
+        let unlisted = self.unlisted.iter().map(|&(place, _)| place);
+        let places =
+            self.listed.iter().map(|peer| peer.place).chain(self.removed.iter().map(|peer| peer.place));
+        let mut revived = false;
+        for place in places.chain(unlisted) {
+            // SAFETY: the publisher frees peers, and has not freed these.
+            let column = &unsafe { self.zone.peer_columns(place) }[column as usize];
+            if column.load(Ordering::Relaxed) != 0 {
+                column.store(0, Ordering::Relaxed);
+                revived = true;
+            }
+        }
+        if revived {
+            self.zone.revive();
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The memory as a whole: made, found again, and read from any process.
+
+use core::{
+    mem::offset_of,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use thiserror::Error;
+
+use crate::{
+    layout::{
+        Header, MAGIC, MEMBERS, Member, Peer, Positions, RESYNC_COUNTERS, ResyncCounter, TableHeader, blocks,
+    },
+    memory::{Memory, Offset, UNIT, units},
+    worker::Worker,
+};
+
+/// Columns are counted in cache lines of this many.
+const COLUMNS_PER_LINE: u32 = 16;
+
+/// Entries for workers that are there only while old cycles end, for each worker of a cycle: each reload under open connections
+/// leaves one generation of old workers behind.
+const GENERATIONS: u32 = 8;
+
+/// Entries beside those, for whoever reads without being a worker (the master, while it copies a zone).
+const SPARE_MEMBERS: u32 = 16;
+
+/// The memory is too small for what must lie in it.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{have} bytes are too few, {need} are needed")]
+pub struct TooSmall {
+    /// What there is, in bytes.
+    pub have: usize,
+    /// What it takes, in bytes.
+    pub need: usize,
+}
+
+/// The memory is not a zone of this layout.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the shared memory was laid out by another version of the module")]
+pub struct AttachError;
+
+/// A zone of peers, wherever this process has it mapped.
+#[derive(Clone, Copy, Debug)]
+pub struct Zone {
+    pub(crate) memory: Memory,
+}
+
+/// The counters of a zone, read without a lock and so not all of one instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Statistics {
+    /// Bytes in all.
+    pub size: usize,
+    /// Bytes taken.
+    pub used: usize,
+    /// Whether what etcd lists does not fit.
+    pub is_full: bool,
+    /// Whether etcd is being followed.
+    pub is_connected: bool,
+    /// The revision applied last.
+    pub revision: u64,
+    /// When etcd was last heard, in milliseconds of the monotonic clock; 0: never.
+    pub last_word: u64,
+    /// Values rejected so far.
+    pub rejected_total: u64,
+    /// Lists made, by cause, in the order of [`ResyncCounter`].
+    pub resyncs: [u64; RESYNC_COUNTERS],
+}
+
+impl Zone {
+    /// Lays out the memory for nginx with `workers` worker processes: no peers yet, no workers.
+    ///
+    /// # Errors
+    ///
+    /// Where not even an empty table fits.
+    ///
+    /// # Safety
+    ///
+    /// `base` is aligned to 64 bytes; `length` bytes from it are shared by all processes that will attach to them, are accessed
+    /// by nothing else, stay mapped for as long as the returned value and everything made from it is used, and nobody uses them yet.
+    pub unsafe fn format(base: NonNull<u8>, length: usize, workers: u32) -> Result<Self, TooSmall> {
+        // Twice the workers: a reload has both generations at once. What goes beyond shares the last column.
+        let columns = (2 * workers + 4).next_multiple_of(COLUMNS_PER_LINE);
+        let members = GENERATIONS * workers.max(4) + SPARE_MEMBERS;
+        let need = (blocks(members) + units(size_of::<TableHeader>()) * 2) as usize * UNIT;
+        if length < need {
+            return Err(TooSmall { have: length, need });
+        }
+        // SAFETY: the caller's promise.
+        let memory = unsafe { Memory::new(base, length) };
+        // SAFETY: nobody uses the memory yet, so it may be written at will.
+        unsafe {
+            memory.zero(Offset(0), blocks(members));
+            // The header is all zeroes, which is a valid one, but for what is set here.
+            memory.write(offset_of!(Header, size), memory.units());
+            memory.write(offset_of!(Header, columns), columns);
+            memory.write(offset_of!(Header, members), members);
+            memory.write(offset_of!(Header, magic), MAGIC);
+        }
+        Ok(Self { memory })
+    }
+
+    /// The zone that [`Zone::format`] laid out in this memory, in this process or another.
+    ///
+    /// # Errors
+    ///
+    /// Where what lies there is something else.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::format`], but for its last condition.
+    pub unsafe fn attach(base: NonNull<u8>, length: usize) -> Result<Self, AttachError> {
+        if length < size_of::<Header>() {
+            return Err(AttachError);
+        }
+        // SAFETY: the caller's promise.
+        let memory = unsafe { Memory::new(base, length) };
+        // SAFETY: the memory is long enough, and any bytes are a valid integer.
+        let (magic, size) = unsafe {
+            let header = memory.get::<Header>(0);
+            (header.magic, header.size)
+        };
+        if magic != MAGIC || size != memory.units() {
+            return Err(AttachError);
+        }
+        Ok(Self { memory })
+    }
+
+    /// Takes an entry for a process that will pick peers or read tables; `started` tells it from a later process of the same id.
+    /// `None` where all entries are taken (more generations of old workers than there is room for).
+    pub fn join(&self, process: u32, started: u64) -> Option<Worker> {
+        self.members().iter().zip(0..).find_map(|(member, index)| {
+            member.process.compare_exchange(0, process, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+            // A worker that is killed between the exchange above and the end of `Member::join` leaves an entry that nobody can take:
+            // not knowing when it was started, the publisher cannot tell it from one that lives.
+            member.join(started);
+            Some(Worker::new(*self, index, self.own_column(index).unwrap_or(self.columns() - 1)))
+        })
+    }
+
+    /// The counters.
+    pub fn statistics(&self) -> Statistics {
+        let header = self.header();
+        Statistics {
+            size: self.memory.units() as usize * UNIT,
+            used: header.used.load(Ordering::Relaxed) as usize * UNIT,
+            is_full: header.full.load(Ordering::Relaxed) != 0,
+            is_connected: header.connected.load(Ordering::Relaxed) != 0,
+            revision: header.revision.load(Ordering::Relaxed),
+            last_word: header.last_word.load(Ordering::Relaxed),
+            rejected_total: header.rejected_total.load(Ordering::Relaxed),
+            resyncs: core::array::from_fn(|index| header.resyncs[index].load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The revision applied last; 0 before the first.
+    pub fn revision(&self) -> u64 {
+        self.header().revision.load(Ordering::Relaxed)
+    }
+
+    /// etcd was heard at `now` (milliseconds of the monotonic clock).
+    pub fn heard(&self, now: u64) {
+        self.header().last_word.store(now, Ordering::Relaxed);
+    }
+
+    /// etcd is followed, or not any more.
+    pub fn set_connected(&self, is_connected: bool) {
+        self.header().connected.store(u32::from(is_connected), Ordering::Relaxed);
+    }
+
+    /// All changes up to `revision` of the cluster `cluster_id` are applied.
+    pub fn set_revision(&self, cluster_id: u64, revision: u64) {
+        self.header().cluster_id.store(cluster_id, Ordering::Relaxed);
+        self.header().revision.store(revision, Ordering::Relaxed);
+    }
+
+    /// The cluster that the applied revision is of, or 0.
+    pub fn cluster_id(&self) -> u64 {
+        self.header().cluster_id.load(Ordering::Relaxed)
+    }
+
+    /// Counts a list.
+    pub fn count_resync(&self, counter: ResyncCounter) {
+        self.header().resyncs[counter as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts rejected values.
+    pub fn count_rejected(&self, count: u64) {
+        self.header().rejected_total.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: `format` wrote a header at 0, whose plain fields have not been written since.
+        unsafe { self.memory.get(0) }
+    }
+
+    /// A peer that could not be picked may be one that can.
+    pub(crate) fn revive(&self) {
+        // Release: who sees the new number sees what made the difference, too.
+        self.header().revivals.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.header().positions
+    }
+
+    pub(crate) fn members(&self) -> &[Member] {
+        // SAFETY: `format` wrote as many members there (zeroes), and they are atomics throughout.
+        unsafe { self.memory.slice(MEMBERS, self.header().members as usize) }
+    }
+
+    pub(crate) fn columns(&self) -> u32 {
+        self.header().columns
+    }
+
+    /// The column of which the worker at `index` is the only writer; `None` for those that share the last one.
+    pub(crate) fn own_column(&self, index: u32) -> Option<u32> {
+        (index < self.columns() - 1).then_some(index)
+    }
+
+    pub(crate) fn first_block(&self) -> u32 {
+        blocks(self.header().members)
+    }
+
+    /// The peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// A peer was written there, and its memory is not reused for `'a`: a table that lists it is pinned, or a request holds it, or
+    /// the caller is the publisher, who alone frees peers.
+    pub(crate) unsafe fn peer<'a>(&self, at: Offset) -> &'a Peer {
+        // SAFETY: the caller's promise.
+        unsafe { self.memory.get(at.bytes()) }
+    }
+
+    /// The columns of the peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> &'a [AtomicU32] {
+        // SAFETY: the caller's promise; the columns follow the peer.
+        unsafe { self.memory.slice(at.bytes() + size_of::<Peer>(), self.columns() as usize) }
+    }
+
+    /// How many connections to the peer at `at` are open.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn connections(&self, at: Offset) -> u32 {
+        // SAFETY: the caller's promise.
+        let columns = unsafe { self.peer_columns(at) };
+        // Acquire: whoever frees the peer because there are none comes after all that was done with it (see `Worker::uncount`).
+        columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u32::wrapping_add)
+    }
+
+    /// The socket address, the name and the key of the peer at `at`, as bytes.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn peer_strings<'a>(&self, at: Offset) -> (&'a [u8], &'a [u8], &'a [u8]) {
+        // SAFETY: the caller's promise; the strings follow the columns, were written before the peer was published and are never changed.
+        unsafe {
+            let peer = self.peer(at);
+            let start = at.bytes() + Peer::strings(self.columns());
+            let name = start + usize::from(peer.socket_address_length);
+            let key = name + usize::from(peer.name_length);
+            (
+                self.memory.slice(start, usize::from(peer.socket_address_length)),
+                self.memory.slice(name, usize::from(peer.name_length)),
+                self.memory.slice(key, usize::from(peer.key_length)),
+            )
+        }
+    }
+
+    /// The next unused id of a peer, for the publisher.
+    pub(crate) fn next_id(&self) -> u64 {
+        let last: &AtomicU64 = &self.header().last_id;
+        last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

@@ -1,0 +1,25 @@
+//! Processes over one zone that are killed at any instruction, and a successor that looks at what they left.
+//!
+//! This program starts itself: as workers that pick, hold and release, and as a publisher. In each round it kills one of them. Where that
+//! was the publisher it takes over, stops the workers for a moment, and compares all that is counted with what they hold.
+
+#[cfg(not(loom))]
+mod killed {
+    pub mod audit;
+    pub mod memory;
+    pub mod roles;
+}
+#[cfg(not(loom))]
+#[path = "support/random.rs"]
+mod random;
+
+#[cfg(not(loom))]
+fn main() {
+    match std::env::var(killed::memory::ROLE) {
+        Ok(role) => killed::roles::run(&role),
+        Err(_) => killed::audit::run(),
+    }
+}
+
+#[cfg(loom)]
+fn main() {}

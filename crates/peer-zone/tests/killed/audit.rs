@@ -1,0 +1,186 @@
+//! Who kills, and looks at what is left.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::AsRawFd,
+    process::{Child, Command},
+    sync::atomic::Ordering,
+};
+
+use peer_zone::{Desired, Publisher, Zone, protocol::Publishing};
+
+use crate::{
+    killed::memory::{FILE, ROLE, ROLE_SEED, Shared, WORKERS, is_whole, list, start_of, until},
+    random::Random,
+};
+
+/// How often a process is killed.
+const ROUNDS: u32 = 300;
+
+/// Instructions that pass before a kill, at most, beside the whole steps: about as long as one step takes.
+const SPINS: u64 = 200_000;
+
+struct Children {
+    publisher: Child,
+    workers: Vec<Child>,
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        self.workers.iter_mut().chain([&mut self.publisher]).for_each(kill);
+    }
+}
+
+fn kill(child: &mut Child) {
+    // An error is that of a process which has ended already, and the wait says so.
+    let _ = child.kill();
+    child.wait().expect("a child");
+}
+
+fn start(shared: &Shared, role: &str, random: &mut Random) -> Child {
+    Command::new(std::env::current_exe().expect("this program"))
+        .env(ROLE, role)
+        .env(FILE, shared.file.as_raw_fd().to_string())
+        .env(ROLE_SEED, random.next().to_string())
+        .spawn()
+        .expect("this program again")
+}
+
+pub fn run() {
+    let mut random = Random::from_environment();
+    let shared = Shared::create();
+    let control = shared.control();
+    let mut rounds = BTreeMap::new();
+    let baseline = baseline(&shared);
+    let mut children = Children {
+        publisher: start(&shared, "publisher", &mut random),
+        workers: (0..WORKERS).map(|index| start(&shared, &index.to_string(), &mut random)).collect(),
+    };
+    for round in 0..ROUNDS {
+        let steps = control.steps.load(Ordering::SeqCst) + 1 + random.below(20);
+        until("the publisher's steps", || control.steps.load(Ordering::SeqCst) >= steps);
+        if random.one_in(3) {
+            let index = random.below(WORKERS as u64) as usize;
+            let picks = || control.workers[index].picks.load(Ordering::SeqCst);
+            let goal = picks() + random.below(50);
+            until("a worker's picks", || picks() >= goal);
+            spin(&mut random);
+            kill(&mut children.workers[index]);
+            forget(&shared, index);
+            children.workers[index] = start(&shared, &index.to_string(), &mut random);
+            *rounds.entry("worker").or_insert(0) += 1;
+        } else {
+            spin(&mut random);
+            kill(&mut children.publisher);
+            let was_writing = audit(&shared, round);
+            children.publisher = start(&shared, "publisher", &mut random);
+            *rounds.entry(if was_writing { "publisher, in a list" } else { "publisher" }).or_insert(0) += 1;
+        }
+    }
+    drop(children);
+    for index in 0..WORKERS {
+        forget(&shared, index);
+    }
+    take_over(&shared, |publisher, publishing| {
+        publisher.publish(Vec::new(), publishing).expect("room for none");
+        publisher.report(&[], publishing);
+        collect(publisher, publishing);
+    });
+    assert_eq!(used(shared.zone), baseline, "memory is lost, or given back twice");
+    println!("killed: {rounds:?}");
+}
+
+fn spin(random: &mut Random) {
+    for _ in 0..random.below(SPINS) {
+        std::hint::spin_loop();
+    }
+}
+
+fn used(zone: Zone) -> usize {
+    zone.statistics().used
+}
+
+/// What an empty list and an empty report take.
+fn baseline(shared: &Shared) -> usize {
+    take_over(shared, |publisher, publishing| {
+        publisher.publish(Vec::new(), publishing).expect("room for none");
+        publisher.report(&[], publishing);
+        collect(publisher, publishing);
+    });
+    let serial = list_of_none();
+    shared.control().published.store(serial, Ordering::SeqCst);
+    shared.control().asked.store(serial, Ordering::SeqCst);
+    used(shared.zone)
+}
+
+/// No list that is published goes by this number; it stands for the empty one.
+fn list_of_none() -> u64 {
+    0
+}
+
+fn collect(publisher: &mut Publisher, publishing: &Publishing) {
+    for _ in 0..3 {
+        publisher.collect(|process, started| start_of(process) == Some(started), publishing);
+    }
+}
+
+/// With the lease, and what the dead publisher has left.
+fn take_over(shared: &Shared, act: impl FnOnce(&mut Publisher, &Publishing)) {
+    let lease = &shared.control().lease;
+    let mine = lease.claim(std::process::id(), 1, 0, |process| start_of(process).is_some());
+    let mine = mine.expect("its holder is dead");
+    let publishing = lease.begin(mine).expect("held");
+    // SAFETY: the lease is held, and its holder before was killed.
+    let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };
+    act(&mut publisher, &publishing);
+    drop(publisher);
+    lease.end(mine, publishing);
+    lease.release(mine);
+}
+
+/// What a killed worker has said counts no more.
+fn forget(shared: &Shared, index: usize) {
+    for held in &shared.control().workers[index].held {
+        held.store(0, Ordering::SeqCst);
+    }
+    shared.control().workers[index].paused.store(0, Ordering::SeqCst);
+}
+
+/// Takes over from a publisher that was killed, and compares everything. Returns whether it was killed between the start of a
+/// publication and its end.
+fn audit(shared: &Shared, round: u32) -> bool {
+    let control = shared.control();
+    let serials = [&control.published, &control.asked].map(|serial| serial.load(Ordering::SeqCst));
+    let pause = control.pause.fetch_add(1, Ordering::SeqCst) + 1;
+    until("the workers' pause", || {
+        control.workers.iter().all(|it| it.paused.load(Ordering::SeqCst) == pause)
+    });
+    take_over(shared, |publisher, publishing| {
+        let found: Vec<Desired> = publisher.listed().cloned().collect();
+        let is_asked = serials
+            .into_iter()
+            .any(|serial| found == if serial == list_of_none() { Vec::new() } else { list(serial) });
+        assert!(is_asked, "round {round}: neither the old list nor the new one: {found:?}");
+        collect(publisher, publishing);
+    });
+    let mut held: BTreeMap<u64, u32> = BTreeMap::new();
+    for place in control.workers.iter().flat_map(|worker| &worker.held) {
+        *held.entry(place.load(Ordering::SeqCst)).or_insert(0) += 1;
+    }
+    held.remove(&0);
+    let process = std::process::id();
+    let mut reader = shared.zone.join(process, start_of(process).expect("this process")).expect("an entry");
+    let table = reader.table().expect("a table");
+    for row in table.rows() {
+        let peer = row.peer;
+        assert!(is_whole(peer.key, peer.socket_address, peer.name), "round {round}: {peer:?}");
+        let expected = held.remove(&peer.id).unwrap_or(0);
+        assert_eq!(row.connections, expected, "round {round}: {peer:?}");
+        assert!(!row.is_removed || expected > 0, "round {round}: kept for nothing: {peer:?}");
+    }
+    drop(table);
+    reader.leave();
+    assert!(held.is_empty(), "round {round}: held, but in no table: {held:?}");
+    control.pause.fetch_add(1, Ordering::SeqCst);
+    serials[0] != serials[1]
+}

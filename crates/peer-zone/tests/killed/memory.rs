@@ -1,0 +1,160 @@
+//! The memory that all processes of the test share: what they say to each other, the lease, and the zone.
+
+use std::{
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, AtomicU64},
+    time::{Duration, Instant},
+};
+
+use peer_zone::{Desired, Parameters, Zone, protocol::Lease};
+
+use crate::random::Random;
+
+/// In the environment of a process that was started by this program: what it is to do.
+pub const ROLE: &str = "PEER_ZONE_ROLE";
+/// The file descriptor of the memory.
+pub const FILE: &str = "PEER_ZONE_FILE";
+/// Where its random numbers start.
+pub const ROLE_SEED: &str = "PEER_ZONE_SEED";
+
+pub const WORKERS: usize = 3;
+/// Requests that a worker has open at most.
+pub const HELD: usize = 8;
+const ZONE: usize = 1 << 18;
+/// Control and lease lie before the zone, which is aligned to a page.
+const BEFORE: usize = 4096;
+/// Longer than any step takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[repr(C)]
+pub struct Control {
+    pub lease: Lease,
+    /// The serial number of the list that is being published, and that of the last one that was.
+    pub asked: AtomicU64,
+    pub published: AtomicU64,
+    /// Counted up by the publisher with each of its steps.
+    pub steps: AtomicU64,
+    /// While odd, workers stand still.
+    pub pause: AtomicU32,
+    pub workers: [WorkerControl; WORKERS],
+}
+
+#[repr(C)]
+pub struct WorkerControl {
+    /// The pause at which it stands still.
+    pub paused: AtomicU32,
+    pub picks: AtomicU64,
+    /// Ids of the peers that it holds while it stands still; 0 for none.
+    pub held: [AtomicU64; HELD],
+}
+
+pub struct Shared {
+    pub file: OwnedFd,
+    base: NonNull<u8>,
+    pub zone: Zone,
+}
+
+impl Shared {
+    pub fn create() -> Self {
+        // SAFETY: the name is a C string. Without MFD_CLOEXEC the children inherit it.
+        let file = unsafe { libc::memfd_create(c"peer-zone".as_ptr(), 0) };
+        assert!(file >= 0, "memfd_create: {}", std::io::Error::last_os_error());
+        // SAFETY: it was just opened, and is nobody else's.
+        let file = unsafe { OwnedFd::from_raw_fd(file) };
+        // SAFETY: it is an open file.
+        assert_eq!(unsafe { libc::ftruncate(file.as_raw_fd(), (BEFORE + ZONE) as libc::off_t) }, 0);
+        let base = map(&file);
+        // SAFETY: within the mapping, which stays until the process ends, and nobody else has it yet.
+        let zone = unsafe { Zone::format(base.add(BEFORE), ZONE, WORKERS as u32) }.expect("large enough");
+        Self { file, base, zone }
+    }
+
+    pub fn inherit() -> Self {
+        let file: RawFd = std::env::var(FILE).expect("set").parse().expect("a number");
+        // SAFETY: it was inherited for this, and is used for nothing else.
+        let file = unsafe { OwnedFd::from_raw_fd(file) };
+        let base = map(&file);
+        // SAFETY: within the mapping, which stays until the process ends.
+        let zone = unsafe { Zone::attach(base.add(BEFORE), ZONE) }.expect("a zone");
+        Self { file, base, zone }
+    }
+
+    pub fn control(&self) -> &Control {
+        const { assert!(size_of::<Control>() <= BEFORE) };
+        // SAFETY: it lies at the start of the mapping, consists of atomics, and zeroes are a valid one.
+        unsafe { self.base.cast().as_ref() }
+    }
+}
+
+fn map(file: &OwnedFd) -> NonNull<u8> {
+    // SAFETY: a new mapping of a file that is open.
+    let base = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            BEFORE + ZONE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    assert!(base != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
+    NonNull::new(base.cast()).expect("not at 0")
+}
+
+/// The list that goes by this serial number.
+pub fn list(serial: u64) -> Vec<Desired> {
+    let mut random = Random::new(serial);
+    let peers = 1 + random.below(40);
+    let mut peers: Vec<Desired> = (0..peers).map(|_| peer(random.below(60), &mut random)).collect();
+    peers.sort_by(|one, other| one.key.cmp(&other.key));
+    peers.dedup_by(|one, other| one.key == other.key);
+    peers
+}
+
+fn peer(number: u64, random: &mut Random) -> Desired {
+    let text = format!("{number}:{}", "k".repeat(number as usize * 7 % 150));
+    Desired {
+        key: Some(text.as_str().into()),
+        socket_address: format!("address of {text}").into_bytes().into(),
+        name: format!("name of {text}").into(),
+        parameters: Parameters {
+            weight: 1 + random.below(50) as u32,
+            max_conns: random.below(2) as u32 * 20,
+            max_fails: 1,
+            fail_timeout: 1,
+            slow_start: 0,
+            backup: random.one_in(5),
+            down: false,
+            drain: false,
+        },
+    }
+}
+
+/// Whether a peer's strings are those of one peer.
+pub fn is_whole(key: Option<&[u8]>, socket_address: &[u8], name: &[u8]) -> bool {
+    key.is_some_and(|key| {
+        socket_address.strip_prefix(b"address of ") == Some(key)
+            && name.strip_prefix(b"name of ") == Some(key)
+    })
+}
+
+/// When the process was started (clock ticks since boot); `None` where it is dead.
+pub fn start_of(process: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field is the program's name in parentheses, which may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    let start = fields.nth(18)?.parse().ok()?;
+    (state != "Z" && state != "X").then_some(start)
+}
+
+/// Waits until `condition` holds.
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,212 @@
+//! The members of one prefix.
+
+mod member;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::mem;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::address::SocketAddress;
+use crate::excerpt::Excerpt;
+use crate::parameters::Parameters;
+use crate::value::{ValueError, check_key, parse_value};
+use member::{Member, Names, Rejection};
+
+/// A peer of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The name below the prefix. A host name with several addresses makes several peers of one key.
+    pub key: Arc<str>,
+    /// Where it listens.
+    pub address: SocketAddress,
+    /// Its parameters, those that its value does not set taken from the defaults.
+    pub parameters: Parameters,
+}
+
+/// What an update did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Outcome {
+    /// Whether the peers may be others than before.
+    pub changed: bool,
+    /// Whether [`Membership::rejected`] may give another answer than before.
+    pub rejections_changed: bool,
+    /// Keys, fit to be logged, whose values are newly rejected. The same value of the same key is not reported again before the key
+    /// had another.
+    pub rejected: Vec<(String, ValueError)>,
+}
+
+/// The members of one prefix: for each key the last good value, and why the current one is rejected, if it is.
+///
+/// A malformed value changes nothing: the key's last good peer stays. It goes when the key goes. Of a rejected value only a hash and the
+/// reason are kept.
+pub struct Membership {
+    defaults: Parameters,
+    members: BTreeMap<Arc<str>, Member>,
+    names: Names,
+    /// Keys that cannot name a peer, whatever their value: as they are shown, and with a hash since several may be shown alike.
+    unusable: BTreeMap<(String, u64), ValueError>,
+    rejected_total: u64,
+    hasher: RandomState,
+}
+
+impl Membership {
+    /// No members yet; `defaults` are the parameters that values do not set.
+    pub fn new(defaults: Parameters) -> Self {
+        Self {
+            defaults,
+            members: BTreeMap::new(),
+            names: Names::default(),
+            unusable: BTreeMap::new(),
+            rejected_total: 0,
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may have several addresses. It stays
+    /// until the key has a good value, or is found missing. A key that has a good value already is left as it is.
+    pub fn seed(&mut self, key: &str, address: SocketAddress, parameters: Parameters) {
+        self.members.entry(Arc::from(key)).or_default().seed(address, parameters);
+    }
+
+    /// Takes a fresh list of all keys (below the prefix) with their values: what it lacks is gone; what it has malformed keeps its
+    /// last good peer.
+    pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut members = mem::take(&mut self.members);
+        let mut unusable = mem::take(&mut self.unusable);
+        for (key, value) in items {
+            match self.usable(key) {
+                Ok(key) => {
+                    if let Some((key, member)) = members.remove_entry(key) {
+                        self.members.insert(key, member);
+                    }
+                    self.put_member(key, value, &mut outcome);
+                }
+                Err((key, error)) => {
+                    if let Some(error) = unusable.remove(&key) {
+                        self.unusable.insert(key, error);
+                    } else {
+                        self.put_unusable(key, error, &mut outcome);
+                    }
+                }
+            }
+        }
+        outcome.rejections_changed |= !unusable.is_empty();
+        for member in members.into_values() {
+            outcome.rejections_changed |= member.rejected().is_some();
+            outcome.changed |= member.remove(&mut self.names);
+        }
+        outcome
+    }
+
+    /// Takes a key's new value.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome {
+        let mut outcome = Outcome::default();
+        match self.usable(key) {
+            Ok(key) => self.put_member(key, value, &mut outcome),
+            Err((key, error)) => self.put_unusable(key, error, &mut outcome),
+        }
+        outcome
+    }
+
+    /// Forgets a key, its peer and its rejection.
+    pub fn delete(&mut self, key: &[u8]) -> Outcome {
+        let mut outcome = Outcome::default();
+        match self.usable(key) {
+            Ok(key) => {
+                if let Some(member) = self.members.remove(key) {
+                    outcome.rejections_changed = member.rejected().is_some();
+                    outcome.changed = member.remove(&mut self.names);
+                }
+            }
+            Err((key, _)) => {
+                outcome.rejections_changed = self.unusable.remove(&key).is_some();
+            }
+        }
+        outcome
+    }
+
+    /// The host names that members use, each once, in small letters.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter()
+    }
+
+    /// The peers, in the order of their keys (by bytes), then of their addresses, each address once for a key.
+    ///
+    /// `resolve` gives the addresses in hand of a host name. While it has none, the addresses that the key had before it got that name
+    /// stand in, where there were any: after a takeover those that were seeded.
+    pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
+        let mut peers = Vec::with_capacity(self.members.len());
+        for (key, member) in &self.members {
+            member.each_peer(&resolve, |address, parameters| {
+                peers.push(Peer { key: Arc::clone(key), address, parameters });
+            });
+        }
+        peers
+    }
+
+    /// The keys whose current value is rejected, fit to be shown, with the reason.
+    pub fn rejected(&self) -> impl Iterator<Item = (&str, &ValueError)> {
+        let members = self.members.iter().filter_map(|(key, member)| Some((&**key, member.rejected()?)));
+        let unusable = self.unusable.iter().map(|((shown, _), error)| (shown.as_str(), error));
+        members.chain(unusable)
+    }
+
+    /// Values rejected since the start, each counted when it was reported.
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected_total
+    }
+
+    /// The keys that have a good value, or had one before the current one.
+    pub fn len(&self) -> usize {
+        self.members.values().filter(|member| member.is_good()).count()
+    }
+
+    /// Whether no key has a good value.
+    pub fn is_empty(&self) -> bool {
+        !self.members.values().any(Member::is_good)
+    }
+
+    /// The key as text, or where it cannot name a peer how it is kept among the [`unusable`](Self::unusable).
+    fn usable<'k>(&self, key: &'k [u8]) -> Result<&'k str, ((String, u64), ValueError)> {
+        let checked = match str::from_utf8(key) {
+            Ok(text) => check_key(text).map(|()| text),
+            Err(_) => Err(ValueError::KeyNotUtf8),
+        };
+        checked.map_err(|error| ((Excerpt::of_bytes(key).into_text(), self.hasher.hash_one(key)), error))
+    }
+
+    fn put_member(&mut self, key: &str, value: &[u8], outcome: &mut Outcome) {
+        let parsed = parse_value(key, value);
+        if !self.members.contains_key(key) {
+            self.members.insert(Arc::from(key), Member::default());
+        }
+        let Some(member) = self.members.get_mut(key) else { return };
+        match parsed {
+            Ok(value) => {
+                let parameters = value.overrides.apply(self.defaults);
+                outcome.rejections_changed |= member.rejected().is_some();
+                outcome.changed |= member.accept(value.target, parameters, &mut self.names);
+            }
+            Err(error) => {
+                if member.reject(Rejection { value: self.hasher.hash_one(value), error: error.clone() }) {
+                    self.rejected_total += 1;
+                    outcome.rejections_changed = true;
+                    outcome.rejected.push((key.to_owned(), error));
+                }
+            }
+        }
+    }
+
+    fn put_unusable(&mut self, key: (String, u64), error: ValueError, outcome: &mut Outcome) {
+        if !self.unusable.contains_key(&key) {
+            self.rejected_total += 1;
+            outcome.rejections_changed = true;
+            outcome.rejected.push((key.0.clone(), error.clone()));
+            self.unusable.insert(key, error);
+        }
+    }
+}

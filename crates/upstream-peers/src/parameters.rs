@@ -1,0 +1,297 @@
+//! nginx's parameters of a `server`.
+
+mod time;
+
+use std::fmt;
+
+use serde_json::Value as Json;
+use thiserror::Error;
+
+use crate::excerpt::Excerpt;
+
+/// The greatest weight. nginx has no limit of its own; this one keeps the sum of the weights of any number of peers that fits into memory far
+/// from an overflow, and is that of weights in DNS (RFC 2782).
+pub const MAX_WEIGHT: u32 = 65_535;
+
+/// nginx's parameters of a `server`, all set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Share of the requests, from 1 to [`MAX_WEIGHT`].
+    pub weight: u32,
+    /// Connections that may be open at a time; 0: no limit.
+    pub max_conns: u32,
+    /// Failures within `fail_timeout` that make the peer unavailable; 0: failures are not counted.
+    pub max_fails: u32,
+    /// Seconds in which failures are counted, and for which the peer is then unavailable.
+    pub fail_timeout: u32,
+    /// Seconds in which the weight grows from nothing to its value when the peer comes; 0: at once.
+    pub slow_start: u32,
+    /// The peer is used only where no other is available.
+    pub backup: bool,
+    /// The peer is never used.
+    pub down: bool,
+    /// The peer gets no new sessions.
+    pub drain: bool,
+}
+
+impl Default for Parameters {
+    /// nginx's defaults.
+    fn default() -> Self {
+        Self {
+            weight: 1,
+            max_conns: 0,
+            max_fails: 1,
+            fail_timeout: 10,
+            slow_start: 0,
+            backup: false,
+            down: false,
+            drain: false,
+        }
+    }
+}
+
+/// What a value, or `etcd_defaults`, sets of the [`Parameters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// See [`Parameters::weight`].
+    pub weight: Option<u32>,
+    /// See [`Parameters::max_conns`].
+    pub max_conns: Option<u32>,
+    /// See [`Parameters::max_fails`].
+    pub max_fails: Option<u32>,
+    /// See [`Parameters::fail_timeout`].
+    pub fail_timeout: Option<u32>,
+    /// See [`Parameters::slow_start`].
+    pub slow_start: Option<u32>,
+    /// See [`Parameters::backup`].
+    pub backup: Option<bool>,
+    /// See [`Parameters::down`].
+    pub down: Option<bool>,
+    /// See [`Parameters::drain`].
+    pub drain: Option<bool>,
+}
+
+/// What is wrong with a parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ParameterError {
+    /// nginx has no such parameter, or not in this place.
+    #[error("unknown parameter {0}")]
+    Unknown(Excerpt),
+    /// `weight` without `=5`.
+    #[error("parameter \"{0}\" lacks a value")]
+    NoValue(&'static str),
+    /// `backup=1`, which nginx's syntax does not have.
+    #[error("parameter \"{0}\" takes no value")]
+    TakesNoValue(&'static str),
+    /// A value that is not of the parameter's type or outside of its range.
+    #[error("parameter \"{name}\" is {value}, not {expected}")]
+    Invalid {
+        /// The parameter.
+        name: &'static str,
+        /// What it is set to.
+        value: Excerpt,
+        /// What it may be set to.
+        expected: &'static str,
+    },
+}
+
+/// Where a parameter is kept, by its type.
+enum Slot<'o> {
+    Weight(&'o mut Option<u32>),
+    Number(&'o mut Option<u32>),
+    Time(&'o mut Option<u32>),
+    Flag(&'o mut Option<bool>),
+}
+
+impl Overrides {
+    /// `defaults` with what is set here.
+    pub fn apply(&self, defaults: Parameters) -> Parameters {
+        Parameters {
+            weight: self.weight.unwrap_or(defaults.weight),
+            max_conns: self.max_conns.unwrap_or(defaults.max_conns),
+            max_fails: self.max_fails.unwrap_or(defaults.max_fails),
+            fail_timeout: self.fail_timeout.unwrap_or(defaults.fail_timeout),
+            slow_start: self.slow_start.unwrap_or(defaults.slow_start),
+            backup: self.backup.unwrap_or(defaults.backup),
+            down: self.down.unwrap_or(defaults.down),
+            drain: self.drain.unwrap_or(defaults.drain),
+        }
+    }
+
+    /// Sets what one word of nginx's syntax says: `weight=5`, `fail_timeout=1m30s`, `backup`. Of several that set the same, the last
+    /// one counts, as in nginx.
+    ///
+    /// # Errors
+    ///
+    /// A parameter that is unknown, or a value that it cannot have; nothing is set then.
+    pub fn set_word(&mut self, word: &str) -> Result<(), ParameterError> {
+        let (name, text) = match word.split_once('=') {
+            Some((name, text)) => (name, Some(text)),
+            None => (word, None),
+        };
+        let (name, slot) = self.slot(name).ok_or_else(|| ParameterError::Unknown(Excerpt::new(word)))?;
+        match (slot, text) {
+            (Slot::Flag(flag), None) => *flag = Some(true),
+            (Slot::Flag(_), Some(_)) => return Err(ParameterError::TakesNoValue(name)),
+            (_, None) => return Err(ParameterError::NoValue(name)),
+            (slot, Some(text)) => slot.set(text).map_err(|expected| invalid(name, text, expected))?,
+        }
+        Ok(())
+    }
+
+    /// Sets the parameter `name` to what a field of a JSON object says. Numbers may be strings of digits, times also numbers
+    /// of seconds, flags also 1 and 0.
+    ///
+    /// Says whether there is such a parameter; otherwise nothing is set.
+    pub(crate) fn set_json(&mut self, name: &str, value: &Json) -> Result<bool, ParameterError> {
+        let Some((name, slot)) = self.slot(name) else { return Ok(false) };
+        let text = match value {
+            Json::String(text) => text.clone(),
+            // Numbers and flags as JSON are what they are as text; null, a list or an object is nothing that a parameter takes.
+            value => value.to_string(),
+        };
+        slot.set(&text).map_err(|expected| invalid(name, &text, expected))?;
+        Ok(true)
+    }
+
+    /// The fields, as a JSON object names them, that are set.
+    pub(crate) fn to_json(self) -> impl Iterator<Item = (&'static str, Json)> {
+        let numbers = self.numbers().into_iter().filter_map(|(name, number)| Some((name, number?.into())));
+        let flags = self.flags().into_iter().filter_map(|(name, flag)| Some((name, flag?.into())));
+        numbers.chain(flags)
+    }
+
+    fn slot(&mut self, name: &str) -> Option<(&'static str, Slot<'_>)> {
+        Some(match name {
+            "weight" => ("weight", Slot::Weight(&mut self.weight)),
+            "max_conns" => ("max_conns", Slot::Number(&mut self.max_conns)),
+            "max_fails" => ("max_fails", Slot::Number(&mut self.max_fails)),
+            "fail_timeout" => ("fail_timeout", Slot::Time(&mut self.fail_timeout)),
+            "slow_start" => ("slow_start", Slot::Time(&mut self.slow_start)),
+            "backup" => ("backup", Slot::Flag(&mut self.backup)),
+            "down" => ("down", Slot::Flag(&mut self.down)),
+            "drain" => ("drain", Slot::Flag(&mut self.drain)),
+            _ => return None,
+        })
+    }
+
+    fn numbers(&self) -> [(&'static str, Option<u32>); 5] {
+        [
+            ("weight", self.weight),
+            ("max_conns", self.max_conns),
+            ("max_fails", self.max_fails),
+            ("fail_timeout", self.fail_timeout),
+            ("slow_start", self.slow_start),
+        ]
+    }
+
+    fn flags(&self) -> [(&'static str, Option<bool>); 3] {
+        [("backup", self.backup), ("down", self.down), ("drain", self.drain)]
+    }
+}
+
+impl fmt::Display for Overrides {
+    /// In nginx's syntax, each with a space before it. That syntax has no word for a flag that is off.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, number) in self.numbers() {
+            if let Some(number) = number {
+                write!(formatter, " {name}={number}")?;
+            }
+        }
+        for (name, flag) in self.flags() {
+            if flag == Some(true) {
+                write!(formatter, " {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Slot<'_> {
+    /// Sets it to `text`, or says what was expected.
+    fn set(self, text: &str) -> Result<(), &'static str> {
+        match self {
+            Slot::Weight(weight) => {
+                let number = whole_number(text).filter(|number| (1..=MAX_WEIGHT).contains(number));
+                *weight = Some(number.ok_or("a whole number from 1 to 65535")?);
+            }
+            Slot::Number(slot) => *slot = Some(whole_number(text).ok_or("a whole number below 4294967296")?),
+            Slot::Time(slot) => {
+                *slot = Some(time::seconds(text).ok_or("a time in whole seconds, such as 10, 10s or 1m30s")?);
+            }
+            Slot::Flag(slot) => {
+                *slot = Some(match text {
+                    "true" | "1" => true,
+                    "false" | "0" => false,
+                    _ => return Err("true or false"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of digits alone: a sign, as Rust would take it, is none of nginx's syntax.
+pub(crate) fn whole_number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn invalid(name: &'static str, text: &str, expected: &'static str) -> ParameterError {
+    ParameterError::Invalid { name, value: Excerpt::new(text), expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(words: &str) -> Result<Overrides, ParameterError> {
+        let mut overrides = Overrides::default();
+        words.split(' ').try_for_each(|word| overrides.set_word(word))?;
+        Ok(overrides)
+    }
+
+    #[test]
+    fn words() {
+        let all =
+            "weight=65535 max_conns=7 max_fails=0 fail_timeout=1m30s slow_start=4294967295 backup down drain";
+        let overrides = set(all).expect("good");
+        let parameters = Parameters {
+            weight: 65535,
+            max_conns: 7,
+            max_fails: 0,
+            fail_timeout: 90,
+            slow_start: u32::MAX,
+            backup: true,
+            down: true,
+            drain: true,
+        };
+        assert_eq!(overrides.apply(Parameters::default()), parameters);
+        assert_eq!(Overrides::default().apply(parameters), parameters);
+        assert_eq!(set(overrides.to_string().trim_start()), Ok(overrides));
+        assert_eq!(set("weight=1 weight=007").map(|overrides| overrides.weight), Ok(Some(7)));
+    }
+
+    #[test]
+    fn bad_words() {
+        for (word, message) in [
+            ("weight", "parameter \"weight\" lacks a value"),
+            ("weight=", "parameter \"weight\" is \"\", not a whole number from 1 to 65535"),
+            ("weight=0", "parameter \"weight\" is \"0\", not a whole number from 1 to 65535"),
+            ("weight=65536", "parameter \"weight\" is \"65536\", not a whole number from 1 to 65535"),
+            ("weight=+1", "parameter \"weight\" is \"+1\", not a whole number from 1 to 65535"),
+            (
+                "max_conns=4294967296",
+                "parameter \"max_conns\" is \"4294967296\", not a whole number below 4294967296",
+            ),
+            ("max_fails=-1", "parameter \"max_fails\" is \"-1\", not a whole number below 4294967296"),
+            ("backup=1", "parameter \"backup\" takes no value"),
+            ("Weight=1", "unknown parameter \"Weight=1\""),
+            ("resolve", "unknown parameter \"resolve\""),
+            ("", "unknown parameter \"\""),
+        ] {
+            let mut overrides = Overrides::default();
+            assert_eq!(overrides.set_word(word).map_err(|error| error.to_string()), Err(message.to_owned()));
+            assert_eq!(overrides, Overrides::default(), "{word}");
+        }
+    }
+}

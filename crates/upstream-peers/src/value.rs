@@ -1,0 +1,158 @@
+//! One key's value, in any of the forms that are written into etcd for a server.
+
+mod json;
+
+use std::fmt;
+
+use serde_json::Value as Json;
+use thiserror::Error;
+
+use crate::address::{AddressError, Target};
+use crate::excerpt::Excerpt;
+use crate::parameters::{Overrides, ParameterError};
+
+/// Bytes that a key has at most, below the prefix. It identifies the peer wherever that is named: in logs, in variables, in shared memory.
+/// The longest host name with a port fits.
+pub const MAX_KEY_LENGTH: usize = 255;
+
+/// Bytes that a value has at most: many times what all parameters and some fields of others take.
+pub const MAX_VALUE_LENGTH: usize = 4096;
+
+/// White space of nginx's configuration.
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// What a key's value says. It is printed as one would write it after `server` in nginx's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Where the peer listens.
+    pub target: Target,
+    /// The parameters that are set.
+    pub overrides: Overrides,
+}
+
+impl Value {
+    /// The value as the JSON object that [`parse_value`] takes.
+    pub fn to_json(&self) -> String {
+        let address = ("addr", Json::from(self.target.to_string()));
+        let fields = std::iter::once(address).chain(self.overrides.to_json());
+        Json::Object(fields.map(|(name, value)| (name.to_owned(), value)).collect()).to_string()
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", self.target, self.overrides)
+    }
+}
+
+/// Why a key with its value is rejected. The text is one line, and what it quotes is an [`Excerpt`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ValueError {
+    /// The key is the prefix itself.
+    #[error("the key has no name below the prefix")]
+    KeyEmpty,
+    /// See [`MAX_KEY_LENGTH`].
+    #[error("the key has {0} bytes below the prefix, more than 255")]
+    KeyTooLong(usize),
+    /// The key is not text.
+    #[error("the key is not UTF-8")]
+    KeyNotUtf8,
+    /// The key could not be put into a log or a header as it is.
+    #[error("the key has a control character")]
+    KeyControlCharacter,
+    /// See [`MAX_VALUE_LENGTH`].
+    #[error("the value has {0} bytes, more than 4096")]
+    ValueTooLong(usize),
+    /// The value is not text.
+    #[error("the value is not UTF-8")]
+    ValueNotUtf8,
+    /// An empty value stands for the address in its key, and there is none.
+    #[error("the value is empty, and the key does not end in HOST:PORT")]
+    Empty,
+    /// The address is malformed.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A parameter is malformed.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// It begins as a JSON object does, and is none. The text is the JSON parser's, which says where.
+    #[error("malformed JSON: {0}")]
+    Json(String),
+    /// No known form has these fields.
+    #[error("the object has none of \"addr\", \"Addr\" and \"host\", and the key does not end in HOST:PORT")]
+    NoAddress,
+    /// A field that should not be there, in the form that has `addr`.
+    #[error("unknown field {0}")]
+    UnknownField(Excerpt),
+    /// A field of a wrong type, or outside of its range.
+    #[error("\"{field}\" is {value}, not {expected}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: Excerpt,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// gRPC's naming says that the address is not to be used.
+    #[error("\"Op\" is 1: the address is marked as deleted")]
+    Deleted,
+}
+
+/// Reads the value of `key`, which is the name below the prefix.
+///
+/// The form is found by looking at the value:
+///
+/// * nginx's syntax: what one would write after `server`, `10.0.0.7:80 weight=5 backup`, with or without a `;` at the end;
+/// * a JSON object with `addr` and fields named as nginx's parameters;
+/// * gRPC's naming, `{"Op":0,"Addr":"10.0.0.7:80","Metadata":…}`, where an object in `Metadata` may set parameters;
+/// * SkyDNS's and CoreDNS's, `{"host":"10.0.0.7","port":80,"weight":5}`;
+/// * nginx-upsync's: the address with its port is the key's last path segment, and the value an object with parameters, or empty.
+///
+/// Of several fields of one name in an object, or several parameters of one name, the last one counts. The port is 80 where there is
+/// none.
+///
+/// # Errors
+///
+/// [`ValueError`] says what is wrong with the key or the value. It never panics, whatever they hold.
+pub fn parse_value(key: &str, value: &[u8]) -> Result<Value, ValueError> {
+    check_key(key)?;
+    if value.len() > MAX_VALUE_LENGTH {
+        return Err(ValueError::ValueTooLong(value.len()));
+    }
+    let text = str::from_utf8(value).map_err(|_| ValueError::ValueNotUtf8)?.trim_matches(WHITE_SPACE);
+    if text.is_empty() {
+        let target = address_in_key(key).ok_or(ValueError::Empty)?;
+        return Ok(Value { target, overrides: Overrides::default() });
+    }
+    if text.starts_with('{') { json::parse(key, text) } else { server_syntax(text) }
+}
+
+pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
+    if key.is_empty() {
+        return Err(ValueError::KeyEmpty);
+    }
+    if key.len() > MAX_KEY_LENGTH {
+        return Err(ValueError::KeyTooLong(key.len()));
+    }
+    if key.contains(char::is_control) {
+        return Err(ValueError::KeyControlCharacter);
+    }
+    Ok(())
+}
+
+/// The address in the key's last path segment. It must have its port: otherwise nearly any key could be taken for a host name.
+fn address_in_key(key: &str) -> Option<Target> {
+    Target::parse_with_port(key.rsplit('/').next()?)
+}
+
+fn server_syntax(text: &str) -> Result<Value, ValueError> {
+    let text = text.strip_suffix(';').unwrap_or(text);
+    let mut words = text.split(WHITE_SPACE).filter(|word| !word.is_empty());
+    let target = Target::parse(words.next().unwrap_or_default())?;
+    let mut overrides = Overrides::default();
+    for word in words {
+        overrides.set_word(word)?;
+    }
+    Ok(Value { target, overrides })
+}

@@ -1,0 +1,132 @@
+//! Any sequence of events ends in the same table as a fresh list.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use upstream_peers::{Membership, Parameters, Peer, parse_value};
+
+const KEYS: [&str; 6] = ["a", "b", "a/b", "10.0.0.1:80", "", "b\n"];
+
+const VALUES: [&str; 12] = [
+    "10.0.0.1:80",
+    "10.0.0.1",
+    "10.0.0.2 weight=2",
+    "10.0.0.2 down",
+    "node.example",
+    "node.example weight=3",
+    "Other.example:81",
+    r#"{"addr":"10.0.0.1"}"#,
+    "",
+    "{",
+    "10.0.0.1:0",
+    "{}",
+];
+
+#[derive(Clone, Debug)]
+enum Event {
+    Put(&'static str, &'static str),
+    Delete(&'static str),
+    /// The connection was lost: these events come as a list of what is there after them.
+    Away(Vec<Event>),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let put = (select(&KEYS[..]), select(&VALUES[..])).prop_map(|(key, value)| Event::Put(key, value));
+    let one = prop_oneof![3 => put, 1 => select(&KEYS[..]).prop_map(Event::Delete)];
+    prop_oneof![8 => one.clone(), 1 => prop::collection::vec(one, 0..6).prop_map(Event::Away)]
+}
+
+/// etcd, and the rule of the last good value by itself.
+#[derive(Clone, Default)]
+struct Model {
+    current: BTreeMap<&'static str, &'static str>,
+    good: BTreeMap<&'static str, &'static str>,
+}
+
+impl Model {
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Put(key, value) => {
+                self.current.insert(key, value);
+                self.see(key);
+            }
+            Event::Delete(key) => {
+                self.current.remove(key);
+                self.good.remove(key);
+            }
+            Event::Away(events) => {
+                let mut after = Self { current: self.current.clone(), good: BTreeMap::new() };
+                events.iter().for_each(|event| after.apply(event));
+                self.current = after.current;
+                self.good.retain(|key, _| self.current.contains_key(key));
+                let keys: Vec<_> = self.current.keys().copied().collect();
+                keys.into_iter().for_each(|key| self.see(key));
+            }
+        }
+    }
+
+    fn see(&mut self, key: &'static str) {
+        let value = self.current[key];
+        if parse_value(key, value.as_bytes()).is_ok() {
+            self.good.insert(key, value);
+        }
+    }
+
+    fn rejected(&self) -> Vec<&str> {
+        let is_bad = |&(key, value): &(&&'static str, &&str)| parse_value(key, value.as_bytes()).is_err();
+        self.current.iter().filter(is_bad).map(|(key, _)| *key).collect()
+    }
+}
+
+fn bytes<'a>(items: &'a BTreeMap<&str, &str>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()))
+}
+
+fn resolve(host: &str) -> [IpAddr; 2] {
+    [[10, 9, 0, host.len() as u8].into(), [10, 9, 0, 1].into()]
+}
+
+fn peers(members: &Membership) -> Vec<Peer> {
+    members.peers(resolve)
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_ends_as_a_fresh_list(events in prop::collection::vec(event(), 0..60)) {
+        let mut model = Model::default();
+        let mut members = Membership::new(Parameters::default());
+        for event in &events {
+            model.apply(event);
+            let before = peers(&members);
+            let total = members.rejected_total();
+            let outcome = match event {
+                Event::Put(key, value) => members.put(key.as_bytes(), value.as_bytes()),
+                Event::Delete(key) => members.delete(key.as_bytes()),
+                Event::Away(_) => members.replace(bytes(&model.current)),
+            };
+            prop_assert_eq!(outcome.changed, peers(&members) != before, "{:?}", event);
+            prop_assert_eq!(members.rejected_total() - total, outcome.rejected.len() as u64);
+        }
+
+        let mut fresh = Membership::new(Parameters::default());
+        let _ = fresh.replace(bytes(&model.good));
+        prop_assert_eq!(peers(&members), peers(&fresh));
+        prop_assert!(members.names().eq(fresh.names()));
+        prop_assert_eq!(members.len(), fresh.len());
+
+        let mut rejected: Vec<_> = members.rejected().map(|(key, _)| key.replace("\\n", "\n")).collect();
+        rejected.sort_unstable();
+        prop_assert_eq!(rejected, model.rejected());
+
+        // What is there written again, and listed again, is neither a change nor news.
+        for (key, value) in bytes(&model.current) {
+            let outcome = members.put(key, value);
+            prop_assert!(!outcome.changed && outcome.rejected.is_empty());
+        }
+        let outcome = members.replace(bytes(&model.current));
+        prop_assert!(!outcome.changed && outcome.rejected.is_empty());
+        prop_assert_eq!(peers(&members), peers(&fresh));
+    }
+}

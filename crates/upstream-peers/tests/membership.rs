@@ -1,0 +1,221 @@
+//! Members of a prefix, as they come, change and go.
+
+use std::net::IpAddr;
+
+use upstream_peers::{Membership, Outcome, Parameters, SocketAddress};
+
+fn resolve(_: &str) -> [IpAddr; 2] {
+    [[10, 9, 0, 2].into(), [10, 9, 0, 1].into()]
+}
+
+fn unresolved(_: &str) -> [IpAddr; 0] {
+    []
+}
+
+fn printed<A: AsRef<[IpAddr]>>(members: &Membership, resolve: impl Fn(&str) -> A) -> Vec<String> {
+    let peers = members.peers(resolve);
+    peers.iter().map(|peer| format!("{} {} {}", peer.key, peer.address, peer.parameters.weight)).collect()
+}
+
+fn list(members: &mut Membership, items: &[(&str, &str)]) -> Outcome {
+    members.replace(items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())))
+}
+
+fn ip(text: &str) -> SocketAddress {
+    SocketAddress::Ip(text.parse().expect("an address"))
+}
+
+#[test]
+fn put_change_delete() {
+    let mut members = Membership::new(Parameters { weight: 3, ..Parameters::default() });
+    assert!(members.is_empty());
+    assert!(members.put(b"b", b"10.0.0.2:80").changed);
+    assert!(members.put(b"a", b"10.0.0.1:80 weight=1").changed);
+    assert!(members.put(b"B", b"[::1]:80").changed);
+    assert_eq!(printed(&members, resolve), ["B [::1]:80 3", "a 10.0.0.1:80 1", "b 10.0.0.2:80 3"]);
+    assert_eq!(members.len(), 3);
+
+    // The same, and the same said otherwise.
+    for value in ["10.0.0.2:80", "10.0.0.2", r#"{"addr":"10.0.0.2:80"}"#, "10.0.0.2:80 weight=3;"] {
+        assert_eq!(members.put(b"b", value.as_bytes()), Outcome::default(), "{value}");
+    }
+    assert!(members.put(b"b", b"10.0.0.2:80 down").changed);
+    assert!(members.delete(b"a").changed);
+    assert!(!members.delete(b"a").changed);
+    assert_eq!(printed(&members, resolve), ["B [::1]:80 3", "b 10.0.0.2:80 3"]);
+}
+
+fn only_rejections_changed() -> Outcome {
+    Outcome { rejections_changed: true, ..Outcome::default() }
+}
+
+#[test]
+fn a_list_replaces_what_was_known() {
+    let mut members = Membership::new(Parameters::default());
+    let items = [("a", "10.0.0.1"), ("b", "10.0.0.2"), ("c", "?")];
+    let outcome = list(&mut members, &items);
+    assert!(outcome.changed);
+    assert_eq!(outcome.rejected.len(), 1);
+    assert_eq!(list(&mut members, &items), Outcome::default());
+    assert!(list(&mut members, &[("b", "10.0.0.2"), ("c", "?")]).changed);
+    assert_eq!(printed(&members, resolve), ["b 10.0.0.2:80 1"]);
+    // A key that had no peer goes without a change.
+    assert_eq!(list(&mut members, &[("b", "10.0.0.2")]), only_rejections_changed());
+    assert_eq!(members.rejected().count(), 0);
+    assert!(list(&mut members, &[]).changed);
+    assert!(members.is_empty());
+}
+
+#[test]
+fn a_malformed_value_keeps_the_last_good_peer() {
+    let mut members = Membership::new(Parameters::default());
+    let good = ["a 10.0.0.1:80 1"];
+    assert!(members.put(b"a", b"10.0.0.1").changed);
+    let outcome = members.put(b"a", b"10.0.0.1:0");
+    assert!(!outcome.changed);
+    let (key, error) = &outcome.rejected[0];
+    assert_eq!(
+        (key.as_str(), error.to_string().as_str()),
+        ("a", "the port is \"0\", not a number from 1 to 65535")
+    );
+    assert_eq!(printed(&members, resolve), good);
+
+    // Reported once, whether it comes again as an event or in a list; another one is reported.
+    assert_eq!(members.put(b"a", b"10.0.0.1:0"), Outcome::default());
+    assert_eq!(list(&mut members, &[("a", "10.0.0.1:0")]), Outcome::default());
+    assert_eq!(members.rejected_total(), 1);
+    assert_eq!(members.put(b"a", b"10.0.0.1:x").rejected.len(), 1);
+    assert_eq!(members.rejected_total(), 2);
+    assert_eq!(members.rejected().map(|(key, _)| key).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(printed(&members, resolve), good);
+
+    // The good value again changes nothing, but clears the rejection.
+    assert_eq!(members.put(b"a", b"10.0.0.1"), only_rejections_changed());
+    assert_eq!(members.rejected().count(), 0);
+
+    // With the key both go.
+    assert_eq!(members.put(b"a", b"?").rejected.len(), 1);
+    assert!(members.delete(b"a").changed);
+    assert_eq!((members.rejected().count(), members.len(), members.rejected_total()), (0, 0, 3));
+    // And what was good before is not good for the key that comes anew.
+    assert!(!members.put(b"a", b"?").changed);
+    assert!(printed(&members, resolve).is_empty());
+}
+
+#[test]
+fn keys_that_cannot_name_a_peer() {
+    let mut members = Membership::new(Parameters::default());
+    let long = [b'k'; 300];
+    let mut longer = long.to_vec();
+    longer.push(b'x');
+    for key in [&b""[..], b"a\nb", b"a\xffb", &long, &longer] {
+        let outcome = members.put(key, b"10.0.0.1:80");
+        assert!(!outcome.changed);
+        assert_eq!(outcome.rejected.len(), 1);
+        assert!(!outcome.rejected[0].0.contains(char::is_control) && outcome.rejected[0].0.len() < 100);
+        assert_eq!(members.put(key, b"10.0.0.2:80"), Outcome::default());
+    }
+    assert_eq!((members.rejected().count(), members.rejected_total()), (5, 5));
+    assert_eq!(members.delete(&longer), only_rejections_changed());
+    assert_eq!(members.rejected().count(), 4);
+    let items = [(&long[..], &b"x"[..]), (b"", b"")];
+    assert_eq!(members.replace(items), only_rejections_changed());
+    assert_eq!(members.rejected().count(), 2);
+    assert_eq!(members.replace(items), Outcome::default());
+}
+
+#[test]
+fn host_names() {
+    let mut members = Membership::new(Parameters::default());
+    assert!(members.put(b"a", b"Node.example:81").changed);
+    assert!(members.put(b"b", b"node.example weight=2").changed);
+    assert!(members.put(b"c", b"other").changed);
+    assert_eq!(members.names().collect::<Vec<_>>(), ["node.example", "other"]);
+    let expected = [
+        "a 10.9.0.1:81 1",
+        "a 10.9.0.2:81 1",
+        "b 10.9.0.1:80 2",
+        "b 10.9.0.2:80 2",
+        "c 10.9.0.1:80 1",
+        "c 10.9.0.2:80 1",
+    ];
+    assert_eq!(printed(&members, resolve), expected);
+    assert!(printed(&members, unresolved).is_empty());
+    let twice: [IpAddr; 2] = [[10, 9, 0, 1].into(); 2];
+    assert_eq!(printed(&members, |_| twice).len(), 3);
+
+    // A name is there as long as any member uses it.
+    assert!(members.put(b"a", b"10.0.0.1").changed);
+    assert_eq!(members.names().count(), 2);
+    assert!(members.put(b"b", b"NODE.example weight=4").changed);
+    assert!(members.delete(b"c").changed);
+    assert_eq!(members.names().collect::<Vec<_>>(), ["node.example"]);
+    assert!(list(&mut members, &[("a", "10.0.0.1")]).changed);
+    assert_eq!(members.names().count(), 0);
+}
+
+#[test]
+fn addresses_stand_in_until_a_name_is_resolved() {
+    let mut members = Membership::new(Parameters::default());
+    members.seed("a", ip("10.9.0.7:80"), Parameters::default());
+    members.seed("a", ip("10.9.0.6:80"), Parameters::default());
+    assert!(members.put(b"b", b"10.0.0.1").changed);
+    for key in [&b"a"[..], b"b"] {
+        assert!(members.put(key, b"node.example").changed);
+        // Parameters are known without the name.
+        assert!(members.put(key, b"node.example weight=2").changed);
+    }
+    assert_eq!(printed(&members, unresolved), ["a 10.9.0.6:80 2", "a 10.9.0.7:80 2", "b 10.0.0.1:80 2"]);
+    assert_eq!(printed(&members, resolve)[..2], ["a 10.9.0.1:80 2", "a 10.9.0.2:80 2"]);
+}
+
+#[test]
+fn seeds() {
+    let weighted = |weight| Parameters { weight, ..Parameters::default() };
+    let mut members = Membership::new(Parameters::default());
+    assert!(members.put(b"known", b"10.0.0.9").changed);
+    for (key, address) in [
+        ("same", "10.0.0.1:80"),
+        ("other", "10.0.0.2:80"),
+        ("bad", "10.0.0.3:80"),
+        ("gone", "10.0.0.4:80"),
+        ("known", "10.0.0.5:80"),
+    ] {
+        members.seed(key, ip(address), weighted(1));
+    }
+    members.seed("bad", ip("10.0.0.1:80"), weighted(7));
+    members.seed("bad", ip("10.0.0.1:80"), weighted(8));
+    assert_eq!(members.len(), 5);
+    let good = [("same", "10.0.0.1"), ("known", "10.0.0.9")];
+    // Only the malformed one is new, and nothing changed in the peers but what is gone.
+    assert_eq!(members.put(b"same", b"10.0.0.1"), Outcome::default());
+    let outcome = list(&mut members, &[good[0], good[1], ("other", "10.0.0.2 weight=2"), ("bad", "?")]);
+    assert!(outcome.changed);
+    assert_eq!(outcome.rejected.len(), 1);
+    let expected = [
+        "bad 10.0.0.1:80 8",
+        "bad 10.0.0.3:80 1",
+        "known 10.0.0.9:80 1",
+        "other 10.0.0.2:80 2",
+        "same 10.0.0.1:80 1",
+    ];
+    assert_eq!(printed(&members, resolve), expected);
+    assert!(members.put(b"bad", b"10.0.0.3").changed);
+    assert_eq!(printed(&members, resolve)[0], "bad 10.0.0.3:80 1");
+}
+
+#[test]
+fn a_hundred_thousand_members() {
+    let items: Vec<(String, String)> = (0..100_000)
+        .map(|n| (format!("node-{n}"), format!("10.{}.{}.{}:80", n >> 16, n >> 8 & 255, n & 255)))
+        .collect();
+    let bytes = || items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+    let mut members = Membership::new(Parameters::default());
+    assert!(members.replace(bytes()).changed);
+    assert_eq!(members.replace(bytes()), Outcome::default());
+    assert_eq!(members.peers(resolve).len(), 100_000);
+    for (key, _) in &items {
+        assert!(members.delete(key.as_bytes()).changed);
+    }
+    assert!(members.is_empty());
+}

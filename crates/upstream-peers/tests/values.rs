@@ -1,0 +1,248 @@
+//! Values, good and bad, in all forms.
+
+use std::collections::BTreeSet;
+
+use upstream_peers::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, ValueError, parse_value};
+
+/// Key, value, and the same in nginx's syntax.
+const GOOD: &[(&str, &str, &str)] = &[
+    // nginx's syntax
+    ("n", "172.16.32.143:43876", "172.16.32.143:43876"),
+    ("n", "10.0.0.7", "10.0.0.7:80"),
+    ("n", "10.0.0.7;", "10.0.0.7:80"),
+    ("n", "10.0.0.7:80 ;\n", "10.0.0.7:80"),
+    ("n", " \t\r\n10.0.0.7:65535\t backup \n", "10.0.0.7:65535 backup"),
+    (
+        "n",
+        "10.0.0.7:80 weight=5 max_fails=3 fail_timeout=5s backup",
+        "10.0.0.7:80 weight=5 max_fails=3 fail_timeout=5 backup",
+    ),
+    (
+        "n",
+        "10.0.0.7:80 drain down slow_start=1m30s max_conns=9;",
+        "10.0.0.7:80 max_conns=9 slow_start=90 down drain",
+    ),
+    ("n", "10.0.0.7:80\nweight=5", "10.0.0.7:80 weight=5"),
+    ("n", "10.0.0.7:80 weight=1 weight=2", "10.0.0.7:80 weight=2"),
+    ("n", "10.0.0.7:080", "10.0.0.7:80"),
+    ("n", "[2001:db8::1]:80", "[2001:db8::1]:80"),
+    ("n", "[2001:DB8:0:0::1]", "[2001:db8::1]:80"),
+    ("n", "[::ffff:10.0.0.1]:8080", "[::ffff:10.0.0.1]:8080"),
+    ("n", "unix:/run/app.sock", "unix:/run/app.sock"),
+    ("n", "UNIX:/run/a:b.sock weight=2;", "unix:/run/a:b.sock weight=2"),
+    ("n", "node-1.example.com:8080", "node-1.example.com:8080"),
+    ("n", "Node_1", "node_1:80"),
+    ("n", "example.com.:80", "example.com.:80"),
+    ("n", "3com.example", "3com.example:80"),
+    // A word like any other: a host of that name.
+    ("n", "null", "null:80"),
+    ("a b/c", "localhost:1", "localhost:1"),
+    // our JSON
+    ("n", r#"{"addr":"10.0.0.7:80"}"#, "10.0.0.7:80"),
+    (
+        "n",
+        r#" {"addr":"10.0.0.7","weight":5,"fail_timeout":"10s","backup":true} "#,
+        "10.0.0.7:80 weight=5 fail_timeout=10 backup",
+    ),
+    (
+        "n",
+        r#"{"addr":"10.0.0.7:80","weight":"5","fail_timeout":10,"slow_start":"30","down":1,"drain":"1"}"#,
+        "10.0.0.7:80 weight=5 fail_timeout=10 slow_start=30 down drain",
+    ),
+    (
+        "n",
+        r#"{"addr":"unix:/run/app.sock","max_conns":0,"max_fails":0}"#,
+        "unix:/run/app.sock max_conns=0 max_fails=0",
+    ),
+    ("n", r#"{"addr":"10.0.0.7:80","addr":"10.0.0.8:80"}"#, "10.0.0.8:80"),
+    ("n", r#"{"\u0061ddr":"[::1]:80"}"#, "[::1]:80"),
+    // gRPC's naming
+    ("n", r#"{"Op":0,"Addr":"10.0.0.7:50051","Metadata":null}"#, "10.0.0.7:50051"),
+    ("n", r#"{"Addr":"h:50051"}"#, "h:50051"),
+    ("n", r#"{"Op":0,"Addr":"h:1","Metadata":"v1"}"#, "h:1"),
+    ("n", r#"{"Op":0,"Addr":"h:1","Metadata":{"weight":3,"zone":"a","down":false},"x":1}"#, "h:1 weight=3"),
+    // SkyDNS, CoreDNS
+    ("n", r#"{"host":"10.0.0.1"}"#, "10.0.0.1:80"),
+    (
+        "n",
+        r#"{"host":"10.0.0.1","port":8080,"weight":5,"priority":10,"ttl":60,"text":"t","group":"g","mail":false}"#,
+        "10.0.0.1:8080 weight=5",
+    ),
+    ("n", r#"{"host":"node.example","port":0,"weight":0,"targetstrip":1}"#, "node.example:80"),
+    ("n", r#"{"host":"2001:db8::1","port":"8080"}"#, "[2001:db8::1]:8080"),
+    // nginx-upsync
+    ("10.0.0.1:8080", "", "10.0.0.1:8080"),
+    ("10.0.0.1:8080", " \n", "10.0.0.1:8080"),
+    ("a/b/10.0.0.1:8080", "{}", "10.0.0.1:8080"),
+    (
+        "10.0.0.1:8080",
+        r#"{"weight":1,"max_fails":2,"fail_timeout":10,"down":0,"backup":0}"#,
+        "10.0.0.1:8080 weight=1 max_fails=2 fail_timeout=10",
+    ),
+    ("host.example:80", r#"{"backup":1,"comment":"x"}"#, "host.example:80 backup"),
+    ("[::1]:80", "", "[::1]:80"),
+    // the key's address does not matter where the value has one
+    ("10.0.0.1:8080", "10.0.0.2:80", "10.0.0.2:80"),
+];
+
+/// Key, value, and what the reason must say.
+const BAD: &[(&str, &str, &str)] = &[
+    ("", "10.0.0.1:80", "no name below the prefix"),
+    ("a\nb", "10.0.0.1:80", "control character"),
+    ("a\u{85}b", "10.0.0.1:80", "control character"),
+    ("n", "", "the value is empty"),
+    ("node-1", "", "the value is empty"),
+    ("[::1]", "", "the value is empty"),
+    ("n", ";", "no host"),
+    ("n", ":80", "no host in the address \":80\""),
+    ("n", "10.0.0.1:", "the port is \"\""),
+    ("n", "10.0.0.1:0", "the port is \"0\""),
+    ("n", "10.0.0.1:65536", "the port is \"65536\""),
+    ("n", "10.0.0.1:http", "the port is \"http\""),
+    ("n", "10.0.0.1:-1", "the port is \"-1\""),
+    ("n", "10.0.0.1:+80", "the port is \"+80\""),
+    ("n", "10.0.0.1:80:90", "the port is \"80:90\""),
+    ("n", "10.0.0.1:80;;", "the port is \"80;\""),
+    ("n", "10.0.0.256:80", "\"10.0.0.256\" is neither an IPv4 address nor a host name"),
+    ("n", "10.0.0:80", "neither an IPv4 address nor a host name"),
+    ("n", "010.0.0.1:80", "neither an IPv4 address nor a host name"),
+    ("n", "8080", "neither an IPv4 address nor a host name"),
+    ("n", "a..b:80", "neither an IPv4 address nor a host name"),
+    ("n", ".a:80", "neither an IPv4 address nor a host name"),
+    ("n", ".", "neither an IPv4 address nor a host name"),
+    ("n", "é.example:80", "neither an IPv4 address nor a host name"),
+    ("n", "a$b:80", "neither an IPv4 address nor a host name"),
+    ("n", "*:80", "neither an IPv4 address nor a host name"),
+    ("n", "10.0.0.1,10.0.0.2", "neither an IPv4 address nor a host name"),
+    ("n", "2001:db8::1", "\"2001:db8::1\" lacks its brackets"),
+    ("n", "[2001:db8::1", "not an IPv6 address in brackets"),
+    ("n", "[2001:db8::1]80", "not an IPv6 address in brackets"),
+    ("n", "[10.0.0.1]:80", "not an IPv6 address in brackets"),
+    ("n", "[fe80::1%eth0]:80", "not an IPv6 address in brackets"),
+    ("n", "[]:80", "not an IPv6 address in brackets"),
+    ("n", "[::1]:99999", "the port is \"99999\""),
+    ("n", r#"["10.0.0.1:80"]"#, "not an IPv6 address in brackets"),
+    ("n", r#""10.0.0.1:80""#, "the port is \"80\\\"\""),
+    ("n", "http://10.0.0.1:80", "is a URL or a path"),
+    ("n", "/run/app.sock", "is a URL or a path"),
+    ("n", "10.0.0.1:80/path", "is a URL or a path"),
+    ("n", "unix:", "lacks the absolute path"),
+    ("n", "Unix", "lacks the absolute path"),
+    ("n", r#"{"host":"unix"}"#, "lacks the absolute path"),
+    ("n", "unix:run/app.sock", "lacks the absolute path"),
+    ("n", r#"{"addr":"unix:/run/a b"}"#, "has white space"),
+    ("n", "unix:/run/\"a\"", "has white space, a control character, or one of ; { } \" ' \\"),
+    ("n", "server 10.0.0.1:80;", "unknown parameter \"10.0.0.1:80\""),
+    ("n", "10.0.0.1:80 10.0.0.2:80", "unknown parameter \"10.0.0.2:80\""),
+    ("n", "10.0.0.1:80 wieght=5", "unknown parameter \"wieght=5\""),
+    ("n", "10.0.0.1:80 resolve", "unknown parameter \"resolve\""),
+    ("n", "10.0.0.1:80 weight=0", "\"weight\" is \"0\""),
+    ("n", "10.0.0.1:80 weight=-1", "\"weight\" is \"-1\""),
+    ("n", "10.0.0.1:80 weight=1.5", "\"weight\" is \"1.5\""),
+    ("n", "10.0.0.1:80 weight=65536", "\"weight\" is \"65536\""),
+    ("n", "10.0.0.1:80 weight", "\"weight\" lacks a value"),
+    ("n", "10.0.0.1:80 fail_timeout=500ms", "\"fail_timeout\" is \"500ms\""),
+    ("n", "10.0.0.1:80 fail_timeout=", "\"fail_timeout\" is \"\""),
+    ("n", "10.0.0.1:80 max_conns=99999999999", "\"max_conns\" is \"99999999999\""),
+    ("n", "10.0.0.1:80 backup=1", "\"backup\" takes no value"),
+    ("n", "{", "malformed JSON: EOF"),
+    ("n", "{}", "none of \"addr\", \"Addr\" and \"host\""),
+    ("n", r#"{"weight":5}"#, "none of \"addr\", \"Addr\" and \"host\""),
+    ("n", r#"{"adr":"10.0.0.1:80"}"#, "none of \"addr\", \"Addr\" and \"host\""),
+    ("n", r#"{"addr":"10.0.0.1:80"};"#, "malformed JSON: trailing characters"),
+    ("n", r#"{"addr":"10.0.0.1:80""#, "malformed JSON: EOF"),
+    ("n", r#"{'addr':'10.0.0.1:80'}"#, "malformed JSON: key must be a string"),
+    ("n", r#"{"addr":10}"#, "\"addr\" is \"10\", not a string"),
+    ("n", r#"{"addr":null}"#, "\"addr\" is \"null\", not a string"),
+    ("n", r#"{"addr":""}"#, "no host"),
+    ("n", r#"{"addr":"10.0.0.1:80 weight=5"}"#, "the port is \"80 weight=5\""),
+    ("n", r#"{"addr":"10.0.0.1:80","wieght":5}"#, "unknown field \"wieght\""),
+    ("n", r#"{"addr":"10.0.0.1:80","x\ny":5}"#, "unknown field \"x\\ny\""),
+    ("n", r#"{"addr":"10.0.0.1:80","weight":0}"#, "\"weight\" is \"0\""),
+    ("n", r#"{"addr":"10.0.0.1:80","weight":-5}"#, "\"weight\" is \"-5\""),
+    ("n", r#"{"addr":"10.0.0.1:80","weight":1.5}"#, "\"weight\" is \"1.5\""),
+    ("n", r#"{"addr":"10.0.0.1:80","weight":1e2}"#, "\"weight\" is \"100.0\""),
+    ("n", r#"{"addr":"10.0.0.1:80","weight":1e999}"#, "malformed JSON: number out of range"),
+    ("n", r#"{"addr":"10.0.0.1:80","weight":null}"#, "\"weight\" is \"null\""),
+    ("n", r#"{"addr":"10.0.0.1:80","weight":[1]}"#, "\"weight\" is \"[1]\""),
+    ("n", r#"{"addr":"10.0.0.1:80","backup":"yes"}"#, "\"backup\" is \"yes\", not true or false"),
+    ("n", r#"{"addr":"10.0.0.1:80","backup":2}"#, "\"backup\" is \"2\", not true or false"),
+    ("n", r#"{"addr":"10.0.0.1:80","fail_timeout":-1}"#, "\"fail_timeout\" is \"-1\""),
+    ("n", r#"{"Op":1,"Addr":"10.0.0.1:80"}"#, "marked as deleted"),
+    ("n", r#"{"Op":2,"Addr":"10.0.0.1:80"}"#, "\"Op\" is \"2\""),
+    ("n", r#"{"Op":0,"Addr":""}"#, "no host"),
+    ("n", r#"{"Op":0,"Addr":"10.0.0.1:80","Metadata":{"weight":"x"}}"#, "\"weight\" is \"x\""),
+    ("n", r#"{"host":"10.0.0.1:80"}"#, "neither an IPv4 address nor a host name"),
+    ("n", r#"{"host":"10.0.0.1","port":65536}"#, "\"port\" is \"65536\""),
+    ("n", r#"{"host":"10.0.0.1","port":-1}"#, "\"port\" is \"-1\""),
+    ("n", r#"{"host":"10.0.0.1","weight":1.5}"#, "\"weight\" is \"1.5\""),
+    ("10.0.0.1:80", r#"{"down":"maybe"}"#, "\"down\" is \"maybe\""),
+];
+
+#[test]
+fn good_values() {
+    for &(key, value, expected) in GOOD {
+        let printed = parse_value(key, value.as_bytes()).map(|value| value.to_string());
+        assert_eq!(printed.as_deref(), Ok(expected), "{key:?} {value:?}");
+    }
+}
+
+#[test]
+fn bad_values() {
+    for &(key, value, expected) in BAD {
+        let message = parse_value(key, value.as_bytes()).expect_err(value).to_string();
+        assert!(message.contains(expected), "{key:?} {value:?}: {message}");
+        assert!(!message.contains(char::is_control), "{message:?}");
+    }
+    let distinct: BTreeSet<_> = GOOD.iter().chain(BAD).map(|(key, value, _)| (key, value)).collect();
+    assert_eq!(distinct.len(), GOOD.len() + BAD.len());
+}
+
+#[test]
+fn a_flag_that_is_off_overrides_a_default_that_is_on() {
+    let value = parse_value("n", br#"{"addr":"10.0.0.1","backup":false}"#).expect("good");
+    assert_eq!(value.overrides.backup, Some(false));
+    assert_eq!(value.overrides.down, None);
+}
+
+#[test]
+fn limits() {
+    let longest = "k".repeat(MAX_KEY_LENGTH);
+    assert!(parse_value(&longest, b"10.0.0.1").is_ok());
+    assert_eq!(parse_value(&(longest + "k"), b"10.0.0.1"), Err(ValueError::KeyTooLong(MAX_KEY_LENGTH + 1)));
+
+    let padded = format!("{:MAX_VALUE_LENGTH$}", "10.0.0.1");
+    assert!(parse_value("n", padded.as_bytes()).is_ok());
+    let longer = padded + " ";
+    assert_eq!(parse_value("n", longer.as_bytes()), Err(ValueError::ValueTooLong(MAX_VALUE_LENGTH + 1)));
+
+    let path = |length: usize| format!("unix:/{}", "p".repeat(length - 1));
+    assert!(parse_value("n", path(107).as_bytes()).is_ok());
+    let error = parse_value("n", path(108).as_bytes()).expect_err("too long");
+    assert_eq!(error.to_string(), "the unix socket's path has 108 bytes, more than 107");
+
+    let label = "l".repeat(63);
+    let name = format!("{label}.{label}.{label}.{}", "l".repeat(61));
+    assert!(parse_value("n", name.as_bytes()).is_ok());
+    assert!(parse_value("n", (name + "l").as_bytes()).is_err());
+    assert!(parse_value("n", (label + "l").as_bytes()).is_err());
+
+    // The messages have the numbers in them as text.
+    assert!(ValueError::KeyTooLong(0).to_string().ends_with(&MAX_KEY_LENGTH.to_string()));
+    assert!(ValueError::ValueTooLong(0).to_string().ends_with(&MAX_VALUE_LENGTH.to_string()));
+}
+
+#[test]
+fn hostile_bytes() {
+    assert_eq!(parse_value("n", b"10.0.0.1:80\xff"), Err(ValueError::ValueNotUtf8));
+    assert!(parse_value("n", b"10.0.0.1\0:80").is_err());
+    let nested = r#"{"addr":"#.repeat(500);
+    let message = parse_value("n", nested.as_bytes()).expect_err("nested").to_string();
+    assert!(message.contains("recursion limit"), "{message}");
+    let nested = format!(r#"{{"Addr":"h","Metadata":{}{}}}"#, "[".repeat(120), "]".repeat(120));
+    assert!(parse_value("n", nested.as_bytes()).is_ok());
+
+    let hostile = format!("10.0.0.1:80 \u{1b}[2J\u{7f}\u{202e}{}", "x".repeat(1000));
+    let message = parse_value("n", hostile.as_bytes()).expect_err("unknown").to_string();
+    assert!(!message.contains(char::is_control) && message.len() < 120, "{message:?}");
+}

@@ -1,0 +1,27 @@
+//! Any key with any value: no panic, a value that is accepted reads back from what is printed of it, a reason stays on its line.
+//!
+//! The first byte of the input is the length of the key.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use upstream_peers::{Overrides, Value, parse_value};
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&length, rest)) = input.split_first() else { return };
+    let (key, value) = rest.split_at(rest.len().min(length.into()));
+    let Ok(key) = str::from_utf8(key) else { return };
+    match parse_value(key, value) {
+        Ok(value) => {
+            assert_eq!(parse_value("key", value.to_json().as_bytes()).as_ref(), Ok(&value));
+            // nginx's syntax has no word for a flag that is off.
+            let on = |flag: Option<bool>| flag.filter(|&flag| flag);
+            let Overrides { backup, down, drain, .. } = value.overrides;
+            let overrides =
+                Overrides { backup: on(backup), down: on(down), drain: on(drain), ..value.overrides };
+            let printed = value.to_string();
+            assert_eq!(parse_value("key", printed.as_bytes()), Ok(Value { overrides, ..value }));
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "{error:?}"),
+    }
+});

@@ -1,0 +1,134 @@
+//! The directives, and what they add up to.
+
+mod arguments;
+mod cluster;
+mod commands;
+mod servers;
+mod upstream;
+
+use core::ptr;
+
+use etcd_watch::ClusterConfig;
+use ngx::{
+    ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_cycle_t, ngx_http_upstream_srv_conf_t, ngx_int_t},
+    http::{HttpModuleMainConf, HttpModuleServerConf},
+};
+use peer_zone::{Desired, Worker, Zone, protocol::Lease};
+use upstream_peers::{Overrides, Parameters};
+
+pub(crate) use self::commands::COMMANDS;
+use crate::module::{ERROR, Module, OK};
+
+/// What belongs to the whole `http` block of a cycle.
+#[derive(Debug, Default)]
+pub(crate) struct MainConf {
+    /// The clusters of `etcd_cluster`.
+    pub(crate) clusters: Vec<ClusterConfig>,
+    /// The upstreams that have `etcd`; each lives for as long as its cycle.
+    pub(crate) upstreams: Vec<*mut UpstreamConf>,
+    /// The lease on being the watcher, from `zones::add_lease` on.
+    pub(crate) lease: Option<&'static Lease>,
+    /// Which of the cycles since nginx's start this is, from `process::init_module` on.
+    pub(crate) cycle: u32,
+}
+
+/// What belongs to an `upstream`. One without `etcd` has one of these as well, with nothing in it.
+#[derive(Debug)]
+pub(crate) struct UpstreamConf {
+    /// The cycle that this belongs to; null where there is no `etcd`.
+    pub(crate) cycle: *mut ngx_cycle_t,
+    /// What `etcd` says.
+    pub(crate) etcd: Option<Etcd>,
+    balance: Option<Balance>,
+    defaults: Option<Overrides>,
+    /// The peers of ordinary `server` lines.
+    pub(crate) servers: Vec<Desired>,
+    /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the place.
+    is_balanced_here: bool,
+    /// The zone, once it is mapped.
+    pub(crate) zone: Option<Zone>,
+    /// This process's entry in the zone; only in workers.
+    pub(crate) worker: Option<Worker>,
+}
+
+impl Default for UpstreamConf {
+    fn default() -> Self {
+        Self {
+            cycle: ptr::null_mut(),
+            etcd: None,
+            balance: None,
+            defaults: None,
+            servers: Vec::new(),
+            is_balanced_here: false,
+            zone: None,
+            worker: None,
+        }
+    }
+}
+
+/// The `etcd` directive of an upstream.
+#[derive(Debug)]
+pub(crate) struct Etcd {
+    /// The upstream's name.
+    pub(crate) upstream: String,
+    /// The name of a cluster; that there is one of this name is checked at the end of the configuration.
+    pub(crate) cluster: String,
+    /// Ends with a slash.
+    pub(crate) prefix: String,
+    /// Where the directive stands: `in FILE:LINE`.
+    place: String,
+}
+
+/// A balancing method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Balance {
+    RoundRobin,
+}
+
+impl UpstreamConf {
+    /// The parameters of peers whose value does not set them.
+    pub(crate) fn defaults(&self) -> Parameters {
+        self.defaults.unwrap_or_default().apply(Parameters::default())
+    }
+
+    /// The configuration of an upstream; `None` where nginx made none.
+    pub(crate) fn of(us: &ngx_http_upstream_srv_conf_t) -> Option<&'static mut Self> {
+        Module::server_conf_mut(us)
+    }
+}
+
+impl MainConf {
+    /// The upstreams that take their peers from etcd. The references are for this callback only: nginx calls one at a time.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &'static mut UpstreamConf> {
+        // SAFETY: they are in the pool of the cycle that `self` is in, and a process has one thread that comes here.
+        self.upstreams.iter().map(|&upstream| unsafe { &mut *upstream })
+    }
+}
+
+/// At the end of the configuration: what only the whole of it can show.
+pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx passes a valid configuration.
+    let Some(main) = Module::main_conf_mut(unsafe { &*cf }) else { return ERROR };
+    let mut mistakes = Vec::new();
+    for upstream in main.upstreams() {
+        let Some(etcd) = &upstream.etcd else { continue };
+        let (name, place) = (&etcd.upstream, &etcd.place);
+        if !main.clusters.iter().any(|cluster| cluster.name == etcd.cluster) {
+            mistakes.push(format!(
+                "unknown cluster \"{}\" in the \"etcd\" directive of upstream \"{name}\" {place}: there is no \"etcd_cluster\" of that name",
+                etcd.cluster
+            ));
+        }
+        if !upstream.is_balanced_here {
+            mistakes.push(format!(
+                "upstream \"{name}\" has another load balancing method (such as \"least_conn\", \"ip_hash\", \"hash\" or \"random\") behind \
+                 its \"etcd\" directive {place}: use \"etcd_balance\""
+            ));
+        }
+    }
+    for mistake in &mistakes {
+        // SAFETY: as above.
+        crate::log::to(NGX_LOG_EMERG, unsafe { (*cf).log }, mistake);
+    }
+    if mistakes.is_empty() { OK } else { ERROR }
+}

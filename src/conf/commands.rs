@@ -1,0 +1,66 @@
+//! The directives, as nginx's table wants them.
+
+use core::ptr;
+
+use ngx::{
+    ffi::{
+        NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF,
+        NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
+        ngx_command_t, ngx_str_t, ngx_uint_t,
+    },
+    ngx_string,
+};
+
+use super::{cluster, upstream};
+use crate::{module::Handler, status};
+
+const fn directive(name: ngx_str_t, context: u32, set: Handler, conf: usize) -> ngx_command_t {
+    ngx_command_t {
+        name,
+        type_: context as ngx_uint_t,
+        set: Some(set),
+        conf: conf as ngx_uint_t,
+        offset: 0,
+        post: ptr::null_mut(),
+    }
+}
+
+/// What ends the table.
+const END: ngx_command_t = ngx_command_t {
+    name: ngx_str_t::empty(),
+    type_: 0,
+    set: None,
+    conf: 0,
+    offset: 0,
+    post: ptr::null_mut(),
+};
+
+/// All directives.
+pub(crate) static mut COMMANDS: [ngx_command_t; 6] = [
+    directive(
+        ngx_string!("etcd_cluster"),
+        NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1,
+        cluster::etcd_cluster,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_2MORE,
+        upstream::etcd,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_balance"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+        upstream::etcd_balance,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_defaults"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+        upstream::etcd_defaults,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(ngx_string!("etcd_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, status::etcd_status, 0),
+    END,
+];

@@ -1,0 +1,70 @@
+//! Ordinary `server` lines beside etcd's peers.
+
+use core::slice;
+
+use ngx::ffi::{ngx_addr_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t};
+use peer_zone::{Desired, Parameters};
+
+/// The peers that the `server` lines of an upstream name, one for each address, in their order.
+pub(super) fn read(us: &ngx_http_upstream_srv_conf_t) -> Result<Vec<Desired>, String> {
+    // SAFETY: nginx makes the array for each upstream that is written out.
+    let servers = unsafe { (*us.servers).as_slice::<ngx_http_upstream_server_t>() };
+    let mut peers = Vec::new();
+    for server in servers {
+        if is_resolved_later(server) {
+            return Err("\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name into etcd"
+                .to_owned());
+        }
+        let parameters = parameters(server)?;
+        for address in addresses(server) {
+            // SAFETY: nginx resolved the address: it has as many bytes as it says.
+            let socket_address =
+                unsafe { slice::from_raw_parts(address.sockaddr.cast::<u8>(), address.socklen as usize) };
+            let name = address.name.to_str().map_err(|_| "a \"server\" has an address that is not UTF-8")?;
+            peers.push(Desired {
+                key: None,
+                socket_address: socket_address.into(),
+                name: name.into(),
+                parameters,
+            });
+        }
+    }
+    Ok(peers)
+}
+
+/// Whether nginx itself is to resolve the name while it runs, which it does in a zone of its own only.
+#[cfg(nginx1_27_3)]
+fn is_resolved_later(server: &ngx_http_upstream_server_t) -> bool {
+    server.host.len > 0
+}
+
+#[cfg(not(nginx1_27_3))]
+fn is_resolved_later(_server: &ngx_http_upstream_server_t) -> bool {
+    false
+}
+
+fn addresses(server: &ngx_http_upstream_server_t) -> &[ngx_addr_t] {
+    if server.naddrs == 0 {
+        // The placeholder of the `etcd` directive.
+        return &[];
+    }
+    // SAFETY: nginx has resolved the name to as many addresses.
+    unsafe { slice::from_raw_parts(server.addrs, server.naddrs) }
+}
+
+fn parameters(server: &ngx_http_upstream_server_t) -> Result<Parameters, String> {
+    let number = |value: usize, name: &str| {
+        u32::try_from(value).map_err(|_| format!("\"{name}={value}\" of a \"server\" is too large"))
+    };
+    let fail_timeout = usize::try_from(server.fail_timeout).unwrap_or(0);
+    Ok(Parameters {
+        weight: number(server.weight, "weight")?,
+        max_conns: number(server.max_conns, "max_conns")?,
+        max_fails: number(server.max_fails, "max_fails")?,
+        fail_timeout: number(fail_timeout, "fail_timeout")?,
+        slow_start: 0,
+        backup: server.backup() != 0,
+        down: server.down != 0,
+        drain: false,
+    })
+}

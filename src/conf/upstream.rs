@@ -1,0 +1,230 @@
+//! `etcd`, `etcd_balance` and `etcd_defaults`, in an `upstream`.
+
+use core::{ffi::c_void, ptr};
+
+use ngx::{
+    core::NGX_CONF_ERROR,
+    ffi::{
+        NGX_LOG_EMERG, ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t,
+        ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_pagesize,
+    },
+    http::{HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule},
+};
+use upstream_peers::Overrides;
+
+use super::{
+    Balance, Etcd, UpstreamConf,
+    arguments::{Mistake, finish, place, size, words},
+    servers,
+};
+use crate::{
+    module::{ConfResult, ERROR, Module, OK, guard},
+    peer, zones,
+};
+
+/// The zone where nothing else is said.
+const ZONE_SIZE: usize = 1 << 20;
+
+/// The smallest zone, in pages: as for nginx's own `zone` (ngx_http_upstream_zone_module.c).
+const MIN_ZONE_PAGES: usize = 8;
+
+/// The longest prefix, in bytes; etcd has no limit of its own, but a key below the prefix is shown with it in every line of the log.
+const MAX_PREFIX_LENGTH: usize = 512;
+
+type Parser = fn(&mut ngx_conf_t, &mut UpstreamConf, &[String]) -> Result<(), Mistake>;
+
+fn handle(cf: *mut ngx_conf_t, conf: *mut c_void, parse: Parser) -> ConfResult {
+    guard(NGX_CONF_ERROR as ConfResult, || {
+        // SAFETY: nginx passes a valid configuration, and the one of the upstream that this module made.
+        let (cf, conf) = unsafe { (&mut *cf, &mut *conf.cast::<UpstreamConf>()) };
+        let result = words(cf).and_then(|words| parse(cf, conf, &words[1..]));
+        finish(cf, result)
+    })
+}
+
+/// The handler of `etcd`.
+pub(super) unsafe extern "C" fn etcd(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    handle(cf, conf, set_etcd)
+}
+
+/// The handler of `etcd_balance`.
+pub(super) unsafe extern "C" fn etcd_balance(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    handle(cf, conf, set_balance)
+}
+
+/// The handler of `etcd_defaults`.
+pub(super) unsafe extern "C" fn etcd_defaults(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    handle(cf, conf, set_defaults)
+}
+
+fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+    if conf.etcd.is_some() {
+        return Err("\"etcd\" directive is duplicate".into());
+    }
+    let [cluster, prefix, options @ ..] = words else {
+        return Err("\"etcd\" needs a cluster and a prefix".into());
+    };
+    let prefix = read_prefix(prefix)?;
+    let zone_size = read_options(options)?;
+
+    let us: *mut ngx_http_upstream_srv_conf_t =
+        NgxHttpUpstreamModule::server_conf_mut(cf).ok_or("\"etcd\" stands outside of an \"upstream\"")?;
+    // SAFETY: nginx made it for the upstream at hand.
+    let us = unsafe { &mut *us };
+    let name =
+        us.host.to_str().map_err(|_| "the name of an upstream with \"etcd\" must be UTF-8")?.to_owned();
+    if us.peer.init_upstream.is_some() {
+        return Err(format!(
+            "\"etcd\" in upstream \"{name}\" must stand before \"keepalive\", and takes no other load balancing method beside it: use \
+             \"etcd_balance\""
+        )
+        .into());
+    }
+    us.peer.init_upstream = Some(init_upstream);
+    push_placeholder(us).ok_or("no memory for the configuration of \"etcd\"")?;
+
+    let etcd = Etcd { upstream: name, cluster: cluster.clone(), prefix, place: place(cf) };
+    conf.cycle = cf.cycle;
+    zones::add_upstream(cf, conf, &etcd, zone_size)?;
+    conf.etcd = Some(etcd);
+    let main = Module::main_conf_mut(cf).ok_or("\"etcd\" stands outside of \"http\"")?;
+    zones::add_lease(cf, main)?;
+    main.upstreams.push(conf);
+    Ok(())
+}
+
+fn read_prefix(prefix: &str) -> Result<String, Mistake> {
+    if prefix.is_empty() || prefix == "/" {
+        return Err(format!("the prefix \"{prefix}\" in \"etcd\" would be every key of the cluster").into());
+    }
+    if prefix.len() > MAX_PREFIX_LENGTH {
+        return Err(format!("the prefix in \"etcd\" is longer than {MAX_PREFIX_LENGTH} bytes").into());
+    }
+    if prefix.chars().any(char::is_control) {
+        return Err("the prefix in \"etcd\" has control characters".into());
+    }
+    Ok(if prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") })
+}
+
+fn read_options(options: &[String]) -> Result<usize, Mistake> {
+    let mut zone_size = None;
+    for option in options {
+        match option.split_once('=') {
+            Some(("zone", text)) => {
+                if zone_size.is_some() {
+                    return Err("duplicate parameter \"zone\" in \"etcd\"".into());
+                }
+                let bytes =
+                    size(text).ok_or_else(|| format!("invalid size \"{text}\" of \"zone\" in \"etcd\""))?;
+                // SAFETY: nginx sets it at its start.
+                let least = MIN_ZONE_PAGES * unsafe { ngx_pagesize };
+                if bytes < least {
+                    return Err(format!(
+                        "the \"zone\" of {text} in \"etcd\" is too small: at least {}k are needed",
+                        least / 1024
+                    )
+                    .into());
+                }
+                zone_size = Some(bytes);
+            }
+            _ => return Err(format!("invalid parameter \"{option}\" in \"etcd\"").into()),
+        }
+    }
+    Ok(zone_size.unwrap_or(ZONE_SIZE))
+}
+
+/// nginx refuses an upstream without servers before a module can object.
+fn push_placeholder(us: &mut ngx_http_upstream_srv_conf_t) -> Option<()> {
+    // SAFETY: nginx makes the array before it reads the block.
+    let server = unsafe { ngx_array_push(us.servers) }.cast::<ngx_http_upstream_server_t>();
+    if server.is_null() {
+        return None;
+    }
+    // SAFETY: the array has room for one more of its items, which zeroes are a valid one of: no address, no name.
+    unsafe {
+        ptr::write_bytes(server, 0, 1);
+        (*server).down = 1;
+    }
+    Some(())
+}
+
+fn needs_etcd(conf: &UpstreamConf, directive: &str) -> Result<(), Mistake> {
+    if conf.etcd.is_none() {
+        return Err(
+            format!("\"{directive}\" must stand behind the \"etcd\" directive of the same upstream").into()
+        );
+    }
+    Ok(())
+}
+
+fn set_balance(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+    needs_etcd(conf, "etcd_balance")?;
+    if conf.balance.is_some() {
+        return Err("\"etcd_balance\" directive is duplicate".into());
+    }
+    conf.balance = Some(match words[0].as_str() {
+        "round_robin" => Balance::RoundRobin,
+        method => return Err(format!("unknown method \"{method}\" in \"etcd_balance\"").into()),
+    });
+    match words.get(1) {
+        Some(word) => Err(format!("invalid parameter \"{word}\" in \"etcd_balance\"").into()),
+        None => Ok(()),
+    }
+}
+
+fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+    needs_etcd(conf, "etcd_defaults")?;
+    if conf.defaults.is_some() {
+        return Err("\"etcd_defaults\" directive is duplicate".into());
+    }
+    let mut defaults = Overrides::default();
+    for word in words {
+        let name = word.split('=').next().unwrap_or(word);
+        if !["weight", "max_conns", "max_fails", "fail_timeout"].contains(&name) {
+            return Err(format!("invalid parameter \"{word}\" in \"etcd_defaults\"").into());
+        }
+        defaults.set_word(word).map_err(|error| format!("in \"etcd_defaults\": {error}"))?;
+    }
+    conf.defaults = Some(defaults);
+    Ok(())
+}
+
+/// Called by nginx when it has read the whole configuration: as `ngx_http_upstream_init_round_robin`.
+unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes valid pointers.
+        let (log, us) = unsafe { ((*cf).log, &mut *us) };
+        let Some(conf) = UpstreamConf::of(us) else { return ERROR };
+        let Some(etcd) = &conf.etcd else { return ERROR };
+        if !us.shm_zone.is_null() {
+            let message = format!(
+                "\"zone\" cannot be used in upstream \"{}\", whose peers are in the zone of its \"etcd\" directive {}: use \"zone=\" there",
+                etcd.upstream, etcd.place
+            );
+            crate::log::to(NGX_LOG_EMERG, log, &message);
+            return ERROR;
+        }
+        match servers::read(us) {
+            Ok(servers) => conf.servers = servers,
+            Err(message) => {
+                crate::log::to(NGX_LOG_EMERG, log, &format!("upstream \"{}\": {message}", etcd.upstream));
+                return ERROR;
+            }
+        }
+        conf.is_balanced_here = true;
+        us.peer.init = Some(peer::init);
+        OK
+    })
+}

@@ -1,0 +1,109 @@
+//! What nginx loads: the module, its context and its callbacks.
+
+use core::{
+    ffi::{c_char, c_void},
+    panic::AssertUnwindSafe,
+    ptr,
+};
+use std::panic::catch_unwind;
+
+use ngx::{
+    ffi::{
+        NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+        ngx_module_t,
+    },
+    http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf},
+};
+
+use crate::{
+    conf::{self, MainConf, UpstreamConf},
+    process, variables,
+};
+
+/// The module as ngx-rust sees it.
+pub(crate) struct Module;
+
+impl HttpModule for Module {
+    fn module() -> &'static ngx_module_t {
+        // SAFETY: nginx writes to it only while it loads the module, before any of its callbacks runs.
+        unsafe { &*ptr::addr_of!(ngx_http_upstream_etcd_module) }
+    }
+
+    unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        guard(ERROR, || variables::add(cf))
+    }
+
+    unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        guard(ERROR, || conf::check(cf))
+    }
+}
+
+// SAFETY: `create_main_conf` makes a `MainConf`.
+unsafe impl HttpModuleMainConf for Module {
+    type MainConf = MainConf;
+}
+
+// SAFETY: `create_srv_conf` makes an `UpstreamConf`.
+unsafe impl HttpModuleServerConf for Module {
+    type ServerConf = UpstreamConf;
+}
+
+static MODULE_CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: Some(Module::preconfiguration),
+    postconfiguration: Some(Module::postconfiguration),
+    create_main_conf: Some(Module::create_main_conf),
+    init_main_conf: None,
+    create_srv_conf: Some(Module::create_srv_conf),
+    merge_srv_conf: None,
+    create_loc_conf: None,
+    merge_loc_conf: None,
+};
+
+ngx::ngx_modules!(ngx_http_upstream_etcd_module);
+
+/// The module.
+#[unsafe(no_mangle)]
+#[used]
+pub static mut ngx_http_upstream_etcd_module: ngx_module_t = ngx_module_t {
+    ctx: ptr::addr_of!(MODULE_CONTEXT).cast_mut().cast(),
+    // SAFETY: nginx reads the table, and its entries do not change.
+    commands: unsafe { ptr::addr_of_mut!(conf::COMMANDS[0]) },
+    type_: NGX_HTTP_MODULE as _,
+    init_module: Some(init_module),
+    init_process: Some(init_process),
+    exit_process: Some(exit_process),
+    ..ngx_module_t::default()
+};
+
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard(ERROR, || process::init_module(cycle))
+}
+
+unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard(ERROR, || process::init_process(cycle))
+}
+
+unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
+    guard((), process::exit_process);
+}
+
+/// Runs a callback of nginx's: a panic, which must not cross into C, becomes `otherwise`.
+pub(crate) fn guard<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(callback)).unwrap_or_else(|panic| {
+        crate::log::error(&format!("etcd: a fault in the module: {}", crate::log::panic_message(&*panic)));
+        otherwise
+    })
+}
+
+/// `NGX_OK` as callbacks return it.
+pub(crate) const OK: ngx_int_t = NGX_OK as ngx_int_t;
+
+/// `NGX_ERROR` as callbacks return it.
+pub(crate) const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
+
+/// What a directive's handler returns: nothing, or that it has logged an error.
+pub(crate) type ConfResult = *mut c_char;
+
+/// A handler of a directive.
+pub(crate) type Handler =
+    unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx::ffi::ngx_command_t, *mut c_void) -> ConfResult;

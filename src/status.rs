@@ -1,0 +1,92 @@
+//! `etcd_status`: what a person would want to know in an outage.
+
+mod document;
+
+use core::{ffi::c_void, ptr};
+
+use ngx::{
+    core::{NGX_CONF_ERROR, Pool},
+    ffi::{
+        NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, ngx_buf_t, ngx_chain_t,
+        ngx_command_t, ngx_conf_t, ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t,
+        ngx_http_send_header, ngx_int_t, off_t,
+    },
+    http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule},
+    ngx_string,
+};
+
+use self::document::Document;
+use crate::module::{ConfResult, ERROR, Module, OK, guard};
+
+/// The handler of the directive.
+pub(crate) unsafe extern "C" fn etcd_status(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    _conf: *mut c_void,
+) -> ConfResult {
+    guard(NGX_CONF_ERROR as ConfResult, || {
+        // SAFETY: nginx passes a valid configuration.
+        match NgxHttpCoreModule::location_conf_mut(unsafe { &*cf }) {
+            Some(location) => {
+                location.handler = Some(answer);
+                ptr::null_mut()
+            }
+            None => NGX_CONF_ERROR as ConfResult,
+        }
+    })
+}
+
+unsafe extern "C" fn answer(request: *mut ngx_http_request_t) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes a valid request.
+        let request = unsafe { &mut *request };
+        if request.method & (NGX_HTTP_GET | NGX_HTTP_HEAD) as usize == 0 {
+            return NGX_HTTP_NOT_ALLOWED as ngx_int_t;
+        }
+        // SAFETY: as above.
+        let discarded = unsafe { ngx_http_discard_request_body(request) };
+        if discarded != OK {
+            return discarded;
+        }
+        let Some(main) = Module::main_conf(request) else { return ERROR };
+        match serde_json::to_vec_pretty(&Document::of(main)) {
+            Ok(body) => send(request, body),
+            Err(_) => ERROR,
+        }
+    })
+}
+
+fn send(request: &mut ngx_http_request_t, body: Vec<u8>) -> ngx_int_t {
+    request.headers_out.status = NGX_HTTP_OK as usize;
+    // No list that fits into a zone comes near the limits of `off_t`.
+    request.headers_out.content_length_n = body.len() as off_t;
+    request.headers_out.content_type = ngx_string!("application/json");
+    request.headers_out.content_type_len = request.headers_out.content_type.len;
+    // SAFETY: the request is valid, and its status is set.
+    let sent = unsafe { ngx_http_send_header(request) };
+    if sent == ERROR || sent > OK || request.header_only() != 0 {
+        return sent;
+    }
+    // SAFETY: the pool is the request's.
+    let pool = unsafe { Pool::from_ngx_pool(request.pool) };
+    // The pool drops the body when the request is over, and so after it has been sent.
+    let body = pool.allocate(body);
+    let buffer = pool.calloc_type::<ngx_buf_t>();
+    if body.is_null() || buffer.is_null() {
+        return ERROR;
+    }
+    // SAFETY: both were given out by the pool just now; the buffer is all zeroes.
+    let buffer = unsafe {
+        let (body, buffer) = (&mut *body, &mut *buffer);
+        buffer.pos = body.as_mut_ptr();
+        buffer.last = buffer.pos.add(body.len());
+        buffer
+    };
+    buffer.set_memory(1);
+    // SAFETY: a subrequest is not its own main request.
+    buffer.set_last_buf(u32::from(ptr::eq(request.main, request)));
+    buffer.set_last_in_chain(1);
+    let mut chain = ngx_chain_t { buf: buffer, next: ptr::null_mut() };
+    // SAFETY: the request is valid; nginx copies the chain's links.
+    unsafe { ngx_http_output_filter(request, &raw mut chain) }
+}

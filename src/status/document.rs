@@ -1,0 +1,162 @@
+//! What the status says, as it is written in JSON.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use ngx::ffi::{NGINX_VERSION, ngx_pid};
+use peer_zone::{Row, Statistics, Worker};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    conf::{MainConf, UpstreamConf},
+    monotonic, peer, process,
+};
+
+/// The whole.
+#[derive(Serialize)]
+pub(super) struct Document {
+    nginx_version: Cow<'static, str>,
+    /// The worker that answers.
+    pid: u32,
+    /// The worker that follows etcd; null while one is about to take over.
+    watcher_pid: Option<u32>,
+    upstreams: BTreeMap<String, Upstream>,
+}
+
+#[derive(Serialize)]
+struct Upstream {
+    cluster: String,
+    prefix: String,
+    revision: u64,
+    generation: u64,
+    connected: bool,
+    /// Null before the first word.
+    seconds_since_last_word: Option<f64>,
+    resyncs: Resyncs,
+    rejected_total: u64,
+    rejected: Value,
+    zone: Zone,
+    peers: Vec<Peer>,
+}
+
+#[derive(Serialize)]
+struct Resyncs {
+    start: u64,
+    takeover: u64,
+    compacted: u64,
+    canceled: u64,
+    broken: u64,
+    silent: u64,
+    unreachable: u64,
+}
+
+#[derive(Serialize)]
+struct Zone {
+    size: usize,
+    used: usize,
+    full: bool,
+}
+
+#[derive(Serialize)]
+struct Peer {
+    key: Option<String>,
+    address: String,
+    weight: u32,
+    max_fails: u32,
+    fail_timeout: u32,
+    max_conns: u32,
+    slow_start: u32,
+    backup: bool,
+    down: bool,
+    drain: bool,
+    state: &'static str,
+    connections: u32,
+    requests: u64,
+    failures: u64,
+}
+
+impl Document {
+    /// The state of all upstreams, as this worker sees it.
+    pub(super) fn of(main: &MainConf) -> Self {
+        let watcher = process::watcher_process();
+        Self {
+            nginx_version: NGINX_VERSION.to_string_lossy(),
+            // SAFETY: nginx sets it when a process starts. A process id is positive.
+            pid: unsafe { ngx_pid } as u32,
+            watcher_pid: (watcher != 0).then_some(watcher),
+            upstreams: main.upstreams().filter_map(upstream).collect(),
+        }
+    }
+}
+
+fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
+    let (name, cluster, prefix) = {
+        let etcd = conf.etcd.as_ref()?;
+        (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone())
+    };
+    let worker = process::worker(conf)?;
+    let Statistics { size, used, is_full, is_connected, revision, last_word, rejected_total, resyncs } =
+        worker.zone().statistics();
+    let [start, takeover, compacted, canceled, broken, silent, unreachable] = resyncs;
+    let rejected = worker.with_report(|report| serde_json::from_slice(report)).unwrap_or_else(|_| json!([]));
+    let (generation, peers) = peers(worker);
+    let since = monotonic::now().saturating_sub(last_word);
+    let upstream = Upstream {
+        cluster,
+        prefix,
+        revision,
+        generation,
+        connected: is_connected,
+        // Milliseconds, of which an `f64` holds more than a machine's life exactly.
+        seconds_since_last_word: (last_word != 0).then_some(since as f64 / 1_000.0),
+        resyncs: Resyncs { start, takeover, compacted, canceled, broken, silent, unreachable },
+        rejected_total,
+        rejected,
+        zone: Zone { size, used, full: is_full },
+        peers,
+    };
+    Some((name, upstream))
+}
+
+fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
+    let now = peer::seconds();
+    match worker.table() {
+        Some(table) => {
+            let shown = table.rows().filter(|row| !row.is_removed || row.connections > 0);
+            (table.generation(), shown.map(|row| describe(&row, now)).collect())
+        }
+        None => (0, Vec::new()),
+    }
+}
+
+fn describe(row: &Row<'_>, now: u32) -> Peer {
+    let parameters = row.parameters;
+    let state = if row.is_removed {
+        "removed"
+    } else if parameters.down {
+        "down"
+    } else if parameters.drain {
+        "drain"
+    } else if row.is_unavailable(now) {
+        "unavailable"
+    } else {
+        "up"
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Peer {
+        key: row.peer.key.map(text),
+        address: text(row.peer.name),
+        weight: parameters.weight,
+        max_fails: parameters.max_fails,
+        fail_timeout: parameters.fail_timeout,
+        max_conns: parameters.max_conns,
+        slow_start: parameters.slow_start,
+        backup: parameters.backup,
+        down: parameters.down,
+        drain: parameters.drain,
+        state,
+        connections: row.connections,
+        requests: row.peer.requests,
+        failures: row.peer.failures,
+    }
+}

@@ -1,0 +1,101 @@
+//! The thread that follows etcd and publishes: one for a whole nginx, in the worker that holds the lease.
+
+mod lines;
+mod plan;
+mod prefix;
+mod run;
+mod upstream;
+mod wake;
+
+use std::{io, sync::Arc, thread::JoinHandle};
+
+use ngx::{ffi::ngx_event_t, log::ngx_cycle_log};
+use tokio::sync::Notify;
+
+pub(crate) use self::plan::Plan;
+use self::{
+    lines::{Lines, Reader},
+    wake::Wake,
+};
+use crate::{log, module::guard, process};
+
+/// The running thread, as its worker's event loop knows it.
+pub(crate) struct Watcher {
+    thread: JoinHandle<Result<(), String>>,
+    stop: Arc<Notify>,
+    lines: Reader,
+    /// By which the thread wakes the event loop; closed with this value.
+    _wake: Wake,
+}
+
+impl Watcher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no thread or descriptor left, or nginx no connection.
+    pub(crate) fn start(plan: Plan) -> io::Result<Self> {
+        let (wake, waker) = Wake::new(ngx_cycle_log().as_ptr(), on_wake)?;
+        let stop = Arc::new(Notify::new());
+        let (lines, reader) = Lines::channel(waker);
+        let stopped = Arc::clone(&stop);
+        let thread = with_signals_blocked(|| {
+            std::thread::Builder::new()
+                .name("etcd-watcher".to_owned())
+                .spawn(move || run::run_thread(plan, lines, &stopped))
+        })?;
+        Ok(Self { thread, stop, lines: reader, _wake: wake })
+    }
+
+    /// Asks the thread to end, without waiting for it.
+    pub(crate) fn ask_to_end(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Whether the thread has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the thread, which ends at once when asked to. The error says how it failed.
+    pub(crate) fn end(self) -> Result<(), String> {
+        self.ask_to_end();
+        let result = self.thread.join();
+        self.lines.write();
+        result.unwrap_or_else(|panic| Err(log::panic_message(&*panic).to_owned()))
+    }
+
+    /// Writes the lines that the thread has said so far.
+    pub(crate) fn write_lines(&self) {
+        self.lines.write();
+    }
+}
+
+unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
+    guard((), || {
+        // SAFETY: nginx calls this with the read event of the connection that `Wake::new` made.
+        let closes = unsafe { Wake::clear(event) };
+        if closes {
+            process::give_way();
+        }
+        process::with_watcher(Watcher::write_lines);
+    });
+}
+
+/// Runs `spawn` with all signals blocked that are not the thread's own fault, so that the new thread gets none of nginx's
+/// (as nginx's own pool of threads does it, in ngx_thread_pool_cycle).
+fn with_signals_blocked<T>(spawn: impl FnOnce() -> T) -> T {
+    // SAFETY: the sets are local variables, filled before they are used; the calls fail only for invalid arguments.
+    unsafe {
+        let mut blocked: libc::sigset_t = core::mem::zeroed();
+        let mut before: libc::sigset_t = core::mem::zeroed();
+        libc::sigfillset(&raw mut blocked);
+        for signal in [libc::SIGILL, libc::SIGFPE, libc::SIGSEGV, libc::SIGBUS] {
+            libc::sigdelset(&raw mut blocked, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const blocked, &raw mut before);
+        let result = spawn();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, core::ptr::null_mut());
+        result
+    }
+}

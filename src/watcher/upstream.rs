@@ -1,0 +1,320 @@
+//! One upstream: from etcd's keys to the table in its zone.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use etcd_watch::{Cause, Event, Update};
+use host_names::HostNames;
+use peer_zone::{Changes, Desired, Publisher, ResyncCounter, Zone, protocol::Publishing};
+use serde::{Deserialize, Serialize};
+use upstream_peers::{Membership, Outcome, Parameters, Peer};
+
+use super::{lines::Lines, plan::UpstreamPlan};
+use crate::{monotonic, processes, socket_address};
+
+/// Rejected values that the status shows; all are counted and logged.
+const MAX_SHOWN: usize = 100;
+
+/// An upstream as the watcher keeps it.
+pub(super) struct Upstream {
+    name: String,
+    prefix: Rc<str>,
+    zone: Zone,
+    publisher: Publisher,
+    servers: Vec<Desired>,
+    defaults: Parameters,
+    members: Membership,
+    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand stay until one is.
+    successor: Option<Membership>,
+    has_listed: bool,
+    /// What a predecessor has rejected, and logged, until the first list shows what of it still stands.
+    known_rejections: HashSet<Rejection>,
+    /// The cluster and the revision of what is in `members` (or `successor`).
+    cluster_id: u64,
+    revision: u64,
+    /// Whether the peers, the revision or the rejected values are to be published.
+    is_changed: bool,
+    are_rejections_changed: bool,
+    is_full: bool,
+    lines: Lines,
+}
+
+/// A rejected value as the status shows it.
+#[derive(Deserialize, Eq, Hash, PartialEq, Serialize)]
+struct Rejection {
+    key: String,
+    reason: String,
+}
+
+impl Upstream {
+    /// Takes over the upstream's zone, with the peers that are published there.
+    pub(super) fn new(
+        plan: UpstreamPlan,
+        prefix: Rc<str>,
+        lines: Lines,
+        names: &HostNames,
+        publishing: &Publishing,
+    ) -> Self {
+        let UpstreamPlan { name, zone, defaults, servers } = plan;
+        // SAFETY: `publishing` says that this process holds the lease on all zones; each zone belongs to one upstream of the plan,
+        // and all that this publisher does is done with `Claim::publishing`, which fails once the lease is another's.
+        let publisher = unsafe { Publisher::take_over(zone, publishing) };
+        let mut members = Membership::new(defaults);
+        for peer in publisher.listed() {
+            if let (Some(key), Some(address)) = (&peer.key, socket_address::parse(&peer.socket_address)) {
+                members.seed(key, address, of_zone(peer.parameters));
+            }
+        }
+        let report_in_hand = publisher.reported();
+        let mut upstream = Self {
+            name,
+            prefix,
+            zone,
+            publisher,
+            servers,
+            defaults,
+            members,
+            successor: None,
+            has_listed: false,
+            known_rejections: serde_json::from_slice(&report_in_hand).unwrap_or_default(),
+            cluster_id: zone.cluster_id(),
+            revision: zone.revision(),
+            is_changed: true,
+            are_rejections_changed: false,
+            is_full: false,
+            lines,
+        };
+        // A new cycle may have other `server` lines, which need no etcd.
+        upstream.publish(names, publishing);
+        upstream
+    }
+
+    /// The host names in use.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.names().chain(self.successor.iter().flat_map(Membership::names))
+    }
+
+    /// The addresses of a host name have changed.
+    pub(super) fn note_change(&mut self) {
+        self.is_changed = true;
+    }
+
+    /// Whether there is anything to publish.
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_changed || self.are_rejections_changed
+    }
+
+    /// Takes in what etcd says; nothing is published yet.
+    pub(super) fn update(&mut self, update: &Update) {
+        if !matches!(update, Update::Lost { .. }) {
+            self.zone.heard(monotonic::now());
+        }
+        match update {
+            Update::Listed { cause, cluster_id, revision, items } => {
+                self.count_resync(*cause);
+                self.list(*cluster_id, *revision, items);
+            }
+            Update::Changed { revision, events } => {
+                self.revision = revision.unsigned_abs();
+                self.is_changed = true;
+                for event in events {
+                    self.apply(event);
+                }
+                self.adopt_successor();
+            }
+            Update::Alive { .. } => self.zone.set_connected(true),
+            Update::Lost { .. } => self.zone.set_connected(false),
+        }
+    }
+
+    fn count_resync(&mut self, cause: Cause) {
+        let is_first = !std::mem::replace(&mut self.has_listed, true);
+        let counter = match cause {
+            // Whatever kept this watcher from it at first, what it makes good is that it is new.
+            _ if is_first && self.zone.revision() > 0 => ResyncCounter::Takeover,
+            _ if is_first => ResyncCounter::Start,
+            Cause::Start => ResyncCounter::Start,
+            Cause::Compacted => ResyncCounter::Compacted,
+            Cause::Canceled => ResyncCounter::Canceled,
+            Cause::Broken => ResyncCounter::Broken,
+            Cause::Silent => ResyncCounter::Silent,
+            Cause::Unreachable => ResyncCounter::Unreachable,
+        };
+        self.zone.count_resync(counter);
+    }
+
+    fn list(&mut self, cluster_id: u64, revision: i64, items: &[etcd_watch::Item]) {
+        let revision = revision.unsigned_abs();
+        let is_other = self.cluster_id != 0 && cluster_id != self.cluster_id;
+        let is_older = !is_other && revision < self.revision;
+        let items = items.iter().map(|item| (item.key.as_slice(), item.value.as_slice()));
+        if is_other || is_older {
+            let what = if is_other { "another cluster" } else { "an older state" };
+            self.lines.warn(format!(
+                "etcd: upstream \"{}\": etcd is {what} than before (cluster {cluster_id:x}, revision {revision}; before: cluster {:x}, \
+                 revision {}); the peers in hand stay until it has a valid one",
+                self.name, self.cluster_id, self.revision
+            ));
+            let mut successor = Membership::new(self.defaults);
+            let outcome = successor.replace(items);
+            self.successor = Some(successor);
+            self.note(outcome);
+        } else if let Some(successor) = &mut self.successor {
+            let outcome = successor.replace(items);
+            self.note(outcome);
+        } else {
+            let outcome = self.members.replace(items);
+            self.note(outcome);
+        }
+        self.known_rejections.clear();
+        self.cluster_id = cluster_id;
+        self.revision = revision;
+        self.is_changed = true;
+        self.adopt_successor();
+    }
+
+    fn apply(&mut self, event: &Event) {
+        let members = self.successor.as_mut().unwrap_or(&mut self.members);
+        let outcome = match event {
+            Event::Put(item) => members.put(&item.key, &item.value),
+            Event::Delete { key, .. } => members.delete(key),
+        };
+        if let (Some(_), Event::Delete { key, .. }) = (&self.successor, event) {
+            // Whoever deletes a key means it, whichever cluster the peer in hand came from.
+            let _ = self.members.delete(key);
+        }
+        self.note(outcome);
+    }
+
+    /// The new content takes over once it has a valid peer.
+    fn adopt_successor(&mut self) {
+        if let Some(successor) = self.successor.take_if(|successor| !successor.is_empty()) {
+            self.members = successor;
+            self.are_rejections_changed = true;
+        }
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        self.are_rejections_changed |= outcome.rejections_changed;
+        for (key, reason) in outcome.rejected {
+            let rejection = Rejection { key: format!("{}{key}", self.prefix), reason: reason.to_string() };
+            if self.known_rejections.remove(&rejection) {
+                continue;
+            }
+            self.zone.count_rejected(1);
+            let Rejection { key, reason } = rejection;
+            self.lines.error(format!("etcd: upstream \"{}\": key \"{key}\" rejected: {reason}", self.name));
+        }
+    }
+
+    /// Publishes what has come in.
+    pub(super) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
+        if std::mem::take(&mut self.are_rejections_changed) {
+            self.report(publishing);
+        }
+        if !std::mem::take(&mut self.is_changed) {
+            return;
+        }
+        let peers = self.members.peers(|name| names.addresses(name));
+        let count = peers.len();
+        let desired: Vec<Desired> =
+            self.servers.iter().cloned().chain(peers.into_iter().map(desired)).collect();
+        match self.publisher.publish(desired, publishing) {
+            Ok(changes) => {
+                if std::mem::take(&mut self.is_full) {
+                    self.lines.notice(format!(
+                        "etcd: upstream \"{}\": all {count} peers fit into the zone again",
+                        self.name
+                    ));
+                }
+                self.zone.set_revision(self.cluster_id, self.revision);
+                self.say(count, changes);
+            }
+            Err(full) => {
+                if !std::mem::replace(&mut self.is_full, true) {
+                    self.lines.error(format!(
+                        "etcd: upstream \"{}\": {full}; no peer is added until they do: raise \"zone=\" of the \"etcd\" directive",
+                        self.name
+                    ));
+                }
+                self.publish_what_is_left(names, publishing);
+            }
+        }
+    }
+
+    /// What etcd has deleted or changed is obeyed even where what it has added has no room.
+    fn publish_what_is_left(&mut self, names: &HostNames, publishing: &Publishing) {
+        let wanted: HashMap<(String, Box<[u8]>), peer_zone::Parameters> = self
+            .members
+            .peers(|name| names.addresses(name))
+            .into_iter()
+            .map(|peer| {
+                ((peer.key.to_string(), socket_address::bytes(&peer.address)), to_zone(peer.parameters))
+            })
+            .collect();
+        let keep = |peer: &Desired| match &peer.key {
+            Some(key) => wanted.get(&(key.to_string(), peer.socket_address.clone())).copied(),
+            None => Some(peer.parameters),
+        };
+        if let Ok(changes) = self.publisher.retain(keep, publishing) {
+            let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
+            self.say(count, changes);
+        }
+    }
+
+    /// One line for each change.
+    fn say(&self, count: usize, changes: Changes) {
+        let Changes { added, removed, changed, .. } = changes;
+        if added + removed + changed > 0 {
+            self.lines.notice(format!(
+                "etcd: upstream \"{}\": {count} peers (+{added} -{removed} ~{changed}), revision {}",
+                self.name, self.revision
+            ));
+        }
+    }
+
+    /// Publishes the rejected values for the status.
+    fn report(&mut self, publishing: &Publishing) {
+        let rejected = self.members.rejected().chain(self.successor.iter().flat_map(Membership::rejected));
+        let shown: Vec<Rejection> = rejected
+            .take(MAX_SHOWN)
+            .map(|(key, reason)| Rejection {
+                key: format!("{}{key}", self.prefix),
+                reason: reason.to_string(),
+            })
+            .collect();
+        match serde_json::to_vec(&shown) {
+            Ok(bytes) => self.publisher.report(&bytes, publishing),
+            Err(error) => self.lines.error(format!("etcd: upstream \"{}\": no report: {error}", self.name)),
+        }
+    }
+
+    /// Gives memory back, and takes dead workers out of the counts.
+    pub(super) fn collect(&mut self, publishing: &Publishing) {
+        self.publisher.collect(processes::is_alive, publishing);
+    }
+}
+
+fn desired(peer: Peer) -> Desired {
+    Desired {
+        key: Some((*peer.key).into()),
+        socket_address: socket_address::bytes(&peer.address),
+        name: peer.address.to_string().into_boxed_str(),
+        parameters: to_zone(peer.parameters),
+    }
+}
+
+/// The zone keeps its own type, so that what etcd says and what lies in shared memory can change apart.
+fn to_zone(parameters: Parameters) -> peer_zone::Parameters {
+    let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
+        parameters;
+    peer_zone::Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
+}
+
+fn of_zone(parameters: peer_zone::Parameters) -> Parameters {
+    let peer_zone::Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
+        parameters;
+    Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
+}

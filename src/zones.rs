@@ -1,0 +1,206 @@
+//! The shared memory: made, kept and copied as cycles come and go.
+//!
+//! There is one zone for each upstream, and a small one for the lease on being the watcher. nginx keeps a zone over a reload where
+//! name, size and tag are the same. The name says the upstream, the cluster and the prefix, so that a changed prefix
+//! or cluster starts afresh; where only the size has changed, the peers are copied from the old zone.
+
+use core::{
+    ffi::c_void,
+    ptr::{self, NonNull},
+    slice,
+};
+
+use ngx::{
+    core::{CoreModuleMainConf, NgxCoreModule},
+    ffi::{
+        NGX_LOG_EMERG, NGX_LOG_ERR, ngx_conf_t, ngx_cycle, ngx_int_t, ngx_list_part_t, ngx_pagesize, ngx_pid,
+        ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc, ngx_slab_pool_t, ngx_str_t,
+    },
+};
+use peer_zone::{
+    Publisher, Zone,
+    protocol::{Lease, Publishing},
+};
+
+use crate::{
+    conf::{Etcd, MainConf, UpstreamConf},
+    log,
+    module::{ERROR, OK, guard},
+    processes,
+};
+
+/// The zone of the lease, in pages: the least that nginx's slab pool works with (as for `MIN_ZONE_PAGES`).
+const LEASE_ZONE_PAGES: usize = 8;
+
+/// What a zone's slab pool keeps for us: where the part of it is that peers are in.
+#[repr(C)]
+struct Region {
+    address: *mut u8,
+    length: usize,
+}
+
+/// The tag by which nginx knows whose a zone is.
+fn tag() -> *mut c_void {
+    ptr::addr_of!(crate::module::ngx_http_upstream_etcd_module).cast_mut().cast()
+}
+
+fn add(cf: *mut ngx_conf_t, name: &str, size: usize) -> Result<&'static mut ngx_shm_zone_t, String> {
+    let failed = || format!("the shared memory zone \"{name}\" could not be added");
+    // SAFETY: nginx passes a valid configuration, in whose pool the name is copied.
+    let name = unsafe { ngx_str_t::from_bytes((*cf).pool, name.as_bytes()) };
+    let mut name = name.ok_or_else(failed)?;
+    // SAFETY: as above.
+    unsafe { ngx_shared_memory_add(cf, &raw mut name, size, tag()).as_mut() }.ok_or_else(failed)
+}
+
+/// Asks nginx for the zone of an upstream.
+pub(crate) fn add_upstream(
+    cf: *mut ngx_conf_t,
+    conf: *mut UpstreamConf,
+    etcd: &Etcd,
+    size: usize,
+) -> Result<(), String> {
+    let zone = add(cf, &format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix), size)?;
+    zone.init = Some(init_upstream_zone);
+    zone.data = conf.cast();
+    Ok(())
+}
+
+/// Asks nginx for the zone of the lease, once for a cycle.
+pub(crate) fn add_lease(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String> {
+    // SAFETY: nginx sets it at its start.
+    let zone = add(cf, "etcd", LEASE_ZONE_PAGES * unsafe { ngx_pagesize })?;
+    zone.init = Some(init_lease_zone);
+    zone.data = (&raw mut *main).cast();
+    Ok(())
+}
+
+/// The slab pool at the start of a zone.
+fn slab_pool(zone: &ngx_shm_zone_t) -> *mut ngx_slab_pool_t {
+    zone.shm.addr.cast()
+}
+
+unsafe extern "C" fn init_lease_zone(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes the zone that `add_lease` asked for, mapped, with its slab pool made.
+        unsafe {
+            let pool = slab_pool(&*zone);
+            if old.is_null() {
+                (*pool).data = ngx_slab_calloc(pool, size_of::<Lease>());
+            }
+            let main = &mut *(*zone).data.cast::<MainConf>();
+            // A lease of zeroes is one that nobody holds; it stays mapped for as long as this cycle.
+            main.lease = (*pool).data.cast::<Lease>().as_ref();
+            if main.lease.is_some() { OK } else { ERROR }
+        }
+    })
+}
+
+unsafe extern "C" fn init_upstream_zone(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes the zone that `add_upstream` asked for, mapped, with its slab pool made.
+        let (zone, conf) = unsafe { (&mut *zone, &mut *(*zone).data.cast::<UpstreamConf>()) };
+        let result =
+            if old.is_null() { make(zone, conf) } else { find(zone).ok_or_else(|| "is damaged".to_owned()) };
+        match result {
+            Ok(made) => {
+                conf.zone = Some(made);
+                OK
+            }
+            Err(message) => {
+                let name = String::from_utf8_lossy(zone.shm.name.as_bytes()).into_owned();
+                // SAFETY: nginx sets the zone's log.
+                log::to(NGX_LOG_EMERG, zone.shm.log, &format!("the zone \"{name}\" of \"etcd\" {message}"));
+                ERROR
+            }
+        }
+    })
+}
+
+/// The zone that lies in this memory already.
+fn find(zone: &ngx_shm_zone_t) -> Option<Zone> {
+    // SAFETY: the memory is mapped; its slab pool keeps a `Region` once `make` has been there.
+    let region = unsafe { (*slab_pool(zone)).data.cast::<Region>().as_ref()? };
+    // SAFETY: `make` took this part of the memory for peers alone; it stays mapped for as long as the cycle that has it.
+    unsafe { Zone::attach(NonNull::new(region.address)?, region.length) }.ok()
+}
+
+fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
+    let size = zone.shm.size;
+    let too_small = |why: &str| {
+        format!("of {size} bytes is too small ({why}): raise \"zone=\" of the \"etcd\" directive")
+    };
+    let pool = slab_pool(zone);
+    // SAFETY: nobody else knows of the zone yet. What is left of the pool after the first page is one run of free pages.
+    let region = unsafe {
+        let region = ngx_slab_calloc(pool, size_of::<Region>()).cast::<Region>();
+        let length = (*pool).pfree * ngx_pagesize;
+        let address =
+            if region.is_null() { ptr::null_mut() } else { ngx_slab_alloc(pool, length).cast::<u8>() };
+        if address.is_null() {
+            return Err(too_small("nothing is left beside nginx's own"));
+        }
+        region.write(Region { address, length });
+        (*pool).data = region.cast();
+        &*region
+    };
+    let base = NonNull::new(region.address).ok_or_else(|| too_small("no memory"))?;
+    // SAFETY: the slab pool gave this memory out to us, aligned to a page, and nobody else knows of it yet; nginx maps it into every worker of the cycle.
+    let made = unsafe { Zone::format(base, region.length, worker_processes(conf)) };
+    let made = made.map_err(|error| too_small(&error.to_string()))?;
+
+    let publishing = Publishing::unshared();
+    // SAFETY: the zone is not shared yet.
+    let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
+    let in_hand = copy_old(zone);
+    let servers = conf.servers.clone();
+    let peers = servers.iter().cloned().chain(in_hand).collect();
+    if let Err(error) = publisher.publish(peers, &publishing) {
+        // Old peers that do not fit are for the watcher to report; the configuration's own are a mistake in it.
+        log::to(NGX_LOG_ERR, zone.shm.log, &format!("etcd: the peers in hand do not fit: {error}"));
+        publisher.publish(servers, &publishing).map_err(|error| too_small(&error.to_string()))?;
+    }
+    Ok(made)
+}
+
+/// The peers of the zone of the same name in the cycle that is running, where that is of another size.
+fn copy_old(zone: &ngx_shm_zone_t) -> Vec<peer_zone::Desired> {
+    let Some(old) = old_zone(zone).and_then(find) else { return Vec::new() };
+    // SAFETY: nginx sets it at its start.
+    let process = unsafe { ngx_pid } as u32;
+    let Some(mut reader) = old.join(process, processes::started(process)) else { return Vec::new() };
+    let peers = reader.table().map(|table| table.to_desired()).unwrap_or_default();
+    reader.leave();
+    peers
+}
+
+/// The zone of this name in the cycle that is running.
+fn old_zone(zone: &ngx_shm_zone_t) -> Option<&'static ngx_shm_zone_t> {
+    // SAFETY: while a cycle is made, `ngx_cycle` is the one that is running (at the start: one without zones).
+    let mut part: *const ngx_list_part_t = unsafe { &raw const (*ngx_cycle).shared_memory.part };
+    // SAFETY: nginx's lists end with a null pointer; a part has as many items as it says.
+    while let Some(current) = unsafe { part.as_ref() } {
+        if current.nelts > 0 {
+            // SAFETY: as above.
+            let zones =
+                unsafe { slice::from_raw_parts(current.elts.cast::<ngx_shm_zone_t>(), current.nelts) };
+            let same = |old: &&ngx_shm_zone_t| {
+                old.shm.name.as_bytes() == zone.shm.name.as_bytes()
+                    && old.init.is_some()
+                    && !old.shm.addr.is_null()
+            };
+            if let Some(old) = zones.iter().find(same) {
+                return Some(old);
+            }
+        }
+        part = current.next;
+    }
+    None
+}
+
+/// How many workers the cycle that is being made will have.
+fn worker_processes(conf: &UpstreamConf) -> u32 {
+    // SAFETY: the cycle is the one that the configuration belongs to.
+    let core = unsafe { conf.cycle.as_ref() }.and_then(NgxCoreModule::main_conf);
+    core.and_then(|core| u32::try_from(core.worker_processes).ok()).unwrap_or(1)
+}

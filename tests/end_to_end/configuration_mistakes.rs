@@ -1,0 +1,166 @@
+//! A mistake in the configuration is told before nginx runs, by the name of the directive and by the reason.
+
+use harness::*;
+
+const CLUSTER: &str = "etcd_cluster main { endpoint http://127.0.0.1:2379; }";
+
+/// What nginx must say, in any order: the directive, and words of the reason.
+struct Mistake {
+    http: String,
+    words: &'static [&'static str],
+}
+
+fn at_top(http: &str, words: &'static [&'static str]) -> Mistake {
+    Mistake { http: format!("{http} upstream {UPSTREAM} {{ server 127.0.0.1:1; }}"), words }
+}
+
+fn in_cluster(directives: &str, words: &'static [&'static str]) -> Mistake {
+    at_top(&format!("etcd_cluster main {{ {directives} }}"), words)
+}
+
+fn in_upstream(directives: &str, words: &'static [&'static str]) -> Mistake {
+    Mistake { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
+}
+
+fn table() -> Vec<Mistake> {
+    let mut table = vec![
+        at_top("etcd_cluster;", &["etcd_cluster"]),
+        at_top("etcd_cluster { endpoint http://127.0.0.1:2379; }", &["etcd_cluster", "arguments"]),
+        at_top("etcd_cluster a b { endpoint http://127.0.0.1:2379; }", &["etcd_cluster", "arguments"]),
+        at_top(&format!("{CLUSTER} {CLUSTER}"), &["etcd_cluster", "duplicate", "main"]),
+        at_top("etcd main /p/;", &["\"etcd\"", "not allowed here"]),
+        at_top("etcd_balance round_robin;", &["etcd_balance", "not allowed here"]),
+        at_top("etcd_defaults weight=2;", &["etcd_defaults", "not allowed here"]),
+        at_top("etcd_status;", &["etcd_status", "not allowed here"]),
+        at_top("endpoint http://127.0.0.1:2379;", &["endpoint"]),
+        in_cluster("", &["etcd_cluster", "main", "endpoint"]),
+        in_cluster("connect_timeout 1s;", &["etcd_cluster", "main", "endpoint"]),
+        in_cluster("endpoint;", &["endpoint", "URL"]),
+        in_cluster("endpoint 127.0.0.1:2379;", &["endpoint", "127.0.0.1:2379"]),
+        in_cluster("endpoint ftp://127.0.0.1:2379;", &["endpoint", "ftp://127.0.0.1:2379"]),
+        in_cluster("endpoint http://;", &["endpoint", "http://"]),
+        in_cluster("endpoint http://127.0.0.1:99999;", &["endpoint", "99999"]),
+        in_cluster("endpoint http://127.0.0.1:2379/v3;", &["endpoint", "/v3"]),
+        in_cluster("endpoint http://127.0.0.1:2379?x=1;", &["endpoint", "?x=1"]),
+        in_cluster("endpoint http://user:secret@127.0.0.1:2379;", &["endpoint"]),
+        in_cluster("endpoint http://127.0.0.1:2379; connect_timeout soon;", &["connect_timeout", "soon"]),
+        in_cluster("endpoint http://127.0.0.1:2379; connect_timeout 0;", &["connect_timeout", "0"]),
+        in_cluster("endpoint http://127.0.0.1:2379; connect_timeout 1s 2s;", &["connect_timeout"]),
+        in_cluster(
+            "endpoint http://127.0.0.1:2379; connect_timeout 1s; connect_timeout 2s;",
+            &["connect_timeout", "duplicate"],
+        ),
+        in_cluster("endpoint http://127.0.0.1:2379; colour blue;", &["colour", "unknown"]),
+        in_upstream("etcd;", &["\"etcd\"", "arguments"]),
+        in_upstream("etcd main;", &["\"etcd\"", "arguments"]),
+        in_upstream("etcd other /p/;", &["etcd", "other", "unknown"]),
+        in_upstream("etcd main \"\";", &["etcd", "prefix"]),
+        in_upstream("etcd main /p/ zone=;", &["etcd", "zone"]),
+        in_upstream("etcd main /p/ zone=big;", &["etcd", "zone", "big"]),
+        in_upstream("etcd main /p/ zone=4k;", &["etcd", "zone", "4k", "small"]),
+        in_upstream("etcd main /p/ zone=-1m;", &["etcd", "zone", "-1m"]),
+        in_upstream("etcd main /p/ zone=1m zone=2m;", &["etcd", "zone", "duplicate"]),
+        in_upstream("etcd main /p/ colour=blue;", &["etcd", "colour=blue"]),
+        in_upstream("etcd main /p/; etcd main /q/;", &["etcd", "duplicate"]),
+        in_upstream("etcd main /p/; zone own 64k;", &["zone", "etcd"]),
+        in_upstream("zone own 64k; etcd main /p/;", &["zone", "etcd"]),
+        in_upstream("etcd main /p/; etcd_balance;", &["etcd_balance", "arguments"]),
+        in_upstream("etcd main /p/; etcd_balance dice;", &["etcd_balance", "dice"]),
+        in_upstream(
+            "etcd main /p/; etcd_balance round_robin; etcd_balance round_robin;",
+            &["etcd_balance", "duplicate"],
+        ),
+        in_upstream("etcd_balance round_robin; etcd main /p/;", &["etcd_balance", "\"etcd\""]),
+        in_upstream("etcd_defaults weight=2; etcd main /p/;", &["etcd_defaults", "\"etcd\""]),
+        in_upstream("server 127.0.0.1:1; etcd_balance round_robin;", &["etcd_balance", "etcd"]),
+        in_upstream("server 127.0.0.1:1; etcd_defaults weight=2;", &["etcd_defaults", "etcd"]),
+        in_upstream("etcd main /p/; etcd_defaults;", &["etcd_defaults", "arguments"]),
+        in_upstream("etcd main /p/; etcd_defaults weight=0;", &["etcd_defaults", "weight", "\"0\""]),
+        in_upstream("etcd main /p/; etcd_defaults weight=heavy;", &["etcd_defaults", "weight", "heavy"]),
+        in_upstream("etcd main /p/; etcd_defaults max_fails=-1;", &["etcd_defaults", "max_fails", "-1"]),
+        in_upstream(
+            "etcd main /p/; etcd_defaults fail_timeout=soon;",
+            &["etcd_defaults", "fail_timeout", "soon"],
+        ),
+        in_upstream("etcd main /p/; etcd_defaults max_conns=all;", &["etcd_defaults", "max_conns", "all"]),
+        in_upstream("etcd main /p/; etcd_defaults backup;", &["etcd_defaults", "backup"]),
+        in_upstream("etcd main /p/; etcd_defaults colour=blue;", &["etcd_defaults", "colour=blue"]),
+        in_upstream(
+            "etcd main /p/; etcd_defaults weight=2; etcd_defaults weight=3;",
+            &["etcd_defaults", "duplicate"],
+        ),
+    ];
+    for method in ["least_conn;", "ip_hash;", "hash $uri;", "hash $uri consistent;", "random;", "random two;"]
+    {
+        let words: &[&str] = &["etcd", "balancing"];
+        table.push(in_upstream(&format!("etcd main /p/; {method}"), words));
+        table.push(in_upstream(&format!("{method} etcd main /p/;"), words));
+    }
+    table.push(in_upstream("keepalive 8; etcd main /p/;", &["keepalive", "etcd"]));
+    table
+}
+
+#[tokio::test]
+async fn nginx_t_names_directive_and_reason() -> Result<()> {
+    let table = table();
+    assert!(table.len() >= 30);
+    let mut wrong = Vec::new();
+    for Mistake { http, words } in table {
+        let output = Nginx::test(&Configuration::new().http(&http))?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let lower = said.to_lowercase();
+        let missing: Vec<_> = words.iter().filter(|word| !lower.contains(&word.to_lowercase())).collect();
+        // The last line only says that the test failed, in a file whose name says nothing of the reason.
+        let located = said.lines().any(|line| line.contains("[emerg]") && line.contains("nginx.conf:"));
+        if output.status.success() || !missing.is_empty() || !located {
+            wrong.push(format!("{http}\n  lacks {missing:?}, located {located}: {said}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_right_passes() -> Result<()> {
+    let right = [
+        "etcd main /p/; keepalive 8;",
+        "etcd main /p;",
+        "etcd main p;",
+        "etcd main /p/ zone=256k; etcd_balance round_robin;",
+        "etcd main /p/; etcd_balance round_robin; keepalive 8; keepalive_timeout 5s;",
+        "etcd main /p/; etcd_defaults weight=2 max_fails=0 fail_timeout=1m max_conns=10;",
+        "server 127.0.0.1:1 backup; etcd main /p/; server 127.0.0.1:2 weight=3;",
+    ];
+    for directives in right {
+        let output = Nginx::test(&Configuration::new().http(&in_upstream(directives, &[]).http))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{directives}: {said}");
+        assert!(!said.contains("[warn]") && !said.contains("[emerg]"), "{directives}: {said}");
+    }
+    let clusters = "etcd_cluster main { endpoint http://127.0.0.1:2379 https://etcd.example:2379/; connect_timeout 500ms; }
+        etcd_cluster b { endpoint http://[::1]:2379; endpoint http://localhost; }";
+    let output = Nginx::test(&Configuration::new().http(&format!("{clusters} {}", upstream("", ""))))?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_status_takes_no_arguments_and_a_refused_reload_changes_nothing() -> Result<()> {
+    let output = Nginx::test(
+        &Configuration::new()
+            .http(&in_upstream("etcd main /p/;", &[]).http)
+            .server("location /x { etcd_status json; }"),
+    )?;
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("etcd_status"));
+
+    let mut router = Router::start(2, 1).await?;
+    let workers = router.nginx.workers()?;
+    let bad = Configuration::firehose(&router.etcd).http("upstream bad { etcd nowhere /p/; }");
+    router.nginx.configure(bad)?;
+    router.nginx.signal(nix::sys::signal::Signal::SIGHUP)?;
+    router.nginx.wait_for_log("nowhere").await?;
+    assert_eq!(router.nginx.workers()?, workers);
+    router.nginx.applied(router.etcd.put(key("n1"), "127.0.0.1:1 down").await?).await?;
+    assert_eq!(router.nginx.get("/").await?.node(), "n0");
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Every form of a value leads to the node that it names.
+
+use std::os::unix::fs::PermissionsExt;
+
+use harness::*;
+
+/// The forms for a node that listens on `ip:port`: the key's name, the value, and the weight that it sets.
+fn forms(ip: &str, port: u16) -> Vec<(String, String, u32)> {
+    let forms = [
+        ("server", format!("{ip}:{port}"), 1),
+        ("server-parameters", format!("{ip}:{port} weight=5 max_fails=3 fail_timeout=5s"), 5),
+        ("server-space", format!("  {ip}:{port}\tweight=5 ;\n"), 5),
+        ("json", format!(r#"{{"addr":"{ip}:{port}"}}"#), 1),
+        ("json-parameters", format!(r#"{{"addr":"{ip}:{port}","weight":7,"fail_timeout":"5s"}}"#), 7),
+        ("grpc", format!(r#"{{"Op":0,"Addr":"{ip}:{port}","Metadata":null}}"#), 1),
+        ("grpc-metadata", format!(r#"{{"Op":0,"Addr":"{ip}:{port}","Metadata":{{"weight":3}}}}"#), 3),
+        ("skydns", format!(r#"{{"host":"{ip}","port":{port},"priority":10,"weight":6,"ttl":30}}"#), 6),
+        ("name", format!("localhost:{port}"), 1),
+        ("skydns-name", format!(r#"{{"host":"localhost","port":{port}}}"#), 1),
+    ];
+    let upsync = r#"{"weight":4,"max_fails":2,"fail_timeout":10,"down":0,"backup":0}"#;
+    let mut forms: Vec<_> = forms.map(|(name, value, weight)| (name.to_owned(), value, weight)).into();
+    forms.push((format!("{ip}:{port}"), upsync.to_owned(), 4));
+    forms.push((format!("deeper/{ip}:{port}"), String::new(), 1));
+    forms
+}
+
+async fn routes(router: &Router, name: &str, value: &str, weight: u32, node: &str) -> Result<()> {
+    router.etcd.put(key(name), value).await?;
+    let upstream = router.nginx.wait_for_peer(name).await.map_err(|error| format!("{value}: {error}"))?;
+    let peer = upstream.peer(name).ok_or("no peer")?;
+    ensure!(peer.weight == weight, "{value}: {peer:?}");
+    for _ in 0..3 {
+        let answer = router.nginx.get("/").await?;
+        ensure!(answer.node() == node && answer.peer() == name, "{name} {value}: {answer:?}");
+    }
+    router.nginx.applied(router.etcd.delete(&key(name)).await?).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_forms_route_over_ipv4() -> Result<()> {
+    let (router, node) = (Router::start(1, 0).await?, Node::start("four").await?);
+    let ListenAddress::Ip(address) = node.address() else { return Err("no IP address".into()) };
+    for (name, value, weight) in forms("127.0.0.1", address.port()) {
+        routes(&router, &name, &value, weight, "four").await?;
+    }
+    assert_eq!(router.nginx.upstream().await?.rejected_total, 0);
+    router.nginx.check_log()
+}
+
+#[tokio::test]
+async fn all_forms_route_over_ipv6() -> Result<()> {
+    let router = Router::start(1, 0).await?;
+    let node = Node::listen("six", &"[::1]:0".parse()?).await?;
+    let ListenAddress::Ip(address) = node.address() else { return Err("no IP address".into()) };
+    let port = address.port();
+    // SkyDNS writes the address without brackets; localhost is for the test of IPv4.
+    for (name, value, weight) in forms("[::1]", port) {
+        if !name.contains("name") && !name.contains("skydns") {
+            routes(&router, &name, &value, weight, "six").await?;
+        }
+    }
+    routes(&router, "skydns", &format!(r#"{{"host":"::1","port":{port}}}"#), 1, "six").await?;
+    assert_eq!(router.nginx.upstream().await?.rejected_total, 0);
+    router.nginx.check_log()
+}
+
+#[tokio::test]
+async fn unix_sockets_route() -> Result<()> {
+    let (router, folder) = (Router::start(1, 0).await?, Folder::new("socket")?);
+    let path = folder.path().join("node.sock");
+    let node = Node::listen("unix", &ListenAddress::Unix(path.display().to_string())).await?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777))?;
+    let address = node.address().to_string();
+    for (name, value, weight) in [
+        ("server", address.clone(), 1),
+        ("server-parameters", format!("{address} weight=5"), 5),
+        ("json", format!(r#"{{"addr":"{address}","weight":2}}"#), 2),
+    ] {
+        routes(&router, name, &value, weight, "unix").await?;
+    }
+    router.nginx.check_log()
+}
+
+#[tokio::test]
+async fn defaults_and_all_parameters_are_in_the_status() -> Result<()> {
+    let router = Router::with(0, |etcd| {
+        let defaults = "etcd_defaults weight=3 max_fails=4 fail_timeout=1m max_conns=9;";
+        Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("", defaults))
+    })
+    .await?;
+    let etcd = &router.etcd;
+    etcd.put(key("a"), "10.0.0.7").await?;
+    etcd.put(key("b"), "10.0.0.7:81 weight=1 max_fails=0 fail_timeout=90 max_conns=2 backup").await?;
+    etcd.put(key("c"), r#"{"addr":"[2001:db8::1]:80","down":true,"weight":"2"}"#).await?;
+    let revision = etcd.put(key("d"), "10.0.0.7:83 drain").await?;
+    let upstream = router.nginx.applied(revision).await?;
+    // Backup peers are listed after the others.
+    let mut peers = upstream.peers.clone();
+    peers.sort_by(|one, other| one.key.cmp(&other.key));
+    let seen: Vec<_> = peers
+        .iter()
+        .map(|peer| (peer.address.as_str(), peer.weight, peer.max_fails, peer.fail_timeout, peer.max_conns))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("10.0.0.7:80", 3, 4, 60, 9),
+            ("10.0.0.7:81", 1, 0, 90, 2),
+            ("[2001:db8::1]:80", 2, 4, 60, 9),
+            ("10.0.0.7:83", 3, 4, 60, 9),
+        ]
+    );
+    let flags: Vec<_> =
+        peers.iter().map(|peer| (peer.state.as_str(), peer.backup, peer.down, peer.drain)).collect();
+    assert_eq!(
+        flags,
+        [
+            ("up", false, false, false),
+            ("up", true, false, false),
+            ("down", false, true, false),
+            ("drain", false, false, true)
+        ]
+    );
+    router.nginx.check_log()
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_has_no_peer_and_harms_nobody() -> Result<()> {
+    let router = Router::start(2, 1).await?;
+    router.etcd.put(key("lost"), "no-such-host.invalid:80").await?;
+    let revision = router.etcd.put(key("n1"), router.nodes[0].address().to_string()).await?;
+    router.nginx.applied(revision).await?;
+    router.nginx.wait_for_keys(&["n0", "n1"]).await?;
+    for _ in 0..4 {
+        assert_eq!(router.nginx.get("/").await?.node(), "n0");
+    }
+    router.nginx.check_log()
+}

@@ -1,0 +1,89 @@
+//! `$etcd_peer`, `$etcd_revision` and the status, where they are used.
+
+use harness::*;
+
+#[tokio::test]
+async fn the_variables_are_in_headers_and_in_the_access_log() -> Result<()> {
+    let router = Router::with(2, |etcd| {
+        Configuration::firehose(etcd)
+            .http("log_format etcd '$uri peer=$etcd_peer revision=$etcd_revision upstream=$upstream_addr';")
+            .server("access_log logs/access.log etcd; location = /plain { return 204; }")
+    })
+    .await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    let revision = etcd.put(key("deep/er"), format!("{} down", router.nodes[0].address())).await?;
+    nginx.applied(revision).await?;
+    for number in 0..2 {
+        let answer = nginx.get(&format!("/{number}")).await?;
+        assert_eq!((answer.peer(), answer.revision()), (answer.node(), revision), "{answer:?}");
+    }
+    let plain = nginx.get("/plain").await?;
+    assert_eq!((plain.status, plain.peer()), (204, ""));
+    eventually(SOON, "the access log is written", async || {
+        let log = std::fs::read_to_string(nginx.folder().path().join("logs/access.log"))?;
+        for (number, node) in router.nodes.iter().enumerate() {
+            let address = node.address();
+            let line = format!("peer=n{number} revision={revision} upstream={address}");
+            ensure!(log.lines().any(|it| it.ends_with(&line)), "no {line} in {log}");
+        }
+        ensure!(log.lines().any(|line| line.starts_with("/plain peer=- ")), "{log}");
+        Ok(())
+    })
+    .await?;
+    nginx.check_log()
+}
+
+#[tokio::test]
+async fn the_peer_named_is_the_one_that_served_after_another_failed() -> Result<()> {
+    let router = Router::start(1, 2).await?;
+    router.nodes[0].set_fault(Fault::Close);
+    for _ in 0..6 {
+        let answer = router.nginx.get("/").await?;
+        assert_eq!((answer.node(), answer.peer()), ("n1", "n1"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_status_tells_of_nginx_and_of_the_connection_to_etcd() -> Result<()> {
+    let router = Router::start(2, 2).await?;
+    let answer = router.nginx.get("/etcd").await?;
+    assert!(answer.header("content-type").starts_with("application/json"), "{answer:?}");
+    let status = router.nginx.status().await?;
+    let workers = router.nginx.workers()?;
+    assert!(
+        workers.contains(&status.pid) && workers.contains(&status.watcher_pid.ok_or("nobody")?),
+        "{status:?}"
+    );
+    assert_eq!(status.nginx_version.split('.').count(), 3);
+    let upstream = &status.upstreams[UPSTREAM];
+    assert_eq!((upstream.cluster.as_str(), upstream.prefix.as_str()), ("main", PREFIX));
+    assert!(upstream.connected && upstream.generation > 0);
+    assert_eq!((upstream.zone.size, upstream.zone.full), (1 << 20, false));
+    assert!(upstream.zone.used > 0 && upstream.zone.used < upstream.zone.size, "{upstream:?}");
+    for cause in ["start", "takeover", "compacted", "canceled", "broken", "silent", "unreachable"] {
+        assert!(upstream.resyncs.contains_key(cause), "{cause}: {:?}", upstream.resyncs);
+    }
+    // An idle prefix is known to be up to date all the same.
+    for _ in 0..3 {
+        eventually(SOON, "etcd has spoken just now", async || {
+            let word = router.nginx.upstream().await?.seconds_since_last_word.ok_or("never")?;
+            ensure!((0.0..1.0).contains(&word), "{word} s ago");
+            Ok(())
+        })
+        .await?;
+        eventually(SOON, "time goes by", async || {
+            let word = router.nginx.upstream().await?.seconds_since_last_word.ok_or("never")?;
+            ensure!(word >= 1.0, "{word} s ago");
+            Ok(())
+        })
+        .await?;
+    }
+    // A HEAD has no body, and nothing but GET and HEAD is taken.
+    let mut connection = router.nginx.connect().await?;
+    let head = connection.send(hyper::Method::HEAD, "/etcd", Default::default()).await?;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    let post = connection.send(hyper::Method::POST, "/etcd", Default::default()).await?;
+    assert_eq!(post.status, 405, "{post:?}");
+    router.nginx.check_log()
+}

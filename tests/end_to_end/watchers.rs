@@ -1,0 +1,77 @@
+//! How much etcd has to do for one nginx.
+
+use harness::*;
+
+/// Of etcd itself: the watchers that it serves at the moment.
+const WATCHERS: &str = "etcd_debugging_mvcc_watcher_total";
+
+#[tokio::test]
+async fn four_workers_are_one_watcher_before_and_after_a_reload() -> Result<()> {
+    let router = Router::start(4, 2).await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    etcd.wait_for_metric(WATCHERS, 1.0).await?;
+    for _ in 0..20 {
+        let revision = etcd.register(&router.nodes).await?;
+        nginx.applied(revision).await?;
+        assert_eq!(etcd.metric(WATCHERS).await?, 1.0);
+    }
+
+    let mut session = nginx.websocket("/ws").await?;
+    let old = nginx.status().await?;
+    nginx.reload().await?;
+    assert_eq!(nginx.old_workers()?, [session.worker()]);
+    etcd.wait_for_metric(WATCHERS, 1.0).await?;
+    for number in 0..20 {
+        let name = key(&format!("after-{}", number % 2));
+        let revision = etcd.put(name, format!("{} weight={}", router.nodes[0].address(), number + 1)).await?;
+        nginx.applied(revision).await?;
+        assert_eq!(etcd.metric(WATCHERS).await?, 1.0);
+    }
+    let new = nginx.status().await?;
+    assert_ne!(new.watcher_pid, old.watcher_pid, "a new worker watches");
+    assert!(nginx.workers()?.contains(&new.watcher_pid.ok_or("no watcher")?));
+    session.echo("the old worker lives").await?;
+    nginx.check_log()
+}
+
+#[tokio::test]
+async fn upstreams_with_the_same_prefix_share_a_watcher() -> Result<()> {
+    let router = Router::with(1, |etcd| {
+        Configuration::firehose(etcd)
+            .http(&format!("upstream same {{ etcd main {PREFIX}; }} upstream other {{ etcd main /other/; }}"))
+            .http("upstream one_more { etcd main /other; }")
+    })
+    .await?;
+    router.etcd.wait_for_metric(WATCHERS, 2.0).await?;
+    router.nginx.applied(router.etcd.put(key("n1"), "127.0.0.1:1 down").await?).await?;
+    let status = router.nginx.status().await?;
+    assert_eq!(status.upstreams["same"].keys(), ["n0", "n1"]);
+    assert_eq!(router.etcd.metric(WATCHERS).await?, 2.0);
+    router.nginx.check_log()
+}
+
+#[tokio::test]
+async fn many_reloads_in_a_row_leave_one_watcher() -> Result<()> {
+    let router = Router::start(2, 1).await?;
+    let mut sessions = Vec::new();
+    for _ in 0..5 {
+        sessions.push(router.nginx.websocket("/ws").await?);
+        router.nginx.reload().await?;
+    }
+    router.etcd.wait_for_metric(WATCHERS, 1.0).await?;
+    router.nginx.applied(router.etcd.put(key("n9"), "127.0.0.1:1 down").await?).await?;
+    assert_eq!(router.etcd.metric(WATCHERS).await?, 1.0);
+    for mut session in sessions {
+        session.echo("old, and well").await?;
+    }
+    router.nginx.check_log()
+}
+
+#[tokio::test]
+async fn nginx_that_ends_leaves_no_watcher() -> Result<()> {
+    let mut router = Router::start(2, 1).await?;
+    router.etcd.wait_for_metric(WATCHERS, 1.0).await?;
+    router.nginx.end(nix::sys::signal::Signal::SIGQUIT).await?;
+    router.nginx.check_log()?;
+    router.etcd.wait_for_metric(WATCHERS, 0.0).await
+}

@@ -1,1 +1,0 @@
-//! Starts what an end-to-end test needs, and ends it again.

@@ -1,0 +1,251 @@
+//! nginx.conf files for tests.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use crate::{Etcd, Result, ensure};
+
+/// The upstream that the tests' `location /` passes to.
+pub const UPSTREAM: &str = "firehose";
+/// Its prefix.
+pub const PREFIX: &str = "/firehose/upstream/";
+
+/// Where nginx keeps what it has no memory for: in the test's folder.
+const TEMPORARY: &str = "\
+    client_body_temp_path temp/client_body;
+    proxy_temp_path temp/proxy;
+    fastcgi_temp_path temp/fastcgi;
+    uwsgi_temp_path temp/uwsgi;
+    scgi_temp_path temp/scgi;
+";
+
+/// The whole key of a name below [`PREFIX`].
+pub fn key(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+/// How nginx runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A master in the foreground, and workers.
+    Foreground,
+    /// A master in the background, and workers.
+    Daemon,
+    /// One process, which is master and worker (`master_process off`).
+    Single,
+}
+
+/// What differs between the tests' configurations; the rest is the same in all.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    mode: Mode,
+    module: bool,
+    workers: usize,
+    http: String,
+    server: String,
+    location: String,
+    /// A whole nginx.conf, instead of all of the above.
+    shipped: Option<String>,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Configuration {
+    /// Two workers and no upstream.
+    pub fn new() -> Self {
+        Self {
+            mode: Mode::Foreground,
+            module: true,
+            workers: 2,
+            http: String::new(),
+            server: String::new(),
+            location: String::new(),
+            shipped: None,
+        }
+    }
+
+    /// The usual: two workers, and [`UPSTREAM`] with its peers from [`PREFIX`] of `etcd`.
+    pub fn firehose(etcd: &Etcd) -> Self {
+        Self::new().http(&cluster("main", &etcd.url())).http(&upstream("zone=1m", ""))
+    }
+
+    /// A stock nginx, without the module.
+    pub fn stock() -> Self {
+        Self { module: false, ..Self::new() }
+    }
+
+    /// A file of `nginx-conf/`, with other ports and paths and nothing else changed.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or lacks what is to be replaced.
+    pub fn shipped(name: &str, etcd: &Etcd) -> Result<Self> {
+        let mut text = Self::shipped_text(name)?;
+        for (from, to) in [
+            ("http://127.0.0.1:2379", etcd.url().as_str()),
+            ("modules/ngx_http_upstream_etcd_module.so", &module()?.display().to_string()),
+            ("/run/nginx.pid", "logs/nginx.pid"),
+            ("/var/log/nginx/", "logs/"),
+            ("http {", &format!("http {{\n{TEMPORARY}")),
+        ] {
+            ensure!(text.contains(from), "no {from} in {name}");
+            text = text.replace(from, to);
+        }
+        ensure!(text.matches("listen 8080;").count() == 1, "no single listen 8080 in {name}");
+        let count = text.split("worker_processes ").nth(1).and_then(|rest| rest.split(';').next());
+        let workers = count.ok_or("no worker_processes")?.parse()?;
+        Ok(Self { workers, shipped: Some(format!("daemon off;\n{text}")), ..Self::new() })
+    }
+
+    /// A file of `nginx-conf/` as it stands.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn shipped_text(name: &str) -> Result<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nginx-conf").join(name);
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()).into())
+    }
+
+    /// How nginx runs.
+    #[must_use]
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The number of workers.
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// Adds to `http {}`.
+    #[must_use]
+    pub fn http(mut self, text: &str) -> Self {
+        self.http.push_str(text);
+        self.http.push('\n');
+        self
+    }
+
+    /// Adds to `server {}`.
+    #[must_use]
+    pub fn server(mut self, text: &str) -> Self {
+        self.server.push_str(text);
+        self.server.push('\n');
+        self
+    }
+
+    /// Adds to `location / {}`.
+    #[must_use]
+    pub fn location(mut self, text: &str) -> Self {
+        self.location.push_str(text);
+        self.location.push('\n');
+        self
+    }
+
+    pub(crate) fn how(&self) -> Mode {
+        self.mode
+    }
+
+    /// How many workers there are to be.
+    pub(crate) fn worker_count(&self) -> usize {
+        self.workers
+    }
+
+    pub(crate) fn render(&self, port: u16) -> Result<String> {
+        if let Some(text) = &self.shipped {
+            return Ok(text.replace("listen 8080;", &format!("listen 127.0.0.1:{port};")));
+        }
+        let mut text = String::new();
+        if self.module {
+            writeln!(text, "load_module {};", module()?.display())?;
+        }
+        if geteuid().is_root() {
+            text.push_str("user www-data;\n");
+        }
+        let daemon = if self.mode == Mode::Daemon { "on" } else { "off" };
+        let master = if self.mode == Mode::Single { "off" } else { "on" };
+        let variables = if self.module {
+            "add_header X-Peer $etcd_peer always; add_header X-Revision $etcd_revision always;"
+        } else {
+            ""
+        };
+        let status = if self.module { "location = /etcd { etcd_status; }" } else { "" };
+        let Self { http, server, location, .. } = self;
+        // A socket for each worker that is configured would leave some without anyone who accepts.
+        let workers = if self.mode == Mode::Single { 1 } else { self.workers };
+        // Each connection to a socket with `reuseport` goes to a worker by chance; without it an idle machine gives
+        // nearly all of them to one, and a test would hardly get to see the others.
+        write!(
+            text,
+            "\
+daemon {daemon};
+master_process {master};
+worker_processes {workers};
+error_log logs/error.log notice;
+pid logs/nginx.pid;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+{TEMPORARY}    keepalive_requests 1000000;
+    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+{http}
+    server {{
+        listen 127.0.0.1:{port} reuseport backlog=4096;
+        add_header X-Worker $pid always;
+        {variables}
+        {status}
+{server}
+        location / {{
+            proxy_pass http://{UPSTREAM};
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+            proxy_connect_timeout 5s;
+{location}
+        }}
+    }}
+}}
+"
+        )?;
+        Ok(text)
+    }
+}
+
+/// An `etcd_cluster` block.
+pub fn cluster(name: &str, url: &str) -> String {
+    format!("etcd_cluster {name} {{ endpoint {url}; }}")
+}
+
+/// The usual upstream, with the given parameters of `etcd` and further directives.
+pub fn upstream(parameters: &str, directives: &str) -> String {
+    format!("upstream {UPSTREAM} {{ etcd main {PREFIX} {parameters}; {directives} }}")
+}
+
+/// The module under test.
+pub(crate) fn module() -> Result<PathBuf> {
+    let path = match std::env::var_os("ETCD_MODULE") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/ngx_http_upstream_etcd_module.so"),
+    };
+    path.canonicalize().map_err(|error| {
+        format!("no module at {} ({error}): run make first, or set ETCD_MODULE to it", path.display()).into()
+    })
+}
+
+/// The nginx under test.
+pub(crate) fn nginx() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("NGINX") {
+        return Ok(path.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [PathBuf::from("/usr/sbin")].into_iter().chain(std::env::split_paths(&path));
+    let found = folders.map(|folder| folder.join("nginx")).find(|file| file.is_file());
+    found.ok_or_else(|| "no nginx in /usr/sbin or in PATH: install it, or set NGINX to it".into())
+}

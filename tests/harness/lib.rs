@@ -1,0 +1,55 @@
+//! Starts what an end-to-end test needs, and ends it again: a real nginx with the module, a real etcd, nodes, clients.
+//!
+//! Everything belongs to the test that started it: own folders, own ports, own processes, which end with it however it
+//! ends. `KEEP_TEMP=1` leaves the folders, with nginx's and etcd's logs, for a look.
+
+#![forbid(unsafe_code)]
+
+mod configuration;
+mod etcd;
+mod eventually;
+mod folder;
+mod http;
+mod link;
+mod load;
+mod nginx;
+mod ports;
+mod process;
+mod router;
+mod status;
+mod websocket;
+
+pub use configuration::{Configuration, Mode, PREFIX, UPSTREAM, cluster, key, upstream};
+pub use demo_node::{ClosedPort, Counts, Fault, ListenAddress, Node};
+pub use etcd::Etcd;
+pub use eventually::eventually;
+pub use folder::Folder;
+pub use http::{Answer, Connection, get};
+pub use link::Link;
+pub use load::{Clients, Failure, Load, Report};
+pub use nginx::Nginx;
+pub use ports::free_port;
+pub use process::{memory, running, signal, state};
+pub use router::{Router, settled, start_nodes};
+pub use status::{Peer, Rejected, Status, Upstream, Zone};
+pub use websocket::WebSocket;
+
+use std::time::Duration;
+
+/// Whatever went wrong, in words.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// The result of everything here and of the tests.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The deadline of what needs a moment at most: ample, because a machine that builds at the same time is slow.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Fails with a formatted message unless the condition holds; for conditions that may yet come to hold.
+#[macro_export]
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}

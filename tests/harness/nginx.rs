@@ -1,0 +1,374 @@
+//! A real nginx.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nix::sys::signal::Signal;
+use tokio::net::TcpStream;
+
+use crate::configuration::nginx;
+use crate::process::{Group, Process, children};
+use crate::{
+    Answer, Configuration, Connection, Folder, Mode, Result, SOON, Status, UPSTREAM, Upstream, WebSocket,
+    ensure, eventually, free_port, get, running, signal,
+};
+
+const CONFIGURATION: &str = "conf/nginx.conf";
+const WORKER: &str = "nginx: worker process";
+/// How much of the log a failed test shows.
+const LOG_LINES: usize = 40;
+
+/// A running nginx with a folder of its own.
+#[derive(Debug)]
+pub struct Nginx {
+    master: i32,
+    process: Process,
+    /// Of the background process; the foreground's is in `process`.
+    _group: Option<Group>,
+    folder: Folder,
+    port: u16,
+    configuration: Configuration,
+}
+
+impl Nginx {
+    /// Starts nginx, and waits until it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// When nginx or the module lacks, or nginx refuses the configuration: what it says.
+    pub async fn start(configuration: Configuration) -> Result<Self> {
+        let (folder, port) = (Folder::new("nginx")?, free_port()?);
+        Self::start_in(folder, port, configuration).await
+    }
+
+    async fn start_in(folder: Folder, port: u16, configuration: Configuration) -> Result<Self> {
+        prepare(&folder, &configuration.render(port)?)?;
+        let stderr = File::create(folder.path().join("logs/stderr.log"))?;
+        let mut process = Process::spawn(command(folder.path())?.stdout(stderr.try_clone()?).stderr(stderr))?;
+        let (mut master, mut group) = (process.pid(), None);
+        if configuration.how() == Mode::Daemon {
+            let status = process.wait(SOON).await?;
+            ensure!(status.success(), "nginx: {}", read(folder.path(), "logs/stderr.log"));
+            master = eventually(SOON, "nginx.pid", async || {
+                Ok(read(folder.path(), "logs/nginx.pid").trim().parse()?)
+            })
+            .await?;
+            group = Some(Group::guard(master)?);
+        }
+        let mut nginx = Self { master, process, _group: group, folder, port, configuration };
+        let runs = eventually(SOON, "nginx listens", async || {
+            if !nginx.runs()? {
+                return Ok(false);
+            }
+            TcpStream::connect(nginx.address()).await?;
+            if nginx.configuration.how() != Mode::Single {
+                let workers = nginx.workers()?;
+                ensure!(workers.len() == nginx.configuration.worker_count(), "workers: {workers:?}");
+            }
+            Ok(true)
+        })
+        .await?;
+        ensure!(runs, "nginx has ended: {}", read(nginx.folder.path(), "logs/stderr.log"));
+        Ok(nginx)
+    }
+
+    fn runs(&mut self) -> Result<bool> {
+        Ok(if self.configuration.how() == Mode::Daemon {
+            running(self.master)
+        } else {
+            self.process.ended()?.is_none()
+        })
+    }
+
+    /// What `nginx -t` says of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// When nginx cannot be run at all.
+    pub fn test(configuration: &Configuration) -> Result<Output> {
+        let folder = Folder::new("nginx-t")?;
+        prepare(&folder, &configuration.render(free_port()?)?)?;
+        Ok(command(folder.path())?.arg("-t").output()?)
+    }
+
+    /// `HOST:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its folder: `conf`, `logs`, `temp`.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Asks for a path on a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of HTTP.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        get(&self.address(), path).await
+    }
+
+    /// Opens a connection for many requests.
+    ///
+    /// # Errors
+    ///
+    /// Those of connecting.
+    pub async fn connect(&self) -> Result<Connection> {
+        Connection::open(&self.address()).await
+    }
+
+    /// Opens a connection to a certain worker.
+    ///
+    /// # Errors
+    ///
+    /// When chance does not lead there soon.
+    pub async fn connect_to(&self, worker: i32) -> Result<Connection> {
+        eventually(SOON, &format!("a connection to worker {worker}"), async || {
+            let mut connection = self.connect().await?;
+            let answer = connection.get("/etcd").await?;
+            ensure!(answer.worker() == worker, "got {}", answer.worker());
+            Ok(connection)
+        })
+        .await
+    }
+
+    /// Opens a connection to each worker, in the order of [`workers`](Self::workers).
+    ///
+    /// # Errors
+    ///
+    /// As with [`connect_to`](Self::connect_to).
+    pub async fn connect_to_each(&self) -> Result<Vec<Connection>> {
+        let mut connections = Vec::new();
+        for worker in self.workers()? {
+            connections.push(self.connect_to(worker).await?);
+        }
+        Ok(connections)
+    }
+
+    /// Opens a WebSocket session.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening one.
+    pub async fn websocket(&self, path: &str) -> Result<WebSocket> {
+        WebSocket::open(&self.address(), path).await
+    }
+
+    /// What `etcd_status` says.
+    ///
+    /// # Errors
+    ///
+    /// Those of HTTP, and JSON of another form.
+    pub async fn status(&self) -> Result<Status> {
+        let answer = self.get("/etcd").await?;
+        ensure!(answer.status == 200, "status {}: {}", answer.status, answer.text());
+        serde_json::from_slice(&answer.body).map_err(|error| format!("{error}: {}", answer.text()).into())
+    }
+
+    /// What it says of the usual upstream.
+    ///
+    /// # Errors
+    ///
+    /// As with [`status`](Self::status).
+    pub async fn upstream(&self) -> Result<Upstream> {
+        Ok(self.status().await?.upstreams.remove(UPSTREAM).ok_or("not in the status")?)
+    }
+
+    /// Waits until the usual upstream has applied a revision, and gives its status.
+    ///
+    /// # Errors
+    ///
+    /// When it does not soon.
+    pub async fn applied(&self, revision: i64) -> Result<Upstream> {
+        eventually(SOON, &format!("revision {revision} is applied"), async || {
+            let upstream = self.upstream().await?;
+            ensure!(upstream.revision >= revision, "{upstream:?}");
+            Ok(upstream)
+        })
+        .await
+    }
+
+    /// Waits until the usual upstream has a peer with this key, and gives its status.
+    ///
+    /// # Errors
+    ///
+    /// When it does not soon.
+    pub async fn wait_for_peer(&self, key: &str) -> Result<Upstream> {
+        eventually(SOON, &format!("there is a peer {key:?}"), async || {
+            let upstream = self.upstream().await?;
+            ensure!(upstream.peer(key).is_some(), "{upstream:?}");
+            Ok(upstream)
+        })
+        .await
+    }
+
+    /// Waits until the usual upstream's keys are these, in this order, and gives its status.
+    ///
+    /// # Errors
+    ///
+    /// When they do not soon come to be.
+    pub async fn wait_for_keys(&self, keys: &[&str]) -> Result<Upstream> {
+        eventually(SOON, &format!("the keys are {keys:?}"), async || {
+            let upstream = self.upstream().await?;
+            ensure!(upstream.keys() == keys, "keys {:?}, connected {}", upstream.keys(), upstream.connected);
+            Ok(upstream)
+        })
+        .await
+    }
+
+    /// The pid of the master, or of the single process.
+    pub fn master(&self) -> i32 {
+        self.master
+    }
+
+    /// The workers that are not shutting down.
+    ///
+    /// # Errors
+    ///
+    /// Those of `/proc`.
+    pub fn workers(&self) -> Result<Vec<i32>> {
+        let mut workers = children(self.master, WORKER)?;
+        workers.retain(|pid| {
+            let title = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            title.trim_end_matches(['\0', ' ']) == WORKER
+        });
+        Ok(workers)
+    }
+
+    /// The workers that are shutting down.
+    ///
+    /// # Errors
+    ///
+    /// Those of `/proc`.
+    pub fn old_workers(&self) -> Result<Vec<i32>> {
+        children(self.master, "nginx: worker process is shutting down")
+    }
+
+    /// Writes another configuration, for the next reload.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn configure(&mut self, configuration: Configuration) -> Result<()> {
+        self.folder.write(CONFIGURATION, &configuration.render(self.port)?)?;
+        self.configuration = configuration;
+        Ok(())
+    }
+
+    /// Reloads, and waits until new workers have taken over.
+    ///
+    /// # Errors
+    ///
+    /// When they do not soon.
+    pub async fn reload(&self) -> Result<()> {
+        let before = self.workers()?;
+        self.signal(Signal::SIGHUP)?;
+        eventually(SOON, "new workers", async || {
+            let now = self.workers()?;
+            let new = now.iter().all(|pid| !before.contains(pid));
+            ensure!(new && now.len() == self.configuration.worker_count(), "{now:?}, before {before:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sends a signal to the master.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn signal(&self, what: Signal) -> Result<()> {
+        signal(self.master, what)
+    }
+
+    /// Sends a signal to the master that is to end nginx, and waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end soon.
+    pub async fn end(&mut self, what: Signal) -> Result<()> {
+        self.signal(what)?;
+        eventually(SOON, "nginx ends", async || {
+            ensure!(!self.runs()?, "it runs");
+            Ok(())
+        })
+        .await
+    }
+
+    /// What `error.log` holds.
+    pub fn log(&self) -> String {
+        read(self.folder.path(), "logs/error.log")
+    }
+
+    /// The lines of `error.log` that contain a text.
+    pub fn log_lines(&self, text: &str) -> Vec<String> {
+        self.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    }
+
+    /// Waits for a line with a text in `error.log`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come soon.
+    pub async fn wait_for_log(&self, text: &str) -> Result<String> {
+        eventually(SOON, &format!("a log line with {text:?}"), async || {
+            let line = self.log_lines(text).into_iter().next();
+            line.ok_or_else(|| self.log().into())
+        })
+        .await
+    }
+
+    /// Fails if the log tells of a crash, or of anything that nginx or the module calls critical or worse.
+    ///
+    /// # Errors
+    ///
+    /// The lines that do.
+    pub fn check_log(&self) -> Result<()> {
+        let log = self.log();
+        let bad = |line: &&str| {
+            // The level is the third word of a line: date, time, level. What follows may quote anything.
+            let level = line.split(' ').nth(2).unwrap_or_default();
+            matches!(level, "[alert]" | "[emerg]" | "[crit]")
+                || line.contains("panicked")
+                || line.contains("exited on signal")
+        };
+        let lines: Vec<_> = log.lines().filter(bad).collect();
+        ensure!(lines.is_empty(), "in error.log: {}", lines.join("\n"));
+        Ok(())
+    }
+}
+
+impl Drop for Nginx {
+    /// Shows the log's end, which is seen where the test failed: cargo swallows it otherwise.
+    fn drop(&mut self) {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        println!("error.log ends with:\n{}", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"));
+    }
+}
+
+fn prepare(folder: &Folder, configuration: &str) -> Result<()> {
+    folder.write(CONFIGURATION, configuration)?;
+    folder.write("logs/error.log", "")?;
+    folder.write("temp/placeholder", "")?;
+    Ok(())
+}
+
+fn command(folder: &Path) -> Result<Command> {
+    let mut command = Command::new(nginx()?);
+    // The trailing slash is nginx's own way to write a prefix.
+    command.arg("-p").arg(format!("{}/", folder.display())).args([
+        "-c",
+        CONFIGURATION,
+        "-e",
+        "logs/error.log",
+    ]);
+    Ok(command)
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap_or_default()
+}

@@ -1,0 +1,109 @@
+//! What `etcd_status` says. The fields have the names, and the meaning, of the JSON's.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The whole answer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Status {
+    /// nginx's version.
+    pub nginx_version: String,
+    /// The worker that answered.
+    pub pid: i32,
+    /// The worker that runs the watcher, none at the moment or 0 between two.
+    pub watcher_pid: Option<i32>,
+    /// Each upstream with an `etcd` directive, by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Upstream {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The prefix, with its final slash.
+    pub prefix: String,
+    /// The applied revision of etcd.
+    pub revision: i64,
+    /// Moves with each change of the table of peers, and only then.
+    pub generation: u64,
+    /// Whether the prefix is being followed.
+    pub connected: bool,
+    /// Since etcd last spoke; null before it ever did.
+    pub seconds_since_last_word: Option<f64>,
+    /// Lists made, by cause.
+    pub resyncs: BTreeMap<String, u64>,
+    /// Values rejected since the start.
+    pub rejected_total: u64,
+    /// Keys whose present value is rejected.
+    pub rejected: Vec<Rejected>,
+    /// The shared memory.
+    pub zone: Zone,
+    /// The peers.
+    pub peers: Vec<Peer>,
+}
+
+impl Upstream {
+    /// The peer with this key.
+    pub fn peer(&self, key: &str) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.key.as_deref() == Some(key))
+    }
+
+    /// The keys of the peers that are members, in the order of the status.
+    pub fn keys(&self) -> Vec<&str> {
+        let members = self.peers.iter().filter(|peer| peer.state != "removed");
+        members.filter_map(|peer| peer.key.as_deref()).collect()
+    }
+}
+
+/// A rejected value.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rejected {
+    /// The key.
+    pub key: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Shared memory of an upstream.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Zone {
+    /// In bytes, as configured.
+    pub size: u64,
+    /// In bytes.
+    pub used: u64,
+    /// Whether the last table did not fit.
+    pub full: bool,
+}
+
+/// One peer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Peer {
+    /// The key below the prefix; none for an ordinary `server`.
+    pub key: Option<String>,
+    /// As nginx writes addresses.
+    pub address: String,
+    /// The parameter `weight`.
+    pub weight: u32,
+    /// The parameter `max_fails`.
+    pub max_fails: u32,
+    /// The parameter `fail_timeout`, in seconds.
+    pub fail_timeout: u64,
+    /// The parameter `max_conns`.
+    pub max_conns: u32,
+    /// The parameter `backup`.
+    pub backup: bool,
+    /// The parameter `down`.
+    pub down: bool,
+    /// The parameter `drain`.
+    pub drain: bool,
+    /// `up`, `down`, `drain`, `unavailable` or `removed`.
+    pub state: String,
+    /// Open now.
+    pub connections: u64,
+    /// Since the peer came.
+    pub requests: u64,
+    /// Since the peer came.
+    pub failures: u64,
+}
