@@ -41,6 +41,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) etcd: Option<Etcd>,
     balance: Option<Balance>,
     defaults: Option<Overrides>,
+    /// Which of nginx's servers stands for etcd's.
+    placeholder: usize,
     /// The peers of ordinary `server` lines.
     pub(crate) servers: Vec<Desired>,
     /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the place.
@@ -58,6 +60,7 @@ impl Default for UpstreamConf {
             etcd: None,
             balance: None,
             defaults: None,
+            placeholder: 0,
             servers: Vec::new(),
             is_balanced_here: false,
             zone: None,
@@ -75,6 +78,8 @@ pub(crate) struct Etcd {
     pub(crate) cluster: String,
     /// Ends with a slash.
     pub(crate) prefix: String,
+    /// Of the whole zone, in bytes.
+    pub(crate) zone_size: usize,
     /// Where the directive stands: `in FILE:LINE`.
     place: String,
 }

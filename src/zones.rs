@@ -54,13 +54,8 @@ fn add(cf: *mut ngx_conf_t, name: &str, size: usize) -> Result<&'static mut ngx_
 }
 
 /// Asks nginx for the zone of an upstream.
-pub(crate) fn add_upstream(
-    cf: *mut ngx_conf_t,
-    conf: *mut UpstreamConf,
-    etcd: &Etcd,
-    size: usize,
-) -> Result<(), String> {
-    let zone = add(cf, &format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix), size)?;
+pub(crate) fn add_upstream(cf: *mut ngx_conf_t, conf: *mut UpstreamConf, etcd: &Etcd) -> Result<(), String> {
+    let zone = add(cf, &format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix), etcd.zone_size)?;
     zone.init = Some(init_upstream_zone);
     zone.data = conf.cast();
     Ok(())

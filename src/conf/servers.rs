@@ -5,12 +5,12 @@ use core::slice;
 use ngx::ffi::{ngx_addr_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t};
 use peer_zone::{Desired, Parameters};
 
-/// The peers that the `server` lines of an upstream name, one for each address, in their order.
-pub(super) fn read(us: &ngx_http_upstream_srv_conf_t) -> Result<Vec<Desired>, String> {
+/// The peers that the `server` lines of an upstream name, one for each address, in their order; the server at `placeholder` is none of them.
+pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Result<Vec<Desired>, String> {
     // SAFETY: nginx makes the array for each upstream that is written out.
     let servers = unsafe { (*us.servers).as_slice::<ngx_http_upstream_server_t>() };
     let mut peers = Vec::new();
-    for server in servers {
+    for (_, server) in servers.iter().enumerate().filter(|&(index, _)| index != placeholder) {
         if is_resolved_later(server) {
             return Err("\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name into etcd"
                 .to_owned());
@@ -44,10 +44,6 @@ fn is_resolved_later(_server: &ngx_http_upstream_server_t) -> bool {
 }
 
 fn addresses(server: &ngx_http_upstream_server_t) -> &[ngx_addr_t] {
-    if server.naddrs == 0 {
-        // The placeholder of the `etcd` directive.
-        return &[];
-    }
     // SAFETY: nginx has resolved the name to as many addresses.
     unsafe { slice::from_raw_parts(server.addrs, server.naddrs) }
 }

@@ -3,12 +3,13 @@
 use core::{ffi::c_void, ptr};
 
 use ngx::{
-    core::NGX_CONF_ERROR,
+    core::{NGX_CONF_ERROR, Pool},
     ffi::{
-        NGX_LOG_EMERG, ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t,
-        ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_pagesize,
+        AF_INET, NGX_LOG_EMERG, ngx_addr_t, ngx_array_push, ngx_command_t, ngx_conf_t,
+        ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_pagesize, sockaddr_in,
     },
     http::{HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule},
+    ngx_string,
 };
 use upstream_peers::Overrides;
 
@@ -93,11 +94,11 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
         .into());
     }
     us.peer.init_upstream = Some(init_upstream);
-    push_placeholder(us).ok_or("no memory for the configuration of \"etcd\"")?;
+    conf.placeholder = push_placeholder(cf, us).ok_or("no memory for the configuration of \"etcd\"")?;
 
-    let etcd = Etcd { upstream: name, cluster: cluster.clone(), prefix, place: place(cf) };
+    let etcd = Etcd { upstream: name, cluster: cluster.clone(), prefix, zone_size, place: place(cf) };
     conf.cycle = cf.cycle;
-    zones::add_upstream(cf, conf, &etcd, zone_size)?;
+    zones::add_upstream(cf, conf, &etcd)?;
     conf.etcd = Some(etcd);
     let main = Module::main_conf_mut(cf).ok_or("\"etcd\" stands outside of \"http\"")?;
     zones::add_lease(cf, main)?;
@@ -145,19 +146,32 @@ fn read_options(options: &[String]) -> Result<usize, Mistake> {
     Ok(zone_size.unwrap_or(ZONE_SIZE))
 }
 
-/// nginx refuses an upstream without servers before a module can object.
-fn push_placeholder(us: &mut ngx_http_upstream_srv_conf_t) -> Option<()> {
+/// nginx refuses an upstream without servers before a module can object, and so does each of its own methods. Returns the place among
+/// the upstream's servers.
+fn push_placeholder(cf: &ngx_conf_t, us: &mut ngx_http_upstream_srv_conf_t) -> Option<usize> {
+    // SAFETY: the pool is the cycle's.
+    let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
+    let address = pool.calloc_type::<ngx_addr_t>();
+    let socket_address = pool.calloc_type::<sockaddr_in>();
     // SAFETY: nginx makes the array before it reads the block.
     let server = unsafe { ngx_array_push(us.servers) }.cast::<ngx_http_upstream_server_t>();
-    if server.is_null() {
+    if server.is_null() || address.is_null() || socket_address.is_null() {
         return None;
     }
-    // SAFETY: the array has room for one more of its items, which zeroes are a valid one of: no address, no name.
+    // SAFETY: all three were given out just now; zeroes are a valid value of each.
     unsafe {
+        (*socket_address).sin_family = AF_INET as _;
+        (*address).sockaddr = socket_address.cast();
+        (*address).socklen = size_of::<sockaddr_in>() as _;
+        (*address).name = ngx_string!("etcd");
         ptr::write_bytes(server, 0, 1);
+        (*server).name = ngx_string!("etcd");
+        (*server).addrs = address;
+        (*server).naddrs = 1;
+        (*server).weight = 1;
         (*server).down = 1;
+        Some((*us.servers).nelts - 1)
     }
-    Some(())
 }
 
 fn needs_etcd(conf: &UpstreamConf, directive: &str) -> Result<(), Mistake> {
@@ -216,7 +230,7 @@ unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstre
             crate::log::to(NGX_LOG_EMERG, log, &message);
             return ERROR;
         }
-        match servers::read(us) {
+        match servers::read(us, conf.placeholder) {
             Ok(servers) => conf.servers = servers,
             Err(message) => {
                 crate::log::to(NGX_LOG_EMERG, log, &format!("upstream \"{}\": {message}", etcd.upstream));

@@ -90,10 +90,9 @@ impl Document {
 }
 
 fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
-    let (name, cluster, prefix) = {
-        let etcd = conf.etcd.as_ref()?;
-        (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone())
-    };
+    let etcd = conf.etcd.as_ref()?;
+    let (name, cluster, prefix) = (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
+    let zone_size = etcd.zone_size;
     let worker = process::worker(conf)?;
     let Statistics { size, used, is_full, is_connected, revision, last_word, rejected_total, resyncs } =
         worker.zone().statistics();
@@ -112,7 +111,8 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         resyncs: Resyncs { start, takeover, compacted, canceled, broken, silent, unreachable },
         rejected_total,
         rejected,
-        zone: Zone { size, used, full: is_full },
+        // What nginx itself takes of the zone is in use as well.
+        zone: Zone { size: zone_size, used: used + zone_size.saturating_sub(size), full: is_full },
         peers,
     };
     Some((name, upstream))

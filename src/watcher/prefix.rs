@@ -61,7 +61,6 @@ pub(super) async fn serve(
                 if prefix_task.collect(&claim).is_none() {
                     return;
                 }
-                continue;
             }
         }
         let started = Instant::now();

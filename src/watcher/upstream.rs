@@ -38,6 +38,8 @@ pub(super) struct Upstream {
     is_changed: bool,
     are_rejections_changed: bool,
     is_full: bool,
+    /// How much of the zone was in use when it was last looked at: where it is full, less is a reason to try again.
+    used_when_full: usize,
     lines: Lines,
 }
 
@@ -84,6 +86,7 @@ impl Upstream {
             is_changed: true,
             are_rejections_changed: false,
             is_full: false,
+            used_when_full: 0,
             lines,
         };
         // A new cycle may have other `server` lines, which need no etcd.
@@ -294,6 +297,11 @@ impl Upstream {
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
         self.publisher.collect(processes::is_alive, publishing);
+        let used = self.zone.statistics().used;
+        if self.is_full && used < self.used_when_full {
+            self.is_changed = true;
+        }
+        self.used_when_full = used;
     }
 }
 
