@@ -66,10 +66,11 @@ lint: $(HEADERS) ## rustfmt and clippy for the whole workspace, warnings as erro
 	$(FOR_NGINX) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: bench
-bench: ## measure against the same nginx with static servers
+bench: ## measure against the same nginx with static servers (QUICK=1: a look)
 	@scripts/install-dependencies.sh test
 	@$(MAKE) --no-print-directory module
-	$(FOR_NGINX) $(CARGO) bench --locked --workspace
+	$(CARGO) bench --locked -p benchmarks --bench pick -- $(if $(QUICK),--quick)
+	$(CARGO) run --locked --release -p benchmarks
 
 # Only what is missing is built, so that `make && sudo make install` runs no cargo as root.
 $(MODULE):

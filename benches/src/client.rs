@@ -64,8 +64,7 @@ impl Client {
     ///
     /// Those of the connection; an answer with another status than 200 or longer than any here.
     pub fn get(&mut self, path: &str) -> Result<&str> {
-        self.stream
-            .write_all(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
+        self.stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
         let mut filled = 0;
         loop {
             ensure!(filled < LONGEST, "an answer of more than {LONGEST} bytes");

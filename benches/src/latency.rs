@@ -14,7 +14,7 @@ use crate::table::Table;
 
 /// Workers: several, so that "the last" means something, and more than processors on a small machine.
 const WORKERS: usize = 4;
-/// What the issue aims at: the most that the last worker may be behind the bare watch at the median, in milliseconds.
+/// Aimed at: the most that the last worker may be behind the bare watch at the median, in milliseconds.
 const AIM: f64 = 1.0;
 
 /// A change of the peers.
@@ -96,7 +96,12 @@ impl Scene {
             cell(first),
             format!("{:+.2}", first.0 - bare.0),
         );
-        table.row(&format!("{what}: last worker"), cell(bare), cell(last), format!("{:+.2}", last.0 - bare.0));
+        table.row(
+            &format!("{what}: last worker"),
+            cell(bare),
+            cell(last),
+            format!("{:+.2}", last.0 - bare.0),
+        );
         table.aim(&format!("<= {AIM:+}"), last.0 - bare.0 <= AIM);
     }
 }

@@ -23,7 +23,7 @@ const PEERS: usize = 10_000;
 const PACE: Duration = Duration::from_millis(40);
 /// Changes in a row, before as many writes that concern no upstream: what else the machine does hits both alike.
 const TURN: usize = 10;
-/// What the issue aims at: the longest pause that changes may add, in milliseconds.
+/// Aimed at: the longest pause that changes may add, in milliseconds.
 const AIM: f64 = 1.0;
 /// A key that no upstream looks at: etcd and its clients have the same work with it.
 const ELSEWHERE: &str = "/elsewhere/key";
@@ -134,8 +134,11 @@ async fn turn(
     Ok(())
 }
 
+/// One figure of many response times.
+type Figure = fn(&mut Times) -> f64;
+
 fn report(table: &mut Table, who: &str, mut without: Times, mut with: Times) {
-    let rows: [(&str, fn(&mut Times) -> f64); 4] = [
+    let rows: [(&str, Figure); 4] = [
         ("median answer", |times| median(&mut times.all)),
         ("99.9th percentile", |times| percentile(&mut times.all, 0.999)),
         ("longest around a write, median", |times| median(&mut times.longest_of_each)),
@@ -163,7 +166,8 @@ fn report(table: &mut Table, who: &str, mut without: Times, mut with: Times) {
 pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
-            "Response time in ms on a busy connection while etcd is written to every {} ms, {} writes; {PEERS} peers",
+            "Pauses of the event loop: response time in ms on a busy connection while etcd is written to every {} ms, {} writes, \
+             {PEERS} peers; client and event loop each before all others on a processor",
             PACE.as_millis(),
             plan.disturbing_changes
         ),
@@ -179,7 +183,7 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut first = 0;
     for worker in setup.nginx.workers()? {
         if !favour(Pid::from_raw(worker), 1)? {
-            table.title.push_str("; WITHOUT real-time priority, so that other programs' time counts");
+            table.title.push_str(" (NOT ALLOWED HERE: what else the machine does counts too)");
         }
         let mut client = Client::open_to(worker, &setup.address, "/worker")?;
         let (mut without, mut with) = (Times::default(), Times::default());

@@ -46,8 +46,7 @@ fn load(setup: &Setup, worker: i32, time: Duration) -> Result<Figures> {
     };
     let (began, before) = (Instant::now(), time_of(worker)?);
     scope(|scope| -> Result<()> {
-        let threads: Vec<_> =
-            clients.into_iter().map(|client| scope.spawn(|| ask(client))).collect();
+        let threads: Vec<_> = clients.into_iter().map(|client| scope.spawn(|| ask(client))).collect();
         while let Some(rest) = time.checked_sub(began.elapsed()) {
             park_timeout(rest);
         }
@@ -107,9 +106,19 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
         }
         let [mut rates, mut times] = ratios;
         let [fixed, live] = per_second.each_mut().map(|values| format!("{:.0}", median(values)));
-        table.row(&format!("requests per second, {peers} peers"), fixed, live, format!("{:.3}", median(&mut rates)));
+        table.row(
+            &format!("requests per second, {peers} peers"),
+            fixed,
+            live,
+            format!("{:.3}", median(&mut rates)),
+        );
         let [fixed, live] = time_per_request.each_mut().map(|values| format!("{:.1}", median(values)));
-        table.row(&format!("µs of processor per request, {peers} peers"), fixed, live, format!("{:.3}", median(&mut times)));
+        table.row(
+            &format!("µs of processor per request, {peers} peers"),
+            fixed,
+            live,
+            format!("{:.3}", median(&mut times)),
+        );
     }
     Ok(table)
 }

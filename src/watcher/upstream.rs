@@ -38,7 +38,7 @@ pub(super) struct Upstream {
     is_changed: bool,
     are_rejections_changed: bool,
     is_full: bool,
-    /// How much of the zone was in use when it was last looked at: where it is full, less is a reason to try again.
+    /// How much of the zone was in use when the peers did not fit: less is a reason to try again.
     used_when_full: usize,
     lines: Lines,
 }
@@ -243,6 +243,7 @@ impl Upstream {
                     ));
                 }
                 self.publish_what_is_left(names, publishing);
+                self.used_when_full = self.zone.statistics().used;
             }
         }
     }
@@ -299,9 +300,9 @@ impl Upstream {
         self.publisher.collect(processes::is_alive, publishing);
         let used = self.zone.statistics().used;
         if self.is_full && used < self.used_when_full {
+            self.used_when_full = used;
             self.is_changed = true;
         }
-        self.used_when_full = used;
     }
 }
 
