@@ -1,11 +1,11 @@
 //! Socket addresses as the operating system takes them, made without the operating system.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use upstream_peers::SocketAddress;
 
 /// The bytes of a `sockaddr_in`, `sockaddr_in6` or `sockaddr_un`, as nginx makes them of a `server`: two that are equal are so byte by byte.
-pub(crate) fn bytes(address: &SocketAddress) -> Box<[u8]> {
+pub(crate) fn bytes(address: &SocketAddress) -> Arc<[u8]> {
     match address {
         SocketAddress::Ip(SocketAddr::V4(address)) => {
             let mut bytes = Vec::with_capacity(size_of::<libc::sockaddr_in>());

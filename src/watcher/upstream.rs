@@ -9,9 +9,13 @@ use etcd_watch::{Cause, Event, Update};
 use host_names::HostNames;
 use peer_zone::{Changes, Desired, Publisher, ResyncCounter, Zone, protocol::Publishing};
 use serde::{Deserialize, Serialize};
-use upstream_peers::{Membership, Outcome, Parameters, Peer};
+use upstream_peers::{Membership, Outcome, Parameters};
 
-use super::{lines::Lines, plan::UpstreamPlan};
+use super::{
+    described::{self, Described},
+    lines::Lines,
+    plan::UpstreamPlan,
+};
 use crate::{monotonic, processes, socket_address};
 
 /// Rejected values that the status shows; all are counted and logged.
@@ -26,6 +30,8 @@ pub(super) struct Upstream {
     servers: Vec<Desired>,
     defaults: Parameters,
     members: Membership,
+    /// The members' peers as the zone takes them.
+    described: Described,
     /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand stay until one is.
     successor: Option<Membership>,
     has_listed: bool,
@@ -66,7 +72,7 @@ impl Upstream {
         let mut members = Membership::new(defaults);
         for peer in publisher.listed() {
             if let (Some(key), Some(address)) = (&peer.key, socket_address::parse(&peer.socket_address)) {
-                members.seed(key, address, of_zone(peer.parameters));
+                members.seed(key, address, described::of_zone(peer.parameters));
             }
         }
         let report_in_hand = publisher.reported();
@@ -78,6 +84,7 @@ impl Upstream {
             servers,
             defaults,
             members,
+            described: Described::default(),
             successor: None,
             has_listed: false,
             known_rejections: serde_json::from_slice(&report_in_hand).unwrap_or_default(),
@@ -222,8 +229,8 @@ impl Upstream {
         }
         let peers = self.members.peers(|name| names.addresses(name));
         let count = peers.len();
-        let desired: Vec<Desired> =
-            self.servers.iter().cloned().chain(peers.into_iter().map(desired)).collect();
+        self.described.update(peers);
+        let desired: Vec<Desired> = self.servers.iter().chain(self.described.iter()).cloned().collect();
         match self.publisher.publish(desired, publishing) {
             Ok(changes) => {
                 if std::mem::take(&mut self.is_full) {
@@ -242,24 +249,21 @@ impl Upstream {
                         self.name
                     ));
                 }
-                self.publish_what_is_left(names, publishing);
+                self.publish_what_is_left(publishing);
                 self.used_when_full = self.zone.statistics().used;
             }
         }
     }
 
     /// What etcd has deleted or changed is obeyed even where what it has added has no room.
-    fn publish_what_is_left(&mut self, names: &HostNames, publishing: &Publishing) {
-        let wanted: HashMap<(String, Box<[u8]>), peer_zone::Parameters> = self
-            .members
-            .peers(|name| names.addresses(name))
-            .into_iter()
-            .map(|peer| {
-                ((peer.key.to_string(), socket_address::bytes(&peer.address)), to_zone(peer.parameters))
-            })
+    fn publish_what_is_left(&mut self, publishing: &Publishing) {
+        let wanted: HashMap<(&str, &[u8]), peer_zone::Parameters> = self
+            .described
+            .iter()
+            .filter_map(|peer| Some(((peer.key.as_deref()?, &*peer.socket_address), peer.parameters)))
             .collect();
         let keep = |peer: &Desired| match &peer.key {
-            Some(key) => wanted.get(&(key.to_string(), peer.socket_address.clone())).copied(),
+            Some(key) => wanted.get(&(&**key, &*peer.socket_address)).copied(),
             None => Some(peer.parameters),
         };
         if let Ok(changes) = self.publisher.retain(keep, publishing) {
@@ -304,26 +308,4 @@ impl Upstream {
             self.is_changed = true;
         }
     }
-}
-
-fn desired(peer: Peer) -> Desired {
-    Desired {
-        key: Some((*peer.key).into()),
-        socket_address: socket_address::bytes(&peer.address),
-        name: peer.address.to_string().into_boxed_str(),
-        parameters: to_zone(peer.parameters),
-    }
-}
-
-/// The zone keeps its own type, so that what etcd says and what lies in shared memory can change apart.
-fn to_zone(parameters: Parameters) -> peer_zone::Parameters {
-    let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
-        parameters;
-    peer_zone::Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
-}
-
-fn of_zone(parameters: peer_zone::Parameters) -> Parameters {
-    let peer_zone::Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
-        parameters;
-    Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
 }

@@ -2,17 +2,19 @@
 
 mod blocks;
 mod matching;
+mod places;
 mod reclaim;
 mod takeover;
 
 use core::sync::atomic::Ordering;
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use thiserror::Error;
 
 pub use self::matching::Changes;
 use self::{
     matching::{Match, match_peers, normalize},
+    places::Places,
     reclaim::Outdated,
 };
 use crate::{
@@ -24,14 +26,16 @@ use crate::{
 };
 
 /// A peer as it is wanted. Key and address together are what it is: where the address of a key changes, it is another peer.
+///
+/// Whoever publishes the same peers again does well to share these strings between the lists: then they need not be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     /// The key below the prefix; `None` for a peer of an ordinary `server` line. At most 65 535 bytes.
-    pub key: Option<Box<str>>,
+    pub key: Option<Arc<str>>,
     /// A `sockaddr` of the operating system, as bytes.
-    pub socket_address: Box<[u8]>,
+    pub socket_address: Arc<[u8]>,
     /// The address as nginx writes it.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Its parameters.
     pub parameters: Parameters,
 }
@@ -168,11 +172,11 @@ impl Publisher {
                 Some(Listed { desired, place })
             })
             .collect();
-        let stays: HashSet<Offset> = places.iter().flatten().copied().collect();
+        let stays = Places::new(self.zone.memory.units(), places.iter().flatten().copied());
         let entries = listed.as_ref().map(|listed| {
             let removed =
                 self.removed.iter().map(Removed::entry).chain(self.listed.iter().map(Listed::entry));
-            let removed: Vec<Entry> = removed.filter(|entry| !stays.contains(&entry.peer)).collect();
+            let removed: Vec<Entry> = removed.filter(|entry| !stays.contains(entry.peer)).collect();
             (listed.iter().map(Listed::entry).collect::<Vec<_>>(), removed)
         });
         let table = entries.and_then(|(entries, removed)| {
@@ -204,11 +208,11 @@ impl Publisher {
         self.generation += 1;
         let since = self.publication;
         let before = std::mem::replace(&mut self.listed, listed);
-        self.removed.retain(|peer| !stays.contains(&peer.place));
+        self.removed.retain(|peer| !stays.contains(peer.place));
         self.removed.extend(
             before
                 .into_iter()
-                .filter(|peer| !stays.contains(&peer.place))
+                .filter(|peer| !stays.contains(peer.place))
                 .map(|Listed { desired, place }| Removed { desired, place, since }),
         );
         self.free_unread();

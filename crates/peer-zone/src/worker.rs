@@ -7,6 +7,8 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use std::sync::Arc;
+
 pub use self::pick::Pick;
 use crate::{
     layout::{Entry, Member, Parameters, PlanHeader, ReportHeader, TableHeader},
@@ -292,7 +294,7 @@ impl Table<'_> {
 
     /// The peers that have keys and have not been removed, to publish them elsewhere.
     pub fn to_desired(&self) -> Vec<Desired> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
+        let text = |bytes: &[u8]| Arc::from(String::from_utf8_lossy(bytes));
         self.rows()
             .filter(|row| !row.is_removed && row.peer.key.is_some())
             .map(|row| Desired {

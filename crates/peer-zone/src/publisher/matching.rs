@@ -3,6 +3,7 @@
 use std::{
     cmp::Ordering,
     collections::{HashMap, VecDeque},
+    sync::Arc,
 };
 
 use super::{Desired, Listed, Removed};
@@ -40,12 +41,21 @@ pub(super) fn order(one: &Desired, other: &Desired) -> Ordering {
 /// Puts them in [`order`]. Of several with the same key and address the first stays: they are one peer.
 pub(super) fn normalize(peers: &mut Vec<Desired>) {
     peers.sort_by(order);
-    peers.dedup_by(|later, first| first.key.is_some() && identity(later) == identity(first));
+    peers.dedup_by(|later, first| first.key.is_some() && is_same(later, first));
 }
 
 /// What tells one peer from another.
 pub(super) fn identity(peer: &Desired) -> (Option<&str>, &[u8]) {
     (peer.key.as_deref(), &peer.socket_address)
+}
+
+/// Whether two are the same peer. Those of two lists that share their strings need no comparison of bytes.
+fn is_same(one: &Desired, other: &Desired) -> bool {
+    let is_shared = match (&one.key, &other.key) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    };
+    is_shared && Arc::ptr_eq(&one.socket_address, &other.socket_address) || identity(one) == identity(other)
 }
 
 fn static_count<'a>(peers: impl Iterator<Item = &'a Desired>) -> usize {
@@ -64,10 +74,12 @@ pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], desired: &[Des
     let mut only_new: Vec<&str> = Vec::new();
     let mut old = old.iter().peekable();
     for peer in new {
-        while let Some(gone) = old.next_if(|old| identity(&old.desired) < identity(peer)) {
+        while let Some(gone) =
+            old.next_if(|old| !is_same(&old.desired, peer) && identity(&old.desired) < identity(peer))
+        {
             only_old.extend(gone.desired.key.as_deref());
         }
-        match old.next_if(|old| identity(&old.desired) == identity(peer)) {
+        match old.next_if(|old| is_same(&old.desired, peer)) {
             Some(same) => {
                 changes.changed += usize::from(same.desired.parameters != peer.parameters);
                 places.push(Some(same.place));

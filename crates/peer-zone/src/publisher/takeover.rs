@@ -1,7 +1,7 @@
 //! Taking over from a publisher that is gone, wherever it stopped.
 
 use core::sync::atomic::Ordering;
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{Desired, Listed, Publisher, Removed, matching::order, reclaim::Outdated};
 use crate::{
@@ -149,7 +149,7 @@ impl Publisher {
     fn describe(&self, place: Offset, parameters: Parameters) -> Desired {
         // SAFETY: the publisher frees peers, and has not freed this one.
         let view = unsafe { self.zone.view(place) };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
+        let text = |bytes: &[u8]| Arc::from(String::from_utf8_lossy(bytes));
         Desired {
             key: view.key.map(text),
             socket_address: view.socket_address.into(),
