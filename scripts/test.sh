@@ -28,7 +28,7 @@ fuzz() {
     mkdir -p build/fuzz-corpus
     PATH=$PATH:$project/build/tools/bin RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder/fuzz \
         cargo fuzz run --sanitizer "$sanitizer" values build/fuzz-corpus fuzz/corpus/values \
-        -- -max_total_time="$fuzz_seconds"
+        -- -max_total_time="$fuzz_seconds" -verbosity=0
 }
 
 step "formatting" cargo fmt --all --check

@@ -19,6 +19,7 @@ use crate::client::Client;
 use crate::part::{self, Part};
 use crate::plan::Plan;
 use crate::setup::{Setup, peer_key};
+use crate::statistics::median;
 use crate::table::Table;
 
 /// A function of nginx's that is entered once for each `return`, never for a proxied request, and whose name every nginx that can
@@ -176,12 +177,21 @@ async fn wait_for_change(nginx: &Nginx, revision: i64) -> Result<()> {
     Ok(())
 }
 
-fn counted(what: Count) -> Result<Counted> {
-    let folder = Folder::new("callgrind")?;
-    // The workers, which write there, run as another user than their master where that is root.
-    set_permissions(folder.path(), Permissions::from_mode(0o777))?;
-    let script = script(&folder)?;
-    part::run(&Part::Count { what, folder: folder.path().to_owned() }, Some(&script))
+/// Counts in as many nginx as `starts` says, each new, and gives the medians.
+fn counted(what: Count, starts: usize) -> Result<Counted> {
+    let (mut watcher, mut other) = (Vec::new(), Vec::new());
+    for _ in 0..starts {
+        let folder = Folder::new("callgrind")?;
+        // The workers, which write there, run as another user than their master where that is root.
+        set_permissions(folder.path(), Permissions::from_mode(0o777))?;
+        let script = script(&folder)?;
+        let part = Part::Count { what, folder: folder.path().to_owned() };
+        let counted: Counted = part::run(&part, Some(&script))?;
+        watcher.extend(counted.watcher);
+        other.extend(counted.other);
+    }
+    let of_all = |mut values: Vec<f64>| (values.len() == starts).then(|| median(&mut values));
+    Ok(Counted { watcher: of_all(watcher), other: of_all(other) })
 }
 
 /// Instructions per request at each number of peers, and per change at the largest.
@@ -191,14 +201,18 @@ fn counted(what: Count) -> Result<Counted> {
 /// Where something could not be measured.
 pub fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
-        "User-space instructions of the event loop (callgrind; the watcher's thread not counted)",
+        &format!(
+            "User-space instructions of the event loop (callgrind; the watcher's thread not counted), medians of {} starts",
+            plan.counted_starts
+        ),
         ["static", "etcd", "ratio"],
     );
     let mut of_etcd = Vec::new();
     for &peers in plan.peers {
-        let requests = plan.counted_requests;
-        let fixed = counted(Count { peers, live: false, requests })?.other.ok_or("no static worker")?;
-        let live = counted(Count { peers, live: true, requests })?;
+        let (requests, starts) = (plan.counted_requests, plan.counted_starts);
+        let fixed =
+            counted(Count { peers, live: false, requests }, starts)?.other.ok_or("no static worker")?;
+        let live = counted(Count { peers, live: true, requests }, starts)?;
         for (worker, live) in [("a worker", live.other), ("the worker with the watcher", live.watcher)] {
             let live = live.ok_or_else(|| format!("{worker} was not found"))?;
             compare(&mut table, &format!("per request, {peers} peers, {worker}"), fixed, live);
@@ -216,7 +230,7 @@ pub fn measure(plan: &Plan) -> Result<Table> {
             at_many,
         );
         table.aim(&format!("the same (<= {SAME})"), at_many / at_few <= SAME);
-        let per_change = counted(Count { peers: many, live: true, requests: 0 })?;
+        let per_change = counted(Count { peers: many, live: true, requests: 0 }, 1)?;
         for (worker, figure) in
             [("a worker", per_change.other), ("the worker with the watcher", per_change.watcher)]
         {

@@ -25,6 +25,10 @@ const PACE: Duration = Duration::from_millis(40);
 const TURN: usize = 10;
 /// Aimed at: the longest pause that changes may add, in milliseconds.
 const AIM: f64 = 1.0;
+/// What a change does every time.
+const LONGEST_AROUND: &str = "longest around a write, median";
+/// What it did once at worst, or the machine did meanwhile.
+const LONGEST_OF_ALL: &str = "longest of all";
 /// A key that no upstream looks at: etcd and its clients have the same work with it.
 const ELSEWHERE: &str = "/elsewhere/key";
 
@@ -141,8 +145,8 @@ fn report(table: &mut Table, who: &str, mut without: Times, mut with: Times) {
     let rows: [(&str, Figure); 4] = [
         ("median answer", |times| median(&mut times.all)),
         ("99.9th percentile", |times| percentile(&mut times.all, 0.999)),
-        ("longest around a write, median", |times| median(&mut times.longest_of_each)),
-        ("longest of all", |times| longest(&times.all)),
+        (LONGEST_AROUND, |times| median(&mut times.longest_of_each)),
+        (LONGEST_OF_ALL, |times| longest(&times.all)),
     ];
     for (what, figure) in rows {
         let (before, after) = (figure(&mut without), figure(&mut with));
@@ -153,9 +157,13 @@ fn report(table: &mut Table, who: &str, mut without: Times, mut with: Times) {
             format!("{after:.3}"),
             format!("{difference:+.3}"),
         );
+        let is_of_all = what == LONGEST_OF_ALL;
+        if is_of_all && before > AIM {
+            table.undecided(&format!("<= {AIM:+}, but this machine pauses longer by itself"));
+        } else if is_of_all || what == LONGEST_AROUND {
+            table.aim(&format!("<= {AIM:+}"), difference <= AIM);
+        }
     }
-    let difference = longest(&with.all) - longest(&without.all);
-    table.aim(&format!("<= {AIM:+}"), difference <= AIM);
 }
 
 /// Times the answers of the worker with the watcher, and of another.

@@ -8,6 +8,9 @@ pub struct Plan {
     pub peers: &'static [usize],
     /// Requests over which instructions are counted; callgrind repeats itself to the instruction, so that few are enough.
     pub counted_requests: usize,
+    /// How often, each time with a new nginx: how the C library's heap happens to lie after the start makes a difference of some
+    /// 280 instructions per request (in `_int_malloc`), for as long as the worker lives.
+    pub counted_starts: usize,
     /// Pairs of measurements of throughput, static and etcd by turns.
     pub throughput_rounds: usize,
     /// How long each takes.
@@ -22,6 +25,7 @@ pub struct Plan {
 const FULL: Plan = Plan {
     peers: &[2, 100, 1_000, 10_000],
     counted_requests: 500,
+    counted_starts: 3,
     throughput_rounds: 7,
     throughput_time: Duration::from_millis(1_000),
     changes: 100,
@@ -32,6 +36,7 @@ const FULL: Plan = Plan {
 const QUICK: Plan = Plan {
     peers: &[2, 10_000],
     counted_requests: 200,
+    counted_starts: 1,
     throughput_rounds: 3,
     throughput_time: Duration::from_millis(500),
     changes: 30,

@@ -50,6 +50,13 @@ impl Table {
         }
     }
 
+    /// Gives the last row an aim of which the measurement cannot tell whether it was reached.
+    pub fn undecided(&mut self, aim: &str) {
+        if let Some(row) = self.rows.last_mut() {
+            row.aim = aim.to_owned();
+        }
+    }
+
     /// As text, in columns.
     pub fn render(&self) -> String {
         let [baseline, measured, compared] = self.columns.each_ref().map(String::as_str);
