@@ -6,6 +6,7 @@ mod tried;
 
 use core::{
     ffi::c_void,
+    mem::MaybeUninit,
     ptr::{self, NonNull},
 };
 
@@ -38,7 +39,12 @@ pub(crate) struct RequestPeer {
     /// Copies in the request's pool of what logs and variables show after the peer has been given back.
     name: ngx_str_t,
     key: ngx_str_t,
+    /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
+    copies: [MaybeUninit<u8>; COPIES],
 }
+
+/// Bytes of an IPv4 address with its port (21), and of a key of usual length.
+const COPIES: usize = 64;
 
 impl RequestPeer {
     /// The upstream.
@@ -92,17 +98,18 @@ pub(crate) unsafe extern "C" fn init(
             tried: Tried::default(),
             name: ngx_str_t::empty(),
             key: ngx_str_t::empty(),
+            copies: [const { MaybeUninit::uninit() }; COPIES],
         };
         // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in `ctx` is there.
         unsafe {
             peer.write(value);
             *request.ctx.add(Module::module().ctx_index) = peer.cast();
         }
-        let tries = process::worker(conf).and_then(|worker| worker.table().map(|table| table.tries()));
+        let tries = conf.zone.map_or(0, |zone| zone.tries());
         upstream.peer.data = peer.cast();
         upstream.peer.get = Some(get);
         upstream.peer.free = Some(free);
-        upstream.peer.tries = tries.unwrap_or(0) as ngx_uint_t;
+        upstream.peer.tries = tries as ngx_uint_t;
         #[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
         {
             upstream.peer.set_session = Some(set_session);
@@ -132,7 +139,8 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         connection.sockaddr = view.socket_address.as_ptr().cast_mut().cast::<sockaddr>();
         // A socket address is at most as long as a `sockaddr_un`.
         connection.socklen = view.socket_address.len() as socklen_t;
-        let copies = copy(peer.pool, view.name, view.key.unwrap_or_default());
+        let room = if tried.is_empty() { &mut peer.copies[..] } else { &mut [] };
+        let copies = copy(room, peer.pool, view.name, view.key.unwrap_or_default());
         let noted = tried.push(held.id(), peer.pool);
         let Some((name, key)) = copies.filter(|_| noted.is_some()) else {
             worker.release(held, Outcome::Answered, seconds());
@@ -152,11 +160,21 @@ fn busy(connection: &mut ngx_peer_connection_t, peer: &RequestPeer) -> ngx_int_t
     NGX_BUSY as ngx_int_t
 }
 
-/// Copies both into the pool, one behind the other.
-fn copy(pool: *mut ngx_pool_t, name: &[u8], key: &[u8]) -> Option<(ngx_str_t, ngx_str_t)> {
-    // SAFETY: the pool is the request's.
-    let start = NonNull::new(unsafe { ngx_pnalloc(pool, name.len() + key.len()) }.cast::<u8>())?.as_ptr();
-    // SAFETY: the pool gave out as many bytes as are written.
+/// Copies both, one behind the other, into the room where it is enough, else into the pool.
+fn copy(
+    room: &mut [MaybeUninit<u8>],
+    pool: *mut ngx_pool_t,
+    name: &[u8],
+    key: &[u8],
+) -> Option<(ngx_str_t, ngx_str_t)> {
+    let length = name.len() + key.len();
+    let start = if length <= room.len() {
+        room.as_mut_ptr().cast::<u8>()
+    } else {
+        // SAFETY: the pool is the request's.
+        NonNull::new(unsafe { ngx_pnalloc(pool, length) }.cast::<u8>())?.as_ptr()
+    };
+    // SAFETY: there is room for as many bytes as are written.
     unsafe {
         ptr::copy_nonoverlapping(name.as_ptr(), start, name.len());
         let behind = start.add(name.len());

@@ -62,6 +62,8 @@ pub(crate) struct Header {
     pub(crate) revivals: AtomicU32,
     /// 1 while the current table limits the connections of any peer.
     pub(crate) limited: AtomicU32,
+    /// Peers in service in the current table.
+    pub(crate) tries: AtomicU32,
     pub(crate) last_id: AtomicU64,
     pub(crate) revision: AtomicU64,
     pub(crate) cluster_id: AtomicU64,

@@ -51,12 +51,16 @@ impl Memory {
     }
 
     /// The address of the byte at `offset`.
-    fn address(&self, offset: usize, length: usize) -> *mut u8 {
-        assert!(
+    ///
+    /// # Safety
+    ///
+    /// `length` bytes from there are within the memory. Debug builds check it; a pick, which comes here some ten times, does not.
+    unsafe fn address(&self, offset: usize, length: usize) -> *mut u8 {
+        debug_assert!(
             offset.checked_add(length).is_some_and(|end| end <= self.units as usize * UNIT),
             "an offset outside the zone"
         );
-        // SAFETY: the assertion keeps the result within the memory, whose extent the creator of `self` vouches for.
+        // SAFETY: the caller's promise; the extent of the memory is that of the creator of `self`.
         unsafe { self.base.as_ptr().add(offset) }
     }
 
@@ -64,12 +68,13 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// A `T` was written there (zeroes count for atomics and integers), it is aligned, and for `'a` it is neither moved nor written
+    /// All of it is within the memory. A `T` was written there (zeroes count for atomics and integers), it is aligned, and for `'a` it is neither moved nor written
     /// other than through atomics.
     pub(crate) unsafe fn get<'a, T>(&self, offset: usize) -> &'a T {
-        let address = self.address(offset, size_of::<T>()).cast::<T>();
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.address(offset, size_of::<T>()).cast::<T>() };
         debug_assert!(address.is_aligned());
-        // SAFETY: within the memory; the rest is the caller's promise.
+        // SAFETY: the caller's promise.
         unsafe { &*address }
     }
 
@@ -79,9 +84,10 @@ impl Memory {
     ///
     /// As for [`Memory::get`], for each item.
     pub(crate) unsafe fn slice<'a, T>(&self, offset: usize, count: usize) -> &'a [T] {
-        let address = self.address(offset, count * size_of::<T>()).cast::<T>();
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.address(offset, count * size_of::<T>()).cast::<T>() };
         debug_assert!(address.is_aligned());
-        // SAFETY: within the memory; the rest is the caller's promise.
+        // SAFETY: the caller's promise.
         unsafe { core::slice::from_raw_parts(address, count) }
     }
 
@@ -89,11 +95,12 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// Nobody else reads or writes there meanwhile, and no reference to it exists.
+    /// All of it is within the memory. Nobody else reads or writes there meanwhile, and no reference to it exists.
     pub(crate) unsafe fn write<T>(&self, offset: usize, value: T) {
-        let address = self.address(offset, size_of::<T>()).cast::<T>();
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.address(offset, size_of::<T>()).cast::<T>() };
         debug_assert!(address.is_aligned());
-        // SAFETY: within the memory; the rest is the caller's promise.
+        // SAFETY: the caller's promise.
         unsafe { address.write(value) }
     }
 
@@ -103,9 +110,10 @@ impl Memory {
     ///
     /// As for [`Memory::write`].
     pub(crate) unsafe fn copy<T: Copy>(&self, offset: usize, items: &[T]) {
-        let address = self.address(offset, size_of_val(items)).cast::<T>();
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.address(offset, size_of_val(items)).cast::<T>() };
         debug_assert!(address.is_aligned());
-        // SAFETY: within the memory; `items` is private to this process, so the two do not overlap; the rest is the caller's promise.
+        // SAFETY: `items` is private to this process, so the two do not overlap; the rest is the caller's promise.
         unsafe { core::ptr::copy_nonoverlapping(items.as_ptr(), address, items.len()) }
     }
 
@@ -116,8 +124,9 @@ impl Memory {
     /// As for [`Memory::write`].
     pub(crate) unsafe fn zero(&self, at: Offset, count: u32) {
         let length = count as usize * UNIT;
-        let address = self.address(at.bytes(), length);
-        // SAFETY: within the memory; the rest is the caller's promise.
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.address(at.bytes(), length) };
+        // SAFETY: the caller's promise.
         unsafe { address.write_bytes(0, length) }
     }
     /// In builds for tests: spoils `count` units from `at` that are free again, so that whoever still reads them is found out.
@@ -128,7 +137,7 @@ impl Memory {
     pub(crate) unsafe fn poison(&self, at: Offset, count: u32) {
         if cfg!(debug_assertions) {
             let length = count as usize * UNIT;
-            // SAFETY: within the memory; the rest is the caller's promise.
+            // SAFETY: the caller's promise.
             unsafe { self.address(at.bytes(), length).write_bytes(0xDD, length) }
         }
     }

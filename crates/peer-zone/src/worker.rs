@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use self::pick::Pick;
 use crate::{
-    layout::{Entry, Member, Parameters, PlanHeader, ReportHeader, TableHeader},
+    layout::{Entry, MEMBERS, Member, Parameters, Peer, PlanHeader, ReportHeader, TableHeader},
     memory::Offset,
     publisher::Desired,
     zone::Zone,
@@ -23,6 +23,8 @@ pub struct Worker {
     zone: Zone,
     index: u32,
     column: u32,
+    /// Whether this worker is the only one to write its column.
+    owns_column: bool,
     /// When nothing could be picked, and what must have changed before trying again is worth while: see [`pick`].
     exhausted: Option<pick::Exhausted>,
     /// Not `Sync`, nor for more than one thread at a time.
@@ -94,8 +96,10 @@ pub struct Table<'w> {
 }
 
 impl Worker {
-    pub(crate) fn new(zone: Zone, index: u32, column: u32) -> Self {
-        Self { zone, index, column, exhausted: None, single_thread: PhantomData }
+    pub(crate) fn new(zone: Zone, index: u32) -> Self {
+        let own = zone.own_column(index);
+        let column = own.unwrap_or(zone.columns() - 1);
+        Self { zone, index, column, owns_column: own.is_some(), exhausted: None, single_thread: PhantomData }
     }
 
     /// The zone.
@@ -109,7 +113,8 @@ impl Worker {
     }
 
     fn member(&self) -> &Member {
-        &self.zone.members()[self.index as usize]
+        // SAFETY: `Zone::join` made the worker for an entry that there is; entries are atomics throughout.
+        unsafe { self.zone.memory.get(MEMBERS + self.index as usize * size_of::<Member>()) }
     }
 
     /// Pins the current table; `None` before the first is published.
@@ -198,7 +203,7 @@ impl Worker {
     /// Counts a connection to the peer at `at`, in this worker's column.
     fn count(&self, at: Offset) {
         let column = self.column_of(at);
-        if self.owns_column() {
+        if self.owns_column {
             column.store(column.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         } else {
             column.fetch_add(1, Ordering::Relaxed);
@@ -208,7 +213,7 @@ impl Worker {
     fn uncount(&self, at: Offset) {
         let column = self.column_of(at);
         // Release: the publisher frees the peer once it sees the count gone, so all that was done with the peer comes before.
-        if self.owns_column() {
+        if self.owns_column {
             column.store(column.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
         } else {
             column.fetch_sub(1, Ordering::Release);
@@ -216,13 +221,9 @@ impl Worker {
     }
 
     fn column_of(&self, at: Offset) -> &AtomicU32 {
-        // SAFETY: called for a peer of a pinned table, or one that is held.
-        let columns = unsafe { self.zone.peer_columns(at) };
-        &columns[self.column as usize]
-    }
-
-    fn owns_column(&self) -> bool {
-        self.zone.own_column(self.index).is_some()
+        let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU32>();
+        // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the number of columns.
+        unsafe { self.zone.memory.get(column) }
     }
 }
 
@@ -272,11 +273,6 @@ impl Table<'_> {
     /// Counted up with every change of the peers.
     pub fn generation(&self) -> u64 {
         self.header.generation
-    }
-
-    /// How often a request may be tried: once for each peer in service, as nginx's `tries`.
-    pub fn tries(&self) -> u32 {
-        self.header.primary.in_service + self.header.backup.in_service
     }
 
     /// All peers: those without `backup`, those with it, those that are gone but have open connections.

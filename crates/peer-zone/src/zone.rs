@@ -135,7 +135,7 @@ impl Zone {
             // A worker that is killed between the exchange above and the end of `Member::join` leaves an entry that nobody can take:
             // not knowing when it was started, the publisher cannot tell it from one that lives.
             member.join(started);
-            Some(Worker::new(*self, index, self.own_column(index).unwrap_or(self.columns() - 1)))
+            Some(Worker::new(*self, index))
         })
     }
 
@@ -152,6 +152,11 @@ impl Zone {
             rejected_total: header.rejected_total.load(Ordering::Relaxed),
             resyncs: core::array::from_fn(|index| header.resyncs[index].load(Ordering::Relaxed)),
         }
+    }
+
+    /// How often a request may be tried: once for each peer in service, as nginx's `tries`.
+    pub fn tries(&self) -> u32 {
+        self.header().tries.load(Ordering::Relaxed)
     }
 
     /// The revision applied last; 0 before the first.

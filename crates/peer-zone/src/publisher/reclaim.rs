@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 
 use super::{Publisher, Removed};
 use crate::{
-    layout::{CLOSED, Entry, Member, ReportHeader},
+    layout::{CLOSED, Entry, Member, ReportHeader, TableHeader},
     memory::Offset,
     protocol::Publishing,
 };
@@ -73,6 +73,10 @@ impl Publisher {
         let root = &self.zone.header().table;
         let old = Offset(root.current());
         let units = self.current_table_units();
+        // SAFETY: it was just written, and this publisher has not freed it.
+        let header: &TableHeader = unsafe { self.zone.memory.get(table.bytes()) };
+        let tries = header.primary.in_service + header.backup.in_service;
+        self.zone.header().tries.store(tries, Ordering::Relaxed);
         root.publish(table.0);
         self.publication += 1;
         if old.0 != 0 {

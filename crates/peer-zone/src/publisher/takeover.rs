@@ -43,7 +43,7 @@ impl Publisher {
     /// Reserves every peer in the list of all. That list is whole: see `link` and `unlink`.
     fn find_peers(&mut self) {
         let mut place = Offset(self.zone.header().peers.load(Ordering::Acquire));
-        while place.0 != 0 {
+        while place.0 >= self.zone.first_block() && place.0 < self.zone.memory.units() {
             // SAFETY: what is in the list is a peer that was not freed.
             let peer = unsafe { self.zone.peer(place) };
             if !self.allocator.reserve(place, peer.units) {

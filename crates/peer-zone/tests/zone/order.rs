@@ -94,7 +94,7 @@ fn peers_tried_already_are_passed_over() {
     let fixture = published(&[1; 200]);
     let mut worker = fixture.worker();
     let mut tried = Vec::new();
-    assert_eq!(worker.table().expect("a table").tries(), 200);
+    assert_eq!(worker.zone().tries(), 200);
     while let peer_zone::Pick::Peer(held) = worker.pick(1, |id| tried.contains(&id), !tried.is_empty()) {
         assert!(!tried.contains(&held.id()));
         tried.push(held.id());
@@ -112,7 +112,7 @@ fn backups_are_for_when_there_is_no_other() {
     let backup = |key, address| with(peer(key, address), |it| it.backup = true);
     publish(&mut publisher, &[backup("a", "1"), peer("b", "2"), backup("c", "3")]).expect("room");
     let mut worker = fixture.worker();
-    assert_eq!(worker.table().expect("a table").tries(), 3);
+    assert_eq!(worker.zone().tries(), 3);
     assert_eq!(ask(&mut worker, 1), "2");
     assert_eq!(fail(&mut worker, 1), "2");
     assert_eq!([ask(&mut worker, 1), ask(&mut worker, 1), ask(&mut worker, 1)], ["1", "3", "1"]);
@@ -120,6 +120,6 @@ fn backups_are_for_when_there_is_no_other() {
     for change in [|it: &mut Parameters| it.down = true, |it: &mut Parameters| it.drain = true] {
         publish(&mut publisher, &[backup("a", "1"), with(peer("b", "2"), change)]).expect("room");
         assert_eq!([ask(&mut worker, 12), ask(&mut worker, 12)], ["1", "1"]);
-        assert_eq!(worker.table().expect("a table").tries(), 1);
+        assert_eq!(worker.zone().tries(), 1);
     }
 }

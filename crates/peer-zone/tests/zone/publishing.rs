@@ -112,7 +112,7 @@ fn nothing_is_picked_before_the_first_table_nor_from_an_empty_one() {
     let mut publisher = fixture.publisher();
     publish(&mut publisher, &[]).expect("room");
     assert!(crate::fixture::try_pick(&mut worker, 1).is_none());
-    assert_eq!(worker.table().expect("a table").tries(), 0);
+    assert_eq!(worker.zone().tries(), 0);
     publish(&mut publisher, &[peer("a", "1")]).expect("room");
     assert_eq!(ask(&mut worker, 1), "1");
 }
