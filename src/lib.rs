@@ -12,6 +12,7 @@
 //! Everything that needs neither nginx nor the shared memory is in `crates/`.
 
 mod conf;
+mod event_source;
 mod log;
 mod module;
 mod monotonic;
@@ -20,6 +21,7 @@ mod process;
 mod processes;
 mod socket_address;
 mod status;
+mod ticker;
 mod variables;
 mod watcher;
 mod zones;

@@ -3,13 +3,13 @@
 use core::{
     ptr,
     sync::atomic::{AtomicBool, AtomicPtr, Ordering},
+    time::Duration,
 };
 
 use ngx::{
     ffi::{
-        NGX_LOG_ALERT, NGX_LOG_ERR, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_add_timer, ngx_cycle_t,
-        ngx_del_timer, ngx_event_t, ngx_exiting, ngx_int_t, ngx_msec_t, ngx_pid, ngx_process, ngx_quit,
-        ngx_terminate,
+        NGX_LOG_ALERT, NGX_LOG_ERR, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t, ngx_event_t,
+        ngx_exiting, ngx_int_t, ngx_pid, ngx_process, ngx_quit, ngx_terminate,
     },
     http::HttpModuleMainConf,
 };
@@ -17,15 +17,16 @@ use peer_zone::{Worker, protocol::Lease};
 
 use crate::{
     conf::{MainConf, UpstreamConf},
+    event_source::EventSource,
     log,
     module::{Module, OK, guard},
-    monotonic, processes,
+    monotonic, processes, ticker,
     watcher::{Plan, Watcher},
 };
 
-/// How often (ms) a worker looks whether the watcher lives. With the time of a list it stays far below the second within which another takes
+/// How often a worker looks whether the watcher lives. With the time of a list it stays far below the second within which another takes
 /// over, and ten wake-ups a second cost nothing that can be measured.
-const STAND_BY: ngx_msec_t = 100;
+const STAND_BY: Duration = Duration::from_millis(100);
 
 /// How long (ms) a process whose watcher has failed leaves the lease to others before it tries again: half of the second within which
 /// a watcher is back, and long enough that one that fails at once each time does not flood the log.
@@ -36,7 +37,8 @@ struct Process {
     main: *mut MainConf,
     lease: &'static Lease,
     cycle: u32,
-    timer: ngx_event_t,
+    /// By which this process looks at the lease; without it, it is never the watcher.
+    ticker: Option<EventSource>,
     watcher: Option<Watcher>,
     /// When, in milliseconds of the monotonic clock, this process may be the watcher again.
     not_before: u64,
@@ -112,19 +114,19 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         lease,
         cycle: main.cycle,
         main,
-        // SAFETY: zeroes are a valid event, as nginx's own are made.
-        timer: unsafe { core::mem::zeroed() },
+        ticker: None,
         watcher: None,
         not_before: 0,
     }));
     PROCESS.store(process, Ordering::Relaxed);
     // SAFETY: made above; nothing else refers to it.
     let process = unsafe { &mut *process };
-    process.timer.handler = Some(on_timer);
-    process.timer.data = (&raw const TIMER_CONNECTION).cast_mut().cast();
-    process.timer.log = cycle.log;
-    // A worker that is to end does not wait for this.
-    process.timer.set_cancelable(1);
+    match ticker::start(STAND_BY, on_tick) {
+        Ok(ticker) => process.ticker = Some(ticker),
+        Err(error) => {
+            log::at(NGX_LOG_ALERT, &format!("etcd: this worker cannot stand by to be the watcher: {error}"));
+        }
+    }
     process.stand_by();
     OK
 }
@@ -137,10 +139,7 @@ pub(crate) fn exit_process() {
     }
     // SAFETY: `init_process` made it so, and nothing else refers to it any more.
     let mut process = unsafe { Box::from_raw(process) };
-    if process.timer.timer_set() != 0 {
-        // SAFETY: the timer is in nginx's tree.
-        unsafe { ngx_del_timer(&raw mut process.timer) };
-    }
+    drop(process.ticker.take());
     if let Some(watcher) = process.watcher.take()
         && let Err(message) = watcher.end()
     {
@@ -148,15 +147,16 @@ pub(crate) fn exit_process() {
     }
 }
 
-/// nginx's debug log looks for a connection's `fd` behind a timer's `data`.
-static TIMER_CONNECTION: [u64; 16] = [u64::MAX; 16];
-
-unsafe extern "C" fn on_timer(_event: *mut ngx_event_t) {
-    guard((), with_process_standing_by);
+unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
+    guard((), || {
+        // SAFETY: nginx calls this with the read event of the ticker.
+        unsafe { EventSource::clear(event) };
+        stand_by();
+    });
 }
 
-fn with_process_standing_by() {
-    // SAFETY: `init_process` made it, and `exit_process` stops the timer before it goes.
+fn stand_by() {
+    // SAFETY: `init_process` made it, and `exit_process` drops the ticker before it goes.
     if let Some(process) = unsafe { PROCESS.load(Ordering::Relaxed).as_mut() } {
         process.stand_by();
     }
@@ -164,7 +164,7 @@ fn with_process_standing_by() {
 
 /// Called by the watcher's connection when nginx closes what is idle: the worker is to end.
 pub(crate) fn give_way() {
-    // SAFETY: as above; the timer's handler is not running now.
+    // SAFETY: as above; no other handler is running now.
     if let Some(process) = unsafe { PROCESS.load(Ordering::Relaxed).as_mut() }
         && let Some(watcher) = &process.watcher
     {
@@ -207,11 +207,9 @@ impl Process {
             }
             Some(watcher) if ends => watcher.ask_to_end(),
             Some(_) => {}
-            None if ends => return,
+            None if ends => {}
             None => self.claim(),
         }
-        // SAFETY: the event lives until `exit_process`, which takes it out of nginx's tree.
-        unsafe { ngx_add_timer(&raw mut self.timer, STAND_BY) };
     }
 
     fn claim(&mut self) {

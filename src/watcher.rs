@@ -10,15 +10,12 @@ mod wake;
 
 use std::{io, sync::Arc, thread::JoinHandle};
 
-use ngx::{ffi::ngx_event_t, log::ngx_cycle_log};
+use ngx::ffi::ngx_event_t;
 use tokio::sync::Notify;
 
+use self::lines::{Lines, Reader};
 pub(crate) use self::plan::Plan;
-use self::{
-    lines::{Lines, Reader},
-    wake::Wake,
-};
-use crate::{log, module::guard, process};
+use crate::{event_source::EventSource, log, module::guard, process};
 
 /// The running thread, as its worker's event loop knows it.
 pub(crate) struct Watcher {
@@ -26,7 +23,7 @@ pub(crate) struct Watcher {
     stop: Arc<Notify>,
     lines: Reader,
     /// By which the thread wakes the event loop; closed with this value.
-    _wake: Wake,
+    _wake: EventSource,
 }
 
 impl Watcher {
@@ -36,7 +33,7 @@ impl Watcher {
     ///
     /// Where the operating system has no thread or descriptor left, or nginx no connection.
     pub(crate) fn start(plan: Plan) -> io::Result<Self> {
-        let (wake, waker) = Wake::new(ngx_cycle_log().as_ptr(), on_wake)?;
+        let (wake, waker) = wake::channel(on_wake)?;
         let stop = Arc::new(Notify::new());
         let (lines, reader) = Lines::channel(waker);
         let stopped = Arc::clone(&stop);
@@ -74,8 +71,8 @@ impl Watcher {
 
 unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
     guard((), || {
-        // SAFETY: nginx calls this with the read event of the connection that `Wake::new` made.
-        let closes = unsafe { Wake::clear(event) };
+        // SAFETY: nginx calls this with the read event of the `EventSource` that `start` made.
+        let closes = unsafe { EventSource::clear(event) };
         if closes {
             process::give_way();
         }
