@@ -138,7 +138,7 @@ END
 # Only root can be another user; nginx would say so at each start.
 [ "$(id -u)" -eq 0 ] || sed -i '/^user /d' "$folder/nginx.conf"
 touch "$folder/logs/error.log"
-start nginx "$nginx" -p "$folder/" -c "$folder/nginx.conf" -e "$folder/logs/error.log" -g 'daemon off;'
+start nginx env -u NGINX "$nginx" -p "$folder/" -c "$folder/nginx.conf" -e "$folder/logs/error.log" -g 'daemon off;'
 log_of[nginx]=$folder/logs/error.log
 wait_for nginx "does not answer" answers "$url/nginx-healthcheck"
 

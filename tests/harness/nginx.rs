@@ -359,6 +359,8 @@ fn prepare(folder: &Folder, configuration: &str) -> Result<()> {
 
 fn command(folder: &Path) -> Result<Command> {
     let mut command = Command::new(nginx()?);
+    // Where to find nginx is for us; nginx itself would take the variable for sockets to inherit.
+    command.env_remove("NGINX");
     // The trailing slash is nginx's own way to write a prefix.
     command.arg("-p").arg(format!("{}/", folder.display())).args([
         "-c",
