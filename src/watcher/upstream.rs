@@ -239,7 +239,11 @@ impl Upstream {
                         self.name
                     ));
                 }
-                self.zone.set_revision(self.cluster_id, self.revision);
+                // While a successor waits, the peers are still those of the cluster and the revision before: another watcher that takes over
+                // must see the same difference.
+                if self.successor.is_none() {
+                    self.zone.set_revision(self.cluster_id, self.revision);
+                }
                 self.say(count, changes);
             }
             Err(full) => {

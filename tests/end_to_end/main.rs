@@ -20,4 +20,5 @@ mod values;
 mod variables;
 mod watchers;
 mod websockets;
+mod wiped;
 mod zone_limits;

@@ -91,6 +91,15 @@ impl Etcd {
         Ok(())
     }
 
+    /// Loses its store, as a machine does whose disk is replaced. Not while it runs.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn wipe(&self) -> Result<()> {
+        Ok(std::fs::remove_dir_all(self.folder.path().join("data"))?)
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("etcd.log")).unwrap_or_default()

@@ -1,0 +1,75 @@
+//! etcd comes back without what it had: nothing is taken away until it has something to give.
+
+use harness::*;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The upstream once etcd has been listed again.
+async fn listed_again(nginx: &Nginx, lists: u64) -> Result<Upstream> {
+    eventually(SOON, "etcd has been listed again", async || {
+        let upstream = nginx.upstream().await?;
+        let made: u64 = upstream.resyncs.values().sum();
+        ensure!(upstream.connected && made > lists, "{upstream:?}");
+        Ok(upstream)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_peers_in_hand_stay_until_there_is_a_valid_one() -> Result<()> {
+    let mut router = Router::start(2, 3).await?;
+    // So that the new etcd's revisions are lower for all that the test does there.
+    for _ in 0..50 {
+        router.etcd.register(&router.nodes).await?;
+    }
+    let before = router.settled().await?;
+    let load = Load::start(&router.nginx.address(), "/", Clients::Fresh, 1);
+    let lists = before.resyncs.values().sum();
+
+    router.etcd.kill().await?;
+    router.etcd.wipe()?;
+    router.etcd.restart().await?;
+    let empty = listed_again(&router.nginx, lists).await?;
+    assert_eq!(empty.keys(), ["n0", "n1", "n2"]);
+    assert_eq!(router.nginx.log_lines("an older state").len(), 1, "{}", router.nginx.log());
+
+    // What is no peer takes nobody's place; a key that is deleted is gone.
+    for name in ["n0", "n1"] {
+        router.etcd.put(key(name), "?").await?;
+        router.nginx.wait_for_log(&format!("{name}\" rejected")).await?;
+        assert!(router.nginx.upstream().await?.keys().contains(&name));
+        router.etcd.delete(&key(name)).await?;
+    }
+    router.nginx.wait_for_keys(&["n2"]).await?;
+
+    router.etcd.register(&router.nodes[1..2]).await?;
+    let upstream = router.settled().await?;
+    assert_eq!(upstream.keys(), ["n1"]);
+    assert_eq!(router.nginx.get("/").await?.node(), "n1");
+    load.stop().await?.without_failure()?;
+    router.nginx.check_log()
+}
+
+#[tokio::test]
+async fn a_watcher_that_takes_over_meanwhile_keeps_them_too() -> Result<()> {
+    let mut router = Router::start(2, 2).await?;
+    for _ in 0..20 {
+        router.etcd.register(&router.nodes).await?;
+    }
+    let before = router.settled().await?;
+    router.etcd.kill().await?;
+    router.etcd.wipe()?;
+    router.etcd.restart().await?;
+    let lists = before.resyncs.values().sum();
+    let listed = listed_again(&router.nginx, lists).await?;
+
+    let watching = router.nginx.status().await?.watcher_pid.ok_or("nobody watches")?;
+    kill(Pid::from_raw(watching), Signal::SIGKILL)?;
+    let upstream = listed_again(&router.nginx, listed.resyncs.values().sum()).await?;
+    assert_eq!(upstream.keys(), ["n0", "n1"]);
+    assert_eq!(router.nginx.get("/").await?.status, 200);
+
+    router.etcd.register(&router.nodes[..1]).await?;
+    assert_eq!(router.settled().await?.keys(), ["n0"]);
+    Ok(())
+}
