@@ -132,7 +132,6 @@ impl Upstream {
                 for event in events {
                     self.apply(event);
                 }
-                self.adopt_successor();
             }
             Update::Alive { .. } => self.zone.set_connected(true),
             Update::Lost { .. } => self.zone.set_connected(false),
@@ -182,7 +181,6 @@ impl Upstream {
         self.cluster_id = cluster_id;
         self.revision = revision;
         self.is_changed = true;
-        self.adopt_successor();
     }
 
     fn apply(&mut self, event: &Event) {
@@ -198,9 +196,11 @@ impl Upstream {
         self.note(outcome);
     }
 
-    /// The new content takes over once it has a valid peer.
-    fn adopt_successor(&mut self) {
-        if let Some(successor) = self.successor.take_if(|successor| !successor.is_empty()) {
+    /// The new content takes over once it has a peer that can be reached: one whose host name is still being resolved is none yet.
+    fn adopt_successor(&mut self, names: &HostNames) {
+        let has_peers =
+            |successor: &mut Membership| !successor.peers(|name| names.addresses(name)).is_empty();
+        if let Some(successor) = self.successor.take_if(has_peers) {
             self.members = successor;
             self.are_rejections_changed = true;
         }
@@ -221,6 +221,7 @@ impl Upstream {
 
     /// Publishes what has come in.
     pub(super) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
+        self.adopt_successor(names);
         if std::mem::take(&mut self.are_rejections_changed) {
             self.report(publishing);
         }
