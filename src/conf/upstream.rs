@@ -206,10 +206,16 @@ fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
     let mut defaults = Overrides::default();
     for word in words {
         let name = word.split('=').next().unwrap_or(word);
-        if !["weight", "max_conns", "max_fails", "fail_timeout"].contains(&name) {
+        if !["weight", "max_conns", "max_fails", "fail_timeout", "slow_start"].contains(&name) {
             return Err(format!("invalid parameter \"{word}\" in \"etcd_defaults\"").into());
         }
         defaults.set_word(word).map_err(|error| format!("in \"etcd_defaults\": {error}"))?;
+    }
+    // Nobody is to believe that peers are taken in slowly who has asked for it.
+    if defaults.slow_start.is_some_and(|seconds| seconds > 0) {
+        return Err(
+            "\"slow_start\" in \"etcd_defaults\" can only be 0: peers are not taken in slowly yet".into()
+        );
     }
     conf.defaults = Some(defaults);
     Ok(())

@@ -82,6 +82,7 @@ fn table() -> Vec<Mistake> {
             "etcd main /p/; etcd_defaults fail_timeout=soon;",
             &["etcd_defaults", "fail_timeout", "soon"],
         ),
+        in_upstream("etcd main /p/; etcd_defaults slow_start=5s;", &["etcd_defaults", "slow_start", "0"]),
         in_upstream("etcd main /p/; etcd_defaults max_conns=all;", &["etcd_defaults", "max_conns", "all"]),
         in_upstream("etcd main /p/; etcd_defaults backup;", &["etcd_defaults", "backup"]),
         in_upstream("etcd main /p/; etcd_defaults colour=blue;", &["etcd_defaults", "colour=blue"]),
