@@ -47,8 +47,7 @@ pub(super) async fn serve(
     collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            // Changes before housekeeping.
-            biased;
+            // Fair, not biased: under a flood of changes there is always another one, and memory must come back all the same.
             update = updates.recv() => {
                 let Some(update) = update else { return };
                 prefix_task.update(update);

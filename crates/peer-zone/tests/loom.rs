@@ -188,6 +188,25 @@ fn giving_back_does_not_take_it_from_another() {
 }
 
 #[test]
+fn a_watcher_that_fails_while_it_writes_leaves_the_lease_to_others() {
+    loom::model(|| {
+        let lease = Arc::new(Lease::new());
+        let mine = lease.claim(1, 1, 0, all_live).expect("the first");
+        // As after a panic: nothing says that the writing has ended, and the process lives on.
+        drop(lease.begin(mine).expect("the holder may write"));
+        assert!(lease.claim(2, 1, LATE, all_live).is_none());
+        let follower = thread::spawn({
+            let lease = lease.clone();
+            move || lease.claim(2, 1, LATE, all_live)
+        });
+        lease.release(mine);
+        let followed = follower.join().expect("the follower").or_else(|| lease.claim(2, 1, LATE, all_live));
+        assert!(followed.is_some_and(|word| lease.begin(word).is_some()));
+        assert!(lease.begin(mine).is_none());
+    });
+}
+
+#[test]
 fn a_late_heartbeat_does_not_make_its_successor_silent() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());

@@ -131,11 +131,17 @@ impl Lease {
         let _ = self.word.compare_exchange(mine | WRITING, mine, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Gives the lease back, so that another worker need not wait.
+    /// Gives the lease back, so that another worker need not wait. The holder writes no more, even if it was in the middle of it: a
+    /// watcher that fails there leaves what one that is killed leaves, and its process may live on for days.
     pub fn release(&self, mine: u64) {
+        let word = self.word.load(Ordering::Acquire);
+        if word & !WRITING != mine {
+            // It has gone to another meanwhile, and is not ours to give.
+            return;
+        }
         let released = mine & !u64::from(u32::MAX);
-        // A lease that has gone to another meanwhile is not ours to give.
-        let _ = self.word.compare_exchange(mine, released, Ordering::AcqRel, Ordering::Acquire);
+        // Where this fails it has gone to another in this instant.
+        let _ = self.word.compare_exchange(word, released, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 
