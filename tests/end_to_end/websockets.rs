@@ -85,6 +85,19 @@ async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_n
     let sessions = stop_talking(again, &stop).await?;
     assert_eq!(own.counts().requests, before, "no new request reaches the removed node");
 
+    // Memory that nobody uses comes back, a visitor's for one; what the sessions use stays.
+    let visitor = visitors.pop_front().ok_or("no visitor")?;
+    let used = nginx.upstream().await?.zone.used;
+    etcd.delete(&key(visitor.name())).await?;
+    let upstream = eventually(SOON, "the visitor's memory is back", async || {
+        let upstream = nginx.upstream().await?;
+        ensure!(upstream.zone.used < used, "{:?}", upstream.zone);
+        Ok(upstream)
+    })
+    .await?;
+    let removed = upstream.peers.last().ok_or("no peers")?;
+    assert_eq!((removed.state.as_str(), removed.connections), ("removed", SESSIONS as u64), "{removed:?}");
+
     for session in sessions {
         session.close().await?;
     }
