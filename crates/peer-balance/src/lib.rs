@@ -5,11 +5,33 @@
 //!
 //! * [`smooth_sequence`]: nginx's own order, written down for one whole cycle;
 //! * [`stride`], [`cumulative`] and [`pick`]: an even order that is computed at each pick, for cycles too long to be written down.
+//!
+//! What makes a peer get less than its weight for a while is a [`Share`] of the visits that its weight gives it, and [`admits`] says which
+//! visits these are: a [`ramp`] after its start, and the [`Deficit`] of nginx's effective weight after a failure.
+//!
+//! The methods that look at the request or at the peers hash as nginx does, so that a client keeps its peer when nginx's own
+//! method is replaced by one of these:
+//!
+//! * `hash KEY` and `ip_hash`: [`rehash`] and [`ip_hash`], then the peer [`in_range`];
+//! * `hash KEY consistent`: the [`points`] of the servers, and [`find`] for a [`key_hash`];
+//! * `least_time`: the [`PeakEwma`] of each peer.
+//!
+//! Nothing that a pick calls allocates memory.
 
 #![forbid(unsafe_code)]
 
+mod effective_weight;
+mod ketama;
+mod keyed;
+mod peak_ewma;
+mod slow_start;
 mod smooth;
 mod strided;
 
+pub use effective_weight::Deficit;
+pub use ketama::{POINTS_PER_WEIGHT, find, points};
+pub use keyed::{IP_HASH_START, KEYED_TRIES, in_range, ip_hash, key_hash, rehash};
+pub use peak_ewma::{HALF_LIFE, PeakEwma};
+pub use slow_start::{Share, admits, both, ramp};
 pub use smooth::{MAX_STEPS, smooth_sequence};
 pub use strided::{Stride, cumulative, pick, stride};

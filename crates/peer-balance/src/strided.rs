@@ -5,6 +5,8 @@
 //! theorem (V. T. Sós, "On the distribution mod 1 of the sequence nα", 1958) the times between two picks of a peer take three values
 //! at most, and for the golden ratio, of all numbers the one that fractions approach worst, they stay close to each other.
 
+use crate::keyed::in_range;
+
 /// How positions become points of the circle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stride {
@@ -74,9 +76,7 @@ pub fn cumulative(weights: &[u32]) -> Vec<u64> {
 /// `cumulative` and `stride` are of the same weights. Takes a binary search, and no memory. Never panics; an index is below the length
 /// of `cumulative`, but 0 where that is empty.
 pub fn pick(cumulative: &[u64], stride: &Stride, position: u64) -> usize {
-    let point = point(stride, position);
-    let index = cumulative.partition_point(|&end| end <= point);
-    index.min(cumulative.len().saturating_sub(1))
+    in_range(cumulative, point(stride, position))
 }
 
 fn point(stride: &Stride, position: u64) -> u64 {
