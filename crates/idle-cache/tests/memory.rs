@@ -1,0 +1,49 @@
+//! Nothing is allocated once the cache is made.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use idle_cache::IdleCache;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, which counts what the thread asks of it.
+struct Counting;
+
+// SAFETY: everything is passed on as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn only_new_allocates() {
+    let mut cache = IdleCache::new(100);
+    let before = ALLOCATIONS.get();
+    for number in 0_u64..100_000 {
+        let kept = cache.keep(number.wrapping_mul(number) % 150, 3, number);
+        match number % 5 {
+            0 => drop(cache.take(number % 150)),
+            1 => drop(cache.remove(kept.slot)),
+            2 => drop(cache.pop_peer(number % 150)),
+            _ => (),
+        }
+    }
+    while cache.pop().is_some() {}
+    assert_eq!(ALLOCATIONS.get(), before);
+}
