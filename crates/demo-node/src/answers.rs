@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
+use crate::manner::Manner;
 
 /// Longest wait of `/slow` and `/poll`: beyond nginx's read timeout of 60 s, so that the timeout can be seen.
 const MAX_WAIT: Duration = Duration::from_secs(120);
@@ -24,6 +25,7 @@ const MAX_BYTES: usize = 64 << 20;
 pub(crate) struct About {
     pub(crate) name: String,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) manner: Arc<Manner>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -35,7 +37,11 @@ pub(crate) async fn answer(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     body: Bytes,
 ) -> Response {
-    about.counters.request();
+    let _open = about.counters.request();
+    let delay = about.manner.delay();
+    if !delay.is_zero() {
+        tokio::time::sleep(delay.min(MAX_WAIT)).await;
+    }
     if let Ok(upgrade) = upgrade {
         let name = node_header(&about.name);
         let mut response = upgrade.on_upgrade(|socket| converse(socket, about));
@@ -43,6 +49,7 @@ pub(crate) async fn answer(
         return response;
     }
     let mut response = match split(uri.path()) {
+        _ if let Some(status) = about.manner.status() => status.into_response(),
         ("slow", _) => {
             tokio::time::sleep(wait(&uri)).await;
             describe(&about, &method, &uri, &headers, &body)
@@ -55,6 +62,13 @@ pub(crate) async fn answer(
             Some(code) => code.into_response(),
             None => (StatusCode::BAD_REQUEST, "/status/CODE: from 100 to 999\n").into_response(),
         },
+        ("healthz", _) => {
+            about.counters.health_check();
+            about.manner.health().into_response()
+        }
+        ("host", name) => {
+            if is_host(&headers, name) { StatusCode::OK } else { StatusCode::NOT_FOUND }.into_response()
+        }
         ("bytes", count) => match count.parse() {
             Ok(count @ 0..=MAX_BYTES) => Body::from(vec![b'x'; count]).into_response(),
             _ => (StatusCode::BAD_REQUEST, "/bytes/N: from 0 to 67108864\n").into_response(),
@@ -73,6 +87,11 @@ fn node_header(name: &str) -> Option<(HeaderName, HeaderValue)> {
 fn split(path: &str) -> (&str, &str) {
     let path = path.trim_start_matches('/');
     path.split_once('/').unwrap_or((path, ""))
+}
+
+/// Whether the request's `Host` is this one.
+fn is_host(headers: &HeaderMap, name: &str) -> bool {
+    headers.get(HOST).is_some_and(|host| host.as_bytes() == name.as_bytes())
 }
 
 /// The query's `ms=`; without it, no wait.

@@ -5,14 +5,27 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::counters::Open;
 
 /// Both kinds of stream behind one type.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Closes it without taking leave, where its kind can be.
+    fn reset(self: Box<Self>);
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl Stream for TcpStream {
+    fn reset(self: Box<Self>) {
+        // Where it fails, the connection is closed in order, which the test in question then sees.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Stream for UnixStream {
+    fn reset(self: Box<Self>) {}
+}
 
 /// The server's side of one connection.
 ///

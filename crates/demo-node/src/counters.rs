@@ -12,6 +12,12 @@ pub struct Counts {
     pub connections: u64,
     /// Requests since the start, WebSocket handshakes included.
     pub requests: u64,
+    /// Of these, the ones for `/healthz`.
+    pub health_checks: u64,
+    /// Requests in hand now: they have come, and their answer's head has not gone out. A WebSocket's handshake is one, the session is not.
+    pub requests_open: u64,
+    /// The most that were in hand at the same time.
+    pub requests_most: u64,
     /// WebSocket sessions open now.
     pub websockets: u64,
 }
@@ -21,6 +27,9 @@ pub(crate) struct Counters {
     accepted: AtomicU64,
     connections: AtomicU64,
     requests: AtomicU64,
+    health_checks: AtomicU64,
+    requests_open: AtomicU64,
+    requests_most: AtomicU64,
     websockets: AtomicU64,
 }
 
@@ -30,6 +39,9 @@ impl Counters {
             accepted: self.accepted.load(Relaxed),
             connections: self.connections.load(Relaxed),
             requests: self.requests.load(Relaxed),
+            health_checks: self.health_checks.load(Relaxed),
+            requests_open: self.requests_open.load(Relaxed),
+            requests_most: self.requests_most.load(Relaxed),
             websockets: self.websockets.load(Relaxed),
         }
     }
@@ -38,8 +50,15 @@ impl Counters {
         self.accepted.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn request(&self) {
+    pub(crate) fn request(self: &Arc<Self>) -> Open {
         self.requests.fetch_add(1, Relaxed);
+        let open = Open::new(self.clone(), |counters| &counters.requests_open);
+        self.requests_most.fetch_max(self.requests_open.load(Relaxed), Relaxed);
+        open
+    }
+
+    pub(crate) fn health_check(&self) {
+        self.health_checks.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn connection(self: &Arc<Self>) -> Open {

@@ -9,8 +9,10 @@ mod answers;
 mod connection;
 mod counters;
 mod listener;
+mod manner;
 mod node;
 
+pub use axum::http::StatusCode;
 pub use counters::Counts;
 pub use listener::{Fault, ListenAddress};
 pub use node::{ClosedPort, Node};

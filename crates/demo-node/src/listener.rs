@@ -62,6 +62,8 @@ pub enum Fault {
     Close,
     /// Connections are accepted, and never read from.
     Hang,
+    /// TCP connections are accepted and reset at once; others are closed.
+    Reset,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl CurrentFault {
         match self.0.load(Relaxed) {
             fault if fault == Fault::Close as u8 => Fault::Close,
             fault if fault == Fault::Hang as u8 => Fault::Hang,
+            fault if fault == Fault::Reset as u8 => Fault::Reset,
             _ => Fault::None,
         }
     }
@@ -186,6 +189,7 @@ impl axum::serve::Listener for NodeListener {
                     return (Connection::new(stream, killed, open), self.address.clone());
                 }
                 Fault::Close => drop(stream),
+                Fault::Reset => stream.reset(),
                 Fault::Hang => {
                     if self.hanging.len() == HANGING_CONNECTIONS {
                         self.hanging.remove(0);

@@ -2,7 +2,9 @@
 
 use std::io::Result;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::http::StatusCode;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -11,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::answers::{About, answer};
 use crate::counters::{Counters, Counts};
 use crate::listener::{CurrentFault, Fault, ListenAddress, NodeListener};
+use crate::manner::Manner;
 
 /// Connections that may wait to be accepted: what the system allows by default.
 const BACKLOG: u32 = 4096;
@@ -22,6 +25,7 @@ pub struct Node {
     address: ListenAddress,
     counters: Arc<Counters>,
     fault: Arc<CurrentFault>,
+    manner: Arc<Manner>,
     stopping: CancellationToken,
     killed: CancellationToken,
     listening: watch::Receiver<()>,
@@ -71,8 +75,13 @@ impl Node {
         let Parts { counters, fault, killed, listening } = parts;
         let stopping = CancellationToken::new();
         let address = listener.address().clone();
-        let about =
-            Arc::new(About { name: name.to_owned(), counters: counters.clone(), stopping: stopping.clone() });
+        let manner = Arc::new(Manner::default());
+        let about = Arc::new(About {
+            name: name.to_owned(),
+            counters: counters.clone(),
+            manner: manner.clone(),
+            stopping: stopping.clone(),
+        });
         let app = axum::Router::new().fallback(answer).with_state(about);
         let (stop, kill) = (stopping.clone().cancelled_owned(), killed.clone());
         let server = tokio::spawn(async move {
@@ -83,7 +92,7 @@ impl Node {
                 () = kill.cancelled() => (),
             }
         });
-        Self { name: name.to_owned(), address, counters, fault, stopping, killed, listening, server }
+        Self { name: name.to_owned(), address, counters, fault, manner, stopping, killed, listening, server }
     }
 
     /// The name it answers with.
@@ -104,6 +113,21 @@ impl Node {
     /// From now on new connections suffer `fault`.
     pub fn set_fault(&self, fault: Fault) {
         self.fault.set(fault);
+    }
+
+    /// From now on each answer waits for so long first, two minutes at most, whatever the path.
+    pub fn set_delay(&self, delay: Duration) {
+        self.manner.set_delay(delay);
+    }
+
+    /// From now on each request, but a WebSocket's, is answered with this status and no body; with `None`, as its path says.
+    pub fn set_status(&self, status: Option<StatusCode>) {
+        self.manner.set_status(status);
+    }
+
+    /// From now on `/healthz` is answered with this status, from 100 to 999, at first 200.
+    pub fn set_health(&self, status: u16) {
+        self.manner.set_health(status);
     }
 
     /// Ends in order: no new connections, running requests are answered, WebSockets are closed with "going away".

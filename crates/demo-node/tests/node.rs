@@ -3,7 +3,7 @@
 use std::io::{Error, Result};
 use std::time::Duration;
 
-use demo_node::{ClosedPort, Fault, ListenAddress, Node};
+use demo_node::{ClosedPort, Fault, ListenAddress, Node, StatusCode};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -54,6 +54,21 @@ async fn special_paths() -> Result<()> {
     assert!(get(&node, "/bytes/99999999999999999999").await?.starts_with("HTTP/1.1 400 "));
     assert!(get(&node, "/poll?ms=1").await?.starts_with("HTTP/1.1 204 "));
     assert!(get(&node, "/slow?ms=1").await?.contains("node: n1\n"));
+    assert!(get(&node, "/host/test").await?.starts_with("HTTP/1.1 200 "));
+    assert!(get(&node, "/host/another").await?.starts_with("HTTP/1.1 404 "));
+    Ok(())
+}
+
+#[tokio::test]
+async fn is_as_well_as_it_is_told() -> Result<()> {
+    let node = Node::start("n1").await?;
+    for (health, line) in [(200, "200 OK"), (503, "503 Service"), (204, "204 No Content")] {
+        node.set_health(health);
+        let answer = get(&node, "/healthz").await?;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {line}")), "{health}: {answer}");
+    }
+    get(&node, "/other").await?;
+    assert_eq!((node.counts().health_checks, node.counts().requests), (3, 4));
     Ok(())
 }
 
@@ -118,5 +133,33 @@ async fn faults() -> Result<()> {
     node.set_fault(Fault::None);
     assert!(get(&node, "/").await?.contains("node: n1\n"));
     assert_eq!(node.counts().requests, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn resets_where_that_is_its_fault() -> Result<()> {
+    let node = Node::start("n1").await?;
+    node.set_fault(Fault::Reset);
+    let mut stream = connect(&node).await?;
+    let error = stream.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(node.counts().accepted, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_late_and_with_a_status_of_choice() -> Result<()> {
+    let node = Node::start("n1").await?;
+    node.set_status(Some(StatusCode::IM_A_TEAPOT));
+    let answer = get(&node, "/bytes/10").await?;
+    assert!(answer.starts_with("HTTP/1.1 418 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    node.set_status(None);
+    node.set_delay(Duration::from_millis(50));
+    let began = std::time::Instant::now();
+    let (first, second) = tokio::try_join!(get(&node, "/"), get(&node, "/bytes/1"))?;
+    assert!(began.elapsed() >= Duration::from_millis(50));
+    assert!(first.starts_with("HTTP/1.1 200 ") && second.starts_with("HTTP/1.1 200 "));
+    let counts = node.counts();
+    assert_eq!((counts.requests, counts.requests_open, counts.requests_most), (3, 0, 2));
     Ok(())
 }

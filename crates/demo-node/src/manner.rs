@@ -1,0 +1,44 @@
+//! How a node answers those whom it lets in, while it runs.
+
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+/// What [`Node::set_delay`](crate::Node::set_delay), [`Node::set_status`](crate::Node::set_status) and
+/// [`Node::set_health`](crate::Node::set_health) say.
+#[derive(Debug, Default)]
+pub(crate) struct Manner {
+    /// In milliseconds.
+    delay: AtomicU64,
+    /// 0 where the path decides.
+    status: AtomicU16,
+    /// Of `/healthz`; 0 where nothing was said.
+    health: AtomicU16,
+}
+
+impl Manner {
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.delay.store(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay.load(Relaxed))
+    }
+
+    pub(crate) fn set_status(&self, status: Option<StatusCode>) {
+        self.status.store(status.map_or(0, |status| status.as_u16()), Relaxed);
+    }
+
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.status.load(Relaxed)).ok()
+    }
+
+    pub(crate) fn set_health(&self, status: u16) {
+        self.health.store(status, Relaxed);
+    }
+
+    pub(crate) fn health(&self) -> StatusCode {
+        StatusCode::from_u16(self.health.load(Relaxed)).unwrap_or(StatusCode::OK)
+    }
+}

@@ -1,0 +1,119 @@
+//! What is checked, how often, and how many results count.
+
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+use hyper::http::uri::PathAndQuery;
+use thiserror::Error;
+
+use crate::status::StatusSet;
+
+/// The shortest interval and timeout: the smallest time that nginx's configuration can express.
+pub const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The longest interval and timeout, a year: far beyond any use, and what can still be added to any point of
+/// time.
+pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How peers are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckConfig {
+    /// What one check is.
+    pub kind: Kind,
+    /// From one check of a peer to its next, ± 10 %. Taken as [`SHORTEST`] or [`LONGEST`] where it is beyond
+    /// these.
+    pub interval: Duration,
+    /// How long one check may take, connecting included. Bounded as the interval is.
+    pub timeout: Duration,
+    /// A peer fails after so many failures in a row; 0 is taken as 1.
+    pub fall: u32,
+    /// A peer that failed passes after so many passes in a row; 0 is taken as 1.
+    pub rise: u32,
+}
+
+/// What one check is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A connection, closed as soon as it stands.
+    Tcp,
+    /// A GET request. The answer's status decides, its body is not read.
+    Http {
+        /// The path and query that are asked for, beginning with a slash.
+        uri: String,
+        /// The `Host` header; absent, the peer's address as nginx sends it.
+        host: Option<String>,
+        /// With which statuses a check passes.
+        status: StatusSet,
+    },
+}
+
+/// Why a configuration could pass no check.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// The uri is none.
+    #[error("the uri {0:?} is not a path that begins with a slash")]
+    Uri(String),
+    /// The host cannot be sent as a header.
+    #[error("the host {0:?} cannot be sent as a header")]
+    Host(String),
+}
+
+impl CheckConfig {
+    /// Whether requests can be made from it.
+    ///
+    /// # Errors
+    ///
+    /// A uri or a host that cannot be sent. Each check would fail with this reason.
+    pub fn verify(&self) -> Result<(), ConfigError> {
+        match &self.kind {
+            Kind::Tcp => Ok(()),
+            Kind::Http { uri, host, .. } => {
+                path(uri)?;
+                host.as_deref().map(host_header).transpose().map(|_| ())
+            }
+        }
+    }
+}
+
+pub(crate) fn path(uri: &str) -> Result<PathAndQuery, ConfigError> {
+    let wrong = || ConfigError::Uri(uri.to_owned());
+    // A fragment would be cut off without a word.
+    if !uri.starts_with('/') || uri.contains('#') {
+        return Err(wrong());
+    }
+    uri.parse().map_err(|_| wrong())
+}
+
+pub(crate) fn host_header(host: &str) -> Result<HeaderValue, ConfigError> {
+    let wrong = || ConfigError::Host(host.to_owned());
+    if host.is_empty() || host.contains(char::is_whitespace) {
+        return Err(wrong());
+    }
+    HeaderValue::from_str(host).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verify(uri: &str, host: Option<&str>) -> Result<(), ConfigError> {
+        let kind =
+            Kind::Http { uri: uri.to_owned(), host: host.map(str::to_owned), status: StatusSet::default() };
+        let second = Duration::from_secs(1);
+        CheckConfig { kind, interval: second, timeout: second, fall: 1, rise: 1 }.verify()
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_said() {
+        assert_eq!(verify("/", None), Ok(()));
+        assert_eq!(verify("/healthz?deep=1&x=%20", Some("node.example:8080")), Ok(()));
+        for uri in ["", "healthz", "http://node/healthz", "/a b", "/a\r\nX: y", "/a#b", "*"] {
+            assert_eq!(verify(uri, None), Err(ConfigError::Uri(uri.to_owned())), "{uri:?}");
+        }
+        for host in ["", "a b", "a\r\nX: y", "a\0"] {
+            assert_eq!(verify("/", Some(host)), Err(ConfigError::Host(host.to_owned())), "{host:?}");
+        }
+        let error = verify("/a\nb", None).expect_err("a line feed");
+        assert_eq!(error.to_string(), "the uri \"/a\\nb\" is not a path that begins with a slash");
+    }
+}

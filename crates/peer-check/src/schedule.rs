@@ -1,0 +1,207 @@
+//! Which peer is checked when, and what its results add up to. No clock and no network: both are the
+//! caller's.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use crate::attempt::Outcome;
+use crate::config::{CheckConfig, LONGEST, SHORTEST};
+use crate::health::{Health, Thresholds};
+use crate::peer::{Address, Checked, PeerId, State, Verdict, reason};
+
+/// Newcomers begin so far apart at the most, so that a single one, or a few, are known at once and not only
+/// after an interval.
+pub const NEWCOMER_GAP: Duration = Duration::from_millis(20);
+
+/// A check comes an interval after the one before, give or take this part of it: what came together drifts
+/// apart, and several routers do not ask a peer in step.
+const JITTER: f64 = 0.1;
+
+#[derive(Debug)]
+struct Peer {
+    /// Unlike all others', also those of peers that are gone.
+    number: u64,
+    /// The call of `keep` that named it last.
+    kept: u64,
+    target: Address,
+    health: Health,
+    planned: Instant,
+    /// When the attempt that is under way began.
+    began: Option<Instant>,
+}
+
+/// A check whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) id: PeerId,
+    pub(crate) target: Address,
+    /// Whether the peer is one of those that fail.
+    pub(crate) is_failing: bool,
+    number: u64,
+}
+
+/// The peers that are not being checked, the one whose turn is next first. Those that fail are by themselves,
+/// so that they can be left to wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    failing: BTreeMap<(Instant, u64), PeerId>,
+    others: BTreeMap<(Instant, u64), PeerId>,
+}
+
+impl Waiting {
+    fn queue(&mut self, is_failing: bool) -> &mut BTreeMap<(Instant, u64), PeerId> {
+        if is_failing { &mut self.failing } else { &mut self.others }
+    }
+
+    fn insert(&mut self, peer: &Peer, id: PeerId) {
+        self.queue(peer.health.is_failing()).insert((peer.planned, peer.number), id);
+    }
+
+    /// Of no effect if the peer does not wait.
+    fn remove(&mut self, peer: &Peer) {
+        self.queue(peer.health.is_failing()).remove(&(peer.planned, peer.number));
+    }
+
+    /// When the next one is due, and whether it is one that fails.
+    fn next(&self, failing_too: bool) -> Option<(Instant, bool)> {
+        let failing = self.failing.first_key_value().filter(|_| failing_too);
+        let others = self.others.first_key_value();
+        let next = [(failing, true), (others, false)].into_iter();
+        next.filter_map(|(first, is_failing)| Some((first?.0.0, is_failing))).min()
+    }
+}
+
+/// All peers, and when they are checked.
+///
+/// Newcomers are spread: they begin no faster than all peers together will be checked for good, or 50 a second
+/// where that is more. Each has a slot of its own of interval / peers, or [`NEWCOMER_GAP`] where that is
+/// shorter, and begins at a random moment within it. The slots follow each other in random order, and behind
+/// those of newcomers that came before. What would come later than an interval from now begins at a random
+/// moment of the interval instead.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    interval: Duration,
+    thresholds: Thresholds,
+    peers: HashMap<PeerId, Peer>,
+    waiting: Waiting,
+    /// Until when slots have been given to newcomers.
+    slots_until: Option<Instant>,
+    keeps: u64,
+    numbers: u64,
+    random: Rng,
+}
+
+impl Schedule {
+    pub(crate) fn new(config: &CheckConfig, random: Rng) -> Self {
+        Self {
+            interval: config.interval.clamp(SHORTEST, LONGEST),
+            thresholds: Thresholds { fall: config.fall, rise: config.rise },
+            peers: HashMap::new(),
+            waiting: Waiting::default(),
+            slots_until: None,
+            keeps: 0,
+            numbers: 0,
+            random,
+        }
+    }
+
+    /// Exactly these peers from now on. Of two with the same id the first counts. One that has moved to
+    /// another target is a newcomer: nothing that is known of it was said by what is there now.
+    pub(crate) fn keep(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) {
+        self.keeps += 1;
+        let mut newcomers = Vec::new();
+        for Checked { id, target, state } in peers {
+            match self.peers.get_mut(&id) {
+                Some(peer) if peer.target == target || peer.kept == self.keeps => peer.kept = self.keeps,
+                known => {
+                    if let Some(moved) = known {
+                        self.waiting.remove(moved);
+                    }
+                    newcomers.push(id.clone());
+                    self.numbers += 1;
+                    let (number, kept) = (self.numbers, self.keeps);
+                    let health = Health::new(state);
+                    self.peers.insert(id, Peer { number, kept, target, health, planned: now, began: None });
+                }
+            }
+        }
+        self.peers.retain(|_, peer| {
+            let kept = peer.kept == self.keeps;
+            if !kept {
+                self.waiting.remove(peer);
+            }
+            kept
+        });
+        self.plan(newcomers, now);
+    }
+
+    fn plan(&mut self, mut newcomers: Vec<PeerId>, now: Instant) {
+        let all = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).max(1);
+        let slot = (self.interval / all).min(NEWCOMER_GAP);
+        let mut from = self.slots_until.map_or(now, |until| until.max(now));
+        self.random.shuffle(&mut newcomers);
+        for id in newcomers {
+            let planned = if from + slot <= now + self.interval {
+                let planned = from + slot.mul_f64(self.random.f64());
+                from += slot;
+                planned
+            } else {
+                now + self.interval.mul_f64(self.random.f64())
+            };
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.planned = planned;
+                self.waiting.insert(peer, id);
+            }
+        }
+        self.slots_until = Some(from);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// When the next check is due; with or without the peers that fail.
+    pub(crate) fn next_due(&self, failing_too: bool) -> Option<Instant> {
+        self.waiting.next(failing_too).map(|(due, _)| due)
+    }
+
+    /// A check that is due, which from now on counts as being under way.
+    pub(crate) fn start(&mut self, now: Instant, failing_too: bool) -> Option<Turn> {
+        let (_, is_failing) = self.waiting.next(failing_too).filter(|(due, _)| *due <= now)?;
+        let (_, id) = self.waiting.queue(is_failing).pop_first()?;
+        let peer = self.peers.get_mut(&id)?;
+        peer.began = Some(now);
+        Some(Turn { id, target: peer.target.clone(), is_failing, number: peer.number })
+    }
+
+    /// Whether the check of this turn still matters to anybody.
+    pub(crate) fn is_wanted(&self, turn: &Turn) -> bool {
+        self.peers.get(&turn.id).is_some_and(|peer| peer.number == turn.number)
+    }
+
+    /// The check of this turn is over. Of no effect if it is not wanted any more.
+    pub(crate) fn ended(&mut self, turn: Turn, outcome: Outcome, now: Instant) -> Option<Verdict> {
+        let peer = self.peers.get_mut(&turn.id).filter(|peer| peer.number == turn.number)?;
+        let began = peer.began.take()?;
+        // From when it was planned, so that late beginnings do not add up. A check that began very late keeps
+        // its distance to the next one; failures in a row are to be told by more than one moment.
+        let wait = self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64());
+        peer.planned = (peer.planned + wait).max(began + self.interval / 2).max(now);
+        let (passed, why) = match outcome {
+            Outcome::Passed => (Some(true), None),
+            Outcome::Failed(why) => (Some(false), Some(why)),
+            Outcome::NotMade => (None, None),
+        };
+        let changed = passed.and_then(|passed| peer.health.result(passed, self.thresholds));
+        self.waiting.insert(peer, turn.id.clone());
+        let state = changed?;
+        let reason = why.filter(|_| state == State::Failing).map(|why| reason(&why));
+        Some(Verdict { id: turn.id, state, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests;

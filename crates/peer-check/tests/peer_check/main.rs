@@ -1,0 +1,342 @@
+//! Checks of real servers on the loopback: good ones, bad ones, and ones that change.
+
+mod server;
+
+use std::time::Duration;
+
+use demo_node::{ClosedPort, Fault, ListenAddress, Node};
+use peer_check::{
+    Address, CheckConfig, Checked, Checks, Kind, MAX_ANSWER_HEAD, MAX_REASON, PeerId, State, StatusSet,
+    Verdict,
+};
+use proptest::prelude::*;
+use tokio::time::{Instant, sleep, timeout};
+
+use server::{Server, Then};
+
+/// Far more than anything here takes, also on a machine that is busy.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Checks come fast here, so that several are waited for in no time.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Long enough for every answer that does come, on a machine that is busy.
+const GENEROUS: Duration = Duration::from_secs(30);
+
+/// Short, where no answer comes that counts.
+const SHORT: Duration = Duration::from_secs(1);
+
+fn http(uri: &str, timeout: Duration) -> CheckConfig {
+    let kind = Kind::Http { uri: uri.to_owned(), host: None, status: StatusSet::default() };
+    CheckConfig { kind, interval: INTERVAL, timeout, fall: 2, rise: 2 }
+}
+
+fn tcp(timeout: Duration) -> CheckConfig {
+    CheckConfig { kind: Kind::Tcp, ..http("/", timeout) }
+}
+
+fn target(address: &ListenAddress) -> Address {
+    match address {
+        ListenAddress::Ip(address) => Address::Ip(*address),
+        ListenAddress::Unix(path) => Address::Unix(path.into()),
+    }
+}
+
+fn peer(target: Address) -> Checked {
+    let id = PeerId { key: Some("node".into()), address: target.to_string().into_bytes().into() };
+    Checked { id, target, state: State::Unknown }
+}
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
+}
+
+async fn next(checks: &mut Checks) -> Verdict {
+    within("a verdict", checks.next()).await
+}
+
+/// Keeps the checks going until the condition holds: no verdict may come meanwhile.
+async fn no_verdict_until(checks: &mut Checks, condition: impl Fn() -> bool) {
+    let holds = async {
+        while !condition() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let quiet = async {
+        tokio::select! {
+            biased;
+            verdict = checks.next() => panic!("{verdict:?} was not expected"),
+            () = holds => {}
+        }
+    };
+    within("the condition", quiet).await;
+}
+
+/// The first verdict on `target`.
+async fn first(config: CheckConfig, target: Address) -> Verdict {
+    let mut checks = Checks::new(config);
+    checks.keep([peer(target)]);
+    next(&mut checks).await
+}
+
+/// Why `target` fails.
+async fn why(config: CheckConfig, target: Address) -> String {
+    let verdict = first(config, target).await;
+    assert_eq!(verdict.state, State::Failing);
+    let reason = verdict.reason.expect("a failure has a reason");
+    assert!(reason.chars().count() <= MAX_REASON && !reason.contains(char::is_control), "{reason:?}");
+    reason
+}
+
+#[tokio::test]
+async fn a_node_that_passes_fails_and_recovers() {
+    let node = Node::start("a").await.expect("a free port");
+    let mut checks = Checks::new(http("/healthz", GENEROUS));
+    checks.keep([peer(target(node.address()))]);
+    let verdict = next(&mut checks).await;
+    assert_eq!((verdict.state, verdict.reason), (State::Passing, None));
+    let before = node.counts().requests;
+    no_verdict_until(&mut checks, || node.counts().requests >= before + 5).await;
+    node.set_fault(Fault::Close);
+    let verdict = next(&mut checks).await;
+    assert_eq!(verdict.state, State::Failing);
+    let reason = verdict.reason.expect("a failure has a reason");
+    assert!(["closed without an answer", "connection reset"].contains(&reason.as_str()), "{reason:?}");
+    let before = node.counts().accepted;
+    no_verdict_until(&mut checks, || node.counts().accepted >= before + 5).await;
+    node.set_fault(Fault::None);
+    let verdict = next(&mut checks).await;
+    assert_eq!((verdict.state, verdict.reason), (State::Passing, None));
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_fails_and_others_do_not_wait_for_it() {
+    let hanging = Node::start("hanging").await.expect("a free port");
+    hanging.set_fault(Fault::Hang);
+    let good = Node::start("good").await.expect("a free port");
+    let mut checks = Checks::new(http("/", SHORT));
+    let (first, second) = (peer(target(hanging.address())), peer(target(good.address())));
+    checks.keep([first.clone(), second]);
+    let verdict = loop {
+        let verdict = next(&mut checks).await;
+        if verdict.id == first.id {
+            break verdict;
+        }
+        assert_eq!(verdict.state, State::Passing);
+    };
+    assert_eq!(verdict.state, State::Failing);
+    assert_eq!(verdict.reason.as_deref(), Some("timed out after 1s"));
+    // In the time of two attempts at the one that hangs.
+    assert!(good.counts().requests > 2, "{}", good.counts().requests);
+}
+
+#[tokio::test]
+async fn the_status_decides() {
+    let node = Node::start("a").await.expect("a free port");
+    let address = target(node.address());
+    for status in [200, 204, 301, 399] {
+        let verdict = first(http(&format!("/status/{status}"), GENEROUS), address.clone()).await;
+        assert_eq!(verdict.state, State::Passing, "{status}");
+    }
+    for status in [400, 404, 500, 503, 999] {
+        let reason = why(http(&format!("/status/{status}"), GENEROUS), address.clone()).await;
+        assert_eq!(reason, format!("status {status}"));
+    }
+    let status = StatusSet::parse("404,500-503").expect("statuses");
+    let own = |uri: &str| CheckConfig {
+        kind: Kind::Http { uri: uri.to_owned(), host: None, status: status.clone() },
+        ..http("/", GENEROUS)
+    };
+    assert_eq!(first(own("/status/404"), address.clone()).await.state, State::Passing);
+    assert_eq!(why(own("/status/200"), address).await, "status 200");
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let port = ClosedPort::reserve().expect("a free port");
+    let address = target(port.address());
+    assert_eq!(why(http("/", GENEROUS), address.clone()).await, "connection refused");
+    assert_eq!(why(tcp(GENEROUS), address.clone()).await, "connection refused");
+    let mut checks = Checks::new(tcp(GENEROUS));
+    checks.keep([peer(address)]);
+    assert_eq!(next(&mut checks).await.state, State::Failing);
+    let node = port.open("a").expect("the port is ours");
+    assert_eq!(next(&mut checks).await.state, State::Passing);
+    node.kill().await;
+    assert_eq!(next(&mut checks).await.state, State::Failing);
+}
+
+#[tokio::test]
+async fn a_tcp_check_wants_no_more_than_a_connection() {
+    let node = Node::start("a").await.expect("a free port");
+    node.set_fault(Fault::Hang);
+    let mut checks = Checks::new(tcp(GENEROUS));
+    checks.keep([peer(target(node.address()))]);
+    assert_eq!(next(&mut checks).await.state, State::Passing);
+    no_verdict_until(&mut checks, || node.counts().accepted >= 5).await;
+}
+
+#[tokio::test]
+async fn unix_sockets_are_checked_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("node.sock");
+    let address = ListenAddress::Unix(path.to_str().expect("UTF-8").to_owned());
+    let reason = why(tcp(GENEROUS), target(&address)).await;
+    assert!(reason.starts_with("No such file"), "{reason:?}");
+    let node = Node::listen("a", &address).await.expect("the path is free");
+    assert_eq!(first(tcp(GENEROUS), target(node.address())).await.state, State::Passing);
+    assert_eq!(first(http("/", GENEROUS), target(node.address())).await.state, State::Passing);
+    assert_eq!(why(http("/status/500", GENEROUS), target(node.address())).await, "status 500");
+}
+
+#[tokio::test]
+async fn connections_are_closed_at_once() {
+    let node = Node::start("a").await.expect("a free port");
+    // 64 MiB that nobody reads: the node is done with it only when the connection is closed.
+    let mut checks = Checks::new(http("/bytes/67108864", GENEROUS));
+    checks.keep([peer(target(node.address()))]);
+    assert_eq!(next(&mut checks).await.state, State::Passing);
+    no_verdict_until(&mut checks, || node.counts().requests >= 5).await;
+    checks.keep([]);
+    no_verdict_until(&mut checks, || node.counts().connections == 0).await;
+}
+
+#[tokio::test]
+async fn a_removed_peer_s_connection_is_closed() {
+    let node = Node::start("a").await.expect("a free port");
+    let mut checks = Checks::new(http("/slow?ms=60000", GENEROUS));
+    checks.keep([peer(target(node.address()))]);
+    no_verdict_until(&mut checks, || node.counts().requests == 1).await;
+    assert_eq!(node.counts().connections, 1);
+    checks.keep([]);
+    no_verdict_until(&mut checks, || node.counts().connections == 0).await;
+}
+
+#[tokio::test]
+async fn the_request_is_what_it_should_be() {
+    let server = Server::start(b"HTTP/1.1 200 OK\r\n\r\n", Then::Close).await;
+    let Address::Ip(address) = server.address() else { panic!("an IP address") };
+    first(http("/healthz?deep=1", GENEROUS), server.address()).await;
+    let expected = format!(
+        "GET /healthz?deep=1 HTTP/1.1\r\nHost: {address}\r\nUser-Agent: firehose-router\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(server.request(), expected);
+    let kind = Kind::Http {
+        uri: "/".to_owned(),
+        host: Some("node.example".to_owned()),
+        status: StatusSet::default(),
+    };
+    first(CheckConfig { kind, ..http("/", GENEROUS) }, server.address()).await;
+    assert!(server.request().contains("\r\nHost: node.example\r\n"), "{}", server.request());
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_used_fails_each_check() {
+    let node = Node::start("a").await.expect("a free port");
+    let config = http("no slash", GENEROUS);
+    let expected = config.verify().expect_err("not a path").to_string();
+    assert_eq!(why(config, target(node.address())).await, expected);
+    assert_eq!(node.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn what_is_not_http_fails() {
+    for answer in [
+        b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n".as_slice(),
+        b"\x16\x03\x01\x00\x05\x00\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n: no name\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \x00\x1b[31m\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"\xff\xfe\xfd",
+        b"<html>\n\n",
+    ] {
+        let server = Server::start(answer, Then::Hold).await;
+        let reason = why(http("/", GENEROUS), server.address()).await;
+        assert!(reason.starts_with("not HTTP: "), "{reason:?} for {:?}", answer.escape_ascii().to_string());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_short_fails() {
+    for answer in [b"".as_slice(), b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nServer: x\r\n"] {
+        let server = Server::start(answer, Then::Close).await;
+        assert_eq!(why(http("/", GENEROUS), server.address()).await, "closed without an answer");
+        let server = Server::start(answer, Then::Hold).await;
+        assert_eq!(why(http("/", SHORT), server.address()).await, "timed out after 1s");
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_fails() {
+    let mut long = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
+    long.resize(MAX_ANSWER_HEAD + 1, b'x');
+    for (head, repeated) in [
+        // One header without an end, headers without an end, blanks without an end.
+        (long.as_slice(), b"xxxxxxxx".as_slice()),
+        (b"HTTP/1.1 200 OK\r\n", b"Name: value\r\n"),
+        (b"", b"\r\n"),
+    ] {
+        let server = Server::start(head, Then::Repeat(repeated)).await;
+        let began = Instant::now();
+        let reason = why(http("/", GENEROUS), server.address()).await;
+        assert!(reason.starts_with("not HTTP: "), "{reason:?}");
+        // It is the size that ends it, not the time.
+        assert!(began.elapsed() < GENEROUS);
+    }
+    // Each is a whole answer that says that there is another one to come: only time ends that.
+    let server = Server::start(b"", Then::Repeat(b"HTTP/1.1 100 Continue\r\n\r\n")).await;
+    assert_eq!(why(http("/", SHORT), server.address()).await, "timed out after 1s");
+}
+
+#[tokio::test]
+async fn answers_of_all_kinds_pass() {
+    for answer in [
+        b"HTTP/1.0 200 OK\r\n\r\n".as_slice(),
+        b"HTTP/1.1 200\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nnever more",
+        b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n",
+    ] {
+        for then in [Then::Close, Then::Hold] {
+            let server = Server::start(answer, then).await;
+            let verdict = first(http("/", GENEROUS), server.address()).await;
+            assert_eq!(verdict.state, State::Passing, "{:?}: {verdict:?}", answer.escape_ascii().to_string());
+        }
+    }
+    let server = Server::start(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", Then::Hold).await;
+    assert_eq!(why(http("/", GENEROUS), server.address()).await, "status 101");
+}
+
+/// An answer, and bytes that take the place of some of its own.
+fn any_answer() -> impl Strategy<Value = Vec<u8>> {
+    let good = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\r\n\r\nok";
+    let changed = prop::collection::vec((0..good.len(), any::<u8>()), 0..4).prop_map(|changes| {
+        let mut answer = good.to_vec();
+        for (place, byte) in changes {
+            answer[place] = byte;
+        }
+        answer
+    });
+    prop_oneof![changed, prop::collection::vec(any::<u8>(), 0..200)]
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_judged(answer in any_answer()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let verdict = runtime.block_on(async {
+            let server = Server::start(&answer, Then::Close).await;
+            first(CheckConfig { fall: 1, ..http("/", GENEROUS) }, server.address()).await
+        });
+        match verdict.state {
+            State::Passing => prop_assert!(answer.starts_with(b"HTTP/1.") && verdict.reason.is_none()),
+            _ => {
+                let reason = verdict.reason.expect("a failure has a reason");
+                let known = ["not HTTP: ", "closed without an answer", "connection reset", "status "];
+                prop_assert!(known.iter().any(|known| reason.starts_with(known)), "{:?}", reason);
+            }
+        }
+    }
+}
