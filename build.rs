@@ -7,6 +7,8 @@ use std::env;
 const VERSIONS: &[(&str, u64)] = &[
     // `server NAME resolve` leaves a server without addresses, and its name in `host`.
     ("nginx1_27_3", 1_027_003),
+    // Connections to peers are kept where nothing is said (https://nginx.org/en/CHANGES).
+    ("nginx1_29_7", 1_029_007),
 ];
 
 fn main() {

@@ -30,7 +30,7 @@ test_under address --lib --test zone -- --skip ten_thousand
 echo "== ThreadSanitizer"
 export TSAN_OPTIONS="suppressions=$project/scripts/thread-sanitizer.supp"
 # Only where there are threads there is something to see.
-test_under thread --test zone -- stress:: limits::
+test_under thread --test zone -- stress:: limits:: health::each_departure
 
 echo "== Miri"
 if cargo miri --version >/dev/null 2>&1; then

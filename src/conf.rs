@@ -1,9 +1,13 @@
 //! The directives, and what they add up to.
 
 mod arguments;
+mod balance;
+mod check;
 mod cluster;
 mod commands;
+mod keepalive;
 mod servers;
+mod sticky;
 mod upstream;
 
 use core::ptr;
@@ -13,11 +17,19 @@ use ngx::{
     ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_cycle_t, ngx_http_upstream_srv_conf_t, ngx_int_t},
     http::{HttpModuleMainConf, HttpModuleServerConf},
 };
-use peer_zone::{Desired, Worker, Zone, protocol::Lease};
+use peer_zone::{Checking, Desired, Options, Worker, Zone, protocol::Lease};
 use upstream_peers::{Overrides, Parameters};
 
-pub(crate) use self::commands::COMMANDS;
-use crate::module::{ERROR, Module, OK};
+pub(crate) use self::{
+    balance::Balance,
+    check::Check,
+    commands::COMMANDS,
+    sticky::{Expires, MAX_EXPIRES, Sticky},
+};
+use crate::{
+    keepalive::Keepalive,
+    module::{ERROR, Module, OK},
+};
 
 /// What belongs to the whole `http` block of a cycle.
 #[derive(Debug, Default)]
@@ -40,7 +52,13 @@ pub(crate) struct UpstreamConf {
     /// What `etcd` says.
     pub(crate) etcd: Option<Etcd>,
     balance: Option<Balance>,
+    /// What `etcd_check` says; without it there are no checks.
+    pub(crate) check: Option<Check>,
     defaults: Option<Overrides>,
+    /// What `etcd_keepalive` says; without it no connection is kept here.
+    pub(crate) keepalive: Option<Keepalive>,
+    /// What `etcd_sticky` says; without it requests have no affinity.
+    pub(crate) sticky: Option<Sticky>,
     /// Which of nginx's servers stands for etcd's.
     placeholder: usize,
     /// The peers of ordinary `server` lines.
@@ -59,7 +77,10 @@ impl Default for UpstreamConf {
             cycle: ptr::null_mut(),
             etcd: None,
             balance: None,
+            check: None,
             defaults: None,
+            keepalive: None,
+            sticky: None,
             placeholder: 0,
             servers: Vec::new(),
             is_balanced_here: false,
@@ -84,16 +105,22 @@ pub(crate) struct Etcd {
     place: String,
 }
 
-/// A balancing method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Balance {
-    RoundRobin,
-}
-
 impl UpstreamConf {
     /// The parameters of peers whose value does not set them.
     pub(crate) fn defaults(&self) -> Parameters {
         self.defaults.unwrap_or_default().apply(Parameters::default())
+    }
+
+    /// What the zone's tables are to carry for it.
+    pub(crate) fn options(&self) -> Options {
+        let checking =
+            self.check.as_ref().map(|check| Checking { mandatory: check.mandatory, panic: check.panic });
+        Options { method: self.balance().method, is_sticky: self.sticky.is_some(), checking }
+    }
+
+    /// How a peer is chosen: as `etcd_balance` says, or by round robin.
+    pub(crate) fn balance(&self) -> Balance {
+        self.balance.unwrap_or_default()
     }
 
     /// The configuration of an upstream; `None` where nginx made none.
@@ -114,6 +141,9 @@ impl MainConf {
 pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes a valid configuration.
     let Some(main) = Module::main_conf_mut(unsafe { &*cf }) else { return ERROR };
+    #[cfg(nginx1_29_7)]
+    // SAFETY: as above.
+    keepalive::stand_in(unsafe { &*cf });
     let mut mistakes = Vec::new();
     for upstream in main.upstreams() {
         let Some(etcd) = &upstream.etcd else { continue };

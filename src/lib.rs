@@ -5,6 +5,9 @@
 //! | `conf` | the directives, and what they add up to |
 //! | `zones` | the shared memory: made, kept and copied as cycles come and go |
 //! | `peer` | nginx's upstream callbacks: a request gets a peer and gives it back |
+//! | `keepalive` | the idle connections of a worker, by peer |
+//! | `hash_key` | what a request is hashed by |
+//! | `sticky` | the cookie by which a client comes back to its peer |
 //! | `variables`, `status` | what can be seen |
 //! | `process` | a worker's life: it joins the zones, and stands by to become the watcher |
 //! | `watcher` | the thread that follows etcd and publishes |
@@ -13,6 +16,8 @@
 
 mod conf;
 mod event_source;
+mod hash_key;
+mod keepalive;
 mod log;
 mod module;
 mod monotonic;
@@ -21,6 +26,7 @@ mod process;
 mod processes;
 mod socket_address;
 mod status;
+mod sticky;
 mod ticker;
 mod variables;
 mod watcher;

@@ -12,39 +12,56 @@ use core::{
 
 use ngx::{
     ffi::{
-        NGX_BUSY, NGX_LOG_WARN, NGX_PEER_FAILED, ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t,
-        ngx_palloc, ngx_peer_connection_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_time, ngx_uint_t,
-        sockaddr, socklen_t,
+        NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, ngx_current_msec, ngx_http_request_t,
+        ngx_http_upstream_srv_conf_t, ngx_http_upstream_t, ngx_int_t, ngx_msec_t, ngx_palloc,
+        ngx_peer_connection_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_time, ngx_uint_t, sockaddr, socklen_t,
     },
     http::HttpModule,
 };
-use peer_zone::{Held, Outcome, Pick, Worker};
+use peer_zone::{Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
 
 use self::tried::Tried;
 use crate::{
     conf::UpstreamConf,
-    log,
+    hash_key, keepalive, log,
     module::{ERROR, Module, OK, guard},
-    process,
+    process, sticky,
 };
 
 /// What a request keeps of its way through an upstream, in its own pool.
+///
+/// No larger than it must be: what does not fit into the pool's first block takes another one, which costs more instructions than a pick.
 pub(crate) struct RequestPeer {
     /// The upstream; it lives for as long as the cycle, and so longer than the request.
     conf: *mut UpstreamConf,
     upstream_name: *mut ngx_str_t,
-    pool: *mut ngx_pool_t,
+    /// What the method goes by, in the request's pool or the connection's; empty where it goes by nothing of the request's.
+    hash_key: ngx_str_t,
+    progress: Progress,
+    request: *mut ngx_http_request_t,
+    /// The peer that the client's cookie names.
+    sticky: Option<u64>,
     held: Option<Held>,
+    /// When the peer was picked, in milliseconds of nginx's clock.
+    picked: ngx_msec_t,
     tried: Tried,
-    /// Copies in the request's pool of what logs and variables show after the peer has been given back.
+    /// Copies in the request's pool of what logs and variables show after the peer has been given back: the key of the last try, and the name
+    /// of the first, to which nginx keeps a pointer for each try.
     name: ngx_str_t,
     key: ngx_str_t,
     /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
     copies: [MaybeUninit<u8>; COPIES],
 }
 
+/// What a failure counts as, in milliseconds, where it came sooner: a peer that refuses at once must not pass for one that answers at once. Far above the
+/// answers of most services, and forgotten within a minute.
+const FAILED: ngx_msec_t = 1_000;
+
+/// What nginx has in the place of a time that is not known (`ngx_http_upstream_connect`).
+const NO_TIME: ngx_msec_t = ngx_msec_t::MAX;
+
 /// Bytes of an IPv4 address with its port (21), and of a key of usual length.
-const COPIES: usize = 64;
+const COPIES: usize = 48;
 
 impl RequestPeer {
     /// The upstream.
@@ -64,10 +81,42 @@ impl RequestPeer {
         unsafe { (*request.ctx.add(Module::module().ctx_index)).cast::<Self>().as_ref() }
     }
 
+    /// What the peer took to answer, in microseconds, where the method goes by it: until its header came or, where that did not
+    /// come, until now, since it takes longer than that. A peer that has failed took [`FAILED`] at least.
+    fn response_time(&self, outcome: Outcome, now: Now) -> Option<u32> {
+        if self.conf().balance().method != Method::LeastTime {
+            return None;
+        }
+        // SAFETY: nginx makes a state for each try, in the request's pool.
+        let state = unsafe { self.upstream().state.as_ref() };
+        let until_header = state.map(|state| state.header_time).filter(|&time| time != NO_TIME);
+        let milliseconds = until_header.unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked));
+        let milliseconds = if outcome == Outcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
+        // nginx's clock goes by milliseconds; what takes less is told from others by the connections that are open.
+        Some(u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000))
+    }
+
+    /// The request's; nginx makes it before it calls `init`, and it lives as long as the request.
+    fn upstream(&self) -> &ngx_http_upstream_t {
+        // SAFETY: the request lives, since what it keeps here does.
+        unsafe { &*(*self.request).upstream }
+    }
+
+    fn pool(&self) -> *mut ngx_pool_t {
+        // SAFETY: as in `upstream`.
+        unsafe { (*self.request).pool }
+    }
+
     fn worker(&mut self) -> Option<&mut Worker> {
         // SAFETY: as in `conf`.
         process::worker(unsafe { &mut *self.conf })
     }
+}
+
+/// The moment, by nginx's cached clocks.
+pub(crate) fn now() -> Now {
+    // SAFETY: nginx sets it, from the event loop. It is of the clock that `monotonic` reads.
+    Now { seconds: seconds(), milliseconds: unsafe { ngx_current_msec } as u64 }
 }
 
 /// Seconds, by nginx's cached clock, as the zone keeps them.
@@ -85,6 +134,16 @@ pub(crate) unsafe extern "C" fn init(
         // SAFETY: nginx passes a valid request, whose `upstream` it has made, and the upstream's configuration.
         let (request, us, upstream) = unsafe { (&mut *request, &mut *us, &mut *(*request).upstream) };
         let Some(conf) = UpstreamConf::of(us) else { return ERROR };
+        let balance = conf.balance();
+        let hash_key = if balance.goes_by_request() {
+            // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
+            match unsafe { hash_key::key_of(&balance, request) } {
+                Some(key) => key,
+                None => return ERROR,
+            }
+        } else {
+            ngx_str_t::empty()
+        };
         // SAFETY: the request's pool is valid for as long as the request.
         let peer = unsafe { ngx_palloc(request.pool, size_of::<RequestPeer>()) }.cast::<RequestPeer>();
         if peer.is_null() {
@@ -93,8 +152,13 @@ pub(crate) unsafe extern "C" fn init(
         let value = RequestPeer {
             conf,
             upstream_name: &raw mut us.host,
-            pool: request.pool,
+            hash_key,
+            progress: Progress::default(),
+            request,
+            // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
+            sticky: conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) }),
             held: None,
+            picked: 0,
             tried: Tried::default(),
             name: ngx_str_t::empty(),
             key: ngx_str_t::empty(),
@@ -126,31 +190,49 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         connection.set_cached(0);
         connection.connection = ptr::null_mut();
 
-        let RequestPeer { conf, tried, .. } = peer;
+        let now = now();
+        let (balance, pool) = (peer.conf().balance(), peer.pool());
+        let RequestPeer { conf, tried, hash_key, progress, sticky, .. } = peer;
         // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
         let Some(worker) = process::worker(unsafe { &mut **conf }) else {
             return busy(connection, peer);
         };
-        let held = match worker.pick(seconds(), |id| tried.contains(id), !tried.is_empty()) {
+        let wish = Wish { method: balance.method, key: hash_key.as_bytes(), sticky: *sticky };
+        let held = match worker.pick(&wish, progress, now, |id| tried.contains(id), !tried.is_empty()) {
             Pick::Peer(held) => held,
             Pick::Busy => return busy(connection, peer),
         };
-        let view = worker.peer(&held);
-        connection.sockaddr = view.socket_address.as_ptr().cast_mut().cast::<sockaddr>();
+        let (socket_address, name, key) = worker.address(&held);
+        connection.sockaddr = socket_address.as_ptr().cast_mut().cast::<sockaddr>();
         // A socket address is at most as long as a `sockaddr_un`.
-        connection.socklen = view.socket_address.len() as socklen_t;
-        let room = if tried.is_empty() { &mut peer.copies[..] } else { &mut [] };
-        let copies = copy(room, peer.pool, view.name, view.key.unwrap_or_default());
-        let noted = tried.push(held.id(), peer.pool);
-        let Some((name, key)) = copies.filter(|_| noted.is_some()) else {
-            worker.release(held, Outcome::Answered, seconds());
+        connection.socklen = socket_address.len() as socklen_t;
+        let is_first = tried.is_empty();
+        let room = if is_first { &mut peer.copies[..] } else { &mut [] };
+        let place = if is_first { Some(NonNull::from(&mut peer.name)) } else { further_name(pool) };
+        let copies = copy(room, pool, name, key);
+        let noted = tried.push(held.id(), pool);
+        let named = match (&peer.conf().sticky, held.sticky()) {
+            // SAFETY: the request asks for a peer, so that it has no answer yet.
+            (Some(sticky), Some(id)) => unsafe { sticky::set_cookie(peer.request, sticky, id) },
+            _ => Some(()),
+        };
+        let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named) else {
+            worker.release(held, Outcome::Answered, None, now);
             return ERROR;
         };
-        peer.name = name;
+        let id = held.id();
+        // SAFETY: it is the request's own, or was given out just now, aligned for any type; nothing refers to it yet.
+        unsafe { place.write(name) };
         peer.key = key;
         peer.held = Some(held);
-        connection.name = &raw mut peer.name;
-        OK
+        peer.picked = now.milliseconds as ngx_msec_t;
+        connection.name = place.as_ptr();
+        // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
+        keepalive::close_departed(unsafe { &mut *peer.conf }, now.milliseconds);
+        let Some(idle) = keepalive::take(peer.conf(), id, peer.upstream(), connection.log) else { return OK };
+        connection.connection = idle.as_ptr();
+        connection.set_cached(1);
+        NGX_DONE as ngx_int_t
     })
 }
 
@@ -158,6 +240,12 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
 fn busy(connection: &mut ngx_peer_connection_t, peer: &RequestPeer) -> ngx_int_t {
     connection.name = peer.upstream_name;
     NGX_BUSY as ngx_int_t
+}
+
+/// A place for the name of a further try: `$upstream_addr` shows those before, each by the pointer that nginx got.
+fn further_name(pool: *mut ngx_pool_t) -> Option<NonNull<ngx_str_t>> {
+    // SAFETY: the pool is the request's.
+    NonNull::new(unsafe { ngx_palloc(pool, size_of::<ngx_str_t>()) }.cast())
 }
 
 /// Copies both, one behind the other, into the room where it is enough, else into the pool.
@@ -189,11 +277,21 @@ unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_v
         let (connection, peer) = unsafe { (&mut *connection, &mut *data.cast::<RequestPeer>()) };
         let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0;
         let outcome = if failed { Outcome::Failed } else { Outcome::Answered };
-        if let Some(held) = peer.held.take()
-            && let Some(worker) = peer.worker()
-            && worker.release(held, outcome, seconds())
-        {
-            log::to(NGX_LOG_WARN, connection.log, "upstream server temporarily disabled");
+        if let Some(held) = peer.held.take() {
+            let id = held.id();
+            let keeps = !failed && peer.conf().keepalive.is_some();
+            // A peer that has left meanwhile is to have no idle connections.
+            if keeps && peer.worker().is_some_and(|worker| worker.is_in_service(&held)) {
+                keepalive::keep(peer.conf(), id, connection, peer.upstream());
+            }
+            let now = now();
+            let response_time = peer.response_time(outcome, now);
+            if let Some(worker) = peer.worker()
+                && worker.release(held, outcome, response_time, now)
+            {
+                log::to(NGX_LOG_WARN, connection.log, "upstream server temporarily disabled");
+                keepalive::close_peer(peer.conf(), id);
+            }
         }
         connection.tries = connection.tries.saturating_sub(1);
     });

@@ -18,7 +18,7 @@ use peer_zone::{Worker, protocol::Lease};
 use crate::{
     conf::{MainConf, UpstreamConf},
     event_source::EventSource,
-    log,
+    keepalive, log,
     module::{Module, OK, guard},
     monotonic, processes, ticker,
     watcher::{Plan, Watcher},
@@ -102,12 +102,13 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         return OK;
     }
     // SAFETY: nginx passes a valid cycle.
-    let cycle = unsafe { &*cycle };
+    let cycle = unsafe { &mut *cycle };
     let Some(main) = Module::main_conf_mut(cycle) else { return OK };
     let Some(lease) = main.lease else { return OK };
     for upstream in main.upstreams() {
         join(upstream);
     }
+    keepalive::start(cycle, main);
     lease.enter_cycle(main.cycle);
 
     let process = Box::into_raw(Box::new(Process {
@@ -133,6 +134,7 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 
 /// Called in each process that ends in order.
 pub(crate) fn exit_process() {
+    keepalive::stop();
     let process = PROCESS.swap(ptr::null_mut(), Ordering::Relaxed);
     if process.is_null() {
         return;
@@ -191,6 +193,10 @@ pub(crate) fn watcher_process() -> u32 {
 impl Process {
     /// Becomes the watcher where there is none; looks after the one that this process has.
     fn stand_by(&mut self) {
+        // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it.
+        for upstream in unsafe { &*self.main }.upstreams() {
+            keepalive::close_departed(upstream, monotonic::now());
+        }
         // SAFETY: nginx sets these in this process, from its event loop.
         let ends = unsafe { ngx_exiting != 0 || ngx_quit != 0 || ngx_terminate != 0 };
         match &self.watcher {

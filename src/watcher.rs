@@ -1,5 +1,6 @@
 //! The thread that follows etcd and publishes: one for a whole nginx, in the worker that holds the lease.
 
+mod checks;
 mod described;
 mod lines;
 mod plan;

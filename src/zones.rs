@@ -26,7 +26,7 @@ use crate::{
     conf::{Etcd, MainConf, UpstreamConf},
     log,
     module::{ERROR, OK, guard},
-    processes,
+    monotonic, processes,
 };
 
 /// The zone of the lease, in pages: the least that nginx's slab pool works with (as for `MIN_ZONE_PAGES`).
@@ -148,12 +148,22 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
     // SAFETY: the zone is not shared yet.
     let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
     let in_hand = copy_old(zone);
+    let mut options = conf.options();
+    if !in_hand.is_empty()
+        && let Some(checking) = &mut options.checking
+    {
+        // They have served before; only those to come have to pass a check first.
+        checking.mandatory = false;
+    }
+    publisher.set_options(options, &publishing);
     let servers = conf.servers.clone();
     let peers = servers.iter().cloned().chain(in_hand).collect();
-    if let Err(error) = publisher.publish(peers, &publishing) {
+    if let Err(error) = publisher.publish(peers, monotonic::now(), &publishing) {
         // Old peers that do not fit are for the watcher to report; the configuration's own are a mistake in it.
         log::to(NGX_LOG_ERR, zone.shm.log, &format!("etcd: the peers in hand do not fit: {error}"));
-        publisher.publish(servers, &publishing).map_err(|error| too_small(&error.to_string()))?;
+        publisher
+            .publish(servers, monotonic::now(), &publishing)
+            .map_err(|error| too_small(&error.to_string()))?;
     }
     Ok(made)
 }

@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use harness::{Folder, Mode, Nginx, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Backend;
 use crate::client::Client;
+use crate::farm::{Farm, allow_descriptors};
+use crate::fleet::Fleet;
+use crate::method::{Method, path};
 use crate::part::{self, Part};
 use crate::plan::Plan;
 use crate::setup::{Setup, peer_key};
@@ -29,8 +31,10 @@ const MARK: &str = "ngx_http_send_response";
 const WARM_UP: usize = 20;
 /// Aimed at: the most that a request may take of a static one's instructions with two peers.
 const AIM: f64 = 1.02;
-/// How much the figure may differ between 2 and 10 000 peers and still be called the same: beyond it something walks.
-const SAME: f64 = 1.01;
+/// How much the figure may differ between the fewest and the most peers and still be called the same: beyond it something walks.
+const SAME: f64 = 1.02;
+/// The fewest peers, with which the aim is to cost no more than static ones do.
+const FEW: usize = 2;
 /// Changes whose instructions are counted.
 const CHANGES: usize = 20;
 /// Instructions in a millisecond, at one per nanosecond: a slow machine's pace.
@@ -43,7 +47,7 @@ const ATTEMPTS: usize = 200;
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Count {
     /// Peers.
-    pub peers: usize,
+    pub fleet: Fleet,
     /// Whether they are in etcd.
     pub live: bool,
     /// Proxied requests to count over; 0 to count over changes of the peers instead.
@@ -112,13 +116,15 @@ fn script(folder: &Folder) -> Result<PathBuf> {
 ///
 /// Those of starting, of asking, and where callgrind writes nothing.
 pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
-    let backend = Backend::start("a")?;
-    let address = backend.address().to_string();
+    allow_descriptors()?;
+    let farm = Farm::start()?;
     let setup = if what.live {
-        Setup::live(what.peers, &address, Mode::Single, 1, "").await?
+        Setup::live(&what.fleet, farm.port(), Mode::Single, 1, "").await?
     } else {
-        Setup::fixed(what.peers, &address, Mode::Single).await?
+        Setup::fixed(&what.fleet, farm.port(), Mode::Single).await?
     };
+    // Where connections are kept, those of the first round are new.
+    let warm_up = if what.fleet.keeps { WARM_UP + what.fleet.peers } else { WARM_UP };
     let watcher = if what.live { setup.nginx.status().await?.watcher_pid } else { None };
     let mut workers: Vec<(i32, Client)> = Vec::new();
     for _ in 0..ATTEMPTS {
@@ -134,20 +140,25 @@ pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
     ensure!(workers.len() == 2, "only one worker answered in {ATTEMPTS} attempts");
     let mut counted = Counted { watcher: None, other: None };
     let mut others = Vec::new();
+    if what.fleet.keeps {
+        // Connections of one worker to each peer are as many as descriptors may allow.
+        workers.retain(|&(pid, _)| Some(pid) != watcher);
+        workers.truncate(1);
+    }
     for (pid, client) in &mut workers {
-        for _ in 0..WARM_UP {
-            client.get("/")?;
+        for number in 0..warm_up {
+            client.get(&path(number))?;
         }
         client.get("/worker")?;
         // Between this one and the one before there is nothing but the answer to the mark itself.
         client.get("/worker")?;
         let steps = if what.requests > 0 {
-            for _ in 0..what.requests {
-                client.get("/")?;
+            for number in 0..what.requests {
+                client.get(&path(number))?;
             }
             what.requests
         } else {
-            change(&setup, &address, if Some(*pid) == watcher { 2 } else { 3 }).await?
+            change(&setup, &what.fleet, farm.port(), if Some(*pid) == watcher { 2 } else { 3 }).await?
         };
         client.get("/worker")?;
         let each = between_marks(folder, *pid)? / steps as f64;
@@ -162,10 +173,11 @@ pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
 }
 
 /// Changes the peers, and gives how many changes there were.
-async fn change(setup: &Setup, backend: &str, weight: usize) -> Result<usize> {
+async fn change(setup: &Setup, fleet: &Fleet, port: u16, weight: usize) -> Result<usize> {
     let etcd = setup.etcd()?;
     for number in 0..CHANGES {
-        let revision = etcd.put(peer_key(number), format!("{backend} weight={weight}")).await?;
+        let address = fleet.address(number, port);
+        let revision = etcd.put(peer_key(number), format!("{address} weight={weight}")).await?;
         wait_for_change(&setup.nginx, revision).await?;
     }
     Ok(CHANGES)
@@ -194,7 +206,7 @@ fn counted(what: Count, starts: usize) -> Result<Counted> {
     Ok(Counted { watcher: of_all(watcher), other: of_all(other) })
 }
 
-/// Instructions per request at each number of peers, and per change at the largest.
+/// Instructions per request at each number of peers, for each method, and per change.
 ///
 /// # Errors
 ///
@@ -202,45 +214,70 @@ fn counted(what: Count, starts: usize) -> Result<Counted> {
 pub fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
-            "User-space instructions of the event loop (callgrind; the watcher's thread not counted), medians of {} starts",
+            "User-space instructions of the event loop (callgrind; the watcher's thread not counted), medians of {} starts; least_time \
+             beside nginx's random two",
             plan.counted_starts
         ),
         ["static", "etcd", "ratio"],
     );
-    let mut of_etcd = Vec::new();
-    for &peers in plan.peers {
-        let (requests, starts) = (plan.counted_requests, plan.counted_starts);
-        let fixed =
-            counted(Count { peers, live: false, requests }, starts)?.other.ok_or("no static worker")?;
-        let live = counted(Count { peers, live: true, requests }, starts)?;
-        for (worker, live) in [("a worker", live.other), ("the worker with the watcher", live.watcher)] {
-            let live = live.ok_or_else(|| format!("{worker} was not found"))?;
-            compare(&mut table, &format!("per request, {peers} peers, {worker}"), fixed, live);
-            if peers == 2 {
-                table.aim(&format!("<= {AIM}"), live / fixed <= AIM);
-            }
-        }
-        of_etcd.push((peers, live.other.unwrap_or_default()));
+    for &method in &plan.methods {
+        let fleets: Vec<_> = plan.peers.iter().map(|&peers| Fleet::of(peers, method)).collect();
+        requests(&mut table, plan, method.name(), &fleets)?;
     }
-    if let [(few, at_few), .., (many, at_many)] = of_etcd[..] {
-        compare(
-            &mut table,
-            &format!("per request, etcd with {few} (left) and {many} peers"),
-            at_few,
-            at_many,
-        );
-        table.aim(&format!("the same (<= {SAME})"), at_many / at_few <= SAME);
-        let per_change = counted(Count { peers: many, live: true, requests: 0 }, 1)?;
-        for (worker, figure) in
-            [("a worker", per_change.other), ("the worker with the watcher", per_change.watcher)]
-        {
-            let figure = figure.ok_or_else(|| format!("{worker} was not found"))?;
-            let what = format!("per change among {many} peers, {worker}");
-            table.row(&what, String::new(), format!("{figure:.0}"), String::new());
-            table.aim(&format!("1 ms (<= {PER_MILLISECOND:.0})"), figure <= PER_MILLISECOND);
-        }
+    if plan.methods.contains(&Method::RoundRobin) {
+        let fleets = plan.kept.map(|peers| Fleet::kept(peers, Method::RoundRobin));
+        requests(&mut table, plan, "kept connections", &fleets)?;
+        changes(&mut table, plan)?;
     }
     Ok(table)
+}
+
+/// Rows for one method, with more and more peers.
+fn requests(table: &mut Table, plan: &Plan, name: &str, fleets: &[Fleet]) -> Result<()> {
+    let (requests, starts) = (plan.counted_requests, plan.counted_starts);
+    let mut of_etcd = Vec::new();
+    for &fleet in fleets {
+        let peers = fleet.peers;
+        let live = counted(Count { fleet, live: true, requests }, starts)?;
+        let found = live.other.ok_or("no worker without the watcher was found")?;
+        of_etcd.push((peers, found));
+        let what = format!("{name}, {peers} peers");
+        // nginx walks all that it keeps: under valgrind that takes too long to wait for.
+        if peers > plan.most_static || (fleet.keeps && peers > FEW) {
+            table.row(&what, String::new(), format!("{found:.0}"), String::new());
+            continue;
+        }
+        let fixed =
+            counted(Count { fleet, live: false, requests }, starts)?.other.ok_or("no static worker")?;
+        compare(table, &what, fixed, found);
+        if peers == FEW && !fleet.keeps {
+            table.aim(&format!("<= {AIM}"), found / fixed <= AIM);
+            let found = live.watcher.ok_or("the worker with the watcher was not found")?;
+            compare(table, &format!("{what}, the worker with the watcher"), fixed, found);
+            table.aim(&format!("<= {AIM}"), found / fixed <= AIM);
+        }
+    }
+    if let [(few, at_few), .., (many, at_many)] = of_etcd[..] {
+        compare(table, &format!("{name}, etcd with {few} (left) and {many} peers"), at_few, at_many);
+        table.aim(&format!("the same (<= {SAME})"), at_many / at_few <= SAME);
+    }
+    Ok(())
+}
+
+/// Rows for a change.
+fn changes(table: &mut Table, plan: &Plan) -> Result<()> {
+    let peers = plan.changing;
+    let fleet = Fleet::plain(peers);
+    let per_change = counted(Count { fleet, live: true, requests: 0 }, 1)?;
+    for (worker, figure) in
+        [("a worker", per_change.other), ("the worker with the watcher", per_change.watcher)]
+    {
+        let figure = figure.ok_or_else(|| format!("{worker} was not found"))?;
+        let what = format!("per change among {peers} peers, {worker}");
+        table.row(&what, String::new(), format!("{figure:.0}"), String::new());
+        table.aim(&format!("1 ms (<= {PER_MILLISECOND:.0})"), figure <= PER_MILLISECOND);
+    }
+    Ok(())
 }
 
 fn compare(table: &mut Table, what: &str, baseline: f64, measured: f64) {

@@ -6,6 +6,7 @@ use harness::{Mode, Result};
 
 use crate::backend::Backend;
 use crate::client::Client;
+use crate::fleet::Fleet;
 use crate::observers::{Observers, Sign};
 use crate::plan::Plan;
 use crate::setup::{Setup, peer_key};
@@ -39,7 +40,7 @@ struct Scene {
 impl Scene {
     /// `peer` is where the keys lead; `directives` stand in the upstream.
     async fn start(peer: Backend, sign: Sign, directives: &str) -> Result<Self> {
-        let setup = Setup::live(0, "", Mode::Foreground, WORKERS, directives).await?;
+        let setup = Setup::live(&Fleet::plain(0), 0, Mode::Foreground, WORKERS, directives).await?;
         let mut clients = Vec::new();
         for worker in setup.nginx.workers()? {
             clients.push(Client::open_to(worker, &setup.address, "/worker")?);

@@ -5,10 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod changes;
 mod client;
+mod farm;
+mod fleet;
 mod instructions;
 mod latency;
 mod machine;
+mod method;
 mod observers;
 mod part;
 mod pauses;
@@ -29,31 +33,36 @@ use self::table::Table;
 
 /// Runs one part, in the process that was started for it.
 async fn run(part: Part) -> Result<String> {
-    let plan = Plan::from_environment();
+    let plan = &Plan::from_environment()?;
     Ok(match part {
         Part::Count { what, folder } => serde_json::to_string(&instructions::count(what, &folder).await?)?,
+        Part::Changes => serde_json::to_string(&changes::measure(plan).await?)?,
         Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
         Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,
         Part::Pauses => serde_json::to_string(&pauses::measure(plan).await?)?,
     })
 }
 
-/// One of the tables.
-type Measurement = fn() -> Result<Table>;
+/// One of the tables, by its name among [`plan::PARTS`].
+fn measure(name: &str, plan: &Plan) -> Result<Table> {
+    match name {
+        "instructions" => instructions::measure(plan),
+        "changes" => part::run(&Part::Changes, None),
+        "throughput" => part::run(&Part::Throughput, None),
+        "latency" => part::run(&Part::Latency, None),
+        "pauses" => part::run(&Part::Pauses, None),
+        _ => Err(format!("no part {name:?}").into()),
+    }
+}
 
 /// Runs all parts, and says whether each could be measured.
 fn run_all() -> Result<bool> {
     let began = Instant::now();
     println!("{}", machine::describe()?);
     let mut is_complete = true;
-    let parts: [Measurement; 4] = [
-        || instructions::measure(Plan::from_environment()),
-        || part::run(&Part::Throughput, None),
-        || part::run(&Part::Latency, None),
-        || part::run(&Part::Pauses, None),
-    ];
-    for part in parts {
-        match part() {
+    let plan = Plan::from_environment()?;
+    for name in &plan.parts {
+        match measure(name, &plan) {
             Ok(table) => println!("{}", table.render()),
             Err(error) => {
                 is_complete = false;

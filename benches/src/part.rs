@@ -20,6 +20,8 @@ pub enum Part {
         /// Where callgrind writes.
         folder: PathBuf,
     },
+    /// Processor time of a change, and memory of a peer.
+    Changes,
     /// Requests per second and processor time per request.
     Throughput,
     /// From a change to the workers that show it.
@@ -63,6 +65,8 @@ pub fn asked_for() -> Result<Option<(Part, PathBuf)>> {
             Ok(Some((serde_json::from_str(&part)?, result.into())))
         }
         (None, _) => Ok(None),
-        (Some(_), None) => Err("usage: benchmarks (QUICK=1 for a quick look)".into()),
+        (Some(_), None) => {
+            Err("usage: benchmarks (QUICK=1 for a quick look; PARTS, METHODS, PEERS to choose)".into())
+        }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::Backend;
 use crate::client::Client;
+use crate::fleet::Fleet;
 use crate::plan::Plan;
 use crate::setup::{Setup, peer_key};
 use crate::statistics::{longest, median, percentile};
@@ -183,7 +184,7 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     );
     let backend = Backend::start("a")?;
     let address = backend.address().to_string();
-    let setup = Setup::live(PEERS, &address, Mode::Foreground, 2, "").await?;
+    let setup = Setup::live(&Fleet::plain(PEERS), backend.address().port(), Mode::Foreground, 2, "").await?;
     let watcher = eventually(SOON, "a watcher", async || {
         Ok(setup.nginx.status().await?.watcher_pid.filter(|&pid| pid > 0).ok_or("none")?)
     })

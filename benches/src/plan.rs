@@ -2,10 +2,27 @@
 
 use std::time::Duration;
 
-/// The amounts; time of a whole run is minutes, and mostly valgrind's.
+use harness::{Result, ensure};
+
+use crate::method::{METHODS, Method};
+
+/// The parts of a run, by the names by which they are chosen.
+pub const PARTS: [&str; 5] = ["instructions", "changes", "throughput", "latency", "pauses"];
+
+/// The amounts. A whole run takes an hour or more, most of it valgrind's.
 pub struct Plan {
+    /// Which of [`PARTS`].
+    pub parts: Vec<String>,
+    /// Which methods are compared.
+    pub methods: Vec<Method>,
     /// Numbers of peers to compare at, lowest first.
-    pub peers: &'static [usize],
+    pub peers: Vec<usize>,
+    /// Beyond as many, nginx's own are not measured: it takes minutes to start, and walks them at each request.
+    pub most_static: usize,
+    /// Numbers of peers, each with an address of its own, to compare at where connections are kept.
+    pub kept: [usize; 2],
+    /// Peers among which one changes.
+    pub changing: usize,
     /// Requests over which instructions are counted; callgrind repeats itself to the instruction, so that few are enough.
     pub counted_requests: usize,
     /// How often, each time with a new nginx: how the C library's heap happens to lie after the start makes a difference of some
@@ -15,38 +32,75 @@ pub struct Plan {
     pub throughput_rounds: usize,
     /// How long each takes.
     pub throughput_time: Duration,
-    /// Changes of each kind whose way to the workers is timed.
+    /// Changes of each kind whose way to the workers is timed, or whose cost.
     pub changes: usize,
     /// Changes whose effect on the event loop is timed.
     pub disturbing_changes: usize,
 }
 
-/// The whole.
-const FULL: Plan = Plan {
-    peers: &[2, 100, 1_000, 10_000],
-    counted_requests: 500,
-    counted_starts: 3,
-    throughput_rounds: 7,
-    throughput_time: Duration::from_millis(1_000),
-    changes: 100,
-    disturbing_changes: 50,
-};
-
-/// A look, for while something is being changed.
-const QUICK: Plan = Plan {
-    peers: &[2, 10_000],
-    counted_requests: 200,
-    counted_starts: 1,
-    throughput_rounds: 3,
-    throughput_time: Duration::from_millis(500),
-    changes: 30,
-    disturbing_changes: 20,
-};
+/// What a variable of the environment names, with commas between; `None` where it is not set or empty.
+fn chosen<T>(variable: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<Vec<T>>> {
+    let text = std::env::var(variable).unwrap_or_default();
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let values =
+        words.map(read).collect::<Result<Vec<T>>>().map_err(|error| format!("{variable}: {error}"))?;
+    Ok((!values.is_empty()).then_some(values))
+}
 
 impl Plan {
-    /// The quick one with `QUICK=1` in the environment.
-    pub fn from_environment() -> &'static Self {
+    fn full() -> Self {
+        Self {
+            parts: PARTS.map(str::to_owned).into(),
+            methods: METHODS.into(),
+            peers: vec![2, 100, 1_000, 10_000, 100_000],
+            most_static: 10_000,
+            kept: [2, 10_000],
+            changing: 10_000,
+            counted_requests: 500,
+            counted_starts: 3,
+            throughput_rounds: 5,
+            throughput_time: Duration::from_millis(1_000),
+            changes: 100,
+            disturbing_changes: 50,
+        }
+    }
+
+    /// A look, for while something is being changed.
+    fn quick() -> Self {
+        Self {
+            peers: vec![2, 10_000],
+            counted_requests: 200,
+            counted_starts: 1,
+            throughput_rounds: 3,
+            throughput_time: Duration::from_millis(500),
+            changes: 30,
+            disturbing_changes: 20,
+            ..Self::full()
+        }
+    }
+
+    /// The quick one with `QUICK=1` in the environment. `PARTS`, `METHODS` and `PEERS` choose among what would be measured, with commas
+    /// between.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such part or method, and where numbers of peers are none.
+    pub fn from_environment() -> Result<Self> {
         let is_quick = std::env::var_os("QUICK").is_some_and(|value| !value.is_empty() && value != "0");
-        if is_quick { &QUICK } else { &FULL }
+        let mut plan = if is_quick { Self::quick() } else { Self::full() };
+        let part = |name: &str| {
+            ensure!(PARTS.contains(&name), "no part {name:?}; there are {}", PARTS.join(", "));
+            Ok(name.to_owned())
+        };
+        if let Some(parts) = chosen("PARTS", part)? {
+            plan.parts = parts;
+        }
+        if let Some(methods) = chosen("METHODS", Method::by_name)? {
+            plan.methods = methods;
+        }
+        if let Some(peers) = chosen("PEERS", |number| Ok(number.parse()?))? {
+            plan.peers = peers;
+        }
+        Ok(plan)
     }
 }

@@ -2,12 +2,19 @@
 
 use std::fmt::Write;
 
+use std::time::Duration;
+
 use harness::{
-    Configuration, Etcd, Mode, Nginx, PREFIX, Result, UPSTREAM, cluster, ensure, free_port, key, upstream,
+    Configuration, Etcd, Mode, Nginx, PREFIX, Result, UPSTREAM, cluster, ensure, eventually, free_port, key,
+    upstream,
 };
 
-/// Shared memory for the peers: 10 000 of them take some 4 MB while one table takes the place of another.
-const ZONE: &str = "zone=16m";
+use crate::fleet::Fleet;
+
+/// Connections of a worker besides those that it keeps. Of the module's, at most one in two is kept.
+const CONNECTIONS: usize = 4_096;
+/// How long it may take until peers are there: valgrind takes minutes to sort the points of 100 000.
+const LISTED: Duration = Duration::from_secs(600);
 
 /// An nginx, and the etcd that its peers are in.
 pub struct Setup {
@@ -20,12 +27,13 @@ pub struct Setup {
 }
 
 /// A server without what the tests' own adds to each answer: `/` passes to the upstream, the others say who answers.
-fn server(port: u16, has_module: bool) -> String {
+fn server(port: u16, has_module: bool, fleet: &Fleet) -> String {
+    let keeps = if fleet.keeps { "proxy_http_version 1.1; proxy_set_header Connection '';" } else { "" };
     let revision = if has_module { "location = /revision { return 200 '$pid $etcd_revision'; }" } else { "" };
     format!(
         "server {{
             listen 127.0.0.1:{port} reuseport backlog=4096;
-            location / {{ proxy_pass http://{UPSTREAM}; }}
+            location / {{ proxy_pass http://{UPSTREAM}; {keeps} }}
             location = /worker {{ return 200 $pid; }}
             {revision}
         }}"
@@ -37,55 +45,70 @@ pub fn peer_key(number: usize) -> String {
     key(&format!("node-{number:05}"))
 }
 
+fn connections(fleet: &Fleet) -> usize {
+    CONNECTIONS + if fleet.keeps { 2 * fleet.peers } else { 0 }
+}
+
 impl Setup {
-    /// A stock nginx with `peers` servers, all of them at `backend`.
+    /// A stock nginx with these as its servers, all of them on `port`.
     ///
     /// # Errors
     ///
     /// Those of starting.
-    pub async fn fixed(peers: usize, backend: &str, mode: Mode) -> Result<Self> {
+    pub async fn fixed(fleet: &Fleet, peer_port: u16, mode: Mode) -> Result<Self> {
         let port = free_port()?;
-        let mut servers = String::new();
-        for _ in 0..peers {
-            writeln!(servers, "server {backend};")?;
+        let mut servers = fleet.method.stock_directive();
+        for number in 0..fleet.peers {
+            writeln!(servers, "server {};", fleet.address(number, peer_port))?;
+        }
+        if fleet.keeps {
+            write!(servers, "keepalive {};", fleet.peers)?;
         }
         let configuration = Configuration::stock()
             .mode(mode)
             .workers(1)
+            .connections(connections(fleet))
             .http(&format!("upstream {UPSTREAM} {{ {servers} }}"))
-            .http(&server(port, false));
+            .http(&server(port, false, fleet));
         let nginx = Nginx::start(configuration).await?;
         Ok(Self { nginx, address: format!("127.0.0.1:{port}"), etcd: None })
     }
 
-    /// An nginx with `peers` keys in etcd, all of them with `backend` as their value, and `directives` in the upstream. It has taken
+    /// An nginx with these as keys in etcd, all of them on `peer_port`, and `directives` in the upstream. It has taken
     /// them when this returns.
     ///
     /// # Errors
     ///
     /// Those of starting.
     pub async fn live(
-        peers: usize,
-        backend: &str,
+        fleet: &Fleet,
+        peer_port: u16,
         mode: Mode,
         workers: usize,
         directives: &str,
     ) -> Result<Self> {
-        let port = free_port()?;
+        let (port, peers) = (free_port()?, fleet.peers);
         let etcd = Etcd::start().await?;
         if peers > 0 {
-            etcd.put_all((0..peers).map(|number| (peer_key(number), backend.to_owned()))).await?;
+            etcd.put_all((0..peers).map(|number| (peer_key(number), fleet.address(number, peer_port))))
+                .await?;
         }
+        let keeps = if fleet.keeps { "etcd_keepalive 8;" } else { "" };
+        let directives = format!("{} {keeps} {directives}", fleet.method.directive());
         let configuration = Configuration::new()
             .mode(mode)
             .workers(workers)
+            .connections(connections(fleet))
             .http(&cluster("main", &etcd.url()))
-            .http(&upstream(ZONE, directives))
-            .http(&server(port, true));
+            .http(&upstream(&fleet.zone(), &directives))
+            .http(&server(port, true, fleet));
         let nginx = Nginx::start(configuration).await?;
         if peers > 0 {
             // By the log, since each request would count among those that are measured.
-            let line = nginx.wait_for_log("peers (+").await?;
+            let line = eventually(LISTED, "the peers", async || {
+                nginx.log_lines("peers (+").into_iter().next().ok_or_else(|| nginx.log().into())
+            })
+            .await?;
             ensure!(line.contains(&format!(": {peers} peers (+{peers} ")), "{line}");
         }
         Ok(Self { nginx, address: format!("127.0.0.1:{port}"), etcd: Some(etcd) })

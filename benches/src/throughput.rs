@@ -8,8 +8,10 @@ use harness::{Mode, Result, ensure};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 
-use crate::backend::Backend;
 use crate::client::Client;
+use crate::farm::{Farm, allow_descriptors};
+use crate::fleet::Fleet;
+use crate::method::{Method, path};
 use crate::plan::Plan;
 use crate::setup::Setup;
 use crate::statistics::median;
@@ -18,6 +20,9 @@ use crate::table::Table;
 /// Connections that ask at the same time: enough that the one worker never waits for the load.
 const CONNECTIONS: usize = 8;
 
+/// Aimed at: the least throughput with many peers that are kept connections to, as a share of that with few.
+const KEPT: f64 = 0.9;
+
 /// What one measurement gave.
 struct Figures {
     per_second: f64,
@@ -25,22 +30,31 @@ struct Figures {
     time_per_request: f64,
 }
 
-fn time_of(worker: i32) -> Result<Duration> {
+/// The processor time of a process so far.
+///
+/// # Errors
+///
+/// Where it is not there.
+pub fn time_of(worker: i32) -> Result<Duration> {
     // `utime` and `stime` of the whole process, the watcher's thread included, to the nanosecond.
     let clock: ClockId = clock_getcpuclockid(Pid::from_raw(worker))?;
     Ok(Duration::from(clock.now()?))
 }
 
-fn load(setup: &Setup, worker: i32, time: Duration) -> Result<Figures> {
+/// A figure: its name, where it is, and the digits behind the point that it is shown with.
+type Column = (&'static str, fn(&Figures) -> f64, usize);
+
+/// Requests until `time` is over and there were at least `least`.
+fn load(setup: &Setup, worker: i32, time: Duration, least: u64) -> Result<Figures> {
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(Client::open(&setup.address)?);
     }
     let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let ask = |mut client: Client| -> Result<()> {
-        while !is_over.load(Relaxed) {
-            client.get("/")?;
-            answered.fetch_add(1, Relaxed);
+        while !is_over.load(Relaxed) || answered.load(Relaxed) < least {
+            let number = answered.fetch_add(1, Relaxed);
+            client.get(&path(number as usize))?;
         }
         Ok(())
     };
@@ -67,7 +81,7 @@ fn worker(setup: &Setup) -> Result<i32> {
     Ok(setup.nginx.workers()?.first().copied().ok_or("no worker")?)
 }
 
-/// Compares static with etcd at each number of peers, by turns, so that what else the machine does hits both.
+/// Compares static with etcd for each method at each number of peers, and where connections are kept.
 ///
 /// # Errors
 ///
@@ -75,50 +89,87 @@ fn worker(setup: &Setup) -> Result<i32> {
 pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
-            "Throughput of one worker, {CONNECTIONS} connections, medians of {} rounds (shares the machine with load and peers)",
+            "Throughput of one worker, {CONNECTIONS} connections, medians of {} rounds (shares the machine with load and peers); \
+             least_time beside nginx's random two",
             plan.throughput_rounds
         ),
         ["static", "etcd", "ratio"],
     );
-    let backend = Backend::start("a")?;
-    let address = backend.address().to_string();
-    for &peers in plan.peers {
-        let setups = [
-            Setup::fixed(peers, &address, Mode::Foreground).await?,
-            Setup::live(peers, &address, Mode::Foreground, 1, "").await?,
-        ];
-        let workers = [worker(&setups[0])?, worker(&setups[1])?];
-        let mut per_second = [Vec::new(), Vec::new()];
-        let mut time_per_request = [Vec::new(), Vec::new()];
-        let mut ratios = [Vec::new(), Vec::new()];
-        for _ in 0..plan.throughput_rounds {
-            let fixed = load(&setups[0], workers[0], plan.throughput_time)?;
-            let live = load(&setups[1], workers[1], plan.throughput_time)?;
-            ratios[0].push(live.per_second / fixed.per_second);
-            ratios[1].push(live.time_per_request / fixed.time_per_request);
-            for (kind, figures) in [fixed, live].into_iter().enumerate() {
-                per_second[kind].push(figures.per_second);
-                time_per_request[kind].push(figures.time_per_request);
-            }
+    allow_descriptors()?;
+    for &method in &plan.methods {
+        for &peers in &plan.peers {
+            compare(&mut table, plan, &Fleet::of(peers, method)).await?;
         }
-        for setup in &setups {
-            setup.check()?;
+    }
+    if plan.methods.contains(&Method::RoundRobin) {
+        let mut rates = Vec::new();
+        for peers in plan.kept {
+            rates.push(compare(&mut table, plan, &Fleet::kept(peers, Method::RoundRobin)).await?);
         }
-        let [mut rates, mut times] = ratios;
-        let [fixed, live] = per_second.each_mut().map(|values| format!("{:.0}", median(values)));
-        table.row(
-            &format!("requests per second, {peers} peers"),
-            fixed,
-            live,
-            format!("{:.3}", median(&mut rates)),
-        );
-        let [fixed, live] = time_per_request.each_mut().map(|values| format!("{:.1}", median(values)));
-        table.row(
-            &format!("µs of processor per request, {peers} peers"),
-            fixed,
-            live,
-            format!("{:.3}", median(&mut times)),
-        );
+        if let [few, .., many] = rates[..] {
+            let ratio = many / few;
+            let what = format!("etcd, kept connections: {} (left) and {} peers", plan.kept[0], plan.kept[1]);
+            table.row(&what, format!("{few:.0}/s"), format!("{many:.0}/s"), format!("{ratio:.3}"));
+            table.aim(&format!(">= {KEPT}"), ratio >= KEPT);
+        }
     }
     Ok(table)
+}
+
+/// Rounds of load on these, by turns, so that what else the machine does hits all of them.
+fn rounds(plan: &Plan, fleet: &Fleet, setups: &[Setup]) -> Result<Vec<Vec<Figures>>> {
+    // Connections that are kept are there after the first round.
+    let warm_up = if fleet.keeps { fleet.peers as u64 } else { 0 };
+    for setup in setups {
+        load(setup, worker(setup)?, Duration::ZERO, warm_up + 1)?;
+    }
+    let mut kinds: Vec<Vec<Figures>> = setups.iter().map(|_| Vec::new()).collect();
+    for _ in 0..plan.throughput_rounds {
+        for (setup, figures) in setups.iter().zip(&mut kinds) {
+            figures.push(load(setup, worker(setup)?, plan.throughput_time, 1)?);
+        }
+    }
+    setups.iter().try_for_each(Setup::check)?;
+    Ok(kinds)
+}
+
+/// Compares static with etcd. Gives the requests per second with etcd.
+async fn compare(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<f64> {
+    let is_static_too = fleet.peers <= plan.most_static;
+    let farm = Farm::start()?;
+    let live = Setup::live(fleet, farm.port(), Mode::Foreground, 1, "").await?;
+    let kinds = if fleet.keeps && is_static_too {
+        // One after the other: descriptors may not allow a connection from both to each peer.
+        let mut kinds = rounds(plan, fleet, &[live])?;
+        let farm = Farm::start()?;
+        kinds.extend(rounds(plan, fleet, &[Setup::fixed(fleet, farm.port(), Mode::Foreground).await?])?);
+        kinds
+    } else if is_static_too {
+        rounds(plan, fleet, &[live, Setup::fixed(fleet, farm.port(), Mode::Foreground).await?])?
+    } else {
+        rounds(plan, fleet, &[live])?
+    };
+    let kept = if fleet.keeps { ", kept connections" } else { "" };
+    let name = format!("{}{kept}, {} peers", fleet.method.name(), fleet.peers);
+    let figures: [Column; 2] = [
+        ("requests per second", |figures| figures.per_second, 0),
+        ("µs of processor per request", |figures| figures.time_per_request, 1),
+    ];
+    let mut per_second = 0.0;
+    for (what, figure, digits) in figures {
+        let of = |kind: usize| -> Vec<f64> { kinds.get(kind).into_iter().flatten().map(figure).collect() };
+        let (mut live, mut fixed) = (of(0), of(1));
+        let mut ratios: Vec<f64> = live.iter().zip(&fixed).map(|(live, fixed)| live / fixed).collect();
+        let [live, fixed, ratio] = [&mut live, &mut fixed, &mut ratios].map(|values| median(values));
+        let (fixed, ratio) = if is_static_too {
+            (format!("{fixed:.digits$}"), format!("{ratio:.3}"))
+        } else {
+            (String::new(), String::new())
+        };
+        table.row(&format!("{what}, {name}"), fixed, format!("{live:.digits$}"), ratio);
+        if digits == 0 {
+            per_second = live;
+        }
+    }
+    Ok(per_second)
 }

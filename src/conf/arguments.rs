@@ -67,6 +67,13 @@ pub(super) fn milliseconds(text: &str) -> Option<u64> {
     u64::try_from(unsafe { ngx_parse_time(&raw mut text, 0) }).ok()
 }
 
+/// A time as nginx writes it (`10s`, `1h30m`), in whole seconds.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let mut text = borrowed(text);
+    // SAFETY: as above.
+    u64::try_from(unsafe { ngx_parse_time(&raw mut text, 1) }).ok()
+}
+
 /// An `ngx_str_t` over Rust's memory, for calls that only read it.
 fn borrowed(text: &str) -> ngx_str_t {
     ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }

@@ -11,7 +11,7 @@ use ngx::{
     ngx_string,
 };
 
-use super::{cluster, upstream};
+use super::{cluster, keepalive, upstream};
 use crate::{module::Handler, status};
 
 const fn directive(name: ngx_str_t, context: u32, set: Handler, conf: usize) -> ngx_command_t {
@@ -36,7 +36,7 @@ const END: ngx_command_t = ngx_command_t {
 };
 
 /// All directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 6] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 9] = [
     directive(
         ngx_string!("etcd_cluster"),
         NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1,
@@ -56,9 +56,27 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 6] = [
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(
+        ngx_string!("etcd_check"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+        upstream::etcd_check,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
         ngx_string!("etcd_defaults"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
         upstream::etcd_defaults,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_keepalive"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+        keepalive::etcd_keepalive,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_sticky"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+        upstream::etcd_sticky,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(ngx_string!("etcd_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, status::etcd_status, 0),

@@ -1,6 +1,7 @@
 //! Ordinary `server` lines beside etcd's peers.
 
 use core::slice;
+use std::sync::Arc;
 
 use ngx::ffi::{ngx_addr_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t};
 use peer_zone::{Desired, Parameters};
@@ -16,6 +17,8 @@ pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Res
                 .to_owned());
         }
         let parameters = parameters(server)?;
+        let text: Arc<str> =
+            server.name.to_str().map_err(|_| "a \"server\" is written in other than UTF-8")?.into();
         for address in addresses(server) {
             // SAFETY: nginx resolved the address: it has as many bytes as it says.
             let socket_address =
@@ -25,6 +28,10 @@ pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Res
                 key: None,
                 socket_address: socket_address.into(),
                 name: name.into(),
+                server: Arc::clone(&text),
+                sticky: 0,
+                create_revision: 0,
+                joined: 0,
                 parameters,
             });
         }

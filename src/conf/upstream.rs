@@ -1,4 +1,4 @@
-//! `etcd`, `etcd_balance` and `etcd_defaults`, in an `upstream`.
+//! `etcd` and `etcd_defaults`, in an `upstream`, and the handlers of the other directives there.
 
 use core::{ffi::c_void, ptr};
 
@@ -11,12 +11,12 @@ use ngx::{
     http::{HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule},
     ngx_string,
 };
-use upstream_peers::Overrides;
+use upstream_peers::{Overrides, sticky_id};
 
 use super::{
-    Balance, Etcd, UpstreamConf,
+    Etcd, UpstreamConf,
     arguments::{Mistake, finish, place, size, words},
-    servers,
+    balance, check, keepalive, servers, sticky,
 };
 use crate::{
     module::{ConfResult, ERROR, Module, OK, guard},
@@ -32,9 +32,11 @@ const MIN_ZONE_PAGES: usize = 8;
 /// The longest prefix, in bytes; etcd has no limit of its own, but a key below the prefix is shown with it in every line of the log.
 const MAX_PREFIX_LENGTH: usize = 512;
 
-type Parser = fn(&mut ngx_conf_t, &mut UpstreamConf, &[String]) -> Result<(), Mistake>;
+type InitUpstream = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
 
-fn handle(cf: *mut ngx_conf_t, conf: *mut c_void, parse: Parser) -> ConfResult {
+pub(super) type Parser = fn(&mut ngx_conf_t, &mut UpstreamConf, &[String]) -> Result<(), Mistake>;
+
+pub(super) fn handle(cf: *mut ngx_conf_t, conf: *mut c_void, parse: Parser) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
         // SAFETY: nginx passes a valid configuration, and the one of the upstream that this module made.
         let (cf, conf) = unsafe { (&mut *cf, &mut *conf.cast::<UpstreamConf>()) };
@@ -58,7 +60,16 @@ pub(super) unsafe extern "C" fn etcd_balance(
     _command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> ConfResult {
-    handle(cf, conf, set_balance)
+    handle(cf, conf, balance::set)
+}
+
+/// The handler of `etcd_check`.
+pub(super) unsafe extern "C" fn etcd_check(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    handle(cf, conf, check::set)
 }
 
 /// The handler of `etcd_defaults`.
@@ -68,6 +79,15 @@ pub(super) unsafe extern "C" fn etcd_defaults(
     conf: *mut c_void,
 ) -> ConfResult {
     handle(cf, conf, set_defaults)
+}
+
+/// The handler of `etcd_sticky`.
+pub(super) unsafe extern "C" fn etcd_sticky(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    handle(cf, conf, sticky::set)
 }
 
 fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
@@ -174,28 +194,14 @@ fn push_placeholder(cf: &ngx_conf_t, us: &mut ngx_http_upstream_srv_conf_t) -> O
     }
 }
 
-fn needs_etcd(conf: &UpstreamConf, directive: &str) -> Result<(), Mistake> {
+/// That the upstream has `etcd`, as every other directive of the module's there needs it.
+pub(super) fn needs_etcd(conf: &UpstreamConf, directive: &str) -> Result<(), Mistake> {
     if conf.etcd.is_none() {
         return Err(
             format!("\"{directive}\" must stand behind the \"etcd\" directive of the same upstream").into()
         );
     }
     Ok(())
-}
-
-fn set_balance(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
-    needs_etcd(conf, "etcd_balance")?;
-    if conf.balance.is_some() {
-        return Err("\"etcd_balance\" directive is duplicate".into());
-    }
-    conf.balance = Some(match words[0].as_str() {
-        "round_robin" => Balance::RoundRobin,
-        method => return Err(format!("unknown method \"{method}\" in \"etcd_balance\"").into()),
-    });
-    match words.get(1) {
-        Some(word) => Err(format!("invalid parameter \"{word}\" in \"etcd_balance\"").into()),
-        None => Ok(()),
-    }
 }
 
 fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
@@ -210,12 +216,6 @@ fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
             return Err(format!("invalid parameter \"{word}\" in \"etcd_defaults\"").into());
         }
         defaults.set_word(word).map_err(|error| format!("in \"etcd_defaults\": {error}"))?;
-    }
-    // Nobody is to believe that peers are taken in slowly who has asked for it.
-    if defaults.slow_start.is_some_and(|seconds| seconds > 0) {
-        return Err(
-            "\"slow_start\" in \"etcd_defaults\" can only be 0: peers are not taken in slowly yet".into()
-        );
     }
     conf.defaults = Some(defaults);
     Ok(())
@@ -236,8 +236,26 @@ unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstre
             crate::log::to(NGX_LOG_EMERG, log, &message);
             return ERROR;
         }
+        // SAFETY: as above; what belongs to the upstream is not in the configuration at hand.
+        let settled = keepalive::settle(unsafe { &*cf }, us, conf, !is_ours(us));
+        let Some(etcd) = &conf.etcd else { return ERROR };
+        if let Err(message) = settled {
+            let message = format!(
+                "{message} in upstream \"{}\", whose \"etcd\" directive stands {}",
+                etcd.upstream, etcd.place
+            );
+            crate::log::to(NGX_LOG_EMERG, log, &message);
+            return ERROR;
+        }
         match servers::read(us, conf.placeholder) {
-            Ok(servers) => conf.servers = servers,
+            Ok(mut servers) => {
+                if let Some(sticky) = &conf.sticky {
+                    for server in &mut servers {
+                        server.sticky = sticky_id(&etcd.prefix, "", &server.name, sticky.secret());
+                    }
+                }
+                conf.servers = servers;
+            }
             Err(message) => {
                 crate::log::to(NGX_LOG_EMERG, log, &format!("upstream \"{}\": {message}", etcd.upstream));
                 return ERROR;
@@ -247,4 +265,9 @@ unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstre
         us.peer.init = Some(peer::init);
         OK
     })
+}
+
+/// Whether nobody has put itself before `init_upstream`, as nginx's `keepalive` does.
+fn is_ours(us: &ngx_http_upstream_srv_conf_t) -> bool {
+    us.peer.init_upstream.is_some_and(|first| ptr::fn_addr_eq(first, init_upstream as InitUpstream))
 }

@@ -5,20 +5,20 @@ use core::{ptr, slice};
 use ngx::ffi::{ngx_palloc, ngx_pool_t};
 
 /// Tries for which there is room without asking the pool for more: few requests need even a second.
-const INLINE: usize = 4;
+const INLINE: usize = 2;
 
 /// Ids of peers, at first in place, then in the request's pool.
 pub(super) struct Tried {
     inline: [u64; INLINE],
     /// Room for `capacity` ids in the pool; null while they are in place.
     spilled: *mut u64,
-    capacity: usize,
-    count: usize,
+    capacity: u32,
+    count: u32,
 }
 
 impl Default for Tried {
     fn default() -> Self {
-        Self { inline: [0; INLINE], spilled: ptr::null_mut(), capacity: INLINE, count: 0 }
+        Self { inline: [0; INLINE], spilled: ptr::null_mut(), capacity: INLINE as u32, count: 0 }
     }
 }
 
@@ -37,10 +37,10 @@ impl Tried {
             self.grow(pool)?;
         }
         if self.spilled.is_null() {
-            self.inline[self.count] = id;
+            self.inline[self.count as usize] = id;
         } else {
             // SAFETY: `count` is below `capacity`, for which there is room.
-            unsafe { self.spilled.add(self.count).write(id) };
+            unsafe { self.spilled.add(self.count as usize).write(id) };
         }
         self.count += 1;
         Some(())
@@ -48,10 +48,10 @@ impl Tried {
 
     fn ids(&self) -> &[u64] {
         if self.spilled.is_null() {
-            &self.inline[..self.count]
+            &self.inline[..self.count as usize]
         } else {
             // SAFETY: as many have been written there.
-            unsafe { slice::from_raw_parts(self.spilled, self.count) }
+            unsafe { slice::from_raw_parts(self.spilled, self.count as usize) }
         }
     }
 
@@ -59,12 +59,12 @@ impl Tried {
     fn grow(&mut self, pool: *mut ngx_pool_t) -> Option<()> {
         let capacity = self.capacity * 2;
         // SAFETY: the pool is the request's.
-        let room = unsafe { ngx_palloc(pool, capacity * size_of::<u64>()) }.cast::<u64>();
+        let room = unsafe { ngx_palloc(pool, capacity as usize * size_of::<u64>()) }.cast::<u64>();
         if room.is_null() {
             return None;
         }
         // SAFETY: there is room for all that there are, in memory of its own.
-        unsafe { ptr::copy_nonoverlapping(self.ids().as_ptr(), room, self.count) };
+        unsafe { ptr::copy_nonoverlapping(self.ids().as_ptr(), room, self.count as usize) };
         self.spilled = room;
         self.capacity = capacity;
         Some(())

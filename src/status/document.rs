@@ -3,13 +3,13 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
-use peer_zone::{Row, Statistics, Worker};
+use peer_zone::{Health, Now, Row, Statistics, Worker};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     conf::{MainConf, UpstreamConf},
-    monotonic, peer, process,
+    keepalive, monotonic, peer, process,
 };
 
 /// The whole.
@@ -18,6 +18,8 @@ pub(super) struct Document {
     nginx_version: Cow<'static, str>,
     /// The worker that answers.
     pid: u32,
+    /// Connections to peers that this worker keeps for requests to come (`etcd_keepalive`).
+    idle_connections: usize,
     /// The worker that follows etcd; null while one is about to take over.
     watcher_pid: Option<u32>,
     upstreams: BTreeMap<String, Upstream>,
@@ -27,6 +29,10 @@ pub(super) struct Document {
 struct Upstream {
     cluster: String,
     prefix: String,
+    balance: &'static str,
+    /// Every peer in service fails its checks, and all are used.
+    panic: bool,
+    checks_not_made: u64,
     revision: u64,
     generation: u64,
     connected: bool,
@@ -70,6 +76,11 @@ struct Peer {
     down: bool,
     drain: bool,
     state: &'static str,
+    health: &'static str,
+    /// What `slow_start` leaves of the weight just now: 1 where that is all of it.
+    share: f64,
+    /// By which `least_time` goes, in seconds; null before the first answer, and with other methods.
+    response_time: Option<f64>,
     connections: u32,
     requests: u64,
     failures: u64,
@@ -83,6 +94,7 @@ impl Document {
             nginx_version: NGINX_VERSION.to_string_lossy(),
             // SAFETY: nginx sets it when a process starts. A process id is positive.
             pid: unsafe { ngx_pid } as u32,
+            idle_connections: keepalive::count(),
             watcher_pid: (watcher != 0).then_some(watcher),
             upstreams: main.upstreams().filter_map(upstream).collect(),
         }
@@ -93,9 +105,11 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) = (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
     let zone_size = etcd.zone_size;
+    let balance = conf.balance().method.name();
     let worker = process::worker(conf)?;
-    let Statistics { size, used, is_full, is_connected, revision, last_word, rejected_total, resyncs } =
-        worker.zone().statistics();
+    let statistics = worker.zone().statistics();
+    let Statistics { size, used, is_full, is_panicking, is_connected, .. } = statistics;
+    let Statistics { checks_not_made, revision, last_word, rejected_total, resyncs, .. } = statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable] = resyncs;
     let rejected = worker.with_report(|report| serde_json::from_slice(report)).unwrap_or_else(|_| json!([]));
     let (generation, peers) = peers(worker);
@@ -103,6 +117,9 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let upstream = Upstream {
         cluster,
         prefix,
+        balance,
+        panic: is_panicking,
+        checks_not_made,
         revision,
         generation,
         connected: is_connected,
@@ -119,7 +136,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
 }
 
 fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
-    let now = peer::seconds();
+    let now = peer::now();
     match worker.table() {
         Some(table) => {
             let shown = table.rows().filter(|row| !row.is_removed || row.connections > 0);
@@ -129,7 +146,7 @@ fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
     }
 }
 
-fn describe(row: &Row<'_>, now: u32) -> Peer {
+fn describe(row: &Row<'_>, now: Now) -> Peer {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -137,11 +154,16 @@ fn describe(row: &Row<'_>, now: u32) -> Peer {
         "down"
     } else if parameters.drain {
         "drain"
-    } else if row.is_unavailable(now) {
+    } else if row.peer.health == Health::Pending {
+        "checking"
+    } else if row.peer.health == Health::Failing {
+        "unhealthy"
+    } else if row.is_unavailable(now.seconds) {
         "unavailable"
     } else {
         "up"
     };
+    let response_time = Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Peer {
         key: row.peer.key.map(text),
@@ -155,6 +177,15 @@ fn describe(row: &Row<'_>, now: u32) -> Peer {
         down: parameters.down,
         drain: parameters.drain,
         state,
+        health: match row.peer.health {
+            Health::Unchecked => "unchecked",
+            Health::Passing => "passing",
+            Health::Failing => "failing",
+            Health::Pending => "pending",
+        },
+        share: row.share(now.milliseconds),
+        // Microseconds, of which an `f64` holds all there can be exactly.
+        response_time: response_time.map(|microseconds| f64::from(microseconds) / 1_000_000.0),
         connections: row.connections,
         requests: row.peer.requests,
         failures: row.peer.failures,

@@ -1,38 +1,91 @@
 //! Peers as the zone takes them: made of what etcd says, and kept, since most of a list is the same after each change.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, rc::Rc, sync::Arc};
 
 use peer_zone::Desired;
-use upstream_peers::{Parameters, Peer, SocketAddress};
+use upstream_peers::{Ages, Known, Parameters, Peer, SocketAddress, sticky_id};
 
 use crate::socket_address;
 
 /// The peers of a list, each with what it was made of.
-#[derive(Default)]
-pub(super) struct Described(Vec<(SocketAddress, Desired)>);
+pub(super) struct Described {
+    peers: Vec<(SocketAddress, Desired)>,
+    names: Names,
+}
+
+/// How peers are named to clients, where they are.
+pub(super) struct Names {
+    pub(super) prefix: Rc<str>,
+    pub(super) secret: Option<String>,
+}
+
+impl Names {
+    /// The id by which a cookie names the peer, or 0.
+    fn sticky_id(&self, key: &str, address: &str) -> u64 {
+        self.secret.as_deref().map_or(0, |secret| sticky_id(&self.prefix, key, address, secret))
+    }
+}
 
 impl Described {
-    /// Takes a new list. What was in the last one, which is in the same order (of keys, then of addresses), is not made again.
-    pub(super) fn update(&mut self, peers: Vec<Peer>) {
-        let mut before = std::mem::take(&mut self.0).into_iter().peekable();
-        self.0 = peers
+    /// The peers with keys that a zone has already.
+    pub(super) fn of_zone<'a>(listed: impl Iterator<Item = &'a Desired>, names: Names) -> Self {
+        let mut peers: Vec<_> = listed
+            .filter(|desired| desired.key.is_some())
+            .filter_map(|desired| {
+                let server = shared(&desired.name, Arc::clone(&desired.server));
+                let address = socket_address::parse(&desired.socket_address)?;
+                // Made anew: another configuration may have another secret.
+                let sticky = names.sticky_id(desired.key.as_deref().unwrap_or_default(), &desired.name);
+                Some((address, Desired { server, sticky, ..desired.clone() }))
+            })
+            .collect();
+        // A zone has them in the order of the addresses' bytes.
+        peers.sort_by(|(address, desired), (other_address, other)| {
+            desired.key.cmp(&other.key).then_with(|| address.cmp(other_address))
+        });
+        Self { peers, names }
+    }
+
+    /// Takes a new list, and asks `ages` when each of its peers joined. What was in the last one, which is in the same order (of keys,
+    /// then of addresses), is not made again.
+    pub(super) fn update(&mut self, peers: Vec<Peer>, ages: &Ages, now: u64) {
+        let mut before = std::mem::take(&mut self.peers).into_iter().peekable();
+        let names = &self.names;
+        self.peers = peers
             .into_iter()
             .map(|peer| {
                 let is_behind = |known: &(SocketAddress, Desired)| compare(known, &peer) == Ordering::Less;
                 while before.next_if(is_behind).is_some() {}
-                match before.next_if(|known| compare(known, &peer) == Ordering::Equal) {
-                    Some((address, known)) => {
-                        (address, Desired { parameters: to_zone(peer.parameters), ..known })
-                    }
-                    None => describe(peer),
+                let known = before.next_if(|known| compare(known, &peer) == Ordering::Equal);
+                let age = known.as_ref().map(|(_, known)| Known {
+                    create_revision: known.create_revision.cast_signed(),
+                    joined: known.joined,
+                });
+                let joined = ages.joined(&peer.key, peer.create_revision, age, now);
+                match known {
+                    Some((address, known)) => (address, renew(known, peer, joined)),
+                    None => describe(peer, joined, names),
                 }
             })
             .collect();
     }
 
-    /// The peers.
+    /// The peers as the zone takes them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Desired> {
-        self.0.iter().map(|(_, desired)| desired)
+        self.peers.iter().map(|(_, desired)| desired)
+    }
+
+    /// The peers as etcd has them.
+    pub(super) fn peers(&self) -> impl Iterator<Item = Peer> {
+        self.peers.iter().filter_map(|(address, desired)| {
+            Some(Peer {
+                key: Arc::clone(desired.key.as_ref()?),
+                address: address.clone(),
+                server: Arc::clone(&desired.server),
+                parameters: of_zone(desired.parameters),
+                create_revision: desired.create_revision.cast_signed(),
+            })
+        })
     }
 }
 
@@ -44,14 +97,36 @@ fn compare((address, known): &(SocketAddress, Desired), peer: &Peer) -> Ordering
     by_key.then_with(|| address.cmp(&peer.address))
 }
 
-fn describe(peer: Peer) -> (SocketAddress, Desired) {
+fn renew(known: Desired, peer: Peer, joined: u64) -> Desired {
+    Desired {
+        server: shared(&known.name, peer.server),
+        create_revision: peer.create_revision.unsigned_abs(),
+        joined,
+        parameters: to_zone(peer.parameters),
+        ..known
+    }
+}
+
+fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
+    let name = peer.address.to_string();
+    let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
+    let sticky = names.sticky_id(&peer.key, &name);
     let desired = Desired {
         key: Some(peer.key),
         socket_address: socket_address::bytes(&peer.address),
-        name: peer.address.to_string().into(),
+        name,
+        server: peer.server,
+        sticky,
+        create_revision: peer.create_revision.unsigned_abs(),
+        joined,
         parameters: to_zone(peer.parameters),
     };
     (peer.address, desired)
+}
+
+/// The text, as the string of the name where that says the same.
+fn shared(name: &Arc<str>, text: Arc<str>) -> Arc<str> {
+    if *name == text { Arc::clone(name) } else { text }
 }
 
 /// The zone keeps its own type, so that what etcd says and what lies in shared memory can change apart.
@@ -62,7 +137,7 @@ fn to_zone(parameters: Parameters) -> peer_zone::Parameters {
 }
 
 /// The way back.
-pub(super) fn of_zone(parameters: peer_zone::Parameters) -> Parameters {
+fn of_zone(parameters: peer_zone::Parameters) -> Parameters {
     let peer_zone::Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
         parameters;
     Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }

@@ -1,10 +1,10 @@
 //! What the thread has to do: a copy of the configuration that is its own.
 
 use etcd_watch::ClusterConfig;
-use peer_zone::{Desired, Zone, protocol::Lease};
+use peer_zone::{Desired, Options, Zone, protocol::Lease};
 use upstream_peers::Parameters;
 
-use crate::conf::MainConf;
+use crate::conf::{Check, MainConf};
 
 /// Everything that the thread has to know.
 pub(crate) struct Plan {
@@ -33,6 +33,10 @@ pub(super) struct UpstreamPlan {
     pub(super) zone: Zone,
     pub(super) defaults: Parameters,
     pub(super) servers: Vec<Desired>,
+    pub(super) options: Options,
+    /// What the ids are made with by which cookies name peers.
+    pub(super) sticky_secret: Option<String>,
+    pub(super) check: Option<Check>,
 }
 
 impl Plan {
@@ -50,6 +54,9 @@ impl Plan {
                 zone,
                 defaults: conf.defaults(),
                 servers: conf.servers.clone(),
+                options: conf.options(),
+                sticky_secret: conf.sticky.as_ref().map(|sticky| sticky.secret().to_owned()),
+                check: conf.check.clone(),
             };
             let Some(cluster) = clusters.iter_mut().find(|cluster| cluster.config.name == etcd.cluster)
             else {

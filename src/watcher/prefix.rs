@@ -7,12 +7,13 @@ use std::{
 
 use etcd_watch::{Cause, Cluster, Update, follow};
 use host_names::{Event, HostNames};
+use peer_check::Verdict;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{lines::Lines, plan::PrefixPlan, run::Claim, upstream::Upstream};
+use super::{checks, lines::Lines, plan::PrefixPlan, run::Claim, upstream::Upstream};
 
 /// How often memory is given back and dead workers are taken out of the counts. A removed peer is shown in the status for about as long.
 const COLLECT: Duration = Duration::from_millis(250);
@@ -56,6 +57,9 @@ pub(super) async fn serve(
                 }
             }
             event = prefix_task.names.next() => prefix_task.resolved(event),
+            (upstream, verdict) = checks::next(&mut prefix_task.upstreams) => {
+                prefix_task.judged(upstream, verdict);
+            }
             _ = collect.tick() => {
                 if prefix_task.collect(&claim).is_none() {
                     return;
@@ -135,6 +139,12 @@ impl Prefix {
                 "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" is resolved again",
                 self.cluster_name, self.prefix
             )),
+        }
+    }
+
+    fn judged(&mut self, upstream: usize, verdict: Verdict) {
+        if let Some(checks) = self.upstreams.get_mut(upstream).and_then(Upstream::checks_mut) {
+            checks.note(verdict);
         }
     }
 

@@ -7,16 +7,18 @@ use std::{
 
 use etcd_watch::{Cause, Event, Update};
 use host_names::HostNames;
+use peer_check::Checks;
 use peer_zone::{Changes, Desired, Publisher, ResyncCounter, Zone, protocol::Publishing};
 use serde::{Deserialize, Serialize};
-use upstream_peers::{Membership, Outcome, Parameters};
+use upstream_peers::{Ages, Membership, Outcome, Parameters};
 
 use super::{
-    described::{self, Described},
+    checks::UpstreamChecks,
+    described::{Described, Names},
     lines::Lines,
     plan::UpstreamPlan,
 };
-use crate::{monotonic, processes, socket_address};
+use crate::{monotonic, processes};
 
 /// Rejected values that the status shows; all are counted and logged.
 const MAX_SHOWN: usize = 100;
@@ -32,6 +34,8 @@ pub(super) struct Upstream {
     members: Membership,
     /// The members' peers as the zone takes them.
     described: Described,
+    /// When they joined.
+    ages: Ages,
     /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand stay until one is.
     successor: Option<Membership>,
     has_listed: bool,
@@ -46,6 +50,7 @@ pub(super) struct Upstream {
     is_full: bool,
     /// How much of the zone was in use when the peers did not fit: less is a reason to try again.
     used_when_full: usize,
+    checks: Option<UpstreamChecks>,
     lines: Lines,
 }
 
@@ -65,16 +70,18 @@ impl Upstream {
         names: &HostNames,
         publishing: &Publishing,
     ) -> Self {
-        let UpstreamPlan { name, zone, defaults, servers } = plan;
+        let UpstreamPlan { name, zone, defaults, servers, options, sticky_secret, check } = plan;
         // SAFETY: `publishing` says that this process holds the lease on all zones; each zone belongs to one upstream of the plan,
         // and all that this publisher does is done with `Claim::publishing`, which fails once the lease is another's.
-        let publisher = unsafe { Publisher::take_over(zone, publishing) };
+        let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
+        publisher.set_options(options, publishing);
+        let described = Described::of_zone(
+            publisher.listed(),
+            Names { prefix: Rc::clone(&prefix), secret: sticky_secret },
+        );
         let mut members = Membership::new(defaults);
-        for peer in publisher.listed() {
-            if let (Some(key), Some(address)) = (&peer.key, socket_address::parse(&peer.socket_address)) {
-                members.seed(key, address, described::of_zone(peer.parameters));
-            }
-        }
+        described.peers().for_each(|peer| members.seed(peer));
+        let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_word);
         let report_in_hand = publisher.reported();
         let mut upstream = Self {
             name,
@@ -84,7 +91,8 @@ impl Upstream {
             servers,
             defaults,
             members,
-            described: Described::default(),
+            described,
+            ages,
             successor: None,
             has_listed: false,
             known_rejections: serde_json::from_slice(&report_in_hand).unwrap_or_default(),
@@ -94,6 +102,7 @@ impl Upstream {
             are_rejections_changed: false,
             is_full: false,
             used_when_full: 0,
+            checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
             lines,
         };
         // A new cycle may have other `server` lines, which need no etcd.
@@ -113,27 +122,39 @@ impl Upstream {
 
     /// Whether there is anything to publish.
     pub(super) fn is_changed(&self) -> bool {
-        self.is_changed || self.are_rejections_changed
+        self.is_changed
+            || self.are_rejections_changed
+            || self.checks.as_ref().is_some_and(UpstreamChecks::has_news)
+    }
+
+    /// The checks of its peers, if they are checked.
+    pub(super) fn checks_mut(&mut self) -> Option<&mut UpstreamChecks> {
+        self.checks.as_mut()
     }
 
     /// Takes in what etcd says; nothing is published yet.
     pub(super) fn update(&mut self, update: &Update) {
+        let now = monotonic::now();
         if !matches!(update, Update::Lost { .. }) {
-            self.zone.heard(monotonic::now());
+            self.zone.heard(now);
         }
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
                 self.count_resync(*cause);
-                self.list(*cluster_id, *revision, items);
+                self.list(*cluster_id, *revision, items, now);
             }
             Update::Changed { revision, events } => {
                 self.revision = revision.unsigned_abs();
                 self.is_changed = true;
+                self.ages.applied(*revision, now);
                 for event in events {
                     self.apply(event);
                 }
             }
-            Update::Alive { .. } => self.zone.set_connected(true),
+            Update::Alive { revision } => {
+                self.zone.set_connected(true);
+                self.ages.alive(*revision, now);
+            }
             Update::Lost { .. } => self.zone.set_connected(false),
         }
     }
@@ -154,11 +175,12 @@ impl Upstream {
         self.zone.count_resync(counter);
     }
 
-    fn list(&mut self, cluster_id: u64, revision: i64, items: &[etcd_watch::Item]) {
-        let revision = revision.unsigned_abs();
+    fn list(&mut self, cluster_id: u64, listed: i64, items: &[etcd_watch::Item], now: u64) {
+        let revision = listed.unsigned_abs();
         let is_other = self.cluster_id != 0 && cluster_id != self.cluster_id;
         let is_older = !is_other && revision < self.revision;
-        let items = items.iter().map(|item| (item.key.as_slice(), item.value.as_slice()));
+        let items =
+            items.iter().map(|item| (item.key.as_slice(), item.value.as_slice(), item.create_revision));
         if is_other || is_older {
             let what = if is_other { "another cluster" } else { "an older state" };
             self.lines.warn(format!(
@@ -169,12 +191,15 @@ impl Upstream {
             let mut successor = Membership::new(self.defaults);
             let outcome = successor.replace(items);
             self.successor = Some(successor);
+            self.ages.applied(listed, now);
             self.note(outcome);
         } else if let Some(successor) = &mut self.successor {
             let outcome = successor.replace(items);
+            self.ages.applied(listed, now);
             self.note(outcome);
         } else {
             let outcome = self.members.replace(items);
+            self.ages.listed(listed, now);
             self.note(outcome);
         }
         self.known_rejections.clear();
@@ -186,7 +211,7 @@ impl Upstream {
     fn apply(&mut self, event: &Event) {
         let members = self.successor.as_mut().unwrap_or(&mut self.members);
         let outcome = match event {
-            Event::Put(item) => members.put(&item.key, &item.value),
+            Event::Put(item) => members.put(&item.key, &item.value, item.create_revision),
             Event::Delete { key, .. } => members.delete(key),
         };
         if let (Some(_), Event::Delete { key, .. }) = (&self.successor, event) {
@@ -202,6 +227,7 @@ impl Upstream {
             |successor: &mut Membership| !successor.peers(|name| names.addresses(name)).is_empty();
         if let Some(successor) = self.successor.take_if(has_peers) {
             self.members = successor;
+            self.ages.adopted();
             self.are_rejections_changed = true;
         }
     }
@@ -225,14 +251,25 @@ impl Upstream {
         if std::mem::take(&mut self.are_rejections_changed) {
             self.report(publishing);
         }
-        if !std::mem::take(&mut self.is_changed) {
-            return;
+        if std::mem::take(&mut self.is_changed) {
+            self.publish_peers(names, publishing);
+            if let Some(checks) = &mut self.checks {
+                checks.keep(&self.publisher);
+            }
         }
+        if let Some(checks) = &mut self.checks {
+            checks.publish(&self.name, &mut self.publisher, &self.lines, publishing);
+        }
+    }
+
+    fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) {
+        let now = monotonic::now();
         let peers = self.members.peers(|name| names.addresses(name));
         let count = peers.len();
-        self.described.update(peers);
+        self.described.update(peers, &self.ages, now);
+        self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
         let desired: Vec<Desired> = self.servers.iter().chain(self.described.iter()).cloned().collect();
-        match self.publisher.publish(desired, publishing) {
+        match self.publisher.publish(desired, now, publishing) {
             Ok(changes) => {
                 if std::mem::take(&mut self.is_full) {
                     self.lines.notice(format!(
@@ -271,7 +308,7 @@ impl Upstream {
             Some(key) => wanted.get(&(&**key, &*peer.socket_address)).copied(),
             None => Some(peer.parameters),
         };
-        if let Ok(changes) = self.publisher.retain(keep, publishing) {
+        if let Ok(changes) = self.publisher.retain(keep, monotonic::now(), publishing) {
             let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
             self.say(count, changes);
         }
@@ -307,6 +344,9 @@ impl Upstream {
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
         self.publisher.collect(processes::is_alive, publishing);
+        if let Some(checks) = &mut self.checks {
+            checks.count_not_made(&self.name, &self.publisher, &self.lines);
+        }
         let used = self.zone.statistics().used;
         if self.is_full && used < self.used_when_full {
             self.used_when_full = used;

@@ -22,6 +22,113 @@ fn in_upstream(directives: &str, words: &'static [&'static str]) -> Mistake {
     Mistake { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
 }
 
+/// What `etcd_balance` does not take, and what nginx must say of it.
+const BALANCE: &[(&str, &[&str])] = &[
+    ("round_robin two", &["etcd_balance", "round_robin", "\"two\""]),
+    ("least_conn 5", &["etcd_balance", "least_conn", "\"5\""]),
+    ("random three", &["etcd_balance", "random", "\"three\""]),
+    ("random two least_conn now", &["etcd_balance", "random", "\"now\""]),
+    ("random two least_time", &["etcd_balance", "random two least_time", "not supported"]),
+    ("random two least_time=header", &["etcd_balance", "random two least_time=header", "not supported"]),
+    ("random two ip_hash", &["etcd_balance", "random", "\"ip_hash\""]),
+    ("hash", &["etcd_balance", "hash", "key"]),
+    ("hash \"\"", &["etcd_balance", "hash", "key"]),
+    ("hash $uri evenly", &["etcd_balance", "hash", "\"evenly\""]),
+    ("hash $uri consistent now", &["etcd_balance", "hash", "\"now\""]),
+    ("hash a$", &["etcd_balance", "hash", "\"a$\""]),
+    ("ip_hash 24", &["etcd_balance", "ip_hash", "\"24\""]),
+    ("least_time header", &["etcd_balance", "least_time", "\"header\""]),
+    ("least_time 5", &["etcd_balance", "least_time", "\"5\""]),
+    ("Random", &["etcd_balance", "unknown", "\"Random\""]),
+];
+
+/// As above, for `etcd_check`.
+const CHECK: &[(&str, &[&str])] = &[
+    ("", &["etcd_check", "arguments"]),
+    ("grpc", &["etcd_check", "grpc", "unknown"]),
+    ("uri=/", &["etcd_check", "uri=/"]),
+    ("http uri=", &["etcd_check", "uri", "\"/\""]),
+    ("http uri=healthz", &["etcd_check", "uri", "healthz", "\"/\""]),
+    ("http uri=http://a/", &["etcd_check", "uri", "http://a/"]),
+    ("http \"uri=/a b\"", &["etcd_check", "uri", "/a b", "space"]),
+    ("http \"uri=/a\tb\"", &["etcd_check", "uri", "control"]),
+    ("http \"uri=/\r\nX: y\"", &["etcd_check", "uri", "control"]),
+    ("http \"uri=/#a\"", &["etcd_check", "uri", "#"]),
+    ("http uri", &["etcd_check", "\"uri\""]),
+    ("http host=", &["etcd_check", "host"]),
+    ("http \"host=a\r\nX: y\"", &["etcd_check", "host", "control"]),
+    ("http status=", &["etcd_check", "status"]),
+    ("http status=ok", &["etcd_check", "status", "ok"]),
+    ("http status=20", &["etcd_check", "status", "20"]),
+    ("http status=600", &["etcd_check", "status", "600"]),
+    ("http status=399-200", &["etcd_check", "status", "399-200"]),
+    ("http status=200,", &["etcd_check", "status", "200,"]),
+    ("tcp uri=/", &["etcd_check", "uri", "tcp"]),
+    ("tcp host=a", &["etcd_check", "host", "tcp"]),
+    ("tcp status=200", &["etcd_check", "status", "tcp"]),
+    ("tcp interval=0", &["etcd_check", "interval", "\"0\""]),
+    ("tcp interval=soon", &["etcd_check", "interval", "soon"]),
+    ("tcp timeout=0s", &["etcd_check", "timeout", "0s"]),
+    ("tcp timeout=", &["etcd_check", "timeout"]),
+    ("tcp fall=0", &["etcd_check", "fall", "\"0\""]),
+    ("tcp rise=0", &["etcd_check", "rise", "\"0\""]),
+    ("tcp fall=-1", &["etcd_check", "fall", "-1"]),
+    ("tcp rise=+1", &["etcd_check", "rise", "+1"]),
+    ("tcp rise=", &["etcd_check", "rise"]),
+    ("tcp fall=4294967296", &["etcd_check", "fall", "4294967296"]),
+    ("tcp mandatory=1", &["etcd_check", "mandatory=1"]),
+    ("tcp panic", &["etcd_check", "panic"]),
+    ("tcp panic=yes", &["etcd_check", "panic", "yes"]),
+    ("tcp fall=1 fall=2", &["etcd_check", "fall", "duplicate"]),
+    ("tcp mandatory mandatory", &["etcd_check", "mandatory", "duplicate"]),
+    ("tcp colour=blue", &["etcd_check", "colour=blue"]),
+];
+
+/// As above, for `etcd_sticky`.
+const STICKY: &[(&str, &[&str])] = &[
+    ("", &["etcd_sticky", "arguments"]),
+    ("httponly", &["etcd_sticky", "cookie=NAME"]),
+    ("srv_id", &["etcd_sticky", "\"srv_id\""]),
+    ("cookie", &["etcd_sticky", "\"cookie\""]),
+    ("cookie=", &["etcd_sticky", "cookie", "name"]),
+    ("\"cookie=a b\"", &["etcd_sticky", "cookie", "a b"]),
+    ("\"cookie=a;b\"", &["etcd_sticky", "cookie", "a;b"]),
+    ("cookie=a=b", &["etcd_sticky", "cookie", "a=b"]),
+    ("cookie=a,b", &["etcd_sticky", "cookie", "a,b"]),
+    ("\"cookie=a\r\nX: y\"", &["etcd_sticky", "cookie"]),
+    ("cookie=é", &["etcd_sticky", "cookie"]),
+    ("cookie=a cookie=b", &["etcd_sticky", "cookie", "duplicate"]),
+    ("cookie=a expires=", &["etcd_sticky", "expires"]),
+    ("cookie=a expires=0", &["etcd_sticky", "expires", "\"0\""]),
+    ("cookie=a expires=soon", &["etcd_sticky", "expires", "soon"]),
+    ("cookie=a expires=-1", &["etcd_sticky", "expires", "-1"]),
+    ("cookie=a expires=500ms", &["etcd_sticky", "expires", "500ms"]),
+    ("cookie=a expires=11y", &["etcd_sticky", "expires", "11y"]),
+    ("cookie=a expires=1h expires=max", &["etcd_sticky", "expires", "duplicate"]),
+    ("cookie=a domain=", &["etcd_sticky", "domain"]),
+    ("cookie=a \"domain=a; path=/\"", &["etcd_sticky", "domain", "a; path=/"]),
+    ("cookie=a domain=$host", &["etcd_sticky", "domain", "$host", "variables"]),
+    ("cookie=a domain=a domain=b", &["etcd_sticky", "domain", "duplicate"]),
+    ("cookie=a path=", &["etcd_sticky", "path"]),
+    ("cookie=a path=x", &["etcd_sticky", "path", "\"x\""]),
+    ("cookie=a \"path=/; Secure\"", &["etcd_sticky", "path", "/; Secure"]),
+    ("cookie=a \"path=/\r\nX: y\"", &["etcd_sticky", "path"]),
+    ("cookie=a path=/ path=/", &["etcd_sticky", "path", "duplicate"]),
+    ("cookie=a httponly=1", &["etcd_sticky", "httponly=1"]),
+    ("cookie=a httponly httponly", &["etcd_sticky", "httponly", "duplicate"]),
+    ("cookie=a secure=off", &["etcd_sticky", "secure=off"]),
+    ("cookie=a secure secure", &["etcd_sticky", "secure", "duplicate"]),
+    ("cookie=a samesite", &["etcd_sticky", "samesite"]),
+    ("cookie=a samesite=", &["etcd_sticky", "samesite"]),
+    ("cookie=a samesite=loose", &["etcd_sticky", "samesite", "loose"]),
+    ("cookie=a samesite=lax samesite=lax", &["etcd_sticky", "samesite", "duplicate"]),
+    ("cookie=a secret", &["etcd_sticky", "secret"]),
+    ("cookie=a secret=", &["etcd_sticky", "secret", "empty"]),
+    ("cookie=a \"secret=a\tb\"", &["etcd_sticky", "secret", "control"]),
+    ("cookie=a secret=a secret=b", &["etcd_sticky", "secret", "duplicate"]),
+    ("cookie=a route=$uri", &["etcd_sticky", "route=$uri"]),
+];
+
 fn table() -> Vec<Mistake> {
     let mut table = vec![
         at_top("etcd_cluster;", &["etcd_cluster"]),
@@ -82,7 +189,10 @@ fn table() -> Vec<Mistake> {
             "etcd main /p/; etcd_defaults fail_timeout=soon;",
             &["etcd_defaults", "fail_timeout", "soon"],
         ),
-        in_upstream("etcd main /p/; etcd_defaults slow_start=5s;", &["etcd_defaults", "slow_start", "0"]),
+        in_upstream(
+            "etcd main /p/; etcd_defaults slow_start=soon;",
+            &["etcd_defaults", "slow_start", "soon"],
+        ),
         in_upstream("etcd main /p/; etcd_defaults max_conns=all;", &["etcd_defaults", "max_conns", "all"]),
         in_upstream("etcd main /p/; etcd_defaults backup;", &["etcd_defaults", "backup"]),
         in_upstream("etcd main /p/; etcd_defaults colour=blue;", &["etcd_defaults", "colour=blue"]),
@@ -98,6 +208,21 @@ fn table() -> Vec<Mistake> {
         table.push(in_upstream(&format!("{method} etcd main /p/;"), words));
     }
     table.push(in_upstream("keepalive 8; etcd main /p/;", &["keepalive", "etcd"]));
+    for (parameters, words) in BALANCE {
+        table.push(in_upstream(&format!("etcd main /p/; etcd_balance {parameters};"), words));
+    }
+    for (parameters, words) in CHECK {
+        table.push(in_upstream(&format!("etcd main /p/; etcd_check {parameters};"), words));
+    }
+    for (parameters, words) in STICKY {
+        table.push(in_upstream(&format!("etcd main /p/; etcd_sticky {parameters};"), words));
+    }
+    for directive in ["etcd_balance random;", "etcd_check tcp;", "etcd_sticky cookie=a;"] {
+        let name: &'static [&'static str] = &["etcd_", "not allowed here"];
+        table.push(at_top(directive, name));
+        table.push(in_upstream(&format!("{directive} etcd main /p/;"), &["must stand behind", "\"etcd\""]));
+        table.push(in_upstream(&format!("etcd main /p/; {directive} {directive}"), &["duplicate"]));
+    }
     table
 }
 
@@ -131,6 +256,22 @@ async fn what_is_right_passes() -> Result<()> {
         "etcd main /p/; etcd_balance round_robin; keepalive 8; keepalive_timeout 5s;",
         "etcd main /p/; etcd_defaults weight=2 max_fails=0 fail_timeout=1m max_conns=10;",
         "server 127.0.0.1:1 backup; etcd main /p/; server 127.0.0.1:2 weight=3;",
+        "etcd main /p/; etcd_balance least_conn;",
+        "etcd main /p/; etcd_balance random;",
+        "etcd main /p/; etcd_balance random two;",
+        "etcd main /p/; etcd_balance random two least_conn;",
+        "etcd main /p/; etcd_balance hash $remote_addr$arg_room;",
+        "etcd main /p/; etcd_balance hash fixed;",
+        "etcd main /p/; etcd_balance hash $uri consistent;",
+        "etcd main /p/; etcd_balance ip_hash;",
+        "etcd main /p/; etcd_balance least_time;",
+        "etcd main /p/; etcd_sticky cookie=srv_id;",
+        "etcd main /p/; etcd_sticky expires=max cookie=__Host-srv.id samesite=none secure path=/;",
+        "etcd main /p/; etcd_sticky cookie=srv_id expires=1h domain=.example.com \"path=/a b\" httponly secure samesite=Lax secret=pepper;",
+        "etcd main /p/; etcd_balance hash $uri; etcd_sticky cookie=srv_id expires=10y; etcd_check tcp; keepalive 8;",
+        "etcd main /p/; etcd_check http;",
+        "etcd main /p/; etcd_check tcp interval=1m timeout=500ms fall=1 rise=1 mandatory panic=0;",
+        "etcd main /p/; etcd_check http uri=/healthz?full=1 host=node.example:80 status=200,204,300-399 panic=1;",
     ];
     for directives in right {
         let output = Nginx::test(&Configuration::new().http(&in_upstream(directives, &[]).http))?;

@@ -63,7 +63,9 @@ async fn every_end(directives: &str) -> Result<()> {
     let address = router.nodes[0].address().clone();
     router.nodes.remove(0).kill().await;
     let peer = connections(&router.nginx, 0).await?;
-    assert_eq!(peer.requests, 10);
+    // nginx grants another try to a request whose connection was a kept one, which the first may have been.
+    let retries = u64::from(!directives.is_empty());
+    assert!((10..=10 + retries).contains(&peer.requests), "{peer:?}");
     assert!(peer.failures >= 1, "{peer:?}");
 
     // Refused, and well again.
@@ -83,4 +85,9 @@ async fn without_keepalive() -> Result<()> {
 #[tokio::test]
 async fn with_keepalive() -> Result<()> {
     every_end("keepalive 8;").await
+}
+
+#[tokio::test]
+async fn with_etcd_keepalive() -> Result<()> {
+    every_end("etcd_keepalive 8;").await
 }

@@ -1,5 +1,7 @@
 //! Peers that fail: the module and the stock nginx, side by side, do the same.
 
+mod methods;
+
 use harness::*;
 
 const NODES: usize = 3;

@@ -97,3 +97,24 @@ async fn a_link_is_cut_silent_and_mended() -> Result<()> {
     get(&address, "/").await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn pipelined_answers_come_in_the_order_of_the_questions() -> Result<()> {
+    let node = Node::start("n1").await?;
+    let answers = "location = /echo { add_header X-Echo $arg_n always; add_header X-Sent $http_x_sent always; return 204; }";
+    let nginx = Nginx::start(stock(&node).server(answers)).await?;
+    let question = |number: usize| {
+        Question::new(format!("/echo?n={number}")).header("X-Sent", format!("{}", number + 1))
+    };
+    let questions: Vec<_> = (0..1000).map(question).collect();
+    for (number, answer) in pipelined(&nginx.address(), &questions).await?.iter().enumerate() {
+        assert_eq!(
+            (answer.header("x-echo"), answer.header("x-sent")),
+            (&*number.to_string(), &*(number + 1).to_string())
+        );
+    }
+    // It does not wait for what it could not tell from the next answer.
+    let error = pipelined(&nginx.address(), &[Question::new("/")]).await.unwrap_err().to_string();
+    assert!(error.contains("with a body"), "{error}");
+    Ok(())
+}

@@ -1,18 +1,28 @@
 //! What nginx with the module shows to those who use it.
 
 mod balancing;
+mod beside;
+mod checks;
 mod churn;
 mod configuration_mistakes;
 mod counters;
 mod failures;
 mod harness_itself;
+mod keepalive;
+mod least_conn;
+mod least_time;
+mod limits;
 mod malformed_values;
+mod mapping;
 mod membership;
 mod memory;
 mod nginx_conf;
 mod outages;
 mod processes;
 mod reload;
+mod slow_start;
+mod status;
+mod sticky;
 mod takeover;
 mod unchanged;
 mod upstreams;

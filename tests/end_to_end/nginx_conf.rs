@@ -1,5 +1,7 @@
 //! The configurations that are shipped run as they stand.
 
+use std::collections::BTreeMap;
+
 use harness::*;
 use hyper::Method;
 
@@ -49,6 +51,11 @@ async fn firehose() -> Result<()> {
     assert!(status.text().starts_with("Active connections:"), "{status:?}");
     assert_eq!(nginx.upstream().await?.keys(), ["n0", "n1"]);
 
+    // Sessions go where there are fewest: while the first is open, a second goes to the other node.
+    let second = nginx.websocket("/channel").await?;
+    assert_ne!(second.node(), session.node());
+    second.close().await?;
+
     // A publish must not be sent twice: a failure is the client's to know of.
     let before: Vec<_> = nodes.iter().map(|node| node.counts().accepted).collect();
     for node in &nodes {
@@ -61,9 +68,118 @@ async fn firehose() -> Result<()> {
     nginx.check_log()
 }
 
+/// Waits until an upstream's keys are these, and all of its peers have passed a check.
+async fn passing(nginx: &Nginx, upstream: &str, keys: &[&str]) -> Result<Upstream> {
+    eventually(SOON, &format!("{keys:?} pass their checks"), async || {
+        let upstream = nginx.status().await?.upstreams.remove(upstream).ok_or("no such upstream")?;
+        let pass = upstream.peers.iter().all(|peer| peer.health == "passing" && peer.state == "up");
+        ensure!(upstream.keys() == keys && pass, "{upstream:?}");
+        Ok(upstream)
+    })
+    .await
+}
+
+fn pairs(prefix: &str, nodes: &[Node]) -> Vec<(String, String)> {
+    nodes.iter().map(|node| (format!("{prefix}{}", node.name()), node.address().to_string())).collect()
+}
+
+#[tokio::test]
+async fn sessions() -> Result<()> {
+    const PREFIX: &str = "/app/upstream/";
+    let (etcd, nodes) = (Etcd::start().await?, start_nodes(3).await?);
+    let nginx = Nginx::start(Configuration::shipped("sessions.conf", &etcd)?).await?;
+    etcd.put_all(pairs(PREFIX, &nodes)).await?;
+    let upstream = passing(&nginx, "app", &["n0", "n1", "n2"]).await?;
+    assert_eq!(upstream.balance, "least_conn");
+    for peer in &upstream.peers {
+        assert!(peer.slow_start == 30 && peer.share < 1.0, "{peer:?}");
+    }
+
+    let first = nginx.get("/").await?;
+    assert_eq!(first.status, 200, "{first:?}");
+    let set = first.header("set-cookie").to_owned();
+    assert!(set.starts_with("srv_id=") && set.contains("; HttpOnly; SameSite=Lax"), "{set}");
+    let cookie = set.split(';').next().unwrap_or_default();
+    for _ in 0..12 {
+        let answer = nginx.connect().await?.get_with("/", &[("cookie", cookie)]).await?;
+        assert_eq!((answer.node(), answer.header("set-cookie")), (first.node(), ""));
+    }
+    // One for each worker at most, beside the checks': connections are used again.
+    let own = nodes.iter().find(|node| node.name() == first.node()).ok_or("nobody's answer")?;
+    let counts = own.counts();
+    assert!(counts.accepted - counts.health_checks <= 4, "{counts:?}");
+
+    let mut open = Vec::new();
+    for _ in 0..6 {
+        open.push(nginx.websocket("/ws").await?);
+    }
+    for node in &nodes {
+        assert_eq!(open.iter().filter(|session| session.node() == node.name()).count(), 2);
+    }
+    etcd.delete(&format!("{PREFIX}{}", first.node())).await?;
+    let answer = eventually(SOON, "the session moves", async || {
+        let answer = nginx.connect().await?.get_with("/", &[("cookie", cookie)]).await?;
+        ensure!(answer.status == 200 && answer.node() != first.node(), "{answer:?}");
+        Ok(answer)
+    })
+    .await?;
+    let set_anew = answer.header("set-cookie");
+    assert!(set_anew.starts_with("srv_id=") && !set_anew.starts_with(cookie), "{set_anew}");
+    for session in &mut open {
+        session.echo("still there").await?;
+    }
+    nginx.check_log()
+}
+
+#[tokio::test]
+async fn cache() -> Result<()> {
+    const PREFIX: &str = "/caches/upstream/";
+    let (etcd, nodes) = (Etcd::start().await?, start_nodes(3).await?);
+    let nginx = Nginx::start(Configuration::shipped("cache.conf", &etcd)?).await?;
+    etcd.put_all(pairs(PREFIX, &nodes)).await?;
+    assert_eq!(passing(&nginx, "caches", &["n0", "n1", "n2"]).await?.balance, "hash consistent");
+    let all = places(&nginx).await?;
+    for node in &nodes {
+        assert!(all.values().any(|place| place == node.name()), "{all:?}");
+        // The checks are connections, and ask for nothing.
+        assert_eq!(node.counts().health_checks, 0);
+    }
+
+    etcd.delete(&format!("{PREFIX}n1")).await?;
+    passing(&nginx, "caches", &["n0", "n2"]).await?;
+    for (page, place) in places(&nginx).await? {
+        let before = &all[&page];
+        assert!(before == "n1" && place != "n1" || place == *before, "{page}: {before}, then {place}");
+    }
+    etcd.put_all(pairs(PREFIX, &nodes[1..2])).await?;
+    passing(&nginx, "caches", &["n0", "n1", "n2"]).await?;
+    assert_eq!(places(&nginx).await?, all);
+
+    // One that accepts and closes costs a try at another, and no page.
+    nodes[0].set_fault(Fault::Close);
+    for (page, place) in places(&nginx).await? {
+        assert!(place != "n0" || all[&page] == "n0", "{page} at {place}");
+    }
+    nginx.check_log()
+}
+
+/// The node of each of a hundred pages, which is the same for all arguments and in all workers.
+async fn places(nginx: &Nginx) -> Result<BTreeMap<String, String>> {
+    let mut places = BTreeMap::new();
+    for number in 0..100 {
+        let page = format!("/pages/{number}");
+        let mut connection = nginx.connect().await?;
+        let [with, without] = [connection.get(&format!("{page}?a={number}")).await?, nginx.get(&page).await?];
+        ensure!(with.status == 200 && without.status == 200, "{with:?}, {without:?}");
+        ensure!(with.node() == without.node(), "{page}: {}, {}", with.node(), without.node());
+        places.insert(page, with.node().to_owned());
+    }
+    Ok(places)
+}
+
 #[tokio::test]
 async fn the_status_is_for_the_machine_itself() -> Result<()> {
-    for name in ["minimal.conf", "firehose.conf"] {
+    for name in ["minimal.conf", "firehose.conf", "sessions.conf", "cache.conf"] {
         let text = Configuration::shipped_text(name)?;
         let location = text.split("etcd_status;").nth(1).ok_or("no etcd_status")?;
         let rules: Vec<_> = location.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect();

@@ -12,6 +12,9 @@ pub const UPSTREAM: &str = "firehose";
 /// Its prefix.
 pub const PREFIX: &str = "/firehose/upstream/";
 
+/// Connections of a worker where a test does not ask for more.
+const CONNECTIONS: usize = 4096;
+
 /// Where nginx keeps what it has no memory for: in the test's folder.
 const TEMPORARY: &str = "\
     client_body_temp_path temp/client_body;
@@ -43,6 +46,7 @@ pub struct Configuration {
     mode: Mode,
     module: bool,
     workers: usize,
+    connections: usize,
     http: String,
     server: String,
     location: String,
@@ -63,6 +67,7 @@ impl Configuration {
             mode: Mode::Foreground,
             module: true,
             workers: 2,
+            connections: CONNECTIONS,
             http: String::new(),
             server: String::new(),
             location: String::new(),
@@ -125,6 +130,12 @@ impl Configuration {
         Self { workers, ..self }
     }
 
+    /// The connections of each worker (`worker_connections`).
+    #[must_use]
+    pub fn connections(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
     /// Adds to `http {}`.
     #[must_use]
     pub fn http(mut self, text: &str) -> Self {
@@ -177,7 +188,7 @@ impl Configuration {
             ""
         };
         let status = if self.module { "location = /etcd { etcd_status; }" } else { "" };
-        let Self { http, server, location, .. } = self;
+        let Self { connections, http, server, location, .. } = self;
         // A socket for each worker that is configured would leave some without anyone who accepts.
         let workers = if self.mode == Mode::Single { 1 } else { self.workers };
         // Each connection to a socket with `reuseport` goes to a worker by chance; without it an idle machine gives
@@ -190,7 +201,7 @@ master_process {master};
 worker_processes {workers};
 error_log logs/error.log notice;
 pid logs/nginx.pid;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log off;
 {TEMPORARY}    keepalive_requests 1000000;

@@ -95,14 +95,28 @@ impl Connection {
         self.send(Method::GET, path, Bytes::new()).await
     }
 
+    /// Asks for a path, with further headers.
+    ///
+    /// # Errors
+    ///
+    /// As with [`get`](Self::get), and a header that is none.
+    pub async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        let builder = Request::builder().uri(path).header(HOST, &self.address);
+        let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
+        self.ask(builder.body(Full::default())?).await
+    }
+
     /// Sends a request with a body.
     ///
     /// # Errors
     ///
     /// As with [`get`](Self::get).
     pub async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer> {
-        let request =
-            Request::builder().method(method).uri(path).header(HOST, &self.address).body(Full::new(body))?;
+        let builder = Request::builder().method(method).uri(path).header(HOST, &self.address);
+        self.ask(builder.body(Full::new(body))?).await
+    }
+
+    async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Answer> {
         timeout(ANSWER, async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;

@@ -11,6 +11,8 @@ pub struct Status {
     pub nginx_version: String,
     /// The worker that answered.
     pub pid: i32,
+    /// Idle connections that the worker that answered keeps.
+    pub idle_connections: usize,
     /// The worker that runs the watcher, none at the moment or 0 between two.
     pub watcher_pid: Option<i32>,
     /// Each upstream with an `etcd` directive, by name.
@@ -24,6 +26,12 @@ pub struct Upstream {
     pub cluster: String,
     /// The prefix, with its final slash.
     pub prefix: String,
+    /// The balancing method, without the key that `hash` goes by.
+    pub balance: String,
+    /// Whether every peer in service fails its checks, and all are used.
+    pub panic: bool,
+    /// Checks that could not be made, for a lack of nginx's own.
+    pub checks_not_made: u64,
     /// The applied revision of etcd.
     pub revision: i64,
     /// Moves with each change of the table of peers, and only then.
@@ -92,14 +100,22 @@ pub struct Peer {
     pub fail_timeout: u64,
     /// The parameter `max_conns`.
     pub max_conns: u32,
+    /// The parameter `slow_start`, in seconds.
+    pub slow_start: u64,
     /// The parameter `backup`.
     pub backup: bool,
     /// The parameter `down`.
     pub down: bool,
     /// The parameter `drain`.
     pub drain: bool,
-    /// `up`, `down`, `drain`, `unavailable` or `removed`.
+    /// `up`, `down`, `drain`, `checking`, `unhealthy`, `unavailable` or `removed`.
     pub state: String,
+    /// What its checks say: `unchecked`, `pending`, `passing` or `failing`.
+    pub health: String,
+    /// What `slow_start` leaves of the weight, up to 1.
+    pub share: f64,
+    /// By which `least_time` goes, in seconds; none before an answer, and with other methods.
+    pub response_time: Option<f64>,
     /// Open now.
     pub connections: u64,
     /// Since the peer came.

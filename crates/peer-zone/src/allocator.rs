@@ -10,6 +10,7 @@ use crate::memory::Offset;
 pub(crate) struct Allocator {
     /// Start to length, no two adjacent.
     free: BTreeMap<u32, u32>,
+    end: u32,
     total: u32,
     available: u32,
 }
@@ -19,7 +20,7 @@ impl Allocator {
     pub(crate) fn new(start: u32, end: u32) -> Self {
         let length = end.saturating_sub(start);
         let free = if length > 0 { BTreeMap::from([(start, length)]) } else { BTreeMap::new() };
-        Self { free, total: length, available: length }
+        Self { free, end, total: length, available: length }
     }
 
     /// How many units are taken.
@@ -48,6 +49,24 @@ impl Allocator {
         }
         self.available -= length;
         Some(Offset(start + extent - length))
+    }
+
+    /// Takes `length` units for a table, as high as they are to be had, but where that is not the very top, with the part `above_of.0 / above_of.1` of what
+    /// else is free above it, the rest below.
+    ///
+    /// Two tables are there at each change, and each may be larger than the last. Were they laid close to each other, neither place would hold the
+    /// next one; were the lower one laid close to the peers, those to come would lie behind it and part the free memory for good.
+    pub(crate) fn take_for_table(&mut self, length: u32, above_of: (u32, u32)) -> Option<Offset> {
+        let (&start, &extent) = self.free.iter().rev().find(|&(_, &extent)| extent >= length)?;
+        let slack = extent - length;
+        let above = if start + extent == self.end {
+            0
+        } else {
+            let (part, whole) = (u64::from(above_of.0), u64::from(above_of.1).max(1));
+            (u64::from(slack) * part / whole).min(u64::from(slack)) as u32
+        };
+        let at = Offset(start + slack - above);
+        self.reserve(at, length).then_some(at)
     }
 
     /// Gives back what was taken.
@@ -89,6 +108,13 @@ impl Allocator {
         self.free.values().copied().max().unwrap_or(0)
     }
 
+    /// How long the extent would be that these units, which are taken, would be part of if they were given back.
+    pub(crate) fn extent_with(&self, at: Offset, length: u32) -> u32 {
+        let before = self.free.range(..at.0).next_back().filter(|&(&start, &extent)| start + extent == at.0);
+        let after = self.free.get(&(at.0 + length));
+        before.map_or(0, |(_, &extent)| extent) + length + after.copied().unwrap_or(0)
+    }
+
     /// Takes exactly these units, where they are free; says whether they were (a part that is not leaves all as it was).
     pub(crate) fn reserve(&mut self, at: Offset, length: u32) -> bool {
         let Some((start, free_end)) = self.around(at, length) else { return false };
@@ -113,13 +139,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn extents_never_overlap_and_all_come_back(steps in proptest::collection::vec((0_u8..4, 1_u32..40, any::<usize>()), 1..200)) {
+        fn extents_never_overlap_and_all_come_back(steps in proptest::collection::vec((0_u8..5, 1_u32..40, any::<usize>()), 1..200)) {
             let mut allocator = Allocator::new(10, 410);
             let mut taken: Vec<(Offset, u32)> = Vec::new();
             for (kind, length, which) in steps {
                 let got = match kind {
                     0 => allocator.take_low(length),
                     1 => allocator.take_high(length),
+                    4 => allocator.take_for_table(length, (which as u32 % 7, 7)),
                     2 if !taken.is_empty() => {
                         let (at, length) = taken.swap_remove(which % taken.len());
                         allocator.give(at, length);

@@ -1,7 +1,7 @@
 //! What lies where in the shared memory.
 //!
 //! ```text
-//! Header | Member × members | blocks: peers from below, tables and reports from above
+//! Header | Member × members | Departure × departures | blocks: peers from below, tables and reports from above
 //! ```
 //!
 //! A field is either an atomic or written once, before the block that holds it is published.
@@ -10,11 +10,11 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::{
     memory::{Offset, UNIT, units},
-    protocol::{Pin, Root},
+    protocol::{Departure, DepartureCount, Pin, Root},
 };
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x01");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x02");
 
 /// Why the list was made again; an index into [`Header::resyncs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(crate) struct Header {
     pub(crate) columns: u32,
     /// Entries in the list of workers.
     pub(crate) members: u32,
+    /// Entries in the ring of departures.
+    pub(crate) departures: u32,
     pub(crate) table: Root,
     pub(crate) report: Root,
     /// The last peer that was made; the others follow by [`Peer::next`].
@@ -64,6 +66,12 @@ pub(crate) struct Header {
     pub(crate) limited: AtomicU32,
     /// Peers in service in the current table.
     pub(crate) tries: AtomicU32,
+    /// 1 while every peer in service fails its checks, and all are used for that reason.
+    pub(crate) panic: AtomicU32,
+    /// Checks that could not be made for want of something of the machine's own.
+    pub(crate) checks_not_made: AtomicU64,
+    /// How many departures there have been; see [`departures`](crate::departures).
+    pub(crate) departed: DepartureCount,
     pub(crate) last_id: AtomicU64,
     pub(crate) revision: AtomicU64,
     pub(crate) cluster_id: AtomicU64,
@@ -155,7 +163,9 @@ impl Parameters {
     }
 }
 
-/// A peer: 64 bytes, then its columns ([`AtomicU32`] each), its socket address, its name and its key.
+/// A peer: 128 bytes, then its columns ([`AtomicU32`] each), its socket address, its name, its key, and its server text.
+///
+/// What each pick touches lies in the first 64 bytes, one cache line.
 #[repr(C, align(64))]
 pub(crate) struct Peer {
     /// The peer made before this one, or 0.
@@ -169,19 +179,66 @@ pub(crate) struct Peer {
     pub(crate) accessed: AtomicU32,
     /// Seconds of the last failure or check, as nginx's `checked`.
     pub(crate) checked: AtomicU32,
-    pub(crate) socket_address_length: u16,
-    pub(crate) name_length: u16,
+    /// The sum of the columns as far as one number can follow them: a worker that is killed between the two leaves a difference, which
+    /// the publisher takes out. Methods compare peers by it; `max_conns` goes by the columns.
+    pub(crate) open: AtomicU32,
+    /// A [`Health`].
+    pub(crate) health: AtomicU32,
+    /// The accumulator by which a share of the visits is admitted; see `peer_balance::admits`.
+    pub(crate) credit: AtomicU32,
+    /// A [`Deficit`](peer_balance::Deficit).
+    pub(crate) deficit: AtomicU64,
+    /// A [`PeakEwma`](peer_balance::PeakEwma).
+    pub(crate) response_time: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) failures: AtomicU64,
+    /// When `slow_start` begins to count, in milliseconds of the monotonic clock; 0: long ago.
+    pub(crate) ramp_from: AtomicU64,
+    /// When the peer joined, likewise.
+    pub(crate) joined: AtomicU64,
+    /// 1 while the peer is listed and gets new requests.
+    pub(crate) in_service: AtomicU32,
+    /// etcd's revision at which its key was created; 0 where it has none.
+    pub(crate) create_revision: AtomicU64,
+    pub(crate) socket_address_length: u16,
+    pub(crate) name_length: u16,
     pub(crate) key_length: u16,
+    /// 0 where the server text is the name.
+    pub(crate) server_length: u16,
     /// 1 for a peer of an ordinary `server` line, which has no key.
     pub(crate) is_static: u16,
 }
 
+/// What active checks say of a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Health {
+    /// Nothing: it is not checked, or has not failed or passed yet.
+    #[default]
+    Unchecked = 0,
+    /// It passes.
+    Passing = 1,
+    /// It fails, and gets no requests unless all others fail too.
+    Failing = 2,
+    /// It gets no requests before it has passed its first check.
+    Pending = 3,
+}
+
+impl Health {
+    pub(crate) fn load(word: &AtomicU32) -> Self {
+        match word.load(Ordering::Relaxed) {
+            1 => Self::Passing,
+            2 => Self::Failing,
+            3 => Self::Pending,
+            _ => Self::Unchecked,
+        }
+    }
+}
+
 impl Peer {
     /// How many units a peer takes.
-    pub(crate) fn size(columns: u32, socket_address: usize, name: usize, key: usize) -> u32 {
-        units(Self::strings(columns) + socket_address + name + key)
+    pub(crate) fn size(columns: u32, strings: usize) -> u32 {
+        units(Self::strings(columns) + strings)
     }
 
     /// Where the socket address lies, in bytes from the peer's start.
@@ -207,7 +264,17 @@ pub(crate) struct PlanHeader {
     pub(crate) reserved: u32,
 }
 
-/// A table: this, then its entries, then the plans of its two groups.
+/// A part of a table that only some methods need.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Section {
+    /// Bytes from the table's start; 0 where the table does not have it.
+    pub(crate) offset: u32,
+    /// Items there.
+    pub(crate) length: u32,
+}
+
+/// A table: this, then its entries, then the plans of its two groups, then what its upstream's method needs beside.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TableHeader {
@@ -217,18 +284,28 @@ pub(crate) struct TableHeader {
     pub(crate) entries: u32,
     pub(crate) primaries: u32,
     pub(crate) backups: u32,
+    /// What the table would take in its most compact form.
+    pub(crate) compact_units: u32,
+    pub(crate) reserved: u32,
     /// Counted up with every change of the peers.
     pub(crate) generation: u64,
     pub(crate) primary: PlanHeader,
     pub(crate) backup: PlanHeader,
+    /// Cumulative weights (`u64`) of all peers without `backup`, in service or not: for `hash` and `ip_hash`.
+    pub(crate) ranges: Section,
+    /// Points of consistent hashing, ascending: hash in the upper 32 bits, below it the index of an entry, or with [`SHARED`] a place in
+    /// `shared` (`u64`).
+    pub(crate) ring: Section,
+    /// Servers that several peers are of: how many, then the indexes of their entries (`u32`).
+    pub(crate) shared: Section,
+    /// Indexes of entries (`u32`) in the order of [`Entry::sticky`].
+    pub(crate) sticky: Section,
 }
 
-impl TableHeader {
-    /// What a table takes at least and, with [`Plan::compact`](crate::plan::Plan::compact), at most; in units.
-    pub(crate) fn compact_size(entries: usize) -> u32 {
-        units(Self::plans(entries) + entries * size_of::<u64>())
-    }
+/// In the lower half of a ring's point: the rest is a place in [`TableHeader::shared`].
+pub(crate) const SHARED: u32 = 1 << 31;
 
+impl TableHeader {
     /// Where the plans lie, in bytes from the table's start.
     pub(crate) fn plans(entries: usize) -> usize {
         (size_of::<Self>() + entries * size_of::<Entry>()).next_multiple_of(PLAN_ALIGNMENT)
@@ -247,6 +324,15 @@ pub(crate) const TABLE_MAGIC: u64 = u64::from_be_bytes(*b"ETCDTABL");
 pub(crate) struct Entry {
     pub(crate) peer: Offset,
     pub(crate) parameters: Parameters,
+    /// The id by which a cookie names the peer, lower half first; 0 where it has none. Two words, so that an entry is not padded.
+    pub(crate) sticky: [u32; 2],
+}
+
+impl Entry {
+    /// The id by which a cookie names the peer, or 0.
+    pub(crate) fn sticky(&self) -> u64 {
+        u64::from(self.sticky[0]) | u64::from(self.sticky[1]) << 32
+    }
 }
 
 /// A report: this, then its bytes.
@@ -263,13 +349,18 @@ pub(crate) const REPORT_MAGIC: u64 = u64::from_be_bytes(*b"ETCDREPT");
 /// Where the list of workers lies.
 pub(crate) const MEMBERS: usize = size_of::<Header>();
 
-/// The first unit behind header and workers.
-pub(crate) fn blocks(members: u32) -> u32 {
-    units(MEMBERS + members as usize * size_of::<Member>())
+/// Where the ring of departures lies.
+pub(crate) fn departures(members: u32) -> usize {
+    MEMBERS + members as usize * size_of::<Member>()
+}
+
+/// The first unit behind header, workers and departures.
+pub(crate) fn blocks(members: u32, departed: u32) -> u32 {
+    units(departures(members) + departed as usize * size_of::<Departure>())
 }
 
 const _: () = {
-    assert!(size_of::<Peer>() == UNIT);
+    assert!(size_of::<Peer>() == 2 * UNIT);
     assert!(size_of::<Member>() == UNIT);
-    assert!(size_of::<Entry>() == 28);
+    assert!(size_of::<Entry>() == 36);
 };

@@ -17,9 +17,13 @@
 #[cfg(not(loom))]
 mod allocator;
 #[cfg(not(loom))]
+mod departures;
+#[cfg(not(loom))]
 mod layout;
 #[cfg(not(loom))]
 mod memory;
+#[cfg(not(loom))]
+mod method;
 #[cfg(not(loom))]
 mod plan;
 pub mod protocol;
@@ -32,8 +36,10 @@ mod zone;
 
 #[cfg(not(loom))]
 pub use self::{
-    layout::{Parameters, ResyncCounter},
-    publisher::{Changes, Desired, Full, Publisher},
-    worker::{Held, Outcome, PeerView, Pick, Row, Table, Worker},
+    layout::{Health, Parameters, ResyncCounter},
+    method::Method,
+    protocol::Departed,
+    publisher::{Changes, Checking, Desired, Full, Options, Publisher},
+    worker::{Held, Now, Outcome, PeerView, Pick, Progress, Row, Table, Wish, Worker},
     zone::{AttachError, Statistics, TooSmall, Zone},
 };

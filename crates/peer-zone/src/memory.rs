@@ -117,6 +117,26 @@ impl Memory {
         unsafe { core::ptr::copy_nonoverlapping(items.as_ptr(), address, items.len()) }
     }
 
+    /// The `count` words from the byte `offset` on, zeroed, to be written.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::write`], for as long as the slice is used.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the memory is nobody else's, as the caller promises; `self` is but its address"
+    )]
+    pub(crate) unsafe fn zeroed(&self, offset: usize, count: usize) -> &mut [u64] {
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.address(offset, count * size_of::<u64>()).cast::<u64>() };
+        debug_assert!(address.is_aligned());
+        // SAFETY: the caller's promise; zeroes are valid numbers.
+        unsafe {
+            address.write_bytes(0, count);
+            core::slice::from_raw_parts_mut(address, count)
+        }
+    }
+
     /// Fills `count` units from `at` with zeroes.
     ///
     /// # Safety

@@ -1,9 +1,11 @@
 //! The protocols between processes, each over a few atomics and nothing else, so that loom can try every interleaving.
 
+mod departures;
 mod lease;
 mod pin;
 
 pub use self::{
+    departures::{Departed, Departure, DepartureCount, DepartureReader, MOST_DEPARTURES, PATIENCE},
     lease::{Lease, Publishing},
     pin::{Pin, Root},
 };

@@ -1,26 +1,32 @@
 //! The publisher's side: what etcd says becomes a table, and memory that nobody uses any more comes back.
 
 mod blocks;
+mod doubts;
+mod health;
 mod matching;
 mod places;
 mod reclaim;
+mod ring;
+mod sections;
 mod takeover;
 
 use core::sync::atomic::Ordering;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use thiserror::Error;
 
-pub use self::matching::Changes;
 use self::{
-    matching::{Match, match_peers, normalize},
+    doubts::Doubts,
+    matching::{Match, identity, match_peers, normalize},
     places::Places,
     reclaim::Outdated,
 };
+pub use self::{health::Checking, matching::Changes};
 use crate::{
     allocator::Allocator,
-    layout::{Entry, Parameters},
+    layout::{Entry, Parameters, Peer},
     memory::{Offset, UNIT},
+    method::Method,
     protocol::Publishing,
     zone::Zone,
 };
@@ -36,8 +42,27 @@ pub struct Desired {
     pub socket_address: Arc<[u8]>,
     /// The address as nginx writes it.
     pub name: Arc<str>,
+    /// The server's text as it was written, by which consistent hashing goes; often the name.
+    pub server: Arc<str>,
     /// Its parameters.
     pub parameters: Parameters,
+    /// The id by which a cookie names it; 0 where cookies are not used.
+    pub sticky: u64,
+    /// etcd's revision at which the key was created; 0 where that is not known.
+    pub create_revision: u64,
+    /// When it joined, in milliseconds of the monotonic clock; 0: long ago. `slow_start` counts from there.
+    pub joined: u64,
+}
+
+/// What an upstream needs of its tables beside the peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Its balancing method.
+    pub method: Method,
+    /// Whether cookies name peers.
+    pub is_sticky: bool,
+    /// How its peers are checked, if they are.
+    pub checking: Option<Checking>,
 }
 
 /// The peers do not fit into the zone.
@@ -82,6 +107,12 @@ pub struct Publisher {
     generation: u64,
     /// Whether a worker may have died that shared the last column with others.
     is_shared_column_stale: bool,
+    options: Options,
+    /// Peers in service, and those of them that fail their checks or have not passed one yet.
+    in_service: usize,
+    failing: usize,
+    pending: usize,
+    doubts: Doubts,
 }
 
 impl Publisher {
@@ -100,28 +131,46 @@ impl Publisher {
         self.generation
     }
 
-    /// Publishes these peers: those of `server` lines in the order given, then those with keys in the order of keys and addresses (of
+    /// Publishes these peers at `now` (ms): those of `server` lines in the order given, then those with keys in the order of keys and addresses (of
     /// several with the same key and address the first). Those whose key and address the zone has already keep all that lives. Where nothing has changed nothing is published and the generation stays.
     ///
     /// # Errors
     ///
     /// Where they do not fit; then what was published before stays.
-    pub fn publish(&mut self, mut desired: Vec<Desired>, _publishing: &Publishing) -> Result<Changes, Full> {
+    pub fn publish(
+        &mut self,
+        mut desired: Vec<Desired>,
+        now: u64,
+        _publishing: &Publishing,
+    ) -> Result<Changes, Full> {
         normalize(&mut desired);
         let is_first = self.zone.header().table.current() == 0;
-        if !is_first && self.listed().eq(&desired) {
+        let is_same = !is_first && self.listed().eq(&desired);
+        if is_same && self.has_what_it_needs() {
             self.set_full(false);
             return Ok(Changes::default());
         }
         self.free_unread();
         let Match { places, changes } = match_peers(&self.listed, &self.removed, &desired);
         let full = Full { peers: desired.len(), size: self.zone.memory.units() as usize * UNIT };
-        if !self.install(desired, &places) {
+        let generation = self.generation + u64::from(!is_same);
+        if !self.install(desired, &places, generation, now) {
             self.set_full(true);
             return Err(full);
         }
         self.set_full(false);
         Ok(changes)
+    }
+
+    /// Whether the table that is published has what the upstream's method needs: another configuration may want another method.
+    fn has_what_it_needs(&self) -> bool {
+        self.current_table().is_some_and(|table| {
+            let method = self.options.method;
+            let has_all = |is_needed: bool, length: u32| !is_needed || length > 0 || table.primaries == 0;
+            has_all(method.needs_ranges(), table.ranges.length)
+                && has_all(method.needs_ring(), table.ring.length)
+                && (!self.options.is_sticky || table.sticky.length > 0 || self.listed.is_empty())
+        })
     }
 
     /// Of the peers published last, keeps those for which `keep` gives parameters, with these; adds none. For a zone that is
@@ -133,13 +182,21 @@ impl Publisher {
     pub fn retain(
         &mut self,
         keep: impl Fn(&Desired) -> Option<Parameters>,
+        now: u64,
         publishing: &Publishing,
     ) -> Result<Changes, Full> {
-        let kept = self
-            .listed()
-            .filter_map(|peer| keep(peer).map(|parameters| Desired { parameters, ..peer.clone() }))
-            .collect();
-        let changes = self.publish(kept, publishing);
+        let kept = |peer: &Desired| keep(peer).map(|parameters| Desired { parameters, ..peer.clone() });
+        let peers = self.listed().filter_map(kept).collect();
+        let changes = self.publish(peers, now, publishing).or_else(|_| {
+            // A greater weight may take more room (consistent hashing).
+            let no_heavier = |peer: &Desired| {
+                let mut kept = kept(peer)?;
+                kept.parameters.weight = kept.parameters.weight.min(peer.parameters.weight);
+                Some(kept)
+            };
+            let peers = self.listed().filter_map(no_heavier).collect();
+            self.publish(peers, now, publishing)
+        });
         self.set_full(true);
         changes
     }
@@ -155,7 +212,13 @@ impl Publisher {
     }
 
     /// Makes the peers that have no place yet, and the table of all, and publishes it. Says whether there was room.
-    fn install(&mut self, desired: Vec<Desired>, places: &[Option<Offset>]) -> bool {
+    fn install(
+        &mut self,
+        desired: Vec<Desired>,
+        places: &[Option<Offset>],
+        generation: u64,
+        now: u64,
+    ) -> bool {
         let mut made = Vec::new();
         let listed: Option<Vec<Listed>> = desired
             .into_iter()
@@ -173,22 +236,20 @@ impl Publisher {
             })
             .collect();
         let stays = Places::new(self.zone.memory.units(), places.iter().flatten().copied());
-        let entries = listed.as_ref().map(|listed| {
-            let removed =
-                self.removed.iter().map(Removed::entry).chain(self.listed.iter().map(Listed::entry));
+        let before = std::mem::take(&mut self.listed);
+        let table = listed.as_ref().and_then(|listed| {
+            let removed = self.removed.iter().map(Removed::entry).chain(before.iter().map(Listed::entry));
             let removed: Vec<Entry> = removed.filter(|entry| !stays.contains(entry.peer)).collect();
-            (listed.iter().map(Listed::entry).collect::<Vec<_>>(), removed)
-        });
-        let table = entries.and_then(|(entries, removed)| {
-            let table = self.make_table(&entries, &removed, self.generation + 1)?;
-            if !made.is_empty()
-                && !self.has_spare_table(entries.len() + removed.len(), self.current_table_units())
-            {
+            let table = self.make_table(listed, &before, &removed, generation)?;
+            // SAFETY: it was just written.
+            let compact_units = unsafe { self.table_at(table) }.compact_units;
+            if !made.is_empty() && !self.has_spare_table(compact_units, true) {
                 self.free_table(table);
                 return None;
             }
             Some(table)
         });
+        self.listed = before;
         let (Some(listed), Some(table)) = (listed, table) else {
             for place in made {
                 self.free_peer(place);
@@ -205,9 +266,10 @@ impl Publisher {
         }
         self.publish_table(table);
         self.set_limited(is_limited);
-        self.generation += 1;
+        self.generation = generation;
         let since = self.publication;
         let before = std::mem::replace(&mut self.listed, listed);
+        self.note_changes(&before, &stays, now);
         self.removed.retain(|peer| !stays.contains(peer.place));
         self.removed.extend(
             before
@@ -215,19 +277,93 @@ impl Publisher {
                 .filter(|peer| !stays.contains(peer.place))
                 .map(|Listed { desired, place }| Removed { desired, place, since }),
         );
+        self.update_panic();
         self.free_unread();
         true
+    }
+
+    /// Tells those who keep idle connections of the peers that get no new requests any more, and starts the ramp of those that join again.
+    /// `before` is what was listed, of which `stays` is listed still.
+    fn note_changes(&self, before: &[Listed], stays: &Places, now: u64) {
+        for gone in before.iter().filter(|peer| !stays.contains(peer.place)) {
+            self.depart(self.peer(gone));
+        }
+        let was = Places::new(self.zone.memory.units(), before.iter().map(|peer| peer.place));
+        let (lines, keyed) = before.split_at(before.partition_point(|peer| peer.desired.key.is_none()));
+        // Lines may be in another order than before; of the others, what stays is in the same order in both.
+        let lines: HashMap<Offset, &Listed> = lines.iter().map(|line| (line.place, line)).collect();
+        let mut keyed = keyed.iter().filter(|peer| stays.contains(peer.place));
+        for new in &self.listed {
+            let old = match new.desired.key {
+                _ if !was.contains(new.place) => None,
+                None => lines.get(&new.place).copied(),
+                Some(_) => keyed.find(|old| old.place == new.place),
+            };
+            let joined_again = old.is_none_or(|old| old.desired.joined != new.desired.joined);
+            if joined_again
+                || old.is_some_and(|old| old.desired.create_revision != new.desired.create_revision)
+            {
+                let peer = self.peer(new);
+                peer.create_revision.store(new.desired.create_revision, Ordering::Relaxed);
+                peer.joined.store(new.desired.joined, Ordering::Relaxed);
+                if joined_again {
+                    peer.ramp_from.store(new.desired.joined, Ordering::Relaxed);
+                }
+                if old.is_none() {
+                    // One that returns before it is forgotten is as new to its checks.
+                    peer.health.store(self.health_at_first() as u32, Ordering::Relaxed);
+                }
+            }
+            match (old.map(Listed::is_in_service), new.is_in_service()) {
+                (Some(true) | None, false) => self.depart(self.peer(new)),
+                (None, true) => self.peer(new).in_service.store(1, Ordering::Relaxed),
+                (Some(false), true) => {
+                    self.peer(new).in_service.store(1, Ordering::Relaxed);
+                    self.peer(new).ramp_from.store(now, Ordering::Relaxed);
+                }
+                (Some(true), true) | (Some(false), false) => {}
+            }
+        }
+    }
+
+    /// The peer gets no new requests. Who looks for the departure sees that, too, and keeps no connection to it from then on.
+    fn depart(&self, peer: &Peer) {
+        peer.in_service.store(0, Ordering::Relaxed);
+        self.zone.note_departure(peer.id);
+    }
+
+    fn peer(&self, listed: &Listed) -> &Peer {
+        // SAFETY: the publisher frees peers, and frees none that it lists.
+        unsafe { self.zone.peer(listed.place) }
     }
 }
 
 impl Listed {
     fn entry(&self) -> Entry {
-        Entry { peer: self.place, parameters: self.desired.parameters }
+        entry(self.place, &self.desired)
     }
+
+    fn is_in_service(&self) -> bool {
+        self.desired.parameters.is_in_service()
+    }
+
+    /// Whether it has the same points in the ring of consistent hashing as the other.
+    fn has_points_of(&self, other: &Self) -> bool {
+        let (one, other) = (&self.desired, &other.desired);
+        identity(one) == identity(other)
+            && one.server == other.server
+            && one.parameters.weight == other.parameters.weight
+    }
+}
+
+fn entry(peer: Offset, desired: &Desired) -> Entry {
+    // The two halves.
+    let sticky = [desired.sticky as u32, (desired.sticky >> 32) as u32];
+    Entry { peer, parameters: desired.parameters, sticky }
 }
 
 impl Removed {
     fn entry(&self) -> Entry {
-        Entry { peer: self.place, parameters: self.desired.parameters }
+        entry(self.place, &self.desired)
     }
 }

@@ -1,18 +1,29 @@
 //! A worker's side: reading the table, picking a peer, saying how it went. Nothing here locks, waits or allocates.
 
+mod keyed;
+mod least;
 mod pick;
+mod release;
+mod round_robin;
+mod take;
+mod view;
 
 use core::{
+    cell::Cell,
     marker::PhantomData,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use std::sync::Arc;
-
-pub use self::pick::Pick;
+pub use self::{
+    keyed::Progress,
+    pick::{Pick, Wish},
+    release::Outcome,
+    view::{PeerView, Row},
+};
 use crate::{
-    layout::{Entry, MEMBERS, Member, Parameters, Peer, PlanHeader, ReportHeader, TableHeader},
+    layout::{Entry, Health, MEMBERS, Member, Peer, PlanHeader, ReportHeader, Section, TableHeader},
     memory::Offset,
+    protocol::DepartureReader,
     publisher::Desired,
     zone::Zone,
 };
@@ -27,6 +38,9 @@ pub struct Worker {
     owns_column: bool,
     /// When nothing could be picked, and what must have changed before trying again is worth while: see [`pick`].
     exhausted: Option<pick::Exhausted>,
+    /// The state of a generator of random numbers; never 0.
+    random: Cell<u64>,
+    departures: DepartureReader,
     /// Not `Sync`, nor for more than one thread at a time.
     single_thread: PhantomData<*const ()>,
 }
@@ -38,8 +52,12 @@ pub struct Worker {
 pub struct Held {
     peer: Offset,
     id: u64,
+    weight: u32,
     max_conns: u32,
     max_fails: u32,
+    slow_start: u32,
+    backup: bool,
+    sticky: u64,
     /// The only peer there is: its failures are not counted, as in nginx.
     is_single: bool,
 }
@@ -50,40 +68,24 @@ impl Held {
         self.id
     }
 
+    /// The id by which a cookie names the peer; `None` where it has none.
+    pub fn sticky(&self) -> Option<u64> {
+        (self.sticky != 0).then_some(self.sticky)
+    }
+
     /// Consecutive failures at which the peer is left alone for a while; 0 where they are not counted.
     pub fn max_fails(&self) -> u32 {
         self.max_fails
     }
 }
 
-/// How a request at a peer went, as nginx's `state` in `peer.free` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The peer answered, whatever it said.
-    Answered,
-    /// The peer failed, by what `proxy_next_upstream` calls a failure.
-    Failed,
-}
-
-/// What there is to know of a peer, for whoever may look at it.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerView<'a> {
-    /// Tells the peer from all others that the zone has ever had.
-    pub id: u64,
-    /// A `sockaddr` of the operating system, as bytes (aligned to 4).
-    pub socket_address: &'a [u8],
-    /// The address as nginx writes it.
-    pub name: &'a [u8],
-    /// The key below the prefix; `None` for a peer of an ordinary `server` line.
-    pub key: Option<&'a [u8]>,
-    /// Consecutive failures.
-    pub fails: u32,
-    /// Seconds of the last failure or check.
-    pub checked: u32,
-    /// Requests so far.
-    pub requests: u64,
-    /// Failures so far.
-    pub failures: u64,
+/// A moment, in the two clocks that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Seconds, by which failures are counted as in nginx. Only differences matter.
+    pub seconds: u32,
+    /// Milliseconds of the machine's monotonic clock.
+    pub milliseconds: u64,
 }
 
 /// A table, pinned for as long as this lives.
@@ -99,7 +101,36 @@ impl Worker {
     pub(crate) fn new(zone: Zone, index: u32) -> Self {
         let own = zone.own_column(index);
         let column = own.unwrap_or(zone.columns() - 1);
-        Self { zone, index, column, owns_column: own.is_some(), exhausted: None, single_thread: PhantomData }
+        // Any two workers' numbers are to differ; an odd factor keeps different indexes different. Not 0, where the generator would stay.
+        let seed = u64::from(index).wrapping_add(zone.seed()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        Self {
+            zone,
+            index,
+            column,
+            owns_column: own.is_some(),
+            exhausted: None,
+            random: Cell::new(seed),
+            departures: DepartureReader::new(&zone.header().departed),
+            single_thread: PhantomData,
+        }
+    }
+
+    pub(crate) fn departures(&self) -> &DepartureReader {
+        &self.departures
+    }
+
+    pub(crate) fn departures_mut(&mut self) -> &mut DepartureReader {
+        &mut self.departures
+    }
+
+    /// A random number: xorshift64* (S. Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016).
+    fn random(&self) -> u64 {
+        let mut state = self.random.get();
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        self.random.set(state);
+        state.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
     /// The zone.
@@ -158,50 +189,37 @@ impl Worker {
         unsafe { self.zone.view(held.peer) }
     }
 
+    /// The socket address, the name and the key of the peer that a request holds, as in [`Worker::peer`]; no key is an empty one. What each request
+    /// needs, without the rest.
+    pub fn address<'h>(&self, held: &'h Held) -> (&'h [u8], &'h [u8], &'h [u8]) {
+        // SAFETY: as in `peer`.
+        let [socket_address, name, key, _] = unsafe { self.zone.peer_strings(held.peer) };
+        (socket_address, name, key)
+    }
+
     /// Open connections to the peer that a request holds, over all workers.
     pub fn connections(&self, held: &Held) -> u32 {
         // SAFETY: as in `peer`.
         unsafe { self.zone.connections(held.peer) }
     }
 
-    /// Ends a request's hold on its peer, at the time `now` (seconds). Returns whether the failures have just reached `max_fails`.
-    ///
-    /// The rules are those of `ngx_http_upstream_free_round_robin_peer`.
-    pub fn release(&mut self, held: Held, outcome: Outcome, now: u32) -> bool {
-        // SAFETY: the count that keeps the peer is given back below, last.
+    /// Whether the peer that a request holds is there for others as well: it has neither left the service nor failed since it was picked.
+    pub fn is_in_service(&self, held: &Held) -> bool {
+        // SAFETY: as in `peer`.
         let peer = unsafe { self.zone.peer(held.peer) };
-        if outcome == Outcome::Failed {
-            peer.failures.fetch_add(1, Ordering::Relaxed);
-        }
-        let mut disabled = false;
-        // A limit may have come while the request held a peer that had none.
-        let mut revived = held.max_conns != 0 || self.zone.header().limited.load(Ordering::Relaxed) != 0;
-        let forgiven = match outcome {
-            _ if held.is_single => true,
-            Outcome::Failed => {
-                peer.accessed.store(now, Ordering::Relaxed);
-                peer.checked.store(now, Ordering::Relaxed);
-                // Release: whoever sees the failure sees its time too, and does not take the peer for one whose time is up.
-                let fails = peer.fails.fetch_add(1, Ordering::Release).saturating_add(1);
-                disabled = held.max_fails != 0 && fails >= held.max_fails;
-                false
-            }
-            // The peer is taken back only if it answered a request made after its last failure.
-            Outcome::Answered => peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed),
+        let is_well = match Health::load(&peer.health) {
+            Health::Unchecked | Health::Passing => true,
+            Health::Failing => self.zone.header().panic.load(Ordering::Relaxed) != 0,
+            Health::Pending => false,
         };
-        if forgiven && peer.fails.load(Ordering::Relaxed) != 0 {
-            peer.fails.store(0, Ordering::Relaxed);
-            revived = true;
-        }
-        self.uncount(held.peer);
-        if revived {
-            self.zone.revive();
-        }
-        disabled
+        let has_failed = held.max_fails != 0 && peer.fails.load(Ordering::Relaxed) >= held.max_fails;
+        is_well && !has_failed && peer.in_service.load(Ordering::Relaxed) != 0
     }
 
     /// Counts a connection to the peer at `at`, in this worker's column.
     fn count(&self, at: Offset) {
+        // SAFETY: called for a peer of a pinned table.
+        unsafe { self.zone.peer(at) }.open.fetch_add(1, Ordering::Relaxed);
         let column = self.column_of(at);
         if self.owns_column {
             column.store(column.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
@@ -211,6 +229,8 @@ impl Worker {
     }
 
     fn uncount(&self, at: Offset) {
+        // SAFETY: called for a peer that this worker has counted, and that is kept by this until the end of this function.
+        unsafe { self.zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
         let column = self.column_of(at);
         // Release: the publisher frees the peer once it sees the count gone, so all that was done with the peer comes before.
         if self.owns_column {
@@ -224,48 +244,6 @@ impl Worker {
         let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU32>();
         // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the number of columns.
         unsafe { self.zone.memory.get(column) }
-    }
-}
-
-impl Zone {
-    /// What there is to know of the peer at `at`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Zone::peer`].
-    pub(crate) unsafe fn view<'a>(&self, at: Offset) -> PeerView<'a> {
-        // SAFETY: the caller's promise.
-        let (peer, (socket_address, name, key)) = unsafe { (self.peer(at), self.peer_strings(at)) };
-        PeerView {
-            id: peer.id,
-            socket_address,
-            name,
-            key: (peer.is_static == 0).then_some(key),
-            fails: peer.fails.load(Ordering::Relaxed),
-            checked: peer.checked.load(Ordering::Relaxed),
-            requests: peer.requests.load(Ordering::Relaxed),
-            failures: peer.failures.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// What a table says of a peer.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'t> {
-    /// The peer.
-    pub peer: PeerView<'t>,
-    /// Its parameters.
-    pub parameters: Parameters,
-    /// Open connections, over all workers.
-    pub connections: u32,
-    /// Its key is gone; it is listed for the connections that it still has.
-    pub is_removed: bool,
-}
-
-impl Row<'_> {
-    /// Whether its failures keep it from being picked at `now` (seconds).
-    pub fn is_unavailable(&self, now: u32) -> bool {
-        pick::has_failed(self.peer.fails, self.peer.checked, &self.parameters, now)
     }
 }
 
@@ -290,15 +268,12 @@ impl Table<'_> {
 
     /// The peers that have keys and have not been removed, to publish them elsewhere.
     pub fn to_desired(&self) -> Vec<Desired> {
-        let text = |bytes: &[u8]| Arc::from(String::from_utf8_lossy(bytes));
-        self.rows()
-            .filter(|row| !row.is_removed && row.peer.key.is_some())
-            .map(|row| Desired {
-                key: row.peer.key.map(text),
-                socket_address: row.peer.socket_address.into(),
-                name: text(row.peer.name),
-                parameters: row.parameters,
-            })
+        let listed = (self.header.primaries + self.header.backups) as usize;
+        self.entries[..listed]
+            .iter()
+            // SAFETY: the table is pinned, and no peer that it lists is freed.
+            .map(|entry| unsafe { self.worker.zone.desired(entry) })
+            .filter(|desired| desired.key.is_some())
             .collect()
     }
 
@@ -308,17 +283,34 @@ impl Table<'_> {
     }
 
     fn plan_sequence(&self, plan: &PlanHeader) -> &[u32] {
-        // SAFETY: the table is pinned; the publisher wrote as many items there.
-        unsafe {
-            self.worker.zone.memory.slice(self.place.bytes() + plan.offset as usize, plan.length as usize)
-        }
+        // SAFETY: the publisher wrote as many items there.
+        unsafe { self.items(plan.offset, plan.length) }
     }
 
     fn plan_cumulative(&self, plan: &PlanHeader) -> &[u64] {
         // SAFETY: as above.
-        unsafe {
-            self.worker.zone.memory.slice(self.place.bytes() + plan.offset as usize, plan.length as usize)
+        unsafe { self.items(plan.offset, plan.length) }
+    }
+
+    /// A part of the table that only some methods need; empty where it is not there.
+    ///
+    /// # Safety
+    ///
+    /// The section's items are of this type.
+    unsafe fn section<T>(&self, section: Section) -> &[T] {
+        if section.offset == 0 {
+            return &[];
         }
+        // SAFETY: the publisher wrote as many items there, of the type that the caller vouches for.
+        unsafe { self.items(section.offset, section.length) }
+    }
+
+    /// # Safety
+    ///
+    /// `length` items of this type lie `offset` bytes from the table's start.
+    unsafe fn items<T>(&self, offset: u32, length: u32) -> &[T] {
+        // SAFETY: the table is pinned; the rest is the caller's promise.
+        unsafe { self.worker.zone.memory.slice(self.place.bytes() + offset as usize, length as usize) }
     }
 }
 

@@ -5,14 +5,18 @@ use core::{
     ptr::NonNull,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::{
     layout::{
-        Header, MAGIC, MEMBERS, Member, Peer, Positions, RESYNC_COUNTERS, ResyncCounter, TableHeader, blocks,
+        Entry, Header, MAGIC, MEMBERS, Member, Peer, Positions, RESYNC_COUNTERS, ResyncCounter, TableHeader,
+        blocks,
     },
     memory::{Memory, Offset, UNIT, units},
+    protocol::MOST_DEPARTURES,
+    publisher::Desired,
     worker::Worker,
 };
 
@@ -22,6 +26,11 @@ const COLUMNS_PER_LINE: u32 = 16;
 /// Entries for workers that are there only while old cycles end, for each worker of a cycle: each reload under open connections
 /// leaves one generation of old workers behind.
 const GENERATIONS: u32 = 8;
+
+/// Departures that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look ten times a second at
+/// least; where more have gone in between, all idle connections go.
+const BYTES_PER_DEPARTURE: usize = 1024;
+const LEAST_DEPARTURES: u32 = 16;
 
 /// Entries beside those, for whoever reads without being a worker (the master, while it copies a zone).
 const SPARE_MEMBERS: u32 = 16;
@@ -58,6 +67,10 @@ pub struct Statistics {
     pub is_full: bool,
     /// Whether etcd is being followed.
     pub is_connected: bool,
+    /// Whether every peer in service fails its checks, and all are used for that reason.
+    pub is_panicking: bool,
+    /// Checks that could not be made for want of descriptors, memory or ports.
+    pub checks_not_made: u64,
     /// The revision applied last.
     pub revision: u64,
     /// When etcd was last heard, in milliseconds of the monotonic clock; 0: never.
@@ -83,7 +96,9 @@ impl Zone {
         // Twice the workers: a reload has both generations at once. What goes beyond shares the last column.
         let columns = (2 * workers + 4).next_multiple_of(COLUMNS_PER_LINE);
         let members = GENERATIONS * workers.max(4) + SPARE_MEMBERS;
-        let need = (blocks(members) + units(size_of::<TableHeader>()) * 2) as usize * UNIT;
+        let departures = u32::try_from(length / BYTES_PER_DEPARTURE).unwrap_or(u32::MAX);
+        let departures = departures.clamp(LEAST_DEPARTURES, MOST_DEPARTURES);
+        let need = (blocks(members, departures) + units(size_of::<TableHeader>()) * 2) as usize * UNIT;
         if length < need {
             return Err(TooSmall { have: length, need });
         }
@@ -91,11 +106,12 @@ impl Zone {
         let memory = unsafe { Memory::new(base, length) };
         // SAFETY: nobody uses the memory yet, so it may be written at will.
         unsafe {
-            memory.zero(Offset(0), blocks(members));
+            memory.zero(Offset(0), blocks(members, departures));
             // The header is all zeroes, which is a valid one, but for what is set here.
             memory.write(offset_of!(Header, size), memory.units());
             memory.write(offset_of!(Header, columns), columns);
             memory.write(offset_of!(Header, members), members);
+            memory.write(offset_of!(Header, departures), departures);
             memory.write(offset_of!(Header, magic), MAGIC);
         }
         Ok(Self { memory })
@@ -147,6 +163,8 @@ impl Zone {
             used: header.used.load(Ordering::Relaxed) as usize * UNIT,
             is_full: header.full.load(Ordering::Relaxed) != 0,
             is_connected: header.connected.load(Ordering::Relaxed) != 0,
+            is_panicking: header.panic.load(Ordering::Relaxed) != 0,
+            checks_not_made: header.checks_not_made.load(Ordering::Relaxed),
             revision: header.revision.load(Ordering::Relaxed),
             last_word: header.last_word.load(Ordering::Relaxed),
             rejected_total: header.rejected_total.load(Ordering::Relaxed),
@@ -190,6 +208,11 @@ impl Zone {
         self.header().resyncs[counter as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many more checks could not be made.
+    pub fn count_checks_not_made(&self, count: u64) {
+        self.header().checks_not_made.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// Counts rejected values.
     pub fn count_rejected(&self, count: u64) {
         self.header().rejected_total.fetch_add(count, Ordering::Relaxed);
@@ -215,6 +238,11 @@ impl Zone {
         unsafe { self.memory.slice(MEMBERS, self.header().members as usize) }
     }
 
+    /// Something that differs from zone to zone and from start to start: where it lies in this process.
+    pub(crate) fn seed(&self) -> u64 {
+        std::ptr::from_ref(self.header()).addr() as u64
+    }
+
     pub(crate) fn columns(&self) -> u32 {
         self.header().columns
     }
@@ -225,7 +253,7 @@ impl Zone {
     }
 
     pub(crate) fn first_block(&self) -> u32 {
-        blocks(self.header().members)
+        blocks(self.header().members, self.header().departures)
     }
 
     /// The peer at `at`.
@@ -261,24 +289,54 @@ impl Zone {
         columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u32::wrapping_add)
     }
 
-    /// The socket address, the name and the key of the peer at `at`, as bytes.
+    /// The socket address, the name, the key and the server text of the peer at `at`, as bytes.
     ///
     /// # Safety
     ///
     /// As for [`Zone::peer`].
-    pub(crate) unsafe fn peer_strings<'a>(&self, at: Offset) -> (&'a [u8], &'a [u8], &'a [u8]) {
-        // SAFETY: the caller's promise; the strings follow the columns, were written before the peer was published and are never changed.
-        unsafe {
-            let peer = self.peer(at);
-            let start = at.bytes() + Peer::strings(self.columns());
-            let name = start + usize::from(peer.socket_address_length);
-            let key = name + usize::from(peer.name_length);
-            (
-                self.memory.slice(start, usize::from(peer.socket_address_length)),
-                self.memory.slice(name, usize::from(peer.name_length)),
-                self.memory.slice(key, usize::from(peer.key_length)),
-            )
+    pub(crate) unsafe fn peer_strings<'a>(&self, at: Offset) -> [&'a [u8]; 4] {
+        // SAFETY: the caller's promise.
+        let peer = unsafe { self.peer(at) };
+        let lengths = [peer.socket_address_length, peer.name_length, peer.key_length, peer.server_length]
+            .map(usize::from);
+        let mut start = at.bytes() + Peer::strings(self.columns());
+        let strings = lengths.map(|length| {
+            // SAFETY: the caller's promise; the strings follow the columns, were written before the peer was published and are never changed.
+            let string = unsafe { self.memory.slice(start, length) };
+            start += length;
+            string
+        });
+        let [socket_address, name, key, server] = strings;
+        [socket_address, name, key, if server.is_empty() { name } else { server }]
+    }
+
+    /// The peer of a table's entry, as it was published.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn desired(&self, entry: &Entry) -> Desired {
+        // SAFETY: the caller's promise.
+        let (peer, [socket_address, name, key, server]) =
+            unsafe { (self.peer(entry.peer), self.peer_strings(entry.peer)) };
+        let text = |bytes: &[u8]| Arc::<str>::from(String::from_utf8_lossy(bytes));
+        let name_text = text(name);
+        Desired {
+            key: (peer.is_static == 0).then(|| text(key)),
+            socket_address: socket_address.into(),
+            server: if server == name { Arc::clone(&name_text) } else { text(server) },
+            name: name_text,
+            parameters: entry.parameters,
+            sticky: entry.sticky(),
+            create_revision: peer.create_revision.load(Ordering::Relaxed),
+            joined: peer.joined.load(Ordering::Relaxed),
         }
+    }
+
+    /// How many connections to the peer are open, near enough to compare peers by.
+    pub(crate) fn open(peer: &Peer) -> u32 {
+        // Below zero for a moment, where a dead worker's share was taken out before it was complete.
+        (peer.open.load(Ordering::Relaxed) as i32).max(0) as u32
     }
 
     /// The next unused id of a peer, for the publisher.

@@ -2,7 +2,7 @@
 #![cfg(loom)]
 
 use loom::{cell::UnsafeCell, sync::Arc, thread};
-use peer_zone::protocol::{Lease, Pin, Root};
+use peer_zone::protocol::{Departed, Departure, DepartureCount, DepartureReader, Lease, PATIENCE, Pin, Root};
 
 /// Two places for what is published, as the publisher and its readers see them. loom fails where a read of a place and its reuse
 /// are not in order.
@@ -241,5 +241,95 @@ fn an_older_cycle_gives_way() {
         assert!(lease.claim(2, old, LATE, all_live).is_none());
         lease.release(mine);
         assert!(lease.claim(3, new, 3, all_live).is_some());
+    });
+}
+
+/// A ring of departures, small enough to be run over.
+struct Ring {
+    count: DepartureCount,
+    entries: Vec<Departure>,
+}
+
+impl Ring {
+    fn new(entries: usize) -> Arc<Self> {
+        let entries = (0..entries).map(|_| Departure::new()).collect();
+        Arc::new(Self { count: DepartureCount::new(), entries })
+    }
+
+    fn note(&self, peer: u64) {
+        self.count.note(&self.entries, peer);
+    }
+
+    /// What a reader is told at `now`, and when it has waited for long enough.
+    fn read(&self, reader: &mut DepartureReader, now: u64, told: &mut Vec<Departed>) {
+        for now in [now, now + PATIENCE, now + 2 * PATIENCE] {
+            reader.read(&self.count, &self.entries, now, |departed| told.push(departed));
+        }
+    }
+}
+
+fn assert_told(told: &[Departed], peers: &[u64]) {
+    for &peer in peers {
+        let knows = told.contains(&Departed::Peer(peer)) || told.contains(&Departed::Many);
+        assert!(knows, "{peer} has left, told: {told:?}");
+    }
+    for departed in told {
+        assert!(matches!(departed, Departed::Many | Departed::Peer(1..=3)), "nobody of this id: {told:?}");
+    }
+}
+
+#[test]
+fn each_departure_is_told_while_two_write() {
+    loom::model(|| {
+        let ring = Ring::new(2);
+        let mut reader = DepartureReader::new(&ring.count);
+        let writer = thread::spawn({
+            let ring = ring.clone();
+            move || ring.note(1)
+        });
+        ring.note(2);
+        let mut told = Vec::new();
+        ring.read(&mut reader, 0, &mut told);
+        writer.join().expect("the writer");
+        ring.read(&mut reader, 3 * PATIENCE, &mut told);
+        assert_told(&told, &[1, 2]);
+    });
+}
+
+#[test]
+fn a_reader_that_is_run_over_knows_it() {
+    loom::model(|| {
+        let ring = Ring::new(1);
+        let mut reader = DepartureReader::new(&ring.count);
+        let writer = thread::spawn({
+            let ring = ring.clone();
+            move || {
+                ring.note(1);
+                ring.note(2);
+            }
+        });
+        let mut told = Vec::new();
+        ring.read(&mut reader, 0, &mut told);
+        writer.join().expect("the writer");
+        ring.read(&mut reader, 3 * PATIENCE, &mut told);
+        assert_told(&told, &[1, 2]);
+    });
+}
+
+#[test]
+fn two_writers_a_whole_ring_apart_hide_nobody() {
+    loom::model(|| {
+        let ring = Ring::new(1);
+        let mut reader = DepartureReader::new(&ring.count);
+        let slow = thread::spawn({
+            let ring = ring.clone();
+            move || ring.note(1)
+        });
+        ring.note(2);
+        let mut told = Vec::new();
+        ring.read(&mut reader, 0, &mut told);
+        slow.join().expect("the slow writer");
+        ring.read(&mut reader, 3 * PATIENCE, &mut told);
+        assert_told(&told, &[1, 2]);
     });
 }

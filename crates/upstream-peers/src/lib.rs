@@ -3,6 +3,8 @@
 //! * [`parse_value`] reads one value, in any of the forms that are written into etcd for a server.
 //! * [`Membership`] takes the keys of one prefix as they are listed and changed, and says which peers they make. A malformed value
 //!   changes nothing: its key's last good peer stays.
+//! * [`Ages`] says when each of them joined, also of those that came while etcd could not be heard.
+//! * [`sticky_id`] names a peer towards clients without saying where it is.
 //!
 //! Nothing in here trusts what it is given: sizes are bounded ([`MAX_KEY_LENGTH`], [`MAX_VALUE_LENGTH`]), nothing panics, and text
 //! that comes from outside reaches a message only as an [`Excerpt`].
@@ -10,13 +12,17 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod age;
 mod excerpt;
 mod membership;
 mod parameters;
+mod sticky;
 mod value;
 
 pub use address::{AddressError, SocketAddress, Target};
+pub use age::{Ages, Known};
 pub use excerpt::{Excerpt, MAX_EXCERPT};
 pub use membership::{Membership, Outcome, Peer};
 pub use parameters::{MAX_WEIGHT, Overrides, ParameterError, Parameters};
+pub use sticky::{sticky_cookie, sticky_id, sticky_id_of};
 pub use value::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, Value, ValueError, parse_value};

@@ -12,7 +12,7 @@ use crate::address::SocketAddress;
 use crate::excerpt::Excerpt;
 use crate::parameters::Parameters;
 use crate::value::{ValueError, check_key, parse_value};
-use member::{Member, Names, Rejection};
+use member::{Member, Names, Rejection, Server};
 
 /// A peer of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub struct Peer {
     pub key: Arc<str>,
     /// Where it listens.
     pub address: SocketAddress,
+    /// The server as its value has it: see [`Value::server`](crate::Value::server). All addresses of a host name have the same.
+    pub server: Arc<str>,
     /// Its parameters, those that its value does not set taken from the defaults.
     pub parameters: Parameters,
+    /// The revision at which etcd made the key; 0 where that is not known.
+    pub create_revision: i64,
 }
 
 /// What an update did.
@@ -67,23 +71,24 @@ impl Membership {
 
     /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may have several addresses. It stays
     /// until the key has a good value, or is found missing. A key that has a good value already is left as it is.
-    pub fn seed(&mut self, key: &str, address: SocketAddress, parameters: Parameters) {
-        self.members.entry(Arc::from(key)).or_default().seed(address, parameters);
+    pub fn seed(&mut self, peer: Peer) {
+        let Peer { key, address, server: text, parameters, create_revision } = peer;
+        self.members.entry(key).or_default().seed(Server { address, text, parameters }, create_revision);
     }
 
-    /// Takes a fresh list of all keys (below the prefix) with their values: what it lacks is gone; what it has malformed keeps its
-    /// last good peer.
-    pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Outcome {
+    /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at which it was made: what the list
+    /// lacks is gone; what it has malformed keeps its last good peer.
+    pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>) -> Outcome {
         let mut outcome = Outcome::default();
         let mut members = mem::take(&mut self.members);
         let mut unusable = mem::take(&mut self.unusable);
-        for (key, value) in items {
+        for (key, value, create_revision) in items {
             match self.usable(key) {
                 Ok(key) => {
                     if let Some((key, member)) = members.remove_entry(key) {
                         self.members.insert(key, member);
                     }
-                    self.put_member(key, value, &mut outcome);
+                    self.put_member(key, value, create_revision, &mut outcome);
                 }
                 Err((key, error)) => {
                     if let Some(error) = unusable.remove(&key) {
@@ -102,11 +107,12 @@ impl Membership {
         outcome
     }
 
-    /// Takes a key's new value.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome {
+    /// Takes a key's new value; `create_revision` is the revision at which the key was made. A key that was made anew is a change, even
+    /// where its value is the one that it had.
+    pub fn put(&mut self, key: &[u8], value: &[u8], create_revision: i64) -> Outcome {
         let mut outcome = Outcome::default();
         match self.usable(key) {
-            Ok(key) => self.put_member(key, value, &mut outcome),
+            Ok(key) => self.put_member(key, value, create_revision, &mut outcome),
             Err((key, error)) => self.put_unusable(key, error, &mut outcome),
         }
         outcome
@@ -141,11 +147,25 @@ impl Membership {
     pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
         let mut peers = Vec::with_capacity(self.members.len());
         for (key, member) in &self.members {
-            member.each_peer(&resolve, |address, parameters| {
-                peers.push(Peer { key: Arc::clone(key), address, parameters });
+            member.each_peer(&resolve, |Server { address, text: server, parameters }| {
+                let create_revision = member.create_revision();
+                peers.push(Peer { key: Arc::clone(key), address, server, parameters, create_revision });
             });
         }
         peers
+    }
+
+    /// The keys that [`peers`](Self::peers) has no address for, each with the revision at which it was made, in their order: their
+    /// host names are not resolved yet.
+    pub fn unresolved<A: AsRef<[IpAddr]>>(
+        &self,
+        resolve: impl Fn(&str) -> A,
+    ) -> impl Iterator<Item = (&Arc<str>, i64)> {
+        let is_unresolved = move |member: &Member| member.is_unresolved(&resolve);
+        self.members
+            .iter()
+            .filter(move |(_, member)| is_unresolved(member))
+            .map(|(key, member)| (key, member.create_revision()))
     }
 
     /// The keys whose current value is rejected, fit to be shown, with the reason.
@@ -179,17 +199,18 @@ impl Membership {
         checked.map_err(|error| ((Excerpt::of_bytes(key).into_text(), self.hasher.hash_one(key)), error))
     }
 
-    fn put_member(&mut self, key: &str, value: &[u8], outcome: &mut Outcome) {
+    fn put_member(&mut self, key: &str, value: &[u8], create_revision: i64, outcome: &mut Outcome) {
         let parsed = parse_value(key, value);
         if !self.members.contains_key(key) {
             self.members.insert(Arc::from(key), Member::default());
         }
         let Some(member) = self.members.get_mut(key) else { return };
+        outcome.changed |= member.set_create_revision(create_revision);
         match parsed {
             Ok(value) => {
                 let parameters = value.overrides.apply(self.defaults);
                 outcome.rejections_changed |= member.rejected().is_some();
-                outcome.changed |= member.accept(value.target, parameters, &mut self.names);
+                outcome.changed |= member.accept(value.target, &value.server, parameters, &mut self.names);
             }
             Err(error) => {
                 if member.reject(Rejection { value: self.hasher.hash_one(value), error: error.clone() }) {

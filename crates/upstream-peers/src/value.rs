@@ -24,7 +24,10 @@ const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 /// What a key's value says. It is printed as one would write it after `server` in nginx's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// Where the peer listens.
+    /// The server as it is written: what nginx hashes, so that `10.0.0.7` and `10.0.0.7:80` are not the same to it. Where host and port
+    /// are fields of their own, it is what one would write for them.
+    pub server: String,
+    /// Where the peer listens, as [`server`](Self::server) says.
     pub target: Target,
     /// The parameters that are set.
     pub overrides: Overrides,
@@ -33,7 +36,7 @@ pub struct Value {
 impl Value {
     /// The value as the JSON object that [`parse_value`] takes.
     pub fn to_json(&self) -> String {
-        let address = ("addr", Json::from(self.target.to_string()));
+        let address = ("addr", Json::from(self.server.as_str()));
         let fields = std::iter::once(address).chain(self.overrides.to_json());
         Json::Object(fields.map(|(name, value)| (name.to_owned(), value)).collect()).to_string()
     }
@@ -41,7 +44,7 @@ impl Value {
 
 impl fmt::Display for Value {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}{}", self.target, self.overrides)
+        write!(formatter, "{}{}", self.server, self.overrides)
     }
 }
 
@@ -122,8 +125,8 @@ pub fn parse_value(key: &str, value: &[u8]) -> Result<Value, ValueError> {
     }
     let text = str::from_utf8(value).map_err(|_| ValueError::ValueNotUtf8)?.trim_matches(WHITE_SPACE);
     if text.is_empty() {
-        let target = address_in_key(key).ok_or(ValueError::Empty)?;
-        return Ok(Value { target, overrides: Overrides::default() });
+        let (server, target) = address_in_key(key).ok_or(ValueError::Empty)?;
+        return Ok(Value { server: server.to_owned(), target, overrides: Overrides::default() });
     }
     if text.starts_with('{') { json::parse(key, text) } else { server_syntax(text) }
 }
@@ -141,18 +144,21 @@ pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
     Ok(())
 }
 
-/// The address in the key's last path segment. It must have its port: otherwise nearly any key could be taken for a host name.
-fn address_in_key(key: &str) -> Option<Target> {
-    Target::parse_with_port(key.rsplit('/').next()?)
+/// The address in the key's last path segment, as written and as read. It must have its port: otherwise nearly any key could be taken for
+/// a host name.
+fn address_in_key(key: &str) -> Option<(&str, Target)> {
+    let server = key.rsplit('/').next()?;
+    Some((server, Target::parse_with_port(server)?))
 }
 
 fn server_syntax(text: &str) -> Result<Value, ValueError> {
     let text = text.strip_suffix(';').unwrap_or(text);
     let mut words = text.split(WHITE_SPACE).filter(|word| !word.is_empty());
-    let target = Target::parse(words.next().unwrap_or_default())?;
+    let server = words.next().unwrap_or_default();
+    let target = Target::parse(server)?;
     let mut overrides = Overrides::default();
     for word in words {
         overrides.set_word(word)?;
     }
-    Ok(Value { target, overrides })
+    Ok(Value { server: server.to_owned(), target, overrides })
 }

@@ -41,7 +41,9 @@ fn event() -> impl Strategy<Value = Event> {
 /// etcd, and the rule of the last good value by itself.
 #[derive(Clone, Default)]
 struct Model {
-    current: BTreeMap<&'static str, &'static str>,
+    /// With the revision at which the key was made.
+    current: BTreeMap<&'static str, (&'static str, i64)>,
+    revision: i64,
     good: BTreeMap<&'static str, &'static str>,
 }
 
@@ -49,17 +51,20 @@ impl Model {
     fn apply(&mut self, event: &Event) {
         match event {
             Event::Put(key, value) => {
-                self.current.insert(key, value);
+                self.revision += 1;
+                let made = self.current.get(key).map_or(self.revision, |&(_, made)| made);
+                self.current.insert(key, (value, made));
                 self.see(key);
             }
             Event::Delete(key) => {
+                self.revision += 1;
                 self.current.remove(key);
                 self.good.remove(key);
             }
             Event::Away(events) => {
-                let mut after = Self { current: self.current.clone(), good: BTreeMap::new() };
+                let mut after = Self { good: BTreeMap::new(), ..self.clone() };
                 events.iter().for_each(|event| after.apply(event));
-                self.current = after.current;
+                (self.current, self.revision) = (after.current, after.revision);
                 self.good.retain(|key, _| self.current.contains_key(key));
                 let keys: Vec<_> = self.current.keys().copied().collect();
                 keys.into_iter().for_each(|key| self.see(key));
@@ -68,20 +73,27 @@ impl Model {
     }
 
     fn see(&mut self, key: &'static str) {
-        let value = self.current[key];
+        let (value, _) = self.current[key];
         if parse_value(key, value.as_bytes()).is_ok() {
             self.good.insert(key, value);
         }
     }
 
     fn rejected(&self) -> Vec<&str> {
-        let is_bad = |&(key, value): &(&&'static str, &&str)| parse_value(key, value.as_bytes()).is_err();
+        let is_bad =
+            |&(key, (value, _)): &(&&'static str, &(&str, i64))| parse_value(key, value.as_bytes()).is_err();
         self.current.iter().filter(is_bad).map(|(key, _)| *key).collect()
     }
-}
 
-fn bytes<'a>(items: &'a BTreeMap<&str, &str>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()))
+    fn list(&self) -> Vec<(&[u8], &[u8], i64)> {
+        self.current.iter().map(|(key, (value, made))| (key.as_bytes(), value.as_bytes(), *made)).collect()
+    }
+
+    /// The list of whoever never wrote a malformed value.
+    fn good_list(&self) -> Vec<(&[u8], &[u8], i64)> {
+        let made = |key| self.current[key].1;
+        self.good.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes(), made(key))).collect()
+    }
 }
 
 fn resolve(host: &str) -> [IpAddr; 2] {
@@ -102,16 +114,18 @@ proptest! {
             let before = peers(&members);
             let total = members.rejected_total();
             let outcome = match event {
-                Event::Put(key, value) => members.put(key.as_bytes(), value.as_bytes()),
+                Event::Put(key, value) => {
+                    members.put(key.as_bytes(), value.as_bytes(), model.current[key].1)
+                }
                 Event::Delete(key) => members.delete(key.as_bytes()),
-                Event::Away(_) => members.replace(bytes(&model.current)),
+                Event::Away(_) => members.replace(model.list()),
             };
             prop_assert_eq!(outcome.changed, peers(&members) != before, "{:?}", event);
             prop_assert_eq!(members.rejected_total() - total, outcome.rejected.len() as u64);
         }
 
         let mut fresh = Membership::new(Parameters::default());
-        let _ = fresh.replace(bytes(&model.good));
+        let _ = fresh.replace(model.good_list());
         prop_assert_eq!(peers(&members), peers(&fresh));
         prop_assert!(members.names().eq(fresh.names()));
         prop_assert_eq!(members.len(), fresh.len());
@@ -121,11 +135,11 @@ proptest! {
         prop_assert_eq!(rejected, model.rejected());
 
         // What is there written again, and listed again, is neither a change nor news.
-        for (key, value) in bytes(&model.current) {
-            let outcome = members.put(key, value);
+        for (key, value, made) in model.list() {
+            let outcome = members.put(key, value, made);
             prop_assert!(!outcome.changed && outcome.rejected.is_empty());
         }
-        let outcome = members.replace(bytes(&model.current));
+        let outcome = members.replace(model.list());
         prop_assert!(!outcome.changed && outcome.rejected.is_empty());
         prop_assert_eq!(peers(&members), peers(&fresh));
     }

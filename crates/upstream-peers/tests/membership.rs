@@ -1,8 +1,12 @@
 //! Members of a prefix, as they come, change and go.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use upstream_peers::{Membership, Outcome, Parameters, SocketAddress};
+use upstream_peers::{Membership, Outcome, Parameters, Peer, SocketAddress};
+
+/// The revision at which all keys were made, where a test does not say otherwise.
+const MADE: i64 = 1;
 
 fn resolve(_: &str) -> [IpAddr; 2] {
     [[10, 9, 0, 2].into(), [10, 9, 0, 1].into()]
@@ -18,7 +22,18 @@ fn printed<A: AsRef<[IpAddr]>>(members: &Membership, resolve: impl Fn(&str) -> A
 }
 
 fn list(members: &mut Membership, items: &[(&str, &str)]) -> Outcome {
-    members.replace(items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())))
+    members.replace(items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes(), MADE)))
+}
+
+/// A peer as a zone has it.
+fn seed(key: &str, address: &str, weight: u32) -> Peer {
+    Peer {
+        key: key.into(),
+        address: ip(address),
+        server: address.strip_suffix(":80").unwrap_or(address).into(),
+        parameters: Parameters { weight, ..Parameters::default() },
+        create_revision: MADE,
+    }
 }
 
 fn ip(text: &str) -> SocketAddress {
@@ -29,17 +44,22 @@ fn ip(text: &str) -> SocketAddress {
 fn put_change_delete() {
     let mut members = Membership::new(Parameters { weight: 3, ..Parameters::default() });
     assert!(members.is_empty());
-    assert!(members.put(b"b", b"10.0.0.2:80").changed);
-    assert!(members.put(b"a", b"10.0.0.1:80 weight=1").changed);
-    assert!(members.put(b"B", b"[::1]:80").changed);
+    assert!(members.put(b"b", b"10.0.0.2:80", MADE).changed);
+    assert!(members.put(b"a", b"10.0.0.1:80 weight=1", MADE).changed);
+    assert!(members.put(b"B", b"[::1]:80", MADE).changed);
     assert_eq!(printed(&members, resolve), ["B [::1]:80 3", "a 10.0.0.1:80 1", "b 10.0.0.2:80 3"]);
     assert_eq!(members.len(), 3);
 
     // The same, and the same said otherwise.
-    for value in ["10.0.0.2:80", "10.0.0.2", r#"{"addr":"10.0.0.2:80"}"#, "10.0.0.2:80 weight=3;"] {
-        assert_eq!(members.put(b"b", value.as_bytes()), Outcome::default(), "{value}");
+    for value in [
+        "10.0.0.2:80",
+        r#"{"addr":"10.0.0.2:80"}"#,
+        r#"{"host":"10.0.0.2","port":80}"#,
+        "10.0.0.2:80 weight=3;",
+    ] {
+        assert_eq!(members.put(b"b", value.as_bytes(), MADE), Outcome::default(), "{value}");
     }
-    assert!(members.put(b"b", b"10.0.0.2:80 down").changed);
+    assert!(members.put(b"b", b"10.0.0.2:80 down", MADE).changed);
     assert!(members.delete(b"a").changed);
     assert!(!members.delete(b"a").changed);
     assert_eq!(printed(&members, resolve), ["B [::1]:80 3", "b 10.0.0.2:80 3"]);
@@ -70,8 +90,8 @@ fn a_list_replaces_what_was_known() {
 fn a_malformed_value_keeps_the_last_good_peer() {
     let mut members = Membership::new(Parameters::default());
     let good = ["a 10.0.0.1:80 1"];
-    assert!(members.put(b"a", b"10.0.0.1").changed);
-    let outcome = members.put(b"a", b"10.0.0.1:0");
+    assert!(members.put(b"a", b"10.0.0.1", MADE).changed);
+    let outcome = members.put(b"a", b"10.0.0.1:0", MADE);
     assert!(!outcome.changed);
     let (key, error) = &outcome.rejected[0];
     assert_eq!(
@@ -81,24 +101,24 @@ fn a_malformed_value_keeps_the_last_good_peer() {
     assert_eq!(printed(&members, resolve), good);
 
     // Reported once, whether it comes again as an event or in a list; another one is reported.
-    assert_eq!(members.put(b"a", b"10.0.0.1:0"), Outcome::default());
+    assert_eq!(members.put(b"a", b"10.0.0.1:0", MADE), Outcome::default());
     assert_eq!(list(&mut members, &[("a", "10.0.0.1:0")]), Outcome::default());
     assert_eq!(members.rejected_total(), 1);
-    assert_eq!(members.put(b"a", b"10.0.0.1:x").rejected.len(), 1);
+    assert_eq!(members.put(b"a", b"10.0.0.1:x", MADE).rejected.len(), 1);
     assert_eq!(members.rejected_total(), 2);
     assert_eq!(members.rejected().map(|(key, _)| key).collect::<Vec<_>>(), ["a"]);
     assert_eq!(printed(&members, resolve), good);
 
     // The good value again changes nothing, but clears the rejection.
-    assert_eq!(members.put(b"a", b"10.0.0.1"), only_rejections_changed());
+    assert_eq!(members.put(b"a", b"10.0.0.1", MADE), only_rejections_changed());
     assert_eq!(members.rejected().count(), 0);
 
     // With the key both go.
-    assert_eq!(members.put(b"a", b"?").rejected.len(), 1);
+    assert_eq!(members.put(b"a", b"?", MADE).rejected.len(), 1);
     assert!(members.delete(b"a").changed);
     assert_eq!((members.rejected().count(), members.len(), members.rejected_total()), (0, 0, 3));
     // And what was good before is not good for the key that comes anew.
-    assert!(!members.put(b"a", b"?").changed);
+    assert!(!members.put(b"a", b"?", MADE).changed);
     assert!(printed(&members, resolve).is_empty());
 }
 
@@ -109,16 +129,16 @@ fn keys_that_cannot_name_a_peer() {
     let mut longer = long.to_vec();
     longer.push(b'x');
     for key in [&b""[..], b"a\nb", b"a\xffb", &long, &longer] {
-        let outcome = members.put(key, b"10.0.0.1:80");
+        let outcome = members.put(key, b"10.0.0.1:80", MADE);
         assert!(!outcome.changed);
         assert_eq!(outcome.rejected.len(), 1);
         assert!(!outcome.rejected[0].0.contains(char::is_control) && outcome.rejected[0].0.len() < 100);
-        assert_eq!(members.put(key, b"10.0.0.2:80"), Outcome::default());
+        assert_eq!(members.put(key, b"10.0.0.2:80", MADE), Outcome::default());
     }
     assert_eq!((members.rejected().count(), members.rejected_total()), (5, 5));
     assert_eq!(members.delete(&longer), only_rejections_changed());
     assert_eq!(members.rejected().count(), 4);
-    let items = [(&long[..], &b"x"[..]), (b"", b"")];
+    let items = [(&long[..], &b"x"[..], MADE), (b"", b"", MADE)];
     assert_eq!(members.replace(items), only_rejections_changed());
     assert_eq!(members.rejected().count(), 2);
     assert_eq!(members.replace(items), Outcome::default());
@@ -127,9 +147,9 @@ fn keys_that_cannot_name_a_peer() {
 #[test]
 fn host_names() {
     let mut members = Membership::new(Parameters::default());
-    assert!(members.put(b"a", b"Node.example:81").changed);
-    assert!(members.put(b"b", b"node.example weight=2").changed);
-    assert!(members.put(b"c", b"other").changed);
+    assert!(members.put(b"a", b"Node.example:81", MADE).changed);
+    assert!(members.put(b"b", b"node.example weight=2", MADE).changed);
+    assert!(members.put(b"c", b"other", MADE).changed);
     assert_eq!(members.names().collect::<Vec<_>>(), ["node.example", "other"]);
     let expected = [
         "a 10.9.0.1:81 1",
@@ -145,9 +165,9 @@ fn host_names() {
     assert_eq!(printed(&members, |_| twice).len(), 3);
 
     // A name is there as long as any member uses it.
-    assert!(members.put(b"a", b"10.0.0.1").changed);
+    assert!(members.put(b"a", b"10.0.0.1", MADE).changed);
     assert_eq!(members.names().count(), 2);
-    assert!(members.put(b"b", b"NODE.example weight=4").changed);
+    assert!(members.put(b"b", b"NODE.example weight=4", MADE).changed);
     assert!(members.delete(b"c").changed);
     assert_eq!(members.names().collect::<Vec<_>>(), ["node.example"]);
     assert!(list(&mut members, &[("a", "10.0.0.1")]).changed);
@@ -155,15 +175,79 @@ fn host_names() {
 }
 
 #[test]
+fn the_server_is_kept_as_it_is_written() {
+    let mut members = Membership::new(Parameters::default());
+    let servers = |members: &Membership| -> Vec<String> {
+        members.peers(resolve).iter().map(|peer| peer.server.to_string()).collect()
+    };
+    assert!(members.put(b"a", b"10.0.0.1:80", MADE).changed);
+    assert!(members.put(b"b", b"Node.example", MADE).changed);
+    assert_eq!(servers(&members), ["10.0.0.1:80", "Node.example", "Node.example"]);
+    // The same address, but another server to whoever hashes it.
+    assert!(members.put(b"a", b"10.0.0.1", MADE).changed);
+    assert!(!members.put(b"a", br#"{"addr":"10.0.0.1"}"#, MADE).changed);
+    assert!(members.put(b"b", b"node.example", MADE).changed);
+    assert_eq!(servers(&members), ["10.0.0.1", "node.example", "node.example"]);
+    assert_eq!(members.names().collect::<Vec<_>>(), ["node.example"]);
+    // One string, whatever else changes.
+    let of = |members: &Membership| members.peers(resolve)[0].server.clone();
+    let before = of(&members);
+    assert!(members.put(b"a", b"10.0.0.1 weight=2", MADE).changed);
+    assert!(Arc::ptr_eq(&of(&members), &before));
+}
+
+#[test]
+fn a_key_that_is_made_anew_is_a_change() {
+    let made = |members: &Membership| -> Vec<i64> {
+        members.peers(resolve).iter().map(|peer| peer.create_revision).collect()
+    };
+    let mut members = Membership::new(Parameters::default());
+    members.seed(Peer { create_revision: 3, ..seed("a", "10.0.0.1:80", 1) });
+    assert_eq!(made(&members), [3]);
+    assert!(!members.put(b"a", b"10.0.0.1", 3).changed);
+    assert!(members.put(b"a", b"10.0.0.1", 5).changed);
+    assert_eq!(made(&members), [5]);
+    // The key was made, whatever is written there; the last good peer has its place.
+    let outcome = members.replace([(&b"a"[..], &b"?"[..], 7), (b"b", b"?", 8)]);
+    assert!(outcome.changed);
+    assert_eq!(made(&members), [7]);
+    assert!(!members.put(b"b", b"!", 9).changed, "it has no peer");
+    assert!(members.put(b"b", b"node.example", 9).changed);
+    assert_eq!(made(&members), [7, 9, 9]);
+    // A seed says nothing of a key that is known.
+    members.seed(Peer { create_revision: 2, ..seed("b", "10.0.0.1:80", 1) });
+    assert_eq!(made(&members), [7, 9, 9]);
+}
+
+#[test]
+fn keys_without_an_address_are_told() {
+    let mut members = Membership::new(Parameters::default());
+    for (key, value, made) in [("a", "10.0.0.1", 1), ("b", "node", 2), ("c", "?", 3), ("d", "other", 4)] {
+        let _ = members.put(key.as_bytes(), value.as_bytes(), made);
+    }
+    members.seed(seed("e", "10.0.0.1:80", 1));
+    assert!(members.put(b"e", b"node", 5).changed);
+    let keys = |unresolved: Vec<(&Arc<str>, i64)>| -> Vec<(String, i64)> {
+        unresolved.into_iter().map(|(key, made)| (key.to_string(), made)).collect()
+    };
+    let told = keys(members.unresolved(unresolved).collect());
+    assert_eq!(told, [("b".to_owned(), 2), ("d".to_owned(), 4)], "the seed stands in for the last");
+    let told = members.unresolved(|name| {
+        Some([10, 9, 0, 1].into()).filter(|_| name == "node").into_iter().collect::<Vec<_>>()
+    });
+    assert_eq!(keys(told.collect()), [("d".to_owned(), 4)]);
+}
+
+#[test]
 fn addresses_stand_in_until_a_name_is_resolved() {
     let mut members = Membership::new(Parameters::default());
-    members.seed("a", ip("10.9.0.7:80"), Parameters::default());
-    members.seed("a", ip("10.9.0.6:80"), Parameters::default());
-    assert!(members.put(b"b", b"10.0.0.1").changed);
+    members.seed(seed("a", "10.9.0.7:80", 1));
+    members.seed(seed("a", "10.9.0.6:80", 1));
+    assert!(members.put(b"b", b"10.0.0.1", MADE).changed);
     for key in [&b"a"[..], b"b"] {
-        assert!(members.put(key, b"node.example").changed);
+        assert!(members.put(key, b"node.example", MADE).changed);
         // Parameters are known without the name.
-        assert!(members.put(key, b"node.example weight=2").changed);
+        assert!(members.put(key, b"node.example weight=2", MADE).changed);
     }
     assert_eq!(printed(&members, unresolved), ["a 10.9.0.6:80 2", "a 10.9.0.7:80 2", "b 10.0.0.1:80 2"]);
     assert_eq!(printed(&members, resolve)[..2], ["a 10.9.0.1:80 2", "a 10.9.0.2:80 2"]);
@@ -171,9 +255,8 @@ fn addresses_stand_in_until_a_name_is_resolved() {
 
 #[test]
 fn seeds() {
-    let weighted = |weight| Parameters { weight, ..Parameters::default() };
     let mut members = Membership::new(Parameters::default());
-    assert!(members.put(b"known", b"10.0.0.9").changed);
+    assert!(members.put(b"known", b"10.0.0.9", MADE).changed);
     for (key, address) in [
         ("same", "10.0.0.1:80"),
         ("other", "10.0.0.2:80"),
@@ -181,14 +264,14 @@ fn seeds() {
         ("gone", "10.0.0.4:80"),
         ("known", "10.0.0.5:80"),
     ] {
-        members.seed(key, ip(address), weighted(1));
+        members.seed(seed(key, address, 1));
     }
-    members.seed("bad", ip("10.0.0.1:80"), weighted(7));
-    members.seed("bad", ip("10.0.0.1:80"), weighted(8));
+    members.seed(seed("bad", "10.0.0.1:80", 7));
+    members.seed(seed("bad", "10.0.0.1:80", 8));
     assert_eq!(members.len(), 5);
     let good = [("same", "10.0.0.1"), ("known", "10.0.0.9")];
     // Only the malformed one is new, and nothing changed in the peers but what is gone.
-    assert_eq!(members.put(b"same", b"10.0.0.1"), Outcome::default());
+    assert_eq!(members.put(b"same", b"10.0.0.1", MADE), Outcome::default());
     let outcome = list(&mut members, &[good[0], good[1], ("other", "10.0.0.2 weight=2"), ("bad", "?")]);
     assert!(outcome.changed);
     assert_eq!(outcome.rejected.len(), 1);
@@ -200,7 +283,7 @@ fn seeds() {
         "same 10.0.0.1:80 1",
     ];
     assert_eq!(printed(&members, resolve), expected);
-    assert!(members.put(b"bad", b"10.0.0.3").changed);
+    assert!(members.put(b"bad", b"10.0.0.3", MADE).changed);
     assert_eq!(printed(&members, resolve)[0], "bad 10.0.0.3:80 1");
 }
 
@@ -209,7 +292,7 @@ fn a_hundred_thousand_members() {
     let items: Vec<(String, String)> = (0..100_000)
         .map(|n| (format!("node-{n}"), format!("10.{}.{}.{}:80", n >> 16, n >> 8 & 255, n & 255)))
         .collect();
-    let bytes = || items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+    let bytes = || items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes(), MADE));
     let mut members = Membership::new(Parameters::default());
     assert!(members.replace(bytes()).changed);
     assert_eq!(members.replace(bytes()), Outcome::default());

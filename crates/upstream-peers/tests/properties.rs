@@ -77,13 +77,13 @@ fn check_any(key: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn json_reads_back(target in target(), overrides in overrides(option::of(any::<bool>()))) {
-        let value = Value { target, overrides };
+        let value = Value { server: target.to_string(), target, overrides };
         prop_assert_eq!(parse_value("n", value.to_json().as_bytes()), Ok(value));
     }
 
     #[test]
     fn server_syntax_reads_back(target in target(), overrides in overrides(option::of(Just(true)))) {
-        let value = Value { target, overrides };
+        let value = Value { server: target.to_string(), target, overrides };
         prop_assert_eq!(parse_value("n", value.to_string().as_bytes()), Ok(value.clone()));
         prop_assert_eq!(parse_value("n", format!("\t{value} ;\n").as_bytes()), Ok(value));
     }

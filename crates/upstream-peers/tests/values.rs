@@ -182,8 +182,34 @@ const BAD: &[(&str, &str, &str)] = &[
 #[test]
 fn good_values() {
     for &(key, value, expected) in GOOD {
-        let printed = parse_value(key, value.as_bytes()).map(|value| value.to_string());
-        assert_eq!(printed.as_deref(), Ok(expected), "{key:?} {value:?}");
+        let read =
+            parse_value(key, value.as_bytes()).map(|value| format!("{}{}", value.target, value.overrides));
+        assert_eq!(read.as_deref(), Ok(expected), "{key:?} {value:?}");
+    }
+}
+
+#[test]
+fn the_server_as_it_is_written() {
+    for (key, value, expected) in [
+        ("n", "10.0.0.7", "10.0.0.7"),
+        ("n", " 10.0.0.7:080 weight=2;", "10.0.0.7:080"),
+        ("n", "10.0.0.7;", "10.0.0.7"),
+        ("n", "[2001:DB8::1]", "[2001:DB8::1]"),
+        ("n", "Node-1.Internal:80", "Node-1.Internal:80"),
+        ("n", "UNIX:/run/app.sock", "UNIX:/run/app.sock"),
+        ("n", r#"{"addr":"10.0.0.7","weight":2}"#, "10.0.0.7"),
+        ("n", r#"{"Op":0,"Addr":"H:1"}"#, "H:1"),
+        ("n", r#"{"host":"10.0.0.1"}"#, "10.0.0.1"),
+        ("n", r#"{"host":"Node.example","port":0}"#, "Node.example"),
+        ("n", r#"{"host":"10.0.0.1","port":"080"}"#, "10.0.0.1:80"),
+        ("n", r#"{"host":"2001:db8::1"}"#, "[2001:db8::1]"),
+        ("n", r#"{"host":"2001:db8::1","port":8080}"#, "[2001:db8::1]:8080"),
+        ("10.0.0.1:8080", "", "10.0.0.1:8080"),
+        ("a/Host:80", r#"{"weight":2}"#, "Host:80"),
+    ] {
+        let read = parse_value(key, value.as_bytes()).expect(value);
+        assert_eq!(read.server, expected, "{key:?} {value:?}");
+        assert_eq!(parse_value("n", read.to_string().as_bytes()), Ok(read));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::{Desired, Publisher};
+use super::{Desired, Listed, Publisher, matching::order, ring::Before, sections::Contents};
 use crate::{
     layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     memory::{Offset, UNIT, units},
@@ -14,11 +14,13 @@ impl Publisher {
     pub(super) fn make_peer(&mut self, desired: &Desired) -> Option<Offset> {
         let columns = self.zone.columns();
         let key = desired.key.as_deref().unwrap_or_default();
-        let [socket_address_length, name_length, key_length] =
-            [desired.socket_address.len(), desired.name.len(), key.len()].map(u16::try_from);
-        let (socket_address_length, name_length, key_length) =
-            (socket_address_length.ok()?, name_length.ok()?, key_length.ok()?);
-        let length = Peer::size(columns, desired.socket_address.len(), desired.name.len(), key.len());
+        let server = if desired.server == desired.name { "" } else { &*desired.server };
+        let strings = [&*desired.socket_address, desired.name.as_bytes(), key.as_bytes(), server.as_bytes()];
+        let [socket_address_length, name_length, key_length, server_length] =
+            strings.map(|string| u16::try_from(string.len()).ok());
+        let (socket_address_length, name_length) = (socket_address_length?, name_length?);
+        let (key_length, server_length) = (key_length?, server_length?);
+        let length = Peer::size(columns, strings.iter().map(|string| string.len()).sum());
         let place = self.allocator.take_low(length)?;
         let peer = Peer {
             next: AtomicU32::new(0),
@@ -27,11 +29,21 @@ impl Publisher {
             fails: AtomicU32::new(0),
             accessed: AtomicU32::new(0),
             checked: AtomicU32::new(0),
-            socket_address_length,
-            name_length,
+            open: AtomicU32::new(0),
+            health: AtomicU32::new(self.health_at_first() as u32),
+            credit: AtomicU32::new(0),
+            deficit: AtomicU64::new(0),
+            response_time: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            ramp_from: AtomicU64::new(desired.joined),
+            joined: AtomicU64::new(desired.joined),
+            in_service: AtomicU32::new(u32::from(desired.parameters.is_in_service())),
+            create_revision: AtomicU64::new(desired.create_revision),
+            socket_address_length,
+            name_length,
             key_length,
+            server_length,
             is_static: u16::from(desired.key.is_none()),
         };
         let memory = self.zone.memory;
@@ -40,9 +52,9 @@ impl Publisher {
         unsafe {
             memory.zero(place, length);
             memory.write(place.bytes(), peer);
-            for bytes in [&desired.socket_address, desired.name.as_bytes(), key.as_bytes()] {
-                memory.copy(at, bytes);
-                at += bytes.len();
+            for string in strings {
+                memory.copy(at, string);
+                at += string.len();
             }
         }
         self.note_used();
@@ -58,86 +70,103 @@ impl Publisher {
         head.store(place.0, Ordering::Release);
     }
 
-    /// Whether a table of as many entries could still be made. Each table is as large as it would be in its compact form at least, so that if
+    /// Whether a table that takes `needed` units could still be made. Each table is as large as it would be in its compact form at least, so that if
     /// this holds once it holds for as long as no peer is added: what is gone can always be taken out.
     ///
-    /// `freed` units in one piece come back with what is being done just now.
-    pub(super) fn has_spare_table(&self, entries: usize, freed: u32) -> bool {
-        let needed = TableHeader::compact_size(entries);
+    /// With `replaces_current`, the table that is published now is about to be outdated as well.
+    pub(super) fn has_spare_table(&self, needed: u32, replaces_current: bool) -> bool {
+        let current = Offset(self.zone.header().table.current());
+        let current = self.current_table().filter(|_| replaces_current).map(|table| (current, table.units));
         // Those that are outdated come back as soon as nobody reads them.
-        let outdated = self.tables.iter().map(|table| table.units);
-        outdated.chain([self.allocator.longest(), freed]).any(|units| units >= needed)
+        let outdated = self.tables.iter().map(|table| (table.place, table.units)).chain(current);
+        let freed = outdated.map(|(place, units)| self.allocator.extent_with(place, units));
+        freed.chain([self.allocator.longest()]).any(|units| units >= needed)
     }
 
-    /// How much the table takes that is published now.
-    pub(super) fn current_table_units(&self) -> u32 {
+    /// The table that is published now.
+    pub(super) fn current_table(&self) -> Option<&TableHeader> {
         let place = Offset(self.zone.header().table.current());
-        if place.0 == 0 {
-            return 0;
-        }
         // SAFETY: the publisher frees tables, and has not freed the one that is published.
-        unsafe { self.table_units(place) }
+        (place.0 != 0).then(|| unsafe { self.table_at(place) })
     }
 
-    /// How much the table at `place` takes.
+    /// The table at `place`.
     ///
     /// # Safety
     ///
     /// A table was written there, and is not freed.
-    pub(super) unsafe fn table_units(&self, place: Offset) -> u32 {
+    pub(super) unsafe fn table_at(&self, place: Offset) -> &TableHeader {
         // SAFETY: the caller's promise.
-        unsafe { self.zone.memory.get::<TableHeader>(place.bytes()) }.units
+        unsafe { self.zone.memory.get(place.bytes()) }
     }
 
-    /// Writes a table; `None` where there is no room.
+    /// Writes a table of the peers `listed`; `None` where there is no room. `before` are the peers of the table that is published now.
     pub(super) fn make_table(
         &mut self,
-        listed: &[Entry],
+        listed: &[Listed],
+        before: &[Listed],
         removed: &[Entry],
         generation: u64,
     ) -> Option<Offset> {
-        let (backups, primaries): (Vec<Entry>, Vec<Entry>) =
-            listed.iter().copied().partition(|entry| entry.parameters.backup);
-        let weights = |entries: &[Entry]| -> Vec<u32> {
-            let weight =
-                |entry: &Entry| if entry.parameters.is_in_service() { entry.parameters.weight } else { 0 };
-            entries.iter().map(weight).collect()
-        };
-        let weights = [weights(&primaries), weights(&backups)];
-        let entries: Vec<Entry> = primaries.iter().chain(&backups).chain(removed).copied().collect();
-        let first = TableHeader::plans(entries.len());
-        let (plans, second, length, place) = [Plan::new, Plan::compact].into_iter().find_map(|plan| {
-            let plans = [plan(&weights[0]), plan(&weights[1])];
-            let second = (first + plans[0].size()).next_multiple_of(PLAN_ALIGNMENT);
-            let length = units(second + plans[1].size()).max(TableHeader::compact_size(entries.len()));
-            let place = self.allocator.take_high(length)?;
-            Some((plans, second, length, place))
+        let options = self.options;
+        let contents = Contents::new(listed, removed, &options);
+        let compact_units = contents.places(Plan::compact).units_with_removed_planned(&contents);
+        // As the table grows with its peers, so does what they take: about four units each (an IPv4 address and a key of usual length).
+        let peers = u32::try_from(listed.len()).unwrap_or(u32::MAX / 8).saturating_mul(4);
+        let (places, units, place) = [Plan::new, Plan::compact].into_iter().find_map(|plan| {
+            let places = contents.places(plan);
+            let units = places.units().max(compact_units);
+            let place = self.allocator.take_for_table(units, (units, units.saturating_add(peers)))?;
+            Some((places, units, place))
         })?;
+        // Counts are bounded by the zone's size in units, which is a `u32`.
+        let [primaries, backups, removed] = contents.counts().map(|count| count as u32);
+        let [primary, backup] = contents.plan_headers(&places);
         let header = TableHeader {
             magic: TABLE_MAGIC,
-            units: length,
-            // Counts are bounded by the zone's size in units, which is a `u32`.
-            entries: entries.len() as u32,
-            primaries: primaries.len() as u32,
-            backups: backups.len() as u32,
+            units,
+            entries: primaries + backups + removed,
+            primaries,
+            backups,
+            compact_units,
+            reserved: 0,
             generation,
-            primary: plans[0].header(first, &weights[0]),
-            backup: plans[1].header(second, &weights[1]),
+            primary,
+            backup,
+            ranges: places.ranges,
+            ring: places.ring,
+            shared: places.shared,
+            sticky: places.sticky,
         };
         let memory = self.zone.memory;
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the table takes.
         unsafe {
             memory.write(place.bytes(), header);
-            memory.copy(place.bytes() + size_of::<TableHeader>(), &entries);
-            for (plan, offset) in plans.iter().zip([first, second]) {
-                match plan {
-                    Plan::Sequence(sequence) => memory.copy(place.bytes() + offset, sequence),
-                    Plan::Strided(cumulative, _) => memory.copy(place.bytes() + offset, cumulative),
-                }
-            }
+            contents.write(&memory, place, &places);
+            contents.write_ring(&memory, place, &places, self.ring_before(before, &contents).as_ref());
         }
         self.note_used();
         Some(place)
+    }
+
+    /// The ring of the table that is published now, and what of it stays.
+    fn ring_before(&self, before: &[Listed], contents: &Contents<'_>) -> Option<Before<'_>> {
+        let table = self.current_table().filter(|table| table.ring.length > 0)?;
+        let place = self.zone.header().table.current();
+        let start = Offset(place).bytes() + table.ring.offset as usize;
+        // SAFETY: the publisher frees tables, and does not free this one meanwhile; a ring's points follow each other there.
+        let points = unsafe { self.zone.memory.slice(start, table.ring.length as usize) };
+        let old = before.iter().filter(|peer| !peer.desired.parameters.backup);
+        let mut new = (0..).zip(&contents.primaries).peekable();
+        // Both are in the same order, so that what stays is met in the same order in both, unless it has moved.
+        let stays = old
+            .map(|old| {
+                while new.next_if(|(_, new)| order(&new.desired, &old.desired).is_lt()).is_some() {}
+                let (index, _) = new.next_if(|(_, new)| new.has_points_of(old))?;
+                Some(index)
+            })
+            .collect();
+        Some(Before { points, has_shared: table.shared.length > 0, stays })
     }
 
     /// Writes a report; `None` where there is no room.
@@ -145,7 +174,7 @@ impl Publisher {
         let units = units(size_of::<ReportHeader>() + bytes.len());
         let length = u32::try_from(bytes.len()).ok()?;
         let place = self.allocator.take_high(units)?;
-        if !self.has_spare_table(self.listed.len() + self.removed.len(), 0) {
+        if !self.has_spare_table(self.current_table().map_or(0, |table| table.compact_units), false) {
             self.allocator.give(place, units);
             return None;
         }

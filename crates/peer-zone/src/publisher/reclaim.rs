@@ -13,6 +13,9 @@ use crate::{
     protocol::Publishing,
 };
 
+/// How often counts that do not agree are read at one look: at 100 000 requests a second a worker is in between in one reading of some hundreds.
+const READINGS: u32 = 4;
+
 /// What was published once and may still be read.
 #[derive(Debug)]
 pub(super) struct Outdated {
@@ -35,8 +38,41 @@ impl Publisher {
     /// nobody uses any more. To be called several times a second.
     pub fn collect(&mut self, is_alive: impl Fn(u32, u64) -> bool, _publishing: &Publishing) {
         self.bury(is_alive);
+        self.settle_doubts();
         self.free_unread();
         self.unlist();
+    }
+
+    /// All peers that are not freed.
+    fn places(&self) -> impl Iterator<Item = Offset> {
+        let listed = self.listed.iter().map(|peer| peer.place);
+        let removed = self.removed.iter().map(|peer| peer.place);
+        listed.chain(removed).chain(self.unlisted.iter().map(|&(place, _)| place))
+    }
+
+    /// Compares each peer's `open` with the sum of its columns, for a while after a worker has died: one that is killed between the two leaves
+    /// a difference. Workers that live change both all the time, so that only a difference that stays counts.
+    fn settle_doubts(&mut self) {
+        if !self.doubts.next_look() {
+            return;
+        }
+        let differences: Vec<(Offset, u32)> = self
+            .places()
+            .filter_map(|place| {
+                let difference = || {
+                    // SAFETY: the publisher frees peers, and has not freed these.
+                    let (peer, sum) = unsafe { (self.zone.peer(place), self.zone.connections(place)) };
+                    peer.open.load(Ordering::Relaxed).wrapping_sub(sum)
+                };
+                // What changes while it is read agrees as soon as it is read again.
+                let found = (0..READINGS).map(|_| difference()).find(|&difference| difference == 0);
+                found.is_none().then(|| (place, difference()))
+            })
+            .collect();
+        for (place, difference) in self.doubts.settle(differences) {
+            // SAFETY: as above.
+            unsafe { self.zone.peer(place) }.open.fetch_sub(difference, Ordering::Relaxed);
+        }
     }
 
     /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Where there is no room, the last report goes.
@@ -72,7 +108,7 @@ impl Publisher {
     pub(super) fn publish_table(&mut self, table: Offset) {
         let root = &self.zone.header().table;
         let old = Offset(root.current());
-        let units = self.current_table_units();
+        let units = self.current_table().map_or(0, |table| table.units);
         // SAFETY: it was just written, and this publisher has not freed it.
         let header: &TableHeader = unsafe { self.zone.memory.get(table.bytes()) };
         let tries = header.primary.in_service + header.backup.in_service;
@@ -128,7 +164,6 @@ impl Publisher {
         if !ended.contains(&true) {
             return;
         }
-        let listed: Vec<Entry> = self.listed.iter().map(super::Listed::entry).collect();
         let remaining: Vec<Entry> = self
             .removed
             .iter()
@@ -137,7 +172,10 @@ impl Publisher {
             .map(|(peer, _)| peer.entry())
             .collect();
         // Where there is no room for a second table just now, they stay until there is.
-        let Some(table) = self.make_table(&listed, &remaining, self.generation) else { return };
+        let listed = std::mem::take(&mut self.listed);
+        let table = self.make_table(&listed, &listed, &remaining, self.generation);
+        self.listed = listed;
+        let Some(table) = table else { return };
         self.publish_table(table);
         let since = self.publication;
         for (peer, ended) in std::mem::take(&mut self.removed).into_iter().zip(ended) {
@@ -172,7 +210,7 @@ impl Publisher {
     /// Frees a table that was not published.
     pub(super) fn free_table(&mut self, place: Offset) {
         // SAFETY: it was written, and nobody else knows of it.
-        let units = unsafe { self.table_units(place) };
+        let units = unsafe { self.table_at(place) }.units;
         self.allocator.give(place, units);
         self.note_used();
     }
@@ -189,8 +227,8 @@ impl Publisher {
 
     /// Takes dead workers out of the counts.
     fn bury(&mut self, is_alive: impl Fn(u32, u64) -> bool) {
-        let members = self.zone.members();
-        for (index, member) in (0..).zip(members) {
+        let zone = self.zone;
+        for (index, member) in (0..).zip(zone.members()) {
             let Some((process, started)) = member.identity() else { continue };
             // Looked at again, since it may have left the entry, and died elsewhere, before `is_alive` was asked. If it is still its
             // entry then the process died with it, and nobody but us changes it now.
@@ -230,19 +268,19 @@ impl Publisher {
         }
     }
 
-    fn clear_column(&self, column: u32) {
-        let unlisted = self.unlisted.iter().map(|&(place, _)| place);
-        let places =
-            self.listed.iter().map(|peer| peer.place).chain(self.removed.iter().map(|peer| peer.place));
+    fn clear_column(&mut self, column: u32) {
         let mut revived = false;
-        for place in places.chain(unlisted) {
+        for place in self.places() {
             // SAFETY: the publisher frees peers, and has not freed these.
-            let column = &unsafe { self.zone.peer_columns(place) }[column as usize];
-            if column.load(Ordering::Relaxed) != 0 {
-                column.store(0, Ordering::Relaxed);
+            let (peer, column) =
+                unsafe { (self.zone.peer(place), &self.zone.peer_columns(place)[column as usize]) };
+            let lost = column.swap(0, Ordering::Relaxed);
+            if lost != 0 {
+                peer.open.fetch_sub(lost, Ordering::Relaxed);
                 revived = true;
             }
         }
+        self.doubts.begin();
         if revived {
             self.zone.revive();
         }

@@ -1,12 +1,14 @@
 //! Taking over from a publisher that is gone, wherever it stopped.
 
 use core::sync::atomic::Ordering;
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
-use super::{Desired, Listed, Publisher, Removed, matching::order, reclaim::Outdated};
+use super::{
+    Desired, Listed, Options, Publisher, Removed, doubts::Doubts, matching::order, reclaim::Outdated,
+};
 use crate::{
     allocator::Allocator,
-    layout::{Entry, Member, Parameters, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
+    layout::{Entry, Member, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     memory::{Offset, units},
     protocol::Publishing,
     zone::Zone,
@@ -31,13 +33,33 @@ impl Publisher {
             publication: 1,
             generation: 0,
             is_shared_column_stale: true,
+            options: Options::default(),
+            in_service: 0,
+            failing: 0,
+            pending: 0,
+            doubts: Doubts::default(),
         };
         publisher.find_peers();
         publisher.find_published();
+        publisher.count_health();
         publisher.find_pinned();
         publisher.open_shared_entries();
+        publisher.doubts.begin();
+        publisher.note_departures_again();
         publisher.note_used();
         publisher
+    }
+
+    /// A publisher that was killed may have published a change without telling whom it concerns.
+    fn note_departures_again(&self) {
+        for peer in self.listed.iter().filter(|peer| peer.is_in_service()) {
+            self.peer(peer).in_service.store(1, Ordering::Relaxed);
+        }
+        let out_of_service = self.listed.iter().filter(|peer| !peer.is_in_service()).map(|peer| peer.place);
+        for place in out_of_service.chain(self.removed.iter().map(|peer| peer.place)) {
+            // SAFETY: the publisher frees peers, and has not freed these.
+            self.depart(unsafe { self.zone.peer(place) });
+        }
     }
 
     /// Reserves every peer in the list of all. That list is whole: see `link` and `unlink`.
@@ -78,17 +100,15 @@ impl Publisher {
         self.allocator.reserve(table, header.units);
         self.generation = header.generation;
         let (listed, removed) = entries.split_at((header.primaries + header.backups) as usize);
-        let mut listed: Vec<Listed> = listed
-            .iter()
-            .map(|entry| Listed { desired: self.describe(entry.peer, entry.parameters), place: entry.peer })
-            .collect();
+        let mut listed: Vec<Listed> =
+            listed.iter().map(|entry| Listed { desired: self.describe(entry), place: entry.peer }).collect();
         // Backups stand behind the others in a table; here all are in one order.
         listed.sort_by(|one, other| order(&one.desired, &other.desired));
         self.listed = listed;
         self.removed = removed
             .iter()
             .map(|entry| Removed {
-                desired: self.describe(entry.peer, entry.parameters),
+                desired: self.describe(entry),
                 place: entry.peer,
                 since: self.publication,
             })
@@ -146,15 +166,8 @@ impl Publisher {
         table.into_iter().chain(report).filter(is_claim).map(|(_, place, units)| (place, place + units))
     }
 
-    fn describe(&self, place: Offset, parameters: Parameters) -> Desired {
+    fn describe(&self, entry: &Entry) -> Desired {
         // SAFETY: the publisher frees peers, and has not freed this one.
-        let view = unsafe { self.zone.view(place) };
-        let text = |bytes: &[u8]| Arc::from(String::from_utf8_lossy(bytes));
-        Desired {
-            key: view.key.map(text),
-            socket_address: view.socket_address.into(),
-            name: text(view.name),
-            parameters,
-        }
+        unsafe { self.zone.desired(entry) }
     }
 }

@@ -82,7 +82,7 @@ pub fn run() {
         forget(&shared, index);
     }
     take_over(&shared, |publisher, publishing| {
-        publisher.publish(Vec::new(), publishing).expect("room for none");
+        publisher.publish(Vec::new(), 0, publishing).expect("room for none");
         publisher.report(&[], publishing);
         collect(publisher, publishing);
     });
@@ -103,7 +103,7 @@ fn used(zone: Zone) -> usize {
 /// What an empty list and an empty report take.
 fn baseline(shared: &Shared) -> usize {
     take_over(shared, |publisher, publishing| {
-        publisher.publish(Vec::new(), publishing).expect("room for none");
+        publisher.publish(Vec::new(), 0, publishing).expect("room for none");
         publisher.report(&[], publishing);
         collect(publisher, publishing);
     });

@@ -21,7 +21,7 @@ pub const ROLE_SEED: &str = "PEER_ZONE_SEED";
 pub const WORKERS: usize = 3;
 /// Requests that a worker has open at most.
 pub const HELD: usize = 8;
-const ZONE: usize = 1 << 18;
+const ZONE: usize = 1 << 20;
 /// Control and lease lie before the zone, which is aligned to a page.
 const BEFORE: usize = 4096;
 /// Longer than any step takes on a busy machine.
@@ -119,8 +119,13 @@ fn peer(number: u64, random: &mut Random) -> Desired {
         key: Some(text.as_str().into()),
         socket_address: format!("address of {text}").into_bytes().into(),
         name: format!("name of {text}").into(),
+        // Some share one, as the addresses of a host name do.
+        server: format!("server {}", number / 3).into(),
+        sticky: number,
+        create_revision: number,
+        joined: 0,
         parameters: Parameters {
-            weight: 1 + random.below(50) as u32,
+            weight: 1 + random.below(3) as u32,
             max_conns: random.below(2) as u32 * 20,
             max_fails: 1,
             fail_timeout: 1,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use peer_zone::{Held, Outcome, Pick, Publisher};
+use peer_zone::{Checking, Held, Method, Now, Options, Outcome, Pick, Progress, Publisher, Wish};
 
 use crate::{
     killed::memory::{HELD, ROLE_SEED, Shared, is_whole, list, start_of},
@@ -24,6 +24,21 @@ pub fn run(role: &str) {
     }
 }
 
+/// Any method; most need something of the tables that others do not.
+fn method(random: &mut Random) -> Method {
+    const METHODS: [Method; 8] = [
+        Method::RoundRobin,
+        Method::LeastConn,
+        Method::Random,
+        Method::RandomTwo,
+        Method::LeastTime,
+        Method::Hash,
+        Method::HashConsistent,
+        Method::IpHash,
+    ];
+    METHODS[random.below(METHODS.len() as u64) as usize]
+}
+
 fn publish(shared: &Shared, mut random: Random) {
     let control = shared.control();
     let process = std::process::id();
@@ -32,6 +47,9 @@ fn publish(shared: &Shared, mut random: Random) {
     let Some(publishing) = control.lease.begin(mine) else { return };
     // SAFETY: the lease is held, and its holder before was killed or has dropped its publisher.
     let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };
+    let checking = random.one_in(2).then_some(Checking { mandatory: false, panic: true });
+    let options = Options { method: method(&mut random), is_sticky: random.one_in(2), checking };
+    publisher.set_options(options, &publishing);
     control.lease.end(mine, publishing);
     for _ in 0..STEPS {
         let Some(publishing) = control.lease.begin(mine) else { return };
@@ -42,7 +60,7 @@ fn publish(shared: &Shared, mut random: Random) {
                 let serial = random.next();
                 let list = list(serial);
                 control.asked.store(serial, Ordering::SeqCst);
-                publisher.publish(list, &publishing).expect("room for all");
+                publisher.publish(list, 0, &publishing).expect("room for all");
                 control.published.store(serial, Ordering::SeqCst);
             }
         }
@@ -59,7 +77,7 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
     let mut worker = shared.zone.join(process, started).expect("an entry");
     let mut held: Vec<Held> = Vec::new();
     for step in 0..STEPS {
-        let now = (step / 1_000) as u32;
+        let now = Now { seconds: (step / 1_000) as u32, milliseconds: step };
         let pause = control.pause.load(Ordering::SeqCst);
         if pause % 2 == 1 {
             for (place, held) in said.held.iter().zip(held.iter().map(Held::id).chain(std::iter::repeat(0))) {
@@ -71,7 +89,11 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             }
         }
         if held.len() < HELD && random.one_in(2) {
-            if let Pick::Peer(got) = worker.pick(now, |_| false, false) {
+            let key = step.to_le_bytes();
+            let sticky = random.one_in(3).then(|| random.below(60));
+            let wish = Wish { method: method(&mut random), key: &key, sticky };
+            let picked = worker.pick(&wish, &mut Progress::default(), now, |_| false, false);
+            if let Pick::Peer(got) = picked {
                 held.push(got);
                 said.picks.fetch_add(1, Ordering::SeqCst);
             }
@@ -80,7 +102,8 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             let peer = worker.peer(&ended);
             assert!(peer.id == ended.id() && is_whole(peer.key, peer.socket_address, peer.name));
             let outcome = if random.one_in(9) { Outcome::Failed } else { Outcome::Answered };
-            worker.release(ended, outcome, now);
+            worker.release(ended, outcome, Some(random.below(9_000) as u32), now);
+            worker.departed(now.milliseconds, |_| {});
         }
     }
 }

@@ -6,8 +6,20 @@ use std::{
 };
 
 use peer_zone::{
-    Changes, Desired, Full, Held, Outcome, Parameters, Pick, Publisher, Worker, Zone, protocol::Publishing,
+    Changes, Departed, Desired, Full, Held, Method, Now, Options, Outcome, Parameters, Pick, Progress,
+    Publisher, Wish, Worker, Zone, protocol::Publishing,
 };
+
+pub const METHODS: [Method; 8] = [
+    Method::RoundRobin,
+    Method::LeastConn,
+    Method::Random,
+    Method::RandomTwo,
+    Method::LeastTime,
+    Method::Hash,
+    Method::HashConsistent,
+    Method::IpHash,
+];
 
 /// Memory that stays for as long as this does, and the zone in it.
 pub struct Fixture {
@@ -35,6 +47,17 @@ impl Fixture {
     pub fn publisher(&self) -> Publisher {
         // SAFETY: as said above.
         unsafe { Publisher::take_over(self.zone, &Publishing::unshared()) }
+    }
+
+    /// As [`Fixture::publisher`], for an upstream that needs these.
+    pub fn publisher_with(&self, options: Options) -> Publisher {
+        let mut publisher = self.publisher();
+        publisher.set_options(options, &Publishing::unshared());
+        publisher
+    }
+
+    pub fn publisher_of(&self, method: Method) -> Publisher {
+        self.publisher_with(Options { method, ..Options::default() })
     }
 
     pub fn worker(&self) -> Worker {
@@ -79,7 +102,11 @@ pub fn server(address: &str) -> Desired {
         key: None,
         socket_address: address.as_bytes().into(),
         name: format!("[{address}]").into(),
+        server: format!("[{address}]").into(),
         parameters: PARAMETERS,
+        sticky: 0,
+        create_revision: 0,
+        joined: 0,
     }
 }
 
@@ -90,7 +117,12 @@ pub fn with(mut peer: Desired, change: impl FnOnce(&mut Parameters)) -> Desired 
 }
 
 pub fn publish(publisher: &mut Publisher, desired: &[Desired]) -> Result<Changes, Full> {
-    publisher.publish(desired.to_vec(), &Publishing::unshared())
+    publisher.publish(desired.to_vec(), 0, &Publishing::unshared())
+}
+
+/// As [`publish`], at this time (ms).
+pub fn publish_at(publisher: &mut Publisher, desired: &[Desired], now: u64) -> Changes {
+    publisher.publish(desired.to_vec(), now, &Publishing::unshared()).expect("room")
 }
 
 /// Until nothing more comes back, where every worker lives.
@@ -106,10 +138,62 @@ pub fn collect_with(publisher: &mut Publisher, is_alive: impl Fn(u32, u64) -> bo
 }
 
 pub fn try_pick(worker: &mut Worker, now: u32) -> Option<Held> {
-    match worker.pick(now, |_| false, false) {
+    try_pick_but(worker, now, |_| false, false)
+}
+
+/// Without those that the request has tried.
+pub fn try_pick_but(
+    worker: &mut Worker,
+    now: u32,
+    tried: impl Fn(u64) -> bool,
+    has_tried: bool,
+) -> Option<Held> {
+    match worker.pick(&Wish::default(), &mut Progress::default(), at(now), tried, has_tried) {
         Pick::Peer(held) => Some(held),
         Pick::Busy => None,
     }
+}
+
+/// By a method, without those that the request has tried.
+pub fn pick_by(
+    worker: &mut Worker,
+    wish: &Wish<'_>,
+    progress: &mut Progress,
+    now: Now,
+    tried: &[u64],
+) -> Option<Held> {
+    match worker.pick(wish, progress, now, |id| tried.contains(&id), !tried.is_empty()) {
+        Pick::Peer(held) => Some(held),
+        Pick::Busy => None,
+    }
+}
+
+/// The first try of a request.
+pub fn pick_first(worker: &mut Worker, wish: &Wish<'_>, now: Now) -> Option<Held> {
+    pick_by(worker, wish, &mut Progress::default(), now, &[])
+}
+
+pub fn wish(method: Method) -> Wish<'static> {
+    // The keyed methods need one; the others do not look at it.
+    Wish { method, key: b"key", sticky: None }
+}
+
+/// What the worker is told of peers that have left.
+pub fn departed(worker: &mut Worker, now: u64) -> Vec<Departed> {
+    let mut told = Vec::new();
+    worker.departed(now, |departed| told.push(departed));
+    told
+}
+
+/// The ids of the peers that are listed, by their addresses.
+pub fn ids(worker: &mut Worker) -> std::collections::BTreeMap<String, u64> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    let Some(table) = worker.table() else { return std::collections::BTreeMap::new() };
+    table
+        .rows()
+        .filter(|row| !row.is_removed)
+        .map(|row| (text(row.peer.socket_address), row.peer.id))
+        .collect()
 }
 
 pub fn pick(worker: &mut Worker, now: u32) -> Held {
@@ -118,6 +202,16 @@ pub fn pick(worker: &mut Worker, now: u32) -> Held {
 
 pub fn address(worker: &Worker, held: &Held) -> String {
     String::from_utf8(worker.peer(held).socket_address.to_vec()).expect("text")
+}
+
+/// This millisecond, in both clocks.
+pub fn at_ms(milliseconds: u64) -> Now {
+    Now { seconds: (milliseconds / 1_000) as u32, milliseconds }
+}
+
+/// This second, in both clocks.
+pub fn at(seconds: u32) -> Now {
+    Now { seconds, milliseconds: u64::from(seconds) * 1_000 }
 }
 
 /// The address that the next request gets, and an answer from it.
@@ -133,7 +227,7 @@ pub fn fail(worker: &mut Worker, now: u32) -> String {
 fn end(worker: &mut Worker, now: u32, outcome: Outcome) -> String {
     let held = pick(worker, now);
     let address = address(worker, &held);
-    worker.release(held, outcome, now);
+    worker.release(held, outcome, None, at(now));
     address
 }
 

@@ -1,8 +1,8 @@
 //! A zone without room: the last good list stays, what is gone goes, and with room all is as if nothing had been.
 
-use peer_zone::{Desired, Outcome, protocol::Publishing};
+use peer_zone::{Desired, Method, Outcome, protocol::Publishing};
 
-use crate::fixture::{Fixture, ask, collect, peer, pick, publish, rows, with};
+use crate::fixture::{Fixture, ask, at, collect, peer, pick, publish, rows, with};
 
 fn peers(count: usize) -> Vec<Desired> {
     (0..count).map(|index| peer(&format!("node-{index:04}"), &index.to_string())).collect()
@@ -54,14 +54,15 @@ fn what_is_gone_goes_though_there_is_no_room() {
             (peer.key.as_deref() != Some(&last))
                 .then(|| with(peer.clone(), |it| it.weight = weight).parameters)
         };
-        let changes = publisher.retain(keep, &Publishing::unshared()).expect("needs no more than there was");
+        let changes =
+            publisher.retain(keep, 0, &Publishing::unshared()).expect("needs no more than there was");
         assert_eq!(changes.removed, 1);
         assert!(fixture.zone.statistics().is_full);
         assert_eq!(publisher.listed().len(), left);
     }
     assert_eq!(rows(&mut worker).iter().filter(|row| row.3).count(), count);
     for held in held {
-        worker.release(held, Outcome::Answered, 1);
+        worker.release(held, Outcome::Answered, None, at(1));
     }
     collect(&mut publisher);
     publish(&mut publisher, &peers(count)).expect("room again");
@@ -79,7 +80,7 @@ fn a_report_leaves_room_for_what_is_gone() {
     for length in (0..1 << 14).step_by(500) {
         publisher.report(&vec![0; length], &publishing);
     }
-    publisher.retain(|peer| (&*peer.name != "[0]").then_some(peer.parameters), &publishing).expect("room");
+    publisher.retain(|peer| (&*peer.name != "[0]").then_some(peer.parameters), 0, &publishing).expect("room");
     assert_eq!(publisher.listed().len(), count - 1);
 }
 
@@ -99,4 +100,33 @@ fn one_more_at_a_time_until_it_is_full_and_back() {
         collect(&mut publisher);
     }
     assert_eq!(fixture.used(), used);
+}
+
+#[test]
+fn a_ring_grows_until_two_of_them_fill_the_zone() {
+    /// At a time.
+    const MORE: usize = 10;
+    let size = 1 << 21;
+    let fixture = Fixture::new(size);
+    let mut publisher = fixture.publisher_of(Method::HashConsistent);
+    let empty = fixture.used();
+    publish(&mut publisher, &peers(MORE)).expect("room");
+    collect(&mut publisher);
+    // A peer and its part of a table, of which there are two at a change.
+    let (few, used) = (fixture.used() - empty, |fixture: &Fixture| fixture.used() - empty);
+    publish(&mut publisher, &peers(2 * MORE)).expect("room");
+    collect(&mut publisher);
+    let more = used(&fixture) - few;
+    let table = MORE * (36 + 8 + 160 * 8);
+    let bound = MORE * (size - empty) / (more + table);
+    let fits = (3..)
+        .map(|step| step * MORE)
+        .take_while(|&count| {
+            let fits = publish(&mut publisher, &peers(count)).is_ok();
+            collect(&mut publisher);
+            fits
+        })
+        .last()
+        .expect("some");
+    assert!(fits <= bound && fits * 10 >= bound * 9, "{fits} peers of at most {bound}");
 }

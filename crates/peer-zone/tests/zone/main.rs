@@ -4,13 +4,21 @@
 mod failures;
 mod fixture;
 mod full;
+mod health;
+mod keyed;
+mod least;
 mod limits;
+mod methods;
 mod model;
+mod nginx;
 mod order;
 mod publishing;
 #[path = "../support/random.rs"]
 mod random;
 mod removal;
+mod sizes;
+mod slow_start;
+mod sticky;
 mod stress;
 mod takeover;
 mod workers;

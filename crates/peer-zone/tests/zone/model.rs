@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use peer_zone::{Desired, Held, Outcome, Parameters, Worker};
 use proptest::prelude::*;
 
-use crate::fixture::{Fixture, PARAMETERS, address, collect, collect_with, peer, publish, rows, try_pick};
+use crate::fixture::{
+    Fixture, PARAMETERS, address, at, collect, collect_with, peer, publish, rows, try_pick,
+};
 
 /// Addresses, each of a key of its own, that a list may have.
 const PEERS: usize = 5;
@@ -179,7 +181,7 @@ proptest! {
                 Step::Release(which, outcome) if !requests.is_empty() => {
                     let request = requests.swap_remove(which % requests.len());
                     model.released(&request, outcome);
-                    workers[request.worker].release(request.held, outcome, model.now);
+                    workers[request.worker].release(request.held, outcome, None, at(model.now));
                 }
                 Step::Release(..) => {}
                 Step::Pass(seconds) => model.now += seconds,
@@ -203,7 +205,7 @@ proptest! {
             check(&mut workers[0], &model)?;
         }
         for request in requests {
-            workers[request.worker].release(request.held, Outcome::Answered, model.now);
+            workers[request.worker].release(request.held, Outcome::Answered, None, at(model.now));
         }
         publish(&mut publisher, &[]).expect("room");
         collect(&mut publisher);

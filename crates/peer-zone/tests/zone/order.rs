@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use peer_zone::Parameters;
 
-use crate::fixture::{Fixture, ask, fail, peer, publish, with};
+use crate::fixture::{Fixture, ask, at, fail, peer, publish, with};
 
 /// nginx's own order: smooth weighted round robin as in `ngx_http_upstream_get_peer`.
 fn nginx(weights: &[u32], picks: usize) -> Vec<String> {
@@ -95,10 +95,12 @@ fn peers_tried_already_are_passed_over() {
     let mut worker = fixture.worker();
     let mut tried = Vec::new();
     assert_eq!(worker.zone().tries(), 200);
-    while let peer_zone::Pick::Peer(held) = worker.pick(1, |id| tried.contains(&id), !tried.is_empty()) {
+    while let Some(held) =
+        crate::fixture::try_pick_but(&mut worker, 1, |id| tried.contains(&id), !tried.is_empty())
+    {
         assert!(!tried.contains(&held.id()));
         tried.push(held.id());
-        worker.release(held, peer_zone::Outcome::Answered, 1);
+        worker.release(held, peer_zone::Outcome::Answered, None, at(1));
     }
     assert_eq!(tried.len(), 200);
     // That one request had tried all says nothing to the next.

@@ -2,7 +2,7 @@
 
 use peer_zone::Changes;
 
-use crate::fixture::{Fixture, PARAMETERS, ask, collect, fail, peer, pick, publish, rows, server, with};
+use crate::fixture::{Fixture, PARAMETERS, ask, at, collect, fail, peer, pick, publish, rows, server, with};
 
 #[test]
 fn counts_what_changed() {
@@ -86,7 +86,7 @@ fn what_lives_outlives_every_change_around_it() {
     assert_eq!((row.peer.requests, row.peer.failures), (2, 1));
     assert_eq!(row.parameters.max_fails, 5);
     drop(table);
-    worker.release(held, peer_zone::Outcome::Answered, 2);
+    worker.release(held, peer_zone::Outcome::Answered, None, at(2));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn another_address_is_another_peer() {
     let found = rows(&mut worker);
     assert_eq!(found[0], (Some("a".into()), "3".into(), 0, false));
     assert_eq!(found[2], (Some("a".into()), "1".into(), 1, true));
-    worker.release(held, peer_zone::Outcome::Answered, 1);
+    worker.release(held, peer_zone::Outcome::Answered, None, at(1));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use peer_zone::{Held, Outcome, Worker};
 
-use crate::fixture::{Fixture, address, ask, collect, peer, pick, publish, rows, server, with};
+use crate::fixture::{Fixture, address, ask, at, collect, peer, pick, publish, rows, server, with};
 
 /// Holds both peers of a zone that has two: the first and the second.
 fn hold_both(worker: &mut Worker) -> [Held; 2] {
@@ -29,13 +29,13 @@ fn is_listed_until_its_connections_are_gone() {
         assert_eq!(rows(&mut worker)[1], (Some("a".into()), "1".into(), 1, true));
         assert_eq!(address(&worker, &first), "1");
     }
-    worker.release(first, Outcome::Answered, 1);
+    worker.release(first, Outcome::Answered, None, at(1));
     collect(&mut publisher);
     assert_eq!(rows(&mut worker), [(Some("b".into()), "2".into(), 1, false)]);
     assert_eq!(fixture.used(), used);
     // That a peer is listed no more is no change of the peers.
     assert_eq!(publisher.generation(), generation);
-    worker.release(second, Outcome::Answered, 1);
+    worker.release(second, Outcome::Answered, None, at(1));
 }
 
 #[test]
@@ -54,8 +54,8 @@ fn comes_back_as_the_same() {
     let again = rows(&mut worker);
     assert_eq!(again.len(), 2);
     assert_eq!(again[0], (Some("a".into()), "1".into(), 1, false));
-    worker.release(first, Outcome::Answered, 1);
-    worker.release(second, Outcome::Answered, 1);
+    worker.release(first, Outcome::Answered, None, at(1));
+    worker.release(second, Outcome::Answered, None, at(1));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn server_lines_may_name_an_address_twice() {
     publish(&mut publisher, &[server("1"), server("1"), server("1")]).expect("room");
     assert_eq!(rows(&mut worker).len(), 4);
     for held in held {
-        worker.release(held, Outcome::Answered, 1);
+        worker.release(held, Outcome::Answered, None, at(1));
     }
     publish(&mut publisher, &[]).expect("room");
     collect(&mut publisher);
@@ -126,11 +126,11 @@ fn ten_thousand_peers_and_a_thousand_changes_leave_nothing() {
         publisher.collect(|_, _| true, &peer_zone::protocol::Publishing::unshared());
         held.extend((0..10).map(|_| pick(&mut worker, 1)));
         for _ in 0..3 {
-            worker.release(held.swap_remove(change * 31 % held.len()), Outcome::Answered, 1);
+            worker.release(held.swap_remove(change * 31 % held.len()), Outcome::Answered, None, at(1));
         }
     }
     for held in held {
-        worker.release(held, Outcome::Answered, 1);
+        worker.release(held, Outcome::Answered, None, at(1));
     }
     let original: Vec<_> =
         (0..10_000).map(|index| peer(&format!("node-{index:05}"), &format!("{index}"))).collect();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use peer_zone::{Desired, Held, Outcome, Worker, Zone, protocol::Publishing};
 
 use crate::{
-    fixture::{Fixture, collect, peer, publish, try_pick, with},
+    fixture::{Fixture, at, collect, peer, publish, try_pick, with},
     random::Random,
 };
 
@@ -55,20 +55,20 @@ fn work(zone: Zone, process: u32, mut random: Random, is_over: &AtomicBool) {
                 let which = random.below(held.len() as u64) as usize;
                 check_held(&worker, &held[which]);
                 let outcome = if random.one_in(4) { Outcome::Failed } else { Outcome::Answered };
-                worker.release(held.swap_remove(which), outcome, now);
+                worker.release(held.swap_remove(which), outcome, None, at(now));
             }
             _ => now += 1,
         }
         if held.len() > 40 {
             for held in held.drain(..) {
                 check_held(&worker, &held);
-                worker.release(held, Outcome::Answered, now);
+                worker.release(held, Outcome::Answered, None, at(now));
             }
         }
     }
     for held in held {
         check_held(&worker, &held);
-        worker.release(held, Outcome::Answered, now);
+        worker.release(held, Outcome::Answered, None, at(now));
     }
 }
 
@@ -98,7 +98,7 @@ fn what_is_held_stays_whole_whatever_is_published() {
                 })
                 .collect();
             // What does not fit while old tables are still read stays as it is.
-            let _ = publisher.publish(peers, &publishing);
+            let _ = publisher.publish(peers, 0, &publishing);
             if random.one_in(4) {
                 let length = random.below(600) as usize;
                 publisher.report(&vec![(length % 251) as u8; length], &publishing);

@@ -3,7 +3,7 @@
 use peer_zone::{Changes, Desired, Held, Outcome, Publisher, Worker};
 
 use crate::{
-    fixture::{Fixture, address, collect, peer, pick, publish, rows, server, with},
+    fixture::{Fixture, address, at, collect, peer, pick, publish, rows, server, with},
     random::Random,
 };
 
@@ -60,7 +60,7 @@ fn a_successor_knows_all_and_loses_nothing() {
                 4 if !held.is_empty() => {
                     let (worker, held, expected) = held.swap_remove(random.below(held.len() as u64) as usize);
                     assert_eq!(address(&workers[worker], &held), expected);
-                    workers[worker].release(held, Outcome::Answered, 1);
+                    workers[worker].release(held, Outcome::Answered, None, at(1));
                 }
                 _ => {
                     let index = random.below(2) as usize;
@@ -75,7 +75,7 @@ fn a_successor_knows_all_and_loses_nothing() {
             assert_eq!(open as usize, held.len());
         }
         for (worker, held, _) in held {
-            workers[worker].release(held, Outcome::Answered, 1);
+            workers[worker].release(held, Outcome::Answered, None, at(1));
         }
         publisher = succeed(&fixture, publisher);
         publisher.report(&[], &peer_zone::protocol::Publishing::unshared());
@@ -123,7 +123,7 @@ fn a_pinned_table_outlives_its_publisher() {
     publisher = succeed(&fixture, publisher);
     collect(&mut publisher);
     assert_eq!(rows(&mut worker), [(Some("other".into()), "9".into(), 1, true)]);
-    worker.release(held, Outcome::Answered, 1);
+    worker.release(held, Outcome::Answered, None, at(1));
     collect(&mut publisher);
     assert_eq!(fixture.used(), used);
 }

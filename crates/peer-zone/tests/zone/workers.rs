@@ -2,7 +2,7 @@
 
 use peer_zone::{Outcome, Worker};
 
-use crate::fixture::{Fixture, collect, collect_with, peer, pick, publish, rows, try_pick, with};
+use crate::fixture::{Fixture, at, collect, collect_with, peer, pick, publish, rows, try_pick, with};
 
 fn connections(worker: &mut Worker) -> u32 {
     rows(worker)[0].2
@@ -28,7 +28,7 @@ fn a_dead_worker_takes_its_counts_along() {
     let more: Vec<_> = std::iter::from_fn(|| try_pick(&mut living, 1)).collect();
     assert_eq!(more.len(), 3);
     for held in more.into_iter().chain(held) {
-        living.release(held, Outcome::Answered, 1);
+        living.release(held, Outcome::Answered, None, at(1));
     }
     assert_eq!(connections(&mut living), 0);
 }
@@ -62,7 +62,7 @@ fn a_later_process_of_the_same_id_is_another() {
     let held = pick(&mut second, 1);
     collect_with(&mut publisher, |process, started| (process, started) == (7, 200));
     assert_eq!(connections(&mut second), 1);
-    second.release(held, Outcome::Answered, 1);
+    second.release(held, Outcome::Answered, None, at(1));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn beyond_the_own_columns_the_last_is_shared() {
     let mut follower = fixture.zone.join(1_000, 1).expect("the entry of the dead one");
     let followers = pick(&mut follower, 1);
     assert_eq!(connections(&mut workers[0]), all + 1);
-    follower.release(followers, Outcome::Answered, 1);
+    follower.release(followers, Outcome::Answered, None, at(1));
     held.pop();
     let shares = |process: u32| process > 15;
     assert!(shares(other));
@@ -112,7 +112,7 @@ fn beyond_the_own_columns_the_last_is_shared() {
     for (process, (worker, held)) in (1..).zip(workers.iter_mut().zip(held)) {
         if !shares(process) {
             own += 1;
-            worker.release(held, Outcome::Answered, 1);
+            worker.release(held, Outcome::Answered, None, at(1));
         }
     }
     assert_eq!(own, 15);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::address::{SocketAddress, Target};
 use crate::parameters::Parameters;
@@ -12,6 +13,8 @@ use crate::value::ValueError;
 pub(super) struct Member {
     good: Good,
     rejection: Option<Rejection>,
+    /// The key's, whatever its value: a malformed value is written to a key that was made all the same.
+    create_revision: i64,
 }
 
 /// A value that was rejected. The value itself is not kept: it may be long, and is of no use.
@@ -21,6 +24,15 @@ pub(super) struct Rejection {
     pub(super) error: ValueError,
 }
 
+/// What a `server` line says, for one address of a key.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) address: SocketAddress,
+    /// The server as written.
+    pub(super) text: Arc<str>,
+    pub(super) parameters: Parameters,
+}
+
 /// What a key's last good value says.
 #[derive(Default)]
 enum Good {
@@ -28,11 +40,12 @@ enum Good {
     #[default]
     Never,
     /// Not known: these are the peers that it was found to have, in the order of their addresses.
-    Seeded(Vec<(SocketAddress, Parameters)>),
-    Address(SocketAddress, Parameters),
+    Seeded(Vec<Server>),
+    Address(Server),
     Name {
         host: String,
         port: u16,
+        text: Arc<str>,
         parameters: Parameters,
         /// Addresses that stand in while the name has none.
         meanwhile: Vec<SocketAddress>,
@@ -40,24 +53,42 @@ enum Good {
 }
 
 impl Member {
-    pub(super) fn seed(&mut self, address: SocketAddress, parameters: Parameters) {
+    pub(super) fn seed(&mut self, server: Server, create_revision: i64) {
         match &mut self.good {
-            Good::Never => self.good = Good::Seeded(vec![(address, parameters)]),
-            Good::Seeded(peers) => match peers.binary_search_by(|(other, _)| other.cmp(&address)) {
-                Ok(place) => peers[place].1 = parameters,
-                Err(place) => peers.insert(place, (address, parameters)),
+            Good::Never => self.good = Good::Seeded(vec![server]),
+            Good::Seeded(peers) => match peers.binary_search_by(|other| other.address.cmp(&server.address)) {
+                Ok(place) => peers[place] = server,
+                Err(place) => peers.insert(place, server),
             },
-            Good::Address(..) | Good::Name { .. } => {}
+            Good::Address(..) | Good::Name { .. } => return,
         }
+        self.create_revision = create_revision;
+    }
+
+    pub(super) fn create_revision(&self) -> i64 {
+        self.create_revision
+    }
+
+    /// Says whether that makes other peers.
+    pub(super) fn set_create_revision(&mut self, create_revision: i64) -> bool {
+        std::mem::replace(&mut self.create_revision, create_revision) != create_revision && self.is_good()
     }
 
     /// Takes a good value. Says whether the peers may be others now.
-    pub(super) fn accept(&mut self, target: Target, parameters: Parameters, names: &mut Names) -> bool {
+    pub(super) fn accept(
+        &mut self,
+        target: Target,
+        text: &str,
+        parameters: Parameters,
+        names: &mut Names,
+    ) -> bool {
         self.rejection = None;
-        if self.good.means(&target, parameters) {
+        if self.good.means(&target, text, parameters) {
             // What a seeded key was found to have is what its value says.
-            if let Target::Address(address) = target {
-                self.good = Good::Address(address, parameters);
+            if let Good::Seeded(peers) = &mut self.good
+                && let Some(server) = peers.pop()
+            {
+                self.good = Good::Address(server);
             }
             return false;
         }
@@ -66,11 +97,12 @@ impl Member {
             names.add(host);
         }
         previous.release(names);
+        let text = previous.shared(text);
         self.good = match target {
-            Target::Address(address) => Good::Address(address, parameters),
+            Target::Address(address) => Good::Address(Server { address, text, parameters }),
             Target::Name { host, port } => {
                 let meanwhile = previous.meanwhile(&host);
-                Good::Name { host, port, parameters, meanwhile }
+                Good::Name { host, port, text, parameters, meanwhile }
             }
         };
         true
@@ -97,18 +129,24 @@ impl Member {
         self.rejection.as_ref().map(|rejection| &rejection.error)
     }
 
+    /// Whether it has a good value, but no address.
+    pub(super) fn is_unresolved<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> bool {
+        match &self.good {
+            Good::Name { host, meanwhile, .. } => meanwhile.is_empty() && resolve(host).as_ref().is_empty(),
+            Good::Never | Good::Seeded(_) | Good::Address(_) => false,
+        }
+    }
+
     pub(super) fn each_peer<A: AsRef<[IpAddr]>>(
         &self,
         resolve: impl Fn(&str) -> A,
-        mut peer: impl FnMut(SocketAddress, Parameters),
+        mut peer: impl FnMut(Server),
     ) {
         match &self.good {
             Good::Never => {}
-            Good::Seeded(peers) => {
-                peers.iter().for_each(|(address, parameters)| peer(address.clone(), *parameters))
-            }
-            Good::Address(address, parameters) => peer(address.clone(), *parameters),
-            Good::Name { host, port, parameters, meanwhile } => {
+            Good::Seeded(peers) => peers.iter().for_each(|server| peer(server.clone())),
+            Good::Address(server) => peer(server.clone()),
+            Good::Name { host, port, text, parameters, meanwhile } => {
                 let resolved = resolve(host);
                 let mut addresses: Vec<_> =
                     resolved.as_ref().iter().map(|&ip| SocketAddress::Ip((ip, *port).into())).collect();
@@ -117,27 +155,36 @@ impl Member {
                 if addresses.is_empty() {
                     addresses.clone_from(meanwhile);
                 }
-                addresses.into_iter().for_each(|address| peer(address, *parameters));
+                for address in addresses {
+                    peer(Server { address, text: Arc::clone(text), parameters: *parameters });
+                }
             }
         }
     }
 }
 
+impl Server {
+    fn means(&self, target: &Target, text: &str, parameters: Parameters) -> bool {
+        matches!(target, Target::Address(address) if *address == self.address)
+            && *self.text == *text
+            && self.parameters == parameters
+    }
+}
+
 impl Good {
-    /// Whether the peers of a value with this target and these parameters are those in hand.
-    fn means(&self, target: &Target, parameters: Parameters) -> bool {
+    /// Whether the peers of a value with this target, written so, and these parameters are those in hand.
+    fn means(&self, target: &Target, text: &str, with: Parameters) -> bool {
         match (self, target) {
-            (Self::Seeded(peers), Target::Address(address)) => {
-                matches!(&peers[..], [(known, known_parameters)] if known == address && *known_parameters == parameters)
+            (Self::Never, _) => false,
+            (Self::Seeded(peers), target) => {
+                matches!(&peers[..], [known] if known.means(target, text, with))
             }
-            (Self::Address(known, known_parameters), Target::Address(address)) => {
-                known == address && *known_parameters == parameters
-            }
+            (Self::Address(known), target) => known.means(target, text, with),
             (
-                Self::Name { host: known, port: known_port, parameters: known_parameters, .. },
+                Self::Name { host: known, port: known_port, text: known_text, parameters, .. },
                 Target::Name { host, port },
-            ) => known == host && known_port == port && *known_parameters == parameters,
-            _ => false,
+            ) => known == host && known_port == port && **known_text == *text && *parameters == with,
+            (Self::Name { .. }, Target::Address(_)) => false,
         }
     }
 
@@ -147,13 +194,24 @@ impl Good {
         }
     }
 
+    /// `text`, as the string in hand where that says the same.
+    fn shared(&self, text: &str) -> Arc<str> {
+        let in_hand = match self {
+            Self::Never => None,
+            Self::Seeded(peers) => peers.first().map(|server| &server.text),
+            Self::Address(server) => Some(&server.text),
+            Self::Name { text, .. } => Some(text),
+        };
+        in_hand.filter(|known| ***known == *text).map_or_else(|| Arc::from(text), Arc::clone)
+    }
+
     /// The addresses that stand in for those of the name `host` that comes next. Those of another name are not known here, and what stood
     /// in for it may be long gone.
     fn meanwhile(self, host: &str) -> Vec<SocketAddress> {
         match self {
             Self::Never => Vec::new(),
-            Self::Seeded(peers) => peers.into_iter().map(|(address, _)| address).collect(),
-            Self::Address(address, _) => vec![address],
+            Self::Seeded(peers) => peers.into_iter().map(|server| server.address).collect(),
+            Self::Address(server) => vec![server.address],
             Self::Name { host: known, meanwhile, .. } if known == host => meanwhile,
             Self::Name { .. } => Vec::new(),
         }

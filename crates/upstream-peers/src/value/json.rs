@@ -29,14 +29,15 @@ fn malformed(error: serde_json::Error) -> ValueError {
 
 /// `addr`, and nginx's parameters. Nobody else writes this form, so that an unknown field is a mistake.
 fn own(address: &Json, object: &Object) -> Result<Value, ValueError> {
-    let target = Target::parse(string("addr", address)?)?;
+    let server = string("addr", address)?;
+    let target = Target::parse(server)?;
     let mut overrides = Overrides::default();
     for (name, value) in object.iter().filter(|(name, _)| *name != "addr") {
         if !overrides.set_json(name, value)? {
             return Err(ValueError::UnknownField(Excerpt::new(name)));
         }
     }
-    Ok(Value { target, overrides })
+    Ok(Value { server: server.to_owned(), target, overrides })
 }
 
 /// gRPC's naming in etcd (`naming.Update` and `endpoints.Update` of etcd's Go client).
@@ -46,12 +47,13 @@ fn grpc(address: &Json, object: &Object) -> Result<Value, ValueError> {
         Some((Some(1), _)) => return Err(ValueError::Deleted),
         Some((_, operation)) => return Err(field("Op", operation, "0 or 1")),
     }
-    let target = Target::parse(string("Addr", address)?)?;
+    let server = string("Addr", address)?;
+    let target = Target::parse(server)?;
     let overrides = match object.get("Metadata") {
         Some(Json::Object(metadata)) => known(metadata)?,
         _ => Overrides::default(),
     };
-    Ok(Value { target, overrides })
+    Ok(Value { server: server.to_owned(), target, overrides })
 }
 
 /// SkyDNS's `msg.Service`, which CoreDNS's plugin etcd reads too. A weight or a port of 0 means that it is not set.
@@ -65,20 +67,23 @@ fn skydns(host: &Json, object: &Object) -> Result<Value, ValueError> {
     };
     let port = in_range("port", u32::from(u16::MAX), "a number from 0 to 65535")?;
     let weight = in_range("weight", MAX_WEIGHT, "a number from 0 to 65535")?;
-    let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(DEFAULT_PORT);
+    let port = port.and_then(|port| u16::try_from(port).ok());
     let host = string("host", host)?;
     // The port is a field of its own, and the host is never in brackets.
     let target = match host.parse() {
-        Ok(address) => Target::ip(address, port),
-        Err(_) => Target::host(host, port)?,
+        Ok(address) => Target::ip(address, port.unwrap_or(DEFAULT_PORT)),
+        Err(_) => Target::host(host, port.unwrap_or(DEFAULT_PORT))?,
     };
-    Ok(Value { target, overrides: Overrides { weight, ..Overrides::default() } })
+    // No name has a colon.
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let server = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+    Ok(Value { server, target, overrides: Overrides { weight, ..Overrides::default() } })
 }
 
 /// nginx-upsync's, which ignores fields that it does not know.
 fn upsync(key: &str, object: &Object) -> Result<Value, ValueError> {
-    let target = address_in_key(key).ok_or(ValueError::NoAddress)?;
-    Ok(Value { target, overrides: known(object)? })
+    let (server, target) = address_in_key(key).ok_or(ValueError::NoAddress)?;
+    Ok(Value { server: server.to_owned(), target, overrides: known(object)? })
 }
 
 /// The parameters among the fields.

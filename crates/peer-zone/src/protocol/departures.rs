@@ -1,0 +1,133 @@
+//! The ring in which departures are noted.
+//!
+//! All may write to it and each reader goes at its own pace; one that has fallen behind by more than the ring holds is told so.
+//!
+//! An entry is one word, the peer and the departure's number, so that of two writers that meet at an entry, a whole ring apart, one wins and nothing is
+//! mixed. A writer that is killed before it writes leaves an old entry, over which readers step after [`PATIENCE`].
+
+use super::sync::{AtomicU64, Ordering};
+
+/// For how long (ms) a reader waits for an entry that is being written: whoever writes it needs some nanoseconds, unless it is
+/// stopped or dead.
+pub const PATIENCE: u64 = 1_000;
+
+/// Who has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departed {
+    /// The peer of this id.
+    Peer(u64),
+    /// More than are remembered: any may have.
+    Many,
+}
+
+/// The most entries that a ring has: half of what the numbers tell apart, so that an entry of the lap before is known as such.
+pub const MOST_DEPARTURES: u32 = 1 << (NUMBER_BITS - 1);
+
+/// Bits of an entry that hold the departure's number, counted from 1, as far as they go. The others hold the peer's id: ids are counted up by one for each peer that a
+/// zone has ever had, and at a million a second 48 bits last for nine years.
+const NUMBER_BITS: u32 = 16;
+
+/// An entry of the ring. All zero is one that nobody has written to.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Departure(AtomicU64);
+
+fn number(position: u64) -> u64 {
+    (position + 1) & ((1 << NUMBER_BITS) - 1)
+}
+
+/// How many departures there have been.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct DepartureCount(AtomicU64);
+
+/// How far a reader has come.
+#[derive(Debug)]
+pub struct DepartureReader {
+    next: u64,
+    /// Since when the next entry is being written, in milliseconds.
+    waits_since: Option<u64>,
+}
+
+#[cfg(loom)]
+impl Departure {
+    /// An entry that nobody has written to.
+    pub fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+impl DepartureCount {
+    /// None yet.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Notes that the peer of this id has left, in the ring of these entries.
+    pub fn note(&self, entries: &[Departure], peer: u64) {
+        let position = self.0.fetch_add(1, Ordering::AcqRel);
+        let entry = &entries[(position % entries.len() as u64) as usize];
+        entry.0.store(peer << NUMBER_BITS | number(position), Ordering::Release);
+    }
+}
+
+impl DepartureReader {
+    /// A reader of all that is still to come.
+    pub fn new(count: &DepartureCount) -> Self {
+        Self { next: count.0.load(Ordering::Acquire), waits_since: None }
+    }
+
+    /// Whether there is anything to read: one load.
+    pub fn has_news(&self, count: &DepartureCount) -> bool {
+        count.0.load(Ordering::Relaxed) != self.next
+    }
+
+    /// Calls `tell` with each departure since the last call; `now` in milliseconds.
+    pub fn read(
+        &mut self,
+        count: &DepartureCount,
+        entries: &[Departure],
+        now: u64,
+        mut tell: impl FnMut(Departed),
+    ) {
+        let end = count.0.load(Ordering::Acquire);
+        while self.next < end {
+            let position = self.next;
+            let entry = &entries[(position % entries.len() as u64) as usize];
+            let word = entry.0.load(Ordering::Acquire);
+            // Read after the entry: whoever finds a later one there knows by this that the ring has gone round.
+            let end = count.0.load(Ordering::Relaxed);
+            if end - position > entries.len() as u64 {
+                *self = Self { next: end, waits_since: None };
+                tell(Departed::Many);
+                return;
+            }
+            if word != 0 && word & ((1 << NUMBER_BITS) - 1) == number(position) {
+                tell(Departed::Peer(word >> NUMBER_BITS));
+            } else {
+                let since = *self.waits_since.get_or_insert(now);
+                if now.saturating_sub(since) < PATIENCE {
+                    return;
+                }
+                // Whose it was is not to be known.
+                tell(Departed::Many);
+            }
+            *self = Self { next: position + 1, waits_since: None };
+        }
+    }
+}
+
+#[cfg(loom)]
+impl Default for Departure {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(loom)]
+impl Default for DepartureCount {
+    fn default() -> Self {
+        Self::new()
+    }
+}

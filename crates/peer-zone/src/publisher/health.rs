@@ -1,0 +1,148 @@
+//! What active checks say, and what follows from it for the peers.
+
+use core::sync::atomic::Ordering;
+
+use super::{Desired, Listed, Options, Publisher, matching::identity};
+use crate::{layout::Health, memory::Offset, protocol::Publishing};
+
+/// How an upstream is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checking {
+    /// A new peer gets no requests before it has passed.
+    pub mandatory: bool,
+    /// Where every peer fails, all are used but those that have not passed their first check yet (`mandatory`).
+    pub panic: bool,
+}
+
+impl Publisher {
+    /// Says what the upstream needs beside its peers; to be called before the first [`publish`](Publisher::publish).
+    pub fn set_options(&mut self, options: Options, _publishing: &Publishing) {
+        self.options = options;
+        // What an earlier configuration's checks have found does not count any more, nor if one that is gone just now comes back; and without
+        // `mandatory` nobody waits for a first check.
+        let is_outdated = |health| match options.checking {
+            None => true,
+            Some(Checking { mandatory, .. }) => !mandatory && health == Health::Pending,
+        };
+        let listed = self.listed.iter().map(|peer| peer.place);
+        for place in listed.chain(self.removed.iter().map(|peer| peer.place)) {
+            if is_outdated(self.load_health_at(place)) {
+                self.store_health(place, Health::Unchecked);
+            }
+        }
+        self.update_panic();
+    }
+
+    /// The peers published last, and what their checks say.
+    pub fn listed_with_health(&self) -> impl Iterator<Item = (&Desired, Health)> {
+        self.listed.iter().map(|peer| (&peer.desired, self.load_health(peer)))
+    }
+
+    /// What a peer's checks say; `None` where there is no such peer.
+    pub fn health(&self, key: Option<&str>, socket_address: &[u8]) -> Option<Health> {
+        self.find(key, socket_address).map(|peer| self.load_health(peer))
+    }
+
+    /// Takes what a peer's checks say, at `now` (ms). Says whether it said otherwise before.
+    pub fn set_health(
+        &mut self,
+        key: Option<&str>,
+        socket_address: &[u8],
+        health: Health,
+        now: u64,
+        _publishing: &Publishing,
+    ) -> bool {
+        let Some(listed) = self.find(key, socket_address) else { return false };
+        let before = self.load_health(listed);
+        if before == health {
+            return false;
+        }
+        // SAFETY: the publisher frees peers, and has not freed this one.
+        let peer = unsafe { self.zone.peer(listed.place) };
+        match (before, health) {
+            (_, Health::Failing) => self.zone.note_departure(peer.id),
+            // It joins now, or again.
+            (Health::Failing | Health::Pending, _) => peer.ramp_from.store(now, Ordering::Relaxed),
+            _ => {}
+        }
+        let (place, is_in_service) = (listed.place, listed.is_in_service());
+        self.store_health(place, health);
+        if is_in_service {
+            for (health, step) in [(before, -1), (health, 1)] {
+                match health {
+                    Health::Failing => self.failing = self.failing.saturating_add_signed(step),
+                    Health::Pending => self.pending = self.pending.saturating_add_signed(step),
+                    Health::Unchecked | Health::Passing => {}
+                }
+            }
+        }
+        self.store_panic();
+        self.zone.revive();
+        true
+    }
+
+    /// What is known of a new peer.
+    pub(super) fn health_at_first(&self) -> Health {
+        match self.options.checking {
+            Some(Checking { mandatory: true, .. }) => Health::Pending,
+            _ => Health::Unchecked,
+        }
+    }
+
+    /// Counts the peers in service anew, and decides whether all are to be used though they fail.
+    pub(super) fn update_panic(&mut self) {
+        self.count_health();
+        self.store_panic();
+    }
+
+    /// Counts the peers in service, and those of them that fail or have not passed a check yet.
+    pub(super) fn count_health(&mut self) {
+        (self.in_service, self.failing, self.pending) = (0, 0, 0);
+        if self.options.checking.is_none() {
+            return;
+        }
+        for index in 0..self.listed.len() {
+            let peer = &self.listed[index];
+            if peer.is_in_service() {
+                let health = self.load_health(peer);
+                self.in_service += 1;
+                self.failing += usize::from(health == Health::Failing);
+                self.pending += usize::from(health == Health::Pending);
+            }
+        }
+    }
+
+    /// Whether every peer in service fails, but for those that get no requests yet: a new peer that waits for its first check is no reason
+    /// to send nobody anywhere.
+    fn store_panic(&self) {
+        let may_panic = self.options.checking.is_some_and(|checking| checking.panic);
+        let is_nobody_well = self.failing > 0 && self.failing + self.pending == self.in_service;
+        let panics = u32::from(may_panic && is_nobody_well);
+        if self.zone.header().panic.swap(panics, Ordering::Relaxed) != panics {
+            self.zone.revive();
+        }
+    }
+
+    fn find(&self, key: Option<&str>, socket_address: &[u8]) -> Option<&Listed> {
+        if key.is_none() {
+            let mut of_lines = self.listed.iter().take_while(|peer| peer.desired.key.is_none());
+            return of_lines.find(|peer| *peer.desired.socket_address == *socket_address);
+        }
+        let at = self.listed.binary_search_by(|peer| identity(&peer.desired).cmp(&(key, socket_address)));
+        at.ok().map(|at| &self.listed[at])
+    }
+
+    fn load_health(&self, listed: &Listed) -> Health {
+        self.load_health_at(listed.place)
+    }
+
+    fn load_health_at(&self, place: Offset) -> Health {
+        // SAFETY: the publisher frees peers, and has not freed this one.
+        Health::load(&unsafe { self.zone.peer(place) }.health)
+    }
+
+    fn store_health(&self, place: Offset, health: Health) {
+        // SAFETY: as above.
+        unsafe { self.zone.peer(place) }.health.store(health as u32, Ordering::Relaxed);
+    }
+}

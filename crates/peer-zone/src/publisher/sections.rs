@@ -1,0 +1,180 @@
+//! What a table is made of, before it lies in memory.
+
+use super::{
+    Listed, Options,
+    ring::{self, Server, Shared},
+};
+use crate::{
+    layout::{Entry, PLAN_ALIGNMENT, Section, TableHeader},
+    memory::{Memory, Offset, units},
+    plan::Plan,
+};
+
+/// A table's entries and whatever its upstream's method needs beside.
+pub(super) struct Contents<'a> {
+    pub(super) primaries: Vec<&'a Listed>,
+    pub(super) backups: Vec<&'a Listed>,
+    removed: &'a [Entry],
+    options: &'a Options,
+    shared: Option<Shared>,
+    /// Indexes of the entries that have one, in the order of their sticky ids.
+    sticky: Vec<u32>,
+}
+
+/// Where the parts of a table lie, in bytes from its start, and how much it takes.
+pub(super) struct Places {
+    plans: [Plan; 2],
+    plan_offsets: [usize; 2],
+    pub(super) ranges: Section,
+    pub(super) ring: Section,
+    pub(super) shared: Section,
+    pub(super) sticky: Section,
+    bytes: usize,
+}
+
+impl<'a> Contents<'a> {
+    pub(super) fn new(listed: &'a [Listed], removed: &'a [Entry], options: &'a Options) -> Self {
+        let (backups, primaries): (Vec<&Listed>, Vec<&Listed>) =
+            listed.iter().partition(|peer| peer.desired.parameters.backup);
+        let mut contents = Self { primaries, backups, removed, options, shared: None, sticky: Vec::new() };
+        if options.method.needs_ring() {
+            contents.shared = Some(Shared::of(&contents.servers().collect::<Vec<_>>()));
+        }
+        if options.is_sticky {
+            let mut order: Vec<(u64, u32)> = contents
+                .in_service()
+                .map(|peer| peer.desired.sticky)
+                .zip(0..)
+                .filter(|&(id, _)| id != 0)
+                .collect();
+            order.sort_unstable();
+            contents.sticky = order.into_iter().map(|(_, index)| index).collect();
+        }
+        contents
+    }
+
+    fn in_service(&self) -> impl Iterator<Item = &Listed> {
+        self.primaries.iter().chain(&self.backups).copied()
+    }
+
+    /// The peers that consistent hashing goes by.
+    pub(super) fn servers(&self) -> impl Iterator<Item = Server<'a>> {
+        self.primaries.iter().map(|peer| (&*peer.desired.server, peer.desired.parameters.weight))
+    }
+
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.in_service().map(Listed::entry).chain(self.removed.iter().copied()).collect()
+    }
+
+    /// Weights by which round robin goes: none for those that are out of service.
+    pub(super) fn weights(peers: &[&Listed]) -> Vec<u32> {
+        let weight = |peer: &&Listed| {
+            let parameters = peer.desired.parameters;
+            if parameters.is_in_service() { parameters.weight } else { 0 }
+        };
+        peers.iter().map(weight).collect()
+    }
+
+    /// The parts with plans of this kind.
+    pub(super) fn places(&self, plan: impl Fn(&[u32]) -> Plan) -> Places {
+        let plans = [plan(&Self::weights(&self.primaries)), plan(&Self::weights(&self.backups))];
+        let entries = self.primaries.len() + self.backups.len() + self.removed.len();
+        let first = TableHeader::plans(entries);
+        let second = (first + plans[0].size()).next_multiple_of(PLAN_ALIGNMENT);
+        let mut end = second + plans[1].size();
+        let mut section = |count: usize, size: usize| {
+            if count == 0 {
+                return Section::default();
+            }
+            let offset = end.next_multiple_of(PLAN_ALIGNMENT);
+            end = offset + count * size;
+            // A table's size is bounded by its zone's; what is larger is refused by the allocator.
+            Section {
+                offset: u32::try_from(offset).unwrap_or(u32::MAX),
+                length: u32::try_from(count).unwrap_or(u32::MAX),
+            }
+        };
+        let method = self.options.method;
+        let ranges = section(if method.needs_ranges() { self.primaries.len() } else { 0 }, size_of::<u64>());
+        let ring =
+            section(if method.needs_ring() { ring::length(self.servers()) } else { 0 }, size_of::<u64>());
+        let shared = section(self.shared.as_ref().map_or(0, |shared| shared.words.len()), size_of::<u32>());
+        let sticky = section(self.sticky.len(), size_of::<u32>());
+        Places { plans, plan_offsets: [first, second], ranges, ring, shared, sticky, bytes: end }
+    }
+
+    /// Writes the parts behind the header, but for the ring.
+    ///
+    /// # Safety
+    ///
+    /// As many units as [`Places::units`] says from `at` are nobody else's.
+    pub(super) unsafe fn write(&self, memory: &Memory, at: Offset, places: &Places) {
+        let start = at.bytes();
+        // SAFETY: each part lies within what `places` has counted; the rest is the caller's promise.
+        unsafe {
+            memory.copy(start + size_of::<TableHeader>(), &self.entries());
+            for (plan, offset) in places.plans.iter().zip(places.plan_offsets) {
+                match plan {
+                    Plan::Sequence(sequence) => memory.copy(start + offset, sequence),
+                    Plan::Strided(cumulative, _) => memory.copy(start + offset, cumulative),
+                }
+            }
+            if places.ranges.length > 0 {
+                let weights: Vec<u32> =
+                    self.primaries.iter().map(|peer| peer.desired.parameters.weight).collect();
+                memory.copy(start + places.ranges.offset as usize, &peer_balance::cumulative(&weights));
+            }
+            if let Some(shared) = &self.shared {
+                memory.copy(start + places.shared.offset as usize, &shared.words);
+            }
+            memory.copy(start + places.sticky.offset as usize, &self.sticky);
+        }
+    }
+
+    /// Writes the ring, from that of the table before where there is one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Contents::write`].
+    pub(super) unsafe fn write_ring(
+        &self,
+        memory: &Memory,
+        at: Offset,
+        places: &Places,
+        before: Option<&ring::Before<'_>>,
+    ) {
+        let Some(shared) = &self.shared else { return };
+        let servers: Vec<Server<'_>> = self.servers().collect();
+        let length = places.ring.length as usize;
+        // SAFETY: the ring lies within what `places` has counted; the rest is the caller's promise.
+        let points = unsafe { memory.zeroed(at.bytes() + places.ring.offset as usize, length) };
+        ring::fill(points, &servers, shared, before);
+    }
+
+    /// The plans' headers.
+    pub(super) fn plan_headers(&self, places: &Places) -> [crate::layout::PlanHeader; 2] {
+        let [primary, backup] = &places.plans;
+        [
+            primary.header(places.plan_offsets[0], &Self::weights(&self.primaries)),
+            backup.header(places.plan_offsets[1], &Self::weights(&self.backups)),
+        ]
+    }
+
+    /// How many peers there are without `backup`, with it, and removed.
+    pub(super) fn counts(&self) -> [usize; 3] {
+        [self.primaries.len(), self.backups.len(), self.removed.len()]
+    }
+}
+
+impl Places {
+    /// What the table takes.
+    pub(super) fn units(&self) -> u32 {
+        units(self.bytes)
+    }
+
+    /// What it would take if those that are removed were not yet: so a table does not shrink before they are out of it, and the next one fits where the last
+    /// one was.
+    pub(super) fn units_with_removed_planned(&self, contents: &Contents<'_>) -> u32 {
+        units(self.bytes + contents.removed.len() * size_of::<u64>())
+    }
+}

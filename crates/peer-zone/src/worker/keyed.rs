@@ -1,0 +1,146 @@
+//! Methods that choose by a key: `hash`, `hash … consistent`, `ip_hash`. Each maps a key to the peer to which nginx's own maps it.
+
+use peer_balance::{IP_HASH_START, KEYED_TRIES};
+
+use super::{
+    Held, Table,
+    pick::Group,
+    take::{Asked, Weighing},
+};
+use crate::layout::SHARED;
+
+/// How far a request has come with its key: nginx keeps the like in its `ngx_http_upstream_hash_peer_data_t`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    hash: u64,
+    round: u32,
+    tries: u32,
+}
+
+impl Progress {
+    /// One more peer that could not be had; says whether round robin must go on.
+    fn is_lost(&mut self) -> bool {
+        self.tries += 1;
+        self.tries > KEYED_TRIES
+    }
+}
+
+impl Table<'_> {
+    /// As `ngx_http_upstream_get_hash_peer`; `None` where round robin must go on.
+    pub(super) fn pick_by_hash<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        key: &[u8],
+        progress: &mut Progress,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
+        let next = |progress: &mut Progress| {
+            // nginx adds them up in 32 bits.
+            let hash = (progress.hash as u32).wrapping_add(peer_balance::rehash(progress.round, key));
+            progress.round += 1;
+            progress.hash = u64::from(hash);
+            progress.hash
+        };
+        self.pick_by_range(group, key, progress, asked, next)
+    }
+
+    /// As `ngx_http_upstream_get_ip_hash_peer`; `None` where round robin must go on.
+    pub(super) fn pick_by_address<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        address: &[u8],
+        progress: &mut Progress,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
+        let next = |progress: &mut Progress| {
+            let before = if progress.round == 0 { IP_HASH_START } else { progress.hash as u32 };
+            progress.round = 1;
+            progress.hash = u64::from(peer_balance::ip_hash(before, address));
+            progress.hash
+        };
+        self.pick_by_range(group, address, progress, asked, next)
+    }
+
+    fn pick_by_range<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        key: &[u8],
+        progress: &mut Progress,
+        asked: &Asked<'_, F>,
+        next: impl Fn(&mut Progress) -> u64,
+    ) -> Option<Held> {
+        // SAFETY: the section's items are cumulative weights.
+        let ranges: &[u64] = unsafe { self.section(self.header.ranges) };
+        let total = ranges.last().copied().filter(|&total| total > 0)?;
+        if group.entries.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
+            return None;
+        }
+        loop {
+            let index = peer_balance::in_range(ranges, next(progress) % total);
+            let held = group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not));
+            if held.is_some() || progress.is_lost() {
+                return held;
+            }
+        }
+    }
+
+    /// As `ngx_http_upstream_get_chash_peer`; `None` where round robin must go on.
+    pub(super) fn pick_by_ring<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        key: &[u8],
+        progress: &mut Progress,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
+        // SAFETY: the section's items are points.
+        let points: &[u64] = unsafe { self.section(self.header.ring) };
+        if points.is_empty() || group.entries.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
+            return None;
+        }
+        let hash_at = |index: usize| (points[index] >> 32) as u32;
+        // Found anew at each try: the ring may be another than it was at the last.
+        let found = peer_balance::find(hash_at, points.len(), peer_balance::key_hash(key));
+        let mut at = (0..progress.round).fold(found % points.len(), |at, _| following(points, at));
+        loop {
+            if let Some(held) = self.take_server(group, points[at] as u32, asked) {
+                return Some(held);
+            }
+            at = following(points, at);
+            progress.round += 1;
+            if progress.is_lost() {
+                return None;
+            }
+        }
+    }
+
+    /// A peer of the server that a point names: there are several where a name has several addresses.
+    fn take_server<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        server: u32,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
+        let take =
+            |index: usize| group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not));
+        if server & SHARED == 0 {
+            return take(server as usize);
+        }
+        // SAFETY: the section's items are numbers of entries, each followed by as many indexes.
+        let shared: &[u32] = unsafe { self.section(self.header.shared) };
+        let (&count, indexes) = shared.get((server & !SHARED) as usize..)?.split_first()?;
+        let indexes = indexes.get(..count as usize).filter(|indexes| !indexes.is_empty())?;
+        let (before, from) = indexes.split_at((group.next() % indexes.len() as u64) as usize);
+        from.iter().chain(before).find_map(|&index| take(index as usize))
+    }
+}
+
+/// The point behind this one that has another hash. Of points with the same hash nginx keeps the first; all are kept here, since the first
+/// may go.
+fn following(points: &[u64], at: usize) -> usize {
+    let hash = points[at] >> 32;
+    let mut next = at + 1;
+    while next < points.len() && points[next] >> 32 == hash {
+        next += 1;
+    }
+    if next == points.len() { 0 } else { next }
+}

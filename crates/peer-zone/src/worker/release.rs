@@ -1,0 +1,94 @@
+//! Giving a peer back, and what is learnt of it then.
+
+use core::sync::atomic::Ordering;
+
+use peer_balance::{Deficit, PeakEwma};
+
+use super::{Held, Now, Worker};
+use crate::layout::Peer;
+
+/// How a request at a peer went, as nginx's `state` in `peer.free` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The peer answered, whatever it said.
+    Answered,
+    /// The peer failed, by what `proxy_next_upstream` calls a failure.
+    Failed,
+}
+
+impl Worker {
+    /// Ends a request's hold on its peer. Returns whether the failures have just reached `max_fails`.
+    ///
+    /// `response_time` is what the peer took to answer, in microseconds, where it did. The rules are those of
+    /// `ngx_http_upstream_free_round_robin_peer`.
+    pub fn release(&mut self, held: Held, outcome: Outcome, response_time: Option<u32>, now: Now) -> bool {
+        // SAFETY: the count that keeps the peer is given back below, last.
+        let peer = unsafe { self.zone.peer(held.peer) };
+        if let Some(sample) = response_time {
+            observe(peer, sample, now);
+        }
+        let mut disabled = false;
+        // A limit may have come while the request held a peer that had none.
+        let mut revived = held.max_conns != 0 || self.zone.header().limited.load(Ordering::Relaxed) != 0;
+        let forgiven = match outcome {
+            Outcome::Failed => {
+                peer.failures.fetch_add(1, Ordering::Relaxed);
+                if !held.is_single {
+                    disabled = self.fail(peer, &held, now);
+                }
+                held.is_single
+            }
+            _ if held.is_single => true,
+            // The peer is taken back only if it answered a request made after its last failure.
+            Outcome::Answered => peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed),
+        };
+        if forgiven {
+            let fails = peer.fails.load(Ordering::Relaxed);
+            if fails != 0 {
+                if held.slow_start != 0 && held.max_fails != 0 && fails >= held.max_fails {
+                    peer.ramp_from.store(now.milliseconds, Ordering::Relaxed);
+                }
+                peer.fails.store(0, Ordering::Relaxed);
+                revived = true;
+            }
+        }
+        self.uncount(held.peer);
+        if revived {
+            self.zone.revive();
+        }
+        disabled
+    }
+
+    /// Counts a failure; says whether `max_fails` has just been reached.
+    fn fail(&self, peer: &Peer, held: &Held, now: Now) -> bool {
+        peer.accessed.store(now.seconds, Ordering::Relaxed);
+        peer.checked.store(now.seconds, Ordering::Relaxed);
+        // Release: whoever sees the failure sees its time too, and does not take the peer for one whose time is up.
+        let fails = peer.fails.fetch_add(1, Ordering::Release).saturating_add(1);
+        if held.max_fails == 0 {
+            return false;
+        }
+        let disabled = fails >= held.max_fails;
+        let positions = self.zone.positions();
+        let position = if held.backup { &positions.backup } else { &positions.primary };
+        let position = position.load(Ordering::Relaxed) as u32;
+        // Two failures in the same instant may count as one here: the weight recovers a little sooner.
+        let before = Deficit(peer.deficit.load(Ordering::Relaxed));
+        let Deficit(after) = before.failed(held.weight, held.max_fails, position, disabled);
+        peer.deficit.store(after, Ordering::Relaxed);
+        if disabled {
+            self.zone.note_departure(held.id);
+        }
+        disabled
+    }
+}
+
+/// Takes a response time into account. Where others do the same at the same time, one of the samples may be lost.
+fn observe(peer: &Peer, sample: u32, now: Now) {
+    let before = PeakEwma(peer.response_time.load(Ordering::Relaxed));
+    // The clock of response times goes round in 49 days; only differences matter.
+    let after = before.observe(now.milliseconds as u32, sample);
+    if after != before {
+        peer.response_time.store(after.0, Ordering::Relaxed);
+    }
+}

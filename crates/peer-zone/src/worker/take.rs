@@ -1,0 +1,250 @@
+//! Whether a peer may take a request, and taking it.
+
+use core::sync::atomic::{Ordering, fence};
+
+use peer_balance::{Deficit, Share};
+
+use super::{Held, Now, Table};
+use crate::{
+    layout::{Entry, Health, Parameters, Peer},
+    zone::Zone,
+};
+
+/// How often a place below `max_conns` is tried for that another worker wants in the same instant. Each attempt takes some tens of
+/// nanoseconds and two workers rarely meet even once; one that loses every time goes on to the next peer.
+const ATTEMPTS: u32 = 4;
+
+/// A request that asks for a peer.
+pub(super) struct Asked<'a, F> {
+    pub(super) now: Now,
+    /// Whether it has tried the peer of this id.
+    pub(super) tried: &'a F,
+}
+
+/// Whether a visit counts by what a peer has of its weight just now.
+#[derive(Clone, Copy)]
+pub(super) enum Weighing {
+    /// It does, at this position of its group's plan: both by what `slow_start` and by what a failure leaves of it.
+    At(u64),
+    /// By what `slow_start` leaves of it only: where nginx does not go by the effective weight, which is what a failure changes.
+    Ramp,
+    /// It does not: there is no other peer, or the method does not go by weights.
+    Not,
+}
+
+/// Whether failures keep a peer from being picked, by the rule of `ngx_http_upstream_get_peer`.
+pub(super) fn has_failed(fails: u32, checked: u32, parameters: &Parameters, now: u32) -> bool {
+    parameters.max_fails != 0
+        && fails >= parameters.max_fails
+        && now.saturating_sub(checked) <= parameters.fail_timeout
+}
+
+/// What `slow_start` leaves of a peer's weight at `now` (ms).
+pub(super) fn ramp(ramp_from: u64, parameters: &Parameters, now: u64) -> Share {
+    if parameters.slow_start == 0 || ramp_from == 0 {
+        return Share::MAX;
+    }
+    peer_balance::ramp(now.saturating_sub(ramp_from), parameters.slow_start)
+}
+
+impl Table<'_> {
+    /// The peer of an entry.
+    pub(super) fn peer(&self, entry: &Entry) -> &Peer {
+        // SAFETY: the table is pinned, and no peer that it lists is freed.
+        unsafe { self.worker.zone.peer(entry.peer) }
+    }
+
+    /// Whether the peer may serve this request, but for `max_conns`.
+    pub(super) fn may_serve<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        asked: &Asked<'_, F>,
+    ) -> bool {
+        entry.parameters.is_in_service() && self.is_well(entry, peer, asked)
+    }
+
+    fn is_well<F: Fn(u64) -> bool>(&self, entry: &Entry, peer: &Peer, asked: &Asked<'_, F>) -> bool {
+        match Health::load(&peer.health) {
+            Health::Unchecked | Health::Passing => {}
+            Health::Failing if self.worker.zone.header().panic.load(Ordering::Relaxed) != 0 => {}
+            Health::Failing | Health::Pending => return false,
+        }
+        let fails = peer.fails.load(Ordering::Acquire);
+        if fails != 0
+            && !self.is_single()
+            && has_failed(fails, peer.checked.load(Ordering::Relaxed), &entry.parameters, asked.now.seconds)
+        {
+            return false;
+        }
+        // The only one may be tried again: a connection that was kept may have been closed just as it was used, for which nginx grants a try.
+        self.is_single() || !(asked.tried)(peer.id)
+    }
+
+    /// Takes the peer of `entry` for a request, if it may be picked.
+    pub(super) fn take<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        asked: &Asked<'_, F>,
+        weighing: Weighing,
+    ) -> Option<Held> {
+        let peer = self.peer(entry);
+        if !self.may_serve(entry, peer, asked) {
+            return None;
+        }
+        if !self.is_admitted(entry, peer, asked.now, weighing) {
+            return None;
+        }
+        self.hold(entry, peer, asked.now)
+    }
+
+    /// As [`Table::take`], for a session that has been there before: `drain` and the weight do not matter.
+    pub(super) fn take_for_session<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
+        let peer = self.peer(entry);
+        if entry.parameters.down || !self.is_well(entry, peer, asked) {
+            return None;
+        }
+        self.hold(entry, peer, asked.now)
+    }
+
+    /// Whether the peer may have this visit by what it has of its weight: less than all of it while it starts slowly, and for a while after a
+    /// failure.
+    pub(super) fn is_admitted(&self, entry: &Entry, peer: &Peer, now: Now, weighing: Weighing) -> bool {
+        let position = match weighing {
+            Weighing::At(position) => Some(position),
+            Weighing::Ramp => None,
+            Weighing::Not => return true,
+        };
+        let parameters = &entry.parameters;
+        let mut share = Share::MAX;
+        if parameters.slow_start != 0 && !self.is_single() {
+            share = ramp(peer.ramp_from.load(Ordering::Relaxed), parameters, now.milliseconds);
+        }
+        let deficit = match position {
+            Some(_) => Deficit(peer.deficit.load(Ordering::Relaxed)),
+            None => Deficit::NONE,
+        };
+        if let Some(position) = position
+            && deficit != Deficit::NONE
+        {
+            share = peer_balance::both(share, weigh(peer, deficit, parameters.weight, position as u32));
+        }
+        if share == Share::MAX {
+            return true;
+        }
+        let before = peer.credit.fetch_add(share, Ordering::Relaxed);
+        let is_admitted = peer_balance::admits(before, share);
+        if !is_admitted && deficit != Deficit::NONE {
+            // A position that is passed over is not a pick, after which nginx would give some of the weight back.
+            let now = Deficit(peer.deficit.load(Ordering::Relaxed));
+            store(peer, now, now.passed_over());
+        }
+        is_admitted
+    }
+
+    /// The weight by which `least_conn` compares, with [`WEIGHT_SHIFT`](super::least::WEIGHT_SHIFT) bits behind the point.
+    pub(super) fn weight_now(&self, entry: &Entry, peer: &Peer, now: Now) -> u64 {
+        let weight = u64::from(entry.parameters.weight) << super::least::WEIGHT_SHIFT;
+        if entry.parameters.slow_start == 0 {
+            return weight;
+        }
+        let share = ramp(peer.ramp_from.load(Ordering::Relaxed), &entry.parameters, now.milliseconds);
+        // Of 48 bits at most 80 are left for a moment.
+        (((u128::from(weight) * u128::from(share)) >> Share::BITS) as u64).max(1)
+    }
+
+    /// Counts the request at the peer.
+    pub(super) fn hold(&self, entry: &Entry, peer: &Peer, now: Now) -> Option<Held> {
+        // Before the trial below: a peer that is full must not lose its trial to a request that cannot have it.
+        if !self.count_within_limit(entry) {
+            return None;
+        }
+        let parameters = &entry.parameters;
+        let is_single = self.is_single();
+        let fails = peer.fails.load(Ordering::Acquire);
+        let checked = peer.checked.load(Ordering::Relaxed);
+        if fails != 0 && now.seconds.saturating_sub(checked) > parameters.fail_timeout {
+            // Of all that find a failed peer's time up, one tries it; the others wait for its `fail_timeout` anew.
+            let mine = peer
+                .checked
+                .compare_exchange(checked, now.seconds, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+            if !mine && !is_single && has_failed(fails, now.seconds, parameters, now.seconds) {
+                self.give_up(entry);
+                return None;
+            }
+        }
+        peer.requests.fetch_add(1, Ordering::Relaxed);
+        Some(Held {
+            peer: entry.peer,
+            id: peer.id,
+            weight: parameters.weight,
+            max_conns: parameters.max_conns,
+            max_fails: parameters.max_fails,
+            slow_start: parameters.slow_start,
+            backup: parameters.backup,
+            sticky: entry.sticky(),
+            is_single,
+        })
+    }
+
+    /// Counts a connection, unless that would be one too many.
+    ///
+    /// Each worker first counts and then looks at the sum, so that of two that want the last place at most one gets it. Where both give
+    /// up, each tries again: there was a place. Without looking before it counts, a worker would keep others from a place that it cannot have itself.
+    fn count_within_limit(&self, entry: &Entry) -> bool {
+        let limit = entry.parameters.max_conns;
+        if limit == 0 {
+            self.worker.count(entry.peer);
+            return true;
+        }
+        // SAFETY: the table is pinned, and no peer that it lists is freed.
+        let connections = || unsafe { self.worker.zone.connections(entry.peer) };
+        for _ in 0..ATTEMPTS {
+            if connections() >= limit {
+                return false;
+            }
+            self.worker.count(entry.peer);
+            // Orders the count before the loads of the other columns.
+            fence(Ordering::SeqCst);
+            if connections() <= limit {
+                return true;
+            }
+            self.give_up(entry);
+        }
+        false
+    }
+
+    /// Takes back a count that has come to nothing. Another may have found the peer full for it.
+    fn give_up(&self, entry: &Entry) {
+        self.worker.uncount(entry.peer);
+        if entry.parameters.max_conns != 0 {
+            self.worker.zone.revive();
+        }
+    }
+
+    /// Whether the peer seems to be full; [`Table::hold`] knows it for certain.
+    pub(super) fn seems_full(entry: &Entry, peer: &Peer) -> bool {
+        entry.parameters.max_conns != 0 && Zone::open(peer) >= entry.parameters.max_conns
+    }
+}
+
+/// What a failure has left of the peer's weight at this position. The recovery begins with the first visit that the peer could have
+/// had, and is forgotten once it is complete.
+fn weigh(peer: &Peer, deficit: Deficit, weight: u32, position: u32) -> Share {
+    let considered = deficit.considered(position);
+    let after = if considered.amount(position) == 0 { Deficit::NONE } else { considered };
+    store(peer, deficit, after);
+    considered.share(weight, position)
+}
+
+/// Puts one word in the place of another. Where somebody else was faster, that one's word stays; it says much the same.
+fn store(peer: &Peer, before: Deficit, after: Deficit) {
+    if after != before {
+        let _ = peer.deficit.compare_exchange(before.0, after.0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,63 @@
+//! What a peer takes of the zone, by what its upstream needs.
+
+use peer_zone::{Desired, Method, Options};
+
+use crate::fixture::{Fixture, peer, publish};
+
+/// A peer like most: an IPv4 address, and a key of twelve bytes.
+fn ordinary(index: usize) -> Desired {
+    let name = format!("10.0.{}.{}:8080", 100 + index / 100, 100 + index % 100);
+    Desired {
+        // The size of a `sockaddr_in`.
+        socket_address: format!("{index:016}").as_bytes().into(),
+        name: name.as_str().into(),
+        server: name.as_str().into(),
+        sticky: index as u64 + 1,
+        ..peer(&format!("node-{index:07}"), "")
+    }
+}
+
+/// Bytes for each peer: those that stay taken, and those of them that are the table's, which is there twice while it changes.
+fn bytes_per_peer(options: Options) -> (usize, usize) {
+    const PEERS: usize = 1_000;
+    let taken = |peers: usize| {
+        let fixture = Fixture::with_workers(1 << 23, 4);
+        let mut publisher = fixture.publisher_with(options);
+        let peers: Vec<Desired> = (0..peers).map(ordinary).collect();
+        publish(&mut publisher, &peers).expect("room");
+        let before = fixture.used();
+        // A pinned table shows how large it is.
+        let mut worker = fixture.worker();
+        let table = worker.table().expect("a table");
+        let mut others = peers;
+        others[0].parameters.max_fails = 7;
+        publish(&mut publisher, &others).expect("room");
+        let of_table = fixture.used() - before;
+        drop(table);
+        (before, of_table)
+    };
+    let (few, many) = (taken(PEERS), taken(2 * PEERS));
+    ((many.0 - few.0) / PEERS, (many.1 - few.1) / PEERS)
+}
+
+#[test]
+fn a_peer_takes_so_many_bytes() {
+    let options = |method, is_sticky| Options { method, is_sticky, checking: None };
+    // The peer itself, with columns for four workers; in a table 36 bytes, and 8 for its place in the order.
+    let sizes = [
+        (options(Method::RoundRobin, false), 256, 44),
+        (options(Method::RoundRobin, true), 256, 44 + 4),
+        (options(Method::Hash, false), 256, 44 + 8),
+        // The points of a weight of 1.
+        (options(Method::HashConsistent, false), 256, 44 + 160 * 8),
+    ];
+    for (options, of_peer, of_table) in sizes {
+        let found = bytes_per_peer(options);
+        println!("{}, cookies: {}: {found:?}", options.method.name(), options.is_sticky);
+        // Blocks are rounded up, by less than one for each thousand peers.
+        assert!(
+            found.0.abs_diff(of_peer + of_table) <= 1 && found.1.abs_diff(of_table) <= 1,
+            "{options:?}: {found:?}"
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! Cookies that name peers.
+
+use peer_zone::{
+    Changes, Checking, Desired, Health, Held, Method, Options, Outcome, Parameters, Wish, Worker,
+    protocol::Publishing,
+};
+
+use crate::fixture::{
+    Fixture, METHODS, address, at, collect, peer, pick_by, pick_first, publish, rows, server, wish, with,
+};
+
+/// The id by which a cookie names `b`: more than 32 bits.
+const B: u64 = 0xB000_0000_0000_0001;
+
+fn three() -> Vec<Desired> {
+    let mut peers = vec![peer("a", "1"), peer("b", "2"), server("3")];
+    for (peer, sticky) in peers.iter_mut().zip([u64::MAX, B, 3]) {
+        peer.sticky = sticky;
+    }
+    peers
+}
+
+fn with_b(change: impl FnOnce(&mut Parameters)) -> Vec<Desired> {
+    let mut peers = three();
+    peers[1] = with(peers[1].clone(), change);
+    peers
+}
+
+fn options(method: Method) -> Options {
+    Options { method, is_sticky: true, checking: None }
+}
+
+fn named(method: Method, id: u64) -> Wish<'static> {
+    Wish { sticky: Some(id), ..wish(method) }
+}
+
+fn open(worker: &mut Worker, wish: &Wish<'_>, now: u32) -> (String, Held) {
+    let held = pick_first(worker, wish, at(now)).expect("a peer");
+    (address(worker, &held), held)
+}
+
+fn ask(worker: &mut Worker, wish: &Wish<'_>, now: u32) -> String {
+    let (address, held) = open(worker, wish, now);
+    worker.release(held, Outcome::Answered, None, at(now));
+    address
+}
+
+#[test]
+fn the_peer_that_a_cookie_names_is_picked_by_every_method() {
+    for method in METHODS {
+        let fixture = Fixture::new(1 << 20);
+        let mut publisher = fixture.publisher_with(options(method));
+        publish(&mut publisher, &three()).expect("room");
+        let mut worker = fixture.worker();
+        for (id, expected) in [(u64::MAX, "1"), (B, "2"), (3, "3")] {
+            for _ in 0..5 {
+                let (address, held) = open(&mut worker, &named(method, id), 1);
+                assert_eq!((&*address, held.sticky()), (expected, Some(id)), "{}", method.name());
+                worker.release(held, Outcome::Answered, None, at(1));
+            }
+        }
+        // Also where it gets no new sessions, which the others then share.
+        publish(&mut publisher, &with_b(|it| it.drain = true)).expect("room");
+        assert_eq!(ask(&mut worker, &named(method, B), 1), "2", "{}", method.name());
+        for key in 0..20_u8 {
+            let key = [key; 3];
+            let wish = Wish { method, key: &key, sticky: None };
+            assert_ne!(ask(&mut worker, &wish, 1), "2", "{}", method.name());
+        }
+        // And as a backup.
+        publish(&mut publisher, &with_b(|it| it.backup = true)).expect("room");
+        assert_eq!(ask(&mut worker, &named(method, B), 1), "2", "{}", method.name());
+    }
+}
+
+#[test]
+fn a_peer_that_may_not_serve_is_not_picked_for_its_cookie_either() {
+    for method in METHODS {
+        let fixture = Fixture::new(1 << 20);
+        let checking = Some(Checking { mandatory: false, panic: false });
+        let mut publisher = fixture.publisher_with(Options { checking, ..options(method) });
+        let mut worker = fixture.worker();
+        let not_b = |worker: &mut Worker, why: &str| {
+            let picked = ask(worker, &named(method, B), 100);
+            assert_ne!(picked, "2", "{}: {why}", method.name());
+        };
+
+        publish(&mut publisher, &with_b(|it| it.down = true)).expect("room");
+        not_b(&mut worker, "down");
+
+        publish(&mut publisher, &with_b(|it| it.max_conns = 1)).expect("room");
+        let (address, held) = open(&mut worker, &named(method, B), 100);
+        assert_eq!(address, "2");
+        not_b(&mut worker, "full");
+        let tried = [held.id()];
+        worker.release(held, Outcome::Answered, None, at(100));
+        let mut progress = Default::default();
+        let other = pick_by(&mut worker, &named(method, B), &mut progress, at(100), &tried).expect("a peer");
+        assert_ne!(worker.peer(&other).id, tried[0], "{}: tried", method.name());
+        worker.release(other, Outcome::Answered, None, at(100));
+
+        publish(&mut publisher, &three()).expect("room");
+        let (_, held) = open(&mut worker, &named(method, B), 100);
+        worker.release(held, Outcome::Failed, None, at(100));
+        not_b(&mut worker, "failed");
+        assert_eq!(ask(&mut worker, &named(method, B), 111), "2", "{}", method.name());
+
+        let mut say = |health| publisher.set_health(Some("b"), b"2", health, 0, &Publishing::unshared());
+        assert!(say(Health::Failing));
+        not_b(&mut worker, "failing");
+        assert!(say(Health::Passing));
+        assert_eq!(ask(&mut worker, &named(method, B), 111), "2", "{}", method.name());
+
+        let (_, held) = open(&mut worker, &named(method, B), 111);
+        let without = [three().remove(0), three().remove(2)];
+        publish(&mut publisher, &without).expect("room");
+        assert_eq!(rows(&mut worker).len(), 3, "it is listed for its connection");
+        not_b(&mut worker, "removed");
+        worker.release(held, Outcome::Answered, None, at(111));
+    }
+}
+
+#[test]
+fn an_unknown_id_is_as_none() {
+    for method in METHODS {
+        let fixture = Fixture::new(1 << 20);
+        publish(&mut fixture.publisher_with(options(method)), &three()).expect("room");
+        let mut worker = fixture.worker();
+        // 0 is what those without one have.
+        for id in [0, 1, 4, B + 1, u64::MAX - 1] {
+            ask(&mut worker, &named(method, id), 1);
+        }
+    }
+    let fixture = Fixture::new(1 << 20);
+    let mut publisher = fixture.publisher_with(options(Method::RoundRobin));
+    publish(&mut publisher, &[peer("a", "1"), peer("b", "2")]).expect("room");
+    let mut worker = fixture.worker();
+    let (_, held) = open(&mut worker, &named(Method::RoundRobin, 0), 1);
+    assert_eq!(held.sticky(), None);
+    let next: Vec<String> = (0..3).map(|_| ask(&mut worker, &named(Method::RoundRobin, 0), 1)).collect();
+    assert_eq!(next, ["2", "1", "2"]);
+    worker.release(held, Outcome::Answered, None, at(1));
+}
+
+#[test]
+fn ids_outlive_changes_and_publishers() {
+    for method in [Method::RoundRobin, Method::HashConsistent, Method::Hash] {
+        let fixture = Fixture::new(1 << 20);
+        let mut publisher = fixture.publisher_with(options(method));
+        publish(&mut publisher, &three()).expect("room");
+        let mut worker = fixture.worker();
+        let heavier = with_b(|it| it.weight = 9);
+        publish(&mut publisher, &heavier).expect("room");
+        assert_eq!(ask(&mut worker, &named(method, B), 1), "2");
+        drop(publisher);
+        let mut publisher = fixture.publisher_with(options(method));
+        assert_eq!(ask(&mut worker, &named(method, B), 1), "2");
+        assert_eq!(publish(&mut publisher, &heavier), Ok(Changes::default()));
+        // A table that is made anew without a change, when what was removed is gone.
+        let mut more = heavier.clone();
+        more.push(Desired { sticky: 77, ..peer("z", "9") });
+        publish(&mut publisher, &more).expect("room");
+        let (address, held) = open(&mut worker, &named(method, 77), 1);
+        assert_eq!(address, "9");
+        publish(&mut publisher, &heavier).expect("room");
+        worker.release(held, Outcome::Answered, None, at(1));
+        drop(publisher);
+        let mut publisher = fixture.publisher_with(options(method));
+        collect(&mut publisher);
+        assert_eq!(rows(&mut worker).len(), 3);
+        assert_eq!(ask(&mut worker, &named(method, B), 1), "2");
+        // Another key for the id.
+        let mut other = three();
+        other[1] = Desired { sticky: B, ..peer("c", "8") };
+        publish(&mut publisher, &other).expect("room");
+        assert_eq!(ask(&mut worker, &named(method, B), 1), "8");
+    }
+}
+
+#[test]
+fn a_configuration_that_begins_to_use_cookies_finds_them() {
+    let fixture = Fixture::new(1 << 20);
+    publish(&mut fixture.publisher(), &three()).expect("room");
+    let mut worker = fixture.worker();
+    let mut publisher = fixture.publisher_with(options(Method::RoundRobin));
+    let generation = publisher.generation();
+    assert_eq!(publish(&mut publisher, &three()), Ok(Changes::default()));
+    assert_eq!(publisher.generation(), generation);
+    for _ in 0..3 {
+        assert_eq!(ask(&mut worker, &named(Method::RoundRobin, B), 1), "2");
+    }
+}

@@ -1,0 +1,157 @@
+//! Active checks: which peers are checked, and what becomes of the results.
+
+use std::{future::poll_fn, path::PathBuf, task::Poll};
+
+use peer_check::{Address, Checked, Checks, PeerId, State, Verdict};
+use peer_zone::{Desired, Health, Publisher, protocol::Publishing};
+use upstream_peers::SocketAddress;
+
+use super::{lines::Lines, upstream::Upstream};
+use crate::{monotonic, socket_address};
+
+/// The checks of one upstream, and the verdicts that are still to be published.
+pub(super) struct UpstreamChecks {
+    checks: Checks,
+    verdicts: Vec<Verdict>,
+    /// Whether every peer fails, and all are used.
+    panics: bool,
+    /// Checks that could not be made, as far as the status has them.
+    not_made: u64,
+}
+
+impl UpstreamChecks {
+    pub(super) fn new(checks: Checks) -> Self {
+        Self { checks, verdicts: Vec::new(), panics: false, not_made: 0 }
+    }
+
+    /// These are the peers from now on.
+    pub(super) fn keep(&mut self, publisher: &Publisher) {
+        self.checks.keep(publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)));
+    }
+
+    /// Counts the checks that could not be made; a line where that begins.
+    pub(super) fn count_not_made(&mut self, upstream: &str, publisher: &Publisher, lines: &Lines) {
+        let not_made = self.checks.not_made();
+        let more = not_made - self.not_made;
+        if more == 0 {
+            return;
+        }
+        if self.not_made == 0 {
+            lines.error(format!(
+                "etcd: upstream \"{upstream}\": checks cannot be made: this worker has run out of file descriptors, memory or ports; \
+                 peers are not judged by that (further ones are counted in the status)"
+            ));
+        }
+        self.not_made = not_made;
+        publisher.zone().count_checks_not_made(more);
+    }
+
+    /// Whether there are verdicts to publish.
+    pub(super) fn has_news(&self) -> bool {
+        !self.verdicts.is_empty()
+    }
+
+    /// Takes a verdict; nothing is published yet.
+    pub(super) fn note(&mut self, verdict: Verdict) {
+        self.verdicts.push(verdict);
+    }
+
+    /// Publishes what the checks have found: a line for each peer that begins to fail, or passes again.
+    pub(super) fn publish(
+        &mut self,
+        upstream: &str,
+        publisher: &mut Publisher,
+        lines: &Lines,
+        publishing: &Publishing,
+    ) {
+        let now = monotonic::now();
+        for Verdict { id, state, reason } in self.verdicts.drain(..) {
+            let (key, address) = (id.key.as_deref(), &*id.address);
+            let health = if state == State::Failing { Health::Failing } else { Health::Passing };
+            let Some(before) = publisher.health(key, address) else { continue };
+            if !publisher.set_health(key, address, health, now, publishing) {
+                continue;
+            }
+            let peer = name(&id);
+            match (health, before) {
+                (Health::Failing, _) => lines.warn(format!(
+                    "etcd: upstream \"{upstream}\": {peer} fails its checks: {}",
+                    reason.unwrap_or_default()
+                )),
+                (_, Health::Failing) => {
+                    lines.notice(format!("etcd: upstream \"{upstream}\": {peer} passes its checks again"));
+                }
+                (_, Health::Pending) => {
+                    lines.notice(format!("etcd: upstream \"{upstream}\": {peer} has passed its first check"));
+                }
+                _ => {}
+            }
+        }
+        self.say_panic(upstream, publisher, lines);
+    }
+
+    /// A line when every peer fails, and one when that ends.
+    pub(super) fn say_panic(&mut self, upstream: &str, publisher: &Publisher, lines: &Lines) {
+        let panics = publisher.zone().statistics().is_panicking;
+        if std::mem::replace(&mut self.panics, panics) == panics {
+            return;
+        }
+        if panics {
+            lines.error(format!(
+                "etcd: upstream \"{upstream}\": every peer fails its checks: all are used, as if none did"
+            ));
+        } else {
+            lines.notice(format!("etcd: upstream \"{upstream}\": not every peer fails its checks any more"));
+        }
+    }
+}
+
+/// The next verdict, and which upstream's. Cancel safe, as [`Checks::next`] is. Pends for ever where nothing is checked.
+pub(super) async fn next(upstreams: &mut [Upstream]) -> (usize, Verdict) {
+    // Each is to live from one poll to the next: with it goes the timer that wakes it when the next check is due.
+    let mut waiting: Vec<_> = upstreams
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(index, upstream)| {
+            let checks = &mut upstream.checks_mut()?.checks;
+            Some(Box::pin(async move { (index, checks.next().await) }))
+        })
+        .collect();
+    poll_fn(|context| {
+        for next in &mut waiting {
+            if let Poll::Ready(verdict) = next.as_mut().poll(context) {
+                return Poll::Ready(verdict);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn checked(peer: &Desired, health: Health) -> Option<Checked> {
+    if peer.parameters.down {
+        return None;
+    }
+    let target = match socket_address::parse(&peer.socket_address)? {
+        SocketAddress::Ip(address) => Address::Ip(address),
+        SocketAddress::Unix(path) => Address::Unix(PathBuf::from(path)),
+    };
+    let state = match health {
+        Health::Unchecked | Health::Pending => State::Unknown,
+        Health::Passing => State::Passing,
+        Health::Failing => State::Failing,
+    };
+    Some(Checked {
+        id: PeerId { key: peer.key.clone(), address: peer.socket_address.clone() },
+        target,
+        state,
+    })
+}
+
+fn name(id: &PeerId) -> String {
+    let address = socket_address::parse(&id.address).map(|address| address.to_string()).unwrap_or_default();
+    match &id.key {
+        Some(key) => format!("peer \"{key}\" ({address})"),
+        None => format!("server {address}"),
+    }
+}
