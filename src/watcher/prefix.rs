@@ -51,10 +51,13 @@ pub(super) async fn serve(
             // Fair, not biased: under a flood of changes there is always another one, and memory must come back all the same.
             update = updates.recv() => {
                 let Some(update) = update else { return };
+                claim.beat();
                 prefix_task.update(update);
                 while let Ok(update) = updates.try_recv() {
+                    claim.beat();
                     prefix_task.update(update);
                 }
+                claim.beat();
             }
             event = prefix_task.names.next() => prefix_task.resolved(event),
             (upstream, verdict) = checks::next(&mut prefix_task.upstreams) => {
