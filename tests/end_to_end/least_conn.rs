@@ -86,7 +86,7 @@ async fn the_sessions_of_a_worker_that_was_killed_count_no_more() -> Result<()> 
     let mut sessions = open(&router.nginx, NODES * EACH).await?;
     // The one that watches, and one that does not.
     for _ in 0..2 {
-        let victim = router.nginx.status().await?.watcher_pid.ok_or("no watcher")?;
+        let victim = router.nginx.watcher().await?;
         let other = sessions.iter().map(WebSocket::worker).find(|worker| *worker != victim);
         for worker in [Some(victim), other].into_iter().flatten() {
             signal(worker, Signal::SIGKILL)?;

@@ -135,7 +135,7 @@ async fn the_room_of_a_worker_that_was_killed_comes_back() -> Result<()> {
         let of_method: &mut Vec<_> = sessions.entry(name).or_default();
         full.fill(name, of_method).await?;
     }
-    let watcher = full.nginx.status().await?.watcher_pid.ok_or("no watcher")?;
+    let watcher = full.nginx.watcher().await?;
     signal(watcher, Signal::SIGKILL)?;
     for (name, of_method) in &mut sessions {
         let before = of_method.len();

@@ -151,7 +151,7 @@ async fn no_write_no_reload_and_no_other_worker_starts_it_anew() -> Result<()> {
     nginx.reload().await?;
     goes_on(nginx, &mut now, "a reload").await?;
     let before = nginx.upstream().await?;
-    let victim = nginx.status().await?.watcher_pid.ok_or("nobody watches")?;
+    let victim = nginx.watcher().await?;
     signal(victim, Signal::SIGKILL)?;
     listed_again(nginx, &before).await?;
     goes_on(nginx, &mut now, "another worker takes over").await?;

@@ -63,7 +63,7 @@ async fn a_watcher_that_takes_over_meanwhile_keeps_them_too() -> Result<()> {
     let lists = before.resyncs.values().sum();
     let listed = listed_again(&router.nginx, lists).await?;
 
-    let watching = router.nginx.status().await?.watcher_pid.ok_or("nobody watches")?;
+    let watching = router.nginx.watcher().await?;
     kill(Pid::from_raw(watching), Signal::SIGKILL)?;
     let upstream = listed_again(&router.nginx, listed.resyncs.values().sum()).await?;
     assert_eq!(upstream.keys(), ["n0", "n1"]);

@@ -177,6 +177,19 @@ impl Nginx {
         Ok(self.status().await?.upstreams.remove(UPSTREAM).ok_or("not in the status")?)
     }
 
+    /// The pid of the worker that watches etcd; waits for one where there is none just now, as for a moment after a reload.
+    ///
+    /// # Errors
+    ///
+    /// When there is none soon.
+    pub async fn watcher(&self) -> Result<i32> {
+        eventually(SOON, "a worker watches", async || {
+            let watcher = self.status().await?.watcher_pid.filter(|watcher| running(*watcher));
+            watcher.ok_or_else(|| "nobody watches".into())
+        })
+        .await
+    }
+
     /// Waits until the usual upstream has applied a revision, and gives its status.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ async fn a_failing_peer_stays_so_when_the_checker_dies_and_is_checked_on_by_the_
     becomes(nginx, "n0", "unhealthy").await?;
     let requests = nginx.upstream().await?.peer("n0").ok_or("no n0")?.requests;
     for _ in 0..2 {
-        let victim = nginx.status().await?.watcher_pid.ok_or("nobody watches")?;
+        let victim = nginx.watcher().await?;
         let other = nginx.workers()?.into_iter().find(|worker| *worker != victim).ok_or("no other")?;
         let mut connection = nginx.connect_to(other).await?;
         signal(victim, Signal::SIGKILL)?;
