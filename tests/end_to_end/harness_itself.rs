@@ -118,3 +118,77 @@ async fn pipelined_answers_come_in_the_order_of_the_questions() -> Result<()> {
     assert!(error.contains("with a body"), "{error}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_fleet_s_sessions_say_what_they_received_and_how_they_ended() -> Result<()> {
+    let node = Node::start("n1").await?;
+    let nginx = Nginx::start(stock(&node)).await?;
+    let fleet = Fleet::open(&nginx.address(), "/ws", 100).await?;
+    assert_eq!((fleet.open_sessions(), node.sessions().len()), (100, 100));
+    fleet.echo("hello").await?;
+    fleet.chatter(10, std::time::Duration::from_millis(5));
+    let number = node.broadcast(1000) + 1;
+    assert_eq!(node.broadcast(1000), number);
+    fleet.received(number).await?;
+    assert!(node.sessions().iter().all(|session| session.sent == number), "{:?}", node.sessions());
+    fleet.in_order()?;
+
+    // The node is killed: nginx sees its connections reset or ended, and ends those of the clients.
+    let sessions = fleet.sessions();
+    let paths: std::collections::BTreeSet<_> = sessions.iter().map(|session| session.path()).collect();
+    assert!(paths.len() == 100 && paths.contains("/ws?session=99"));
+    node.kill().await;
+    assert_eq!(fleet.ended(SOON).await?.len(), 100);
+    assert!(fleet.sessions()[0].echo("gone").await.is_err());
+    let record = fleet.sessions()[1].record();
+    assert_eq!((record.broadcasts, record.first, record.last, record.echoes), (number, 1, number, 1));
+    nginx.check_log()
+}
+
+#[tokio::test]
+async fn a_session_s_end_is_told_as_it_was() -> Result<()> {
+    let node = Node::start("n1").await?;
+    let address = node.address().to_string();
+    Session::open(&address, "/ws").await?.close().await?;
+    let stopped = Session::open(&address, "/ws").await?;
+    node.stop().await;
+    assert_eq!(stopped.ended(SOON).await?.how, Ending::CloseFrame(1001));
+
+    // Closed without a word, and with a reset, by a server that has said its name.
+    for (reset, how) in [(false, Ending::Eof), (true, Ending::Reset)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        let server = async {
+            let (stream, _) = listener.accept().await?;
+            let mut socket = tokio_tungstenite::accept_async(stream).await?;
+            futures_util::SinkExt::send(&mut socket, "n1".into()).await?;
+            Result::Ok(socket)
+        };
+        let (session, server) = tokio::try_join!(Session::open(&address, "/ws"), server)?;
+        if reset {
+            server.get_ref().set_zero_linger()?;
+        }
+        drop(server);
+        assert_eq!(session.ended(SOON).await?.how, how);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_read_holds_its_node_up() -> Result<()> {
+    const MEGABYTE: usize = 1 << 20;
+    let node = Node::start("n1").await?;
+    let session = Session::open(&node.address().to_string(), "/ws").await?;
+    session.stop_reading();
+    let mut number = node.broadcast(MEGABYTE);
+    eventually(SOON, "the buffers are full", async || {
+        number = node.broadcast(MEGABYTE);
+        ensure!(node.sessions()[0].sent + 8 < number, "{:?} of {number}", node.sessions());
+        Ok(())
+    })
+    .await?;
+    session.read_on();
+    session.received(number).await?;
+    assert_eq!(session.record().disorder, None);
+    session.close().await
+}

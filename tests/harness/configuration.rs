@@ -47,6 +47,7 @@ pub struct Configuration {
     module: bool,
     workers: usize,
     connections: usize,
+    main: String,
     http: String,
     server: String,
     location: String,
@@ -68,6 +69,7 @@ impl Configuration {
             module: true,
             workers: 2,
             connections: CONNECTIONS,
+            main: String::new(),
             http: String::new(),
             server: String::new(),
             location: String::new(),
@@ -136,6 +138,14 @@ impl Configuration {
         Self { connections, ..self }
     }
 
+    /// Adds to what stands outside of all blocks.
+    #[must_use]
+    pub fn main(mut self, text: &str) -> Self {
+        self.main.push_str(text);
+        self.main.push('\n');
+        self
+    }
+
     /// Adds to `http {}`.
     #[must_use]
     pub fn http(mut self, text: &str) -> Self {
@@ -188,7 +198,7 @@ impl Configuration {
             ""
         };
         let status = if self.module { "location = /etcd { etcd_status; }" } else { "" };
-        let Self { connections, http, server, location, .. } = self;
+        let Self { connections, main, http, server, location, .. } = self;
         // A socket for each worker that is configured would leave some without anyone who accepts.
         let workers = if self.mode == Mode::Single { 1 } else { self.workers };
         // Each connection to a socket with `reuseport` goes to a worker by chance; without it an idle machine gives
@@ -201,7 +211,7 @@ master_process {master};
 worker_processes {workers};
 error_log logs/error.log notice;
 pid logs/nginx.pid;
-events {{ worker_connections {connections}; }}
+{main}events {{ worker_connections {connections}; }}
 http {{
     access_log off;
 {TEMPORARY}    keepalive_requests 1000000;

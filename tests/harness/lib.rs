@@ -6,33 +6,45 @@
 #![forbid(unsafe_code)]
 
 mod configuration;
+mod ending;
 mod etcd;
 mod eventually;
+mod fleet;
 mod folder;
 mod http;
 mod link;
 mod load;
 mod nginx;
+mod node_process;
+mod open_sockets;
 mod pipeline;
 mod ports;
 mod process;
 mod router;
+mod session;
 mod status;
 mod websocket;
 
 pub use configuration::{Configuration, Mode, PREFIX, UPSTREAM, cluster, key, upstream};
-pub use demo_node::{ClosedPort, Counts, Fault, ListenAddress, Node, StatusCode};
+pub use demo_node::{
+    ClosedPort, Counts, Fault, ListenAddress, Node, OpenSession, StatusCode, broadcast_number, paced_byte,
+};
+pub use ending::{End, Ending, Observed};
 pub use etcd::Etcd;
 pub use eventually::eventually;
+pub use fleet::Fleet;
 pub use folder::Folder;
 pub use http::{Answer, Connection, get};
 pub use link::Link;
 pub use load::{Clients, Failure, Load, Report};
 pub use nginx::Nginx;
+pub use node_process::NodeProcess;
+pub use open_sockets::OpenSockets;
 pub use pipeline::{Question, pipelined};
 pub use ports::free_port;
 pub use process::{memory, running, signal, state};
 pub use router::{Router, settled, start_nodes};
+pub use session::{Record, Session};
 pub use status::{Peer, Rejected, Status, Upstream, Zone};
 pub use websocket::WebSocket;
 

@@ -42,6 +42,9 @@ pub struct Upstream {
     pub seconds_since_last_word: Option<f64>,
     /// Lists made, by cause.
     pub resyncs: BTreeMap<String, u64>,
+    /// Connections that drains have closed so far; 0 from a module that has none.
+    #[serde(default)]
+    pub drained: u64,
     /// Values rejected since the start.
     pub rejected_total: u64,
     /// Keys whose present value is rejected.
@@ -116,8 +119,14 @@ pub struct Peer {
     pub share: f64,
     /// By which `least_time` goes, in seconds; none before an answer, and with other methods.
     pub response_time: Option<f64>,
-    /// Open now.
+    /// Open now, over all workers.
     pub connections: u64,
+    /// Those of them that are upgraded; 0 from a module that does not tell them apart.
+    #[serde(default)]
+    pub upgraded: u64,
+    /// Seconds until its open connections begin to be closed, 0 once they are; none where it does not drain.
+    #[serde(default)]
+    pub closes_in: Option<f64>,
     /// Since the peer came.
     pub requests: u64,
     /// Since the peer came.

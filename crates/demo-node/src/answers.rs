@@ -13,12 +13,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
+use crate::body::{Counted, paced};
 use crate::counters::Counters;
 use crate::manner::Manner;
+use crate::sessions::Sessions;
 
-/// Longest wait of `/slow` and `/poll`: beyond nginx's read timeout of 60 s, so that the timeout can be seen.
+/// Longest wait of `/slow`, `/poll` and `/paced`: beyond nginx's read timeout of 60 s, so that the timeout can be seen.
 const MAX_WAIT: Duration = Duration::from_secs(120);
-/// Largest answer of `/bytes`: far above any of nginx's buffers.
+/// Largest answer of `/bytes` and `/paced`: far above any of nginx's buffers.
 const MAX_BYTES: usize = 64 << 20;
 
 /// What the answers of one node share.
@@ -26,6 +28,7 @@ pub(crate) struct About {
     pub(crate) name: String,
     pub(crate) counters: Arc<Counters>,
     pub(crate) manner: Arc<Manner>,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -38,13 +41,15 @@ pub(crate) async fn answer(
     body: Bytes,
 ) -> Response {
     let _open = about.counters.request();
+    let plain = upgrade.is_err().then(|| about.counters.plain());
     let delay = about.manner.delay();
     if !delay.is_zero() {
         tokio::time::sleep(delay.min(MAX_WAIT)).await;
     }
     if let Ok(upgrade) = upgrade {
         let name = node_header(&about.name);
-        let mut response = upgrade.on_upgrade(|socket| converse(socket, about));
+        let path = uri.to_string();
+        let mut response = upgrade.on_upgrade(|socket| converse(socket, path, about));
         response.headers_mut().extend(name);
         return response;
     }
@@ -73,10 +78,14 @@ pub(crate) async fn answer(
             Ok(count @ 0..=MAX_BYTES) => Body::from(vec![b'x'; count]).into_response(),
             _ => (StatusCode::BAD_REQUEST, "/bytes/N: from 0 to 67108864\n").into_response(),
         },
+        ("paced", count) => match count.parse() {
+            Ok(count @ 0..=MAX_BYTES) => paced(count, wait(&uri)),
+            _ => (StatusCode::BAD_REQUEST, "/paced/N?ms=M: N from 0 to 67108864\n").into_response(),
+        },
         _ => describe(&about, &method, &uri, &headers, &body),
     };
     response.headers_mut().extend(node_header(&about.name));
-    response
+    response.map(|body| Counted::body(body, plain))
 }
 
 fn node_header(name: &str) -> Option<(HeaderName, HeaderValue)> {
@@ -120,15 +129,23 @@ fn describe(about: &About, method: &Method, uri: &Uri, headers: &HeaderMap, body
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
-/// Sends the node's name, then echoes, until the client or the node ends it.
-async fn converse(mut socket: WebSocket, about: Arc<About>) {
+/// Sends the node's name, then echoes and passes broadcasts on, until the client or the node ends it.
+async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
     let _open = about.counters.websocket();
+    let (entered, mut broadcasts) = about.sessions.enter(path);
     if socket.send(Message::Text(about.name.as_str().into())).await.is_err() {
         return;
     }
     loop {
         let message = tokio::select! {
             message = socket.recv() => message,
+            Some(broadcast) = broadcasts.recv() => {
+                if socket.send(Message::Text(broadcast.text)).await.is_err() {
+                    return;
+                }
+                entered.sent(broadcast.number);
+                continue;
+            }
             () = about.stopping.cancelled() => {
                 let frame = CloseFrame { code: close_code::AWAY, reason: "the node stops".into() };
                 // The client may be gone as well: there is nobody left to tell.

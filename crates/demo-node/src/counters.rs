@@ -18,6 +18,8 @@ pub struct Counts {
     pub requests_open: u64,
     /// The most that were in hand at the same time.
     pub requests_most: u64,
+    /// Requests open now, those of WebSockets left out: they have come, and the last of their answer has not been handed to the connection.
+    pub plain_open: u64,
     /// WebSocket sessions open now.
     pub websockets: u64,
 }
@@ -30,6 +32,7 @@ pub(crate) struct Counters {
     health_checks: AtomicU64,
     requests_open: AtomicU64,
     requests_most: AtomicU64,
+    plain_open: AtomicU64,
     websockets: AtomicU64,
 }
 
@@ -42,6 +45,7 @@ impl Counters {
             health_checks: self.health_checks.load(Relaxed),
             requests_open: self.requests_open.load(Relaxed),
             requests_most: self.requests_most.load(Relaxed),
+            plain_open: self.plain_open.load(Relaxed),
             websockets: self.websockets.load(Relaxed),
         }
     }
@@ -55,6 +59,10 @@ impl Counters {
         let open = Open::new(self.clone(), |counters| &counters.requests_open);
         self.requests_most.fetch_max(self.requests_open.load(Relaxed), Relaxed);
         open
+    }
+
+    pub(crate) fn plain(self: &Arc<Self>) -> Open {
+        Open::new(self.clone(), |counters| &counters.plain_open)
     }
 
     pub(crate) fn health_check(&self) {

@@ -6,13 +6,17 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod body;
 mod connection;
 mod counters;
 mod listener;
 mod manner;
 mod node;
+mod sessions;
 
 pub use axum::http::StatusCode;
+pub use body::paced_byte;
 pub use counters::Counts;
 pub use listener::{Fault, ListenAddress};
 pub use node::{ClosedPort, Node};
+pub use sessions::{OpenSession, broadcast_number};

@@ -14,6 +14,7 @@ use crate::answers::{About, answer};
 use crate::counters::{Counters, Counts};
 use crate::listener::{CurrentFault, Fault, ListenAddress, NodeListener};
 use crate::manner::Manner;
+use crate::sessions::{OpenSession, Sessions};
 
 /// Connections that may wait to be accepted: what the system allows by default.
 const BACKLOG: u32 = 4096;
@@ -26,6 +27,7 @@ pub struct Node {
     counters: Arc<Counters>,
     fault: Arc<CurrentFault>,
     manner: Arc<Manner>,
+    sessions: Arc<Sessions>,
     stopping: CancellationToken,
     killed: CancellationToken,
     listening: watch::Receiver<()>,
@@ -76,10 +78,12 @@ impl Node {
         let stopping = CancellationToken::new();
         let address = listener.address().clone();
         let manner = Arc::new(Manner::default());
+        let sessions = Arc::new(Sessions::default());
         let about = Arc::new(About {
             name: name.to_owned(),
             counters: counters.clone(),
             manner: manner.clone(),
+            sessions: sessions.clone(),
             stopping: stopping.clone(),
         });
         let app = axum::Router::new().fallback(answer).with_state(about);
@@ -92,7 +96,8 @@ impl Node {
                 () = kill.cancelled() => (),
             }
         });
-        Self { name: name.to_owned(), address, counters, fault, manner, stopping, killed, listening, server }
+        let name = name.to_owned();
+        Self { name, address, counters, fault, manner, sessions, stopping, killed, listening, server }
     }
 
     /// The name it answers with.
@@ -108,6 +113,19 @@ impl Node {
     /// What it has counted up to now.
     pub fn counts(&self) -> Counts {
         self.counters.snapshot()
+    }
+
+    /// Its WebSocket sessions that are open, in the order in which they were opened.
+    pub fn sessions(&self) -> Vec<OpenSession> {
+        self.sessions.open()
+    }
+
+    /// Sends a text of at least `size` bytes on every WebSocket session that is open, and gives its number: 1, 2, …
+    ///
+    /// It does not wait for them; what is sent [`OpenSession::sent`] tells. A client finds the number with
+    /// [`broadcast_number`](crate::broadcast_number).
+    pub fn broadcast(&self, size: usize) -> u64 {
+        self.sessions.broadcast(size)
     }
 
     /// From now on new connections suffer `fault`.

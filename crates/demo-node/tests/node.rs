@@ -3,7 +3,7 @@
 use std::io::{Error, Result};
 use std::time::Duration;
 
-use demo_node::{ClosedPort, Fault, ListenAddress, Node, StatusCode};
+use demo_node::{ClosedPort, Fault, ListenAddress, Node, StatusCode, broadcast_number, paced_byte};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -161,5 +161,61 @@ async fn answers_late_and_with_a_status_of_choice() -> Result<()> {
     assert!(first.starts_with("HTTP/1.1 200 ") && second.starts_with("HTTP/1.1 200 "));
     let counts = node.counts();
     assert_eq!((counts.requests, counts.requests_open, counts.requests_most), (3, 0, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_those_who_are_there_and_is_noted() -> Result<()> {
+    let node = Node::start("n1").await?;
+    assert_eq!(node.broadcast(10), 1);
+    let mut first = websocket(&node).await?;
+    first.next().await;
+    assert_eq!(node.broadcast(1000), 2);
+    let message = first.next().await.unwrap().unwrap();
+    assert_eq!((message.len(), broadcast_number(message.to_text().unwrap())), (1000, Some(2)));
+    assert_eq!(broadcast_number("n1"), None);
+    let mut second = websocket(&node).await?;
+    second.next().await;
+    assert_eq!(node.broadcast(1), 3);
+    for socket in [&mut first, &mut second] {
+        let message = socket.next().await.unwrap().unwrap();
+        assert_eq!(broadcast_number(message.to_text().unwrap()), Some(3));
+    }
+    let noted = async {
+        while node.sessions().iter().any(|session| session.sent < 3) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), noted).await?;
+    let paths: Vec<_> = node.sessions().into_iter().map(|session| session.path).collect();
+    assert_eq!(paths, ["/any/path", "/any/path"]);
+    drop(first);
+    let forgotten = async {
+        while node.sessions().len() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), forgotten).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paced_answer_takes_its_time_and_counts_as_open() -> Result<()> {
+    let node = Node::start("n1").await?;
+    let began = std::time::Instant::now();
+    let mut stream = connect(&node).await?;
+    let request = "GET /paced/100000?ms=200 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = vec![0; 1000];
+    stream.read_exact(&mut answer).await?;
+    assert_eq!((node.counts().requests_open, node.counts().plain_open), (0, 1));
+    stream.read_to_end(&mut answer).await?;
+    assert!(began.elapsed() >= Duration::from_millis(150), "{:?}", began.elapsed());
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    assert!(String::from_utf8_lossy(&answer[..head]).contains("content-length: 100000"));
+    let body = &answer[head..];
+    assert!(body.len() == 100_000 && body.iter().enumerate().all(|(at, byte)| *byte == paced_byte(at)));
+    assert_eq!(node.counts().plain_open, 0);
+    assert!(get(&node, "/paced/many").await?.starts_with("HTTP/1.1 400 "));
     Ok(())
 }
