@@ -5,6 +5,7 @@ mod balance;
 mod check;
 mod cluster;
 mod commands;
+mod drain;
 mod keepalive;
 mod servers;
 mod sticky;
@@ -24,11 +25,14 @@ pub(crate) use self::{
     balance::Balance,
     check::Check,
     commands::COMMANDS,
+    drain::DrainConf,
     sticky::{Expires, MAX_EXPIRES, Sticky},
 };
 use crate::{
+    drain::Draining,
     keepalive::Keepalive,
     module::{ERROR, Module, OK},
+    upgrade, variables,
 };
 
 /// What belongs to the whole `http` block of a cycle.
@@ -55,6 +59,8 @@ pub(crate) struct UpstreamConf {
     /// What `etcd_check` says; without it there are no checks.
     pub(crate) check: Option<Check>,
     defaults: Option<Overrides>,
+    /// What `etcd_drain` says; without it open connections live until they end.
+    pub(crate) drain: Option<DrainConf>,
     /// What `etcd_keepalive` says; without it no connection is kept here.
     pub(crate) keepalive: Option<Keepalive>,
     /// What `etcd_sticky` says; without it requests have no affinity.
@@ -65,10 +71,14 @@ pub(crate) struct UpstreamConf {
     pub(crate) servers: Vec<Desired>,
     /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the place.
     is_balanced_here: bool,
+    /// Whether a variable shows how many connections are open to peers.
+    pub(crate) shows_connections: bool,
     /// The zone, once it is mapped.
     pub(crate) zone: Option<Zone>,
     /// This process's entry in the zone; only in workers.
     pub(crate) worker: Option<Worker>,
+    /// Its open connections, where they are drained; only in workers.
+    pub(crate) draining: Option<Draining>,
 }
 
 impl Default for UpstreamConf {
@@ -79,13 +89,16 @@ impl Default for UpstreamConf {
             balance: None,
             check: None,
             defaults: None,
+            drain: None,
             keepalive: None,
             sticky: None,
             placeholder: 0,
             servers: Vec::new(),
             is_balanced_here: false,
+            shows_connections: false,
             zone: None,
             worker: None,
+            draining: None,
         }
     }
 }
@@ -116,6 +129,12 @@ impl UpstreamConf {
         let checking =
             self.check.as_ref().map(|check| Checking { mandatory: check.mandatory, panic: check.panic });
         Options { method: self.balance().method, is_sticky: self.sticky.is_some(), checking }
+    }
+
+    /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it does. With `etcd_drain` its connections are closed
+    /// after that, and were to come back for ever.
+    pub(crate) fn grace(&self) -> Option<u64> {
+        self.drain.filter(|conf| conf.on.drain).map(|conf| conf.drain.timeout)
     }
 
     /// How a peer is chosen: as `etcd_balance` says, or by round robin.
@@ -160,6 +179,13 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
                  its \"etcd\" directive {place}: use \"etcd_balance\""
             ));
         }
+    }
+    let shows_connections = variables::shows_connections(cf);
+    for upstream in main.upstreams() {
+        upstream.shows_connections = shows_connections;
+    }
+    if !main.upstreams.is_empty() {
+        upgrade::install();
     }
     for mistake in &mistakes {
         // SAFETY: as above.

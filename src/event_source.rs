@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{IntoRawFd, OwnedFd},
+    os::fd::{BorrowedFd, IntoRawFd, OwnedFd},
 };
 
 use ngx::{
@@ -55,6 +55,12 @@ impl EventSource {
             ngx_handle_read_event(read, 0)
         };
         if status == OK { Ok(source) } else { Err(io::Error::other("nginx does not listen to a descriptor")) }
+    }
+
+    /// The descriptor.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: the connection is open, and has the descriptor, until this is dropped.
+        unsafe { BorrowedFd::borrow_raw((*self.connection).fd) }
     }
 
     /// Takes what there is to read; returns whether nginx wants the connection closed.

@@ -26,7 +26,6 @@ use peer_zone::Departed;
 use crate::{
     conf::{MainConf, UpstreamConf},
     module::guard,
-    process,
 };
 
 /// A worker's idle connections are at most one in as many of its `worker_connections`: the other half is for clients, and for what is in use.
@@ -132,15 +131,15 @@ pub(crate) fn close_peer(conf: &UpstreamConf, id: u64) {
     }
 }
 
-/// Closes the idle connections to all peers that have left the service since the last call, in whichever worker that was seen; `now` in
-/// milliseconds. Costs a load where none has.
-pub(crate) fn close_departed(conf: &mut UpstreamConf, now: u64) {
-    let Some((_, keepalive)) = idle_of(conf) else { return };
-    let Some(worker) = process::worker(conf).filter(|worker| worker.has_departures()) else { return };
-    worker.departed(now, |departed| match departed {
+/// Closes the idle connections to a peer that has left the service, of an upstream of this cycle.
+pub(crate) fn close_departed(cycle: *const ngx_cycle_t, keepalive: &Keepalive, departed: Departed) {
+    if idle().is_none_or(|idle| !ptr::eq(idle.cycle, cycle)) {
+        return;
+    }
+    match departed {
         Departed::Peer(id) => close_key(keepalive.key(id)),
         Departed::Many => close_all(),
-    });
+    }
 }
 
 fn close_key(key: u64) {

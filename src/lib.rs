@@ -5,6 +5,9 @@
 //! | `conf` | the directives, and what they add up to |
 //! | `zones` | the shared memory: made, kept and copied as cycles come and go |
 //! | `peer` | nginx's upstream callbacks: a request gets a peer and gives it back |
+//! | `upgrade` | which requests are upgraded |
+//! | `drain` | the open connections of a peer that is being left are closed |
+//! | `departures` | which peers have left, in whichever worker that was seen |
 //! | `keepalive` | the idle connections of a worker, by peer |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |
@@ -15,6 +18,8 @@
 //! Everything that needs neither nginx nor the shared memory is in `crates/`.
 
 mod conf;
+mod departures;
+mod drain;
 mod event_source;
 mod hash_key;
 mod keepalive;
@@ -28,6 +33,7 @@ mod socket_address;
 mod status;
 mod sticky;
 mod ticker;
+mod upgrade;
 mod variables;
 mod watcher;
 mod zones;

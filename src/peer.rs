@@ -18,12 +18,13 @@ use ngx::{
     },
     http::HttpModule,
 };
-use peer_zone::{Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
+use peer_drain::Slot;
+use peer_zone::{Connections, Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
 
 use self::tried::Tried;
 use crate::{
     conf::UpstreamConf,
-    hash_key, keepalive, log,
+    departures, drain, hash_key, keepalive, log,
     module::{ERROR, Module, OK, guard},
     process, sticky,
 };
@@ -42,6 +43,12 @@ pub(crate) struct RequestPeer {
     /// The peer that the client's cookie names.
     sticky: Option<u64>,
     held: Option<Held>,
+    /// Where it stands among those that a drain would close.
+    slot: Option<Slot>,
+    /// A drain has closed its connection to the peer.
+    is_drained: bool,
+    /// Connections to the last peer when it was given back, where a variable shows them.
+    left: Option<Connections>,
     /// When the peer was picked, in milliseconds of nginx's clock.
     picked: ngx_msec_t,
     tried: Tried,
@@ -81,10 +88,45 @@ impl RequestPeer {
         unsafe { (*request.ctx.add(Module::module().ctx_index)).cast::<Self>().as_ref() }
     }
 
+    /// As [`of`](Self::of), to change it.
+    pub(crate) fn of_mut(request: &mut ngx_http_request_t) -> Option<&mut Self> {
+        // SAFETY: as above.
+        unsafe { (*request.ctx.add(Module::module().ctx_index)).cast::<Self>().as_mut() }
+    }
+
+    /// The peer that the request has just now.
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    /// A drain closes the connection to the peer, and has taken the request out of its list.
+    pub(crate) fn drained(&mut self) {
+        self.slot = None;
+        self.is_drained = true;
+    }
+
+    /// The connection is no longer one of HTTP.
+    pub(crate) fn upgraded(&mut self) {
+        // SAFETY: as in `conf`.
+        let conf = unsafe { &mut *self.conf };
+        if let Some(held) = &mut self.held
+            && let Some(worker) = process::worker(conf)
+        {
+            worker.upgrade(held);
+        }
+    }
+
+    /// Open connections to the peer: of now, while the request has it, and of the moment at which it gave it back afterwards.
+    pub(crate) fn connections(&self) -> Option<Connections> {
+        // SAFETY: as in `conf`.
+        let worker = process::worker(unsafe { &mut *self.conf });
+        self.held.as_ref().zip(worker).map(|(held, worker)| worker.connections(held)).or(self.left)
+    }
+
     /// What the peer took to answer, in microseconds, where the method goes by it: until its header came or, where that did not
     /// come, until now, since it takes longer than that. A peer that has failed took [`FAILED`] at least.
     fn response_time(&self, outcome: Outcome, now: Now) -> Option<u32> {
-        if self.conf().balance().method != Method::LeastTime {
+        if self.conf().balance().method != Method::LeastTime || self.is_drained {
             return None;
         }
         // SAFETY: nginx makes a state for each try, in the request's pool.
@@ -97,9 +139,17 @@ impl RequestPeer {
     }
 
     /// The request's; nginx makes it before it calls `init`, and it lives as long as the request.
-    fn upstream(&self) -> &ngx_http_upstream_t {
+    pub(crate) fn upstream(&self) -> &ngx_http_upstream_t {
         // SAFETY: the request lives, since what it keeps here does.
         unsafe { &*(*self.request).upstream }
+    }
+
+    /// Whether one more try is within `proxy_next_upstream_tries`. nginx's own count begins with the peers that there were then, of which a
+    /// request that has waited for hours knows nothing any more.
+    fn may_try_again(&self) -> bool {
+        // SAFETY: nginx sets it before it calls `init`, and it lives as long as the cycle.
+        let most = unsafe { (*self.upstream().conf).next_upstream_tries };
+        most == 0 || self.tried.count() < most
     }
 
     fn pool(&self) -> *mut ngx_pool_t {
@@ -158,6 +208,9 @@ pub(crate) unsafe extern "C" fn init(
             // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
             sticky: conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) }),
             held: None,
+            slot: None,
+            is_drained: false,
+            left: None,
             picked: 0,
             tried: Tried::default(),
             name: ngx_str_t::empty(),
@@ -191,13 +244,13 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         connection.connection = ptr::null_mut();
 
         let now = now();
-        let (balance, pool) = (peer.conf().balance(), peer.pool());
+        let (balance, pool, grace) = (peer.conf().balance(), peer.pool(), peer.conf().grace());
         let RequestPeer { conf, tried, hash_key, progress, sticky, .. } = peer;
         // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
         let Some(worker) = process::worker(unsafe { &mut **conf }) else {
             return busy(connection, peer);
         };
-        let wish = Wish { method: balance.method, key: hash_key.as_bytes(), sticky: *sticky };
+        let wish = Wish { method: balance.method, key: hash_key.as_bytes(), sticky: *sticky, grace };
         let held = match worker.pick(&wish, progress, now, |id| tried.contains(id), !tried.is_empty()) {
             Pick::Peer(held) => held,
             Pick::Busy => return busy(connection, peer),
@@ -224,11 +277,17 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         // SAFETY: it is the request's own, or was given out just now, aligned for any type; nothing refers to it yet.
         unsafe { place.write(name) };
         peer.key = key;
+        let own = NonNull::from(&mut *peer);
+        // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
+        peer.slot = drain::enter(unsafe { &mut *peer.conf }, own, &held, peer.sticky.is_some());
+        peer.is_drained = false;
         peer.held = Some(held);
         peer.picked = now.milliseconds as ngx_msec_t;
         connection.name = place.as_ptr();
-        // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
-        keepalive::close_departed(unsafe { &mut *peer.conf }, now.milliseconds);
+        if peer.conf().keepalive.is_some() {
+            // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
+            departures::read(unsafe { &mut *peer.conf }, now.milliseconds);
+        }
         let Some(idle) = keepalive::take(peer.conf(), id, peer.upstream(), connection.log) else { return OK };
         connection.connection = idle.as_ptr();
         connection.set_cached(1);
@@ -275,17 +334,29 @@ unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_v
     guard((), || {
         // SAFETY: nginx passes what `init` has set, for a request that lives.
         let (connection, peer) = unsafe { (&mut *connection, &mut *data.cast::<RequestPeer>()) };
-        let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0;
+        if peer.is_drained {
+            // SAFETY: the request lives, and so does its client's connection.
+            unsafe { drain::linger((*peer.request).connection) };
+        }
+        // What a drain closes is no fault of the peer's.
+        let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !peer.is_drained;
         let outcome = if failed { Outcome::Failed } else { Outcome::Answered };
         if let Some(held) = peer.held.take() {
             let id = held.id();
-            let keeps = !failed && peer.conf().keepalive.is_some();
+            if let Some(slot) = peer.slot.take() {
+                // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
+                drain::leave(unsafe { &mut *peer.conf }, &held, slot);
+            }
+            let keeps = !failed && !peer.is_drained && peer.conf().keepalive.is_some();
             // A peer that has left meanwhile is to have no idle connections.
             if keeps && peer.worker().is_some_and(|worker| worker.is_in_service(&held)) {
                 keepalive::keep(peer.conf(), id, connection, peer.upstream());
             }
             let now = now();
             let response_time = peer.response_time(outcome, now);
+            if peer.conf().shows_connections {
+                peer.left = peer.worker().map(|worker| worker.connections_without(&held));
+            }
             if let Some(worker) = peer.worker()
                 && worker.release(held, outcome, response_time, now)
             {
@@ -294,6 +365,9 @@ unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_v
             }
         }
         connection.tries = connection.tries.saturating_sub(1);
+        if peer.is_drained && connection.tries == 0 && peer.may_try_again() {
+            connection.tries = 1;
+        }
     });
 }
 

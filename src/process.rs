@@ -17,10 +17,12 @@ use peer_zone::{Worker, protocol::Lease};
 
 use crate::{
     conf::{MainConf, UpstreamConf},
+    departures, drain,
     event_source::EventSource,
     keepalive, log,
     module::{Module, OK, guard},
-    monotonic, processes, ticker,
+    monotonic, processes,
+    ticker::Ticker,
     watcher::{Plan, Watcher},
 };
 
@@ -38,7 +40,7 @@ struct Process {
     lease: &'static Lease,
     cycle: u32,
     /// By which this process looks at the lease; without it, it is never the watcher.
-    ticker: Option<EventSource>,
+    ticker: Option<Ticker>,
     watcher: Option<Watcher>,
     /// When, in milliseconds of the monotonic clock, this process may be the watcher again.
     not_before: u64,
@@ -109,6 +111,7 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         join(upstream);
     }
     keepalive::start(cycle, main);
+    drain::start(cycle, main);
     lease.enter_cycle(main.cycle);
 
     let process = Box::into_raw(Box::new(Process {
@@ -122,7 +125,7 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     PROCESS.store(process, Ordering::Relaxed);
     // SAFETY: made above; nothing else refers to it.
     let process = unsafe { &mut *process };
-    match ticker::start(STAND_BY, on_tick) {
+    match Ticker::start(STAND_BY, on_tick) {
         Ok(ticker) => process.ticker = Some(ticker),
         Err(error) => {
             log::at(NGX_LOG_ALERT, &format!("etcd: this worker cannot stand by to be the watcher: {error}"));
@@ -194,8 +197,18 @@ impl Process {
     /// Becomes the watcher where there is none; looks after the one that this process has.
     fn stand_by(&mut self) {
         // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it.
-        for upstream in unsafe { &*self.main }.upstreams() {
-            keepalive::close_departed(upstream, monotonic::now());
+        let upstreams = unsafe { &(*self.main).upstreams };
+        let now = monotonic::now();
+        let mut is_draining = false;
+        for &upstream in upstreams {
+            // SAFETY: as above; nginx calls one callback at a time, and the reference is gone before the next call.
+            unsafe {
+                departures::read(&mut *upstream, now);
+                is_draining |= drain::look(upstream, now);
+            }
+        }
+        if let Some(ticker) = &mut self.ticker {
+            ticker.set_period(if is_draining { drain::LOOK } else { STAND_BY });
         }
         // SAFETY: nginx sets these in this process, from its event loop.
         let ends = unsafe { ngx_exiting != 0 || ngx_quit != 0 || ngx_terminate != 0 };

@@ -155,7 +155,7 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
         // They have served before; only those to come have to pass a check first.
         checking.mandatory = false;
     }
-    publisher.set_options(options, &publishing);
+    publisher.set_options(options, monotonic::now(), &publishing);
     let servers = conf.servers.clone();
     let peers = servers.iter().cloned().chain(in_hand).collect();
     if let Err(error) = publisher.publish(peers, monotonic::now(), &publishing) {

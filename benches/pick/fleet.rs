@@ -66,7 +66,7 @@ impl Fleet {
         let publishing = Publishing::unshared();
         // SAFETY: there is no other publisher.
         let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
-        publisher.set_options(Options { method, ..Options::default() }, &publishing);
+        publisher.set_options(Options { method, ..Options::default() }, 0, &publishing);
         publisher.publish((0..peers).map(peer).collect(), 0, &publishing).expect("they fit");
         Self { base, layout, zone }
     }

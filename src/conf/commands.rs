@@ -4,9 +4,9 @@ use core::ptr;
 
 use ngx::{
     ffi::{
-        NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF,
-        NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
-        ngx_command_t, ngx_str_t, ngx_uint_t,
+        NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF_OFFSET,
+        NGX_HTTP_UPS_CONF, ngx_command_t, ngx_str_t, ngx_uint_t,
     },
     ngx_string,
 };
@@ -36,7 +36,7 @@ const END: ngx_command_t = ngx_command_t {
 };
 
 /// All directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 9] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 10] = [
     directive(
         ngx_string!("etcd_cluster"),
         NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1,
@@ -65,6 +65,12 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 9] = [
         ngx_string!("etcd_defaults"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
         upstream::etcd_defaults,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_drain"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
+        upstream::etcd_drain,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(

@@ -16,7 +16,7 @@ use upstream_peers::{Overrides, sticky_id};
 use super::{
     Etcd, UpstreamConf,
     arguments::{Mistake, finish, place, size, words},
-    balance, check, keepalive, servers, sticky,
+    balance, check, drain, keepalive, servers, sticky,
 };
 use crate::{
     module::{ConfResult, ERROR, Module, OK, guard},
@@ -79,6 +79,15 @@ pub(super) unsafe extern "C" fn etcd_defaults(
     conf: *mut c_void,
 ) -> ConfResult {
     handle(cf, conf, set_defaults)
+}
+
+/// The handler of `etcd_drain`.
+pub(super) unsafe extern "C" fn etcd_drain(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    handle(cf, conf, drain::set)
 }
 
 /// The handler of `etcd_sticky`.

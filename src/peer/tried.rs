@@ -27,6 +27,11 @@ impl Tried {
         self.count == 0
     }
 
+    /// How many tries there have been.
+    pub(super) fn count(&self) -> usize {
+        self.count as usize
+    }
+
     pub(super) fn contains(&self, id: u64) -> bool {
         self.ids().contains(&id)
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    conf::{MainConf, UpstreamConf},
+    conf::{DrainConf, MainConf, UpstreamConf},
     keepalive, monotonic, peer, process,
 };
 
@@ -33,6 +33,8 @@ struct Upstream {
     /// Every peer in service fails its checks, and all are used.
     panic: bool,
     checks_not_made: u64,
+    /// Connections that drains have closed.
+    drained: u64,
     revision: u64,
     generation: u64,
     connected: bool,
@@ -81,7 +83,11 @@ struct Peer {
     share: f64,
     /// By which `least_time` goes, in seconds; null before the first answer, and with other methods.
     response_time: Option<f64>,
+    /// Open connections, and those of them that are upgraded.
     connections: u32,
+    upgraded: u32,
+    /// Seconds until a drain begins to close them; 0 from then on, null where there is none.
+    closes_in: Option<f64>,
     requests: u64,
     failures: u64,
 }
@@ -105,14 +111,15 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) = (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
     let zone_size = etcd.zone_size;
-    let balance = conf.balance().method.name();
+    let (balance, drain) = (conf.balance().method.name(), conf.drain);
     let worker = process::worker(conf)?;
     let statistics = worker.zone().statistics();
     let Statistics { size, used, is_full, is_panicking, is_connected, .. } = statistics;
-    let Statistics { checks_not_made, revision, last_word, rejected_total, resyncs, .. } = statistics;
+    let Statistics { checks_not_made, drained, revision, last_word, rejected_total, resyncs, .. } =
+        statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable] = resyncs;
     let rejected = worker.with_report(|report| serde_json::from_slice(report)).unwrap_or_else(|_| json!([]));
-    let (generation, peers) = peers(worker);
+    let (generation, peers) = peers(worker, drain);
     let since = monotonic::now().saturating_sub(last_word);
     let upstream = Upstream {
         cluster,
@@ -120,6 +127,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         balance,
         panic: is_panicking,
         checks_not_made,
+        drained,
         revision,
         generation,
         connected: is_connected,
@@ -135,18 +143,18 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     Some((name, upstream))
 }
 
-fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
+fn peers(worker: &mut Worker, drain: Option<DrainConf>) -> (u64, Vec<Peer>) {
     let now = peer::now();
     match worker.table() {
         Some(table) => {
-            let shown = table.rows().filter(|row| !row.is_removed || row.connections > 0);
-            (table.generation(), shown.map(|row| describe(&row, now)).collect())
+            let shown = table.rows().filter(|row| !row.is_removed || row.connections.all() > 0);
+            (table.generation(), shown.map(|row| describe(&row, drain, now)).collect())
         }
         None => (0, Vec::new()),
     }
 }
 
-fn describe(row: &Row<'_>, now: Now) -> Peer {
+fn describe(row: &Row<'_>, drain: Option<DrainConf>, now: Now) -> Peer {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -164,6 +172,12 @@ fn describe(row: &Row<'_>, now: Now) -> Peer {
         "up"
     };
     let response_time = Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
+    let now_exactly = monotonic::now();
+    let closes_in = drain.and_then(|conf| {
+        let begins = conf.drain.begins(row.leaving_since(conf.on, now_exactly)?);
+        // The zone's moments are rounded up.
+        Some(begins.saturating_sub(now_exactly).min(conf.drain.timeout))
+    });
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Peer {
         key: row.peer.key.map(text),
@@ -186,7 +200,9 @@ fn describe(row: &Row<'_>, now: Now) -> Peer {
         share: row.share(now.milliseconds),
         // Microseconds, of which an `f64` holds all there can be exactly.
         response_time: response_time.map(|microseconds| f64::from(microseconds) / 1_000_000.0),
-        connections: row.connections,
+        connections: row.connections.all(),
+        upgraded: row.connections.upgraded(),
+        closes_in: closes_in.map(|milliseconds| milliseconds as f64 / 1_000.0),
         requests: row.peer.requests,
         failures: row.peer.failures,
     }

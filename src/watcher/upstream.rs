@@ -74,7 +74,7 @@ impl Upstream {
         // SAFETY: `publishing` says that this process holds the lease on all zones; each zone belongs to one upstream of the plan,
         // and all that this publisher does is done with `Claim::publishing`, which fails once the lease is another's.
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
-        publisher.set_options(options, publishing);
+        publisher.set_options(options, monotonic::now(), publishing);
         let described = Described::of_zone(
             publisher.listed(),
             Names { prefix: Rc::clone(&prefix), secret: sticky_secret },

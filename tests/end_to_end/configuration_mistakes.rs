@@ -84,6 +84,34 @@ const CHECK: &[(&str, &[&str])] = &[
     ("tcp colour=blue", &["etcd_check", "colour=blue"]),
 ];
 
+/// As above, for `etcd_drain`.
+const DRAIN: &[(&str, &[&str])] = &[
+    ("30s", &["etcd_drain", "\"30s\""]),
+    ("timeout", &["etcd_drain", "\"timeout\""]),
+    ("timeout=", &["etcd_drain", "timeout"]),
+    ("timeout=soon", &["etcd_drain", "timeout", "soon"]),
+    ("timeout=-1s", &["etcd_drain", "timeout", "-1s"]),
+    ("timeout=1y", &["etcd_drain", "timeout", "1y", "90d"]),
+    ("timeout=1s timeout=1s", &["etcd_drain", "timeout", "duplicate"]),
+    ("spread=wide", &["etcd_drain", "spread", "wide"]),
+    ("spread=1y", &["etcd_drain", "spread", "1y", "90d"]),
+    ("spread=1s spread=2s", &["etcd_drain", "spread", "duplicate"]),
+    ("rate=50", &["etcd_drain", "rate", "\"50\"", "rate=50/s"]),
+    ("rate=0/s", &["etcd_drain", "rate", "0/s"]),
+    ("rate=+5/s", &["etcd_drain", "rate", "+5/s"]),
+    ("rate=5/m", &["etcd_drain", "rate", "5/m"]),
+    ("rate=/s", &["etcd_drain", "rate"]),
+    ("rate=4294967296/s", &["etcd_drain", "rate", "4294967296/s"]),
+    ("rate=5/s rate=6/s", &["etcd_drain", "rate", "duplicate"]),
+    ("spread=1s rate=5/s", &["etcd_drain", "spread", "rate", "both"]),
+    ("on=", &["etcd_drain", "\"on\""]),
+    ("on=removed", &["etcd_drain", "\"removed\"", "remove"]),
+    ("on=remove,", &["etcd_drain", "\"on\""]),
+    ("on=drain,drain", &["etcd_drain", "duplicate", "drain"]),
+    ("on=drain on=check", &["etcd_drain", "\"on\"", "duplicate"]),
+    ("colour=blue", &["etcd_drain", "colour=blue"]),
+];
+
 /// As above, for `etcd_sticky`.
 const STICKY: &[(&str, &[&str])] = &[
     ("", &["etcd_sticky", "arguments"]),
@@ -214,10 +242,13 @@ fn table() -> Vec<Mistake> {
     for (parameters, words) in CHECK {
         table.push(in_upstream(&format!("etcd main /p/; etcd_check {parameters};"), words));
     }
+    for (parameters, words) in DRAIN {
+        table.push(in_upstream(&format!("etcd main /p/; etcd_drain {parameters};"), words));
+    }
     for (parameters, words) in STICKY {
         table.push(in_upstream(&format!("etcd main /p/; etcd_sticky {parameters};"), words));
     }
-    for directive in ["etcd_balance random;", "etcd_check tcp;", "etcd_sticky cookie=a;"] {
+    for directive in ["etcd_balance random;", "etcd_check tcp;", "etcd_drain;", "etcd_sticky cookie=a;"] {
         let name: &'static [&'static str] = &["etcd_", "not allowed here"];
         table.push(at_top(directive, name));
         table.push(in_upstream(&format!("{directive} etcd main /p/;"), &["must stand behind", "\"etcd\""]));
@@ -270,6 +301,10 @@ async fn what_is_right_passes() -> Result<()> {
         "etcd main /p/; etcd_sticky cookie=srv_id expires=1h domain=.example.com \"path=/a b\" httponly secure samesite=Lax secret=pepper;",
         "etcd main /p/; etcd_balance hash $uri; etcd_sticky cookie=srv_id expires=10y; etcd_check tcp; keepalive 8;",
         "etcd main /p/; etcd_check http;",
+        "etcd main /p/; etcd_drain;",
+        "etcd main /p/; etcd_drain timeout=0 spread=0;",
+        "etcd main /p/; etcd_drain on=check rate=1/s timeout=90d;",
+        "etcd main /p/; etcd_drain timeout=1m30s spread=500ms on=remove,drain,check; etcd_sticky cookie=srv_id;",
         "etcd main /p/; etcd_check tcp interval=1m timeout=500ms fall=1 rise=1 mandatory panic=0;",
         "etcd main /p/; etcd_check http uri=/healthz?full=1 host=node.example:80 status=200,204,300-399 panic=1;",
     ];

@@ -264,7 +264,7 @@ async fn a_single_process_keeps_them_too() -> Result<()> {
 }
 
 /// A key and a certificate for it, as files; `openssl` is there wherever `ca-certificates` is.
-fn certificate(folder: &Folder) -> Result<(String, String)> {
+pub(super) fn certificate(folder: &Folder) -> Result<(String, String)> {
     let [key, certificate] =
         ["key.pem", "certificate.pem"].map(|name| folder.path().join(name).display().to_string());
     let output = Command::new("openssl")

@@ -1,4 +1,4 @@
-//! `$etcd_peer`, `$etcd_revision` and the status, where they are used.
+//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded`, `$etcd_revision` and the status, where they are used.
 
 use harness::*;
 
@@ -30,6 +30,56 @@ async fn the_variables_are_in_headers_and_in_the_access_log() -> Result<()> {
         Ok(())
     })
     .await?;
+    nginx.check_log()
+}
+
+/// Waits until a line of the access log begins with one and ends with the other.
+async fn logged(nginx: &Nginx, begin: &str, end: &str) -> Result<()> {
+    eventually(SOON, &format!("a line {begin}...{end}"), async || {
+        let log = std::fs::read_to_string(nginx.folder().path().join("logs/access.log"))?;
+        ensure!(log.lines().any(|line| line.starts_with(begin) && line.ends_with(end)), "{log}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn open_connections_are_in_headers_and_in_the_access_log() -> Result<()> {
+    let router = Router::with(1, |etcd| {
+        Configuration::firehose(etcd)
+            .http("log_format open '$uri open=$etcd_peer_connections upgraded=$etcd_peer_upgraded';")
+            .server(
+                "access_log logs/access.log open; location = /plain { return 204; }
+                 add_header X-Open $etcd_peer_connections always; add_header X-Upgraded $etcd_peer_upgraded always;",
+            )
+    })
+    .await?;
+    let nginx = &router.nginx;
+    let sessions = [nginx.websocket("/ws").await?, nginx.websocket("/ws").await?];
+    let address = nginx.address();
+    let poll = tokio::spawn(async move { get(&address, "/poll?ms=60000").await });
+    eventually(SOON, "all are open", async || {
+        let upstream = nginx.upstream().await?;
+        let peer = upstream.peer("n0").ok_or("no n0")?;
+        ensure!((peer.connections, peer.upgraded) == (3, 2), "{peer:?}");
+        Ok(())
+    })
+    .await?;
+    // In a header the request counts itself; in the log, which comes after its end, it does not.
+    let answer = nginx.get("/one").await?;
+    assert_eq!((answer.header("x-open"), answer.header("x-upgraded")), ("4", "2"), "{answer:?}");
+    logged(nginx, "/one", " open=3 upgraded=2").await?;
+    for session in sessions {
+        session.close().await?;
+    }
+    for rest in ["open=2 upgraded=1", "open=1 upgraded=0"] {
+        logged(nginx, "/ws", rest).await?;
+    }
+    let plain = nginx.get("/plain").await?;
+    assert_eq!((plain.status, plain.header("x-open")), (204, ""));
+    logged(nginx, "/plain", "open=- upgraded=-").await?;
+    poll.abort();
+    logged(nginx, "/poll", "open=0 upgraded=0").await?;
     nginx.check_log()
 }
 

@@ -9,12 +9,13 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::{
+    leaving::Since,
     memory::{Offset, UNIT, units},
     protocol::{Departure, DepartureCount, Pin, Root},
 };
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x02");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x03");
 
 /// Why the list was made again; an index into [`Header::resyncs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub(crate) struct Header {
     pub(crate) magic: u64,
     /// In units.
     pub(crate) size: u32,
-    /// Columns per peer; a multiple of 16, so that a peer's columns fill whole cache lines.
+    /// Columns per peer; a multiple of 8, so that a peer's columns fill whole cache lines.
     pub(crate) columns: u32,
     /// Entries in the list of workers.
     pub(crate) members: u32,
@@ -72,6 +73,10 @@ pub(crate) struct Header {
     pub(crate) checks_not_made: AtomicU64,
     /// How many departures there have been; see [`departures`](crate::departures).
     pub(crate) departed: DepartureCount,
+    /// Connections that drains have closed.
+    pub(crate) drained: AtomicU64,
+    /// What keeps all workers together below the rate at which drains close connections; see [`Zone::pace`](crate::Zone::pace).
+    pub(crate) pace: AtomicU64,
     pub(crate) last_id: AtomicU64,
     pub(crate) revision: AtomicU64,
     pub(crate) cluster_id: AtomicU64,
@@ -163,9 +168,10 @@ impl Parameters {
     }
 }
 
-/// A peer: 128 bytes, then its columns ([`AtomicU32`] each), its socket address, its name, its key, and its server text.
+/// A peer: 128 bytes, then its columns ([`AtomicU64`] each), its socket address, its name, its key, and its server text.
 ///
 /// What each pick touches lies in the first 64 bytes, one cache line.
+#[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Peer {
     /// The peer made before this one, or 0.
@@ -207,6 +213,10 @@ pub(crate) struct Peer {
     pub(crate) server_length: u16,
     /// 1 for a peer of an ordinary `server` line, which has no key.
     pub(crate) is_static: u16,
+    /// Since when it is removed, says `drain`, and fails its checks.
+    pub(crate) removed: Since,
+    pub(crate) drains: Since,
+    pub(crate) failing: Since,
 }
 
 /// What active checks say of a peer.
@@ -243,7 +253,7 @@ impl Peer {
 
     /// Where the socket address lies, in bytes from the peer's start.
     pub(crate) fn strings(columns: u32) -> usize {
-        size_of::<Self>() + columns as usize * size_of::<AtomicU32>()
+        size_of::<Self>() + columns as usize * size_of::<AtomicU64>()
     }
 }
 

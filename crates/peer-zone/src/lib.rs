@@ -8,7 +8,7 @@
 //!   (hazard pointers: M. M. Michael, "Hazard Pointers: Safe Memory Reclamation for Lock-Free Objects", 2004).
 //! * A **peer** is what lives: its counters and its identity stay where they are for as long as its key names its address,
 //!   however many tables come and go, and after that for as long as a request holds it.
-//! * **Open connections** are counted in one column per worker, which that worker alone writes. A peer's connections are
+//! * **Open connections** are counted in one column per worker, which that worker alone writes, and in it those that are upgraded apart. A peer's connections are
 //!   the sum; the column of a worker that died is cleared by the publisher, so that nothing has to be undone.
 //! * What the publisher knows of free memory is its own, private to its process; a successor finds it again from what
 //!   is reachable. A publisher that is killed leaves either the old table or the new one.
@@ -20,6 +20,8 @@ mod allocator;
 mod departures;
 #[cfg(not(loom))]
 mod layout;
+#[cfg(not(loom))]
+mod leaving;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
@@ -37,9 +39,10 @@ mod zone;
 #[cfg(not(loom))]
 pub use self::{
     layout::{Health, Parameters, ResyncCounter},
+    leaving::Reasons,
     method::Method,
     protocol::Departed,
     publisher::{Changes, Checking, Desired, Full, Options, Publisher},
-    worker::{Held, Now, Outcome, PeerView, Pick, Progress, Row, Table, Wish, Worker},
+    worker::{Connections, Held, Now, Outcome, PeerView, Pick, Progress, Row, Table, Wish, Worker},
     zone::{AttachError, Statistics, TooSmall, Zone},
 };

@@ -5,7 +5,7 @@ mod lease;
 mod pin;
 
 pub use self::{
-    departures::{Departed, Departure, DepartureCount, DepartureReader, MOST_DEPARTURES, PATIENCE},
+    departures::{Departed, Departure, DepartureCount, DepartureReader, ID_BITS, MOST_DEPARTURES, PATIENCE},
     lease::{Lease, Publishing},
     pin::{Pin, Root},
 };

@@ -113,6 +113,8 @@ pub struct Publisher {
     failing: usize,
     pending: usize,
     doubts: Doubts,
+    /// Whether the publisher before this one may have published a change without saying since when whom it concerns is being left.
+    may_lack_times: bool,
 }
 
 impl Publisher {
@@ -144,6 +146,7 @@ impl Publisher {
         _publishing: &Publishing,
     ) -> Result<Changes, Full> {
         normalize(&mut desired);
+        self.note_times_again(now);
         let is_first = self.zone.header().table.current() == 0;
         let is_same = !is_first && self.listed().eq(&desired);
         if is_same && self.has_what_it_needs() {
@@ -277,7 +280,7 @@ impl Publisher {
                 .filter(|peer| !stays.contains(peer.place))
                 .map(|Listed { desired, place }| Removed { desired, place, since }),
         );
-        self.update_panic();
+        self.update_panic(now);
         self.free_unread();
         true
     }
@@ -286,6 +289,7 @@ impl Publisher {
     /// `before` is what was listed, of which `stays` is listed still.
     fn note_changes(&self, before: &[Listed], stays: &Places, now: u64) {
         for gone in before.iter().filter(|peer| !stays.contains(peer.place)) {
+            self.peer(gone).removed.begin(now);
             self.depart(self.peer(gone));
         }
         let was = Places::new(self.zone.memory.units(), before.iter().map(|peer| peer.place));
@@ -312,8 +316,13 @@ impl Publisher {
                 if old.is_none() {
                     // One that returns before it is forgotten is as new to its checks.
                     peer.health.store(self.health_at_first() as u32, Ordering::Relaxed);
+                    peer.failing.end();
                 }
             }
+            if old.is_none() {
+                self.peer(new).removed.end();
+            }
+            let drains = self.note_drain(new, now);
             match (old.map(Listed::is_in_service), new.is_in_service()) {
                 (Some(true) | None, false) => self.depart(self.peer(new)),
                 (None, true) => self.peer(new).in_service.store(1, Ordering::Relaxed),
@@ -321,8 +330,21 @@ impl Publisher {
                     self.peer(new).in_service.store(1, Ordering::Relaxed);
                     self.peer(new).ramp_from.store(now, Ordering::Relaxed);
                 }
+                // Who is told of it may have connections to close for `drain` that `down` has left alone.
+                (Some(false), false) if drains => self.depart(self.peer(new)),
                 (Some(true), true) | (Some(false), false) => {}
             }
+        }
+    }
+
+    /// Since when a peer says `drain`, where it does. Returns whether it has just begun to.
+    fn note_drain(&self, listed: &Listed, now: u64) -> bool {
+        let drains = &self.peer(listed).drains;
+        if listed.desired.parameters.drain {
+            drains.begin(now)
+        } else {
+            drains.end();
+            false
         }
     }
 

@@ -11,7 +11,7 @@ mod view;
 use core::{
     cell::Cell,
     marker::PhantomData,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 pub use self::{
@@ -60,12 +60,42 @@ pub struct Held {
     sticky: u64,
     /// The only peer there is: its failures are not counted, as in nginx.
     is_single: bool,
+    is_upgraded: bool,
+}
+
+/// Open connections to a peer: of all in the lower half, and of those that are upgraded in the upper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections(pub(crate) u64);
+
+/// In [`Connections`] and in a peer's columns: one connection, and what is added to it where it is upgraded.
+const CONNECTION: u64 = 1;
+const UPGRADE: u64 = 1 << u32::BITS;
+
+impl Connections {
+    /// All.
+    pub fn all(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Those of them that are upgraded (WebSocket, for one): they speak no HTTP any more.
+    pub fn upgraded(self) -> u32 {
+        (self.0 >> u32::BITS) as u32
+    }
 }
 
 impl Held {
     /// Tells the peer from all others that the zone has ever had.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What it is in the counts.
+    fn counted(&self) -> u64 {
+        CONNECTION + if self.is_upgraded { UPGRADE } else { 0 }
+    }
+
+    pub(crate) fn place(&self) -> Offset {
+        self.peer
     }
 
     /// The id by which a cookie names the peer; `None` where it has none.
@@ -124,7 +154,7 @@ impl Worker {
     }
 
     /// A random number: xorshift64* (S. Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016).
-    fn random(&self) -> u64 {
+    pub fn random(&self) -> u64 {
         let mut state = self.random.get();
         state ^= state >> 12;
         state ^= state << 25;
@@ -198,9 +228,14 @@ impl Worker {
     }
 
     /// Open connections to the peer that a request holds, over all workers.
-    pub fn connections(&self, held: &Held) -> u32 {
+    pub fn connections(&self, held: &Held) -> Connections {
         // SAFETY: as in `peer`.
         unsafe { self.zone.connections(held.peer) }
+    }
+
+    /// As [`Worker::connections`], without the request's own.
+    pub fn connections_without(&self, held: &Held) -> Connections {
+        Connections(self.connections(held).0.wrapping_sub(held.counted()))
     }
 
     /// Whether the peer that a request holds is there for others as well: it has neither left the service nor failed since it was picked.
@@ -220,28 +255,41 @@ impl Worker {
     fn count(&self, at: Offset) {
         // SAFETY: called for a peer of a pinned table.
         unsafe { self.zone.peer(at) }.open.fetch_add(1, Ordering::Relaxed);
+        self.add(at, CONNECTION);
+    }
+
+    fn add(&self, at: Offset, what: u64) {
         let column = self.column_of(at);
         if self.owns_column {
-            column.store(column.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed);
         } else {
-            column.fetch_add(1, Ordering::Relaxed);
+            column.fetch_add(what, Ordering::Relaxed);
         }
     }
 
-    fn uncount(&self, at: Offset) {
+    /// Counts the connection of a request as upgraded, from here on until it is released.
+    pub fn upgrade(&self, held: &mut Held) {
+        if !held.is_upgraded {
+            held.is_upgraded = true;
+            self.add(held.peer, UPGRADE);
+        }
+    }
+
+    /// Takes a connection out of the counts; `what` is what was added for it.
+    fn uncount(&self, at: Offset, what: u64) {
         // SAFETY: called for a peer that this worker has counted, and that is kept by this until the end of this function.
         unsafe { self.zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
         let column = self.column_of(at);
         // Release: the publisher frees the peer once it sees the count gone, so all that was done with the peer comes before.
         if self.owns_column {
-            column.store(column.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
+            column.store(column.load(Ordering::Relaxed).wrapping_sub(what), Ordering::Release);
         } else {
-            column.fetch_sub(1, Ordering::Release);
+            column.fetch_sub(what, Ordering::Release);
         }
     }
 
-    fn column_of(&self, at: Offset) -> &AtomicU32 {
-        let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU32>();
+    fn column_of(&self, at: Offset) -> &AtomicU64 {
+        let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU64>();
         // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the number of columns.
         unsafe { self.zone.memory.get(column) }
     }
@@ -262,6 +310,9 @@ impl Table<'_> {
             parameters: entry.parameters,
             // SAFETY: as above.
             connections: unsafe { self.worker.zone.connections(entry.peer) },
+            // SAFETY: as above.
+            words: unsafe { self.worker.zone.peer(entry.peer) },
+            zone: self.worker.zone,
             is_removed: index >= listed,
         })
     }

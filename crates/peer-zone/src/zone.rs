@@ -3,7 +3,7 @@
 use core::{
     mem::offset_of,
     ptr::NonNull,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 use std::sync::Arc;
 
@@ -15,13 +15,16 @@ use crate::{
         blocks,
     },
     memory::{Memory, Offset, UNIT, units},
-    protocol::MOST_DEPARTURES,
+    protocol::{ID_BITS, MOST_DEPARTURES},
     publisher::Desired,
-    worker::Worker,
+    worker::{Connections, Worker},
 };
 
 /// Columns are counted in cache lines of this many.
-const COLUMNS_PER_LINE: u32 = 16;
+const COLUMNS_PER_LINE: u32 = 8;
+
+/// Where there are few workers, columns for some more generations of old ones cost little.
+const LEAST_COLUMNS: u32 = 16;
 
 /// Entries for workers that are there only while old cycles end, for each worker of a cycle: each reload under open connections
 /// leaves one generation of old workers behind.
@@ -69,6 +72,8 @@ pub struct Statistics {
     pub is_connected: bool,
     /// Whether every peer in service fails its checks, and all are used for that reason.
     pub is_panicking: bool,
+    /// Connections that drains have closed.
+    pub drained: u64,
     /// Checks that could not be made for want of descriptors, memory or ports.
     pub checks_not_made: u64,
     /// The revision applied last.
@@ -94,7 +99,7 @@ impl Zone {
     /// by nothing else, stay mapped for as long as the returned value and everything made from it is used, and nobody uses them yet.
     pub unsafe fn format(base: NonNull<u8>, length: usize, workers: u32) -> Result<Self, TooSmall> {
         // Twice the workers: a reload has both generations at once. What goes beyond shares the last column.
-        let columns = (2 * workers + 4).next_multiple_of(COLUMNS_PER_LINE);
+        let columns = (2 * workers + 4).max(LEAST_COLUMNS).next_multiple_of(COLUMNS_PER_LINE);
         let members = GENERATIONS * workers.max(4) + SPARE_MEMBERS;
         let departures = u32::try_from(length / BYTES_PER_DEPARTURE).unwrap_or(u32::MAX);
         let departures = departures.clamp(LEAST_DEPARTURES, MOST_DEPARTURES);
@@ -164,6 +169,7 @@ impl Zone {
             is_full: header.full.load(Ordering::Relaxed) != 0,
             is_connected: header.connected.load(Ordering::Relaxed) != 0,
             is_panicking: header.panic.load(Ordering::Relaxed) != 0,
+            drained: header.drained.load(Ordering::Relaxed),
             checks_not_made: header.checks_not_made.load(Ordering::Relaxed),
             revision: header.revision.load(Ordering::Relaxed),
             last_word: header.last_word.load(Ordering::Relaxed),
@@ -272,7 +278,7 @@ impl Zone {
     /// # Safety
     ///
     /// As for [`Zone::peer`].
-    pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> &'a [AtomicU32] {
+    pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> &'a [AtomicU64] {
         // SAFETY: the caller's promise; the columns follow the peer.
         unsafe { self.memory.slice(at.bytes() + size_of::<Peer>(), self.columns() as usize) }
     }
@@ -282,11 +288,11 @@ impl Zone {
     /// # Safety
     ///
     /// As for [`Zone::peer`].
-    pub(crate) unsafe fn connections(&self, at: Offset) -> u32 {
+    pub(crate) unsafe fn connections(&self, at: Offset) -> Connections {
         // SAFETY: the caller's promise.
         let columns = unsafe { self.peer_columns(at) };
         // Acquire: whoever frees the peer because there are none comes after all that was done with it (see `Worker::uncount`).
-        columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u32::wrapping_add)
+        Connections(columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u64::wrapping_add))
     }
 
     /// The socket address, the name, the key and the server text of the peer at `at`, as bytes.
@@ -339,9 +345,23 @@ impl Zone {
         (peer.open.load(Ordering::Relaxed) as i32).max(0) as u32
     }
 
-    /// The next unused id of a peer, for the publisher.
-    pub(crate) fn next_id(&self) -> u64 {
-        let last: &AtomicU64 = &self.header().last_id;
-        last.fetch_add(1, Ordering::Relaxed) + 1
+    /// An id for a peer at `place`, for the publisher. It tells the place, and apart from that counts the peers that the zone has ever had.
+    pub(crate) fn next_id(&self, place: Offset) -> u64 {
+        let number = self.header().last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        (number << self.place_bits() | u64::from(place.0)) & (u64::MAX >> (u64::BITS - ID_BITS))
+    }
+
+    /// A number below [`Zone::places`] that no other peer has for as long as this one, of this id, has memory in the zone.
+    pub fn place_of(&self, id: u64) -> usize {
+        (id & ((1 << self.place_bits()) - 1)) as usize
+    }
+
+    /// Places that peers can have.
+    pub fn places(&self) -> usize {
+        self.memory.units() as usize
+    }
+
+    fn place_bits(&self) -> u32 {
+        u32::BITS - self.memory.units().leading_zeros()
     }
 }

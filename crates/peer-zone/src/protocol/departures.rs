@@ -23,9 +23,12 @@ pub enum Departed {
 /// The most entries that a ring has: half of what the numbers tell apart, so that an entry of the lap before is known as such.
 pub const MOST_DEPARTURES: u32 = 1 << (NUMBER_BITS - 1);
 
-/// Bits of an entry that hold the departure's number, counted from 1, as far as they go. The others hold the peer's id: ids are counted up by one for each peer that a
-/// zone has ever had, and at a million a second 48 bits last for nine years.
+/// Bits of an entry that hold the departure's number, counted from 1, as far as they go. The others hold the peer's id.
 const NUMBER_BITS: u32 = 16;
+
+/// Bits of a peer's id. One part says where the peer lies and the other counts peers: in a zone of 1 MB 34 bits, and in one of 1 GB 24. Only a peer
+/// that is made at the very place of an earlier one, a whole round of these later, has an id a second time.
+pub const ID_BITS: u32 = u64::BITS - NUMBER_BITS;
 
 /// An entry of the ring. All zero is one that nobody has written to.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::{Desired, Listed, Publisher, matching::order, ring::Before, sections::Contents};
 use crate::{
     layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
+    leaving::Since,
     memory::{Offset, UNIT, units},
     plan::Plan,
 };
@@ -25,7 +26,7 @@ impl Publisher {
         let peer = Peer {
             next: AtomicU32::new(0),
             units: length,
-            id: self.zone.next_id(),
+            id: self.zone.next_id(place),
             fails: AtomicU32::new(0),
             accessed: AtomicU32::new(0),
             checked: AtomicU32::new(0),
@@ -45,6 +46,9 @@ impl Publisher {
             key_length,
             server_length,
             is_static: u16::from(desired.key.is_none()),
+            removed: Since::default(),
+            drains: Since::default(),
+            failing: Since::default(),
         };
         let memory = self.zone.memory;
         let mut at = place.bytes() + Peer::strings(columns);

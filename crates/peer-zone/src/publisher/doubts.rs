@@ -99,7 +99,7 @@ mod tests {
     fn counts(zone: &Zone, places: &[Offset]) -> Vec<(u32, u32)> {
         let both = |&place: &Offset| {
             // SAFETY: no test frees the peers that it looks at.
-            unsafe { (zone.peer(place).open.load(Ordering::Relaxed), zone.connections(place)) }
+            unsafe { (zone.peer(place).open.load(Ordering::Relaxed), zone.connections(place).all()) }
         };
         places.iter().map(both).collect()
     }

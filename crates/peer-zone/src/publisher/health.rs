@@ -15,8 +15,8 @@ pub struct Checking {
 }
 
 impl Publisher {
-    /// Says what the upstream needs beside its peers; to be called before the first [`publish`](Publisher::publish).
-    pub fn set_options(&mut self, options: Options, _publishing: &Publishing) {
+    /// Says what the upstream needs beside its peers, at `now` (ms); to be called before the first [`publish`](Publisher::publish).
+    pub fn set_options(&mut self, options: Options, now: u64, _publishing: &Publishing) {
         self.options = options;
         // What an earlier configuration's checks have found does not count any more, nor if one that is gone just now comes back; and without
         // `mandatory` nobody waits for a first check.
@@ -28,9 +28,11 @@ impl Publisher {
         for place in listed.chain(self.removed.iter().map(|peer| peer.place)) {
             if is_outdated(self.load_health_at(place)) {
                 self.store_health(place, Health::Unchecked);
+                // SAFETY: the publisher frees peers, and has not freed this one.
+                unsafe { self.zone.peer(place) }.failing.end();
             }
         }
-        self.update_panic();
+        self.update_panic(now);
     }
 
     /// The peers published last, and what their checks say.
@@ -59,14 +61,17 @@ impl Publisher {
         }
         // SAFETY: the publisher frees peers, and has not freed this one.
         let peer = unsafe { self.zone.peer(listed.place) };
-        match (before, health) {
-            (_, Health::Failing) => self.zone.note_departure(peer.id),
+        if matches!(before, Health::Failing | Health::Pending) && health != Health::Failing {
             // It joins now, or again.
-            (Health::Failing | Health::Pending, _) => peer.ramp_from.store(now, Ordering::Relaxed),
-            _ => {}
+            peer.ramp_from.store(now, Ordering::Relaxed);
         }
         let (place, is_in_service) = (listed.place, listed.is_in_service());
         self.store_health(place, health);
+        self.note_failing(place, now);
+        if health == Health::Failing {
+            // Last: who is told of it finds all the rest, and gives it no new connections.
+            self.zone.note_departure(peer.id);
+        }
         if is_in_service {
             for (health, step) in [(before, -1), (health, 1)] {
                 match health {
@@ -76,7 +81,7 @@ impl Publisher {
                 }
             }
         }
-        self.store_panic();
+        self.store_panic(now);
         self.zone.revive();
         true
     }
@@ -90,9 +95,9 @@ impl Publisher {
     }
 
     /// Counts the peers in service anew, and decides whether all are to be used though they fail.
-    pub(super) fn update_panic(&mut self) {
+    pub(super) fn update_panic(&mut self, now: u64) {
         self.count_health();
-        self.store_panic();
+        self.store_panic(now);
     }
 
     /// Counts the peers in service, and those of them that fail or have not passed a check yet.
@@ -114,12 +119,34 @@ impl Publisher {
 
     /// Whether every peer in service fails, but for those that get no requests yet: a new peer that waits for its first check is no reason
     /// to send nobody anywhere.
-    fn store_panic(&self) {
+    fn store_panic(&self, now: u64) {
         let may_panic = self.options.checking.is_some_and(|checking| checking.panic);
         let is_nobody_well = self.failing > 0 && self.failing + self.pending == self.in_service;
-        let panics = u32::from(may_panic && is_nobody_well);
-        if self.zone.header().panic.swap(panics, Ordering::Relaxed) != panics {
-            self.zone.revive();
+        let panics = may_panic && is_nobody_well;
+        let header = self.zone.header();
+        if (header.panic.load(Ordering::Relaxed) != 0) == panics {
+            return;
+        }
+        let failing = || self.listed.iter().filter(|peer| self.load_health(peer) == Health::Failing);
+        if !panics {
+            // Those that still fail have been in use until now.
+            failing().for_each(|listed| self.peer(listed).failing.begin_anew(now));
+        }
+        header.panic.store(u32::from(panics), Ordering::Relaxed);
+        if !panics {
+            failing().for_each(|listed| self.zone.note_departure(self.peer(listed).id));
+        }
+        self.zone.revive();
+    }
+
+    /// Since when the peer at `place` fails its checks, where it does.
+    pub(super) fn note_failing(&self, place: Offset, now: u64) {
+        // SAFETY: the publisher frees peers, and has not freed this one.
+        let failing = &unsafe { self.zone.peer(place) }.failing;
+        if self.load_health_at(place) == Health::Failing {
+            failing.begin(now);
+        } else {
+            failing.end();
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     layout::{CLOSED, Entry, Member, ReportHeader, TableHeader},
     memory::Offset,
     protocol::Publishing,
+    worker::Connections,
 };
 
 /// How often counts that do not agree are read at one look: at 100 000 requests a second a worker is in between in one reading of some hundreds.
@@ -62,7 +63,7 @@ impl Publisher {
                 let difference = || {
                     // SAFETY: the publisher frees peers, and has not freed these.
                     let (peer, sum) = unsafe { (self.zone.peer(place), self.zone.connections(place)) };
-                    peer.open.load(Ordering::Relaxed).wrapping_sub(sum)
+                    peer.open.load(Ordering::Relaxed).wrapping_sub(sum.all())
                 };
                 // What changes while it is read agrees as soon as it is read again.
                 let found = (0..READINGS).map(|_| difference()).find(|&difference| difference == 0);
@@ -158,7 +159,7 @@ impl Publisher {
         let oldest = self.oldest_read();
         let has_ended = |peer: &Removed| {
             // SAFETY: the publisher frees peers, and has not freed this one.
-            peer.since <= oldest && unsafe { self.zone.connections(peer.place) } == 0
+            peer.since <= oldest && unsafe { self.zone.connections(peer.place) } == Connections::default()
         };
         let ended: Vec<bool> = self.removed.iter().map(has_ended).collect();
         if !ended.contains(&true) {
@@ -274,9 +275,9 @@ impl Publisher {
             // SAFETY: the publisher frees peers, and has not freed these.
             let (peer, column) =
                 unsafe { (self.zone.peer(place), &self.zone.peer_columns(place)[column as usize]) };
-            let lost = column.swap(0, Ordering::Relaxed);
-            if lost != 0 {
-                peer.open.fetch_sub(lost, Ordering::Relaxed);
+            let lost = Connections(column.swap(0, Ordering::Relaxed));
+            if lost != Connections::default() {
+                peer.open.fetch_sub(lost.all(), Ordering::Relaxed);
                 revived = true;
             }
         }

@@ -38,6 +38,7 @@ impl Publisher {
             failing: 0,
             pending: 0,
             doubts: Doubts::default(),
+            may_lack_times: true,
         };
         publisher.find_peers();
         publisher.find_published();
@@ -59,6 +60,22 @@ impl Publisher {
         for place in out_of_service.chain(self.removed.iter().map(|peer| peer.place)) {
             // SAFETY: the publisher frees peers, and has not freed these.
             self.depart(unsafe { self.zone.peer(place) });
+        }
+    }
+
+    /// Since when peers are being left, where the publisher before this one has not said it: at `now` (ms).
+    pub(super) fn note_times_again(&mut self, now: u64) {
+        if !std::mem::take(&mut self.may_lack_times) {
+            return;
+        }
+        for peer in &self.listed {
+            self.peer(peer).removed.end();
+            self.note_drain(peer, now);
+            self.note_failing(peer.place, now);
+        }
+        for peer in &self.removed {
+            // SAFETY: the publisher frees peers, and has not freed this one.
+            unsafe { self.zone.peer(peer.place) }.removed.begin(now);
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Wish<'k> {
     pub key: &'k [u8],
     /// The peer that a cookie names.
     pub sticky: Option<u64>,
+    /// For how long (ms) after a peer has begun to say `drain` a cookie still leads there; `None`: for ever.
+    pub grace: Option<u64>,
 }
 
 /// That nothing could be picked, and all that could change it: until one of these has, nothing can be picked again, and there is
@@ -75,7 +77,7 @@ impl Worker {
         let exhausted = self.exhausted;
         let Some(table) = self.table() else { return Pick::Busy };
         let asked = Asked { now, tried: &tried };
-        if let Some(held) = wish.sticky.and_then(|id| table.pick_sticky(id, &asked)) {
+        if let Some(held) = wish.sticky.and_then(|id| table.pick_sticky(id, wish.grace, &asked)) {
             return Pick::Peer(held);
         }
         let state =
@@ -144,12 +146,21 @@ impl Table<'_> {
     }
 
     /// The peer that a cookie names, if it is there and may serve: also one that gets no new sessions, and whatever its weight.
-    fn pick_sticky<F: Fn(u64) -> bool>(&self, id: u64, asked: &Asked<'_, F>) -> Option<Held> {
+    fn pick_sticky<F: Fn(u64) -> bool>(
+        &self,
+        id: u64,
+        grace: Option<u64>,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
         // SAFETY: the section's items are indexes.
         let order: &[u32] = unsafe { self.section(self.header.sticky) };
         let entry_at = |&index: &u32| self.entries.get(index as usize);
         let at = order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
         let entry = order.get(at).and_then(entry_at).filter(|entry| entry.sticky() == id)?;
+        let is_over = |grace| self.peer(entry).has_drained_for(grace, asked.now.milliseconds);
+        if entry.parameters.drain && grace.is_some_and(is_over) {
+            return None;
+        }
         self.take_for_session(entry, asked)
     }
 }

@@ -52,7 +52,7 @@ impl Worker {
                 revived = true;
             }
         }
-        self.uncount(held.peer);
+        self.uncount(held.peer, held.counted());
         if revived {
             self.zone.revive();
         }

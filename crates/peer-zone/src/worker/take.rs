@@ -4,7 +4,7 @@ use core::sync::atomic::{Ordering, fence};
 
 use peer_balance::{Deficit, Share};
 
-use super::{Held, Now, Table};
+use super::{CONNECTION, Held, Now, Table};
 use crate::{
     layout::{Entry, Health, Parameters, Peer},
     zone::Zone,
@@ -189,6 +189,7 @@ impl Table<'_> {
             backup: parameters.backup,
             sticky: entry.sticky(),
             is_single,
+            is_upgraded: false,
         })
     }
 
@@ -203,7 +204,7 @@ impl Table<'_> {
             return true;
         }
         // SAFETY: the table is pinned, and no peer that it lists is freed.
-        let connections = || unsafe { self.worker.zone.connections(entry.peer) };
+        let connections = || unsafe { self.worker.zone.connections(entry.peer) }.all();
         for _ in 0..ATTEMPTS {
             if connections() >= limit {
                 return false;
@@ -221,7 +222,7 @@ impl Table<'_> {
 
     /// Takes back a count that has come to nothing. Another may have found the peer full for it.
     fn give_up(&self, entry: &Entry) {
-        self.worker.uncount(entry.peer);
+        self.worker.uncount(entry.peer, CONNECTION);
         if entry.parameters.max_conns != 0 {
             self.worker.zone.revive();
         }

@@ -4,9 +4,10 @@ use core::sync::atomic::Ordering;
 
 use peer_balance::PeakEwma;
 
-use super::take;
+use super::{Connections, take};
 use crate::{
-    layout::{Health, Parameters},
+    layout::{Health, Parameters, Peer},
+    leaving::Reasons,
     memory::Offset,
     zone::Zone,
 };
@@ -46,7 +47,9 @@ pub struct Row<'t> {
     /// Its parameters.
     pub parameters: Parameters,
     /// Open connections, over all workers.
-    pub connections: u32,
+    pub connections: Connections,
+    pub(super) words: &'t Peer,
+    pub(super) zone: Zone,
     /// Its key is gone; it is listed for the connections that it still has.
     pub is_removed: bool,
 }
@@ -55,6 +58,11 @@ impl Row<'_> {
     /// Whether its failures keep it from being picked at `now` (seconds).
     pub fn is_unavailable(&self, now: u32) -> bool {
         take::has_failed(self.peer.fails, self.peer.checked, &self.parameters, now)
+    }
+
+    /// Since when (milliseconds of the monotonic clock) it is being left for one of these reasons; `None` where it is not.
+    pub fn leaving_since(&self, reasons: Reasons, now: u64) -> Option<u64> {
+        self.zone.leaving_since(self.words, reasons, now)
     }
 
     /// What `slow_start` leaves of its weight at `now` (ms): 1 where that is all of it.

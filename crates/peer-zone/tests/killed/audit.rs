@@ -10,7 +10,7 @@ use std::{
 use peer_zone::{Desired, Publisher, Zone, protocol::Publishing};
 
 use crate::{
-    killed::memory::{FILE, ROLE, ROLE_SEED, Shared, WORKERS, is_whole, list, start_of, until},
+    killed::memory::{FILE, ROLE, ROLE_SEED, Shared, UPGRADED, WORKERS, is_whole, list, start_of, until},
     random::Random,
 };
 
@@ -166,9 +166,13 @@ fn audit(shared: &Shared, round: u32) -> bool {
         control.published.store(serial, Ordering::SeqCst);
         collect(publisher, publishing);
     });
-    let mut held: BTreeMap<u64, u32> = BTreeMap::new();
+    // All, and those that are upgraded.
+    let mut held: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
     for place in control.workers.iter().flat_map(|worker| &worker.held) {
-        *held.entry(place.load(Ordering::SeqCst)).or_insert(0) += 1;
+        let word = place.load(Ordering::SeqCst);
+        let (all, upgraded) = held.entry(word & !UPGRADED).or_default();
+        *all += 1;
+        *upgraded += u32::from(word & UPGRADED != 0);
     }
     held.remove(&0);
     let process = std::process::id();
@@ -177,9 +181,10 @@ fn audit(shared: &Shared, round: u32) -> bool {
     for row in table.rows() {
         let peer = row.peer;
         assert!(is_whole(peer.key, peer.socket_address, peer.name), "round {round}: {peer:?}");
-        let expected = held.remove(&peer.id).unwrap_or(0);
-        assert_eq!(row.connections, expected, "round {round}: {peer:?}");
-        assert!(!row.is_removed || expected > 0, "round {round}: kept for nothing: {peer:?}");
+        let expected = held.remove(&peer.id).unwrap_or_default();
+        let counted = (row.connections.all(), row.connections.upgraded());
+        assert_eq!(counted, expected, "round {round}: {peer:?}");
+        assert!(!row.is_removed || expected.0 > 0, "round {round}: kept for nothing: {peer:?}");
     }
     drop(table);
     reader.leave();

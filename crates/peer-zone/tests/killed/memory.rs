@@ -21,6 +21,8 @@ pub const ROLE_SEED: &str = "PEER_ZONE_SEED";
 pub const WORKERS: usize = 3;
 /// Requests that a worker has open at most.
 pub const HELD: usize = 8;
+/// In [`WorkerControl::held`]: no id reaches as far up.
+pub const UPGRADED: u64 = 1 << 63;
 const ZONE: usize = 1 << 20;
 /// Control and lease lie before the zone, which is aligned to a page.
 const BEFORE: usize = 4096;
@@ -45,7 +47,7 @@ pub struct WorkerControl {
     /// The pause at which it stands still.
     pub paused: AtomicU32,
     pub picks: AtomicU64,
-    /// Ids of the peers that it holds while it stands still; 0 for none.
+    /// Ids of the peers that it holds while it stands still, with [`UPGRADED`] where that is so; 0 for none.
     pub held: [AtomicU64; HELD],
 }
 

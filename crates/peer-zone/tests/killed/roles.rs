@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use peer_zone::{Checking, Held, Method, Now, Options, Outcome, Pick, Progress, Publisher, Wish};
 
 use crate::{
-    killed::memory::{HELD, ROLE_SEED, Shared, is_whole, list, start_of},
+    killed::memory::{HELD, ROLE_SEED, Shared, UPGRADED, is_whole, list, start_of},
     random::Random,
 };
 
@@ -49,7 +49,7 @@ fn publish(shared: &Shared, mut random: Random) {
     let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };
     let checking = random.one_in(2).then_some(Checking { mandatory: false, panic: true });
     let options = Options { method: method(&mut random), is_sticky: random.one_in(2), checking };
-    publisher.set_options(options, &publishing);
+    publisher.set_options(options, 0, &publishing);
     control.lease.end(mine, publishing);
     for _ in 0..STEPS {
         let Some(publishing) = control.lease.begin(mine) else { return };
@@ -75,12 +75,15 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
     let process = std::process::id();
     let started = start_of(process).expect("this process lives");
     let mut worker = shared.zone.join(process, started).expect("an entry");
-    let mut held: Vec<Held> = Vec::new();
+    // With each whether it is upgraded.
+    let mut held: Vec<(Held, bool)> = Vec::new();
     for step in 0..STEPS {
         let now = Now { seconds: (step / 1_000) as u32, milliseconds: step };
         let pause = control.pause.load(Ordering::SeqCst);
         if pause % 2 == 1 {
-            for (place, held) in said.held.iter().zip(held.iter().map(Held::id).chain(std::iter::repeat(0))) {
+            let words =
+                held.iter().map(|(held, is_upgraded)| held.id() | if *is_upgraded { UPGRADED } else { 0 });
+            for (place, held) in said.held.iter().zip(words.chain(std::iter::repeat(0))) {
                 place.store(held, Ordering::SeqCst);
             }
             said.paused.store(pause, Ordering::SeqCst);
@@ -91,14 +94,19 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
         if held.len() < HELD && random.one_in(2) {
             let key = step.to_le_bytes();
             let sticky = random.one_in(3).then(|| random.below(60));
-            let wish = Wish { method: method(&mut random), key: &key, sticky };
+            let wish = Wish { method: method(&mut random), key: &key, sticky, grace: None };
             let picked = worker.pick(&wish, &mut Progress::default(), now, |_| false, false);
             if let Pick::Peer(got) = picked {
-                held.push(got);
+                held.push((got, false));
                 said.picks.fetch_add(1, Ordering::SeqCst);
             }
+        } else if !held.is_empty() && random.one_in(3) {
+            let index = random.below(held.len() as u64) as usize;
+            let (upgraded, is_upgraded) = &mut held[index];
+            worker.upgrade(upgraded);
+            *is_upgraded = true;
         } else if !held.is_empty() {
-            let ended = held.swap_remove(random.below(held.len() as u64) as usize);
+            let (ended, _) = held.swap_remove(random.below(held.len() as u64) as usize);
             let peer = worker.peer(&ended);
             assert!(peer.id == ended.id() && is_whole(peer.key, peer.socket_address, peer.name));
             let outcome = if random.one_in(9) { Outcome::Failed } else { Outcome::Answered };

@@ -52,7 +52,7 @@ impl Fixture {
     /// As [`Fixture::publisher`], for an upstream that needs these.
     pub fn publisher_with(&self, options: Options) -> Publisher {
         let mut publisher = self.publisher();
-        publisher.set_options(options, &Publishing::unshared());
+        publisher.set_options(options, 0, &Publishing::unshared());
         publisher
     }
 
@@ -175,7 +175,7 @@ pub fn pick_first(worker: &mut Worker, wish: &Wish<'_>, now: Now) -> Option<Held
 
 pub fn wish(method: Method) -> Wish<'static> {
     // The keyed methods need one; the others do not look at it.
-    Wish { method, key: b"key", sticky: None }
+    Wish { method, key: b"key", sticky: None, grace: None }
 }
 
 /// What the worker is told of peers that have left.
@@ -237,6 +237,8 @@ pub fn rows(worker: &mut Worker) -> Vec<(Option<String>, String, u32, bool)> {
     let Some(table) = worker.table() else { return Vec::new() };
     table
         .rows()
-        .map(|row| (row.peer.key.map(text), text(row.peer.socket_address), row.connections, row.is_removed))
+        .map(|row| {
+            (row.peer.key.map(text), text(row.peer.socket_address), row.connections.all(), row.is_removed)
+        })
         .collect()
 }

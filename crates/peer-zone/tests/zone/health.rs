@@ -139,7 +139,7 @@ fn without_checks_what_they_said_is_forgotten() {
     let held = pick(&mut worker, 1);
     publish(&mut publisher, &three()[1..]).expect("room");
     say(&mut publisher, "2", Health::Failing);
-    publisher.set_options(Options::default(), &Publishing::unshared());
+    publisher.set_options(Options::default(), 0, &Publishing::unshared());
     assert!(publisher.listed_with_health().all(|(_, health)| health == Health::Unchecked));
     publish(&mut publisher, &three()).expect("room");
     assert_eq!(picked(&mut worker, Method::RoundRobin), set(&["1", "2", "3"]));
@@ -314,7 +314,7 @@ fn each_departure_is_told_or_many_are() {
             Desired { sticky: u64::from(index), ..peer }
         })
         .collect();
-    publisher.set_options(Options { is_sticky: true, ..Options::default() }, &Publishing::unshared());
+    publisher.set_options(Options { is_sticky: true, ..Options::default() }, 0, &Publishing::unshared());
     publish(&mut publisher, &peers).expect("room");
     let mut reader = fixture.worker_of(100);
     let known = ids(&mut reader);

@@ -7,6 +7,7 @@ mod full;
 mod health;
 mod keyed;
 mod least;
+mod leaving;
 mod limits;
 mod methods;
 mod model;

@@ -82,7 +82,7 @@ fn what_lives_outlives_every_change_around_it() {
     }
     let table = worker.table().expect("a table");
     let row = table.rows().find(|row| row.peer.key == Some(b"steady")).expect("still there");
-    assert_eq!((row.peer.id, row.connections, row.peer.fails), (id, 1, 1));
+    assert_eq!((row.peer.id, row.connections.all(), row.peer.fails), (id, 1, 1));
     assert_eq!((row.peer.requests, row.peer.failures), (2, 1));
     assert_eq!(row.parameters.max_fails, 5);
     drop(table);

@@ -45,11 +45,11 @@ fn a_peer_takes_so_many_bytes() {
     let options = |method, is_sticky| Options { method, is_sticky, checking: None };
     // The peer itself, with columns for four workers; in a table 36 bytes, and 8 for its place in the order.
     let sizes = [
-        (options(Method::RoundRobin, false), 256, 44),
-        (options(Method::RoundRobin, true), 256, 44 + 4),
-        (options(Method::Hash, false), 256, 44 + 8),
+        (options(Method::RoundRobin, false), 320, 44),
+        (options(Method::RoundRobin, true), 320, 44 + 4),
+        (options(Method::Hash, false), 320, 44 + 8),
         // The points of a weight of 1.
-        (options(Method::HashConsistent, false), 256, 44 + 160 * 8),
+        (options(Method::HashConsistent, false), 320, 44 + 160 * 8),
     ];
     for (options, of_peer, of_table) in sizes {
         let found = bytes_per_peer(options);

@@ -64,7 +64,7 @@ fn the_peer_that_a_cookie_names_is_picked_by_every_method() {
         assert_eq!(ask(&mut worker, &named(method, B), 1), "2", "{}", method.name());
         for key in 0..20_u8 {
             let key = [key; 3];
-            let wish = Wish { method, key: &key, sticky: None };
+            let wish = Wish { method, key: &key, sticky: None, grace: None };
             assert_ne!(ask(&mut worker, &wish, 1), "2", "{}", method.name());
         }
         // And as a backup.

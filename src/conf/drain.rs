@@ -1,0 +1,124 @@
+//! `etcd_drain [timeout=T] [spread=S | rate=N/s] [on=remove,drain,check]`, in an `upstream`: how a peer's open connections come to an end.
+
+use core::num::NonZeroU32;
+
+use ngx::ffi::ngx_conf_t;
+use peer_drain::{Drain, Pace};
+use peer_zone::Reasons;
+
+use super::{
+    UpstreamConf,
+    arguments::{Mistake, milliseconds},
+    upstream::needs_etcd,
+};
+
+/// How long connections have to end by themselves, in milliseconds: most requests and long polls are over by then.
+const TIMEOUT: u64 = 30_000;
+
+/// Over how long the rest is closed, in milliseconds: so that of ten thousand sessions a thousand a second return.
+const SPREAD: u64 = 10_000;
+
+/// The longest time, in milliseconds, and as it is written: the zone's clock for it goes round in more than a year, of which this leaves most.
+const LONGEST: (u64, &str) = (90 * 24 * 3_600_000, "90d");
+
+/// Every reason that there is.
+const ON: Reasons = Reasons { removed: true, drain: true, check: true };
+
+/// What `etcd_drain` says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DrainConf {
+    /// When connections are closed.
+    pub(crate) drain: Drain,
+    /// Of which peers.
+    pub(crate) on: Reasons,
+}
+
+#[derive(Default)]
+struct Words {
+    timeout: Option<u64>,
+    spread: Option<u64>,
+    rate: Option<NonZeroU32>,
+    on: Option<Reasons>,
+}
+
+/// Takes in the directive's words behind its name.
+pub(super) fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+    needs_etcd(conf, "etcd_drain")?;
+    if conf.drain.is_some() {
+        return Err("\"etcd_drain\" directive is duplicate".into());
+    }
+    let mut read = Words::default();
+    for word in words {
+        read.take(word)?;
+    }
+    conf.drain = Some(read.finish()?);
+    Ok(())
+}
+
+impl Words {
+    fn take(&mut self, word: &str) -> Result<(), Mistake> {
+        let invalid = || Mistake::from(format!("invalid parameter \"{word}\" in \"etcd_drain\""));
+        let (name, value) = word.split_once('=').ok_or_else(invalid)?;
+        let is_duplicate = match name {
+            "timeout" => self.timeout.replace(time(name, value)?).is_some(),
+            "spread" => self.spread.replace(time(name, value)?).is_some(),
+            "rate" => self.rate.replace(rate(value)?).is_some(),
+            "on" => self.on.replace(reasons(value)?).is_some(),
+            _ => return Err(invalid()),
+        };
+        if is_duplicate {
+            return Err(format!("duplicate parameter \"{name}\" in \"etcd_drain\"").into());
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<DrainConf, Mistake> {
+        let pace = match (self.spread, self.rate) {
+            (Some(_), Some(_)) => {
+                return Err("\"spread\" and \"rate\" in \"etcd_drain\" cannot both be used".into());
+            }
+            (None, Some(rate)) => Pace::Rate(rate),
+            (spread, None) => Pace::Spread(spread.unwrap_or(SPREAD)),
+        };
+        let drain = Drain { timeout: self.timeout.unwrap_or(TIMEOUT), pace };
+        Ok(DrainConf { drain, on: self.on.unwrap_or(ON) })
+    }
+}
+
+fn time(name: &str, value: &str) -> Result<u64, Mistake> {
+    let (longest, text) = LONGEST;
+    milliseconds(value).filter(|&time| time <= longest).ok_or_else(|| {
+        format!("invalid time \"{value}\" of \"{name}\" in \"etcd_drain\": {text} are the longest").into()
+    })
+}
+
+fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
+    let number = value.strip_suffix("/s").filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    number.and_then(|number| number.parse().ok()).ok_or_else(|| {
+        format!(
+            "invalid \"rate\" \"{value}\" in \"etcd_drain\": connections a second are needed, as in \"rate=50/s\""
+        )
+        .into()
+    })
+}
+
+fn reasons(value: &str) -> Result<Reasons, Mistake> {
+    let mut reasons = Reasons { removed: false, drain: false, check: false };
+    for word in value.split(',') {
+        let reason = match word {
+            "remove" => &mut reasons.removed,
+            "drain" => &mut reasons.drain,
+            "check" => &mut reasons.check,
+            _ => {
+                return Err(format!(
+                    "unknown reason \"{word}\" of \"on\" in \"etcd_drain\": there are \"remove\", \"drain\" and \"check\""
+                )
+                .into());
+            }
+        };
+        if std::mem::replace(reason, true) {
+            return Err(format!("duplicate reason \"{word}\" of \"on\" in \"etcd_drain\"").into());
+        }
+    }
+    Ok(reasons)
+}
