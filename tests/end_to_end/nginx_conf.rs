@@ -132,6 +132,56 @@ async fn sessions() -> Result<()> {
 }
 
 #[tokio::test]
+async fn drain() -> Result<()> {
+    let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
+    let nginx = Nginx::start(Configuration::shipped("drain.conf", &etcd)?).await?;
+    etcd.register(&nodes).await?;
+    passing(&nginx, UPSTREAM, &["n0", "n1"]).await?;
+    let mut session = nginx.websocket("/channel").await?;
+    let other = nginx.websocket("/channel").await?;
+    assert_ne!(session.node(), other.node());
+    let own = nodes.iter().find(|node| node.name() == session.node()).ok_or("nobody's session")?;
+
+    etcd.put(key(own.name()), format!("{} drain", own.address())).await?;
+    let peer = left(&nginx, own.name(), "drain").await?;
+    assert_eq!((peer.connections, peer.upgraded), (1, 1), "{peer:?}");
+    let third = nginx.websocket("/channel").await?;
+    assert_eq!(third.node(), other.node());
+    assert_eq!(nginx.get("/poll?ms=50").await?.status, 204);
+    eventually(SOON, "the log tells of the other node's sessions", async || {
+        let log = std::fs::read_to_string(nginx.folder().path().join("logs/access.log"))?;
+        ensure!(
+            log.lines().any(|line| line.contains(" 204 ") && line.ends_with("open=2 upgraded=2")),
+            "{log}"
+        );
+        Ok(())
+    })
+    .await?;
+    session.echo("drained").await?;
+
+    nginx.applied(etcd.put(key(own.name()), own.address().to_string()).await?).await?;
+    let upstream = nginx.upstream().await?;
+    assert!(upstream.peers.iter().all(|peer| peer.closes_in.is_none()), "{:?}", upstream.peers);
+    etcd.delete(&key(own.name())).await?;
+    left(&nginx, own.name(), "removed").await?;
+    session.echo("removed").await?;
+    assert_eq!(nginx.upstream().await?.drained, 0);
+    nginx.check_log()
+}
+
+/// Waits until a node is being left, with the time that the configuration gives it.
+async fn left(nginx: &Nginx, name: &str, state: &str) -> Result<Peer> {
+    eventually(SOON, &format!("{name} is being left"), async || {
+        let upstream = nginx.upstream().await?;
+        let peer = upstream.peer(name).ok_or("no such peer")?;
+        let is_left = peer.closes_in.is_some_and(|seconds| seconds > 0.0 && seconds <= 30.02);
+        ensure!(peer.state == state && is_left, "{peer:?}");
+        Ok(peer.clone())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn cache() -> Result<()> {
     const PREFIX: &str = "/caches/upstream/";
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(3).await?);
@@ -179,7 +229,7 @@ async fn places(nginx: &Nginx) -> Result<BTreeMap<String, String>> {
 
 #[tokio::test]
 async fn the_status_is_for_the_machine_itself() -> Result<()> {
-    for name in ["minimal.conf", "firehose.conf", "sessions.conf", "cache.conf"] {
+    for name in ["minimal.conf", "firehose.conf", "drain.conf", "sessions.conf", "cache.conf"] {
         let text = Configuration::shipped_text(name)?;
         let location = text.split("etcd_status;").nth(1).ok_or("no etcd_status")?;
         let rules: Vec<_> = location.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect();
