@@ -22,6 +22,8 @@ pub struct Fleet {
     pub is_distinct: bool,
     /// Whether a connection is kept to each.
     pub keeps: bool,
+    /// Room for as many WebSockets.
+    pub sessions: usize,
 }
 
 impl Fleet {
@@ -32,12 +34,12 @@ impl Fleet {
 
     /// As the method needs them.
     pub fn of(peers: usize, method: Method) -> Self {
-        Self { peers, method, is_distinct: method.needs_distinct(), keeps: false }
+        Self { peers, method, is_distinct: method.needs_distinct(), keeps: false, sessions: 0 }
     }
 
     /// Each at an address of its own, with a connection kept to each.
     pub fn kept(peers: usize, method: Method) -> Self {
-        Self { peers, method, is_distinct: true, keeps: true }
+        Self { peers, method, is_distinct: true, keeps: true, sessions: 0 }
     }
 
     /// Where peer `number` is: all on one port.

@@ -11,7 +11,7 @@ use std::fs::{Permissions, read_dir, read_to_string, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use harness::{Folder, Mode, Nginx, Result, ensure};
+use harness::{Folder, Mode, Nginx, Node, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -20,6 +20,7 @@ use crate::fleet::Fleet;
 use crate::method::{Method, path};
 use crate::part::{self, Part};
 use crate::plan::Plan;
+use crate::sessions;
 use crate::setup::{Setup, peer_key};
 use crate::statistics::median;
 use crate::table::Table;
@@ -30,11 +31,11 @@ const MARK: &str = "ngx_http_send_response";
 /// Requests before counting: the first ones fill caches and grow pools.
 const WARM_UP: usize = 20;
 /// Aimed at: the most that a request may take of a static one's instructions with two peers.
-const AIM: f64 = 1.02;
+pub const AIM: f64 = 1.02;
 /// How much the figure may differ between the fewest and the most peers and still be called the same: beyond it something walks.
 const SAME: f64 = 1.02;
 /// The fewest peers, with which the aim is to cost no more than static ones do.
-const FEW: usize = 2;
+pub const FEW: usize = 2;
 /// Changes whose instructions are counted.
 const CHANGES: usize = 20;
 /// Instructions in a millisecond, at one per nanosecond: a slow machine's pace.
@@ -50,17 +51,30 @@ pub struct Count {
     pub fleet: Fleet,
     /// Whether they are in etcd.
     pub live: bool,
-    /// Proxied requests to count over; 0 to count over changes of the peers instead.
-    pub requests: usize,
+    /// And drained when they are left.
+    pub drains: bool,
+    /// What is counted over.
+    pub steps: Steps,
+}
+
+/// What an instruction count is divided by.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub enum Steps {
+    /// So many proxied requests.
+    Requests(usize),
+    /// Changes of peers' weights.
+    Weights,
+    /// Peers that are drained and called off again, while so many WebSockets are open to others.
+    Drains(usize),
 }
 
 /// The instructions of a step, in each kind of worker there is.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Counted {
     /// The one with the watcher.
-    watcher: Option<f64>,
+    pub watcher: Option<f64>,
     /// One without.
-    other: Option<f64>,
+    pub other: Option<f64>,
 }
 
 /// The instructions of the first thread in a callgrind output.
@@ -117,11 +131,17 @@ fn script(folder: &Folder) -> Result<PathBuf> {
 /// Those of starting, of asking, and where callgrind writes nothing.
 pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
     allow_descriptors()?;
-    let farm = Farm::start()?;
+    let (farm, node) = (Farm::start()?, Node::start("a").await?);
+    // The farm knows no WebSockets, and the node's answers are long.
+    let port = match what.steps {
+        Steps::Drains(_) => sessions::port(&node)?,
+        Steps::Requests(_) | Steps::Weights => farm.port(),
+    };
     let setup = if what.live {
-        Setup::live(&what.fleet, farm.port(), Mode::Single, 1, "").await?
+        let directives = if what.drains { sessions::DRAIN } else { "" };
+        Setup::live(&what.fleet, port, Mode::Single, 1, directives).await?
     } else {
-        Setup::fixed(&what.fleet, farm.port(), Mode::Single).await?
+        Setup::fixed(&what.fleet, port, Mode::Single).await?
     };
     // Where connections are kept, those of the first round are new.
     let warm_up = if what.fleet.keeps { WARM_UP + what.fleet.peers } else { WARM_UP };
@@ -138,6 +158,10 @@ pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
         }
     }
     ensure!(workers.len() == 2, "only one worker answered in {ATTEMPTS} attempts");
+    let _open = match what.steps {
+        Steps::Drains(others) => Some(sessions::open(&setup, &what.fleet, port, others).await?),
+        Steps::Requests(_) | Steps::Weights => None,
+    };
     let mut counted = Counted { watcher: None, other: None };
     let mut others = Vec::new();
     if what.fleet.keeps {
@@ -152,13 +176,17 @@ pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
         client.get("/worker")?;
         // Between this one and the one before there is nothing but the answer to the mark itself.
         client.get("/worker")?;
-        let steps = if what.requests > 0 {
-            for number in 0..what.requests {
-                client.get(&path(number))?;
+        let steps = match what.steps {
+            Steps::Requests(count) => {
+                for number in 0..count {
+                    client.get(&path(number))?;
+                }
+                count
             }
-            what.requests
-        } else {
-            change(&setup, &what.fleet, farm.port(), if Some(*pid) == watcher { 2 } else { 3 }).await?
+            Steps::Weights => {
+                change(&setup, &what.fleet, port, if Some(*pid) == watcher { 2 } else { 3 }).await?
+            }
+            Steps::Drains(_) => sessions::drain(&setup, &what.fleet, port).await?,
         };
         client.get("/worker")?;
         let each = between_marks(folder, *pid)? / steps as f64;
@@ -190,7 +218,11 @@ async fn wait_for_change(nginx: &Nginx, revision: i64) -> Result<()> {
 }
 
 /// Counts in as many nginx as `starts` says, each new, and gives the medians.
-fn counted(what: Count, starts: usize) -> Result<Counted> {
+///
+/// # Errors
+///
+/// Where something could not be counted.
+pub fn counted(what: Count, starts: usize) -> Result<Counted> {
     let (mut watcher, mut other) = (Vec::new(), Vec::new());
     for _ in 0..starts {
         let folder = Folder::new("callgrind")?;
@@ -234,11 +266,11 @@ pub fn measure(plan: &Plan) -> Result<Table> {
 
 /// Rows for one method, with more and more peers.
 fn requests(table: &mut Table, plan: &Plan, name: &str, fleets: &[Fleet]) -> Result<()> {
-    let (requests, starts) = (plan.counted_requests, plan.counted_starts);
+    let (steps, starts) = (Steps::Requests(plan.counted_requests), plan.counted_starts);
     let mut of_etcd = Vec::new();
     for &fleet in fleets {
         let peers = fleet.peers;
-        let live = counted(Count { fleet, live: true, requests }, starts)?;
+        let live = counted(Count { fleet, live: true, drains: false, steps }, starts)?;
         let found = live.other.ok_or("no worker without the watcher was found")?;
         of_etcd.push((peers, found));
         let what = format!("{name}, {peers} peers");
@@ -247,8 +279,8 @@ fn requests(table: &mut Table, plan: &Plan, name: &str, fleets: &[Fleet]) -> Res
             table.row(&what, String::new(), format!("{found:.0}"), String::new());
             continue;
         }
-        let fixed =
-            counted(Count { fleet, live: false, requests }, starts)?.other.ok_or("no static worker")?;
+        let fixed = counted(Count { fleet, live: false, drains: false, steps }, starts)?;
+        let fixed = fixed.other.ok_or("no static worker")?;
         compare(table, &what, fixed, found);
         if peers == FEW && !fleet.keeps {
             table.aim(&format!("<= {AIM}"), found / fixed <= AIM);
@@ -268,7 +300,7 @@ fn requests(table: &mut Table, plan: &Plan, name: &str, fleets: &[Fleet]) -> Res
 fn changes(table: &mut Table, plan: &Plan) -> Result<()> {
     let peers = plan.changing;
     let fleet = Fleet::plain(peers);
-    let per_change = counted(Count { fleet, live: true, requests: 0 }, 1)?;
+    let per_change = counted(Count { fleet, live: true, drains: false, steps: Steps::Weights }, 1)?;
     for (worker, figure) in
         [("a worker", per_change.other), ("the worker with the watcher", per_change.watcher)]
     {
@@ -280,7 +312,8 @@ fn changes(table: &mut Table, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn compare(table: &mut Table, what: &str, baseline: f64, measured: f64) {
+/// Adds a row for two counts and their ratio.
+pub fn compare(table: &mut Table, what: &str, baseline: f64, measured: f64) {
     let ratio = measured / baseline;
     table.row(what, format!("{baseline:.0}"), format!("{measured:.0}"), format!("{ratio:.4}"));
 }

@@ -17,6 +17,7 @@ mod observers;
 mod part;
 mod pauses;
 mod plan;
+mod sessions;
 mod setup;
 mod statistics;
 mod table;
@@ -40,6 +41,7 @@ async fn run(part: Part) -> Result<String> {
         Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
         Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,
         Part::Pauses => serde_json::to_string(&pauses::measure(plan).await?)?,
+        Part::Memory { live } => serde_json::to_string(&sessions::memory_of_one(plan, live).await?)?,
     })
 }
 
@@ -51,6 +53,7 @@ fn measure(name: &str, plan: &Plan) -> Result<Table> {
         "throughput" => part::run(&Part::Throughput, None),
         "latency" => part::run(&Part::Latency, None),
         "pauses" => part::run(&Part::Pauses, None),
+        "sessions" => sessions::measure(plan),
         _ => Err(format!("no part {name:?}").into()),
     }
 }

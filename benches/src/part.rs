@@ -28,6 +28,11 @@ pub enum Part {
     Latency,
     /// What changes do to the event loop.
     Pauses,
+    /// What an open WebSocket takes of a worker's memory.
+    Memory {
+        /// Whether peers are in etcd, and drained when they are left.
+        live: bool,
+    },
 }
 
 /// Runs a part in a process of its own, with another program as nginx where one is given, and gives its result.

@@ -7,7 +7,7 @@ use harness::{Result, ensure};
 use crate::method::{METHODS, Method};
 
 /// The parts of a run, by the names by which they are chosen.
-pub const PARTS: [&str; 5] = ["instructions", "changes", "throughput", "latency", "pauses"];
+pub const PARTS: [&str; 6] = ["instructions", "changes", "throughput", "latency", "pauses", "sessions"];
 
 /// The amounts. A whole run takes an hour or more, most of it valgrind's.
 pub struct Plan {
@@ -36,6 +36,10 @@ pub struct Plan {
     pub changes: usize,
     /// Changes whose effect on the event loop is timed.
     pub disturbing_changes: usize,
+    /// WebSockets whose memory is looked at.
+    pub sessions: usize,
+    /// WebSockets that are open while instructions of changes are counted.
+    pub counted_sessions: usize,
 }
 
 /// What a variable of the environment names, with commas between; `None` where it is not set or empty.
@@ -62,6 +66,8 @@ impl Plan {
             throughput_time: Duration::from_millis(1_000),
             changes: 100,
             disturbing_changes: 50,
+            sessions: 5_000,
+            counted_sessions: 2_000,
         }
     }
 
@@ -75,6 +81,8 @@ impl Plan {
             throughput_time: Duration::from_millis(500),
             changes: 30,
             disturbing_changes: 20,
+            sessions: 1_000,
+            counted_sessions: 500,
             ..Self::full()
         }
     }

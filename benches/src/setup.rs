@@ -29,12 +29,23 @@ pub struct Setup {
 /// A server without what the tests' own adds to each answer: `/` passes to the upstream, the others say who answers.
 fn server(port: u16, has_module: bool, fleet: &Fleet) -> String {
     let keeps = if fleet.keeps { "proxy_http_version 1.1; proxy_set_header Connection '';" } else { "" };
+    let sessions = if fleet.sessions > 0 {
+        "location /ws {
+            proxy_pass http://{UPSTREAM}; proxy_http_version 1.1;
+            proxy_set_header Upgrade websocket; proxy_set_header Connection upgrade;
+            proxy_read_timeout 1h; proxy_send_timeout 1h;
+        }"
+        .replace("{UPSTREAM}", UPSTREAM)
+    } else {
+        String::new()
+    };
     let revision = if has_module { "location = /revision { return 200 '$pid $etcd_revision'; }" } else { "" };
     format!(
         "server {{
             listen 127.0.0.1:{port} reuseport backlog=4096;
             location / {{ proxy_pass http://{UPSTREAM}; {keeps} }}
             location = /worker {{ return 200 $pid; }}
+            {sessions}
             {revision}
         }}"
     )
@@ -46,7 +57,7 @@ pub fn peer_key(number: usize) -> String {
 }
 
 fn connections(fleet: &Fleet) -> usize {
-    CONNECTIONS + if fleet.keeps { 2 * fleet.peers } else { 0 }
+    CONNECTIONS + if fleet.keeps { 2 * fleet.peers } else { 0 } + 2 * fleet.sessions
 }
 
 impl Setup {
