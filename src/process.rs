@@ -162,9 +162,33 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
 
 fn stand_by() {
     // SAFETY: `init_process` made it, and `exit_process` drops the ticker before it goes.
+    let Some(main) = (unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }).map(|process| process.main) else {
+        return;
+    };
+    let is_draining = look_after_connections(main);
+    // SAFETY: as above; what has been called meanwhile refers to it no more.
     if let Some(process) = unsafe { PROCESS.load(Ordering::Relaxed).as_mut() } {
+        if let Some(ticker) = &mut process.ticker {
+            ticker.set_period(if is_draining { drain::LOOK } else { STAND_BY });
+        }
         process.stand_by();
     }
+}
+
+/// Closes what is to be closed of peers that have left. Returns whether more is about to be.
+fn look_after_connections(main: *const MainConf) -> bool {
+    let now = monotonic::now();
+    // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it; its list does not change.
+    let upstreams = unsafe { &(*main).upstreams };
+    let mut is_draining = false;
+    for &upstream in upstreams {
+        // SAFETY: as above; nginx calls one callback at a time, and the reference is gone before the next call.
+        unsafe {
+            departures::read(&mut *upstream, now);
+            is_draining |= drain::look(upstream, now);
+        }
+    }
+    is_draining
 }
 
 /// Called by the watcher's connection when nginx closes what is idle: the worker is to end.
@@ -196,20 +220,6 @@ pub(crate) fn watcher_process() -> u32 {
 impl Process {
     /// Becomes the watcher where there is none; looks after the one that this process has.
     fn stand_by(&mut self) {
-        // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it.
-        let upstreams = unsafe { &(*self.main).upstreams };
-        let now = monotonic::now();
-        let mut is_draining = false;
-        for &upstream in upstreams {
-            // SAFETY: as above; nginx calls one callback at a time, and the reference is gone before the next call.
-            unsafe {
-                departures::read(&mut *upstream, now);
-                is_draining |= drain::look(upstream, now);
-            }
-        }
-        if let Some(ticker) = &mut self.ticker {
-            ticker.set_period(if is_draining { drain::LOOK } else { STAND_BY });
-        }
         // SAFETY: nginx sets these in this process, from its event loop.
         let ends = unsafe { ngx_exiting != 0 || ngx_quit != 0 || ngx_terminate != 0 };
         match &self.watcher {
