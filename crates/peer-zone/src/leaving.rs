@@ -110,9 +110,84 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use core::ptr::NonNull;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        Departed, Desired, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, memory,
+        protocol::Publishing,
+    };
+
+    const ALL: Reasons = Reasons { removed: true, drain: true, check: true };
+
+    #[derive(Clone)]
+    #[repr(align(64))]
+    struct Line {
+        _bytes: [u8; memory::UNIT],
+    }
+
+    fn peer(drain: bool) -> Desired {
+        Desired {
+            key: Some("key".into()),
+            socket_address: b"address".as_slice().into(),
+            name: "name".into(),
+            server: "name".into(),
+            parameters: Parameters {
+                weight: 1,
+                max_conns: 0,
+                max_fails: 0,
+                fail_timeout: 0,
+                slow_start: 0,
+                backup: false,
+                down: false,
+                drain,
+            },
+            sticky: 0,
+            create_revision: 0,
+            joined: 0,
+        }
+    }
+
+    /// A publisher dies after a table and before it has said since when whom it concerns is being left: the next one says so, and tells it once
+    /// more, since whoever was told before has found nothing.
+    #[test]
+    fn what_a_dead_publisher_has_not_said_is_told_by_the_next_one() {
+        let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
+        let base = NonNull::from(&mut lines[0]).cast();
+        // SAFETY: the memory is the test's alone, and lives until its end.
+        let zone = unsafe { Zone::format(base, 1 << 18, 1) }.expect("large enough");
+        let publishing = Publishing::unshared();
+        let mut worker = zone.join(1, 1).expect("an entry");
+        let told = |worker: &mut Worker| {
+            let mut told = Vec::new();
+            worker.departed(0, |departed| told.push(departed));
+            told
+        };
+        for list in [vec![], vec![peer(true)]] {
+            // SAFETY: there is one at a time.
+            let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
+            publisher.publish(vec![peer(false)], 1_000, &publishing).expect("room");
+            let picked =
+                worker.pick(&Wish::default(), &mut Progress::default(), Now::default(), |_| false, false);
+            let Pick::Peer(held) = picked else { panic!("no peer") };
+            publisher.publish(list.clone(), 2_000, &publishing).expect("room");
+            // SAFETY: a request holds it.
+            let words = unsafe { zone.peer(held.place()) };
+            words.removed.end();
+            words.drains.end();
+            drop(publisher);
+            // SAFETY: as above.
+            let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
+            assert!(told(&mut worker).contains(&Departed::Peer(held.id())));
+            assert_eq!(worker.leaving_since(&held, ALL, 9_000), None);
+            publisher.publish(list, 3_000, &publishing).expect("room");
+            assert_eq!(worker.leaving_since(&held, ALL, 9_000), Some(3_000));
+            assert_eq!(told(&mut worker), [Departed::Peer(held.id())]);
+            worker.release(held, Outcome::Answered, None, Now::default());
+        }
+    }
 
     proptest! {
         #[test]

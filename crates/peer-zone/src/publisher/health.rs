@@ -139,14 +139,15 @@ impl Publisher {
         self.zone.revive();
     }
 
-    /// Since when the peer at `place` fails its checks, where it does.
-    pub(super) fn note_failing(&self, place: Offset, now: u64) {
+    /// Since when the peer at `place` fails its checks, where it does. Returns whether it has just begun to.
+    pub(super) fn note_failing(&self, place: Offset, now: u64) -> bool {
         // SAFETY: the publisher frees peers, and has not freed this one.
         let failing = &unsafe { self.zone.peer(place) }.failing;
         if self.load_health_at(place) == Health::Failing {
-            failing.begin(now);
+            failing.begin(now)
         } else {
             failing.end();
+            false
         }
     }
 

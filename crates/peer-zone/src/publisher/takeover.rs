@@ -68,15 +68,23 @@ impl Publisher {
         if !std::mem::take(&mut self.may_lack_times) {
             return;
         }
-        for peer in &self.listed {
-            self.peer(peer).removed.end();
-            self.note_drain(peer, now);
-            self.note_failing(peer.place, now);
+        // Who has been told of a departure before its time stood there has found nobody to be leaving.
+        let mut untold = Vec::new();
+        for listed in &self.listed {
+            self.peer(listed).removed.end();
+            let drains = self.note_drain(listed, now);
+            if self.note_failing(listed.place, now) || drains {
+                untold.push(self.peer(listed).id);
+            }
         }
-        for peer in &self.removed {
+        for removed in &self.removed {
             // SAFETY: the publisher frees peers, and has not freed this one.
-            unsafe { self.zone.peer(peer.place) }.removed.begin(now);
+            let peer = unsafe { self.zone.peer(removed.place) };
+            if peer.removed.begin(now) {
+                untold.push(peer.id);
+            }
         }
+        untold.into_iter().for_each(|id| self.zone.note_departure(id));
     }
 
     /// Reserves every peer in the list of all. That list is whole: see `link` and `unlink`.
