@@ -39,7 +39,9 @@ async fn come_and_go(address: String, seed: u64, seen: Arc<Seen>, stop: Cancella
     while !stop.is_cancelled() {
         let session = Session::open(&address, "/ws").await?;
         seen.opened.fetch_add(1, Relaxed);
-        session.echo("hello").await?;
+        // On a busy machine its node may be left before this comes back, and its turn be the first: the end below tells.
+        let greeting = session.echo("hello").await;
+        ensure!(greeting.is_ok() || !session.is_open(), "{greeting:?}");
         let stay = Duration::from_millis(STAY.0 + random.below(STAY.1));
         let end = tokio::select! {
             () = stop.cancelled() => None,
@@ -90,7 +92,7 @@ async fn roll(router: &mut Router, index: usize) -> Result<()> {
 async fn a_fleet_is_rolled_without_a_failure() -> Result<()> {
     let mut random = Random::from_environment();
     let mut router = Router::with(NODES, |etcd| {
-        let directives = "etcd_balance least_conn; etcd_drain timeout=100ms spread=400ms;";
+        let directives = "etcd_balance least_conn; etcd_drain timeout=500ms spread=500ms;";
         Configuration::new().workers(2).http(&cluster("main", &etcd.url())).http(&upstream("", directives))
     })
     .await?;
