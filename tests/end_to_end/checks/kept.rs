@@ -46,11 +46,13 @@ async fn a_failing_peer_stays_so_when_the_checker_dies_and_is_checked_on_by_the_
 
 #[tokio::test]
 async fn a_reload_with_other_parameters_keeps_what_was_found_until_these_find_otherwise() -> Result<()> {
-    let mut router = Router::with(2, |etcd| checking(etcd, HEALTHZ)).await?;
+    // So many that it cannot have passed them all before the reload.
+    let slow_to_rise = format!("{HEALTHZ} rise=1000");
+    let mut router = Router::with(2, |etcd| checking(etcd, &slow_to_rise)).await?;
     let nginx = &mut router.nginx;
     router.nodes[0].set_health(500);
     becomes(nginx, "n0", "unhealthy").await?;
-    // Two passes are needed, and the second is an hour away.
+    // As many passes as are needed then are hours away.
     router.nodes[0].set_health(200);
     let before = router.nodes[0].counts().health_checks;
     nginx
