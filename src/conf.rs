@@ -132,7 +132,7 @@ impl UpstreamConf {
     }
 
     /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it does. With `etcd_drain` its connections are closed
-    /// after that, and were to come back for ever.
+    /// after that: clients that were led there again would be closed again, and it would never be empty.
     pub(crate) fn grace(&self) -> Option<u64> {
         self.drain.filter(|conf| conf.on.drain).map(|conf| conf.drain.timeout)
     }

@@ -21,7 +21,7 @@ use ngx::ffi::{
     ngx_msec_t, ngx_peer_connection_t,
 };
 
-use peer_zone::Departed;
+use peer_zone::{Departed, protocol::ID_BITS};
 
 use crate::{
     conf::{MainConf, UpstreamConf},
@@ -30,10 +30,6 @@ use crate::{
 
 /// A worker's idle connections are at most one in as many of its `worker_connections`: the other half is for clients, and for what is in use.
 const SHARE_OF_CONNECTIONS: usize = 2;
-
-/// Bits of a peer's id. Ids are counted up by one for each peer that a zone has ever had: at a million new peers a second, 2^48 of them
-/// would come in nine years.
-const ID_BITS: u32 = 48;
 
 /// What `etcd_keepalive` says.
 #[derive(Clone, Copy, Debug)]
