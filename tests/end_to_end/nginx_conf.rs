@@ -88,6 +88,13 @@ async fn sessions() -> Result<()> {
     const PREFIX: &str = "/app/upstream/";
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(3).await?);
     let nginx = Nginx::start(Configuration::shipped("sessions.conf", &etcd)?).await?;
+    // What is there at the first list has been there for long, as far as a router can know, and has no ramp.
+    eventually(SOON, "the prefix is followed", async || {
+        let upstream = nginx.status().await?.upstreams.remove("app").ok_or("no such upstream")?;
+        ensure!(upstream.connected && upstream.resyncs["start"] == 1, "{upstream:?}");
+        Ok(())
+    })
+    .await?;
     etcd.put_all(pairs(PREFIX, &nodes)).await?;
     let upstream = passing(&nginx, "app", &["n0", "n1", "n2"]).await?;
     assert_eq!(upstream.balance, "least_conn");
