@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use thiserror::Error;
 
-use crate::excerpt::Excerpt;
+use crate::excerpt::{Excerpt, disturbs_a_line};
 
 /// The port where none is given, as in nginx.
 pub(crate) const DEFAULT_PORT: u16 = 80;
@@ -160,7 +160,7 @@ fn unix(text: &str, path: &str) -> Result<SocketAddress, AddressError> {
         return Err(AddressError::UnixPathTooLong(path.len()));
     }
     let is_special = |character: char| {
-        character.is_whitespace() || character.is_control() || ";{}\"'\\".contains(character)
+        character.is_whitespace() || disturbs_a_line(character) || ";{}\"'\\".contains(character)
     };
     if path.contains(is_special) {
         return Err(AddressError::UnixPathCharacter(Excerpt::new(path)));

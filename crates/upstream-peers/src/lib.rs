@@ -3,7 +3,9 @@
 //! * [`parse_value`] reads one value, in any of the forms that are written into etcd for a server.
 //! * [`Membership`] takes the keys of one prefix as they are listed and changed, and says which peers they make. A malformed value
 //!   changes nothing: its key's last good peer stays.
+//! * [`Allow`] says where peers may be.
 //! * [`Ages`] says when each of them joined, also of those that came while etcd could not be heard.
+//! * [`ExpiryGuard`] keeps the keys whose leases have run out together with too many others'.
 //! * [`sticky_id`] names a peer towards clients without saying where it is.
 //!
 //! Nothing in here trusts what it is given: sizes are bounded ([`MAX_KEY_LENGTH`], [`MAX_VALUE_LENGTH`]), nothing panics, and text
@@ -13,7 +15,9 @@
 
 mod address;
 mod age;
+mod allow;
 mod excerpt;
+mod expiry;
 mod membership;
 mod parameters;
 mod sticky;
@@ -21,8 +25,10 @@ mod value;
 
 pub use address::{AddressError, SocketAddress, Target};
 pub use age::{Ages, Known};
+pub use allow::{Added, Allow, NotANetwork, OutsideAddresses};
 pub use excerpt::{Excerpt, MAX_EXCERPT};
-pub use membership::{Membership, Outcome, Peer};
+pub use expiry::{EXPIRY_WINDOW, ExpiryGuard, Vanishing};
+pub use membership::{Membership, Outcome, Peer, Removed};
 pub use parameters::{MAX_WEIGHT, Overrides, ParameterError, Parameters};
 pub use sticky::{sticky_cookie, sticky_id, sticky_id_of};
 pub use value::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, Value, ValueError, parse_value};

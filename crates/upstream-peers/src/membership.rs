@@ -2,13 +2,15 @@
 
 mod member;
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::address::SocketAddress;
+use crate::address::{SocketAddress, Target};
+use crate::allow::{Allow, OutsideAddresses};
 use crate::excerpt::Excerpt;
 use crate::parameters::Parameters;
 use crate::value::{ValueError, check_key, parse_value};
@@ -27,6 +29,13 @@ pub struct Peer {
     pub parameters: Parameters,
     /// The revision at which etcd made the key; 0 where that is not known.
     pub create_revision: i64,
+}
+
+/// A key that was removed, with what it stood for.
+#[derive(Debug)]
+pub struct Removed {
+    key: Arc<str>,
+    member: Member,
 }
 
 /// What an update did.
@@ -48,6 +57,7 @@ pub struct Outcome {
 /// reason are kept.
 pub struct Membership {
     defaults: Parameters,
+    allow: Allow,
     members: BTreeMap<Arc<str>, Member>,
     names: Names,
     /// Keys that cannot name a peer, whatever their value: as they are shown, and with a hash since several may be shown alike.
@@ -61,6 +71,7 @@ impl Membership {
     pub fn new(defaults: Parameters) -> Self {
         Self {
             defaults,
+            allow: Allow::default(),
             members: BTreeMap::new(),
             names: Names::default(),
             unusable: BTreeMap::new(),
@@ -69,16 +80,36 @@ impl Membership {
         }
     }
 
+    /// The same, with peers only where `allow` permits them: a value that names another place is rejected as a malformed one is, and of a
+    /// host name's addresses those outside are left out.
+    #[must_use]
+    pub fn within(self, allow: Allow) -> Self {
+        Self { allow, ..self }
+    }
+
     /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may have several addresses. It stays
-    /// until the key has a good value, or is found missing. A key that has a good value already is left as it is.
+    /// until the key has a good value, or is found missing. A key that has a good value already is left as it is. A peer where none may be is
+    /// not taken over.
     pub fn seed(&mut self, peer: Peer) {
         let Peer { key, address, server: text, parameters, create_revision } = peer;
+        if !self.allow.permits(&address) {
+            return;
+        }
         self.members.entry(key).or_default().seed(Server { address, text, parameters }, create_revision);
     }
 
     /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at which it was made: what the list
     /// lacks is gone; what it has malformed keeps its last good peer.
     pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>) -> Outcome {
+        self.replace_but(items, |_| false)
+    }
+
+    /// As [`replace`](Self::replace), but a key that the list lacks stays where `stays` says so.
+    pub fn replace_but<'a>(
+        &mut self,
+        items: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>,
+        stays: impl Fn(&str) -> bool,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let mut members = mem::take(&mut self.members);
         let mut unusable = mem::take(&mut self.unusable);
@@ -100,9 +131,41 @@ impl Membership {
             }
         }
         outcome.rejections_changed |= !unusable.is_empty();
-        for member in members.into_values() {
-            outcome.rejections_changed |= member.rejected().is_some();
-            outcome.changed |= member.remove(&mut self.names);
+        for (key, member) in members {
+            if stays(&key) {
+                self.members.insert(key, member);
+            } else {
+                outcome.rejections_changed |= member.rejected().is_some();
+                outcome.changed |= member.remove(&mut self.names);
+            }
+        }
+        outcome
+    }
+
+    /// The keys that stand for peers and are not among `listed`.
+    pub fn missing<'a>(&self, listed: impl IntoIterator<Item = &'a [u8]>) -> Vec<Arc<str>> {
+        let listed: HashSet<&[u8]> = listed.into_iter().collect();
+        let members = self.members.iter().filter(|(_, member)| member.is_good());
+        members.filter(|(key, _)| !listed.contains(key.as_bytes())).map(|(key, _)| Arc::clone(key)).collect()
+    }
+
+    /// Forgets a key as [`delete`](Self::delete) does, and hands out what it was, where it stood for peers, so that it can be put back.
+    pub fn remove(&mut self, key: &str) -> (Outcome, Option<Removed>) {
+        let mut outcome = Outcome::default();
+        let Some((key, member)) = self.members.remove_entry(key) else { return (outcome, None) };
+        outcome.rejections_changed = member.rejected().is_some();
+        outcome.changed = member.remove(&mut self.names);
+        let removed = outcome.changed.then_some(Removed { key, member });
+        (outcome, removed)
+    }
+
+    /// Puts back what was removed, unless the key is there by now.
+    pub fn put_back(&mut self, removed: Removed) -> Outcome {
+        let mut outcome = Outcome::default();
+        let Removed { key, member } = removed;
+        if let Entry::Vacant(vacant) = self.members.entry(key) {
+            outcome.rejections_changed = member.rejected().is_some();
+            outcome.changed = vacant.insert(member).put_back(&mut self.names);
         }
         outcome
     }
@@ -123,10 +186,7 @@ impl Membership {
         let mut outcome = Outcome::default();
         match self.usable(key) {
             Ok(key) => {
-                if let Some(member) = self.members.remove(key) {
-                    outcome.rejections_changed = member.rejected().is_some();
-                    outcome.changed = member.remove(&mut self.names);
-                }
+                return self.remove(key).0;
             }
             Err((key, _)) => {
                 outcome.rejections_changed = self.unusable.remove(&key).is_some();
@@ -147,10 +207,13 @@ impl Membership {
     pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
         let mut peers = Vec::with_capacity(self.members.len());
         for (key, member) in &self.members {
-            member.each_peer(&resolve, |Server { address, text: server, parameters }| {
-                let create_revision = member.create_revision();
-                peers.push(Peer { key: Arc::clone(key), address, server, parameters, create_revision });
-            });
+            member.each_peer(
+                |name| self.permitted(resolve(name)),
+                |Server { address, text: server, parameters }| {
+                    let create_revision = member.create_revision();
+                    peers.push(Peer { key: Arc::clone(key), address, server, parameters, create_revision });
+                },
+            );
         }
         peers
     }
@@ -161,11 +224,36 @@ impl Membership {
         &self,
         resolve: impl Fn(&str) -> A,
     ) -> impl Iterator<Item = (&Arc<str>, i64)> {
-        let is_unresolved = move |member: &Member| member.is_unresolved(&resolve);
+        let is_unresolved = move |member: &Member| member.is_unresolved(|name| self.permitted(resolve(name)));
         self.members
             .iter()
             .filter(move |(_, member)| is_unresolved(member))
             .map(|(key, member)| (key, member.create_revision()))
+    }
+
+    /// The keys whose host names have addresses that are left out, since no peer may be there.
+    pub fn outside<A: AsRef<[IpAddr]>>(
+        &self,
+        resolve: impl Fn(&str) -> A,
+    ) -> BTreeMap<Arc<str>, OutsideAddresses> {
+        let mut outside = BTreeMap::new();
+        if self.allow.is_restricted() {
+            for (key, member) in &self.members {
+                let Some(name) = member.name() else { continue };
+                let resolved = resolve(name);
+                let addresses = resolved.as_ref().iter().copied();
+                let addresses: BTreeSet<_> =
+                    addresses.filter(|&address| !self.allow.permits_ip(address)).collect();
+                if !addresses.is_empty() {
+                    outside.insert(Arc::clone(key), OutsideAddresses { name: name.to_owned(), addresses });
+                }
+            }
+        }
+        outside
+    }
+
+    fn permitted<A: AsRef<[IpAddr]>>(&self, addresses: A) -> Vec<IpAddr> {
+        addresses.as_ref().iter().copied().filter(|&address| self.allow.permits_ip(address)).collect()
     }
 
     /// The keys whose current value is rejected, fit to be shown, with the reason.
@@ -200,7 +288,10 @@ impl Membership {
     }
 
     fn put_member(&mut self, key: &str, value: &[u8], create_revision: i64, outcome: &mut Outcome) {
-        let parsed = parse_value(key, value);
+        let parsed = parse_value(key, value).and_then(|value| match value.target {
+            Target::Address(address) if !self.allow.permits(&address) => Err(ValueError::NotAllowed(address)),
+            _ => Ok(value),
+        });
         if !self.members.contains_key(key) {
             self.members.insert(Arc::from(key), Member::default());
         }

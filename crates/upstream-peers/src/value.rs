@@ -7,8 +7,8 @@ use std::fmt;
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::address::{AddressError, Target};
-use crate::excerpt::Excerpt;
+use crate::address::{AddressError, SocketAddress, Target};
+use crate::excerpt::{Excerpt, disturbs_a_line};
 use crate::parameters::{Overrides, ParameterError};
 
 /// Bytes that a key has at most, below the prefix. It identifies the peer wherever that is named: in logs, in variables, in shared memory.
@@ -60,7 +60,8 @@ pub enum ValueError {
     /// The key is not text.
     #[error("the key is not UTF-8")]
     KeyNotUtf8,
-    /// The key could not be put into a log or a header as it is.
+    /// The key could not be put into a log or a header as it is: it has a control character, one that ends a line, or one that turns the
+    /// direction of writing.
     #[error("the key has a control character")]
     KeyControlCharacter,
     /// See [`MAX_VALUE_LENGTH`].
@@ -97,6 +98,9 @@ pub enum ValueError {
         /// What it may be.
         expected: &'static str,
     },
+    /// The peer would be where none may be: see [`Allow`](crate::Allow).
+    #[error("the address {0} is outside of \"etcd_allow\"")]
+    NotAllowed(SocketAddress),
     /// gRPC's naming says that the address is not to be used.
     #[error("\"Op\" is 1: the address is marked as deleted")]
     Deleted,
@@ -138,7 +142,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
     if key.len() > MAX_KEY_LENGTH {
         return Err(ValueError::KeyTooLong(key.len()));
     }
-    if key.contains(char::is_control) {
+    if key.contains(disturbs_a_line) {
         return Err(ValueError::KeyControlCharacter);
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use upstream_peers::{Membership, Parameters, Peer, parse_value};
+use upstream_peers::{Allow, Membership, Parameters, Peer, Target, parse_value};
 
 const KEYS: [&str; 6] = ["a", "b", "a/b", "10.0.0.1:80", "", "b\n"];
 
@@ -45,6 +45,7 @@ struct Model {
     current: BTreeMap<&'static str, (&'static str, i64)>,
     revision: i64,
     good: BTreeMap<&'static str, &'static str>,
+    allow: Allow,
 }
 
 impl Model {
@@ -74,15 +75,21 @@ impl Model {
 
     fn see(&mut self, key: &'static str) {
         let (value, _) = self.current[key];
-        if parse_value(key, value.as_bytes()).is_ok() {
+        if self.is_good(key, value) {
             self.good.insert(key, value);
         }
     }
 
+    fn is_good(&self, key: &str, value: &str) -> bool {
+        parse_value(key, value.as_bytes()).is_ok_and(|value| match value.target {
+            Target::Address(address) => self.allow.permits(&address),
+            Target::Name { .. } => true,
+        })
+    }
+
     fn rejected(&self) -> Vec<&str> {
-        let is_bad =
-            |&(key, (value, _)): &(&&'static str, &(&str, i64))| parse_value(key, value.as_bytes()).is_err();
-        self.current.iter().filter(is_bad).map(|(key, _)| *key).collect()
+        let bad = self.current.iter().filter(|(key, (value, _))| !self.is_good(key, value));
+        bad.map(|(key, _)| *key).collect()
     }
 
     fn list(&self) -> Vec<(&[u8], &[u8], i64)> {
@@ -104,11 +111,20 @@ fn peers(members: &Membership) -> Vec<Peer> {
     members.peers(resolve)
 }
 
+/// Everywhere; or where some values and a part of each name's addresses are outside.
+fn allow() -> impl Strategy<Value = Allow> {
+    select(vec![vec![], vec!["10.0.0.1", "10.9.0.1"]]).prop_map(|words| {
+        let mut allow = Allow::default();
+        assert!(words.into_iter().all(|word| allow.add(word).is_ok()));
+        allow
+    })
+}
+
 proptest! {
     #[test]
-    fn any_sequence_ends_as_a_fresh_list(events in prop::collection::vec(event(), 0..60)) {
-        let mut model = Model::default();
-        let mut members = Membership::new(Parameters::default());
+    fn any_sequence_ends_as_a_fresh_list(events in prop::collection::vec(event(), 0..60), allow in allow()) {
+        let mut model = Model { allow: allow.clone(), ..Model::default() };
+        let mut members = Membership::new(Parameters::default()).within(allow.clone());
         for event in &events {
             model.apply(event);
             let before = peers(&members);
@@ -122,9 +138,10 @@ proptest! {
             };
             prop_assert_eq!(outcome.changed, peers(&members) != before, "{:?}", event);
             prop_assert_eq!(members.rejected_total() - total, outcome.rejected.len() as u64);
+            prop_assert!(peers(&members).iter().all(|peer| allow.permits(&peer.address)));
         }
 
-        let mut fresh = Membership::new(Parameters::default());
+        let mut fresh = Membership::new(Parameters::default()).within(allow);
         let _ = fresh.replace(model.good_list());
         prop_assert_eq!(peers(&members), peers(&fresh));
         prop_assert!(members.names().eq(fresh.names()));

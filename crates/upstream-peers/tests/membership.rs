@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use upstream_peers::{Membership, Outcome, Parameters, Peer, SocketAddress};
+use upstream_peers::{Allow, Membership, Outcome, Parameters, Peer, SocketAddress};
 
 /// The revision at which all keys were made, where a test does not say otherwise.
 const MADE: i64 = 1;
@@ -301,4 +301,69 @@ fn a_hundred_thousand_members() {
         assert!(members.delete(key.as_bytes()).changed);
     }
     assert!(members.is_empty());
+}
+
+fn within(words: &[&str]) -> Membership {
+    let mut allow = Allow::default();
+    for word in words {
+        assert!(allow.add(word).is_ok(), "{word}");
+    }
+    Membership::new(Parameters::default()).within(allow)
+}
+
+#[test]
+fn a_value_outside_is_as_a_malformed_one() {
+    let mut members = within(&["10.0.0.0/8"]);
+    assert!(members.put(b"a", b"10.0.0.1:80", MADE).changed);
+    let outcome = members.put(b"a", b"11.0.0.1:80", MADE);
+    assert!(!outcome.changed && outcome.rejections_changed);
+    let (key, error) = &outcome.rejected[0];
+    assert_eq!(key, "a");
+    assert_eq!(error.to_string(), "the address 11.0.0.1:80 is outside of \"etcd_allow\"");
+    assert_eq!(members.put(b"a", b"11.0.0.1:80", MADE), Outcome::default(), "said once");
+    assert_eq!(printed(&members, resolve), ["a 10.0.0.1:80 1"]);
+    assert_eq!(members.put(b"b", b"unix:/run/a.sock", MADE).rejected.len(), 1);
+    assert_eq!((members.len(), members.rejected().count(), members.rejected_total()), (1, 2, 2));
+    // Inside again, as it was.
+    assert_eq!(members.put(b"a", b"10.0.0.1:80", MADE), only_rejections_changed());
+}
+
+#[test]
+fn of_a_name_s_addresses_those_outside_are_left_out() {
+    // `resolve` gives 10.9.0.1 and 10.9.0.2.
+    let mut members = within(&["10.9.0.2", "10.1.0.0/16"]);
+    assert!(members.put(b"a", b"10.1.0.1:80", MADE).changed);
+    assert!(members.put(b"a", b"node.example", MADE).changed);
+    assert_eq!(printed(&members, resolve), ["a 10.9.0.2:80 1"]);
+    let outside = members.outside(resolve);
+    let words: Vec<_> = outside.iter().map(|(key, outside)| format!("{key}: {outside}")).collect();
+    assert_eq!(
+        words,
+        [r#"a: the host name "node.example" has the address 10.9.0.1 outside of "etcd_allow""#]
+    );
+    assert!(members.outside(unresolved).is_empty());
+    // With nothing left it has no address, and the one before stands in.
+    let nothing_left = |_: &str| [IpAddr::from([10, 9, 0, 1])];
+    assert_eq!(printed(&members, nothing_left), ["a 10.1.0.1:80 1"]);
+    assert_eq!(members.unresolved(nothing_left).count(), 0);
+    assert!(members.delete(b"a").changed);
+    assert!(members.put(b"b", b"node.example", MADE).changed);
+    assert_eq!(printed(&members, nothing_left), [""; 0]);
+    assert_eq!(members.unresolved(nothing_left).count(), 1);
+    // A value with an address instead.
+    assert!(members.put(b"b", b"10.1.0.2:80", MADE).changed);
+    assert!(members.outside(resolve).is_empty());
+}
+
+#[test]
+fn peers_from_before_are_not_taken_over_from_outside() {
+    let mut members = within(&["10.0.0.0/8"]);
+    members.seed(seed("a", "10.0.0.1:80", 1));
+    members.seed(seed("a", "11.0.0.1:80", 1));
+    members.seed(seed("b", "11.0.0.2:80", 1));
+    assert_eq!(printed(&members, resolve), ["a 10.0.0.1:80 1"]);
+    assert_eq!(members.len(), 1);
+    // Nor does what stood outside stand in for a name.
+    assert!(members.put(b"b", b"node.example", MADE).changed);
+    assert_eq!(printed(&members, unresolved), ["a 10.0.0.1:80 1"]);
 }

@@ -9,7 +9,7 @@ use crate::parameters::Parameters;
 use crate::value::ValueError;
 
 /// What is known of a key: the peers it stands for, and what is wrong with its current value.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Member {
     good: Good,
     rejection: Option<Rejection>,
@@ -18,6 +18,7 @@ pub(super) struct Member {
 }
 
 /// A value that was rejected. The value itself is not kept: it may be long, and is of no use.
+#[derive(Debug)]
 pub(super) struct Rejection {
     /// The value's hash, by which the same value is known again.
     pub(super) value: u64,
@@ -25,7 +26,7 @@ pub(super) struct Rejection {
 }
 
 /// What a `server` line says, for one address of a key.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) address: SocketAddress,
     /// The server as written.
@@ -34,7 +35,7 @@ pub(super) struct Server {
 }
 
 /// What a key's last good value says.
-#[derive(Default)]
+#[derive(Debug, Default)]
 enum Good {
     /// It never had one.
     #[default]
@@ -116,8 +117,16 @@ impl Member {
     }
 
     /// The key is gone. Says whether peers are gone with it.
-    pub(super) fn remove(self, names: &mut Names) -> bool {
+    pub(super) fn remove(&self, names: &mut Names) -> bool {
         self.good.release(names);
+        self.is_good()
+    }
+
+    /// The key is there again, as it was. Says whether peers are there with it.
+    pub(super) fn put_back(&self, names: &mut Names) -> bool {
+        if let Good::Name { host, .. } = &self.good {
+            names.add(host);
+        }
         self.is_good()
     }
 
@@ -127,6 +136,14 @@ impl Member {
 
     pub(super) fn rejected(&self) -> Option<&ValueError> {
         self.rejection.as_ref().map(|rejection| &rejection.error)
+    }
+
+    /// The host name that its value says, if it says one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match &self.good {
+            Good::Name { host, .. } => Some(host),
+            Good::Never | Good::Seeded(_) | Good::Address(_) => None,
+        }
     }
 
     /// Whether it has a good value, but no address.
