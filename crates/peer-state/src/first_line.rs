@@ -1,0 +1,59 @@
+//! The first line, which says what the file is, and by which damage is found.
+
+use crate::state::StateError;
+
+/// What the line begins with.
+const MAGIC: &str = "etcd-upstream-peers";
+
+/// Counted up where a reader of the version before could not read what follows.
+const VERSION: u32 = 1;
+
+/// No such line, of whatever version, is longer, in bytes.
+const MAX_LENGTH: usize = 128;
+
+/// The line for what follows it, with the line feed at its end.
+///
+/// The checksum is a CRC-32, since what it is there for is damage, not malice: who may write the file may write a checksum as well. It finds every
+/// change of up to 32 bits in a row, and so every single one, at the speed of the memory.
+pub(crate) fn of(rest: &[u8]) -> String {
+    format!("{MAGIC} {VERSION} crc32={:08x} bytes={}\n", crc32fast::hash(rest), rest.len())
+}
+
+/// Takes the line off, if it is the one for what follows it.
+pub(crate) fn strip(bytes: &[u8]) -> Result<&[u8], StateError> {
+    if bytes.is_empty() {
+        return Err(StateError::Empty);
+    }
+    let end = bytes.iter().take(MAX_LENGTH).position(|&byte| byte == b'\n');
+    let (line, rest) = match end {
+        Some(end) => bytes.split_at(end + 1),
+        // Cut within the line, or none of ours.
+        None => (bytes, &[][..]),
+    };
+    let words = str::from_utf8(line).ok().map(|line| line.trim_end_matches('\n').split(' '));
+    let mut words = words.ok_or(StateError::NotState)?;
+    let magic = words.next().unwrap_or_default();
+    if magic != MAGIC {
+        // A part of the word is what is left of a file that was cut there.
+        let is_cut = end.is_none() && MAGIC.starts_with(magic);
+        return Err(if is_cut { StateError::Truncated } else { StateError::NotState });
+    }
+    if end.is_none() {
+        return Err(StateError::Truncated);
+    }
+    let version: u32 = words.next().and_then(|word| word.parse().ok()).ok_or(StateError::FirstLine)?;
+    if version != VERSION {
+        return Err(StateError::Version(version));
+    }
+    // The line as a whole is compared, so that no other way to write the same numbers passes for it.
+    if line == of(rest).as_bytes() {
+        return Ok(rest);
+    }
+    let length = words.find_map(|word| word.strip_prefix("bytes=")?.parse::<usize>().ok());
+    Err(match length {
+        Some(length) if length > rest.len() => StateError::Truncated,
+        Some(length) if length < rest.len() => StateError::TooMuch,
+        Some(_) => StateError::Checksum,
+        None => StateError::FirstLine,
+    })
+}

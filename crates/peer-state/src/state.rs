@@ -1,0 +1,236 @@
+//! What a file holds, and how it is written down.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use upstream_peers::{Excerpt, Overrides, Parameters, Peer, SocketAddress, Target, Value, parse_value};
+
+use crate::first_line;
+
+/// Bytes that a file has at most: some 400 000 peers with short keys, which take a zone of 150 MB.
+pub const MAX_LENGTH: usize = 64 << 20;
+
+/// An upstream's peers as they were published, and where and when etcd had them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The name of the cluster in nginx's configuration.
+    pub cluster: String,
+    /// The prefix of the keys; ends with a slash.
+    pub prefix: String,
+    /// etcd's own id of the cluster.
+    pub cluster_id: u64,
+    /// The revision up to which every change was applied; at least 1.
+    pub revision: i64,
+    /// The peers. They are an [`Arc`] since who writes the file does so beside who goes on with them.
+    pub peers: Arc<[Peer]>,
+}
+
+/// Why bytes are not a state.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StateError {
+    /// Nothing at all.
+    #[error("it is empty")]
+    Empty,
+    /// See [`MAX_LENGTH`].
+    #[error("it has more than {MAX_LENGTH} bytes")]
+    TooLong,
+    /// Not a file of this kind.
+    #[error("it is not a state file")]
+    NotState,
+    /// A file of this kind, of a version that is not known here.
+    #[error("it is of version {0}, which this module does not know")]
+    Version(u32),
+    /// Its first line says something else than a first line does.
+    #[error("its first line is damaged")]
+    FirstLine,
+    /// It ends before it should.
+    #[error("it is cut short")]
+    Truncated,
+    /// It goes on where it should end.
+    #[error("it is longer than its first line says")]
+    TooMuch,
+    /// It is not what was written.
+    #[error("it is damaged: its checksum is wrong")]
+    Checksum,
+    /// The checksum is right, and yet nobody wrote it so.
+    #[error("line {line} is malformed: {reason}")]
+    Malformed {
+        /// The line, the first one being 1.
+        line: usize,
+        /// What is wrong; what it quotes is an [`Excerpt`].
+        reason: String,
+    },
+}
+
+/// A state of other peers than those that are wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("it is of the prefix {prefix} of the cluster {cluster}")]
+pub struct Foreign {
+    /// The cluster that it is of.
+    pub cluster: Excerpt,
+    /// The prefix that it is of.
+    pub prefix: Excerpt,
+}
+
+/// The second line.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct UpstreamLine {
+    cluster: String,
+    prefix: String,
+    /// In hexadecimal digits, as the log has it: many a reader of JSON takes numbers for floating ones.
+    cluster_id: String,
+    revision: i64,
+}
+
+/// Each further line.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct PeerLine {
+    key: String,
+    /// Server and parameters, as one would write them into etcd.
+    value: String,
+    /// The socket address, which is another than the value's where that has a host name.
+    address: String,
+    create_revision: i64,
+}
+
+impl State {
+    /// The state as a file has it.
+    ///
+    /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of all that follows it; the second one is a JSON object with the upstream's
+    /// `cluster`, `prefix`, `cluster_id` and `revision`, and each further one such an object with a peer's `key`, `value`, `address` and
+    /// `create_revision`.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::TooLong`].
+    pub fn encode(&self) -> Result<Vec<u8>, StateError> {
+        let upstream = UpstreamLine {
+            cluster: self.cluster.clone(),
+            prefix: self.prefix.clone(),
+            cluster_id: format!("{:x}", self.cluster_id),
+            revision: self.revision,
+        };
+        let mut rest = Vec::new();
+        write_line(&mut rest, &upstream)?;
+        for peer in self.peers.iter() {
+            write_line(&mut rest, &PeerLine::of(peer))?;
+        }
+        let mut bytes = first_line::of(&rest).into_bytes();
+        if bytes.len() + rest.len() > MAX_LENGTH {
+            return Err(StateError::TooLong);
+        }
+        bytes.append(&mut rest);
+        Ok(bytes)
+    }
+
+    /// Reads what [`encode`](Self::encode) has made.
+    ///
+    /// # Errors
+    ///
+    /// Everything else, with the reason. It never panics, whatever the bytes are.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StateError> {
+        if bytes.len() > MAX_LENGTH {
+            return Err(StateError::TooLong);
+        }
+        let rest = first_line::strip(bytes)?;
+        let malformed = |line: usize, reason: String| StateError::Malformed { line, reason };
+        let malformed_json = |line: usize, error: serde_json::Error| {
+            malformed(line, Excerpt::new(&error.to_string()).to_string())
+        };
+        let Some(rest) = rest.strip_suffix(b"\n") else {
+            return Err(malformed(2, "there is none, or the last one has no end".to_owned()));
+        };
+        // The first line is the one that is off already.
+        let mut lines = rest.split(|&byte| byte == b'\n').zip(2..);
+        let (line, number) = lines.next().unwrap_or_default();
+        let upstream: UpstreamLine =
+            serde_json::from_slice(line).map_err(|error| malformed_json(number, error))?;
+        let cluster_id = u64::from_str_radix(&upstream.cluster_id, 16)
+            .map_err(|error| malformed(number, format!("\"cluster_id\": {error}")))?;
+        if upstream.revision < 1 {
+            return Err(malformed(number, "\"revision\" is not positive".to_owned()));
+        }
+        let peers = lines.map(|(line, number)| {
+            let line: PeerLine =
+                serde_json::from_slice(line).map_err(|error| malformed_json(number, error))?;
+            line.peer().map_err(|reason| malformed(number, reason))
+        });
+        let peers = peers.collect::<Result<Vec<_>, _>>()?.into();
+        let UpstreamLine { cluster, prefix, revision, .. } = upstream;
+        Ok(Self { cluster, prefix, cluster_id, revision, peers })
+    }
+
+    /// That it is of this prefix of this cluster.
+    ///
+    /// # Errors
+    ///
+    /// Where it is of another one.
+    pub fn check_for(&self, cluster: &str, prefix: &str) -> Result<(), Foreign> {
+        if self.cluster == cluster && self.prefix == prefix {
+            return Ok(());
+        }
+        Err(Foreign { cluster: Excerpt::new(&self.cluster), prefix: Excerpt::new(&self.prefix) })
+    }
+}
+
+fn write_line(bytes: &mut Vec<u8>, line: &impl Serialize) -> Result<(), StateError> {
+    // Nothing that is written here can fail: the types are numbers and strings, and memory takes all.
+    serde_json::to_writer(&mut *bytes, line)
+        .map_err(|error| StateError::Malformed { line: 0, reason: error.to_string() })?;
+    bytes.push(b'\n');
+    if bytes.len() > MAX_LENGTH { Err(StateError::TooLong) } else { Ok(()) }
+}
+
+impl PeerLine {
+    fn of(peer: &Peer) -> Self {
+        let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
+            peer.parameters;
+        let overrides = Overrides {
+            weight: Some(weight),
+            max_conns: Some(max_conns),
+            max_fails: Some(max_fails),
+            fail_timeout: Some(fail_timeout),
+            slow_start: Some(slow_start),
+            backup: Some(backup),
+            down: Some(down),
+            drain: Some(drain),
+        };
+        Self {
+            key: peer.key.to_string(),
+            value: format!("{}{overrides}", peer.server),
+            address: peer.address.to_string(),
+            create_revision: peer.create_revision,
+        }
+    }
+
+    /// The peer, read as one of etcd's is.
+    fn peer(self) -> Result<Peer, String> {
+        let Self { key, value, address, create_revision } = self;
+        let value = parse_value(&key, value.as_bytes()).map_err(|error| format!("\"value\": {error}"))?;
+        let address = socket_address(&key, &address)?;
+        if let Target::Address(of_value) = &value.target
+            && *of_value != address
+        {
+            return Err("\"address\" is not that of \"value\"".to_owned());
+        }
+        if create_revision < 0 {
+            return Err("\"create_revision\" is negative".to_owned());
+        }
+        // A flag that is off has no word; everything else is written down.
+        let parameters = value.overrides.apply(Parameters::default());
+        Ok(Peer { key: key.into(), address, server: value.server.into(), parameters, create_revision })
+    }
+}
+
+fn socket_address(key: &str, text: &str) -> Result<SocketAddress, String> {
+    let Value { target, .. } =
+        parse_value(key, text.as_bytes()).map_err(|error| format!("\"address\": {error}"))?;
+    match target {
+        // Nothing else than the address, and written as it is printed.
+        Target::Address(address) if address.to_string() == text => Ok(address),
+        Target::Address(_) | Target::Name { .. } => Err("\"address\" is none".to_owned()),
+    }
+}

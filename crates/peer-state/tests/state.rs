@@ -1,0 +1,239 @@
+//! What is written is read, and nothing else.
+
+use std::{net::IpAddr, sync::Arc};
+
+use peer_state::{MAX_LENGTH, State, StateError};
+use proptest::prelude::*;
+use upstream_peers::{MAX_WEIGHT, Parameters, Peer, SocketAddress};
+
+fn peer(key: &str, address: &str, server: &str) -> Peer {
+    Peer {
+        key: key.into(),
+        address: SocketAddress::Ip(address.parse().expect("an address")),
+        server: server.into(),
+        parameters: Parameters::default(),
+        create_revision: 7,
+    }
+}
+
+fn state(peers: &[Peer]) -> State {
+    State {
+        cluster: "main".to_owned(),
+        prefix: "/firehose/upstream/".to_owned(),
+        cluster_id: 0x8e9e_05c5_2164_694d,
+        revision: 42,
+        peers: peers.into(),
+    }
+}
+
+fn example() -> State {
+    let mut unix = peer("c/unix", "127.0.0.1:1", "unix:/run/app.sock");
+    unix.address = SocketAddress::Unix("/run/app.sock".to_owned());
+    unix.parameters.backup = true;
+    state(&[
+        peer("a", "10.0.0.7:80", "10.0.0.7"),
+        peer("b \"é\"", "[2001:db8::1]:8080", "backend.example:8080"),
+        unix,
+    ])
+}
+
+/// The text with a first line that fits what follows it.
+fn signed(rest: &str) -> Vec<u8> {
+    let crc32 = crc32fast::hash(rest.as_bytes());
+    format!("etcd-upstream-peers 1 crc32={crc32:08x} bytes={}\n{rest}", rest.len()).into_bytes()
+}
+
+#[test]
+fn as_a_person_sees_it() {
+    let text = "\
+{\"cluster\":\"main\",\"prefix\":\"/firehose/upstream/\",\"cluster_id\":\"8e9e05c52164694d\",\"revision\":42}
+{\"key\":\"a\",\"value\":\"10.0.0.7 weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0\",\"address\":\"10.0.0.7:80\",\"create_revision\":7}
+{\"key\":\"b \\\"é\\\"\",\"value\":\"backend.example:8080 weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0\",\"address\":\"[2001:db8::1]:8080\",\"create_revision\":7}
+{\"key\":\"c/unix\",\"value\":\"unix:/run/app.sock weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0 backup\",\"address\":\"unix:/run/app.sock\",\"create_revision\":7}
+";
+    let bytes = example().encode().expect("short");
+    assert_eq!(
+        String::from_utf8(bytes.clone()).expect("text"),
+        String::from_utf8(signed(text)).expect("text")
+    );
+    assert_eq!(State::parse(&bytes), Ok(example()));
+}
+
+#[test]
+fn no_peers_are_a_list_too() {
+    let bytes = state(&[]).encode().expect("short");
+    assert_eq!(State::parse(&bytes), Ok(state(&[])));
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let mut bytes = example().encode().expect("short");
+    for place in 0..bytes.len() {
+        for bit in 0..8 {
+            bytes[place] ^= 1 << bit;
+            assert!(State::parse(&bytes).is_err(), "bit {bit} of byte {place}");
+            bytes[place] ^= 1 << bit;
+        }
+    }
+    assert!(State::parse(&bytes).is_ok());
+}
+
+#[test]
+fn every_byte_in_the_place_of_another_is_found() {
+    let good = example().encode().expect("short");
+    let mut bytes = good.clone();
+    for place in 0..bytes.len() {
+        for other in (0..=u8::MAX).filter(|&other| other != good[place]) {
+            bytes[place] = other;
+            assert!(State::parse(&bytes).is_err(), "{other} as byte {place}");
+        }
+        bytes[place] = good[place];
+    }
+}
+
+#[test]
+fn every_truncation_is_found_and_called_so() {
+    let bytes = example().encode().expect("short");
+    for length in 1..bytes.len() {
+        assert_eq!(State::parse(&bytes[..length]), Err(StateError::Truncated), "{length} bytes");
+    }
+    assert_eq!(State::parse(&[]), Err(StateError::Empty));
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let good = example().encode().expect("short");
+    let text = str::from_utf8(&good).expect("text");
+    let longer = [&good[..], b"\n"].concat();
+    let (first, rest) = text.split_once('\n').expect("lines");
+    let version_2 = text.replacen("peers 1", "peers 2", 1);
+    let no_version = text.replacen("peers 1", "peers x", 1);
+    let capitals = format!("{}\n{rest}", first.replace("crc32=", "CRC32="));
+    let leading_zero = text.replacen("bytes=", "bytes=0", 1);
+    let damaged = text.replacen("10.0.0.7", "10.0.0.8", 1);
+    for (bytes, message) in [
+        (&b"<html>"[..], "it is not a state file"),
+        (b"\n", "it is not a state file"),
+        (b"\xff\xfe", "it is not a state file"),
+        (&[0; 4096], "it is not a state file"),
+        (version_2.as_bytes(), "it is of version 2, which this module does not know"),
+        (no_version.as_bytes(), "its first line is damaged"),
+        (capitals.as_bytes(), "it is damaged: its checksum is wrong"),
+        (leading_zero.as_bytes(), "it is damaged: its checksum is wrong"),
+        (&longer, "it is longer than its first line says"),
+        (damaged.as_bytes(), "it is damaged: its checksum is wrong"),
+    ] {
+        let error = State::parse(bytes).expect_err(message);
+        assert_eq!(error.to_string(), message);
+    }
+    assert_eq!(State::parse(&vec![b' '; MAX_LENGTH + 1]), Err(StateError::TooLong));
+}
+
+/// A right checksum is no reason to believe what nobody would have written.
+#[test]
+fn nothing_is_believed_for_its_checksum_alone() {
+    let upstream = r#"{"cluster":"main","prefix":"/p/","cluster_id":"1","revision":1}"#;
+    let good = r#"{"key":"a","value":"10.0.0.7:80","address":"10.0.0.7:80","create_revision":1}"#;
+    assert!(State::parse(&signed(&format!("{upstream}\n{good}\n"))).is_ok());
+    let long = "k".repeat(256);
+    for (from, to, reason) in [
+        ("\"a\"", "\"\"", "the key has no name below the prefix"),
+        ("\"a\"", &*format!("\"{long}\""), "256 bytes below the prefix, more than 255"),
+        ("\"a\"", "\"a\\n\"", "control character"),
+        ("\"10.0.0.7:80\",\"a", "\"10.0.0.7:80 weight=0\",\"a", "not a whole number from 1 to 65535"),
+        ("\"10.0.0.7:80\",\"a", "\"10.0.0.7:0\",\"a", "the port is"),
+        ("\"10.0.0.7:80\",\"a", "\"10.0.0.8:80\",\"a", "\"address\" is not that of \"value\""),
+        ("\"address\":\"10.0.0.7:80\"", "\"address\":\"host.example:80\"", "\"address\" is none"),
+        ("\"address\":\"10.0.0.7:80\"", "\"address\":\"10.0.0.7:80 down\"", "\"address\" is none"),
+        ("\"create_revision\":1", "\"create_revision\":-1", "\"create_revision\" is negative"),
+        ("\"create_revision\":1", "\"create_revision\":1,\"more\":2", "unknown field"),
+        ("\"create_revision\":1", "\"create_revision\":99999999999999999999", "invalid"),
+        ("\"revision\":1", "\"revision\":0", "\"revision\" is not positive"),
+        ("\"cluster_id\":\"1\"", "\"cluster_id\":\"x\"", "\"cluster_id\""),
+        ("}\n{", "}\n\n{", "line 3 is malformed"),
+        (good, &"[".repeat(100_000), "line 3 is malformed"),
+    ] {
+        let text = format!("{upstream}\n{good}\n").replacen(from, to, 1);
+        let error = State::parse(&signed(&text)).expect_err(reason);
+        assert!(error.to_string().contains(reason), "{error}, not {reason}");
+    }
+    for text in ["", "\n", &format!("{upstream}\n{good}")] {
+        assert!(matches!(State::parse(&signed(text)), Err(StateError::Malformed { .. })), "{text:?}");
+    }
+}
+
+#[test]
+fn a_foreign_one_says_whose_it_is() {
+    let state = example();
+    assert_eq!(state.check_for("main", "/firehose/upstream/"), Ok(()));
+    for (cluster, prefix) in [("other", "/firehose/upstream/"), ("main", "/other/")] {
+        let error = state.check_for(cluster, prefix).expect_err("foreign");
+        assert_eq!(error.to_string(), "it is of the prefix \"/firehose/upstream/\" of the cluster \"main\"");
+    }
+}
+
+fn parameters() -> impl Strategy<Value = Parameters> {
+    let numbers = (1..=MAX_WEIGHT, any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
+    (numbers, any::<[bool; 3]>()).prop_map(
+        |((weight, max_conns, max_fails, fail_timeout, slow_start), [backup, down, drain])| Parameters {
+            weight,
+            max_conns,
+            max_fails,
+            fail_timeout,
+            slow_start,
+            backup,
+            down,
+            drain,
+        },
+    )
+}
+
+fn any_peer() -> impl Strategy<Value = Peer> {
+    let address = prop_oneof![
+        (any::<IpAddr>(), 1..=u16::MAX).prop_map(|(ip, port)| SocketAddress::Ip((ip, port).into())),
+        "/[a-z0-9._/-]{1,50}".prop_map(SocketAddress::Unix),
+    ];
+    let key = "[^\\p{Cc}]{1,60}".prop_filter("short enough", |key| key.len() <= 255);
+    (key, address, prop::option::of("[a-z]{1,20}\\.example(:[1-9][0-9]{0,3})?"), parameters(), 0..=i64::MAX)
+        .prop_map(|(key, address, name, parameters, create_revision)| {
+            let server = name.unwrap_or_else(|| address.to_string()).into();
+            Peer { key: key.into(), address, server, parameters, create_revision }
+        })
+}
+
+prop_compose! {
+    fn any_state()(
+        cluster in ".{0,20}",
+        prefix in ".{0,20}",
+        cluster_id: u64,
+        revision in 1..=i64::MAX,
+        peers in prop::collection::vec(any_peer(), 0..20),
+    ) -> State {
+        State { cluster, prefix, cluster_id, revision, peers: Arc::from(peers) }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(state in any_state()) {
+        let bytes = state.encode().expect("short");
+        prop_assert_eq!(State::parse(&bytes), Ok(state));
+    }
+
+    #[test]
+    fn damage_is_found(state in any_state(), place: prop::sample::Index, bit in 0..8_u8) {
+        let mut bytes = state.encode().expect("short");
+        let cut = place.index(bytes.len());
+        prop_assert!(State::parse(&bytes[..cut]).is_err());
+        bytes[cut] ^= 1 << bit;
+        prop_assert!(State::parse(&bytes).is_err());
+    }
+
+    #[test]
+    fn anything_may_be_in_a_file(bytes in prop::collection::vec(any::<u8>(), 0..300), has_line: bool) {
+        let bytes = if has_line { signed(&String::from_utf8_lossy(&bytes)) } else { bytes };
+        if let Err(error) = State::parse(&bytes) {
+            prop_assert!(!error.to_string().contains(char::is_control), "{}", error);
+        }
+    }
+}
