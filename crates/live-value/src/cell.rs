@@ -1,0 +1,184 @@
+//! The cell.
+
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Bytes of a word.
+const WORD: usize = size_of::<u64>();
+
+/// How often a reader begins anew. Each time a writer has published twice while some thousand bytes were copied; nobody writes that fast for that
+/// long.
+const TRIES: usize = 1_000;
+
+/// Set in a buffer's length where there is a value.
+const IS_SET: u64 = 1 << 63;
+
+/// What a value is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The id of the cluster.
+    pub cluster_id: u64,
+    /// The revision.
+    pub revision: u64,
+}
+
+/// A value as it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Its bytes, of those that were read into; `None` where there is no value.
+    pub length: Option<usize>,
+    /// What it, or its absence, is of.
+    pub origin: Origin,
+}
+
+/// Nothing could be read, since too much was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn;
+
+/// A value of at most `WORDS` words of eight bytes.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Cell<const WORDS: usize> {
+    /// How often a value was published; its lowest bit says in which buffer the last one is.
+    generation: AtomicU64,
+    buffers: [Buffer<WORDS>; 2],
+}
+
+#[derive(Debug)]
+#[repr(C)]
+struct Buffer<const WORDS: usize> {
+    length: AtomicU64,
+    cluster_id: AtomicU64,
+    revision: AtomicU64,
+    words: [AtomicU64; WORDS],
+}
+
+impl<const WORDS: usize> Default for Cell<WORDS> {
+    fn default() -> Self {
+        let buffer = || Buffer {
+            length: AtomicU64::new(0),
+            cluster_id: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+        };
+        Self { generation: AtomicU64::new(0), buffers: [buffer(), buffer()] }
+    }
+}
+
+impl<const WORDS: usize> Cell<WORDS> {
+    /// The longest value, in bytes.
+    pub const CAPACITY: usize = WORDS * WORD;
+
+    /// Reads the value into the beginning of `into`, which must hold [`CAPACITY`](Self::CAPACITY) bytes: what is longer is cut.
+    ///
+    /// # Errors
+    ///
+    /// Where values were published faster than they can be read, a thousand times in a row.
+    pub fn read(&self, into: &mut [u8]) -> Result<Reading, Torn> {
+        for _ in 0..TRIES {
+            let generation = self.generation.load(Ordering::Acquire);
+            let reading = self.buffer(generation).read(into);
+            // What was read of a buffer that is being filled for a later generation is read after that writer's fence, and so is the number of the
+            // generation between.
+            fence(Ordering::Acquire);
+            if self.generation.load(Ordering::Relaxed) == generation {
+                return Ok(reading);
+            }
+        }
+        Err(Torn)
+    }
+
+    /// Publishes a value, or that there is none. What is longer than [`CAPACITY`](Self::CAPACITY) is cut.
+    ///
+    /// Nobody else may write at the same time.
+    pub fn write(&self, value: Option<&[u8]>, origin: Origin) {
+        // Ordered after what the last writer published, who may have been another process.
+        let next = self.generation.load(Ordering::Acquire).wrapping_add(1);
+        // Whoever sees one of the words below sees that the buffer was not the current one any more.
+        fence(Ordering::Release);
+        self.buffer(next).write(value, origin);
+        self.generation.store(next, Ordering::Release);
+    }
+
+    fn buffer(&self, generation: u64) -> &Buffer<WORDS> {
+        let [even, odd] = &self.buffers;
+        if generation.is_multiple_of(2) { even } else { odd }
+    }
+}
+
+impl<const WORDS: usize> Buffer<WORDS> {
+    fn read(&self, into: &mut [u8]) -> Reading {
+        let length = self.length.load(Ordering::Relaxed);
+        let origin = Origin {
+            cluster_id: self.cluster_id.load(Ordering::Relaxed),
+            revision: self.revision.load(Ordering::Relaxed),
+        };
+        if length & IS_SET == 0 {
+            return Reading { length: None, origin };
+        }
+        // While it is being filled the length may be any.
+        let length =
+            usize::try_from(length & !IS_SET).unwrap_or(usize::MAX).min(WORDS * WORD).min(into.len());
+        let into = &mut into[..length];
+        for (bytes, word) in into.chunks_mut(WORD).zip(&self.words) {
+            let word = word.load(Ordering::Relaxed).to_ne_bytes();
+            bytes.copy_from_slice(&word[..bytes.len()]);
+        }
+        Reading { length: Some(length), origin }
+    }
+
+    fn write(&self, value: Option<&[u8]>, origin: Origin) {
+        self.cluster_id.store(origin.cluster_id, Ordering::Relaxed);
+        self.revision.store(origin.revision, Ordering::Relaxed);
+        let Some(value) = value else {
+            self.length.store(0, Ordering::Relaxed);
+            return;
+        };
+        let value = &value[..value.len().min(WORDS * WORD)];
+        self.length.store(IS_SET | value.len() as u64, Ordering::Relaxed);
+        for (bytes, word) in value.chunks(WORD).zip(&self.words) {
+            let mut whole = [0; WORD];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{Cell, Origin, Reading};
+
+    type Small = Cell<4>;
+
+    fn read(cell: &Small) -> (Option<Vec<u8>>, Origin) {
+        let mut into = [0; Small::CAPACITY];
+        let Reading { length, origin } = cell.read(&mut into).expect("a reading");
+        (length.map(|length| into[..length].to_vec()), origin)
+    }
+
+    #[test]
+    fn zeroes_are_no_value() {
+        assert_eq!(read(&Small::default()), (None, Origin::default()));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let cell = Small::default();
+        for (revision, value) in [&b""[..], b"a", b"12345678", b"123456789", &[7; 32]].into_iter().enumerate()
+        {
+            let origin = Origin { cluster_id: 9, revision: revision as u64 };
+            cell.write(Some(value), origin);
+            assert_eq!(read(&cell), (Some(value.to_vec()), origin));
+        }
+        cell.write(None, Origin { cluster_id: 9, revision: 10 });
+        assert_eq!(read(&cell), (None, Origin { cluster_id: 9, revision: 10 }));
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut() {
+        let cell = Small::default();
+        cell.write(Some(&[1; 40]), Origin::default());
+        assert_eq!(read(&cell).0, Some(vec![1; 32]));
+        let mut short = [0; 3];
+        assert_eq!(cell.read(&mut short).expect("a reading").length, Some(3));
+    }
+}
