@@ -1,15 +1,19 @@
 //! The directives, and what they add up to.
 
+mod allow;
 mod arguments;
 mod balance;
 mod check;
 mod cluster;
 mod commands;
 mod drain;
+mod etcd_options;
 mod keepalive;
 mod servers;
+mod state_file;
 mod sticky;
 mod upstream;
+mod variable;
 
 use core::ptr;
 
@@ -19,14 +23,17 @@ use ngx::{
     http::{HttpModuleMainConf, HttpModuleServerConf},
 };
 use peer_zone::{Checking, Desired, Options, Worker, Zone, protocol::Lease};
-use upstream_peers::{Overrides, Parameters};
+use privileged_files::Client;
+use upstream_peers::{Allow, Overrides, Parameters};
 
 pub(crate) use self::{
     balance::Balance,
     check::Check,
     commands::COMMANDS,
     drain::DrainConf,
+    etcd_options::EtcdOptions,
     sticky::{Expires, MAX_EXPIRES, Sticky},
+    variable::VariableConf,
 };
 use crate::{
     drain::Draining,
@@ -42,8 +49,12 @@ pub(crate) struct MainConf {
     pub(crate) clusters: Vec<ClusterConfig>,
     /// The upstreams that have `etcd`; each lives for as long as its cycle.
     pub(crate) upstreams: Vec<*mut UpstreamConf>,
+    /// The variables of `etcd_variable`; each lives for as long as its cycle.
+    pub(crate) variables: Vec<*mut VariableConf>,
     /// The lease on being the watcher, from `zones::add_lease` on.
     pub(crate) lease: Option<&'static Lease>,
+    /// By which the watcher reads and replaces files, from `process::init_module` on.
+    pub(crate) files: Option<Client>,
     /// Which of the cycles since nginx's start this is, from `process::init_module` on.
     pub(crate) cycle: u32,
 }
@@ -55,6 +66,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) cycle: *mut ngx_cycle_t,
     /// What `etcd` says.
     pub(crate) etcd: Option<Etcd>,
+    /// What `etcd_allow` says.
+    pub(crate) allow: Allow,
     balance: Option<Balance>,
     /// What `etcd_check` says; without it there are no checks.
     pub(crate) check: Option<Check>,
@@ -86,6 +99,7 @@ impl Default for UpstreamConf {
         Self {
             cycle: ptr::null_mut(),
             etcd: None,
+            allow: Allow::default(),
             balance: None,
             check: None,
             defaults: None,
@@ -112,8 +126,8 @@ pub(crate) struct Etcd {
     pub(crate) cluster: String,
     /// Ends with a slash.
     pub(crate) prefix: String,
-    /// Of the whole zone, in bytes.
-    pub(crate) zone_size: usize,
+    /// The parameters behind the prefix.
+    pub(crate) options: EtcdOptions,
     /// Where the directive stands: `in FILE:LINE`.
     place: String,
 }
@@ -156,6 +170,14 @@ impl MainConf {
     }
 }
 
+impl MainConf {
+    /// The variables whose values are in etcd. The references are for this callback only: nginx calls one at a time.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &'static mut VariableConf> {
+        // SAFETY: they are in the pool of the cycle that `self` is in, and a process has one thread that comes here.
+        self.variables.iter().map(|&variable| unsafe { &mut *variable })
+    }
+}
+
 /// At the end of the configuration: what only the whole of it can show.
 pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes a valid configuration.
@@ -177,6 +199,14 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             mistakes.push(format!(
                 "upstream \"{name}\" has another load balancing method (such as \"least_conn\", \"ip_hash\", \"hash\" or \"random\") behind \
                  its \"etcd\" directive {place}: use \"etcd_balance\""
+            ));
+        }
+    }
+    for variable in main.variables() {
+        if !main.clusters.iter().any(|cluster| cluster.name == variable.cluster) {
+            mistakes.push(format!(
+                "unknown cluster \"{}\" in the \"etcd_variable\" directive of \"{}\" {}: there is no \"etcd_cluster\" of that name",
+                variable.cluster, variable.name, variable.place
             ));
         }
     }

@@ -11,16 +11,21 @@
 //! | `keepalive` | the idle connections of a worker, by peer |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |
-//! | `variables`, `status` | what can be seen |
+//! | `variables`, `status`, `report` | what can be seen |
+//! | `files` | what only root may read, for workers who are not |
 //! | `process` | a worker's life: it joins the zones, and stands by to become the watcher |
 //! | `watcher` | the thread that follows etcd and publishes |
 //!
 //! Everything that needs neither nginx nor the shared memory is in `crates/`.
 
+#[cfg(all(feature = "injected-faults", not(debug_assertions)))]
+compile_error!("the feature \"injected-faults\" is for tests: a module that serves must not have it");
+
 mod conf;
 mod departures;
 mod drain;
 mod event_source;
+mod files;
 mod hash_key;
 mod keepalive;
 mod log;
@@ -29,6 +34,7 @@ mod monotonic;
 mod peer;
 mod process;
 mod processes;
+mod report;
 mod socket_address;
 mod status;
 mod sticky;

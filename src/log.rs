@@ -23,11 +23,39 @@ pub(crate) fn error(message: &str) {
     at(NGX_LOG_ERR, message);
 }
 
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+/// What a panic said, in one line: it may quote what somebody else has written.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    one_line(said(panic))
+}
+
+/// Has a panic say in one line where it was, on the standard error, which is nginx's log in the background. Rust's own way are several lines,
+/// and its words as they are.
+pub(crate) fn one_line_for_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let thread = std::thread::current();
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!(
+            "etcd: thread \"{}\" panicked at {place}: {}",
+            thread.name().unwrap_or_default(),
+            one_line(said(info.payload()))
+        );
+    }));
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+fn one_line(text: &str) -> String {
+    /// More than the panics have to say that Rust and the libraries in use know, short of the values that they quote.
+    const LENGTH: usize = 300;
+    let mut line = String::new();
+    for character in text.chars().take(LENGTH) {
+        match character {
+            '"' | '\'' | '\\' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
+    }
+    line
 }

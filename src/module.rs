@@ -30,6 +30,7 @@ impl HttpModule for Module {
     }
 
     unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        crate::log::one_line_for_panics();
         guard(ERROR, || variables::add(cf))
     }
 
@@ -74,6 +75,20 @@ pub static mut ngx_http_upstream_etcd_module: ngx_module_t = ngx_module_t {
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
 };
+
+/// Keeps the module in memory for as long as the process lives, whatever nginx does with it: for a thread that does not end in time.
+pub(crate) fn stay_loaded() {
+    let here = ptr::addr_of!(ngx_http_upstream_etcd_module).cast::<c_void>();
+    // SAFETY: zeroes are a valid value of it.
+    let mut object: libc::Dl_info = unsafe { core::mem::zeroed() };
+    // SAFETY: the address lies in the module, and `object` is a local variable; the name that is found lives as long as the module.
+    unsafe {
+        if libc::dladdr(here, &raw mut object) != 0 {
+            // One more reference, which nobody gives back.
+            libc::dlopen(object.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        }
+    }
+}
 
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(ERROR, || process::init_module(cycle))

@@ -19,7 +19,7 @@ use crate::{
     conf::{MainConf, UpstreamConf},
     departures, drain,
     event_source::EventSource,
-    keepalive, log,
+    files, keepalive, log,
     module::{Module, OK, guard},
     monotonic, processes,
     ticker::Ticker,
@@ -89,6 +89,7 @@ pub(crate) fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         && let Some(lease) = main.lease
     {
         main.cycle = lease.number_cycle();
+        main.files = Some(files::start(cycle, main));
     }
     // A process that is master and worker at once goes on with a new configuration without a new `init_process`.
     if !PROCESS.load(Ordering::Relaxed).is_null() {

@@ -1,4 +1,6 @@
-//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`.
+//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`; in `live` those of `etcd_variable`.
+
+mod live;
 
 use core::ptr;
 
@@ -12,12 +14,14 @@ use ngx::{
 };
 use peer_zone::Connections;
 
+pub(crate) use self::live::{Live, MAX_VALUE_LENGTH, etcd_variable};
 use crate::{
     module::{ERROR, Module, OK, guard},
     peer::RequestPeer,
 };
 
-type Getter =
+/// How nginx asks for a variable's value.
+pub(crate) type Getter =
     unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_variable_value_t, usize) -> ngx_int_t;
 
 const PEER_CONNECTIONS: ngx_str_t = ngx_string!("etcd_peer_connections");
@@ -59,7 +63,7 @@ pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
 fn set(value: &mut ngx_http_variable_value_t, text: Option<ngx_str_t>) {
     let text_or_empty = text.unwrap_or(ngx_str_t { len: 0, data: ptr::null_mut() });
     value.data = text_or_empty.data;
-    // What is shown is a key or a number, both far shorter than the 28 bits of a variable's length.
+    // What is shown is a key, a number or a value of at most 4096 bytes, all far shorter than the 28 bits of a variable's length.
     value.set_len(text_or_empty.len as u32);
     value.set_valid(u32::from(text.is_some()));
     value.set_not_found(u32::from(text.is_none()));

@@ -2,11 +2,16 @@
 
 mod checks;
 mod described;
+#[cfg(feature = "injected-faults")]
+mod faults;
+mod following;
 mod lines;
 mod plan;
 mod prefix;
 mod run;
+mod state;
 mod upstream;
+mod variable;
 mod wake;
 
 use std::{io, sync::Arc, thread::JoinHandle};
@@ -15,7 +20,10 @@ use ngx::ffi::ngx_event_t;
 use tokio::sync::Notify;
 
 use self::lines::{Lines, Reader};
-pub(crate) use self::plan::Plan;
+pub(crate) use self::{
+    described::{Names, describe},
+    plan::Plan,
+};
 use crate::{event_source::EventSource, log, module::guard, process};
 
 /// The running thread, as its worker's event loop knows it.
@@ -61,7 +69,7 @@ impl Watcher {
         self.ask_to_end();
         let result = self.thread.join();
         self.lines.write();
-        result.unwrap_or_else(|panic| Err(log::panic_message(&*panic).to_owned()))
+        result.unwrap_or_else(|panic| Err(log::panic_message(&*panic)))
     }
 
     /// Writes the lines that the thread has said so far.

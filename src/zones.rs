@@ -4,6 +4,9 @@
 //! name, size and tag are the same. The name says the upstream, the cluster and the prefix, so that a changed prefix
 //! or cluster starts afresh; where only the size has changed, the peers are copied from the old zone.
 
+mod state;
+mod variable;
+
 use core::{
     ffi::c_void,
     ptr::{self, NonNull},
@@ -21,12 +24,15 @@ use peer_zone::{
     Publisher, Zone,
     protocol::{Lease, Publishing},
 };
+use upstream_peers::Allow;
 
+use self::state::Loaded;
+pub(crate) use self::variable::add_variable;
 use crate::{
     conf::{Etcd, MainConf, UpstreamConf},
     log,
     module::{ERROR, OK, guard},
-    monotonic, processes,
+    monotonic, processes, socket_address,
 };
 
 /// The zone of the lease, in pages: the least that nginx's slab pool works with (as for `MIN_ZONE_PAGES`).
@@ -55,7 +61,8 @@ fn add(cf: *mut ngx_conf_t, name: &str, size: usize) -> Result<&'static mut ngx_
 
 /// Asks nginx for the zone of an upstream.
 pub(crate) fn add_upstream(cf: *mut ngx_conf_t, conf: *mut UpstreamConf, etcd: &Etcd) -> Result<(), String> {
-    let zone = add(cf, &format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix), etcd.zone_size)?;
+    let zone =
+        add(cf, &format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix), etcd.options.zone_size)?;
     zone.init = Some(init_upstream_zone);
     zone.data = conf.cast();
     Ok(())
@@ -147,7 +154,14 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
     let publishing = Publishing::unshared();
     // SAFETY: the zone is not shared yet.
     let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
-    let in_hand = copy_old(zone);
+    let Loaded { peers: in_hand, origin, report } = match old_zone(zone).and_then(find) {
+        Some(old) => Loaded { peers: copy(old, &conf.allow), origin: None, report: None },
+        None => state::load(conf, zone.shm.log),
+    };
+    if let Some(report) = report.and_then(|report| report.to_bytes().ok()) {
+        publisher.report(&report, &publishing);
+    }
+    let count = in_hand.len();
     let mut options = conf.options();
     if !in_hand.is_empty()
         && let Some(checking) = &mut options.checking
@@ -158,24 +172,32 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
     publisher.set_options(options, monotonic::now(), &publishing);
     let servers = conf.servers.clone();
     let peers = servers.iter().cloned().chain(in_hand).collect();
-    if let Err(error) = publisher.publish(peers, monotonic::now(), &publishing) {
+    let published = publisher.publish(peers, monotonic::now(), &publishing);
+    if let Err(error) = published {
         // Old peers that do not fit are for the watcher to report; the configuration's own are a mistake in it.
         log::to(NGX_LOG_ERR, zone.shm.log, &format!("etcd: the peers in hand do not fit: {error}"));
         publisher
             .publish(servers, monotonic::now(), &publishing)
             .map_err(|error| too_small(&error.to_string()))?;
+    } else if let Some((cluster_id, revision)) = origin {
+        // The first list is compared with these, as after a takeover: what was deleted meanwhile goes, and another or a restored etcd is known
+        // for what it is.
+        made.set_revision(cluster_id, revision);
+        state::say(conf, count, revision, zone.shm.log);
     }
     Ok(made)
 }
 
-/// The peers of the zone of the same name in the cycle that is running, where that is of another size.
-fn copy_old(zone: &ngx_shm_zone_t) -> Vec<peer_zone::Desired> {
-    let Some(old) = old_zone(zone).and_then(find) else { return Vec::new() };
+/// The peers of a zone of another size.
+fn copy(old: Zone, allow: &Allow) -> Vec<peer_zone::Desired> {
     // SAFETY: nginx sets it at its start.
     let process = unsafe { ngx_pid } as u32;
     let Some(mut reader) = old.join(process, processes::started(process)) else { return Vec::new() };
-    let peers = reader.table().map(|table| table.to_desired()).unwrap_or_default();
+    let mut peers = reader.table().map(|table| table.to_desired()).unwrap_or_default();
     reader.leave();
+    peers.retain(|peer| {
+        socket_address::parse(&peer.socket_address).is_some_and(|address| allow.permits(&address))
+    });
     peers
 }
 

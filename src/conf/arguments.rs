@@ -1,10 +1,14 @@
 //! A directive's words, and errors that say where they stand.
 
 use core::ptr;
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use ngx::{
     core::NGX_CONF_ERROR,
-    ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_parse_size, ngx_parse_time, ngx_str_t},
+    ffi::{
+        NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size, ngx_parse_time,
+        ngx_str_t,
+    },
     ngx_conf_log_error,
 };
 
@@ -72,6 +76,26 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     let mut text = borrowed(text);
     // SAFETY: as above.
     u64::try_from(unsafe { ngx_parse_time(&raw mut text, 1) }).ok()
+}
+
+/// A file's path: relative ones are relative to the folder of nginx's configuration. `None` where memory is short.
+pub(super) fn full_name(cf: &ngx_conf_t, text: &str) -> Option<PathBuf> {
+    full_name_below(cf, text, true)
+}
+
+/// As [`full_name`], but relative to nginx's prefix, as the files that nginx itself writes are.
+pub(super) fn full_name_in_prefix(cf: &ngx_conf_t, text: &str) -> Option<PathBuf> {
+    full_name_below(cf, text, false)
+}
+
+fn full_name_below(cf: &ngx_conf_t, text: &str, configuration: bool) -> Option<PathBuf> {
+    // SAFETY: nginx passes a valid configuration; its functions end names with a zero byte of their own, and so does the copy made for it here.
+    let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, text.as_bytes()) }?;
+    // SAFETY: as above.
+    if unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, configuration.into()) } != NGX_OK as ngx_int_t {
+        return None;
+    }
+    Some(PathBuf::from(OsStr::from_bytes(name.as_bytes())))
 }
 
 /// An `ngx_str_t` over Rust's memory, for calls that only read it.

@@ -1,30 +1,20 @@
-//! `etcd_cluster NAME { endpoint URL...; connect_timeout TIME; }`
+//! `etcd_cluster NAME { … }`
+
+mod block;
 
 use core::ffi::c_void;
-use std::time::Duration;
 
-use etcd_watch::{ClusterConfig, check_endpoint};
 use ngx::{
     core::NGX_CONF_ERROR,
     ffi::{ngx_command_t, ngx_conf_include, ngx_conf_parse, ngx_conf_t},
 };
 
+use self::block::Block;
 use super::{
     MainConf,
-    arguments::{Mistake, finish, milliseconds, words},
+    arguments::{Mistake, finish, words},
 };
 use crate::module::{ConfResult, guard};
-
-/// How long a connection to etcd may take where nothing else is said, as in DESIGN's example: long enough for a TLS handshake
-/// across a slow link, short enough to turn to the next endpoint within a few seconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What has been read of a block so far.
-#[derive(Default)]
-struct Block {
-    endpoints: Vec<String>,
-    connect_timeout: Option<Duration>,
-}
 
 /// The handler of `etcd_cluster`.
 pub(super) unsafe extern "C" fn etcd_cluster(
@@ -61,14 +51,7 @@ fn read_cluster(cf: &mut ngx_conf_t, main: &mut MainConf, logged: &mut bool) -> 
         *logged = true;
         return Ok(());
     }
-    if block.endpoints.is_empty() {
-        return Err(format!("\"etcd_cluster\" \"{name}\" has no \"endpoint\"").into());
-    }
-    main.clusters.push(ClusterConfig {
-        name,
-        endpoints: block.endpoints,
-        connect_timeout: block.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-    });
+    main.clusters.push(block.finish(name)?);
     Ok(())
 }
 
@@ -86,44 +69,12 @@ unsafe extern "C" fn inside(
                 // SAFETY: as the `types` block does it: the handler stays set for the included file.
                 unsafe { ngx_conf_include(cf, command, conf) }
             }
-            Ok(words) => finish(cf, read_directive(&words, block)),
+            Ok(words) => {
+                // SAFETY: as above; nothing else refers to the configuration now.
+                let result = block.read(unsafe { &*cf }, &words);
+                finish(cf, result)
+            }
             Err(mistake) => finish(cf, Err(mistake)),
         }
     })
-}
-
-fn read_directive(words: &[String], block: &mut Block) -> Result<(), Mistake> {
-    let (name, values) = (words[0].as_str(), &words[1..]);
-    match name {
-        "endpoint" => {
-            if values.is_empty() {
-                return Err("\"endpoint\" in \"etcd_cluster\" needs one or more URLs".into());
-            }
-            for url in values {
-                check_endpoint(url).map_err(|error| {
-                    format!("invalid URL \"{url}\" in \"endpoint\" of \"etcd_cluster\": {error}")
-                })?;
-                if block.endpoints.contains(url) {
-                    return Err(format!("duplicate URL \"{url}\" in \"endpoint\" of \"etcd_cluster\"").into());
-                }
-                block.endpoints.push(url.clone());
-            }
-            Ok(())
-        }
-        "connect_timeout" => {
-            if block.connect_timeout.is_some() {
-                return Err("\"connect_timeout\" directive in \"etcd_cluster\" is duplicate".into());
-            }
-            let [value] = values else {
-                return Err("\"connect_timeout\" in \"etcd_cluster\" takes one time".into());
-            };
-            let time = milliseconds(value).filter(|&time| time > 0);
-            let time = time.ok_or_else(|| {
-                format!("invalid time \"{value}\" in \"connect_timeout\" of \"etcd_cluster\": a time above zero is needed")
-            })?;
-            block.connect_timeout = Some(Duration::from_millis(time));
-            Ok(())
-        }
-        _ => Err(format!("unknown directive \"{name}\" in \"etcd_cluster\"").into()),
-    }
 }

@@ -11,7 +11,7 @@ use ngx::{
     ngx_string,
 };
 
-use super::{cluster, keepalive, upstream};
+use super::{cluster, keepalive, upstream, variable};
 use crate::{module::Handler, status};
 
 const fn directive(name: ngx_str_t, context: u32, set: Handler, conf: usize) -> ngx_command_t {
@@ -36,7 +36,7 @@ const END: ngx_command_t = ngx_command_t {
 };
 
 /// All directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 10] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 12] = [
     directive(
         ngx_string!("etcd_cluster"),
         NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1,
@@ -47,6 +47,12 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 10] = [
         ngx_string!("etcd"),
         NGX_HTTP_UPS_CONF | NGX_CONF_2MORE,
         upstream::etcd,
+        NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_allow"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+        upstream::etcd_allow,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(
@@ -84,6 +90,12 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 10] = [
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
         upstream::etcd_sticky,
         NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_variable"),
+        NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
+        variable::etcd_variable,
+        NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     directive(ngx_string!("etcd_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, status::etcd_status, 0),
     END,

@@ -6,7 +6,7 @@ use ngx::{
     core::{NGX_CONF_ERROR, Pool},
     ffi::{
         AF_INET, NGX_LOG_EMERG, ngx_addr_t, ngx_array_push, ngx_command_t, ngx_conf_t,
-        ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_pagesize, sockaddr_in,
+        ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_int_t, sockaddr_in,
     },
     http::{HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule},
     ngx_string,
@@ -14,20 +14,16 @@ use ngx::{
 use upstream_peers::{Overrides, sticky_id};
 
 use super::{
-    Etcd, UpstreamConf,
-    arguments::{Mistake, finish, place, size, words},
-    balance, check, drain, keepalive, servers, sticky,
+    Etcd, UpstreamConf, allow,
+    arguments::{Mistake, finish, place, words},
+    balance, check, drain,
+    etcd_options::EtcdOptions,
+    keepalive, servers, state_file, sticky,
 };
 use crate::{
     module::{ConfResult, ERROR, Module, OK, guard},
     peer, zones,
 };
-
-/// The zone where nothing else is said.
-const ZONE_SIZE: usize = 1 << 20;
-
-/// The smallest zone, in pages: as for nginx's own `zone` (ngx_http_upstream_zone_module.c).
-const MIN_ZONE_PAGES: usize = 8;
 
 /// The longest prefix, in bytes; etcd has no limit of its own, but a key below the prefix is shown with it in every line of the log.
 const MAX_PREFIX_LENGTH: usize = 512;
@@ -52,6 +48,15 @@ pub(super) unsafe extern "C" fn etcd(
     conf: *mut c_void,
 ) -> ConfResult {
     handle(cf, conf, set_etcd)
+}
+
+/// The handler of `etcd_allow`.
+pub(super) unsafe extern "C" fn etcd_allow(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    handle(cf, conf, allow::set)
 }
 
 /// The handler of `etcd_balance`.
@@ -107,7 +112,7 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
         return Err("\"etcd\" needs a cluster and a prefix".into());
     };
     let prefix = read_prefix(prefix)?;
-    let zone_size = read_options(options)?;
+    let options = EtcdOptions::read(cf, options)?;
 
     let us: *mut ngx_http_upstream_srv_conf_t =
         NgxHttpUpstreamModule::server_conf_mut(cf).ok_or("\"etcd\" stands outside of an \"upstream\"")?;
@@ -125,11 +130,14 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
     us.peer.init_upstream = Some(init_upstream);
     conf.placeholder = push_placeholder(cf, us).ok_or("no memory for the configuration of \"etcd\"")?;
 
-    let etcd = Etcd { upstream: name, cluster: cluster.clone(), prefix, zone_size, place: place(cf) };
+    let main = Module::main_conf_mut(cf).ok_or("\"etcd\" stands outside of \"http\"")?;
+    if let Some(file) = &options.state {
+        state_file::check_is_alone(main, file)?;
+    }
+    let etcd = Etcd { upstream: name, cluster: cluster.clone(), prefix, options, place: place(cf) };
     conf.cycle = cf.cycle;
     zones::add_upstream(cf, conf, &etcd)?;
     conf.etcd = Some(etcd);
-    let main = Module::main_conf_mut(cf).ok_or("\"etcd\" stands outside of \"http\"")?;
     zones::add_lease(cf, main)?;
     main.upstreams.push(conf);
     Ok(())
@@ -146,33 +154,6 @@ fn read_prefix(prefix: &str) -> Result<String, Mistake> {
         return Err("the prefix in \"etcd\" has control characters".into());
     }
     Ok(if prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") })
-}
-
-fn read_options(options: &[String]) -> Result<usize, Mistake> {
-    let mut zone_size = None;
-    for option in options {
-        match option.split_once('=') {
-            Some(("zone", text)) => {
-                if zone_size.is_some() {
-                    return Err("duplicate parameter \"zone\" in \"etcd\"".into());
-                }
-                let bytes =
-                    size(text).ok_or_else(|| format!("invalid size \"{text}\" of \"zone\" in \"etcd\""))?;
-                // SAFETY: nginx sets it at its start.
-                let least = MIN_ZONE_PAGES * unsafe { ngx_pagesize };
-                if bytes < least {
-                    return Err(format!(
-                        "the \"zone\" of {text} in \"etcd\" is too small: at least {}k are needed",
-                        least / 1024
-                    )
-                    .into());
-                }
-                zone_size = Some(bytes);
-            }
-            _ => return Err(format!("invalid parameter \"{option}\" in \"etcd\"").into()),
-        }
-    }
-    Ok(zone_size.unwrap_or(ZONE_SIZE))
 }
 
 /// nginx refuses an upstream without servers before a module can object, and so does each of its own methods. Returns the place among

@@ -1,15 +1,16 @@
 //! What the status says, as it is written in JSON.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering};
 
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
 use peer_zone::{Health, Now, Row, Statistics, Worker};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::{
-    conf::{DrainConf, MainConf, UpstreamConf},
+    conf::{DrainConf, MainConf, UpstreamConf, VariableConf},
     keepalive, monotonic, peer, process,
+    report::{self, HoldingReason, Rejection, Report, StateFile},
+    variables::MAX_VALUE_LENGTH,
 };
 
 /// The whole.
@@ -23,6 +24,25 @@ pub(super) struct Document {
     /// The worker that follows etcd; null while one is about to take over.
     watcher_pid: Option<u32>,
     upstreams: BTreeMap<String, Upstream>,
+    /// Those of `etcd_variable`, by name.
+    variables: BTreeMap<String, Variable>,
+}
+
+#[derive(Serialize)]
+struct Variable {
+    cluster: String,
+    key: String,
+    /// Whether the key has, or had, a good value; without it, it is the default.
+    set: bool,
+    /// In bytes.
+    size: usize,
+    /// Of the last change; null before the first.
+    revision: Option<u64>,
+    rejected_total: u64,
+    /// Why the present value is rejected, if it is.
+    rejected: Option<String>,
+    /// Seconds for which the value outlives a wiped etcd at most; null where it does not.
+    held: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -42,9 +62,24 @@ struct Upstream {
     seconds_since_last_word: Option<f64>,
     resyncs: Resyncs,
     rejected_total: u64,
-    rejected: Value,
+    rejected: Vec<Rejection>,
+    /// The URL of etcd's that is in use, or was last; null before there was one.
+    endpoint: Option<String>,
+    /// Why etcd is not followed just now.
+    trouble: Option<String>,
+    /// Peers that outlive their keys.
+    holding: Option<Holding>,
+    /// The file that keeps the last good list.
+    state: Option<StateFile>,
     zone: Zone,
     peers: Vec<Peer>,
+}
+
+#[derive(Serialize)]
+struct Holding {
+    reason: HoldingReason,
+    seconds_left: f64,
+    peers: usize,
 }
 
 #[derive(Serialize)]
@@ -103,14 +138,35 @@ impl Document {
             idle_connections: keepalive::count(),
             watcher_pid: (watcher != 0).then_some(watcher),
             upstreams: main.upstreams().filter_map(upstream).collect(),
+            variables: main.variables().filter_map(|conf| variable(conf)).collect(),
         }
     }
+}
+
+fn variable(conf: &VariableConf) -> Option<(String, Variable)> {
+    let live = conf.live?;
+    let value = live.value.read(&mut [0; MAX_VALUE_LENGTH]).unwrap_or_default();
+    let mut reason = [0; MAX_VALUE_LENGTH];
+    let rejection = live.rejection.read(&mut reason).unwrap_or_default();
+    let held_until = live.held_until.load(Ordering::Relaxed);
+    let left = held_until.saturating_sub(monotonic::now()) as f64 / 1_000.0;
+    let variable = Variable {
+        cluster: conf.cluster.clone(),
+        key: conf.key.clone(),
+        set: value.length.is_some(),
+        size: value.length.unwrap_or_default(),
+        revision: Some(value.origin.revision).filter(|&revision| revision != 0),
+        rejected_total: live.rejected.load(Ordering::Relaxed),
+        rejected: rejection.length.map(|length| String::from_utf8_lossy(&reason[..length]).into_owned()),
+        held: (held_until != 0).then_some(left),
+    };
+    Some((conf.name.clone(), variable))
 }
 
 fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) = (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
-    let zone_size = etcd.zone_size;
+    let zone_size = etcd.options.zone_size;
     let (balance, drain) = (conf.balance().method.name(), conf.drain);
     let worker = process::worker(conf)?;
     let statistics = worker.zone().statistics();
@@ -118,9 +174,15 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let Statistics { checks_not_made, drained, revision, last_word, rejected_total, resyncs, .. } =
         statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable] = resyncs;
-    let rejected = worker.with_report(|report| serde_json::from_slice(report)).unwrap_or_else(|_| json!([]));
+    let Report { rejected, endpoint, trouble, holding, state } = worker.with_report(Report::of_bytes);
     let (generation, peers) = peers(worker, drain);
-    let since = monotonic::now().saturating_sub(last_word);
+    let now = monotonic::now();
+    let since = now.saturating_sub(last_word);
+    let holding = holding.map(|report::Holding { reason, until, peers }| Holding {
+        reason,
+        seconds_left: until.saturating_sub(now) as f64 / 1_000.0,
+        peers,
+    });
     let upstream = Upstream {
         cluster,
         prefix,
@@ -136,6 +198,10 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         resyncs: Resyncs { start, takeover, compacted, canceled, broken, silent, unreachable },
         rejected_total,
         rejected,
+        endpoint,
+        trouble,
+        holding,
+        state,
         // What nginx itself takes of the zone is in use as well.
         zone: Zone { size: zone_size, used: used + zone_size.saturating_sub(size), full: is_full },
         peers,

@@ -14,9 +14,11 @@ pub(super) struct Described {
 }
 
 /// How peers are named to clients, where they are.
-pub(super) struct Names {
-    pub(super) prefix: Rc<str>,
-    pub(super) secret: Option<String>,
+pub(crate) struct Names {
+    /// The prefix of their keys.
+    pub(crate) prefix: Rc<str>,
+    /// What the ids are made with; `None` where cookies name nobody.
+    pub(crate) secret: Option<String>,
 }
 
 impl Names {
@@ -77,16 +79,19 @@ impl Described {
 
     /// The peers as etcd has them.
     pub(super) fn peers(&self) -> impl Iterator<Item = Peer> {
-        self.peers.iter().filter_map(|(address, desired)| {
-            Some(Peer {
-                key: Arc::clone(desired.key.as_ref()?),
-                address: address.clone(),
-                server: Arc::clone(&desired.server),
-                parameters: of_zone(desired.parameters),
-                create_revision: desired.create_revision.cast_signed(),
-            })
-        })
+        self.peers.iter().filter_map(|(address, desired)| peer(address.clone(), desired))
     }
+}
+
+/// The peer, at this address, as etcd has it; `None` for one of a `server` line.
+pub(super) fn peer(address: SocketAddress, desired: &Desired) -> Option<Peer> {
+    Some(Peer {
+        key: Arc::clone(desired.key.as_ref()?),
+        address,
+        server: Arc::clone(&desired.server),
+        parameters: of_zone(desired.parameters),
+        create_revision: desired.create_revision.cast_signed(),
+    })
 }
 
 fn compare((address, known): &(SocketAddress, Desired), peer: &Peer) -> Ordering {
@@ -107,7 +112,8 @@ fn renew(known: Desired, peer: Peer, joined: u64) -> Desired {
     }
 }
 
-fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
+/// The peer as the zone takes it, with its address. It `joined` at a time of the monotonic clock (ms), or 0: long ago.
+pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
     let name = peer.address.to_string();
     let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
     let sticky = names.sticky_id(&peer.key, &name);

@@ -2,9 +2,14 @@
 
 use etcd_watch::ClusterConfig;
 use peer_zone::{Desired, Options, Zone, protocol::Lease};
-use upstream_peers::Parameters;
+use privileged_files::{Client, Table};
+use upstream_peers::{Allow, Parameters};
 
-use crate::conf::{Check, MainConf};
+use super::state::{self, StateKeeper, StateOffer};
+use crate::{
+    conf::{Check, MainConf},
+    variables::Live,
+};
 
 /// Everything that the thread has to know.
 pub(crate) struct Plan {
@@ -13,12 +18,24 @@ pub(crate) struct Plan {
     pub(super) claim: u64,
     pub(super) cycle: u32,
     pub(super) clusters: Vec<ClusterPlan>,
+    /// By which files are read and replaced.
+    pub(super) files: Client,
+    /// The files to keep; the other ends are in the upstreams' plans.
+    pub(super) state_files: Vec<StateKeeper>,
 }
 
 /// A cluster and what is followed there.
 pub(super) struct ClusterPlan {
     pub(super) config: ClusterConfig,
     pub(super) prefixes: Vec<PrefixPlan>,
+    pub(super) variables: Vec<VariablePlan>,
+}
+
+/// A key and the variables that have its value.
+pub(super) struct VariablePlan {
+    pub(super) names: Vec<String>,
+    pub(super) key: String,
+    pub(super) live: &'static Live,
 }
 
 /// A prefix and the upstreams that take their peers from it: there is one watch for all of them.
@@ -32,11 +49,18 @@ pub(super) struct UpstreamPlan {
     pub(super) name: String,
     pub(super) zone: Zone,
     pub(super) defaults: Parameters,
+    pub(super) allow: Allow,
     pub(super) servers: Vec<Desired>,
     pub(super) options: Options,
     /// What the ids are made with by which cookies name peers.
     pub(super) sticky_secret: Option<String>,
     pub(super) check: Option<Check>,
+    /// For how long (ms) peers outlive a wiped etcd, or their leases where too many run out together.
+    pub(super) hold: u64,
+    /// How many, in percent, are too many; none: any number goes.
+    pub(super) expiry_guard: Option<u8>,
+    /// Takes the lists that are to be kept in a file.
+    pub(super) state: Option<StateOffer>,
 }
 
 impl Plan {
@@ -45,18 +69,28 @@ impl Plan {
         let mut clusters: Vec<ClusterPlan> = main
             .clusters
             .iter()
-            .map(|config| ClusterPlan { config: config.clone(), prefixes: Vec::new() })
+            .map(|config| ClusterPlan { config: config.clone(), prefixes: Vec::new(), variables: Vec::new() })
             .collect();
+        let mut state_files = Vec::new();
         for conf in main.upstreams() {
             let (Some(etcd), Some(zone)) = (&conf.etcd, conf.zone) else { continue };
+            let state = etcd.options.state.as_ref().map(|file| {
+                let (offer, keeper) = state::channel(etcd, file);
+                state_files.push(keeper);
+                offer
+            });
             let upstream = UpstreamPlan {
                 name: etcd.upstream.clone(),
                 zone,
                 defaults: conf.defaults(),
+                allow: conf.allow.clone(),
                 servers: conf.servers.clone(),
                 options: conf.options(),
                 sticky_secret: conf.sticky.as_ref().map(|sticky| sticky.secret().to_owned()),
                 check: conf.check.clone(),
+                hold: etcd.options.hold,
+                expiry_guard: etcd.options.expiry_guard,
+                state,
             };
             let Some(cluster) = clusters.iter_mut().find(|cluster| cluster.config.name == etcd.cluster)
             else {
@@ -69,7 +103,20 @@ impl Plan {
                     .push(PrefixPlan { prefix: etcd.prefix.clone(), upstreams: vec![upstream] }),
             }
         }
-        clusters.retain(|cluster| !cluster.prefixes.is_empty());
-        Self { lease, claim, cycle: main.cycle, clusters }
+        for conf in main.variables() {
+            let Some(live) = conf.live else { continue };
+            let cluster = clusters.iter_mut().find(|cluster| cluster.config.name == conf.cluster);
+            let Some(ClusterPlan { variables, .. }) = cluster else { continue };
+            match variables.iter_mut().find(|plan| plan.key == conf.key) {
+                Some(plan) => plan.names.push(conf.name.clone()),
+                None => {
+                    let names = vec![conf.name.clone()];
+                    variables.push(VariablePlan { names, key: conf.key.clone(), live });
+                }
+            }
+        }
+        clusters.retain(|cluster| !cluster.prefixes.is_empty() || !cluster.variables.is_empty());
+        let files = main.files.clone().unwrap_or_else(|| Client::direct(Table::new()));
+        Self { lease, claim, cycle: main.cycle, clusters, files, state_files }
     }
 }

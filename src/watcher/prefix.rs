@@ -1,19 +1,20 @@
 //! One prefix: what etcd says of it goes to each upstream that takes its peers from there.
 
 use std::{
+    collections::HashSet,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use etcd_watch::{Cause, Cluster, Update, follow};
+use etcd_watch::{Cluster, Keys, Update};
 use host_names::{Event, HostNames};
 use peer_check::Verdict;
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, UnboundedSender},
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{checks, lines::Lines, plan::PrefixPlan, run::Claim, upstream::Upstream};
+use super::{checks, following::Following, lines::Lines, plan::PrefixPlan, run::Claim, upstream::Upstream};
 
 /// How often memory is given back and dead workers are taken out of the counts. A removed peer is shown in the status for about as long.
 const COLLECT: Duration = Duration::from_millis(250);
@@ -40,18 +41,27 @@ pub(super) async fn serve(
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
     });
     let Some(upstreams) = upstreams else { return };
-    let mut prefix_task =
-        Prefix { cluster_name, prefix: Rc::clone(&prefix), upstreams, names, lost: None, lines };
+    let mut prefix_task = Prefix {
+        cluster_name,
+        prefix: Rc::clone(&prefix),
+        upstreams,
+        names,
+        is_lost: false,
+        asked: HashSet::new(),
+        lines,
+    };
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
-    let _following = AbortOnDrop(tokio::task::spawn_local(follow(cluster, plan.prefix, sender)));
+    let mut following = Following::start(cluster.clone(), Keys::Below(plan.prefix), sender);
+    let (found, mut leases) = mpsc::unbounded_channel();
     let mut collect = interval(COLLECT);
     collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             // Fair, not biased: under a flood of changes there is always another one, and memory must come back all the same.
             update = updates.recv() => {
-                let Some(update) = update else { return };
+                let Some(update) = update else { return following.ended().await };
                 claim.beat();
+                prefix_task.note_endpoint(&cluster);
                 prefix_task.update(update);
                 while let Ok(update) = updates.try_recv() {
                     claim.beat();
@@ -63,7 +73,9 @@ pub(super) async fn serve(
             (upstream, verdict) = checks::next(&mut prefix_task.upstreams) => {
                 prefix_task.judged(upstream, verdict);
             }
+            Some((upstream, lease, is_alive)) = leases.recv() => prefix_task.judge_lease(upstream, lease, is_alive),
             _ = collect.tick() => {
+                prefix_task.look_at_the_clock();
                 if prefix_task.collect(&claim).is_none() {
                     return;
                 }
@@ -73,18 +85,11 @@ pub(super) async fn serve(
         if prefix_task.publish(&claim).is_none() {
             return;
         }
+        prefix_task.look_up_leases(&cluster, &found);
         let took = started.elapsed();
         if took > LONG_PUBLICATION {
             sleep(2 * took).await;
         }
-    }
-}
-
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -93,8 +98,10 @@ struct Prefix {
     prefix: Rc<str>,
     upstreams: Vec<Upstream>,
     names: HostNames,
-    /// Why etcd is not followed just now.
-    lost: Option<Cause>,
+    /// Whether etcd is not followed just now.
+    is_lost: bool,
+    /// Leases that are being looked up, each with the upstream that has doubts.
+    asked: HashSet<(usize, i64)>,
     lines: Lines,
 }
 
@@ -102,18 +109,18 @@ impl Prefix {
     fn update(&mut self, update: Update) {
         match &update {
             Update::Lost { cause, reason } => {
-                if self.lost.replace(*cause).is_none() {
-                    self.lines.warn(format!(
-                        "etcd: cluster \"{}\": the prefix \"{}\" is not followed any more ({}: {reason}); the peers in hand stay",
-                        self.cluster_name,
-                        self.prefix,
-                        cause.as_str(),
-                    ));
-                }
+                let what = if self.is_lost { "still not followed" } else { "not followed any more" };
+                self.is_lost = true;
+                self.lines.warn(format!(
+                    "etcd: cluster \"{}\": the prefix \"{}\" is {what} ({}: {reason}); the peers in hand stay",
+                    self.cluster_name,
+                    self.prefix,
+                    cause.as_str(),
+                ));
             }
             // The end of an outage: the watch stands.
             Update::Alive { revision } => {
-                if self.lost.take().is_some() {
+                if std::mem::take(&mut self.is_lost) {
                     self.lines.notice(format!(
                         "etcd: cluster \"{}\": the prefix \"{}\" is followed again, revision {revision}",
                         self.cluster_name, self.prefix
@@ -124,6 +131,12 @@ impl Prefix {
         }
         for upstream in &mut self.upstreams {
             upstream.update(&update);
+        }
+    }
+
+    fn note_endpoint(&mut self, cluster: &Cluster) {
+        if let Some(url) = cluster.endpoint() {
+            self.upstreams.iter_mut().for_each(|upstream| upstream.note_endpoint(url));
         }
     }
 
@@ -162,6 +175,40 @@ impl Prefix {
                 upstream.publish(names, publishing);
             }
         })
+    }
+
+    /// Asks etcd, one after the other, for the leases of what has vanished; the answers come through `found`.
+    fn look_up_leases(&mut self, cluster: &Cluster, found: &UnboundedSender<(usize, i64, bool)>) {
+        if !self.asked.is_empty() {
+            return;
+        }
+        for (place, upstream) in self.upstreams.iter().enumerate() {
+            self.asked.extend(upstream.leases_in_doubt().into_iter().map(|lease| (place, lease)));
+        }
+        if self.asked.is_empty() {
+            return;
+        }
+        let (asked, cluster, found) = (self.asked.clone(), cluster.clone(), found.clone());
+        tokio::task::spawn_local(async move {
+            for (place, lease) in asked {
+                // Of what cannot be found out it is assumed that nobody has deleted it.
+                let is_alive = cluster.is_lease_alive(lease).await.unwrap_or(false);
+                if found.send((place, lease, is_alive)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn judge_lease(&mut self, place: usize, lease: i64, is_alive: bool) {
+        self.asked.remove(&(place, lease));
+        if let Some(upstream) = self.upstreams.get_mut(place) {
+            upstream.judge_lease(lease, is_alive);
+        }
+    }
+
+    fn look_at_the_clock(&mut self) {
+        self.upstreams.iter_mut().for_each(Upstream::look_at_the_clock);
     }
 
     fn collect(&mut self, claim: &Claim) -> Option<()> {

@@ -3,27 +3,36 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use etcd_watch::Cluster;
 use peer_zone::protocol::{Lease, Publishing};
+use privileged_files::Client;
 use tokio::{
+    runtime::Runtime,
     sync::Notify,
-    task::{JoinSet, LocalSet},
-    time::{MissedTickBehavior, interval},
+    task::{JoinError, JoinSet, LocalSet},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use super::{
     lines::{Lines, Sender},
     plan::Plan,
-    prefix,
+    prefix, variable,
 };
-use crate::{log, monotonic};
+use crate::{files::EtcdFiles, log, module, monotonic};
 
 /// How often the lease is kept alive: as often as the others look at it (see `STAND_BY` in `process`), so that a new cycle's workers need
 /// not wait for long.
 const BEAT: Duration = Duration::from_millis(100);
+
+/// How long the end of the thread, and so the next watcher, waits for what is being written to files: most disks need a few milliseconds.
+const LAST_WRITES: Duration = Duration::from_millis(300);
+
+/// How long it waits for threads that block: all but those that a disk keeps waiting end at once.
+const BLOCKING: Duration = Duration::from_millis(100);
 
 /// The right to publish, for as long as the lease is held.
 pub(super) struct Claim {
@@ -59,44 +68,77 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
             .build()
             .map_err(|error| format!("no runtime: {error}"))?;
         let result = LocalSet::new().block_on(&runtime, follow(plan, lines, stop));
-        runtime.shutdown_background();
+        end_blocking_threads(runtime);
         result
     }));
     lease.release(claim);
-    result.unwrap_or_else(|panic| Err(log::panic_message(&*panic).to_owned()))
+    result.unwrap_or_else(|panic| Err(log::panic_message(&*panic)))
 }
 
 async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
     let claim = Rc::new(Claim { lease: plan.lease, claim: plan.claim, cycle: plan.cycle });
+    let mut files = JoinSet::new();
+    for keeper in plan.state_files {
+        files.spawn_local(keeper.keep(plan.files.clone(), lines.clone()));
+    }
     let mut tasks = JoinSet::new();
     for cluster_plan in plan.clusters {
         let name = Rc::<str>::from(cluster_plan.config.name.as_str());
-        let cluster = Cluster::new(cluster_plan.config);
+        let files = Arc::new(EtcdFiles(plan.files.clone()));
+        let cluster = Cluster::new(cluster_plan.config, files);
+        for plan in cluster_plan.variables {
+            let (name, cluster) = (Rc::clone(&name), cluster.clone());
+            tasks.spawn_local(variable::serve(name, cluster, plan, Rc::clone(&claim), lines.clone()));
+        }
         for prefix_plan in cluster_plan.prefixes {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
             tasks.spawn_local(prefix::serve(name, cluster, prefix_plan, Rc::clone(&claim), lines.clone()));
         }
     }
-    tokio::select! {
+    let result = tokio::select! {
         () = stop.notified() => Ok(()),
-        () = beat(plan.lease, plan.claim, plan.cycle) => Ok(()),
-        Some(ended) = tasks.join_next() => match ended {
-            // A prefix is given up only where the lease is gone.
-            Ok(()) => Ok(()),
-            Err(error) => Err(error.try_into_panic().map_or_else(
-                |error| error.to_string(),
-                |panic| log::panic_message(&*panic).to_owned(),
-            )),
-        },
+        () = beat(plan.lease, plan.claim, plan.cycle, &plan.files, &lines) => Ok(()),
+        // A prefix is given up only where the lease is gone.
+        Some(ended) = tasks.join_next() => ended.map_err(failure),
+        Some(ended) = files.join_next() => ended.map_err(failure),
+    };
+    // With the prefixes go their ends of the ways to the files, whose keepers write what is not written yet.
+    tasks.shutdown().await;
+    if claim.publishing(|_| ()).is_some() {
+        // What is not written by then is written by the next watcher, from what it lists.
+        let _ = timeout(LAST_WRITES, async { while files.join_next().await.is_some() {} }).await;
+    }
+    result
+}
+
+/// How a task has failed.
+fn failure(error: JoinError) -> String {
+    error.try_into_panic().map_or_else(|error| error.to_string(), |panic| log::panic_message(&*panic))
+}
+
+/// Ends the threads that the runtime has for what blocks.
+fn end_blocking_threads(runtime: Runtime) {
+    let began = Instant::now();
+    runtime.shutdown_timeout(BLOCKING);
+    if began.elapsed() >= BLOCKING {
+        // One is still there, and nginx may unload the module, as it does at a worker's end.
+        module::stay_loaded();
     }
 }
 
 /// Keeps the lease alive; returns when it is lost, or when workers of a newer cycle want it.
-async fn beat(lease: &Lease, claim: u64, cycle: u32) {
+async fn beat(lease: &Lease, claim: u64, cycle: u32, files: &Client, lines: &Lines) {
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beats.tick().await;
+        if files.has_lost_server() {
+            lines.error(
+                "etcd: the process \"etcd files\" is gone, which reads files that only root may read; this worker tries it itself, and a reload of \
+                 nginx starts it again"
+                    .to_owned(),
+            );
+        }
         if !lease.beat(claim, cycle, monotonic::now()) {
             return;
         }

@@ -1,27 +1,32 @@
 //! One upstream: from etcd's keys to the table in its zone.
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-};
+mod expiry;
+mod outside;
+mod said;
+mod successor;
+
+use std::{collections::HashMap, rc::Rc};
 
 use etcd_watch::{Cause, Event, Update};
 use host_names::HostNames;
 use peer_check::Checks;
 use peer_zone::{Changes, Desired, Publisher, ResyncCounter, Zone, protocol::Publishing};
-use serde::{Deserialize, Serialize};
-use upstream_peers::{Ages, Membership, Outcome, Parameters};
+use upstream_peers::{Ages, Allow, ExpiryGuard, Membership, Outcome, Parameters, Removed};
 
+use self::{said::Said, successor::Successor};
+#[cfg(feature = "injected-faults")]
+use super::faults;
 use super::{
     checks::UpstreamChecks,
     described::{Described, Names},
     lines::Lines,
     plan::UpstreamPlan,
+    state::StateOffer,
 };
-use crate::{monotonic, processes};
-
-/// Rejected values that the status shows; all are counted and logged.
-const MAX_SHOWN: usize = 100;
+use crate::{
+    monotonic, processes,
+    report::{Holding, Rejection, Report},
+};
 
 /// An upstream as the watcher keeps it.
 pub(super) struct Upstream {
@@ -31,34 +36,36 @@ pub(super) struct Upstream {
     publisher: Publisher,
     servers: Vec<Desired>,
     defaults: Parameters,
+    allow: Allow,
     members: Membership,
     /// The members' peers as the zone takes them.
     described: Described,
     /// When they joined.
     ages: Ages,
-    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand stay until one is.
-    successor: Option<Membership>,
+    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand stay until one is, or for `hold`.
+    successor: Option<Successor>,
+    /// How long (ms) peers outlive a wiped etcd.
+    hold: u64,
+    /// Why and until when a predecessor held peers, until the first list.
+    held: Option<Holding>,
+    expiry_guard: Option<ExpiryGuard<Removed>>,
+    /// Whether another watcher followed etcd before.
+    takes_over: bool,
     has_listed: bool,
-    /// What a predecessor has rejected, and logged, until the first list shows what of it still stands.
-    known_rejections: HashSet<Rejection>,
+    is_connected: bool,
+    said: Said,
     /// The cluster and the revision of what is in `members` (or `successor`).
     cluster_id: u64,
     revision: u64,
-    /// Whether the peers, the revision or the rejected values are to be published.
+    /// Whether the peers or the revision are to be published.
     is_changed: bool,
-    are_rejections_changed: bool,
     is_full: bool,
     /// How much of the zone was in use when the peers did not fit: less is a reason to try again.
     used_when_full: usize,
     checks: Option<UpstreamChecks>,
+    /// The way to the file that keeps the last good list.
+    state: Option<StateOffer>,
     lines: Lines,
-}
-
-/// A rejected value as the status shows it.
-#[derive(Deserialize, Eq, Hash, PartialEq, Serialize)]
-struct Rejection {
-    key: String,
-    reason: String,
 }
 
 impl Upstream {
@@ -70,7 +77,8 @@ impl Upstream {
         names: &HostNames,
         publishing: &Publishing,
     ) -> Self {
-        let UpstreamPlan { name, zone, defaults, servers, options, sticky_secret, check } = plan;
+        let UpstreamPlan { name, zone, defaults, servers, options, sticky_secret, check, hold, .. } = plan;
+        let UpstreamPlan { allow, expiry_guard, mut state, .. } = plan;
         // SAFETY: `publishing` says that this process holds the lease on all zones; each zone belongs to one upstream of the plan,
         // and all that this publisher does is done with `Claim::publishing`, which fails once the lease is another's.
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
@@ -79,10 +87,13 @@ impl Upstream {
             publisher.listed(),
             Names { prefix: Rc::clone(&prefix), secret: sticky_secret },
         );
-        let mut members = Membership::new(defaults);
+        let mut members = Membership::new(defaults).within(allow.clone());
         described.peers().for_each(|peer| members.seed(peer));
         let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_word);
-        let report_in_hand = publisher.reported();
+        let report = Report::of_bytes(&publisher.reported());
+        if let Some(state) = &mut state {
+            state.go_on_from(report.state.as_ref());
+        }
         let mut upstream = Self {
             name,
             prefix,
@@ -90,19 +101,26 @@ impl Upstream {
             publisher,
             servers,
             defaults,
+            allow,
             members,
             described,
             ages,
             successor: None,
+            hold,
+            held: report.holding.clone(),
+            expiry_guard: expiry_guard.map(|percent| ExpiryGuard::new(percent, hold)),
+            // Peers of a state file are nobody's whom this watcher takes over from.
+            takes_over: zone.revision() > 0 && zone.statistics().last_word > 0,
             has_listed: false,
-            known_rejections: serde_json::from_slice(&report_in_hand).unwrap_or_default(),
+            is_connected: false,
+            said: Said::of(report),
             cluster_id: zone.cluster_id(),
             revision: zone.revision(),
             is_changed: true,
-            are_rejections_changed: false,
             is_full: false,
             used_when_full: 0,
             checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
+            state,
             lines,
         };
         // A new cycle may have other `server` lines, which need no etcd.
@@ -112,7 +130,7 @@ impl Upstream {
 
     /// The host names in use.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.names().chain(self.successor.iter().flat_map(Membership::names))
+        self.members.names().chain(self.successor.iter().flat_map(|successor| successor.members.names()))
     }
 
     /// The addresses of a host name have changed.
@@ -123,7 +141,8 @@ impl Upstream {
     /// Whether there is anything to publish.
     pub(super) fn is_changed(&self) -> bool {
         self.is_changed
-            || self.are_rejections_changed
+            || self.said.has_news()
+            || self.state.as_ref().is_some_and(StateOffer::has_news)
             || self.checks.as_ref().is_some_and(UpstreamChecks::has_news)
     }
 
@@ -148,14 +167,20 @@ impl Upstream {
                 self.is_changed = true;
                 self.ages.applied(*revision, now);
                 for event in events {
-                    self.apply(event);
+                    self.apply(event, now);
                 }
             }
             Update::Alive { revision } => {
+                self.is_connected = true;
+                self.said.trouble(None);
                 self.zone.set_connected(true);
                 self.ages.alive(*revision, now);
             }
-            Update::Lost { .. } => self.zone.set_connected(false),
+            Update::Lost { reason, .. } => {
+                self.is_connected = false;
+                self.said.trouble(Some(reason));
+                self.zone.set_connected(false);
+            }
         }
     }
 
@@ -163,7 +188,7 @@ impl Upstream {
         let is_first = !std::mem::replace(&mut self.has_listed, true);
         let counter = match cause {
             // Whatever kept this watcher from it at first, what it makes good is that it is new.
-            _ if is_first && self.zone.revision() > 0 => ResyncCounter::Takeover,
+            _ if is_first && self.takes_over => ResyncCounter::Takeover,
             _ if is_first => ResyncCounter::Start,
             Cause::Start => ResyncCounter::Start,
             Cause::Compacted => ResyncCounter::Compacted,
@@ -179,64 +204,72 @@ impl Upstream {
         let revision = listed.unsigned_abs();
         let is_other = self.cluster_id != 0 && cluster_id != self.cluster_id;
         let is_older = !is_other && revision < self.revision;
-        let items =
-            items.iter().map(|item| (item.key.as_slice(), item.value.as_slice(), item.create_revision));
-        if is_other || is_older {
-            let what = if is_other { "another cluster" } else { "an older state" };
-            self.lines.warn(format!(
-                "etcd: upstream \"{}\": etcd is {what} than before (cluster {cluster_id:x}, revision {revision}; before: cluster {:x}, \
-                 revision {}); the peers in hand stay until it has a valid one",
-                self.name, self.cluster_id, self.revision
-            ));
-            let mut successor = Membership::new(self.defaults);
-            let outcome = successor.replace(items);
-            self.successor = Some(successor);
+        if is_other || is_older || self.successor.is_some() {
+            if is_other || is_older {
+                self.succeed(is_other, cluster_id, revision, now);
+            }
+            self.note_leases(items);
             self.ages.applied(listed, now);
-            self.note(outcome);
-        } else if let Some(successor) = &mut self.successor {
-            let outcome = successor.replace(items);
-            self.ages.applied(listed, now);
-            self.note(outcome);
+            if let Some(successor) = &mut self.successor {
+                let outcome = successor.members.replace(items.iter().map(parts));
+                self.note(outcome);
+            }
         } else {
-            let outcome = self.members.replace(items);
+            self.keep_expired(items, now);
+            let guard = self.expiry_guard.as_ref();
+            let stays = |key: &str| guard.is_some_and(|guard| guard.keeps(key));
+            let outcome = self.members.replace_but(items.iter().map(parts), stays);
             self.ages.listed(listed, now);
             self.note(outcome);
         }
-        self.known_rejections.clear();
+        self.held = None;
+        self.said.listed();
         self.cluster_id = cluster_id;
         self.revision = revision;
         self.is_changed = true;
     }
 
-    fn apply(&mut self, event: &Event) {
-        let members = self.successor.as_mut().unwrap_or(&mut self.members);
-        let outcome = match event {
-            Event::Put(item) => members.put(&item.key, &item.value, item.create_revision),
-            Event::Delete { key, .. } => members.delete(key),
-        };
-        if let (Some(_), Event::Delete { key, .. }) = (&self.successor, event) {
-            // Whoever deletes a key means it, whichever cluster the peer in hand came from.
-            let _ = self.members.delete(key);
+    fn apply(&mut self, event: &Event, now: u64) {
+        #[cfg(feature = "injected-faults")]
+        faults::note(event);
+        match event {
+            Event::Put(item) => {
+                self.note_leases(std::slice::from_ref(item));
+                let (key, value, create_revision) = parts(item);
+                let outcome = self.newest().put(key, value, create_revision);
+                self.note(outcome);
+            }
+            Event::Delete { key, .. } => self.delete(key, now),
         }
-        self.note(outcome);
     }
 
-    /// The new content takes over once it has a peer that can be reached: one whose host name is still being resolved is none yet.
-    fn adopt_successor(&mut self, names: &HostNames) {
-        let has_peers =
-            |successor: &mut Membership| !successor.peers(|name| names.addresses(name)).is_empty();
-        if let Some(successor) = self.successor.take_if(has_peers) {
-            self.members = successor;
-            self.ages.adopted();
-            self.are_rejections_changed = true;
+    fn delete(&mut self, key: &[u8], now: u64) {
+        if let Some(successor) = &mut self.successor {
+            let outcome = successor.members.delete(key);
+            // Whoever deletes a key means it, whichever cluster the peer in hand came from.
+            let _ = self.members.delete(key);
+            self.note(outcome);
+        } else if !self.keep_if_expired(key, now) {
+            let outcome = self.members.delete(key);
+            self.note(outcome);
         }
+    }
+
+    fn new_membership(&self) -> Membership {
+        Membership::new(self.defaults).within(self.allow.clone())
+    }
+
+    /// What follows etcd: the members, or those that are about to succeed them.
+    fn newest(&mut self) -> &mut Membership {
+        self.successor.as_mut().map_or(&mut self.members, |successor| &mut successor.members)
     }
 
     fn note(&mut self, outcome: Outcome) {
-        self.are_rejections_changed |= outcome.rejections_changed;
+        self.said.rejections_changed(outcome.rejections_changed);
+        self.is_changed |= outcome.changed;
         for (key, reason) in outcome.rejected {
             let rejection = Rejection { key: format!("{}{key}", self.prefix), reason: reason.to_string() };
-            if self.known_rejections.remove(&rejection) {
+            if self.said.has_said(&rejection) {
                 continue;
             }
             self.zone.count_rejected(1);
@@ -245,14 +278,23 @@ impl Upstream {
         }
     }
 
+    /// What time alone changes: peers that were held, or kept beyond their leases, go.
+    pub(super) fn look_at_the_clock(&mut self) {
+        let now = monotonic::now();
+        self.end_hold(now);
+        self.let_expired_go(now);
+    }
+
     /// Publishes what has come in.
     pub(super) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
         self.adopt_successor(names);
-        if std::mem::take(&mut self.are_rejections_changed) {
-            self.report(publishing);
+        if self.state.as_mut().is_some_and(StateOffer::take_news) {
+            self.said.changed();
         }
+        self.report(publishing);
         if std::mem::take(&mut self.is_changed) {
             self.publish_peers(names, publishing);
+            self.offer_state();
             if let Some(checks) = &mut self.checks {
                 checks.keep(&self.publisher);
             }
@@ -265,12 +307,17 @@ impl Upstream {
     fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) {
         let now = monotonic::now();
         let peers = self.members.peers(|name| names.addresses(name));
+        self.note_outside(names);
         let count = peers.len();
         self.described.update(peers, &self.ages, now);
         self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
         let desired: Vec<Desired> = self.servers.iter().chain(self.described.iter()).cloned().collect();
+        #[cfg(feature = "injected-faults")]
+        faults::reach(faults::Place::BeforePublication);
         match self.publisher.publish(desired, now, publishing) {
             Ok(changes) => {
+                #[cfg(feature = "injected-faults")]
+                faults::reach(faults::Place::InPublication);
                 if std::mem::take(&mut self.is_full) {
                     self.lines.notice(format!(
                         "etcd: upstream \"{}\": all {count} peers fit into the zone again",
@@ -294,6 +341,16 @@ impl Upstream {
                 self.publish_what_is_left(publishing);
                 self.used_when_full = self.zone.statistics().used;
             }
+        }
+    }
+
+    /// Has the list kept that is published, if it came from etcd: not one that was found here, and not while those in hand are not etcd's own.
+    fn offer_state(&self) {
+        if let Some(state) = &self.state
+            && self.has_listed
+            && self.successor.is_none()
+        {
+            state.offer(&self.publisher);
         }
     }
 
@@ -325,22 +382,6 @@ impl Upstream {
         }
     }
 
-    /// Publishes the rejected values for the status.
-    fn report(&mut self, publishing: &Publishing) {
-        let rejected = self.members.rejected().chain(self.successor.iter().flat_map(Membership::rejected));
-        let shown: Vec<Rejection> = rejected
-            .take(MAX_SHOWN)
-            .map(|(key, reason)| Rejection {
-                key: format!("{}{key}", self.prefix),
-                reason: reason.to_string(),
-            })
-            .collect();
-        match serde_json::to_vec(&shown) {
-            Ok(bytes) => self.publisher.report(&bytes, publishing),
-            Err(error) => self.lines.error(format!("etcd: upstream \"{}\": no report: {error}", self.name)),
-        }
-    }
-
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
         self.publisher.collect(processes::is_alive, publishing);
@@ -353,4 +394,9 @@ impl Upstream {
             self.is_changed = true;
         }
     }
+}
+
+/// An item as a membership takes it.
+fn parts(item: &etcd_watch::Item) -> (&[u8], &[u8], i64) {
+    (&item.key, &item.value, item.create_revision)
 }

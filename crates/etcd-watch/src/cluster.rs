@@ -1,5 +1,7 @@
 //! An etcd cluster as the configuration names it.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
@@ -14,6 +16,45 @@ pub struct ClusterConfig {
     pub endpoints: Vec<String>,
     /// How long a connection may take to be made before the next endpoint is tried.
     pub connect_timeout: Duration,
+    /// What `https://` endpoints are verified by, and what this side shows them.
+    pub tls: Tls,
+    /// Who logs in, where etcd asks for it.
+    pub login: Option<Login>,
+}
+
+/// The certificates of a connection; all files are in PEM, and read again for each new connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificates of the authorities that etcd's may be signed by; the system's where there is none.
+    pub trusted_certificate: Option<PathBuf>,
+    /// The certificate (with its chain) and the key that this side shows.
+    pub identity: Option<Identity>,
+    /// The name that etcd's certificate must have, in place of the endpoint's host.
+    pub name: Option<String>,
+}
+
+/// A client certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, with its chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// A user of etcd's and the file that has the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// A file with the password, read again at each login; a line break at its end is not a part of it.
+    pub password_file: PathBuf,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// What is wrong with an endpoint's URL.

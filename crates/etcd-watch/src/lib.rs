@@ -4,20 +4,33 @@
 //! any trouble. Nothing is resumed: a new list cannot have a gap, whereas a resumed watch can (etcd 3.4 answers a
 //! progress request with a revision whose events it has not sent yet, and compaction takes away what was missed).
 //!
-//! All prefixes of a [`Cluster`] share one HTTP/2 connection to one of its endpoints.
+//! All prefixes of a [`Cluster`] share one HTTP/2 connection to one of its endpoints, one login, and the proof that the
+//! member there reaches its quorum.
 
 #![forbid(unsafe_code)]
 
 mod backoff;
 mod cluster;
 mod connection;
+mod files;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+mod lease;
 mod list;
+mod login;
+mod outage;
+mod patience;
 mod prefix;
+mod quorum;
+mod remedy;
+mod tls;
 mod trouble;
 mod update;
 mod watch;
 
-pub use cluster::{ClusterConfig, EndpointError, check_endpoint};
+pub use cluster::{ClusterConfig, EndpointError, Identity, Login, Tls, check_endpoint};
 pub use connection::Cluster;
-pub use prefix::follow;
+pub use files::{Files, OwnFiles, ReadFile};
+pub use prefix::{Keys, follow};
 pub use update::{Cause, Event, Item, Update};

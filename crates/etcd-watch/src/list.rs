@@ -1,12 +1,13 @@
 //! All keys of a prefix at one revision, in pages.
 
+use std::fmt;
 use std::time::Duration;
 
 use etcd_client::proto::{PbKeyValue, PbRangeResponse};
 use etcd_client::{Client, GetOptions};
-use tokio::time::timeout;
 
-use crate::trouble::{Trouble, is_too_large};
+use crate::patience::timeout;
+use crate::trouble::{Kind, Trouble, is_too_large};
 use crate::update::{Cause, Item};
 
 /// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for tens of thousands
@@ -25,10 +26,10 @@ pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
 /// memory of the process that follows it.
 const LIST_LIMIT: usize = 256 << 20;
 
-/// How long one page may take. etcd itself gives a linearizable read up on after 7 s (its request timeout).
-const PAGE_DEADLINE: Duration = Duration::from_secs(10);
+/// As much of a prefix as is quoted, in characters.
+const QUOTED: usize = 100;
 
-/// A prefix as the range of keys that begin with it.
+/// A prefix as the range of keys that begin with it, or one key.
 #[derive(Debug)]
 pub(crate) struct Range {
     prefix: Vec<u8>,
@@ -49,10 +50,16 @@ impl Range {
         Self { prefix: prefix.to_vec(), start, end }
     }
 
+    /// The range of one key alone; what is [`below`](Self::below) it is "".
+    pub(crate) fn of_key(key: &[u8]) -> Self {
+        let end = [key, &[0]].concat();
+        Self { prefix: key.to_vec(), start: key.to_vec(), end }
+    }
+
     /// The key without the prefix.
     pub(crate) fn below(&self, mut key: Vec<u8>) -> Result<Vec<u8>, Trouble> {
         if !key.starts_with(&self.prefix) {
-            return Err(Trouble::endpoint(Cause::Broken, "etcd sent a key outside the prefix"));
+            return Err(Trouble::broken("etcd sent a key outside the prefix"));
         }
         key.drain(..self.prefix.len());
         Ok(key)
@@ -64,7 +71,21 @@ impl Range {
             value: pair.value,
             create_revision: pair.create_revision,
             mod_revision: pair.mod_revision,
+            lease: pair.lease,
         })
+    }
+}
+
+impl fmt::Display for Range {
+    /// As a part of a sentence.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix: String = String::from_utf8_lossy(&self.prefix).chars().take(QUOTED).collect();
+        // Not the text itself, which may have control characters in it.
+        if self.end.strip_suffix(&[0]) == Some(&self.start) {
+            write!(formatter, "the key {prefix:?}")
+        } else {
+            write!(formatter, "{prefix:?}")
+        }
     }
 }
 
@@ -76,15 +97,15 @@ pub(crate) struct List {
     pub(crate) items: Vec<Item>,
 }
 
-/// Lists the range: all pages at the revision of the first.
-pub(crate) async fn list(client: &Client, range: &Range) -> Result<List, Trouble> {
+/// Lists the range: all pages at the revision of the first, each of which may take `deadline`.
+pub(crate) async fn list(client: &Client, range: &Range, deadline: Duration) -> Result<List, Trouble> {
     let mut pages = Pages { range, start: range.start.clone(), bytes: 0, list: None };
     let mut kv = client.kv_client().max_decoding_message_size(MESSAGE_LIMIT);
     let mut keys = PAGE_KEYS;
     loop {
         let options =
             GetOptions::new().with_range(range.end.clone()).with_limit(keys).with_revision(pages.revision());
-        match timeout(PAGE_DEADLINE, kv.get(pages.start.clone(), Some(options))).await {
+        match timeout(deadline, kv.get(pages.start.clone(), Some(options))).await {
             Ok(Ok(page)) => {
                 if let Some(list) = pages.add(page.0)? {
                     return Ok(list);
@@ -92,9 +113,7 @@ pub(crate) async fn list(client: &Client, range: &Range) -> Result<List, Trouble
             }
             Ok(Err(error)) if keys > 1 && is_too_large(&error) => keys = (keys / PAGE_SHRINK).max(1),
             Ok(Err(error)) => return Err(Trouble::call("list", &error, Cause::Unreachable)),
-            Err(_) => {
-                return Err(Trouble::endpoint(Cause::Unreachable, "list: no answer within its deadline"));
-            }
+            Err(_) => return Err(Trouble::late(Cause::Unreachable, "list", deadline)),
         }
     }
 }
@@ -118,7 +137,7 @@ impl Pages<'_> {
     ///
     /// A server that does not advance through the keys, or never comes to their end, is an error.
     fn add(&mut self, page: PbRangeResponse) -> Result<Option<List>, Trouble> {
-        let broken = |reason| Err(Trouble::endpoint(Cause::Broken, reason));
+        let broken = |said| Err(Trouble::broken(said));
         let Some(header) = page.header else {
             return broken("list: etcd's answer has no header");
         };
@@ -144,7 +163,8 @@ impl Pages<'_> {
             self.start.push(0);
             self.bytes += pair.key.len() + pair.value.len() + size_of::<Item>();
             if self.bytes > LIST_LIMIT {
-                return Err(Trouble::refused(Cause::Canceled, "list: the prefix holds more than 256 MiB"));
+                let said = "list: the prefix holds more than 256 MiB";
+                return Err(Trouble::refused(Cause::Canceled, Kind::Other, said));
             }
             list.items.push(self.range.item(pair)?);
         }
@@ -176,8 +196,13 @@ mod tests {
         assert_eq!((range.start, range.end), (vec![0], vec![0]));
         assert_eq!(Range::new(&[b'a', 0xff, 0xff]).end, b"b");
         assert_eq!(Range::new(&[0xff]).end, [0]);
+        let range = Range::of_key(b"/a");
+        assert_eq!((range.start.as_slice(), range.end.as_slice()), (b"/a".as_slice(), b"/a\0".as_slice()));
+        assert_eq!(range.below(b"/a".to_vec()).ok(), Some(vec![]));
         assert!(Range::new(b"/a/").below(b"/b/x".to_vec()).is_err());
         assert_eq!(Range::new(b"/a/").below(b"/a/".to_vec()).ok(), Some(vec![]));
+        assert_eq!(Range::new(b"/a\n/").to_string(), "\"/a\\n/\"");
+        assert_eq!(Range::of_key(b"/a").to_string(), "the key \"/a\"");
     }
 
     #[test]

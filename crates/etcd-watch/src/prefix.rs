@@ -7,33 +7,54 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use crate::backoff::{Backoff, LONGEST};
+use crate::backoff::{Backoff, LONGEST, Patience};
 use crate::connection::{Cluster, Connection};
 use crate::list::{Range, list};
-use crate::trouble::Trouble;
+use crate::outage::Outage;
+use crate::remedy::reason;
+use crate::trouble::{Kind, Trouble};
 use crate::update::{Cause, Update};
-use crate::watch::{Watch, Word};
+use crate::watch::Watch;
 
 /// How long a watch must have lasted for its loss to be answered at once. As long as the longest wait, so that a
 /// server which accepts every watch and ends it does not get more attempts than one that accepts none.
 const LASTING: Duration = LONGEST;
 
-/// Follows `prefix` until the receiver is dropped, then returns; it never ends otherwise.
+/// What is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// All keys that begin with this.
+    Below(String),
+    /// One key; it is told of as the key "".
+    One(String),
+}
+
+impl Keys {
+    fn range(&self) -> Range {
+        match self {
+            Self::Below(prefix) => Range::new(prefix.as_bytes()),
+            Self::One(key) => Range::of_key(key.as_bytes()),
+        }
+    }
+}
+
+/// Follows `keys` until the receiver is dropped, then returns; it never ends otherwise.
 ///
 /// The first word is [`Update::Listed`], or [`Update::Lost`] when no endpoint can be reached. After any trouble the
 /// prefix is listed anew: at once where a watch had lasted, at the next endpoint where the endpoint is at fault, and
-/// after a wait of 50 ms to 2 s where that did not help.
+/// after a wait of 50 ms to 2 s where that did not help, or of up to 5 s where etcd refused.
 ///
 /// A prefix of "" stands for all keys. The connection is shared with the other prefixes of the cluster, and with its
 /// flow control: a receiver that stays full for long holds them up, too.
-pub async fn follow(cluster: Cluster, prefix: String, updates: Sender<Update>) {
-    let range = Range::new(prefix.as_bytes());
-    let backoff = Backoff::new(cluster.endpoints());
+pub async fn follow(cluster: Cluster, keys: Keys, updates: Sender<Update>) {
+    let range = keys.range();
+    let backoff = Backoff::new(cluster.config().endpoints.len());
     let follower = Follower {
         cluster,
         range: &range,
         updates: &updates,
         backoff,
+        patience: Patience::default(),
         listed: false,
         outage: None,
         lasted: false,
@@ -49,12 +70,25 @@ struct Follower<'a> {
     range: &'a Range,
     updates: &'a Sender<Update>,
     backoff: Backoff,
+    patience: Patience,
     /// Whether there was a list yet.
     listed: bool,
-    /// What began the outage that goes on.
-    outage: Option<Cause>,
+    /// The outage that goes on.
+    outage: Option<Outage>,
     /// Whether the last attempt's watch lasted.
     lasted: bool,
+}
+
+/// How long to wait until the next attempt, and whether all endpoints have been tried before that.
+struct Wait {
+    wait: Duration,
+    is_round_complete: bool,
+}
+
+impl Wait {
+    fn new(wait: Duration) -> Self {
+        Self { wait, is_round_complete: !wait.is_zero() }
+    }
 }
 
 /// Why an attempt ended.
@@ -72,21 +106,27 @@ impl From<Trouble> for End {
 impl Follower<'_> {
     async fn run(mut self) {
         loop {
-            let Connection { generation, client } = self.cluster.connection().await;
             self.lasted = false;
-            let end = match client {
-                Ok(client) => match self.attempt(&client).await {
+            let trouble = match self.cluster.connection().await {
+                Ok(connection) => match self.attempt(&connection).await {
                     Ok(never) => match never {},
-                    Err(end) => end,
+                    Err(End::Trouble(trouble)) => {
+                        if trouble.turn {
+                            self.cluster.turn(&connection).await;
+                        }
+                        let kind = match trouble.kind {
+                            // etcd did speak it, and is away.
+                            Kind::NoHttp2 if connection.has_answered() => Kind::Broken,
+                            kind => kind,
+                        };
+                        Trouble { kind, endpoint: trouble.endpoint.or(Some(connection.endpoint)), ..trouble }
+                    }
+                    Err(End::ReceiverDropped) => return,
                 },
-                Err(error) => End::Trouble(Trouble::call("connect", &error, Cause::Unreachable)),
+                Err(trouble) => trouble,
             };
-            let End::Trouble(trouble) = end else { return };
-            if trouble.turn {
-                self.cluster.turn(generation).await;
-            }
-            let wait = self.wait(&trouble);
-            if self.report(trouble, wait).await.is_err() {
+            let Wait { wait, is_round_complete } = self.wait(&trouble);
+            if self.report(trouble, is_round_complete).await.is_err() {
                 return;
             }
             if wait.is_zero() {
@@ -98,49 +138,67 @@ impl Follower<'_> {
         }
     }
 
-    fn wait(&mut self, trouble: &Trouble) -> Duration {
-        if self.lasted {
-            self.backoff.reset();
-            Duration::ZERO
-        } else if trouble.turn {
-            self.backoff.after_endpoint()
-        } else {
-            self.backoff.after_refusal()
+    fn wait(&mut self, trouble: &Trouble) -> Wait {
+        if trouble.is_late {
+            self.patience.note_late();
         }
+        if let Some(at) = trouble.retry_at {
+            // Whoever shares the connection shares the wait.
+            return Wait::new(at.saturating_duration_since(Instant::now()));
+        }
+        if self.lasted {
+            return Wait { wait: self.backoff.after_lasting(trouble.turn), is_round_complete: true };
+        }
+        if !trouble.turn {
+            return Wait::new(self.backoff.after_refusal());
+        }
+        let wait = Wait::new(self.backoff.after_endpoint());
+        if wait.is_round_complete {
+            self.patience.end_round();
+        }
+        wait
     }
 
-    /// Tells of the beginning of an outage. At a start it begins when every endpoint was tried.
-    async fn report(&mut self, trouble: Trouble, wait: Duration) -> Result<(), End> {
-        let more_endpoints = !self.listed && wait.is_zero();
-        if self.outage.is_some() || more_endpoints {
-            return Ok(());
-        }
-        self.outage = Some(trouble.cause);
-        self.send(Update::Lost { cause: trouble.cause, reason: trouble.reason }).await
+    /// Tells of an outage as it begins, and where its trouble changes. At a start it begins when every endpoint was tried.
+    async fn report(&mut self, trouble: Trouble, is_round_complete: bool) -> Result<(), End> {
+        let news = match &mut self.outage {
+            Some(outage) => outage.goes_on(trouble, is_round_complete),
+            None if !self.listed && !is_round_complete => None,
+            none => {
+                *none = Some(Outage::begin(&trouble));
+                Some(trouble)
+            }
+        };
+        let Some(trouble) = news else { return Ok(()) };
+        let reason = reason(&trouble, self.cluster.config(), self.range);
+        self.send(Update::Lost { cause: trouble.cause, reason }).await
     }
 
     /// Lists and watches until there is trouble.
-    async fn attempt(&mut self, client: &etcd_client::Client) -> Result<Infallible, End> {
-        let mut list = list(client, self.range).await?;
+    async fn attempt(&mut self, connection: &Connection) -> Result<Infallible, End> {
+        let (cluster, range, deadline) = (self.cluster.clone(), self.range, self.patience.deadline());
+        let listing =
+            cluster.with_token(connection, |client| async move { list(&client, range, deadline).await });
+        let mut list = listing.await?;
+        cluster.note_answer(connection).await;
         let items = std::mem::take(&mut list.items);
-        let cause = self.outage.unwrap_or(Cause::Start);
+        let cause = self.outage.as_ref().map_or(Cause::Start, |outage| outage.cause);
         self.send(Update::Listed { cause, cluster_id: list.cluster_id, revision: list.revision, items })
             .await?;
         self.listed = true;
 
-        let (mut watch, mut word) = Watch::create(client, self.range, &list).await?;
+        let (mut watch, mut word) = Watch::create(&cluster, connection, range, &list, deadline).await?;
         self.outage = None;
         let created = Instant::now();
         loop {
-            self.send(match word {
-                Word::Alive { revision } => Update::Alive { revision },
-                Word::Changed { revision, events } => Update::Changed { revision, events },
-            })
-            .await?;
+            self.send(word.into()).await?;
             word = match watch.next().await {
                 Ok(word) => word,
                 Err(trouble) => {
                     self.lasted = created.elapsed() >= LASTING;
+                    if watch.is_verified() {
+                        self.patience = Patience::default();
+                    }
                     return Err(trouble.into());
                 }
             };

@@ -1,57 +1,79 @@
 //! Why an attempt to follow a prefix ended.
 
-use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use etcd_client::Error;
+use tokio::time::Instant;
 use tonic::Code;
 
 use crate::update::Cause;
 
+mod kind;
+
+pub(crate) use kind::Kind;
+
 /// The longest reason in characters: one line of a log, whatever etcd sends.
-const REASON_LENGTH: usize = 200;
+pub(crate) const REASON_LENGTH: usize = 300;
 
 /// What ended an attempt.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Trouble {
     pub(crate) cause: Cause,
-    pub(crate) reason: String,
+    pub(crate) kind: Kind,
+    /// What failed and how, in etcd's or the system's words.
+    pub(crate) said: String,
     /// The endpoint is at fault, so that another one may do better; not where etcd itself answered with a refusal.
     pub(crate) turn: bool,
+    /// An answer did not come within its deadline.
+    pub(crate) is_late: bool,
+    /// The URL of the endpoint.
+    pub(crate) endpoint: Option<Arc<str>>,
+    /// When all who share the connection try again, where one attempt was made for all of them.
+    pub(crate) retry_at: Option<Instant>,
 }
 
 impl Trouble {
     /// The endpoint failed.
-    pub(crate) fn endpoint(cause: Cause, reason: &str) -> Self {
-        Self { cause, reason: one_line(reason), turn: true }
+    pub(crate) fn endpoint(cause: Cause, kind: Kind, said: &str) -> Self {
+        Self { cause, kind, said: one_line(said), turn: true, is_late: false, endpoint: None, retry_at: None }
     }
 
     /// etcd refused.
-    pub(crate) fn refused(cause: Cause, reason: &str) -> Self {
-        Self { cause, reason: one_line(reason), turn: false }
+    pub(crate) fn refused(cause: Cause, kind: Kind, said: &str) -> Self {
+        Self { turn: false, ..Self::endpoint(cause, kind, said) }
+    }
+
+    /// The endpoint sent what makes no sense.
+    pub(crate) fn broken(said: &str) -> Self {
+        Self::endpoint(Cause::Broken, Kind::Broken, said)
+    }
+
+    /// An answer did not come in time.
+    pub(crate) fn late(cause: Cause, what: &str, deadline: Duration) -> Self {
+        let said = format!("{what}: no answer within {} s", deadline.as_secs());
+        Self { is_late: true, ..Self::endpoint(cause, Kind::Late, &said) }
     }
 
     /// A call that failed, where `otherwise` is the cause if the error itself does not tell.
     pub(crate) fn call(what: &str, error: &Error, otherwise: Cause) -> Self {
-        let reason = format!("{what}: {}", describe(error));
-        let Error::GRpcStatus(status) = error else {
-            return Self::endpoint(otherwise, &reason);
-        };
-        match status.code() {
-            Code::OutOfRange if status.message().contains(COMPACTED) => {
-                Self::refused(Cause::Compacted, &reason)
-            }
+        let kind = Kind::of(error);
+        let said = format!("{what}: {}", kind::describe(error));
+        let is_refusal = matches!(error, Error::GRpcStatus(status) if matches!(
+            status.code(),
             Code::PermissionDenied
-            | Code::Unauthenticated
-            | Code::InvalidArgument
-            | Code::FailedPrecondition
-            | Code::OutOfRange => Self::refused(Cause::Canceled, &reason),
-            _ => Self::endpoint(otherwise, &reason),
+                | Code::Unauthenticated
+                | Code::InvalidArgument
+                | Code::FailedPrecondition
+                | Code::OutOfRange
+        ));
+        match kind {
+            Kind::Compacted => Self::refused(Cause::Compacted, kind, &said),
+            _ if is_refusal || kind.asks_for_login() => Self::refused(Cause::Canceled, kind, &said),
+            _ => Self::endpoint(otherwise, kind, &said),
         }
     }
 }
-
-/// What etcd says of a revision that is gone (`ErrCompacted` of its package mvcc).
-const COMPACTED: &str = "required revision has been compacted";
 
 /// Whether a message was refused for its size, by the limit that this side set (tonic's codec, which has no type
 /// for it).
@@ -60,29 +82,8 @@ pub(crate) fn is_too_large(error: &Error) -> bool {
         if status.code() == Code::OutOfRange && status.message().contains("message length too large"))
 }
 
-/// The message and what lies at the root of it: tonic's own is often no more than "transport error".
-fn describe(error: &Error) -> String {
-    let (message, mut source) = match error {
-        // The display of a status adds the response's metadata, which is not for a log.
-        Error::GRpcStatus(status) => (status.message().to_owned(), status.source()),
-        Error::TransportError(error) => (error.to_string(), error.source()),
-        other => (other.to_string(), None),
-    };
-    let mut root = None;
-    while let Some(error) = source {
-        root = Some(error.to_string());
-        source = error.source();
-    }
-    match root {
-        Some(root) if message.is_empty() => root,
-        Some(root) if !message.contains(&root) => format!("{message}: {root}"),
-        _ if message.is_empty() => "no reason given".to_owned(),
-        _ => message,
-    }
-}
-
 /// One line without control characters, of limited length.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let text = text.trim();
     let line = text.chars().map(|character| if character.is_control() { ' ' } else { character });
     line.take(REASON_LENGTH).collect()
@@ -93,7 +94,7 @@ mod tests {
     use etcd_client::Error;
     use tonic::Status;
 
-    use super::{Trouble, is_too_large, one_line};
+    use super::{Kind, Trouble, is_too_large, one_line};
     use crate::update::Cause;
 
     fn call(status: Status) -> Trouble {
@@ -106,16 +107,18 @@ mod tests {
         assert_eq!((trouble.cause, trouble.turn), (Cause::Compacted, false));
         let trouble = call(Status::permission_denied("etcdserver: permission denied"));
         assert_eq!((trouble.cause, trouble.turn), (Cause::Canceled, false));
-        assert_eq!(trouble.reason, "list: etcdserver: permission denied");
+        assert_eq!(trouble.said, "list: etcdserver: permission denied");
+        let trouble = call(Status::unknown("auth: revision in header is old"));
+        assert_eq!((trouble.kind, trouble.turn), (Kind::TokenVoid, false));
     }
 
     #[test]
     fn what_fails_turns() {
         let trouble = call(Status::unavailable("etcdserver: no leader"));
-        assert_eq!((trouble.cause, trouble.turn), (Cause::Unreachable, true));
+        assert_eq!((trouble.cause, trouble.kind, trouble.turn), (Cause::Unreachable, Kind::NoQuorum, true));
         let trouble = call(Status::unknown(""));
-        assert_eq!((trouble.cause, trouble.turn), (Cause::Unreachable, true));
-        assert_eq!(trouble.reason, "list: no reason given");
+        assert_eq!((trouble.cause, trouble.kind, trouble.turn), (Cause::Unreachable, Kind::Other, true));
+        assert_eq!(trouble.said, "list: no reason given");
     }
 
     #[test]
@@ -129,6 +132,6 @@ mod tests {
     #[test]
     fn reasons_are_one_line() {
         assert_eq!(one_line(" a\nb\tc\u{1b}[0m "), "a b c [0m");
-        assert_eq!(one_line(&"ä".repeat(500)).chars().count(), 200);
+        assert_eq!(one_line(&"ä".repeat(500)).chars().count(), 300);
     }
 }

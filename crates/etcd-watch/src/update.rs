@@ -13,7 +13,8 @@ pub enum Cause {
     Canceled,
     /// The watch's stream ended or failed, or what it carried made no sense.
     Broken,
-    /// Nothing came any more: no answer to a progress request, or none to the connection's keep-alive.
+    /// Nothing came any more that could be relied upon: no answer to a progress request, none to the connection's
+    /// keep-alive, or none from the member's quorum.
     Silent,
     /// No endpoint answered a list.
     Unreachable,
@@ -49,7 +50,7 @@ pub enum Update {
     /// A revision lower than one seen before, or another cluster's id, means a restored or replaced etcd: what is
     /// to be done about it is the receiver's decision.
     Listed {
-        /// What made the list necessary: what the last [`Update::Lost`] said, or [`Cause::Start`].
+        /// What made the list necessary: what the first [`Update::Lost`] of the outage said, or [`Cause::Start`].
         cause: Cause,
         /// The id by which etcd names the cluster.
         cluster_id: u64,
@@ -74,11 +75,13 @@ pub enum Update {
         revision: i64,
     },
     /// The prefix is not followed any more, until the next [`Update::Alive`]; once for an outage, however many
-    /// attempts it takes to end it. At a start, only once every endpoint was tried in vain.
+    /// attempts it takes to end it, and again where what keeps it from being followed is now of another kind: etcd is back,
+    /// and refuses the password. At a start, only once every endpoint was tried in vain.
     Lost {
-        /// What kind of trouble began the outage.
+        /// What kind of trouble it is.
         cause: Cause,
-        /// The trouble in one line of at most 200 characters, without secrets.
+        /// The trouble in one line of at most 300 characters, without secrets: what is wrong, what mends it, and etcd's own
+        /// words.
         reason: String,
     },
 }
@@ -94,6 +97,8 @@ pub struct Item {
     pub create_revision: i64,
     /// The revision of the last put.
     pub mod_revision: i64,
+    /// The lease that the key goes with; 0 where there is none.
+    pub lease: i64,
 }
 
 /// What happened to a key.

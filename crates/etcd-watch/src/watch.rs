@@ -4,21 +4,28 @@ use std::time::Duration;
 
 use etcd_client::proto::{PbEvent, PbWatchResponse};
 use etcd_client::{Client, EventType, WatchOptions, WatchStream};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
+use crate::connection::{Cluster, Connection};
 use crate::list::{List, MESSAGE_LIMIT, Range};
-use crate::trouble::Trouble;
-use crate::update::{Cause, Event};
+use crate::patience::timeout;
+use crate::quorum::{Question, Store, verify};
+use crate::trouble::{Kind, Trouble};
+use crate::update::{Cause, Event, Update};
 
-/// How long etcd may take to create a watch: as long as it may be silent.
-const CREATION_DEADLINE: Duration = SILENCE;
-
-/// How often etcd is asked for its progress.
+/// How often etcd is asked for its progress, and whether it reaches its quorum.
 ///
-/// An answer is some 30 bytes, and "the time since the last word" stays below this. Its second use is to keep etcd
-/// from ending the connection: etcd (gRPC for Go) sends `too_many_pings` to a client that pings more often than every
-/// 5 s while there is no other traffic. No more than the interval of the connection's keep-alive, therefore.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// The answers are some 100 bytes, and "the time since the last word" stays below this. Together with the first deadline
+/// of an answer, 2 s, a member without its quorum is left within 5 s. A third use is to keep etcd from ending the
+/// connection: etcd (gRPC for Go) sends `too_many_pings` to a client that pings more often than every 5 s while there is
+/// no other traffic. No more than the interval of the connection's keep-alive, therefore.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(1_500);
+
+/// How often a prefix asks for itself whether etcd answers, where the connection is shared: within this time it notices
+/// that it may not be read any more, which its watch does not. Hundreds of prefixes make for some ten reads of one key a
+/// second.
+const OWN_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long etcd may be silent once it was asked. A newer etcd than 3.4 answers only when the watch has caught up,
 /// but then it sends events meanwhile, and any word counts.
@@ -40,6 +47,15 @@ pub(crate) enum Word {
     Changed { revision: i64, events: Vec<Event> },
 }
 
+impl From<Word> for Update {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Alive { revision } => Self::Alive { revision },
+            Word::Changed { revision, events } => Self::Changed { revision, events },
+        }
+    }
+}
+
 /// A watch that was created.
 pub(crate) struct Watch<'a> {
     stream: WatchStream,
@@ -47,34 +63,68 @@ pub(crate) struct Watch<'a> {
     next_request: Instant,
     /// Since when a request is unanswered, if etcd has not spoken since.
     asked_at: Option<Instant>,
+    cluster: Cluster,
+    connection: Connection,
+    /// How long etcd's answers may take.
+    deadline: Duration,
+    /// The question whether the member reaches its quorum, while it is asked: a task, so that who does not listen to this
+    /// watch for a while holds no others up that wait for the answer.
+    question: JoinSet<Result<Store, Trouble>>,
+    /// When the next one is to be asked for this prefix itself.
+    own_at: Instant,
+    is_verified: bool,
 }
 
 impl<'a> Watch<'a> {
     /// Watches the range from the list's revision + 1, and returns with the response that says so.
     pub(crate) async fn create(
-        client: &Client,
+        cluster: &Cluster,
+        connection: &Connection,
         range: &'a Range,
         list: &List,
+        deadline: Duration,
     ) -> Result<(Self, Word), Trouble> {
-        let options = WatchOptions::new()
-            .with_range(range.end.clone())
-            .with_start_revision(list.revision.saturating_add(1))
-            .with_fragment();
-        let mut watch = client.watch_client().max_decoding_message_size(MESSAGE_LIMIT);
-        let created = timeout(CREATION_DEADLINE, async {
-            let stream = watch.watch(range.start.clone(), Some(options)).await;
-            let mut stream = stream.map_err(|error| Trouble::call("watch", &error, Cause::Broken))?;
-            let response = receive(&mut stream).await?;
-            Ok((stream, response))
+        let has_login = cluster.config().login.is_some();
+        let listed = list.revision;
+        let created = cluster.with_token(connection, |client| async move {
+            let created = timeout(deadline, create(client, range, listed)).await;
+            let mut created =
+                created.unwrap_or_else(|_| Err(Trouble::late(Cause::Broken, "watch", deadline)));
+            // The list was permitted just now. etcd 3.4 says nothing else where the token became void meanwhile.
+            if let Err(trouble) = &mut created
+                && trouble.kind == Kind::PermissionDenied
+                && has_login
+            {
+                trouble.kind = Kind::TokenVoid;
+            }
+            created
         });
-        let (stream, response) = created.await.unwrap_or_else(|_| {
-            Err(Trouble::endpoint(Cause::Broken, "watch: etcd did not create it within its deadline"))
+        let (stream, response) = created.await.map_err(|trouble| Trouble {
+            kind: Kind::of_message(&trouble.said).unwrap_or(trouble.kind),
+            ..trouble
         })?;
-        let mut reader =
-            Reader { range, cluster_id: list.cluster_id, revision: list.revision, ..Reader::new(range) };
+        let mut reader = Reader::after(range, list.cluster_id, list.revision);
         let word = reader.created(response)?;
-        let next_request = Instant::now() + PROGRESS_INTERVAL;
-        Ok((Self { stream, reader, next_request, asked_at: None }, word))
+        let now = Instant::now();
+        let watch = Self {
+            stream,
+            reader,
+            next_request: now + PROGRESS_INTERVAL,
+            asked_at: None,
+            cluster: cluster.clone(),
+            connection: connection.clone(),
+            deadline,
+            question: JoinSet::new(),
+            // Prefixes that began together are not to ask together.
+            own_at: now + OWN_INTERVAL.mul_f64(0.5 + fastrand::f64() / 2.0),
+            is_verified: false,
+        };
+        Ok((watch, word))
+    }
+
+    /// Whether the member was found to reach its quorum since the watch was created.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.is_verified
     }
 
     /// Waits for the next word. The time between two calls does not count as silence.
@@ -89,9 +139,11 @@ impl<'a> Watch<'a> {
                     self.ask().await?;
                     continue;
                 }
-                () = sleep_until(silent_at), if self.asked_at.is_some() => {
-                    return Err(Trouble::endpoint(Cause::Silent, "watch: etcd does not answer any more"));
+                Some(answer) = self.question.join_next(), if !self.question.is_empty() => {
+                    self.verified(answer)?;
+                    continue;
                 }
+                () = sleep_until(silent_at), if self.asked_at.is_some() => return Err(silent()),
             };
             self.asked_at = None;
             if let Some(word) = self.reader.read(response)? {
@@ -104,9 +156,25 @@ impl<'a> Watch<'a> {
     fn broken(&self, trouble: Trouble) -> Trouble {
         match self.asked_at {
             Some(at) if at.elapsed() >= UNANSWERED => {
-                Trouble::endpoint(Cause::Silent, &format!("{}, after etcd had fallen silent", trouble.reason))
+                let said = format!("{}, after etcd had fallen silent", trouble.said);
+                Trouble::endpoint(Cause::Silent, Kind::Late, &said)
             }
             _ => trouble,
+        }
+    }
+
+    /// Takes the answer to the question whether the member reaches its quorum.
+    fn verified(&mut self, answer: Result<Result<Store, Trouble>, JoinError>) -> Result<(), Trouble> {
+        let is_silent = self.asked_at.is_some_and(|at| at.elapsed() >= UNANSWERED);
+        match answer {
+            Ok(Ok(_)) => {
+                self.is_verified = true;
+                Ok(())
+            }
+            // It is not only the quorum that does not answer.
+            Ok(Err(trouble)) if trouble.is_late && is_silent => Err(Trouble { is_late: true, ..silent() }),
+            Ok(Err(trouble)) => Err(trouble),
+            Err(_) => Err(Trouble::broken("quorum: the task that asks for it has failed")),
         }
     }
 
@@ -114,22 +182,57 @@ impl<'a> Watch<'a> {
         let now = Instant::now();
         self.next_request = now + PROGRESS_INTERVAL;
         self.asked_at.get_or_insert(now);
+        if self.question.is_empty() {
+            let is_own = now >= self.own_at;
+            if is_own {
+                self.own_at = now + OWN_INTERVAL;
+            }
+            let question = Question {
+                key: self.reader.range.start.clone(),
+                known: Store { cluster_id: self.reader.cluster_id, revision: self.reader.revision },
+                is_own,
+                deadline: self.deadline,
+            };
+            let (cluster, connection) = (self.cluster.clone(), self.connection.clone());
+            self.question.spawn(async move { verify(&cluster, &connection, question).await });
+        }
         // The client's queue holds 100 requests, and silence ends the watch after three: this does not wait.
         let asked = self.stream.request_progress().await;
         asked.map_err(|error| Trouble::call("watch", &error, Cause::Broken))
     }
 }
 
+async fn create(
+    client: Client,
+    range: &Range,
+    listed: i64,
+) -> Result<(WatchStream, PbWatchResponse), Trouble> {
+    let options = WatchOptions::new()
+        .with_range(range.end.clone())
+        .with_start_revision(listed.saturating_add(1))
+        .with_fragment();
+    let mut watch = client.watch_client().max_decoding_message_size(MESSAGE_LIMIT);
+    let stream = watch.watch(range.start.clone(), Some(options)).await;
+    let mut stream = stream.map_err(|error| Trouble::call("watch", &error, Cause::Broken))?;
+    let response = receive(&mut stream).await?;
+    check_canceled(&response)?;
+    Ok((stream, response))
+}
+
+fn silent() -> Trouble {
+    Trouble::endpoint(Cause::Silent, Kind::Late, "watch: etcd does not answer any more")
+}
+
 async fn receive(stream: &mut WatchStream) -> Result<PbWatchResponse, Trouble> {
     match stream.message().await {
         Ok(Some(response)) => Ok(response.0),
-        Ok(None) => Err(Trouble::endpoint(Cause::Broken, "watch: etcd ended it")),
+        Ok(None) => Err(Trouble::broken("watch: etcd ended it")),
         Err(error) => Err(Trouble::call("watch", &error, Cause::Broken)),
     }
 }
 
 /// Makes words of responses.
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     range: &'a Range,
     cluster_id: u64,
     /// The highest revision named so far.
@@ -140,31 +243,32 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(range: &'a Range) -> Self {
-        Self { range, cluster_id: 0, revision: 0, events: Vec::new(), bytes: 0 }
+    /// Of a watch that follows a list.
+    pub(crate) fn after(range: &'a Range, cluster_id: u64, revision: i64) -> Self {
+        Self { range, cluster_id, revision, events: Vec::new(), bytes: 0 }
     }
 
     /// Reads the first response.
-    fn created(&mut self, response: PbWatchResponse) -> Result<Word, Trouble> {
+    pub(crate) fn created(&mut self, response: PbWatchResponse) -> Result<Word, Trouble> {
         let listed = self.revision;
         check_canceled(&response)?;
         if !response.created || !response.events.is_empty() {
-            return Err(Trouble::endpoint(Cause::Broken, "watch: etcd did not say that it was created"));
+            return Err(Trouble::broken("watch: etcd did not say that it was created"));
         }
         // A watch from a revision that this store has not reached would be silent until it does: the store was
         // restored between list and watch.
         let header = response.header.as_ref();
         if header.is_some_and(|header| header.revision < listed) {
-            return Err(Trouble::endpoint(Cause::Broken, "watch: etcd is behind the list's revision"));
+            return Err(Trouble::broken("watch: etcd is behind the list's revision"));
         }
         let word = self.read(response)?;
-        word.ok_or_else(|| Trouble::endpoint(Cause::Broken, "watch: etcd's first response is a fragment"))
+        word.ok_or_else(|| Trouble::broken("watch: etcd's first response is a fragment"))
     }
 
     /// Reads a response; none for a fragment that is not the last.
-    fn read(&mut self, response: PbWatchResponse) -> Result<Option<Word>, Trouble> {
+    pub(crate) fn read(&mut self, response: PbWatchResponse) -> Result<Option<Word>, Trouble> {
         check_canceled(&response)?;
-        let broken = |reason| Trouble::endpoint(Cause::Broken, reason);
+        let broken = Trouble::broken;
         let header = response.header.ok_or_else(|| broken("watch: etcd's response has no header"))?;
         if header.cluster_id != self.cluster_id {
             return Err(broken("watch: another cluster answers"));
@@ -187,7 +291,7 @@ impl<'a> Reader<'a> {
     }
 
     fn event(&mut self, event: PbEvent) -> Result<Event, Trouble> {
-        let broken = |reason| Trouble::endpoint(Cause::Broken, reason);
+        let broken = Trouble::broken;
         let pair = event.kv.ok_or_else(|| broken("watch: etcd sent an event without a key"))?;
         self.revision = self.revision.max(pair.mod_revision);
         self.bytes += pair.key.len() + pair.value.len() + size_of::<Event>();
@@ -207,14 +311,15 @@ fn check_canceled(response: &PbWatchResponse) -> Result<(), Trouble> {
     if response.compact_revision != 0 {
         let reason =
             format!("watch: etcd has compacted what is before revision {}", response.compact_revision);
-        return Err(Trouble::refused(Cause::Compacted, &reason));
+        return Err(Trouble::refused(Cause::Compacted, Kind::Compacted, &reason));
     }
     if response.canceled {
         let reason = match response.cancel_reason.as_str() {
             "" => "watch: etcd canceled it",
             reason => &format!("watch: etcd canceled it: {reason}"),
         };
-        return Err(Trouble::refused(Cause::Canceled, reason));
+        let kind = Kind::of_message(reason).unwrap_or(Kind::Other);
+        return Err(Trouble::refused(Cause::Canceled, kind, reason));
     }
     Ok(())
 }
@@ -248,7 +353,7 @@ mod tests {
 
     fn with_reader<T>(run: impl FnOnce(&mut Reader<'_>) -> T) -> T {
         let range = Range::new(b"/a/");
-        run(&mut Reader { cluster_id: CLUSTER, revision: 10, ..Reader::new(&range) })
+        run(&mut Reader::after(&range, CLUSTER, 10))
     }
 
     fn cause<T>(result: Result<T, Trouble>) -> Option<(Cause, bool)> {
@@ -277,7 +382,7 @@ mod tests {
         assert_eq!(cause(with_reader(|reader| reader.read(compacted))), Some((Cause::Compacted, false)));
         let canceled =
             PbWatchResponse { canceled: true, cancel_reason: "a\nb".to_owned(), ..response(12, vec![]) };
-        let reason = with_reader(|reader| reader.read(canceled)).err().map(|trouble| trouble.reason);
+        let reason = with_reader(|reader| reader.read(canceled)).err().map(|trouble| trouble.said);
         assert_eq!(reason.as_deref(), Some("watch: etcd canceled it: a b"));
     }
 

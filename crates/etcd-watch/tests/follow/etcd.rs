@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use etcd_client::{Client, ConnectOptions, KvClient};
+use etcd_client::{Client, ConnectOptions, KvClient, TlsOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -41,6 +41,8 @@ pub struct Etcd {
     data: TempDir,
     child: Child,
     pub port: u16,
+    /// How the test itself connects, where etcd asks for TLS.
+    tls: Option<TlsOptions>,
 }
 
 impl Drop for Etcd {
@@ -60,25 +62,43 @@ impl Etcd {
     }
 
     pub async fn start_at(port: u16, more: &[&str]) -> Self {
-        let peer = format!("http://127.0.0.1:{}", free_port());
-        let etcd = Self::spawn(port, "one", &peer, &format!("one={peer}"), more);
+        let etcd = Self::spawn_one(port, more, None);
         etcd.answers().await;
         etcd
+    }
+
+    /// A cluster of one member with TLS, to which the test itself connects with the options.
+    pub async fn start_tls(tls: TlsOptions, more: &[&str]) -> Self {
+        let etcd = Self::spawn_one(free_port(), more, Some(tls));
+        etcd.answers().await;
+        etcd
+    }
+
+    fn spawn_one(port: u16, more: &[&str], tls: Option<TlsOptions>) -> Self {
+        let peer = format!("http://127.0.0.1:{}", free_port());
+        Self::spawn(port, "one", &peer, &format!("one={peer}"), more, tls)
     }
 
     /// A cluster of three members.
     pub async fn start_three() -> [Self; 3] {
         let members = ["one", "two", "three"].map(|name| (name, format!("http://127.0.0.1:{}", free_port())));
         let cluster = members.each_ref().map(|(name, peer)| format!("{name}={peer}")).join(",");
-        let etcds = members.map(|(name, peer)| Self::spawn(free_port(), name, &peer, &cluster, &[]));
+        let etcds = members.map(|(name, peer)| Self::spawn(free_port(), name, &peer, &cluster, &[], None));
         for etcd in &etcds {
             etcd.answers().await;
         }
         etcds
     }
 
-    fn spawn(port: u16, name: &str, peer: &str, cluster: &str, more: &[&str]) -> Self {
-        let client = format!("http://127.0.0.1:{port}");
+    fn spawn(
+        port: u16,
+        name: &str,
+        peer: &str,
+        cluster: &str,
+        more: &[&str],
+        tls: Option<TlsOptions>,
+    ) -> Self {
+        let client = url(port, tls.is_some());
         let arguments = [
             ("--name", name),
             ("--listen-client-urls", &client),
@@ -94,18 +114,21 @@ impl Etcd {
         let arguments: Vec<_> = arguments.map(str::to_owned).collect();
         let data = TempDir::new().expect("a temporary folder");
         let child = run(&arguments, &data);
-        Self { arguments, data, child, port }
+        Self { arguments, data, child, port, tls }
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url(self.port, self.tls.is_some())
     }
 
     pub async fn client(&self) -> Client {
         self.client_with(ConnectOptions::new()).await
     }
 
-    pub async fn client_with(&self, options: ConnectOptions) -> Client {
+    pub async fn client_with(&self, mut options: ConnectOptions) -> Client {
+        if let Some(tls) = &self.tls {
+            options = options.with_tls(tls.clone());
+        }
         Client::connect([self.url()], Some(options)).await.expect("a client")
     }
 
@@ -172,6 +195,10 @@ impl Etcd {
             sleep(POLL).await;
         }
     }
+}
+
+fn url(port: u16, is_tls: bool) -> String {
+    format!("http{}://127.0.0.1:{port}", if is_tls { "s" } else { "" })
 }
 
 fn run(arguments: &[String], data: &TempDir) -> Child {

@@ -38,13 +38,13 @@ pub fn list() -> PbRangeResponse {
     PbRangeResponse { header: header(CLUSTER, 5), kvs: vec![pair("a", 5)], more: false, count: 1 }
 }
 
-/// The response to the watch's creation, at the revision of the list.
+/// The response to the watch's creation, at the revision of the list, which is the answer to each later read as well.
 pub fn created() -> PbWatchResponse {
     PbWatchResponse { created: true, ..says(vec![]) }
 }
 
 pub fn says(events: Vec<PbEvent>) -> PbWatchResponse {
-    PbWatchResponse { header: header(CLUSTER, 6), events, ..Default::default() }
+    PbWatchResponse { header: header(CLUSTER, 5), events, ..Default::default() }
 }
 
 impl Script {

@@ -1,10 +1,11 @@
 //! A follower under test and the table that its words add up to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{GetOptions, KvClient};
-use etcd_watch::{Cause, Cluster, ClusterConfig, Event, Item, Update, follow};
+use etcd_watch::{Cause, Cluster, ClusterConfig, Event, Item, Keys, Login, OwnFiles, Tls, Update, follow};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
@@ -18,11 +19,18 @@ pub const PREFIX: &str = "/firehose/upstream/";
 pub type Table = BTreeMap<Vec<u8>, (Vec<u8>, i64)>;
 
 pub fn cluster(endpoints: &[String]) -> Cluster {
-    Cluster::new(ClusterConfig {
+    cluster_with(endpoints, Tls::default(), None)
+}
+
+pub fn cluster_with(endpoints: &[String], tls: Tls, login: Option<Login>) -> Cluster {
+    let config = ClusterConfig {
         name: "main".to_owned(),
         endpoints: endpoints.to_vec(),
         connect_timeout: Duration::from_secs(2),
-    })
+        tls,
+        login,
+    };
+    Cluster::new(config, Arc::new(OwnFiles))
 }
 
 pub fn key(name: &str) -> String {
@@ -65,7 +73,7 @@ impl Followed {
 
     pub fn start(cluster: &Cluster, prefix: &str) -> Self {
         let (sender, receiver) = channel(16);
-        let task = tokio::spawn(follow(cluster.clone(), prefix.to_owned(), sender));
+        let task = tokio::spawn(follow(cluster.clone(), Keys::Below(prefix.to_owned()), sender));
         Self::new(receiver, task)
     }
 
@@ -125,10 +133,10 @@ impl Followed {
                 (self.revision, self.outage) = (*revision, None);
             }
             Update::Lost { cause, reason } => {
-                assert_eq!(self.outage, None, "a second word of one outage");
-                assert!(reason.chars().count() <= 200 && !reason.contains(char::is_control));
+                assert!(self.outage.is_none() || self.losses.last().is_some_and(|last| last.1 != *reason));
+                assert!(reason.chars().count() <= 300 && !reason.contains(char::is_control));
                 eprintln!("lost: {cause}: {reason}");
-                self.outage = Some(*cause);
+                self.outage.get_or_insert(*cause);
                 self.losses.push((*cause, reason.clone()));
             }
         }
@@ -150,13 +158,25 @@ impl Followed {
         self.losses.last().expect("a loss").0
     }
 
+    /// Takes words until a loss is told of whose reason has all the words.
+    pub async fn until_lost_for(&mut self, words: &[&str]) -> Cause {
+        let is_it = |reason: &str| words.iter().all(|word| reason.contains(word));
+        self.until(|update| matches!(update, Update::Lost { reason, .. } if is_it(reason))).await;
+        self.losses.last().expect("a loss").0
+    }
+
     pub async fn until_alive(&mut self) {
         self.until(|update| matches!(update, Update::Alive { .. })).await;
     }
 
     /// Takes words until the table is the same as etcd's.
     pub async fn until_exact(&mut self, etcd: &Etcd) {
-        let wanted = held(&mut etcd.kv().await, PREFIX, 0).await;
+        self.until_exact_as(&mut etcd.kv().await).await;
+    }
+
+    /// The same, by a client of whoever may read it.
+    pub async fn until_exact_as(&mut self, kv: &mut KvClient) {
+        let wanted = held(kv, PREFIX, 0).await;
         let deadline = Instant::now() + DEADLINE;
         while self.table != wanted || self.outage.is_some() {
             let next = timeout_at(deadline, self.next()).await;

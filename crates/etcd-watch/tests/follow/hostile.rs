@@ -31,17 +31,25 @@ fn event(r#type: i32, name: &str) -> PbEvent {
 async fn a_watch_that_falls_silent() {
     let begin = Instant::now();
     let (cause, reason) = loss(Script::new(&[created()])).await;
-    assert_eq!((cause, reason.as_str()), (Cause::Silent, "watch: etcd does not answer any more"));
+    assert!(
+        cause == Cause::Silent && reason.contains("watch: etcd does not answer any more"),
+        "{cause}: {reason}"
+    );
     assert!(begin.elapsed() > Duration::from_secs(6), "after {:?}", begin.elapsed());
+}
+
+/// The store that answers reads is behind the one that the watch told of.
+#[tokio::test]
+async fn a_store_that_went_back() {
+    let ahead = PbWatchResponse { header: header(CLUSTER, 6), ..created() };
+    let (cause, reason) = loss(Script::new(&[ahead])).await;
+    assert!(cause == Cause::Broken && reason.contains("it was restored"), "{cause}: {reason}");
 }
 
 #[tokio::test]
 async fn a_watch_that_is_never_created() {
     let (cause, reason) = loss(Script::new(&[])).await;
-    assert_eq!(
-        (cause, reason.as_str()),
-        (Cause::Broken, "watch: etcd did not create it within its deadline")
-    );
+    assert!(cause == Cause::Broken && reason.contains("watch: no answer within 2 s"), "{cause}: {reason}");
 }
 
 #[tokio::test]
@@ -69,8 +77,9 @@ async fn watches_that_make_no_sense() {
     let ends = Script { ends: true, ..Script::new(&[created()]) };
     assert_eq!(loss(ends).await, (Cause::Broken, "watch: etcd ended it".to_owned()));
     let refused = Script::new(&[canceled("etcdserver:\npermission denied")]);
-    let reason = "watch: etcd canceled it: etcdserver: permission denied".to_owned();
-    assert_eq!(loss(refused).await, (Cause::Canceled, reason));
+    let (cause, reason) = loss(refused).await;
+    assert_eq!(cause, Cause::Canceled);
+    assert!(reason.ends_with("(watch: etcd canceled it: etcdserver: permission denied)"), "{reason}");
 }
 
 #[tokio::test]

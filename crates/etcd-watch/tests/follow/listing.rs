@@ -1,7 +1,7 @@
 //! Lists and events of an etcd that nothing happens to.
 
 use etcd_client::{DeleteOptions, PutOptions, Txn, TxnOp};
-use etcd_watch::{Cause, Event, Update, follow};
+use etcd_watch::{Cause, Event, Keys, Update, follow};
 use tokio::sync::mpsc::channel;
 use tokio::time::timeout;
 
@@ -176,7 +176,7 @@ async fn it_ends_when_the_receiver_is_dropped() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     for url in [etcd.url(), nobody] {
         let (sender, mut receiver) = channel(1);
-        let task = tokio::spawn(follow(cluster(&[url]), PREFIX.to_owned(), sender));
+        let task = tokio::spawn(follow(cluster(&[url]), Keys::Below(PREFIX.to_owned()), sender));
         assert!(timeout(DEADLINE, receiver.recv()).await.expect("a word").is_some());
         assert!(!task.is_finished());
         drop(receiver);

@@ -1,11 +1,16 @@
 //! Following a prefix of a real etcd, through all that can happen to it.
 
+mod certificates;
 mod endpoints;
 mod etcd;
 mod fake;
 mod followed;
 mod hostile;
+mod leases;
 mod listing;
 mod model;
 mod outages;
+mod quorum;
 mod relay;
+mod tls;
+mod users;

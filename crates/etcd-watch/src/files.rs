@@ -1,0 +1,79 @@
+//! How files with certificates, keys and passwords are read.
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+use crate::trouble::{Kind, Trouble};
+use crate::update::Cause;
+
+/// What [`Files::read`] returns.
+pub type ReadFile = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send>>;
+
+/// Reads files for a [`Cluster`](crate::Cluster): who follows etcd may be another user than the one who may read its
+/// secrets.
+pub trait Files: Send + Sync {
+    /// The file's content.
+    fn read(&self, file: &Path) -> ReadFile;
+}
+
+/// The largest file with a key, a certificate or a password, in bytes: the largest of them in use, a certificate with a long chain, has some 10 kB.
+pub(crate) const SMALL: usize = 64 << 10;
+
+/// The largest file with the certificates of authorities, in bytes: a system's own bundle has some 220 kB.
+pub(crate) const LARGE: usize = 1 << 20;
+
+/// How long a file may take to be read: one on a network's file system that hangs must not hold up who waits for it for ever.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Files that this process may read itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnFiles;
+
+impl Files for OwnFiles {
+    fn read(&self, file: &Path) -> ReadFile {
+        let file = file.to_owned();
+        Box::pin(async move {
+            let mut content = Vec::new();
+            // One byte more than is taken, so that what is too large is seen to be.
+            let mut file = tokio::fs::File::open(file).await?.take(LARGE as u64 + 1);
+            file.read_to_end(&mut content).await?;
+            Ok(content)
+        })
+    }
+}
+
+/// Trouble with a file that a directive names, as a sentence without its content.
+pub(crate) fn file_trouble(directive: &str, file: &Path, what: &str) -> Trouble {
+    Trouble::refused(Cause::Unreachable, Kind::File, &format!("{directive} \"{}\" {what}", file.display()))
+}
+
+/// Reads a file that a directive names.
+pub(crate) async fn read(
+    files: &dyn Files,
+    directive: &str,
+    file: &Path,
+    limit: usize,
+) -> Result<Vec<u8>, Trouble> {
+    let content = match timeout(DEADLINE, files.read(file)).await {
+        Ok(Ok(content)) => content,
+        Ok(Err(error)) => {
+            let what =
+                format!("cannot be read: make it readable for nginx's master or its workers ({error})");
+            return Err(file_trouble(directive, file, &what));
+        }
+        Err(_) => {
+            return Err(file_trouble(directive, file, "cannot be read in time: see to its file system"));
+        }
+    };
+    if content.len() > limit {
+        let what = format!("is larger than {} KiB: name another file", limit >> 10);
+        return Err(file_trouble(directive, file, &what));
+    }
+    Ok(content)
+}

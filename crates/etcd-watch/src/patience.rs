@@ -1,0 +1,68 @@
+//! Deadlines for whoever shares a thread with others.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::time::sleep;
+
+/// How much of a deadline passes at a time, at most.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// The deadline has passed.
+#[derive(Debug)]
+pub(crate) struct Elapsed;
+
+/// What `future` gives, if it does within a deadline.
+///
+/// Time in which this thread did something else, and so could not have heard an answer, does not count: who makes a table of a great list
+/// in the same thread would otherwise find, each time, that etcd had not answered meanwhile.
+pub(crate) async fn timeout<F: Future>(deadline: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut left = deadline;
+    while !left.is_zero() {
+        let slice = left.min(SLICE);
+        select! {
+            biased;
+            result = &mut future => return Ok(result),
+            () = sleep(slice) => left -= slice,
+        }
+    }
+    Err(Elapsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::{Instant, sleep};
+
+    use super::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_in_time_is_taken_and_what_does_not_is_not() {
+        let second = Duration::from_secs(1);
+        assert!(timeout(second, sleep(second / 2)).await.is_ok());
+        let began = Instant::now();
+        assert!(timeout(second, std::future::pending::<()>()).await.is_err());
+        assert!(began.elapsed() >= second && began.elapsed() < 2 * second);
+        assert!(timeout(Duration::ZERO, async {}).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_is_busy_loses_no_answer() {
+        let (sender, receiver) = oneshot::channel();
+        let asking = tokio::spawn(async move { timeout(Duration::from_millis(200), receiver).await.is_ok() });
+        tokio::task::yield_now().await;
+        // The time is more than over when the answer is sent, and nobody has listened meanwhile.
+        let began = std::time::Instant::now();
+        while began.elapsed() < Duration::from_millis(300) {
+            std::hint::spin_loop();
+        }
+        let answering = tokio::spawn(async move { sender.send(()).is_ok() });
+        assert!(answering.await.is_ok_and(|sent| sent));
+        assert!(asking.await.is_ok_and(|answered| answered));
+    }
+}

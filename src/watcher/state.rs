@@ -1,0 +1,205 @@
+//! `state=`: the list in hand is kept in a file, for a start without etcd.
+//!
+//! An upstream offers each list that it has published; a task of its own writes the newest one, as often as is of use, and never waits for the disk itself.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use peer_state::{Mark, Schedule, State};
+use peer_zone::{Desired, Publisher};
+use privileged_files::Client;
+use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
+use upstream_peers::Peer;
+
+use super::{described, lines::Lines};
+use crate::{conf::Etcd, report::StateFile, socket_address};
+
+/// A list that is to be in the file.
+#[derive(Clone)]
+struct List {
+    mark: Mark,
+    peers: Arc<[Peer]>,
+}
+
+/// The upstream's end.
+pub(super) struct StateOffer {
+    list: watch::Sender<Option<List>>,
+    news: watch::Receiver<StateFile>,
+    said: StateFile,
+}
+
+/// The writer's end.
+pub(super) struct StateKeeper {
+    upstream: String,
+    cluster: String,
+    prefix: String,
+    file: PathBuf,
+    list: watch::Receiver<Option<List>>,
+    news: watch::Sender<StateFile>,
+}
+
+/// Both ends of the way from an upstream to its file.
+pub(super) fn channel(etcd: &Etcd, file: &Path) -> (StateOffer, StateKeeper) {
+    let said = StateFile { file: file.display().to_string(), revision: None, trouble: None };
+    let (list, lists) = watch::channel(None);
+    let (news_sender, news) = watch::channel(said.clone());
+    let keeper = StateKeeper {
+        upstream: etcd.upstream.clone(),
+        cluster: etcd.cluster.clone(),
+        prefix: etcd.prefix.clone(),
+        file: file.to_owned(),
+        list: lists,
+        news: news_sender,
+    };
+    (StateOffer { list, news, said }, keeper)
+}
+
+impl StateOffer {
+    /// What a predecessor has said of the same file still stands.
+    pub(super) fn go_on_from(&mut self, said: Option<&StateFile>) {
+        if let Some(said) = said
+            && said.file == self.said.file
+        {
+            self.said = said.clone();
+        }
+    }
+
+    /// Has what is published now kept.
+    pub(super) fn offer(&self, publisher: &Publisher) {
+        let (zone, generation) = (publisher.zone(), publisher.generation());
+        let mark = Mark { generation, cluster_id: zone.cluster_id(), revision: zone.revision() };
+        self.list.send_if_modified(|list| {
+            let peers = match list {
+                Some(known) if known.mark == mark => return false,
+                Some(known) if known.mark.generation == generation => Arc::clone(&known.peers),
+                _ => peers(publisher),
+            };
+            *list = Some(List { mark, peers });
+            true
+        });
+    }
+
+    /// Whether there is something new to say of the file.
+    pub(super) fn has_news(&self) -> bool {
+        self.news.has_changed().unwrap_or(false)
+    }
+
+    /// Takes in what is new; says whether there was anything.
+    pub(super) fn take_news(&mut self) -> bool {
+        let has_news = self.has_news();
+        if has_news {
+            self.said = self.news.borrow_and_update().clone();
+        }
+        has_news
+    }
+
+    /// What is to be said of the file.
+    pub(super) fn said(&self) -> &StateFile {
+        &self.said
+    }
+}
+
+fn peers(publisher: &Publisher) -> Arc<[Peer]> {
+    let peer = |desired: &Desired| described::peer(socket_address::parse(&desired.socket_address)?, desired);
+    publisher.listed().filter_map(peer).collect()
+}
+
+impl StateKeeper {
+    /// Writes what is offered, until the upstream's end is gone and what it offered last is written.
+    pub(super) async fn keep(mut self, by: Client, lines: Lines) {
+        let (mut schedule, mut is_failing) = (Schedule::default(), false);
+        loop {
+            let due = self.due(&schedule);
+            let is_offered_more = match due {
+                None => self.list.changed().await.is_ok(),
+                Some(due) if due <= Instant::now() => {
+                    self.write(&mut schedule, &mut is_failing, &by, &lines).await;
+                    continue;
+                }
+                Some(due) => tokio::select! {
+                    () = sleep_until(due.into()) => true,
+                    changed = self.list.changed() => changed.is_ok(),
+                },
+            };
+            if !is_offered_more {
+                break;
+            }
+        }
+        let is_unsaved = self.list.borrow().as_ref().is_some_and(|list| schedule.lacks(list.mark));
+        if is_unsaved {
+            self.write(&mut schedule, &mut is_failing, &by, &lines).await;
+        }
+    }
+
+    /// When the newest list is to be written, unless it has been.
+    fn due(&mut self, schedule: &Schedule) -> Option<Instant> {
+        self.list.borrow_and_update().as_ref().and_then(|list| schedule.due(list.mark, Instant::now()))
+    }
+
+    async fn write(&self, schedule: &mut Schedule, is_failing: &mut bool, by: &Client, lines: &Lines) {
+        let Some(list) = self.list.borrow().clone() else { return };
+        let began = Instant::now();
+        let result = self.try_write(&list, by).await;
+        let ended = Instant::now();
+        let (upstream, file) = (&self.upstream, self.file.display());
+        match result {
+            Ok(()) => {
+                schedule.wrote(list.mark, began, ended);
+                if std::mem::take(is_failing) {
+                    lines.notice(format!(
+                        "etcd: upstream \"{upstream}\": the state file \"{file}\" is written again, revision {}",
+                        list.mark.revision
+                    ));
+                }
+                let revision = Some(list.mark.revision);
+                self.news.send_modify(|news| (news.revision, news.trouble) = (revision, None));
+            }
+            Err(reason) => {
+                schedule.failed(began, ended);
+                if !std::mem::replace(is_failing, true) {
+                    lines.error(format!(
+                        "etcd: upstream \"{upstream}\": the state file \"{file}\" cannot be written: {reason}; it stays as it is"
+                    ));
+                }
+                self.news.send_if_modified(|news| {
+                    let is_new = news.trouble.as_ref() != Some(&reason);
+                    news.trouble = Some(reason);
+                    is_new
+                });
+            }
+        }
+    }
+
+    async fn try_write(&self, list: &List, by: &Client) -> Result<(), String> {
+        let state = State {
+            cluster: self.cluster.clone(),
+            prefix: self.prefix.clone(),
+            cluster_id: list.mark.cluster_id,
+            revision: list.mark.revision.cast_signed(),
+            peers: Arc::clone(&list.peers),
+        };
+        // A long list takes longer than the thread may be away.
+        let encoded = spawn_blocking(move || state.encode()).await.map_err(|error| error.to_string())?;
+        let content = encoded.map_err(|error| error.to_string())?;
+        by.replace(&self.file, content).await.map_err(|error| in_words(&error))
+    }
+}
+
+/// The reason, and what can be done about it.
+fn in_words(error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ": its folder must be one that nginx's master may write to, or its workers where it is not root"
+        }
+        io::ErrorKind::NotFound => ": its folder is gone",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": make room on its disk",
+        io::ErrorKind::IsADirectory => ": a folder is in its place",
+        io::ErrorKind::ReadOnlyFilesystem => ": its folder must be on a file system that can be written to",
+        _ => "",
+    };
+    format!("{error}{remedy}")
+}
