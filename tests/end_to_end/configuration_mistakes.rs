@@ -186,7 +186,53 @@ fn table() -> Vec<Mistake> {
             &["connect_timeout", "duplicate"],
         ),
         in_cluster("endpoint http://127.0.0.1:2379; colour blue;", &["colour", "unknown"]),
+        in_cluster("endpoint https://a; ssl_name;", &["ssl_name", "one value"]),
+        in_cluster("endpoint https://a; ssl_name a b;", &["ssl_name", "one value"]),
+        in_cluster("endpoint https://a; ssl_name \"a\nb\";", &["ssl_name", "control"]),
+        in_cluster("endpoint https://a; ssl_name a; ssl_name b;", &["ssl_name", "duplicate"]),
+        in_cluster("endpoint https://a http://b; ssl_name a;", &["ssl_", "http://b", "without TLS"]),
+        in_cluster("endpoint https://a; ssl_certificate nginx.conf;", &["main", "ssl_certificate_key"]),
+        in_cluster("endpoint https://a; ssl_certificate_key nginx.conf;", &["main", "ssl_certificate\""]),
+        in_cluster(
+            "endpoint https://a; ssl_certificate none.pem;",
+            &["ssl_certificate\"", "none.pem", "cannot read"],
+        ),
+        in_cluster(
+            "endpoint https://a; ssl_trusted_certificate .;",
+            &["ssl_trusted_certificate", "cannot read"],
+        ),
+        in_cluster("endpoint https://a; user router;", &["main", "user", "password_file"]),
+        in_cluster("endpoint https://a; password_file nginx.conf;", &["main", "password_file", "\"user\""]),
+        in_cluster(
+            "endpoint https://a; user router; password_file none;",
+            &["password_file", "none", "cannot read"],
+        ),
+        in_cluster("endpoint https://a; user \"\"; password_file none;", &["user", "one value"]),
         in_upstream("etcd;", &["\"etcd\"", "arguments"]),
+        at_top("etcd_variable;", &["etcd_variable", "arguments"]),
+        at_top("etcd_variable $a main;", &["etcd_variable", "cluster and a key"]),
+        at_top("etcd_variable $a nobody /a;", &["etcd_variable", "nobody", "unknown cluster"]),
+        at_top("etcd_variable a main /a;", &["etcd_variable", "\"a\"", "dollar"]),
+        at_top("etcd_variable $ main /a;", &["etcd_variable", "\"$\"", "dollar"]),
+        at_top("etcd_variable $a-b main /a;", &["etcd_variable", "$a-b"]),
+        at_top("etcd_variable $a main \"\";", &["etcd_variable", "key"]),
+        at_top("etcd_variable $a main \"/a\n\";", &["etcd_variable", "key", "control"]),
+        at_top("etcd_variable $a main /a other=1;", &["etcd_variable", "other=1"]),
+        at_top("etcd_variable $a main /a default=1 default=2;", &["etcd_variable", "default", "duplicate"]),
+        at_top("etcd_variable $a main /a; etcd_variable $A main /b;", &["etcd_variable", "$A", "duplicate"]),
+        at_top("etcd_variable $uri main /a;", &["duplicate", "uri"]),
+        in_upstream("etcd_variable $a main /a;", &["etcd_variable", "not allowed"]),
+        in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "behind"]),
+        in_upstream("etcd main /a/; etcd_allow;", &["etcd_allow", "arguments"]),
+        in_upstream("etcd main /a/; etcd_allow all;", &["etcd_allow", "\"all\"", "network"]),
+        in_upstream("etcd main /a/; etcd_allow 10.0.0.0/33;", &["etcd_allow", "10.0.0.0/33"]),
+        in_upstream("etcd main /a/; etcd_allow 10.0.0.0/8 10.0.0.1:80;", &["etcd_allow", "10.0.0.1:80"]),
+        in_upstream("etcd main /a/ hold=soon;", &["etcd", "hold", "soon"]),
+        in_upstream("etcd main /a/ hold=1s hold=2s;", &["etcd", "hold", "duplicate"]),
+        in_upstream("etcd main /a/ expiry_guard=50;", &["etcd", "expiry_guard", "\"50\"", "99%"]),
+        in_upstream("etcd main /a/ expiry_guard=0%;", &["etcd", "expiry_guard", "0%"]),
+        in_upstream("etcd main /a/ expiry_guard=100%;", &["etcd", "expiry_guard", "100%"]),
+        in_upstream("etcd main /a/ expiry_guard=9% expiry_guard=8%;", &["etcd", "expiry_guard", "duplicate"]),
         in_upstream("etcd main;", &["\"etcd\"", "arguments"]),
         in_upstream("etcd other /p/;", &["etcd", "other", "unknown"]),
         in_upstream("etcd main \"\";", &["etcd", "prefix"]),
@@ -315,7 +361,9 @@ async fn what_is_right_passes() -> Result<()> {
         assert!(!said.contains("[warn]") && !said.contains("[emerg]"), "{directives}: {said}");
     }
     let clusters = "etcd_cluster main { endpoint http://127.0.0.1:2379 https://etcd.example:2379/; connect_timeout 500ms; }
-        etcd_cluster b { endpoint http://[::1]:2379; endpoint http://localhost; }";
+        etcd_cluster b { endpoint http://[::1]:2379; endpoint http://localhost; }
+        etcd_cluster c { endpoint https://etcd; ssl_trusted_certificate nginx.conf; ssl_certificate nginx.conf;
+            ssl_certificate_key nginx.conf; ssl_name etcd.internal; user router; password_file nginx.conf; }";
     let output = Nginx::test(&Configuration::new().http(&format!("{clusters} {}", upstream("", ""))))?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())

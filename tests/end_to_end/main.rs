@@ -1,15 +1,22 @@
 //! What nginx with the module shows to those who use it.
 
+mod allow;
 mod balancing;
 mod beside;
 mod checks;
 mod churn;
+mod compaction;
 mod configuration_mistakes;
 mod counters;
 mod counts;
 mod drain;
+mod etcd_variable;
+mod expiry_guard;
 mod failures;
 mod harness_itself;
+mod hold;
+mod hundred_thousand;
+mod injection;
 mod keepalive;
 mod least_conn;
 mod least_time;
@@ -21,17 +28,24 @@ mod membership;
 mod memory;
 mod nginx_conf;
 mod outages;
+mod panics;
+mod privileged_files;
 mod processes;
+mod quorum;
 #[path = "../../crates/peer-zone/tests/support/random.rs"]
 mod random;
 mod reload;
 mod roll;
 mod slow_start;
+mod soak;
+mod state;
 mod status;
 mod sticky;
 mod takeover;
+mod tls;
 mod unchanged;
 mod upstreams;
+mod users;
 mod values;
 mod variables;
 mod watchers;

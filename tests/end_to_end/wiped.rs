@@ -73,3 +73,49 @@ async fn a_watcher_that_takes_over_meanwhile_keeps_them_too() -> Result<()> {
     assert_eq!(router.settled().await?.keys(), ["n0"]);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_snapshot_is_restored() -> Result<()> {
+    let mut router = Router::start(2, 2).await?;
+    router.etcd.save().await?;
+    let late = Node::start("late").await?;
+    for _ in 0..20 {
+        router.etcd.register(std::slice::from_ref(&late)).await?;
+    }
+    router.etcd.delete(&key("n0")).await?;
+    assert_eq!(router.settled().await?.keys(), ["late", "n1"]);
+    let load = Load::start(&router.nginx.address(), "/", Clients::Fresh, 1);
+    router.etcd.stop().await?;
+    router.etcd.restore().await?;
+    router.etcd.restart().await?;
+    // What it has is valid, so it takes over at once, whole.
+    assert_eq!(router.settled().await?.keys(), ["n0", "n1"]);
+    assert_eq!(router.nginx.log_lines("another cluster").len(), 1, "{}", router.nginx.log());
+    router.etcd.register(std::slice::from_ref(&late)).await?;
+    assert_eq!(router.settled().await?.keys(), ["late", "n0", "n1"]);
+    load.stop().await?.without_failure()?;
+    router.nginx.check_log()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_cluster_takes_its_place() -> Result<()> {
+    let mut router = Router::start(2, 2).await?;
+    router.settled().await?;
+    let load = Load::start(&router.nginx.address(), "/", Clients::Fresh, 1);
+    router.etcd.kill().await?;
+    router.etcd.wipe()?;
+    router.etcd = router.etcd.with_arguments(&["--initial-cluster-token", "another"]);
+    router.etcd.restart().await?;
+    // Its revisions may be lower or higher: it is another one by its id.
+    for count in 0..30 {
+        router.etcd.put("/elsewhere", count.to_string()).await?;
+    }
+    router.nginx.wait_for_log("another cluster").await?;
+    assert_eq!(router.nginx.upstream().await?.keys(), ["n0", "n1"]);
+    let late = Node::start("late").await?;
+    router.etcd.register(std::slice::from_ref(&late)).await?;
+    assert_eq!(router.settled().await?.keys(), ["late"]);
+    assert_eq!(router.nginx.get("/").await?.node(), "late");
+    load.stop().await?.without_failure()?;
+    router.nginx.check_log()
+}

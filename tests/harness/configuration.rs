@@ -45,6 +45,8 @@ pub enum Mode {
 pub struct Configuration {
     mode: Mode,
     module: bool,
+    /// Whether the module is the one with faults that can be called for.
+    faults: bool,
     workers: usize,
     connections: usize,
     main: String,
@@ -67,6 +69,7 @@ impl Configuration {
         Self {
             mode: Mode::Foreground,
             module: true,
+            faults: false,
             workers: 2,
             connections: CONNECTIONS,
             main: String::new(),
@@ -124,6 +127,12 @@ impl Configuration {
     #[must_use]
     pub fn mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+
+    /// Takes the module that was built with the feature `injected-faults`.
+    #[must_use]
+    pub fn with_faults(self) -> Self {
+        Self { faults: true, ..self }
     }
 
     /// The number of workers.
@@ -185,7 +194,8 @@ impl Configuration {
         }
         let mut text = String::new();
         if self.module {
-            writeln!(text, "load_module {};", module()?.display())?;
+            let module = if self.faults { module_with_faults()? } else { module()? };
+            writeln!(text, "load_module {};", module.display())?;
         }
         if geteuid().is_root() {
             text.push_str("user www-data;\n");
@@ -257,6 +267,19 @@ pub(crate) fn module() -> Result<PathBuf> {
     };
     path.canonicalize().map_err(|error| {
         format!("no module at {} ({error}): run make first, or set ETCD_MODULE to it", path.display()).into()
+    })
+}
+
+/// The same with faults that can be called for.
+fn module_with_faults() -> Result<PathBuf> {
+    let path = match std::env::var_os("ETCD_MODULE_WITH_FAULTS") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../build/injected-faults/ngx_http_upstream_etcd_module.so"),
+    };
+    path.canonicalize().map_err(|error| {
+        let how = "scripts/build-with-faults.sh makes it; or set ETCD_MODULE_WITH_FAULTS to it";
+        format!("no module with injected faults at {} ({error}): {how}", path.display()).into()
     })
 }
 

@@ -1,13 +1,22 @@
 //! An etcd of the test's own.
 
+mod leases;
+mod users;
+
 use std::fs::File;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use etcd_client::{Client, ConnectOptions, DeleteOptions, GetOptions, Txn, TxnOp};
+use etcd_client::{
+    Certificate as Trusted, Client, ConnectOptions, DeleteOptions, GetOptions, Identity, TlsOptions, Txn,
+    TxnOp,
+};
 use nix::sys::signal::Signal;
 
 use crate::process::{Process, halted};
-use crate::{Folder, Node, PREFIX, Result, SOON, ensure, eventually, free_port, get, key};
+use crate::{
+    Authority, Certificate, Folder, Node, PREFIX, Result, SOON, ensure, eventually, free_port, get, key,
+};
 
 /// Operations per transaction: etcd's own limit, `--max-txn-ops`.
 const OPERATIONS: usize = 128;
@@ -17,8 +26,12 @@ pub struct Etcd {
     folder: Folder,
     port: u16,
     peer_port: u16,
+    metrics_port: u16,
     process: Option<Process>,
     client: Option<Client>,
+    arguments: Vec<String>,
+    tls: Option<TlsOptions>,
+    user: Option<(String, String)>,
 }
 
 impl Etcd {
@@ -39,13 +52,74 @@ impl Etcd {
     ///
     /// Those of the file system.
     pub fn absent() -> Result<Self> {
-        let (port, peer_port) = (free_port()?, free_port()?);
-        Ok(Self { folder: Folder::new("etcd")?, port, peer_port, process: None, client: None })
+        Ok(Self {
+            folder: Folder::new("etcd")?,
+            port: free_port()?,
+            peer_port: free_port()?,
+            metrics_port: free_port()?,
+            process: None,
+            client: None,
+            arguments: Vec::new(),
+            tls: None,
+            user: None,
+        })
+    }
+
+    /// The same with more arguments on its command line.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    /// The same, with TLS: it shows `server`, and asks its clients for a certificate that `authority` has signed. Its files lie in its folder, and are read
+    /// for each connection: see [`show`](Self::show).
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn with_tls(mut self, authority: &Authority, server: &Certificate) -> Result<Self> {
+        self.show(server)?;
+        let authority_file = self.folder.write("tls/authority.pem", authority.pem())?;
+        let file = |name: &str| self.folder.path().join("tls").join(name).display().to_string();
+        let arguments = [
+            ("--cert-file", file("server.pem")),
+            ("--key-file", file("server.key")),
+            ("--trusted-ca-file", authority_file.display().to_string()),
+        ];
+        for (argument, value) in arguments {
+            self.arguments.extend([argument.to_owned(), value]);
+        }
+        self.arguments.push("--client-cert-auth".to_owned());
+        let own = authority.certificate(&["harness"])?;
+        self.tls = Some(
+            TlsOptions::new()
+                .ca_certificate(Trusted::from_pem(authority.pem()))
+                .identity(Identity::from_pem(own.certificate, own.key)),
+        );
+        Ok(self)
+    }
+
+    /// Shows another certificate from the next connection on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn show(&self, server: &Certificate) -> Result<()> {
+        self.folder.write("tls/server.key", &server.key)?;
+        self.folder.write("tls/server.pem", &server.certificate)?;
+        Ok(())
     }
 
     /// What the directive `endpoint` takes.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it tells of its health, and of its metrics, whether it has TLS or not.
+    fn metrics_address(&self) -> String {
+        format!("127.0.0.1:{}", self.metrics_port)
     }
 
     /// Where it listens, for a [`Link`](crate::Link).
@@ -70,11 +144,13 @@ impl Etcd {
             .args(["--initial-cluster", &format!("test={peer}")])
             // There is nobody to vote against: a shorter election is a quicker start.
             .args(["--heartbeat-interval", "20", "--election-timeout", "200"])
+            .args(["--listen-metrics-urls", &format!("http://{}", self.metrics_address())])
             .args(["--logger", "zap", "--log-outputs", "stderr", "--log-level", "warn"])
+            .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(log);
         let mut process = Process::spawn(&mut command)?;
-        let address = self.address();
+        let address = self.metrics_address();
         let runs = eventually(SOON, "etcd is healthy", async || {
             if process.ended()?.is_some() {
                 return Ok(false);
@@ -86,8 +162,30 @@ impl Etcd {
         .await?;
         ensure!(runs, "etcd has ended: {}", self.log());
         self.process = Some(process);
-        let options = ConnectOptions::new().with_timeout(SOON).with_connect_timeout(SOON);
-        self.client = Some(Client::connect([self.url()], Some(options)).await?);
+        self.connect().await
+    }
+
+    /// Has the harness's own connection made anew.
+    ///
+    /// # Errors
+    ///
+    /// When etcd cannot be reached.
+    pub async fn reconnect(&mut self) -> Result<()> {
+        self.connect().await
+    }
+
+    async fn connect(&mut self) -> Result<()> {
+        let mut options = ConnectOptions::new().with_timeout(SOON).with_connect_timeout(SOON);
+        if let Some(tls) = &self.tls {
+            options = options.with_tls(tls.clone());
+        }
+        if let Some((user, password)) = &self.user {
+            options = options.with_user(user, password).with_auto_token_refresh(true);
+        }
+        let client = Client::connect([self.url()], Some(options)).await?;
+        // It connects only when it is used.
+        client.kv_client().get("/", Some(GetOptions::new().with_count_only())).await?;
+        self.client = Some(client);
         Ok(())
     }
 
@@ -98,6 +196,43 @@ impl Etcd {
     /// Those of the file system.
     pub fn wipe(&self) -> Result<()> {
         Ok(std::fs::remove_dir_all(self.folder.path().join("data"))?)
+    }
+
+    /// Saves what it holds to a file in its folder, as for a backup.
+    ///
+    /// # Errors
+    ///
+    /// When `etcdctl` fails: what it says.
+    pub async fn save(&self) -> Result<()> {
+        let file = self.folder.path().join("snapshot");
+        etcdctl(&["--endpoints", &self.url(), "snapshot", "save"], &file).await
+    }
+
+    /// Has the store that was [saved](Self::save), as a cluster with another id. Not while it runs.
+    ///
+    /// # Errors
+    ///
+    /// When `etcdctl` fails: what it says.
+    pub async fn restore(&self) -> Result<()> {
+        self.wipe()?;
+        let data = self.folder.path().join("data").display().to_string();
+        let peer = format!("http://127.0.0.1:{}", self.peer_port);
+        let cluster = format!("test={peer}");
+        let arguments = [
+            "snapshot",
+            "restore",
+            "--name",
+            "test",
+            "--data-dir",
+            &data,
+            "--initial-cluster",
+            &cluster,
+            "--initial-advertise-peer-urls",
+            &peer,
+            "--initial-cluster-token",
+            "restored",
+        ];
+        etcdctl(&arguments, &self.folder.path().join("snapshot")).await
     }
 
     /// What it has logged.
@@ -210,6 +345,22 @@ impl Etcd {
         self.transactions(operations).await
     }
 
+    /// Writes keys, or deletes those without a value, a hundred or so per revision, and gives the last revision. No key may come twice.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd.
+    pub async fn change_all(
+        &self,
+        changes: impl IntoIterator<Item = (String, Option<String>)>,
+    ) -> Result<i64> {
+        let operation = |(key, value)| match value {
+            Some(value) => TxnOp::put(key, value, None),
+            None => TxnOp::delete(key, None),
+        };
+        self.transactions(changes.into_iter().map(operation).collect()).await
+    }
+
     async fn transactions(&self, operations: Vec<TxnOp>) -> Result<i64> {
         let mut client = self.client()?;
         let mut revision = 0;
@@ -269,7 +420,7 @@ impl Etcd {
     ///
     /// Those of HTTP.
     pub async fn metric(&self, name: &str) -> Result<f64> {
-        let text = get(&self.address(), "/metrics").await?.text();
+        let text = get(&self.metrics_address(), "/metrics").await?.text();
         let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(values.next().map(str::parse).transpose()?.unwrap_or_default())
     }
@@ -287,4 +438,12 @@ impl Etcd {
         })
         .await
     }
+}
+
+async fn etcdctl(arguments: &[&str], file: &Path) -> Result<()> {
+    let mut command = Command::new("etcdctl");
+    command.env("ETCDCTL_API", "3").args(arguments).arg(file);
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    ensure!(output.status.success(), "etcdctl: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }

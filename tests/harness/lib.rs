@@ -5,9 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod configuration;
 mod ending;
 mod etcd;
+mod etcd_cluster;
 mod eventually;
 mod fleet;
 mod folder;
@@ -25,12 +27,14 @@ mod session;
 mod status;
 mod websocket;
 
+pub use certificates::{Authority, Certificate};
 pub use configuration::{Configuration, Mode, PREFIX, UPSTREAM, cluster, key, upstream};
 pub use demo_node::{
     ClosedPort, Counts, Fault, ListenAddress, Node, OpenSession, StatusCode, broadcast_number, paced_byte,
 };
 pub use ending::{End, Ending, Observed};
 pub use etcd::Etcd;
+pub use etcd_cluster::{EtcdCluster, MEMBERS};
 pub use eventually::eventually;
 pub use fleet::Fleet;
 pub use folder::Folder;
@@ -42,10 +46,10 @@ pub use node_process::NodeProcess;
 pub use open_sockets::OpenSockets;
 pub use pipeline::{Question, pipelined};
 pub use ports::free_port;
-pub use process::{memory, running, signal, state};
+pub use process::{memory, processor_time, running, signal, state};
 pub use router::{Router, settled, start_nodes};
 pub use session::{Record, Session};
-pub use status::{Peer, Rejected, Status, Upstream, Zone};
+pub use status::{Holding, Peer, Rejected, StateFile, Status, Upstream, Variable, Zone};
 pub use websocket::WebSocket;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
 
 use crate::configuration::nginx;
-use crate::process::{Group, Process, children};
+use crate::process::{Group, Process, children, group};
 use crate::{
     Answer, Configuration, Connection, Folder, Mode, Result, SOON, Status, UPSTREAM, Upstream, WebSocket,
     ensure, eventually, free_port, get, running, signal,
@@ -16,6 +16,8 @@ use crate::{
 
 const CONFIGURATION: &str = "conf/nginx.conf";
 const WORKER: &str = "nginx: worker process";
+/// The title of the process that touches files for workers.
+const FILES: &str = "nginx: etcd files";
 /// How much of the log a failed test shows.
 const LOG_LINES: usize = 40;
 
@@ -251,6 +253,20 @@ impl Nginx {
         Ok(workers)
     }
 
+    /// The processes that touch files for workers, one for each cycle that has any left.
+    ///
+    /// # Errors
+    ///
+    /// Those of `/proc`.
+    pub fn file_processes(&self) -> Result<Vec<i32>> {
+        // In the background the first is no child of the master's: it is of the group of the process that was started.
+        let mut found = group(self.process.pid(), FILES)?;
+        found.extend(group(self.master, FILES)?);
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
     /// The workers that are shutting down.
     ///
     /// # Errors
@@ -286,6 +302,30 @@ impl Nginx {
             Ok(())
         })
         .await
+    }
+
+    /// Starts the same nginx anew beside the one that runs (SIGUSR2, as for another binary), which must be a daemon. From then on this is the new
+    /// one; returns the pid of the old master.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run soon.
+    pub async fn upgrade(&mut self) -> Result<i32> {
+        let old = self.master;
+        self.signal(Signal::SIGUSR2)?;
+        self.master = eventually(SOON, "a new master", async || {
+            let master: i32 = read(self.folder.path(), "logs/nginx.pid").trim().parse()?;
+            ensure!(master != old, "the old one's pid");
+            Ok(master)
+        })
+        .await?;
+        eventually(SOON, "the new master's workers", async || {
+            let workers = self.workers()?;
+            ensure!(workers.len() == self.configuration.worker_count(), "workers: {workers:?}");
+            Ok(())
+        })
+        .await?;
+        Ok(old)
     }
 
     /// Sends a signal to the master.
@@ -346,6 +386,8 @@ impl Nginx {
             let level = line.split(' ').nth(2).unwrap_or_default();
             matches!(level, "[alert]" | "[emerg]" | "[crit]")
                 || line.contains("panicked")
+                || line.contains("etcd: a fault in the module")
+                || line.contains("etcd: the watcher failed")
                 || line.contains("exited on signal")
         };
         let lines: Vec<_> = log.lines().filter(bad).collect();

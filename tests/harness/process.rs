@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 
 use crate::{Result, ensure, eventually};
 
@@ -140,18 +140,39 @@ fn fields(text: &str) -> Option<(char, i32)> {
 
 /// The children of a process that run and whose title begins with `title`, lowest pid first.
 pub(crate) fn children(parent: i32, title: &str) -> Result<Vec<i32>> {
-    let mut children = Vec::new();
+    titled(title, |_, its_parent| its_parent == parent)
+}
+
+/// The processes of a group that run and whose title begins with `title`, lowest pid first.
+pub(crate) fn group(leader: i32, title: &str) -> Result<Vec<i32>> {
+    let is_of_group = |pid, _| getpgid(Some(Pid::from_raw(pid))).is_ok_and(|group| group.as_raw() == leader);
+    titled(title, is_of_group)
+}
+
+fn titled(title: &str, which: impl Fn(i32, i32) -> bool) -> Result<Vec<i32>> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let of_parent = stat(pid).is_some_and(|(state, its_parent)| its_parent == parent && state != 'Z');
-        if of_parent
+        if stat(pid).is_some_and(|(state, parent)| state != 'Z' && which(pid, parent))
             && read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(title))
         {
-            children.push(pid);
+            found.push(pid);
         }
     }
-    children.sort_unstable();
-    Ok(children)
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// For how long the process's first thread has been running on a processor: for a worker of nginx's its event loop
+/// (proc(5), `/proc/PID/task/TID/schedstat`).
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn processor_time(pid: i32) -> Result<Duration> {
+    let text = read_to_string(format!("/proc/{pid}/task/{pid}/schedstat"))?;
+    let nanoseconds = text.split(' ').next().ok_or("no time")?.parse()?;
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 /// Memory of a process that is its own, in bytes: what it wrote to, without what it shares with others

@@ -17,6 +17,30 @@ pub struct Status {
     pub watcher_pid: Option<i32>,
     /// Each upstream with an `etcd` directive, by name.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// Each variable of `etcd_variable`, by name.
+    #[serde(default)]
+    pub variables: BTreeMap<String, Variable>,
+}
+
+/// One variable of `etcd_variable`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Variable {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The key.
+    pub key: String,
+    /// Whether there is a value; otherwise it is the default.
+    pub set: bool,
+    /// Bytes of the value.
+    pub size: usize,
+    /// Of the last change.
+    pub revision: Option<i64>,
+    /// Values rejected since the start.
+    pub rejected_total: u64,
+    /// Why the present value is rejected, if it is.
+    pub rejected: Option<String>,
+    /// For how many seconds the value outlives a wiped etcd, if it does.
+    pub held: Option<f64>,
 }
 
 /// One upstream.
@@ -49,6 +73,14 @@ pub struct Upstream {
     pub rejected_total: u64,
     /// Keys whose present value is rejected.
     pub rejected: Vec<Rejected>,
+    /// The URL of etcd's that is in use.
+    pub endpoint: Option<String>,
+    /// Why etcd is not followed just now.
+    pub trouble: Option<String>,
+    /// Peers that outlive their keys.
+    pub holding: Option<Holding>,
+    /// The file that keeps the last good list.
+    pub state: Option<StateFile>,
     /// The shared memory.
     pub zone: Zone,
     /// The peers.
@@ -68,6 +100,17 @@ impl Upstream {
     }
 }
 
+/// The file of `state=`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StateFile {
+    /// Its path.
+    pub file: String,
+    /// The revision of the list that it has.
+    pub revision: Option<i64>,
+    /// Why it cannot be read or written.
+    pub trouble: Option<String>,
+}
+
 /// A rejected value.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Rejected {
@@ -75,6 +118,17 @@ pub struct Rejected {
     pub key: String,
     /// Why.
     pub reason: String,
+}
+
+/// Peers that outlive their keys.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Holding {
+    /// `another_cluster`, `older_state` or `expired_leases`.
+    pub reason: String,
+    /// For how long they stay at most; with checks that pass, longer.
+    pub seconds_left: f64,
+    /// How many.
+    pub peers: usize,
 }
 
 /// Shared memory of an upstream.

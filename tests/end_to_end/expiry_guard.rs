@@ -1,0 +1,154 @@
+//! Leases that run out together do not take their peers with them: `expiry_guard=`.
+
+use harness::*;
+use nix::sys::signal::Signal;
+
+/// Longer than any test takes.
+const LONG: i64 = 3_600;
+
+/// A router with `count` nodes, each with a lease of its own.
+async fn guarded(count: usize, parameters: &str, directives: &str) -> Result<(Router, Vec<i64>)> {
+    let etcd = Etcd::start().await?;
+    let nodes = start_nodes(count).await?;
+    let leases = etcd.register_with_leases(&nodes, LONG).await?;
+    let configuration = Configuration::new()
+        .workers(2)
+        .http(&cluster("main", &etcd.url()))
+        .http(&upstream(&format!("expiry_guard=50% {parameters}"), directives));
+    let nginx = Nginx::start(configuration).await?;
+    nginx.applied(etcd.revision().await?).await?;
+    let router = Router { nginx, nodes, etcd };
+    router.settled().await?;
+    Ok((router, leases))
+}
+
+/// The names of the peers, once etcd's revision has been applied and `count` of them are kept.
+async fn kept(router: &Router, count: usize) -> Result<Upstream> {
+    let revision = router.etcd.revision().await?;
+    eventually(SOON, &format!("{count} peers are kept at revision {revision}"), async || {
+        let upstream = router.nginx.upstream().await?;
+        let kept = upstream.holding.as_ref().map_or(0, |holding| holding.peers);
+        ensure!(upstream.revision >= revision && kept == count, "{upstream:?}");
+        Ok(upstream)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_few_go_and_many_stay() -> Result<()> {
+    let (router, leases) = guarded(8, "hold=1h", "").await?;
+    let load = Load::start(&router.nginx.address(), "/", Clients::Fresh, 2);
+    for lease in &leases[..3] {
+        router.etcd.revoke(*lease).await?;
+    }
+    router.nginx.wait_for_keys(&["n3", "n4", "n5", "n6", "n7"]).await?;
+    assert!(router.nginx.upstream().await?.holding.is_none());
+    // One more is half of eight; with those that follow it is more, and even the first ones are there again.
+    for lease in &leases[3..] {
+        router.etcd.revoke(*lease).await?;
+    }
+    let upstream = kept(&router, 8).await?;
+    assert_eq!(upstream.keys().len(), 8);
+    assert_eq!(upstream.holding.map(|holding| holding.reason).as_deref(), Some("expired_leases"));
+    assert_eq!(router.nginx.log_lines("too many leases").len(), 1, "{}", router.nginx.log());
+
+    // Another watcher keeps them as well.
+    let lists = upstream.resyncs.values().sum::<u64>();
+    signal(router.nginx.watcher().await?, Signal::SIGKILL)?;
+    eventually(SOON, "another watcher has listed etcd", async || {
+        let upstream = router.nginx.upstream().await?;
+        ensure!(upstream.resyncs.values().sum::<u64>() > lists, "{upstream:?}");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(kept(&router, 8).await?.keys().len(), 8);
+
+    // Nodes that are announced again are members as others are, and their deletion is one.
+    router.etcd.register(&router.nodes[..2]).await?;
+    kept(&router, 6).await?;
+    router.etcd.delete(&key("n0")).await?;
+    router.nginx.wait_for_keys(&["n1", "n2", "n3", "n4", "n5", "n6", "n7"]).await?;
+    // The worker that was killed has taken what it had with it.
+    let failures = load.stop().await?.failures;
+    assert!(failures.len() <= 2, "{failures:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn leases_of_dead_announcers_run_out_and_hold_ends() -> Result<()> {
+    let (router, _) = guarded(0, "hold=2s", "").await?;
+    let nodes = start_nodes(4).await?;
+    router.etcd.register_with_leases(&nodes, 2).await?;
+    router.nginx.wait_for_keys(&["n0", "n1", "n2", "n3"]).await?;
+    let held = eventually(SOON, "peers are held", async || {
+        Ok(router.nginx.upstream().await?.holding.ok_or("none")?)
+    })
+    .await?;
+    assert!(held.seconds_left <= 2.0, "{held:?}");
+    assert_eq!(router.nginx.get("/").await?.status, 200);
+    let upstream = router.nginx.wait_for_keys(&[]).await?;
+    assert!(upstream.holding.is_none());
+    assert_eq!(router.nginx.log_lines("no peer outlives its lease any more").len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_somebody_deletes_goes_at_once() -> Result<()> {
+    let (router, leases) = guarded(6, "hold=1h", "").await?;
+    // Their leases live.
+    router.etcd.delete_all(PREFIX).await?;
+    router.nginx.wait_for_keys(&[]).await?;
+    assert!(kept(&router, 0).await?.holding.is_none());
+    // Keys without a lease.
+    router.etcd.register(&router.nodes).await?;
+    router.settled().await?;
+    router.etcd.delete_all(PREFIX).await?;
+    router.nginx.wait_for_keys(&[]).await?;
+    for lease in leases {
+        router.etcd.revoke(lease).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_lease_for_all() -> Result<()> {
+    let (router, _) = guarded(0, "hold=1h", "").await?;
+    let nodes = start_nodes(5).await?;
+    let lease = router.etcd.grant(LONG).await?;
+    for node in &nodes {
+        router.etcd.put_with_lease(&key(node.name()), &node.address().to_string(), lease).await?;
+    }
+    router.settled().await?;
+    router.etcd.revoke(lease).await?;
+    assert_eq!(kept(&router, 5).await?.keys().len(), 5);
+    assert_eq!(router.nginx.get("/").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_checks_they_stay_for_as_long_as_they_pass() -> Result<()> {
+    let check = "etcd_check http uri=/ interval=200ms timeout=5s fall=2 rise=1;";
+    let (mut router, leases) = guarded(3, "hold=1s", check).await?;
+    eventually(SOON, "all pass", async || {
+        let upstream = router.nginx.upstream().await?;
+        ensure!(upstream.peers.iter().all(|peer| peer.health == "passing"), "{upstream:?}");
+        Ok(())
+    })
+    .await?;
+    for lease in leases {
+        router.etcd.revoke(lease).await?;
+    }
+    kept(&router, 3).await?;
+    eventually(SOON, "the time is up", async || {
+        let holding = router.nginx.upstream().await?.holding.ok_or("nothing is held")?;
+        ensure!(holding.seconds_left <= 0.0, "{holding:?}");
+        Ok(())
+    })
+    .await?;
+    // Whose check fails goes, and by the same look the others stay.
+    let dead = router.nodes.pop().ok_or("a node")?;
+    drop(dead);
+    router.nginx.wait_for_keys(&["n0", "n1"]).await?;
+    assert_eq!(router.nginx.get("/").await?.status, 200);
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Files that are good, or of no use, and names of files that cannot be.
+
+use super::*;
+use upstream_peers::{Parameters, Peer, SocketAddress};
+
+/// A list with one node for each key.
+fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<State> {
+    let peer = |key: &&str| {
+        Ok(Peer {
+            key: (*key).into(),
+            address: SocketAddress::Ip(node.address().to_string().parse()?),
+            server: node.address().to_string().into(),
+            parameters: Parameters::default(),
+            create_revision: 1,
+        })
+    };
+    Ok(State {
+        cluster: "main".to_owned(),
+        prefix: prefix.to_owned(),
+        cluster_id: 1,
+        revision: 1,
+        peers: keys.iter().map(peer).collect::<Result<_>>()?,
+    })
+}
+
+/// What a file may hold that is of no use, and what is said of it.
+fn useless(good: &[u8], foreign: Vec<u8>) -> Vec<(Vec<u8>, &'static str)> {
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = good.to_vec();
+        change(&mut bytes);
+        bytes
+    };
+    let middle = good.len() / 2;
+    vec![
+        (Vec::new(), "it is empty"),
+        (with(&|bytes| bytes.truncate(middle)), "it is cut short"),
+        (with(&|bytes| bytes.truncate(10)), "it is cut short"),
+        (with(&|bytes| bytes.push(b'\n')), "it is longer than its first line says"),
+        (with(&|bytes| bytes[middle] ^= 1), "it is damaged: its checksum is wrong"),
+        (with(&|bytes| bytes.last_mut().into_iter().for_each(|last| *last ^= 0x80)), "it is damaged"),
+        (with(&|bytes| bytes[0] ^= 0x20), "it is not a state file"),
+        (with(&|bytes| bytes[20] = b'7'), "it is of version 7, which this module does not know"),
+        (vec![0; 10_000], "it is not a state file"),
+        (b"{\"peers\":[]}\n".to_vec(), "it is not a state file"),
+        (foreign, "it is of the prefix \"/other/\" of the cluster \"main\""),
+    ]
+}
+
+#[tokio::test]
+async fn a_useless_file_is_named_and_does_not_stop_nginx() -> Result<()> {
+    let (etcd, folder, node) = (Etcd::absent()?, StateFolder::new()?, Node::start("n0").await?);
+    let good = list(PREFIX, &["n0"], &node)?.encode()?;
+    let foreign = list("/other/", &["n0"], &node)?.encode()?;
+    for (bytes, reason) in useless(&good, foreign) {
+        std::fs::write(folder.file(), &bytes)?;
+        let output = Nginx::test(&folder.configuration(&etcd))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{reason}: {said}");
+        let line = format!("the state file \"{}\" is of no use: {reason}", folder.file().display());
+        assert!(said.contains(&line), "{said}, not {line}");
+        assert_eq!(std::fs::read(folder.file())?, bytes, "{reason}");
+    }
+    std::fs::write(folder.file(), &good)?;
+    let output = Nginx::test(&folder.configuration(&etcd))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("of no use"), "{said}");
+    assert_eq!(std::fs::read(folder.file())?, good);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nginx_starts_with_a_useless_file_and_makes_a_good_one() -> Result<()> {
+    for (content, reason) in [("", "it is empty"), ("?", "it is not a state file")] {
+        let (mut etcd, folder, nodes) = (Etcd::absent()?, StateFolder::new()?, start_nodes(1).await?);
+        std::fs::write(folder.file(), content)?;
+        let nginx = Nginx::start(folder.configuration(&etcd)).await?;
+        assert_eq!(nginx.get("/").await?.status, 502);
+        assert_eq!(nginx.log_lines(reason).len(), 1, "{}", nginx.log());
+        let state = nginx.upstream().await?.state.ok_or("no state in the status")?;
+        assert_eq!((state.revision, state.trouble.as_deref()), (None, Some(reason)));
+        assert_eq!(std::fs::read(folder.file())?, content.as_bytes());
+
+        etcd.restart().await?;
+        etcd.register(&nodes).await?;
+        settled(&nginx, &etcd).await?;
+        assert_eq!(nginx.get("/").await?.node(), "n0");
+        eventually(SOON, "the file has what etcd has", async || {
+            let state = nginx.upstream().await?.state.ok_or("no state in the status")?;
+            ensure!(folder.keys()? == ["n0"] && state.trouble.is_none(), "{state:?}");
+            Ok(())
+        })
+        .await?;
+        nginx.check_log()?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_the_zone_is_left_out() -> Result<()> {
+    let (etcd, folder, node) = (Etcd::absent()?, StateFolder::new()?, Node::start("n0").await?);
+    let keys: Vec<_> = (0..5_000).map(|number| format!("n{number}")).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    std::fs::write(folder.file(), list(PREFIX, &keys, &node)?.encode()?)?;
+    let parameters = format!("zone=64k state={}", folder.file().display());
+    let directives = format!("server {};", node.address());
+    let http = format!("{} {}", cluster("main", &etcd.url()), upstream(&parameters, &directives));
+    let nginx = Nginx::start(Configuration::new().http(&http)).await?;
+    assert_eq!(nginx.get("/").await?.node(), "n0");
+    assert_eq!(nginx.log_lines("the peers in hand do not fit").len(), 1, "{}", nginx.log());
+    let upstream = nginx.upstream().await?;
+    assert_eq!((upstream.keys().len(), upstream.revision), (0, 0), "{upstream:?}");
+    nginx.check_log()
+}
+
+#[tokio::test]
+async fn names_of_files_that_cannot_be() -> Result<()> {
+    let folder = StateFolder::new()?;
+    let path = folder.0.path().display();
+    std::fs::create_dir(folder.0.path().join("folder"))?;
+    std::fs::write(folder.0.path().join("file"), "")?;
+    let clusters = cluster("main", "http://127.0.0.1:2379");
+    let two = |one: &str, other: &str| {
+        format!("upstream a {{ etcd main /a/ state={one}; }}\nupstream b {{ etcd main /b/ state={other}; }}")
+    };
+    let one = |file: &str| format!("upstream a {{ etcd main /a/ {file}; }}");
+    for (upstreams, said) in [
+        (one("state="), "\"state\" in \"etcd\" lacks the name of a file".to_owned()),
+        (one("state"), "invalid parameter \"state\" in \"etcd\"".to_owned()),
+        (one(&format!("state={path}/x state={path}/y")), "duplicate parameter \"state\"".to_owned()),
+        (one(&format!("state={path}/folder")), format!("\"{path}/folder\" is a folder")),
+        (one(&format!("state={path}/")), format!("\"{path}/\" is a folder")),
+        (one(&format!("state={path}/none/x")), format!("the folder \"{path}/none\"")),
+        (one(&format!("state={path}/file/x")), format!("\"{path}/file\", where the file")),
+        (one("\"state=a\tb\""), "has a control character in its name".to_owned()),
+        (
+            two(&format!("{path}/x"), &format!("{path}/x")),
+            "is that of upstream \"a\" already, in ".to_owned(),
+        ),
+        (
+            two(&format!("{path}/x"), &format!("{path}/folder/../x")),
+            "is that of upstream \"a\" already".to_owned(),
+        ),
+    ] {
+        let output = Nginx::test(&Configuration::new().http(&format!("{clusters}\n{upstreams}")))?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(&said), "{upstreams}: {stderr}");
+        assert!(stderr.contains("nginx.conf:"), "{stderr}");
+    }
+    let good = two(&format!("{path}/x"), &format!("{path}/y"));
+    let usual = upstream("", "");
+    let output = Nginx::test(&Configuration::new().http(&format!("{clusters}\n{good}\n{usual}")))?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_relative_name_is_below_nginxs_prefix() -> Result<()> {
+    let etcd = Etcd::absent()?;
+    let http = format!("{} {}", cluster("main", &etcd.url()), upstream("state=temp/peers", ""));
+    let nginx = Nginx::start(Configuration::new().http(&http)).await?;
+    let state = nginx.upstream().await?.state.ok_or("no state in the status")?;
+    assert_eq!(state.file, nginx.folder().path().join("temp/peers").display().to_string());
+    Ok(())
+}
