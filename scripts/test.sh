@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 target_folder=${CARGO_TARGET_DIR:-$project/target}
-# How long the fuzzer looks for a value that breaks the parser.
+# How long the fuzzer looks for an input that breaks something, for each target.
 fuzz_seconds=${FUZZ_SECONDS:-20}
 
 # step HEADING COMMAND...
@@ -22,21 +22,44 @@ fuzz() {
     if ! cargo fuzz --version >/dev/null 2>&1 && [ ! -x build/tools/bin/cargo-fuzz ]; then
         CARGO_TARGET_DIR=$target_folder/tools cargo install --locked --quiet --root build/tools cargo-fuzz
     fi
-    local sanitizer=none
+    local sanitizer=none file name
     ! has_sanitizer address || sanitizer=address
-    # What the fuzzer finds goes to the first folder; the second one's files are the project's.
-    mkdir -p build/fuzz-corpus
-    PATH=$PATH:$project/build/tools/bin RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder/fuzz \
-        cargo fuzz run --sanitizer "$sanitizer" values build/fuzz-corpus fuzz/corpus/values \
-        -- -max_total_time="$fuzz_seconds" -verbosity=0
+    local -x PATH=$PATH:$project/build/tools/bin RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder/fuzz
+    cargo fuzz build --sanitizer "$sanitizer"
+    for file in fuzz/fuzz_targets/*.rs; do
+        name=$(basename "$file" .rs)
+        say "-- $name"
+        # What the fuzzer finds goes to the first folder; the second one's files are the project's.
+        mkdir -p "build/fuzz-corpus/$name"
+        cargo fuzz run --sanitizer "$sanitizer" "$name" "build/fuzz-corpus/$name" "fuzz/corpus/$name" \
+            -- -max_total_time="$fuzz_seconds" -verbosity=0
+    done
+}
+
+# Those that reach into nginx's memory and the shared one in most ways; with ASAN_ALL=1 every test, but for what says nothing there: those of
+# memory and time, and of a binary that nginx starts itself, without the sanitizer's runtime in its environment.
+address_sanitizer() {
+    if ! has_sanitizer address; then
+        say "skipped: this Rust toolchain has no AddressSanitizer (rustup's has)"
+        return
+    fi
+    if [ -n "${ASAN_ALL:-}" ]; then
+        scripts/address-sanitizer.sh --skip many:: --skip memory:: --skip hundred_thousand:: --skip another_binary
+    else
+        scripts/address-sanitizer.sh drain:: etcd_variable:: expiry_guard:: hold:: keepalive::departures \
+            panics:: privileged_files:: reload:: sticky:: takeover:: values:: variables:: websockets::
+    fi
 }
 
 step "formatting" cargo fmt --all --check
 step "clippy, warnings as errors" cargo clippy --locked --workspace --all-targets -- -D warnings
+step "clippy of the injected faults" cargo clippy --locked -p ngx-http-upstream-etcd-module --features injected-faults -- -D warnings
 step "unit and property tests" cargo test --locked --workspace --exclude end-to-end
 step "shared memory under sanitizers" scripts/sanitizers.sh
 step "shared memory: protocols in every order (loom)" scripts/loom.sh
-step "fuzzing of values for $fuzz_seconds s" fuzz
+step "fuzzing, each target for $fuzz_seconds s" fuzz
 step "make run, as its printed text says" scripts/check-run.sh
+step "the module with injected faults" scripts/build-with-faults.sh
 step "end to end: nginx, etcd, HTTP and WebSocket" cargo test --locked -p end-to-end -- --test-threads=2
+step "the same under AddressSanitizer, in part" address_sanitizer
 say "" "== every test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
