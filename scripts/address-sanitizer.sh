@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the end-to-end tests with the module built for AddressSanitizer, in the stock nginx. Arguments choose tests, as for
-# cargo test. Whatever the sanitizer has to say is a failure.
+# cargo test; without any these are all that do not measure what AddressSanitizer itself costs. Whatever the sanitizer has
+# to say is a failure.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -30,13 +31,19 @@ module=$target_folder/$target/debug/libngx_http_upstream_etcd_module.so
 # All of it would pass with a module that nobody looks into.
 nm -D --undefined-only "$module" | grep __asan_report_load8 >/dev/null || fail "the module was not built for AddressSanitizer"
 
-# nginx frees little as it ends, which is no fault: no leaks are looked for. Its own handlers of signals stay.
+# nginx frees little as it ends, which is no fault: no leaks are looked for.
 cat >"$folder/nginx" <<EOF
 #!/bin/sh
-export LD_PRELOAD=$runtime ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=0:log_path=$reports/report
+export LD_PRELOAD=$runtime ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=1:log_path=$reports/report
 exec ${NGINX:-$(command -v nginx)} "\$@"
 EOF
 chmod 755 "$folder/nginx"
+
+if [ $# -eq 0 ]; then
+    # Memory, and the time of an event loop. A binary that replaces another one starts without the runtime: nginx keeps no variables of the
+    # environment for it.
+    set -- --skip memory:: --skip many:: --skip hundred_thousand:: --skip another_binary
+fi
 
 status=0
 NGINX=$folder/nginx ETCD_MODULE=$module ETCD_MODULE_WITH_FAULTS=$module \

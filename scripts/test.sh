@@ -44,7 +44,7 @@ address_sanitizer() {
         return
     fi
     if [ -n "${ASAN_ALL:-}" ]; then
-        scripts/address-sanitizer.sh --skip many:: --skip memory:: --skip hundred_thousand:: --skip another_binary
+        scripts/address-sanitizer.sh
     else
         scripts/address-sanitizer.sh drain:: etcd_variable:: expiry_guard:: hold:: keepalive::departures \
             panics:: privileged_files:: reload:: sticky:: takeover:: values:: variables:: websockets::

@@ -54,6 +54,12 @@ async fn no_request_fails_while_the_members_change_a_hundred_times_a_second() ->
     .await?;
     let nginx = &router.nginx;
     let before = nginx.upstream().await?;
+    eventually(SOON, "the other upstream has them, too", async || {
+        let kept = nginx.status().await?.upstreams.remove("kept").ok_or("not in the status")?;
+        ensure!(kept.peers.len() == NODES, "{} peers", kept.peers.len());
+        Ok(())
+    })
+    .await?;
     let mut loads = Vec::new();
     for path in ["/", "/kept"] {
         for clients in [Clients::Fresh, Clients::KeepAlive] {
