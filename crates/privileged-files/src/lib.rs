@@ -13,7 +13,9 @@ mod client;
 mod request;
 mod server;
 mod table;
+mod temporary;
 mod touch;
+mod walk;
 
 pub use client::Client;
 pub use server::{channel, serve};

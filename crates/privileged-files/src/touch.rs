@@ -1,11 +1,13 @@
 //! Reading and replacing, by whoever may.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::temporary::{Temporary, remove_left_over};
+use crate::walk;
 
 /// The largest file that is read, in bytes: certificates, keys and passwords are a hundredth of it.
 pub const MAX_READ: u64 = 1 << 20;
@@ -13,17 +15,21 @@ pub const MAX_READ: u64 = 1 << 20;
 /// The largest content that a file is replaced by, in bytes: a list of some hundred thousand peers.
 pub const MAX_REPLACE: u64 = 64 << 20;
 
-/// What the names of temporary files have behind that of the file, before the id of the process and a number.
-const TEMPORARY: &str = ".new-";
-
 /// Reads a file of at most [`MAX_READ`] bytes.
+///
+/// A symbolic link is followed, unless it is another user's and leads to what is not that user's.
 ///
 /// # Errors
 ///
-/// Those of the file system; `FileTooLarge` for one that is larger.
+/// Those of the file system; `FileTooLarge` for one that is larger; for what is no ordinary file.
 pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    // A pipe that was put there must not be waited for, nor a terminal become this process's.
+    let file = walk::open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not an ordinary file"));
+    }
     let mut content = Vec::new();
-    File::open(file)?.take(MAX_READ + 1).read_to_end(&mut content)?;
+    file.take(MAX_READ + 1).read_to_end(&mut content)?;
     if content.len() as u64 > MAX_READ {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
@@ -33,60 +39,42 @@ pub fn read(file: &Path) -> io::Result<Vec<u8>> {
 /// Replaces a file, or makes it: whoever opens it, at whatever moment this process or the machine dies, finds the old content or the new one.
 /// Only its owner, who is the one that this runs as, may read it.
 ///
-/// Where the file is a symbolic link, it is the link that is replaced.
+/// Where the file is a symbolic link, it is the link that is replaced. Where its folder is reached by one, that is followed as by [`read`].
 ///
 /// # Errors
 ///
 /// Those of the file system. The old content stays then.
 pub fn replace(file: &Path, content: &mut dyn Read) -> io::Result<()> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let (folder, name) = match (file.parent(), file.file_name()) {
         (Some(folder), Some(name)) => (folder, name),
         _ => return Err(io::ErrorKind::InvalidFilename.into()),
     };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    remove_left_over(folder, name.to_string_lossy().as_ref());
-    let mut temporary = name.to_owned();
-    temporary.push(format!("{TEMPORARY}{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
-    let temporary = folder.join(temporary);
-    let result = write(&temporary, content).and_then(|()| fs::rename(&temporary, file));
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    result?;
+    // Everything that follows is in this folder, whatever becomes of its name.
+    let folder = walk::open(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    remove_left_over(&folder, name);
+    let mut temporary = Temporary::beside(&folder, name)?;
+    write(&mut temporary.file, content)?;
+    temporary.replace(name)?;
     // So that the new name outlives the machine's death as well.
-    File::open(folder)?.sync_all()
+    folder.sync_all()
 }
 
-fn write(temporary: &Path, content: &mut dyn Read) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    let written = io::copy(&mut content.take(MAX_REPLACE + 1), &mut file)?;
+fn write(file: &mut File, content: &mut dyn Read) -> io::Result<()> {
+    let written = io::copy(&mut content.take(MAX_REPLACE + 1), file)?;
     if written > MAX_REPLACE {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    file.flush()?;
     file.sync_all()
-}
-
-/// Removes what processes have left that were killed in the middle.
-fn remove_left_over(folder: &Path, name: &str) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let beginning = format!("{name}{TEMPORARY}");
-    for entry in entries.flatten() {
-        let file = entry.file_name();
-        let owner = file.to_str().and_then(|file| file.strip_prefix(&beginning)?.split_once('-'));
-        let Some(owner) = owner.and_then(|(owner, _)| owner.parse::<u32>().ok()) else { continue };
-        if owner != process::id() && !PathBuf::from(format!("/proc/{owner}")).exists() {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, OpenOptions};
     use std::io;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+    use std::path::Path;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::{MAX_READ, MAX_REPLACE, read, replace};
 
@@ -123,16 +111,55 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dead_have_left_goes_and_what_others_have_stays() {
+    fn a_link_is_replaced_and_not_what_it_leads_to() {
         let folder = tempfile::tempdir().expect("a folder");
-        // No process has an id that large.
-        for name in ["peers.new-4294967295-0", "peers.new-1-0", "peers.newer", "other.new-4294967295-0"] {
-            fs::write(folder.path().join(name), "").expect("written");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("other"), "other").expect("written");
+        symlink("other", at("peers")).expect("linked");
+        replace(&at("peers"), &mut "new".as_bytes()).expect("replaced");
+        assert!(!at("peers").is_symlink());
+        assert_eq!(
+            (read(&at("peers")).expect("read"), read(&at("other")).expect("read")),
+            (b"new".into(), b"other".into())
+        );
+    }
+
+    #[test]
+    fn a_folder_that_somebody_elses_link_leads_to_is_not_written_to() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can make links of others");
+            return;
         }
-        replace(&folder.path().join("peers"), &mut "x".as_bytes()).expect("replaced");
-        let left = |name: &str| folder.path().join(name).exists();
-        assert!(!left("peers.new-4294967295-0"));
-        assert!(left("peers.new-1-0") && left("peers.newer") && left("other.new-4294967295-0"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("roots")).expect("made");
+        symlink("roots", at("state")).expect("linked");
+        replace(&at("state/peers"), &mut "root's own link".as_bytes()).expect("replaced");
+        lchown(at("state"), Some(33), None).expect("given away");
+        let error = replace(&at("state/peers"), &mut "x".as_bytes()).expect_err("a foreign link");
+        assert!(error.to_string().contains("symbolic link of the user with the id 33"), "{error}");
+        assert_eq!(read(&at("roots/peers")).expect("read"), b"root's own link");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).expect("a pipe");
+        for path in [&*pipe, folder.path(), Path::new("/dev/zero")] {
+            let error = read(path).expect_err("no file").to_string();
+            assert_eq!(error, "it is not an ordinary file", "{path:?}");
+        }
+        replace(&pipe, &mut "x".as_bytes()).expect("replaced");
+        assert_eq!(read(&pipe).expect("read"), b"x");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_content() {
+        // A device that is full, as far as writing goes, has no place for a file beside it: writing alone is what this is about.
+        let mut full = OpenOptions::new().write(true).open("/dev/full").expect("a device");
+        let error = super::write(&mut full, &mut "x".as_bytes()).expect_err("full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]
@@ -143,6 +170,5 @@ mod tests {
         assert_eq!(read(&file).expect_err("too large").kind(), io::ErrorKind::FileTooLarge);
         fs::write(&file, vec![0; MAX_READ as usize]).expect("written");
         assert!(read(&file).is_ok());
-        assert!(read(folder.path()).is_err());
     }
 }
