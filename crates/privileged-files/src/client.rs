@@ -6,13 +6,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -21,37 +23,61 @@ use crate::server::{DONE, OTHER};
 use crate::table::{Access, Table};
 use crate::touch;
 
-/// How long the server may take to read a file. It does one thing at a time, and what it reads is small.
+/// How long the server may take to read a file. It reads one at a time, and what it reads is small.
 const READ_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long it may take to replace one: as long as a disk needs for `fsync` at its worst.
 const REPLACE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// The server is there, as far as is known.
+const SERVED: u8 = 0;
+
+/// The server was found to be gone, which nobody has said yet.
+const ALONE: u8 = 1;
+
+/// It is gone, and that was said.
+const KNOWN_TO_BE_ALONE: u8 = 2;
+
 /// Reads and replaces the files of a table, by way of a server where there is one. Its calls do not hold up the thread that they are made in.
 #[derive(Clone, Debug)]
 pub struct Client {
     table: Arc<Table>,
-    socket: Option<Arc<OwnedFd>>,
-    is_alone: Arc<AtomicBool>,
+    server: Option<Arc<Server>>,
+}
+
+/// What a client knows of the server.
+#[derive(Debug)]
+struct Server {
+    socket: Arc<OwnedFd>,
+    /// One of the constants above.
+    presence: AtomicU8,
+    /// Whose turn it is to have a file read, and replaced: the socket holds few packets (`net.unix.max_dgram_qlen`, 10 on many machines), fewer than there may be files.
+    reading: Mutex<()>,
+    replacing: Mutex<()>,
 }
 
 impl Client {
     /// A client that does everything itself.
     #[must_use]
     pub fn direct(table: Table) -> Self {
-        Self { table: Arc::new(table), socket: None, is_alone: Arc::default() }
+        Self { table: Arc::new(table), server: None }
     }
 
     /// A client of the server at the other end of `socket`, which has the same table. Should the server be gone, it does everything itself.
     #[must_use]
     pub fn over(socket: Arc<OwnedFd>, table: Table) -> Self {
-        Self { table: Arc::new(table), socket: Some(socket), is_alone: Arc::default() }
+        let (reading, replacing) = (Mutex::default(), Mutex::default());
+        let server = Server { socket, presence: AtomicU8::new(SERVED), reading, replacing };
+        Self { table: Arc::new(table), server: Some(Arc::new(server)) }
     }
 
     /// Whether the server was found to be gone: true once, for whoever is to say so.
     #[must_use]
     pub fn has_lost_server(&self) -> bool {
-        self.is_alone.swap(false, Ordering::Relaxed)
+        self.server.as_ref().is_some_and(|server| {
+            let presence = &server.presence;
+            presence.compare_exchange(ALONE, KNOWN_TO_BE_ALONE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        })
     }
 
     /// The content of a file of the table.
@@ -61,8 +87,12 @@ impl Client {
     /// Those of [`touch::read`]; `PermissionDenied` for a file that is not in the table to be read; `TimedOut`.
     pub async fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
         let place = self.place(file, Access::Read)?;
-        if let Some(answer) = self.ask(Request { access: Access::Read, place }, None, READ_DEADLINE).await {
-            return answer;
+        if let Some(server) = &self.server {
+            let _turn = server.reading.lock().await;
+            let request = Request { access: Access::Read, place };
+            if let Some(answer) = server.ask(request, None, READ_DEADLINE).await {
+                return answer;
+            }
         }
         let file = file.to_owned();
         spawn_blocking(move || touch::read(&file)).await.map_err(io::Error::other)?
@@ -75,89 +105,98 @@ impl Client {
     /// Those of [`replace`](crate::replace); `PermissionDenied` for a file that is not in the table to be replaced; `TimedOut`, where the file may yet be replaced.
     pub async fn replace(&self, file: &Path, content: Vec<u8>) -> io::Result<()> {
         let place = self.place(file, Access::Replace)?;
-        let request = Request { access: Access::Replace, place };
-        if self.socket.is_some() {
-            let memory = in_memory(&content)?;
-            if let Some(answer) = self.ask(request, Some(memory.as_fd()), REPLACE_DEADLINE).await {
+        let mut content = content;
+        if let Some(server) = &self.server {
+            let _turn = server.replacing.lock().await;
+            // A long content takes longer than the thread may be away.
+            let copied = spawn_blocking(move || in_memory(&content).map(|memory| (memory, content))).await;
+            let (memory, same) = copied.map_err(io::Error::other)??;
+            let request = Request { access: Access::Replace, place };
+            if let Some(answer) = server.ask(request, Some(memory.as_fd()), REPLACE_DEADLINE).await {
                 return answer.map(drop);
             }
+            content = same;
         }
         let file = file.to_owned();
         spawn_blocking(move || touch::replace(&file, &mut &content[..])).await.map_err(io::Error::other)?
     }
 
-    /// Replaces a file of the table without waiting for a server to have done it; without a server it waits. For a thread that is about to end.
-    ///
-    /// # Errors
-    ///
-    /// As with [`replace`](Self::replace), as far as they show at once.
-    pub fn replace_at_the_end(&self, file: &Path, content: &[u8]) -> io::Result<()> {
-        let place = self.place(file, Access::Replace)?;
-        if let Some(socket) = &self.socket {
-            let memory = in_memory(content)?;
-            let (_own, other) = std::os::unix::net::UnixStream::pair()?;
-            let request = Request { access: Access::Replace, place };
-            if send(socket, request, &[other.as_fd(), memory.as_fd()]).is_ok() {
-                return Ok(());
-            }
-        }
-        touch::replace(file, &mut &*content)
-    }
-
     fn place(&self, file: &Path, access: Access) -> io::Result<u32> {
         self.table.place(file, access).ok_or_else(|| io::ErrorKind::PermissionDenied.into())
     }
+}
 
-    /// What the server answers; `None` where there is no server.
+impl Server {
+    /// What it answers; `None` where it is gone.
     async fn ask(
         &self,
         request: Request,
         content: Option<BorrowedFd<'_>>,
         deadline: Duration,
     ) -> Option<io::Result<Vec<u8>>> {
-        let socket = self.socket.as_ref()?;
-        match timeout(deadline, exchange(socket, request, content)).await {
-            Ok(Ok(Some(answer))) => Some(answer),
-            // It has ended, before the request or without an answer to it.
-            Ok(Ok(None)) => {
-                self.is_alone.store(true, Ordering::Relaxed);
-                None
+        // Where an answer is not whole the server has been killed, which the next request shows, or was in need itself.
+        for _ in 0..2 {
+            match timeout(deadline, exchange(&self.socket, request, content)).await {
+                Ok(Ok(Answer::Whole(answer))) => return Some(answer),
+                Ok(Ok(Answer::CutOff)) => {}
+                Ok(Ok(Answer::NoServer)) => {
+                    let _ =
+                        self.presence.compare_exchange(SERVED, ALONE, Ordering::Relaxed, Ordering::Relaxed);
+                    return None;
+                }
+                Ok(Err(error)) => return Some(Err(error)),
+                Err(_) => return Some(Err(io::ErrorKind::TimedOut.into())),
             }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.is_alone.store(true, Ordering::Relaxed);
-                None
-            }
-            Ok(Err(error)) => Some(Err(error)),
-            Err(_) => Some(Err(io::ErrorKind::TimedOut.into())),
         }
+        Some(Err(io::Error::other("the process \"etcd files\" has not answered")))
     }
 }
 
-/// Sends a request and reads the answer; `None` where the connection ends without one.
-async fn exchange(
-    socket: &OwnedFd,
-    request: Request,
-    content: Option<BorrowedFd<'_>>,
-) -> io::Result<Option<io::Result<Vec<u8>>>> {
+enum Answer {
+    Whole(io::Result<Vec<u8>>),
+    CutOff,
+    NoServer,
+}
+
+/// Sends a request and reads the answer.
+async fn exchange(socket: &OwnedFd, request: Request, content: Option<BorrowedFd<'_>>) -> io::Result<Answer> {
     let (mut own, other) = UnixStream::pair()?;
     // The server writes as a process does that has nothing else to do.
     let other = other.into_std()?;
     other.set_nonblocking(false)?;
     let descriptors: Vec<_> = std::iter::once(other.as_fd()).chain(content).collect();
-    send(socket, request, &descriptors)?;
+    match send(socket, request, &descriptors) {
+        Ok(()) => {}
+        // Which of them depends on what the end has left unread, and on the kernel.
+        Err(Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED | Errno::NOTCONN) => {
+            return Ok(Answer::NoServer);
+        }
+        // It does not even take requests any more.
+        Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+        Err(error) => return Err(error.into()),
+    }
     // The only one is the server's from now on: if that ends, the connection does.
     drop(other);
     let mut answer = Vec::new();
     own.read_to_end(&mut answer).await?;
-    let Some((code, bytes)) = answer.split_first_chunk() else { return Ok(None) };
-    Ok(Some(match i32::from_ne_bytes(*code) {
-        DONE => Ok(bytes.to_vec()),
-        OTHER => Err(io::Error::other(String::from_utf8_lossy(bytes).into_owned())),
-        number => Err(io::Error::from_raw_os_error(number)),
-    }))
+    Ok(parse(&answer).map_or(Answer::CutOff, Answer::Whole))
 }
 
-fn send(socket: &OwnedFd, request: Request, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// An answer that is whole.
+fn parse(answer: &[u8]) -> Option<io::Result<Vec<u8>>> {
+    let (code, rest) = answer.split_first_chunk()?;
+    let (length, content) = rest.split_first_chunk()?;
+    if u64::from_ne_bytes(*length) != content.len() as u64 {
+        return None;
+    }
+    Some(match i32::from_ne_bytes(*code) {
+        DONE => Ok(content.to_vec()),
+        OTHER => Err(io::Error::other(String::from_utf8_lossy(content).into_owned())),
+        number => Err(io::Error::from_raw_os_error(number)),
+    })
+}
+
+fn send(socket: &OwnedFd, request: Request, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(descriptors));

@@ -5,8 +5,12 @@ use std::io::{self, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
+use rustix::fs::fcntl_get_seals;
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg,
     socketpair,
@@ -21,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Descriptors that come with a request: a connection to answer on, and what is to be in the file.
 const DESCRIPTORS: usize = 2;
+
+/// Files that may wait to be replaced. A client asks for one at a time, unless it has given up on those before.
+const QUEUE: usize = 16;
 
 /// What an answer begins with where all went well; otherwise it is what [`io::Error::raw_os_error`] says, or this.
 pub(crate) const DONE: i32 = 0;
@@ -40,16 +47,36 @@ pub fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Does what clients ask for, until the last of them has closed its end.
 ///
-/// A request that makes no sense is answered with an error, or not at all.
+/// A request that makes no sense is answered with an error, or not at all. Files are replaced one after another in a thread of their own: a disk that is slow to take
+/// a file keeps nobody from reading another.
 pub fn serve(socket: &OwnedFd, table: &Table) {
-    loop {
-        match receive(socket) {
-            Ok(Some((request, descriptors))) => answer(table, request, descriptors),
-            Ok(None) => return,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The socket is gone.
-            Err(_) => return,
+    thread::scope(|scope| {
+        let (queue, orders) = sync_channel(QUEUE);
+        let replacing = move || replace_all(table, &orders);
+        // Without it there is nobody at the queue's other end, and files are replaced here.
+        let _ = thread::Builder::new().spawn_scoped(scope, replacing);
+        loop {
+            match receive(socket) {
+                Ok(Some((request, descriptors))) => take_in(table, &queue, request, descriptors),
+                Ok(None) => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The socket is gone.
+                Err(_) => return,
+            }
         }
+    });
+}
+
+/// What came with a request, and the connection to answer on.
+struct Order {
+    request: Option<Request>,
+    connection: UnixStream,
+    content: Option<OwnedFd>,
+}
+
+fn replace_all(table: &Table, orders: &Receiver<Order>) {
+    for order in orders {
+        order.carry_out(table);
     }
 }
 
@@ -76,19 +103,47 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<(Option<Request>, Descriptors)
     Ok(Some((bytes.get(..received.bytes).and_then(Request::of_bytes), descriptors)))
 }
 
-fn answer(table: &Table, request: Option<Request>, descriptors: Descriptors) {
+fn take_in(table: &Table, queue: &SyncSender<Order>, request: Option<Request>, descriptors: Descriptors) {
     let mut descriptors = descriptors.into_iter();
     let (Some(connection), content) = (descriptors.next(), descriptors.next()) else { return };
-    let mut connection = UnixStream::from(connection);
-    let (code, bytes) = match request.map_or(Err(invalid()), |request| touch(table, request, content)) {
-        Ok(bytes) => (DONE, bytes),
-        Err(error) => (error.raw_os_error().unwrap_or(OTHER), error.to_string().into_bytes()),
-    };
-    // A client that has gone, or does not read, is no reason to wait.
-    let _ = connection
-        .set_write_timeout(Some(PATIENCE))
-        .and_then(|()| connection.write_all(&code.to_ne_bytes()))
-        .and_then(|()| connection.write_all(&bytes));
+    let order = Order { request, connection: UnixStream::from(connection), content };
+    if !matches!(request, Some(Request { access: Access::Replace, .. })) {
+        return order.carry_out(table);
+    }
+    match queue.try_send(order) {
+        Ok(()) => {}
+        Err(TrySendError::Full(order)) => order.answer(Err(Errno::AGAIN.into())),
+        Err(TrySendError::Disconnected(order)) => order.carry_out(table),
+    }
+}
+
+impl Order {
+    fn carry_out(mut self, table: &Table) {
+        let content = self.content.take();
+        let result = self.request.ok_or_else(invalid).and_then(|request| touch(table, request, content));
+        self.answer(result);
+    }
+
+    fn answer(mut self, result: io::Result<Vec<u8>>) {
+        // A client's is one of a pair. Others may lead to somebody who takes what root writes there for root's word.
+        if !self.connection.peer_addr().is_ok_and(|peer| peer.is_unnamed()) {
+            return;
+        }
+        let (code, content) = match result {
+            Ok(content) => (DONE, content),
+            Err(error) => (error.raw_os_error().unwrap_or(OTHER), error.to_string().into_bytes()),
+        };
+        let mut answer = Vec::new();
+        answer.extend(code.to_ne_bytes());
+        // By which an answer that was cut off shows.
+        answer.extend((content.len() as u64).to_ne_bytes());
+        answer.extend(content);
+        // A client that has gone, or does not read, is no reason to wait.
+        let _ = self
+            .connection
+            .set_write_timeout(Some(PATIENCE))
+            .and_then(|()| self.connection.write_all(&answer));
+    }
 }
 
 fn touch(table: &Table, request: Request, content: Option<OwnedFd>) -> io::Result<Vec<u8>> {
@@ -96,11 +151,9 @@ fn touch(table: &Table, request: Request, content: Option<OwnedFd>) -> io::Resul
     match (request.access, content) {
         (Access::Read, _) => touch::read(file),
         (Access::Replace, Some(content)) => {
+            // Only what lies in memory has seals. A pipe that nobody writes to, or a file of a file system that a client runs, would hold the server up.
+            fcntl_get_seals(&content).map_err(|_| invalid())?;
             let mut content = File::from(content);
-            // A pipe that nobody writes to would hold the server up.
-            if !content.metadata()?.is_file() {
-                return Err(invalid());
-            }
             content.rewind()?;
             touch::replace(file, &mut content.take(touch::MAX_REPLACE + 1)).map(|()| Vec::new())
         }

@@ -1,13 +1,13 @@
 //! A file that is to take another's place.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -44,7 +44,7 @@ impl<'a> Temporary<'a> {
             };
             let made = Self { folder, name: Some(own), file };
             // Whoever has taken it for left over in this moment removes it. Some file systems know no locks: nobody can take it for left over there.
-            let is_taken = matches!(made.file.try_lock(), Err(TryLockError::WouldBlock));
+            let is_taken = lock(&made.file) == Err(Errno::WOULDBLOCK);
             if !is_taken && made.file.metadata()?.nlink() != 0 {
                 // Whatever the process's mask is.
                 made.file.set_permissions(Permissions::from_mode(MODE))?;
@@ -88,7 +88,12 @@ fn is_left_over(folder: &File, found: &OsStr) -> io::Result<bool> {
     // To write, since some network file systems lock no other ones.
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(openat(folder, found, flags, Mode::empty())?);
-    Ok(file.metadata()?.is_file() && file.try_lock().is_ok())
+    Ok(file.metadata()?.is_file() && lock(&file).is_ok())
+}
+
+/// Locks a file for as long as it is open.
+fn lock(file: &File) -> Result<(), Errno> {
+    flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
 /// Whether a name is that of a temporary file beside the one called `name`.

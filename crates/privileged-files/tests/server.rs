@@ -1,21 +1,28 @@
 //! A client and a server in a process of its own.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{IoSlice, Read};
+use std::fs::{self, File};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use privileged_files::{Access, Client, Table, channel, serve};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::fs::{CWD, FileType, MemfdFlags, Mode, memfd_create, mknodat};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
 
 /// The folder whose files a server process has; see `server_process`.
 const FOLDER: &str = "PRIVILEGED_FILES_FOLDER";
+
+/// What a client sends to have the second file of `table` replaced.
+const REPLACE_STATE: &[u8] = b"w\x01\0\0\0";
 
 /// How long anything may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -111,10 +118,6 @@ async fn with_a_server() {
     let (_server, client, _) = Server::start(folder.path());
     reads_and_replaces(&client, folder.path()).await;
     assert!(!client.has_lost_server());
-    client.replace_at_the_end(&folder.path().join("state"), b"last").expect("sent");
-    // The server does one thing after the other.
-    let _ = client.read(&folder.path().join("secret")).await;
-    assert_eq!(state(folder.path()), "last");
 }
 
 #[tokio::test]
@@ -122,8 +125,6 @@ async fn alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let client = Client::direct(table(folder.path()));
     reads_and_replaces(&client, folder.path()).await;
-    client.replace_at_the_end(&folder.path().join("state"), b"last").expect("replaced");
-    assert_eq!(state(folder.path()), "last");
     assert!(!client.has_lost_server());
 }
 
@@ -135,8 +136,9 @@ async fn when_the_server_has_gone_the_client_does_it_itself() {
     server.kill();
     reads_and_replaces(&client, folder.path()).await;
     assert!(client.has_lost_server());
-    client.replace_at_the_end(&folder.path().join("state"), b"last").expect("replaced");
-    assert_eq!(state(folder.path()), "last");
+    // Once, also where it is found out again.
+    reads_and_replaces(&client, folder.path()).await;
+    assert!(!client.has_lost_server() && !client.clone().has_lost_server());
 }
 
 #[tokio::test]
@@ -144,9 +146,10 @@ async fn the_last_client_takes_the_server_with_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut server, client, others) = Server::start(folder.path());
     let second = client.clone();
-    drop((client, others));
-    second.replace_at_the_end(&folder.path().join("state"), b"last").expect("sent");
-    drop(second);
+    drop(client);
+    second.replace(&folder.path().join("state"), b"first".to_vec()).await.expect("replaced");
+    let _own = order(&others, b"last");
+    drop((second, others));
     server.ends();
     // Not before it has done what was asked for.
     assert_eq!(state(folder.path()), "last");
@@ -175,7 +178,27 @@ async fn many_at_once_get_their_own_answers() {
     assert!(state(folder.path()).len() % 2 == 1);
 }
 
-/// Sends bytes that no client would.
+#[tokio::test]
+async fn many_more_at_once_than_the_socket_holds() -> std::io::Result<()> {
+    const MANY: usize = 300;
+    let folder = tempfile::tempdir()?;
+    let (_server, client, _) = Server::start(folder.path());
+    let file = folder.path().join("state");
+    let one = |number: usize| {
+        let (client, file) = (client.clone(), file.clone());
+        async move { client.replace(&file, vec![b'a'; number]).await }
+    };
+    let tasks: Vec<_> = (0..MANY).map(|number| tokio::spawn(one(number))).collect();
+    for task in tasks {
+        task.await??;
+    }
+    // In the order in which they came.
+    assert_eq!(state(folder.path()).len(), MANY - 1);
+    assert!(!client.has_lost_server());
+    Ok(())
+}
+
+/// Sends bytes as they are, which no client need have made.
 fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -183,6 +206,21 @@ fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
         ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     }
     sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).expect("sent");
+}
+
+/// Has the server replace the state, and does not wait for it; the answer comes on what this returns.
+fn order(socket: &OwnedFd, content: &[u8]) -> UnixStream {
+    let mut memory = File::from(memfd_create("content", MemfdFlags::CLOEXEC).expect("memory"));
+    memory.write_all(content).expect("written");
+    let (own, other) = UnixStream::pair().expect("a pair");
+    send(socket, REPLACE_STATE, &[other.as_fd(), memory.as_fd()]);
+    own
+}
+
+/// The end of a connection without a word on it.
+fn ends_without_an_answer(mut connection: UnixStream) {
+    connection.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+    assert_eq!(connection.read_to_end(&mut Vec::new()).expect("an end"), 0);
 }
 
 #[tokio::test]
@@ -212,6 +250,102 @@ async fn nonsense_is_refused_and_ends_nothing() {
 }
 
 #[tokio::test]
+async fn contents_that_could_hold_the_server_up_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_server, client, others) = Server::start(folder.path());
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret").expect("written");
+    fs::write(folder.path().join("state"), "state").expect("written");
+    // A file of a file system may be one that its client runs.
+    let file = File::open("/proc/self/status").expect("a file");
+    let (socket, _other) = UnixStream::pair().expect("a pair");
+    for content in [file.as_fd(), socket.as_fd()] {
+        let (mut own, other) = UnixStream::pair().expect("a pair");
+        send(&others, REPLACE_STATE, &[other.as_fd(), content]);
+        drop(other);
+        let mut answer = Vec::new();
+        own.read_to_end(&mut answer).expect("an answer");
+        assert!(answer.len() > 4 && answer[..4] != [0; 4], "{answer:?}");
+    }
+    // A secret that has become a pipe is none to wait for.
+    fs::remove_file(&secret).expect("removed");
+    mknodat(CWD, &secret, FileType::Fifo, Mode::RWXU, 0).expect("a pipe");
+    let error = client.read(&secret).await.expect_err("a pipe").to_string();
+    assert_eq!(error, "it is not an ordinary file");
+    assert_eq!(state(folder.path()), "state");
+}
+
+#[tokio::test]
+async fn answers_go_only_to_connections_without_a_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_server, client, others) = Server::start(folder.path());
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret").expect("written");
+    let path = folder.path().join("listens");
+    let listener = UnixListener::bind(&path).expect("bound");
+    let connected = UnixStream::connect(&path).expect("connected");
+    let (accepted, _) = listener.accept().expect("accepted");
+    send(&others, b"r\0\0\0\0", &[connected.as_fd()]);
+    drop(connected);
+    ends_without_an_answer(accepted);
+    let datagrams = UnixDatagram::unbound().expect("a socket");
+    send(&others, b"r\0\0\0\0", &[datagrams.as_fd()]);
+    let file = File::create(folder.path().join("file")).expect("made");
+    send(&others, b"r\0\0\0\0", &[file.as_fd()]);
+    assert_eq!(client.read(&secret).await.expect("read"), b"s3cret");
+    assert_eq!(fs::read(folder.path().join("file")).expect("read"), b"");
+}
+
+#[tokio::test]
+async fn who_does_not_read_answers_holds_up_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_server, client, others) = Server::start(folder.path());
+    let secret = folder.path().join("secret");
+    // More than a socket's buffers hold.
+    fs::write(&secret, vec![b'x'; 1 << 20]).expect("written");
+    let (own, other) = UnixStream::pair().expect("a pair");
+    send(&others, b"r\0\0\0\0", &[other.as_fd()]);
+    drop(other);
+    assert_eq!(client.read(&secret).await.expect("read").len(), 1 << 20);
+    drop(own);
+    assert!(!client.has_lost_server());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret").expect("written");
+    // A server that ends in the middle of its answer.
+    let (own, others) = channel().expect("a channel");
+    let client = Client::over(Arc::new(others), table(folder.path()));
+    let server = std::thread::spawn(move || {
+        let mut connections = receive_connections(&own);
+        let head = [&0_i32.to_ne_bytes()[..], &6_u64.to_ne_bytes(), b"s3"].concat();
+        connections.remove(0).write_all(&head).expect("written");
+    });
+    assert_eq!(client.read(&secret).await.expect("read"), b"s3cret");
+    server.join().expect("ended");
+    assert!(client.has_lost_server());
+}
+
+/// The descriptors that come with the next request.
+fn receive_connections(socket: &OwnedFd) -> Vec<UnixStream> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0; 16];
+    recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+        .expect("received");
+    let mut connections = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            connections.extend(rights.map(UnixStream::from));
+        }
+    }
+    connections
+}
+
+#[tokio::test]
 async fn killed_at_any_moment_it_leaves_the_old_content_or_the_new() {
     const ROUNDS: usize = 200;
     let folder = tempfile::tempdir().expect("a folder");
@@ -223,11 +357,11 @@ async fn killed_at_any_moment_it_leaves_the_old_content_or_the_new() {
     fs::write(&file, content(0)).expect("written");
     let mut new = 0;
     for round in 1..=ROUNDS {
-        let (mut server, client, _) = Server::start(folder.path());
+        let (mut server, client, others) = Server::start(folder.path());
         // It is there.
         let _ = client.read(&folder.path().join("secret")).await;
         let before = fs::read(&file).expect("whole");
-        client.replace_at_the_end(&file, &content(round)).expect("sent");
+        let _own = order(&others, &content(round));
         // From at once to some time after it has done it.
         let pause = Instant::now();
         while pause.elapsed() < Duration::from_micros(round as u64 * 20) {
