@@ -101,12 +101,14 @@ pub(crate) fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 
 /// Called in each process that nginx starts.
 pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    if !is_worker() {
-        return OK;
-    }
     // SAFETY: nginx passes a valid cycle.
     let cycle = unsafe { &mut *cycle };
     let Some(main) = Module::main_conf_mut(cycle) else { return OK };
+    if !is_worker() {
+        // A cache's processes have no use for files, and their end of the way to them would keep the process at the other end.
+        main.files = None;
+        return OK;
+    }
     let Some(lease) = main.lease else { return OK };
     for upstream in main.upstreams() {
         join(upstream);

@@ -7,14 +7,16 @@ use harness::*;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-/// A configuration with a password that only its owner may read, in a folder that only its owner may enter.
+/// A configuration with a password that only its owner may read, in a folder that only its owner may enter; and with a cache, for which nginx has further
+/// processes, which have all of the master's descriptors as well.
 fn with_password(folder: &Folder, url: &str) -> Result<Configuration> {
     let file = folder.write("secrets/password", "s3cret\n")?;
     set_permissions(&file, PermissionsExt::from_mode(0o600))?;
     set_permissions(folder.path().join("secrets"), PermissionsExt::from_mode(0o700))?;
     let cluster =
         format!("etcd_cluster main {{ endpoint {url}; user router; password_file {}; }}", file.display());
-    Ok(Configuration::new().workers(2).http(&cluster).http(&upstream("", "")))
+    let cache = "proxy_cache_path temp/cache keys_zone=cache:1m;";
+    Ok(Configuration::new().workers(2).http(&cluster).http(cache).http(&upstream("", "")))
 }
 
 /// Waits until there are so many; as an ordinary user nginx needs none, and has none.

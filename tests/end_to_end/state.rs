@@ -1,6 +1,7 @@
 //! `state=`: the last good list is in a file, and nginx starts with it where there is no etcd.
 
 mod files;
+mod roots;
 mod writes;
 
 use std::collections::BTreeSet;

@@ -5,6 +5,7 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process;
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
@@ -78,16 +79,21 @@ pub(crate) fn remove_left_over(folder: &File, name: &OsStr) {
     let Ok(entries) = Dir::read_from(folder) else { return };
     for entry in entries.flatten() {
         let found = OsStr::from_bytes(entry.file_name().to_bytes());
-        if is_temporary(found, name) && is_left_over(folder, found).unwrap_or(false) {
+        let Some(writer) = writer(found, name) else { continue };
+        if is_left_over(folder, found, writer).unwrap_or(false) {
             let _ = unlinkat(folder, found, AtFlags::empty());
         }
     }
 }
 
-fn is_left_over(folder: &File, found: &OsStr) -> io::Result<bool> {
+fn is_left_over(folder: &File, found: &OsStr, writer: u32) -> io::Result<bool> {
     // To write, since some network file systems lock no other ones.
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(openat(folder, found, flags, Mode::empty())?);
+    let file = match openat(folder, found, flags, Mode::empty()) {
+        // Another user's: its name is all there is to go by.
+        Err(Errno::ACCESS) => return Ok(!Path::new(&format!("/proc/{writer}")).exists()),
+        opened => File::from(opened?),
+    };
     Ok(file.metadata()?.is_file() && lock(&file).is_ok())
 }
 
@@ -96,16 +102,12 @@ fn lock(file: &File) -> Result<(), Errno> {
     flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
-/// Whether a name is that of a temporary file beside the one called `name`.
-fn is_temporary(found: &OsStr, name: &OsStr) -> bool {
-    let rest = found.as_bytes().strip_prefix(name.as_bytes());
-    let rest = rest.and_then(|rest| rest.strip_prefix(INFIX.as_bytes()));
-    let parts = rest.and_then(|rest| str::from_utf8(rest).ok()?.split_once('-'));
-    parts.is_some_and(|(process, number)| {
-        process.parse::<u32>().is_ok()
-            && number.len() == 16
-            && number.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+/// Which process has made the file called `found`, if that is a name of a temporary file beside the one called `name`.
+fn writer(found: &OsStr, name: &OsStr) -> Option<u32> {
+    let rest = found.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(INFIX.as_bytes())?;
+    let (writer, number) = str::from_utf8(rest).ok()?.split_once('-')?;
+    let is_number = number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    writer.parse().ok().filter(|_| is_number)
 }
 
 fn random() -> io::Result<u64> {
@@ -120,7 +122,7 @@ mod tests {
     use std::fs::{self, File};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use super::{Temporary, is_temporary, remove_left_over};
+    use super::{Temporary, remove_left_over, writer};
 
     #[test]
     fn what_the_dead_have_left_goes_and_what_others_have_stays() {
@@ -164,8 +166,8 @@ mod tests {
 
     #[test]
     fn names() {
-        let is = |found: &str| is_temporary(OsStr::new(found), OsStr::new("peers"));
-        assert!(is("peers.new-1-0123456789abcdef"));
+        let of = |found: &str| writer(OsStr::new(found), OsStr::new("peers"));
+        assert_eq!(of("peers.new-17-0123456789abcdef"), Some(17));
         for other in [
             "peers",
             "peers.new-",
@@ -173,7 +175,7 @@ mod tests {
             "peers.new--0123456789abcdef",
             "xpeers.new-1-0123456789abcdef",
         ] {
-            assert!(!is(other), "{other}");
+            assert_eq!(of(other), None, "{other}");
         }
     }
 }
