@@ -354,7 +354,13 @@ async fn killed_at_any_moment_it_leaves_the_old_content_or_the_new() {
         let letter = b'a' + (round % 26) as u8;
         vec![letter; 200_000]
     };
-    fs::write(&file, content(0)).expect("written");
+    let took = {
+        let (_server, client, _) = Server::start(folder.path());
+        let _ = client.read(&folder.path().join("secret")).await;
+        let began = Instant::now();
+        client.replace(&file, content(0)).await.expect("replaced");
+        began.elapsed()
+    };
     let mut new = 0;
     for round in 1..=ROUNDS {
         let (mut server, client, others) = Server::start(folder.path());
@@ -364,7 +370,7 @@ async fn killed_at_any_moment_it_leaves_the_old_content_or_the_new() {
         let _own = order(&others, &content(round));
         // From at once to some time after it has done it.
         let pause = Instant::now();
-        while pause.elapsed() < Duration::from_micros(round as u64 * 20) {
+        while pause.elapsed() < took * 2 * round as u32 / ROUNDS as u32 {
             std::hint::spin_loop();
         }
         server.kill();
