@@ -193,8 +193,9 @@ fn any_peer() -> impl Strategy<Value = Peer> {
         (any::<IpAddr>(), 1..=u16::MAX).prop_map(|(ip, port)| SocketAddress::Ip((ip, port).into())),
         "/[a-z0-9._/-]{1,50}".prop_map(SocketAddress::Unix),
     ];
-    // A key has no control characters, nor those that turn the direction of writing.
-    let key = "[^\\p{Cc}\\p{Bidi_Control}]{1,60}".prop_filter("short enough", |key| key.len() <= 255);
+    // A key has no control characters, none that ends a line, nor those that turn the direction of writing.
+    let key =
+        "[^\\p{Cc}\\p{Zl}\\p{Zp}\\p{Bidi_Control}]{1,60}".prop_filter("short enough", |key| key.len() <= 255);
     (key, address, prop::option::of("[a-z]{1,20}\\.example(:[1-9][0-9]{0,3})?"), parameters(), 0..=i64::MAX)
         .prop_map(|(key, address, name, parameters, create_revision)| {
             let server = name.unwrap_or_else(|| address.to_string()).into();
