@@ -1,6 +1,7 @@
 //! A folder that only root may write to, while nginx's workers are somebody else.
 
 use std::os::unix::fs::{lchown, symlink};
+use std::process::Command;
 
 use super::*;
 use nix::unistd::geteuid;
@@ -126,5 +127,49 @@ async fn a_link_of_somebody_elses_leads_to_no_folder_of_roots() -> Result<()> {
     lchown(&link, Some(0), None)?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
     is_roots_alone(&folder)?;
+    router.nginx.check_log()
+}
+
+/// A small disk in a folder, for as long as this lives.
+struct Disk<'a>(&'a StateFolder);
+
+impl<'a> Disk<'a> {
+    /// `None` where this process may mount nothing.
+    fn mount(folder: &'a StateFolder) -> Result<Option<Self>> {
+        let options = ["-t", "tmpfs", "-o", "size=64k,mode=0755", "none"];
+        let output = Command::new("mount").args(options).arg(folder.0.path()).output()?;
+        Ok(output.status.success().then_some(Self(folder)))
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        // Lazily: somebody may still write.
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_the_last_list_stays() -> Result<()> {
+    let folder = folder_of_roots()?;
+    let Some(_disk) = Disk::mount(&folder)? else {
+        println!("skipped: only root can mount a disk");
+        return Ok(());
+    };
+    let router = Router::with(2, |etcd| folder.configuration(etcd)).await?;
+    folder.wait_for_keys(&["n0", "n1"]).await?;
+    let before = folder.identity()?;
+    let filling = folder.0.path().join("filling");
+    let error = std::fs::write(&filling, vec![0; 1 << 20]).expect_err("larger than the disk");
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    router.etcd.put(key("n2"), "127.0.0.1:1 down").await?;
+    let line = router.nginx.wait_for_log("cannot be written: ").await?;
+    assert!(line.contains("No space left") && line.contains("make room on its disk"), "{line}");
+    assert_eq!(folder.identity()?, before);
+    assert_eq!(folder.names()?.len(), 2, "{:?}", folder.names());
+    std::fs::remove_file(filling)?;
+    folder.wait_for_keys(&["n0", "n1", "n2"]).await?;
+    is_roots_alone(&folder)?;
+    router.nginx.wait_for_log("is written again, revision ").await?;
     router.nginx.check_log()
 }
