@@ -3,7 +3,8 @@
 use std::fs::read_to_string;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::thread::yield_now;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -94,15 +95,23 @@ fn raise_file_limit() -> Result<()> {
     Ok(())
 }
 
-/// Sends a signal.
+/// How long a process that is killed may take to end: the processor that it runs on has to take notice.
+const KILLED: Duration = Duration::from_secs(5);
+
+/// Sends a signal. After SIGKILL the process is gone, so that nobody takes it for one that lives.
 ///
 /// # Errors
 ///
-/// When there is no such process.
+/// When there is no such process, or it cannot be killed.
 pub fn signal(pid: i32, what: Signal) -> Result<()> {
     // Zero and negative numbers would mean whole groups of processes.
     ensure!(pid > 1, "no pid: {pid}");
     kill(Pid::from_raw(pid), what).map_err(|error| format!("{what} to {pid}: {error}"))?;
+    let end = Instant::now() + KILLED;
+    while what == Signal::SIGKILL && running(pid) {
+        ensure!(Instant::now() < end, "{pid} is killed, and runs");
+        yield_now();
+    }
     Ok(())
 }
 
