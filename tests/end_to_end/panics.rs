@@ -37,7 +37,8 @@ async fn panics(router: &Router, number: usize) -> Result<Duration> {
     .await?;
     // The thread that panicked is gone by now: only its successor can see this one. The successor sees the next call for a panic as a
     // change, too; what it finds in its list calls for none.
-    let revision = etcd.put(key("after"), router.nodes[number % router.nodes.len()].address().to_string()).await?;
+    let revision =
+        etcd.put(key("after"), router.nodes[number % router.nodes.len()].address().to_string()).await?;
     let left = (BACK + SLACK).saturating_sub(began.elapsed());
     eventually(left, &format!("revision {revision} after panic {number}"), async || {
         let upstream = nginx.upstream().await?;

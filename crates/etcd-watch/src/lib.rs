@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod call;
 mod cluster;
 mod connection;
 mod files;
@@ -31,6 +32,8 @@ mod watch;
 
 pub use cluster::{ClusterConfig, EndpointError, Identity, Login, Tls, check_endpoint};
 pub use connection::Cluster;
+/// The library by which etcd is called, for whoever uses [`Cluster::call`].
+pub use etcd_client;
 pub use files::{Files, OwnFiles, ReadFile};
 pub use prefix::{Keys, follow};
 pub use update::{Cause, Event, Item, Update};

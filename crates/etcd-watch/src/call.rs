@@ -1,0 +1,65 @@
+//! One call to etcd, by the connection that all prefixes share.
+
+use std::future::Future;
+use std::time::Duration;
+
+use etcd_client::{Client, Error};
+
+use crate::connection::Cluster;
+use crate::list::Range;
+use crate::patience::timeout;
+use crate::remedy::reason;
+use crate::trouble::Trouble;
+use crate::update::Cause;
+
+/// How long the longest look at the connection takes before etcd is called; a login is a part of it.
+const CONNECTING: Duration = Duration::from_secs(10);
+
+impl Cluster {
+    /// Calls etcd, logged in where that is needed; where the endpoint turns out to be at fault, the next call goes to the next one. `what` names the call
+    /// in the error, and `keys` is what a missing permission would be about: a key, or a prefix with a slash at its end.
+    ///
+    /// An attempt that fails is not repeated here, but for one whose token turned out to be void: whether it may be made twice only the caller knows.
+    ///
+    /// # Errors
+    ///
+    /// When etcd does not answer within the deadline, or answers with an error: one line of at most 300 characters, without secrets, with what mends it
+    /// where that is known.
+    pub async fn call<T, F>(
+        &self,
+        what: &'static str,
+        keys: &str,
+        deadline: Duration,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, String>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let range =
+            if keys.ends_with('/') { Range::new(keys.as_bytes()) } else { Range::of_key(keys.as_bytes()) };
+        let in_words = |trouble: Trouble| reason(&trouble, self.config(), &range);
+        let connection = match timeout(CONNECTING, self.connection()).await {
+            Ok(connection) => connection.map_err(in_words)?,
+            Err(_) => return Err(in_words(Trouble::late(Cause::Unreachable, what, CONNECTING))),
+        };
+        let answered = timeout(
+            deadline,
+            self.with_token(&connection, |client| {
+                let answer = call(client);
+                async move { answer.await.map_err(|error| Trouble::call(what, &error, Cause::Unreachable)) }
+            }),
+        );
+        let trouble = match answered.await {
+            Ok(Ok(answer)) => {
+                self.note_answer(&connection).await;
+                return Ok(answer);
+            }
+            Ok(Err(trouble)) => trouble,
+            Err(_) => Trouble::late(Cause::Unreachable, what, deadline),
+        };
+        if trouble.turn {
+            self.turn(&connection).await;
+        }
+        Err(in_words(Trouble { endpoint: trouble.endpoint.or(Some(connection.endpoint)), ..trouble }))
+    }
+}

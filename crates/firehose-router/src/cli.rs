@@ -1,0 +1,24 @@
+//! What stands on the command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::{announce::AnnounceOptions, serve::ServeOptions};
+
+/// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
+///
+/// `serve` is the router: it runs nginx, whose upstream peers are the keys below /firehose/upstream/.
+/// `announce` is the sidekick beside a Firehose server: it keeps such a key for as long as the server answers.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Run the router: nginx, with its nodes and settings live from etcd.
+    Serve(Box<ServeOptions>),
+    /// Announce a Firehose server in etcd for as long as it answers.
+    Announce(Box<AnnounceOptions>),
+}

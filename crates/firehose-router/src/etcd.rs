@@ -1,0 +1,231 @@
+//! Where etcd is, who logs in, and below which prefix everything of ours stands: the flags that all tasks share.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use etcd_watch::{
+    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile, Tls, check_endpoint,
+};
+use thiserror::Error;
+
+/// Where etcd is if nobody says it.
+const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
+
+/// etcd's port for clients, which `ETCD_IP` alone means.
+const DEFAULT_PORT: u16 = 2379;
+
+/// The variable with the password itself, for those who have no file to put it in. There is no flag for it: a command line can be read by everybody.
+pub(crate) const PASSWORD_VARIABLE: &str = "ETCD_PASSWORD";
+
+/// What stands in place of a file where the password is in [`PASSWORD_VARIABLE`].
+const PASSWORD_FROM_VARIABLE: &str = "$ETCD_PASSWORD";
+
+/// Flags of etcd.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "etcd")]
+pub(crate) struct EtcdOptions {
+    /// URLs of etcd's members, with commas between them [default: http://127.0.0.1:2379]
+    ///
+    /// "http://" may be left out. The next one is tried where one does not answer.
+    #[arg(
+        long,
+        env = "ETCD_ENDPOINTS",
+        value_name = "URL,...",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    etcd_endpoints: Vec<String>,
+
+    /// The host of the only endpoint, as the original image had it
+    #[arg(long, env = "ETCD_IP", value_name = "ADDRESS", hide_env_values = true, hide_short_help = true)]
+    etcd_ip: Option<String>,
+
+    /// The port of the only endpoint, as the original image had it [default: 2379]
+    #[arg(long, env = "ETCD_PORT", value_name = "PORT", hide_env_values = true, hide_short_help = true)]
+    etcd_port: Option<String>,
+
+    /// Certificates of the authorities that https:// endpoints are verified by (PEM) [default: the system's]
+    #[arg(long, env = "ETCD_CACERT", value_name = "FILE", hide_env_values = true)]
+    etcd_cacert: Option<PathBuf>,
+
+    /// The certificate that is shown to etcd (PEM, with its chain)
+    #[arg(long, env = "ETCD_CERT", value_name = "FILE", hide_env_values = true)]
+    etcd_cert: Option<PathBuf>,
+
+    /// The key of that certificate (PEM)
+    #[arg(long, env = "ETCD_KEY", value_name = "FILE", hide_env_values = true)]
+    etcd_key: Option<PathBuf>,
+
+    /// The name that etcd's certificate must have [default: the endpoint's host]
+    #[arg(long, env = "ETCD_SERVER_NAME", value_name = "NAME", hide_env_values = true)]
+    etcd_server_name: Option<String>,
+
+    /// The user who logs in
+    #[arg(long, env = "ETCD_USER", value_name = "NAME", hide_env_values = true)]
+    etcd_user: Option<String>,
+
+    /// The file with the user's password, read again at each login; or the password itself is in the variable ETCD_PASSWORD
+    #[arg(long, env = "ETCD_PASSWORD_FILE", value_name = "FILE", hide_env_values = true)]
+    etcd_password_file: Option<PathBuf>,
+
+    /// How long connecting to an endpoint may take, in seconds
+    #[arg(long, env = "ETCD_CONNECT_TIMEOUT", value_name = "SECONDS", hide_env_values = true, default_value_t = 2,
+        value_parser = clap::value_parser!(u64).range(1..=600))]
+    etcd_connect_timeout: u64,
+
+    /// Below which keys are the nodes (PREFIX/upstream/) and the settings (PREFIX/nginx/)
+    #[arg(long, env = "FIREHOSE_PREFIX", value_name = "PREFIX", hide_env_values = true, default_value = "/firehose",
+        value_parser = parse_prefix)]
+    prefix: String,
+}
+
+/// What is wrong with the flags of etcd.
+#[derive(Debug, Error)]
+pub(crate) enum EtcdOptionsError {
+    #[error("etcd endpoint \"{url}\" {error}")]
+    Endpoint { url: String, error: EndpointError },
+    #[error("--etcd-cert and --etcd-key (ETCD_CERT, ETCD_KEY) go together: one of them is missing")]
+    HalfIdentity,
+    #[error(
+        "--etcd-user (ETCD_USER) needs a password: name a file with --etcd-password-file, or set {PASSWORD_VARIABLE}"
+    )]
+    NoPassword,
+    #[error("there is a password, and no --etcd-user (ETCD_USER) whose it is")]
+    NoUser,
+    #[error("{0} is set to what is not UTF-8")]
+    NotUtf8(&'static str),
+}
+
+/// An etcd and the prefix, as the flags say.
+#[derive(Clone)]
+pub(crate) struct Etcd {
+    /// How to reach it.
+    pub(crate) config: ClusterConfig,
+    /// Begins with what was given and ends without a slash.
+    pub(crate) prefix: String,
+    /// The password, where it is not in a file.
+    pub(crate) password: Option<String>,
+}
+
+impl EtcdOptions {
+    /// Looks at the flags.
+    ///
+    /// # Errors
+    ///
+    /// Where they do not go together, or an endpoint is no URL.
+    pub(crate) fn read(self) -> Result<Etcd, EtcdOptionsError> {
+        let endpoints = self.endpoints()?;
+        let password = match std::env::var(PASSWORD_VARIABLE) {
+            Ok(password) => Some(password).filter(|password| !password.is_empty()),
+            Err(std::env::VarError::NotPresent) => None,
+            Err(std::env::VarError::NotUnicode(_)) => {
+                return Err(EtcdOptionsError::NotUtf8(PASSWORD_VARIABLE));
+            }
+        };
+        let password_file = path(self.etcd_password_file);
+        // A file can be rotated, so that it is the better of two.
+        let password = password.filter(|_| password_file.is_none());
+        let file = password_file.or_else(|| password.as_ref().map(|_| PASSWORD_FROM_VARIABLE.into()));
+        let login = match (text(self.etcd_user), file) {
+            (Some(user), Some(password_file)) => Some(Login { user, password_file }),
+            (Some(_), None) => return Err(EtcdOptionsError::NoPassword),
+            (None, Some(_)) => return Err(EtcdOptionsError::NoUser),
+            (None, None) => None,
+        };
+        let identity = match (path(self.etcd_cert), path(self.etcd_key)) {
+            (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+            (None, None) => None,
+            _ => return Err(EtcdOptionsError::HalfIdentity),
+        };
+        let trusted_certificate = path(self.etcd_cacert);
+        let tls = Tls { trusted_certificate, identity, name: text(self.etcd_server_name) };
+        let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
+        let config = ClusterConfig { name: "main".to_owned(), endpoints, connect_timeout, tls, login };
+        Ok(Etcd { config, prefix: self.prefix, password })
+    }
+
+    fn endpoints(&self) -> Result<Vec<String>, EtcdOptionsError> {
+        let given = self.etcd_endpoints.iter().map(|url| url.trim()).filter(|url| !url.is_empty());
+        let mut urls: Vec<String> = given.map(with_scheme).collect();
+        if urls.is_empty() {
+            // Where there is a service or a linked container of the name "etcd", Kubernetes and Docker set it to tcp://ADDRESS:PORT.
+            let linked = self.etcd_port.as_deref().and_then(|port| port.strip_prefix("tcp://"));
+            let port = text(self.etcd_port.clone()).filter(|_| linked.is_none());
+            let port_or_default = port.clone().unwrap_or_else(|| DEFAULT_PORT.to_string());
+            urls.push(match (text(self.etcd_ip.clone()), linked) {
+                (Some(ip), _) if ip.contains(':') && !ip.starts_with('[') => {
+                    format!("http://[{ip}]:{port_or_default}")
+                }
+                (Some(ip), _) => format!("http://{ip}:{port_or_default}"),
+                (None, Some(address)) => format!("http://{address}"),
+                (None, None) if port.is_some() => format!("http://127.0.0.1:{port_or_default}"),
+                (None, None) => DEFAULT_ENDPOINT.to_owned(),
+            });
+        }
+        for url in &urls {
+            check_endpoint(url).map_err(|error| EtcdOptionsError::Endpoint { url: url.clone(), error })?;
+        }
+        Ok(urls)
+    }
+}
+
+impl Etcd {
+    /// The cluster, to follow keys of or to call.
+    pub(crate) fn cluster(&self) -> Cluster {
+        Cluster::new(self.config.clone(), Arc::new(PasswordFiles { password: self.password.clone() }))
+    }
+
+    /// The prefix of the nodes' keys.
+    pub(crate) fn upstream_prefix(&self) -> String {
+        format!("{}/upstream/", self.prefix)
+    }
+
+    /// The prefix of the settings' keys.
+    pub(crate) fn settings_prefix(&self) -> String {
+        format!("{}/nginx/", self.prefix)
+    }
+}
+
+/// Files that this process reads itself, but for the password that it has been given.
+struct PasswordFiles {
+    password: Option<String>,
+}
+
+impl Files for PasswordFiles {
+    fn read(&self, file: &std::path::Path) -> ReadFile {
+        match &self.password {
+            Some(password) if file.as_os_str() == PASSWORD_FROM_VARIABLE => {
+                let content: io::Result<Vec<u8>> = Ok(password.clone().into_bytes());
+                Box::pin(std::future::ready(content))
+            }
+            _ => OwnFiles.read(file),
+        }
+    }
+}
+
+fn with_scheme(url: &str) -> String {
+    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
+}
+
+/// Variables of a container are often set to nothing, where nothing is meant.
+fn text(given: Option<String>) -> Option<String> {
+    given.filter(|text| !text.is_empty())
+}
+
+fn path(given: Option<PathBuf>) -> Option<PathBuf> {
+    given.filter(|path| !path.as_os_str().is_empty())
+}
+
+/// Takes a prefix, with or without a slash at its end.
+fn parse_prefix(given: &str) -> Result<String, String> {
+    let prefix = given.trim_end_matches('/');
+    if !prefix.starts_with('/') {
+        return Err("it must begin with \"/\", and have a name behind it".to_owned());
+    }
+    if let Some(character) =
+        prefix.chars().find(|character| character.is_control() || "\"\\$;{}' ".contains(*character))
+    {
+        return Err(format!("{character:?} cannot be a part of it"));
+    }
+    Ok(prefix.to_owned())
+}

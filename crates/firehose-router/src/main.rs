@@ -1,0 +1,34 @@
+//! The router for Firehose's servers: `serve` runs nginx with the nodes that etcd names, `announce` names a node there.
+
+#![forbid(unsafe_code)]
+
+mod announce;
+mod cli;
+mod etcd;
+mod log;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Task};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::start();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = match cli.task {
+        Task::Serve(options) => runtime.block_on(serve::run(options)),
+        Task::Announce(options) => runtime.block_on(announce::run(options)),
+    };
+    // What still blocks (a name that is being resolved) is not waited for.
+    runtime.shutdown_background();
+    result
+}
