@@ -49,12 +49,17 @@ async fn it_has_nothing_of_nginxs_and_ends_with_it() -> Result<()> {
         let mut nginx = Nginx::start(with_password(&folder, &etcd.url())?.mode(mode)).await?;
         let processes = there_are(&nginx, 1).await?;
         for pid in &processes {
-            let open: Vec<_> = read_dir(format!("/proc/{pid}/fd"))?
-                .map(|entry| Ok(read_link(entry?.path())?.display().to_string()))
-                .collect::<Result<_>>()?;
-            let sockets = open.iter().filter(|what| what.starts_with("socket:")).count();
-            let others = open.iter().filter(|what| !what.starts_with("socket:") && *what != "/dev/null");
-            assert_eq!((sockets, others.count()), (1, 0), "{open:?}");
+            // While a worker is answered there is the way to it, too.
+            eventually(SOON, "it has nothing of nginx's open", async || {
+                let open: Vec<_> = read_dir(format!("/proc/{pid}/fd"))?
+                    .map(|entry| Ok(read_link(entry?.path())?.display().to_string()))
+                    .collect::<Result<_>>()?;
+                let sockets = open.iter().filter(|what| what.starts_with("socket:")).count();
+                let others = open.iter().filter(|what| !what.starts_with("socket:") && *what != "/dev/null");
+                ensure!((sockets, others.count()) == (1, 0), "{open:?}");
+                Ok(())
+            })
+            .await?;
             // What ends or reloads nginx does nothing to it.
             for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1]
             {
