@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 mod drain;
 mod etcd_options;
+mod geo;
 mod keepalive;
 mod servers;
 mod state_file;
@@ -32,8 +33,9 @@ pub(crate) use self::{
     commands::COMMANDS,
     drain::DrainConf,
     etcd_options::EtcdOptions,
+    geo::GeoConf,
     sticky::{Expires, MAX_EXPIRES, Sticky},
-    variable::VariableConf,
+    variable::{VariableConf, number},
 };
 use crate::{
     drain::Draining,
@@ -51,6 +53,8 @@ pub(crate) struct MainConf {
     pub(crate) upstreams: Vec<*mut UpstreamConf>,
     /// The variables of `etcd_variable`; each lives for as long as its cycle.
     pub(crate) variables: Vec<*mut VariableConf>,
+    /// Those of `etcd_geo`; each lives for as long as its cycle.
+    pub(crate) geos: Vec<*mut GeoConf>,
     /// The lease on being the watcher, from `zones::add_lease` on.
     pub(crate) lease: Option<&'static Lease>,
     /// By which the watcher reads and replaces files, from `process::init_module` on.
@@ -72,6 +76,8 @@ pub(crate) struct UpstreamConf {
     /// What `etcd_check` says; without it there are no checks.
     pub(crate) check: Option<Check>,
     defaults: Option<Overrides>,
+    /// The variable that `max_conns` of `etcd_defaults` goes by, with the dollar sign.
+    max_conns_variable: Option<String>,
     /// What `etcd_drain` says; without it open connections live until they end.
     pub(crate) drain: Option<DrainConf>,
     /// What `etcd_keepalive` says; without it no connection is kept here.
@@ -103,6 +109,7 @@ impl Default for UpstreamConf {
             balance: None,
             check: None,
             defaults: None,
+            max_conns_variable: None,
             drain: None,
             keepalive: None,
             sticky: None,
@@ -176,6 +183,18 @@ impl MainConf {
         // SAFETY: they are in the pool of the cycle that `self` is in, and a process has one thread that comes here.
         self.variables.iter().map(|&variable| unsafe { &mut *variable })
     }
+
+    /// Those of `etcd_geo`. The references are for this callback only: nginx calls one at a time.
+    pub(crate) fn geos(&self) -> impl Iterator<Item = &'static mut GeoConf> {
+        // SAFETY: as above.
+        self.geos.iter().map(|&geo| unsafe { &mut *geo })
+    }
+
+    /// The variable that the upstream's `max_conns` goes by, if it goes by one.
+    pub(crate) fn max_conns_variable(&self, upstream: &UpstreamConf) -> Option<&'static VariableConf> {
+        let name = upstream.max_conns_variable.as_ref()?;
+        self.variables().find(|variable| variable.name.eq_ignore_ascii_case(name)).map(|variable| &*variable)
+    }
 }
 
 /// At the end of the configuration: what only the whole of it can show.
@@ -201,12 +220,28 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
                  its \"etcd\" directive {place}: use \"etcd_balance\""
             ));
         }
+        if let Some(variable) = &upstream.max_conns_variable
+            && !main.max_conns_variable(upstream).is_some_and(|variable| variable.is_number)
+        {
+            mistakes.push(format!(
+                "\"max_conns={variable}\" in \"etcd_defaults\" of upstream \"{name}\", whose \"etcd\" directive stands {place}, needs an \
+                 \"etcd_variable {variable}\" with \"type=number\""
+            ));
+        }
     }
     for variable in main.variables() {
         if !main.clusters.iter().any(|cluster| cluster.name == variable.cluster) {
             mistakes.push(format!(
                 "unknown cluster \"{}\" in the \"etcd_variable\" directive of \"{}\" {}: there is no \"etcd_cluster\" of that name",
                 variable.cluster, variable.name, variable.place
+            ));
+        }
+    }
+    for geo in main.geos() {
+        if !main.clusters.iter().any(|cluster| cluster.name == geo.cluster) {
+            mistakes.push(format!(
+                "unknown cluster \"{}\" in the \"etcd_geo\" directive of \"{}\" {}: there is no \"etcd_cluster\" of that name",
+                geo.cluster, geo.name, geo.place
             ));
         }
     }

@@ -1,5 +1,7 @@
-//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`; in `live` those of `etcd_variable`.
+//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`; in `live` those of `etcd_variable`, in `geo` those of `etcd_geo`.
 
+mod geo;
+mod known;
 mod live;
 
 use core::ptr;
@@ -14,7 +16,11 @@ use ngx::{
 };
 use peer_zone::Connections;
 
-pub(crate) use self::live::{Live, MAX_VALUE_LENGTH, etcd_variable};
+pub(crate) use self::{
+    geo::{Judged, LiveNetworks, MAX_NETWORKS_LENGTH, etcd_geo},
+    known::{HOLD, Known, Succession},
+    live::{Live, MAX_VALUE_LENGTH, etcd_variable},
+};
 use crate::{
     module::{ERROR, Module, OK, guard},
     peer::RequestPeer,

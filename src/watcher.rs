@@ -5,6 +5,7 @@ mod described;
 #[cfg(feature = "injected-faults")]
 mod faults;
 mod following;
+mod geo;
 mod lines;
 mod plan;
 mod prefix;

@@ -27,7 +27,7 @@ use peer_zone::{
 use upstream_peers::Allow;
 
 use self::state::Loaded;
-pub(crate) use self::variable::add_variable;
+pub(crate) use self::variable::{add_geo, add_variable};
 use crate::{
     conf::{Etcd, MainConf, UpstreamConf},
     log,

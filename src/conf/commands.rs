@@ -11,7 +11,7 @@ use ngx::{
     ngx_string,
 };
 
-use super::{cluster, keepalive, upstream, variable};
+use super::{cluster, geo, keepalive, upstream, variable};
 use crate::{module::Handler, status};
 
 const fn directive(name: ngx_str_t, context: u32, set: Handler, conf: usize) -> ngx_command_t {
@@ -36,7 +36,7 @@ const END: ngx_command_t = ngx_command_t {
 };
 
 /// All directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 12] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 13] = [
     directive(
         ngx_string!("etcd_cluster"),
         NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1,
@@ -78,6 +78,12 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 12] = [
         NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
         upstream::etcd_drain,
         NGX_HTTP_SRV_CONF_OFFSET,
+    ),
+    directive(
+        ngx_string!("etcd_geo"),
+        NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
+        geo::etcd_geo,
+        NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     directive(
         ngx_string!("etcd_keepalive"),

@@ -205,6 +205,11 @@ fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
         if !["weight", "max_conns", "max_fails", "fail_timeout", "slow_start"].contains(&name) {
             return Err(format!("invalid parameter \"{word}\" in \"etcd_defaults\"").into());
         }
+        // That there is such a variable is checked at the end of the configuration: it may stand behind the upstream.
+        if let Some(variable) = word.strip_prefix("max_conns=").filter(|value| value.starts_with('$')) {
+            conf.max_conns_variable = Some(variable.to_owned());
+            continue;
+        }
         defaults.set_word(word).map_err(|error| format!("in \"etcd_defaults\": {error}"))?;
     }
     conf.defaults = Some(defaults);

@@ -1,6 +1,6 @@
-//! `etcd_variable $NAME CLUSTER KEY [default=V]`
+//! `etcd_variable $NAME CLUSTER KEY [default=V] [initial=V] [type=number]`
 
-use core::{ffi::c_void, ptr};
+use core::ffi::c_void;
 
 use ngx::{
     core::{NGX_CONF_ERROR, Pool},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     module::{ConfResult, guard},
-    variables::{self, Live},
+    variables::{self, Live, MAX_VALUE_LENGTH},
     zones,
 };
 
@@ -31,10 +31,46 @@ pub(crate) struct VariableConf {
     pub(crate) key: String,
     /// The value where the key has none.
     pub(crate) default: Option<String>,
+    /// The value until etcd has said whether the key has one; as `default` where it is not set.
+    initial: Option<String>,
+    /// Whether every value is a number.
+    pub(crate) is_number: bool,
     /// The value in shared memory, once it is mapped.
     pub(crate) live: Option<&'static Live>,
     /// Where the directive stands: `in FILE:LINE`.
     pub(super) place: String,
+}
+
+impl VariableConf {
+    /// The value where there is none in shared memory.
+    pub(crate) fn without_value(&self) -> Option<&str> {
+        without_value(self.live, self.initial.as_deref(), self.default.as_deref())
+    }
+
+    /// What says the present value as a number, in whichever thread.
+    pub(crate) fn to_number(&self) -> Box<dyn Fn() -> Option<u32> + Send> {
+        let (live, initial, default) = (self.live, self.initial.clone(), self.default.clone());
+        Box::new(move || {
+            let mut bytes = [0; MAX_VALUE_LENGTH];
+            match live.and_then(|live| live.value.read(&mut bytes).ok()?.length) {
+                Some(length) => number(str::from_utf8(&bytes[..length]).ok()?),
+                None => number(without_value(live, initial.as_deref(), default.as_deref())?),
+            }
+        })
+    }
+}
+
+fn without_value<'a>(
+    live: Option<&Live>,
+    initial: Option<&'a str>,
+    default: Option<&'a str>,
+) -> Option<&'a str> {
+    initial.filter(|_| !live.is_some_and(Live::has_been_heard)).or(default)
+}
+
+/// A number as nginx's directives take it: digits and nothing else.
+pub(crate) fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The handler of `etcd_variable`.
@@ -55,20 +91,42 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     let [name, cluster, key, options @ ..] = words else {
         return Err("\"etcd_variable\" needs a variable, a cluster and a key".into());
     };
-    let bare = name.strip_prefix('$').filter(|bare| is_name(bare)).ok_or_else(|| {
-        format!(
-            "invalid variable name \"{name}\" in \"etcd_variable\": a dollar sign, letters, digits and underscores are needed"
-        )
-    })?;
-    check_key(key)?;
-    let mut default = None;
+    let bare = bare_name(name, "etcd_variable")?;
+    check_key(key, "etcd_variable")?;
+    let [mut default, mut initial, mut kind] = [None, None, None];
     for option in options {
-        let value = option
-            .strip_prefix("default=")
-            .ok_or_else(|| format!("invalid parameter \"{option}\" in \"etcd_variable\""))?;
-        if default.replace(value.to_owned()).is_some() {
-            return Err("duplicate parameter \"default\" in \"etcd_variable\"".into());
+        let (parameter, value) = option.split_once('=').unwrap_or((option, ""));
+        let slot = match parameter {
+            "default" => &mut default,
+            "initial" => &mut initial,
+            "type" => &mut kind,
+            _ => return Err(format!("invalid parameter \"{option}\" in \"etcd_variable\"").into()),
+        };
+        if !option.contains('=') {
+            return Err(format!("invalid parameter \"{option}\" in \"etcd_variable\"").into());
         }
+        if slot.replace(value.to_owned()).is_some() {
+            return Err(format!("duplicate parameter \"{parameter}\" in \"etcd_variable\"").into());
+        }
+    }
+    let is_number = match kind.as_deref() {
+        None | Some("text") => false,
+        Some("number") => true,
+        Some(other) => {
+            return Err(format!(
+                "invalid type \"{other}\" in \"etcd_variable\": \"text\" or \"number\" is needed"
+            )
+            .into());
+        }
+    };
+    for (parameter, value) in [("default", &default), ("initial", &initial)] {
+        if let Some(value) = value.as_ref().filter(|value| is_number && number(value).is_none()) {
+            return Err(format!("\"{parameter}={value}\" in \"etcd_variable\" is no number").into());
+        }
+    }
+    let same = |other: &VariableConf| other.cluster == *cluster && other.key == *key;
+    if main.variables().any(|other| same(other) && other.is_number != is_number) {
+        return Err(format!("the key \"{key}\" has an \"etcd_variable\" of another type").into());
     }
     if main.variables().any(|variable| variable.name.eq_ignore_ascii_case(name)) {
         return Err(format!("duplicate variable \"{name}\" in \"etcd_variable\"").into());
@@ -80,56 +138,69 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         cluster: cluster.clone(),
         key: key.clone(),
         default,
+        initial,
+        is_number,
         live: None,
         place: place(cf),
     });
     if variable.is_null() {
         return Err("no memory for the configuration of \"etcd_variable\"".into());
     }
-    tell_nginx(cf, bare, variable)?;
+    tell_nginx(cf, bare, "etcd_variable", variables::etcd_variable, variable as usize)?;
     main.variables.push(variable);
     zones::add_variable(cf, main, cluster, key)?;
     zones::add_lease(cf, main)?;
     Ok(())
 }
 
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+/// A variable's name without the dollar sign.
+pub(super) fn bare_name<'a>(name: &'a str, directive: &str) -> Result<&'a str, Mistake> {
+    let is_name = |bare: &&str| {
+        !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    name.strip_prefix('$').filter(is_name).ok_or_else(|| {
+        format!(
+            "invalid variable name \"{name}\" in \"{directive}\": a dollar sign, letters, digits and underscores are needed"
+        )
+        .into()
+    })
 }
 
-fn check_key(key: &str) -> Result<(), Mistake> {
+pub(super) fn check_key(key: &str, directive: &str) -> Result<(), Mistake> {
     if key.is_empty() {
-        return Err("\"etcd_variable\" needs a key".into());
+        return Err(format!("\"{directive}\" needs a key").into());
     }
     if key.len() > MAX_KEY_LENGTH {
-        return Err(format!("the key in \"etcd_variable\" is longer than {MAX_KEY_LENGTH} bytes").into());
+        return Err(format!("the key in \"{directive}\" is longer than {MAX_KEY_LENGTH} bytes").into());
     }
     if key.chars().any(char::is_control) {
-        return Err("the key in \"etcd_variable\" has control characters".into());
+        return Err(format!("the key in \"{directive}\" has control characters").into());
     }
     Ok(())
 }
 
-/// Whoever has a variable of this name already is named by nginx itself.
-fn tell_nginx(cf: &mut ngx_conf_t, name: &str, conf: *mut VariableConf) -> Result<(), Mistake> {
+/// Whoever has a variable of this name already is named by nginx itself, or here.
+pub(super) fn tell_nginx(
+    cf: &mut ngx_conf_t,
+    name: &str,
+    directive: &str,
+    getter: variables::Getter,
+    data: usize,
+) -> Result<(), Mistake> {
     // SAFETY: nginx passes a valid configuration, in whose pool the name is copied.
     let mut text = unsafe { ngx_str_t::from_bytes(cf.pool, name.as_bytes()) }
-        .ok_or("no memory for the configuration of \"etcd_variable\"")?;
+        .ok_or_else(|| format!("no memory for the configuration of \"{directive}\""))?;
     // No flags: one request sees one value, and nobody else sets it.
     // SAFETY: as above.
     let variable = unsafe { ngx_http_add_variable(cf, &raw mut text, 0).as_mut() };
-    let variable =
-        variable.ok_or_else(|| format!("\"etcd_variable\" cannot have the variable \"${name}\""))?;
-    if variable
-        .get_handler
-        .is_some_and(|known| !ptr::fn_addr_eq(known, variables::etcd_variable as variables::Getter))
-    {
+    let variable = variable.ok_or_else(|| format!("\"{directive}\" cannot have the variable \"${name}\""))?;
+    if variable.get_handler.is_some() {
         return Err(format!(
-            "\"etcd_variable\" cannot have the variable \"${name}\", which is another module's"
+            "\"{directive}\" cannot have the variable \"${name}\", which another directive or module has"
         )
         .into());
     }
-    variable.get_handler = Some(variables::etcd_variable);
-    variable.data = conf as usize;
+    variable.get_handler = Some(getter);
+    variable.data = data;
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! What the status says, as it is written in JSON.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering};
+use std::{borrow::Cow, collections::BTreeMap};
 
+use client_networks::NamedNetworks;
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
 use peer_zone::{Health, Now, Row, Statistics, Worker};
 use serde::Serialize;
 
 use crate::{
-    conf::{DrainConf, MainConf, UpstreamConf, VariableConf},
+    conf::{DrainConf, GeoConf, MainConf, UpstreamConf, VariableConf},
     keepalive, monotonic, peer, process,
     report::{self, HoldingReason, Rejection, Report, StateFile},
-    variables::MAX_VALUE_LENGTH,
+    variables::{MAX_NETWORKS_LENGTH, MAX_VALUE_LENGTH},
 };
 
 /// The whole.
@@ -26,6 +27,23 @@ pub(super) struct Document {
     upstreams: BTreeMap<String, Upstream>,
     /// Those of `etcd_variable`, by name.
     variables: BTreeMap<String, Variable>,
+    /// Those of `etcd_geo`, by name.
+    geo: BTreeMap<String, Geo>,
+}
+
+#[derive(Serialize)]
+struct Geo {
+    cluster: String,
+    prefix: String,
+    /// How many there are; those of the start, where etcd has not been heard yet.
+    networks: usize,
+    /// Of the last change; null before the first.
+    revision: Option<u64>,
+    rejected_total: u64,
+    /// A key that is rejected, and why, if one is.
+    rejected: Option<String>,
+    /// Seconds for which the networks outlive a wiped etcd at most; null where they do not.
+    held: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -139,6 +157,7 @@ impl Document {
             watcher_pid: (watcher != 0).then_some(watcher),
             upstreams: main.upstreams().filter_map(upstream).collect(),
             variables: main.variables().filter_map(|conf| variable(conf)).collect(),
+            geo: main.geos().filter_map(|conf| geo(conf)).collect(),
         }
     }
 }
@@ -146,21 +165,38 @@ impl Document {
 fn variable(conf: &VariableConf) -> Option<(String, Variable)> {
     let live = conf.live?;
     let value = live.value.read(&mut [0; MAX_VALUE_LENGTH]).unwrap_or_default();
-    let mut reason = [0; MAX_VALUE_LENGTH];
-    let rejection = live.rejection.read(&mut reason).unwrap_or_default();
-    let held_until = live.held_until.load(Ordering::Relaxed);
-    let left = held_until.saturating_sub(monotonic::now()) as f64 / 1_000.0;
     let variable = Variable {
         cluster: conf.cluster.clone(),
         key: conf.key.clone(),
         set: value.length.is_some(),
         size: value.length.unwrap_or_default(),
         revision: Some(value.origin.revision).filter(|&revision| revision != 0),
-        rejected_total: live.rejected.load(Ordering::Relaxed),
-        rejected: rejection.length.map(|length| String::from_utf8_lossy(&reason[..length]).into_owned()),
-        held: (held_until != 0).then_some(left),
+        rejected_total: live.rejected(),
+        rejected: live.reason(),
+        held: live.held(),
     };
     Some((conf.name.clone(), variable))
+}
+
+fn geo(conf: &GeoConf) -> Option<(String, Geo)> {
+    let live = conf.live?;
+    let mut bytes = vec![0; MAX_NETWORKS_LENGTH];
+    let value = live.value.read(&mut bytes).unwrap_or_default();
+    let networks = match value.length {
+        Some(length) => &bytes[..length],
+        None if live.has_been_heard() => &[],
+        None => &conf.initial[..],
+    };
+    let geo = Geo {
+        cluster: conf.cluster.clone(),
+        prefix: conf.prefix.clone(),
+        networks: NamedNetworks::of_bytes(networks).count(),
+        revision: Some(value.origin.revision).filter(|&revision| revision != 0),
+        rejected_total: live.rejected(),
+        rejected: live.reason(),
+        held: live.held(),
+    };
+    Some((conf.name.clone(), geo))
 }
 
 fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {

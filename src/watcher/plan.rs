@@ -7,8 +7,8 @@ use upstream_peers::{Allow, Parameters};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
-    conf::{Check, MainConf},
-    variables::Live,
+    conf::{Check, MainConf, VariableConf},
+    variables::{Live, LiveNetworks},
 };
 
 /// Everything that the thread has to know.
@@ -29,6 +29,7 @@ pub(super) struct ClusterPlan {
     pub(super) config: ClusterConfig,
     pub(super) prefixes: Vec<PrefixPlan>,
     pub(super) variables: Vec<VariablePlan>,
+    pub(super) geos: Vec<GeoPlan>,
 }
 
 /// A key and the variables that have its value.
@@ -36,7 +37,18 @@ pub(super) struct VariablePlan {
     pub(super) names: Vec<String>,
     pub(super) key: String,
     pub(super) live: &'static Live,
+    pub(super) is_number: bool,
 }
+
+/// A prefix of networks and the variables that go by it.
+pub(super) struct GeoPlan {
+    pub(super) names: Vec<String>,
+    pub(super) prefix: String,
+    pub(super) live: &'static LiveNetworks,
+}
+
+/// A number that a variable has.
+pub(super) type LiveNumber = Box<dyn Fn() -> Option<u32> + Send>;
 
 /// A prefix and the upstreams that take their peers from it: there is one watch for all of them.
 pub(super) struct PrefixPlan {
@@ -49,6 +61,8 @@ pub(super) struct UpstreamPlan {
     pub(super) name: String,
     pub(super) zone: Zone,
     pub(super) defaults: Parameters,
+    /// What `max_conns` of the defaults goes by, where that changes.
+    pub(super) max_conns: Option<LiveNumber>,
     pub(super) allow: Allow,
     pub(super) servers: Vec<Desired>,
     pub(super) options: Options,
@@ -69,7 +83,12 @@ impl Plan {
         let mut clusters: Vec<ClusterPlan> = main
             .clusters
             .iter()
-            .map(|config| ClusterPlan { config: config.clone(), prefixes: Vec::new(), variables: Vec::new() })
+            .map(|config| ClusterPlan {
+                config: config.clone(),
+                prefixes: Vec::new(),
+                variables: Vec::new(),
+                geos: Vec::new(),
+            })
             .collect();
         let mut state_files = Vec::new();
         for conf in main.upstreams() {
@@ -83,6 +102,7 @@ impl Plan {
                 name: etcd.upstream.clone(),
                 zone,
                 defaults: conf.defaults(),
+                max_conns: main.max_conns_variable(conf).map(VariableConf::to_number),
                 allow: conf.allow.clone(),
                 servers: conf.servers.clone(),
                 options: conf.options(),
@@ -111,11 +131,26 @@ impl Plan {
                 Some(plan) => plan.names.push(conf.name.clone()),
                 None => {
                     let names = vec![conf.name.clone()];
-                    variables.push(VariablePlan { names, key: conf.key.clone(), live });
+                    let (key, is_number) = (conf.key.clone(), conf.is_number);
+                    variables.push(VariablePlan { names, key, live, is_number });
                 }
             }
         }
-        clusters.retain(|cluster| !cluster.prefixes.is_empty() || !cluster.variables.is_empty());
+        for conf in main.geos() {
+            let Some(live) = conf.live else { continue };
+            let cluster = clusters.iter_mut().find(|cluster| cluster.config.name == conf.cluster);
+            let Some(ClusterPlan { geos, .. }) = cluster else { continue };
+            match geos.iter_mut().find(|plan| plan.prefix == conf.prefix) {
+                Some(plan) => plan.names.push(conf.name.clone()),
+                None => {
+                    let names = vec![conf.name.clone()];
+                    geos.push(GeoPlan { names, prefix: conf.prefix.clone(), live });
+                }
+            }
+        }
+        clusters.retain(|cluster| {
+            !cluster.prefixes.is_empty() || !cluster.variables.is_empty() || !cluster.geos.is_empty()
+        });
         let files = main.files.clone().unwrap_or_else(|| Client::direct(Table::new()));
         Self { lease, claim, cycle: main.cycle, clusters, files, state_files }
     }

@@ -10,7 +10,10 @@ use etcd_watch::{Cluster, Keys, Update};
 use host_names::{Event, HostNames};
 use peer_check::Verdict;
 use tokio::{
-    sync::mpsc::{self, UnboundedSender},
+    sync::{
+        mpsc::{self, UnboundedSender},
+        watch,
+    },
     time::{MissedTickBehavior, interval, sleep},
 };
 
@@ -32,6 +35,7 @@ pub(super) async fn serve(
     cluster: Cluster,
     plan: PrefixPlan,
     claim: Rc<Claim>,
+    mut variables: watch::Receiver<()>,
     lines: Lines,
 ) {
     let prefix: Rc<str> = plan.prefix.as_str().into();
@@ -74,6 +78,7 @@ pub(super) async fn serve(
                 prefix_task.judged(upstream, verdict);
             }
             Some((upstream, lease, is_alive)) = leases.recv() => prefix_task.judge_lease(upstream, lease, is_alive),
+            Ok(()) = variables.changed() => prefix_task.look_at_variables(),
             _ = collect.tick() => {
                 prefix_task.look_at_the_clock();
                 if prefix_task.collect(&claim).is_none() {
@@ -205,6 +210,10 @@ impl Prefix {
         if let Some(upstream) = self.upstreams.get_mut(place) {
             upstream.judge_lease(lease, is_alive);
         }
+    }
+
+    fn look_at_variables(&mut self) {
+        self.upstreams.iter_mut().for_each(Upstream::look_at_variables);
     }
 
     fn look_at_the_clock(&mut self) {

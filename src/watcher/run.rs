@@ -12,12 +12,13 @@ use peer_zone::protocol::{Lease, Publishing};
 use privileged_files::Client;
 use tokio::{
     runtime::Runtime,
-    sync::Notify,
+    sync::{Notify, watch},
     task::{JoinError, JoinSet, LocalSet},
     time::{MissedTickBehavior, interval, timeout},
 };
 
 use super::{
+    geo,
     lines::{Lines, Sender},
     plan::Plan,
     prefix, variable,
@@ -82,17 +83,26 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
         files.spawn_local(keeper.keep(plan.files.clone(), lines.clone()));
     }
     let mut tasks = JoinSet::new();
+    // By which whoever goes by a variable hears that one has changed.
+    let (changed, _) = watch::channel(());
+    let changed = Rc::new(changed);
     for cluster_plan in plan.clusters {
         let name = Rc::<str>::from(cluster_plan.config.name.as_str());
         let files = Arc::new(EtcdFiles(plan.files.clone()));
         let cluster = Cluster::new(cluster_plan.config, files);
         for plan in cluster_plan.variables {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
-            tasks.spawn_local(variable::serve(name, cluster, plan, Rc::clone(&claim), lines.clone()));
+            let (claim, changed) = (Rc::clone(&claim), Rc::clone(&changed));
+            tasks.spawn_local(variable::serve(name, cluster, plan, claim, changed, lines.clone()));
+        }
+        for plan in cluster_plan.geos {
+            let (name, cluster) = (Rc::clone(&name), cluster.clone());
+            tasks.spawn_local(geo::serve(name, cluster, plan, Rc::clone(&claim), lines.clone()));
         }
         for prefix_plan in cluster_plan.prefixes {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
-            tasks.spawn_local(prefix::serve(name, cluster, prefix_plan, Rc::clone(&claim), lines.clone()));
+            let (claim, changes) = (Rc::clone(&claim), changed.subscribe());
+            tasks.spawn_local(prefix::serve(name, cluster, prefix_plan, claim, changes, lines.clone()));
         }
     }
     let result = tokio::select! {

@@ -20,7 +20,7 @@ use super::{
     checks::UpstreamChecks,
     described::{Described, Names},
     lines::Lines,
-    plan::UpstreamPlan,
+    plan::{LiveNumber, UpstreamPlan},
     state::StateOffer,
 };
 use crate::{
@@ -36,6 +36,8 @@ pub(super) struct Upstream {
     publisher: Publisher,
     servers: Vec<Desired>,
     defaults: Parameters,
+    /// What `max_conns` of the defaults goes by, where that changes.
+    max_conns: Option<LiveNumber>,
     allow: Allow,
     members: Membership,
     /// The members' peers as the zone takes them.
@@ -77,8 +79,22 @@ impl Upstream {
         names: &HostNames,
         publishing: &Publishing,
     ) -> Self {
-        let UpstreamPlan { name, zone, defaults, servers, options, sticky_secret, check, hold, .. } = plan;
+        let UpstreamPlan {
+            name,
+            zone,
+            mut defaults,
+            max_conns,
+            servers,
+            options,
+            sticky_secret,
+            check,
+            hold,
+            ..
+        } = plan;
         let UpstreamPlan { allow, expiry_guard, mut state, .. } = plan;
+        if let Some(max_conns) = max_conns.as_ref().and_then(|number| number()) {
+            defaults.max_conns = max_conns;
+        }
         // SAFETY: `publishing` says that this process holds the lease on all zones; each zone belongs to one upstream of the plan,
         // and all that this publisher does is done with `Claim::publishing`, which fails once the lease is another's.
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
@@ -101,6 +117,7 @@ impl Upstream {
             publisher,
             servers,
             defaults,
+            max_conns,
             allow,
             members,
             described,
@@ -276,6 +293,23 @@ impl Upstream {
             let Rejection { key, reason } = rejection;
             self.lines.error(format!("etcd: upstream \"{}\": key \"{key}\" rejected: {reason}", self.name));
         }
+    }
+
+    /// What variables change: the parameters of peers whose values do not set them.
+    pub(super) fn look_at_variables(&mut self) {
+        let Some(max_conns) = self.max_conns.as_ref().and_then(|number| number()) else { return };
+        if max_conns == self.defaults.max_conns {
+            return;
+        }
+        self.defaults.max_conns = max_conns;
+        self.is_changed |= self.members.set_defaults(self.defaults);
+        if let Some(successor) = &mut self.successor {
+            self.is_changed |= successor.members.set_defaults(self.defaults);
+        }
+        self.lines.notice(format!(
+            "etcd: upstream \"{}\": max_conns={max_conns} for peers whose values do not set it",
+            self.name
+        ));
     }
 
     /// What time alone changes: peers that were held, or kept beyond their leases, go.

@@ -3,38 +3,34 @@
 use std::{
     hash::{DefaultHasher, Hasher},
     rc::Rc,
-    sync::atomic::Ordering,
     time::Duration,
 };
 
 use etcd_watch::{Cluster, Event, Item, Keys, Update};
-use live_value::Origin;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 
 use super::{following::Following, lines::Lines, plan::VariablePlan, run::Claim};
 use crate::{
-    monotonic,
-    variables::{Live, MAX_VALUE_LENGTH},
+    conf::number,
+    variables::{HOLD, Live, MAX_VALUE_LENGTH, Succession},
 };
 
-/// For how long (ms) a value outlives a wiped etcd: as long as peers do where `hold=` says nothing else.
-const HOLD: u64 = 60_000;
-
 /// How often the clock is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 /// Updates that may wait; more wait in etcd's stream.
-const MAX_WAITING: usize = 64;
+pub(super) const MAX_WAITING: usize = 64;
 
-/// Follows the key for as long as the lease is held.
+/// Follows the key for as long as the lease is held; `changed` tells whoever goes by a variable that one has changed.
 pub(super) async fn serve(
     cluster_name: Rc<str>,
     cluster: Cluster,
     plan: VariablePlan,
     claim: Rc<Claim>,
+    changed: Rc<watch::Sender<()>>,
     lines: Lines,
 ) {
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
@@ -58,6 +54,9 @@ pub(super) async fn serve(
         if done.is_none() {
             return;
         }
+        if std::mem::take(&mut variable.is_changed) {
+            changed.send_replace(());
+        }
     }
 }
 
@@ -70,6 +69,8 @@ enum Rejection {
     NotUtf8,
     #[error("the value has a control character")]
     ControlCharacter,
+    #[error("the value is no number between 0 and 4294967295")]
+    NotANumber,
 }
 
 struct Variable {
@@ -78,18 +79,22 @@ struct Variable {
     names: String,
     key: String,
     live: &'static Live,
+    /// Whether every value is a number.
+    is_number: bool,
     value: Option<Vec<u8>>,
+    is_changed: bool,
     is_lost: bool,
     lines: Lines,
 }
 
 impl Variable {
     fn new(cluster_name: Rc<str>, plan: VariablePlan, lines: Lines) -> Self {
-        let VariablePlan { names, key, live } = plan;
+        let VariablePlan { names, key, live, is_number } = plan;
         let mut bytes = [0; MAX_VALUE_LENGTH];
         let length = live.value.read(&mut bytes).ok().and_then(|reading| reading.length);
         let value = length.map(|length| bytes[..length].to_vec());
-        Self { cluster_name, names: names.join("\", \""), key, live, value, is_lost: false, lines }
+        let names = names.join("\", \"");
+        Self { cluster_name, names, key, live, is_number, value, is_changed: true, is_lost: false, lines }
     }
 
     fn update(&mut self, update: &Update) {
@@ -102,10 +107,10 @@ impl Variable {
                         Event::Delete { mod_revision, .. } => self.unset(mod_revision.unsigned_abs()),
                     }
                 }
-                self.note_revision(*revision);
+                self.live.note_revision(*revision);
             }
             Update::Alive { revision } => {
-                self.note_revision(*revision);
+                self.live.note_revision(*revision);
                 if std::mem::take(&mut self.is_lost) {
                     self.lines.notice(format!(
                         "etcd: cluster \"{}\": the key \"{}\" is followed again, revision {revision}",
@@ -128,19 +133,16 @@ impl Variable {
 
     fn list(&mut self, cluster_id: u64, revision: i64, items: &[Item]) {
         let revision = revision.unsigned_abs();
-        let before = Origin {
-            cluster_id: self.live.cluster_id.load(Ordering::Relaxed),
-            revision: self.live.revision.load(Ordering::Relaxed),
-        };
-        let is_other = before.cluster_id != 0 && before.cluster_id != cluster_id;
-        let is_older = !is_other && revision < before.revision;
+        let succession = self.live.succession(cluster_id, revision);
+        // A variable that goes by what it had at the start goes by it no more.
+        self.is_changed |= !self.live.has_been_heard();
         if let Some(item) = items.first() {
-            self.go_on_from(cluster_id, revision);
+            self.live.go_on_from(cluster_id, revision);
             self.put(item);
-        } else if (is_other || is_older) && self.value.is_some() {
-            if self.held_until() == 0 {
-                self.live.held_until.store(monotonic::now() + HOLD, Ordering::Relaxed);
-                let what = if is_other { "another cluster" } else { "an older state" };
+        } else if succession != Succession::GoesOn && self.value.is_some() {
+            if self.live.hold() {
+                let what =
+                    if succession == Succession::Another { "another cluster" } else { "an older state" };
                 self.lines.warn(format!(
                     "etcd: variable \"{}\": etcd is {what} than before, without the key \"{}\"; the value in hand stays until it has it, at \
                      most for {} s",
@@ -150,29 +152,17 @@ impl Variable {
                 ));
             }
         } else {
-            self.go_on_from(cluster_id, revision);
+            self.live.go_on_from(cluster_id, revision);
             self.unset(revision);
         }
     }
 
-    fn go_on_from(&self, cluster_id: u64, revision: u64) {
-        self.live.cluster_id.store(cluster_id, Ordering::Relaxed);
-        self.live.revision.store(revision, Ordering::Relaxed);
-    }
-
-    /// While the value in hand outlives a wiped etcd, whoever takes over must see the same difference.
-    fn note_revision(&self, revision: i64) {
-        if self.held_until() == 0 {
-            self.live.revision.fetch_max(revision.unsigned_abs(), Ordering::Relaxed);
-        }
-    }
-
     fn put(&mut self, item: &Item) {
-        self.live.held_until.store(0, Ordering::Relaxed);
+        self.live.release();
         let revision = item.mod_revision.unsigned_abs();
-        match check(&item.value) {
+        match check(&item.value, self.is_number) {
             Ok(value) => {
-                self.accept();
+                self.live.accept();
                 if self.value.as_deref() != Some(value) {
                     self.write(Some(value.to_vec()), revision);
                     self.lines.notice(format!(
@@ -187,8 +177,8 @@ impl Variable {
     }
 
     fn unset(&mut self, revision: u64) {
-        self.live.held_until.store(0, Ordering::Relaxed);
-        self.accept();
+        self.live.release();
+        self.live.accept();
         if self.value.is_some() {
             self.write(None, revision);
             self.lines.notice(format!("etcd: variable \"{}\": unset, revision {revision}", self.names));
@@ -196,63 +186,41 @@ impl Variable {
     }
 
     fn write(&mut self, value: Option<Vec<u8>>, revision: u64) {
-        let cluster_id = self.live.cluster_id.load(Ordering::Relaxed);
-        self.live.value.write(value.as_deref(), Origin { cluster_id, revision });
+        self.live.write(value.as_deref(), revision);
         self.value = value;
-    }
-
-    /// The present value is not rejected.
-    fn accept(&self) {
-        if self.rejection().is_some() {
-            self.live.rejection.write(None, Origin::default());
-        }
+        self.is_changed = true;
     }
 
     /// The last good value stays. The same value is told of once, also where another watcher has done so.
     fn reject(&self, reason: &str, value: u64, revision: u64) {
-        if self.rejection() == Some(value) {
-            return;
+        if self.live.reject(reason, value, revision) {
+            self.lines.error(format!(
+                "etcd: variable \"{}\": key \"{}\" rejected: {reason}; the last good value stays",
+                self.names, self.key
+            ));
         }
-        self.live.rejected.fetch_add(1, Ordering::Relaxed);
-        self.live.rejection.write(Some(reason.as_bytes()), Origin { cluster_id: value, revision });
-        self.lines.error(format!(
-            "etcd: variable \"{}\": key \"{}\" rejected: {reason}; the last good value stays",
-            self.names, self.key
-        ));
-    }
-
-    /// The hash of the present value, if it is rejected; it lies where other values have a cluster's id.
-    fn rejection(&self) -> Option<u64> {
-        let reading = self.live.rejection.read(&mut []).ok()?;
-        reading.length.map(|_| reading.origin.cluster_id)
-    }
-
-    fn held_until(&self) -> u64 {
-        self.live.held_until.load(Ordering::Relaxed)
     }
 
     /// Whether the time is up for which the value outlives a wiped etcd. What etcd has is not known while it cannot be followed.
     fn is_due(&self) -> bool {
-        let until = self.held_until();
-        until != 0 && until <= monotonic::now() && !self.is_lost
+        self.live.is_due() && !self.is_lost
     }
 
     fn end_hold(&mut self) {
-        // The next word of etcd's says how far it is.
-        self.go_on_from(0, 0);
+        self.live.end_hold();
         self.unset(0);
     }
 }
 
 /// By which a rejected value is known again, also by another process of the same nginx.
-fn hash(value: &[u8]) -> u64 {
+pub(super) fn hash(value: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(value);
     hasher.finish()
 }
 
 /// The value as variables have it. A line break at its end, as files have one, is no part of it.
-fn check(value: &[u8]) -> Result<&[u8], Rejection> {
+fn check(value: &[u8], is_number: bool) -> Result<&[u8], Rejection> {
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     if value.len() > MAX_VALUE_LENGTH {
@@ -262,6 +230,7 @@ fn check(value: &[u8]) -> Result<&[u8], Rejection> {
         Err(_) => Err(Rejection::NotUtf8),
         // In a header, or a log, it could be the beginning of another one.
         Ok(text) if text.contains(char::is_control) => Err(Rejection::ControlCharacter),
+        Ok(text) if is_number && number(text).is_none() => Err(Rejection::NotANumber),
         Ok(_) => Ok(value),
     }
 }

@@ -49,7 +49,7 @@ pub use ports::free_port;
 pub use process::{memory, processor_time, running, signal, state};
 pub use router::{Router, settled, start_nodes};
 pub use session::{Record, Session};
-pub use status::{Holding, Peer, Rejected, StateFile, Status, Upstream, Variable, Zone};
+pub use status::{Geo, Holding, Peer, Rejected, StateFile, Status, Upstream, Variable, Zone};
 pub use websocket::WebSocket;
 
 use std::time::Duration;

@@ -20,6 +20,28 @@ pub struct Status {
     /// Each variable of `etcd_variable`, by name.
     #[serde(default)]
     pub variables: BTreeMap<String, Variable>,
+    /// Each variable of `etcd_geo`, by name.
+    #[serde(default)]
+    pub geo: BTreeMap<String, Geo>,
+}
+
+/// One variable of `etcd_geo`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Geo {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The prefix, with its final slash.
+    pub prefix: String,
+    /// How many networks there are.
+    pub networks: usize,
+    /// Of the last change.
+    pub revision: Option<i64>,
+    /// Values rejected since the start.
+    pub rejected_total: u64,
+    /// A key that is rejected, and why.
+    pub rejected: Option<String>,
+    /// For how many seconds the networks outlive a wiped etcd, if they do.
+    pub held: Option<f64>,
 }
 
 /// One variable of `etcd_variable`.

@@ -28,6 +28,8 @@ pub struct Reading {
     pub length: Option<usize>,
     /// What it, or its absence, is of.
     pub origin: Origin,
+    /// How often something had been published by then.
+    pub generation: u64,
 }
 
 /// Nothing could be read, since too much was written.
@@ -76,15 +78,20 @@ impl<const WORDS: usize> Cell<WORDS> {
     pub fn read(&self, into: &mut [u8]) -> Result<Reading, Torn> {
         for _ in 0..TRIES {
             let generation = self.generation.load(Ordering::Acquire);
-            let reading = self.buffer(generation).read(into);
+            let (length, origin) = self.buffer(generation).read(into);
             // What was read of a buffer that is being filled for a later generation is read after that writer's fence, and so is the number of the
             // generation between.
             fence(Ordering::Acquire);
             if self.generation.load(Ordering::Relaxed) == generation {
-                return Ok(reading);
+                return Ok(Reading { length, origin, generation });
             }
         }
         Err(Torn)
+    }
+
+    /// How often something was published: whoever has read that generation need not read again.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Publishes a value, or that there is none. What is longer than [`CAPACITY`](Self::CAPACITY) is cut.
@@ -106,14 +113,14 @@ impl<const WORDS: usize> Cell<WORDS> {
 }
 
 impl<const WORDS: usize> Buffer<WORDS> {
-    fn read(&self, into: &mut [u8]) -> Reading {
+    fn read(&self, into: &mut [u8]) -> (Option<usize>, Origin) {
         let length = self.length.load(Ordering::Relaxed);
         let origin = Origin {
             cluster_id: self.cluster_id.load(Ordering::Relaxed),
             revision: self.revision.load(Ordering::Relaxed),
         };
         if length & IS_SET == 0 {
-            return Reading { length: None, origin };
+            return (None, origin);
         }
         // While it is being filled the length may be any.
         let length =
@@ -123,7 +130,7 @@ impl<const WORDS: usize> Buffer<WORDS> {
             let word = word.load(Ordering::Relaxed).to_ne_bytes();
             bytes.copy_from_slice(&word[..bytes.len()]);
         }
-        Reading { length: Some(length), origin }
+        (Some(length), origin)
     }
 
     fn write(&self, value: Option<&[u8]>, origin: Origin) {
@@ -151,13 +158,23 @@ mod tests {
 
     fn read(cell: &Small) -> (Option<Vec<u8>>, Origin) {
         let mut into = [0; Small::CAPACITY];
-        let Reading { length, origin } = cell.read(&mut into).expect("a reading");
+        let Reading { length, origin, .. } = cell.read(&mut into).expect("a reading");
         (length.map(|length| into[..length].to_vec()), origin)
     }
 
     #[test]
     fn zeroes_are_no_value() {
         assert_eq!(read(&Small::default()), (None, Origin::default()));
+    }
+
+    #[test]
+    fn a_publication_counts_up() {
+        let cell = Small::default();
+        for generation in 0..3 {
+            assert_eq!(cell.generation(), generation);
+            assert_eq!(cell.read(&mut []).expect("a reading").generation, generation);
+            cell.write(None, Origin::default());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::allow::{Allow, OutsideAddresses};
 use crate::excerpt::Excerpt;
 use crate::parameters::Parameters;
 use crate::value::{ValueError, check_key, parse_value};
-use member::{Member, Names, Rejection, Server};
+use member::{Given, Member, Names, Rejection, Server};
 
 /// A peer of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,12 @@ impl Membership {
         Self { allow, ..self }
     }
 
+    /// Other parameters for values that do not set them. Says whether the peers may be others now.
+    pub fn set_defaults(&mut self, defaults: Parameters) -> bool {
+        self.defaults = defaults;
+        self.members.values_mut().fold(false, |changed, member| changed | member.set_defaults(defaults))
+    }
+
     /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may have several addresses. It stays
     /// until the key has a good value, or is found missing. A key that has a good value already is left as it is. A peer where none may be is
     /// not taken over.
@@ -95,7 +101,10 @@ impl Membership {
         if !self.allow.permits(&address) {
             return;
         }
-        self.members.entry(key).or_default().seed(Server { address, text, parameters }, create_revision);
+        self.members
+            .entry(key)
+            .or_default()
+            .seed(Server { address, text, parameters: Given::known(parameters) }, create_revision);
     }
 
     /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at which it was made: what the list
@@ -211,6 +220,7 @@ impl Membership {
                 |name| self.permitted(resolve(name)),
                 |Server { address, text: server, parameters }| {
                     let create_revision = member.create_revision();
+                    let parameters = parameters.all;
                     peers.push(Peer { key: Arc::clone(key), address, server, parameters, create_revision });
                 },
             );
@@ -299,7 +309,8 @@ impl Membership {
         outcome.changed |= member.set_create_revision(create_revision);
         match parsed {
             Ok(value) => {
-                let parameters = value.overrides.apply(self.defaults);
+                let parameters =
+                    Given { overrides: value.overrides, all: value.overrides.apply(self.defaults) };
                 outcome.rejections_changed |= member.rejected().is_some();
                 outcome.changed |= member.accept(value.target, &value.server, parameters, &mut self.names);
             }

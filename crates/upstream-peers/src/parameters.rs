@@ -103,6 +103,24 @@ enum Slot<'o> {
     Flag(&'o mut Option<bool>),
 }
 
+/// All of them set.
+impl From<Parameters> for Overrides {
+    fn from(parameters: Parameters) -> Self {
+        let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
+            parameters;
+        Self {
+            weight: Some(weight),
+            max_conns: Some(max_conns),
+            max_fails: Some(max_fails),
+            fail_timeout: Some(fail_timeout),
+            slow_start: Some(slow_start),
+            backup: Some(backup),
+            down: Some(down),
+            drain: Some(drain),
+        }
+    }
+}
+
 impl Overrides {
     /// `defaults` with what is set here.
     pub fn apply(&self, defaults: Parameters) -> Parameters {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::{SocketAddress, Target};
-use crate::parameters::Parameters;
+use crate::parameters::{Overrides, Parameters};
 use crate::value::ValueError;
 
 /// What is known of a key: the peers it stands for, and what is wrong with its current value.
@@ -25,13 +25,35 @@ pub(super) struct Rejection {
     pub(super) error: ValueError,
 }
 
+/// The parameters of a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    /// Those that it sets.
+    pub(super) overrides: Overrides,
+    /// All of them.
+    pub(super) all: Parameters,
+}
+
+impl Given {
+    /// Those of a peer of which nothing else is known.
+    pub(super) fn known(all: Parameters) -> Self {
+        Self { overrides: Overrides::from(all), all }
+    }
+
+    /// Says whether they are others now.
+    fn set_defaults(&mut self, defaults: Parameters) -> bool {
+        let all = self.overrides.apply(defaults);
+        std::mem::replace(&mut self.all, all) != all
+    }
+}
+
 /// What a `server` line says, for one address of a key.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) address: SocketAddress,
     /// The server as written.
     pub(super) text: Arc<str>,
-    pub(super) parameters: Parameters,
+    pub(super) parameters: Given,
 }
 
 /// What a key's last good value says.
@@ -47,7 +69,7 @@ enum Good {
         host: String,
         port: u16,
         text: Arc<str>,
-        parameters: Parameters,
+        parameters: Given,
         /// Addresses that stand in while the name has none.
         meanwhile: Vec<SocketAddress>,
     },
@@ -80,16 +102,20 @@ impl Member {
         &mut self,
         target: Target,
         text: &str,
-        parameters: Parameters,
+        parameters: Given,
         names: &mut Names,
     ) -> bool {
         self.rejection = None;
-        if self.good.means(&target, text, parameters) {
+        if self.good.means(&target, text, parameters.all) {
             // What a seeded key was found to have is what its value says.
             if let Good::Seeded(peers) = &mut self.good
                 && let Some(server) = peers.pop()
             {
                 self.good = Good::Address(server);
+            }
+            // They may say by themselves what the defaults have said so far, or the other way round.
+            if let Some(known) = self.good.parameters() {
+                *known = parameters;
             }
             return false;
         }
@@ -107,6 +133,11 @@ impl Member {
             }
         };
         true
+    }
+
+    /// Other parameters for a value that does not set them. Says whether that makes other peers.
+    pub(super) fn set_defaults(&mut self, defaults: Parameters) -> bool {
+        self.good.parameters().is_some_and(|parameters| parameters.set_defaults(defaults))
     }
 
     /// Takes a malformed value. Says whether it is another than before.
@@ -184,7 +215,7 @@ impl Server {
     fn means(&self, target: &Target, text: &str, parameters: Parameters) -> bool {
         matches!(target, Target::Address(address) if *address == self.address)
             && *self.text == *text
-            && self.parameters == parameters
+            && self.parameters.all == parameters
     }
 }
 
@@ -200,8 +231,17 @@ impl Good {
             (
                 Self::Name { host: known, port: known_port, text: known_text, parameters, .. },
                 Target::Name { host, port },
-            ) => known == host && known_port == port && **known_text == *text && *parameters == with,
+            ) => known == host && known_port == port && **known_text == *text && parameters.all == with,
             (Self::Name { .. }, Target::Address(_)) => false,
+        }
+    }
+
+    /// Those of a value that is known.
+    fn parameters(&mut self) -> Option<&mut Given> {
+        match self {
+            Self::Never | Self::Seeded(_) => None,
+            Self::Address(server) => Some(&mut server.parameters),
+            Self::Name { parameters, .. } => Some(parameters),
         }
     }
 

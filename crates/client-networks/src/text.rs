@@ -1,0 +1,44 @@
+//! Networks as one text, that processes share: a line for each key, `KEY NETWORK NETWORK…`, with a tab behind the key.
+
+use std::net::IpAddr;
+
+use thiserror::Error;
+use upstream_peers::Allow;
+
+/// The networks take too much room.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the networks take {needed} bytes with their keys, more than {limit}")]
+pub struct TooLong {
+    /// The bytes that they take.
+    pub needed: usize,
+    /// Those that there are.
+    pub limit: usize,
+}
+
+/// What stands between a key and its networks. No key has it: it is a control character.
+const BEHIND_KEY: char = '\t';
+
+pub(crate) fn write<'a>(
+    named: impl Iterator<Item = (&'a str, &'a str)>,
+    limit: usize,
+) -> Result<Vec<u8>, TooLong> {
+    let text: String = named.map(|(key, networks)| format!("{key}{BEHIND_KEY}{networks}\n")).collect();
+    if text.len() > limit {
+        return Err(TooLong { needed: text.len(), limit });
+    }
+    Ok(text.into_bytes())
+}
+
+pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    str::from_utf8(bytes).unwrap_or_default().lines().filter_map(|line| line.split_once(BEHIND_KEY))
+}
+
+/// Says which clients the networks of such a text hold; `None` where there are none.
+pub fn allowed(bytes: &[u8]) -> Option<impl Fn(IpAddr) -> bool + use<>> {
+    let mut allow = Allow::default();
+    for network in lines(bytes).flat_map(|(_, networks)| networks.split(' ')) {
+        // Nothing else is written.
+        let _ = allow.add(network);
+    }
+    allow.is_restricted().then_some(move |address| allow.permits_ip(address))
+}

@@ -1,0 +1,268 @@
+//! One prefix whose keys name networks of clients.
+
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
+
+use client_networks::{NamedNetworks, Outcome, shown};
+use etcd_watch::{Cluster, Event, Item, Keys, Update};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    following::Following,
+    lines::Lines,
+    plan::GeoPlan,
+    run::Claim,
+    variable::{LOOK, MAX_WAITING, hash},
+};
+use crate::variables::{HOLD, LiveNetworks, MAX_NETWORKS_LENGTH, Succession};
+
+/// How many keys of one list are told of as rejected; the rest is counted.
+const TOLD: usize = 8;
+
+/// How long a change waits for others that come with it: a script that writes a hundred keys makes few publications, and who waits for one key does not
+/// notice.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Follows the prefix for as long as the lease is held.
+pub(super) async fn serve(
+    cluster_name: Rc<str>,
+    cluster: Cluster,
+    plan: GeoPlan,
+    claim: Rc<Claim>,
+    lines: Lines,
+) {
+    let (sender, mut updates) = mpsc::channel(MAX_WAITING);
+    let mut following = Following::start(cluster, Keys::Below(plan.prefix.clone()), sender);
+    let mut geo = Geo::new(cluster_name, plan, lines);
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            update = updates.recv() => match update {
+                Some(update) => {
+                    geo.update(&update);
+                    tokio::time::sleep(GATHER).await;
+                    while let Ok(update) = updates.try_recv() {
+                        geo.update(&update);
+                    }
+                }
+                None => return following.ended().await,
+            },
+            _ = looks.tick() => geo.look_at_the_clock(),
+        };
+        if claim.publishing(|_| geo.publish()).is_none() {
+            return;
+        }
+    }
+}
+
+struct Geo {
+    cluster_name: Rc<str>,
+    /// The names of the variables, as lines show them.
+    names: String,
+    prefix: String,
+    live: &'static LiveNetworks,
+    networks: NamedNetworks,
+    /// What another or a restored etcd has, and its id, while that is no network: those in hand stay.
+    successor: Option<(u64, NamedNetworks)>,
+    /// The cluster and the revision that what is in hand has come to be of.
+    origin: Option<(u64, u64)>,
+    revision: u64,
+    /// Keys whose present values are no networks.
+    malformed: BTreeSet<String>,
+    is_changed: bool,
+    /// Whether the networks do not fit.
+    is_full: bool,
+    is_lost: bool,
+    has_listed: bool,
+    lines: Lines,
+}
+
+impl Geo {
+    fn new(cluster_name: Rc<str>, plan: GeoPlan, lines: Lines) -> Self {
+        let GeoPlan { names, prefix, live } = plan;
+        let mut bytes = vec![0; MAX_NETWORKS_LENGTH];
+        let length = live.value.read(&mut bytes).ok().and_then(|reading| reading.length);
+        Self {
+            cluster_name,
+            names: names.join("\", \""),
+            prefix,
+            live,
+            networks: NamedNetworks::of_bytes(&bytes[..length.unwrap_or_default()]),
+            successor: None,
+            origin: None,
+            revision: 0,
+            malformed: BTreeSet::new(),
+            is_changed: false,
+            is_full: false,
+            is_lost: false,
+            has_listed: false,
+            lines,
+        }
+    }
+
+    fn update(&mut self, update: &Update) {
+        match update {
+            Update::Listed { cluster_id, revision, items, .. } => self.list(*cluster_id, *revision, items),
+            Update::Changed { revision, events } => {
+                for event in events {
+                    match event {
+                        Event::Put(item) => self.put(item),
+                        Event::Delete { key, .. } => self.delete(key),
+                    }
+                }
+                self.revision = revision.unsigned_abs();
+            }
+            Update::Alive { revision } => {
+                self.revision = revision.unsigned_abs();
+                if std::mem::take(&mut self.is_lost) {
+                    self.lines.notice(format!(
+                        "etcd: cluster \"{}\": the prefix \"{}\" is followed again, revision {revision}",
+                        self.cluster_name, self.prefix
+                    ));
+                }
+            }
+            Update::Lost { cause, reason } => {
+                let what = if self.is_lost { "still not followed" } else { "not followed any more" };
+                self.is_lost = true;
+                self.lines.warn(format!(
+                    "etcd: cluster \"{}\": the prefix \"{}\" is {what} ({}: {reason}); the networks in hand stay",
+                    self.cluster_name,
+                    self.prefix,
+                    cause.as_str(),
+                ));
+            }
+        }
+    }
+
+    fn list(&mut self, cluster_id: u64, revision: i64, items: &[Item]) {
+        self.revision = revision.unsigned_abs();
+        let succession = self.live.succession(cluster_id, self.revision);
+        let listed = || items.iter().map(|item| (&item.key[..], &item.value[..]));
+        self.malformed.clear();
+        self.has_listed = true;
+        if succession != Succession::GoesOn && self.networks.count() > 0 {
+            let mut successor = NamedNetworks::default();
+            let outcome = successor.replace(listed());
+            self.note(outcome);
+            if successor.count() == 0 && self.live.hold() {
+                let what =
+                    if succession == Succession::Another { "another cluster" } else { "an older state" };
+                self.lines.warn(format!(
+                    "etcd: variable \"{}\": etcd is {what} than before, without a network below \"{}\"; those in hand stay until it has one, at \
+                     most for {} s",
+                    self.names,
+                    self.prefix,
+                    HOLD / 1_000,
+                ));
+            }
+            self.successor = Some((cluster_id, successor));
+            self.adopt_successor();
+            return;
+        }
+        self.successor = None;
+        // What goes by the networks of the start goes by them no more.
+        self.is_changed |= !self.live.has_been_heard();
+        self.origin = Some((cluster_id, self.revision));
+        let outcome = self.networks.replace(listed());
+        self.note(outcome);
+    }
+
+    /// The successor takes the place of what is in hand, once it has a network.
+    fn adopt_successor(&mut self) {
+        if let Some((cluster_id, networks)) = self.successor.take_if(|(_, networks)| networks.count() > 0) {
+            self.origin = Some((cluster_id, self.revision));
+            self.is_changed |= networks != self.networks;
+            self.networks = networks;
+        }
+    }
+
+    fn put(&mut self, item: &Item) {
+        self.malformed.remove(&shown(&item.key));
+        let networks = self.successor.as_mut().map_or(&mut self.networks, |(_, networks)| networks);
+        let outcome = networks.put(&item.key, &item.value);
+        self.note(outcome);
+        self.adopt_successor();
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        self.malformed.remove(&shown(key));
+        if let Some((_, networks)) = &mut self.successor {
+            networks.delete(key);
+        }
+        // Whoever deletes a key means it, whichever cluster the networks in hand came from.
+        self.is_changed |= self.networks.delete(key);
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        self.is_changed |= outcome.changed;
+        let count = outcome.rejected.len();
+        self.malformed.extend(outcome.rejected.iter().map(|rejected| rejected.key.clone()));
+        for rejected in outcome.rejected.into_iter().take(TOLD) {
+            let reason = format!("key \"{}{}\" rejected: {}", self.prefix, rejected.key, rejected.error);
+            if self.live.reject(&reason, hash(reason.as_bytes()), self.revision) {
+                self.lines.error(format!(
+                    "etcd: variable \"{}\": {reason}; its last good networks stay",
+                    self.names
+                ));
+            }
+        }
+        if count > TOLD {
+            self.lines.error(format!(
+                "etcd: variable \"{}\": {} more keys rejected",
+                self.names,
+                count - TOLD
+            ));
+        }
+    }
+
+    /// The time is up for which the networks outlive a wiped etcd; what etcd has is not known while it cannot be followed.
+    fn look_at_the_clock(&mut self) {
+        if self.live.is_due() && !self.is_lost {
+            self.live.end_hold();
+            self.live.release();
+            self.networks = NamedNetworks::default();
+            self.origin = self.successor.take().map(|(cluster_id, _)| (cluster_id, self.revision));
+            self.is_changed = true;
+        }
+    }
+
+    /// With the right to write.
+    fn publish(&mut self) {
+        if let Some((cluster_id, revision)) = self.origin.take() {
+            self.live.go_on_from(cluster_id, revision);
+            self.live.release();
+        }
+        self.live.note_revision(self.revision.cast_signed());
+        if self.has_listed && self.malformed.is_empty() && !self.is_full {
+            self.live.accept();
+        }
+        if !std::mem::take(&mut self.is_changed) {
+            return;
+        }
+        match self.networks.to_bytes(MAX_NETWORKS_LENGTH) {
+            Ok(bytes) => {
+                self.is_full = false;
+                self.live.write((!bytes.is_empty()).then_some(&bytes), self.revision);
+                self.lines.notice(format!(
+                    "etcd: variable \"{}\": {} networks, revision {}",
+                    self.names,
+                    self.networks.count(),
+                    self.revision
+                ));
+            }
+            Err(error) => {
+                self.is_full = true;
+                let reason = format!("below \"{}\" {error}", self.prefix);
+                if self.live.reject(&reason, hash(reason.as_bytes()), self.revision) {
+                    self.lines.error(format!(
+                        "etcd: variable \"{}\": {reason}; the networks in hand stay",
+                        self.names
+                    ));
+                }
+            }
+        }
+    }
+}

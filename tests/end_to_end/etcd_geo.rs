@@ -1,0 +1,187 @@
+//! `etcd_geo`: whether the client is in a network that a key names, in every worker, without a reload.
+
+use harness::*;
+use nix::sys::signal::Signal;
+
+/// The prefix of the networks.
+const NETWORKS: &str = "/firehose/nginx/put_allow/";
+/// A client within what the tests allow, and one who is not.
+const INSIDE: &str = "192.0.2.7";
+const OUTSIDE: &str = "198.51.100.7";
+
+/// A configuration that shows the variable in a header; the client's address is taken from one, as behind a proxy.
+fn configuration(etcd: &Etcd, parameters: &str) -> Configuration {
+    Configuration::new()
+        .workers(3)
+        .http(&cluster("main", &etcd.url()))
+        .http(&format!("etcd_geo $inside main {NETWORKS} {parameters};"))
+        .http(&upstream("", ""))
+        .server("set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; add_header X-Inside <$inside> always;")
+}
+
+async fn start(parameters: &str) -> Result<Router> {
+    Router::with(1, |etcd| configuration(etcd, parameters)).await
+}
+
+fn network(name: &str) -> String {
+    format!("{NETWORKS}{name}")
+}
+
+/// Waits until each worker says of these clients what is expected.
+async fn all_say(nginx: &Nginx, expected: &[(&str, bool)]) -> Result<()> {
+    for mut connection in nginx.connect_to_each().await? {
+        for (client, inside) in expected {
+            eventually(SOON, &format!("a worker says of {client} {inside}"), async || {
+                let answer = connection.get_with("/", &[("X-Real-IP", client)]).await?;
+                let said = answer.header("x-inside");
+                ensure!(said == if *inside { "<1>" } else { "<0>" }, "{said}");
+                Ok(())
+            })
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn shown(nginx: &Nginx) -> Result<Geo> {
+    Ok(nginx.status().await?.geo.remove("$inside").ok_or("no such variable in the status")?)
+}
+
+#[tokio::test]
+async fn clients_are_judged_by_the_keys_in_every_worker_without_a_reload() -> Result<()> {
+    let router = start("").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    let workers = nginx.workers()?;
+    all_say(nginx, &[(INSIDE, false), ("::1", false)]).await?;
+    etcd.put(network("office"), "192.0.2.0/24, 2001:db8::/32\n").await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false), ("2001:db8::9", true), ("::ffff:192.0.2.1", true)])
+        .await?;
+    // Where a value is empty the key itself says it.
+    let revision = etcd.put(network("198.51.100.0/24"), "").await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true), ("203.0.113.1", false)]).await?;
+    let geo = shown(nginx).await?;
+    assert_eq!((geo.networks, geo.revision, geo.rejected_total), (3, Some(revision), 0), "{geo:?}");
+    assert_eq!((geo.cluster.as_str(), geo.prefix.as_str()), ("main", NETWORKS));
+    etcd.delete(&network("office")).await?;
+    all_say(nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
+    etcd.delete(&network("198.51.100.0/24")).await?;
+    all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+    assert_eq!(nginx.workers()?, workers);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_networks_it_is_what_empty_says() -> Result<()> {
+    let router = start("empty=1").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
+    etcd.put(network("one"), INSIDE).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    etcd.delete(&network("one")).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
+}
+
+#[tokio::test]
+async fn what_is_no_network_changes_nothing_also_for_the_next_watcher() -> Result<()> {
+    let router = start("empty=1").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    etcd.put(network("one"), INSIDE).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    let bad: [&[u8]; 5] = [b"everybody", b"10.0.0.0/33", b"unix:", b"10.0.0.1\x1b[31m", &[b'1'; 5_000]];
+    for (count, value) in bad.iter().enumerate() {
+        etcd.put(network("one"), value).await?;
+        eventually(SOON, "it is rejected", async || {
+            let geo = shown(nginx).await?;
+            ensure!(geo.rejected_total == count as u64 + 1, "{geo:?}");
+            ensure!(geo.rejected.as_deref().is_some_and(|said| said.contains(&network("one"))), "{geo:?}");
+            Ok(())
+        })
+        .await?;
+        all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    }
+    // The next watcher finds the malformed value in its list; it knows the last good network from the one before, and says nothing that was said.
+    signal(nginx.watcher().await?, Signal::SIGKILL)?;
+    nginx.watcher().await?;
+    etcd.put(network("two"), OUTSIDE).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true), ("203.0.113.1", false)]).await?;
+    assert_eq!(nginx.log_lines("rejected").len(), bad.len(), "{}", nginx.log());
+    assert!(!nginx.log().contains('\x1b'), "a value has written to the log");
+    etcd.delete(&network("one")).await?;
+    all_say(nginx, &[(INSIDE, false), (OUTSIDE, true)]).await
+}
+
+#[tokio::test]
+async fn they_stay_without_etcd_and_over_reloads_takeovers_and_a_wiped_etcd() -> Result<()> {
+    let mut router = start("empty=1").await?;
+    for number in 0..10 {
+        router.etcd.put(network(&format!("other-{number}")), "203.0.113.0/24").await?;
+    }
+    router.etcd.put(network("one"), INSIDE).await?;
+    let kept = [(INSIDE, true), (OUTSIDE, false)];
+    all_say(&router.nginx, &kept).await?;
+    router.etcd.kill().await?;
+    router.nginx.reload().await?;
+    all_say(&router.nginx, &kept).await?;
+    signal(router.nginx.watcher().await?, Signal::SIGKILL)?;
+    all_say(&router.nginx, &kept).await?;
+
+    router.etcd.wipe()?;
+    router.etcd.restart().await?;
+    let geo = eventually(SOON, "they are held", async || {
+        let geo = shown(&router.nginx).await?;
+        ensure!(geo.held.is_some(), "{geo:?}");
+        Ok(geo)
+    })
+    .await?;
+    assert!(geo.networks == 11 && geo.held.is_some_and(|left| left > 30.0 && left <= 60.0), "{geo:?}");
+    // What is none does not take their place.
+    router.etcd.put(network("new"), "nobody").await?;
+    router.nginx.wait_for_log("nobody").await?;
+    all_say(&router.nginx, &kept).await?;
+    // One that is does so as a whole.
+    router.etcd.put(network("new"), OUTSIDE).await?;
+    all_say(&router.nginx, &[(INSIDE, false), (OUTSIDE, true), ("203.0.113.1", false)]).await?;
+    let geo = shown(&router.nginx).await?;
+    assert!(geo.networks == 1 && geo.held.is_none(), "{geo:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn until_etcd_is_heard_the_initial_ones_count() -> Result<()> {
+    let mut etcd = Etcd::absent()?;
+    let nginx =
+        Nginx::start(configuration(&etcd, &format!("empty=1 initial={INSIDE},203.0.113.0/24"))).await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false), ("203.0.113.5", true)]).await?;
+    assert_eq!(shown(&nginx).await?.networks, 2);
+    etcd.restart().await?;
+    // There are none, and that is now known.
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
+    assert_eq!(shown(&nginx).await?.networks, 0);
+    etcd.put(network("one"), OUTSIDE).await?;
+    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
+    etcd.kill().await?;
+    nginx.reload().await?;
+    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await
+}
+
+#[tokio::test]
+async fn more_networks_than_there_is_room_for_are_told_of_and_change_nothing() -> Result<()> {
+    let router = start("").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    etcd.put(network("one"), INSIDE).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    // 4 000 of some 20 bytes, with their keys, are more than 32 kB.
+    for thousand in 0..4 {
+        let pairs = (0..1_000).map(|number| {
+            let number = thousand * 1_000 + number;
+            (network(&format!("many-{number}")), format!("10.{}.{}.0/24", number / 256, number % 256))
+        });
+        etcd.put_all(pairs).await?;
+    }
+    let said = nginx.wait_for_log("more than 32768").await?;
+    assert!(said.contains(NETWORKS), "{said}");
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    etcd.delete_all(&network("many-")).await?;
+    etcd.put(network("two"), OUTSIDE).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true), ("10.0.0.1", false)]).await
+}
