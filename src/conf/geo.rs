@@ -1,4 +1,4 @@
-//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [initial=NETWORK,...]`
+//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [initial=NETWORK,... ...]`
 
 use core::ffi::c_void;
 
@@ -64,18 +64,25 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         return Err("the prefix \"/\" in \"etcd_geo\" would be every key of the cluster".into());
     }
     let prefix = if prefix.ends_with('/') { prefix.clone() } else { format!("{prefix}/") };
-    let (mut empty, mut initial) = (None, None);
-    for option in options {
+    let mut empty = None;
+    let mut initial = NamedNetworks::default();
+    for (index, option) in options.iter().enumerate() {
         let is_duplicate = match option.split_once('=') {
             Some(("empty", "0")) => empty.replace(false).is_some(),
             Some(("empty", "1")) => empty.replace(true).is_some(),
-            Some(("initial", networks)) => initial.replace(read_initial(networks)?).is_some(),
+            Some(("initial", networks)) => {
+                add_initial(&mut initial, index, networks)?;
+                false
+            }
             _ => return Err(format!("invalid parameter \"{option}\" in \"etcd_geo\"").into()),
         };
         if is_duplicate {
             return Err(format!("duplicate parameter \"{option}\" in \"etcd_geo\"").into());
         }
     }
+    let initial = initial
+        .to_bytes(MAX_NETWORKS_LENGTH)
+        .map_err(|error| format!("\"initial\" in \"etcd_geo\": {error}"))?;
     if main.geos().any(|geo| geo.name.eq_ignore_ascii_case(name)) {
         return Err(format!("duplicate variable \"{name}\" in \"etcd_geo\"").into());
     }
@@ -86,7 +93,7 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         cluster: cluster.clone(),
         prefix: prefix.clone(),
         empty: empty.unwrap_or(false),
-        initial: initial.unwrap_or_default(),
+        initial,
         live: None,
         judged: Judged::default(),
         place: place(cf),
@@ -101,15 +108,15 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     Ok(())
 }
 
-/// Networks with commas between them, as they lie in shared memory.
-fn read_initial(words: &str) -> Result<Vec<u8>, Mistake> {
-    let mut networks = NamedNetworks::default();
-    if !words.is_empty()
-        && let Some(rejected) = networks.put(b"initial", words.as_bytes()).rejected.pop()
-    {
-        return Err(
-            format!("invalid parameter \"initial={words}\" in \"etcd_geo\": {}", rejected.error).into()
-        );
+/// Takes networks with commas between them. A word of nginx's configuration has at most some 4 000 bytes, so that there may be several.
+fn add_initial(networks: &mut NamedNetworks, index: usize, words: &str) -> Result<(), Mistake> {
+    if words.is_empty() {
+        return Ok(());
     }
-    networks.to_bytes(MAX_NETWORKS_LENGTH).map_err(|error| error.to_string().into())
+    match networks.put(format!("initial {index}").as_bytes(), words.as_bytes()).rejected.pop() {
+        Some(rejected) => {
+            Err(format!("invalid parameter \"initial={words}\" in \"etcd_geo\": {}", rejected.error).into())
+        }
+        None => Ok(()),
+    }
 }

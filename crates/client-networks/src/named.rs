@@ -79,7 +79,12 @@ impl NamedNetworks {
 
     /// How many networks there are.
     pub fn count(&self) -> usize {
-        self.networks.values().map(|networks| networks.split(' ').count()).sum()
+        self.words().count()
+    }
+
+    /// The networks, as they are written.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.networks.values().flat_map(|networks| networks.split(' '))
     }
 
     /// Takes a fresh list of all keys below the prefix: what it lacks is gone, what it has malformed keeps its last good networks.

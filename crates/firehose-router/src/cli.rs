@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{announce::AnnounceOptions, serve::ServeOptions};
+use crate::{announce::AnnounceOptions, healthcheck::HealthcheckOptions, serve::ServeOptions};
 
 /// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
 ///
@@ -21,4 +21,6 @@ pub(crate) enum Task {
     Serve(Box<ServeOptions>),
     /// Announce a Firehose server in etcd for as long as it answers.
     Announce(Box<AnnounceOptions>),
+    /// Say whether the router that runs here answers: for the health check of a container.
+    Healthcheck(HealthcheckOptions),
 }

@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod announce;
+mod child;
 mod cli;
 mod etcd;
+mod healthcheck;
+mod local;
 mod log;
 mod serve;
 
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let result = match cli.task {
         Task::Serve(options) => runtime.block_on(serve::run(options)),
         Task::Announce(options) => runtime.block_on(announce::run(options)),
+        Task::Healthcheck(options) => runtime.block_on(healthcheck::run(options)),
     };
     // What still blocks (a name that is being resolved) is not waited for.
     runtime.shutdown_background();

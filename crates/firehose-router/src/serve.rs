@@ -1,20 +1,182 @@
-//! `serve`: runs nginx.
+//! `serve`: runs nginx with the nodes and the settings that etcd has.
 
-use std::process::ExitCode;
+mod applier;
+mod folders;
+mod following;
+mod known;
+mod nginx;
+mod options;
+mod render;
+mod settings;
+mod supervisor;
 
-use clap::Args;
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, rc::Rc, time::Duration};
 
-use crate::etcd::EtcdOptions;
+use thiserror::Error;
+use tokio::{sync::watch, time::timeout};
 
-/// Flags of `serve`.
-#[derive(Args, Debug)]
-pub(crate) struct ServeOptions {
-    #[command(flatten)]
-    etcd: EtcdOptions,
+use self::{
+    applier::Applier,
+    folders::{FolderError, RunFolder},
+    following::Heard,
+    known::{KeptError, Known},
+    nginx::{NginxError, Program},
+    render::{Frame, RenderError},
+    supervisor::Supervisor,
+};
+pub(crate) use self::{folders::status_socket, options::ServeOptions};
+use crate::etcd::{Etcd, EtcdOptionsError};
+
+/// How long the start waits for the settings: long enough for an etcd that is there, and for the second of two endpoints where the first is not.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+
+/// Users whom packages of nginx make for its workers: Debian's, and nginx.org's.
+const USERS: [&str; 2] = ["www-data", "nginx"];
+
+/// What keeps the router from running.
+#[derive(Debug, Error)]
+pub(crate) enum ServeError {
+    #[error("{0}")]
+    Options(#[from] EtcdOptionsError),
+    #[error("{0}")]
+    Folder(#[from] FolderError),
+    #[error("{0}")]
+    Nginx(#[from] NginxError),
+    #[error("{0}")]
+    Render(#[from] RenderError),
+    #[error("--template {0:?} cannot be read: {1}")]
+    Template(PathBuf, std::io::Error),
+    #[error("{0:?} cannot be written: {1}")]
+    Write(PathBuf, std::io::Error),
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
+    #[error("there is no user \"www-data\" or \"nginx\" for nginx's workers: name one with --nginx-user")]
+    NoUser,
 }
 
-/// Runs until told to end.
+/// Runs until nginx ends, and exits as it does.
 pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
-    drop(options.etcd.read());
+    match prepare(*options).await {
+        Ok(supervisor) => match supervisor.run().await {
+            Ok(code) => code,
+            Err(error) => fail(&error),
+        },
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &ServeError) -> ExitCode {
+    tracing::error!("{error}");
     ExitCode::FAILURE
+}
+
+async fn prepare(options: ServeOptions) -> Result<Supervisor, ServeError> {
+    let etcd = options.etcd.read()?;
+    let program = Program::new(options.nginx);
+    let module = program.find_module(options.module)?;
+    let run_folder = RunFolder::take(options.run_dir.as_deref())?;
+    let state = match folders::state_folder(&options.state_dir) {
+        Ok(folder) => Some(folder),
+        Err(error) => {
+            tracing::warn!(
+                "nothing can be kept in {} ({error}): a start without etcd will know neither nodes nor settings",
+                options.state_dir.display()
+            );
+            None
+        }
+    };
+    let template = match options.template {
+        Some(file) => match std::fs::read_to_string(&file) {
+            Ok(template) => Some(template),
+            Err(error) => return Err(ServeError::Template(file, error)),
+        },
+        None => None,
+    };
+    let kept = state.as_ref().map(|folder| folder.join("settings.json"));
+    let known = kept.as_ref().map(|file| load(file, &etcd)).unwrap_or_default();
+    let (heard, _) = following::start(etcd.cluster(), etcd.settings_prefix(), known);
+    let frame = Frame {
+        template,
+        listen: options.listen,
+        user: user(options.nginx_user)?,
+        module,
+        pid_file: run_folder.path("nginx.pid"),
+        status_socket: run_folder.path("status.sock"),
+        temporary: run_folder.path("temporary"),
+        state_file: state.map(|folder| folder.join("firehose.peers")),
+        zone_size: options.zone_size,
+        access_log: Some(options.access_log.unwrap_or_else(access_log)),
+        etcd: with_password_file(etcd, &run_folder)?,
+    };
+    let heard = first_word(heard).await;
+    let applier = Applier {
+        program: Rc::new(program),
+        frame,
+        run_folder,
+        kept,
+        heard,
+        applied: BTreeMap::new(),
+        rendering: 0,
+    };
+    Ok(Supervisor { applier, stop_timeout: Duration::from_secs(options.stop_timeout) })
+}
+
+/// Waits until etcd has said what the settings are, or cannot.
+async fn first_word(mut heard: watch::Receiver<Heard>) -> watch::Receiver<Heard> {
+    let word = heard.wait_for(|heard| heard.has_listed || heard.trouble.is_some());
+    let has_listed = matches!(timeout(FIRST_WORD, word).await, Ok(Ok(word)) if word.has_listed);
+    if !has_listed {
+        let what =
+            if heard.borrow().known == Known::default() { "the defaults" } else { "those that it last had" };
+        tracing::warn!("etcd has not said what the settings are: nginx starts with {what}");
+    }
+    heard
+}
+
+/// What the last router has kept; nothing, where it has kept nothing that is of use.
+fn load(file: &std::path::Path, etcd: &Etcd) -> Known {
+    match Known::load(file, &etcd.prefix) {
+        Ok(known) => known,
+        Err(KeptError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Known::default(),
+        Err(error) => {
+            tracing::warn!("{} is not used: {error}", file.display());
+            Known::default()
+        }
+    }
+}
+
+/// nginx reads the password from a file.
+fn with_password_file(mut etcd: Etcd, run_folder: &RunFolder) -> Result<Etcd, ServeError> {
+    if let (Some(login), Some(password)) = (&mut etcd.config.login, &etcd.password) {
+        let file = run_folder.path("etcd-password");
+        folders::write(&file, password.as_bytes(), 0o600)
+            .map_err(|error| ServeError::Write(file.clone(), error))?;
+        login.password_file = file;
+    }
+    Ok(etcd)
+}
+
+/// Whom nginx's workers are to be; `None` where this is not run by root, and they cannot be anybody else.
+fn user(named: Option<String>) -> Result<Option<String>, ServeError> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(None);
+    }
+    let exists = |name: &&str| matches!(nix::unistd::User::from_name(name), Ok(Some(_)));
+    let user = named.or_else(|| USERS.into_iter().find(exists).map(str::to_owned));
+    user.map(Some).ok_or(ServeError::NoUser)
+}
+
+/// Standard output, where that can be opened once more by its name: a socket, as journald has it, cannot.
+fn access_log() -> String {
+    let can_be_opened = std::fs::OpenOptions::new().append(true).open("/dev/stdout").is_ok();
+    if can_be_opened {
+        "stdout".to_owned()
+    } else if std::path::Path::new("/dev/log").exists() {
+        "syslog:server=unix:/dev/log,nohostname,tag=firehose_router".to_owned()
+    } else {
+        tracing::warn!(
+            "standard output is no file, and there is no /dev/log: there is no access log (--access-log)"
+        );
+        "off".to_owned()
+    }
 }

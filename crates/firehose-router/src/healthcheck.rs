@@ -1,0 +1,33 @@
+//! `healthcheck`: whether the router here answers.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use crate::{local, serve};
+
+/// Flags of `healthcheck`.
+#[derive(Args, Debug)]
+pub(crate) struct HealthcheckOptions {
+    /// The router's folder, where it was given one
+    #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "FOLDER", hide_env_values = true)]
+    run_dir: Option<PathBuf>,
+}
+
+/// Asks it.
+pub(crate) async fn run(options: HealthcheckOptions) -> ExitCode {
+    let Some(socket) = serve::status_socket(options.run_dir.as_deref()) else {
+        eprintln!("no router runs here");
+        return ExitCode::FAILURE;
+    };
+    match local::get(&socket, "/nginx-healthcheck").await {
+        Ok(answer) => {
+            println!("{}", answer.trim());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("the router at {} does not answer: {error}", socket.display());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The settings that nginx runs with: tested, put in place, and reloaded where they change.
+
+use std::{collections::BTreeMap, convert::Infallible, path::PathBuf, rc::Rc, time::Duration};
+
+use nix::sys::signal::Signal;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    ServeError,
+    folders::{self, RunFolder},
+    following::Heard,
+    known::Known,
+    nginx::{NginxError, Program, Running},
+    render::{Frame, render},
+    settings::Setting,
+};
+use crate::local;
+
+/// How long a change of the settings waits for others that come with it: a script that sets several makes one reload.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// How long it waits at most, however many come.
+const GATHER_AT_MOST: Duration = Duration::from_secs(2);
+
+/// How long nginx may take to run with what it was told to: its master sleeps for 100 ms in each reload, and starts workers.
+const TAKES: Duration = Duration::from_secs(20);
+
+/// What a reload is made of.
+type Values = BTreeMap<Setting, String>;
+
+/// Puts settings in place.
+pub(crate) struct Applier {
+    pub(super) program: Rc<Program>,
+    pub(super) frame: Frame,
+    pub(super) run_folder: RunFolder,
+    /// The file that keeps the settings.
+    pub(super) kept: Option<PathBuf>,
+    pub(super) heard: watch::Receiver<Heard>,
+    /// The settings that were last put in place, with those among them that nginx has refused.
+    pub(super) applied: Values,
+    /// The number of what nginx runs with.
+    pub(super) rendering: u64,
+}
+
+impl Applier {
+    /// Starts nginx.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start even without settings.
+    pub(super) async fn start(&mut self) -> Result<Running, ServeError> {
+        let heard = self.heard.borrow_and_update().known.clone();
+        self.rendering = 1;
+        self.first(&heard).await?;
+        self.applied = heard.reloaded();
+        let running = self.program.start(&self.configuration())?;
+        tracing::info!("nginx runs: clients connect to {}", self.frame.listen.join(", "));
+        self.keep();
+        Ok(running)
+    }
+
+    /// Follows the settings, and has nginx reload where that is needed, or asked for.
+    pub(super) async fn follow(&mut self, running: &Running, reload: &Notify) -> Infallible {
+        loop {
+            let is_asked = tokio::select! {
+                changed = self.heard.changed() => {
+                    if changed.is_err() {
+                        // Nothing will be heard any more; what is asked for is done all the same.
+                        std::future::pending::<()>().await;
+                    }
+                    false
+                }
+                () = reload.notified() => true,
+            };
+            if !is_asked {
+                self.gather().await;
+                self.keep();
+            }
+            self.take_settings(running, is_asked).await;
+        }
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.run_folder.path("nginx.conf")
+    }
+
+    /// The configuration that nginx starts with: what nginx refuses is left out, and nothing is left out without a word.
+    async fn first(&self, heard: &Known) -> Result<(), ServeError> {
+        let rendering = self.rendering;
+        let refused = match self.put(heard, rendering).await {
+            Ok(()) => return Ok(()),
+            Err(ServeError::Nginx(error @ NginxError::Refused(_))) => error,
+            Err(error) => return Err(error),
+        };
+        if heard.reloaded().is_empty() {
+            return Err(refused.into());
+        }
+        tracing::error!("with the settings that etcd has, {refused}");
+        let nothing = Known { values: live_ones(heard), put_allow: heard.put_allow.clone() };
+        self.put(&nothing, rendering).await?;
+        let known = self.try_each(nothing, heard, rendering).await?;
+        self.put(&known, rendering).await
+    }
+
+    /// Waits until the settings have come to rest.
+    async fn gather(&mut self) {
+        let end = Instant::now() + GATHER_AT_MOST;
+        while Instant::now() < end
+            && timeout(GATHER, self.heard.changed()).await.is_ok_and(|changed| changed.is_ok())
+        {}
+    }
+
+    /// Keeps the settings for a start without etcd.
+    fn keep(&self) {
+        let heard = self.heard.borrow();
+        if let Some(file) = self.kept.as_ref().filter(|_| heard.has_listed)
+            && let Err(error) = heard.known.save(file, &self.frame.etcd.prefix)
+        {
+            tracing::warn!("the settings cannot be kept in {}: {error}", file.display());
+        }
+    }
+
+    /// Has nginx reload, if there is anything that it would have to reload for, or `anyway`.
+    async fn take_settings(&mut self, running: &Running, anyway: bool) {
+        let heard = self.heard.borrow_and_update().known.clone();
+        let wanted = heard.reloaded();
+        if wanted == self.applied && !anyway {
+            return;
+        }
+        let next = self.rendering + 1;
+        match self.put_what_is_good(&heard, next).await {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::error!("the settings change nothing: {error}");
+                // They are not tried again before they change.
+                self.applied = wanted;
+                return;
+            }
+        }
+        let changes = changes(&self.applied, &wanted);
+        self.applied = wanted;
+        self.rendering = next;
+        running.signal(Signal::SIGHUP);
+        if self.runs(next).await {
+            tracing::info!(
+                "nginx has reloaded: {}",
+                if changes.is_empty() { "the same settings" } else { &changes }
+            );
+        } else {
+            tracing::error!(
+                "nginx does not run with the settings within {} s of its reload ({changes}): see its own lines",
+                TAKES.as_secs()
+            );
+        }
+    }
+
+    /// Puts the configuration of these settings in place, once nginx takes it. Where it does not, those that it takes are found one by one.
+    async fn put_what_is_good(&self, heard: &Known, rendering: u64) -> Result<(), ServeError> {
+        match self.put(heard, rendering).await {
+            Err(ServeError::Nginx(NginxError::Refused(refused))) => {
+                let mut before = Known { values: live_ones(heard), put_allow: heard.put_allow.clone() };
+                before.values.extend(self.applied.clone());
+                let known = self.try_each(before.clone(), heard, rendering).await?;
+                if known == before {
+                    return Err(NginxError::Refused(refused).into());
+                }
+                self.put(&known, rendering).await
+            }
+            result => result,
+        }
+    }
+
+    /// Beginning with settings that are good, takes each of `heard` that nginx takes with them.
+    async fn try_each(&self, mut good: Known, heard: &Known, rendering: u64) -> Result<Known, ServeError> {
+        for setting in Setting::ALL {
+            let (value, before) = (heard.values.get(&setting), good.values.get(&setting).cloned());
+            if value == before.as_ref() {
+                continue;
+            }
+            let mut tried = good.clone();
+            match value {
+                Some(value) => tried.values.insert(setting, value.clone()),
+                None => tried.values.remove(&setting),
+            };
+            match self.test(&tried, rendering).await {
+                Ok(_) => good = tried,
+                Err(ServeError::Nginx(error)) => tracing::error!(
+                    "key \"{}{}\" rejected: with {}, {error}; the last good value stays",
+                    self.frame.etcd.settings_prefix(),
+                    setting.key(),
+                    value.map_or("its default", String::as_str),
+                ),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(good)
+    }
+
+    /// Tests the configuration and puts it where nginx reads it.
+    async fn put(&self, known: &Known, rendering: u64) -> Result<(), ServeError> {
+        let tested = self.test(known, rendering).await?;
+        let file = self.configuration();
+        std::fs::rename(&tested, &file).map_err(|error| ServeError::Write(file, error))
+    }
+
+    /// Writes the configuration beside the one in use, and has nginx test it.
+    async fn test(&self, known: &Known, rendering: u64) -> Result<PathBuf, ServeError> {
+        let file = self.run_folder.path("nginx.conf.new");
+        let text = render(&self.frame, known, rendering)?;
+        folders::write(&file, text.as_bytes(), 0o644)
+            .map_err(|error| ServeError::Write(file.clone(), error))?;
+        self.program.test(&file).await?;
+        Ok(file)
+    }
+
+    /// Waits until nginx runs with this rendering.
+    async fn runs(&self, rendering: u64) -> bool {
+        let wanted = rendering.to_string();
+        let asking = async {
+            while local::get(&self.frame.status_socket, "/rendering")
+                .await
+                .map_or_else(|_| String::new(), |said| said.trim().to_owned())
+                != wanted
+            {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(TAKES, asking).await.is_ok()
+    }
+}
+
+/// The settings that act without a reload.
+fn live_ones(known: &Known) -> Values {
+    let mut values = known.values.clone();
+    values.retain(|setting, _| setting.is_live());
+    values
+}
+
+/// What is another than before, in words.
+fn changes(before: &Values, now: &Values) -> String {
+    let changed = Setting::ALL.into_iter().filter(|setting| before.get(setting) != now.get(setting));
+    let words = changed.map(|setting| match now.get(&setting).map(String::as_str).or(setting.default()) {
+        Some(value) => format!("{} {value}", setting.key()),
+        None => format!("{} unset", setting.key()),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,171 @@
+//! The settings as etcd tells of them.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use etcd_watch::{Cluster, Keys, Update, follow};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+
+use super::known::{Brought, Known};
+
+/// Updates that may wait; more wait in etcd's stream.
+const MAX_WAITING: usize = 64;
+
+/// Lines of which it is known that they were said; a script that writes nonsense all day must not fill the memory.
+const MAX_SAID: usize = 1_000;
+
+/// For how long settings outlive a wiped etcd: as long as the nodes do.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// The settings, and whether etcd has been heard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) known: Known,
+    /// Why nothing could be heard, if nothing was heard yet; in words.
+    pub(crate) trouble: Option<String>,
+    pub(crate) has_listed: bool,
+}
+
+/// Follows the settings below `prefix`, beginning with what is known. It ends with the last receiver.
+pub(crate) fn start(
+    cluster: Cluster,
+    prefix: String,
+    known: Known,
+) -> (watch::Receiver<Heard>, JoinHandle<()>) {
+    let (sender, receiver) = watch::channel(Heard { known: known.clone(), ..Heard::default() });
+    let task = tokio::spawn(async move {
+        let (updates, mut received) = mpsc::channel(MAX_WAITING);
+        let follower = Follower {
+            prefix: prefix.clone(),
+            known,
+            cluster_id: 0,
+            revision: 0,
+            held: None,
+            is_lost: false,
+            said: BTreeSet::new(),
+            sender,
+        };
+        tokio::select! {
+            () = follow(cluster, Keys::Below(prefix), updates) => {}
+            () = follower.run(&mut received) => {}
+        }
+    });
+    (receiver, task)
+}
+
+struct Follower {
+    prefix: String,
+    known: Known,
+    cluster_id: u64,
+    revision: i64,
+    /// Until when the settings outlive a wiped etcd, and what it has.
+    held: Option<(Instant, Known)>,
+    is_lost: bool,
+    /// What has been said of keys: once for each value.
+    said: BTreeSet<String>,
+    sender: watch::Sender<Heard>,
+}
+
+impl Follower {
+    async fn run(mut self, updates: &mut mpsc::Receiver<Update>) {
+        loop {
+            let until = self.held.as_ref().map(|(until, _)| *until);
+            tokio::select! {
+                update = updates.recv() => match update {
+                    Some(update) => self.take(update),
+                    None => return,
+                },
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                    if let Some((_, known)) = self.held.take() {
+                        tracing::warn!("the settings in hand have outlived a wiped etcd for {} s: they are given up", HOLD.as_secs());
+                        self.known = known;
+                        self.publish();
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, update: Update) {
+        match update {
+            Update::Listed { cluster_id, revision, items, .. } => {
+                let is_other = self.cluster_id != 0 && self.cluster_id != cluster_id;
+                let is_older = self.cluster_id == cluster_id && revision < self.revision;
+                (self.cluster_id, self.revision) = (cluster_id, revision);
+                if items.is_empty() && (is_other || is_older) && self.known != Known::default() {
+                    tracing::warn!(
+                        "etcd is {} than before, without a key below {}: the settings in hand stay until it has one, at most for {} s",
+                        if is_other { "another cluster" } else { "an older state" },
+                        self.prefix,
+                        HOLD.as_secs()
+                    );
+                    self.held = Some((Instant::now() + HOLD, Known::default()));
+                    return;
+                }
+                self.held = None;
+                let brought = self.known.replace(&items);
+                self.said.retain(|said| {
+                    items.iter().any(|item| said.contains(&*String::from_utf8_lossy(&item.key)))
+                });
+                self.say(brought);
+                self.publish();
+            }
+            Update::Changed { revision, events } => {
+                self.revision = revision;
+                for event in &events {
+                    let brought = match &mut self.held {
+                        Some((_, new)) => new.apply(event),
+                        None => self.known.apply(event),
+                    };
+                    self.say(brought);
+                    if let Some((_, new)) = self.held.take_if(|(_, new)| *new != Known::default()) {
+                        self.known = new;
+                    }
+                }
+                self.publish();
+            }
+            Update::Alive { revision } => {
+                self.revision = self.revision.max(revision);
+                if std::mem::take(&mut self.is_lost) {
+                    tracing::info!(
+                        "the settings below {} are followed again, revision {revision}",
+                        self.prefix
+                    );
+                }
+            }
+            Update::Lost { reason, .. } => {
+                let what = if self.is_lost { "still not followed" } else { "not followed" };
+                self.is_lost = true;
+                tracing::warn!(
+                    "the settings below {} are {what} ({reason}): those in hand stay",
+                    self.prefix
+                );
+                self.sender.send_modify(|heard| heard.trouble = Some(reason));
+            }
+        }
+    }
+
+    fn say(&mut self, brought: Brought) {
+        if self.said.len() > MAX_SAID {
+            self.said.clear();
+        }
+        for rejected in brought.rejected {
+            if self.said.insert(rejected.clone()) {
+                tracing::error!("key \"{}{rejected}; the last good value stays", self.prefix);
+            }
+        }
+        for unknown in brought.unknown {
+            if self.said.insert(unknown.clone()) {
+                tracing::warn!("key \"{}{unknown}\" is no setting of this router's", self.prefix);
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let known = self.known.clone();
+        self.sender.send_replace(Heard { known, trouble: None, has_listed: true });
+    }
+}

@@ -1,0 +1,236 @@
+//! What is known of the settings: the last good value of each, kept in a file for a start without etcd.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    path::Path,
+};
+
+use client_networks::NamedNetworks;
+use etcd_watch::{Event, Item};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::settings::{PUT_ALLOW, Setting};
+
+/// All networks with their keys, in bytes: as many as the module takes.
+const MAX_NETWORKS_LENGTH: usize = 32 << 10;
+
+/// The file's largest size, in bytes: many times what all settings take.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The last good value of each setting that is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// As they stand in the configuration.
+    pub(crate) values: BTreeMap<Setting, String>,
+    /// Those who may publish; nobody is kept from it where there are none.
+    pub(crate) put_allow: NamedNetworks,
+}
+
+/// What an update brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Brought {
+    /// Lines for the log: keys that are rejected, each with the reason.
+    pub(crate) rejected: Vec<String>,
+    /// Keys that are no setting.
+    pub(crate) unknown: BTreeSet<String>,
+}
+
+/// What is kept in the file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    prefix: String,
+    settings: BTreeMap<String, String>,
+    put_allow: String,
+}
+
+/// Why the file is of no use.
+#[derive(Debug, Error)]
+pub(crate) enum KeptError {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("it is no file of settings: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("it is larger than {MAX_FILE} bytes")]
+    TooLarge,
+    #[error("its settings are those below \"{0}\"")]
+    OtherPrefix(String),
+    #[error("{0}")]
+    TooLong(#[from] client_networks::TooLong),
+}
+
+impl Known {
+    /// The value, or the default.
+    pub(crate) fn get(&self, setting: Setting) -> Option<&str> {
+        self.values.get(&setting).map(String::as_str).or(setting.default())
+    }
+
+    /// What takes a reload to change.
+    pub(crate) fn reloaded(&self) -> BTreeMap<Setting, String> {
+        let mut values = self.values.clone();
+        values.retain(|setting, _| !setting.is_live());
+        values
+    }
+
+    /// Takes all keys below the prefix: what is missing is unset, what is malformed keeps its last good value.
+    pub(crate) fn replace(&mut self, items: &[Item]) -> Brought {
+        let listed: BTreeSet<&[u8]> = items.iter().map(|item| &item.key[..]).collect();
+        self.values.retain(|setting, _| listed.contains(setting.key().as_bytes()));
+        let networks = items
+            .iter()
+            .filter_map(|item| Some((item.key.strip_prefix(PUT_ALLOW.as_bytes())?, &item.value[..])));
+        // The module itself follows these, and tells of those that it rejects.
+        let _ = self.put_allow.replace(networks);
+        let mut brought = Brought::default();
+        for item in items.iter().filter(|item| !item.key.starts_with(PUT_ALLOW.as_bytes())) {
+            self.put_value(item, &mut brought);
+        }
+        brought
+    }
+
+    /// Takes an event.
+    pub(crate) fn apply(&mut self, event: &Event) -> Brought {
+        let mut brought = Brought::default();
+        match event {
+            Event::Put(item) => match item.key.strip_prefix(PUT_ALLOW.as_bytes()) {
+                Some(name) => drop(self.put_allow.put(name, &item.value)),
+                None => self.put_value(item, &mut brought),
+            },
+            Event::Delete { key, .. } => match key.strip_prefix(PUT_ALLOW.as_bytes()) {
+                Some(name) => drop(self.put_allow.delete(name)),
+                None => self.values.retain(|setting, _| setting.key().as_bytes() != key),
+            },
+        }
+        brought
+    }
+
+    fn put_value(&mut self, item: &Item, brought: &mut Brought) {
+        let key = String::from_utf8_lossy(&item.key);
+        let Some(setting) = Setting::of_key(&key) else {
+            brought.unknown.insert(key.escape_debug().take(100).collect());
+            return;
+        };
+        match setting.read(&item.value) {
+            Ok(value) => {
+                self.values.insert(setting, value);
+            }
+            // As with networks: the module tells of it.
+            Err(_) if setting.is_live() => {}
+            Err(error) => brought.rejected.push(format!("{}\" rejected: {error}", setting.key())),
+        }
+    }
+
+    /// Reads what was kept for this prefix.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such file, or it is another's.
+    pub(crate) fn load(file: &Path, prefix: &str) -> Result<Self, KeptError> {
+        if std::fs::metadata(file)?.len() > MAX_FILE {
+            return Err(KeptError::TooLarge);
+        }
+        let kept: Kept = serde_json::from_slice(&std::fs::read(file)?)?;
+        if kept.prefix != prefix {
+            return Err(KeptError::OtherPrefix(kept.prefix));
+        }
+        let read = |(key, value): (String, String)| {
+            let setting = Setting::of_key(&key)?;
+            // The file may be another version's.
+            Some((setting, setting.read(value.as_bytes()).ok()?))
+        };
+        Ok(Self {
+            values: kept.settings.into_iter().filter_map(read).collect(),
+            put_allow: NamedNetworks::of_bytes(kept.put_allow.as_bytes()),
+        })
+    }
+
+    /// Keeps it: in a new file that takes the other's place when it is whole and on the disk.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing.
+    pub(crate) fn save(&self, file: &Path, prefix: &str) -> Result<(), KeptError> {
+        let networks = self.put_allow.to_bytes(MAX_NETWORKS_LENGTH)?;
+        let kept = Kept {
+            prefix: prefix.to_owned(),
+            settings: self
+                .values
+                .iter()
+                .map(|(setting, value)| (setting.key().to_owned(), value.clone()))
+                .collect(),
+            put_allow: String::from_utf8_lossy(&networks).into_owned(),
+        };
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let mut new = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer_pretty(&mut new, &kept)?;
+        new.write_all(b"\n")?;
+        new.as_file().sync_all()?;
+        new.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etcd_watch::{Event, Item};
+
+    use super::{Brought, Known};
+    use crate::serve::settings::Setting;
+
+    fn item(key: &str, value: &str) -> Item {
+        let (key, value) = (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+        Item { key, value, create_revision: 1, mod_revision: 1, lease: 0 }
+    }
+
+    #[test]
+    fn the_last_good_value_stays_until_the_key_goes() {
+        let mut known = Known::default();
+        assert_eq!(known.get(Setting::WorkerProcesses), Some("4"));
+        assert_eq!(known.apply(&Event::Put(item("worker_processes", "8"))), Brought::default());
+        let brought = known.apply(&Event::Put(item("worker_processes", "eight")));
+        assert!(
+            brought.rejected[0].starts_with("worker_processes\" rejected: \"eight\" is not a number"),
+            "{brought:?}"
+        );
+        assert_eq!(known.get(Setting::WorkerProcesses), Some("8"));
+        assert!(!known.replace(&[item("worker_processes", "0"), item("colour", "red")]).unknown.is_empty());
+        assert_eq!(known.get(Setting::WorkerProcesses), Some("8"));
+        let key = b"worker_processes".to_vec();
+        assert_eq!(known.apply(&Event::Delete { key, mod_revision: 2 }), Brought::default());
+        assert_eq!(known.get(Setting::WorkerProcesses), Some("4"));
+    }
+
+    #[test]
+    fn what_is_live_takes_no_reload() {
+        let mut known = Known::default();
+        let before = known.reloaded();
+        let _ = known.replace(&[item("max_conns", "5"), item("put_allow/a", "10.0.0.0/8")]);
+        assert_eq!(known.reloaded(), before);
+        assert_eq!(known.get(Setting::MaxConns), Some("5"));
+        assert_eq!(known.put_allow.words().collect::<Vec<_>>(), ["10.0.0.0/8"]);
+        let _ = known.apply(&Event::Put(item("server_name", "other")));
+        assert_ne!(known.reloaded(), before);
+    }
+
+    #[test]
+    fn it_is_kept_whole_and_for_its_prefix_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("settings.json");
+        let mut known = Known::default();
+        let _ = known.replace(&[
+            item("max_conns", "5"),
+            item("put_allow/a", "10.0.0.0/8"),
+            item("balance", "ip_hash"),
+        ]);
+        known.save(&file, "/firehose").expect("saved");
+        assert_eq!(Known::load(&file, "/firehose").expect("loaded"), known);
+        assert!(Known::load(&file, "/other").is_err());
+        let whole = std::fs::read(&file).expect("a file");
+        for length in 0..whole.len() - 2 {
+            std::fs::write(&file, &whole[..length]).expect("written");
+            assert!(Known::load(&file, "/firehose").is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! nginx: what it is built with, whether it takes a configuration, and the one that runs.
+
+use std::{
+    cell::Cell,
+    io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        signal::{Signal, kill, killpg},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+use thiserror::Error;
+use tokio::time::timeout;
+
+use crate::etcd::PASSWORD_VARIABLE;
+
+/// The module's file.
+const MODULE: &str = "ngx_http_upstream_etcd_module.so";
+
+/// Where nginx is on systems whose PATH has it for root only.
+const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+
+/// How long `nginx -t` may take: it resolves names, and a name server may be slow.
+const TEST: Duration = Duration::from_secs(60);
+
+/// What is wrong with nginx.
+#[derive(Debug, Error)]
+pub(crate) enum NginxError {
+    #[error("{0:?} cannot be run: {1}")]
+    NotRun(PathBuf, io::Error),
+    #[error("{0:?} -V failed: {1}")]
+    NoVersion(PathBuf, String),
+    #[error("the module is not at {0:?}: copy it there, or say with --module where it is")]
+    NoModule(PathBuf),
+    #[error("nginx does not take the configuration: {0}")]
+    Refused(String),
+    #[error("nginx -t has not ended within {} s", TEST.as_secs())]
+    TestHangs,
+}
+
+/// The program.
+#[derive(Debug)]
+pub(crate) struct Program {
+    file: PathBuf,
+    /// The process that tests a configuration just now.
+    testing: Cell<Option<Pid>>,
+}
+
+impl Program {
+    pub(crate) fn new(file: PathBuf) -> Self {
+        Self { file, testing: Cell::new(None) }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:{SYSTEM_FOLDERS}"));
+        // Whoever may read a process's environment need not read the password there as well.
+        command.env_remove(PASSWORD_VARIABLE);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Where this nginx has the module.
+    ///
+    /// # Errors
+    ///
+    /// Where it has none, or there is no nginx.
+    pub(crate) fn find_module(&self, named: Option<PathBuf>) -> Result<PathBuf, NginxError> {
+        let module = match named {
+            Some(module) => std::path::absolute(&module).unwrap_or(module),
+            None => {
+                let output = self.command().arg("-V").output();
+                let output = output.map_err(|error| NginxError::NotRun(self.file.clone(), error))?;
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                modules_path(&said)
+                    .ok_or_else(|| NginxError::NoVersion(self.file.clone(), said))?
+                    .join(MODULE)
+            }
+        };
+        if module.is_file() { Ok(module) } else { Err(NginxError::NoModule(module)) }
+    }
+
+    /// Asks nginx whether it would take a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where it would not; with its own words.
+    pub(crate) async fn test(&self, file: &Path) -> Result<(), NginxError> {
+        let mut command = tokio::process::Command::from(self.command());
+        command.args(["-q", "-t", "-e", "stderr", "-c"]).arg(file).kill_on_drop(true);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let not_run = |error| NginxError::NotRun(self.file.clone(), error);
+        let child = command.spawn().map_err(not_run)?;
+        self.testing.set(child.id().map(|pid| Pid::from_raw(pid.cast_signed())));
+        let output = timeout(TEST, child.wait_with_output()).await;
+        self.testing.set(None);
+        let output = output.map_err(|_| NginxError::TestHangs)?.map_err(not_run)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(NginxError::Refused(complaint(&String::from_utf8_lossy(&output.stderr))))
+    }
+
+    /// Whether [`test`](Self::test) waits for this process.
+    pub(crate) fn is_testing(&self, pid: Pid) -> bool {
+        self.testing.get() == Some(pid)
+    }
+
+    /// Starts nginx, in a process group of its own: what the terminal sends goes to this program, which hands it on.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub(crate) fn start(&self, file: &Path) -> Result<Running, NginxError> {
+        let mut command = self.command();
+        command.args(["-e", "stderr", "-c"]).arg(file).process_group(0);
+        let child = command.spawn().map_err(|error| NginxError::NotRun(self.file.clone(), error))?;
+        let master = Pid::from_raw(child.id().cast_signed());
+        Ok(Running { master: Cell::new(master), group: master })
+    }
+}
+
+/// The nginx that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    master: Cell<Pid>,
+    group: Pid,
+}
+
+impl Running {
+    /// Whether a process is nginx's master, for which [`Self::ended`] waits.
+    pub(crate) fn is(&self, pid: Pid) -> bool {
+        pid == self.master.get()
+    }
+
+    /// Sends a signal to the master. It may have ended meanwhile, which shows elsewhere.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = kill(self.master.get(), signal);
+    }
+
+    /// How the master ended, if it has. After an upgrade the new one takes its place, where `pid_file` names it.
+    pub(crate) fn ended(&self, pid_file: &Path) -> Option<ExitStatus> {
+        use std::os::unix::process::ExitStatusExt;
+        let status = match waitpid(self.master.get(), Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => ExitStatus::from_raw((code & 0xff) << 8),
+            Ok(WaitStatus::Signaled(_, signal, _)) => ExitStatus::from_raw(signal as i32),
+            Err(Errno::ECHILD) => ExitStatus::from_raw(0),
+            _ => return None,
+        };
+        if let Some(successor) = successor(pid_file).filter(|&pid| pid != self.master.get()) {
+            tracing::info!("nginx was upgraded: its master is process {successor} now");
+            self.master.set(successor);
+            return None;
+        }
+        Some(status)
+    }
+
+    /// Ends what a master that was killed has left: nobody else would tell its workers.
+    pub(crate) fn end_all(&self) {
+        let _ = killpg(self.group, Signal::SIGKILL);
+    }
+}
+
+/// The process that the file names, if it runs.
+fn successor(pid_file: &Path) -> Option<Pid> {
+    let pid =
+        Pid::from_raw(std::fs::read_to_string(pid_file).ok()?.trim().parse().ok().filter(|&pid| pid > 1)?);
+    kill(pid, None).is_ok().then_some(pid)
+}
+
+/// Where `nginx -V` says that modules are.
+fn modules_path(said: &str) -> Option<PathBuf> {
+    let argument =
+        |name: &str| said.split(' ').find_map(|word| word.trim().trim_matches('\'').strip_prefix(name));
+    let prefix = argument("--prefix=").unwrap_or("/usr/local/nginx");
+    if !said.contains("configure arguments") {
+        return None;
+    }
+    Some(match argument("--modules-path=") {
+        Some(path) => Path::new(prefix).join(path),
+        None => Path::new(prefix).join("modules"),
+    })
+}
+
+/// What nginx says in one line: its errors, without dates.
+fn complaint(said: &str) -> String {
+    let errors = said.lines().filter_map(|line| {
+        let at = ["[emerg]", "[alert]", "[crit]", "[error]"].iter().find_map(|level| line.find(level))?;
+        // Behind the level stands "PID#PID: ".
+        let behind = line[at..].split_once("] ")?.1;
+        Some(behind.split_once(": ").map_or(behind, |(_, message)| message).to_owned())
+    });
+    let errors: Vec<String> = errors.collect();
+    let all = if errors.is_empty() { said.trim().replace('\n', "; ") } else { errors.join("; ") };
+    all.chars().take(1_000).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{complaint, modules_path};
+
+    #[test]
+    fn where_modules_are() {
+        let said = "nginx version: nginx/1.22.1\nconfigure arguments: --with-cc-opt='-g -O2' --prefix=/usr/share/nginx \
+                    --modules-path=/usr/lib/nginx/modules --with-compat\n";
+        assert_eq!(modules_path(said).as_deref(), Some(Path::new("/usr/lib/nginx/modules")));
+        let said = "nginx version: nginx/1.28.0\nconfigure arguments:";
+        assert_eq!(modules_path(said).as_deref(), Some(Path::new("/usr/local/nginx/modules")));
+        assert_eq!(modules_path("not nginx"), None);
+    }
+
+    #[test]
+    fn complaints_in_one_line() {
+        let said = "2026/01/01 00:00:00 [emerg] 7#7: host not found in syslog server \"x\" in /run/a:4\n\
+                    nginx: configuration file /run/a test failed\n";
+        assert_eq!(complaint(said), "host not found in syslog server \"x\" in /run/a:4");
+        assert_eq!(
+            complaint("nginx: [emerg] unknown directive \"a\" in /b:1\n"),
+            "unknown directive \"a\" in /b:1"
+        );
+        assert_eq!(complaint("something\nelse\n"), "something; else");
+    }
+}

@@ -1,0 +1,156 @@
+//! nginx's configuration, made of flags and settings.
+
+use std::path::{Path, PathBuf};
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use thiserror::Error;
+
+use super::{known::Known, settings::Setting};
+use crate::etcd::Etcd;
+
+/// The template where nobody names another one.
+const TEMPLATE: &str = include_str!("../../../../nginx-conf/router.conf.jinja");
+
+/// Bytes of networks in one word of the configuration: nginx takes no word of more than 4096.
+const MAX_WORD: usize = 3_000;
+
+/// What the configuration is made of, beside the settings.
+pub(crate) struct Frame {
+    pub(crate) template: Option<String>,
+    pub(crate) etcd: Etcd,
+    pub(crate) listen: Vec<String>,
+    /// None where the workers are whoever runs this.
+    pub(crate) user: Option<String>,
+    pub(crate) module: PathBuf,
+    pub(crate) pid_file: PathBuf,
+    pub(crate) status_socket: PathBuf,
+    pub(crate) temporary: PathBuf,
+    /// None where nothing can be kept.
+    pub(crate) state_file: Option<PathBuf>,
+    pub(crate) zone_size: String,
+    pub(crate) access_log: Option<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub(crate) enum RenderError {
+    #[error("the template cannot be used: {0}")]
+    Template(String),
+    #[error("{0:?} cannot stand in nginx's configuration: it has a character that would end a word there")]
+    Path(PathBuf),
+}
+
+/// The configuration; `rendering` is the number by which it is known again.
+///
+/// # Errors
+///
+/// Where a template of one's own is none, or the name of a file cannot stand there.
+pub(crate) fn render(frame: &Frame, known: &Known, rendering: u64) -> Result<String, RenderError> {
+    let get = |setting| known.get(setting);
+    let or_empty = |setting| known.get(setting).unwrap_or_default();
+    let config = &frame.etcd.config;
+    let values = context! {
+        user => frame.user.as_deref(),
+        worker_processes => or_empty(Setting::WorkerProcesses),
+        worker_rlimit_nofile => get(Setting::WorkerRlimitNofile),
+        worker_connections => or_empty(Setting::WorkerConnections),
+        keepalive_timeout => or_empty(Setting::KeepaliveTimeout),
+        server_name => or_empty(Setting::ServerName),
+        max_conns => or_empty(Setting::MaxConns),
+        max_conns_default => Setting::MaxConns.default().unwrap_or_default(),
+        healthcheck_path => get(Setting::HealthcheckPath),
+        balance => or_empty(Setting::Balance),
+        drain_timeout => get(Setting::DrainTimeout),
+        drain_spread => get(Setting::DrainSpread),
+        accept_proxy => get(Setting::AcceptProxy) == Some("on"),
+        syslog_endpoint => get(Setting::SyslogEndpoint),
+        put_allow => words_of(known.put_allow.words()),
+        access_logs => access_logs(frame.access_log.as_deref(), get(Setting::SyslogEndpoint)),
+        listen => frame.listen.clone(),
+        module => quoted(&frame.module)?,
+        pid_file => quoted(&frame.pid_file)?,
+        status_socket => quoted(&frame.status_socket)?,
+        temporary => quoted(&frame.temporary)?,
+        state_file => frame.state_file.as_deref().map(quoted).transpose()?,
+        zone_size => frame.zone_size.as_str(),
+        endpoints => config.endpoints.join(" "),
+        connect_timeout => config.connect_timeout.as_secs(),
+        etcd_directives => etcd_directives(&frame.etcd)?,
+        settings_prefix => frame.etcd.settings_prefix(),
+        upstream_prefix => frame.etcd.upstream_prefix(),
+        rendering => rendering,
+    };
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    // A name that is mistyped is an error, and not nothing.
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+        .render_str(frame.template.as_deref().unwrap_or(TEMPLATE), values)
+        .map(|text| text + "\n")
+        .map_err(|error| RenderError::Template(format!("{error:#}")))
+}
+
+/// Networks with commas between them, in words that nginx takes.
+fn words_of<'a>(networks: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for network in networks {
+        match words.last_mut().filter(|word| word.len() + network.len() < MAX_WORD) {
+            Some(word) => {
+                word.push(',');
+                word.push_str(network);
+            }
+            None => words.push(network.to_owned()),
+        }
+    }
+    words
+}
+
+fn access_logs(log: Option<&str>, syslog_endpoint: Option<&str>) -> Vec<String> {
+    let mut logs = Vec::new();
+    match log {
+        None | Some("off") => {}
+        Some("stdout") => logs.push("/dev/stdout firehose".to_owned()),
+        Some(log) => logs.push(format!("{log} firehose")),
+    }
+    logs.extend(
+        syslog_endpoint.map(|endpoint| format!("syslog:server={endpoint},tag=firehose_router firehose")),
+    );
+    if logs.is_empty() {
+        logs.push("off".to_owned());
+    }
+    logs
+}
+
+fn etcd_directives(etcd: &Etcd) -> Result<Vec<String>, RenderError> {
+    let mut directives = Vec::new();
+    let tls = &etcd.config.tls;
+    let word = |text: &str| quoted(Path::new(text));
+    if let Some(login) = &etcd.config.login {
+        directives.push(format!("user {}", word(&login.user)?));
+        directives.push(format!("password_file {}", quoted(&login.password_file)?));
+    }
+    if let Some(file) = &tls.trusted_certificate {
+        directives.push(format!("ssl_trusted_certificate {}", quoted(file)?));
+    }
+    if let Some(identity) = &tls.identity {
+        directives.push(format!("ssl_certificate {}", quoted(&identity.certificate)?));
+        directives.push(format!("ssl_certificate_key {}", quoted(&identity.key)?));
+    }
+    if let Some(name) = &tls.name {
+        directives.push(format!("ssl_name {}", word(name)?));
+    }
+    Ok(directives)
+}
+
+/// A word of nginx's configuration.
+fn quoted(path: &Path) -> Result<String, RenderError> {
+    let bad = || RenderError::Path(path.to_owned());
+    let text = path.to_str().ok_or_else(bad)?;
+    if text.is_empty() || text.chars().any(|character| character.is_control() || "\"\\$".contains(character))
+    {
+        return Err(bad());
+    }
+    let is_plain =
+        text.chars().all(|character| character.is_alphanumeric() || "/-_.+@~:,=%".contains(character));
+    Ok(if is_plain { text.to_owned() } else { format!("\"{text}\"") })
+}

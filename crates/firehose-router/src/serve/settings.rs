@@ -1,0 +1,368 @@
+//! The router's settings: which there are, what each may be, and what it is where nobody sets it.
+
+use thiserror::Error;
+
+/// A setting, by its key below `PREFIX/nginx/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Setting {
+    WorkerProcesses,
+    WorkerRlimitNofile,
+    WorkerConnections,
+    KeepaliveTimeout,
+    ServerName,
+    MaxConns,
+    HealthcheckPath,
+    Balance,
+    DrainTimeout,
+    DrainSpread,
+    AcceptProxy,
+    SyslogEndpoint,
+}
+
+/// Keys below this one are the networks that may publish: no setting of nginx's own.
+pub(crate) const PUT_ALLOW: &str = "put_allow/";
+
+/// More than any machine has processors; and each takes memory of the zones.
+const MAX_WORKER_PROCESSES: u32 = 256;
+
+/// Each takes some 600 bytes of every worker, also where it is not used.
+const MAX_WORKER_CONNECTIONS: u32 = 1_000_000;
+
+/// Fewer would not do for a worker's own: its listening sockets and its channel.
+const MIN_WORKER_CONNECTIONS: u32 = 32;
+
+/// Linux's own limit (`fs.nr_open`) where nobody raises it.
+const MAX_FILES: u32 = 1_048_576;
+
+/// The longest value of a setting, in bytes: a list of server names.
+const MAX_LENGTH: usize = 1024;
+
+/// The longest time in seconds: a year.
+const MAX_SECONDS: u64 = 366 * 24 * 3600;
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum SettingError {
+    #[error("it is empty: delete the key for the default")]
+    Empty,
+    #[error("it has more than {MAX_LENGTH} bytes")]
+    TooLong,
+    #[error("it is not text")]
+    NotText,
+    #[error("\"{value}\" is not {expected}")]
+    Invalid { value: String, expected: String },
+}
+
+impl Setting {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::WorkerProcesses,
+        Self::WorkerRlimitNofile,
+        Self::WorkerConnections,
+        Self::KeepaliveTimeout,
+        Self::ServerName,
+        Self::MaxConns,
+        Self::HealthcheckPath,
+        Self::Balance,
+        Self::DrainTimeout,
+        Self::DrainSpread,
+        Self::AcceptProxy,
+        Self::SyslogEndpoint,
+    ];
+
+    /// The key below `PREFIX/nginx/`.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::WorkerProcesses => "worker_processes",
+            Self::WorkerRlimitNofile => "worker_rlimit_nofile",
+            Self::WorkerConnections => "worker_connections",
+            Self::KeepaliveTimeout => "keepalive_timeout",
+            Self::ServerName => "server_name",
+            Self::MaxConns => "max_conns",
+            Self::HealthcheckPath => "healthcheck_path",
+            Self::Balance => "balance",
+            Self::DrainTimeout => "drain_timeout",
+            Self::DrainSpread => "drain_spread",
+            Self::AcceptProxy => "accept_proxy",
+            Self::SyslogEndpoint => "syslog_endpoint",
+        }
+    }
+
+    /// The setting of a key, if it is one's.
+    pub(crate) fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.key() == key)
+    }
+
+    /// What it is where nobody sets it; `None` where nothing stands in the configuration then.
+    pub(crate) const fn default(self) -> Option<&'static str> {
+        match self {
+            Self::WorkerProcesses => Some("4"),
+            Self::WorkerConnections => Some("4096"),
+            Self::KeepaliveTimeout => Some("65s"),
+            Self::ServerName => Some("firehose-router"),
+            Self::MaxConns => Some("0"),
+            // Sessions last for hours: a new one goes to the node that has fewest.
+            Self::Balance => Some("least_conn"),
+            Self::AcceptProxy => Some("off"),
+            Self::WorkerRlimitNofile
+            | Self::HealthcheckPath
+            | Self::DrainTimeout
+            | Self::DrainSpread
+            | Self::SyslogEndpoint => None,
+        }
+    }
+
+    /// Whether a change acts without a reload: the module itself follows the key.
+    pub(crate) const fn is_live(self) -> bool {
+        matches!(self, Self::MaxConns)
+    }
+
+    /// The value as it stands in the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where the setting cannot be that.
+    pub(crate) fn read(self, value: &[u8]) -> Result<String, SettingError> {
+        if value.len() > MAX_LENGTH {
+            return Err(SettingError::TooLong);
+        }
+        let text = str::from_utf8(value).map_err(|_| SettingError::NotText)?.trim();
+        if text.is_empty() {
+            return Err(SettingError::Empty);
+        }
+        self.check(text).ok_or_else(|| SettingError::Invalid {
+            value: text.escape_debug().take(100).collect(),
+            expected: self.expected(),
+        })
+    }
+
+    fn check(self, text: &str) -> Option<String> {
+        let as_it_is = |is_good: bool| is_good.then(|| text.to_owned());
+        match self {
+            Self::WorkerProcesses => as_it_is(text == "auto" || is_number(text, 1, MAX_WORKER_PROCESSES)),
+            Self::WorkerRlimitNofile => as_it_is(is_number(text, MIN_WORKER_CONNECTIONS, MAX_FILES)),
+            Self::WorkerConnections => {
+                as_it_is(is_number(text, MIN_WORKER_CONNECTIONS, MAX_WORKER_CONNECTIONS))
+            }
+            Self::KeepaliveTimeout | Self::DrainTimeout | Self::DrainSpread => as_it_is(is_time(text)),
+            Self::ServerName => server_names(text),
+            Self::MaxConns => as_it_is(is_number(text, 0, u32::MAX)),
+            Self::HealthcheckPath => as_it_is(is_path(text)),
+            Self::Balance => balance(text),
+            Self::AcceptProxy => match text.to_ascii_lowercase().as_str() {
+                "on" | "true" | "yes" | "1" => Some("on".to_owned()),
+                "off" | "false" | "no" | "0" => Some("off".to_owned()),
+                _ => None,
+            },
+            Self::SyslogEndpoint => syslog(text),
+        }
+    }
+
+    fn expected(self) -> String {
+        match self {
+            Self::WorkerProcesses => format!("a number from 1 to {MAX_WORKER_PROCESSES} or \"auto\""),
+            Self::WorkerRlimitNofile => format!("a number from {MIN_WORKER_CONNECTIONS} to {MAX_FILES}"),
+            Self::WorkerConnections => {
+                format!("a number from {MIN_WORKER_CONNECTIONS} to {MAX_WORKER_CONNECTIONS}")
+            }
+            Self::KeepaliveTimeout | Self::DrainTimeout | Self::DrainSpread => {
+                "a time as nginx writes it: 65s, 500ms, 1m30s".to_owned()
+            }
+            Self::ServerName => "a server name, or several with spaces between them".to_owned(),
+            Self::MaxConns => format!("a number from 0 to {}", u32::MAX),
+            Self::HealthcheckPath => "a path of a URL: \"/\" and what may stand behind it".to_owned(),
+            Self::Balance => {
+                "one of \"round_robin\", \"least_conn\", \"random\", \"random two\", \"ip_hash\", \"least_time\", \"hash KEY\" and \"hash KEY \
+                 consistent\", where KEY is made of nginx's variables: $request_uri, $arg_user"
+                    .to_owned()
+            }
+            Self::AcceptProxy => "\"on\" or \"off\"".to_owned(),
+            Self::SyslogEndpoint => "HOST, HOST:PORT or unix:PATH".to_owned(),
+        }
+    }
+}
+
+fn is_number(text: &str, least: u32, most: u32) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        && text.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
+}
+
+/// Whether nginx takes it as a time (`ngx_parse_time`), of a year at most.
+fn is_time(text: &str) -> bool {
+    /// nginx's units in their order, each with its milliseconds.
+    const UNITS: [(&str, u64); 7] = [
+        ("y", 365 * 24 * 3600 * 1000),
+        ("M", 30 * 24 * 3600 * 1000),
+        ("w", 7 * 24 * 3600 * 1000),
+        ("d", 24 * 3600 * 1000),
+        ("h", 3600 * 1000),
+        ("m", 60 * 1000),
+        ("s", 1000),
+    ];
+    let (mut rest, mut milliseconds, mut units) = (text, 0_u64, &UNITS[..]);
+    while !rest.is_empty() {
+        let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
+        let Ok(number) = rest[..digits].parse::<u64>() else { return false };
+        rest = &rest[digits..];
+        let unit = if let Some(behind) = rest.strip_prefix("ms") {
+            (rest, units) = (behind, &[]);
+            1
+        } else if rest.is_empty() {
+            units = &[];
+            1000
+        } else {
+            let Some(at) = units.iter().position(|(name, _)| rest.starts_with(name)) else { return false };
+            let unit = units[at].1;
+            (rest, units) = (&rest[1..], &units[at + 1..]);
+            unit
+        };
+        milliseconds = milliseconds.saturating_add(number.saturating_mul(unit));
+    }
+    !text.is_empty() && milliseconds <= MAX_SECONDS * 1000
+}
+
+/// Names, wildcards and nginx's "_"; no regular expressions, which would need quoting of their own.
+fn server_names(text: &str) -> Option<String> {
+    let is_name = |name: &&str| {
+        name.chars().all(|character| character.is_alphanumeric() || ".-_*".contains(character))
+            && !name.starts_with('-')
+    };
+    let names: Vec<&str> = text.split_whitespace().collect();
+    names.iter().all(is_name).then(|| names.join(" "))
+}
+
+/// What may stand in a request line and, unquoted, in nginx's configuration.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!*()+,:@%?&=".contains(&byte))
+}
+
+fn balance(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_key = |key: &str| {
+        key.contains('$')
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"$_.:/-".contains(&byte))
+            && !key.ends_with('$')
+    };
+    let is_good = match &words[..] {
+        ["round_robin" | "least_conn" | "random" | "ip_hash" | "least_time"] | ["random", "two"] => true,
+        ["hash", key] | ["hash", key, "consistent"] => is_key(key),
+        _ => false,
+    };
+    is_good.then(|| words.join(" "))
+}
+
+/// What stands behind `syslog:server=`; with a scheme before it, as some write it.
+fn syslog(text: &str) -> Option<String> {
+    let bare = text.strip_prefix("udp://").or_else(|| text.strip_prefix("syslog://")).unwrap_or(text);
+    if let Some(path) = bare.strip_prefix("unix:") {
+        let is_path = path.starts_with('/')
+            && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte));
+        return is_path.then(|| bare.to_owned());
+    }
+    let (host, port) = match bare.rfind(']') {
+        Some(bracket) => bare.split_at(bracket + 1),
+        None => bare.split_at(bare.find(':').unwrap_or(bare.len())),
+    };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+        }
+    };
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| is_number(port, 1, 65_535));
+    (is_host && is_port).then(|| bare.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Setting, SettingError};
+
+    #[test]
+    fn defaults_are_values_that_the_setting_takes() {
+        for setting in Setting::ALL {
+            assert_eq!(Setting::of_key(setting.key()), Some(setting));
+            if let Some(default) = setting.default() {
+                assert_eq!(setting.read(default.as_bytes()).as_deref(), Ok(default));
+            }
+        }
+        assert_eq!(Setting::of_key("worker"), None);
+    }
+
+    #[test]
+    fn good_values() {
+        for (setting, value, read) in [
+            (Setting::WorkerProcesses, "auto", "auto"),
+            (Setting::WorkerProcesses, " 8\n", "8"),
+            (Setting::WorkerRlimitNofile, "65536", "65536"),
+            (Setting::KeepaliveTimeout, "0", "0"),
+            (Setting::KeepaliveTimeout, "1m30s", "1m30s"),
+            (Setting::KeepaliveTimeout, "500ms", "500ms"),
+            (Setting::DrainTimeout, "1d12h", "1d12h"),
+            (Setting::ServerName, "a.example.com  *.example.org _", "a.example.com *.example.org _"),
+            (Setting::ServerName, "bücher.example", "bücher.example"),
+            (Setting::HealthcheckPath, "/healthz?deep=1", "/healthz?deep=1"),
+            (Setting::Balance, "random  two", "random two"),
+            (Setting::Balance, "hash $request_uri consistent", "hash $request_uri consistent"),
+            (Setting::AcceptProxy, "TRUE", "on"),
+            (Setting::AcceptProxy, "0", "off"),
+            (Setting::SyslogEndpoint, "udp://logs.internal:514", "logs.internal:514"),
+            (Setting::SyslogEndpoint, "[::1]:514", "[::1]:514"),
+            (Setting::SyslogEndpoint, "unix:/dev/log", "unix:/dev/log"),
+            (Setting::MaxConns, "0", "0"),
+        ] {
+            assert_eq!(setting.read(value.as_bytes()).as_deref(), Ok(read), "{setting:?} {value}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused_and_cannot_end_a_directive() {
+        for setting in Setting::ALL {
+            for value in [
+                "a;b",
+                "4; user root",
+                "1 }",
+                "\"",
+                "'a'",
+                "a\\b",
+                "{",
+                "$(id)",
+                "a\nb",
+                "-1",
+                "\u{1b}",
+                "#",
+                "${a",
+            ] {
+                assert!(setting.read(value.as_bytes()).is_err(), "{setting:?} {value:?}");
+            }
+            assert_eq!(setting.read(b" \n"), Err(SettingError::Empty));
+            assert_eq!(setting.read(b"\xff"), Err(SettingError::NotText));
+            assert_eq!(setting.read(&[b'1'; 2000]), Err(SettingError::TooLong));
+        }
+        for (setting, value) in [
+            (Setting::WorkerProcesses, "0"),
+            (Setting::WorkerProcesses, "257"),
+            (Setting::WorkerProcesses, "4.0"),
+            (Setting::WorkerConnections, "31"),
+            (Setting::WorkerConnections, "many"),
+            (Setting::KeepaliveTimeout, "s"),
+            (Setting::KeepaliveTimeout, "5x"),
+            (Setting::KeepaliveTimeout, "30s1m"),
+            (Setting::KeepaliveTimeout, "1m30"),
+            (Setting::KeepaliveTimeout, "99999999999999999999"),
+            (Setting::KeepaliveTimeout, "2y"),
+            (Setting::HealthcheckPath, "healthz"),
+            (Setting::HealthcheckPath, "/a b"),
+            (Setting::Balance, "fastest"),
+            (Setting::Balance, "hash uri"),
+            (Setting::Balance, "hash $"),
+            (Setting::AcceptProxy, "maybe"),
+            (Setting::SyslogEndpoint, "host:0"),
+            (Setting::SyslogEndpoint, "a:b:c"),
+            (Setting::SyslogEndpoint, "host,tag=x"),
+            (Setting::MaxConns, "4294967296"),
+        ] {
+            assert!(setting.read(value.as_bytes()).is_err(), "{setting:?} {value}");
+        }
+    }
+}

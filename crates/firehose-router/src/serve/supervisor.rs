@@ -1,0 +1,182 @@
+//! The nginx that runs, and what happens to it: signals, and its end.
+
+use std::{path::Path, process::ExitCode, rc::Rc, time::Duration};
+
+use nix::sys::signal::Signal;
+use tokio::{
+    signal::unix::{Signal as Signals, SignalKind, signal},
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    ServeError,
+    applier::Applier,
+    nginx::{Program, Running},
+};
+use crate::child::{ended, exit_code, reap_orphans};
+
+/// How long nginx may take to end when it was told to end at once.
+const ENDS_AT_ONCE: Duration = Duration::from_secs(3);
+
+/// Runs nginx.
+pub(crate) struct Supervisor {
+    pub(super) applier: Applier,
+    pub(super) stop_timeout: Duration,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    /// nginx ends as its connections do, for as long as it may.
+    Gracefully(Option<Instant>),
+    /// nginx was told to end at once.
+    AtOnce(Instant),
+}
+
+/// What happens.
+enum Happening {
+    ChildEnded,
+    Signal(Signal),
+    TimeIsUp,
+}
+
+impl Supervisor {
+    /// Runs until nginx ends.
+    pub(crate) async fn run(mut self) -> Result<ExitCode, ServeError> {
+        let signals = Listener::new().map_err(ServeError::Signals)?;
+        // After an upgrade of nginx, or where it was killed, its processes are left to this one.
+        if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+            tracing::warn!("processes that nginx leaves behind cannot be waited for: {error}");
+        }
+        let running = self.applier.start().await?;
+        let reload = Notify::new();
+        let stop_timeout = self.stop_timeout;
+        let (program, pid_file) = (Rc::clone(&self.applier.program), self.applier.frame.pid_file.clone());
+        tokio::select! {
+            code = supervise(signals, &running, &reload, stop_timeout, &program, &pid_file) => Ok(code),
+            never = self.applier.follow(&running, &reload) => match never {},
+        }
+    }
+}
+
+/// Hands signals on until nginx has ended.
+async fn supervise(
+    mut signals: Listener,
+    running: &Running,
+    reload: &Notify,
+    stop_timeout: Duration,
+    program: &Program,
+    pid_file: &Path,
+) -> ExitCode {
+    let mut stopping = Stopping::No;
+    loop {
+        let happening = tokio::select! {
+            biased;
+            happening = signals.next() => happening,
+            () = sleep_until(stopping.until()), if stopping.is_limited() => Happening::TimeIsUp,
+        };
+        match happening {
+            Happening::ChildEnded => {
+                reap_orphans(|pid| running.is(pid) || program.is_testing(pid));
+                if let Some(status) = running.ended(pid_file) {
+                    running.end_all();
+                    tracing::info!("nginx {}", ended(status));
+                    return exit_code(status);
+                }
+            }
+            Happening::Signal(Signal::SIGHUP) => reload.notify_one(),
+            Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) => {
+                stopping = stop(stopping, signal, running, stop_timeout);
+            }
+            Happening::Signal(signal) => running.signal(signal),
+            Happening::TimeIsUp => stopping = hurry(stopping, running),
+        }
+    }
+}
+
+fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Duration) -> Stopping {
+    if stopping != Stopping::No && signal != Signal::SIGQUIT {
+        tracing::info!("{signal} once more: nginx ends at once");
+        return hurry(Stopping::Gracefully(None), running);
+    }
+    running.signal(Signal::SIGQUIT);
+    if signal == Signal::SIGQUIT {
+        tracing::info!("{signal}: nginx ends when its connections have ended");
+        Stopping::Gracefully(None)
+    } else {
+        tracing::info!(
+            "{signal}: nginx ends when its connections have ended, within {} s",
+            stop_timeout.as_secs()
+        );
+        Stopping::Gracefully(Some(Instant::now() + stop_timeout))
+    }
+}
+
+fn hurry(stopping: Stopping, running: &Running) -> Stopping {
+    match stopping {
+        Stopping::AtOnce(_) => {
+            tracing::error!("nginx does not end: it is killed");
+            running.end_all();
+        }
+        _ => running.signal(Signal::SIGTERM),
+    }
+    Stopping::AtOnce(Instant::now() + ENDS_AT_ONCE)
+}
+
+impl Stopping {
+    fn is_limited(self) -> bool {
+        matches!(self, Self::Gracefully(Some(_)) | Self::AtOnce(_))
+    }
+
+    fn until(self) -> Instant {
+        match self {
+            Self::Gracefully(Some(until)) | Self::AtOnce(until) => until,
+            Self::No | Self::Gracefully(None) => Instant::now(),
+        }
+    }
+}
+
+/// The signals that are for nginx, and the one that tells of a child's end.
+struct Listener {
+    child: Signals,
+    others: Vec<(Signal, Signals)>,
+}
+
+impl Listener {
+    fn new() -> std::io::Result<Self> {
+        let others = [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGQUIT,
+            Signal::SIGHUP,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+            Signal::SIGWINCH,
+        ];
+        Ok(Self {
+            child: signal(SignalKind::child())?,
+            others: others
+                .into_iter()
+                .map(|number| Ok((number, signal(SignalKind::from_raw(number as i32))?)))
+                .collect::<std::io::Result<_>>()?,
+        })
+    }
+
+    async fn next(&mut self) -> Happening {
+        let Self { child, others } = self;
+        std::future::poll_fn(|context| {
+            if child.poll_recv(context).is_ready() {
+                return std::task::Poll::Ready(Happening::ChildEnded);
+            }
+            for (number, signals) in &mut *others {
+                if signals.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(Happening::Signal(*number));
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
