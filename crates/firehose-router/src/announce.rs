@@ -1,20 +1,165 @@
-//! `announce`: keeps a node's key in etcd.
+//! `announce`: keeps a node's key in etcd for as long as the node answers.
 
-use std::process::ExitCode;
+mod check;
+mod command;
+mod docker;
+mod health;
+mod keeper;
+mod node;
+mod options;
 
-use clap::Args;
+use std::{io, process::ExitCode, time::Duration};
 
-use crate::etcd::EtcdOptions;
+use nix::sys::signal::Signal;
+use thiserror::Error;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use upstream_peers::ValueError;
 
-/// Flags of `announce`.
-#[derive(Args, Debug)]
-pub(crate) struct AnnounceOptions {
-    #[command(flatten)]
-    etcd: EtcdOptions,
+pub(crate) use self::options::AnnounceOptions;
+use self::{
+    check::CheckError,
+    command::Command,
+    docker::DockerError,
+    keeper::{Held, Keeper, RELEASE, Want},
+    node::Node,
+};
+use crate::{
+    etcd::EtcdOptionsError,
+    signals::{Happening, Listener},
+};
+
+/// What a wrong flag makes the program exit with, as clap has it.
+const USAGE: u8 = 2;
+
+/// What keeps a node from being announced.
+#[derive(Debug, Error)]
+enum AnnounceError {
+    #[error("{0}")]
+    Options(#[from] EtcdOptionsError),
+    #[error("{0}")]
+    Check(#[from] CheckError),
+    #[error("{0}")]
+    Docker(#[from] DockerError),
+    #[error("--addr or --container is needed")]
+    NoPlace,
+    #[error("the value \"{0}\", of --addr and --value, is none that the router takes: {1}")]
+    Value(String, ValueError),
+    #[error("this host's address is not known (it has none towards {0}: {1}): name it with --host")]
+    NoHost(String, io::Error),
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
 }
 
-/// Runs until told to end.
+/// Runs until told to end, or until the command has ended.
 pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
-    drop(options.etcd.read());
-    ExitCode::FAILURE
+    let etcd = match options.etcd.clone().read() {
+        Ok(etcd) => etcd,
+        Err(error) => return fail(&error.into()),
+    };
+    let (node, listener) = match Node::new(&options, &etcd) {
+        Ok(node) => (node, Listener::new()),
+        Err(error) => return fail(&error),
+    };
+    let mut listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => return fail(&AnnounceError::Signals(error)),
+    };
+    let mut command = match Command::start(&options.command) {
+        Ok(command) => command,
+        Err((error, code)) => {
+            let name = options.command.first().map(|name| name.display().to_string()).unwrap_or_default();
+            tracing::error!("the command \"{name}\" cannot be started: {error}");
+            return code;
+        }
+    };
+    let key = format!("{}{}", etcd.upstream_prefix(), options.key);
+    let (mut keeper, held) = Keeper::new(etcd.cluster(), key, options.ttl, options.take_over);
+    let (want, wanted) = watch::channel(Want::Down);
+    let announcing = Announcing { node, want, held, interval: options.check_interval, drain: options.drain };
+    tokio::select! {
+        () = announcing.until_the_end(&mut listener, &mut command) => {}
+        never = keeper.run(wanted) => match never {},
+    }
+    keeper.release().await;
+    command.end(options.stop_timeout).await
+}
+
+fn fail(error: &AnnounceError) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::from(USAGE)
+}
+
+struct Announcing {
+    node: Node,
+    want: watch::Sender<Want>,
+    held: watch::Receiver<Held>,
+    interval: Duration,
+    drain: Duration,
+}
+
+impl Announcing {
+    /// Announces the node as its checks say, until it is to end; then says "drain" for a while.
+    async fn until_the_end(mut self, listener: &mut Listener, command: &mut Command) {
+        let mut looks = interval(self.interval.max(Duration::from_millis(10)));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let look = async {
+                looks.tick().await;
+                self.node.look().await
+            };
+            tokio::select! {
+                happening = listener.next() => match happening {
+                    Happening::ChildEnded => command.reap_orphans(),
+                    Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
+                        tracing::info!("{signal}: the node is to end");
+                        break;
+                    }
+                    Happening::Signal(signal) => {
+                        if !command.signal(signal) && signal == Signal::SIGQUIT {
+                            break;
+                        }
+                    }
+                },
+                () = command.ended() => return,
+                value = look => {
+                    let want = value.map_or(Want::Down, Want::Up);
+                    self.want.send_if_modified(|before| std::mem::replace(before, want.clone()) != want);
+                }
+            }
+        }
+        self.drain(listener, command).await;
+    }
+
+    /// Marks the key, so that the router sends nobody new, and waits until those who are there may have gone.
+    async fn drain(&mut self, listener: &mut Listener, command: &mut Command) {
+        let held = self.held.borrow_and_update().clone();
+        let Held::Key(value) = held else { return };
+        if self.drain.is_zero() {
+            return;
+        }
+        let draining = format!("{value} drain");
+        self.want.send_replace(Want::Up(draining.clone()));
+        // Where etcd is away nobody hears of it, and there is nothing to wait for.
+        let is_marked = self.held.wait_for(|held| *held == Held::Key(draining.clone()));
+        if !matches!(timeout(RELEASE, is_marked).await, Ok(Ok(_))) {
+            return;
+        }
+        tracing::info!("the node is marked \"drain\" for {:?}; one more signal ends it at once", self.drain);
+        let time_is_up = sleep(self.drain);
+        tokio::pin!(time_is_up);
+        while !command.has_ended() {
+            tokio::select! {
+                () = &mut time_is_up => return,
+                () = command.ended() => return,
+                happening = listener.next() => match happening {
+                    Happening::ChildEnded => command.reap_orphans(),
+                    Happening::Signal(Signal::SIGTERM | Signal::SIGINT) => return,
+                    Happening::Signal(signal) => drop(command.signal(signal)),
+                },
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod healthcheck;
 mod local;
 mod log;
 mod serve;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ mod checks;
 mod config;
 mod health;
 mod peer;
+mod probe;
 mod schedule;
 mod status;
 
@@ -18,5 +19,6 @@ pub use attempt::MAX_ANSWER_HEAD;
 pub use checks::{Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
 pub use config::{CheckConfig, ConfigError, Kind, LONGEST, SHORTEST};
 pub use peer::{Address, Checked, MAX_REASON, PeerId, State, Verdict};
+pub use probe::Probe;
 pub use schedule::NEWCOMER_GAP;
 pub use status::{StatusError, StatusSet};

@@ -9,9 +9,6 @@ use crate::etcd::EtcdOptions;
 /// Flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeOptions {
-    #[command(flatten)]
-    pub(crate) etcd: EtcdOptions,
-
     /// Where clients connect: ports, or addresses with ports, with commas between them
     #[arg(
         long,
@@ -79,6 +76,9 @@ pub(crate) struct ServeOptions {
     /// The template of nginx's configuration, in place of the built-in one (see nginx-conf/router.conf.jinja)
     #[arg(long, env = "FIREHOSE_TEMPLATE", value_name = "FILE", hide_env_values = true)]
     pub(crate) template: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) etcd: EtcdOptions,
 }
 
 /// Takes a port, or an address with one.

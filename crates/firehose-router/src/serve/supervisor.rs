@@ -4,7 +4,6 @@ use std::{path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::{
-    signal::unix::{Signal as Signals, SignalKind, signal},
     sync::Notify,
     time::{Instant, sleep_until},
 };
@@ -14,7 +13,10 @@ use super::{
     applier::Applier,
     nginx::{Program, Running},
 };
-use crate::child::{ended, exit_code, reap_orphans};
+use crate::{
+    child::{ended, exit_code, reap_orphans},
+    signals::{Happening, Listener},
+};
 
 /// How long nginx may take to end when it was told to end at once.
 const ENDS_AT_ONCE: Duration = Duration::from_secs(3);
@@ -33,13 +35,6 @@ enum Stopping {
     Gracefully(Option<Instant>),
     /// nginx was told to end at once.
     AtOnce(Instant),
-}
-
-/// What happens.
-enum Happening {
-    ChildEnded,
-    Signal(Signal),
-    TimeIsUp,
 }
 
 impl Supervisor {
@@ -75,7 +70,10 @@ async fn supervise(
         let happening = tokio::select! {
             biased;
             happening = signals.next() => happening,
-            () = sleep_until(stopping.until()), if stopping.is_limited() => Happening::TimeIsUp,
+            () = sleep_until(stopping.until()), if stopping.is_limited() => {
+                stopping = hurry(stopping, running);
+                continue;
+            }
         };
         match happening {
             Happening::ChildEnded => {
@@ -91,7 +89,6 @@ async fn supervise(
                 stopping = stop(stopping, signal, running, stop_timeout);
             }
             Happening::Signal(signal) => running.signal(signal),
-            Happening::TimeIsUp => stopping = hurry(stopping, running),
         }
     }
 }
@@ -135,48 +132,5 @@ impl Stopping {
             Self::Gracefully(Some(until)) | Self::AtOnce(until) => until,
             Self::No | Self::Gracefully(None) => Instant::now(),
         }
-    }
-}
-
-/// The signals that are for nginx, and the one that tells of a child's end.
-struct Listener {
-    child: Signals,
-    others: Vec<(Signal, Signals)>,
-}
-
-impl Listener {
-    fn new() -> std::io::Result<Self> {
-        let others = [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGQUIT,
-            Signal::SIGHUP,
-            Signal::SIGUSR1,
-            Signal::SIGUSR2,
-            Signal::SIGWINCH,
-        ];
-        Ok(Self {
-            child: signal(SignalKind::child())?,
-            others: others
-                .into_iter()
-                .map(|number| Ok((number, signal(SignalKind::from_raw(number as i32))?)))
-                .collect::<std::io::Result<_>>()?,
-        })
-    }
-
-    async fn next(&mut self) -> Happening {
-        let Self { child, others } = self;
-        std::future::poll_fn(|context| {
-            if child.poll_recv(context).is_ready() {
-                return std::task::Poll::Ready(Happening::ChildEnded);
-            }
-            for (number, signals) in &mut *others {
-                if signals.poll_recv(context).is_ready() {
-                    return std::task::Poll::Ready(Happening::Signal(*number));
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
     }
 }

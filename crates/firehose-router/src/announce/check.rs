@@ -1,0 +1,107 @@
+//! What must succeed for the key to be there.
+
+use std::{net::SocketAddr, time::Duration};
+
+use peer_check::{Address, CheckConfig, Kind, Probe};
+use thiserror::Error;
+use tokio::net::lookup_host;
+use upstream_peers::{SocketAddress, Target};
+
+/// What is wrong with `--check`.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("--check {0:?} is neither \"tcp\" nor \"none\" nor a URL that begins with \"http://\"")]
+pub(super) struct CheckError(String);
+
+/// A check.
+#[derive(Debug)]
+pub(super) struct Check {
+    /// None: the node is taken to answer.
+    probe: Option<Probe>,
+    /// Where, if not at the node's own address: `HOST:PORT`.
+    elsewhere: Option<String>,
+    timeout: Duration,
+}
+
+impl Check {
+    /// Reads `--check`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none.
+    pub(super) fn new(given: &str, timeout: Duration) -> Result<Self, CheckError> {
+        let wrong = || CheckError(given.to_owned());
+        let probe = |kind| {
+            let config = CheckConfig { kind, interval: timeout, timeout, fall: 1, rise: 1 };
+            config.verify().map_err(|_| wrong())?;
+            Ok(Some(Probe::new(&config)))
+        };
+        if given == "none" {
+            return Ok(Self { probe: None, elsewhere: None, timeout });
+        }
+        if given == "tcp" {
+            return Ok(Self { probe: probe(Kind::Tcp)?, elsewhere: None, timeout });
+        }
+        let rest = given.strip_prefix("http://").ok_or_else(wrong)?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let uri = if path.is_empty() { "/" } else { path }.to_owned();
+        let host = (!authority.is_empty()).then(|| authority.to_owned());
+        let elsewhere = host.clone().map(|host| {
+            let has_port = host.rfind(':').is_some_and(|colon| host[colon..].find(']').is_none());
+            if has_port { host } else { format!("{host}:80") }
+        });
+        let status = "200-399".parse().map_err(|_| wrong())?;
+        Ok(Self { probe: probe(Kind::Http { uri, host, status })?, elsewhere, timeout })
+    }
+
+    /// Checks once.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not pass, in one line.
+    pub(super) async fn make(&self, node: &Target) -> Result<(), String> {
+        let Some(probe) = &self.probe else { return Ok(()) };
+        let target = match (&self.elsewhere, node) {
+            (Some(elsewhere), _) => Address::Ip(self.resolve(elsewhere.clone()).await?),
+            (None, Target::Name { host, port }) => Address::Ip(self.resolve(format!("{host}:{port}")).await?),
+            (None, Target::Address(SocketAddress::Ip(address))) => Address::Ip(*address),
+            (None, Target::Address(SocketAddress::Unix(path))) => Address::Unix(path.into()),
+        };
+        probe.check(&target).await
+    }
+
+    async fn resolve(&self, name: String) -> Result<SocketAddr, String> {
+        let failed = |reason: String| format!("{name} cannot be resolved: {reason}");
+        match tokio::time::timeout(self.timeout, lookup_host(&name)).await {
+            Ok(Ok(mut addresses)) => addresses.next().ok_or_else(|| failed("it has no address".to_owned())),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(_) => Err(failed("no answer in time".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Check;
+
+    #[test]
+    fn checks() {
+        let check = |given| Check::new(given, Duration::from_secs(1)).map(|check| check.elsewhere);
+        for (given, elsewhere) in [
+            ("tcp", None),
+            ("none", None),
+            ("http:///healthz", None),
+            ("http://", None),
+            ("http://node.internal/healthz", Some("node.internal:80")),
+            ("http://127.0.0.1:7474/a?b=c", Some("127.0.0.1:7474")),
+            ("http://[::1]/", Some("[::1]:80")),
+            ("http://[::1]:81", Some("[::1]:81")),
+        ] {
+            assert_eq!(check(given), Ok(elsewhere.map(str::to_owned)), "{given}");
+        }
+        for given in ["", "udp", "https://node/", "healthz", "http://a/b c"] {
+            assert!(check(given).is_err(), "{given}");
+        }
+    }
+}

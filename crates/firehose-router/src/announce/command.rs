@@ -1,0 +1,97 @@
+//! The command whose life is bound to the key.
+
+use std::{
+    io,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{ExitCode, ExitStatus},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, getpid},
+};
+use tokio::{process::Child, time::timeout};
+
+use crate::{
+    child::{ended, exit_code, reap_orphans},
+    etcd::PASSWORD_VARIABLE,
+};
+
+/// The process, if there is a command.
+pub(super) struct Command {
+    child: Option<Child>,
+    /// How it ended.
+    status: Option<ExitStatus>,
+}
+
+impl Command {
+    /// Starts it, in a process group of its own: what the terminal sends goes to the announcer, who lets the router know first.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started: the code that a shell would exit with.
+    pub(super) fn start(words: &[PathBuf]) -> Result<Self, (io::Error, ExitCode)> {
+        let [program, arguments @ ..] = words else { return Ok(Self { child: None, status: None }) };
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).process_group(0).env_remove(PASSWORD_VARIABLE);
+        let child = tokio::process::Command::from(command).spawn().map_err(|error| {
+            // As shells have it.
+            let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+            (error, ExitCode::from(code))
+        })?;
+        Ok(Self { child: Some(child), status: None })
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.child.as_ref()?.id().map(|pid| Pid::from_raw(pid.cast_signed()))
+    }
+
+    /// Hands a signal on. Says whether there is somebody to get it.
+    pub(super) fn signal(&self, signal: Signal) -> bool {
+        self.pid().is_some_and(|pid| kill(pid, signal).is_ok())
+    }
+
+    /// Waits until it has ended by itself; for ever, where there is none.
+    pub(super) async fn ended(&mut self) {
+        match &mut self.child {
+            Some(child) if self.status.is_none() => {
+                self.status = Some(child.wait().await.unwrap_or_default());
+                if let Some(status) = self.status {
+                    tracing::info!("the command {}", ended(status));
+                }
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.status.is_some()
+    }
+
+    /// Ends it: told to first, and killed after `limit`. Returns the code to exit with: its own, or 0 where there is none.
+    pub(super) async fn end(mut self, limit: Duration) -> ExitCode {
+        if self.child.is_none() {
+            return ExitCode::SUCCESS;
+        }
+        if self.status.is_none() {
+            self.signal(Signal::SIGTERM);
+            if timeout(limit, self.ended()).await.is_err() {
+                tracing::warn!("the command does not end within {limit:?}: it is killed");
+                self.signal(Signal::SIGKILL);
+                self.ended().await;
+            }
+        }
+        self.status.map_or(ExitCode::FAILURE, exit_code)
+    }
+
+    /// As the first process of a container: waits for whoever was left to it.
+    pub(super) fn reap_orphans(&self) {
+        let own = self.pid();
+        if getpid() == Pid::from_raw(1) {
+            reap_orphans(|pid| own == Some(pid));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The flags of `announce`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgGroup, Args};
+
+use crate::etcd::EtcdOptions;
+
+/// The least time-to-live in seconds: etcd itself takes no shorter one than its election timeout and a half.
+const MIN_TTL: i64 = 2;
+
+/// The longest one: a day. A node that dies without a word stays for as long.
+const MAX_TTL: i64 = 86_400;
+
+/// Flags of `announce`.
+#[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("where").required(true).args(["addr", "container"])))]
+pub(crate) struct AnnounceOptions {
+    /// The node's key, below PREFIX/upstream/
+    #[arg(long, env = "ANNOUNCE_KEY", value_name = "NAME", hide_env_values = true, value_parser = parse_key)]
+    pub(crate) key: String,
+
+    /// Where the router reaches the node: HOST:PORT
+    #[arg(long, env = "ANNOUNCE_ADDR", value_name = "HOST:PORT", hide_env_values = true)]
+    pub(crate) addr: Option<String>,
+
+    /// The container that the node runs in: its address is asked of Docker, again and again
+    #[arg(long, env = "ANNOUNCE_CONTAINER", value_name = "NAME", hide_env_values = true)]
+    pub(crate) container: Option<String>,
+
+    /// The port that the node listens on in its container
+    #[arg(long, env = "ANNOUNCE_PORT", value_name = "PORT", default_value_t = 7474, hide_env_values = true)]
+    pub(crate) port: u16,
+
+    /// This host's address, where Docker publishes the port on all of them [default: $COREOS_PRIVATE_IPV4, or by which etcd is reached]
+    #[arg(long, env = "ANNOUNCE_HOST", value_name = "ADDRESS", hide_env_values = true)]
+    pub(crate) host: Option<String>,
+
+    /// Where Docker's API is
+    #[arg(
+        long,
+        env = "DOCKER_HOST",
+        value_name = "URL",
+        default_value = "unix:///var/run/docker.sock",
+        hide_env_values = true
+    )]
+    pub(crate) docker_host: String,
+
+    /// Parameters of the node, as behind a server in nginx: 'weight=5 max_conns=100'
+    #[arg(
+        long,
+        env = "ANNOUNCE_VALUE",
+        value_name = "PARAMETERS",
+        default_value = "",
+        hide_env_values = true
+    )]
+    pub(crate) value: String,
+
+    /// Seconds until etcd removes the key of a node whose announcer is gone without a word
+    #[arg(long, env = "ANNOUNCE_TTL", value_name = "SECONDS", default_value_t = 60, hide_env_values = true,
+        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL))]
+    pub(crate) ttl: i64,
+
+    /// What must succeed for the key to be there: "tcp", "none", or a URL (http:///PATH: at the node's own address)
+    #[arg(long, env = "ANNOUNCE_CHECK", value_name = "CHECK", default_value = "tcp", hide_env_values = true)]
+    pub(crate) check: String,
+
+    /// From one check to the next
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    pub(crate) check_interval: Duration,
+
+    /// How long one check may take
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub(crate) check_timeout: Duration,
+
+    /// After how many failures in a row the key goes
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) fall: u32,
+
+    /// After how many successes in a row it comes
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rise: u32,
+
+    /// For how long the node is marked "drain" at the end, before its key goes; a second signal ends it sooner
+    #[arg(long, env = "ANNOUNCE_DRAIN", value_name = "TIME", default_value = "10s", hide_env_values = true, value_parser = parse_time)]
+    pub(crate) drain: Duration,
+
+    /// How long the command may take to end after SIGTERM, before it is killed
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub(crate) stop_timeout: Duration,
+
+    /// Take the key over from whoever has it, in place of waiting
+    #[arg(long, env = "ANNOUNCE_TAKE_OVER", hide_env_values = true)]
+    pub(crate) take_over: bool,
+
+    /// The node itself: it is started, and its life is bound to the key
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) etcd: EtcdOptions,
+}
+
+/// Takes a name as the router takes it.
+fn parse_key(given: &str) -> Result<String, String> {
+    // A value that is good says nothing of it but what the key alone says.
+    match upstream_peers::parse_value(given, b"192.0.2.1:80") {
+        Ok(_) => Ok(given.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Takes a time: `10s`, `500ms`, `1m`, or seconds.
+pub(super) fn parse_time(given: &str) -> Result<Duration, String> {
+    /// The longest: a day.
+    const LONGEST: u64 = 86_400_000;
+    let digits = given.find(|character: char| !character.is_ascii_digit()).unwrap_or(given.len());
+    let (number, unit) = given.split_at(digits);
+    let unit = match unit {
+        "ms" => 1,
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => 0,
+    };
+    let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    match milliseconds.filter(|&milliseconds| unit > 0 && milliseconds <= LONGEST) {
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+        None => Err("a time of at most a day is needed: 10s, 500ms, 1m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{parse_key, parse_time};
+
+    #[test]
+    fn times() {
+        for (given, milliseconds) in
+            [("10s", 10_000), ("500ms", 500), ("1m", 60_000), ("24h", 86_400_000), ("7", 7_000), ("0", 0)]
+        {
+            assert_eq!(parse_time(given), Ok(Duration::from_millis(milliseconds)), "{given}");
+        }
+        for given in ["", "s", "-1s", "1.5s", "10 s", "25h", "1d", "99999999999999999999s"] {
+            assert!(parse_time(given).is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn keys() {
+        assert_eq!(parse_key("firehose-01").as_deref(), Ok("firehose-01"));
+        for given in ["", "a\nb", &"k".repeat(300)] {
+            assert!(parse_key(given).is_err(), "{given}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Signals, as something to wait for.
+
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+
+/// What a signal tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Happening {
+    /// A child has ended, or one that was left to this process.
+    ChildEnded,
+    /// Somebody has sent this.
+    Signal(Signal),
+}
+
+/// All of them: those that are for whoever is run, and the one that tells of a child's end.
+pub(crate) struct Listener {
+    child: Signals,
+    others: Vec<(Signal, Signals)>,
+}
+
+impl Listener {
+    /// Receives them from now on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let others = [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGQUIT,
+            Signal::SIGHUP,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+            Signal::SIGWINCH,
+        ];
+        Ok(Self {
+            child: signal(SignalKind::child())?,
+            others: others
+                .into_iter()
+                .map(|number| Ok((number, signal(SignalKind::from_raw(number as i32))?)))
+                .collect::<std::io::Result<_>>()?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> Happening {
+        let Self { child, others } = self;
+        std::future::poll_fn(|context| {
+            if child.poll_recv(context).is_ready() {
+                return std::task::Poll::Ready(Happening::ChildEnded);
+            }
+            for (number, signals) in &mut *others {
+                if signals.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(Happening::Signal(*number));
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
