@@ -1,6 +1,7 @@
 //! What nginx with the module shows to those who use it.
 
 mod allow;
+mod announce;
 mod balancing;
 mod beside;
 mod checks;

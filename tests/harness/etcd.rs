@@ -304,6 +304,27 @@ impl Etcd {
         Ok(response.header().ok_or("no header")?.revision())
     }
 
+    /// A key's value with its lease, if there is such a key.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd.
+    pub async fn look_up(&self, key: &str) -> Result<Option<(String, i64)>> {
+        let response = self.client()?.get(key, None).await?;
+        let pair = response.kvs().first();
+        pair.map(|pair| Ok((pair.value_str()?.to_owned(), pair.lease()))).transpose()
+    }
+
+    /// The revision at which a key came to be.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd, and no such key.
+    pub async fn create_revision(&self, key: &str) -> Result<i64> {
+        let response = self.client()?.get(key, None).await?;
+        Ok(response.kvs().first().ok_or_else(|| format!("no key {key}"))?.create_revision())
+    }
+
     /// Deletes a key, which must be there, and gives the revision.
     ///
     /// # Errors

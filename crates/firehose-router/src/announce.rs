@@ -45,6 +45,8 @@ enum AnnounceError {
     Docker(#[from] DockerError),
     #[error("--addr or --container is needed")]
     NoPlace,
+    #[error("--addr \"{0}\" has no port: HOST:PORT is needed")]
+    NoPort(String),
     #[error("the value \"{0}\", of --addr and --value, is none that the router takes: {1}")]
     Value(String, ValueError),
     #[error("this host's address is not known (it has none towards {0}: {1}): name it with --host")]

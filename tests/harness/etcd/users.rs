@@ -59,6 +59,17 @@ impl Etcd {
         Ok(())
     }
 
+    /// Lets a role read and write what is below the prefix.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd.
+    pub async fn grant_write(&self, role: &str, prefix: &str) -> Result<()> {
+        let permission = Permission::read_write(prefix).with_prefix();
+        self.client()?.auth_client().role_grant_permission(role, permission).await?;
+        Ok(())
+    }
+
     /// Takes a role from a user, or gives it back.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// How often another's key is looked at. Its deletion is heard of at once; only its lease's end has to be looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What etcd says of a lease that it does not know (`ErrGRPCLeaseNotFound`).
+const LEASE_NOT_FOUND: &str = "lease not found";
+
 /// How many leases of its own an announcer remembers: those that it thinks lost may still hold the key.
 const REMEMBERED: usize = 8;
 
@@ -160,7 +163,7 @@ impl Keeper {
                 match revoked.await {
                     Ok(_) => return Ok(()),
                     // It is gone already, and the key with it.
-                    Err(reason) if reason.contains("lease not found") => return Ok(()),
+                    Err(reason) if reason.contains(LEASE_NOT_FOUND) => return Ok(()),
                     Err(reason) => {
                         self.last_trouble(&reason);
                         tokio::time::sleep(wait).await;
@@ -314,18 +317,16 @@ impl Keeper {
                 return Ok(lease);
             }
             let asked_at = Instant::now();
-            let left = self
-                .call("lease", |client| async move {
-                    let (mut keeper, mut answers) = client.lease_client().keep_alive(lease.id).await?;
-                    keeper.keep_alive().await?;
-                    Ok(answers.message().await?.map_or(0, |answer| answer.ttl()))
-                })
-                .await?;
-            if left > 0 {
-                return Ok(*self.lease.insert(Lease { renewed_at: asked_at, ..lease }));
+            let renewed = self.call("lease", |client| async move {
+                // The client itself takes the first answer, and makes an error of a lease that is unknown.
+                client.lease_client().keep_alive(lease.id).await
+            });
+            match renewed.await {
+                Ok(_) => return Ok(*self.lease.insert(Lease { renewed_at: asked_at, ..lease })),
+                Err(reason) if reason.contains(LEASE_NOT_FOUND) => {}
+                Err(reason) => return Err(reason),
             }
-            tracing::warn!("the lease of key \"{}\" is lost: another one is asked for", self.key);
-            self.lease = None;
+            self.loses_lease();
         }
         let (asked_at, ttl) = (Instant::now(), self.ttl);
         let granted =
@@ -336,6 +337,11 @@ impl Keeper {
         }
         self.former.push_back(lease.id);
         Ok(*self.lease.insert(lease))
+    }
+
+    fn loses_lease(&mut self) {
+        tracing::warn!("the lease of key \"{}\" is lost: another one is asked for", self.key);
+        self.lease = None;
     }
 
     async fn look(&self) -> Result<Option<Found>, String> {
@@ -350,8 +356,8 @@ impl Keeper {
         }))
     }
 
-    /// Sets the key, if it is as it was found. Says whether it was.
-    async fn put(&self, value: &str, at: i64, lease: i64) -> Result<bool, String> {
+    /// Sets the key, if it is as it was found. Says whether it was; also where the lease turns out to be lost, which shows before it is to be renewed.
+    async fn put(&mut self, value: &str, at: i64, lease: i64) -> Result<bool, String> {
         let key = &self.key;
         let answer = self.call("put", |client| async move {
             let options = PutOptions::new().with_lease(lease);
@@ -361,7 +367,10 @@ impl Keeper {
         });
         match answer.await {
             Ok(answer) => Ok(answer.succeeded()),
-            Err(reason) if reason.contains("lease not found") => Ok(false),
+            Err(reason) if reason.contains(LEASE_NOT_FOUND) => {
+                self.loses_lease();
+                Ok(false)
+            }
             Err(reason) => Err(reason),
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Node {
     health: Health,
     /// What was announced last, or would have been.
     value: Option<String>,
+    /// Why it has not answered yet, as it was said.
+    not_yet: Option<String>,
 }
 
 impl Node {
@@ -51,9 +53,13 @@ impl Node {
             check: Check::new(&options.check, options.check_timeout)?,
             health: Health::new(options.fall, options.rise),
             value: None,
+            not_yet: None,
         };
         // What is wrong with parameters is wrong wherever the node is.
         let address = if let Place::Address(address) = &node.place { address } else { "192.0.2.1:80" };
+        if !has_port(address) {
+            return Err(AnnounceError::NoPort(address.to_owned()));
+        }
         node.read(address)?;
         Ok(node)
     }
@@ -82,8 +88,9 @@ impl Node {
                 self.value = Some(value);
             }
             Err(reason) if has_changed => tracing::warn!("the node does not answer: {reason}"),
-            Err(reason) if self.value.is_none() && !was_up => {
-                tracing::info!("the node does not answer yet: {reason}")
+            Err(reason) if self.value.is_none() && self.not_yet.as_ref() != Some(&reason) => {
+                tracing::info!("the node does not answer yet: {reason}");
+                self.not_yet = Some(reason);
             }
             Err(_) => {}
         }
@@ -101,6 +108,12 @@ impl Node {
         self.check.make(&value.target).await?;
         Ok(text)
     }
+}
+
+/// nginx would take 80 where there is none, which no node of Firehose's listens on.
+fn has_port(address: &str) -> bool {
+    address.starts_with("unix:")
+        || address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 /// This host's address: as it is named, or by which it would reach etcd.

@@ -1,0 +1,83 @@
+//! How an announcer ends: "drain" first, then the key, then the command.
+
+use std::time::{Duration, Instant};
+
+use harness::*;
+use nix::sys::signal::Signal;
+
+use super::{GONE, announce, is_gone, value, value_is};
+
+#[tokio::test]
+async fn it_says_drain_waits_and_removes_the_key() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let address = node.address().to_string();
+    let mut program = announce(&etcd.url(), &address, &["--drain", "1s"])?;
+    value_is(&etcd, &address).await?;
+    program.signal(Signal::SIGTERM)?;
+    let began = Instant::now();
+    value_is(&etcd, &format!("{address} drain")).await?;
+    is_gone(&etcd, SOON).await?;
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(program.ended(SOON).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_hurries() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let address = node.address().to_string();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut program = announce(&etcd.url(), &address, &["--drain", "1h"])?;
+        value_is(&etcd, &address).await?;
+        program.signal(signal)?;
+        value_is(&etcd, &format!("{address} drain")).await?;
+        program.wait_for_log("is marked").await?;
+        program.signal(signal)?;
+        assert_eq!(program.ended(SOON).await?, 0);
+        assert_eq!(value(&etcd).await?, None);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_while_it_drains() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let address = node.address().to_string();
+    let mut program = announce(&etcd.url(), &address, &["--drain", "8s"])?;
+    value_is(&etcd, &address).await?;
+    program.signal(Signal::SIGTERM)?;
+    let draining = format!("{address} drain");
+    value_is(&etcd, &draining).await?;
+    let (began, longer) = (Instant::now(), Duration::from_secs(super::TTL as u64 + 3));
+    eventually(longer + SOON, "it drains for longer than its time-to-live", async || {
+        assert_eq!(value(&etcd).await?.map(|(value, _)| value).as_deref(), Some(draining.as_str()));
+        ensure!(began.elapsed() > longer, "{:?}", began.elapsed());
+        Ok(())
+    })
+    .await?;
+    assert_eq!(program.ended(SOON).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_word_the_key_goes_within_its_time_to_live() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let mut program = announce(&etcd.url(), &node.address().to_string(), &["--drain", "1h"])?;
+    value_is(&etcd, &node.address().to_string()).await?;
+    program.kill().await?;
+    is_gone(&etcd, GONE).await
+}
+
+#[tokio::test]
+async fn with_etcd_away_it_ends_all_the_same() -> Result<()> {
+    let (mut etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let address = node.address().to_string();
+    let mut program = announce(&etcd.url(), &address, &["--drain", "1h"])?;
+    value_is(&etcd, &address).await?;
+    etcd.kill().await?;
+    program.signal(Signal::SIGTERM)?;
+    assert_eq!(program.ended(SOON).await?, 0);
+    assert_eq!(program.log_lines("could not be removed").len(), 1, "{}", program.log());
+    etcd.restart().await?;
+    is_gone(&etcd, GONE + SOON).await
+}

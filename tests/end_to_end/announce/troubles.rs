@@ -1,0 +1,145 @@
+//! An announcer and its etcd: away, wiped, with other ideas of the key, with TLS and users.
+
+use std::time::{Duration, Instant};
+
+use harness::*;
+
+use super::{GONE, TTL, announce, is_gone, value, value_is};
+
+async fn announced(etcd: &Etcd) -> Result<(Program, Node, String, i64)> {
+    let node = Node::start("node").await?;
+    let address = node.address().to_string();
+    let program = announce(&etcd.url(), &address, &[])?;
+    let lease = value_is(etcd, &address).await?;
+    Ok((program, node, address, lease))
+}
+
+#[tokio::test]
+async fn a_key_deleted_or_written_by_hand_is_set_again() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let (program, _node, address, lease) = announced(&etcd).await?;
+    for _ in 0..3 {
+        let revision = etcd.delete(&key("node")).await?;
+        eventually(SOON, "it is set again", async || {
+            ensure!(etcd.create_revision(&key("node")).await? > revision, "not yet");
+            Ok(())
+        })
+        .await?;
+        assert_eq!(value_is(&etcd, &address).await?, lease);
+    }
+    assert_eq!(program.log_lines("was lost: it is set again").len(), 3, "{}", program.log());
+    // Another value under its own lease can only be a mistake.
+    etcd.put_with_lease(&key("node"), "127.0.0.1:1", lease).await?;
+    assert_eq!(value_is(&etcd, &address).await?, lease);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lease_that_is_revoked_is_replaced() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let (program, _node, address, lease) = announced(&etcd).await?;
+    etcd.revoke(lease).await?;
+    eventually(GONE + SOON, "another lease", async || {
+        let (value, other) = value(&etcd).await?.ok_or("no key")?;
+        ensure!(value == address && other != lease, "{value} {other}");
+        Ok(())
+    })
+    .await?;
+    assert!(program.log_lines("WARN").len() <= 3, "{}", program.log());
+    Ok(())
+}
+
+#[tokio::test]
+async fn etcd_may_be_away_for_longer_than_the_time_to_live() -> Result<()> {
+    let mut etcd = Etcd::start().await?;
+    let (program, _node, address, _lease) = announced(&etcd).await?;
+    for wiped in [false, true] {
+        etcd.kill().await?;
+        let away = Instant::now();
+        program.wait_for_log("cannot be kept").await?;
+        if wiped {
+            etcd.wipe()?;
+        }
+        eventually(GONE + SOON, "its time has passed", async || {
+            ensure!(away.elapsed() > Duration::from_secs(TTL as u64 + 1), "{:?}", away.elapsed());
+            Ok(())
+        })
+        .await?;
+        etcd.restart().await?;
+        value_is(&etcd, &address).await?;
+        // It stays: the lease is one that is renewed.
+        let back = Instant::now();
+        eventually(GONE + SOON, "it stays for longer than its time", async || {
+            ensure!(back.elapsed() > Duration::from_secs(TTL as u64 + 2), "{:?}", back.elapsed());
+            Ok(())
+        })
+        .await?;
+        assert_eq!(value(&etcd).await?.map(|(value, _)| value).as_deref(), Some(address.as_str()));
+    }
+    // One line as it begins, and one as it ends.
+    assert_eq!(program.log_lines("cannot be kept").len(), 2, "{}", program.log());
+    assert_eq!(program.log_lines("is kept again").len(), 2, "{}", program.log());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_etcd_that_is_away_at_the_start_is_waited_for() -> Result<()> {
+    let (mut etcd, node) = (Etcd::absent()?, Node::start("node").await?);
+    let program = announce(&etcd.url(), &node.address().to_string(), &[])?;
+    program.wait_for_log("cannot be kept").await?;
+    etcd.restart().await?;
+    value_is(&etcd, &node.address().to_string()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_dead_does_not_matter() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let dead = ClosedPort::reserve()?;
+    let endpoints = format!("{}, {}", dead.address(), etcd.url().trim_start_matches("http://"));
+    let _program = announce(&endpoints, &node.address().to_string(), &[])?;
+    value_is(&etcd, &node.address().to_string()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_speaks_tls_and_logs_in() -> Result<()> {
+    let authority = Authority::new("etcd")?;
+    let server = authority.certificate(&["127.0.0.1"])?;
+    let mut etcd = Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]).with_tls(&authority, &server)?;
+    etcd.restart().await?;
+    let folder = Folder::new("tls")?;
+    let ca = folder.write("ca.pem", authority.pem())?;
+    etcd.add_user("announcer", "s3cret", PREFIX).await?;
+    etcd.grant_write("announcer", PREFIX).await?;
+    etcd.ask_for_users().await?;
+    let node = Node::start("node").await?;
+    let address = node.address().to_string();
+    let (ca, url, ttl) = (ca.display().to_string(), etcd.url(), TTL.to_string());
+    let arguments = [
+        "announce",
+        "--key",
+        "node",
+        "--addr",
+        &address,
+        "--ttl",
+        &ttl,
+        "--drain",
+        "0",
+        "--etcd-cacert",
+        &ca,
+    ];
+    let client = authority.certificate(&["announcer"])?;
+    let certificate = folder.write("announcer.pem", &client.certificate)?.display().to_string();
+    let key_file = folder.write("announcer.key", &client.key)?.display().to_string();
+    let arguments = [&arguments[..], &["--etcd-cert", &certificate, "--etcd-key", &key_file]].concat();
+    let variables =
+        [("ETCD_ENDPOINTS", url.as_str()), ("ETCD_USER", "announcer"), ("ETCD_PASSWORD", "s3cret")];
+    let mut program = Program::start(&arguments, &variables)?;
+    value_is(&etcd, &address).await?;
+    program.signal(nix::sys::signal::Signal::SIGTERM)?;
+    assert_eq!(program.ended(SOON).await?, 0);
+    is_gone(&etcd, SOON).await?;
+    assert!(!program.log().contains("s3cret"));
+    Ok(())
+}
