@@ -42,6 +42,12 @@ demo-node:
 	@mkdir -p build
 	@install -m 755 $(CARGO_TARGET_DIR)/debug/demo-node build/demo-node
 
+.PHONY: firehose-router
+firehose-router:
+	$(CARGO) build --locked --release -p firehose-router
+	@mkdir -p build
+	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
+
 .PHONY: deps
 deps: ## install what is missing to build and run (apt, Debian 12)
 	@scripts/install-dependencies.sh run
@@ -57,7 +63,7 @@ run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C
 .PHONY: test
 test: ## install what is missing, build, and run every test
 	@scripts/install-dependencies.sh test
-	@$(MAKE) --no-print-directory module demo-node
+	@$(MAKE) --no-print-directory module firehose-router demo-node
 	@$(FOR_NGINX) scripts/test.sh
 
 .PHONY: lint

@@ -39,6 +39,7 @@ mod quorum;
 mod random;
 mod reload;
 mod roll;
+mod serve;
 mod slow_start;
 mod soak;
 mod state;

@@ -51,7 +51,7 @@ pub use ports::free_port;
 pub use process::{memory, processor_time, running, signal, state};
 pub use program::{Program, firehose_router};
 pub use router::{Router, settled, start_nodes};
-pub use served::Served;
+pub use served::{Served, etcd_module};
 pub use session::{Record, Session};
 pub use status::{Geo, Holding, Peer, Rejected, StateFile, Status, Upstream, Variable, Zone};
 pub use websocket::WebSocket;

@@ -14,6 +14,23 @@ use crate::{
 /// How nginx calls a worker that is not shutting down.
 const WORKER: &str = "nginx: worker process\0";
 
+/// The module: what `ETCD_MODULE` names, or what `make` has built.
+///
+/// # Errors
+///
+/// Where there is none.
+pub fn etcd_module() -> Result<String> {
+    let path = std::env::var_os("ETCD_MODULE").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/ngx_http_upstream_etcd_module.so"),
+        PathBuf::from,
+    );
+    Ok(path
+        .canonicalize()
+        .map_err(|error| format!("no module at {}: {error}", path.display()))?
+        .display()
+        .to_string())
+}
+
 /// A router as operators start it.
 #[derive(Debug)]
 pub struct Served {
@@ -41,13 +58,9 @@ impl Served {
     /// Where nginx does not answer.
     pub async fn start_in(folder: Folder, endpoints: &str, arguments: &[&str]) -> Result<Self> {
         let port = free_port()?;
-        let module = std::env::var_os("ETCD_MODULE").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/ngx_http_upstream_etcd_module.so"),
-            PathBuf::from,
-        );
+        let module = etcd_module()?;
         let in_folder = |name: &str| folder.path().join(name).display().to_string();
         let (run, state, listen) = (in_folder("run"), in_folder("state"), format!("127.0.0.1:{port}"));
-        let module = module.canonicalize()?.display().to_string();
         let mut all =
             vec!["serve", "--listen", &listen, "--run-dir", &run, "--state-dir", &state, "--module", &module];
         if let Some(nginx) = std::env::var_os("NGINX") {

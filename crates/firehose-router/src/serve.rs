@@ -72,7 +72,7 @@ fn fail(error: &ServeError) -> ExitCode {
 
 async fn prepare(options: ServeOptions) -> Result<Supervisor, ServeError> {
     let etcd = options.etcd.read()?;
-    let program = Program::new(options.nginx);
+    let program = Program::find(&options.nginx)?;
     let module = program.find_module(options.module)?;
     let run_folder = RunFolder::take(options.run_dir.as_deref())?;
     let state = match folders::state_folder(&options.state_dir) {
@@ -115,7 +115,8 @@ async fn prepare(options: ServeOptions) -> Result<Supervisor, ServeError> {
         run_folder,
         kept,
         heard,
-        applied: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        good: BTreeMap::new(),
         rendering: 0,
     };
     Ok(Supervisor { applier, stop_timeout: Duration::from_secs(options.stop_timeout) })

@@ -39,8 +39,10 @@ pub(crate) struct Applier {
     /// The file that keeps the settings.
     pub(super) kept: Option<PathBuf>,
     pub(super) heard: watch::Receiver<Heard>,
-    /// The settings that were last put in place, with those among them that nginx has refused.
-    pub(super) applied: Values,
+    /// The settings that were last looked at, with those among them that nginx has refused.
+    pub(super) seen: Values,
+    /// Those that nginx runs with.
+    pub(super) good: Values,
     /// The number of what nginx runs with.
     pub(super) rendering: u64,
 }
@@ -54,8 +56,8 @@ impl Applier {
     pub(super) async fn start(&mut self) -> Result<Running, ServeError> {
         let heard = self.heard.borrow_and_update().known.clone();
         self.rendering = 1;
-        self.first(&heard).await?;
-        self.applied = heard.reloaded();
+        self.good = self.first(&heard).await?;
+        self.seen = heard.reloaded();
         let running = self.program.start(&self.configuration())?;
         tracing::info!("nginx runs: clients connect to {}", self.frame.listen.join(", "));
         self.keep();
@@ -88,10 +90,10 @@ impl Applier {
     }
 
     /// The configuration that nginx starts with: what nginx refuses is left out, and nothing is left out without a word.
-    async fn first(&self, heard: &Known) -> Result<(), ServeError> {
+    async fn first(&self, heard: &Known) -> Result<Values, ServeError> {
         let rendering = self.rendering;
         let refused = match self.put(heard, rendering).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(heard.reloaded()),
             Err(ServeError::Nginx(error @ NginxError::Refused(_))) => error,
             Err(error) => return Err(error),
         };
@@ -102,7 +104,8 @@ impl Applier {
         let nothing = Known { values: live_ones(heard), put_allow: heard.put_allow.clone() };
         self.put(&nothing, rendering).await?;
         let known = self.try_each(nothing, heard, rendering).await?;
-        self.put(&known, rendering).await
+        self.put(&known, rendering).await?;
+        Ok(known.reloaded())
     }
 
     /// Waits until the settings have come to rest.
@@ -127,21 +130,24 @@ impl Applier {
     async fn take_settings(&mut self, running: &Running, anyway: bool) {
         let heard = self.heard.borrow_and_update().known.clone();
         let wanted = heard.reloaded();
-        if wanted == self.applied && !anyway {
+        if wanted == self.seen && !anyway {
             return;
         }
+        // What is refused is not tried again before something changes.
+        self.seen = wanted;
         let next = self.rendering + 1;
-        match self.put_what_is_good(&heard, next).await {
-            Ok(()) => {}
+        let good = match self.put_what_is_good(&heard, next).await {
+            Ok(good) => good,
             Err(error) => {
                 tracing::error!("the settings change nothing: {error}");
-                // They are not tried again before they change.
-                self.applied = wanted;
                 return;
             }
+        };
+        if good == self.good && !anyway {
+            return;
         }
-        let changes = changes(&self.applied, &wanted);
-        self.applied = wanted;
+        let changes = changes(&self.good, &good);
+        self.good = good;
         self.rendering = next;
         running.signal(Signal::SIGHUP);
         if self.runs(next).await {
@@ -157,19 +163,19 @@ impl Applier {
         }
     }
 
-    /// Puts the configuration of these settings in place, once nginx takes it. Where it does not, those that it takes are found one by one.
-    async fn put_what_is_good(&self, heard: &Known, rendering: u64) -> Result<(), ServeError> {
+    /// Puts the configuration of these settings in place, once nginx takes it. Where it does not, those that it takes are found one by one. Returns
+    /// those that are in place.
+    async fn put_what_is_good(&self, heard: &Known, rendering: u64) -> Result<Values, ServeError> {
         match self.put(heard, rendering).await {
-            Err(ServeError::Nginx(NginxError::Refused(refused))) => {
+            Ok(()) => Ok(heard.reloaded()),
+            Err(ServeError::Nginx(NginxError::Refused(_))) => {
                 let mut before = Known { values: live_ones(heard), put_allow: heard.put_allow.clone() };
-                before.values.extend(self.applied.clone());
-                let known = self.try_each(before.clone(), heard, rendering).await?;
-                if known == before {
-                    return Err(NginxError::Refused(refused).into());
-                }
-                self.put(&known, rendering).await
+                before.values.extend(self.good.clone());
+                let known = self.try_each(before, heard, rendering).await?;
+                self.put(&known, rendering).await?;
+                Ok(known.reloaded())
             }
-            result => result,
+            Err(error) => Err(error),
         }
     }
 

@@ -67,7 +67,7 @@ impl RunFolder {
         make(&folder.path("temporary")).map_err(failed)?;
         // What a router that was killed has left: nginx would not listen there.
         match fs::remove_file(folder.path("status.sock")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
             _ => Ok(folder),
         }
     }

@@ -34,6 +34,8 @@ const TEST: Duration = Duration::from_secs(60);
 /// What is wrong with nginx.
 #[derive(Debug, Error)]
 pub(crate) enum NginxError {
+    #[error("there is no nginx {0:?}: install it, or say with --nginx where it is")]
+    NoProgram(PathBuf),
     #[error("{0:?} cannot be run: {1}")]
     NotRun(PathBuf, io::Error),
     #[error("{0:?} -V failed: {1}")]
@@ -55,14 +57,26 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, testing: Cell::new(None) }
+    /// The program of this name in PATH and where systems have it for root only, or at this place.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub(crate) fn find(name: &Path) -> Result<Self, NginxError> {
+        let is_bare = name.components().count() == 1 && !name.as_os_str().to_string_lossy().contains('/');
+        let found = if is_bare {
+            let path = search_path();
+            let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
+            candidates.find(|file| file.is_file())
+        } else {
+            std::path::absolute(name).ok().filter(|file| file.is_file())
+        };
+        let file = found.ok_or_else(|| NginxError::NoProgram(name.to_owned()))?;
+        Ok(Self { file, testing: Cell::new(None) })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.file);
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{path}:{SYSTEM_FOLDERS}"));
         // Whoever may read a process's environment need not read the password there as well.
         command.env_remove(PASSWORD_VARIABLE);
         command.stdin(Stdio::null());
@@ -125,56 +139,46 @@ impl Program {
         command.args(["-e", "stderr", "-c"]).arg(file).process_group(0);
         let child = command.spawn().map_err(|error| NginxError::NotRun(self.file.clone(), error))?;
         let master = Pid::from_raw(child.id().cast_signed());
-        Ok(Running { master: Cell::new(master), group: master })
+        Ok(Running { master })
     }
 }
 
 /// The nginx that runs.
 #[derive(Debug)]
 pub(crate) struct Running {
-    master: Cell<Pid>,
-    group: Pid,
+    master: Pid,
 }
 
 impl Running {
     /// Whether a process is nginx's master, for which [`Self::ended`] waits.
     pub(crate) fn is(&self, pid: Pid) -> bool {
-        pid == self.master.get()
+        pid == self.master
     }
 
     /// Sends a signal to the master. It may have ended meanwhile, which shows elsewhere.
     pub(crate) fn signal(&self, signal: Signal) {
-        let _ = kill(self.master.get(), signal);
+        let _ = kill(self.master, signal);
     }
 
-    /// How the master ended, if it has. After an upgrade the new one takes its place, where `pid_file` names it.
-    pub(crate) fn ended(&self, pid_file: &Path) -> Option<ExitStatus> {
+    /// How the master ended, if it has.
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
         use std::os::unix::process::ExitStatusExt;
-        let status = match waitpid(self.master.get(), Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) => ExitStatus::from_raw((code & 0xff) << 8),
-            Ok(WaitStatus::Signaled(_, signal, _)) => ExitStatus::from_raw(signal as i32),
-            Err(Errno::ECHILD) => ExitStatus::from_raw(0),
-            _ => return None,
-        };
-        if let Some(successor) = successor(pid_file).filter(|&pid| pid != self.master.get()) {
-            tracing::info!("nginx was upgraded: its master is process {successor} now");
-            self.master.set(successor);
-            return None;
+        match waitpid(self.master, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => Some(ExitStatus::from_raw((code & 0xff) << 8)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(ExitStatus::from_raw(signal as i32)),
+            Err(Errno::ECHILD) => Some(ExitStatus::from_raw(0)),
+            _ => None,
         }
-        Some(status)
     }
 
     /// Ends what a master that was killed has left: nobody else would tell its workers.
     pub(crate) fn end_all(&self) {
-        let _ = killpg(self.group, Signal::SIGKILL);
+        let _ = killpg(self.master, Signal::SIGKILL);
     }
 }
 
-/// The process that the file names, if it runs.
-fn successor(pid_file: &Path) -> Option<Pid> {
-    let pid =
-        Pid::from_raw(std::fs::read_to_string(pid_file).ok()?.trim().parse().ok().filter(|&pid| pid > 1)?);
-    kill(pid, None).is_ok().then_some(pid)
+fn search_path() -> String {
+    format!("{}:{SYSTEM_FOLDERS}", std::env::var("PATH").unwrap_or_default())
 }
 
 /// Where `nginx -V` says that modules are.

@@ -1,6 +1,6 @@
 //! The nginx that runs, and what happens to it: signals, and its end.
 
-use std::{path::Path, process::ExitCode, rc::Rc, time::Duration};
+use std::{process::ExitCode, rc::Rc, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -41,16 +41,16 @@ impl Supervisor {
     /// Runs until nginx ends.
     pub(crate) async fn run(mut self) -> Result<ExitCode, ServeError> {
         let signals = Listener::new().map_err(ServeError::Signals)?;
-        // After an upgrade of nginx, or where it was killed, its processes are left to this one.
+        // Where nginx's master is killed its processes are left to this one.
         if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
             tracing::warn!("processes that nginx leaves behind cannot be waited for: {error}");
         }
         let running = self.applier.start().await?;
         let reload = Notify::new();
         let stop_timeout = self.stop_timeout;
-        let (program, pid_file) = (Rc::clone(&self.applier.program), self.applier.frame.pid_file.clone());
+        let program = Rc::clone(&self.applier.program);
         tokio::select! {
-            code = supervise(signals, &running, &reload, stop_timeout, &program, &pid_file) => Ok(code),
+            code = supervise(signals, &running, &reload, stop_timeout, &program) => Ok(code),
             never = self.applier.follow(&running, &reload) => match never {},
         }
     }
@@ -63,7 +63,6 @@ async fn supervise(
     reload: &Notify,
     stop_timeout: Duration,
     program: &Program,
-    pid_file: &Path,
 ) -> ExitCode {
     let mut stopping = Stopping::No;
     loop {
@@ -78,7 +77,7 @@ async fn supervise(
         match happening {
             Happening::ChildEnded => {
                 reap_orphans(|pid| running.is(pid) || program.is_testing(pid));
-                if let Some(status) = running.ended(pid_file) {
+                if let Some(status) = running.ended() {
                     running.end_all();
                     tracing::info!("nginx {}", ended(status));
                     return exit_code(status);

@@ -1,0 +1,181 @@
+//! The program as a process: signals, ends, and mistakes on its command line.
+
+use std::time::{Duration, Instant};
+
+use harness::*;
+use nix::sys::signal::Signal;
+
+#[tokio::test]
+async fn sigterm_lets_connections_end_and_cuts_those_that_do_not() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let mut router = Served::start(&etcd.url(), &["--stop-timeout", "2"]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    let mut session = router.websocket("/ws").await?;
+    session.echo("open").await?;
+    let address = router.address();
+    node.set_delay(Duration::from_millis(700));
+    let request = tokio::spawn(async move { get(&address, "/").await });
+    eventually(SOON, "the request is with the node", async || {
+        let peers = &router.status()?.upstreams["firehose"].peers;
+        ensure!(peers[0].connections == 2, "{peers:?}");
+        Ok(())
+    })
+    .await?;
+    let began = Instant::now();
+    assert_eq!(router.end(Signal::SIGTERM).await?, 0, "{}", router.program.log());
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(2), "the session was cut after {took:?}");
+    // What could end has ended well.
+    assert_eq!(request.await??.status, 200);
+    assert!(session.echo("closed").await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_sigterm_ends_at_once_and_sigquit_waits() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    for (first, second) in [
+        (Signal::SIGTERM, Signal::SIGTERM),
+        (Signal::SIGINT, Signal::SIGINT),
+        (Signal::SIGQUIT, Signal::SIGTERM),
+    ] {
+        let mut router = Served::start(&etcd.url(), &["--stop-timeout", "3600"]).await?;
+        router.wait_for_keys(&["node"]).await?;
+        let mut session = router.websocket("/ws").await?;
+        session.echo("open").await?;
+        router.program.signal(first)?;
+        router.program.wait_for_log("nginx ends when its connections have ended").await?;
+        session.echo("still").await?;
+        assert_eq!(router.end(second).await?, 0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn signals_are_handed_on() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.program.signal(Signal::SIGUSR1)?;
+    router.program.wait_for_log("reopening logs").await?;
+    router.program.signal(Signal::SIGHUP)?;
+    router.program.wait_for_log("nginx has reloaded: the same settings").await?;
+    assert_eq!(router.reloads(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_nginx_that_is_killed_ends_it_and_leaves_nobody() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let mut router = Served::start(&etcd.url(), &[]).await?;
+    let workers = router.workers()?;
+    signal(router.master()?, Signal::SIGKILL)?;
+    assert_eq!(router.program.ended(SOON).await?, 137);
+    eventually(SOON, "its workers are gone", async || {
+        ensure!(workers.iter().all(|worker| !running(*worker)), "{workers:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn workers_that_are_killed_are_replaced_and_waited_for() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    for worker in router.workers()? {
+        signal(worker, Signal::SIGKILL)?;
+    }
+    eventually(SOON, "four workers answer", async || {
+        ensure!(router.workers()?.len() == 4, "{:?}", router.workers()?);
+        ensure!(router.get("/").await?.node() == "node", "another");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_healthcheck_says_whether_it_answers() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let mut router = Served::start(&etcd.url(), &[]).await?;
+    let run = router.folder().join("run").display().to_string();
+    let check = async || -> Result<(i32, String)> {
+        let mut program = Program::start(&["healthcheck", "--run-dir", &run], &[])?;
+        Ok((program.ended(SOON).await?, program.log()))
+    };
+    assert_eq!(check().await?, (0, "ok\n".to_owned()));
+    router.end(Signal::SIGTERM).await?;
+    let (code, said) = check().await?;
+    assert!(code == 1 && said.contains("does not answer"), "{code} {said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn mistakes_are_told_by_their_names() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    let taken = router.folder().join("run").display().to_string();
+    let folder = Folder::new("mistakes")?;
+    let file = folder.write("file", "x")?.display().to_string();
+    let template = folder.write("template", "{{ no_such_thing }}")?.display().to_string();
+    let run = folder.path().join("run").display().to_string();
+    let module = etcd_module()?;
+    for (arguments, words) in [
+        (&["--listen", "http"][..], &["--listen", "65535"][..]),
+        (&["--listen", "1.2.3:80"], &["--listen", "10.0.0.1"]),
+        (&["--zone-size", "much"], &["--zone-size", "4m"]),
+        (&["--stop-timeout", "soon"], &["--stop-timeout"]),
+        (&["--nginx", "/no/such/nginx"], &["/no/such/nginx"]),
+        (&["--module", "/no/such/module.so"], &["/no/such/module.so", "--module"]),
+        (&["--module", &module, "--run-dir", &taken], &["--run-dir", &taken]),
+        (&["--module", &module, "--run-dir", &file], &["--run-dir", &file]),
+        (&["--module", &module, "--run-dir", "/tmp/a;b"], &["/tmp/a;b"]),
+        (&["--module", &module, "--run-dir", &run, "--template", &template], &["template", "undefined"]),
+        (
+            &["--module", &module, "--run-dir", &run, "--template", "/no/such/template"],
+            &["--template", "/no/such/template"],
+        ),
+        (&["--module", &module, "--run-dir", &run, "--etcd-endpoints", "ftp://x"], &["ftp://x"]),
+    ] {
+        let arguments = [&["serve", "--listen", "127.0.0.1:1"], arguments].concat();
+        // Of a flag that is given twice clap wants only one.
+        let arguments: Vec<&str> = if arguments[3..].contains(&"--listen") {
+            [&["serve"], &arguments[3..]].concat()
+        } else {
+            arguments
+        };
+        let state = folder.path().join("state").display().to_string();
+        let url = etcd.url();
+        let mut variables = vec![("FIREHOSE_STATE_DIR", state.as_str())];
+        if !arguments.contains(&"--etcd-endpoints") {
+            variables.push(("ETCD_ENDPOINTS", &url));
+        }
+        let mut program = Program::start(&arguments, &variables)?;
+        let code = program.ended(SOON).await?;
+        let said = program.log();
+        assert!(code == 1 || code == 2, "{arguments:?}: {code} {said}");
+        for word in words {
+            assert!(said.contains(word), "{word} in {said}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_ends_it_as_nginx_ends() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    let folder = Folder::new("second")?;
+    let (run, state) =
+        (folder.path().join("run").display().to_string(), folder.path().join("state").display().to_string());
+    let module = etcd_module()?;
+    let address = router.address();
+    let arguments =
+        ["serve", "--listen", &address, "--run-dir", &run, "--state-dir", &state, "--module", &module];
+    let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &etcd.url())])?;
+    assert_eq!(program.ended(SOON).await?, 1);
+    assert!(program.log().contains("Address already in use"), "{}", program.log());
+    Ok(())
+}

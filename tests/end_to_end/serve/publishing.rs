@@ -1,0 +1,125 @@
+//! Who may publish: `put_allow`, by the client's address, or the one that the PROXY protocol tells.
+
+use std::time::{Duration, Instant};
+
+use harness::*;
+use hyper::Method;
+use hyper::body::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::setting;
+
+/// An address beside those that the tests allow, which is this client's own all the same.
+const SELF: &str = "127.0.0.1";
+
+async fn publish(router: &Served) -> Result<u16> {
+    Ok(router.connect().await?.send(Method::PUT, "/channel", Bytes::from_static(b"news")).await?.status)
+}
+
+async fn publishing_is(router: &Served, status: u16) -> Result<()> {
+    // Each worker has to know.
+    for _ in 0..8 {
+        eventually(SOON, &format!("a PUT is {status}"), async || {
+            let answer = publish(router).await?;
+            ensure!(answer == status, "{answer}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn start() -> Result<(Etcd, Node, Served)> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    Ok((etcd, node, router))
+}
+
+#[tokio::test]
+async fn put_is_for_those_who_are_allowed_at_once_and_without_a_reload() -> Result<()> {
+    let (etcd, _node, router) = start().await?;
+    publishing_is(&router, 200).await?;
+    etcd.put(setting("put_allow/office"), "10.0.0.0/8").await?;
+    publishing_is(&router, 403).await?;
+    // Everybody may subscribe.
+    assert_eq!(router.get("/channel").await?.status, 200);
+    router.websocket("/ws").await?.echo("in").await?;
+
+    // Ten times: how long it takes is measured in this test's own clock, from the answer of etcd's on.
+    let mut longest = Duration::ZERO;
+    for _ in 0..10 {
+        etcd.put(setting("put_allow/here"), SELF).await?;
+        let added = Instant::now();
+        let waited = eventually(SOON, "a PUT is allowed", async || {
+            let asked = Instant::now();
+            let status = publish(&router).await?;
+            ensure!(status == 200, "{status}");
+            Ok(asked.saturating_duration_since(added))
+        })
+        .await?;
+        longest = longest.max(waited);
+        etcd.delete(&setting("put_allow/here")).await?;
+        publishing_is(&router, 403).await?;
+    }
+    println!("the slowest of ten was allowed after {longest:?}");
+    assert!(longest < Duration::from_millis(100), "{longest:?}");
+
+    etcd.put(setting("put_allow/127.0.0.0/8"), "").await?;
+    publishing_is(&router, 200).await?;
+    etcd.put(setting("put_allow/127.0.0.0/8"), "nowhere").await?;
+    router.program.wait_for_log("put_allow/127.0.0.0/8\" rejected").await?;
+    publishing_is(&router, 200).await?;
+    etcd.delete(&setting("put_allow/127.0.0.0/8")).await?;
+    publishing_is(&router, 403).await?;
+    etcd.delete(&setting("put_allow/office")).await?;
+    publishing_is(&router, 200).await?;
+    assert_eq!(router.reloads(), 0);
+    Ok(())
+}
+
+/// A PUT of a client that a balancer before the router has named.
+async fn publish_as(router: &Served, client: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(router.address()).await?;
+    let request = format!(
+        "PROXY TCP4 {client} 127.0.0.1 40000 80\r\nPUT /channel HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnews"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    tokio::time::timeout(SOON, stream.read_to_string(&mut answer)).await??;
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn with_accept_proxy_it_goes_by_the_address_that_the_proxy_names() -> Result<()> {
+    let (etcd, _node, router) = start().await?;
+    etcd.put(setting("accept_proxy"), "on").await?;
+    router.wait_for_line("real_ip_header proxy_protocol;").await?;
+    eventually(SOON, "the PROXY protocol is spoken", async || {
+        let answer = publish_as(&router, "192.0.2.7").await?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        Ok(())
+    })
+    .await?;
+    etcd.put(setting("put_allow/balancers-client"), "192.0.2.0/24").await?;
+    for (client, status) in [("192.0.2.7", "200"), ("198.51.100.7", "403"), (SELF, "403")] {
+        eventually(SOON, &format!("{client} gets {status}"), async || {
+            let answer = publish_as(&router, client).await?;
+            ensure!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+            Ok(())
+        })
+        .await?;
+    }
+    // Whoever does not speak it is nobody.
+    assert!(router.get("/nginx-healthcheck").await.is_err());
+    assert_eq!(router.locally("/nginx-healthcheck")?, "ok\n");
+    etcd.put(setting("accept_proxy"), "off").await?;
+    eventually(SOON, "it is spoken no more", async || {
+        let answer = router.get("/nginx-healthcheck").await?;
+        ensure!(answer.status == 200, "{}", answer.status);
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,289 @@
+//! Every setting: its default, a change, a bad value, and its removal; and that a change is one reload, and a node none.
+
+use std::collections::BTreeSet;
+
+use harness::*;
+
+use super::{SETTINGS, setting};
+
+/// A setting whose change is a reload.
+struct Case {
+    name: &'static str,
+    /// The line that stands in nginx's configuration by default; none where nothing does.
+    default: Option<&'static str>,
+    good: &'static str,
+    /// The line that stands there then.
+    line: &'static str,
+    bad: &'static [&'static str],
+}
+
+const CASES: [Case; 11] = [
+    Case {
+        name: "worker_processes",
+        default: Some("worker_processes 4;"),
+        good: "2",
+        line: "worker_processes 2;",
+        bad: &["0", "two", "4;"],
+    },
+    Case {
+        name: "worker_rlimit_nofile",
+        default: None,
+        good: "8192",
+        line: "worker_rlimit_nofile 8192;",
+        bad: &["", "-1", "1 2"],
+    },
+    Case {
+        name: "worker_connections",
+        default: Some("worker_connections 4096;"),
+        good: "512",
+        line: "worker_connections 512;",
+        bad: &["1", "many"],
+    },
+    Case {
+        name: "keepalive_timeout",
+        default: Some("keepalive_timeout 65s;"),
+        good: "1m30s",
+        line: "keepalive_timeout 1m30s;",
+        bad: &["forever", "5x"],
+    },
+    Case {
+        name: "server_name",
+        default: Some("server_name firehose-router;"),
+        good: "stream.example.com *.example.org",
+        line: "server_name stream.example.com *.example.org;",
+        bad: &["a; return 444", "~^(.*$"],
+    },
+    Case {
+        name: "healthcheck_path",
+        default: None,
+        good: "/healthz",
+        line: "etcd_check http uri=/healthz;",
+        bad: &["healthz", "/a b", "/}"],
+    },
+    Case {
+        name: "balance",
+        default: Some("etcd_balance least_conn;"),
+        good: "hash $request_uri consistent",
+        line: "etcd_balance hash $request_uri consistent;",
+        // The last is one that only nginx itself can refuse.
+        bad: &["fastest", "hash", "hash $no_such_variable"],
+    },
+    Case {
+        name: "drain_timeout",
+        default: None,
+        good: "20s",
+        line: "etcd_drain timeout=20s;",
+        bad: &["soon"],
+    },
+    Case { name: "drain_spread", default: None, good: "5s", line: "etcd_drain spread=5s;", bad: &["wide"] },
+    Case {
+        name: "syslog_endpoint",
+        default: None,
+        good: "127.0.0.1:5140",
+        line: "error_log syslog:server=127.0.0.1:5140,tag=firehose_router notice;",
+        bad: &["a b", "host:99999", "no-such-host.invalid:514"],
+    },
+    Case {
+        name: "accept_proxy",
+        default: None,
+        good: "on",
+        line: "real_ip_header proxy_protocol;",
+        bad: &["maybe"],
+    },
+];
+
+fn has(configuration: &str, line: &str) -> bool {
+    configuration.lines().any(|other| other.trim() == line)
+}
+
+/// Waits until nginx runs with its `reloads`th other configuration, and nothing is left of the one before.
+async fn reloaded(router: &Served, reloads: usize) -> Result<()> {
+    eventually(SOON, &format!("reload {reloads}"), async || {
+        let rendering: usize = router.locally("/rendering")?.trim().parse()?;
+        ensure!(rendering == reloads + 1, "rendering {rendering}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_has_its_default_is_changed_by_one_reload_and_refuses_what_is_bad() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let node = Node::start("node").await?;
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    let standard = router.configuration()?;
+    let mut reloads = 0;
+    for case in &CASES {
+        let name = case.name;
+        assert!(!has(&standard, case.line), "{name}");
+        assert!(case.default.is_none_or(|line| has(&standard, line)), "{name}: {standard}");
+        etcd.put(setting(name), case.good).await?;
+        reloads += 1;
+        reloaded(&router, reloads)
+            .await
+            .map_err(|error| format!("{name}: {error}: {}", router.program.log()))?;
+        assert!(has(&router.configuration()?, case.line), "{name}: {}", router.configuration()?);
+
+        for bad in case.bad {
+            let before = router.program.log_lines(&setting(name)).len();
+            etcd.put(setting(name), bad).await?;
+            eventually(SOON, &format!("{bad:?} is refused as {name}"), async || {
+                let lines = router.program.log_lines(&setting(name));
+                ensure!(
+                    lines.len() > before && lines.iter().skip(before).any(|line| line.contains("rejected")),
+                    "{lines:?}"
+                );
+                Ok(())
+            })
+            .await?;
+            assert!(has(&router.configuration()?, case.line), "{name} {bad:?}");
+        }
+        // None of them was a reload: the next one is that of the removal.
+        assert_eq!(router.reloads(), reloads, "{name}");
+        etcd.delete(&setting(name)).await?;
+        reloads += 1;
+        reloaded(&router, reloads).await?;
+        let after = router.configuration()?;
+        assert!(
+            !has(&after, case.line) && case.default.is_none_or(|line| has(&after, line)),
+            "{name}: {after}"
+        );
+        assert_eq!(router.reloads(), reloads, "{name}");
+    }
+    // Nodes come and go, and nginx does not reload for them.
+    for _ in 0..5 {
+        etcd.put(key("other"), node.address().to_string() + " weight=2").await?;
+        router.wait_for_keys(&["node", "other"]).await?;
+        etcd.delete(&key("other")).await?;
+        router.wait_for_keys(&["node"]).await?;
+    }
+    assert_eq!(router.reloads(), reloads);
+    assert_eq!(router.get("/").await?.node(), "node");
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_that_change_together_are_one_reload_and_what_is_bad_among_them_is_left_out() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    let pairs = [
+        ("worker_processes", "2"),
+        ("keepalive_timeout", "30s"),
+        // Only nginx can say that this host does not resolve.
+        ("syslog_endpoint", "no-such-host.invalid:514"),
+        ("server_name", "together.example"),
+        ("drain_timeout", "never"),
+    ];
+    etcd.put_all(pairs.iter().map(|(name, value)| (setting(name), (*value).to_owned()))).await?;
+    reloaded(&router, 1).await?;
+    let configuration = router.configuration()?;
+    for line in ["worker_processes 2;", "keepalive_timeout 30s;", "server_name together.example;"] {
+        assert!(has(&configuration, line), "{configuration}");
+    }
+    assert!(!configuration.contains("no-such-host"), "{configuration}");
+    for name in ["syslog_endpoint", "drain_timeout"] {
+        let lines = router.program.log_lines(&setting(name));
+        assert!(lines.len() == 1 && lines[0].contains("rejected"), "{lines:?}");
+    }
+    eventually(SOON, "two workers", async || {
+        ensure!(router.workers()?.len() == 2, "{:?}", router.workers()?);
+        Ok(())
+    })
+    .await?;
+    etcd.put(setting("worker_processes"), "3").await?;
+    reloaded(&router, 2).await?;
+    assert_eq!(router.reloads(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn max_conns_acts_without_a_reload() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let node = Node::start("node").await?;
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    let limit_is = async |limit: u32| {
+        eventually(SOON, &format!("max_conns {limit}"), async || {
+            let status = router.status()?;
+            let peers = &status.upstreams["firehose"].peers;
+            ensure!(peers.first().is_some_and(|peer| peer.max_conns == limit), "{peers:?}");
+            Ok(())
+        })
+        .await
+    };
+    limit_is(0).await?;
+    for (value, limit) in [("2", 2), ("none", 2), ("1", 1)] {
+        etcd.put(setting("max_conns"), value).await?;
+        limit_is(limit).await?;
+    }
+    let said = router.program.log_lines(&setting("max_conns"));
+    assert!(said.len() == 1 && said[0].contains("rejected"), "{said:?}");
+    let mut session = router.websocket("/ws").await?;
+    session.echo("in").await?;
+    assert_eq!(router.get("/").await?.status, 502);
+    etcd.delete(&setting("max_conns")).await?;
+    limit_is(0).await?;
+    assert_eq!(router.get("/").await?.status, 200);
+    assert_eq!(router.reloads(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_setting_that_is_none_is_told_of_once() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    etcd.put(setting("colour"), "red").await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.program.wait_for_log("colour\" is no setting").await?;
+    etcd.put(setting("colour"), "blue").await?;
+    etcd.put(setting("worker_processes"), "2").await?;
+    reloaded(&router, 1).await?;
+    assert_eq!(router.program.log_lines("is no setting").len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_outlive_a_change_of_settings() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let nodes = start_nodes(2).await?;
+    etcd.register(&nodes).await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&[nodes[0].name(), nodes[1].name()]).await?;
+    let load = Load::start(&router.address(), "/", Clients::Fresh, 2);
+    let mut session = router.websocket("/ws").await?;
+    let old: BTreeSet<i32> = router.workers()?.into_iter().collect();
+    etcd.put(setting("keepalive_timeout"), "10s").await?;
+    reloaded(&router, 1).await?;
+    eventually(SOON, "other workers", async || {
+        ensure!(router.workers()?.iter().all(|worker| !old.contains(worker)), "{:?}", router.workers()?);
+        Ok(())
+    })
+    .await?;
+    session.echo("by an old worker").await?;
+    load.stop().await?.without_failure()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wiped_etcd_does_not_take_the_settings_away_at_once() -> Result<()> {
+    let mut etcd = Etcd::start().await?;
+    for value in ["3", "2"] {
+        etcd.put(setting("worker_processes"), value).await?;
+    }
+    let router = Served::start(&etcd.url(), &[]).await?;
+    assert!(has(&router.configuration()?, "worker_processes 2;"));
+    etcd.kill().await?;
+    etcd.wipe()?;
+    etcd.restart().await?;
+    router.program.wait_for_log(&format!("without a key below {SETTINGS}")).await?;
+    assert!(has(&router.configuration()?, "worker_processes 2;"));
+    etcd.put(setting("balance"), "ip_hash").await?;
+    reloaded(&router, 1).await?;
+    let configuration = router.configuration()?;
+    assert!(
+        has(&configuration, "etcd_balance ip_hash;") && has(&configuration, "worker_processes 4;"),
+        "{configuration}"
+    );
+    Ok(())
+}
