@@ -66,6 +66,23 @@ test: ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory module firehose-router demo-node
 	@$(FOR_NGINX) scripts/test.sh
 
+# The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official --build-arg NGINX_VERSION=1.28.0'.
+IMAGE ?= firehose-router
+DOCKER ?= docker
+
+.PHONY: image
+image: ## build the container image (IMAGE=firehose-router IMAGE_ARGS=…)
+	DOCKER_BUILDKIT=1 $(DOCKER) build -t $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+		$(if $(findstring --target,$(IMAGE_ARGS)),,--target router) $(IMAGE_ARGS) .
+
+.PHONY: demo-image
+demo-image: firehose-router demo-node ## build the image of the nodes in compose.yaml
+	DOCKER_BUILDKIT=1 $(DOCKER) build -t firehose-router-demo-node --target demo-node .
+
+.PHONY: test-image
+test-image: module firehose-router demo-node ## build the image of what is built here, and test it and compose.yaml on a Docker engine
+	@$(FOR_NGINX) scripts/test-image.sh
+
 .PHONY: lint
 lint: $(HEADERS) ## rustfmt and clippy for the whole workspace, warnings as errors
 	$(CARGO) fmt --all --check

@@ -26,7 +26,10 @@ if [ -z "${NGINX_BUILD_DIR:-}${NGINX_SOURCE_DIR:-}" ]; then
 fi
 case $purpose in
 run) ;;
-test) package_of[valgrind]=valgrind ;;
+test)
+    package_of[valgrind]=valgrind
+    package_of[systemd-analyze]=systemd
+    ;;
 *) fail "usage: $0 [run|test]" ;;
 esac
 

@@ -18,6 +18,7 @@ mod failures;
 mod harness_itself;
 mod hold;
 mod hundred_thousand;
+mod image;
 mod injection;
 mod keepalive;
 mod least_conn;

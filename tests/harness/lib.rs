@@ -7,6 +7,7 @@
 
 mod certificates;
 mod configuration;
+mod containers;
 mod ending;
 mod etcd;
 mod etcd_cluster;
@@ -31,6 +32,7 @@ mod websocket;
 
 pub use certificates::{Authority, Certificate};
 pub use configuration::{Configuration, Mode, PREFIX, UPSTREAM, cluster, key, upstream};
+pub use containers::{Compose, Container, Network, docker, image};
 pub use demo_node::{
     ClosedPort, Counts, Fault, ListenAddress, Node, OpenSession, StatusCode, broadcast_number, paced_byte,
 };

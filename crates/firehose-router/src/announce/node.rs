@@ -37,6 +37,7 @@ impl Node {
     /// The node that the flags name.
     pub(super) fn new(options: &AnnounceOptions, etcd: &Etcd) -> Result<Self, AnnounceError> {
         let place = match (&options.addr, &options.container) {
+            (Some(port), _) if port.starts_with(':') => Place::Address(join(&host(options, etcd)?, port)),
             (Some(address), _) => Place::Address(address.clone()),
             (None, Some(name)) => Place::Container {
                 docker: Docker::new(&options.docker_host)?,
@@ -107,6 +108,15 @@ impl Node {
         let (text, value) = self.read(&address).map_err(|error| error.to_string())?;
         self.check.make(&value.target).await?;
         Ok(text)
+    }
+}
+
+/// This host's address with a port, which has its colon.
+fn join(host: &str, port: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]{port}")
+    } else {
+        format!("{host}{port}")
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct AnnounceOptions {
     #[arg(long, env = "ANNOUNCE_KEY", value_name = "NAME", hide_env_values = true, value_parser = parse_key)]
     pub(crate) key: String,
 
-    /// Where the router reaches the node: HOST:PORT
+    /// Where the router reaches the node: HOST:PORT, or :PORT for this host's own address
     #[arg(long, env = "ANNOUNCE_ADDR", value_name = "HOST:PORT", hide_env_values = true)]
     pub(crate) addr: Option<String>,
 
@@ -32,7 +32,7 @@ pub(crate) struct AnnounceOptions {
     #[arg(long, env = "ANNOUNCE_PORT", value_name = "PORT", default_value_t = 7474, hide_env_values = true)]
     pub(crate) port: u16,
 
-    /// This host's address, where Docker publishes the port on all of them [default: $COREOS_PRIVATE_IPV4, or by which etcd is reached]
+    /// This host's own address, also where Docker publishes the port on all of them [default: $COREOS_PRIVATE_IPV4, or by which etcd is reached]
     #[arg(long, env = "ANNOUNCE_HOST", value_name = "ADDRESS", hide_env_values = true)]
     pub(crate) host: Option<String>,
 

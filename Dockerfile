@@ -1,0 +1,95 @@
+# The router as an image.
+#
+#   docker build -t firehose-router .                     with Debian's own nginx
+#   docker build -t firehose-router --target official --build-arg NGINX_VERSION=1.28.0 .
+#                                                         with the nginx of the official image of that version
+#
+# BuildKit is needed (the default of Docker 23 and newer; DOCKER_BUILDKIT=1 before): it leaves out the stages that are not asked for.
+
+ARG DEBIAN_IMAGE=debian:bookworm-slim
+# Bookworm's as well, so that the module's C library is that of the image below, or older than that of the official one.
+ARG RUST_IMAGE=rust:1-slim-bookworm
+ARG NGINX_VERSION=1.28.0
+ARG NGINX_IMAGE=nginx:${NGINX_VERSION}
+# "prebuilt" takes what `make module firehose-router` has left in build/ on a Debian 12 machine, in place of compiling it here.
+ARG BUILD=build
+
+FROM ${RUST_IMAGE} AS toolchain
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends \
+        gcc libc6-dev libclang-dev libpcre2-dev libprotobuf-dev libssl-dev make nginx-dev protobuf-compiler zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /project
+
+# For Debian's nginx.
+FROM toolchain AS build
+COPY . .
+RUN make module firehose-router \
+    && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
+
+FROM scratch AS prebuilt
+COPY build/ngx_http_upstream_etcd_module.so build/firehose-router /built/
+
+# For the nginx of the official image, of which there are the sources of the same version and no headers: a module that is built --with-compat is
+# one that an nginx built so takes.
+FROM toolchain AS official-build
+ARG NGINX_VERSION
+# An archive by its URL, or an unpacked folder below the one that is built from.
+ARG NGINX_SOURCE=https://nginx.org/download/nginx-${NGINX_VERSION}.tar.gz
+ADD ${NGINX_SOURCE} /nginx/
+RUN cd /nginx \
+    && if [ -e nginx-*.tar.gz ]; then tar -xzf nginx-*.tar.gz --strip-components=1; fi \
+    && ./configure --with-compat --with-file-aio --with-threads --with-http_realip_module --with-http_ssl_module \
+        --with-http_v2_module > /dev/null
+COPY . .
+RUN NGINX_BUILD_DIR=/nginx/objs make module firehose-router \
+    && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
+
+# The official image's own entry point is not used: it would write to /etc/nginx, which nobody reads here.
+FROM ${NGINX_IMAGE} AS official
+COPY --from=official-build /built/ngx_http_upstream_etcd_module.so /usr/lib/nginx/modules/
+COPY --from=official-build /built/firehose-router /usr/local/bin/
+RUN install -d -o nginx -g nginx /run/firehose-router /var/lib/firehose-router
+LABEL org.opencontainers.image.title="firehose-router" \
+      org.opencontainers.image.description="Routes HTTP and WebSocket to Firehose servers that etcd names, by the official nginx" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# By number, so that Kubernetes can see that it is not root.
+USER 101:101
+EXPOSE 80
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 CMD ["firehose-router", "healthcheck"]
+ENTRYPOINT ["firehose-router"]
+CMD ["serve"]
+
+# What `docker compose` shows the router with: a node that answers, and its announcer.
+FROM ${DEBIAN_IMAGE} AS demo-node
+COPY build/demo-node build/firehose-router /usr/local/bin/
+USER 65534:65534
+EXPOSE 7474
+ENTRYPOINT ["firehose-router", "announce"]
+
+FROM ${BUILD} AS built
+
+FROM ${DEBIAN_IMAGE} AS router
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates nginx \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/nginx/* /etc/nginx/sites-enabled/default /var/www \
+    && groupadd --system --gid 101 firehose \
+    && useradd --system --uid 101 --gid 101 --home-dir /var/lib/firehose-router --shell /usr/sbin/nologin firehose \
+    && install -d -o firehose -g firehose /run/firehose-router /var/lib/firehose-router
+COPY --from=built /built/ngx_http_upstream_etcd_module.so /usr/lib/nginx/modules/
+COPY --from=built /built/firehose-router /usr/local/bin/
+ARG VERSION=0.1.0
+ARG REVISION
+LABEL org.opencontainers.image.title="firehose-router" \
+      org.opencontainers.image.description="Routes HTTP and WebSocket to Firehose servers that etcd names" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# By number, so that Kubernetes can see that it is not root. Docker lets everybody in a container listen on port 80.
+USER 101:101
+EXPOSE 80
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 CMD ["firehose-router", "healthcheck"]
+ENTRYPOINT ["firehose-router"]
+CMD ["serve"]
