@@ -43,7 +43,7 @@ demo-node:
 	@install -m 755 $(CARGO_TARGET_DIR)/debug/demo-node build/demo-node
 
 .PHONY: firehose-router
-firehose-router:
+firehose-router: ## build the program `firehose-router`
 	$(CARGO) build --locked --release -p firehose-router
 	@mkdir -p build
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
@@ -104,6 +104,15 @@ install: $(MODULE) ## copy the module to nginx's modules folder (MODULES_PATH, D
 	@test -n "$(MODULES_PATH)" || { echo "error: nginx is not there: set NGINX or MODULES_PATH" >&2; exit 1; }
 	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/$(notdir $(MODULE))
 	@echo "== to load it, at the top of nginx.conf: load_module $(MODULES_PATH)/$(notdir $(MODULE));"
+
+BINDIR ?= /usr/local/bin
+
+build/firehose-router:
+	@$(MAKE) --no-print-directory firehose-router
+
+.PHONY: install-router
+install-router: build/firehose-router ## copy firehose-router to /usr/local/bin (BINDIR, DESTDIR)
+	install -D -m 755 build/firehose-router $(DESTDIR)$(BINDIR)/firehose-router
 
 .PHONY: clean
 clean: ## remove what was built

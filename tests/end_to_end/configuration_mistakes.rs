@@ -222,6 +222,40 @@ fn table() -> Vec<Mistake> {
         at_top("etcd_variable $a main /a; etcd_variable $A main /b;", &["etcd_variable", "$A", "duplicate"]),
         at_top("etcd_variable $uri main /a;", &["duplicate", "uri"]),
         in_upstream("etcd_variable $a main /a;", &["etcd_variable", "not allowed"]),
+        at_top("etcd_variable $a main /a type=time;", &["etcd_variable", "\"time\"", "number"]),
+        at_top(
+            "etcd_variable $a main /a type=number default=many;",
+            &["etcd_variable", "default=many", "number"],
+        ),
+        at_top(
+            "etcd_variable $a main /a type=number initial=-1;",
+            &["etcd_variable", "initial=-1", "number"],
+        ),
+        at_top("etcd_variable $a main /a initial=1 initial=2;", &["etcd_variable", "initial", "duplicate"]),
+        at_top(
+            &format!("{CLUSTER} etcd_variable $a main /a; etcd_variable $b main /a type=number;"),
+            &["/a", "another type"],
+        ),
+        at_top("etcd_geo $a main;", &["etcd_geo", "prefix"]),
+        at_top("etcd_geo $a nobody /a/;", &["etcd_geo", "nobody", "unknown cluster"]),
+        at_top("etcd_geo a main /a/;", &["etcd_geo", "\"a\"", "dollar"]),
+        at_top("etcd_geo $a main /;", &["etcd_geo", "every key"]),
+        at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "empty=yes"]),
+        at_top("etcd_geo $a main /a/ empty=1 empty=0;", &["etcd_geo", "empty=0", "duplicate"]),
+        at_top("etcd_geo $a main /a/ initial=10.0.0.0/33;", &["etcd_geo", "10.0.0.0/33", "network"]),
+        at_top("etcd_geo $a main /a/; etcd_geo $A main /b/;", &["etcd_geo", "$A", "duplicate"]),
+        at_top("etcd_variable $a main /a; etcd_geo $a main /b/;", &["etcd_geo", "$a", "duplicate"]),
+        at_top("etcd_geo $remote_addr main /a/;", &["duplicate", "remote_addr"]),
+        in_upstream(
+            "etcd main /a/; etcd_defaults max_conns=$a;",
+            &["max_conns=$a", "etcd_variable $a", "type=number"],
+        ),
+        Mistake {
+            http: format!(
+                "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; etcd_defaults max_conns=$a; }}"
+            ),
+            words: &["max_conns=$a", "type=number"],
+        },
         in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "behind"]),
         in_upstream("etcd main /a/; etcd_allow;", &["etcd_allow", "arguments"]),
         in_upstream("etcd main /a/; etcd_allow all;", &["etcd_allow", "\"all\"", "network"]),

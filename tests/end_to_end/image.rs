@@ -109,7 +109,7 @@ async fn with_nothing_but_endpoints_it_is_healthy_routes_and_is_not_root() -> Re
             router.id(),
             "sh",
             "-c",
-            "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c 'worker process'",
+            "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '[w]orker process'",
         ])?;
         ensure!(count == "2", "{count}");
         Ok(())
