@@ -103,6 +103,19 @@ async fn an_endpoint_that_is_dead_does_not_matter() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_variables_of_the_original_still_work() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let address = node.address().to_string();
+    let authority = etcd.address();
+    let (ip, port) = authority.rsplit_once(':').ok_or("no port")?;
+    let arguments = ["announce", "--key", "node", "--addr", &address];
+    let _program =
+        Program::start(&arguments, &[("ETCD_IP", ip), ("ETCD_PORT", port), ("ETCD_ENDPOINTS", "")])?;
+    value_is(&etcd, &address).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn it_speaks_tls_and_logs_in() -> Result<()> {
     let authority = Authority::new("etcd")?;
     let server = authority.certificate(&["127.0.0.1"])?;
