@@ -44,4 +44,4 @@ fi
 say "-- its tests"
 export TEST_DOCKER=$docker TEST_COMPOSE=$compose TEST_IMAGE=$image TEST_NODE_IMAGE=$node_image TEST_ETCD_IMAGE=$etcd_image
 # One at a time: compose.yaml alone starts eight containers.
-cargo test --locked -p end-to-end -- --test-threads=1 --nocapture --include-ignored image::
+cargo test --locked -p end-to-end --test image -- --test-threads=1 --nocapture

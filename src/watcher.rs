@@ -6,6 +6,7 @@ mod described;
 mod faults;
 mod following;
 mod geo;
+mod hearing;
 mod lines;
 mod plan;
 mod prefix;

@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{
     following::Following,
+    hearing::Hearing,
     lines::Lines,
     plan::GeoPlan,
     run::Claim,
@@ -59,7 +60,6 @@ pub(super) async fn serve(
 }
 
 struct Geo {
-    cluster_name: Rc<str>,
     /// The names of the variables, as lines show them.
     names: String,
     prefix: String,
@@ -75,7 +75,7 @@ struct Geo {
     is_changed: bool,
     /// Whether the networks do not fit.
     is_full: bool,
-    is_lost: bool,
+    hearing: Hearing,
     has_listed: bool,
     lines: Lines,
 }
@@ -85,8 +85,13 @@ impl Geo {
         let GeoPlan { names, prefix, live } = plan;
         let mut bytes = vec![0; MAX_NETWORKS_LENGTH];
         let length = live.value.read(&mut bytes).ok().and_then(|reading| reading.length);
-        Self {
+        let hearing = Hearing::new(
             cluster_name,
+            format!("the prefix \"{prefix}\""),
+            "the networks in hand stay",
+            lines.clone(),
+        );
+        Self {
             names: names.join("\", \""),
             prefix,
             live,
@@ -97,13 +102,14 @@ impl Geo {
             malformed: BTreeSet::new(),
             is_changed: false,
             is_full: false,
-            is_lost: false,
+            hearing,
             has_listed: false,
             lines,
         }
     }
 
     fn update(&mut self, update: &Update) {
+        self.hearing.take(update);
         match update {
             Update::Listed { cluster_id, revision, items, .. } => self.list(*cluster_id, *revision, items),
             Update::Changed { revision, events } => {
@@ -115,25 +121,8 @@ impl Geo {
                 }
                 self.revision = revision.unsigned_abs();
             }
-            Update::Alive { revision } => {
-                self.revision = revision.unsigned_abs();
-                if std::mem::take(&mut self.is_lost) {
-                    self.lines.notice(format!(
-                        "etcd: cluster \"{}\": the prefix \"{}\" is followed again, revision {revision}",
-                        self.cluster_name, self.prefix
-                    ));
-                }
-            }
-            Update::Lost { cause, reason } => {
-                let what = if self.is_lost { "still not followed" } else { "not followed any more" };
-                self.is_lost = true;
-                self.lines.warn(format!(
-                    "etcd: cluster \"{}\": the prefix \"{}\" is {what} ({}: {reason}); the networks in hand stay",
-                    self.cluster_name,
-                    self.prefix,
-                    cause.as_str(),
-                ));
-            }
+            Update::Alive { revision } => self.revision = revision.unsigned_abs(),
+            Update::Lost { .. } => {}
         }
     }
 
@@ -220,7 +209,7 @@ impl Geo {
 
     /// The time is up for which the networks outlive a wiped etcd; what etcd has is not known while it cannot be followed.
     fn look_at_the_clock(&mut self) {
-        if self.live.is_due() && !self.is_lost {
+        if self.live.is_due() && !self.hearing.is_lost() {
             self.live.end_hold();
             self.live.release();
             self.networks = NamedNetworks::default();

@@ -17,7 +17,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{checks, following::Following, lines::Lines, plan::PrefixPlan, run::Claim, upstream::Upstream};
+use super::{
+    checks, following::Following, hearing::Hearing, lines::Lines, plan::PrefixPlan, run::Claim,
+    upstream::Upstream,
+};
 
 /// How often memory is given back and dead workers are taken out of the counts. A removed peer is shown in the status for about as long.
 const COLLECT: Duration = Duration::from_millis(250);
@@ -45,12 +48,14 @@ pub(super) async fn serve(
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
     });
     let Some(upstreams) = upstreams else { return };
+    let keys = format!("the prefix \"{prefix}\"");
+    let hearing = Hearing::new(Rc::clone(&cluster_name), keys, "the peers in hand stay", lines.clone());
     let mut prefix_task = Prefix {
         cluster_name,
         prefix: Rc::clone(&prefix),
         upstreams,
         names,
-        is_lost: false,
+        hearing,
         asked: HashSet::new(),
         lines,
     };
@@ -103,8 +108,7 @@ struct Prefix {
     prefix: Rc<str>,
     upstreams: Vec<Upstream>,
     names: HostNames,
-    /// Whether etcd is not followed just now.
-    is_lost: bool,
+    hearing: Hearing,
     /// Leases that are being looked up, each with the upstream that has doubts.
     asked: HashSet<(usize, i64)>,
     lines: Lines,
@@ -112,28 +116,7 @@ struct Prefix {
 
 impl Prefix {
     fn update(&mut self, update: Update) {
-        match &update {
-            Update::Lost { cause, reason } => {
-                let what = if self.is_lost { "still not followed" } else { "not followed any more" };
-                self.is_lost = true;
-                self.lines.warn(format!(
-                    "etcd: cluster \"{}\": the prefix \"{}\" is {what} ({}: {reason}); the peers in hand stay",
-                    self.cluster_name,
-                    self.prefix,
-                    cause.as_str(),
-                ));
-            }
-            // The end of an outage: the watch stands.
-            Update::Alive { revision } => {
-                if std::mem::take(&mut self.is_lost) {
-                    self.lines.notice(format!(
-                        "etcd: cluster \"{}\": the prefix \"{}\" is followed again, revision {revision}",
-                        self.cluster_name, self.prefix
-                    ));
-                }
-            }
-            Update::Listed { .. } | Update::Changed { .. } => {}
-        }
+        self.hearing.take(&update);
         for upstream in &mut self.upstreams {
             upstream.update(&update);
         }

@@ -1,5 +1,6 @@
 //! One upstream: from etcd's keys to the table in its zone.
 
+mod defaults;
 mod expiry;
 mod outside;
 mod said;
@@ -293,23 +294,6 @@ impl Upstream {
             let Rejection { key, reason } = rejection;
             self.lines.error(format!("etcd: upstream \"{}\": key \"{key}\" rejected: {reason}", self.name));
         }
-    }
-
-    /// What variables change: the parameters of peers whose values do not set them.
-    pub(super) fn look_at_variables(&mut self) {
-        let Some(max_conns) = self.max_conns.as_ref().and_then(|number| number()) else { return };
-        if max_conns == self.defaults.max_conns {
-            return;
-        }
-        self.defaults.max_conns = max_conns;
-        self.is_changed |= self.members.set_defaults(self.defaults);
-        if let Some(successor) = &mut self.successor {
-            self.is_changed |= successor.members.set_defaults(self.defaults);
-        }
-        self.lines.notice(format!(
-            "etcd: upstream \"{}\": max_conns={max_conns} for peers whose values do not set it",
-            self.name
-        ));
     }
 
     /// What time alone changes: peers that were held, or kept beyond their leases, go.

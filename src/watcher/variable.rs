@@ -12,7 +12,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{following::Following, lines::Lines, plan::VariablePlan, run::Claim};
+use super::{following::Following, hearing::Hearing, lines::Lines, plan::VariablePlan, run::Claim};
 use crate::{
     conf::number,
     variables::{HOLD, Live, MAX_VALUE_LENGTH, Succession},
@@ -74,7 +74,6 @@ enum Rejection {
 }
 
 struct Variable {
-    cluster_name: Rc<str>,
     /// The names of the variables, as lines show them.
     names: String,
     key: String,
@@ -83,7 +82,7 @@ struct Variable {
     is_number: bool,
     value: Option<Vec<u8>>,
     is_changed: bool,
-    is_lost: bool,
+    hearing: Hearing,
     lines: Lines,
 }
 
@@ -94,10 +93,17 @@ impl Variable {
         let length = live.value.read(&mut bytes).ok().and_then(|reading| reading.length);
         let value = length.map(|length| bytes[..length].to_vec());
         let names = names.join("\", \"");
-        Self { cluster_name, names, key, live, is_number, value, is_changed: true, is_lost: false, lines }
+        let hearing = Hearing::new(
+            cluster_name,
+            format!("the key \"{key}\""),
+            "the value in hand stays",
+            lines.clone(),
+        );
+        Self { names, key, live, is_number, value, is_changed: true, hearing, lines }
     }
 
     fn update(&mut self, update: &Update) {
+        self.hearing.take(update);
         match update {
             Update::Listed { cluster_id, revision, items, .. } => self.list(*cluster_id, *revision, items),
             Update::Changed { revision, events } => {
@@ -109,25 +115,8 @@ impl Variable {
                 }
                 self.live.note_revision(*revision);
             }
-            Update::Alive { revision } => {
-                self.live.note_revision(*revision);
-                if std::mem::take(&mut self.is_lost) {
-                    self.lines.notice(format!(
-                        "etcd: cluster \"{}\": the key \"{}\" is followed again, revision {revision}",
-                        self.cluster_name, self.key
-                    ));
-                }
-            }
-            Update::Lost { cause, reason } => {
-                let what = if self.is_lost { "still not followed" } else { "not followed any more" };
-                self.is_lost = true;
-                self.lines.warn(format!(
-                    "etcd: cluster \"{}\": the key \"{}\" is {what} ({}: {reason}); the value in hand stays",
-                    self.cluster_name,
-                    self.key,
-                    cause.as_str(),
-                ));
-            }
+            Update::Alive { revision } => self.live.note_revision(*revision),
+            Update::Lost { .. } => {}
         }
     }
 
@@ -203,7 +192,7 @@ impl Variable {
 
     /// Whether the time is up for which the value outlives a wiped etcd. What etcd has is not known while it cannot be followed.
     fn is_due(&self) -> bool {
-        self.live.is_due() && !self.is_lost
+        self.live.is_due() && !self.hearing.is_lost()
     }
 
     fn end_hold(&mut self) {

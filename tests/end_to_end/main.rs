@@ -18,7 +18,6 @@ mod failures;
 mod harness_itself;
 mod hold;
 mod hundred_thousand;
-mod image;
 mod injection;
 mod keepalive;
 mod least_conn;

@@ -1,4 +1,4 @@
-//! The container image, on a Docker engine: run by `make test-image`, and left out elsewhere.
+//! The container image, on a Docker engine: what `make test-image` runs. `cargo test` leaves it out, since there may be no engine.
 
 mod fleet;
 
@@ -87,7 +87,6 @@ async fn routed(router: &Container, node: &str) -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs a Docker engine: make test-image"]
 async fn with_nothing_but_endpoints_it_is_healthy_routes_and_is_not_root() -> Result<()> {
     let setting = Setting::start().await?;
     let router = setting.router(&[])?;
@@ -125,7 +124,6 @@ async fn with_nothing_but_endpoints_it_is_healthy_routes_and_is_not_root() -> Re
 }
 
 #[tokio::test]
-#[ignore = "needs a Docker engine: make test-image"]
 async fn docker_stop_ends_it_in_time_with_sessions_open() -> Result<()> {
     let setting = Setting::start().await?;
     let router = setting.router(&[])?;
@@ -144,7 +142,6 @@ async fn docker_stop_ends_it_in_time_with_sessions_open() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs a Docker engine: make test-image"]
 async fn a_read_only_root_and_any_user_will_do() -> Result<()> {
     let setting = Setting::start().await?;
     let _node = setting.node("node-1")?;
@@ -163,7 +160,6 @@ async fn a_read_only_root_and_any_user_will_do() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs a Docker engine: make test-image"]
 async fn a_start_without_etcd_is_a_start() -> Result<()> {
     let setting = Setting::start().await?;
     let router = setting.router(&["-e", "ETCD_ENDPOINTS=http://no-such-etcd:2379"])?;
@@ -173,7 +169,6 @@ async fn a_start_without_etcd_is_a_start() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "needs a Docker engine: make test-image"]
 async fn an_announcer_finds_a_containers_address_with_docker() -> Result<()> {
     let setting = Setting::start().await?;
     let node_image = image("TEST_NODE_IMAGE")?;

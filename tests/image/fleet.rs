@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::*;
 
-use super::CONTAINER;
+use crate::CONTAINER;
 
 /// How long the fleet may take to start on a machine that does other things as well.
 const FLEET: Duration = Duration::from_secs(120);
@@ -44,7 +44,6 @@ async fn answered_by(routers: &[String; 2], count: usize) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a Docker engine: make test-image"]
 async fn one_of_each_is_killed_and_no_client_sees_it() -> Result<()> {
     let ports = [free_port()?.to_string(), free_port()?.to_string()];
     let compose = Compose::new(&[

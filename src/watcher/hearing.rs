@@ -1,0 +1,51 @@
+//! Whether keys are followed just now, and the lines that say so.
+
+use std::rc::Rc;
+
+use etcd_watch::Update;
+
+use super::lines::Lines;
+
+/// Whether keys are followed.
+pub(super) struct Hearing {
+    cluster_name: Rc<str>,
+    /// Which keys, as lines show them: `the prefix "/a/"`.
+    keys: String,
+    /// What stays meanwhile: `the peers in hand stay`.
+    stays: &'static str,
+    is_lost: bool,
+    lines: Lines,
+}
+
+impl Hearing {
+    pub(super) fn new(cluster_name: Rc<str>, keys: String, stays: &'static str, lines: Lines) -> Self {
+        Self { cluster_name, keys, stays, is_lost: false, lines }
+    }
+
+    /// Whether what etcd has is not known just now.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Tells of an outage as it begins, as it goes on for another reason, and as it ends.
+    pub(super) fn take(&mut self, update: &Update) {
+        let Self { cluster_name, keys, stays, .. } = self;
+        match update {
+            Update::Lost { cause, reason } => {
+                let what = if self.is_lost { "still not followed" } else { "not followed any more" };
+                self.is_lost = true;
+                self.lines.warn(format!(
+                    "etcd: cluster \"{cluster_name}\": {keys} is {what} ({cause}: {reason}); {stays}"
+                ));
+            }
+            // The end of an outage: the watch stands.
+            Update::Alive { revision } if self.is_lost => {
+                self.is_lost = false;
+                self.lines.notice(format!(
+                    "etcd: cluster \"{cluster_name}\": {keys} is followed again, revision {revision}"
+                ));
+            }
+            Update::Listed { .. } | Update::Changed { .. } | Update::Alive { .. } => {}
+        }
+    }
+}
