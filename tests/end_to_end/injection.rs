@@ -141,7 +141,10 @@ async fn the_status_is_json_that_is_only_read() -> Result<()> {
     // No value has a field of its own.
     let status: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&answer.body)?;
     let fields: Vec<_> = status.keys().map(String::as_str).collect();
-    assert_eq!(fields, ["idle_connections", "nginx_version", "pid", "upstreams", "variables", "watcher_pid"]);
+    assert_eq!(
+        fields,
+        ["geo", "idle_connections", "nginx_version", "pid", "upstreams", "variables", "watcher_pid"]
+    );
     let rejected = status["upstreams"][UPSTREAM]["rejected"].as_array().ok_or("no list")?;
     for one in rejected {
         let fields: Vec<_> = one.as_object().ok_or("no object")?.keys().collect();
