@@ -11,7 +11,7 @@ ARG DEBIAN_IMAGE=debian:bookworm-slim
 ARG RUST_IMAGE=rust:1-slim-bookworm
 ARG NGINX_VERSION=1.28.0
 ARG NGINX_IMAGE=nginx:${NGINX_VERSION}
-# "prebuilt" takes what `make module firehose-router` has left in build/ on a Debian 12 machine, in place of compiling it here.
+# "prebuilt" takes what `make release` has left in build/ on a Debian 12 machine, in place of compiling it here.
 ARG BUILD=build
 
 FROM ${RUST_IMAGE} AS toolchain
@@ -24,7 +24,7 @@ WORKDIR /project
 # For Debian's nginx.
 FROM toolchain AS build
 COPY . .
-RUN make module firehose-router \
+RUN make release \
     && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
 
 FROM scratch AS prebuilt
@@ -42,7 +42,7 @@ RUN cd /nginx \
     && ./configure --with-compat --with-file-aio --with-threads --with-http_realip_module --with-http_ssl_module \
         --with-http_v2_module > /dev/null
 COPY . .
-RUN NGINX_BUILD_DIR=/nginx/objs make module firehose-router \
+RUN NGINX_BUILD_DIR=/nginx/objs make release \
     && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
 
 # The official image's own entry point is not used: it would write to /etc/nginx, which nobody reads here.

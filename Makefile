@@ -32,6 +32,15 @@ module: $(HEADERS)
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
 	@echo "== built $(MODULE)"
 
+# Both in one go: what they are made of is then compiled once, and not for the features that each of them asks for.
+.PHONY: release
+release: $(HEADERS)
+	$(FOR_NGINX) $(CARGO) build --locked --release -p ngx-http-upstream-etcd-module -p firehose-router
+	@mkdir -p build
+	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
+	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
+	@echo "== built $(MODULE) and build/firehose-router"
+
 .PHONY: headers
 headers:
 	@scripts/configure-nginx.sh
@@ -63,7 +72,7 @@ run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C
 .PHONY: test
 test: ## install what is missing, build, and run every test
 	@scripts/install-dependencies.sh test
-	@$(MAKE) --no-print-directory module firehose-router demo-node
+	@$(MAKE) --no-print-directory release demo-node
 	@$(FOR_NGINX) scripts/test.sh
 
 # The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official --build-arg NGINX_VERSION=1.28.0'.
@@ -80,7 +89,7 @@ demo-image: firehose-router demo-node ## build the image of the nodes in compose
 	DOCKER_BUILDKIT=1 $(DOCKER) build -t firehose-router-demo-node --target demo-node .
 
 .PHONY: test-image
-test-image: module firehose-router demo-node ## build the image of what is built here, and test it and compose.yaml on a Docker engine
+test-image: release demo-node ## build the image of what is built here, and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
 
 .PHONY: lint

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What routers cost etcd: starts one with ROUTERS (20) of `firehose-router serve`, each with one worker, and prints the share of a processor
 # that etcd takes while nothing changes, and while CHANGES (200) nodes change, one after the other. All of it on the loopback interface.
-# `make module firehose-router` comes first.
+# `make release` comes first.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -10,7 +10,7 @@ routers=${ROUTERS:-20} changes=${CHANGES:-200} seconds=${SECONDS_IDLE:-20}
 etcd_port=${ETCD_PORT:-23790} first_port=${FIRST_PORT:-18100}
 program=$project/build/firehose-router module=$project/build/ngx_http_upstream_etcd_module.so
 for file in "$program" "$module"; do
-    [ -e "$file" ] || fail "$file is not there yet" "'make module firehose-router' builds it"
+    [ -e "$file" ] || fail "$file is not there yet" "'make release' builds it"
 done
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/firehose-router-measure.XXXXXX")
