@@ -40,20 +40,25 @@ pub(super) async fn serve(
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let mut news = Vec::new();
         tokio::select! {
-            update = updates.recv() => match update {
-                Some(update) => {
-                    geo.update(&update);
-                    tokio::time::sleep(GATHER).await;
-                    while let Ok(update) = updates.try_recv() {
-                        geo.update(&update);
-                    }
+            update = updates.recv() => {
+                let Some(update) = update else { return following.ended().await };
+                news.push(update);
+                tokio::time::sleep(GATHER).await;
+                while let Ok(update) = updates.try_recv() {
+                    news.push(update);
                 }
-                None => return following.ended().await,
-            },
-            _ = looks.tick() => geo.look_at_the_clock(),
-        };
-        if claim.publishing(|_| geo.publish()).is_none() {
+            }
+            _ = looks.tick() => {}
+        }
+        // What is heard goes to shared memory bit by bit: all of it needs the right to write.
+        let done = claim.publishing(|_| {
+            news.iter().for_each(|update| geo.update(update));
+            geo.look_at_the_clock();
+            geo.publish();
+        });
+        if done.is_none() {
             return;
         }
     }
@@ -134,8 +139,7 @@ impl Geo {
         self.has_listed = true;
         if succession != Succession::GoesOn && self.networks.count() > 0 {
             let mut successor = NamedNetworks::default();
-            let outcome = successor.replace(listed());
-            self.note(outcome);
+            self.note(successor.replace(listed()));
             if successor.count() == 0 && self.live.hold() {
                 let what =
                     if succession == Succession::Another { "another cluster" } else { "an older state" };
@@ -156,6 +160,7 @@ impl Geo {
         self.is_changed |= !self.live.has_been_heard();
         self.origin = Some((cluster_id, self.revision));
         let outcome = self.networks.replace(listed());
+        self.is_changed |= outcome.changed;
         self.note(outcome);
     }
 
@@ -170,8 +175,14 @@ impl Geo {
 
     fn put(&mut self, item: &Item) {
         self.malformed.remove(&shown(&item.key));
-        let networks = self.successor.as_mut().map_or(&mut self.networks, |(_, networks)| networks);
-        let outcome = networks.put(&item.key, &item.value);
+        let outcome = match &mut self.successor {
+            Some((_, networks)) => networks.put(&item.key, &item.value),
+            None => {
+                let outcome = self.networks.put(&item.key, &item.value);
+                self.is_changed |= outcome.changed;
+                outcome
+            }
+        };
         self.note(outcome);
         self.adopt_successor();
     }
@@ -186,7 +197,6 @@ impl Geo {
     }
 
     fn note(&mut self, outcome: Outcome) {
-        self.is_changed |= outcome.changed;
         let count = outcome.rejected.len();
         self.malformed.extend(outcome.rejected.iter().map(|rejected| rejected.key.clone()));
         for rejected in outcome.rejected.into_iter().take(TOLD) {
@@ -250,6 +260,11 @@ impl Geo {
                         "etcd: variable \"{}\": {reason}; the networks in hand stay",
                         self.names
                     ));
+                }
+                // Where none are in hand, too many must not pass for none: those that fit count.
+                if self.live.value.read(&mut []).is_ok_and(|reading| reading.length.is_none()) {
+                    self.live
+                        .write(Some(&self.networks.to_bytes_that_fit(MAX_NETWORKS_LENGTH)), self.revision);
                 }
             }
         }

@@ -185,3 +185,22 @@ async fn more_networks_than_there_is_room_for_are_told_of_and_change_nothing() -
     etcd.put(network("two"), OUTSIDE).await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, true), ("10.0.0.1", false)]).await
 }
+
+#[tokio::test]
+async fn too_many_at_the_start_do_not_pass_for_none() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    etcd.put(network("a-first"), INSIDE).await?;
+    for thousand in 0..3 {
+        let pairs = (0..1_000).map(|number| {
+            let number = thousand * 1_000 + number;
+            (network(&format!("many-{number}")), format!("10.{}.{}.0/24", number / 256, number % 256))
+        });
+        etcd.put_all(pairs).await?;
+    }
+    let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
+    nginx.wait_for_log("more than 32768").await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    etcd.delete_all(&network("many-")).await?;
+    etcd.put(network("two"), OUTSIDE).await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true), ("10.0.0.1", false)]).await
+}

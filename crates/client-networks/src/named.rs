@@ -77,6 +77,14 @@ impl NamedNetworks {
         text::write(self.networks.iter().map(|(key, networks)| (key.as_str(), networks.as_str())), limit)
     }
 
+    /// Those of them, in the order of their keys, that take no more than `limit` bytes.
+    pub fn to_bytes_that_fit(&self, limit: usize) -> Vec<u8> {
+        text::write_what_fits(
+            self.networks.iter().map(|(key, networks)| (key.as_str(), networks.as_str())),
+            limit,
+        )
+    }
+
     /// How many networks there are.
     pub fn count(&self) -> usize {
         self.words().count()

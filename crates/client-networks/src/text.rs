@@ -22,11 +22,26 @@ pub(crate) fn write<'a>(
     named: impl Iterator<Item = (&'a str, &'a str)>,
     limit: usize,
 ) -> Result<Vec<u8>, TooLong> {
-    let text: String = named.map(|(key, networks)| format!("{key}{BEHIND_KEY}{networks}\n")).collect();
+    let text: String = named.map(line).collect();
     if text.len() > limit {
         return Err(TooLong { needed: text.len(), limit });
     }
     Ok(text.into_bytes())
+}
+
+pub(crate) fn write_what_fits<'a>(named: impl Iterator<Item = (&'a str, &'a str)>, limit: usize) -> Vec<u8> {
+    let mut text = String::new();
+    for line in named.map(line) {
+        if text.len() + line.len() > limit {
+            break;
+        }
+        text.push_str(&line);
+    }
+    text.into_bytes()
+}
+
+fn line((key, networks): (&str, &str)) -> String {
+    format!("{key}{BEHIND_KEY}{networks}\n")
 }
 
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> {

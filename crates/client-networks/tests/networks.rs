@@ -77,7 +77,11 @@ fn what_takes_too_much_room_is_said() {
     }
     let needed = 200 * ("key-000".len() + 1 + "203.0.113.128/25".len() + 1);
     assert_eq!(networks.to_bytes(ROOM), Err(TooLong { needed, limit: ROOM }));
-    assert!(networks.to_bytes(needed).is_ok());
+    assert_eq!(networks.to_bytes(needed), Ok(networks.to_bytes_that_fit(needed)));
+    // A part is whole keys, the first ones.
+    let part = NamedNetworks::of_bytes(&networks.to_bytes_that_fit(needed - 1));
+    assert_eq!(part.count(), 199);
+    assert!(networks.to_bytes_that_fit(10).is_empty());
 }
 
 proptest! {
