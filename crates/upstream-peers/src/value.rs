@@ -73,6 +73,14 @@ pub enum ValueError {
     /// An empty value stands for the address in its key, and there is none.
     #[error("the value is empty, and the key does not end in HOST:PORT")]
     Empty,
+    /// Words that are no server: the first could only be a host's name, and another one is no parameter.
+    #[error("there is no address: {first} has no port, and {word} is not a parameter")]
+    NoServer {
+        /// The first word.
+        first: Excerpt,
+        /// The word that is no parameter.
+        word: Excerpt,
+    },
     /// The address is malformed.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -162,7 +170,17 @@ fn server_syntax(text: &str) -> Result<Value, ValueError> {
     let target = Target::parse(server)?;
     let mut overrides = Overrides::default();
     for word in words {
-        overrides.set_word(word)?;
+        overrides.set_word(word).map_err(|error| match error {
+            ParameterError::Unknown(unknown) if is_any_word(server, &target) && !word.contains('=') => {
+                ValueError::NoServer { first: Excerpt::new(server), word: unknown }
+            }
+            error => error.into(),
+        })?;
     }
     Ok(Value { server: server.to_owned(), target, overrides })
+}
+
+/// Whether nothing says that `server` is one: any word would be taken for the name of a host.
+fn is_any_word(server: &str, target: &Target) -> bool {
+    matches!(target, Target::Name { .. }) && !server.contains(['.', ':'])
 }
