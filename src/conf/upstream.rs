@@ -211,6 +211,12 @@ fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
             continue;
         }
         defaults.set_word(word).map_err(|error| format!("in \"etcd_defaults\": {error}"))?;
+        // As in a "server" of nginx's: a peer without a weight is one that gets no requests, and all of them would.
+        if defaults.weight == Some(0) {
+            return Err(
+                "in \"etcd_defaults\": parameter \"weight\" is \"0\": no peer would get a request".into()
+            );
+        }
     }
     conf.defaults = Some(defaults);
     Ok(())

@@ -62,11 +62,14 @@ async fn clients_are_judged_by_the_keys_in_every_worker_without_a_reload() -> Re
     let geo = shown(nginx).await?;
     assert_eq!((geo.networks, geo.revision, geo.rejected_total), (3, Some(revision), 0), "{geo:?}");
     assert_eq!((geo.cluster.as_str(), geo.prefix.as_str()), ("main", NETWORKS));
+    // A key at the prefix itself is the mark of a folder.
+    etcd.put(NETWORKS, "dir").await?;
     etcd.delete(&network("office")).await?;
     all_say(nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
     etcd.delete(&network("198.51.100.0/24")).await?;
     all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
     assert_eq!(nginx.workers()?, workers);
+    assert_eq!(nginx.log_lines("rejected"), Vec::<String>::new());
     Ok(())
 }
 

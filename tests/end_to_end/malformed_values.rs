@@ -24,7 +24,6 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("name-empty-label", "a..b:80"),
         ("url", "http://127.0.0.1:80"),
         ("url-path", "127.0.0.1:80/path"),
-        ("weight-zero", "127.0.0.1:80 weight=0"),
         ("weight-negative", "127.0.0.1:80 weight=-1"),
         ("weight-fraction", "127.0.0.1:80 weight=1.5"),
         ("weight-words", "127.0.0.1:80 weight=heavy"),
@@ -44,7 +43,6 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("json-null", "{\"addr\":null}"),
         ("json-no-address", "{\"colour\":\"blue\"}"),
         ("json-unknown-field", "{\"addr\":\"127.0.0.1:80\",\"colour\":\"blue\"}"),
-        ("json-weight-zero", "{\"addr\":\"127.0.0.1:80\",\"weight\":0}"),
         ("json-weight-huge", "{\"addr\":\"127.0.0.1:80\",\"weight\":1e999}"),
         ("json-weight-array", "{\"addr\":\"127.0.0.1:80\",\"weight\":[5]}"),
         ("json-trailing", "{\"addr\":\"127.0.0.1:80\"} and more"),
@@ -136,7 +134,7 @@ async fn without_a_good_value_before_there_is_no_peer_and_others_are_served() ->
 async fn another_malformed_value_is_another_line() -> Result<()> {
     let router = Router::start(1, 1).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
-    for value in ["127.0.0.1:80 weight=0", "127.0.0.1:80 weight=-5"] {
+    for value in ["127.0.0.1:80 weight=-1", "127.0.0.1:80 weight=-5"] {
         nginx.applied(etcd.put(key("n0"), value).await?).await?;
     }
     assert_eq!(lines(nginx, "n0").len(), 2, "{}", nginx.log());

@@ -138,3 +138,74 @@ async fn a_name_that_does_not_resolve_has_no_peer_and_harms_nobody() -> Result<(
     }
     router.nginx.check_log()
 }
+
+#[tokio::test]
+async fn a_peer_without_a_weight_gets_no_new_request_and_keeps_what_is_open() -> Result<()> {
+    let router = Router::start(1, 1).await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    let node = Node::start("resting").await?;
+    let address = node.address().to_string();
+    for (name, value) in [
+        ("server", format!("{address} weight=0")),
+        ("json", format!(r#"{{"addr":"{address}","weight":0}}"#)),
+        (address.as_str(), r#"{"weight":0,"max_fails":2,"fail_timeout":10,"down":0,"backup":0}"#.to_owned()),
+    ] {
+        nginx.applied(etcd.put(key(name), format!("{address} weight=5")).await?).await?;
+        nginx.wait_for_peer(name).await?;
+        let mut session = loop {
+            let session = nginx.websocket("/ws").await?;
+            if session.node() == "resting" {
+                break session;
+            }
+        };
+        let upstream = nginx.applied(etcd.put(key(name), &value).await?).await?;
+        let peer = upstream.peer(name).ok_or("it has left")?;
+        assert_eq!((peer.state.as_str(), peer.weight, peer.drain), ("drain", 0, true), "{value}: {peer:?}");
+        for _ in 0..6 {
+            assert_eq!(nginx.get("/").await?.node(), "n0", "{value}");
+        }
+        session.echo("still open").await?;
+        // With a weight it is back.
+        nginx.applied(etcd.put(key(name), format!("{address} weight=5")).await?).await?;
+        nginx.wait_for_peer(name).await?;
+        nginx.applied(etcd.delete(&key(name)).await?).await?;
+    }
+    // What these write who have set none.
+    for (name, value) in [
+        ("skydns", format!(r#"{{"host":"127.0.0.1","port":{},"weight":0}}"#, port(&node)?)),
+        ("grpc", format!(r#"{{"Op":0,"Addr":"{address}","Metadata":{{"weight":0}}}}"#)),
+    ] {
+        let upstream = nginx.applied(etcd.put(key(name), value).await?).await?;
+        let peer = upstream.peer(name).ok_or("no peer")?;
+        assert_eq!((peer.state.as_str(), peer.weight), ("up", 1), "{peer:?}");
+    }
+    assert_eq!(nginx.upstream().await?.rejected_total, 0);
+    nginx.check_log()
+}
+
+fn port(node: &Node) -> Result<u16> {
+    match node.address() {
+        ListenAddress::Ip(address) => Ok(address.port()),
+        ListenAddress::Unix(_) => Err("no IP address".into()),
+    }
+}
+
+#[tokio::test]
+async fn a_key_at_the_prefix_itself_is_a_mark_and_no_peer() -> Result<()> {
+    // One that was there, and one that comes.
+    let router = Router::with(1, |etcd| Configuration::firehose(etcd).workers(1)).await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    for value in ["init_dir", "", "10.0.0.7:80"] {
+        etcd.put(PREFIX, value).await?;
+        nginx.applied(etcd.put(key("other"), format!("{} down", router.nodes[0].address())).await?).await?;
+        nginx.reload().await?;
+        nginx.applied(etcd.put(key("other"), router.nodes[0].address().to_string()).await?).await?;
+        let upstream = nginx.wait_for_keys(&["n0", "other"]).await?;
+        assert_eq!((upstream.rejected_total, upstream.rejected.len()), (0, 0), "{value:?} {upstream:?}");
+    }
+    etcd.delete(PREFIX).await?;
+    nginx.applied(etcd.delete(&key("other")).await?).await?;
+    nginx.wait_for_keys(&["n0"]).await?;
+    assert_eq!(nginx.log_lines("rejected"), Vec::<String>::new());
+    nginx.check_log()
+}

@@ -23,7 +23,7 @@ const LASTING: Duration = LONGEST;
 /// What is followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// All keys that begin with this.
+    /// All keys that begin with this, but for a key that is no longer than it.
     Below(String),
     /// One key; it is told of as the key "".
     One(String),

@@ -89,7 +89,7 @@ pub enum Update {
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// The key without the prefix; empty for a key that is the prefix itself.
+    /// The key without the prefix; empty for the one key that is followed alone.
     pub key: Vec<u8>,
     /// The value.
     pub value: Vec<u8>,

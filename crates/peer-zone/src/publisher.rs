@@ -170,8 +170,10 @@ impl Publisher {
         self.current_table().is_some_and(|table| {
             let method = self.options.method;
             let has_all = |is_needed: bool, length: u32| !is_needed || length > 0 || table.primaries == 0;
+            // Without a weight a peer has no point.
+            let has_weight = |peer: &Desired| !peer.parameters.backup && peer.parameters.weight > 0;
             has_all(method.needs_ranges(), table.ranges.length)
-                && has_all(method.needs_ring(), table.ring.length)
+                && has_all(method.needs_ring() && self.listed().any(has_weight), table.ring.length)
                 && (!self.options.is_sticky || table.sticky.length > 0 || self.listed.is_empty())
         })
     }

@@ -16,7 +16,7 @@ pub const MAX_WEIGHT: u32 = 65_535;
 /// nginx's parameters of a `server`, all set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
-    /// Share of the requests, from 1 to [`MAX_WEIGHT`].
+    /// Share of the requests, up to [`MAX_WEIGHT`]; with 0 the peer gets none, and [`drain`](Self::drain) is set.
     pub weight: u32,
     /// Connections that may be open at a time; 0: no limit.
     pub max_conns: u32,
@@ -122,17 +122,18 @@ impl From<Parameters> for Overrides {
 }
 
 impl Overrides {
-    /// `defaults` with what is set here.
+    /// `defaults` with what is set here. A peer without a weight drains, whatever `drain` says.
     pub fn apply(&self, defaults: Parameters) -> Parameters {
+        let weight = self.weight.unwrap_or(defaults.weight);
         Parameters {
-            weight: self.weight.unwrap_or(defaults.weight),
+            weight,
             max_conns: self.max_conns.unwrap_or(defaults.max_conns),
             max_fails: self.max_fails.unwrap_or(defaults.max_fails),
             fail_timeout: self.fail_timeout.unwrap_or(defaults.fail_timeout),
             slow_start: self.slow_start.unwrap_or(defaults.slow_start),
             backup: self.backup.unwrap_or(defaults.backup),
             down: self.down.unwrap_or(defaults.down),
-            drain: self.drain.unwrap_or(defaults.drain),
+            drain: weight == 0 || self.drain.unwrap_or(defaults.drain),
         }
     }
 
@@ -230,8 +231,8 @@ impl Slot<'_> {
     fn set(self, text: &str) -> Result<(), &'static str> {
         match self {
             Slot::Weight(weight) => {
-                let number = whole_number(text).filter(|number| (1..=MAX_WEIGHT).contains(number));
-                *weight = Some(number.ok_or("a whole number from 1 to 65535")?);
+                let number = whole_number(text).filter(|&number| number <= MAX_WEIGHT);
+                *weight = Some(number.ok_or("a whole number from 0 to 65535")?);
             }
             Slot::Number(slot) => *slot = Some(whole_number(text).ok_or("a whole number below 4294967296")?),
             Slot::Time(slot) => {
@@ -290,13 +291,27 @@ mod tests {
     }
 
     #[test]
+    fn without_a_weight_a_peer_drains() {
+        let none = set("weight=0").expect("good");
+        assert_eq!(none.to_string(), " weight=0");
+        let parameters = none.apply(Parameters::default());
+        assert_eq!((parameters.weight, parameters.drain), (0, true));
+        let explicit = Overrides { drain: Some(false), ..none };
+        assert!(explicit.apply(Parameters::default()).drain);
+        assert!(!set("weight=1").expect("good").apply(Parameters::default()).drain);
+        // One that does not say so goes by the others' default, and says what it has come to.
+        let parameters = Overrides::default().apply(parameters);
+        assert!(parameters.drain);
+        assert_eq!(Overrides::from(parameters).apply(Parameters::default()), parameters);
+    }
+
+    #[test]
     fn bad_words() {
         for (word, message) in [
             ("weight", "parameter \"weight\" lacks a value"),
-            ("weight=", "parameter \"weight\" is \"\", not a whole number from 1 to 65535"),
-            ("weight=0", "parameter \"weight\" is \"0\", not a whole number from 1 to 65535"),
-            ("weight=65536", "parameter \"weight\" is \"65536\", not a whole number from 1 to 65535"),
-            ("weight=+1", "parameter \"weight\" is \"+1\", not a whole number from 1 to 65535"),
+            ("weight=", "parameter \"weight\" is \"\", not a whole number from 0 to 65535"),
+            ("weight=65536", "parameter \"weight\" is \"65536\", not a whole number from 0 to 65535"),
+            ("weight=+1", "parameter \"weight\" is \"+1\", not a whole number from 0 to 65535"),
             (
                 "max_conns=4294967296",
                 "parameter \"max_conns\" is \"4294967296\", not a whole number below 4294967296",

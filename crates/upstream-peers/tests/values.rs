@@ -23,6 +23,10 @@ const GOOD: &[(&str, &str, &str)] = &[
         "10.0.0.7:80 max_conns=9 slow_start=90 down drain",
     ),
     ("n", "10.0.0.7:80\nweight=5", "10.0.0.7:80 weight=5"),
+    ("n", "10.0.0.7:80 weight=0", "10.0.0.7:80 weight=0"),
+    ("n", r#"{"addr":"10.0.0.7:80","weight":0}"#, "10.0.0.7:80 weight=0"),
+    ("n", r#"{"addr":"10.0.0.7:80","weight":"0","drain":false}"#, "10.0.0.7:80 weight=0"),
+    ("10.0.0.7:80", r#"{"weight":0}"#, "10.0.0.7:80 weight=0"),
     ("n", "10.0.0.7:80 weight=1 weight=2", "10.0.0.7:80 weight=2"),
     ("n", "10.0.0.7:080", "10.0.0.7:80"),
     ("n", "[2001:db8::1]:80", "[2001:db8::1]:80"),
@@ -61,6 +65,8 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("n", r#"{"Addr":"h:50051"}"#, "h:50051"),
     ("n", r#"{"Op":0,"Addr":"h:1","Metadata":"v1"}"#, "h:1"),
     ("n", r#"{"Op":0,"Addr":"h:1","Metadata":{"weight":3,"zone":"a","down":false},"x":1}"#, "h:1 weight=3"),
+    // What is written where no weight is set.
+    ("n", r#"{"Op":0,"Addr":"h:1","Metadata":{"weight":0,"max_fails":0}}"#, "h:1 max_fails=0"),
     // SkyDNS, CoreDNS
     ("n", r#"{"host":"10.0.0.1"}"#, "10.0.0.1:80"),
     (
@@ -141,7 +147,6 @@ const BAD: &[(&str, &str, &str)] = &[
     ("n", "10.0.0.1:80 10.0.0.2:80", "unknown parameter \"10.0.0.2:80\""),
     ("n", "10.0.0.1:80 wieght=5", "unknown parameter \"wieght=5\""),
     ("n", "10.0.0.1:80 resolve", "unknown parameter \"resolve\""),
-    ("n", "10.0.0.1:80 weight=0", "\"weight\" is \"0\""),
     ("n", "10.0.0.1:80 weight=-1", "\"weight\" is \"-1\""),
     ("n", "10.0.0.1:80 weight=1.5", "\"weight\" is \"1.5\""),
     ("n", "10.0.0.1:80 weight=65536", "\"weight\" is \"65536\""),
@@ -163,7 +168,6 @@ const BAD: &[(&str, &str, &str)] = &[
     ("n", r#"{"addr":"10.0.0.1:80 weight=5"}"#, "the port is \"80 weight=5\""),
     ("n", r#"{"addr":"10.0.0.1:80","wieght":5}"#, "unknown field \"wieght\""),
     ("n", r#"{"addr":"10.0.0.1:80","x\ny":5}"#, "unknown field \"x\\ny\""),
-    ("n", r#"{"addr":"10.0.0.1:80","weight":0}"#, "\"weight\" is \"0\""),
     ("n", r#"{"addr":"10.0.0.1:80","weight":-5}"#, "\"weight\" is \"-5\""),
     ("n", r#"{"addr":"10.0.0.1:80","weight":1.5}"#, "\"weight\" is \"1.5\""),
     ("n", r#"{"addr":"10.0.0.1:80","weight":1e2}"#, "\"weight\" is \"100.0\""),

@@ -240,6 +240,8 @@ async fn max_conns_acts_without_a_reload() -> Result<()> {
 async fn a_setting_that_is_none_is_told_of_once() -> Result<()> {
     let etcd = Etcd::start().await?;
     etcd.put(setting("colour"), "red").await?;
+    // The mark of a folder is no setting either, and nothing to be told of.
+    etcd.put(setting(""), "dir").await?;
     let router = Served::start(&etcd.url(), &[]).await?;
     router.program.wait_for_log("colour\" is no setting").await?;
     etcd.put(setting("colour"), "blue").await?;

@@ -290,3 +290,45 @@ fn without_a_key_it_is_round_robin() {
         assert_eq!(picked, ["1", "2", "1", "2"], "{}", method.name());
     }
 }
+
+#[test]
+fn peers_without_a_weight_get_no_request_by_any_method() {
+    let resting = |name: &str| {
+        with(peer(name, name), |it| {
+            it.weight = 0;
+            it.drain = true;
+        })
+    };
+    for method in [
+        Method::RoundRobin,
+        Method::LeastConn,
+        Method::Random,
+        Method::Hash,
+        Method::HashConsistent,
+        Method::IpHash,
+    ] {
+        let fixture = Fixture::new(1 << 20);
+        let mut publisher = fixture.publisher_of(method);
+        publish(&mut publisher, &[resting("a"), peer("b", "b"), resting("c"), peer("d", "d")]).expect("room");
+        let mut worker = fixture.worker();
+        let mut picked = std::collections::BTreeSet::new();
+        for number in 0..200 {
+            let key = key_of(method, number);
+            let wish = Wish { method, key: &key, sticky: None, grace: None };
+            let held = pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
+            picked.insert(address(&worker, &held));
+            release(&mut worker, held);
+        }
+        assert_eq!(Vec::from_iter(picked), ["b", "d"], "{}", method.name());
+
+        // Where none has a weight there is nothing to pick, and what is the same is no new table.
+        let all = [resting("a"), resting("b")];
+        publish(&mut publisher, &all).expect("room");
+        let wish = Wish { method, key: b"key", sticky: None, grace: None };
+        assert!(pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).is_none());
+        collect(&mut publisher);
+        let (used, generation) = (fixture.used(), publisher.generation());
+        publish(&mut publisher, &all).expect("room");
+        assert_eq!((fixture.used(), publisher.generation()), (used, generation), "{}", method.name());
+    }
+}

@@ -49,10 +49,12 @@ fn grpc(address: &Json, object: &Object) -> Result<Value, ValueError> {
     }
     let server = string("Addr", address)?;
     let target = Target::parse(server)?;
-    let overrides = match object.get("Metadata") {
+    let mut overrides = match object.get("Metadata") {
         Some(Json::Object(metadata)) => known(metadata)?,
         _ => Overrides::default(),
     };
+    // A Go program writes 0 for a weight that it has not set.
+    overrides.weight = overrides.weight.filter(|&weight| weight != 0);
     Ok(Value { server: server.to_owned(), target, overrides })
 }
 
