@@ -4,27 +4,33 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::answer::Head;
 use crate::config::{CheckConfig, ConfigError, Kind, LONGEST, SHORTEST, host_header, path};
 use crate::peer::Address;
 use crate::status::StatusSet;
 
-/// An answer whose status line and headers have more bytes than this fails the check: what is read is
-/// bounded, and it is more than nginx itself takes by default (`proxy_buffer_size`, a page).
-pub const MAX_ANSWER_HEAD: usize = 16 << 10;
-
 /// What the peer's log shows the checks as.
-const AGENT: HeaderValue = HeaderValue::from_static("firehose-router");
+const AGENT: &str = "firehose-router";
+
+/// Bytes that are read of an answer at a time.
+const AT_ONCE: usize = 4 << 10;
+
+/// The body says nothing, but whoever is still writing it would be told of a broken pipe, or of a reset, and might log that with each check. So
+/// it is read after the verdict: so much of it,
+const MAX_BODY: usize = 1 << 20;
+
+/// for so long, and no longer than a check may take,
+const BODY_TIME: Duration = Duration::from_secs(5);
+
+/// and of so many answers at once; others are cut off. Each has a file descriptor, beside those of the checks under way.
+const MAX_BODIES: usize = 64;
 
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +46,14 @@ pub(crate) enum Outcome {
 pub(crate) struct Attempts {
     timeout: Duration,
     request: Option<Arc<Get>>,
+    bodies: Bodies,
+}
+
+/// The bodies that are read after the verdict.
+#[derive(Clone, Debug)]
+struct Bodies {
+    places: Arc<Semaphore>,
+    time: Duration,
 }
 
 /// What is asked for, and which answers are good.
@@ -60,14 +74,17 @@ impl Attempts {
                 status: status.clone(),
             })),
         };
-        Self { timeout: config.timeout.clamp(SHORTEST, LONGEST), request }
+        let timeout = config.timeout.clamp(SHORTEST, LONGEST);
+        let bodies = Bodies { places: Arc::new(Semaphore::new(MAX_BODIES)), time: timeout.min(BODY_TIME) };
+        Self { timeout, request, bodies }
     }
 
     /// One check of `target`.
     pub(crate) fn make(&self, target: &Address) -> impl Future<Output = Outcome> + Send + use<> {
         let (request, target, limit) = (self.request.clone(), target.clone(), self.timeout);
+        let bodies = self.bodies.clone();
         async move {
-            match timeout(limit, attempt(request.as_deref(), &target)).await {
+            match timeout(limit, attempt(request.as_deref(), &target, &bodies)).await {
                 Ok(Ok(())) => Outcome::Passed,
                 Ok(Err(Trouble::Peer(reason))) => Outcome::Failed(reason),
                 Ok(Err(Trouble::Here)) => Outcome::NotMade,
@@ -84,15 +101,15 @@ enum Trouble {
     Here,
 }
 
-async fn attempt(request: Option<&Get>, target: &Address) -> Result<(), Trouble> {
+async fn attempt(request: Option<&Get>, target: &Address, bodies: &Bodies) -> Result<(), Trouble> {
     match target {
         Address::Ip(address) => {
             let stream = TcpStream::connect(address).await.map_err(not_connected)?;
-            ask(request, target, stream).await
+            ask(request, target, stream, bodies).await
         }
         Address::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(not_connected)?;
-            ask(request, target, stream).await
+            ask(request, target, stream, bodies).await
         }
     }
 }
@@ -116,59 +133,88 @@ fn io_reason(error: &io::Error) -> String {
     }
 }
 
-async fn ask<S>(request: Option<&Get>, target: &Address, stream: S) -> Result<(), Trouble>
+async fn ask<S>(
+    request: Option<&Get>,
+    target: &Address,
+    mut stream: S,
+    bodies: &Bodies,
+) -> Result<(), Trouble>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Some(get) = request else { return Ok(()) };
     let request = get.request(target).map_err(|error| Trouble::Peer(error.to_string()))?;
-    let (mut sender, connection) = http1::Builder::new()
-        // Servers that go by the letter are rare, and still there.
-        .title_case_headers(true)
-        .max_buf_size(MAX_ANSWER_HEAD)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| Trouble::Peer(http_reason(&error)))?;
-    let answer = sender.send_request(request);
-    tokio::pin!(answer);
-    let answered = tokio::select! {
-        biased;
-        answered = &mut answer => answered,
-        // What ended it is told to the request as well.
-        _ = connection => answer.await,
-    };
-    let status = answered.map_err(|error| Trouble::Peer(http_reason(&error)))?.status().as_u16();
+    let status = answer(&mut stream, &request).await.map_err(Trouble::Peer)?;
+    bodies.take(stream);
     if get.status.contains(status) { Ok(()) } else { Err(Trouble::Peer(format!("status {status}"))) }
 }
 
+/// The status of the answer to `request`.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &[u8]) -> Result<u16, String> {
+    let written = stream.write_all(request).await;
+    let mut head = Head::new();
+    let mut bytes = [0; AT_ONCE];
+    loop {
+        // Whoever refuses a request before it has read it may have answered all the same.
+        match (stream.read(&mut bytes).await, &written) {
+            (Ok(0), Ok(())) => return Err("closed without an answer".to_owned()),
+            (Ok(0), Err(error)) => return Err(io_reason(error)),
+            (Ok(length), _) => {
+                let taken = bytes.get(..length).unwrap_or_default();
+                if let Some(status) = head.take(taken).map_err(|error| error.to_string())? {
+                    return Ok(status);
+                }
+            }
+            (Err(error), _) => return Err(io_reason(&error)),
+        }
+    }
+}
+
 impl Get {
-    fn request(&self, target: &Address) -> Result<Request<Empty<Bytes>>, ConfigError> {
+    /// The request's bytes.
+    fn request(&self, target: &Address) -> Result<Vec<u8>, ConfigError> {
         let host = match &self.host {
             Some(host) => host.clone()?,
             None => host_header(&target.host())?,
         };
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = Uri::from(self.path.clone()?);
-        let headers = request.headers_mut();
-        headers.insert(HOST, host);
-        headers.insert(USER_AGENT, AGENT);
-        // An answer is all that is wanted of it.
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        Ok(request)
+        let path = self.path.clone()?;
+        // An answer is all that is wanted of the connection.
+        let parts: [&[u8]; 7] = [
+            b"GET ",
+            path.as_str().as_bytes(),
+            b" HTTP/1.1\r\nHost: ",
+            host.as_bytes(),
+            b"\r\nUser-Agent: ",
+            AGENT.as_bytes(),
+            b"\r\nConnection: close\r\n\r\n",
+        ];
+        Ok(parts.concat())
     }
 }
 
-/// Says it in our words where the library's are about its own affairs. None quotes what came over the
-/// network.
-fn http_reason(error: &hyper::Error) -> String {
-    if error.is_parse() {
-        return format!("not HTTP: {error}");
+impl Bodies {
+    /// Reads what is still to come, and throws it away; ends the connection at once where too many are being read already.
+    fn take(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            let time = self.time;
+            tokio::spawn(async move {
+                // Out of time, or a reset: it is over either way.
+                let _ = timeout(time, discard(stream)).await;
+                drop::<OwnedSemaphorePermit>(place);
+            });
+        }
     }
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return "closed without an answer".to_owned();
+}
+
+async fn discard(mut stream: impl AsyncRead + Unpin) {
+    let mut bytes = [0; AT_ONCE];
+    let mut total = 0;
+    while let Ok(length @ 1..) = stream.read(&mut bytes).await {
+        total += length;
+        if total > MAX_BODY {
+            return;
+        }
     }
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.map_or_else(|| error.to_string(), io_reason)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod attempt;
 mod checks;
 mod config;
@@ -15,7 +16,7 @@ mod probe;
 mod schedule;
 mod status;
 
-pub use attempt::MAX_ANSWER_HEAD;
+pub use answer::MAX_ANSWER_HEAD;
 pub use checks::{Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
 pub use config::{CheckConfig, ConfigError, Kind, LONGEST, SHORTEST};
 pub use peer::{Address, Checked, MAX_REASON, PeerId, State, Verdict};
