@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ngx::ffi::ngx_conf_t;
-use peer_check::{CheckConfig, Kind, StatusSet};
+use peer_check::{CheckConfig, Kind, Method, StatusSet};
 
 use super::{
     UpstreamConf,
@@ -40,6 +40,7 @@ pub(crate) struct Check {
 /// The words, as they are read.
 #[derive(Default)]
 struct Words {
+    method: Option<Method>,
     uri: Option<String>,
     host: Option<String>,
     status: Option<StatusSet>,
@@ -73,6 +74,7 @@ impl Words {
     fn take(&mut self, word: &str) -> Result<(), Mistake> {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         match (name, value) {
+            ("method", Some(value)) => once(&mut self.method, name, method(value)?),
             ("uri", Some(value)) => once(&mut self.uri, name, uri(value)?),
             ("host", Some(value)) => once(&mut self.host, name, host(value)?),
             ("status", Some(value)) => once(&mut self.status, name, status(value)?),
@@ -93,12 +95,14 @@ impl Words {
     fn finish(self, http: bool) -> Result<Check, Mistake> {
         let kind = if http {
             Kind::Http {
+                method: self.method.unwrap_or_default(),
                 uri: self.uri.unwrap_or_else(|| URI.to_owned()),
                 host: self.host,
                 status: self.status.unwrap_or_default(),
             }
         } else {
             let given = [
+                ("method", self.method.is_some()),
                 ("uri", self.uri.is_some()),
                 ("host", self.host.is_some()),
                 ("status", self.status.is_some()),
@@ -134,6 +138,12 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Mistake> {
 /// Whether the text can stand in a request's line or header without ending it: printable ASCII without spaces.
 fn is_graphic(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn method(value: &str) -> Result<Method, Mistake> {
+    value
+        .parse()
+        .map_err(|_| format!("invalid \"method\" \"{value}\" in \"etcd_check\": it is GET or HEAD").into())
 }
 
 fn uri(value: &str) -> Result<String, Mistake> {

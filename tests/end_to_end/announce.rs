@@ -132,6 +132,11 @@ async fn a_mistake_on_the_command_line_is_told_by_its_flag() -> Result<()> {
         (vec!["announce", "--key", "node"], &["--addr", "--container"]),
         ([&good[..], &["--container", "x"]].concat(), &["--addr", "--container"]),
         ([&good[..], &["--ttl", "1"]].concat(), &["--ttl", "2.."]),
+        (
+            [&good[..], &["--check", "http:///", "--check-method", "POST"]].concat(),
+            &["--check-method", "POST", "HEAD"],
+        ),
+        ([&good[..], &["--check-method", "HEAD"]].concat(), &["--check-method", "tcp"]),
         ([&good[..], &["--check", "icmp"]].concat(), &["--check", "icmp", "http://"]),
         ([&good[..], &["--value", "wait=5"]].concat(), &["--value", "wait"]),
         ([&good[..], &["--drain", "soon"]].concat(), &["--drain", "10s"]),
@@ -150,6 +155,18 @@ async fn a_mistake_on_the_command_line_is_told_by_its_flag() -> Result<()> {
         for word in words {
             assert!(said.contains(word), "{word} in {said}");
         }
+    }
+    for (variable, value, flag) in [
+        ("ANNOUNCE_CHECK_INTERVAL", "soon", "--check-interval"),
+        ("ANNOUNCE_CHECK_TIMEOUT", "1d", "--check-timeout"),
+        ("ANNOUNCE_FALL", "0", "--fall"),
+        ("ANNOUNCE_RISE", "0", "--rise"),
+        ("ANNOUNCE_STOP_TIMEOUT", "never", "--stop-timeout"),
+    ] {
+        let mut program = Program::start(&good, &[(variable, value)])?;
+        let code = program.ended(SOON).await?;
+        let said = program.log();
+        assert!(code == 2 && said.contains(flag) && said.contains(value), "{variable}: {said}");
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `etcd_check`: peers that fail their checks get no requests.
 
+mod firehose;
 mod kept;
 mod spread;
 mod together;

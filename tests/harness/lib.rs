@@ -34,7 +34,8 @@ pub use certificates::{Authority, Certificate};
 pub use configuration::{Configuration, Mode, PREFIX, UPSTREAM, cluster, key, upstream};
 pub use containers::{Compose, Container, Network, docker, image};
 pub use demo_node::{
-    ClosedPort, Counts, Fault, ListenAddress, Node, OpenSession, StatusCode, broadcast_number, paced_byte,
+    ClosedPort, Counts, FIREHOSE_POLL, Fault, ListenAddress, Node, OpenSession, StatusCode, broadcast_number,
+    paced_byte,
 };
 pub use ending::{End, Ending, Observed};
 pub use etcd::Etcd;

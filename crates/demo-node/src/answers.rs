@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::{Counted, paced};
 use crate::counters::Counters;
+use crate::firehose::{self, Channels};
 use crate::manner::Manner;
 use crate::sessions::Sessions;
 
@@ -28,6 +29,7 @@ pub(crate) struct About {
     pub(crate) name: String,
     pub(crate) counters: Arc<Counters>,
     pub(crate) manner: Arc<Manner>,
+    pub(crate) channels: Channels,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) stopping: CancellationToken,
 }
@@ -55,6 +57,9 @@ pub(crate) async fn answer(
     }
     let mut response = match split(uri.path()) {
         _ if let Some(status) = about.manner.status() => status.into_response(),
+        _ if let Some(poll) = about.manner.firehose() => {
+            firehose::answer(&about, poll, &method, &uri, &body).await
+        }
         ("slow", _) => {
             tokio::time::sleep(wait(&uri)).await;
             describe(&about, &method, &uri, &headers, &body)

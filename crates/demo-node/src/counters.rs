@@ -12,7 +12,7 @@ pub struct Counts {
     pub connections: u64,
     /// Requests since the start, WebSocket handshakes included.
     pub requests: u64,
-    /// Of these, the ones for `/healthz`.
+    /// Of these, the ones for `/healthz`, or by HEAD where it answers as Firehose does.
     pub health_checks: u64,
     /// Requests in hand now: they have come, and their answer's head has not gone out. A WebSocket's handshake is one, the session is not.
     pub requests_open: u64,

@@ -3,7 +3,7 @@
 use std::io::{Result, Write};
 
 use clap::Parser;
-use demo_node::{ListenAddress, Node};
+use demo_node::{FIREHOSE_POLL, ListenAddress, Node};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers HTTP and WebSocket; every answer names the node.
@@ -16,6 +16,9 @@ struct Arguments {
     /// The name that it answers with.
     #[arg(long, default_value = "demo-node")]
     name: String,
+    /// Answer as a server of Firehose does: any GET waits 20 s for a message that is PUT, HEAD is its health check.
+    #[arg(long)]
+    firehose: bool,
 }
 
 #[tokio::main]
@@ -25,6 +28,7 @@ async fn main() -> Result<()> {
     let node = Node::listen(&arguments.name, &arguments.listen).await.map_err(|error| {
         std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", arguments.listen))
     })?;
+    node.set_firehose(arguments.firehose.then_some(FIREHOSE_POLL));
     // Flushed, because the one who started it waits for this line in a pipe.
     let mut output = std::io::stdout().lock();
     writeln!(output, "{}", node.address())?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-/// What [`Node::set_delay`](crate::Node::set_delay), [`Node::set_status`](crate::Node::set_status) and
-/// [`Node::set_health`](crate::Node::set_health) say.
+/// What [`Node::set_delay`](crate::Node::set_delay), [`Node::set_status`](crate::Node::set_status),
+/// [`Node::set_health`](crate::Node::set_health) and [`Node::set_firehose`](crate::Node::set_firehose) say.
 #[derive(Debug, Default)]
 pub(crate) struct Manner {
     /// In milliseconds.
@@ -15,6 +15,8 @@ pub(crate) struct Manner {
     status: AtomicU16,
     /// Of `/healthz`; 0 where nothing was said.
     health: AtomicU16,
+    /// How long a GET waits where it answers as Firehose does, in milliseconds; 0 where it does not.
+    firehose: AtomicU64,
 }
 
 impl Manner {
@@ -36,6 +38,15 @@ impl Manner {
 
     pub(crate) fn set_health(&self, status: u16) {
         self.health.store(status, Relaxed);
+    }
+
+    pub(crate) fn set_firehose(&self, poll: Option<Duration>) {
+        let milliseconds = |poll: Duration| u64::try_from(poll.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.firehose.store(poll.map_or(0, milliseconds), Relaxed);
+    }
+
+    pub(crate) fn firehose(&self) -> Option<Duration> {
+        Some(self.firehose.load(Relaxed)).filter(|&poll| poll > 0).map(Duration::from_millis)
     }
 
     pub(crate) fn health(&self) -> StatusCode {

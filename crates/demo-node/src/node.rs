@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answers::{About, answer};
 use crate::counters::{Counters, Counts};
+use crate::firehose::Channels;
 use crate::listener::{CurrentFault, Fault, ListenAddress, NodeListener};
 use crate::manner::Manner;
 use crate::sessions::{OpenSession, Sessions};
@@ -83,6 +84,7 @@ impl Node {
             name: name.to_owned(),
             counters: counters.clone(),
             manner: manner.clone(),
+            channels: Channels::default(),
             sessions: sessions.clone(),
             stopping: stopping.clone(),
         });
@@ -143,7 +145,14 @@ impl Node {
         self.manner.set_status(status);
     }
 
-    /// From now on `/healthz` is answered with this status, from 100 to 999, at first 200.
+    /// From now on it answers as a server of Firehose does, whose GETs wait for a message for as long as `poll` says
+    /// ([`FIREHOSE_POLL`](crate::FIREHOSE_POLL)) and then end with 204: HEAD is answered at once, whatever the path, GET of
+    /// `/metrics@firehose` as well, and PUT publishes to those who wait. WebSockets are as ever. With `None`, as its path says.
+    pub fn set_firehose(&self, poll: Option<Duration>) {
+        self.manner.set_firehose(poll);
+    }
+
+    /// From now on `/healthz`, or HEAD where it answers as Firehose does, has this status, from 100 to 999, at first 200.
     pub fn set_health(&self, status: u16) {
         self.manner.set_health(status);
     }

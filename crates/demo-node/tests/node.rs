@@ -16,9 +16,13 @@ async fn connect(node: &Node) -> Result<TcpStream> {
 }
 
 async fn get(node: &Node, path: &str) -> Result<String> {
+    ask(node, "GET", path).await
+}
+
+async fn ask(node: &Node, method: &str, path: &str) -> Result<String> {
     let mut stream = connect(node).await?;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.1.2.3\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.1.2.3\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
@@ -69,6 +73,39 @@ async fn is_as_well_as_it_is_told() -> Result<()> {
     }
     get(&node, "/other").await?;
     assert_eq!((node.counts().health_checks, node.counts().requests), (3, 4));
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_as_firehose_does() -> Result<()> {
+    let node = Node::start("n1").await?;
+    node.set_firehose(Some(Duration::from_millis(50)));
+    for path in ["/", "/healthz", "/status/500"] {
+        assert!(get(&node, path).await?.starts_with("HTTP/1.1 204 "), "{path}");
+        assert!(ask(&node, "HEAD", path).await?.starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    assert_eq!(node.counts().health_checks, 3);
+    node.set_firehose(Some(Duration::from_secs(600)));
+    assert!(get(&node, "/metrics@firehose").await?.starts_with("HTTP/1.1 200 "));
+    let publish = async {
+        while node.counts().requests_open < 1 {
+            tokio::task::yield_now().await;
+        }
+        // The poll has come, and may not have begun to wait: it is published to until it is answered.
+        while node.counts().requests_open > 0 {
+            let answer = ask(&node, "PUT", "/news").await?;
+            assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+        }
+        Ok(())
+    };
+    let (answer, ()) = tokio::try_join!(get(&node, "/news"), publish)?;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    node.set_health(503);
+    assert!(ask(&node, "HEAD", "/").await?.starts_with("HTTP/1.1 503 "));
+    let mut socket = websocket(&node).await?;
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("n1"));
+    node.set_firehose(None);
+    assert!(get(&node, "/status/500").await?.starts_with("HTTP/1.1 500 "));
     Ok(())
 }
 

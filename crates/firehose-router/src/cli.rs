@@ -24,3 +24,20 @@ pub(crate) enum Task {
     /// Say whether the router that runs here answers: for the health check of a container.
     Healthcheck(HealthcheckOptions),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    /// In a container and in a unit there is nothing but variables.
+    #[test]
+    fn every_flag_has_a_variable() {
+        for task in Cli::command().get_subcommands() {
+            for flag in task.get_arguments().filter(|flag| flag.get_long().is_some()) {
+                assert!(flag.get_env().is_some(), "{}: --{}", task.get_name(), flag.get_id());
+            }
+        }
+    }
+}

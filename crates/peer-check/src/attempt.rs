@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::answer::Head;
-use crate::config::{CheckConfig, ConfigError, Kind, LONGEST, SHORTEST, host_header, path};
+use crate::config::{CheckConfig, ConfigError, Kind, LONGEST, Method, SHORTEST, host_header, path};
 use crate::peer::Address;
 use crate::status::StatusSet;
 
@@ -45,7 +45,7 @@ pub(crate) enum Outcome {
 #[derive(Clone, Debug)]
 pub(crate) struct Attempts {
     timeout: Duration,
-    request: Option<Arc<Get>>,
+    request: Option<Arc<Page>>,
     bodies: Bodies,
 }
 
@@ -58,7 +58,8 @@ struct Bodies {
 
 /// What is asked for, and which answers are good.
 #[derive(Debug)]
-struct Get {
+struct Page {
+    method: Method,
     path: Result<PathAndQuery, ConfigError>,
     host: Option<Result<HeaderValue, ConfigError>>,
     status: StatusSet,
@@ -68,7 +69,8 @@ impl Attempts {
     pub(crate) fn new(config: &CheckConfig) -> Self {
         let request = match &config.kind {
             Kind::Tcp => None,
-            Kind::Http { uri, host, status } => Some(Arc::new(Get {
+            Kind::Http { method, uri, host, status } => Some(Arc::new(Page {
+                method: *method,
                 path: path(uri),
                 host: host.as_deref().map(host_header),
                 status: status.clone(),
@@ -101,7 +103,7 @@ enum Trouble {
     Here,
 }
 
-async fn attempt(request: Option<&Get>, target: &Address, bodies: &Bodies) -> Result<(), Trouble> {
+async fn attempt(request: Option<&Page>, target: &Address, bodies: &Bodies) -> Result<(), Trouble> {
     match target {
         Address::Ip(address) => {
             let stream = TcpStream::connect(address).await.map_err(not_connected)?;
@@ -134,7 +136,7 @@ fn io_reason(error: &io::Error) -> String {
 }
 
 async fn ask<S>(
-    request: Option<&Get>,
+    request: Option<&Page>,
     target: &Address,
     mut stream: S,
     bodies: &Bodies,
@@ -142,11 +144,11 @@ async fn ask<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Some(get) = request else { return Ok(()) };
-    let request = get.request(target).map_err(|error| Trouble::Peer(error.to_string()))?;
+    let Some(page) = request else { return Ok(()) };
+    let request = page.request(target).map_err(|error| Trouble::Peer(error.to_string()))?;
     let status = answer(&mut stream, &request).await.map_err(Trouble::Peer)?;
     bodies.take(stream);
-    if get.status.contains(status) { Ok(()) } else { Err(Trouble::Peer(format!("status {status}"))) }
+    if page.status.contains(status) { Ok(()) } else { Err(Trouble::Peer(format!("status {status}"))) }
 }
 
 /// The status of the answer to `request`.
@@ -170,7 +172,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &[u8
     }
 }
 
-impl Get {
+impl Page {
     /// The request's bytes.
     fn request(&self, target: &Address) -> Result<Vec<u8>, ConfigError> {
         let host = match &self.host {
@@ -178,9 +180,13 @@ impl Get {
             None => host_header(&target.host())?,
         };
         let path = self.path.clone()?;
+        let method: &[u8] = match self.method {
+            Method::Get => b"GET ",
+            Method::Head => b"HEAD ",
+        };
         // An answer is all that is wanted of the connection.
         let parts: [&[u8]; 7] = [
-            b"GET ",
+            method,
             path.as_str().as_bytes(),
             b" HTTP/1.1\r\nHost: ",
             host.as_bytes(),

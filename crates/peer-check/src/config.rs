@@ -1,6 +1,6 @@
 //! What is checked, how often, and how many results count.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
@@ -36,8 +36,10 @@ pub struct CheckConfig {
 pub enum Kind {
     /// A connection, closed as soon as it stands.
     Tcp,
-    /// A GET request. The answer's status decides, its body is not read.
+    /// A request. The answer's status decides, its body is not read.
     Http {
+        /// The method that is asked by.
+        method: Method,
         /// The path and query that are asked for, beginning with a slash.
         uri: String,
         /// The `Host` header; absent, the peer's address as nginx sends it.
@@ -45,6 +47,33 @@ pub enum Kind {
         /// With which statuses a check passes.
         status: StatusSet,
     },
+}
+
+/// How a page is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// As a client does who wants the page.
+    #[default]
+    Get,
+    /// For the answer's head alone: some servers say by it how they are, and let a GET wait for news.
+    Head,
+}
+
+/// What was given as a method is none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the method {0:?} is neither \"GET\" nor \"HEAD\"")]
+pub struct MethodError(String);
+
+impl FromStr for Method {
+    type Err = MethodError;
+
+    fn from_str(text: &str) -> Result<Self, MethodError> {
+        match text {
+            "GET" => Ok(Self::Get),
+            "HEAD" => Ok(Self::Head),
+            _ => Err(MethodError(text.to_owned())),
+        }
+    }
 }
 
 /// Why a configuration could pass no check.
@@ -97,10 +126,23 @@ mod tests {
     use super::*;
 
     fn verify(uri: &str, host: Option<&str>) -> Result<(), ConfigError> {
-        let kind =
-            Kind::Http { uri: uri.to_owned(), host: host.map(str::to_owned), status: StatusSet::default() };
+        let kind = Kind::Http {
+            method: Method::Get,
+            uri: uri.to_owned(),
+            host: host.map(str::to_owned),
+            status: StatusSet::default(),
+        };
         let second = Duration::from_secs(1);
         CheckConfig { kind, interval: second, timeout: second, fall: 1, rise: 1 }.verify()
+    }
+
+    #[test]
+    fn methods() {
+        assert_eq!("GET".parse(), Ok(Method::Get));
+        assert_eq!("HEAD".parse(), Ok(Method::Head));
+        for text in ["", "get", "Head", "POST", " GET"] {
+            assert_eq!(text.parse::<Method>(), Err(MethodError(text.to_owned())));
+        }
     }
 
     #[test]

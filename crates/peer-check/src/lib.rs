@@ -18,7 +18,7 @@ mod status;
 
 pub use answer::MAX_ANSWER_HEAD;
 pub use checks::{Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
-pub use config::{CheckConfig, ConfigError, Kind, LONGEST, SHORTEST};
+pub use config::{CheckConfig, ConfigError, Kind, LONGEST, Method, MethodError, SHORTEST};
 pub use peer::{Address, Checked, MAX_REASON, PeerId, State, Verdict};
 pub use probe::Probe;
 pub use schedule::NEWCOMER_GAP;

@@ -17,7 +17,7 @@ struct Case {
     bad: &'static [&'static str],
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     Case {
         name: "worker_processes",
         default: Some("worker_processes 4;"),
@@ -59,6 +59,14 @@ const CASES: [Case; 11] = [
         good: "/healthz",
         line: "etcd_check http uri=/healthz;",
         bad: &["healthz", "/a b", "/}"],
+    },
+    // Alone it asks for "/", as Firehose's own check does.
+    Case {
+        name: "healthcheck_method",
+        default: None,
+        good: "HEAD",
+        line: "etcd_check http method=HEAD;",
+        bad: &["POST", "HEAD /", ""],
     },
     Case {
         name: "balance",

@@ -2,15 +2,19 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use peer_check::{Address, CheckConfig, Kind, Probe};
+use peer_check::{Address, CheckConfig, Kind, Method, Probe};
 use thiserror::Error;
 use tokio::net::lookup_host;
 use upstream_peers::{SocketAddress, Target};
 
-/// What is wrong with `--check`.
+/// What is wrong with `--check` or `--check-method`.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("--check {0:?} is neither \"tcp\" nor \"none\" nor a URL that begins with \"http://\"")]
-pub(super) struct CheckError(String);
+pub(super) enum CheckError {
+    #[error("--check {0:?} is neither \"tcp\" nor \"none\" nor a URL that begins with \"http://\"")]
+    Unknown(String),
+    #[error("--check-method is for a --check with a URL, not for --check {0}")]
+    NoRequest(String),
+}
 
 /// A check.
 #[derive(Debug)]
@@ -23,13 +27,16 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Reads `--check`.
+    /// Reads `--check` and `--check-method`.
     ///
     /// # Errors
     ///
-    /// Where it is none.
-    pub(super) fn new(given: &str, timeout: Duration) -> Result<Self, CheckError> {
-        let wrong = || CheckError(given.to_owned());
+    /// Where it is none, or has a method and asks for nothing.
+    pub(super) fn new(given: &str, method: Option<Method>, timeout: Duration) -> Result<Self, CheckError> {
+        let wrong = || CheckError::Unknown(given.to_owned());
+        if method.is_some() && ["tcp", "none"].contains(&given) {
+            return Err(CheckError::NoRequest(given.to_owned()));
+        }
         let probe = |kind| {
             let config = CheckConfig { kind, interval: timeout, timeout, fall: 1, rise: 1 };
             config.verify().map_err(|_| wrong())?;
@@ -50,7 +57,8 @@ impl Check {
             if has_port { host } else { format!("{host}:80") }
         });
         let status = "200-399".parse().map_err(|_| wrong())?;
-        Ok(Self { probe: probe(Kind::Http { uri, host, status })?, elsewhere, timeout })
+        let method = method.unwrap_or_default();
+        Ok(Self { probe: probe(Kind::Http { method, uri, host, status })?, elsewhere, timeout })
     }
 
     /// Checks once.
@@ -83,11 +91,26 @@ impl Check {
 mod tests {
     use std::time::Duration;
 
-    use super::Check;
+    use peer_check::Method;
+
+    use super::{Check, CheckError};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_method_is_for_a_url() {
+        for method in [Method::Get, Method::Head] {
+            assert!(Check::new("http:///", Some(method), SECOND).is_ok());
+            for given in ["tcp", "none"] {
+                let error = Check::new(given, Some(method), SECOND).map(|_| ());
+                assert_eq!(error, Err(CheckError::NoRequest(given.to_owned())));
+            }
+        }
+    }
 
     #[test]
     fn checks() {
-        let check = |given| Check::new(given, Duration::from_secs(1)).map(|check| check.elsewhere);
+        let check = |given| Check::new(given, None, SECOND).map(|check| check.elsewhere);
         for (given, elsewhere) in [
             ("tcp", None),
             ("none", None),

@@ -51,7 +51,7 @@ impl Node {
             key: options.key.clone(),
             place,
             parameters: options.value.trim().to_owned(),
-            check: Check::new(&options.check, options.check_timeout)?,
+            check: Check::new(&options.check, options.check_method, options.check_timeout)?,
             health: Health::new(options.fall, options.rise),
             value: None,
             not_yet: None,

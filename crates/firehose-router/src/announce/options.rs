@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args};
+use peer_check::Method;
 
 use crate::etcd::EtcdOptions;
 
@@ -65,20 +66,26 @@ pub(crate) struct AnnounceOptions {
     #[arg(long, env = "ANNOUNCE_CHECK", value_name = "CHECK", default_value = "tcp", hide_env_values = true)]
     pub(crate) check: String,
 
+    /// How a URL is asked for: GET or HEAD [default: GET]
+    ///
+    /// HEAD is the check of a Firehose server: any GET there waits for a message, but for /metrics@firehose.
+    #[arg(long, env = "ANNOUNCE_CHECK_METHOD", value_name = "METHOD", hide_env_values = true)]
+    pub(crate) check_method: Option<Method>,
+
     /// From one check to the next
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    #[arg(long, env = "ANNOUNCE_CHECK_INTERVAL", hide_env_values = true, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
     pub(crate) check_interval: Duration,
 
     /// How long one check may take
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    #[arg(long, env = "ANNOUNCE_CHECK_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     pub(crate) check_timeout: Duration,
 
     /// After how many failures in a row the key goes
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "ANNOUNCE_FALL", hide_env_values = true, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) fall: u32,
 
     /// After how many successes in a row it comes
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "ANNOUNCE_RISE", hide_env_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rise: u32,
 
     /// For how long the node is marked "drain" at the end, before its key goes; a second signal ends it sooner
@@ -86,7 +93,7 @@ pub(crate) struct AnnounceOptions {
     pub(crate) drain: Duration,
 
     /// How long the command may take to end after SIGTERM, before it is killed
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(long, env = "ANNOUNCE_STOP_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub(crate) stop_timeout: Duration,
 
     /// Take the key over from whoever has it, in place of waiting

@@ -59,6 +59,7 @@ pub(crate) fn render(frame: &Frame, known: &Known, rendering: u64) -> Result<Str
         max_conns => or_empty(Setting::MaxConns),
         max_conns_default => Setting::MaxConns.default().unwrap_or_default(),
         healthcheck_path => get(Setting::HealthcheckPath),
+        healthcheck_method => get(Setting::HealthcheckMethod),
         balance => or_empty(Setting::Balance),
         drain_timeout => get(Setting::DrainTimeout),
         drain_spread => get(Setting::DrainSpread),

@@ -1,5 +1,6 @@
 //! The router's settings: which there are, what each may be, and what it is where nobody sets it.
 
+use peer_check::Method;
 use thiserror::Error;
 
 /// A setting, by its key below `PREFIX/nginx/`.
@@ -12,6 +13,7 @@ pub(crate) enum Setting {
     ServerName,
     MaxConns,
     HealthcheckPath,
+    HealthcheckMethod,
     Balance,
     DrainTimeout,
     DrainSpread,
@@ -54,7 +56,7 @@ pub(crate) enum SettingError {
 }
 
 impl Setting {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::WorkerProcesses,
         Self::WorkerRlimitNofile,
         Self::WorkerConnections,
@@ -62,6 +64,7 @@ impl Setting {
         Self::ServerName,
         Self::MaxConns,
         Self::HealthcheckPath,
+        Self::HealthcheckMethod,
         Self::Balance,
         Self::DrainTimeout,
         Self::DrainSpread,
@@ -79,6 +82,7 @@ impl Setting {
             Self::ServerName => "server_name",
             Self::MaxConns => "max_conns",
             Self::HealthcheckPath => "healthcheck_path",
+            Self::HealthcheckMethod => "healthcheck_method",
             Self::Balance => "balance",
             Self::DrainTimeout => "drain_timeout",
             Self::DrainSpread => "drain_spread",
@@ -105,6 +109,7 @@ impl Setting {
             Self::AcceptProxy => Some("off"),
             Self::WorkerRlimitNofile
             | Self::HealthcheckPath
+            | Self::HealthcheckMethod
             | Self::DrainTimeout
             | Self::DrainSpread
             | Self::SyslogEndpoint => None,
@@ -149,6 +154,10 @@ impl Setting {
             Self::ServerName => server_names(text),
             Self::MaxConns => as_it_is(is_number(text, 0, u32::MAX)),
             Self::HealthcheckPath => as_it_is(is_path(text)),
+            Self::HealthcheckMethod => {
+                let method = text.to_ascii_uppercase();
+                method.parse::<Method>().is_ok().then_some(method)
+            }
             Self::Balance => balance(text),
             Self::AcceptProxy => match text.to_ascii_lowercase().as_str() {
                 "on" | "true" | "yes" | "1" => Some("on".to_owned()),
@@ -172,6 +181,7 @@ impl Setting {
             Self::ServerName => "a server name, or several with spaces between them".to_owned(),
             Self::MaxConns => format!("a number from 0 to {}", u32::MAX),
             Self::HealthcheckPath => "a path of a URL: \"/\" and what may stand behind it".to_owned(),
+            Self::HealthcheckMethod => "\"GET\" or \"HEAD\"".to_owned(),
             Self::Balance => {
                 "one of \"round_robin\", \"least_conn\", \"random\", \"random two\", \"ip_hash\", \"least_time\", \"hash KEY\" and \"hash KEY \
                  consistent\", where KEY is made of nginx's variables: $request_uri, $arg_user"
@@ -304,6 +314,8 @@ mod tests {
             (Setting::ServerName, "a.example.com  *.example.org _", "a.example.com *.example.org _"),
             (Setting::ServerName, "bücher.example", "bücher.example"),
             (Setting::HealthcheckPath, "/healthz?deep=1", "/healthz?deep=1"),
+            (Setting::HealthcheckMethod, "head", "HEAD"),
+            (Setting::HealthcheckMethod, "GET\n", "GET"),
             (Setting::Balance, "random  two", "random two"),
             (Setting::Balance, "hash $request_uri consistent", "hash $request_uri consistent"),
             (Setting::AcceptProxy, "TRUE", "on"),
@@ -354,6 +366,8 @@ mod tests {
             (Setting::KeepaliveTimeout, "2y"),
             (Setting::HealthcheckPath, "healthz"),
             (Setting::HealthcheckPath, "/a b"),
+            (Setting::HealthcheckMethod, "POST"),
+            (Setting::HealthcheckMethod, "HEAD /"),
             (Setting::Balance, "fastest"),
             (Setting::Balance, "hash uri"),
             (Setting::Balance, "hash $"),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use demo_node::{ClosedPort, Fault, ListenAddress, Node};
 use peer_check::{
-    Address, CheckConfig, Checked, Checks, Kind, MAX_ANSWER_HEAD, MAX_REASON, PeerId, State, StatusSet,
-    Verdict,
+    Address, CheckConfig, Checked, Checks, Kind, MAX_ANSWER_HEAD, MAX_REASON, Method, PeerId, State,
+    StatusSet, Verdict,
 };
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,7 +27,8 @@ const GENEROUS: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_secs(1);
 
 fn http(uri: &str, timeout: Duration) -> CheckConfig {
-    let kind = Kind::Http { uri: uri.to_owned(), host: None, status: StatusSet::default() };
+    let kind =
+        Kind::Http { method: Method::Get, uri: uri.to_owned(), host: None, status: StatusSet::default() };
     CheckConfig { kind, interval: INTERVAL, timeout, fall: 2, rise: 2 }
 }
 
@@ -144,7 +145,7 @@ async fn the_status_decides() {
     }
     let status = StatusSet::parse("404,500-503").expect("statuses");
     let own = |uri: &str| CheckConfig {
-        kind: Kind::Http { uri: uri.to_owned(), host: None, status: status.clone() },
+        kind: Kind::Http { method: Method::Get, uri: uri.to_owned(), host: None, status: status.clone() },
         ..http("/", GENEROUS)
     };
     assert_eq!(first(own("/status/404"), address.clone()).await.state, State::Passing);
@@ -222,12 +223,17 @@ async fn the_request_is_what_it_should_be() {
     );
     assert_eq!(server.request(), expected);
     let kind = Kind::Http {
+        method: Method::Head,
         uri: "/".to_owned(),
         host: Some("node.example".to_owned()),
         status: StatusSet::default(),
     };
     first(CheckConfig { kind, ..http("/", GENEROUS) }, server.address()).await;
-    assert!(server.request().contains("\r\nHost: node.example\r\n"), "{}", server.request());
+    let request = server.request();
+    assert!(
+        request.starts_with("HEAD / HTTP/1.1\r\n") && request.contains("\r\nHost: node.example\r\n"),
+        "{request}"
+    );
 }
 
 #[tokio::test]
