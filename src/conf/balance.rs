@@ -17,6 +17,10 @@ use crate::module::OK;
 /// Where the key of `hash` stands among the directive's words, whose first is its name.
 const KEY_WORD: usize = 2;
 
+/// What may stand in the directive, for whoever wrote something else.
+const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
+                       \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
+
 /// What `etcd_balance` says.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Balance {
@@ -75,7 +79,9 @@ fn method(words: &[String]) -> Result<Method, Mistake> {
             .into());
         }
         ["least_time", rest @ ..] => (Method::LeastTime, rest),
-        [method, ..] => return Err(format!("unknown method \"{method}\" in \"etcd_balance\"").into()),
+        [method, ..] => {
+            return Err(format!("unknown method \"{method}\" in \"etcd_balance\": it is {METHODS}").into());
+        }
         [] => return Err("\"etcd_balance\" needs a method".into()),
     };
     match rest.first() {
