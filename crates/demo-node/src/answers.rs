@@ -141,7 +141,9 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
     if socket.send(Message::Text(about.name.as_str().into())).await.is_err() {
         return;
     }
+    let silence = about.manner.repeat();
     loop {
+        // What comes by one branch is not lost by another: a message stays in the socket, a broadcast in its channel.
         let message = tokio::select! {
             message = socket.recv() => message,
             Some(broadcast) = broadcasts.recv() => {
@@ -149,6 +151,12 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
                     return;
                 }
                 entered.sent(broadcast.number);
+                continue;
+            }
+            () = pause(silence) => {
+                if socket.send(Message::Text(format!("{} is still here\n", about.name).into())).await.is_err() {
+                    return;
+                }
                 continue;
             }
             () = about.stopping.cancelled() => {
@@ -167,5 +175,13 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
         if echoed.is_err() {
             return;
         }
+    }
+}
+
+/// Never ends without a length.
+async fn pause(length: Option<Duration>) {
+    match length {
+        Some(length) => tokio::time::sleep(length).await,
+        None => std::future::pending().await,
     }
 }

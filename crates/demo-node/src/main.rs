@@ -1,6 +1,7 @@
 //! Runs one node until it is told to end.
 
 use std::io::{Result, Write};
+use std::time::Duration;
 
 use clap::Parser;
 use demo_node::{FIREHOSE_POLL, ListenAddress, Node};
@@ -19,6 +20,9 @@ struct Arguments {
     /// Answer as a server of Firehose does: any GET waits 20 s for a message that is PUT, HEAD is its health check.
     #[arg(long)]
     firehose: bool,
+    /// Say the name again on each WebSocket when nothing was said on it for so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    repeat: Option<u64>,
 }
 
 #[tokio::main]
@@ -28,6 +32,7 @@ async fn main() -> Result<()> {
     let node = Node::listen(&arguments.name, &arguments.listen).await.map_err(|error| {
         std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", arguments.listen))
     })?;
+    node.set_repeat(arguments.repeat.map(Duration::from_secs));
     node.set_firehose(arguments.firehose.then_some(FIREHOSE_POLL));
     // Flushed, because the one who started it waits for this line in a pipe.
     let mut output = std::io::stdout().lock();

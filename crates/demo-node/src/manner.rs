@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 /// What [`Node::set_delay`](crate::Node::set_delay), [`Node::set_status`](crate::Node::set_status),
-/// [`Node::set_health`](crate::Node::set_health) and [`Node::set_firehose`](crate::Node::set_firehose) say.
+/// [`Node::set_health`](crate::Node::set_health), [`Node::set_firehose`](crate::Node::set_firehose) and
+/// [`Node::set_repeat`](crate::Node::set_repeat) say.
 #[derive(Debug, Default)]
 pub(crate) struct Manner {
     /// In milliseconds.
@@ -17,6 +18,8 @@ pub(crate) struct Manner {
     health: AtomicU16,
     /// How long a GET waits where it answers as Firehose does, in milliseconds; 0 where it does not.
     firehose: AtomicU64,
+    /// After what silence a WebSocket is told the name again, in milliseconds; 0 where it is not.
+    repeat: AtomicU64,
 }
 
 impl Manner {
@@ -41,15 +44,31 @@ impl Manner {
     }
 
     pub(crate) fn set_firehose(&self, poll: Option<Duration>) {
-        let milliseconds = |poll: Duration| u64::try_from(poll.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.firehose.store(poll.map_or(0, milliseconds), Relaxed);
+        self.firehose.store(milliseconds(poll), Relaxed);
     }
 
     pub(crate) fn firehose(&self) -> Option<Duration> {
-        Some(self.firehose.load(Relaxed)).filter(|&poll| poll > 0).map(Duration::from_millis)
+        duration(self.firehose.load(Relaxed))
+    }
+
+    pub(crate) fn set_repeat(&self, silence: Option<Duration>) {
+        self.repeat.store(milliseconds(silence), Relaxed);
+    }
+
+    pub(crate) fn repeat(&self) -> Option<Duration> {
+        duration(self.repeat.load(Relaxed))
     }
 
     pub(crate) fn health(&self) -> StatusCode {
         StatusCode::from_u16(self.health.load(Relaxed)).unwrap_or(StatusCode::OK)
     }
+}
+
+/// 0 stands for none.
+fn milliseconds(duration: Option<Duration>) -> u64 {
+    duration.map_or(0, |duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1))
+}
+
+fn duration(milliseconds: u64) -> Option<Duration> {
+    Some(milliseconds).filter(|&milliseconds| milliseconds > 0).map(Duration::from_millis)
 }

@@ -152,6 +152,11 @@ impl Node {
         self.manner.set_firehose(poll);
     }
 
+    /// WebSocket sessions that are opened from now on are told the name again after each silence of this length.
+    pub fn set_repeat(&self, silence: Option<Duration>) {
+        self.manner.set_repeat(silence);
+    }
+
     /// From now on `/healthz`, or HEAD where it answers as Firehose does, has this status, from 100 to 999, at first 200.
     pub fn set_health(&self, status: u16) {
         self.manner.set_health(status);

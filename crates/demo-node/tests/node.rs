@@ -123,6 +123,18 @@ async fn websocket_names_the_node_and_echoes() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_websocket_is_told_again_whose_it_is() -> Result<()> {
+    let node = Node::start("n1").await?;
+    node.set_repeat(Some(Duration::from_millis(10)));
+    let mut socket = websocket(&node).await?;
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("n1"));
+    for _ in 0..3 {
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("n1 is still here\n"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn kill_cuts_connections_and_frees_the_address() -> Result<()> {
     let node = Node::start("n1").await?;
     let address = node.address().clone();
