@@ -177,8 +177,16 @@ impl Upstream {
         }
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
+                let is_start = !self.has_listed && !self.takes_over;
                 self.count_resync(*cause);
                 self.list(*cluster_id, *revision, items, now);
+                if is_start && items.is_empty() {
+                    // A mistyped prefix looks like this, and makes no change that would be a line.
+                    self.lines.notice(format!(
+                        "etcd: upstream \"{}\": 0 peers below \"{}\", revision {revision}",
+                        self.name, self.prefix
+                    ));
+                }
             }
             Update::Changed { revision, events } => {
                 self.revision = revision.unsigned_abs();

@@ -94,3 +94,17 @@ async fn only_keys_below_the_prefix_are_peers() -> Result<()> {
     assert_eq!(upstream.rejected_total, 0);
     nginx.check_log()
 }
+
+#[tokio::test]
+async fn a_prefix_without_keys_is_told_of_at_the_start_and_not_again() -> Result<()> {
+    let router = Router::start(2, 0).await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    let line = format!("etcd: upstream \"{UPSTREAM}\": 0 peers below \"{PREFIX}\", revision ");
+    nginx.wait_for_log(&line).await?;
+    nginx.reload().await?;
+    let node = Node::start("n0").await?;
+    nginx.applied(etcd.register(std::slice::from_ref(&node)).await?).await?;
+    nginx.wait_for_log("1 peers (+1 -0 ~0)").await?;
+    assert_eq!(nginx.log_lines("0 peers below").len(), 1, "{}", nginx.log());
+    nginx.check_log()
+}
