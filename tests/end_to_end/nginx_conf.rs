@@ -1,4 +1,4 @@
-//! The configurations that are shipped run as they stand.
+//! The configurations that are shipped run as their first lines say.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -246,6 +246,9 @@ async fn the_status_is_for_the_machine_itself() -> Result<()> {
         let location = text.split("etcd_status;").nth(1).ok_or("no etcd_status")?;
         let rules: Vec<_> = location.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect();
         assert_eq!(rules, ["allow 127.0.0.1;", "allow ::1;", "deny all;"], "{name}");
+        // scripts/check-conf-headers.sh types it where it may.
+        let command = format!("#     sudo /usr/sbin/nginx -c \"$PWD/nginx-conf/{name}\"\n");
+        assert!(text.contains(&command), "{name} does not say how it is started");
     }
     Ok(())
 }
