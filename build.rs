@@ -9,6 +9,8 @@ const VERSIONS: &[(&str, u64)] = &[
     ("nginx1_27_3", 1_027_003),
     // Connections to peers are kept where nothing is said (https://nginx.org/en/CHANGES).
     ("nginx1_29_7", 1_029_007),
+    // `sndbuf` of `ngx_peer_connection_t` (`proxy_socket_sndbuf`).
+    ("nginx1_31_3", 1_031_003),
 ];
 
 fn main() {

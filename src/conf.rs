@@ -23,7 +23,10 @@ use ngx::{
     ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_cycle_t, ngx_http_upstream_srv_conf_t, ngx_int_t},
     http::{HttpModuleMainConf, HttpModuleServerConf},
 };
-use peer_zone::{Checking, Desired, Options, Worker, Zone, protocol::Lease};
+use peer_zone::{
+    Checking, Desired, Options, Worker, Zone,
+    protocol::{ID_BITS, Lease},
+};
 use privileged_files::Client;
 use upstream_peers::{Allow, Overrides, Parameters};
 
@@ -68,6 +71,8 @@ pub(crate) struct MainConf {
 pub(crate) struct UpstreamConf {
     /// The cycle that this belongs to; null where there is no `etcd`.
     pub(crate) cycle: *mut ngx_cycle_t,
+    /// Which of the cycle's upstreams with `etcd` this is; `None` for those behind the first 65 536.
+    number: Option<u16>,
     /// What `etcd` says.
     pub(crate) etcd: Option<Etcd>,
     /// What `etcd_allow` says.
@@ -104,6 +109,7 @@ impl Default for UpstreamConf {
     fn default() -> Self {
         Self {
             cycle: ptr::null_mut(),
+            number: None,
             etcd: None,
             allow: Allow::default(),
             balance: None,
@@ -161,6 +167,12 @@ impl UpstreamConf {
     /// How a peer is chosen: as `etcd_balance` says, or by round robin.
     pub(crate) fn balance(&self) -> Balance {
         self.balance.unwrap_or_default()
+    }
+
+    /// Tells a peer from those of all upstreams. No two have the same, since an id does not reach into the upper bits (see [`ID_BITS`]), which
+    /// are the upstream's.
+    pub(crate) fn key_of(&self, id: u64) -> Option<u64> {
+        Some((u64::from(self.number?) << ID_BITS) ^ id)
     }
 
     /// The configuration of an upstream; `None` where nginx made none.

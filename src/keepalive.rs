@@ -4,9 +4,8 @@
 //! how its end is noticed. nginx has one list for each upstream, which is walked at each request. Here one cache serves all
 //! upstreams of a worker process, so that there is a total, and a connection is found in constant time (`crates/idle-cache`).
 //!
-//! As with nginx's, a connection is known by its peer and by nothing else: locations that speak to one upstream in different ways, as with
-//! `http://` and `https://`, or with different `proxy_ssl_…`, need an upstream each. Where connections are kept by default, which nobody
-//! has asked for, each location has its own, again as with nginx's.
+//! A connection goes only to a request that would have made the same one (`connection_kind.rs`). Where connections are kept by default, which nobody
+//! has asked for, each location has its own, as with nginx's.
 
 mod connection;
 
@@ -17,14 +16,15 @@ use core::{
 
 use idle_cache::{IdleCache, Kept, Slot};
 use ngx::ffi::{
-    ngx_connection_t, ngx_cycle_t, ngx_event_t, ngx_http_upstream_conf_t, ngx_http_upstream_t, ngx_log_t,
-    ngx_msec_t, ngx_peer_connection_t,
+    ngx_connection_t, ngx_cycle_t, ngx_event_t, ngx_http_upstream_t, ngx_log_t, ngx_msec_t,
+    ngx_peer_connection_t,
 };
 
-use peer_zone::{Departed, protocol::ID_BITS};
+use peer_zone::Departed;
 
 use crate::{
     conf::{MainConf, UpstreamConf},
+    connection_kind::Kind,
     module::guard,
 };
 
@@ -42,32 +42,15 @@ pub(crate) struct Keepalive {
     pub(crate) time: ngx_msec_t,
     /// How long, in milliseconds, a connection stays idle.
     pub(crate) timeout: ngx_msec_t,
-    /// Which of the cycle's upstreams this is: ids tell the peers of one upstream apart, not those of two.
-    pub(crate) upstream: u16,
     /// A location uses no other's connections.
     pub(crate) is_local: bool,
-}
-
-impl Keepalive {
-    /// Tells a peer from those of all upstreams. No two have the same, since an id does not reach into the upper bits (see [`ID_BITS`]), which
-    /// are the upstream's.
-    fn key(&self, id: u64) -> u64 {
-        (u64::from(self.upstream) << ID_BITS) ^ id
-    }
-}
-
-/// A connection at rest.
-struct Resting {
-    connection: NonNull<ngx_connection_t>,
-    /// The location that it served last; it is compared and never read.
-    location: *const ngx_http_upstream_conf_t,
 }
 
 /// The idle connections of this process.
 struct Idle {
     /// Where the upstreams are that they belong to.
     cycle: *mut ngx_cycle_t,
-    cache: IdleCache<Resting>,
+    cache: IdleCache<NonNull<ngx_connection_t>>,
 }
 
 /// Those of this process, or null. Only the event loop comes here.
@@ -114,77 +97,67 @@ pub(crate) fn count() -> usize {
 
 /// Closes all idle connections of this process.
 pub(crate) fn close_all() {
-    while let Some(resting) = idle().and_then(|idle| idle.cache.pop()) {
+    while let Some(connection) = idle().and_then(|idle| idle.cache.pop()) {
         // SAFETY: it was in the cache, and so is open and nobody else's.
-        unsafe { connection::close(resting.connection.as_ptr()) };
+        unsafe { connection::close(connection.as_ptr()) };
     }
 }
 
 /// Closes the idle connections to a peer that is not to have any: it is removed, drains or has failed.
 pub(crate) fn close_peer(conf: &UpstreamConf, id: u64) {
-    if let Some((_, keepalive)) = idle_of(conf) {
-        close_key(keepalive.key(id));
-    }
-}
-
-/// Closes the idle connections to a peer that has left the service, of an upstream of this cycle.
-pub(crate) fn close_departed(cycle: *const ngx_cycle_t, keepalive: &Keepalive, departed: Departed) {
-    if idle().is_none_or(|idle| !ptr::eq(idle.cycle, cycle)) {
-        return;
-    }
-    match departed {
-        Departed::Peer(id) => close_key(keepalive.key(id)),
-        Departed::Many => close_all(),
-    }
-}
-
-fn close_key(key: u64) {
-    while let Some(resting) = idle().and_then(|idle| idle.cache.pop_peer(key)) {
+    let Some(peer) = idle_of(conf).and_then(|_| conf.key_of(id)) else { return };
+    while let Some(connection) = idle().and_then(|idle| idle.cache.pop_peer(peer)) {
         // SAFETY: as in `close_all`.
-        unsafe { connection::close(resting.connection.as_ptr()) };
+        unsafe { connection::close(connection.as_ptr()) };
     }
 }
 
-/// An idle connection to the peer, made ready for a request that logs to `log`: that which was used last, since it is the least likely to be closed
-/// by the peer just now.
+/// Closes the idle connections to a peer that has left the service.
+pub(crate) fn close_departed(conf: &UpstreamConf, departed: Departed) {
+    match departed {
+        Departed::Peer(id) => close_peer(conf, id),
+        Departed::Many if idle_of(conf).is_some() => close_all(),
+        Departed::Many => {}
+    }
+}
+
+/// An idle connection to the peer of that kind, made ready for a request that logs to `log`: that which was used last, since it is the least likely to be
+/// closed by the peer just now.
 pub(crate) fn take(
     conf: &UpstreamConf,
     id: u64,
-    upstream: &ngx_http_upstream_t,
+    kind: Kind,
     log: *mut ngx_log_t,
 ) -> Option<NonNull<ngx_connection_t>> {
-    let (idle, keepalive) = idle_of(conf)?;
-    let key = keepalive.key(id);
-    // Where locations take turns at a peer the last may be another's: a new connection then, rather than a walk.
-    if keepalive.is_local && !ptr::eq(idle.cache.peek(key)?.location, upstream.conf) {
-        return None;
-    }
-    let Resting { connection, .. } = idle.cache.take(key)?;
+    let (idle, _) = idle_of(conf)?;
+    let connection = idle.cache.take(conf.key_of(id)?, kind.to_number())?;
     // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's, which now has the connection.
     unsafe { connection::wake(connection.as_ptr(), log) };
     Some(connection)
 }
 
-/// Keeps a request's connection to the peer, and takes it out of `peer`, where nothing speaks against it. The request has not failed.
+/// Keeps a request's connection to the peer, which is of that kind, and takes it out of `peer`, where nothing speaks against it. The request has not
+/// failed.
 pub(crate) fn keep(
     conf: &UpstreamConf,
     id: u64,
+    kind: Kind,
     peer: &mut ngx_peer_connection_t,
     upstream: &ngx_http_upstream_t,
 ) {
-    let Some((idle, keepalive)) = idle_of(conf) else { return };
+    let Some(((idle, keepalive), of_peer)) = idle_of(conf).zip(conf.key_of(id)) else { return };
     let Some(connection) = NonNull::new(peer.connection) else { return };
     // SAFETY: the request's connection is open.
     if !unsafe { connection::may_rest(connection.as_ptr(), &keepalive, upstream) } {
         return;
     }
-    let resting = Resting { connection, location: upstream.conf };
-    let Kept { slot, evicted } = idle.cache.keep(keepalive.key(id), keepalive.connections, resting);
+    let Kept { slot, evicted } =
+        idle.cache.keep(of_peer, kind.to_number(), keepalive.connections, connection);
     peer.connection = ptr::null_mut();
     // SAFETY: the one is the cache's alone from here on, the other was until now.
     unsafe {
         if let Some(evicted) = evicted {
-            connection::close(evicted.connection.as_ptr());
+            connection::close(evicted.as_ptr());
         }
         connection::rest(connection.as_ptr(), slot, keepalive.timeout, on_word);
         let read = (*connection.as_ptr()).read;

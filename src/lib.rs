@@ -9,6 +9,8 @@
 //! | `drain` | the open connections of a peer that is being left are closed |
 //! | `departures` | which peers have left, in whichever worker that was seen |
 //! | `keepalive` | the idle connections of a worker, by peer |
+//! | `connection_kind` | which connections to a peer are alike |
+//! | `tls_sessions` | the TLS sessions of a worker with its peers |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |
 //! | `variables`, `status`, `report` | what can be seen |
@@ -22,6 +24,7 @@
 compile_error!("the feature \"injected-faults\" is for tests: a module that serves must not have it");
 
 mod conf;
+mod connection_kind;
 mod departures;
 mod drain;
 mod event_source;
@@ -39,6 +42,8 @@ mod socket_address;
 mod status;
 mod sticky;
 mod ticker;
+#[cfg_attr(not(ngx_feature = "http_ssl"), path = "tls_sessions/none.rs")]
+mod tls_sessions;
 mod upgrade;
 mod variables;
 mod watcher;

@@ -22,8 +22,11 @@ use peer_drain::Slot;
 use peer_zone::{Connections, Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
 
 use self::tried::Tried;
+#[cfg(ngx_feature = "http_ssl")]
+use crate::tls_sessions;
 use crate::{
     conf::UpstreamConf,
+    connection_kind::Kind,
     departures, drain, hash_key, keepalive, log,
     module::{ERROR, Module, OK, guard},
     process, sticky,
@@ -45,6 +48,8 @@ pub(crate) struct RequestPeer {
     held: Option<Held>,
     /// Where it stands among those that a drain would close.
     slot: Option<Slot>,
+    /// The kind of its connection to the peer; `None` where none is kept.
+    kind: Option<Kind>,
     /// A drain has closed its connection to the peer.
     is_drained: bool,
     /// Connections to the last peer when it was given back, where a variable shows them.
@@ -209,6 +214,7 @@ pub(crate) unsafe extern "C" fn init(
             sticky: conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) }),
             held: None,
             slot: None,
+            kind: None,
             is_drained: false,
             left: None,
             picked: 0,
@@ -284,11 +290,13 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         peer.held = Some(held);
         peer.picked = now.milliseconds as ngx_msec_t;
         connection.name = place.as_ptr();
-        if peer.conf().keepalive.is_some() {
-            // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
-            departures::read(unsafe { &mut *peer.conf }, now.milliseconds);
-        }
-        let Some(idle) = keepalive::take(peer.conf(), id, peer.upstream(), connection.log) else { return OK };
+        let Some(keepalive) = peer.conf().keepalive else { return OK };
+        // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
+        departures::read(unsafe { &mut *peer.conf }, now.milliseconds);
+        // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
+        peer.kind = unsafe { Kind::of_connection(peer.request, keepalive.is_local) };
+        let Some(kind) = peer.kind else { return ERROR };
+        let Some(idle) = keepalive::take(peer.conf(), id, kind, connection.log) else { return OK };
         connection.connection = idle.as_ptr();
         connection.set_cached(1);
         NGX_DONE as ngx_int_t
@@ -347,10 +355,13 @@ unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_v
                 // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
                 drain::leave(unsafe { &mut *peer.conf }, &held, slot);
             }
-            let keeps = !failed && !peer.is_drained && peer.conf().keepalive.is_some();
             // A peer that has left meanwhile is to have no idle connections.
-            if keeps && peer.worker().is_some_and(|worker| worker.is_in_service(&held)) {
-                keepalive::keep(peer.conf(), id, connection, peer.upstream());
+            if let Some(kind) = peer.kind
+                && !failed
+                && !peer.is_drained
+                && peer.worker().is_some_and(|worker| worker.is_in_service(&held))
+            {
+                keepalive::keep(peer.conf(), id, kind, connection, peer.upstream());
             }
             let now = now();
             let response_time = peer.response_time(outcome, now);
@@ -371,11 +382,39 @@ unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_v
     });
 }
 
-/// TLS sessions with peers are not kept: each connection makes its own.
-#[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
+/// Called by nginx before a connection to the peer shakes hands, where `proxy_ssl_session_reuse` is on.
+#[cfg(ngx_feature = "http_ssl")]
+unsafe extern "C" fn set_session(connection: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes what `init` has set, for a request that lives, and a connection with TLS.
+        unsafe {
+            let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
+            let Some(held) = &peer.held else { return OK };
+            let Some(kind) = Kind::of_session(peer.request) else { return ERROR };
+            tls_sessions::offer(peer.conf(), held.id(), kind, connection)
+        }
+    })
+}
+
+/// Called by nginx when a connection to the peer has agreed on a session; with TLS 1.3 that is after the handshake, and may be several times.
+#[cfg(ngx_feature = "http_ssl")]
+unsafe extern "C" fn save_session(connection: *mut ngx_peer_connection_t, data: *mut c_void) {
+    guard((), || {
+        // SAFETY: as in `set_session`.
+        unsafe {
+            let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
+            let Some(held) = &peer.held else { return };
+            let Some(kind) = Kind::of_session(peer.request) else { return };
+            tls_sessions::save(peer.conf(), held.id(), kind, connection);
+        }
+    });
+}
+
+/// An nginx without TLS has places for both, and never calls them.
+#[cfg(all(ngx_feature = "compat", not(ngx_feature = "http_ssl")))]
 unsafe extern "C" fn set_session(_connection: *mut ngx_peer_connection_t, _data: *mut c_void) -> ngx_int_t {
     OK
 }
 
-#[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
+#[cfg(all(ngx_feature = "compat", not(ngx_feature = "http_ssl")))]
 unsafe extern "C" fn save_session(_connection: *mut ngx_peer_connection_t, _data: *mut c_void) {}

@@ -23,6 +23,7 @@ use crate::{
     module::{Module, OK, guard},
     monotonic, processes,
     ticker::Ticker,
+    tls_sessions,
     watcher::{Plan, Watcher},
 };
 
@@ -114,6 +115,7 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         join(upstream);
     }
     keepalive::start(cycle, main);
+    tls_sessions::start(cycle, main);
     drain::start(cycle, main);
     lease.enter_cycle(main.cycle);
 
@@ -141,6 +143,7 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 /// Called in each process that ends in order.
 pub(crate) fn exit_process() {
     keepalive::stop();
+    tls_sessions::stop();
     let process = PROCESS.swap(ptr::null_mut(), Ordering::Relaxed);
     if process.is_null() {
         return;

@@ -2,14 +2,13 @@
 
 mod nginx;
 
-use core::{ffi::c_void, ptr};
+use core::ffi::c_void;
 
+use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_msec_t};
+#[cfg(nginx1_29_7)]
+use ngx::http::HttpModuleMainConf as _;
 #[cfg(nginx1_29_7)]
 use ngx::http::NgxHttpUpstreamModule;
-use ngx::{
-    ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_msec_t},
-    http::HttpModuleMainConf,
-};
 
 use self::nginx::Nginx;
 
@@ -18,10 +17,7 @@ use super::{
     arguments::{Mistake, milliseconds},
     upstream::{handle, needs_etcd},
 };
-use crate::{
-    keepalive::Keepalive,
-    module::{ConfResult, Module},
-};
+use crate::{keepalive::Keepalive, module::ConfResult};
 
 /// What nginx keeps by default, for a whole upstream; here it is for each peer.
 #[cfg(nginx1_29_7)]
@@ -45,7 +41,7 @@ pub(super) unsafe extern "C" fn etcd_keepalive(
     handle(cf, conf, set_keepalive)
 }
 
-fn set_keepalive(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+fn set_keepalive(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_keepalive")?;
     if conf.keepalive.is_some() {
         return Err("\"etcd_keepalive\" directive is duplicate".into());
@@ -61,13 +57,17 @@ fn set_keepalive(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
             );
         }
     };
-    let upstream = number_of(cf, conf)
-        .ok_or("\"etcd_keepalive\" stands in too many upstreams: there can be 65536 with \"etcd\" at most")?;
-    conf.keepalive = Some(read_options(connections, upstream, options)?);
+    if conf.number.is_none() {
+        return Err(
+            "\"etcd_keepalive\" stands in too many upstreams: there can be 65536 with \"etcd\" at most"
+                .into(),
+        );
+    }
+    conf.keepalive = Some(read_options(connections, options)?);
     Ok(())
 }
 
-fn read_options(connections: usize, upstream: u16, options: &[String]) -> Result<Keepalive, Mistake> {
+fn read_options(connections: usize, options: &[String]) -> Result<Keepalive, Mistake> {
     let (mut requests, mut time, mut timeout) = (None, None, None);
     for option in options {
         let invalid = || Mistake::from(format!("invalid parameter \"{option}\" in \"etcd_keepalive\""));
@@ -87,15 +87,8 @@ fn read_options(connections: usize, upstream: u16, options: &[String]) -> Result
         requests: requests.unwrap_or(REQUESTS),
         time: time.unwrap_or(TIME),
         timeout: timeout.unwrap_or(TIMEOUT),
-        upstream,
         is_local: false,
     })
-}
-
-/// Which of the cycle's upstreams with `etcd` this is.
-fn number_of(cf: &ngx_conf_t, conf: &UpstreamConf) -> Option<u16> {
-    let upstreams = &Module::main_conf_mut(cf)?.upstreams;
-    u16::try_from(upstreams.iter().position(|&upstream| ptr::eq(upstream, conf))?).ok()
 }
 
 /// Settles who keeps the upstream's connections, while nginx calls `init_upstream`. `is_wrapped`: another module has put itself before ours there.
@@ -112,12 +105,11 @@ pub(super) fn settle(
         #[cfg(nginx1_29_7)]
         Nginx::Default(limits) if conf.keepalive.is_none() => {
             // One upstream too many for ours is left to nginx's.
-            conf.keepalive = number_of(cf, conf).map(|upstream| Keepalive {
+            conf.keepalive = conf.number.map(|_| Keepalive {
                 connections: CONNECTIONS,
                 requests: limits.requests.unwrap_or(REQUESTS),
                 time: limits.time.unwrap_or(TIME),
                 timeout: limits.timeout.unwrap_or(TIMEOUT),
-                upstream,
                 is_local: true,
             });
             Ok(())

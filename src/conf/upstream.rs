@@ -139,6 +139,7 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
     zones::add_upstream(cf, conf, &etcd)?;
     conf.etcd = Some(etcd);
     zones::add_lease(cf, main)?;
+    conf.number = u16::try_from(main.upstreams.len()).ok();
     main.upstreams.push(conf);
     Ok(())
 }

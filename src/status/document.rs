@@ -11,6 +11,7 @@ use crate::{
     conf::{DrainConf, GeoConf, MainConf, UpstreamConf, VariableConf},
     keepalive, monotonic, peer, process,
     report::{self, HoldingReason, Rejection, Report, StateFile},
+    tls_sessions,
     variables::{MAX_NETWORKS_LENGTH, MAX_VALUE_LENGTH},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Document {
     pid: u32,
     /// Connections to peers that this worker keeps for requests to come (`etcd_keepalive`).
     idle_connections: usize,
+    /// TLS sessions with peers that this worker keeps, to resume them.
+    tls_sessions: usize,
     /// The worker that follows etcd; null while one is about to take over.
     watcher_pid: Option<u32>,
     upstreams: BTreeMap<String, Upstream>,
@@ -154,6 +157,7 @@ impl Document {
             // SAFETY: nginx sets it when a process starts. A process id is positive.
             pid: unsafe { ngx_pid } as u32,
             idle_connections: keepalive::count(),
+            tls_sessions: tls_sessions::count(),
             watcher_pid: (watcher != 0).then_some(watcher),
             upstreams: main.upstreams().filter_map(upstream).collect(),
             variables: main.variables().filter_map(|conf| variable(conf)).collect(),

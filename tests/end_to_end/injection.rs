@@ -143,7 +143,16 @@ async fn the_status_is_json_that_is_only_read() -> Result<()> {
     let fields: Vec<_> = status.keys().map(String::as_str).collect();
     assert_eq!(
         fields,
-        ["geo", "idle_connections", "nginx_version", "pid", "upstreams", "variables", "watcher_pid"]
+        [
+            "geo",
+            "idle_connections",
+            "nginx_version",
+            "pid",
+            "tls_sessions",
+            "upstreams",
+            "variables",
+            "watcher_pid"
+        ]
     );
     let rejected = status["upstreams"][UPSTREAM]["rejected"].as_array().ok_or("no list")?;
     for one in rejected {

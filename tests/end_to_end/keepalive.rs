@@ -2,8 +2,10 @@
 
 mod by_default;
 mod departures;
+mod kinds;
 mod told_node;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use harness::*;
@@ -15,6 +17,12 @@ use self::told_node::ToldNode;
 fn keeping(etcd: &Etcd, parameters: &str) -> Configuration {
     let directives = format!("etcd_keepalive {parameters};");
     Configuration::new().workers(1).http(&cluster("main", &etcd.url())).http(&upstream("", &directives))
+}
+
+/// The version of the nginx under test.
+async fn version(nginx: &Nginx) -> Result<Vec<u32>> {
+    let version = nginx.status().await?.nginx_version;
+    Ok(version.split('.').map_while(|number| number.parse().ok()).collect())
 }
 
 /// A node that is told what to do, before an nginx that keeps connections.
@@ -264,7 +272,7 @@ async fn a_single_process_keeps_them_too() -> Result<()> {
 }
 
 /// A key and a certificate for it, as files; `openssl` is there wherever `ca-certificates` is.
-pub(super) fn certificate(folder: &Folder) -> Result<(String, String)> {
+pub(crate) fn certificate(folder: &Folder) -> Result<(String, String)> {
     let [key, certificate] =
         ["key.pem", "certificate.pem"].map(|name| folder.path().join(name).display().to_string());
     let output = Command::new("openssl")
@@ -282,6 +290,8 @@ pub(super) fn certificate(folder: &Folder) -> Result<(String, String)> {
         .args(["-keyout", &key, "-out", &certificate])
         .output()?;
     ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+    // Where variables name the files, workers read them.
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644))?;
     Ok((key, certificate))
 }
 

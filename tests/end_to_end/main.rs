@@ -47,6 +47,7 @@ mod status;
 mod sticky;
 mod takeover;
 mod tls;
+mod tls_sessions;
 mod unchanged;
 mod upstreams;
 mod users;

@@ -13,6 +13,9 @@ pub struct Status {
     pub pid: i32,
     /// Idle connections that the worker that answered keeps.
     pub idle_connections: usize,
+    /// TLS sessions with peers that the worker that answered keeps.
+    #[serde(default)]
+    pub tls_sessions: usize,
     /// The worker that runs the watcher, none at the moment or 0 between two.
     pub watcher_pid: Option<i32>,
     /// Each upstream with an `etcd` directive, by name.

@@ -1,8 +1,8 @@
 //! The cache.
 
 use crate::{
+    groups::Groups,
     order::{Link, NONE, Order},
-    peers::Peers,
 };
 
 /// Where an item is kept. It names this one stay: once the item has left, whatever is kept there later has another.
@@ -36,11 +36,14 @@ struct Place<T> {
     item: Option<T>,
     /// The slot of the present stay, or of the last: the place's own number, plus the capacity for each stay before.
     slot: usize,
-    /// Where the item's peer is; the next free place where this is free.
-    peer: u32,
+    /// Where the item's kind is; the next free place where this is free.
+    kind: u32,
 }
 
-/// A bounded cache of idle connections by peer, `T` being what stands for one.
+/// A bounded cache of idle connections by peer and kind, `T` being what stands for one.
+///
+/// A kind is whatever tells the connections of a peer apart: what is kept as one kind is never given out as another. How many are kept is by
+/// peer, whatever their kinds.
 ///
 /// Each call takes constant time (that of a hash table, where a peer is looked up), and none but [`new`](Self::new) allocates.
 #[derive(Debug)]
@@ -52,8 +55,11 @@ pub struct IdleCache<T> {
     free: u32,
     order: Order,
     links: Vec<Link>,
-    peers: Peers,
+    peers: Groups<u64>,
     links_of_peers: Vec<Link>,
+    /// Each is a part of its peer.
+    kinds: Groups<(u64, u64)>,
+    links_of_kinds: Vec<Link>,
 }
 
 impl<T> IdleCache<T> {
@@ -67,8 +73,10 @@ impl<T> IdleCache<T> {
             free: NONE,
             order: Order::EMPTY,
             links: Vec::with_capacity(capacity),
-            peers: Peers::new(capacity),
+            peers: Groups::new(capacity),
             links_of_peers: Vec::with_capacity(capacity),
+            kinds: Groups::new(capacity),
+            links_of_kinds: Vec::with_capacity(capacity),
         }
     }
 
@@ -82,40 +90,57 @@ impl<T> IdleCache<T> {
         self.len == 0
     }
 
-    /// Keeps an item of a peer. Where the peer has `per_peer` items already (0 is taken for 1) its oldest has to go, otherwise, where the cache
-    /// is full, the oldest of all.
-    pub fn keep(&mut self, peer: u64, per_peer: usize, item: T) -> Kept<T> {
-        let of_peer = self.peers.find(peer).map(|at| self.peers.at(at));
-        let oldest = match of_peer {
-            Some(peer) if peer.len >= per_peer.max(1) => peer.order.oldest(),
+    /// Keeps an item of a peer and a kind. Where the peer has `per_peer` items already (0 is taken for 1) its oldest has to go, whatever its kind;
+    /// otherwise, where the cache is full, the oldest of all.
+    pub fn keep(&mut self, peer: u64, kind: u64, per_peer: usize, item: T) -> Kept<T> {
+        let mut at = self.find(peer, kind);
+        let oldest = match at.peer {
+            Some(peer) if self.peers.at(peer).len >= per_peer.max(1) => self.peers.at(peer).order.oldest(),
             _ if self.len == self.capacity => self.order.oldest(),
             _ => None,
         };
-        // First out, then in: so there is room for the item and for its peer.
+        // First out, then in: so there is room for the item and for its peer. Both groups may have gone with it.
         let evicted = oldest.and_then(|place| self.remove_at(place));
+        if evicted.is_some() {
+            at = self.find(peer, kind);
+        }
+        let of_peer = at.peer.unwrap_or_else(|| self.peers.insert(peer, NONE));
+        let of_kind = at.kind.unwrap_or_else(|| self.kinds.insert((peer, kind), of_peer));
 
-        let at = self.peers.find_or_insert(peer);
-        let place = self.occupy(item, at);
+        let place = self.occupy(item, of_kind);
         self.order.push(&mut self.links, place);
-        let peer = self.peers.at(at);
+        let peer = self.peers.at(of_peer);
         peer.order.push(&mut self.links_of_peers, place);
         peer.len += 1;
+        let kind = self.kinds.at(of_kind);
+        kind.order.push(&mut self.links_of_kinds, place);
+        kind.len += 1;
         self.len += 1;
         Kept { slot: Slot(self.places[place as usize].slot), evicted }
     }
 
-    /// The item that was kept last of a peer's.
-    pub fn peek(&mut self, peer: u64) -> Option<&T> {
-        let at = self.peers.find(peer)?;
-        let place = self.peers.at(at).order.newest()?;
+    /// The item of a peer and a kind that was kept last.
+    pub fn peek(&mut self, peer: u64, kind: u64) -> Option<&T> {
+        let place = self.newest(peer, kind)?;
         self.places[place as usize].item.as_ref()
     }
 
-    /// Takes out the item that was kept last of a peer's.
-    pub fn take(&mut self, peer: u64) -> Option<T> {
-        let at = self.peers.find(peer)?;
-        let place = self.peers.at(at).order.newest()?;
+    /// Takes out the item of a peer and a kind that was kept last.
+    pub fn take(&mut self, peer: u64, kind: u64) -> Option<T> {
+        let place = self.newest(peer, kind)?;
         self.remove_at(place)
+    }
+
+    fn newest(&mut self, peer: u64, kind: u64) -> Option<u32> {
+        let at = self.kinds.find((peer, kind))?;
+        self.kinds.at(at).order.newest()
+    }
+
+    fn find(&mut self, peer: u64, kind: u64) -> Found {
+        match self.kinds.find((peer, kind)) {
+            Some(kind) => Found { peer: Some(self.kinds.at(kind).whole), kind: Some(kind) },
+            None => Found { peer: self.peers.find(peer), kind: None },
+        }
     }
 
     /// Takes out the item in a slot, unless it has left already.
@@ -141,20 +166,21 @@ impl<T> IdleCache<T> {
     }
 
     /// Finds a free place, of which there must be one, and puts the item there.
-    fn occupy(&mut self, item: T, peer: u32) -> u32 {
+    fn occupy(&mut self, item: T, kind: u32) -> u32 {
         if self.free == NONE {
             let index = self.places.len();
-            self.places.push(Place { item: Some(item), slot: index, peer });
+            self.places.push(Place { item: Some(item), slot: index, kind });
             self.links.push(Link::LOOSE);
             self.links_of_peers.push(Link::LOOSE);
+            self.links_of_kinds.push(Link::LOOSE);
             return index as u32;
         }
         let index = self.free;
         let place = &mut self.places[index as usize];
-        self.free = place.peer;
+        self.free = place.kind;
         // After as many stays as there are numbers the count starts again: no slot is remembered for so long.
         let slot = place.slot.checked_add(self.capacity).unwrap_or(index as usize);
-        *place = Place { item: Some(item), slot, peer };
+        *place = Place { item: Some(item), slot, kind };
         index
     }
 
@@ -162,16 +188,29 @@ impl<T> IdleCache<T> {
     fn remove_at(&mut self, index: u32) -> Option<T> {
         let place = &mut self.places[index as usize];
         let item = place.item.take()?;
-        let at = core::mem::replace(&mut place.peer, self.free);
+        let of_kind = core::mem::replace(&mut place.kind, self.free);
         self.free = index;
         self.order.remove(&mut self.links, index);
-        let peer = self.peers.at(at);
+        let kind = self.kinds.at(of_kind);
+        kind.order.remove(&mut self.links_of_kinds, index);
+        kind.len -= 1;
+        let of_peer = kind.whole;
+        if kind.len == 0 {
+            self.kinds.remove(of_kind);
+        }
+        let peer = self.peers.at(of_peer);
         peer.order.remove(&mut self.links_of_peers, index);
         peer.len -= 1;
         if peer.len == 0 {
-            self.peers.remove(at);
+            self.peers.remove(of_peer);
         }
         self.len -= 1;
         Some(item)
     }
+}
+
+/// The places of a peer and of a kind of its connections, where they have items.
+struct Found {
+    peer: Option<u32>,
+    kind: Option<u32>,
 }

@@ -8,13 +8,17 @@ use proptest::prelude::*;
 /// Peers of the tests: few, so that they meet again; far apart and near, so that chains of the hash table have more than one.
 const PEERS: [u64; 6] = [0, 1, 2, 1 << 48, (1 << 48) ^ 1, u64::MAX];
 
+/// Kinds of connections to each.
+const KINDS: u64 = 3;
+
 #[derive(Clone, Debug)]
 enum Step {
     Keep {
         peer: usize,
+        kind: u64,
         per_peer: usize,
     },
-    Take(usize),
+    Take(usize, u64),
     /// Of all the slots there ever were, one by its share of their number.
     Remove(prop::sample::Index),
     PopPeer(usize),
@@ -24,8 +28,9 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let peer = 0..PEERS.len();
     prop_oneof![
-        5 => (peer.clone(), 0_usize..5).prop_map(|(peer, per_peer)| Step::Keep { peer, per_peer }),
-        2 => peer.clone().prop_map(Step::Take),
+        5 => (peer.clone(), 0..KINDS, 0_usize..5)
+            .prop_map(|(peer, kind, per_peer)| Step::Keep { peer, kind, per_peer }),
+        2 => (peer.clone(), 0..KINDS).prop_map(|(peer, kind)| Step::Take(peer, kind)),
         2 => any::<prop::sample::Index>().prop_map(Step::Remove),
         1 => peer.prop_map(Step::PopPeer),
         1 => Just(Step::Pop),
@@ -34,30 +39,37 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Items in the order in which they were kept, the oldest first.
 #[derive(Default)]
-struct Model(Vec<(u64, u32)>);
+struct Model(Vec<Item>);
+
+#[derive(Clone, Copy)]
+struct Item {
+    peer: u64,
+    kind: u64,
+    number: u32,
+}
 
 impl Model {
     fn oldest_of(&self, peer: u64) -> Option<usize> {
-        self.0.iter().position(|&(of, _)| of == peer)
+        self.0.iter().position(|item| item.peer == peer)
     }
 
-    fn newest_of(&self, peer: u64) -> Option<usize> {
-        self.0.iter().rposition(|&(of, _)| of == peer)
+    fn newest_of(&self, peer: u64, kind: u64) -> Option<usize> {
+        self.0.iter().rposition(|item| item.peer == peer && item.kind == kind)
     }
 
     fn remove(&mut self, at: Option<usize>) -> Option<u32> {
-        at.map(|at| self.0.remove(at).1)
+        at.map(|at| self.0.remove(at).number)
     }
 
-    fn keep(&mut self, capacity: usize, peer: u64, per_peer: usize, item: u32) -> Option<u32> {
-        let of_peer = self.0.iter().filter(|&&(of, _)| of == peer).count();
+    fn keep(&mut self, capacity: usize, per_peer: usize, item: Item) -> Option<u32> {
+        let of_peer = self.0.iter().filter(|other| other.peer == item.peer).count();
         let out = if of_peer >= per_peer.max(1) {
-            self.oldest_of(peer)
+            self.oldest_of(item.peer)
         } else {
             (self.0.len() == capacity).then_some(0)
         };
         let evicted = self.remove(out);
-        self.0.push((peer, item));
+        self.0.push(item);
         evicted
     }
 }
@@ -72,22 +84,24 @@ proptest! {
         let mut slots: Vec<(Slot, u32)> = Vec::new();
         for (item, step) in (0_u32..).zip(steps) {
             match step {
-                Step::Keep { peer, per_peer } => {
-                    let Kept { slot, evicted } = cache.keep(PEERS[peer], per_peer, item);
-                    prop_assert_eq!(evicted, model.keep(capacity, PEERS[peer], per_peer, item));
+                Step::Keep { peer, kind, per_peer } => {
+                    let peer = PEERS[peer];
+                    let Kept { slot, evicted } = cache.keep(peer, kind, per_peer, item);
+                    let expected = model.keep(capacity, per_peer, Item { peer, kind, number: item });
+                    prop_assert_eq!(evicted, expected);
                     prop_assert_eq!(Slot::from_number(slot.to_number()), slot);
                     prop_assert!(slots.iter().all(|&(other, _)| other != slot), "a slot a second time");
                     slots.push((slot, item));
                 }
-                Step::Take(peer) => {
-                    let at = model.newest_of(PEERS[peer]);
-                    prop_assert_eq!(cache.peek(PEERS[peer]), at.map(|at| &model.0[at].1));
-                    prop_assert_eq!(cache.take(PEERS[peer]), model.remove(at));
+                Step::Take(peer, kind) => {
+                    let at = model.newest_of(PEERS[peer], kind);
+                    prop_assert_eq!(cache.peek(PEERS[peer], kind), at.map(|at| &model.0[at].number));
+                    prop_assert_eq!(cache.take(PEERS[peer], kind), model.remove(at));
                 }
                 Step::Remove(index) => {
                     if !slots.is_empty() {
                         let (slot, item) = *index.get(&slots);
-                        let at = model.0.iter().position(|&(_, other)| other == item);
+                        let at = model.0.iter().position(|other| other.number == item);
                         prop_assert_eq!(cache.remove(slot), model.remove(at));
                     }
                 }
@@ -116,9 +130,9 @@ fn what_is_dropped_with_the_cache_is_dropped_once() {
     let item = Arc::new(());
     let mut cache = IdleCache::new(4);
     for peer in 0..4 {
-        assert!(cache.keep(peer, 1, item.clone()).evicted.is_none());
+        assert!(cache.keep(peer, 0, 1, item.clone()).evicted.is_none());
     }
-    assert!(cache.keep(9, 1, item.clone()).evicted.is_some());
+    assert!(cache.keep(9, 0, 1, item.clone()).evicted.is_some());
     drop(cache);
     assert_eq!(Arc::strong_count(&item), 1);
 }
@@ -131,7 +145,7 @@ fn many_peers_come_and_go() {
     // As the module's keys are: an upstream's number in the upper bits, and below it a peer's, counted up.
     for number in 0_u64..50_000 {
         let peer = ((number % 7) << 48) ^ number;
-        if let Some(gone) = cache.keep(peer, 2, peer).evicted {
+        if let Some(gone) = cache.keep(peer, peer % 5, 2, peer).evicted {
             assert!(kept.remove(&gone));
         }
         kept.insert(peer);
@@ -139,8 +153,9 @@ fn many_peers_come_and_go() {
     }
     assert_eq!(cache.len(), CAPACITY);
     for peer in kept {
-        assert_eq!(cache.take(peer), Some(peer));
-        assert_eq!(cache.take(peer), None);
+        assert_eq!(cache.take(peer, peer % 5 + 1), None);
+        assert_eq!(cache.take(peer, peer % 5), Some(peer));
+        assert_eq!(cache.take(peer, peer % 5), None);
     }
     assert!(cache.is_empty());
 }

@@ -2,14 +2,14 @@
 
 use harness::*;
 
+use super::version;
+
 /// More than the 32 connections that nginx keeps for a whole upstream by default.
 const NODES: usize = 40;
 
 /// Whether this is an nginx that keeps connections where nothing is said.
 async fn keeps(nginx: &Nginx) -> Result<bool> {
-    let version = nginx.status().await?.nginx_version;
-    let numbers: Vec<u32> = version.split('.').map_while(|number| number.parse().ok()).collect();
-    Ok(numbers >= vec![1, 29, 7])
+    Ok(version(nginx).await? >= vec![1, 29, 7])
 }
 
 fn accepted(nodes: &[Node]) -> u64 {
