@@ -1,5 +1,6 @@
 //! `announce`: keeps a node's key in etcd for as long as the node answers.
 
+mod channel;
 mod check;
 mod command;
 mod docker;
@@ -7,8 +8,9 @@ mod health;
 mod keeper;
 mod node;
 mod options;
+mod place;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{convert::Infallible, io, process::ExitCode, time::Duration};
 
 use nix::sys::signal::Signal;
 use thiserror::Error;
@@ -49,8 +51,6 @@ enum AnnounceError {
     NoPort(String),
     #[error("the value \"{0}\", of --addr and --value, is none that the router takes: {1}")]
     Value(String, ValueError),
-    #[error("this host's address is not known (it has none towards {0}: {1}): name it with --host")]
-    NoHost(String, io::Error),
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
 }
@@ -82,6 +82,8 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
     let (want, wanted) = watch::channel(Want::Down);
     let announcing = Announcing { node, want, held, interval: options.check_interval, drain: options.drain };
     tokio::select! {
+        // Cancel safe: what the keeper had under way when the node is to end is done or not done under its lease, which is given back next; a lease that was
+        // being asked for has no key, and runs out.
         () = announcing.until_the_end(&mut listener, &mut command) => {}
         never = keeper.run(wanted) => match never {},
     }
@@ -104,64 +106,82 @@ struct Announcing {
 
 impl Announcing {
     /// Announces the node as its checks say, until it is to end; then says "drain" for a while.
-    async fn until_the_end(mut self, listener: &mut Listener, command: &mut Command) {
-        let mut looks = interval(self.interval.max(Duration::from_millis(10)));
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let look = async {
-                looks.tick().await;
-                self.node.look().await
-            };
-            tokio::select! {
-                happening = listener.next() => match happening {
-                    Happening::ChildEnded => command.reap_orphans(),
-                    Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
-                        tracing::info!("{signal}: the node is to end");
-                        break;
-                    }
-                    Happening::Signal(signal) => {
-                        if !command.signal(signal) && signal == Signal::SIGQUIT {
+    async fn until_the_end(self, listener: &mut Listener, command: &mut Command) {
+        let Self { mut node, want, held, interval, drain } = self;
+        {
+            let looking = look_again_and_again(&mut node, &want, interval);
+            tokio::pin!(looking);
+            loop {
+                tokio::select! {
+                    // Cancel safe: a signal is taken in the poll that returns it, and the command's end is remembered. The checks are one future that goes
+                    // on from turn to turn: whatever else happens, and however often, the check under way goes on. It is dropped as the node is to end.
+                    happening = listener.next() => match happening {
+                        Happening::ChildEnded => command.reap_orphans(),
+                        Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
+                            tracing::info!("{signal}: the node is to end");
                             break;
                         }
-                    }
-                },
-                () = command.ended() => return,
-                value = look => {
-                    let want = value.map_or(Want::Down, Want::Up);
-                    self.want.send_if_modified(|before| std::mem::replace(before, want.clone()) != want);
+                        Happening::Signal(signal) => {
+                            if !command.signal(signal) && signal == Signal::SIGQUIT {
+                                break;
+                            }
+                        }
+                    },
+                    () = command.ended() => return,
+                    never = &mut looking => match never {},
                 }
             }
         }
-        self.drain(listener, command).await;
+        mark_and_wait(want, held, drain, listener, command).await;
     }
+}
 
-    /// Marks the key, so that the router sends nobody new, and waits until those who are there may have gone.
-    async fn drain(&mut self, listener: &mut Listener, command: &mut Command) {
-        let held = self.held.borrow_and_update().clone();
-        let Held::Key(value) = held else { return };
-        if self.drain.is_zero() {
-            return;
-        }
-        let draining = format!("{value} drain");
-        self.want.send_replace(Want::Up(draining.clone()));
+/// Looks at the node each `every`, and says what is to be announced.
+async fn look_again_and_again(node: &mut Node, want: &watch::Sender<Want>, every: Duration) -> Infallible {
+    let mut looks = interval(every.max(Duration::from_millis(10)));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let wanted = node.look().await.map_or(Want::Down, Want::Up);
+        want.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
+    }
+}
+
+/// Marks the key, so that the router sends nobody new, and waits until those who are there may have gone, or nobody is waited for.
+async fn mark_and_wait(
+    want: watch::Sender<Want>,
+    mut held: watch::Receiver<Held>,
+    drain: Duration,
+    listener: &mut Listener,
+    command: &mut Command,
+) {
+    let before = held.borrow_and_update().clone();
+    let Held::Key(value) = before else { return };
+    if drain.is_zero() {
+        return;
+    }
+    let draining = Held::Key(format!("{value} drain"));
+    want.send_replace(Want::Up(format!("{value} drain")));
+    let waiting = async {
         // Where etcd is away nobody hears of it, and there is nothing to wait for.
-        let is_marked = self.held.wait_for(|held| *held == Held::Key(draining.clone()));
+        let is_marked = held.wait_for(|held| *held == draining);
         if !matches!(timeout(RELEASE, is_marked).await, Ok(Ok(_))) {
             return;
         }
-        tracing::info!("the node is marked \"drain\" for {:?}; one more signal ends it at once", self.drain);
-        let time_is_up = sleep(self.drain);
-        tokio::pin!(time_is_up);
-        while !command.has_ended() {
-            tokio::select! {
-                () = &mut time_is_up => return,
-                () = command.ended() => return,
-                happening = listener.next() => match happening {
-                    Happening::ChildEnded => command.reap_orphans(),
-                    Happening::Signal(Signal::SIGTERM | Signal::SIGINT) => return,
-                    Happening::Signal(signal) => drop(command.signal(signal)),
-                },
-            }
+        tracing::info!("the node is marked \"drain\" for {drain:?}; one more signal ends it at once");
+        sleep(drain).await;
+    };
+    tokio::pin!(waiting);
+    while !command.has_ended() {
+        tokio::select! {
+            // Cancel safe: as above, and the waiting is one future that goes on from turn to turn.
+            () = &mut waiting => return,
+            () = command.ended() => return,
+            happening = listener.next() => match happening {
+                Happening::ChildEnded => command.reap_orphans(),
+                Happening::Signal(Signal::SIGTERM | Signal::SIGINT) => return,
+                Happening::Signal(signal) => drop(command.signal(signal)),
+            },
         }
     }
 }

@@ -4,6 +4,15 @@ use crate::attempt::{Attempts, Outcome};
 use crate::config::CheckConfig;
 use crate::peer::Address;
 
+/// Why a check did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeError {
+    /// What is checked has failed, for this reason, which is one line.
+    Failed(String),
+    /// This machine has run out of file descriptors, memory or ports, which says nothing of what is checked.
+    NotMade,
+}
+
 /// Makes checks one by one; `interval`, `fall` and `rise` of its configuration are the caller's business.
 #[derive(Clone, Debug)]
 pub struct Probe(Attempts);
@@ -18,12 +27,12 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// Why the check did not pass, in one line.
-    pub async fn check(&self, target: &Address) -> Result<(), String> {
+    /// Where the check did not pass, or could not be made.
+    pub async fn check(&self, target: &Address) -> Result<(), ProbeError> {
         match self.0.make(target).await {
             Outcome::Passed => Ok(()),
-            Outcome::Failed(reason) => Err(reason),
-            Outcome::NotMade => Err("this machine has no descriptor or memory left for a check".to_owned()),
+            Outcome::Failed(reason) => Err(ProbeError::Failed(reason)),
+            Outcome::NotMade => Err(ProbeError::NotMade),
         }
     }
 }

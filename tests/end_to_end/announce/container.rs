@@ -1,33 +1,55 @@
 //! A node in a container: where it is, Docker's API says. Here that is a unix socket that answers as Docker does.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use harness::*;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{is_gone, value_is};
+use super::{is_gone, value, value_is};
 
 /// Answers each request with what is set.
 struct FakeDocker {
-    _folder: Folder,
+    folder: Folder,
     url: String,
     answer: Arc<Mutex<(u16, String)>>,
     asked: Arc<Mutex<Vec<String>>>,
-    _task: AbortOnDropHandle<()>,
+    /// Whether it takes connections and answers none.
+    hangs: Arc<AtomicBool>,
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 impl FakeDocker {
     fn start() -> Result<Self> {
         let folder = Folder::new("docker")?;
-        let socket = folder.path().join("docker.sock");
-        let listener = UnixListener::bind(&socket)?;
-        let (answer, asked) =
-            (Arc::new(Mutex::new((404, String::new()))), Arc::<Mutex<Vec<String>>>::default());
-        let (answers, questions) = (Arc::clone(&answer), Arc::clone(&asked));
+        let url = format!("unix://{}", folder.path().join("docker.sock").display());
+        let answer = Arc::new(Mutex::new((404, String::new())));
+        let (asked, hangs) = (Arc::default(), Arc::default());
+        let mut docker = Self { folder, url, answer, asked, hangs, task: None };
+        docker.comes_back()?;
+        Ok(docker)
+    }
+
+    /// It is being started again: there is nobody at its socket.
+    fn goes_away(&mut self) -> Result<()> {
+        self.task = None;
+        Ok(std::fs::remove_file(self.folder.path().join("docker.sock"))?)
+    }
+
+    fn comes_back(&mut self) -> Result<()> {
+        let listener = UnixListener::bind(self.folder.path().join("docker.sock"))?;
+        let (answers, questions, hangs) =
+            (Arc::clone(&self.answer), Arc::clone(&self.asked), Arc::clone(&self.hangs));
         let task = tokio::spawn(async move {
+            let mut unanswered = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
+                if hangs.load(Relaxed) {
+                    unanswered.push(stream);
+                    continue;
+                }
                 let mut lines = BufReader::new(&mut stream).lines();
                 if let Ok(Some(line)) = lines.next_line().await {
                     questions.lock().expect("no panic").push(line);
@@ -41,8 +63,13 @@ impl FakeDocker {
                 let _ = stream.write_all(chunks.as_bytes()).await;
             }
         });
-        let url = format!("unix://{}", socket.display());
-        Ok(Self { _folder: folder, url, answer, asked, _task: AbortOnDropHandle::new(task) })
+        self.task = Some(AbortOnDropHandle::new(task));
+        Ok(())
+    }
+
+    /// Answers with this status, and no word about the container.
+    fn fails(&self, status: u16) {
+        *self.answer.lock().expect("no panic") = (status, "{}".to_owned());
     }
 
     /// From now on the container runs, and publishes 7474 here.
@@ -134,4 +161,75 @@ async fn without_a_word_this_hosts_address_is_the_one_towards_etcd() -> Result<(
     let _program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &url)])?;
     value_is(&etcd, &node.address().to_string()).await?;
     Ok(())
+}
+
+/// What keeps Docker from telling where the container is says nothing of the container: the node is checked where it was, and that alone counts.
+#[tokio::test]
+async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Result<()> {
+    let (etcd, mut docker, node) = (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
+    docker.publishes("127.0.0.1", port_of(&node)?);
+    let arguments = ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
+    let checks =
+        ["--check", "http:///healthz", "--check-interval", "50ms", "--check-timeout", "500ms", "--fall", "2"];
+    let url = etcd.url();
+    let variables = [("ETCD_ENDPOINTS", &*url), ("DOCKER_HOST", &*docker.url)];
+    let program = Program::start(&[&arguments[..], &checks].concat(), &variables)?;
+    let address = node.address().to_string();
+    let lease = value_is(&etcd, &address).await?;
+    let stays = async || {
+        let (checked, began) = (node.counts().health_checks, Instant::now());
+        eventually(SOON, "the node is checked, and stays", async || {
+            assert_eq!(value(&etcd).await?, Some((address.clone(), lease)), "{}", program.log());
+            let more = node.counts().health_checks - checked;
+            ensure!(more >= 5 && began.elapsed() > Duration::from_secs(2), "{more} checks");
+            Ok(())
+        })
+        .await
+    };
+    let silent = async |times: usize| {
+        eventually(SOON, "it is said", async || {
+            let lines = program.log_lines("the node is checked where it was last");
+            ensure!(lines.len() == times && lines[times - 1].contains(&address), "{}", program.log());
+            Ok(())
+        })
+        .await
+    };
+    let back = async |times: usize| {
+        eventually(SOON, "it is said that Docker answers again", async || {
+            ensure!(program.log_lines("answers again").len() == times, "{}", program.log());
+            Ok(())
+        })
+        .await
+    };
+    docker.goes_away()?;
+    silent(1).await?;
+    stays().await?;
+    docker.comes_back()?;
+    back(1).await?;
+    docker.hangs.store(true, Relaxed);
+    silent(2).await?;
+    stays().await?;
+    docker.hangs.store(false, Relaxed);
+    back(2).await?;
+    docker.fails(500);
+    silent(3).await?;
+    stays().await?;
+
+    // Its own check still counts, and so does what Docker says of the container.
+    node.set_health(503);
+    is_gone(&etcd, SOON).await?;
+    program.wait_for_log("the node does not answer: status 503").await?;
+    node.set_health(200);
+    value_is(&etcd, &address).await?;
+    docker.stops();
+    is_gone(&etcd, SOON).await?;
+    // Where it was might be another's by now.
+    docker.goes_away()?;
+    let began = Instant::now();
+    eventually(SOON, "nobody is announced", async || {
+        assert_eq!(value(&etcd).await?, None);
+        ensure!(began.elapsed() > Duration::from_secs(1), "{:?}", began.elapsed());
+        Ok(())
+    })
+    .await
 }

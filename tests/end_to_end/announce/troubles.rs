@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harness::*;
+use nix::sys::signal::Signal;
 
 use super::{GONE, TTL, announce, is_gone, value, value_is};
 
@@ -155,4 +156,61 @@ async fn it_speaks_tls_and_logs_in() -> Result<()> {
     is_gone(&etcd, SOON).await?;
     assert!(!program.log().contains("s3cret"));
     Ok(())
+}
+
+/// A node that hangs is out of service after `fall` checks that time out, whatever else happens meanwhile: SIGCHLD comes for each orphan that is left to the
+/// first process of a container, and others as somebody sends them.
+#[tokio::test]
+async fn signals_do_not_delay_a_check() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let address = node.address().to_string();
+    let check = format!("http://{address}/healthz");
+    for sent in [Signal::SIGUSR1, Signal::SIGCHLD] {
+        let arguments = ["--check", &check, "--check-timeout", "500ms", "--fall", "2"];
+        let mut program = announce(&etcd.url(), &address, &arguments)?;
+        value_is(&etcd, &address).await?;
+        node.set_delay(Duration::from_secs(60));
+        eventually(SOON, &format!("the key is gone, with {sent} again and again"), async || {
+            for _ in 0..5 {
+                program.signal(sent)?;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let value = value(&etcd).await?;
+            ensure!(value.is_none(), "{value:?}");
+            Ok(())
+        })
+        .await?;
+        program.wait_for_log("timed out").await?;
+        node.set_delay(Duration::ZERO);
+        // And none delays its return.
+        eventually(SOON, &format!("the key is back, with {sent} again and again"), async || {
+            program.signal(sent)?;
+            let value = value(&etcd).await?;
+            ensure!(value.is_some(), "no key");
+            Ok(())
+        })
+        .await?;
+        program.signal(Signal::SIGTERM)?;
+        assert_eq!(program.ended(SOON).await?, 0);
+    }
+    Ok(())
+}
+
+/// An announcer that has no descriptor left for a check knows nothing of the node.
+#[tokio::test]
+async fn a_check_that_cannot_be_made_says_nothing_of_the_node() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let (program, _node, address, lease) = announced(&etcd).await?;
+    let limited = std::process::Command::new("prlimit")
+        .args(["--nofile=3:3", "--pid", &program.pid().to_string()])
+        .status()?;
+    assert!(limited.success());
+    program.wait_for_log("a check cannot be made").await?;
+    let began = Instant::now();
+    eventually(GONE + SOON, "many more checks cannot be made", async || {
+        assert_eq!(value(&etcd).await?, Some((address.clone(), lease)), "{}", program.log());
+        ensure!(began.elapsed() > Duration::from_secs(1), "{:?}", began.elapsed());
+        Ok(())
+    })
+    .await
 }

@@ -2,10 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use peer_check::{Address, CheckConfig, Kind, Method, Probe};
+use peer_check::{Address, CheckConfig, Kind, Method, Probe, ProbeError};
 use thiserror::Error;
 use tokio::net::lookup_host;
 use upstream_peers::{SocketAddress, Target};
+
+use super::channel::{Channel, LookError, Refusal};
 
 /// What is wrong with `--check` or `--check-method`.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -17,13 +19,20 @@ pub(super) enum CheckError {
 }
 
 /// A check.
-#[derive(Debug)]
 pub(super) struct Check {
     /// None: the node is taken to answer.
     probe: Option<Probe>,
     /// Where, if not at the node's own address: `HOST:PORT`.
     elsewhere: Option<String>,
     timeout: Duration,
+    /// Of the name that was asked for last.
+    names: Names,
+}
+
+/// The name servers, and a name.
+struct Names {
+    name: String,
+    channel: Channel<SocketAddr>,
 }
 
 impl Check {
@@ -43,10 +52,10 @@ impl Check {
             Ok(Some(Probe::new(&config)))
         };
         if given == "none" {
-            return Ok(Self { probe: None, elsewhere: None, timeout });
+            return Ok(Self::of(None, None, timeout));
         }
         if given == "tcp" {
-            return Ok(Self { probe: probe(Kind::Tcp)?, elsewhere: None, timeout });
+            return Ok(Self::of(probe(Kind::Tcp)?, None, timeout));
         }
         let rest = given.strip_prefix("http://").ok_or_else(wrong)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -58,7 +67,11 @@ impl Check {
         });
         let status = "200-399".parse().map_err(|_| wrong())?;
         let method = method.unwrap_or_default();
-        Ok(Self { probe: probe(Kind::Http { method, uri, host, status })?, elsewhere, timeout })
+        Ok(Self::of(probe(Kind::Http { method, uri, host, status })?, elsewhere, timeout))
+    }
+
+    fn of(probe: Option<Probe>, elsewhere: Option<String>, timeout: Duration) -> Self {
+        Self { probe, elsewhere, timeout, names: Names::new("") }
     }
 
     /// Checks once.
@@ -66,24 +79,47 @@ impl Check {
     /// # Errors
     ///
     /// Why it did not pass, in one line.
-    pub(super) async fn make(&self, node: &Target) -> Result<(), String> {
+    pub(super) async fn make(&mut self, node: &Target) -> Result<(), LookError> {
         let Some(probe) = &self.probe else { return Ok(()) };
         let target = match (&self.elsewhere, node) {
-            (Some(elsewhere), _) => Address::Ip(self.resolve(elsewhere.clone()).await?),
-            (None, Target::Name { host, port }) => Address::Ip(self.resolve(format!("{host}:{port}")).await?),
+            (Some(elsewhere), _) => Address::Ip(self.names.resolve(elsewhere, self.timeout).await?),
+            (None, Target::Name { host, port }) => {
+                Address::Ip(self.names.resolve(&format!("{host}:{port}"), self.timeout).await?)
+            }
             (None, Target::Address(SocketAddress::Ip(address))) => Address::Ip(*address),
             (None, Target::Address(SocketAddress::Unix(path))) => Address::Unix(path.into()),
         };
-        probe.check(&target).await
+        probe.check(&target).await.map_err(|error| match error {
+            ProbeError::Failed(reason) => LookError::Node(reason),
+            ProbeError::NotMade => LookError::Channel(
+                "a check cannot be made: this machine has run out of file descriptors, memory or ports"
+                    .to_owned(),
+            ),
+        })
+    }
+}
+
+impl Names {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), channel: Channel::new(format!("name resolution of {name}")) }
     }
 
-    async fn resolve(&self, name: String) -> Result<SocketAddr, String> {
-        let failed = |reason: String| format!("{name} cannot be resolved: {reason}");
-        match tokio::time::timeout(self.timeout, lookup_host(&name)).await {
-            Ok(Ok(mut addresses)) => addresses.next().ok_or_else(|| failed("it has no address".to_owned())),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed("no answer in time".to_owned())),
+    /// The address of a name. One that cannot be resolved keeps its last address, as it does in the router: whether the node is gone is for its check
+    /// to say.
+    async fn resolve(&mut self, name: &str, patience: Duration) -> Result<SocketAddr, LookError> {
+        if self.name != name {
+            *self = Self::new(name);
         }
+        let name = self.name.clone();
+        self.channel.ask(patience, || look_up(name)).await
+    }
+}
+
+async fn look_up(name: String) -> Result<SocketAddr, Refusal> {
+    let failed = |reason: String| Refusal::Silence(format!("{name} cannot be resolved: {reason}"));
+    match lookup_host(&name).await {
+        Ok(mut addresses) => addresses.next().ok_or_else(|| failed("it has no address".to_owned())),
+        Err(error) => Err(failed(error.to_string())),
     }
 }
 

@@ -38,6 +38,13 @@ pub(super) enum DockerError {
     NoAddress(String, u16),
 }
 
+impl DockerError {
+    /// Whether it is Docker's word about the container. Everything else says something about Docker alone.
+    pub(super) fn is_about_the_container(&self) -> bool {
+        matches!(self, Self::NoContainer(_) | Self::NotRunning(_) | Self::NoAddress(..))
+    }
+}
+
 /// Docker's API.
 #[derive(Clone, Debug)]
 pub(super) struct Docker {
@@ -109,6 +116,11 @@ impl Docker {
             }
         };
         Ok(Self { url: url.to_owned(), place })
+    }
+
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// `HOST:PORT` at which the container's port is reached; `host` is this machine's address, where it is published on all of them.

@@ -137,6 +137,7 @@ impl Keeper {
                 let mut is_time = false;
                 while !is_time {
                     is_time = tokio::select! {
+                        // Cancel safe: `changed` and `recv` give what they take in the same poll, and the moment is an absolute one.
                         () = sleep_until(next) => true,
                         Ok(()) = want.changed() => true,
                         // That there is news is all that counts of it: the key is looked at anew.
@@ -147,6 +148,7 @@ impl Keeper {
             }
         };
         tokio::select! {
+            // Cancel safe: neither ends before both are dropped.
             () = following => std::future::pending().await,
             never = keeping => never,
         }
