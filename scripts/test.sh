@@ -54,6 +54,7 @@ address_sanitizer() {
 step "formatting" cargo fmt --all --check
 step "clippy, warnings as errors" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "clippy of the injected faults" cargo clippy --locked -p ngx-http-upstream-etcd-module --features injected-faults -- -D warnings
+step "select! and what it drops" scripts/check-selects.sh
 step "systemd units" scripts/check-units.sh
 step "unit and property tests" cargo test --locked --workspace --exclude end-to-end
 step "shared memory under sanitizers" scripts/sanitizers.sh

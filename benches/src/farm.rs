@@ -47,6 +47,7 @@ async fn accept(listener: TcpListener, mut end: oneshot::Receiver<()>) -> Result
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let connection = tokio::select! {
+            // Cancel safe: `accept` gives a connection in the poll that takes it.
             biased;
             _ = &mut end => return Ok(()),
             connection = listener.accept() => connection,

@@ -56,6 +56,7 @@ pub(super) async fn or_panic(following: impl Future<Output = ()>) {
         }
     };
     tokio::select! {
+        // Cancel safe: the other one is not wanted any more.
         () = following => {}
         () = panics => {}
     }

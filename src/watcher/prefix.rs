@@ -66,6 +66,8 @@ pub(super) async fn serve(
     collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            // Cancel safe: `recv`, `changed` and `tick` give what they take in the same poll; names and checks go on in tasks of their own, and tell at the
+            // next call what has happened meanwhile.
             // Fair, not biased: under a flood of changes there is always another one, and memory must come back all the same.
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };

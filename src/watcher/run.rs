@@ -106,6 +106,7 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
         }
     }
     let result = tokio::select! {
+        // Cancel safe: whichever comes first ends all of it. What ends or fails meanwhile is found by `shutdown`, and the lease is held on to until then.
         () = stop.notified() => Ok(()),
         () = beat(plan.lease, plan.claim, plan.cycle, &plan.files, &lines) => Ok(()),
         // A prefix is given up only where the lease is gone.

@@ -121,6 +121,7 @@ impl StateKeeper {
                     continue;
                 }
                 Some(due) => tokio::select! {
+                    // Cancel safe: the moment is an absolute one, and a change is taken in the poll that tells of it.
                     () = sleep_until(due.into()) => true,
                     changed = self.list.changed() => changed.is_ok(),
                 },

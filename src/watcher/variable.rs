@@ -40,6 +40,7 @@ pub(super) async fn serve(
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let update = tokio::select! {
+            // Cancel safe: `recv` and `tick` give what they take in the same poll.
             update = updates.recv() => match update {
                 Some(update) => Some(update),
                 None => return following.ended().await,

@@ -44,6 +44,7 @@ async fn come_and_go(address: String, seed: u64, seen: Arc<Seen>, stop: Cancella
         ensure!(greeting.is_ok() || !session.is_open(), "{greeting:?}");
         let stay = Duration::from_millis(STAY.0 + random.below(STAY.1));
         let end = tokio::select! {
+            // Cancel safe: both only wait.
             () = stop.cancelled() => None,
             end = timeout(stay, session.ended(stay * 2)) => end.ok(),
         };

@@ -51,6 +51,7 @@ async fn within<F: Future>(left: &mut Duration, future: F) -> Option<F::Output> 
     while !left.is_zero() {
         let (slice, began) = (SLICE.min(*left), Instant::now());
         tokio::select! {
+            // Cancel safe: the future goes on from slice to slice; only the sleep is made anew.
             biased;
             output = &mut future => {
                 *left -= began.elapsed().min(slice);

@@ -71,6 +71,7 @@ async fn forward(mut client: TcpStream, target: String, mut state: watch::Receiv
         let Ok(mut server) = TcpStream::connect(target).await else { return };
         // The server's end stays open while the link is silent: the server is not to notice either.
         tokio::select! {
+            // Cancel safe: what was on its way is lost, as is meant.
             _ = copy_bidirectional(&mut client, &mut server) => return,
             _ = state.changed() => (),
         }

@@ -213,6 +213,7 @@ impl Reader {
                 }
             };
             tokio::select! {
+                // Cancel safe: `next`, `recv` and `tick` give what they take in the same poll; what is said is not a branch.
                 message = self.stream.next(), if reads => match message {
                     Some(Ok(Message::Text(text))) => self.received(text.as_str()),
                     Some(Ok(Message::Close(frame))) => code = Some(frame.map_or(NO_CODE, |frame| frame.code.into())),

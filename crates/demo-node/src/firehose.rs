@@ -46,6 +46,7 @@ pub(crate) async fn answer(
         Method::GET => {
             let published = about.channels.0.subscribe();
             tokio::select! {
+                // Cancel safe: the answer ends all three.
                 message = next(published, uri.path()) => message.into_response(),
                 () = tokio::time::sleep(poll) => StatusCode::NO_CONTENT.into_response(),
                 () = about.stopping.cancelled() => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -40,10 +40,12 @@ async fn main() -> Result<()> {
     output.flush()?;
     drop(output);
     tokio::select! {
+        // Cancel safe: a signal is taken in the poll that tells of it.
         _ = terminate.recv() => (),
         _ = interrupt.recv() => (),
     }
     tokio::select! {
+        // Cancel safe: the process ends with whichever comes first.
         () = node.stop() => (),
         // Told twice: somebody does not want to wait for the last request.
         _ = terminate.recv() => (),

@@ -93,6 +93,7 @@ impl Node {
         let server = tokio::spawn(async move {
             let served = axum::serve(listener, app).with_graceful_shutdown(stop).into_future();
             tokio::select! {
+                // Cancel safe: a node that is killed drops its connections, as is meant.
                 // The server's own errors are none: its listener never fails.
                 _ = served => (),
                 () = kill.cancelled() => (),

@@ -24,6 +24,7 @@ pub(crate) async fn timeout<F: Future>(deadline: Duration, future: F) -> Result<
     while !left.is_zero() {
         let slice = left.min(SLICE);
         select! {
+            // Cancel safe: the future goes on from slice to slice; only the sleep is made anew.
             biased;
             result = &mut future => return Ok(result),
             () = sleep(slice) => left -= slice,

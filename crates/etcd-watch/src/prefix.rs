@@ -60,6 +60,7 @@ pub async fn follow(cluster: Cluster, keys: Keys, updates: Sender<Update>) {
         lasted: false,
     };
     tokio::select! {
+        // Cancel safe: nobody is left who would hear what is dropped.
         () = updates.closed() => {}
         () = follower.run() => {}
     }

@@ -132,6 +132,7 @@ impl<'a> Watch<'a> {
         loop {
             let silent_at = self.asked_at.unwrap_or(self.next_request) + SILENCE;
             let response = tokio::select! {
+                // Cancel safe: the stream keeps what it has of a message, `join_next` gives an end in the poll that takes it, and the moments are absolute ones.
                 // What has come already is read before silence is complained of.
                 biased;
                 response = receive(&mut self.stream) => response.map_err(|trouble| self.broken(trouble))?,

@@ -92,6 +92,7 @@ impl HostNames {
             // With all places taken, it is the end of a lookup that lets the next name have its turn.
             let due = self.schedule.next_due().filter(|_| self.under_way.len() < LOOKUPS_AT_ONCE);
             tokio::select! {
+                // Cancel safe: lookups are tasks, `join_next_with_id` gives an end in the poll that takes it, and the moment is an absolute one.
                 Some(ended) = self.lookups.join_next_with_id() => self.take_over(ended),
                 () = until(due) => {}
             }

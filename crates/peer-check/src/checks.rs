@@ -93,6 +93,7 @@ impl Checks {
             // With all places taken, it is the end of an attempt that lets the next peer have its turn.
             let due = self.room().and_then(|failing_too| self.schedule.next_due(failing_too));
             tokio::select! {
+                // Cancel safe: attempts are tasks, `join_next_with_id` gives an end in the poll that takes it, and the moment is an absolute one.
                 Some(ended) = self.attempts.join_next_with_id() => {
                     if let Some(verdict) = self.take_over(ended) {
                         return verdict;

@@ -76,6 +76,7 @@ async fn a_thousand_sessions_are_closed_evenly_and_get_all_that_was_sent() -> Re
     };
     let (sent, stopped) = (AtomicU64::new(0), AtomicU64::new(0));
     let ends = tokio::select! {
+        // Cancel safe: the others only go on for as long as it is watched.
         ends = watching => ends,
         never = broadcast(&nodes[0], begin + TIMEOUT, &sent) => never,
         never = feel_the_pulse(&stopped) => never,

@@ -82,6 +82,7 @@ async fn forward(mut client: TcpStream, port: u16, mut ends: Vec<watch::Receiver
     if !is_cut_off(&mut ends) {
         let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
         tokio::select! {
+            // Cancel safe: what was on its way is lost, as is meant.
             _ = copy_bidirectional(&mut client, &mut server) => return,
             () = is(&mut ends, true) => (),
         }

@@ -72,6 +72,7 @@ async fn carry(mut near: TcpStream, to: u16, mut mode: watch::Receiver<Mode>) {
     loop {
         let now = *mode.borrow_and_update();
         tokio::select! {
+            // Cancel safe: the copying is one future that goes on from turn to turn, and a change is taken in the poll that tells of it.
             _ = &mut copying, if now == Mode::Open => return,
             changed = mode.changed() => {
                 if changed.is_err() {

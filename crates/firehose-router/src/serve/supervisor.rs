@@ -50,6 +50,7 @@ impl Supervisor {
         let stop_timeout = self.stop_timeout;
         let program = Rc::clone(&self.applier.program);
         tokio::select! {
+            // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's any more; the test's process ends with it.
             code = supervise(signals, &running, &reload, stop_timeout, &program) => Ok(code),
             never = self.applier.follow(&running, &reload) => match never {},
         }
@@ -67,6 +68,7 @@ async fn supervise(
     let mut stopping = Stopping::No;
     loop {
         let happening = tokio::select! {
+            // Cancel safe: a signal is taken in the poll that tells of it, and the moment is an absolute one.
             biased;
             happening = signals.next() => happening,
             () = sleep_until(stopping.until()), if stopping.is_limited() => {

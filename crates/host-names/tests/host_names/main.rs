@@ -30,6 +30,7 @@ async fn next(names: &mut HostNames) -> Event {
 async fn no_event_until(names: &mut HostNames, condition: impl Future<Output = ()>) {
     let quiet = async {
         tokio::select! {
+            // Cancel safe: the other one is not wanted any more.
             biased;
             event = names.next() => panic!("{event:?} was not expected"),
             () = condition => {}
@@ -269,6 +270,7 @@ async fn next_may_be_cancelled_at_any_time() {
         let mut missing = wanted.clone();
         while !missing.is_empty() {
             tokio::select! {
+                // Cancel safe: that it is, is what is tested.
                 biased;
                 event = names.next() => {
                     let Event::Changed { name } = event else { panic!("{event:?}") };

@@ -65,6 +65,7 @@ async fn no_verdict_until(checks: &mut Checks, condition: impl Fn() -> bool) {
     };
     let quiet = async {
         tokio::select! {
+            // Cancel safe: the other one is not wanted any more.
             biased;
             verdict = checks.next() => panic!("{verdict:?} was not expected"),
             () = holds => {}
