@@ -28,7 +28,7 @@ const NO: ngx_str_t = ngx_string!("0");
 pub(crate) struct Judged {
     /// Which publication they are of.
     generation: Option<u64>,
-    /// None where there are no networks.
+    /// None where etcd has no key that would name one.
     allowed: Option<Box<dyn Fn(IpAddr) -> bool>>,
 }
 
@@ -91,9 +91,11 @@ fn judge(live: &LiveNetworks, initial: &[u8]) -> Option<Judged> {
         None if live.has_been_heard() => &[],
         None => initial,
     };
-    let allowed = client_networks::allowed(networks);
-    Some(Judged {
-        generation: Some(reading.generation),
-        allowed: allowed.map(|allowed| Box::new(allowed) as Box<dyn Fn(IpAddr) -> bool>),
-    })
+    let allowed: Option<Box<dyn Fn(IpAddr) -> bool>> = match client_networks::allowed(networks) {
+        Some(allowed) => Some(Box::new(allowed)),
+        None if live.has_been_heard() => None,
+        // Who may is not known yet: that is not the same as that nobody is named.
+        None => Some(Box::new(|_| false)),
+    };
+    Some(Judged { generation: Some(reading.generation), allowed })
 }

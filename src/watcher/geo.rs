@@ -42,6 +42,7 @@ pub(super) async fn serve(
     loop {
         let mut news = Vec::new();
         tokio::select! {
+            // Cancel safe: `recv` and `tick` give what they take in the same poll. What follows an update is not a branch: nothing ends it.
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
                 news.push(update);
@@ -137,7 +138,7 @@ impl Geo {
         let listed = || items.iter().map(|item| (&item.key[..], &item.value[..]));
         self.malformed.clear();
         self.has_listed = true;
-        if succession != Succession::GoesOn && self.networks.count() > 0 {
+        if succession != Succession::GoesOn && !self.networks.is_empty() {
             let mut successor = NamedNetworks::default();
             self.note(successor.replace(listed()));
             if successor.count() == 0 && self.live.hold() {
@@ -203,7 +204,7 @@ impl Geo {
             let reason = format!("key \"{}{}\" rejected: {}", self.prefix, rejected.key, rejected.error);
             if self.live.reject(&reason, hash(reason.as_bytes()), self.revision) {
                 self.lines.error(format!(
-                    "etcd: variable \"{}\": {reason}; its last good networks stay",
+                    "etcd: variable \"{}\": {reason}; its last good networks stay, and where it never had any it names nobody",
                     self.names
                 ));
             }
@@ -222,8 +223,9 @@ impl Geo {
         if self.live.is_due() && !self.hearing.is_lost() {
             self.live.end_hold();
             self.live.release();
-            self.networks = NamedNetworks::default();
-            self.origin = self.successor.take().map(|(cluster_id, _)| (cluster_id, self.revision));
+            let (cluster_id, networks) = self.successor.take().unzip();
+            self.networks = networks.unwrap_or_default();
+            self.origin = cluster_id.map(|cluster_id| (cluster_id, self.revision));
             self.is_changed = true;
         }
     }

@@ -150,6 +150,39 @@ async fn they_stay_without_etcd_and_over_reloads_takeovers_and_a_wiped_etcd() ->
 }
 
 #[tokio::test]
+async fn with_keys_that_name_no_network_nobody_is_inside() -> Result<()> {
+    let router = start("empty=1").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    all_say(nginx, &[(INSIDE, true)]).await?;
+    etcd.put(network("one"), "everybody").await?;
+    all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+    // Also for the next watcher, and after a reload.
+    signal(nginx.watcher().await?, Signal::SIGKILL)?;
+    nginx.watcher().await?;
+    all_say(nginx, &[(INSIDE, false)]).await?;
+    nginx.reload().await?;
+    all_say(nginx, &[(INSIDE, false)]).await?;
+    etcd.put(network("two"), INSIDE).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    etcd.delete(&network("two")).await?;
+    all_say(nginx, &[(INSIDE, false)]).await?;
+    etcd.delete(&network("one")).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
+}
+
+#[tokio::test]
+async fn until_etcd_is_heard_nobody_is_inside_without_initial_ones() -> Result<()> {
+    let mut etcd = Etcd::absent()?;
+    let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
+    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+    etcd.restart().await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
+    etcd.kill().await?;
+    nginx.reload().await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
+}
+
+#[tokio::test]
 async fn until_etcd_is_heard_the_initial_ones_count() -> Result<()> {
     let mut etcd = Etcd::absent()?;
     let nginx =

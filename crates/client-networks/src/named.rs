@@ -57,7 +57,8 @@ pub struct Outcome {
 /// The keys of one prefix that name networks, each with the last good ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedNetworks {
-    /// Words that are networks, with a space between them.
+    /// Words that are networks, with a space between them. A key that has never named one is here as well, as it is shown, with none: that nothing can be
+    /// made of what somebody has written is not the same as that there is nothing.
     networks: BTreeMap<String, String>,
 }
 
@@ -90,27 +91,33 @@ impl NamedNetworks {
         self.words().count()
     }
 
+    /// Whether there is no key, not even one that names no network.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
     /// The networks, as they are written.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.networks.values().flat_map(|networks| networks.split(' '))
+        self.networks.values().flat_map(|networks| networks.split(' ')).filter(|network| !network.is_empty())
     }
 
     /// Takes a fresh list of all keys below the prefix: what it lacks is gone, what it has malformed keeps its last good networks.
     pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Outcome {
         let before = std::mem::take(&mut self.networks);
         let mut rejected = Vec::new();
-        for (key, value) in items {
+        for (key, value) in items.into_iter().filter(|(key, value)| !is_marker(key, value)) {
             match read(key, value) {
                 Ok((key, networks)) => {
                     self.networks.insert(key.to_owned(), networks);
                 }
                 Err(error) => {
-                    if let Some((key, networks)) =
-                        str::from_utf8(key).ok().and_then(|key| before.get_key_value(key))
-                    {
-                        self.networks.insert(key.clone(), networks.clone());
-                    }
-                    rejected.push(Rejected { key: shown(key), error });
+                    let last = str::from_utf8(key).ok().and_then(|key| before.get_key_value(key));
+                    let (key, networks) = last.map_or_else(
+                        || (shown(key), String::new()),
+                        |(key, last)| (key.clone(), last.clone()),
+                    );
+                    self.networks.entry(key.clone()).or_insert(networks);
+                    rejected.push(Rejected { key, error });
                 }
             }
         }
@@ -119,20 +126,38 @@ impl NamedNetworks {
 
     /// Takes one key's new value.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome {
+        if is_marker(key, value) {
+            return Outcome { changed: self.delete(key), rejected: Vec::new() };
+        }
         match read(key, value) {
             Ok((key, networks)) => {
                 let changed = self.networks.get(key) != Some(&networks);
                 self.networks.insert(key.to_owned(), networks);
                 Outcome { changed, rejected: Vec::new() }
             }
-            Err(error) => Outcome { changed: false, rejected: vec![Rejected { key: shown(key), error }] },
+            Err(error) => {
+                let key = shown(key);
+                let changed = !self.networks.contains_key(&key);
+                self.networks.entry(key.clone()).or_default();
+                Outcome { changed, rejected: vec![Rejected { key, error }] }
+            }
         }
     }
 
-    /// A key is gone. Says whether networks are gone with it.
+    /// A key is gone. Says whether anything is gone with it.
     pub fn delete(&mut self, key: &[u8]) -> bool {
-        str::from_utf8(key).is_ok_and(|key| self.networks.remove(key).is_some())
+        let is_read = str::from_utf8(key).is_ok_and(|key| self.networks.remove(key).is_some());
+        // As one that never named a network it is here by what is shown of it.
+        let shown = shown(key);
+        is_read
+            || self.networks.get(&shown).is_some_and(String::is_empty)
+                && self.networks.remove(&shown).is_some()
     }
+}
+
+/// Others write an empty key at the prefix itself, as a sign that it exists.
+fn is_marker(key: &[u8], value: &[u8]) -> bool {
+    key.is_empty() && value.is_empty()
 }
 
 /// The key, and the networks that it names.

@@ -48,12 +48,16 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> {
     str::from_utf8(bytes).unwrap_or_default().lines().filter_map(|line| line.split_once(BEHIND_KEY))
 }
 
-/// Says which clients the networks of such a text hold; `None` where there are none.
+/// Says which clients the networks of such a text hold; `None` where there is no key. Keys that name no network hold nobody.
 pub fn allowed(bytes: &[u8]) -> Option<impl Fn(IpAddr) -> bool + use<>> {
     let mut allow = Allow::default();
-    for network in lines(bytes).flat_map(|(_, networks)| networks.split(' ')) {
-        // Nothing else is written.
-        let _ = allow.add(network);
+    let mut has_keys = false;
+    for (_, networks) in lines(bytes) {
+        has_keys = true;
+        for network in networks.split(' ').filter(|network| !network.is_empty()) {
+            // Nothing else is written.
+            let _ = allow.add(network);
+        }
     }
-    allow.is_restricted().then_some(move |address| allow.permits_ip(address))
+    has_keys.then_some(move |address| allow.is_restricted() && allow.permits_ip(address))
 }

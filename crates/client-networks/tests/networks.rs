@@ -24,6 +24,40 @@ fn without_a_network_nobody_is_judged() {
 }
 
 #[test]
+fn where_nothing_but_what_is_malformed_is_nobody_is_in() {
+    let bad: [(&[u8], &[u8]); 6] = [
+        (b"office", b"everybody"),
+        (b"name", b""),
+        (b"\xff", b"10.0.0.0/8"),
+        (b"a\tb", b"10.0.0.0/8"),
+        (b"", b"10.0.0.0/8"),
+        (&[b'k'; MAX_KEY_LENGTH + 1], b"10.0.0.0/8"),
+    ];
+    for (key, value) in bad {
+        let (mut put, mut listed) = (NamedNetworks::default(), NamedNetworks::default());
+        let (one, other) = (put.put(key, value), listed.replace([(key, value)]));
+        assert!(one.changed && one.rejected.len() == 1 && one == other, "{one:?} {other:?}");
+        assert!(!put.put(key, value).changed && !listed.replace([(key, value)]).changed);
+        for mut networks in [put, listed] {
+            assert_eq!((networks.count(), networks.is_empty()), (0, false));
+            assert_eq!(permits(&networks, "10.0.0.1"), Some(false), "{key:?}");
+            let bytes = networks.to_bytes(ROOM).expect("room");
+            assert_eq!(NamedNetworks::of_bytes(&bytes), networks);
+            // One that is good beside it is in.
+            assert!(networks.put(b"good", b"192.0.2.0/24").changed);
+            assert_eq!(permits(&networks, "192.0.2.1"), Some(true));
+            assert_eq!(permits(&networks, "10.0.0.1"), Some(false));
+            assert!(networks.delete(b"good") && networks.delete(key) && !networks.delete(key));
+            assert_eq!(permits(&networks, "10.0.0.1"), None);
+        }
+    }
+    // A sign that the prefix exists says nothing.
+    let mut networks = NamedNetworks::default();
+    assert_eq!(networks.put(b"", b""), networks.replace([(&b""[..], &b""[..])]));
+    assert_eq!(permits(&networks, "10.0.0.1"), None);
+}
+
+#[test]
 fn values_and_names_are_networks() {
     let mut networks = NamedNetworks::default();
     assert_eq!(put(&mut networks, "office", "10.0.0.0/8, 192.0.2.7\n"), Ok(true));
@@ -97,6 +131,9 @@ proptest! {
                 Some(value) => {
                     if networks.put(key.as_bytes(), value.as_bytes()).rejected.is_empty() {
                         model.insert(key, value);
+                    } else {
+                        // Its last good networks, or none.
+                        model.entry(key).or_insert(value);
                     }
                 }
                 None => prop_assert_eq!(networks.delete(key.as_bytes()), model.remove(&key).is_some()),
@@ -106,7 +143,8 @@ proptest! {
         }
         let mut listed = NamedNetworks::default();
         let items: Vec<_> = model.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
-        prop_assert!(listed.replace(items).rejected.is_empty());
+        let malformed = items.iter().filter(|(_, value)| value.iter().all(u8::is_ascii_alphabetic)).count();
+        prop_assert!(listed.replace(items).rejected.len() >= malformed);
         prop_assert_eq!(listed, networks);
     }
 
