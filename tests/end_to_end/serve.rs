@@ -2,6 +2,7 @@
 
 mod process;
 mod publishing;
+mod sent_on;
 mod settings;
 mod without_etcd;
 

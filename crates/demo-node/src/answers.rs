@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_TYPE, HOST, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,7 @@ pub(crate) async fn answer(
             describe(&about, &method, &uri, &headers, &body)
         }
         ("poll", _) => tokio::select! {
+            // Cancel safe: both only wait, and the answer ends both.
             () = tokio::time::sleep(wait(&uri)) => StatusCode::NO_CONTENT.into_response(),
             () = about.stopping.cancelled() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         },
@@ -123,7 +124,7 @@ fn describe(about: &About, method: &Method, uri: &Uri, headers: &HeaderMap, body
     let mut text = format!("node: {}\nrequest: {method} {uri}\n", about.name);
     for (name, value) in headers {
         let of_proxy = name.as_str().starts_with("x-") || matches!(name.as_str(), "forwarded" | "via");
-        if of_proxy || name == HOST {
+        if of_proxy || name == HOST || name == UPGRADE {
             // Writing to a String does not fail.
             let _ = writeln!(text, "{name}: {}", value.as_bytes().escape_ascii());
         }
@@ -145,6 +146,7 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
     loop {
         // What comes by one branch is not lost by another: a message stays in the socket, a broadcast in its channel.
         let message = tokio::select! {
+            // Cancel safe: `recv` gives what it takes in the same poll; what is sent is not a branch.
             message = socket.recv() => message,
             Some(broadcast) = broadcasts.recv() => {
                 if socket.send(Message::Text(broadcast.text)).await.is_err() {

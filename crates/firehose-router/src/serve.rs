@@ -33,6 +33,15 @@ const FIRST_WORD: Duration = Duration::from_secs(5);
 /// Users whom packages of nginx make for its workers: Debian's, and nginx.org's.
 const USERS: [&str; 2] = ["www-data", "nginx"];
 
+/// Judges a key below those of the settings, as it would be judged here.
+///
+/// # Errors
+///
+/// Why it would not be taken.
+pub(crate) fn judge_setting(key: &str, value: &[u8]) -> Result<(), String> {
+    known::judge(key, value)
+}
+
 /// What keeps the router from running.
 #[derive(Debug, Error)]
 pub(crate) enum ServeError {
@@ -127,8 +136,11 @@ async fn first_word(mut heard: watch::Receiver<Heard>) -> watch::Receiver<Heard>
     let word = heard.wait_for(|heard| heard.has_listed || heard.trouble.is_some());
     let has_listed = matches!(timeout(FIRST_WORD, word).await, Ok(Ok(word)) if word.has_listed);
     if !has_listed {
-        let what =
-            if heard.borrow().known == Known::default() { "the defaults" } else { "those that it last had" };
+        let what = if heard.borrow().known.is_heard {
+            "those that it last had"
+        } else {
+            "the defaults, and nobody may publish until etcd has said who may"
+        };
         tracing::warn!("etcd has not said what the settings are: nginx starts with {what}");
     }
     heard

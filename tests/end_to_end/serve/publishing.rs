@@ -129,3 +129,94 @@ async fn with_accept_proxy_it_goes_by_the_address_that_the_proxy_names() -> Resu
     })
     .await
 }
+
+/// Whoever has written something about who may publish means that not everybody may, also where nothing can be made of it.
+#[tokio::test]
+async fn what_cannot_be_read_lets_nobody_publish() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    // It is there from the start on, and comes as a change.
+    etcd.put(setting("put_allow/office"), "10.0.0.0/99").await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    router.program.wait_for_log("put_allow/office\" rejected").await?;
+    publishing_is(&router, 403).await?;
+    assert_eq!(router.get("/channel").await?.status, 200);
+    etcd.delete(&setting("put_allow/office")).await?;
+    publishing_is(&router, 200).await?;
+    etcd.put(setting("put_allow/office"), "everybody").await?;
+    publishing_is(&router, 403).await?;
+    etcd.put(setting("put_allow/office"), SELF).await?;
+    publishing_is(&router, 200).await?;
+    // One that is good, and is replaced by one that is not, stays what it was.
+    etcd.put(setting("put_allow/office"), "nobody").await?;
+    router.program.wait_for_log("nobody").await?;
+    publishing_is(&router, 200).await?;
+    etcd.delete(&setting("put_allow/office")).await?;
+    // Others write such a key at a prefix, as a sign that it exists.
+    etcd.put(setting("put_allow/"), "").await?;
+    publishing_is(&router, 200).await?;
+    assert_eq!(router.reloads(), 0);
+    Ok(())
+}
+
+/// A key where the original router had a directory: a loop over the old keys that does not go into directories leaves it.
+#[tokio::test]
+async fn a_key_in_the_place_of_the_directory_is_an_error_that_says_what_to_write() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    for value in ["", "127.0.0.0/8"] {
+        etcd.put(setting("put_allow"), value).await?;
+        let router = Served::start(&etcd.url(), &[]).await?;
+        router.wait_for_keys(&["node"]).await?;
+        let said = router.program.wait_for_log(&format!("{}\" rejected", setting("put_allow"))).await?;
+        assert!(said.contains("put_allow/office") && said.contains("firehose-router migrate"), "{said}");
+        publishing_is(&router, 403).await?;
+        etcd.put(setting("put_allow/here"), SELF).await?;
+        publishing_is(&router, 200).await?;
+        etcd.delete(&setting("put_allow/here")).await?;
+        publishing_is(&router, 403).await?;
+        etcd.delete(&setting("put_allow")).await?;
+        publishing_is(&router, 200).await?;
+        // And where it comes while the router runs.
+        etcd.put(setting("put_allow"), value).await?;
+        publishing_is(&router, 403).await?;
+        // Also without etcd it is known.
+        let mut router = router;
+        eventually(SOON, "it is kept", async || {
+            let kept = std::fs::read_to_string(router.folder().join("state/settings.json"))?;
+            ensure!(kept.contains("\"put_allow\": \"nobody\""), "{kept}");
+            Ok(())
+        })
+        .await?;
+        assert_eq!(router.end(nix::sys::signal::Signal::SIGTERM).await?, 0);
+        etcd.delete(&setting("put_allow")).await?;
+    }
+    Ok(())
+}
+
+/// That nobody has said who may publish is not the same as that everybody may.
+#[tokio::test]
+async fn until_etcd_has_been_heard_once_nobody_may_publish() -> Result<()> {
+    let mut etcd = Etcd::absent()?;
+    let node = Node::start("node").await?;
+    let folder = Folder::new("serve")?;
+    let router = Served::start_in(folder, &etcd.url(), &[]).await?;
+    router.program.wait_for_log("nobody may publish").await?;
+    // There is no node yet either: 403 comes before 502.
+    publishing_is(&router, 403).await?;
+    etcd.restart().await?;
+    etcd.register(std::slice::from_ref(&node)).await?;
+    router.wait_for_keys(&["node"]).await?;
+    publishing_is(&router, 200).await?;
+    eventually(SOON, "it is kept that there is nothing", async || {
+        ensure!(router.folder().join("state/settings.json").exists(), "not yet");
+        ensure!(router.folder().join("state/firehose.peers").exists(), "not yet");
+        Ok(())
+    })
+    .await?;
+    let folder = router.leave().await?;
+    etcd.kill().await?;
+    let router = Served::start_in(folder, &etcd.url(), &[]).await?;
+    publishing_is(&router, 200).await
+}

@@ -98,6 +98,13 @@ const CASES: [Case; 12] = [
         line: "real_ip_header proxy_protocol;",
         bad: &["maybe"],
     },
+    Case {
+        name: "client_max_body_size",
+        default: Some("client_max_body_size 1m;"),
+        good: "64m",
+        line: "client_max_body_size 64m;",
+        bad: &["large", "1.5m", "-1", "1m;"],
+    },
 ];
 
 fn has(configuration: &str, line: &str) -> bool {

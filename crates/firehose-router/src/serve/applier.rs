@@ -68,13 +68,9 @@ impl Applier {
     pub(super) async fn follow(&mut self, running: &Running, reload: &Notify) -> Infallible {
         loop {
             let is_asked = tokio::select! {
-                changed = self.heard.changed() => {
-                    if changed.is_err() {
-                        // Nothing will be heard any more; what is asked for is done all the same.
-                        std::future::pending::<()>().await;
-                    }
-                    false
-                }
+                // Cancel safe: a change is taken in the poll that tells of it, and so is what was asked for.
+                // Where nothing will be heard any more, what is asked for is done all the same.
+                Ok(()) = self.heard.changed() => false,
                 () = reload.notified() => true,
             };
             if !is_asked {
@@ -101,7 +97,7 @@ impl Applier {
             return Err(refused.into());
         }
         tracing::error!("with the settings that etcd has, {refused}");
-        let nothing = Known { values: live_ones(heard), put_allow: heard.put_allow.clone() };
+        let nothing = Known { values: kept_anyway(heard), ..heard.clone() };
         self.put(&nothing, rendering).await?;
         let known = self.try_each(nothing, heard, rendering).await?;
         self.put(&known, rendering).await?;
@@ -169,7 +165,7 @@ impl Applier {
         match self.put(heard, rendering).await {
             Ok(()) => Ok(heard.reloaded()),
             Err(ServeError::Nginx(NginxError::Refused(_))) => {
-                let mut before = Known { values: live_ones(heard), put_allow: heard.put_allow.clone() };
+                let mut before = Known { values: kept_anyway(heard), ..heard.clone() };
                 before.values.extend(self.good.clone());
                 let known = self.try_each(before, heard, rendering).await?;
                 self.put(&known, rendering).await?;
@@ -238,10 +234,10 @@ impl Applier {
     }
 }
 
-/// The settings that act without a reload.
-fn live_ones(known: &Known) -> Values {
+/// The settings that are no business of nginx's, so that it is none of them that it refuses: those that act without a reload, and who may publish.
+fn kept_anyway(known: &Known) -> Values {
     let mut values = known.values.clone();
-    values.retain(|setting, _| setting.is_live());
+    values.retain(|setting, _| setting.is_live() || *setting == Setting::PutAllow);
     values
 }
 

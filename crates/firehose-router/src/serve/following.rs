@@ -49,6 +49,7 @@ pub(crate) fn start(
             sender,
         };
         tokio::select! {
+            // Cancel safe: either ends when nobody listens any more.
             () = follow(cluster, Keys::Below(prefix), updates) => {}
             () = follower.run(&mut received) => {}
         }
@@ -74,6 +75,7 @@ impl Follower {
         loop {
             let until = self.held.as_ref().map(|(until, _)| *until);
             tokio::select! {
+                // Cancel safe: `recv` gives what it takes in the same poll, and the moment is an absolute one.
                 update = updates.recv() => match update {
                     Some(update) => self.take(update),
                     None => return,
@@ -95,14 +97,14 @@ impl Follower {
                 let is_other = self.cluster_id != 0 && self.cluster_id != cluster_id;
                 let is_older = self.cluster_id == cluster_id && revision < self.revision;
                 (self.cluster_id, self.revision) = (cluster_id, revision);
-                if items.is_empty() && (is_other || is_older) && self.known != Known::default() {
+                if items.is_empty() && (is_other || is_older) && !self.known.is_empty() {
                     tracing::warn!(
                         "etcd is {} than before, without a key below {}: the settings in hand stay until it has one, at most for {} s",
                         if is_other { "another cluster" } else { "an older state" },
                         self.prefix,
                         HOLD.as_secs()
                     );
-                    self.held = Some((Instant::now() + HOLD, Known::default()));
+                    self.held = Some((Instant::now() + HOLD, Known::heard_of_none()));
                     return;
                 }
                 self.held = None;
@@ -121,7 +123,7 @@ impl Follower {
                         None => self.known.apply(event),
                     };
                     self.say(brought);
-                    if let Some((_, new)) = self.held.take_if(|(_, new)| *new != Known::default()) {
+                    if let Some((_, new)) = self.held.take_if(|(_, new)| !new.is_empty()) {
                         self.known = new;
                     }
                 }
@@ -154,7 +156,7 @@ impl Follower {
         }
         for rejected in brought.rejected {
             if self.said.insert(rejected.clone()) {
-                tracing::error!("key \"{}{rejected}; the last good value stays", self.prefix);
+                tracing::error!("key \"{}{rejected}", self.prefix);
             }
         }
         for unknown in brought.unknown {

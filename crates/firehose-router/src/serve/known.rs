@@ -16,6 +16,9 @@ use super::settings::{PUT_ALLOW, Setting};
 /// All networks with their keys, in bytes: as many as the module takes.
 const MAX_NETWORKS_LENGTH: usize = 32 << 10;
 
+/// All addresses there are.
+const EVERYBODY: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
 /// The file's largest size, in bytes: many times what all settings take.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -24,8 +27,27 @@ const MAX_FILE: u64 = 1 << 20;
 pub(crate) struct Known {
     /// As they stand in the configuration.
     pub(crate) values: BTreeMap<Setting, String>,
-    /// Those who may publish; nobody is kept from it where there are none.
+    /// Those who may publish; nobody is kept from it where there is no key.
     pub(crate) put_allow: NamedNetworks,
+    /// Whether etcd has said all of this, now or to the router that has kept it: that nothing is known is not the same as that nothing is set.
+    pub(crate) is_heard: bool,
+}
+
+/// Whether a key below those of the settings would be taken.
+pub(super) fn judge(key: &str, value: &[u8]) -> Result<(), String> {
+    if let Some(name) = key.strip_prefix(PUT_ALLOW) {
+        let rejected = NamedNetworks::default().put(name.as_bytes(), value).rejected.pop();
+        return rejected.map_or(Ok(()), |rejected| Err(rejected.error.to_string()));
+    }
+    let (key, value) = (key.as_bytes().to_vec(), value.to_vec());
+    let item = Item { key, value, create_revision: 0, mod_revision: 0, lease: 0 };
+    let mut brought = Brought::default();
+    Known::default().put_value(&item, &mut brought);
+    if brought.unknown.is_empty() {
+        brought.rejected.pop().map_or(Ok(()), Err)
+    } else {
+        Err("it is no setting of this router's".to_owned())
+    }
 }
 
 /// What an update brought.
@@ -62,6 +84,25 @@ pub(crate) enum KeptError {
 }
 
 impl Known {
+    /// Those of an etcd that has none.
+    pub(crate) fn heard_of_none() -> Self {
+        Self { is_heard: true, ..Self::default() }
+    }
+
+    /// Whether nothing is set.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.put_allow.is_empty()
+    }
+
+    /// The networks to begin with, until the module itself has heard which there are. With none nobody may publish.
+    pub(crate) fn first_put_allow(&self) -> Vec<&str> {
+        if self.is_heard && self.put_allow.is_empty() {
+            EVERYBODY.to_vec()
+        } else {
+            self.put_allow.words().collect()
+        }
+    }
+
     /// The value, or the default.
     pub(crate) fn get(&self, setting: Setting) -> Option<&str> {
         self.values.get(&setting).map(String::as_str).or(setting.default())
@@ -76,6 +117,7 @@ impl Known {
 
     /// Takes all keys below the prefix: what is missing is unset, what is malformed keeps its last good value.
     pub(crate) fn replace(&mut self, items: &[Item]) -> Brought {
+        self.is_heard = true;
         let listed: BTreeSet<&[u8]> = items.iter().map(|item| &item.key[..]).collect();
         self.values.retain(|setting, _| listed.contains(setting.key().as_bytes()));
         let networks = items
@@ -112,13 +154,24 @@ impl Known {
             brought.unknown.insert(key.escape_debug().take(100).collect());
             return;
         };
+        if setting == Setting::PutAllow {
+            brought.rejected.push(format!(
+                "{}\" rejected: networks are keys of their own below it, such as put_allow/office with the value 10.0.0.0/8 (firehose-router migrate takes \
+                 them over from etcd v2); as long as this key is there, only those below it may publish: delete it when they are written",
+                setting.key()
+            ));
+        }
         match setting.read(&item.value) {
             Ok(value) => {
                 self.values.insert(setting, value);
             }
             // As with networks: the module tells of it.
             Err(_) if setting.is_live() => {}
-            Err(error) => brought.rejected.push(format!("{}\" rejected: {error}", setting.key())),
+            Err(error) => {
+                brought
+                    .rejected
+                    .push(format!("{}\" rejected: {error}; the last good value stays", setting.key()));
+            }
         }
     }
 
@@ -143,6 +196,7 @@ impl Known {
         Ok(Self {
             values: kept.settings.into_iter().filter_map(read).collect(),
             put_allow: NamedNetworks::of_bytes(kept.put_allow.as_bytes()),
+            is_heard: true,
         })
     }
 
@@ -212,6 +266,36 @@ mod tests {
         assert_eq!(known.put_allow.words().collect::<Vec<_>>(), ["10.0.0.0/8"]);
         let _ = known.apply(&Event::Put(item("server_name", "other")));
         assert_ne!(known.reloaded(), before);
+    }
+
+    #[test]
+    fn who_may_publish_is_everybody_only_where_etcd_has_said_so() {
+        let everybody = ["0.0.0.0/0", "::/0"];
+        let mut known = Known::default();
+        assert!(known.first_put_allow().is_empty());
+        let _ = known.replace(&[]);
+        assert_eq!(known.first_put_allow(), everybody);
+        // Nothing can be made of it, which is not the same as that there is nothing.
+        let _ = known.apply(&Event::Put(item("put_allow/office", "10.0.0.0/99")));
+        assert!(known.first_put_allow().is_empty() && !known.is_empty());
+        let _ = known.apply(&Event::Put(item("put_allow/office", "10.0.0.0/8")));
+        assert_eq!(known.first_put_allow(), ["10.0.0.0/8"]);
+        let key = b"put_allow/office".to_vec();
+        let _ = known.apply(&Event::Delete { key, mod_revision: 2 });
+        assert_eq!(known.first_put_allow(), everybody);
+    }
+
+    #[test]
+    fn the_directory_of_those_who_may_publish_is_no_key() {
+        let mut known = Known::default();
+        for value in ["", "10.0.0.0/8"] {
+            let brought = known.apply(&Event::Put(item("put_allow", value)));
+            assert!(brought.rejected[0].contains("put_allow/office"), "{brought:?}");
+            assert_eq!(known.get(Setting::PutAllow), Some("nobody"));
+            assert!(known.reloaded().contains_key(&Setting::PutAllow));
+        }
+        let _ = known.replace(&[]);
+        assert_eq!(known.get(Setting::PutAllow), None);
     }
 
     #[test]

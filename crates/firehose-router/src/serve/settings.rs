@@ -19,6 +19,9 @@ pub(crate) enum Setting {
     DrainSpread,
     AcceptProxy,
     SyslogEndpoint,
+    ClientMaxBodySize,
+    /// No setting of anybody's: a key where the original had a directory. Whoever writes it means that not everybody may publish.
+    PutAllow,
 }
 
 /// Keys below this one are the networks that may publish: no setting of nginx's own.
@@ -39,6 +42,9 @@ const MAX_FILES: u32 = 1_048_576;
 /// The longest value of a setting, in bytes: a list of server names.
 const MAX_LENGTH: usize = 1024;
 
+/// The largest body that can be allowed, in bytes, short of any size: 1024 GiB. nginx itself takes more, and as much makes no sense.
+const MAX_BODY_SIZE: u64 = 1 << 40;
+
 /// The longest time in seconds: a year.
 const MAX_SECONDS: u64 = 366 * 24 * 3600;
 
@@ -56,7 +62,7 @@ pub(crate) enum SettingError {
 }
 
 impl Setting {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::WorkerProcesses,
         Self::WorkerRlimitNofile,
         Self::WorkerConnections,
@@ -70,6 +76,8 @@ impl Setting {
         Self::DrainSpread,
         Self::AcceptProxy,
         Self::SyslogEndpoint,
+        Self::ClientMaxBodySize,
+        Self::PutAllow,
     ];
 
     /// The key below `PREFIX/nginx/`.
@@ -88,6 +96,8 @@ impl Setting {
             Self::DrainSpread => "drain_spread",
             Self::AcceptProxy => "accept_proxy",
             Self::SyslogEndpoint => "syslog_endpoint",
+            Self::ClientMaxBodySize => "client_max_body_size",
+            Self::PutAllow => "put_allow",
         }
     }
 
@@ -107,12 +117,15 @@ impl Setting {
             // Sessions last for hours: a new one goes to the node that has fewest.
             Self::Balance => Some("least_conn"),
             Self::AcceptProxy => Some("off"),
+            // nginx's own. A node keeps a message in memory for as long as somebody might ask for it.
+            Self::ClientMaxBodySize => Some("1m"),
             Self::WorkerRlimitNofile
             | Self::HealthcheckPath
             | Self::HealthcheckMethod
             | Self::DrainTimeout
             | Self::DrainSpread
-            | Self::SyslogEndpoint => None,
+            | Self::SyslogEndpoint
+            | Self::PutAllow => None,
         }
     }
 
@@ -127,6 +140,10 @@ impl Setting {
     ///
     /// Where the setting cannot be that.
     pub(crate) fn read(self, value: &[u8]) -> Result<String, SettingError> {
+        if self == Self::PutAllow {
+            // Whatever its value is.
+            return Ok("nobody".to_owned());
+        }
         if value.len() > MAX_LENGTH {
             return Err(SettingError::TooLong);
         }
@@ -165,6 +182,8 @@ impl Setting {
                 _ => None,
             },
             Self::SyslogEndpoint => syslog(text),
+            Self::ClientMaxBodySize => as_it_is(is_size(text)),
+            Self::PutAllow => None,
         }
     }
 
@@ -189,6 +208,10 @@ impl Setting {
             }
             Self::AcceptProxy => "\"on\" or \"off\"".to_owned(),
             Self::SyslogEndpoint => "HOST, HOST:PORT or unix:PATH".to_owned(),
+            Self::ClientMaxBodySize => {
+                "a size of at most 1024g as nginx writes it: 512k, 10m, 1g, or 0 for any size".to_owned()
+            }
+            Self::PutAllow => "a key".to_owned(),
         }
     }
 }
@@ -196,6 +219,18 @@ impl Setting {
 fn is_number(text: &str, least: u32, most: u32) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
         && text.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
+}
+
+/// Whether nginx takes it as a size (`ngx_parse_offset`), of at most 1024 GiB.
+fn is_size(text: &str) -> bool {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
+        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        && digits.parse::<u64>().is_ok_and(|number| number <= MAX_BODY_SIZE >> shift)
 }
 
 /// Whether nginx takes it as a time (`ngx_parse_time`), of a year at most.
@@ -324,6 +359,10 @@ mod tests {
             (Setting::SyslogEndpoint, "[::1]:514", "[::1]:514"),
             (Setting::SyslogEndpoint, "unix:/dev/log", "unix:/dev/log"),
             (Setting::MaxConns, "0", "0"),
+            (Setting::ClientMaxBodySize, "0", "0"),
+            (Setting::ClientMaxBodySize, "20M", "20M"),
+            (Setting::ClientMaxBodySize, "1024g", "1024g"),
+            (Setting::ClientMaxBodySize, "1048576", "1048576"),
         ] {
             assert_eq!(setting.read(value.as_bytes()).as_deref(), Ok(read), "{setting:?} {value}");
         }
@@ -331,7 +370,7 @@ mod tests {
 
     #[test]
     fn bad_values_are_refused_and_cannot_end_a_directive() {
-        for setting in Setting::ALL {
+        for setting in Setting::ALL.into_iter().filter(|&setting| setting != Setting::PutAllow) {
             for value in [
                 "a;b",
                 "4; user root",
@@ -376,6 +415,11 @@ mod tests {
             (Setting::SyslogEndpoint, "a:b:c"),
             (Setting::SyslogEndpoint, "host,tag=x"),
             (Setting::MaxConns, "4294967296"),
+            (Setting::ClientMaxBodySize, "m"),
+            (Setting::ClientMaxBodySize, "1t"),
+            (Setting::ClientMaxBodySize, "1.5m"),
+            (Setting::ClientMaxBodySize, "1025g"),
+            (Setting::ClientMaxBodySize, "99999999999999999999"),
         ] {
             assert!(setting.read(value.as_bytes()).is_err(), "{setting:?} {value}");
         }
