@@ -29,6 +29,7 @@ mod many;
 mod mapping;
 mod membership;
 mod memory;
+mod migrate;
 mod nginx_conf;
 mod outages;
 mod panics;

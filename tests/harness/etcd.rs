@@ -414,6 +414,17 @@ impl Etcd {
             .collect()
     }
 
+    /// All keys that begin with `prefix`, whole, and their values, in the order of the keys' bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd, and a key or value that is no text.
+    pub async fn all_below(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        let response = self.client()?.get(prefix, Some(GetOptions::new().with_prefix())).await?;
+        let pairs = response.kvs().iter();
+        pairs.map(|pair| Ok((pair.key_str()?.to_owned(), pair.value_str()?.to_owned()))).collect()
+    }
+
     /// The store's revision.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{announce::AnnounceOptions, healthcheck::HealthcheckOptions, serve::ServeOptions};
+use crate::{
+    announce::AnnounceOptions, healthcheck::HealthcheckOptions, migrate::MigrateOptions, serve::ServeOptions,
+};
 
 /// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
 ///
@@ -21,6 +23,10 @@ pub(crate) enum Task {
     Serve(Box<ServeOptions>),
     /// Announce a Firehose server in etcd for as long as it answers.
     Announce(Box<AnnounceOptions>),
+    /// Copy settings, and nodes written by hand, from one etcd to another, or from etcd's v2 keys.
+    ///
+    /// Without --yes it only shows what it would write. What is there already is not written again. The flags below "etcd" are those of --to.
+    Migrate(Box<MigrateOptions>),
     /// Say whether the router that runs here answers: for the health check of a container.
     Healthcheck(HealthcheckOptions),
 }

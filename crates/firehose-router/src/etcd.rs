@@ -94,6 +94,11 @@ pub(crate) enum EtcdOptionsError {
     NoUser,
     #[error("{0} is set to what is not UTF-8")]
     NotUtf8(&'static str),
+    #[error(
+        "ETCD_IP (--etcd-ip) is \"{ip}\", and ETCD_PORT (--etcd-port) is \"tcp://{linked}\", as Docker's links and Kubernetes set it, which is another \
+         place: set ETCD_ENDPOINTS, which both are overruled by, or one of them"
+    )]
+    TwoPlaces { ip: String, linked: String },
 }
 
 /// An etcd and the prefix, as the flags say.
@@ -144,6 +149,24 @@ impl EtcdOptions {
         Ok(Etcd { config, prefix: self.prefix, password })
     }
 
+    /// The same at other endpoints.
+    pub(crate) fn at(self, endpoints: &[String]) -> Self {
+        Self { etcd_endpoints: endpoints.to_vec(), etcd_ip: None, etcd_port: None, ..self }
+    }
+
+    /// An etcd at other endpoints, to which nobody shows anything.
+    ///
+    /// # Errors
+    ///
+    /// Where an endpoint is no URL.
+    pub(crate) fn anonymous_at(&self, endpoints: &[String]) -> Result<Etcd, EtcdOptionsError> {
+        let endpoints = self.clone().at(endpoints).endpoints()?;
+        let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
+        let (name, tls) = ("main".to_owned(), Tls::default());
+        let config = ClusterConfig { name, endpoints, connect_timeout, tls, login: None };
+        Ok(Etcd { config, prefix: self.prefix.clone(), password: None })
+    }
+
     fn endpoints(&self) -> Result<Vec<String>, EtcdOptionsError> {
         let given = self.etcd_endpoints.iter().map(|url| url.trim()).filter(|url| !url.is_empty());
         let mut urls: Vec<String> = given.map(with_scheme).collect();
@@ -153,6 +176,10 @@ impl EtcdOptions {
             let port = text(self.etcd_port.clone()).filter(|_| linked.is_none());
             let port_or_default = port.clone().unwrap_or_else(|| DEFAULT_PORT.to_string());
             urls.push(match (text(self.etcd_ip.clone()), linked) {
+                (Some(ip), Some(linked)) if !is_at(linked, &ip) => {
+                    return Err(EtcdOptionsError::TwoPlaces { ip, linked: linked.to_owned() });
+                }
+                (Some(_), Some(linked)) => format!("http://{linked}"),
                 (Some(ip), _) if ip.contains(':') && !ip.starts_with('[') => {
                     format!("http://[{ip}]:{port_or_default}")
                 }
@@ -203,6 +230,13 @@ impl Files for PasswordFiles {
     }
 }
 
+/// Whether `HOST:PORT` is at that host.
+fn is_at(authority: &str, host: &str) -> bool {
+    let own = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    bare(own) == bare(host)
+}
+
 fn with_scheme(url: &str) -> String {
     if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
 }
@@ -217,7 +251,7 @@ fn path(given: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Takes a prefix, with or without a slash at its end.
-fn parse_prefix(given: &str) -> Result<String, String> {
+pub(crate) fn parse_prefix(given: &str) -> Result<String, String> {
     let prefix = given.trim_end_matches('/');
     if !prefix.starts_with('/') {
         return Err("it must begin with \"/\", and have a name behind it".to_owned());
@@ -263,11 +297,19 @@ mod tests {
             (&["--etcd-ip", "", "--etcd-port", ""], "http://127.0.0.1:2379"),
             // As Kubernetes and Docker's links have it.
             (&["--etcd-port", "tcp://10.0.0.2:2379"], "http://10.0.0.2:2379"),
-            (&["--etcd-ip", "10.0.0.1", "--etcd-port", "tcp://10.0.0.2:4001"], "http://10.0.0.1:2379"),
+            (&["--etcd-ip", "10.0.0.2", "--etcd-port", "tcp://10.0.0.2:4001"], "http://10.0.0.2:4001"),
+            (&["--etcd-ip", "fd00::1", "--etcd-port", "tcp://[fd00::1]:4001"], "http://[fd00::1]:4001"),
             (&["--etcd-endpoints", "a:1", "--etcd-ip", "10.0.0.1", "--etcd-port", "x"], "http://a:1"),
+            (&["--etcd-endpoints", "a:1", "--etcd-ip", "b", "--etcd-port", "tcp://c:1"], "http://a:1"),
         ] {
             assert_eq!(endpoints(flags).join(" "), expected, "{flags:?}");
         }
+        let two = read(&["--etcd-ip", "10.0.0.1", "--etcd-port", "tcp://10.0.0.2:4001"]);
+        let said = two.map(|_| ()).expect_err("two places").to_string();
+        assert!(
+            ["10.0.0.1", "10.0.0.2:4001", "ETCD_ENDPOINTS"].iter().all(|word| said.contains(word)),
+            "{said}"
+        );
         for wrong in ["ftp://a", "http://a/b", "http://user:secret@a", "a:port"] {
             assert!(
                 matches!(read(&["--etcd-endpoints", wrong]), Err(EtcdOptionsError::Endpoint { .. })),

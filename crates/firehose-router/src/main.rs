@@ -9,6 +9,7 @@ mod etcd;
 mod healthcheck;
 mod local;
 mod log;
+mod migrate;
 mod serve;
 mod signals;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let result = match cli.task {
         Task::Serve(options) => runtime.block_on(serve::run(options)),
         Task::Announce(options) => runtime.block_on(announce::run(options)),
+        Task::Migrate(options) => runtime.block_on(migrate::run(options)),
         Task::Healthcheck(options) => runtime.block_on(healthcheck::run(options)),
     };
     // What still blocks (a name that is being resolved) is not waited for.

@@ -17,7 +17,7 @@ struct Case {
     bad: &'static [&'static str],
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         name: "worker_processes",
         default: Some("worker_processes 4;"),

@@ -1,0 +1,113 @@
+//! `migrate`: copies the settings, and nodes that were written by hand, from one etcd to another, or from v2's keys to v3's.
+
+mod options;
+mod plan;
+mod source;
+mod v2;
+mod v3;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use thiserror::Error;
+
+pub(crate) use self::options::MigrateOptions;
+use self::{
+    plan::{Plan, Step},
+    source::{Api, Source},
+    v3::Store,
+};
+use crate::etcd::EtcdOptionsError;
+
+/// What a wrong flag makes the program exit with, as clap has it.
+const USAGE: u8 = 2;
+
+/// What keeps keys from being copied.
+#[derive(Debug, Error)]
+enum MigrateError {
+    #[error("--from: {0}")]
+    From(EtcdOptionsError),
+    #[error("--to: {0}")]
+    To(EtcdOptionsError),
+    #[error("--from {endpoints}: {reason}")]
+    Source { endpoints: String, reason: String },
+    #[error("--to {endpoints}: {reason}")]
+    Target { endpoints: String, reason: String },
+    #[error(
+        "--from and --to are the same keys, those below {0} of v3: name another --from or --from-prefix, or --from-api v2"
+    )]
+    Same(String),
+    #[error(
+        "nothing is written: all who may publish have a time to live, and are not copied, so that everybody might publish: write a key below {0} \
+         to --to first"
+    )]
+    OpensPublishing(String),
+    #[error("standard output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Copies, or shows what would be copied. The exit code says whether the target has all that it should.
+pub(crate) async fn run(options: Box<MigrateOptions>) -> ExitCode {
+    match migrate(*options).await {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error}");
+            let is_usage =
+                matches!(error, MigrateError::From(_) | MigrateError::To(_) | MigrateError::Same(_));
+            if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
+    let (writes, overwrites) = (options.yes, options.overwrite);
+    let source = Source::new(&options).map_err(MigrateError::From)?;
+    let store = Store::new(options.target().map_err(MigrateError::To)?);
+    // v3's keys there are then those that are written.
+    let is_target = source.store.endpoints() == store.endpoints() && source.store.prefix() == store.prefix();
+    let of_source = |reason| MigrateError::Source { endpoints: source.store.endpoints(), reason };
+    let of_target = |reason| MigrateError::Target { endpoints: store.endpoints(), reason };
+
+    let (api, keys) = source.read(is_target).await.map_err(of_source)?;
+    if api == Api::V3 && is_target {
+        return Err(MigrateError::Same(store.prefix().to_owned()));
+    }
+    let there = store.list().await.map_err(of_target)?;
+    let plan = Plan::new(keys, &there, overwrites);
+    let mut out = io::stdout().lock();
+    writeln!(out, "from {}, API {api}, below {}", source.store.endpoints(), source.store.prefix())?;
+    writeln!(out, "to   {}, API v3, below {}", store.endpoints(), store.prefix())?;
+    for line in plan.lines() {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "{}", plan.summary())?;
+    if !writes {
+        let puts = plan.puts().count();
+        if puts > 0 {
+            writeln!(out, "nothing is written yet: with --yes it is")?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if plan.opens_publishing(&there) {
+        return Err(MigrateError::OpensPublishing(format!("{}/nginx/put_allow/", store.prefix())));
+    }
+    let puts: Vec<_> = plan.puts().collect();
+    let written = store.put_all(&puts).await.map_err(of_target)?;
+    writeln!(out, "{written} written")?;
+
+    // What is there now, not what was to be.
+    let (_, keys) = source.read_by(api).await.map_err(of_source)?;
+    let there = store.list().await.map_err(of_target)?;
+    let compared = Plan::new(keys, &there, false);
+    for (entry, step) in compared.steps() {
+        match step {
+            Step::Put { .. } => writeln!(out, "missing {}", entry.shown())?,
+            Step::Differs { there } => writeln!(out, "differs {}, there {there}", entry.shown())?,
+            Step::Same | Step::Skip(_) => {}
+        }
+    }
+    writeln!(out, "compared: {}", compared.comparison())?;
+    Ok(if compared.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,66 @@
+//! The flags of `migrate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::source::Api;
+use crate::etcd::{Etcd, EtcdOptions, EtcdOptionsError, parse_prefix};
+
+/// Flags of `migrate`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MigrateOptions {
+    /// URLs of the members of the etcd that has the keys, with commas between them
+    #[arg(long, value_name = "URL,...", value_delimiter = ',', required = true)]
+    pub(super) from: Vec<String>,
+
+    /// URLs of the members of the etcd that is to have them as v3's [default: --etcd-endpoints]
+    #[arg(long, value_name = "URL,...", value_delimiter = ',')]
+    to: Vec<String>,
+
+    /// Which of etcd's two stores the keys are in [default: the one that has any]
+    #[arg(long, value_enum, value_name = "v2|v3")]
+    pub(super) from_api: Option<Api>,
+
+    /// Below which prefix the keys are [default: --prefix]
+    #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
+    pub(super) from_prefix: Option<String>,
+
+    /// Write: without it, what would be written is only shown
+    #[arg(long)]
+    pub(super) yes: bool,
+
+    /// Write also what is there with another value
+    #[arg(long)]
+    pub(super) overwrite: bool,
+
+    /// The user who logs in at --from
+    #[arg(long, value_name = "NAME", requires = "from_password_file")]
+    pub(super) from_user: Option<String>,
+
+    /// The file with that user's password
+    #[arg(long, value_name = "FILE", requires = "from_user")]
+    pub(super) from_password_file: Option<PathBuf>,
+
+    /// Certificates of the authorities that https:// endpoints of --from are verified by (PEM; API v3)
+    #[arg(long, value_name = "FILE")]
+    pub(super) from_cacert: Option<PathBuf>,
+
+    /// The certificate that is shown to --from (PEM, with its chain; API v3)
+    #[arg(long, value_name = "FILE", requires = "from_key")]
+    pub(super) from_cert: Option<PathBuf>,
+
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "from_cert")]
+    pub(super) from_key: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) etcd: EtcdOptions,
+}
+
+impl MigrateOptions {
+    /// The etcd that is written to.
+    pub(super) fn target(&self) -> Result<Etcd, EtcdOptionsError> {
+        if self.to.is_empty() { self.etcd.clone().read() } else { self.etcd.clone().at(&self.to).read() }
+    }
+}

@@ -1,0 +1,302 @@
+//! What is to be written: by what the one side has and the other has not.
+
+use std::collections::BTreeMap;
+
+use etcd_watch::Item;
+use upstream_peers::parse_value;
+
+use crate::serve::judge_setting;
+
+/// Below the prefix: the settings.
+const SETTINGS: &str = "nginx/";
+
+/// Below the prefix: who may publish.
+const PUT_ALLOW: &str = "nginx/put_allow/";
+
+/// Below the prefix: the nodes.
+const NODES: &str = "upstream/";
+
+/// Characters of a value that a line shows.
+const SHOWN: usize = 60;
+
+/// How long a key is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Unlimited,
+    /// v2: it goes by itself after so many seconds.
+    Seconds(i64),
+    /// v3: it goes with its lease.
+    Lease,
+    /// v2: it is no key, but a directory without one.
+    Directory,
+}
+
+/// A key that is to be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Below the prefix.
+    pub(super) key: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    pub(super) life: Life,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is written where it is at this revision; 0: where there is none.
+    Put { at: i64 },
+    /// It is there already.
+    Same,
+    /// It is there with another value, which stays.
+    Differs { there: String },
+    /// It is not copied, for this reason.
+    Skip(String),
+}
+
+/// A key that is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Put<'a> {
+    pub(super) entry: &'a Entry,
+    /// The revision at which it was seen; 0: it was not there.
+    pub(super) at: i64,
+}
+
+/// All keys with what becomes of each.
+#[derive(Debug)]
+pub(super) struct Plan(Vec<(Entry, Step)>);
+
+impl From<Item> for Entry {
+    fn from(item: Item) -> Self {
+        let life = if item.lease == 0 { Life::Unlimited } else { Life::Lease };
+        Self { key: item.key, value: item.value, life }
+    }
+}
+
+impl Entry {
+    /// Its key and its value, as a line shows them.
+    pub(super) fn shown(&self) -> String {
+        format!("{} = {}", escaped(&self.key), excerpt(&self.value))
+    }
+
+    /// Why the router would not take it, if it would not.
+    fn complaint(&self) -> Option<String> {
+        let key = String::from_utf8_lossy(&self.key);
+        if let Some(setting) = key.strip_prefix(SETTINGS) {
+            return judge_setting(setting, &self.value).err();
+        }
+        let node = key.strip_prefix(NODES)?;
+        parse_value(node, &self.value).err().map(|error| error.to_string())
+    }
+}
+
+impl Plan {
+    /// Compares what is to be copied with what is there.
+    pub(super) fn new(entries: Vec<Entry>, there: &[Item], overwrites: bool) -> Self {
+        let there: BTreeMap<_, _> = there.iter().map(|item| (&item.key[..], item)).collect();
+        let mut steps: Vec<_> = entries
+            .into_iter()
+            .map(|entry| {
+                let step = step(&entry, there.get(&entry.key[..]).copied(), overwrites);
+                (entry, step)
+            })
+            .collect();
+        steps.sort_by(|(one, _), (other, _)| one.key.cmp(&other.key));
+        Self(steps)
+    }
+
+    pub(super) fn steps(&self) -> impl Iterator<Item = &(Entry, Step)> {
+        self.0.iter()
+    }
+
+    /// What is to be written.
+    pub(super) fn puts(&self) -> impl Iterator<Item = Put<'_>> {
+        self.0.iter().filter_map(|(entry, step)| match step {
+            Step::Put { at } => Some(Put { entry, at: *at }),
+            _ => None,
+        })
+    }
+
+    /// A line for each key, and one more where the router would not take it.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        self.0
+            .iter()
+            .flat_map(|(entry, step)| {
+                let (word, reason) = match step {
+                    Step::Put { at: 0 } => ("put    ", String::new()),
+                    Step::Put { .. } => ("replace", String::new()),
+                    Step::Same => ("same   ", String::new()),
+                    Step::Differs { there } => {
+                        ("differs", format!(", there {there}, which stays (--overwrite replaces it)"))
+                    }
+                    Step::Skip(reason) => ("skip   ", format!(": {reason}")),
+                };
+                let complaint = match step {
+                    Step::Skip(_) => None,
+                    _ => entry.complaint(),
+                };
+                let line = format!("{word} {}{reason}", entry.shown());
+                [Some(line), complaint.map(|said| format!("        the router will not take it: {said}"))]
+            })
+            .flatten()
+    }
+
+    fn count(&self, is_it: impl Fn(&Step) -> bool) -> usize {
+        self.0.iter().filter(|(_, step)| is_it(step)).count()
+    }
+
+    /// How many of which.
+    pub(super) fn summary(&self) -> String {
+        format!(
+            "{} to write, {} there already, {} there with another value, {} not copied",
+            self.count(|step| matches!(step, Step::Put { .. })),
+            self.count(|step| *step == Step::Same),
+            self.count(|step| matches!(step, Step::Differs { .. })),
+            self.count(|step| matches!(step, Step::Skip(_))),
+        )
+    }
+
+    /// The same once all is written.
+    pub(super) fn comparison(&self) -> String {
+        format!(
+            "{} the same, {} missing, {} with another value, {} not copied",
+            self.count(|step| *step == Step::Same),
+            self.count(|step| matches!(step, Step::Put { .. })),
+            self.count(|step| matches!(step, Step::Differs { .. })),
+            self.count(|step| matches!(step, Step::Skip(_))),
+        )
+    }
+
+    /// Whether the source names who may publish, and nothing of it would be at the target, so that everybody might.
+    pub(super) fn opens_publishing(&self, there: &[Item]) -> bool {
+        let is_one = |key: &[u8]| key.starts_with(PUT_ALLOW.as_bytes());
+        let named = self.0.iter().filter(|(entry, _)| is_one(&entry.key) && entry.life != Life::Directory);
+        let mut skipped = named.map(|(_, step)| matches!(step, Step::Skip(_))).peekable();
+        skipped.peek().is_some()
+            && skipped.all(|skipped| skipped)
+            && !there.iter().any(|item| is_one(&item.key))
+    }
+
+    /// Whether all is there that should be.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.iter().all(|(_, step)| matches!(step, Step::Same | Step::Skip(_)))
+    }
+}
+
+fn step(entry: &Entry, there: Option<&Item>, overwrites: bool) -> Step {
+    let is_read = [SETTINGS, NODES].iter().any(|part| entry.key.starts_with(part.as_bytes()));
+    match entry.life {
+        _ if !is_read => return Step::Skip("the router reads nothing there".to_owned()),
+        Life::Directory if entry.key == PUT_ALLOW.as_bytes() => {
+            return Step::Skip("it is a directory without a key: everybody may publish".to_owned());
+        }
+        Life::Directory => return Step::Skip("it is a directory without a key".to_owned()),
+        Life::Seconds(left) => {
+            return Step::Skip(format!(
+                "it goes by itself in {left} s: whoever keeps it writes it there (firehose-router announce)"
+            ));
+        }
+        Life::Lease => {
+            return Step::Skip(
+                "it goes with its lease: whoever keeps it writes it there (firehose-router announce)"
+                    .to_owned(),
+            );
+        }
+        Life::Unlimited => {}
+    }
+    match there {
+        None => Step::Put { at: 0 },
+        Some(item) if item.value == entry.value => Step::Same,
+        Some(item) if overwrites => Step::Put { at: item.mod_revision },
+        Some(item) => Step::Differs { there: excerpt(&item.value) },
+    }
+}
+
+/// What came from outside, fit for a line.
+fn escaped(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).escape_debug().collect()
+}
+
+fn excerpt(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let more = if text.chars().nth(SHOWN).is_some() { "..." } else { "" };
+    format!("\"{shown}{more}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use etcd_watch::Item;
+
+    use super::{Entry, Life, Plan, Step};
+
+    fn entry(key: &str, value: &str, life: Life) -> Entry {
+        Entry { key: key.into(), value: value.into(), life }
+    }
+
+    fn item(key: &str, value: &str) -> Item {
+        Item { key: key.into(), value: value.into(), create_revision: 1, mod_revision: 7, lease: 0 }
+    }
+
+    #[test]
+    fn steps() {
+        let entries = vec![
+            entry("nginx/balance", "ip_hash", Life::Unlimited),
+            entry("nginx/max_conns", "5", Life::Unlimited),
+            entry("nginx/put_allow/", "", Life::Directory),
+            entry("nginx/put_allow/office", "10.0.0.0/8", Life::Unlimited),
+            entry("upstream/a", "10.0.0.1:80", Life::Seconds(43)),
+            entry("upstream/b", "10.0.0.2:80", Life::Lease),
+            entry("instance/a", "x", Life::Unlimited),
+        ];
+        let there =
+            [item("nginx/balance", "ip_hash"), item("nginx/max_conns", "7"), item("nginx/other", "1")];
+        let plan = Plan::new(entries.clone(), &there, false);
+        let steps: Vec<_> = plan.steps().map(|(entry, step)| (&entry.key[..], step.clone())).collect();
+        assert!(matches!(&steps[0], (b"instance/a", Step::Skip(_))), "{steps:?}");
+        assert_eq!(steps[1], (&b"nginx/balance"[..], Step::Same));
+        assert_eq!(steps[2].1, Step::Differs { there: "\"7\"".to_owned() });
+        assert!(matches!(steps[3].1, Step::Skip(_)));
+        assert_eq!(steps[4].1, Step::Put { at: 0 });
+        assert!(matches!(&steps[5].1, Step::Skip(reason) if reason.contains("43 s")));
+        assert!(matches!(steps[6].1, Step::Skip(_)));
+        assert!(!plan.is_complete() && plan.puts().count() == 1);
+        let plan = Plan::new(entries, &there, true);
+        assert_eq!(plan.puts().map(|put| put.at).collect::<Vec<_>>(), [7, 0]);
+    }
+
+    #[test]
+    fn publishing_is_not_opened_by_what_is_left_out() {
+        let (kept, left_out) = (Life::Unlimited, Life::Seconds(9));
+        let office = |life| entry("nginx/put_allow/office", "10.0.0.0/8", life);
+        let (other, there) = (entry("nginx/put_allow/other", "::1", kept), item("nginx/put_allow/x", "::1"));
+        let opens = |entries: &[Entry], there: &[Item]| {
+            Plan::new(entries.to_vec(), there, false).opens_publishing(there)
+        };
+        assert!(opens(&[office(left_out)], &[]));
+        assert!(!opens(&[office(left_out)], &[there]) && !opens(&[office(left_out), other], &[]));
+        assert!(!opens(&[office(kept)], &[]) && !opens(&[], &[]));
+        assert!(!opens(&[entry("nginx/put_allow/", "", Life::Directory)], &[]));
+    }
+
+    #[test]
+    fn what_the_router_would_not_take_is_said_and_fit_for_a_line() {
+        for (key, value) in [
+            ("nginx/worker_processes", "many"),
+            ("nginx/colour", "red"),
+            ("nginx/put_allow", ""),
+            ("nginx/put_allow/office", "10.0.0.0/99"),
+            ("upstream/a", "\u{1b}[31m"),
+        ] {
+            let plan = Plan::new(vec![entry(key, value, Life::Unlimited)], &[], false);
+            let lines: Vec<_> = plan.lines().collect();
+            assert!(lines.len() == 2 && lines[1].contains("will not take it"), "{lines:?}");
+            assert!(!lines.concat().contains(char::is_control), "{lines:?}");
+        }
+        for (key, value) in
+            [("nginx/max_conns", "5"), ("upstream/a", "10.0.0.1:80"), ("nginx/put_allow/::1", "")]
+        {
+            let plan = Plan::new(vec![entry(key, value, Life::Unlimited)], &[], false);
+            assert_eq!(plan.lines().count(), 1, "{key}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! etcd's v3 keys.
+
+use std::time::Duration;
+
+use etcd_watch::{
+    Cluster, Item, Keys, Update,
+    etcd_client::{Compare, CompareOp, Txn, TxnOp},
+    follow,
+};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::plan::Put;
+use crate::etcd::Etcd;
+
+/// How long listing all keys may take.
+const LISTING: Duration = Duration::from_secs(60);
+
+/// How long etcd may take to write some of them.
+const WRITING: Duration = Duration::from_secs(10);
+
+/// Keys that are written together: etcd takes 128 in a transaction by default (`--max-txn-ops`).
+const TOGETHER: usize = 100;
+
+/// Bytes that are written together: etcd takes 1.5 MiB in a request by default (`--max-request-bytes`).
+const BYTES_TOGETHER: usize = 1 << 20;
+
+/// The keys below a prefix.
+pub(super) struct Store {
+    pub(super) etcd: Etcd,
+    cluster: Cluster,
+}
+
+impl Store {
+    pub(super) fn new(etcd: Etcd) -> Self {
+        Self { cluster: etcd.cluster(), etcd }
+    }
+
+    /// Its endpoints, as lines name them.
+    pub(super) fn endpoints(&self) -> String {
+        self.etcd.config.endpoints.join(",")
+    }
+
+    /// Without a slash at its end.
+    pub(super) fn prefix(&self) -> &str {
+        &self.etcd.prefix
+    }
+
+    fn folder(&self) -> String {
+        format!("{}/", self.etcd.prefix)
+    }
+
+    /// All keys, below the prefix.
+    pub(super) async fn list(&self) -> Result<Vec<Item>, String> {
+        let (sender, mut updates) = mpsc::channel(1);
+        let following = tokio::spawn(follow(self.cluster.clone(), Keys::Below(self.folder()), sender));
+        let listed = timeout(LISTING, async {
+            loop {
+                match updates.recv().await {
+                    Some(Update::Listed { items, .. }) => return Ok(items),
+                    Some(Update::Lost { reason, .. }) => return Err(reason),
+                    Some(_) => {}
+                    None => return Err("the keys cannot be listed".to_owned()),
+                }
+            }
+        });
+        let listed = listed.await;
+        following.abort();
+        listed.unwrap_or_else(|_| Err(format!("the keys are not listed within {} s", LISTING.as_secs())))
+    }
+
+    /// Writes keys that are as they were seen, and says how many.
+    pub(super) async fn put_all(&self, puts: &[Put<'_>]) -> Result<usize, String> {
+        let mut written = 0;
+        while written < puts.len() {
+            let rest = &puts[written..];
+            let mut bytes = 0;
+            let fit = rest.iter().take_while(|put| {
+                bytes += put.entry.key.len() + put.entry.value.len();
+                bytes <= BYTES_TOGETHER
+            });
+            let count = fit.take(TOGETHER).count().max(1);
+            self.put_together(&rest[..count]).await.map_err(|error| {
+                format!("{error}; {written} keys are written, and stay: run this again for the rest")
+            })?;
+            written += count;
+        }
+        Ok(written)
+    }
+
+    async fn put_together(&self, puts: &[Put<'_>]) -> Result<(), String> {
+        let folder = self.folder();
+        let key = |put: &Put<'_>| [folder.as_bytes(), &put.entry.key].concat();
+        let answer = self.cluster.call("put", &folder, WRITING, |client| {
+            let as_seen = puts.iter().map(|put| Compare::mod_revision(key(put), CompareOp::Equal, put.at));
+            let ops = puts.iter().map(|put| TxnOp::put(key(put), put.entry.value.clone(), None));
+            let txn = Txn::new().when(as_seen.collect::<Vec<_>>()).and_then(ops.collect::<Vec<_>>());
+            async move { client.kv_client().txn(txn).await }
+        });
+        if answer.await?.succeeded() {
+            Ok(())
+        } else {
+            Err("somebody else writes the same keys at this moment".to_owned())
+        }
+    }
+}
