@@ -57,7 +57,20 @@ impl Served {
     ///
     /// Where nginx does not answer.
     pub async fn start_in(folder: Folder, endpoints: &str, arguments: &[&str]) -> Result<Self> {
-        let port = free_port()?;
+        Self::start_on(free_port()?, folder, endpoints, arguments).await
+    }
+
+    /// Starts another one in its folder, at its port. This one must have ended; what it has left goes on until this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Where nginx does not answer.
+    pub async fn successor(&mut self, endpoints: &str, arguments: &[&str]) -> Result<Self> {
+        let folder = std::mem::replace(&mut self.folder, Folder::new("serve")?);
+        Self::start_on(self.port, folder, endpoints, arguments).await
+    }
+
+    async fn start_on(port: u16, folder: Folder, endpoints: &str, arguments: &[&str]) -> Result<Self> {
         let module = etcd_module()?;
         let in_folder = |name: &str| folder.path().join(name).display().to_string();
         let (run, state, listen) = (in_folder("run"), in_folder("state"), format!("127.0.0.1:{port}"));

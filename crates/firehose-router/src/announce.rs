@@ -53,21 +53,38 @@ enum AnnounceError {
     Value(String, ValueError),
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
+    #[error("the flags could not be looked at: {0}")]
+    Stopped(tokio::task::JoinError),
 }
 
 /// Runs until told to end, or until the command has ended.
 pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
+    // Before anything that can wait: until there are handlers, signals end the program, or are lost where it is the first process of a container.
+    let mut listener = match Listener::new() {
+        Ok(listener) => listener,
+        Err(error) => return fail(&AnnounceError::Signals(error)),
+    };
     let etcd = match options.etcd.clone().read() {
         Ok(etcd) => etcd,
         Err(error) => return fail(&error.into()),
     };
-    let (node, listener) = match Node::new(&options, &etcd) {
-        Ok(node) => (node, Listener::new()),
-        Err(error) => return fail(&error),
+    // It may have to ask a name server.
+    let making = tokio::task::spawn_blocking({
+        let (options, etcd) = (options.clone(), etcd.clone());
+        move || Node::new(&options, &etcd)
+    });
+    // To drop it is safe: nothing is announced or started yet.
+    let node = tokio::select! {
+        biased;
+        signal = listener.told_to_end() => {
+            tracing::info!("{signal}: the node is not announced");
+            return ExitCode::SUCCESS;
+        }
+        node = making => node.unwrap_or_else(|error| Err(AnnounceError::Stopped(error))),
     };
-    let mut listener = match listener {
-        Ok(listener) => listener,
-        Err(error) => return fail(&AnnounceError::Signals(error)),
+    let node = match node {
+        Ok(node) => node,
+        Err(error) => return fail(&error),
     };
     let mut command = match Command::start(&options.command) {
         Ok(command) => command,

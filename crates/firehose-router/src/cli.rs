@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    announce::AnnounceOptions, healthcheck::HealthcheckOptions, migrate::MigrateOptions, serve::ServeOptions,
+    announce::AnnounceOptions, bound::BoundOptions, healthcheck::HealthcheckOptions, migrate::MigrateOptions,
+    serve::ServeOptions,
 };
 
 /// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
@@ -29,6 +30,9 @@ pub(crate) enum Task {
     Migrate(Box<MigrateOptions>),
     /// Say whether the router that runs here answers: for the health check of a container.
     Healthcheck(HealthcheckOptions),
+    /// Run a program that ends with the one that starts it.
+    #[command(name = crate::bound::NAME, hide = true)]
+    RunBound(BoundOptions),
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod announce;
+mod bound;
 mod child;
 mod cli;
 mod etcd;
@@ -21,6 +22,9 @@ use crate::cli::{Cli, Task};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Task::RunBound(options) = &cli.task {
+        return bound::run(options);
+    }
     log::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         Task::Announce(options) => runtime.block_on(announce::run(options)),
         Task::Migrate(options) => runtime.block_on(migrate::run(options)),
         Task::Healthcheck(options) => runtime.block_on(healthcheck::run(options)),
+        Task::RunBound(options) => bound::run(&options),
     };
     // What still blocks (a name that is being resolved) is not waited for.
     runtime.shutdown_background();

@@ -3,14 +3,19 @@
 mod applier;
 mod folders;
 mod following;
+mod keeping;
 mod known;
+mod left;
 mod nginx;
 mod options;
 mod render;
 mod settings;
 mod supervisor;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, rc::Rc, time::Duration};
+use std::{
+    collections::BTreeMap, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode, rc::Rc,
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
@@ -19,13 +24,18 @@ use self::{
     applier::Applier,
     folders::{FolderError, RunFolder},
     following::Heard,
+    keeping::Keeping,
     known::{KeptError, Known},
+    left::Left,
     nginx::{NginxError, Program},
     render::{Frame, RenderError},
-    supervisor::Supervisor,
+    supervisor::Starting,
 };
 pub(crate) use self::{folders::status_socket, options::ServeOptions};
-use crate::etcd::{Etcd, EtcdOptionsError};
+use crate::{
+    etcd::{Etcd, EtcdOptionsError},
+    signals::Listener,
+};
 
 /// How long the start waits for the settings: long enough for an etcd that is there, and for the second of two endpoints where the first is not.
 const FIRST_WORD: Duration = Duration::from_secs(5);
@@ -65,11 +75,23 @@ pub(crate) enum ServeError {
 
 /// Runs until nginx ends, and exits as it does.
 pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
-    match prepare(*options).await {
-        Ok(supervisor) => match supervisor.run().await {
-            Ok(code) => code,
-            Err(error) => fail(&error),
-        },
+    // Before anything that can wait: until there are handlers, signals end the program, or are lost where it is the first process of a container.
+    let mut signals = match Listener::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&ServeError::Signals(error)),
+    };
+    let started = async { prepare(*options).await?.start().await };
+    // To drop the start is safe: nothing that outlives this process exists before its last step, which does not wait.
+    let supervisor = tokio::select! {
+        biased;
+        signal = signals.told_to_end() => {
+            tracing::info!("{signal}: nginx is not started");
+            return ExitCode::SUCCESS;
+        }
+        started = started => started,
+    };
+    match supervisor {
+        Ok(supervisor) => supervisor.run(signals).await,
         Err(error) => fail(&error),
     }
 }
@@ -79,11 +101,16 @@ fn fail(error: &ServeError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn prepare(options: ServeOptions) -> Result<Supervisor, ServeError> {
+async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     let etcd = options.etcd.read()?;
     let program = Program::find(&options.nginx)?;
-    let module = program.find_module(options.module)?;
+    let module = program.find_module(options.module).await?;
     let run_folder = RunFolder::take(options.run_dir.as_deref())?;
+    let left = Left::find(&run_folder.path("nginx.pid"), &run_folder.path("nginx.conf"));
+    if let Some(left) = &left {
+        left.close(&run_folder.path("status.sock")).await;
+    }
+    run_folder.remove_socket()?;
     let state = match folders::state_folder(&options.state_dir) {
         Ok(folder) => Some(folder),
         Err(error) => {
@@ -107,7 +134,7 @@ async fn prepare(options: ServeOptions) -> Result<Supervisor, ServeError> {
     let frame = Frame {
         template,
         listen: options.listen,
-        user: user(options.nginx_user)?,
+        user: user(options.nginx_user).await?,
         module,
         pid_file: run_folder.path("nginx.pid"),
         status_socket: run_folder.path("status.sock"),
@@ -118,17 +145,19 @@ async fn prepare(options: ServeOptions) -> Result<Supervisor, ServeError> {
         etcd: with_password_file(etcd, &run_folder)?,
     };
     let heard = first_word(heard).await;
+    let keeping = Keeping::new(kept, frame.etcd.prefix.clone());
     let applier = Applier {
         program: Rc::new(program),
         frame,
         run_folder,
-        kept,
+        keeping,
         heard,
         seen: BTreeMap::new(),
         good: BTreeMap::new(),
         rendering: 0,
+        pending: None,
     };
-    Ok(Supervisor { applier, stop_timeout: Duration::from_secs(options.stop_timeout) })
+    Ok(Starting { applier, left, stop_timeout: Duration::from_secs(options.stop_timeout) })
 }
 
 /// Waits until etcd has said what the settings are, or cannot.
@@ -170,18 +199,27 @@ fn with_password_file(mut etcd: Etcd, run_folder: &RunFolder) -> Result<Etcd, Se
 }
 
 /// Whom nginx's workers are to be; `None` where this is not run by root, and they cannot be anybody else.
-fn user(named: Option<String>) -> Result<Option<String>, ServeError> {
+async fn user(named: Option<String>) -> Result<Option<String>, ServeError> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
-    let exists = |name: &&str| matches!(nix::unistd::User::from_name(name), Ok(Some(_)));
-    let user = named.or_else(|| USERS.into_iter().find(exists).map(str::to_owned));
-    user.map(Some).ok_or(ServeError::NoUser)
+    if named.is_some() {
+        return Ok(named);
+    }
+    // The list of users may be on another machine.
+    let found = tokio::task::spawn_blocking(|| {
+        let exists = |name: &&str| matches!(nix::unistd::User::from_name(name), Ok(Some(_)));
+        USERS.into_iter().find(exists)
+    });
+    found.await.unwrap_or_default().map(|name| Some(name.to_owned())).ok_or(ServeError::NoUser)
 }
 
 /// Standard output, where that can be opened once more by its name: a socket, as journald has it, cannot.
 fn access_log() -> String {
-    let can_be_opened = std::fs::OpenOptions::new().append(true).open("/dev/stdout").is_ok();
+    // A pipe that nobody reads from would be waited for.
+    let mut options = std::fs::OpenOptions::new();
+    let without_waiting = options.append(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    let can_be_opened = without_waiting.open("/dev/stdout").is_ok();
     if can_be_opened {
         "stdout".to_owned()
     } else if std::path::Path::new("/dev/log").exists() {

@@ -43,6 +43,19 @@ impl Listener {
         })
     }
 
+    /// Waits until somebody wants the program to end, before it runs anything that signals could be handed on to.
+    ///
+    /// The other signals have no meaning at that time: what is started next reads its files and opens its logs anyway.
+    pub(crate) async fn told_to_end(&mut self) -> Signal {
+        loop {
+            if let Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) =
+                self.next().await
+            {
+                return signal;
+            }
+        }
+    }
+
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) -> Happening {
         let Self { child, others } = self;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use harness::*;
 use nix::sys::signal::Signal;
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn sigterm_lets_connections_end_and_cuts_those_that_do_not() -> Result<()> {
@@ -53,6 +54,51 @@ async fn a_second_sigterm_ends_at_once_and_sigquit_waits() -> Result<()> {
     Ok(())
 }
 
+/// A router whose etcd takes connections and says nothing, and so waits for it before nginx starts.
+async fn starting(folder: &Folder, silent: &TcpListener, port: u16) -> Result<Program> {
+    let in_folder = |name: &str| folder.path().join(name).display().to_string();
+    let (run, state, module) = (in_folder("run"), in_folder("state"), etcd_module()?);
+    let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://{}", silent.local_addr()?));
+    let arguments =
+        ["serve", "--listen", &listen, "--run-dir", &run, "--state-dir", &state, "--module", &module];
+    let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &url)])?;
+    eventually(SOON, "it has begun", async || {
+        ensure!(program.runs()?, "it has ended: {}", program.log());
+        ensure!(folder.path().join("run/lock").exists(), "it has not taken its folder");
+        Ok(())
+    })
+    .await?;
+    Ok(program)
+}
+
+#[tokio::test]
+async fn signals_that_come_before_nginx_runs_do_no_harm() -> Result<()> {
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let folder = Folder::new("starting")?;
+    let mut program = starting(&folder, &silent, free_port()?).await?;
+    for early in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
+        program.signal(early)?;
+    }
+    program.wait_for_log("nginx runs").await?;
+    program.signal(Signal::SIGTERM)?;
+    assert_eq!(program.ended(SOON).await?, 0, "{}", program.log());
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_ends_well_when_told_to_before_nginx_runs() -> Result<()> {
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let folder = Folder::new("starting")?;
+    for early in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+        let mut program = starting(&folder, &silent, free_port()?).await?;
+        program.signal(early)?;
+        assert_eq!(program.ended(SOON).await?, 0, "{}", program.log());
+        assert!(program.log().contains("nginx is not started"), "{}", program.log());
+        std::fs::remove_file(folder.path().join("run/lock"))?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn signals_are_handed_on() -> Result<()> {
     let etcd = Etcd::start().await?;
@@ -77,6 +123,87 @@ async fn an_nginx_that_is_killed_ends_it_and_leaves_nobody() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn nginx_ends_as_its_connections_do_when_the_program_is_killed() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let mut router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    let mut session = router.websocket("/ws").await?;
+    session.echo("open").await?;
+    let (master, workers) = (router.master()?, router.workers()?);
+    router.program.kill().await?;
+    eventually(SOON, "the port is free", async || {
+        let answer = router.get("/").await;
+        ensure!(answer.is_err(), "{answer:?}");
+        Ok(())
+    })
+    .await?;
+    session.echo("still").await?;
+    session.close().await?;
+    eventually(SOON, "nobody is left", async || {
+        let left: Vec<_> = [master].iter().chain(&workers).copied().filter(|&pid| running(pid)).collect();
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_next_one_takes_the_place_of_what_was_left_with_sessions() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let mut router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    let mut session = router.websocket("/ws").await?;
+    session.echo("open").await?;
+    let left = router.master()?;
+    router.program.kill().await?;
+    let next = router.successor(&etcd.url(), &["--stop-timeout", "3"]).await?;
+    next.wait_for_keys(&["node"]).await?;
+    assert_eq!(next.get("/").await?.node(), "node");
+    // The session has its time, and no more.
+    eventually(SOON, "the old nginx has ended", async || {
+        ensure!(!running(left), "{left} runs");
+        Ok(())
+    })
+    .await?;
+    assert!(session.echo("closed").await.is_err());
+    next.program.wait_for_log("the nginx that was left behind has ended").await?;
+    // What the old one removes at its end is there all the same.
+    eventually(SOON, "the file with the process id", async || {
+        let pid = next.master()?;
+        ensure!(pid != left && running(pid), "{pid}");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(next.get("/").await?.node(), "node");
+    assert_eq!(next.locally("/nginx-healthcheck")?, "ok\n");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_next_one_takes_the_place_of_workers_without_a_master() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let mut router = Served::start(&etcd.url(), &[]).await?;
+    let (master, workers) = (router.master()?, router.workers()?);
+    // Neither has the time to say a word to anybody.
+    signal(master, Signal::SIGSTOP)?;
+    router.program.kill().await?;
+    signal(master, Signal::SIGKILL)?;
+    assert!(workers.iter().all(|&worker| running(worker)), "{workers:?}");
+    let next = router.successor(&etcd.url(), &["--stop-timeout", "1"]).await?;
+    next.wait_for_keys(&["node"]).await?;
+    eventually(SOON, "the old workers have gone", async || {
+        ensure!(workers.iter().all(|&worker| !running(worker)), "{workers:?}");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(next.get("/").await?.node(), "node");
+    Ok(())
 }
 
 #[tokio::test]

@@ -67,6 +67,46 @@ async fn it_starts_with_the_nodes_and_the_settings_that_it_last_had() -> Result<
 }
 
 #[tokio::test]
+async fn a_write_that_failed_is_made_again_though_no_setting_changes() -> Result<()> {
+    let mut etcd = Etcd::start().await?;
+    etcd.put(setting("worker_processes"), "2").await?;
+    // A folder in the file's place: nothing can be written there, not even by root.
+    let folder = Folder::new("serve")?;
+    let file = folder.path().join("state/settings.json");
+    std::fs::create_dir_all(&file)?;
+    let router = Served::start_in(folder, &etcd.url(), &[]).await?;
+    router.program.wait_for_log("cannot be kept in").await?;
+    std::fs::remove_dir(&file)?;
+    eventually(SOON, "the settings are kept", async || {
+        let kept = std::fs::read_to_string(&file)?;
+        ensure!(kept.contains("\"worker_processes\": \"2\""), "{kept}");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(router.program.log_lines("cannot be kept in").len(), 1, "{}", router.program.log());
+    let folder = router.leave().await?;
+    etcd.kill().await?;
+    let router = Served::start_in(folder, &etcd.url(), &[]).await?;
+    router.wait_for_line("worker_processes 2;").await
+}
+
+/// A folder that was full, or not there, for a moment says nothing of a setting.
+#[tokio::test]
+async fn a_change_that_could_not_be_rendered_is_made_later() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    let blocked = router.folder().join("run/nginx.conf.new");
+    std::fs::create_dir(&blocked)?;
+    etcd.put(setting("worker_processes"), "2").await?;
+    router.program.wait_for_log("the settings change nothing").await?;
+    std::fs::remove_dir(&blocked)?;
+    router.wait_for_line("worker_processes 2;").await?;
+    router.program.wait_for_log("nginx has reloaded: worker_processes 2").await?;
+    assert_eq!(router.reloads(), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_was_kept_by_another_or_is_damaged_is_not_used() -> Result<()> {
     let etcd = Etcd::absent()?;
     for kept in ["{", "", r#"{"prefix":"/other","settings":{"worker_processes":"2"},"put_allow":""}"#] {

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, convert::Infallible, path::PathBuf, rc::Rc, tim
 use nix::sys::signal::Signal;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
     ServeError,
     folders::{self, RunFolder},
     following::Heard,
+    keeping::Keeping,
     known::Known,
     nginx::{NginxError, Program, Running},
     render::{Frame, render},
@@ -28,6 +29,9 @@ const GATHER_AT_MOST: Duration = Duration::from_secs(2);
 /// How long nginx may take to run with what it was told to: its master sleeps for 100 ms in each reload, and starts workers.
 const TAKES: Duration = Duration::from_secs(20);
 
+/// How long after a failure that says nothing of the settings (no room on the disk, no process to be had) they are tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// What a reload is made of.
 type Values = BTreeMap<Setting, String>;
 
@@ -36,8 +40,7 @@ pub(crate) struct Applier {
     pub(super) program: Rc<Program>,
     pub(super) frame: Frame,
     pub(super) run_folder: RunFolder,
-    /// The file that keeps the settings.
-    pub(super) kept: Option<PathBuf>,
+    pub(super) keeping: Keeping,
     pub(super) heard: watch::Receiver<Heard>,
     /// The settings that were last looked at, with those among them that nginx has refused.
     pub(super) seen: Values,
@@ -45,6 +48,28 @@ pub(crate) struct Applier {
     pub(super) good: Values,
     /// The number of what nginx runs with.
     pub(super) rendering: u64,
+    /// What is still to be done after a failure that says nothing of the settings.
+    pub(super) pending: Option<Pending>,
+}
+
+/// An attempt that is to be made once more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    at: Instant,
+    /// Whether nginx is to reload also where nothing has changed.
+    anyway: bool,
+}
+
+/// What there is to do.
+enum Cause {
+    /// etcd has told of the settings.
+    Heard,
+    /// Somebody has asked for a reload.
+    Asked,
+    /// A write of the file has failed a while ago.
+    Keep,
+    /// Settings could not be tried a while ago.
+    Retry,
 }
 
 impl Applier {
@@ -66,18 +91,32 @@ impl Applier {
 
     /// Follows the settings, and has nginx reload where that is needed, or asked for.
     pub(super) async fn follow(&mut self, running: &Running, reload: &Notify) -> Infallible {
+        let mut is_followed = true;
         loop {
-            let is_asked = tokio::select! {
-                // Cancel safe: a change is taken in the poll that tells of it, and so is what was asked for.
-                // Where nothing will be heard any more, what is asked for is done all the same.
-                Ok(()) = self.heard.changed() => false,
-                () = reload.notified() => true,
+            let cause = tokio::select! {
+                // Cancel safe: a change is taken in the poll that tells of it, and so is what was asked for; the others are absolute moments.
+                changed = self.heard.changed(), if is_followed => {
+                    // Where nothing will be heard any more, what is asked for is done all the same.
+                    is_followed = changed.is_ok();
+                    if changed.is_err() {
+                        continue;
+                    }
+                    Cause::Heard
+                }
+                () = reload.notified() => Cause::Asked,
+                () = at(self.keeping.retry()) => Cause::Keep,
+                () = at(self.pending.map(|pending| pending.at)) => Cause::Retry,
             };
-            if !is_asked {
-                self.gather().await;
-                self.keep();
+            match cause {
+                Cause::Heard => {
+                    self.gather().await;
+                    self.keep();
+                    self.take_settings(running, false).await;
+                }
+                Cause::Asked => self.take_settings(running, true).await,
+                Cause::Keep => self.keep(),
+                Cause::Retry => self.take_settings(running, false).await,
             }
-            self.take_settings(running, is_asked).await;
         }
     }
 
@@ -113,12 +152,10 @@ impl Applier {
     }
 
     /// Keeps the settings for a start without etcd.
-    fn keep(&self) {
+    fn keep(&mut self) {
         let heard = self.heard.borrow();
-        if let Some(file) = self.kept.as_ref().filter(|_| heard.has_listed)
-            && let Err(error) = heard.known.save(file, &self.frame.etcd.prefix)
-        {
-            tracing::warn!("the settings cannot be kept in {}: {error}", file.display());
+        if heard.has_listed {
+            self.keeping.keep(&heard.known);
         }
     }
 
@@ -126,7 +163,9 @@ impl Applier {
     async fn take_settings(&mut self, running: &Running, anyway: bool) {
         let heard = self.heard.borrow_and_update().known.clone();
         let wanted = heard.reloaded();
-        if wanted == self.seen && !anyway {
+        let pending = self.pending.take();
+        let anyway = anyway || pending.is_some_and(|pending| pending.anyway);
+        if wanted == self.seen && !anyway && pending.is_none() {
             return;
         }
         // What is refused is not tried again before something changes.
@@ -135,7 +174,10 @@ impl Applier {
         let good = match self.put_what_is_good(&heard, next).await {
             Ok(good) => good,
             Err(error) => {
-                tracing::error!("the settings change nothing: {error}");
+                if pending.is_none() {
+                    tracing::error!("the settings change nothing: {error}; they are tried again");
+                }
+                self.pending = Some(Pending { at: Instant::now() + RETRY, anyway });
                 return;
             }
         };
@@ -231,6 +273,14 @@ impl Applier {
             }
         };
         timeout(TAKES, asking).await.is_ok()
+    }
+}
+
+/// Waits until a time; for ever, where there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -65,10 +65,20 @@ impl RunFolder {
             .map_err(|_| FolderError::Taken(path.to_owned()))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
         make(&folder.path("temporary")).map_err(failed)?;
-        // What a router that was killed has left: nginx would not listen there.
-        match fs::remove_file(folder.path("status.sock")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-            _ => Ok(folder),
+        Ok(folder)
+    }
+
+    /// Removes what a router that was killed has left: nginx would not listen there.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be removed.
+    pub(crate) fn remove_socket(&self) -> Result<(), FolderError> {
+        match fs::remove_file(self.path("status.sock")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FolderError::Run(self.path.clone(), error))
+            }
+            _ => Ok(()),
         }
     }
 

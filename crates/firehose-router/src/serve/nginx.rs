@@ -20,7 +20,7 @@ use nix::{
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::etcd::PASSWORD_VARIABLE;
+use crate::{bound, etcd::PASSWORD_VARIABLE};
 
 /// The module's file.
 const MODULE: &str = "ngx_http_upstream_etcd_module.so";
@@ -88,11 +88,12 @@ impl Program {
     /// # Errors
     ///
     /// Where it has none, or there is no nginx.
-    pub(crate) fn find_module(&self, named: Option<PathBuf>) -> Result<PathBuf, NginxError> {
+    pub(crate) async fn find_module(&self, named: Option<PathBuf>) -> Result<PathBuf, NginxError> {
         let module = match named {
             Some(module) => std::path::absolute(&module).unwrap_or(module),
             None => {
-                let output = self.command().arg("-V").output();
+                let mut command = tokio::process::Command::from(self.command());
+                let output = command.arg("-V").kill_on_drop(true).output().await;
                 let output = output.map_err(|error| NginxError::NotRun(self.file.clone(), error))?;
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
                 modules_path(&said)
@@ -129,15 +130,22 @@ impl Program {
         self.testing.get() == Some(pid)
     }
 
-    /// Starts nginx, in a process group of its own: what the terminal sends goes to this program, which hands it on.
+    /// Starts nginx, in a process group of its own: what the terminal sends goes to this program, which hands it on. Where this program is killed nginx ends
+    /// as its connections do.
     ///
     /// # Errors
     ///
     /// Where there is none.
     pub(crate) fn start(&self, file: &Path) -> Result<Running, NginxError> {
         let mut command = self.command();
-        command.args(["-e", "stderr", "-c"]).arg(file).process_group(0);
-        let child = command.spawn().map_err(|error| NginxError::NotRun(self.file.clone(), error))?;
+        command.args(["-e", "stderr", "-c"]).arg(file);
+        let mut bound = bound::command(&command, Signal::SIGQUIT);
+        let child = bound.stdin(Stdio::null()).process_group(0).spawn().or_else(|error| {
+            tracing::warn!(
+                "nginx would not end if this program were killed: /proc is needed for that ({error})"
+            );
+            command.process_group(0).spawn().map_err(|error| NginxError::NotRun(self.file.clone(), error))
+        })?;
         let master = Pid::from_raw(child.id().cast_signed());
         Ok(Running { master })
     }
@@ -153,6 +161,11 @@ impl Running {
     /// Whether a process is nginx's master, for which [`Self::ended`] waits.
     pub(crate) fn is(&self, pid: Pid) -> bool {
         pid == self.master
+    }
+
+    /// The master.
+    pub(crate) fn master(&self) -> Pid {
+        self.master
     }
 
     /// Sends a signal to the master. It may have ended meanwhile, which shows elsewhere.

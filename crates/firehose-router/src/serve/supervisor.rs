@@ -1,6 +1,6 @@
 //! The nginx that runs, and what happens to it: signals, and its end.
 
-use std::{process::ExitCode, rc::Rc, time::Duration};
+use std::{convert::Infallible, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -11,6 +11,8 @@ use tokio::{
 use super::{
     ServeError,
     applier::Applier,
+    folders,
+    left::Left,
     nginx::{Program, Running},
 };
 use crate::{
@@ -21,10 +23,20 @@ use crate::{
 /// How long nginx may take to end when it was told to end at once.
 const ENDS_AT_ONCE: Duration = Duration::from_secs(3);
 
-/// Runs nginx.
-pub(crate) struct Supervisor {
+/// All that nginx is started with.
+pub(crate) struct Starting {
     pub(super) applier: Applier,
+    /// What another router has left here.
+    pub(super) left: Option<Left>,
     pub(super) stop_timeout: Duration,
+}
+
+/// The nginx that runs.
+pub(crate) struct Supervisor {
+    applier: Applier,
+    left: Option<Left>,
+    stop_timeout: Duration,
+    running: Running,
 }
 
 /// How far the end has come.
@@ -37,24 +49,47 @@ enum Stopping {
     AtOnce(Instant),
 }
 
-impl Supervisor {
-    /// Runs until nginx ends.
-    pub(crate) async fn run(mut self) -> Result<ExitCode, ServeError> {
-        let signals = Listener::new().map_err(ServeError::Signals)?;
+impl Starting {
+    /// Starts nginx.
+    pub(crate) async fn start(mut self) -> Result<Supervisor, ServeError> {
         // Where nginx's master is killed its processes are left to this one.
         if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
             tracing::warn!("processes that nginx leaves behind cannot be waited for: {error}");
         }
         let running = self.applier.start().await?;
+        let Self { applier, left, stop_timeout } = self;
+        Ok(Supervisor { applier, left, stop_timeout, running })
+    }
+}
+
+impl Supervisor {
+    /// Runs until nginx ends.
+    pub(crate) async fn run(mut self, signals: Listener) -> ExitCode {
         let reload = Notify::new();
-        let stop_timeout = self.stop_timeout;
         let program = Rc::clone(&self.applier.program);
+        let pid_file = self.applier.frame.pid_file.clone();
+        // They run together; when nginx has ended, the other two have nothing left to do.
         tokio::select! {
             // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's any more; the test's process ends with it.
-            code = supervise(signals, &running, &reload, stop_timeout, &program) => Ok(code),
-            never = self.applier.follow(&running, &reload) => match never {},
+            code = supervise(signals, &self.running, &reload, self.stop_timeout, &program) => code,
+            never = self.applier.follow(&self.running, &reload) => match never {},
+            never = end_left(self.left, self.stop_timeout, &self.running, &pid_file) => match never {},
         }
     }
+}
+
+/// Ends what another router has left, and puts right what that has removed at its end.
+async fn end_left(left: Option<Left>, limit: Duration, running: &Running, pid_file: &Path) -> Infallible {
+    if let Some(left) = left.filter(|left| !left.is(running.master())) {
+        left.end(limit).await;
+        let own = format!("{}\n", running.master());
+        if std::fs::read_to_string(pid_file).is_ok_and(|pid| pid == own) {
+            // The other one had ended before this one wrote it.
+        } else if let Err(error) = folders::write(pid_file, own.as_bytes(), 0o644) {
+            tracing::warn!("{} cannot be written: {error}", pid_file.display());
+        }
+    }
+    std::future::pending().await
 }
 
 /// Hands signals on until nginx has ended.
