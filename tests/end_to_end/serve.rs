@@ -4,6 +4,7 @@ mod process;
 mod publishing;
 mod sent_on;
 mod settings;
+mod syslog;
 mod without_etcd;
 
 use std::time::Duration;

@@ -45,9 +45,25 @@ impl Program {
     ///
     /// Where there is no such program.
     pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_by(&[], arguments, variables)
+    }
+
+    /// Starts it by another program, which must become this one: these words stand before its own.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such program.
+    pub fn start_by(by: &[&str], arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let folder = Folder::new("firehose-router")?;
         let output = File::create(folder.path().join("output.log"))?;
-        let mut command = Command::new(firehose_router()?);
+        let mut command = match by {
+            [] => Command::new(firehose_router()?),
+            [program, words @ ..] => {
+                let mut command = Command::new(program);
+                command.args(words).arg(firehose_router()?);
+                command
+            }
+        };
         let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             let name = name.to_string_lossy();
             ["ETCD_", "FIREHOSE_", "ANNOUNCE_", "DOCKER_", "COREOS_"]

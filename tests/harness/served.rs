@@ -57,7 +57,16 @@ impl Served {
     ///
     /// Where nginx does not answer.
     pub async fn start_in(folder: Folder, endpoints: &str, arguments: &[&str]) -> Result<Self> {
-        Self::start_on(free_port()?, folder, endpoints, arguments).await
+        Self::start_by(&[], folder, endpoints, arguments).await
+    }
+
+    /// The same, started by another program, which must become this one: these words stand before its own.
+    ///
+    /// # Errors
+    ///
+    /// Where nginx does not answer.
+    pub async fn start_by(by: &[&str], folder: Folder, endpoints: &str, arguments: &[&str]) -> Result<Self> {
+        Self::start_on(free_port()?, by, folder, endpoints, arguments).await
     }
 
     /// Starts another one in its folder, at its port. This one must have ended; what it has left goes on until this is dropped.
@@ -67,10 +76,16 @@ impl Served {
     /// Where nginx does not answer.
     pub async fn successor(&mut self, endpoints: &str, arguments: &[&str]) -> Result<Self> {
         let folder = std::mem::replace(&mut self.folder, Folder::new("serve")?);
-        Self::start_on(self.port, folder, endpoints, arguments).await
+        Self::start_on(self.port, &[], folder, endpoints, arguments).await
     }
 
-    async fn start_on(port: u16, folder: Folder, endpoints: &str, arguments: &[&str]) -> Result<Self> {
+    async fn start_on(
+        port: u16,
+        by: &[&str],
+        folder: Folder,
+        endpoints: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let module = etcd_module()?;
         let in_folder = |name: &str| folder.path().join(name).display().to_string();
         let (run, state, listen) = (in_folder("run"), in_folder("state"), format!("127.0.0.1:{port}"));
@@ -81,7 +96,7 @@ impl Served {
             all.extend(["--nginx".to_owned(), nginx].map(|word| &*word.leak()));
         }
         all.extend(arguments);
-        let mut program = Program::start(&all, &[("ETCD_ENDPOINTS", endpoints)])?;
+        let mut program = Program::start_by(by, &all, &[("ETCD_ENDPOINTS", endpoints)])?;
         let master = eventually(SOON, "nginx runs", async || {
             if !program.runs()? {
                 return Ok(None);

@@ -73,8 +73,8 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
         let (options, etcd) = (options.clone(), etcd.clone());
         move || Node::new(&options, &etcd)
     });
-    // To drop it is safe: nothing is announced or started yet.
     let node = tokio::select! {
+        // Cancel safe: nothing is announced or started yet.
         biased;
         signal = listener.told_to_end() => {
             tracing::info!("{signal}: the node is not announced");

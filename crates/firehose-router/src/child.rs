@@ -7,6 +7,7 @@ use std::{
 
 use nix::{
     errno::Errno,
+    sys::signal::Signal,
     sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     unistd::Pid,
 };
@@ -21,6 +22,11 @@ pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
         (None, Some(signal)) => ExitCode::from(SIGNALLED | u8::try_from(signal).unwrap_or(0)),
         (None, None) => ExitCode::FAILURE,
     }
+}
+
+/// The code with which to exit at a signal, as shells have it.
+pub(crate) fn signalled(signal: Signal) -> ExitCode {
+    ExitCode::from(SIGNALLED | u8::try_from(signal as i32).unwrap_or(0))
 }
 
 /// How a process ended, in words.

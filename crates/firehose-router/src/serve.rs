@@ -6,6 +6,7 @@ mod following;
 mod keeping;
 mod known;
 mod left;
+mod log_servers;
 mod nginx;
 mod options;
 mod render;
@@ -13,12 +14,19 @@ mod settings;
 mod supervisor;
 
 use std::{
-    collections::BTreeMap, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode, rc::Rc,
+    collections::BTreeMap,
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    path::PathBuf,
+    process::ExitCode,
+    rc::Rc,
     time::Duration,
 };
 
 use thiserror::Error;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use self::{
     applier::Applier,
@@ -27,6 +35,7 @@ use self::{
     keeping::Keeping,
     known::{KeptError, Known},
     left::Left,
+    log_servers::LogServers,
     nginx::{NginxError, Program},
     render::{Frame, RenderError},
     supervisor::Starting,
@@ -37,8 +46,9 @@ use crate::{
     signals::Listener,
 };
 
-/// How long the start waits for the settings: long enough for an etcd that is there, and for the second of two endpoints where the first is not.
-const FIRST_WORD: Duration = Duration::from_secs(5);
+/// How long the start waits for what nginx can do without at first, all of it together: the settings of etcd, and the addresses of log servers. It is long
+/// enough for an etcd that is there, and for the second of two endpoints where the first is not.
+const WAITS: Duration = Duration::from_secs(3);
 
 /// Users whom packages of nginx make for its workers: Debian's, and nginx.org's.
 const USERS: [&str; 2] = ["www-data", "nginx"];
@@ -81,8 +91,8 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
         Err(error) => return fail(&ServeError::Signals(error)),
     };
     let started = async { prepare(*options).await?.start().await };
-    // To drop the start is safe: nothing that outlives this process exists before its last step, which does not wait.
     let supervisor = tokio::select! {
+        // Cancel safe: nothing that outlives this process exists before the start's last step, which does not wait.
         biased;
         signal = signals.told_to_end() => {
             tracing::info!("{signal}: nginx is not started");
@@ -102,6 +112,7 @@ fn fail(error: &ServeError) -> ExitCode {
 }
 
 async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
+    let waits_until = Instant::now() + WAITS;
     let etcd = options.etcd.read()?;
     let program = Program::find(&options.nginx)?;
     let module = program.find_module(options.module).await?;
@@ -110,7 +121,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     if let Some(left) = &left {
         left.close(&run_folder.path("status.sock")).await;
     }
-    run_folder.remove_socket()?;
+    run_folder.clear()?;
     let state = match folders::state_folder(&options.state_dir) {
         Ok(folder) => Some(folder),
         Err(error) => {
@@ -141,29 +152,32 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         temporary: run_folder.path("temporary"),
         state_file: state.map(|folder| folder.join("firehose.peers")),
         zone_size: options.zone_size,
-        access_log: Some(options.access_log.unwrap_or_else(access_log)),
+        access_log: Some(options.access_log.map_or_else(access_log, without_a_pipe_that_waits)),
         etcd: with_password_file(etcd, &run_folder)?,
     };
-    let heard = first_word(heard).await;
+    let heard = first_word(heard, waits_until).await;
     let keeping = Keeping::new(kept, frame.etcd.prefix.clone());
     let applier = Applier {
         program: Rc::new(program),
         frame,
         run_folder,
         keeping,
+        servers: LogServers::new(),
         heard,
         seen: BTreeMap::new(),
         good: BTreeMap::new(),
         rendering: 0,
         pending: None,
+        unresolved: None,
     };
-    Ok(Starting { applier, left, stop_timeout: Duration::from_secs(options.stop_timeout) })
+    let stop_timeout = Duration::from_secs(options.stop_timeout);
+    Ok(Starting { applier, left, stop_timeout, waits_until })
 }
 
 /// Waits until etcd has said what the settings are, or cannot.
-async fn first_word(mut heard: watch::Receiver<Heard>) -> watch::Receiver<Heard> {
+async fn first_word(mut heard: watch::Receiver<Heard>, end: Instant) -> watch::Receiver<Heard> {
     let word = heard.wait_for(|heard| heard.has_listed || heard.trouble.is_some());
-    let has_listed = matches!(timeout(FIRST_WORD, word).await, Ok(Ok(word)) if word.has_listed);
+    let has_listed = matches!(timeout_at(end, word).await, Ok(Ok(word)) if word.has_listed);
     if !has_listed {
         let what = if heard.borrow().known.is_heard {
             "those that it last had"
@@ -216,11 +230,7 @@ async fn user(named: Option<String>) -> Result<Option<String>, ServeError> {
 
 /// Standard output, where that can be opened once more by its name: a socket, as journald has it, cannot.
 fn access_log() -> String {
-    // A pipe that nobody reads from would be waited for.
-    let mut options = std::fs::OpenOptions::new();
-    let without_waiting = options.append(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
-    let can_be_opened = without_waiting.open("/dev/stdout").is_ok();
-    if can_be_opened {
+    if can_be_opened("/dev/stdout") {
         "stdout".to_owned()
     } else if std::path::Path::new("/dev/log").exists() {
         "syslog:server=unix:/dev/log,nohostname,tag=firehose_router".to_owned()
@@ -230,4 +240,20 @@ fn access_log() -> String {
         );
         "off".to_owned()
     }
+}
+
+/// The access log that was asked for; none, where it is a pipe that nobody reads from: nginx would wait for a reader before it serves anybody.
+fn without_a_pipe_that_waits(log: String) -> String {
+    let is_pipe = std::fs::metadata(&log).is_ok_and(|file| file.file_type().is_fifo());
+    if is_pipe && !can_be_opened(&log) {
+        tracing::warn!("nobody reads from the pipe {log}: there is no access log (--access-log)");
+        return "off".to_owned();
+    }
+    log
+}
+
+/// Whether a log can be opened without waiting: a pipe that nobody reads from cannot.
+fn can_be_opened(log: &str) -> bool {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(log).is_ok()
 }

@@ -1,9 +1,12 @@
 //! The program as a process: signals, ends, and mistakes on its command line.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use harness::*;
 use nix::sys::signal::Signal;
+use nix::unistd::{Uid, chown, geteuid};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -191,9 +194,9 @@ async fn the_next_one_takes_the_place_of_workers_without_a_master() -> Result<()
     let mut router = Served::start(&etcd.url(), &[]).await?;
     let (master, workers) = (router.master()?, router.workers()?);
     // Neither has the time to say a word to anybody.
-    signal(master, Signal::SIGSTOP)?;
-    router.program.kill().await?;
+    router.program.signal(Signal::SIGSTOP)?;
     signal(master, Signal::SIGKILL)?;
+    router.program.kill().await?;
     assert!(workers.iter().all(|&worker| running(worker)), "{workers:?}");
     let next = router.successor(&etcd.url(), &["--stop-timeout", "1"]).await?;
     next.wait_for_keys(&["node"]).await?;
@@ -236,6 +239,44 @@ async fn the_healthcheck_says_whether_it_answers() -> Result<()> {
     router.end(Signal::SIGTERM).await?;
     let (code, said) = check().await?;
     assert!(code == 1 && said.contains("does not answer"), "{code} {said}");
+    Ok(())
+}
+
+/// Who has a folder can replace nginx's configuration in it.
+#[tokio::test]
+async fn a_run_folder_that_another_user_has_made_is_not_used() -> Result<()> {
+    if !geteuid().is_root() {
+        println!("skipped: only root can have other files in the place of /tmp and /run");
+        return Ok(());
+    }
+    let (etcd, folder) = (Etcd::start().await?, Folder::new("run-folders")?);
+    let tmp = folder.path().join("tmp");
+    let planted = tmp.join("firehose-router");
+    std::fs::create_dir_all(&planted)?;
+    std::fs::set_permissions(&tmp, Permissions::from_mode(0o1777))?;
+    std::fs::set_permissions(&planted, Permissions::from_mode(0o777))?;
+    chown(&planted, Some(Uid::from_raw(65_534)), None)?;
+    let script = r#"mount --bind /run /run && mount -o remount,ro,bind /run && mount -t tmpfs none /dev/shm && mount --bind "$1" /tmp && shift && exec "$@""#;
+    let shown = tmp.display().to_string();
+    let (module, listen) = (etcd_module()?, format!("127.0.0.1:{}", free_port()?));
+    // The name of the next folder is known, too: another user may have made that one as well.
+    let name = tmp.join("firehose-router-0");
+    for is_next_planted in [false, true] {
+        if is_next_planted {
+            std::fs::remove_dir_all(&name)?;
+            std::os::unix::fs::symlink(&planted, &name)?;
+        }
+        let mut program = Program::start_by(
+            &["unshare", "--mount", "sh", "-c", script, "sh", &shown],
+            &["serve", "--listen", &listen, "--state-dir", "/tmp/state", "--module", &module],
+            &[("ETCD_ENDPOINTS", &etcd.url())],
+        )?;
+        program.wait_for_log("nginx runs").await?;
+        assert!(std::fs::read_dir(&planted)?.next().is_none(), "{}", program.log());
+        assert_eq!(name.join("nginx.conf").exists(), !is_next_planted, "{}", program.log());
+        program.signal(Signal::SIGTERM)?;
+        assert_eq!(program.ended(SOON).await?, 0, "{}", program.log());
+    }
     Ok(())
 }
 

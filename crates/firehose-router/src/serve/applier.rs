@@ -14,6 +14,7 @@ use super::{
     following::Heard,
     keeping::Keeping,
     known::Known,
+    log_servers::{LogServers, name_of},
     nginx::{NginxError, Program, Running},
     render::{Frame, render},
     settings::Setting,
@@ -32,6 +33,9 @@ const TAKES: Duration = Duration::from_secs(20);
 /// How long after a failure that says nothing of the settings (no room on the disk, no process to be had) they are tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long a change of the settings, or a reload, waits for the addresses of log servers.
+const RESOLVES: Duration = Duration::from_secs(3);
+
 /// What a reload is made of.
 type Values = BTreeMap<Setting, String>;
 
@@ -41,6 +45,7 @@ pub(crate) struct Applier {
     pub(super) frame: Frame,
     pub(super) run_folder: RunFolder,
     pub(super) keeping: Keeping,
+    pub(super) servers: LogServers,
     pub(super) heard: watch::Receiver<Heard>,
     /// The settings that were last looked at, with those among them that nginx has refused.
     pub(super) seen: Values,
@@ -50,6 +55,8 @@ pub(crate) struct Applier {
     pub(super) rendering: u64,
     /// What is still to be done after a failure that says nothing of the settings.
     pub(super) pending: Option<Pending>,
+    /// The log server of which it was said that it has no address.
+    pub(super) unresolved: Option<String>,
 }
 
 /// An attempt that is to be made once more.
@@ -70,6 +77,8 @@ enum Cause {
     Keep,
     /// Settings could not be tried a while ago.
     Retry,
+    /// A log server has another address.
+    Resolved,
 }
 
 impl Applier {
@@ -78,11 +87,22 @@ impl Applier {
     /// # Errors
     ///
     /// Where it does not start even without settings.
-    pub(super) async fn start(&mut self) -> Result<Running, ServeError> {
+    ///
+    /// Log servers that have no address at `resolved` are left out until they have one.
+    pub(super) async fn start(&mut self, resolved: Instant) -> Result<Running, ServeError> {
         let heard = self.heard.borrow_and_update().known.clone();
+        self.want_log_servers(&heard);
+        self.servers.settle(resolved).await;
+        if let Some(name) = self.frame.log_server().filter(|name| self.servers.address(name).is_none()) {
+            tracing::warn!(
+                "\"{name}\" of --access-log has no address ({}): nothing is logged there until it has one",
+                self.servers.failure(name)
+            );
+        }
+        let heard = self.with_log_server(heard);
         self.rendering = 1;
         self.good = self.first(&heard).await?;
-        self.seen = heard.reloaded();
+        self.seen = self.heard.borrow().known.reloaded();
         let running = self.program.start(&self.configuration())?;
         tracing::info!("nginx runs: clients connect to {}", self.frame.listen.join(", "));
         self.keep();
@@ -94,7 +114,8 @@ impl Applier {
         let mut is_followed = true;
         loop {
             let cause = tokio::select! {
-                // Cancel safe: a change is taken in the poll that tells of it, and so is what was asked for; the others are absolute moments.
+                // Cancel safe: a change is taken in the poll that tells of it, and so is what was
+                // asked for; an answer stays in its channel; the others are absolute moments.
                 changed = self.heard.changed(), if is_followed => {
                     // Where nothing will be heard any more, what is asked for is done all the same.
                     is_followed = changed.is_ok();
@@ -104,6 +125,7 @@ impl Applier {
                     Cause::Heard
                 }
                 () = reload.notified() => Cause::Asked,
+                () = self.servers.changed() => Cause::Resolved,
                 () = at(self.keeping.retry()) => Cause::Keep,
                 () = at(self.pending.map(|pending| pending.at)) => Cause::Retry,
             };
@@ -113,9 +135,14 @@ impl Applier {
                     self.keep();
                     self.take_settings(running, false).await;
                 }
-                Cause::Asked => self.take_settings(running, true).await,
+                Cause::Asked => {
+                    // As nginx would at a reload.
+                    self.servers.refresh();
+                    self.take_settings(running, true).await;
+                }
                 Cause::Keep => self.keep(),
                 Cause::Retry => self.take_settings(running, false).await,
+                Cause::Resolved => self.take_settings(running, true).await,
             }
         }
     }
@@ -170,6 +197,9 @@ impl Applier {
         }
         // What is refused is not tried again before something changes.
         self.seen = wanted;
+        self.want_log_servers(&heard);
+        self.servers.settle(Instant::now() + RESOLVES).await;
+        let heard = self.with_log_server(heard);
         let next = self.rendering + 1;
         let good = match self.put_what_is_good(&heard, next).await {
             Ok(good) => good,
@@ -199,6 +229,40 @@ impl Applier {
                 TAKES.as_secs()
             );
         }
+    }
+
+    /// The names of log servers that are to be resolved: of the settings, of what nginx runs with, and of the flags.
+    fn want_log_servers(&mut self, heard: &Known) {
+        let setting = heard.values.get(&Setting::SyslogEndpoint);
+        let settings = setting.into_iter().chain(self.good.get(&Setting::SyslogEndpoint));
+        let names = settings.filter_map(|server| name_of(server)).chain(self.frame.log_server());
+        self.servers.want(&names.map(str::to_owned).collect());
+    }
+
+    /// The settings, with the log server that nginx runs with where theirs has no address yet: it is taken once it has one.
+    fn with_log_server(&mut self, mut heard: Known) -> Known {
+        let unresolved = heard
+            .values
+            .get(&Setting::SyslogEndpoint)
+            .filter(|server| name_of(server).is_some_and(|name| self.servers.address(name).is_none()));
+        let unresolved = unresolved.cloned();
+        if let Some(server) = &unresolved {
+            let name = name_of(server).unwrap_or_default();
+            if self.unresolved.as_ref() != Some(server) {
+                tracing::error!(
+                    "key \"{}{}\" rejected for now: \"{name}\" has no address ({}); the last good value stays until it has one",
+                    self.frame.etcd.settings_prefix(),
+                    Setting::SyslogEndpoint.key(),
+                    self.servers.failure(name),
+                );
+            }
+            match self.good.get(&Setting::SyslogEndpoint) {
+                Some(before) => heard.values.insert(Setting::SyslogEndpoint, before.clone()),
+                None => heard.values.remove(&Setting::SyslogEndpoint),
+            };
+        }
+        self.unresolved = unresolved;
+        heard
     }
 
     /// Puts the configuration of these settings in place, once nginx takes it. Where it does not, those that it takes are found one by one. Returns
@@ -253,7 +317,7 @@ impl Applier {
     /// Writes the configuration beside the one in use, and has nginx test it.
     async fn test(&self, known: &Known, rendering: u64) -> Result<PathBuf, ServeError> {
         let file = self.run_folder.path("nginx.conf.new");
-        let text = render(&self.frame, known, rendering)?;
+        let text = render(&self.frame, known, &self.servers, rendering)?;
         folders::write(&file, text.as_bytes(), 0o644)
             .map_err(|error| ServeError::Write(file.clone(), error))?;
         self.program.test(&file).await?;

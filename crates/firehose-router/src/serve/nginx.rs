@@ -13,12 +13,12 @@ use nix::{
     errno::Errno,
     sys::{
         signal::{Signal, kill, killpg},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     },
     unistd::Pid,
 };
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{bound, etcd::PASSWORD_VARIABLE};
 
@@ -30,6 +30,12 @@ const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// How long `nginx -t` may take: it resolves names, and a name server may be slow.
 const TEST: Duration = Duration::from_secs(60);
+
+/// How long nginx may take from its start until it takes signals.
+const STARTS: Duration = Duration::from_secs(20);
+
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What is wrong with nginx.
 #[derive(Debug, Error)]
@@ -166,6 +172,24 @@ impl Running {
     /// The master.
     pub(crate) fn master(&self) -> Pid {
         self.master
+    }
+
+    /// Waits until the master takes signals, which would end it before: it writes its number once it does. At most for as long as nginx may take to start.
+    pub(crate) async fn takes_signals(&self, pid_file: &Path) {
+        let end = Instant::now() + STARTS;
+        let own = format!("{}\n", self.master);
+        while Instant::now() < end
+            && self.runs()
+            && std::fs::read_to_string(pid_file).map_or(true, |pid| pid != own)
+        {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Whether the master has not ended. It is not waited for.
+    fn runs(&self) -> bool {
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        matches!(waitid(Id::Pid(self.master), peek), Ok(WaitStatus::StillAlive))
     }
 
     /// Sends a signal to the master. It may have ended meanwhile, which shows elsewhere.

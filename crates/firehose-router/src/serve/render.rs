@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use thiserror::Error;
 
-use super::{known::Known, settings::Setting};
+use super::{
+    known::Known,
+    log_servers::{LogServers, located, name_of, server_of, with_server},
+    settings::Setting,
+};
 use crate::etcd::Etcd;
 
 /// The template where nobody names another one.
@@ -31,6 +35,20 @@ pub(crate) struct Frame {
     pub(crate) access_log: Option<String>,
 }
 
+impl Frame {
+    /// The host of the access log's server, if it has to be resolved.
+    pub(crate) fn log_server(&self) -> Option<&str> {
+        name_of(server_of(self.access_log.as_deref()?)?)
+    }
+
+    /// The access log as nginx need not resolve anything for it; `None` while its server has no address.
+    fn access_log(&self, servers: &LogServers) -> Option<String> {
+        let log = self.access_log.as_deref()?;
+        let Some(server) = server_of(log) else { return Some(log.to_owned()) };
+        Some(with_server(log, &located(server, |name| servers.address(name))?))
+    }
+}
+
 /// Why there is no configuration.
 #[derive(Debug, Error)]
 pub(crate) enum RenderError {
@@ -45,7 +63,14 @@ pub(crate) enum RenderError {
 /// # Errors
 ///
 /// Where a template of one's own is none, or the name of a file cannot stand there.
-pub(crate) fn render(frame: &Frame, known: &Known, rendering: u64) -> Result<String, RenderError> {
+pub(crate) fn render(
+    frame: &Frame,
+    known: &Known,
+    servers: &LogServers,
+    rendering: u64,
+) -> Result<String, RenderError> {
+    let locate = |server: &str| located(server, |name| servers.address(name));
+    let syslog_endpoint = known.get(Setting::SyslogEndpoint).and_then(locate);
     let get = |setting| known.get(setting);
     let or_empty = |setting| known.get(setting).unwrap_or_default();
     let config = &frame.etcd.config;
@@ -64,11 +89,11 @@ pub(crate) fn render(frame: &Frame, known: &Known, rendering: u64) -> Result<Str
         drain_timeout => get(Setting::DrainTimeout),
         drain_spread => get(Setting::DrainSpread),
         accept_proxy => get(Setting::AcceptProxy) == Some("on"),
-        syslog_endpoint => get(Setting::SyslogEndpoint),
+        syslog_endpoint => syslog_endpoint.as_deref(),
         client_max_body_size => or_empty(Setting::ClientMaxBodySize),
         put_allow => words_of(known.first_put_allow().into_iter()),
         put_allow_is_key => get(Setting::PutAllow).is_some(),
-        access_logs => access_logs(frame.access_log.as_deref(), get(Setting::SyslogEndpoint)),
+        access_logs => access_logs(frame.access_log(servers).as_deref(), syslog_endpoint.as_deref()),
         listen => frame.listen.clone(),
         module => quoted(&frame.module)?,
         pid_file => quoted(&frame.pid_file)?,

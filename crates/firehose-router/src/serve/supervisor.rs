@@ -1,6 +1,12 @@
 //! The nginx that runs, and what happens to it: signals, and its end.
 
-use std::{convert::Infallible, path::Path, process::ExitCode, rc::Rc, time::Duration};
+use std::{
+    convert::Infallible,
+    path::Path,
+    process::{ExitCode, ExitStatus},
+    rc::Rc,
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -29,6 +35,8 @@ pub(crate) struct Starting {
     /// What another router has left here.
     pub(super) left: Option<Left>,
     pub(super) stop_timeout: Duration,
+    /// Until when the start may wait for what it can do without.
+    pub(super) waits_until: Instant,
 }
 
 /// The nginx that runs.
@@ -56,8 +64,8 @@ impl Starting {
         if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
             tracing::warn!("processes that nginx leaves behind cannot be waited for: {error}");
         }
-        let running = self.applier.start().await?;
-        let Self { applier, left, stop_timeout } = self;
+        let running = self.applier.start(self.waits_until).await?;
+        let Self { applier, left, stop_timeout, .. } = self;
         Ok(Supervisor { applier, left, stop_timeout, running })
     }
 }
@@ -71,7 +79,7 @@ impl Supervisor {
         // They run together; when nginx has ended, the other two have nothing left to do.
         tokio::select! {
             // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's any more; the test's process ends with it.
-            code = supervise(signals, &self.running, &reload, self.stop_timeout, &program) => code,
+            code = supervise(signals, &self.running, &reload, self.stop_timeout, &program, &pid_file) => code,
             never = self.applier.follow(&self.running, &reload) => match never {},
             never = end_left(self.left, self.stop_timeout, &self.running, &pid_file) => match never {},
         }
@@ -99,7 +107,13 @@ async fn supervise(
     reload: &Notify,
     stop_timeout: Duration,
     program: &Program,
+    pid_file: &Path,
 ) -> ExitCode {
+    // Those that come meanwhile wait in the listener.
+    running.takes_signals(pid_file).await;
+    if let Some(status) = running.ended() {
+        return end(status, running);
+    }
     let mut stopping = Stopping::No;
     loop {
         let happening = tokio::select! {
@@ -115,9 +129,7 @@ async fn supervise(
             Happening::ChildEnded => {
                 reap_orphans(|pid| running.is(pid) || program.is_testing(pid));
                 if let Some(status) = running.ended() {
-                    running.end_all();
-                    tracing::info!("nginx {}", ended(status));
-                    return exit_code(status);
+                    return end(status, running);
                 }
             }
             Happening::Signal(Signal::SIGHUP) => reload.notify_one(),
@@ -127,6 +139,13 @@ async fn supervise(
             Happening::Signal(signal) => running.signal(signal),
         }
     }
+}
+
+/// nginx has ended.
+fn end(status: ExitStatus, running: &Running) -> ExitCode {
+    running.end_all();
+    tracing::info!("nginx {}", ended(status));
+    exit_code(status)
 }
 
 fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Duration) -> Stopping {

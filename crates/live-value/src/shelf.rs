@@ -1,0 +1,183 @@
+//! The shelf.
+
+use crate::{
+    cell::{Origin, Torn},
+    sync::{AtomicU64, Ordering, fence},
+};
+
+/// How often a reader begins anew. Each time a writer has published twice while a reader looked up a few words.
+const TRIES: usize = 100;
+
+/// Set in a buffer's length where there is a value.
+const IS_SET: u64 = 1 << 63;
+
+/// Words before the buffers: the generation, and a head for each buffer.
+const HEADS: usize = 1 + 2 * HEAD;
+
+/// Words of a head: the length, the cluster's id and the revision.
+const HEAD: usize = 3;
+
+/// What was found in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<T> {
+    /// What the reader has made of the words; `None` where there is no value.
+    pub value: Option<T>,
+    /// What the value, or its absence, is of.
+    pub origin: Origin,
+    /// How often something had been published by then.
+    pub generation: u64,
+}
+
+/// A large value in memory that processes share, of words, in a slice of any length: read where it lies, and not copied.
+///
+/// It is published as a [`Cell`](crate::Cell) is: there are two buffers, and a writer fills the one that is not current. Words of zeroes are a shelf without
+/// a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf<'a> {
+    words: &'a [AtomicU64],
+}
+
+impl<'a> Shelf<'a> {
+    /// The shelf in these words.
+    pub fn new(words: &'a [AtomicU64]) -> Self {
+        Self { words }
+    }
+
+    /// The longest value, in words.
+    pub fn capacity(&self) -> usize {
+        self.words.len().saturating_sub(HEADS) / 2
+    }
+
+    /// How often something was published.
+    pub fn generation(&self) -> u64 {
+        self.words.first().map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// Has `read` look at the value's words. They may be any while `read` looks, for which reason it may be called again, and only the result of a look at a
+    /// whole value is returned: `read` must come to an end with any words.
+    ///
+    /// # Errors
+    ///
+    /// Where values were published faster than they can be read, a hundred times in a row.
+    pub fn read<T>(&self, read: impl Fn(&[AtomicU64]) -> T) -> Result<Found<T>, Torn> {
+        for _ in 0..TRIES {
+            let generation = self.generation();
+            let (head, words) = self.buffer(generation);
+            let [length, cluster_id, revision] = head.map(|word| word.load(Ordering::Relaxed));
+            let value = (length & IS_SET != 0).then(|| {
+                let length = usize::try_from(length & !IS_SET).unwrap_or(usize::MAX).min(words.len());
+                read(&words[..length])
+            });
+            // As in a cell: whatever of this was written for a later generation, that generation's predecessor shows here.
+            fence(Ordering::Acquire);
+            if self.words.first().is_none_or(|word| word.load(Ordering::Relaxed) == generation) {
+                return Ok(Found { value, origin: Origin { cluster_id, revision }, generation });
+            }
+        }
+        Err(Torn)
+    }
+
+    /// Publishes a value, or that there is none. What is longer than [`capacity`](Self::capacity) is cut.
+    ///
+    /// Nobody else may write at the same time.
+    pub fn write(&self, value: Option<&[u64]>, origin: Origin) {
+        let Some(current) = self.words.first() else { return };
+        let next = current.load(Ordering::Acquire).wrapping_add(1);
+        // Whoever sees one of the words below sees that the buffer was not the current one any more.
+        fence(Ordering::Release);
+        let ([length, cluster_id, revision], words) = self.buffer(next);
+        cluster_id.store(origin.cluster_id, Ordering::Relaxed);
+        revision.store(origin.revision, Ordering::Relaxed);
+        match value {
+            Some(value) => {
+                let value = &value[..value.len().min(words.len())];
+                length.store(IS_SET | value.len() as u64, Ordering::Relaxed);
+                for (word, value) in words.iter().zip(value) {
+                    word.store(*value, Ordering::Relaxed);
+                }
+            }
+            None => length.store(0, Ordering::Relaxed),
+        }
+        current.store(next, Ordering::Release);
+    }
+
+    /// The head and the words of a generation's buffer.
+    fn buffer(&self, generation: u64) -> ([&'a AtomicU64; HEAD], &'a [AtomicU64]) {
+        /// In the place of words that are not there.
+        static NONE: AtomicU64 = AtomicU64::new(0);
+        let odd = usize::from(!generation.is_multiple_of(2));
+        let at = |index: usize| self.words.get(1 + odd * HEAD + index).unwrap_or(&NONE);
+        let capacity = self.capacity();
+        let start = HEADS + odd * capacity;
+        let words = self.words.get(start..start + capacity).unwrap_or_default();
+        ([at(0), at(1), at(2)], words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::{Found, HEADS, Shelf};
+    use crate::Origin;
+
+    fn words(count: usize) -> Vec<AtomicU64> {
+        (0..count).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    fn copy(words: &[AtomicU64]) -> Vec<u64> {
+        words.iter().map(|word| word.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let words = words(HEADS + 9);
+        let shelf = Shelf::new(&words);
+        assert_eq!(shelf.capacity(), 4);
+        assert_eq!(shelf.read(copy), Ok(Found { value: None, origin: Origin::default(), generation: 0 }));
+        for (revision, value) in [&[][..], &[1], &[1, 2, 3, 4], &[5]].into_iter().enumerate() {
+            let origin = Origin { cluster_id: 9, revision: revision as u64 };
+            shelf.write(Some(value), origin);
+            let generation = revision as u64 + 1;
+            assert_eq!(shelf.read(copy), Ok(Found { value: Some(value.to_vec()), origin, generation }));
+        }
+        shelf.write(Some(&[7; 9]), Origin::default());
+        assert_eq!(shelf.read(copy).expect("whole").value, Some(vec![7; 4]));
+        shelf.write(None, Origin::default());
+        assert_eq!(shelf.read(copy).expect("whole").value, None);
+    }
+
+    #[test]
+    fn too_little_memory_is_no_value() {
+        for count in 0..=HEADS {
+            let words = words(count);
+            let shelf = Shelf::new(&words);
+            shelf.write(Some(&[1]), Origin::default());
+            assert_eq!(shelf.capacity(), 0);
+            assert!(shelf.read(copy).is_ok_and(|found| found.value.is_none_or(|value| value.is_empty())));
+        }
+    }
+
+    #[test]
+    fn a_reader_sees_whole_values_only() {
+        let words = Arc::new(words(HEADS + 2 * 64));
+        let writing = Arc::clone(&words);
+        let writer = std::thread::spawn(move || {
+            let shelf = Shelf::new(&writing);
+            for revision in 1..=20_000 {
+                shelf.write(Some(&[revision; 64]), Origin { cluster_id: revision, revision });
+            }
+        });
+        let shelf = Shelf::new(&words);
+        while !writer.is_finished() {
+            let Ok(found) = shelf.read(copy) else { continue };
+            if let Some(value) = found.value {
+                assert_eq!(value, [found.origin.revision; 64]);
+            }
+        }
+        writer.join().expect("the writer");
+    }
+}

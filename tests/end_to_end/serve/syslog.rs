@@ -1,0 +1,104 @@
+//! Log servers that are named: they are optional, and a name server that is silent must not keep anybody waiting.
+
+use std::path::Path;
+use std::time::Duration;
+
+use harness::*;
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+use tokio::net::UdpSocket;
+
+use super::setting;
+
+/// A name that no name server knows.
+const NAME: &str = "logs.internal";
+
+/// Becomes the program behind these words, for which /etc/hosts and /etc/resolv.conf are two files of the folder; `None` where that takes rights that the tests
+/// do not have.
+fn with_names(folder: &Path) -> Result<Option<Vec<String>>> {
+    if !geteuid().is_root() {
+        println!("skipped: only root can have files of his own in place of /etc/hosts and /etc/resolv.conf");
+        return Ok(None);
+    }
+    let file = |name: &str| folder.join(name).display().to_string();
+    let script =
+        r#"mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@""#;
+    let words = ["unshare", "--mount", "sh", "-c", script, "sh", &file("hosts"), &file("resolv.conf")];
+    Ok(Some(words.map(str::to_owned).to_vec()))
+}
+
+/// A name server that takes questions and does not answer.
+async fn silent_name_server() -> Result<(UdpSocket, String)> {
+    for last in 2..250 {
+        let address = format!("127.0.53.{last}");
+        if let Ok(socket) = UdpSocket::bind((address.as_str(), 53)).await {
+            return Ok((socket, address));
+        }
+    }
+    Err("no address for a name server".into())
+}
+
+/// As long as a resolver may wait: longer than any test.
+const PATIENT: &str = "options timeout:30 attempts:5";
+
+#[tokio::test]
+async fn a_silent_name_server_delays_no_start_and_no_change() -> Result<()> {
+    let files = Folder::new("names")?;
+    let Some(by) = with_names(files.path())? else { return Ok(()) };
+    let (questions, address) = silent_name_server().await?;
+    files.write("hosts", "127.0.0.1 localhost\n")?;
+    files.write("resolv.conf", &format!("nameserver {address}\n{PATIENT}\n"))?;
+    let etcd = Etcd::start().await?;
+    etcd.put(setting("syslog_endpoint"), format!("{NAME}:514")).await?;
+    etcd.put(setting("worker_processes"), "2").await?;
+    let by: Vec<&str> = by.iter().map(String::as_str).collect();
+    let log = format!("syslog:server={NAME},tag=router");
+    let mut router =
+        Served::start_by(&by, Folder::new("serve")?, &etcd.url(), &["--access-log", &log]).await?;
+    assert!(questions.try_recv(&mut [0; 512]).is_ok(), "nobody has asked for the name");
+    router.wait_for_line("worker_processes 2;").await?;
+    let lines = router.program.log_lines(&setting("syslog_endpoint"));
+    assert!(lines.len() == 1 && lines[0].contains("has no address"), "{lines:?}");
+    router.program.wait_for_log("of --access-log has no address").await?;
+    etcd.put(setting("worker_processes"), "3").await?;
+    router.wait_for_line("worker_processes 3;").await?;
+    assert!(!router.configuration()?.contains("syslog:"), "{}", router.configuration()?);
+    assert_eq!(router.end(Signal::SIGTERM).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_server_is_used_as_soon_as_its_name_has_an_address() -> Result<()> {
+    let files = Folder::new("names")?;
+    let Some(by) = with_names(files.path())? else { return Ok(()) };
+    let hosts = files.write("hosts", "127.0.0.1 localhost\n")?;
+    // Nobody is there: each question is refused at once.
+    files.write("resolv.conf", "nameserver 127.0.53.1\n")?;
+    let server = UdpSocket::bind("127.0.0.1:0").await?;
+    let port = server.local_addr()?.port();
+    let etcd = Etcd::start().await?;
+    etcd.put(setting("syslog_endpoint"), format!("{NAME}:{port}")).await?;
+    let by: Vec<&str> = by.iter().map(String::as_str).collect();
+    let router = Served::start_by(&by, Folder::new("serve")?, &etcd.url(), &[]).await?;
+    router.program.wait_for_log("has no address").await?;
+    std::fs::write(hosts, format!("127.0.0.1 localhost\n127.0.0.1 {NAME}\n"))?;
+    router
+        .wait_for_line(&format!("error_log syslog:server=127.0.0.1:{port},tag=firehose_router notice;"))
+        .await?;
+    router.program.wait_for_log(&format!("nginx has reloaded: syslog_endpoint {NAME}:{port}")).await?;
+    let mut datagram = [0; 2048];
+    let received = async {
+        loop {
+            router.get("/syslog-test").await?;
+            if let Ok(received) =
+                tokio::time::timeout(Duration::from_millis(100), server.recv(&mut datagram)).await
+            {
+                return Result::<usize>::Ok(received?);
+            }
+        }
+    };
+    let length = tokio::time::timeout(SOON, received).await??;
+    assert!(String::from_utf8_lossy(&datagram[..length]).contains("firehose_router"));
+    assert_eq!(router.program.log_lines(&setting("syslog_endpoint")).len(), 1, "{}", router.program.log());
+    Ok(())
+}
