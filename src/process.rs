@@ -8,8 +8,8 @@ use core::{
 
 use ngx::{
     ffi::{
-        NGX_LOG_ALERT, NGX_LOG_ERR, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t, ngx_event_t,
-        ngx_exiting, ngx_int_t, ngx_pid, ngx_process, ngx_quit, ngx_terminate,
+        NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t,
+        ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
     },
     http::HttpModuleMainConf,
 };
@@ -35,6 +35,11 @@ const STAND_BY: Duration = Duration::from_millis(100);
 /// a watcher is back, and long enough that one that fails at once each time does not flood the log.
 const AFTER_FAILURE: u64 = 500;
 
+/// With so large a part of the processes that there can be ([`MANY`] of [`MANY_OF`]), the log
+/// warns.
+const MANY: u64 = 3;
+const MANY_OF: u64 = 4;
+
 /// What a worker process keeps beside nginx's own; made in `init_process`, gone in `exit_process`.
 struct Process {
     main: *mut MainConf,
@@ -50,30 +55,30 @@ struct Process {
 /// The one of this process, or null.
 static PROCESS: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
 
-/// The process's entry in the upstream's zone; taken now where that has not been possible before. `None` where there is no room.
+/// The process's entry in the upstream's zone. `None` only in a process that has no part in it.
 pub(crate) fn worker(conf: &mut UpstreamConf) -> Option<&mut Worker> {
-    if conf.worker.is_none() {
-        join(conf);
-    }
     conf.worker.as_mut()
 }
 
+/// Takes an entry in the upstream's zone, of which there are as many as nginx can have processes
+/// (see `zones::PROCESSES`).
 fn join(conf: &mut UpstreamConf) {
     static COMPLAINED: AtomicBool = AtomicBool::new(false);
-    let Some(zone) = conf.zone else { return };
-    let process = own_id();
-    conf.worker = zone.join(process, processes::started(process));
-    if conf.worker.is_none() && !COMPLAINED.swap(true, Ordering::Relaxed) {
-        log::at(
-            NGX_LOG_ALERT,
-            "etcd: no room for one more worker process in a zone: too many old ones have not ended yet",
-        );
+    let (Some(zone), Some(etcd)) = (conf.zone, &conf.etcd) else { return };
+    conf.worker = zone.join(processes::own(), processes::is_alive);
+    let (count, most) = (zone.processes(), zone.most_processes());
+    if conf.worker.is_some() && u64::from(count) * MANY_OF < u64::from(most) * MANY {
+        return;
     }
-}
-
-fn own_id() -> u32 {
-    // SAFETY: nginx sets it when a process starts. A process id is positive.
-    unsafe { ngx_pid as u32 }
+    if !COMPLAINED.swap(true, Ordering::Relaxed) {
+        let level = if conf.worker.is_some() { NGX_LOG_WARN } else { NGX_LOG_ALERT };
+        let message = format!(
+            "etcd: {count} processes use the zone of upstream \"{}\", and {most} can: old workers have not ended \
+             yet (\"worker_shutdown_timeout\" limits how long they take)",
+            etcd.upstream
+        );
+        log::at(level, &message);
+    }
 }
 
 fn is_worker() -> bool {
@@ -190,6 +195,10 @@ fn look_after_connections(main: *const MainConf) -> bool {
     for &upstream in upstreams {
         // SAFETY: as above; nginx calls one callback at a time, and the reference is gone before the next call.
         unsafe {
+            match &mut (*upstream).worker {
+                Some(worker) => worker.settle(),
+                None => join(&mut *upstream),
+            }
             departures::read(&mut *upstream, now);
             is_draining |= drain::look(upstream, now);
         }
@@ -252,7 +261,7 @@ impl Process {
         if now < self.not_before {
             return;
         }
-        let claimed = self.lease.claim(own_id(), self.cycle, now, processes::exists);
+        let claimed = self.lease.claim(processes::own().id(), self.cycle, now, processes::exists);
         let Some(claim) = claimed else { return };
         // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it.
         let main = unsafe { &*self.main };

@@ -16,12 +16,13 @@ use core::{
 use ngx::{
     core::{CoreModuleMainConf, NgxCoreModule},
     ffi::{
-        NGX_LOG_EMERG, NGX_LOG_ERR, ngx_conf_t, ngx_cycle, ngx_int_t, ngx_list_part_t, ngx_pagesize, ngx_pid,
-        ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc, ngx_slab_pool_t, ngx_str_t,
+        NGX_LOG_EMERG, NGX_LOG_ERR, NGX_MAX_PROCESSES, ngx_conf_t, ngx_cycle, ngx_int_t, ngx_list_part_t,
+        ngx_pagesize, ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc,
+        ngx_slab_pool_t, ngx_str_t,
     },
 };
 use peer_zone::{
-    Publisher, Zone,
+    Capacity, Publisher, Zone,
     protocol::{Lease, Publishing},
 };
 use upstream_peers::Allow;
@@ -37,6 +38,11 @@ use crate::{
 
 /// The zone of the lease, in pages: the least that nginx's slab pool works with (as for `MIN_ZONE_PAGES`).
 const LEASE_ZONE_PAGES: usize = 8;
+
+/// The most processes that use a zone at a time. All are of one master, which starts no more than
+/// NGX_MAX_PROCESSES, those of old cycles that have not ended yet counted as well; a few more read
+/// a zone (the master, while it copies one).
+const PROCESSES: u32 = NGX_MAX_PROCESSES + 32;
 
 /// What a zone's slab pool keeps for us: where the part of it is that peers are in.
 #[repr(C)]
@@ -61,11 +67,19 @@ fn add(cf: *mut ngx_conf_t, name: &str, size: usize) -> Result<&'static mut ngx_
 
 /// Asks nginx for the zone of an upstream.
 pub(crate) fn add_upstream(cf: *mut ngx_conf_t, conf: *mut UpstreamConf, etcd: &Etcd) -> Result<(), String> {
-    let zone =
-        add(cf, &format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix), etcd.options.zone_size)?;
+    let name = format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix);
+    let zone = add(cf, &name, etcd.options.zone_size + list_of_processes())?;
     zone.init = Some(init_upstream_zone);
     zone.data = conf.cast();
     Ok(())
+}
+
+/// Bytes that a zone has beside what the configuration asks for: the list of processes, in pages,
+/// and one for what nginx itself keeps of these.
+fn list_of_processes() -> usize {
+    // SAFETY: nginx sets it at its start.
+    let page = unsafe { ngx_pagesize };
+    Capacity { workers: 0, processes: PROCESSES }.list_of_processes().next_multiple_of(page) + page
 }
 
 /// Asks nginx for the zone of the lease, once for a cycle.
@@ -128,7 +142,7 @@ fn find(zone: &ngx_shm_zone_t) -> Option<Zone> {
 }
 
 fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
-    let size = zone.shm.size;
+    let size = zone.shm.size.saturating_sub(list_of_processes());
     let too_small = |why: &str| {
         format!("of {size} bytes is too small ({why}): raise \"zone=\" of the \"etcd\" directive")
     };
@@ -147,15 +161,17 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
         &*region
     };
     let base = NonNull::new(region.address).ok_or_else(|| too_small("no memory"))?;
+    let capacity = Capacity { workers: worker_processes(conf), processes: PROCESSES };
     // SAFETY: the slab pool gave this memory out to us, aligned to a page, and nobody else knows of it yet; nginx maps it into every worker of the cycle.
-    let made = unsafe { Zone::format(base, region.length, worker_processes(conf)) };
+    let made = unsafe { Zone::format(base, region.length, capacity) };
     let made = made.map_err(|error| too_small(&error.to_string()))?;
 
     let publishing = Publishing::unshared();
     // SAFETY: the zone is not shared yet.
     let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
-    let Loaded { peers: in_hand, origin, report } = match old_zone(zone).and_then(find) {
-        Some(old) => Loaded { peers: copy(old, &conf.allow), origin: None, report: None },
+    let copied = old_zone(zone).and_then(find).and_then(|old| copy(old, &conf.allow));
+    let Loaded { peers: in_hand, origin, report } = match copied {
+        Some(peers) => Loaded { peers, origin: None, report: None },
         None => state::load(conf, zone.shm.log),
     };
     if let Some(report) = report.and_then(|report| report.to_bytes().ok()) {
@@ -188,17 +204,15 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
     Ok(made)
 }
 
-/// The peers of a zone of another size.
-fn copy(old: Zone, allow: &Allow) -> Vec<peer_zone::Desired> {
-    // SAFETY: nginx sets it at its start.
-    let process = unsafe { ngx_pid } as u32;
-    let Some(mut reader) = old.join(process, processes::started(process)) else { return Vec::new() };
+/// The peers of a zone of another size; `None` where it cannot be read.
+fn copy(old: Zone, allow: &Allow) -> Option<Vec<peer_zone::Desired>> {
+    let mut reader = old.join(processes::own(), processes::is_alive)?;
     let mut peers = reader.table().map(|table| table.to_desired()).unwrap_or_default();
     reader.leave();
     peers.retain(|peer| {
         socket_address::parse(&peer.socket_address).is_some_and(|address| allow.permits(&address))
     });
-    peers
+    Some(peers)
 }
 
 /// The zone of this name in the cycle that is running.

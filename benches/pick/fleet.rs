@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use peer_zone::{Desired, Method, Options, Parameters, Publisher, Worker, Zone, protocol::Publishing};
+use peer_zone::{
+    Capacity, Desired, Method, Options, Parameters, Process, Publisher, Worker, Zone, protocol::Publishing,
+};
 
 /// Bytes of zone per peer: a peer takes about 200, its place in each of two tables another 100.
 const PER_PEER: usize = 512;
@@ -15,7 +17,7 @@ const RING_PER_PEER: usize = 2 * 160 * 8;
 /// Bytes of zone besides: the header, the list of workers and an empty table.
 const AT_LEAST: usize = 1 << 20;
 /// As many as a small machine has: each worker here has a column of its own.
-const WORKERS: u32 = 4;
+const CAPACITY: Capacity = Capacity { workers: 4, processes: 64 };
 
 /// Peers of one weight, each with an address and a key of its own.
 pub struct Fleet {
@@ -62,7 +64,7 @@ impl Fleet {
         let base =
             NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         // SAFETY: the memory is used by nothing else, and stays until `drop`; no worker here outlives the fleet.
-        let zone = unsafe { Zone::format(base, size, WORKERS) }.expect("large enough");
+        let zone = unsafe { Zone::format(base, size, CAPACITY) }.expect("large enough");
         let publishing = Publishing::unshared();
         // SAFETY: there is no other publisher.
         let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
@@ -73,7 +75,7 @@ impl Fleet {
 
     /// The worker of this process id.
     pub fn worker(&self, process: u32) -> Worker {
-        self.zone.join(process, u64::from(process)).expect("a free entry")
+        self.zone.join(Process::new(process, u64::from(process)), |_| true).expect("a free entry")
     }
 }
 

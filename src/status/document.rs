@@ -119,6 +119,11 @@ struct Zone {
     size: usize,
     used: usize,
     full: bool,
+    /// Processes that use it, old workers among them, and the most that can.
+    processes: u32,
+    max_processes: u32,
+    /// Those of them that share where they count connections.
+    sharing: u32,
 }
 
 #[derive(Serialize)]
@@ -211,6 +216,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let worker = process::worker(conf)?;
     let statistics = worker.zone().statistics();
     let Statistics { size, used, is_full, is_panicking, is_connected, .. } = statistics;
+    let Statistics { processes, most_processes, sharing, .. } = statistics;
     let Statistics { checks_not_made, drained, revision, last_word, rejected_total, resyncs, .. } =
         statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable] = resyncs;
@@ -242,8 +248,15 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         trouble,
         holding,
         state,
-        // What nginx itself takes of the zone is in use as well.
-        zone: Zone { size: zone_size, used: used + zone_size.saturating_sub(size), full: is_full },
+        zone: Zone {
+            size: zone_size,
+            // What nginx itself takes of the zone is in use as well.
+            used: used + zone_size.saturating_sub(size),
+            full: is_full,
+            processes,
+            max_processes: most_processes,
+            sharing,
+        },
         peers,
     };
     Some((name, upstream))

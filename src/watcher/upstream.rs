@@ -410,7 +410,7 @@ impl Upstream {
 
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
-        self.publisher.collect(processes::is_alive, publishing);
+        self.publisher.collect(processes::own(), processes::is_alive, publishing);
         if let Some(checks) = &mut self.checks {
             checks.count_not_made(&self.name, &self.publisher, &self.lines);
         }

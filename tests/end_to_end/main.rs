@@ -26,6 +26,7 @@ mod limits;
 mod live_defaults;
 mod malformed_values;
 mod many;
+mod many_processes;
 mod mapping;
 mod membership;
 mod memory;

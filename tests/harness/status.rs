@@ -165,6 +165,12 @@ pub struct Zone {
     pub used: u64,
     /// Whether the last table did not fit.
     pub full: bool,
+    /// Processes that use it.
+    pub processes: u32,
+    /// The most that can.
+    pub max_processes: u32,
+    /// Those of them that share where they count connections.
+    pub sharing: u32,
 }
 
 /// One peer.

@@ -14,7 +14,9 @@ impl Zone {
     fn departures(&self) -> &[Departure] {
         let header = self.header();
         // SAFETY: `format` wrote as many there (zeroes), and they are atomics throughout.
-        unsafe { self.memory.slice(layout::departures(header.members), header.departures as usize) }
+        unsafe {
+            self.memory.slice(layout::departures(header.members, header.columns), header.departures as usize)
+        }
     }
 
     /// Notes that the peer of this id has left the service.

@@ -1,7 +1,9 @@
 //! What lies where in the shared memory.
 //!
 //! ```text
-//! Header | Member × members | Departure × departures | blocks: peers from below, tables and reports from above
+//! Header | Member × members | Owner × columns | Departure × departures | blocks
+//!
+//! blocks: peers from below, tables and reports from above
 //! ```
 //!
 //! A field is either an atomic or written once, before the block that holds it is published.
@@ -11,11 +13,11 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::{
     leaving::Since,
     memory::{Offset, UNIT, units},
-    protocol::{Departure, DepartureCount, Pin, Root},
+    protocol::{Departure, DepartureCount, Owner, Pin, Root, SHARED_COLUMNS, Seat, Shared},
 };
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x03");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x04");
 
 /// Why the list was made again; an index into [`Header::resyncs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(crate) struct Header {
     pub(crate) size: u32,
     /// Columns per peer; a multiple of 8, so that a peer's columns fill whole cache lines.
     pub(crate) columns: u32,
-    /// Entries in the list of workers.
+    /// Entries in the list of processes.
     pub(crate) members: u32,
     /// Entries in the ring of departures.
     pub(crate) departures: u32,
@@ -65,6 +67,12 @@ pub(crate) struct Header {
     pub(crate) revivals: AtomicU32,
     /// 1 while the current table limits the connections of any peer.
     pub(crate) limited: AtomicU32,
+    /// Entries of the list of processes that have ever been taken; those above are all zeroes.
+    pub(crate) members_seen: AtomicU32,
+    /// Of the columns that processes share.
+    pub(crate) shared: Shared,
+    /// Counted up whenever the counts of peers may not agree any more; see `Doubts`.
+    pub(crate) doubts: AtomicU32,
     /// Peers in service in the current table.
     pub(crate) tries: AtomicU32,
     /// 1 while every peer in service fails its checks, and all are used for that reason.
@@ -95,49 +103,29 @@ pub(crate) struct Positions {
     pub(crate) backup: AtomicU64,
 }
 
-/// A worker, on a line of its own, since every pick writes it.
+/// A process, on a line of its own, since every pick writes it.
 #[repr(C, align(64))]
 pub(crate) struct Member {
-    /// 0 where the entry is free; [`CLOSED`] where nobody may take it just now.
-    pub(crate) process: AtomicU32,
-    /// 1 once `started` is that of `process`.
-    pub(crate) joined: AtomicU32,
+    pub(crate) owner: Owner,
     pub(crate) table: Pin,
     pub(crate) report: Pin,
-    /// When the process was started, to know it from a later one with the same id.
-    pub(crate) started: AtomicU64,
+    pub(crate) seat: Seat,
 }
 
 impl Member {
-    /// Completes an entry that this process has just taken.
-    pub(crate) fn join(&self, started: u64) {
-        self.started.store(started, Ordering::Relaxed);
-        self.joined.store(1, Ordering::Release);
-    }
-
-    /// The process and when it was started, where the entry is complete.
-    pub(crate) fn identity(&self) -> Option<(u32, u64)> {
-        let process = self.process.load(Ordering::Acquire);
-        let is_complete = process != 0 && process != CLOSED && self.joined.load(Ordering::Acquire) == 1;
-        is_complete.then(|| (process, self.started.load(Ordering::Acquire)))
-    }
-
     /// Ends the pins.
     pub(crate) fn unpin(&self) {
         self.table.clear();
         self.report.clear();
+        self.seat.clear();
     }
 
     /// Makes the entry free for another process.
     pub(crate) fn vacate(&self) {
         self.unpin();
-        self.joined.store(0, Ordering::Relaxed);
-        self.process.store(0, Ordering::Release);
+        self.owner.give_back();
     }
 }
-
-/// In [`Member::process`]: the publisher is clearing the column that this entry shares with others. No process has this id.
-pub(crate) const CLOSED: u32 = u32::MAX;
 
 /// The parameters of a peer, as in nginx's `server`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,21 +344,36 @@ pub(crate) struct ReportHeader {
 /// As [`TABLE_MAGIC`], for reports.
 pub(crate) const REPORT_MAGIC: u64 = u64::from_be_bytes(*b"ETCDREPT");
 
-/// Where the list of workers lies.
+/// Where the list of processes lies.
 pub(crate) const MEMBERS: usize = size_of::<Header>();
 
-/// Where the ring of departures lies.
-pub(crate) fn departures(members: u32) -> usize {
+/// Where it lies whose the columns are.
+pub(crate) fn owners(members: u32) -> usize {
     MEMBERS + members as usize * size_of::<Member>()
 }
 
-/// The first unit behind header, workers and departures.
-pub(crate) fn blocks(members: u32, departed: u32) -> u32 {
-    units(departures(members) + departed as usize * size_of::<Departure>())
+/// Where the ring of departures lies.
+pub(crate) fn departures(members: u32, columns: u32) -> usize {
+    owners(members) + columns as usize * size_of::<Owner>()
+}
+
+/// The first unit behind header, processes, owners and departures.
+pub(crate) fn blocks(members: u32, columns: u32, departed: u32) -> u32 {
+    units(departures(members, columns) + departed as usize * size_of::<Departure>())
+}
+
+/// The columns that processes share come first, so that what is moved to one of a process's own, or
+/// from the first of them to the second, is seen by whoever adds columns up in their order.
+pub(crate) const FIRST_OWN_COLUMN: u32 = SHARED_COLUMNS;
+
+/// Where the shared column of this number lies among the columns.
+pub(crate) fn shared_column(number: u32) -> u32 {
+    number - 1
 }
 
 const _: () = {
     assert!(size_of::<Peer>() == 2 * UNIT);
     assert!(size_of::<Member>() == UNIT);
+    assert!(size_of::<Owner>() == size_of::<u64>());
     assert!(size_of::<Entry>() == 36);
 };

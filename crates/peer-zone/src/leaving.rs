@@ -116,8 +116,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Departed, Desired, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, memory,
-        protocol::Publishing,
+        Capacity, Departed, Desired, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, memory,
+        protocol::{Process, Publishing},
     };
 
     const ALL: Reasons = Reasons { removed: true, drain: true, check: true };
@@ -157,9 +157,10 @@ mod tests {
         let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
         let base = NonNull::from(&mut lines[0]).cast();
         // SAFETY: the memory is the test's alone, and lives until its end.
-        let zone = unsafe { Zone::format(base, 1 << 18, 1) }.expect("large enough");
+        let zone = unsafe { Zone::format(base, 1 << 18, Capacity { workers: 1, processes: 48 }) }
+            .expect("large enough");
         let publishing = Publishing::unshared();
-        let mut worker = zone.join(1, 1).expect("an entry");
+        let mut worker = zone.join(Process::new(1, 1), |_| true).expect("an entry");
         let told = |worker: &mut Worker| {
             let mut told = Vec::new();
             worker.departed(0, |departed| told.push(departed));

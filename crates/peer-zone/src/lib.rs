@@ -9,7 +9,10 @@
 //! * A **peer** is what lives: its counters and its identity stay where they are for as long as its key names its address,
 //!   however many tables come and go, and after that for as long as a request holds it.
 //! * **Open connections** are counted in one column per worker, which that worker alone writes, and in it those that are upgraded apart. A peer's connections are
-//!   the sum; the column of a worker that died is cleared by the publisher, so that nothing has to be undone.
+//!   the sum; the column of a worker that died is cleared, so that nothing has to be undone.
+//!   Workers beyond the number of columns share one: see [`Shared`](protocol::Shared).
+//! * **Entries and columns** have an [`Owner`](protocol::Owner). What a dead process had is taken
+//!   over by whoever needs it, or cleared by the publisher.
 //! * What the publisher knows of free memory is its own, private to its process; a successor finds it again from what
 //!   is reachable. A publisher that is killed leaves either the old table or the new one.
 //! * The **lease** says which process is the publisher, and fences one that was stopped and comes back.
@@ -41,8 +44,8 @@ pub use self::{
     layout::{Health, Parameters, ResyncCounter},
     leaving::Reasons,
     method::Method,
-    protocol::Departed,
+    protocol::{Departed, Process},
     publisher::{Changes, Checking, Desired, Full, Options, Publisher},
     worker::{Connections, Held, Now, Outcome, PeerView, Pick, Progress, Row, Table, Wish, Worker},
-    zone::{AttachError, Statistics, TooSmall, Zone},
+    zone::{AttachError, Capacity, Statistics, TooSmall, Zone},
 };

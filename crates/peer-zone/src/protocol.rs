@@ -2,12 +2,16 @@
 
 mod departures;
 mod lease;
+mod owner;
 mod pin;
+mod shared;
 
 pub use self::{
     departures::{Departed, Departure, DepartureCount, DepartureReader, ID_BITS, MOST_DEPARTURES, PATIENCE},
     lease::{Lease, Publishing},
+    owner::{Holder, Owner, Process},
     pin::{Pin, Root},
+    shared::{SHARED_COLUMNS, Seat, Shared},
 };
 
 /// The atomics in use: loom's while loom checks the protocols, the machine's otherwise.

@@ -105,8 +105,6 @@ pub struct Publisher {
     /// Counts the tables that this publisher has published.
     publication: u64,
     generation: u64,
-    /// Whether a worker may have died that shared the last column with others.
-    is_shared_column_stale: bool,
     options: Options,
     /// Peers in service, and those of them that fail their checks or have not passed one yet.
     in_service: usize,

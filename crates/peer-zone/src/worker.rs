@@ -1,5 +1,6 @@
 //! A worker's side: reading the table, picking a peer, saying how it went. Nothing here locks, waits or allocates.
 
+mod column;
 mod keyed;
 mod least;
 mod pick;
@@ -23,7 +24,7 @@ pub use self::{
 use crate::{
     layout::{Entry, Health, MEMBERS, Member, Peer, PlanHeader, ReportHeader, Section, TableHeader},
     memory::Offset,
-    protocol::DepartureReader,
+    protocol::{DepartureReader, Process},
     publisher::Desired,
     zone::Zone,
 };
@@ -33,9 +34,10 @@ use crate::{
 pub struct Worker {
     zone: Zone,
     index: u32,
+    process: Process,
     column: u32,
-    /// Whether this worker is the only one to write its column.
-    owns_column: bool,
+    /// What it has counted, where others write its column as well.
+    counted: column::Counted,
     /// When nothing could be picked, and what must have changed before trying again is worth while: see [`pick`].
     exhausted: Option<pick::Exhausted>,
     /// The state of a generator of random numbers; never 0.
@@ -128,21 +130,23 @@ pub struct Table<'w> {
 }
 
 impl Worker {
-    pub(crate) fn new(zone: Zone, index: u32) -> Self {
-        let own = zone.own_column(index);
-        let column = own.unwrap_or(zone.columns() - 1);
+    /// For an entry that is the process's.
+    pub(crate) fn new(zone: Zone, index: u32, process: Process, is_alive: impl Fn(Process) -> bool) -> Self {
         // Any two workers' numbers are to differ; an odd factor keeps different indexes different. Not 0, where the generator would stay.
         let seed = u64::from(index).wrapping_add(zone.seed()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        Self {
+        let mut worker = Self {
             zone,
             index,
-            column,
-            owns_column: own.is_some(),
+            process,
+            column: 0,
+            counted: None,
             exhausted: None,
             random: Cell::new(seed),
             departures: DepartureReader::new(&zone.header().departed),
             single_thread: PhantomData,
-        }
+        };
+        worker.find_column(is_alive);
+        worker
     }
 
     pub(crate) fn departures(&self) -> &DepartureReader {
@@ -168,8 +172,14 @@ impl Worker {
         &self.zone
     }
 
-    /// Gives the entry back. For a process that lives on without having held a peer; one that ends need do nothing.
+    /// Gives the entry back. For a process that lives on and holds no peer; one that ends need do
+    /// nothing.
     pub fn leave(self) {
+        if self.counted.is_none()
+            && let Some((_, owner)) = self.zone.own_columns().find(|&(column, _)| column == self.column)
+        {
+            owner.give_back();
+        }
         self.member().vacate();
     }
 
@@ -260,10 +270,12 @@ impl Worker {
 
     fn add(&self, at: Offset, what: u64) {
         let column = self.column_of(at);
-        if self.owns_column {
-            column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed);
-        } else {
-            column.fetch_add(what, Ordering::Relaxed);
+        match &self.counted {
+            None => column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed),
+            Some(counted) => {
+                column.fetch_add(what, Ordering::Relaxed);
+                Self::note_counted(counted, at, what);
+            }
         }
     }
 
@@ -281,10 +293,12 @@ impl Worker {
         unsafe { self.zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
         let column = self.column_of(at);
         // Release: the publisher frees the peer once it sees the count gone, so all that was done with the peer comes before.
-        if self.owns_column {
-            column.store(column.load(Ordering::Relaxed).wrapping_sub(what), Ordering::Release);
-        } else {
-            column.fetch_sub(what, Ordering::Release);
+        match &self.counted {
+            None => column.store(column.load(Ordering::Relaxed).wrapping_sub(what), Ordering::Release),
+            Some(counted) => {
+                column.fetch_sub(what, Ordering::Release);
+                Self::note_counted(counted, at, what.wrapping_neg());
+            }
         }
     }
 

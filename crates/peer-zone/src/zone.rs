@@ -11,11 +11,11 @@ use thiserror::Error;
 
 use crate::{
     layout::{
-        Entry, Header, MAGIC, MEMBERS, Member, Peer, Positions, RESYNC_COUNTERS, ResyncCounter, TableHeader,
-        blocks,
+        Entry, FIRST_OWN_COLUMN, Header, MAGIC, MEMBERS, Member, Peer, Positions, RESYNC_COUNTERS,
+        ResyncCounter, TableHeader, blocks, owners,
     },
     memory::{Memory, Offset, UNIT, units},
-    protocol::{ID_BITS, MOST_DEPARTURES},
+    protocol::{ID_BITS, MOST_DEPARTURES, Owner, Process, SHARED_COLUMNS, Shared},
     publisher::Desired,
     worker::{Connections, Worker},
 };
@@ -26,17 +26,31 @@ const COLUMNS_PER_LINE: u32 = 8;
 /// Where there are few workers, columns for some more generations of old ones cost little.
 const LEAST_COLUMNS: u32 = 16;
 
-/// Entries for workers that are there only while old cycles end, for each worker of a cycle: each reload under open connections
-/// leaves one generation of old workers behind.
-const GENERATIONS: u32 = 8;
+/// With a column for each of very many workers, peers would be large and few: with 256 workers some
+/// 4 kB each. Up to 30 workers each has its own, and during a reload those before them as well.
+const MOST_COLUMNS: u32 = 64;
 
 /// Departures that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look ten times a second at
 /// least; where more have gone in between, all idle connections go.
 const BYTES_PER_DEPARTURE: usize = 1024;
 const LEAST_DEPARTURES: u32 = 16;
 
-/// Entries beside those, for whoever reads without being a worker (the master, while it copies a zone).
-const SPARE_MEMBERS: u32 = 16;
+/// For how many processes a zone is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// The workers of one cycle. Where there are more of them, or many old ones, some share where
+    /// they count connections.
+    pub workers: u32,
+    /// The most processes that use the zone at the same time, those of all cycles together.
+    pub processes: u32,
+}
+
+impl Capacity {
+    /// Bytes that the list of processes takes of the zone.
+    pub fn list_of_processes(self) -> usize {
+        self.processes as usize * size_of::<Member>()
+    }
+}
 
 /// The memory is too small for what must lie in it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -62,10 +76,16 @@ pub struct Zone {
 /// The counters of a zone, read without a lock and so not all of one instant.
 #[derive(Clone, Copy, Debug)]
 pub struct Statistics {
-    /// Bytes in all.
+    /// Bytes in all, without the list of processes.
     pub size: usize,
-    /// Bytes taken.
+    /// Bytes taken of these.
     pub used: usize,
+    /// Processes that use the zone.
+    pub processes: u32,
+    /// The most that can.
+    pub most_processes: u32,
+    /// Those that share where they count connections.
+    pub sharing: u32,
     /// Whether what etcd lists does not fit.
     pub is_full: bool,
     /// Whether etcd is being followed.
@@ -87,7 +107,7 @@ pub struct Statistics {
 }
 
 impl Zone {
-    /// Lays out the memory for nginx with `workers` worker processes: no peers yet, no workers.
+    /// Lays out the memory: no peers yet, no processes.
     ///
     /// # Errors
     ///
@@ -97,13 +117,15 @@ impl Zone {
     ///
     /// `base` is aligned to 64 bytes; `length` bytes from it are shared by all processes that will attach to them, are accessed
     /// by nothing else, stay mapped for as long as the returned value and everything made from it is used, and nobody uses them yet.
-    pub unsafe fn format(base: NonNull<u8>, length: usize, workers: u32) -> Result<Self, TooSmall> {
-        // Twice the workers: a reload has both generations at once. What goes beyond shares the last column.
-        let columns = (2 * workers + 4).max(LEAST_COLUMNS).next_multiple_of(COLUMNS_PER_LINE);
-        let members = GENERATIONS * workers.max(4) + SPARE_MEMBERS;
+    pub unsafe fn format(base: NonNull<u8>, length: usize, capacity: Capacity) -> Result<Self, TooSmall> {
+        // Twice the workers: a reload has both generations at once. What goes beyond shares.
+        let columns = capacity.workers.saturating_mul(2).saturating_add(2 + SHARED_COLUMNS);
+        let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS).next_multiple_of(COLUMNS_PER_LINE);
+        let members = capacity.processes;
         let departures = u32::try_from(length / BYTES_PER_DEPARTURE).unwrap_or(u32::MAX);
         let departures = departures.clamp(LEAST_DEPARTURES, MOST_DEPARTURES);
-        let need = (blocks(members, departures) + units(size_of::<TableHeader>()) * 2) as usize * UNIT;
+        let first_block = blocks(members, columns, departures);
+        let need = (first_block + units(size_of::<TableHeader>()) * 2) as usize * UNIT;
         if length < need {
             return Err(TooSmall { have: length, need });
         }
@@ -111,12 +133,13 @@ impl Zone {
         let memory = unsafe { Memory::new(base, length) };
         // SAFETY: nobody uses the memory yet, so it may be written at will.
         unsafe {
-            memory.zero(Offset(0), blocks(members, departures));
+            memory.zero(Offset(0), first_block);
             // The header is all zeroes, which is a valid one, but for what is set here.
             memory.write(offset_of!(Header, size), memory.units());
             memory.write(offset_of!(Header, columns), columns);
             memory.write(offset_of!(Header, members), members);
             memory.write(offset_of!(Header, departures), departures);
+            memory.write(offset_of!(Header, shared), Shared::new());
             memory.write(offset_of!(Header, magic), MAGIC);
         }
         Ok(Self { memory })
@@ -148,24 +171,57 @@ impl Zone {
         Ok(Self { memory })
     }
 
-    /// Takes an entry for a process that will pick peers or read tables; `started` tells it from a later process of the same id.
-    /// `None` where all entries are taken (more generations of old workers than there is room for).
-    pub fn join(&self, process: u32, started: u64) -> Option<Worker> {
-        self.members().iter().zip(0..).find_map(|(member, index)| {
-            member.process.compare_exchange(0, process, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-            // A worker that is killed between the exchange above and the end of `Member::join` leaves an entry that nobody can take:
-            // not knowing when it was started, the publisher cannot tell it from one that lives.
-            member.join(started);
-            Some(Worker::new(*self, index))
-        })
+    /// Takes an entry for a process that will pick peers or read tables. Where none is free that of
+    /// a dead process is (`is_alive` says so). `None` where all are those of processes that live.
+    pub fn join(&self, process: Process, is_alive: impl Fn(Process) -> bool) -> Option<Worker> {
+        let index = self.take_member(process, &is_alive)?;
+        Some(Worker::new(*self, index, process, &is_alive))
+    }
+
+    fn take_member(&self, process: Process, is_alive: impl Fn(Process) -> bool) -> Option<u32> {
+        let free = (0..).zip(self.all_members()).find(|&(index, member)| {
+            member.owner.holder().is_none() && {
+                // Before anything is pinned there: see `Zone::members`.
+                self.header().members_seen.fetch_max(index + 1, Ordering::AcqRel);
+                member.owner.take(process)
+            }
+        });
+        let (index, _) = free.or_else(|| {
+            (0..).zip(self.all_members()).find(|(_, member)| {
+                let dead = member.owner.holder().filter(|holder| !is_alive(holder.process()));
+                let is_mine = dead.is_some_and(|dead| member.owner.inherit(dead, process));
+                if is_mine {
+                    self.forget(member);
+                }
+                is_mine
+            })
+        })?;
+        Some(index)
+    }
+
+    /// Ends what a dead process was about, whose entry is the caller's now.
+    pub(crate) fn forget(&self, member: &Member) {
+        // First: should the caller die here, whoever comes next finds it still.
+        self.header().shared.mark(&member.seat);
+        self.doubt();
+        member.unpin();
+    }
+
+    /// The counts of peers may not agree any more.
+    pub(crate) fn doubt(&self) {
+        self.header().doubts.fetch_add(1, Ordering::Release);
     }
 
     /// The counters.
     pub fn statistics(&self) -> Statistics {
         let header = self.header();
+        let list = header.members as usize * size_of::<Member>();
         Statistics {
-            size: self.memory.units() as usize * UNIT,
-            used: header.used.load(Ordering::Relaxed) as usize * UNIT,
+            size: self.memory.units() as usize * UNIT - list,
+            used: (header.used.load(Ordering::Relaxed) as usize * UNIT).saturating_sub(list),
+            processes: self.processes(),
+            most_processes: header.members,
+            sharing: self.members().iter().map(|member| u32::from(member.seat.is_taken())).sum(),
             is_full: header.full.load(Ordering::Relaxed) != 0,
             is_connected: header.connected.load(Ordering::Relaxed) != 0,
             is_panicking: header.panic.load(Ordering::Relaxed) != 0,
@@ -176,6 +232,16 @@ impl Zone {
             rejected_total: header.rejected_total.load(Ordering::Relaxed),
             resyncs: core::array::from_fn(|index| header.resyncs[index].load(Ordering::Relaxed)),
         }
+    }
+
+    /// How many processes use the zone; those that have died only just may be among them.
+    pub fn processes(&self) -> u32 {
+        self.members().iter().map(|member| u32::from(member.owner.holder().is_some())).sum()
+    }
+
+    /// The most processes that can use the zone.
+    pub fn most_processes(&self) -> u32 {
+        self.header().members
     }
 
     /// How often a request may be tried: once for each peer in service, as nginx's `tries`.
@@ -239,9 +305,26 @@ impl Zone {
         &self.header().positions
     }
 
-    pub(crate) fn members(&self) -> &[Member] {
+    fn all_members(&self) -> &[Member] {
         // SAFETY: `format` wrote as many members there (zeroes), and they are atomics throughout.
         unsafe { self.memory.slice(MEMBERS, self.header().members as usize) }
+    }
+
+    /// The entries that have ever been taken. A process says that its entry is one of them before
+    /// it pins anything there, so that whoever publishes a place and then looks here finds all pins
+    /// that there can be on another place.
+    pub(crate) fn members(&self) -> &[Member] {
+        let members = self.all_members();
+        let seen = self.header().members_seen.load(Ordering::Acquire) as usize;
+        members.get(..seen).unwrap_or(members)
+    }
+
+    /// The columns that one process has for itself, and whose they are.
+    pub(crate) fn own_columns(&self) -> impl Iterator<Item = (u32, &Owner)> {
+        let header = self.header();
+        // SAFETY: `format` wrote as many owners there (zeroes), and they are atomics throughout.
+        let owners: &[Owner] = unsafe { self.memory.slice(owners(header.members), header.columns as usize) };
+        (0..).zip(owners).skip(FIRST_OWN_COLUMN as usize)
     }
 
     /// Something that differs from zone to zone and from start to start: where it lies in this process.
@@ -253,13 +336,9 @@ impl Zone {
         self.header().columns
     }
 
-    /// The column of which the worker at `index` is the only writer; `None` for those that share the last one.
-    pub(crate) fn own_column(&self, index: u32) -> Option<u32> {
-        (index < self.columns() - 1).then_some(index)
-    }
-
     pub(crate) fn first_block(&self) -> u32 {
-        blocks(self.header().members, self.header().departures)
+        let header = self.header();
+        blocks(header.members, header.columns, header.departures)
     }
 
     /// The peer at `at`.
@@ -293,6 +372,38 @@ impl Zone {
         let columns = unsafe { self.peer_columns(at) };
         // Acquire: whoever frees the peer because there are none comes after all that was done with it (see `Worker::uncount`).
         Connections(columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u64::wrapping_add))
+    }
+
+    /// Whether no connection to the peer at `at` is open, for the publisher, who alone makes
+    /// another shared column the current one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn is_idle(&self, at: Offset) -> bool {
+        // Twice: a process that moves its counts from a later column to an earlier one is missed by
+        // whoever is between the two, and moves them so once at most before the current column is
+        // another one. See `Shared`. SAFETY: the caller's promise.
+        let mut sums = (0..2).map(|_| unsafe { self.connections(at) });
+        sums.all(|sum| sum == Connections::default())
+    }
+
+    /// Takes what is in a column of the peer at `at` out of its counts, where nobody counts there.
+    /// Says whether there was anything.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn clear_count(&self, at: Offset, column: u32) -> bool {
+        // SAFETY: the caller's promise.
+        let (peer, columns) = unsafe { (self.peer(at), self.peer_columns(at)) };
+        let column = &columns[column as usize];
+        if column.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let lost = Connections(column.swap(0, Ordering::Relaxed));
+        peer.open.fetch_sub(lost.all(), Ordering::Relaxed);
+        lost != Connections::default()
     }
 
     /// The socket address, the name, the key and the server text of the peer at `at`, as bytes.

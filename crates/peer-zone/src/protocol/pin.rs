@@ -14,7 +14,6 @@ pub struct Pin(AtomicU32);
 
 impl Root {
     /// A root that names `place`.
-    #[cfg(loom)]
     pub fn new(place: u32) -> Self {
         Self(AtomicU32::new(place))
     }
@@ -53,6 +52,11 @@ impl Pin {
             }
             place = now;
         }
+    }
+
+    /// Keeps `place`, which another pin of this reader keeps already.
+    pub fn keep(&self, place: u32) {
+        self.0.store(place, Ordering::Release);
     }
 
     /// Ends the pin; what was written while it was set is seen by a publisher that finds it cleared.

@@ -10,14 +10,23 @@ const LOOKS: u32 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
     looks: u32,
+    /// What the zone said last of how often there has been reason to.
+    reasons: u32,
     found: Vec<(Offset, u32)>,
 }
 
 impl Doubts {
-    /// A worker has died.
+    /// A worker has died, or has moved what it counted.
     pub(super) fn begin(&mut self) {
         self.looks = LOOKS;
         self.found.clear();
+    }
+
+    /// As [`Doubts::begin`], where there have been other `reasons` than at the last call.
+    pub(super) fn begin_where_new(&mut self, reasons: u32) {
+        if std::mem::replace(&mut self.reasons, reasons) != reasons {
+            self.begin();
+        }
     }
 
     /// Whether there is a look to be had.
@@ -45,11 +54,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        Desired, Held, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, Worker, Zone, memory::UNIT,
-        protocol::Publishing,
+        Capacity, Desired, Held, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, Worker, Zone,
+        memory::UNIT,
+        protocol::{Process, Publishing},
     };
 
     const PEERS: usize = 4;
+    const CAPACITY: Capacity = Capacity { workers: 2, processes: 48 };
     const NOW: Now = Now { seconds: 1, milliseconds: 1_000 };
 
     #[derive(Clone)]
@@ -120,14 +131,14 @@ mod tests {
             let mut memory = vec![Line { _bytes: [0; UNIT] }; (1 << 17) / UNIT];
             let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).expect("an address");
             // SAFETY: the memory is ours alone, and outlives all that is made from it here.
-            let zone = unsafe { Zone::format(base, memory.len() * UNIT, 2) }.expect("large enough");
+            let zone = unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large enough");
             // SAFETY: there is one publisher at a time.
             let take_over = || unsafe { Publisher::take_over(zone, &Publishing::unshared()) };
             let mut publisher = take_over();
             publisher.publish((0..PEERS).map(desired).collect(), 0, &Publishing::unshared()).expect("room");
             let places: Vec<Offset> = publisher.listed.iter().map(|peer| peer.place).collect();
-            let mut living = zone.join(1, 1).expect("an entry");
-            let mut dead = zone.join(2, 1).expect("an entry");
+            let mut living = zone.join(Process::new(1, 1), |_| true).expect("an entry");
+            let mut dead = zone.join(Process::new(2, 1), |_| true).expect("an entry");
             // One for each peer keeps those that are removed.
             let mut held: Vec<Held> = (0..PEERS + of_living).map(|_| open(&mut living)).collect();
             for _ in 0..of_dead {
@@ -145,7 +156,8 @@ mod tests {
                 publisher = take_over();
             }
             for look in 0..LOOKS {
-                publisher.collect(|process, _| process == 1, &Publishing::unshared());
+                let me = Process::new(1, 1);
+                publisher.collect(me, |process| process == me, &Publishing::unshared());
                 if look % 2 == 0 {
                     held.push(open(&mut living));
                 } else if held.len() > PEERS {

@@ -8,10 +8,9 @@ use core::sync::atomic::Ordering;
 
 use super::{Publisher, Removed};
 use crate::{
-    layout::{CLOSED, Entry, Member, ReportHeader, TableHeader},
+    layout::{Entry, Member, ReportHeader, TableHeader, shared_column},
     memory::Offset,
-    protocol::Publishing,
-    worker::Connections,
+    protocol::{Owner, Process, Publishing},
 };
 
 /// How often counts that do not agree are read at one look: at 100 000 requests a second a worker is in between in one reading of some hundreds.
@@ -35,10 +34,16 @@ impl Outdated {
 }
 
 impl Publisher {
-    /// Clears the columns of workers that are dead (`is_alive` says so, by process id and start) and gives back the memory that
-    /// nobody uses any more. To be called several times a second.
-    pub fn collect(&mut self, is_alive: impl Fn(u32, u64) -> bool, _publishing: &Publishing) {
-        self.bury(is_alive);
+    /// Clears the columns of workers that are dead (`is_alive` says so) and gives back the memory
+    /// that nobody uses any more. `process` is the publisher's own. To be called several times a
+    /// second.
+    pub fn collect(
+        &mut self,
+        process: Process,
+        is_alive: impl Fn(Process) -> bool,
+        _publishing: &Publishing,
+    ) {
+        self.bury(process, is_alive);
         self.settle_doubts();
         self.free_unread();
         self.unlist();
@@ -54,6 +59,7 @@ impl Publisher {
     /// Compares each peer's `open` with the sum of its columns, for a while after a worker has died: one that is killed between the two leaves
     /// a difference. Workers that live change both all the time, so that only a difference that stays counts.
     fn settle_doubts(&mut self) {
+        self.doubts.begin_where_new(self.zone.header().doubts.load(Ordering::Acquire));
         if !self.doubts.next_look() {
             return;
         }
@@ -159,7 +165,7 @@ impl Publisher {
         let oldest = self.oldest_read();
         let has_ended = |peer: &Removed| {
             // SAFETY: the publisher frees peers, and has not freed this one.
-            peer.since <= oldest && unsafe { self.zone.connections(peer.place) } == Connections::default()
+            peer.since <= oldest && unsafe { self.zone.is_idle(peer.place) }
         };
         let ended: Vec<bool> = self.removed.iter().map(has_ended).collect();
         if !ended.contains(&true) {
@@ -227,61 +233,39 @@ impl Publisher {
     }
 
     /// Takes dead workers out of the counts.
-    fn bury(&mut self, is_alive: impl Fn(u32, u64) -> bool) {
+    fn bury(&mut self, process: Process, is_alive: impl Fn(Process) -> bool) {
         let zone = self.zone;
-        for (index, member) in (0..).zip(zone.members()) {
-            let Some((process, started)) = member.identity() else { continue };
-            // Looked at again, since it may have left the entry, and died elsewhere, before `is_alive` was asked. If it is still its
-            // entry then the process died with it, and nobody but us changes it now.
-            if is_alive(process, started) || member.identity() != Some((process, started)) {
-                continue;
+        let is_left_by_dead = |owner: &Owner| {
+            let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
+            dead.is_some_and(|dead| owner.inherit_to_clear(dead, process))
+        };
+        for member in zone.members() {
+            if is_left_by_dead(&member.owner) {
+                zone.forget(member);
+                member.owner.give_back();
             }
-            match self.zone.own_column(index) {
-                Some(column) => self.clear_column(column),
-                None => self.is_shared_column_stale = true,
+        }
+        for (column, owner) in zone.own_columns() {
+            if is_left_by_dead(owner) {
+                self.clear_column(column);
+                owner.give_back();
             }
-            member.vacate();
         }
-        if self.is_shared_column_stale && self.close_shared_entries() {
-            self.clear_column(self.zone.columns() - 1);
-            self.is_shared_column_stale = false;
+        let shared = &zone.header().shared;
+        if let Some(number) = shared.to_clear(zone.members().iter().map(|member| &member.seat)) {
+            self.clear_column(shared_column(number));
+            shared.cleared(number);
         }
-        self.open_shared_entries();
-    }
-
-    fn shared_entries(&self) -> impl Iterator<Item = &Member> {
-        let shared = |&(index, _): &(u32, &Member)| self.zone.own_column(index).is_none();
-        (0..).zip(self.zone.members()).filter(shared).map(|(_, member)| member)
-    }
-
-    /// Keeps others from taking the entries that share the last column, if nobody has one: what a dead worker has left there cannot be told
-    /// from what the others have there.
-    fn close_shared_entries(&self) -> bool {
-        self.shared_entries().all(|member| {
-            member.process.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        })
-    }
-
-    /// Undoes [`Publisher::close_shared_entries`], also for a publisher that died in between.
-    pub(super) fn open_shared_entries(&self) {
-        for member in self.shared_entries() {
-            let _ = member.process.compare_exchange(CLOSED, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
+        shared.turn();
     }
 
     fn clear_column(&mut self, column: u32) {
         let mut revived = false;
         for place in self.places() {
             // SAFETY: the publisher frees peers, and has not freed these.
-            let (peer, column) =
-                unsafe { (self.zone.peer(place), &self.zone.peer_columns(place)[column as usize]) };
-            let lost = Connections(column.swap(0, Ordering::Relaxed));
-            if lost != Connections::default() {
-                peer.open.fetch_sub(lost.all(), Ordering::Relaxed);
-                revived = true;
-            }
+            revived |= unsafe { self.zone.clear_count(place, column) };
         }
-        self.doubts.begin();
+        self.zone.doubt();
         if revived {
             self.zone.revive();
         }

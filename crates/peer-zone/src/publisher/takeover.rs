@@ -32,7 +32,6 @@ impl Publisher {
             reports: Vec::new(),
             publication: 1,
             generation: 0,
-            is_shared_column_stale: true,
             options: Options::default(),
             in_service: 0,
             failing: 0,
@@ -44,7 +43,6 @@ impl Publisher {
         publisher.find_published();
         publisher.count_health();
         publisher.find_pinned();
-        publisher.open_shared_entries();
         publisher.doubts.begin();
         publisher.note_departures_again();
         publisher.note_used();

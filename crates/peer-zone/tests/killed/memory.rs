@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peer_zone::{Desired, Parameters, Zone, protocol::Lease};
+use peer_zone::{Capacity, Desired, Parameters, Process, Zone, protocol::Lease};
 
 use crate::random::Random;
 
@@ -18,7 +18,13 @@ pub const FILE: &str = "PEER_ZONE_FILE";
 /// Where its random numbers start.
 pub const ROLE_SEED: &str = "PEER_ZONE_SEED";
 
-pub const WORKERS: usize = 3;
+pub const WORKERS: usize = 5;
+/// Entries of the auditing process, with the columns that belong to them: of the 14 that a zone for
+/// few workers has, two are left.
+pub const OCCUPIED: usize = 12;
+/// One more than there are at a time: who comes for a process that was killed often has to take the
+/// entry of that one.
+const CAPACITY: Capacity = Capacity { workers: 3, processes: (OCCUPIED + WORKERS) as u32 + 1 };
 /// Requests that a worker has open at most.
 pub const HELD: usize = 8;
 /// In [`WorkerControl::held`]: no id reaches as far up.
@@ -27,7 +33,7 @@ const ZONE: usize = 1 << 20;
 /// Control and lease lie before the zone, which is aligned to a page.
 const BEFORE: usize = 4096;
 /// Longer than any step takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 #[repr(C)]
 pub struct Control {
@@ -68,7 +74,7 @@ impl Shared {
         assert_eq!(unsafe { libc::ftruncate(file.as_raw_fd(), (BEFORE + ZONE) as libc::off_t) }, 0);
         let base = map(&file);
         // SAFETY: within the mapping, which stays until the process ends, and nobody else has it yet.
-        let zone = unsafe { Zone::format(base.add(BEFORE), ZONE, WORKERS as u32) }.expect("large enough");
+        let zone = unsafe { Zone::format(base.add(BEFORE), ZONE, CAPACITY) }.expect("large enough");
         Self { file, base, zone }
     }
 
@@ -155,6 +161,16 @@ pub fn start_of(process: u32) -> Option<u64> {
     let state = fields.next()?;
     let start = fields.nth(18)?.parse().ok()?;
     (state != "Z" && state != "X").then_some(start)
+}
+
+/// This process.
+pub fn own_process() -> Process {
+    let id = std::process::id();
+    Process::new(id, start_of(id).expect("this process lives"))
+}
+
+pub fn is_alive(process: Process) -> bool {
+    start_of(process.id()).is_some_and(|started| process.may_have_started(started))
 }
 
 /// Waits until `condition` holds.

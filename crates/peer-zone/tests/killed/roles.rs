@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use peer_zone::{Checking, Held, Method, Now, Options, Outcome, Pick, Progress, Publisher, Wish};
 
 use crate::{
-    killed::memory::{HELD, ROLE_SEED, Shared, UPGRADED, is_whole, list, start_of},
+    killed::memory::{HELD, ROLE_SEED, Shared, UPGRADED, is_alive, is_whole, list, own_process, start_of},
     random::Random,
 };
 
@@ -42,8 +42,8 @@ fn method(random: &mut Random) -> Method {
 fn publish(shared: &Shared, mut random: Random) {
     let control = shared.control();
     let process = std::process::id();
-    let is_alive = |process| start_of(process).is_some();
-    let mine = (0..STEPS).find_map(|_| control.lease.claim(process, 1, 0, is_alive)).expect("the lease");
+    let lives = |process| start_of(process).is_some();
+    let mine = (0..STEPS).find_map(|_| control.lease.claim(process, 1, 0, lives)).expect("the lease");
     let Some(publishing) = control.lease.begin(mine) else { return };
     // SAFETY: the lease is held, and its holder before was killed or has dropped its publisher.
     let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };
@@ -55,7 +55,7 @@ fn publish(shared: &Shared, mut random: Random) {
         let Some(publishing) = control.lease.begin(mine) else { return };
         match random.below(4) {
             0 => publisher.report(&vec![1; random.below(2_000) as usize], &publishing),
-            1 => publisher.collect(|process, started| start_of(process) == Some(started), &publishing),
+            1 => publisher.collect(own_process(), is_alive, &publishing),
             _ => {
                 let serial = random.next();
                 let list = list(serial);
@@ -72,9 +72,7 @@ fn publish(shared: &Shared, mut random: Random) {
 fn work(shared: &Shared, index: usize, mut random: Random) {
     let control = shared.control();
     let said = &control.workers[index];
-    let process = std::process::id();
-    let started = start_of(process).expect("this process lives");
-    let mut worker = shared.zone.join(process, started).expect("an entry");
+    let mut worker = shared.zone.join(own_process(), is_alive).expect("an entry");
     // With each whether it is upgraded.
     let mut held: Vec<(Held, bool)> = Vec::new();
     for step in 0..STEPS {
@@ -88,8 +86,12 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             }
             said.paused.store(pause, Ordering::SeqCst);
             while control.pause.load(Ordering::SeqCst) == pause {
+                worker.settle();
                 std::thread::yield_now();
             }
+        }
+        if random.one_in(50) {
+            worker.settle();
         }
         if held.len() < HELD && random.one_in(2) {
             let key = step.to_le_bytes();

@@ -6,8 +6,8 @@ use std::{
 };
 
 use peer_zone::{
-    Changes, Departed, Desired, Full, Held, Method, Now, Options, Outcome, Parameters, Pick, Progress,
-    Publisher, Wish, Worker, Zone, protocol::Publishing,
+    Capacity, Changes, Departed, Desired, Full, Held, Method, Now, Options, Outcome, Parameters, Pick,
+    Process, Progress, Publisher, Wish, Worker, Zone, protocol::Publishing,
 };
 
 pub const METHODS: [Method; 8] = [
@@ -20,6 +20,9 @@ pub const METHODS: [Method; 8] = [
     Method::HashConsistent,
     Method::IpHash,
 ];
+
+/// For how many processes there is room.
+pub const PROCESSES: u32 = 48;
 
 /// Memory that stays for as long as this does, and the zone in it.
 pub struct Fixture {
@@ -34,12 +37,16 @@ impl Fixture {
     }
 
     pub fn with_workers(size: usize, workers: u32) -> Self {
+        Self::with(size, Capacity { workers, processes: PROCESSES })
+    }
+
+    pub fn with(size: usize, capacity: Capacity) -> Self {
         let layout = Layout::from_size_align(size, 64).expect("a layout");
         // SAFETY: the size is not 0.
         let base =
             NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         // SAFETY: the memory is ours alone, and stays until `drop`; nothing made from the zone outlives the fixture in a test.
-        let zone = unsafe { Zone::format(base, size, workers) }.expect("large enough");
+        let zone = unsafe { Zone::format(base, size, capacity) }.expect("large enough");
         Self { base, layout, zone }
     }
 
@@ -65,7 +72,7 @@ impl Fixture {
     }
 
     pub fn worker_of(&self, process: u32) -> Worker {
-        self.zone.join(process, u64::from(process) * 10).expect("a free entry")
+        self.zone.join(process_of(process), |_| true).expect("a free entry")
     }
 
     pub fn used(&self) -> usize {
@@ -125,15 +132,29 @@ pub fn publish_at(publisher: &mut Publisher, desired: &[Desired], now: u64) -> C
     publisher.publish(desired.to_vec(), now, &Publishing::unshared()).expect("room")
 }
 
-/// Until nothing more comes back, where every worker lives.
-pub fn collect(publisher: &mut Publisher) {
-    collect_with(publisher, |_, _| true);
+/// The process of this id.
+pub fn process_of(id: u32) -> Process {
+    Process::new(id, u64::from(id) * 10)
 }
 
-pub fn collect_with(publisher: &mut Publisher, is_alive: impl Fn(u32, u64) -> bool) {
+/// The one that the publisher is in.
+pub fn publisher_process() -> Process {
+    process_of(1_000_000)
+}
+
+pub fn collect_once(publisher: &mut Publisher) {
+    publisher.collect(publisher_process(), |_| true, &Publishing::unshared());
+}
+
+/// Until nothing more comes back, where every worker lives.
+pub fn collect(publisher: &mut Publisher) {
+    collect_with(publisher, |_| true);
+}
+
+pub fn collect_with(publisher: &mut Publisher, is_alive: impl Fn(Process) -> bool) {
     // Once to clear the columns of the dead and to publish a table without the removed, once to free that one's predecessor.
     for _ in 0..3 {
-        publisher.collect(&is_alive, &Publishing::unshared());
+        publisher.collect(publisher_process(), &is_alive, &Publishing::unshared());
     }
 }
 

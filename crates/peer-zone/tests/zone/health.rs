@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peer_zone::{
-    Checking, Departed, Desired, Health, Method, Options, Outcome, Publisher, Wish, Worker,
+    Checking, Departed, Desired, Health, Method, Options, Outcome, Process, Publisher, Wish, Worker,
     protocol::Publishing,
 };
 
@@ -297,7 +297,7 @@ fn who_falls_behind_is_told_of_many() {
     assert_eq!(departed(&mut quick, 0), [Departed::Many]);
     leave(2);
     assert_eq!(departed(&mut quick, 0), [Departed::Peer(id); 2]);
-    collect_with(&mut publisher, |_, _| true);
+    collect_with(&mut publisher, |_| true);
 }
 
 /// Failures are noted by any worker at any time.
@@ -325,7 +325,7 @@ fn each_departure_is_told_or_many_are() {
             .map(|process| {
                 let zone = fixture.zone;
                 scope.spawn(move || {
-                    let mut worker = zone.join(process, 1).expect("an entry");
+                    let mut worker = zone.join(Process::new(process, 1), |_| true).expect("an entry");
                     let wish = Wish { sticky: Some(u64::from(process)), ..wish(Method::RoundRobin) };
                     for round in 0..ROUNDS {
                         // Two seconds later each time, when its time is up.

@@ -152,7 +152,7 @@ fn what_a_dead_worker_had_open_does_not_count() {
         }
         let held: Vec<(usize, Held)> = (0..4).map(|_| open(&mut living, method)).collect();
         assert!(held.iter().all(|&(index, _)| index == 1), "{}", method.name());
-        collect_with(&mut publisher, |process, _| process != 1);
+        collect_with(&mut publisher, |process| process.id() != 1);
         // Now the first has the fewest.
         let more: Vec<(usize, Held)> = (0..4).map(|_| open(&mut living, method)).collect();
         assert!(more.iter().all(|&(index, _)| index == 0), "{}", method.name());

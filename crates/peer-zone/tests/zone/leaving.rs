@@ -194,6 +194,6 @@ fn upgraded_connections_are_counted_apart() {
     workers[index].release(plain, Outcome::Answered, None, at(1));
     assert_eq!(counted(&mut workers), (52, 35));
     // The first has one left, which dies with it.
-    crate::fixture::collect_with(&mut publisher, |process, _| process != 1);
+    crate::fixture::collect_with(&mut publisher, |process| process.id() != 1);
     assert_eq!(counted(&mut workers), (51, 34));
 }

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use peer_zone::Outcome;
+use peer_zone::{Outcome, Process};
 
 use crate::fixture::{Fixture, at, fail, peer, pick, publish, try_pick, with};
 
@@ -83,7 +83,7 @@ fn holds_among_threads() {
         let workers = [1, 2, 3, 4].map(|process| {
             let (zone, open, exceeded, picked) = (fixture.zone, &open, &exceeded, &picked);
             scope.spawn(move || {
-                let mut worker = zone.join(process, 1).expect("an entry");
+                let mut worker = zone.join(Process::new(process, 1), |_| true).expect("an entry");
                 let mut held = Vec::new();
                 for step in 0..PICKS {
                     if let Some(got) = try_pick(&mut worker, 1) {

@@ -305,7 +305,7 @@ impl<'f> World<'f> {
         for (_, address, _) in gone.into_iter().filter_map(|request| request.held) {
             self.model.states.get_mut(&address).expect("known").connections -= 1;
         }
-        collect_with(&mut self.publisher, |process, _| process != dead);
+        collect_with(&mut self.publisher, |process| process.id() != dead);
         self.model.collected();
     }
 

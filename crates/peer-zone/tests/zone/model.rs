@@ -198,7 +198,7 @@ proptest! {
                     for request in gone {
                         model.states.get_mut(&request.address).expect("known").connections -= 1;
                     }
-                    collect_with(&mut publisher, |process, _| process != dead);
+                    collect_with(&mut publisher, |process| process.id() != dead);
                     model.collected();
                 }
             }

@@ -2,7 +2,9 @@
 
 use peer_zone::{Held, Outcome, Worker};
 
-use crate::fixture::{Fixture, address, ask, at, collect, peer, pick, publish, rows, server, with};
+use crate::fixture::{
+    Fixture, address, ask, at, collect, collect_once, peer, pick, publish, rows, server, with,
+};
 
 /// Holds both peers of a zone that has two: the first and the second.
 fn hold_both(worker: &mut Worker) -> [Held; 2] {
@@ -123,7 +125,7 @@ fn ten_thousand_peers_and_a_thousand_changes_leave_nothing() {
             peers[index] = peer(&format!("node-{index:05}"), &format!("{index} after {change:03}"));
         }
         publish(&mut publisher, &peers).expect("room");
-        publisher.collect(|_, _| true, &peer_zone::protocol::Publishing::unshared());
+        collect_once(&mut publisher);
         held.extend((0..10).map(|_| pick(&mut worker, 1)));
         for _ in 0..3 {
             worker.release(held.swap_remove(change * 31 % held.len()), Outcome::Answered, None, at(1));

@@ -61,3 +61,17 @@ fn a_peer_takes_so_many_bytes() {
         );
     }
 }
+
+#[test]
+fn a_peer_stays_small_with_a_great_many_workers() {
+    let taken = |workers| {
+        let fixture = Fixture::with_workers(1 << 23, workers);
+        let mut publisher = fixture.publisher();
+        let none = fixture.used();
+        let peers: Vec<Desired> = (0..1_000).map(ordinary).collect();
+        publish(&mut publisher, &peers).expect("room");
+        (fixture.used() - none) / peers.len()
+    };
+    let (few, many) = (taken(4), taken(1_024));
+    assert!(many <= few + 8 * (64 - 16), "{many} bytes a peer, {few} with few workers");
+}

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use peer_zone::{Connections, Desired, Held, Outcome, Worker, Zone, protocol::Publishing};
+use peer_zone::{Connections, Desired, Held, Outcome, Process, Worker, Zone, protocol::Publishing};
 
 use crate::{
-    fixture::{Fixture, at, collect, peer, publish, try_pick, with},
+    fixture::{Fixture, at, collect, peer, publish, publisher_process, try_pick, with},
     random::Random,
 };
 
@@ -35,7 +35,7 @@ fn check_held(worker: &Worker, held: &Held) {
 }
 
 fn work(zone: Zone, process: u32, mut random: Random, is_over: &AtomicBool) {
-    let mut worker = zone.join(process, 1).expect("an entry");
+    let mut worker = zone.join(Process::new(process, 1), |_| true).expect("an entry");
     let mut held: Vec<Held> = Vec::new();
     let mut now = 1;
     while !is_over.load(Ordering::Relaxed) {
@@ -103,7 +103,7 @@ fn what_is_held_stays_whole_whatever_is_published() {
                 let length = random.below(600) as usize;
                 publisher.report(&vec![(length % 251) as u8; length], &publishing);
             }
-            publisher.collect(|_, _| true, &publishing);
+            publisher.collect(publisher_process(), |_| true, &publishing);
             if random.one_in(50) {
                 publisher = fixture.publisher();
             }

@@ -3,7 +3,7 @@
 use peer_zone::{Changes, Desired, Held, Outcome, Publisher, Worker};
 
 use crate::{
-    fixture::{Fixture, address, at, collect, peer, pick, publish, rows, server, with},
+    fixture::{Fixture, address, at, collect, collect_once, peer, pick, publish, rows, server, with},
     random::Random,
 };
 
@@ -51,7 +51,7 @@ fn a_successor_knows_all_and_loses_nothing() {
                 0 => {
                     publish(&mut publisher, &list(&mut random)).expect("room");
                 }
-                1 => publisher.collect(|_, _| true, &peer_zone::protocol::Publishing::unshared()),
+                1 => collect_once(&mut publisher),
                 2 => publisher = succeed(&fixture, publisher),
                 3 => publisher.report(
                     &vec![7; random.below(900) as usize],

@@ -1,8 +1,14 @@
 //! Workers that come, go and die, and more of them than there are columns.
 
-use peer_zone::{Outcome, Worker};
+use std::collections::BTreeMap;
 
-use crate::fixture::{Fixture, at, collect, collect_with, peer, pick, publish, rows, try_pick, with};
+use peer_zone::{Held, Outcome, Process, Statistics, Worker, protocol::Publishing};
+use proptest::prelude::*;
+
+use crate::fixture::{
+    Fixture, PROCESSES, at, collect, collect_with, peer, pick, process_of, publish, publisher_process, rows,
+    try_pick, with,
+};
 
 fn connections(worker: &mut Worker) -> u32 {
     rows(worker)[0].2
@@ -19,9 +25,9 @@ fn a_dead_worker_takes_its_counts_along() {
     }
     let held = [pick(&mut living, 1), pick(&mut living, 1)];
     assert!(try_pick(&mut living, 1).is_none());
-    collect_with(&mut publisher, |process, started| {
-        assert_eq!(started, u64::from(process) * 10);
-        process != 1
+    collect_with(&mut publisher, |process| {
+        assert!(process == process_of(1) || process == process_of(2));
+        process.id() != 1
     });
     assert_eq!(connections(&mut living), 2);
     // In the same second, though nothing could be picked just before.
@@ -47,7 +53,7 @@ fn a_dead_worker_keeps_nothing_from_being_freed() {
     publish(&mut publisher, &[]).expect("room");
     collect(&mut publisher);
     assert!(fixture.used() > used);
-    collect_with(&mut publisher, |_, _| false);
+    collect_with(&mut publisher, |_| false);
     assert_eq!(fixture.used(), used);
 }
 
@@ -56,11 +62,11 @@ fn a_later_process_of_the_same_id_is_another() {
     let fixture = Fixture::new(1 << 18);
     let mut publisher = fixture.publisher();
     publish(&mut publisher, &[peer("a", "1")]).expect("room");
-    let mut first = fixture.zone.join(7, 100).expect("an entry");
+    let mut first = fixture.zone.join(Process::new(7, 100), |_| true).expect("an entry");
     pick(&mut first, 1);
-    let mut second = fixture.zone.join(7, 200).expect("an entry");
+    let mut second = fixture.zone.join(Process::new(7, 200), |_| true).expect("an entry");
     let held = pick(&mut second, 1);
-    collect_with(&mut publisher, |process, started| (process, started) == (7, 200));
+    collect_with(&mut publisher, |process| process == Process::new(7, 200));
     assert_eq!(connections(&mut second), 1);
     second.release(held, Outcome::Answered, None, at(1));
 }
@@ -79,45 +85,220 @@ fn entries_are_used_again() {
             assert!(leaving.table().is_some());
             leaving.leave();
         }
-        collect_with(&mut publisher, |_, _| false);
+        collect_with(&mut publisher, |_| false);
     }
 }
 
+/// As many as a zone for one worker has columns for one process each.
+const OWN_COLUMNS: u32 = 14;
+
+/// Each one picks a peer.
+fn picking(workers: &mut [Worker]) -> Vec<Held> {
+    workers.iter_mut().map(|worker| pick(worker, 1)).collect()
+}
+
 #[test]
-fn beyond_the_own_columns_the_last_is_shared() {
+fn what_a_dead_one_of_those_that_share_a_column_has_counted_goes() {
+    let fixture = Fixture::with_workers(1 << 18, 1);
+    let mut publisher = fixture.publisher();
+    let limited = with(peer("a", "1"), |it| it.max_conns = 40);
+    publish(&mut publisher, &[limited]).expect("room");
+    let mut workers: Vec<Worker> = (1..=20).map(|process| fixture.worker_of(process)).collect();
+    let mut held = picking(&mut workers);
+    held.extend(picking(&mut workers));
+    assert!(try_pick(&mut workers[0], 1).is_none());
+    assert_eq!(fixture.zone.statistics().sharing, 20 - OWN_COLUMNS);
+
+    // Of the six that share a column one dies, and later another one.
+    let mut is_dead = vec![20];
+    for left in [38, 36] {
+        let is_alive = |process: Process| !is_dead.contains(&process.id());
+        collect_with(&mut publisher, is_alive);
+        // What it has left there cannot be told from what the others have, until these have moved
+        // theirs.
+        assert_eq!(connections(&mut workers[0]), left + 2);
+        let living = workers.len() - is_dead.len();
+        workers[..living].iter_mut().for_each(Worker::settle);
+        collect_with(&mut publisher, is_alive);
+        assert_eq!(connections(&mut workers[0]), left);
+        let more: Vec<_> = std::iter::from_fn(|| try_pick(&mut workers[17], 1)).collect();
+        assert_eq!(more.len() as u32, 40 - left, "there is room again");
+        for held in more {
+            workers[17].release(held, Outcome::Answered, None, at(1));
+        }
+        is_dead.push(19);
+    }
+
+    // Those with columns of their own end: those that share get theirs.
+    is_dead.extend(1..=4);
+    let is_alive = |process: Process| !is_dead.contains(&process.id());
+    collect_with(&mut publisher, is_alive);
+    workers[4..18].iter_mut().for_each(Worker::settle);
+    assert_eq!(fixture.zone.statistics().sharing, 0);
+    assert_eq!(connections(&mut workers[4]), 28);
+    for (index, held) in (0..20).chain(0..20).zip(held) {
+        if is_alive(process_of(index + 1)) {
+            workers[index as usize].release(held, Outcome::Answered, None, at(1));
+        }
+    }
+    assert_eq!(connections(&mut workers[4]), 0);
+    publish(&mut publisher, &[]).expect("room");
+    collect_with(&mut publisher, is_alive);
+    assert!(rows(&mut workers[4]).is_empty(), "what nobody holds is gone");
+}
+
+#[test]
+fn entries_of_dead_processes_need_no_publisher_to_be_free() {
     let fixture = Fixture::with_workers(1 << 18, 1);
     let mut publisher = fixture.publisher();
     publish(&mut publisher, &[peer("a", "1")]).expect("room");
-    let mut workers: Vec<Worker> = (1..).map_while(|process| fixture.zone.join(process, 1)).collect();
-    assert!(workers.len() > 20, "one column each would do for {}", workers.len());
-    let mut held: Vec<_> = workers.iter_mut().map(|worker| pick(worker, 1)).collect();
-    let all = held.len() as u32;
-    assert_eq!(connections(&mut workers[0]), all);
-
-    // The last two share a column. What one of them leaves there stays until nobody shares it any more.
-    let (last, other) = (all, all - 1);
-    held.pop();
-    collect_with(&mut publisher, |process, _| process != last);
-    assert_eq!(connections(&mut workers[0]), all);
-    // Its entry is free for another, which shares as well.
-    let mut follower = fixture.zone.join(1_000, 1).expect("the entry of the dead one");
-    let followers = pick(&mut follower, 1);
-    assert_eq!(connections(&mut workers[0]), all + 1);
-    follower.release(followers, Outcome::Answered, None, at(1));
-    held.pop();
-    let shares = |process: u32| process > 15;
-    assert!(shares(other));
-    collect_with(&mut publisher, |process, _| !shares(process));
-    let mut own = 0;
-    for (process, (worker, held)) in (1..).zip(workers.iter_mut().zip(held)) {
-        if !shares(process) {
-            own += 1;
-            worker.release(held, Outcome::Answered, None, at(1));
+    // Ten times as many as there is room for, none of which ends in order; no publisher is there to
+    // see it.
+    for generation in 0..10 {
+        let processes = generation * PROCESSES + 1..=(generation + 1) * PROCESSES;
+        let is_alive = |process: Process| processes.contains(&process.id());
+        for id in processes.clone() {
+            let mut worker = fixture.zone.join(process_of(id), is_alive).expect("an entry of a dead one");
+            pick(&mut worker, 1);
+            std::mem::forget(worker.table());
         }
+        let all = fixture.zone.join(process_of(1_000), |_| true);
+        assert!(all.is_none(), "all entries are those of processes that live");
+        let Statistics { processes, most_processes, .. } = fixture.zone.statistics();
+        assert_eq!((processes, most_processes), (PROCESSES, PROCESSES));
     }
-    assert_eq!(own, 15);
-    assert_eq!(connections(&mut workers[0]), 0);
-    // All entries that were shared are free again.
-    let again = (0..).map_while(|process| fixture.zone.join(2_000 + process, 1)).count();
-    assert_eq!(again, workers.len() - 15);
+    // What the first nine generations have left in columns of their own went as these were taken.
+    let mut last = fixture.zone.join(process_of(1_000), |process| process.id() != 480).expect("of 480");
+    let shared = 10 * (PROCESSES - OWN_COLUMNS);
+    assert_eq!(connections(&mut last), OWN_COLUMNS + shared);
+    last.leave();
+    collect_with(&mut publisher, |_| false);
+    let mut next = fixture.worker_of(1_001);
+    assert_eq!(connections(&mut next), 0);
+    assert_eq!(fixture.zone.statistics().processes, 1);
+}
+
+/// What happens, each to one of the workers that there are.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Join,
+    Die,
+    Pick,
+    Upgrade,
+    Release,
+    Settle,
+    Collect,
+    /// Of three lists the next one.
+    Publish,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(Step, usize)>> {
+    let step = prop_oneof![
+        3 => Just(Step::Join),
+        1 => Just(Step::Die),
+        8 => Just(Step::Pick),
+        2 => Just(Step::Upgrade),
+        4 => Just(Step::Release),
+        4 => Just(Step::Settle),
+        3 => Just(Step::Collect),
+        1 => Just(Step::Publish),
+    ];
+    proptest::collection::vec((step, any::<usize>()), 1..250)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    /// Whoever comes, dies, picks and moves: the counts are never below what those that live hold,
+    /// and in the end they are that, and nothing is kept that nobody holds.
+    #[test]
+    fn counts_are_those_of_the_living(steps in steps()) {
+        let fixture = Fixture::with_workers(1 << 18, 1);
+        let mut publisher = fixture.publisher();
+        let lists = [vec![peer("a", "1"), peer("b", "2")], vec![peer("b", "2")], vec![peer("c", "3")]];
+        publish(&mut publisher, &lists[0]).expect("room");
+        let mut workers: Vec<(u32, Worker, Vec<Held>)> = Vec::new();
+        let (mut last, mut list) = (0, 0);
+        // Most columns are taken from the start.
+        let occupied: Vec<Worker> = (0..OWN_COLUMNS - 2).map(|id| fixture.worker_of(10_000 + id)).collect();
+        for (step, which) in steps {
+            let living: Vec<u32> = workers.iter().map(|(id, ..)| *id).collect();
+            let is_alive = |process: Process| process.id() >= 10_000 || living.contains(&process.id());
+            match step {
+                Step::Join if workers.len() < 12 => {
+                    last += 1;
+                    let worker = fixture.zone.join(process_of(last), is_alive).expect("an entry");
+                    workers.push((last, worker, Vec::new()));
+                }
+                Step::Collect => {
+                    publisher.collect(publisher_process(), is_alive, &Publishing::unshared());
+                }
+                Step::Publish => {
+                    list += 1;
+                    publish(&mut publisher, &lists[list % 3]).expect("room");
+                }
+                _ if workers.is_empty() => {}
+                Step::Join => {}
+                Step::Die => drop(workers.swap_remove(which % workers.len())),
+                Step::Pick => {
+                    let index = which % workers.len();
+                    let (_, worker, held) = &mut workers[index];
+                    held.push(pick(worker, 1));
+                }
+                Step::Upgrade => {
+                    let index = which % workers.len();
+                    let (_, worker, held) = &mut workers[index];
+                    if let Some(held) = held.first_mut() {
+                        worker.upgrade(held);
+                    }
+                }
+                Step::Release => {
+                    let index = which % workers.len();
+                    let (_, worker, held) = &mut workers[index];
+                    if let Some(held) = held.pop() {
+                        worker.release(held, Outcome::Answered, None, at(1));
+                    }
+                }
+                Step::Settle => {
+                    let index = which % workers.len();
+                    workers[index].1.settle();
+                }
+            }
+            let expected = held_by(&workers);
+            for (_, worker, held) in &workers {
+                for held in held {
+                    let connections = worker.connections(held).all();
+                    prop_assert!(Some(&connections) >= expected.get(&held.id()));
+                }
+            }
+        }
+        let living: Vec<u32> = workers.iter().map(|(id, ..)| *id).collect();
+        let is_alive = |process: Process| process.id() >= 10_000 || living.contains(&process.id());
+        // One that died in between may have left something in both shared columns.
+        for _ in 0..3 {
+            collect_with(&mut publisher, is_alive);
+            workers.iter_mut().for_each(|(_, worker, _)| worker.settle());
+        }
+        collect_with(&mut publisher, is_alive);
+        let mut expected = held_by(&workers);
+        let mut reader = fixture.zone.join(process_of(20_000), is_alive).expect("an entry");
+        let table = reader.table().expect("a table");
+        for row in table.rows() {
+            let held = expected.remove(&row.peer.id).unwrap_or_default();
+            prop_assert_eq!(row.connections.all(), held);
+            prop_assert!(!row.is_removed || held > 0);
+        }
+        prop_assert!(expected.is_empty());
+        drop(table);
+        drop(occupied);
+    }
+}
+
+/// How many each peer has of what these hold, by the peers' ids.
+fn held_by(workers: &[(u32, Worker, Vec<Held>)]) -> BTreeMap<u64, u32> {
+    let mut counts = BTreeMap::new();
+    for held in workers.iter().flat_map(|(_, _, held)| held) {
+        *counts.entry(held.id()).or_default() += 1;
+    }
+    counts
 }

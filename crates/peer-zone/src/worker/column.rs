@@ -1,0 +1,113 @@
+//! Where a worker counts its connections: in a column of its own, or in one that it shares with
+//! others.
+
+use core::{cell::RefCell, sync::atomic::Ordering};
+
+use super::Worker;
+use crate::{
+    layout::shared_column,
+    memory::Offset,
+    protocol::{Owner, Process},
+    zone::Zone,
+};
+
+/// What a worker has in a column that it shares, by the peers' places: in its own memory, so that
+/// it can move it to another column. `None` for a worker with a column of its own.
+pub(super) type Counted = Option<RefCell<Vec<u64>>>;
+
+/// A column that nobody else has, or none: taken from those that are free.
+fn free_column(zone: &Zone, process: Process) -> Option<u32> {
+    zone.own_columns()
+        .find(|(_, owner)| owner.holder().is_none() && owner.take(process))
+        .map(|(column, _)| column)
+}
+
+/// One that a dead process had, with what that has left there.
+fn column_of_dead(zone: &Zone, process: Process, is_alive: impl Fn(Process) -> bool) -> Option<u32> {
+    let is_mine = |owner: &Owner| {
+        let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
+        dead.is_some_and(|dead| owner.inherit(dead, process))
+    };
+    zone.own_columns().find(|(_, owner)| is_mine(owner)).map(|(column, _)| column)
+}
+
+impl Worker {
+    /// Finds a column for a worker that has none yet.
+    pub(super) fn find_column(&mut self, is_alive: impl Fn(Process) -> bool) {
+        if let Some(column) = free_column(&self.zone, self.process) {
+            self.column = column;
+        } else if let Some(column) = column_of_dead(&self.zone, self.process, is_alive) {
+            self.column = column;
+            self.clear_column();
+        } else {
+            self.column = shared_column(self.member().seat.sit(&self.zone.header().shared));
+            self.counted = Some(RefCell::new(vec![0; self.zone.places()]));
+        }
+    }
+
+    /// Takes what a dead worker has left in this one's column out of the counts. What has a count
+    /// there is in the current table: no peer leaves it before its connections have ended.
+    fn clear_column(&mut self) {
+        let (zone, column) = (self.zone, self.column);
+        if let Some(table) = self.table() {
+            for entry in table.entries {
+                // SAFETY: the table is pinned, and no peer that it lists is freed.
+                unsafe { zone.clear_count(entry.peer, column) };
+            }
+        }
+        zone.doubt();
+        zone.revive();
+    }
+
+    /// Where the worker shares a column: moves what it has counted there to one of its own, once
+    /// there is one, or to the shared column that is the current one now. To be called several
+    /// times a second; costs nothing for a worker with a column of its own.
+    pub fn settle(&mut self) {
+        if self.counted.is_none() {
+            return;
+        }
+        if let Some(column) = free_column(&self.zone, self.process) {
+            self.move_to(column);
+            self.counted = None;
+            self.member().seat.moved(0);
+        } else if let Some(number) = self.member().seat.begin_move(&self.zone.header().shared) {
+            self.move_to(shared_column(number));
+            self.member().seat.moved(number);
+        }
+    }
+
+    fn move_to(&mut self, column: u32) {
+        let (zone, from) = (self.zone, self.column);
+        let counted = self.counted.take().map(RefCell::into_inner).unwrap_or_default();
+        if let Some(table) = self.table() {
+            for entry in table.entries {
+                let count = counted.get(entry.peer.0 as usize).copied().unwrap_or_default();
+                if count == 0 {
+                    continue;
+                }
+                // SAFETY: the table is pinned, and no peer that it lists is freed.
+                let columns = unsafe { zone.peer_columns(entry.peer) };
+                // Never missing in both. Release: whoever finds it gone there finds it here.
+                columns[column as usize].fetch_add(count, Ordering::AcqRel);
+                columns[from as usize].fetch_sub(count, Ordering::Release);
+            }
+        }
+        self.counted = Some(RefCell::new(counted));
+        self.column = column;
+        // Who has found a peer full for what was there twice is to look again, and so is who has
+        // compared the counts.
+        zone.doubt();
+        zone.revive();
+    }
+
+    /// Adds to what this worker has in the column that it shares; `what` may be the two's
+    /// complement of what is taken off.
+    pub(super) fn note_counted(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
+        // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
+        if let Ok(mut all) = counted.try_borrow_mut()
+            && let Some(count) = all.get_mut(at.0 as usize)
+        {
+            *count = count.wrapping_add(what);
+        }
+    }
+}
