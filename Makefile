@@ -24,18 +24,21 @@ MODULES_PATH ?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin $(or $(NGINX),ngin
 .PHONY: all
 all: module ## build the module (the default)
 
+# What is shipped. Of both cargo makes one set of features of what they have in common, whichever of them is then built: so nothing
+# is compiled twice.
+SHIPPED := -p ngx-http-upstream-etcd-module -p firehose-router
+
 .PHONY: module
 module: $(HEADERS)
-	$(FOR_NGINX) $(CARGO) build --locked --release -p ngx-http-upstream-etcd-module
+	$(FOR_NGINX) $(CARGO) build --locked --release $(SHIPPED) --lib
 	@mkdir -p build
 	@# A running nginx has the old file mapped: a new file takes its place, none is written over.
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
 	@echo "== built $(MODULE)"
 
-# Both in one go: what they are made of is then compiled once, and not for the features that each of them asks for.
 .PHONY: release
 release: $(HEADERS)
-	$(FOR_NGINX) $(CARGO) build --locked --release -p ngx-http-upstream-etcd-module -p firehose-router
+	$(FOR_NGINX) $(CARGO) build --locked --release $(SHIPPED)
 	@mkdir -p build
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
@@ -47,13 +50,13 @@ headers:
 
 .PHONY: demo-node
 demo-node:
-	$(CARGO) build --locked -p demo-node
+	$(CARGO) build --locked --profile demo $(SHIPPED) -p demo-node --bin demo-node
 	@mkdir -p build
-	@install -m 755 $(CARGO_TARGET_DIR)/debug/demo-node build/demo-node
+	@install -m 755 $(CARGO_TARGET_DIR)/demo/demo-node build/demo-node
 
 .PHONY: firehose-router
 firehose-router: ## build the program `firehose-router`
-	$(CARGO) build --locked --release -p firehose-router
+	$(CARGO) build --locked --release $(SHIPPED) --bin firehose-router
 	@mkdir -p build
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
 
@@ -65,15 +68,24 @@ deps: ## install what is missing to build and run (apt, Debian 12)
 .PHONY: run
 run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C (PORT=8080 ETCD_PORT=2379)
 	@scripts/check-ports.sh
+	@scripts/say-plan.sh run
 	@scripts/install-dependencies.sh run
-	@$(MAKE) --no-print-directory module demo-node
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/build-demo.sh run
 	@scripts/run.sh
+
+.PHONY: quick
+quick: ## install what is missing, and run the tests that need no build
+	@scripts/install-dependencies.sh test
+	@scripts/test.sh quick
 
 .PHONY: test
 test: ## install what is missing, build, and run every test
+	@scripts/say-plan.sh test
 	@scripts/install-dependencies.sh test
-	@$(MAKE) --no-print-directory release demo-node
-	@$(FOR_NGINX) scripts/test.sh
+	@scripts/test.sh quick
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/test.sh built
 
 # The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official --build-arg NGINX_VERSION=1.28.0'.
 IMAGE ?= firehose-router

@@ -47,7 +47,7 @@ fi
 
 status=0
 NGINX=$folder/nginx ETCD_MODULE=$module ETCD_MODULE_WITH_FAULTS=$module \
-    cargo test --locked -p end-to-end -- --test-threads=2 "$@" || status=$?
+    cargo test --locked --profile demo --workspace --test end_to_end -- --test-threads=2 "$@" || status=$?
 for report in "$reports"/*; do
     [ -e "$report" ] || continue
     cat "$report"

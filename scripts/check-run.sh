@@ -6,11 +6,12 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # A first `make run` builds.
-ready_seconds=900
+ready_seconds=1800
 end_seconds=30
 folder=$(mktemp -d "${TMPDIR:-/tmp}/check-run.XXXXXX")
 output=$folder/output
 started=
+sockets=()
 
 passed=0
 ok() {
@@ -19,6 +20,7 @@ ok() {
 }
 
 clean_up() {
+    [ ${#sockets[@]} -eq 0 ] || kill -KILL "${sockets[@]}" 2>/dev/null || true
     # The whole group: make and the script that it runs, which ends its own children.
     if [ -n "$started" ] && is_alive "$started"; then
         kill -TERM -- "-$started" || true
@@ -91,17 +93,35 @@ logged() { grep -q "$1" "$output"; }
 expect_nodes "node-1 node-2 node-3 "
 ok "each of the three nodes answers"
 
-# curl ends by its own limit of time: the WebSocket stays open.
-printed /ws >"$folder/websocket" || [ $? -eq 28 ] || fail_with_output "the WebSocket was refused"
-grep -q '101 Switching Protocols' "$folder/websocket" || fail_with_output "no WebSocket was opened"
-grep -aq 'node-[123]' "$folder/websocket" || fail_with_output "the WebSocket says no node's name"
-ok "the WebSocket opens and names its node"
+# One at each node, as somebody who wants to see one stay would have to open some.
+websocket_command=$(command_with /ws)
+for number in 1 2 3; do
+    setsid bash -c "exec $websocket_command" >"$folder/websocket-$number" 2>&1 </dev/null &
+    sockets+=($!)
+    # bash would tell of their end.
+    disown "$!"
+    # The next one goes to a node that has none.
+    wait_until 10 grep -aq 'node-[123]' "$folder/websocket-$number" || fail_with_output "the WebSocket says no node's name"
+done
+names_said() { grep -aoh 'node-[123]' "$folder"/websocket-* | sort | uniq -c; }
+[ "$(names_said | wc -l)" -eq 3 ] || fail_with_output "the WebSockets are not at three nodes: $(names_said)"
+grep -aq '101 Switching Protocols' "$folder/websocket-1" || fail_with_output "no WebSocket was opened"
+ok "WebSockets open and name their nodes"
 
 taking_away=$(command_with " del ") bringing_back=$(command_with "weight=5")
 bash -c "$taking_away" >/dev/null
 expect_nodes "node-1 node-2 "
 wait_until 10 logged '2 peers (+0 -1 ~0)' || fail_with_output "the change is not printed"
-ok "a deleted node answers no more, and the change is printed"
+said_by_the_third() { names_said | awk '/node-3/ { print $1 }'; }
+before=$(said_by_the_third)
+said_more() { [ "$(said_by_the_third)" -gt "$((before + 1))" ]; }
+wait_until 30 said_more || fail_with_output "the WebSocket at the deleted node is gone"
+for socket in "${sockets[@]}"; do
+    is_alive "$socket" || fail_with_output "a WebSocket was closed"
+done
+kill "${sockets[@]}"
+sockets=()
+ok "a deleted node answers no more, its WebSocket stays, and the change is printed"
 
 bash -c "$bringing_back" >/dev/null
 expect_nodes "node-1 node-2 node-3 "
@@ -122,11 +142,13 @@ for variable in PORT ETCD_PORT; do
         >"$folder/refused" 2>&1 </dev/null; then
         fail "a second one started on the taken port $taken"
     fi
-    for words in "port $taken, .* is taken" "make run $variable="; do
+    other=PORT
+    [ "$variable" = ETCD_PORT ] || other=ETCD_PORT
+    for words in "port $taken, .* is taken" "make run $variable=[0-9]* $other=[0-9]"; do
         grep -q "$words" "$folder/refused" || fail "a taken port is not named: $(cat "$folder/refused")"
     done
 done
-ok "a taken port is named, with the variable to set"
+ok "a taken port is named, with the variable to set, and the other one kept"
 
 mapfile -t processes < <(descendants "$started")
 [ "${#processes[@]}" -ge 8 ] || fail_with_output "etcd, three nodes, nginx and its workers are not all there"

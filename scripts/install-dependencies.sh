@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and run (argument `run`, the default) or also to test (`test`) from Debian's
-# packages. Starts no service.
+# packages. Starts no service. With --list behind that it prints the packages, those of Rust left out, and with
+# --missing those that it would install, and installs nothing.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -28,10 +29,19 @@ case $purpose in
 run) ;;
 test)
     package_of[valgrind]=valgrind
+    package_of[shellcheck]=shellcheck
     package_of[systemd-analyze]=systemd
+    # libFuzzer is C++.
+    package_of[c++]=g++
+    # The units name it by its path.
+    package_of[/bin/kill]=procps
     ;;
-*) fail "usage: $0 [run|test]" ;;
+*) fail "usage: $0 [run|test] [--list|--missing]" ;;
 esac
+if [ "${2:-}" = --list ]; then
+    printf '%s\n' "${package_of[@]}" "${packages[@]}" | sort
+    exit 0
+fi
 
 rust_is_recent() {
     local minor
@@ -84,6 +94,11 @@ if [ ${#rust_missing[@]} -gt 0 ] && command -v rustup >/dev/null; then
     rust_missing=()
 fi
 
+if [ "${2:-}" = --missing ]; then
+    [ ${#missing[@]} -eq 0 ] || printf '%s\n' "${missing[@]}"
+    [ ${#rust_missing[@]} -eq 0 ] || printf '%s\n' "${rust_missing[@]}"
+    exit 0
+fi
 if [ ${#missing[@]} -eq 0 ] && [ ${#rust_missing[@]} -eq 0 ]; then
     exit 0
 fi

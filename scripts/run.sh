@@ -8,7 +8,7 @@ set -euo pipefail
 
 port=${PORT:-8080} etcd_port=${ETCD_PORT:-2379}
 nginx=${NGINX:-nginx}
-module=$project/build/ngx_http_upstream_etcd_module.so
+module=$project/build/demo/ngx_http_upstream_etcd_module.so node=build/demo/demo-node
 etcd_url=http://127.0.0.1:$etcd_port
 url=http://127.0.0.1:$port
 prefix=/firehose/upstream/
@@ -18,7 +18,7 @@ start_seconds=30
 stop_seconds=5
 
 scripts/check-ports.sh
-for file in "$module" build/demo-node; do
+for file in "$module" "$node"; do
     [ -e "$file" ] || fail "$file is not there yet" "'make run' builds it and runs this script"
 done
 
@@ -114,7 +114,7 @@ wait_for etcd "does not answer" answers "$etcd_url/health"
 
 say "== starting three nodes"
 for name in node-1 node-2 node-3; do
-    start "$name" build/demo-node --listen 127.0.0.1:0 --name "$name"
+    start "$name" "$node" --listen 127.0.0.1:0 --name "$name" --repeat 5
 done
 for name in node-1 node-2 node-3; do
     wait_for "$name" "does not say where it listens" has_address "$name"
@@ -155,16 +155,16 @@ nginx at $url takes its peers from etcd at $etcd_url. To try, in another termina
   Ask a few times; each time another node answers (X-Node):
     curl -i $url/hello
 
-  Open a WebSocket; the node says its name:
-    curl -isN --http1.1 --max-time 2 $websocket $url/ws
+  Open a WebSocket, in a terminal of its own; the node says its name at once, and again every 5 s, until Ctrl-C:
+    curl -isN --http1.1 --max-time 3600 $websocket $url/ws
 
-  Take a node away; no request goes there any more, and its WebSockets stay:
+  Take a node away; no request goes there any more, and its WebSockets stay (as you see if yours is at node-3):
     etcdctl --endpoints=$etcd_url del ${prefix}node-3
 
   Bring it back, with five times the weight of the others:
     etcdctl --endpoints=$etcd_url put ${prefix}node-3 '$(node_address node-3) weight=5'
 
-  Write something that is no peer; it is refused, and the others stay:
+  Write something that has no address; it is refused, and the others stay:
     etcdctl --endpoints=$etcd_url put ${prefix}node-4 'not a peer'
 
   See what nginx knows of its peers:

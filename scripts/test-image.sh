@@ -15,7 +15,7 @@ fi
 if "$docker" compose version >/dev/null 2>&1; then
     compose="$docker compose"
 elif command -v docker-compose >/dev/null; then
-    compose=docker-compose
+    compose="docker-compose"
 else
     fail "neither 'docker compose' nor 'docker-compose' is there" "Debian's package is docker-compose"
 fi
@@ -44,4 +44,4 @@ fi
 say "-- its tests"
 export TEST_DOCKER=$docker TEST_COMPOSE=$compose TEST_IMAGE=$image TEST_NODE_IMAGE=$node_image TEST_ETCD_IMAGE=$etcd_image
 # One at a time: compose.yaml alone starts eight containers.
-cargo test --locked -p end-to-end --test image -- --test-threads=1 --nocapture
+cargo test --locked --profile demo --workspace --test image -- --test-threads=1 --nocapture

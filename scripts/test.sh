@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test, each step under a heading; the first failure ends it. What is needed must be built and installed
-# already: `make test` sees to that.
+# Runs the tests that need no build (argument `quick`), or all others (`built`), each step under a heading; the first failure ends it. What is
+# needed must be installed already: `make test` sees to that.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -51,17 +51,39 @@ address_sanitizer() {
     fi
 }
 
-step "formatting" cargo fmt --all --check
-step "clippy, warnings as errors" cargo clippy --locked --workspace --all-targets -- -D warnings
-step "clippy of the injected faults" cargo clippy --locked -p ngx-http-upstream-etcd-module --features injected-faults -- -D warnings
-step "select! and what it drops" scripts/check-selects.sh
-step "systemd units" scripts/check-units.sh
-step "unit and property tests" cargo test --locked --workspace --exclude end-to-end
-step "shared memory under sanitizers" scripts/sanitizers.sh
-step "shared memory: protocols in every order (loom)" scripts/loom.sh
-step "fuzzing, each target for $fuzz_seconds s" fuzz
-step "make run, as its printed text says" scripts/check-run.sh
-step "the module with injected faults" scripts/build-with-faults.sh
-step "end to end: nginx, etcd, HTTP and WebSocket" cargo test --locked -p end-to-end -- --test-threads=2
-step "the same under AddressSanitizer, in part" address_sanitizer
-say "" "== every test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+# Those that need no build.
+quick() {
+    step "formatting" cargo fmt --all --check
+    step "shell scripts" shellcheck -x scripts/*.sh .ci/run
+    step "select! and what it drops" scripts/check-selects.sh
+    step "systemd units" scripts/check-units.sh
+    step "commands, and the packages that bring them" scripts/check-commands.sh
+    say "" "== every quick test has passed"
+}
+
+built() {
+    step "what is tested, and the tests" scripts/build-demo.sh test
+    step "clippy, warnings as errors" cargo clippy --locked --profile demo --workspace --all-targets -- -D warnings
+    step "clippy of the injected faults" \
+        cargo clippy --locked --profile demo -p ngx-http-upstream-etcd-module --features injected-faults -- -D warnings
+    step "unit and property tests" cargo test --locked --profile demo --workspace --exclude end-to-end
+    step "make run, as its printed text says" scripts/check-run.sh
+    step "the module with injected faults" scripts/build-with-faults.sh demo
+    step "end to end: nginx, etcd, HTTP and WebSocket" \
+        cargo test --locked --profile demo --workspace --test end_to_end -- --test-threads=2
+    step "the same under AddressSanitizer, in part" address_sanitizer
+    step "shared memory under sanitizers" scripts/sanitizers.sh
+    step "shared memory: protocols in every order (loom)" scripts/loom.sh
+    step "fuzzing, each target for $fuzz_seconds s" fuzz
+    say "" "== every test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+}
+
+# What the end-to-end tests run, where nobody names another one.
+export ETCD_MODULE=${ETCD_MODULE:-$project/build/demo/ngx_http_upstream_etcd_module.so}
+export FIREHOSE_ROUTER=${FIREHOSE_ROUTER:-$project/build/demo/firehose-router}
+export DEMO_NODE=${DEMO_NODE:-$project/build/demo/demo-node}
+
+case ${1:-} in
+quick | built) "$1" ;;
+*) fail "usage: $0 quick|built" ;;
+esac

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds what the demonstration runs (argument `run`) in Cargo.toml's profile "demo" into build/demo: the module, and the node; or what the
+# tests run (`test`): both, the program, and the tests. What tests ask for of a crate, such as a clock that can be stopped, is then
+# in all of them, so that nothing is compiled twice.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+case ${1:-} in
+run) what=(-p ngx-http-upstream-etcd-module -p firehose-router -p demo-node --lib --bin demo-node) ;;
+test) what=(--workspace --lib --bins --tests) ;;
+*) fail "usage: $0 run|test" ;;
+esac
+built=${CARGO_TARGET_DIR:-$project/target}/demo
+
+cargo build --locked --profile demo "${what[@]}"
+# What runs has the old file mapped: a new one takes its place.
+install -D -m 644 "$built/libngx_http_upstream_etcd_module.so" build/demo/ngx_http_upstream_etcd_module.so
+install -D -m 755 "$built/demo-node" build/demo/demo-node
+[ "$1" = run ] || install -D -m 755 "$built/firehose-router" build/demo/firehose-router
