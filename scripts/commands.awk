@@ -52,8 +52,9 @@ function end_word(    it) {
     if (place == "run") {
         if (it ~ /^-/ || it ~ /^[0-9.]+$/ || it ~ /^[A-Za-z_]+=/) return
         if (skip > 0) { skip--; return }
-        if (it ~ /^[a-z][a-z0-9_.+-]*$/) found(it)
-        else if (it ~ /["$]/ && it !~ /as_root/) place = "argument"
+        # A word in capitals is the value of an option: setpriv --pdeathsig TERM.
+        if (it ~ /as_root/ || it ~ /^[A-Z]+$/) return
+        if (it ~ /^\/?[a-z0-9_.+\/-]+$/) found(it); else place = "argument"
         return
     }
     if (place != "command" || it in goes_on) return
