@@ -112,6 +112,7 @@ struct Resyncs {
     broken: u64,
     silent: u64,
     unreachable: u64,
+    too_large: u64,
 }
 
 #[derive(Serialize)]
@@ -219,7 +220,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let Statistics { processes, most_processes, sharing, .. } = statistics;
     let Statistics { checks_not_made, drained, revision, last_word, rejected_total, resyncs, .. } =
         statistics;
-    let [start, takeover, compacted, canceled, broken, silent, unreachable] = resyncs;
+    let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
     let Report { rejected, endpoint, trouble, holding, state } = worker.with_report(Report::of_bytes);
     let (generation, peers) = peers(worker, drain);
     let now = monotonic::now();
@@ -241,7 +242,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         connected: is_connected,
         // Milliseconds, of which an `f64` holds more than a machine's life exactly.
         seconds_since_last_word: (last_word != 0).then_some(since as f64 / 1_000.0),
-        resyncs: Resyncs { start, takeover, compacted, canceled, broken, silent, unreachable },
+        resyncs: Resyncs { start, takeover, compacted, canceled, broken, silent, unreachable, too_large },
         rejected_total,
         rejected,
         endpoint,

@@ -222,6 +222,7 @@ impl Upstream {
             Cause::Broken => ResyncCounter::Broken,
             Cause::Silent => ResyncCounter::Silent,
             Cause::Unreachable => ResyncCounter::Unreachable,
+            Cause::TooLarge => ResyncCounter::TooLarge,
         };
         self.zone.count_resync(counter);
     }

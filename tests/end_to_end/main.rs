@@ -28,6 +28,7 @@ mod malformed_values;
 mod many;
 mod many_processes;
 mod mapping;
+mod mass_delete;
 mod membership;
 mod memory;
 mod migrate;

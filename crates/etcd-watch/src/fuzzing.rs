@@ -28,15 +28,15 @@ impl Prefix {
 }
 
 impl Responses<'_> {
-    /// What the next response tells a follower: nothing, if it is a part of something. An error, with its words, ends the watch.
-    pub fn read(&mut self, response: PbWatchResponse) -> Result<Option<Update>, (Cause, String)> {
+    /// What the next response tells a follower. An error, with its words, ends the watch.
+    pub fn read(&mut self, response: PbWatchResponse) -> Result<Update, (Cause, String)> {
         let word = if std::mem::replace(&mut self.is_created, true) {
             self.reader.read(response)
         } else {
-            self.reader.created(response).map(Some)
+            self.reader.created(response)
         };
         match word {
-            Ok(word) => Ok(word.map(Update::from)),
+            Ok(word) => Ok(word.into()),
             Err(trouble) => Err((trouble.cause, trouble.said)),
         }
     }

@@ -18,8 +18,8 @@ const PAGE_KEYS: i64 = 1_000;
 const PAGE_SHRINK: i64 = 4;
 
 /// The largest message taken from etcd, in bytes. It must hold one key of any size that etcd takes (1.5 MB unless
-/// `--max-request-bytes` raises it) and a fragment of a watch response (that, and 0.5 MB); what a page of 1 000 keys
-/// exceeds is asked for in smaller pages.
+/// `--max-request-bytes` raises it). A page of 1 000 keys that exceeds it is asked for in smaller pages; a change that exceeds
+/// it is listed anew.
 pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
 
 /// The largest list, in bytes of keys, values and what it takes to hold them: a prefix given by mistake (`/`, in a busy etcd) must not take the

@@ -18,10 +18,13 @@ pub enum Cause {
     Silent,
     /// No endpoint answered a list.
     Unreachable,
+    /// There is more than is taken: a change with more bytes than a message may have, or more keys than are followed.
+    TooLarge,
 }
 
 impl Cause {
-    /// The name by which the cause is counted: `start`, `compacted`, `canceled`, `broken`, `silent` or `unreachable`.
+    /// The name by which the cause is counted: `start`, `compacted`, `canceled`, `broken`, `silent`, `unreachable` or
+    /// `too_large`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,6 +34,7 @@ impl Cause {
             Self::Broken => "broken",
             Self::Silent => "silent",
             Self::Unreachable => "unreachable",
+            Self::TooLarge => "too_large",
         }
     }
 }

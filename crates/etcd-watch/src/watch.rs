@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use etcd_client::proto::{PbEvent, PbWatchResponse};
-use etcd_client::{Client, EventType, WatchOptions, WatchStream};
+use etcd_client::proto::PbWatchResponse;
+use etcd_client::{Client, WatchOptions, WatchStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -11,8 +11,13 @@ use crate::connection::{Cluster, Connection};
 use crate::list::{List, MESSAGE_LIMIT, Range};
 use crate::patience::timeout;
 use crate::quorum::{Question, Store, verify};
-use crate::trouble::{Kind, Trouble};
-use crate::update::{Cause, Event, Update};
+use crate::trouble::{Kind, Trouble, is_too_large};
+use crate::update::Cause;
+
+mod reader;
+
+use reader::check_canceled;
+pub(crate) use reader::{Reader, Word};
 
 /// How often etcd is asked for its progress, and whether it reaches its quorum.
 ///
@@ -35,26 +40,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// connection's keep-alive, which notices a server that is stopped or black-holed, says so to nobody. etcd answers in
 /// milliseconds; keep-alive ends the connection 2 s after the request.
 const UNANSWERED: Duration = Duration::from_secs(1);
-
-/// How much of one revision's fragments is joined, in bytes, before it is passed on in parts. Larger than anything
-/// that one transaction of etcd's default limits (128 operations, 1.5 MB a request) puts into a prefix.
-const JOIN_LIMIT: usize = 16 << 20;
-
-/// What a watch says.
-#[derive(Debug)]
-pub(crate) enum Word {
-    Alive { revision: i64 },
-    Changed { revision: i64, events: Vec<Event> },
-}
-
-impl From<Word> for Update {
-    fn from(word: Word) -> Self {
-        match word {
-            Word::Alive { revision } => Self::Alive { revision },
-            Word::Changed { revision, events } => Self::Changed { revision, events },
-        }
-    }
-}
 
 /// A watch that was created.
 pub(crate) struct Watch<'a> {
@@ -147,9 +132,7 @@ impl<'a> Watch<'a> {
                 () = sleep_until(silent_at), if self.asked_at.is_some() => return Err(silent()),
             };
             self.asked_at = None;
-            if let Some(word) = self.reader.read(response)? {
-                return Ok(word);
-            }
+            return self.reader.read(response);
         }
     }
 
@@ -208,10 +191,11 @@ async fn create(
     range: &Range,
     listed: i64,
 ) -> Result<(WatchStream, PbWatchResponse), Trouble> {
+    // No fragments: etcd takes the size of a growing fragment anew after each event, which is quadratic. 50 000 keys deleted
+    // at once take it a minute, and one message a moment.
     let options = WatchOptions::new()
         .with_range(range.end.clone())
-        .with_start_revision(listed.saturating_add(1))
-        .with_fragment();
+        .with_start_revision(listed.saturating_add(1));
     let mut watch = client.watch_client().max_decoding_message_size(MESSAGE_LIMIT);
     let stream = watch.watch(range.start.clone(), Some(options)).await;
     let mut stream = stream.map_err(|error| Trouble::call("watch", &error, Cause::Broken))?;
@@ -228,230 +212,13 @@ async fn receive(stream: &mut WatchStream) -> Result<PbWatchResponse, Trouble> {
     match stream.message().await {
         Ok(Some(response)) => Ok(response.0),
         Ok(None) => Err(Trouble::broken("watch: etcd ended it")),
+        // A change of very many keys at once. A list has pages.
+        Err(error) if is_too_large(&error) => Err(too_large()),
         Err(error) => Err(Trouble::call("watch", &error, Cause::Broken)),
     }
 }
 
-/// Makes words of responses.
-pub(crate) struct Reader<'a> {
-    range: &'a Range,
-    cluster_id: u64,
-    /// The highest revision named so far.
-    revision: i64,
-    /// Fragments whose last one is still to come.
-    events: Vec<Event>,
-    bytes: usize,
-}
-
-impl<'a> Reader<'a> {
-    /// Of a watch that follows a list.
-    pub(crate) fn after(range: &'a Range, cluster_id: u64, revision: i64) -> Self {
-        Self { range, cluster_id, revision, events: Vec::new(), bytes: 0 }
-    }
-
-    /// Reads the first response.
-    pub(crate) fn created(&mut self, response: PbWatchResponse) -> Result<Word, Trouble> {
-        let listed = self.revision;
-        check_canceled(&response)?;
-        if !response.created || !response.events.is_empty() {
-            return Err(Trouble::broken("watch: etcd did not say that it was created"));
-        }
-        // A watch from a revision that this store has not reached would be silent until it does: the store was
-        // restored between list and watch.
-        let header = response.header.as_ref();
-        if header.is_some_and(|header| header.revision < listed) {
-            return Err(Trouble::broken("watch: etcd is behind the list's revision"));
-        }
-        let word = self.read(response)?;
-        word.ok_or_else(|| Trouble::broken("watch: etcd's first response is a fragment"))
-    }
-
-    /// Reads a response; none for a fragment that is not the last.
-    pub(crate) fn read(&mut self, response: PbWatchResponse) -> Result<Option<Word>, Trouble> {
-        check_canceled(&response)?;
-        let broken = Trouble::broken;
-        let header = response.header.ok_or_else(|| broken("watch: etcd's response has no header"))?;
-        if header.cluster_id != self.cluster_id {
-            return Err(broken("watch: another cluster answers"));
-        }
-        self.revision = self.revision.max(header.revision);
-        for event in response.events {
-            let event = self.event(event)?;
-            self.events.push(event);
-        }
-        if response.fragment && self.bytes < JOIN_LIMIT {
-            return Ok(None);
-        }
-        self.bytes = 0;
-        let (revision, events) = (self.revision, std::mem::take(&mut self.events));
-        Ok(Some(if events.is_empty() {
-            Word::Alive { revision }
-        } else {
-            Word::Changed { revision, events }
-        }))
-    }
-
-    fn event(&mut self, event: PbEvent) -> Result<Event, Trouble> {
-        let broken = Trouble::broken;
-        let pair = event.kv.ok_or_else(|| broken("watch: etcd sent an event without a key"))?;
-        self.revision = self.revision.max(pair.mod_revision);
-        self.bytes += pair.key.len() + pair.value.len() + size_of::<Event>();
-        // Not `Event::event_type`, which panics on a type that it does not know.
-        if event.r#type == EventType::Put as i32 {
-            Ok(Event::Put(self.range.item(pair)?))
-        } else if event.r#type == EventType::Delete as i32 {
-            Ok(Event::Delete { key: self.range.below(pair.key)?, mod_revision: pair.mod_revision })
-        } else {
-            Err(broken("watch: etcd sent an event of an unknown type"))
-        }
-    }
-}
-
-/// etcd cancels a watch by a response, on a stream that stays open.
-fn check_canceled(response: &PbWatchResponse) -> Result<(), Trouble> {
-    if response.compact_revision != 0 {
-        let reason =
-            format!("watch: etcd has compacted what is before revision {}", response.compact_revision);
-        return Err(Trouble::refused(Cause::Compacted, Kind::Compacted, &reason));
-    }
-    if response.canceled {
-        let reason = match response.cancel_reason.as_str() {
-            "" => "watch: etcd canceled it",
-            reason => &format!("watch: etcd canceled it: {reason}"),
-        };
-        let kind = Kind::of_message(reason).unwrap_or(Kind::Other);
-        return Err(Trouble::refused(Cause::Canceled, kind, reason));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use etcd_client::proto::{PbEvent, PbKeyValue, PbResponseHeader, PbWatchResponse};
-
-    use super::{JOIN_LIMIT, Reader, Word};
-    use crate::list::Range;
-    use crate::trouble::Trouble;
-    use crate::update::{Cause, Event};
-
-    const CLUSTER: u64 = 9;
-
-    fn response(revision: i64, events: Vec<PbEvent>) -> PbWatchResponse {
-        let header = PbResponseHeader { cluster_id: CLUSTER, revision, ..Default::default() };
-        PbWatchResponse { header: Some(header), events, ..Default::default() }
-    }
-
-    fn put(key: &str, mod_revision: i64, size: usize) -> PbEvent {
-        let kv = PbKeyValue {
-            key: key.as_bytes().to_vec(),
-            value: vec![b'x'; size],
-            mod_revision,
-            create_revision: mod_revision,
-            ..Default::default()
-        };
-        PbEvent { r#type: 0, kv: Some(kv), prev_kv: None }
-    }
-
-    fn with_reader<T>(run: impl FnOnce(&mut Reader<'_>) -> T) -> T {
-        let range = Range::new(b"/a/");
-        run(&mut Reader::after(&range, CLUSTER, 10))
-    }
-
-    fn cause<T>(result: Result<T, Trouble>) -> Option<(Cause, bool)> {
-        result.err().map(|trouble| (trouble.cause, trouble.turn))
-    }
-
-    #[test]
-    fn creation() {
-        let created = PbWatchResponse { created: true, ..response(12, vec![]) };
-        let word = with_reader(|reader| reader.created(created));
-        assert!(matches!(word, Ok(Word::Alive { revision: 12 })));
-
-        let not_created = with_reader(|reader| reader.created(response(12, vec![])));
-        assert_eq!(cause(not_created), Some((Cause::Broken, true)));
-
-        let behind = PbWatchResponse { created: true, ..response(9, vec![]) };
-        assert_eq!(cause(with_reader(|reader| reader.created(behind))), Some((Cause::Broken, true)));
-
-        let refused = PbWatchResponse { created: true, canceled: true, ..response(12, vec![]) };
-        assert_eq!(cause(with_reader(|reader| reader.created(refused))), Some((Cause::Canceled, false)));
-    }
-
-    #[test]
-    fn cancellation() {
-        let compacted = PbWatchResponse { canceled: true, compact_revision: 11, ..response(12, vec![]) };
-        assert_eq!(cause(with_reader(|reader| reader.read(compacted))), Some((Cause::Compacted, false)));
-        let canceled =
-            PbWatchResponse { canceled: true, cancel_reason: "a\nb".to_owned(), ..response(12, vec![]) };
-        let reason = with_reader(|reader| reader.read(canceled)).err().map(|trouble| trouble.said);
-        assert_eq!(reason.as_deref(), Some("watch: etcd canceled it: a b"));
-    }
-
-    #[test]
-    fn fragments_are_joined() {
-        with_reader(|reader| {
-            let first = PbWatchResponse { fragment: true, ..response(11, vec![put("/a/x", 11, 1)]) };
-            assert!(matches!(reader.read(first), Ok(None)));
-            let word = reader.read(response(11, vec![put("/a/y", 11, 1)]));
-            assert!(matches!(word, Ok(Some(Word::Changed { revision: 11, events })) if events.len() == 2));
-            let word = reader.read(response(12, vec![put("/a/z", 12, 1)]));
-            assert!(matches!(word, Ok(Some(Word::Changed { revision: 12, events })) if events.len() == 1));
-        });
-    }
-
-    #[test]
-    fn large_fragments_are_passed_on_in_parts() {
-        with_reader(|reader| {
-            for key in ["/a/x", "/a/y"] {
-                let events = vec![put(key, 11, JOIN_LIMIT)];
-                let word = reader.read(PbWatchResponse { fragment: true, ..response(11, events) });
-                assert!(
-                    matches!(word, Ok(Some(Word::Changed { revision: 11, events })) if events.len() == 1)
-                );
-            }
-            let word = reader.read(response(11, vec![put("/a/z", 11, 1)]));
-            assert!(matches!(word, Ok(Some(Word::Changed { events, .. })) if events.len() == 1));
-        });
-    }
-
-    #[test]
-    fn revisions_do_not_go_down() {
-        with_reader(|reader| {
-            assert!(matches!(reader.read(response(15, vec![])), Ok(Some(Word::Alive { revision: 15 }))));
-            let word = reader.read(response(13, vec![put("/a/x", 13, 1)]));
-            assert!(matches!(word, Ok(Some(Word::Changed { revision: 15, .. }))));
-        });
-    }
-
-    #[test]
-    fn events_are_taken_as_they_come() {
-        with_reader(|reader| {
-            let delete = PbEvent { r#type: 1, ..put("/a/x", 11, 0) };
-            let word = reader.read(response(11, vec![put("/a/", 11, 0), delete]));
-            let Ok(Some(Word::Changed { events, .. })) = word else { unreachable!("{word:?}") };
-            assert!(matches!(&events[0], Event::Put(item) if item.key.is_empty()));
-            assert_eq!(events[1], Event::Delete { key: b"x".to_vec(), mod_revision: 11 });
-        });
-    }
-
-    #[test]
-    fn nonsense_is_broken() {
-        let nonsense = [
-            response(11, vec![put("/b/x", 11, 1)]),
-            response(11, vec![PbEvent { kv: None, ..put("/a/x", 11, 1) }]),
-            response(11, vec![PbEvent { r#type: 2, ..put("/a/x", 11, 1) }]),
-            PbWatchResponse { header: None, ..response(11, vec![]) },
-            PbWatchResponse {
-                header: Some(PbResponseHeader {
-                    cluster_id: CLUSTER + 1,
-                    revision: 11,
-                    ..Default::default()
-                }),
-                ..response(11, vec![])
-            },
-        ];
-        for response in nonsense {
-            assert_eq!(cause(with_reader(|reader| reader.read(response))), Some((Cause::Broken, true)));
-        }
-    }
+fn too_large() -> Trouble {
+    let said = format!("watch: one change has more than {} MiB, and is listed instead", MESSAGE_LIMIT >> 20);
+    Trouble::refused(Cause::TooLarge, Kind::Other, &said)
 }

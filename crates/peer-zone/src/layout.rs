@@ -36,10 +36,12 @@ pub enum ResyncCounter {
     Silent,
     /// etcd could not be reached.
     Unreachable,
+    /// There was more than is taken at once.
+    TooLarge,
 }
 
 /// How many [`ResyncCounter`]s there are.
-pub(crate) const RESYNC_COUNTERS: usize = 7;
+pub(crate) const RESYNC_COUNTERS: usize = 8;
 
 /// The start of the memory.
 #[repr(C, align(64))]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use etcd_client::proto::PbWatchResponse;
+use etcd_client::proto::{PbEvent, PbWatchResponse};
 use etcd_watch::{Cause, Event, Update, fuzzing::Prefix};
 use upstream_peers::{Allow, Membership, Parameters};
 
@@ -48,16 +48,11 @@ impl Follower {
         let had_trouble = loop {
             let Some(response) = responses.next() else { break false };
             let makes_sense = self.model.makes_sense(&response, is_first);
-            let is_fragment = response.fragment;
             let events = response.events.clone();
             match watch.read(response) {
-                Ok(word) => {
-                    assert!(makes_sense, "{word:?}");
-                    self.model.note(events);
-                    match word {
-                        Some(update) => self.update(update, &mut told, is_first),
-                        None => assert!(is_fragment),
-                    }
+                Ok(update) => {
+                    assert!(makes_sense, "{update:?}");
+                    self.update(update, events, &mut told, is_first);
                 }
                 Err((cause, reason)) => {
                     assert!(!makes_sense, "{reason}");
@@ -72,12 +67,12 @@ impl Follower {
         had_trouble
     }
 
-    fn update(&mut self, update: Update, told: &mut i64, is_first: bool) {
+    fn update(&mut self, update: Update, heard: Vec<PbEvent>, told: &mut i64, is_first: bool) {
         match update {
             Update::Alive { revision } => {
                 assert!(revision >= *told);
                 *told = revision;
-                assert!(!self.model.has_pending());
+                assert!(heard.is_empty());
             }
             Update::Changed { revision, events } => {
                 assert!(!is_first && revision >= *told && !events.is_empty());
@@ -90,7 +85,7 @@ impl Follower {
                     assert!(mod_revision <= revision);
                     self.apply(event);
                 }
-                self.model.apply_pending();
+                self.model.apply(heard);
                 self.compare();
             }
             Update::Listed { .. } | Update::Lost { .. } => unreachable!("{update:?}"),

@@ -15,13 +15,11 @@ pub struct Model {
     /// The values, with the revisions at which the keys were made.
     current: BTreeMap<Vec<u8>, (Vec<u8>, i64)>,
     good: BTreeMap<Vec<u8>, Value>,
-    /// Of fragments whose last one is still to come.
-    pending: Vec<PbEvent>,
 }
 
 impl Model {
     pub fn new(allow: Allow) -> Self {
-        Self { allow, current: BTreeMap::new(), good: BTreeMap::new(), pending: Vec::new() }
+        Self { allow, current: BTreeMap::new(), good: BTreeMap::new() }
     }
 
     /// Whether a response is one that a watch goes on after.
@@ -36,22 +34,11 @@ impl Model {
             && response.compact_revision == 0
             && response.events.iter().all(is_of_the_prefix)
             && (!is_first
-                || response.created
-                    && response.events.is_empty()
-                    && !response.fragment
-                    && header.revision >= LISTED)
+                || response.created && response.events.is_empty() && header.revision >= LISTED)
     }
 
-    pub fn note(&mut self, events: Vec<PbEvent>) {
-        self.pending.extend(events);
-    }
-
-    pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    pub fn apply_pending(&mut self) {
-        for event in std::mem::take(&mut self.pending) {
+    pub fn apply(&mut self, events: Vec<PbEvent>) {
+        for event in events {
             let Some(pair) = event.kv else { continue };
             let key = pair.key[PREFIX.len()..].to_vec();
             if event.r#type == PUT {
@@ -79,9 +66,8 @@ impl Model {
         }
     }
 
-    /// What was not complete has never come: the list is what was told.
+    /// The list is what was told.
     pub fn list(&mut self) {
-        self.pending.clear();
         self.good.retain(|key, _| self.current.contains_key(key));
         let keys: Vec<_> = self.current.keys().cloned().collect();
         keys.into_iter().for_each(|key| self.see(key));

@@ -1,7 +1,7 @@
 //! A server that speaks as much of etcd's protocol as a list and a watch take, and answers as it is told.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use etcd_client::proto::{PbEvent, PbKeyValue, PbRangeResponse, PbResponseHeader, PbWatchResponse};
@@ -14,6 +14,31 @@ use tokio::task::JoinHandle;
 use crate::followed::key;
 
 pub const CLUSTER: u64 = 7;
+
+/// A `WatchCreateRequest`, as far as it matters here.
+#[derive(Clone, PartialEq, Message)]
+pub struct Create {
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub start_revision: i64,
+    #[prost(bool, tag = "8")]
+    pub fragment: bool,
+}
+
+/// A `WatchRequest` that creates a watch.
+#[derive(Clone, PartialEq, Message)]
+struct WatchRequest {
+    #[prost(message, optional, tag = "1")]
+    create: Option<Create>,
+}
+
+/// What was asked of a server.
+#[derive(Default)]
+struct Asked {
+    lists: AtomicUsize,
+    watches: Mutex<Vec<Create>>,
+}
 
 #[derive(Clone)]
 pub struct Script {
@@ -61,7 +86,7 @@ impl Script {
 
 pub struct Fake {
     pub url: String,
-    lists: Arc<AtomicUsize>,
+    asked: Arc<Asked>,
     acceptor: JoinHandle<()>,
 }
 
@@ -75,32 +100,37 @@ impl Fake {
     pub async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let lists = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::<Asked>::default();
         let acceptor = tokio::spawn({
-            let lists = Arc::clone(&lists);
+            let asked = Arc::clone(&asked);
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream, script.clone(), Arc::clone(&lists)));
+                    tokio::spawn(serve(stream, script.clone(), Arc::clone(&asked)));
                 }
             }
         });
-        Self { url, lists, acceptor }
+        Self { url, asked, acceptor }
     }
 
     /// How many lists were asked for.
     pub fn lists(&self) -> usize {
-        self.lists.load(Ordering::Relaxed)
+        self.asked.lists.load(Ordering::Relaxed)
+    }
+
+    /// The watches that were asked for.
+    pub fn watches(&self) -> Vec<Create> {
+        self.asked.watches.lock().expect("no panic").clone()
     }
 }
 
 /// Answers on a connection, pings included, until the other side closes it.
-async fn serve(stream: TcpStream, script: Script, lists: Arc<AtomicUsize>) {
+async fn serve(stream: TcpStream, script: Script, asked: Arc<Asked>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         if request.uri().path().ends_with("/Range") {
-            lists.fetch_add(1, Ordering::Relaxed);
+            asked.lists.fetch_add(1, Ordering::Relaxed);
         }
-        tokio::spawn(answer(request, respond, script.clone()));
+        tokio::spawn(answer(request, respond, script.clone(), Arc::clone(&asked)));
     }
 }
 
@@ -108,8 +138,13 @@ async fn answer(
     request: Request<h2::RecvStream>,
     mut respond: SendResponse<Bytes>,
     script: Script,
+    asked: Arc<Asked>,
 ) -> Result<(), h2::Error> {
     let is_watch = request.uri().path().ends_with("/Watch");
+    let mut body = request.into_body();
+    if is_watch && let Some(create) = first_message(&mut body).await.and_then(|request| request.create) {
+        asked.watches.lock().expect("no panic").push(create);
+    }
     let mut response = Response::new(());
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     let mut stream = respond.send_response(response, false)?;
@@ -123,10 +158,17 @@ async fn answer(
     }
     if is_watch && !script.ends {
         // Requests for progress are read, and that is all.
-        let mut body = request.into_body();
         while let Some(Ok(_)) = body.data().await {}
     }
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     stream.send_trailers(trailers)
+}
+
+/// The first message of a request, which is small and comes in one piece.
+async fn first_message(body: &mut h2::RecvStream) -> Option<WatchRequest> {
+    let data = body.data().await?.ok()?;
+    body.flow_control().release_capacity(data.len()).ok()?;
+    // A byte and the length stand before it.
+    WatchRequest::decode(data.get(5..)?).ok()
 }

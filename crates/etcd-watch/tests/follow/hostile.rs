@@ -38,6 +38,17 @@ async fn a_watch_that_falls_silent() {
     assert!(begin.elapsed() > Duration::from_secs(6), "after {:?}", begin.elapsed());
 }
 
+/// etcd would take the size of a growing fragment anew after each event.
+#[tokio::test]
+async fn no_fragments_are_asked_for() {
+    let fake = Fake::start(Script::new(&[created()])).await;
+    let mut followed = Followed::start(&cluster(std::slice::from_ref(&fake.url)), PREFIX);
+    followed.until_alive().await;
+    let [create] = &fake.watches()[..] else { panic!("{:?}", fake.watches()) };
+    assert_eq!((create.key.as_slice(), create.start_revision), (PREFIX.as_bytes(), 6));
+    assert!(!create.fragment, "{create:?}");
+}
+
 /// The store that answers reads is behind the one that the watch told of.
 #[tokio::test]
 async fn a_store_that_went_back() {

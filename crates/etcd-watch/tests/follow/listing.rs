@@ -148,12 +148,13 @@ async fn a_large_transaction() {
     assert!(followed.losses.is_empty());
 }
 
-/// One deletion of many keys with long names is more than etcd puts into a response: it comes in fragments.
+/// One deletion of many keys is one change, and comes as soon as etcd has sent it: in fragments of 2 MiB it took minutes, in which the
+/// watch was taken for silent.
 #[tokio::test]
-async fn fragments_are_one_change() {
-    const KEYS: usize = 10_000;
+async fn many_keys_deleted_at_once_are_one_change() {
+    const KEYS: usize = 60_000;
     let etcd = Etcd::start().await;
-    put_all(&etcd, (0..KEYS).map(|i| (key(&format!("{i:0400}")), vec![]))).await;
+    put_all(&etcd, (0..KEYS).map(|i| (key(&format!("{i:06}")), vec![]))).await;
     let mut followed = Followed::of(&etcd);
     followed.until_alive().await;
     assert_eq!(followed.table.len(), KEYS);
@@ -166,6 +167,23 @@ async fn fragments_are_one_change() {
     };
     assert_eq!(events.len(), KEYS);
     assert!(followed.table.is_empty() && followed.losses.is_empty());
+}
+
+/// What is more than a message may have is listed anew, and nobody is blamed.
+#[tokio::test]
+async fn a_change_larger_than_a_message_is_listed() {
+    const KEYS: usize = 30_000;
+    let etcd = Etcd::start().await;
+    put_all(&etcd, (0..KEYS).map(|i| (key(&format!("{i:0600}")), vec![]))).await;
+    let mut followed = Followed::of(&etcd);
+    followed.until_alive().await;
+    assert_eq!(followed.table.len(), KEYS);
+    let mut kv = etcd.kv().await;
+    kv.delete(PREFIX, Some(DeleteOptions::new().with_prefix())).await.expect("a deletion");
+    followed.until_exact(&etcd).await;
+    assert_eq!(followed.causes, [Cause::Start, Cause::TooLarge]);
+    let [(Cause::TooLarge, reason)] = &followed.losses[..] else { panic!("{:?}", followed.losses) };
+    assert!(reason.contains("more than 16 MiB") && !reason.contains("machine"), "{reason}");
 }
 
 #[tokio::test]
