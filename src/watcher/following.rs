@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 
-use etcd_watch::{Cluster, Keys, Update, follow};
+use etcd_watch::{Cluster, Keys, Limits, Update, follow};
 use tokio::{
     sync::mpsc::Sender,
     task::{JoinHandle, spawn_local},
@@ -12,9 +12,9 @@ use tokio::{
 pub(super) struct Following(JoinHandle<()>);
 
 impl Following {
-    /// Follows `keys`; what is told goes to `sender`.
-    pub(super) fn start(cluster: Cluster, keys: Keys, sender: Sender<Update>) -> Self {
-        let following = follow(cluster, keys, sender);
+    /// Follows `keys` within `limits`; what is told goes to `sender`.
+    pub(super) fn start(cluster: Cluster, keys: Keys, limits: Limits, sender: Sender<Update>) -> Self {
+        let following = follow(cluster, keys, limits, sender);
         #[cfg(feature = "injected-faults")]
         let following = super::faults::or_panic(following);
         Self(spawn_local(following))

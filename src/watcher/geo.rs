@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use client_networks::{NamedNetworks, Outcome, shown};
-use etcd_watch::{Cluster, Event, Item, Keys, Update};
+use etcd_watch::{Cluster, Event, Item, Keys, Limits, Update};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
@@ -26,6 +26,10 @@ const TOLD: usize = 8;
 /// notice.
 const GATHER: Duration = Duration::from_millis(5);
 
+/// How much of a prefix is taken: more than the networks of any provider.
+const LIMITS: Limits =
+    Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no networks of yours" };
+
 /// Follows the prefix for as long as the lease is held.
 pub(super) async fn serve(
     cluster_name: Rc<str>,
@@ -35,7 +39,7 @@ pub(super) async fn serve(
     lines: Lines,
 ) {
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
-    let mut following = Following::start(cluster, Keys::Below(plan.prefix.clone()), sender);
+    let mut following = Following::start(cluster, Keys::Below(plan.prefix.clone()), LIMITS, sender);
     let mut geo = Geo::new(cluster_name, plan, lines);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,7 +132,7 @@ impl Geo {
                 self.revision = revision.unsigned_abs();
             }
             Update::Alive { revision } => self.revision = revision.unsigned_abs(),
-            Update::Lost { .. } => {}
+            Update::Lost { .. } | Update::Limited { .. } | Update::Noted { .. } => {}
         }
     }
 

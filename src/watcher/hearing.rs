@@ -14,12 +14,14 @@ pub(super) struct Hearing {
     /// What stays meanwhile: `the peers in hand stay`.
     stays: &'static str,
     is_lost: bool,
+    /// Whether there are more keys than are taken.
+    is_limited: bool,
     lines: Lines,
 }
 
 impl Hearing {
     pub(super) fn new(cluster_name: Rc<str>, keys: String, stays: &'static str, lines: Lines) -> Self {
-        Self { cluster_name, keys, stays, is_lost: false, lines }
+        Self { cluster_name, keys, stays, is_lost: false, is_limited: false, lines }
     }
 
     /// Whether what etcd has is not known just now.
@@ -27,7 +29,7 @@ impl Hearing {
         self.is_lost
     }
 
-    /// Tells of an outage as it begins, as it goes on for another reason, and as it ends.
+    /// Tells of an outage as it begins, as it goes on for another reason, and as it ends; and of keys that are left out.
     pub(super) fn take(&mut self, update: &Update) {
         let Self { cluster_name, keys, stays, .. } = self;
         match update {
@@ -44,6 +46,20 @@ impl Hearing {
                 self.lines.notice(format!(
                     "etcd: cluster \"{cluster_name}\": {keys} is followed again, revision {revision}"
                 ));
+            }
+            Update::Limited { reason } => {
+                self.is_limited = true;
+                self.lines.error(format!("etcd: cluster \"{cluster_name}\": {reason}"));
+            }
+            Update::Listed { items, .. } if self.is_limited => {
+                self.is_limited = false;
+                self.lines.notice(format!(
+                    "etcd: cluster \"{cluster_name}\": all {} keys of {keys} are taken again",
+                    items.len()
+                ));
+            }
+            Update::Noted { text } => {
+                self.lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
             }
             Update::Listed { .. } | Update::Changed { .. } | Update::Alive { .. } => {}
         }

@@ -60,6 +60,8 @@ pub(super) struct PrefixPlan {
 pub(super) struct UpstreamPlan {
     pub(super) name: String,
     pub(super) zone: Zone,
+    /// Its size, as configured.
+    pub(super) zone_size: usize,
     pub(super) defaults: Parameters,
     /// What `max_conns` of the defaults goes by, where that changes.
     pub(super) max_conns: Option<LiveNumber>,
@@ -101,6 +103,7 @@ impl Plan {
             let upstream = UpstreamPlan {
                 name: etcd.upstream.clone(),
                 zone,
+                zone_size: etcd.options.zone_size,
                 defaults: conf.defaults(),
                 max_conns: main.max_conns_variable(conf).map(VariableConf::to_number),
                 allow: conf.allow.clone(),

@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashSet,
+    ops::RangeInclusive,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use etcd_watch::{Cluster, Keys, Update};
+use etcd_watch::{Cluster, Keys, Limits, Update};
 use host_names::{Event, HostNames};
 use peer_check::Verdict;
 use tokio::{
@@ -32,6 +33,29 @@ const MAX_WAITING: usize = 1024;
 /// list two thirds of a core stay free; what comes meanwhile is published together.
 const LONG_PUBLICATION: Duration = Duration::from_millis(1);
 
+/// One key is followed for each so many bytes of the zone: three times as many as there is room for where all are peers (some 395 bytes each), so
+/// that keys whose values are none do not count.
+const ZONE_PER_KEY: usize = 128;
+
+/// As many keys are followed with any zone: they take some 12 MB of a worker.
+const FEWEST_KEYS: usize = 16 << 10;
+
+/// Bytes of a list for each byte of the zone: enough for values of 4 096 bytes, of which the zone keeps an address.
+const LIST_PER_ZONE: usize = 16;
+
+/// The bytes of a list with any zone, and with the largest.
+const LIST: RangeInclusive<usize> = 16 << 20..=256 << 20;
+
+/// What is taken of a prefix: what does not fit into any zone is not read, and not kept.
+fn limits(plan: &PrefixPlan) -> Limits {
+    let zone = plan.upstreams.iter().map(|upstream| upstream.zone_size).max().unwrap_or_default();
+    Limits {
+        keys: (zone / ZONE_PER_KEY).max(FEWEST_KEYS),
+        bytes: zone.saturating_mul(LIST_PER_ZONE).clamp(*LIST.start(), *LIST.end()),
+        remedy: "raise \"zone=\" of the \"etcd\" directive, or delete those that are no peers",
+    }
+}
+
 /// Follows the prefix for as long as the lease is held.
 pub(super) async fn serve(
     cluster_name: Rc<str>,
@@ -43,6 +67,7 @@ pub(super) async fn serve(
 ) {
     let prefix: Rc<str> = plan.prefix.as_str().into();
     let names = HostNames::system();
+    let limits = limits(&plan);
     let upstreams = claim.publishing(|publishing| {
         let new = |plan| Upstream::new(plan, Rc::clone(&prefix), lines.clone(), &names, publishing);
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
@@ -60,7 +85,7 @@ pub(super) async fn serve(
         lines,
     };
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
-    let mut following = Following::start(cluster.clone(), Keys::Below(plan.prefix), sender);
+    let mut following = Following::start(cluster.clone(), Keys::Below(plan.prefix), limits, sender);
     let (found, mut leases) = mpsc::unbounded_channel();
     let mut collect = interval(COLLECT);
     collect.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -56,6 +56,8 @@ pub(super) struct Upstream {
     takes_over: bool,
     has_listed: bool,
     is_connected: bool,
+    /// Why keys are left out, if any are.
+    limited: Option<String>,
     said: Said,
     /// The cluster and the revision of what is in `members` (or `successor`).
     cluster_id: u64,
@@ -131,6 +133,7 @@ impl Upstream {
             takes_over: zone.revision() > 0 && zone.statistics().last_word > 0,
             has_listed: false,
             is_connected: false,
+            limited: None,
             said: Said::of(report),
             cluster_id: zone.cluster_id(),
             revision: zone.revision(),
@@ -178,6 +181,7 @@ impl Upstream {
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
                 let is_start = !self.has_listed && !self.takes_over;
+                self.limited = None;
                 self.count_resync(*cause);
                 self.list(*cluster_id, *revision, items, now);
                 if is_start && items.is_empty() {
@@ -198,7 +202,7 @@ impl Upstream {
             }
             Update::Alive { revision } => {
                 self.is_connected = true;
-                self.said.trouble(None);
+                self.said.trouble(self.limited.as_deref());
                 self.zone.set_connected(true);
                 self.ages.alive(*revision, now);
             }
@@ -207,6 +211,11 @@ impl Upstream {
                 self.said.trouble(Some(reason));
                 self.zone.set_connected(false);
             }
+            Update::Limited { reason } => {
+                self.said.trouble(Some(reason));
+                self.limited = Some(reason.clone());
+            }
+            Update::Noted { .. } => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use etcd_watch::{Cluster, Event, Item, Keys, Update};
+use etcd_watch::{Cluster, Event, Item, Keys, Limits, Update};
 use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
@@ -34,7 +34,7 @@ pub(super) async fn serve(
     lines: Lines,
 ) {
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
-    let mut following = Following::start(cluster, Keys::One(plan.key.clone()), sender);
+    let mut following = Following::start(cluster, Keys::One(plan.key.clone()), Limits::default(), sender);
     let mut variable = Variable::new(cluster_name, plan, lines);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,7 +117,7 @@ impl Variable {
                 self.live.note_revision(*revision);
             }
             Update::Alive { revision } => self.live.note_revision(*revision),
-            Update::Lost { .. } => {}
+            Update::Lost { .. } | Update::Limited { .. } | Update::Noted { .. } => {}
         }
     }
 

@@ -15,6 +15,7 @@ mod etcd_geo;
 mod etcd_variable;
 mod expiry_guard;
 mod failures;
+mod grpc_proxy;
 mod harness_itself;
 mod hold;
 mod hundred_thousand;

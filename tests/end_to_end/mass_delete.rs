@@ -11,8 +11,7 @@ async fn it_is_one_change_and_etcd_is_not_blamed() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("n0").await?);
     let name = |number: usize| key(&format!("peer-{number:05}"));
     etcd.put(key("n0"), node.address().to_string()).await?;
-    let revision =
-        etcd.put_all((0..KEYS).map(|number| (name(number), node.address().to_string()))).await?;
+    let revision = etcd.put_all((0..KEYS).map(|number| (name(number), node.address().to_string()))).await?;
     let nginx = Nginx::start(
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("zone=64m", "")),
     )

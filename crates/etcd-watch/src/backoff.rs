@@ -22,7 +22,7 @@ const SPREAD: Duration = Duration::from_millis(100);
 const FIRST_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The longest that an answer may take. etcd itself gives a linearizable read up after 7 s (its request timeout).
-const LAST_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const LAST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The waits of one prefix: none before the next endpoint of a round, then 50 ms, doubling to 2 s (5 s after refusals), each ± 50 %, so
 /// that the instances which lost the same etcd do not all come back to it at the same moment.

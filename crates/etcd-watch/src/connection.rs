@@ -1,5 +1,6 @@
 //! The one connection of a cluster, shared by all of its prefixes, and its login.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,6 +14,7 @@ use crate::backoff::{Backoff, Patience};
 use crate::cluster::ClusterConfig;
 use crate::files::Files;
 use crate::login::log_in;
+use crate::progress::Progress;
 use crate::quorum::SharedQuorum;
 use crate::tls;
 use crate::trouble::Trouble;
@@ -51,6 +53,8 @@ struct Shared {
     void_tokens: AtomicU64,
     /// The endpoint that has answered a list last, if it has not been left since.
     in_use: AtomicUsize,
+    /// The endpoints of which it was said that they answer no progress requests.
+    proxies: Mutex<HashSet<Arc<str>>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -85,6 +89,7 @@ pub(crate) struct Connection {
     client: Client,
     has_answered: Arc<AtomicBool>,
     pub(crate) quorum: Arc<SharedQuorum>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Connection {
@@ -117,6 +122,7 @@ impl Cluster {
                 failures: AtomicU64::new(0),
                 void_tokens: AtomicU64::new(0),
                 in_use: AtomicUsize::new(NONE),
+                proxies: Mutex::default(),
             }),
         }
     }
@@ -186,6 +192,11 @@ impl Cluster {
         if current.generation == connection.generation {
             self.shared.in_use.store(current.endpoint, Ordering::Relaxed);
         }
+    }
+
+    /// The endpoint of this connection answers no progress requests. Returns whether that is news, whichever connection it was found by.
+    pub(crate) async fn note_proxy(&self, connection: &Connection) -> bool {
+        self.shared.proxies.lock().await.insert(Arc::clone(&connection.endpoint))
     }
 
     /// Turns to the next endpoint, unless another prefix did so since this connection was handed out: prefixes that lose the same
@@ -300,6 +311,7 @@ impl Cluster {
             client,
             has_answered: Arc::default(),
             quorum: Arc::default(),
+            progress: Arc::default(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use etcd_client::proto::PbWatchResponse;
 
-use crate::list::Range;
+use crate::list::{Listed, Range};
 use crate::update::{Cause, Update};
 use crate::watch::Reader;
 
@@ -23,7 +23,8 @@ impl Prefix {
 
     /// A watch after a list of that cluster and revision.
     pub fn watch(&self, cluster_id: u64, revision: i64) -> Responses<'_> {
-        Responses { reader: Reader::after(&self.0, cluster_id, revision), is_created: false }
+        let listed = Listed { cluster_id, revision, keys: 0 };
+        Responses { reader: Reader::after(&self.0, listed, usize::MAX), is_created: false }
     }
 }
 

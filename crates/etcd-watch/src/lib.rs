@@ -18,11 +18,13 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lease;
+mod limits;
 mod list;
 mod login;
 mod outage;
 mod patience;
 mod prefix;
+mod progress;
 mod quorum;
 mod remedy;
 mod tls;
@@ -35,5 +37,6 @@ pub use connection::Cluster;
 /// The library by which etcd is called, for whoever uses [`Cluster::call`].
 pub use etcd_client;
 pub use files::{Files, OwnFiles, ReadFile};
+pub use limits::Limits;
 pub use prefix::{Keys, follow};
 pub use update::{Cause, Event, Item, Update};

@@ -6,9 +6,13 @@ use std::time::Duration;
 use etcd_client::proto::{PbKeyValue, PbRangeResponse};
 use etcd_client::{Client, GetOptions};
 
-use crate::patience::timeout;
+use crate::limits::Limits;
 use crate::trouble::{Kind, Trouble, is_too_large};
 use crate::update::{Cause, Item};
+
+mod pace;
+
+use pace::Pace;
 
 /// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for tens of thousands
 /// of peers, and no answer that holds up the other prefixes on the connection.
@@ -21,10 +25,6 @@ const PAGE_SHRINK: i64 = 4;
 /// `--max-request-bytes` raises it). A page of 1 000 keys that exceeds it is asked for in smaller pages; a change that exceeds
 /// it is listed anew.
 pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
-
-/// The largest list, in bytes of keys, values and what it takes to hold them: a prefix given by mistake (`/`, in a busy etcd) must not take the
-/// memory of the process that follows it.
-const LIST_LIMIT: usize = 256 << 20;
 
 /// As much of a prefix as is quoted, in characters.
 const QUOTED: usize = 100;
@@ -100,23 +100,48 @@ pub(crate) struct List {
     pub(crate) items: Vec<Item>,
 }
 
-/// Lists the range: all pages at the revision of the first, each of which may take `deadline`.
-pub(crate) async fn list(client: &Client, range: &Range, deadline: Duration) -> Result<List, Trouble> {
-    let mut pages = Pages { range, start: range.start.clone(), bytes: 0, list: None };
+/// What a watch goes on from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(crate) cluster_id: u64,
+    pub(crate) revision: i64,
+    pub(crate) keys: usize,
+}
+
+impl List {
+    pub(crate) fn listed(&self) -> Listed {
+        let Self { cluster_id, revision, items } = self;
+        Listed { cluster_id: *cluster_id, revision: *revision, keys: items.len() }
+    }
+}
+
+/// Lists the range: all pages at the revision of the first, each of which may take `deadline`, and together as long as what they
+/// bring is worth. More than the limits allow is refused when the first page has told of it, before the rest is read.
+pub(crate) async fn list(
+    client: &Client,
+    range: &Range,
+    limits: &Limits,
+    deadline: Duration,
+) -> Result<List, Trouble> {
+    let mut pages = Pages::new(range, limits);
+    let mut pace = Pace::new(deadline);
     let mut kv = client.kv_client().max_decoding_message_size(MESSAGE_LIMIT);
     let mut keys = PAGE_KEYS;
     loop {
         let options =
             GetOptions::new().with_range(range.end.clone()).with_limit(keys).with_revision(pages.revision());
-        match timeout(deadline, kv.get(pages.start.clone(), Some(options))).await {
+        match pace.wait(kv.get(pages.start.clone(), Some(options))).await {
             Ok(Ok(page)) => {
+                let (before, bytes) = (pages.keys(), pages.bytes);
                 if let Some(list) = pages.add(page.0)? {
                     return Ok(list);
                 }
+                pace.gain(pages.keys() - before, pages.bytes - bytes);
             }
             Ok(Err(error)) if keys > 1 && is_too_large(&error) => keys = (keys / PAGE_SHRINK).max(1),
             Ok(Err(error)) => return Err(Trouble::call("list", &error, Cause::Unreachable)),
-            Err(_) => return Err(Trouble::late(Cause::Unreachable, "list", deadline)),
+            Err(_) if pages.keys() == 0 => return Err(Trouble::late(Cause::Unreachable, "list", deadline)),
+            Err(_) => return Err(pages.slow(&pace)),
         }
     }
 }
@@ -124,13 +149,41 @@ pub(crate) async fn list(client: &Client, range: &Range, deadline: Duration) -> 
 /// The pages so far.
 struct Pages<'a> {
     range: &'a Range,
+    limits: &'a Limits,
+    /// How many keys there are to come in all, as the first page has it.
+    count: i64,
     /// The first key that is still to come.
     start: Vec<u8>,
     bytes: usize,
     list: Option<List>,
 }
 
-impl Pages<'_> {
+impl<'a> Pages<'a> {
+    fn new(range: &'a Range, limits: &'a Limits) -> Self {
+        Self { range, limits, count: 0, start: range.start.clone(), bytes: 0, list: None }
+    }
+
+    /// How many have come.
+    fn keys(&self) -> usize {
+        self.list.as_ref().map_or(0, |list| list.items.len())
+    }
+
+    /// They do not come fast enough.
+    fn slow(&self, pace: &Pace) -> Trouble {
+        let said = format!(
+            "list: only {} of {} keys have come in {:.1} s",
+            self.keys(),
+            self.count,
+            pace.taken().as_secs_f64()
+        );
+        Trouble { is_late: true, ..Trouble::endpoint(Cause::Unreachable, Kind::Slow, &said) }
+    }
+
+    fn too_many(&self, what: &str) -> Trouble {
+        let said = format!("{} has {what}: {}", self.range, self.limits.remedy);
+        Trouble::refused(Cause::TooLarge, Kind::TooMany, &said)
+    }
+
     /// The revision to ask for: 0 is the newest.
     fn revision(&self) -> i64 {
         self.list.as_ref().map_or(0, |list| list.revision)
@@ -144,6 +197,14 @@ impl Pages<'_> {
         let Some(header) = page.header else {
             return broken("list: etcd's answer has no header");
         };
+        if self.list.is_none() {
+            self.count = page.count;
+        }
+        let keys = self.keys() + page.kvs.len();
+        let keys = keys.max(usize::try_from(self.count).unwrap_or(0));
+        if keys > self.limits.keys {
+            return Err(self.too_many(&format!("{keys} keys, more than {}", self.limits.keys)));
+        }
         let list = self.list.get_or_insert(List {
             cluster_id: header.cluster_id,
             revision: header.revision,
@@ -165,11 +226,10 @@ impl Pages<'_> {
             self.start.clone_from(&pair.key);
             self.start.push(0);
             self.bytes += pair.key.len() + pair.value.len() + size_of::<Item>();
-            if self.bytes > LIST_LIMIT {
-                let said = "list: the prefix holds more than 256 MiB";
-                return Err(Trouble::refused(Cause::Canceled, Kind::Other, said));
-            }
             list.items.push(self.range.item(pair)?);
+        }
+        if self.bytes > self.limits.bytes {
+            return Err(self.too_many(&format!("more than {} MiB", self.limits.bytes >> 20)));
         }
         Ok(if page.more { None } else { self.list.take() })
     }
@@ -180,6 +240,11 @@ mod tests {
     use etcd_client::proto::{PbKeyValue, PbRangeResponse, PbResponseHeader};
 
     use super::{Pages, Range};
+    use crate::limits::Limits;
+    use crate::trouble::Kind;
+    use crate::update::Cause;
+
+    const LIMITS: Limits = Limits { keys: 4, bytes: 4 << 10, remedy: "raise \"zone=\"" };
 
     fn page(keys: &[&str], more: bool, cluster_id: u64) -> PbRangeResponse {
         let header = PbResponseHeader { cluster_id, revision: 7, ..Default::default() };
@@ -188,7 +253,7 @@ mod tests {
     }
 
     fn pages(range: &Range) -> Pages<'_> {
-        Pages { range, start: range.start.clone(), bytes: 0, list: None }
+        Pages::new(range, &LIMITS)
     }
 
     #[test]
@@ -232,5 +297,23 @@ mod tests {
         let mut another = pages(&range);
         assert!(another.add(page(&["/a"], true, 1)).is_ok());
         assert!(another.add(page(&["/b"], true, 2)).is_err());
+    }
+    #[test]
+    fn what_is_too_much_is_refused_as_soon_as_it_is_known() {
+        let range = Range::new(b"/");
+        let said = |page| {
+            let trouble = pages(&range).add(page).err();
+            trouble.map(|trouble| (trouble.cause, trouble.kind, trouble.turn, trouble.said))
+        };
+        let refused = |said: &str| Some((Cause::TooLarge, Kind::TooMany, false, said.to_owned()));
+        let counted = PbRangeResponse { count: 5, ..page(&["/a"], true, 1) };
+        assert_eq!(said(counted), refused("\"/\" has 5 keys, more than 4: raise \"zone=\""));
+        let uncounted = page(&["/a", "/b", "/c", "/d", "/e"], false, 1);
+        assert_eq!(said(uncounted), refused("\"/\" has 5 keys, more than 4: raise \"zone=\""));
+        let mut large = page(&["/a"], false, 1);
+        large.kvs[0].value = vec![0; LIMITS.bytes];
+        assert_eq!(said(large), refused("\"/\" has more than 0 MiB: raise \"zone=\""));
+        let full = PbRangeResponse { count: 4, ..page(&["/a", "/b", "/c", "/d"], false, 1) };
+        assert!(pages(&range).add(full).is_ok_and(|list| list.is_some()));
     }
 }

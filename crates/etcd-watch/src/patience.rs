@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::select;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How much of a deadline passes at a time, at most.
 const SLICE: Duration = Duration::from_millis(100);
@@ -18,16 +18,24 @@ pub(crate) struct Elapsed;
 ///
 /// Time in which this thread did something else, and so could not have heard an answer, does not count: who makes a table of a great list
 /// in the same thread would otherwise find, each time, that etcd had not answered meanwhile.
-pub(crate) async fn timeout<F: Future>(deadline: Duration, future: F) -> Result<F::Output, Elapsed> {
+pub(crate) async fn timeout<F: Future>(mut deadline: Duration, future: F) -> Result<F::Output, Elapsed> {
+    within(&mut deadline, future).await
+}
+
+/// The same, where the time that it takes is taken off what is `left`.
+pub(crate) async fn within<F: Future>(left: &mut Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
-    let mut left = deadline;
     while !left.is_zero() {
-        let slice = left.min(SLICE);
+        let (slice, began) = ((*left).min(SLICE), Instant::now());
         select! {
             // Cancel safe: the future goes on from slice to slice; only the sleep is made anew.
             biased;
-            result = &mut future => return Ok(result),
-            () = sleep(slice) => left -= slice,
+            result = &mut future => {
+                *left -= began.elapsed().min(slice);
+                return Ok(result);
+            }
+            // Dropping the sleep loses nothing: what has passed of it is taken off above.
+            () = sleep(slice) => *left -= slice,
         }
     }
     Err(Elapsed)
@@ -40,7 +48,7 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::time::{Instant, sleep};
 
-    use super::timeout;
+    use super::{timeout, within};
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_time_is_taken_and_what_does_not_is_not() {
@@ -50,6 +58,16 @@ mod tests {
         assert!(timeout(second, std::future::pending::<()>()).await.is_err());
         assert!(began.elapsed() >= second && began.elapsed() < 2 * second);
         assert!(timeout(Duration::ZERO, async {}).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_takes_is_taken_off() {
+        let mut left = Duration::from_secs(1);
+        assert!(within(&mut left, sleep(Duration::from_millis(250))).await.is_ok());
+        assert!(within(&mut left, sleep(Duration::from_millis(250))).await.is_ok());
+        assert!(left > Duration::from_millis(450) && left <= Duration::from_millis(500), "{left:?}");
+        assert!(within(&mut left, std::future::pending::<()>()).await.is_err());
+        assert_eq!(left, Duration::ZERO);
     }
 
     #[tokio::test]

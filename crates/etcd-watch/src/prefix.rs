@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::{Backoff, LONGEST, Patience};
 use crate::connection::{Cluster, Connection};
+use crate::limits::Limits;
 use crate::list::{Range, list};
 use crate::outage::Outage;
 use crate::remedy::reason;
@@ -19,6 +20,10 @@ use crate::watch::Watch;
 /// How long a watch must have lasted for its loss to be answered at once. As long as the longest wait, so that a
 /// server which accepts every watch and ends it does not get more attempts than one that accepts none.
 const LASTING: Duration = LONGEST;
+
+/// How long a list lies back at least when another is made for the keys that the watch has left out since: a prefix that is full to
+/// the brim is not to be listed at each change.
+const WHOLE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +43,7 @@ impl Keys {
     }
 }
 
-/// Follows `keys` until the receiver is dropped, then returns; it never ends otherwise.
+/// Follows `keys`, within `limits`, until the receiver is dropped, then returns; it never ends otherwise.
 ///
 /// The first word is [`Update::Listed`], or [`Update::Lost`] when no endpoint can be reached. After any trouble the
 /// prefix is listed anew: at once where a watch had lasted, at the next endpoint where the endpoint is at fault, and
@@ -46,19 +51,22 @@ impl Keys {
 ///
 /// A prefix of "" stands for all keys. The connection is shared with the other prefixes of the cluster, and with its
 /// flow control: a receiver that stays full for long holds them up, too.
-pub async fn follow(cluster: Cluster, keys: Keys, updates: Sender<Update>) {
+pub async fn follow(cluster: Cluster, keys: Keys, limits: Limits, updates: Sender<Update>) {
     let range = keys.range();
     let backoff = Backoff::new(cluster.config().endpoints.len());
     let follower = Follower {
         cluster,
         range: &range,
+        limits,
         updates: &updates,
         backoff,
         patience: Patience::default(),
         listed: false,
         outage: None,
         lasted: false,
+        is_limited: false,
     };
+    // Whoever drops the receiver wants nothing of what the follower has under way.
     tokio::select! {
         // Cancel safe: nobody is left who would hear what is dropped.
         () = updates.closed() => {}
@@ -69,6 +77,7 @@ pub async fn follow(cluster: Cluster, keys: Keys, updates: Sender<Update>) {
 struct Follower<'a> {
     cluster: Cluster,
     range: &'a Range,
+    limits: Limits,
     updates: &'a Sender<Update>,
     backoff: Backoff,
     patience: Patience,
@@ -78,6 +87,8 @@ struct Follower<'a> {
     outage: Option<Outage>,
     /// Whether the last attempt's watch lasted.
     lasted: bool,
+    /// Whether keys are left out.
+    is_limited: bool,
 }
 
 /// How long to wait until the next attempt, and whether all endpoints have been tried before that.
@@ -95,6 +106,8 @@ impl Wait {
 /// Why an attempt ended.
 enum End {
     Trouble(Trouble),
+    /// What the watch has left out is to be listed.
+    Whole,
     ReceiverDropped,
 }
 
@@ -121,6 +134,10 @@ impl Follower<'_> {
                             kind => kind,
                         };
                         Trouble { kind, endpoint: trouble.endpoint.or(Some(connection.endpoint)), ..trouble }
+                    }
+                    Err(End::Whole) => {
+                        yield_now().await;
+                        continue;
                     }
                     Err(End::ReceiverDropped) => return,
                 },
@@ -177,22 +194,39 @@ impl Follower<'_> {
 
     /// Lists and watches until there is trouble.
     async fn attempt(&mut self, connection: &Connection) -> Result<Infallible, End> {
-        let (cluster, range, deadline) = (self.cluster.clone(), self.range, self.patience.deadline());
-        let listing =
-            cluster.with_token(connection, |client| async move { list(&client, range, deadline).await });
-        let mut list = listing.await?;
+        let (cluster, range, limits) = (self.cluster.clone(), self.range, self.limits);
+        let deadline = self.patience.deadline();
+        let listing = cluster
+            .with_token(connection, |client| async move { list(&client, range, &limits, deadline).await });
+        let list = listing.await?;
         cluster.note_answer(connection).await;
-        let items = std::mem::take(&mut list.items);
-        let cause = self.outage.as_ref().map_or(Cause::Start, |outage| outage.cause);
-        self.send(Update::Listed { cause, cluster_id: list.cluster_id, revision: list.revision, items })
-            .await?;
+        let (listed, listed_at) = (list.listed(), Instant::now());
+        let cause = match &self.outage {
+            Some(outage) => outage.cause,
+            None if self.is_limited => Cause::TooLarge,
+            None => Cause::Start,
+        };
+        let (cluster_id, revision) = (listed.cluster_id, listed.revision);
+        self.send(Update::Listed { cause, cluster_id, revision, items: list.items }).await?;
         self.listed = true;
+        self.is_limited = false;
 
-        let (mut watch, mut word) = Watch::create(&cluster, connection, range, &list, deadline).await?;
+        let watching = Watch::create(&cluster, connection, range, listed, limits.keys, deadline);
+        let (mut watch, mut word) = watching.await?;
         self.outage = None;
         let created = Instant::now();
         loop {
             self.send(word.into()).await?;
+            if watch.is_limited() && !std::mem::replace(&mut self.is_limited, true) {
+                let reason = format!(
+                    "{range} has more than {} keys, and new ones are left out: {}",
+                    limits.keys, limits.remedy
+                );
+                self.send(Update::Limited { reason }).await?;
+            }
+            if watch.could_be_whole() && listed_at.elapsed() >= WHOLE_AGAIN {
+                return Err(End::Whole);
+            }
             word = match watch.next().await {
                 Ok(word) => word,
                 Err(trouble) => {

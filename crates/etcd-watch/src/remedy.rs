@@ -23,11 +23,14 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
     let user = config.login.as_ref().map(|login| login.user.as_str());
     let tls = &config.tls;
     Some(match kind {
-        Kind::Broken | Kind::Other | Kind::Compacted | Kind::File => return None,
+        Kind::Broken | Kind::Other | Kind::Compacted | Kind::TooMany | Kind::File => return None,
         Kind::ConnectionRefused => {
             format!("nothing listens at {endpoint}: start etcd there, or correct \"endpoint\"")
         }
         Kind::Late => format!("{endpoint} does not answer: see to its machine, its load and the network"),
+        Kind::Slow => {
+            format!("{endpoint} answers too slowly: see to its machine, its load and the network")
+        }
         Kind::NameUnresolved => {
             format!("the host of {endpoint} cannot be resolved: see to DNS, or correct \"endpoint\"")
         }

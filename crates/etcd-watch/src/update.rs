@@ -88,6 +88,17 @@ pub enum Update {
         /// words.
         reason: String,
     },
+    /// There are more keys than are taken ([`Limits`](crate::Limits)): those that come to be from now on are left out, until there are few enough for
+    /// the next [`Update::Listed`]. What happens to the others is told as ever.
+    Limited {
+        /// How many there are, and what to do about it, in one line.
+        reason: String,
+    },
+    /// Something about an endpoint that is no trouble and that its operator may want to know, in one line; once for an endpoint.
+    Noted {
+        /// What it is.
+        text: String,
+    },
 }
 
 /// A key and its value.

@@ -88,7 +88,9 @@ impl Follower {
                 self.model.apply(heard);
                 self.compare();
             }
-            Update::Listed { .. } | Update::Lost { .. } => unreachable!("{update:?}"),
+            Update::Listed { .. } | Update::Lost { .. } | Update::Limited { .. } | Update::Noted { .. } => {
+                unreachable!("{update:?}")
+            }
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     ConnectionRefused,
     /// An answer is late.
     Late,
+    /// Answers come, and bring too little.
+    Slow,
     /// The host cannot be resolved.
     NameUnresolved,
     /// What listens there ends the connection, or speaks no HTTP/2.
@@ -27,6 +29,8 @@ pub(crate) enum Kind {
     NoQuorum,
     /// The revisions that are still to come are compacted.
     Compacted,
+    /// There is more than is taken.
+    TooMany,
     /// The endpoint speaks no TLS.
     NoTls,
     /// The endpoint's certificate is not signed by an authority that is trusted.

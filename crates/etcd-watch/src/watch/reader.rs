@@ -3,7 +3,7 @@
 use etcd_client::EventType;
 use etcd_client::proto::{PbEvent, PbWatchResponse};
 
-use crate::list::Range;
+use crate::list::{Listed, Range};
 use crate::trouble::{Kind, Trouble};
 use crate::update::{Cause, Event, Update};
 
@@ -12,6 +12,7 @@ use crate::update::{Cause, Event, Update};
 pub(crate) enum Word {
     Alive { revision: i64 },
     Changed { revision: i64, events: Vec<Event> },
+    Noted { text: String },
 }
 
 impl From<Word> for Update {
@@ -19,22 +20,47 @@ impl From<Word> for Update {
         match word {
             Word::Alive { revision } => Self::Alive { revision },
             Word::Changed { revision, events } => Self::Changed { revision, events },
+            Word::Noted { text } => Self::Noted { text },
         }
     }
 }
 
 /// Makes words of responses.
 pub(crate) struct Reader<'a> {
-    range: &'a Range,
-    cluster_id: u64,
+    pub(super) range: &'a Range,
+    pub(super) cluster_id: u64,
     /// The highest revision named so far.
-    revision: i64,
+    pub(super) revision: i64,
+    /// Up to where all changes of the range have come: the last one's revision, or the list's.
+    pub(super) delivered: i64,
+    /// How many keys the range has at that revision.
+    pub(super) keys: usize,
+    /// How many it may have.
+    limit: usize,
+    /// Where it has had more since the list, the last revision before that: what was made later is left out.
+    whole_until: Option<i64>,
 }
 
 impl<'a> Reader<'a> {
     /// Of a watch that follows a list.
-    pub(crate) fn after(range: &'a Range, cluster_id: u64, revision: i64) -> Self {
-        Self { range, cluster_id, revision }
+    pub(crate) fn after(range: &'a Range, listed: Listed, limit: usize) -> Self {
+        let Listed { cluster_id, revision, keys } = listed;
+        Self { range, cluster_id, revision, delivered: revision, keys, limit, whole_until: None }
+    }
+
+    /// Whether keys are left out that would not have to be any more.
+    pub(super) fn could_be_whole(&self) -> bool {
+        self.whole_until.is_some() && self.keys <= self.limit
+    }
+
+    /// Whether keys are left out.
+    pub(super) fn is_limited(&self) -> bool {
+        self.whole_until.is_some()
+    }
+
+    /// Takes note of where the store is.
+    pub(super) fn note_revision(&mut self, revision: i64) {
+        self.revision = self.revision.max(revision);
     }
 
     /// Reads the first response.
@@ -61,22 +87,46 @@ impl<'a> Reader<'a> {
         if header.cluster_id != self.cluster_id {
             return Err(broken("watch: another cluster answers"));
         }
-        self.revision = self.revision.max(header.revision);
-        let events = response.events.into_iter().map(|event| self.event(event));
-        let events = events.collect::<Result<Vec<_>, _>>()?;
+        self.note_revision(header.revision);
+        self.count(&response.events);
+        let mut events = Vec::with_capacity(response.events.len());
+        for event in response.events {
+            events.extend(self.event(event)?);
+        }
         let revision = self.revision;
         Ok(if events.is_empty() { Word::Alive { revision } } else { Word::Changed { revision, events } })
     }
 
-    fn event(&mut self, event: PbEvent) -> Result<Event, Trouble> {
+    /// Counts the keys after these events. All events of a revision are in one response, so that what is left out begins with a revision.
+    fn count(&mut self, events: &[PbEvent]) {
+        let mut keys = self.keys;
+        for event in events {
+            let made = event.kv.as_ref().is_some_and(|pair| pair.create_revision == pair.mod_revision);
+            if event.r#type == EventType::Delete as i32 {
+                keys = keys.saturating_sub(1);
+            } else if made {
+                keys += 1;
+            }
+        }
+        self.keys = keys;
+        if keys > self.limit && self.whole_until.is_none() {
+            self.whole_until = Some(self.delivered);
+        }
+    }
+
+    /// The event; none where its key is left out.
+    fn event(&mut self, event: PbEvent) -> Result<Option<Event>, Trouble> {
         let broken = Trouble::broken;
         let pair = event.kv.ok_or_else(|| broken("watch: etcd sent an event without a key"))?;
-        self.revision = self.revision.max(pair.mod_revision);
+        self.note_revision(pair.mod_revision);
+        self.delivered = self.delivered.max(pair.mod_revision);
         // Not `Event::event_type`, which panics on a type that it does not know.
         if event.r#type == EventType::Put as i32 {
-            Ok(Event::Put(self.range.item(pair)?))
+            let is_left_out = self.whole_until.is_some_and(|revision| pair.create_revision > revision);
+            let item = self.range.item(pair)?;
+            Ok((!is_left_out).then_some(Event::Put(item)))
         } else if event.r#type == EventType::Delete as i32 {
-            Ok(Event::Delete { key: self.range.below(pair.key)?, mod_revision: pair.mod_revision })
+            Ok(Some(Event::Delete { key: self.range.below(pair.key)?, mod_revision: pair.mod_revision }))
         } else {
             Err(broken("watch: etcd sent an event of an unknown type"))
         }
@@ -106,7 +156,7 @@ mod tests {
     use etcd_client::proto::{PbEvent, PbKeyValue, PbResponseHeader, PbWatchResponse};
 
     use super::{Reader, Word};
-    use crate::list::Range;
+    use crate::list::{Listed, Range};
     use crate::trouble::Trouble;
     use crate::update::{Cause, Event};
 
@@ -130,7 +180,8 @@ mod tests {
 
     fn with_reader<T>(run: impl FnOnce(&mut Reader<'_>) -> T) -> T {
         let range = Range::new(b"/a/");
-        run(&mut Reader::after(&range, CLUSTER, 10))
+        let listed = Listed { cluster_id: CLUSTER, revision: 10, keys: 2 };
+        run(&mut Reader::after(&range, listed, 3))
     }
 
     fn cause<T>(result: Result<T, Trouble>) -> Option<(Cause, bool)> {
@@ -161,6 +212,59 @@ mod tests {
             PbWatchResponse { canceled: true, cancel_reason: "a\nb".to_owned(), ..response(12, vec![]) };
         let reason = with_reader(|reader| reader.read(canceled)).err().map(|trouble| trouble.said);
         assert_eq!(reason.as_deref(), Some("watch: etcd canceled it: a b"));
+    }
+
+    /// The keys of the changes.
+    fn keys(word: Result<Word, Trouble>) -> Vec<Vec<u8>> {
+        match word {
+            Ok(Word::Changed { events, .. }) => events
+                .into_iter()
+                .map(|event| match event {
+                    Event::Put(item) => item.key,
+                    Event::Delete { key, .. } => key,
+                })
+                .collect(),
+            Ok(Word::Alive { .. }) => vec![],
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_comes_to_be_beyond_the_limit_is_left_out() {
+        with_reader(|reader| {
+            let written = |key: &str, made: i64, at: i64| {
+                let event = put(key, at, 1);
+                let kv = event.kv.map(|pair| PbKeyValue { create_revision: made, ..pair });
+                PbEvent { kv, ..event }
+            };
+            let delete = |key: &str, at: i64| PbEvent { r#type: 1, ..put(key, at, 0) };
+            assert_eq!(keys(reader.read(response(11, vec![put("/a/x", 11, 1)]))), [b"x"]);
+            assert!(!reader.is_limited());
+            // Two more are one too many, and both are left out; what was there before goes on.
+            let word = reader
+                .read(response(12, vec![put("/a/y", 12, 1), put("/a/z", 12, 1), written("/a/x", 11, 12)]));
+            assert_eq!(keys(word), [b"x"]);
+            assert!(reader.is_limited() && !reader.could_be_whole());
+            assert!(keys(reader.read(response(13, vec![written("/a/y", 12, 13)]))).is_empty());
+            assert_eq!(keys(reader.read(response(14, vec![delete("/a/y", 14)]))), [b"y"]);
+            assert!(!reader.could_be_whole());
+            assert_eq!(keys(reader.read(response(15, vec![delete("/a/x", 15)]))), [b"x"]);
+            assert!(reader.could_be_whole());
+            // It stays so until there is a list.
+            assert!(keys(reader.read(response(16, vec![put("/a/w", 16, 1)]))).is_empty());
+            assert!(!reader.could_be_whole() && reader.keys == 4);
+        });
+    }
+
+    #[test]
+    fn as_many_may_come_as_go() {
+        with_reader(|reader| {
+            let gone = |key: &str| PbEvent { r#type: 1, ..put(key, 11, 0) };
+            let events =
+                vec![put("/a/x", 11, 1), put("/a/y", 11, 1), put("/a/z", 11, 1), gone("/a/1"), gone("/a/2")];
+            assert_eq!(keys(reader.read(response(11, events))).len(), 5);
+            assert!(!reader.is_limited() && reader.keys == 3);
+        });
     }
 
     #[test]

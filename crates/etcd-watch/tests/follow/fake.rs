@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use etcd_client::proto::{PbEvent, PbKeyValue, PbRangeResponse, PbResponseHeader, PbWatchResponse};
@@ -10,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use prost::Message;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::followed::key;
 
@@ -33,6 +35,20 @@ struct WatchRequest {
     create: Option<Create>,
 }
 
+/// A `RangeRequest`, as far as it matters here.
+#[derive(Clone, PartialEq, Message)]
+pub struct Range {
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub limit: i64,
+    #[prost(int64, tag = "10")]
+    pub min_mod_revision: i64,
+}
+
+/// What a server answers to the `usize`th range request, from 0 on, and after how long.
+type Answer = dyn Fn(usize, Range) -> (Duration, Bytes) + Send + Sync;
+
 /// What was asked of a server.
 #[derive(Default)]
 struct Asked {
@@ -42,8 +58,8 @@ struct Asked {
 
 #[derive(Clone)]
 pub struct Script {
-    /// The answer to every list.
-    pub list: Bytes,
+    /// The answer to each read.
+    pub read: Arc<Answer>,
     /// What every watch says.
     pub watch: Vec<Bytes>,
     /// Whether the stream of the watch ends thereafter; it stays open without a word otherwise.
@@ -76,11 +92,29 @@ impl Script {
     /// A list and a watch that says this.
     pub fn new(watch: &[PbWatchResponse]) -> Self {
         let watch = watch.iter().map(|response| response.encode_to_vec().into()).collect();
-        Self { list: list().encode_to_vec().into(), watch, ends: false }
+        Self { watch, ..Self::list(&list()) }
     }
 
+    /// This to each read.
     pub fn list(list: &PbRangeResponse) -> Self {
-        Self { list: list.encode_to_vec().into(), watch: vec![], ends: false }
+        Self::bytes(list.encode_to_vec().into())
+    }
+
+    /// This to each read, in the place of a message.
+    pub fn bytes(list: Bytes) -> Self {
+        Self { read: Arc::new(move |_, _| (Duration::ZERO, list.clone())), watch: vec![], ends: false }
+    }
+
+    /// The same, but reads are answered by `read`, after a while.
+    pub fn reads(
+        self,
+        read: impl Fn(usize, Range) -> (Duration, PbRangeResponse) + Send + Sync + 'static,
+    ) -> Self {
+        let read = move |number, request| {
+            let (wait, answer) = read(number, request);
+            (wait, answer.encode_to_vec().into())
+        };
+        Self { read: Arc::new(read), ..self }
     }
 }
 
@@ -127,9 +161,6 @@ impl Fake {
 async fn serve(stream: TcpStream, script: Script, asked: Arc<Asked>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
-        if request.uri().path().ends_with("/Range") {
-            asked.lists.fetch_add(1, Ordering::Relaxed);
-        }
         tokio::spawn(answer(request, respond, script.clone(), Arc::clone(&asked)));
     }
 }
@@ -142,13 +173,22 @@ async fn answer(
 ) -> Result<(), h2::Error> {
     let is_watch = request.uri().path().ends_with("/Watch");
     let mut body = request.into_body();
-    if is_watch && let Some(create) = first_message(&mut body).await.and_then(|request| request.create) {
-        asked.watches.lock().expect("no panic").push(create);
+    let (mut messages, mut number) = (script.watch, 0);
+    if is_watch {
+        let request = first_message::<WatchRequest>(&mut body).await;
+        asked.watches.lock().expect("no panic").extend(request.and_then(|request| request.create));
+    } else {
+        number = asked.lists.fetch_add(1, Ordering::Relaxed);
     }
     let mut response = Response::new(());
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     let mut stream = respond.send_response(response, false)?;
-    let messages = if is_watch { script.watch } else { vec![script.list] };
+    if !is_watch {
+        let request = first_message(&mut body).await.unwrap_or_default();
+        let (wait, message) = (script.read)(number, request);
+        sleep(wait).await;
+        messages = vec![message];
+    }
     for message in messages {
         let mut framed = BytesMut::new();
         framed.put_u8(0);
@@ -166,9 +206,9 @@ async fn answer(
 }
 
 /// The first message of a request, which is small and comes in one piece.
-async fn first_message(body: &mut h2::RecvStream) -> Option<WatchRequest> {
+async fn first_message<M: Message + Default>(body: &mut h2::RecvStream) -> Option<M> {
     let data = body.data().await?.ok()?;
     body.flow_control().release_capacity(data.len()).ok()?;
     // A byte and the length stand before it.
-    WatchRequest::decode(data.get(5..)?).ok()
+    M::decode(data.get(5..)?).ok()
 }

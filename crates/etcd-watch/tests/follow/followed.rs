@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{GetOptions, KvClient};
-use etcd_watch::{Cause, Cluster, ClusterConfig, Event, Item, Keys, Login, OwnFiles, Tls, Update, follow};
+use etcd_watch::{
+    Cause, Cluster, ClusterConfig, Event, Item, Keys, Limits, Login, OwnFiles, Tls, Update, follow,
+};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
@@ -56,6 +58,10 @@ pub struct Followed {
     pub losses: Vec<(Cause, String)>,
     pub revision: i64,
     pub cluster_id: u64,
+    /// Why keys are left out, if any are.
+    pub limited: Option<String>,
+    /// What was noted of endpoints.
+    pub notes: Vec<String>,
     listed: bool,
     outage: Option<Cause>,
 }
@@ -72,8 +78,12 @@ impl Followed {
     }
 
     pub fn start(cluster: &Cluster, prefix: &str) -> Self {
+        Self::within(Limits::default(), cluster, prefix)
+    }
+
+    pub fn within(limits: Limits, cluster: &Cluster, prefix: &str) -> Self {
         let (sender, receiver) = channel(16);
-        let task = tokio::spawn(follow(cluster.clone(), Keys::Below(prefix.to_owned()), sender));
+        let task = tokio::spawn(follow(cluster.clone(), Keys::Below(prefix.to_owned()), limits, sender));
         Self::new(receiver, task)
     }
 
@@ -86,6 +96,8 @@ impl Followed {
             losses: vec![],
             revision: 0,
             cluster_id: 0,
+            limited: None,
+            notes: vec![],
             listed: false,
             outage: None,
         }
@@ -109,7 +121,8 @@ impl Followed {
     fn apply(&mut self, update: &Update) {
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
-                assert_eq!(*cause, self.outage.unwrap_or(Cause::Start));
+                let otherwise = if self.limited.take().is_some() { Cause::TooLarge } else { Cause::Start };
+                assert_eq!(*cause, self.outage.unwrap_or(otherwise));
                 assert!(items.is_sorted_by(|a, b| a.key < b.key), "keys out of order");
                 assert!(items.iter().all(|item| item.mod_revision <= *revision));
                 self.table = items.iter().map(entry).collect();
@@ -138,6 +151,14 @@ impl Followed {
                 eprintln!("lost: {cause}: {reason}");
                 self.outage.get_or_insert(*cause);
                 self.losses.push((*cause, reason.clone()));
+            }
+            Update::Limited { reason } => {
+                assert!(self.listed && self.limited.is_none() && !reason.contains(char::is_control));
+                self.limited = Some(reason.clone());
+            }
+            Update::Noted { text } => {
+                assert!(!text.contains(char::is_control));
+                self.notes.push(text.clone());
             }
         }
     }

@@ -6,8 +6,9 @@ use etcd_client::proto::{PbEvent, PbRangeResponse, PbWatchResponse};
 use etcd_watch::{Cause, Update};
 use tokio::time::Instant;
 
+use crate::etcd::Etcd;
 use crate::fake::{CLUSTER, Fake, Script, created, header, list, pair, says};
-use crate::followed::{Followed, PREFIX, cluster};
+use crate::followed::{Followed, PREFIX, cluster, key};
 
 /// Follows such a server until the first loss.
 async fn loss(script: Script) -> (Cause, String) {
@@ -26,16 +27,75 @@ fn event(r#type: i32, name: &str) -> PbEvent {
     PbEvent { r#type, kv: Some(pair(name, 6)), prev_kv: None }
 }
 
-/// The connection answers its pings, and the watch is silent.
+/// The connection answers its pings, reads find more than there was, and the watch is silent.
 #[tokio::test]
 async fn a_watch_that_falls_silent() {
     let begin = Instant::now();
-    let (cause, reason) = loss(Script::new(&[created()])).await;
-    assert!(
-        cause == Cause::Silent && reason.contains("watch: etcd does not answer any more"),
-        "{cause}: {reason}"
-    );
+    let script = Script::new(&[created()]).reads(|number, _| {
+        let more =
+            PbRangeResponse { kvs: vec![pair("b", 6)], count: 2, header: header(CLUSTER, 6), ..list() };
+        (Duration::ZERO, if number == 0 { list() } else { more })
+    });
+    let (cause, reason) = loss(script).await;
+    assert_eq!(cause, Cause::Silent, "{reason}");
+    assert!(reason.contains("answers reads") && !reason.contains("machine"), "{reason}");
     assert!(begin.elapsed() > Duration::from_secs(6), "after {:?}", begin.elapsed());
+}
+
+/// It answers reads and never a progress request, as etcd's grpc-proxy does: as long as it has what is known, nothing is wrong with the watch.
+#[tokio::test]
+async fn progress_that_is_never_answered() {
+    let script = Script::new(&[created()]).reads(|number, request| {
+        if request.limit > 1 {
+            return (Duration::ZERO, list());
+        }
+        // The store moves on, and the prefix does not.
+        let kvs = if request.min_mod_revision > 5 { vec![] } else { vec![pair("a", 5)] };
+        (Duration::ZERO, PbRangeResponse { kvs, header: header(CLUSTER, 5 + number as i64), ..list() })
+    });
+    let fake = Fake::start(script).await;
+    let cluster = cluster(std::slice::from_ref(&fake.url));
+    let mut all = ["/firehose/upstream/", "/firehose/"].map(|prefix| Followed::start(&cluster, prefix));
+    for followed in &mut all {
+        followed.until_alive().await;
+        // At first, since it could yet come; then with each read.
+        for _ in 0..5 {
+            followed.until_alive().await;
+        }
+        assert_eq!((&followed.losses[..], &followed.causes[..]), (&[][..], &[Cause::Start][..]));
+        assert!(followed.revision > 5);
+    }
+    let notes: Vec<_> = all.iter().flat_map(|followed| &followed.notes).collect();
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.starts_with(&fake.url) && note.contains("grpc-proxy"), "{note}");
+    assert_eq!(fake.watches().len(), 2);
+}
+
+/// One key per page, each in time, and the last one never.
+fn trickle() -> Script {
+    Script::list(&list()).reads(|number, _| {
+        let kvs = vec![pair(&format!("{number:09}"), 5)];
+        (Duration::from_millis(300), PbRangeResponse { kvs, more: true, count: 100_000, ..list() })
+    })
+}
+
+#[tokio::test]
+async fn a_list_that_trickles() {
+    let (cause, reason) = loss(trickle()).await;
+    assert_eq!(cause, Cause::Unreachable);
+    assert!(reason.contains("answers too slowly") && reason.contains("of 100000 keys"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_list_that_trickles_is_left_for_the_next_endpoint() {
+    let fake = Fake::start(trickle()).await;
+    let etcd = Etcd::start().await;
+    etcd.kv().await.put(key("a"), "1", None).await.expect("a put");
+    let begin = Instant::now();
+    let mut followed = Followed::start(&cluster(&[fake.url.clone(), etcd.url()]), PREFIX);
+    followed.until_exact(&etcd).await;
+    assert!(begin.elapsed() < Duration::from_secs(15), "listed after {:?}", begin.elapsed());
+    assert!(followed.losses.is_empty());
 }
 
 /// etcd would take the size of a growing fragment anew after each event.
@@ -105,7 +165,7 @@ async fn lists_that_make_no_sense() {
         let (cause, reason) = loss(Script::list(&list)).await;
         assert!(cause == Cause::Broken && reason.contains(wanted), "{cause}: {reason}, not {wanted}");
     }
-    let garbage = Script { list: vec![0xff; 30].into(), ..Script::new(&[]) };
+    let garbage = Script::bytes(vec![0xff; 30].into());
     assert_eq!(loss(garbage).await.0, Cause::Unreachable);
 }
 

@@ -1,9 +1,9 @@
 //! Lists and events of an etcd that nothing happens to.
 
-use etcd_client::{DeleteOptions, PutOptions, Txn, TxnOp};
-use etcd_watch::{Cause, Event, Keys, Update, follow};
+use etcd_client::{DeleteOptions, PutOptions, Txn, TxnOp, WatchOptions};
+use etcd_watch::{Cause, Event, Keys, Limits, Update, follow};
 use tokio::sync::mpsc::channel;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::etcd::{DEADLINE, Etcd, free_port};
 use crate::followed::{Followed, PREFIX, cluster, held, key};
@@ -158,6 +158,14 @@ async fn many_keys_deleted_at_once_are_one_change() {
     let mut followed = Followed::of(&etcd);
     followed.until_alive().await;
     assert_eq!(followed.table.len(), KEYS);
+    let mut watch = etcd.client().await.watch_client().max_decoding_message_size(usize::MAX);
+    let mut bare = watch.watch(PREFIX, Some(WatchOptions::new().with_prefix())).await.expect("a watch");
+    bare.message().await.expect("the creation");
+    let began = Instant::now();
+    let bare = tokio::spawn(async move {
+        let response = bare.message().await.expect("no error").expect("a response");
+        (response.events().len(), began.elapsed())
+    });
     let mut kv = etcd.kv().await;
     kv.delete(PREFIX, Some(DeleteOptions::new().with_prefix())).await.expect("a deletion");
     let Update::Changed { events, .. } =
@@ -165,8 +173,13 @@ async fn many_keys_deleted_at_once_are_one_change() {
     else {
         unreachable!("waited for")
     };
+    let followed_after = began.elapsed();
     assert_eq!(events.len(), KEYS);
     assert!(followed.table.is_empty() && followed.losses.is_empty());
+    // A time is no test, but worth a look.
+    let (count, bare_after) = bare.await.expect("the bare watch");
+    assert_eq!(count, KEYS);
+    eprintln!("after {followed_after:?}, a bare watch after {bare_after:?}");
 }
 
 /// What is more than a message may have is listed anew, and nobody is blamed.
@@ -192,7 +205,8 @@ async fn it_ends_when_the_receiver_is_dropped() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     for url in [etcd.url(), nobody] {
         let (sender, mut receiver) = channel(1);
-        let task = tokio::spawn(follow(cluster(&[url]), Keys::Below(PREFIX.to_owned()), sender));
+        let task =
+            tokio::spawn(follow(cluster(&[url]), Keys::Below(PREFIX.to_owned()), Limits::default(), sender));
         assert!(timeout(DEADLINE, receiver.recv()).await.expect("a word").is_some());
         assert!(!task.is_finished());
         drop(receiver);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_client::{ConnectOptions, PermissionType};
-use etcd_watch::{Cause, Keys, Update, follow};
+use etcd_watch::{Cause, Keys, Limits, Update, follow};
 use nix::sys::signal::Signal;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::channel;
@@ -40,7 +40,12 @@ async fn compaction_between_list_and_watch() {
     // A full channel holds the follower up between its list and its watch.
     let (sender, receiver) = channel(1);
     sender.try_send(Update::Lost { cause: Cause::Start, reason: "filler".to_owned() }).expect("room for one");
-    let task = tokio::spawn(follow(cluster(&[etcd.url()]), Keys::Below(PREFIX.to_owned()), sender));
+    let task = tokio::spawn(follow(
+        cluster(&[etcd.url()]),
+        Keys::Below(PREFIX.to_owned()),
+        Limits::default(),
+        sender,
+    ));
     let mut followed = Followed::new(receiver, task);
     etcd.metric_becomes(&ranges, |ranges| ranges > before).await;
     change(&etcd, "b").await;

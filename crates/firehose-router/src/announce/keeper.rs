@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use etcd_watch::{
-    Cluster, Keys, Update,
+    Cluster, Keys, Limits, Update,
     etcd_client::{Client, Compare, CompareOp, Error, PutOptions, Txn, TxnOp},
     follow,
 };
@@ -116,7 +116,7 @@ impl Keeper {
     /// Keeps what is wanted in etcd, for ever.
     pub(super) async fn run(&mut self, mut want: watch::Receiver<Want>) -> Infallible {
         let (sender, mut updates) = mpsc::channel(16);
-        let following = follow(self.cluster.clone(), Keys::One(self.key.clone()), sender);
+        let following = follow(self.cluster.clone(), Keys::One(self.key.clone()), Limits::default(), sender);
         let keeping = async {
             let mut wait = RETRY.0;
             loop {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_watch::{
-    Cluster, Item, Keys, Update,
+    Cluster, Item, Keys, Limits, Update,
     etcd_client::{Compare, CompareOp, Txn, TxnOp},
     follow,
 };
@@ -52,7 +52,8 @@ impl Store {
     /// All keys, below the prefix.
     pub(super) async fn list(&self) -> Result<Vec<Item>, String> {
         let (sender, mut updates) = mpsc::channel(1);
-        let following = tokio::spawn(follow(self.cluster.clone(), Keys::Below(self.folder()), sender));
+        let (cluster, keys) = (self.cluster.clone(), Keys::Below(self.folder()));
+        let following = tokio::spawn(follow(cluster, keys, Limits::default(), sender));
         let listed = timeout(LISTING, async {
             loop {
                 match updates.recv().await {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use etcd_watch::{Cluster, Keys, Update, follow};
+use etcd_watch::{Cluster, Keys, Limits, Update, follow};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -19,6 +19,9 @@ const MAX_SAID: usize = 1_000;
 
 /// For how long settings outlive a wiped etcd: as long as the nodes do.
 const HOLD: Duration = Duration::from_secs(60);
+
+/// How much is taken: most of it may be networks below `put_allow/`.
+const LIMITS: Limits = Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no settings" };
 
 /// The settings, and whether etcd has been heard.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +53,7 @@ pub(crate) fn start(
         };
         tokio::select! {
             // Cancel safe: either ends when nobody listens any more.
-            () = follow(cluster, Keys::Below(prefix), updates) => {}
+            () = follow(cluster, Keys::Below(prefix), LIMITS, updates) => {}
             () = follower.run(&mut received) => {}
         }
     });
@@ -147,6 +150,8 @@ impl Follower {
                 );
                 self.sender.send_modify(|heard| heard.trouble = Some(reason));
             }
+            Update::Limited { reason } => tracing::error!("{reason}"),
+            Update::Noted { text } => tracing::info!("{text}"),
         }
     }
 

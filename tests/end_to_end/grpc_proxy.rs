@@ -1,0 +1,39 @@
+//! Behind etcd's grpc-proxy, which answers reads and no progress requests.
+
+use harness::*;
+
+#[tokio::test]
+async fn peers_are_followed_without_a_resync_and_it_is_said_once() -> Result<()> {
+    let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
+    etcd.register(&nodes[..1]).await?;
+    let proxy = GrpcProxy::start(&etcd).await?;
+    // Two prefixes, of which one says it.
+    let other = "upstream other { etcd main /other/; }";
+    let nginx = Nginx::start(
+        Configuration::new().http(&cluster("main", &proxy.url())).http(&upstream("", "")).http(other),
+    )
+    .await?;
+    nginx.wait_for_keys(&["n0"]).await?;
+    // Not below the prefix: the store has moved, and the watch has missed nothing.
+    etcd.put("/elsewhere", "1").await?;
+    nginx.wait_for_log("grpc-proxy").await?;
+    for _ in 0..3 {
+        let revision = etcd.put(key("n1"), nodes[1].address().to_string()).await?;
+        assert_eq!(nginx.applied(revision).await?.keys(), ["n0", "n1"]);
+        let revision = etcd.delete(&key("n1")).await?;
+        let upstream = nginx.applied(revision).await?;
+        assert_eq!((upstream.keys(), upstream.trouble.as_deref()), (vec!["n0"], None));
+    }
+    // Reads go on to say that etcd is there.
+    let before = nginx.upstream().await?;
+    eventually(SOON, "a word of etcd", async || {
+        let now = nginx.upstream().await?.seconds_since_last_word;
+        ensure!(now < before.seconds_since_last_word, "{now:?}");
+        Ok(())
+    })
+    .await?;
+    let lists = nginx.upstream().await?.resyncs.values().sum::<u64>();
+    assert_eq!((lists, nginx.log_lines("grpc-proxy").len()), (1, 1), "{}", nginx.log());
+    assert_eq!(nginx.log_lines("is not followed"), [""; 0]);
+    nginx.check_log()
+}
