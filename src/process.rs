@@ -13,7 +13,10 @@ use ngx::{
     },
     http::HttpModuleMainConf,
 };
-use peer_zone::{Worker, protocol::Lease};
+use peer_zone::{
+    Worker,
+    protocol::{Lease, Setback},
+};
 
 use crate::{
     conf::{MainConf, UpstreamConf},
@@ -232,6 +235,22 @@ pub(crate) fn watcher_process() -> u32 {
     unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }.map_or(0, |process| process.lease.holder())
 }
 
+/// Why nobody is the watcher just now, if that is to stay so for a while; for the status.
+pub(crate) fn setback() -> Option<String> {
+    // SAFETY: as above.
+    let process = unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }?;
+    process.lease.setbacks().waiting(monotonic::now()).map(in_words)
+}
+
+fn in_words(setback: Setback) -> String {
+    let Setback { in_a_row, wait } = setback;
+    format!(
+        "{in_a_row} watchers in a row have ended before they had listed their keys: if their workers were killed, see to the memory that these \
+         may have and to the number of keys; the next one begins in {:.1} s, and the peers in hand stay",
+        wait as f64 / 1_000.0
+    )
+}
+
 impl Process {
     /// Becomes the watcher where there is none; looks after the one that this process has.
     fn stand_by(&mut self) {
@@ -258,16 +277,23 @@ impl Process {
 
     fn claim(&mut self) {
         let now = monotonic::now();
-        if now < self.not_before {
+        let setbacks = self.lease.setbacks();
+        if now < self.not_before || setbacks.waiting(now).is_some() {
             return;
         }
         let claimed = self.lease.claim(processes::own().id(), self.cycle, now, processes::exists);
         let Some(claim) = claimed else { return };
+        if let Err(setback) = setbacks.begin(claim, now) {
+            self.lease.release(claim);
+            log::at(NGX_LOG_ALERT, &format!("etcd: {}", in_words(setback)));
+            return;
+        }
         // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it.
         let main = unsafe { &*self.main };
         match Watcher::start(Plan::of(main, self.lease, claim)) {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(error) => {
+                setbacks.ended(claim);
                 self.lease.release(claim);
                 log::at(NGX_LOG_ALERT, &format!("etcd: the watcher cannot be started: {error}"));
             }

@@ -222,6 +222,10 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
     let Report { rejected, endpoint, trouble, holding, state } = worker.with_report(Report::of_bytes);
+    // While nobody follows etcd for longer, what the last watcher has said does not hold.
+    let setback = process::setback();
+    let is_connected = is_connected && setback.is_none();
+    let trouble = setback.or(trouble);
     let (generation, peers) = peers(worker, drain);
     let now = monotonic::now();
     let since = now.saturating_sub(last_word);

@@ -41,6 +41,7 @@ pub(super) async fn serve(
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
     let mut following = Following::start(cluster, Keys::Below(plan.prefix.clone()), LIMITS, sender);
     let mut geo = Geo::new(cluster_name, plan, lines);
+    let mut has_settled = false;
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -65,6 +66,10 @@ pub(super) async fn serve(
         });
         if done.is_none() {
             return;
+        }
+        let has_heard = geo.has_listed || geo.hearing.is_lost();
+        if has_heard && !std::mem::replace(&mut has_settled, true) {
+            claim.settle();
         }
     }
 }

@@ -82,8 +82,10 @@ pub(super) async fn serve(
         names,
         hearing,
         asked: HashSet::new(),
+        has_heard: false,
         lines,
     };
+    let mut has_settled = false;
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
     let mut following = Following::start(cluster.clone(), Keys::Below(plan.prefix), limits, sender);
     let (found, mut leases) = mpsc::unbounded_channel();
@@ -122,6 +124,9 @@ pub(super) async fn serve(
         if prefix_task.publish(&claim).is_none() {
             return;
         }
+        if prefix_task.has_heard && !std::mem::replace(&mut has_settled, true) {
+            claim.settle();
+        }
         prefix_task.look_up_leases(&cluster, &found);
         let took = started.elapsed();
         if took > LONG_PUBLICATION {
@@ -138,12 +143,15 @@ struct Prefix {
     hearing: Hearing,
     /// Leases that are being looked up, each with the upstream that has doubts.
     asked: HashSet<(usize, i64)>,
+    /// Whether there was a list, or an outage.
+    has_heard: bool,
     lines: Lines,
 }
 
 impl Prefix {
     fn update(&mut self, update: Update) {
         self.hearing.take(&update);
+        self.has_heard |= matches!(update, Update::Listed { .. } | Update::Lost { .. });
         for upstream in &mut self.upstreams {
             upstream.update(&update);
         }

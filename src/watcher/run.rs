@@ -1,6 +1,7 @@
 //! The thread's body: a runtime of its own, a task for each prefix, and the lease kept alive.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -40,9 +41,21 @@ pub(super) struct Claim {
     lease: &'static Lease,
     claim: u64,
     cycle: u32,
+    /// How many prefixes have not settled yet.
+    unsettled: Cell<usize>,
 }
 
 impl Claim {
+    /// Says, once for each prefix, that it has its first list published, or that there is none to be had just now: what a list could do to this process
+    /// it has not done.
+    pub(super) fn settle(&self) {
+        let left = self.unsettled.get().saturating_sub(1);
+        self.unsettled.set(left);
+        if left == 0 {
+            self.lease.setbacks().settled(self.claim);
+        }
+    }
+
     /// Says that this watcher lives, before something that may take a while: a great list, a table of many peers. The thread does one thing at a time,
     /// and whoever is silent for too long loses the lease, though its successor would be no faster.
     pub(super) fn beat(&self) {
@@ -72,12 +85,25 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
         end_blocking_threads(runtime);
         result
     }));
+    let result = result.unwrap_or_else(|panic| Err(log::panic_message(&*panic)));
+    if result.is_ok() {
+        lease.setbacks().ended(claim);
+    }
     lease.release(claim);
-    result.unwrap_or_else(|panic| Err(log::panic_message(&*panic)))
+    result
 }
 
 async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
-    let claim = Rc::new(Claim { lease: plan.lease, claim: plan.claim, cycle: plan.cycle });
+    let prefixes = plan.clusters.iter().map(|cluster| cluster.prefixes.len() + cluster.geos.len());
+    let claim = Rc::new(Claim {
+        lease: plan.lease,
+        claim: plan.claim,
+        cycle: plan.cycle,
+        unsettled: Cell::new(prefixes.sum()),
+    });
+    if claim.unsettled.get() == 0 {
+        claim.settle();
+    }
     let mut files = JoinSet::new();
     for keeper in plan.state_files {
         files.spawn_local(keeper.keep(plan.files.clone(), lines.clone()));

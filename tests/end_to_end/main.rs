@@ -52,6 +52,7 @@ mod sticky;
 mod takeover;
 mod tls;
 mod tls_sessions;
+mod too_many_keys;
 mod unchanged;
 mod upstreams;
 mod users;

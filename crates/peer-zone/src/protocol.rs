@@ -4,6 +4,7 @@ mod departures;
 mod lease;
 mod owner;
 mod pin;
+mod setbacks;
 mod shared;
 
 pub use self::{
@@ -11,6 +12,7 @@ pub use self::{
     lease::{Lease, Publishing},
     owner::{Holder, Owner, Process},
     pin::{Pin, Root},
+    setbacks::{Setback, Setbacks},
     shared::{SHARED_COLUMNS, Seat, Shared},
 };
 
