@@ -45,6 +45,7 @@ use crate::{
     keepalive::Keepalive,
     module::{ERROR, Module, OK},
     upgrade, variables,
+    zones::Told,
 };
 
 /// What belongs to the whole `http` block of a cycle.
@@ -99,6 +100,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) shows_connections: bool,
     /// The zone, once it is mapped.
     pub(crate) zone: Option<Zone>,
+    /// What has been said of its keys, once that is mapped.
+    pub(crate) told: Option<&'static Told>,
     /// This process's entry in the zone; only in workers.
     pub(crate) worker: Option<Worker>,
     /// Its open connections, where they are drained; only in workers.
@@ -124,6 +127,7 @@ impl Default for UpstreamConf {
             is_balanced_here: false,
             shows_connections: false,
             zone: None,
+            told: None,
             worker: None,
             draining: None,
         }

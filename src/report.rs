@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct Report {
-    /// Keys whose present value is rejected.
+    /// Keys whose present value is rejected, the first ones.
     pub(crate) rejected: Vec<Rejection>,
+    /// Keys whose host names cannot be resolved, the first ones, and how many there are.
+    pub(crate) unresolved: Vec<Unresolved>,
+    pub(crate) unresolved_total: usize,
     /// The URL of etcd's that is in use, or was last.
     pub(crate) endpoint: Option<String>,
     /// Why etcd is not followed just now, and what can be done about it.
@@ -36,6 +39,21 @@ pub(crate) struct Rejection {
     pub(crate) key: String,
     /// Why.
     pub(crate) reason: String,
+}
+
+/// A key whose host name cannot be resolved, or has no address yet.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Unresolved {
+    /// The key, with the prefix.
+    pub(crate) key: String,
+    /// The host name.
+    pub(crate) name: String,
+    /// How many addresses are in hand, and in use.
+    pub(crate) addresses: usize,
+    /// Since when, in milliseconds of the monotonic clock.
+    pub(crate) since: u64,
+    /// Why; `None` before the first answer.
+    pub(crate) reason: Option<String>,
 }
 
 /// Peers that outlive their keys.

@@ -1,10 +1,11 @@
 //! The shared memory: made, kept and copied as cycles come and go.
 //!
-//! There is one zone for each upstream, and a small one for the lease on being the watcher. nginx keeps a zone over a reload where
+//! There is one zone for each upstream, one for what has been said of its keys, and a small one for the lease on being the watcher. nginx keeps a zone over a reload where
 //! name, size and tag are the same. The name says the upstream, the cluster and the prefix, so that a changed prefix
 //! or cluster starts afresh; where only the size has changed, the peers are copied from the old zone.
 
 mod state;
+mod told;
 mod variable;
 
 use core::{
@@ -28,7 +29,10 @@ use peer_zone::{
 use upstream_peers::Allow;
 
 use self::state::Loaded;
-pub(crate) use self::variable::{add_geo, add_variable};
+pub(crate) use self::{
+    told::{MAX_TOLD, Told, add_told},
+    variable::{add_geo, add_variable},
+};
 use crate::{
     conf::{Etcd, MainConf, UpstreamConf},
     log,

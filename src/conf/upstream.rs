@@ -137,6 +137,7 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
     let etcd = Etcd { upstream: name, cluster: cluster.clone(), prefix, options, place: place(cf) };
     conf.cycle = cf.cycle;
     zones::add_upstream(cf, conf, &etcd)?;
+    zones::add_told(cf, conf, &etcd)?;
     conf.etcd = Some(etcd);
     zones::add_lease(cf, main)?;
     conf.number = u16::try_from(main.upstreams.len()).ok();

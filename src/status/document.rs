@@ -84,6 +84,9 @@ struct Upstream {
     resyncs: Resyncs,
     rejected_total: u64,
     rejected: Vec<Rejection>,
+    /// Keys whose host names cannot be resolved, or have no address yet: the first ones, and how many there are.
+    unresolved: Vec<Unresolved>,
+    unresolved_total: usize,
     /// The URL of etcd's that is in use, or was last; null before there was one.
     endpoint: Option<String>,
     /// Why etcd is not followed just now.
@@ -94,6 +97,18 @@ struct Upstream {
     state: Option<StateFile>,
     zone: Zone,
     peers: Vec<Peer>,
+}
+
+#[derive(Serialize)]
+struct Unresolved {
+    key: String,
+    name: String,
+    /// How many addresses are in hand, and in use.
+    addresses: usize,
+    /// Seconds since it began.
+    seconds: f64,
+    /// Null before the first answer.
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -221,7 +236,8 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let Statistics { checks_not_made, drained, revision, last_word, rejected_total, resyncs, .. } =
         statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
-    let Report { rejected, endpoint, trouble, holding, state } = worker.with_report(Report::of_bytes);
+    let Report { rejected, unresolved, unresolved_total, endpoint, trouble, holding, state } =
+        worker.with_report(Report::of_bytes);
     // While nobody follows etcd for longer, what the last watcher has said does not hold.
     let setback = process::setback();
     let is_connected = is_connected && setback.is_none();
@@ -234,6 +250,11 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         seconds_left: until.saturating_sub(now) as f64 / 1_000.0,
         peers,
     });
+    let unresolved =
+        unresolved.into_iter().map(|report::Unresolved { key, name, addresses, since, reason }| {
+            let seconds = now.saturating_sub(since) as f64 / 1_000.0;
+            Unresolved { key, name, addresses, seconds, reason }
+        });
     let upstream = Upstream {
         cluster,
         prefix,
@@ -249,6 +270,8 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         resyncs: Resyncs { start, takeover, compacted, canceled, broken, silent, unreachable, too_large },
         rejected_total,
         rejected,
+        unresolved: unresolved.collect(),
+        unresolved_total,
         endpoint,
         trouble,
         holding,

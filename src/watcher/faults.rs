@@ -1,6 +1,6 @@
-//! Panics that tests call for: whoever writes the key `panic!` below the prefix says by its value where.
+//! What tests call for: panics, where whoever writes the key `panic!` below the prefix says by its value where; and name servers of their own.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc};
 
 use etcd_watch::Event;
 use tokio::sync::Notify;
@@ -60,6 +60,12 @@ pub(super) async fn or_panic(following: impl Future<Output = ()>) {
         () = following => {}
         () = panics => {}
     }
+}
+
+/// The name servers to ask instead of the system's, where nginx's directive `env` names some.
+pub(super) fn name_servers() -> Option<Vec<SocketAddr>> {
+    let servers = std::env::var("ETCD_NAME_SERVERS").ok()?;
+    servers.split(' ').map(|server| server.parse().ok()).collect()
 }
 
 /// Panics if that is the place.

@@ -9,6 +9,7 @@ use super::state::{self, StateKeeper, StateOffer};
 use crate::{
     conf::{Check, MainConf, VariableConf},
     variables::{Live, LiveNetworks},
+    zones::Told,
 };
 
 /// Everything that the thread has to know.
@@ -62,6 +63,7 @@ pub(super) struct UpstreamPlan {
     pub(super) zone: Zone,
     /// Its size, as configured.
     pub(super) zone_size: usize,
+    pub(super) told: &'static Told,
     pub(super) defaults: Parameters,
     /// What `max_conns` of the defaults goes by, where that changes.
     pub(super) max_conns: Option<LiveNumber>,
@@ -94,7 +96,7 @@ impl Plan {
             .collect();
         let mut state_files = Vec::new();
         for conf in main.upstreams() {
-            let (Some(etcd), Some(zone)) = (&conf.etcd, conf.zone) else { continue };
+            let (Some(etcd), Some(zone), Some(told)) = (&conf.etcd, conf.zone, conf.told) else { continue };
             let state = etcd.options.state.as_ref().map(|file| {
                 let (offer, keeper) = state::channel(etcd, file);
                 state_files.push(keeper);
@@ -104,6 +106,7 @@ impl Plan {
                 name: etcd.upstream.clone(),
                 zone,
                 zone_size: etcd.options.zone_size,
+                told,
                 defaults: conf.defaults(),
                 max_conns: main.max_conns_variable(conf).map(VariableConf::to_number),
                 allow: conf.allow.clone(),

@@ -1,27 +1,24 @@
 //! One prefix: what etcd says of it goes to each upstream that takes its peers from there.
 
-use std::{
-    collections::HashSet,
-    ops::RangeInclusive,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, ops::RangeInclusive, rc::Rc, time::Duration};
 
 use etcd_watch::{Cluster, Keys, Limits, Update};
 use host_names::{Event, HostNames};
+use log_burst::{Burst, Sum};
 use peer_check::Verdict;
 use tokio::{
     sync::{
         mpsc::{self, UnboundedSender},
         watch,
     },
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
 use super::{
     checks, following::Following, hearing::Hearing, lines::Lines, plan::PrefixPlan, run::Claim,
     upstream::Upstream,
 };
+use crate::monotonic;
 
 /// How often memory is given back and dead workers are taken out of the counts. A removed peer is shown in the status for about as long.
 const COLLECT: Duration = Duration::from_millis(250);
@@ -32,6 +29,9 @@ const MAX_WAITING: usize = 1024;
 /// A publication that takes longer than this is followed by a pause of twice its length, so that under a flood of changes to a great
 /// list two thirds of a core stay free; what comes meanwhile is published together.
 const LONG_PUBLICATION: Duration = Duration::from_millis(1);
+
+/// How long the answer to one host name waits for those to others that are being asked for: thousands of names that come at a time make few tables.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// One key is followed for each so many bytes of the zone: three times as many as there is room for where all are peers (some 395 bytes each), so
 /// that keys whose values are none do not count.
@@ -66,7 +66,7 @@ pub(super) async fn serve(
     lines: Lines,
 ) {
     let prefix: Rc<str> = plan.prefix.as_str().into();
-    let names = HostNames::system();
+    let names = host_names();
     let limits = limits(&plan);
     let upstreams = claim.publishing(|publishing| {
         let new = |plan| Upstream::new(plan, Rc::clone(&prefix), lines.clone(), &names, publishing);
@@ -81,11 +81,15 @@ pub(super) async fn serve(
         upstreams,
         names,
         hearing,
+        failed_names: Burst::default(),
+        recovered_names: Burst::default(),
         asked: HashSet::new(),
         has_heard: false,
         lines,
     };
     let mut has_settled = false;
+    // Until when answers of name servers wait for others.
+    let mut gathering: Option<Instant> = None;
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
     let mut following = Following::start(cluster.clone(), Keys::Below(plan.prefix), limits, sender);
     let (found, mut leases) = mpsc::unbounded_channel();
@@ -94,7 +98,7 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             // Cancel safe: `recv`, `changed` and `tick` give what they take in the same poll; names and checks go on in tasks of their own, and tell at the
-            // next call what has happened meanwhile.
+            // next call what has happened meanwhile; the time until which answers are gathered is kept outside.
             // Fair, not biased: under a flood of changes there is always another one, and memory must come back all the same.
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
@@ -107,7 +111,14 @@ pub(super) async fn serve(
                 }
                 claim.beat();
             }
-            event = prefix_task.names.next() => prefix_task.resolved(event),
+            event = prefix_task.names.next() => {
+                prefix_task.resolved(event);
+                let until = *gathering.get_or_insert_with(|| Instant::now() + GATHER);
+                if prefix_task.names.is_looking_up() && Instant::now() < until {
+                    continue;
+                }
+            }
+            () = sleep_until(gathering.unwrap_or_else(Instant::now)), if gathering.is_some() => {}
             (upstream, verdict) = checks::next(&mut prefix_task.upstreams) => {
                 prefix_task.judged(upstream, verdict);
             }
@@ -120,6 +131,7 @@ pub(super) async fn serve(
                 }
             }
         }
+        gathering = None;
         let started = Instant::now();
         if prefix_task.publish(&claim).is_none() {
             return;
@@ -130,9 +142,19 @@ pub(super) async fn serve(
         prefix_task.look_up_leases(&cluster, &found);
         let took = started.elapsed();
         if took > LONG_PUBLICATION {
-            sleep(2 * took).await;
+            prefix_task.pause(2 * took).await;
         }
     }
+}
+
+#[cfg(not(feature = "injected-faults"))]
+fn host_names() -> HostNames {
+    HostNames::system()
+}
+
+#[cfg(feature = "injected-faults")]
+fn host_names() -> HostNames {
+    super::faults::name_servers().map_or_else(HostNames::system, HostNames::with_servers)
 }
 
 struct Prefix {
@@ -141,6 +163,9 @@ struct Prefix {
     upstreams: Vec<Upstream>,
     names: HostNames,
     hearing: Hearing,
+    /// Lines of host names that cannot be resolved, and of those that are again.
+    failed_names: Burst,
+    recovered_names: Burst,
     /// Leases that are being looked up, each with the upstream that has doubts.
     asked: HashSet<(usize, i64)>,
     /// Whether there was a list, or an outage.
@@ -157,27 +182,90 @@ impl Prefix {
         }
     }
 
+    /// Publishes nothing for so long. Name servers and peers are asked meanwhile, as many as ever.
+    async fn pause(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        loop {
+            tokio::select! {
+                // Cancel safe: names and checks go on in tasks of their own, and tell at the next call what has happened meanwhile.
+                biased;
+                () = sleep_until(end) => return,
+                event = self.names.next() => self.resolved(event),
+                (upstream, verdict) = checks::next(&mut self.upstreams) => self.judged(upstream, verdict),
+            }
+        }
+    }
+
     fn note_endpoint(&mut self, cluster: &Cluster) {
         if let Some(url) = cluster.endpoint() {
             self.upstreams.iter_mut().for_each(|upstream| upstream.note_endpoint(url));
         }
     }
 
-    fn resolved(&mut self, event: Event) {
+    /// Takes in what the name servers say: this, and what else has come.
+    fn resolved(&mut self, first: Event) {
+        let mut next = Some(first);
+        while let Some(event) = next {
+            self.take_in(event);
+            next = self.names.try_next();
+        }
+    }
+
+    fn take_in(&mut self, event: Event) {
         match event {
-            Event::Changed { .. } => {
+            Event::Changed { name } => {
                 for upstream in &mut self.upstreams {
                     upstream.note_change();
                 }
+                // Its first answer here, after a predecessor had none.
+                if self.has_told_of_name(&name) {
+                    self.recovered(&name);
+                }
             }
-            Event::Failed { name, reason } => self.lines.warn(format!(
-                "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be resolved ({reason}); the addresses in hand stay",
-                self.cluster_name, self.prefix
-            )),
-            Event::Recovered { name } => self.lines.notice(format!(
+            Event::Failed { name, reason } => {
+                self.upstreams.iter_mut().for_each(Upstream::note_names);
+                if !self.has_told_of_name(&name) && self.failed_names.admits(monotonic::now()) {
+                    self.lines.warn(format!(
+                        "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be resolved ({reason}); the addresses in hand stay",
+                        self.cluster_name, self.prefix
+                    ));
+                }
+            }
+            Event::StillFailing { .. } => self.upstreams.iter_mut().for_each(Upstream::note_names),
+            Event::Recovered { name } => self.recovered(&name),
+        }
+    }
+
+    fn recovered(&mut self, name: &str) {
+        self.upstreams.iter_mut().for_each(Upstream::note_names);
+        if self.recovered_names.admits(monotonic::now()) {
+            self.lines.notice(format!(
                 "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" is resolved again",
                 self.cluster_name, self.prefix
-            )),
+            ));
+        }
+    }
+
+    /// Whether a predecessor has said that this name cannot be resolved.
+    fn has_told_of_name(&mut self, name: &str) -> bool {
+        // Each of them is asked, and forgets it.
+        self.upstreams.iter_mut().fold(false, |told, upstream| told | upstream.has_told_of_name(name))
+    }
+
+    /// Sums up what was not said of host names.
+    fn end_bursts(&mut self) {
+        let now = monotonic::now();
+        let Self { cluster_name, prefix, lines, .. } = self;
+        if let Some(Sum { left_out, all }) = self.failed_names.sum(now) {
+            lines.warn(format!(
+                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" cannot be resolved, {all} in all; the \
+                 addresses in hand stay"
+            ));
+        }
+        if let Some(Sum { left_out, all }) = self.recovered_names.sum(now) {
+            lines.notice(format!(
+                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" are resolved again, {all} in all"
+            ));
         }
     }
 
@@ -192,7 +280,10 @@ impl Prefix {
         if !upstreams.iter().any(Upstream::is_changed) {
             return Some(());
         }
-        names.keep(upstreams.iter().flat_map(Upstream::names));
+        // All are asked, so that none keeps its answer for the next time.
+        if upstreams.iter_mut().fold(false, |changed, upstream| changed | upstream.take_change_of_names()) {
+            names.keep(upstreams.iter().flat_map(Upstream::names));
+        }
         claim.publishing(|publishing| {
             for upstream in upstreams {
                 upstream.publish(names, publishing);
@@ -235,6 +326,7 @@ impl Prefix {
     }
 
     fn look_at_the_clock(&mut self) {
+        self.end_bursts();
         self.upstreams.iter_mut().for_each(Upstream::look_at_the_clock);
     }
 

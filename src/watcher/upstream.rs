@@ -5,6 +5,8 @@ mod expiry;
 mod outside;
 mod said;
 mod successor;
+mod told;
+mod unresolved;
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -55,6 +57,8 @@ pub(super) struct Upstream {
     /// Whether another watcher followed etcd before.
     takes_over: bool,
     has_listed: bool,
+    /// Whether a successor has taken the members' place, or come or gone, whose names are others.
+    has_other_members: bool,
     is_connected: bool,
     /// Why keys are left out, if any are.
     limited: Option<String>,
@@ -85,6 +89,7 @@ impl Upstream {
         let UpstreamPlan {
             name,
             zone,
+            told,
             mut defaults,
             max_conns,
             servers,
@@ -132,9 +137,10 @@ impl Upstream {
             // Peers of a state file are nobody's whom this watcher takes over from.
             takes_over: zone.revision() > 0 && zone.statistics().last_word > 0,
             has_listed: false,
+            has_other_members: false,
             is_connected: false,
             limited: None,
-            said: Said::of(report),
+            said: Said::of(report, told),
             cluster_id: zone.cluster_id(),
             revision: zone.revision(),
             is_changed: true,
@@ -152,6 +158,13 @@ impl Upstream {
     /// The host names in use.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.names().chain(self.successor.iter().flat_map(|successor| successor.members.names()))
+    }
+
+    /// Whether [`names`](Self::names) may be others than at the last call.
+    pub(super) fn take_change_of_names(&mut self) -> bool {
+        let successor = self.successor.as_mut().map(|successor| &mut successor.members);
+        let of_successor = successor.is_some_and(Membership::take_change_of_names);
+        self.members.take_change_of_names() | of_successor | std::mem::take(&mut self.has_other_members)
     }
 
     /// The addresses of a host name have changed.
@@ -259,7 +272,8 @@ impl Upstream {
             self.note(outcome);
         }
         self.held = None;
-        self.said.listed();
+        self.said.listed(now);
+        self.said.rejections_changed(true);
         self.cluster_id = cluster_id;
         self.revision = revision;
         self.is_changed = true;
@@ -304,13 +318,10 @@ impl Upstream {
         self.said.rejections_changed(outcome.rejections_changed);
         self.is_changed |= outcome.changed;
         for (key, reason) in outcome.rejected {
-            let rejection = Rejection { key: format!("{}{key}", self.prefix), reason: reason.to_string() };
-            if self.said.has_said(&rejection) {
-                continue;
-            }
-            self.zone.count_rejected(1);
-            let Rejection { key, reason } = rejection;
-            self.lines.error(format!("etcd: upstream \"{}\": key \"{key}\" rejected: {reason}", self.name));
+            self.say_rejected(&Rejection {
+                key: format!("{}{key}", self.prefix),
+                reason: reason.to_string(),
+            });
         }
     }
 
@@ -319,6 +330,7 @@ impl Upstream {
         let now = monotonic::now();
         self.end_hold(now);
         self.let_expired_go(now);
+        self.end_burst(now);
     }
 
     /// Publishes what has come in.
@@ -327,7 +339,10 @@ impl Upstream {
         if self.state.as_mut().is_some_and(StateOffer::take_news) {
             self.said.changed();
         }
-        self.report(publishing);
+        if self.is_changed && self.names().next().is_some() {
+            self.said.changed();
+        }
+        self.report(names, publishing);
         if std::mem::take(&mut self.is_changed) {
             self.publish_peers(names, publishing);
             self.offer_state();

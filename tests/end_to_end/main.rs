@@ -33,6 +33,7 @@ mod mass_delete;
 mod membership;
 mod memory;
 mod migrate;
+mod names;
 mod nginx_conf;
 mod outages;
 mod panics;

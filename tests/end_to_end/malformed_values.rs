@@ -1,6 +1,7 @@
 //! A value that cannot be understood is reported once, and changes nothing.
 
 use harness::*;
+use nix::sys::signal::Signal;
 
 /// What the values of one key are not: name, value.
 fn malformed() -> Vec<(&'static str, Vec<u8>)> {
@@ -164,4 +165,33 @@ async fn malformed_keys_are_named_and_printable() -> Result<()> {
         assert_eq!(nginx.get("/").await?.node(), "n0");
     }
     nginx.check_log()
+}
+
+#[tokio::test]
+async fn many_are_summed_up_and_told_of_once_whatever_happens_to_watchers() -> Result<()> {
+    const MANY: usize = 1_500;
+    let router = Router::start(2, 1).await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    let pairs = (0..MANY).map(|number| (key(&format!("bad-{number:04}")), format!("? {number}")));
+    nginx.applied(etcd.put_all(pairs).await?).await?;
+    let sum = nginx.wait_for_log("more values rejected").await?;
+    let lines = || nginx.log_lines(" rejected: ").len();
+    let said = lines();
+    assert!((10..=200).contains(&said), "{said} lines");
+    assert!(sum.contains(&format!("{MANY} in all")) || said > 100, "{sum}");
+    let upstream = nginx.upstream().await?;
+    assert_eq!((upstream.rejected_total, upstream.rejected.len()), (MANY as u64, 100));
+
+    // Another watcher, another cycle, and values that are written again: nothing of it is news.
+    signal(nginx.watcher().await?, Signal::SIGKILL)?;
+    nginx.watcher().await?;
+    nginx.reload().await?;
+    etcd.put(key("bad-1400"), "? 1400").await?;
+    nginx.applied(etcd.put(key("other"), format!("{} down", router.nodes[0].address())).await?).await?;
+    assert_eq!((lines(), nginx.upstream().await?.rejected_total), (said, MANY as u64), "{}", nginx.log());
+    // Another value is.
+    let upstream = nginx.applied(etcd.put(key("bad-1400"), "? again").await?).await?;
+    nginx.wait_for_log("bad-1400\" rejected").await?;
+    assert_eq!((lines(), upstream.rejected_total), (said + 1, MANY as u64 + 1), "{}", nginx.log());
+    Ok(())
 }

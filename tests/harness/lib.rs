@@ -58,7 +58,7 @@ pub use program::{Program, firehose_router};
 pub use router::{Router, settled, start_nodes};
 pub use served::{Served, etcd_module};
 pub use session::{Record, Session};
-pub use status::{Geo, Holding, Peer, Rejected, StateFile, Status, Upstream, Variable, Zone};
+pub use status::{Geo, Holding, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone};
 pub use websocket::WebSocket;
 
 use std::time::Duration;

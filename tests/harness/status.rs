@@ -98,6 +98,12 @@ pub struct Upstream {
     pub rejected_total: u64,
     /// Keys whose present value is rejected.
     pub rejected: Vec<Rejected>,
+    /// Keys whose host names cannot be resolved, the first ones; none from a module that does not show them.
+    #[serde(default)]
+    pub unresolved: Vec<Unresolved>,
+    /// How many there are.
+    #[serde(default)]
+    pub unresolved_total: usize,
     /// The URL of etcd's that is in use.
     pub endpoint: Option<String>,
     /// Why etcd is not followed just now.
@@ -143,6 +149,21 @@ pub struct Rejected {
     pub key: String,
     /// Why.
     pub reason: String,
+}
+
+/// A key whose host name cannot be resolved.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Unresolved {
+    /// The key.
+    pub key: String,
+    /// The host name.
+    pub name: String,
+    /// How many addresses are in hand.
+    pub addresses: usize,
+    /// Since when.
+    pub seconds: f64,
+    /// Why; none before the first answer.
+    pub reason: Option<String>,
 }
 
 /// Peers that outlive their keys.

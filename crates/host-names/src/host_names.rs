@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::lookup::{Answer, look_up};
-use crate::schedule::{Event, Schedule};
+use crate::schedule::{Event, Schedule, Trouble};
 use crate::servers::{Servers, Source};
 
 /// Lookups under way at once, at most. Names may come by the thousand at one moment, and name servers drop or refuse what
@@ -24,8 +24,8 @@ const SERVERS_AGE: Duration = Duration::from_secs(1);
 
 /// The host names in use, and their addresses.
 ///
-/// Lookups begin, and answers are taken over, only within [`next`](Self::next), which is to be called inside a tokio
-/// runtime, again and again. Whatever is under way ends when this is dropped.
+/// Lookups begin, and answers are taken over, only within [`next`](Self::next) and [`try_next`](Self::try_next), which are to be
+/// called inside a tokio runtime, again and again. Whatever is under way ends when this is dropped.
 pub struct HostNames {
     source: Source,
     /// What the lookups ask, and when that was read.
@@ -97,6 +97,28 @@ impl HostNames {
                 () = until(due) => {}
             }
         }
+    }
+
+    /// The next thing worth knowing, if there is one by now.
+    pub fn try_next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.schedule.event() {
+                return Some(event);
+            }
+            self.begin_due();
+            let ended = self.lookups.try_join_next_with_id()?;
+            self.take_over(ended);
+        }
+    }
+
+    /// Whether a name server is being asked just now, so that more may soon be known.
+    pub fn is_looking_up(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// What is amiss with a name: it cannot be looked up, or no lookup of it has ended yet.
+    pub fn trouble(&self, name: &str) -> Option<Trouble<'_>> {
+        self.schedule.trouble(name)
     }
 
     fn begin_due(&mut self) {

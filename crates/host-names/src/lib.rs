@@ -14,4 +14,4 @@ mod schedule;
 mod servers;
 
 pub use host_names::HostNames;
-pub use schedule::{Event, LONGEST_TIME_TO_LIVE, SHORTEST_TIME_TO_LIVE};
+pub use schedule::{Event, LONGEST_TIME_TO_LIVE, SHORTEST_TIME_TO_LIVE, Trouble};

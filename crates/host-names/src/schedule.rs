@@ -34,6 +34,11 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// It still cannot be looked up, for another reason than before.
+    StillFailing {
+        /// The name as it was given to [`keep`](crate::HostNames::keep).
+        name: String,
+    },
     /// The name can be looked up again: the trouble that began with `Failed` is over.
     Recovered {
         /// The name as it was given to [`keep`](crate::HostNames::keep).
@@ -44,19 +49,41 @@ pub enum Event {
 impl Event {
     fn name(&self) -> &str {
         match self {
-            Self::Changed { name } | Self::Failed { name, .. } | Self::Recovered { name } => name,
+            Self::Changed { name }
+            | Self::Failed { name, .. }
+            | Self::StillFailing { name }
+            | Self::Recovered { name } => name,
         }
     }
+}
+
+/// What is amiss with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble<'a> {
+    /// Since when: the first lookup that failed, or the moment from which the name was to be known.
+    pub since: Instant,
+    /// Why the last lookup failed, for people; `None` while none has ended yet.
+    pub reason: Option<&'a str>,
 }
 
 #[derive(Debug)]
 struct Known {
     /// Sorted, each once.
     addresses: Vec<IpAddr>,
-    failing: bool,
+    state: State,
     backoff: Backoff,
     /// When to look it up; `None` while that is under way.
     due: Option<Instant>,
+}
+
+/// How the last lookup of a name has ended.
+#[derive(Debug)]
+enum State {
+    /// There was none since then.
+    Unknown(Instant),
+    Good,
+    /// Since then, for this reason.
+    Failing(Instant, String),
 }
 
 /// All names in use.
@@ -79,8 +106,8 @@ impl Schedule {
             if !self.names.contains_key(name) {
                 let name: Arc<str> = name.into();
                 self.waiting.insert((now, Arc::clone(&name)));
-                let known =
-                    Known { addresses: Vec::new(), failing: false, backoff: Backoff::new(), due: Some(now) };
+                let (addresses, state, backoff) = (Vec::new(), State::Unknown(now), Backoff::new());
+                let known = Known { addresses, state, backoff, due: Some(now) };
                 self.names.insert(name, known);
             }
         }
@@ -92,6 +119,14 @@ impl Schedule {
 
     pub(crate) fn addresses(&self, name: &str) -> &[IpAddr] {
         self.names.get(name).map_or(&[], |known| &known.addresses)
+    }
+
+    pub(crate) fn trouble(&self, name: &str) -> Option<Trouble<'_>> {
+        match &self.names.get(name)?.state {
+            State::Good => None,
+            State::Unknown(since) => Some(Trouble { since: *since, reason: None }),
+            State::Failing(since, reason) => Some(Trouble { since: *since, reason: Some(reason) }),
+        }
     }
 
     /// The next event that was not told yet.
@@ -124,8 +159,7 @@ impl Schedule {
         let wait = match answer {
             Ok(answer) => {
                 known.backoff.reset();
-                if known.failing {
-                    known.failing = false;
+                if let State::Failing(..) = std::mem::replace(&mut known.state, State::Good) {
                     self.events.push_back(Event::Recovered { name: name.to_string() });
                 }
                 let wait = answer.time_to_live.clamp(SHORTEST_TIME_TO_LIVE, LONGEST_TIME_TO_LIVE);
@@ -137,9 +171,16 @@ impl Schedule {
                 wait
             }
             Err(reason) => {
-                if !known.failing {
-                    known.failing = true;
-                    self.events.push_back(Event::Failed { name: name.to_string(), reason });
+                match &mut known.state {
+                    State::Failing(_, before) if *before == reason => {}
+                    State::Failing(_, before) => {
+                        *before = reason;
+                        self.events.push_back(Event::StillFailing { name: name.to_string() });
+                    }
+                    state => {
+                        *state = State::Failing(now, reason.clone());
+                        self.events.push_back(Event::Failed { name: name.to_string(), reason });
+                    }
                 }
                 known.backoff.wait()
             }

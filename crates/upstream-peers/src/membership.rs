@@ -38,6 +38,21 @@ pub struct Removed {
     member: Member,
 }
 
+/// Those of a name's addresses at which peers may be.
+enum Permitted<A> {
+    All(A),
+    Some(Vec<IpAddr>),
+}
+
+impl<A: AsRef<[IpAddr]>> AsRef<[IpAddr]> for Permitted<A> {
+    fn as_ref(&self) -> &[IpAddr] {
+        match self {
+            Self::All(addresses) => addresses.as_ref(),
+            Self::Some(addresses) => addresses,
+        }
+    }
+}
+
 /// What an update did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -209,6 +224,24 @@ impl Membership {
         self.names.iter()
     }
 
+    /// Whether [`names`](Self::names) may be others than at the last call.
+    pub fn take_change_of_names(&mut self) -> bool {
+        self.names.take_change()
+    }
+
+    /// The keys whose values say a host name, in their order, each with the name and how many peers the key has.
+    pub fn named<A: AsRef<[IpAddr]>>(
+        &self,
+        resolve: impl Fn(&str) -> A,
+    ) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
+        self.members.iter().filter_map(move |(key, member)| {
+            let name = member.name()?;
+            let mut peers = 0;
+            member.each_peer(|name| self.permitted(resolve(name)), |_| peers += 1);
+            Some((key, name, peers))
+        })
+    }
+
     /// The peers, in the order of their keys (by bytes), then of their addresses, each address once for a key.
     ///
     /// `resolve` gives the addresses in hand of a host name. While it has none, the addresses that the key had before it got that name
@@ -262,8 +295,12 @@ impl Membership {
         outside
     }
 
-    fn permitted<A: AsRef<[IpAddr]>>(&self, addresses: A) -> Vec<IpAddr> {
-        addresses.as_ref().iter().copied().filter(|&address| self.allow.permits_ip(address)).collect()
+    fn permitted<A: AsRef<[IpAddr]>>(&self, addresses: A) -> Permitted<A> {
+        if !self.allow.is_restricted() {
+            return Permitted::All(addresses);
+        }
+        let permitted = |address: &IpAddr| self.allow.permits_ip(*address);
+        Permitted::Some(addresses.as_ref().iter().copied().filter(permitted).collect())
     }
 
     /// The keys whose current value is rejected, fit to be shown, with the reason.

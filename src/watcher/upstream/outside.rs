@@ -1,9 +1,6 @@
 //! Host names with addresses where no peer may be: what has been said of them.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use host_names::HostNames;
 use upstream_peers::OutsideAddresses;
@@ -15,16 +12,9 @@ use crate::report::Rejection;
 #[derive(Default)]
 pub(super) struct Outside {
     now: BTreeMap<Arc<str>, OutsideAddresses>,
-    /// What a predecessor has logged and counted.
-    known: HashSet<Rejection>,
 }
 
 impl Outside {
-    /// These rejections were a predecessor's, who has said them.
-    pub(super) fn expect(&mut self, known: impl Iterator<Item = Rejection>) {
-        self.known.extend(known);
-    }
-
     /// As the status shows them.
     pub(super) fn rejections(&self, prefix: &str) -> impl Iterator<Item = Rejection> {
         self.now.iter().map(move |(key, addresses)| rejection(prefix, key, addresses))
@@ -47,13 +37,7 @@ impl Upstream {
             if self.said.outside.now.get(key) == Some(addresses) {
                 continue;
             }
-            let rejection = rejection(&self.prefix, key, addresses);
-            if self.said.outside.known.remove(&rejection) {
-                continue;
-            }
-            self.zone.count_rejected(1);
-            let Rejection { key, reason } = rejection;
-            self.lines.error(format!("etcd: upstream \"{}\": key \"{key}\" rejected: {reason}", self.name));
+            self.say_rejected(&rejection(&self.prefix, key, addresses));
         }
         let ended = self.said.outside.now.iter().filter(|(key, _)| !outside.contains_key(*key));
         for (key, OutsideAddresses { name, .. }) in ended {
@@ -63,6 +47,6 @@ impl Upstream {
             ));
         }
         self.said.outside.now = outside;
-        self.said.changed();
+        self.said.rejections_changed(true);
     }
 }

@@ -1,21 +1,42 @@
 //! What the status is told of an upstream, and what has been told.
 
-use std::collections::HashSet;
-
+use host_names::HostNames;
+use log_burst::{Burst, Sum};
 use peer_zone::protocol::Publishing;
 
-use super::{Upstream, outside::Outside, successor::Successor};
-use crate::report::{Holding, HoldingReason, Rejection, Report};
+use super::{
+    Upstream,
+    outside::Outside,
+    successor::Successor,
+    told::{Memory, of_rejection},
+    unresolved::{Amiss, of_predecessor},
+};
+use crate::{
+    monotonic,
+    report::{Holding, HoldingReason, Rejection, Report, Unresolved},
+    zones::Told,
+};
 
-/// Rejected values that the status shows; all are counted and logged.
-const MAX_SHOWN: usize = 100;
+/// Rejected values that the status shows, and keys whose names cannot be resolved; all are counted.
+pub(super) const MAX_SHOWN: usize = 100;
+
+/// For how long (ms) after a watcher's first list what its predecessor has said is known as such: host names are looked up by then.
+const PREDECESSOR: u64 = 60_000;
 
 /// What has been said so far.
 pub(super) struct Said {
     /// The report that the zone has.
     report: Report,
-    /// What a predecessor has rejected, and logged, until the first list shows what of it still stands.
-    known_rejections: HashSet<Rejection>,
+    /// What was rejected, and which names cannot be resolved, as far as that was said.
+    pub(super) memory: Memory,
+    /// Until when (ms) what a predecessor has said is known as such; `None` before the first list.
+    predecessor_until: Option<u64>,
+    /// Whether the memory may lack something.
+    is_memory_old: bool,
+    /// Lines of rejections.
+    burst: Burst,
+    /// Names that cannot be resolved.
+    pub(super) amiss: Amiss,
     trouble: Option<String>,
     endpoint: Option<String>,
     pub(super) outside: Outside,
@@ -24,15 +45,24 @@ pub(super) struct Said {
 
 impl Said {
     /// What a predecessor has said.
-    pub(super) fn of(report: Report) -> Self {
+    pub(super) fn of(report: Report, told: &'static Told) -> Self {
         Self {
-            known_rejections: report.rejected.iter().cloned().collect(),
+            memory: Memory::of(told),
+            predecessor_until: None,
+            is_memory_old: false,
+            burst: Burst::default(),
+            amiss: of_predecessor(&report.unresolved),
             trouble: report.trouble.clone(),
             endpoint: report.endpoint.clone(),
             report,
             outside: Outside::default(),
             is_changed: true,
         }
+    }
+
+    /// The keys whose names cannot be resolved, as they were said last.
+    pub(super) fn unresolved(&self) -> (Vec<Unresolved>, usize) {
+        (self.report.unresolved.clone(), self.report.unresolved_total)
     }
 
     /// Whether there may be something new to say.
@@ -45,19 +75,15 @@ impl Said {
         self.is_changed = true;
     }
 
-    /// Whether the rejected values may be others than before.
+    /// Whether the rejected values, or the names that cannot be resolved, may be others than before.
     pub(super) fn rejections_changed(&mut self, changed: bool) {
         self.is_changed |= changed;
+        self.is_memory_old |= changed;
     }
 
-    /// Whether a predecessor has logged and counted this rejection.
-    pub(super) fn has_said(&mut self, rejection: &Rejection) -> bool {
-        self.known_rejections.remove(rejection)
-    }
-
-    /// What the predecessor has rejected is compared with no other list. What is left of it may be of host names, which have no addresses yet.
-    pub(super) fn listed(&mut self) {
-        self.outside.expect(self.known_rejections.drain());
+    /// All keys are known. What is left of what a predecessor has said may be of host names, which have no addresses yet.
+    pub(super) fn listed(&mut self, now: u64) {
+        self.predecessor_until.get_or_insert(now + PREDECESSOR);
     }
 
     /// Why etcd is not followed, if it is not.
@@ -78,18 +104,57 @@ impl Said {
 }
 
 impl Upstream {
+    /// Says that a key is rejected, unless that was said before; many at a time are summed up.
+    pub(super) fn say_rejected(&mut self, rejection: &Rejection) {
+        if self.said.memory.has_said(of_rejection(rejection)) {
+            return;
+        }
+        self.zone.count_rejected(1);
+        if self.said.burst.admits(monotonic::now()) {
+            let Rejection { key, reason } = rejection;
+            self.lines.error(format!("etcd: upstream \"{}\": key \"{key}\" rejected: {reason}", self.name));
+        }
+    }
+
+    /// Sums up what was not said, and forgets what a predecessor has said.
+    pub(super) fn end_burst(&mut self, now: u64) {
+        if let Some(Sum { left_out, all }) = self.said.burst.sum(now) {
+            self.lines.error(format!(
+                "etcd: upstream \"{}\": {left_out} more values rejected, {all} in all; the status shows the first {MAX_SHOWN} keys",
+                self.name
+            ));
+        }
+        if self.said.predecessor_until.is_some_and(|until| until <= now)
+            && self.said.memory.forget_predecessor()
+        {
+            self.said.rejections_changed(true);
+        }
+    }
+
     /// Etcd is followed at this URL.
     pub(in crate::watcher) fn note_endpoint(&mut self, url: &str) {
         self.said.endpoint(url);
     }
 
     /// Publishes what the status is to say, where it is something else than before.
-    pub(super) fn report(&mut self, publishing: &Publishing) {
+    pub(super) fn report(&mut self, names: &HostNames, publishing: &Publishing) {
         if !std::mem::take(&mut self.said.is_changed) {
             return;
         }
+        // Before the first list nothing is known that a predecessor did not know better.
+        if self.has_listed && std::mem::take(&mut self.said.is_memory_old) {
+            let said: Vec<u64> = self
+                .rejections()
+                .map(|rejection| of_rejection(&rejection))
+                .chain(self.failing_names(names))
+                .collect();
+            self.said.memory.remember(said.into_iter());
+        }
+        let (unresolved, unresolved_total) = self.unresolved(names);
         let report = Report {
-            rejected: self.rejections(),
+            rejected: self.rejections().take(MAX_SHOWN).collect(),
+            unresolved,
+            unresolved_total,
             endpoint: self.said.endpoint.clone(),
             trouble: self.said.trouble.clone(),
             holding: self.holding(),
@@ -105,7 +170,7 @@ impl Upstream {
         self.said.report = report;
     }
 
-    fn rejections(&self) -> Vec<Rejection> {
+    fn rejections(&self) -> impl Iterator<Item = Rejection> {
         let successor = self.successor.iter().flat_map(|successor| successor.members.rejected());
         let rejected = self.members.rejected().chain(successor);
         let rejected = rejected.map(|(key, reason)| Rejection {
@@ -113,7 +178,7 @@ impl Upstream {
             reason: reason.to_string(),
         });
         let outside = self.said.outside.rejections(&self.prefix);
-        rejected.chain(outside).take(MAX_SHOWN).collect()
+        rejected.chain(outside)
     }
 
     fn holding(&self) -> Option<Holding> {

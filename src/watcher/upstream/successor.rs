@@ -34,6 +34,7 @@ impl Upstream {
         ));
         let members = self.new_membership();
         self.successor = Some(Successor { members, reason, until });
+        self.has_other_members = true;
         self.said.changed();
     }
 
@@ -64,6 +65,7 @@ impl Upstream {
 
     fn adopt(&mut self, successor: Successor) {
         self.members = successor.members;
+        self.has_other_members = true;
         self.ages.adopted();
         self.is_changed = true;
         self.said.rejections_changed(true);

@@ -197,7 +197,9 @@ impl Followed {
 
     /// The same, by a client of whoever may read it.
     pub async fn until_exact_as(&mut self, kv: &mut KvClient) {
-        let wanted = held(kv, PREFIX, 0).await;
+        let mut wanted = held(kv, PREFIX, 0).await;
+        // The mark of a folder is not followed.
+        wanted.remove([].as_slice());
         let deadline = Instant::now() + DEADLINE;
         while self.table != wanted || self.outage.is_some() {
             let next = timeout_at(deadline, self.next()).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Event, LONGEST_TIME_TO_LIVE, SHORTEST_TIME_TO_LIVE, Schedule};
+use super::{Event, LONGEST_TIME_TO_LIVE, SHORTEST_TIME_TO_LIVE, Schedule, Trouble};
 use crate::backoff;
 use crate::lookup::Answer;
 
@@ -82,19 +82,38 @@ fn an_outage_is_told_once_and_takes_nothing_away() {
     for attempt in 0..10 {
         now = schedule.next_due().expect("failures are retried");
         schedule.start(now).expect("due");
-        schedule.ended(&name, Err(format!("reason {attempt}")), now);
+        schedule.ended(&name, Err(format!("reason {}", attempt / 5)), now);
         let wait = schedule.next_due().expect("failures are retried") - now;
         assert!(wait >= Duration::from_millis(500) && wait <= backoff::LONGEST, "{wait:?}");
         assert_eq!(schedule.addresses("node"), list(&["10.0.0.1"]));
     }
     assert_eq!(
         events(&mut schedule),
-        [Event::Failed { name: "node".to_owned(), reason: "reason 0".to_owned() }]
+        [
+            Event::Failed { name: "node".to_owned(), reason: "reason 0".to_owned() },
+            Event::StillFailing { name: "node".to_owned() }
+        ]
     );
     now = schedule.next_due().expect("failures are retried");
     schedule.start(now).expect("due");
     schedule.ended(&name, answer(Some(&["10.0.0.2"]), Some(&[]), 1), now);
     assert_eq!(events(&mut schedule), [Event::Recovered { name: "node".to_owned() }, changed("node")]);
+}
+
+#[test]
+fn what_is_amiss_is_known_since_it_began() {
+    let (mut schedule, name, now) = begun("node");
+    assert_eq!(schedule.trouble("node"), Some(Trouble { since: now, reason: None }));
+    assert_eq!(schedule.trouble("other"), None);
+    schedule.ended(&name, answer(Some(&["10.0.0.1"]), Some(&[]), 1), now);
+    assert_eq!(schedule.trouble("node"), None);
+    let began = schedule.next_due().expect("it is asked again");
+    for reason in ["one", "one", "two"] {
+        let due = schedule.next_due().expect("failures are retried");
+        schedule.start(due).expect("due");
+        schedule.ended(&name, Err(reason.to_owned()), due);
+        assert_eq!(schedule.trouble("node"), Some(Trouble { since: began, reason: Some(reason) }));
+    }
 }
 
 #[test]

@@ -314,3 +314,26 @@ async fn the_systems_own_names() {
         assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
     }
 }
+
+#[tokio::test]
+async fn many_names_and_a_server_that_answers_at_once() {
+    let server = NameServer::start().await;
+    let wanted: BTreeSet<String> = (0..300).map(|number| format!("node-{number}.example")).collect();
+    for name in &wanted {
+        server.addresses(name, 3_600, &["10.0.0.1"]);
+    }
+    let mut names = HostNames::with_servers(vec![server.address]);
+    names.keep(wanted.iter().map(String::as_str));
+    let began = std::time::Instant::now();
+    let (mut told, mut rounds) = (BTreeSet::new(), 0);
+    while told.len() < wanted.len() {
+        let mut event = Some(next(&mut names).await);
+        rounds += 1;
+        while let Some(Event::Changed { name }) = event {
+            told.insert(name);
+            event = names.try_next();
+        }
+    }
+    println!("{} names in {:?}, told of in {rounds} rounds", wanted.len(), began.elapsed());
+    assert!(!names.is_looking_up() && wanted.iter().all(|name| names.trouble(name).is_none()));
+}

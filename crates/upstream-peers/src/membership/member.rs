@@ -277,27 +277,37 @@ impl Good {
 
 /// Host names, each with the number of members that use it.
 #[derive(Default)]
-pub(super) struct Names(BTreeMap<String, usize>);
+pub(super) struct Names {
+    uses: BTreeMap<String, usize>,
+    has_changed: bool,
+}
 
 impl Names {
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.uses.keys().map(String::as_str)
+    }
+
+    /// Whether they are others than at the last call.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
     }
 
     fn add(&mut self, host: &str) {
-        match self.0.get_mut(host) {
+        match self.uses.get_mut(host) {
             Some(uses) => *uses += 1,
             None => {
-                self.0.insert(host.to_owned(), 1);
+                self.uses.insert(host.to_owned(), 1);
+                self.has_changed = true;
             }
         }
     }
 
     fn remove(&mut self, host: &str) {
-        if let Some(uses) = self.0.get_mut(host) {
+        if let Some(uses) = self.uses.get_mut(host) {
             *uses -= 1;
             if *uses == 0 {
-                self.0.remove(host);
+                self.uses.remove(host);
+                self.has_changed = true;
             }
         }
     }

@@ -1,0 +1,71 @@
+//! What has been said of keys and host names, known again by the next watcher.
+
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use live_value::Origin;
+
+use crate::{
+    report::Rejection,
+    zones::{MAX_TOLD, Told},
+};
+
+/// What has been said, in shared memory.
+pub(super) struct Memory {
+    told: &'static Told,
+    /// What a predecessor has said, until it is found to be so still.
+    of_predecessor: HashSet<u64>,
+    /// What shared memory has, sorted.
+    written: Vec<u64>,
+}
+
+impl Memory {
+    /// Goes on from what is remembered.
+    pub(super) fn of(told: &'static Told) -> Self {
+        let mut bytes = vec![0; Told::CAPACITY];
+        let length = told.read(&mut bytes).ok().and_then(|reading| reading.length).unwrap_or_default();
+        let words = bytes[..length].as_chunks().0;
+        let written: Vec<u64> = words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
+        Self { told, of_predecessor: written.iter().copied().collect(), written }
+    }
+
+    /// Whether a predecessor has said this already; what comes of it later is said.
+    pub(super) fn has_said(&mut self, what: u64) -> bool {
+        self.of_predecessor.remove(&what)
+    }
+
+    /// Nothing that comes from now on is what a predecessor has said. Says whether there was anything.
+    pub(super) fn forget_predecessor(&mut self) -> bool {
+        !std::mem::take(&mut self.of_predecessor).is_empty()
+    }
+
+    /// This is what has been said and still holds. What a predecessor has said, and nobody has found to be so since, is remembered beside it.
+    pub(super) fn remember(&mut self, said: impl Iterator<Item = u64>) {
+        let mut words: Vec<u64> = said.chain(self.of_predecessor.iter().copied()).take(MAX_TOLD).collect();
+        words.sort_unstable();
+        words.dedup();
+        if words != self.written {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            self.told.write(Some(&bytes), Origin::default());
+            self.written = words;
+        }
+    }
+}
+
+/// By which a rejection is known again, also in another process of the same nginx.
+pub(super) fn of_rejection(rejection: &Rejection) -> u64 {
+    hash(rejection)
+}
+
+/// By which it is known again that a host name cannot be resolved.
+pub(super) fn of_name(name: &str) -> u64 {
+    hash(("name", name))
+}
+
+fn hash(what: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
