@@ -41,10 +41,11 @@ mod tests {
 
     use super::Cli;
 
-    /// In a container and in a unit there is nothing but variables.
+    /// In a container and in a unit there is nothing but variables; `migrate` is run by hand, once.
     #[test]
     fn every_flag_has_a_variable() {
-        for task in Cli::command().get_subcommands() {
+        let cli = Cli::command();
+        for task in cli.get_subcommands().filter(|task| task.get_name() != "migrate") {
             for flag in task.get_arguments().filter(|flag| flag.get_long().is_some()) {
                 assert!(flag.get_env().is_some(), "{}: --{}", task.get_name(), flag.get_id());
             }

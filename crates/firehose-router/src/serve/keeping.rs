@@ -25,9 +25,9 @@ impl Keeping {
         Self { file, prefix, retry: None }
     }
 
-    /// Writes the settings. The beginning and the end of trouble are logged, not each attempt.
+    /// Writes the settings, if etcd has ever said which they are: from a file they pass for its word. The beginning and the end of trouble are logged, not each attempt.
     pub(crate) fn keep(&mut self, known: &Known) {
-        let Some(file) = &self.file else { return };
+        let Some(file) = self.file.as_ref().filter(|_| known.is_heard) else { return };
         match known.save(file, &self.prefix) {
             Ok(()) => {
                 if self.retry.take().is_some() {
@@ -64,11 +64,20 @@ mod tests {
         std::fs::create_dir(&file).expect("a folder");
         let mut keeping = Keeping::new(Some(file.clone()), "/firehose".to_owned());
         assert_eq!(keeping.retry(), None);
-        keeping.keep(&Known::default());
+        let known = Known::heard_of_none();
+        keeping.keep(&known);
         assert!(keeping.retry().is_some());
         std::fs::remove_dir(&file).expect("removed");
-        keeping.keep(&Known::default());
+        keeping.keep(&known);
         assert_eq!(keeping.retry(), None);
-        assert_eq!(Known::load(&file, "/firehose").expect("kept"), Known::default());
+        assert_eq!(Known::load(&file, "/firehose").expect("kept"), known);
+    }
+
+    #[test]
+    fn what_nobody_has_said_is_not_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("settings.json");
+        Keeping::new(Some(file.clone()), "/firehose".to_owned()).keep(&Known::default());
+        assert!(!file.exists());
     }
 }
