@@ -7,6 +7,8 @@ use std::env;
 const VERSIONS: &[(&str, u64)] = &[
     // `server NAME resolve` leaves a server without addresses, and its name in `host`.
     ("nginx1_27_3", 1_027_003),
+    // `sticky`, and with it `route` and `drain` of a `server`, and `hint` and `sid` between it and a balancer.
+    ("nginx1_29_6", 1_029_006),
     // Connections to peers are kept where nothing is said (https://nginx.org/en/CHANGES).
     ("nginx1_29_7", 1_029_007),
     // `sndbuf` of `ngx_peer_connection_t` (`proxy_socket_sndbuf`).

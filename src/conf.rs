@@ -10,6 +10,7 @@ mod drain;
 mod etcd_options;
 mod geo;
 mod keepalive;
+mod others;
 mod servers;
 mod state_file;
 mod sticky;
@@ -37,7 +38,7 @@ pub(crate) use self::{
     drain::DrainConf,
     etcd_options::EtcdOptions,
     geo::GeoConf,
-    sticky::{Expires, MAX_EXPIRES, Sticky},
+    sticky::{Expires, MAX_EXPIRES, Naming, Sticky},
     variable::{VariableConf, number},
 };
 use crate::{
@@ -90,6 +91,10 @@ pub(crate) struct UpstreamConf {
     pub(crate) keepalive: Option<Keepalive>,
     /// What `etcd_sticky` says; without it requests have no affinity.
     pub(crate) sticky: Option<Sticky>,
+    /// Another module has put itself before this one, and may say by `hint` which peer a client is to have: nginx's own `sticky`.
+    pub(crate) takes_hints: bool,
+    /// The `route` of `server` lines by their ids, where hints are taken.
+    pub(crate) routes: Vec<(u64, String)>,
     /// Which of nginx's servers stands for etcd's.
     placeholder: usize,
     /// The peers of ordinary `server` lines.
@@ -122,6 +127,8 @@ impl Default for UpstreamConf {
             drain: None,
             keepalive: None,
             sticky: None,
+            takes_hints: false,
+            routes: Vec::new(),
             placeholder: 0,
             servers: Vec::new(),
             is_balanced_here: false,
@@ -159,7 +166,17 @@ impl UpstreamConf {
     pub(crate) fn options(&self) -> Options {
         let checking =
             self.check.as_ref().map(|check| Checking { mandatory: check.mandatory, panic: check.panic });
-        Options { method: self.balance().method, is_sticky: self.sticky.is_some(), checking }
+        let is_sticky = self.sticky.is_some() || self.takes_hints;
+        Options { method: self.balance().method, is_sticky, checking }
+    }
+
+    /// By what clients know its peers.
+    pub(crate) fn naming(&self) -> Naming {
+        match &self.sticky {
+            Some(sticky) => sticky.naming(),
+            None if self.takes_hints => Naming::Sid,
+            None => Naming::None,
+        }
     }
 
     /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it does. With `etcd_drain` its connections are closed
@@ -217,9 +234,6 @@ impl MainConf {
 pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes a valid configuration.
     let Some(main) = Module::main_conf_mut(unsafe { &*cf }) else { return ERROR };
-    #[cfg(nginx1_29_7)]
-    // SAFETY: as above.
-    keepalive::stand_in(unsafe { &*cf });
     let mut mistakes = Vec::new();
     for upstream in main.upstreams() {
         let Some(etcd) = &upstream.etcd else { continue };

@@ -20,6 +20,8 @@ use ngx::{
 };
 use peer_drain::Slot;
 use peer_zone::{Connections, Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
+#[cfg(nginx1_29_6)]
+use upstream_peers::{SID_LENGTH, sid, sid_id};
 
 use self::tried::Tried;
 #[cfg(ngx_feature = "http_ssl")]
@@ -249,6 +251,11 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         connection.set_cached(0);
         connection.connection = ptr::null_mut();
 
+        #[cfg(nginx1_29_6)]
+        if peer.conf().takes_hints {
+            // SAFETY: whoever called this has set it for this call, or nobody has.
+            peer.sticky = unsafe { connection.hint.as_ref() }.map(|hint| sid_id(hint.as_bytes()));
+        }
         let now = now();
         let (balance, pool, grace) = (peer.conf().balance(), peer.pool(), peer.conf().grace());
         let RequestPeer { conf, tried, hash_key, progress, sticky, .. } = peer;
@@ -275,6 +282,8 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
             (Some(sticky), Some(id)) => unsafe { sticky::set_cookie(peer.request, sticky, id) },
             _ => Some(()),
         };
+        #[cfg(nginx1_29_6)]
+        let named = named.and_then(|()| name_to_others(connection, peer, &held, name, pool));
         let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named) else {
             worker.release(held, Outcome::Answered, None, now);
             return ERROR;
@@ -301,6 +310,33 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         connection.set_cached(1);
         NGX_DONE as ngx_int_t
     })
+}
+
+/// Tells the modules before this one the name of the peer that the request has got, as nginx's own methods do.
+///
+/// `None` where the request's pool has no memory.
+#[cfg(nginx1_29_6)]
+fn name_to_others(
+    connection: &mut ngx_peer_connection_t,
+    peer: &RequestPeer,
+    held: &Held,
+    address: &[u8],
+    pool: *mut ngx_pool_t,
+) -> Option<()> {
+    let conf = peer.conf();
+    if !conf.takes_hints {
+        return Some(());
+    }
+    let route = conf.routes.iter().find(|(id, _)| held.sticky() == Some(*id));
+    let own = if route.is_none() { sid(address) } else { [0; SID_LENGTH] };
+    let name = route.map_or(&own[..], |(_, route)| route.as_bytes());
+    // SAFETY: the pool is the request's, and gives out memory that is aligned for any type.
+    unsafe {
+        let place = NonNull::new(ngx_palloc(pool, size_of::<ngx_str_t>()).cast::<ngx_str_t>())?;
+        place.write(ngx_str_t::from_bytes(pool, name)?);
+        connection.sid = place.as_ptr();
+    }
+    Some(())
 }
 
 /// No peer can be had: nginx answers "no live upstreams".

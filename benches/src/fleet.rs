@@ -22,6 +22,8 @@ pub struct Fleet {
     pub is_distinct: bool,
     /// Whether a connection is kept to each.
     pub keeps: bool,
+    /// Whether they speak TLS.
+    pub tls: bool,
     /// Room for as many WebSockets.
     pub sessions: usize,
 }
@@ -34,12 +36,17 @@ impl Fleet {
 
     /// As the method needs them.
     pub fn of(peers: usize, method: Method) -> Self {
-        Self { peers, method, is_distinct: method.needs_distinct(), keeps: false, sessions: 0 }
+        Self { peers, method, is_distinct: method.needs_distinct(), keeps: false, tls: false, sessions: 0 }
     }
 
     /// Each at an address of its own, with a connection kept to each.
     pub fn kept(peers: usize, method: Method) -> Self {
-        Self { peers, method, is_distinct: true, keeps: true, sessions: 0 }
+        Self { peers, method, is_distinct: true, keeps: true, tls: false, sessions: 0 }
+    }
+
+    /// Each at an address of its own, with TLS and a new connection for each request.
+    pub fn with_tls(peers: usize, method: Method) -> Self {
+        Self { peers, method, is_distinct: true, keeps: false, tls: true, sessions: 0 }
     }
 
     /// Where peer `number` is: all on one port.

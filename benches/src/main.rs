@@ -22,6 +22,7 @@ mod setup;
 mod statistics;
 mod table;
 mod throughput;
+mod tls_node;
 
 use std::process::ExitCode;
 use std::time::Instant;

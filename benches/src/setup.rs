@@ -29,6 +29,7 @@ pub struct Setup {
 /// A server without what the tests' own adds to each answer: `/` passes to the upstream, the others say who answers.
 fn server(port: u16, has_module: bool, fleet: &Fleet) -> String {
     let keeps = if fleet.keeps { "proxy_http_version 1.1; proxy_set_header Connection '';" } else { "" };
+    let scheme = if fleet.tls { "https" } else { "http" };
     let sessions = if fleet.sessions > 0 {
         "location /ws {
             proxy_pass http://{UPSTREAM}; proxy_http_version 1.1;
@@ -43,7 +44,7 @@ fn server(port: u16, has_module: bool, fleet: &Fleet) -> String {
     format!(
         "server {{
             listen 127.0.0.1:{port} reuseport backlog=4096;
-            location / {{ proxy_pass http://{UPSTREAM}; {keeps} }}
+            location / {{ proxy_pass {scheme}://{UPSTREAM}; {keeps} }}
             location = /worker {{ return 200 $pid; }}
             {sessions}
             {revision}

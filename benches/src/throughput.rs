@@ -16,9 +16,13 @@ use crate::plan::Plan;
 use crate::setup::Setup;
 use crate::statistics::median;
 use crate::table::Table;
+use crate::tls_node::TlsNode;
 
 /// Connections that ask at the same time: enough that the one worker never waits for the load.
 const CONNECTIONS: usize = 8;
+
+/// Peers with TLS: few, so that each has a session soon.
+const TLS_PEERS: usize = 10;
 
 /// Aimed at: the least throughput with many peers that are kept connections to, as a share of that with few.
 const KEPT: f64 = 0.9;
@@ -102,6 +106,7 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
         }
     }
     if plan.methods.contains(&Method::RoundRobin) {
+        compare(&mut table, plan, &Fleet::with_tls(TLS_PEERS, Method::RoundRobin)).await?;
         let mut rates = Vec::new();
         for peers in plan.kept {
             rates.push(compare(&mut table, plan, &Fleet::kept(peers, Method::RoundRobin)).await?);
@@ -137,7 +142,9 @@ fn rounds(plan: &Plan, fleet: &Fleet, setups: &[Setup]) -> Result<Vec<Vec<Figure
 async fn compare(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<f64> {
     let is_static_too = fleet.peers <= plan.most_static;
     let farm = Farm::start()?;
-    let live = Setup::live(fleet, farm.port(), Mode::Foreground, 1, "").await?;
+    let node = if fleet.tls { Some(TlsNode::start().await?) } else { None };
+    let port = node.as_ref().map_or(farm.port(), TlsNode::port);
+    let live = Setup::live(fleet, port, Mode::Foreground, 1, "").await?;
     let kinds = if fleet.keeps && is_static_too {
         // One after the other: descriptors may not allow a connection from both to each peer.
         let mut kinds = rounds(plan, fleet, &[live])?;
@@ -145,11 +152,15 @@ async fn compare(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<f64> {
         kinds.extend(rounds(plan, fleet, &[Setup::fixed(fleet, farm.port(), Mode::Foreground).await?])?);
         kinds
     } else if is_static_too {
-        rounds(plan, fleet, &[live, Setup::fixed(fleet, farm.port(), Mode::Foreground).await?])?
+        rounds(plan, fleet, &[live, Setup::fixed(fleet, port, Mode::Foreground).await?])?
     } else {
         rounds(plan, fleet, &[live])?
     };
-    let kept = if fleet.keeps { ", kept connections" } else { "" };
+    let kept = match fleet {
+        Fleet { keeps: true, .. } => ", kept connections",
+        Fleet { tls: true, .. } => ", TLS",
+        _ => "",
+    };
     let name = format!("{}{kept}, {} peers", fleet.method.name(), fleet.peers);
     let figures: [Column; 2] = [
         ("requests per second", |figures| figures.per_second, 0),

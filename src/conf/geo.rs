@@ -11,6 +11,7 @@ use ngx::{
 use super::{
     MainConf,
     arguments::{Mistake, finish, place, words},
+    upstream::check_end,
     variable::{bare_name, check_key, tell_nginx},
 };
 use crate::{
@@ -63,6 +64,7 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     if prefix == "/" {
         return Err("the prefix \"/\" in \"etcd_geo\" would be every key of the cluster".into());
     }
+    check_end(prefix, "etcd_geo")?;
     let prefix = if prefix.ends_with('/') { prefix.clone() } else { format!("{prefix}/") };
     let mut empty = None;
     let mut initial = NamedNetworks::default();

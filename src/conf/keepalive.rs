@@ -1,20 +1,13 @@
 //! `etcd_keepalive N [requests=N] [time=T] [timeout=T]`, in an `upstream`.
 
-mod nginx;
-
 use core::ffi::c_void;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_msec_t};
-#[cfg(nginx1_29_7)]
-use ngx::http::HttpModuleMainConf as _;
-#[cfg(nginx1_29_7)]
-use ngx::http::NgxHttpUpstreamModule;
-
-use self::nginx::Nginx;
 
 use super::{
     UpstreamConf,
     arguments::{Mistake, milliseconds},
+    others,
     upstream::{handle, needs_etcd},
 };
 use crate::{keepalive::Keepalive, module::ConfResult};
@@ -91,47 +84,42 @@ fn read_options(connections: usize, options: &[String]) -> Result<Keepalive, Mis
     })
 }
 
-/// Settles who keeps the upstream's connections, while nginx calls `init_upstream`. `is_wrapped`: another module has put itself before ours there.
+/// Settles who keeps the upstream's connections, while nginx calls `init_upstream`.
 pub(super) fn settle(
     cf: &ngx_conf_t,
-    us: &ngx_http_upstream_srv_conf_t,
+    us: &mut ngx_http_upstream_srv_conf_t,
     conf: &mut UpstreamConf,
-    is_wrapped: bool,
-) -> Result<(), &'static str> {
-    match nginx::of(cf, us, is_wrapped) {
-        Nginx::Asked if conf.keepalive.is_some() => {
-            Err("\"keepalive\" and \"etcd_keepalive\" cannot both be used")
+) -> Result<(), String> {
+    let Some(nginx) = others::keepalive(cf, us) else { return Ok(()) };
+    if conf.keepalive.is_some() {
+        if nginx.is_asked() {
+            return Err("\"keepalive\" and \"etcd_keepalive\" cannot both be used".to_owned());
         }
-        #[cfg(nginx1_29_7)]
-        Nginx::Default(limits) if conf.keepalive.is_none() => {
-            // One upstream too many for ours is left to nginx's.
-            conf.keepalive = conf.number.map(|_| Keepalive {
+        let relatives =
+            [("requests", nginx.requests()), ("time", nginx.time()), ("timeout", nginx.timeout())];
+        if let Some((name, _)) = relatives.iter().find(|(_, value)| value.is_some()) {
+            return Err(format!(
+                "\"keepalive_{name}\" has no effect beside \"etcd_keepalive\": use \"{name}=\" there"
+            ));
+        }
+    }
+    #[cfg(nginx1_29_7)]
+    if !nginx.is_asked() {
+        // One upstream too many for ours is left to nginx's.
+        conf.keepalive = conf.keepalive.or_else(|| {
+            conf.number.map(|_| Keepalive {
                 connections: CONNECTIONS,
-                requests: limits.requests.unwrap_or(REQUESTS),
-                time: limits.time.unwrap_or(TIME),
-                timeout: limits.timeout.unwrap_or(TIMEOUT),
+                requests: nginx.requests().unwrap_or(REQUESTS),
+                time: nginx.time().unwrap_or(TIME),
+                timeout: nginx.timeout().unwrap_or(TIMEOUT),
                 is_local: true,
-            });
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// At the end of the configuration: takes nginx's `keepalive`, which has put itself before every upstream, out of those whose connections
-/// are kept here.
-#[cfg(nginx1_29_7)]
-pub(super) fn stand_in(cf: &ngx_conf_t) {
-    let Some(main) = NgxHttpUpstreamModule::main_conf_mut(cf) else { return };
-    // SAFETY: nginx's array of the upstreams that there are, each of which lives as long as the cycle.
-    for us in unsafe { main.upstreams.as_slice::<*mut ngx_http_upstream_srv_conf_t>() } {
-        // SAFETY: as above; nothing else refers to it now.
-        let us = unsafe { &mut **us };
-        // An address in place of an upstream's name has no configuration.
-        if !us.srv_conf.is_null() && UpstreamConf::of(us).is_some_and(|conf| conf.keepalive.is_some()) {
-            us.peer.init = Some(crate::peer::init);
+            })
+        });
+        if conf.keepalive.is_some() {
+            nginx.turn_off();
         }
     }
+    Ok(())
 }
 
 /// A number as nginx writes it: digits only.

@@ -6,8 +6,16 @@ use std::sync::Arc;
 use ngx::ffi::{ngx_addr_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t};
 use peer_zone::{Desired, Parameters};
 
+/// A peer of a `server` line.
+pub(super) struct Server {
+    /// The peer.
+    pub(super) peer: Desired,
+    /// Its `route`, by which nginx's own `sticky` knows it.
+    pub(super) route: Option<String>,
+}
+
 /// The peers that the `server` lines of an upstream name, one for each address, in their order; the server at `placeholder` is none of them.
-pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Result<Vec<Desired>, String> {
+pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Result<Vec<Server>, String> {
     // SAFETY: nginx makes the array for each upstream that is written out.
     let servers = unsafe { (*us.servers).as_slice::<ngx_http_upstream_server_t>() };
     let mut peers = Vec::new();
@@ -16,7 +24,7 @@ pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Res
             return Err("\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name into etcd"
                 .to_owned());
         }
-        let parameters = parameters(server)?;
+        let (parameters, route) = (parameters(server)?, route(server)?);
         let text: Arc<str> =
             server.name.to_str().map_err(|_| "a \"server\" is written in other than UTF-8")?.into();
         for address in addresses(server) {
@@ -24,7 +32,7 @@ pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Res
             let socket_address =
                 unsafe { slice::from_raw_parts(address.sockaddr.cast::<u8>(), address.socklen as usize) };
             let name = address.name.to_str().map_err(|_| "a \"server\" has an address that is not UTF-8")?;
-            peers.push(Desired {
+            let peer = Desired {
                 key: None,
                 socket_address: socket_address.into(),
                 name: name.into(),
@@ -33,7 +41,8 @@ pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Res
                 create_revision: 0,
                 joined: 0,
                 parameters,
-            });
+            };
+            peers.push(Server { peer, route: route.clone() });
         }
     }
     Ok(peers)
@@ -55,10 +64,35 @@ fn addresses(server: &ngx_http_upstream_server_t) -> &[ngx_addr_t] {
     unsafe { slice::from_raw_parts(server.addrs, server.naddrs) }
 }
 
+/// Whether the line says `down`, and whether it says `drain`. From 1.29.6 on both are bits of one number, of which this one is `drain`
+/// (`NGX_HTTP_UPSTREAM_DRAINING`).
+#[cfg(nginx1_29_6)]
+fn down_and_drain(server: &ngx_http_upstream_server_t) -> (bool, bool) {
+    const DRAINING: usize = 8;
+    (server.down & !DRAINING != 0, server.down & DRAINING != 0)
+}
+
+#[cfg(not(nginx1_29_6))]
+fn down_and_drain(server: &ngx_http_upstream_server_t) -> (bool, bool) {
+    (server.down != 0, false)
+}
+
+#[cfg(nginx1_29_6)]
+fn route(server: &ngx_http_upstream_server_t) -> Result<Option<String>, String> {
+    let route = server.sid.to_str().map_err(|_| "a \"route\" of a \"server\" is not UTF-8")?;
+    Ok((!route.is_empty()).then(|| route.to_owned()))
+}
+
+#[cfg(not(nginx1_29_6))]
+fn route(_server: &ngx_http_upstream_server_t) -> Result<Option<String>, String> {
+    Ok(None)
+}
+
 fn parameters(server: &ngx_http_upstream_server_t) -> Result<Parameters, String> {
     let number = |value: usize, name: &str| {
         u32::try_from(value).map_err(|_| format!("\"{name}={value}\" of a \"server\" is too large"))
     };
+    let (down, drain) = down_and_drain(server);
     let fail_timeout = usize::try_from(server.fail_timeout).unwrap_or(0);
     Ok(Parameters {
         weight: number(server.weight, "weight")?,
@@ -67,7 +101,7 @@ fn parameters(server: &ngx_http_upstream_server_t) -> Result<Parameters, String>
         fail_timeout: number(fail_timeout, "fail_timeout")?,
         slow_start: 0,
         backup: server.backup() != 0,
-        down: server.down != 0,
-        drain: false,
+        down,
+        drain,
     })
 }

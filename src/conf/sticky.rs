@@ -8,6 +8,7 @@ use ngx::{
     core::Pool,
     ffi::{ngx_conf_t, ngx_http_get_variable_index, ngx_str_t, ngx_uint_t},
 };
+use upstream_peers::{sid, sid_id, sticky_id};
 
 use super::{
     UpstreamConf,
@@ -29,6 +30,7 @@ pub(crate) struct Sticky {
     pub(crate) expires: Option<Expires>,
     /// All other attributes, as they stand in the header, each with `; ` before it.
     pub(crate) attributes: String,
+    /// See [`upstream_peers::sticky_id`]; empty where none is given.
     secret: Secret,
 }
 
@@ -41,9 +43,31 @@ pub(crate) enum Expires {
     Max,
 }
 
+/// By what clients know the peers of an upstream.
+#[derive(Debug)]
+pub(crate) enum Naming {
+    /// By nothing.
+    None,
+    /// By the cookie of `etcd_sticky`.
+    Cookie(Secret),
+    /// By the names that nginx's own `sticky` has for them.
+    Sid,
+}
+
+impl Naming {
+    /// The id by which a peer is found, or 0: `key` is below the prefix, and empty for a peer of a `server` line.
+    pub(crate) fn id(&self, prefix: &str, key: &str, address: &str) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Cookie(Secret(secret)) => sticky_id(prefix, key, address, secret),
+            Self::Sid => sid_id(&sid(address.as_bytes())),
+        }
+    }
+}
+
 /// A text that no log and no dump shows.
-#[derive(Default)]
-struct Secret(String);
+#[derive(Clone, Default)]
+pub(crate) struct Secret(String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,9 +76,9 @@ impl fmt::Debug for Secret {
 }
 
 impl Sticky {
-    /// What the peers' ids are made with, see [`upstream_peers::sticky_id`]; empty where none is given.
-    pub(crate) fn secret(&self) -> &str {
-        &self.secret.0
+    /// What the peers' ids are made with.
+    pub(crate) fn naming(&self) -> Naming {
+        Naming::Cookie(self.secret.clone())
     }
 }
 
@@ -80,6 +104,12 @@ pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]
     let mut read = Words::default();
     for word in words {
         read.take(word)?;
+    }
+    if read.samesite == Some("None") && read.secure.is_none() {
+        return Err(
+            "\"samesite=none\" in \"etcd_sticky\" needs \"secure\": browsers refuse such a cookie without it"
+                .into(),
+        );
     }
     let attributes = read.attributes();
     let Words { cookie, expires, secret, .. } = read;

@@ -11,14 +11,16 @@ use ngx::{
     http::{HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule},
     ngx_string,
 };
-use upstream_peers::{Overrides, sticky_id};
+use upstream_peers::{Overrides, sid_id};
 
 use super::{
     Etcd, UpstreamConf, allow,
     arguments::{Mistake, finish, place, words},
     balance, check, drain,
     etcd_options::EtcdOptions,
-    keepalive, servers, state_file, sticky,
+    keepalive, others,
+    servers::{self, Server},
+    state_file, sticky,
 };
 use crate::{
     module::{ConfResult, ERROR, Module, OK, guard},
@@ -122,7 +124,7 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
         us.host.to_str().map_err(|_| "the name of an upstream with \"etcd\" must be UTF-8")?.to_owned();
     if us.peer.init_upstream.is_some() {
         return Err(format!(
-            "\"etcd\" in upstream \"{name}\" must stand before \"keepalive\", and takes no other load balancing method beside it: use \
+            "\"etcd\" in upstream \"{name}\" must stand before \"keepalive\" and \"sticky\", and takes no other load balancing method beside it: use \
              \"etcd_balance\""
         )
         .into());
@@ -155,7 +157,16 @@ fn read_prefix(prefix: &str) -> Result<String, Mistake> {
     if prefix.chars().any(char::is_control) {
         return Err("the prefix in \"etcd\" has control characters".into());
     }
+    check_end(prefix, "etcd")?;
     Ok(if prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") })
+}
+
+/// That a prefix does not end in two slashes: with the one that is added where it lacks, nobody means the second.
+pub(super) fn check_end(prefix: &str, directive: &str) -> Result<(), Mistake> {
+    if prefix.ends_with("//") {
+        return Err(format!("the prefix \"{prefix}\" in \"{directive}\" ends in more than one \"/\"").into());
+    }
+    Ok(())
 }
 
 /// nginx refuses an upstream without servers before a module can object, and so does each of its own methods. Returns the place among
@@ -202,8 +213,13 @@ fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
         return Err("\"etcd_defaults\" directive is duplicate".into());
     }
     let mut defaults = Overrides::default();
+    let mut names = Vec::new();
     for word in words {
         let name = word.split('=').next().unwrap_or(word);
+        if names.contains(&name) {
+            return Err(format!("duplicate parameter \"{name}\" in \"etcd_defaults\"").into());
+        }
+        names.push(name);
         if !["weight", "max_conns", "max_fails", "fail_timeout", "slow_start"].contains(&name) {
             return Err(format!("invalid parameter \"{word}\" in \"etcd_defaults\"").into());
         }
@@ -240,7 +256,7 @@ unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstre
             return ERROR;
         }
         // SAFETY: as above; what belongs to the upstream is not in the configuration at hand.
-        let settled = keepalive::settle(unsafe { &*cf }, us, conf, !is_ours(us));
+        let settled = settle(unsafe { &*cf }, us, conf);
         let Some(etcd) = &conf.etcd else { return ERROR };
         if let Err(message) = settled {
             let message = format!(
@@ -250,24 +266,46 @@ unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstre
             crate::log::to(NGX_LOG_EMERG, log, &message);
             return ERROR;
         }
-        match servers::read(us, conf.placeholder) {
-            Ok(mut servers) => {
-                if let Some(sticky) = &conf.sticky {
-                    for server in &mut servers {
-                        server.sticky = sticky_id(&etcd.prefix, "", &server.name, sticky.secret());
-                    }
-                }
-                conf.servers = servers;
-            }
+        let servers = match servers::read(us, conf.placeholder) {
+            Ok(servers) => servers,
             Err(message) => {
                 crate::log::to(NGX_LOG_EMERG, log, &format!("upstream \"{}\": {message}", etcd.upstream));
                 return ERROR;
             }
+        };
+        let naming = conf.naming();
+        for Server { mut peer, route } in servers {
+            peer.sticky = naming.id(&etcd.prefix, "", &peer.name);
+            if let Some(route) = route.filter(|_| conf.takes_hints) {
+                peer.sticky = sid_id(route.as_bytes());
+                conf.routes.push((peer.sticky, route));
+            }
+            conf.servers.push(peer);
         }
         conf.is_balanced_here = true;
         us.peer.init = Some(peer::init);
         OK
     })
+}
+
+/// What other modules' directives in the same upstream come to.
+fn settle(
+    cf: &ngx_conf_t,
+    us: &mut ngx_http_upstream_srv_conf_t,
+    conf: &mut UpstreamConf,
+) -> Result<(), String> {
+    keepalive::settle(cf, us, conf)?;
+    if conf.sticky.is_some() && others::has_sticky(cf, us) {
+        return Err("\"sticky\" and \"etcd_sticky\" cannot both be used".to_owned());
+    }
+    conf.takes_hints = cfg!(nginx1_29_6) && conf.sticky.is_none() && !is_ours(us);
+    #[cfg(nginx1_27_3)]
+    if !us.resolver.is_null() || us.resolver_timeout != others::UNSET {
+        let message = "\"resolver\" and \"resolver_timeout\" have no effect beside \"etcd\", which resolves the names of its peers itself, by the \
+                       system's name servers: they cannot be used";
+        return Err(message.to_owned());
+    }
+    Ok(())
 }
 
 /// Whether nobody has put itself before `init_upstream`, as nginx's `keepalive` does.

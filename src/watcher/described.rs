@@ -3,9 +3,9 @@
 use std::{cmp::Ordering, rc::Rc, sync::Arc};
 
 use peer_zone::Desired;
-use upstream_peers::{Ages, Known, Parameters, Peer, SocketAddress, sticky_id};
+use upstream_peers::{Ages, Known, Parameters, Peer, SocketAddress};
 
-use crate::socket_address;
+use crate::{conf::Naming, socket_address};
 
 /// The peers of a list, each with what it was made of.
 pub(super) struct Described {
@@ -17,14 +17,14 @@ pub(super) struct Described {
 pub(crate) struct Names {
     /// The prefix of their keys.
     pub(crate) prefix: Rc<str>,
-    /// What the ids are made with; `None` where cookies name nobody.
-    pub(crate) secret: Option<String>,
+    /// By what clients know them.
+    pub(crate) naming: Naming,
 }
 
 impl Names {
-    /// The id by which a cookie names the peer, or 0.
+    /// The id by which a client names the peer, or 0.
     fn sticky_id(&self, key: &str, address: &str) -> u64 {
-        self.secret.as_deref().map_or(0, |secret| sticky_id(&self.prefix, key, address, secret))
+        self.naming.id(&self.prefix, key, address)
     }
 }
 

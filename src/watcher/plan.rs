@@ -7,7 +7,7 @@ use upstream_peers::{Allow, Parameters};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
-    conf::{Check, MainConf, VariableConf},
+    conf::{Check, MainConf, Naming, VariableConf},
     variables::{Live, LiveNetworks},
     zones::Told,
 };
@@ -70,8 +70,8 @@ pub(super) struct UpstreamPlan {
     pub(super) allow: Allow,
     pub(super) servers: Vec<Desired>,
     pub(super) options: Options,
-    /// What the ids are made with by which cookies name peers.
-    pub(super) sticky_secret: Option<String>,
+    /// By what clients know peers.
+    pub(super) naming: Naming,
     pub(super) check: Option<Check>,
     /// For how long (ms) peers outlive a wiped etcd, or their leases where too many run out together.
     pub(super) hold: u64,
@@ -112,7 +112,7 @@ impl Plan {
                 allow: conf.allow.clone(),
                 servers: conf.servers.clone(),
                 options: conf.options(),
-                sticky_secret: conf.sticky.as_ref().map(|sticky| sticky.secret().to_owned()),
+                naming: conf.naming(),
                 check: conf.check.clone(),
                 hold: etcd.options.hold,
                 expiry_guard: etcd.options.expiry_guard,

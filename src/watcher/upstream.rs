@@ -94,7 +94,7 @@ impl Upstream {
             max_conns,
             servers,
             options,
-            sticky_secret,
+            naming,
             check,
             hold,
             ..
@@ -107,10 +107,7 @@ impl Upstream {
         // and all that this publisher does is done with `Claim::publishing`, which fails once the lease is another's.
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
         publisher.set_options(options, monotonic::now(), publishing);
-        let described = Described::of_zone(
-            publisher.listed(),
-            Names { prefix: Rc::clone(&prefix), secret: sticky_secret },
-        );
+        let described = Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
         let mut members = Membership::new(defaults).within(allow.clone());
         described.peers().for_each(|peer| members.seed(peer));
         let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_word);

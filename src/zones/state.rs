@@ -69,8 +69,7 @@ fn read(file: &Path, etcd: &Etcd) -> Result<Option<State>, String> {
 
 /// The peers that the upstream may have, as the zone takes them.
 fn desired(state: &State, conf: &UpstreamConf, etcd: &Etcd) -> Vec<Desired> {
-    let secret = conf.sticky.as_ref().map(|sticky| sticky.secret().to_owned());
-    let names = Names { prefix: etcd.prefix.as_str().into(), secret };
+    let names = Names { prefix: etcd.prefix.as_str().into(), naming: conf.naming() };
     // They joined long ago.
     let permitted = state.peers.iter().filter(|peer| conf.allow.permits(&peer.address));
     permitted.map(|peer| describe(peer.clone(), 0, &names).1).collect()

@@ -20,7 +20,7 @@ fn keeping(etcd: &Etcd, parameters: &str) -> Configuration {
 }
 
 /// The version of the nginx under test.
-async fn version(nginx: &Nginx) -> Result<Vec<u32>> {
+pub(crate) async fn version(nginx: &Nginx) -> Result<Vec<u32>> {
     let version = nginx.status().await?.nginx_version;
     Ok(version.split('.').map_while(|number| number.parse().ok()).collect())
 }

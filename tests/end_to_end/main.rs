@@ -34,6 +34,7 @@ mod membership;
 mod memory;
 mod migrate;
 mod names;
+mod native_sticky;
 mod nginx_conf;
 mod outages;
 mod panics;

@@ -6,7 +6,7 @@
 //! * [`Allow`] says where peers may be.
 //! * [`Ages`] says when each of them joined, also of those that came while etcd could not be heard.
 //! * [`ExpiryGuard`] keeps the keys whose leases have run out together with too many others'.
-//! * [`sticky_id`] names a peer towards clients without saying where it is.
+//! * [`sticky_id`] names a peer towards clients without saying where it is; [`sid`] is nginx's own name for it.
 //!
 //! Nothing in here trusts what it is given: sizes are bounded ([`MAX_KEY_LENGTH`], [`MAX_VALUE_LENGTH`]), nothing panics, and text
 //! that comes from outside reaches a message only as an [`Excerpt`].
@@ -30,5 +30,5 @@ pub use excerpt::{Excerpt, MAX_EXCERPT};
 pub use expiry::{EXPIRY_WINDOW, ExpiryGuard, Vanishing};
 pub use membership::{Membership, Outcome, Peer, Removed};
 pub use parameters::{MAX_WEIGHT, Overrides, ParameterError, Parameters};
-pub use sticky::{sticky_cookie, sticky_id, sticky_id_of};
+pub use sticky::{SID_LENGTH, sid, sid_id, sticky_cookie, sticky_id, sticky_id_of};
 pub use value::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, Value, ValueError, parse_value};

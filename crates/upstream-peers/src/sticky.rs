@@ -1,6 +1,7 @@
 //! What a peer is called in a client's cookie.
 
 use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 /// What the code is made for, so that one made with the same secret for something else is never one of these. The number is counted up
@@ -60,6 +61,30 @@ pub fn sticky_id_of(cookie: &[u8]) -> Option<u64> {
     (id != 0).then_some(id)
 }
 
+/// Bytes of the name that nginx's `sticky` has for a peer without a `route` (`NGX_HTTP_UPSTREAM_SID_LEN`).
+pub const SID_LENGTH: usize = 32;
+
+/// The name that nginx's `sticky` has for a peer without a `route`: the MD5 of its address as it is shown, in hexadecimal digits
+/// (`ngx_http_upstream_init_round_robin_sid`). So a client's cookie stays good where servers of the configuration move to etcd.
+pub fn sid(address: &[u8]) -> [u8; SID_LENGTH] {
+    let hash: [u8; SID_LENGTH / 2] = Md5::digest(address).into();
+    core::array::from_fn(|digit| {
+        let byte = hash[digit / 2];
+        b"0123456789abcdef"[usize::from(if digit % 2 == 0 { byte >> 4 } else { byte & 0xf })]
+    })
+}
+
+/// The id by which a peer is found that nginx's `sticky` names so, or by its `route`; never 0.
+///
+/// FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo). Clients may send any name: one that is made to have another's id leads to that peer, as the other
+/// does.
+pub fn sid_id(sid: &[u8]) -> u64 {
+    let hash = sid.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    });
+    hash.max(1)
+}
+
 /// HMAC under a secret of any length: what its own constructor does, but by a type that shows that it cannot fail.
 fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     let mut key = [0; BLOCK];
@@ -83,6 +108,14 @@ mod tests {
     const PREFIX: &str = "/firehose/upstream/";
 
     /// Made with Python's hmac and hashlib: a change of any of these voids the cookies of every client.
+    #[test]
+    fn nginx_has_the_same_names() {
+        // As nginx 1.30.4 sets them in the cookie of `sticky cookie`.
+        assert_eq!(&sid(b"127.0.0.1:8081"), b"df2b80dc43705d28db9be6f29fe58da3");
+        assert_ne!(sid_id(&sid(b"127.0.0.1:8081")), sid_id(&sid(b"127.0.0.1:8082")));
+        assert_eq!(sid_id(b"a"), 0xAF63_DC4C_8601_EC8C, "as FNV's authors have it");
+    }
+
     #[test]
     fn vectors() {
         let long = "s".repeat(BLOCK + 1);
