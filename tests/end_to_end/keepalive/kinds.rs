@@ -29,9 +29,10 @@ impl Node {
         );
         let mut configuration = keeping(&etcd, "8").http(&node);
         for (path, directives) in locations {
-            let location = format!(
-                "location {path} {{ proxy_http_version 1.1; proxy_set_header Connection \"\"; {directives} }}"
-            );
+            let version =
+                if directives.contains("proxy_http_version") { "" } else { "proxy_http_version 1.1;" };
+            let location =
+                format!("location {path} {{ {version} proxy_set_header Connection \"\"; {directives} }}");
             configuration =
                 configuration.server(&location.replace("FOLDER", &folder.path().display().to_string()));
         }
