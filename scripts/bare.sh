@@ -13,9 +13,11 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-cache=${BARE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/firehose-router}
+cache=${BARE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/firehose-router}
 root=$cache/debian-12
 is_new=false
+# It may have been started without a standard input.
+{ : <&0; } 2>/dev/null || exec </dev/null
 user=somebody
 home=/home/$user
 
@@ -63,7 +65,7 @@ own_certificates() {
 # Where cargo's packages come from, if cargo has been told: nothing else of its configuration.
 cargo_sources() {
     local file
-    for file in "${CARGO_HOME:-$HOME/.cargo}"/config.toml "${CARGO_HOME:-$HOME/.cargo}"/config; do
+    for file in "${CARGO_HOME:-${HOME:-/root}/.cargo}"/config.toml "${CARGO_HOME:-${HOME:-/root}/.cargo}"/config; do
         [ -e "$file" ] || continue
         awk '/^\[/ { wanted = /^\[(source|registry|registries|http|net)[].]/ } wanted && !/token/' "$file"
         return
@@ -82,9 +84,9 @@ make_root() {
     sources+=("deb [signed-by=$keyring] $(mirror /debian) bookworm-updates main")
     sources+=("deb [signed-by=$keyring] $(mirror /debian-security) bookworm-security main")
     say "== making a bare Debian 12 in $new"
-    # As root, since a user's own namespaces are not allowed everywhere. Without recommended packages and documents.
+    # As root, since a user's own namespaces are not allowed everywhere. Nothing there has to outlive a loss of power.
     "${as_root[@]}" mmdebstrap --quiet --mode=root --variant=minbase --include=git,make,sudo,ca-certificates \
-        --dpkgopt='path-exclude=/usr/share/man/*' bookworm "$new" "${sources[@]}"
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io bookworm "$new" "${sources[@]}"
     # How apt gets out of here.
     apt-config dump | grep -iE '^Acquire::(https?|ftp)::Proxy' | "${as_root[@]}" tee "$new/etc/apt/apt.conf.d/90proxy" >/dev/null || true
     certificates=$(mktemp -d)
