@@ -17,7 +17,7 @@ use ngx::{
 use peer_zone::Connections;
 
 pub(crate) use self::{
-    geo::{Judged, LiveNetworks, MAX_NETWORKS_LENGTH, etcd_geo},
+    geo::{LiveNetworks, count, etcd_geo},
     known::{HOLD, Known, Succession},
     live::{Live, MAX_VALUE_LENGTH, etcd_variable},
 };

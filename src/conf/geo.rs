@@ -1,8 +1,9 @@
-//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [initial=NETWORK,... ...]`
+//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [zone=SIZE] [initial=NETWORK,... ...] [initial_file=FILE]`
 
 use core::ffi::c_void;
+use std::{fs::File, io::Read, path::Path};
 
-use client_networks::NamedNetworks;
+use client_networks::{Ranges, parse_lines};
 use ngx::{
     core::{NGX_CONF_ERROR, Pool},
     ffi::{ngx_command_t, ngx_conf_t},
@@ -10,13 +11,13 @@ use ngx::{
 
 use super::{
     MainConf,
-    arguments::{Mistake, finish, place, words},
+    arguments::{Mistake, finish, full_name, place, size, words},
     upstream::check_end,
     variable::{bare_name, check_key, tell_nginx},
 };
 use crate::{
     module::{ConfResult, guard},
-    variables::{self, Judged, LiveNetworks, MAX_NETWORKS_LENGTH},
+    variables::{self, LiveNetworks},
     zones,
 };
 
@@ -31,15 +32,31 @@ pub(crate) struct GeoConf {
     pub(crate) prefix: String,
     /// What is said where there are no networks.
     pub(crate) empty: bool,
-    /// The networks until etcd has said which there are.
-    pub(crate) initial: Vec<u8>,
+    /// The networks until etcd has said which there are; none, where the configuration does not say it.
+    pub(crate) initial: Option<Initial>,
     /// The networks in shared memory, once it is mapped.
-    pub(crate) live: Option<&'static LiveNetworks>,
-    /// Those by which this process judges.
-    pub(crate) judged: Judged,
+    pub(crate) live: Option<LiveNetworks>,
     /// Where the directive stands: `in FILE:LINE`.
     pub(super) place: String,
 }
+
+/// The networks of the configuration.
+#[derive(Debug)]
+pub(crate) struct Initial {
+    /// Their addresses, as requests look them up.
+    pub(crate) ranges: Ranges,
+    /// How many networks that are.
+    pub(crate) count: usize,
+}
+
+/// The shared memory where nothing is said of it: room for 100 000 networks with keys of up to 60 bytes. What is not used of it takes no memory.
+const ZONE_SIZE: usize = 32 << 20;
+
+/// The least that is of use: nginx's own part of a zone, and some networks.
+const MIN_ZONE_SIZE: usize = 64 << 10;
+
+/// The largest file of networks, in bytes: more than 1 000 000 networks have.
+const MAX_FILE: u64 = 64 << 20;
 
 /// The handler of `etcd_geo`.
 pub(super) unsafe extern "C" fn etcd_geo(
@@ -67,24 +84,42 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     check_end(prefix, "etcd_geo")?;
     let prefix = if prefix.ends_with('/') { prefix.clone() } else { format!("{prefix}/") };
     let mut empty = None;
-    let mut initial = NamedNetworks::default();
-    for (index, option) in options.iter().enumerate() {
+    let mut zone_size = None;
+    let mut initial: Option<Vec<String>> = None;
+    let mut file = None;
+    for option in options {
         let is_duplicate = match option.split_once('=') {
             Some(("empty", "0")) => empty.replace(false).is_some(),
             Some(("empty", "1")) => empty.replace(true).is_some(),
+            Some(("zone", size)) => zone_size.replace(read_size(size)?).is_some(),
             Some(("initial", networks)) => {
-                add_initial(&mut initial, index, networks)?;
+                let words = networks.replace(',', " ");
+                let words = parse_lines(&words).map_err(|error| {
+                    format!("invalid parameter \"{option}\" in \"etcd_geo\": {} is no network", error.word)
+                })?;
+                initial.get_or_insert_default().extend(words.into_iter().map(str::to_owned));
                 false
             }
+            Some(("initial_file", name)) => file.replace(name.to_owned()).is_some(),
             _ => return Err(format!("invalid parameter \"{option}\" in \"etcd_geo\"").into()),
         };
         if is_duplicate {
             return Err(format!("duplicate parameter \"{option}\" in \"etcd_geo\"").into());
         }
     }
+    if let Some(name) = file {
+        let file =
+            full_name(cf, &name).ok_or("no memory for the name of \"initial_file\" in \"etcd_geo\"")?;
+        let text = read_file(&file).map_err(|error| {
+            format!("\"initial_file\" in \"etcd_geo\": \"{}\" cannot be read: {error}", file.display())
+        })?;
+        let words = parse_lines(&text)
+            .map_err(|error| format!("\"initial_file\" in \"etcd_geo\": \"{}\": {error}", file.display()))?;
+        initial.get_or_insert_default().extend(words.into_iter().map(str::to_owned));
+    }
     let initial = initial
-        .to_bytes(MAX_NETWORKS_LENGTH)
-        .map_err(|error| format!("\"initial\" in \"etcd_geo\": {error}"))?;
+        .map(|words| Initial { ranges: Ranges::of(words.iter().map(String::as_str)), count: words.len() });
+    let zone_size = zone_size.unwrap_or(ZONE_SIZE);
     if main.geos().any(|geo| geo.name.eq_ignore_ascii_case(name)) {
         return Err(format!("duplicate variable \"{name}\" in \"etcd_geo\"").into());
     }
@@ -97,7 +132,6 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         empty: empty.unwrap_or(false),
         initial,
         live: None,
-        judged: Judged::default(),
         place: place(cf),
     });
     if geo.is_null() {
@@ -105,20 +139,27 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     }
     tell_nginx(cf, bare, "etcd_geo", variables::etcd_geo, geo as usize)?;
     main.geos.push(geo);
-    zones::add_geo(cf, main, cluster, &prefix)?;
+    zones::add_geo(cf, main, cluster, &prefix, zone_size)?;
     zones::add_lease(cf, main)?;
     Ok(())
 }
 
-/// Takes networks with commas between them. A word of nginx's configuration has at most some 4 000 bytes, so that there may be several.
-fn add_initial(networks: &mut NamedNetworks, index: usize, words: &str) -> Result<(), Mistake> {
-    if words.is_empty() {
-        return Ok(());
+fn read_size(text: &str) -> Result<usize, Mistake> {
+    let bytes = size(text).filter(|&bytes| bytes >= MIN_ZONE_SIZE);
+    bytes.ok_or_else(|| {
+        format!(
+            "invalid size \"{text}\" of \"zone\" in \"etcd_geo\": at least {}k are needed",
+            MIN_ZONE_SIZE >> 10
+        )
+        .into()
+    })
+}
+
+fn read_file(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(file)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if read as u64 > MAX_FILE {
+        return Err(std::io::Error::other(format!("it has more than {MAX_FILE} bytes")));
     }
-    match networks.put(format!("initial {index}").as_bytes(), words.as_bytes()).rejected.pop() {
-        Some(rejected) => {
-            Err(format!("invalid parameter \"initial={words}\" in \"etcd_geo\": {}", rejected.error).into())
-        }
-        None => Ok(()),
-    }
+    Ok(text)
 }

@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use client_networks::NamedNetworks;
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
 use peer_zone::{Health, Now, Row, Statistics, Worker};
 use serde::Serialize;
@@ -12,7 +11,7 @@ use crate::{
     keepalive, monotonic, peer, process,
     report::{self, HoldingReason, Rejection, Report, StateFile},
     tls_sessions,
-    variables::{MAX_NETWORKS_LENGTH, MAX_VALUE_LENGTH},
+    variables::{self, MAX_VALUE_LENGTH},
 };
 
 /// The whole.
@@ -204,19 +203,13 @@ fn variable(conf: &VariableConf) -> Option<(String, Variable)> {
 }
 
 fn geo(conf: &GeoConf) -> Option<(String, Geo)> {
-    let live = conf.live?;
-    let mut bytes = vec![0; MAX_NETWORKS_LENGTH];
-    let value = live.value.read(&mut bytes).unwrap_or_default();
-    let networks = match value.length {
-        Some(length) => &bytes[..length],
-        None if live.has_been_heard() => &[],
-        None => &conf.initial[..],
-    };
+    let live = conf.live.as_ref()?;
+    let (networks, revision) = variables::count(conf)?;
     let geo = Geo {
         cluster: conf.cluster.clone(),
         prefix: conf.prefix.clone(),
-        networks: NamedNetworks::of_bytes(networks).count(),
-        revision: Some(value.origin.revision).filter(|&revision| revision != 0),
+        networks,
+        revision: Some(revision).filter(|&revision| revision != 0),
         rejected_total: live.rejected(),
         rejected: live.reason(),
         held: live.held(),

@@ -1,8 +1,9 @@
 //! `etcd_geo`: whether the client is in one of the networks that keys name, which are in shared memory.
 
-use core::slice;
-use std::net::IpAddr;
+use core::{net::IpAddr, ops::Deref, slice, sync::atomic::AtomicU64};
 
+use client_networks::{count_in, is_in};
+use live_value::{Found, Origin, Shelf, Torn};
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t};
 use ngx::ngx_string;
 use upstream_peers::SocketAddress;
@@ -14,29 +15,63 @@ use crate::{
     socket_address,
 };
 
-/// All networks with their keys, in bytes: some 1 000. They are few who may publish; and each process keeps them a second time, as it judges by them.
-pub(crate) const MAX_NETWORKS_LENGTH: usize = 32 << 10;
+/// What lies in shared memory of a prefix: the networks as a table in which clients are looked up, and what is known of them. Each process has one of its
+/// own, which says where that is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiveNetworks {
+    known: &'static Known<0>,
+    table: Shelf<'static>,
+}
 
-/// What lies in shared memory of a prefix.
-pub(crate) type LiveNetworks = Known<{ MAX_NETWORKS_LENGTH / size_of::<u64>() }>;
+impl Deref for LiveNetworks {
+    type Target = Known<0>;
+
+    fn deref(&self) -> &Known<0> {
+        self.known
+    }
+}
+
+impl LiveNetworks {
+    /// Those that lie there.
+    pub(crate) fn new(known: &'static Known<0>, words: &'static [AtomicU64]) -> Self {
+        Self { known, table: Shelf::new(words) }
+    }
+
+    /// Words that a table has at most.
+    pub(crate) fn room(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// Has `read` look at the table, where it lies.
+    ///
+    /// # Errors
+    ///
+    /// Where too much was written meanwhile.
+    pub(crate) fn read<T>(&self, read: impl Fn(&[AtomicU64]) -> T) -> Result<Found<T>, Torn> {
+        self.table.read(read)
+    }
+
+    /// Writes the last good networks, or that there are none.
+    pub(crate) fn publish(&self, table: Option<&[u64]>, revision: u64) {
+        self.table.write(table, Origin { cluster_id: self.known.cluster_id(), revision });
+    }
+
+    /// Goes on with those of a prefix's memory of another size.
+    pub(crate) fn go_on(&self, old: &Self) {
+        let Ok(Found { value, origin, .. }) = old.read(|words| {
+            let mut networks = client_networks::NamedNetworks::with_room(self.room());
+            networks.go_on(words);
+            networks.to_table()
+        }) else {
+            return;
+        };
+        self.known.go_on(old.known);
+        self.table.write(value.as_deref(), origin);
+    }
+}
 
 const YES: ngx_str_t = ngx_string!("1");
 const NO: ngx_str_t = ngx_string!("0");
-
-/// The networks as this process judges by them.
-#[derive(Default)]
-pub(crate) struct Judged {
-    /// Which publication they are of.
-    generation: Option<u64>,
-    /// None where etcd has no key that would name one.
-    allowed: Option<Box<dyn Fn(IpAddr) -> bool>>,
-}
-
-impl core::fmt::Debug for Judged {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        formatter.debug_struct("Judged").field("generation", &self.generation).finish_non_exhaustive()
-    }
-}
 
 /// Says whether the client is in one of the networks.
 pub(crate) unsafe extern "C" fn etcd_geo(
@@ -46,8 +81,8 @@ pub(crate) unsafe extern "C" fn etcd_geo(
 ) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the variable's data, which lives for as long as the
-        // request's cycle; a process has one thread that comes here.
-        let (request, value, conf) = unsafe { (&*request, &mut *value, &mut *(data as *mut GeoConf)) };
+        // request's cycle.
+        let (request, value, conf) = unsafe { (&*request, &mut *value, &*(data as *const GeoConf)) };
         let is_inside = is_inside(conf, client(request));
         set(value, is_inside.map(|is_inside| if is_inside { YES } else { NO }));
         OK
@@ -68,34 +103,26 @@ fn client(request: &ngx_http_request_t) -> Option<IpAddr> {
 }
 
 /// `None` where nothing could be read: the request must not pass for one that is allowed.
-fn is_inside(conf: &mut GeoConf, client: Option<IpAddr>) -> Option<bool> {
-    let live = conf.live?;
-    let generation = live.value.generation();
-    if conf.judged.generation != Some(generation) {
-        conf.judged = judge(live, &conf.initial)?;
-    }
-    Some(match (&conf.judged.allowed, client) {
-        (None, _) => conf.empty,
-        (Some(allowed), Some(address)) => allowed(address),
-        // Whoever comes by a unix socket is in no network.
-        (Some(_), None) => false,
+fn is_inside(conf: &GeoConf, client: Option<IpAddr>) -> Option<bool> {
+    let live = conf.live.as_ref()?;
+    // Whoever comes by a unix socket is in no network.
+    let found = live.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
+    Some(match found.value {
+        Some(is_inside) => is_inside,
+        None if live.has_been_heard() => conf.empty,
+        None => match &conf.initial {
+            // That nothing is known is not that there are none.
+            None => false,
+            Some(initial) if initial.ranges.is_empty() => conf.empty,
+            Some(initial) => client.is_some_and(|address| initial.ranges.contains(address)),
+        },
     })
 }
 
-/// Once for each publication, in each process.
-fn judge(live: &LiveNetworks, initial: &[u8]) -> Option<Judged> {
-    let mut bytes = vec![0; MAX_NETWORKS_LENGTH];
-    let reading = live.value.read(&mut bytes).ok()?;
-    let networks = match reading.length {
-        Some(length) => &bytes[..length],
-        None if live.has_been_heard() => &[],
-        None => initial,
-    };
-    let allowed: Option<Box<dyn Fn(IpAddr) -> bool>> = match client_networks::allowed(networks) {
-        Some(allowed) => Some(Box::new(allowed)),
-        None if live.has_been_heard() => None,
-        // Who may is not known yet: that is not the same as that nobody is named.
-        None => Some(Box::new(|_| false)),
-    };
-    Some(Judged { generation: Some(reading.generation), allowed })
+/// How many networks there are, and the revision of the last change.
+pub(crate) fn count(conf: &GeoConf) -> Option<(usize, u64)> {
+    let live = conf.live.as_ref()?;
+    let Ok(Found { value, origin, .. }) = live.read(count_in) else { return Some((0, 0)) };
+    let initial = || conf.initial.as_ref().map_or(0, |initial| initial.count);
+    Some((value.unwrap_or_else(|| if live.has_been_heard() { 0 } else { initial() }), origin.revision))
 }

@@ -61,6 +61,18 @@ impl<const WORDS: usize> Known<WORDS> {
         }
     }
 
+    /// The cluster that spoke last.
+    pub(crate) fn cluster_id(&self) -> u64 {
+        self.cluster_id.load(Ordering::Relaxed)
+    }
+
+    /// Goes on with what is known elsewhere, but for the value.
+    pub(crate) fn go_on(&self, old: &Self) {
+        self.go_on_from(old.cluster_id(), old.revision.load(Ordering::Relaxed));
+        self.held_until.store(old.held_until.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.rejected.store(old.rejected(), Ordering::Relaxed);
+    }
+
     /// etcd has listed, and what it lists is what counts from now on.
     pub(crate) fn go_on_from(&self, cluster_id: u64, revision: u64) {
         self.cluster_id.store(cluster_id, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use client_networks::{NamedNetworks, Outcome, shown};
 use etcd_watch::{Cluster, Event, Item, Keys, Limits, Update};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     run::Claim,
     variable::{LOOK, MAX_WAITING, hash},
 };
-use crate::variables::{HOLD, LiveNetworks, MAX_NETWORKS_LENGTH, Succession};
+use crate::variables::{HOLD, LiveNetworks, Succession};
 
 /// How many keys of one list are told of as rejected; the rest is counted.
 const TOLD: usize = 8;
@@ -30,6 +30,12 @@ const GATHER: Duration = Duration::from_millis(5);
 const LIMITS: Limits =
     Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no networks of yours" };
 
+/// A publication of many networks takes long, and is followed by a pause of so many times its length: what comes meanwhile is published together.
+const PAUSE: u32 = 2;
+
+/// How often at most a list is asked for, because networks that were left out have room now.
+const LIST_PERIOD: Duration = Duration::from_secs(10);
+
 /// Follows the prefix for as long as the lease is held.
 pub(super) async fn serve(
     cluster_name: Rc<str>,
@@ -38,12 +44,18 @@ pub(super) async fn serve(
     claim: Rc<Claim>,
     lines: Lines,
 ) {
-    let (sender, mut updates) = mpsc::channel(MAX_WAITING);
-    let mut following = Following::start(cluster, Keys::Below(plan.prefix.clone()), LIMITS, sender);
+    let keys = Keys::Below(plan.prefix.clone());
+    let follow = || {
+        let (sender, updates) = mpsc::channel(MAX_WAITING);
+        (Following::start(cluster.clone(), keys.clone(), LIMITS, sender), updates)
+    };
+    let (mut following, mut updates) = follow();
+    let mut listed = Instant::now();
     let mut geo = Geo::new(cluster_name, plan, lines);
     let mut has_settled = false;
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pause = GATHER;
     loop {
         let mut news = Vec::new();
         tokio::select! {
@@ -51,7 +63,7 @@ pub(super) async fn serve(
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
                 news.push(update);
-                tokio::time::sleep(GATHER).await;
+                tokio::time::sleep(pause).await;
                 while let Ok(update) = updates.try_recv() {
                     news.push(update);
                 }
@@ -59,6 +71,7 @@ pub(super) async fn serve(
             _ = looks.tick() => {}
         }
         // What is heard goes to shared memory bit by bit: all of it needs the right to write.
+        let began = Instant::now();
         let done = claim.publishing(|_| {
             news.iter().for_each(|update| geo.update(update));
             geo.look_at_the_clock();
@@ -67,9 +80,13 @@ pub(super) async fn serve(
         if done.is_none() {
             return;
         }
-        let has_heard = geo.has_listed || geo.hearing.is_lost();
-        if has_heard && !std::mem::replace(&mut has_settled, true) {
-            claim.settle();
+        if !news.is_empty() {
+            pause = GATHER.max(began.elapsed() * PAUSE);
+        }
+        if geo.networks.has_room_again() && listed.elapsed() > LIST_PERIOD {
+            // Those that were left out are not kept anywhere but in etcd.
+            (following, updates) = follow();
+            listed = Instant::now();
         }
     }
 }
@@ -78,7 +95,7 @@ struct Geo {
     /// The names of the variables, as lines show them.
     names: String,
     prefix: String,
-    live: &'static LiveNetworks,
+    live: LiveNetworks,
     networks: NamedNetworks,
     /// What another or a restored etcd has, and its id, while that is no network: those in hand stay.
     successor: Option<(u64, NamedNetworks)>,
@@ -88,8 +105,6 @@ struct Geo {
     /// Keys whose present values are no networks.
     malformed: BTreeSet<String>,
     is_changed: bool,
-    /// Whether the networks do not fit.
-    is_full: bool,
     hearing: Hearing,
     has_listed: bool,
     lines: Lines,
@@ -98,8 +113,12 @@ struct Geo {
 impl Geo {
     fn new(cluster_name: Rc<str>, plan: GeoPlan, lines: Lines) -> Self {
         let GeoPlan { names, prefix, live } = plan;
-        let mut bytes = vec![0; MAX_NETWORKS_LENGTH];
-        let length = live.value.read(&mut bytes).ok().and_then(|reading| reading.length);
+        let in_hand = live.read(|table| {
+            let mut networks = NamedNetworks::with_room(live.room());
+            networks.go_on(table);
+            networks
+        });
+        let in_hand = in_hand.ok().and_then(|found| found.value);
         let hearing = Hearing::new(
             cluster_name,
             format!("the prefix \"{prefix}\""),
@@ -110,13 +129,12 @@ impl Geo {
             names: names.join("\", \""),
             prefix,
             live,
-            networks: NamedNetworks::of_bytes(&bytes[..length.unwrap_or_default()]),
+            networks: in_hand.unwrap_or_else(|| NamedNetworks::with_room(live.room())),
             successor: None,
             origin: None,
             revision: 0,
             malformed: BTreeSet::new(),
             is_changed: false,
-            is_full: false,
             hearing,
             has_listed: false,
             lines,
@@ -148,7 +166,7 @@ impl Geo {
         self.malformed.clear();
         self.has_listed = true;
         if succession != Succession::GoesOn && !self.networks.is_empty() {
-            let mut successor = NamedNetworks::default();
+            let mut successor = NamedNetworks::with_room(self.live.room());
             self.note(successor.replace(listed()));
             if successor.count() == 0 && self.live.hold() {
                 let what =
@@ -233,7 +251,7 @@ impl Geo {
             self.live.end_hold();
             self.live.release();
             let (cluster_id, networks) = self.successor.take().unzip();
-            self.networks = networks.unwrap_or_default();
+            self.networks = networks.unwrap_or_else(|| NamedNetworks::with_room(self.live.room()));
             self.origin = cluster_id.map(|cluster_id| (cluster_id, self.revision));
             self.is_changed = true;
         }
@@ -246,38 +264,20 @@ impl Geo {
             self.live.release();
         }
         self.live.note_revision(self.revision.cast_signed());
-        if self.has_listed && self.malformed.is_empty() && !self.is_full {
+        if self.has_listed && self.malformed.is_empty() {
             self.live.accept();
         }
         if !std::mem::take(&mut self.is_changed) {
             return;
         }
-        match self.networks.to_bytes(MAX_NETWORKS_LENGTH) {
-            Ok(bytes) => {
-                self.is_full = false;
-                self.live.write((!bytes.is_empty()).then_some(&bytes), self.revision);
-                self.lines.notice(format!(
-                    "etcd: variable \"{}\": {} networks, revision {}",
-                    self.names,
-                    self.networks.count(),
-                    self.revision
-                ));
-            }
-            Err(error) => {
-                self.is_full = true;
-                let reason = format!("below \"{}\" {error}", self.prefix);
-                if self.live.reject(&reason, hash(reason.as_bytes()), self.revision) {
-                    self.lines.error(format!(
-                        "etcd: variable \"{}\": {reason}; the networks in hand stay",
-                        self.names
-                    ));
-                }
-                // Where none are in hand, too many must not pass for none: those that fit count.
-                if self.live.value.read(&mut []).is_ok_and(|reading| reading.length.is_none()) {
-                    self.live
-                        .write(Some(&self.networks.to_bytes_that_fit(MAX_NETWORKS_LENGTH)), self.revision);
-                }
-            }
-        }
+        // Keys that name nothing that could be read are not none: nobody is let in for them.
+        let table = (!self.networks.is_empty()).then(|| self.networks.to_table());
+        self.live.publish(table.as_deref(), self.revision);
+        self.lines.notice(format!(
+            "etcd: variable \"{}\": {} networks, revision {}",
+            self.names,
+            self.networks.count(),
+            self.revision
+        ));
     }
 }

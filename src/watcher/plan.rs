@@ -45,7 +45,7 @@ pub(super) struct VariablePlan {
 pub(super) struct GeoPlan {
     pub(super) names: Vec<String>,
     pub(super) prefix: String,
-    pub(super) live: &'static LiveNetworks,
+    pub(super) live: LiveNetworks,
 }
 
 /// A number that a variable has.

@@ -262,6 +262,8 @@ fn table() -> Vec<Mistake> {
         at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "empty=yes"]),
         at_top("etcd_geo $a main /a/ empty=1 empty=0;", &["etcd_geo", "empty=0", "duplicate"]),
         at_top("etcd_geo $a main /a/ initial=10.0.0.0/33;", &["etcd_geo", "10.0.0.0/33", "network"]),
+        at_top("etcd_geo $a main /a/ zone=1k;", &["etcd_geo", "zone", "64k"]),
+        at_top("etcd_geo $a main /a/ initial_file=/no/such/file;", &["initial_file", "/no/such/file"]),
         at_top("etcd_geo $a main /a/; etcd_geo $A main /b/;", &["etcd_geo", "$A", "duplicate"]),
         at_top("etcd_variable $a main /a; etcd_geo $a main /b/;", &["etcd_geo", "$a", "duplicate"]),
         at_top("etcd_geo $remote_addr main /a/;", &["duplicate", "remote_addr"]),

@@ -90,7 +90,7 @@ async fn what_is_no_network_changes_nothing_also_for_the_next_watcher() -> Resul
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     etcd.put(network("one"), INSIDE).await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
-    let bad: [&[u8]; 5] = [b"everybody", b"10.0.0.0/33", b"unix:", b"10.0.0.1\x1b[31m", &[b'1'; 5_000]];
+    let bad: [&[u8]; 5] = [b"everybody", b"10.0.0.0/33", b"unix:", b"10.0.0.1\x1b[31m", &[b'1'; 1_100_000]];
     for (count, value) in bad.iter().enumerate() {
         etcd.put(network("one"), value).await?;
         eventually(SOON, "it is rejected", async || {
@@ -200,43 +200,81 @@ async fn until_etcd_is_heard_the_initial_ones_count() -> Result<()> {
     all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await
 }
 
-#[tokio::test]
-async fn more_networks_than_there_is_room_for_are_told_of_and_change_nothing() -> Result<()> {
-    let router = start("").await?;
-    let (nginx, etcd) = (&router.nginx, &router.etcd);
-    etcd.put(network("one"), INSIDE).await?;
-    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
-    // 4 000 of some 20 bytes, with their keys, are more than 32 kB.
-    for thousand in 0..4 {
+/// Puts keys with networks of 10.0.0.0/8: more than the smallest zone has room for.
+async fn put_many(etcd: &Etcd) -> Result<()> {
+    for thousand in 0..3 {
         let pairs = (0..1_000).map(|number| {
             let number = thousand * 1_000 + number;
-            (network(&format!("many-{number}")), format!("10.{}.{}.0/24", number / 256, number % 256))
+            (network(&format!("many-{number:04}")), format!("10.{}.{}.0/24", number / 256, number % 256))
         });
         etcd.put_all(pairs).await?;
     }
-    let said = nginx.wait_for_log("more than 32768").await?;
-    assert!(said.contains(NETWORKS), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_told_of_and_costs_itself_alone() -> Result<()> {
+    let router = start("zone=64k").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    etcd.put(network("one"), INSIDE).await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
-    etcd.delete_all(&network("many-")).await?;
-    etcd.put(network("two"), OUTSIDE).await?;
-    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true), ("10.0.0.1", false)]).await
+    put_many(etcd).await?;
+    let said = nginx.wait_for_log("there is no room for its networks").await?;
+    assert!(said.contains(NETWORKS), "{said}");
+    // Those that came first are there, the last are not; and what was there still goes when its key does.
+    all_say(nginx, &[(INSIDE, true), ("10.0.0.1", true), ("10.11.183.1", false)]).await?;
+    etcd.delete(&network("many-0000")).await?;
+    all_say(nginx, &[(INSIDE, true), ("10.0.0.1", false), ("10.0.1.1", true)]).await?;
+    // Where there is room again, those that were left out come by themselves.
+    etcd.delete_each((0..2_900).map(|number| network(&format!("many-{number:04}")))).await?;
+    all_say(nginx, &[(INSIDE, true), ("10.0.1.1", false), ("10.11.183.1", true)]).await
 }
 
 #[tokio::test]
 async fn too_many_at_the_start_do_not_pass_for_none() -> Result<()> {
     let etcd = Etcd::start().await?;
     etcd.put(network("a-first"), INSIDE).await?;
-    for thousand in 0..3 {
-        let pairs = (0..1_000).map(|number| {
-            let number = thousand * 1_000 + number;
-            (network(&format!("many-{number}")), format!("10.{}.{}.0/24", number / 256, number % 256))
-        });
-        etcd.put_all(pairs).await?;
-    }
+    put_many(&etcd).await?;
+    let nginx = Nginx::start(configuration(&etcd, "empty=1 zone=64k")).await?;
+    nginx.wait_for_log("there is no room for its networks").await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false)]).await
+}
+
+#[tokio::test]
+async fn a_key_that_names_no_network_is_not_none() -> Result<()> {
+    let router = start("empty=1").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    all_say(nginx, &[(INSIDE, true)]).await?;
+    etcd.put(network("office"), "everybody").await?;
+    all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+    signal(nginx.watcher().await?, Signal::SIGKILL)?;
+    nginx.watcher().await?;
+    etcd.put(network("other"), OUTSIDE).await?;
+    all_say(nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
+    etcd.delete(&network("other")).await?;
+    all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+    etcd.delete(&network("office")).await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
+}
+
+#[tokio::test]
+async fn a_file_has_the_initial_ones_and_without_any_nobody_is_inside() -> Result<()> {
+    let mut etcd = Etcd::absent()?;
+    let folder = Folder::new("networks")?;
+    let file =
+        folder.write("networks", &format!("# those who may\n{INSIDE}\n203.0.113.0/24, 2001:db8::/32\n"))?;
+    let nginx =
+        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", file.display()))).await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false), ("203.0.113.5", true), ("2001:db8::9", true)])
+        .await?;
+    assert_eq!(shown(&nginx).await?.networks, 3);
+    // That there are none is something else than that nothing is known.
+    let none = folder.write("none", "")?;
+    let nginx =
+        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", none.display()))).await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
     let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
-    nginx.wait_for_log("more than 32768").await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
-    etcd.delete_all(&network("many-")).await?;
-    etcd.put(network("two"), OUTSIDE).await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true), ("10.0.0.1", false)]).await
+    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+    etcd.restart().await?;
+    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
 }

@@ -1,17 +1,26 @@
 //! Keys, and the networks they name.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::atomic::AtomicU64,
+};
 
+use ipnet::IpNet;
 use thiserror::Error;
-use upstream_peers::{Allow, Excerpt};
+use upstream_peers::Excerpt;
 
-use crate::text;
+use crate::{
+    ranges::{Ranges, network},
+    table::{self, HEAD, V4, V6, WORD},
+    text,
+};
 
 /// Bytes that a key has at most, below the prefix: as many as the key of a peer.
 pub const MAX_KEY_LENGTH: usize = upstream_peers::MAX_KEY_LENGTH;
 
-/// Bytes that a value has at most: some 200 networks.
-const MAX_VALUE_LENGTH: usize = upstream_peers::MAX_VALUE_LENGTH;
+/// Bytes that a value has at most: what etcd itself takes in a request where nobody says otherwise is half as much again.
+pub const MAX_VALUE_LENGTH: usize = 1 << 20;
 
 /// Why a key with its value is rejected. The text is one line, and what it quotes is an [`Excerpt`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,6 +42,14 @@ pub enum NetworkError {
         "{0} is no network: an address (192.0.2.7, 2001:db8::1) or a network (10.0.0.0/8, 2001:db8::/32) is needed"
     )]
     NotANetwork(Excerpt),
+    /// There is no room for its networks beside those that are there.
+    #[error("there is no room for its networks: they take {needed} bytes, and {left} are left")]
+    NoRoom {
+        /// The bytes that they take.
+        needed: usize,
+        /// Those that are left.
+        left: usize,
+    },
 }
 
 /// A key that was rejected, fit to be logged.
@@ -57,33 +74,60 @@ pub struct Outcome {
 /// The keys of one prefix that name networks, each with the last good ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedNetworks {
-    /// Words that are networks, with a space between them. A key that has never named one is here as well, as it is shown, with none: that nothing can be
-    /// made of what somebody has written is not the same as that there is nothing.
+    /// Words that are networks, with a space between them. A key that has never named one is here as well, with none: that nothing can be made of what
+    /// somebody has written is not the same as that there is nothing.
     networks: BTreeMap<String, String>,
+    /// Bytes that they take in a table, at most.
+    used: usize,
+    /// Bytes that they may take; `None` where it is for nobody to say.
+    room: Option<usize>,
+    /// Whether something was left out for want of room.
+    is_short: bool,
 }
 
 impl NamedNetworks {
+    /// None yet, in a table of at most so many words.
+    pub fn with_room(words: usize) -> Self {
+        Self { room: Some(words.saturating_sub(HEAD + 1) * WORD), ..Self::default() }
+    }
+
+    /// Goes on with those of a table that has been published.
+    pub fn go_on(&mut self, table: &[AtomicU64]) {
+        self.go_on_with(&table::text(table));
+    }
+
     /// Goes on with what [`to_bytes`](Self::to_bytes) gave.
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let named = text::lines(bytes).map(|(key, networks)| (key.to_owned(), networks.to_owned()));
-        Self { networks: named.collect() }
+        let mut named = Self::default();
+        named.go_on_with(bytes);
+        named
     }
 
-    /// All of them, as other processes read them.
-    ///
-    /// # Errors
-    ///
-    /// Where they take more than `limit` bytes.
-    pub fn to_bytes(&self, limit: usize) -> Result<Vec<u8>, text::TooLong> {
-        text::write(self.networks.iter().map(|(key, networks)| (key.as_str(), networks.as_str())), limit)
+    /// Goes on with what [`to_bytes`](Self::to_bytes) gave.
+    pub fn go_on_with(&mut self, bytes: &[u8]) {
+        for (key, networks) in text::lines(bytes) {
+            // It was taken before, and for want of room its networks are left out.
+            let _ = self.set(key.to_owned(), networks.to_owned());
+        }
     }
 
-    /// Those of them, in the order of their keys, that take no more than `limit` bytes.
-    pub fn to_bytes_that_fit(&self, limit: usize) -> Vec<u8> {
-        text::write_what_fits(
-            self.networks.iter().map(|(key, networks)| (key.as_str(), networks.as_str())),
-            limit,
-        )
+    /// All of them as text, of any length.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_text().into_bytes()
+    }
+
+    fn to_text(&self) -> String {
+        text::write(self.networks.iter().map(|(key, networks)| (key.as_str(), networks.as_str())))
+    }
+
+    /// All of them as a table, which is no longer than there is room.
+    pub fn to_table(&self) -> Vec<u64> {
+        table::encode(&self.to_ranges(), self.count(), self.to_text().as_bytes())
+    }
+
+    /// Their addresses.
+    pub fn to_ranges(&self) -> Ranges {
+        Ranges::of(self.words())
     }
 
     /// How many networks there are.
@@ -93,35 +137,40 @@ impl NamedNetworks {
 
     /// Whether there is no key, not even one that names no network.
     pub fn is_empty(&self) -> bool {
-        self.networks.is_empty()
+        self.networks.is_empty() && !self.is_short
+    }
+
+    /// Whether keys whose networks were left out for want of room could have them now, or some of them: a fresh list tells.
+    pub fn has_room_again(&self) -> bool {
+        /// A part of the room that is worth a list: an eighth.
+        const PART: usize = 8;
+        self.is_short && self.room.is_some_and(|room| room.saturating_sub(self.used) > room / PART)
     }
 
     /// The networks, as they are written.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.networks.values().flat_map(|networks| networks.split(' ')).filter(|network| !network.is_empty())
+        self.networks.values().flat_map(|networks| networks.split(' ')).filter(|word| !word.is_empty())
     }
 
-    /// Takes a fresh list of all keys below the prefix: what it lacks is gone, what it has malformed keeps its last good networks.
+    /// Takes a fresh list of all keys below the prefix: what it lacks is gone, what it has malformed keeps its last good networks. Where there is no room for
+    /// all, keys that are there come before new ones.
     pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Outcome {
-        let before = std::mem::take(&mut self.networks);
-        let mut rejected = Vec::new();
-        for (key, value) in items.into_iter().filter(|(key, value)| !is_marker(key, value)) {
-            match read(key, value) {
-                Ok((key, networks)) => {
-                    self.networks.insert(key.to_owned(), networks);
+        let before = std::mem::replace(self, Self { room: self.room, ..Self::default() });
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        for (key, value) in items {
+            // What is there has its place, whatever its value is now.
+            match before.networks.get_key_value(&name(key)) {
+                Some((name, networks)) => {
+                    let _ = self.set(name.clone(), networks.clone());
+                    known.push((key, value));
                 }
-                Err(error) => {
-                    let last = str::from_utf8(key).ok().and_then(|key| before.get_key_value(key));
-                    let (key, networks) = last.map_or_else(
-                        || (shown(key), String::new()),
-                        |(key, last)| (key.clone(), last.clone()),
-                    );
-                    self.networks.entry(key.clone()).or_insert(networks);
-                    rejected.push(Rejected { key, error });
-                }
+                None => new.push((key, value)),
             }
         }
-        Outcome { changed: self.networks != before, rejected }
+        let items = known.into_iter().chain(new);
+        let rejected = items.flat_map(|(key, value)| self.put(key, value).rejected).collect();
+        let changed = self.networks != before.networks || self.is_short != before.is_short;
+        Outcome { changed, rejected }
     }
 
     /// Takes one key's new value.
@@ -129,35 +178,84 @@ impl NamedNetworks {
         if is_marker(key, value) {
             return Outcome { changed: self.delete(key), rejected: Vec::new() };
         }
-        match read(key, value) {
-            Ok((key, networks)) => {
-                let changed = self.networks.get(key) != Some(&networks);
-                self.networks.insert(key.to_owned(), networks);
-                Outcome { changed, rejected: Vec::new() }
-            }
-            Err(error) => {
-                let key = shown(key);
-                let changed = !self.networks.contains_key(&key);
-                self.networks.entry(key.clone()).or_default();
-                Outcome { changed, rejected: vec![Rejected { key, error }] }
-            }
+        let before = (self.networks.len(), self.is_short);
+        let result = read(key, value).and_then(|(key, networks)| {
+            let changed = self.networks.get(key) != Some(&networks);
+            self.set(key.to_owned(), networks).map(|()| changed)
+        });
+        let error = match result {
+            Ok(changed) => return Outcome { changed, rejected: Vec::new() },
+            Err(error) => error,
+        };
+        // It is there, though nobody knows what it says.
+        let name = name(key);
+        if !self.networks.contains_key(&name) {
+            let _ = self.set(name, String::new());
         }
+        let changed = before != (self.networks.len(), self.is_short);
+        Outcome { changed, rejected: vec![Rejected { key: shown(key), error }] }
     }
 
     /// A key is gone. Says whether anything is gone with it.
     pub fn delete(&mut self, key: &[u8]) -> bool {
-        let is_read = str::from_utf8(key).is_ok_and(|key| self.networks.remove(key).is_some());
-        // As one that never named a network it is here by what is shown of it.
-        let shown = shown(key);
-        is_read
-            || self.networks.get(&shown).is_some_and(String::is_empty)
-                && self.networks.remove(&shown).is_some()
+        let name = name(key);
+        let Some(networks) = self.networks.remove(&name) else { return false };
+        self.used -= cost(&name, &networks);
+        true
+    }
+
+    /// Sets a key's networks, if there is room: otherwise what it had stays.
+    fn set(&mut self, name: String, networks: String) -> Result<(), NetworkError> {
+        let before = self.networks.get(&name).map_or(0, |networks| cost(&name, networks));
+        let needed = cost(&name, &networks);
+        let left = self.room.map(|room| room.saturating_sub(self.used - before));
+        if let Some(left) = left.filter(|&left| needed > left) {
+            self.is_short = true;
+            return Err(NetworkError::NoRoom { needed, left });
+        }
+        self.used = self.used - before + needed;
+        self.networks.insert(name, networks);
+        Ok(())
     }
 }
 
 /// Others write an empty key at the prefix itself, as a sign that it exists.
 fn is_marker(key: &[u8], value: &[u8]) -> bool {
     key.is_empty() && value.is_empty()
+}
+
+/// Bytes that a key takes in a table, at most: as text and, each network, as a range.
+fn cost(name: &str, networks: &str) -> usize {
+    let ranges = networks.split(' ').filter_map(network).map(|network| match network {
+        IpNet::V4(_) => V4 * WORD,
+        IpNet::V6(_) => V6 * WORD,
+    });
+    // A tab and a line's end.
+    name.len() + networks.len() + 2 + ranges.sum::<usize>()
+}
+
+/// By which name a key is known: itself, or where it is not fit to stand in a line something that no other key is.
+fn name(key: &[u8]) -> String {
+    match str::from_utf8(key) {
+        Ok(text) if is_good(text) => text.to_owned(),
+        _ => {
+            let mut hasher = DefaultHasher::new();
+            key.hash(&mut hasher);
+            format!("\u{1}{:016x}", hasher.finish())
+        }
+    }
+}
+
+/// Whether a key is fit to stand in a line.
+fn is_good(key: &str) -> bool {
+    // An excerpt escapes what is not fit for a line, and is cut at its own length. Most keys have nothing that would have to be looked at that way.
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/.-_:".contains(character);
+    !key.is_empty()
+        && key.len() <= MAX_KEY_LENGTH
+        && !key
+            .chars()
+            .filter(|&character| !is_plain(character))
+            .any(|character| Excerpt::new(character.encode_utf8(&mut [0; 4])).to_string().contains('\\'))
 }
 
 /// The key, and the networks that it names.
@@ -169,11 +267,7 @@ fn read<'a>(key: &'a [u8], value: &[u8]) -> Result<(&'a str, String), NetworkErr
         return Err(NetworkError::KeyTooLong(key.len()));
     }
     let key = str::from_utf8(key).map_err(|_| NetworkError::KeyCharacter)?;
-    // An excerpt escapes what is not fit for a line, and is cut at its own length.
-    if key
-        .chars()
-        .any(|character| Excerpt::new(character.encode_utf8(&mut [0; 4])).to_string().contains('\\'))
-    {
+    if !is_good(key) {
         return Err(NetworkError::KeyCharacter);
     }
     if value.len() > MAX_VALUE_LENGTH {
@@ -186,8 +280,7 @@ fn read<'a>(key: &'a [u8], value: &[u8]) -> Result<(&'a str, String), NetworkErr
         words.push(key);
     }
     for word in &words {
-        // Clients have addresses: a unix socket's word is none of theirs.
-        if *word == "unix:" || Allow::default().add(word).is_err() {
+        if network(word).is_none() {
             return Err(NetworkError::NotANetwork(Excerpt::new(word)));
         }
     }

@@ -1,16 +1,24 @@
 //! Networks as keys name them, through lists, changes and the text between processes.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::AtomicU64;
 
-use client_networks::{MAX_KEY_LENGTH, NamedNetworks, NetworkError, TooLong, allowed};
+use client_networks::{
+    MAX_KEY_LENGTH, NamedNetworks, NetworkError, Ranges, count_in, is_in, parse_lines, to_lines,
+};
 use proptest::prelude::*;
+use upstream_peers::Allow;
 
-const ROOM: usize = 4096;
+fn table(networks: &NamedNetworks) -> Vec<AtomicU64> {
+    networks.to_table().into_iter().map(AtomicU64::new).collect()
+}
 
 fn permits(networks: &NamedNetworks, address: &str) -> Option<bool> {
     let address: IpAddr = address.parse().expect("an address");
-    Some(allowed(&networks.to_bytes(ROOM).expect("room"))?(address))
+    let is_in = is_in(&table(networks), address);
+    assert_eq!(networks.to_ranges().contains(address), is_in);
+    (!networks.is_empty()).then_some(is_in)
 }
 
 fn put(networks: &mut NamedNetworks, key: &str, value: &str) -> Result<bool, NetworkError> {
@@ -41,8 +49,7 @@ fn where_nothing_but_what_is_malformed_is_nobody_is_in() {
         for mut networks in [put, listed] {
             assert_eq!((networks.count(), networks.is_empty()), (0, false));
             assert_eq!(permits(&networks, "10.0.0.1"), Some(false), "{key:?}");
-            let bytes = networks.to_bytes(ROOM).expect("room");
-            assert_eq!(NamedNetworks::of_bytes(&bytes), networks);
+            assert_eq!(NamedNetworks::of_bytes(&networks.to_bytes()), networks);
             // One that is good beside it is in.
             assert!(networks.put(b"good", b"192.0.2.0/24").changed);
             assert_eq!(permits(&networks, "192.0.2.1"), Some(true));
@@ -87,8 +94,8 @@ fn what_is_malformed_changes_nothing() {
         assert_eq!(permits(&networks, "10.0.0.1"), Some(true));
     }
     assert!(
-        put(&mut networks, "b", &"1".repeat(5_000))
-            .is_err_and(|error| error.to_string().contains("5000 bytes"))
+        put(&mut networks, "b", &"1".repeat((1 << 20) + 1))
+            .is_err_and(|error| error.to_string().contains("1048577 bytes"))
     );
     assert!(put(&mut networks, "", "10.0.0.0/8").is_err());
     assert!(put(&mut networks, "a\tb", "10.0.0.0/8").is_err());
@@ -104,18 +111,55 @@ fn what_is_malformed_changes_nothing() {
 }
 
 #[test]
-fn what_takes_too_much_room_is_said() {
-    let mut networks = NamedNetworks::default();
-    for number in 0..200 {
-        assert_eq!(put(&mut networks, &format!("key-{number:03}"), "203.0.113.128/25"), Ok(true));
+fn what_there_is_no_room_for_costs_itself_alone() {
+    // Room for two: each takes its key, its network, two bytes and a word.
+    let words = 5 + 2 * ("key-0".len() + "203.0.113.0/24".len() + 2 + 8).div_ceil(8);
+    let mut networks = NamedNetworks::with_room(words);
+    assert_eq!(put(&mut networks, "key-8", "203.0.113.0/24"), Ok(true));
+    assert_eq!(put(&mut networks, "key-9", "192.0.2.0/24"), Ok(true));
+    assert!(matches!(put(&mut networks, "key-new", "198.51.100.0/24"), Err(NetworkError::NoRoom { .. })));
+    assert!(networks.to_table().len() <= words);
+    assert_eq!(permits(&networks, "192.0.2.1"), Some(true));
+    assert_eq!(permits(&networks, "198.51.100.1"), Some(false));
+    // Others change and go meanwhile.
+    assert_eq!(put(&mut networks, "key-9", "172.16.0.0/12"), Ok(true));
+    assert!(!networks.has_room_again());
+    // A list has those first that are there.
+    let all: Vec<(&[u8], &[u8])> =
+        vec![(b"key-new", b"198.51.100.0/24"), (b"key-8", b"203.0.113.0/24"), (b"key-9", b"172.16.0.0/12")];
+    let outcome = networks.replace(all.clone());
+    assert!(!outcome.changed && outcome.rejected.len() == 1, "{outcome:?}");
+    assert!(networks.delete(b"key-8") && networks.has_room_again());
+    assert!(networks.replace(all.into_iter().filter(|(key, _)| *key != b"key-8")).changed);
+    assert!(!networks.has_room_again());
+    assert_eq!(permits(&networks, "198.51.100.1"), Some(true));
+}
+
+#[test]
+fn a_hundred_thousand_are_found() {
+    let mut networks = NamedNetworks::with_room(4 << 20);
+    let network = |number: u32| format!("{}/28", Ipv4Addr::from_bits(0x0a00_0000 + number * 32));
+    for number in 0..100_000 {
+        assert!(networks.put(format!("key-{number}").as_bytes(), network(number).as_bytes()).changed);
     }
-    let needed = 200 * ("key-000".len() + 1 + "203.0.113.128/25".len() + 1);
-    assert_eq!(networks.to_bytes(ROOM), Err(TooLong { needed, limit: ROOM }));
-    assert_eq!(networks.to_bytes(needed), Ok(networks.to_bytes_that_fit(needed)));
-    // A part is whole keys, the first ones.
-    let part = NamedNetworks::of_bytes(&networks.to_bytes_that_fit(needed - 1));
-    assert_eq!(part.count(), 199);
-    assert!(networks.to_bytes_that_fit(10).is_empty());
+    let table = table(&networks);
+    assert_eq!(count_in(&table), 100_000);
+    for number in (0..100_000).step_by(997) {
+        let inside = Ipv4Addr::from_bits(0x0a00_0000 + number * 32 + 15);
+        assert!(is_in(&table, inside.into()));
+        assert!(!is_in(&table, Ipv4Addr::from_bits(inside.to_bits() + 1).into()));
+    }
+}
+
+#[test]
+fn files() {
+    let text = "# who may\n10.0.0.0/8, 192.0.2.7\t2001:db8::/32 # and why\r\n\n198.51.100.0/24";
+    let words = parse_lines(text).expect("networks");
+    assert_eq!(words, ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "198.51.100.0/24"]);
+    assert_eq!(parse_lines(&to_lines(words.iter().copied())).expect("the same"), words);
+    let error = parse_lines("10.0.0.0/8\nnowhere\n").expect_err("no network");
+    assert_eq!(error.to_string(), "line 2: \"nowhere\" is no network");
+    assert!(parse_lines("").expect("none").is_empty());
 }
 
 proptest! {
@@ -138,8 +182,10 @@ proptest! {
                 }
                 None => prop_assert_eq!(networks.delete(key.as_bytes()), model.remove(&key).is_some()),
             }
-            let bytes = networks.to_bytes(ROOM).expect("room");
-            prop_assert_eq!(&NamedNetworks::of_bytes(&bytes), &networks);
+            prop_assert_eq!(&NamedNetworks::of_bytes(&networks.to_bytes()), &networks);
+            let mut next = NamedNetworks::default();
+            next.go_on(&table(&networks));
+            prop_assert_eq!(&next, &networks);
         }
         let mut listed = NamedNetworks::default();
         let items: Vec<_> = model.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
@@ -154,6 +200,35 @@ proptest! {
         for rejected in networks.put(&key, &value).rejected {
             prop_assert!(!rejected.key.contains(char::is_control) && !rejected.error.to_string().contains(char::is_control));
         }
-        let _ = allowed(&bytes);
+        let words: Vec<AtomicU64> = bytes.chunks(3).map(|chunk| AtomicU64::new(chunk.len() as u64)).collect();
+        let _ = (is_in(&words, IpAddr::from([10, 0, 0, 1])), is_in(&words, Ipv6Addr::LOCALHOST.into()));
+        let mut next = NamedNetworks::with_room(9);
+        next.go_on(&words);
+        let _ = parse_lines(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn ranges_are_what_the_networks_are(
+        v4 in prop::collection::vec((any::<u32>(), 0..=32_u8), 0..20),
+        v6 in prop::collection::vec((any::<u128>(), 0..=128_u8), 0..20),
+        addresses: Vec<u32>,
+        near: u8,
+    ) {
+        let words: Vec<String> = v4
+            .iter()
+            .map(|(address, length)| format!("{}/{length}", Ipv4Addr::from_bits(*address)))
+            .chain(v6.iter().map(|(address, length)| format!("{}/{length}", Ipv6Addr::from_bits(*address))))
+            .collect();
+        let mut allow = Allow::default();
+        for word in &words {
+            let _ = allow.add(word);
+        }
+        let ranges = Ranges::of(words.iter().map(String::as_str));
+        let near4 = v4.iter().map(|(address, _)| address.wrapping_add(near.into()));
+        let near6 = v6.iter().map(|(address, _)| IpAddr::from(Ipv6Addr::from_bits(address.wrapping_sub(near.into()))));
+        let all = addresses.iter().copied().chain(near4).map(|address| IpAddr::from(Ipv4Addr::from_bits(address)));
+        for address in all.chain(near6) {
+            prop_assert_eq!(ranges.contains(address), allow.is_restricted() && allow.permits_ip(address), "{}", address);
+        }
     }
 }

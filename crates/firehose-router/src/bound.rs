@@ -29,6 +29,9 @@ const CANNOT_RUN: u8 = 126;
 pub(crate) struct BoundOptions {
     parent: i32,
     signal: i32,
+    /// Where memory is short it is to be ended before anybody else
+    #[arg(long)]
+    expendable: bool,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     command: Vec<OsString>,
 }
@@ -36,10 +39,13 @@ pub(crate) struct BoundOptions {
 /// A command that runs another one, which gets `signal` when the thread that starts it ends: it must be the program's first one, which lives as long as
 /// the program does.
 ///
+/// Where memory is short, one that is expendable is ended before anybody else.
+///
 /// A program that is set-user-id, or has capabilities of its own, is not told: the kernel forgets what was asked for.
-pub(crate) fn command(command: &Command, signal: Signal) -> Command {
+pub(crate) fn command(command: &Command, signal: Signal, is_expendable: bool) -> Command {
     let mut bound = Command::new(OURSELVES);
-    bound.args([NAME, &getpid().to_string(), &(signal as i32).to_string(), "--"]);
+    bound.args([NAME, &getpid().to_string(), &(signal as i32).to_string()]);
+    bound.args(is_expendable.then_some("--expendable")).arg("--");
     bound.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -55,6 +61,10 @@ pub(crate) fn run(options: &BoundOptions) -> ExitCode {
     let [program, arguments @ ..] = &options.command[..] else { return ExitCode::FAILURE };
     if let Err(error) = Signal::try_from(options.signal).and_then(prctl::set_pdeathsig) {
         eprintln!("{} does not end with the program that starts it: {error}", program.display());
+    }
+    if options.expendable {
+        // As likely as possible (proc(5)); what cannot be written is no reason not to run.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     }
     // It may have ended before the kernel was asked to tell of that.
     if getppid() != Pid::from_raw(options.parent) {

@@ -7,13 +7,17 @@ mod keeping;
 mod known;
 mod left;
 mod log_servers;
+mod memory;
 mod nginx;
 mod options;
+mod processes;
 mod render;
 mod settings;
 mod supervisor;
+mod trial;
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::PathBuf,
@@ -29,11 +33,11 @@ use tokio::{
 };
 
 use self::{
-    applier::Applier,
+    applier::{Applier, Repair},
     folders::{FolderError, RunFolder},
     following::Heard,
     keeping::Keeping,
-    known::{KeptError, Known},
+    known::{KeptError, Known, Values},
     left::Left,
     log_servers::LogServers,
     nginx::{NginxError, Program},
@@ -81,6 +85,18 @@ pub(crate) enum ServeError {
     Signals(std::io::Error),
     #[error("there is no user \"www-data\" or \"nginx\" for nginx's workers: name one with --nginx-user")]
     NoUser,
+}
+
+impl ServeError {
+    /// Whether it says something of the settings: nginx does not take them, or not now.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Nginx(error) if error.is_refusal())
+    }
+
+    /// Whether the same settings may be taken later.
+    fn is_for_now(&self) -> bool {
+        matches!(self, Self::Nginx(error) if error.is_for_now())
+    }
 }
 
 /// Runs until nginx ends, and exits as it does.
@@ -140,7 +156,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         None => None,
     };
     let kept = state.as_ref().map(|folder| folder.join("settings.json"));
-    let known = kept.as_ref().map(|file| load(file, &etcd)).unwrap_or_default();
+    let (known, taken) = kept.as_ref().map(|file| load(file, &etcd)).unwrap_or_default();
     let (heard, _) = following::start(etcd.cluster(), etcd.settings_prefix(), known);
     let frame = Frame {
         template,
@@ -150,6 +166,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         pid_file: run_folder.path("nginx.pid"),
         status_socket: run_folder.path("status.sock"),
         temporary: run_folder.path("temporary"),
+        put_allow_file: run_folder.path("put_allow.networks"),
         state_file: state.map(|folder| folder.join("firehose.peers")),
         zone_size: options.zone_size,
         access_log: Some(options.access_log.map_or_else(access_log, without_a_pipe_that_waits)),
@@ -169,9 +186,12 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         rendering: 0,
         pending: None,
         unresolved: None,
+        told: RefCell::default(),
+        proven: RefCell::default(),
+        repair: Repair::default(),
     };
     let stop_timeout = Duration::from_secs(options.stop_timeout);
-    Ok(Starting { applier, left, stop_timeout, waits_until })
+    Ok(Starting { applier, taken, left, stop_timeout, waits_until })
 }
 
 /// Waits until etcd has said what the settings are, or cannot.
@@ -190,13 +210,16 @@ async fn first_word(mut heard: watch::Receiver<Heard>, end: Instant) -> watch::R
 }
 
 /// What the last router has kept; nothing, where it has kept nothing that is of use.
-fn load(file: &std::path::Path, etcd: &Etcd) -> Known {
+fn load(file: &std::path::Path, etcd: &Etcd) -> (Known, Values) {
     match Known::load(file, &etcd.prefix) {
-        Ok(known) => known,
-        Err(KeptError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Known::default(),
+        Ok(kept) => kept,
+        Err(KeptError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
         Err(error) => {
-            tracing::warn!("{} is not used: {error}", file.display());
-            Known::default()
+            tracing::warn!(
+                "{} is not used: {error}; nobody may publish until etcd says who may",
+                file.display()
+            );
+            Default::default()
         }
     }
 }

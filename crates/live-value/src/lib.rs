@@ -1,4 +1,5 @@
-//! A small value in memory that processes share: one writes it, any number read it, and nobody waits for anybody.
+//! A value in memory that processes share: one writes it, any number read it, and nobody waits for anybody. A small one is in a [`Cell`], a large one on
+//! a [`Shelf`].
 //!
 //! A [`Cell`] has two buffers and a number that says which of them is current. A writer fills the other one and then counts the number up: killed at any
 //! instruction it leaves the old value or the new one. A reader copies the current buffer and looks at the number again: only a writer who has
@@ -10,8 +11,12 @@
 #![forbid(unsafe_code)]
 
 mod cell;
+#[cfg(not(loom))]
+mod shelf;
 
 pub use cell::{Cell, Origin, Reading, Torn};
+#[cfg(not(loom))]
+pub use shelf::{Found, Shelf};
 
 /// The atomics in use: loom's while loom checks the protocol, the machine's otherwise.
 mod sync {

@@ -220,3 +220,50 @@ async fn until_etcd_has_been_heard_once_nobody_may_publish() -> Result<()> {
     let router = Served::start_in(folder, &etcd.url(), &[]).await?;
     publishing_is(&router, 200).await
 }
+
+/// As many as the ranges of several cloud providers together. (That a hundred thousand are found is for the unit tests of `client-networks`: a module that is
+/// not optimized takes long to sort them.)
+#[tokio::test]
+async fn twenty_thousand_networks_may_publish_and_cost_no_setting_and_no_start() -> Result<()> {
+    let (mut etcd, _node, router) = start().await?;
+    etcd.put(setting("put_allow/office"), "10.255.255.255").await?;
+    publishing_is(&router, 403).await?;
+    // As many in a transaction as etcd takes in a request.
+    for half in 0..2_u32 {
+        let pairs = (half * 50..(half + 1) * 50).map(|key| {
+            let numbers = key * 200..(key + 1) * 200;
+            let networks: Vec<String> =
+                numbers.map(|number| format!("10.{}.{}.0/28", number / 256 % 256, number % 256)).collect();
+            (setting(&format!("put_allow/provider-{key}")), networks.join(" "))
+        });
+        etcd.put_all(pairs).await?;
+    }
+    etcd.put(setting("put_allow/here"), SELF).await?;
+    eventually(6 * SOON, "all networks", async || {
+        let status: serde_json::Value = serde_json::from_str(&router.locally("/etcd")?)?;
+        let networks = status["geo"]["$put_allowed"]["networks"].as_u64().ok_or("no number")?;
+        ensure!(networks == 20_002, "{networks}");
+        Ok(())
+    })
+    .await?;
+    publishing_is(&router, 200).await?;
+    // A setting that has nothing to do with them is not refused for them.
+    etcd.put(setting("worker_processes"), "2").await?;
+    router.wait_for_line("worker_processes 2;").await?;
+    router.program.wait_for_log("nginx has reloaded: worker_processes 2").await?;
+    publishing_is(&router, 200).await?;
+    assert!(router.program.log_lines("rejected").is_empty(), "{}", router.program.log());
+    // And it starts with them, also where etcd does not say who they are.
+    eventually(SOON, "they are kept", async || {
+        let kept = std::fs::read_to_string(router.folder().join("state/settings.json"))?;
+        ensure!(kept.contains("here\\t127.0.0.1"), "{} bytes", kept.len());
+        Ok(())
+    })
+    .await?;
+    let folder = router.leave().await?;
+    etcd.kill().await?;
+    let router = Served::start_in(folder, &etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    assert_eq!(publish(&router).await?, 200);
+    router.wait_for_line("worker_processes 2;").await
+}

@@ -310,3 +310,58 @@ async fn a_wiped_etcd_does_not_take_the_settings_away_at_once() -> Result<()> {
     );
     Ok(())
 }
+
+/// What a worker takes for a million connections is more than a process may have here: each would end as it begins.
+#[tokio::test]
+async fn what_the_machine_has_no_room_for_ends_nobody() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let node = Node::start("node").await?;
+    etcd.register(std::slice::from_ref(&node)).await?;
+    let limited = ["prlimit", "--as=600000000"];
+    let router = Served::start_by(&limited, Folder::new("serve")?, &etcd.url(), &[]).await?;
+    router.wait_for_keys(&["node"]).await?;
+    let workers = router.workers()?;
+    etcd.put(setting("worker_connections"), "1000000").await?;
+    let line = router.program.wait_for_log(&format!("{}\" rejected", setting("worker_connections"))).await?;
+    assert!(line.contains("1000000 connections") && line.contains("RLIMIT_AS"), "{line}");
+    assert!(has(&router.configuration()?, "worker_connections 4096;"));
+    assert_eq!(router.workers()?, workers);
+    assert_eq!(router.get("/").await?.node(), "node");
+    // What there is room for is taken, once it has been tried.
+    etcd.put(setting("worker_connections"), "8192").await?;
+    router.wait_for_line("worker_connections 8192;").await?;
+    router.program.wait_for_log("nginx has reloaded: worker_connections 8192").await?;
+    assert_eq!(router.get("/").await?.node(), "node");
+    // The product counts: as many as no machine has room for.
+    etcd.put_all([
+        (setting("worker_processes"), "256".to_owned()),
+        (setting("worker_connections"), "1000000".to_owned()),
+        (setting("keepalive_timeout"), "30s".to_owned()),
+    ])
+    .await?;
+    router.wait_for_line("keepalive_timeout 30s;").await?;
+    assert!(!has(&router.configuration()?, "worker_connections 1000000;"));
+    eventually(SOON, "the router answers", async || {
+        ensure!(router.get("/").await?.node() == "node", "another");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn it_starts_though_there_is_no_room_for_what_etcd_has() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    etcd.put(setting("worker_connections"), "1000000").await?;
+    etcd.put(setting("keepalive_timeout"), "30s").await?;
+    let limited = ["prlimit", "--as=600000000"];
+    let router = Served::start_by(&limited, Folder::new("serve")?, &etcd.url(), &[]).await?;
+    let configuration = router.configuration()?;
+    assert!(
+        has(&configuration, "worker_connections 4096;") && has(&configuration, "keepalive_timeout 30s;"),
+        "{configuration}"
+    );
+    let lines = router.program.log_lines(&format!("{}\" rejected", setting("worker_connections")));
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(router.get("/nginx-healthcheck").await?.status, 200);
+    Ok(())
+}

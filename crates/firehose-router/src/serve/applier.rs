@@ -1,11 +1,11 @@
 //! The settings that nginx runs with: tested, put in place, and reloaded where they change.
 
-use std::{collections::BTreeMap, convert::Infallible, path::PathBuf, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, convert::Infallible, path::PathBuf, rc::Rc, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -13,11 +13,14 @@ use super::{
     folders::{self, RunFolder},
     following::Heard,
     keeping::Keeping,
-    known::Known,
+    known::{Known, Values},
     log_servers::{LogServers, name_of},
+    memory::{self, Workers},
     nginx::{NginxError, Program, Running},
+    processes,
     render::{Frame, render},
     settings::Setting,
+    trial,
 };
 use crate::local;
 
@@ -36,8 +39,21 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long a change of the settings, or a reload, waits for the addresses of log servers.
 const RESOLVES: Duration = Duration::from_secs(3);
 
-/// What a reload is made of.
-type Values = BTreeMap<Setting, String>;
+/// How long at most.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// How often it is looked at whether all workers run. nginx replaces one that dies at once, but for those that could not begin.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long after a reload for want of workers there is another, at first; then twice as long each time.
+const FIRST_REPAIR: Duration = Duration::from_secs(10);
+
+/// How long at most.
+const LONGEST_REPAIR: Duration = Duration::from_secs(300);
+
+/// The settings that say how much of the machine nginx takes.
+const PROCESS_SETTINGS: [Setting; 3] =
+    [Setting::WorkerProcesses, Setting::WorkerConnections, Setting::WorkerRlimitNofile];
 
 /// Puts settings in place.
 pub(crate) struct Applier {
@@ -57,12 +73,39 @@ pub(crate) struct Applier {
     pub(super) pending: Option<Pending>,
     /// The log server of which it was said that it has no address.
     pub(super) unresolved: Option<String>,
+    /// Settings of which it was said that nginx does not take them, or that there is no room for them.
+    pub(super) told: RefCell<BTreeSet<(Setting, String)>>,
+    /// Settings of processes with which workers have run, in a trial or in earnest.
+    pub(super) proven: RefCell<BTreeSet<Values>>,
+    pub(super) repair: Repair,
+}
+
+/// What is known of the workers that run.
+#[derive(Debug, Default)]
+pub(super) struct Repair {
+    /// Settings of processes with which all workers ran.
+    standing: Option<Values>,
+    /// Settings with which they did not, until their keys change.
+    refused: Values,
+    /// How many looks in a row have found too few of them.
+    looks: u32,
+    /// When nginx may reload again for want of workers, and how long the pause after that is.
+    not_before: Option<(Instant, Duration)>,
+}
+
+/// What was found of settings.
+struct Judged {
+    good: Values,
+    /// Whether some could not be taken just now, and may be later.
+    is_for_now: bool,
 }
 
 /// An attempt that is to be made once more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
     at: Instant,
+    /// How long the next one waits.
+    wait: Duration,
     /// Whether nginx is to reload also where nothing has changed.
     anyway: bool,
 }
@@ -79,6 +122,8 @@ enum Cause {
     Retry,
     /// A log server has another address.
     Resolved,
+    /// It is time to look at the workers.
+    Look,
 }
 
 impl Applier {
@@ -88,8 +133,8 @@ impl Applier {
     ///
     /// Where it does not start even without settings.
     ///
-    /// Log servers that have no address at `resolved` are left out until they have one.
-    pub(super) async fn start(&mut self, resolved: Instant) -> Result<Running, ServeError> {
+    /// `taken` are the settings that the last one ran with. Log servers that have no address at `resolved` are left out until they have one.
+    pub(super) async fn start(&mut self, taken: &Values, resolved: Instant) -> Result<Running, ServeError> {
         let heard = self.heard.borrow_and_update().known.clone();
         self.want_log_servers(&heard);
         self.servers.settle(resolved).await;
@@ -101,7 +146,7 @@ impl Applier {
         }
         let heard = self.with_log_server(heard);
         self.rendering = 1;
-        self.good = self.first(&heard).await?;
+        self.good = self.first(&heard, taken).await?;
         self.seen = self.heard.borrow().known.reloaded();
         let running = self.program.start(&self.configuration())?;
         tracing::info!("nginx runs: clients connect to {}", self.frame.listen.join(", "));
@@ -112,6 +157,8 @@ impl Applier {
     /// Follows the settings, and has nginx reload where that is needed, or asked for.
     pub(super) async fn follow(&mut self, running: &Running, reload: &Notify) -> Infallible {
         let mut is_followed = true;
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let cause = tokio::select! {
                 // Cancel safe: a change is taken in the poll that tells of it, and so is what was
@@ -128,6 +175,7 @@ impl Applier {
                 () = self.servers.changed() => Cause::Resolved,
                 () = at(self.keeping.retry()) => Cause::Keep,
                 () = at(self.pending.map(|pending| pending.at)) => Cause::Retry,
+                _ = looks.tick() => Cause::Look,
             };
             match cause {
                 Cause::Heard => {
@@ -143,6 +191,7 @@ impl Applier {
                 Cause::Keep => self.keep(),
                 Cause::Retry => self.take_settings(running, false).await,
                 Cause::Resolved => self.take_settings(running, true).await,
+                Cause::Look => self.look_at_workers(running).await,
             }
         }
     }
@@ -151,23 +200,53 @@ impl Applier {
         self.run_folder.path("nginx.conf")
     }
 
-    /// The configuration that nginx starts with: what nginx refuses is left out, and nothing is left out without a word.
-    async fn first(&self, heard: &Known) -> Result<Values, ServeError> {
+    /// The configuration that nginx starts with. What nginx refuses is left out, and nothing is left out without a word: of the settings that etcd has those that
+    /// nginx takes, beginning with those that it ran with last, or without any.
+    async fn first(&mut self, heard: &Known, taken: &Values) -> Result<Values, ServeError> {
         let rendering = self.rendering;
         let refused = match self.put(heard, rendering).await {
             Ok(()) => return Ok(heard.reloaded()),
-            Err(ServeError::Nginx(error @ NginxError::Refused(_))) => error,
+            Err(error) if error.is_refusal() => error,
             Err(error) => return Err(error),
         };
-        if heard.reloaded().is_empty() {
-            return Err(refused.into());
+        let nothing = Values::new();
+        for base in [taken, &nothing] {
+            let base = heard.with_reloaded(base);
+            if base == *heard || !self.is_taken(&base, rendering).await? {
+                continue;
+            }
+            tracing::error!("with the settings that etcd has, {refused}");
+            let judged = self.try_each(base, heard, rendering).await?;
+            if judged.1 {
+                self.pending =
+                    Some(Pending { at: Instant::now() + LONGEST_RETRY, wait: LONGEST_RETRY, anyway: false });
+            }
+            self.put(&judged.0, rendering).await?;
+            return Ok(judged.0.reloaded());
         }
-        tracing::error!("with the settings that etcd has, {refused}");
-        let nothing = Known { values: kept_anyway(heard), ..heard.clone() };
-        self.put(&nothing, rendering).await?;
-        let known = self.try_each(nothing, heard, rendering).await?;
-        self.put(&known, rendering).await?;
-        Ok(known.reloaded())
+        // Without a word of etcd's, also of who may publish: then nobody may until the module has heard it.
+        let mut unknown = Known::default();
+        unknown
+            .values
+            .extend(heard.values.get_key_value(&Setting::PutAllow).map(|(key, value)| (*key, value.clone())));
+        match self.put(&unknown, rendering).await {
+            Ok(()) => {
+                tracing::error!(
+                    "nginx starts without any setting: with those that it had last, and without them, {refused}"
+                );
+                Ok(nothing)
+            }
+            Err(_) => Err(refused),
+        }
+    }
+
+    /// Whether nginx takes these settings.
+    async fn is_taken(&self, known: &Known, rendering: u64) -> Result<bool, ServeError> {
+        match self.test(known, rendering).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_refusal() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until the settings have come to rest.
@@ -182,7 +261,7 @@ impl Applier {
     fn keep(&mut self) {
         let heard = self.heard.borrow();
         if heard.has_listed {
-            self.keeping.keep(&heard.known);
+            self.keeping.keep(&heard.known, &self.good);
         }
     }
 
@@ -200,17 +279,24 @@ impl Applier {
         self.want_log_servers(&heard);
         self.servers.settle(Instant::now() + RESOLVES).await;
         let heard = self.with_log_server(heard);
+        let heard = self.without_refused(heard);
         let next = self.rendering + 1;
-        let good = match self.put_what_is_good(&heard, next).await {
-            Ok(good) => good,
+        let Judged { good, is_for_now } = match self.put_what_is_good(&heard, next).await {
+            Ok(judged) => judged,
             Err(error) => {
                 if pending.is_none() {
                     tracing::error!("the settings change nothing: {error}; they are tried again");
                 }
-                self.pending = Some(Pending { at: Instant::now() + RETRY, anyway });
+                let wait = pending.map_or(RETRY, |pending| pending.wait);
+                let next = (wait * 2).min(LONGEST_RETRY);
+                self.pending = Some(Pending { at: Instant::now() + wait, wait: next, anyway });
                 return;
             }
         };
+        if is_for_now {
+            self.pending =
+                Some(Pending { at: Instant::now() + LONGEST_RETRY, wait: LONGEST_RETRY, anyway: false });
+        }
         if good == self.good && !anyway {
             return;
         }
@@ -223,6 +309,7 @@ impl Applier {
                 "nginx has reloaded: {}",
                 if changes.is_empty() { "the same settings" } else { &changes }
             );
+            self.keep();
         } else {
             tracing::error!(
                 "nginx does not run with the settings within {} s of its reload ({changes}): see its own lines",
@@ -267,22 +354,32 @@ impl Applier {
 
     /// Puts the configuration of these settings in place, once nginx takes it. Where it does not, those that it takes are found one by one. Returns
     /// those that are in place.
-    async fn put_what_is_good(&self, heard: &Known, rendering: u64) -> Result<Values, ServeError> {
+    async fn put_what_is_good(&self, heard: &Known, rendering: u64) -> Result<Judged, ServeError> {
         match self.put(heard, rendering).await {
-            Ok(()) => Ok(heard.reloaded()),
-            Err(ServeError::Nginx(NginxError::Refused(_))) => {
-                let mut before = Known { values: kept_anyway(heard), ..heard.clone() };
-                before.values.extend(self.good.clone());
-                let known = self.try_each(before, heard, rendering).await?;
+            Ok(()) => {
+                self.told.borrow_mut().clear();
+                Ok(Judged { good: heard.reloaded(), is_for_now: false })
+            }
+            Err(error) if error.is_refusal() => {
+                let before = heard.with_reloaded(&self.good);
+                // Where nginx does not even take what it runs with, that is no key's fault.
+                self.test(&before, rendering).await?;
+                let (known, is_for_now) = self.try_each(before, heard, rendering).await?;
                 self.put(&known, rendering).await?;
-                Ok(known.reloaded())
+                Ok(Judged { good: known.reloaded(), is_for_now })
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Beginning with settings that are good, takes each of `heard` that nginx takes with them.
-    async fn try_each(&self, mut good: Known, heard: &Known, rendering: u64) -> Result<Known, ServeError> {
+    /// Beginning with settings that are good, takes each of `heard` that nginx takes with them. Says also whether some may be taken later.
+    async fn try_each(
+        &self,
+        mut good: Known,
+        heard: &Known,
+        rendering: u64,
+    ) -> Result<(Known, bool), ServeError> {
+        let mut is_for_now = false;
         for setting in Setting::ALL {
             let (value, before) = (heard.values.get(&setting), good.values.get(&setting).cloned());
             if value == before.as_ref() {
@@ -293,18 +390,27 @@ impl Applier {
                 Some(value) => tried.values.insert(setting, value.clone()),
                 None => tried.values.remove(&setting),
             };
+            let shown = value.map_or("its default", String::as_str).to_owned();
             match self.test(&tried, rendering).await {
-                Ok(_) => good = tried,
-                Err(ServeError::Nginx(error)) => tracing::error!(
-                    "key \"{}{}\" rejected: with {}, {error}; the last good value stays",
-                    self.frame.etcd.settings_prefix(),
-                    setting.key(),
-                    value.map_or("its default", String::as_str),
-                ),
+                Ok(_) => {
+                    self.told.borrow_mut().retain(|(told, _)| *told != setting);
+                    good = tried;
+                }
+                Err(error) if error.is_refusal() => {
+                    is_for_now |= error.is_for_now();
+                    // Once for each value, however often it is tried.
+                    if self.told.borrow_mut().insert((setting, shown.clone())) {
+                        tracing::error!(
+                            "key \"{}{}\" rejected: with {shown}, {error}; the last good value stays",
+                            self.frame.etcd.settings_prefix(),
+                            setting.key(),
+                        );
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(good)
+        Ok((good, is_for_now))
     }
 
     /// Tests the configuration and puts it where nginx reads it.
@@ -316,12 +422,114 @@ impl Applier {
 
     /// Writes the configuration beside the one in use, and has nginx test it.
     async fn test(&self, known: &Known, rendering: u64) -> Result<PathBuf, ServeError> {
+        self.look_for_room(known)?;
         let file = self.run_folder.path("nginx.conf.new");
         let text = render(&self.frame, known, &self.servers, rendering)?;
-        folders::write(&file, text.as_bytes(), 0o644)
-            .map_err(|error| ServeError::Write(file.clone(), error))?;
+        let networks = client_networks::to_lines(known.put_allow.words());
+        for (file, text) in [(&self.frame.put_allow_file, networks), (&file, text)] {
+            folders::write(file, text.as_bytes(), 0o644)
+                .map_err(|error| ServeError::Write(file.clone(), error))?;
+        }
         self.program.test(&file).await?;
+        self.try_workers(known).await?;
         Ok(file)
+    }
+
+    /// Looks whether there is memory for the workers. Where they take no more than those that run, or than the default's, there is.
+    fn look_for_room(&self, known: &Known) -> Result<(), NginxError> {
+        let wanted = workers_of(known);
+        let before = workers_of(&known.with_reloaded(&self.good));
+        let default = workers_of(&Known::default());
+        if [before, default].iter().any(|least| wanted.bytes() <= least.bytes()) {
+            return Ok(());
+        }
+        memory::check(wanted).map_err(|error| NginxError::NoRoom(error.to_string()))
+    }
+
+    /// Has workers run with settings with which none have run yet, beside those that serve.
+    async fn try_workers(&self, known: &Known) -> Result<(), NginxError> {
+        let settings = of_processes(&known.values);
+        if settings.is_empty() || self.proven.borrow().contains(&settings) {
+            return Ok(());
+        }
+        let get = |setting| known.get(setting).unwrap_or_default().to_owned();
+        let wanted = trial::Wanted {
+            user: self.frame.user.as_deref(),
+            processes: &get(Setting::WorkerProcesses),
+            connections: &get(Setting::WorkerConnections),
+            files: known.get(Setting::WorkerRlimitNofile),
+        };
+        trial::run(&self.program, &self.run_folder, &wanted).await?;
+        self.proven.borrow_mut().insert(settings);
+        Ok(())
+    }
+
+    /// The settings, without those with which workers did not run.
+    fn without_refused(&mut self, heard: Known) -> Known {
+        self.repair.refused.retain(|setting, value| heard.values.get(setting) == Some(value));
+        let mut known = heard;
+        for setting in self.repair.refused.keys() {
+            match self.good.get(setting) {
+                Some(value) => known.values.insert(*setting, value.clone()),
+                None => known.values.remove(setting),
+            };
+        }
+        known
+    }
+
+    /// Looks whether all workers run. Where some do not, with settings with which they never did, the last good ones come back; otherwise nginx reloads, which makes
+    /// it start them again.
+    async fn look_at_workers(&mut self, running: &Running) {
+        let wanted = workers_of(&Known { values: self.good.clone(), ..Known::default() }).processes;
+        // How many "auto" are is nginx's to say.
+        let is_auto = self.good.get(&Setting::WorkerProcesses).is_some_and(|value| value == "auto");
+        let expected = if is_auto { 1 } else { wanted };
+        let found = processes::workers(running.master());
+        if found >= expected || running.is_ending() {
+            self.repair.looks = 0;
+            self.repair.standing = Some(of_processes(&self.good));
+            return;
+        }
+        self.repair.looks += 1;
+        if self.repair.looks < 2 {
+            return;
+        }
+        self.repair.looks = 0;
+        let now = of_processes(&self.good);
+        let standing = self.repair.standing.clone().unwrap_or_default();
+        if now != standing {
+            for setting in
+                PROCESS_SETTINGS.into_iter().filter(|setting| now.get(setting) != standing.get(setting))
+            {
+                let value = now.get(&setting).cloned();
+                tracing::error!(
+                    "key \"{}{}\" rejected: with {}, {found} of {expected} workers run; the last good value comes back",
+                    self.frame.etcd.settings_prefix(),
+                    setting.key(),
+                    value.as_deref().unwrap_or("its default"),
+                );
+                if let Some(value) = value {
+                    self.repair.refused.insert(setting, value);
+                }
+                match standing.get(&setting) {
+                    Some(value) => self.good.insert(setting, value.clone()),
+                    None => self.good.remove(&setting),
+                };
+            }
+            self.proven.borrow_mut().remove(&now);
+            self.take_settings(running, true).await;
+            return;
+        }
+        let at = Instant::now();
+        let wait = match self.repair.not_before {
+            Some((not_before, _)) if at < not_before => return,
+            // Long ago is another time.
+            Some((not_before, wait)) if at < not_before + LONGEST_REPAIR => wait,
+            _ => FIRST_REPAIR,
+        };
+        self.repair.not_before = Some((at + wait, (wait * 2).min(LONGEST_REPAIR)));
+        tracing::warn!("{found} of {expected} workers run: nginx reloads");
+        self.take_settings(running, true).await;
     }
 
     /// Waits until nginx runs with this rendering.
@@ -348,11 +556,22 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// The settings that are no business of nginx's, so that it is none of them that it refuses: those that act without a reload, and who may publish.
-fn kept_anyway(known: &Known) -> Values {
-    let mut values = known.values.clone();
-    values.retain(|setting, _| setting.is_live() || *setting == Setting::PutAllow);
+/// The settings that say how much of the machine nginx takes.
+fn of_processes(values: &Values) -> Values {
+    let mut values = values.clone();
+    values.retain(|setting, _| PROCESS_SETTINGS.contains(setting));
     values
+}
+
+/// The workers of these settings.
+fn workers_of(known: &Known) -> Workers {
+    let number = |setting| known.get(setting).and_then(|value| value.parse::<u64>().ok());
+    // "auto" is one for each processor.
+    let processors = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    Workers {
+        processes: number(Setting::WorkerProcesses).unwrap_or_else(processors),
+        connections: number(Setting::WorkerConnections).unwrap_or_default(),
+    }
 }
 
 /// What is another than before, in words.

@@ -48,6 +48,7 @@ pub(crate) fn start(
             revision: 0,
             held: None,
             is_lost: false,
+            has_news: false,
             said: BTreeSet::new(),
             sender,
         };
@@ -68,6 +69,8 @@ struct Follower {
     /// Until when the settings outlive a wiped etcd, and what it has.
     held: Option<(Instant, Known)>,
     is_lost: bool,
+    /// Whether there is something to publish.
+    has_news: bool,
     /// What has been said of keys: once for each value.
     said: BTreeSet<String>,
     sender: watch::Sender<Heard>,
@@ -79,10 +82,17 @@ impl Follower {
             let until = self.held.as_ref().map(|(until, _)| *until);
             tokio::select! {
                 // Cancel safe: `recv` gives what it takes in the same poll, and the moment is an absolute one.
-                update = updates.recv() => match update {
-                    Some(update) => self.take(update),
-                    None => return,
-                },
+                update = updates.recv() => {
+                    let Some(update) = update else { return };
+                    self.take(update);
+                    // What has come with it is told together: there may be many keys.
+                    while let Ok(update) = updates.try_recv() {
+                        self.take(update);
+                    }
+                    if std::mem::take(&mut self.has_news) {
+                        self.publish();
+                    }
+                }
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                     if let Some((_, known)) = self.held.take() {
                         tracing::warn!("the settings in hand have outlived a wiped etcd for {} s: they are given up", HOLD.as_secs());
@@ -116,7 +126,7 @@ impl Follower {
                     items.iter().any(|item| said.contains(&*String::from_utf8_lossy(&item.key)))
                 });
                 self.say(brought);
-                self.publish();
+                self.has_news = true;
             }
             Update::Changed { revision, events } => {
                 self.revision = revision;
@@ -130,7 +140,7 @@ impl Follower {
                         self.known = new;
                     }
                 }
-                self.publish();
+                self.has_news = true;
             }
             Update::Alive { revision } => {
                 self.revision = self.revision.max(revision);

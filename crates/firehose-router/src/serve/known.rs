@@ -13,24 +13,31 @@ use thiserror::Error;
 
 use super::settings::{PUT_ALLOW, Setting};
 
-/// All networks with their keys, in bytes: as many as the module takes.
-const MAX_NETWORKS_LENGTH: usize = 32 << 10;
+/// Words of all networks with their keys: what the module's memory holds.
+const PUT_ALLOW_ROOM: usize = 2_000_000;
 
-/// All addresses there are.
-const EVERYBODY: [&str; 2] = ["0.0.0.0/0", "::/0"];
+/// The file's largest size, in bytes: several times what all networks take.
+const MAX_FILE: u64 = 64 << 20;
 
-/// The file's largest size, in bytes: many times what all settings take.
-const MAX_FILE: u64 = 1 << 20;
+/// Settings as they stand in the configuration.
+pub(crate) type Values = BTreeMap<Setting, String>;
 
 /// The last good value of each setting that is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// As they stand in the configuration.
-    pub(crate) values: BTreeMap<Setting, String>,
+    pub(crate) values: Values,
     /// Those who may publish; nobody is kept from it where there is no key.
     pub(crate) put_allow: NamedNetworks,
     /// Whether etcd has said all of this, now or to the router that has kept it: that nothing is known is not the same as that nothing is set.
     pub(crate) is_heard: bool,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        let put_allow = NamedNetworks::with_room(PUT_ALLOW_ROOM);
+        Self { values: Values::new(), put_allow, is_heard: false }
+    }
 }
 
 /// Whether a key below those of the settings would be taken.
@@ -66,6 +73,9 @@ struct Kept {
     prefix: String,
     settings: BTreeMap<String, String>,
     put_allow: String,
+    /// The settings that nginx ran with, which may be others than those of etcd.
+    #[serde(default)]
+    taken: BTreeMap<String, String>,
 }
 
 /// Why the file is of no use.
@@ -79,8 +89,6 @@ pub(crate) enum KeptError {
     TooLarge,
     #[error("its settings are those below \"{0}\"")]
     OtherPrefix(String),
-    #[error("{0}")]
-    TooLong(#[from] client_networks::TooLong),
 }
 
 impl Known {
@@ -94,13 +102,11 @@ impl Known {
         self.values.is_empty() && self.put_allow.is_empty()
     }
 
-    /// The networks to begin with, until the module itself has heard which there are. With none nobody may publish.
-    pub(crate) fn first_put_allow(&self) -> Vec<&str> {
-        if self.is_heard && self.put_allow.is_empty() {
-            EVERYBODY.to_vec()
-        } else {
-            self.put_allow.words().collect()
-        }
+    /// The networks to begin with, until the module itself has heard which there are; `None` where nobody may publish until then, since it is not known who may,
+    /// or nothing can be made of what etcd has.
+    pub(crate) fn first_put_allow(&self) -> Option<Vec<&str>> {
+        let networks: Vec<&str> = self.put_allow.words().collect();
+        (self.is_heard && (self.put_allow.is_empty() || !networks.is_empty())).then_some(networks)
     }
 
     /// The value, or the default.
@@ -108,8 +114,17 @@ impl Known {
         self.values.get(&setting).map(String::as_str).or(setting.default())
     }
 
+    /// These settings, with what acts without a reload.
+    pub(crate) fn with_reloaded(&self, reloaded: &Values) -> Self {
+        let mut values = self.values.clone();
+        // Nor is it nginx's to refuse who may publish.
+        values.retain(|setting, _| setting.is_live() || *setting == Setting::PutAllow);
+        values.extend(reloaded.clone());
+        Self { values, ..self.clone() }
+    }
+
     /// What takes a reload to change.
-    pub(crate) fn reloaded(&self) -> BTreeMap<Setting, String> {
+    pub(crate) fn reloaded(&self) -> Values {
         let mut values = self.values.clone();
         values.retain(|setting, _| !setting.is_live());
         values
@@ -175,12 +190,12 @@ impl Known {
         }
     }
 
-    /// Reads what was kept for this prefix.
+    /// Reads what was kept for this prefix: the settings, and those that nginx ran with.
     ///
     /// # Errors
     ///
     /// Where there is no such file, or it is another's.
-    pub(crate) fn load(file: &Path, prefix: &str) -> Result<Self, KeptError> {
+    pub(crate) fn load(file: &Path, prefix: &str) -> Result<(Self, Values), KeptError> {
         if std::fs::metadata(file)?.len() > MAX_FILE {
             return Err(KeptError::TooLarge);
         }
@@ -193,11 +208,10 @@ impl Known {
             // The file may be another version's.
             Some((setting, setting.read(value.as_bytes()).ok()?))
         };
-        Ok(Self {
-            values: kept.settings.into_iter().filter_map(read).collect(),
-            put_allow: NamedNetworks::of_bytes(kept.put_allow.as_bytes()),
-            is_heard: true,
-        })
+        let mut known = Self::heard_of_none();
+        known.values = kept.settings.into_iter().filter_map(read).collect();
+        known.put_allow.go_on_with(kept.put_allow.as_bytes());
+        Ok((known, kept.taken.into_iter().filter_map(read).collect()))
     }
 
     /// Keeps it: in a new file that takes the other's place when it is whole and on the disk.
@@ -205,16 +219,15 @@ impl Known {
     /// # Errors
     ///
     /// Those of writing.
-    pub(crate) fn save(&self, file: &Path, prefix: &str) -> Result<(), KeptError> {
-        let networks = self.put_allow.to_bytes(MAX_NETWORKS_LENGTH)?;
+    pub(crate) fn save(&self, file: &Path, prefix: &str, taken: &Values) -> Result<(), KeptError> {
+        let text = |values: &Values| {
+            values.iter().map(|(setting, value)| (setting.key().to_owned(), value.clone())).collect()
+        };
         let kept = Kept {
             prefix: prefix.to_owned(),
-            settings: self
-                .values
-                .iter()
-                .map(|(setting, value)| (setting.key().to_owned(), value.clone()))
-                .collect(),
-            put_allow: String::from_utf8_lossy(&networks).into_owned(),
+            settings: text(&self.values),
+            put_allow: String::from_utf8_lossy(&self.put_allow.to_bytes()).into_owned(),
+            taken: text(taken),
         };
         let folder = file.parent().unwrap_or(Path::new("."));
         let mut new = tempfile::NamedTempFile::new_in(folder)?;
@@ -230,7 +243,7 @@ impl Known {
 mod tests {
     use etcd_watch::{Event, Item};
 
-    use super::{Brought, Known};
+    use super::{Brought, Known, Values};
     use crate::serve::settings::Setting;
 
     fn item(key: &str, value: &str) -> Item {
@@ -270,19 +283,19 @@ mod tests {
 
     #[test]
     fn who_may_publish_is_everybody_only_where_etcd_has_said_so() {
-        let everybody = ["0.0.0.0/0", "::/0"];
         let mut known = Known::default();
-        assert!(known.first_put_allow().is_empty());
+        assert_eq!(known.first_put_allow(), None);
         let _ = known.replace(&[]);
-        assert_eq!(known.first_put_allow(), everybody);
+        assert_eq!(known, Known::heard_of_none());
+        assert_eq!(known.first_put_allow(), Some(vec![]));
         // Nothing can be made of it, which is not the same as that there is nothing.
         let _ = known.apply(&Event::Put(item("put_allow/office", "10.0.0.0/99")));
-        assert!(known.first_put_allow().is_empty() && !known.is_empty());
+        assert!(known.first_put_allow().is_none() && !known.is_empty());
         let _ = known.apply(&Event::Put(item("put_allow/office", "10.0.0.0/8")));
-        assert_eq!(known.first_put_allow(), ["10.0.0.0/8"]);
+        assert_eq!(known.first_put_allow(), Some(vec!["10.0.0.0/8"]));
         let key = b"put_allow/office".to_vec();
         let _ = known.apply(&Event::Delete { key, mod_revision: 2 });
-        assert_eq!(known.first_put_allow(), everybody);
+        assert_eq!(known.first_put_allow(), Some(vec![]));
     }
 
     #[test]
@@ -308,8 +321,9 @@ mod tests {
             item("put_allow/a", "10.0.0.0/8"),
             item("balance", "ip_hash"),
         ]);
-        known.save(&file, "/firehose").expect("saved");
-        assert_eq!(Known::load(&file, "/firehose").expect("loaded"), known);
+        let taken = Values::from([(Setting::Balance, "random".to_owned())]);
+        known.save(&file, "/firehose", &taken).expect("saved");
+        assert_eq!(Known::load(&file, "/firehose").expect("loaded"), (known, taken));
         assert!(Known::load(&file, "/other").is_err());
         let whole = std::fs::read(&file).expect("a file");
         for length in 0..whole.len() - 2 {

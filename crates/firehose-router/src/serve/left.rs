@@ -12,11 +12,10 @@ use nix::{
 };
 use tokio::time::{Instant, sleep};
 
+use super::processes::{WORKER, members, title};
+
 /// How nginx calls its master, before the command line that it was started with.
 const MASTER: &str = "nginx: master process";
-
-/// How nginx calls its workers, also those that are shutting down.
-const WORKER: &str = "nginx: worker process";
 
 /// How long nginx may take to close its sockets. It is told to before this is waited for.
 const CLOSES: Duration = Duration::from_secs(3);
@@ -105,18 +104,4 @@ impl Left {
             tracing::error!("{signal} cannot be sent to process {}: {error}", self.master);
         }
     }
-}
-
-/// A process's title, if it runs.
-fn title(pid: Pid) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    // A process that has ended and was not waited for has none.
-    (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The processes of a group.
-fn members(group: Pid) -> impl Iterator<Item = Pid> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw));
-    pids.filter(move |&pid| nix::unistd::getpgid(Some(pid)) == Ok(group))
 }

@@ -52,6 +52,22 @@ pub(crate) enum NginxError {
     Refused(String),
     #[error("nginx -t has not ended within {} s", TEST.as_secs())]
     TestHangs,
+    #[error("{0}")]
+    NoRoom(String),
+    #[error("a trial of such workers fails: {0}")]
+    Trial(String),
+}
+
+impl NginxError {
+    /// Whether it says something of the settings: nginx does not take them, or not now.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::TestHangs | Self::NoRoom(_) | Self::Trial(_))
+    }
+
+    /// Whether the same settings may be taken later.
+    pub(crate) fn is_for_now(&self) -> bool {
+        matches!(self, Self::TestHangs | Self::NoRoom(_) | Self::Trial(_))
+    }
 }
 
 /// The program.
@@ -81,7 +97,7 @@ impl Program {
         Ok(Self { file, testing: Cell::new(None) })
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.file);
         // Whoever may read a process's environment need not read the password there as well.
         command.env_remove(PASSWORD_VARIABLE);
@@ -121,14 +137,19 @@ impl Program {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let not_run = |error| NginxError::NotRun(self.file.clone(), error);
         let child = command.spawn().map_err(not_run)?;
-        self.testing.set(child.id().map(|pid| Pid::from_raw(pid.cast_signed())));
+        self.tests(child.id());
         let output = timeout(TEST, child.wait_with_output()).await;
-        self.testing.set(None);
+        self.tests(None);
         let output = output.map_err(|_| NginxError::TestHangs)?.map_err(not_run)?;
         if output.status.success() {
             return Ok(());
         }
         Err(NginxError::Refused(complaint(&String::from_utf8_lossy(&output.stderr))))
+    }
+
+    /// A process that tests something, which somebody waits for; nobody, when that is over.
+    pub(crate) fn tests(&self, pid: Option<u32>) {
+        self.testing.set(pid.map(|pid| Pid::from_raw(pid.cast_signed())));
     }
 
     /// Whether [`test`](Self::test) waits for this process.
@@ -145,7 +166,7 @@ impl Program {
     pub(crate) fn start(&self, file: &Path) -> Result<Running, NginxError> {
         let mut command = self.command();
         command.args(["-e", "stderr", "-c"]).arg(file);
-        let mut bound = bound::command(&command, Signal::SIGQUIT);
+        let mut bound = bound::command(&command, Signal::SIGQUIT, false);
         let child = bound.stdin(Stdio::null()).process_group(0).spawn().or_else(|error| {
             tracing::warn!(
                 "nginx would not end if this program were killed: /proc is needed for that ({error})"
@@ -153,7 +174,7 @@ impl Program {
             command.process_group(0).spawn().map_err(|error| NginxError::NotRun(self.file.clone(), error))
         })?;
         let master = Pid::from_raw(child.id().cast_signed());
-        Ok(Running { master })
+        Ok(Running { master, is_ending: Cell::new(false) })
     }
 }
 
@@ -161,6 +182,8 @@ impl Program {
 #[derive(Debug)]
 pub(crate) struct Running {
     master: Pid,
+    /// Whether it was told to end.
+    is_ending: Cell<bool>,
 }
 
 impl Running {
@@ -194,7 +217,15 @@ impl Running {
 
     /// Sends a signal to the master. It may have ended meanwhile, which shows elsewhere.
     pub(crate) fn signal(&self, signal: Signal) {
+        if matches!(signal, Signal::SIGQUIT | Signal::SIGTERM | Signal::SIGINT) {
+            self.is_ending.set(true);
+        }
         let _ = kill(self.master, signal);
+    }
+
+    /// Whether the master was told to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.get()
     }
 
     /// How the master ended, if it has.
@@ -233,7 +264,7 @@ fn modules_path(said: &str) -> Option<PathBuf> {
 }
 
 /// What nginx says in one line: its errors, without dates.
-fn complaint(said: &str) -> String {
+pub(crate) fn complaint(said: &str) -> String {
     let errors = said.lines().filter_map(|line| {
         let at = ["[emerg]", "[alert]", "[crit]", "[error]"].iter().find_map(|level| line.find(level))?;
         // Behind the level stands "PID#PID: ".

@@ -15,9 +15,6 @@ use crate::etcd::Etcd;
 /// The template where nobody names another one.
 const TEMPLATE: &str = include_str!("../../../../nginx-conf/router.conf.jinja");
 
-/// Bytes of networks in one word of the configuration: nginx takes no word of more than 4096.
-const MAX_WORD: usize = 3_000;
-
 /// What the configuration is made of, beside the settings.
 pub(crate) struct Frame {
     pub(crate) template: Option<String>,
@@ -29,6 +26,8 @@ pub(crate) struct Frame {
     pub(crate) pid_file: PathBuf,
     pub(crate) status_socket: PathBuf,
     pub(crate) temporary: PathBuf,
+    /// Where those who may publish are written.
+    pub(crate) put_allow_file: PathBuf,
     /// None where nothing can be kept.
     pub(crate) state_file: Option<PathBuf>,
     pub(crate) zone_size: String,
@@ -91,7 +90,7 @@ pub(crate) fn render(
         accept_proxy => get(Setting::AcceptProxy) == Some("on"),
         syslog_endpoint => syslog_endpoint.as_deref(),
         client_max_body_size => or_empty(Setting::ClientMaxBodySize),
-        put_allow => words_of(known.first_put_allow().into_iter()),
+        put_allow_file => known.first_put_allow().map(|_| quoted(&frame.put_allow_file)).transpose()?,
         put_allow_is_key => get(Setting::PutAllow).is_some(),
         access_logs => access_logs(frame.access_log(servers).as_deref(), syslog_endpoint.as_deref()),
         listen => frame.listen.clone(),
@@ -116,21 +115,6 @@ pub(crate) fn render(
         .render_str(frame.template.as_deref().unwrap_or(TEMPLATE), values)
         .map(|text| text + "\n")
         .map_err(|error| RenderError::Template(format!("{error:#}")))
-}
-
-/// Networks with commas between them, in words that nginx takes.
-fn words_of<'a>(networks: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for network in networks {
-        match words.last_mut().filter(|word| word.len() + network.len() < MAX_WORD) {
-            Some(word) => {
-                word.push(',');
-                word.push_str(network);
-            }
-            None => words.push(network.to_owned()),
-        }
-    }
-    words
 }
 
 fn access_logs(log: Option<&str>, syslog_endpoint: Option<&str>) -> Vec<String> {

@@ -18,6 +18,7 @@ use super::{
     ServeError,
     applier::Applier,
     folders,
+    known::Values,
     left::Left,
     nginx::{Program, Running},
 };
@@ -32,6 +33,8 @@ const ENDS_AT_ONCE: Duration = Duration::from_secs(3);
 /// All that nginx is started with.
 pub(crate) struct Starting {
     pub(super) applier: Applier,
+    /// The settings that the last router ran with.
+    pub(super) taken: Values,
     /// What another router has left here.
     pub(super) left: Option<Left>,
     pub(super) stop_timeout: Duration,
@@ -64,7 +67,7 @@ impl Starting {
         if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
             tracing::warn!("processes that nginx leaves behind cannot be waited for: {error}");
         }
-        let running = self.applier.start(self.waits_until).await?;
+        let running = self.applier.start(&self.taken, self.waits_until).await?;
         let Self { applier, left, stop_timeout, .. } = self;
         Ok(Supervisor { applier, left, stop_timeout, running })
     }
