@@ -101,7 +101,7 @@ for number in 1 2 3; do
     # bash would tell of their end.
     disown "$!"
     # The next one goes to a node that has none.
-    wait_until 10 grep -aq 'node-[123]' "$folder/websocket-$number" || fail_with_output "the WebSocket says no node's name"
+    wait_until 10 grep -aqs 'node-[123]' "$folder/websocket-$number" || fail_with_output "the WebSocket says no node's name"
 done
 names_said() { grep -aoh 'node-[123]' "$folder"/websocket-* | sort | uniq -c; }
 [ "$(names_said | wc -l)" -eq 3 ] || fail_with_output "the WebSockets are not at three nodes: $(names_said)"
