@@ -24,6 +24,7 @@ use ngx::{
     ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_cycle_t, ngx_http_upstream_srv_conf_t, ngx_int_t},
     http::{HttpModuleMainConf, HttpModuleServerConf},
 };
+use peer_drain::Drain;
 use peer_zone::{
     Checking, Desired, Options, Worker, Zone,
     protocol::{ID_BITS, Lease},
@@ -39,7 +40,7 @@ pub(crate) use self::{
     etcd_options::EtcdOptions,
     geo::GeoConf,
     sticky::{Expires, MAX_EXPIRES, Naming, Sticky},
-    variable::{VariableConf, number},
+    variable::{Kind, LONGEST_TIME, VariableConf},
 };
 use crate::{
     drain::Draining,
@@ -87,6 +88,8 @@ pub(crate) struct UpstreamConf {
     max_conns_variable: Option<String>,
     /// What `etcd_drain` says; without it open connections live until they end.
     pub(crate) drain: Option<DrainConf>,
+    /// What that comes to just now, as its variables say; in workers, where it is looked up at each tick.
+    pub(crate) drain_now: Option<Drain>,
     /// What `etcd_keepalive` says; without it no connection is kept here.
     pub(crate) keepalive: Option<Keepalive>,
     /// What `etcd_sticky` says; without it requests have no affinity.
@@ -125,6 +128,7 @@ impl Default for UpstreamConf {
             defaults: None,
             max_conns_variable: None,
             drain: None,
+            drain_now: None,
             keepalive: None,
             sticky: None,
             takes_hints: false,
@@ -182,7 +186,8 @@ impl UpstreamConf {
     /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it does. With `etcd_drain` its connections are closed
     /// after that: clients that were led there again would be closed again, and it would never be empty.
     pub(crate) fn grace(&self) -> Option<u64> {
-        self.drain.filter(|conf| conf.on.drain).map(|conf| conf.drain.timeout)
+        let drain = self.drain_now.filter(|_| self.drain.as_ref().is_some_and(|conf| conf.on.drain));
+        drain.map(|drain| drain.timeout)
     }
 
     /// How a peer is chosen: as `etcd_balance` says, or by round robin.
@@ -223,10 +228,14 @@ impl MainConf {
         self.geos.iter().map(|&geo| unsafe { &mut *geo })
     }
 
+    /// The variable of `etcd_variable` of this name, which begins with a dollar sign.
+    pub(crate) fn variable(&self, name: &str) -> Option<&'static VariableConf> {
+        self.variables().find(|variable| variable.name.eq_ignore_ascii_case(name)).map(|variable| &*variable)
+    }
+
     /// The variable that the upstream's `max_conns` goes by, if it goes by one.
     pub(crate) fn max_conns_variable(&self, upstream: &UpstreamConf) -> Option<&'static VariableConf> {
-        let name = upstream.max_conns_variable.as_ref()?;
-        self.variables().find(|variable| variable.name.eq_ignore_ascii_case(name)).map(|variable| &*variable)
+        self.variable(upstream.max_conns_variable.as_ref()?)
     }
 }
 
@@ -251,11 +260,18 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             ));
         }
         if let Some(variable) = &upstream.max_conns_variable
-            && !main.max_conns_variable(upstream).is_some_and(|variable| variable.is_number)
+            && !main.max_conns_variable(upstream).is_some_and(|variable| variable.kind == Kind::Number)
         {
             mistakes.push(format!(
                 "\"max_conns={variable}\" in \"etcd_defaults\" of upstream \"{name}\", whose \"etcd\" directive stands {place}, needs an \
                  \"etcd_variable {variable}\" with \"type=number\""
+            ));
+        }
+        let wrong = upstream.drain.as_ref().map(|drain| drain.wrong_variables(main)).unwrap_or_default();
+        for (parameter, variable) in wrong {
+            mistakes.push(format!(
+                "\"{parameter}={variable}\" in \"etcd_drain\" of upstream \"{name}\", whose \"etcd\" directive stands {place}, needs an \
+                 \"etcd_variable {variable}\" with \"type=time\""
             ));
         }
     }

@@ -10,12 +10,12 @@ use core::{ptr::NonNull, time::Duration};
 use std::collections::HashMap;
 
 use ngx::ffi::{NGX_LOG_NOTICE, ngx_cycle_t};
-use peer_drain::{Limiter, OpenConnections, Pace, Slot, due};
-use peer_zone::{Departed, Held, Worker, Zone};
+use peer_drain::{Drain, Limiter, OpenConnections, Pace, Slot, due};
+use peer_zone::{Closing, Departed, Held, Reasons, Worker, Zone};
 
 pub(crate) use self::close::linger;
 use crate::{
-    conf::{DrainConf, MainConf, UpstreamConf},
+    conf::{MainConf, UpstreamConf},
     log, monotonic,
     peer::RequestPeer,
 };
@@ -35,6 +35,9 @@ pub(crate) struct Draining {
     leaving: HashMap<usize, Leaving>,
     /// Peers may be being left of which nobody has told.
     is_incomplete: bool,
+    /// When (ms) variables last changed what `etcd_drain` comes to; 0: not since this worker's start. Nothing is closed for a time that was
+    /// over before: what was left long ago would be closed all at once.
+    changed: u64,
 }
 
 /// A peer that is being left, while this worker has connections to it.
@@ -50,13 +53,34 @@ struct Leaving {
 /// Makes room for the connections of a worker process that starts, in the upstreams that drain.
 pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) {
     for conf in main.upstreams() {
-        let (Some(_), Some(zone)) = (conf.drain, conf.zone) else { continue };
+        let (Some(_), Some(zone)) = (&conf.drain, conf.zone) else { continue };
         conf.draining = Some(Draining {
             // There are never more requests at peers than connections; memory that is not used is not touched.
             open: OpenConnections::new(cycle.connection_n, zone.places()),
             leaving: HashMap::with_capacity(NOTED),
             is_incomplete: false,
+            changed: 0,
         });
+        refresh(conf, main, 0);
+    }
+}
+
+/// Looks up what variables say of the upstream's drains at `now` (ms), and tells all workers how this one closes its connections.
+pub(crate) fn refresh(conf: &mut UpstreamConf, main: &MainConf, now: u64) {
+    let Some(drain) = &conf.drain else {
+        if let Some(worker) = &conf.worker {
+            worker.say_closing(None);
+        }
+        return;
+    };
+    let before = std::mem::replace(&mut conf.drain_now, drain.drain(main));
+    if before != conf.drain_now
+        && let Some(draining) = &mut conf.draining
+    {
+        draining.changed = now;
+    }
+    if let Some(worker) = &conf.worker {
+        worker.say_closing(conf.drain_now.map(|now| Closing { after: now.timeout, on: drain.on }));
     }
 }
 
@@ -146,19 +170,19 @@ impl Draining {
         &mut self,
         name: &str,
         worker: &Worker,
-        conf: &DrainConf,
+        (drain, on): (Drain, Reasons),
         now: u64,
     ) -> (Vec<(usize, usize)>, bool) {
         self.complete();
         let mut plan = Vec::new();
         let mut is_closing = false;
-        let Self { open, leaving, .. } = self;
+        let Self { open, leaving, changed, .. } = self;
         leaving.retain(|&place, peer| {
             // SAFETY: as in `held_at`.
             let held = open.first(place).and_then(|first| unsafe { first.as_ref() }.held());
             let Some(held) = held.filter(|held| held.id() == peer.id) else { return false };
-            let Some(since) = worker.leaving_since(held, conf.on, now) else { return false };
-            let begins = conf.drain.begins(since);
+            let Some(since) = worker.leaving_since(held, on, now) else { return false };
+            let begins = drain.begins(since).max(*changed);
             if now < begins {
                 return true;
             }
@@ -167,9 +191,9 @@ impl Draining {
             if !std::mem::replace(&mut peer.is_announced, true) {
                 announce(name, worker, held, count);
             }
-            let closes = match conf.drain.pace {
-                Pace::Spread(_) => {
-                    let ends = conf.drain.ends(since).unwrap_or(begins);
+            let closes = match drain.pace {
+                Pace::Spread(spread) => {
+                    let ends = begins.saturating_add(spread);
                     due(count, begins, ends, peer.last, now, worker.random())
                 }
                 Pace::Rate(rate) => {
@@ -206,7 +230,7 @@ pub(crate) unsafe fn look(conf: *mut UpstreamConf, now: u64) -> bool {
     let (plan, is_closing) = {
         // SAFETY: the caller's promise; the reference is gone before anything is closed.
         let conf = unsafe { &mut *conf };
-        let Some(drain) = conf.drain else { return false };
+        let (Some(drain), Some(now_so)) = (&conf.drain, conf.drain_now) else { return false };
         let (Some(draining), Some(worker), Some(etcd)) = (&mut conf.draining, &conf.worker, &conf.etcd)
         else {
             return false;
@@ -214,7 +238,7 @@ pub(crate) unsafe fn look(conf: *mut UpstreamConf, now: u64) -> bool {
         if draining.leaving.is_empty() && !draining.is_incomplete {
             return false;
         }
-        draining.plan(&etcd.upstream, worker, &drain, now)
+        draining.plan(&etcd.upstream, worker, (now_so, drain.on), now)
     };
     for (place, closes) in plan {
         for _ in 0..closes {

@@ -202,6 +202,7 @@ fn look_after_connections(main: *const MainConf) -> bool {
                 Some(worker) => worker.settle(),
                 None => join(&mut *upstream),
             }
+            drain::refresh(&mut *upstream, &*main, now);
             departures::read(&mut *upstream, now);
             is_draining |= drain::look(upstream, now);
         }

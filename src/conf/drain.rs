@@ -1,4 +1,5 @@
 //! `etcd_drain [timeout=T] [spread=S | rate=N/s] [on=remove,drain,check]`, in an `upstream`: how a peer's open connections come to an end.
+//! T and S may be variables of `etcd_variable`.
 
 use core::num::NonZeroU32;
 
@@ -7,9 +8,10 @@ use peer_drain::{Drain, Pace};
 use peer_zone::Reasons;
 
 use super::{
-    UpstreamConf,
+    MainConf, UpstreamConf,
     arguments::{Mistake, milliseconds},
     upstream::needs_etcd,
+    variable::{Kind, LONGEST_TIME},
 };
 
 /// How long connections have to end by themselves, in milliseconds: most requests and long polls are over by then.
@@ -18,25 +20,36 @@ const TIMEOUT: u64 = 30_000;
 /// Over how long the rest is closed, in milliseconds: so that of ten thousand sessions a thousand a second return.
 const SPREAD: u64 = 10_000;
 
-/// The longest time, in milliseconds, and as it is written: the zone's clock for it goes round in more than a year, of which this leaves most.
-const LONGEST: (u64, &str) = (90 * 24 * 3_600_000, "90d");
-
 /// Every reason that there is.
 const ON: Reasons = Reasons { removed: true, drain: true, check: true };
 
 /// What `etcd_drain` says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct DrainConf {
-    /// When connections are closed.
-    pub(crate) drain: Drain,
-    /// Of which peers.
+    timeout: Time,
+    pace: PaceConf,
+    /// Of which peers connections are closed.
     pub(crate) on: Reasons,
+}
+
+#[derive(Debug)]
+enum PaceConf {
+    Spread(Time),
+    Rate(NonZeroU32),
+}
+
+/// A time, in milliseconds.
+#[derive(Debug)]
+enum Time {
+    Fixed(u64),
+    /// That of a variable, with the dollar sign, and where that has none.
+    Of(String, u64),
 }
 
 #[derive(Default)]
 struct Words {
-    timeout: Option<u64>,
-    spread: Option<u64>,
+    timeout: Option<Time>,
+    spread: Option<Time>,
     rate: Option<NonZeroU32>,
     on: Option<Reasons>,
 }
@@ -60,8 +73,8 @@ impl Words {
         let invalid = || Mistake::from(format!("invalid parameter \"{word}\" in \"etcd_drain\""));
         let (name, value) = word.split_once('=').ok_or_else(invalid)?;
         let is_duplicate = match name {
-            "timeout" => self.timeout.replace(time(name, value)?).is_some(),
-            "spread" => self.spread.replace(time(name, value)?).is_some(),
+            "timeout" => self.timeout.replace(time(name, value, TIMEOUT)?).is_some(),
+            "spread" => self.spread.replace(time(name, value, SPREAD)?).is_some(),
             "rate" => self.rate.replace(rate(value)?).is_some(),
             "on" => self.on.replace(reasons(value)?).is_some(),
             _ => return Err(invalid()),
@@ -77,17 +90,63 @@ impl Words {
             (Some(_), Some(_)) => {
                 return Err("\"spread\" and \"rate\" in \"etcd_drain\" cannot both be used".into());
             }
-            (None, Some(rate)) => Pace::Rate(rate),
-            (spread, None) => Pace::Spread(spread.unwrap_or(SPREAD)),
+            (None, Some(rate)) => PaceConf::Rate(rate),
+            (spread, None) => PaceConf::Spread(spread.unwrap_or(Time::Fixed(SPREAD))),
         };
-        let drain = Drain { timeout: self.timeout.unwrap_or(TIMEOUT), pace };
-        Ok(DrainConf { drain, on: self.on.unwrap_or(ON) })
+        Ok(DrainConf {
+            timeout: self.timeout.unwrap_or(Time::Fixed(TIMEOUT)),
+            pace,
+            on: self.on.unwrap_or(ON),
+        })
     }
 }
 
-fn time(name: &str, value: &str) -> Result<u64, Mistake> {
-    let (longest, text) = LONGEST;
-    milliseconds(value).filter(|&time| time <= longest).ok_or_else(|| {
+impl DrainConf {
+    /// When connections are closed, as its variables say just now; `None` while it has variables and none of them has a value: then no
+    /// connection is.
+    pub(crate) fn drain(&self, main: &MainConf) -> Option<Drain> {
+        let (mut has_variables, mut has_values) = (false, false);
+        let mut now = |time: &Time| match time {
+            Time::Fixed(time) => *time,
+            Time::Of(name, otherwise) => {
+                has_variables = true;
+                let time = main.variable(name).and_then(|variable| variable.to_time());
+                has_values |= time.is_some();
+                time.unwrap_or(*otherwise)
+            }
+        };
+        let timeout = now(&self.timeout);
+        let pace = match &self.pace {
+            PaceConf::Spread(spread) => Pace::Spread(now(spread)),
+            PaceConf::Rate(rate) => Pace::Rate(*rate),
+        };
+        (has_values || !has_variables).then_some(Drain { timeout, pace })
+    }
+
+    /// The parameters that name a variable that is none of times.
+    pub(super) fn wrong_variables(&self, main: &MainConf) -> Vec<(&'static str, &str)> {
+        let spread = match &self.pace {
+            PaceConf::Spread(spread) => Some(spread),
+            PaceConf::Rate(_) => None,
+        };
+        let times = [("timeout", Some(&self.timeout)), ("spread", spread)];
+        let wrong = times.into_iter().filter_map(|(parameter, time)| match time? {
+            Time::Of(name, _) if main.variable(name).is_none_or(|variable| variable.kind != Kind::Time) => {
+                Some((parameter, name.as_str()))
+            }
+            _ => None,
+        });
+        wrong.collect()
+    }
+}
+
+fn time(name: &str, value: &str, otherwise: u64) -> Result<Time, Mistake> {
+    // That there is such a variable is checked at the end of the configuration: it may stand behind the upstream.
+    if value.starts_with('$') {
+        return Ok(Time::Of(value.to_owned(), otherwise));
+    }
+    let (longest, text) = LONGEST_TIME;
+    milliseconds(value).filter(|&time| time <= longest).map(Time::Fixed).ok_or_else(|| {
         format!("invalid time \"{value}\" of \"{name}\" in \"etcd_drain\": {text} are the longest").into()
     })
 }

@@ -1,4 +1,4 @@
-//! `etcd_variable $NAME CLUSTER KEY [default=V] [initial=V] [type=number]`
+//! `etcd_variable $NAME CLUSTER KEY [default=V] [initial=V] [type=text|number|time]`
 
 use core::ffi::c_void;
 
@@ -6,6 +6,8 @@ use ngx::{
     core::{NGX_CONF_ERROR, Pool},
     ffi::{ngx_command_t, ngx_conf_t, ngx_http_add_variable, ngx_str_t},
 };
+
+use upstream_peers::milliseconds;
 
 use super::{
     MainConf,
@@ -33,12 +35,52 @@ pub(crate) struct VariableConf {
     pub(crate) default: Option<String>,
     /// The value until etcd has said whether the key has one; as `default` where it is not set.
     initial: Option<String>,
-    /// Whether every value is a number.
-    pub(crate) is_number: bool,
+    /// What every value is.
+    pub(crate) kind: Kind,
     /// The value in shared memory, once it is mapped.
     pub(crate) live: Option<&'static Live>,
     /// Where the directive stands: `in FILE:LINE`.
     pub(super) place: String,
+}
+
+/// What the values of a variable are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Anything.
+    Text,
+    /// See [`number`].
+    Number,
+    /// See [`time`].
+    Time,
+}
+
+impl Kind {
+    fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "text" => Some(Self::Text),
+            "number" => Some(Self::Number),
+            "time" => Some(Self::Time),
+            _ => None,
+        }
+    }
+
+    /// The same as it stands in the configuration.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Time => "time",
+        }
+    }
+
+    /// Whether a value is of this kind.
+    pub(crate) fn takes(self, value: &str) -> bool {
+        match self {
+            Self::Text => true,
+            Self::Number => number(value).is_some(),
+            Self::Time => time(value).is_some(),
+        }
+    }
 }
 
 impl VariableConf {
@@ -60,6 +102,17 @@ impl VariableConf {
     }
 }
 
+impl VariableConf {
+    /// The present value as a time, in milliseconds.
+    pub(crate) fn to_time(&self) -> Option<u64> {
+        let mut bytes = [0; MAX_VALUE_LENGTH];
+        match self.live.and_then(|live| live.value.read(&mut bytes).ok()?.length) {
+            Some(length) => time(str::from_utf8(&bytes[..length]).ok()?),
+            None => time(self.without_value()?),
+        }
+    }
+}
+
 fn without_value<'a>(
     live: Option<&Live>,
     initial: Option<&'a str>,
@@ -71,6 +124,15 @@ fn without_value<'a>(
 /// A number as nginx's directives take it: digits and nothing else.
 pub(crate) fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The longest time of `type=time`, in milliseconds, and as it is written: what is told by the zone's clock for drains, which goes
+/// round in more than a year, of which this leaves most.
+pub(crate) const LONGEST_TIME: (u64, &str) = (90 * 24 * 3_600_000, "90d");
+
+/// The milliseconds of a time as nginx's directives take it.
+pub(crate) fn time(text: &str) -> Option<u64> {
+    milliseconds(text).filter(|&time| time <= LONGEST_TIME.0)
 }
 
 /// The handler of `etcd_variable`.
@@ -109,23 +171,17 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
             return Err(format!("duplicate parameter \"{parameter}\" in \"etcd_variable\"").into());
         }
     }
-    let is_number = match kind.as_deref() {
-        None | Some("text") => false,
-        Some("number") => true,
-        Some(other) => {
-            return Err(format!(
-                "invalid type \"{other}\" in \"etcd_variable\": \"text\" or \"number\" is needed"
-            )
-            .into());
-        }
-    };
+    let kind = kind.as_deref().unwrap_or(Kind::Text.name());
+    let kind = Kind::of_name(kind).ok_or_else(|| {
+        format!("invalid type \"{kind}\" in \"etcd_variable\": \"text\", \"number\" or \"time\" is needed")
+    })?;
     for (parameter, value) in [("default", &default), ("initial", &initial)] {
-        if let Some(value) = value.as_ref().filter(|value| is_number && number(value).is_none()) {
-            return Err(format!("\"{parameter}={value}\" in \"etcd_variable\" is no number").into());
+        if let Some(value) = value.as_ref().filter(|value| !kind.takes(value)) {
+            return Err(format!("\"{parameter}={value}\" in \"etcd_variable\" is no {}", kind.name()).into());
         }
     }
     let same = |other: &VariableConf| other.cluster == *cluster && other.key == *key;
-    if main.variables().any(|other| same(other) && other.is_number != is_number) {
+    if main.variables().any(|other| same(other) && other.kind != kind) {
         return Err(format!("the key \"{key}\" has an \"etcd_variable\" of another type").into());
     }
     if main.variables().any(|variable| variable.name.eq_ignore_ascii_case(name)) {
@@ -139,7 +195,7 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         key: key.clone(),
         default,
         initial,
-        is_number,
+        kind,
         live: None,
         place: place(cf),
     });

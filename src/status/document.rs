@@ -3,11 +3,11 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
-use peer_zone::{Health, Now, Row, Statistics, Worker};
+use peer_zone::{Closings, Health, Now, Row, Statistics, Worker};
 use serde::Serialize;
 
 use crate::{
-    conf::{DrainConf, GeoConf, MainConf, UpstreamConf, VariableConf},
+    conf::{GeoConf, MainConf, UpstreamConf, VariableConf},
     keepalive, monotonic, peer, process,
     report::{self, HoldingReason, Rejection, Report, StateFile},
     tls_sessions,
@@ -162,7 +162,7 @@ struct Peer {
     /// Open connections, and those of them that are upgraded.
     connections: u32,
     upgraded: u32,
-    /// Seconds until a drain begins to close them; 0 from then on, null where there is none.
+    /// Seconds until a drain begins to close them, in the last of the workers that have some; 0 from then on, null where one of them closes none.
     closes_in: Option<f64>,
     requests: u64,
     failures: u64,
@@ -221,7 +221,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) = (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
     let zone_size = etcd.options.zone_size;
-    let (balance, drain) = (conf.balance().method.name(), conf.drain);
+    let balance = conf.balance().method.name();
     let worker = process::worker(conf)?;
     let statistics = worker.zone().statistics();
     let Statistics { size, used, is_full, is_panicking, is_connected, .. } = statistics;
@@ -235,7 +235,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let setback = process::setback();
     let is_connected = is_connected && setback.is_none();
     let trouble = setback.or(trouble);
-    let (generation, peers) = peers(worker, drain);
+    let (generation, peers) = peers(worker);
     let now = monotonic::now();
     let since = now.saturating_sub(last_word);
     let holding = holding.map(|report::Holding { reason, until, peers }| Holding {
@@ -283,18 +283,19 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     Some((name, upstream))
 }
 
-fn peers(worker: &mut Worker, drain: Option<DrainConf>) -> (u64, Vec<Peer>) {
+fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
     let now = peer::now();
     match worker.table() {
         Some(table) => {
+            let closings = table.closings();
             let shown = table.rows().filter(|row| !row.is_removed || row.connections.all() > 0);
-            (table.generation(), shown.map(|row| describe(&row, drain, now)).collect())
+            (table.generation(), shown.map(|row| describe(&row, &closings, now)).collect())
         }
         None => (0, Vec::new()),
     }
 }
 
-fn describe(row: &Row<'_>, drain: Option<DrainConf>, now: Now) -> Peer {
+fn describe(row: &Row<'_>, closings: &Closings, now: Now) -> Peer {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -313,11 +314,7 @@ fn describe(row: &Row<'_>, drain: Option<DrainConf>, now: Now) -> Peer {
     };
     let response_time = Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
     let now_exactly = monotonic::now();
-    let closes_in = drain.and_then(|conf| {
-        let begins = conf.drain.begins(row.leaving_since(conf.on, now_exactly)?);
-        // The zone's moments are rounded up.
-        Some(begins.saturating_sub(now_exactly).min(conf.drain.timeout))
-    });
+    let closes_in = row.closes_in(closings, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Peer {
         key: row.peer.key.map(text),

@@ -7,7 +7,7 @@ use upstream_peers::{Allow, Parameters};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
-    conf::{Check, MainConf, Naming, VariableConf},
+    conf::{Check, Kind, MainConf, Naming, VariableConf},
     variables::{Live, LiveNetworks},
     zones::Told,
 };
@@ -38,7 +38,7 @@ pub(super) struct VariablePlan {
     pub(super) names: Vec<String>,
     pub(super) key: String,
     pub(super) live: &'static Live,
-    pub(super) is_number: bool,
+    pub(super) kind: Kind,
 }
 
 /// A prefix of networks and the variables that go by it.
@@ -137,8 +137,7 @@ impl Plan {
                 Some(plan) => plan.names.push(conf.name.clone()),
                 None => {
                     let names = vec![conf.name.clone()];
-                    let (key, is_number) = (conf.key.clone(), conf.is_number);
-                    variables.push(VariablePlan { names, key, live, is_number });
+                    variables.push(VariablePlan { names, key: conf.key.clone(), live, kind: conf.kind });
                 }
             }
         }

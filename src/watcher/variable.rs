@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{following::Following, hearing::Hearing, lines::Lines, plan::VariablePlan, run::Claim};
 use crate::{
-    conf::number,
+    conf::{Kind, LONGEST_TIME},
     variables::{HOLD, Live, MAX_VALUE_LENGTH, Succession},
 };
 
@@ -72,6 +72,8 @@ enum Rejection {
     ControlCharacter,
     #[error("the value is no number between 0 and 4294967295")]
     NotANumber,
+    #[error("the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at most", LONGEST_TIME.1)]
+    NotATime,
 }
 
 struct Variable {
@@ -79,8 +81,7 @@ struct Variable {
     names: String,
     key: String,
     live: &'static Live,
-    /// Whether every value is a number.
-    is_number: bool,
+    kind: Kind,
     value: Option<Vec<u8>>,
     is_changed: bool,
     hearing: Hearing,
@@ -89,7 +90,7 @@ struct Variable {
 
 impl Variable {
     fn new(cluster_name: Rc<str>, plan: VariablePlan, lines: Lines) -> Self {
-        let VariablePlan { names, key, live, is_number } = plan;
+        let VariablePlan { names, key, live, kind } = plan;
         let mut bytes = [0; MAX_VALUE_LENGTH];
         let length = live.value.read(&mut bytes).ok().and_then(|reading| reading.length);
         let value = length.map(|length| bytes[..length].to_vec());
@@ -100,7 +101,7 @@ impl Variable {
             "the value in hand stays",
             lines.clone(),
         );
-        Self { names, key, live, is_number, value, is_changed: true, hearing, lines }
+        Self { names, key, live, kind, value, is_changed: true, hearing, lines }
     }
 
     fn update(&mut self, update: &Update) {
@@ -150,7 +151,7 @@ impl Variable {
     fn put(&mut self, item: &Item) {
         self.live.release();
         let revision = item.mod_revision.unsigned_abs();
-        match check(&item.value, self.is_number) {
+        match check(&item.value, self.kind) {
             Ok(value) => {
                 self.live.accept();
                 if self.value.as_deref() != Some(value) {
@@ -209,18 +210,20 @@ pub(super) fn hash(value: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The value as variables have it. A line break at its end, as files have one, is no part of it.
-fn check(value: &[u8], is_number: bool) -> Result<&[u8], Rejection> {
+/// The value as variables have it. A line break at its end, as files have one, is no part of it, nor is space around what is no text.
+fn check(value: &[u8], kind: Kind) -> Result<&[u8], Rejection> {
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     if value.len() > MAX_VALUE_LENGTH {
         return Err(Rejection::TooLong(value.len()));
     }
+    let value = if kind == Kind::Text { value } else { value.trim_ascii() };
     match str::from_utf8(value) {
         Err(_) => Err(Rejection::NotUtf8),
         // In a header, or a log, it could be the beginning of another one.
         Ok(text) if text.contains(char::is_control) => Err(Rejection::ControlCharacter),
-        Ok(text) if is_number && number(text).is_none() => Err(Rejection::NotANumber),
-        Ok(_) => Ok(value),
+        Ok(text) if kind.takes(text) => Ok(value),
+        Ok(_) if kind == Kind::Time => Err(Rejection::NotATime),
+        Ok(_) => Err(Rejection::NotANumber),
     }
 }

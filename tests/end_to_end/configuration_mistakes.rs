@@ -241,7 +241,9 @@ fn table() -> Vec<Mistake> {
         at_top("etcd_variable $a main /a; etcd_variable $A main /b;", &["etcd_variable", "$A", "duplicate"]),
         at_top("etcd_variable $uri main /a;", &["duplicate", "uri"]),
         in_upstream("etcd_variable $a main /a;", &["etcd_variable", "not allowed"]),
-        at_top("etcd_variable $a main /a type=time;", &["etcd_variable", "\"time\"", "number"]),
+        at_top("etcd_variable $a main /a type=size;", &["etcd_variable", "\"size\"", "number", "time"]),
+        at_top("etcd_variable $a main /a type=time default=s;", &["etcd_variable", "default=s", "time"]),
+        at_top("etcd_variable $a main /a type=time initial=91d;", &["etcd_variable", "initial=91d", "time"]),
         at_top(
             "etcd_variable $a main /a type=number default=many;",
             &["etcd_variable", "default=many", "number"],
@@ -276,6 +278,16 @@ fn table() -> Vec<Mistake> {
                 "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; etcd_defaults max_conns=$a; }}"
             ),
             words: &["max_conns=$a", "type=number"],
+        },
+        in_upstream(
+            "etcd main /a/; etcd_drain timeout=$a;",
+            &["timeout=$a", "etcd_variable $a", "type=time", "etcd_drain"],
+        ),
+        Mistake {
+            http: format!(
+                "{CLUSTER} etcd_variable $a main /a type=number; upstream {UPSTREAM} {{ etcd main /a/; etcd_drain spread=$a; }}"
+            ),
+            words: &["spread=$a", "type=time"],
         },
         in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "behind"]),
         in_upstream("etcd main /a/; etcd_allow;", &["etcd_allow", "arguments"]),

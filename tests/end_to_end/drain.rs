@@ -2,6 +2,7 @@
 
 mod causes;
 mod evenly;
+mod live;
 mod old_workers;
 mod on_the_way;
 mod rate;

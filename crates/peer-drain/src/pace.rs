@@ -25,14 +25,6 @@ impl Drain {
     pub fn begins(&self, since: u64) -> u64 {
         since.saturating_add(self.timeout)
     }
-
-    /// When the last is to be closed; `None` where that depends on their number.
-    pub fn ends(&self, since: u64) -> Option<u64> {
-        match self.pace {
-            Pace::Spread(spread) => Some(self.begins(since).saturating_add(spread)),
-            Pace::Rate(_) => None,
-        }
-    }
 }
 
 /// How many of a worker's `open` connections to a peer are to be closed at `now`, where closing goes from `begins` to `ends` and the last look

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x05");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x06");
 
 /// Why the list was made again; an index into [`Header::resyncs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,10 @@ pub(crate) struct Member {
     pub(crate) table: Pin,
     pub(crate) report: Pin,
     pub(crate) seat: Seat,
+    /// How it closes its connections to peers that are being left; see [`Closing`](crate::Closing).
+    pub(crate) closing: AtomicU64,
+    /// The column in which it counts them, plus 1; 0 where it has not said so.
+    pub(crate) counts_in: AtomicU32,
 }
 
 impl Member {
@@ -120,6 +124,8 @@ impl Member {
         self.table.clear();
         self.report.clear();
         self.seat.clear();
+        self.counts_in.store(0, Ordering::Relaxed);
+        self.closing.store(0, Ordering::Relaxed);
     }
 
     /// Makes the entry free for another process.

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{
     layout::{Health, Peer},
-    worker::{Held, Worker},
+    worker::{Held, Row, Table, Worker},
     zone::Zone,
 };
 
@@ -62,6 +62,76 @@ pub struct Reasons {
     pub check: bool,
 }
 
+/// How a worker closes its connections to a peer that is being left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// How long (ms) after that has begun.
+    pub after: u64,
+    /// For which reasons.
+    pub on: Reasons,
+}
+
+/// What stands for a [`Closing`] in a word: a bit for each reason below the time.
+const REASONS: u32 = 3;
+
+impl Closing {
+    /// The word in which a worker says so; 0: it closes none. A time that no word holds is cut.
+    fn to_word(closing: Option<Self>) -> u64 {
+        let Some(Self { after, on: Reasons { removed, drain, check } }) = closing else { return 0 };
+        let reasons = u64::from(removed) | u64::from(drain) << 1 | u64::from(check) << 2;
+        if reasons == 0 { 0 } else { after.min(u64::MAX >> REASONS) << REASONS | reasons }
+    }
+
+    fn of_word(word: u64) -> Option<Self> {
+        let has = |bit: u32| word >> bit & 1 != 0;
+        let on = Reasons { removed: has(0), drain: has(1), check: has(2) };
+        (word != 0).then_some(Self { after: word >> REASONS, on })
+    }
+}
+
+/// How all workers close their connections, for whoever shows it; see [`Table::closings`].
+#[derive(Clone, Debug)]
+pub struct Closings {
+    /// The worker's that asks.
+    own: Option<Closing>,
+    /// Those of the workers that count in each column.
+    columns: Vec<Vec<Option<Closing>>>,
+}
+
+impl Table<'_> {
+    /// How all workers close their connections to peers that are being left.
+    pub fn closings(&self) -> Closings {
+        let zone = self.zone();
+        let mut columns = vec![Vec::new(); zone.columns() as usize];
+        for member in zone.members().iter().filter(|member| member.owner.holder().is_some()) {
+            let column = member.counts_in.load(Ordering::Relaxed).checked_sub(1);
+            if let Some(closings) = column.and_then(|column| columns.get_mut(column as usize)) {
+                closings.push(Closing::of_word(member.closing.load(Ordering::Relaxed)));
+            }
+        }
+        Closings { own: Closing::of_word(self.member().closing.load(Ordering::Relaxed)), columns }
+    }
+}
+
+impl Row<'_> {
+    /// In how many milliseconds from `now` (ms) the last of the workers that have connections to the peer begins to close them; 0 from then on. `None`
+    /// where it is not being left, or where one of them closes none: then they live until they end.
+    pub fn closes_in(&self, closings: &Closings, now: u64) -> Option<u64> {
+        let left = |closing: Option<Closing>| {
+            let Closing { after, on } = closing?;
+            // The moment is rounded up.
+            Some(self.leaving_since(on, now)?.saturating_add(after).saturating_sub(now).min(after))
+        };
+        let with = self.columns.iter().zip(&closings.columns);
+        let with = with.filter(|(column, _)| column.load(Ordering::Relaxed) != 0);
+        let mut holders = with.flat_map(|(_, closings)| closings).copied().peekable();
+        if holders.peek().is_none() {
+            return left(closings.own);
+        }
+        holders.map(left).try_fold(0, |longest, left| Some(longest.max(left?)))
+    }
+}
+
 impl Zone {
     /// Since when (ms) the peer is being left for one of these reasons.
     pub(crate) fn leaving_since(&self, peer: &Peer, reasons: Reasons, now: u64) -> Option<u64> {
@@ -93,6 +163,19 @@ impl Zone {
 }
 
 impl Worker {
+    /// Tells all workers how this one closes its connections to peers that are being left; `None`: it does not. To be
+    /// said time and again: the worker may count its connections in another column by then.
+    pub fn say_closing(&self, closing: Option<Closing>) {
+        let (word, column) = (Closing::to_word(closing), self.column() + 1);
+        let member = self.member();
+        if member.closing.load(Ordering::Relaxed) != word
+            || member.counts_in.load(Ordering::Relaxed) != column
+        {
+            member.closing.store(word, Ordering::Relaxed);
+            member.counts_in.store(column, Ordering::Relaxed);
+        }
+    }
+
     /// Since when (milliseconds of the monotonic clock) the peer that a request holds is being left for one of these reasons; `None` where
     /// it is not.
     pub fn leaving_since(&self, held: &Held, reasons: Reasons, now: u64) -> Option<u64> {
@@ -190,7 +273,60 @@ mod tests {
         }
     }
 
+    /// A peer's connections are closed when the last worker that has some says so, and never where one of them closes none.
+    #[test]
+    fn the_last_worker_says_when_connections_are_closed() {
+        let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
+        let base = NonNull::from(&mut lines[0]).cast();
+        // SAFETY: the memory is the test's alone, and lives until its end.
+        let zone = unsafe { Zone::format(base, 1 << 18, Capacity { workers: 1, processes: 48 }) }
+            .expect("large enough");
+        let publishing = Publishing::unshared();
+        // SAFETY: there is one.
+        let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
+        publisher.publish(vec![peer(false)], 1_000, &publishing).expect("room");
+        let mut workers =
+            [1, 2].map(|process| zone.join(Process::new(process, 1), |_| true).expect("an entry"));
+        let held = workers.each_mut().map(|worker| {
+            let picked =
+                worker.pick(&Wish::default(), &mut Progress::default(), Now::default(), |_| false, false);
+            let Pick::Peer(held) = picked else { panic!("no peer") };
+            held
+        });
+        let closes_in = |worker: &mut Worker| {
+            let table = worker.table().expect("a table");
+            let closings = table.closings();
+            table.rows().next().and_then(|row| row.closes_in(&closings, 2_100))
+        };
+        let says = |worker: &Worker, after| {
+            worker.say_closing(Some(Closing { after, on: Reasons { drain: false, ..ALL } }));
+        };
+        let [one, other] = &mut workers;
+        says(one, 500);
+        other.say_closing(None);
+        assert_eq!(closes_in(one), None, "it is not being left");
+        publisher.publish(vec![], 2_000, &publishing).expect("room");
+        assert_eq!((closes_in(one), closes_in(other)), (None, None), "the other closes none");
+        says(other, 700);
+        assert_eq!((closes_in(one), closes_in(other)), (Some(600), Some(600)));
+        other.say_closing(Some(Closing { after: 0, on: Reasons { removed: false, ..ALL } }));
+        assert_eq!(closes_in(one), None, "not for that reason");
+        let [first, second] = held;
+        other.release(second, Outcome::Answered, None, Now::default());
+        assert_eq!((closes_in(one), closes_in(other)), (Some(400), Some(400)));
+        one.release(first, Outcome::Answered, None, Now::default());
+    }
+
     proptest! {
+        #[test]
+        fn what_a_worker_says_of_closing_is_read_as_it_was(after in 0..(1_u64 << 60), on in any::<[bool; 3]>()) {
+            let [removed, drain, check] = on;
+            let closing = Closing { after, on: Reasons { removed, drain, check } };
+            let expected = on.contains(&true).then_some(closing);
+            prop_assert_eq!(Closing::of_word(Closing::to_word(Some(closing))), expected);
+            prop_assert_eq!(Closing::of_word(Closing::to_word(None)), None);
+        }
+
         #[test]
         fn a_moment_is_shown_as_it_was_but_for_its_unit(begin in any::<u64>().prop_map(|it| it >> 2), later in 0..(1_u64 << 33)) {
             let since = Since::default();

@@ -42,7 +42,7 @@ mod zone;
 #[cfg(not(loom))]
 pub use self::{
     layout::{Health, Parameters, ResyncCounter},
-    leaving::Reasons,
+    leaving::{Closing, Closings, Reasons},
     method::Method,
     protocol::{Departed, Process},
     publisher::{Changes, Checking, Desired, Full, Options, Publisher},

@@ -183,7 +183,12 @@ impl Worker {
         self.member().vacate();
     }
 
-    fn member(&self) -> &Member {
+    /// The column in which it counts connections.
+    pub(crate) fn column(&self) -> u32 {
+        self.column
+    }
+
+    pub(crate) fn member(&self) -> &Member {
         // SAFETY: `Zone::join` made the worker for an entry that there is; entries are atomics throughout.
         unsafe { self.zone.memory.get(MEMBERS + self.index as usize * size_of::<Member>()) }
     }
@@ -310,6 +315,14 @@ impl Worker {
 }
 
 impl Table<'_> {
+    pub(crate) fn zone(&self) -> Zone {
+        self.worker.zone
+    }
+
+    pub(crate) fn member(&self) -> &Member {
+        self.worker.member()
+    }
+
     /// Counted up with every change of the peers.
     pub fn generation(&self) -> u64 {
         self.header.generation
@@ -326,6 +339,8 @@ impl Table<'_> {
             connections: unsafe { self.worker.zone.connections(entry.peer) },
             // SAFETY: as above.
             words: unsafe { self.worker.zone.peer(entry.peer) },
+            // SAFETY: as above.
+            columns: unsafe { self.worker.zone.peer_columns(entry.peer) },
             zone: self.worker.zone,
             is_removed: index >= listed,
         })

@@ -9,6 +9,8 @@ use thiserror::Error;
 
 use crate::excerpt::Excerpt;
 
+pub use time::milliseconds;
+
 /// The greatest weight. nginx has no limit of its own; this one keeps the sum of the weights of any number of peers that fits into memory far
 /// from an overflow, and is that of weights in DNS (RFC 2782).
 pub const MAX_WEIGHT: u32 = 65_535;

@@ -17,7 +17,7 @@ struct Case {
     bad: &'static [&'static str],
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 11] = [
     Case {
         name: "worker_processes",
         default: Some("worker_processes 4;"),
@@ -76,14 +76,6 @@ const CASES: [Case; 13] = [
         // The last is one that only nginx itself can refuse.
         bad: &["fastest", "hash", "hash $no_such_variable"],
     },
-    Case {
-        name: "drain_timeout",
-        default: None,
-        good: "20s",
-        line: "etcd_drain timeout=20s;",
-        bad: &["soon"],
-    },
-    Case { name: "drain_spread", default: None, good: "5s", line: "etcd_drain spread=5s;", bad: &["wide"] },
     Case {
         name: "syslog_endpoint",
         default: None,
@@ -198,7 +190,9 @@ async fn several_that_change_together_are_one_reload_and_what_is_bad_among_them_
         assert!(has(&configuration, line), "{configuration}");
     }
     assert!(!configuration.contains("no-such-host"), "{configuration}");
+    // The module itself follows the second.
     for name in ["syslog_endpoint", "drain_timeout"] {
+        router.program.wait_for_log(&setting(name)).await?;
         let lines = router.program.log_lines(&setting(name));
         assert!(lines.len() == 1 && lines[0].contains("rejected"), "{lines:?}");
     }
@@ -249,6 +243,53 @@ async fn max_conns_acts_without_a_reload() -> Result<()> {
     let lines = router.program.log_lines("nginx has reloaded");
     assert!(lines.len() == 1 && lines[0].ends_with("nginx has reloaded: worker_processes 2"), "{lines:?}");
     limit_is(7).await
+}
+
+/// A session is open in an old worker when an operator wants to empty its node.
+#[tokio::test]
+async fn drain_times_act_on_open_sessions_of_old_workers_without_a_reload() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let nodes = start_nodes(2).await?;
+    etcd.register(&nodes[..1]).await?;
+    let router = Served::start(&etcd.url(), &[]).await?;
+    router.wait_for_keys(&[nodes[0].name()]).await?;
+    let session = Session::open(&router.address(), "/ws").await?;
+    etcd.put(setting("worker_processes"), "2").await?;
+    reloaded(&router, 1).await?;
+    etcd.register(&nodes[1..]).await?;
+    etcd.delete(&key(nodes[0].name())).await?;
+    router.wait_for_keys(&[nodes[1].name()]).await?;
+    let closes_in = |is: fn(Option<f64>) -> bool| {
+        let (router, name) = (&router, nodes[0].name());
+        async move {
+            eventually(SOON, "the status says when the session ends", async || {
+                let status = router.status()?;
+                let peer = status.upstreams["firehose"].peer(name).cloned().ok_or("it is gone")?;
+                ensure!(peer.connections == 1 && is(peer.closes_in), "{peer:?}");
+                Ok(())
+            })
+            .await
+        }
+    };
+    closes_in(|left| left.is_none()).await?;
+    session.echo("nobody closes it").await?;
+    etcd.put(setting("drain_spread"), "100ms").await?;
+    // The timeout is then the 30 s of `etcd_drain`; a first one is longer.
+    etcd.put(setting("drain_timeout"), "1h").await?;
+    closes_in(|left| left.is_some_and(|left| left > 3_000.0)).await?;
+    session.echo("not yet").await?;
+    // Those who start anew have them from the start.
+    etcd.put(setting("worker_processes"), "3").await?;
+    reloaded(&router, 2).await?;
+    let configuration = router.configuration()?;
+    for line in ["drain_timeout type=time initial=1h;", "drain_spread type=time initial=100ms;"] {
+        assert!(configuration.contains(line), "{configuration}");
+    }
+    closes_in(|left| left.is_some_and(|left| left > 3_000.0)).await?;
+    etcd.put(setting("drain_timeout"), "0").await?;
+    session.ended(SOON).await?;
+    assert_eq!(router.reloads(), 2);
+    Ok(())
 }
 
 #[tokio::test]

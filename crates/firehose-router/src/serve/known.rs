@@ -273,7 +273,12 @@ mod tests {
     fn what_is_live_takes_no_reload() {
         let mut known = Known::default();
         let before = known.reloaded();
-        let _ = known.replace(&[item("max_conns", "5"), item("put_allow/a", "10.0.0.0/8")]);
+        let _ = known.replace(&[
+            item("max_conns", "5"),
+            item("drain_timeout", "20s"),
+            item("drain_spread", "5s"),
+            item("put_allow/a", "10.0.0.0/8"),
+        ]);
         assert_eq!(known.reloaded(), before);
         assert_eq!(known.get(Setting::MaxConns), Some("5"));
         assert_eq!(known.put_allow.words().collect::<Vec<_>>(), ["10.0.0.0/8"]);

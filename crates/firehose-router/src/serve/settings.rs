@@ -2,6 +2,7 @@
 
 use peer_check::Method;
 use thiserror::Error;
+use upstream_peers::milliseconds;
 
 /// A setting, by its key below `PREFIX/nginx/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,9 @@ const MAX_BODY_SIZE: u64 = 1 << 40;
 
 /// The longest time in seconds: a year.
 const MAX_SECONDS: u64 = 366 * 24 * 3600;
+
+/// The longest time of a drain in seconds: the module takes no longer one (`type=time` of `etcd_variable`).
+const MAX_DRAIN_SECONDS: u64 = 90 * 24 * 3600;
 
 /// What is wrong with a value.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -131,7 +135,7 @@ impl Setting {
 
     /// Whether a change acts without a reload: the module itself follows the key.
     pub(crate) const fn is_live(self) -> bool {
-        matches!(self, Self::MaxConns)
+        matches!(self, Self::MaxConns | Self::DrainTimeout | Self::DrainSpread)
     }
 
     /// The value as it stands in the configuration.
@@ -167,7 +171,8 @@ impl Setting {
             Self::WorkerConnections => {
                 as_it_is(is_number(text, MIN_WORKER_CONNECTIONS, MAX_WORKER_CONNECTIONS))
             }
-            Self::KeepaliveTimeout | Self::DrainTimeout | Self::DrainSpread => as_it_is(is_time(text)),
+            Self::KeepaliveTimeout => time(text, MAX_SECONDS),
+            Self::DrainTimeout | Self::DrainSpread => time(text, MAX_DRAIN_SECONDS),
             Self::ServerName => server_names(text),
             Self::MaxConns => as_it_is(is_number(text, 0, u32::MAX)),
             Self::HealthcheckPath => as_it_is(is_path(text)),
@@ -233,38 +238,9 @@ fn is_size(text: &str) -> bool {
         && digits.parse::<u64>().is_ok_and(|number| number <= MAX_BODY_SIZE >> shift)
 }
 
-/// Whether nginx takes it as a time (`ngx_parse_time`), of a year at most.
-fn is_time(text: &str) -> bool {
-    /// nginx's units in their order, each with its milliseconds.
-    const UNITS: [(&str, u64); 7] = [
-        ("y", 365 * 24 * 3600 * 1000),
-        ("M", 30 * 24 * 3600 * 1000),
-        ("w", 7 * 24 * 3600 * 1000),
-        ("d", 24 * 3600 * 1000),
-        ("h", 3600 * 1000),
-        ("m", 60 * 1000),
-        ("s", 1000),
-    ];
-    let (mut rest, mut milliseconds, mut units) = (text, 0_u64, &UNITS[..]);
-    while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
-        let Ok(number) = rest[..digits].parse::<u64>() else { return false };
-        rest = &rest[digits..];
-        let unit = if let Some(behind) = rest.strip_prefix("ms") {
-            (rest, units) = (behind, &[]);
-            1
-        } else if rest.is_empty() {
-            units = &[];
-            1000
-        } else {
-            let Some(at) = units.iter().position(|(name, _)| rest.starts_with(name)) else { return false };
-            let unit = units[at].1;
-            (rest, units) = (&rest[1..], &units[at + 1..]);
-            unit
-        };
-        milliseconds = milliseconds.saturating_add(number.saturating_mul(unit));
-    }
-    !text.is_empty() && milliseconds <= MAX_SECONDS * 1000
+/// A time as nginx takes it, without spaces, of at most so many seconds.
+fn time(text: &str, longest: u64) -> Option<String> {
+    milliseconds(text).filter(|&time| time <= longest * 1000).map(|_| text.replace(' ', ""))
 }
 
 /// Names, wildcards and nginx's "_"; no regular expressions, which would need quoting of their own.
@@ -345,6 +321,8 @@ mod tests {
             (Setting::KeepaliveTimeout, "0", "0"),
             (Setting::KeepaliveTimeout, "1m30s", "1m30s"),
             (Setting::KeepaliveTimeout, "500ms", "500ms"),
+            (Setting::KeepaliveTimeout, "1h 30m", "1h30m"),
+            (Setting::DrainSpread, "90d", "90d"),
             (Setting::DrainTimeout, "1d12h", "1d12h"),
             (Setting::ServerName, "a.example.com  *.example.org _", "a.example.com *.example.org _"),
             (Setting::ServerName, "bücher.example", "bücher.example"),
@@ -403,6 +381,8 @@ mod tests {
             (Setting::KeepaliveTimeout, "30s1m"),
             (Setting::KeepaliveTimeout, "99999999999999999999"),
             (Setting::KeepaliveTimeout, "2y"),
+            (Setting::DrainTimeout, "91d"),
+            (Setting::DrainTimeout, "s"),
             (Setting::HealthcheckPath, "healthz"),
             (Setting::HealthcheckPath, "/a b"),
             (Setting::HealthcheckMethod, "POST"),

@@ -1,6 +1,6 @@
 //! What there is to see of peers.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use peer_balance::PeakEwma;
 
@@ -49,6 +49,7 @@ pub struct Row<'t> {
     /// Open connections, over all workers.
     pub connections: Connections,
     pub(super) words: &'t Peer,
+    pub(crate) columns: &'t [AtomicU64],
     pub(super) zone: Zone,
     /// Its key is gone; it is listed for the connections that it still has.
     pub is_removed: bool,
