@@ -1,5 +1,7 @@
 //! Leases that run out together do not take their peers with them: `expiry_guard=`.
 
+use std::time::Duration;
+
 use harness::*;
 use nix::sys::signal::Signal;
 
@@ -71,6 +73,78 @@ async fn a_few_go_and_many_stay() -> Result<()> {
     // The worker that was killed has taken what it had with it.
     let failures = load.stop().await?.failures;
     assert!(failures.len() <= 2, "{failures:?}");
+    Ok(())
+}
+
+/// As many in a second as etcd itself revokes after a restart, where nobody renews.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_great_fleet_whose_leases_run_out_for_half_a_minute_is_kept() -> Result<()> {
+    const PEERS: usize = 20_000;
+    const PER_SECOND: usize = 750;
+    /// What all of it takes on a busy machine.
+    const LATEST: Duration = Duration::from_secs(300);
+    // What is written need not outlive the machine.
+    let mut etcd = Etcd::absent()?.with_arguments(&["--unsafe-no-fsync"]);
+    etcd.restart().await?;
+    let node = Node::start("node").await?;
+    let address = node.address().to_string();
+    let configuration = Configuration::new()
+        .workers(1)
+        .http(&cluster("main", &etcd.url()))
+        .http(&upstream("zone=32m hold=1h expiry_guard=50%", "etcd_balance random;"));
+    let nginx = Nginx::start(configuration).await?;
+    let pairs = (0..PEERS).map(|number| (key(&format!("n{number:05}")), address.clone())).collect();
+    let leases = etcd.put_each_with_lease(pairs, LONG).await?;
+    let said = |text: &str| -> Result<Vec<usize>> {
+        let lines = nginx.log_lines(&format!("etcd: upstream \"{UPSTREAM}\": "));
+        let number = |line: &String| -> Option<usize> {
+            line.split("\": ").nth(1)?.split_once(text)?.0.trim().parse().ok()
+        };
+        Ok(lines.iter().filter_map(number).collect())
+    };
+    let all_are_there = async || {
+        eventually(LATEST, "all are there", async || {
+            let last = said(" peers (")?.last().copied();
+            ensure!(last == Some(PEERS), "{last:?}");
+            Ok(())
+        })
+        .await
+    };
+    all_are_there().await?;
+    let before = said(" peers (")?.len();
+
+    etcd.revoke_each(&leases, PER_SECOND).await?;
+    let revision = etcd.revision().await?;
+    let mut connection = nginx.connect().await?;
+    eventually(LATEST, &format!("revision {revision} is applied"), async || {
+        let answer = connection.get("/").await?;
+        ensure!(answer.status == 200 && answer.revision() >= revision, "{answer:?}");
+        Ok(())
+    })
+    .await?;
+    all_are_there().await?;
+    let least = said(" peers (")?[before..].iter().copied().min();
+    assert!(least.is_some_and(|least| least >= PEERS / 2), "{least:?} were in service");
+    let upstream = nginx.upstream().await?;
+    assert_eq!((upstream.keys().len(), upstream.holding.map(|holding| holding.peers)), (PEERS, Some(PEERS)));
+    assert_eq!(nginx.log_lines("too many leases").len(), 1);
+    Ok(())
+}
+
+/// Those that are kept are not there: when the others' leases run out, nobody is.
+#[tokio::test]
+async fn what_is_kept_counts_among_what_is_missing() -> Result<()> {
+    let (router, leases) = guarded(10, "hold=1h", "").await?;
+    for lease in &leases[..6] {
+        router.etcd.revoke(*lease).await?;
+    }
+    kept(&router, 6).await?;
+    // Longer than expiries are counted together for no other reason than that they come together.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    for lease in &leases[6..] {
+        router.etcd.revoke(*lease).await?;
+    }
+    assert_eq!(kept(&router, 10).await?.keys().len(), 10);
     Ok(())
 }
 

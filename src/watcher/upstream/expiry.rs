@@ -1,6 +1,6 @@
 //! `expiry_guard`: leases that run out together do not take their peers with them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use etcd_watch::Item;
 use peer_zone::Health;
@@ -24,7 +24,7 @@ impl Upstream {
     /// Whether a key that is gone in etcd stays, since too many others' leases have run out with its own.
     pub(super) fn keep_if_expired(&mut self, key: &[u8], now: u64) -> bool {
         let (Some(guard), Ok(key)) = (&mut self.expiry_guard, str::from_utf8(key)) else { return false };
-        let was_keeping = guard.kept().is_some();
+        let was_keeping = guard.is_keeping();
         match guard.vanish(key, self.members.len(), now) {
             Vanishing::Goes => {
                 let (outcome, removed) = self.members.remove(key);
@@ -73,14 +73,18 @@ impl Upstream {
     }
 
     /// The leases that have to be looked up, to tell what has run out from what somebody has deleted.
-    pub(in crate::watcher) fn leases_in_doubt(&self) -> HashSet<i64> {
-        self.expiry_guard.as_ref().map(|guard| guard.leases()).unwrap_or_default()
+    pub(in crate::watcher) fn leases_in_doubt(&self) -> impl Iterator<Item = i64> {
+        self.expiry_guard.iter().flat_map(|guard| guard.leases())
     }
 
     /// What has been found out about a lease.
     pub(in crate::watcher) fn judge_lease(&mut self, lease: i64, is_alive: bool) {
         let Some(guard) = &mut self.expiry_guard else { return };
-        for key in guard.judge(lease, is_alive) {
+        let deleted = guard.judge(lease, is_alive);
+        if deleted.is_empty() {
+            return;
+        }
+        for key in deleted {
             let outcome = self.members.delete(key.as_bytes());
             self.note(outcome);
         }
@@ -90,7 +94,7 @@ impl Upstream {
     /// Peers go whose time is up, or who fail their checks.
     pub(super) fn let_expired_go(&mut self, now: u64) {
         let Some(guard) = &mut self.expiry_guard else { return };
-        if guard.kept().is_none() {
+        if !guard.is_keeping() {
             return;
         }
         // Of a host name's addresses one that passes is enough.
@@ -113,7 +117,7 @@ impl Upstream {
         if due.is_empty() {
             return;
         }
-        let is_over = guard.kept().is_none();
+        let is_over = !guard.is_keeping();
         for key in due {
             let outcome = self.members.delete(key.as_bytes());
             self.note(outcome);

@@ -1,8 +1,19 @@
 //! Keys that go with a lease.
 
-use etcd_client::PutOptions;
+use std::time::Duration;
 
+use etcd_client::{PutOptions, Txn, TxnOp};
+use futures_util::future::try_join_all;
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::OPERATIONS;
 use crate::{Etcd, Node, Result, key};
+
+/// Who write many leases write as many at a time: etcd answers one request at a time to each, once it is on the disk.
+const WRITERS: usize = 64;
 
 impl Etcd {
     /// Grants a lease of `seconds`, which nobody keeps alive, and gives its id.
@@ -33,6 +44,52 @@ impl Etcd {
         let options = PutOptions::new().with_lease(lease);
         let response = self.client()?.put(key, value, Some(options)).await?;
         Ok(response.header().ok_or("no header")?.revision())
+    }
+
+    /// Revokes leases, no more than so many a second.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd.
+    pub async fn revoke_each(&self, leases: &[i64], per_second: usize) -> Result<()> {
+        let mut ticks = interval(Duration::from_millis(100));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for part in leases.chunks((per_second / 10).max(1)) {
+            ticks.tick().await;
+            try_join_all(part.iter().map(|&lease| self.revoke(lease))).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes many keys, each with a lease of its own of `seconds`, and gives the leases.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd.
+    pub async fn put_each_with_lease(&self, pairs: Vec<(String, String)>, seconds: i64) -> Result<Vec<i64>> {
+        let mut writers = JoinSet::new();
+        for part in pairs.chunks(pairs.len().div_ceil(WRITERS).max(1)) {
+            let (part, client) = (part.to_vec(), self.client()?);
+            writers.spawn(async move {
+                let mut leases = Vec::with_capacity(part.len());
+                for pairs in part.chunks(OPERATIONS) {
+                    let mut operations = Vec::with_capacity(pairs.len());
+                    for (key, value) in pairs {
+                        let lease = client.lease_client().grant(seconds, None).await?.id();
+                        leases.push(lease);
+                        let options = PutOptions::new().with_lease(lease);
+                        operations.push(TxnOp::put(key.as_str(), value.as_str(), Some(options)));
+                    }
+                    client.kv_client().txn(Txn::new().and_then(operations)).await?;
+                }
+                Ok::<_, etcd_client::Error>(leases)
+            });
+        }
+        let mut leases = Vec::with_capacity(pairs.len());
+        while let Some(written) = writers.join_next().await {
+            leases.extend(written??);
+        }
+        Ok(leases)
     }
 
     /// Writes a key for each node, with a lease of its own, and gives the leases.

@@ -40,7 +40,8 @@ fn a_few_go_as_they_would_without_it() {
     let mut guard = guarded();
     assert!(vanish(&mut guard, 5).is_empty());
     assert_eq!(guard.kept(), None);
-    assert!(guard.leases().is_empty());
+    // Whether somebody has deleted them is asked all the same: those would not count.
+    assert_eq!(guard.leases().collect::<BTreeSet<_>>(), (1..=5).collect());
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn more_bring_back_those_that_went_before() {
     back.sort();
     assert_eq!(back, ["0", "1", "2", "3", "4"]);
     assert_eq!(guard.kept(), Some((6, HOLD)));
-    assert_eq!(guard.leases().len(), 6);
+    assert_eq!(guard.leases().count(), 6);
     // The next one stays as well.
     assert_eq!(guard.vanish("6", 10, 1), Vanishing::Stays(vec![]));
     assert!(guard.keeps("6"));
@@ -86,7 +87,7 @@ fn a_lease_that_is_gone_is_asked_for_once() {
     let mut guard = guarded();
     vanish(&mut guard, 6);
     assert!(guard.judge(1, false).is_empty());
-    assert_eq!(guard.leases(), (2..=6).collect());
+    assert_eq!(guard.leases().collect::<BTreeSet<_>>(), (2..=6).collect());
     assert_eq!(guard.kept(), Some((6, HOLD)));
 }
 
@@ -94,7 +95,7 @@ fn a_lease_that_is_gone_is_asked_for_once() {
 fn nobody_can_be_asked_about_keys_of_unknown_lease() {
     let mut guard = ExpiryGuard::<()>::new(50, HOLD);
     assert_eq!(guard.vanish("0", 1, 0), Vanishing::Stays(vec![]));
-    assert!(guard.leases().is_empty());
+    assert_eq!(guard.leases().count(), 0);
     assert!(guard.keeps("0"));
 }
 
@@ -123,6 +124,108 @@ fn a_key_that_is_there_again_is_kept_no_more() {
     assert!(guard.judge(4, true).is_empty());
 }
 
+/// A fleet with its guard: who is in service, and who is in etcd.
+struct Fleet {
+    guard: ExpiryGuard<usize>,
+    in_service: BTreeSet<usize>,
+}
+
+impl Fleet {
+    fn new(percent: u8, count: usize) -> Self {
+        let mut fleet = Self { guard: ExpiryGuard::new(percent, HOLD), in_service: BTreeSet::new() };
+        (0..count).for_each(|node| fleet.join(node));
+        fleet
+    }
+
+    fn join(&mut self, node: usize) {
+        self.guard.put(&node.to_string(), node as i64 + 1);
+        self.in_service.insert(node);
+    }
+
+    /// The node's key vanishes at the moment `now`. Says whether it stays.
+    fn vanish(&mut self, node: usize, now: u64) -> bool {
+        let key = node.to_string();
+        match self.guard.vanish(&key, self.in_service.len(), now) {
+            Vanishing::Goes => {
+                assert!(self.in_service.remove(&node));
+                self.guard.let_go(&key, node);
+                false
+            }
+            Vanishing::Stays(back) => {
+                back.into_iter().for_each(|node| assert!(self.in_service.insert(node)));
+                true
+            }
+        }
+    }
+
+    fn judge(&mut self, node: usize, is_alive: bool) {
+        for key in self.guard.judge(node as i64 + 1, is_alive) {
+            assert!(self.in_service.remove(&key.parse().expect("a number")));
+        }
+    }
+}
+
+/// The leases of all nodes run out, one after the other within `spread` ms. Returns how many are in service in the end, and were at least.
+fn all_run_out(percent: u8, count: usize, spread: u64) -> (usize, usize) {
+    let mut fleet = Fleet::new(percent, count);
+    let mut least = count;
+    for node in 0..count {
+        // etcd revokes what has run out twice in a second.
+        let now = spread * node as u64 / count as u64 / 500 * 500;
+        fleet.vanish(node, now);
+        least = least.min(fleet.in_service.len());
+        fleet.judge(node, false);
+    }
+    (fleet.in_service.len(), least)
+}
+
+/// Of so many, how many may be lost.
+fn may_go(percent: u8, count: usize) -> usize {
+    usize::from(percent) * count / 100
+}
+
+#[test]
+fn a_great_fleet_whose_leases_run_out_for_half_a_minute_is_kept() {
+    // As many in a second as after etcd's restart.
+    assert_eq!(all_run_out(50, 20_000, 20_000 * 1_000 / 750), (20_000, 10_000));
+    assert_eq!(all_run_out(30, 100_000, 100_000 * 1_000 / 750), (100_000, 70_000));
+}
+
+#[test]
+fn those_that_are_kept_are_not_counted_as_there() {
+    let mut fleet = Fleet::new(50, 100);
+    for node in 0..60 {
+        fleet.vanish(node, 0);
+        fleet.judge(node, false);
+    }
+    assert_eq!(fleet.in_service.len(), 100);
+    for node in 60..100 {
+        assert!(fleet.vanish(node, EXPIRY_WINDOW + 1_000), "{node}");
+    }
+    assert_eq!(fleet.in_service.len(), 100);
+}
+
+#[test]
+fn a_fleet_that_slowly_becomes_smaller_is_not_held() {
+    let mut fleet = Fleet::new(50, 1_000);
+    // Every other second one, for some 25 minutes.
+    for node in 0..700 {
+        assert!(!fleet.vanish(node, node as u64 * 2_000), "{node}");
+    }
+    assert_eq!(fleet.in_service.len(), 300);
+}
+
+#[test]
+fn what_somebody_deletes_does_not_count_however_fast_it_goes() {
+    let mut fleet = Fleet::new(30, 1_000);
+    for node in 0..900 {
+        assert!(!fleet.vanish(node, node as u64 * 50), "{node}");
+        // Their leases live.
+        fleet.judge(node, true);
+    }
+    assert_eq!((fleet.in_service.len(), fleet.guard.kept()), (100, None));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, i64),
@@ -144,6 +247,43 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #[test]
+    fn nothing_is_lost_that_the_percentage_says_to_keep(percent in 1..=99_u8, count in 1..2_000_usize, spread in 0..400_000_u64) {
+        // The next follows within the window.
+        let spread = spread.min(count as u64 * (EXPIRY_WINDOW - 1_000));
+        let (in_the_end, least) = all_run_out(percent, count, spread);
+        prop_assert_eq!(in_the_end, count);
+        prop_assert!(least >= count - may_go(percent, count), "{least} of {count}");
+    }
+
+    /// Some run out, and the others much later: what is kept until then is among those that are missing.
+    #[test]
+    fn what_is_kept_counts_for_as_long_as_it_is(percent in 1..=98_u8, count in 2..1_000_usize, pause in 0..HOLD) {
+        let mut fleet = Fleet::new(percent, count);
+        let first = may_go(percent, count) + 1;
+        prop_assume!(first < count);
+        for node in 0..first {
+            fleet.vanish(node, 0);
+        }
+        for node in first..count {
+            prop_assert!(fleet.vanish(node, pause));
+        }
+        prop_assert_eq!(fleet.in_service.len(), count);
+    }
+
+    /// Nodes whose leases run out and that others replace are not missing, however long that goes on.
+    #[test]
+    fn what_is_replaced_goes(percent in 20..=99_u8, count in 10..500_usize, waits in prop::collection::vec(0..5_000_u64, 1..1_000)) {
+        let mut fleet = Fleet::new(percent, count);
+        let mut now = 0;
+        for (node, wait) in waits.into_iter().enumerate() {
+            now += wait;
+            prop_assert!(!fleet.vanish(node, now));
+            fleet.join(count + node);
+            prop_assert_eq!(fleet.in_service.len(), count);
+        }
+    }
+
     /// Members are exactly what etcd has and what is kept, and what somebody deleted without a lease is never kept.
     #[test]
     fn members_are_what_is_there_and_what_is_kept(percent in 0..=100_u8, steps in steps()) {
