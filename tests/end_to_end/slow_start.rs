@@ -87,6 +87,32 @@ async fn who_joins_gets_little_and_more_and_more() -> Result<()> {
     nginx.check_log()
 }
 
+/// Beside a single other one, and among several of which most cannot serve.
+#[tokio::test]
+async fn whatever_the_method_who_joins_gets_no_more_than_its_share() -> Result<()> {
+    const ASKED: u32 = 300;
+    for method in ["round_robin", "least_conn", "random", "random two", "least_time"] {
+        let directives = format!("etcd_balance {method}; etcd_defaults {LONG} max_fails=1 fail_timeout=1h;");
+        let router = Router::with(1, |etcd| with(etcd, &directives).workers(1)).await?;
+        let _newcomer = join(&router, "new").await?;
+        let mut connection = router.nginx.connect().await?;
+        let count = served(&mut connection, "new", ASKED).await?;
+        assert!(count <= 15, "{method}: {count} of {ASKED}");
+        // These refuse connections, for which each of them is left alone.
+        let closed = (0..8).map(|_| ClosedPort::reserve()).collect::<Result<Vec<_>, _>>()?;
+        for (number, closed) in closed.iter().enumerate() {
+            let value = format!("{} slow_start=0", closed.address());
+            router.etcd.put(key(&format!("closed-{number}")), value).await?;
+        }
+        router.nginx.applied(router.etcd.revision().await?).await?;
+        served(&mut connection, "new", ASKED).await?;
+        let count = served(&mut connection, "new", ASKED).await?;
+        assert!(count <= 15, "{method}, where most cannot serve: {count} of {ASKED}");
+        assert!(share(&router.nginx.upstream().await?, "new")? < LITTLE);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_value_s_own_counts_and_peers_without_one_begin_with_all() -> Result<()> {
     let router = Router::start(1, 2).await?;

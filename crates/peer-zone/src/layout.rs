@@ -79,6 +79,8 @@ pub(crate) struct Header {
     pub(crate) tries: AtomicU32,
     /// 1 while every peer in service fails its checks, and all are used for that reason.
     pub(crate) panic: AtomicU32,
+    /// Until when (ms of the monotonic clock) any peer may have less than its weight for `slow_start`; see [`Zone::note_ramp`](crate::Zone).
+    pub(crate) ramps_until: AtomicU64,
     /// Checks that could not be made for want of something of the machine's own.
     pub(crate) checks_not_made: AtomicU64,
     /// How many departures there have been; see [`departures`](crate::departures).

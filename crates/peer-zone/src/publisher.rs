@@ -267,6 +267,10 @@ impl Publisher {
         if is_limited {
             self.set_limited(true);
         }
+        for peer in &listed {
+            let from = self.peer(peer).ramp_from.load(Ordering::Relaxed).max(peer.desired.joined);
+            self.zone.note_ramp(from, peer.desired.parameters.slow_start);
+        }
         self.publish_table(table);
         self.set_limited(is_limited);
         self.generation = generation;
@@ -311,7 +315,7 @@ impl Publisher {
                 peer.create_revision.store(new.desired.create_revision, Ordering::Relaxed);
                 peer.joined.store(new.desired.joined, Ordering::Relaxed);
                 if joined_again {
-                    peer.ramp_from.store(new.desired.joined, Ordering::Relaxed);
+                    self.begin_ramp(new, new.desired.joined);
                 }
                 if old.is_none() {
                     // One that returns before it is forgotten is as new to its checks.
@@ -328,13 +332,19 @@ impl Publisher {
                 (None, true) => self.peer(new).in_service.store(1, Ordering::Relaxed),
                 (Some(false), true) => {
                     self.peer(new).in_service.store(1, Ordering::Relaxed);
-                    self.peer(new).ramp_from.store(now, Ordering::Relaxed);
+                    self.begin_ramp(new, now);
                 }
                 // Who is told of it may have connections to close for `drain` that `down` has left alone.
                 (Some(false), false) if drains => self.depart(self.peer(new)),
                 (Some(true), true) | (Some(false), false) => {}
             }
         }
+    }
+
+    /// `slow_start` counts from this moment (ms) for a peer.
+    fn begin_ramp(&self, listed: &Listed, from: u64) {
+        self.zone.note_ramp(from, listed.desired.parameters.slow_start);
+        self.peer(listed).ramp_from.store(from, Ordering::Relaxed);
     }
 
     /// Since when a peer says `drain`, where it does. Returns whether it has just begun to.

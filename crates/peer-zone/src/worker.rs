@@ -1,6 +1,7 @@
 //! A worker's side: reading the table, picking a peer, saying how it went. Nothing here locks, waits or allocates.
 
 mod column;
+mod draw;
 mod keyed;
 mod least;
 mod pick;

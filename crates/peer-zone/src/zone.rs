@@ -301,6 +301,20 @@ impl Zone {
         self.header().revivals.fetch_add(1, Ordering::Release);
     }
 
+    /// A peer begins, or goes on with, a ramp of so many seconds that counts from this moment (ms). To be called before the peer shows it: who picks looks
+    /// at no peer's ramp unless the zone says that there may be one.
+    pub(crate) fn note_ramp(&self, from: u64, slow_start: u32) {
+        if slow_start != 0 && from != 0 {
+            let until = from.saturating_add(u64::from(slow_start) * 1_000);
+            self.header().ramps_until.fetch_max(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any peer may be on a ramp at this moment (ms).
+    pub(crate) fn has_ramps(&self, now: u64) -> bool {
+        now < self.header().ramps_until.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn positions(&self) -> &Positions {
         &self.header().positions
     }

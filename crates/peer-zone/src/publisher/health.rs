@@ -63,7 +63,7 @@ impl Publisher {
         let peer = unsafe { self.zone.peer(listed.place) };
         if matches!(before, Health::Failing | Health::Pending) && health != Health::Failing {
             // It joins now, or again.
-            peer.ramp_from.store(now, Ordering::Relaxed);
+            self.begin_ramp(listed, now);
         }
         let (place, is_in_service) = (listed.place, listed.is_in_service());
         self.store_health(place, health);

@@ -6,6 +6,7 @@ use peer_balance::{KEYED_TRIES, PeakEwma};
 
 use super::{
     Held, Now, Table,
+    draw::{Lot, Turn, below},
     pick::Group,
     take::{Asked, Weighing},
 };
@@ -28,31 +29,25 @@ const IDLE_POSITIONS: u32 = 4;
 /// How often peers are compared anew where the best one was taken by another worker in the same instant.
 const ROUNDS: u32 = 4;
 
-/// Bits behind the point of a weight that `slow_start` makes smaller.
-pub(super) const WEIGHT_SHIFT: u32 = 16;
-
 /// The cost (µs) of a peer that has been asked but never answered, so that a new peer gets one request and not all of them until it has: as the
 /// penalty in Finagle's `PeakEwma`. Some 18 minutes: longer than any answer that was waited for.
 const UNANSWERED: u32 = 1 << 30;
 
-/// A peer that may take the request.
-struct Candidate<'t> {
-    entry: &'t Entry,
-    peer: &'t Peer,
-    open: u32,
-    weight: u64,
-}
-
-impl Candidate<'_> {
-    /// Whether it has fewer connections for its weight than the other, as nginx compares them.
-    fn cmp(&self, other: &Candidate<'_>) -> core::cmp::Ordering {
-        let one = u128::from(self.open) * u128::from(other.weight);
-        one.cmp(&(u128::from(other.open) * u128::from(self.weight)))
-    }
+/// The best of the peers that were compared, as far as they have been.
+#[derive(Default)]
+struct Comparison<'t> {
+    /// The connections open to it, or to each of several that are equal, and its weight; none before the first.
+    least: Option<(u32, u64)>,
+    /// Those that are equal.
+    equal: Lot<'t>,
+    /// Those that start slowly.
+    starting: Lot<'t>,
+    /// The weights of all others that can serve.
+    others: u64,
 }
 
 impl Table<'_> {
-    /// The peer with the fewest connections for its weight; of several, by round robin where they have none, otherwise any.
+    /// The peer with the fewest connections for its weight; of several, by round robin where they have none, otherwise any by weight.
     ///
     /// `None` where round robin must find one.
     pub(super) fn pick_least_conn<F: Fn(u64) -> bool>(
@@ -63,66 +58,99 @@ impl Table<'_> {
         if group.plan.in_service < 2 {
             return None;
         }
-        for _ in 0..IDLE_POSITIONS {
+        let turn = if asked.has_ramps { self.turn(group, asked) } else { Turn::Others };
+        let is_open = match turn {
+            Turn::Starting(held) => return Some(held),
+            Turn::Open if group.entries.len() > EXACT => return None,
+            Turn::Open => true,
+            Turn::Others => false,
+        };
+        for _ in 0..if is_open { 0 } else { IDLE_POSITIONS } {
             let position = group.next();
             let entry = &group.entries[self.index_at(group.plan, position)];
-            if Zone::open(self.peer(entry)) == 0
+            let peer = self.peer(entry);
+            if Zone::open(peer) == 0
+                && !self.is_starting(entry, peer, asked)
                 && let Some(held) = self.take(entry, asked, Weighing::At(position))
             {
                 return Some(held);
             }
         }
         (0..ROUNDS).find_map(|_| {
-            let best = self.least_loaded(group, asked)?;
-            self.hold(best.entry, best.peer, asked.now)
+            let best = self.least_loaded(group, asked, is_open)?;
+            self.hold(best, self.peer(best), asked.now)
         })
     }
 
+    /// Where `is_open`, those that start slowly have their share.
     fn least_loaded<'t, F: Fn(u64) -> bool>(
         &'t self,
         group: &'t Group<'_>,
         asked: &Asked<'_, F>,
-    ) -> Option<Candidate<'t>> {
-        let mut best = None;
-        let mut equal = 0;
+        is_open: bool,
+    ) -> Option<&'t Entry> {
+        let mut compared = Comparison::default();
+        let position = group.position();
         if group.entries.len() <= EXACT {
             for entry in group.entries {
                 let peer = self.peer(entry);
-                self.compare(entry, peer, Zone::open(peer), asked, &mut best, &mut equal);
+                self.compare((entry, peer, Zone::open(peer)), asked, position, &mut compared);
             }
         } else {
             // Step by step for all of them: peers drawn at random are in nobody's cache, and loads that do not wait for each other come
             // together. Peer by peer it takes several times as long.
-            let entries: [&Entry; SAMPLE] =
-                array::from_fn(|_| &group.entries[below(self.worker.random(), group.entries.len())]);
+            let entries: [&Entry; SAMPLE] = array::from_fn(|_| {
+                &group.entries[below(self.worker.random(), group.entries.len() as u64) as usize]
+            });
             let peers = entries.map(|entry| self.peer(entry));
             let open = peers.map(Zone::open);
             for ((entry, peer), open) in entries.into_iter().zip(peers).zip(open) {
-                self.compare(entry, peer, open, asked, &mut best, &mut equal);
+                self.compare((entry, peer, open), asked, position, &mut compared);
             }
         }
-        best
+        let Comparison { equal, others, starting, .. } = compared;
+        let all = others + starting.total();
+        if is_open && starting.total() > 0 && below(self.worker.random(), all) < starting.total() {
+            return starting.drawn();
+        }
+        equal.drawn()
     }
 
-    /// Takes the peer in the place of the best so far where it is better, or, of those that are equal, with the same probability for each.
+    /// Takes the peer into the comparison: in the place of the best so far where it is better, or, of those that are equal, with a probability by its
+    /// weight.
     fn compare<'t, F: Fn(u64) -> bool>(
         &'t self,
-        entry: &'t Entry,
-        peer: &'t Peer,
-        open: u32,
+        (entry, peer, open): (&'t Entry, &'t Peer, u32),
         asked: &Asked<'_, F>,
-        best: &mut Option<Candidate<'t>>,
-        equal: &mut u64,
+        position: u64,
+        compared: &mut Comparison<'t>,
     ) {
-        let weight = self.weight_now(entry, peer, asked.now);
-        let candidate = Candidate { entry, peer, open, weight };
-        let order = best.as_ref().map_or(core::cmp::Ordering::Less, |best| candidate.cmp(best));
-        if order.is_gt() || Self::seems_full(entry, peer) || !self.may_serve(entry, peer, asked) {
+        let weight = u64::from(entry.parameters.weight);
+        // As nginx compares them.
+        let order = compared.least.map_or(core::cmp::Ordering::Less, |(least, of)| {
+            (u64::from(open) * of).cmp(&(u64::from(least) * weight))
+        });
+        // Without ramps there is nothing to be learnt of those that are not better.
+        if order.is_gt() && !asked.has_ramps {
             return;
         }
-        *equal = if order.is_eq() { *equal + 1 } else { 1 };
-        if order.is_lt() || below(self.worker.random(), *equal as usize) == 0 {
-            *best = Some(candidate);
+        if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, asked) {
+            return;
+        }
+        let random = || self.worker.random();
+        if self.is_starting(entry, peer, asked) {
+            compared.starting.enter(entry, self.weight_now(entry, peer, asked, position), random);
+            return;
+        }
+        let weight_now = self.weight_now(entry, peer, asked, position);
+        compared.others += weight_now;
+        match order {
+            core::cmp::Ordering::Less => {
+                compared.least = Some((open, weight));
+                compared.equal.begin_anew(entry, weight_now);
+            }
+            core::cmp::Ordering::Equal => compared.equal.enter(entry, weight_now, random),
+            core::cmp::Ordering::Greater => {}
         }
     }
 
@@ -155,16 +183,24 @@ impl Table<'_> {
             if first.is_some_and(|(_, first)| first.id == peer.id)
                 || Self::seems_full(entry, peer)
                 || !self.may_serve(entry, peer, asked)
-                || !self.is_admitted(entry, peer, asked.now, Weighing::Ramp)
             {
+                continue;
+            }
+            if self.is_starting(entry, peer, asked) {
+                // Who starts slowly has the turn where it is the first, and is not compared: see `draw`.
+                if first.is_none() && self.is_admitted(entry, peer, asked, Weighing::Ramp) {
+                    return self.hold(entry, peer, asked.now);
+                }
                 continue;
             }
             let Some(known) = first else {
                 first = Some((entry, peer));
                 continue;
             };
+            // Of two that are equal the first, which is one by weight. With nginx it is the second: of two peers the lighter one, then, more
+            // often the lighter it is.
             let (entry, peer) =
-                if is_better(known, (entry, peer), asked.now) { known } else { (entry, peer) };
+                if is_better((entry, peer), known, asked.now) { (entry, peer) } else { known };
             return self.hold(entry, peer, asked.now);
         }
         let (entry, peer) = first?;
@@ -192,15 +228,4 @@ impl Table<'_> {
         let weight = |(entry, _): (&Entry, &Peer)| u128::from(entry.parameters.weight);
         cost(one) * weight(other) < cost(other) * weight(one)
     }
-
-    /// A peer in service, with a probability by its weight.
-    fn draw<'t>(&'t self, group: &'t Group<'_>) -> &'t Entry {
-        let plan = group.plan;
-        &group.entries[self.index_at(plan, below(self.worker.random(), plan.cycle as usize) as u64)]
-    }
-}
-
-/// A number below `bound` from a random one: the upper half of their product.
-fn below(random: u64, bound: usize) -> usize {
-    ((u128::from(random) * bound as u128) >> u64::BITS) as usize
 }

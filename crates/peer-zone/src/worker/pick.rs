@@ -49,13 +49,18 @@ pub(super) struct Group<'t> {
     pub(super) entries: &'t [Entry],
     pub(super) plan: &'t PlanHeader,
     /// How far round robin has come in this group.
-    pub(super) position: &'t AtomicU64,
+    position: &'t AtomicU64,
 }
 
 impl Group<'_> {
     /// The next position of round robin, which nobody else gets.
     pub(super) fn next(&self) -> u64 {
         self.position.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How far round robin has come, without going on.
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
     }
 }
 
@@ -75,8 +80,9 @@ impl Worker {
         // Before all else, and Acquire: what is revived from here on, the peers below may not show yet.
         let revivals = self.zone.header().revivals.load(Ordering::Acquire);
         let exhausted = self.exhausted;
+        let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(table) = self.table() else { return Pick::Busy };
-        let asked = Asked { now, tried: &tried };
+        let asked = Asked { now, tried: &tried, has_ramps };
         if let Some(held) = wish.sticky.and_then(|id| table.pick_sticky(id, wish.grace, &asked)) {
             return Pick::Peer(held);
         }

@@ -46,6 +46,7 @@ impl Worker {
             let fails = peer.fails.load(Ordering::Relaxed);
             if fails != 0 {
                 if held.slow_start != 0 && held.max_fails != 0 && fails >= held.max_fails {
+                    self.zone.note_ramp(now.milliseconds, held.slow_start);
                     peer.ramp_from.store(now.milliseconds, Ordering::Relaxed);
                 }
                 peer.fails.store(0, Ordering::Relaxed);

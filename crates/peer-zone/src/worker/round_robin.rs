@@ -4,14 +4,28 @@ use peer_balance::Stride;
 
 use super::{
     Held, Table,
+    draw::Lot,
     pick::Group,
-    take::{Asked, Weighing},
+    take::{Asked, Visit, Weighing},
 };
 use crate::layout::PlanHeader;
 
 /// How many positions of the plan are tried before the peers are walked. Each position lost to an unavailable peer is a load or two;
 /// with half of the peers unavailable, 64 in a row are unavailable once in 10^19 picks.
 const POSITIONS_TRIED: u32 = 64;
+
+/// How many are tried at most where it is by their share alone that peers are not picked: with the least share, a hundredth, none of so
+/// many is picked once in 30 000 picks.
+const POSITIONS_AT_MOST: u32 = 1024;
+
+/// Where there are no more peers than this, a walk is cheaper than so many positions.
+const FEW: usize = 256;
+
+/// One in so many positions at least must be a usable peer's for more of them to be tried.
+const USABLE: u32 = 16;
+
+/// How often peers are walked anew where the one that was drawn was taken by another worker in the same instant.
+const ROUNDS: u32 = 4;
 
 impl Table<'_> {
     /// Walks the plan from the shared position on. Each position that is passed over is used up, so that what it would have got goes
@@ -24,14 +38,51 @@ impl Table<'_> {
         if group.plan.cycle == 0 {
             return None;
         }
-        for _ in 0..POSITIONS_TRIED.min(group.plan.in_service.saturating_mul(2)) {
+        let few = POSITIONS_TRIED.min(group.plan.in_service.saturating_mul(2));
+        let mut passed_over = 0;
+        for tried in 0..POSITIONS_AT_MOST {
+            if tried >= few && (group.entries.len() <= FEW || passed_over * USABLE < tried) {
+                break;
+            }
             let position = group.next();
             let entry = &group.entries[self.index_at(group.plan, position)];
-            if let Some(held) = self.take(entry, asked, Weighing::At(position)) {
-                return Some(held);
+            match self.visit(entry, asked, Weighing::At(position)) {
+                Visit::Taken(held) => return Some(held),
+                Visit::PassedOver => passed_over += 1,
+                Visit::Unusable => {}
             }
         }
-        // Nearly all are unavailable: whoever is not must still be found. The walk starts anywhere, so that the first is not favoured.
+        self.pick_by_walk(group, asked)
+    }
+
+    /// Nearly all are unavailable: whoever is not must still be found, each as often as what it has of its weight says.
+    fn pick_by_walk<F: Fn(u64) -> bool>(&self, group: &Group<'_>, asked: &Asked<'_, F>) -> Option<Held> {
+        for _ in 0..ROUNDS {
+            let position = group.position();
+            let mut lot = Lot::default();
+            let mut has_full = false;
+            for entry in group.entries {
+                let peer = self.peer(entry);
+                if !self.may_serve(entry, peer, asked) {
+                    continue;
+                }
+                if Self::seems_full(entry, peer) {
+                    has_full = true;
+                    continue;
+                }
+                lot.enter(entry, self.weight_now(entry, peer, asked, position), || self.worker.random());
+            }
+            match lot.drawn() {
+                Some(entry) => {
+                    if let Some(held) = self.hold(entry, self.peer(entry), asked.now) {
+                        return Some(held);
+                    }
+                }
+                None if !has_full => return None,
+                None => break,
+            }
+        }
+        // The walk starts anywhere, so that the first is not favoured.
         let start = (group.next() % group.entries.len() as u64) as usize;
         let (before, from) = group.entries.split_at(start);
         from.iter().chain(before).find_map(|entry| self.take(entry, asked, Weighing::Not))

@@ -14,11 +14,26 @@ use crate::{
 /// nanoseconds and two workers rarely meet even once; one that loses every time goes on to the next peer.
 const ATTEMPTS: u32 = 4;
 
+/// Bits behind the point of a weight of which only a part is there.
+pub(super) const WEIGHT_SHIFT: u32 = 16;
+
 /// A request that asks for a peer.
 pub(super) struct Asked<'a, F> {
     pub(super) now: Now,
     /// Whether it has tried the peer of this id.
     pub(super) tried: &'a F,
+    /// Whether any peer may have less than its weight for `slow_start` now.
+    pub(super) has_ramps: bool,
+}
+
+/// What came of a visit to a peer.
+pub(super) enum Visit {
+    /// The request holds it.
+    Taken(Held),
+    /// It could have had the request, but for what it has of its weight.
+    PassedOver,
+    /// It cannot take the request.
+    Unusable,
 }
 
 /// Whether a visit counts by what a peer has of its weight just now.
@@ -88,14 +103,27 @@ impl Table<'_> {
         asked: &Asked<'_, F>,
         weighing: Weighing,
     ) -> Option<Held> {
+        match self.visit(entry, asked, weighing) {
+            Visit::Taken(held) => Some(held),
+            Visit::PassedOver | Visit::Unusable => None,
+        }
+    }
+
+    /// As [`Table::take`]; says why not.
+    pub(super) fn visit<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        asked: &Asked<'_, F>,
+        weighing: Weighing,
+    ) -> Visit {
         let peer = self.peer(entry);
         if !self.may_serve(entry, peer, asked) {
-            return None;
+            return Visit::Unusable;
         }
-        if !self.is_admitted(entry, peer, asked.now, weighing) {
-            return None;
+        if !self.is_admitted(entry, peer, asked, weighing) {
+            return Visit::PassedOver;
         }
-        self.hold(entry, peer, asked.now)
+        self.hold(entry, peer, asked.now).map_or(Visit::Unusable, Visit::Taken)
     }
 
     /// As [`Table::take`], for a session that has been there before: `drain` and the weight do not matter.
@@ -113,17 +141,20 @@ impl Table<'_> {
 
     /// Whether the peer may have this visit by what it has of its weight: less than all of it while it starts slowly, and for a while after a
     /// failure.
-    pub(super) fn is_admitted(&self, entry: &Entry, peer: &Peer, now: Now, weighing: Weighing) -> bool {
+    pub(super) fn is_admitted<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        asked: &Asked<'_, F>,
+        weighing: Weighing,
+    ) -> bool {
         let position = match weighing {
             Weighing::At(position) => Some(position),
             Weighing::Ramp => None,
             Weighing::Not => return true,
         };
         let parameters = &entry.parameters;
-        let mut share = Share::MAX;
-        if parameters.slow_start != 0 && !self.is_single() {
-            share = ramp(peer.ramp_from.load(Ordering::Relaxed), parameters, now.milliseconds);
-        }
+        let mut share = self.ramp_share(entry, peer, asked);
         let deficit = match position {
             Some(_) => Deficit(peer.deficit.load(Ordering::Relaxed)),
             None => Deficit::NONE,
@@ -146,13 +177,38 @@ impl Table<'_> {
         is_admitted
     }
 
-    /// The weight by which `least_conn` compares, with [`WEIGHT_SHIFT`](super::least::WEIGHT_SHIFT) bits behind the point.
-    pub(super) fn weight_now(&self, entry: &Entry, peer: &Peer, now: Now) -> u64 {
-        let weight = u64::from(entry.parameters.weight) << super::least::WEIGHT_SHIFT;
-        if entry.parameters.slow_start == 0 {
+    /// What `slow_start` leaves of the peer's weight.
+    pub(super) fn ramp_share<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        asked: &Asked<'_, F>,
+    ) -> Share {
+        if !asked.has_ramps || entry.parameters.slow_start == 0 || self.is_single() {
+            return Share::MAX;
+        }
+        ramp(peer.ramp_from.load(Ordering::Relaxed), &entry.parameters, asked.now.milliseconds)
+    }
+
+    /// What the peer has of its weight just now, with [`WEIGHT_SHIFT`] bits behind the point: what `slow_start` leaves of it and, at this position of its
+    /// group's plan, what a failure does. At least 1.
+    pub(super) fn weight_now<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        asked: &Asked<'_, F>,
+        position: u64,
+    ) -> u64 {
+        let mut share = self.ramp_share(entry, peer, asked);
+        let deficit = Deficit(peer.deficit.load(Ordering::Relaxed));
+        if deficit != Deficit::NONE {
+            let recovered = weigh(peer, deficit, entry.parameters.weight, position as u32);
+            share = peer_balance::both(share, recovered);
+        }
+        let weight = u64::from(entry.parameters.weight) << WEIGHT_SHIFT;
+        if share == Share::MAX {
             return weight;
         }
-        let share = ramp(peer.ramp_from.load(Ordering::Relaxed), &entry.parameters, now.milliseconds);
         // Of 48 bits at most 80 are left for a moment.
         (((u128::from(weight) * u128::from(share)) >> Share::BITS) as u64).max(1)
     }

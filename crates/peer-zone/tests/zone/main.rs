@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 
 mod failures;
+mod fair;
 mod fixture;
 mod full;
 mod health;

@@ -1,0 +1,105 @@
+//! Peers drawn at random, and who has the turn while peers start slowly.
+//!
+//! A method that compares peers by what is open to them, or by how fast they answer, knows nothing of shares: the newest peer has
+//! the fewest connections and has never been slow, so that it would win each comparison that it takes part in, however small the
+//! part of its weight that it has. So a peer that starts slowly takes part in none. First a peer is drawn by weight, as `random`
+//! draws one, with what `slow_start` leaves of the weights: if it is one that starts slowly, the request is its own; if not,
+//! the method chooses among the others. Each of those that start slowly then gets `share * weight` of the sum of
+//! all, whatever the method and however many can serve.
+
+use peer_balance::Share;
+
+use super::{
+    Held, Table,
+    pick::Group,
+    take::{Asked, Weighing},
+};
+use crate::layout::{Entry, Peer};
+
+/// How many peers are drawn for the turn: with nineteen of twenty that cannot serve, all of these are such once in 27 picks.
+const DRAWS: u32 = 64;
+
+/// Who has the turn.
+pub(super) enum Turn {
+    /// A peer that starts slowly has it: the request holds it.
+    Starting(Held),
+    /// The method chooses among the others.
+    Others,
+    /// None of those that were drawn could have it.
+    Open,
+}
+
+/// One of several, each with a probability by its weight, that are told of one by one.
+#[derive(Default)]
+pub(super) struct Lot<'t> {
+    drawn: Option<&'t Entry>,
+    total: u64,
+}
+
+impl<'t> Lot<'t> {
+    /// One more, of this weight, which is not 0. The first needs no random number.
+    pub(super) fn enter(&mut self, entry: &'t Entry, weight: u64, random: impl FnOnce() -> u64) {
+        self.total += weight;
+        if self.drawn.is_none() || below(random(), self.total) < weight {
+            self.drawn = Some(entry);
+        }
+    }
+
+    /// Another takes the place of all so far.
+    pub(super) fn begin_anew(&mut self, entry: &'t Entry, weight: u64) {
+        *self = Self { drawn: Some(entry), total: weight };
+    }
+
+    /// Which it is; `None` where there was none.
+    pub(super) fn drawn(&self) -> Option<&'t Entry> {
+        self.drawn
+    }
+
+    /// The weights of all.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+impl Table<'_> {
+    /// Whose turn it is, where peers may be starting slowly.
+    pub(super) fn turn<F: Fn(u64) -> bool>(&self, group: &Group<'_>, asked: &Asked<'_, F>) -> Turn {
+        for _ in 0..DRAWS {
+            let entry = self.draw(group);
+            let peer = self.peer(entry);
+            if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, asked) {
+                continue;
+            }
+            if !self.is_starting(entry, peer, asked) {
+                return Turn::Others;
+            }
+            if self.is_admitted(entry, peer, asked, Weighing::Ramp)
+                && let Some(held) = self.hold(entry, peer, asked.now)
+            {
+                return Turn::Starting(held);
+            }
+        }
+        Turn::Open
+    }
+
+    /// Whether the peer has less than all of its weight for `slow_start`.
+    pub(super) fn is_starting<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        asked: &Asked<'_, F>,
+    ) -> bool {
+        self.ramp_share(entry, peer, asked) != Share::MAX
+    }
+
+    /// A peer in service, with a probability by its weight.
+    pub(super) fn draw<'t>(&'t self, group: &'t Group<'_>) -> &'t Entry {
+        let plan = group.plan;
+        &group.entries[self.index_at(plan, below(self.worker.random(), plan.cycle))]
+    }
+}
+
+/// A number below `bound` from a random one: the upper half of their product.
+pub(super) fn below(random: u64, bound: u64) -> u64 {
+    ((u128::from(random) * u128::from(bound)) >> u64::BITS) as u64
+}
