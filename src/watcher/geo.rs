@@ -80,6 +80,10 @@ pub(super) async fn serve(
         if done.is_none() {
             return;
         }
+        let has_heard = geo.has_listed || geo.hearing.is_lost();
+        if has_heard && !std::mem::replace(&mut has_settled, true) {
+            claim.settle();
+        }
         if !news.is_empty() {
             pause = GATHER.max(began.elapsed() * PAUSE);
         }
