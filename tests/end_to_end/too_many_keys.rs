@@ -7,15 +7,14 @@ use nix::sys::signal::Signal;
 
 /// Twice as many as are taken with the zone of 1m that is the default.
 const TOO_MANY: usize = 32_000;
-/// Those of lists that are too much for a worker, and the bytes of each value, which is no peer.
-const LARGE: (usize, usize) = (20_000, 4_000);
+/// Those of a list that is too much for a worker, and the bytes of each value, which is no peer.
+const LARGE: (usize, usize) = (10_000, 4_000);
+/// How much address space a worker has beyond what it begins with, in bytes: less than that list.
+const ROOM: u64 = 24 << 20;
 /// How much a worker may grow by what it follows: a few thousand keys, and what comes of a message of etcd's.
 const GROWTH: u64 = 48 << 20;
 /// What a list of this size may take on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
-/// What the processes of nginx may have where that is to be too little.
-const ADDRESS_SPACE: u64 = 230 << 20;
-
 fn name(number: usize) -> String {
     key(&format!("peer-{number:06}"))
 }
@@ -112,18 +111,16 @@ async fn a_list_beyond_the_limit_is_not_read() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watchers_that_are_killed_by_a_list_wait_for_longer_each_time() -> Result<()> {
     let router = Router::with(1, |etcd| {
-        Configuration::new()
-            .address_space(ADDRESS_SPACE)
-            .http(&cluster("main", &etcd.url()))
-            .http(&upstream("zone=64m", ""))
+        Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("zone=4m", ""))
     })
     .await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     put_large(etcd).await?;
-    // Whoever takes over lists them. The watch may have been too much for it as well.
-    if let Ok(watcher) = nginx.watcher().await {
-        signal(watcher, Signal::SIGKILL)?;
-    }
+    let watcher = nginx.watcher().await?;
+    let other = nginx.workers()?.into_iter().find(|worker| *worker != watcher).ok_or("no other worker")?;
+    // Workers that start from now on have no more than this.
+    limit_address_space(nginx.master(), address_space(other)? + ROOM)?;
+    nginx.signal(Signal::SIGHUP)?;
     let died =
         || nginx.log_lines("worker process").iter().filter(|line| line.contains("exited on signal")).count();
     let mut answers = 0;

@@ -55,8 +55,6 @@ pub struct Configuration {
     location: String,
     /// A whole nginx.conf, instead of all of the above.
     shipped: Option<String>,
-    /// The most address space of each process, in bytes.
-    address_space: Option<u64>,
 }
 
 impl Default for Configuration {
@@ -79,7 +77,6 @@ impl Configuration {
             server: String::new(),
             location: String::new(),
             shipped: None,
-            address_space: None,
         }
     }
 
@@ -150,12 +147,6 @@ impl Configuration {
         Self { connections, ..self }
     }
 
-    /// Limits the address space of each process of nginx to so many bytes (RLIMIT_AS).
-    #[must_use]
-    pub fn address_space(self, bytes: u64) -> Self {
-        Self { address_space: Some(bytes), ..self }
-    }
-
     /// Adds to what stands outside of all blocks.
     #[must_use]
     pub fn main(mut self, text: &str) -> Self {
@@ -186,10 +177,6 @@ impl Configuration {
         self.location.push_str(text);
         self.location.push('\n');
         self
-    }
-
-    pub(crate) fn most_address_space(&self) -> Option<u64> {
-        self.address_space
     }
 
     pub(crate) fn how(&self) -> Mode {

@@ -47,9 +47,7 @@ impl Nginx {
     async fn start_in(folder: Folder, port: u16, configuration: Configuration) -> Result<Self> {
         prepare(&folder, &configuration.render(port)?)?;
         let stderr = File::create(folder.path().join("logs/stderr.log"))?;
-        let mut process = Process::spawn(
-            started(folder.path(), &configuration)?.stdout(stderr.try_clone()?).stderr(stderr),
-        )?;
+        let mut process = Process::spawn(command(folder.path())?.stdout(stderr.try_clone()?).stderr(stderr))?;
         let (mut master, mut group) = (process.pid(), None);
         if configuration.how() == Mode::Daemon {
             let status = process.wait(SOON).await?;
@@ -412,17 +410,6 @@ fn prepare(folder: &Folder, configuration: &str) -> Result<()> {
     folder.write("logs/error.log", "")?;
     folder.write("temp/placeholder", "")?;
     Ok(())
-}
-
-/// The command that starts it, within its limits.
-fn started(folder: &Path, configuration: &Configuration) -> Result<Command> {
-    let command = command(folder)?;
-    let Some(bytes) = configuration.most_address_space() else { return Ok(command) };
-    let mut limited = Command::new("sh");
-    limited.args(["-c", r#"ulimit -v "$0" && exec "$@""#, &(bytes >> 10).to_string()]);
-    limited.arg(command.get_program()).args(command.get_args());
-    limited.env_remove("NGINX");
-    Ok(limited)
 }
 
 fn command(folder: &Path) -> Result<Command> {

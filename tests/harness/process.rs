@@ -197,3 +197,27 @@ pub fn memory(pid: i32) -> Result<u64> {
         line.and_then(|line| line.split_whitespace().next()).ok_or("no Private_Dirty")?.parse()?;
     Ok(kilobytes * 1024)
 }
+
+/// The address space of a process, in bytes (`VmSize` of `/proc/PID/status`).
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn address_space(pid: i32) -> Result<u64> {
+    let text = read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kilobytes: u64 = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmSize")?.parse()?;
+    Ok(kilobytes * 1024)
+}
+
+/// Limits the address space of a process, and of those that it starts from now on (RLIMIT_AS).
+///
+/// # Errors
+///
+/// When util-linux's `prlimit` cannot do so.
+pub fn limit_address_space(pid: i32, bytes: u64) -> Result<()> {
+    let status =
+        Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--as={bytes}")]).status()?;
+    ensure!(status.success(), "prlimit: {status}");
+    Ok(())
+}
