@@ -39,7 +39,8 @@ fi
 run=
 # shellcheck disable=SC2317  # the trap calls it
 clean_up() {
-    [ -z "$run" ] || "${as_root[@]}" rm -rf "$run"
+    # Where somebody was killed, something of this machine may still be mounted there.
+    [ -z "$run" ] || "${as_root[@]}" rm -rf --one-file-system "$run"
 }
 trap clean_up EXIT
 
@@ -85,7 +86,7 @@ make_root() {
     sources+=("deb [signed-by=$keyring] $(mirror /debian-security) bookworm-security main")
     say "== making a bare Debian 12 in $new"
     # As root, since a user's own namespaces are not allowed everywhere. Nothing there has to outlive a loss of power.
-    "${as_root[@]}" mmdebstrap --quiet --mode=root --variant=minbase --include=git,make,sudo,ca-certificates \
+    "${as_root[@]}" unshare --mount --pid --fork --kill-child --mount-proc mmdebstrap --quiet --mode=root --variant=minbase --include=git,make,sudo,ca-certificates \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io bookworm "$new" "${sources[@]}"
     # How apt gets out of here.
     apt-config dump | grep -iE '^Acquire::(https?|ftp)::Proxy' | "${as_root[@]}" tee "$new/etc/apt/apt.conf.d/90proxy" >/dev/null || true
