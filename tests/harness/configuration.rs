@@ -230,6 +230,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} reuseport backlog=4096;
         add_header X-Worker $pid always;
+        location = /worker {{ return 204; }}
         {variables}
         {status}
 {server}

@@ -130,7 +130,7 @@ impl Nginx {
     pub async fn connect_to(&self, worker: i32) -> Result<Connection> {
         eventually(SOON, &format!("a connection to worker {worker}"), async || {
             let mut connection = self.connect().await?;
-            let answer = connection.get("/etcd").await?;
+            let answer = connection.get("/worker").await?;
             ensure!(answer.worker() == worker, "got {}", answer.worker());
             Ok(connection)
         })
