@@ -42,9 +42,19 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::NoTls => {
             format!("{endpoint} speaks no TLS: begin its URL with \"http://\", or have etcd use TLS")
         }
-        Kind::NoHttp2 if endpoint.starts_with("https://") => format!(
-            "what listens at {endpoint} ends the connection: if it speaks no TLS, begin its URL with \"http://\""
-        ),
+        // What a member says against a certificate is lost if it closes before that is read.
+        Kind::NoHttp2 if endpoint.starts_with("https://") => {
+            let certificate = match &tls.identity {
+                Some(identity) => format!(
+                    "if it does not take ssl_certificate \"{}\", renew it",
+                    identity.certificate.display()
+                ),
+                None => "if it asks for a certificate, set \"ssl_certificate\"".to_owned(),
+            };
+            format!(
+                "{endpoint} ends the connection: if it speaks no TLS, begin its URL with \"http://\"; {certificate}"
+            )
+        }
         Kind::NoHttp2 => format!(
             "what listens at {endpoint} ends the connection: if it asks for TLS, begin its URL with \"https://\""
         ),
