@@ -5,8 +5,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Bytes of a word.
 const WORD: usize = size_of::<u64>();
 
-/// How often a reader begins anew. Each time a writer has published twice while some thousand bytes were copied; nobody writes that fast for that
-/// long.
+/// How often a reader begins anew. Each time a writer has published while some thousand bytes were copied; nobody writes that fast for that long.
 const TRIES: usize = 1_000;
 
 /// Set in a buffer's length where there is a value.

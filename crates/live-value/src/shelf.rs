@@ -5,7 +5,7 @@ use crate::{
     sync::{AtomicU64, Ordering, fence},
 };
 
-/// How often a reader begins anew. Each time a writer has published twice while a reader looked up a few words.
+/// How often a reader begins anew. Each time a writer has published while a reader looked up a few words.
 const TRIES: usize = 100;
 
 /// Set in a buffer's length where there is a value.
