@@ -96,8 +96,6 @@ pub(crate) struct UpstreamConf {
     pub(crate) sticky: Option<Sticky>,
     /// Another module has put itself before this one, and may say by `hint` which peer a client is to have: nginx's own `sticky`.
     pub(crate) takes_hints: bool,
-    /// The `route` of `server` lines by their ids, where hints are taken.
-    pub(crate) routes: Vec<(u64, String)>,
     /// Which of nginx's servers stands for etcd's.
     placeholder: usize,
     /// The peers of ordinary `server` lines.
@@ -132,7 +130,6 @@ impl Default for UpstreamConf {
             keepalive: None,
             sticky: None,
             takes_hints: false,
-            routes: Vec::new(),
             placeholder: 0,
             servers: Vec::new(),
             is_balanced_here: false,
@@ -163,7 +160,9 @@ pub(crate) struct Etcd {
 impl UpstreamConf {
     /// The parameters of peers whose value does not set them.
     pub(crate) fn defaults(&self) -> Parameters {
-        self.defaults.unwrap_or_default().apply(Parameters::default())
+        self.defaults
+            .as_ref()
+            .map_or_else(Parameters::default, |defaults| defaults.apply(Parameters::default()))
     }
 
     /// What the zone's tables are to carry for it.

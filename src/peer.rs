@@ -21,7 +21,7 @@ use ngx::{
 use peer_drain::Slot;
 use peer_zone::{Connections, Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
 #[cfg(nginx1_29_6)]
-use upstream_peers::{SID_LENGTH, sid, sid_id};
+use upstream_peers::{sid, sid_id};
 
 use self::tried::Tried;
 #[cfg(ngx_feature = "http_ssl")]
@@ -251,8 +251,9 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         connection.set_cached(0);
         connection.connection = ptr::null_mut();
 
+        let takes_hints = peer.conf().takes_hints;
         #[cfg(nginx1_29_6)]
-        if peer.conf().takes_hints {
+        if takes_hints {
             // SAFETY: whoever called this has set it for this call, or nobody has.
             peer.sticky = unsafe { connection.hint.as_ref() }.map(|hint| sid_id(hint.as_bytes()));
         }
@@ -263,7 +264,13 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         let Some(worker) = process::worker(unsafe { &mut **conf }) else {
             return busy(connection, peer);
         };
-        let wish = Wish { method: balance.method, key: hash_key.as_bytes(), sticky: *sticky, grace };
+        let wish = Wish {
+            method: balance.method,
+            key: hash_key.as_bytes(),
+            sticky: *sticky,
+            grace,
+            leaves_backups: takes_hints,
+        };
         let held = match worker.pick(&wish, progress, now, |id| tried.contains(id), !tried.is_empty()) {
             Pick::Peer(held) => held,
             Pick::Busy => return busy(connection, peer),
@@ -283,7 +290,10 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
             _ => Some(()),
         };
         #[cfg(nginx1_29_6)]
-        let named = named.and_then(|()| name_to_others(connection, peer, &held, name, pool));
+        let named = match named {
+            Some(()) if takes_hints => name_to_others(connection, worker, &held, name, pool),
+            named => named,
+        };
         let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named) else {
             worker.release(held, Outcome::Answered, None, now);
             return ERROR;
@@ -312,30 +322,29 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
     })
 }
 
-/// Tells the modules before this one the name of the peer that the request has got, as nginx's own methods do.
+/// Tells the modules before this one the name of the peer that the request has got, as nginx's own methods do: its route, or what is made of its
+/// address.
 ///
 /// `None` where the request's pool has no memory.
 #[cfg(nginx1_29_6)]
 fn name_to_others(
     connection: &mut ngx_peer_connection_t,
-    peer: &RequestPeer,
+    worker: &mut Worker,
     held: &Held,
     address: &[u8],
     pool: *mut ngx_pool_t,
 ) -> Option<()> {
-    let conf = peer.conf();
-    if !conf.takes_hints {
-        return Some(());
-    }
-    let route = conf.routes.iter().find(|(id, _)| held.sticky() == Some(*id));
-    let own = if route.is_none() { sid(address) } else { [0; SID_LENGTH] };
-    let name = route.map_or(&own[..], |(_, route)| route.as_bytes());
     // SAFETY: the pool is the request's, and gives out memory that is aligned for any type.
-    unsafe {
+    let copied = |name: &[u8]| unsafe {
         let place = NonNull::new(ngx_palloc(pool, size_of::<ngx_str_t>()).cast::<ngx_str_t>())?;
         place.write(ngx_str_t::from_bytes(pool, name)?);
-        connection.sid = place.as_ptr();
-    }
+        Some(place)
+    };
+    let name = worker.with_route(held, |route| match route {
+        Some(route) => copied(route),
+        None => copied(&sid(address)),
+    });
+    connection.sid = name?.as_ptr();
     Some(())
 }
 

@@ -48,6 +48,7 @@ fn peer(number: u32) -> Desired {
         server: Arc::clone(&name),
         name,
         sticky: 0,
+        route: None,
         create_revision: 0,
         joined: 0,
         parameters,

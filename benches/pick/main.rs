@@ -50,7 +50,7 @@ fn keys(method: Method) -> Vec<Vec<u8>> {
 }
 
 fn pick(worker: &mut Worker, method: Method, key: &[u8]) -> Held {
-    let wish = Wish { method, key: black_box(key), sticky: None, grace: None };
+    let wish = Wish { method, key: black_box(key), sticky: None, ..Wish::default() };
     match worker.pick(&wish, &mut Progress::default(), black_box(NOW), |_| false, false) {
         Pick::Peer(held) => held,
         Pick::Busy => panic!("no peer"),

@@ -6,16 +6,8 @@ use std::sync::Arc;
 use ngx::ffi::{ngx_addr_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t};
 use peer_zone::{Desired, Parameters};
 
-/// A peer of a `server` line.
-pub(super) struct Server {
-    /// The peer.
-    pub(super) peer: Desired,
-    /// Its `route`, by which nginx's own `sticky` knows it.
-    pub(super) route: Option<String>,
-}
-
 /// The peers that the `server` lines of an upstream name, one for each address, in their order; the server at `placeholder` is none of them.
-pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Result<Vec<Server>, String> {
+pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Result<Vec<Desired>, String> {
     // SAFETY: nginx makes the array for each upstream that is written out.
     let servers = unsafe { (*us.servers).as_slice::<ngx_http_upstream_server_t>() };
     let mut peers = Vec::new();
@@ -32,17 +24,17 @@ pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Res
             let socket_address =
                 unsafe { slice::from_raw_parts(address.sockaddr.cast::<u8>(), address.socklen as usize) };
             let name = address.name.to_str().map_err(|_| "a \"server\" has an address that is not UTF-8")?;
-            let peer = Desired {
+            peers.push(Desired {
                 key: None,
                 socket_address: socket_address.into(),
                 name: name.into(),
                 server: Arc::clone(&text),
                 sticky: 0,
+                route: route.clone(),
                 create_revision: 0,
                 joined: 0,
                 parameters,
-            };
-            peers.push(Server { peer, route: route.clone() });
+            });
         }
     }
     Ok(peers)
@@ -78,13 +70,13 @@ fn down_and_drain(server: &ngx_http_upstream_server_t) -> (bool, bool) {
 }
 
 #[cfg(nginx1_29_6)]
-fn route(server: &ngx_http_upstream_server_t) -> Result<Option<String>, String> {
+fn route(server: &ngx_http_upstream_server_t) -> Result<Option<Arc<str>>, String> {
     let route = server.sid.to_str().map_err(|_| "a \"route\" of a \"server\" is not UTF-8")?;
-    Ok((!route.is_empty()).then(|| route.to_owned()))
+    Ok((!route.is_empty()).then(|| route.into()))
 }
 
 #[cfg(not(nginx1_29_6))]
-fn route(_server: &ngx_http_upstream_server_t) -> Result<Option<String>, String> {
+fn route(_server: &ngx_http_upstream_server_t) -> Result<Option<Arc<str>>, String> {
     Ok(None)
 }
 

@@ -55,12 +55,14 @@ pub(crate) enum Naming {
 }
 
 impl Naming {
-    /// The id by which a peer is found, or 0: `key` is below the prefix, and empty for a peer of a `server` line.
-    pub(crate) fn id(&self, prefix: &str, key: &str, address: &str) -> u64 {
+    /// The id by which a peer is found, or 0: `key` is below the prefix, and empty for a peer of a `server` line; `route` is its own name, if it has one.
+    pub(crate) fn id(&self, prefix: &str, key: &str, address: &str, route: Option<&str>) -> u64 {
         match self {
             Self::None => 0,
             Self::Cookie(Secret(secret)) => sticky_id(prefix, key, address, secret),
-            Self::Sid => sid_id(&sid(address.as_bytes())),
+            Self::Sid => {
+                route.map_or_else(|| sid_id(&sid(address.as_bytes())), |route| sid_id(route.as_bytes()))
+            }
         }
     }
 }

@@ -11,16 +11,14 @@ use ngx::{
     http::{HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule},
     ngx_string,
 };
-use upstream_peers::{Overrides, sid_id};
+use upstream_peers::Overrides;
 
 use super::{
     Etcd, UpstreamConf, allow,
     arguments::{Mistake, finish, place, words},
     balance, check, drain,
     etcd_options::EtcdOptions,
-    keepalive, others,
-    servers::{self, Server},
-    state_file, sticky,
+    keepalive, others, servers, state_file, sticky,
 };
 use crate::{
     module::{ConfResult, ERROR, Module, OK, guard},
@@ -274,12 +272,8 @@ unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstre
             }
         };
         let naming = conf.naming();
-        for Server { mut peer, route } in servers {
-            peer.sticky = naming.id(&etcd.prefix, "", &peer.name);
-            if let Some(route) = route.filter(|_| conf.takes_hints) {
-                peer.sticky = sid_id(route.as_bytes());
-                conf.routes.push((peer.sticky, route));
-            }
+        for mut peer in servers {
+            peer.sticky = naming.id(&etcd.prefix, "", &peer.name, peer.route.as_deref());
             conf.servers.push(peer);
         }
         conf.is_balanced_here = true;

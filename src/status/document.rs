@@ -166,6 +166,9 @@ struct Peer {
     closes_in: Option<f64>,
     requests: u64,
     failures: u64,
+    /// The name by which nginx's own `sticky` knows it; left out where its value or line gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
 }
 
 impl Document {
@@ -319,6 +322,7 @@ fn describe(row: &Row<'_>, closings: &Closings, now: Now) -> Peer {
     Peer {
         key: row.peer.key.map(text),
         address: text(row.peer.name),
+        route: row.route.map(text),
         weight: parameters.weight,
         max_fails: parameters.max_fails,
         fail_timeout: parameters.fail_timeout,

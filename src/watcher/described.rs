@@ -23,8 +23,8 @@ pub(crate) struct Names {
 
 impl Names {
     /// The id by which a client names the peer, or 0.
-    fn sticky_id(&self, key: &str, address: &str) -> u64 {
-        self.naming.id(&self.prefix, key, address)
+    fn sticky_id(&self, key: &str, address: &str, route: Option<&str>) -> u64 {
+        self.naming.id(&self.prefix, key, address, route)
     }
 }
 
@@ -37,7 +37,8 @@ impl Described {
                 let server = shared(&desired.name, Arc::clone(&desired.server));
                 let address = socket_address::parse(&desired.socket_address)?;
                 // Made anew: another configuration may have another secret.
-                let sticky = names.sticky_id(desired.key.as_deref().unwrap_or_default(), &desired.name);
+                let key = desired.key.as_deref().unwrap_or_default();
+                let sticky = names.sticky_id(key, &desired.name, desired.route.as_deref());
                 Some((address, Desired { server, sticky, ..desired.clone() }))
             })
             .collect();
@@ -65,7 +66,7 @@ impl Described {
                 });
                 let joined = ages.joined(&peer.key, peer.create_revision, age, now);
                 match known {
-                    Some((address, known)) => (address, renew(known, peer, joined)),
+                    Some((address, known)) => (address, renew(known, peer, joined, names)),
                     None => describe(peer, joined, names),
                 }
             })
@@ -90,6 +91,7 @@ pub(super) fn peer(address: SocketAddress, desired: &Desired) -> Option<Peer> {
         address,
         server: Arc::clone(&desired.server),
         parameters: of_zone(desired.parameters),
+        route: desired.route.clone(),
         create_revision: desired.create_revision.cast_signed(),
     })
 }
@@ -102,9 +104,16 @@ fn compare((address, known): &(SocketAddress, Desired), peer: &Peer) -> Ordering
     by_key.then_with(|| address.cmp(&peer.address))
 }
 
-fn renew(known: Desired, peer: Peer, joined: u64) -> Desired {
+fn renew(known: Desired, peer: Peer, joined: u64, names: &Names) -> Desired {
+    let sticky = if known.route == peer.route {
+        known.sticky
+    } else {
+        names.sticky_id(&peer.key, &known.name, peer.route.as_deref())
+    };
     Desired {
         server: shared(&known.name, peer.server),
+        sticky,
+        route: peer.route,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: to_zone(peer.parameters),
@@ -116,13 +125,14 @@ fn renew(known: Desired, peer: Peer, joined: u64) -> Desired {
 pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
     let name = peer.address.to_string();
     let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
-    let sticky = names.sticky_id(&peer.key, &name);
+    let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
     let desired = Desired {
         key: Some(peer.key),
         socket_address: socket_address::bytes(&peer.address),
         name,
         server: peer.server,
         sticky,
+        route: peer.route,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: to_zone(peer.parameters),

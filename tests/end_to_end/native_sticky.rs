@@ -131,6 +131,55 @@ async fn a_route_is_the_cookie() -> Result<()> {
 }
 
 #[tokio::test]
+async fn by_a_route_in_a_value() -> Result<()> {
+    let Some(nodes) = Nodes::start(3, "sticky route $arg_a; server PORT2 route=static;").await? else {
+        return Ok(());
+    };
+    nodes.put(0, "weight=9 route=zero").await?;
+    let port = nodes.ports[1];
+    let json = format!(r#"{{"addr":"127.0.0.1:{port}","route":"one"}}"#);
+    nodes.nginx.applied(nodes.etcd.put(key("n1"), json).await?).await?;
+    let ask = async |route: &str| Ok::<_, Error>(nodes.ask(&format!("/?a={route}"), "").await?.0);
+    for _ in 0..4 {
+        assert_eq!(
+            (ask("zero").await?, ask("one").await?, ask("static").await?),
+            ("0".into(), "1".into(), "2".into())
+        );
+    }
+    let routes = nodes.nginx.upstream().await?.peers.into_iter().map(|peer| peer.route);
+    let mut routes: Vec<_> = routes.flatten().collect();
+    routes.sort();
+    assert_eq!(routes, ["one", "static", "zero"]);
+    // Another name for a peer that stays, and its open sessions with it.
+    nodes.put(0, "weight=9 route=other").await?;
+    for _ in 0..4 {
+        assert_eq!((ask("other").await?, ask("one").await?), ("0".into(), "1".into()));
+    }
+    // Whoever takes over, in another cycle, finds the names in the zone: etcd is gone.
+    nodes.etcd.pause().await?;
+    nodes.nginx.reload().await?;
+    for _ in 0..4 {
+        assert_eq!(
+            (ask("other").await?, ask("one").await?, ask("static").await?),
+            ("0".into(), "1".into(), "2".into())
+        );
+    }
+    nodes.etcd.resume()?;
+    nodes.nginx.check_log()
+}
+
+#[tokio::test]
+async fn a_session_leaves_a_backup_as_it_does_nginxs_own() -> Result<()> {
+    let Some(nodes) = Nodes::start(2, "sticky cookie srv;").await? else { return Ok(()) };
+    nodes.put(0, "route=zero down").await?;
+    nodes.put(1, "route=one backup").await?;
+    assert_eq!(nodes.ask("/", "srv=zero").await?, ("1".to_owned(), "srv=one".to_owned()));
+    nodes.put(0, "route=zero").await?;
+    assert_eq!(nodes.ask("/", "srv=one").await?, ("0".to_owned(), "srv=zero".to_owned()));
+    nodes.nginx.check_log()
+}
+
+#[tokio::test]
 async fn by_what_was_learnt() -> Result<()> {
     let directives = "sticky learn create=$upstream_cookie_session lookup=$cookie_session zone=learnt:1m;";
     let Some(nodes) = Nodes::start(3, directives).await? else { return Ok(()) };

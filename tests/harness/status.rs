@@ -237,4 +237,7 @@ pub struct Peer {
     pub requests: u64,
     /// Since the peer came.
     pub failures: u64,
+    /// The parameter `route`.
+    #[serde(default)]
+    pub route: Option<String>,
 }

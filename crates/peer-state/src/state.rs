@@ -186,18 +186,7 @@ fn write_line(bytes: &mut Vec<u8>, line: &impl Serialize) -> Result<(), StateErr
 
 impl PeerLine {
     fn of(peer: &Peer) -> Self {
-        let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
-            peer.parameters;
-        let overrides = Overrides {
-            weight: Some(weight),
-            max_conns: Some(max_conns),
-            max_fails: Some(max_fails),
-            fail_timeout: Some(fail_timeout),
-            slow_start: Some(slow_start),
-            backup: Some(backup),
-            down: Some(down),
-            drain: Some(drain),
-        };
+        let overrides = Overrides { route: peer.route.clone(), ..Overrides::from(peer.parameters) };
         Self {
             key: peer.key.to_string(),
             value: format!("{}{overrides}", peer.server),
@@ -221,7 +210,8 @@ impl PeerLine {
         }
         // A flag that is off has no word; everything else is written down.
         let parameters = value.overrides.apply(Parameters::default());
-        Ok(Peer { key: key.into(), address, server: value.server.into(), parameters, create_revision })
+        let (key, server, route) = (key.into(), value.server.into(), value.overrides.route);
+        Ok(Peer { key, address, server, parameters, route, create_revision })
     }
 }
 

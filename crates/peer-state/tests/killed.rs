@@ -33,6 +33,7 @@ fn list(revision: i64) -> State {
             address: SocketAddress::Ip(([10, 0, 0, 7], 80).into()),
             server: "10.0.0.7:80".into(),
             parameters: Parameters { backup: random.one_in(5), ..Parameters::default() },
+            route: random.one_in(3).then(|| format!("route-{number}").into()),
             create_revision: revision,
         })
         .collect();

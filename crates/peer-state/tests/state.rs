@@ -12,6 +12,7 @@ fn peer(key: &str, address: &str, server: &str) -> Peer {
         address: SocketAddress::Ip(address.parse().expect("an address")),
         server: server.into(),
         parameters: Parameters::default(),
+        route: None,
         create_revision: 7,
     }
 }
@@ -30,6 +31,7 @@ fn example() -> State {
     let mut unix = peer("c/unix", "127.0.0.1:1", "unix:/run/app.sock");
     unix.address = SocketAddress::Unix("/run/app.sock".to_owned());
     unix.parameters.backup = true;
+    unix.route = Some("c".into());
     state(&[
         peer("a", "10.0.0.7:80", "10.0.0.7"),
         peer("b \"é\"", "[2001:db8::1]:8080", "backend.example:8080"),
@@ -49,7 +51,7 @@ fn as_a_person_sees_it() {
 {\"cluster\":\"main\",\"prefix\":\"/firehose/upstream/\",\"cluster_id\":\"8e9e05c52164694d\",\"revision\":42}
 {\"key\":\"a\",\"value\":\"10.0.0.7 weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0\",\"address\":\"10.0.0.7:80\",\"create_revision\":7}
 {\"key\":\"b \\\"é\\\"\",\"value\":\"backend.example:8080 weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0\",\"address\":\"[2001:db8::1]:8080\",\"create_revision\":7}
-{\"key\":\"c/unix\",\"value\":\"unix:/run/app.sock weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0 backup\",\"address\":\"unix:/run/app.sock\",\"create_revision\":7}
+{\"key\":\"c/unix\",\"value\":\"unix:/run/app.sock weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0 route=c backup\",\"address\":\"unix:/run/app.sock\",\"create_revision\":7}
 ";
     let bytes = example().encode().expect("short");
     assert_eq!(
@@ -196,11 +198,15 @@ fn any_peer() -> impl Strategy<Value = Peer> {
     // A key has no control characters, none that ends a line, nor those that turn the direction of writing.
     let key =
         "[^\\p{Cc}\\p{Zl}\\p{Zp}\\p{Bidi_Control}]{1,60}".prop_filter("short enough", |key| key.len() <= 255);
-    (key, address, prop::option::of("[a-z]{1,20}\\.example(:[1-9][0-9]{0,3})?"), parameters(), 0..=i64::MAX)
-        .prop_map(|(key, address, name, parameters, create_revision)| {
+    let name = prop::option::of("[a-z]{1,20}\\.example(:[1-9][0-9]{0,3})?");
+    let route = prop::option::of("[a-zA-Z0-9.=_-]{1,40}");
+    (key, address, name, parameters(), route, 0..=i64::MAX).prop_map(
+        |(key, address, name, parameters, route, create_revision)| {
             let server = name.unwrap_or_else(|| address.to_string()).into();
-            Peer { key: key.into(), address, server, parameters, create_revision }
-        })
+            let route = route.map(Arc::from);
+            Peer { key: key.into(), address, server, parameters, route, create_revision }
+        },
+    )
 }
 
 prop_compose! {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x06");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x07");
 
 /// Why the list was made again; an index into [`Header::resyncs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,6 +308,10 @@ pub(crate) struct TableHeader {
     pub(crate) shared: Section,
     /// Indexes of entries (`u32`) in the order of [`Entry::sticky`].
     pub(crate) sticky: Section,
+    /// The entries that have a route ([`RouteEntry`]), in their order.
+    pub(crate) routes: Section,
+    /// The routes, one behind the other.
+    pub(crate) route_text: Section,
 }
 
 /// In the lower half of a ring's point: the rest is a place in [`TableHeader::shared`].
@@ -318,6 +322,18 @@ impl TableHeader {
     pub(crate) fn plans(entries: usize) -> usize {
         (size_of::<Self>() + entries * size_of::<Entry>()).next_multiple_of(PLAN_ALIGNMENT)
     }
+}
+
+/// A route, as a table has it: in the table, since a peer's own strings stay as they are for as long as it lives.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct RouteEntry {
+    /// The entry's index.
+    pub(crate) entry: u32,
+    /// Bytes from the start of [`TableHeader::route_text`].
+    pub(crate) offset: u32,
+    /// Bytes.
+    pub(crate) length: u32,
 }
 
 /// What a plan is aligned to: the larger of its two kinds of items.

@@ -228,6 +228,7 @@ mod tests {
                 drain,
             },
             sticky: 0,
+            route: None,
             create_revision: 0,
             joined: 0,
         }

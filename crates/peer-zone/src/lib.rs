@@ -34,6 +34,7 @@ mod plan;
 pub mod protocol;
 #[cfg(not(loom))]
 mod publisher;
+mod routes;
 #[cfg(not(loom))]
 mod worker;
 #[cfg(not(loom))]

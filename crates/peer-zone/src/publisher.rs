@@ -48,6 +48,8 @@ pub struct Desired {
     pub parameters: Parameters,
     /// The id by which a cookie names it; 0 where cookies are not used.
     pub sticky: u64,
+    /// The name by which nginx's own `sticky` knows it; `None` where that is made of its address.
+    pub route: Option<Arc<str>>,
     /// etcd's revision at which the key was created; 0 where that is not known.
     pub create_revision: u64,
     /// When it joined, in milliseconds of the monotonic clock; 0: long ago. `slow_start` counts from there.

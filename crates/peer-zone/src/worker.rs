@@ -243,6 +243,15 @@ impl Worker {
         (socket_address, name, key)
     }
 
+    /// Calls `read` with the route of the peer that a request holds, if it has one. Where another list of peers was published since it was picked, that one's
+    /// word counts.
+    pub fn with_route<T>(&mut self, held: &Held, read: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        let Some(table) = self.table() else { return read(None) };
+        let index = table.header.routes.length > 0;
+        let index = index.then(|| table.sticky_index(held.sticky)).flatten();
+        read(index.and_then(|index| table.route(index)))
+    }
+
     /// Open connections to the peer that a request holds, over all workers.
     pub fn connections(&self, held: &Held) -> Connections {
         // SAFETY: as in `peer`.
@@ -343,6 +352,7 @@ impl Table<'_> {
             // SAFETY: as above.
             columns: unsafe { self.worker.zone.peer_columns(entry.peer) },
             zone: self.worker.zone,
+            route: self.route(index),
             is_removed: index >= listed,
         })
     }
@@ -352,10 +362,17 @@ impl Table<'_> {
         let listed = (self.header.primaries + self.header.backups) as usize;
         self.entries[..listed]
             .iter()
+            .zip(0..)
             // SAFETY: the table is pinned, and no peer that it lists is freed.
-            .map(|entry| unsafe { self.worker.zone.desired(entry) })
+            .map(|(entry, index)| unsafe { self.worker.zone.desired(entry, self.route(index)) })
             .filter(|desired| desired.key.is_some())
             .collect()
+    }
+
+    /// The route of the entry with this index, if it has one.
+    fn route(&self, index: usize) -> Option<&[u8]> {
+        // SAFETY: the table is pinned.
+        unsafe { self.worker.zone.routes(self.place) }.of(index)
     }
 
     /// Whether there is but one peer: nginx never takes that one out of service.

@@ -441,12 +441,12 @@ impl Zone {
         [socket_address, name, key, if server.is_empty() { name } else { server }]
     }
 
-    /// The peer of a table's entry, as it was published.
+    /// The peer of a table's entry, with this route, as it was published.
     ///
     /// # Safety
     ///
     /// As for [`Zone::peer`].
-    pub(crate) unsafe fn desired(&self, entry: &Entry) -> Desired {
+    pub(crate) unsafe fn desired(&self, entry: &Entry, route: Option<&[u8]>) -> Desired {
         // SAFETY: the caller's promise.
         let (peer, [socket_address, name, key, server]) =
             unsafe { (self.peer(entry.peer), self.peer_strings(entry.peer)) };
@@ -459,6 +459,7 @@ impl Zone {
             name: name_text,
             parameters: entry.parameters,
             sticky: entry.sticky(),
+            route: route.map(text),
             create_revision: peer.create_revision.load(Ordering::Relaxed),
             joined: peer.joined.load(Ordering::Relaxed),
         }

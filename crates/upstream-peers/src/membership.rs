@@ -27,6 +27,8 @@ pub struct Peer {
     pub server: Arc<str>,
     /// Its parameters, those that its value does not set taken from the defaults.
     pub parameters: Parameters,
+    /// Its `route`, if its value sets one.
+    pub route: Option<Arc<str>>,
     /// The revision at which etcd made the key; 0 where that is not known.
     pub create_revision: i64,
 }
@@ -112,14 +114,14 @@ impl Membership {
     /// until the key has a good value, or is found missing. A key that has a good value already is left as it is. A peer where none may be is
     /// not taken over.
     pub fn seed(&mut self, peer: Peer) {
-        let Peer { key, address, server: text, parameters, create_revision } = peer;
+        let Peer { key, address, server: text, parameters, route, create_revision } = peer;
         if !self.allow.permits(&address) {
             return;
         }
         self.members
             .entry(key)
             .or_default()
-            .seed(Server { address, text, parameters: Given::known(parameters) }, create_revision);
+            .seed(Server { address, text, parameters: Given::known(parameters, route) }, create_revision);
     }
 
     /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at which it was made: what the list
@@ -253,8 +255,9 @@ impl Membership {
                 |name| self.permitted(resolve(name)),
                 |Server { address, text: server, parameters }| {
                     let create_revision = member.create_revision();
-                    let parameters = parameters.all;
-                    peers.push(Peer { key: Arc::clone(key), address, server, parameters, create_revision });
+                    let Given { all: parameters, overrides } = parameters;
+                    let (key, route) = (Arc::clone(key), overrides.route);
+                    peers.push(Peer { key, address, server, parameters, route, create_revision });
                 },
             );
         }
@@ -346,8 +349,8 @@ impl Membership {
         outcome.changed |= member.set_create_revision(create_revision);
         match parsed {
             Ok(value) => {
-                let parameters =
-                    Given { overrides: value.overrides, all: value.overrides.apply(self.defaults) };
+                let all = value.overrides.apply(self.defaults);
+                let parameters = Given { overrides: value.overrides, all };
                 outcome.rejections_changed |= member.rejected().is_some();
                 outcome.changed |= member.accept(value.target, &value.server, parameters, &mut self.names);
             }

@@ -2,7 +2,7 @@
 
 mod time;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -15,7 +15,10 @@ pub use time::milliseconds;
 /// from an overflow, and is that of weights in DNS (RFC 2782).
 pub const MAX_WEIGHT: u32 = 65_535;
 
-/// nginx's parameters of a `server`, all set.
+/// The longest `route`, in bytes: four times what nginx makes for a server without one, and more than a node's name takes.
+pub const MAX_ROUTE_LENGTH: usize = 128;
+
+/// nginx's parameters of a `server`, all set; but for `route`, which is a name of the peer's, and has no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// Share of the requests, up to [`MAX_WEIGHT`]; with 0 the peer gets none, and [`drain`](Self::drain) is set.
@@ -53,7 +56,7 @@ impl Default for Parameters {
 }
 
 /// What a value, or `etcd_defaults`, sets of the [`Parameters`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// See [`Parameters::weight`].
     pub weight: Option<u32>,
@@ -71,6 +74,8 @@ pub struct Overrides {
     pub down: Option<bool>,
     /// See [`Parameters::drain`].
     pub drain: Option<bool>,
+    /// The name by which nginx's own `sticky` knows the peer: at most [`MAX_ROUTE_LENGTH`] bytes, all of them such as a cookie may have.
+    pub route: Option<Arc<str>>,
 }
 
 /// What is wrong with a parameter.
@@ -103,6 +108,7 @@ enum Slot<'o> {
     Number(&'o mut Option<u32>),
     Time(&'o mut Option<u32>),
     Flag(&'o mut Option<bool>),
+    Route(&'o mut Option<Arc<str>>),
 }
 
 /// All of them set.
@@ -119,6 +125,7 @@ impl From<Parameters> for Overrides {
             backup: Some(backup),
             down: Some(down),
             drain: Some(drain),
+            route: None,
         }
     }
 }
@@ -168,6 +175,12 @@ impl Overrides {
         let Some((name, slot)) = self.slot(name) else { return Ok(false) };
         let text = match value {
             Json::String(text) => text.clone(),
+            // Of these, a route would take the text for its own.
+            Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)
+                if matches!(slot, Slot::Route(_)) =>
+            {
+                return Err(invalid(name, &value.to_string(), ROUTE));
+            }
             // Numbers and flags as JSON are what they are as text; null, a list or an object is nothing that a parameter takes.
             value => value.to_string(),
         };
@@ -176,10 +189,10 @@ impl Overrides {
     }
 
     /// The fields, as a JSON object names them, that are set.
-    pub(crate) fn to_json(self) -> impl Iterator<Item = (&'static str, Json)> {
+    pub(crate) fn to_json(&self) -> impl Iterator<Item = (&'static str, Json)> {
         let numbers = self.numbers().into_iter().filter_map(|(name, number)| Some((name, number?.into())));
         let flags = self.flags().into_iter().filter_map(|(name, flag)| Some((name, flag?.into())));
-        numbers.chain(flags)
+        numbers.chain(flags).chain(self.route.as_deref().map(|route| ("route", route.into())))
     }
 
     fn slot(&mut self, name: &str) -> Option<(&'static str, Slot<'_>)> {
@@ -192,6 +205,7 @@ impl Overrides {
             "backup" => ("backup", Slot::Flag(&mut self.backup)),
             "down" => ("down", Slot::Flag(&mut self.down)),
             "drain" => ("drain", Slot::Flag(&mut self.drain)),
+            "route" => ("route", Slot::Route(&mut self.route)),
             _ => return None,
         })
     }
@@ -218,6 +232,9 @@ impl fmt::Display for Overrides {
             if let Some(number) = number {
                 write!(formatter, " {name}={number}")?;
             }
+        }
+        if let Some(route) = &self.route {
+            write!(formatter, " route={route}")?;
         }
         for (name, flag) in self.flags() {
             if flag == Some(true) {
@@ -247,9 +264,21 @@ impl Slot<'_> {
                     _ => return Err("true or false"),
                 });
             }
+            Slot::Route(route) => *route = Some(Arc::from(Some(text).filter(is_route).ok_or(ROUTE)?)),
         }
         Ok(())
     }
+}
+
+/// What a route is.
+const ROUTE: &str =
+    "1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes";
+
+/// What nginx can send in a cookie, and take back as it was: the `cookie-octet`s of RFC 6265.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is a filter")]
+fn is_route(text: &&str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    (1..=MAX_ROUTE_LENGTH).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// A number of digits alone: a sign, as Rust would take it, is none of nginx's syntax.
@@ -273,8 +302,7 @@ mod tests {
 
     #[test]
     fn words() {
-        let all =
-            "weight=65535 max_conns=7 max_fails=0 fail_timeout=1m30s slow_start=4294967295 backup down drain";
+        let all = "weight=65535 max_conns=7 max_fails=0 fail_timeout=1m30s slow_start=4294967295 backup down drain route=a=1";
         let overrides = set(all).expect("good");
         let parameters = Parameters {
             weight: 65535,
@@ -288,6 +316,7 @@ mod tests {
         };
         assert_eq!(overrides.apply(Parameters::default()), parameters);
         assert_eq!(Overrides::default().apply(parameters), parameters);
+        assert_eq!(overrides.route.as_deref(), Some("a=1"));
         assert_eq!(set(overrides.to_string().trim_start()), Ok(overrides));
         assert_eq!(set("weight=1 weight=007").map(|overrides| overrides.weight), Ok(Some(7)));
     }
@@ -298,7 +327,7 @@ mod tests {
         assert_eq!(none.to_string(), " weight=0");
         let parameters = none.apply(Parameters::default());
         assert_eq!((parameters.weight, parameters.drain), (0, true));
-        let explicit = Overrides { drain: Some(false), ..none };
+        let explicit = Overrides { drain: Some(false), ..none.clone() };
         assert!(explicit.apply(Parameters::default()).drain);
         assert!(!set("weight=1").expect("good").apply(Parameters::default()).drain);
         // One that does not say so goes by the others' default, and says what it has come to.
@@ -320,6 +349,15 @@ mod tests {
             ),
             ("max_fails=-1", "parameter \"max_fails\" is \"-1\", not a whole number below 4294967296"),
             ("backup=1", "parameter \"backup\" takes no value"),
+            ("route", "parameter \"route\" lacks a value"),
+            (
+                "route=",
+                r#"parameter "route" is "", not 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
+            ),
+            (
+                "route=a,b",
+                r#"parameter "route" is "a,b", not 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
+            ),
             ("Weight=1", "unknown parameter \"Weight=1\""),
             ("resolve", "unknown parameter \"resolve\""),
             ("", "unknown parameter \"\""),

@@ -32,6 +32,7 @@ fn seed(key: &str, address: &str, weight: u32) -> Peer {
         address: ip(address),
         server: address.strip_suffix(":80").unwrap_or(address).into(),
         parameters: Parameters { weight, ..Parameters::default() },
+        route: None,
         create_revision: MADE,
     }
 }
@@ -366,4 +367,24 @@ fn peers_from_before_are_not_taken_over_from_outside() {
     // Nor does what stood outside stand in for a name.
     assert!(members.put(b"b", b"node.example", MADE).changed);
     assert_eq!(printed(&members, unresolved), ["a 10.0.0.1:80 1"]);
+}
+
+#[test]
+fn a_route_is_of_its_value() {
+    let mut members = Membership::new(Parameters::default());
+    let routes = |members: &Membership| -> Vec<Option<Arc<str>>> {
+        members.peers(|_| Vec::new()).into_iter().map(|peer| peer.route).collect()
+    };
+    members.seed(Peer { route: Some("seeded".into()), ..seed("a", "10.0.0.1:80", 1) });
+    assert_eq!(routes(&members), [Some("seeded".into())]);
+    assert!(!list(&mut members, &[("a", "10.0.0.1 route=seeded")]).changed);
+    assert!(list(&mut members, &[("a", "10.0.0.1 route=other")]).changed);
+    assert_eq!(routes(&members), [Some("other".into())]);
+    // What is malformed changes nothing.
+    assert!(!list(&mut members, &[("a", r#"{"addr":"10.0.0.1","route":true}"#)]).changed);
+    assert!(list(&mut members, &[("a", r#"{"addr":"10.0.0.1","route":"third"}"#)]).changed);
+    assert!(members.set_defaults(Parameters { weight: 7, ..Parameters::default() }));
+    assert_eq!(routes(&members), [Some("third".into())]);
+    assert!(list(&mut members, &[("a", "10.0.0.1")]).changed);
+    assert_eq!(routes(&members), [None]);
 }

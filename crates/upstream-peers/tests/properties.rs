@@ -20,10 +20,11 @@ fn target() -> impl Strategy<Value = Target> {
 
 fn overrides(flag: impl Strategy<Value = Option<bool>> + Clone) -> impl Strategy<Value = Overrides> {
     let number = || option::of(any::<u32>());
+    let route = option::of("[!#-+.-:<-\\[\\]-~-]{1,128}".prop_map(Into::into));
     let numbers = (option::of(1..=65_535_u32), number(), number(), number(), number());
-    (numbers, flag.clone(), flag.clone(), flag).prop_map(|(numbers, backup, down, drain)| {
+    (numbers, flag.clone(), flag.clone(), flag, route).prop_map(|(numbers, backup, down, drain, route)| {
         let (weight, max_conns, max_fails, fail_timeout, slow_start) = numbers;
-        Overrides { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
+        Overrides { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain, route }
     })
 }
 
@@ -44,6 +45,7 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
         "-",
         "1e9",
         "backup",
+        "route=",
         ";",
         "{",
         "}",

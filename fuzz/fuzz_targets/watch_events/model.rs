@@ -100,6 +100,7 @@ impl Model {
                 address,
                 server: value.server.as_str().into(),
                 parameters: value.overrides.apply(Parameters::default()),
+                route: value.overrides.route.clone(),
                 create_revision: self.current[key].1,
             }));
         }

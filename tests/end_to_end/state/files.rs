@@ -11,6 +11,7 @@ fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<State> {
             address: SocketAddress::Ip(node.address().to_string().parse()?),
             server: node.address().to_string().into(),
             parameters: Parameters::default(),
+            route: None,
             create_revision: 1,
         })
     };

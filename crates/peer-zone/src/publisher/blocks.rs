@@ -141,6 +141,8 @@ impl Publisher {
             ring: places.ring,
             shared: places.shared,
             sticky: places.sticky,
+            routes: places.routes,
+            route_text: places.route_text,
         };
         let memory = self.zone.memory;
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the table takes.

@@ -94,6 +94,7 @@ mod tests {
             name,
             parameters,
             sticky: 0,
+            route: None,
             create_revision: 0,
             joined: 0,
         }

@@ -5,7 +5,7 @@ use super::{
     ring::{self, Server, Shared},
 };
 use crate::{
-    layout::{Entry, PLAN_ALIGNMENT, Section, TableHeader},
+    layout::{Entry, PLAN_ALIGNMENT, RouteEntry, Section, TableHeader},
     memory::{Memory, Offset, units},
     plan::Plan,
 };
@@ -19,6 +19,8 @@ pub(super) struct Contents<'a> {
     shared: Option<Shared>,
     /// Indexes of the entries that have one, in the order of their sticky ids.
     sticky: Vec<u32>,
+    routes: Vec<RouteEntry>,
+    route_text: Vec<u8>,
 }
 
 /// Where the parts of a table lie, in bytes from its start, and how much it takes.
@@ -29,6 +31,8 @@ pub(super) struct Places {
     pub(super) ring: Section,
     pub(super) shared: Section,
     pub(super) sticky: Section,
+    pub(super) routes: Section,
+    pub(super) route_text: Section,
     bytes: usize,
 }
 
@@ -36,7 +40,17 @@ impl<'a> Contents<'a> {
     pub(super) fn new(listed: &'a [Listed], removed: &'a [Entry], options: &'a Options) -> Self {
         let (backups, primaries): (Vec<&Listed>, Vec<&Listed>) =
             listed.iter().partition(|peer| peer.desired.parameters.backup);
-        let mut contents = Self { primaries, backups, removed, options, shared: None, sticky: Vec::new() };
+        let mut contents = Self {
+            primaries,
+            backups,
+            removed,
+            options,
+            shared: None,
+            sticky: Vec::new(),
+            routes: Vec::new(),
+            route_text: Vec::new(),
+        };
+        contents.gather_routes();
         if options.method.needs_ring() {
             contents.shared = Some(Shared::of(&contents.servers().collect::<Vec<_>>()));
         }
@@ -51,6 +65,16 @@ impl<'a> Contents<'a> {
             contents.sticky = order.into_iter().map(|(_, index)| index).collect();
         }
         contents
+    }
+
+    fn gather_routes(&mut self) {
+        // Offsets and indexes are bounded by the zone's size in units, which is a `u32`.
+        for (peer, entry) in self.primaries.iter().chain(&self.backups).zip(0..) {
+            let Some(route) = &peer.desired.route else { continue };
+            let (offset, length) = (self.route_text.len() as u32, route.len() as u32);
+            self.routes.push(RouteEntry { entry, offset, length });
+            self.route_text.extend_from_slice(route.as_bytes());
+        }
     }
 
     fn in_service(&self) -> impl Iterator<Item = &Listed> {
@@ -100,7 +124,10 @@ impl<'a> Contents<'a> {
             section(if method.needs_ring() { ring::length(self.servers()) } else { 0 }, size_of::<u64>());
         let shared = section(self.shared.as_ref().map_or(0, |shared| shared.words.len()), size_of::<u32>());
         let sticky = section(self.sticky.len(), size_of::<u32>());
-        Places { plans, plan_offsets: [first, second], ranges, ring, shared, sticky, bytes: end }
+        let routes = section(self.routes.len(), size_of::<RouteEntry>());
+        let route_text = section(self.route_text.len(), 1);
+        let plan_offsets = [first, second];
+        Places { plans, plan_offsets, ranges, ring, shared, sticky, routes, route_text, bytes: end }
     }
 
     /// Writes the parts behind the header, but for the ring.
@@ -128,6 +155,8 @@ impl<'a> Contents<'a> {
                 memory.copy(start + places.shared.offset as usize, &shared.words);
             }
             memory.copy(start + places.sticky.offset as usize, &self.sticky);
+            memory.copy(start + places.routes.offset as usize, &self.routes);
+            memory.copy(start + places.route_text.offset as usize, &self.route_text);
         }
     }
 

@@ -122,16 +122,24 @@ impl Publisher {
         };
         self.allocator.reserve(table, header.units);
         self.generation = header.generation;
+        // SAFETY: it is published.
+        let routes = unsafe { self.zone.routes(table) };
         let (listed, removed) = entries.split_at((header.primaries + header.backups) as usize);
-        let mut listed: Vec<Listed> =
-            listed.iter().map(|entry| Listed { desired: self.describe(entry), place: entry.peer }).collect();
+        let mut listed: Vec<Listed> = listed
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| Listed {
+                desired: self.describe(entry, routes.of(index)),
+                place: entry.peer,
+            })
+            .collect();
         // Backups stand behind the others in a table; here all are in one order.
         listed.sort_by(|one, other| order(&one.desired, &other.desired));
         self.listed = listed;
         self.removed = removed
             .iter()
             .map(|entry| Removed {
-                desired: self.describe(entry),
+                desired: self.describe(entry, None),
                 place: entry.peer,
                 since: self.publication,
             })
@@ -189,8 +197,8 @@ impl Publisher {
         table.into_iter().chain(report).filter(is_claim).map(|(_, place, units)| (place, place + units))
     }
 
-    fn describe(&self, entry: &Entry) -> Desired {
+    fn describe(&self, entry: &Entry, route: Option<&[u8]>) -> Desired {
         // SAFETY: the publisher frees peers, and has not freed this one.
-        unsafe { self.zone.desired(entry) }
+        unsafe { self.zone.desired(entry, route) }
     }
 }

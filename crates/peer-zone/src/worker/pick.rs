@@ -30,6 +30,9 @@ pub struct Wish<'k> {
     pub sticky: Option<u64>,
     /// For how long (ms) after a peer has begun to say `drain` a cookie still leads there; `None`: for ever.
     pub grace: Option<u64>,
+    /// The peer that the cookie names comes behind those without `backup` where it has `backup` itself: as with nginx's own `sticky`, whose sessions leave a
+    /// backup as soon as there is another peer.
+    pub leaves_backups: bool,
 }
 
 /// That nothing could be picked, and all that could change it: until one of these has, nothing can be picked again, and there is
@@ -83,20 +86,24 @@ impl Worker {
         let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(table) = self.table() else { return Pick::Busy };
         let asked = Asked { now, tried: &tried, has_ramps };
-        if let Some(held) = wish.sticky.and_then(|id| table.pick_sticky(id, wish.grace, &asked)) {
+        let named = wish.sticky.and_then(|id| table.sticky_index(id));
+        let is_backup = |&index: &usize| wish.leaves_backups && index >= table.header.primaries as usize;
+        let (at_once, at_last) = (named.filter(|index| !is_backup(index)), named.filter(is_backup));
+        if let Some(held) = at_once.and_then(|index| table.pick_named(index, wish.grace, &asked)) {
             return Pick::Peer(held);
         }
         let state =
             Exhausted { place: table.place, generation: table.header.generation, now: now.seconds, revivals };
-        if exhausted == Some(state) {
-            return Pick::Busy;
-        }
-        if let Some(held) = table.pick(wish, progress, &asked) {
+        let is_exhausted = exhausted == Some(state);
+        let held = if is_exhausted { None } else { table.pick_primary(wish, progress, &asked) }
+            .or_else(|| table.pick_named(at_last?, wish.grace, &asked))
+            .or_else(|| if is_exhausted { None } else { table.pick_backup(wish, &asked) });
+        if let Some(held) = held {
             return Pick::Peer(held);
         }
         drop(table);
         // A request that has tried some says nothing of what others may pick.
-        if !has_tried {
+        if !has_tried && !is_exhausted {
             self.exhausted = Some(state);
         }
         Pick::Busy
@@ -104,7 +111,7 @@ impl Worker {
 }
 
 impl Table<'_> {
-    fn pick<F: Fn(u64) -> bool>(
+    fn pick_primary<F: Fn(u64) -> bool>(
         &self,
         wish: &Wish<'_>,
         progress: &mut Progress,
@@ -121,15 +128,17 @@ impl Table<'_> {
             Method::HashConsistent => self.pick_by_ring(&primary, wish.key, progress, asked),
             Method::IpHash => self.pick_by_address(&primary, wish.key, progress, asked),
         };
-        held.or_else(|| self.pick_round_robin(&primary, asked)).or_else(|| {
-            let backup = self.backup();
-            let held = match wish.method {
-                Method::LeastConn => self.pick_least_conn(&backup, asked),
-                // As in nginx, which turns to round robin for its backups.
-                _ => None,
-            };
-            held.or_else(|| self.pick_round_robin(&backup, asked))
-        })
+        held.or_else(|| self.pick_round_robin(&primary, asked))
+    }
+
+    fn pick_backup<F: Fn(u64) -> bool>(&self, wish: &Wish<'_>, asked: &Asked<'_, F>) -> Option<Held> {
+        let backup = self.backup();
+        let held = match wish.method {
+            Method::LeastConn => self.pick_least_conn(&backup, asked),
+            // As in nginx, which turns to round robin for its backups.
+            _ => None,
+        };
+        held.or_else(|| self.pick_round_robin(&backup, asked))
     }
 
     /// The peers without `backup`.
@@ -151,22 +160,28 @@ impl Table<'_> {
         }
     }
 
-    /// The peer that a cookie names, if it is there and may serve: also one that gets no new sessions, and whatever its weight.
-    fn pick_sticky<F: Fn(u64) -> bool>(
+    /// The peer of this entry, which a cookie names, if it may serve: also one that gets no new sessions, and whatever its weight.
+    fn pick_named<F: Fn(u64) -> bool>(
         &self,
-        id: u64,
+        index: usize,
         grace: Option<u64>,
         asked: &Asked<'_, F>,
     ) -> Option<Held> {
-        // SAFETY: the section's items are indexes.
-        let order: &[u32] = unsafe { self.section(self.header.sticky) };
-        let entry_at = |&index: &u32| self.entries.get(index as usize);
-        let at = order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
-        let entry = order.get(at).and_then(entry_at).filter(|entry| entry.sticky() == id)?;
+        let entry = self.entries.get(index)?;
         let is_over = |grace| self.peer(entry).has_drained_for(grace, asked.now.milliseconds);
         if entry.parameters.drain && grace.is_some_and(is_over) {
             return None;
         }
         self.take_for_session(entry, asked)
+    }
+
+    /// The index of the first entry with this sticky id.
+    pub(super) fn sticky_index(&self, id: u64) -> Option<usize> {
+        // SAFETY: the section's items are indexes.
+        let order: &[u32] = unsafe { self.section(self.header.sticky) };
+        let entry_at = |&index: &u32| self.entries.get(index as usize);
+        let at = order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
+        let index = order.get(at).filter(|&index| entry_at(index).is_some_and(|entry| entry.sticky() == id));
+        index.map(|&index| index as usize)
     }
 }

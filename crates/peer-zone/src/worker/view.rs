@@ -51,6 +51,8 @@ pub struct Row<'t> {
     pub(super) words: &'t Peer,
     pub(crate) columns: &'t [AtomicU64],
     pub(super) zone: Zone,
+    /// The name by which nginx's own `sticky` knows it, where its value or line gives one.
+    pub route: Option<&'t [u8]>,
     /// Its key is gone; it is listed for the connections that it still has.
     pub is_removed: bool,
 }

@@ -130,6 +130,7 @@ fn peer(number: u64, random: &mut Random) -> Desired {
         // Some share one, as the addresses of a host name do.
         server: format!("server {}", number / 3).into(),
         sticky: number,
+        route: random.one_in(3).then(|| format!("route {}", random.below(9)).into()),
         create_revision: number,
         joined: 0,
         parameters: Parameters {

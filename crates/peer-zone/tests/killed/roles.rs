@@ -96,7 +96,7 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
         if held.len() < HELD && random.one_in(2) {
             let key = step.to_le_bytes();
             let sticky = random.one_in(3).then(|| random.below(60));
-            let wish = Wish { method: method(&mut random), key: &key, sticky, grace: None };
+            let wish = Wish { method: method(&mut random), key: &key, sticky, ..Wish::default() };
             let picked = worker.pick(&wish, &mut Progress::default(), now, |_| false, false);
             if let Pick::Peer(got) = picked {
                 held.push((got, false));

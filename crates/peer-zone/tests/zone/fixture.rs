@@ -112,6 +112,7 @@ pub fn server(address: &str) -> Desired {
         server: format!("[{address}]").into(),
         parameters: PARAMETERS,
         sticky: 0,
+        route: None,
         create_revision: 0,
         joined: 0,
     }
@@ -196,7 +197,7 @@ pub fn pick_first(worker: &mut Worker, wish: &Wish<'_>, now: Now) -> Option<Held
 
 pub fn wish(method: Method) -> Wish<'static> {
     // The keyed methods need one; the others do not look at it.
-    Wish { method, key: b"key", sticky: None, grace: None }
+    Wish { method, key: b"key", sticky: None, ..Wish::default() }
 }
 
 /// What the worker is told of peers that have left.

@@ -90,7 +90,7 @@ fn is_nginx(method: Method) {
             publish(&mut publisher, &peers).expect("room");
         }
         let key = key_of(method, number);
-        let wish = Wish { method, key: &key, sticky: None, grace: None };
+        let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
         let (mut progress, mut request) = (Progress::default(), nginx.request(method, &key));
         let mut tried = Vec::new();
         // As many as there are peers, and one more.
@@ -141,7 +141,7 @@ fn where_keys_go(worker: &mut Worker, method: Method, keys: u64) -> Vec<String> 
     (0..keys)
         .map(|number| {
             let key = key_of(method, number);
-            let wish = Wish { method, key: &key, sticky: None, grace: None };
+            let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
             let held = pick_by(worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
             let address = address(worker, &held);
             release(worker, held);
@@ -280,7 +280,7 @@ fn without_a_key_it_is_round_robin() {
         let fixture = Fixture::new(1 << 20);
         publish(&mut fixture.publisher_of(method), &[peer("a", "1"), peer("b", "2")]).expect("room");
         let mut worker = fixture.worker();
-        let wish = Wish { method, key: b"", sticky: None, grace: None };
+        let wish = Wish { method, key: b"", sticky: None, ..Wish::default() };
         let picked: Vec<String> = (0..4)
             .map(|_| {
                 let held = pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
@@ -314,7 +314,7 @@ fn peers_without_a_weight_get_no_request_by_any_method() {
         let mut picked = std::collections::BTreeSet::new();
         for number in 0..200 {
             let key = key_of(method, number);
-            let wish = Wish { method, key: &key, sticky: None, grace: None };
+            let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
             let held = pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
             picked.insert(address(&worker, &held));
             release(&mut worker, held);
@@ -324,7 +324,7 @@ fn peers_without_a_weight_get_no_request_by_any_method() {
         // Where none has a weight there is nothing to pick, and what is the same is no new table.
         let all = [resting("a"), resting("b")];
         publish(&mut publisher, &all).expect("room");
-        let wish = Wish { method, key: b"key", sticky: None, grace: None };
+        let wish = Wish { method, key: b"key", sticky: None, ..Wish::default() };
         assert!(pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).is_none());
         collect(&mut publisher);
         let (used, generation) = (fixture.used(), publisher.generation());

@@ -153,7 +153,7 @@ fn a_cookie_leads_to_a_draining_peer_for_as_long_as_it_is_said() {
     publish_at(&mut publisher, &[named(with(peer("a", "1"), |it| it.drain = true), 7), other], 2_000);
     let mut worker = fixture.worker();
     let mut sticky_at = |now, grace| {
-        let wish = Wish { method: Method::RoundRobin, key: b"", sticky: Some(7), grace };
+        let wish = Wish { method: Method::RoundRobin, key: b"", sticky: Some(7), grace, ..Wish::default() };
         let held = pick_first(&mut worker, &wish, at_ms(now)).expect("a peer");
         let sticky = held.sticky();
         worker.release(held, Outcome::Answered, None, at_ms(now));

@@ -246,8 +246,12 @@ impl<'f> World<'f> {
             let address = (0..PEERS).find(|&index| cookie(index) == cookie_of)?.to_string();
             (model.may_serve_session(&address) && !is_tried(&address)).then_some(address)
         });
-        let wish =
-            Wish { method: self.options.method, key: &request.key, sticky: request.cookie, grace: None };
+        let wish = Wish {
+            method: self.options.method,
+            key: &request.key,
+            sticky: request.cookie,
+            ..Wish::default()
+        };
         let held = pick_by(worker, &wish, &mut request.progress, at(model.now), &request.tried);
         let Some(held) = held else {
             prop_assert_eq!(session, None, "the cookie's peer was there");

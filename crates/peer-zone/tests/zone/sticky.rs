@@ -64,7 +64,7 @@ fn the_peer_that_a_cookie_names_is_picked_by_every_method() {
         assert_eq!(ask(&mut worker, &named(method, B), 1), "2", "{}", method.name());
         for key in 0..20_u8 {
             let key = [key; 3];
-            let wish = Wish { method, key: &key, sticky: None, grace: None };
+            let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
             assert_ne!(ask(&mut worker, &wish, 1), "2", "{}", method.name());
         }
         // And as a backup.
@@ -188,5 +188,84 @@ fn a_configuration_that_begins_to_use_cookies_finds_them() {
     assert_eq!(publisher.generation(), generation);
     for _ in 0..3 {
         assert_eq!(ask(&mut worker, &named(Method::RoundRobin, B), 1), "2");
+    }
+}
+
+#[test]
+fn a_route_may_change_while_its_peer_stays() {
+    let fixture = Fixture::new(1 << 20);
+    let mut publisher = fixture.publisher_with(options(Method::RoundRobin));
+    let mut worker = fixture.worker();
+    let route_of = |worker: &mut Worker, id| {
+        let (address, held) = open(worker, &named(Method::RoundRobin, id), 1);
+        let route =
+            worker.with_route(&held, |route| route.map(|route| String::from_utf8_lossy(route).into_owned()));
+        let peer = held.id();
+        worker.release(held, Outcome::Answered, None, at(1));
+        (peer, address, route)
+    };
+    let routed = |route: Option<&str>, id| {
+        let mut peers = three();
+        peers[1].route = route.map(Into::into);
+        peers[1].sticky = id;
+        // Behind the others in a table.
+        peers[0].parameters.backup = true;
+        peers[0].route = Some("first".into());
+        peers
+    };
+    let mut ids = Vec::new();
+    for (route, id) in
+        [(Some("one"), 71), (Some("another"), 72), (None, 73), (Some(""), 74), (Some("one"), 71)]
+    {
+        publish(&mut publisher, &routed(route, id)).expect("room");
+        let (peer, address, found) = route_of(&mut worker, id);
+        assert_eq!((&*address, found.as_deref()), ("2", route));
+        ids.push(peer);
+        drop(publisher);
+        publisher = fixture.publisher_with(options(Method::RoundRobin));
+        assert_eq!(publish(&mut publisher, &routed(route, id)), Ok(Changes::default()), "it is found again");
+        let table = worker.table().expect("published").to_desired();
+        let routes: Vec<_> = table.iter().map(|peer| (&*peer.name, peer.route.as_deref())).collect();
+        assert!(routes.contains(&("[1]", Some("first"))), "{routes:?}");
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "it has always been the same peer");
+}
+
+#[test]
+fn a_session_at_a_backup_leaves_it_where_it_is_to() {
+    for method in METHODS {
+        let fixture = Fixture::new(1 << 20);
+        let mut publisher = fixture.publisher_with(options(method));
+        let with_primaries = |change: fn(&mut Parameters)| {
+            let mut peers = with_b(|it| it.backup = true);
+            for index in [0, 2] {
+                peers[index] = with(peers[index].clone(), change);
+            }
+            // Another backup, so that it is not the only one.
+            peers.push(Desired { sticky: 9, ..with(peer("z", "9"), |it| it.backup = true) });
+            peers
+        };
+        publish(&mut publisher, &with_primaries(|_| {})).expect("room");
+        let mut worker = fixture.worker();
+        let leaves = Wish { leaves_backups: true, ..named(method, B) };
+        for _ in 0..3 {
+            assert_eq!(ask(&mut worker, &named(method, B), 1), "2");
+            assert!(["1", "3"].contains(&&*ask(&mut worker, &leaves, 1)), "{}", method.name());
+            assert_eq!(ask(&mut worker, &Wish { sticky: Some(u64::MAX), ..leaves }, 1), "1");
+        }
+        publish(&mut publisher, &with_primaries(|it| it.down = true)).expect("room");
+        for _ in 0..3 {
+            assert_eq!(ask(&mut worker, &leaves, 1), "2", "{}", method.name());
+        }
+        // It alone is left, and gets no new sessions.
+        let mut peers = with_primaries(|it| it.down = true);
+        peers[1].parameters.drain = true;
+        peers.pop();
+        publish(&mut publisher, &peers).expect("room");
+        for _ in 0..3 {
+            assert!(pick_first(&mut worker, &wish(method), at(1)).is_none());
+            assert_eq!(ask(&mut worker, &leaves, 1), "2", "{}", method.name());
+        }
     }
 }

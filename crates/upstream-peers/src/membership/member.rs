@@ -26,7 +26,7 @@ pub(super) struct Rejection {
 }
 
 /// The parameters of a value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Given {
     /// Those that it sets.
     pub(super) overrides: Overrides,
@@ -36,8 +36,13 @@ pub(super) struct Given {
 
 impl Given {
     /// Those of a peer of which nothing else is known.
-    pub(super) fn known(all: Parameters) -> Self {
-        Self { overrides: Overrides::from(all), all }
+    pub(super) fn known(all: Parameters, route: Option<Arc<str>>) -> Self {
+        Self { overrides: Overrides { route, ..Overrides::from(all) }, all }
+    }
+
+    /// Whether a peer of the one is as a peer of the other.
+    fn mean(&self, other: &Self) -> bool {
+        self.all == other.all && self.overrides.route == other.overrides.route
     }
 
     /// Says whether they are others now.
@@ -106,7 +111,7 @@ impl Member {
         names: &mut Names,
     ) -> bool {
         self.rejection = None;
-        if self.good.means(&target, text, parameters.all) {
+        if self.good.means(&target, text, &parameters) {
             // What a seeded key was found to have is what its value says.
             if let Good::Seeded(peers) = &mut self.good
                 && let Some(server) = peers.pop()
@@ -204,7 +209,7 @@ impl Member {
                     addresses.clone_from(meanwhile);
                 }
                 for address in addresses {
-                    peer(Server { address, text: Arc::clone(text), parameters: *parameters });
+                    peer(Server { address, text: Arc::clone(text), parameters: parameters.clone() });
                 }
             }
         }
@@ -212,16 +217,16 @@ impl Member {
 }
 
 impl Server {
-    fn means(&self, target: &Target, text: &str, parameters: Parameters) -> bool {
+    fn means(&self, target: &Target, text: &str, parameters: &Given) -> bool {
         matches!(target, Target::Address(address) if *address == self.address)
             && *self.text == *text
-            && self.parameters.all == parameters
+            && self.parameters.mean(parameters)
     }
 }
 
 impl Good {
     /// Whether the peers of a value with this target, written so, and these parameters are those in hand.
-    fn means(&self, target: &Target, text: &str, with: Parameters) -> bool {
+    fn means(&self, target: &Target, text: &str, with: &Given) -> bool {
         match (self, target) {
             (Self::Never, _) => false,
             (Self::Seeded(peers), target) => {
@@ -231,7 +236,7 @@ impl Good {
             (
                 Self::Name { host: known, port: known_port, text: known_text, parameters, .. },
                 Target::Name { host, port },
-            ) => known == host && known_port == port && **known_text == *text && parameters.all == with,
+            ) => known == host && known_port == port && **known_text == *text && parameters.mean(with),
             (Self::Name { .. }, Target::Address(_)) => false,
         }
     }
