@@ -118,6 +118,15 @@ async fn sessions() -> Result<()> {
     let counts = own.counts();
     assert!(counts.accepted - counts.health_checks <= 4, "{counts:?}");
 
+    // Peers that start slowly are drawn; all others are compared by their connections.
+    let at_once = pairs(PREFIX, &nodes).into_iter().map(|(key, value)| (key, value + " slow_start=0"));
+    etcd.put_all(at_once).await?;
+    eventually(SOON, "no peer starts slowly", async || {
+        let upstream = nginx.status().await?.upstreams.remove("app").ok_or("no such upstream")?;
+        ensure!(upstream.peers.iter().all(|peer| peer.slow_start == 0), "{upstream:?}");
+        Ok(())
+    })
+    .await?;
     let mut open = Vec::new();
     for _ in 0..6 {
         open.push(nginx.websocket("/ws").await?);
