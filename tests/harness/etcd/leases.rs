@@ -1,13 +1,7 @@
 //! Keys that go with a lease.
 
-use std::time::Duration;
-
 use etcd_client::{PutOptions, Txn, TxnOp};
-use futures_util::future::try_join_all;
-use tokio::{
-    task::JoinSet,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::task::JoinSet;
 
 use super::OPERATIONS;
 use crate::{Etcd, Node, Result, key};
@@ -44,21 +38,6 @@ impl Etcd {
         let options = PutOptions::new().with_lease(lease);
         let response = self.client()?.put(key, value, Some(options)).await?;
         Ok(response.header().ok_or("no header")?.revision())
-    }
-
-    /// Revokes leases, no more than so many a second.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn revoke_each(&self, leases: &[i64], per_second: usize) -> Result<()> {
-        let mut ticks = interval(Duration::from_millis(100));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for part in leases.chunks((per_second / 10).max(1)) {
-            ticks.tick().await;
-            try_join_all(part.iter().map(|&lease| self.revoke(lease))).await?;
-        }
-        Ok(())
     }
 
     /// Writes many keys, each with a lease of its own of `seconds`, and gives the leases.
