@@ -278,3 +278,29 @@ async fn a_file_has_the_initial_ones_and_without_any_nobody_is_inside() -> Resul
     etcd.restart().await?;
     all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
 }
+
+#[tokio::test]
+async fn another_size_of_the_zone_costs_no_network() -> Result<()> {
+    let mut router = start("zone=64k").await?;
+    router.etcd.put(network("a-first"), INSIDE).await?;
+    put_many(&router.etcd).await?;
+    router.nginx.wait_for_log("there is no room for its networks").await?;
+    router.nginx.configure(configuration(&router.etcd, "zone=1m"))?;
+    router.nginx.reload().await?;
+    all_say(&router.nginx, &[(INSIDE, true), (OUTSIDE, false), ("10.11.183.1", true)]).await?;
+    assert_eq!(shown(&router.nginx).await?.networks, 3_001);
+    // Nobody can be asked for them.
+    router.etcd.pause().await?;
+    for zone in ["zone=2m", "zone=1m", "zone=64k"] {
+        router.nginx.configure(configuration(&router.etcd, zone))?;
+        router.nginx.reload().await?;
+        for mut connection in router.nginx.connect_to_each().await? {
+            for (client, expected) in [(INSIDE, "<1>"), ("10.0.1.1", "<1>"), (OUTSIDE, "<0>")] {
+                let answer = connection.get_with("/", &[("X-Real-IP", client)]).await?;
+                assert_eq!(answer.header("x-inside"), expected, "{zone}: {client}");
+            }
+        }
+    }
+    router.etcd.resume()?;
+    router.nginx.check_log()
+}
