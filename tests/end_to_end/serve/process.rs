@@ -59,12 +59,17 @@ async fn a_second_sigterm_ends_at_once_and_sigquit_waits() -> Result<()> {
 
 /// A router whose etcd takes connections and says nothing, and so waits for it before nginx starts.
 async fn starting(folder: &Folder, silent: &TcpListener, port: u16) -> Result<Program> {
+    starting_by(&[], folder, silent, port).await
+}
+
+/// The same, started by another program: see [`Program::start_by`].
+async fn starting_by(by: &[&str], folder: &Folder, silent: &TcpListener, port: u16) -> Result<Program> {
     let in_folder = |name: &str| folder.path().join(name).display().to_string();
     let (run, state, module) = (in_folder("run"), in_folder("state"), etcd_module()?);
     let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://{}", silent.local_addr()?));
     let arguments =
         ["serve", "--listen", &listen, "--run-dir", &run, "--state-dir", &state, "--module", &module];
-    let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &url)])?;
+    let mut program = Program::start_by(by, &arguments, &[("ETCD_ENDPOINTS", &url)])?;
     eventually(SOON, "it has begun", async || {
         ensure!(program.runs()?, "it has ended: {}", program.log());
         ensure!(folder.path().join("run/lock").exists(), "it has not taken its folder");
@@ -95,6 +100,30 @@ async fn it_ends_well_when_told_to_before_nginx_runs() -> Result<()> {
     for early in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let mut program = starting(&folder, &silent, free_port()?).await?;
         program.signal(early)?;
+        assert_eq!(program.ended(SOON).await?, 0, "{}", program.log());
+        assert!(program.log().contains("nginx is not started"), "{}", program.log());
+        std::fs::remove_file(folder.path().join("run/lock"))?;
+    }
+    Ok(())
+}
+
+/// The kernel gives process 1 no signal that it has no handler for.
+#[tokio::test]
+async fn as_process_1_it_ends_when_told_to_before_nginx_runs() -> Result<()> {
+    if !geteuid().is_root() {
+        println!("skipped: this needs root");
+        return Ok(());
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let folder = Folder::new("process-1")?;
+    for early in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+        let by = ["unshare", "--pid", "--fork", "--kill-child"];
+        let mut program = starting_by(&by, &folder, &silent, free_port()?).await?;
+        let first = eventually(SOON, "process 1 runs", async || {
+            Ok(program.children()?.first().copied().ok_or("there is none yet")?)
+        })
+        .await?;
+        signal(first, early)?;
         assert_eq!(program.ended(SOON).await?, 0, "{}", program.log());
         assert!(program.log().contains("nginx is not started"), "{}", program.log());
         std::fs::remove_file(folder.path().join("run/lock"))?;
