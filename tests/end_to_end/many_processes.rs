@@ -40,8 +40,8 @@ async fn open_sessions(nginx: &Nginx, count: usize) -> Result<Vec<WebSocket>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_old_workers_cost_no_request() -> Result<()> {
-    const OLD_WORKERS: usize = 500;
+async fn seven_hundred_old_workers_cost_no_request_and_are_told_of() -> Result<()> {
+    const OLD_WORKERS: usize = 720;
     const WORKERS: usize = 90;
     let backup = Node::start("backup").await?;
     let mut router = Router::with(1, |etcd| configuration(etcd, &backup, 1)).await?;
@@ -60,6 +60,10 @@ async fn five_hundred_old_workers_cost_no_request() -> Result<()> {
     let upstream = router.nginx.upstream().await?;
     assert!(upstream.zone.processes as usize > OLD_WORKERS, "{:?}", upstream.zone);
     assert!(upstream.zone.processes <= upstream.zone.max_processes, "{:?}", upstream.zone);
+    // Those of three quarters of all that there can be say so.
+    assert!(upstream.zone.processes * 4 > upstream.zone.max_processes * 3, "{:?}", upstream.zone);
+    let said = router.nginx.wait_for_log("processes use the zone of upstream").await?;
+    assert!(said.contains("worker_shutdown_timeout"), "{said}");
     // What etcd says gets to all of them, and what they count is counted.
     let node = Node::start("late").await?;
     router.etcd.register(std::slice::from_ref(&node)).await?;
