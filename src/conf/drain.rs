@@ -102,6 +102,11 @@ impl Words {
 }
 
 impl DrainConf {
+    /// Whether it acts on nothing but what checks say.
+    pub(super) fn needs_checks(&self) -> bool {
+        self.on == Reasons { removed: false, drain: false, check: true }
+    }
+
     /// When connections are closed, as its variables say just now; `None` while it has variables and none of them has a value: then no
     /// connection is.
     pub(crate) fn drain(&self, main: &MainConf) -> Option<Drain> {

@@ -16,7 +16,8 @@ use upstream_peers::Overrides;
 use super::{
     Etcd, UpstreamConf, allow,
     arguments::{Mistake, finish, place, words},
-    balance, check, drain,
+    balance, check,
+    drain::{self, DrainConf},
     etcd_options::EtcdOptions,
     keepalive, others, servers, state_file, sticky,
 };
@@ -288,6 +289,19 @@ fn settle(
     us: &mut ngx_http_upstream_srv_conf_t,
     conf: &mut UpstreamConf,
 ) -> Result<(), String> {
+    if conf.check.is_none() {
+        if conf.drain.as_ref().is_some_and(DrainConf::needs_checks) {
+            return Err("\"on=check\" in \"etcd_drain\" has no effect without \"etcd_check\"".to_owned());
+        }
+        if conf
+            .etcd
+            .as_ref()
+            .is_some_and(|etcd| etcd.options.expiry_guard.is_some() && etcd.options.hold == 0)
+        {
+            return Err("\"expiry_guard\" in \"etcd\" has no effect with \"hold=0\" and without \"etcd_check\": peers are kept while they pass their \
+                        checks, or for as long as \"hold\" says".to_owned());
+        }
+    }
     keepalive::settle(cf, us, conf)?;
     if conf.sticky.is_some() && others::has_sticky(cf, us) {
         return Err("\"sticky\" and \"etcd_sticky\" cannot both be used".to_owned());

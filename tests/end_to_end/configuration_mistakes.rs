@@ -127,6 +127,7 @@ const DRAIN: &[(&str, &[&str])] = &[
     ("on=remove,", &["etcd_drain", "\"on\""]),
     ("on=drain,drain", &["etcd_drain", "duplicate", "drain"]),
     ("on=drain on=check", &["etcd_drain", "\"on\"", "duplicate"]),
+    ("on=check", &["etcd_drain", "on=check", "etcd_check", "no effect"]),
     ("colour=blue", &["etcd_drain", "colour=blue"]),
 ];
 
@@ -298,6 +299,7 @@ fn table() -> Vec<Mistake> {
         in_upstream("etcd main /a/ hold=1s hold=2s;", &["etcd", "hold", "duplicate"]),
         in_upstream("etcd main /a/ expiry_guard=50;", &["etcd", "expiry_guard", "\"50\"", "99%"]),
         in_upstream("etcd main /a/ expiry_guard=0%;", &["etcd", "expiry_guard", "0%"]),
+        in_upstream("etcd main /a/ expiry_guard=50% hold=0;", &["expiry_guard", "hold=0", "etcd_check"]),
         in_upstream("etcd main /a/ expiry_guard=100%;", &["etcd", "expiry_guard", "100%"]),
         in_upstream("etcd main /a/ expiry_guard=9% expiry_guard=8%;", &["etcd", "expiry_guard", "duplicate"]),
         in_upstream("etcd main;", &["\"etcd\"", "arguments"]),
@@ -441,7 +443,9 @@ async fn what_is_right_passes() -> Result<()> {
         "etcd main /p/; etcd_check http uri=/metrics@firehose method=GET;",
         "etcd main /p/; etcd_drain;",
         "etcd main /p/; etcd_drain timeout=0 spread=0;",
-        "etcd main /p/; etcd_drain on=check rate=1/s timeout=90d;",
+        "etcd main /p/; etcd_drain on=check rate=1/s timeout=90d; etcd_check tcp;",
+        "etcd main /p/ expiry_guard=50% hold=0; etcd_check tcp;",
+        "etcd main /p/ expiry_guard=50%;",
         "etcd main /p/; etcd_drain timeout=1m30s spread=500ms on=remove,drain,check; etcd_sticky cookie=srv_id;",
         "etcd main /p/; etcd_check tcp interval=1m timeout=500ms fall=1 rise=1 mandatory panic=0;",
         "etcd main /p/; etcd_check http uri=/healthz?full=1 host=node.example:80 status=200,204,300-399 panic=1;",

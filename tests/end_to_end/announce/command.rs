@@ -99,6 +99,21 @@ async fn it_does_not_get_the_password() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_announcer_that_is_killed_leaves_no_node() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let mut program = with_shell(&etcd, SHELL, &[])?;
+    value_is(&etcd, "127.0.0.1:7474").await?;
+    program.wait_for_log("ready").await?;
+    program.signal(Signal::SIGKILL)?;
+    program.ended(SOON).await?;
+    eventually(SOON, "the node has been told to end", async || {
+        ensure!(program.log().contains("got TERM"), "{}", program.log());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_node_without_its_announcer_is_forgotten() -> Result<()> {
     let etcd = Etcd::start().await?;
     let mut program = with_shell(&etcd, SHELL, &[])?;

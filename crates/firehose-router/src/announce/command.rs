@@ -1,20 +1,21 @@
 //! The command whose life is bound to the key.
 
 use std::{
-    io,
+    env, io,
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
     time::Duration,
 };
 
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, getpid},
+    unistd::{AccessFlags, Pid, access, getpid},
 };
 use tokio::{process::Child, time::timeout};
 
 use crate::{
+    bound,
     child::{ended, exit_code, reap_orphans},
     etcd::PASSWORD_VARIABLE,
 };
@@ -27,20 +28,25 @@ pub(super) struct Command {
 }
 
 impl Command {
-    /// Starts it, in a process group of its own: what the terminal sends goes to the announcer, who lets the router know first.
+    /// Starts it, in a process group of its own: what the terminal sends goes to the announcer, who lets the router know first. If the announcer is killed, it
+    /// is told to end: nobody would announce it any more, and the next announcer starts another one.
     ///
     /// # Errors
     ///
     /// Where it cannot be started: the code that a shell would exit with.
     pub(super) fn start(words: &[PathBuf]) -> Result<Self, (io::Error, ExitCode)> {
         let [program, arguments @ ..] = words else { return Ok(Self { child: None, status: None }) };
-        let mut command = std::process::Command::new(program);
-        command.args(arguments).process_group(0).env_remove(PASSWORD_VARIABLE);
-        let child = tokio::process::Command::from(command).spawn().map_err(|error| {
+        let failed = |error: io::Error| {
             // As shells have it.
             let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
             (error, ExitCode::from(code))
-        })?;
+        };
+        check_program(program).map_err(failed)?;
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).env_remove(PASSWORD_VARIABLE);
+        let mut bound = bound::command(&command, Signal::SIGTERM, false);
+        bound.process_group(0);
+        let child = tokio::process::Command::from(bound).spawn().map_err(failed)?;
         Ok(Self { child: Some(child), status: None })
     }
 
@@ -94,4 +100,26 @@ impl Command {
             reap_orphans(|pid| own == Some(pid));
         }
     }
+}
+
+/// That there is such a program, as `execvp` looks for one: before it is started, since it is started by another one.
+fn check_program(program: &Path) -> io::Result<()> {
+    let is_executable = |path: &Path| -> io::Result<()> {
+        if path.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(access(path, AccessFlags::X_OK)?)
+    };
+    if program.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return is_executable(program);
+    }
+    let mut result = Err(io::ErrorKind::NotFound.into());
+    for folder in env::split_paths(&env::var_os("PATH").unwrap_or_default()) {
+        match is_executable(&folder.join(program)) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            error => result = error,
+        }
+    }
+    result
 }
