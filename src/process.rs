@@ -38,6 +38,10 @@ const STAND_BY: Duration = Duration::from_millis(100);
 /// a watcher is back, and long enough that one that fails at once each time does not flood the log.
 const AFTER_FAILURE: u64 = 500;
 
+/// The longest pause (ms) between two attempts to start the watcher, which begin with [`AFTER_FAILURE`] and double: what a worker has not, threads
+/// for one, it may be given at any time.
+const MOST_BETWEEN_STARTS: u64 = 30_000;
+
 /// With so large a part of the processes that there can be ([`MANY`] of [`MANY_OF`]), the log
 /// warns.
 const MANY: u64 = 3;
@@ -53,6 +57,8 @@ struct Process {
     watcher: Option<Watcher>,
     /// When, in milliseconds of the monotonic clock, this process may be the watcher again.
     not_before: u64,
+    /// Why it could not start the watcher, and how often in a row.
+    not_started: Option<(String, u32)>,
 }
 
 /// The one of this process, or null.
@@ -134,6 +140,7 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         ticker: None,
         watcher: None,
         not_before: 0,
+        not_started: None,
     }));
     PROCESS.store(process, Ordering::Relaxed);
     // SAFETY: made above; nothing else refers to it.
@@ -240,7 +247,15 @@ pub(crate) fn watcher_process() -> u32 {
 pub(crate) fn setback() -> Option<String> {
     // SAFETY: as above.
     let process = unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }?;
-    process.lease.setbacks().waiting(monotonic::now()).map(in_words)
+    let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
+    let setback = process.lease.setbacks().waiting(monotonic::now()).map(in_words);
+    setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
+}
+
+fn cannot_start(error: &str) -> String {
+    format!(
+        "the watcher cannot be started, and no peer is learnt of: {error}: see to what the worker may have (threads, descriptors, memory)"
+    )
 }
 
 fn in_words(setback: Setback) -> String {
@@ -292,11 +307,20 @@ impl Process {
         // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it.
         let main = unsafe { &*self.main };
         match Watcher::start(Plan::of(main, self.lease, claim)) {
-            Ok(watcher) => self.watcher = Some(watcher),
+            Ok(watcher) => {
+                self.watcher = Some(watcher);
+                self.not_started = None;
+            }
             Err(error) => {
                 setbacks.ended(claim);
                 self.lease.release(claim);
-                log::at(NGX_LOG_ALERT, &format!("etcd: the watcher cannot be started: {error}"));
+                let (error, before) =
+                    (error.to_string(), self.not_started.take().map_or(0, |(_, before)| before));
+                let pause = AFTER_FAILURE.checked_shl(before).unwrap_or(u64::MAX).min(MOST_BETWEEN_STARTS);
+                self.not_before = now + pause;
+                let message = cannot_start(&error);
+                log::at(NGX_LOG_ALERT, &format!("etcd: {message}; tried again in {} ms", pause));
+                self.not_started = Some((error, before.saturating_add(1)));
             }
         }
     }

@@ -25,8 +25,9 @@ use crate::{
 /// Sessions that a worker keeps. One takes some 5 kB, most of it the node's certificates: 80 MB where so many peers have one.
 const SESSIONS: usize = 16_384;
 
-/// Sessions of a peer. More than one where locations speak to it with different settings, or server names come from variables.
-const PER_PEER: usize = 16;
+/// Sessions of a peer. More than one where locations speak to it with different settings, or server names come from variables: with more names by turns
+/// than this none would ever be resumed.
+const PER_PEER: usize = 256;
 
 /// The sessions of this process.
 struct Sessions {

@@ -113,6 +113,7 @@ pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]
                 .into(),
         );
     }
+    check_prefix(&read)?;
     let attributes = read.attributes();
     let Words { cookie, expires, secret, .. } = read;
     let name = cookie.ok_or("\"etcd_sticky\" needs the name of a cookie: \"cookie=NAME\"")?;
@@ -155,6 +156,25 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Mistake> {
         return Err(format!("duplicate parameter \"{name}\" in \"etcd_sticky\"").into());
     }
     Ok(())
+}
+
+/// What a cookie's name may ask for, without which browsers refuse it (RFC 6265bis, section 4.1.3).
+fn check_prefix(words: &Words) -> Result<(), Mistake> {
+    let Some(name) = &words.cookie else { return Ok(()) };
+    let begins =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let is_at_root = words.path.as_deref() == Some("/");
+    let needed = if begins("__Host-") && (words.secure.is_none() || !is_at_root || words.domain.is_some()) {
+        "\"secure\" and \"path=/\", and no \"domain\""
+    } else if begins("__Secure-") && words.secure.is_none() {
+        "\"secure\""
+    } else {
+        return Ok(());
+    };
+    let message = format!(
+        "the cookie \"{name}\" of \"etcd_sticky\" needs {needed}: browsers refuse one of such a name without"
+    );
+    Err(message.into())
 }
 
 /// A token, as RFC 6265 has it for a cookie's name (RFC 9110, section 5.6.2).

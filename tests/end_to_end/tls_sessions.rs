@@ -121,12 +121,12 @@ async fn each_server_name_has_its_own() -> Result<()> {
 #[tokio::test]
 async fn so_many_names_cost_only_each_other() -> Result<()> {
     let nodes = Nodes::start(2, "", "proxy_ssl_server_name on; proxy_ssl_name $arg_name;").await?;
-    for number in 0..80 {
+    for number in 0..600 {
         nodes.ask(&format!("/tls?name={number}.test")).await?;
     }
-    assert_eq!(nodes.nginx.status().await?.tls_sessions, 2 * 16);
-    assert_eq!(nodes.resumed("/tls?name=79.test", 4).await?[2..], [true, true]);
-    // Long since given up: a peer has sixteen at most.
+    assert_eq!(nodes.nginx.status().await?.tls_sessions, 2 * 256);
+    assert_eq!(nodes.resumed("/tls?name=599.test", 4).await?[2..], [true, true]);
+    // Long since given up: a peer has so many at most.
     assert_eq!(nodes.resumed("/tls?name=0.test", 4).await?, [false, false, true, true]);
     nodes.nginx.check_log()
 }
