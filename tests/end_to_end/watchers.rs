@@ -1,6 +1,7 @@
 //! How much etcd has to do for one nginx.
 
 use harness::*;
+use nix::{sys::signal::Signal, unistd::geteuid};
 
 /// Of etcd itself: the watchers that it serves at the moment.
 const WATCHERS: &str = "etcd_debugging_mvcc_watcher_total";
@@ -74,4 +75,45 @@ async fn nginx_that_ends_leaves_no_watcher() -> Result<()> {
     router.nginx.end(nix::sys::signal::Signal::SIGQUIT).await?;
     router.nginx.check_log()?;
     router.etcd.wait_for_metric(WATCHERS, 0.0).await
+}
+
+/// Sets the soft limit of how many processes and threads the user of this process may have.
+fn limit_threads(pid: i32, limit: &str) -> Result<()> {
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &format!("--nproc={limit}")])
+        .status()?;
+    ensure!(limited.success(), "prlimit: {limited}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_cannot_start_is_told_of_and_tried_again() -> Result<()> {
+    if !geteuid().is_root() {
+        println!("skipped: the limit of threads is for workers of another user, which needs root");
+        return Ok(());
+    }
+    let router = Router::start(2, 1).await?;
+    let nginx = &router.nginx;
+    limit_threads(nginx.master(), "1:")?;
+    nginx.reload().await?;
+    eventually(SOON, "the status says it", async || {
+        let upstream = nginx.upstream().await?;
+        let trouble = upstream.trouble.as_deref().unwrap_or_default();
+        ensure!(!upstream.connected && trouble.contains("the watcher cannot be started"), "{upstream:?}");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(nginx.get("/").await?.node(), "n0", "the peers in hand stay");
+    nginx.wait_for_log("tried again in 2000 ms").await?;
+    let count = nginx.log_lines("the watcher cannot be started").len();
+    assert!(count <= 2 * 3, "{count} lines for two workers that have tried three times each");
+    // Whoever is started from here on can do it, and need not wait for the others.
+    limit_threads(nginx.master(), "1000:")?;
+    let worker = nginx.workers()?.first().copied().ok_or("no worker")?;
+    signal(worker, Signal::SIGKILL)?;
+    let node = Node::start("late").await?;
+    router.etcd.put(key("late"), node.address().to_string()).await?;
+    let upstream = nginx.wait_for_keys(&["late", "n0"]).await?;
+    assert_eq!(upstream.trouble, None);
+    Ok(())
 }
