@@ -7,8 +7,8 @@ set -euo pipefail
 purpose=${1:-run}
 # Seconds of a processor for a first build, and MB that apt downloads on a bare Debian 12; both measured.
 case $purpose in
-run) compiling=430 download=300 ;;
-test) compiling=900 download=330 ;;
+run) compiling=250 download=300 ;;
+test) compiling=700 download=330 ;;
 *) fail "usage: $0 run|test" ;;
 esac
 processors=$(nproc)
