@@ -2,7 +2,7 @@
 
 use crate::{
     groups::Groups,
-    order::{Link, NONE, Order},
+    order::{LOOSE, Links, NONE, OF_ALL, OF_KIND, OF_PEER, Order},
 };
 
 /// Where an item is kept. It names this one stay: once the item has left, whatever is kept there later has another.
@@ -36,8 +36,21 @@ struct Place<T> {
     item: Option<T>,
     /// The slot of the present stay, or of the last: the place's own number, plus the capacity for each stay before.
     slot: usize,
-    /// Where the item's kind is; the next free place where this is free.
+    /// Where the item's peer is; the next free place where this is free.
+    peer: u32,
+    /// Where the item's kind is; [`NONE`] where it is the peer's first.
     kind: u32,
+}
+
+/// A peer that has items.
+#[derive(Debug)]
+struct Peer {
+    len: usize,
+    order: Order<OF_PEER>,
+    /// One of its kinds, which most peers have no other than: it is found with the peer, and comes and goes with it. It may have no items
+    /// while others have some.
+    first: u64,
+    order_of_first: Order<OF_KIND>,
 }
 
 /// A bounded cache of idle connections by peer and kind, `T` being what stands for one.
@@ -53,13 +66,11 @@ pub struct IdleCache<T> {
     /// No more of them than have been in use at once, so that memory which is never needed is never touched.
     places: Vec<Place<T>>,
     free: u32,
-    order: Order,
-    links: Vec<Link>,
-    peers: Groups<u64>,
-    links_of_peers: Vec<Link>,
-    /// Each is a part of its peer.
-    kinds: Groups<(u64, u64)>,
-    links_of_kinds: Vec<Link>,
+    links: Vec<Links>,
+    order: Order<OF_ALL>,
+    peers: Groups<u64, Peer>,
+    /// All kinds but the first of each peer.
+    kinds: Groups<(u64, u64), Order<OF_KIND>>,
 }
 
 impl<T> IdleCache<T> {
@@ -71,12 +82,10 @@ impl<T> IdleCache<T> {
             len: 0,
             places: Vec::with_capacity(capacity),
             free: NONE,
-            order: Order::EMPTY,
             links: Vec::with_capacity(capacity),
+            order: Order::EMPTY,
             peers: Groups::new(capacity),
-            links_of_peers: Vec::with_capacity(capacity),
             kinds: Groups::new(capacity),
-            links_of_kinds: Vec::with_capacity(capacity),
         }
     }
 
@@ -93,30 +102,54 @@ impl<T> IdleCache<T> {
     /// Keeps an item of a peer and a kind. Where the peer has `per_peer` items already (0 is taken for 1) its oldest has to go, whatever its kind;
     /// otherwise, where the cache is full, the oldest of all.
     pub fn keep(&mut self, peer: u64, kind: u64, per_peer: usize, item: T) -> Kept<T> {
-        let mut at = self.find(peer, kind);
-        let oldest = match at.peer {
-            Some(peer) if self.peers.at(peer).len >= per_peer.max(1) => self.peers.at(peer).order.oldest(),
+        let mut at = self.peers.find(peer);
+        let oldest = match at {
+            Some(at) if self.peers.at(at).len >= per_peer.max(1) => self.peers.at(at).order.oldest(),
             _ if self.len == self.capacity => self.order.oldest(),
             _ => None,
         };
-        // First out, then in: so there is room for the item and for its peer. Both groups may have gone with it.
+        // First out, then in: so there is room for the item, for its peer and for its kind.
         let evicted = oldest.and_then(|place| self.remove_at(place));
         if evicted.is_some() {
-            at = self.find(peer, kind);
+            at = self.peers.find(peer);
         }
-        let of_peer = at.peer.unwrap_or_else(|| self.peers.insert(peer, NONE));
-        let of_kind = at.kind.unwrap_or_else(|| self.kinds.insert((peer, kind), of_peer));
-
-        let place = self.occupy(item, of_kind);
+        let (place, slot) = self.occupy(item);
         self.order.push(&mut self.links, place);
-        let peer = self.peers.at(of_peer);
-        peer.order.push(&mut self.links_of_peers, place);
-        peer.len += 1;
-        let kind = self.kinds.at(of_kind);
-        kind.order.push(&mut self.links_of_kinds, place);
-        kind.len += 1;
+        let (of_peer, of_kind) = match at {
+            Some(at) => (at, self.push(at, peer, kind, place)),
+            None => {
+                let alone = Peer {
+                    len: 1,
+                    order: Order::of_one(place),
+                    first: kind,
+                    order_of_first: Order::of_one(place),
+                };
+                (self.peers.insert(peer, alone), NONE)
+            }
+        };
+        let place = &mut self.places[place as usize];
+        (place.peer, place.kind) = (of_peer, of_kind);
         self.len += 1;
-        Kept { slot: Slot(self.places[place as usize].slot), evicted }
+        Kept { slot, evicted }
+    }
+
+    /// Puts a place into the orders of a peer that has items, and of a kind. Returns where the kind is.
+    fn push(&mut self, at: u32, peer: u64, kind: u64, place: u32) -> u32 {
+        let of_peer = self.peers.at(at);
+        of_peer.len += 1;
+        of_peer.order.push(&mut self.links, place);
+        if of_peer.first != kind {
+            if let Some(at) = self.kinds.find((peer, kind)) {
+                self.kinds.at(at).push(&mut self.links, place);
+                return at;
+            }
+            if !of_peer.order_of_first.is_empty() {
+                return self.kinds.insert((peer, kind), Order::of_one(place));
+            }
+            of_peer.first = kind;
+        }
+        of_peer.order_of_first.push(&mut self.links, place);
+        NONE
     }
 
     /// The item of a peer and a kind that was kept last.
@@ -132,15 +165,13 @@ impl<T> IdleCache<T> {
     }
 
     fn newest(&mut self, peer: u64, kind: u64) -> Option<u32> {
-        let at = self.kinds.find((peer, kind))?;
-        self.kinds.at(at).order.newest()
-    }
-
-    fn find(&mut self, peer: u64, kind: u64) -> Found {
-        match self.kinds.find((peer, kind)) {
-            Some(kind) => Found { peer: Some(self.kinds.at(kind).whole), kind: Some(kind) },
-            None => Found { peer: self.peers.find(peer), kind: None },
+        let at = self.peers.find(peer)?;
+        let of_peer = self.peers.at(at);
+        if of_peer.first == kind {
+            return of_peer.order_of_first.newest();
         }
+        let at = self.kinds.find((peer, kind))?;
+        self.kinds.at(at).newest()
     }
 
     /// Takes out the item in a slot, unless it has left already.
@@ -166,51 +197,53 @@ impl<T> IdleCache<T> {
     }
 
     /// Finds a free place, of which there must be one, and puts the item there.
-    fn occupy(&mut self, item: T, kind: u32) -> u32 {
-        if self.free == NONE {
-            let index = self.places.len();
-            self.places.push(Place { item: Some(item), slot: index, kind });
-            self.links.push(Link::LOOSE);
-            self.links_of_peers.push(Link::LOOSE);
-            self.links_of_kinds.push(Link::LOOSE);
-            return index as u32;
-        }
+    fn occupy(&mut self, item: T) -> (u32, Slot) {
         let index = self.free;
-        let place = &mut self.places[index as usize];
-        self.free = place.kind;
+        let Some(place) = self.places.get_mut(index as usize) else { return self.append(item) };
+        self.free = place.peer;
         // After as many stays as there are numbers the count starts again: no slot is remembered for so long.
-        let slot = place.slot.checked_add(self.capacity).unwrap_or(index as usize);
-        *place = Place { item: Some(item), slot, kind };
-        index
+        place.slot = place.slot.checked_add(self.capacity).unwrap_or(index as usize);
+        place.item = Some(item);
+        (index, Slot(place.slot))
+    }
+
+    /// Puts the item into a place that has never been in use.
+    #[cold]
+    fn append(&mut self, item: T) -> (u32, Slot) {
+        let index = self.places.len();
+        self.places.push(Place { item: Some(item), slot: index, peer: NONE, kind: NONE });
+        self.links.push(LOOSE);
+        (index as u32, Slot(index))
     }
 
     /// Empties a place; nothing is done where it is empty.
     fn remove_at(&mut self, index: u32) -> Option<T> {
         let place = &mut self.places[index as usize];
         let item = place.item.take()?;
-        let of_kind = core::mem::replace(&mut place.kind, self.free);
+        let of_kind = place.kind;
+        let of_peer = core::mem::replace(&mut place.peer, self.free);
         self.free = index;
+        self.len -= 1;
         self.order.remove(&mut self.links, index);
-        let kind = self.kinds.at(of_kind);
-        kind.order.remove(&mut self.links_of_kinds, index);
-        kind.len -= 1;
-        let of_peer = kind.whole;
-        if kind.len == 0 {
-            self.kinds.remove(of_kind);
-        }
         let peer = self.peers.at(of_peer);
-        peer.order.remove(&mut self.links_of_peers, index);
         peer.len -= 1;
-        if peer.len == 0 {
+        // The last of a peer is alone in its orders, which go with it.
+        let is_last = peer.len == 0;
+        if !is_last {
+            peer.order.remove(&mut self.links, index);
+        }
+        if of_kind != NONE {
+            let kind = self.kinds.at(of_kind);
+            kind.remove(&mut self.links, index);
+            if kind.is_empty() {
+                self.kinds.remove(of_kind);
+            }
+        } else if !is_last {
+            peer.order_of_first.remove(&mut self.links, index);
+        }
+        if is_last {
             self.peers.remove(of_peer);
         }
-        self.len -= 1;
         Some(item)
     }
-}
-
-/// The places of a peer and of a kind of its connections, where they have items.
-struct Found {
-    peer: Option<u32>,
-    kind: Option<u32>,
 }

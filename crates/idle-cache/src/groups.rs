@@ -3,7 +3,7 @@
 //! A hash table with chains. Those of the standard library and of hashbrown mark removed entries and, among enough marks, either allocate
 //! or walk all entries: at a moment that is no request's fault, and that grows with the table. Here a group that goes leaves nothing behind.
 
-use crate::order::{NONE, Order};
+use crate::order::NONE;
 
 /// 2^64 divided by the golden ratio: multiplicative hashing as in Knuth, The Art of Computer Programming, volume 3, section 6.4. Keys that are
 /// counted up, which those of peers are, come to lie further apart by it than chance would put them (theorem S there).
@@ -32,47 +32,45 @@ impl Key for (u64, u64) {
 
 /// The items that share a key.
 #[derive(Debug)]
-pub(crate) struct Group<K> {
+struct Group<K, V> {
     key: K,
     /// The next in the chain; the next free one where this is free.
     next: u32,
-    /// The place of the group that this is a part of.
-    pub(crate) whole: u32,
-    /// How many items there are.
-    pub(crate) len: usize,
-    /// Their order.
-    pub(crate) order: Order,
+    value: V,
 }
 
-/// All groups that have items.
+/// All groups that have items; `V` is what is known of one.
 #[derive(Debug)]
-pub(crate) struct Groups<K> {
-    groups: Vec<Group<K>>,
+pub(crate) struct Groups<K, V> {
+    groups: Vec<Group<K, V>>,
     free: u32,
     /// The first of each chain; as many as a power of two.
     chains: Vec<u32>,
+    /// How far a mixed key is shifted for the number of its chain.
+    shift: u32,
 }
 
-impl<K: Key> Groups<K> {
+impl<K: Key, V> Groups<K, V> {
     /// With room for as many groups, which are never to be exceeded.
     pub(crate) fn new(capacity: usize) -> Self {
+        let chains = capacity.next_power_of_two().max(2);
         Self {
             groups: Vec::with_capacity(capacity),
             free: NONE,
-            chains: vec![NONE; capacity.next_power_of_two().max(2)],
+            chains: vec![NONE; chains],
+            shift: u64::BITS - chains.ilog2(),
         }
     }
 
     fn chain(&self, key: K) -> usize {
         // The upper bits are those that all bits of the key go into.
-        (key.mixed() >> (u64::BITS - self.chains.len().ilog2())) as usize
+        (key.mixed() >> self.shift) as usize
     }
 
     /// Where the group is.
     pub(crate) fn find(&self, key: K) -> Option<u32> {
         let mut at = self.chains[self.chain(key)];
-        while at != NONE {
-            let group = &self.groups[at as usize];
+        while let Some(group) = self.groups.get(at as usize) {
             if group.key == key {
                 return Some(at);
             }
@@ -81,25 +79,34 @@ impl<K: Key> Groups<K> {
         None
     }
 
-    /// Puts in a group that is not there, as a part of the one at `whole`.
-    pub(crate) fn insert(&mut self, key: K, whole: u32) -> u32 {
+    /// Puts in a group that is not there.
+    ///
+    /// Inline, since a peer whose only item goes out and comes back is put in at each request.
+    #[inline]
+    pub(crate) fn insert(&mut self, key: K, value: V) -> u32 {
         let chain = self.chain(key);
-        let group = Group { key, next: self.chains[chain], whole, len: 0, order: Order::EMPTY };
-        let at = if self.free == NONE {
-            self.groups.push(group);
-            (self.groups.len() - 1) as u32
-        } else {
-            let at = self.free;
-            self.free = core::mem::replace(&mut self.groups[at as usize], group).next;
-            at
-        };
-        self.chains[chain] = at;
-        at
+        let first = &mut self.chains[chain];
+        let group = Group { key, next: *first, value };
+        let at = self.free;
+        if let Some(free) = self.groups.get_mut(at as usize) {
+            self.free = core::mem::replace(free, group).next;
+            *first = at;
+            return at;
+        }
+        *first = self.groups.len() as u32;
+        self.append(group)
+    }
+
+    /// Puts a group into a place that has never been in use.
+    #[cold]
+    fn append(&mut self, group: Group<K, V>) -> u32 {
+        self.groups.push(group);
+        (self.groups.len() - 1) as u32
     }
 
     /// The group at a place that `find` gave.
-    pub(crate) fn at(&mut self, at: u32) -> &mut Group<K> {
-        &mut self.groups[at as usize]
+    pub(crate) fn at(&mut self, at: u32) -> &mut V {
+        &mut self.groups[at as usize].value
     }
 
     /// Takes out the group at a place that `find` gave.
