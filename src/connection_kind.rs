@@ -46,6 +46,23 @@ impl Kind {
         if is_plain(upstream) {
             return Some(Self(speaker as u64));
         }
+        // SAFETY: the caller's promise.
+        unsafe { Self::hashed(request, upstream, speaker) }
+    }
+
+    /// As [`of_connection`](Self::of_connection), where more than the speaker tells it from others.
+    ///
+    /// Apart, so that the plain ones, which are most, do not save registers for it.
+    ///
+    /// # Safety
+    ///
+    /// As above; `upstream` is the request's.
+    #[inline(never)]
+    unsafe fn hashed(
+        request: *mut ngx_http_request_t,
+        upstream: &ngx_http_upstream_t,
+        speaker: usize,
+    ) -> Option<Self> {
         let mut hasher = STATE.build_hasher();
         speaker.hash(&mut hasher);
         hash_socket(upstream, &mut hasher);

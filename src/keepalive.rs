@@ -63,8 +63,8 @@ fn idle() -> Option<&'static mut Idle> {
 }
 
 /// As `idle`, for an upstream that keeps connections.
-fn idle_of(conf: &UpstreamConf) -> Option<(&'static mut Idle, Keepalive)> {
-    let keepalive = conf.keepalive?;
+fn idle_of(conf: &UpstreamConf) -> Option<(&'static mut Idle, &Keepalive)> {
+    let keepalive = conf.keepalive.as_ref()?;
     // A process that is master and worker at once may still have requests of an earlier cycle, whose upstreams are numbered otherwise.
     let idle = idle().filter(|idle| ptr::eq(idle.cycle, conf.cycle))?;
     Some((idle, keepalive))
@@ -145,10 +145,11 @@ pub(crate) fn keep(
     peer: &mut ngx_peer_connection_t,
     upstream: &ngx_http_upstream_t,
 ) {
-    let Some(((idle, keepalive), of_peer)) = idle_of(conf).zip(conf.key_of(id)) else { return };
+    let Some((idle, keepalive)) = idle_of(conf) else { return };
+    let Some(of_peer) = conf.key_of(id) else { return };
     let Some(connection) = NonNull::new(peer.connection) else { return };
     // SAFETY: the request's connection is open.
-    if !unsafe { connection::may_rest(connection.as_ptr(), &keepalive, upstream) } {
+    if !unsafe { connection::may_rest(connection.as_ptr(), keepalive, upstream) } {
         return;
     }
     let Kept { slot, evicted } =
