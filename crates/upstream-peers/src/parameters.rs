@@ -264,7 +264,9 @@ impl Slot<'_> {
                     _ => return Err("true or false"),
                 });
             }
-            Slot::Route(route) => *route = Some(Arc::from(Some(text).filter(is_route).ok_or(ROUTE)?)),
+            Slot::Route(route) => {
+                *route = Some(Arc::from(Some(text).filter(|text| is_route(text)).ok_or(ROUTE)?))
+            }
         }
         Ok(())
     }
@@ -275,8 +277,7 @@ const ROUTE: &str =
     "1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes";
 
 /// What nginx can send in a cookie, and take back as it was: the `cookie-octet`s of RFC 6265.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is a filter")]
-fn is_route(text: &&str) -> bool {
+fn is_route(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
     (1..=MAX_ROUTE_LENGTH).contains(&text.len()) && text.bytes().all(fits)
 }
