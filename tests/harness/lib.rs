@@ -53,7 +53,10 @@ pub use node_process::NodeProcess;
 pub use open_sockets::OpenSockets;
 pub use pipeline::{Question, pipelined};
 pub use ports::free_port;
-pub use process::{address_space, limit_address_space, memory, processor_time, running, signal, state};
+pub use process::{
+    address_space, limit_address_space, limit_files, memory, open_files, processor_time, running, signal,
+    state,
+};
 pub use program::{Program, firehose_router};
 pub use router::{Router, settled, start_nodes};
 pub use served::{Served, etcd_module};

@@ -221,3 +221,24 @@ pub fn limit_address_space(pid: i32, bytes: u64) -> Result<()> {
     ensure!(status.success(), "prlimit: {status}");
     Ok(())
 }
+
+/// Limits how many files a process of the same user may have open from now on, for as long as nobody sets another limit (RLIMIT_NOFILE).
+///
+/// # Errors
+///
+/// When util-linux's `prlimit` cannot do so.
+pub fn limit_files(pid: i32, count: u64) -> Result<()> {
+    let status =
+        Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--nofile={count}:")]).status()?;
+    ensure!(status.success(), "prlimit: {status}");
+    Ok(())
+}
+
+/// How many files a process has open.
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn open_files(pid: i32) -> Result<u64> {
+    Ok(std::fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64)
+}

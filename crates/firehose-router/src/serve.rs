@@ -1,11 +1,13 @@
 //! `serve`: runs nginx with the nodes and the settings that etcd has.
 
 mod applier;
+mod files;
 mod folders;
 mod following;
 mod keeping;
 mod known;
 mod left;
+mod lingering;
 mod log_servers;
 mod memory;
 mod nginx;
@@ -34,11 +36,13 @@ use tokio::{
 
 use self::{
     applier::{Applier, Repair},
+    files::Limits,
     folders::{FolderError, RunFolder},
     following::Heard,
     keeping::Keeping,
     known::{KeptError, Known, Values},
     left::Left,
+    lingering::Lingering,
     log_servers::LogServers,
     nginx::{NginxError, Program},
     render::{Frame, RenderError},
@@ -93,9 +97,17 @@ impl ServeError {
         matches!(self, Self::Nginx(error) if error.is_refusal())
     }
 
-    /// Whether the same settings may be taken later.
-    fn is_for_now(&self) -> bool {
-        matches!(self, Self::Nginx(error) if error.is_for_now())
+    /// Whether another setting can change it.
+    fn is_of_several(&self) -> bool {
+        matches!(self, Self::Nginx(error) if error.is_of_several())
+    }
+
+    /// When the same settings may be taken, if they may be later.
+    fn retry(&self) -> Option<Duration> {
+        match self {
+            Self::Nginx(error) => error.retry(),
+            _ => None,
+        }
     }
 }
 
@@ -174,6 +186,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     };
     let heard = first_word(heard, waits_until).await;
     let keeping = Keeping::new(kept, frame.etcd.prefix.clone());
+    let stop_timeout = Duration::from_secs(options.stop_timeout);
     let applier = Applier {
         program: Rc::new(program),
         frame,
@@ -189,8 +202,10 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         told: RefCell::default(),
         proven: RefCell::default(),
         repair: Repair::default(),
+        limits: Limits::raise(),
+        old: Lingering::new(stop_timeout),
+        master: None,
     };
-    let stop_timeout = Duration::from_secs(options.stop_timeout);
     Ok(Starting { applier, taken, left, stop_timeout, waits_until })
 }
 

@@ -1,8 +1,15 @@
 //! The settings that nginx runs with: tested, put in place, and reloaded where they change.
 
-use std::{cell::RefCell, collections::BTreeSet, convert::Infallible, path::PathBuf, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
 
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
@@ -10,10 +17,12 @@ use tokio::{
 
 use super::{
     ServeError,
+    files::Limits,
     folders::{self, RunFolder},
     following::Heard,
     keeping::Keeping,
     known::{Known, Values},
+    lingering::Lingering,
     log_servers::{LogServers, name_of},
     memory::{self, Workers},
     nginx::{NginxError, Program, Running},
@@ -78,6 +87,12 @@ pub(crate) struct Applier {
     /// Settings of processes with which workers have run, in a trial or in earnest.
     pub(super) proven: RefCell<BTreeSet<Values>>,
     pub(super) repair: Repair,
+    /// How many files there may be.
+    pub(super) limits: Limits,
+    /// Workers of before a reload that have not begun to shut down.
+    pub(super) old: Lingering,
+    /// nginx's master, once there is one.
+    pub(super) master: Option<Pid>,
 }
 
 /// What is known of the workers that run.
@@ -96,8 +111,8 @@ pub(super) struct Repair {
 /// What was found of settings.
 struct Judged {
     good: Values,
-    /// Whether some could not be taken just now, and may be later.
-    is_for_now: bool,
+    /// When to try again, if some could not be taken just now, and may be later.
+    retry: Option<Duration>,
 }
 
 /// An attempt that is to be made once more.
@@ -108,6 +123,12 @@ pub(super) struct Pending {
     wait: Duration,
     /// Whether nginx is to reload also where nothing has changed.
     anyway: bool,
+}
+
+impl Pending {
+    fn after(wait: Duration, anyway: bool) -> Self {
+        Self { at: Instant::now() + wait, wait: (wait * 2).min(LONGEST_RETRY), anyway }
+    }
 }
 
 /// What there is to do.
@@ -124,6 +145,8 @@ enum Cause {
     Resolved,
     /// It is time to look at the workers.
     Look,
+    /// It is time to look at those of before a reload.
+    Old,
 }
 
 impl Applier {
@@ -148,8 +171,12 @@ impl Applier {
         self.rendering = 1;
         self.good = self.first(&heard, taken).await?;
         self.seen = self.heard.borrow().known.reloaded();
+        let known = Known { values: self.good.clone(), ..Known::default() };
+        if let Some(lacking) = self.limits.lacking(workers_of(&known), files_of(&known)) {
+            tracing::warn!("{lacking}");
+        }
         let running = self.program.start(&self.configuration())?;
-        tracing::info!("nginx runs: clients connect to {}", self.frame.listen.join(", "));
+        self.master = Some(running.master());
         self.keep();
         Ok(running)
     }
@@ -176,6 +203,7 @@ impl Applier {
                 () = at(self.keeping.retry()) => Cause::Keep,
                 () = at(self.pending.map(|pending| pending.at)) => Cause::Retry,
                 _ = looks.tick() => Cause::Look,
+                () = at(self.old.next()) => Cause::Old,
             };
             match cause {
                 Cause::Heard => {
@@ -192,6 +220,7 @@ impl Applier {
                 Cause::Retry => self.take_settings(running, false).await,
                 Cause::Resolved => self.take_settings(running, true).await,
                 Cause::Look => self.look_at_workers(running).await,
+                Cause::Old => self.old.look(running.master()),
             }
         }
     }
@@ -216,13 +245,10 @@ impl Applier {
                 continue;
             }
             tracing::error!("with the settings that etcd has, {refused}");
-            let judged = self.try_each(base, heard, rendering).await?;
-            if judged.1 {
-                self.pending =
-                    Some(Pending { at: Instant::now() + LONGEST_RETRY, wait: LONGEST_RETRY, anyway: false });
-            }
-            self.put(&judged.0, rendering).await?;
-            return Ok(judged.0.reloaded());
+            let (known, retry) = self.try_each(base, heard, rendering).await?;
+            self.pending = retry.map(|wait| Pending::after(wait, false));
+            self.put(&known, rendering).await?;
+            return Ok(known.reloaded());
         }
         // Without a word of etcd's, also of who may publish: then nobody may until the module has heard it.
         let mut unknown = Known::default();
@@ -281,21 +307,19 @@ impl Applier {
         let heard = self.with_log_server(heard);
         let heard = self.without_refused(heard);
         let next = self.rendering + 1;
-        let Judged { good, is_for_now } = match self.put_what_is_good(&heard, next).await {
+        let Judged { good, retry } = match self.put_what_is_good(&heard, next).await {
             Ok(judged) => judged,
             Err(error) => {
                 if pending.is_none() {
                     tracing::error!("the settings change nothing: {error}; they are tried again");
                 }
-                let wait = pending.map_or(RETRY, |pending| pending.wait);
-                let next = (wait * 2).min(LONGEST_RETRY);
-                self.pending = Some(Pending { at: Instant::now() + wait, wait: next, anyway });
+                self.pending = Some(Pending::after(pending.map_or(RETRY, |pending| pending.wait), anyway));
                 return;
             }
         };
-        if is_for_now {
-            self.pending =
-                Some(Pending { at: Instant::now() + LONGEST_RETRY, wait: LONGEST_RETRY, anyway: false });
+        if let Some(wait) = retry {
+            let wait = pending.map_or(wait, |pending| pending.wait.max(wait));
+            self.pending = Some(Pending::after(wait, false));
         }
         if good == self.good && !anyway {
             return;
@@ -303,8 +327,10 @@ impl Applier {
         let changes = changes(&self.good, &good);
         self.good = good;
         self.rendering = next;
+        let before = processes::workers(running.master());
         running.signal(Signal::SIGHUP);
         if self.runs(next).await {
+            self.old.replaced(before);
             tracing::info!(
                 "nginx has reloaded: {}",
                 if changes.is_empty() { "the same settings" } else { &changes }
@@ -358,59 +384,70 @@ impl Applier {
         match self.put(heard, rendering).await {
             Ok(()) => {
                 self.told.borrow_mut().clear();
-                Ok(Judged { good: heard.reloaded(), is_for_now: false })
+                Ok(Judged { good: heard.reloaded(), retry: None })
             }
             Err(error) if error.is_refusal() => {
                 let before = heard.with_reloaded(&self.good);
                 // Where nginx does not even take what it runs with, that is no key's fault.
                 self.test(&before, rendering).await?;
-                let (known, is_for_now) = self.try_each(before, heard, rendering).await?;
+                let (known, retry) = self.try_each(before, heard, rendering).await?;
                 self.put(&known, rendering).await?;
-                Ok(Judged { good: known.reloaded(), is_for_now })
+                Ok(Judged { good: known.reloaded(), retry })
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Beginning with settings that are good, takes each of `heard` that nginx takes with them. Says also whether some may be taken later.
+    /// Beginning with settings that are good, takes each of `heard` that nginx takes with them. Says also when to try again, if some may be taken later.
     async fn try_each(
         &self,
         mut good: Known,
         heard: &Known,
         rendering: u64,
-    ) -> Result<(Known, bool), ServeError> {
-        let mut is_for_now = false;
-        for setting in Setting::ALL {
-            let (value, before) = (heard.values.get(&setting), good.values.get(&setting).cloned());
-            if value == before.as_ref() {
-                continue;
-            }
-            let mut tried = good.clone();
-            match value {
-                Some(value) => tried.values.insert(setting, value.clone()),
-                None => tried.values.remove(&setting),
-            };
-            let shown = value.map_or("its default", String::as_str).to_owned();
-            match self.test(&tried, rendering).await {
-                Ok(_) => {
-                    self.told.borrow_mut().retain(|(told, _)| *told != setting);
-                    good = tried;
-                }
-                Err(error) if error.is_refusal() => {
-                    is_for_now |= error.is_for_now();
-                    // Once for each value, however often it is tried.
-                    if self.told.borrow_mut().insert((setting, shown.clone())) {
-                        tracing::error!(
-                            "key \"{}{}\" rejected: with {shown}, {error}; the last good value stays",
-                            self.frame.etcd.settings_prefix(),
-                            setting.key(),
-                        );
+    ) -> Result<(Known, Option<Duration>), ServeError> {
+        let changed = |setting: &Setting| heard.values.get(setting) != good.values.get(setting);
+        let mut left: Vec<Setting> = Setting::ALL.into_iter().filter(changed).collect();
+        let mut refused = BTreeMap::new();
+        // One that another one leaves no room for may be taken behind that.
+        loop {
+            let mut is_any_taken = false;
+            for setting in std::mem::take(&mut left) {
+                let mut tried = good.clone();
+                match heard.values.get(&setting) {
+                    Some(value) => tried.values.insert(setting, value.clone()),
+                    None => tried.values.remove(&setting),
+                };
+                match self.test(&tried, rendering).await {
+                    Ok(_) => {
+                        self.told.borrow_mut().retain(|(told, _)| *told != setting);
+                        refused.remove(&setting);
+                        (good, is_any_taken) = (tried, true);
                     }
+                    Err(error) if error.is_refusal() => {
+                        if error.is_of_several() {
+                            left.push(setting);
+                        }
+                        refused.insert(setting, error);
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
+            }
+            if !is_any_taken || left.is_empty() {
+                break;
             }
         }
-        Ok((good, is_for_now))
+        for (setting, error) in &refused {
+            let shown = heard.values.get(setting).map_or("its default", String::as_str).to_owned();
+            // Once for each value, however often it is tried.
+            if self.told.borrow_mut().insert((*setting, shown.clone())) {
+                tracing::error!(
+                    "key \"{}{}\" rejected: with {shown}, {error}; the last good value stays",
+                    self.frame.etcd.settings_prefix(),
+                    setting.key(),
+                );
+            }
+        }
+        Ok((good, refused.values().filter_map(ServeError::retry).min()))
     }
 
     /// Tests the configuration and puts it where nginx reads it.
@@ -435,15 +472,20 @@ impl Applier {
         Ok(file)
     }
 
-    /// Looks whether there is memory for the workers. Where they take no more than those that run, or than the default's, there is.
+    /// Looks whether there is memory for the workers, and whether they may have the files that they need. Where they take no more than those that run, or than
+    /// the default's, there is memory.
     fn look_for_room(&self, known: &Known) -> Result<(), NginxError> {
-        let wanted = workers_of(known);
+        let (wanted, files) = (workers_of(known), files_of(known));
         let before = workers_of(&known.with_reloaded(&self.good));
         let default = workers_of(&Known::default());
-        if [before, default].iter().any(|least| wanted.bytes() <= least.bytes()) {
-            return Ok(());
+        if [before, default].iter().all(|least| wanted.bytes() > least.bytes()) {
+            memory::check(wanted).map_err(|error| NginxError::NoRoom(error.to_string()))?;
         }
-        memory::check(wanted).map_err(|error| NginxError::NoRoom(error.to_string()))
+        self.limits.check(wanted, files, default).map_err(NginxError::TooFewFiles)?;
+        match self.master {
+            Some(master) => self.limits.check_beside(master, wanted, files).map_err(NginxError::TooFewFiles),
+            None => Ok(()),
+        }
     }
 
     /// Has workers run with settings with which none have run yet, beside those that serve.
@@ -484,7 +526,8 @@ impl Applier {
         // How many "auto" are is nginx's to say.
         let is_auto = self.good.get(&Setting::WorkerProcesses).is_some_and(|value| value == "auto");
         let expected = if is_auto { 1 } else { wanted };
-        let found = processes::workers(running.master());
+        let workers = processes::workers(running.master());
+        let found = workers.iter().filter(|&&worker| !self.old.has(worker)).count() as u64;
         if found >= expected || running.is_ending() {
             self.repair.looks = 0;
             self.repair.standing = Some(of_processes(&self.good));
@@ -572,6 +615,11 @@ fn workers_of(known: &Known) -> Workers {
         processes: number(Setting::WorkerProcesses).unwrap_or_else(processors),
         connections: number(Setting::WorkerConnections).unwrap_or_default(),
     }
+}
+
+/// How many files a worker of these settings may have, if they say so.
+fn files_of(known: &Known) -> Option<u64> {
+    known.get(Setting::WorkerRlimitNofile).and_then(|value| value.parse().ok())
 }
 
 /// What is another than before, in words.

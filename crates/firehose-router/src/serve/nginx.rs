@@ -20,6 +20,7 @@ use nix::{
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::files::TooFew;
 use crate::{bound, etcd::PASSWORD_VARIABLE};
 
 /// The module's file.
@@ -36,6 +37,12 @@ const STARTS: Duration = Duration::from_secs(20);
 
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// How long after settings were refused for what may change by itself they are tried again.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The same for what takes more to try, or to change.
+const LATER: Duration = Duration::from_secs(60);
 
 /// What is wrong with nginx.
 #[derive(Debug, Error)]
@@ -54,6 +61,8 @@ pub(crate) enum NginxError {
     TestHangs,
     #[error("{0}")]
     NoRoom(String),
+    #[error("{0}")]
+    TooFewFiles(TooFew),
     #[error("a trial of such workers fails: {0}")]
     Trial(String),
 }
@@ -61,12 +70,23 @@ pub(crate) enum NginxError {
 impl NginxError {
     /// Whether it says something of the settings: nginx does not take them, or not now.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::TestHangs | Self::NoRoom(_) | Self::Trial(_))
+        self.is_of_several()
+            || matches!(self, Self::Refused(_) | Self::TestHangs | Self::NoRoom(_) | Self::Trial(_))
     }
 
-    /// Whether the same settings may be taken later.
-    pub(crate) fn is_for_now(&self) -> bool {
-        matches!(self, Self::TestHangs | Self::NoRoom(_) | Self::Trial(_))
+    /// Whether another setting can change it.
+    pub(crate) fn is_of_several(&self) -> bool {
+        matches!(self, Self::NoRoom(_) | Self::TooFewFiles(_))
+    }
+
+    /// When the same settings may be taken, if they may be later.
+    pub(crate) fn retry(&self) -> Option<Duration> {
+        match self {
+            // Old workers end as their connections do.
+            Self::TooFewFiles(TooFew::Beside { .. }) => Some(SOON),
+            Self::TestHangs | Self::NoRoom(_) | Self::Trial(_) => Some(LATER),
+            _ => None,
+        }
     }
 }
 
@@ -210,17 +230,20 @@ impl Running {
     }
 
     /// Whether the master has not ended. It is not waited for.
-    fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         matches!(waitid(Id::Pid(self.master), peek), Ok(WaitStatus::StillAlive))
     }
 
     /// Sends a signal to the master. It may have ended meanwhile, which shows elsewhere.
     pub(crate) fn signal(&self, signal: Signal) {
+        let _ = kill(self.master, signal);
         if matches!(signal, Signal::SIGQUIT | Signal::SIGTERM | Signal::SIGINT) {
             self.is_ending.set(true);
+            // Also to those that no longer hear what the master says. The master knows it before the
+            // first of them ends, and starts nobody in its place.
+            let _ = killpg(self.master, signal);
         }
-        let _ = kill(self.master, signal);
     }
 
     /// Whether the master was told to end.

@@ -21,8 +21,8 @@ pub(crate) fn members(group: Pid) -> impl Iterator<Item = Pid> {
     pids.filter(move |&pid| getpgid(Some(pid)) == Ok(group))
 }
 
-/// How many workers of a group are not shutting down.
-pub(crate) fn workers(group: Pid) -> u64 {
-    let titles = members(group).filter_map(title);
-    titles.filter(|title| title.trim_end_matches(['\0', ' ']) == WORKER).count() as u64
+/// The workers of a group that are not shutting down.
+pub(crate) fn workers(group: Pid) -> Vec<Pid> {
+    let is_worker = |title: String| title.trim_end_matches(['\0', ' ']) == WORKER;
+    members(group).filter(|&pid| title(pid).is_some_and(is_worker)).collect()
 }

@@ -79,10 +79,18 @@ impl Supervisor {
         let reload = Notify::new();
         let program = Rc::clone(&self.applier.program);
         let pid_file = self.applier.frame.pid_file.clone();
+        let listen = self.applier.frame.listen.join(", ");
         // They run together; when nginx has ended, the other two have nothing left to do.
         tokio::select! {
             // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's any more; the test's process ends with it.
-            code = supervise(signals, &self.running, &reload, self.stop_timeout, &program, &pid_file) => code,
+            code = async {
+                // Signals that come meanwhile wait in the listener.
+                self.running.takes_signals(&pid_file).await;
+                if self.running.runs() {
+                    tracing::info!("nginx runs: clients connect to {listen}");
+                }
+                supervise(signals, &self.running, &reload, self.stop_timeout, &program).await
+            } => code,
             never = self.applier.follow(&self.running, &reload) => match never {},
             never = end_left(self.left, self.stop_timeout, &self.running, &pid_file) => match never {},
         }
@@ -110,10 +118,7 @@ async fn supervise(
     reload: &Notify,
     stop_timeout: Duration,
     program: &Program,
-    pid_file: &Path,
 ) -> ExitCode {
-    // Those that come meanwhile wait in the listener.
-    running.takes_signals(pid_file).await;
     if let Some(status) = running.ended() {
         return end(status, running);
     }

@@ -115,7 +115,7 @@ async fn watch(child: &mut Child, wanted: &Wanted<'_>) -> Result<(), NginxError>
         if is_over || is_bad {
             return Err(NginxError::Trial(complaint(&text)));
         }
-        looks = if processes::workers(master) >= expected { looks + 1 } else { 0 };
+        looks = if processes::workers(master).len() >= expected { looks + 1 } else { 0 };
         if looks > 1 {
             return Ok(());
         }
