@@ -374,5 +374,6 @@ async fn a_port_that_is_taken_ends_it_as_nginx_ends() -> Result<()> {
     let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &etcd.url())])?;
     assert_eq!(program.ended(SOON).await?, 1);
     assert!(program.log().contains("Address already in use"), "{}", program.log());
+    assert!(!program.log().contains("nginx runs"), "{}", program.log());
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Log servers that are named: they are optional, and a name server that is silent must not keep anybody waiting.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use harness::*;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
-use tokio::net::UdpSocket;
+use tokio::net::{UdpSocket, UnixDatagram};
 
 use super::setting;
 
@@ -59,7 +61,7 @@ async fn a_silent_name_server_delays_no_start_and_no_change() -> Result<()> {
     router.wait_for_line("worker_processes 2;").await?;
     let lines = router.program.log_lines(&setting("syslog_endpoint"));
     assert!(lines.len() == 1 && lines[0].contains("has no address"), "{lines:?}");
-    router.program.wait_for_log("of --access-log has no address").await?;
+    router.program.wait_for_log(&format!("--access-log: \"{NAME}\" has no address")).await?;
     etcd.put(setting("worker_processes"), "3").await?;
     router.wait_for_line("worker_processes 3;").await?;
     assert!(!router.configuration()?.contains("syslog:"), "{}", router.configuration()?);
@@ -100,5 +102,37 @@ async fn a_log_server_is_used_as_soon_as_its_name_has_an_address() -> Result<()>
     let length = tokio::time::timeout(SOON, received).await??;
     assert!(String::from_utf8_lossy(&datagram[..length]).contains("firehose_router"));
     assert_eq!(router.program.log_lines(&setting("syslog_endpoint")).len(), 1, "{}", router.program.log());
+    Ok(())
+}
+
+/// nginx would say with each line that it cannot connect, and not to what.
+#[tokio::test]
+async fn a_socket_that_is_not_there_is_told_of_once_and_taken_when_it_is() -> Result<()> {
+    let (etcd, folder) = (Etcd::start().await?, Folder::new("log-socket")?);
+    let path = folder.path().join("log");
+    let server = format!("unix:{}", path.display());
+    let router = Served::start(&etcd.url(), &[]).await?;
+    etcd.put(setting("syslog_endpoint"), &*server).await?;
+    let line = router.program.wait_for_log(&setting("syslog_endpoint")).await?;
+    let words = format!("nobody listens at \"{server}\"");
+    assert!(line.contains("rejected for now") && line.contains(&words), "{line}");
+    assert_eq!(router.get("/").await?.status, 502);
+    assert!(!router.configuration()?.contains(&server));
+    let socket = UnixDatagram::bind(&path)?;
+    // nginx's workers are somebody else.
+    for (file, mode) in [(folder.path(), 0o755), (&*path, 0o777)] {
+        std::fs::set_permissions(file, Permissions::from_mode(mode))?;
+    }
+    router.wait_for_line(&format!("error_log syslog:server={server},tag=firehose_router notice;")).await?;
+    assert_eq!(router.program.log_lines(&setting("syslog_endpoint")).len(), 1);
+    eventually(SOON, "a request is logged there", async || {
+        router.get("/").await?;
+        let mut line = [0; 4096];
+        let length = socket.try_recv(&mut line)?;
+        ensure!(line[..length].windows(5).any(|word| word == b"GET /"), "{}", line[..length].escape_ascii());
+        Ok(())
+    })
+    .await?;
+    assert!(!router.program.log().contains("connect() failed"), "{}", router.program.log());
     Ok(())
 }

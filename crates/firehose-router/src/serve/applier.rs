@@ -163,7 +163,7 @@ impl Applier {
         self.servers.settle(resolved).await;
         if let Some(name) = self.frame.log_server().filter(|name| self.servers.address(name).is_none()) {
             tracing::warn!(
-                "\"{name}\" of --access-log has no address ({}): nothing is logged there until it has one",
+                "--access-log: {}: nothing is logged there until that changes",
                 self.servers.failure(name)
             );
         }
@@ -363,7 +363,7 @@ impl Applier {
             let name = name_of(server).unwrap_or_default();
             if self.unresolved.as_ref() != Some(server) {
                 tracing::error!(
-                    "key \"{}{}\" rejected for now: \"{name}\" has no address ({}); the last good value stays until it has one",
+                    "key \"{}{}\" rejected for now: {}; the last good value stays until that changes",
                     self.frame.etcd.settings_prefix(),
                     Setting::SyslogEndpoint.key(),
                     self.servers.failure(name),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Write,
+    io::{self, Write},
     path::Path,
 };
 
@@ -76,6 +76,13 @@ struct Kept {
     /// The settings that nginx ran with, which may be others than those of etcd.
     #[serde(default)]
     taken: BTreeMap<String, String>,
+}
+
+impl Kept {
+    fn write(&self, file: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *file, self)?;
+        file.write_all(b"\n")
+    }
 }
 
 /// Why the file is of no use.
@@ -219,7 +226,7 @@ impl Known {
     /// # Errors
     ///
     /// Those of writing.
-    pub(crate) fn save(&self, file: &Path, prefix: &str, taken: &Values) -> Result<(), KeptError> {
+    pub(crate) fn save(&self, file: &Path, prefix: &str, taken: &Values) -> io::Result<()> {
         let text = |values: &Values| {
             values.iter().map(|(setting, value)| (setting.key().to_owned(), value.clone())).collect()
         };
@@ -231,8 +238,7 @@ impl Known {
         };
         let folder = file.parent().unwrap_or(Path::new("."));
         let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut new, &kept)?;
-        new.write_all(b"\n")?;
+        kept.write(&mut new)?;
         new.as_file().sync_all()?;
         new.persist(file).map_err(|error| error.error)?;
         Ok(())
@@ -243,7 +249,7 @@ impl Known {
 mod tests {
     use etcd_watch::{Event, Item};
 
-    use super::{Brought, Known, Values};
+    use super::{Brought, Kept, Known, Values};
     use crate::serve::settings::Setting;
 
     fn item(key: &str, value: &str) -> Item {
@@ -335,5 +341,16 @@ mod tests {
             std::fs::write(&file, &whole[..length]).expect("written");
             assert!(Known::load(&file, "/firehose").is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_of_as_that() {
+        let none = std::collections::BTreeMap::new();
+        let kept =
+            Kept { prefix: String::new(), settings: none.clone(), put_allow: String::new(), taken: none };
+        let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let error = kept.write(&mut full).expect_err("no room");
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+        assert!(error.to_string().starts_with("No space left on device"), "{error}");
     }
 }

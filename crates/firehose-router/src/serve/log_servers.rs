@@ -1,13 +1,14 @@
-//! Log servers that are named, and not given by their address.
+//! Log servers that are named, and not given by their address, or have a socket that must be there.
 //!
 //! nginx would ask for the address itself as it reads its configuration, for as long as the name servers let it wait, and refuse the whole configuration where
-//! there is none. A log server is not worth that: its name is resolved here, beside everything else, and nginx is told the address once there is one.
+//! there is none; where a socket is missing it would complain with each line. A log server is not worth that: its name is resolved here, beside everything else, and nginx is told the address once there is one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     io,
     net::IpAddr,
+    os::unix::net::UnixDatagram,
     time::Duration,
 };
 
@@ -23,8 +24,19 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// How long at most.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// An address, or why there is none.
-type Answer = Result<IpAddr, String>;
+/// How the name of a unix socket begins.
+const UNIX: &str = "unix:";
+
+/// Where a log server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    At(IpAddr),
+    /// At its socket.
+    Socket,
+}
+
+/// Where it is, or why that is not known.
+type Answer = Result<Place, String>;
 
 /// The names in use, with what is known of each.
 pub(crate) struct LogServers {
@@ -35,7 +47,7 @@ pub(crate) struct LogServers {
 
 struct Name {
     /// The last address that it had.
-    address: Option<IpAddr>,
+    address: Option<Place>,
     /// Why it has none, as it was last said.
     failure: Option<String>,
     /// Whether there was an answer since it was asked for.
@@ -82,14 +94,18 @@ impl LogServers {
     }
 
     /// The address of a name that is in use.
-    pub(crate) fn address(&self, name: &str) -> Option<IpAddr> {
+    pub(crate) fn address(&self, name: &str) -> Option<Place> {
         self.names.get(name)?.address
     }
 
-    /// Why a name has no address.
-    pub(crate) fn failure(&self, name: &str) -> &str {
+    /// What is wrong with a name that has no address.
+    pub(crate) fn failure(&self, name: &str) -> String {
         let failure = self.names.get(name).and_then(|name| name.failure.as_deref());
-        failure.unwrap_or("no name server has answered yet")
+        if name.starts_with(UNIX) {
+            format!("nobody listens at \"{name}\" ({})", failure.unwrap_or("it was not tried yet"))
+        } else {
+            format!("\"{name}\" has no address ({})", failure.unwrap_or("no name server has answered yet"))
+        }
     }
 
     /// Waits until each has an answer, at most until `end`.
@@ -127,7 +143,7 @@ impl LogServers {
 }
 
 /// Asks until there is an address.
-async fn ask<F: Future<Output = io::Result<IpAddr>>>(
+async fn ask<F: Future<Output = io::Result<Place>>>(
     name: String,
     answers: UnboundedSender<(String, Answer)>,
     resolve: impl Fn(String) -> F,
@@ -144,15 +160,24 @@ async fn ask<F: Future<Output = io::Result<IpAddr>>>(
     }
 }
 
-/// Asks as nginx would, in a thread of its own.
-async fn resolve(name: String) -> io::Result<IpAddr> {
+/// Asks as nginx would, in a thread of its own; or connects to a socket, which does not wait.
+async fn resolve(name: String) -> io::Result<Place> {
+    if let Some(path) = name.strip_prefix(UNIX) {
+        return UnixDatagram::unbound()?.connect(path).map(|()| Place::Socket);
+    }
     let mut addresses = tokio::net::lookup_host((name.as_str(), 0)).await?;
-    addresses.next().map(|address| address.ip()).ok_or_else(|| io::Error::other("it has no address"))
+    addresses
+        .next()
+        .map(|address| Place::At(address.ip()))
+        .ok_or_else(|| io::Error::other("it has no address"))
 }
 
-/// The host of a log server that has to be resolved, and what stands behind it; `None` where it is an address or a unix socket.
+/// The host of a log server that has to be resolved, and what stands behind it; `None` where it is an address. Of a unix socket it is all.
 fn split(server: &str) -> Option<(&str, &str)> {
-    if server.starts_with("unix:") || server.starts_with('[') {
+    if server.starts_with(UNIX) {
+        return Some((server, ""));
+    }
+    if server.starts_with('[') {
         return None;
     }
     let (host, port) = server.split_at(server.find(':').unwrap_or(server.len()));
@@ -165,11 +190,12 @@ pub(crate) fn name_of(server: &str) -> Option<&str> {
 }
 
 /// `HOST[:PORT]` as nginx need not resolve it; `None` where that is not known.
-pub(crate) fn located(server: &str, address: impl Fn(&str) -> Option<IpAddr>) -> Option<String> {
+pub(crate) fn located(server: &str, address: impl Fn(&str) -> Option<Place>) -> Option<String> {
     let Some((name, port)) = split(server) else { return Some(server.to_owned()) };
     Some(match address(name)? {
-        IpAddr::V4(address) => format!("{address}{port}"),
-        IpAddr::V6(address) => format!("[{address}]{port}"),
+        Place::At(IpAddr::V4(address)) => format!("{address}{port}"),
+        Place::At(IpAddr::V6(address)) => format!("[{address}]{port}"),
+        Place::Socket => server.to_owned(),
     })
 }
 
@@ -201,7 +227,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{LogServers, ask, located, name_of, server_of, with_server};
+    use super::{LogServers, Place, ask, located, name_of, server_of, with_server};
 
     #[test]
     fn what_has_to_be_resolved() {
@@ -210,15 +236,15 @@ mod tests {
             ("logs.internal:514", Some("logs.internal")),
             ("10.0.0.1:514", None),
             ("[::1]:514", None),
-            ("unix:/dev/log", None),
+            ("unix:/dev/log", Some("unix:/dev/log")),
         ] {
             assert_eq!(name_of(server), name, "{server}");
         }
-        let v4 = |_: &str| Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let v6 = |_: &str| Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        let v4 = |_: &str| Some(Place::At(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let v6 = |_: &str| Some(Place::At(IpAddr::V6(Ipv6Addr::LOCALHOST)));
         assert_eq!(located("logs:514", v4).as_deref(), Some("127.0.0.1:514"));
         assert_eq!(located("logs", v6).as_deref(), Some("[::1]"));
-        assert_eq!(located("unix:/dev/log", v4).as_deref(), Some("unix:/dev/log"));
+        assert_eq!(located("unix:/dev/log", |_| Some(Place::Socket)).as_deref(), Some("unix:/dev/log"));
         assert_eq!(located("logs", |_| None), None);
         let log = "syslog:nohostname,server=logs:514,tag=a";
         assert_eq!(server_of(log), Some("logs:514"));
@@ -237,13 +263,16 @@ mod tests {
                 if count == 0 {
                     Err(io::Error::other("not yet"))
                 } else {
-                    Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))
+                    Ok(Place::At(IpAddr::V4(Ipv4Addr::LOCALHOST)))
                 }
             }
         };
         ask("logs".to_owned(), sender, resolve).await;
         assert_eq!(answers.recv().await, Some(("logs".to_owned(), Err("not yet".to_owned()))));
-        assert_eq!(answers.recv().await, Some(("logs".to_owned(), Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)))));
+        assert_eq!(
+            answers.recv().await,
+            Some(("logs".to_owned(), Ok(Place::At(IpAddr::V4(Ipv4Addr::LOCALHOST)))))
+        );
         assert_eq!(answers.recv().await, None);
     }
 
