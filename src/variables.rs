@@ -19,7 +19,7 @@ use peer_zone::Connections;
 pub(crate) use self::{
     geo::{LiveNetworks, count, etcd_geo},
     known::{HOLD, Known, Succession},
-    live::{Live, MAX_VALUE_LENGTH, etcd_variable},
+    live::{Live, Look, MAX_VALUE_LENGTH, etcd_variable},
 };
 use crate::{
     module::{ERROR, Module, OK, guard},

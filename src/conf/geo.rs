@@ -1,4 +1,4 @@
-//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [zone=SIZE] [initial=NETWORK,... ...] [initial_file=FILE]`
+//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [zone=SIZE] [initial=NETWORK,... ...] [initial_file=FILE] [origin=CLUSTER:REVISION]`
 
 use core::ffi::c_void;
 use std::{fs::File, io::Read, path::Path};
@@ -34,6 +34,8 @@ pub(crate) struct GeoConf {
     pub(crate) empty: bool,
     /// The networks until etcd has said which there are; none, where the configuration does not say it.
     pub(crate) initial: Option<Initial>,
+    /// The cluster's id and the revision that said so.
+    pub(crate) origin: Option<(u64, u64)>,
     /// The networks in shared memory, once it is mapped.
     pub(crate) live: Option<LiveNetworks>,
     /// Where the directive stands: `in FILE:LINE`.
@@ -47,6 +49,13 @@ pub(crate) struct Initial {
     pub(crate) ranges: Ranges,
     /// How many networks that are.
     pub(crate) count: usize,
+}
+
+impl GeoConf {
+    /// Whether what is said before etcd has been heard outlives a wiped etcd: it must be known of which etcd it is, and let in fewer than all.
+    pub(crate) fn holds_initial(&self) -> bool {
+        self.origin.is_some() && self.initial.as_ref().is_none_or(|initial| initial.count > 0)
+    }
 }
 
 /// The shared memory where nothing is said of it: room for 100 000 networks with keys of up to 60 bytes. What is not used of it takes no memory.
@@ -87,6 +96,7 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     let mut zone_size = None;
     let mut initial: Option<Vec<String>> = None;
     let mut file = None;
+    let mut origin = None;
     for option in options {
         let is_duplicate = match option.split_once('=') {
             Some(("empty", "0")) => empty.replace(false).is_some(),
@@ -100,6 +110,7 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
                 initial.get_or_insert_default().extend(words.into_iter().map(str::to_owned));
                 false
             }
+            Some(("origin", text)) => origin.replace(read_origin(text)?).is_some(),
             Some(("initial_file", name)) => file.replace(name.to_owned()).is_some(),
             _ => return Err(format!("invalid parameter \"{option}\" in \"etcd_geo\"").into()),
         };
@@ -131,6 +142,7 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         prefix: prefix.clone(),
         empty: empty.unwrap_or(false),
         initial,
+        origin,
         live: None,
         place: place(cf),
     });
@@ -150,6 +162,19 @@ fn read_size(text: &str) -> Result<usize, Mistake> {
         format!(
             "invalid size \"{text}\" of \"zone\" in \"etcd_geo\": at least {}k are needed",
             MIN_ZONE_SIZE >> 10
+        )
+        .into()
+    })
+}
+
+/// `CLUSTER:REVISION`, the cluster's id in hexadecimal digits, as etcd shows it.
+fn read_origin(text: &str) -> Result<(u64, u64), Mistake> {
+    let origin = text.split_once(':').and_then(|(cluster, revision)| {
+        Some((u64::from_str_radix(cluster, 16).ok()?, revision.parse().ok()?))
+    });
+    origin.ok_or_else(|| {
+        format!(
+            "invalid \"origin={text}\" in \"etcd_geo\": a cluster's id and a revision are needed (cdf818194e3a8c32:42)"
         )
         .into()
     })

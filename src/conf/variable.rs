@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     module::{ConfResult, guard},
-    variables::{self, Live, MAX_VALUE_LENGTH},
+    variables::{self, Live, Look, MAX_VALUE_LENGTH},
     zones,
 };
 
@@ -85,8 +85,8 @@ impl Kind {
 
 impl VariableConf {
     /// The value where there is none in shared memory.
-    pub(crate) fn without_value(&self) -> Option<&str> {
-        without_value(self.live, self.initial.as_deref(), self.default.as_deref())
+    pub(crate) fn without_value(&self, look: Look) -> Option<&str> {
+        without_value(look, self.initial.as_deref(), self.default.as_deref())
     }
 
     /// What says the present value as a number, in whichever thread.
@@ -94,9 +94,10 @@ impl VariableConf {
         let (live, initial, default) = (self.live, self.initial.clone(), self.default.clone());
         Box::new(move || {
             let mut bytes = [0; MAX_VALUE_LENGTH];
-            match live.and_then(|live| live.value.read(&mut bytes).ok()?.length) {
+            let look = live.map(|live| live.look(&mut bytes)).unwrap_or_default();
+            match look.length {
                 Some(length) => number(str::from_utf8(&bytes[..length]).ok()?),
-                None => number(without_value(live, initial.as_deref(), default.as_deref())?),
+                None => number(without_value(look, initial.as_deref(), default.as_deref())?),
             }
         })
     }
@@ -106,19 +107,16 @@ impl VariableConf {
     /// The present value as a time, in milliseconds.
     pub(crate) fn to_time(&self) -> Option<u64> {
         let mut bytes = [0; MAX_VALUE_LENGTH];
-        match self.live.and_then(|live| live.value.read(&mut bytes).ok()?.length) {
+        let look = self.live.map(|live| live.look(&mut bytes)).unwrap_or_default();
+        match look.length {
             Some(length) => time(str::from_utf8(&bytes[..length]).ok()?),
-            None => time(self.without_value()?),
+            None => time(self.without_value(look)?),
         }
     }
 }
 
-fn without_value<'a>(
-    live: Option<&Live>,
-    initial: Option<&'a str>,
-    default: Option<&'a str>,
-) -> Option<&'a str> {
-    initial.filter(|_| !live.is_some_and(Live::has_been_heard)).or(default)
+fn without_value<'a>(look: Look, initial: Option<&'a str>, default: Option<&'a str>) -> Option<&'a str> {
+    initial.filter(|_| !look.is_heard).or(default)
 }
 
 /// A number as nginx's directives take it: digits and nothing else.

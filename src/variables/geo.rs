@@ -37,6 +37,11 @@ impl LiveNetworks {
         Self { known, table: Shelf::new(words) }
     }
 
+    /// Whether etcd has ever said what there is: its first word is published, also where that is that there is nothing.
+    pub(crate) fn has_been_heard(&self) -> bool {
+        self.table.generation() != 0
+    }
+
     /// Words that a table has at most.
     pub(crate) fn room(&self) -> usize {
         self.table.capacity()
@@ -52,21 +57,26 @@ impl LiveNetworks {
     }
 
     /// Writes the last good networks, or that there are none.
-    pub(crate) fn publish(&self, table: Option<&[u64]>, revision: u64) {
-        self.table.write(table, Origin { cluster_id: self.known.cluster_id(), revision });
+    pub(crate) fn publish(&self, table: Option<&[u64]>, origin: Origin) {
+        self.table.write(table, origin);
     }
 
     /// Goes on with those of a prefix's memory of another size.
     pub(crate) fn go_on(&self, old: &Self) {
-        let Ok(Found { value, origin, .. }) = old.read(|words| {
+        // Before the table: a table that is newer than what is known of it is compared with etcd once more, an older one would pass for
+        // etcd's last word.
+        self.known.go_on(old.known);
+        let Ok(Found { value, origin, generation }) = old.read(|words| {
             let mut networks = client_networks::NamedNetworks::with_room(self.room());
             networks.go_on(words);
             networks.to_table()
         }) else {
             return;
         };
-        self.known.go_on(old.known);
-        self.table.write(value.as_deref(), origin);
+        // What is written is heard.
+        if generation != 0 {
+            self.table.write(value.as_deref(), origin);
+        }
     }
 }
 
@@ -109,7 +119,8 @@ fn is_inside(conf: &GeoConf, client: Option<IpAddr>) -> Option<bool> {
     let found = live.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
     Some(match found.value {
         Some(is_inside) => is_inside,
-        None if live.has_been_heard() => conf.empty,
+        // Of the same look: whoever asked once more might find that etcd was heard meanwhile, and take its networks for none.
+        None if found.generation != 0 => conf.empty,
         None => match &conf.initial {
             // That nothing is known is not that there are none.
             None => false,
@@ -122,7 +133,7 @@ fn is_inside(conf: &GeoConf, client: Option<IpAddr>) -> Option<bool> {
 /// How many networks there are, and the revision of the last change.
 pub(crate) fn count(conf: &GeoConf) -> Option<(usize, u64)> {
     let live = conf.live.as_ref()?;
-    let Ok(Found { value, origin, .. }) = live.read(count_in) else { return Some((0, 0)) };
+    let Ok(Found { value, origin, generation }) = live.read(count_in) else { return Some((0, 0)) };
     let initial = || conf.initial.as_ref().map_or(0, |initial| initial.count);
-    Some((value.unwrap_or_else(|| if live.has_been_heard() { 0 } else { initial() }), origin.revision))
+    Some((value.unwrap_or_else(|| if generation != 0 { 0 } else { initial() }), origin.revision))
 }

@@ -12,9 +12,6 @@ pub(crate) const MAX_REASON_LENGTH: usize = 512;
 /// For how long (ms) what is in hand outlives a wiped etcd: as long as peers do where `hold=` says nothing else.
 pub(crate) const HOLD: u64 = 60_000;
 
-/// How far etcd is where that is not known, while it is known that it has spoken: nothing that it says later is older.
-const HAS_SPOKEN: u64 = 1;
-
 /// What is known. Zeroes are a key that was never heard of.
 #[derive(Debug)]
 #[repr(C)]
@@ -44,11 +41,6 @@ pub(crate) enum Succession {
 }
 
 impl<const WORDS: usize> Known<WORDS> {
-    /// Whether etcd has ever said what there is.
-    pub(crate) fn has_been_heard(&self) -> bool {
-        self.revision.load(Ordering::Relaxed) != 0
-    }
-
     /// How an etcd that lists relates to the one that spoke last.
     pub(crate) fn succession(&self, cluster_id: u64, revision: u64) -> Succession {
         let before = self.cluster_id.load(Ordering::Relaxed);
@@ -158,6 +150,6 @@ impl<const WORDS: usize> Known<WORDS> {
 
     /// The time is up. The next word of etcd's says how far it is.
     pub(crate) fn end_hold(&self) {
-        self.go_on_from(0, HAS_SPOKEN);
+        self.go_on_from(0, 0);
     }
 }

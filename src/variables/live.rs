@@ -2,6 +2,7 @@
 
 use core::ptr;
 
+use live_value::Torn;
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_pnalloc, ngx_str_t};
 
 use super::{known::Known, set};
@@ -15,6 +16,31 @@ pub(crate) const MAX_VALUE_LENGTH: usize = 4096;
 
 /// What lies in shared memory of a key.
 pub(crate) type Live = Known<{ MAX_VALUE_LENGTH / size_of::<u64>() }>;
+
+/// What a look at a value has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look {
+    /// Its bytes; `None` where there is no value.
+    pub(crate) length: Option<usize>,
+    /// Whether etcd has ever said what there is. It is of the same moment as the value: between two looks etcd might
+    /// be heard, and a value that is there would pass for none.
+    pub(crate) is_heard: bool,
+}
+
+impl Live {
+    /// Whether etcd has ever said what there is: its first word is published, also where that is that there is no value.
+    pub(crate) fn has_been_heard(&self) -> bool {
+        self.value.generation() != 0
+    }
+
+    /// Reads the value into `bytes`.
+    pub(crate) fn look(&self, bytes: &mut [u8; MAX_VALUE_LENGTH]) -> Look {
+        match self.value.read(bytes) {
+            Ok(reading) => Look { length: reading.length, is_heard: reading.generation != 0 },
+            Err(Torn) => Look { length: None, is_heard: true },
+        }
+    }
+}
 
 /// Gives nginx the value, in memory of the request's pool.
 pub(crate) unsafe extern "C" fn etcd_variable(
@@ -33,9 +59,9 @@ pub(crate) unsafe extern "C" fn etcd_variable(
 
 fn read(request: &ngx_http_request_t, conf: &VariableConf) -> Option<ngx_str_t> {
     let mut bytes = [0; MAX_VALUE_LENGTH];
-    let length = conf.live.and_then(|live| live.value.read(&mut bytes).ok()?.length);
-    let Some(length) = length else {
-        let otherwise = conf.without_value()?;
+    let look = conf.live.map(|live| live.look(&mut bytes)).unwrap_or_default();
+    let Some(length) = look.length else {
+        let otherwise = conf.without_value(look)?;
         return Some(ngx_str_t { len: otherwise.len(), data: otherwise.as_ptr().cast_mut() });
     };
     // SAFETY: the pool is the request's.

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
-use client_networks::{NamedNetworks, Outcome, shown};
+use client_networks::{NamedNetworks, NetworkError, Outcome, shown};
 use etcd_watch::{Cluster, Event, Item, Keys, Limits, Update};
+use live_value::Origin;
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
@@ -44,7 +45,8 @@ pub(super) async fn serve(
     claim: Rc<Claim>,
     lines: Lines,
 ) {
-    let keys = Keys::Below(plan.prefix.clone());
+    // The prefix itself is a key that somebody has written about it, and that names nobody.
+    let keys = Keys::Beginning(plan.prefix.clone());
     let follow = || {
         let (sender, updates) = mpsc::channel(MAX_WAITING);
         (Following::start(cluster.clone(), keys.clone(), LIMITS, sender), updates)
@@ -100,6 +102,8 @@ struct Geo {
     names: String,
     prefix: String,
     live: LiveNetworks,
+    /// Whether what is said before etcd has been heard outlives a wiped etcd.
+    holds_initial: bool,
     networks: NamedNetworks,
     /// What another or a restored etcd has, and its id, while that is no network: those in hand stay.
     successor: Option<(u64, NamedNetworks)>,
@@ -116,7 +120,7 @@ struct Geo {
 
 impl Geo {
     fn new(cluster_name: Rc<str>, plan: GeoPlan, lines: Lines) -> Self {
-        let GeoPlan { names, prefix, live } = plan;
+        let GeoPlan { names, prefix, live, holds_initial } = plan;
         let in_hand = live.read(|table| {
             let mut networks = NamedNetworks::with_room(live.room());
             networks.go_on(table);
@@ -133,6 +137,7 @@ impl Geo {
             names: names.join("\", \""),
             prefix,
             live,
+            holds_initial,
             networks: in_hand.unwrap_or_else(|| NamedNetworks::with_room(live.room())),
             successor: None,
             origin: None,
@@ -169,7 +174,9 @@ impl Geo {
         let listed = || items.iter().map(|item| (&item.key[..], &item.value[..]));
         self.malformed.clear();
         self.has_listed = true;
-        if succession != Succession::GoesOn && !self.networks.is_empty() {
+        // What is held stays so for its time: the next watcher may find that the new etcd has come past the old one's revision.
+        let is_new = succession != Succession::GoesOn || self.live.is_held();
+        if is_new && self.has_in_hand() {
             let mut successor = NamedNetworks::with_room(self.live.room());
             self.note(successor.replace(listed()));
             if successor.count() == 0 && self.live.hold() {
@@ -196,11 +203,18 @@ impl Geo {
         self.note(outcome);
     }
 
-    /// The successor takes the place of what is in hand, once it has a network.
+    /// Whether there is something that can outlive a wiped etcd.
+    fn has_in_hand(&self) -> bool {
+        !self.networks.is_empty() || (self.holds_initial && !self.live.has_been_heard())
+    }
+
+    /// The successor takes the place of what is in hand, once it has a network, or nothing is in hand any more.
     fn adopt_successor(&mut self) {
-        if let Some((cluster_id, networks)) = self.successor.take_if(|(_, networks)| networks.count() > 0) {
+        let has_in_hand = self.has_in_hand();
+        let is_taken = |(_, networks): &mut (u64, NamedNetworks)| networks.count() > 0 || !has_in_hand;
+        if let Some((cluster_id, networks)) = self.successor.take_if(is_taken) {
             self.origin = Some((cluster_id, self.revision));
-            self.is_changed |= networks != self.networks;
+            self.is_changed |= networks != self.networks || !self.live.has_been_heard();
             self.networks = networks;
         }
     }
@@ -226,13 +240,18 @@ impl Geo {
         }
         // Whoever deletes a key means it, whichever cluster the networks in hand came from.
         self.is_changed |= self.networks.delete(key);
+        self.adopt_successor();
     }
 
     fn note(&mut self, outcome: Outcome) {
         let count = outcome.rejected.len();
         self.malformed.extend(outcome.rejected.iter().map(|rejected| rejected.key.clone()));
         for rejected in outcome.rejected.into_iter().take(TOLD) {
-            let reason = format!("key \"{}{}\" rejected: {}", self.prefix, rejected.key, rejected.error);
+            let mut reason = format!("key \"{}{}\" rejected: {}", self.prefix, rejected.key, rejected.error);
+            if rejected.error == NetworkError::KeyEmpty {
+                reason +=
+                    &format!(": write networks to keys such as {}NAME, and delete this one", self.prefix);
+            }
             if self.live.reject(&reason, hash(reason.as_bytes()), self.revision) {
                 self.lines.error(format!(
                     "etcd: variable \"{}\": {reason}; its last good networks stay, and where it never had any it names nobody",
@@ -251,7 +270,7 @@ impl Geo {
 
     /// The time is up for which the networks outlive a wiped etcd; what etcd has is not known while it cannot be followed.
     fn look_at_the_clock(&mut self) {
-        if self.live.is_due() && !self.hearing.is_lost() {
+        if self.has_listed && self.live.is_due() && !self.hearing.is_lost() {
             self.live.end_hold();
             self.live.release();
             let (cluster_id, networks) = self.successor.take().unzip();
@@ -261,8 +280,10 @@ impl Geo {
         }
     }
 
-    /// With the right to write.
+    /// With the right to write. What is known of the table comes after it: whoever goes on where this one ends in between holds the new table to be the old
+    /// etcd's, and not the old table to be all that the new etcd has.
     fn publish(&mut self) {
+        self.publish_table();
         if let Some((cluster_id, revision)) = self.origin.take() {
             self.live.go_on_from(cluster_id, revision);
             self.live.release();
@@ -271,12 +292,16 @@ impl Geo {
         if self.has_listed && self.malformed.is_empty() {
             self.live.accept();
         }
+    }
+
+    fn publish_table(&mut self) {
         if !std::mem::take(&mut self.is_changed) {
             return;
         }
         // Keys that name nothing that could be read are not none: nobody is let in for them.
         let table = (!self.networks.is_empty()).then(|| self.networks.to_table());
-        self.live.publish(table.as_deref(), self.revision);
+        let cluster_id = self.origin.map_or_else(|| self.live.cluster_id(), |(cluster_id, _)| cluster_id);
+        self.live.publish(table.as_deref(), Origin { cluster_id, revision: self.revision });
         self.lines.notice(format!(
             "etcd: variable \"{}\": {} networks, revision {}",
             self.names,

@@ -46,6 +46,8 @@ pub(super) struct GeoPlan {
     pub(super) names: Vec<String>,
     pub(super) prefix: String,
     pub(super) live: LiveNetworks,
+    /// Whether what is said before etcd has been heard outlives a wiped etcd.
+    pub(super) holds_initial: bool,
 }
 
 /// A number that a variable has.
@@ -146,10 +148,13 @@ impl Plan {
             let cluster = clusters.iter_mut().find(|cluster| cluster.config.name == conf.cluster);
             let Some(ClusterPlan { geos, .. }) = cluster else { continue };
             match geos.iter_mut().find(|plan| plan.prefix == conf.prefix) {
-                Some(plan) => plan.names.push(conf.name.clone()),
+                Some(plan) => {
+                    plan.names.push(conf.name.clone());
+                    plan.holds_initial |= conf.holds_initial();
+                }
                 None => {
-                    let names = vec![conf.name.clone()];
-                    geos.push(GeoPlan { names, prefix: conf.prefix.clone(), live });
+                    let (names, prefix) = (vec![conf.name.clone()], conf.prefix.clone());
+                    geos.push(GeoPlan { names, prefix, live, holds_initial: conf.holds_initial() });
                 }
             }
         }

@@ -85,6 +85,7 @@ struct Variable {
     value: Option<Vec<u8>>,
     is_changed: bool,
     hearing: Hearing,
+    has_listed: bool,
     lines: Lines,
 }
 
@@ -101,7 +102,7 @@ impl Variable {
             "the value in hand stays",
             lines.clone(),
         );
-        Self { names, key, live, kind, value, is_changed: true, hearing, lines }
+        Self { names, key, live, kind, value, is_changed: true, hearing, has_listed: false, lines }
     }
 
     fn update(&mut self, update: &Update) {
@@ -125,12 +126,13 @@ impl Variable {
     fn list(&mut self, cluster_id: u64, revision: i64, items: &[Item]) {
         let revision = revision.unsigned_abs();
         let succession = self.live.succession(cluster_id, revision);
-        // A variable that goes by what it had at the start goes by it no more.
-        self.is_changed |= !self.live.has_been_heard();
+        // What is held stays so for its time: the next watcher may find that the new etcd has come past the old one's revision.
+        let is_new = succession != Succession::GoesOn || self.live.is_held();
+        self.has_listed = true;
         if let Some(item) = items.first() {
             self.live.go_on_from(cluster_id, revision);
             self.put(item);
-        } else if succession != Succession::GoesOn && self.value.is_some() {
+        } else if is_new && self.value.is_some() {
             if self.live.hold() {
                 let what =
                     if succession == Succession::Another { "another cluster" } else { "an older state" };
@@ -145,6 +147,10 @@ impl Variable {
         } else {
             self.live.go_on_from(cluster_id, revision);
             self.unset(revision);
+        }
+        if !self.live.has_been_heard() {
+            // A variable that goes by what it had at the start goes by it no more, also where there is nothing in its place.
+            self.write(None, revision);
         }
     }
 
@@ -194,7 +200,7 @@ impl Variable {
 
     /// Whether the time is up for which the value outlives a wiped etcd. What etcd has is not known while it cannot be followed.
     fn is_due(&self) -> bool {
-        self.live.is_due() && !self.hearing.is_lost()
+        self.has_listed && self.live.is_due() && !self.hearing.is_lost()
     }
 
     fn end_hold(&mut self) {

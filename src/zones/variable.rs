@@ -95,16 +95,24 @@ unsafe extern "C" fn init_geo(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ng
             log::to(NGX_LOG_EMERG, zone.shm.log, &message);
             return ERROR;
         }
+        let before = old_zone(zone).and_then(find_networks);
         if old.is_null()
-            && let Some(before) = old_zone(zone).and_then(find_networks)
+            && let Some(before) = &before
             && let Some(networks) = find_networks(zone)
         {
             // Only the size is another one.
-            networks.go_on(&before);
+            networks.go_on(before);
         }
         for geo in main.geos() {
             if geo_name(&geo.cluster, &geo.prefix).as_bytes() == zone.shm.name.as_bytes() {
                 geo.live = find_networks(zone);
+                if old.is_null()
+                    && before.is_none()
+                    && let (Some(networks), Some((cluster_id, revision))) = (&geo.live, geo.origin)
+                {
+                    // The first list is compared with what the configuration has.
+                    networks.go_on_from(cluster_id, revision);
+                }
             }
         }
         OK

@@ -270,6 +270,8 @@ fn table() -> Vec<Mistake> {
         at_top("etcd_geo $a main /a/ empty=1 empty=0;", &["etcd_geo", "empty=0", "duplicate"]),
         at_top("etcd_geo $a main /a/ initial=10.0.0.0/33;", &["etcd_geo", "10.0.0.0/33", "network"]),
         at_top("etcd_geo $a main /a/ zone=1k;", &["etcd_geo", "zone", "64k"]),
+        at_top("etcd_geo $a main /a/ origin=9;", &["etcd_geo", "origin=9", "revision"]),
+        at_top("etcd_geo $a main /a/ origin=9:1 origin=9:2;", &["etcd_geo", "origin=9:2", "duplicate"]),
         at_top("etcd_geo $a main /a/ initial_file=/no/such/file;", &["initial_file", "/no/such/file"]),
         at_top("etcd_geo $a main /a/; etcd_geo $A main /b/;", &["etcd_geo", "$A", "duplicate"]),
         at_top("etcd_variable $a main /a; etcd_geo $a main /b/;", &["etcd_geo", "$a", "duplicate"]),

@@ -62,8 +62,6 @@ async fn clients_are_judged_by_the_keys_in_every_worker_without_a_reload() -> Re
     let geo = shown(nginx).await?;
     assert_eq!((geo.networks, geo.revision, geo.rejected_total), (3, Some(revision), 0), "{geo:?}");
     assert_eq!((geo.cluster.as_str(), geo.prefix.as_str()), ("main", NETWORKS));
-    // A key at the prefix itself is the mark of a folder.
-    etcd.put(NETWORKS, "dir").await?;
     etcd.delete(&network("office")).await?;
     all_say(nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
     etcd.delete(&network("198.51.100.0/24")).await?;
@@ -170,10 +168,141 @@ async fn with_keys_that_name_no_network_nobody_is_inside() -> Result<()> {
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
 }
 
+/// Whoever writes a key at the prefix itself means that not everybody is inside.
+#[tokio::test]
+async fn the_key_at_the_prefix_itself_names_nobody_and_says_what_to_write() -> Result<()> {
+    let router = start("empty=1").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    for value in [INSIDE, ""] {
+        all_say(nginx, &[(INSIDE, true)]).await?;
+        etcd.put(NETWORKS, value).await?;
+        all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+        let rejected = shown(nginx).await?.rejected.ok_or("it is not rejected")?;
+        assert!(rejected.contains("/firehose/nginx/put_allow/NAME"), "{rejected}");
+        nginx.wait_for_log(&rejected).await?;
+        // It is found by a list as well.
+        signal(nginx.watcher().await?, Signal::SIGKILL)?;
+        nginx.watcher().await?;
+        etcd.put(network("other"), OUTSIDE).await?;
+        all_say(nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
+        etcd.delete(&network("other")).await?;
+        all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+        etcd.delete(NETWORKS).await?;
+    }
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
+}
+
+/// That etcd has been heard is seen together with what it has said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_inside_while_the_first_networks_are_written() -> Result<()> {
+    const KEYS: u32 = 50;
+    const NETWORKS_OF_A_KEY: u32 = 1_000;
+    let etcd = Etcd::start().await?;
+    for part in 0..2 {
+        let pairs = (part * KEYS / 2..(part + 1) * KEYS / 2).map(|key| {
+            let networks = (key * NETWORKS_OF_A_KEY..(key + 1) * NETWORKS_OF_A_KEY).map(|number| {
+                let [_, high, middle, low] = (number * 32).to_be_bytes();
+                format!("10.{high}.{middle}.{low}/28")
+            });
+            (network(&format!("provider-{key}")), networks.collect::<Vec<_>>().join(" "))
+        });
+        etcd.put_all(pairs).await?;
+    }
+    // Twice, since it may be over before anybody could ask.
+    for round in 0..2 {
+        etcd.pause().await?;
+        let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
+        let mut connections = nginx.connect_to_each().await?;
+        etcd.resume()?;
+        let mut answers = 0;
+        eventually(6 * SOON, "the networks are listed", async || {
+            for _ in 0..20 {
+                for connection in &mut connections {
+                    let answer = connection.get_with("/", &[("X-Real-IP", OUTSIDE)]).await?;
+                    let said = answer.header("x-inside");
+                    assert_eq!(said, "<0>", "round {round}, answer {answers}");
+                    answers += 1;
+                }
+            }
+            let networks = shown(&nginx).await?.networks;
+            ensure!(networks == (KEYS * NETWORKS_OF_A_KEY) as usize, "{networks}");
+            Ok(())
+        })
+        .await?;
+        println!("{answers} answers");
+        all_say(&nginx, &[("10.0.0.1", true), (OUTSIDE, false)]).await?;
+    }
+    Ok(())
+}
+
+/// The hold is the prefix's: neither another watcher nor a reload ends it, though the new etcd has come past the old one by then.
+#[tokio::test]
+async fn what_is_held_stays_over_reloads_when_the_new_etcd_has_come_further() -> Result<()> {
+    let mut router = start("empty=1").await?;
+    router.etcd.put(network("one"), INSIDE).await?;
+    let kept = [(INSIDE, true), (OUTSIDE, false)];
+    all_say(&router.nginx, &kept).await?;
+    let before = router.etcd.revision().await?;
+    router.etcd.kill().await?;
+    router.etcd.wipe()?;
+    router.etcd.restart().await?;
+    let held = async |nginx: &Nginx| shown(nginx).await?.held.ok_or_else(|| "nothing is held".into());
+    let left: f64 = eventually(SOON, "they are held", async || held(&router.nginx).await).await?;
+    while router.etcd.put("/elsewhere", "").await? <= before {}
+    for _ in 0..2 {
+        router.nginx.reload().await?;
+        let watcher = router.nginx.watcher().await?;
+        signal(watcher, Signal::SIGKILL)?;
+        router.nginx.watcher().await?;
+        // Taken by the new watcher, and no network.
+        router.etcd.put(network("new"), "nobody").await?;
+        eventually(SOON, "it is heard", async || {
+            let rejected = shown(&router.nginx).await?.rejected;
+            ensure!(rejected.is_some_and(|said| said.contains("new")), "not yet");
+            Ok(())
+        })
+        .await?;
+        all_say(&router.nginx, &kept).await?;
+        assert!(held(&router.nginx).await? < left);
+    }
+    Ok(())
+}
+
+/// What the configuration has is of a certain etcd: one that was wiped since is not obeyed at once.
+#[tokio::test]
+async fn a_start_over_a_wiped_etcd_holds_the_initial_ones() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    for (initial, kept) in [(format!("initial={INSIDE}"), true), (String::new(), false)] {
+        let nginx =
+            Nginx::start(configuration(&etcd, &format!("empty=1 {initial} origin=0123456789abcdef:9")))
+                .await?;
+        nginx.wait_for_log("etcd is another cluster than before").await?;
+        all_say(&nginx, &[(INSIDE, kept), (OUTSIDE, false)]).await?;
+        nginx.reload().await?;
+        assert!(shown(&nginx).await?.held.is_some());
+        all_say(&nginx, &[(INSIDE, kept), (OUTSIDE, false)]).await?;
+        etcd.put(network("new"), OUTSIDE).await?;
+        all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
+        assert!(shown(&nginx).await?.held.is_none());
+        etcd.delete(&network("new")).await?;
+        all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
+    }
+    // That there were none is nothing to hold, nor is anything what this etcd has said.
+    for parameters in ["initial= origin=0123456789abcdef:9", &format!("initial={INSIDE}")] {
+        let nginx = Nginx::start(configuration(&etcd, &format!("empty=1 {parameters}"))).await?;
+        all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn until_etcd_is_heard_nobody_is_inside_without_initial_ones() -> Result<()> {
     let mut etcd = Etcd::absent()?;
-    let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
+    let mut nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
+    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
+    // That there is nothing in a zone of another size is nothing that etcd has said.
+    nginx.configure(configuration(&etcd, "empty=1 zone=1m"))?;
+    nginx.reload().await?;
     all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
     etcd.restart().await?;
     all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;

@@ -16,6 +16,8 @@ mod table;
 mod text;
 
 pub use file::{LineError, parse_lines, to_lines};
-pub use named::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, NamedNetworks, NetworkError, Outcome, Rejected, shown};
+pub use named::{
+    MAX_KEY_LENGTH, MAX_VALUE_LENGTH, NamedNetworks, NetworkError, Outcome, Rejected, TextError, shown,
+};
 pub use ranges::Ranges;
 pub use table::{count_in, is_in};

@@ -71,6 +71,17 @@ pub struct Outcome {
     pub rejected: Vec<Rejected>,
 }
 
+/// Text that is no list of keys with their networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("line {line} is no key with networks")]
+pub struct TextError {
+    /// Counted from 1.
+    pub line: usize,
+}
+
+/// How names begin that stand for keys which are not fit to stand in a line: as no such key does.
+const STAND_IN: char = '\u{1}';
+
 /// The keys of one prefix that name networks, each with the last good ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedNetworks {
@@ -109,6 +120,25 @@ impl NamedNetworks {
             // It was taken before, and for want of room its networks are left out.
             let _ = self.set(key.to_owned(), networks.to_owned());
         }
+    }
+
+    /// Those of text that [`to_bytes`](Self::to_bytes) gave, which may have been damaged since: what cannot be read could have been what keeps others out.
+    ///
+    /// # Errors
+    ///
+    /// Where a line is no key with its networks.
+    pub fn read(&mut self, text: &str) -> Result<(), TextError> {
+        for (index, line) in text.lines().enumerate() {
+            let is_one = |(key, networks): (&str, &str)| {
+                (is_good(key) || is_stand_in(key))
+                    && networks.split(' ').all(|word| networks.is_empty() || network(word).is_some())
+            };
+            if !text::split(line).is_some_and(is_one) {
+                return Err(TextError { line: index + 1 });
+            }
+        }
+        self.go_on_with(text.as_bytes());
+        Ok(())
     }
 
     /// All of them as text, of any length.
@@ -175,9 +205,6 @@ impl NamedNetworks {
 
     /// Takes one key's new value.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome {
-        if is_marker(key, value) {
-            return Outcome { changed: self.delete(key), rejected: Vec::new() };
-        }
         let before = (self.networks.len(), self.is_short);
         let result = read(key, value).and_then(|(key, networks)| {
             let changed = self.networks.get(key) != Some(&networks);
@@ -219,11 +246,6 @@ impl NamedNetworks {
     }
 }
 
-/// Others write an empty key at the prefix itself, as a sign that it exists.
-fn is_marker(key: &[u8], value: &[u8]) -> bool {
-    key.is_empty() && value.is_empty()
-}
-
 /// Bytes that a key takes in a table, at most: as text and, each network, as a range.
 fn cost(name: &str, networks: &str) -> usize {
     let ranges = networks.split(' ').filter_map(network).map(|network| match network {
@@ -234,6 +256,11 @@ fn cost(name: &str, networks: &str) -> usize {
     name.len() + networks.len() + 2 + ranges.sum::<usize>()
 }
 
+/// Whether it is a [`name`] of a key that is not fit to stand in a line.
+fn is_stand_in(name: &str) -> bool {
+    name.strip_prefix(STAND_IN).is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// By which name a key is known: itself, or where it is not fit to stand in a line something that no other key is.
 fn name(key: &[u8]) -> String {
     match str::from_utf8(key) {
@@ -241,7 +268,7 @@ fn name(key: &[u8]) -> String {
         _ => {
             let mut hasher = DefaultHasher::new();
             key.hash(&mut hasher);
-            format!("\u{1}{:016x}", hasher.finish())
+            format!("{STAND_IN}{:016x}", hasher.finish())
         }
     }
 }

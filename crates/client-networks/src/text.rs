@@ -15,5 +15,10 @@ pub(crate) fn write<'a>(named: impl Iterator<Item = (&'a str, &'a str)>) -> Stri
 }
 
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> {
-    str::from_utf8(bytes).unwrap_or_default().lines().filter_map(|line| line.split_once(BEHIND_KEY))
+    str::from_utf8(bytes).unwrap_or_default().lines().filter_map(split)
+}
+
+/// A line's key and its networks.
+pub(crate) fn split(line: &str) -> Option<(&str, &str)> {
+    line.split_once(BEHIND_KEY)
 }

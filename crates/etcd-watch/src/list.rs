@@ -53,6 +53,11 @@ impl Range {
         Self { prefix: prefix.to_vec(), start, end }
     }
 
+    /// The range of all keys that begin with a prefix, the prefix itself among them.
+    pub(crate) fn beginning(prefix: &[u8]) -> Self {
+        Self { start: prefix.to_vec(), ..Self::new(prefix) }
+    }
+
     /// The range of one key alone; what is [`below`](Self::below) it is "".
     pub(crate) fn of_key(key: &[u8]) -> Self {
         let end = [key, &[0]].concat();

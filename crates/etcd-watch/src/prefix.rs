@@ -30,6 +30,8 @@ const WHOLE_AGAIN: Duration = Duration::from_secs(10);
 pub enum Keys {
     /// All keys that begin with this, but for a key that is no longer than it.
     Below(String),
+    /// All keys that begin with this, the one among them that is no longer than it; that one is told of as the key "".
+    Beginning(String),
     /// One key; it is told of as the key "".
     One(String),
 }
@@ -38,6 +40,7 @@ impl Keys {
     fn range(&self) -> Range {
         match self {
             Self::Below(prefix) => Range::new(prefix.as_bytes()),
+            Self::Beginning(prefix) => Range::beginning(prefix.as_bytes()),
             Self::One(key) => Range::of_key(key.as_bytes()),
         }
     }

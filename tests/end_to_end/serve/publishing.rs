@@ -153,9 +153,16 @@ async fn what_cannot_be_read_lets_nobody_publish() -> Result<()> {
     router.program.wait_for_log("nobody").await?;
     publishing_is(&router, 200).await?;
     etcd.delete(&setting("put_allow/office")).await?;
-    // Others write such a key at a prefix, as a sign that it exists.
-    etcd.put(setting("put_allow/"), "").await?;
     publishing_is(&router, 200).await?;
+    // As it is copied from a directory by who does not go into it.
+    for value in ["", SELF] {
+        etcd.put(setting("put_allow/"), value).await?;
+        publishing_is(&router, 403).await?;
+        router.program.wait_for_log("put_allow/\" rejected").await?;
+        router.program.wait_for_log("write networks to keys such as /firehose/nginx/put_allow/NAME").await?;
+        etcd.delete(&setting("put_allow/")).await?;
+        publishing_is(&router, 200).await?;
+    }
     assert_eq!(router.reloads(), 0);
     Ok(())
 }
