@@ -167,6 +167,54 @@ async fn what_cannot_be_read_lets_nobody_publish() -> Result<()> {
     Ok(())
 }
 
+/// An etcd that has lost what it had lets nobody in for a while, however often the router starts or reloads, and whatever else it has by then.
+#[tokio::test]
+async fn a_wiped_etcd_does_not_open_publishing_at_a_start_nor_at_a_reload() -> Result<()> {
+    let (mut etcd, node, router) = start().await?;
+    etcd.put(setting("put_allow/office"), "10.0.0.0/8").await?;
+    etcd.put(setting("worker_processes"), "2").await?;
+    router.wait_for_line("worker_processes 2;").await?;
+    publishing_is(&router, 403).await?;
+    let before = etcd.revision().await?;
+    etcd.kill().await?;
+    etcd.wipe()?;
+    etcd.restart().await?;
+    router.program.wait_for_log("in hand stay until it has one").await?;
+    publishing_is(&router, 403).await?;
+
+    // A start, with the file that the one before has left.
+    let mut router = router;
+    for _ in 0..2 {
+        router = Served::start_in(router.leave().await?, &etcd.url(), &[]).await?;
+        router.program.wait_for_log("in hand stay until it has one").await?;
+        eventually(SOON, "nginx has heard it as well", async || {
+            let status: serde_json::Value = serde_json::from_str(&router.locally("/etcd")?)?;
+            ensure!(status["geo"]["$put_allowed"]["held"].is_number(), "{status}");
+            Ok(())
+        })
+        .await?;
+        publishing_is(&router, 403).await?;
+        let kept = std::fs::read_to_string(router.folder().join("state/settings.json"))?;
+        assert!(kept.contains("10.0.0.0/8"), "{kept}");
+    }
+    // Reloads, while it comes past the old one by other keys.
+    while etcd.register(std::slice::from_ref(&node)).await? <= before {}
+    router.wait_for_keys(&["node"]).await?;
+    router.program.signal(nix::sys::signal::Signal::SIGHUP)?;
+    router.program.wait_for_log("nginx has reloaded: the same settings").await?;
+    publishing_is(&router, 403).await?;
+    etcd.put(setting("keepalive_timeout"), "5s").await?;
+    router.program.wait_for_log("nginx has reloaded: worker_processes 4, keepalive_timeout 5s").await?;
+    publishing_is(&router, 403).await?;
+    // What it says of who may publish is what counts.
+    etcd.put(setting("put_allow/here"), SELF).await?;
+    publishing_is(&router, 200).await?;
+    etcd.put(setting("put_allow/here"), "10.0.0.0/8").await?;
+    publishing_is(&router, 403).await?;
+    etcd.delete(&setting("put_allow/here")).await?;
+    publishing_is(&router, 200).await
+}
+
 /// A key where the original router had a directory: a loop over the old keys that does not go into directories leaves it.
 #[tokio::test]
 async fn a_key_in_the_place_of_the_directory_is_an_error_that_says_what_to_write() -> Result<()> {

@@ -109,12 +109,21 @@ async fn a_change_that_could_not_be_rendered_is_made_later() -> Result<()> {
 #[tokio::test]
 async fn what_was_kept_by_another_or_is_damaged_is_not_used() -> Result<()> {
     let etcd = Etcd::absent()?;
-    for kept in ["{", "", r#"{"prefix":"/other","settings":{"worker_processes":"2"},"put_allow":""}"#] {
+    let kept = [
+        "{",
+        "",
+        r#"{"prefix":"/other","settings":{"worker_processes":"2"},"put_allow":""}"#,
+        r#"{"prefix":"/firehose","settings":{"worker_processes":"2"},"put_allow":"garbage"}"#,
+        r#"{"prefix":"/firehose","settings":{"worker_processes":"2"},"put_allow":"office\t10.0.0.0/99\n"}"#,
+    ];
+    for kept in kept {
         let folder = Folder::new("serve")?;
         folder.write("state/settings.json", kept)?;
         let router = Served::start_in(folder, &etcd.url(), &[]).await?;
         router.program.wait_for_log("settings.json is not used").await?;
         router.wait_for_line("worker_processes 4;").await?;
+        let answer = router.connect().await?.send(hyper::Method::PUT, "/", hyper::body::Bytes::new()).await?;
+        assert_eq!(answer.status, 403, "{kept}");
     }
     Ok(())
 }

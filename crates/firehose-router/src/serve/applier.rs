@@ -255,6 +255,9 @@ impl Applier {
         unknown
             .values
             .extend(heard.values.get_key_value(&Setting::PutAllow).map(|(key, value)| (*key, value.clone())));
+        if heard.restricts_publishing() {
+            unknown.put_allow_origin = heard.put_allow_origin;
+        }
         match self.put(&unknown, rendering).await {
             Ok(()) => {
                 tracing::error!(

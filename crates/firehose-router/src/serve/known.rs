@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use client_networks::NamedNetworks;
+use client_networks::{NamedNetworks, TextError};
 use etcd_watch::{Event, Item};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -22,11 +22,22 @@ const MAX_FILE: u64 = 64 << 20;
 /// Settings as they stand in the configuration.
 pub(crate) type Values = BTreeMap<Setting, String>;
 
+/// Which etcd has said something, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) cluster_id: u64,
+    pub(crate) revision: i64,
+}
+
 /// The last good value of each setting that is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// As they stand in the configuration.
     pub(crate) values: Values,
+    /// What the values are of, but for the one that says who may publish; `None` where that is not known.
+    pub(crate) origin: Option<Origin>,
+    /// What all is of that says who may publish.
+    pub(crate) put_allow_origin: Option<Origin>,
     /// Those who may publish; nobody is kept from it where there is no key.
     pub(crate) put_allow: NamedNetworks,
     /// Whether etcd has said all of this, now or to the router that has kept it: that nothing is known is not the same as that nothing is set.
@@ -36,7 +47,7 @@ pub(crate) struct Known {
 impl Default for Known {
     fn default() -> Self {
         let put_allow = NamedNetworks::with_room(PUT_ALLOW_ROOM);
-        Self { values: Values::new(), put_allow, is_heard: false }
+        Self { values: Values::new(), origin: None, put_allow_origin: None, put_allow, is_heard: false }
     }
 }
 
@@ -73,6 +84,10 @@ struct Kept {
     prefix: String,
     settings: BTreeMap<String, String>,
     put_allow: String,
+    #[serde(default)]
+    origin: Option<Origin>,
+    #[serde(default)]
+    put_allow_origin: Option<Origin>,
     /// The settings that nginx ran with, which may be others than those of etcd.
     #[serde(default)]
     taken: BTreeMap<String, String>,
@@ -94,6 +109,8 @@ pub(crate) enum KeptError {
     Json(#[from] serde_json::Error),
     #[error("it is larger than {MAX_FILE} bytes")]
     TooLarge,
+    #[error("its \"put_allow\" cannot be read: {0}")]
+    PutAllow(#[from] TextError),
     #[error("its settings are those below \"{0}\"")]
     OtherPrefix(String),
 }
@@ -104,9 +121,36 @@ impl Known {
         Self { is_heard: true, ..Self::default() }
     }
 
-    /// Whether nothing is set.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.put_allow.is_empty()
+    /// Whether there is a setting, beside who may publish.
+    pub(crate) fn has_settings(&self) -> bool {
+        self.values.keys().any(|setting| *setting != Setting::PutAllow)
+    }
+
+    /// Whether there is a key that keeps somebody from publishing.
+    pub(crate) fn restricts_publishing(&self) -> bool {
+        !self.put_allow.is_empty() || self.values.contains_key(&Setting::PutAllow)
+    }
+
+    /// Takes all settings of another, but for who may publish.
+    pub(crate) fn take_settings(&mut self, other: &Self) {
+        self.values.retain(|setting, _| *setting == Setting::PutAllow);
+        let others = other.values.iter().filter(|(setting, _)| **setting != Setting::PutAllow);
+        self.values.extend(others.map(|(setting, value)| (*setting, value.clone())));
+        self.origin = other.origin;
+    }
+
+    /// Takes from another who may publish.
+    pub(crate) fn take_put_allow(&mut self, other: &Self) {
+        self.values.remove(&Setting::PutAllow);
+        self.take_put_allow_key(other);
+        self.put_allow = other.put_allow.clone();
+        self.put_allow_origin = other.put_allow_origin;
+    }
+
+    /// Nobody but those in hand may publish where another says so.
+    pub(crate) fn take_put_allow_key(&mut self, other: &Self) {
+        self.values
+            .extend(other.values.get(&Setting::PutAllow).map(|value| (Setting::PutAllow, value.clone())));
     }
 
     /// The networks to begin with, until the module itself has heard which there are; `None` where nobody may publish until then, since it is not known who may,
@@ -217,7 +261,8 @@ impl Known {
         };
         let mut known = Self::heard_of_none();
         known.values = kept.settings.into_iter().filter_map(read).collect();
-        known.put_allow.go_on_with(kept.put_allow.as_bytes());
+        known.put_allow.read(&kept.put_allow)?;
+        (known.origin, known.put_allow_origin) = (kept.origin, kept.put_allow_origin);
         Ok((known, kept.taken.into_iter().filter_map(read).collect()))
     }
 
@@ -234,6 +279,8 @@ impl Known {
             prefix: prefix.to_owned(),
             settings: text(&self.values),
             put_allow: String::from_utf8_lossy(&self.put_allow.to_bytes()).into_owned(),
+            origin: self.origin,
+            put_allow_origin: self.put_allow_origin,
             taken: text(taken),
         };
         let folder = file.parent().unwrap_or(Path::new("."));
@@ -249,7 +296,7 @@ impl Known {
 mod tests {
     use etcd_watch::{Event, Item};
 
-    use super::{Brought, Kept, Known, Values};
+    use super::{Brought, Kept, Known, Origin, Values};
     use crate::serve::settings::Setting;
 
     fn item(key: &str, value: &str) -> Item {
@@ -301,7 +348,7 @@ mod tests {
         assert_eq!(known.first_put_allow(), Some(vec![]));
         // Nothing can be made of it, which is not the same as that there is nothing.
         let _ = known.apply(&Event::Put(item("put_allow/office", "10.0.0.0/99")));
-        assert!(known.first_put_allow().is_none() && !known.is_empty());
+        assert!(known.first_put_allow().is_none() && known.restricts_publishing());
         let _ = known.apply(&Event::Put(item("put_allow/office", "10.0.0.0/8")));
         assert_eq!(known.first_put_allow(), Some(vec!["10.0.0.0/8"]));
         let key = b"put_allow/office".to_vec();
@@ -332,10 +379,22 @@ mod tests {
             item("put_allow/a", "10.0.0.0/8"),
             item("balance", "ip_hash"),
         ]);
+        known.put_allow_origin = Some(Origin { cluster_id: u64::MAX, revision: 7 });
         let taken = Values::from([(Setting::Balance, "random".to_owned())]);
         known.save(&file, "/firehose", &taken).expect("saved");
         assert_eq!(Known::load(&file, "/firehose").expect("loaded"), (known, taken));
         assert!(Known::load(&file, "/other").is_err());
+        // What cannot be read could be what keeps others out.
+        let text = std::fs::read_to_string(&file).expect("a file");
+        assert!(text.contains("\"a\\t10.0.0.0/8\\n\""), "{text}");
+        for put_allow in
+            ["garbage", "a\\t10.0.0.0/99\\n", "a\\t10.0.0.0/8\\nb\\n", "\\t10.0.0.0/8", "a\\t10.0.0.0/8 "]
+        {
+            std::fs::write(&file, text.replace("a\\t10.0.0.0/8\\n", put_allow)).expect("written");
+            let error = Known::load(&file, "/firehose").expect_err(put_allow).to_string();
+            assert!(error.contains("\"put_allow\" cannot be read"), "{error}");
+        }
+        std::fs::write(&file, text).expect("written");
         let whole = std::fs::read(&file).expect("a file");
         for length in 0..whole.len() - 2 {
             std::fs::write(&file, &whole[..length]).expect("written");

@@ -6,7 +6,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use thiserror::Error;
 
 use super::{
-    known::Known,
+    known::{Known, Origin},
     log_servers::{LogServers, located, name_of, server_of, with_server},
     settings::Setting,
 };
@@ -91,6 +91,7 @@ pub(crate) fn render(
         syslog_endpoint => syslog_endpoint.as_deref(),
         client_max_body_size => or_empty(Setting::ClientMaxBodySize),
         put_allow_file => known.first_put_allow().map(|_| quoted(&frame.put_allow_file)).transpose()?,
+        put_allow_origin => known.put_allow_origin.map(|Origin { cluster_id, revision }| format!("{cluster_id:x}:{revision}")),
         put_allow_is_key => get(Setting::PutAllow).is_some(),
         access_logs => access_logs(frame.access_log(servers).as_deref(), syslog_endpoint.as_deref()),
         listen => frame.listen.clone(),
