@@ -85,6 +85,22 @@ async fn the_key_comes_and_goes_with_the_node_and_has_its_parameters() -> Result
     Ok(())
 }
 
+/// As the router takes it: a slash divides names as it likes.
+#[tokio::test]
+async fn a_key_may_have_slashes_in_it() -> Result<()> {
+    let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
+    let address = node.address().to_string();
+    let arguments = ["announce", "--key", "eu/node", "--addr", &address, "--drain", "0"];
+    let url = etcd.url();
+    let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &url)])?;
+    let router = Served::start(&url, &[]).await?;
+    router.wait_for_keys(&["eu/node"]).await?;
+    program.signal(nix::sys::signal::Signal::SIGTERM)?;
+    assert_eq!(program.ended(SOON).await?, 0);
+    assert_eq!(etcd.look_up(&key("eu/node")).await?, None);
+    Ok(())
+}
+
 #[tokio::test]
 async fn it_is_renewed_for_longer_than_its_time_to_live_and_written_once() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
@@ -147,6 +163,9 @@ async fn a_mistake_on_the_command_line_is_told_by_its_flag() -> Result<()> {
         (vec!["announce", "--key", "a\nb", "--addr", "127.0.0.1:80"], &["--key"]),
         (vec!["announce", "--key", "node", "--addr", "127.0.0.1"], &["--addr", "127.0.0.1"]),
         (vec!["announce", "--key", "node", "--container", "x", "--docker-host", "ssh://y"], &["ssh://y"]),
+        (vec!["announce", "--key", "node", "--container", "a/b"], &["--container", "a/b"]),
+        ([&good[..], &["--check-interval", "0"]].concat(), &["--check-interval", "at least 10ms"]),
+        ([&good[..], &["--check-timeout", "0s"]].concat(), &["--check-timeout", "at least 1ms"]),
     ] {
         let mut program = Program::start(&arguments, &[])?;
         let code = program.ended(SOON).await?;

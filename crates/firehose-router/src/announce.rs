@@ -155,7 +155,7 @@ impl Announcing {
 
 /// Looks at the node each `every`, and says what is to be announced.
 async fn look_again_and_again(node: &mut Node, want: &watch::Sender<Want>, every: Duration) -> Infallible {
-    let mut looks = interval(every.max(Duration::from_millis(10)));
+    let mut looks = interval(every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;

@@ -11,7 +11,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{is_gone, value, value_is};
 
-/// Answers each request with what is set.
+/// What Docker itself answers where there is no such container.
+const NONE: &str = r#"{"message":"No such container: firehose-01"}"#;
+
+/// Answers each request with what is set: first, that there is no such container.
 struct FakeDocker {
     folder: Folder,
     url: String,
@@ -26,7 +29,7 @@ impl FakeDocker {
     fn start() -> Result<Self> {
         let folder = Folder::new("docker")?;
         let url = format!("unix://{}", folder.path().join("docker.sock").display());
-        let answer = Arc::new(Mutex::new((404, String::new())));
+        let answer = Arc::new(Mutex::new((404, NONE.to_owned())));
         let (asked, hangs) = (Arc::default(), Arc::default());
         let mut docker = Self { folder, url, answer, asked, hangs, task: None };
         docker.comes_back()?;
@@ -67,9 +70,13 @@ impl FakeDocker {
         Ok(())
     }
 
+    fn answers(&self, status: u16, body: &str) {
+        *self.answer.lock().expect("no panic") = (status, body.to_owned());
+    }
+
     /// Answers with this status, and no word about the container.
     fn fails(&self, status: u16) {
-        *self.answer.lock().expect("no panic") = (status, "{}".to_owned());
+        self.answers(status, "{}");
     }
 
     /// From now on the container runs, and publishes 7474 here.
@@ -78,12 +85,11 @@ impl FakeDocker {
             r#"{{"Id":"f00","Name":"/firehose-01","State":{{"Status":"running","Running":true}},"HostConfig":{{"NetworkMode":"default"}},
                 "NetworkSettings":{{"Ports":{{"7474/tcp":[{{"HostIp":"{host}","HostPort":"{port}"}}]}},"Networks":{{"bridge":{{"IPAddress":"192.0.2.1"}}}}}}}}"#
         );
-        *self.answer.lock().expect("no panic") = (200, body);
+        self.answers(200, &body);
     }
 
     fn stops(&self) {
-        let body = r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
-        *self.answer.lock().expect("no panic") = (200, body.to_owned());
+        self.answers(200, r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#);
     }
 }
 
@@ -113,7 +119,7 @@ async fn its_address_is_followed_while_it_starts_moves_and_stops() -> Result<()>
         [("ETCD_ENDPOINTS", &*url), ("DOCKER_HOST", &*docker.url), ("COREOS_PRIVATE_IPV4", "127.0.0.1")];
     let mut program = Program::start(&arguments, &variables)?;
     let said = program.wait_for_log("there is no container \"firehose-01\"").await?;
-    assert!(said.contains("does not answer yet"), "{said}");
+    assert!(said.contains("is not announced yet"), "{said}");
     // Published on all addresses: this host's is the one that was named.
     docker.publishes("0.0.0.0", port_of(&nodes[0])?);
     value_is(&etcd, &nodes[0].address().to_string()).await?;
@@ -122,7 +128,8 @@ async fn its_address_is_followed_while_it_starts_moves_and_stops() -> Result<()>
     value_is(&etcd, &nodes[1].address().to_string()).await?;
     docker.stops();
     is_gone(&etcd, SOON).await?;
-    program.wait_for_log("the container \"firehose-01\" does not run").await?;
+    let said = program.wait_for_log("the container \"firehose-01\" does not run").await?;
+    assert!(said.contains("its container is gone"), "{said}");
     docker.publishes("127.0.0.1", port_of(&nodes[0])?);
     value_is(&etcd, &nodes[0].address().to_string()).await?;
     assert!(
@@ -232,4 +239,78 @@ async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Resu
         Ok(())
     })
     .await
+}
+
+/// A container that runs can be without an address while Docker starts it, and a proxy before Docker's socket has answers of its own.
+#[tokio::test]
+async fn only_dockers_own_word_takes_the_node_out() -> Result<()> {
+    let (etcd, docker, node) = (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
+    let arguments = ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
+    let checks =
+        ["--check", "http:///healthz", "--check-interval", "50ms", "--check-timeout", "500ms", "--fall", "2"];
+    let url = etcd.url();
+    let variables = [("ETCD_ENDPOINTS", &*url), ("DOCKER_HOST", &*docker.url)];
+    let starting = r#"{"State":{"Running":true},"NetworkSettings":{"Ports":{},"Networks":{}}}"#;
+    docker.answers(200, starting);
+    let mut program = Program::start(&[&arguments[..], &checks].concat(), &variables)?;
+    let said = program.wait_for_log("nor has an address of its own").await?;
+    assert!(said.contains("is not announced yet"), "{said}");
+    assert_eq!(value(&etcd).await?, None);
+
+    let port = port_of(&node)?;
+    let address = node.address().to_string();
+    docker.publishes("127.0.0.1", port);
+    let lease = value_is(&etcd, &address).await?;
+    for (times, (status, body, word)) in [
+        (404, "<html>404 Not Found</html>", "404 Not Found"),
+        (404, r#"{"message":"page not found"}"#, "page not found"),
+        (200, "<html>", "expected value"),
+        (200, starting, "nor has an address of its own"),
+        (
+            200,
+            r#"{"State":{"Running":true},"NetworkSettings":{"Ports":{"7474/tcp":null},"Networks":{"bridge":{"IPAddress":""}}}}"#,
+            "nor has an address of its own",
+        ),
+        (
+            200,
+            r#"{"State":{"Running":true,"Restarting":true},"NetworkSettings":{"Networks":{"bridge":{"IPAddress":"192.0.2.1"}}}}"#,
+            "is being restarted",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        docker.answers(status, body);
+        let asked = || docker.asked.lock().expect("no panic").len();
+        let before = asked();
+        eventually(SOON, "it is asked again and again, and the node stays", async || {
+            assert_eq!(value(&etcd).await?, Some((address.clone(), lease)), "{body}: {}", program.log());
+            ensure!(asked() > before + 10, "{} times", asked() - before);
+            Ok(())
+        })
+        .await?;
+        let lines = program.log_lines("the node is checked where it was last");
+        assert!(lines.len() == times + 1 && lines[times].contains(word), "{word}: {lines:?}");
+        docker.publishes("127.0.0.1", port);
+        eventually(SOON, "it is said that Docker answers again", async || {
+            ensure!(program.log_lines("answers again").len() == times + 1, "{}", program.log());
+            Ok(())
+        })
+        .await?;
+    }
+
+    // Its own check counts meanwhile.
+    docker.answers(200, starting);
+    node.set_health(503);
+    is_gone(&etcd, SOON).await?;
+    program.wait_for_log("the node does not answer: status 503").await?;
+    node.set_health(200);
+    value_is(&etcd, &address).await?;
+    docker.answers(404, NONE);
+    is_gone(&etcd, SOON).await?;
+    let said = program.wait_for_log("there is no container \"firehose-01\"").await?;
+    assert!(said.contains("its container is gone"), "{said}");
+    program.signal(nix::sys::signal::Signal::SIGTERM)?;
+    assert_eq!(program.ended(SOON).await?, 0);
+    Ok(())
 }

@@ -8,10 +8,13 @@ use tokio::time::timeout;
 /// Why a look has not found the node in service.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum LookError {
-    /// The node has failed its check, or whoever knows says that it is gone.
+    /// The node has failed its check.
     #[error("{0}")]
     Node(String),
-    /// Nothing has been learned about the node: somebody else does not answer.
+    /// Whoever knows where it was says that it is gone.
+    #[error("{0}")]
+    Gone(String),
+    /// Nothing has been learned about the node: somebody else does not answer, or not so that it can be used.
     #[error("{0}")]
     Channel(String),
 }
@@ -21,7 +24,7 @@ pub(super) enum LookError {
 pub(super) enum Refusal {
     /// The answer is that the node is not there: what was said before holds no more.
     Gone(String),
-    /// There is no answer.
+    /// There is no answer, or one that says nothing.
     Silence(String),
 }
 
@@ -77,7 +80,7 @@ impl<T: Clone + Display> Channel<T> {
             (Ok(answer), _) => Ok(self.last.insert(answer).clone()),
             (Err(Refusal::Gone(reason)), _) => {
                 self.last = None;
-                Err(LookError::Node(reason))
+                Err(LookError::Gone(reason))
             }
             (Err(Refusal::Silence(reason)), Some(last)) => {
                 if !was_silent {
@@ -113,7 +116,7 @@ mod tests {
         assert_eq!(channel.ask(PATIENCE, || ready(Err(silence()))).await, Ok(1));
         assert_eq!(channel.ask(PATIENCE, || ready(Ok(2))).await, Ok(2));
         let gone = || ready(Err(Refusal::Gone("it is gone".to_owned())));
-        assert_eq!(channel.ask(PATIENCE, gone).await, Err(LookError::Node("it is gone".to_owned())));
+        assert_eq!(channel.ask(PATIENCE, gone).await, Err(LookError::Gone("it is gone".to_owned())));
         // Where it was might be another's by now.
         let asked = channel.ask(PATIENCE, || ready(Err(silence()))).await;
         assert!(matches!(asked, Err(LookError::Channel(_))), "{asked:?}");

@@ -1,6 +1,6 @@
 //! Where a container is reached, as Docker's API tells.
 
-use std::{collections::HashMap, io, path::PathBuf, time::Duration};
+use std::{collections::HashMap, io, net::IpAddr, path::PathBuf, time::Duration};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, body::Bytes, client::conn::http1, header::HOST};
@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
     time::timeout,
 };
+use upstream_peers::Excerpt;
 
 /// How long Docker may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -28,20 +29,29 @@ pub(super) enum DockerError {
     Io(String, io::Error),
     #[error("Docker does not answer at {0} within {seconds} s", seconds = ANSWER.as_secs())]
     Late(String),
+    #[error(
+        "--container \"{0}\" is no name of a container: letters, digits, \"_\", \".\" and \"-\" are taken"
+    )]
+    Name(String),
     #[error("Docker's answer cannot be used: {0}")]
     Answer(String),
     #[error("there is no container \"{0}\"")]
     NoContainer(String),
     #[error("the container \"{0}\" does not run")]
     NotRunning(String),
-    #[error("the container \"{0}\" neither publishes its port {1} nor has an address of its own")]
+    #[error("Docker says that the container \"{0}\" is being restarted")]
+    Restarting(String),
+    #[error(
+        "Docker says that the container \"{0}\" runs, and that it neither publishes its port {1} nor has an address of its own"
+    )]
     NoAddress(String, u16),
 }
 
 impl DockerError {
-    /// Whether it is Docker's word about the container. Everything else says something about Docker alone.
-    pub(super) fn is_about_the_container(&self) -> bool {
-        matches!(self, Self::NoContainer(_) | Self::NotRunning(_) | Self::NoAddress(..))
+    /// Whether it is Docker's word that there is no node any more. A container that runs can be without an address while Docker starts it, and what another
+    /// than Docker answers at its place says nothing.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::NoContainer(_) | Self::NotRunning(_))
     }
 }
 
@@ -71,6 +81,14 @@ struct Container {
 #[serde(rename_all = "PascalCase")]
 struct State {
     running: bool,
+    #[serde(default)]
+    restarting: bool,
+}
+
+/// What Docker answers where there is no such container, or no such path.
+#[derive(Deserialize)]
+struct Complaint {
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +136,21 @@ impl Docker {
         Ok(Self { url: url.to_owned(), place })
     }
 
+    /// Looks at a container's name. What Docker allows in one needs no escaping in a path.
+    ///
+    /// # Errors
+    ///
+    /// Where no container can have it.
+    pub(super) fn check_name(name: &str) -> Result<(), DockerError> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        let begins = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+        if begins && name.bytes().all(is_allowed) {
+            Ok(())
+        } else {
+            Err(DockerError::Name(name.escape_debug().collect()))
+        }
+    }
+
     /// Where it is.
     pub(super) fn url(&self) -> &str {
         &self.url
@@ -161,11 +194,6 @@ where
     let unusable = |error: hyper::Error| DockerError::Answer(error.to_string());
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unusable)?;
     let driver = tokio::spawn(connection);
-    // What Docker allows in a name needs no escaping in a path.
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    if container.is_empty() || !container.bytes().all(is_name) {
-        return Err(DockerError::NoContainer(container.escape_debug().collect()));
-    }
     let request = Request::get(format!("/containers/{container}/json"))
         .header(HOST, "docker")
         .body(Empty::<Bytes>::new())
@@ -174,10 +202,28 @@ where
     let status = answer.status().as_u16();
     let body = Limited::new(answer.into_body(), LIMIT).collect().await;
     driver.abort();
+    let body = body.map_err(|error| DockerError::Answer(format!("status {status}, {error}")))?.to_bytes();
     match status {
-        200 => Ok(body.map_err(|error| DockerError::Answer(error.to_string()))?.to_bytes()),
-        404 => Err(DockerError::NoContainer(container.to_owned())),
-        status => Err(DockerError::Answer(format!("status {status}"))),
+        200 => Ok(body),
+        404 if says_no_such_container(&body) => Err(DockerError::NoContainer(container.to_owned())),
+        status => {
+            let said = Excerpt::new(String::from_utf8_lossy(&body).trim());
+            Err(DockerError::Answer(format!("status {status}, {said}")))
+        }
+    }
+}
+
+/// Whether it is Docker's own word, and not that of a proxy before it or of another server. Podman says the same with more before it.
+fn says_no_such_container(body: &[u8]) -> bool {
+    serde_json::from_slice::<Complaint>(body)
+        .is_ok_and(|complaint| complaint.message.to_ascii_lowercase().contains("no such container"))
+}
+
+impl Binding {
+    /// Whether there is an address in it: while Docker starts a container, its port may be empty.
+    fn is_known(&self) -> bool {
+        let is_host = self.host_ip.is_empty() || self.host_ip.parse::<IpAddr>().is_ok();
+        is_host && self.host_port.parse::<u16>().is_ok_and(|port| port > 0)
     }
 }
 
@@ -186,11 +232,15 @@ impl Container {
         if !self.state.running {
             return Err(DockerError::NotRunning(name.to_owned()));
         }
+        // Whatever else is said is of the run that has ended.
+        if self.state.restarting {
+            return Err(DockerError::Restarting(name.to_owned()));
+        }
         let mut ports = self.network_settings.ports.unwrap_or_default();
         let bindings = ports.remove(&format!("{port}/tcp")).flatten().unwrap_or_default();
         // IPv4 first, as Docker lists it: an empty address stands for all of them as well.
-        if let Some(Binding { host_ip, host_port }) = bindings.into_iter().next() {
-            let is_any = matches!(host_ip.as_str(), "" | "0.0.0.0" | "::");
+        if let Some(Binding { host_ip, host_port }) = bindings.into_iter().find(Binding::is_known) {
+            let is_any = host_ip.parse::<IpAddr>().map_or(true, |address| address.is_unspecified());
             return Ok(join(if is_any { host } else { &host_ip }, &host_port));
         }
         if self.host_config.and_then(|config| config.network_mode).as_deref() == Some("host") {
@@ -199,7 +249,7 @@ impl Container {
         let networks = self.network_settings.networks.unwrap_or_default();
         let mut addresses: Vec<_> =
             networks.into_iter().filter_map(|(name, network)| Some((name, network?.ip_address))).collect();
-        addresses.retain(|(_, address)| !address.is_empty());
+        addresses.retain(|(_, address)| address.parse::<IpAddr>().is_ok());
         addresses.sort_unstable();
         match addresses.first() {
             Some((_, address)) => Ok(join(address, &port.to_string())),
@@ -219,11 +269,15 @@ fn join(address: &str, port: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Container, Docker};
+    use super::{Container, Docker, DockerError, says_no_such_container};
+
+    fn read(json: &str, port: u16) -> Result<String, DockerError> {
+        let container: Container = serde_json::from_str(json).expect("a container");
+        container.address("node", port, "192.0.2.9")
+    }
 
     fn address(json: &str, port: u16) -> Result<String, String> {
-        let container: Container = serde_json::from_str(json).expect("a container");
-        container.address("node", port, "192.0.2.9").map_err(|error| error.to_string())
+        read(json, port).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -241,6 +295,46 @@ mod tests {
         assert!(address(stopped, 7474).is_err_and(|error| error.contains("does not run")));
         let nowhere = r#"{"State":{"Running":true},"NetworkSettings":{"Ports":null,"Networks":null}}"#;
         assert!(address(nowhere, 7474).is_err_and(|error| error.contains("7474")));
+    }
+
+    #[test]
+    fn only_a_container_that_does_not_run_is_gone() {
+        let stopped = r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
+        assert!(read(stopped, 7474).is_err_and(|error| error.is_gone()));
+        for (state, settings) in [
+            (r#""Running":true"#, r#""Ports":{},"Networks":{}"#),
+            (r#""Running":true"#, r#""Ports":{"7474/tcp":null},"Networks":{"bridge":{"IPAddress":""}}"#),
+            (r#""Running":true"#, r#""Ports":{"7474/tcp":[]},"Networks":{"bridge":{}}"#),
+            (r#""Running":true"#, r#""Ports":{"7474/tcp":[{"HostIp":"","HostPort":""}]}"#),
+            (r#""Running":true"#, r#""Ports":{"7474/tcp":[{"HostIp":"x y","HostPort":"80"}]}"#),
+            (r#""Running":true"#, r#""Networks":{"bridge":{"IPAddress":"nowhere"}}"#),
+            (r#""Running":true,"Restarting":true"#, r#""Networks":{"bridge":{"IPAddress":"172.17.0.2"}}"#),
+        ] {
+            let json = format!(r#"{{"State":{{{state}}},"NetworkSettings":{{{settings}}}}}"#);
+            let error = read(&json, 7474).expect_err(&json);
+            assert!(!error.is_gone() && error.to_string().starts_with("Docker says"), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn dockers_own_word_is_told_from_a_proxys() {
+        for own in [
+            r#"{"message":"No such container: node"}"#,
+            r#"{"cause":"no such container","message":"no container with name or ID \"node\" found: no such container","response":404}"#,
+        ] {
+            assert!(says_no_such_container(own.as_bytes()), "{own}");
+        }
+        for other in ["", "{}", "<html>No such container</html>", r#"{"message":"page not found"}"#] {
+            assert!(!says_no_such_container(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert!(Docker::check_name("firehose_1.a-b").is_ok());
+        for wrong in ["", "a/b", "a b", "-a", "/a", "ä"] {
+            assert!(Docker::check_name(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Node {
         let looked = self.look_once().await;
         let has_changed = match &looked {
             Ok(_) => self.health.take(true),
-            Err(LookError::Node(_)) => self.health.take(false),
+            Err(LookError::Node(_) | LookError::Gone(_)) => self.health.take(false),
             Err(LookError::Channel(_)) => false,
         };
         match looked {
@@ -78,6 +78,9 @@ impl Node {
                 }
                 (self.value, self.not_yet) = (Some(value), None);
             }
+            Err(LookError::Gone(reason)) if has_changed => {
+                tracing::warn!("the node is taken out, as its container is gone: {reason}");
+            }
             Err(reason) if has_changed => tracing::warn!("the node does not answer: {reason}"),
             Err(LookError::Channel(reason)) if was_up => {
                 if self.not_yet.as_ref() != Some(&reason) {
@@ -85,9 +88,14 @@ impl Node {
                     self.not_yet = Some(reason);
                 }
             }
-            Err(LookError::Node(reason) | LookError::Channel(reason)) => {
+            Err(error) => {
+                let reason = error.to_string();
                 if self.value.is_none() && self.not_yet.as_ref() != Some(&reason) {
-                    tracing::info!("the node does not answer yet: {reason}");
+                    let what = match error {
+                        LookError::Node(_) => "does not answer yet",
+                        LookError::Gone(_) | LookError::Channel(_) => "is not announced yet",
+                    };
+                    tracing::info!("the node {what}: {reason}");
                     self.not_yet = Some(reason);
                 }
             }

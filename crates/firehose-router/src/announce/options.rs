@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args};
-use peer_check::Method;
+use peer_check::{Method, SHORTEST};
 
 use crate::etcd::EtcdOptions;
 
@@ -13,11 +13,14 @@ const MIN_TTL: i64 = 2;
 /// The longest one: a day. A node that dies without a word stays for as long.
 const MAX_TTL: i64 = 86_400;
 
+/// The least time from one check to the next: it leaves the announcer and the node something else to do.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+
 /// Flags of `announce`.
 #[derive(Args, Clone, Debug)]
 #[command(group(ArgGroup::new("where").required(true).args(["addr", "container"])))]
 pub(crate) struct AnnounceOptions {
-    /// The node's key, below PREFIX/upstream/
+    /// The node's key, below PREFIX/upstream/; it may have slashes in it
     #[arg(long, env = "ANNOUNCE_KEY", value_name = "NAME", hide_env_values = true, value_parser = parse_key)]
     pub(crate) key: String,
 
@@ -72,12 +75,12 @@ pub(crate) struct AnnounceOptions {
     #[arg(long, env = "ANNOUNCE_CHECK_METHOD", value_name = "METHOD", hide_env_values = true)]
     pub(crate) check_method: Option<Method>,
 
-    /// From one check to the next
-    #[arg(long, env = "ANNOUNCE_CHECK_INTERVAL", hide_env_values = true, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    /// From one check to the next, at least 10ms
+    #[arg(long, env = "ANNOUNCE_CHECK_INTERVAL", hide_env_values = true, value_name = "TIME", default_value = "2s", value_parser = parse_interval)]
     pub(crate) check_interval: Duration,
 
-    /// How long one check may take
-    #[arg(long, env = "ANNOUNCE_CHECK_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    /// How long one check may take, at least 1ms
+    #[arg(long, env = "ANNOUNCE_CHECK_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "1s", value_parser = parse_timeout)]
     pub(crate) check_timeout: Duration,
 
     /// After how many failures in a row the key goes
@@ -118,7 +121,7 @@ fn parse_key(given: &str) -> Result<String, String> {
 }
 
 /// Takes a time: `10s`, `500ms`, `1m`, or seconds.
-pub(super) fn parse_time(given: &str) -> Result<Duration, String> {
+fn parse_time(given: &str) -> Result<Duration, String> {
     /// The longest: a day.
     const LONGEST: u64 = 86_400_000;
     let digits = given.find(|character: char| !character.is_ascii_digit()).unwrap_or(given.len());
@@ -137,11 +140,24 @@ pub(super) fn parse_time(given: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_interval(given: &str) -> Result<Duration, String> {
+    at_least(MIN_INTERVAL, given)
+}
+
+fn parse_timeout(given: &str) -> Result<Duration, String> {
+    at_least(SHORTEST, given)
+}
+
+fn at_least(least: Duration, given: &str) -> Result<Duration, String> {
+    let time = parse_time(given)?;
+    if time < least { Err(format!("a time of at least {least:?} is needed")) } else { Ok(time) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{parse_key, parse_time};
+    use super::{parse_interval, parse_key, parse_time, parse_timeout};
 
     #[test]
     fn times() {
@@ -156,8 +172,21 @@ mod tests {
     }
 
     #[test]
+    fn no_check_follows_the_other_at_once_or_ends_before_it_begins() {
+        assert_eq!(parse_interval("10ms"), Ok(Duration::from_millis(10)));
+        assert_eq!(parse_timeout("1ms"), Ok(Duration::from_millis(1)));
+        for given in ["0", "0s", "9ms"] {
+            assert!(parse_interval(given).is_err_and(|error| error.contains("10ms")), "{given}");
+        }
+        assert!(parse_timeout("0").is_err_and(|error| error.contains("1ms")));
+        assert!(parse_interval("25h").is_err_and(|error| error.contains("a day")));
+    }
+
+    #[test]
     fn keys() {
-        assert_eq!(parse_key("firehose-01").as_deref(), Ok("firehose-01"));
+        for given in ["firehose-01", "eu/firehose-01"] {
+            assert_eq!(parse_key(given).as_deref(), Ok(given));
+        }
         for given in ["", "a\nb", &"k".repeat(300)] {
             assert!(parse_key(given).is_err(), "{given}");
         }

@@ -48,6 +48,7 @@ impl Place {
             }
             (Some(address), _) => Ok(Self::Address(address.clone())),
             (None, Some(name)) => {
+                Docker::check_name(name)?;
                 let docker = Docker::new(&options.docker_host)?;
                 let channel = Channel::new(format!("Docker at {}", docker.url()));
                 let (port, host) = (options.port, Host::new(options, etcd));
@@ -81,11 +82,7 @@ impl Place {
                 let question = || async move {
                     docker.address(&name, port, &host).await.map_err(|error| {
                         let reason = error.to_string();
-                        if error.is_about_the_container() {
-                            Refusal::Gone(reason)
-                        } else {
-                            Refusal::Silence(reason)
-                        }
+                        if error.is_gone() { Refusal::Gone(reason) } else { Refusal::Silence(reason) }
                     })
                 };
                 channel.ask(patience, question).await
