@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::Uri;
 use thiserror::Error;
 
+use crate::words::Words;
+
 /// One etcd cluster as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
@@ -20,6 +22,8 @@ pub struct ClusterConfig {
     pub tls: Tls,
     /// Who logs in, where etcd asks for it.
     pub login: Option<Login>,
+    /// How all of this is called where it is configured.
+    pub words: Words,
 }
 
 /// The certificates of a connection; all files are in PEM, and read again for each new connection.

@@ -275,7 +275,7 @@ impl Cluster {
         match &config.login {
             Some(login) => {
                 let deadline = current.patience.deadline();
-                log_in(&mut connection.client, login, &**files, deadline).await?;
+                log_in(&mut connection.client, login, &config.words, &**files, deadline).await?;
                 current.logged_in_at = Some(Instant::now());
                 current.patience = Patience::default();
             }
@@ -300,7 +300,7 @@ impl Cluster {
             .with_require_leader(true);
         // TLS options with a plain URL are an error.
         if endpoint.starts_with("https://") {
-            let tls = tls::options(&config.tls, &*self.shared.files, config.connect_timeout).await?;
+            let tls = tls::options(config, &*self.shared.files).await?;
             options = options.with_tls(tls);
         }
         // Without a user it connects with its first call, which has a deadline.
@@ -336,6 +336,7 @@ mod tests {
     use super::Cluster;
     use crate::cluster::{ClusterConfig, Tls};
     use crate::files::OwnFiles;
+    use crate::words::Words;
 
     fn cluster(endpoints: &[&str]) -> Cluster {
         let config = ClusterConfig {
@@ -344,6 +345,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             tls: Tls::default(),
             login: None,
+            words: Words::DIRECTIVES,
         };
         Cluster::new(config, Arc::new(OwnFiles))
     }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
+use crate::words::Words;
 
 /// What [`Files::read`] returns.
 pub type ReadFile = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send>>;
@@ -48,32 +49,32 @@ impl Files for OwnFiles {
     }
 }
 
-/// Trouble with a file that a directive names, as a sentence without its content.
-pub(crate) fn file_trouble(directive: &str, file: &Path, what: &str) -> Trouble {
-    Trouble::refused(Cause::Unreachable, Kind::File, &format!("{directive} \"{}\" {what}", file.display()))
+/// Trouble with a file that a setting names, as a sentence without its content.
+pub(crate) fn file_trouble(setting: &str, file: &Path, what: &str) -> Trouble {
+    Trouble::refused(Cause::Unreachable, Kind::File, &format!("{setting} \"{}\" {what}", file.display()))
 }
 
-/// Reads a file that a directive names.
+/// Reads a file that a setting names.
 pub(crate) async fn read(
     files: &dyn Files,
-    directive: &str,
+    words: &Words,
+    setting: &str,
     file: &Path,
     limit: usize,
 ) -> Result<Vec<u8>, Trouble> {
     let content = match timeout(DEADLINE, files.read(file)).await {
         Ok(Ok(content)) => content,
         Ok(Err(error)) => {
-            let what =
-                format!("cannot be read: make it readable for nginx's master or its workers ({error})");
-            return Err(file_trouble(directive, file, &what));
+            let what = format!("cannot be read: make it readable for {} ({error})", words.reader);
+            return Err(file_trouble(setting, file, &what));
         }
         Err(_) => {
-            return Err(file_trouble(directive, file, "cannot be read in time: see to its file system"));
+            return Err(file_trouble(setting, file, "cannot be read in time: see to its file system"));
         }
     };
     if content.len() > limit {
         let what = format!("is larger than {} KiB: name another file", limit >> 10);
-        return Err(file_trouble(directive, file, &what));
+        return Err(file_trouble(setting, file, &what));
     }
     Ok(content)
 }

@@ -31,6 +31,7 @@ mod tls;
 mod trouble;
 mod update;
 mod watch;
+mod words;
 
 pub use cluster::{ClusterConfig, EndpointError, Identity, Login, Tls, check_endpoint};
 pub use connection::Cluster;
@@ -40,3 +41,4 @@ pub use files::{Files, OwnFiles, ReadFile};
 pub use limits::Limits;
 pub use prefix::{Keys, follow};
 pub use update::{Cause, Event, Item, Update};
+pub use words::Words;

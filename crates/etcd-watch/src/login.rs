@@ -9,9 +9,7 @@ use crate::files::{Files, SMALL, file_trouble, read};
 use crate::patience::timeout;
 use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
-
-/// The directive that names the file with the password.
-const PASSWORD_FILE: &str = "password_file";
+use crate::words::Words;
 
 /// Logs in with the password that the file has now; the client and all its clones send the token from then on.
 ///
@@ -19,12 +17,13 @@ const PASSWORD_FILE: &str = "password_file";
 pub(crate) async fn log_in(
     client: &mut Client,
     login: &Login,
+    words: &Words,
     files: &dyn Files,
     deadline: Duration,
 ) -> Result<(), Trouble> {
-    let content = read(files, PASSWORD_FILE, &login.password_file, SMALL).await?;
+    let content = read(files, words, words.password_file, &login.password_file, SMALL).await?;
     let password =
-        password(content).map_err(|what| file_trouble(PASSWORD_FILE, &login.password_file, what))?;
+        password(content).map_err(|what| file_trouble(words.password_file, &login.password_file, what))?;
     match timeout(deadline, client.update_user(Some((login.user.clone(), password)))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if Kind::of(&error) == Kind::NoAuthentication => {

@@ -3,6 +3,7 @@
 use crate::cluster::ClusterConfig;
 use crate::list::Range;
 use crate::trouble::{Kind, REASON_LENGTH, Trouble, one_line};
+use crate::words::quoted;
 
 /// The longest remedy in characters, so that there is room for etcd's own words behind it.
 const REMEDY_LENGTH: usize = 220;
@@ -21,18 +22,21 @@ pub(crate) fn reason(trouble: &Trouble, config: &ClusterConfig, range: &Range) -
 
 fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> Option<String> {
     let user = config.login.as_ref().map(|login| login.user.as_str());
-    let tls = &config.tls;
+    let (tls, words) = (&config.tls, &config.words);
     Some(match kind {
         Kind::Broken | Kind::Other | Kind::Compacted | Kind::TooMany | Kind::File => return None,
         Kind::ConnectionRefused => {
-            format!("nothing listens at {endpoint}: start etcd there, or correct \"endpoint\"")
+            format!("nothing listens at {endpoint}: start etcd there, or correct {}", quoted(words.endpoint))
         }
         Kind::Late => format!("{endpoint} does not answer: see to its machine, its load and the network"),
         Kind::Slow => {
             format!("{endpoint} answers too slowly: see to its machine, its load and the network")
         }
         Kind::NameUnresolved => {
-            format!("the host of {endpoint} cannot be resolved: see to DNS, or correct \"endpoint\"")
+            format!(
+                "the host of {endpoint} cannot be resolved: see to DNS, or correct {}",
+                quoted(words.endpoint)
+            )
         }
         Kind::NoQuorum => {
             format!(
@@ -46,10 +50,11 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::NoHttp2 if endpoint.starts_with("https://") => {
             let certificate = match &tls.identity {
                 Some(identity) => format!(
-                    "if it does not take ssl_certificate \"{}\", renew it",
+                    "if it does not take {} \"{}\", renew it",
+                    words.certificate,
                     identity.certificate.display()
                 ),
-                None => "if it asks for a certificate, set \"ssl_certificate\"".to_owned(),
+                None => format!("if it asks for a certificate, set {}", quoted(words.certificate)),
             };
             format!(
                 "{endpoint} ends the connection: if it speaks no TLS, begin its URL with \"http://\"; {certificate}"
@@ -60,11 +65,13 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         ),
         Kind::UntrustedCertificate => match &tls.trusted_certificate {
             Some(file) => format!(
-                "the certificate of {endpoint} is not signed by ssl_trusted_certificate \"{}\": put its authority in there",
+                "the certificate of {endpoint} is not signed by {} \"{}\": put its authority in there",
+                words.trusted_certificate,
                 file.display()
             ),
             None => format!(
-                "the certificate of {endpoint} is not signed by an authority of the system: name its own with \"ssl_trusted_certificate\""
+                "the certificate of {endpoint} is not signed by an authority of the system: name its own with {}",
+                quoted(words.trusted_certificate)
             ),
         },
         Kind::ExpiredCertificate => {
@@ -75,46 +82,62 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         }
         Kind::OtherName => match &tls.name {
             Some(name) => format!(
-                "the certificate of {endpoint} is not for ssl_name \"{name}\": set a name that it is for, or renew it with this one"
+                "the certificate of {endpoint} is not for {} \"{name}\": set a name that it is for, or renew it with this one",
+                words.server_name
             ),
             None => format!(
-                "the certificate of {endpoint} is not for this host: set \"ssl_name\" to a name that it is for, or renew it"
+                "the certificate of {endpoint} is not for this host: set {} to a name that it is for, or renew it",
+                quoted(words.server_name)
             ),
         },
         Kind::BadCertificate => format!("the certificate of {endpoint} cannot be used: renew it there"),
         Kind::ClientCertificate => match &tls.identity {
             Some(identity) => format!(
-                "{endpoint} does not take ssl_certificate \"{}\" (it may have expired, or be signed by an authority unknown there): renew it",
+                "{endpoint} does not take {} \"{}\" (it may have expired, or be signed by an authority unknown there): renew it",
+                words.certificate,
                 identity.certificate.display()
             ),
             None => format!(
-                "{endpoint} asks for a client's certificate: set \"ssl_certificate\" and \"ssl_certificate_key\""
+                "{endpoint} asks for a client's certificate: set {} and {}",
+                quoted(words.certificate),
+                quoted(words.certificate_key)
             ),
         },
-        Kind::NoAuthentication => "authentication is not enabled in etcd, though \"user\" is set".to_owned(),
+        Kind::NoAuthentication => {
+            format!("authentication is not enabled in etcd, though {} is set", quoted(words.user))
+        }
         Kind::TokenVoid => {
             "etcd takes no token, though it has just given one: see to its logs and the clocks of its members"
                 .to_owned()
         }
         Kind::UserWanted => match user {
             Some(user) => format!("etcd asks for a user, though \"{user}\" has logged in: see to its logs"),
-            None => "etcd asks for a user: set \"user\" and \"password_file\"".to_owned(),
+            None => format!(
+                "etcd asks for a user: set {} and {}",
+                quoted(words.user),
+                quoted(words.password_file)
+            ),
         },
         Kind::PermissionDenied => {
             let who = match user {
                 Some(user) => format!("user \"{user}\""),
-                None if tls.identity.is_some() => "the name in ssl_certificate".to_owned(),
+                None if tls.identity.is_some() => format!("the name in {}", words.certificate),
                 None => "whoever has not logged in".to_owned(),
             };
             format!("permission denied for {who}: grant the role of that user read permission on {range}")
         }
         Kind::LoginFailed => match &config.login {
             Some(login) => format!(
-                "authentication failed, user \"{}\": check the user, and the password in password_file \"{}\"",
+                "authentication failed, user \"{}\": check the user, and the password in {} \"{}\"",
                 login.user,
+                words.password_file,
                 login.password_file.display()
             ),
-            None => "authentication failed: set \"user\" and \"password_file\"".to_owned(),
+            None => format!(
+                "authentication failed: set {} and {}",
+                quoted(words.user),
+                quoted(words.password_file)
+            ),
         },
     })
 }
@@ -124,10 +147,11 @@ mod tests {
     use std::time::Duration;
 
     use super::reason;
-    use crate::cluster::{ClusterConfig, Login, Tls};
+    use crate::cluster::{ClusterConfig, Identity, Login, Tls};
     use crate::list::Range;
     use crate::trouble::{Kind, Trouble};
     use crate::update::Cause;
+    use crate::words::Words;
 
     fn config(login: Option<Login>) -> ClusterConfig {
         ClusterConfig {
@@ -136,6 +160,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             tls: Tls::default(),
             login,
+            words: Words::DIRECTIVES,
         }
     }
 
@@ -155,6 +180,56 @@ mod tests {
         );
         let text = reason(&trouble, &config(None), &Range::of_key(b"/a"));
         assert!(text.contains("whoever has not logged in") && text.contains("the key \"/a\""), "{text}");
+    }
+
+    /// Whoever is told what to do has the settings that it is told of, and no others.
+    #[test]
+    fn what_to_set_is_called_as_it_is_there() {
+        const NONE: &str = "/none";
+        let kinds = [
+            Kind::ConnectionRefused,
+            Kind::NameUnresolved,
+            Kind::NoHttp2,
+            Kind::UntrustedCertificate,
+            Kind::OtherName,
+            Kind::ClientCertificate,
+            Kind::NoAuthentication,
+            Kind::UserWanted,
+            Kind::PermissionDenied,
+            Kind::LoginFailed,
+        ];
+        let of_directives = ["ssl_", "\"endpoint\"", "\"user\"", "password_file"];
+        let identity = Identity { certificate: NONE.into(), key: NONE.into() };
+        let tls = Tls {
+            trusted_certificate: Some(NONE.into()),
+            identity: Some(identity),
+            name: Some(NONE.to_owned()),
+        };
+        for (words, prefix) in [(Words::FLAGS, "--etcd-"), (Words::SOURCE_FLAGS, "--from")] {
+            for (tls, login) in [(tls.clone(), login("router")), (Tls::default(), None)] {
+                let config = ClusterConfig { tls, words, ..config(login) };
+                for kind in kinds {
+                    let trouble = Trouble {
+                        endpoint: Some("https://etcd".into()),
+                        ..Trouble::refused(Cause::Canceled, kind, "said")
+                    };
+                    let text = reason(&trouble, &config, &Range::new(b"/firehose/"));
+                    assert!(!of_directives.iter().any(|word| text.contains(word)), "{text}");
+                    // The others have nothing to set.
+                    let flags = text.split(' ').filter(|word| word.starts_with("--"));
+                    assert!(flags.into_iter().all(|flag| flag.starts_with(prefix)), "{text}");
+                }
+            }
+        }
+        let text = reason(
+            &Trouble::refused(Cause::Canceled, Kind::UserWanted, "list: user name is empty"),
+            &ClusterConfig { words: Words::FLAGS, ..config(None) },
+            &Range::new(b"/firehose/"),
+        );
+        assert_eq!(
+            text,
+            "etcd asks for a user: set --etcd-user and --etcd-password-file (list: user name is empty)"
+        );
     }
 
     #[test]

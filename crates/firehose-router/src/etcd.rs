@@ -4,7 +4,8 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use etcd_watch::{
-    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile, Tls, check_endpoint,
+    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile, Tls, Words,
+    check_endpoint,
 };
 use thiserror::Error;
 
@@ -145,7 +146,11 @@ impl EtcdOptions {
         let trusted_certificate = path(self.etcd_cacert);
         let tls = Tls { trusted_certificate, identity, name: text(self.etcd_server_name) };
         let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
-        let config = ClusterConfig { name: "main".to_owned(), endpoints, connect_timeout, tls, login };
+        let words = match &password {
+            Some(_) => Words { password_file: "variable", ..Words::FLAGS },
+            None => Words::FLAGS,
+        };
+        let config = ClusterConfig { name: "main".to_owned(), endpoints, connect_timeout, tls, login, words };
         Ok(Etcd { config, prefix: self.prefix, password })
     }
 
@@ -163,7 +168,8 @@ impl EtcdOptions {
         let endpoints = self.clone().at(endpoints).endpoints()?;
         let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
         let (name, tls) = ("main".to_owned(), Tls::default());
-        let config = ClusterConfig { name, endpoints, connect_timeout, tls, login: None };
+        let words = Words::FLAGS;
+        let config = ClusterConfig { name, endpoints, connect_timeout, tls, login: None, words };
         Ok(Etcd { config, prefix: self.prefix.clone(), password: None })
     }
 

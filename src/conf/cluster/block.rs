@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use etcd_watch::{ClusterConfig, Identity, Login, Tls, check_endpoint};
+use etcd_watch::{ClusterConfig, Identity, Login, Tls, Words, check_endpoint};
 use ngx::ffi::ngx_conf_t;
 
 use crate::conf::arguments::{Mistake, full_name, milliseconds};
@@ -90,7 +90,8 @@ impl Block {
             (None, None) => None,
         };
         let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-        Ok(ClusterConfig { name, endpoints: self.endpoints, connect_timeout, tls, login })
+        let words = Words::DIRECTIVES;
+        Ok(ClusterConfig { name, endpoints: self.endpoints, connect_timeout, tls, login, words })
     }
 }
 

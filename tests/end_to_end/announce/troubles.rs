@@ -158,6 +158,35 @@ async fn it_speaks_tls_and_logs_in() -> Result<()> {
     Ok(())
 }
 
+/// What is to be set are flags: an announcer has no directives of nginx's.
+#[tokio::test]
+async fn trouble_with_etcd_is_told_by_the_flags() -> Result<()> {
+    let mut etcd = Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]);
+    etcd.restart().await?;
+    etcd.add_user("announcer", "s3cret", PREFIX).await?;
+    etcd.ask_for_users().await?;
+    let (node, closed) = (Node::start("node").await?, ClosedPort::reserve()?);
+    let (address, url) = (node.address().to_string(), etcd.url());
+    let user = ["--etcd-user", "announcer"];
+    let with_file = [&user[..], &["--etcd-password-file", "/nowhere"]].concat();
+    for (url, more, words) in [
+        (format!("http://{}", closed.address()), &[][..], "correct --etcd-endpoints"),
+        (url.clone(), &[], "set --etcd-user and --etcd-password-file"),
+        (
+            url.clone(),
+            &with_file,
+            "--etcd-password-file \"/nowhere\" cannot be read: make it readable for the user",
+        ),
+    ] {
+        announce(&url, &address, more)?.wait_for_log(words).await?;
+    }
+    let arguments = [&["announce", "--key", "node", "--addr", &address], &user[..]].concat();
+    let variables = [("ETCD_ENDPOINTS", &*url), ("ETCD_PASSWORD", "wr0ng")];
+    let program = Program::start(&arguments, &variables)?;
+    program.wait_for_log("the password in variable \"$ETCD_PASSWORD\"").await?;
+    Ok(())
+}
+
 /// A node that hangs is out of service after `fall` checks that time out, whatever else happens meanwhile: SIGCHLD comes for each orphan that is left to the
 /// first process of a container, and others as somebody sends them.
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use etcd_client::{GetOptions, KvClient};
 use etcd_watch::{
-    Cause, Cluster, ClusterConfig, Event, Item, Keys, Limits, Login, OwnFiles, Tls, Update, follow,
+    Cause, Cluster, ClusterConfig, Event, Item, Keys, Limits, Login, OwnFiles, Tls, Update, Words, follow,
 };
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
@@ -31,6 +31,7 @@ pub fn cluster_with(endpoints: &[String], tls: Tls, login: Option<Login>) -> Clu
         connect_timeout: Duration::from_secs(2),
         tls,
         login,
+        words: Words::DIRECTIVES,
     };
     Cluster::new(config, Arc::new(OwnFiles))
 }

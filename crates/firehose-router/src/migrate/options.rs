@@ -54,6 +54,10 @@ pub(crate) struct MigrateOptions {
     #[arg(long, value_name = "FILE", requires = "from_cert")]
     pub(super) from_key: Option<PathBuf>,
 
+    /// The name that the certificate of --from must have [default: the endpoint's host]
+    #[arg(long, value_name = "NAME")]
+    pub(super) from_server_name: Option<String>,
+
     #[command(flatten)]
     pub(super) etcd: EtcdOptions,
 }
@@ -61,6 +65,11 @@ pub(crate) struct MigrateOptions {
 impl MigrateOptions {
     /// The etcd that is written to.
     pub(super) fn target(&self) -> Result<Etcd, EtcdOptionsError> {
-        if self.to.is_empty() { self.etcd.clone().read() } else { self.etcd.clone().at(&self.to).read() }
+        if self.to.is_empty() {
+            return self.etcd.clone().read();
+        }
+        let mut etcd = self.etcd.clone().at(&self.to).read()?;
+        etcd.config.words.endpoint = "--to";
+        Ok(etcd)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use etcd_watch::{ClusterConfig, Identity, Login, Tls};
+use etcd_watch::{ClusterConfig, Identity, Login, Tls, Words};
 
 use super::{
     options::MigrateOptions,
@@ -48,8 +48,9 @@ impl Source {
             tls: Tls {
                 trusted_certificate: options.from_cacert.clone(),
                 identity: identity.map(|(certificate, key)| Identity { certificate, key }),
-                name: None,
+                name: options.from_server_name.clone(),
             },
+            words: Words::SOURCE_FLAGS,
             ..config
         };
         let prefix = options.from_prefix.clone().unwrap_or(prefix);
