@@ -226,6 +226,173 @@ async fn mistakes_are_told_with_the_side_that_they_are_on() -> Result<()> {
     Ok(())
 }
 
+/// A mistyped prefix or the wrong one of two stores: the target would have no settings, so that everybody may publish.
+#[tokio::test]
+async fn where_there_is_nothing_to_copy_nothing_is_done() -> Result<()> {
+    let (old, new) = (original().await?, Etcd::start().await?);
+    // Not a setting, but what has one below it.
+    old.put("/deep/firehose/nginx/balance", "ip_hash").await?;
+    let (from, to) = (old.url(), new.url());
+    for (arguments, words) in [
+        (&["--from-prefix", "/nope"][..], &["/nope/nginx/", "API v2 or in API v3", "--from-prefix"][..]),
+        (&["--from-api", "v3"], &["/firehose/nginx/", "in API v3;", "--from-api v2", "--from-prefix"]),
+        (
+            &["--from-prefix", "/nope", "--from-api", "v2"],
+            &["/nope/nginx/", "in API v2;", "--from-api v3", "--from-prefix"],
+        ),
+        (
+            &["--from-prefix", "/deep"],
+            &["/deep/nginx/", "1 other keys", "firehose/nginx/balance", "--from-prefix"],
+        ),
+    ] {
+        for yes in [&[][..], &["--yes"]] {
+            let (code, said) = migrate(&[&["--from", &*from, "--to", &*to], arguments, yes].concat()).await?;
+            assert_eq!(code, 1, "{arguments:?}: {said}");
+            for word in words {
+                assert!(said.contains(word), "{word:?} in {said}");
+            }
+        }
+    }
+    assert_eq!(keys(&new).await?, []);
+    Ok(())
+}
+
+/// Who may publish by a key that goes by itself is not copied; then nobody says that not everybody may.
+#[tokio::test]
+async fn a_move_that_opens_publishing_is_not_called_done() -> Result<()> {
+    let (old, new) = (Etcd::start().await?, Etcd::start().await?);
+    old.put("/firehose/nginx/balance", "ip_hash").await?;
+    old.put("/firehose/nginx/put_allow/", "").await?;
+    let lease = old.grant(600).await?;
+    old.put_with_lease("/firehose/nginx/put_allow/office", "10.0.0.0/8", lease).await?;
+    // A directory's mark, which names nobody.
+    new.put("/firehose/nginx/put_allow/", "10.0.0.0/8").await?;
+    let (from, to) = (old.url(), new.url());
+    let sides = ["--from", &*from, "--to", &*to];
+    let before = new.revision().await?;
+    for yes in [&[][..], &["--yes"]] {
+        let (code, said) = migrate(&[&sides, yes].concat()).await?;
+        assert_eq!(code, 1, "{said}");
+        for words in [
+            "skip    nginx/put_allow/office",
+            "everybody may publish",
+            "without a lease",
+            "nothing is written",
+        ] {
+            assert!(said.contains(words), "{words:?} in {said}");
+        }
+    }
+    assert_eq!(new.revision().await?, before, "something was written");
+    new.put("/firehose/nginx/put_allow/office", "10.0.0.0/8").await?;
+    let (code, said) = migrate(&[&sides[..], &["--yes"]].concat()).await?;
+    assert!(code == 0 && said.contains("1 written"), "{code}: {said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_router_does_not_take_is_said_and_marks_of_directories_stay() -> Result<()> {
+    let (old, new) = (Etcd::start().await?, Etcd::start().await?);
+    for (key, value) in [
+        ("nginx/", ""),
+        ("nginx/accept_proxy", ""),
+        ("nginx/put_allow/", "10.0.0.0/8"),
+        ("nginx/put_allow/office", "10.0.0.0/8"),
+        ("upstream/", ""),
+        ("upstream/eu/", ""),
+        ("upstream/eu/node", "10.0.0.1:80"),
+    ] {
+        old.put(format!("/firehose/{key}"), value).await?;
+    }
+    let (code, said) = migrate(&["--from", &old.url(), "--to", &new.url(), "--yes"]).await?;
+    assert_eq!(code, 0, "{said}");
+    for words in [
+        "the router will not take it: it is empty: delete the key for the default\n",
+        "skip    nginx/ = ",
+        "skip    nginx/put_allow/ = \"10.0.0.0/8\": it stands for the directory, and names no network",
+        "skip    upstream/ = ",
+        "skip    upstream/eu/ = ",
+        "3 written",
+    ] {
+        assert!(said.contains(words), "{words:?} in {said}");
+    }
+    let written: Vec<_> = keys(&new).await?.into_iter().map(|(key, _)| key).collect();
+    let expected =
+        ["/firehose/nginx/accept_proxy", "/firehose/nginx/put_allow/office", "/firehose/upstream/eu/node"];
+    assert_eq!(written, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_that_is_the_target_is_said_to_be() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    etcd.put("/firehose/nginx/balance", "ip_hash").await?;
+    let url = etcd.url();
+    for to in [url.clone(), format!("{url}/"), format!("http://127.0.0.1:1,{url}")] {
+        let (code, said) = migrate(&["--from", &url, "--to", &to]).await?;
+        assert!(
+            code == 2 && said.contains("the same keys") && said.contains("--enable-v2"),
+            "{code}: {said}"
+        );
+    }
+    Ok(())
+}
+
+/// As an etcd behind a network that drops every packet: whoever waits is told for whom.
+#[tokio::test]
+async fn a_silent_source_is_not_waited_for_longer_than_a_silent_target() -> Result<()> {
+    let (old, new) = (original().await?, Etcd::start().await?);
+    let silent = Link::to(&old.address()).await?;
+    silent.silence();
+    for (from, to, side) in [(silent.url(), new.url(), "--from"), (old.url(), silent.url(), "--to")] {
+        let began = std::time::Instant::now();
+        let (code, said) = migrate(&["--from", &from, "--to", &to]).await?;
+        assert!(code == 1 && said.contains(&format!("{side} {}", silent.url())), "{code}: {said}");
+        assert!(said.contains("does not answer"), "{said}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    }
+    Ok(())
+}
+
+/// What is to be set are the flags of the side that it is about.
+#[tokio::test]
+async fn trouble_with_etcd_is_told_by_the_flags_of_its_side() -> Result<()> {
+    let mut closed = Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]);
+    closed.restart().await?;
+    closed.add_user("router", "s3cret", "/firehose/").await?;
+    closed.ask_for_users().await?;
+    let (open, folder, nobody) = (original().await?, Folder::new("migrate")?, ClosedPort::reserve()?);
+    let (secured, from) = (closed.url(), open.url());
+    let wrong = folder.write("password", "wr0ng")?.display().to_string();
+    let nobody = format!("http://{}", nobody.address());
+    for (arguments, words) in [
+        (
+            &["--from", &*secured, "--from-api", "v3", "--to", &*from][..],
+            &["set --from-user and --from-password-file"][..],
+        ),
+        (&["--from", &from, "--to", &secured], &["set --etcd-user and --etcd-password-file"]),
+        (
+            &["--from", &from, "--to", &secured, "--etcd-user", "router", "--etcd-password-file", &wrong],
+            &["--etcd-password-file", "/password"],
+        ),
+        (&["--from", &nobody, "--from-api", "v3", "--to", &from], &["correct --from"]),
+        (&["--from", &from, "--to", &nobody], &["correct --to"]),
+        (
+            &["--from", &from, "--to", &nobody, "--from-user", "x", "--from-password-file", "/nowhere"],
+            &["--from-password-file \"/nowhere\" cannot be read"],
+        ),
+    ] {
+        let (code, said) = migrate(arguments).await?;
+        assert_eq!(code, 1, "{arguments:?}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{word:?} in {said}");
+        }
+        for word in ["\"endpoint\"", "\"user\"", " password_file", "nginx's master"] {
+            assert!(!said.contains(word), "{word:?} in {said}");
+        }
+    }
+    Ok(())
+}
+
 /// The commands in the document, as they stand there.
 #[tokio::test]
 async fn the_way_by_hand_does_the_same() -> Result<()> {

@@ -15,8 +15,8 @@ use thiserror::Error;
 
 pub(crate) use self::options::MigrateOptions;
 use self::{
-    plan::{Plan, Step},
-    source::{Api, Source},
+    plan::{PUT_ALLOW, Plan, Step},
+    source::{Source, SourceError},
     v3::Store,
 };
 use crate::etcd::EtcdOptionsError;
@@ -35,13 +35,11 @@ enum MigrateError {
     Source { endpoints: String, reason: String },
     #[error("--to {endpoints}: {reason}")]
     Target { endpoints: String, reason: String },
+    #[error("{0}")]
+    Same(SourceError),
     #[error(
-        "--from and --to are the same keys, those below {0} of v3: name another --from or --from-prefix, or --from-api v2"
-    )]
-    Same(String),
-    #[error(
-        "nothing is written: all who may publish have a time to live, and are not copied, so that everybody might publish: write a key below {0} \
-         to --to first"
+        "everybody may publish at --to: there is no key below {0}, and those of --from that say who may are not copied (see the lines with \"skip\"): \
+         write one there without a lease, such as {0}office with the value 10.0.0.0/8, and run this again"
     )]
     OpensPublishing(String),
     #[error("standard output cannot be written: {0}")]
@@ -55,7 +53,7 @@ pub(crate) async fn run(options: Box<MigrateOptions>) -> ExitCode {
         Err(error) => {
             tracing::error!("{error}");
             let is_usage =
-                matches!(error, MigrateError::From(_) | MigrateError::To(_) | MigrateError::Same(_));
+                matches!(error, MigrateError::From(_) | MigrateError::To(_) | MigrateError::Same(..));
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
@@ -65,15 +63,13 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let (writes, overwrites) = (options.yes, options.overwrite);
     let source = Source::new(&options).map_err(MigrateError::From)?;
     let store = Store::new(options.target().map_err(MigrateError::To)?);
-    // v3's keys there are then those that are written.
-    let is_target = source.store.endpoints() == store.endpoints() && source.store.prefix() == store.prefix();
-    let of_source = |reason| MigrateError::Source { endpoints: source.store.endpoints(), reason };
+    let of_source = |error| match error {
+        SourceError::Same { .. } => MigrateError::Same(error),
+        SourceError::Failed(reason) => MigrateError::Source { endpoints: source.store.endpoints(), reason },
+    };
     let of_target = |reason| MigrateError::Target { endpoints: store.endpoints(), reason };
 
-    let (api, keys) = source.read(is_target).await.map_err(of_source)?;
-    if api == Api::V3 && is_target {
-        return Err(MigrateError::Same(store.prefix().to_owned()));
-    }
+    let (api, keys) = source.read(source.is(&store)).await.map_err(of_source)?;
     let there = store.list().await.map_err(of_target)?;
     let plan = Plan::new(keys, &there, overwrites);
     let mut out = io::stdout().lock();
@@ -83,6 +79,11 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "{}", plan.summary())?;
+    let opens_publishing = || MigrateError::OpensPublishing(format!("{}/{PUT_ALLOW}", store.prefix()));
+    if plan.opens_publishing(&there) {
+        writeln!(out, "nothing is written")?;
+        return Err(opens_publishing());
+    }
     if !writes {
         let puts = plan.puts().count();
         if puts > 0 {
@@ -90,15 +91,12 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    if plan.opens_publishing(&there) {
-        return Err(MigrateError::OpensPublishing(format!("{}/nginx/put_allow/", store.prefix())));
-    }
     let puts: Vec<_> = plan.puts().collect();
     let written = store.put_all(&puts).await.map_err(of_target)?;
     writeln!(out, "{written} written")?;
 
     // What is there now, not what was to be.
-    let (_, keys) = source.read_by(api).await.map_err(of_source)?;
+    let keys = source.read_by(api).await.map_err(of_source)?;
     let there = store.list().await.map_err(of_target)?;
     let compared = Plan::new(keys, &there, false);
     for (entry, step) in compared.steps() {
@@ -109,5 +107,8 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
         }
     }
     writeln!(out, "compared: {}", compared.comparison())?;
+    if compared.opens_publishing(&there) {
+        return Err(opens_publishing());
+    }
     Ok(if compared.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

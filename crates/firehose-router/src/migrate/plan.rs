@@ -11,10 +11,13 @@ use crate::serve::judge_setting;
 const SETTINGS: &str = "nginx/";
 
 /// Below the prefix: who may publish.
-const PUT_ALLOW: &str = "nginx/put_allow/";
+pub(super) const PUT_ALLOW: &str = "nginx/put_allow/";
 
 /// Below the prefix: the nodes.
 const NODES: &str = "upstream/";
+
+/// Below the prefix: those that stand for a directory, whatever their value is.
+const DIRECTORIES: [&str; 3] = [SETTINGS, NODES, PUT_ALLOW];
 
 /// Characters of a value that a line shows.
 const SHOWN: usize = 60;
@@ -76,6 +79,22 @@ impl Entry {
     /// Its key and its value, as a line shows them.
     pub(super) fn shown(&self) -> String {
         format!("{} = {}", escaped(&self.key), excerpt(&self.value))
+    }
+
+    /// Whether it is where the router reads.
+    fn is_read(&self) -> bool {
+        [SETTINGS, NODES].iter().any(|part| self.key.starts_with(part.as_bytes()))
+    }
+
+    /// Whether it stands for a directory only: programs of v3 write such keys, as v3 itself has no directories.
+    fn is_marker(&self) -> bool {
+        let is_directory = DIRECTORIES.iter().any(|directory| self.key == directory.as_bytes());
+        is_directory || self.key.ends_with(b"/") && self.value.is_empty()
+    }
+
+    /// Whether it is a setting or a node.
+    pub(super) fn is_routers(&self) -> bool {
+        self.is_read() && self.life != Life::Directory && !self.is_marker()
     }
 
     /// Why the router would not take it, if it would not.
@@ -168,12 +187,11 @@ impl Plan {
 
     /// Whether the source names who may publish, and nothing of it would be at the target, so that everybody might.
     pub(super) fn opens_publishing(&self, there: &[Item]) -> bool {
-        let is_one = |key: &[u8]| key.starts_with(PUT_ALLOW.as_bytes());
-        let named = self.0.iter().filter(|(entry, _)| is_one(&entry.key) && entry.life != Life::Directory);
+        let named = self.0.iter().filter(|(entry, _)| limits(&entry.key) && entry.life != Life::Directory);
         let mut skipped = named.map(|(_, step)| matches!(step, Step::Skip(_))).peekable();
         skipped.peek().is_some()
             && skipped.all(|skipped| skipped)
-            && !there.iter().any(|item| is_one(&item.key))
+            && !there.iter().any(|item| limits(&item.key))
     }
 
     /// Whether all is there that should be.
@@ -182,14 +200,27 @@ impl Plan {
     }
 }
 
+/// Whether not everybody may publish where there is this key. The directory itself is none: it names nobody.
+fn limits(key: &[u8]) -> bool {
+    let directory = PUT_ALLOW.as_bytes();
+    key.starts_with(directory) && key != directory || directory.strip_suffix(b"/") == Some(key)
+}
+
 fn step(entry: &Entry, there: Option<&Item>, overwrites: bool) -> Step {
-    let is_read = [SETTINGS, NODES].iter().any(|part| entry.key.starts_with(part.as_bytes()));
     match entry.life {
-        _ if !is_read => return Step::Skip("the router reads nothing there".to_owned()),
+        _ if !entry.is_read() => return Step::Skip("the router reads nothing there".to_owned()),
         Life::Directory if entry.key == PUT_ALLOW.as_bytes() => {
             return Step::Skip("it is a directory without a key: everybody may publish".to_owned());
         }
         Life::Directory => return Step::Skip("it is a directory without a key".to_owned()),
+        _ if entry.key == PUT_ALLOW.as_bytes() => {
+            return Step::Skip(
+                "it stands for the directory, and names no network that may publish".to_owned(),
+            );
+        }
+        _ if entry.is_marker() => {
+            return Step::Skip("it stands for a directory, and the router does not take it".to_owned());
+        }
         Life::Seconds(left) => {
             return Step::Skip(format!(
                 "it goes by itself in {left} s: whoever keeps it writes it there (firehose-router announce)"
@@ -247,6 +278,9 @@ mod tests {
             entry("upstream/a", "10.0.0.1:80", Life::Seconds(43)),
             entry("upstream/b", "10.0.0.2:80", Life::Lease),
             entry("instance/a", "x", Life::Unlimited),
+            entry("upstream/", "", Life::Unlimited),
+            entry("upstream/eu/", "", Life::Unlimited),
+            entry("upstream/eu/c", "10.0.0.3:80", Life::Lease),
         ];
         let there =
             [item("nginx/balance", "ip_hash"), item("nginx/max_conns", "7"), item("nginx/other", "1")];
@@ -257,8 +291,9 @@ mod tests {
         assert_eq!(steps[2].1, Step::Differs { there: "\"7\"".to_owned() });
         assert!(matches!(steps[3].1, Step::Skip(_)));
         assert_eq!(steps[4].1, Step::Put { at: 0 });
-        assert!(matches!(&steps[5].1, Step::Skip(reason) if reason.contains("43 s")));
-        assert!(matches!(steps[6].1, Step::Skip(_)));
+        assert!(matches!(&steps[5].1, Step::Skip(reason) if reason.contains("directory")));
+        assert!(matches!(&steps[6].1, Step::Skip(reason) if reason.contains("43 s")));
+        assert!(steps[5..].iter().all(|(_, step)| matches!(step, Step::Skip(_))), "{steps:?}");
         assert!(!plan.is_complete() && plan.puts().count() == 1);
         let plan = Plan::new(entries, &there, true);
         assert_eq!(plan.puts().map(|put| put.at).collect::<Vec<_>>(), [7, 0]);
@@ -276,6 +311,32 @@ mod tests {
         assert!(!opens(&[office(left_out)], &[there]) && !opens(&[office(left_out), other], &[]));
         assert!(!opens(&[office(kept)], &[]) && !opens(&[], &[]));
         assert!(!opens(&[entry("nginx/put_allow/", "", Life::Directory)], &[]));
+        // The directory itself names nobody, on neither side, and each other key says that not everybody may.
+        for value in ["", "10.0.0.0/8"] {
+            let directory = entry("nginx/put_allow/", value, kept);
+            assert!(!opens(std::slice::from_ref(&directory), &[]));
+            let plan = Plan::new(vec![directory.clone()], &[], false);
+            assert!(matches!(plan.steps().next(), Some((_, Step::Skip(_)))), "{plan:?}");
+            assert!(opens(&[directory, office(left_out)], &[item("nginx/put_allow/", value)]));
+        }
+        assert!(opens(&[entry("nginx/put_allow/lan/", "", kept)], &[]));
+        assert!(opens(&[entry("nginx/put_allow", "", Life::Lease)], &[]));
+        assert!(!opens(&[office(Life::Lease)], &[item("nginx/put_allow", "")]));
+    }
+
+    #[test]
+    fn what_is_the_routers() {
+        for (key, value, life, is) in [
+            ("nginx/balance", "ip_hash", Life::Unlimited, true),
+            ("upstream/a", "10.0.0.1:80", Life::Lease, true),
+            ("upstream/a/", "10.0.0.1:80", Life::Unlimited, true),
+            ("upstream/", "x", Life::Unlimited, false),
+            ("nginx/", "", Life::Unlimited, false),
+            ("nginx/put_allow/", "", Life::Directory, false),
+            ("firehose/nginx/balance", "ip_hash", Life::Unlimited, false),
+        ] {
+            assert_eq!(entry(key, value, life).is_routers(), is, "{key}");
+        }
     }
 
     #[test]
@@ -284,12 +345,16 @@ mod tests {
             ("nginx/worker_processes", "many"),
             ("nginx/colour", "red"),
             ("nginx/put_allow", ""),
+            ("nginx/accept_proxy", ""),
+            ("nginx/max_conns", "many"),
             ("nginx/put_allow/office", "10.0.0.0/99"),
             ("upstream/a", "\u{1b}[31m"),
         ] {
             let plan = Plan::new(vec![entry(key, value, Life::Unlimited)], &[], false);
             let lines: Vec<_> = plan.lines().collect();
             assert!(lines.len() == 2 && lines[1].contains("will not take it"), "{lines:?}");
+            // Whole: nothing of a line that has the key before it.
+            assert!(lines[1].matches('"').count() % 2 == 0 && !lines[1].contains("rejected"), "{lines:?}");
             assert!(!lines.concat().contains(char::is_control), "{lines:?}");
         }
         for (key, value) in

@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 use etcd_watch::{ClusterConfig, Identity, Login, Tls, Words};
+use thiserror::Error;
 
 use super::{
     options::MigrateOptions,
@@ -27,6 +28,17 @@ impl fmt::Display for Api {
             Self::V3 => "v3",
         })
     }
+}
+
+/// Why there is nothing to copy.
+#[derive(Debug, Error)]
+pub(super) enum SourceError {
+    #[error(
+        "--from and --to are the same keys, those below {prefix} of API v3 ({of_v2}): name another --from, --to, --from-prefix or --prefix"
+    )]
+    Same { prefix: String, of_v2: String },
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// An etcd that has keys.
@@ -57,45 +69,116 @@ impl Source {
         Ok(Self { store: Store::new(Etcd { config, prefix, password: None }), api: options.from_api })
     }
 
+    /// Whether keys of v3 that are read here would be those that are written there.
+    pub(super) fn is(&self, target: &Store) -> bool {
+        let bare = |endpoint: &String| endpoint.trim_end_matches('/').to_owned();
+        let there: Vec<_> = target.etcd.config.endpoints.iter().map(bare).collect();
+        let mut here = self.store.etcd.config.endpoints.iter().map(bare);
+        self.store.prefix() == target.prefix() && here.any(|endpoint| there.contains(&endpoint))
+    }
+
     /// Reads the keys from the store that was named, or else from the one that has any.
-    pub(super) async fn read(&self, is_target: bool) -> Result<(Api, Vec<Entry>), String> {
-        if let Some(api) = self.api {
-            return self.read_by(api).await;
-        }
-        let of_v2 = v2::read(&self.store.etcd).await;
-        match of_v2 {
-            Ok(keys) if !keys.is_empty() => {
-                // The target's own v3 keys are what is written here.
-                let rivals = if is_target { 0 } else { self.store.list().await.map_or(0, |keys| keys.len()) };
-                if rivals > 0 {
-                    return Err(format!(
-                        "it has {} keys of v2 and {rivals} of v3 below {}: say with --from-api which are meant",
-                        keys.len(),
-                        self.store.prefix()
-                    ));
-                }
-                Ok((Api::V2, keys))
+    pub(super) async fn read(&self, is_target: bool) -> Result<(Api, Vec<Entry>), SourceError> {
+        match self.api {
+            Some(Api::V3) if is_target => return Err(self.same("those of v2 are read with --from-api v2")),
+            Some(api) => {
+                let keys = self.read_by(api).await?;
+                return if has_any(&keys) {
+                    Ok((api, keys))
+                } else {
+                    Err(self.nothing(&[(api, &keys)], None))
+                };
             }
-            Ok(_) | Err(V2Error::NotOffered(_)) => {
-                let (_, keys) = self.read_by(Api::V3).await?;
-                if let (true, Err(error)) = (keys.is_empty() || is_target, of_v2) {
-                    return Err(format!(
-                        "there is no key of v3 to copy below {}; and {error}",
-                        self.store.prefix()
-                    ));
-                }
-                Ok((Api::V3, keys))
-            }
-            Err(error) => Err(error.to_string()),
+            None => {}
         }
+        let (of_v2, not_offered) = match v2::read(&self.store.etcd).await {
+            Ok(keys) => (keys, None),
+            Err(error @ V2Error::NotOffered(_)) => (Vec::new(), Some(error)),
+            Err(error @ V2Error::Failed(_)) => {
+                return Err(SourceError::Failed(format!(
+                    "{error}; --from-api v3 reads the keys of v3 alone"
+                )));
+            }
+        };
+        if has_any(&of_v2) {
+            // The target's own v3 keys are what is written here.
+            let of_v3 = if is_target { Vec::new() } else { self.store.list().await.unwrap_or_default() };
+            let rivals = of_v3.into_iter().map(Entry::from).filter(Entry::is_routers).count();
+            if rivals > 0 {
+                return Err(SourceError::Failed(format!(
+                    "it has {} keys of v2 and {rivals} of v3 below {}: say with --from-api which are meant",
+                    of_v2.iter().filter(|entry| entry.is_routers()).count(),
+                    self.store.prefix()
+                )));
+            }
+            return Ok((Api::V2, of_v2));
+        }
+        if is_target {
+            return Err(match not_offered {
+                Some(error) => self.same(&error.to_string()),
+                None => self.same("it has none of v2 there"),
+            });
+        }
+        let of_v3 = self.read_by(Api::V3).await?;
+        if has_any(&of_v3) {
+            return Ok((Api::V3, of_v3));
+        }
+        Err(match not_offered {
+            Some(error) => self.nothing(&[(Api::V3, &of_v3)], Some(&error)),
+            None => self.nothing(&[(Api::V2, &of_v2), (Api::V3, &of_v3)], None),
+        })
+    }
+
+    /// That what would be read is what would be written; `of_v2` says why it is not v2's keys.
+    fn same(&self, of_v2: &str) -> SourceError {
+        SourceError::Same { prefix: self.store.prefix().to_owned(), of_v2: of_v2.to_owned() }
+    }
+
+    /// That there is no setting and no node, where that was looked for, and what else may have been meant.
+    fn nothing(&self, looked: &[(Api, &Vec<Entry>)], not_offered: Option<&V2Error>) -> SourceError {
+        let prefix = self.store.prefix();
+        let apis: Vec<_> = looked.iter().map(|(api, _)| format!("API {api}")).collect();
+        let others: usize = looked.iter().map(|(_, keys)| keys.len()).sum();
+        let mut said = format!(
+            "there is no setting ({prefix}/nginx/) and no node ({prefix}/upstream/) in {}",
+            apis.join(" or in ")
+        );
+        if others > 0 {
+            said.push_str(&format!(
+                ", but {others} other keys are below {prefix}: does the prefix lack a part? ({})",
+                looked
+                    .iter()
+                    .flat_map(|(_, keys)| keys.first())
+                    .map(Entry::shown)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
+        }
+        said.push_str("; try another --from-prefix or another --from");
+        match (not_offered, self.api) {
+            (Some(error), _) => said.push_str(&format!("; API v2 was not looked at: {error}")),
+            (None, Some(Api::V2)) => said.push_str(", or --from-api v3"),
+            (None, Some(Api::V3)) => said.push_str(", or --from-api v2"),
+            (None, None) => {}
+        }
+        SourceError::Failed(said)
     }
 
     /// Reads the keys from one of the stores.
-    pub(super) async fn read_by(&self, api: Api) -> Result<(Api, Vec<Entry>), String> {
-        let keys = match api {
-            Api::V2 => v2::read(&self.store.etcd).await.map_err(|error| error.to_string())?,
-            Api::V3 => self.store.list().await?.into_iter().map(Entry::from).collect(),
-        };
-        Ok((api, keys))
+    pub(super) async fn read_by(&self, api: Api) -> Result<Vec<Entry>, SourceError> {
+        Ok(match api {
+            Api::V2 => {
+                v2::read(&self.store.etcd).await.map_err(|error| SourceError::Failed(error.to_string()))?
+            }
+            Api::V3 => {
+                let items = self.store.list().await.map_err(SourceError::Failed)?;
+                items.into_iter().map(Entry::from).collect()
+            }
+        })
     }
+}
+
+/// Whether there is a setting or a node.
+fn has_any(keys: &[Entry]) -> bool {
+    keys.iter().any(Entry::is_routers)
 }

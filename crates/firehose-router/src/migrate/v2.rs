@@ -18,8 +18,8 @@ use tokio::{net::TcpStream, time::timeout};
 use super::plan::{Entry, Life};
 use crate::etcd::Etcd;
 
-/// How long an answer may take, with all that it lists.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long an answer may take that comes bit by bit, with all that it lists: as long as that of v3.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// The largest answer, in bytes: 100 000 keys have some 20 MB.
 const LIMIT: usize = 256 << 20;
@@ -92,22 +92,35 @@ async fn read_at(etcd: &Etcd, endpoint: &str) -> Result<Vec<Entry>, V2Error> {
             V2Error::Failed(reason) => failed(&reason),
         })
     };
-    timeout(ANSWER, asking).await.map_err(|_| failed(&"it does not answer in time"))?
+    let late = format!("its answer is not there within {} s", ANSWER.as_secs());
+    timeout(ANSWER, asking).await.map_err(|_| failed(&late))?
 }
 
-fn authorization(etcd: &Etcd) -> std::io::Result<Option<String>> {
+/// What comes, where it comes in the time that an endpoint has to show that it is there: as with v3's keys, a silent one is left after that.
+async fn heard<T>(etcd: &Etcd, what: impl Future<Output = T>) -> Result<T, Failure> {
+    let patience = etcd.config.connect_timeout;
+    timeout(patience, what)
+        .await
+        .map_err(|_| format!("it does not answer within {patience:?} (--etcd-connect-timeout)").into())
+}
+
+fn authorization(etcd: &Etcd) -> Result<Option<String>, String> {
     let Some(login) = &etcd.config.login else { return Ok(None) };
-    let password = std::fs::read_to_string(&login.password_file)?;
+    let password = std::fs::read_to_string(&login.password_file).map_err(|error| {
+        let (setting, reader) = (etcd.config.words.password_file, etcd.config.words.reader);
+        let file = login.password_file.display();
+        format!("{setting} \"{file}\" cannot be read: make it readable for {reader} ({error})")
+    })?;
     let pair = format!("{}:{}", login.user, password.trim_end_matches(['\r', '\n']));
     Ok(Some(format!("Basic {}", BASE64_STANDARD.encode(pair))))
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn get(etcd: &Etcd, authority: &str, authorization: Option<String>) -> Result<(u16, Bytes), Failure> {
+async fn get(etcd: &Etcd, authority: &str, authorization: Option<String>) -> Result<(u16, Vec<u8>), Failure> {
     let has_port = authority.rfind(':').is_some_and(|colon| !authority[colon..].contains(']'));
     let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-    let stream = timeout(etcd.config.connect_timeout, TcpStream::connect(&address)).await??;
+    let stream = heard(etcd, TcpStream::connect(&address)).await??;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
     // What a member alone remembers may be old: it is asked for what the cluster has.
@@ -116,11 +129,15 @@ async fn get(etcd: &Etcd, authority: &str, authorization: Option<String>) -> Res
     if let Some(authorization) = authorization {
         request = request.header(AUTHORIZATION, authorization);
     }
-    let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+    let answer = heard(etcd, sender.send_request(request.body(Empty::<Bytes>::new())?)).await??;
     let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), LIMIT).collect().await;
+    let mut frames = Limited::new(answer.into_body(), LIMIT);
+    let mut body = Vec::new();
+    while let Some(frame) = heard(etcd, frames.frame()).await? {
+        body.extend_from_slice(frame?.data_ref().unwrap_or(&Bytes::new()));
+    }
     driver.abort();
-    Ok((status, body?.to_bytes()))
+    Ok((status, body))
 }
 
 /// The keys that an answer has. The endpoint's name is not known here.

@@ -57,16 +57,16 @@ pub(super) fn judge(key: &str, value: &[u8]) -> Result<(), String> {
         let rejected = NamedNetworks::default().put(name.as_bytes(), value).rejected.pop();
         return rejected.map_or(Ok(()), |rejected| Err(rejected.error.to_string()));
     }
-    let (key, value) = (key.as_bytes().to_vec(), value.to_vec());
-    let item = Item { key, value, create_revision: 0, mod_revision: 0, lease: 0 };
-    let mut brought = Brought::default();
-    Known::default().put_value(&item, &mut brought);
-    if brought.unknown.is_empty() {
-        brought.rejected.pop().map_or(Ok(()), Err)
-    } else {
-        Err("it is no setting of this router's".to_owned())
+    match Setting::of_key(key) {
+        None => Err("it is no setting of this router's".to_owned()),
+        Some(Setting::PutAllow) => Err(NO_DIRECTORY.to_owned()),
+        Some(setting) => setting.read(value).map(drop).map_err(|error| error.to_string()),
     }
 }
+
+/// What is wrong with a key where the original had a directory.
+const NO_DIRECTORY: &str = "networks are keys of their own below it, such as put_allow/office with the value 10.0.0.0/8 (firehose-router migrate takes \
+     them over from etcd v2); as long as this key is there, only those below it may publish: delete it when they are written";
 
 /// What an update brought.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -221,11 +221,7 @@ impl Known {
             return;
         };
         if setting == Setting::PutAllow {
-            brought.rejected.push(format!(
-                "{}\" rejected: networks are keys of their own below it, such as put_allow/office with the value 10.0.0.0/8 (firehose-router migrate takes \
-                 them over from etcd v2); as long as this key is there, only those below it may publish: delete it when they are written",
-                setting.key()
-            ));
+            brought.rejected.push(format!("{}\" rejected: {NO_DIRECTORY}", setting.key()));
         }
         match setting.read(&item.value) {
             Ok(value) => {
