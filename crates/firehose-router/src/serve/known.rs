@@ -400,9 +400,14 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_of_as_that() {
-        let none = std::collections::BTreeMap::new();
-        let kept =
-            Kept { prefix: String::new(), settings: none.clone(), put_allow: String::new(), taken: none };
+        let kept = Kept {
+            prefix: String::new(),
+            settings: std::collections::BTreeMap::new(),
+            put_allow: String::new(),
+            origin: None,
+            put_allow_origin: None,
+            taken: std::collections::BTreeMap::new(),
+        };
         let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
         let error = kept.write(&mut full).expect_err("no room");
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
