@@ -342,7 +342,7 @@ async fn a_wiped_etcd_does_not_take_the_settings_away_at_once() -> Result<()> {
     etcd.kill().await?;
     etcd.wipe()?;
     etcd.restart().await?;
-    router.program.wait_for_log(&format!("without a key below {SETTINGS}")).await?;
+    router.program.wait_for_log(&format!("without the settings below {SETTINGS}")).await?;
     assert!(has(&router.configuration()?, "worker_processes 2;"));
     etcd.put(setting("balance"), "ip_hash").await?;
     reloaded(&router, 1).await?;

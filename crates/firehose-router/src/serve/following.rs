@@ -239,10 +239,10 @@ impl Follower {
                     .flatten()
                     .any(|origin| origin.cluster_id != now.cluster_id);
                 tracing::warn!(
-                    "etcd is {} than before, without those below {}: {} in hand stay until it has one, at most for {} s",
+                    "etcd is {} than before, without {} below {}: those in hand stay until it has one, at most for {} s",
                     if is_other { "another cluster" } else { "an older state" },
-                    self.prefix,
                     held.what(),
+                    self.prefix,
                     HOLD.as_secs()
                 );
             }
