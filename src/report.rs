@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) endpoint: Option<String>,
     /// Why etcd is not followed just now, and what can be done about it.
     pub(crate) trouble: Option<String>,
+    /// Why peers are left out, if the zone has no room for all, and what can be done about it.
+    pub(crate) room: Option<String>,
     /// Why peers are in hand that etcd does not have.
     pub(crate) holding: Option<Holding>,
     /// The file that keeps the last good list, if there is to be one.

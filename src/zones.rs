@@ -4,6 +4,7 @@
 //! name, size and tag are the same. The name says the upstream, the cluster and the prefix, so that a changed prefix
 //! or cluster starts afresh; where only the size has changed, the peers are copied from the old zone.
 
+mod room;
 mod state;
 mod told;
 mod variable;
@@ -30,6 +31,7 @@ use upstream_peers::Allow;
 
 use self::state::Loaded;
 pub(crate) use self::{
+    room::in_words,
     told::{MAX_TOLD, Told, add_told},
     variable::{add_geo, add_variable},
 };
@@ -174,14 +176,10 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
     // SAFETY: the zone is not shared yet.
     let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
     let copied = old_zone(zone).and_then(find).and_then(|old| copy(old, &conf.allow));
-    let Loaded { peers: in_hand, origin, report } = match copied {
+    let Loaded { peers: in_hand, origin, mut report } = match copied {
         Some(peers) => Loaded { peers, origin: None, report: None },
         None => state::load(conf, zone.shm.log),
     };
-    if let Some(report) = report.and_then(|report| report.to_bytes().ok()) {
-        publisher.report(&report, &publishing);
-    }
-    let count = in_hand.len();
     let mut options = conf.options();
     if !in_hand.is_empty()
         && let Some(checking) = &mut options.checking
@@ -190,19 +188,30 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
         checking.mandatory = false;
     }
     publisher.set_options(options, monotonic::now(), &publishing);
-    let servers = conf.servers.clone();
-    let peers = servers.iter().cloned().chain(in_hand).collect();
-    let published = publisher.publish(peers, monotonic::now(), &publishing);
-    if let Err(error) = published {
-        // Old peers that do not fit are for the watcher to report; the configuration's own are a mistake in it.
-        log::to(NGX_LOG_ERR, zone.shm.log, &format!("etcd: the peers in hand do not fit: {error}"));
-        publisher
-            .publish(servers, monotonic::now(), &publishing)
-            .map_err(|error| too_small(&error.to_string()))?;
-    } else if let Some((cluster_id, revision)) = origin {
+    let peers = conf.servers.iter().cloned().chain(in_hand).collect();
+    if let Err(full) = publisher.publish(peers, monotonic::now(), &publishing) {
+        let of_lines = publisher.listed().filter(|peer| peer.key.is_none()).count();
+        if of_lines < conf.servers.len() {
+            // Old peers that do not fit are left out; the configuration's own are a mistake in it.
+            return Err(too_small(&full.to_string()));
+        }
+        let words = in_words(full, size);
+        log::to(
+            NGX_LOG_ERR,
+            zone.shm.log,
+            &format!("etcd: upstream \"{}\": {words}", conf.etcd.as_ref().map_or("", |etcd| &etcd.upstream)),
+        );
+        made.set_left_out(full.left_out);
+        report.get_or_insert_default().room = Some(words);
+    }
+    if let Some(report) = report.and_then(|report| report.to_bytes().ok()) {
+        publisher.report(&report, &publishing);
+    }
+    if let Some((cluster_id, revision)) = origin {
         // The first list is compared with these, as after a takeover: what was deleted meanwhile goes, and another or a restored etcd is known
         // for what it is.
         made.set_revision(cluster_id, revision);
+        let count = publisher.listed().filter(|peer| peer.key.is_some()).count();
         state::say(conf, count, revision, zone.shm.log);
     }
     Ok(made)

@@ -88,7 +88,7 @@ struct Upstream {
     unresolved_total: usize,
     /// The URL of etcd's that is in use, or was last; null before there was one.
     endpoint: Option<String>,
-    /// Why etcd is not followed just now.
+    /// Why etcd is not followed just now, or why peers are left out.
     trouble: Option<String>,
     /// Peers that outlive their keys.
     holding: Option<Holding>,
@@ -134,6 +134,8 @@ struct Zone {
     size: usize,
     used: usize,
     full: bool,
+    /// Peers that do not fit.
+    left_out: u32,
     /// Processes that use it, old workers among them, and the most that can.
     processes: u32,
     max_processes: u32,
@@ -227,17 +229,19 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let balance = conf.balance().method.name();
     let worker = process::worker(conf)?;
     let statistics = worker.zone().statistics();
-    let Statistics { size, used, is_full, is_panicking, is_connected, .. } = statistics;
+    let Statistics { size, used, left_out, is_panicking, is_connected, .. } = statistics;
     let Statistics { processes, most_processes, sharing, .. } = statistics;
     let Statistics { checks_not_made, drained, revision, last_word, rejected_total, resyncs, .. } =
         statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
-    let Report { rejected, unresolved, unresolved_total, endpoint, trouble, holding, state } =
+    let Report { rejected, unresolved, unresolved_total, endpoint, trouble, room, holding, state } =
         worker.with_report(Report::of_bytes);
     // While nobody follows etcd for longer, what the last watcher has said does not hold.
     let setback = process::setback();
     let is_connected = is_connected && setback.is_none();
-    let trouble = setback.or(trouble);
+    let is_full = left_out > 0 || room.is_some();
+    let troubles: Vec<String> = setback.or(trouble).into_iter().chain(room).collect();
+    let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
     let (generation, peers) = peers(worker);
     let now = monotonic::now();
     let since = now.saturating_sub(last_word);
@@ -277,6 +281,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
             // What nginx itself takes of the zone is in use as well.
             used: used + zone_size.saturating_sub(size),
             full: is_full,
+            left_out,
             processes,
             max_processes: most_processes,
             sharing,

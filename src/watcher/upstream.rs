@@ -3,12 +3,13 @@
 mod defaults;
 mod expiry;
 mod outside;
+mod room;
 mod said;
 mod successor;
 mod told;
 mod unresolved;
 
-use std::{collections::HashMap, rc::Rc};
+use std::rc::Rc;
 
 use etcd_watch::{Cause, Event, Update};
 use host_names::HostNames;
@@ -68,9 +69,10 @@ pub(super) struct Upstream {
     revision: u64,
     /// Whether the peers or the revision are to be published.
     is_changed: bool,
-    is_full: bool,
-    /// How much of the zone was in use when the peers did not fit: less is a reason to try again.
-    used_when_full: usize,
+    /// The zone's size, as configured.
+    zone_size: usize,
+    /// What had come back of the zone (see [`Publisher::given_back`]) at the last look: more is a reason to try again what did not fit.
+    given_back: u64,
     checks: Option<UpstreamChecks>,
     /// The way to the file that keeps the last good list.
     state: Option<StateOffer>,
@@ -89,6 +91,7 @@ impl Upstream {
         let UpstreamPlan {
             name,
             zone,
+            zone_size,
             told,
             mut defaults,
             max_conns,
@@ -141,8 +144,8 @@ impl Upstream {
             cluster_id: zone.cluster_id(),
             revision: zone.revision(),
             is_changed: true,
-            is_full: false,
-            used_when_full: 0,
+            zone_size,
+            given_back: 0,
             checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
             state,
             lines,
@@ -342,6 +345,8 @@ impl Upstream {
         self.report(names, publishing);
         if std::mem::take(&mut self.is_changed) {
             self.publish_peers(names, publishing);
+            // Whether they fit.
+            self.report(names, publishing);
             self.offer_state();
             if let Some(checks) = &mut self.checks {
                 checks.keep(&self.publisher);
@@ -356,40 +361,21 @@ impl Upstream {
         let now = monotonic::now();
         let peers = self.members.peers(|name| names.addresses(name));
         self.note_outside(names);
-        let count = peers.len();
         self.described.update(peers, &self.ages, now);
         self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
         let desired: Vec<Desired> = self.servers.iter().chain(self.described.iter()).cloned().collect();
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::BeforePublication);
-        match self.publisher.publish(desired, now, publishing) {
-            Ok(changes) => {
-                #[cfg(feature = "injected-faults")]
-                faults::reach(faults::Place::InPublication);
-                if std::mem::take(&mut self.is_full) {
-                    self.lines.notice(format!(
-                        "etcd: upstream \"{}\": all {count} peers fit into the zone again",
-                        self.name
-                    ));
-                }
-                // While a successor waits, the peers are still those of the cluster and the revision before: another watcher that takes over
-                // must see the same difference.
-                if self.successor.is_none() {
-                    self.zone.set_revision(self.cluster_id, self.revision);
-                }
-                self.say(count, changes);
-            }
-            Err(full) => {
-                if !std::mem::replace(&mut self.is_full, true) {
-                    self.lines.error(format!(
-                        "etcd: upstream \"{}\": {full}; no peer is added until they do: raise \"zone=\" of the \"etcd\" directive",
-                        self.name
-                    ));
-                }
-                self.publish_what_is_left(publishing);
-                self.used_when_full = self.zone.statistics().used;
-            }
+        let result = self.publisher.publish(desired, now, publishing);
+        #[cfg(feature = "injected-faults")]
+        faults::reach(faults::Place::InPublication);
+        self.note_room(result.err());
+        // While a successor waits, the peers are still those of the cluster and the revision before: another watcher that takes over must see
+        // the same difference.
+        if self.successor.is_none() {
+            self.zone.set_revision(self.cluster_id, self.revision);
         }
+        self.say(result.unwrap_or_else(|full| full.changes));
     }
 
     /// Has the list kept that is published, if it came from etcd: not one that was found here, and not while those in hand are not etcd's own.
@@ -402,27 +388,11 @@ impl Upstream {
         }
     }
 
-    /// What etcd has deleted or changed is obeyed even where what it has added has no room.
-    fn publish_what_is_left(&mut self, publishing: &Publishing) {
-        let wanted: HashMap<(&str, &[u8]), peer_zone::Parameters> = self
-            .described
-            .iter()
-            .filter_map(|peer| Some(((peer.key.as_deref()?, &*peer.socket_address), peer.parameters)))
-            .collect();
-        let keep = |peer: &Desired| match &peer.key {
-            Some(key) => wanted.get(&(&**key, &*peer.socket_address)).copied(),
-            None => Some(peer.parameters),
-        };
-        if let Ok(changes) = self.publisher.retain(keep, monotonic::now(), publishing) {
-            let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
-            self.say(count, changes);
-        }
-    }
-
     /// One line for each change.
-    fn say(&self, count: usize, changes: Changes) {
+    fn say(&self, changes: Changes) {
         let Changes { added, removed, changed, .. } = changes;
         if added + removed + changed > 0 {
+            let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
             self.lines.notice(format!(
                 "etcd: upstream \"{}\": {count} peers (+{added} -{removed} ~{changed}), revision {}",
                 self.name, self.revision
@@ -436,10 +406,10 @@ impl Upstream {
         if let Some(checks) = &mut self.checks {
             checks.count_not_made(&self.name, &self.publisher, &self.lines);
         }
-        let used = self.zone.statistics().used;
-        if self.is_full && used < self.used_when_full {
-            self.used_when_full = used;
-            self.is_changed = true;
+        if self.publisher.given_back() != std::mem::replace(&mut self.given_back, self.publisher.given_back())
+        {
+            self.said.has_room_again();
+            self.is_changed |= self.said.room().is_some();
         }
     }
 }

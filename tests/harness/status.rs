@@ -184,8 +184,11 @@ pub struct Zone {
     pub size: u64,
     /// In bytes.
     pub used: u64,
-    /// Whether the last table did not fit.
+    /// Whether not all peers fit.
     pub full: bool,
+    /// How many do not; 0 from a module that does not say so.
+    #[serde(default)]
+    pub left_out: usize,
     /// Processes that use it.
     pub processes: u32,
     /// The most that can.

@@ -6,7 +6,7 @@ use crate::memory::Offset;
 
 /// Free extents of the memory, in units. Peers are taken from the low end and tables from the high end: peers are small, alike and
 /// live long, a table is large and lives until the next change, so that the two do not leave holes in each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Allocator {
     /// Start to length, no two adjacent.
     free: BTreeMap<u32, u32>,
@@ -39,16 +39,10 @@ impl Allocator {
         Some(Offset(start))
     }
 
-    /// Takes `length` units as high as they are to be had.
-    pub(crate) fn take_high(&mut self, length: u32) -> Option<Offset> {
-        let (&start, &extent) = self.free.iter().rev().find(|&(_, &extent)| extent >= length)?;
-        if extent > length {
-            self.free.insert(start, extent - length);
-        } else {
-            self.free.remove(&start);
-        }
-        self.available -= length;
-        Some(Offset(start + extent - length))
+    /// Where `length` units could be taken at the upper or the lower end of what is free, from the highest down.
+    pub(crate) fn ends_of_holes(&self, length: u32) -> impl Iterator<Item = Offset> {
+        let holes = self.free.iter().rev().filter(move |&(_, &extent)| extent >= length);
+        holes.flat_map(move |(&start, &extent)| [Offset(start + extent - length), Offset(start)])
     }
 
     /// Takes `length` units for a table, as high as they are to be had, but where that is not the very top, with the part `above_of.0 / above_of.1` of what
@@ -145,7 +139,10 @@ mod tests {
             for (kind, length, which) in steps {
                 let got = match kind {
                     0 => allocator.take_low(length),
-                    1 => allocator.take_high(length),
+                    1 => {
+                        let at = allocator.ends_of_holes(length).nth(which % 3);
+                        at.filter(|&at| allocator.reserve(at, length))
+                    }
                     4 => allocator.take_for_table(length, (which as u32 % 7, 7)),
                     2 if !taken.is_empty() => {
                         let (at, length) = taken.swap_remove(which % taken.len());

@@ -61,8 +61,8 @@ pub(crate) struct Header {
     pub(crate) peers: AtomicU32,
     /// Units taken.
     pub(crate) used: AtomicU32,
-    /// 1 while the peers that etcd lists do not fit.
-    pub(crate) full: AtomicU32,
+    /// How many of the wanted peers do not fit.
+    pub(crate) left_out: AtomicU32,
     /// 1 while etcd is being followed.
     pub(crate) connected: AtomicU32,
     /// Counted up whenever a peer that could not be picked can be again; see `Worker::pick`.

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod doubts;
+mod fitting;
 mod health;
 mod matching;
 mod places;
@@ -16,7 +17,9 @@ use std::{collections::HashMap, sync::Arc};
 use thiserror::Error;
 
 use self::{
+    blocks::Spare,
     doubts::Doubts,
+    fitting::Chosen,
     matching::{Match, identity, match_peers, normalize},
     places::Places,
     reclaim::Outdated,
@@ -25,7 +28,7 @@ pub use self::{health::Checking, matching::Changes};
 use crate::{
     allocator::Allocator,
     layout::{Entry, Parameters, Peer},
-    memory::{Offset, UNIT},
+    memory::Offset,
     method::Method,
     protocol::Publishing,
     zone::Zone,
@@ -67,14 +70,27 @@ pub struct Options {
     pub checking: Option<Checking>,
 }
 
-/// The peers do not fit into the zone.
+/// Not all of the peers fit into the zone: as many as do are published.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("{peers} peers do not fit into the zone of {size} bytes")]
+#[error("{left_out} of {peers} peers do not fit")]
 pub struct Full {
+    /// How many are left out, or are without a change that makes them larger (a greater weight, with consistent hashing).
+    pub left_out: usize,
     /// How many were wanted.
     pub peers: usize,
-    /// The zone's size.
-    pub size: usize,
+    /// Whether there is no room for what the method needs, though no peer is added: until there is, requests go by round robin.
+    pub lacks_method: bool,
+    /// What all of them would take of the zone, in bytes, as far as it can be said beforehand.
+    pub needs: usize,
+    /// What was published all the same.
+    pub changes: Changes,
+}
+
+impl Options {
+    /// Without what takes room beside the peers: requests go by round robin then.
+    fn plain(self) -> Self {
+        Self { method: Method::RoundRobin, is_sticky: false, ..self }
+    }
 }
 
 /// A peer that the current table gives requests to.
@@ -115,6 +131,8 @@ pub struct Publisher {
     doubts: Doubts,
     /// Whether the publisher before this one may have published a change without saying since when whom it concerns is being left.
     may_lack_times: bool,
+    /// Counts what has come back.
+    given_back: u64,
 }
 
 impl Publisher {
@@ -136,9 +154,13 @@ impl Publisher {
     /// Publishes these peers at `now` (ms): those of `server` lines in the order given, then those with keys in the order of keys and addresses (of
     /// several with the same key and address the first). Those whose key and address the zone has already keep all that lives. Where nothing has changed nothing is published and the generation stays.
     ///
+    ///
+    /// Where there is not room for all, what is published already and is still wanted stays, and of the others as many as fit are added, in the
+    /// same order; one that is too large is passed over. What is gone goes in any case.
+    ///
     /// # Errors
     ///
-    /// Where they do not fit; then what was published before stays.
+    /// Where some are left out.
     pub fn publish(
         &mut self,
         mut desired: Vec<Desired>,
@@ -150,64 +172,77 @@ impl Publisher {
         let is_first = self.zone.header().table.current() == 0;
         let is_same = !is_first && self.listed().eq(&desired);
         if is_same && self.has_what_it_needs() {
-            self.set_full(false);
             return Ok(Changes::default());
         }
         self.free_unread();
         let Match { places, changes } = match_peers(&self.listed, &self.removed, &desired);
-        let full = Full { peers: desired.len(), size: self.zone.memory.units() as usize * UNIT };
-        let generation = self.generation + u64::from(!is_same);
-        if !self.install(desired, &places, generation, now) {
-            self.set_full(true);
-            return Err(full);
+        if self.zone.left_out() == 0 {
+            let options = self.options;
+            match self.install(desired, &places, &options, Spare::NeededIfLarger, now) {
+                Ok(()) => return Ok(changes),
+                Err(not_installed) => desired = not_installed,
+            }
         }
-        self.set_full(false);
-        Ok(changes)
+        self.publish_what_fits(&desired, &places, now)
+    }
+
+    fn publish_what_fits(
+        &mut self,
+        desired: &[Desired],
+        places: &[Option<Offset>],
+        now: u64,
+    ) -> Result<Changes, Full> {
+        let mut chosen = self.choose(desired, places, true);
+        let mut result = self.install_chosen(&mut chosen, now);
+        if result.is_none() {
+            // What is gone must go, whatever else has no room.
+            chosen = self.choose(desired, places, false);
+            result = self.install_chosen(&mut chosen, now);
+        }
+        let changes = result.unwrap_or_default();
+        let Chosen { left_out, lacks_method, needs, .. } = chosen;
+        if left_out == 0 && !lacks_method && result.is_some() {
+            return Ok(changes);
+        }
+        Err(Full { left_out, peers: desired.len(), lacks_method, needs, changes })
+    }
+
+    /// Says what has changed; `None` where there was no room after all.
+    fn install_chosen(&mut self, chosen: &mut Chosen, now: u64) -> Option<Changes> {
+        let peers = std::mem::take(&mut chosen.peers);
+        let is_first = self.zone.header().table.current() == 0;
+        let is_same = !is_first && self.listed().eq(&peers);
+        if is_same && (chosen.lacks_method || self.has_what_it_needs()) {
+            return Some(Changes::default());
+        }
+        let Match { places, changes } = match_peers(&self.listed, &self.removed, &peers);
+        let options = if chosen.lacks_method { self.options.plain() } else { self.options };
+        let spare = if chosen.adds { Spare::Needed } else { Spare::NotNeeded };
+        self.install(peers, &places, &options, spare, now).ok()?;
+        Some(changes)
     }
 
     /// Whether the table that is published has what the upstream's method needs: another configuration may want another method.
     fn has_what_it_needs(&self) -> bool {
+        self.has_what_is_needed_by(&self.listed)
+    }
+
+    fn has_what_is_needed_by(&self, listed: &[Listed]) -> bool {
         self.current_table().is_some_and(|table| {
             let method = self.options.method;
             let has_all = |is_needed: bool, length: u32| !is_needed || length > 0 || table.primaries == 0;
             // Without a weight a peer has no point.
-            let has_weight = |peer: &Desired| !peer.parameters.backup && peer.parameters.weight > 0;
+            let has_weight =
+                |Listed { desired, .. }: &Listed| !desired.parameters.backup && desired.parameters.weight > 0;
             has_all(method.needs_ranges(), table.ranges.length)
-                && has_all(method.needs_ring() && self.listed().any(has_weight), table.ring.length)
-                && (!self.options.is_sticky || table.sticky.length > 0 || self.listed.is_empty())
+                && has_all(method.needs_ring() && listed.iter().any(has_weight), table.ring.length)
+                && (!self.options.is_sticky || table.sticky.length > 0 || listed.is_empty())
         })
     }
 
-    /// Of the peers published last, keeps those for which `keep` gives parameters, with these; adds none. For a zone that is
-    /// full: what is gone must go even where what is new has no room.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Publisher::publish`].
-    pub fn retain(
-        &mut self,
-        keep: impl Fn(&Desired) -> Option<Parameters>,
-        now: u64,
-        publishing: &Publishing,
-    ) -> Result<Changes, Full> {
-        let kept = |peer: &Desired| keep(peer).map(|parameters| Desired { parameters, ..peer.clone() });
-        let peers = self.listed().filter_map(kept).collect();
-        let changes = self.publish(peers, now, publishing).or_else(|_| {
-            // A greater weight may take more room (consistent hashing).
-            let no_heavier = |peer: &Desired| {
-                let mut kept = kept(peer)?;
-                kept.parameters.weight = kept.parameters.weight.min(peer.parameters.weight);
-                Some(kept)
-            };
-            let peers = self.listed().filter_map(no_heavier).collect();
-            self.publish(peers, now, publishing)
-        });
-        self.set_full(true);
-        changes
-    }
-
-    fn set_full(&self, is_full: bool) {
-        self.zone.header().full.store(u32::from(is_full), Ordering::Relaxed);
+    /// The options that the table that is published goes by.
+    fn options_in_use(&self, listed: &[Listed]) -> Options {
+        if self.has_what_is_needed_by(listed) { self.options } else { self.options.plain() }
     }
 
     /// Tells those that release a peer whether others wait for it. Set before the table is published and cleared after it: at any time in
@@ -216,50 +251,41 @@ impl Publisher {
         self.zone.header().limited.store(u32::from(is_limited), Ordering::Relaxed);
     }
 
-    /// Makes the peers that have no place yet, and the table of all, and publishes it. Says whether there was room.
+    /// Makes the peers that have no place yet, and the table of all, and publishes it. Gives the peers back where there was no room.
     fn install(
         &mut self,
         desired: Vec<Desired>,
         places: &[Option<Offset>],
-        generation: u64,
+        options: &Options,
+        spare: Spare,
         now: u64,
-    ) -> bool {
+    ) -> Result<(), Vec<Desired>> {
+        let is_same = self.zone.header().table.current() != 0 && self.listed().eq(&desired);
+        let generation = self.generation + u64::from(!is_same);
         let mut made = Vec::new();
-        let listed: Option<Vec<Listed>> = desired
+        for (peer, _) in desired.iter().zip(places).filter(|(_, place)| place.is_none()) {
+            let Some(place) = self.make_peer(peer) else {
+                self.free_peers(made);
+                return Err(desired);
+            };
+            made.push(place);
+        }
+        let mut new = made.iter().copied();
+        let listed: Vec<Listed> = desired
             .into_iter()
             .zip(places)
-            .map(|(desired, &place)| {
-                let place = match place {
-                    Some(place) => place,
-                    None => {
-                        let place = self.make_peer(&desired)?;
-                        made.push(place);
-                        place
-                    }
-                };
-                Some(Listed { desired, place })
-            })
+            .filter_map(|(desired, place)| Some(Listed { desired, place: place.or_else(|| new.next())? }))
             .collect();
         let stays = Places::new(self.zone.memory.units(), places.iter().flatten().copied());
         let before = std::mem::take(&mut self.listed);
-        let table = listed.as_ref().and_then(|listed| {
-            let removed = self.removed.iter().map(Removed::entry).chain(before.iter().map(Listed::entry));
-            let removed: Vec<Entry> = removed.filter(|entry| !stays.contains(entry.peer)).collect();
-            let table = self.make_table(listed, &before, &removed, generation)?;
-            // SAFETY: it was just written.
-            let compact_units = unsafe { self.table_at(table) }.compact_units;
-            if !made.is_empty() && !self.has_spare_table(compact_units, true) {
-                self.free_table(table);
-                return None;
-            }
-            Some(table)
-        });
+        let removed = self.removed.iter().map(Removed::entry).chain(before.iter().map(Listed::entry));
+        let removed: Vec<Entry> = removed.filter(|entry| !stays.contains(entry.peer)).collect();
+        let spare = if made.is_empty() { spare } else { Spare::Needed };
+        let table = self.make_table(&listed, &before, &removed, generation, options, spare);
         self.listed = before;
-        let (Some(listed), Some(table)) = (listed, table) else {
-            for place in made {
-                self.free_peer(place);
-            }
-            return false;
+        let Some(table) = table else {
+            self.free_peers(made);
+            return Err(listed.into_iter().map(|peer| peer.desired).collect());
         };
         // From here on nothing fails. A publisher that dies before the table is published leaves peers that no table lists.
         for place in made {
@@ -288,7 +314,12 @@ impl Publisher {
         );
         self.update_panic(now);
         self.free_unread();
-        true
+        Ok(())
+    }
+
+    /// Frees peers that are in no list.
+    fn free_peers(&mut self, places: Vec<Offset>) {
+        places.into_iter().for_each(|place| self.free_peer(place));
     }
 
     /// Tells those who keep idle connections of the peers that get no new requests any more, and starts the ramp of those that join again.
@@ -317,7 +348,9 @@ impl Publisher {
                 peer.create_revision.store(new.desired.create_revision, Ordering::Relaxed);
                 peer.joined.store(new.desired.joined, Ordering::Relaxed);
                 if joined_again {
-                    self.begin_ramp(new, new.desired.joined);
+                    // One that there was no room for begins now, however long its key has been there.
+                    let waited = old.is_none() && self.zone.left_out() > 0;
+                    self.begin_ramp(new, if waited { now } else { new.desired.joined });
                 }
                 if old.is_none() {
                     // One that returns before it is forgotten is as new to its checks.

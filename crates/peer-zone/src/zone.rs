@@ -86,8 +86,8 @@ pub struct Statistics {
     pub most_processes: u32,
     /// Those that share where they count connections.
     pub sharing: u32,
-    /// Whether what etcd lists does not fit.
-    pub is_full: bool,
+    /// How many of the wanted peers are left out, since they do not fit.
+    pub left_out: u32,
     /// Whether etcd is being followed.
     pub is_connected: bool,
     /// Whether every peer in service fails its checks, and all are used for that reason.
@@ -222,7 +222,7 @@ impl Zone {
             processes: self.processes(),
             most_processes: header.members,
             sharing: self.members().iter().map(|member| u32::from(member.seat.is_taken())).sum(),
-            is_full: header.full.load(Ordering::Relaxed) != 0,
+            left_out: header.left_out.load(Ordering::Relaxed),
             is_connected: header.connected.load(Ordering::Relaxed) != 0,
             is_panicking: header.panic.load(Ordering::Relaxed) != 0,
             drained: header.drained.load(Ordering::Relaxed),
@@ -273,6 +273,17 @@ impl Zone {
     /// The cluster that the applied revision is of, or 0.
     pub fn cluster_id(&self) -> u64 {
         self.header().cluster_id.load(Ordering::Relaxed)
+    }
+
+    /// So many of the wanted peers do not fit.
+    pub fn set_left_out(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.header().left_out.store(count, Ordering::Relaxed);
+    }
+
+    /// How many of the wanted peers do not fit.
+    pub fn left_out(&self) -> u32 {
+        self.header().left_out.load(Ordering::Relaxed)
     }
 
     /// Counts a list.

@@ -25,8 +25,9 @@ const PREDECESSOR: u64 = 60_000;
 
 /// What has been said so far.
 pub(super) struct Said {
-    /// The report that the zone has.
+    /// The report that the zone has, unless it had no room for it.
     report: Report,
+    is_lost: bool,
     /// What was rejected, and which names cannot be resolved, as far as that was said.
     pub(super) memory: Memory,
     /// Until when (ms) what a predecessor has said is known as such; `None` before the first list.
@@ -38,6 +39,8 @@ pub(super) struct Said {
     /// Names that cannot be resolved.
     pub(super) amiss: Amiss,
     trouble: Option<String>,
+    /// Why peers are left out, if there is no room for all.
+    room: Option<String>,
     endpoint: Option<String>,
     pub(super) outside: Outside,
     is_changed: bool,
@@ -53,8 +56,10 @@ impl Said {
             burst: Burst::default(),
             amiss: of_predecessor(&report.unresolved),
             trouble: report.trouble.clone(),
+            room: report.room.clone(),
             endpoint: report.endpoint.clone(),
             report,
+            is_lost: false,
             outside: Outside::default(),
             is_changed: true,
         }
@@ -75,6 +80,11 @@ impl Said {
         self.is_changed = true;
     }
 
+    /// Memory of the zone has come back: what had no room there may have some.
+    pub(super) fn has_room_again(&mut self) {
+        self.is_changed |= self.is_lost;
+    }
+
     /// Whether the rejected values, or the names that cannot be resolved, may be others than before.
     pub(super) fn rejections_changed(&mut self, changed: bool) {
         self.is_changed |= changed;
@@ -92,6 +102,17 @@ impl Said {
             self.trouble = reason.map(str::to_owned);
             self.is_changed = true;
         }
+    }
+
+    /// Why peers are left out, if they are.
+    pub(super) fn room(&self) -> Option<&str> {
+        self.room.as_deref()
+    }
+
+    /// Why peers are left out from now on, if they are.
+    pub(super) fn set_room(&mut self, words: Option<String>) {
+        self.is_changed |= self.room != words;
+        self.room = words;
     }
 
     /// Where etcd is followed.
@@ -157,17 +178,25 @@ impl Upstream {
             unresolved_total,
             endpoint: self.said.endpoint.clone(),
             trouble: self.said.trouble.clone(),
+            room: self.said.room.clone(),
             holding: self.holding(),
             state: self.state.as_ref().map(|state| state.said().clone()),
         };
-        if report == self.said.report {
+        if report == self.said.report && !self.said.is_lost {
             return;
         }
-        match report.to_bytes() {
+        // Where there is no room for all of it, what is the matter comes before the keys that it is the matter with.
+        let short = || Report { rejected: Vec::new(), unresolved: Vec::new(), ..report.clone() };
+        let mut try_report = |report: &Report| match report.to_bytes() {
             Ok(bytes) => self.publisher.report(&bytes, publishing),
-            Err(error) => self.lines.error(format!("etcd: upstream \"{}\": no report: {error}", self.name)),
-        }
+            Err(error) => {
+                self.lines.error(format!("etcd: upstream \"{}\": no report: {error}", self.name));
+                true
+            }
+        };
+        let is_shown = try_report(&report) || try_report(&short());
         self.said.report = report;
+        self.said.is_lost = !is_shown;
     }
 
     fn rejections(&self) -> impl Iterator<Item = Rejection> {

@@ -2,26 +2,46 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::{Desired, Listed, Publisher, matching::order, ring::Before, sections::Contents};
+use super::{Desired, Listed, Options, Publisher, matching::order, ring::Before, sections::Contents};
 use crate::{
+    allocator::Allocator,
     layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     leaving::Since,
     memory::{Offset, UNIT, units},
     plan::Plan,
 };
 
+/// Places that are tried for a report.
+const HOLES: usize = 64;
+
+/// Whether there is room for a table only if there is room for another one like it; see [`Publisher::has_spare_table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spare {
+    Needed,
+    /// Where it is larger than the table that is published now.
+    NeededIfLarger,
+    NotNeeded,
+}
+
+/// Which part of what is free is to stay free above a table of so many units and peers: as the table grows with its peers, so does what they
+/// take, about four units each (an IPv4 address and a key of usual length).
+pub(super) fn above(units: u32, peers: usize) -> (u32, u32) {
+    let peers = u32::try_from(peers).unwrap_or(u32::MAX / 8).saturating_mul(4);
+    (units, units.saturating_add(peers))
+}
+
 impl Publisher {
     /// Writes a peer that has not served anybody yet; `None` where there is no room.
     pub(super) fn make_peer(&mut self, desired: &Desired) -> Option<Offset> {
         let columns = self.zone.columns();
         let key = desired.key.as_deref().unwrap_or_default();
-        let server = if desired.server == desired.name { "" } else { &*desired.server };
+        let server = own_server(desired);
         let strings = [&*desired.socket_address, desired.name.as_bytes(), key.as_bytes(), server.as_bytes()];
         let [socket_address_length, name_length, key_length, server_length] =
             strings.map(|string| u16::try_from(string.len()).ok());
         let (socket_address_length, name_length) = (socket_address_length?, name_length?);
         let (key_length, server_length) = (key_length?, server_length?);
-        let length = Peer::size(columns, strings.iter().map(|string| string.len()).sum());
+        let length = self.units_of(desired);
         let place = self.allocator.take_low(length)?;
         let peer = Peer {
             next: AtomicU32::new(0),
@@ -65,6 +85,14 @@ impl Publisher {
         Some(place)
     }
 
+    /// What a peer takes beside its part of a table.
+    pub(super) fn units_of(&self, desired: &Desired) -> u32 {
+        let key = desired.key.as_deref().unwrap_or_default();
+        let strings =
+            desired.socket_address.len() + desired.name.len() + key.len() + own_server(desired).len();
+        Peer::size(self.zone.columns(), strings)
+    }
+
     /// Puts a peer into the list of all, by which a successor finds it.
     pub(super) fn link(&mut self, place: Offset) {
         let head = &self.zone.header().peers;
@@ -78,13 +106,13 @@ impl Publisher {
     /// this holds once it holds for as long as no peer is added: what is gone can always be taken out.
     ///
     /// With `replaces_current`, the table that is published now is about to be outdated as well.
-    pub(super) fn has_spare_table(&self, needed: u32, replaces_current: bool) -> bool {
+    pub(super) fn has_spare_table(&self, allocator: &Allocator, needed: u32, replaces_current: bool) -> bool {
         let current = Offset(self.zone.header().table.current());
         let current = self.current_table().filter(|_| replaces_current).map(|table| (current, table.units));
         // Those that are outdated come back as soon as nobody reads them.
         let outdated = self.tables.iter().map(|table| (table.place, table.units)).chain(current);
-        let freed = outdated.map(|(place, units)| self.allocator.extent_with(place, units));
-        freed.chain([self.allocator.longest()]).any(|units| units >= needed)
+        let freed = outdated.map(|(place, units)| allocator.extent_with(place, units));
+        freed.chain([allocator.longest()]).any(|units| units >= needed)
     }
 
     /// The table that is published now.
@@ -92,6 +120,13 @@ impl Publisher {
         let place = Offset(self.zone.header().table.current());
         // SAFETY: the publisher frees tables, and has not freed the one that is published.
         (place.0 != 0).then(|| unsafe { self.table_at(place) })
+    }
+
+    /// The report that is published now.
+    pub(super) fn current_report(&self) -> Option<&ReportHeader> {
+        let place = Offset(self.zone.header().report.current());
+        // SAFETY: the publisher frees reports, and has not freed the one that is published.
+        (place.0 != 0).then(|| unsafe { self.zone.memory.get(place.bytes()) })
     }
 
     /// The table at `place`.
@@ -104,23 +139,34 @@ impl Publisher {
         unsafe { self.zone.memory.get(place.bytes()) }
     }
 
-    /// Writes a table of the peers `listed`; `None` where there is no room. `before` are the peers of the table that is published now.
+    /// Writes a table of the peers `listed`, for these options; `None` where there is no room. `before` are the peers of the table that is
+    /// published now.
     pub(super) fn make_table(
         &mut self,
         listed: &[Listed],
         before: &[Listed],
         removed: &[Entry],
         generation: u64,
+        options: &Options,
+        spare: Spare,
     ) -> Option<Offset> {
-        let options = self.options;
-        let contents = Contents::new(listed, removed, &options);
-        let compact_units = contents.places(Plan::compact).units_with_removed_planned(&contents);
-        // As the table grows with its peers, so does what they take: about four units each (an IPv4 address and a key of usual length).
-        let peers = u32::try_from(listed.len()).unwrap_or(u32::MAX / 8).saturating_mul(4);
+        let contents = Contents::new(listed, removed, options);
+        let compact_units = contents.compact_units();
+        let needs_spare = match spare {
+            Spare::Needed => true,
+            Spare::NeededIfLarger => {
+                self.current_table().is_none_or(|table| compact_units > table.compact_units)
+            }
+            Spare::NotNeeded => false,
+        };
         let (places, units, place) = [Plan::new, Plan::compact].into_iter().find_map(|plan| {
             let places = contents.places(plan);
             let units = places.units().max(compact_units);
-            let place = self.allocator.take_for_table(units, (units, units.saturating_add(peers)))?;
+            let place = self.allocator.take_for_table(units, above(units, listed.len()))?;
+            if needs_spare && !self.has_spare_table(&self.allocator, compact_units, true) {
+                self.allocator.give(place, units);
+                return None;
+            }
             Some((places, units, place))
         })?;
         // Counts are bounded by the zone's size in units, which is a `u32`.
@@ -137,12 +183,12 @@ impl Publisher {
             generation,
             primary,
             backup,
-            ranges: places.ranges,
-            ring: places.ring,
-            shared: places.shared,
-            sticky: places.sticky,
-            routes: places.routes,
-            route_text: places.route_text,
+            ranges: places.parts.ranges,
+            ring: places.parts.ring,
+            shared: places.parts.shared,
+            sticky: places.parts.sticky,
+            routes: places.parts.routes,
+            route_text: places.parts.route_text,
         };
         let memory = self.zone.memory;
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the table takes.
@@ -175,15 +221,33 @@ impl Publisher {
         Some(Before { points, has_shared: table.shared.length > 0, stays })
     }
 
+    /// Takes units for a report, where that leaves room for a table; see [`has_spare_table`](Self::has_spare_table).
+    pub(super) fn take_for_report(
+        &self,
+        allocator: &mut Allocator,
+        units: u32,
+        needed: u32,
+        replaces_current: bool,
+    ) -> Option<Offset> {
+        let holes: Vec<Offset> = allocator.ends_of_holes(units).take(HOLES).collect();
+        holes.into_iter().find(|&place| {
+            let is_mine = allocator.reserve(place, units);
+            let leaves_room = self.has_spare_table(allocator, needed, replaces_current);
+            if is_mine && !leaves_room {
+                allocator.give(place, units);
+            }
+            is_mine && leaves_room
+        })
+    }
+
     /// Writes a report; `None` where there is no room.
     pub(super) fn make_report(&mut self, bytes: &[u8]) -> Option<Offset> {
         let units = units(size_of::<ReportHeader>() + bytes.len());
         let length = u32::try_from(bytes.len()).ok()?;
-        let place = self.allocator.take_high(units)?;
-        if !self.has_spare_table(self.current_table().map_or(0, |table| table.compact_units), false) {
-            self.allocator.give(place, units);
-            return None;
-        }
+        let needed = self.current_table().map_or(0, |table| table.compact_units);
+        let mut allocator = self.allocator.clone();
+        let place = self.take_for_report(&mut allocator, units, needed, false)?;
+        self.allocator = allocator;
         let header = ReportHeader { magic: REPORT_MAGIC, units, length };
         let memory = self.zone.memory;
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the report takes.
@@ -200,6 +264,11 @@ impl Publisher {
         let blocks = self.zone.first_block() + self.allocator.used();
         self.zone.header().used.store(blocks, Ordering::Relaxed);
     }
+}
+
+/// The server's text, where that is not the name.
+fn own_server(desired: &Desired) -> &str {
+    if desired.server == desired.name { "" } else { &desired.server }
 }
 
 const _: () = assert!(align_of::<TableHeader>() <= UNIT && align_of::<Entry>() <= PLAN_ALIGNMENT);

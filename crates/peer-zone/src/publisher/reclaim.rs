@@ -6,7 +6,7 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{Publisher, Removed};
+use super::{Publisher, Removed, blocks::Spare};
 use crate::{
     layout::{Entry, Member, ReportHeader, TableHeader, shared_column},
     memory::Offset,
@@ -82,19 +82,25 @@ impl Publisher {
         }
     }
 
-    /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Where there is no room, the last report goes.
-    pub fn report(&mut self, bytes: &[u8], _publishing: &Publishing) {
+    /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Says whether there was room; where there is none, the last
+    /// report goes.
+    pub fn report(&mut self, bytes: &[u8], _publishing: &Publishing) -> bool {
         self.free_unread();
         let place = self.make_report(bytes);
+        let units = self.current_report().map_or(0, |report| report.units);
         let root = &self.zone.header().report;
         let old = Offset(root.current());
         root.publish(place.map_or(0, |place| place.0));
         if old.0 != 0 {
-            // SAFETY: it was published, and is not freed yet.
-            let units = unsafe { self.zone.memory.get::<ReportHeader>(old.bytes()) }.units;
             self.reports.push(Outdated { place: old, units, until: 0 });
         }
         self.free_unread();
+        place.is_some()
+    }
+
+    /// Counted up whenever memory comes back: what did not fit may fit now.
+    pub fn given_back(&self) -> u64 {
+        self.given_back
     }
 
     /// The bytes that were published last; none before the first.
@@ -138,6 +144,7 @@ impl Publisher {
                     // SAFETY: it is neither published nor pinned.
                     unsafe { memory.poison(outdated.place, outdated.units) };
                     self.allocator.give(outdated.place, outdated.units);
+                    self.given_back += 1;
                 }
                 is_pinned
             });
@@ -148,6 +155,7 @@ impl Publisher {
         self.unlisted = listed;
         if !free.is_empty() {
             self.unlink(&free);
+            self.given_back += free.len() as u64;
             for (place, _) in free {
                 self.free_peer(place);
             }
@@ -180,7 +188,14 @@ impl Publisher {
             .collect();
         // Where there is no room for a second table just now, they stay until there is.
         let listed = std::mem::take(&mut self.listed);
-        let table = self.make_table(&listed, &listed, &remaining, self.generation);
+        let table = self.make_table(
+            &listed,
+            &listed,
+            &remaining,
+            self.generation,
+            &self.options_in_use(&listed),
+            Spare::NotNeeded,
+        );
         self.listed = listed;
         let Some(table) = table else { return };
         self.publish_table(table);
@@ -212,14 +227,6 @@ impl Publisher {
                 link = &peer.next;
             }
         }
-    }
-
-    /// Frees a table that was not published.
-    pub(super) fn free_table(&mut self, place: Offset) {
-        // SAFETY: it was written, and nobody else knows of it.
-        let units = unsafe { self.table_at(place) }.units;
-        self.allocator.give(place, units);
-        self.note_used();
     }
 
     /// Frees a peer that is in no list.

@@ -14,7 +14,12 @@ pub(super) type Server<'a> = (&'a str, u32);
 
 /// How many points these servers have.
 pub(super) fn length<'a>(servers: impl Iterator<Item = Server<'a>>) -> usize {
-    servers.map(|(_, weight)| weight as usize * POINTS_PER_WEIGHT as usize).sum()
+    servers.map(|(_, weight)| points(weight)).sum()
+}
+
+/// How many points a server of this weight has.
+pub(super) fn points(weight: u32) -> usize {
+    weight as usize * POINTS_PER_WEIGHT as usize
 }
 
 /// The servers that several peers are of, as [`TableHeader::shared`](crate::layout::TableHeader::shared) has them, and for each peer what its

@@ -23,9 +23,29 @@ pub(super) struct Contents<'a> {
     route_text: Vec<u8>,
 }
 
-/// Where the parts of a table lie, in bytes from its start, and how much it takes.
+/// How many items of each kind a table has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) primaries: usize,
+    pub(super) backups: usize,
+    pub(super) removed: usize,
+    pub(super) ranges: usize,
+    pub(super) points: usize,
+    /// Words of the list of servers that several peers are of.
+    pub(super) shared: usize,
+    pub(super) sticky: usize,
+    pub(super) routes: usize,
+    pub(super) route_text: usize,
+}
+
+/// The plans of a table, and where its parts lie.
 pub(super) struct Places {
     plans: [Plan; 2],
+    pub(super) parts: Parts,
+}
+
+/// Where the parts of a table lie, in bytes from its start, and how much it takes.
+pub(super) struct Parts {
     plan_offsets: [usize; 2],
     pub(super) ranges: Section,
     pub(super) ring: Section,
@@ -102,32 +122,29 @@ impl<'a> Contents<'a> {
     /// The parts with plans of this kind.
     pub(super) fn places(&self, plan: impl Fn(&[u32]) -> Plan) -> Places {
         let plans = [plan(&Self::weights(&self.primaries)), plan(&Self::weights(&self.backups))];
-        let entries = self.primaries.len() + self.backups.len() + self.removed.len();
-        let first = TableHeader::plans(entries);
-        let second = (first + plans[0].size()).next_multiple_of(PLAN_ALIGNMENT);
-        let mut end = second + plans[1].size();
-        let mut section = |count: usize, size: usize| {
-            if count == 0 {
-                return Section::default();
-            }
-            let offset = end.next_multiple_of(PLAN_ALIGNMENT);
-            end = offset + count * size;
-            // A table's size is bounded by its zone's; what is larger is refused by the allocator.
-            Section {
-                offset: u32::try_from(offset).unwrap_or(u32::MAX),
-                length: u32::try_from(count).unwrap_or(u32::MAX),
-            }
-        };
+        let parts = self.numbers().lay_out(plans.each_ref().map(Plan::size));
+        Places { plans, parts }
+    }
+
+    fn numbers(&self) -> Counts {
         let method = self.options.method;
-        let ranges = section(if method.needs_ranges() { self.primaries.len() } else { 0 }, size_of::<u64>());
-        let ring =
-            section(if method.needs_ring() { ring::length(self.servers()) } else { 0 }, size_of::<u64>());
-        let shared = section(self.shared.as_ref().map_or(0, |shared| shared.words.len()), size_of::<u32>());
-        let sticky = section(self.sticky.len(), size_of::<u32>());
-        let routes = section(self.routes.len(), size_of::<RouteEntry>());
-        let route_text = section(self.route_text.len(), 1);
-        let plan_offsets = [first, second];
-        Places { plans, plan_offsets, ranges, ring, shared, sticky, routes, route_text, bytes: end }
+        Counts {
+            primaries: self.primaries.len(),
+            backups: self.backups.len(),
+            removed: self.removed.len(),
+            ranges: if method.needs_ranges() { self.primaries.len() } else { 0 },
+            points: if method.needs_ring() { ring::length(self.servers()) } else { 0 },
+            shared: self.shared.as_ref().map_or(0, |shared| shared.words.len()),
+            sticky: self.sticky.len(),
+            routes: self.routes.len(),
+            route_text: self.route_text.len(),
+        }
+    }
+
+    /// What the table would take in its most compact form, if those that are removed were not yet: so a table does not shrink before they
+    /// are out of it, and the next one fits where the last one was.
+    pub(super) fn compact_units(&self) -> u32 {
+        self.numbers().compact_units()
     }
 
     /// Writes the parts behind the header, but for the ring.
@@ -140,23 +157,23 @@ impl<'a> Contents<'a> {
         // SAFETY: each part lies within what `places` has counted; the rest is the caller's promise.
         unsafe {
             memory.copy(start + size_of::<TableHeader>(), &self.entries());
-            for (plan, offset) in places.plans.iter().zip(places.plan_offsets) {
+            for (plan, offset) in places.plans.iter().zip(places.parts.plan_offsets) {
                 match plan {
                     Plan::Sequence(sequence) => memory.copy(start + offset, sequence),
                     Plan::Strided(cumulative, _) => memory.copy(start + offset, cumulative),
                 }
             }
-            if places.ranges.length > 0 {
+            if places.parts.ranges.length > 0 {
                 let weights: Vec<u32> =
                     self.primaries.iter().map(|peer| peer.desired.parameters.weight).collect();
-                memory.copy(start + places.ranges.offset as usize, &peer_balance::cumulative(&weights));
+                memory.copy(start + places.parts.ranges.offset as usize, &peer_balance::cumulative(&weights));
             }
             if let Some(shared) = &self.shared {
-                memory.copy(start + places.shared.offset as usize, &shared.words);
+                memory.copy(start + places.parts.shared.offset as usize, &shared.words);
             }
-            memory.copy(start + places.sticky.offset as usize, &self.sticky);
-            memory.copy(start + places.routes.offset as usize, &self.routes);
-            memory.copy(start + places.route_text.offset as usize, &self.route_text);
+            memory.copy(start + places.parts.sticky.offset as usize, &self.sticky);
+            memory.copy(start + places.parts.routes.offset as usize, &self.routes);
+            memory.copy(start + places.parts.route_text.offset as usize, &self.route_text);
         }
     }
 
@@ -174,9 +191,9 @@ impl<'a> Contents<'a> {
     ) {
         let Some(shared) = &self.shared else { return };
         let servers: Vec<Server<'_>> = self.servers().collect();
-        let length = places.ring.length as usize;
+        let length = places.parts.ring.length as usize;
         // SAFETY: the ring lies within what `places` has counted; the rest is the caller's promise.
-        let points = unsafe { memory.zeroed(at.bytes() + places.ring.offset as usize, length) };
+        let points = unsafe { memory.zeroed(at.bytes() + places.parts.ring.offset as usize, length) };
         ring::fill(points, &servers, shared, before);
     }
 
@@ -184,8 +201,8 @@ impl<'a> Contents<'a> {
     pub(super) fn plan_headers(&self, places: &Places) -> [crate::layout::PlanHeader; 2] {
         let [primary, backup] = &places.plans;
         [
-            primary.header(places.plan_offsets[0], &Self::weights(&self.primaries)),
-            backup.header(places.plan_offsets[1], &Self::weights(&self.backups)),
+            primary.header(places.parts.plan_offsets[0], &Self::weights(&self.primaries)),
+            backup.header(places.parts.plan_offsets[1], &Self::weights(&self.backups)),
         ]
     }
 
@@ -195,15 +212,53 @@ impl<'a> Contents<'a> {
     }
 }
 
+impl Counts {
+    /// See [`Contents::compact_units`].
+    pub(super) fn compact_units(&self) -> u32 {
+        let weights = [self.primaries, self.backups].map(|peers| peers * size_of::<u64>());
+        units(self.lay_out(weights).bytes + self.removed * size_of::<u64>())
+    }
+
+    /// About as many bytes as these take in a table.
+    pub(super) fn bytes(&self) -> usize {
+        let peers = self.primaries + self.backups + self.removed;
+        peers * (size_of::<Entry>() + size_of::<u64>())
+            + (self.ranges + self.points) * size_of::<u64>()
+            + (self.shared + self.sticky) * size_of::<u32>()
+            + self.routes * size_of::<RouteEntry>()
+            + self.route_text
+    }
+
+    /// Where the parts lie, with plans of these sizes.
+    fn lay_out(&self, plans: [usize; 2]) -> Parts {
+        let first = TableHeader::plans(self.primaries + self.backups + self.removed);
+        let second = (first + plans[0]).next_multiple_of(PLAN_ALIGNMENT);
+        let mut end = second + plans[1];
+        let mut section = |count: usize, size: usize| {
+            if count == 0 {
+                return Section::default();
+            }
+            let offset = end.next_multiple_of(PLAN_ALIGNMENT);
+            end = offset + count * size;
+            // A table's size is bounded by its zone's; what is larger is refused by the allocator.
+            Section {
+                offset: u32::try_from(offset).unwrap_or(u32::MAX),
+                length: u32::try_from(count).unwrap_or(u32::MAX),
+            }
+        };
+        let ranges = section(self.ranges, size_of::<u64>());
+        let ring = section(self.points, size_of::<u64>());
+        let shared = section(self.shared, size_of::<u32>());
+        let sticky = section(self.sticky, size_of::<u32>());
+        let routes = section(self.routes, size_of::<RouteEntry>());
+        let route_text = section(self.route_text, 1);
+        Parts { plan_offsets: [first, second], ranges, ring, shared, sticky, routes, route_text, bytes: end }
+    }
+}
+
 impl Places {
     /// What the table takes.
     pub(super) fn units(&self) -> u32 {
-        units(self.bytes)
-    }
-
-    /// What it would take if those that are removed were not yet: so a table does not shrink before they are out of it, and the next one fits where the last
-    /// one was.
-    pub(super) fn units_with_removed_planned(&self, contents: &Contents<'_>) -> u32 {
-        units(self.bytes + contents.removed.len() * size_of::<u64>())
+        units(self.parts.bytes)
     }
 }

@@ -38,6 +38,7 @@ impl Publisher {
             pending: 0,
             doubts: Doubts::default(),
             may_lack_times: true,
+            given_back: 0,
         };
         publisher.find_peers();
         publisher.find_published();

@@ -54,7 +54,9 @@ fn publish(shared: &Shared, mut random: Random) {
     for _ in 0..STEPS {
         let Some(publishing) = control.lease.begin(mine) else { return };
         match random.below(4) {
-            0 => publisher.report(&vec![1; random.below(2_000) as usize], &publishing),
+            0 => {
+                publisher.report(&vec![1; random.below(2_000) as usize], &publishing);
+            }
             1 => publisher.collect(own_process(), is_alive, &publishing),
             _ => {
                 let serial = random.next();

@@ -53,10 +53,12 @@ fn a_successor_knows_all_and_loses_nothing() {
                 }
                 1 => collect_once(&mut publisher),
                 2 => publisher = succeed(&fixture, publisher),
-                3 => publisher.report(
-                    &vec![7; random.below(900) as usize],
-                    &peer_zone::protocol::Publishing::unshared(),
-                ),
+                3 => {
+                    publisher.report(
+                        &vec![7; random.below(900) as usize],
+                        &peer_zone::protocol::Publishing::unshared(),
+                    );
+                }
                 4 if !held.is_empty() => {
                     let (worker, held, expected) = held.swap_remove(random.below(held.len() as u64) as usize);
                     assert_eq!(address(&workers[worker], &held), expected);

@@ -1,0 +1,263 @@
+//! Which of the wanted peers are published where there is not room for all.
+//!
+//! It is computed beside the memory, on a copy of what is known of its free extents: nothing is written, so that it costs a few walks over
+//! the peers, however many are left out.
+
+use std::collections::HashMap;
+
+use super::{Desired, Listed, Options, Publisher, blocks::above, ring::points, sections::Counts};
+use crate::{
+    allocator::Allocator,
+    layout::Member,
+    memory::{Offset, UNIT},
+};
+
+/// What a report takes that says what is wrong, in units, or less; there is room for two, since one is made while the one before is read.
+const REPORT: u32 = 16;
+
+/// Peers that may be found too large, one by one, before the search ends; others that are as large are passed over without.
+const MOST_REFUSED: usize = 16;
+
+/// What is to be published.
+pub(super) struct Chosen {
+    pub(super) peers: Vec<Desired>,
+    /// Whether anything is among them that needs more room than there was taken.
+    pub(super) adds: bool,
+    /// See [`Full`](super::Full).
+    pub(super) left_out: usize,
+    pub(super) lacks_method: bool,
+    pub(super) needs: usize,
+}
+
+/// What takes room: a new peer, or a change that makes one larger.
+struct Candidate {
+    index: usize,
+    /// Beside the table.
+    units: u32,
+    /// In the table: what comes, and what it comes in the place of.
+    comes: Counts,
+    goes: Counts,
+}
+
+/// What is taken so far.
+#[derive(Clone)]
+struct Taken {
+    allocator: Allocator,
+    counts: Counts,
+}
+
+impl Publisher {
+    /// Of the peers `desired`, in order, those that are listed, and of the others as many as fit; with `adds` unset none.
+    pub(super) fn choose(&self, desired: &[Desired], places: &[Option<Offset>], adds: bool) -> Chosen {
+        let listed = self.listed_by_place();
+        let old = |place: Option<Offset>| {
+            let number = place.map_or(0, |place| listed[place.0 as usize]);
+            self.listed.get((number as usize).wrapping_sub(1))
+        };
+        let shared = several(desired, &self.options);
+        let counts = |peer: &Desired, options: &Options| {
+            Counts::of_peer(peer, options, shared.contains_key(&*peer.server))
+        };
+
+        let gone = Counts { removed: 1, ..Counts::default() };
+        let mut all = Counts::default();
+        let mut units_of_all = 0_usize;
+        let mut taken = Taken {
+            allocator: self.allocator.clone(),
+            counts: Counts { removed: self.removed.len() + self.listed.len(), ..Counts::default() },
+        };
+        let mut plain = taken.counts;
+        // Changes first: they are of peers that are in service.
+        let (mut changes, mut new) = (Vec::new(), Vec::new());
+        for (index, (peer, &place)) in desired.iter().zip(places).enumerate() {
+            let comes = counts(peer, &self.options);
+            all = all.plus(&comes);
+            let units = self.units_of(peer);
+            units_of_all += units as usize;
+            if let Some(old) = old(place) {
+                let kept = no_larger(peer, old, &self.options);
+                let of_kept = counts(&kept, &self.options);
+                taken.counts = taken.counts.plus(&of_kept).minus(&gone);
+                plain = plain.plus(&counts(&kept, &self.options.plain())).minus(&gone);
+                if kept != *peer {
+                    changes.push(Candidate { index, units: 0, comes, goes: of_kept });
+                }
+            } else if place.is_some() {
+                // Gone, but not forgotten.
+                new.push(Candidate { index, units: 0, comes, goes: gone });
+            } else {
+                new.push(Candidate { index, units, comes, goes: Counts::default() });
+            }
+        }
+        changes.append(&mut new);
+        let candidates = changes;
+        let fits = |counts: &Counts, allocator: &Allocator| {
+            let units = counts.compact_units();
+            allocator.longest() >= units
+        };
+        let lacks_method = !fits(&taken.counts, &taken.allocator) && fits(&plain, &taken.allocator);
+        let added =
+            if adds && !lacks_method { self.fill(taken, &candidates) } else { vec![false; candidates.len()] };
+
+        let mut is_added = vec![false; desired.len()];
+        for (candidate, added) in candidates.iter().zip(&added) {
+            is_added[candidate.index] = *added;
+        }
+        let peers = desired.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
+            if is_added {
+                return Some(peer.clone());
+            }
+            old(place).map(|old| no_larger(peer, old, &self.options))
+        });
+        let tables = 2 * all.compact_units() as usize;
+        let needs = self.zone.first_block() as usize + units_of_all + tables + 2 * REPORT as usize;
+        let processes = self.zone.most_processes() as usize * size_of::<Member>();
+        Chosen {
+            peers: peers.collect(),
+            adds: added.contains(&true),
+            left_out: added.iter().filter(|added| !**added).count(),
+            lacks_method,
+            needs: (needs * UNIT).saturating_sub(processes),
+        }
+    }
+
+    /// For each unit of the memory the number of the listed peer there, counted from 1, or 0.
+    fn listed_by_place(&self) -> Vec<u32> {
+        let mut listed = vec![0; self.zone.memory.units() as usize];
+        for (number, peer) in (1..).zip(&self.listed) {
+            listed[peer.place.0 as usize] = number;
+        }
+        listed
+    }
+
+    /// Adds the candidates to what is taken, in order, those that fit; says which. In steps that double while all of a step fits, and are
+    /// halved where it does not.
+    fn fill(&self, mut taken: Taken, candidates: &[Candidate]) -> Vec<bool> {
+        let mut is_added = vec![false; candidates.len()];
+        let mut refused: Vec<(u32, usize)> = Vec::new();
+        let (mut at, mut step) = (0, 1);
+        while at < candidates.len() && refused.len() < MOST_REFUSED {
+            let is_hopeless = |candidate: &Candidate| {
+                let (units, bytes) = candidate.size();
+                refused.iter().any(|refused| units >= refused.0 && bytes >= refused.1)
+            };
+            let end = candidates.len().min(at + step);
+            let batch: Vec<usize> = (at..end).filter(|&index| !is_hopeless(&candidates[index])).collect();
+            if batch.is_empty() {
+                (at, step) = (end, 2 * step);
+                continue;
+            }
+            let mut more = taken.clone();
+            if batch.iter().all(|&index| more.add(&candidates[index])) && self.has_room(&mut more) {
+                batch.iter().for_each(|&index| is_added[index] = true);
+                (taken, at, step) = (more, end, 2 * step);
+            } else if let [only] = batch[..] {
+                refused.push(candidates[only].size());
+                (at, step) = (end, 1);
+            } else {
+                step = (step / 2).max(1);
+            }
+        }
+        is_added
+    }
+
+    /// Whether there is room for the table of what is taken, for a report, and for another table after it.
+    fn has_room(&self, Taken { allocator, counts }: &mut Taken) -> bool {
+        let units = counts.compact_units();
+        let peers = counts.primaries + counts.backups;
+        let Some(table) = allocator.take_for_table(units, above(units, peers)) else { return false };
+        let has_large_report = self.current_report().is_some_and(|report| report.units >= REPORT);
+        let wanted = if has_large_report { 1 } else { 2 };
+        let mut take = |_| self.take_for_report(allocator, REPORT, units, true);
+        let reports: Vec<Offset> = (0..wanted).map_while(&mut take).collect();
+        let has_room = reports.len() == wanted;
+        reports.into_iter().for_each(|report| allocator.give(report, REPORT));
+        allocator.give(table, units);
+        has_room
+    }
+}
+
+impl Candidate {
+    /// What it takes: beside the table, and in it, in bytes.
+    fn size(&self) -> (u32, usize) {
+        (self.units, self.comes.bytes().saturating_sub(self.goes.bytes()))
+    }
+}
+
+impl Taken {
+    /// Says whether there was room beside the table.
+    fn add(&mut self, candidate: &Candidate) -> bool {
+        self.counts = self.counts.plus(&candidate.comes).minus(&candidate.goes);
+        candidate.units == 0 || self.allocator.take_low(candidate.units).is_some()
+    }
+}
+
+impl Counts {
+    /// What one peer has in a table; for one that shares its server with others at most.
+    fn of_peer(peer: &Desired, options: &Options, shares_server: bool) -> Self {
+        let Options { method, is_sticky, .. } = *options;
+        let is_primary = !peer.parameters.backup;
+        let if_primary = |is_needed: bool, count: usize| if is_needed && is_primary { count } else { 0 };
+        Self {
+            primaries: usize::from(is_primary),
+            backups: usize::from(!is_primary),
+            removed: 0,
+            ranges: if_primary(method.needs_ranges(), 1),
+            points: if_primary(method.needs_ring(), points(peer.parameters.weight)),
+            // Its index, and its part of the number of them.
+            shared: if_primary(method.needs_ring() && shares_server, 2),
+            sticky: usize::from(is_sticky && peer.sticky != 0),
+            routes: usize::from(peer.route.is_some()),
+            route_text: peer.route.as_ref().map_or(0, |route| route.len()),
+        }
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        self.with(other, usize::saturating_add)
+    }
+
+    fn minus(&self, other: &Self) -> Self {
+        self.with(other, usize::saturating_sub)
+    }
+
+    fn with(&self, other: &Self, combine: impl Fn(usize, usize) -> usize) -> Self {
+        Self {
+            primaries: combine(self.primaries, other.primaries),
+            backups: combine(self.backups, other.backups),
+            removed: combine(self.removed, other.removed),
+            ranges: combine(self.ranges, other.ranges),
+            points: combine(self.points, other.points),
+            shared: combine(self.shared, other.shared),
+            sticky: combine(self.sticky, other.sticky),
+            routes: combine(self.routes, other.routes),
+            route_text: combine(self.route_text, other.route_text),
+        }
+    }
+}
+
+/// The servers that several of the peers are of, where that takes room.
+fn several<'a>(desired: &'a [Desired], options: &Options) -> HashMap<&'a str, u32> {
+    let mut servers = HashMap::new();
+    if options.method.needs_ring() {
+        for peer in desired {
+            *servers.entry(&*peer.server).or_insert(0) += 1;
+        }
+        servers.retain(|_, count| *count > 1);
+    }
+    servers
+}
+
+/// The peer as it is wanted, but for what would take more of a table than it does as it is listed.
+fn no_larger(peer: &Desired, listed: &Listed, options: &Options) -> Desired {
+    let (mut kept, old) = (peer.clone(), &listed.desired);
+    let (needs_ring, needs_ranges) = (options.method.needs_ring(), options.method.needs_ranges());
+    kept.parameters.backup |= (needs_ring || needs_ranges) && old.parameters.backup;
+    if needs_ring && !kept.parameters.backup {
+        kept.parameters.weight = kept.parameters.weight.min(old.parameters.weight);
+    }
+    let length = |route: &Option<std::sync::Arc<str>>| route.as_ref().map(|route| route.len());
+    if length(&kept.route) > length(&old.route) {
+        kept.route.clone_from(&old.route);
+    }
+    kept
+}
