@@ -107,9 +107,16 @@ async fn what_does_not_fit_into_the_zone_is_left_out() -> Result<()> {
     let http = format!("{} {}", cluster("main", &etcd.url()), upstream(&parameters, &directives));
     let nginx = Nginx::start(Configuration::new().http(&http)).await?;
     assert_eq!(nginx.get("/").await?.node(), "n0");
-    assert_eq!(nginx.log_lines("the peers in hand do not fit").len(), 1, "{}", nginx.log());
+    assert_eq!(nginx.log_lines("of 5001 peers do not fit into \"zone=64k\"").len(), 1, "{}", nginx.log());
+    // As many as fit, the first ones by key; and the rest is told of.
     let upstream = nginx.upstream().await?;
-    assert_eq!((upstream.keys().len(), upstream.revision), (0, 0), "{upstream:?}");
+    let kept = upstream.keys().len();
+    assert!(
+        kept > 100 && upstream.keys().contains(&"n0") && !upstream.keys().contains(&"n999"),
+        "{upstream:?}"
+    );
+    assert_eq!((upstream.revision, upstream.zone.left_out), (1, 5_000 - kept), "{upstream:?}");
+    assert!(upstream.zone.full && upstream.trouble.is_some(), "{upstream:?}");
     nginx.check_log()
 }
 
