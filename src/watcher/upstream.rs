@@ -359,6 +359,10 @@ impl Upstream {
 
     fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) {
         let now = monotonic::now();
+        if self.said.room().is_some() {
+            // Peers that have gone since the last look make room for those that are left out.
+            self.collect(publishing);
+        }
         let peers = self.members.peers(|name| names.addresses(name));
         self.note_outside(names);
         self.described.update(peers, &self.ages, now);
