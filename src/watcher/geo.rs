@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use client_networks::{NamedNetworks, NetworkError, Outcome, shown};
-use etcd_watch::{Cluster, Event, Item, Keys, Limits, Update};
+use etcd_watch::{Cause, Cluster, Event, Item, Keys, Limits, Update};
 use live_value::Origin;
 use tokio::{
     sync::mpsc,
@@ -115,6 +115,8 @@ struct Geo {
     is_changed: bool,
     hearing: Hearing,
     has_listed: bool,
+    /// There are more keys than are taken.
+    is_refused: bool,
     lines: Lines,
 }
 
@@ -146,6 +148,7 @@ impl Geo {
             is_changed: false,
             hearing,
             has_listed: false,
+            is_refused: false,
             lines,
         }
     }
@@ -153,7 +156,10 @@ impl Geo {
     fn update(&mut self, update: &Update) {
         self.hearing.take(update);
         match update {
-            Update::Listed { cluster_id, revision, items, .. } => self.list(*cluster_id, *revision, items),
+            Update::Listed { cluster_id, revision, items, .. } => {
+                self.is_refused = false;
+                self.list(*cluster_id, *revision, items);
+            }
             Update::Changed { revision, events } => {
                 for event in events {
                     match event {
@@ -164,7 +170,12 @@ impl Geo {
                 self.revision = revision.unsigned_abs();
             }
             Update::Alive { revision } => self.revision = revision.unsigned_abs(),
-            Update::Lost { .. } | Update::Limited { .. } | Update::Noted { .. } => {}
+            Update::Lost { cause: Cause::TooLarge, reason } | Update::Limited { reason } => {
+                // What is in hand stays, and neither a new network nor a deletion acts: the status is to say so.
+                self.is_refused = true;
+                self.live.reject(reason, hash(reason.as_bytes()), self.revision);
+            }
+            Update::Lost { .. } | Update::Noted { .. } => {}
         }
     }
 
@@ -289,7 +300,7 @@ impl Geo {
             self.live.release();
         }
         self.live.note_revision(self.revision.cast_signed());
-        if self.has_listed && self.malformed.is_empty() {
+        if self.has_listed && self.malformed.is_empty() && !self.is_refused {
             self.live.accept();
         }
     }

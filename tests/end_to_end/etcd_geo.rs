@@ -433,3 +433,32 @@ async fn another_size_of_the_zone_costs_no_network() -> Result<()> {
     router.etcd.resume()?;
     router.nginx.check_log()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_keys_than_are_taken_are_told_of_in_the_status() -> Result<()> {
+    /// As many are taken.
+    const MOST: usize = 200_000;
+    let router = start("").await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    etcd.put(network("a-first"), INSIDE).await?;
+    all_say(nginx, &[(INSIDE, true)]).await?;
+    let many = |number: usize| network(&format!("many/{number:06}"));
+    etcd.put_all((0..MOST).map(|number| (many(number), "192.0.2.9".to_owned()))).await?;
+    let refused = eventually(3 * SOON, "the status tells of it", async || {
+        Ok(shown(nginx).await?.rejected.ok_or("nothing is rejected")?)
+    })
+    .await?;
+    assert!(refused.contains("200000") && refused.contains(NETWORKS), "{refused}");
+    // Not for the next watcher either.
+    signal(nginx.watcher().await?, Signal::SIGKILL)?;
+    nginx.watcher().await?;
+    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
+    assert!(shown(nginx).await?.rejected.is_some());
+    etcd.delete_all(&network("many/")).await?;
+    eventually(3 * SOON, "all keys are taken again", async || {
+        let geo = shown(nginx).await?;
+        ensure!(geo.networks == 1 && geo.rejected.is_none(), "{geo:?}");
+        Ok(())
+    })
+    .await
+}
