@@ -34,6 +34,7 @@ mod plan;
 pub mod protocol;
 #[cfg(not(loom))]
 mod publisher;
+#[cfg(not(loom))]
 mod routes;
 #[cfg(not(loom))]
 mod worker;
