@@ -18,7 +18,7 @@ fuzz_target!(|input: &[u8]| {
             let on = |flag: Option<bool>| flag.filter(|&flag| flag);
             let Overrides { backup, down, drain, .. } = value.overrides;
             let overrides =
-                Overrides { backup: on(backup), down: on(down), drain: on(drain), ..value.overrides };
+                Overrides { backup: on(backup), down: on(down), drain: on(drain), ..value.overrides.clone() };
             let printed = value.to_string();
             assert_eq!(parse_value("key", printed.as_bytes()), Ok(Value { overrides, ..value }));
         }
