@@ -2,16 +2,20 @@
 #
 #   docker build -t firehose-router .                     with Debian's own nginx
 #   docker build -t firehose-router --target official --build-arg NGINX_VERSION=1.28.0 .
-#                                                         with the nginx of the official image of that version
+#                                                         with the nginx of the official image of
+#                                                         that version
 #
-# BuildKit is needed (the default of Docker 23 and newer; DOCKER_BUILDKIT=1 before): it leaves out the stages that are not asked for.
+# BuildKit is needed (the default of Docker 23 and newer; DOCKER_BUILDKIT=1 before): it leaves out
+# the stages that are not asked for.
 
 ARG DEBIAN_IMAGE=debian:bookworm-slim
-# Bookworm's as well, so that the module's C library is that of the image below, or older than that of the official one.
+# Bookworm's as well, so that the module's C library is that of the image below, or older than that
+# of the official one.
 ARG RUST_IMAGE=rust:1-slim-bookworm
 ARG NGINX_VERSION=1.28.0
 ARG NGINX_IMAGE=nginx:${NGINX_VERSION}
-# "prebuilt" takes what `make release` has left in build/ on a Debian 12 machine, in place of compiling it here.
+# "prebuilt" takes what `make release` has left in build/ on a Debian 12 machine, in place of
+# compiling it here.
 ARG BUILD=build
 
 FROM ${RUST_IMAGE} AS toolchain
@@ -30,8 +34,8 @@ RUN make release \
 FROM scratch AS prebuilt
 COPY build/ngx_http_upstream_etcd_module.so build/firehose-router /built/
 
-# For the nginx of the official image, of which there are the sources of the same version and no headers: a module that is built --with-compat is
-# one that an nginx built so takes.
+# For the nginx of the official image, of which there are the sources of the same version and no
+# headers: a module that is built --with-compat is one that an nginx built so takes.
 FROM toolchain AS official-build
 ARG NGINX_VERSION
 # An archive by its URL, or an unpacked folder below the one that is built from.
@@ -45,7 +49,8 @@ COPY . .
 RUN NGINX_BUILD_DIR=/nginx/objs make release \
     && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
 
-# The official image's own entry point is not used: it would write to /etc/nginx, which nobody reads here.
+# The official image's own entry point is not used: it would write to /etc/nginx, which nobody reads
+# here.
 FROM ${NGINX_IMAGE} AS official
 COPY --from=official-build /built/ngx_http_upstream_etcd_module.so /usr/lib/nginx/modules/
 COPY --from=official-build /built/firehose-router /usr/local/bin/
@@ -86,7 +91,8 @@ LABEL org.opencontainers.image.title="firehose-router" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# By number, so that Kubernetes can see that it is not root. Docker lets everybody in a container listen on port 80.
+# By number, so that Kubernetes can see that it is not root. Docker lets everybody in a container
+# listen on port 80.
 USER 101:101
 EXPOSE 80
 STOPSIGNAL SIGTERM

@@ -11,21 +11,24 @@ CARGO ?= cargo
 CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export CARGO_TARGET_DIR
 
-# The nginx that the module is built for: Debian's, configured in build/nginx, where nobody names another one.
+# The nginx that the module is built for: Debian's, configured in build/nginx, where nobody names
+# another one.
 ifeq ($(NGINX_BUILD_DIR)$(NGINX_SOURCE_DIR),)
 HEADERS := headers
-# Not exported: to a make or script that is started from here, somebody would have named another nginx.
+# Not exported: to a make or script that is started from here, somebody would have named another
+# nginx.
 FOR_NGINX := NGINX_BUILD_DIR=$(CURDIR)/build/nginx/objs
 endif
 
-# nginx's own modules folder, as it was configured. Debian's nginx is not in an ordinary user's PATH.
+# nginx's own modules folder, as it was configured. Debian's nginx is not in an ordinary user's
+# PATH.
 MODULES_PATH ?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin $(or $(NGINX),nginx) -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
 .PHONY: all
 all: module ## build the module (the default)
 
-# What is shipped. Of both cargo makes one set of features of what they have in common, whichever of them is then built: so nothing
-# is compiled twice.
+# What is shipped. Of both cargo makes one set of features of what they have in common, whichever of
+# them is then built: so nothing is compiled twice.
 SHIPPED := -p ngx-http-upstream-etcd-module -p firehose-router
 
 .PHONY: module
@@ -87,7 +90,8 @@ test: ## install what is missing, build, and run every test
 	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
 	@$(FOR_NGINX) scripts/test.sh built
 
-# The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official --build-arg NGINX_VERSION=1.28.0'.
+# The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official
+# --build-arg NGINX_VERSION=1.28.0'.
 IMAGE ?= firehose-router
 DOCKER ?= docker
 

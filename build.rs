@@ -1,13 +1,15 @@
-//! Turns the version and the features of the nginx that is built against into cfgs, so that what differs between versions can be told
-//! apart where it is used.
+//! Turns the version and the features of the nginx that is built against into cfgs, so that what
+//! differs between versions can be told apart where it is used.
 
 use std::env;
 
-/// Versions of nginx from which on something that the module uses is different: `major * 1_000_000 + minor * 1_000 + patch`.
+/// Versions of nginx from which on something that the module uses is different:
+/// `major * 1_000_000 + minor * 1_000 + patch`.
 const VERSIONS: &[(&str, u64)] = &[
     // `server NAME resolve` leaves a server without addresses, and its name in `host`.
     ("nginx1_27_3", 1_027_003),
-    // `sticky`, and with it `route` and `drain` of a `server`, and `hint` and `sid` between it and a balancer.
+    // `sticky`, and with it `route` and `drain` of a `server`, and `hint` and `sid` between it and
+    // a balancer.
     ("nginx1_29_6", 1_029_006),
     // Connections to peers are kept where nothing is said (https://nginx.org/en/CHANGES).
     ("nginx1_29_7", 1_029_007),

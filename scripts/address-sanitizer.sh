@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs the end-to-end tests with the module built for AddressSanitizer, in the stock nginx. Arguments choose tests, as for
-# cargo test; without any these are all that do not measure what AddressSanitizer itself costs. Whatever the sanitizer has
-# to say is a failure.
+# Runs the end-to-end tests with the module built for AddressSanitizer, in the stock nginx.
+# Arguments choose tests, as for cargo test; without any these are all that do not measure what
+# AddressSanitizer itself costs. Whatever the sanitizer has to say is a failure.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# nginx itself is not built for it, so the runtime has to be there before nginx is: gcc's, which fits the compiler's (both
-# have version 8 of its interface).
+# nginx itself is not built for it, so the runtime has to be there before nginx is: gcc's, which
+# fits the compiler's (both have version 8 of its interface).
 runtime=$(gcc -print-file-name=libasan.so)
 [ -f "$runtime" ] || fail "there is no libasan.so" "it comes with gcc (Debian: libgcc-12-dev)"
 runtime=$(realpath "$runtime")
@@ -21,8 +21,8 @@ chmod 777 "$reports"
 
 target=$(rustc -vV | sed -n 's/^host: //p')
 target_folder=${CARGO_TARGET_DIR:-$project/target}/address-sanitizer
-# A sanitizer is a flag that only a nightly compiler knows; RUSTC_BOOTSTRAP makes the stable one take it. With a target named, the flags
-# are not for build scripts and macros.
+# A sanitizer is a flag that only a nightly compiler knows; RUSTC_BOOTSTRAP makes the stable one
+# take it. With a target named, the flags are not for build scripts and macros.
 RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder \
     RUSTFLAGS="-Zsanitizer=address -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer" \
     cargo build --locked --target "$target" -p ngx-http-upstream-etcd-module --features injected-faults
@@ -40,8 +40,8 @@ EOF
 chmod 755 "$folder/nginx"
 
 if [ $# -eq 0 ]; then
-    # Memory, and the time of an event loop. A binary that replaces another one starts without the runtime: nginx keeps no variables of the
-    # environment for it.
+    # Memory, and the time of an event loop. A binary that replaces another one starts without the
+    # runtime: nginx keeps no variables of the environment for it.
     set -- --skip memory:: --skip many:: --skip hundred_thousand:: --skip another_binary
 fi
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Runs a command in a clone of this project's HEAD on a bare Debian 12: debootstrap's minbase with git, make, sudo and
-# ca-certificates, by an ordinary user whom sudo asks for no password. Of this machine it has the kernel, the network, the
-# package sources (of apt and cargo), and the certificates that these need.
+# Runs a command in a clone of this project's HEAD on a bare Debian 12: debootstrap's minbase with
+# git, make, sudo and ca-certificates, by an ordinary user whom sudo asks for no password. Of this
+# machine it has the kernel, the network, the package sources (of apt and cargo), and the
+# certificates that these need.
 #
 #     scripts/bare.sh make test
 #     scripts/bare.sh --new make run        as `make run`, in a root that is made anew and not kept
 #
-# The bare root is made once and kept in BARE_CACHE (~/.cache/firehose-router). Each run has a copy of its own, which is removed
-# at its end with all that was started there, so that nothing is left of the run before. It needs some 3 GB for `make run`, and 15 GB
-# for `make test`.
+# The bare root is made once and kept in BARE_CACHE (~/.cache/firehose-router). Each run has a copy
+# of its own, which is removed at its end with all that was started there, so that nothing is left
+# of the run before. It needs some 3 GB for `make run`, and 15 GB for `make test`.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -52,7 +53,8 @@ mirror() {
     say "${found:-http://deb.debian.org$1}"
 }
 
-# Certificates of this machine that Debian's package does not have: of whoever stands between it and the package sources.
+# Certificates of this machine that Debian's package does not have: of whoever stands between it and
+# the package sources.
 own_certificates() {
     local bundle=/etc/ssl/certs/ca-certificates.crt folder=$1
     [ -e "$bundle" ] || return 0
@@ -85,7 +87,8 @@ make_root() {
     sources+=("deb [signed-by=$keyring] $(mirror /debian) bookworm-updates main")
     sources+=("deb [signed-by=$keyring] $(mirror /debian-security) bookworm-security main")
     say "== making a bare Debian 12 in $new"
-    # As root, since a user's own namespaces are not allowed everywhere. Nothing there has to outlive a loss of power.
+    # As root, since a user's own namespaces are not allowed everywhere. Nothing there has to
+    # outlive a loss of power.
     "${as_root[@]}" unshare --mount --pid --fork --kill-child --mount-proc mmdebstrap --quiet --mode=root --variant=minbase --include=git,make,sudo,ca-certificates \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io bookworm "$new" "${sources[@]}"
     # How apt gets out of here.
@@ -134,8 +137,9 @@ while IFS= read -r name; do
 done < <(compgen -e | grep -iE '^(https?_proxy|ftp_proxy|all_proxy|no_proxy|CARGO_(SOURCE|REGISTRY|REGISTRIES|HTTP|NET)_.*)$' |
     grep -v TOKEN)
 
-# In namespaces of its own: whatever was started there ends with it. The first process is a shell that waits for the user's command, since a
-# first process is sent no signal that it does not catch, and has to wait for those that lost their parents.
+# In namespaces of its own: whatever was started there ends with it. The first process is a shell
+# that waits for the user's command, since a first process is sent no signal that it does not catch,
+# and has to wait for those that lost their parents.
 code=0
 "${as_root[@]}" unshare --mount --pid --fork --kill-child --uts --ipc -- bash -s -- "$run/root" "$user" "${environment[@]}" -- "$@" \
     3<&0 <<'INSIDE' || code=$?

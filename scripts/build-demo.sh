@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds what the demonstration runs (argument `run`) in Cargo.toml's profile "demo" into build/demo: the module, and the node; or what the
-# tests run (`test`): both, the program, and the tests. What tests ask for of a crate, such as a clock that can be stopped, is then
-# in all of them, so that nothing is compiled twice.
+# Builds what the demonstration runs (argument `run`) in Cargo.toml's profile "demo" into
+# build/demo: the module, and the node; or what the tests run (`test`): both, the program, and the
+# tests. What tests ask for of a crate, such as a clock that can be stopped, is then in all of them,
+# so that nothing is compiled twice.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

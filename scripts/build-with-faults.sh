@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the module that panics where a test wants it to: build/injected-faults/ngx_http_upstream_etcd_module.so. With the argument `demo` in
-# the profile of that name, as `make test` does.
+# Builds the module that panics where a test wants it to:
+# build/injected-faults/ngx_http_upstream_etcd_module.so. With the argument `demo` in the profile of
+# that name, as `make test` does.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

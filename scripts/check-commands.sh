@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks that every command that scripts, units, the Makefile, tests and documents name is brought by what
-# scripts/install-dependencies.sh installs, with what these packages depend on, on a bare Debian: what merely happens to be on this
-# machine does not count.
+# Checks that every command that scripts, units, the Makefile, tests and documents name is brought
+# by what scripts/install-dependencies.sh installs, with what these packages depend on, on a bare
+# Debian: what merely happens to be on this machine does not count.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -30,7 +30,8 @@ rust=" cargo rustc "
 run_files=(Makefile scripts/common.sh scripts/check-ports.sh scripts/check-run.sh scripts/configure-nginx.sh
     scripts/install-dependencies.sh scripts/run.sh)
 
-# Recipes as a shell sees them, one a line, each with the number of its first line: what make puts in is a word.
+# Recipes as a shell sees them, one a line, each with the number of its first line: what make puts
+# in is a word.
 recipes() {
     awk '
         /\\$/ { if (held == "") first = NR; held = held substr($0, 1, length($0) - 1); next }
@@ -78,7 +79,8 @@ all_commands() {
         sed 's|^\([^:]*:[0-9]*\):Command::new("\(.*\)")|\2 \1|'
 }
 
-# The packages that come with these, by what is installed here. Of alternatives all that are here count.
+# The packages that come with these, by what is installed here. Of alternatives all that are here
+# count.
 closure() {
     dpkg-query --show --showformat='${db:Status-Status}\t${Package}\t${Essential}\t${Provides}\t${Pre-Depends}, ${Depends}\n' |
         awk -F'\t' -v seeds="apt $*" '

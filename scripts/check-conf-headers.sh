@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Has nginx read each configuration of nginx-conf/ by the command that stands in its first lines, as an ordinary user would type it. Installs
-# the module of the demonstration for that, so it is for a machine that nobody else uses: scripts/bare.sh makes one.
+# Has nginx read each configuration of nginx-conf/ by the command that stands in its first lines, as
+# an ordinary user would type it. Installs the module of the demonstration for that, so it is for a
+# machine that nobody else uses: scripts/bare.sh makes one.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

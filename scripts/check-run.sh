@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests `make run` as a newcomer meets it: every command that it prints works, what they are said to do happens, a taken
-# port is named, and Ctrl-C leaves no process, port or folder behind.
+# Tests `make run` as a newcomer meets it: every command that it prints works, what they are said to
+# do happens, a taken port is named, and Ctrl-C leaves no process, port or folder behind.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -65,7 +65,8 @@ descendants() {
 port=$(free_port) etcd_port=$(free_port)
 until [ "$etcd_port" != "$port" ]; do etcd_port=$(free_port); done
 
-# A script's background jobs ignore SIGINT, unlike what a terminal starts; and a group of its own, as a terminal gives.
+# A script's background jobs ignore SIGINT, unlike what a terminal starts; and a group of its own,
+# as a terminal gives.
 env --default-signal=INT setsid make --no-print-directory run PORT="$port" ETCD_PORT="$etcd_port" \
     >"$output" 2>&1 </dev/null &
 started=$!

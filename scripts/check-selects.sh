@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A `select!` drops what its other branches had under way. Each says in a comment, beginning with "Cancel safe:", why it may: one that says nothing is an error.
+# A `select!` drops what its other branches had under way. Each says in a comment, beginning with
+# "Cancel safe:", why it may: one that says nothing is an error.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

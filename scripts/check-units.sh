@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Has systemd read the units: a mistake in one of them is an error. No systemd has to run; the programs that they start need not be there.
+# Has systemd read the units: a mistake in one of them is an error. No systemd has to run; the
+# programs that they start need not be there.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -26,7 +27,8 @@ cp "$folder/firehose@.service" "$folder/firehose@01.service"
 cp "$folder/firehose-announce@.service" "$folder/firehose-announce@01.service"
 
 said=$(SYSTEMD_UNIT_PATH="$folder:" systemd-analyze verify --man=no "${units[@]}" 2>&1) || { say "$said" >&2; fail "a unit has a mistake"; }
-# Of what it merely ignores, such as a directive that it does not know, it says a line and is content.
+# Of what it merely ignores, such as a directive that it does not know, it says a line and is
+# content.
 if grep -q "$folder" <<<"$said"; then
     say "$said" >&2
     fail "a unit has a mistake"

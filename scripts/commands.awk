@@ -1,10 +1,12 @@
-# Prints the commands that a shell script starts, each with its line: "12 sed". Goes by bash's grammar as far as scripts here use it; what stands
-# in strings that are run later (trap, bash -c) is not read. Of the commands that run another one, both are printed.
+# Prints the commands that a shell script starts, each with its line: "12 sed". Goes by bash's
+# grammar as far as scripts here use it; what stands in strings that are run later (trap, bash -c)
+# is not read. Of the commands that run another one, both are printed.
 
 BEGIN {
     split("if then elif else do while until ! { } time", words, " ")
     for (at in words) goes_on[words[at]] = 1
-    # How many words stand before the command that they run; options, assignments and numbers are passed over anyway.
+    # How many words stand before the command that they run; options, assignments and numbers are
+    # passed over anyway.
     split("env 0 exec 0 sudo 0 nice 0 setsid 0 setpriv 0 timeout 0 command 0 xargs 0 chroot 1 nohup 0 unshare 0 " \
         "step 1 start 1 wait_for 2 wait_until 0", words, " ")
     for (at = 1; at in words; at += 2) runs[words[at]] = words[at + 1]

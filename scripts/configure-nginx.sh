@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Configures the sources of the installed nginx in build/nginx, for their headers; nginx itself is not made. Does so
-# again only when another version of nginx-dev has been installed.
+# Configures the sources of the installed nginx in build/nginx, for their headers; nginx itself is
+# not made. Does so again only when another version of nginx-dev has been installed.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing to build and run (argument `run`, the default) or also to test (`test`) from Debian's
-# packages. Starts no service. With --list behind that it prints the packages, those of Rust left out, and with
-# --missing those that it would install, and installs nothing.
+# Installs what is missing to build and run (argument `run`, the default) or also to test (`test`)
+# from Debian's packages. Starts no service. With --list behind that it prints the packages, those
+# of Rust left out, and with --missing those that it would install, and installs nothing.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -10,7 +10,8 @@ purpose=${1:-run}
 # Cargo.toml's rust-version.
 needed_minor=88
 
-# What has to be there: programs, with the package that brings each where it is not there, and packages.
+# What has to be there: programs, with the package that brings each where it is not there, and
+# packages.
 declare -A package_of=(
     [make]=make
     [gcc]=gcc
@@ -111,8 +112,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 say "== installing ${missing[*]} ${rust_missing[*]}"
-# nginx would be started on port 80 and etcd on 2379: a policy in this place keeps Debian's packages from
-# starting anything (invoke-rc.d(8)). One that is there already stays.
+# nginx would be started on port 80 and etcd on 2379: a policy in this place keeps Debian's packages
+# from starting anything (invoke-rc.d(8)). One that is there already stays.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
@@ -128,7 +129,8 @@ fi
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     "${missing[@]}" "${rust_missing[@]}"
 
-# Not started now, nor at the next start of the machine: both would take a port that nobody gave them.
+# Not started now, nor at the next start of the machine: both would take a port that nobody gave
+# them.
 if [ -d /run/systemd/system ]; then
     for service in nginx:nginx etcd-server:etcd; do
         case " ${missing[*]} " in

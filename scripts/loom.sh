@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Checks the protocols over shared memory in every interleaving that loom finds within a bound on preemptions.
+# Checks the protocols over shared memory in every interleaving that loom finds within a bound on
+# preemptions.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# With 3 of them the checks end within seconds; the faults that such protocols are known for need one or two.
+# With 3 of them the checks end within seconds; the faults that such protocols are known for need
+# one or two.
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom"
 # Other flags, other results: they would push those of every other build out of the common folder.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What routers cost etcd: starts one with ROUTERS (20) of `firehose-router serve`, each with one worker, and prints the share of a processor
-# that etcd takes while nothing changes, and while CHANGES (200) nodes change, one after the other. All of it on the loopback interface.
+# What routers cost etcd: starts one with ROUTERS (20) of `firehose-router serve`, each with one
+# worker, and prints the share of a processor that etcd takes while nothing changes, and while
+# CHANGES (200) nodes change, one after the other. All of it on the loopback interface.
 # `make release` comes first.
 set -euo pipefail
 # shellcheck source=scripts/common.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Shows what the module does: an etcd of its own, three nodes and nginx with two workers, all on the loopback
-# interface, until Ctrl-C. PORT (8080) is nginx's port, ETCD_PORT (2379) etcd's; the nodes take free ones.
-# What is built must be there already: `make run` sees to that.
+# Shows what the module does: an etcd of its own, three nodes and nginx with two workers, all on the
+# loopback interface, until Ctrl-C. PORT (8080) is nginx's port, ETCD_PORT (2379) etcd's; the nodes
+# take free ones. What is built must be there already: `make run` sees to that.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -23,7 +23,8 @@ for file in "$module" "$node"; do
 done
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/firehose-router.XXXXXX")
-# nginx's workers are another user where its master is root, and keep request bodies below this folder.
+# nginx's workers are another user where its master is root, and keep request bodies below this
+# folder.
 chmod 755 "$folder"
 mkdir "$folder/logs"
 
@@ -31,8 +32,8 @@ names=() # in the order of their start
 declare -A pid_of log_of
 follower= # the process that prints what the module logs
 
-# start NAME COMMAND...: in a session of its own, so that Ctrl-C reaches this script alone and it ends the others
-# in their order; told to end by the kernel should this script be killed.
+# start NAME COMMAND...: in a session of its own, so that Ctrl-C reaches this script alone and it
+# ends the others in their order; told to end by the kernel should this script be killed.
 start() {
     local name=$1
     shift
@@ -179,7 +180,8 @@ tail --pid=$$ -n 0 -F "$folder/logs/error.log" 2>/dev/null \
     > >(sed -unE 's/^[^ ]+ ([^ ]+) \[([a-z]+)\] .*(etcd: .*)/\1 \2 \3/p') &
 follower=$!
 
-# make does not pass SIGINT on: sent to make alone, it is seen only by make's handler being gone afterwards.
+# make does not pass SIGINT on: sent to make alone, it is seen only by make's handler being gone
+# afterwards.
 catches_interrupt() { (((0x$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status") & 0x2) != 0)); }
 starter=$PPID
 starter_is_make=false

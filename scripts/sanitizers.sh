@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of the shared memory under AddressSanitizer, ThreadSanitizer and, where it is to be had, Miri.
+# Runs the tests of the shared memory under AddressSanitizer, ThreadSanitizer and, where it is to be
+# had, Miri.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -19,7 +20,8 @@ test_under() {
         say "skipped: this Rust toolchain has no $1-sanitizer runtime (rustup's has)"
         return
     fi
-    # The standard library is not built with the sanitizer, which the compiler wants to be told is meant.
+    # The standard library is not built with the sanitizer, which the compiler wants to be told is
+    # meant.
     RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --locked --target "$target" "${packages[@]}" "${@:2}"
 }
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Says what `make run` or `make test` (the argument) is about to do, and about how long that takes: nobody should wait without knowing for what.
+# Says what `make run` or `make test` (the argument) is about to do, and about how long that takes:
+# nobody should wait without knowing for what.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 purpose=${1:-run}
-# Seconds of a processor for a first build, and MB that apt downloads on a bare Debian 12; both measured.
+# Seconds of a processor for a first build, and MB that apt downloads on a bare Debian 12; both
+# measured.
 case $purpose in
 run) compiling=250 download=300 ;;
 test) compiling=700 download=330 ;;

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds the image of what is in build/, and tests it and compose.yaml on a Docker engine: the one that DOCKER_HOST names, or the local one.
-# What it makes is of its own names, and removed again, but for the images.
+# Builds the image of what is in build/, and tests it and compose.yaml on a Docker engine: the one
+# that DOCKER_HOST names, or the local one. What it makes is of its own names, and removed again,
+# but for the images.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Clients without the plugin "buildx" that are newer than Debian's cannot build with BuildKit; Debian's own can.
+# Clients without the plugin "buildx" that are newer than Debian's cannot build with BuildKit;
+# Debian's own can.
 docker=${DOCKER:-docker}
 if ! "$docker" buildx version >/dev/null 2>&1 && [ -x /usr/bin/docker ]; then
     docker=/usr/bin/docker

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests that need no build (argument `quick`), or all others (`built`), each step under a heading; the first failure ends it. What is
-# needed must be installed already: `make test` sees to that.
+# Runs the tests that need no build (argument `quick`), or all others (`built`), each step under a
+# heading; the first failure ends it. What is needed must be installed already: `make test` sees to
+# that.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -36,8 +37,9 @@ fuzz() {
     done
 }
 
-# Those that reach into nginx's memory and the shared one in most ways; with ASAN_ALL=1 every test, but for what says nothing there: those of
-# memory and time, and of a binary that nginx starts itself, without the sanitizer's runtime in its environment.
+# Those that reach into nginx's memory and the shared one in most ways; with ASAN_ALL=1 every test,
+# but for what says nothing there: those of memory and time, and of a binary that nginx starts
+# itself, without the sanitizer's runtime in its environment.
 address_sanitizer() {
     if ! has_sanitizer address; then
         say "skipped: this Rust toolchain has no AddressSanitizer (rustup's has)"

@@ -74,7 +74,8 @@ pub(crate) struct MainConf {
 pub(crate) struct UpstreamConf {
     /// The cycle that this belongs to; null where there is no `etcd`.
     pub(crate) cycle: *mut ngx_cycle_t,
-    /// Which of the cycle's upstreams with `etcd` this is; `None` for those behind the first 65 536.
+    /// Which of the cycle's upstreams with `etcd` this is; `None` for those behind the first
+    /// 65 536.
     number: Option<u16>,
     /// What `etcd` says.
     pub(crate) etcd: Option<Etcd>,
@@ -88,19 +89,22 @@ pub(crate) struct UpstreamConf {
     max_conns_variable: Option<String>,
     /// What `etcd_drain` says; without it open connections live until they end.
     pub(crate) drain: Option<DrainConf>,
-    /// What that comes to just now, as its variables say; in workers, where it is looked up at each tick.
+    /// What that comes to just now, as its variables say; in workers, where it is looked up at each
+    /// tick.
     pub(crate) drain_now: Option<Drain>,
     /// What `etcd_keepalive` says; without it no connection is kept here.
     pub(crate) keepalive: Option<Keepalive>,
     /// What `etcd_sticky` says; without it requests have no affinity.
     pub(crate) sticky: Option<Sticky>,
-    /// Another module has put itself before this one, and may say by `hint` which peer a client is to have: nginx's own `sticky`.
+    /// Another module has put itself before this one, and may say by `hint` which peer a client is
+    /// to have: nginx's own `sticky`.
     pub(crate) takes_hints: bool,
     /// Which of nginx's servers stands for etcd's.
     placeholder: usize,
     /// The peers of ordinary `server` lines.
     pub(crate) servers: Vec<Desired>,
-    /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the place.
+    /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the
+    /// place.
     is_balanced_here: bool,
     /// Whether a variable shows how many connections are open to peers.
     pub(crate) shows_connections: bool,
@@ -147,7 +151,8 @@ impl Default for UpstreamConf {
 pub(crate) struct Etcd {
     /// The upstream's name.
     pub(crate) upstream: String,
-    /// The name of a cluster; that there is one of this name is checked at the end of the configuration.
+    /// The name of a cluster; that there is one of this name is checked at the end of the
+    /// configuration.
     pub(crate) cluster: String,
     /// Ends with a slash.
     pub(crate) prefix: String,
@@ -167,8 +172,10 @@ impl UpstreamConf {
 
     /// What the zone's tables are to carry for it.
     pub(crate) fn options(&self) -> Options {
-        let checking =
-            self.check.as_ref().map(|check| Checking { mandatory: check.mandatory, panic: check.panic });
+        let checking = self
+            .check
+            .as_ref()
+            .map(|check| Checking { mandatory: check.mandatory, panic: check.panic });
         let is_sticky = self.sticky.is_some() || self.takes_hints;
         Options { method: self.balance().method, is_sticky, checking }
     }
@@ -182,10 +189,12 @@ impl UpstreamConf {
         }
     }
 
-    /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it does. With `etcd_drain` its connections are closed
-    /// after that: clients that were led there again would be closed again, and it would never be empty.
+    /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it
+    /// does. With `etcd_drain` its connections are closed after that: clients that were led there
+    /// again would be closed again, and it would never be empty.
     pub(crate) fn grace(&self) -> Option<u64> {
-        let drain = self.drain_now.filter(|_| self.drain.as_ref().is_some_and(|conf| conf.on.drain));
+        let drain =
+            self.drain_now.filter(|_| self.drain.as_ref().is_some_and(|conf| conf.on.drain));
         drain.map(|drain| drain.timeout)
     }
 
@@ -194,8 +203,8 @@ impl UpstreamConf {
         self.balance.unwrap_or_default()
     }
 
-    /// Tells a peer from those of all upstreams. No two have the same, since an id does not reach into the upper bits (see [`ID_BITS`]), which
-    /// are the upstream's.
+    /// Tells a peer from those of all upstreams. No two have the same, since an id does not reach
+    /// into the upper bits (see [`ID_BITS`]), which are the upstream's.
     pub(crate) fn key_of(&self, id: u64) -> Option<u64> {
         Some((u64::from(self.number?) << ID_BITS) ^ id)
     }
@@ -207,17 +216,21 @@ impl UpstreamConf {
 }
 
 impl MainConf {
-    /// The upstreams that take their peers from etcd. The references are for this callback only: nginx calls one at a time.
+    /// The upstreams that take their peers from etcd. The references are for this callback only:
+    /// nginx calls one at a time.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &'static mut UpstreamConf> {
-        // SAFETY: they are in the pool of the cycle that `self` is in, and a process has one thread that comes here.
+        // SAFETY: they are in the pool of the cycle that `self` is in, and a process has one thread
+        // that comes here.
         self.upstreams.iter().map(|&upstream| unsafe { &mut *upstream })
     }
 }
 
 impl MainConf {
-    /// The variables whose values are in etcd. The references are for this callback only: nginx calls one at a time.
+    /// The variables whose values are in etcd. The references are for this callback only: nginx
+    /// calls one at a time.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &'static mut VariableConf> {
-        // SAFETY: they are in the pool of the cycle that `self` is in, and a process has one thread that comes here.
+        // SAFETY: they are in the pool of the cycle that `self` is in, and a process has one thread
+        // that comes here.
         self.variables.iter().map(|&variable| unsafe { &mut *variable })
     }
 
@@ -229,11 +242,16 @@ impl MainConf {
 
     /// The variable of `etcd_variable` of this name, which begins with a dollar sign.
     pub(crate) fn variable(&self, name: &str) -> Option<&'static VariableConf> {
-        self.variables().find(|variable| variable.name.eq_ignore_ascii_case(name)).map(|variable| &*variable)
+        self.variables()
+            .find(|variable| variable.name.eq_ignore_ascii_case(name))
+            .map(|variable| &*variable)
     }
 
     /// The variable that the upstream's `max_conns` goes by, if it goes by one.
-    pub(crate) fn max_conns_variable(&self, upstream: &UpstreamConf) -> Option<&'static VariableConf> {
+    pub(crate) fn max_conns_variable(
+        &self,
+        upstream: &UpstreamConf,
+    ) -> Option<&'static VariableConf> {
         self.variable(upstream.max_conns_variable.as_ref()?)
     }
 }
@@ -248,7 +266,8 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
         let (name, place) = (&etcd.upstream, &etcd.place);
         if !main.clusters.iter().any(|cluster| cluster.name == etcd.cluster) {
             mistakes.push(format!(
-                "unknown cluster \"{}\" in the \"etcd\" directive of upstream \"{name}\" {place}: there is no \"etcd_cluster\" of that name",
+                "unknown cluster \"{}\" in the \"etcd\" directive of upstream \"{name}\" {place}: \
+                there is no \"etcd_cluster\" of that name",
                 etcd.cluster
             ));
         }
@@ -259,14 +278,17 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             ));
         }
         if let Some(variable) = &upstream.max_conns_variable
-            && !main.max_conns_variable(upstream).is_some_and(|variable| variable.kind == Kind::Number)
+            && !main
+                .max_conns_variable(upstream)
+                .is_some_and(|variable| variable.kind == Kind::Number)
         {
             mistakes.push(format!(
                 "\"max_conns={variable}\" in \"etcd_defaults\" of upstream \"{name}\", whose \"etcd\" directive stands {place}, needs an \
                  \"etcd_variable {variable}\" with \"type=number\""
             ));
         }
-        let wrong = upstream.drain.as_ref().map(|drain| drain.wrong_variables(main)).unwrap_or_default();
+        let wrong =
+            upstream.drain.as_ref().map(|drain| drain.wrong_variables(main)).unwrap_or_default();
         for (parameter, variable) in wrong {
             mistakes.push(format!(
                 "\"{parameter}={variable}\" in \"etcd_drain\" of upstream \"{name}\", whose \"etcd\" directive stands {place}, needs an \
@@ -277,7 +299,8 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
     for variable in main.variables() {
         if !main.clusters.iter().any(|cluster| cluster.name == variable.cluster) {
             mistakes.push(format!(
-                "unknown cluster \"{}\" in the \"etcd_variable\" directive of \"{}\" {}: there is no \"etcd_cluster\" of that name",
+                "unknown cluster \"{}\" in the \"etcd_variable\" directive of \"{}\" {}: there is \
+                no \"etcd_cluster\" of that name",
                 variable.cluster, variable.name, variable.place
             ));
         }

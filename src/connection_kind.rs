@@ -1,8 +1,9 @@
-//! Which connections to a peer are alike: an idle one goes only to a request that would have made the same, and a TLS session only to a
-//! connection of the settings under which it was agreed.
+//! Which connections to a peer are alike: an idle one goes only to a request that would have made
+//! the same, and a TLS session only to a connection of the settings under which it was agreed.
 //!
-//! nginx tells idle connections apart by location where they are kept by default (1.29.7 on), else by nothing. A location is neither
-//! needed nor enough: many speak to a peer in the same way, and one may speak to it in many ways, as with `proxy_ssl_name $host`.
+//! nginx tells idle connections apart by location where they are kept by default (1.29.7 on), else
+//! by nothing. A location is neither needed nor enough: many speak to a peer in the same way, and
+//! one may speak to it in many ways, as with `proxy_ssl_name $host`.
 
 use core::{hash::BuildHasher as _, slice};
 use std::{
@@ -15,15 +16,16 @@ use ngx::ffi::{ngx_addr_t, ngx_http_request_t, ngx_http_upstream_t, ngx_str_t};
 #[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
 use crate::module::OK;
 
-/// A kind of connections to a peer. Two kinds have the same number with a probability of 2^-64, which no client can raise: the hash has
-/// a key that is drawn at the start.
+/// A kind of connections to a peer. Two kinds have the same number with a probability of 2^-64,
+/// which no client can raise: the hash has a key that is drawn at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kind(u64);
 
 /// Keyed, since names that clients choose may go into it.
 static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// Set in the kinds that are no address, which a plain connection's is: those of processes end far below.
+/// Set in the kinds that are no address, which a plain connection's is: those of processes end far
+/// below.
 const HASHED: u64 = 1 << 63;
 
 impl Kind {
@@ -32,14 +34,18 @@ impl Kind {
         self.0
     }
 
-    /// The kind of the connection that the request would make to any peer. `is_local`: locations do not share connections.
+    /// The kind of the connection that the request would make to any peer. `is_local`: locations do
+    /// not share connections.
     ///
     /// `None` where the request's pool has no memory, or a variable cannot be evaluated.
     ///
     /// # Safety
     ///
     /// The request lives, and its upstream is initialised.
-    pub(crate) unsafe fn of_connection(request: *mut ngx_http_request_t, is_local: bool) -> Option<Self> {
+    pub(crate) unsafe fn of_connection(
+        request: *mut ngx_http_request_t,
+        is_local: bool,
+    ) -> Option<Self> {
         // SAFETY: the caller's promise; nginx sets `conf` before it initialises an upstream.
         let upstream = unsafe { &*(*request).upstream };
         let speaker = if is_local { upstream.conf.addr() } else { protocol(upstream) };
@@ -93,7 +99,8 @@ impl Kind {
     }
 }
 
-/// What the request speaks to its peer: nginx has a function of its own for each protocol (HTTP/1, HTTP/2, gRPC, FastCGI, …) that writes requests.
+/// What the request speaks to its peer: nginx has a function of its own for each protocol (HTTP/1,
+/// HTTP/2, gRPC, FastCGI, …) that writes requests.
 fn protocol(upstream: &ngx_http_upstream_t) -> usize {
     upstream.create_request.map_or(0, |create| create as usize)
 }
@@ -101,8 +108,10 @@ fn protocol(upstream: &ngx_http_upstream_t) -> usize {
 /// Whether nothing but the protocol tells the connection from others, as of most.
 fn is_plain(upstream: &ngx_http_upstream_t) -> bool {
     let peer = &upstream.peer;
-    let is_usual =
-        peer.local.is_null() && peer.so_keepalive() == 0 && peer.rcvbuf == 0 && sndbuf(upstream) == 0;
+    let is_usual = peer.local.is_null()
+        && peer.so_keepalive() == 0
+        && peer.rcvbuf == 0
+        && sndbuf(upstream) == 0;
     #[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
     let is_usual = is_usual && upstream.ssl() == 0;
     is_usual
@@ -129,8 +138,9 @@ fn sndbuf(_upstream: &ngx_http_upstream_t) -> core::ffi::c_int {
     0
 }
 
-/// What is set of TLS (`proxy_ssl_…`), if it is spoken. What is the same for all requests of a location is told by the context that nginx made
-/// of it, which locations without such directives of their own share; names and certificates may differ by request.
+/// What is set of TLS (`proxy_ssl_…`), if it is spoken. What is the same for all requests of a
+/// location is told by the context that nginx made of it, which locations without such directives
+/// of their own share; names and certificates may differ by request.
 ///
 /// # Safety
 ///

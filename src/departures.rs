@@ -2,8 +2,9 @@
 
 use crate::{conf::UpstreamConf, drain, keepalive, process, tls_sessions};
 
-/// Closes the idle connections to those that have left since the last call, forgets the TLS sessions with them, and takes note of them for drains;
-/// `now` in milliseconds. Costs a load where none has.
+/// Closes the idle connections to those that have left since the last call, forgets the TLS
+/// sessions with them, and takes note of them for drains; `now` in milliseconds. Costs a load where
+/// none has.
 pub(crate) fn read(conf: &mut UpstreamConf, now: u64) {
     if conf.keepalive.is_none() && conf.draining.is_none() && !tls_sessions::has_any(conf.cycle) {
         return;
@@ -12,7 +13,9 @@ pub(crate) fn read(conf: &mut UpstreamConf, now: u64) {
     if process::worker(conf).is_none_or(|worker| !worker.has_departures()) {
         return;
     }
-    let (Some(mut worker), mut draining) = (conf.worker.take(), conf.draining.take()) else { return };
+    let (Some(mut worker), mut draining) = (conf.worker.take(), conf.draining.take()) else {
+        return;
+    };
     let zone = *worker.zone();
     worker.departed(now, |departed| {
         if conf.keepalive.is_some() {

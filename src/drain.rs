@@ -1,8 +1,8 @@
 //! Drains: the open connections of a peer that is being left are closed, as `etcd_drain` says.
 //!
-//! Each worker knows which of its requests are at which peer, and closes its own share; since when a peer is being left stands in the zone, so that
-//! old workers and new ones go by the same moment (`crates/peer-zone`, `leaving.rs`). When how many are due is
-//! in `crates/peer-drain`.
+//! Each worker knows which of its requests are at which peer, and closes its own share; since when
+//! a peer is being left stands in the zone, so that old workers and new ones go by the same moment
+//! (`crates/peer-zone`, `leaving.rs`). When how many are due is in `crates/peer-drain`.
 
 mod close;
 
@@ -23,11 +23,12 @@ use crate::{
 /// How often a worker looks while it closes connections.
 pub(crate) const LOOK: Duration = peer_drain::LOOK;
 
-/// Peers that can be noted as being left between two ticks, without memory being asked for on a request's way. Where there are more they are
-/// looked for at the next tick.
+/// Peers that can be noted as being left between two ticks, without memory being asked for on a
+/// request's way. Where there are more they are looked for at the next tick.
 const NOTED: usize = 64;
 
-/// A worker's open connections to the peers of one upstream, and those of the peers that are being left.
+/// A worker's open connections to the peers of one upstream, and those of the peers that are being
+/// left.
 #[derive(Debug)]
 pub(crate) struct Draining {
     open: OpenConnections<NonNull<RequestPeer>>,
@@ -35,8 +36,9 @@ pub(crate) struct Draining {
     leaving: HashMap<usize, Leaving>,
     /// Peers may be being left of which nobody has told.
     is_incomplete: bool,
-    /// When (ms) variables last changed what `etcd_drain` comes to; 0: not since this worker's start. Nothing is closed for a time that was
-    /// over before: what was left long ago would be closed all at once.
+    /// When (ms) variables last changed what `etcd_drain` comes to; 0: not since this worker's
+    /// start. Nothing is closed for a time that was over before: what was left long ago would be
+    /// closed all at once.
     changed: u64,
 }
 
@@ -55,7 +57,8 @@ pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) {
     for conf in main.upstreams() {
         let (Some(_), Some(zone)) = (&conf.drain, conf.zone) else { continue };
         conf.draining = Some(Draining {
-            // There are never more requests at peers than connections; memory that is not used is not touched.
+            // There are never more requests at peers than connections; memory that is not used is
+            // not touched.
             open: OpenConnections::new(cycle.connection_n, zone.places()),
             leaving: HashMap::with_capacity(NOTED),
             is_incomplete: false,
@@ -65,7 +68,8 @@ pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) {
     }
 }
 
-/// Looks up what variables say of the upstream's drains at `now` (ms), and tells all workers how this one closes its connections.
+/// Looks up what variables say of the upstream's drains at `now` (ms), and tells all workers how
+/// this one closes its connections.
 pub(crate) fn refresh(conf: &mut UpstreamConf, main: &MainConf, now: u64) {
     let Some(drain) = &conf.drain else {
         if let Some(worker) = &conf.worker {
@@ -84,7 +88,8 @@ pub(crate) fn refresh(conf: &mut UpstreamConf, main: &MainConf, now: u64) {
     }
 }
 
-/// Notes that a request has a peer; `has_cookie`: perhaps by a cookie. Returns what [`leave`] takes.
+/// Notes that a request has a peer; `has_cookie`: perhaps by a cookie. Returns what [`leave`]
+/// takes.
 pub(crate) fn enter(
     conf: &mut UpstreamConf,
     peer: NonNull<RequestPeer>,
@@ -140,7 +145,8 @@ impl Draining {
     }
 
     fn note_held(&mut self, place: usize, id: u64) {
-        let leaving = self.leaving.entry(place).or_insert(Leaving { id, last: 0, is_announced: false });
+        let leaving =
+            self.leaving.entry(place).or_insert(Leaving { id, last: 0, is_announced: false });
         if leaving.id != id {
             *leaving = Leaving { id, last: 0, is_announced: false };
         }
@@ -148,11 +154,13 @@ impl Draining {
 
     /// What a request at the peer of this place holds.
     fn held_at(&self, place: usize) -> Option<&Held> {
-        // SAFETY: a request's peer stands in the list from `enter` to `leave` or to the end of `close`, and lives for as long.
+        // SAFETY: a request's peer stands in the list from `enter` to `leave` or to the end of
+        // `close`, and lives for as long.
         unsafe { self.open.first(place)?.as_ref() }.held()
     }
 
-    /// Where nobody has told of all: every peer that this worker has connections to may be being left.
+    /// Where nobody has told of all: every peer that this worker has connections to may be being
+    /// left.
     fn complete(&mut self) {
         if !std::mem::take(&mut self.is_incomplete) {
             return;
@@ -165,7 +173,8 @@ impl Draining {
         }
     }
 
-    /// How many connections are to be closed at `now` (ms) at which places, and whether more are to be soon.
+    /// How many connections are to be closed at `now` (ms) at which places, and whether more are to
+    /// be soon.
     fn plan(
         &mut self,
         name: &str,
@@ -198,7 +207,9 @@ impl Draining {
                 }
                 Pace::Rate(rate) => {
                     let (limiter, now) = (Limiter::new(rate), monotonic::microseconds());
-                    (0..count).take_while(|_| worker.zone().pace(|state| limiter.take(state, now))).count()
+                    (0..count)
+                        .take_while(|_| worker.zone().pace(|state| limiter.take(state, now)))
+                        .count()
                 }
             };
             peer.last = now;
@@ -224,14 +235,15 @@ fn announce(name: &str, worker: &Worker, held: &Held, count: usize) {
 ///
 /// # Safety
 ///
-/// `conf` is an upstream's of this process's cycle, and there is no reference to it: closing a connection makes nginx call the module for its request,
-/// and perhaps give that another peer.
+/// `conf` is an upstream's of this process's cycle, and there is no reference to it: closing a
+/// connection makes nginx call the module for its request, and perhaps give that another peer.
 pub(crate) unsafe fn look(conf: *mut UpstreamConf, now: u64) -> bool {
     let (plan, is_closing) = {
         // SAFETY: the caller's promise; the reference is gone before anything is closed.
         let conf = unsafe { &mut *conf };
         let (Some(drain), Some(now_so)) = (&conf.drain, conf.drain_now) else { return false };
-        let (Some(draining), Some(worker), Some(etcd)) = (&mut conf.draining, &conf.worker, &conf.etcd)
+        let (Some(draining), Some(worker), Some(etcd)) =
+            (&mut conf.draining, &conf.worker, &conf.etcd)
         else {
             return false;
         };
@@ -243,9 +255,11 @@ pub(crate) unsafe fn look(conf: *mut UpstreamConf, now: u64) -> bool {
     for (place, closes) in plan {
         for _ in 0..closes {
             // SAFETY: as above.
-            let next = unsafe { (*conf).draining.as_mut() }.and_then(|draining| draining.open.pop(place));
+            let next =
+                unsafe { (*conf).draining.as_mut() }.and_then(|draining| draining.open.pop(place));
             let Some(peer) = next else { break };
-            // SAFETY: it was in the list, and so its request lives; there is no reference to the upstream.
+            // SAFETY: it was in the list, and so its request lives; there is no reference to the
+            // upstream.
             unsafe {
                 if let Some(zone) = (*conf).zone {
                     zone.count_drained(1);

@@ -1,4 +1,5 @@
-//! A descriptor of the kernel's (an eventfd, a timerfd) that the event loop listens to, in a connection of nginx's.
+//! A descriptor of the kernel's (an eventfd, a timerfd) that the event loop listens to, in a
+//! connection of nginx's.
 
 use std::{
     io,
@@ -7,8 +8,8 @@ use std::{
 
 use ngx::{
     ffi::{
-        ngx_close_connection, ngx_connection_t, ngx_event_t, ngx_get_connection, ngx_handle_read_event,
-        ngx_log_t,
+        ngx_close_connection, ngx_connection_t, ngx_event_t, ngx_get_connection,
+        ngx_handle_read_event, ngx_log_t,
     },
     log::ngx_cycle_log,
 };
@@ -18,18 +19,24 @@ use crate::module::OK;
 /// What the event loop calls when the descriptor can be read.
 pub(crate) type Handler = unsafe extern "C" fn(*mut ngx_event_t);
 
-/// A descriptor that counts (each read takes 8 bytes and clears it), in the event loop until this is dropped.
+/// A descriptor that counts (each read takes 8 bytes and clears it), in the event loop until this
+/// is dropped.
 pub(crate) struct EventSource {
     connection: *mut ngx_connection_t,
 }
 
 impl EventSource {
-    /// Listens to `descriptor`. Where `tells_of_end` is set, `handler` is also called when nginx closes what is idle because the worker is to end.
+    /// Listens to `descriptor`. Where `tells_of_end` is set, `handler` is also called when nginx
+    /// closes what is idle because the worker is to end.
     ///
     /// # Errors
     ///
     /// Where nginx has no connection left.
-    pub(crate) fn new(descriptor: OwnedFd, tells_of_end: bool, handler: Handler) -> io::Result<Self> {
+    pub(crate) fn new(
+        descriptor: OwnedFd,
+        tells_of_end: bool,
+        handler: Handler,
+    ) -> io::Result<Self> {
         let log: *mut ngx_log_t = ngx_cycle_log().as_ptr();
         let descriptor = descriptor.into_raw_fd();
         // SAFETY: this is the event loop's thread; the log is the cycle's.
@@ -37,7 +44,9 @@ impl EventSource {
         if connection.is_null() {
             // SAFETY: it was taken over from its owner, and nobody else has it.
             unsafe { libc::close(descriptor) };
-            return Err(io::Error::other("no worker connection is free: raise \"worker_connections\""));
+            return Err(io::Error::other(
+                "no worker connection is free: raise \"worker_connections\"",
+            ));
         }
         // From here on the connection closes the descriptor.
         let source = Self { connection };
@@ -54,7 +63,11 @@ impl EventSource {
             (*connection.write).log = log;
             ngx_handle_read_event(read, 0)
         };
-        if status == OK { Ok(source) } else { Err(io::Error::other("nginx does not listen to a descriptor")) }
+        if status == OK {
+            Ok(source)
+        } else {
+            Err(io::Error::other("nginx does not listen to a descriptor"))
+        }
     }
 
     /// The descriptor.
@@ -70,7 +83,8 @@ impl EventSource {
     /// `event` is what a handler of an `EventSource` was called with.
     pub(crate) unsafe fn clear(event: *mut ngx_event_t) -> bool {
         let mut count = [0_u8; 8];
-        // SAFETY: the event's `data` is its connection; the buffer is as long as what a descriptor of this kind gives.
+        // SAFETY: the event's `data` is its connection; the buffer is as long as what a descriptor
+        // of this kind gives.
         unsafe {
             let connection = &*(*event).data.cast::<ngx_connection_t>();
             // Where nothing is to be read there is nothing to clear.

@@ -1,7 +1,8 @@
-//! Files that the watcher needs and that perhaps only root may touch: certificates, keys, passwords, state.
+//! Files that the watcher needs and that perhaps only root may touch: certificates, keys,
+//! passwords, state.
 //!
-//! nginx's master reads its own at its start, as root. These must be read anew while nginx runs, by a worker who is another user; so where that is
-//! the case the master forks a process for it.
+//! nginx's master reads its own at its start, as root. These must be read anew while nginx runs, by
+//! a worker who is another user; so where that is the case the master forks a process for it.
 
 mod process;
 
@@ -21,7 +22,8 @@ fn table(main: &MainConf) -> Table {
     let mut table = Table::new();
     for cluster in &main.clusters {
         let (tls, login) = (&cluster.tls, &cluster.login);
-        let identity = tls.identity.iter().flat_map(|identity| [&identity.certificate, &identity.key]);
+        let identity =
+            tls.identity.iter().flat_map(|identity| [&identity.certificate, &identity.key]);
         let password = login.iter().map(|login| &login.password_file);
         for file in tls.trusted_certificate.iter().chain(identity).chain(password) {
             table.add(file, Access::Read);
@@ -35,7 +37,8 @@ fn table(main: &MainConf) -> Table {
     table
 }
 
-/// What a cycle's workers are to have its files from. Called in the process that is or becomes the master, with the cycle that is about to start.
+/// What a cycle's workers are to have its files from. Called in the process that is or becomes the
+/// master, with the cycle that is about to start.
 pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) -> Client {
     let table = table(main);
     if table.is_empty() || !needs_process(cycle) {
@@ -49,7 +52,8 @@ pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) -> Client {
         Ok(socket) => Client::over(Arc::new(socket), table),
         Err(error) => {
             let message = format!(
-                "etcd: no process for files that only root may read could be started ({error}): workers try it themselves"
+                "etcd: no process for files that only root may read could be started ({error}): \
+                workers try it themselves"
             );
             log::to(NGX_LOG_ALERT, cycle.log, &message);
             Client::direct(table)

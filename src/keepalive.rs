@@ -1,11 +1,15 @@
-//! Idle connections to peers, kept for requests to come: what nginx's `keepalive` is, but found by peer.
+//! Idle connections to peers, kept for requests to come: what nginx's `keepalive` is, but found by
+//! peer.
 //!
-//! The counterpart in nginx is ngx_http_upstream_keepalive_module.c, whose rules hold here: which connection may be kept, for how long, and
-//! how its end is noticed. nginx has one list for each upstream, which is walked at each request. Here one cache serves all
-//! upstreams of a worker process, so that there is a total, and a connection is found in constant time (`crates/idle-cache`).
+//! The counterpart in nginx is ngx_http_upstream_keepalive_module.c, whose rules hold here: which
+//! connection may be kept, for how long, and how its end is noticed. nginx has one list for each
+//! upstream, which is walked at each request. Here one cache serves all upstreams of a worker
+//! process, so that there is a total, and a connection is found in constant time
+//! (`crates/idle-cache`).
 //!
-//! A connection goes only to a request that would have made the same one (`connection_kind.rs`). Where connections are kept by default, which nobody
-//! has asked for, each location has its own, as with nginx's.
+//! A connection goes only to a request that would have made the same one (`connection_kind.rs`).
+//! Where connections are kept by default, which nobody has asked for, each location has its own, as
+//! with nginx's.
 
 mod connection;
 
@@ -28,7 +32,8 @@ use crate::{
     module::guard,
 };
 
-/// A worker's idle connections are at most one in as many of its `worker_connections`: the other half is for clients, and for what is in use.
+/// A worker's idle connections are at most one in as many of its `worker_connections`: the other
+/// half is for clients, and for what is in use.
 const SHARE_OF_CONNECTIONS: usize = 2;
 
 /// What `etcd_keepalive` says.
@@ -58,14 +63,16 @@ static IDLE: AtomicPtr<Idle> = AtomicPtr::new(ptr::null_mut());
 
 /// The cache. The reference is to be gone before any other function of this file is called.
 fn idle() -> Option<&'static mut Idle> {
-    // SAFETY: `start` made it so, and `stop` takes it out before it frees it; a process has one thread that comes here.
+    // SAFETY: `start` made it so, and `stop` takes it out before it frees it; a process has one
+    // thread that comes here.
     unsafe { IDLE.load(Ordering::Relaxed).as_mut() }
 }
 
 /// As `idle`, for an upstream that keeps connections.
 fn idle_of(conf: &UpstreamConf) -> Option<(&'static mut Idle, &Keepalive)> {
     let keepalive = conf.keepalive.as_ref()?;
-    // A process that is master and worker at once may still have requests of an earlier cycle, whose upstreams are numbered otherwise.
+    // A process that is master and worker at once may still have requests of an earlier cycle,
+    // whose upstreams are numbered otherwise.
     let idle = idle().filter(|idle| ptr::eq(idle.cycle, conf.cycle))?;
     Some((idle, keepalive))
 }
@@ -103,7 +110,8 @@ pub(crate) fn close_all() {
     }
 }
 
-/// Closes the idle connections to a peer that is not to have any: it is removed, drains or has failed.
+/// Closes the idle connections to a peer that is not to have any: it is removed, drains or has
+/// failed.
 pub(crate) fn close_peer(conf: &UpstreamConf, id: u64) {
     let Some(peer) = idle_of(conf).and_then(|_| conf.key_of(id)) else { return };
     while let Some(connection) = idle().and_then(|idle| idle.cache.pop_peer(peer)) {
@@ -121,8 +129,8 @@ pub(crate) fn close_departed(conf: &UpstreamConf, departed: Departed) {
     }
 }
 
-/// An idle connection to the peer of that kind, made ready for a request that logs to `log`: that which was used last, since it is the least likely to be
-/// closed by the peer just now.
+/// An idle connection to the peer of that kind, made ready for a request that logs to `log`: that
+/// which was used last, since it is the least likely to be closed by the peer just now.
 pub(crate) fn take(
     conf: &UpstreamConf,
     id: u64,
@@ -131,13 +139,14 @@ pub(crate) fn take(
 ) -> Option<NonNull<ngx_connection_t>> {
     let (idle, _) = idle_of(conf)?;
     let connection = idle.cache.take(conf.key_of(id)?, kind.to_number())?;
-    // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's, which now has the connection.
+    // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's,
+    // which now has the connection.
     unsafe { connection::wake(connection.as_ptr(), log) };
     Some(connection)
 }
 
-/// Keeps a request's connection to the peer, which is of that kind, and takes it out of `peer`, where nothing speaks against it. The request has not
-/// failed.
+/// Keeps a request's connection to the peer, which is of that kind, and takes it out of `peer`,
+/// where nothing speaks against it. The request has not failed.
 pub(crate) fn keep(
     conf: &UpstreamConf,
     id: u64,
@@ -168,11 +177,12 @@ pub(crate) fn keep(
     }
 }
 
-/// Called by nginx when something comes on an idle connection, when its time is up, and when the worker is to end: whatever a peer says unasked,
-/// it is the end.
+/// Called by nginx when something comes on an idle connection, when its time is up, and when the
+/// worker is to end: whatever a peer says unasked, it is the end.
 unsafe extern "C" fn on_word(event: *mut ngx_event_t) {
     guard((), || {
-        // SAFETY: nginx calls this with the read event of an idle connection, whose `data` `rest` has set.
+        // SAFETY: nginx calls this with the read event of an idle connection, whose `data` `rest`
+        // has set.
         unsafe {
             let connection = (*event).data.cast::<ngx_connection_t>();
             if connection::is_quiet(connection) {

@@ -21,7 +21,9 @@
 //! Everything that needs neither nginx nor the shared memory is in `crates/`.
 
 #[cfg(all(feature = "injected-faults", not(debug_assertions)))]
-compile_error!("the feature \"injected-faults\" is for tests: a module that serves must not have it");
+compile_error!(
+    "the feature \"injected-faults\" is for tests: a module that serves must not have it"
+);
 
 mod conf;
 mod connection_kind;

@@ -8,7 +8,8 @@ use ngx::{
     ngx_log_error,
 };
 
-/// Logs `message` at `level` (`NGX_LOG_NOTICE` and its like). For the event loop and for configuration time, not for threads.
+/// Logs `message` at `level` (`NGX_LOG_NOTICE` and its like). For the event loop and for
+/// configuration time, not for threads.
 pub(crate) fn at(level: u32, message: &str) {
     to(level, ngx_cycle_log().as_ptr(), message);
 }
@@ -28,8 +29,8 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     one_line(said(panic))
 }
 
-/// Has a panic say in one line where it was, on the standard error, which is nginx's log in the background. Rust's own way are several lines,
-/// and its words as they are.
+/// Has a panic say in one line where it was, on the standard error, which is nginx's log in the
+/// background. Rust's own way are several lines, and its words as they are.
 pub(crate) fn one_line_for_panics() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
@@ -48,7 +49,8 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 }
 
 fn one_line(text: &str) -> String {
-    /// More than the panics have to say that Rust and the libraries in use know, short of the values that they quote.
+    /// More than the panics have to say that Rust and the libraries in use know, short of the
+    /// values that they quote.
     const LENGTH: usize = 300;
     let mut line = String::new();
     for character in text.chars().take(LENGTH) {

@@ -25,7 +25,8 @@ pub(crate) struct Module;
 
 impl HttpModule for Module {
     fn module() -> &'static ngx_module_t {
-        // SAFETY: nginx writes to it only while it loads the module, before any of its callbacks runs.
+        // SAFETY: nginx writes to it only while it loads the module, before any of its callbacks
+        // runs.
         unsafe { &*ptr::addr_of!(ngx_http_upstream_etcd_module) }
     }
 
@@ -76,12 +77,14 @@ pub static mut ngx_http_upstream_etcd_module: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-/// Keeps the module in memory for as long as the process lives, whatever nginx does with it: for a thread that does not end in time.
+/// Keeps the module in memory for as long as the process lives, whatever nginx does with it: for a
+/// thread that does not end in time.
 pub(crate) fn stay_loaded() {
     let here = ptr::addr_of!(ngx_http_upstream_etcd_module).cast::<c_void>();
     // SAFETY: zeroes are a valid value of it.
     let mut object: libc::Dl_info = unsafe { core::mem::zeroed() };
-    // SAFETY: the address lies in the module, and `object` is a local variable; the name that is found lives as long as the module.
+    // SAFETY: the address lies in the module, and `object` is a local variable; the name that is
+    // found lives as long as the module.
     unsafe {
         if libc::dladdr(here, &raw mut object) != 0 {
             // One more reference, which nobody gives back.
@@ -105,7 +108,10 @@ unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
 /// Runs a callback of nginx's: a panic, which must not cross into C, becomes `otherwise`.
 pub(crate) fn guard<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(callback)).unwrap_or_else(|panic| {
-        crate::log::error(&format!("etcd: a fault in the module: {}", crate::log::panic_message(&*panic)));
+        crate::log::error(&format!(
+            "etcd: a fault in the module: {}",
+            crate::log::panic_message(&*panic)
+        ));
         otherwise
     })
 }

@@ -1,6 +1,7 @@
 //! nginx's upstream callbacks: a request gets a peer and gives it back.
 //!
-//! The counterparts in nginx are `ngx_http_upstream_init_round_robin_peer`, `…_get_round_robin_peer` and `…_free_round_robin_peer`.
+//! The counterparts in nginx are `ngx_http_upstream_init_round_robin_peer`,
+//! `…_get_round_robin_peer` and `…_free_round_robin_peer`.
 
 mod tried;
 
@@ -14,7 +15,8 @@ use ngx::{
     ffi::{
         NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, ngx_current_msec, ngx_http_request_t,
         ngx_http_upstream_srv_conf_t, ngx_http_upstream_t, ngx_int_t, ngx_msec_t, ngx_palloc,
-        ngx_peer_connection_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_time, ngx_uint_t, sockaddr, socklen_t,
+        ngx_peer_connection_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_time, ngx_uint_t, sockaddr,
+        socklen_t,
     },
     http::HttpModule,
 };
@@ -36,12 +38,14 @@ use crate::{
 
 /// What a request keeps of its way through an upstream, in its own pool.
 ///
-/// No larger than it must be: what does not fit into the pool's first block takes another one, which costs more instructions than a pick.
+/// No larger than it must be: what does not fit into the pool's first block takes another one,
+/// which costs more instructions than a pick.
 pub(crate) struct RequestPeer {
     /// The upstream; it lives for as long as the cycle, and so longer than the request.
     conf: *mut UpstreamConf,
     upstream_name: *mut ngx_str_t,
-    /// What the method goes by, in the request's pool or the connection's; empty where it goes by nothing of the request's.
+    /// What the method goes by, in the request's pool or the connection's; empty where it goes by
+    /// nothing of the request's.
     hash_key: ngx_str_t,
     progress: Progress,
     request: *mut ngx_http_request_t,
@@ -59,16 +63,18 @@ pub(crate) struct RequestPeer {
     /// When the peer was picked, in milliseconds of nginx's clock.
     picked: ngx_msec_t,
     tried: Tried,
-    /// Copies in the request's pool of what logs and variables show after the peer has been given back: the key of the last try, and the name
-    /// of the first, to which nginx keeps a pointer for each try.
+    /// Copies in the request's pool of what logs and variables show after the peer has been given
+    /// back: the key of the last try, and the name of the first, to which nginx keeps a pointer for
+    /// each try.
     name: ngx_str_t,
     key: ngx_str_t,
     /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
     copies: [MaybeUninit<u8>; COPIES],
 }
 
-/// What a failure counts as, in milliseconds, where it came sooner: a peer that refuses at once must not pass for one that answers at once. Far above the
-/// answers of most services, and forgotten within a minute.
+/// What a failure counts as, in milliseconds, where it came sooner: a peer that refuses at once
+/// must not pass for one that answers at once. Far above the answers of most services, and
+/// forgotten within a minute.
 const FAILED: ngx_msec_t = 1_000;
 
 /// What nginx has in the place of a time that is not known (`ngx_http_upstream_connect`).
@@ -80,18 +86,21 @@ const COPIES: usize = 48;
 impl RequestPeer {
     /// The upstream.
     pub(crate) fn conf(&self) -> &UpstreamConf {
-        // SAFETY: see the field; nginx calls one callback at a time, so no other reference is in use.
+        // SAFETY: see the field; nginx calls one callback at a time, so no other reference is in
+        // use.
         unsafe { &*self.conf }
     }
 
-    /// The key of the peer tried last, below the prefix; `None` for a peer without one, and before the first.
+    /// The key of the peer tried last, below the prefix; `None` for a peer without one, and before
+    /// the first.
     pub(crate) fn key(&self) -> Option<ngx_str_t> {
         (self.key.len > 0).then_some(self.key)
     }
 
     /// What the request has gone through in this upstream, or `None`.
     pub(crate) fn of(request: &ngx_http_request_t) -> Option<&Self> {
-        // SAFETY: nginx makes room in `ctx` for each module; only `init` writes to this module's place.
+        // SAFETY: nginx makes room in `ctx` for each module; only `init` writes to this module's
+        // place.
         unsafe { (*request.ctx.add(Module::module().ctx_index)).cast::<Self>().as_ref() }
     }
 
@@ -123,15 +132,17 @@ impl RequestPeer {
         }
     }
 
-    /// Open connections to the peer: of now, while the request has it, and of the moment at which it gave it back afterwards.
+    /// Open connections to the peer: of now, while the request has it, and of the moment at which
+    /// it gave it back afterwards.
     pub(crate) fn connections(&self) -> Option<Connections> {
         // SAFETY: as in `conf`.
         let worker = process::worker(unsafe { &mut *self.conf });
         self.held.as_ref().zip(worker).map(|(held, worker)| worker.connections(held)).or(self.left)
     }
 
-    /// What the peer took to answer, in microseconds, where the method goes by it: until its header came or, where that did not
-    /// come, until now, since it takes longer than that. A peer that has failed took [`FAILED`] at least.
+    /// What the peer took to answer, in microseconds, where the method goes by it: until its header
+    /// came or, where that did not come, until now, since it takes longer than that. A peer that
+    /// has failed took [`FAILED`] at least.
     fn response_time(&self, outcome: Outcome, now: Now) -> Option<u32> {
         if self.conf().balance().method != Method::LeastTime || self.is_drained {
             return None;
@@ -139,9 +150,12 @@ impl RequestPeer {
         // SAFETY: nginx makes a state for each try, in the request's pool.
         let state = unsafe { self.upstream().state.as_ref() };
         let until_header = state.map(|state| state.header_time).filter(|&time| time != NO_TIME);
-        let milliseconds = until_header.unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked));
-        let milliseconds = if outcome == Outcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
-        // nginx's clock goes by milliseconds; what takes less is told from others by the connections that are open.
+        let milliseconds =
+            until_header.unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked));
+        let milliseconds =
+            if outcome == Outcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
+        // nginx's clock goes by milliseconds; what takes less is told from others by the
+        // connections that are open.
         Some(u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000))
     }
 
@@ -151,8 +165,9 @@ impl RequestPeer {
         unsafe { &*(*self.request).upstream }
     }
 
-    /// Whether one more try is within `proxy_next_upstream_tries`. nginx's own count begins with the peers that there were then, of which a
-    /// request that has waited for hours knows nothing any more.
+    /// Whether one more try is within `proxy_next_upstream_tries`. nginx's own count begins with
+    /// the peers that there were then, of which a request that has waited for hours knows nothing
+    /// any more.
     fn may_try_again(&self) -> bool {
         // SAFETY: nginx sets it before it calls `init`, and it lives as long as the cycle.
         let most = unsafe { (*self.upstream().conf).next_upstream_tries };
@@ -188,8 +203,10 @@ pub(crate) unsafe extern "C" fn init(
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes a valid request, whose `upstream` it has made, and the upstream's configuration.
-        let (request, us, upstream) = unsafe { (&mut *request, &mut *us, &mut *(*request).upstream) };
+        // SAFETY: nginx passes a valid request, whose `upstream` it has made, and the upstream's
+        // configuration.
+        let (request, us, upstream) =
+            unsafe { (&mut *request, &mut *us, &mut *(*request).upstream) };
         let Some(conf) = UpstreamConf::of(us) else { return ERROR };
         let balance = conf.balance();
         let hash_key = if balance.goes_by_request() {
@@ -202,7 +219,8 @@ pub(crate) unsafe extern "C" fn init(
             ngx_str_t::empty()
         };
         // SAFETY: the request's pool is valid for as long as the request.
-        let peer = unsafe { ngx_palloc(request.pool, size_of::<RequestPeer>()) }.cast::<RequestPeer>();
+        let peer =
+            unsafe { ngx_palloc(request.pool, size_of::<RequestPeer>()) }.cast::<RequestPeer>();
         if peer.is_null() {
             return ERROR;
         }
@@ -213,7 +231,10 @@ pub(crate) unsafe extern "C" fn init(
             progress: Progress::default(),
             request,
             // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
-            sticky: conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) }),
+            sticky: conf
+                .sticky
+                .as_ref()
+                .and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) }),
             held: None,
             slot: None,
             kind: None,
@@ -225,7 +246,8 @@ pub(crate) unsafe extern "C" fn init(
             key: ngx_str_t::empty(),
             copies: [const { MaybeUninit::uninit() }; COPIES],
         };
-        // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in `ctx` is there.
+        // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in
+        // `ctx` is there.
         unsafe {
             peer.write(value);
             *request.ctx.add(Module::module().ctx_index) = peer.cast();
@@ -271,10 +293,11 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
             grace,
             leaves_backups: takes_hints,
         };
-        let held = match worker.pick(&wish, progress, now, |id| tried.contains(id), !tried.is_empty()) {
-            Pick::Peer(held) => held,
-            Pick::Busy => return busy(connection, peer),
-        };
+        let held =
+            match worker.pick(&wish, progress, now, |id| tried.contains(id), !tried.is_empty()) {
+                Pick::Peer(held) => held,
+                Pick::Busy => return busy(connection, peer),
+            };
         let (socket_address, name, key) = worker.address(&held);
         connection.sockaddr = socket_address.as_ptr().cast_mut().cast::<sockaddr>();
         // A socket address is at most as long as a `sockaddr_un`.
@@ -294,12 +317,14 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
             Some(()) if takes_hints => name_to_others(connection, worker, &held, name, pool),
             named => named,
         };
-        let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named) else {
+        let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named)
+        else {
             worker.release(held, Outcome::Answered, None, now);
             return ERROR;
         };
         let id = held.id();
-        // SAFETY: it is the request's own, or was given out just now, aligned for any type; nothing refers to it yet.
+        // SAFETY: it is the request's own, or was given out just now, aligned for any type; nothing
+        // refers to it yet.
         unsafe { place.write(name) };
         peer.key = key;
         let own = NonNull::from(&mut *peer);
@@ -322,8 +347,8 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
     })
 }
 
-/// Tells the modules before this one the name of the peer that the request has got, as nginx's own methods do: its route, or what is made of its
-/// address.
+/// Tells the modules before this one the name of the peer that the request has got, as nginx's own
+/// methods do: its route, or what is made of its address.
 ///
 /// `None` where the request's pool has no memory.
 #[cfg(nginx1_29_6)]
@@ -354,7 +379,8 @@ fn busy(connection: &mut ngx_peer_connection_t, peer: &RequestPeer) -> ngx_int_t
     NGX_BUSY as ngx_int_t
 }
 
-/// A place for the name of a further try: `$upstream_addr` shows those before, each by the pointer that nginx got.
+/// A place for the name of a further try: `$upstream_addr` shows those before, each by the pointer
+/// that nginx got.
 fn further_name(pool: *mut ngx_pool_t) -> Option<NonNull<ngx_str_t>> {
     // SAFETY: the pool is the request's.
     NonNull::new(unsafe { ngx_palloc(pool, size_of::<ngx_str_t>()) }.cast())
@@ -379,11 +405,18 @@ fn copy(
         ptr::copy_nonoverlapping(name.as_ptr(), start, name.len());
         let behind = start.add(name.len());
         ptr::copy_nonoverlapping(key.as_ptr(), behind, key.len());
-        Some((ngx_str_t { len: name.len(), data: start }, ngx_str_t { len: key.len(), data: behind }))
+        Some((
+            ngx_str_t { len: name.len(), data: start },
+            ngx_str_t { len: key.len(), data: behind },
+        ))
     }
 }
 
-unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
+unsafe extern "C" fn free(
+    connection: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+    state: ngx_uint_t,
+) {
     guard((), || {
         // SAFETY: nginx passes what `init` has set, for a request that lives.
         let (connection, peer) = unsafe { (&mut *connection, &mut *data.cast::<RequestPeer>()) };
@@ -397,7 +430,8 @@ unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_v
         if let Some(held) = peer.held.take() {
             let id = held.id();
             if let Some(slot) = peer.slot.take() {
-                // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it now.
+                // SAFETY: the upstream lives for as long as the cycle; nothing else refers to it
+                // now.
                 drain::leave(unsafe { &mut *peer.conf }, &held, slot);
             }
             // A peer that has left meanwhile is to have no idle connections.
@@ -427,11 +461,16 @@ unsafe extern "C" fn free(connection: *mut ngx_peer_connection_t, data: *mut c_v
     });
 }
 
-/// Called by nginx before a connection to the peer shakes hands, where `proxy_ssl_session_reuse` is on.
+/// Called by nginx before a connection to the peer shakes hands, where `proxy_ssl_session_reuse` is
+/// on.
 #[cfg(ngx_feature = "http_ssl")]
-unsafe extern "C" fn set_session(connection: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+unsafe extern "C" fn set_session(
+    connection: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes what `init` has set, for a request that lives, and a connection with TLS.
+        // SAFETY: nginx passes what `init` has set, for a request that lives, and a connection with
+        // TLS.
         unsafe {
             let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
             let Some(held) = &peer.held else { return OK };
@@ -441,7 +480,8 @@ unsafe extern "C" fn set_session(connection: *mut ngx_peer_connection_t, data: *
     })
 }
 
-/// Called by nginx when a connection to the peer has agreed on a session; with TLS 1.3 that is after the handshake, and may be several times.
+/// Called by nginx when a connection to the peer has agreed on a session; with TLS 1.3 that is
+/// after the handshake, and may be several times.
 #[cfg(ngx_feature = "http_ssl")]
 unsafe extern "C" fn save_session(connection: *mut ngx_peer_connection_t, data: *mut c_void) {
     guard((), || {
@@ -457,7 +497,10 @@ unsafe extern "C" fn save_session(connection: *mut ngx_peer_connection_t, data: 
 
 /// An nginx without TLS has places for both, and never calls them.
 #[cfg(all(ngx_feature = "compat", not(ngx_feature = "http_ssl")))]
-unsafe extern "C" fn set_session(_connection: *mut ngx_peer_connection_t, _data: *mut c_void) -> ngx_int_t {
+unsafe extern "C" fn set_session(
+    _connection: *mut ngx_peer_connection_t,
+    _data: *mut c_void,
+) -> ngx_int_t {
     OK
 }
 

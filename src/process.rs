@@ -8,8 +8,8 @@ use core::{
 
 use ngx::{
     ffi::{
-        NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t,
-        ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
+        NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
+        ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
     },
     http::HttpModuleMainConf,
 };
@@ -30,16 +30,19 @@ use crate::{
     watcher::{Plan, Watcher},
 };
 
-/// How often a worker looks whether the watcher lives. With the time of a list it stays far below the second within which another takes
-/// over, and ten wake-ups a second cost nothing that can be measured.
+/// How often a worker looks whether the watcher lives. With the time of a list it stays far below
+/// the second within which another takes over, and ten wake-ups a second cost nothing that can be
+/// measured.
 const STAND_BY: Duration = Duration::from_millis(100);
 
-/// How long (ms) a process whose watcher has failed leaves the lease to others before it tries again: half of the second within which
-/// a watcher is back, and long enough that one that fails at once each time does not flood the log.
+/// How long (ms) a process whose watcher has failed leaves the lease to others before it tries
+/// again: half of the second within which a watcher is back, and long enough that one that fails at
+/// once each time does not flood the log.
 const AFTER_FAILURE: u64 = 500;
 
-/// The longest pause (ms) between two attempts to start the watcher, which begin with [`AFTER_FAILURE`] and double: what a worker has not, threads
-/// for one, it may be given at any time.
+/// The longest pause (ms) between two attempts to start the watcher, which begin with
+/// [`AFTER_FAILURE`] and double: what a worker has not, threads for one, it may be given at any
+/// time.
 const MOST_BETWEEN_STARTS: u64 = 30_000;
 
 /// With so large a part of the processes that there can be ([`MANY`] of [`MANY_OF`]), the log
@@ -82,7 +85,8 @@ fn join(conf: &mut UpstreamConf) {
     if !COMPLAINED.swap(true, Ordering::Relaxed) {
         let level = if conf.worker.is_some() { NGX_LOG_WARN } else { NGX_LOG_ALERT };
         let message = format!(
-            "etcd: {count} processes use the zone of upstream \"{}\", and {most} can: old workers have not ended \
+            "etcd: {count} processes use the zone of upstream \"{}\", and {most} can: old workers \
+            have not ended \
              yet (\"worker_shutdown_timeout\" limits how long they take)",
             etcd.upstream
         );
@@ -106,7 +110,8 @@ pub(crate) fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         main.cycle = lease.number_cycle();
         main.files = Some(files::start(cycle, main));
     }
-    // A process that is master and worker at once goes on with a new configuration without a new `init_process`.
+    // A process that is master and worker at once goes on with a new configuration without a new
+    // `init_process`.
     if !PROCESS.load(Ordering::Relaxed).is_null() {
         exit_process();
         return init_process(cycle);
@@ -120,7 +125,8 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     let cycle = unsafe { &mut *cycle };
     let Some(main) = Module::main_conf_mut(cycle) else { return OK };
     if !is_worker() {
-        // A cache's processes have no use for files, and their end of the way to them would keep the process at the other end.
+        // A cache's processes have no use for files, and their end of the way to them would keep
+        // the process at the other end.
         main.files = None;
         return OK;
     }
@@ -148,7 +154,10 @@ pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     match Ticker::start(STAND_BY, on_tick) {
         Ok(ticker) => process.ticker = Some(ticker),
         Err(error) => {
-            log::at(NGX_LOG_ALERT, &format!("etcd: this worker cannot stand by to be the watcher: {error}"));
+            log::at(
+                NGX_LOG_ALERT,
+                &format!("etcd: this worker cannot stand by to be the watcher: {error}"),
+            );
         }
     }
     process.stand_by();
@@ -183,7 +192,9 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
 
 fn stand_by() {
     // SAFETY: `init_process` made it, and `exit_process` drops the ticker before it goes.
-    let Some(main) = (unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }).map(|process| process.main) else {
+    let Some(main) =
+        (unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }).map(|process| process.main)
+    else {
         return;
     };
     let is_draining = look_after_connections(main);
@@ -199,11 +210,13 @@ fn stand_by() {
 /// Closes what is to be closed of peers that have left. Returns whether more is about to be.
 fn look_after_connections(main: *const MainConf) -> bool {
     let now = monotonic::now();
-    // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it; its list does not change.
+    // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part
+    // in it; its list does not change.
     let upstreams = unsafe { &(*main).upstreams };
     let mut is_draining = false;
     for &upstream in upstreams {
-        // SAFETY: as above; nginx calls one callback at a time, and the reference is gone before the next call.
+        // SAFETY: as above; nginx calls one callback at a time, and the reference is gone before
+        // the next call.
         unsafe {
             match &mut (*upstream).worker {
                 Some(worker) => worker.settle(),
@@ -254,15 +267,18 @@ pub(crate) fn setback() -> Option<String> {
 
 fn cannot_start(error: &str) -> String {
     format!(
-        "the watcher cannot be started, and no peer is learnt of: {error}: see to what the worker may have (threads, descriptors, memory)"
+        "the watcher cannot be started, and no peer is learnt of: {error}: see to what the worker \
+        may have (threads, descriptors, memory)"
     )
 }
 
 fn in_words(setback: Setback) -> String {
     let Setback { in_a_row, wait } = setback;
     format!(
-        "{in_a_row} watchers in a row have ended before they had listed their keys: if their workers were killed, see to the memory that these \
-         may have and to the number of keys; the next one begins in {:.1} s, and the peers in hand stay",
+        "{in_a_row} watchers in a row have ended before they had listed their keys: if their \
+        workers were killed, see to the memory that these \
+         may have and to the number of keys; the next one begins in {:.1} s, and the peers in hand \
+         stay",
         wait as f64 / 1_000.0
     )
 }
@@ -304,7 +320,8 @@ impl Process {
             log::at(NGX_LOG_ALERT, &format!("etcd: {}", in_words(setback)));
             return;
         }
-        // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part in it.
+        // SAFETY: the configuration lives for as long as the cycle, and longer than this process's
+        // part in it.
         let main = unsafe { &*self.main };
         match Watcher::start(Plan::of(main, self.lease, claim)) {
             Ok(watcher) => {
@@ -316,7 +333,8 @@ impl Process {
                 self.lease.release(claim);
                 let (error, before) =
                     (error.to_string(), self.not_started.take().map_or(0, |(_, before)| before));
-                let pause = AFTER_FAILURE.checked_shl(before).unwrap_or(u64::MAX).min(MOST_BETWEEN_STARTS);
+                let pause =
+                    AFTER_FAILURE.checked_shl(before).unwrap_or(u64::MAX).min(MOST_BETWEEN_STARTS);
                 self.not_before = now + pause;
                 let message = cannot_start(&error);
                 log::at(NGX_LOG_ALERT, &format!("etcd: {message}; tried again in {} ms", pause));

@@ -1,4 +1,5 @@
-//! What the watcher tells the status of an upstream, beside what its zone has words for; as JSON in the zone.
+//! What the watcher tells the status of an upstream, beside what its zone has words for; as JSON in
+//! the zone.
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use upstream_peers::SocketAddress;
 
-/// The bytes of a `sockaddr_in`, `sockaddr_in6` or `sockaddr_un`, as nginx makes them of a `server`: two that are equal are so byte by byte.
+/// The bytes of a `sockaddr_in`, `sockaddr_in6` or `sockaddr_un`, as nginx makes them of a
+/// `server`: two that are equal are so byte by byte.
 pub(crate) fn bytes(address: &SocketAddress) -> Arc<[u8]> {
     match address {
         SocketAddress::Ip(SocketAddr::V4(address)) => {

@@ -8,8 +8,8 @@ use ngx::{
     core::{NGX_CONF_ERROR, Pool},
     ffi::{
         NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, ngx_buf_t, ngx_chain_t,
-        ngx_command_t, ngx_conf_t, ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t,
-        ngx_http_send_header, ngx_int_t, off_t,
+        ngx_command_t, ngx_conf_t, ngx_http_discard_request_body, ngx_http_output_filter,
+        ngx_http_request_t, ngx_http_send_header, ngx_int_t, off_t,
     },
     http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule},
     ngx_string,
@@ -64,7 +64,8 @@ fn send(request: &mut ngx_http_request_t, body: Vec<u8>) -> ngx_int_t {
     request.headers_out.content_type_len = request.headers_out.content_type.len;
     // SAFETY: the request is valid, and its status is set.
     let sent = unsafe { ngx_http_send_header(request) };
-    // Not `header_only`, which nginx sets for a HEAD: see docs/findings.md on the bits of a request.
+    // Not `header_only`, which nginx sets for a HEAD: see docs/findings.md on the bits of a
+    // request.
     if sent == ERROR || sent > OK || request.method == NGX_HTTP_HEAD as usize {
         return sent;
     }

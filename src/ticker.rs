@@ -1,7 +1,8 @@
 //! A steady tick in the event loop.
 //!
-//! Not a timer of nginx's: one more of those would stand in the tree through which every request's timers go, which costs each of them
-//! some twenty instructions, and an old worker must not be kept alive by it.
+//! Not a timer of nginx's: one more of those would stand in the tree through which every request's
+//! timers go, which costs each of them some twenty instructions, and an old worker must not be kept
+//! alive by it.
 
 use std::{
     io,
@@ -25,8 +26,9 @@ impl Ticker {
     /// Where the operating system has no descriptor left, or nginx no connection.
     pub(crate) fn start(period: Duration, handler: Handler) -> io::Result<Self> {
         // SAFETY: the call takes no pointers.
-        let descriptor =
-            unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
+        let descriptor = unsafe {
+            libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)
+        };
         if descriptor < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -36,7 +38,8 @@ impl Ticker {
         Ok(Self { source: EventSource::new(descriptor, false, handler)?, period })
     }
 
-    /// From here on every `period`. Where the operating system refuses that, everything is as before.
+    /// From here on every `period`. Where the operating system refuses that, everything is as
+    /// before.
     pub(crate) fn set_period(&mut self, period: Duration) {
         if period != self.period && set_period(self.source.descriptor(), period).is_ok() {
             self.period = period;
@@ -50,8 +53,10 @@ fn set_period(descriptor: BorrowedFd<'_>, period: Duration) -> io::Result<()> {
         tv_nsec: period.subsec_nanos().into(),
     };
     let times = libc::itimerspec { it_interval: time, it_value: time };
-    // SAFETY: the descriptor is a timerfd; the times are a local variable, and the old ones are not asked for.
-    let status =
-        unsafe { libc::timerfd_settime(descriptor.as_raw_fd(), 0, &raw const times, core::ptr::null_mut()) };
+    // SAFETY: the descriptor is a timerfd; the times are a local variable, and the old ones are not
+    // asked for.
+    let status = unsafe {
+        libc::timerfd_settime(descriptor.as_raw_fd(), 0, &raw const times, core::ptr::null_mut())
+    };
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

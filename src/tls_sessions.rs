@@ -1,9 +1,11 @@
-//! TLS sessions with peers: a new connection resumes what an earlier one has agreed on (`proxy_ssl_session_reuse`), which spares both sides the
-//! most expensive part of the handshake.
+//! TLS sessions with peers: a new connection resumes what an earlier one has agreed on
+//! (`proxy_ssl_session_reuse`), which spares both sides the most expensive part of the handshake.
 //!
-//! The counterparts in nginx are `ngx_http_upstream_set_round_robin_peer_session` and `…_save_…`, which keep the last session of each
-//! peer. Here it is the last of each peer and kind: a session that was agreed on for one server name, or with one client certificate,
-//! must not stand for another. Each worker has its own, in a bounded cache (`crates/idle-cache`); those of a peer go when it leaves.
+//! The counterparts in nginx are `ngx_http_upstream_set_round_robin_peer_session` and `…_save_…`,
+//! which keep the last session of each peer. Here it is the last of each peer and kind: a session
+//! that was agreed on for one server name, or with one client certificate, must not stand for
+//! another. Each worker has its own, in a bounded cache (`crates/idle-cache`); those of a peer go
+//! when it leaves.
 
 use core::{
     ptr::{self, NonNull},
@@ -22,11 +24,12 @@ use crate::{
     connection_kind::Kind,
 };
 
-/// Sessions that a worker keeps. One takes some 5 kB, most of it the node's certificates: 80 MB where so many peers have one.
+/// Sessions that a worker keeps. One takes some 5 kB, most of it the node's certificates: 80 MB
+/// where so many peers have one.
 const SESSIONS: usize = 16_384;
 
-/// Sessions of a peer. More than one where locations speak to it with different settings, or server names come from variables: with more names by turns
-/// than this none would ever be resumed.
+/// Sessions of a peer. More than one where locations speak to it with different settings, or server
+/// names come from variables: with more names by turns than this none would ever be resumed.
 const PER_PEER: usize = 256;
 
 /// The sessions of this process.
@@ -50,10 +53,11 @@ impl Drop for Session {
 static OWN: AtomicPtr<Sessions> = AtomicPtr::new(ptr::null_mut());
 
 fn own(cycle: *const ngx_cycle_t) -> Option<&'static mut Sessions> {
-    // SAFETY: `start` made it so, and `stop` takes it out before it frees it; a process has one thread that comes here, and no function here
-    // calls another with the reference.
+    // SAFETY: `start` made it so, and `stop` takes it out before it frees it; a process has one
+    // thread that comes here, and no function here calls another with the reference.
     let sessions = unsafe { OWN.load(Ordering::Relaxed).as_mut() }?;
-    // A process that is master and worker at once may still have requests of an earlier cycle, whose upstreams are numbered otherwise.
+    // A process that is master and worker at once may still have requests of an earlier cycle,
+    // whose upstreams are numbered otherwise.
     ptr::eq(sessions.cycle, cycle).then_some(sessions)
 }
 
@@ -87,7 +91,8 @@ pub(crate) fn has_any(cycle: *const ngx_cycle_t) -> bool {
     own(cycle).is_some_and(|sessions| !sessions.cache.is_empty())
 }
 
-/// Offers the session of the peer and kind, if there is one, in a connection that is about to shake hands.
+/// Offers the session of the peer and kind, if there is one, in a connection that is about to shake
+/// hands.
 ///
 /// # Safety
 ///
@@ -111,12 +116,18 @@ pub(crate) unsafe fn offer(
 /// # Safety
 ///
 /// The connection is open, with TLS.
-pub(crate) unsafe fn save(conf: &UpstreamConf, id: u64, kind: Kind, connection: *mut ngx_connection_t) {
+pub(crate) unsafe fn save(
+    conf: &UpstreamConf,
+    id: u64,
+    kind: Kind,
+    connection: *mut ngx_connection_t,
+) {
     let Some((sessions, peer)) = own(conf.cycle).zip(conf.key_of(id)) else { return };
     // SAFETY: the caller's promise; what is returned is a reference of its own.
     let Some(session) = NonNull::new(unsafe { ngx_ssl_get_session(connection) }) else { return };
     drop(sessions.cache.take(peer, kind.to_number()));
-    let Kept { evicted, .. } = sessions.cache.keep(peer, kind.to_number(), PER_PEER, Session(session));
+    let Kept { evicted, .. } =
+        sessions.cache.keep(peer, kind.to_number(), PER_PEER, Session(session));
     drop(evicted);
 }
 

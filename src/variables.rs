@@ -1,4 +1,5 @@
-//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`; in `live` those of `etcd_variable`, in `geo` those of `etcd_geo`.
+//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`; in `live`
+//! those of `etcd_variable`, in `geo` those of `etcd_geo`.
 
 mod geo;
 mod known;
@@ -8,8 +9,9 @@ use core::ptr;
 
 use ngx::{
     ffi::{
-        NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t, ngx_http_variable_t,
-        ngx_http_variable_value_t, ngx_int_t, ngx_pnalloc, ngx_str_t, ngx_uint_t,
+        NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t,
+        ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_pnalloc, ngx_str_t,
+        ngx_uint_t,
     },
     http::{HttpModuleMainConf, NgxHttpCoreModule},
     ngx_string,
@@ -27,14 +29,18 @@ use crate::{
 };
 
 /// How nginx asks for a variable's value.
-pub(crate) type Getter =
-    unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_variable_value_t, usize) -> ngx_int_t;
+pub(crate) type Getter = unsafe extern "C" fn(
+    *mut ngx_http_request_t,
+    *mut ngx_http_variable_value_t,
+    usize,
+) -> ngx_int_t;
 
 const PEER_CONNECTIONS: ngx_str_t = ngx_string!("etcd_peer_connections");
 const PEER_UPGRADED: ngx_str_t = ngx_string!("etcd_peer_upgraded");
 
-/// Whether the configuration, which has been read, uses a variable that shows how many connections are open to a peer. They are counted
-/// for it at the end of each request, since a log comes after that.
+/// Whether the configuration, which has been read, uses a variable that shows how many connections
+/// are open to a peer. They are counted for it at the end of each request, since a log comes after
+/// that.
 pub(crate) fn shows_connections(cf: *mut ngx_conf_t) -> bool {
     // SAFETY: nginx passes a valid configuration.
     let Some(core) = NgxHttpCoreModule::main_conf(unsafe { &*cf }) else { return true };
@@ -56,8 +62,9 @@ pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
     ];
     for (mut name, getter) in variables {
         // SAFETY: nginx passes a valid configuration, and copies the name.
-        let variable =
-            unsafe { ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t) };
+        let variable = unsafe {
+            ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t)
+        };
         // SAFETY: nginx returns a variable or null.
         let Some(variable) = (unsafe { variable.as_mut() }) else { return ERROR };
         variable.get_handler = Some(getter);
@@ -65,11 +72,13 @@ pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
     OK
 }
 
-/// Sets a variable to `text`, which lives in the request's pool; without it the variable has no value.
+/// Sets a variable to `text`, which lives in the request's pool; without it the variable has no
+/// value.
 fn set(value: &mut ngx_http_variable_value_t, text: Option<ngx_str_t>) {
     let text_or_empty = text.unwrap_or(ngx_str_t { len: 0, data: ptr::null_mut() });
     value.data = text_or_empty.data;
-    // What is shown is a key, a number or a value of at most 4096 bytes, all far shorter than the 28 bits of a variable's length.
+    // What is shown is a key, a number or a value of at most 4096 bytes, all far shorter than the
+    // 28 bits of a variable's length.
     value.set_len(text_or_empty.len as u32);
     value.set_valid(u32::from(text.is_some()));
     value.set_not_found(u32::from(text.is_none()));
@@ -139,7 +148,8 @@ unsafe extern "C" fn etcd_revision(
     })
 }
 
-/// The revision of the upstream that the request goes to; for a request that goes to none, of the only upstream there is.
+/// The revision of the upstream that the request goes to; for a request that goes to none, of the
+/// only upstream there is.
 fn revision(request: &ngx_http_request_t) -> Option<u64> {
     if let Some(peer) = RequestPeer::of(request) {
         return peer.conf().zone.map(|zone| zone.revision());

@@ -1,4 +1,5 @@
-//! The thread that follows etcd and publishes: one for a whole nginx, in the worker that holds the lease.
+//! The thread that follows etcd and publishes: one for a whole nginx, in the worker that holds the
+//! lease.
 
 mod checks;
 mod described;
@@ -91,10 +92,11 @@ unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
     });
 }
 
-/// Runs `spawn` with all signals blocked that are not the thread's own fault, so that the new thread gets none of nginx's
-/// (as nginx's own pool of threads does it, in ngx_thread_pool_cycle).
+/// Runs `spawn` with all signals blocked that are not the thread's own fault, so that the new
+/// thread gets none of nginx's (as nginx's own pool of threads does it, in ngx_thread_pool_cycle).
 fn with_signals_blocked<T>(spawn: impl FnOnce() -> T) -> T {
-    // SAFETY: the sets are local variables, filled before they are used; the calls fail only for invalid arguments.
+    // SAFETY: the sets are local variables, filled before they are used; the calls fail only for
+    // invalid arguments.
     unsafe {
         let mut blocked: libc::sigset_t = core::mem::zeroed();
         let mut before: libc::sigset_t = core::mem::zeroed();

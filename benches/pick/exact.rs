@@ -1,17 +1,22 @@
-//! The way not taken for `least_conn`: an exact order of all peers, kept up to date by every request.
+//! The way not taken for `least_conn`: an exact order of all peers, kept up to date by every
+//! request.
 //!
-//! A tree over the peers (a tournament: each inner node names the less loaded of its two children), in which whoever changes a peer's count
-//! goes from its leaf towards the root. No lock, since that would die with its owner: each node is one word, changed by compare-and-exchange
-//! and tried twice, after which somebody else has taken the change in (P. Jayanti, "f-arrays: implementation and applications", 2002).
+//! A tree over the peers (a tournament: each inner node names the less loaded of its two children),
+//! in which whoever changes a peer's count goes from its leaf towards the root. No lock, since that
+//! would die with its owner: each node is one word, changed by compare-and-exchange and tried
+//! twice, after which somebody else has taken the change in (P. Jayanti, "f-arrays: implementation
+//! and applications", 2002).
 //!
-//! It has it easier here than it would in nginx: peers of one weight, always the same ones, all able to serve, no `max_conns`, and nobody who
-//! is killed between two levels, after which the path above would stay wrong.
+//! It has it easier here than it would in nginx: peers of one weight, always the same ones, all
+//! able to serve, no `max_conns`, and nobody who is killed between two levels, after which the path
+//! above would stay wrong.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 /// Bits of a node's word that name the peer; its connections stand above them.
 const PEER_BITS: u32 = 24;
-/// Bits for the connections; the rest counts changes, so that a word that comes back is told from one that stayed.
+/// Bits for the connections; the rest counts changes, so that a word that comes back is told from
+/// one that stayed.
 const CONNECTION_BITS: u32 = 20;
 const CHANGE: u64 = 1 << (PEER_BITS + CONNECTION_BITS);
 /// What a leaf without a peer holds: more than any peer.
@@ -20,7 +25,8 @@ const NONE: u32 = (1 << CONNECTION_BITS) - 1;
 /// The order.
 pub struct Order {
     connections: Vec<AtomicU32>,
-    /// Inner nodes: the root is 1, the children of `n` are `2n` and `2n + 1`; where these end, leaves follow.
+    /// Inner nodes: the root is 1, the children of `n` are `2n` and `2n + 1`; where these end,
+    /// leaves follow.
     nodes: Vec<AtomicU64>,
 }
 
@@ -49,8 +55,9 @@ impl Order {
         }
     }
 
-    /// Brings a node up to date; says whether nobody else changed it meanwhile. The word changes even where the node stays as it was: else
-    /// somebody who has read the children before could still put what they were then in its place.
+    /// Brings a node up to date; says whether nobody else changed it meanwhile. The word changes
+    /// even where the node stays as it was: else somebody who has read the children before could
+    /// still put what they were then in its place.
     fn refresh(&self, node: usize) -> bool {
         let before = self.nodes[node].load(SeqCst);
         let least = self.least_below(2 * node).min(self.least_below(2 * node + 1));

@@ -7,12 +7,14 @@ use std::{
 };
 
 use peer_zone::{
-    Capacity, Desired, Method, Options, Parameters, Process, Publisher, Worker, Zone, protocol::Publishing,
+    Capacity, Desired, Method, Options, Parameters, Process, Publisher, Worker, Zone,
+    protocol::Publishing,
 };
 
 /// Bytes of zone per peer: a peer takes about 200, its place in each of two tables another 100.
 const PER_PEER: usize = 512;
-/// Bytes besides for `hash consistent`, which has 160 points of 8 bytes for each peer, in each of two tables.
+/// Bytes besides for `hash consistent`, which has 160 points of 8 bytes for each peer, in each of
+/// two tables.
 const RING_PER_PEER: usize = 2 * 160 * 8;
 /// Bytes of zone besides: the header, the list of workers and an empty table.
 const AT_LEAST: usize = 1 << 20;
@@ -26,11 +28,13 @@ pub struct Fleet {
     zone: Zone,
 }
 
-// SAFETY: the zone is made to be used by many processes at a time; the memory is given back by whoever drops this.
+// SAFETY: the zone is made to be used by many processes at a time; the memory is given back by
+// whoever drops this.
 unsafe impl Sync for Fleet {}
 
 fn peer(number: u32) -> Desired {
-    let name: Arc<str> = format!("10.{}.{}.{}:80", number >> 16, number >> 8 & 0xff, number & 0xff).into();
+    let name: Arc<str> =
+        format!("10.{}.{}.{}:80", number >> 16, number >> 8 & 0xff, number & 0xff).into();
     let parameters = Parameters {
         weight: 1,
         max_conns: 0,
@@ -62,9 +66,10 @@ impl Fleet {
         let size = AT_LEAST + peers as usize * (PER_PEER + ring);
         let layout = Layout::from_size_align(size, 64).expect("a layout");
         // SAFETY: the size is not 0.
-        let base =
-            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        // SAFETY: the memory is used by nothing else, and stays until `drop`; no worker here outlives the fleet.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) })
+            .unwrap_or_else(|| handle_alloc_error(layout));
+        // SAFETY: the memory is used by nothing else, and stays until `drop`; no worker here
+        // outlives the fleet.
         let zone = unsafe { Zone::format(base, size, CAPACITY) }.expect("large enough");
         let publishing = Publishing::unshared();
         // SAFETY: there is no other publisher.

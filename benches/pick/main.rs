@@ -1,7 +1,8 @@
-//! How long a pick and its release take, straight from the crate peer-zone: what a request pays beside nginx's own work.
+//! How long a pick and its release take, straight from the crate peer-zone: what a request pays
+//! beside nginx's own work.
 //!
-//! Three groups: each method by the number of peers; `least_conn` where every peer has connections, beside an exact order of all peers; and
-//! the same two while another worker picks as well.
+//! Three groups: each method by the number of peers; `least_conn` where every peer has connections,
+//! beside an exact order of all peers; and the same two while another worker picks as well.
 
 mod exact;
 mod fleet;
@@ -30,7 +31,8 @@ const METHODS: [Method; 8] = [
     Method::HashConsistent,
     Method::IpHash,
 ];
-/// Keys that requests have by turns: more than a processor's guesses of branches can learn by heart.
+/// Keys that requests have by turns: more than a processor's guesses of branches can learn by
+/// heart.
 const KEYS: u32 = 4_096;
 /// Any moment will do: no peer fails.
 const NOW: Now = Now { seconds: 1_000, milliseconds: 1_000_000 };
@@ -107,7 +109,8 @@ fn busy_least_conn(criterion: &mut Criterion) {
     }
 }
 
-/// Has another thread do the same, as another worker would, for as long as `body` runs: until it is told that it is over.
+/// Has another thread do the same, as another worker would, for as long as `body` runs: until it is
+/// told that it is over.
 fn beside(other: impl Fn(&AtomicBool) + Sync, body: impl FnOnce()) {
     let is_over = AtomicBool::new(false);
     scope(|scope| {
@@ -131,7 +134,9 @@ fn two_workers(criterion: &mut Criterion) {
         };
         let mut worker = fleet.worker(1);
         group.bench_function(BenchmarkId::new("least_conn", peers), |bencher| {
-            beside(other, || bencher.iter(|| pick_and_release(&mut worker, Method::LeastConn, &[])));
+            beside(other, || {
+                bencher.iter(|| pick_and_release(&mut worker, Method::LeastConn, &[]))
+            });
         });
         drop(occupied);
         let order = Order::busy(peers, BUSY);
@@ -147,7 +152,8 @@ fn two_workers(criterion: &mut Criterion) {
 }
 
 fn short() -> Criterion {
-    // Some sixty figures, each of nanoseconds: what criterion takes by default for each would be ten minutes.
+    // Some sixty figures, each of nanoseconds: what criterion takes by default for each would be
+    // ten minutes.
     Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))

@@ -1,4 +1,5 @@
-//! A peer that answers as cheaply as can be: measured is nginx, on a machine that it shares with its peers.
+//! A peer that answers as cheaply as can be: measured is nginx, on a machine that it shares with
+//! its peers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,10 +10,12 @@ use std::time::Duration;
 
 use harness::Result;
 
-/// nginx sends its request as soon as it is connected; this is for a connection on which none comes.
+/// nginx sends its request as soon as it is connected; this is for a connection on which none
+/// comes.
 const REQUEST: Duration = Duration::from_secs(1);
 
-/// A thread that answers one request per connection, with its name as the body. It ends when this is dropped.
+/// A thread that answers one request per connection, with its name as the body. It ends when this
+/// is dropped.
 pub struct Backend {
     address: SocketAddr,
     is_ending: Arc<AtomicBool>,
@@ -40,7 +43,8 @@ impl Backend {
         let address = listener.local_addr()?;
         let is_ending = Arc::new(AtomicBool::new(false));
         let text = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{name}",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: \
+            close\r\n\r\n{name}",
             name.len()
         );
         let thread = spawn({
@@ -51,7 +55,9 @@ impl Backend {
                         return;
                     }
                     // Whoever asked sees the failure, and says so.
-                    let _ = connection.map_err(Into::into).and_then(|open| answer(open, text.as_bytes()));
+                    let _ = connection
+                        .map_err(Into::into)
+                        .and_then(|open| answer(open, text.as_bytes()));
                 }
             }
         });

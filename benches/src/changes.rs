@@ -40,8 +40,10 @@ fn time_of_all(nginx: &Nginx) -> Result<Duration> {
 /// By the log, so that nothing is asked of nginx.
 async fn applied(nginx: &Nginx, revision: i64) -> Result<()> {
     eventually(APPLIED, &format!("revision {revision}"), async || {
-        let has_come =
-            nginx.log_lines(&format!(", revision {revision}")).iter().any(|line| line.contains(" peers (+"));
+        let has_come = nginx
+            .log_lines(&format!(", revision {revision}"))
+            .iter()
+            .any(|line| line.contains(" peers (+"));
         has_come.then_some(()).ok_or_else(|| "not yet".into())
     })
     .await
@@ -72,7 +74,8 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     let peers = plan.changing;
     let mut table = Table::new(
         &format!(
-            "One change among {peers} peers ({WORKERS} workers; master, workers and watcher together), and memory"
+            "One change among {peers} peers ({WORKERS} workers; master, workers and watcher \
+            together), and memory"
         ),
         ["", "etcd", ""],
     );

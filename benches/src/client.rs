@@ -1,4 +1,5 @@
-//! A client that costs little beside what it measures: one connection, one request at a time, no runtime.
+//! A client that costs little beside what it measures: one connection, one request at a time, no
+//! runtime.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,8 +8,8 @@ use harness::{Result, SOON, ensure};
 
 /// What each answer here fits into, head and body.
 const LONGEST: usize = 4096;
-/// How many connections are opened until one has led to a certain worker: with `reuseport` each goes to one of few workers by
-/// chance, so that missing one as often means that it is not there.
+/// How many connections are opened until one has led to a certain worker: with `reuseport` each
+/// goes to one of few workers by chance, so that missing one as often means that it is not there.
 const ATTEMPTS: usize = 500;
 
 /// A connection that is kept for all requests.
@@ -20,12 +21,15 @@ pub struct Client {
 
 /// Where the body lies in what came, once all of it has come.
 fn body(answer: &[u8]) -> Result<Option<(usize, usize)>> {
-    let Some(head) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
+    let Some(head) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(&answer[..head])?;
     let mut lines = text.split("\r\n");
     let status = lines.next().unwrap_or_default();
     ensure!(status.starts_with("HTTP/1.1 200 "), "{status}");
-    let length = lines.find_map(|line| line.strip_prefix("Content-Length: ")).ok_or("no Content-Length")?;
+    let length =
+        lines.find_map(|line| line.strip_prefix("Content-Length: ")).ok_or("no Content-Length")?;
     let (start, length) = (head + 4, length.parse::<usize>()?);
     Ok((answer.len() >= start + length).then_some((start, start + length)))
 }
@@ -64,7 +68,9 @@ impl Client {
     ///
     /// Those of the connection; an answer with another status than 200 or longer than any here.
     pub fn get(&mut self, path: &str) -> Result<&str> {
-        self.stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
+        self.stream.write_all(
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes(),
+        )?;
         let mut filled = 0;
         loop {
             ensure!(filled < LONGEST, "an answer of more than {LONGEST} bytes");

@@ -1,4 +1,5 @@
-//! A peer at every address of 127/8, which keeps connections: as many peers as one likes, each with an address of its own.
+//! A peer at every address of 127/8, which keeps connections: as many peers as one likes, each with
+//! an address of its own.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{JoinHandle, spawn};
@@ -34,7 +35,8 @@ async fn serve(mut connection: TcpStream) -> Result<()> {
         }
         let name = if closes { "close" } else { "keep-alive" };
         let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1\r\nConnection: {name}\r\n\r\na"
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1\r\nConnection: \
+            {name}\r\n\r\na"
         );
         connection.write_all(head.as_bytes()).await?;
         if closes {
@@ -52,7 +54,8 @@ async fn accept(listener: TcpListener, mut end: oneshot::Receiver<()>) -> Result
             _ = &mut end => return Ok(()),
             connection = listener.accept() => connection,
         };
-        // Whoever asked sees the failure, and says so. Nobody but this machine has any business here.
+        // Whoever asked sees the failure, and says so. Nobody but this machine has any business
+        // here.
         if let Ok((connection, client)) = connection
             && client.ip().is_loopback()
         {
@@ -61,7 +64,8 @@ async fn accept(listener: TcpListener, mut end: oneshot::Receiver<()>) -> Result
     }
 }
 
-/// Makes room for many connections, here and in what is started from here, as far as that is allowed.
+/// Makes room for many connections, here and in what is started from here, as far as that is
+/// allowed.
 ///
 /// # Errors
 ///
@@ -69,7 +73,9 @@ async fn accept(listener: TcpListener, mut end: oneshot::Receiver<()>) -> Result
 pub fn allow_descriptors() -> Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     // Only root may have more than the hard limit; without that, it is what there is.
-    if soft < DESCRIPTORS && setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, hard.max(DESCRIPTORS)).is_err() {
+    if soft < DESCRIPTORS
+        && setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, hard.max(DESCRIPTORS)).is_err()
+    {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
     Ok(())

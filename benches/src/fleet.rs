@@ -6,7 +6,8 @@ use crate::method::Method;
 
 /// Zone for each peer while one table takes the place of another.
 const ZONE_PER_PEER: usize = 1 << 10;
-/// And for the points of `hash consistent`, 160 of 8 bytes for each peer, in each of three tables that do not all fit where another was.
+/// And for the points of `hash consistent`, 160 of 8 bytes for each peer, in each of three tables
+/// that do not all fit where another was.
 const RING_PER_PEER: usize = 6 << 10;
 /// Mebibytes besides.
 const ZONE_AT_LEAST: usize = 8;
@@ -36,7 +37,14 @@ impl Fleet {
 
     /// As the method needs them.
     pub fn of(peers: usize, method: Method) -> Self {
-        Self { peers, method, is_distinct: method.needs_distinct(), keeps: false, tls: false, sessions: 0 }
+        Self {
+            peers,
+            method,
+            is_distinct: method.needs_distinct(),
+            keeps: false,
+            tls: false,
+            sessions: 0,
+        }
     }
 
     /// Each at an address of its own, with a connection kept to each.
@@ -76,8 +84,9 @@ mod tests {
     #[test]
     fn addresses_are_distinct_and_local() {
         let fleet = Fleet::kept(100_000, Method::RoundRobin);
-        let addresses: BTreeSet<SocketAddrV4> =
-            (0..fleet.peers).map(|number| fleet.address(number, 80).parse().expect("an address")).collect();
+        let addresses: BTreeSet<SocketAddrV4> = (0..fleet.peers)
+            .map(|number| fleet.address(number, 80).parse().expect("an address"))
+            .collect();
         assert_eq!(addresses.len(), fleet.peers);
         assert!(addresses.iter().all(|address| address.ip().is_loopback()));
     }

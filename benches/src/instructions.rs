@@ -1,10 +1,12 @@
-//! User-space instructions of the event loop, counted by callgrind: repeatable on the busiest machine.
+//! User-space instructions of the event loop, counted by callgrind: repeatable on the busiest
+//! machine.
 //!
-//! nginx runs under valgrind with two workers, of which one has the watcher. That one is a process with threads, for which the C library
-//! makes every system call that may block a little dearer; both are counted. Callgrind keeps a count per thread
-//! (`--separate-threads`), of which the first is the event loop's: what the watcher's thread does is not a request's. It writes and
-//! clears its counts whenever nginx enters the function that answers a `return` ([`MARK`]); the counts between two such answers are
-//! those of the requests between them.
+//! nginx runs under valgrind with two workers, of which one has the watcher. That one is a process
+//! with threads, for which the C library makes every system call that may block a little dearer;
+//! both are counted. Callgrind keeps a count per thread (`--separate-threads`), of which the first
+//! is the event loop's: what the watcher's thread does is not a request's. It writes and clears its
+//! counts whenever nginx enters the function that answers a `return` ([`MARK`]); the counts between
+//! two such answers are those of the requests between them.
 
 use std::ffi::OsStr;
 use std::fs::{Permissions, read_dir, read_to_string, set_permissions};
@@ -25,14 +27,15 @@ use crate::setup::{Setup, peer_key};
 use crate::statistics::median;
 use crate::table::Table;
 
-/// A function of nginx's that is entered once for each `return`, never for a proxied request, and whose name every nginx that can
-/// load modules exports.
+/// A function of nginx's that is entered once for each `return`, never for a proxied request, and
+/// whose name every nginx that can load modules exports.
 const MARK: &str = "ngx_http_send_response";
 /// Requests before counting: the first ones fill caches and grow pools.
 const WARM_UP: usize = 20;
 /// Aimed at: the most that a request may take of a static one's instructions with two peers.
 pub const AIM: f64 = 1.02;
-/// How much the figure may differ between the fewest and the most peers and still be called the same: beyond it something walks.
+/// How much the figure may differ between the fewest and the most peers and still be called the
+/// same: beyond it something walks.
 const SAME: f64 = 1.02;
 /// The fewest peers, with which the aim is to cost no more than static ones do.
 pub const FEW: usize = 2;
@@ -89,7 +92,8 @@ fn outputs(folder: &Path, process: i32) -> Result<Vec<(u32, f64)>> {
     for entry in read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let number = name.strip_prefix(&format!("out.{process}.")).and_then(|rest| rest.strip_suffix("-01"));
+        let number =
+            name.strip_prefix(&format!("out.{process}.")).and_then(|rest| rest.strip_suffix("-01"));
         if let Some(number) = number {
             outputs.push((number.parse()?, total(&read_to_string(&path)?)?));
         }
@@ -98,7 +102,8 @@ fn outputs(folder: &Path, process: i32) -> Result<Vec<(u32, f64)>> {
     Ok(outputs)
 }
 
-/// What lies between the last two marks, less what a mark itself takes: that is between the two before.
+/// What lies between the last two marks, less what a mark itself takes: that is between the two
+/// before.
 fn between_marks(folder: &Path, process: i32) -> Result<f64> {
     match outputs(folder, process)?[..] {
         [.., (_, of_mark), (_, counted)] => Ok(counted - of_mark),
@@ -110,11 +115,12 @@ fn between_marks(folder: &Path, process: i32) -> Result<f64> {
 fn script(folder: &Folder) -> Result<PathBuf> {
     let nginx = std::env::var("NGINX").unwrap_or_else(|_| "nginx".to_owned());
     let out = folder.path().join("out.%p");
-    // The harness knows workers by their titles, which processes under valgrind do not have: it is to expect a single process. To
-    // nginx itself the variable NGINX means sockets to inherit.
+    // The harness knows workers by their titles, which processes under valgrind do not have: it is
+    // to expect a single process. To nginx itself the variable NGINX means sockets to inherit.
     let text = format!(
         "#!/bin/sh\nset -e\nunset NGINX\nPATH=$PATH:/usr/sbin\n\
-         sed -i 's/^master_process off;/master_process on;/; s/^worker_processes 1;/worker_processes 2;/' \"$2/$4\"\n\
+         sed -i 's/^master_process off;/master_process on;/; s/^worker_processes \
+         1;/worker_processes 2;/' \"$2/$4\"\n\
          exec valgrind -q --tool=callgrind --separate-threads=yes --dump-before={MARK} \
          --callgrind-out-file='{}' {nginx} \"$@\"\n",
         out.display()
@@ -192,7 +198,8 @@ pub async fn count(what: Count, folder: &Path) -> Result<Counted> {
         let each = between_marks(folder, *pid)? / steps as f64;
         if Some(*pid) == watcher { counted.watcher = Some(each) } else { others.push(each) }
     }
-    // Whether a peer's answer and the end of its connection come as one event or as two is chance, and a third of a percent.
+    // Whether a peer's answer and the end of its connection come as one event or as two is chance,
+    // and a third of a percent.
     if !others.is_empty() {
         counted.other = Some(others.iter().sum::<f64>() / others.len() as f64);
     }
@@ -246,7 +253,8 @@ pub fn counted(what: Count, starts: usize) -> Result<Counted> {
 pub fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
-            "User-space instructions of the event loop (callgrind; the watcher's thread not counted), medians of {} starts; least_time \
+            "User-space instructions of the event loop (callgrind; the watcher's thread not \
+            counted), medians of {} starts; least_time \
              beside nginx's random two",
             plan.counted_starts
         ),
@@ -290,7 +298,12 @@ fn requests(table: &mut Table, plan: &Plan, name: &str, fleets: &[Fleet]) -> Res
         }
     }
     if let [(few, at_few), .., (many, at_many)] = of_etcd[..] {
-        compare(table, &format!("{name}, etcd with {few} (left) and {many} peers"), at_few, at_many);
+        compare(
+            table,
+            &format!("{name}, etcd with {few} (left) and {many} peers"),
+            at_few,
+            at_many,
+        );
         table.aim(&format!("the same (<= {SAME})"), at_many / at_few <= SAME);
     }
     Ok(())
@@ -324,7 +337,10 @@ mod tests {
 
     #[test]
     fn totals_are_read() {
-        assert_eq!(total("version: 1\nthread: 1\n\nsummary: 12\n\ntotals: 12\n").expect("a number"), 12.0);
+        assert_eq!(
+            total("version: 1\nthread: 1\n\nsummary: 12\n\ntotals: 12\n").expect("a number"),
+            12.0
+        );
         assert!(total("version: 1\n").is_err());
     }
 }

@@ -13,9 +13,11 @@ use crate::setup::{Setup, peer_key};
 use crate::statistics::{median, percentile};
 use crate::table::Table;
 
-/// Workers: several, so that "the last" means something, and more than processors on a small machine.
+/// Workers: several, so that "the last" means something, and more than processors on a small
+/// machine.
 const WORKERS: usize = 4;
-/// Aimed at: the most that the last worker may be behind the bare watch at the median, in milliseconds.
+/// Aimed at: the most that the last worker may be behind the bare watch at the median, in
+/// milliseconds.
 const AIM: f64 = 1.0;
 
 /// A change of the peers.
@@ -115,7 +117,8 @@ impl Scene {
 pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
-            "From a change to {WORKERS} workers that show it, in ms, median / 99th percentile of {} changes",
+            "From a change to {WORKERS} workers that show it, in ms, median / 99th percentile of \
+            {} changes",
             plan.changes
         ),
         ["bare watch", "nginx", "at the median"],
@@ -136,8 +139,9 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     scene.setup.check()?;
     drop(scene);
 
-    // The node is the only peer that is no backup: while its key is there, every request goes to it, and none when it is not. The
-    // last request there is taken to be as late as the first answer of the other, so the figure errs to the long side.
+    // The node is the only peer that is no backup: while its key is there, every request goes to
+    // it, and none when it is not. The last request there is taken to be as late as the first
+    // answer of the other, so the figure errs to the long side.
     let other = Backend::start("b")?;
     let backup = format!("server {} backup;", other.address());
     let mut scene = Scene::start(Backend::start("a")?, Sign::Node, &backup).await?;

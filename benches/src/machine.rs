@@ -20,11 +20,13 @@ fn first_line(command: &mut Command) -> String {
 /// Those of `/proc`.
 pub fn describe() -> Result<String> {
     let information = std::fs::read_to_string("/proc/cpuinfo")?;
-    let model = information.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model =
+        information.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg")?;
     let load = load.split(' ').next().unwrap_or_default();
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let git = |arguments: &[&str]| first_line(Command::new("git").arg("-C").arg(project).args(arguments));
+    let git =
+        |arguments: &[&str]| first_line(Command::new("git").arg("-C").arg(project).args(arguments));
     let commit = git(&["rev-parse", "--short", "HEAD"]);
     let is_changed = !git(&["status", "--porcelain", "--untracked-files=no"]).is_empty();
     let nginx = std::env::var("NGINX").unwrap_or_else(|_| {

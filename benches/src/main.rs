@@ -1,4 +1,5 @@
-//! Measures the module against the same nginx with static servers, and prints what came of it beside what is aimed at.
+//! Measures the module against the same nginx with static servers, and prints what came of it
+//! beside what is aimed at.
 //!
 //! An aim that is missed is a result; the exit code tells only whether all could be measured.
 
@@ -37,12 +38,16 @@ use self::table::Table;
 async fn run(part: Part) -> Result<String> {
     let plan = &Plan::from_environment()?;
     Ok(match part {
-        Part::Count { what, folder } => serde_json::to_string(&instructions::count(what, &folder).await?)?,
+        Part::Count { what, folder } => {
+            serde_json::to_string(&instructions::count(what, &folder).await?)?
+        }
         Part::Changes => serde_json::to_string(&changes::measure(plan).await?)?,
         Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
         Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,
         Part::Pauses => serde_json::to_string(&pauses::measure(plan).await?)?,
-        Part::Memory { live } => serde_json::to_string(&sessions::memory_of_one(plan, live).await?)?,
+        Part::Memory { live } => {
+            serde_json::to_string(&sessions::memory_of_one(plan, live).await?)?
+        }
     })
 }
 
@@ -80,8 +85,10 @@ fn run_all() -> Result<bool> {
 
 fn work() -> Result<bool> {
     let Some((part, result)) = part::asked_for()? else { return run_all() };
-    // One thread for the runtime beside the one that measures: etcd's answers are taken while that one blocks.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    // One thread for the runtime beside the one that measures: etcd's answers are taken while that
+    // one blocks.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     std::fs::write(result, runtime.block_on(run(part))?)?;
     Ok(true)
 }

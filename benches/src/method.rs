@@ -77,7 +77,8 @@ impl Method {
         format!("etcd_balance {};", self.words())
     }
 
-    /// nginx's own, before its servers: for `least_time`, which only the commercial nginx has, the method that is nearest.
+    /// nginx's own, before its servers: for `least_time`, which only the commercial nginx has, the
+    /// method that is nearest.
     pub fn stock_directive(self) -> String {
         match self {
             Self::RoundRobin => String::new(),
@@ -86,7 +87,8 @@ impl Method {
         }
     }
 
-    /// Whether peers need addresses of their own, without which they would all have the same points on the ring.
+    /// Whether peers need addresses of their own, without which they would all have the same points
+    /// on the ring.
     pub fn needs_distinct(self) -> bool {
         self == Self::HashConsistent
     }

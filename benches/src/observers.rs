@@ -1,6 +1,7 @@
 //! Who sees a change, and when: a bare watch, and each worker.
 //!
-//! All count changes in the same way: the first after the start is number 1. So what one shows can be held against what another does.
+//! All count changes in the same way: the first after the start is number 1. So what one shows can
+//! be held against what another does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -62,8 +63,9 @@ fn watch(url: &str, before: i64, sights: &Sender<Result<Sight>>) -> Result<()> {
     })
 }
 
-/// Asks one worker after the other, without pause. One thread, so that at any time one of the workers and it want a processor at most:
-/// with a thread for each there would be none left for etcd, nor for the watchers.
+/// Asks one worker after the other, without pause. One thread, so that at any time one of the
+/// workers and it want a processor at most: with a thread for each there would be none left for
+/// etcd, nor for the watchers.
 fn poll(
     mut clients: Vec<Client>,
     sign: Sign,
@@ -131,7 +133,8 @@ impl Observers {
     }
 
     fn receive(&mut self) -> Result<()> {
-        let sight = self.sights.recv_timeout(SOON).map_err(|_| "nobody saw anything for too long")??;
+        let sight =
+            self.sights.recv_timeout(SOON).map_err(|_| "nobody saw anything for too long")??;
         self.seen[sight.observer].push((sight.change, sight.at));
         Ok(())
     }
@@ -148,15 +151,18 @@ impl Observers {
         Ok(())
     }
 
-    /// How long after `began` a change was seen: by the bare watch, by the first worker, by the last one; in milliseconds.
+    /// How long after `began` a change was seen: by the bare watch, by the first worker, by the
+    /// last one; in milliseconds.
     pub fn times(&self, change: i64, began: Instant) -> [f64; 3] {
         let first = |seen: &Vec<(i64, Instant)>| {
-            let at = seen.iter().find(|&&(number, _)| number >= change).map_or(began, |&(_, at)| at);
+            let at =
+                seen.iter().find(|&&(number, _)| number >= change).map_or(began, |&(_, at)| at);
             at.duration_since(began).as_secs_f64() * 1e3
         };
         let mut workers: Vec<f64> = self.seen[1..].iter().map(first).collect();
         workers.sort_unstable_by(f64::total_cmp);
-        let [bare, first_worker] = [first(&self.seen[0]), workers.first().copied().unwrap_or_default()];
+        let [bare, first_worker] =
+            [first(&self.seen[0]), workers.first().copied().unwrap_or_default()];
         [bare, first_worker, workers.last().copied().unwrap_or_default()]
     }
 }

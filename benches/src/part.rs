@@ -1,5 +1,6 @@
-//! Each part runs in a process of its own: what a part starts ends with it, its threads disturb no other part, and what the harness
-//! prints (each nginx's last log lines) is shown only where the part failed.
+//! Each part runs in a process of its own: what a part starts ends with it, its threads disturb no
+//! other part, and what the harness prints (each nginx's last log lines) is shown only where the
+//! part failed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,7 +36,8 @@ pub enum Part {
     },
 }
 
-/// Runs a part in a process of its own, with another program as nginx where one is given, and gives its result.
+/// Runs a part in a process of its own, with another program as nginx where one is given, and gives
+/// its result.
 ///
 /// # Errors
 ///
@@ -57,7 +59,8 @@ pub fn run<T: DeserializeOwned>(part: &Part, nginx: Option<&Path>) -> Result<T> 
     Ok(serde_json::from_str(&std::fs::read_to_string(&result)?)?)
 }
 
-/// The part that this process was started to run, and where its result goes; none in the process that was started by hand.
+/// The part that this process was started to run, and where its result goes; none in the process
+/// that was started by hand.
 ///
 /// # Errors
 ///
@@ -71,7 +74,8 @@ pub fn asked_for() -> Result<Option<(Part, PathBuf)>> {
         }
         (None, _) => Ok(None),
         (Some(_), None) => {
-            Err("usage: benchmarks (QUICK=1 for a quick look; PARTS, METHODS, PEERS to choose)".into())
+            Err("usage: benchmarks (QUICK=1 for a quick look; PARTS, METHODS, PEERS to choose)"
+                .into())
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a change among many peers does to the event loop of a worker: how much longer it takes to answer.
+//! What a change among many peers does to the event loop of a worker: how much longer it takes to
+//! answer.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,9 +21,11 @@ use crate::table::Table;
 
 /// Peers, of which one changes at a time.
 const PEERS: usize = 10_000;
-/// From a change to the next: time enough for all that a change causes, so that the answers up to the next one are its own.
+/// From a change to the next: time enough for all that a change causes, so that the answers up to
+/// the next one are its own.
 const PACE: Duration = Duration::from_millis(40);
-/// Changes in a row, before as many writes that concern no upstream: what else the machine does hits both alike.
+/// Changes in a row, before as many writes that concern no upstream: what else the machine does
+/// hits both alike.
 const TURN: usize = 10;
 /// Aimed at: the longest pause that changes may add, in milliseconds.
 const AIM: f64 = 1.0;
@@ -48,10 +51,12 @@ impl Times {
     fn add(&mut self, answers: &Answers, writes: &[Instant]) {
         for &began in writes {
             let of_write = answers.iter().filter(|&&(at, took)| {
-                // A request that was on its way when the write began waits for what the write causes, too.
+                // A request that was on its way when the write began waits for what the write
+                // causes, too.
                 at + Duration::from_secs_f64(took / 1e3) >= began && at < began + PACE
             });
-            self.longest_of_each.push(longest(&of_write.map(|&(_, took)| took).collect::<Vec<_>>()));
+            self.longest_of_each
+                .push(longest(&of_write.map(|&(_, took)| took).collect::<Vec<_>>()));
         }
         self.all.extend(answers.iter().map(|&(_, took)| took));
     }
@@ -67,8 +72,9 @@ fn ask(client: &mut Client, is_over: &AtomicBool) -> Result<Answers> {
     Ok(answers)
 }
 
-/// Keeps a thread to one processor, before all others there: what else the machine does is no pause of the event loop's own. The
-/// watcher's thread, which is another one of the worker, is left as it is. Says whether that is allowed here.
+/// Keeps a thread to one processor, before all others there: what else the machine does is no pause
+/// of the event loop's own. The watcher's thread, which is another one of the worker, is left as it
+/// is. Says whether that is allowed here.
 fn favour(thread: Pid, processor: usize) -> Result<bool> {
     if available_parallelism()?.get() < 2 {
         return Ok(false);
@@ -76,7 +82,8 @@ fn favour(thread: Pid, processor: usize) -> Result<bool> {
     let mut set = CpuSet::new();
     set.set(processor)?;
     sched_setaffinity(thread, &set)?;
-    let output = Command::new("chrt").args(["--fifo", "--pid", "1", &thread.to_string()]).output()?;
+    let output =
+        Command::new("chrt").args(["--fifo", "--pid", "1", &thread.to_string()]).output()?;
     Ok(output.status.success())
 }
 
@@ -175,7 +182,8 @@ fn report(table: &mut Table, who: &str, mut without: Times, mut with: Times) {
 pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
-            "Pauses of the event loop: response time in ms on a busy connection while etcd is written to every {} ms, {} writes, \
+            "Pauses of the event loop: response time in ms on a busy connection while etcd is \
+            written to every {} ms, {} writes, \
              {PEERS} peers; client and event loop each before all others on a processor",
             PACE.as_millis(),
             plan.disturbing_changes
@@ -184,7 +192,9 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     );
     let backend = Backend::start("a")?;
     let address = backend.address().to_string();
-    let setup = Setup::live(&Fleet::plain(PEERS), backend.address().port(), Mode::Foreground, 2, "").await?;
+    let setup =
+        Setup::live(&Fleet::plain(PEERS), backend.address().port(), Mode::Foreground, 2, "")
+            .await?;
     let watcher = eventually(SOON, "a watcher", async || {
         Ok(setup.nginx.status().await?.watcher_pid.filter(|&pid| pid > 0).ok_or("none")?)
     })
@@ -198,7 +208,8 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
         let (mut without, mut with) = (Times::default(), Times::default());
         for _ in 0..plan.disturbing_changes.div_ceil(TURN) {
             turn(&setup, &address, &mut client, Write::Elsewhere, &mut without).await?;
-            turn(&setup, &address, &mut client, Write::Peers { first, weight: 2 }, &mut with).await?;
+            turn(&setup, &address, &mut client, Write::Peers { first, weight: 2 }, &mut with)
+                .await?;
             first += TURN;
         }
         let who = if worker == watcher { "worker with the watcher" } else { "other worker" };

@@ -7,7 +7,8 @@ use harness::{Result, ensure};
 use crate::method::{METHODS, Method};
 
 /// The parts of a run, by the names by which they are chosen.
-pub const PARTS: [&str; 6] = ["instructions", "changes", "throughput", "latency", "pauses", "sessions"];
+pub const PARTS: [&str; 6] =
+    ["instructions", "changes", "throughput", "latency", "pauses", "sessions"];
 
 /// The amounts. A whole run takes an hour or more, most of it valgrind's.
 pub struct Plan {
@@ -17,16 +18,19 @@ pub struct Plan {
     pub methods: Vec<Method>,
     /// Numbers of peers to compare at, lowest first.
     pub peers: Vec<usize>,
-    /// Beyond as many, nginx's own are not measured: it takes minutes to start, and walks them at each request.
+    /// Beyond as many, nginx's own are not measured: it takes minutes to start, and walks them at
+    /// each request.
     pub most_static: usize,
     /// Numbers of peers, each with an address of its own, to compare at where connections are kept.
     pub kept: [usize; 2],
     /// Peers among which one changes.
     pub changing: usize,
-    /// Requests over which instructions are counted; callgrind repeats itself to the instruction, so that few are enough.
+    /// Requests over which instructions are counted; callgrind repeats itself to the instruction,
+    /// so that few are enough.
     pub counted_requests: usize,
-    /// How often, each time with a new nginx: how the C library's heap happens to lie after the start makes a difference of some
-    /// 280 instructions per request (in `_int_malloc`), for as long as the worker lives.
+    /// How often, each time with a new nginx: how the C library's heap happens to lie after the
+    /// start makes a difference of some 280 instructions per request (in `_int_malloc`), for as
+    /// long as the worker lives.
     pub counted_starts: usize,
     /// Pairs of measurements of throughput, static and etcd by turns.
     pub throughput_rounds: usize,
@@ -42,12 +46,15 @@ pub struct Plan {
     pub counted_sessions: usize,
 }
 
-/// What a variable of the environment names, with commas between; `None` where it is not set or empty.
+/// What a variable of the environment names, with commas between; `None` where it is not set or
+/// empty.
 fn chosen<T>(variable: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<Vec<T>>> {
     let text = std::env::var(variable).unwrap_or_default();
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    let values =
-        words.map(read).collect::<Result<Vec<T>>>().map_err(|error| format!("{variable}: {error}"))?;
+    let values = words
+        .map(read)
+        .collect::<Result<Vec<T>>>()
+        .map_err(|error| format!("{variable}: {error}"))?;
     Ok((!values.is_empty()).then_some(values))
 }
 
@@ -87,14 +94,15 @@ impl Plan {
         }
     }
 
-    /// The quick one with `QUICK=1` in the environment. `PARTS`, `METHODS` and `PEERS` choose among what would be measured, with commas
-    /// between.
+    /// The quick one with `QUICK=1` in the environment. `PARTS`, `METHODS` and `PEERS` choose among
+    /// what would be measured, with commas between.
     ///
     /// # Errors
     ///
     /// Where there is no such part or method, and where numbers of peers are none.
     pub fn from_environment() -> Result<Self> {
-        let is_quick = std::env::var_os("QUICK").is_some_and(|value| !value.is_empty() && value != "0");
+        let is_quick =
+            std::env::var_os("QUICK").is_some_and(|value| !value.is_empty() && value != "0");
         let mut plan = if is_quick { Self::quick() } else { Self::full() };
         let part = |name: &str| {
             ensure!(PARTS.contains(&name), "no part {name:?}; there are {}", PARTS.join(", "));

@@ -27,14 +27,18 @@ const OF_VISITORS: usize = 16 * VISITORS;
 const OTHERS: usize = 10;
 /// How often each.
 const ROUNDS: usize = 10;
-/// From one change to the next: two of a worker's ticks, at each of which it looks at the peers that are left.
+/// From one change to the next: two of a worker's ticks, at each of which it looks at the peers
+/// that are left.
 const PACE: Duration = Duration::from_millis(200);
-/// Sessions that are opened and closed before memory is looked at: by then the allocator has taken what it keeps.
+/// Sessions that are opened and closed before memory is looked at: by then the allocator has taken
+/// what it keeps.
 const WARM_UP: usize = 50;
-/// Aimed at: the most of a worker's memory that a session may take, as a multiple of what it takes with static servers.
+/// Aimed at: the most of a worker's memory that a session may take, as a multiple of what it takes
+/// with static servers.
 const MEMORY: f64 = 1.05;
-/// Aimed at: the most that a change may cost with sessions open to other peers, as a multiple of its cost with none. The worker's ticks between two changes count too, and
-/// there is one more or less of them.
+/// Aimed at: the most that a change may cost with sessions open to other peers, as a multiple of
+/// its cost with none. The worker's ticks between two changes count too, and there is one more or
+/// less of them.
 const CHANGE: f64 = 1.1;
 
 /// The port of a node.
@@ -49,7 +53,12 @@ pub fn port(node: &Node) -> Result<u16> {
     }
 }
 
-fn peers(numbers: Range<usize>, fleet: &Fleet, port: u16, parameters: &str) -> Vec<(String, String)> {
+fn peers(
+    numbers: Range<usize>,
+    fleet: &Fleet,
+    port: u16,
+    parameters: &str,
+) -> Vec<(String, String)> {
     numbers
         .map(|number| (peer_key(number), format!("{} {parameters}", fleet.address(number, port))))
         .collect()
@@ -61,12 +70,18 @@ async fn put(setup: &Setup, peers: Vec<(String, String)>) -> Result<()> {
     Ok(())
 }
 
-/// Opens sessions to the peers that are to be drained, which are the fleet, and then as many as `others` says to others.
+/// Opens sessions to the peers that are to be drained, which are the fleet, and then as many as
+/// `others` says to others.
 ///
 /// # Errors
 ///
 /// Those of etcd and of opening.
-pub async fn open(setup: &Setup, fleet: &Fleet, port: u16, others: usize) -> Result<[OpenSockets; 2]> {
+pub async fn open(
+    setup: &Setup,
+    fleet: &Fleet,
+    port: u16,
+    others: usize,
+) -> Result<[OpenSockets; 2]> {
     let own = OpenSockets::open(&setup.address, PATH, OF_VISITORS).await?;
     put(setup, peers(0..VISITORS, fleet, port, "down")).await?;
     put(setup, peers(VISITORS..VISITORS + OTHERS, fleet, port, "")).await?;
@@ -121,14 +136,16 @@ pub async fn memory_of_one(plan: &Plan, live: bool) -> Result<f64> {
     Ok(taken as f64 / plan.sessions as f64)
 }
 
-/// Memory of a session, instructions of a request, and instructions of a change with sessions open and without.
+/// Memory of a session, instructions of a request, and instructions of a change with sessions open
+/// and without.
 ///
 /// # Errors
 ///
 /// Where something could not be measured.
 pub fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
-        "Sessions: a worker's own memory for each of those that are open; user-space instructions of the event loop (callgrind)",
+        "Sessions: a worker's own memory for each of those that are open; user-space instructions \
+        of the event loop (callgrind)",
         ["without", "with", "ratio"],
     );
     let [stock, ours] = [false, true].map(|live| part::run::<f64>(&Part::Memory { live }, None));
@@ -165,17 +182,25 @@ fn requests(table: &mut Table, plan: &Plan) -> Result<()> {
 fn changes(table: &mut Table, plan: &Plan) -> Result<()> {
     let fleet = Fleet { sessions: plan.counted_sessions, ..Fleet::of(VISITORS, Method::LeastConn) };
     let count = |open| {
-        counted(Count { fleet, live: true, drains: true, steps: Steps::Drains(open) }, plan.counted_starts)
+        counted(
+            Count { fleet, live: true, drains: true, steps: Steps::Drains(open) },
+            plan.counted_starts,
+        )
     };
     let (none, all) = (count(0)?, count(plan.counted_sessions)?);
-    for (who, none, all) in
-        [("a worker", none.other, all.other), ("the worker with the watcher", none.watcher, all.watcher)]
-    {
-        let (Some(none), Some(all)) = (none, all) else { return Err(format!("{who} was not found").into()) };
+    for (who, none, all) in [
+        ("a worker", none.other, all.other),
+        ("the worker with the watcher", none.watcher, all.watcher),
+    ] {
+        let (Some(none), Some(all)) = (none, all) else {
+            return Err(format!("{who} was not found").into());
+        };
         let sessions = plan.counted_sessions;
         compare(
             table,
-            &format!("per drain of {VISITORS} peers, {who}: no other session, {sessions} at others"),
+            &format!(
+                "per drain of {VISITORS} peers, {who}: no other session, {sessions} at others"
+            ),
             none,
             all,
         );

@@ -5,15 +5,17 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use harness::{
-    Configuration, Etcd, Mode, Nginx, PREFIX, Result, UPSTREAM, cluster, ensure, eventually, free_port, key,
-    upstream,
+    Configuration, Etcd, Mode, Nginx, PREFIX, Result, UPSTREAM, cluster, ensure, eventually,
+    free_port, key, upstream,
 };
 
 use crate::fleet::Fleet;
 
-/// Connections of a worker besides those that it keeps. Of the module's, at most one in two is kept.
+/// Connections of a worker besides those that it keeps. Of the module's, at most one in two is
+/// kept.
 const CONNECTIONS: usize = 4_096;
-/// How long it may take until peers are there: valgrind takes minutes to sort the points of 100 000.
+/// How long it may take until peers are there: valgrind takes minutes to sort the points of
+/// 100 000.
 const LISTED: Duration = Duration::from_secs(600);
 
 /// An nginx, and the etcd that its peers are in.
@@ -26,9 +28,11 @@ pub struct Setup {
     pub etcd: Option<Etcd>,
 }
 
-/// A server without what the tests' own adds to each answer: `/` passes to the upstream, the others say who answers.
+/// A server without what the tests' own adds to each answer: `/` passes to the upstream, the others
+/// say who answers.
 fn server(port: u16, has_module: bool, fleet: &Fleet) -> String {
-    let keeps = if fleet.keeps { "proxy_http_version 1.1; proxy_set_header Connection '';" } else { "" };
+    let keeps =
+        if fleet.keeps { "proxy_http_version 1.1; proxy_set_header Connection '';" } else { "" };
     let scheme = if fleet.tls { "https" } else { "http" };
     let sessions = if fleet.sessions > 0 {
         "location /ws {
@@ -40,7 +44,8 @@ fn server(port: u16, has_module: bool, fleet: &Fleet) -> String {
     } else {
         String::new()
     };
-    let revision = if has_module { "location = /revision { return 200 '$pid $etcd_revision'; }" } else { "" };
+    let revision =
+        if has_module { "location = /revision { return 200 '$pid $etcd_revision'; }" } else { "" };
     format!(
         "server {{
             listen 127.0.0.1:{port} reuseport backlog=4096;
@@ -86,8 +91,8 @@ impl Setup {
         Ok(Self { nginx, address: format!("127.0.0.1:{port}"), etcd: None })
     }
 
-    /// An nginx with these as keys in etcd, all of them on `peer_port`, and `directives` in the upstream. It has taken
-    /// them when this returns.
+    /// An nginx with these as keys in etcd, all of them on `peer_port`, and `directives` in the
+    /// upstream. It has taken them when this returns.
     ///
     /// # Errors
     ///
@@ -102,8 +107,10 @@ impl Setup {
         let (port, peers) = (free_port()?, fleet.peers);
         let etcd = Etcd::start().await?;
         if peers > 0 {
-            etcd.put_all((0..peers).map(|number| (peer_key(number), fleet.address(number, peer_port))))
-                .await?;
+            etcd.put_all(
+                (0..peers).map(|number| (peer_key(number), fleet.address(number, peer_port))),
+            )
+            .await?;
         }
         let keeps = if fleet.keeps { "etcd_keepalive 8;" } else { "" };
         let directives = format!("{} {keeps} {directives}", fleet.method.directive());

@@ -24,7 +24,8 @@ const CONNECTIONS: usize = 8;
 /// Peers with TLS: few, so that each has a session soon.
 const TLS_PEERS: usize = 10;
 
-/// Aimed at: the least throughput with many peers that are kept connections to, as a share of that with few.
+/// Aimed at: the least throughput with many peers that are kept connections to, as a share of that
+/// with few.
 const KEPT: f64 = 0.9;
 
 /// What one measurement gave.
@@ -64,7 +65,8 @@ fn load(setup: &Setup, worker: i32, time: Duration, least: u64) -> Result<Figure
     };
     let (began, before) = (Instant::now(), time_of(worker)?);
     scope(|scope| -> Result<()> {
-        let threads: Vec<_> = clients.into_iter().map(|client| scope.spawn(|| ask(client))).collect();
+        let threads: Vec<_> =
+            clients.into_iter().map(|client| scope.spawn(|| ask(client))).collect();
         while let Some(rest) = time.checked_sub(began.elapsed()) {
             park_timeout(rest);
         }
@@ -85,7 +87,8 @@ fn worker(setup: &Setup) -> Result<i32> {
     Ok(setup.nginx.workers()?.first().copied().ok_or("no worker")?)
 }
 
-/// Compares static with etcd for each method at each number of peers, and where connections are kept.
+/// Compares static with etcd for each method at each number of peers, and where connections are
+/// kept.
 ///
 /// # Errors
 ///
@@ -93,7 +96,8 @@ fn worker(setup: &Setup) -> Result<i32> {
 pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
-            "Throughput of one worker, {CONNECTIONS} connections, medians of {} rounds (shares the machine with load and peers); \
+            "Throughput of one worker, {CONNECTIONS} connections, medians of {} rounds (shares the \
+            machine with load and peers); \
              least_time beside nginx's random two",
             plan.throughput_rounds
         ),
@@ -113,7 +117,10 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
         }
         if let [few, .., many] = rates[..] {
             let ratio = many / few;
-            let what = format!("etcd, kept connections: {} (left) and {} peers", plan.kept[0], plan.kept[1]);
+            let what = format!(
+                "etcd, kept connections: {} (left) and {} peers",
+                plan.kept[0], plan.kept[1]
+            );
             table.row(&what, format!("{few:.0}/s"), format!("{many:.0}/s"), format!("{ratio:.3}"));
             table.aim(&format!(">= {KEPT}"), ratio >= KEPT);
         }
@@ -149,7 +156,11 @@ async fn compare(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<f64> {
         // One after the other: descriptors may not allow a connection from both to each peer.
         let mut kinds = rounds(plan, fleet, &[live])?;
         let farm = Farm::start()?;
-        kinds.extend(rounds(plan, fleet, &[Setup::fixed(fleet, farm.port(), Mode::Foreground).await?])?);
+        kinds.extend(rounds(
+            plan,
+            fleet,
+            &[Setup::fixed(fleet, farm.port(), Mode::Foreground).await?],
+        )?);
         kinds
     } else if is_static_too {
         rounds(plan, fleet, &[live, Setup::fixed(fleet, port, Mode::Foreground).await?])?
@@ -168,10 +179,14 @@ async fn compare(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<f64> {
     ];
     let mut per_second = 0.0;
     for (what, figure, digits) in figures {
-        let of = |kind: usize| -> Vec<f64> { kinds.get(kind).into_iter().flatten().map(figure).collect() };
+        let of = |kind: usize| -> Vec<f64> {
+            kinds.get(kind).into_iter().flatten().map(figure).collect()
+        };
         let (mut live, mut fixed) = (of(0), of(1));
-        let mut ratios: Vec<f64> = live.iter().zip(&fixed).map(|(live, fixed)| live / fixed).collect();
-        let [live, fixed, ratio] = [&mut live, &mut fixed, &mut ratios].map(|values| median(values));
+        let mut ratios: Vec<f64> =
+            live.iter().zip(&fixed).map(|(live, fixed)| live / fixed).collect();
+        let [live, fixed, ratio] =
+            [&mut live, &mut fixed, &mut ratios].map(|values| median(values));
         let (fixed, ratio) = if is_static_too {
             (format!("{fixed:.digits$}"), format!("{ratio:.3}"))
         } else {

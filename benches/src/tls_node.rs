@@ -1,4 +1,5 @@
-//! A peer that speaks TLS: a stock nginx at every address of 127/8, which resumes sessions and keeps no connection.
+//! A peer that speaks TLS: a stock nginx at every address of 127/8, which resumes sessions and
+//! keeps no connection.
 
 use harness::{Authority, Configuration, Folder, Nginx, Result, UPSTREAM, free_port};
 
@@ -30,9 +31,11 @@ impl TlsNode {
                 location / {{ return 200 a; }}
             }}"
         );
-        // The harness's own server passes requests to an upstream of this name; nobody sends any here.
+        // The harness's own server passes requests to an upstream of this name; nobody sends any
+        // here.
         let unused = format!("upstream {UPSTREAM} {{ server 127.0.0.1:{port}; }}");
-        let nginx = Nginx::start(Configuration::stock().workers(1).http(&unused).http(&server)).await?;
+        let nginx =
+            Nginx::start(Configuration::stock().workers(1).http(&unused).http(&server)).await?;
         Ok(Self { port, _nginx: nginx, _folder: folder })
     }
 

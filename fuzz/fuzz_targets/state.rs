@@ -1,4 +1,5 @@
-//! Any file in the place of a state: no panic, what is accepted is read again from what is written of it, a reason stays on its line.
+//! Any file in the place of a state: no panic, what is accepted is read again from what is written
+//! of it, a reason stays on its line.
 
 #![no_main]
 

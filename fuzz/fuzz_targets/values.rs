@@ -1,4 +1,5 @@
-//! Any key with any value: no panic, a value that is accepted reads back from what is printed of it, a reason stays on its line.
+//! Any key with any value: no panic, a value that is accepted reads back from what is printed of
+//! it, a reason stays on its line.
 //!
 //! The first byte of the input is the length of the key.
 

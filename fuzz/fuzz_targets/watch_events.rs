@@ -1,8 +1,9 @@
-//! Whatever etcd says to watches, one after another: no panic, what makes no sense ends the watch, and the members are those of a simple
-//! model after each word.
+//! Whatever etcd says to watches, one after another: no panic, what makes no sense ends the watch,
+//! and the members are those of a simple model after each word.
 //!
-//! The first byte of the input says what the rest is: responses as they come over the wire, each after its length (two bytes, the higher
-//! one first); or where it is odd a story, from which responses are made that make sense for the most part.
+//! The first byte of the input says what the rest is: responses as they come over the wire, each
+//! after its length (two bytes, the higher one first); or where it is odd a story, from which
+//! responses are made that make sense for the most part.
 
 #![no_main]
 

@@ -9,7 +9,11 @@ use upstream_peers::Added;
 use super::{UpstreamConf, arguments::Mistake, upstream::needs_etcd};
 
 /// Takes the directive's words; it may be given several times.
-pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+pub(super) fn set(
+    cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_allow")?;
     for word in words {
         match conf.allow.add(word) {
@@ -19,7 +23,9 @@ pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]
                 ngx_conf_log_error!(NGX_LOG_WARN, cf, "low address bits of {word} are meaningless");
             }
             Err(error) => {
-                return Err(format!("invalid parameter \"{word}\" in \"etcd_allow\": {error}").into());
+                return Err(
+                    format!("invalid parameter \"{word}\" in \"etcd_allow\": {error}").into()
+                );
             }
         }
     }

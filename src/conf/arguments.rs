@@ -6,8 +6,8 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 use ngx::{
     core::NGX_CONF_ERROR,
     ffi::{
-        NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size, ngx_parse_time,
-        ngx_str_t,
+        NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size,
+        ngx_parse_time, ngx_str_t,
     },
     ngx_conf_log_error,
 };
@@ -51,9 +51,12 @@ pub(super) fn words(cf: &ngx_conf_t) -> Result<Vec<String>, Mistake> {
 
 /// Where the directive at hand stands: `in FILE:LINE`.
 pub(super) fn place(cf: &ngx_conf_t) -> String {
-    // SAFETY: while a directive is handled, there is a file that it is read from (or a file-less one for `-g`).
+    // SAFETY: while a directive is handled, there is a file that it is read from (or a file-less
+    // one for `-g`).
     unsafe { cf.conf_file.as_ref() }
-        .map(|file| format!("in {}:{}", String::from_utf8_lossy(file.file.name.as_bytes()), file.line))
+        .map(|file| {
+            format!("in {}:{}", String::from_utf8_lossy(file.file.name.as_bytes()), file.line)
+        })
         .unwrap_or_default()
 }
 
@@ -78,7 +81,8 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     u64::try_from(unsafe { ngx_parse_time(&raw mut text, 1) }).ok()
 }
 
-/// A file's path: relative ones are relative to the folder of nginx's configuration. `None` where memory is short.
+/// A file's path: relative ones are relative to the folder of nginx's configuration. `None` where
+/// memory is short.
 pub(super) fn full_name(cf: &ngx_conf_t, text: &str) -> Option<PathBuf> {
     full_name_below(cf, text, true)
 }
@@ -89,10 +93,13 @@ pub(super) fn full_name_in_prefix(cf: &ngx_conf_t, text: &str) -> Option<PathBuf
 }
 
 fn full_name_below(cf: &ngx_conf_t, text: &str, configuration: bool) -> Option<PathBuf> {
-    // SAFETY: nginx passes a valid configuration; its functions end names with a zero byte of their own, and so does the copy made for it here.
+    // SAFETY: nginx passes a valid configuration; its functions end names with a zero byte of their
+    // own, and so does the copy made for it here.
     let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, text.as_bytes()) }?;
     // SAFETY: as above.
-    if unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, configuration.into()) } != NGX_OK as ngx_int_t {
+    if unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, configuration.into()) }
+        != NGX_OK as ngx_int_t
+    {
         return None;
     }
     Some(PathBuf::from(OsStr::from_bytes(name.as_bytes())))

@@ -26,7 +26,8 @@ const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"l
 pub(crate) struct Balance {
     /// The method.
     pub(crate) method: Method,
-    /// What `hash` makes its key of, compiled, in the pool of the cycle; `None` for all other methods.
+    /// What `hash` makes its key of, compiled, in the pool of the cycle; `None` for all other
+    /// methods.
     pub(crate) key: Option<NonNull<ngx_http_complex_value_t>>,
 }
 
@@ -38,7 +39,11 @@ impl Balance {
 }
 
 /// Takes in the directive's words behind its name.
-pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+pub(super) fn set(
+    cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_balance")?;
     if conf.balance.is_some() {
         return Err("\"etcd_balance\" directive is duplicate".into());
@@ -68,25 +73,32 @@ fn method(words: &[String]) -> Result<Method, Mistake> {
             (Method::RandomTwo, rest)
         }
         ["random", rest @ ..] => (Method::Random, rest),
-        ["hash"] | ["hash", "", ..] => return Err("\"hash\" in \"etcd_balance\" needs a key".into()),
+        ["hash"] | ["hash", "", ..] => {
+            return Err("\"hash\" in \"etcd_balance\" needs a key".into());
+        }
         ["hash", _, "consistent", rest @ ..] => (Method::HashConsistent, rest),
         ["hash", _, rest @ ..] => (Method::Hash, rest),
         ["ip_hash", rest @ ..] => (Method::IpHash, rest),
         ["least_time", word @ ("header" | "last_byte"), ..] => {
             return Err(format!(
-                "invalid parameter \"{word}\" of \"least_time\" in \"etcd_balance\": it takes none, and goes by the time to the header"
+                "invalid parameter \"{word}\" of \"least_time\" in \"etcd_balance\": it takes \
+                none, and goes by the time to the header"
             )
             .into());
         }
         ["least_time", rest @ ..] => (Method::LeastTime, rest),
         [method, ..] => {
-            return Err(format!("unknown method \"{method}\" in \"etcd_balance\": it is {METHODS}").into());
+            return Err(format!(
+                "unknown method \"{method}\" in \"etcd_balance\": it is {METHODS}"
+            )
+            .into());
         }
         [] => return Err("\"etcd_balance\" needs a method".into()),
     };
     match rest.first() {
         Some(word) => {
-            Err(format!("invalid parameter \"{word}\" of \"{}\" in \"etcd_balance\"", words[0]).into())
+            Err(format!("invalid parameter \"{word}\" of \"{}\" in \"etcd_balance\"", words[0])
+                .into())
         }
         None => Ok(method),
     }
@@ -97,14 +109,17 @@ fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>,
     let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
     let key = NonNull::new(pool.calloc_type::<ngx_http_complex_value_t>())
         .ok_or("no memory for the key of \"etcd_balance\"")?;
-    // SAFETY: while a directive is handled, `args` is an array of its words, of which `method` has seen the key.
+    // SAFETY: while a directive is handled, `args` is an array of its words, of which `method` has
+    // seen the key.
     let word = unsafe { (*cf.args).elts.cast::<ngx_str_t>().add(KEY_WORD) };
-    // SAFETY: zeroes are what nginx itself starts from, and mean no flag and none of the optional fields.
+    // SAFETY: zeroes are what nginx itself starts from, and mean no flag and none of the optional
+    // fields.
     let mut compile: ngx_http_compile_complex_value_t = unsafe { mem::zeroed() };
     compile.cf = cf;
     compile.value = word;
     compile.complex_value = key.as_ptr();
-    // SAFETY: all three pointers are valid; what the value refers to is in the same pool as the words.
+    // SAFETY: all three pointers are valid; what the value refers to is in the same pool as the
+    // words.
     if unsafe { ngx_http_compile_complex_value(&raw mut compile) } != OK {
         // SAFETY: as above.
         let word = unsafe { &*word };

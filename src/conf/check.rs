@@ -53,14 +53,22 @@ struct Words {
 }
 
 /// Takes in the directive's words behind its name.
-pub(super) fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+pub(super) fn set(
+    _cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_check")?;
     if conf.check.is_some() {
         return Err("\"etcd_check\" directive is duplicate".into());
     }
-    let (kind, parameters) = words.split_first().ok_or("\"etcd_check\" needs \"http\" or \"tcp\"")?;
+    let (kind, parameters) =
+        words.split_first().ok_or("\"etcd_check\" needs \"http\" or \"tcp\"")?;
     if !["http", "tcp"].contains(&kind.as_str()) {
-        return Err(format!("unknown check \"{kind}\" in \"etcd_check\": it is \"http\" or \"tcp\"").into());
+        return Err(format!(
+            "unknown check \"{kind}\" in \"etcd_check\": it is \"http\" or \"tcp\""
+        )
+        .into());
     }
     let mut read = Words::default();
     for parameter in parameters {
@@ -72,7 +80,8 @@ pub(super) fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String
 
 impl Words {
     fn take(&mut self, word: &str) -> Result<(), Mistake> {
-        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let (name, value) =
+            word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         match (name, value) {
             ("method", Some(value)) => once(&mut self.method, name, method(value)?),
             ("uri", Some(value)) => once(&mut self.uri, name, uri(value)?),
@@ -85,9 +94,10 @@ impl Words {
             ("mandatory", None) => once(&mut self.mandatory, name, true),
             ("panic", Some("0")) => once(&mut self.panic, name, false),
             ("panic", Some("1")) => once(&mut self.panic, name, true),
-            ("panic", Some(value)) => {
-                Err(format!("invalid value \"{value}\" of \"panic\" in \"etcd_check\": it is 0 or 1").into())
-            }
+            ("panic", Some(value)) => Err(format!(
+                "invalid value \"{value}\" of \"panic\" in \"etcd_check\": it is 0 or 1"
+            )
+            .into()),
             _ => Err(format!("invalid parameter \"{word}\" in \"etcd_check\"").into()),
         }
     }
@@ -109,9 +119,10 @@ impl Words {
             ];
             for (name, is_given) in given {
                 if is_given {
-                    return Err(
-                        format!("\"{name}\" in \"etcd_check\" is for \"http\", not for \"tcp\"").into()
-                    );
+                    return Err(format!(
+                        "\"{name}\" in \"etcd_check\" is for \"http\", not for \"tcp\""
+                    )
+                    .into());
                 }
             }
             Kind::Tcp
@@ -124,7 +135,11 @@ impl Words {
             rise: self.rise.unwrap_or(RISE),
         };
         config.verify().map_err(|error| format!("in \"etcd_check\": {error}"))?;
-        Ok(Check { config, mandatory: self.mandatory.unwrap_or(false), panic: self.panic.unwrap_or(true) })
+        Ok(Check {
+            config,
+            mandatory: self.mandatory.unwrap_or(false),
+            panic: self.panic.unwrap_or(true),
+        })
     }
 }
 
@@ -135,24 +150,29 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// Whether the text can stand in a request's line or header without ending it: printable ASCII without spaces.
+/// Whether the text can stand in a request's line or header without ending it: printable ASCII
+/// without spaces.
 fn is_graphic(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn method(value: &str) -> Result<Method, Mistake> {
-    value
-        .parse()
-        .map_err(|_| format!("invalid \"method\" \"{value}\" in \"etcd_check\": it is GET or HEAD").into())
+    value.parse().map_err(|_| {
+        format!("invalid \"method\" \"{value}\" in \"etcd_check\": it is GET or HEAD").into()
+    })
 }
 
 fn uri(value: &str) -> Result<String, Mistake> {
     if !value.starts_with('/') {
-        return Err(format!("invalid \"uri\" \"{value}\" in \"etcd_check\": it must begin with \"/\"").into());
+        return Err(format!(
+            "invalid \"uri\" \"{value}\" in \"etcd_check\": it must begin with \"/\""
+        )
+        .into());
     }
     if !is_graphic(value) || value.contains('#') {
         return Err(format!(
-            "invalid \"uri\" {value:?} in \"etcd_check\": spaces, control characters, \"#\" and what is not ASCII must be escaped"
+            "invalid \"uri\" {value:?} in \"etcd_check\": spaces, control characters, \"#\" and \
+            what is not ASCII must be escaped"
         )
         .into());
     }
@@ -162,7 +182,8 @@ fn uri(value: &str) -> Result<String, Mistake> {
 fn host(value: &str) -> Result<String, Mistake> {
     if value.is_empty() || !is_graphic(value) {
         return Err(format!(
-            "invalid \"host\" {value:?} in \"etcd_check\": a name without spaces and control characters is needed"
+            "invalid \"host\" {value:?} in \"etcd_check\": a name without spaces and control \
+            characters is needed"
         )
         .into());
     }
@@ -172,7 +193,8 @@ fn host(value: &str) -> Result<String, Mistake> {
 fn status(value: &str) -> Result<StatusSet, Mistake> {
     StatusSet::parse(value).map_err(|error| {
         format!(
-            "invalid \"status\" \"{value}\" in \"etcd_check\" ({error}): codes and ranges such as 200,204 or 200-399 are needed"
+            "invalid \"status\" \"{value}\" in \"etcd_check\" ({error}): codes and ranges such as \
+            200,204 or 200-399 are needed"
         )
         .into()
     })
@@ -181,8 +203,10 @@ fn status(value: &str) -> Result<StatusSet, Mistake> {
 fn time(name: &str, value: &str) -> Result<Duration, Mistake> {
     let time = milliseconds(value).filter(|&time| time > 0);
     time.map(Duration::from_millis).ok_or_else(|| {
-        format!("invalid time \"{value}\" of \"{name}\" in \"etcd_check\": a time above zero is needed")
-            .into()
+        format!(
+            "invalid time \"{value}\" of \"{name}\" in \"etcd_check\": a time above zero is needed"
+        )
+        .into()
     })
 }
 
@@ -192,7 +216,8 @@ fn count(name: &str, value: &str) -> Result<u32, Mistake> {
     let number = digits.then(|| value.parse().ok()).flatten().filter(|&number| number > 0);
     number.ok_or_else(|| {
         format!(
-            "invalid number \"{value}\" of \"{name}\" in \"etcd_check\": a whole number above zero is needed"
+            "invalid number \"{value}\" of \"{name}\" in \"etcd_check\": a whole number above zero \
+            is needed"
         )
         .into()
     })

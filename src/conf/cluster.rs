@@ -23,7 +23,8 @@ pub(super) unsafe extern "C" fn etcd_cluster(
     conf: *mut c_void,
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and the main configuration that this module made.
+        // SAFETY: nginx passes a valid configuration, and the main configuration that this module
+        // made.
         let (cf, main) = unsafe { (&mut *cf, &mut *conf.cast::<MainConf>()) };
         let mut logged = false;
         let result = read_cluster(cf, main, &mut logged);
@@ -32,7 +33,11 @@ pub(super) unsafe extern "C" fn etcd_cluster(
     })
 }
 
-fn read_cluster(cf: &mut ngx_conf_t, main: &mut MainConf, logged: &mut bool) -> Result<(), Mistake> {
+fn read_cluster(
+    cf: &mut ngx_conf_t,
+    main: &mut MainConf,
+    logged: &mut bool,
+) -> Result<(), Mistake> {
     let name = words(cf)?.swap_remove(1);
     if name.is_empty() {
         return Err("\"etcd_cluster\" needs a name".into());
@@ -44,7 +49,8 @@ fn read_cluster(cf: &mut ngx_conf_t, main: &mut MainConf, logged: &mut bool) -> 
     let saved = *cf;
     cf.handler = Some(inside);
     cf.handler_conf = (&raw mut block).cast();
-    // SAFETY: with a null file name nginx reads on to the end of the block, and calls the handler with `block` for each directive.
+    // SAFETY: with a null file name nginx reads on to the end of the block, and calls the handler
+    // with `block` for each directive.
     let result = unsafe { ngx_conf_parse(cf, core::ptr::null_mut()) };
     *cf = saved;
     if !result.is_null() {
@@ -62,11 +68,13 @@ unsafe extern "C" fn inside(
     conf: *mut c_void,
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and what `read_cluster` has set as `handler_conf`.
+        // SAFETY: nginx passes a valid configuration, and what `read_cluster` has set as
+        // `handler_conf`.
         let (words, block) = unsafe { (words(&*cf), &mut *conf.cast::<Block>()) };
         match words {
             Ok(words) if words.len() == 2 && words[0] == "include" => {
-                // SAFETY: as the `types` block does it: the handler stays set for the included file.
+                // SAFETY: as the `types` block does it: the handler stays set for the included
+                // file.
                 unsafe { ngx_conf_include(cf, command, conf) }
             }
             Ok(words) => {

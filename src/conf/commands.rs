@@ -4,9 +4,9 @@ use core::ptr;
 
 use ngx::{
     ffi::{
-        NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
-        NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF_OFFSET,
-        NGX_HTTP_UPS_CONF, ngx_command_t, ngx_str_t, ngx_uint_t,
+        NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS,
+        NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
+        NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF, ngx_command_t, ngx_str_t, ngx_uint_t,
     },
     ngx_string,
 };
@@ -103,6 +103,11 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 13] = [
         variable::etcd_variable,
         NGX_HTTP_MAIN_CONF_OFFSET,
     ),
-    directive(ngx_string!("etcd_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, status::etcd_status, 0),
+    directive(
+        ngx_string!("etcd_status"),
+        NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+        status::etcd_status,
+        0,
+    ),
     END,
 ];

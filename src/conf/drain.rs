@@ -1,5 +1,5 @@
-//! `etcd_drain [timeout=T] [spread=S | rate=N/s] [on=remove,drain,check]`, in an `upstream`: how a peer's open connections come to an end.
-//! T and S may be variables of `etcd_variable`.
+//! `etcd_drain [timeout=T] [spread=S | rate=N/s] [on=remove,drain,check]`, in an `upstream`: how a
+//! peer's open connections come to an end. T and S may be variables of `etcd_variable`.
 
 use core::num::NonZeroU32;
 
@@ -14,10 +14,12 @@ use super::{
     variable::{Kind, LONGEST_TIME},
 };
 
-/// How long connections have to end by themselves, in milliseconds: most requests and long polls are over by then.
+/// How long connections have to end by themselves, in milliseconds: most requests and long polls
+/// are over by then.
 const TIMEOUT: u64 = 30_000;
 
-/// Over how long the rest is closed, in milliseconds: so that of ten thousand sessions a thousand a second return.
+/// Over how long the rest is closed, in milliseconds: so that of ten thousand sessions a thousand a
+/// second return.
 const SPREAD: u64 = 10_000;
 
 /// Every reason that there is.
@@ -55,7 +57,11 @@ struct Words {
 }
 
 /// Takes in the directive's words behind its name.
-pub(super) fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+pub(super) fn set(
+    _cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_drain")?;
     if conf.drain.is_some() {
         return Err("\"etcd_drain\" directive is duplicate".into());
@@ -107,8 +113,8 @@ impl DrainConf {
         self.on == Reasons { removed: false, drain: false, check: true }
     }
 
-    /// When connections are closed, as its variables say just now; `None` while it has variables and none of them has a value: then no
-    /// connection is.
+    /// When connections are closed, as its variables say just now; `None` while it has variables
+    /// and none of them has a value: then no connection is.
     pub(crate) fn drain(&self, main: &MainConf) -> Option<Drain> {
         let (mut has_variables, mut has_values) = (false, false);
         let mut now = |time: &Time| match time {
@@ -136,7 +142,9 @@ impl DrainConf {
         };
         let times = [("timeout", Some(&self.timeout)), ("spread", spread)];
         let wrong = times.into_iter().filter_map(|(parameter, time)| match time? {
-            Time::Of(name, _) if main.variable(name).is_none_or(|variable| variable.kind != Kind::Time) => {
+            Time::Of(name, _)
+                if main.variable(name).is_none_or(|variable| variable.kind != Kind::Time) =>
+            {
                 Some((parameter, name.as_str()))
             }
             _ => None,
@@ -146,21 +154,25 @@ impl DrainConf {
 }
 
 fn time(name: &str, value: &str, otherwise: u64) -> Result<Time, Mistake> {
-    // That there is such a variable is checked at the end of the configuration: it may stand behind the upstream.
+    // That there is such a variable is checked at the end of the configuration: it may stand behind
+    // the upstream.
     if value.starts_with('$') {
         return Ok(Time::Of(value.to_owned(), otherwise));
     }
     let (longest, text) = LONGEST_TIME;
     milliseconds(value).filter(|&time| time <= longest).map(Time::Fixed).ok_or_else(|| {
-        format!("invalid time \"{value}\" of \"{name}\" in \"etcd_drain\": {text} are the longest").into()
+        format!("invalid time \"{value}\" of \"{name}\" in \"etcd_drain\": {text} are the longest")
+            .into()
     })
 }
 
 fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
-    let number = value.strip_suffix("/s").filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let number =
+        value.strip_suffix("/s").filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     number.and_then(|number| number.parse().ok()).ok_or_else(|| {
         format!(
-            "invalid \"rate\" \"{value}\" in \"etcd_drain\": connections a second are needed, as in \"rate=50/s\""
+            "invalid \"rate\" \"{value}\" in \"etcd_drain\": connections a second are needed, as \
+            in \"rate=50/s\""
         )
         .into()
     })

@@ -15,8 +15,9 @@ const ZONE_SIZE: usize = 1 << 20;
 /// The smallest zone, in pages: as for nginx's own `zone` (ngx_http_upstream_zone_module.c).
 const MIN_ZONE_PAGES: usize = 8;
 
-/// For how long (ms) peers outlive a wiped etcd where nothing else is said: as long as the leases of announcers usually last, so that each has had the
-/// time to notice, and to announce its node again.
+/// For how long (ms) peers outlive a wiped etcd where nothing else is said: as long as the leases
+/// of announcers usually last, so that each has had the time to notice, and to announce its node
+/// again.
 const HOLD: u64 = 60_000;
 
 /// The parameters.
@@ -44,7 +45,9 @@ impl EtcdOptions {
                     let time = milliseconds(text);
                     set(&mut hold, "hold", time.ok_or_else(|| invalid("time", text, "hold"))?)?;
                 }
-                Some(("expiry_guard", text)) => set(&mut expiry_guard, "expiry_guard", read_percent(text)?)?,
+                Some(("expiry_guard", text)) => {
+                    set(&mut expiry_guard, "expiry_guard", read_percent(text)?)?
+                }
                 _ => return Err(format!("invalid parameter \"{word}\" in \"etcd\"").into()),
             }
         }
@@ -82,6 +85,7 @@ fn read_zone(text: &str) -> Result<usize, Mistake> {
 fn read_percent(text: &str) -> Result<u8, Mistake> {
     let percent = text.strip_suffix('%').and_then(|digits| digits.parse().ok());
     percent.filter(|percent| (1..100).contains(percent)).ok_or_else(|| {
-        format!("invalid share \"{text}\" of \"expiry_guard\" in \"etcd\": 1% to 99% are needed").into()
+        format!("invalid share \"{text}\" of \"expiry_guard\" in \"etcd\": 1% to 99% are needed")
+            .into()
     })
 }

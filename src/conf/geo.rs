@@ -1,4 +1,5 @@
-//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [zone=SIZE] [initial=NETWORK,... ...] [initial_file=FILE] [origin=CLUSTER:REVISION]`
+//! `etcd_geo $NAME CLUSTER PREFIX [empty=0|1] [zone=SIZE] [initial=NETWORK,... ...]
+//! [initial_file=FILE] [origin=CLUSTER:REVISION]`
 
 use core::ffi::c_void;
 use std::{fs::File, io::Read, path::Path};
@@ -26,13 +27,15 @@ use crate::{
 pub(crate) struct GeoConf {
     /// With the dollar sign, as it is written.
     pub(crate) name: String,
-    /// The name of a cluster; that there is one of this name is checked at the end of the configuration.
+    /// The name of a cluster; that there is one of this name is checked at the end of the
+    /// configuration.
     pub(crate) cluster: String,
     /// Ends with a slash.
     pub(crate) prefix: String,
     /// What is said where there are no networks.
     pub(crate) empty: bool,
-    /// The networks until etcd has said which there are; none, where the configuration does not say it.
+    /// The networks until etcd has said which there are; none, where the configuration does not say
+    /// it.
     pub(crate) initial: Option<Initial>,
     /// The cluster's id and the revision that said so.
     pub(crate) origin: Option<(u64, u64)>,
@@ -52,13 +55,15 @@ pub(crate) struct Initial {
 }
 
 impl GeoConf {
-    /// Whether what is said before etcd has been heard outlives a wiped etcd: it must be known of which etcd it is, and let in fewer than all.
+    /// Whether what is said before etcd has been heard outlives a wiped etcd: it must be known of
+    /// which etcd it is, and let in fewer than all.
     pub(crate) fn holds_initial(&self) -> bool {
         self.origin.is_some() && self.initial.as_ref().is_none_or(|initial| initial.count > 0)
     }
 }
 
-/// The shared memory where nothing is said of it: room for 100 000 networks with keys of up to 60 bytes. What is not used of it takes no memory.
+/// The shared memory where nothing is said of it: room for 100 000 networks with keys of up to 60
+/// bytes. What is not used of it takes no memory.
 const ZONE_SIZE: usize = 32 << 20;
 
 /// The least that is of use: nginx's own part of a zone, and some networks.
@@ -74,7 +79,8 @@ pub(super) unsafe extern "C" fn etcd_geo(
     conf: *mut c_void,
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and the main configuration that this module made.
+        // SAFETY: nginx passes a valid configuration, and the main configuration that this module
+        // made.
         let (cf, main) = unsafe { (&mut *cf, &mut *conf.cast::<MainConf>()) };
         let result = words(cf).and_then(|words| add(cf, main, &words[1..]));
         finish(cf, result)
@@ -105,7 +111,10 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
             Some(("initial", networks)) => {
                 let words = networks.replace(',', " ");
                 let words = parse_lines(&words).map_err(|error| {
-                    format!("invalid parameter \"{option}\" in \"etcd_geo\": {} is no network", error.word)
+                    format!(
+                        "invalid parameter \"{option}\" in \"etcd_geo\": {} is no network",
+                        error.word
+                    )
                 })?;
                 initial.get_or_insert_default().extend(words.into_iter().map(str::to_owned));
                 false
@@ -119,17 +128,23 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         }
     }
     if let Some(name) = file {
-        let file =
-            full_name(cf, &name).ok_or("no memory for the name of \"initial_file\" in \"etcd_geo\"")?;
+        let file = full_name(cf, &name)
+            .ok_or("no memory for the name of \"initial_file\" in \"etcd_geo\"")?;
         let text = read_file(&file).map_err(|error| {
-            format!("\"initial_file\" in \"etcd_geo\": \"{}\" cannot be read: {error}", file.display())
+            format!(
+                "\"initial_file\" in \"etcd_geo\": \"{}\" cannot be read: {error}",
+                file.display()
+            )
         })?;
-        let words = parse_lines(&text)
-            .map_err(|error| format!("\"initial_file\" in \"etcd_geo\": \"{}\": {error}", file.display()))?;
+        let words = parse_lines(&text).map_err(|error| {
+            format!("\"initial_file\" in \"etcd_geo\": \"{}\": {error}", file.display())
+        })?;
         initial.get_or_insert_default().extend(words.into_iter().map(str::to_owned));
     }
-    let initial = initial
-        .map(|words| Initial { ranges: Ranges::of(words.iter().map(String::as_str)), count: words.len() });
+    let initial = initial.map(|words| Initial {
+        ranges: Ranges::of(words.iter().map(String::as_str)),
+        count: words.len(),
+    });
     let zone_size = zone_size.unwrap_or(ZONE_SIZE);
     if main.geos().any(|geo| geo.name.eq_ignore_ascii_case(name)) {
         return Err(format!("duplicate variable \"{name}\" in \"etcd_geo\"").into());
@@ -174,7 +189,8 @@ fn read_origin(text: &str) -> Result<(u64, u64), Mistake> {
     });
     origin.ok_or_else(|| {
         format!(
-            "invalid \"origin={text}\" in \"etcd_geo\": a cluster's id and a revision are needed (cdf818194e3a8c32:42)"
+            "invalid \"origin={text}\" in \"etcd_geo\": a cluster's id and a revision are needed \
+            (cdf818194e3a8c32:42)"
         )
         .into()
     })

@@ -34,7 +34,11 @@ pub(super) unsafe extern "C" fn etcd_keepalive(
     handle(cf, conf, set_keepalive)
 }
 
-fn set_keepalive(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+fn set_keepalive(
+    _cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_keepalive")?;
     if conf.keepalive.is_some() {
         return Err("\"etcd_keepalive\" directive is duplicate".into());
@@ -45,14 +49,16 @@ fn set_keepalive(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]
     let connections = match number(connections) {
         Some(number) if number > 0 => number,
         _ => {
-            return Err(
-                format!("invalid number of connections \"{connections}\" in \"etcd_keepalive\"").into()
-            );
+            return Err(format!(
+                "invalid number of connections \"{connections}\" in \"etcd_keepalive\""
+            )
+            .into());
         }
     };
     if conf.number.is_none() {
         return Err(
-            "\"etcd_keepalive\" stands in too many upstreams: there can be 65536 with \"etcd\" at most"
+            "\"etcd_keepalive\" stands in too many upstreams: there can be 65536 with \"etcd\" at \
+            most"
                 .into(),
         );
     }
@@ -63,7 +69,8 @@ fn set_keepalive(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]
 fn read_options(connections: usize, options: &[String]) -> Result<Keepalive, Mistake> {
     let (mut requests, mut time, mut timeout) = (None, None, None);
     for option in options {
-        let invalid = || Mistake::from(format!("invalid parameter \"{option}\" in \"etcd_keepalive\""));
+        let invalid =
+            || Mistake::from(format!("invalid parameter \"{option}\" in \"etcd_keepalive\""));
         let (name, text) = option.split_once('=').ok_or_else(invalid)?;
         let duplicate = match name {
             "requests" => requests.replace(number(text).ok_or_else(invalid)?).is_some(),
@@ -99,7 +106,8 @@ pub(super) fn settle(
             [("requests", nginx.requests()), ("time", nginx.time()), ("timeout", nginx.timeout())];
         if let Some((name, _)) = relatives.iter().find(|(_, value)| value.is_some()) {
             return Err(format!(
-                "\"keepalive_{name}\" has no effect beside \"etcd_keepalive\": use \"{name}=\" there"
+                "\"keepalive_{name}\" has no effect beside \"etcd_keepalive\": use \"{name}=\" \
+                there"
             ));
         }
     }

@@ -1,7 +1,8 @@
 //! What directives of nginx's own modules say of an upstream, where nginx has no other way to ask.
 //!
-//! Both structures that are read here stand in no header of nginx's. If one should change, the tests on such an nginx find
-//! connections kept where none are to be, or `sticky` and `etcd_sticky` in one upstream.
+//! Both structures that are read here stand in no header of nginx's. If one should change, the
+//! tests on such an nginx find connections kept where none are to be, or `sticky` and `etcd_sticky`
+//! in one upstream.
 
 use core::{
     ffi::{CStr, c_void},
@@ -23,13 +24,15 @@ pub(super) struct Keepalive {
     timeout: usize,
 }
 
-/// What `keepalive` and its relatives say, until nginx fills in what they do not: while it calls `init_upstream`.
+/// What `keepalive` and its relatives say, until nginx fills in what they do not: while it calls
+/// `init_upstream`.
 pub(super) fn keepalive<'us>(
     cf: &ngx_conf_t,
     us: &'us mut ngx_http_upstream_srv_conf_t,
 ) -> Option<&'us mut Keepalive> {
     let settings = settings(cf, us, c"ngx_http_upstream_keepalive_module")?;
-    // SAFETY: see the structure; the upstream's settings live as long as it does, and only one callback looks at them at a time.
+    // SAFETY: see the structure; the upstream's settings live as long as it does, and only one
+    // callback looks at them at a time.
     Some(unsafe { settings.cast().as_mut() })
 }
 
@@ -54,7 +57,8 @@ impl Keepalive {
         set(self.timeout)
     }
 
-    /// Has nginx leave the upstream alone, as `keepalive 0` does: otherwise it would keep connections of every upstream by default.
+    /// Has nginx leave the upstream alone, as `keepalive 0` does: otherwise it would keep
+    /// connections of every upstream by default.
     #[cfg(nginx1_29_7)]
     pub(super) fn turn_off(&mut self) {
         self.max_cached = 0;
@@ -68,21 +72,25 @@ fn set(value: usize) -> Option<usize> {
 /// Whether the upstream has nginx's own `sticky` (1.29.6 on).
 pub(super) fn has_sticky(cf: &ngx_conf_t, us: &ngx_http_upstream_srv_conf_t) -> bool {
     settings(cf, us, c"ngx_http_upstream_sticky_module").is_some_and(|settings| {
-        // SAFETY: `ngx_http_upstream_sticky_srv_conf_t` begins with the `init_upstream` that `sticky` has found there, and with null where it is not
-        // there.
+        // SAFETY: `ngx_http_upstream_sticky_srv_conf_t` begins with the `init_upstream` that
+        // `sticky` has found there, and with null where it is not there.
         !unsafe { settings.cast::<*const c_void>().read() }.is_null()
     })
 }
 
 /// The settings that a module has made for the upstream; `None` where there is no such module.
-fn settings(cf: &ngx_conf_t, us: &ngx_http_upstream_srv_conf_t, name: &CStr) -> Option<NonNull<c_void>> {
-    // SAFETY: the cycle's modules are there before its configuration is read, each with a name; each module of nginx's that has a configuration
-    // for upstreams has made it for this one.
+fn settings(
+    cf: &ngx_conf_t,
+    us: &ngx_http_upstream_srv_conf_t,
+    name: &CStr,
+) -> Option<NonNull<c_void>> {
+    // SAFETY: the cycle's modules are there before its configuration is read, each with a name;
+    // each module of nginx's that has a configuration for upstreams has made it for this one.
     unsafe {
         let modules = core::slice::from_raw_parts((*cf.cycle).modules, (*cf.cycle).modules_n);
-        let module = modules
-            .iter()
-            .find(|module| !(***module).name.is_null() && CStr::from_ptr((***module).name) == name)?;
+        let module = modules.iter().find(|module| {
+            !(***module).name.is_null() && CStr::from_ptr((***module).name) == name
+        })?;
         NonNull::new(*us.srv_conf.add((**module).ctx_index))
     }
 }

@@ -6,24 +6,35 @@ use std::sync::Arc;
 use ngx::ffi::{ngx_addr_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t};
 use peer_zone::{Desired, Parameters};
 
-/// The peers that the `server` lines of an upstream name, one for each address, in their order; the server at `placeholder` is none of them.
-pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Result<Vec<Desired>, String> {
+/// The peers that the `server` lines of an upstream name, one for each address, in their order; the
+/// server at `placeholder` is none of them.
+pub(super) fn read(
+    us: &ngx_http_upstream_srv_conf_t,
+    placeholder: usize,
+) -> Result<Vec<Desired>, String> {
     // SAFETY: nginx makes the array for each upstream that is written out.
     let servers = unsafe { (*us.servers).as_slice::<ngx_http_upstream_server_t>() };
     let mut peers = Vec::new();
     for (_, server) in servers.iter().enumerate().filter(|&(index, _)| index != placeholder) {
         if is_resolved_later(server) {
-            return Err("\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name into etcd"
-                .to_owned());
+            return Err(
+                "\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name \
+            into etcd"
+                    .to_owned(),
+            );
         }
         let (parameters, route) = (parameters(server)?, route(server)?);
         let text: Arc<str> =
             server.name.to_str().map_err(|_| "a \"server\" is written in other than UTF-8")?.into();
         for address in addresses(server) {
             // SAFETY: nginx resolved the address: it has as many bytes as it says.
-            let socket_address =
-                unsafe { slice::from_raw_parts(address.sockaddr.cast::<u8>(), address.socklen as usize) };
-            let name = address.name.to_str().map_err(|_| "a \"server\" has an address that is not UTF-8")?;
+            let socket_address = unsafe {
+                slice::from_raw_parts(address.sockaddr.cast::<u8>(), address.socklen as usize)
+            };
+            let name = address
+                .name
+                .to_str()
+                .map_err(|_| "a \"server\" has an address that is not UTF-8")?;
             peers.push(Desired {
                 key: None,
                 socket_address: socket_address.into(),
@@ -40,7 +51,8 @@ pub(super) fn read(us: &ngx_http_upstream_srv_conf_t, placeholder: usize) -> Res
     Ok(peers)
 }
 
-/// Whether nginx itself is to resolve the name while it runs, which it does in a zone of its own only.
+/// Whether nginx itself is to resolve the name while it runs, which it does in a zone of its own
+/// only.
 #[cfg(nginx1_27_3)]
 fn is_resolved_later(server: &ngx_http_upstream_server_t) -> bool {
     server.host.len > 0
@@ -56,8 +68,8 @@ fn addresses(server: &ngx_http_upstream_server_t) -> &[ngx_addr_t] {
     unsafe { slice::from_raw_parts(server.addrs, server.naddrs) }
 }
 
-/// Whether the line says `down`, and whether it says `drain`. From 1.29.6 on both are bits of one number, of which this one is `drain`
-/// (`NGX_HTTP_UPSTREAM_DRAINING`).
+/// Whether the line says `down`, and whether it says `drain`. From 1.29.6 on both are bits of one
+/// number, of which this one is `drain` (`NGX_HTTP_UPSTREAM_DRAINING`).
 #[cfg(nginx1_29_6)]
 fn down_and_drain(server: &ngx_http_upstream_server_t) -> (bool, bool) {
     const DRAINING: usize = 8;

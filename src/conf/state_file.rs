@@ -17,7 +17,8 @@ pub(super) fn read(cf: &ngx_conf_t, text: &str) -> Result<PathBuf, Mistake> {
     if text.contains(char::is_control) {
         return Err("the file of \"state\" in \"etcd\" has a control character in its name".into());
     }
-    let path = full_name_in_prefix(cf, text).ok_or("no memory for the configuration of \"etcd\"")?;
+    let path =
+        full_name_in_prefix(cf, text).ok_or("no memory for the configuration of \"etcd\"")?;
     if text.ends_with('/') || path.file_name().is_none() || path.is_dir() {
         return Err(format!(
             "\"{}\" is a folder: \"state\" in \"etcd\" needs the name of a file",

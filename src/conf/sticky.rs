@@ -1,4 +1,5 @@
-//! `etcd_sticky cookie=NAME ...`, in an `upstream`: the cookie by which a client comes back to its peer.
+//! `etcd_sticky cookie=NAME ...`, in an `upstream`: the cookie by which a client comes back to its
+//! peer.
 //!
 //! Parameters and their meaning are those of nginx's `sticky cookie`; `secret` is ours.
 
@@ -16,7 +17,8 @@ use super::{
     upstream::needs_etcd,
 };
 
-/// The longest time that may be given, in seconds: ten years, which is what nginx's `max` stands for.
+/// The longest time that may be given, in seconds: ten years, which is what nginx's `max` stands
+/// for.
 pub(crate) const MAX_EXPIRES: u64 = 315_360_000;
 
 /// What `etcd_sticky` says.
@@ -55,14 +57,14 @@ pub(crate) enum Naming {
 }
 
 impl Naming {
-    /// The id by which a peer is found, or 0: `key` is below the prefix, and empty for a peer of a `server` line; `route` is its own name, if it has one.
+    /// The id by which a peer is found, or 0: `key` is below the prefix, and empty for a peer of a
+    /// `server` line; `route` is its own name, if it has one.
     pub(crate) fn id(&self, prefix: &str, key: &str, address: &str, route: Option<&str>) -> u64 {
         match self {
             Self::None => 0,
             Self::Cookie(Secret(secret)) => sticky_id(prefix, key, address, secret),
-            Self::Sid => {
-                route.map_or_else(|| sid_id(&sid(address.as_bytes())), |route| sid_id(route.as_bytes()))
-            }
+            Self::Sid => route
+                .map_or_else(|| sid_id(&sid(address.as_bytes())), |route| sid_id(route.as_bytes())),
         }
     }
 }
@@ -98,7 +100,11 @@ struct Words {
 }
 
 /// Takes in the directive's words behind its name.
-pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+pub(super) fn set(
+    cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_sticky")?;
     if conf.sticky.is_some() {
         return Err("\"etcd_sticky\" directive is duplicate".into());
@@ -109,7 +115,8 @@ pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]
     }
     if read.samesite == Some("None") && read.secure.is_none() {
         return Err(
-            "\"samesite=none\" in \"etcd_sticky\" needs \"secure\": browsers refuse such a cookie without it"
+            "\"samesite=none\" in \"etcd_sticky\" needs \"secure\": browsers refuse such a cookie \
+            without it"
                 .into(),
         );
     }
@@ -118,13 +125,15 @@ pub(super) fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]
     let Words { cookie, expires, secret, .. } = read;
     let name = cookie.ok_or("\"etcd_sticky\" needs the name of a cookie: \"cookie=NAME\"")?;
     let variable = variable(cf, &name)?;
-    conf.sticky = Some(Sticky { name, variable, expires, attributes, secret: secret.unwrap_or_default() });
+    conf.sticky =
+        Some(Sticky { name, variable, expires, attributes, secret: secret.unwrap_or_default() });
     Ok(())
 }
 
 impl Words {
     fn take(&mut self, word: &str) -> Result<(), Mistake> {
-        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let (name, value) =
+            word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         match (name, value) {
             ("cookie", Some(value)) => once(&mut self.cookie, name, cookie_name(value)?),
             ("expires", Some(value)) => once(&mut self.expires, name, expires(value)?),
@@ -161,18 +170,21 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Mistake> {
 /// What a cookie's name may ask for, without which browsers refuse it (RFC 6265bis, section 4.1.3).
 fn check_prefix(words: &Words) -> Result<(), Mistake> {
     let Some(name) = &words.cookie else { return Ok(()) };
-    let begins =
-        |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    let is_at_root = words.path.as_deref() == Some("/");
-    let needed = if begins("__Host-") && (words.secure.is_none() || !is_at_root || words.domain.is_some()) {
-        "\"secure\" and \"path=/\", and no \"domain\""
-    } else if begins("__Secure-") && words.secure.is_none() {
-        "\"secure\""
-    } else {
-        return Ok(());
+    let begins = |prefix: &str| {
+        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
+    let is_at_root = words.path.as_deref() == Some("/");
+    let needed =
+        if begins("__Host-") && (words.secure.is_none() || !is_at_root || words.domain.is_some()) {
+            "\"secure\" and \"path=/\", and no \"domain\""
+        } else if begins("__Secure-") && words.secure.is_none() {
+            "\"secure\""
+        } else {
+            return Ok(());
+        };
     let message = format!(
-        "the cookie \"{name}\" of \"etcd_sticky\" needs {needed}: browsers refuse one of such a name without"
+        "the cookie \"{name}\" of \"etcd_sticky\" needs {needed}: browsers refuse one of such a \
+        name without"
     );
     Err(message.into())
 }
@@ -182,7 +194,8 @@ fn cookie_name(value: &str) -> Result<String, Mistake> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if value.is_empty() || !value.bytes().all(is_token) {
         return Err(format!(
-            "invalid name {value:?} of \"cookie\" in \"etcd_sticky\": letters, digits and !#$%&'*+-.^_`|~ are needed"
+            "invalid name {value:?} of \"cookie\" in \"etcd_sticky\": letters, digits and \
+            !#$%&'*+-.^_`|~ are needed"
         )
         .into());
     }
@@ -203,9 +216,12 @@ fn expires(value: &str) -> Result<Expires, Mistake> {
 }
 
 fn domain(value: &str) -> Result<String, Mistake> {
-    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
+    if value.is_empty()
+        || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    {
         return Err(format!(
-            "invalid \"domain\" {value:?} in \"etcd_sticky\": a host name is needed, and variables are not taken"
+            "invalid \"domain\" {value:?} in \"etcd_sticky\": a host name is needed, and variables \
+            are not taken"
         )
         .into());
     }
@@ -242,13 +258,16 @@ fn secret(value: &str) -> Result<Secret, Mistake> {
     Ok(Secret(value.to_owned()))
 }
 
-/// The index of `$cookie_NAME`, whose value nginx finds whatever the version and however many headers the client sends.
+/// The index of `$cookie_NAME`, whose value nginx finds whatever the version and however many
+/// headers the client sends.
 fn variable(cf: &mut ngx_conf_t, name: &str) -> Result<ngx_uint_t, Mistake> {
-    let failed = || format!("the variable of the cookie \"{name}\" of \"etcd_sticky\" could not be had");
+    let failed =
+        || format!("the variable of the cookie \"{name}\" of \"etcd_sticky\" could not be had");
     // SAFETY: the pool is the cycle's.
     let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
     // SAFETY: as above.
-    let variable = unsafe { ngx_str_t::from_bytes(pool.as_ptr(), format!("cookie_{name}").as_bytes()) };
+    let variable =
+        unsafe { ngx_str_t::from_bytes(pool.as_ptr(), format!("cookie_{name}").as_bytes()) };
     let mut variable = variable.ok_or_else(failed)?;
     // SAFETY: nginx passes a valid configuration, and copies the name.
     let index = unsafe { ngx_http_get_variable_index(cf, &raw mut variable) };

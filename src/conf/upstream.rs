@@ -26,16 +26,19 @@ use crate::{
     peer, zones,
 };
 
-/// The longest prefix, in bytes; etcd has no limit of its own, but a key below the prefix is shown with it in every line of the log.
+/// The longest prefix, in bytes; etcd has no limit of its own, but a key below the prefix is shown
+/// with it in every line of the log.
 const MAX_PREFIX_LENGTH: usize = 512;
 
-type InitUpstream = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
+type InitUpstream =
+    unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
 
 pub(super) type Parser = fn(&mut ngx_conf_t, &mut UpstreamConf, &[String]) -> Result<(), Mistake>;
 
 pub(super) fn handle(cf: *mut ngx_conf_t, conf: *mut c_void, parse: Parser) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and the one of the upstream that this module made.
+        // SAFETY: nginx passes a valid configuration, and the one of the upstream that this module
+        // made.
         let (cf, conf) = unsafe { (&mut *cf, &mut *conf.cast::<UpstreamConf>()) };
         let result = words(cf).and_then(|words| parse(cf, conf, &words[1..]));
         finish(cf, result)
@@ -115,21 +118,26 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
     let prefix = read_prefix(prefix)?;
     let options = EtcdOptions::read(cf, options)?;
 
-    let us: *mut ngx_http_upstream_srv_conf_t =
-        NgxHttpUpstreamModule::server_conf_mut(cf).ok_or("\"etcd\" stands outside of an \"upstream\"")?;
+    let us: *mut ngx_http_upstream_srv_conf_t = NgxHttpUpstreamModule::server_conf_mut(cf)
+        .ok_or("\"etcd\" stands outside of an \"upstream\"")?;
     // SAFETY: nginx made it for the upstream at hand.
     let us = unsafe { &mut *us };
-    let name =
-        us.host.to_str().map_err(|_| "the name of an upstream with \"etcd\" must be UTF-8")?.to_owned();
+    let name = us
+        .host
+        .to_str()
+        .map_err(|_| "the name of an upstream with \"etcd\" must be UTF-8")?
+        .to_owned();
     if us.peer.init_upstream.is_some() {
         return Err(format!(
-            "\"etcd\" in upstream \"{name}\" must stand before \"keepalive\" and \"sticky\", and takes no other load balancing method beside it: use \
+            "\"etcd\" in upstream \"{name}\" must stand before \"keepalive\" and \"sticky\", and \
+            takes no other load balancing method beside it: use \
              \"etcd_balance\""
         )
         .into());
     }
     us.peer.init_upstream = Some(init_upstream);
-    conf.placeholder = push_placeholder(cf, us).ok_or("no memory for the configuration of \"etcd\"")?;
+    conf.placeholder =
+        push_placeholder(cf, us).ok_or("no memory for the configuration of \"etcd\"")?;
 
     let main = Module::main_conf_mut(cf).ok_or("\"etcd\" stands outside of \"http\"")?;
     if let Some(file) = &options.state {
@@ -148,10 +156,15 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
 
 fn read_prefix(prefix: &str) -> Result<String, Mistake> {
     if prefix.is_empty() || prefix == "/" {
-        return Err(format!("the prefix \"{prefix}\" in \"etcd\" would be every key of the cluster").into());
+        return Err(format!(
+            "the prefix \"{prefix}\" in \"etcd\" would be every key of the cluster"
+        )
+        .into());
     }
     if prefix.len() > MAX_PREFIX_LENGTH {
-        return Err(format!("the prefix in \"etcd\" is longer than {MAX_PREFIX_LENGTH} bytes").into());
+        return Err(
+            format!("the prefix in \"etcd\" is longer than {MAX_PREFIX_LENGTH} bytes").into()
+        );
     }
     if prefix.chars().any(char::is_control) {
         return Err("the prefix in \"etcd\" has control characters".into());
@@ -160,16 +173,20 @@ fn read_prefix(prefix: &str) -> Result<String, Mistake> {
     Ok(if prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") })
 }
 
-/// That a prefix does not end in two slashes: with the one that is added where it lacks, nobody means the second.
+/// That a prefix does not end in two slashes: with the one that is added where it lacks, nobody
+/// means the second.
 pub(super) fn check_end(prefix: &str, directive: &str) -> Result<(), Mistake> {
     if prefix.ends_with("//") {
-        return Err(format!("the prefix \"{prefix}\" in \"{directive}\" ends in more than one \"/\"").into());
+        return Err(format!(
+            "the prefix \"{prefix}\" in \"{directive}\" ends in more than one \"/\""
+        )
+        .into());
     }
     Ok(())
 }
 
-/// nginx refuses an upstream without servers before a module can object, and so does each of its own methods. Returns the place among
-/// the upstream's servers.
+/// nginx refuses an upstream without servers before a module can object, and so does each of its
+/// own methods. Returns the place among the upstream's servers.
 fn push_placeholder(cf: &ngx_conf_t, us: &mut ngx_http_upstream_srv_conf_t) -> Option<usize> {
     // SAFETY: the pool is the cycle's.
     let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
@@ -199,14 +216,19 @@ fn push_placeholder(cf: &ngx_conf_t, us: &mut ngx_http_upstream_srv_conf_t) -> O
 /// That the upstream has `etcd`, as every other directive of the module's there needs it.
 pub(super) fn needs_etcd(conf: &UpstreamConf, directive: &str) -> Result<(), Mistake> {
     if conf.etcd.is_none() {
-        return Err(
-            format!("\"{directive}\" must stand behind the \"etcd\" directive of the same upstream").into()
-        );
+        return Err(format!(
+            "\"{directive}\" must stand behind the \"etcd\" directive of the same upstream"
+        )
+        .into());
     }
     Ok(())
 }
 
-fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
+fn set_defaults(
+    _cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_defaults")?;
     if conf.defaults.is_some() {
         return Err("\"etcd_defaults\" directive is duplicate".into());
@@ -222,16 +244,21 @@ fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
         if !["weight", "max_conns", "max_fails", "fail_timeout", "slow_start"].contains(&name) {
             return Err(format!("invalid parameter \"{word}\" in \"etcd_defaults\"").into());
         }
-        // That there is such a variable is checked at the end of the configuration: it may stand behind the upstream.
-        if let Some(variable) = word.strip_prefix("max_conns=").filter(|value| value.starts_with('$')) {
+        // That there is such a variable is checked at the end of the configuration: it may stand
+        // behind the upstream.
+        if let Some(variable) =
+            word.strip_prefix("max_conns=").filter(|value| value.starts_with('$'))
+        {
             conf.max_conns_variable = Some(variable.to_owned());
             continue;
         }
         defaults.set_word(word).map_err(|error| format!("in \"etcd_defaults\": {error}"))?;
-        // As in a "server" of nginx's: a peer without a weight is one that gets no requests, and all of them would.
+        // As in a "server" of nginx's: a peer without a weight is one that gets no requests, and
+        // all of them would.
         if defaults.weight == Some(0) {
             return Err(
-                "in \"etcd_defaults\": parameter \"weight\" is \"0\": no peer would get a request".into()
+                "in \"etcd_defaults\": parameter \"weight\" is \"0\": no peer would get a request"
+                    .into(),
             );
         }
     }
@@ -239,8 +266,12 @@ fn set_defaults(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String])
     Ok(())
 }
 
-/// Called by nginx when it has read the whole configuration: as `ngx_http_upstream_init_round_robin`.
-unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t {
+/// Called by nginx when it has read the whole configuration: as
+/// `ngx_http_upstream_init_round_robin`.
+unsafe extern "C" fn init_upstream(
+    cf: *mut ngx_conf_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes valid pointers.
         let (log, us) = unsafe { ((*cf).log, &mut *us) };
@@ -268,7 +299,11 @@ unsafe extern "C" fn init_upstream(cf: *mut ngx_conf_t, us: *mut ngx_http_upstre
         let servers = match servers::read(us, conf.placeholder) {
             Ok(servers) => servers,
             Err(message) => {
-                crate::log::to(NGX_LOG_EMERG, log, &format!("upstream \"{}\": {message}", etcd.upstream));
+                crate::log::to(
+                    NGX_LOG_EMERG,
+                    log,
+                    &format!("upstream \"{}\": {message}", etcd.upstream),
+                );
                 return ERROR;
             }
         };
@@ -291,7 +326,9 @@ fn settle(
 ) -> Result<(), String> {
     if conf.check.is_none() {
         if conf.drain.as_ref().is_some_and(DrainConf::needs_checks) {
-            return Err("\"on=check\" in \"etcd_drain\" has no effect without \"etcd_check\"".to_owned());
+            return Err(
+                "\"on=check\" in \"etcd_drain\" has no effect without \"etcd_check\"".to_owned()
+            );
         }
         if conf
             .etcd
@@ -309,7 +346,8 @@ fn settle(
     conf.takes_hints = cfg!(nginx1_29_6) && conf.sticky.is_none() && !is_ours(us);
     #[cfg(nginx1_27_3)]
     if !us.resolver.is_null() || us.resolver_timeout != others::UNSET {
-        let message = "\"resolver\" and \"resolver_timeout\" have no effect beside \"etcd\", which resolves the names of its peers itself, by the \
+        let message = "\"resolver\" and \"resolver_timeout\" have no effect beside \"etcd\", which \
+        resolves the names of its peers itself, by the \
                        system's name servers: they cannot be used";
         return Err(message.to_owned());
     }

@@ -19,7 +19,8 @@ use crate::{
     zones,
 };
 
-/// The longest key, in bytes; as with prefixes, etcd has no limit of its own, and it is shown in lines of the log.
+/// The longest key, in bytes; as with prefixes, etcd has no limit of its own, and it is shown in
+/// lines of the log.
 const MAX_KEY_LENGTH: usize = 512;
 
 /// A variable whose value is in etcd.
@@ -27,7 +28,8 @@ const MAX_KEY_LENGTH: usize = 512;
 pub(crate) struct VariableConf {
     /// With the dollar sign, as it is written.
     pub(crate) name: String,
-    /// The name of a cluster; that there is one of this name is checked at the end of the configuration.
+    /// The name of a cluster; that there is one of this name is checked at the end of the
+    /// configuration.
     pub(crate) cluster: String,
     /// The key.
     pub(crate) key: String,
@@ -115,7 +117,11 @@ impl VariableConf {
     }
 }
 
-fn without_value<'a>(look: Look, initial: Option<&'a str>, default: Option<&'a str>) -> Option<&'a str> {
+fn without_value<'a>(
+    look: Look,
+    initial: Option<&'a str>,
+    default: Option<&'a str>,
+) -> Option<&'a str> {
     initial.filter(|_| !look.is_heard).or(default)
 }
 
@@ -124,8 +130,8 @@ pub(crate) fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The longest time of `type=time`, in milliseconds, and as it is written: what is told by the zone's clock for drains, which goes
-/// round in more than a year, of which this leaves most.
+/// The longest time of `type=time`, in milliseconds, and as it is written: what is told by the
+/// zone's clock for drains, which goes round in more than a year, of which this leaves most.
 pub(crate) const LONGEST_TIME: (u64, &str) = (90 * 24 * 3_600_000, "90d");
 
 /// The milliseconds of a time as nginx's directives take it.
@@ -140,7 +146,8 @@ pub(super) unsafe extern "C" fn etcd_variable(
     conf: *mut c_void,
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and the main configuration that this module made.
+        // SAFETY: nginx passes a valid configuration, and the main configuration that this module
+        // made.
         let (cf, main) = unsafe { (&mut *cf, &mut *conf.cast::<MainConf>()) };
         let result = words(cf).and_then(|words| add(cf, main, &words[1..]));
         finish(cf, result)
@@ -171,11 +178,18 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     }
     let kind = kind.as_deref().unwrap_or(Kind::Text.name());
     let kind = Kind::of_name(kind).ok_or_else(|| {
-        format!("invalid type \"{kind}\" in \"etcd_variable\": \"text\", \"number\" or \"time\" is needed")
+        format!(
+            "invalid type \"{kind}\" in \"etcd_variable\": \"text\", \"number\" or \"time\" is \
+        needed"
+        )
     })?;
     for (parameter, value) in [("default", &default), ("initial", &initial)] {
         if let Some(value) = value.as_ref().filter(|value| !kind.takes(value)) {
-            return Err(format!("\"{parameter}={value}\" in \"etcd_variable\" is no {}", kind.name()).into());
+            return Err(format!(
+                "\"{parameter}={value}\" in \"etcd_variable\" is no {}",
+                kind.name()
+            )
+            .into());
         }
     }
     let same = |other: &VariableConf| other.cluster == *cluster && other.key == *key;
@@ -214,7 +228,8 @@ pub(super) fn bare_name<'a>(name: &'a str, directive: &str) -> Result<&'a str, M
     };
     name.strip_prefix('$').filter(is_name).ok_or_else(|| {
         format!(
-            "invalid variable name \"{name}\" in \"{directive}\": a dollar sign, letters, digits and underscores are needed"
+            "invalid variable name \"{name}\" in \"{directive}\": a dollar sign, letters, digits \
+            and underscores are needed"
         )
         .into()
     })
@@ -225,7 +240,9 @@ pub(super) fn check_key(key: &str, directive: &str) -> Result<(), Mistake> {
         return Err(format!("\"{directive}\" needs a key").into());
     }
     if key.len() > MAX_KEY_LENGTH {
-        return Err(format!("the key in \"{directive}\" is longer than {MAX_KEY_LENGTH} bytes").into());
+        return Err(
+            format!("the key in \"{directive}\" is longer than {MAX_KEY_LENGTH} bytes").into()
+        );
     }
     if key.chars().any(char::is_control) {
         return Err(format!("the key in \"{directive}\" has control characters").into());
@@ -247,10 +264,12 @@ pub(super) fn tell_nginx(
     // No flags: one request sees one value, and nobody else sets it.
     // SAFETY: as above.
     let variable = unsafe { ngx_http_add_variable(cf, &raw mut text, 0).as_mut() };
-    let variable = variable.ok_or_else(|| format!("\"{directive}\" cannot have the variable \"${name}\""))?;
+    let variable =
+        variable.ok_or_else(|| format!("\"{directive}\" cannot have the variable \"${name}\""))?;
     if variable.get_handler.is_some() {
         return Err(format!(
-            "\"{directive}\" cannot have the variable \"${name}\", which another directive or module has"
+            "\"{directive}\" cannot have the variable \"${name}\", which another directive or \
+            module has"
         )
         .into());
     }

@@ -8,8 +8,8 @@ use ngx::ffi::{NGX_AGAIN, ngx_int_t, ngx_ssl_shutdown};
 use ngx::{
     ffi::{
         ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_current_msec, ngx_del_timer,
-        ngx_destroy_pool, ngx_event_t, ngx_exiting, ngx_handle_read_event, ngx_http_upstream_t, ngx_log_t,
-        ngx_msec_t, ngx_terminate,
+        ngx_destroy_pool, ngx_event_t, ngx_exiting, ngx_handle_read_event, ngx_http_upstream_t,
+        ngx_log_t, ngx_msec_t, ngx_terminate,
     },
     log::ngx_cycle_log,
 };
@@ -17,7 +17,8 @@ use ngx::{
 use super::Keepalive;
 use crate::{event_source::Handler, module::OK};
 
-/// Whether a connection can serve another request: the conditions of `ngx_http_upstream_free_keepalive_peer`, and their order.
+/// Whether a connection can serve another request: the conditions of
+/// `ngx_http_upstream_free_keepalive_peer`, and their order.
 ///
 /// # Safety
 ///
@@ -27,9 +28,11 @@ pub(super) unsafe fn may_rest(
     keepalive: &Keepalive,
     upstream: &ngx_http_upstream_t,
 ) -> bool {
-    // SAFETY: the caller's promise; an open connection has both events. nginx sets the clock and the flags from the event loop.
+    // SAFETY: the caller's promise; an open connection has both events. nginx sets the clock and
+    // the flags from the event loop.
     unsafe {
-        let (connection, read, write) = (&*connection, &mut *(*connection).read, &*(*connection).write);
+        let (connection, read, write) =
+            (&*connection, &mut *(*connection).read, &*(*connection).write);
         let ended = read.eof() != 0
             || read.error() != 0
             || read.timedout() != 0
@@ -46,7 +49,8 @@ pub(super) unsafe fn may_rest(
     }
 }
 
-/// Lays a connection to rest in a slot of the cache: `handler` is called when anything happens to it.
+/// Lays a connection to rest in a slot of the cache: `handler` is called when anything happens to
+/// it.
 ///
 /// # Safety
 ///
@@ -110,13 +114,15 @@ unsafe fn set_log(connection: *mut ngx_connection_t, log: *mut ngx_log_t) {
 /// The connection is at rest.
 pub(super) unsafe fn is_quiet(connection: *mut ngx_connection_t) -> bool {
     let mut byte = [0_u8; 1];
-    // SAFETY: the caller's promise; an open connection has both events. The buffer is as long as the call is told.
+    // SAFETY: the caller's promise; an open connection has both events. The buffer is as long as
+    // the call is told.
     unsafe {
         let read = (*connection).read;
         if (*connection).close() != 0 || (*read).timedout() != 0 {
             return false;
         }
-        let length = libc::recv((*connection).fd, byte.as_mut_ptr().cast(), byte.len(), libc::MSG_PEEK);
+        let length =
+            libc::recv((*connection).fd, byte.as_mut_ptr().cast(), byte.len(), libc::MSG_PEEK);
         if length != -1 || std::io::Error::last_os_error().raw_os_error() != Some(libc::EAGAIN) {
             return false;
         }

@@ -83,7 +83,8 @@ struct Upstream {
     resyncs: Resyncs,
     rejected_total: u64,
     rejected: Vec<Rejection>,
-    /// Keys whose host names cannot be resolved, or have no address yet: the first ones, and how many there are.
+    /// Keys whose host names cannot be resolved, or have no address yet: the first ones, and how
+    /// many there are.
     unresolved: Vec<Unresolved>,
     unresolved_total: usize,
     /// The URL of etcd's that is in use, or was last; null before there was one.
@@ -159,16 +160,19 @@ struct Peer {
     health: &'static str,
     /// What `slow_start` leaves of the weight just now: 1 where that is all of it.
     share: f64,
-    /// By which `least_time` goes, in seconds; null before the first answer, and with other methods.
+    /// By which `least_time` goes, in seconds; null before the first answer, and with other
+    /// methods.
     response_time: Option<f64>,
     /// Open connections, and those of them that are upgraded.
     connections: u32,
     upgraded: u32,
-    /// Seconds until a drain begins to close them, in the last of the workers that have some; 0 from then on, null where one of them closes none.
+    /// Seconds until a drain begins to close them, in the last of the workers that have some; 0
+    /// from then on, null where one of them closes none.
     closes_in: Option<f64>,
     requests: u64,
     failures: u64,
-    /// The name by which nginx's own `sticky` knows it; left out where its value or line gives none.
+    /// The name by which nginx's own `sticky` knows it; left out where its value or line gives
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
 }
@@ -224,15 +228,17 @@ fn geo(conf: &GeoConf) -> Option<(String, Geo)> {
 
 fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let etcd = conf.etcd.as_ref()?;
-    let (name, cluster, prefix) = (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
+    let (name, cluster, prefix) =
+        (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
     let zone_size = etcd.options.zone_size;
     let balance = conf.balance().method.name();
     let worker = process::worker(conf)?;
     let statistics = worker.zone().statistics();
     let Statistics { size, used, left_out, is_panicking, is_connected, .. } = statistics;
     let Statistics { processes, most_processes, sharing, .. } = statistics;
-    let Statistics { checks_not_made, drained, revision, last_word, rejected_total, resyncs, .. } =
-        statistics;
+    let Statistics {
+        checks_not_made, drained, revision, last_word, rejected_total, resyncs, ..
+    } = statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
     let Report { rejected, unresolved, unresolved_total, endpoint, trouble, room, holding, state } =
         worker.with_report(Report::of_bytes);
@@ -267,7 +273,16 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
         connected: is_connected,
         // Milliseconds, of which an `f64` holds more than a machine's life exactly.
         seconds_since_last_word: (last_word != 0).then_some(since as f64 / 1_000.0),
-        resyncs: Resyncs { start, takeover, compacted, canceled, broken, silent, unreachable, too_large },
+        resyncs: Resyncs {
+            start,
+            takeover,
+            compacted,
+            canceled,
+            broken,
+            silent,
+            unreachable,
+            too_large,
+        },
         rejected_total,
         rejected,
         unresolved: unresolved.collect(),
@@ -320,7 +335,8 @@ fn describe(row: &Row<'_>, closings: &Closings, now: Now) -> Peer {
     } else {
         "up"
     };
-    let response_time = Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
+    let response_time =
+        Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
     let now_exactly = monotonic::now();
     let closes_in = row.closes_in(closings, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

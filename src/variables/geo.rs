@@ -1,4 +1,5 @@
-//! `etcd_geo`: whether the client is in one of the networks that keys name, which are in shared memory.
+//! `etcd_geo`: whether the client is in one of the networks that keys name, which are in shared
+//! memory.
 
 use core::{net::IpAddr, ops::Deref, slice, sync::atomic::AtomicU64};
 
@@ -15,8 +16,8 @@ use crate::{
     socket_address,
 };
 
-/// What lies in shared memory of a prefix: the networks as a table in which clients are looked up, and what is known of them. Each process has one of its
-/// own, which says where that is.
+/// What lies in shared memory of a prefix: the networks as a table in which clients are looked up,
+/// and what is known of them. Each process has one of its own, which says where that is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveNetworks {
     known: &'static Known<0>,
@@ -37,7 +38,8 @@ impl LiveNetworks {
         Self { known, table: Shelf::new(words) }
     }
 
-    /// Whether etcd has ever said what there is: its first word is published, also where that is that there is nothing.
+    /// Whether etcd has ever said what there is: its first word is published, also where that is
+    /// that there is nothing.
     pub(crate) fn has_been_heard(&self) -> bool {
         self.table.generation() != 0
     }
@@ -63,8 +65,8 @@ impl LiveNetworks {
 
     /// Goes on with those of a prefix's memory of another size.
     pub(crate) fn go_on(&self, old: &Self) {
-        // Before the table: a table that is newer than what is known of it is compared with etcd once more, an older one would pass for
-        // etcd's last word.
+        // Before the table: a table that is newer than what is known of it is compared with etcd
+        // once more, an older one would pass for etcd's last word.
         self.known.go_on(old.known);
         let Ok(Found { value, origin, generation }) = old.read(|words| {
             let mut networks = client_networks::NamedNetworks::with_room(self.room());
@@ -90,16 +92,18 @@ pub(crate) unsafe extern "C" fn etcd_geo(
     data: usize,
 ) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the variable's data, which lives for as long as the
-        // request's cycle.
-        let (request, value, conf) = unsafe { (&*request, &mut *value, &*(data as *const GeoConf)) };
+        // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the
+        // variable's data, which lives for as long as the request's cycle.
+        let (request, value, conf) =
+            unsafe { (&*request, &mut *value, &*(data as *const GeoConf)) };
         let is_inside = is_inside(conf, client(request));
         set(value, is_inside.map(|is_inside| if is_inside { YES } else { NO }));
         OK
     })
 }
 
-/// The client's address: what `$remote_addr` says, which nginx's realip module may have taken from a header or from the PROXY protocol.
+/// The client's address: what `$remote_addr` says, which nginx's realip module may have taken from
+/// a header or from the PROXY protocol.
 fn client(request: &ngx_http_request_t) -> Option<IpAddr> {
     // SAFETY: a request has a connection, and that one an address of that length.
     let bytes = unsafe {
@@ -119,7 +123,8 @@ fn is_inside(conf: &GeoConf, client: Option<IpAddr>) -> Option<bool> {
     let found = live.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
     Some(match found.value {
         Some(is_inside) => is_inside,
-        // Of the same look: whoever asked once more might find that etcd was heard meanwhile, and take its networks for none.
+        // Of the same look: whoever asked once more might find that etcd was heard meanwhile, and
+        // take its networks for none.
         None if found.generation != 0 => conf.empty,
         None => match &conf.initial {
             // That nothing is known is not that there are none.

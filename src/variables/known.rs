@@ -1,4 +1,5 @@
-//! What is known of a key, or of those below a prefix, in shared memory: written by the watcher, read by everybody.
+//! What is known of a key, or of those below a prefix, in shared memory: written by the watcher,
+//! read by everybody.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +10,8 @@ use crate::monotonic;
 /// The longest reason of a rejection that is shown, in bytes.
 pub(crate) const MAX_REASON_LENGTH: usize = 512;
 
-/// For how long (ms) what is in hand outlives a wiped etcd: as long as peers do where `hold=` says nothing else.
+/// For how long (ms) what is in hand outlives a wiped etcd: as long as peers do where `hold=` says
+/// nothing else.
 pub(crate) const HOLD: u64 = 60_000;
 
 /// What is known. Zeroes are a key that was never heard of.
@@ -18,14 +20,17 @@ pub(crate) const HOLD: u64 = 60_000;
 pub(crate) struct Known<const WORDS: usize> {
     /// The last good value, of at most `WORDS` words of eight bytes.
     pub(crate) value: Cell<WORDS>,
-    /// Why the present value is rejected, if it is; the value's hash lies where other values have a cluster's id.
+    /// Why the present value is rejected, if it is; the value's hash lies where other values have a
+    /// cluster's id.
     rejection: Cell<{ MAX_REASON_LENGTH / size_of::<u64>() }>,
     /// Values rejected so far.
     rejected: AtomicU64,
-    /// How far etcd was when it last spoke: the cluster's id and the revision. It is not moved while what is in hand outlives a wiped etcd.
+    /// How far etcd was when it last spoke: the cluster's id and the revision. It is not moved
+    /// while what is in hand outlives a wiped etcd.
     cluster_id: AtomicU64,
     revision: AtomicU64,
-    /// Until when (ms of the monotonic clock) what is in hand outlives a wiped etcd; 0 where it does not.
+    /// Until when (ms of the monotonic clock) what is in hand outlives a wiped etcd; 0 where it
+    /// does not.
     held_until: AtomicU64,
 }
 
@@ -71,7 +76,8 @@ impl<const WORDS: usize> Known<WORDS> {
         self.revision.store(revision, Ordering::Relaxed);
     }
 
-    /// While what is in hand outlives a wiped etcd, whoever takes over must see the same difference.
+    /// While what is in hand outlives a wiped etcd, whoever takes over must see the same
+    /// difference.
     pub(crate) fn note_revision(&self, revision: i64) {
         if !self.is_held() {
             self.revision.fetch_max(revision.unsigned_abs(), Ordering::Relaxed);
@@ -91,7 +97,8 @@ impl<const WORDS: usize> Known<WORDS> {
         }
     }
 
-    /// The present value, of this hash, is rejected. Says whether that is news, also where another watcher has told of it.
+    /// The present value, of this hash, is rejected. Says whether that is news, also where another
+    /// watcher has told of it.
     pub(crate) fn reject(&self, reason: &str, value: u64, revision: u64) -> bool {
         if self.rejection() == Some(value) {
             return false;
@@ -119,7 +126,8 @@ impl<const WORDS: usize> Known<WORDS> {
         self.rejected.load(Ordering::Relaxed)
     }
 
-    /// What is in hand outlives a wiped etcd from now on, if it does not yet. Says whether that is news.
+    /// What is in hand outlives a wiped etcd from now on, if it does not yet. Says whether that is
+    /// news.
     pub(crate) fn hold(&self) -> bool {
         !self.is_held() && {
             self.held_until.store(monotonic::now() + HOLD, Ordering::Relaxed);

@@ -11,7 +11,8 @@ use crate::{
     module::{ERROR, OK, guard},
 };
 
-/// The longest value, in bytes: as long as the value of a peer's key; nginx's buffers for a request's headers are no longer by default.
+/// The longest value, in bytes: as long as the value of a peer's key; nginx's buffers for a
+/// request's headers are no longer by default.
 pub(crate) const MAX_VALUE_LENGTH: usize = 4096;
 
 /// What lies in shared memory of a key.
@@ -22,13 +23,14 @@ pub(crate) type Live = Known<{ MAX_VALUE_LENGTH / size_of::<u64>() }>;
 pub(crate) struct Look {
     /// Its bytes; `None` where there is no value.
     pub(crate) length: Option<usize>,
-    /// Whether etcd has ever said what there is. It is of the same moment as the value: between two looks etcd might
-    /// be heard, and a value that is there would pass for none.
+    /// Whether etcd has ever said what there is. It is of the same moment as the value: between two
+    /// looks etcd might be heard, and a value that is there would pass for none.
     pub(crate) is_heard: bool,
 }
 
 impl Live {
-    /// Whether etcd has ever said what there is: its first word is published, also where that is that there is no value.
+    /// Whether etcd has ever said what there is: its first word is published, also where that is
+    /// that there is no value.
     pub(crate) fn has_been_heard(&self) -> bool {
         self.value.generation() != 0
     }
@@ -49,9 +51,10 @@ pub(crate) unsafe extern "C" fn etcd_variable(
     data: usize,
 ) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the variable's data, which lives for as long as the
-        // request's cycle.
-        let (request, value, conf) = unsafe { (&*request, &mut *value, &*(data as *const VariableConf)) };
+        // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the
+        // variable's data, which lives for as long as the request's cycle.
+        let (request, value, conf) =
+            unsafe { (&*request, &mut *value, &*(data as *const VariableConf)) };
         set(value, read(request, conf));
         OK
     })
@@ -69,7 +72,8 @@ fn read(request: &ngx_http_request_t, conf: &VariableConf) -> Option<ngx_str_t> 
     if copy.is_null() {
         return None;
     }
-    // SAFETY: the pool gave out that many bytes, and no reading is longer than what it was read into.
+    // SAFETY: the pool gave out that many bytes, and no reading is longer than what it was read
+    // into.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, length) };
     Some(ngx_str_t { len: length, data: copy })
 }

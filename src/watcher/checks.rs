@@ -26,7 +26,9 @@ impl UpstreamChecks {
 
     /// These are the peers from now on.
     pub(super) fn keep(&mut self, publisher: &Publisher) {
-        self.checks.keep(publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)));
+        self.checks.keep(
+            publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)),
+        );
     }
 
     /// Counts the checks that could not be made; a line where that begins.
@@ -38,7 +40,8 @@ impl UpstreamChecks {
         }
         if self.not_made == 0 {
             lines.error(format!(
-                "etcd: upstream \"{upstream}\": checks cannot be made: this worker has run out of file descriptors, memory or ports; \
+                "etcd: upstream \"{upstream}\": checks cannot be made: this worker has run out of \
+                file descriptors, memory or ports; \
                  peers are not judged by that (further ones are counted in the status)"
             ));
         }
@@ -56,7 +59,8 @@ impl UpstreamChecks {
         self.verdicts.push(verdict);
     }
 
-    /// Publishes what the checks have found: a line for each peer that begins to fail, or passes again.
+    /// Publishes what the checks have found: a line for each peer that begins to fail, or passes
+    /// again.
     pub(super) fn publish(
         &mut self,
         upstream: &str,
@@ -79,10 +83,14 @@ impl UpstreamChecks {
                     reason.unwrap_or_default()
                 )),
                 (_, Health::Failing) => {
-                    lines.notice(format!("etcd: upstream \"{upstream}\": {peer} passes its checks again"));
+                    lines.notice(format!(
+                        "etcd: upstream \"{upstream}\": {peer} passes its checks again"
+                    ));
                 }
                 (_, Health::Pending) => {
-                    lines.notice(format!("etcd: upstream \"{upstream}\": {peer} has passed its first check"));
+                    lines.notice(format!(
+                        "etcd: upstream \"{upstream}\": {peer} has passed its first check"
+                    ));
                 }
                 _ => {}
             }
@@ -98,17 +106,22 @@ impl UpstreamChecks {
         }
         if panics {
             lines.error(format!(
-                "etcd: upstream \"{upstream}\": every peer fails its checks: all are used, as if none did"
+                "etcd: upstream \"{upstream}\": every peer fails its checks: all are used, as if \
+                none did"
             ));
         } else {
-            lines.notice(format!("etcd: upstream \"{upstream}\": not every peer fails its checks any more"));
+            lines.notice(format!(
+                "etcd: upstream \"{upstream}\": not every peer fails its checks any more"
+            ));
         }
     }
 }
 
-/// The next verdict, and which upstream's. Cancel safe, as [`Checks::next`] is. Pends for ever where nothing is checked.
+/// The next verdict, and which upstream's. Cancel safe, as [`Checks::next`] is. Pends for ever
+/// where nothing is checked.
 pub(super) async fn next(upstreams: &mut [Upstream]) -> (usize, Verdict) {
-    // Each is to live from one poll to the next: with it goes the timer that wakes it when the next check is due.
+    // Each is to live from one poll to the next: with it goes the timer that wakes it when the next
+    // check is due.
     let mut waiting: Vec<_> = upstreams
         .iter_mut()
         .enumerate()
@@ -149,7 +162,8 @@ fn checked(peer: &Desired, health: Health) -> Option<Checked> {
 }
 
 fn name(id: &PeerId) -> String {
-    let address = socket_address::parse(&id.address).map(|address| address.to_string()).unwrap_or_default();
+    let address =
+        socket_address::parse(&id.address).map(|address| address.to_string()).unwrap_or_default();
     match &id.key {
         Some(key) => format!("peer \"{key}\" ({address})"),
         None => format!("server {address}"),

@@ -1,4 +1,5 @@
-//! Peers as the zone takes them: made of what etcd says, and kept, since most of a list is the same after each change.
+//! Peers as the zone takes them: made of what etcd says, and kept, since most of a list is the same
+//! after each change.
 
 use std::{cmp::Ordering, rc::Rc, sync::Arc};
 
@@ -49,15 +50,16 @@ impl Described {
         Self { peers, names }
     }
 
-    /// Takes a new list, and asks `ages` when each of its peers joined. What was in the last one, which is in the same order (of keys,
-    /// then of addresses), is not made again.
+    /// Takes a new list, and asks `ages` when each of its peers joined. What was in the last one,
+    /// which is in the same order (of keys, then of addresses), is not made again.
     pub(super) fn update(&mut self, peers: Vec<Peer>, ages: &Ages, now: u64) {
         let mut before = std::mem::take(&mut self.peers).into_iter().peekable();
         let names = &self.names;
         self.peers = peers
             .into_iter()
             .map(|peer| {
-                let is_behind = |known: &(SocketAddress, Desired)| compare(known, &peer) == Ordering::Less;
+                let is_behind =
+                    |known: &(SocketAddress, Desired)| compare(known, &peer) == Ordering::Less;
                 while before.next_if(is_behind).is_some() {}
                 let known = before.next_if(|known| compare(known, &peer) == Ordering::Equal);
                 let age = known.as_ref().map(|(_, known)| Known {
@@ -121,7 +123,8 @@ fn renew(known: Desired, peer: Peer, joined: u64, names: &Names) -> Desired {
     }
 }
 
-/// The peer as the zone takes it, with its address. It `joined` at a time of the monotonic clock (ms), or 0: long ago.
+/// The peer as the zone takes it, with its address. It `joined` at a time of the monotonic clock
+/// (ms), or 0: long ago.
 pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
     let name = peer.address.to_string();
     let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
@@ -145,16 +148,34 @@ fn shared(name: &Arc<str>, text: Arc<str>) -> Arc<str> {
     if *name == text { Arc::clone(name) } else { text }
 }
 
-/// The zone keeps its own type, so that what etcd says and what lies in shared memory can change apart.
+/// The zone keeps its own type, so that what etcd says and what lies in shared memory can change
+/// apart.
 fn to_zone(parameters: Parameters) -> peer_zone::Parameters {
     let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
         parameters;
-    peer_zone::Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
+    peer_zone::Parameters {
+        weight,
+        max_conns,
+        max_fails,
+        fail_timeout,
+        slow_start,
+        backup,
+        down,
+        drain,
+    }
 }
 
 /// The way back.
 fn of_zone(parameters: peer_zone::Parameters) -> Parameters {
-    let peer_zone::Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
-        parameters;
+    let peer_zone::Parameters {
+        weight,
+        max_conns,
+        max_fails,
+        fail_timeout,
+        slow_start,
+        backup,
+        down,
+        drain,
+    } = parameters;
     Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
 }

@@ -1,4 +1,5 @@
-//! What tests call for: panics, where whoever writes the key `panic!` below the prefix says by its value where; and name servers of their own.
+//! What tests call for: panics, where whoever writes the key `panic!` below the prefix says by its
+//! value where; and name servers of their own.
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc};
 
@@ -20,7 +21,8 @@ pub(super) enum Place {
 
 const KEY: &[u8] = b"panic!";
 
-/// What a value begins with, and the place that it calls for. No value is one of a peer's; what follows makes each of them another one.
+/// What a value begins with, and the place that it calls for. No value is one of a peer's; what
+/// follows makes each of them another one.
 const PLACES: [(&[u8], Place); 4] = [
     (b"? update", Place::Update),
     (b"? before publication", Place::BeforePublication),
@@ -33,7 +35,8 @@ thread_local! {
     static FOLLOWER: Rc<Notify> = Rc::default();
 }
 
-/// Takes what an event calls for. A list calls for nothing: the next watcher finds the key in its first one.
+/// Takes what an event calls for. A list calls for nothing: the next watcher finds the key in its
+/// first one.
 pub(super) fn note(event: &Event) {
     let Event::Put(item) = event else { return };
     if item.key != KEY {

@@ -13,14 +13,20 @@ pub(super) struct Following(JoinHandle<()>);
 
 impl Following {
     /// Follows `keys` within `limits`; what is told goes to `sender`.
-    pub(super) fn start(cluster: Cluster, keys: Keys, limits: Limits, sender: Sender<Update>) -> Self {
+    pub(super) fn start(
+        cluster: Cluster,
+        keys: Keys,
+        limits: Limits,
+        sender: Sender<Update>,
+    ) -> Self {
         let following = follow(cluster, keys, limits, sender);
         #[cfg(feature = "injected-faults")]
         let following = super::faults::or_panic(following);
         Self(spawn_local(following))
     }
 
-    /// Waits for the end, and goes on with its panic if it ended that way, which nobody would hear of otherwise.
+    /// Waits for the end, and goes on with its panic if it ended that way, which nobody would hear
+    /// of otherwise.
     pub(super) async fn ended(&mut self) {
         if let Err(error) = (&mut self.0).await
             && let Ok(panic) = error.try_into_panic()

@@ -23,15 +23,16 @@ use crate::variables::{HOLD, LiveNetworks, Succession};
 /// How many keys of one list are told of as rejected; the rest is counted.
 const TOLD: usize = 8;
 
-/// How long a change waits for others that come with it: a script that writes a hundred keys makes few publications, and who waits for one key does not
-/// notice.
+/// How long a change waits for others that come with it: a script that writes a hundred keys makes
+/// few publications, and who waits for one key does not notice.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// How much of a prefix is taken: more than the networks of any provider.
 const LIMITS: Limits =
     Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no networks of yours" };
 
-/// A publication of many networks takes long, and is followed by a pause of so many times its length: what comes meanwhile is published together.
+/// A publication of many networks takes long, and is followed by a pause of so many times its
+/// length: what comes meanwhile is published together.
 const PAUSE: u32 = 2;
 
 /// How often at most a list is asked for, because networks that were left out have room now.
@@ -61,7 +62,8 @@ pub(super) async fn serve(
     loop {
         let mut news = Vec::new();
         tokio::select! {
-            // Cancel safe: `recv` and `tick` give what they take in the same poll. What follows an update is not a branch: nothing ends it.
+            // Cancel safe: `recv` and `tick` give what they take in the same poll. What follows an
+            // update is not a branch: nothing ends it.
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
                 news.push(update);
@@ -105,7 +107,8 @@ struct Geo {
     /// Whether what is said before etcd has been heard outlives a wiped etcd.
     holds_initial: bool,
     networks: NamedNetworks,
-    /// What another or a restored etcd has, and its id, while that is no network: those in hand stay.
+    /// What another or a restored etcd has, and its id, while that is no network: those in hand
+    /// stay.
     successor: Option<(u64, NamedNetworks)>,
     /// The cluster and the revision that what is in hand has come to be of.
     origin: Option<(u64, u64)>,
@@ -171,7 +174,8 @@ impl Geo {
             }
             Update::Alive { revision } => self.revision = revision.unsigned_abs(),
             Update::Lost { cause: Cause::TooLarge, reason } | Update::Limited { reason } => {
-                // What is in hand stays, and neither a new network nor a deletion acts: the status is to say so.
+                // What is in hand stays, and neither a new network nor a deletion acts: the status
+                // is to say so.
                 self.is_refused = true;
                 self.live.reject(reason, hash(reason.as_bytes()), self.revision);
             }
@@ -185,14 +189,18 @@ impl Geo {
         let listed = || items.iter().map(|item| (&item.key[..], &item.value[..]));
         self.malformed.clear();
         self.has_listed = true;
-        // What is held stays so for its time: the next watcher may find that the new etcd has come past the old one's revision.
+        // What is held stays so for its time: the next watcher may find that the new etcd has come
+        // past the old one's revision.
         let is_new = succession != Succession::GoesOn || self.live.is_held();
         if is_new && self.has_in_hand() {
             let mut successor = NamedNetworks::with_room(self.live.room());
             self.note(successor.replace(listed()));
             if successor.count() == 0 && self.live.hold() {
-                let what =
-                    if succession == Succession::Another { "another cluster" } else { "an older state" };
+                let what = if succession == Succession::Another {
+                    "another cluster"
+                } else {
+                    "an older state"
+                };
                 self.lines.warn(format!(
                     "etcd: variable \"{}\": etcd is {what} than before, without a network below \"{}\"; those in hand stay until it has one, at \
                      most for {} s",
@@ -219,10 +227,12 @@ impl Geo {
         !self.networks.is_empty() || (self.holds_initial && !self.live.has_been_heard())
     }
 
-    /// The successor takes the place of what is in hand, once it has a network, or nothing is in hand any more.
+    /// The successor takes the place of what is in hand, once it has a network, or nothing is in
+    /// hand any more.
     fn adopt_successor(&mut self) {
         let has_in_hand = self.has_in_hand();
-        let is_taken = |(_, networks): &mut (u64, NamedNetworks)| networks.count() > 0 || !has_in_hand;
+        let is_taken =
+            |(_, networks): &mut (u64, NamedNetworks)| networks.count() > 0 || !has_in_hand;
         if let Some((cluster_id, networks)) = self.successor.take_if(is_taken) {
             self.origin = Some((cluster_id, self.revision));
             self.is_changed |= networks != self.networks || !self.live.has_been_heard();
@@ -258,14 +268,18 @@ impl Geo {
         let count = outcome.rejected.len();
         self.malformed.extend(outcome.rejected.iter().map(|rejected| rejected.key.clone()));
         for rejected in outcome.rejected.into_iter().take(TOLD) {
-            let mut reason = format!("key \"{}{}\" rejected: {}", self.prefix, rejected.key, rejected.error);
+            let mut reason =
+                format!("key \"{}{}\" rejected: {}", self.prefix, rejected.key, rejected.error);
             if rejected.error == NetworkError::KeyEmpty {
-                reason +=
-                    &format!(": write networks to keys such as {}NAME, and delete this one", self.prefix);
+                reason += &format!(
+                    ": write networks to keys such as {}NAME, and delete this one",
+                    self.prefix
+                );
             }
             if self.live.reject(&reason, hash(reason.as_bytes()), self.revision) {
                 self.lines.error(format!(
-                    "etcd: variable \"{}\": {reason}; its last good networks stay, and where it never had any it names nobody",
+                    "etcd: variable \"{}\": {reason}; its last good networks stay, and where it \
+                    never had any it names nobody",
                     self.names
                 ));
             }
@@ -279,7 +293,8 @@ impl Geo {
         }
     }
 
-    /// The time is up for which the networks outlive a wiped etcd; what etcd has is not known while it cannot be followed.
+    /// The time is up for which the networks outlive a wiped etcd; what etcd has is not known while
+    /// it cannot be followed.
     fn look_at_the_clock(&mut self) {
         if self.has_listed && self.live.is_due() && !self.hearing.is_lost() {
             self.live.end_hold();
@@ -291,8 +306,9 @@ impl Geo {
         }
     }
 
-    /// With the right to write. What is known of the table comes after it: whoever goes on where this one ends in between holds the new table to be the old
-    /// etcd's, and not the old table to be all that the new etcd has.
+    /// With the right to write. What is known of the table comes after it: whoever goes on where
+    /// this one ends in between holds the new table to be the old etcd's, and not the old table to
+    /// be all that the new etcd has.
     fn publish(&mut self) {
         self.publish_table();
         if let Some((cluster_id, revision)) = self.origin.take() {
@@ -311,7 +327,8 @@ impl Geo {
         }
         // Keys that name nothing that could be read are not none: nobody is let in for them.
         let table = (!self.networks.is_empty()).then(|| self.networks.to_table());
-        let cluster_id = self.origin.map_or_else(|| self.live.cluster_id(), |(cluster_id, _)| cluster_id);
+        let cluster_id =
+            self.origin.map_or_else(|| self.live.cluster_id(), |(cluster_id, _)| cluster_id);
         self.live.publish(table.as_deref(), Origin { cluster_id, revision: self.revision });
         self.lines.notice(format!(
             "etcd: variable \"{}\": {} networks, revision {}",

@@ -20,7 +20,12 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    pub(super) fn new(cluster_name: Rc<str>, keys: String, stays: &'static str, lines: Lines) -> Self {
+    pub(super) fn new(
+        cluster_name: Rc<str>,
+        keys: String,
+        stays: &'static str,
+        lines: Lines,
+    ) -> Self {
         Self { cluster_name, keys, stays, is_lost: false, is_limited: false, lines }
     }
 
@@ -29,22 +34,26 @@ impl Hearing {
         self.is_lost
     }
 
-    /// Tells of an outage as it begins, as it goes on for another reason, and as it ends; and of keys that are left out.
+    /// Tells of an outage as it begins, as it goes on for another reason, and as it ends; and of
+    /// keys that are left out.
     pub(super) fn take(&mut self, update: &Update) {
         let Self { cluster_name, keys, stays, .. } = self;
         match update {
             Update::Lost { cause, reason } => {
-                let what = if self.is_lost { "still not followed" } else { "not followed any more" };
+                let what =
+                    if self.is_lost { "still not followed" } else { "not followed any more" };
                 self.is_lost = true;
                 self.lines.warn(format!(
-                    "etcd: cluster \"{cluster_name}\": {keys} is {what} ({cause}: {reason}); {stays}"
+                    "etcd: cluster \"{cluster_name}\": {keys} is {what} ({cause}: {reason}); \
+                    {stays}"
                 ));
             }
             // The end of an outage: the watch stands.
             Update::Alive { revision } if self.is_lost => {
                 self.is_lost = false;
                 self.lines.notice(format!(
-                    "etcd: cluster \"{cluster_name}\": {keys} is followed again, revision {revision}"
+                    "etcd: cluster \"{cluster_name}\": {keys} is followed again, revision \
+                    {revision}"
                 ));
             }
             Update::Limited { reason } => {

@@ -1,4 +1,5 @@
-//! Lines for nginx's log, said in the thread and written in the event loop: nginx's log writers are not all made for threads.
+//! Lines for nginx's log, said in the thread and written in the event loop: nginx's log writers are
+//! not all made for threads.
 
 use std::{
     cell::Cell,
@@ -11,8 +12,8 @@ use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_LOG_WARN};
 use super::wake::Waker;
 use crate::log;
 
-/// Lines that may wait for the event loop. More can only come of a flood of different malformed values while the loop is busy;
-/// what is over is counted and said so.
+/// Lines that may wait for the event loop. More can only come of a flood of different malformed
+/// values while the loop is busy; what is over is counted and said so.
 const MAX_WAITING: usize = 4096;
 
 /// A line and its level.

@@ -75,7 +75,8 @@ pub(super) struct UpstreamPlan {
     /// By what clients know peers.
     pub(super) naming: Naming,
     pub(super) check: Option<Check>,
-    /// For how long (ms) peers outlive a wiped etcd, or their leases where too many run out together.
+    /// For how long (ms) peers outlive a wiped etcd, or their leases where too many run out
+    /// together.
     pub(super) hold: u64,
     /// How many, in percent, are too many; none: any number goes.
     pub(super) expiry_guard: Option<u8>,
@@ -98,7 +99,9 @@ impl Plan {
             .collect();
         let mut state_files = Vec::new();
         for conf in main.upstreams() {
-            let (Some(etcd), Some(zone), Some(told)) = (&conf.etcd, conf.zone, conf.told) else { continue };
+            let (Some(etcd), Some(zone), Some(told)) = (&conf.etcd, conf.zone, conf.told) else {
+                continue;
+            };
             let state = etcd.options.state.as_ref().map(|file| {
                 let (offer, keeper) = state::channel(etcd, file);
                 state_files.push(keeper);
@@ -120,7 +123,8 @@ impl Plan {
                 expiry_guard: etcd.options.expiry_guard,
                 state,
             };
-            let Some(cluster) = clusters.iter_mut().find(|cluster| cluster.config.name == etcd.cluster)
+            let Some(cluster) =
+                clusters.iter_mut().find(|cluster| cluster.config.name == etcd.cluster)
             else {
                 continue;
             };
@@ -139,7 +143,12 @@ impl Plan {
                 Some(plan) => plan.names.push(conf.name.clone()),
                 None => {
                     let names = vec![conf.name.clone()];
-                    variables.push(VariablePlan { names, key: conf.key.clone(), live, kind: conf.kind });
+                    variables.push(VariablePlan {
+                        names,
+                        key: conf.key.clone(),
+                        live,
+                        kind: conf.kind,
+                    });
                 }
             }
         }
@@ -159,7 +168,9 @@ impl Plan {
             }
         }
         clusters.retain(|cluster| {
-            !cluster.prefixes.is_empty() || !cluster.variables.is_empty() || !cluster.geos.is_empty()
+            !cluster.prefixes.is_empty()
+                || !cluster.variables.is_empty()
+                || !cluster.geos.is_empty()
         });
         let files = main.files.clone().unwrap_or_else(|| Client::direct(Table::new()));
         Self { lease, claim, cycle: main.cycle, clusters, files, state_files }

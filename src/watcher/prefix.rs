@@ -20,27 +20,31 @@ use super::{
 };
 use crate::monotonic;
 
-/// How often memory is given back and dead workers are taken out of the counts. A removed peer is shown in the status for about as long.
+/// How often memory is given back and dead workers are taken out of the counts. A removed peer is
+/// shown in the status for about as long.
 const COLLECT: Duration = Duration::from_millis(250);
 
 /// Updates that may wait while a table is made; more wait in etcd's stream.
 const MAX_WAITING: usize = 1024;
 
-/// A publication that takes longer than this is followed by a pause of twice its length, so that under a flood of changes to a great
-/// list two thirds of a core stay free; what comes meanwhile is published together.
+/// A publication that takes longer than this is followed by a pause of twice its length, so that
+/// under a flood of changes to a great list two thirds of a core stay free; what comes meanwhile is
+/// published together.
 const LONG_PUBLICATION: Duration = Duration::from_millis(1);
 
-/// How long the answer to one host name waits for those to others that are being asked for: thousands of names that come at a time make few tables.
+/// How long the answer to one host name waits for those to others that are being asked for:
+/// thousands of names that come at a time make few tables.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// One key is followed for each so many bytes of the zone: three times as many as there is room for where all are peers (some 395 bytes each), so
-/// that keys whose values are none do not count.
+/// One key is followed for each so many bytes of the zone: three times as many as there is room for
+/// where all are peers (some 395 bytes each), so that keys whose values are none do not count.
 const ZONE_PER_KEY: usize = 128;
 
 /// As many keys are followed with any zone: they take some 12 MB of a worker.
 const FEWEST_KEYS: usize = 16 << 10;
 
-/// Bytes of a list for each byte of the zone: enough for values of 4 096 bytes, of which the zone keeps an address.
+/// Bytes of a list for each byte of the zone: enough for values of 4 096 bytes, of which the zone
+/// keeps an address.
 const LIST_PER_ZONE: usize = 16;
 
 /// The bytes of a list with any zone, and with the largest.
@@ -74,7 +78,8 @@ pub(super) async fn serve(
     });
     let Some(upstreams) = upstreams else { return };
     let keys = format!("the prefix \"{prefix}\"");
-    let hearing = Hearing::new(Rc::clone(&cluster_name), keys, "the peers in hand stay", lines.clone());
+    let hearing =
+        Hearing::new(Rc::clone(&cluster_name), keys, "the peers in hand stay", lines.clone());
     let mut prefix_task = Prefix {
         cluster_name,
         prefix: Rc::clone(&prefix),
@@ -97,9 +102,11 @@ pub(super) async fn serve(
     collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            // Cancel safe: `recv`, `changed` and `tick` give what they take in the same poll; names and checks go on in tasks of their own, and tell at the
-            // next call what has happened meanwhile; the time until which answers are gathered is kept outside.
-            // Fair, not biased: under a flood of changes there is always another one, and memory must come back all the same.
+            // Cancel safe: `recv`, `changed` and `tick` give what they take in the same poll; names
+            // and checks go on in tasks of their own, and tell at the next call what has happened
+            // meanwhile; the time until which answers are gathered is kept outside. Fair, not
+            // biased: under a flood of changes there is always another one, and memory must come
+            // back all the same.
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
                 claim.beat();
@@ -187,7 +194,8 @@ impl Prefix {
         let end = Instant::now() + time;
         loop {
             tokio::select! {
-                // Cancel safe: names and checks go on in tasks of their own, and tell at the next call what has happened meanwhile.
+                // Cancel safe: names and checks go on in tasks of their own, and tell at the next
+                // call what has happened meanwhile.
                 biased;
                 () = sleep_until(end) => return,
                 event = self.names.next() => self.resolved(event),
@@ -226,7 +234,8 @@ impl Prefix {
                 self.upstreams.iter_mut().for_each(Upstream::note_names);
                 if !self.has_told_of_name(&name) && self.failed_names.admits(monotonic::now()) {
                     self.lines.warn(format!(
-                        "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be resolved ({reason}); the addresses in hand stay",
+                        "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be \
+                        resolved ({reason}); the addresses in hand stay",
                         self.cluster_name, self.prefix
                     ));
                 }
@@ -249,7 +258,9 @@ impl Prefix {
     /// Whether a predecessor has said that this name cannot be resolved.
     fn has_told_of_name(&mut self, name: &str) -> bool {
         // Each of them is asked, and forgets it.
-        self.upstreams.iter_mut().fold(false, |told, upstream| told | upstream.has_told_of_name(name))
+        self.upstreams
+            .iter_mut()
+            .fold(false, |told, upstream| told | upstream.has_told_of_name(name))
     }
 
     /// Sums up what was not said of host names.
@@ -258,13 +269,15 @@ impl Prefix {
         let Self { cluster_name, prefix, lines, .. } = self;
         if let Some(Sum { left_out, all }) = self.failed_names.sum(now) {
             lines.warn(format!(
-                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" cannot be resolved, {all} in all; the \
+                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" \
+                cannot be resolved, {all} in all; the \
                  addresses in hand stay"
             ));
         }
         if let Some(Sum { left_out, all }) = self.recovered_names.sum(now) {
             lines.notice(format!(
-                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" are resolved again, {all} in all"
+                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" \
+                are resolved again, {all} in all"
             ));
         }
     }
@@ -281,7 +294,10 @@ impl Prefix {
             return Some(());
         }
         // All are asked, so that none keeps its answer for the next time.
-        if upstreams.iter_mut().fold(false, |changed, upstream| changed | upstream.take_change_of_names()) {
+        if upstreams
+            .iter_mut()
+            .fold(false, |changed, upstream| changed | upstream.take_change_of_names())
+        {
             names.keep(upstreams.iter().flat_map(Upstream::names));
         }
         claim.publishing(|publishing| {
@@ -291,7 +307,8 @@ impl Prefix {
         })
     }
 
-    /// Asks etcd, one after the other, for the leases of what has vanished; the answers come through `found`.
+    /// Asks etcd, one after the other, for the leases of what has vanished; the answers come
+    /// through `found`.
     fn look_up_leases(&mut self, cluster: &Cluster, found: &UnboundedSender<(usize, i64, bool)>) {
         if !self.asked.is_empty() {
             return;

@@ -26,11 +26,12 @@ use super::{
 };
 use crate::{files::EtcdFiles, log, module, monotonic};
 
-/// How often the lease is kept alive: as often as the others look at it (see `STAND_BY` in `process`), so that a new cycle's workers need
-/// not wait for long.
+/// How often the lease is kept alive: as often as the others look at it (see `STAND_BY` in
+/// `process`), so that a new cycle's workers need not wait for long.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// How long the end of the thread, and so the next watcher, waits for what is being written to files: most disks need a few milliseconds.
+/// How long the end of the thread, and so the next watcher, waits for what is being written to
+/// files: most disks need a few milliseconds.
 const LAST_WRITES: Duration = Duration::from_millis(300);
 
 /// How long it waits for threads that block: all but those that a disk keeps waiting end at once.
@@ -46,8 +47,8 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Says, once for each prefix, that it has its first list published, or that there is none to be had just now: what a list could do to this process
-    /// it has not done.
+    /// Says, once for each prefix, that it has its first list published, or that there is none to
+    /// be had just now: what a list could do to this process it has not done.
     pub(super) fn settle(&self) {
         let left = self.unsettled.get().saturating_sub(1);
         self.unsettled.set(left);
@@ -56,8 +57,9 @@ impl Claim {
         }
     }
 
-    /// Says that this watcher lives, before something that may take a while: a great list, a table of many peers. The thread does one thing at a time,
-    /// and whoever is silent for too long loses the lease, though its successor would be no faster.
+    /// Says that this watcher lives, before something that may take a while: a great list, a table
+    /// of many peers. The thread does one thing at a time, and whoever is silent for too long loses
+    /// the lease, though its successor would be no faster.
     pub(super) fn beat(&self) {
         // Whether it still holds the lease shows as soon as it publishes.
         self.lease.beat(self.claim, self.cycle, monotonic::now());
@@ -128,18 +130,27 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
         for prefix_plan in cluster_plan.prefixes {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
             let (claim, changes) = (Rc::clone(&claim), changed.subscribe());
-            tasks.spawn_local(prefix::serve(name, cluster, prefix_plan, claim, changes, lines.clone()));
+            tasks.spawn_local(prefix::serve(
+                name,
+                cluster,
+                prefix_plan,
+                claim,
+                changes,
+                lines.clone(),
+            ));
         }
     }
     let result = tokio::select! {
-        // Cancel safe: whichever comes first ends all of it. What ends or fails meanwhile is found by `shutdown`, and the lease is held on to until then.
+        // Cancel safe: whichever comes first ends all of it. What ends or fails meanwhile is found
+        // by `shutdown`, and the lease is held on to until then.
         () = stop.notified() => Ok(()),
         () = beat(plan.lease, plan.claim, plan.cycle, &plan.files, &lines) => Ok(()),
         // A prefix is given up only where the lease is gone.
         Some(ended) = tasks.join_next() => ended.map_err(failure),
         Some(ended) = files.join_next() => ended.map_err(failure),
     };
-    // With the prefixes go their ends of the ways to the files, whose keepers write what is not written yet.
+    // With the prefixes go their ends of the ways to the files, whose keepers write what is not
+    // written yet.
     tasks.shutdown().await;
     if claim.publishing(|_| ()).is_some() {
         // What is not written by then is written by the next watcher, from what it lists.
@@ -150,7 +161,9 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
 
 /// How a task has failed.
 fn failure(error: JoinError) -> String {
-    error.try_into_panic().map_or_else(|error| error.to_string(), |panic| log::panic_message(&*panic))
+    error
+        .try_into_panic()
+        .map_or_else(|error| error.to_string(), |panic| log::panic_message(&*panic))
 }
 
 /// Ends the threads that the runtime has for what blocks.
@@ -171,7 +184,8 @@ async fn beat(lease: &Lease, claim: u64, cycle: u32, files: &Client, lines: &Lin
         beats.tick().await;
         if files.has_lost_server() {
             lines.error(
-                "etcd: the process \"etcd files\" is gone, which reads and replaces files for workers who may not; this worker tries it itself, and a \
+                "etcd: the process \"etcd files\" is gone, which reads and replaces files for \
+                workers who may not; this worker tries it itself, and a \
                  reload of nginx starts it again"
                     .to_owned(),
             );

@@ -1,6 +1,7 @@
 //! `state=`: the list in hand is kept in a file, for a start without etcd.
 //!
-//! An upstream offers each list that it has published; a task of its own writes the newest one, as often as is of use, and never waits for the disk itself.
+//! An upstream offers each list that it has published; a task of its own writes the newest one, as
+//! often as is of use, and never waits for the disk itself.
 
 use std::{
     io,
@@ -104,12 +105,15 @@ impl StateOffer {
 }
 
 fn peers(publisher: &Publisher) -> Arc<[Peer]> {
-    let peer = |desired: &Desired| described::peer(socket_address::parse(&desired.socket_address)?, desired);
+    let peer = |desired: &Desired| {
+        described::peer(socket_address::parse(&desired.socket_address)?, desired)
+    };
     publisher.listed().filter_map(peer).collect()
 }
 
 impl StateKeeper {
-    /// Writes what is offered, until the upstream's end is gone and what it offered last is written.
+    /// Writes what is offered, until the upstream's end is gone and what it offered last is
+    /// written.
     pub(super) async fn keep(mut self, by: Client, lines: Lines) {
         let (mut schedule, mut is_failing) = (Schedule::default(), false);
         loop {
@@ -121,7 +125,8 @@ impl StateKeeper {
                     continue;
                 }
                 Some(due) => tokio::select! {
-                    // Cancel safe: the moment is an absolute one, and a change is taken in the poll that tells of it.
+                    // Cancel safe: the moment is an absolute one, and a change is taken in the poll
+                    // that tells of it.
                     () = sleep_until(due.into()) => true,
                     changed = self.list.changed() => changed.is_ok(),
                 },
@@ -138,10 +143,19 @@ impl StateKeeper {
 
     /// When the newest list is to be written, unless it has been.
     fn due(&mut self, schedule: &Schedule) -> Option<Instant> {
-        self.list.borrow_and_update().as_ref().and_then(|list| schedule.due(list.mark, Instant::now()))
+        self.list
+            .borrow_and_update()
+            .as_ref()
+            .and_then(|list| schedule.due(list.mark, Instant::now()))
     }
 
-    async fn write(&self, schedule: &mut Schedule, is_failing: &mut bool, by: &Client, lines: &Lines) {
+    async fn write(
+        &self,
+        schedule: &mut Schedule,
+        is_failing: &mut bool,
+        by: &Client,
+        lines: &Lines,
+    ) {
         let Some(list) = self.list.borrow().clone() else { return };
         let began = Instant::now();
         let result = self.try_write(&list, by).await;
@@ -152,7 +166,8 @@ impl StateKeeper {
                 schedule.wrote(list.mark, began, ended);
                 if std::mem::take(is_failing) {
                     lines.notice(format!(
-                        "etcd: upstream \"{upstream}\": the state file \"{file}\" is written again, revision {}",
+                        "etcd: upstream \"{upstream}\": the state file \"{file}\" is written \
+                        again, revision {}",
                         list.mark.revision
                     ));
                 }
@@ -163,7 +178,8 @@ impl StateKeeper {
                 schedule.failed(began, ended);
                 if !std::mem::replace(is_failing, true) {
                     lines.error(format!(
-                        "etcd: upstream \"{upstream}\": the state file \"{file}\" cannot be written: {reason}; it stays as it is"
+                        "etcd: upstream \"{upstream}\": the state file \"{file}\" cannot be \
+                        written: {reason}; it stays as it is"
                     ));
                 }
                 self.news.send_if_modified(|news| {
@@ -184,7 +200,8 @@ impl StateKeeper {
             peers: Arc::clone(&list.peers),
         };
         // A long list takes longer than the thread may be away.
-        let encoded = spawn_blocking(move || state.encode()).await.map_err(|error| error.to_string())?;
+        let encoded =
+            spawn_blocking(move || state.encode()).await.map_err(|error| error.to_string())?;
         let content = encoded.map_err(|error| error.to_string())?;
         by.replace(&self.file, content).await.map_err(|error| in_words(&error))
     }
@@ -194,12 +211,15 @@ impl StateKeeper {
 fn in_words(error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            ": its folder must be one that nginx's master may write to, or its workers where it is not root"
+            ": its folder must be one that nginx's master may write to, or its workers where it is \
+            not root"
         }
         io::ErrorKind::NotFound => ": its folder is gone",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": make room on its disk",
         io::ErrorKind::IsADirectory => ": a folder is in its place",
-        io::ErrorKind::ReadOnlyFilesystem => ": its folder must be on a file system that can be written to",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ": its folder must be on a file system that can be written to"
+        }
         _ => "",
     };
     format!("{error}{remedy}")

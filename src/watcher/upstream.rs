@@ -48,7 +48,8 @@ pub(super) struct Upstream {
     described: Described,
     /// When they joined.
     ages: Ages,
-    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand stay until one is, or for `hold`.
+    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand
+    /// stay until one is, or for `hold`.
     successor: Option<Successor>,
     /// How long (ms) peers outlive a wiped etcd.
     hold: u64,
@@ -71,7 +72,8 @@ pub(super) struct Upstream {
     is_changed: bool,
     /// The zone's size, as configured.
     zone_size: usize,
-    /// What had come back of the zone (see [`Publisher::given_back`]) at the last look: more is a reason to try again what did not fit.
+    /// What had come back of the zone (see [`Publisher::given_back`]) at the last look: more is a
+    /// reason to try again what did not fit.
     given_back: u64,
     checks: Option<UpstreamChecks>,
     /// The way to the file that keeps the last good list.
@@ -106,11 +108,13 @@ impl Upstream {
         if let Some(max_conns) = max_conns.as_ref().and_then(|number| number()) {
             defaults.max_conns = max_conns;
         }
-        // SAFETY: `publishing` says that this process holds the lease on all zones; each zone belongs to one upstream of the plan,
-        // and all that this publisher does is done with `Claim::publishing`, which fails once the lease is another's.
+        // SAFETY: `publishing` says that this process holds the lease on all zones; each zone
+        // belongs to one upstream of the plan, and all that this publisher does is done with
+        // `Claim::publishing`, which fails once the lease is another's.
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
         publisher.set_options(options, monotonic::now(), publishing);
-        let described = Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
+        let described =
+            Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
         let mut members = Membership::new(defaults).within(allow.clone());
         described.peers().for_each(|peer| members.seed(peer));
         let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_word);
@@ -157,14 +161,18 @@ impl Upstream {
 
     /// The host names in use.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.names().chain(self.successor.iter().flat_map(|successor| successor.members.names()))
+        self.members
+            .names()
+            .chain(self.successor.iter().flat_map(|successor| successor.members.names()))
     }
 
     /// Whether [`names`](Self::names) may be others than at the last call.
     pub(super) fn take_change_of_names(&mut self) -> bool {
         let successor = self.successor.as_mut().map(|successor| &mut successor.members);
         let of_successor = successor.is_some_and(Membership::take_change_of_names);
-        self.members.take_change_of_names() | of_successor | std::mem::take(&mut self.has_other_members)
+        self.members.take_change_of_names()
+            | of_successor
+            | std::mem::take(&mut self.has_other_members)
     }
 
     /// The addresses of a host name have changed.
@@ -367,22 +375,24 @@ impl Upstream {
         self.note_outside(names);
         self.described.update(peers, &self.ages, now);
         self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
-        let desired: Vec<Desired> = self.servers.iter().chain(self.described.iter()).cloned().collect();
+        let desired: Vec<Desired> =
+            self.servers.iter().chain(self.described.iter()).cloned().collect();
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::BeforePublication);
         let result = self.publisher.publish(desired, now, publishing);
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::InPublication);
         self.note_room(result.err());
-        // While a successor waits, the peers are still those of the cluster and the revision before: another watcher that takes over must see
-        // the same difference.
+        // While a successor waits, the peers are still those of the cluster and the revision
+        // before: another watcher that takes over must see the same difference.
         if self.successor.is_none() {
             self.zone.set_revision(self.cluster_id, self.revision);
         }
         self.say(result.unwrap_or_else(|full| full.changes));
     }
 
-    /// Has the list kept that is published, if it came from etcd: not one that was found here, and not while those in hand are not etcd's own.
+    /// Has the list kept that is published, if it came from etcd: not one that was found here, and
+    /// not while those in hand are not etcd's own.
     fn offer_state(&self) {
         if let Some(state) = &self.state
             && self.has_listed
@@ -398,7 +408,8 @@ impl Upstream {
         if added + removed + changed > 0 {
             let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
             self.lines.notice(format!(
-                "etcd: upstream \"{}\": {count} peers (+{added} -{removed} ~{changed}), revision {}",
+                "etcd: upstream \"{}\": {count} peers (+{added} -{removed} ~{changed}), revision \
+                {}",
                 self.name, self.revision
             ));
         }
@@ -410,7 +421,8 @@ impl Upstream {
         if let Some(checks) = &mut self.checks {
             checks.count_not_made(&self.name, &self.publisher, &self.lines);
         }
-        if self.publisher.given_back() != std::mem::replace(&mut self.given_back, self.publisher.given_back())
+        if self.publisher.given_back()
+            != std::mem::replace(&mut self.given_back, self.publisher.given_back())
         {
             self.said.has_room_again();
             self.is_changed |= self.said.room().is_some();

@@ -24,7 +24,8 @@ pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// Updates that may wait; more wait in etcd's stream.
 pub(super) const MAX_WAITING: usize = 64;
 
-/// Follows the key for as long as the lease is held; `changed` tells whoever goes by a variable that one has changed.
+/// Follows the key for as long as the lease is held; `changed` tells whoever goes by a variable
+/// that one has changed.
 pub(super) async fn serve(
     cluster_name: Rc<str>,
     cluster: Cluster,
@@ -34,7 +35,8 @@ pub(super) async fn serve(
     lines: Lines,
 ) {
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
-    let mut following = Following::start(cluster, Keys::One(plan.key.clone()), Limits::default(), sender);
+    let mut following =
+        Following::start(cluster, Keys::One(plan.key.clone()), Limits::default(), sender);
     let mut variable = Variable::new(cluster_name, plan, lines);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,7 +74,8 @@ enum Rejection {
     ControlCharacter,
     #[error("the value is no number between 0 and 4294967295")]
     NotANumber,
-    #[error("the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at most", LONGEST_TIME.1)]
+    #[error("the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at \
+    most", LONGEST_TIME.1)]
     NotATime,
 }
 
@@ -108,12 +111,16 @@ impl Variable {
     fn update(&mut self, update: &Update) {
         self.hearing.take(update);
         match update {
-            Update::Listed { cluster_id, revision, items, .. } => self.list(*cluster_id, *revision, items),
+            Update::Listed { cluster_id, revision, items, .. } => {
+                self.list(*cluster_id, *revision, items)
+            }
             Update::Changed { revision, events } => {
                 for event in events {
                     match event {
                         Event::Put(item) => self.put(item),
-                        Event::Delete { mod_revision, .. } => self.unset(mod_revision.unsigned_abs()),
+                        Event::Delete { mod_revision, .. } => {
+                            self.unset(mod_revision.unsigned_abs())
+                        }
                     }
                 }
                 self.live.note_revision(*revision);
@@ -126,7 +133,8 @@ impl Variable {
     fn list(&mut self, cluster_id: u64, revision: i64, items: &[Item]) {
         let revision = revision.unsigned_abs();
         let succession = self.live.succession(cluster_id, revision);
-        // What is held stays so for its time: the next watcher may find that the new etcd has come past the old one's revision.
+        // What is held stays so for its time: the next watcher may find that the new etcd has come
+        // past the old one's revision.
         let is_new = succession != Succession::GoesOn || self.live.is_held();
         self.has_listed = true;
         if let Some(item) = items.first() {
@@ -134,10 +142,14 @@ impl Variable {
             self.put(item);
         } else if is_new && self.value.is_some() {
             if self.live.hold() {
-                let what =
-                    if succession == Succession::Another { "another cluster" } else { "an older state" };
+                let what = if succession == Succession::Another {
+                    "another cluster"
+                } else {
+                    "an older state"
+                };
                 self.lines.warn(format!(
-                    "etcd: variable \"{}\": etcd is {what} than before, without the key \"{}\"; the value in hand stays until it has it, at \
+                    "etcd: variable \"{}\": etcd is {what} than before, without the key \"{}\"; \
+                    the value in hand stays until it has it, at \
                      most for {} s",
                     self.names,
                     self.key,
@@ -149,7 +161,8 @@ impl Variable {
             self.unset(revision);
         }
         if !self.live.has_been_heard() {
-            // A variable that goes by what it had at the start goes by it no more, also where there is nothing in its place.
+            // A variable that goes by what it had at the start goes by it no more, also where there
+            // is nothing in its place.
             self.write(None, revision);
         }
     }
@@ -178,7 +191,8 @@ impl Variable {
         self.live.accept();
         if self.value.is_some() {
             self.write(None, revision);
-            self.lines.notice(format!("etcd: variable \"{}\": unset, revision {revision}", self.names));
+            self.lines
+                .notice(format!("etcd: variable \"{}\": unset, revision {revision}", self.names));
         }
     }
 
@@ -188,7 +202,8 @@ impl Variable {
         self.is_changed = true;
     }
 
-    /// The last good value stays. The same value is told of once, also where another watcher has done so.
+    /// The last good value stays. The same value is told of once, also where another watcher has
+    /// done so.
     fn reject(&self, reason: &str, value: u64, revision: u64) {
         if self.live.reject(reason, value, revision) {
             self.lines.error(format!(
@@ -198,7 +213,8 @@ impl Variable {
         }
     }
 
-    /// Whether the time is up for which the value outlives a wiped etcd. What etcd has is not known while it cannot be followed.
+    /// Whether the time is up for which the value outlives a wiped etcd. What etcd has is not known
+    /// while it cannot be followed.
     fn is_due(&self) -> bool {
         self.has_listed && self.live.is_due() && !self.hearing.is_lost()
     }
@@ -216,7 +232,8 @@ pub(super) fn hash(value: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The value as variables have it. A line break at its end, as files have one, is no part of it, nor is space around what is no text.
+/// The value as variables have it. A line break at its end, as files have one, is no part of it,
+/// nor is space around what is no text.
 fn check(value: &[u8], kind: Kind) -> Result<&[u8], Rejection> {
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     let value = value.strip_suffix(b"\r").unwrap_or(value);

@@ -7,7 +7,8 @@ use std::{
 
 use crate::event_source::{EventSource, Handler};
 
-/// The thread's end; it has a descriptor of its own, so that none is written to that nginx has closed and used again.
+/// The thread's end; it has a descriptor of its own, so that none is written to that nginx has
+/// closed and used again.
 pub(super) struct Waker(OwnedFd);
 
 /// Makes both ends; `handler` is called in the event loop after each [`Waker::wake`].
@@ -27,7 +28,8 @@ impl Waker {
     /// Wakes the event loop.
     pub(super) fn wake(&self) {
         let one = 1_u64.to_ne_bytes();
-        // SAFETY: the descriptor is open and the buffer is as long as an eventfd's counter. Where the counter is full the loop is woken anyway.
+        // SAFETY: the descriptor is open and the buffer is as long as an eventfd's counter. Where
+        // the counter is full the loop is woken anyway.
         let _ = unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 }

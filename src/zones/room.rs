@@ -10,12 +10,14 @@ pub(crate) fn in_words(full: Full, zone_size: usize) -> String {
     let remedy = format!("\"zone={enough}\" would do");
     if lacks_method {
         return format!(
-            "\"zone={zone}\" of the \"etcd\" directive has no room for what \"etcd_balance\" needs with {peers} peers: until it has, requests \
+            "\"zone={zone}\" of the \"etcd\" directive has no room for what \"etcd_balance\" needs \
+            with {peers} peers: until it has, requests \
              go by round robin, and no peer is added: {remedy}"
         );
     }
     format!(
-        "{left_out} of {peers} peers do not fit into \"zone={zone}\" of the \"etcd\" directive, and are left out until there is room: {remedy}"
+        "{left_out} of {peers} peers do not fit into \"zone={zone}\" of the \"etcd\" directive, \
+        and are left out until there is room: {remedy}"
     )
 }
 
@@ -49,10 +51,13 @@ mod tests {
         };
         assert_eq!(
             in_words(full, 64 << 10),
-            "34 of 180 peers do not fit into \"zone=64k\" of the \"etcd\" directive, and are left out until there is room: \
+            "34 of 180 peers do not fit into \"zone=64k\" of the \"etcd\" directive, and are left \
+            out until there is room: \
              \"zone=128k\" would do"
         );
         assert!(in_words(full, 1 << 20).contains("\"zone=2m\" would do"), "more than there is");
-        assert!(in_words(Full { lacks_method: true, ..full }, 1_000_000).contains("\"zone=1000000\""));
+        assert!(
+            in_words(Full { lacks_method: true, ..full }, 1_000_000).contains("\"zone=1000000\"")
+        );
     }
 }

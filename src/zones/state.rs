@@ -16,13 +16,15 @@ use crate::{
 /// What a state file has given.
 pub(super) struct Loaded {
     pub(super) peers: Vec<Desired>,
-    /// The cluster's id, and the revision up to which every change is applied; `None` where there is no good file.
+    /// The cluster's id, and the revision up to which every change is applied; `None` where there
+    /// is no good file.
     pub(super) origin: Option<(u64, u64)>,
     /// What the status is to say of it, if anything.
     pub(super) report: Option<Report>,
 }
 
-/// Reads the upstream's state file, if it has one. A file that is of no use never keeps nginx from its start: a line says so.
+/// Reads the upstream's state file, if it has one. A file that is of no use never keeps nginx from
+/// its start: a line says so.
 pub(super) fn load(conf: &UpstreamConf, log: *mut ngx_log_t) -> Loaded {
     let none = Loaded { peers: Vec::new(), origin: None, report: None };
     let Some(etcd) = &conf.etcd else { return none };
@@ -39,7 +41,8 @@ pub(super) fn load(conf: &UpstreamConf, log: *mut ngx_log_t) -> Loaded {
         }
         Err(reason) => {
             let message = format!(
-                "etcd: upstream \"{}\": the state file \"{}\" is of no use: {reason}; nginx starts without its peers",
+                "etcd: upstream \"{}\": the state file \"{}\" is of no use: {reason}; nginx starts \
+                without its peers",
                 etcd.upstream,
                 file.display()
             );
@@ -62,7 +65,9 @@ pub(super) fn say(conf: &UpstreamConf, count: usize, revision: u64, log: *mut ng
 }
 
 fn read(file: &Path, etcd: &Etcd) -> Result<Option<State>, String> {
-    let Some(state) = peer_state::load(file).map_err(|error| error.to_string())? else { return Ok(None) };
+    let Some(state) = peer_state::load(file).map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
     state.check_for(&etcd.cluster, &etcd.prefix).map_err(|error| error.to_string())?;
     Ok(Some(state))
 }

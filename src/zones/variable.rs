@@ -1,9 +1,11 @@
-//! The shared memory of a variable's key, or of a prefix with networks: one zone for each of them, kept over reloads by its name.
+//! The shared memory of a variable's key, or of a prefix with networks: one zone for each of them,
+//! kept over reloads by its name.
 
 use core::{ffi::c_void, slice, sync::atomic::AtomicU64};
 
 use ngx::ffi::{
-    NGX_LOG_EMERG, ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc,
+    NGX_LOG_EMERG, ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shm_zone_t, ngx_slab_alloc,
+    ngx_slab_calloc,
 };
 
 use super::{LEASE_ZONE_PAGES, add, old_zone, slab_pool};
@@ -56,7 +58,13 @@ fn holding(bytes: usize) -> usize {
     (LEASE_ZONE_PAGES + bytes / PAGE + 1) * unsafe { ngx_pagesize }
 }
 
-fn ask(cf: *mut ngx_conf_t, main: &mut MainConf, name: &str, size: usize, init: Init) -> Result<(), String> {
+fn ask(
+    cf: *mut ngx_conf_t,
+    main: &mut MainConf,
+    name: &str,
+    size: usize,
+    init: Init,
+) -> Result<(), String> {
     let zone = add(cf, name, size)?;
     zone.init = Some(init);
     zone.data = (&raw mut *main).cast();
@@ -76,7 +84,8 @@ unsafe extern "C" fn init_variable(zone: *mut ngx_shm_zone_t, old: *mut c_void) 
     })
 }
 
-/// What the slab pool of a prefix's zone keeps for us: what is known of the networks, and where their table is.
+/// What the slab pool of a prefix's zone keeps for us: what is known of the networks, and where
+/// their table is.
 #[repr(C)]
 struct Networks {
     known: Known<0>,
@@ -86,12 +95,14 @@ struct Networks {
 
 unsafe extern "C" fn init_geo(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes the zone that `ask` asked for, mapped, with its slab pool made, and the configuration that asked for it.
+        // SAFETY: nginx passes the zone that `ask` asked for, mapped, with its slab pool made, and
+        // the configuration that asked for it.
         let (zone, main) = unsafe { (&*zone, &*(*zone).data.cast::<MainConf>()) };
         let is_too_small = old.is_null() && make_networks(zone).is_none();
         if is_too_small || find_networks(zone).is_none() {
             let name = String::from_utf8_lossy(zone.shm.name.as_bytes()).into_owned();
-            let message = format!("the zone \"{name}\" of \"etcd_geo\" is too small: raise its \"zone=\"");
+            let message =
+                format!("the zone \"{name}\" of \"etcd_geo\" is too small: raise its \"zone=\"");
             log::to(NGX_LOG_EMERG, zone.shm.log, &message);
             return ERROR;
         }
@@ -119,10 +130,12 @@ unsafe extern "C" fn init_geo(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ng
     })
 }
 
-/// Makes room for a table of all that a fresh zone has. It is memory that nobody has touched yet, which is zeroes, and takes no memory until it is used.
+/// Makes room for a table of all that a fresh zone has. It is memory that nobody has touched yet,
+/// which is zeroes, and takes no memory until it is used.
 fn make_networks(zone: &ngx_shm_zone_t) -> Option<()> {
     let pool = slab_pool(zone);
-    // SAFETY: nobody else knows of the zone yet. What is left of the pool after the first page is one run of free pages.
+    // SAFETY: nobody else knows of the zone yet. What is left of the pool after the first page is
+    // one run of free pages.
     unsafe {
         let networks = ngx_slab_calloc(pool, size_of::<Networks>()).cast::<Networks>().as_mut()?;
         let length = (*pool).pfree * ngx_pagesize;
@@ -139,11 +152,15 @@ fn make_networks(zone: &ngx_shm_zone_t) -> Option<()> {
 
 /// The networks that lie in a zone.
 fn find_networks(zone: &ngx_shm_zone_t) -> Option<LiveNetworks> {
-    // SAFETY: the memory is mapped; its slab pool keeps `Networks` once `make_networks` has been there, with words that are nobody else's. Both stay mapped for
-    // as long as the cycle that has the zone, and so does whoever gets this.
+    // SAFETY: the memory is mapped; its slab pool keeps `Networks` once `make_networks` has been
+    // there, with words that are nobody else's. Both stay mapped for as long as the cycle that has
+    // the zone, and so does whoever gets this.
     unsafe {
         let networks = (*slab_pool(zone)).data.cast::<Networks>().as_ref()?;
-        Some(LiveNetworks::new(&networks.known, slice::from_raw_parts(networks.words, networks.count)))
+        Some(LiveNetworks::new(
+            &networks.known,
+            slice::from_raw_parts(networks.words, networks.count),
+        ))
     }
 }
 
@@ -151,13 +168,14 @@ fn find_networks(zone: &ngx_shm_zone_t) -> Option<LiveNetworks> {
 ///
 /// # Safety
 ///
-/// The zone must be one that [`ask`] asked for with the size of this type, mapped, with its slab pool made, as nginx passes it.
+/// The zone must be one that [`ask`] asked for with the size of this type, mapped, with its slab
+/// pool made, as nginx passes it.
 unsafe fn known<const WORDS: usize>(
     zone: *mut ngx_shm_zone_t,
     old: *mut c_void,
 ) -> Option<(&'static Known<WORDS>, &'static [u8], &'static MainConf)> {
-    // SAFETY: the caller's promise. Zeroes are a key that was never heard of; it stays mapped for as long as this cycle, and so live the zone and the
-    // configuration.
+    // SAFETY: the caller's promise. Zeroes are a key that was never heard of; it stays mapped for
+    // as long as this cycle, and so live the zone and the configuration.
     unsafe {
         let pool = slab_pool(&*zone);
         if old.is_null() {

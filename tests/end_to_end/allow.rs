@@ -18,7 +18,8 @@ fn rejected(upstream: &Upstream) -> Vec<(&str, &str)> {
 async fn a_peer_outside_is_rejected_and_the_last_one_inside_stays() -> Result<()> {
     let router = Router::with(1, |etcd| within(etcd, "127.0.0.1/32 ::ffff:127.0.0.2")).await?;
     let port = router.nodes[0].address().to_string().rsplit_once(':').ok_or("a port")?.1.to_owned();
-    let inside = [("mapped", format!("[::ffff:127.0.0.1]:{port}")), ("second", format!("127.0.0.2:{port}"))];
+    let inside =
+        [("mapped", format!("[::ffff:127.0.0.1]:{port}")), ("second", format!("127.0.0.2:{port}"))];
     let outside = [
         ("third", format!("127.0.0.3:{port}")),
         ("six", format!("[::1]:{port}")),
@@ -34,11 +35,17 @@ async fn a_peer_outside_is_rejected_and_the_last_one_inside_stays() -> Result<()
     revision = revision.max(router.etcd.put(key("n0"), format!("127.0.0.9:{port}")).await?);
     let upstream = router.nginx.applied(revision).await?;
     assert_eq!(upstream.keys(), ["mapped", "n0", "second"]);
-    assert_eq!(upstream.peer("n0").map(|peer| peer.address.as_str()), Some(&*format!("127.0.0.1:{port}")));
+    assert_eq!(
+        upstream.peer("n0").map(|peer| peer.address.as_str()),
+        Some(&*format!("127.0.0.1:{port}"))
+    );
     let rejected = rejected(&upstream);
     let names: Vec<_> = rejected.iter().map(|(key, _)| *key).collect();
     assert_eq!(names, ["10.9.0.1:80", "json", "n0", "six", "socket", "third"]);
-    assert!(rejected.iter().all(|(_, reason)| reason.contains("outside of \"etcd_allow\"")), "{rejected:?}");
+    assert!(
+        rejected.iter().all(|(_, reason)| reason.contains("outside of \"etcd_allow\"")),
+        "{rejected:?}"
+    );
     assert_eq!(upstream.rejected_total, 6);
     assert_eq!(router.nginx.log_lines("outside of \"etcd_allow\"").len(), 6);
     for _ in 0..6 {

@@ -1,4 +1,5 @@
-//! `firehose-router announce`: a node's key is in etcd for as long as the node answers, and no longer.
+//! `firehose-router announce`: a node's key is in etcd for as long as the node answers, and no
+//! longer.
 
 mod command;
 mod container;
@@ -13,7 +14,8 @@ use harness::*;
 /// The time-to-live of the keys in seconds: near the least that etcd takes.
 const TTL: i64 = 3;
 
-/// As long as a key of an announcer that was killed may be there: its lease, and what etcd takes to find it ended.
+/// As long as a key of an announcer that was killed may be there: its lease, and what etcd takes to
+/// find it ended.
 const GONE: Duration = Duration::from_secs(TTL as u64 + 4);
 
 /// Starts an announcer of the key "node" for this address, with checks in quick succession.
@@ -65,7 +67,8 @@ async fn is_gone(etcd: &Etcd, deadline: Duration) -> Result<()> {
 async fn the_key_comes_and_goes_with_the_node_and_has_its_parameters() -> Result<()> {
     let (etcd, closed) = (Etcd::start().await?, ClosedPort::reserve()?);
     let address = closed.address().to_string();
-    let mut program = announce(&etcd.url(), &address, &["--value", "weight=5 max_conns=100", "--fall", "2"])?;
+    let mut program =
+        announce(&etcd.url(), &address, &["--value", "weight=5 max_conns=100", "--fall", "2"])?;
     program.wait_for_log("the node does not answer yet").await?;
     assert_eq!(value(&etcd).await?, None);
     let node = closed.open("node");
@@ -162,7 +165,10 @@ async fn a_mistake_on_the_command_line_is_told_by_its_flag() -> Result<()> {
         ([&good[..], &["--prefix", "firehose"]].concat(), &["--prefix", "\"/\""]),
         (vec!["announce", "--key", "a\nb", "--addr", "127.0.0.1:80"], &["--key"]),
         (vec!["announce", "--key", "node", "--addr", "127.0.0.1"], &["--addr", "127.0.0.1"]),
-        (vec!["announce", "--key", "node", "--container", "x", "--docker-host", "ssh://y"], &["ssh://y"]),
+        (
+            vec!["announce", "--key", "node", "--container", "x", "--docker-host", "ssh://y"],
+            &["ssh://y"],
+        ),
         (vec!["announce", "--key", "node", "--container", "a/b"], &["--container", "a/b"]),
         ([&good[..], &["--check-interval", "0"]].concat(), &["--check-interval", "at least 10ms"]),
         ([&good[..], &["--check-timeout", "0s"]].concat(), &["--check-timeout", "at least 1ms"]),

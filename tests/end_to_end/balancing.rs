@@ -27,7 +27,8 @@ fn count(nodes: &[String]) -> BTreeMap<&str, usize> {
 /// Gives the nodes `n0`, `n1`, … these parameters, in one change.
 async fn set(router: &Router, parameters: &[&str]) -> Result<Upstream> {
     let nodes = router.nodes.iter().zip(parameters);
-    let values = nodes.map(|(node, words)| (key(node.name()), format!("{} {words}", node.address())));
+    let values =
+        nodes.map(|(node, words)| (key(node.name()), format!("{} {words}", node.address())));
     router.nginx.applied(router.etcd.put_all(values).await?).await
 }
 
@@ -35,7 +36,8 @@ async fn set(router: &Router, parameters: &[&str]) -> Result<Upstream> {
 async fn round_robin_is_exact_over_a_cycle_of_four_workers() -> Result<()> {
     let router = Router::start(4, 3).await?;
     let mut connections = router.nginx.connect_to_each().await?;
-    for (weights, cycle) in [([1, 1, 1], 3), ([5, 1, 2], 8), ([10, 20, 30], 6), ([7, 1, 100], 108)] {
+    for (weights, cycle) in [([1, 1, 1], 3), ([5, 1, 2], 8), ([10, 20, 30], 6), ([7, 1, 100], 108)]
+    {
         let words = weights.map(|weight| format!("weight={weight}"));
         set(&router, &words.each_ref().map(String::as_str)).await?;
         let sum: usize = weights.iter().sum();
@@ -67,7 +69,8 @@ async fn round_robin_is_as_smooth_as_the_stock_ones() -> Result<()> {
         .zip([5, 1, 2])
         .map(|(node, weight)| format!("server {} weight={weight};", node.address()))
         .collect();
-    let stock = Configuration::stock().workers(1).http(&format!("upstream {UPSTREAM} {{ {servers} }}"));
+    let stock =
+        Configuration::stock().workers(1).http(&format!("upstream {UPSTREAM} {{ {servers} }}"));
     let stock = Nginx::start(stock).await?;
     let ours = ask(&mut [router.nginx.connect().await?], 8).await?;
     let theirs = ask(&mut [stock.connect().await?], 8).await?;
@@ -92,7 +95,8 @@ async fn down_and_drain_are_not_picked_and_backups_only_in_need() -> Result<()> 
     let states: Vec<_> = upstream.peers.iter().map(|peer| peer.state.as_str()).collect();
     assert_eq!(states, ["unavailable", "down", "drain", "up", "up"]);
 
-    // A change of a peer's parameters does not make it forget that it failed; its return does, after fail_timeout.
+    // A change of a peer's parameters does not make it forget that it failed; its return does,
+    // after fail_timeout.
     router.nodes.insert(0, Node::listen("n0", &address).await?);
     let value = format!("{address} fail_timeout=1s");
     router.nginx.applied(router.etcd.put(key("n0"), value).await?).await?;

@@ -1,4 +1,5 @@
-//! The module and the stock nginx side by side: the same peers in the same order, and the same methods.
+//! The module and the stock nginx side by side: the same peers in the same order, and the same
+//! methods.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,8 @@ pub enum Kept {
 }
 
 impl Beside {
-    /// Starts both, ours when etcd has all peers already. `peers` are addresses and the parameters of each.
+    /// Starts both, ours when etcd has all peers already. `peers` are addresses and the parameters
+    /// of each.
     pub async fn start(
         peers: &[(String, &str)],
         routes: &[Route<'_>],
@@ -51,7 +53,8 @@ impl Beside {
     ) -> Result<Self> {
         let etcd = Etcd::start().await?;
         let pairs = peers.iter().enumerate();
-        let values = pairs.map(|(number, (address, words))| (peer_key(number), format!("{address} {words}")));
+        let values = pairs
+            .map(|(number, (address, words))| (peer_key(number), format!("{address} {words}")));
         let revision = etcd.put_all(values).await?;
         let servers: String =
             peers.iter().map(|(address, words)| format!("server {address} {words};")).collect();
@@ -60,12 +63,14 @@ impl Beside {
         stock = stock.http(&format!("upstream {UPSTREAM} {{ {servers} }}"));
         for Route { name, method, location } in routes {
             let keepalive = if kept == Kept::Yes { "keepalive 64;" } else { "" };
-            let of_stock = if *method == "round_robin" { String::new() } else { format!("{method};") };
+            let of_stock =
+                if *method == "round_robin" { String::new() } else { format!("{method};") };
             // nginx takes `backup` beside any method where the servers come first.
             stock = stock.http(&format!("upstream {name} {{ {servers} {of_stock} {keepalive} }}"));
             let keepalive = if kept == Kept::Yes { "etcd_keepalive 64;" } else { "" };
             ours = ours.http(&format!(
-                "upstream {name} {{ etcd main {PREFIX} zone=1m; etcd_balance {method}; {keepalive} }}"
+                "upstream {name} {{ etcd main {PREFIX} zone=1m; etcd_balance {method}; {keepalive} \
+                }}"
             ));
             let location = format!(
                 "location /{name}/ {{
@@ -80,8 +85,11 @@ impl Beside {
             (ours, stock) = (ours.server(&location), stock.server(&location));
         }
         let (ours, stock) = tokio::try_join!(Nginx::start(ours), Nginx::start(stock))?;
-        let numbers =
-            peers.iter().enumerate().map(|(number, (address, _))| (address.clone(), number)).collect();
+        let numbers = peers
+            .iter()
+            .enumerate()
+            .map(|(number, (address, _))| (address.clone(), number))
+            .collect();
         let beside = Self { ours, stock, etcd, numbers };
         beside.applied(revision).await?;
         Ok(beside)
@@ -105,21 +113,28 @@ impl Beside {
 
     /// The way of an answered request.
     pub fn way(&self, answer: &Answer) -> Result<Way> {
-        let tried = answer.header("x-tried").split(", ").filter_map(|address| self.numbers.get(address));
+        let tried =
+            answer.header("x-tried").split(", ").filter_map(|address| self.numbers.get(address));
         Ok((answer.status, tried.copied().collect()))
     }
 
     /// Asks ours, by very many requests at a time.
     pub async fn ask_ours(&self, questions: &[Question]) -> Result<Vec<Way>> {
-        pipelined(&self.ours.address(), questions).await?.iter().map(|answer| self.way(answer)).collect()
+        pipelined(&self.ours.address(), questions)
+            .await?
+            .iter()
+            .map(|answer| self.way(answer))
+            .collect()
     }
 
     /// Asks both, as [`Beside::ask_ours`].
     pub async fn ask_at_once(&self, questions: &[Question]) -> Result<[Vec<Way>; 2]> {
         let (ours, stock) = (self.ours.address(), self.stock.address());
-        let (ours, stock) = tokio::try_join!(pipelined(&ours, questions), pipelined(&stock, questions))?;
-        let ways =
-            |answers: Vec<Answer>| answers.iter().map(|answer| self.way(answer)).collect::<Result<_>>();
+        let (ours, stock) =
+            tokio::try_join!(pipelined(&ours, questions), pipelined(&stock, questions))?;
+        let ways = |answers: Vec<Answer>| {
+            answers.iter().map(|answer| self.way(answer)).collect::<Result<_>>()
+        };
         Ok([ways(ours)?, ways(stock)?])
     }
 
@@ -136,7 +151,8 @@ impl Beside {
     pub async fn ask_one_in_turn(&self, nginx: &Nginx, questions: &[Question]) -> Result<Vec<Way>> {
         let (mut seen, mut connection) = (Vec::new(), nginx.connect().await?);
         for Question { path, header } in questions {
-            let headers: Vec<_> = header.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let headers: Vec<_> =
+                header.iter().map(|(name, value)| (*name, value.as_str())).collect();
             seen.push(self.way(&connection.get_with(path, &headers).await?)?);
         }
         Ok(seen)

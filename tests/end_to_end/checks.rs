@@ -118,14 +118,16 @@ async fn a_node_that_hangs_gets_nothing_until_it_answers_again() -> Result<()> {
 
 #[tokio::test]
 async fn tcp_asks_for_a_connection_and_no_more() -> Result<()> {
-    let (etcd, nodes, closed) = (Etcd::start().await?, start_nodes(2).await?, ClosedPort::reserve()?);
+    let (etcd, nodes, closed) =
+        (Etcd::start().await?, start_nodes(2).await?, ClosedPort::reserve()?);
     nodes[0].set_health(500);
     etcd.register(&nodes).await?;
     let revision = etcd.put(key("closed"), closed.address().to_string()).await?;
     let nginx = Nginx::start(checking(&etcd, "tcp interval=50ms timeout=10s")).await?;
     nginx.applied(revision).await?;
     becomes(&nginx, "closed", "unhealthy").await?;
-    let fails = format!("peer \"closed\" ({}) fails its checks: connection refused", closed.address());
+    let fails =
+        format!("peer \"closed\" ({}) fails its checks: connection refused", closed.address());
     nginx.wait_for_log(&fails).await?;
     assert_eq!(served(&nginx).await?, shares([("n0", 12), ("n1", 12)]));
     // One that accepts passes, whatever it would answer.
@@ -230,7 +232,10 @@ async fn server_lines_are_checked_too_and_who_is_down_is_not() -> Result<()> {
     let line = format!("server {} fails its checks: status 503", fixed.address());
     nginx.wait_for_log(&line).await?;
     let upstream = nginx.upstream().await?;
-    assert_eq!((upstream.peers[0].key.as_deref(), upstream.peers[0].state.as_str()), (None, "unhealthy"));
+    assert_eq!(
+        (upstream.peers[0].key.as_deref(), upstream.peers[0].state.as_str()),
+        (None, "unhealthy")
+    );
     assert_eq!(served(nginx).await?, shares([("n0", 12), ("n1", 12)]));
 
     let down = format!("{} down", nodes[1].address());

@@ -12,13 +12,15 @@ const NODES: usize = 20;
 
 /// Nodes that stay in the list: somebody has to be there.
 const RESIDENTS: usize = 4;
-/// Those who make the changes, each at its nodes: so that the rate holds where a write to the disk takes long.
+/// Those who make the changes, each at its nodes: so that the rate holds where a write to the disk
+/// takes long.
 const CHANGERS: usize = 4;
 
 /// Which change is made to a node that comes and goes; after four of them it is as it was.
 async fn change(router: &Router, changer: usize, step: usize) -> Result<()> {
     let (etcd, nodes) = (&router.etcd, &router.nodes);
-    let visitors: Vec<_> = (RESIDENTS..NODES).filter(|number| number % CHANGERS == changer).collect();
+    let visitors: Vec<_> =
+        (RESIDENTS..NODES).filter(|number| number % CHANGERS == changer).collect();
     let number = visitors[step / 4 % visitors.len()];
     let (name, address) = (key(nodes[number].name()), nodes[number].address());
     match step % 4 {
@@ -30,7 +32,8 @@ async fn change(router: &Router, changer: usize, step: usize) -> Result<()> {
     Ok(())
 }
 
-/// Makes this changer's share of the changes, evenly over the time, or for as long as a busy machine needs for them; gives how many there were.
+/// Makes this changer's share of the changes, evenly over the time, or for as long as a busy
+/// machine needs for them; gives how many there were.
 async fn changes(router: &Router, changer: usize) -> Result<usize> {
     let share = TIME.as_secs() as usize * CHANGES_PER_SECOND as usize / CHANGERS;
     let (start, mut step) = (Instant::now(), 0);
@@ -49,7 +52,10 @@ async fn no_request_fails_while_the_members_change_a_hundred_times_a_second() ->
     let router = Router::with(NODES, |etcd| {
         Configuration::firehose(etcd)
             .http(&format!("upstream kept {{ etcd main {PREFIX}; keepalive 32; }}"))
-            .server("location /kept { proxy_pass http://kept; proxy_http_version 1.1; proxy_set_header Connection ''; }")
+            .server(
+                "location /kept { proxy_pass http://kept; proxy_http_version 1.1; \
+            proxy_set_header Connection ''; }",
+            )
     })
     .await?;
     let nginx = &router.nginx;
@@ -67,8 +73,12 @@ async fn no_request_fails_while_the_members_change_a_hundred_times_a_second() ->
         }
     }
 
-    let (a, b, c, d) =
-        tokio::try_join!(changes(&router, 0), changes(&router, 1), changes(&router, 2), changes(&router, 3))?;
+    let (a, b, c, d) = tokio::try_join!(
+        changes(&router, 0),
+        changes(&router, 1),
+        changes(&router, 2),
+        changes(&router, 3)
+    )?;
     let made = a + b + c + d;
     let wanted = (TIME.as_secs() * u64::from(CHANGES_PER_SECOND)) as usize;
     assert!(made >= wanted, "{made} changes, of {wanted}");

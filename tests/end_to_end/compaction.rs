@@ -1,4 +1,5 @@
-//! Compaction at every revision, while keys change and watches are cut at any moment: nothing is lost.
+//! Compaction at every revision, while keys change and watches are cut at any moment: nothing is
+//! lost.
 
 use std::collections::BTreeMap;
 
@@ -41,9 +42,10 @@ async fn nothing_is_lost_in_a_storm_of_them() -> Result<()> {
     let mut model = BTreeMap::new();
     model.insert("n0".to_owned(), nodes[0].address().to_string());
     etcd.register(&nodes[..1]).await?;
-    let nginx =
-        Nginx::start(Configuration::new().workers(2).http(&cluster("main", &urls)).http(&upstream("", "")))
-            .await?;
+    let nginx = Nginx::start(
+        Configuration::new().workers(2).http(&cluster("main", &urls)).http(&upstream("", "")),
+    )
+    .await?;
     is_exact(&nginx, &model, etcd.revision().await?).await?;
     let load = Load::start(&nginx.address(), "/", Clients::Fresh, 1);
 
@@ -93,7 +95,8 @@ async fn a_router_that_was_halted_over_compactions_has_the_last_state() -> Resul
     // More than what etcd and the kernel hold for a watcher that does not read.
     let filler = "x".repeat(3_000);
     for round in 0..40 {
-        let values = (0..120).map(|number| (key(&format!("filler-{number}")), format!("{filler}{round}")));
+        let values =
+            (0..120).map(|number| (key(&format!("filler-{number}")), format!("{filler}{round}")));
         router.etcd.put_all(values).await?;
         router.etcd.compact().await?;
     }

@@ -1,4 +1,5 @@
-//! A mistake in the configuration is told before nginx runs, by the name of the directive and by the reason.
+//! A mistake in the configuration is told before nginx runs, by the name of the directive and by
+//! the reason.
 
 use harness::*;
 
@@ -29,7 +30,10 @@ const BALANCE: &[(&str, &[&str])] = &[
     ("random three", &["etcd_balance", "random", "\"three\""]),
     ("random two least_conn now", &["etcd_balance", "random", "\"now\""]),
     ("random two least_time", &["etcd_balance", "random two least_time", "not supported"]),
-    ("random two least_time=header", &["etcd_balance", "random two least_time=header", "not supported"]),
+    (
+        "random two least_time=header",
+        &["etcd_balance", "random two least_time=header", "not supported"],
+    ),
     ("random two ip_hash", &["etcd_balance", "random", "\"ip_hash\""]),
     ("hash", &["etcd_balance", "hash", "key"]),
     ("hash \"\"", &["etcd_balance", "hash", "key"]),
@@ -141,7 +145,10 @@ const STICKY: &[(&str, &[&str])] = &[
     ("\"cookie=a b\"", &["etcd_sticky", "cookie", "a b"]),
     ("cookie=__Host-a path=/", &["etcd_sticky", "__Host-a", "\"secure\""]),
     ("cookie=__Host-a secure", &["etcd_sticky", "__Host-a", "\"path=/\""]),
-    ("cookie=__host-a secure path=/ domain=example.com", &["etcd_sticky", "__host-a", "\"domain\""]),
+    (
+        "cookie=__host-a secure path=/ domain=example.com",
+        &["etcd_sticky", "__host-a", "\"domain\""],
+    ),
     ("cookie=__Secure-a path=/", &["etcd_sticky", "__Secure-a", "\"secure\""]),
     ("\"cookie=a;b\"", &["etcd_sticky", "cookie", "a;b"]),
     ("cookie=a=b", &["etcd_sticky", "cookie", "a=b"]),
@@ -185,7 +192,10 @@ fn table() -> Vec<Mistake> {
     let mut table = vec![
         at_top("etcd_cluster;", &["etcd_cluster"]),
         at_top("etcd_cluster { endpoint http://127.0.0.1:2379; }", &["etcd_cluster", "arguments"]),
-        at_top("etcd_cluster a b { endpoint http://127.0.0.1:2379; }", &["etcd_cluster", "arguments"]),
+        at_top(
+            "etcd_cluster a b { endpoint http://127.0.0.1:2379; }",
+            &["etcd_cluster", "arguments"],
+        ),
         at_top(&format!("{CLUSTER} {CLUSTER}"), &["etcd_cluster", "duplicate", "main"]),
         at_top("etcd main /p/;", &["\"etcd\"", "not allowed here"]),
         at_top("etcd_balance round_robin;", &["etcd_balance", "not allowed here"]),
@@ -202,7 +212,10 @@ fn table() -> Vec<Mistake> {
         in_cluster("endpoint http://127.0.0.1:2379/v3;", &["endpoint", "/v3"]),
         in_cluster("endpoint http://127.0.0.1:2379?x=1;", &["endpoint", "?x=1"]),
         in_cluster("endpoint http://user:secret@127.0.0.1:2379;", &["endpoint"]),
-        in_cluster("endpoint http://127.0.0.1:2379; connect_timeout soon;", &["connect_timeout", "soon"]),
+        in_cluster(
+            "endpoint http://127.0.0.1:2379; connect_timeout soon;",
+            &["connect_timeout", "soon"],
+        ),
         in_cluster("endpoint http://127.0.0.1:2379; connect_timeout 0;", &["connect_timeout", "0"]),
         in_cluster("endpoint http://127.0.0.1:2379; connect_timeout 1s 2s;", &["connect_timeout"]),
         in_cluster(
@@ -214,9 +227,18 @@ fn table() -> Vec<Mistake> {
         in_cluster("endpoint https://a; ssl_name a b;", &["ssl_name", "one value"]),
         in_cluster("endpoint https://a; ssl_name \"a\nb\";", &["ssl_name", "control"]),
         in_cluster("endpoint https://a; ssl_name a; ssl_name b;", &["ssl_name", "duplicate"]),
-        in_cluster("endpoint https://a http://b; ssl_name a;", &["ssl_", "http://b", "without TLS"]),
-        in_cluster("endpoint https://a; ssl_certificate nginx.conf;", &["main", "ssl_certificate_key"]),
-        in_cluster("endpoint https://a; ssl_certificate_key nginx.conf;", &["main", "ssl_certificate\""]),
+        in_cluster(
+            "endpoint https://a http://b; ssl_name a;",
+            &["ssl_", "http://b", "without TLS"],
+        ),
+        in_cluster(
+            "endpoint https://a; ssl_certificate nginx.conf;",
+            &["main", "ssl_certificate_key"],
+        ),
+        in_cluster(
+            "endpoint https://a; ssl_certificate_key nginx.conf;",
+            &["main", "ssl_certificate\""],
+        ),
         in_cluster(
             "endpoint https://a; ssl_certificate none.pem;",
             &["ssl_certificate\"", "none.pem", "cannot read"],
@@ -226,7 +248,10 @@ fn table() -> Vec<Mistake> {
             &["ssl_trusted_certificate", "cannot read"],
         ),
         in_cluster("endpoint https://a; user router;", &["main", "user", "password_file"]),
-        in_cluster("endpoint https://a; password_file nginx.conf;", &["main", "password_file", "\"user\""]),
+        in_cluster(
+            "endpoint https://a; password_file nginx.conf;",
+            &["main", "password_file", "\"user\""],
+        ),
         in_cluster(
             "endpoint https://a; user router; password_file none;",
             &["password_file", "none", "cannot read"],
@@ -242,13 +267,28 @@ fn table() -> Vec<Mistake> {
         at_top("etcd_variable $a main \"\";", &["etcd_variable", "key"]),
         at_top("etcd_variable $a main \"/a\n\";", &["etcd_variable", "key", "control"]),
         at_top("etcd_variable $a main /a other=1;", &["etcd_variable", "other=1"]),
-        at_top("etcd_variable $a main /a default=1 default=2;", &["etcd_variable", "default", "duplicate"]),
-        at_top("etcd_variable $a main /a; etcd_variable $A main /b;", &["etcd_variable", "$A", "duplicate"]),
+        at_top(
+            "etcd_variable $a main /a default=1 default=2;",
+            &["etcd_variable", "default", "duplicate"],
+        ),
+        at_top(
+            "etcd_variable $a main /a; etcd_variable $A main /b;",
+            &["etcd_variable", "$A", "duplicate"],
+        ),
         at_top("etcd_variable $uri main /a;", &["duplicate", "uri"]),
         in_upstream("etcd_variable $a main /a;", &["etcd_variable", "not allowed"]),
-        at_top("etcd_variable $a main /a type=size;", &["etcd_variable", "\"size\"", "number", "time"]),
-        at_top("etcd_variable $a main /a type=time default=s;", &["etcd_variable", "default=s", "time"]),
-        at_top("etcd_variable $a main /a type=time initial=91d;", &["etcd_variable", "initial=91d", "time"]),
+        at_top(
+            "etcd_variable $a main /a type=size;",
+            &["etcd_variable", "\"size\"", "number", "time"],
+        ),
+        at_top(
+            "etcd_variable $a main /a type=time default=s;",
+            &["etcd_variable", "default=s", "time"],
+        ),
+        at_top(
+            "etcd_variable $a main /a type=time initial=91d;",
+            &["etcd_variable", "initial=91d", "time"],
+        ),
         at_top(
             "etcd_variable $a main /a type=number default=many;",
             &["etcd_variable", "default=many", "number"],
@@ -257,7 +297,10 @@ fn table() -> Vec<Mistake> {
             "etcd_variable $a main /a type=number initial=-1;",
             &["etcd_variable", "initial=-1", "number"],
         ),
-        at_top("etcd_variable $a main /a initial=1 initial=2;", &["etcd_variable", "initial", "duplicate"]),
+        at_top(
+            "etcd_variable $a main /a initial=1 initial=2;",
+            &["etcd_variable", "initial", "duplicate"],
+        ),
         at_top(
             &format!("{CLUSTER} etcd_variable $a main /a; etcd_variable $b main /a type=number;"),
             &["/a", "another type"],
@@ -268,11 +311,20 @@ fn table() -> Vec<Mistake> {
         at_top("etcd_geo $a main /;", &["etcd_geo", "every key"]),
         at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "empty=yes"]),
         at_top("etcd_geo $a main /a/ empty=1 empty=0;", &["etcd_geo", "empty=0", "duplicate"]),
-        at_top("etcd_geo $a main /a/ initial=10.0.0.0/33;", &["etcd_geo", "10.0.0.0/33", "network"]),
+        at_top(
+            "etcd_geo $a main /a/ initial=10.0.0.0/33;",
+            &["etcd_geo", "10.0.0.0/33", "network"],
+        ),
         at_top("etcd_geo $a main /a/ zone=1k;", &["etcd_geo", "zone", "64k"]),
         at_top("etcd_geo $a main /a/ origin=9;", &["etcd_geo", "origin=9", "revision"]),
-        at_top("etcd_geo $a main /a/ origin=9:1 origin=9:2;", &["etcd_geo", "origin=9:2", "duplicate"]),
-        at_top("etcd_geo $a main /a/ initial_file=/no/such/file;", &["initial_file", "/no/such/file"]),
+        at_top(
+            "etcd_geo $a main /a/ origin=9:1 origin=9:2;",
+            &["etcd_geo", "origin=9:2", "duplicate"],
+        ),
+        at_top(
+            "etcd_geo $a main /a/ initial_file=/no/such/file;",
+            &["initial_file", "/no/such/file"],
+        ),
         at_top("etcd_geo $a main /a/; etcd_geo $A main /b/;", &["etcd_geo", "$A", "duplicate"]),
         at_top("etcd_variable $a main /a; etcd_geo $a main /b/;", &["etcd_geo", "$a", "duplicate"]),
         at_top("etcd_geo $remote_addr main /a/;", &["duplicate", "remote_addr"]),
@@ -282,7 +334,8 @@ fn table() -> Vec<Mistake> {
         ),
         Mistake {
             http: format!(
-                "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; etcd_defaults max_conns=$a; }}"
+                "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; \
+                etcd_defaults max_conns=$a; }}"
             ),
             words: &["max_conns=$a", "type=number"],
         },
@@ -292,7 +345,8 @@ fn table() -> Vec<Mistake> {
         ),
         Mistake {
             http: format!(
-                "{CLUSTER} etcd_variable $a main /a type=number; upstream {UPSTREAM} {{ etcd main /a/; etcd_drain spread=$a; }}"
+                "{CLUSTER} etcd_variable $a main /a type=number; upstream {UPSTREAM} {{ etcd main \
+                /a/; etcd_drain spread=$a; }}"
             ),
             words: &["spread=$a", "type=time"],
         },
@@ -300,14 +354,23 @@ fn table() -> Vec<Mistake> {
         in_upstream("etcd main /a/; etcd_allow;", &["etcd_allow", "arguments"]),
         in_upstream("etcd main /a/; etcd_allow all;", &["etcd_allow", "\"all\"", "network"]),
         in_upstream("etcd main /a/; etcd_allow 10.0.0.0/33;", &["etcd_allow", "10.0.0.0/33"]),
-        in_upstream("etcd main /a/; etcd_allow 10.0.0.0/8 10.0.0.1:80;", &["etcd_allow", "10.0.0.1:80"]),
+        in_upstream(
+            "etcd main /a/; etcd_allow 10.0.0.0/8 10.0.0.1:80;",
+            &["etcd_allow", "10.0.0.1:80"],
+        ),
         in_upstream("etcd main /a/ hold=soon;", &["etcd", "hold", "soon"]),
         in_upstream("etcd main /a/ hold=1s hold=2s;", &["etcd", "hold", "duplicate"]),
         in_upstream("etcd main /a/ expiry_guard=50;", &["etcd", "expiry_guard", "\"50\"", "99%"]),
         in_upstream("etcd main /a/ expiry_guard=0%;", &["etcd", "expiry_guard", "0%"]),
-        in_upstream("etcd main /a/ expiry_guard=50% hold=0;", &["expiry_guard", "hold=0", "etcd_check"]),
+        in_upstream(
+            "etcd main /a/ expiry_guard=50% hold=0;",
+            &["expiry_guard", "hold=0", "etcd_check"],
+        ),
         in_upstream("etcd main /a/ expiry_guard=100%;", &["etcd", "expiry_guard", "100%"]),
-        in_upstream("etcd main /a/ expiry_guard=9% expiry_guard=8%;", &["etcd", "expiry_guard", "duplicate"]),
+        in_upstream(
+            "etcd main /a/ expiry_guard=9% expiry_guard=8%;",
+            &["etcd", "expiry_guard", "duplicate"],
+        ),
         in_upstream("etcd main;", &["\"etcd\"", "arguments"]),
         in_upstream("etcd other /p/;", &["etcd", "other", "unknown"]),
         in_upstream("etcd main \"\";", &["etcd", "prefix"]),
@@ -350,9 +413,18 @@ fn table() -> Vec<Mistake> {
         in_upstream("server 127.0.0.1:1; etcd_balance round_robin;", &["etcd_balance", "etcd"]),
         in_upstream("server 127.0.0.1:1; etcd_defaults weight=2;", &["etcd_defaults", "etcd"]),
         in_upstream("etcd main /p/; etcd_defaults;", &["etcd_defaults", "arguments"]),
-        in_upstream("etcd main /p/; etcd_defaults weight=0;", &["etcd_defaults", "weight", "\"0\""]),
-        in_upstream("etcd main /p/; etcd_defaults weight=heavy;", &["etcd_defaults", "weight", "heavy"]),
-        in_upstream("etcd main /p/; etcd_defaults max_fails=-1;", &["etcd_defaults", "max_fails", "-1"]),
+        in_upstream(
+            "etcd main /p/; etcd_defaults weight=0;",
+            &["etcd_defaults", "weight", "\"0\""],
+        ),
+        in_upstream(
+            "etcd main /p/; etcd_defaults weight=heavy;",
+            &["etcd_defaults", "weight", "heavy"],
+        ),
+        in_upstream(
+            "etcd main /p/; etcd_defaults max_fails=-1;",
+            &["etcd_defaults", "max_fails", "-1"],
+        ),
         in_upstream(
             "etcd main /p/; etcd_defaults fail_timeout=soon;",
             &["etcd_defaults", "fail_timeout", "soon"],
@@ -361,7 +433,10 @@ fn table() -> Vec<Mistake> {
             "etcd main /p/; etcd_defaults slow_start=soon;",
             &["etcd_defaults", "slow_start", "soon"],
         ),
-        in_upstream("etcd main /p/; etcd_defaults max_conns=all;", &["etcd_defaults", "max_conns", "all"]),
+        in_upstream(
+            "etcd main /p/; etcd_defaults max_conns=all;",
+            &["etcd_defaults", "max_conns", "all"],
+        ),
         in_upstream(
             "etcd main /p/; etcd_defaults weight=2 weight=3;",
             &["etcd_defaults", "weight", "duplicate"],
@@ -373,7 +448,8 @@ fn table() -> Vec<Mistake> {
             &["etcd_defaults", "duplicate"],
         ),
     ];
-    for method in ["least_conn;", "ip_hash;", "hash $uri;", "hash $uri consistent;", "random;", "random two;"]
+    for method in
+        ["least_conn;", "ip_hash;", "hash $uri;", "hash $uri consistent;", "random;", "random two;"]
     {
         let words: &[&str] = &["etcd", "balancing"];
         table.push(in_upstream(&format!("etcd main /p/; {method}"), words));
@@ -392,10 +468,15 @@ fn table() -> Vec<Mistake> {
     for (parameters, words) in STICKY {
         table.push(in_upstream(&format!("etcd main /p/; etcd_sticky {parameters};"), words));
     }
-    for directive in ["etcd_balance random;", "etcd_check tcp;", "etcd_drain;", "etcd_sticky cookie=a;"] {
+    for directive in
+        ["etcd_balance random;", "etcd_check tcp;", "etcd_drain;", "etcd_sticky cookie=a;"]
+    {
         let name: &'static [&'static str] = &["etcd_", "not allowed here"];
         table.push(at_top(directive, name));
-        table.push(in_upstream(&format!("{directive} etcd main /p/;"), &["must stand behind", "\"etcd\""]));
+        table.push(in_upstream(
+            &format!("{directive} etcd main /p/;"),
+            &["must stand behind", "\"etcd\""],
+        ));
         table.push(in_upstream(&format!("etcd main /p/; {directive} {directive}"), &["duplicate"]));
     }
     table
@@ -410,9 +491,12 @@ async fn nginx_t_names_directive_and_reason() -> Result<()> {
         let output = Nginx::test(&Configuration::new().http(&http))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let lower = said.to_lowercase();
-        let missing: Vec<_> = words.iter().filter(|word| !lower.contains(&word.to_lowercase())).collect();
-        // The last line only says that the test failed, in a file whose name says nothing of the reason.
-        let located = said.lines().any(|line| line.contains("[emerg]") && line.contains("nginx.conf:"));
+        let missing: Vec<_> =
+            words.iter().filter(|word| !lower.contains(&word.to_lowercase())).collect();
+        // The last line only says that the test failed, in a file whose name says nothing of the
+        // reason.
+        let located =
+            said.lines().any(|line| line.contains("[emerg]") && line.contains("nginx.conf:"));
         if output.status.success() || !missing.is_empty() || !located {
             wrong.push(format!("{http}\n  lacks {missing:?}, located {located}: {said}"));
         }
@@ -442,8 +526,10 @@ async fn what_is_right_passes() -> Result<()> {
         "etcd main /p/; etcd_balance least_time;",
         "etcd main /p/; etcd_sticky cookie=srv_id;",
         "etcd main /p/; etcd_sticky expires=max cookie=__Host-srv.id samesite=none secure path=/;",
-        "etcd main /p/; etcd_sticky cookie=srv_id expires=1h domain=.example.com \"path=/a b\" httponly secure samesite=Lax secret=pepper;",
-        "etcd main /p/; etcd_balance hash $uri; etcd_sticky cookie=srv_id expires=10y; etcd_check tcp; keepalive 8;",
+        "etcd main /p/; etcd_sticky cookie=srv_id expires=1h domain=.example.com \"path=/a b\" \
+        httponly secure samesite=Lax secret=pepper;",
+        "etcd main /p/; etcd_balance hash $uri; etcd_sticky cookie=srv_id expires=10y; etcd_check \
+        tcp; keepalive 8;",
         "etcd main /p/; etcd_check http;",
         "etcd main /p/; etcd_check http method=HEAD;",
         "etcd main /p/; etcd_check http uri=/metrics@firehose method=GET;",
@@ -452,9 +538,11 @@ async fn what_is_right_passes() -> Result<()> {
         "etcd main /p/; etcd_drain on=check rate=1/s timeout=90d; etcd_check tcp;",
         "etcd main /p/ expiry_guard=50% hold=0; etcd_check tcp;",
         "etcd main /p/ expiry_guard=50%;",
-        "etcd main /p/; etcd_drain timeout=1m30s spread=500ms on=remove,drain,check; etcd_sticky cookie=srv_id;",
+        "etcd main /p/; etcd_drain timeout=1m30s spread=500ms on=remove,drain,check; etcd_sticky \
+        cookie=srv_id;",
         "etcd main /p/; etcd_check tcp interval=1m timeout=500ms fall=1 rise=1 mandatory panic=0;",
-        "etcd main /p/; etcd_check http uri=/healthz?full=1 host=node.example:80 status=200,204,300-399 panic=1;",
+        "etcd main /p/; etcd_check http uri=/healthz?full=1 host=node.example:80 \
+        status=200,204,300-399 panic=1;",
     ];
     for directives in right {
         let output = Nginx::test(&Configuration::new().http(&in_upstream(directives, &[]).http))?;
@@ -462,11 +550,16 @@ async fn what_is_right_passes() -> Result<()> {
         assert!(output.status.success(), "{directives}: {said}");
         assert!(!said.contains("[warn]") && !said.contains("[emerg]"), "{directives}: {said}");
     }
-    let clusters = "etcd_cluster main { endpoint http://127.0.0.1:2379 https://etcd.example:2379/; connect_timeout 500ms; }
+    let clusters =
+        "etcd_cluster main { endpoint http://127.0.0.1:2379 https://etcd.example:2379/; \
+    connect_timeout 500ms; }
         etcd_cluster b { endpoint http://[::1]:2379; endpoint http://localhost; }
-        etcd_cluster c { endpoint https://etcd; ssl_trusted_certificate nginx.conf; ssl_certificate nginx.conf;
-            ssl_certificate_key nginx.conf; ssl_name etcd.internal; user router; password_file nginx.conf; }";
-    let output = Nginx::test(&Configuration::new().http(&format!("{clusters} {}", upstream("", ""))))?;
+        etcd_cluster c { endpoint https://etcd; ssl_trusted_certificate nginx.conf; \
+        ssl_certificate nginx.conf;
+            ssl_certificate_key nginx.conf; ssl_name etcd.internal; user router; password_file \
+            nginx.conf; }";
+    let output =
+        Nginx::test(&Configuration::new().http(&format!("{clusters} {}", upstream("", ""))))?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
@@ -478,7 +571,9 @@ async fn the_status_takes_no_arguments_and_a_refused_reload_changes_nothing() ->
             .http(&in_upstream("etcd main /p/;", &[]).http)
             .server("location /x { etcd_status json; }"),
     )?;
-    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("etcd_status"));
+    assert!(
+        !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("etcd_status")
+    );
 
     let mut router = Router::start(2, 1).await?;
     let workers = router.nginx.workers()?;

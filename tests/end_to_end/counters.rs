@@ -7,7 +7,11 @@ use tokio::net::TcpStream;
 async fn connections(nginx: &Nginx, count: u64) -> Result<Peer> {
     eventually(SOON, &format!("{count} connections are open"), async || {
         let upstream = nginx.upstream().await?;
-        ensure!(upstream.peers.len() == 1 && upstream.peers[0].connections == count, "{:?}", upstream.peers);
+        ensure!(
+            upstream.peers.len() == 1 && upstream.peers[0].connections == count,
+            "{:?}",
+            upstream.peers
+        );
         Ok(upstream.peers[0].clone())
     })
     .await
@@ -63,7 +67,8 @@ async fn every_end(directives: &str) -> Result<()> {
     let address = router.nodes[0].address().clone();
     router.nodes.remove(0).kill().await;
     let peer = connections(&router.nginx, 0).await?;
-    // nginx grants another try to a request whose connection was a kept one, which the first may have been.
+    // nginx grants another try to a request whose connection was a kept one, which the first may
+    // have been.
     let retries = u64::from(!directives.is_empty());
     assert!((10..=10 + retries).contains(&peer.requests), "{peer:?}");
     assert!(peer.failures >= 1, "{peer:?}");

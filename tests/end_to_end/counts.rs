@@ -1,4 +1,5 @@
-//! Open connections as they are counted, beside what the nodes themselves have: through everything that can happen, in any order.
+//! Open connections as they are counted, beside what the nodes themselves have: through everything
+//! that can happen, in any order.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,8 @@ const STEPS: usize = 600;
 const STRETCH: usize = 8;
 /// Sessions and polls that are held at the same time, at most.
 const MOST: usize = 60;
-/// Old generations of workers that there may be; more of them than have columns of their own would leave behind what a killed one had.
+/// Old generations of workers that there may be; more of them than have columns of their own would
+/// leave behind what a killed one had.
 const RELOADS: usize = 5;
 /// Longer than the test takes.
 const POLL: &str = "/poll?ms=120000";
@@ -69,7 +71,8 @@ impl World {
         let mut counted: BTreeMap<String, Open> =
             self.router.nodes.iter().map(|node| (node.name().to_owned(), (0, 0))).collect();
         for peer in self.router.nginx.upstream().await?.peers {
-            let (all, upgraded) = counted.entry(peer.key.ok_or("a peer without a key")?).or_default();
+            let (all, upgraded) =
+                counted.entry(peer.key.ok_or("a peer without a key")?).or_default();
             *all += peer.connections;
             *upgraded += peer.upgraded;
         }
@@ -86,7 +89,10 @@ impl World {
             let upgraded: u64 = truth.values().map(|open| open.1).sum();
             let all: u64 = truth.values().map(|open| open.0).sum();
             let held = (self.sessions.len() + self.polls.len(), self.sessions.len());
-            ensure!((all, upgraded) == (held.0 as u64, held.1 as u64), "{all} and {upgraded}, held {held:?}");
+            ensure!(
+                (all, upgraded) == (held.0 as u64, held.1 as u64),
+                "{all} and {upgraded}, held {held:?}"
+            );
             Ok(())
         })
         .await
@@ -132,10 +138,12 @@ impl World {
     }
 
     async fn open(&mut self) -> Result<&'static str> {
-        // A worker that is killed meanwhile, or a node that has just left, is a reason to try again.
-        let session =
-            eventually(SOON, "a session", async || Session::open(&self.router.nginx.address(), "/ws").await)
-                .await?;
+        // A worker that is killed meanwhile, or a node that has just left, is a reason to try
+        // again.
+        let session = eventually(SOON, "a session", async || {
+            Session::open(&self.router.nginx.address(), "/ws").await
+        })
+        .await?;
         self.sessions.push(session);
         Ok("session")
     }

@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use harness::*;
 
-/// How much later than promised something may be seen: clients, nodes and nginx share a machine with whatever else it does.
+/// How much later than promised something may be seen: clients, nodes and nginx share a machine
+/// with whatever else it does.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// How much later than at a peer's leaving its time may be said to begin: the unit of these moments in the zone, and a moment's rounding.
+/// How much later than at a peer's leaving its time may be said to begin: the unit of these moments
+/// in the zone, and a moment's rounding.
 const UNIT: Duration = Duration::from_millis(20);
 
 /// Clients that talk do so this often: at any moment of a drain some are just about to.

@@ -1,4 +1,5 @@
-//! `etcd_geo`: whether the client is in a network that a key names, in every worker, without a reload.
+//! `etcd_geo`: whether the client is in a network that a key names, in every worker, without a
+//! reload.
 
 use harness::*;
 use nix::sys::signal::Signal;
@@ -9,14 +10,18 @@ const NETWORKS: &str = "/firehose/nginx/put_allow/";
 const INSIDE: &str = "192.0.2.7";
 const OUTSIDE: &str = "198.51.100.7";
 
-/// A configuration that shows the variable in a header; the client's address is taken from one, as behind a proxy.
+/// A configuration that shows the variable in a header; the client's address is taken from one, as
+/// behind a proxy.
 fn configuration(etcd: &Etcd, parameters: &str) -> Configuration {
     Configuration::new()
         .workers(3)
         .http(&cluster("main", &etcd.url()))
         .http(&format!("etcd_geo $inside main {NETWORKS} {parameters};"))
         .http(&upstream("", ""))
-        .server("set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; add_header X-Inside <$inside> always;")
+        .server(
+            "set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; add_header X-Inside \
+        <$inside> always;",
+        )
 }
 
 async fn start(parameters: &str) -> Result<Router> {
@@ -54,8 +59,11 @@ async fn clients_are_judged_by_the_keys_in_every_worker_without_a_reload() -> Re
     let workers = nginx.workers()?;
     all_say(nginx, &[(INSIDE, false), ("::1", false)]).await?;
     etcd.put(network("office"), "192.0.2.0/24, 2001:db8::/32\n").await?;
-    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false), ("2001:db8::9", true), ("::ffff:192.0.2.1", true)])
-        .await?;
+    all_say(
+        nginx,
+        &[(INSIDE, true), (OUTSIDE, false), ("2001:db8::9", true), ("::ffff:192.0.2.1", true)],
+    )
+    .await?;
     // Where a value is empty the key itself says it.
     let revision = etcd.put(network("198.51.100.0/24"), "").await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, true), ("203.0.113.1", false)]).await?;
@@ -88,19 +96,24 @@ async fn what_is_no_network_changes_nothing_also_for_the_next_watcher() -> Resul
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     etcd.put(network("one"), INSIDE).await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
-    let bad: [&[u8]; 5] = [b"everybody", b"10.0.0.0/33", b"unix:", b"10.0.0.1\x1b[31m", &[b'1'; 1_100_000]];
+    let bad: [&[u8]; 5] =
+        [b"everybody", b"10.0.0.0/33", b"unix:", b"10.0.0.1\x1b[31m", &[b'1'; 1_100_000]];
     for (count, value) in bad.iter().enumerate() {
         etcd.put(network("one"), value).await?;
         eventually(SOON, "it is rejected", async || {
             let geo = shown(nginx).await?;
             ensure!(geo.rejected_total == count as u64 + 1, "{geo:?}");
-            ensure!(geo.rejected.as_deref().is_some_and(|said| said.contains(&network("one"))), "{geo:?}");
+            ensure!(
+                geo.rejected.as_deref().is_some_and(|said| said.contains(&network("one"))),
+                "{geo:?}"
+            );
             Ok(())
         })
         .await?;
         all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
     }
-    // The next watcher finds the malformed value in its list; it knows the last good network from the one before, and says nothing that was said.
+    // The next watcher finds the malformed value in its list; it knows the last good network from
+    // the one before, and says nothing that was said.
     signal(nginx.watcher().await?, Signal::SIGKILL)?;
     nginx.watcher().await?;
     etcd.put(network("two"), OUTSIDE).await?;
@@ -134,7 +147,10 @@ async fn they_stay_without_etcd_and_over_reloads_takeovers_and_a_wiped_etcd() ->
         Ok(geo)
     })
     .await?;
-    assert!(geo.networks == 11 && geo.held.is_some_and(|left| left > 30.0 && left <= 60.0), "{geo:?}");
+    assert!(
+        geo.networks == 11 && geo.held.is_some_and(|left| left > 30.0 && left <= 60.0),
+        "{geo:?}"
+    );
     // What is none does not take their place.
     router.etcd.put(network("new"), "nobody").await?;
     router.nginx.wait_for_log("nobody").await?;
@@ -235,7 +251,8 @@ async fn nobody_is_inside_while_the_first_networks_are_written() -> Result<()> {
     Ok(())
 }
 
-/// The hold is the prefix's: neither another watcher nor a reload ends it, though the new etcd has come past the old one by then.
+/// The hold is the prefix's: neither another watcher nor a reload ends it, though the new etcd has
+/// come past the old one by then.
 #[tokio::test]
 async fn what_is_held_stays_over_reloads_when_the_new_etcd_has_come_further() -> Result<()> {
     let mut router = start("empty=1").await?;
@@ -246,7 +263,8 @@ async fn what_is_held_stays_over_reloads_when_the_new_etcd_has_come_further() ->
     router.etcd.kill().await?;
     router.etcd.wipe()?;
     router.etcd.restart().await?;
-    let held = async |nginx: &Nginx| shown(nginx).await?.held.ok_or_else(|| "nothing is held".into());
+    let held =
+        async |nginx: &Nginx| shown(nginx).await?.held.ok_or_else(|| "nothing is held".into());
     let left: f64 = eventually(SOON, "they are held", async || held(&router.nginx).await).await?;
     while router.etcd.put("/elsewhere", "").await? <= before {}
     for _ in 0..2 {
@@ -273,9 +291,11 @@ async fn what_is_held_stays_over_reloads_when_the_new_etcd_has_come_further() ->
 async fn a_start_over_a_wiped_etcd_holds_the_initial_ones() -> Result<()> {
     let etcd = Etcd::start().await?;
     for (initial, kept) in [(format!("initial={INSIDE}"), true), (String::new(), false)] {
-        let nginx =
-            Nginx::start(configuration(&etcd, &format!("empty=1 {initial} origin=0123456789abcdef:9")))
-                .await?;
+        let nginx = Nginx::start(configuration(
+            &etcd,
+            &format!("empty=1 {initial} origin=0123456789abcdef:9"),
+        ))
+        .await?;
         nginx.wait_for_log("etcd is another cluster than before").await?;
         all_say(&nginx, &[(INSIDE, kept), (OUTSIDE, false)]).await?;
         nginx.reload().await?;
@@ -315,7 +335,8 @@ async fn until_etcd_is_heard_nobody_is_inside_without_initial_ones() -> Result<(
 async fn until_etcd_is_heard_the_initial_ones_count() -> Result<()> {
     let mut etcd = Etcd::absent()?;
     let nginx =
-        Nginx::start(configuration(&etcd, &format!("empty=1 initial={INSIDE},203.0.113.0/24"))).await?;
+        Nginx::start(configuration(&etcd, &format!("empty=1 initial={INSIDE},203.0.113.0/24")))
+            .await?;
     all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false), ("203.0.113.5", true)]).await?;
     assert_eq!(shown(&nginx).await?.networks, 2);
     etcd.restart().await?;
@@ -334,7 +355,10 @@ async fn put_many(etcd: &Etcd) -> Result<()> {
     for thousand in 0..3 {
         let pairs = (0..1_000).map(|number| {
             let number = thousand * 1_000 + number;
-            (network(&format!("many-{number:04}")), format!("10.{}.{}.0/24", number / 256, number % 256))
+            (
+                network(&format!("many-{number:04}")),
+                format!("10.{}.{}.0/24", number / 256, number % 256),
+            )
         });
         etcd.put_all(pairs).await?;
     }
@@ -350,7 +374,8 @@ async fn what_there_is_no_room_for_is_told_of_and_costs_itself_alone() -> Result
     put_many(etcd).await?;
     let said = nginx.wait_for_log("there is no room for its networks").await?;
     assert!(said.contains(NETWORKS), "{said}");
-    // Those that came first are there, the last are not; and what was there still goes when its key does.
+    // Those that came first are there, the last are not; and what was there still goes when its key
+    // does.
     all_say(nginx, &[(INSIDE, true), ("10.0.0.1", true), ("10.11.183.1", false)]).await?;
     etcd.delete(&network("many-0000")).await?;
     all_say(nginx, &[(INSIDE, true), ("10.0.0.1", false), ("10.0.1.1", true)]).await?;
@@ -390,17 +415,24 @@ async fn a_key_that_names_no_network_is_not_none() -> Result<()> {
 async fn a_file_has_the_initial_ones_and_without_any_nobody_is_inside() -> Result<()> {
     let mut etcd = Etcd::absent()?;
     let folder = Folder::new("networks")?;
-    let file =
-        folder.write("networks", &format!("# those who may\n{INSIDE}\n203.0.113.0/24, 2001:db8::/32\n"))?;
+    let file = folder.write(
+        "networks",
+        &format!("# those who may\n{INSIDE}\n203.0.113.0/24, 2001:db8::/32\n"),
+    )?;
     let nginx =
-        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", file.display()))).await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false), ("203.0.113.5", true), ("2001:db8::9", true)])
-        .await?;
+        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", file.display())))
+            .await?;
+    all_say(
+        &nginx,
+        &[(INSIDE, true), (OUTSIDE, false), ("203.0.113.5", true), ("2001:db8::9", true)],
+    )
+    .await?;
     assert_eq!(shown(&nginx).await?.networks, 3);
     // That there are none is something else than that nothing is known.
     let none = folder.write("none", "")?;
     let nginx =
-        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", none.display()))).await?;
+        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", none.display())))
+            .await?;
     all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
     let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
     all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;

@@ -56,7 +56,9 @@ async fn a_value_is_seen_by_every_worker_without_a_reload() -> Result<()> {
     assert_eq!((variable.cluster.as_str(), variable.key.as_str()), ("main", KEY));
     assert_eq!((variable.set, variable.size, variable.revision), (true, 2, Some(revision)));
     nginx
-        .wait_for_log(&format!("etcd: variable \"$maintenance\": set (2 bytes), revision {revision}"))
+        .wait_for_log(&format!(
+            "etcd: variable \"$maintenance\": set (2 bytes), revision {revision}"
+        ))
         .await?;
 
     // A file's line break is no part of it; an empty value is one, and not the default.
@@ -140,7 +142,10 @@ async fn what_is_no_value_changes_nothing_and_breaks_nothing() -> Result<()> {
             let variable = shown(nginx).await?;
             // The one before may have been rejected for the same reason.
             ensure!(variable.rejected_total == count as u64 + 1, "{variable:?}");
-            ensure!(variable.rejected.as_deref().is_some_and(|said| said.contains(reason)), "{variable:?}");
+            ensure!(
+                variable.rejected.as_deref().is_some_and(|said| said.contains(reason)),
+                "{variable:?}"
+            );
             Ok(())
         })
         .await?;
@@ -201,7 +206,10 @@ async fn a_wiped_etcd_does_not_take_it_away_at_once() -> Result<()> {
         Ok(variable)
     })
     .await?;
-    assert!(variable.set && variable.held.is_some_and(|left| left > 30.0 && left <= 60.0), "{variable:?}");
+    assert!(
+        variable.set && variable.held.is_some_and(|left| left > 30.0 && left <= 60.0),
+        "{variable:?}"
+    );
     // Another watcher sees the same, and goes on with what is left of the time.
     signal(router.nginx.watcher().await?, Signal::SIGKILL)?;
     router.nginx.watcher().await?;

@@ -45,7 +45,8 @@ async fn a_few_go_and_many_stay() -> Result<()> {
     }
     router.nginx.wait_for_keys(&["n3", "n4", "n5", "n6", "n7"]).await?;
     assert!(router.nginx.upstream().await?.holding.is_none());
-    // One more is half of eight; with those that follow it is more, and even the first ones are there again.
+    // One more is half of eight; with those that follow it is more, and even the first ones are
+    // there again.
     for lease in &leases[3..] {
         router.etcd.revoke(*lease).await?;
     }
@@ -76,7 +77,8 @@ async fn a_few_go_and_many_stay() -> Result<()> {
     Ok(())
 }
 
-/// etcd restarts, and nobody renews. It gives all leases their whole time again, and then revokes some 750 a second.
+/// etcd restarts, and nobody renews. It gives all leases their whole time again, and then revokes
+/// some 750 a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_great_fleet_whose_leases_run_out_after_a_restart_of_etcd_is_kept() -> Result<()> {
     const PEERS: usize = 20_000;
@@ -141,7 +143,10 @@ async fn a_great_fleet_whose_leases_run_out_after_a_restart_of_etcd_is_kept() ->
     let least = said(" peers (")?[before..].iter().copied().min();
     assert!(least.is_some_and(|least| least >= PEERS / 2), "{least:?} were in service");
     let upstream = nginx.upstream().await?;
-    assert_eq!((upstream.keys().len(), upstream.holding.map(|holding| holding.peers)), (PEERS, Some(PEERS)));
+    assert_eq!(
+        (upstream.keys().len(), upstream.holding.map(|holding| holding.peers)),
+        (PEERS, Some(PEERS))
+    );
     assert_eq!(nginx.log_lines("too many leases").len(), 1);
     Ok(())
 }

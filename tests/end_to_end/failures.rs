@@ -17,14 +17,19 @@ struct Pair {
 impl Pair {
     async fn start(parameters: &str, location: &str) -> Result<Self> {
         let stock_nodes = start_nodes(NODES).await?;
-        let servers: String =
-            stock_nodes.iter().map(|node| format!("server {} {parameters};", node.address())).collect();
+        let servers: String = stock_nodes
+            .iter()
+            .map(|node| format!("server {} {parameters};", node.address()))
+            .collect();
         let stock = Configuration::stock().http(&format!("upstream {UPSTREAM} {{ {servers} }}"));
         let stock = Nginx::start(visible(stock.workers(1), location)).await?;
         let ours =
-            Router::with(NODES, |etcd| visible(Configuration::firehose(etcd).workers(1), location)).await?;
-        let values =
-            ours.nodes.iter().map(|node| (key(node.name()), format!("{} {parameters}", node.address())));
+            Router::with(NODES, |etcd| visible(Configuration::firehose(etcd).workers(1), location))
+                .await?;
+        let values = ours
+            .nodes
+            .iter()
+            .map(|node| (key(node.name()), format!("{} {parameters}", node.address())));
         ours.nginx.applied(ours.etcd.put_all(values).await?).await?;
         Ok(Self { ours, stock, stock_nodes })
     }
@@ -87,7 +92,10 @@ async fn without_max_fails_a_failing_peer_is_tried_in_each_round() -> Result<()>
     let [ours, stock] = pair.ask("/", 30).await?;
     assert!(ours.iter().all(|(status, _)| *status == 200), "{ours:?}");
     let [of_ours, of_stock] = pair.attempts(1);
-    assert!(of_ours >= 10 && of_ours.abs_diff(of_stock) <= 5, "{of_ours} attempts, stock {of_stock}");
+    assert!(
+        of_ours >= 10 && of_ours.abs_diff(of_stock) <= 5,
+        "{of_ours} attempts, stock {of_stock}"
+    );
     assert!(stock.iter().all(|(status, _)| *status == 200));
     Ok(())
 }
@@ -111,7 +119,8 @@ async fn after_fail_timeout_a_peer_is_tried_and_serves_again() -> Result<()> {
     pair.set_fault(2, Fault::None);
     eventually(SOON, "both serve from it again", async || {
         pair.ask("/", 3).await?;
-        let (ours, stock) = (pair.ours.nodes[2].counts().requests, pair.stock_nodes[2].counts().requests);
+        let (ours, stock) =
+            (pair.ours.nodes[2].counts().requests, pair.stock_nodes[2].counts().requests);
         ensure!(ours >= 3 && stock >= 3, "{ours}, {stock}");
         Ok(())
     })
@@ -142,9 +151,10 @@ async fn when_all_fail_each_is_tried_once_and_all_are_tried_anew() -> Result<()>
 
 #[tokio::test]
 async fn a_single_peer_is_never_given_up() -> Result<()> {
-    let (etcd, node, stock_node) = (Etcd::start().await?, Node::start("n0").await?, Node::start("n0").await?);
-    let stock =
-        Configuration::stock().http(&format!("upstream {UPSTREAM} {{ server {}; }}", stock_node.address()));
+    let (etcd, node, stock_node) =
+        (Etcd::start().await?, Node::start("n0").await?, Node::start("n0").await?);
+    let stock = Configuration::stock()
+        .http(&format!("upstream {UPSTREAM} {{ server {}; }}", stock_node.address()));
     let stock = Nginx::start(stock).await?;
     let revision = etcd.register(std::slice::from_ref(&node)).await?;
     let ours = Nginx::start(Configuration::firehose(&etcd)).await?;
@@ -167,7 +177,11 @@ async fn proxy_next_upstream_and_its_tries_are_kept() -> Result<()> {
         ("proxy_next_upstream off;", "/", Fault::Close),
         ("proxy_next_upstream_tries 2;", "/", Fault::Close),
         ("proxy_next_upstream error timeout http_503;", "/status/503", Fault::None),
-        ("proxy_next_upstream error http_503; proxy_next_upstream_tries 2;", "/status/503", Fault::None),
+        (
+            "proxy_next_upstream error http_503; proxy_next_upstream_tries 2;",
+            "/status/503",
+            Fault::None,
+        ),
         ("", "/status/503", Fault::None),
     ];
     for (location, path, fault) in limits {

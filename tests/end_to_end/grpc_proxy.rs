@@ -10,7 +10,10 @@ async fn peers_are_followed_without_a_resync_and_it_is_said_once() -> Result<()>
     // Two prefixes, of which one says it.
     let other = "upstream other { etcd main /other/; }";
     let nginx = Nginx::start(
-        Configuration::new().http(&cluster("main", &proxy.url())).http(&upstream("", "")).http(other),
+        Configuration::new()
+            .http(&cluster("main", &proxy.url()))
+            .http(&upstream("", ""))
+            .http(other),
     )
     .await?;
     nginx.wait_for_keys(&["n0"]).await?;

@@ -101,7 +101,8 @@ async fn a_link_is_cut_silent_and_mended() -> Result<()> {
 #[tokio::test]
 async fn pipelined_answers_come_in_the_order_of_the_questions() -> Result<()> {
     let node = Node::start("n1").await?;
-    let answers = "location = /echo { add_header X-Echo $arg_n always; add_header X-Sent $http_x_sent always; return 204; }";
+    let answers = "location = /echo { add_header X-Echo $arg_n always; add_header X-Sent \
+    $http_x_sent always; return 204; }";
     let nginx = Nginx::start(stock(&node).server(answers)).await?;
     let question = |number: usize| {
         Question::new(format!("/echo?n={number}")).header("X-Sent", format!("{}", number + 1))
@@ -135,13 +136,17 @@ async fn a_fleet_s_sessions_say_what_they_received_and_how_they_ended() -> Resul
 
     // The node is killed: nginx sees its connections reset or ended, and ends those of the clients.
     let sessions = fleet.sessions();
-    let paths: std::collections::BTreeSet<_> = sessions.iter().map(|session| session.path()).collect();
+    let paths: std::collections::BTreeSet<_> =
+        sessions.iter().map(|session| session.path()).collect();
     assert!(paths.len() == 100 && paths.contains("/ws?session=99"));
     node.kill().await;
     assert_eq!(fleet.ended(SOON).await?.len(), 100);
     assert!(fleet.sessions()[0].echo("gone").await.is_err());
     let record = fleet.sessions()[1].record();
-    assert_eq!((record.broadcasts, record.first, record.last, record.echoes), (number, 1, number, 1));
+    assert_eq!(
+        (record.broadcasts, record.first, record.last, record.echoes),
+        (number, 1, number, 1)
+    );
     nginx.check_log()
 }
 

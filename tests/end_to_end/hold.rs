@@ -24,7 +24,10 @@ async fn with_wiped_etcd(hold: &str) -> Result<Router> {
 }
 
 async fn holding(nginx: &Nginx) -> Result<Holding> {
-    eventually(SOON, "peers are held", async || Ok(nginx.upstream().await?.holding.ok_or("none")?)).await
+    eventually(SOON, "peers are held", async || {
+        Ok(nginx.upstream().await?.holding.ok_or("none")?)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -37,7 +40,12 @@ async fn when_its_time_is_up_they_go() -> Result<()> {
 
     let upstream = router.nginx.wait_for_keys(&[]).await?;
     assert!(upstream.holding.is_none(), "{upstream:?}");
-    assert_eq!(router.nginx.log_lines("the time (\"hold=\") is up").len(), 1, "{}", router.nginx.log());
+    assert_eq!(
+        router.nginx.log_lines("the time (\"hold=\") is up").len(),
+        1,
+        "{}",
+        router.nginx.log()
+    );
     assert_eq!(router.nginx.get("/").await?.status, 502);
 
     router.etcd.register(&router.nodes).await?;
@@ -58,7 +66,8 @@ async fn a_watcher_that_takes_over_goes_on_with_it() -> Result<()> {
     let mut router = with_wiped_etcd("1h").await?;
     let held = holding(&router.nginx).await?;
     let lists = router.nginx.upstream().await?.resyncs.values().sum::<u64>();
-    // The hour has begun when etcd was found to be wiped: what a successor says is never more than what is left of it.
+    // The hour has begun when etcd was found to be wiped: what a successor says is never more than
+    // what is left of it.
     signal(router.nginx.watcher().await?, Signal::SIGKILL)?;
     let upstream = eventually(SOON, "another watcher has listed etcd", async || {
         let upstream = router.nginx.upstream().await?;

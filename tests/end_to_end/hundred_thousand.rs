@@ -1,4 +1,5 @@
-//! A hundred thousand keys below one prefix, and ten thousand changes a second: the last state wins, and no event loop stops for it.
+//! A hundred thousand keys below one prefix, and ten thousand changes a second: the last state
+//! wins, and no event loop stops for it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ const KEYS: usize = 100_000;
 const ZONE: &str = "zone=64m";
 const CHANGES_PER_SECOND: usize = 10_000;
 const SECONDS: usize = 10;
-/// Each second's changes are written by so many at once, as etcd answers one transaction at a time to each.
+/// Each second's changes are written by so many at once, as etcd answers one transaction at a time
+/// to each.
 const WRITERS: usize = 4;
 /// What a list, a table and a status of this size may take on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
@@ -33,7 +35,11 @@ struct Longest {
 }
 
 /// Asks without pause on a connection to one worker; gives the longest times of each second.
-async fn ask(mut connection: Connection, worker: i32, stop: CancellationToken) -> Result<Vec<Longest>> {
+async fn ask(
+    mut connection: Connection,
+    worker: i32,
+    stop: CancellationToken,
+) -> Result<Vec<Longest>> {
     let mut seconds = vec![Longest::default()];
     let mut began = Instant::now();
     let mut busy = processor_time(worker)?;
@@ -55,7 +61,8 @@ async fn ask(mut connection: Connection, worker: i32, stop: CancellationToken) -
     Ok(seconds)
 }
 
-/// Waits until a worker balances by this revision. The status of so many peers would itself be a pause.
+/// Waits until a worker balances by this revision. The status of so many peers would itself be a
+/// pause.
 async fn applied(nginx: &Nginx, revision: i64) -> Result<()> {
     let mut connection = nginx.connect().await?;
     eventually(LONG, &format!("revision {revision} is applied"), async || {
@@ -74,7 +81,8 @@ async fn they_are_listed_and_followed_through_a_flood_of_changes() -> Result<()>
     let mut model: BTreeMap<String, String> =
         (0..KEYS).map(|number| (name(number), addresses[0].clone())).collect();
     let written = Instant::now();
-    let revision = etcd.put_all(model.iter().map(|(name, value)| (key(name), value.clone()))).await?;
+    let revision =
+        etcd.put_all(model.iter().map(|(name, value)| (key(name), value.clone()))).await?;
     println!("{KEYS} keys written in {:?}", written.elapsed());
 
     let started = Instant::now();
@@ -90,16 +98,21 @@ async fn they_are_listed_and_followed_through_a_flood_of_changes() -> Result<()>
     println!("listed and published {:?} after nginx's start", started.elapsed());
 
     // Before anything is measured.
-    let before = eventually(LONG, "the status of all peers", async || nginx.upstream().await).await?;
+    let before =
+        eventually(LONG, "the status of all peers", async || nginx.upstream().await).await?;
     let stop = CancellationToken::new();
     let mut askers = Vec::new();
     for worker in nginx.workers()? {
-        askers.push((worker, tokio::spawn(ask(nginx.connect_to(worker).await?, worker, stop.clone()))));
+        askers.push((
+            worker,
+            tokio::spawn(ask(nginx.connect_to(worker).await?, worker, stop.clone())),
+        ));
     }
     let flood = Instant::now();
     let mut last = 0;
     for second in 0..SECONDS {
-        // A tenth of the keys, others in each second; each third one goes, or comes back, the others alternate between the nodes.
+        // A tenth of the keys, others in each second; each third one goes, or comes back, the
+        // others alternate between the nodes.
         let numbers = (0..CHANGES_PER_SECOND).map(|number| (number * SECONDS + second) % KEYS);
         let changes: Vec<_> = numbers
             .map(|number| {
@@ -119,9 +132,9 @@ async fn they_are_listed_and_followed_through_a_flood_of_changes() -> Result<()>
             };
         }
         let share = CHANGES_PER_SECOND.div_ceil(WRITERS);
-        let writes = changes
-            .chunks(share)
-            .map(|changes| etcd.change_all(changes.iter().map(|(name, value)| (key(name), value.clone()))));
+        let writes = changes.chunks(share).map(|changes| {
+            etcd.change_all(changes.iter().map(|(name, value)| (key(name), value.clone())))
+        });
         for revision in futures_util::future::try_join_all(writes).await? {
             last = last.max(revision);
         }
@@ -144,8 +157,9 @@ async fn they_are_listed_and_followed_through_a_flood_of_changes() -> Result<()>
         for longest in &seconds {
             println!("worker {worker}: {longest:?}");
         }
-        // The time that a loop is busy knows of no others who have the processor; but what the machine itself stops for counts to whoever runs. What
-        // the module does, it does in each second.
+        // The time that a loop is busy knows of no others who have the processor; but what the
+        // machine itself stops for counts to whoever runs. What the module does, it does in each
+        // second.
         let mut longest: Vec<_> = seconds.iter().map(|longest| longest.busy).collect();
         longest.sort_unstable();
         let median = longest[longest.len() / 2];
@@ -156,7 +170,8 @@ async fn they_are_listed_and_followed_through_a_flood_of_changes() -> Result<()>
         assert!(median < PAUSE, "an event loop was busy for {longest:?} at a time");
     }
 
-    let upstream = eventually(LONG, "the status of all peers", async || nginx.upstream().await).await?;
+    let upstream =
+        eventually(LONG, "the status of all peers", async || nginx.upstream().await).await?;
     println!(
         "{} tables for {} changes",
         upstream.generation - before.generation,

@@ -28,12 +28,12 @@ const HOSTILE: [&str; 16] = [
 
 /// Whether a character may move a cursor, end a line, or turn the direction of writing.
 fn is_harmful(character: char) -> bool {
-    let turns =
-        matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// Pairs of a key's name and a value, each hostile in one of them or in both. `address` is a peer's.
+/// Pairs of a key's name and a value, each hostile in one of them or in both. `address` is a
+/// peer's.
 fn hostile(address: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut all: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     for (number, text) in HOSTILE.into_iter().enumerate() {
@@ -115,7 +115,10 @@ async fn keys_and_values_are_text_wherever_they_are_shown() -> Result<()> {
     })
     .await?;
     for rejected in &upstream.rejected {
-        assert!(!rejected.reason.contains(is_harmful) && rejected.reason.len() < 512, "{rejected:?}");
+        assert!(
+            !rejected.reason.contains(is_harmful) && rejected.reason.len() < 512,
+            "{rejected:?}"
+        );
         assert!(!rejected.key.contains(is_harmful) && rejected.key.len() < 512, "{rejected:?}");
     }
     let log = nginx.folder().path().join("logs/error.log");
@@ -177,7 +180,8 @@ async fn the_status_is_json_that_is_only_read() -> Result<()> {
     let head = connection.send(Method::HEAD, "/etcd", Bytes::new()).await?;
     assert_eq!((head.status, head.body.len()), (200, 0));
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
-        let answer = nginx.connect().await?.send(method.clone(), "/etcd", Bytes::from_static(b"{}")).await?;
+        let answer =
+            nginx.connect().await?.send(method.clone(), "/etcd", Bytes::from_static(b"{}")).await?;
         assert_eq!(answer.status, 405, "{method}");
     }
     nginx.check_log()

@@ -16,7 +16,10 @@ use self::told_node::ToldNode;
 /// One worker, since each has its own connections.
 fn keeping(etcd: &Etcd, parameters: &str) -> Configuration {
     let directives = format!("etcd_keepalive {parameters};");
-    Configuration::new().workers(1).http(&cluster("main", &etcd.url())).http(&upstream("", &directives))
+    Configuration::new()
+        .workers(1)
+        .http(&cluster("main", &etcd.url()))
+        .http(&upstream("", &directives))
 }
 
 /// The version of the nginx under test.
@@ -45,7 +48,11 @@ async fn rest(node: &mut ToldNode, nginx: &Nginx, count: usize) -> Result<()> {
     for number in 0..count {
         let answer = ask(nginx);
         let request = node.request().await?;
-        ensure!(request.connection == number, "connection {} instead of {number}", request.connection);
+        ensure!(
+            request.connection == number,
+            "connection {} instead of {number}",
+            request.connection
+        );
         waiting.push((request, answer));
     }
     for (request, answer) in waiting {
@@ -95,9 +102,11 @@ async fn every_worker_keeps_its_own() -> Result<()> {
 #[tokio::test]
 async fn two_upstreams_do_not_share_connections() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
-    let configuration = keeping(&etcd, "4")
-        .http("upstream other { etcd main /other/; etcd_keepalive 4; }")
-        .server("location /other { proxy_pass http://other; proxy_http_version 1.1; proxy_set_header Connection \"\"; }");
+    let configuration =
+        keeping(&etcd, "4").http("upstream other { etcd main /other/; etcd_keepalive 4; }").server(
+            "location /other { proxy_pass http://other; proxy_http_version 1.1; \
+        proxy_set_header Connection \"\"; }",
+        );
     let nginx = Nginx::start(configuration).await?;
     // Each is the first peer of its zone, and so has the same id there.
     etcd.put("/other/x", nodes[1].address().to_string()).await?;
@@ -301,10 +310,12 @@ async fn connections_with_tls_are_kept_too() -> Result<()> {
     let (private, certificate) = certificate(&folder)?;
     // nginx is its own node here: it numbers its connections.
     let node = format!(
-        "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {private};
+        "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key \
+        {private};
             location / {{ add_header X-Connection $connection; return 200; }} }}"
     );
-    let location = "location /tls { proxy_pass https://firehose; proxy_http_version 1.1; proxy_set_header Connection \"\"; }";
+    let location = "location /tls { proxy_pass https://firehose; proxy_http_version 1.1; \
+    proxy_set_header Connection \"\"; }";
     for (parameters, expected) in [("8", 1), ("8 requests=4", 3), ("8 timeout=1ms", 12)] {
         let nginx = Nginx::start(keeping(&etcd, parameters).http(&node).server(location)).await?;
         nginx.applied(etcd.put(key("tls"), format!("127.0.0.1:{port}")).await?).await?;
@@ -390,10 +401,14 @@ async fn mistakes_are_named() -> Result<()> {
         let output = Nginx::test(&Configuration::new().http(&http))?;
         let said = String::from_utf8_lossy(&output.stderr);
         let named = said.contains("etcd_keepalive") && words.iter().all(|word| said.contains(word));
-        assert!(!output.status.success() && named && said.contains("nginx.conf:"), "{directives}: {said}");
+        assert!(
+            !output.status.success() && named && said.contains("nginx.conf:"),
+            "{directives}: {said}"
+        );
     }
     for right in ["8", "1 requests=10", "100000 requests=0 time=1d timeout=500ms"] {
-        let http = format!("{CLUSTER} upstream {UPSTREAM} {{ etcd main /p/; etcd_keepalive {right}; }}");
+        let http =
+            format!("{CLUSTER} upstream {UPSTREAM} {{ etcd main /p/; etcd_keepalive {right}; }}");
         let output = Nginx::test(&Configuration::new().http(&http))?;
         assert!(output.status.success(), "{right}: {}", String::from_utf8_lossy(&output.stderr));
     }

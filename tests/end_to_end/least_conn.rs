@@ -33,8 +33,12 @@ async fn counted(router: &Router, sessions: &[WebSocket]) -> Result<Vec<usize>> 
     eventually(SOON, "all sessions are counted", async || {
         let upstream = router.nginx.upstream().await?;
         let counts: Vec<_> = upstream.peers.iter().map(|peer| peer.connections as usize).collect();
-        let nodes: Vec<_> = router.nodes.iter().map(|node| node.counts().websockets as usize).collect();
-        ensure!(counts == expected && nodes == expected, "{counts:?} and {nodes:?} instead of {expected:?}");
+        let nodes: Vec<_> =
+            router.nodes.iter().map(|node| node.counts().websockets as usize).collect();
+        ensure!(
+            counts == expected && nodes == expected,
+            "{counts:?} and {nodes:?} instead of {expected:?}"
+        );
         Ok(())
     })
     .await?;
@@ -49,7 +53,8 @@ async fn new_sessions_go_where_there_are_fewest() -> Result<()> {
 
     // Two thirds of one node's end: it gets as many before any other gets one.
     for _ in 0..EACH * 2 / 3 {
-        let of_one = sessions.iter().position(|session| session.node() == "n1").ok_or("no session of n1")?;
+        let of_one =
+            sessions.iter().position(|session| session.node() == "n1").ok_or("no session of n1")?;
         sessions.remove(of_one).close().await?;
     }
     counted(&router, &sessions).await?;
@@ -72,8 +77,8 @@ async fn new_sessions_go_where_there_are_fewest() -> Result<()> {
 async fn weights_say_how_many_are_few() -> Result<()> {
     let router = start(2).await?;
     let values = router.nodes.iter().zip([1, 2, 5]);
-    let values =
-        values.map(|(node, weight)| (key(node.name()), format!("{} weight={weight}", node.address())));
+    let values = values
+        .map(|(node, weight)| (key(node.name()), format!("{} weight={weight}", node.address())));
     router.nginx.applied(router.etcd.put_all(values).await?).await?;
     let sessions = open(&router.nginx, 24).await?;
     assert_eq!(counted(&router, &sessions).await?, [3, 6, 15]);

@@ -8,7 +8,8 @@ use harness::*;
 const NODES: usize = 4;
 /// What an answer takes: so much that what the machine does beside makes no great difference.
 const WELL: Duration = Duration::from_millis(50);
-/// Far above what the machine may hold up another answer. Forgotten to about [`WELL`] in three half-lives of 8.2 s.
+/// Far above what the machine may hold up another answer. Forgotten to about [`WELL`] in three
+/// half-lives of 8.2 s.
 const SLOW: Duration = Duration::from_millis(400);
 /// Clients at a time.
 const CLIENTS: u64 = 4;
@@ -22,8 +23,10 @@ const FORGOTTEN: Duration = Duration::from_secs(40);
 /// Asks so many times, and says how many of the requests the first node answered.
 async fn ask(router: &Router, times: u64) -> Result<u64> {
     let before = router.nodes[0].counts().requests;
-    try_join_all((0..CLIENTS.min(times)).map(|_| ask_in_turn(&router.nginx, times.div_ceil(CLIENTS))))
-        .await?;
+    try_join_all(
+        (0..CLIENTS.min(times)).map(|_| ask_in_turn(&router.nginx, times.div_ceil(CLIENTS))),
+    )
+    .await?;
     Ok(router.nodes[0].counts().requests - before)
 }
 
@@ -50,7 +53,8 @@ async fn a_slow_peer_gets_less_and_its_share_again_when_it_is_well() -> Result<(
         Ok(())
     })
     .await?;
-    // Of two that are drawn it is hardly ever the better one. A peer like the others would get so few once in 100 000 times.
+    // Of two that are drawn it is hardly ever the better one. A peer like the others would get so
+    // few once in 100 000 times.
     eventually(FORGOTTEN, "it gets less", async || {
         let slow = ask(&router, REQUESTS).await?;
         ensure!(slow <= SHARE / 4, "{slow} of {REQUESTS}");

@@ -45,7 +45,10 @@ impl Full {
         for (name, method) in METHODS {
             let of_method = start_nodes(NODES).await?;
             let values = of_method.iter().map(|node| {
-                (format!("/{name}/{}", node.name()), format!("{} max_conns={LIMIT}", node.address()))
+                (
+                    format!("/{name}/{}", node.name()),
+                    format!("{} max_conns={LIMIT}", node.address()),
+                )
             });
             revision = etcd.put_all(values).await?;
             nodes.insert(name, of_method);
@@ -75,7 +78,8 @@ impl Full {
     /// Waits until as many connections to the peers of a method are counted.
     async fn counted(&self, name: &str, expected: u64) -> Result<()> {
         eventually(SOON, &format!("{expected} connections of {name} are counted"), async || {
-            let upstream = self.nginx.status().await?.upstreams.remove(name).ok_or("no such upstream")?;
+            let upstream =
+                self.nginx.status().await?.upstreams.remove(name).ok_or("no such upstream")?;
             let open: Vec<_> = upstream.peers.iter().map(|peer| peer.connections).collect();
             ensure!(open.iter().sum::<u64>() == expected, "{open:?}");
             Ok(())
@@ -107,7 +111,8 @@ async fn four_workers_under_load_do_not_exceed_it() -> Result<()> {
     for (name, method) in METHODS {
         let nodes = &full.nodes[name];
         nodes.iter().for_each(|node| node.set_delay(DELAY));
-        let load = Load::start(&full.nginx.address(), &format!("/{name}/"), Clients::KeepAlive, CLIENTS);
+        let load =
+            Load::start(&full.nginx.address(), &format!("/{name}/"), Clients::KeepAlive, CLIENTS);
         eventually(SOON, "there were many requests, in all workers", async || {
             let answered: u64 = nodes.iter().map(|node| node.counts().requests).sum();
             ensure!(answered >= REQUESTS, "{answered} answered");
@@ -115,10 +120,17 @@ async fn four_workers_under_load_do_not_exceed_it() -> Result<()> {
         })
         .await?;
         let report = load.stop().await?;
-        let full_up =
-            report.failures.iter().filter(|failure| failure.reason.starts_with("status 502")).count();
+        let full_up = report
+            .failures
+            .iter()
+            .filter(|failure| failure.reason.starts_with("status 502"))
+            .count();
         assert_eq!(full_up, report.failures.len(), "{method}: {:?}", report.failures.first());
-        assert!(full_up > 0 && report.workers.len() > 1, "{method}: {full_up}, {:?}", report.workers);
+        assert!(
+            full_up > 0 && report.workers.len() > 1,
+            "{method}: {full_up}, {:?}",
+            report.workers
+        );
         for node in nodes {
             assert_eq!(node.counts().requests_most, LIMIT, "{method}: {}", node.name());
         }
@@ -141,7 +153,9 @@ async fn the_room_of_a_worker_that_was_killed_comes_back() -> Result<()> {
         let before = of_method.len();
         of_method.retain(|session| session.worker() != watcher);
         full.counted(name, of_method.len() as u64).await?;
-        full.fill(name, of_method).await.map_err(|error| format!("{before} sessions before: {error}"))?;
+        full.fill(name, of_method)
+            .await
+            .map_err(|error| format!("{before} sessions before: {error}"))?;
     }
     Ok(())
 }

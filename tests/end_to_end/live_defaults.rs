@@ -59,7 +59,9 @@ async fn the_limit_acts_at_once_on_whom_no_value_gives_one() -> Result<()> {
 
     etcd.put(key("own"), format!("{} max_conns=7", node.address())).await?;
     nginx.wait_for_peer("own").await?;
-    for (value, limit) in [("5", 5), ("5", 5), ("no number", 5), ("-1", 5), ("4294967296", 5), ("6\n", 6)] {
+    for (value, limit) in
+        [("5", 5), ("5", 5), ("no number", 5), ("-1", 5), ("4294967296", 5), ("6\n", 6)]
+    {
         etcd.put(LIMIT, value).await?;
         limits_are(nginx, &[(name, limit), ("own", 7)]).await?;
     }

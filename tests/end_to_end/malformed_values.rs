@@ -53,7 +53,8 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("line-break", "127.0.0.1:80\n[emerg] forged: a line in the log"),
         ("nul", "127.0.0.1:80\0"),
     ];
-    let mut all: Vec<_> = texts.iter().map(|(name, value)| (*name, value.as_bytes().to_vec())).collect();
+    let mut all: Vec<_> =
+        texts.iter().map(|(name, value)| (*name, value.as_bytes().to_vec())).collect();
     all.push(("no-utf8", b"127.0.0.1:80 \xff\xfe".to_vec()));
     all.push(("too-long", vec![b'a'; 100_000]));
     all.push(("json-deep", format!("{{\"addr\":{}", "[".repeat(4000)).into_bytes()));
@@ -73,7 +74,8 @@ async fn each_is_named_once_and_the_last_good_peer_stays() -> Result<()> {
     let router = Router::start(2, 1).await?;
     let (nginx, etcd, node) = (&router.nginx, &router.etcd, &router.nodes[0]);
     let good = |name: &str| (key(name), node.address().to_string());
-    let before = nginx.applied(etcd.put_all(table.iter().map(|(name, _)| good(name))).await?).await?;
+    let before =
+        nginx.applied(etcd.put_all(table.iter().map(|(name, _)| good(name))).await?).await?;
     assert_eq!(before.keys().len(), table.len() + 1);
 
     let mut revision = 0;
@@ -89,7 +91,10 @@ async fn each_is_named_once_and_the_last_good_peer_stays() -> Result<()> {
         assert!(lines[0].contains("[error]"), "{lines:?}");
         let rejected: Vec<_> = after.rejected.iter().filter(|it| it.key == key(name)).collect();
         assert_eq!(rejected.len(), 1, "{name}: {rejected:?}");
-        assert!(!rejected[0].reason.is_empty() && lines[0].contains(&rejected[0].reason), "{rejected:?}");
+        assert!(
+            !rejected[0].reason.is_empty() && lines[0].contains(&rejected[0].reason),
+            "{rejected:?}"
+        );
         let peer = after.peer(name).ok_or_else(|| format!("{name} has lost its peer"))?;
         assert_eq!(peer.address, node.address().to_string(), "{name}");
     }
@@ -101,7 +106,8 @@ async fn each_is_named_once_and_the_last_good_peer_stays() -> Result<()> {
         assert_eq!(nginx.get("/").await?.node(), "n0");
     }
 
-    // A reload starts a new watcher, which has only the shared memory and etcd to know the last good peers from.
+    // A reload starts a new watcher, which has only the shared memory and etcd to know the last
+    // good peers from.
     nginx.reload().await?;
     let reloaded = nginx.upstream().await?;
     assert_eq!(reloaded.keys(), before.keys());
@@ -111,7 +117,10 @@ async fn each_is_named_once_and_the_last_good_peer_stays() -> Result<()> {
     let cleared = nginx.applied(etcd.delete(&key(table[0].0)).await?).await?;
     assert_eq!(cleared.rejected.len(), 0, "{:?}", cleared.rejected);
     assert_eq!(cleared.keys().len(), table.len());
-    assert!(nginx.log().lines().all(|line| line.starts_with("20")), "no value makes a line of its own");
+    assert!(
+        nginx.log().lines().all(|line| line.starts_with("20")),
+        "no value makes a line of its own"
+    );
     nginx.check_log()
 }
 
@@ -160,7 +169,11 @@ async fn malformed_keys_are_named_and_printable() -> Result<()> {
     assert_eq!(upstream.peer("n0").map(|peer| peer.state.as_str()), Some("up"));
     assert_eq!(nginx.log_lines("\" rejected: ").len(), upstream.rejected.len(), "{}", nginx.log());
     assert!(upstream.rejected.len() >= 3, "{upstream:?}");
-    assert!(nginx.log().lines().all(|line| line.starts_with("20") && line.len() < 2048), "{}", nginx.log());
+    assert!(
+        nginx.log().lines().all(|line| line.starts_with("20") && line.len() < 2048),
+        "{}",
+        nginx.log()
+    );
     for _ in 0..4 {
         assert_eq!(nginx.get("/").await?.node(), "n0");
     }
@@ -187,8 +200,15 @@ async fn many_are_summed_up_and_told_of_once_whatever_happens_to_watchers() -> R
     nginx.watcher().await?;
     nginx.reload().await?;
     etcd.put(key("bad-1400"), "? 1400").await?;
-    nginx.applied(etcd.put(key("other"), format!("{} down", router.nodes[0].address())).await?).await?;
-    assert_eq!((lines(), nginx.upstream().await?.rejected_total), (said, MANY as u64), "{}", nginx.log());
+    nginx
+        .applied(etcd.put(key("other"), format!("{} down", router.nodes[0].address())).await?)
+        .await?;
+    assert_eq!(
+        (lines(), nginx.upstream().await?.rejected_total),
+        (said, MANY as u64),
+        "{}",
+        nginx.log()
+    );
     // Another value is.
     let upstream = nginx.applied(etcd.put(key("bad-1400"), "? again").await?).await?;
     nginx.wait_for_log("bad-1400\" rejected").await?;

@@ -1,4 +1,5 @@
-//! Ten thousand open WebSockets: what each costs a worker, and that nothing walks over them when some other peer comes or goes.
+//! Ten thousand open WebSockets: what each costs a worker, and that nothing walks over them when
+//! some other peer comes or goes.
 
 use std::time::Duration;
 
@@ -11,23 +12,31 @@ const TALKING: usize = 20;
 /// Processes, since none may have as many descriptors as all sessions have ends.
 const NODES: usize = 5;
 const WORKERS: usize = 2;
-/// Connections of a worker: two for each session, of which chance leads a few more to one of the workers.
+/// Connections of a worker: two for each session, of which chance leads a few more to one of the
+/// workers.
 const CONNECTIONS: usize = 16_384;
-/// Sessions that are opened and closed before memory is looked at: by then the allocator has taken what it keeps.
+/// Sessions that are opened and closed before memory is looked at: by then the allocator has taken
+/// what it keeps.
 const WARM_UP: usize = 50;
-/// The most of a worker's memory that a session may take, as a multiple of what it takes of the same nginx with static servers.
+/// The most of a worker's memory that a session may take, as a multiple of what it takes of the
+/// same nginx with static servers.
 const MEMORY: f64 = 1.05;
-/// Peers that are drained together and called off again, each with a session: what is done for each of them counts as often.
+/// Peers that are drained together and called off again, each with a session: what is done for each
+/// of them counts as often.
 const VISITORS: usize = 8;
 /// How often.
 const ROUNDS: usize = 25;
-/// From one change to the next: more than a worker's tick of 100 ms, so that each is seen by itself.
+/// From one change to the next: more than a worker's tick of 100 ms, so that each is seen by
+/// itself.
 const PACE: Duration = Duration::from_millis(120);
-/// The closing of the visitors' sessions begins at once and takes so long that none is closed: workers look every 10 ms what is due while a visitor says `drain`.
+/// The closing of the visitors' sessions begins at once and takes so long that none is closed:
+/// workers look every 10 ms what is due while a visitor says `drain`.
 const DRAIN: &str = "etcd_drain timeout=0 spread=90d;";
-/// The most that a round may cost the event loops with all sessions open, as a multiple of its cost with the visitors' alone, and beside that: on a busy machine
-/// the processor's caches hold other things by the next look. A walk over the sessions of a worker takes some 0.1 ms, and there would be eight of them in a round if there were one for each peer that is
-/// left, and more than twenty if there were one at each look.
+/// The most that a round may cost the event loops with all sessions open, as a multiple of its cost
+/// with the visitors' alone, and beside that: on a busy machine the processor's caches hold other
+/// things by the next look. A walk over the sessions of a worker takes some 0.1 ms, and there would
+/// be eight of them in a round if there were one for each peer that is left, and more than twenty
+/// if there were one at each look.
 const ROUND: (f64, Duration) = (2.0, Duration::from_micros(200));
 
 /// nginx with an upstream, and the same server before it whatever that is.
@@ -46,7 +55,8 @@ async fn start(configuration: Configuration, upstream: &str) -> Result<(Nginx, S
             }}
         }}"
     );
-    let configuration = configuration.workers(WORKERS).connections(CONNECTIONS).http(upstream).http(&server);
+    let configuration =
+        configuration.workers(WORKERS).connections(CONNECTIONS).http(upstream).http(&server);
     Ok((Nginx::start(configuration).await?, format!("127.0.0.1:{port}")))
 }
 
@@ -72,7 +82,8 @@ async fn warm_up(address: &str) -> Result<()> {
 /// The time for which the event loops of all workers have had a processor.
 fn event_loops(nginx: &Nginx) -> Result<Duration> {
     let times = nginx.workers()?.into_iter().map(|pid| {
-        // Of the first thread alone, which is the event loop: what the watcher's does depends on peers, and not on connections.
+        // Of the first thread alone, which is the event loop: what the watcher's does depends on
+        // peers, and not on connections.
         let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
         let nanoseconds = text.split_whitespace().next().ok_or("an empty schedstat")?.parse()?;
         Ok(Duration::from_nanos(nanoseconds))
@@ -135,7 +146,10 @@ async fn ten_thousand_sessions_cost_no_more_than_without_the_module_and_no_chang
         talking.push(WebSocket::open(&address, "/ws").await?);
     }
     let alone = round(&nginx, &etcd, &visitor).await?;
-    assert!(nginx.upstream().await?.peers.iter().all(|peer| peer.upgraded == 1), "one for each visitor");
+    assert!(
+        nginx.upstream().await?.peers.iter().all(|peer| peer.upgraded == 1),
+        "one for each visitor"
+    );
 
     // From here on sessions go to the nodes.
     nginx.applied(etcd.put_all(visitors(&visitor, "down")).await?).await?;
@@ -162,12 +176,16 @@ async fn ten_thousand_sessions_cost_no_more_than_without_the_module_and_no_chang
     let each = |memory: u64| memory as f64 / SESSIONS as f64;
     let ratio = ours as f64 / stock as f64;
     println!(
-        "bytes for a session: {:.0} with static servers, {:.0} with etcd_drain, ratio {ratio:.4}; bytes of the zone: {zone}, then {}",
+        "bytes for a session: {:.0} with static servers, {:.0} with etcd_drain, ratio {ratio:.4}; \
+        bytes of the zone: {zone}, then {}",
         each(stock),
         each(ours),
         upstream.zone.used
     );
-    println!("a round: {alone:?} of the event loops with {VISITORS} sessions, {all:?} with {SESSIONS} more");
+    println!(
+        "a round: {alone:?} of the event loops with {VISITORS} sessions, {all:?} with {SESSIONS} \
+        more"
+    );
     assert!(ratio <= MEMORY, "{ratio}");
     assert!(all <= alone.mul_f64(ROUND.0) + ROUND.1, "{all:?}, {alone:?} with the visitors' alone");
 

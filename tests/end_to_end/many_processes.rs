@@ -16,7 +16,10 @@ const TOGETHER: usize = 32;
 fn configuration(etcd: &Etcd, backup: &Node, workers: usize) -> Configuration {
     Configuration::firehose(etcd)
         .workers(workers)
-        .http(&format!("upstream backed {{ etcd main /none/; server {} backup; }}", backup.address()))
+        .http(&format!(
+            "upstream backed {{ etcd main /none/; server {} backup; }}",
+            backup.address()
+        ))
         // Sessions say nothing for as long as the test takes.
         .location("proxy_read_timeout 1h;")
         .server(&format!("location {BACKED} {{ proxy_pass http://backed; }}"))

@@ -1,4 +1,5 @@
-//! A key leads to the same peer as in the stock nginx, so that a move to etcd reshuffles no cache and no session.
+//! A key leads to the same peer as in the stock nginx, so that a move to etcd reshuffles no cache
+//! and no session.
 
 use std::collections::BTreeSet;
 use std::fs::{Permissions, set_permissions};
@@ -29,7 +30,12 @@ fn check(what: &str, [ours, stock]: &[Vec<Way>; 2], in_service: &[usize]) {
     let differing: Vec<_> =
         ours.iter().zip(stock).enumerate().filter(|(_, (one, other))| one != other).collect();
     let first = &differing[..differing.len().min(5)];
-    assert!(differing.is_empty(), "{what}: {} of {} differ: {first:?}", differing.len(), ours.len());
+    assert!(
+        differing.is_empty(),
+        "{what}: {} of {} differ: {first:?}",
+        differing.len(),
+        ours.len()
+    );
     assert!(ours.iter().all(|(status, tried)| *status == 204 && tried.len() == 1), "{what}");
     let used: BTreeSet<_> = ours.iter().flat_map(|(_, tried)| tried).copied().collect();
     assert_eq!(used, in_service.iter().copied().collect(), "{what}");
@@ -38,8 +44,11 @@ fn check(what: &str, [ours, stock]: &[Vec<Way>; 2], in_service: &[usize]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_keys_lead_where_they_do_in_the_stock_nginx() -> Result<()> {
     let (_nodes, peers) = nodes().await?;
-    let routes =
-        routes(&[("hash", "hash $arg_k"), ("ring", "hash $arg_k consistent"), ("address", "ip_hash")]);
+    let routes = routes(&[
+        ("hash", "hash $arg_k"),
+        ("ring", "hash $arg_k consistent"),
+        ("address", "ip_hash"),
+    ]);
     let server = "set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;";
     let beside = Beside::start(&peers, &routes, Kept::Yes, server).await?;
     for name in ["hash", "ring"] {
@@ -54,12 +63,14 @@ async fn ten_thousand_keys_lead_where_they_do_in_the_stock_nginx() -> Result<()>
         from(format!("{}.{high}.{low}.{last}", 1 + client % 223))
     });
     check("ip_hash, IPv4", &beside.ask_at_once(&clients.collect::<Vec<_>>()).await?, &IN_SERVICE);
-    let clients = (0..KEYS).map(|client| from(format!("2001:db8:{:x}::{client:x}", client * 7 % 0xffff)));
+    let clients =
+        (0..KEYS).map(|client| from(format!("2001:db8:{:x}::{client:x}", client * 7 % 0xffff)));
     check("ip_hash, IPv6", &beside.ask_at_once(&clients.collect::<Vec<_>>()).await?, &IN_SERVICE);
     beside.ours.check_log()
 }
 
-/// A ring's points are made of the addresses as they are written; what has no port, and what is no IPv4 address, among them.
+/// A ring's points are made of the addresses as they are written; what has no port, and what is no
+/// IPv4 address, among them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn addresses_of_every_kind_have_the_stock_ones_points() -> Result<()> {
     let folder = Folder::new("sockets")?;
@@ -97,8 +108,9 @@ async fn round_robin_has_the_stock_ones_sequence_from_the_start() -> Result<()> 
     beside.ours.check_log()
 }
 
-/// The share of one peer among a hundred differs from 1 % by chance, as it does in nginx: by 0.08 points (160 points of a ring each) and
-/// 0.1 more (10 000 keys). The mean of three is above 1.3 % once in 30 000 runs.
+/// The share of one peer among a hundred differs from 1 % by chance, as it does in nginx: by 0.08
+/// points (160 points of a ring each) and 0.1 more (10 000 keys). The mean of three is above 1.3 %
+/// once in 30 000 runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_removal_of_one_peer_of_a_hundred_moves_its_own_keys_alone() -> Result<()> {
     let node = Node::listen("all", &"0.0.0.0:0".parse()?).await?;
@@ -106,7 +118,9 @@ async fn the_removal_of_one_peer_of_a_hundred_moves_its_own_keys_alone() -> Resu
     let address = node.address().to_string();
     let port = address.rsplit(':').next().ok_or("no port")?;
     let peers: Vec<_> = (1..=MANY).map(|number| (format!("127.0.1.{number}:{port}"), "")).collect();
-    let beside = Beside::start(&peers, &routes(&[("ring", "hash $arg_k consistent")]), Kept::Yes, "").await?;
+    let beside =
+        Beside::start(&peers, &routes(&[("ring", "hash $arg_k consistent")]), Kept::Yes, "")
+            .await?;
     let questions: Vec<_> = (0..KEYS).map(|key| Question::new(format!("/ring/?k={key}"))).collect();
     let removed = [17, 50, 83];
     let mut before = beside.ask_ours(&questions).await?;

@@ -5,13 +5,15 @@ use harness::*;
 /// Enough for etcd to need a minute where it is asked for fragments.
 const KEYS: usize = 60_000;
 
-/// The deletion is one message, and is published when it has come: nothing is listed anew, and nobody says that etcd is silent.
+/// The deletion is one message, and is published when it has come: nothing is listed anew, and
+/// nobody says that etcd is silent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_one_change_and_etcd_is_not_blamed() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("n0").await?);
     let name = |number: usize| key(&format!("peer-{number:05}"));
     etcd.put(key("n0"), node.address().to_string()).await?;
-    let revision = etcd.put_all((0..KEYS).map(|number| (name(number), node.address().to_string()))).await?;
+    let revision =
+        etcd.put_all((0..KEYS).map(|number| (name(number), node.address().to_string()))).await?;
     let nginx = Nginx::start(
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("zone=64m", "")),
     )

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use harness::*;
 
 /// Asks each worker once per peer: round robin leads a worker to all of them.
-async fn nodes_of_each_worker(connections: &mut [Connection], peers: usize) -> Result<Vec<BTreeSet<String>>> {
+async fn nodes_of_each_worker(
+    connections: &mut [Connection],
+    peers: usize,
+) -> Result<Vec<BTreeSet<String>>> {
     let mut all = Vec::new();
     for connection in connections {
         let mut nodes = BTreeSet::new();
@@ -33,14 +36,18 @@ async fn add_change_and_remove_are_seen_by_every_worker_of_the_same_cycle() -> R
     nginx.applied(revision).await?;
     assert_eq!(nodes_of_each_worker(&mut connections, 2).await?, vec![set(&["n0", "n1"]); 4]);
     nginx
-        .wait_for_log(&format!("etcd: upstream \"firehose\": 2 peers (+1 -0 ~0), revision {revision}"))
+        .wait_for_log(&format!(
+            "etcd: upstream \"firehose\": 2 peers (+1 -0 ~0), revision {revision}"
+        ))
         .await?;
 
     let revision = etcd.put(key("added"), n2.address().to_string()).await?;
     nginx.applied(revision).await?;
     assert_eq!(nodes_of_each_worker(&mut connections, 2).await?, vec![set(&["n0", "n2"]); 4]);
     nginx
-        .wait_for_log(&format!("etcd: upstream \"firehose\": 2 peers (+0 -0 ~1), revision {revision}"))
+        .wait_for_log(&format!(
+            "etcd: upstream \"firehose\": 2 peers (+0 -0 ~1), revision {revision}"
+        ))
         .await?;
 
     let revision = etcd.delete(&key("added")).await?;

@@ -4,20 +4,22 @@ use harness::*;
 
 const PEERS: usize = 10_000;
 const CHANGES: usize = 1_000;
-/// Changes after which it is waited until all are applied: with so many peers several make one table, but not more than
-/// these.
+/// Changes after which it is waited until all are applied: with so many peers several make one
+/// table, but not more than these.
 const TOGETHER: usize = 10;
 /// Changes before the first measurement: by then the allocators have taken what they keep.
 const WARM_UP: usize = 200;
-/// How much more of its own a worker may hold at the end: an allocator's fragments, mostly of the status of so many peers.
-/// A hundred tables that were not given back would be 30 MB at least, at 32 bytes for each peer.
+/// How much more of its own a worker may hold at the end: an allocator's fragments, mostly of the
+/// status of so many peers. A hundred tables that were not given back would be 30 MB at least, at
+/// 32 bytes for each peer.
 const WORKER_TOLERANCE: u64 = 8 << 20;
 
 fn name(number: usize) -> String {
     key(&format!("peer-{number:05}"))
 }
 
-/// Changes weights, removes and adds, at places all over the list, which is the same before and after.
+/// Changes weights, removes and adds, at places all over the list, which is the same before and
+/// after.
 async fn change(router: &Router, count: usize) -> Result<()> {
     let (etcd, address) = (&router.etcd, router.nodes[0].address().to_string());
     let mut connection = router.nginx.connect().await?;

@@ -1,4 +1,5 @@
-//! `firehose-router migrate`, and the way by hand in `docs/migrating.md`: from a real etcd's v2 keys, or from another's v3 ones.
+//! `firehose-router migrate`, and the way by hand in `docs/migrating.md`: from a real etcd's v2
+//! keys, or from another's v3 ones.
 
 use std::process::Command;
 
@@ -75,7 +76,12 @@ fn copied() -> Vec<(String, String)> {
 }
 
 async fn publish(router: &Served) -> Result<u16> {
-    Ok(router.connect().await?.send(Method::PUT, "/channel", Bytes::from_static(b"news")).await?.status)
+    Ok(router
+        .connect()
+        .await?
+        .send(Method::PUT, "/channel", Bytes::from_static(b"news"))
+        .await?
+        .status)
 }
 
 #[tokio::test]
@@ -118,7 +124,10 @@ async fn the_keys_of_v2_are_shown_first_and_then_written_once() -> Result<()> {
     new.put("/firehose/nginx/worker_processes", "3").await?;
     new.delete("/firehose/nginx/put_allow/office").await?;
     let (code, said) = migrate(&yes).await?;
-    assert!(code == 1 && said.contains("nginx/worker_processes = \"2\", there \"3\""), "{code}: {said}");
+    assert!(
+        code == 1 && said.contains("nginx/worker_processes = \"2\", there \"3\""),
+        "{code}: {said}"
+    );
     assert!(said.contains("1 written") && said.contains("1 with another value"), "{said}");
     let overwrite = [&yes[..], &["--overwrite"]].concat();
     let (code, said) = migrate(&overwrite).await?;
@@ -159,7 +168,8 @@ async fn one_etcd_has_both_sides() -> Result<()> {
         assert!(code == 0 && said.contains("API v2"), "{said}");
         assert_eq!(keys(&etcd).await?, copied());
     }
-    let (code, said) = migrate(&["--from", &url, "--to", &url, "--from-api", "v3", "--yes"]).await?;
+    let (code, said) =
+        migrate(&["--from", &url, "--to", &url, "--from-api", "v3", "--yes"]).await?;
     assert!(code == 2 && said.contains("the same keys"), "{said}");
     Ok(())
 }
@@ -181,7 +191,10 @@ async fn the_keys_of_v3_go_to_another_etcd_or_below_another_prefix() -> Result<(
     let (from, to) = (old.url(), new.url());
     let (code, said) = migrate(&["--from", &from, "--to", &to, "--yes"]).await?;
     assert!(code == 0 && said.contains(&format!("from {from}, API v3")), "{said}");
-    assert!(said.contains("skip    upstream/announced") && said.contains("compared: 300 the same"), "{said}");
+    assert!(
+        said.contains("skip    upstream/announced") && said.contains("compared: 300 the same"),
+        "{said}"
+    );
     assert_eq!(keys(&new).await?, networks);
     let (code, said) = migrate(&[
         "--from",
@@ -226,7 +239,8 @@ async fn mistakes_are_told_with_the_side_that_they_are_on() -> Result<()> {
     Ok(())
 }
 
-/// A mistyped prefix or the wrong one of two stores: the target would have no settings, so that everybody may publish.
+/// A mistyped prefix or the wrong one of two stores: the target would have no settings, so that
+/// everybody may publish.
 #[tokio::test]
 async fn where_there_is_nothing_to_copy_nothing_is_done() -> Result<()> {
     let (old, new) = (original().await?, Etcd::start().await?);
@@ -234,8 +248,14 @@ async fn where_there_is_nothing_to_copy_nothing_is_done() -> Result<()> {
     old.put("/deep/firehose/nginx/balance", "ip_hash").await?;
     let (from, to) = (old.url(), new.url());
     for (arguments, words) in [
-        (&["--from-prefix", "/nope"][..], &["/nope/nginx/", "API v2 or in API v3", "--from-prefix"][..]),
-        (&["--from-api", "v3"], &["/firehose/nginx/", "in API v3;", "--from-api v2", "--from-prefix"]),
+        (
+            &["--from-prefix", "/nope"][..],
+            &["/nope/nginx/", "API v2 or in API v3", "--from-prefix"][..],
+        ),
+        (
+            &["--from-api", "v3"],
+            &["/firehose/nginx/", "in API v3;", "--from-api v2", "--from-prefix"],
+        ),
         (
             &["--from-prefix", "/nope", "--from-api", "v2"],
             &["/nope/nginx/", "in API v2;", "--from-api v3", "--from-prefix"],
@@ -246,7 +266,8 @@ async fn where_there_is_nothing_to_copy_nothing_is_done() -> Result<()> {
         ),
     ] {
         for yes in [&[][..], &["--yes"]] {
-            let (code, said) = migrate(&[&["--from", &*from, "--to", &*to], arguments, yes].concat()).await?;
+            let (code, said) =
+                migrate(&[&["--from", &*from, "--to", &*to], arguments, yes].concat()).await?;
             assert_eq!(code, 1, "{arguments:?}: {said}");
             for word in words {
                 assert!(said.contains(word), "{word:?} in {said}");
@@ -257,7 +278,8 @@ async fn where_there_is_nothing_to_copy_nothing_is_done() -> Result<()> {
     Ok(())
 }
 
-/// Who may publish by a key that goes by itself is not copied; then nobody says that not everybody may.
+/// Who may publish by a key that goes by itself is not copied; then nobody says that not everybody
+/// may.
 #[tokio::test]
 async fn a_move_that_opens_publishing_is_not_called_done() -> Result<()> {
     let (old, new) = (Etcd::start().await?, Etcd::start().await?);
@@ -308,7 +330,8 @@ async fn what_the_router_does_not_take_is_said_and_marks_of_directories_stay() -
     for words in [
         "the router will not take it: it is empty: delete the key for the default\n",
         "skip    nginx/ = ",
-        "skip    nginx/put_allow/ = \"10.0.0.0/8\": it stands for the directory, and names no network",
+        "skip    nginx/put_allow/ = \"10.0.0.0/8\": it stands for the directory, and names no \
+        network",
         "skip    upstream/ = ",
         "skip    upstream/eu/ = ",
         "3 written",
@@ -316,8 +339,11 @@ async fn what_the_router_does_not_take_is_said_and_marks_of_directories_stay() -
         assert!(said.contains(words), "{words:?} in {said}");
     }
     let written: Vec<_> = keys(&new).await?.into_iter().map(|(key, _)| key).collect();
-    let expected =
-        ["/firehose/nginx/accept_proxy", "/firehose/nginx/put_allow/office", "/firehose/upstream/eu/node"];
+    let expected = [
+        "/firehose/nginx/accept_proxy",
+        "/firehose/nginx/put_allow/office",
+        "/firehose/upstream/eu/node",
+    ];
     assert_eq!(written, expected);
     Ok(())
 }
@@ -343,7 +369,8 @@ async fn a_silent_source_is_not_waited_for_longer_than_a_silent_target() -> Resu
     let (old, new) = (original().await?, Etcd::start().await?);
     let silent = Link::to(&old.address()).await?;
     silent.silence();
-    for (from, to, side) in [(silent.url(), new.url(), "--from"), (old.url(), silent.url(), "--to")] {
+    for (from, to, side) in [(silent.url(), new.url(), "--from"), (old.url(), silent.url(), "--to")]
+    {
         let began = std::time::Instant::now();
         let (code, said) = migrate(&["--from", &from, "--to", &to]).await?;
         assert!(code == 1 && said.contains(&format!("{side} {}", silent.url())), "{code}: {said}");
@@ -360,7 +387,8 @@ async fn trouble_with_etcd_is_told_by_the_flags_of_its_side() -> Result<()> {
     closed.restart().await?;
     closed.add_user("router", "s3cret", "/firehose/").await?;
     closed.ask_for_users().await?;
-    let (open, folder, nobody) = (original().await?, Folder::new("migrate")?, ClosedPort::reserve()?);
+    let (open, folder, nobody) =
+        (original().await?, Folder::new("migrate")?, ClosedPort::reserve()?);
     let (secured, from) = (closed.url(), open.url());
     let wrong = folder.write("password", "wr0ng")?.display().to_string();
     let nobody = format!("http://{}", nobody.address());
@@ -371,13 +399,31 @@ async fn trouble_with_etcd_is_told_by_the_flags_of_its_side() -> Result<()> {
         ),
         (&["--from", &from, "--to", &secured], &["set --etcd-user and --etcd-password-file"]),
         (
-            &["--from", &from, "--to", &secured, "--etcd-user", "router", "--etcd-password-file", &wrong],
+            &[
+                "--from",
+                &from,
+                "--to",
+                &secured,
+                "--etcd-user",
+                "router",
+                "--etcd-password-file",
+                &wrong,
+            ],
             &["--etcd-password-file", "/password"],
         ),
         (&["--from", &nobody, "--from-api", "v3", "--to", &from], &["correct --from"]),
         (&["--from", &from, "--to", &nobody], &["correct --to"]),
         (
-            &["--from", &from, "--to", &nobody, "--from-user", "x", "--from-password-file", "/nowhere"],
+            &[
+                "--from",
+                &from,
+                "--to",
+                &nobody,
+                "--from-user",
+                "x",
+                "--from-password-file",
+                "/nowhere",
+            ],
             &["--from-password-file \"/nowhere\" cannot be read"],
         ),
     ] {
@@ -397,10 +443,15 @@ async fn trouble_with_etcd_is_told_by_the_flags_of_its_side() -> Result<()> {
 #[tokio::test]
 async fn the_way_by_hand_does_the_same() -> Result<()> {
     let (old, new) = (original().await?, Etcd::start().await?);
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/migrating.md"))?;
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/migrating.md"))?;
+    let script = document
+        .split("```sh\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .ok_or("no script")?;
     let script =
-        document.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).ok_or("no script")?;
-    let script = script.lines().filter(|line| !line.starts_with("old=") && !line.starts_with("new="));
+        script.lines().filter(|line| !line.starts_with("old=") && !line.starts_with("new="));
     let script = script.collect::<Vec<_>>().join("\n");
     let run = || -> Result<String> {
         let output = Command::new("sh")

@@ -15,7 +15,8 @@ use name_server::{NameServer, Reply};
 /// How many names come at a time.
 const MANY: usize = 300;
 
-/// For how long they are waited for, also on a machine that has little time for it: an unoptimized lookup takes a millisecond of a processor.
+/// For how long they are waited for, also on a machine that has little time for it: an unoptimized
+/// lookup takes a millisecond of a processor.
 const LONG: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// nginx that asks this name server.
@@ -39,7 +40,8 @@ async fn many_names_that_come_at_a_time_make_few_tables() -> Result<()> {
         let address = format!("127.1.{}.{}", number / 250, number % 250 + 1);
         server.addresses(&name(number), 3_600, &[&address]);
     }
-    let pairs = (0..MANY).map(|number| (key(&format!("n{number}")), format!("{}:80", name(number))));
+    let pairs =
+        (0..MANY).map(|number| (key(&format!("n{number}")), format!("{}:80", name(number))));
     etcd.put_all(pairs).await?;
     let began = std::time::Instant::now();
     let nginx = Nginx::start(configuration(&etcd, &server, "zone=8m")).await?;
@@ -77,7 +79,11 @@ async fn unresolved(nginx: &Nginx, keys: &[&str]) -> Result<Vec<Unresolved>> {
         let upstream = nginx.upstream().await?;
         let found: Vec<_> = upstream.unresolved.iter().map(|key| key.key.clone()).collect();
         ensure!(found == keys.iter().map(|name| key(name)).collect::<Vec<_>>(), "{found:?}");
-        ensure!(upstream.unresolved.iter().all(|key| key.reason.is_some()), "{:?}", upstream.unresolved);
+        ensure!(
+            upstream.unresolved.iter().all(|key| key.reason.is_some()),
+            "{:?}",
+            upstream.unresolved
+        );
         ensure!(upstream.unresolved_total == keys.len(), "{}", upstream.unresolved_total);
         Ok(upstream.unresolved)
     })
@@ -110,7 +116,10 @@ async fn the_status_says_what_cannot_be_resolved_since_when_and_why() -> Result<
     server.both("lost.example", &Reply::Code(ResponseCode::ServFail));
     eventually(SOON, "the reason is the last one", async || {
         let lost = unresolved(&nginx, &["gone", "lost"]).await?.remove(1);
-        ensure!(lost.reason.as_deref().is_some_and(|why| why.contains("Server Failure")), "{lost:?}");
+        ensure!(
+            lost.reason.as_deref().is_some_and(|why| why.contains("Server Failure")),
+            "{lost:?}"
+        );
         Ok(())
     })
     .await?;
@@ -123,7 +132,10 @@ async fn the_status_says_what_cannot_be_resolved_since_when_and_why() -> Result<
     nginx.reload().await?;
     let last = unresolved(&nginx, &["gone", "lost"]).await?;
     for (one, other) in before.iter().zip(&after).chain(after.iter().zip(&last)) {
-        assert!(other.seconds >= one.seconds && other.addresses == one.addresses, "{one:?} {other:?}");
+        assert!(
+            other.seconds >= one.seconds && other.addresses == one.addresses,
+            "{one:?} {other:?}"
+        );
     }
     for name in ["gone.example", "lost.example"] {
         let text = format!("\"{name}\" below \"{PREFIX}\" cannot be resolved");
@@ -144,13 +156,18 @@ async fn the_status_says_what_cannot_be_resolved_since_when_and_why() -> Result<
 async fn many_names_that_cannot_be_resolved_are_summed_up() -> Result<()> {
     const LOST: usize = 250;
     let (etcd, server) = (Etcd::start().await?, NameServer::start().await);
-    let pairs = (0..LOST).map(|number| (key(&format!("n{number:03}")), format!("{}:80", name(number))));
+    let pairs =
+        (0..LOST).map(|number| (key(&format!("n{number:03}")), format!("{}:80", name(number))));
     etcd.put_all(pairs).await?;
     let nginx = Nginx::start(configuration(&etcd, &server, "")).await?;
     let upstream = eventually(LONG, "all are looked up", async || {
         let upstream = nginx.upstream().await?;
         ensure!(upstream.unresolved_total == LOST, "{}", upstream.unresolved_total);
-        ensure!(upstream.unresolved.iter().all(|key| key.reason.is_some()), "{:?}", upstream.unresolved);
+        ensure!(
+            upstream.unresolved.iter().all(|key| key.reason.is_some()),
+            "{:?}",
+            upstream.unresolved
+        );
         Ok(upstream)
     })
     .await?;

@@ -4,7 +4,8 @@ use harness::*;
 
 use crate::keepalive::version;
 
-/// nginx, which is its own nodes: each says its number, and sets the cookie `session` to what the client asks for.
+/// nginx, which is its own nodes: each says its number, and sets the cookie `session` to what the
+/// client asks for.
 struct Nodes {
     nginx: Nginx,
     etcd: Etcd,
@@ -12,8 +13,8 @@ struct Nodes {
 }
 
 impl Nodes {
-    /// As many nodes, before which `upstream` gives the directives behind `etcd`, in which `PORT0` and so on are the nodes'. `None` where nginx has no
-    /// `sticky`.
+    /// As many nodes, before which `upstream` gives the directives behind `etcd`, in which `PORT0`
+    /// and so on are the nodes'. `None` where nginx has no `sticky`.
     async fn start(count: usize, upstream: &str) -> Result<Option<Self>> {
         let etcd = Etcd::start().await?;
         if version(&Nginx::start(Configuration::firehose(&etcd)).await?).await? < vec![1, 29, 6] {
@@ -32,8 +33,10 @@ impl Nodes {
             ports.push(port);
         }
         let location = "add_header X-Name $upstream_addr always;";
-        let nginx =
-            Nginx::start(configuration.http(&harness::upstream("", &directives)).location(location)).await?;
+        let nginx = Nginx::start(
+            configuration.http(&harness::upstream("", &directives)).location(location),
+        )
+        .await?;
         Ok(Some(Self { nginx, etcd, ports }))
     }
 
@@ -78,7 +81,8 @@ async fn by_a_cookie() -> Result<()> {
         for _ in 0..6 {
             assert_eq!(nodes.ask("/", &cookie).await?, (node.clone(), cookie.clone()), "{method}");
         }
-        // A reload and another parameter leave it where it is; one that drains keeps it, and gets no others.
+        // A reload and another parameter leave it where it is; one that drains keeps it, and gets
+        // no others.
         nodes.nginx.reload().await?;
         assert_eq!(nodes.ask("/", &cookie).await?.0, node);
         nodes.put(node.parse()?, "weight=5 drain").await?;
@@ -93,10 +97,13 @@ async fn by_a_cookie() -> Result<()> {
 
 #[tokio::test]
 async fn the_cookie_is_that_of_static_servers() -> Result<()> {
-    let Some(nodes) = Nodes::start(2, "sticky cookie srv; server PORT1;").await? else { return Ok(()) };
-    let stock = Configuration::stock()
-        .workers(1)
-        .http(&format!("upstream {UPSTREAM} {{ server 127.0.0.1:{}; sticky cookie srv; }}", nodes.ports[0]));
+    let Some(nodes) = Nodes::start(2, "sticky cookie srv; server PORT1;").await? else {
+        return Ok(());
+    };
+    let stock = Configuration::stock().workers(1).http(&format!(
+        "upstream {UPSTREAM} {{ server 127.0.0.1:{}; sticky cookie srv; }}",
+        nodes.ports[0]
+    ));
     let stock = Nginx::start(stock).await?;
     let cookie = stock.get("/").await?.header("set-cookie").to_owned();
     nodes.put(0, "").await?;
@@ -132,7 +139,8 @@ async fn a_route_is_the_cookie() -> Result<()> {
 
 #[tokio::test]
 async fn by_a_route_in_a_value() -> Result<()> {
-    let Some(nodes) = Nodes::start(3, "sticky route $arg_a; server PORT2 route=static;").await? else {
+    let Some(nodes) = Nodes::start(3, "sticky route $arg_a; server PORT2 route=static;").await?
+    else {
         return Ok(());
     };
     nodes.put(0, "weight=9 route=zero").await?;
@@ -181,7 +189,8 @@ async fn a_session_leaves_a_backup_as_it_does_nginxs_own() -> Result<()> {
 
 #[tokio::test]
 async fn by_what_was_learnt() -> Result<()> {
-    let directives = "sticky learn create=$upstream_cookie_session lookup=$cookie_session zone=learnt:1m;";
+    let directives =
+        "sticky learn create=$upstream_cookie_session lookup=$cookie_session zone=learnt:1m;";
     let Some(nodes) = Nodes::start(3, directives).await? else { return Ok(()) };
     for number in 0..3 {
         nodes.put(number, "").await?;

@@ -58,8 +58,9 @@ async fn firehose() -> Result<()> {
     second.close().await?;
 
     // A publish must not be sent twice: a failure is the client's to know of.
-    let tries =
-        async || Ok::<u64, Error>(nginx.upstream().await?.peers.iter().map(|peer| peer.requests).sum());
+    let tries = async || {
+        Ok::<u64, Error>(nginx.upstream().await?.peers.iter().map(|peer| peer.requests).sum())
+    };
     let before = tries().await?;
     for node in &nodes {
         node.set_fault(Fault::Close);
@@ -73,7 +74,8 @@ async fn firehose() -> Result<()> {
 /// Waits until an upstream's keys are these, and all of its peers have passed a check.
 async fn passing(nginx: &Nginx, upstream: &str, keys: &[&str]) -> Result<Upstream> {
     eventually(SOON, &format!("{keys:?} pass their checks"), async || {
-        let upstream = nginx.status().await?.upstreams.remove(upstream).ok_or("no such upstream")?;
+        let upstream =
+            nginx.status().await?.upstreams.remove(upstream).ok_or("no such upstream")?;
         let pass = upstream.peers.iter().all(|peer| peer.health == "passing" && peer.state == "up");
         ensure!(upstream.keys() == keys && pass, "{upstream:?}");
         Ok(upstream)
@@ -82,7 +84,10 @@ async fn passing(nginx: &Nginx, upstream: &str, keys: &[&str]) -> Result<Upstrea
 }
 
 fn pairs(prefix: &str, nodes: &[Node]) -> Vec<(String, String)> {
-    nodes.iter().map(|node| (format!("{prefix}{}", node.name()), node.address().to_string())).collect()
+    nodes
+        .iter()
+        .map(|node| (format!("{prefix}{}", node.name()), node.address().to_string()))
+        .collect()
 }
 
 #[tokio::test]
@@ -90,7 +95,8 @@ async fn sessions() -> Result<()> {
     const PREFIX: &str = "/app/upstream/";
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(3).await?);
     let nginx = Nginx::start(Configuration::shipped("sessions.conf", &etcd)?).await?;
-    // What is there at the first list has been there for long, as far as a router can know, and has no ramp.
+    // What is there at the first list has been there for long, as far as a router can know, and has
+    // no ramp.
     eventually(SOON, "the prefix is followed", async || {
         let upstream = nginx.status().await?.upstreams.remove("app").ok_or("no such upstream")?;
         ensure!(upstream.connected && upstream.resyncs["start"] == 1, "{upstream:?}");
@@ -119,7 +125,8 @@ async fn sessions() -> Result<()> {
     assert!(counts.accepted - counts.health_checks <= 4, "{counts:?}");
 
     // Peers that start slowly are drawn; all others are compared by their connections.
-    let at_once = pairs(PREFIX, &nodes).into_iter().map(|(key, value)| (key, value + " slow_start=0"));
+    let at_once =
+        pairs(PREFIX, &nodes).into_iter().map(|(key, value)| (key, value + " slow_start=0"));
     etcd.put_all(at_once).await?;
     eventually(SOON, "no peer starts slowly", async || {
         let upstream = nginx.status().await?.upstreams.remove("app").ok_or("no such upstream")?;
@@ -220,7 +227,10 @@ async fn cache() -> Result<()> {
     passing(&nginx, "caches", &["n0", "n2"]).await?;
     for (page, place) in places(&nginx).await? {
         let before = &all[&page];
-        assert!(before == "n1" && place != "n1" || place == *before, "{page}: {before}, then {place}");
+        assert!(
+            before == "n1" && place != "n1" || place == *before,
+            "{page}: {before}, then {place}"
+        );
     }
     etcd.put_all(pairs(PREFIX, &nodes[1..2])).await?;
     passing(&nginx, "caches", &["n0", "n1", "n2"]).await?;
@@ -240,7 +250,8 @@ async fn places(nginx: &Nginx) -> Result<BTreeMap<String, String>> {
     for number in 0..100 {
         let page = format!("/pages/{number}");
         let mut connection = nginx.connect().await?;
-        let [with, without] = [connection.get(&format!("{page}?a={number}")).await?, nginx.get(&page).await?];
+        let [with, without] =
+            [connection.get(&format!("{page}?a={number}")).await?, nginx.get(&page).await?];
         ensure!(with.status == 200 && without.status == 200, "{with:?}, {without:?}");
         ensure!(with.node() == without.node(), "{page}: {}, {}", with.node(), without.node());
         places.insert(page, with.node().to_owned());
@@ -253,7 +264,8 @@ async fn the_status_is_for_the_machine_itself() -> Result<()> {
     for name in ["minimal.conf", "firehose.conf", "drain.conf", "sessions.conf", "cache.conf"] {
         let text = Configuration::shipped_text(name)?;
         let location = text.split("etcd_status;").nth(1).ok_or("no etcd_status")?;
-        let rules: Vec<_> = location.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect();
+        let rules: Vec<_> =
+            location.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect();
         assert_eq!(rules, ["allow 127.0.0.1;", "allow ::1;", "deny all;"], "{name}");
         // scripts/check-conf-headers.sh types it where it may.
         let command = format!("#     sudo /usr/sbin/nginx -c \"$PWD/nginx-conf/{name}\"\n");

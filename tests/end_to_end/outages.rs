@@ -1,10 +1,12 @@
-//! etcd goes, in every way that it can, and comes back: requests go on, and afterwards the list is exact.
+//! etcd goes, in every way that it can, and comes back: requests go on, and afterwards the list is
+//! exact.
 
 use harness::*;
 
 /// Clients that ask all the time, on connections of both kinds.
 fn loads(nginx: &Nginx) -> [Load; 2] {
-    [Clients::Fresh, Clients::KeepAlive].map(|clients| Load::start(&nginx.address(), "/", clients, 1))
+    [Clients::Fresh, Clients::KeepAlive]
+        .map(|clients| Load::start(&nginx.address(), "/", clients, 1))
 }
 
 async fn without_failure(loads: [Load; 2]) -> Result<()> {
@@ -44,8 +46,11 @@ fn lists_made(upstream: &Upstream) -> u64 {
 
 /// What the log says of an outage is a line or two, however many attempts were made.
 fn quiet(nginx: &Nginx) {
-    let trouble =
-        nginx.log().lines().filter(|line| line.contains("etcd") && !line.contains(" peers (")).count();
+    let trouble = nginx
+        .log()
+        .lines()
+        .filter(|line| line.contains("etcd") && !line.contains(" peers ("))
+        .count();
     assert!(trouble <= 12, "{trouble} lines: {}", nginx.log());
 }
 
@@ -95,7 +100,8 @@ async fn linked() -> Result<(Link, Router)> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     etcd.register(&nodes).await?;
     let link = Link::to(&etcd.address()).await?;
-    let configuration = Configuration::new().http(&cluster("main", &link.url())).http(&upstream("", ""));
+    let configuration =
+        Configuration::new().http(&cluster("main", &link.url())).http(&upstream("", ""));
     let nginx = Nginx::start(configuration).await?;
     let router = Router { nginx, nodes, etcd };
     router.settled().await?;
@@ -143,7 +149,8 @@ async fn changed_and_compacted_behind_a_network_that_drops_everything() -> Resul
 async fn many_short_cuts_while_the_members_change() -> Result<()> {
     let (link, router) = linked().await?;
     for round in 0..20 {
-        // Cut in the midst of changes, at another place in each round, so that lists and watches are hit as well.
+        // Cut in the midst of changes, at another place in each round, so that lists and watches
+        // are hit as well.
         link.cut();
         if round % 3 == 0 {
             disconnected(&router.nginx).await?;
@@ -158,7 +165,10 @@ async fn many_short_cuts_while_the_members_change() -> Result<()> {
             router.settled().await?;
         }
         // The next round deletes what this one has added.
-        router.etcd.put(key(&format!("added-{round}")), router.nodes[0].address().to_string()).await?;
+        router
+            .etcd
+            .put(key(&format!("added-{round}")), router.nodes[0].address().to_string())
+            .await?;
     }
     router.settled().await?;
     router.nginx.check_log()
@@ -166,7 +176,8 @@ async fn many_short_cuts_while_the_members_change() -> Result<()> {
 
 #[tokio::test]
 async fn absent_at_the_start() -> Result<()> {
-    let (mut etcd, nodes, fixed) = (Etcd::absent()?, start_nodes(2).await?, Node::start("fixed").await?);
+    let (mut etcd, nodes, fixed) =
+        (Etcd::absent()?, start_nodes(2).await?, Node::start("fixed").await?);
     let directives = format!("server {};", fixed.address());
     let configuration =
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("", &directives));
@@ -208,8 +219,10 @@ async fn the_second_endpoint_serves_where_the_first_is_dead() -> Result<()> {
     let (etcd, nodes, dead) = (Etcd::start().await?, start_nodes(1).await?, ClosedPort::reserve()?);
     etcd.register(&nodes).await?;
     let endpoints = format!("http://{} {}", dead.address(), etcd.url());
-    let nginx =
-        Nginx::start(Configuration::new().http(&cluster("main", &endpoints)).http(&upstream("", ""))).await?;
+    let nginx = Nginx::start(
+        Configuration::new().http(&cluster("main", &endpoints)).http(&upstream("", "")),
+    )
+    .await?;
     settled(&nginx, &etcd).await?;
     nginx.applied(etcd.put(key("n1"), "127.0.0.1:1 down").await?).await?;
     nginx.check_log()

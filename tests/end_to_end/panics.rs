@@ -1,4 +1,5 @@
-//! The watcher panics, wherever it is, and is back: nobody but the log is any the wiser. With a module that panics where a key says.
+//! The watcher panics, wherever it is, and is back: nobody but the log is any the wiser. With a
+//! module that panics where a key says.
 
 use std::time::{Duration, Instant};
 
@@ -22,23 +23,27 @@ fn descriptors(pid: i32) -> Result<usize> {
     Ok(std::fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
 
-/// Has the watcher panic for the `number`th time, and waits until changes arrive again. Returns how long that took.
+/// Has the watcher panic for the `number`th time, and waits until changes arrive again. Returns how
+/// long that took.
 async fn panics(router: &Router, number: usize) -> Result<Duration> {
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let began = Instant::now();
     etcd.put(key("panic!"), format!("? {}, time {number}", PLACES[number % PLACES.len()])).await?;
-    // Written after what it panics at: the last of the old watcher's, or the first of its successor's.
-    etcd.put(key("beside"), router.nodes[(number + 1) % router.nodes.len()].address().to_string()).await?;
+    // Written after what it panics at: the last of the old watcher's, or the first of its
+    // successor's.
+    etcd.put(key("beside"), router.nodes[(number + 1) % router.nodes.len()].address().to_string())
+        .await?;
     eventually(BACK + SLACK, &format!("panic {number} is logged"), async || {
         let said = nginx.log_lines(SAID).len();
         ensure!(said == number + 1, "{said} times, not {}", number + 1);
         Ok(())
     })
     .await?;
-    // The thread that panicked is gone by now: only its successor can see this one. The successor sees the next call for a panic as a
-    // change, too; what it finds in its list calls for none.
-    let revision =
-        etcd.put(key("after"), router.nodes[number % router.nodes.len()].address().to_string()).await?;
+    // The thread that panicked is gone by now: only its successor can see this one. The successor
+    // sees the next call for a panic as a change, too; what it finds in its list calls for none.
+    let revision = etcd
+        .put(key("after"), router.nodes[number % router.nodes.len()].address().to_string())
+        .await?;
     let left = (BACK + SLACK).saturating_sub(began.elapsed());
     eventually(left, &format!("revision {revision} after panic {number}"), async || {
         let upstream = nginx.upstream().await?;
@@ -69,7 +74,8 @@ async fn the_only_worker_is_the_watcher_again_and_no_request_fails() -> Result<(
     let router = start(1).await?;
     let nginx = &router.nginx;
     let workers = nginx.workers()?;
-    let loads = [Clients::Fresh, Clients::KeepAlive].map(|how| Load::start(&nginx.address(), "/", how, 2));
+    let loads =
+        [Clients::Fresh, Clients::KeepAlive].map(|how| Load::start(&nginx.address(), "/", how, 2));
     let mut session = nginx.websocket("/ws").await?;
     for number in 0..PLACES.len() {
         panics(&router, number).await?;
@@ -84,7 +90,10 @@ async fn the_only_worker_is_the_watcher_again_and_no_request_fails() -> Result<(
         // Where it was is said by the panic itself, in one line as well.
         let panicked = "etcd: thread \"etcd-watcher\" panicked at src/watcher/faults.rs:";
         let lines = nginx.log_lines(panicked);
-        assert!(lines.iter().any(|line| line.ends_with(&format!("injected: {place}"))), "{lines:?}");
+        assert!(
+            lines.iter().any(|line| line.ends_with(&format!("injected: {place}"))),
+            "{lines:?}"
+        );
     }
     is_sound(&router, &workers).await
 }

@@ -7,14 +7,17 @@ use harness::*;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-/// A configuration with a password that only its owner may read, in a folder that only its owner may enter; and with a cache, for which nginx has further
-/// processes, which have all of the master's descriptors as well.
+/// A configuration with a password that only its owner may read, in a folder that only its owner
+/// may enter; and with a cache, for which nginx has further processes, which have all of the
+/// master's descriptors as well.
 fn with_password(folder: &Folder, url: &str) -> Result<Configuration> {
     let file = folder.write("secrets/password", "s3cret\n")?;
     set_permissions(&file, PermissionsExt::from_mode(0o600))?;
     set_permissions(folder.path().join("secrets"), PermissionsExt::from_mode(0o700))?;
-    let cluster =
-        format!("etcd_cluster main {{ endpoint {url}; user router; password_file {}; }}", file.display());
+    let cluster = format!(
+        "etcd_cluster main {{ endpoint {url}; user router; password_file {}; }}",
+        file.display()
+    );
     let cache = "proxy_cache_path temp/cache keys_zone=cache:1m;";
     Ok(Configuration::new().workers(2).http(&cluster).http(cache).http(&upstream("", "")))
 }
@@ -55,13 +58,15 @@ async fn it_has_nothing_of_nginxs_and_ends_with_it() -> Result<()> {
                     .map(|entry| Ok(read_link(entry?.path())?.display().to_string()))
                     .collect::<Result<_>>()?;
                 let sockets = open.iter().filter(|what| what.starts_with("socket:")).count();
-                let others = open.iter().filter(|what| !what.starts_with("socket:") && *what != "/dev/null");
+                let others =
+                    open.iter().filter(|what| !what.starts_with("socket:") && *what != "/dev/null");
                 ensure!((sockets, others.count()) == (1, 0), "{open:?}");
                 Ok(())
             })
             .await?;
             // What ends or reloads nginx does nothing to it.
-            for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1]
+            for signal in
+                [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1]
             {
                 harness::signal(*pid, signal)?;
             }

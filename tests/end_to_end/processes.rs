@@ -52,7 +52,8 @@ async fn it_ends_quickly_while_etcd_is_silent() -> Result<()> {
     router.etcd.pause().await?;
     let start = std::time::Instant::now();
     router.nginx.end(Signal::SIGTERM).await?;
-    // A master sends SIGKILL to workers that do not end within a second: that would be seen in the log.
+    // A master sends SIGKILL to workers that do not end within a second: that would be seen in the
+    // log.
     assert!(start.elapsed() < SOON / 4, "{:?}", start.elapsed());
     router.nginx.check_log()
 }
@@ -69,7 +70,8 @@ async fn a_log_that_was_rotated_gets_the_next_lines() -> Result<()> {
         Ok(())
     })
     .await?;
-    // Workers reopen it after the master: by what they log, not by its being there, is seen that they have.
+    // Workers reopen it after the master: by what they log, not by its being there, is seen that
+    // they have.
     eventually(SOON, "the watcher logs there", async || {
         let revision = router.etcd.put(key("n1"), "127.0.0.1:1 down").await?;
         router.nginx.applied(revision).await?;

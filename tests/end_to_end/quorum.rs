@@ -1,4 +1,5 @@
-//! An etcd of three members that loses one of them, or its quorum: no request fails, and the list is right again within seconds.
+//! An etcd of three members that loses one of them, or its quorum: no request fails, and the list
+//! is right again within seconds.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,8 @@ use harness::*;
 
 /// The promise: so long after the quorum agrees, the router has its list.
 const PROMISE: Duration = Duration::from_secs(5);
-/// What a busy machine may add to it: three members of etcd, nginx, a load and another test share its processors.
+/// What a busy machine may add to it: three members of etcd, nginx, a load and another test share
+/// its processors.
 const SLACK: Duration = Duration::from_secs(4);
 /// How long the members themselves may take to agree, on a machine that is busy.
 const AGREED: Duration = Duration::from_secs(60);
@@ -83,7 +85,8 @@ impl Setting {
         self.etcd.answers(member).await
     }
 
-    /// Writes through whichever of these members accepts it, which is the moment at which the quorum agrees. No change is like one before.
+    /// Writes through whichever of these members accepts it, which is the moment at which the
+    /// quorum agrees. No change is like one before.
     async fn change(&mut self, by: &[usize]) -> Result<Instant> {
         self.changes += 1;
         let number = self.changes;
@@ -180,7 +183,8 @@ async fn the_quorum_is_lost_and_comes_back() -> Result<()> {
         assert_eq!(setting.nginx.get("/").await?.status, 200);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // Once when it began, and once for each other kind of trouble, however many attempts there were.
+    // Once when it began, and once for each other kind of trouble, however many attempts there
+    // were.
     let lines = setting.nginx.log_lines("not followed");
     assert!(lines.len() <= 3, "{lines:?}");
     for &member in &lost {

@@ -41,7 +41,10 @@ async fn what_changes_during_a_reload_is_not_lost() -> Result<()> {
     let router = Router::start(2, 2).await?;
     for round in 0..6 {
         router.nginx.signal(nix::sys::signal::Signal::SIGHUP)?;
-        router.etcd.put(key(&format!("round-{round}")), router.nodes[0].address().to_string()).await?;
+        router
+            .etcd
+            .put(key(&format!("round-{round}")), router.nodes[0].address().to_string())
+            .await?;
         if round > 0 {
             router.etcd.delete(&key(&format!("round-{}", round - 1))).await?;
         }
@@ -83,7 +86,10 @@ async fn another_zone_size_keeps_the_peers_and_another_prefix_does_not() -> Resu
 async fn another_cluster_starts_afresh() -> Result<()> {
     let mut router = Router::start(2, 2).await?;
     let other = Etcd::absent()?;
-    let http = format!("{} upstream {UPSTREAM} {{ etcd other {PREFIX}; }}", cluster("other", &other.url()));
+    let http = format!(
+        "{} upstream {UPSTREAM} {{ etcd other {PREFIX}; }}",
+        cluster("other", &other.url())
+    );
     router.nginx.configure(Configuration::new().http(&http))?;
     router.nginx.reload().await?;
     let upstream = router.nginx.upstream().await?;
@@ -140,7 +146,10 @@ async fn more_and_fewer_workers() -> Result<()> {
         router.nginx.configure(Configuration::firehose(&router.etcd).workers(workers))?;
         router.nginx.reload().await?;
         served_at_once(&router.nginx).await?;
-        router.nginx.applied(router.etcd.put(key("n2"), format!("127.0.0.1:{workers} down")).await?).await?;
+        router
+            .nginx
+            .applied(router.etcd.put(key("n2"), format!("127.0.0.1:{workers} down")).await?)
+            .await?;
     }
     router.nginx.check_log()
 }

@@ -19,8 +19,8 @@ const SESSIONS: u64 = NODES as u64 * SHARE;
 const UNEVENNESS: u64 = SHARE / 10;
 /// Who asks over HTTP without pause.
 const CLIENTS: usize = 4;
-/// For how long (ms) a client stays, at least, and how much longer at most: the coming and going of any fleet, without which nobody would ever return to the
-/// node that was rolled last.
+/// For how long (ms) a client stays, at least, and how much longer at most: the coming and going of
+/// any fleet, without which nobody would ever return to the node that was rolled last.
 const STAY: (u64, u64) = (1_000, 3_000);
 
 /// What the clients have seen.
@@ -34,12 +34,18 @@ struct Seen {
 }
 
 /// Holds one session after the other, each to its client's own end or the router's.
-async fn come_and_go(address: String, seed: u64, seen: Arc<Seen>, stop: CancellationToken) -> Result<()> {
+async fn come_and_go(
+    address: String,
+    seed: u64,
+    seen: Arc<Seen>,
+    stop: CancellationToken,
+) -> Result<()> {
     let mut random = Random::new(seed);
     while !stop.is_cancelled() {
         let session = Session::open(&address, "/ws").await?;
         seen.opened.fetch_add(1, Relaxed);
-        // On a busy machine its node may be left before this comes back, and its turn be the first: the end below tells.
+        // On a busy machine its node may be left before this comes back, and its turn be the first:
+        // the end below tells.
         let greeting = session.echo("hello").await;
         ensure!(greeting.is_ok() || !session.is_open(), "{greeting:?}");
         let stay = Duration::from_millis(STAY.0 + random.below(STAY.1));
@@ -94,11 +100,15 @@ async fn a_fleet_is_rolled_without_a_failure() -> Result<()> {
     let mut random = Random::from_environment();
     let mut router = Router::with(NODES, |etcd| {
         let directives = "etcd_balance least_conn; etcd_drain timeout=500ms spread=500ms;";
-        Configuration::new().workers(2).http(&cluster("main", &etcd.url())).http(&upstream("", directives))
+        Configuration::new()
+            .workers(2)
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream("", directives))
     })
     .await?;
     let address = router.nginx.address();
-    let (seen, stop, mut clients) = (Arc::new(Seen::default()), CancellationToken::new(), JoinSet::new());
+    let (seen, stop, mut clients) =
+        (Arc::new(Seen::default()), CancellationToken::new(), JoinSet::new());
     for _ in 0..SESSIONS {
         clients.spawn(come_and_go(address.clone(), random.next(), seen.clone(), stop.clone()));
     }

@@ -19,7 +19,8 @@ fn setting(name: &str) -> String {
     format!("{SETTINGS}{name}")
 }
 
-/// The story that the original router's README told, with today's etcd: HTTP, a long poll and a WebSocket all through.
+/// The story that the original router's README told, with today's etcd: HTTP, a long poll and a
+/// WebSocket all through.
 #[tokio::test]
 async fn the_story_of_the_readme() -> Result<()> {
     let etcd = Etcd::start().await?;
@@ -41,8 +42,10 @@ async fn the_story_of_the_readme() -> Result<()> {
     let long_poll = tokio::spawn(async move { get(&address, "/long-poll").await });
     eventually(SOON, "the long poll is with the node", async || {
         let status = router.status()?;
-        let peer =
-            status.upstreams["firehose"].peers.iter().find(|peer| peer.key.as_deref() == Some("firehose-01"));
+        let peer = status.upstreams["firehose"]
+            .peers
+            .iter()
+            .find(|peer| peer.key.as_deref() == Some("firehose-01"));
         ensure!(peer.is_some_and(|peer| peer.connections >= 2), "{peer:?}");
         Ok(())
     })
@@ -52,8 +55,17 @@ async fn the_story_of_the_readme() -> Result<()> {
     // Another is added by hand, and a third by its announcer.
     etcd.put(key("firehose-02"), two.address().to_string()).await?;
     let address = three.address().to_string();
-    let arguments =
-        ["announce", "--key", "firehose-03", "--addr", &address, "--ttl", "3", "--check-interval", "100ms"];
+    let arguments = [
+        "announce",
+        "--key",
+        "firehose-03",
+        "--addr",
+        &address,
+        "--ttl",
+        "3",
+        "--check-interval",
+        "100ms",
+    ];
     let mut announcer = Program::start(&arguments, &[("ETCD_ENDPOINTS", &etcd.url())])?;
     router.wait_for_keys(&["firehose-01", "firehose-02", "firehose-03"]).await?;
 

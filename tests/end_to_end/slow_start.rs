@@ -1,12 +1,13 @@
-//! `slow_start`: a peer that joins, or comes back, gets little at first, and nothing but that starts its ramp anew.
+//! `slow_start`: a peer that joins, or comes back, gets little at first, and nothing but that
+//! starts its ramp anew.
 
 use harness::*;
 use nix::sys::signal::Signal;
 
 /// A ramp that is longer than any test, so that a share is about that of its begin.
 const LONG: &str = "slow_start=1h";
-/// What the share of a peer that has just come is below, on a [`LONG`] ramp: it begins with a hundredth, and the rest is for a test
-/// that takes long.
+/// What the share of a peer that has just come is below, on a [`LONG`] ramp: it begins with a
+/// hundredth, and the rest is for a test that takes long.
 const LITTLE: f64 = 0.05;
 /// A ramp that is long enough for all that must not start it anew.
 const MINUTES: &str = "slow_start=2m";
@@ -75,10 +76,14 @@ async fn who_joins_gets_little_and_more_and_more() -> Result<()> {
         let count = served(&mut connection, "new", ASKED).await?;
         let to = share(&nginx.upstream().await?, "new")?;
         assert!(from < to || to == 1.0, "{from} to {to}");
-        // Of three positions one is its own, of which it takes its share; what it leaves goes to the two others.
+        // Of three positions one is its own, of which it takes its share; what it leaves goes to
+        // the two others.
         let [least, most] = [from, to].map(|share| f64::from(ASKED) * share / (2.0 + share));
         let window = least - 3.0..=most + 3.0;
-        assert!(window.contains(&f64::from(count)), "{count} of {ASKED}, share {from} to {to}: {window:?}");
+        assert!(
+            window.contains(&f64::from(count)),
+            "{count} of {ASKED}, share {from} to {to}: {window:?}"
+        );
         from = to;
     }
     assert_eq!(share_becomes(nginx, "new", |share| share >= 1.0).await?, 1.0);
@@ -92,7 +97,8 @@ async fn who_joins_gets_little_and_more_and_more() -> Result<()> {
 async fn whatever_the_method_who_joins_gets_no_more_than_its_share() -> Result<()> {
     const ASKED: u32 = 300;
     for method in ["round_robin", "least_conn", "random", "random two", "least_time"] {
-        let directives = format!("etcd_balance {method}; etcd_defaults {LONG} max_fails=1 fail_timeout=1h;");
+        let directives =
+            format!("etcd_balance {method}; etcd_defaults {LONG} max_fails=1 fail_timeout=1h;");
         let router = Router::with(1, |etcd| with(etcd, &directives).workers(1)).await?;
         let _newcomer = join(&router, "new").await?;
         let mut connection = router.nginx.connect().await?;
@@ -138,7 +144,8 @@ async fn goes_on(nginx: &Nginx, before: &mut f64, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// The usual upstream, by a link that can be cut, and with a new peer that is some way up a ramp of minutes.
+/// The usual upstream, by a link that can be cut, and with a new peer that is some way up a ramp of
+/// minutes.
 async fn ramping() -> Result<(Link, Router, Node, f64)> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     let revision = etcd.register(&nodes).await?;
@@ -233,7 +240,10 @@ async fn who_has_failed_comes_back_slowly() -> Result<()> {
     eventually(SOON, "it has failed", async || {
         served(&mut connection, "n0", 2).await?;
         let upstream = nginx.upstream().await?;
-        ensure!(upstream.peer("n0").is_some_and(|peer| peer.state == "unavailable"), "{upstream:?}");
+        ensure!(
+            upstream.peer("n0").is_some_and(|peer| peer.state == "unavailable"),
+            "{upstream:?}"
+        );
         Ok(())
     })
     .await?;
@@ -253,7 +263,8 @@ async fn who_has_failed_comes_back_slowly() -> Result<()> {
 
 #[tokio::test]
 async fn who_fails_its_checks_or_is_taken_out_comes_back_slowly() -> Result<()> {
-    let directives = format!("etcd_defaults {LONG}; etcd_check http uri=/healthz interval=50ms timeout=10s;");
+    let directives =
+        format!("etcd_defaults {LONG}; etcd_check http uri=/healthz interval=50ms timeout=10s;");
     let router = Router::with(2, |etcd| with(etcd, &directives)).await?;
     let (nginx, [checked, taken_out]) = (&router.nginx, [&router.nodes[0], &router.nodes[1]]);
     assert_eq!(share(&nginx.upstream().await?, "n0")?, 1.0);

@@ -18,7 +18,8 @@ const NODES: usize = 4;
 const STRETCH: usize = 6;
 /// Keys of a flood.
 const FLOOD: usize = 500;
-/// By how much a worker's memory may be more than at the first checkpoint: what the allocator keeps, and what a list of a flood takes.
+/// By how much a worker's memory may be more than at the first checkpoint: what the allocator
+/// keeps, and what a list of a flood takes.
 const MEMORY: u64 = 8 << 20;
 /// By how many descriptors a worker may have more: connections of the load, of checks, and to etcd.
 const DESCRIPTORS: usize = 40;
@@ -51,10 +52,22 @@ impl World {
                 .http(&upstream("zone=2m", "etcd_check http uri=/ interval=300ms timeout=5s;")),
         )
         .await?;
-        let model = nodes.iter().map(|node| (node.name().to_owned(), node.address().to_string())).collect();
+        let model =
+            nodes.iter().map(|node| (node.name().to_owned(), node.address().to_string())).collect();
         let (paused, killed, cut_off) = (None, None, None);
         let done = BTreeMap::new();
-        Ok(Self { random, etcd, nginx, nodes, model, paused, killed, cut_off, dead_workers: 0, done })
+        Ok(Self {
+            random,
+            etcd,
+            nginx,
+            nodes,
+            model,
+            paused,
+            killed,
+            cut_off,
+            dead_workers: 0,
+            done,
+        })
     }
 
     /// A member that nothing is wrong with.
@@ -69,13 +82,15 @@ impl World {
 
     async fn put(&mut self, name: &str, value: &str) -> Result<()> {
         let by = self.sound();
-        eventually(SOON, "etcd takes a key", async || self.etcd.put(by, &key(name), value).await).await?;
+        eventually(SOON, "etcd takes a key", async || self.etcd.put(by, &key(name), value).await)
+            .await?;
         Ok(())
     }
 
     async fn delete(&mut self, name: &str) -> Result<()> {
         let by = self.sound();
-        eventually(SOON, "etcd deletes a key", async || self.etcd.delete(by, &key(name)).await).await?;
+        eventually(SOON, "etcd deletes a key", async || self.etcd.delete(by, &key(name)).await)
+            .await?;
         Ok(())
     }
 
@@ -138,7 +153,8 @@ impl World {
                 "reload"
             }
             9 => {
-                // Another node in the place of the old one, which dies first: requests go to others meanwhile.
+                // Another node in the place of the old one, which dies first: requests go to others
+                // meanwhile.
                 let number = 1 + self.random.below(NODES as u64 - 1) as usize;
                 let name = self.nodes[number].name().to_owned();
                 drop(self.nodes.remove(number));
@@ -244,7 +260,8 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_fails_and_the_list_is_right() -> Result<()> {
-    let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
+    let seconds =
+        std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
     let mut world = World::start().await?;
     world.check().await?;
     let first = world.taken().await?;
@@ -261,7 +278,11 @@ async fn no_request_fails_and_the_list_is_right() -> Result<()> {
     let report = load.stop().await?;
     let last = world.taken().await?;
     println!("{checkpoints} checkpoints, {} requests; done: {:?}", report.answered, world.done);
-    println!("{} requests failed with {} workers killed", report.failures.len(), world.dead_workers);
+    println!(
+        "{} requests failed with {} workers killed",
+        report.failures.len(),
+        world.dead_workers
+    );
     println!("a worker's memory and descriptors: {first:?} at first, {last:?} at last");
     // A killed worker takes the one request with it that each client had under way there.
     assert!(

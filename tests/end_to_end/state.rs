@@ -63,7 +63,9 @@ impl StateFolder {
     /// The usual upstream with this file, with further parameters and directives.
     fn with(&self, etcd: &Etcd, parameters: &str, directives: &str) -> Configuration {
         let parameters = format!("zone=1m state={} {parameters}", self.file().display());
-        Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream(&parameters, directives))
+        Configuration::new()
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream(&parameters, directives))
     }
 
     fn configuration(&self, etcd: &Etcd) -> Configuration {
@@ -85,9 +87,11 @@ async fn all_serve(nginx: &Nginx, nodes: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// nginx with a list of `n0`, `n1` in its file, and both ended; etcd's changes from then on are news to the next nginx.
+/// nginx with a list of `n0`, `n1` in its file, and both ended; etcd's changes from then on are
+/// news to the next nginx.
 async fn saved(folder: &StateFolder) -> Result<(Etcd, Vec<Node>)> {
-    let Router { mut nginx, nodes, etcd } = Router::with(2, |etcd| folder.configuration(etcd)).await?;
+    let Router { mut nginx, nodes, etcd } =
+        Router::with(2, |etcd| folder.configuration(etcd)).await?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
     nginx.end(Signal::SIGQUIT).await?;
     nginx.check_log()?;
@@ -132,7 +136,8 @@ async fn a_start_without_etcd_serves_at_once_and_etcds_list_wins_when_it_comes()
 #[tokio::test]
 async fn what_has_served_before_needs_no_first_check_and_cookies_stay_good() -> Result<()> {
     let folder = StateFolder::new()?;
-    let directives = "etcd_check tcp interval=1h mandatory; etcd_sticky cookie=srv_id secret=pepper;";
+    let directives =
+        "etcd_check tcp interval=1h mandatory; etcd_sticky cookie=srv_id secret=pepper;";
     let mut router = Router::with(2, |etcd| folder.with(etcd, "", directives)).await?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
     let (cookie, node) = eventually(SOON, "a peer has passed its first check", async || {

@@ -19,7 +19,8 @@ async fn all_fields_are_there_with_each_method() -> Result<()> {
     let revision = etcd.register(&nodes).await?;
     for (words, name) in METHODS {
         let directives = format!(
-            "etcd_balance {words}; etcd_keepalive 4; etcd_defaults slow_start=7s; etcd_check http uri=/healthz interval=100ms;"
+            "etcd_balance {words}; etcd_keepalive 4; etcd_defaults slow_start=7s; etcd_check http \
+            uri=/healthz interval=100ms;"
         );
         let configuration = Configuration::new()
             .workers(1)
@@ -33,7 +34,10 @@ async fn all_fields_are_there_with_each_method() -> Result<()> {
             Ok(upstream)
         })
         .await?;
-        assert_eq!((upstream.balance.as_str(), upstream.panic, upstream.checks_not_made), (name, false, 0));
+        assert_eq!(
+            (upstream.balance.as_str(), upstream.panic, upstream.checks_not_made),
+            (name, false, 0)
+        );
         for peer in &upstream.peers {
             assert_eq!(
                 (peer.slow_start, peer.share, peer.response_time),
@@ -52,7 +56,10 @@ async fn all_fields_are_there_with_each_method() -> Result<()> {
         for peer in peers {
             let is_timed = name == "least_time" && peer.requests > 0;
             assert_eq!(peer.response_time.is_some(), is_timed, "{words}: {peer:?}");
-            assert!(peer.response_time.is_none_or(|time| (0.005..5.0).contains(&time)), "{words}: {peer:?}");
+            assert!(
+                peer.response_time.is_none_or(|time| (0.005..5.0).contains(&time)),
+                "{words}: {peer:?}"
+            );
         }
         nginx.check_log()?;
     }

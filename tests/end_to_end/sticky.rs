@@ -12,8 +12,8 @@ const CLIENTS: usize = 12;
 const CHANGES: usize = 100;
 
 /// The directive with all that it takes.
-const WHOLE: &str =
-    "cookie=srv_id expires=1h domain=example.org path=/some httponly secure samesite=lax secret=pepper";
+const WHOLE: &str = "cookie=srv_id expires=1h domain=example.org path=/some httponly secure \
+samesite=lax secret=pepper";
 
 fn configuration(etcd: &Etcd, sticky: &str) -> Configuration {
     Configuration::new()
@@ -41,7 +41,8 @@ async fn ask(nginx: &Nginx, cookie: &str) -> Result<Answer> {
 async fn arrive(nginx: &Nginx) -> Result<(String, String)> {
     let answer = nginx.get("/").await?;
     let value = cookie(&answer).ok_or_else(|| format!("no cookie is set: {answer:?}"))?;
-    let is_hash = value.len() == 16 && value.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+    let is_hash =
+        value.len() == 16 && value.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
     ensure!(answer.status == 200 && is_hash, "{answer:?}");
     Ok((value.to_owned(), answer.node().to_owned()))
 }
@@ -93,7 +94,10 @@ async fn the_cookie_has_the_attributes_that_are_configured() -> Result<()> {
     let (_, attributes) = answer.header("set-cookie").split_once("; ").ok_or("no attributes")?;
     let (date, rest) = attributes.split_once("; ").ok_or("one attribute")?;
     assert!(date.starts_with("Expires=") && date.ends_with(" GMT"), "{date}");
-    assert_eq!(rest, "Max-Age=3600; Domain=example.org; Path=/some; Secure; HttpOnly; SameSite=Lax");
+    assert_eq!(
+        rest,
+        "Max-Age=3600; Domain=example.org; Path=/some; Secure; HttpOnly; SameSite=Lax"
+    );
     // With a time it is set in each answer, so that it does not run out while the client comes.
     let value = cookie(&answer).ok_or("no cookie")?;
     let again = ask(&router.nginx, value).await?;
@@ -115,24 +119,34 @@ async fn none_moves_over_a_hundred_changes_of_other_peers() -> Result<()> {
     for _ in 0..CLIENTS {
         clients.push(arrive(nginx).await?);
     }
-    let others = [Node::start("one").await?, Node::start("two").await?, Node::start("three").await?];
-    let other_key =
-        |number: usize| key(&format!("{}{number}", if number.is_multiple_of(2) { "a" } else { "z" }));
+    let others =
+        [Node::start("one").await?, Node::start("two").await?, Node::start("three").await?];
+    let other_key = |number: usize| {
+        key(&format!("{}{number}", if number.is_multiple_of(2) { "a" } else { "z" }))
+    };
     for change in 0..CHANGES {
         let number = change % others.len();
-        // Added, changed and removed, before the clients' peers in the order of keys and behind them.
+        // Added, changed and removed, before the clients' peers in the order of keys and behind
+        // them.
         let revision = match change / others.len() % 3 {
             0 => etcd.put(other_key(number), others[number].address().to_string()).await?,
             1 => {
-                etcd.put(other_key(number), format!("{} weight={}", others[number].address(), 2 + change))
-                    .await?
+                etcd.put(
+                    other_key(number),
+                    format!("{} weight={}", others[number].address(), 2 + change),
+                )
+                .await?
             }
             _ => etcd.delete(&other_key(number)).await?,
         };
         nginx.applied(revision).await?;
         let (cookie_of, node) = &clients[change % CLIENTS];
         let answer = ask(nginx, cookie_of).await?;
-        assert_eq!((answer.status, answer.node(), cookie(&answer)), (200, node.as_str(), None), "{change}");
+        assert_eq!(
+            (answer.status, answer.node(), cookie(&answer)),
+            (200, node.as_str(), None),
+            "{change}"
+        );
     }
     for (cookie_of, node) in &clients {
         assert_eq!(ask(nginx, cookie_of).await?.node(), node);
@@ -145,7 +159,8 @@ async fn a_cookie_is_good_whatever_happens_to_weights_and_routers() -> Result<()
     let mut router = start("cookie=srv_id").await?;
     let cookies = cookies(&router.nginx).await?;
     assert_eq!(cookies.values().collect::<BTreeSet<_>>().len(), NODES);
-    for (number, words) in ["weight=7", "weight=1 max_fails=5", "backup", "slow_start=60s"].iter().enumerate()
+    for (number, words) in
+        ["weight=7", "weight=1 max_fails=5", "backup", "slow_start=60s"].iter().enumerate()
     {
         put(&router, number, words).await?;
     }
@@ -199,7 +214,9 @@ async fn a_peer_that_cannot_serve_gives_way_and_the_cookie_is_set_anew() -> Resu
     let mut connection = router.nginx.connect().await?;
     let header = format!("srv_id={}", cookies["n1"]);
     let waiting =
-        tokio::spawn(async move { connection.get_with("/slow?ms=60000", &[("Cookie", &header)]).await });
+        tokio::spawn(
+            async move { connection.get_with("/slow?ms=60000", &[("Cookie", &header)]).await },
+        );
     eventually(SOON, "it has a request", async || {
         ensure!(router.nodes[1].counts().requests_open == 1, "{:?}", router.nodes[1].counts());
         Ok(())

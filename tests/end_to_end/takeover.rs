@@ -52,13 +52,18 @@ async fn the_watchers_worker_is_killed_ten_times_in_a_row_under_load() -> Result
 
         let killed = Instant::now();
         signal(victim, Signal::SIGKILL)?;
-        let revision = etcd.put(key("after-kill"), router.nodes[kill % 4].address().to_string()).await?;
+        let revision =
+            etcd.put(key("after-kill"), router.nodes[kill % 4].address().to_string()).await?;
         for seer in &mut seers {
-            eventually(TAKEOVER + SLACK, &format!("kill {kill}: revision {revision}"), async || {
-                let now = seer.get("/").await?.revision();
-                ensure!(now >= revision, "{now}");
-                Ok(())
-            })
+            eventually(
+                TAKEOVER + SLACK,
+                &format!("kill {kill}: revision {revision}"),
+                async || {
+                    let now = seer.get("/").await?.revision();
+                    ensure!(now >= revision, "{now}");
+                    Ok(())
+                },
+            )
             .await?;
         }
         let took = killed.elapsed();
@@ -71,14 +76,16 @@ async fn the_watchers_worker_is_killed_ten_times_in_a_row_under_load() -> Result
         .await?;
 
         let report = load.stop().await?;
-        // What the dead worker had accepted ends with it: of each client, the one request that was under way.
+        // What the dead worker had accepted ends with it: of each client, the one request that was
+        // under way.
         for failure in &report.failures {
             assert!(failure.began <= dead, "kill {kill}: {failure:?} began after the death");
         }
         assert!(report.failures.len() <= 4, "kill {kill}: {:?}", report.failures);
         stop.cancel();
         for other in others {
-            let answered = other.await?.map_err(|error| format!("kill {kill}, another worker: {error}"))?;
+            let answered =
+                other.await?.map_err(|error| format!("kill {kill}, another worker: {error}"))?;
             assert!(answered > 0);
         }
         before = victim;
@@ -96,13 +103,17 @@ async fn the_watchers_worker_is_killed_ten_times_in_a_row_under_load() -> Result
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_watch_is_killed_and_its_connections_are_counted_out() -> Result<()> {
+async fn a_worker_that_does_not_watch_is_killed_and_its_connections_are_counted_out() -> Result<()>
+{
     let router = Router::start(2, 1).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let watching = watcher(nginx, 0).await?;
-    let victim = nginx.workers()?.into_iter().find(|worker| *worker != watching).ok_or("no other worker")?;
+    let victim =
+        nginx.workers()?.into_iter().find(|worker| *worker != watching).ok_or("no other worker")?;
     let mut sessions = Vec::new();
-    while !sessions.iter().any(|session: &WebSocket| session.worker() == victim) || sessions.len() < 6 {
+    while !sessions.iter().any(|session: &WebSocket| session.worker() == victim)
+        || sessions.len() < 6
+    {
         sessions.push(nginx.websocket("/ws").await?);
     }
     let stay = sessions.iter().filter(|session| session.worker() == watching).count();
@@ -137,11 +148,13 @@ async fn the_master_replaces_all_workers_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_watcher_that_was_halted_and_comes_back_does_not_publish_beside_its_successor() -> Result<()> {
+async fn a_watcher_that_was_halted_and_comes_back_does_not_publish_beside_its_successor()
+-> Result<()> {
     let router = Router::start(2, 2).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let halted = watcher(nginx, 0).await?;
-    let other = nginx.workers()?.into_iter().find(|worker| *worker != halted).ok_or("no other worker")?;
+    let other =
+        nginx.workers()?.into_iter().find(|worker| *worker != halted).ok_or("no other worker")?;
     let mut connection = nginx.connect_to(other).await?;
     signal(halted, Signal::SIGSTOP)?;
     let revision = etcd.put(key("n2"), router.nodes[1].address().to_string()).await?;

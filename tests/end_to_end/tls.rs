@@ -1,4 +1,5 @@
-//! TLS to etcd, with certificates on both sides: right ones, wrong ones, and those that are mended while nginx runs.
+//! TLS to etcd, with certificates on both sides: right ones, wrong ones, and those that are mended
+//! while nginx runs.
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +9,8 @@ use harness::*;
 /// The names of etcd's certificate.
 const NAMES: &[&str] = &["etcd.internal", "127.0.0.1"];
 
-/// Files that only their owner may read, in a folder that only its owner may enter: nginx's workers are others.
+/// Files that only their owner may read, in a folder that only its owner may enter: nginx's workers
+/// are others.
 struct Secrets(Folder);
 
 impl Secrets {
@@ -35,7 +37,8 @@ impl Secrets {
         let folder = self.0.path().display();
         let cluster = format!(
             "etcd_cluster main {{ endpoint {url}; ssl_trusted_certificate {folder}/authority.pem;
-                ssl_certificate {folder}/router.pem; ssl_certificate_key {folder}/router.key; {more} }}"
+                ssl_certificate {folder}/router.pem; ssl_certificate_key {folder}/router.key; \
+                {more} }}"
         );
         Configuration::new().workers(2).http(&cluster).http(&upstream("", ""))
     }
@@ -64,8 +67,8 @@ impl Setting {
         Ok(setting)
     }
 
-    /// Waits until the status names this trouble, and checks that a line of the log says it once, that requests are served all the
-    /// same, and that nothing of the key is said anywhere.
+    /// Waits until the status names this trouble, and checks that a line of the log says it once,
+    /// that requests are served all the same, and that nothing of the key is said anywhere.
     async fn trouble(&self, words: &[&str]) -> Result<()> {
         let nginx = &self.router.nginx;
         let trouble = eventually(SOON, &format!("trouble of {words:?}"), async || {
@@ -133,7 +136,11 @@ async fn etcd_has_a_certificate_of_somebody_else() -> Result<()> {
     // What is no certificate at all is other trouble.
     setting.secrets.write("authority.pem", "nothing\n")?;
     setting
-        .trouble(&["ssl_trusted_certificate", "authority.pem", "no \"-----BEGIN CERTIFICATE-----\""])
+        .trouble(&[
+            "ssl_trusted_certificate",
+            "authority.pem",
+            "no \"-----BEGIN CERTIFICATE-----\"",
+        ])
         .await?;
     setting.secrets.write("authority.pem", setting.authority.pem())?;
     setting.mended().await
@@ -208,7 +215,8 @@ async fn a_plain_endpoint_of_an_etcd_with_tls_is_named() -> Result<()> {
     etcd.restart().await?;
     let url = etcd.url().replace("https://", "http://");
     let nginx =
-        Nginx::start(Configuration::new().http(&cluster("main", &url)).http(&upstream("", ""))).await?;
+        Nginx::start(Configuration::new().http(&cluster("main", &url)).http(&upstream("", "")))
+            .await?;
     eventually(SOON, "the trouble is named", async || {
         let trouble = nginx.upstream().await?.trouble.ok_or("none")?;
         ensure!(trouble.contains("https://"), "{trouble}");

@@ -4,7 +4,8 @@ use harness::*;
 
 use crate::keepalive::certificate;
 
-/// nginx, which is its own nodes: each says whether the connection has resumed a session (`r`, else `.`), and what it knows of it.
+/// nginx, which is its own nodes: each says whether the connection has resumed a session (`r`, else
+/// `.`), and what it knows of it.
 struct Nodes {
     nginx: Nginx,
     folder: Folder,
@@ -16,8 +17,8 @@ struct Nodes {
 const LOCATION: &str = "location / { proxy_pass https://firehose; SETTINGS }";
 
 impl Nodes {
-    /// One worker, since each has its own sessions. `upstream` are directives of the upstream, `settings` of the location, in which `FOLDER` is where
-    /// the nodes' certificate is.
+    /// One worker, since each has its own sessions. `upstream` are directives of the upstream,
+    /// `settings` of the location, in which `FOLDER` is where the nodes' certificate is.
     async fn start(count: usize, upstream: &str, settings: &str) -> Result<Self> {
         // From 1.29.7 on nginx keeps connections where nothing is said.
         let closes = if upstream.contains("keepalive") { "" } else { "keepalive_timeout 0;" };
@@ -31,13 +32,16 @@ impl Nodes {
         for number in 0..count {
             let port = free_port()?;
             configuration = configuration.http(&format!(
-                "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};
+                "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; \
+                ssl_certificate_key {key};
                     ssl_protocols TLSv1.2 TLSv1.3; {closes} ssl_verify_client optional_no_ca;
-                    return 200 \"{number} $ssl_session_reused $ssl_protocol $ssl_server_name $ssl_client_s_dn\"; }}"
+                    return 200 \"{number} $ssl_session_reused $ssl_protocol $ssl_server_name \
+                    $ssl_client_s_dn\"; }}"
             ));
             ports.push(port);
         }
-        let location = LOCATION.replacen("location /", "location /tls", 1).replace("SETTINGS", settings);
+        let location =
+            LOCATION.replacen("location /", "location /tls", 1).replace("SETTINGS", settings);
         let location = location.replace("FOLDER", &folder.path().display().to_string());
         let nginx = Nginx::start(configuration.server(&location)).await?;
         let nodes = Self { nginx, folder, etcd, ports };
@@ -147,8 +151,8 @@ async fn each_client_certificate_has_its_own() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_verified_is_resumed_too() -> Result<()> {
-    let settings =
-        "proxy_ssl_verify on; proxy_ssl_name node; proxy_ssl_trusted_certificate FOLDER/certificate.pem;";
+    let settings = "proxy_ssl_verify on; proxy_ssl_name node; proxy_ssl_trusted_certificate \
+    FOLDER/certificate.pem;";
     let nodes = Nodes::start(1, "", settings).await?;
     assert_eq!(nodes.resumed("/tls", 3).await?, [false, true, true]);
     nodes.nginx.check_log()
@@ -180,7 +184,11 @@ async fn beside_connections_that_are_kept() -> Result<()> {
     // Of each connection two requests say what it was when it was made.
     for upstream in ["etcd_keepalive 8 requests=2;", "keepalive 8; keepalive_requests 2;"] {
         let nodes = Nodes::start(1, upstream, kept).await?;
-        assert_eq!(nodes.resumed("/tls", 6).await?, [false, false, true, true, true, true], "{upstream}");
+        assert_eq!(
+            nodes.resumed("/tls", 6).await?,
+            [false, false, true, true, true, true],
+            "{upstream}"
+        );
         nodes.nginx.check_log()?;
     }
     Ok(())

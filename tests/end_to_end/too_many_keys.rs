@@ -11,7 +11,8 @@ const TOO_MANY: usize = 32_000;
 const LARGE: (usize, usize) = (10_000, 4_000);
 /// How much address space a worker has beyond what it begins with, in bytes: less than that list.
 const ROOM: u64 = 24 << 20;
-/// How much a worker may grow by what it follows: a few thousand keys, and what comes of a message of etcd's.
+/// How much a worker may grow by what it follows: a few thousand keys, and what comes of a message
+/// of etcd's.
 const GROWTH: u64 = 48 << 20;
 /// What a list of this size may take on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
@@ -37,13 +38,17 @@ async fn trouble(nginx: &Nginx, words: &str) -> Result<String> {
 async fn recovers(nginx: &Nginx, keys: &[&str]) -> Result<Upstream> {
     eventually(LONG, &format!("the keys are {keys:?}"), async || {
         let upstream = nginx.upstream().await?;
-        ensure!(upstream.keys() == keys && upstream.connected && upstream.trouble.is_none(), "{upstream:?}");
+        ensure!(
+            upstream.keys() == keys && upstream.connected && upstream.trouble.is_none(),
+            "{upstream:?}"
+        );
         Ok(upstream)
     })
     .await
 }
 
-/// They come by the watch: what is in hand is followed, the rest is not kept, and is there when it fits.
+/// They come by the watch: what is in hand is followed, the rest is not kept, and is there when it
+/// fits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_watch_brings_beyond_the_limit_is_not_kept() -> Result<()> {
     let router = Router::start(1, 2).await?;
@@ -107,7 +112,8 @@ async fn a_list_beyond_the_limit_is_not_read() -> Result<()> {
     nginx.check_log()
 }
 
-/// The zone allows them, and the memory of a worker does not: few workers die, the peers in hand serve, and it ends when there are fewer.
+/// The zone allows them, and the memory of a worker does not: few workers die, the peers in hand
+/// serve, and it ends when there are fewer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watchers_that_are_killed_by_a_list_wait_for_longer_each_time() -> Result<()> {
     let router = Router::with(1, |etcd| {
@@ -117,12 +123,18 @@ async fn watchers_that_are_killed_by_a_list_wait_for_longer_each_time() -> Resul
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     put_large(etcd).await?;
     let watcher = nginx.watcher().await?;
-    let other = nginx.workers()?.into_iter().find(|worker| *worker != watcher).ok_or("no other worker")?;
+    let other =
+        nginx.workers()?.into_iter().find(|worker| *worker != watcher).ok_or("no other worker")?;
     // Workers that start from now on have no more than this.
     limit_address_space(nginx.master(), address_space(other)? + ROOM)?;
     nginx.signal(Signal::SIGHUP)?;
-    let died =
-        || nginx.log_lines("worker process").iter().filter(|line| line.contains("exited on signal")).count();
+    let died = || {
+        nginx
+            .log_lines("worker process")
+            .iter()
+            .filter(|line| line.contains("exited on signal"))
+            .count()
+    };
     let mut answers = 0;
     let line = eventually(LONG, "the fifth in a row waits", async || {
         // Whoever is connected to a worker that dies is cut off with it.

@@ -7,12 +7,14 @@ async fn two_clusters_and_three_upstreams_do_not_touch_each_other() -> Result<()
     let (first, second) = (Etcd::start().await?, Etcd::start().await?);
     let nodes = start_nodes(4).await?;
     let http = format!(
-        "{} {} upstream a {{ etcd one /a/; }} upstream b {{ etcd one /b/; }} upstream c {{ etcd two /a/; }}",
+        "{} {} upstream a {{ etcd one /a/; }} upstream b {{ etcd one /b/; }} upstream c {{ etcd \
+        two /a/; }}",
         cluster("one", &first.url()),
         cluster("two", &second.url())
     );
     let server = "location /a { proxy_pass http://a; } location /b { proxy_pass http://b; }
-        location /c { proxy_pass http://c; } location /named { set $name b; proxy_pass http://$name; }";
+        location /c { proxy_pass http://c; } location /named { set $name b; proxy_pass \
+        http://$name; }";
     let configuration = Configuration::firehose(&first).http(&http).server(server);
     let nginx = Nginx::start(configuration).await?;
     first.put("/a/x", nodes[0].address().to_string()).await?;
@@ -41,7 +43,12 @@ async fn two_clusters_and_three_upstreams_do_not_touch_each_other() -> Result<()
         .collect();
     assert_eq!(
         seen,
-        [("a", "one", "/a/"), ("b", "one", "/b/"), ("c", "two", "/a/"), ("firehose", "main", PREFIX)]
+        [
+            ("a", "one", "/a/"),
+            ("b", "one", "/b/"),
+            ("c", "two", "/a/"),
+            ("firehose", "main", PREFIX)
+        ]
     );
     assert!(
         status.upstreams.values().all(|upstream| upstream.connected && upstream.keys() == ["x"]),
@@ -67,7 +74,8 @@ async fn two_clusters_and_three_upstreams_do_not_touch_each_other() -> Result<()
 async fn ordinary_servers_take_their_turns_beside_etcds() -> Result<()> {
     let (fixed, resting) = (Node::start("fixed").await?, Node::start("resting").await?);
     let router = Router::with(2, |etcd| {
-        let directives = format!("server {} weight=2; server {} down;", fixed.address(), resting.address());
+        let directives =
+            format!("server {} weight=2; server {} down;", fixed.address(), resting.address());
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("", &directives))
     })
     .await?;
@@ -133,7 +141,10 @@ async fn without_keepalive_each_request_has_its_connection() -> Result<()> {
 #[tokio::test]
 async fn the_prefix_gets_its_slash() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(1).await?);
-    let http = format!("{} upstream {UPSTREAM} {{ etcd main /some/where; }}", cluster("main", &etcd.url()));
+    let http = format!(
+        "{} upstream {UPSTREAM} {{ etcd main /some/where; }}",
+        cluster("main", &etcd.url())
+    );
     let nginx = Nginx::start(Configuration::new().http(&http)).await?;
     etcd.put("/some/where-else", "127.0.0.1:1").await?;
     let revision = etcd.put("/some/where/a", nodes[0].address().to_string()).await?;

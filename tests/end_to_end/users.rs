@@ -18,7 +18,8 @@ struct Setting {
 impl Setting {
     /// A router that has its peers as the user, of an etcd with more arguments.
     async fn start(arguments: &[&str]) -> Result<Self> {
-        let mut etcd = Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]).with_arguments(arguments);
+        let mut etcd =
+            Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]).with_arguments(arguments);
         etcd.restart().await?;
         let nodes = start_nodes(2).await?;
         etcd.register(&nodes).await?;
@@ -32,7 +33,8 @@ impl Setting {
         Ok(setting)
     }
 
-    /// Waits until the status names this trouble; a line of the log says it once, and requests are served.
+    /// Waits until the status names this trouble; a line of the log says it once, and requests are
+    /// served.
     async fn trouble(&self, words: &[&str]) -> Result<()> {
         let nginx = &self.router.nginx;
         let trouble = eventually(SOON, &format!("trouble of {words:?}"), async || {
@@ -92,7 +94,8 @@ async fn a_password_that_only_root_may_read_and_a_restarted_etcd() -> Result<()>
 #[tokio::test]
 async fn tokens_that_run_out_are_renewed_without_a_word() -> Result<()> {
     let setting =
-        Setting::start(&["--auth-token", "jwt,sign-method=HS256,priv-key=/etc/passwd,ttl=2s"]).await?;
+        Setting::start(&["--auth-token", "jwt,sign-method=HS256,priv-key=/etc/passwd,ttl=2s"])
+            .await?;
     let before = setting.router.settled().await?.resyncs;
     // A login costs etcd a call to its method; each is one more token that has run out.
     let logins = "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Authenticate\",grpc_service=\"etcdserverpb.Auth\",grpc_type=\"unary\"}";
@@ -105,7 +108,11 @@ async fn tokens_that_run_out_are_renewed_without_a_word() -> Result<()> {
     .await?;
     setting.mended().await?;
     assert_eq!(setting.router.settled().await?.resyncs, before);
-    assert!(setting.router.nginx.log_lines("not followed").is_empty(), "{}", setting.router.nginx.log());
+    assert!(
+        setting.router.nginx.log_lines("not followed").is_empty(),
+        "{}",
+        setting.router.nginx.log()
+    );
     Ok(())
 }
 

@@ -4,22 +4,36 @@ use std::os::unix::fs::PermissionsExt;
 
 use harness::*;
 
-/// The forms for a node that listens on `ip:port`: the key's name, the value, and the weight that it sets.
+/// The forms for a node that listens on `ip:port`: the key's name, the value, and the weight that
+/// it sets.
 fn forms(ip: &str, port: u16) -> Vec<(String, String, u32)> {
     let forms = [
         ("server", format!("{ip}:{port}"), 1),
         ("server-parameters", format!("{ip}:{port} weight=5 max_fails=3 fail_timeout=5s"), 5),
         ("server-space", format!("  {ip}:{port}\tweight=5 ;\n"), 5),
         ("json", format!(r#"{{"addr":"{ip}:{port}"}}"#), 1),
-        ("json-parameters", format!(r#"{{"addr":"{ip}:{port}","weight":7,"fail_timeout":"5s"}}"#), 7),
+        (
+            "json-parameters",
+            format!(r#"{{"addr":"{ip}:{port}","weight":7,"fail_timeout":"5s"}}"#),
+            7,
+        ),
         ("grpc", format!(r#"{{"Op":0,"Addr":"{ip}:{port}","Metadata":null}}"#), 1),
-        ("grpc-metadata", format!(r#"{{"Op":0,"Addr":"{ip}:{port}","Metadata":{{"weight":3}}}}"#), 3),
-        ("skydns", format!(r#"{{"host":"{ip}","port":{port},"priority":10,"weight":6,"ttl":30}}"#), 6),
+        (
+            "grpc-metadata",
+            format!(r#"{{"Op":0,"Addr":"{ip}:{port}","Metadata":{{"weight":3}}}}"#),
+            3,
+        ),
+        (
+            "skydns",
+            format!(r#"{{"host":"{ip}","port":{port},"priority":10,"weight":6,"ttl":30}}"#),
+            6,
+        ),
         ("name", format!("localhost:{port}"), 1),
         ("skydns-name", format!(r#"{{"host":"localhost","port":{port}}}"#), 1),
     ];
     let upsync = r#"{"weight":4,"max_fails":2,"fail_timeout":10,"down":0,"backup":0}"#;
-    let mut forms: Vec<_> = forms.map(|(name, value, weight)| (name.to_owned(), value, weight)).into();
+    let mut forms: Vec<_> =
+        forms.map(|(name, value, weight)| (name.to_owned(), value, weight)).into();
     forms.push((format!("{ip}:{port}"), upsync.to_owned(), 4));
     forms.push((format!("deeper/{ip}:{port}"), String::new(), 1));
     forms
@@ -27,7 +41,8 @@ fn forms(ip: &str, port: u16) -> Vec<(String, String, u32)> {
 
 async fn routes(router: &Router, name: &str, value: &str, weight: u32, node: &str) -> Result<()> {
     router.etcd.put(key(name), value).await?;
-    let upstream = router.nginx.wait_for_peer(name).await.map_err(|error| format!("{value}: {error}"))?;
+    let upstream =
+        router.nginx.wait_for_peer(name).await.map_err(|error| format!("{value}: {error}"))?;
     let peer = upstream.peer(name).ok_or("no peer")?;
     ensure!(peer.weight == weight, "{value}: {peer:?}");
     for _ in 0..3 {
@@ -92,7 +107,8 @@ async fn defaults_and_all_parameters_are_in_the_status() -> Result<()> {
     .await?;
     let etcd = &router.etcd;
     etcd.put(key("a"), "10.0.0.7").await?;
-    etcd.put(key("b"), "10.0.0.7:81 weight=1 max_fails=0 fail_timeout=90 max_conns=2 backup").await?;
+    etcd.put(key("b"), "10.0.0.7:81 weight=1 max_fails=0 fail_timeout=90 max_conns=2 backup")
+        .await?;
     etcd.put(key("c"), r#"{"addr":"[2001:db8::1]:80","down":true,"weight":"2"}"#).await?;
     let revision = etcd.put(key("d"), "10.0.0.7:83 drain").await?;
     let upstream = router.nginx.applied(revision).await?;
@@ -101,7 +117,9 @@ async fn defaults_and_all_parameters_are_in_the_status() -> Result<()> {
     peers.sort_by(|one, other| one.key.cmp(&other.key));
     let seen: Vec<_> = peers
         .iter()
-        .map(|peer| (peer.address.as_str(), peer.weight, peer.max_fails, peer.fail_timeout, peer.max_conns))
+        .map(|peer| {
+            (peer.address.as_str(), peer.weight, peer.max_fails, peer.fail_timeout, peer.max_conns)
+        })
         .collect();
     assert_eq!(
         seen,
@@ -112,8 +130,10 @@ async fn defaults_and_all_parameters_are_in_the_status() -> Result<()> {
             ("10.0.0.7:83", 3, 4, 60, 9),
         ]
     );
-    let flags: Vec<_> =
-        peers.iter().map(|peer| (peer.state.as_str(), peer.backup, peer.down, peer.drain)).collect();
+    let flags: Vec<_> = peers
+        .iter()
+        .map(|peer| (peer.state.as_str(), peer.backup, peer.down, peer.drain))
+        .collect();
     assert_eq!(
         flags,
         [
@@ -148,7 +168,10 @@ async fn a_peer_without_a_weight_gets_no_new_request_and_keeps_what_is_open() ->
     for (name, value) in [
         ("server", format!("{address} weight=0")),
         ("json", format!(r#"{{"addr":"{address}","weight":0}}"#)),
-        (address.as_str(), r#"{"weight":0,"max_fails":2,"fail_timeout":10,"down":0,"backup":0}"#.to_owned()),
+        (
+            address.as_str(),
+            r#"{"weight":0,"max_fails":2,"fail_timeout":10,"down":0,"backup":0}"#.to_owned(),
+        ),
     ] {
         nginx.applied(etcd.put(key(name), format!("{address} weight=5")).await?).await?;
         nginx.wait_for_peer(name).await?;
@@ -160,7 +183,11 @@ async fn a_peer_without_a_weight_gets_no_new_request_and_keeps_what_is_open() ->
         };
         let upstream = nginx.applied(etcd.put(key(name), &value).await?).await?;
         let peer = upstream.peer(name).ok_or("it has left")?;
-        assert_eq!((peer.state.as_str(), peer.weight, peer.drain), ("drain", 0, true), "{value}: {peer:?}");
+        assert_eq!(
+            (peer.state.as_str(), peer.weight, peer.drain),
+            ("drain", 0, true),
+            "{value}: {peer:?}"
+        );
         for _ in 0..6 {
             assert_eq!(nginx.get("/").await?.node(), "n0", "{value}");
         }
@@ -197,11 +224,17 @@ async fn a_key_at_the_prefix_itself_is_a_mark_and_no_peer() -> Result<()> {
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     for value in ["init_dir", "", "10.0.0.7:80"] {
         etcd.put(PREFIX, value).await?;
-        nginx.applied(etcd.put(key("other"), format!("{} down", router.nodes[0].address())).await?).await?;
+        nginx
+            .applied(etcd.put(key("other"), format!("{} down", router.nodes[0].address())).await?)
+            .await?;
         nginx.reload().await?;
         nginx.applied(etcd.put(key("other"), router.nodes[0].address().to_string()).await?).await?;
         let upstream = nginx.wait_for_keys(&["n0", "other"]).await?;
-        assert_eq!((upstream.rejected_total, upstream.rejected.len()), (0, 0), "{value:?} {upstream:?}");
+        assert_eq!(
+            (upstream.rejected_total, upstream.rejected.len()),
+            (0, 0),
+            "{value:?} {upstream:?}"
+        );
     }
     etcd.delete(PREFIX).await?;
     nginx.applied(etcd.delete(&key("other")).await?).await?;

@@ -1,4 +1,5 @@
-//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded`, `$etcd_revision` and the status, where they are used.
+//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded`, `$etcd_revision` and the status,
+//! where they are used.
 
 use harness::*;
 
@@ -6,7 +7,10 @@ use harness::*;
 async fn the_variables_are_in_headers_and_in_the_access_log() -> Result<()> {
     let router = Router::with(2, |etcd| {
         Configuration::firehose(etcd)
-            .http("log_format etcd '$uri peer=$etcd_peer revision=$etcd_revision upstream=$upstream_addr';")
+            .http(
+                "log_format etcd '$uri peer=$etcd_peer revision=$etcd_revision \
+            upstream=$upstream_addr';",
+            )
             .server("access_log logs/access.log etcd; location = /plain { return 204; }")
     })
     .await?;
@@ -47,10 +51,14 @@ async fn logged(nginx: &Nginx, begin: &str, end: &str) -> Result<()> {
 async fn open_connections_are_in_headers_and_in_the_access_log() -> Result<()> {
     let router = Router::with(1, |etcd| {
         Configuration::firehose(etcd)
-            .http("log_format open '$uri open=$etcd_peer_connections upgraded=$etcd_peer_upgraded';")
+            .http(
+                "log_format open '$uri open=$etcd_peer_connections \
+            upgraded=$etcd_peer_upgraded';",
+            )
             .server(
                 "access_log logs/access.log open; location = /plain { return 204; }
-                 add_header X-Open $etcd_peer_connections always; add_header X-Upgraded $etcd_peer_upgraded always;",
+                 add_header X-Open $etcd_peer_connections always; add_header X-Upgraded \
+                 $etcd_peer_upgraded always;",
             )
     })
     .await?;

@@ -24,7 +24,8 @@ async fn four_workers_are_one_watcher_before_and_after_a_reload() -> Result<()> 
     etcd.wait_for_metric(WATCHERS, 1.0).await?;
     for number in 0..20 {
         let name = key(&format!("after-{}", number % 2));
-        let revision = etcd.put(name, format!("{} weight={}", router.nodes[0].address(), number + 1)).await?;
+        let revision =
+            etcd.put(name, format!("{} weight={}", router.nodes[0].address(), number + 1)).await?;
         nginx.applied(revision).await?;
         assert_eq!(etcd.metric(WATCHERS).await?, 1.0);
     }
@@ -39,7 +40,9 @@ async fn four_workers_are_one_watcher_before_and_after_a_reload() -> Result<()> 
 async fn upstreams_with_the_same_prefix_share_a_watcher() -> Result<()> {
     let router = Router::with(1, |etcd| {
         Configuration::firehose(etcd)
-            .http(&format!("upstream same {{ etcd main {PREFIX}; }} upstream other {{ etcd main /other/; }}"))
+            .http(&format!(
+                "upstream same {{ etcd main {PREFIX}; }} upstream other {{ etcd main /other/; }}"
+            ))
             .http("upstream one_more { etcd main /other; }")
     })
     .await?;
@@ -99,7 +102,10 @@ async fn one_that_cannot_start_is_told_of_and_tried_again() -> Result<()> {
     eventually(SOON, "the status says it", async || {
         let upstream = nginx.upstream().await?;
         let trouble = upstream.trouble.as_deref().unwrap_or_default();
-        ensure!(!upstream.connected && trouble.contains("the watcher cannot be started"), "{upstream:?}");
+        ensure!(
+            !upstream.connected && trouble.contains("the watcher cannot be started"),
+            "{upstream:?}"
+        );
         Ok(())
     })
     .await?;

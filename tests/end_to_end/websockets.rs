@@ -36,7 +36,8 @@ async fn stop_talking(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_node() -> Result<()> {
+async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_node() -> Result<()>
+{
     let router = Router::start(2, 1).await?;
     let (nginx, etcd, own) = (&router.nginx, &router.etcd, &router.nodes[0]);
     let (mut sessions, stop) = (JoinSet::new(), CancellationToken::new());
@@ -47,7 +48,11 @@ async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_n
         workers.insert(session.worker());
         sessions.spawn(talk(session, number, stop.clone()));
     }
-    assert_eq!(workers.into_iter().collect::<Vec<_>>(), nginx.workers()?, "both workers hold sessions");
+    assert_eq!(
+        workers.into_iter().collect::<Vec<_>>(),
+        nginx.workers()?,
+        "both workers hold sessions"
+    );
     assert_eq!(nginx.upstream().await?.peer("n0").ok_or("no n0")?.connections, SESSIONS as u64);
 
     let mut visitors = std::collections::VecDeque::new();
@@ -70,7 +75,11 @@ async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_n
     let upstream = nginx.applied(etcd.delete(&key("n0")).await?).await?;
     assert!(!upstream.keys().contains(&"n0"));
     let removed = upstream.peers.last().ok_or("no peers")?;
-    assert_eq!((removed.state.as_str(), removed.connections), ("removed", SESSIONS as u64), "{removed:?}");
+    assert_eq!(
+        (removed.state.as_str(), removed.connections),
+        ("removed", SESSIONS as u64),
+        "{removed:?}"
+    );
     let before = own.counts().requests;
     let (mut again, stop) = (JoinSet::new(), CancellationToken::new());
     for (number, session) in sessions.into_iter().enumerate() {
@@ -96,14 +105,22 @@ async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_n
     })
     .await?;
     let removed = upstream.peers.last().ok_or("no peers")?;
-    assert_eq!((removed.state.as_str(), removed.connections), ("removed", SESSIONS as u64), "{removed:?}");
+    assert_eq!(
+        (removed.state.as_str(), removed.connections),
+        ("removed", SESSIONS as u64),
+        "{removed:?}"
+    );
 
     for session in sessions {
         session.close().await?;
     }
     eventually(SOON, "the removed peer is freed", async || {
         let upstream = nginx.upstream().await?;
-        ensure!(upstream.peers.iter().all(|peer| peer.state != "removed"), "{:?}", upstream.peers.last());
+        ensure!(
+            upstream.peers.iter().all(|peer| peer.state != "removed"),
+            "{:?}",
+            upstream.peers.last()
+        );
         Ok(())
     })
     .await?;

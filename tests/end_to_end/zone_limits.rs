@@ -29,13 +29,18 @@ async fn all_fit(nginx: &Nginx, wanted: usize) -> Result<()> {
     eventually(SOON, "room for all", async || {
         let upstream = nginx.upstream().await?;
         ensure!(!upstream.zone.full && upstream.zone.left_out == 0, "{:?}", upstream.zone);
-        ensure!(upstream.trouble.is_none() && upstream.keys().len() == wanted, "{:?}", upstream.trouble);
+        ensure!(
+            upstream.trouble.is_none() && upstream.keys().len() == wanted,
+            "{:?}",
+            upstream.trouble
+        );
         Ok(())
     })
     .await
 }
 
-/// One after the other is replaced by another, while there are always more than fit: places that become free are taken at once.
+/// One after the other is replaced by another, while there are always more than fit: places that
+/// become free are taken at once.
 #[tokio::test]
 async fn a_rolling_replacement_in_a_full_zone_loses_nobody() -> Result<()> {
     const WANTED: usize = 180;
@@ -43,7 +48,9 @@ async fn a_rolling_replacement_in_a_full_zone_loses_nobody() -> Result<()> {
     let name = |letter: char, number: usize| key(&format!("{letter}-{number:04}"));
     let value = node.address().to_string();
     let balance = |configuration: &str| {
-        Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("zone=64k", configuration))
+        Configuration::new()
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream("zone=64k", configuration))
     };
     etcd.put_all((0..120).map(|number| (name('a', number), value.clone()))).await?;
     let mut nginx = Nginx::start(balance("")).await?;
@@ -52,7 +59,10 @@ async fn a_rolling_replacement_in_a_full_zone_loses_nobody() -> Result<()> {
     let most = full(&nginx, WANTED).await?.keys().len();
     assert!(most > 130, "{most}");
     let trouble = nginx.upstream().await?.trouble.unwrap_or_default();
-    assert!(trouble.contains("\"zone=64k\"") && trouble.contains("\"zone=128k\" would do"), "{trouble}");
+    assert!(
+        trouble.contains("\"zone=64k\"") && trouble.contains("\"zone=128k\" would do"),
+        "{trouble}"
+    );
     let (mut least, mut revision) = (most, 0);
     for number in 0..WANTED {
         etcd.delete(&name('a', number)).await?;
@@ -66,7 +76,8 @@ async fn a_rolling_replacement_in_a_full_zone_loses_nobody() -> Result<()> {
     // Those that were left out come with no further change.
     let upstream = eventually(SOON, "all places are taken", async || {
         let upstream = full(&nginx, WANTED).await?;
-        // Free memory lies in pieces by then, of which a table needs one: some places may be lacking.
+        // Free memory lies in pieces by then, of which a table needs one: some places may be
+        // lacking.
         ensure!(
             upstream.revision == revision && upstream.keys().len() * 10 >= most * 8,
             "{:?}",
@@ -152,7 +163,11 @@ async fn a_full_zone_keeps_the_last_good_list_and_recovers() -> Result<()> {
         count += STEP;
         let upstream = eventually(SOON, &format!("{count} peers, or a full zone"), async || {
             let upstream = nginx.upstream().await?;
-            ensure!(upstream.zone.full || upstream.keys().len() == count + 1, "{}", upstream.keys().len());
+            ensure!(
+                upstream.zone.full || upstream.keys().len() == count + 1,
+                "{}",
+                upstream.keys().len()
+            );
             Ok(upstream)
         })
         .await?;
@@ -164,7 +179,11 @@ async fn a_full_zone_keeps_the_last_good_list_and_recovers() -> Result<()> {
     assert!(count > STEP, "a zone of this size holds {STEP} peers at least");
     let line = nginx.wait_for_log("zone=").await?;
     assert!(line.contains("[error]") && line.contains("firehose"), "{line}");
-    assert!(full.keys().len() >= last.keys().len() && full.keys().len() < count + 1, "{}", full.keys().len());
+    assert!(
+        full.keys().len() >= last.keys().len() && full.keys().len() < count + 1,
+        "{}",
+        full.keys().len()
+    );
     assert!(full.zone.used <= full.zone.size, "{:?}", full.zone);
     for _ in 0..10 {
         assert_eq!(nginx.get("/").await?.node(), "n0");
@@ -190,7 +209,8 @@ async fn a_full_zone_keeps_the_last_good_list_and_recovers() -> Result<()> {
 async fn too_many_peers_at_the_start_and_then_fewer() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("n0").await?);
     let name = |number: usize| key(&format!("peer-{number:05}"));
-    etcd.put_all((0..TOO_MANY / 4).map(|number| (name(number), node.address().to_string()))).await?;
+    etcd.put_all((0..TOO_MANY / 4).map(|number| (name(number), node.address().to_string())))
+        .await?;
     let nginx = Nginx::start(
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream(SMALL_ZONE, "")),
     )
@@ -213,10 +233,13 @@ async fn too_many_peers_at_the_start_and_then_fewer() -> Result<()> {
 async fn ten_thousand_peers_are_listed_at_the_start_and_kept_by_a_reload() -> Result<()> {
     const PEERS: usize = 10_000;
     let (mut etcd, node) = (Etcd::start().await?, Node::start("n0").await?);
-    let all = (0..PEERS).map(|number| (key(&format!("peer-{number:05}")), node.address().to_string()));
+    let all =
+        (0..PEERS).map(|number| (key(&format!("peer-{number:05}")), node.address().to_string()));
     let revision = etcd.put_all(all).await?;
     let configuration = |size: &str| {
-        Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream(&format!("zone={size}"), ""))
+        Configuration::new()
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream(&format!("zone={size}"), ""))
     };
     let (first, second) = (configuration("16m"), configuration("24m"));
     let mut nginx = Nginx::start(first).await?;

@@ -43,7 +43,8 @@ impl Authority {
         &self.pem
     }
 
-    /// A certificate for names and addresses, for a server and for a client. The first name is its common name as well.
+    /// A certificate for names and addresses, for a server and for a client. The first name is its
+    /// common name as well.
     ///
     /// # Errors
     ///

@@ -120,7 +120,8 @@ impl Configuration {
     /// When it cannot be read.
     pub fn shipped_text(name: &str) -> Result<String> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nginx-conf").join(name);
-        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()).into())
+        std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
     /// How nginx runs.
@@ -211,8 +212,9 @@ impl Configuration {
         let Self { connections, main, http, server, location, .. } = self;
         // A socket for each worker that is configured would leave some without anyone who accepts.
         let workers = if self.mode == Mode::Single { 1 } else { self.workers };
-        // Each connection to a socket with `reuseport` goes to a worker by chance; without it an idle machine gives
-        // nearly all of them to one, and a test would hardly get to see the others.
+        // Each connection to a socket with `reuseport` goes to a worker by chance; without it an
+        // idle machine gives nearly all of them to one, and a test would hardly get to see the
+        // others.
         write!(
             text,
             "\
@@ -264,10 +266,16 @@ pub fn upstream(parameters: &str, directives: &str) -> String {
 pub(crate) fn module() -> Result<PathBuf> {
     let path = match std::env::var_os("ETCD_MODULE") {
         Some(path) => PathBuf::from(path),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/ngx_http_upstream_etcd_module.so"),
+        None => {
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/ngx_http_upstream_etcd_module.so")
+        }
     };
     path.canonicalize().map_err(|error| {
-        format!("no module at {} ({error}): run make first, or set ETCD_MODULE to it", path.display()).into()
+        format!(
+            "no module at {} ({error}): run make first, or set ETCD_MODULE to it",
+            path.display()
+        )
+        .into()
     })
 }
 

@@ -10,7 +10,8 @@ use crate::{Result, ensure};
 ///
 /// Where nobody has named it.
 pub fn docker(arguments: &[&str]) -> Result<String> {
-    let program = std::env::var("TEST_DOCKER").map_err(|_| "TEST_DOCKER is not set: run make test-image")?;
+    let program =
+        std::env::var("TEST_DOCKER").map_err(|_| "TEST_DOCKER is not set: run make test-image")?;
     run(Command::new(program).args(arguments))
 }
 
@@ -20,14 +21,18 @@ pub fn docker(arguments: &[&str]) -> Result<String> {
 ///
 /// Where it has not.
 pub fn image(variable: &str) -> Result<String> {
-    Ok(std::env::var(variable).map_err(|_| format!("{variable} is not set: run make test-image"))?)
+    Ok(std::env::var(variable)
+        .map_err(|_| format!("{variable} is not set: run make test-image"))?)
 }
 
 /// Runs a program to its end, and gives what it printed on both outputs.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let output = command.output()?;
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     ensure!(output.status.success(), "{command:?}: {said}");
     Ok(said.trim().to_owned())
 }
@@ -133,8 +138,10 @@ pub struct Compose {
 impl Compose {
     /// The fleet with these variables; nothing is started yet.
     pub fn new(variables: &[(&str, &str)]) -> Self {
-        let variables =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Self { project: format!("firehose-test-{}", std::process::id()), variables }
     }
 
@@ -144,8 +151,8 @@ impl Compose {
     ///
     /// What it says.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
-        let program =
-            std::env::var("TEST_COMPOSE").map_err(|_| "TEST_COMPOSE is not set: run make test-image")?;
+        let program = std::env::var("TEST_COMPOSE")
+            .map_err(|_| "TEST_COMPOSE is not set: run make test-image")?;
         let mut words = program.split(' ');
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words).envs(self.variables.iter().map(|(name, value)| (name, value)));

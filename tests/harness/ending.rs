@@ -1,4 +1,5 @@
-//! How a connection ended, as the reads of its socket tell it: a library above may call an end of file a reset.
+//! How a connection ended, as the reads of its socket tell it: a library above may call an end of
+//! file a reset.
 
 use std::io::{ErrorKind, Result};
 use std::pin::Pin;
@@ -71,7 +72,11 @@ impl AsyncRead for Observed {
 }
 
 impl AsyncWrite for Observed {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, data)
     }
 

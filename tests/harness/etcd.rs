@@ -8,14 +8,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use etcd_client::{
-    Certificate as Trusted, Client, ConnectOptions, DeleteOptions, GetOptions, Identity, TlsOptions, Txn,
-    TxnOp,
+    Certificate as Trusted, Client, ConnectOptions, DeleteOptions, GetOptions, Identity,
+    TlsOptions, Txn, TxnOp,
 };
 use nix::sys::signal::Signal;
 
 use crate::process::{Process, halted};
 use crate::{
-    Authority, Certificate, Folder, Node, PREFIX, Result, SOON, ensure, eventually, free_port, get, key,
+    Authority, Certificate, Folder, Node, PREFIX, Result, SOON, ensure, eventually, free_port, get,
+    key,
 };
 
 /// Operations per transaction: etcd's own limit, `--max-txn-ops`.
@@ -72,8 +73,9 @@ impl Etcd {
         self
     }
 
-    /// The same, with TLS: it shows `server`, and asks its clients for a certificate that `authority` has signed. Its files lie in its folder, and are read
-    /// for each connection: see [`show`](Self::show).
+    /// The same, with TLS: it shows `server`, and asks its clients for a certificate that
+    /// `authority` has signed. Its files lie in its folder, and are read for each connection: see
+    /// [`show`](Self::show).
     ///
     /// # Errors
     ///
@@ -134,7 +136,8 @@ impl Etcd {
     /// As with [`start`](Self::start).
     pub async fn restart(&mut self) -> Result<()> {
         let (client, peer) = (self.url(), format!("http://127.0.0.1:{}", self.peer_port));
-        let log = File::options().create(true).append(true).open(self.folder.path().join("etcd.log"))?;
+        let log =
+            File::options().create(true).append(true).open(self.folder.path().join("etcd.log"))?;
         let mut command = Command::new("etcd");
         command
             .args(["--name", "test", "--data-dir"])
@@ -266,7 +269,8 @@ impl Etcd {
         Ok(())
     }
 
-    /// Halts it with SIGSTOP, and waits until all of its threads are: its connections stay, and nothing answers.
+    /// Halts it with SIGSTOP, and waits until all of its threads are: its connections stay, and
+    /// nothing answers.
     ///
     /// # Errors
     ///
@@ -342,7 +346,8 @@ impl Etcd {
     ///
     /// Those of etcd.
     pub async fn delete_all(&self, prefix: &str) -> Result<i64> {
-        let response = self.client()?.delete(prefix, Some(DeleteOptions::new().with_prefix())).await?;
+        let response =
+            self.client()?.delete(prefix, Some(DeleteOptions::new().with_prefix())).await?;
         Ok(response.header().ok_or("no header")?.revision())
     }
 
@@ -352,7 +357,8 @@ impl Etcd {
     ///
     /// Those of etcd.
     pub async fn put_all(&self, pairs: impl IntoIterator<Item = (String, String)>) -> Result<i64> {
-        let operations: Vec<_> = pairs.into_iter().map(|(key, value)| TxnOp::put(key, value, None)).collect();
+        let operations: Vec<_> =
+            pairs.into_iter().map(|(key, value)| TxnOp::put(key, value, None)).collect();
         self.transactions(operations).await
     }
 
@@ -366,7 +372,8 @@ impl Etcd {
         self.transactions(operations).await
     }
 
-    /// Writes keys, or deletes those without a value, a hundred or so per revision, and gives the last revision. No key may come twice.
+    /// Writes keys, or deletes those without a value, a hundred or so per revision, and gives the
+    /// last revision. No key may come twice.
     ///
     /// # Errors
     ///
@@ -410,7 +417,9 @@ impl Etcd {
         let response = self.client()?.get(PREFIX, Some(GetOptions::new().with_prefix())).await?;
         let pairs = response.kvs().iter();
         pairs
-            .map(|pair| Ok((pair.key_str()?[PREFIX.len()..].to_owned(), pair.value_str()?.to_owned())))
+            .map(|pair| {
+                Ok((pair.key_str()?[PREFIX.len()..].to_owned(), pair.value_str()?.to_owned()))
+            })
             .collect()
     }
 

@@ -13,10 +13,12 @@ use crate::process::{Process, halted};
 use crate::{Folder, Node, PREFIX, Result, SOON, ensure, eventually, free_port, key};
 use network::Network;
 
-/// How long a member may take for what it is asked. etcd itself gives up after 7 s, too long for whoever wants to know when the quorum agrees.
+/// How long a member may take for what it is asked. etcd itself gives up after 7 s, too long for
+/// whoever wants to know when the quorum agrees.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long three members may take until they have a leader, on a machine whose processors and disk are busy with other things.
+/// How long three members may take until they have a leader, on a machine whose processors and disk
+/// are busy with other things.
 const ELECTED: Duration = Duration::from_secs(90);
 
 /// How many members there are: the least of which one can be lost.
@@ -47,9 +49,14 @@ impl EtcdCluster {
     pub async fn start() -> Result<Self> {
         let mut members = Vec::new();
         for _ in 0..MEMBERS {
-            members.push(Member { client_port: free_port()?, peer_port: free_port()?, process: None });
+            members.push(Member {
+                client_port: free_port()?,
+                peer_port: free_port()?,
+                process: None,
+            });
         }
-        let ports: Vec<_> = members.iter().map(|member| (member.client_port, member.peer_port)).collect();
+        let ports: Vec<_> =
+            members.iter().map(|member| (member.client_port, member.peer_port)).collect();
         let network = Network::between(&ports).await?;
         let mut cluster = Self { folder: Folder::new("etcd-cluster")?, members, network, token: 0 };
         for member in 0..MEMBERS {
@@ -73,8 +80,9 @@ impl EtcdCluster {
 
     fn run(&mut self, number: usize) -> Result<()> {
         let name = |number: usize| format!("member-{number}");
-        let peers: Vec<_> =
-            (0..MEMBERS).map(|other| format!("{}={}", name(other), self.network.peer_url(other))).collect();
+        let peers: Vec<_> = (0..MEMBERS)
+            .map(|other| format!("{}={}", name(other), self.network.peer_url(other)))
+            .collect();
         let member = &mut self.members[number];
         let log = File::options()
             .create(true)
@@ -178,7 +186,8 @@ impl EtcdCluster {
         self.run(member)
     }
 
-    /// Replaces all members by others with the same addresses, who are another cluster and have nothing. None may be halted.
+    /// Replaces all members by others with the same addresses, who are another cluster and have
+    /// nothing. None may be halted.
     ///
     /// # Errors
     ///
@@ -286,10 +295,13 @@ impl EtcdCluster {
     ///
     /// Those of etcd.
     pub async fn members(&self, by: usize) -> Result<Vec<(String, String)>> {
-        let response = self.client(by).await?.get(PREFIX, Some(GetOptions::new().with_prefix())).await?;
+        let response =
+            self.client(by).await?.get(PREFIX, Some(GetOptions::new().with_prefix())).await?;
         let pairs = response.kvs().iter();
         pairs
-            .map(|pair| Ok((pair.key_str()?[PREFIX.len()..].to_owned(), pair.value_str()?.to_owned())))
+            .map(|pair| {
+                Ok((pair.key_str()?[PREFIX.len()..].to_owned(), pair.value_str()?.to_owned()))
+            })
             .collect()
     }
 
@@ -300,7 +312,8 @@ impl EtcdCluster {
     /// Those of etcd.
     pub async fn compact(&self, by: usize) -> Result<()> {
         let client = self.client(by).await?;
-        let response = client.kv_client().get("/", Some(GetOptions::new().with_count_only())).await?;
+        let response =
+            client.kv_client().get("/", Some(GetOptions::new().with_count_only())).await?;
         let revision = response.header().ok_or("no header")?.revision();
         client.kv_client().compact(revision, None).await?;
         Ok(())

@@ -42,10 +42,11 @@ pub async fn eventually<T>(
     }
 }
 
-/// What `future` gives, if it does in the time that is left, and takes from that what passes meanwhile.
+/// What `future` gives, if it does in the time that is left, and takes from that what passes
+/// meanwhile.
 ///
-/// Of a time in which nobody ran, this process as little as those it waits for, only a slice counts: a machine that stands still for seconds says nothing
-/// of what it runs.
+/// Of a time in which nobody ran, this process as little as those it waits for, only a slice
+/// counts: a machine that stands still for seconds says nothing of what it runs.
 async fn within<F: Future>(left: &mut Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     while !left.is_zero() {

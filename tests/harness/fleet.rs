@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use crate::{End, Ending, Result, Session, ensure};
 
-/// Sessions that are being opened at the same time: each is three messages, and listeners' backlogs are finite.
+/// Sessions that are being opened at the same time: each is three messages, and listeners' backlogs
+/// are finite.
 const TOGETHER: usize = 64;
 /// How many of those who differ a message shows.
 const SHOWN: usize = 3;
@@ -50,12 +51,14 @@ impl Fleet {
 
     /// How those that have ended did, earliest first.
     pub fn ends(&self) -> Vec<End> {
-        let mut ends: Vec<_> = self.sessions.iter().filter_map(|session| session.record().end).collect();
+        let mut ends: Vec<_> =
+            self.sessions.iter().filter_map(|session| session.record().end).collect();
         ends.sort_by_key(|end| end.at);
         ends
     }
 
-    /// Every `nth` one sends something each time `every` has passed, as clients do that do not know that they are to be closed.
+    /// Every `nth` one sends something each time `every` has passed, as clients do that do not know
+    /// that they are to be closed.
     pub fn chatter(&self, nth: usize, every: Duration) {
         for session in self.sessions.iter().step_by(nth) {
             session.chatter(every);
@@ -107,7 +110,8 @@ impl Fleet {
     ///
     /// How many differ, and some of them.
     pub fn in_order(&self) -> Result<()> {
-        let records = self.sessions.iter().map(|session| (session.path(), session.node(), session.record()));
+        let records =
+            self.sessions.iter().map(|session| (session.path(), session.node(), session.record()));
         let wrong: Vec<_> = records
             .filter(|(.., record)| {
                 let ended_well = record.end.as_ref().is_none_or(|end| end.how == Ending::Eof);

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::Result;
 
-/// A temporary folder that any user may read, because nginx's workers run as another one than its master.
+/// A temporary folder that any user may read, because nginx's workers run as another one than its
+/// master.
 #[derive(Debug)]
 pub struct Folder(TempDir);
 
@@ -19,7 +20,8 @@ impl Folder {
     ///
     /// Those of the file system.
     pub fn new(what: &str) -> Result<Self> {
-        let mut folder = tempfile::Builder::new().prefix(&format!("end-to-end-{what}-")).tempdir()?;
+        let mut folder =
+            tempfile::Builder::new().prefix(&format!("end-to-end-{what}-")).tempdir()?;
         set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         if std::env::var_os("KEEP_TEMP").is_some_and(|value| value != "0") {
             folder.disable_cleanup(true);

@@ -24,11 +24,19 @@ impl GrpcProxy {
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new("etcd");
         command
-            .args(["grpc-proxy", "start", "--endpoints", &etcd.address(), "--listen-addr", &address])
+            .args([
+                "grpc-proxy",
+                "start",
+                "--endpoints",
+                &etcd.address(),
+                "--listen-addr",
+                &address,
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let process = Process::spawn(&mut command)?;
-        eventually(SOON, "the proxy listens", async || Ok(TcpStream::connect(&address).await?)).await?;
+        eventually(SOON, "the proxy listens", async || Ok(TcpStream::connect(&address).await?))
+            .await?;
         Ok(Self { _process: process, port })
     }
 

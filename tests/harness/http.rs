@@ -1,5 +1,5 @@
-//! An HTTP client that does exactly what it is told: no pool, and above all no silent second attempt, which would hide
-//! the failures that the tests look for.
+//! An HTTP client that does exactly what it is told: no pool, and above all no silent second
+//! attempt, which would hide the failures that the tests look for.
 
 use std::time::Duration;
 
@@ -102,7 +102,8 @@ impl Connection {
     /// As with [`get`](Self::get), and a header that is none.
     pub async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let builder = Request::builder().uri(path).header(HOST, &self.address);
-        let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
+        let builder =
+            headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
         self.ask(builder.body(Full::default())?).await
     }
 

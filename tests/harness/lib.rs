@@ -1,7 +1,9 @@
-//! Starts what an end-to-end test needs, and ends it again: a real nginx with the module, a real etcd, nodes, clients.
+//! Starts what an end-to-end test needs, and ends it again: a real nginx with the module, a real
+//! etcd, nodes, clients.
 //!
-//! Everything belongs to the test that started it: own folders, own ports, own processes, which end with it however it
-//! ends. `KEEP_TEMP=1` leaves the folders, with nginx's and etcd's logs, for a look.
+//! Everything belongs to the test that started it: own folders, own ports, own processes, which end
+//! with it however it ends. `KEEP_TEMP=1` leaves the folders, with nginx's and etcd's logs, for a
+//! look.
 
 #![forbid(unsafe_code)]
 
@@ -35,8 +37,8 @@ pub use certificates::{Authority, Certificate};
 pub use configuration::{Configuration, Mode, PREFIX, UPSTREAM, cluster, key, upstream};
 pub use containers::{Compose, Container, Network, docker, image};
 pub use demo_node::{
-    ClosedPort, Counts, FIREHOSE_POLL, Fault, ListenAddress, Node, OpenSession, StatusCode, broadcast_number,
-    paced_byte,
+    ClosedPort, Counts, FIREHOSE_POLL, Fault, ListenAddress, Node, OpenSession, StatusCode,
+    broadcast_number, paced_byte,
 };
 pub use ending::{End, Ending, Observed};
 pub use etcd::Etcd;
@@ -54,14 +56,16 @@ pub use open_sockets::OpenSockets;
 pub use pipeline::{Question, pipelined};
 pub use ports::free_port;
 pub use process::{
-    address_space, limit_address_space, limit_files, memory, open_files, processor_time, running, signal,
-    state,
+    address_space, limit_address_space, limit_files, memory, open_files, processor_time, running,
+    signal, state,
 };
 pub use program::{Program, firehose_router};
 pub use router::{Router, settled, start_nodes};
 pub use served::{Served, etcd_module};
 pub use session::{Record, Session};
-pub use status::{Geo, Holding, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone};
+pub use status::{
+    Geo, Holding, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone,
+};
 pub use websocket::WebSocket;
 
 use std::time::Duration;
@@ -71,10 +75,12 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// The result of everything here and of the tests.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The deadline of what needs a moment at most: ample, because a machine that builds at the same time is slow.
+/// The deadline of what needs a moment at most: ample, because a machine that builds at the same
+/// time is slow.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Fails with a formatted message unless the condition holds; for conditions that may yet come to hold.
+/// Fails with a formatted message unless the condition holds; for conditions that may yet come to
+/// hold.
 #[macro_export]
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {

@@ -129,7 +129,11 @@ async fn ask(address: String, path: String, clients: Clients, stop: Cancellation
     report
 }
 
-async fn ask_again(connection: &mut Option<Connection>, address: &str, path: &str) -> Result<Answer> {
+async fn ask_again(
+    connection: &mut Option<Connection>,
+    address: &str,
+    path: &str,
+) -> Result<Answer> {
     let open = match connection {
         Some(open) => open,
         None => connection.insert(Connection::open(address).await?),

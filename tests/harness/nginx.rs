@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use crate::configuration::nginx;
 use crate::process::{Group, Process, children, group};
 use crate::{
-    Answer, Configuration, Connection, Folder, Mode, Result, SOON, Status, UPSTREAM, Upstream, WebSocket,
-    ensure, eventually, free_port, get, running, signal,
+    Answer, Configuration, Connection, Folder, Mode, Result, SOON, Status, UPSTREAM, Upstream,
+    WebSocket, ensure, eventually, free_port, get, running, signal,
 };
 
 const CONFIGURATION: &str = "conf/nginx.conf";
@@ -47,7 +47,8 @@ impl Nginx {
     async fn start_in(folder: Folder, port: u16, configuration: Configuration) -> Result<Self> {
         prepare(&folder, &configuration.render(port)?)?;
         let stderr = File::create(folder.path().join("logs/stderr.log"))?;
-        let mut process = Process::spawn(command(folder.path())?.stdout(stderr.try_clone()?).stderr(stderr))?;
+        let mut process =
+            Process::spawn(command(folder.path())?.stdout(stderr.try_clone()?).stderr(stderr))?;
         let (mut master, mut group) = (process.pid(), None);
         if configuration.how() == Mode::Daemon {
             let status = process.wait(SOON).await?;
@@ -66,7 +67,10 @@ impl Nginx {
             TcpStream::connect(nginx.address()).await?;
             if nginx.configuration.how() != Mode::Single {
                 let workers = nginx.workers()?;
-                ensure!(workers.len() == nginx.configuration.worker_count(), "workers: {workers:?}");
+                ensure!(
+                    workers.len() == nginx.configuration.worker_count(),
+                    "workers: {workers:?}"
+                );
             }
             Ok(true)
         })
@@ -167,7 +171,8 @@ impl Nginx {
     pub async fn status(&self) -> Result<Status> {
         let answer = self.get("/etcd").await?;
         ensure!(answer.status == 200, "status {}: {}", answer.status, answer.text());
-        serde_json::from_slice(&answer.body).map_err(|error| format!("{error}: {}", answer.text()).into())
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| format!("{error}: {}", answer.text()).into())
     }
 
     /// What it says of the usual upstream.
@@ -179,7 +184,8 @@ impl Nginx {
         Ok(self.status().await?.upstreams.remove(UPSTREAM).ok_or("not in the status")?)
     }
 
-    /// The pid of the worker that watches etcd; waits for one where there is none just now, as for a moment after a reload.
+    /// The pid of the worker that watches etcd; waits for one where there is none just now, as for
+    /// a moment after a reload.
     ///
     /// # Errors
     ///
@@ -228,7 +234,12 @@ impl Nginx {
     pub async fn wait_for_keys(&self, keys: &[&str]) -> Result<Upstream> {
         eventually(SOON, &format!("the keys are {keys:?}"), async || {
             let upstream = self.upstream().await?;
-            ensure!(upstream.keys() == keys, "keys {:?}, connected {}", upstream.keys(), upstream.connected);
+            ensure!(
+                upstream.keys() == keys,
+                "keys {:?}, connected {}",
+                upstream.keys(),
+                upstream.connected
+            );
             Ok(upstream)
         })
         .await
@@ -259,7 +270,8 @@ impl Nginx {
     ///
     /// Those of `/proc`.
     pub fn file_processes(&self) -> Result<Vec<i32>> {
-        // In the background the first is no child of the master's: it is of the group of the process that was started.
+        // In the background the first is no child of the master's: it is of the group of the
+        // process that was started.
         let mut found = group(self.process.pid(), FILES)?;
         found.extend(group(self.master, FILES)?);
         found.sort_unstable();
@@ -298,14 +310,17 @@ impl Nginx {
         eventually(SOON, "new workers", async || {
             let now = self.workers()?;
             let new = now.iter().all(|pid| !before.contains(pid));
-            ensure!(new && now.len() == self.configuration.worker_count(), "{now:?}, before {before:?}");
+            ensure!(
+                new && now.len() == self.configuration.worker_count(),
+                "{now:?}, before {before:?}"
+            );
             Ok(())
         })
         .await
     }
 
-    /// Starts the same nginx anew beside the one that runs (SIGUSR2, as for another binary), which must be a daemon. From then on this is the new
-    /// one; returns the pid of the old master.
+    /// Starts the same nginx anew beside the one that runs (SIGUSR2, as for another binary), which
+    /// must be a daemon. From then on this is the new one; returns the pid of the old master.
     ///
     /// # Errors
     ///
@@ -374,7 +389,8 @@ impl Nginx {
         .await
     }
 
-    /// Fails if the log tells of a crash, or of anything that nginx or the module calls critical or worse.
+    /// Fails if the log tells of a crash, or of anything that nginx or the module calls critical or
+    /// worse.
     ///
     /// # Errors
     ///
@@ -382,7 +398,8 @@ impl Nginx {
     pub fn check_log(&self) -> Result<()> {
         let log = self.log();
         let bad = |line: &&str| {
-            // The level is the third word of a line: date, time, level. What follows may quote anything.
+            // The level is the third word of a line: date, time, level. What follows may quote
+            // anything.
             let level = line.split(' ').nth(2).unwrap_or_default();
             matches!(level, "[alert]" | "[emerg]" | "[crit]")
                 || line.contains("panicked")
@@ -401,7 +418,10 @@ impl Drop for Nginx {
     fn drop(&mut self) {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
-        println!("error.log ends with:\n{}", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"));
+        println!(
+            "error.log ends with:\n{}",
+            lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+        );
     }
 }
 

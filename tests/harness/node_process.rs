@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use crate::process::Process;
 use crate::{Folder, Result, SOON, ensure, eventually};
 
-/// `demo-node` as a process, for more connections than this one may have descriptors for. Killed when it is dropped.
+/// `demo-node` as a process, for more connections than this one may have descriptors for. Killed
+/// when it is dropped.
 #[derive(Debug)]
 pub struct NodeProcess {
     name: String,

@@ -14,7 +14,8 @@ const LONGEST: usize = 4096;
 /// What precedes a text of up to 125 bytes from a server (RFC 6455, 5.2).
 const FRAME_HEAD: usize = 2;
 
-/// Sessions whose opening has come to its end, with the node's first message. Closed when they are dropped.
+/// Sessions whose opening has come to its end, with the node's first message. Closed when they are
+/// dropped.
 #[derive(Debug)]
 pub struct OpenSockets {
     sockets: Vec<TcpStream>,
@@ -22,7 +23,9 @@ pub struct OpenSockets {
 
 /// Whether the whole of an answer has come, and of the message behind it.
 fn is_whole(received: &[u8]) -> Result<bool> {
-    let Some(head) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
+    let Some(head) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return Ok(false);
+    };
     ensure!(received.starts_with(b"HTTP/1.1 101 "), "{}", received[..head].escape_ascii());
     let message = &received[head + 4..];
     Ok(message.get(1).is_some_and(|&length| message.len() >= FRAME_HEAD + usize::from(length)))

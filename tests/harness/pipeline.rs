@@ -46,7 +46,8 @@ impl Question {
     }
 }
 
-/// Asks all through a few connections, and gives the answers in the order of the questions. The answers must be without a body.
+/// Asks all through a few connections, and gives the answers in the order of the questions. The
+/// answers must be without a body.
 ///
 /// # Errors
 ///
@@ -54,7 +55,8 @@ impl Question {
 pub async fn pipelined(address: &str, questions: &[Question]) -> Result<Vec<Answer>> {
     let each = questions.len().div_ceil(CONNECTIONS).max(1);
     let answers =
-        try_join_all(questions.chunks(each).map(|chunk| timeout(3 * SOON, ask(address, chunk)))).await?;
+        try_join_all(questions.chunks(each).map(|chunk| timeout(3 * SOON, ask(address, chunk))))
+            .await?;
     let mut all = Vec::new();
     for of_connection in answers {
         all.extend(of_connection?);
@@ -100,7 +102,10 @@ fn parse(bytes: &[u8]) -> Result<Option<(Answer, usize)>> {
     let status = response.code.ok_or("an answer without a status")?;
     let mut map = HeaderMap::new();
     for header in response.headers {
-        map.append(HeaderName::from_bytes(header.name.as_bytes())?, HeaderValue::from_bytes(header.value)?);
+        map.append(
+            HeaderName::from_bytes(header.name.as_bytes())?,
+            HeaderValue::from_bytes(header.value)?,
+        );
     }
     let is_empty = status == 204 || map.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     ensure!(is_empty, "an answer with a body: {status}, {map:?}");

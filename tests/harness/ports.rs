@@ -11,8 +11,9 @@ const LOWEST: u16 = 12_000;
 
 /// A port of 127.0.0.1 that nobody listens on.
 ///
-/// It lies below the range from which the system takes ports for clients and for listeners on port 0, and none is given
-/// out twice by this process: so it stays free until its user binds it, and between a server's stop and restart.
+/// It lies below the range from which the system takes ports for clients and for listeners on port
+/// 0, and none is given out twice by this process: so it stays free until its user binds it, and
+/// between a server's stop and restart.
 ///
 /// # Errors
 ///
@@ -26,8 +27,9 @@ pub fn free_port() -> Result<u16> {
     }
     let count = end - LOWEST;
     // Test binaries that run at the same time begin at different ports.
-    let next =
-        NEXT.get_or_init(|| AtomicU16::new((u64::from(std::process::id()) * 97 % u64::from(count)) as u16));
+    let next = NEXT.get_or_init(|| {
+        AtomicU16::new((u64::from(std::process::id()) * 97 % u64::from(count)) as u16)
+    });
     for _ in 0..count {
         let port = LOWEST + next.fetch_add(1, Relaxed) % count;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -59,8 +59,9 @@ impl Drop for Process {
     }
 }
 
-/// Kills a process group when it is dropped, and also when this whole process is killed: a shell waits for the end of a
-/// pipe whose only other end is here. (PR_SET_PDEATHSIG would not reach nginx's workers, the children of a child.)
+/// Kills a process group when it is dropped, and also when this whole process is killed: a shell
+/// waits for the end of a pipe whose only other end is here. (PR_SET_PDEATHSIG would not reach
+/// nginx's workers, the children of a child.)
 #[derive(Debug)]
 pub(crate) struct Group {
     shell: Child,
@@ -86,7 +87,8 @@ impl Drop for Group {
     }
 }
 
-/// Hundreds of sessions have both their ends in this process; those that it starts inherit the limit.
+/// Hundreds of sessions have both their ends in this process; those that it starts inherit the
+/// limit.
 fn raise_file_limit() -> Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
@@ -95,7 +97,8 @@ fn raise_file_limit() -> Result<()> {
     Ok(())
 }
 
-/// How long a process that is killed may take to end: the processor that it runs on has to take notice.
+/// How long a process that is killed may take to end: the processor that it runs on has to take
+/// notice.
 const KILLED: Duration = Duration::from_secs(5);
 
 /// Sends a signal. After SIGKILL the process is gone, so that nobody takes it for one that lives.
@@ -141,7 +144,8 @@ fn stat(pid: i32) -> Option<(char, i32)> {
     fields(&read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// State and parent in a line of `stat`. The name before them is in parentheses and may itself hold anything.
+/// State and parent in a line of `stat`. The name before them is in parentheses and may itself hold
+/// anything.
 fn fields(text: &str) -> Option<(char, i32)> {
     let mut fields = text.rsplit_once(") ")?.1.split(' ');
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
@@ -154,16 +158,20 @@ pub(crate) fn children(parent: i32, title: &str) -> Result<Vec<i32>> {
 
 /// The processes of a group that run and whose title begins with `title`, lowest pid first.
 pub(crate) fn group(leader: i32, title: &str) -> Result<Vec<i32>> {
-    let is_of_group = |pid, _| getpgid(Some(Pid::from_raw(pid))).is_ok_and(|group| group.as_raw() == leader);
+    let is_of_group =
+        |pid, _| getpgid(Some(Pid::from_raw(pid))).is_ok_and(|group| group.as_raw() == leader);
     titled(title, is_of_group)
 }
 
 fn titled(title: &str, which: impl Fn(i32, i32) -> bool) -> Result<Vec<i32>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
         if stat(pid).is_some_and(|(state, parent)| state != 'Z' && which(pid, parent))
-            && read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(title))
+            && read_to_string(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.starts_with(title))
         {
             found.push(pid);
         }
@@ -172,8 +180,8 @@ fn titled(title: &str, which: impl Fn(i32, i32) -> bool) -> Result<Vec<i32>> {
     Ok(found)
 }
 
-/// For how long the process's first thread has been running on a processor: for a worker of nginx's its event loop
-/// (proc(5), `/proc/PID/task/TID/schedstat`).
+/// For how long the process's first thread has been running on a processor: for a worker of nginx's
+/// its event loop (proc(5), `/proc/PID/task/TID/schedstat`).
 ///
 /// # Errors
 ///
@@ -184,8 +192,8 @@ pub fn processor_time(pid: i32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Memory of a process that is its own, in bytes: what it wrote to, without what it shares with others
-/// (`Private_Dirty` of `/proc/PID/smaps_rollup`).
+/// Memory of a process that is its own, in bytes: what it wrote to, without what it shares with
+/// others (`Private_Dirty` of `/proc/PID/smaps_rollup`).
 ///
 /// # Errors
 ///
@@ -206,7 +214,8 @@ pub fn memory(pid: i32) -> Result<u64> {
 pub fn address_space(pid: i32) -> Result<u64> {
     let text = read_to_string(format!("/proc/{pid}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmSize:"));
-    let kilobytes: u64 = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmSize")?.parse()?;
+    let kilobytes: u64 =
+        line.and_then(|line| line.split_whitespace().next()).ok_or("no VmSize")?.parse()?;
     Ok(kilobytes * 1024)
 }
 
@@ -216,20 +225,23 @@ pub fn address_space(pid: i32) -> Result<u64> {
 ///
 /// When util-linux's `prlimit` cannot do so.
 pub fn limit_address_space(pid: i32, bytes: u64) -> Result<()> {
-    let status =
-        Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--as={bytes}")]).status()?;
+    let status = Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &format!("--as={bytes}")])
+        .status()?;
     ensure!(status.success(), "prlimit: {status}");
     Ok(())
 }
 
-/// Limits how many files a process of the same user may have open from now on, for as long as nobody sets another limit (RLIMIT_NOFILE).
+/// Limits how many files a process of the same user may have open from now on, for as long as
+/// nobody sets another limit (RLIMIT_NOFILE).
 ///
 /// # Errors
 ///
 /// When util-linux's `prlimit` cannot do so.
 pub fn limit_files(pid: i32, count: u64) -> Result<()> {
-    let status =
-        Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--nofile={count}:")]).status()?;
+    let status = Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &format!("--nofile={count}:")])
+        .status()?;
     ensure!(status.success(), "prlimit: {status}");
     Ok(())
 }

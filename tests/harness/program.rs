@@ -31,7 +31,8 @@ pub fn firehose_router() -> Result<PathBuf> {
     };
     path.canonicalize().map_err(|error| {
         format!(
-            "no firehose-router at {} ({error}): run make firehose-router first, or set FIREHOSE_ROUTER to it",
+            "no firehose-router at {} ({error}): run make firehose-router first, or set \
+            FIREHOSE_ROUTER to it",
             path.display()
         )
         .into()
@@ -73,7 +74,11 @@ impl Program {
         for name in ours {
             command.env_remove(name);
         }
-        command.args(arguments).envs(variables.iter().copied()).stdout(output.try_clone()?).stderr(output);
+        command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdout(output.try_clone()?)
+            .stderr(output);
         Ok(Self { process: Process::spawn(&mut command)?, folder })
     }
 
@@ -137,7 +142,11 @@ impl Program {
     ///
     /// Where it does not end in time.
     pub async fn ended(&mut self, deadline: Duration) -> Result<i32> {
-        let status = self.process.wait(deadline).await.map_err(|error| format!("{error}; {}", self.log()))?;
+        let status = self
+            .process
+            .wait(deadline)
+            .await
+            .map_err(|error| format!("{error}; {}", self.log()))?;
         Ok(code(status))
     }
 

@@ -16,7 +16,8 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts nginx with [`Configuration::firehose`] and a number of workers, before a number of nodes.
+    /// Starts nginx with [`Configuration::firehose`] and a number of workers, before a number of
+    /// nodes.
     ///
     /// # Errors
     ///
@@ -30,7 +31,10 @@ impl Router {
     /// # Errors
     ///
     /// Those of each start.
-    pub async fn with(nodes: usize, configuration: impl FnOnce(&Etcd) -> Configuration) -> Result<Self> {
+    pub async fn with(
+        nodes: usize,
+        configuration: impl FnOnce(&Etcd) -> Configuration,
+    ) -> Result<Self> {
         let etcd = Etcd::start().await?;
         let nodes = start_nodes(nodes).await?;
         etcd.register(&nodes).await?;
@@ -40,7 +44,8 @@ impl Router {
         Ok(Self { nginx, nodes, etcd })
     }
 
-    /// Waits until nginx has exactly the members that etcd has, whose values must be plain addresses.
+    /// Waits until nginx has exactly the members that etcd has, whose values must be plain
+    /// addresses.
     ///
     /// # Errors
     ///
@@ -61,11 +66,14 @@ pub async fn settled(nginx: &Nginx, etcd: &Etcd) -> Result<Upstream> {
         let peers = upstream.peers.iter().filter(|peer| peer.state != "removed");
         let peers: Vec<_> =
             peers.filter_map(|peer| Some((peer.key.clone()?, peer.address.clone()))).collect();
-        let lacking: Vec<_> = members.iter().filter(|member| !peers.contains(member)).take(SHOWN).collect();
-        let surplus: Vec<_> = peers.iter().filter(|peer| !members.contains(peer)).take(SHOWN).collect();
+        let lacking: Vec<_> =
+            members.iter().filter(|member| !peers.contains(member)).take(SHOWN).collect();
+        let surplus: Vec<_> =
+            peers.iter().filter(|peer| !members.contains(peer)).take(SHOWN).collect();
         ensure!(
             upstream.connected && peers == members,
-            "connected {}, revision {}, {:?}, {} of {} peers; lacking {lacking:?}, surplus {surplus:?}",
+            "connected {}, revision {}, {:?}, {} of {} peers; lacking {lacking:?}, surplus \
+            {surplus:?}",
             upstream.connected,
             upstream.revision,
             upstream.zone,

@@ -8,7 +8,8 @@ use nix::sys::signal::Signal;
 
 use crate::process::{Group, children};
 use crate::{
-    Answer, Connection, Folder, Program, Result, SOON, Status, WebSocket, ensure, eventually, free_port, get,
+    Answer, Connection, Folder, Program, Result, SOON, Status, WebSocket, ensure, eventually,
+    free_port, get,
 };
 
 /// How nginx calls a worker that is not shutting down.
@@ -42,7 +43,8 @@ pub struct Served {
 }
 
 impl Served {
-    /// Starts it with these endpoints of etcd's and further arguments, and waits until nginx answers.
+    /// Starts it with these endpoints of etcd's and further arguments, and waits until nginx
+    /// answers.
     ///
     /// # Errors
     ///
@@ -60,16 +62,23 @@ impl Served {
         Self::start_by(&[], folder, endpoints, arguments).await
     }
 
-    /// The same, started by another program, which must become this one: these words stand before its own.
+    /// The same, started by another program, which must become this one: these words stand before
+    /// its own.
     ///
     /// # Errors
     ///
     /// Where nginx does not answer.
-    pub async fn start_by(by: &[&str], folder: Folder, endpoints: &str, arguments: &[&str]) -> Result<Self> {
+    pub async fn start_by(
+        by: &[&str],
+        folder: Folder,
+        endpoints: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         Self::start_on(free_port()?, by, folder, endpoints, arguments).await
     }
 
-    /// Starts another one in its folder, at its port. This one must have ended; what it has left goes on until this is dropped.
+    /// Starts another one in its folder, at its port. This one must have ended; what it has left
+    /// goes on until this is dropped.
     ///
     /// # Errors
     ///
@@ -88,9 +97,19 @@ impl Served {
     ) -> Result<Self> {
         let module = etcd_module()?;
         let in_folder = |name: &str| folder.path().join(name).display().to_string();
-        let (run, state, listen) = (in_folder("run"), in_folder("state"), format!("127.0.0.1:{port}"));
-        let mut all =
-            vec!["serve", "--listen", &listen, "--run-dir", &run, "--state-dir", &state, "--module", &module];
+        let (run, state, listen) =
+            (in_folder("run"), in_folder("state"), format!("127.0.0.1:{port}"));
+        let mut all = vec![
+            "serve",
+            "--listen",
+            &listen,
+            "--run-dir",
+            &run,
+            "--state-dir",
+            &state,
+            "--module",
+            &module,
+        ];
         if let Some(nginx) = std::env::var_os("NGINX") {
             let nginx = nginx.into_string().map_err(|_| "NGINX is not UTF-8")?;
             all.extend(["--nginx".to_owned(), nginx].map(|word| &*word.leak()));
@@ -101,8 +120,12 @@ impl Served {
             if !program.runs()? {
                 return Ok(None);
             }
-            let pid: i32 = std::fs::read_to_string(folder.path().join("run/nginx.pid"))?.trim().parse()?;
-            ensure!(children(program.pid(), "nginx: master")?.contains(&pid), "{pid} is not its child");
+            let pid: i32 =
+                std::fs::read_to_string(folder.path().join("run/nginx.pid"))?.trim().parse()?;
+            ensure!(
+                children(program.pid(), "nginx: master")?.contains(&pid),
+                "{pid} is not its child"
+            );
             Ok(Some(pid))
         })
         .await?;
@@ -249,7 +272,8 @@ impl Served {
     /// Where nginx does not take it.
     pub fn configuration(&self) -> Result<String> {
         let nginx = std::env::var_os("NGINX").unwrap_or_else(|| "nginx".into());
-        let path = format!("{}:/usr/local/sbin:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let path =
+            format!("{}:/usr/local/sbin:/usr/sbin", std::env::var("PATH").unwrap_or_default());
         let output = Command::new(nginx)
             .env("PATH", path)
             .args(["-T", "-q", "-e", "stderr", "-c"])

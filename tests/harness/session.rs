@@ -16,7 +16,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{End, Ending, Observed, Result, SOON, ensure};
 
-/// Bytes of the library's read buffer: its own default of 128 KiB is too much for thousands of sessions.
+/// Bytes of the library's read buffer: its own default of 128 KiB is too much for thousands of
+/// sessions.
 const READ_BUFFER: usize = 4096;
 
 /// The code of a close frame without one (RFC 6455, 7.1.5).
@@ -31,7 +32,8 @@ pub struct Record {
     pub first: u64,
     /// The number of the last of them, 0 before the first.
     pub last: u64,
-    /// The first thing that came and was not next: a broadcast out of its order, or an echo of something else.
+    /// The first thing that came and was not next: a broadcast out of its order, or an echo of
+    /// something else.
     pub disorder: Option<String>,
     /// Texts that the system has taken for the node in whole.
     pub said: u64,
@@ -76,11 +78,14 @@ impl Session {
         let url = format!("ws://{address}{path}");
         let opening = client_async_with_config(url, Observed::new(tcp), Some(configuration));
         let (mut stream, response) = timeout(SOON, opening).await??;
-        let worker = response.headers().get("x-worker").and_then(|value| value.to_str().ok()?.parse().ok());
-        let first = timeout(SOON, stream.next()).await?.ok_or("closed before the first message")??;
+        let worker =
+            response.headers().get("x-worker").and_then(|value| value.to_str().ok()?.parse().ok());
+        let first =
+            timeout(SOON, stream.next()).await?.ok_or("closed before the first message")??;
         let (recorder, record) = watch::channel(Record::default());
         let (commands, receiver) = mpsc::unbounded_channel();
-        let reader = Reader { stream, recorder, commands: receiver, said: VecDeque::new(), chatter: None };
+        let reader =
+            Reader { stream, recorder, commands: receiver, said: VecDeque::new(), chatter: None };
         Ok(Self {
             path: path.to_owned(),
             node: first.to_text()?.to_owned(),
@@ -149,7 +154,8 @@ impl Session {
     pub async fn echo(&self, text: &str) -> Result<()> {
         let (sender, receiver) = oneshot::channel();
         self.command(Command::Say(text.to_owned(), Some(sender)));
-        let echoed = timeout(SOON, receiver).await.map_err(|_| format!("no echo: {:?}", self.record()))?;
+        let echoed =
+            timeout(SOON, receiver).await.map_err(|_| format!("no echo: {:?}", self.record()))?;
         echoed.map_err(|_| format!("the session has ended: {:?}", self.record()).into())
     }
 
@@ -161,7 +167,8 @@ impl Session {
     pub async fn ended(&self, deadline: Duration) -> Result<End> {
         let mut record = self.record.clone();
         let ended = timeout(deadline, record.wait_for(|record| record.end.is_some())).await;
-        let record = ended.map_err(|_| format!("open after {deadline:?}: {:?}", self.record()))??;
+        let record =
+            ended.map_err(|_| format!("open after {deadline:?}: {:?}", self.record()))??;
         record.end.clone().ok_or_else(|| "no end".into())
     }
 
@@ -172,8 +179,10 @@ impl Session {
     /// When it does not come soon.
     pub async fn received(&self, number: u64) -> Result<()> {
         let mut record = self.record.clone();
-        let come = timeout(SOON, record.wait_for(|record| record.last >= number || record.end.is_some()));
-        let record = come.await.map_err(|_| format!("no broadcast {number}: {:?}", self.record()))??;
+        let come =
+            timeout(SOON, record.wait_for(|record| record.last >= number || record.end.is_some()));
+        let record =
+            come.await.map_err(|_| format!("no broadcast {number}: {:?}", self.record()))??;
         ensure!(record.last >= number, "it ended before broadcast {number}: {:?}", *record);
         Ok(())
     }
@@ -213,7 +222,8 @@ impl Reader {
                 }
             };
             tokio::select! {
-                // Cancel safe: `next`, `recv` and `tick` give what they take in the same poll; what is said is not a branch.
+                // Cancel safe: `next`, `recv` and `tick` give what they take in the same poll; what
+                // is said is not a branch.
                 message = self.stream.next(), if reads => match message {
                     Some(Ok(Message::Text(text))) => self.received(text.as_str()),
                     Some(Ok(Message::Close(frame))) => code = Some(frame.map_or(NO_CODE, |frame| frame.code.into())),
@@ -242,7 +252,8 @@ impl Reader {
         self.recorder.send_modify(|record| record.end = Some(end));
     }
 
-    /// An error of the writing says nothing of the reading, which goes on until it meets its own end.
+    /// An error of the writing says nothing of the reading, which goes on until it meets its own
+    /// end.
     async fn say(&mut self, text: String, waiting: Option<oneshot::Sender<()>>) {
         if self.stream.send(Message::text(text.as_str())).await.is_ok() {
             self.said.push_back((text, waiting));
@@ -277,7 +288,8 @@ impl Reader {
         }
     }
 
-    /// What the socket's reads met; where the library stopped before they met anything, they are gone on with.
+    /// What the socket's reads met; where the library stopped before they met anything, they are
+    /// gone on with.
     async fn find_end(&mut self, stopped: Option<String>, code: Option<u16>) -> End {
         let stream = self.stream.get_mut();
         if stream.end().is_none() {
@@ -287,9 +299,13 @@ impl Reader {
         }
         let noted = stream.end().cloned();
         match (noted, code) {
-            (Some(End { at, how: Ending::Eof }), Some(code)) => End { at, how: Ending::CloseFrame(code) },
+            (Some(End { at, how: Ending::Eof }), Some(code)) => {
+                End { at, how: Ending::CloseFrame(code) }
+            }
             (Some(end), _) => end,
-            (None, _) => End { at: Instant::now(), how: Ending::Other(stopped.unwrap_or_default()) },
+            (None, _) => {
+                End { at: Instant::now(), how: Ending::Other(stopped.unwrap_or_default()) }
+            }
         }
     }
 }

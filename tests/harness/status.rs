@@ -98,7 +98,8 @@ pub struct Upstream {
     pub rejected_total: u64,
     /// Keys whose present value is rejected.
     pub rejected: Vec<Rejected>,
-    /// Keys whose host names cannot be resolved, the first ones; none from a module that does not show them.
+    /// Keys whose host names cannot be resolved, the first ones; none from a module that does not
+    /// show them.
     #[serde(default)]
     pub unresolved: Vec<Unresolved>,
     /// How many there are.
@@ -233,7 +234,8 @@ pub struct Peer {
     /// Those of them that are upgraded; 0 from a module that does not tell them apart.
     #[serde(default)]
     pub upgraded: u64,
-    /// Seconds until its open connections begin to be closed, 0 once they are; none where it does not drain.
+    /// Seconds until its open connections begin to be closed, 0 once they are; none where it does
+    /// not drain.
     #[serde(default)]
     pub closes_in: Option<f64>,
     /// Since the peer came.

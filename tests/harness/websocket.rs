@@ -26,8 +26,10 @@ impl WebSocket {
         let tcp = timeout(SOON, TcpStream::connect(address)).await??;
         let (mut stream, response) =
             timeout(SOON, client_async(format!("ws://{address}{path}"), tcp)).await??;
-        let worker = response.headers().get("x-worker").and_then(|value| value.to_str().ok()?.parse().ok());
-        let first = timeout(SOON, stream.next()).await?.ok_or("closed before the first message")??;
+        let worker =
+            response.headers().get("x-worker").and_then(|value| value.to_str().ok()?.parse().ok());
+        let first =
+            timeout(SOON, stream.next()).await?.ok_or("closed before the first message")??;
         let node = first.to_text()?.to_owned();
         Ok(Self { stream, node, worker: worker.unwrap_or_default() })
     }

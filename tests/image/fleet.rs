@@ -1,4 +1,5 @@
-//! `compose.yaml`: the fleet starts, and a client that turns to the other router sees nothing of what is killed.
+//! `compose.yaml`: the fleet starts, and a client that turns to the other router sees nothing of
+//! what is killed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +18,9 @@ async fn ask(routers: &[String; 2], first: usize) -> Result<(u16, String)> {
     let mut last = String::new();
     for turn in 0..2 {
         match get(&routers[(first + turn) % 2], "/").await {
-            Ok(answer) if answer.status == 200 => return Ok((answer.status, answer.node().to_owned())),
+            Ok(answer) if answer.status == 200 => {
+                return Ok((answer.status, answer.node().to_owned()));
+            }
             Ok(answer) => last = format!("status {}", answer.status),
             Err(error) => last = error.to_string(),
         }
@@ -108,7 +111,8 @@ async fn one_of_each_is_killed_and_no_client_sees_it() -> Result<()> {
         );
     }
 
-    // A node is killed with its announcer: what was with it fails, and nobody is sent there once its time is over.
+    // A node is killed with its announcer: what was with it fails, and nobody is sent there once
+    // its time is over.
     let nodes = compose.containers("node")?;
     docker(&["kill", &nodes[0]])?;
     answered_by(&routers, 2).await?;

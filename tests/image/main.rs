@@ -1,4 +1,5 @@
-//! The container image, on a Docker engine: what `make test-image` runs. `cargo test` leaves it out, since there may be no engine.
+//! The container image, on a Docker engine: what `make test-image` runs. `cargo test` leaves it
+//! out, since there may be no engine.
 
 mod fleet;
 
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 use harness::*;
 use nix::sys::signal::Signal;
 
-/// How long a container may take to be what it is to be: Docker itself looks every 5 s whether it is healthy.
+/// How long a container may take to be what it is to be: Docker itself looks every 5 s whether it
+/// is healthy.
 const CONTAINER: Duration = Duration::from_secs(60);
 
 /// etcd and a network that it is in.
@@ -31,7 +33,8 @@ impl Setting {
             "--advertise-client-urls=http://etcd:2379",
         ])?;
         let setting = Self { etcd, network };
-        eventually(CONTAINER, "etcd answers", async || setting.etcdctl(&["endpoint", "health"])).await?;
+        eventually(CONTAINER, "etcd answers", async || setting.etcdctl(&["endpoint", "health"]))
+            .await?;
         Ok(setting)
     }
 
@@ -50,7 +53,8 @@ impl Setting {
     fn node(&self, key: &str) -> Result<Container> {
         let image = image("TEST_NODE_IMAGE")?;
         let script = format!(
-            "exec firehose-router announce --key {key} --addr :7474 --ttl 5 --drain 0 -- demo-node --listen 0.0.0.0:7474 --name {key}"
+            "exec firehose-router announce --key {key} --addr :7474 --ttl 5 --drain 0 -- demo-node \
+            --listen 0.0.0.0:7474 --name {key}"
         );
         Container::start(&[
             "--network",
@@ -80,7 +84,12 @@ async fn routed(router: &Container, node: &str) -> Result<()> {
     let address = format!("{}:80", router.address()?);
     eventually(CONTAINER, &format!("{node} answers"), async || {
         let answer = get(&address, "/").await?;
-        ensure!(answer.status == 200 && answer.node() == node, "{} {}", answer.status, answer.node());
+        ensure!(
+            answer.status == 200 && answer.node() == node,
+            "{} {}",
+            answer.status,
+            answer.node()
+        );
         Ok(())
     })
     .await
@@ -148,7 +157,15 @@ async fn a_read_only_root_and_any_user_will_do() -> Result<()> {
     for more in [
         &["--read-only"][..],
         &["--read-only", "--tmpfs", "/run", "--tmpfs", "/var/lib/firehose-router"],
-        &["--read-only", "--user", "12345:12345", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+        &[
+            "--read-only",
+            "--user",
+            "12345:12345",
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+        ],
         &["--user", "0:0"],
     ] {
         let router = setting.router(more)?;
@@ -184,7 +201,8 @@ async fn an_announcer_finds_a_containers_address_with_docker() -> Result<()> {
         "node-1",
     ];
     let node = Container::start(&node)?;
-    let port = node.inspect("{{(index (index .NetworkSettings.Ports \"7474/tcp\") 0).HostPort}}")?;
+    let port =
+        node.inspect("{{(index (index .NetworkSettings.Ports \"7474/tcp\") 0).HostPort}}")?;
     let endpoint = format!("http://{}:2379", setting.etcd.address()?);
     let docker_host =
         std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
@@ -203,7 +221,8 @@ async fn an_announcer_finds_a_containers_address_with_docker() -> Result<()> {
     ];
     let variables = [("ETCD_ENDPOINTS", &*endpoint), ("DOCKER_HOST", &*docker_host)];
     let mut program = Program::start(&arguments, &variables)?;
-    let value = async || setting.etcdctl(&["get", "--print-value-only", "/firehose/upstream/node-1"]);
+    let value =
+        async || setting.etcdctl(&["get", "--print-value-only", "/firehose/upstream/node-1"]);
     eventually(CONTAINER, "its address is announced", async || {
         let value = value().await?;
         ensure!(value == format!("127.0.0.1:{port}"), "{value:?}");
@@ -212,7 +231,8 @@ async fn an_announcer_finds_a_containers_address_with_docker() -> Result<()> {
     .await?;
     // Another start gives it another port.
     docker(&["restart", "-t", "0", node.id()])?;
-    let port = node.inspect("{{(index (index .NetworkSettings.Ports \"7474/tcp\") 0).HostPort}}")?;
+    let port =
+        node.inspect("{{(index (index .NetworkSettings.Ports \"7474/tcp\") 0).HostPort}}")?;
     eventually(CONTAINER, "its new address is announced", async || {
         let value = value().await?;
         ensure!(value == format!("127.0.0.1:{port}"), "{value:?}");

@@ -1,4 +1,5 @@
-//! Networks in a file: one or more in a line, with spaces or commas between them; what follows a `#` is a comment.
+//! Networks in a file: one or more in a line, with spaces or commas between them; what follows a
+//! `#` is a comment.
 
 use thiserror::Error;
 use upstream_peers::Excerpt;
@@ -24,7 +25,9 @@ pub fn parse_lines(text: &str) -> Result<Vec<&str>, LineError> {
     let mut words = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line_without_comment = line.split('#').next().unwrap_or_default();
-        for word in line_without_comment.split([' ', '\t', '\r', ',']).filter(|word| !word.is_empty()) {
+        for word in
+            line_without_comment.split([' ', '\t', '\r', ',']).filter(|word| !word.is_empty())
+        {
             if network(word).is_none() {
                 return Err(LineError { line: index + 1, word: Excerpt::new(word) });
             }

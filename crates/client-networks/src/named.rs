@@ -19,10 +19,12 @@ use crate::{
 /// Bytes that a key has at most, below the prefix: as many as the key of a peer.
 pub const MAX_KEY_LENGTH: usize = upstream_peers::MAX_KEY_LENGTH;
 
-/// Bytes that a value has at most: what etcd itself takes in a request where nobody says otherwise is half as much again.
+/// Bytes that a value has at most: what etcd itself takes in a request where nobody says otherwise
+/// is half as much again.
 pub const MAX_VALUE_LENGTH: usize = 1 << 20;
 
-/// Why a key with its value is rejected. The text is one line, and what it quotes is an [`Excerpt`].
+/// Why a key with its value is rejected. The text is one line, and what it quotes is an
+/// [`Excerpt`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NetworkError {
     /// The key has no name below the prefix.
@@ -39,7 +41,8 @@ pub enum NetworkError {
     ValueTooLong(usize),
     /// A word of it is no network.
     #[error(
-        "{0} is no network: an address (192.0.2.7, 2001:db8::1) or a network (10.0.0.0/8, 2001:db8::/32) is needed"
+        "{0} is no network: an address (192.0.2.7, 2001:db8::1) or a network (10.0.0.0/8, \
+        2001:db8::/32) is needed"
     )]
     NotANetwork(Excerpt),
     /// There is no room for its networks beside those that are there.
@@ -85,8 +88,9 @@ const STAND_IN: char = '\u{1}';
 /// The keys of one prefix that name networks, each with the last good ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedNetworks {
-    /// Words that are networks, with a space between them. A key that has never named one is here as well, with none: that nothing can be made of what
-    /// somebody has written is not the same as that there is nothing.
+    /// Words that are networks, with a space between them. A key that has never named one is here
+    /// as well, with none: that nothing can be made of what somebody has written is not the same as
+    /// that there is nothing.
     networks: BTreeMap<String, String>,
     /// Bytes that they take in a table, at most.
     used: usize,
@@ -122,7 +126,8 @@ impl NamedNetworks {
         }
     }
 
-    /// Those of text that [`to_bytes`](Self::to_bytes) gave, which may have been damaged since: what cannot be read could have been what keeps others out.
+    /// Those of text that [`to_bytes`](Self::to_bytes) gave, which may have been damaged since:
+    /// what cannot be read could have been what keeps others out.
     ///
     /// # Errors
     ///
@@ -131,7 +136,9 @@ impl NamedNetworks {
         for (index, line) in text.lines().enumerate() {
             let is_one = |(key, networks): (&str, &str)| {
                 (is_good(key) || is_stand_in(key))
-                    && networks.split(' ').all(|word| networks.is_empty() || network(word).is_some())
+                    && networks
+                        .split(' ')
+                        .all(|word| networks.is_empty() || network(word).is_some())
             };
             if !text::split(line).is_some_and(is_one) {
                 return Err(TextError { line: index + 1 });
@@ -170,7 +177,8 @@ impl NamedNetworks {
         self.networks.is_empty() && !self.is_short
     }
 
-    /// Whether keys whose networks were left out for want of room could have them now, or some of them: a fresh list tells.
+    /// Whether keys whose networks were left out for want of room could have them now, or some of
+    /// them: a fresh list tells.
     pub fn has_room_again(&self) -> bool {
         /// A part of the room that is worth a list: an eighth.
         const PART: usize = 8;
@@ -179,12 +187,19 @@ impl NamedNetworks {
 
     /// The networks, as they are written.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.networks.values().flat_map(|networks| networks.split(' ')).filter(|word| !word.is_empty())
+        self.networks
+            .values()
+            .flat_map(|networks| networks.split(' '))
+            .filter(|word| !word.is_empty())
     }
 
-    /// Takes a fresh list of all keys below the prefix: what it lacks is gone, what it has malformed keeps its last good networks. Where there is no room for
-    /// all, keys that are there come before new ones.
-    pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Outcome {
+    /// Takes a fresh list of all keys below the prefix: what it lacks is gone, what it has
+    /// malformed keeps its last good networks. Where there is no room for all, keys that are there
+    /// come before new ones.
+    pub fn replace<'a>(
+        &mut self,
+        items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Outcome {
         let before = std::mem::replace(self, Self { room: self.room, ..Self::default() });
         let (mut known, mut new) = (Vec::new(), Vec::new());
         for (key, value) in items {
@@ -258,10 +273,12 @@ fn cost(name: &str, networks: &str) -> usize {
 
 /// Whether it is a [`name`] of a key that is not fit to stand in a line.
 fn is_stand_in(name: &str) -> bool {
-    name.strip_prefix(STAND_IN).is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    name.strip_prefix(STAND_IN)
+        .is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// By which name a key is known: itself, or where it is not fit to stand in a line something that no other key is.
+/// By which name a key is known: itself, or where it is not fit to stand in a line something that
+/// no other key is.
 fn name(key: &[u8]) -> String {
     match str::from_utf8(key) {
         Ok(text) if is_good(text) => text.to_owned(),
@@ -275,14 +292,15 @@ fn name(key: &[u8]) -> String {
 
 /// Whether a key is fit to stand in a line.
 fn is_good(key: &str) -> bool {
-    // An excerpt escapes what is not fit for a line, and is cut at its own length. Most keys have nothing that would have to be looked at that way.
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/.-_:".contains(character);
+    // An excerpt escapes what is not fit for a line, and is cut at its own length. Most keys have
+    // nothing that would have to be looked at that way.
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "/.-_:".contains(character);
     !key.is_empty()
         && key.len() <= MAX_KEY_LENGTH
-        && !key
-            .chars()
-            .filter(|&character| !is_plain(character))
-            .any(|character| Excerpt::new(character.encode_utf8(&mut [0; 4])).to_string().contains('\\'))
+        && !key.chars().filter(|&character| !is_plain(character)).any(|character| {
+            Excerpt::new(character.encode_utf8(&mut [0; 4])).to_string().contains('\\')
+        })
 }
 
 /// The key, and the networks that it names.

@@ -17,11 +17,18 @@ impl Ranges {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in words.filter_map(network) {
             match network {
-                IpNet::V4(network) => v4.push((network.network().to_bits(), network.broadcast().to_bits())),
-                IpNet::V6(network) => v6.push((network.network().to_bits(), network.broadcast().to_bits())),
+                IpNet::V4(network) => {
+                    v4.push((network.network().to_bits(), network.broadcast().to_bits()))
+                }
+                IpNet::V6(network) => {
+                    v6.push((network.network().to_bits(), network.broadcast().to_bits()))
+                }
             }
         }
-        Self { v4: joined(v4, |last| last.checked_add(1)), v6: joined(v6, |last| last.checked_add(1)) }
+        Self {
+            v4: joined(v4, |last| last.checked_add(1)),
+            v6: joined(v6, |last| last.checked_add(1)),
+        }
     }
 
     /// Whether an address is in one of them.
@@ -46,7 +53,8 @@ impl Ranges {
     }
 }
 
-/// A network, as it is written: `10.0.0.0/8`, `2001:db8::/32`, or an address alone. An IPv4 network that is written as an IPv6 one is IPv4.
+/// A network, as it is written: `10.0.0.0/8`, `2001:db8::/32`, or an address alone. An IPv4 network
+/// that is written as an IPv6 one is IPv4.
 pub(crate) fn network(word: &str) -> Option<IpNet> {
     /// Bits before the IPv4 address in `::ffff:0:0/96`.
     const MAPPED: u8 = 96;
@@ -68,7 +76,9 @@ fn joined<T: Ord + Copy>(mut ranges: Vec<(T, T)>, next: impl Fn(T) -> Option<T>)
     for (first, last) in ranges {
         match all.last_mut() {
             // Behind the last address of all there is none.
-            Some((_, end)) if next(*end).is_none_or(|behind| first <= behind) => *end = last.max(*end),
+            Some((_, end)) if next(*end).is_none_or(|behind| first <= behind) => {
+                *end = last.max(*end)
+            }
             _ => all.push((first, last)),
         }
     }

@@ -1,8 +1,10 @@
-//! Networks as processes share them: words of eight bytes, in which an address is looked up where they lie.
+//! Networks as processes share them: words of eight bytes, in which an address is looked up where
+//! they lie.
 //!
-//! A table has a head of four words (how many ranges of IPv4, how many of IPv6, how many networks, how many bytes of text), the ranges of IPv4 (a word each,
-//! the first address in its upper half, the last in the lower), those of IPv6 (four words each: first and last address, each with its upper half before the
-//! lower), and the text, from which another process goes on.
+//! A table has a head of four words (how many ranges of IPv4, how many of IPv6, how many networks,
+//! how many bytes of text), the ranges of IPv4 (a word each, the first address in its upper half,
+//! the last in the lower), those of IPv6 (four words each: first and last address, each with its
+//! upper half before the lower), and the text, from which another process goes on.
 
 use std::{
     net::IpAddr,
@@ -26,11 +28,14 @@ pub(crate) const WORD: usize = size_of::<u64>();
 /// Makes a table.
 pub(crate) fn encode(ranges: &Ranges, networks: usize, text: &[u8]) -> Vec<u64> {
     let (v4, v6) = (ranges.v4(), ranges.v6());
-    let mut words = Vec::with_capacity(HEAD + v4.len() * V4 + v6.len() * V6 + text.len().div_ceil(WORD));
+    let mut words =
+        Vec::with_capacity(HEAD + v4.len() * V4 + v6.len() * V6 + text.len().div_ceil(WORD));
     words.extend([v4.len(), v6.len(), networks, text.len()].map(|count| count as u64));
     words.extend(v4.iter().map(|&(first, last)| u64::from(first) << 32 | u64::from(last)));
     for &(first, last) in v6 {
-        words.extend([first, last].into_iter().flat_map(|address| [(address >> 64) as u64, address as u64]));
+        words.extend(
+            [first, last].into_iter().flat_map(|address| [(address >> 64) as u64, address as u64]),
+        );
     }
     words.extend(text.chunks(WORD).map(|chunk| {
         let mut whole = [0; WORD];
@@ -65,8 +70,9 @@ impl<'a> Table<'a> {
 
     fn v6(&self, index: usize) -> (u128, u128) {
         let start = HEAD + self.v4 * V4 + index * V6;
-        let address =
-            |at: usize| u128::from(self.word(start + at)) << 64 | u128::from(self.word(start + at + 1));
+        let address = |at: usize| {
+            u128::from(self.word(start + at)) << 64 | u128::from(self.word(start + at + 1))
+        };
         (address(0), address(2))
     }
 
@@ -94,7 +100,8 @@ pub fn count_in(words: &[AtomicU64]) -> usize {
     count(words, 2)
 }
 
-/// Whether an address is in a network of a table: a binary search, of as many steps as the number of networks has bits. It ends with any words.
+/// Whether an address is in a network of a table: a binary search, of as many steps as the number
+/// of networks has bits. It ends with any words.
 pub fn is_in(words: &[AtomicU64], address: IpAddr) -> bool {
     let table = Table::new(words);
     match address.to_canonical() {

@@ -1,4 +1,5 @@
-//! Keys with their networks as text: a line for each key, `KEY NETWORK NETWORK…`, with a tab behind the key.
+//! Keys with their networks as text: a line for each key, `KEY NETWORK NETWORK…`, with a tab behind
+//! the key.
 
 /// What stands between a key and its networks. No key has it: it is a control character.
 const BEHIND_KEY: char = '\t';

@@ -86,9 +86,16 @@ fn values_and_names_are_networks() {
 fn what_is_malformed_changes_nothing() {
     let mut networks = NamedNetworks::default();
     assert_eq!(put(&mut networks, "a", "10.0.0.0/8"), Ok(true));
-    for value in
-        ["10.0.0.0/33", "everybody", "10.0.0.1 unix:", "unix:", "10.0.0.1:80", "1", "\u{202e}", "\u{1b}[31m"]
-    {
+    for value in [
+        "10.0.0.0/33",
+        "everybody",
+        "10.0.0.1 unix:",
+        "unix:",
+        "10.0.0.1:80",
+        "1",
+        "\u{202e}",
+        "\u{1b}[31m",
+    ] {
         let error = put(&mut networks, "a", value).expect_err(value).to_string();
         assert!(!error.contains(char::is_control), "{error:?}");
         assert_eq!(permits(&networks, "10.0.0.1"), Some(true));
@@ -117,7 +124,10 @@ fn what_there_is_no_room_for_costs_itself_alone() {
     let mut networks = NamedNetworks::with_room(words);
     assert_eq!(put(&mut networks, "key-8", "203.0.113.0/24"), Ok(true));
     assert_eq!(put(&mut networks, "key-9", "192.0.2.0/24"), Ok(true));
-    assert!(matches!(put(&mut networks, "key-new", "198.51.100.0/24"), Err(NetworkError::NoRoom { .. })));
+    assert!(matches!(
+        put(&mut networks, "key-new", "198.51.100.0/24"),
+        Err(NetworkError::NoRoom { .. })
+    ));
     assert!(networks.to_table().len() <= words);
     assert_eq!(permits(&networks, "192.0.2.1"), Some(true));
     assert_eq!(permits(&networks, "198.51.100.1"), Some(false));
@@ -125,8 +135,11 @@ fn what_there_is_no_room_for_costs_itself_alone() {
     assert_eq!(put(&mut networks, "key-9", "172.16.0.0/12"), Ok(true));
     assert!(!networks.has_room_again());
     // A list has those first that are there.
-    let all: Vec<(&[u8], &[u8])> =
-        vec![(b"key-new", b"198.51.100.0/24"), (b"key-8", b"203.0.113.0/24"), (b"key-9", b"172.16.0.0/12")];
+    let all: Vec<(&[u8], &[u8])> = vec![
+        (b"key-new", b"198.51.100.0/24"),
+        (b"key-8", b"203.0.113.0/24"),
+        (b"key-9", b"172.16.0.0/12"),
+    ];
     let outcome = networks.replace(all.clone());
     assert!(!outcome.changed && outcome.rejected.len() == 1, "{outcome:?}");
     assert!(networks.delete(b"key-8") && networks.has_room_again());
@@ -140,7 +153,9 @@ fn a_hundred_thousand_are_found() {
     let mut networks = NamedNetworks::with_room(4 << 20);
     let network = |number: u32| format!("{}/28", Ipv4Addr::from_bits(0x0a00_0000 + number * 32));
     for number in 0..100_000 {
-        assert!(networks.put(format!("key-{number}").as_bytes(), network(number).as_bytes()).changed);
+        assert!(
+            networks.put(format!("key-{number}").as_bytes(), network(number).as_bytes()).changed
+        );
     }
     let table = table(&networks);
     assert_eq!(count_in(&table), 100_000);

@@ -19,7 +19,8 @@ use crate::firehose::{self, Channels};
 use crate::manner::Manner;
 use crate::sessions::Sessions;
 
-/// Longest wait of `/slow`, `/poll` and `/paced`: beyond nginx's read timeout of 60 s, so that the timeout can be seen.
+/// Longest wait of `/slow`, `/poll` and `/paced`: beyond nginx's read timeout of 60 s, so that the
+/// timeout can be seen.
 const MAX_WAIT: Duration = Duration::from_secs(120);
 /// Largest answer of `/bytes` and `/paced`: far above any of nginx's buffers.
 const MAX_BYTES: usize = 64 << 20;
@@ -69,16 +70,21 @@ pub(crate) async fn answer(
             () = tokio::time::sleep(wait(&uri)) => StatusCode::NO_CONTENT.into_response(),
             () = about.stopping.cancelled() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         },
-        ("status", code) => match code.parse().ok().and_then(|code| StatusCode::from_u16(code).ok()) {
-            Some(code) => code.into_response(),
-            None => (StatusCode::BAD_REQUEST, "/status/CODE: from 100 to 999\n").into_response(),
-        },
+        ("status", code) => {
+            match code.parse().ok().and_then(|code| StatusCode::from_u16(code).ok()) {
+                Some(code) => code.into_response(),
+                None => {
+                    (StatusCode::BAD_REQUEST, "/status/CODE: from 100 to 999\n").into_response()
+                }
+            }
+        }
         ("healthz", _) => {
             about.counters.health_check();
             about.manner.health().into_response()
         }
         ("host", name) => {
-            if is_host(&headers, name) { StatusCode::OK } else { StatusCode::NOT_FOUND }.into_response()
+            if is_host(&headers, name) { StatusCode::OK } else { StatusCode::NOT_FOUND }
+                .into_response()
         }
         ("bytes", count) => match count.parse() {
             Ok(count @ 0..=MAX_BYTES) => Body::from(vec![b'x'; count]).into_response(),
@@ -120,10 +126,17 @@ fn wait(uri: &Uri) -> Duration {
 }
 
 /// Says who answers, and what of the request reached it.
-fn describe(about: &About, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Response {
+fn describe(
+    about: &About,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
     let mut text = format!("node: {}\nrequest: {method} {uri}\n", about.name);
     for (name, value) in headers {
-        let of_proxy = name.as_str().starts_with("x-") || matches!(name.as_str(), "forwarded" | "via");
+        let of_proxy =
+            name.as_str().starts_with("x-") || matches!(name.as_str(), "forwarded" | "via");
         if of_proxy || name == HOST || name == UPGRADE {
             // Writing to a String does not fail.
             let _ = writeln!(text, "{name}: {}", value.as_bytes().escape_ascii());
@@ -135,7 +148,8 @@ fn describe(about: &About, method: &Method, uri: &Uri, headers: &HeaderMap, body
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
-/// Sends the node's name, then echoes and passes broadcasts on, until the client or the node ends it.
+/// Sends the node's name, then echoes and passes broadcasts on, until the client or the node ends
+/// it.
 async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
     let _open = about.counters.websocket();
     let (entered, mut broadcasts) = about.sessions.enter(path);
@@ -144,9 +158,11 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
     }
     let silence = about.manner.repeat();
     loop {
-        // What comes by one branch is not lost by another: a message stays in the socket, a broadcast in its channel.
+        // What comes by one branch is not lost by another: a message stays in the socket, a
+        // broadcast in its channel.
         let message = tokio::select! {
-            // Cancel safe: `recv` gives what it takes in the same poll; what is sent is not a branch.
+            // Cancel safe: `recv` gives what it takes in the same poll; what is sent is not a
+            // branch.
             message = socket.recv() => message,
             Some(broadcast) = broadcasts.recv() => {
                 if socket.send(Message::Text(broadcast.text)).await.is_err() {
@@ -156,7 +172,8 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
                 continue;
             }
             () = pause(silence) => {
-                if socket.send(Message::Text(format!("{} is still here\n", about.name).into())).await.is_err() {
+                if socket.send(Message::Text(format!("{} is still \
+                here\n", about.name).into())).await.is_err() {
                     return;
                 }
                 continue;
@@ -169,7 +186,9 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
             }
         };
         let echoed = match message {
-            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => socket.send(message).await,
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                socket.send(message).await
+            }
             // Pings are answered, and a close is confirmed, by the library.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => Ok(()),
             Some(Err(_)) | None => return,

@@ -17,7 +17,8 @@ use crate::counters::Open;
 
 /// A piece of a paced body: small enough that a pace of some megabytes a second is even.
 const PIECE: usize = 16 << 10;
-/// Each byte of a paced body is its offset modulo this: a prime, so that no buffer's size hides a shift.
+/// Each byte of a paced body is its offset modulo this: a prime, so that no buffer's size hides a
+/// shift.
 const PERIOD: usize = 251;
 
 /// The byte of a `/paced` answer at an offset.
@@ -25,7 +26,8 @@ pub fn paced_byte(offset: usize) -> u8 {
     (offset % PERIOD) as u8
 }
 
-/// An answer of `length` bytes that goes out evenly over a time, with its length in the head, so that the reader knows of a cut.
+/// An answer of `length` bytes that goes out evenly over a time, with its length in the head, so
+/// that the reader knows of a cut.
 pub(crate) fn paced(length: usize, time: Duration) -> Response {
     let begin = Instant::now();
     let pieces = stream::unfold(0, move |offset: usize| async move {

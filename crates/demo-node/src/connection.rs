@@ -29,8 +29,8 @@ impl Stream for UnixStream {
 
 /// The server's side of one connection.
 ///
-/// The server spawns a task per connection, and one more per WebSocket, none of which can be aborted from outside:
-/// failing the reads is what ends them all.
+/// The server spawns a task per connection, and one more per WebSocket, none of which can be
+/// aborted from outside: failing the reads is what ends them all.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     killed: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -38,7 +38,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Box<dyn Stream>, killed: WaitForCancellationFutureOwned, open: Open) -> Self {
+    pub(crate) fn new(
+        stream: Box<dyn Stream>,
+        killed: WaitForCancellationFutureOwned,
+        open: Open,
+    ) -> Self {
         Self { stream, killed: Box::pin(killed), _open: open }
     }
 
@@ -62,7 +66,11 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<Result<usize>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, data)
     }

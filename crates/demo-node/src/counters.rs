@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// A node's counts at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Connections accepted since the start, those turned away by a [`Fault`](crate::Fault) included.
+    /// Connections accepted since the start, those turned away by a [`Fault`](crate::Fault)
+    /// included.
     pub accepted: u64,
     /// Connections open now.
     pub connections: u64,
@@ -14,11 +15,13 @@ pub struct Counts {
     pub requests: u64,
     /// Of these, the ones for `/healthz`, or by HEAD where it answers as Firehose does.
     pub health_checks: u64,
-    /// Requests in hand now: they have come, and their answer's head has not gone out. A WebSocket's handshake is one, the session is not.
+    /// Requests in hand now: they have come, and their answer's head has not gone out. A
+    /// WebSocket's handshake is one, the session is not.
     pub requests_open: u64,
     /// The most that were in hand at the same time.
     pub requests_most: u64,
-    /// Requests open now, those of WebSockets left out: they have come, and the last of their answer has not been handed to the connection.
+    /// Requests open now, those of WebSockets left out: they have come, and the last of their
+    /// answer has not been handed to the connection.
     pub plain_open: u64,
     /// WebSocket sessions open now.
     pub websockets: u64,

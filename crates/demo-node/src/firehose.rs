@@ -1,4 +1,5 @@
-//! How a server of Firehose (<https://github.com/firehoseio/firehose>) answers what is no WebSocket, as of its 1.4.6.
+//! How a server of Firehose (<https://github.com/firehoseio/firehose>) answers what is no
+//! WebSocket, as of its 1.4.6.
 
 use std::time::Duration;
 

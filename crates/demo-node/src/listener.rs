@@ -15,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::{Connection, Stream};
 use crate::counters::Counters;
 
-/// A hanging node keeps this many connections before it closes the oldest: more than a test opens, fewer than the file
-/// descriptors of a process.
+/// A hanging node keeps this many connections before it closes the oldest: more than a test opens,
+/// fewer than the file descriptors of a process.
 const HANGING_CONNECTIONS: usize = 256;
 
 /// Pause after a failed accept, so that a lack of file descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Where to listen, as nginx writes it: `127.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`. Port 0 is any free one.
+/// Where to listen, as nginx writes it: `127.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`. Port 0 is
+/// any free one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     /// An IPv4 or IPv6 address and a port.
@@ -137,7 +138,15 @@ impl NodeListener {
                 (Socket::Unix(UnixListener::bind(path)?), address.clone())
             }
         };
-        Ok(Self { socket, address, counters, fault, killed, hanging: Vec::new(), _listening: listening })
+        Ok(Self {
+            socket,
+            address,
+            counters,
+            fault,
+            killed,
+            hanging: Vec::new(),
+            _listening: listening,
+        })
     }
 
     pub(crate) fn from_tcp(
@@ -149,7 +158,15 @@ impl NodeListener {
     ) -> Result<Self> {
         let address = ListenAddress::Ip(listener.local_addr()?);
         let socket = Socket::Tcp(listener);
-        Ok(Self { socket, address, counters, fault, killed, hanging: Vec::new(), _listening: listening })
+        Ok(Self {
+            socket,
+            address,
+            counters,
+            fault,
+            killed,
+            hanging: Vec::new(),
+            _listening: listening,
+        })
     }
 
     pub(crate) fn address(&self) -> &ListenAddress {
@@ -161,7 +178,10 @@ fn remove_socket(path: &str) -> Result<()> {
     use std::os::unix::fs::FileTypeExt;
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path),
-        Ok(_) => Err(Error::new(ErrorKind::AlreadyExists, format!("{path} is there and is not a socket"))),
+        Ok(_) => Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!("{path} is there and is not a socket"),
+        )),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -175,7 +195,8 @@ impl axum::serve::Listener for NodeListener {
         loop {
             let stream = match self.socket.accept().await {
                 Ok(stream) => stream,
-                // Out of file descriptors, or a client that was gone before it was accepted: neither ends a server.
+                // Out of file descriptors, or a client that was gone before it was accepted:
+                // neither ends a server.
                 Err(_) => {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;

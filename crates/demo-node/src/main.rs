@@ -17,7 +17,8 @@ struct Arguments {
     /// The name that it answers with.
     #[arg(long, default_value = "demo-node")]
     name: String,
-    /// Answer as a server of Firehose does: any GET waits 20 s for a message that is PUT, HEAD is its health check.
+    /// Answer as a server of Firehose does: any GET waits 20 s for a message that is PUT, HEAD is
+    /// its health check.
     #[arg(long)]
     firehose: bool,
     /// Say the name again on each WebSocket when nothing was said on it for so many seconds.
@@ -28,7 +29,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let node = Node::listen(&arguments.name, &arguments.listen).await.map_err(|error| {
         std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", arguments.listen))
     })?;

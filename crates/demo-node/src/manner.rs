@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 /// What [`Node::set_delay`](crate::Node::set_delay), [`Node::set_status`](crate::Node::set_status),
-/// [`Node::set_health`](crate::Node::set_health), [`Node::set_firehose`](crate::Node::set_firehose) and
-/// [`Node::set_repeat`](crate::Node::set_repeat) say.
+/// [`Node::set_health`](crate::Node::set_health), [`Node::set_firehose`](crate::Node::set_firehose)
+/// and [`Node::set_repeat`](crate::Node::set_repeat) say.
 #[derive(Debug, Default)]
 pub(crate) struct Manner {
     /// In milliseconds.
@@ -16,7 +16,8 @@ pub(crate) struct Manner {
     status: AtomicU16,
     /// Of `/healthz`; 0 where nothing was said.
     health: AtomicU16,
-    /// How long a GET waits where it answers as Firehose does, in milliseconds; 0 where it does not.
+    /// How long a GET waits where it answers as Firehose does, in milliseconds; 0 where it does
+    /// not.
     firehose: AtomicU64,
     /// After what silence a WebSocket is told the name again, in milliseconds; 0 where it is not.
     repeat: AtomicU64,

@@ -70,7 +70,8 @@ impl Node {
     pub async fn listen(name: &str, address: &ListenAddress) -> Result<Self> {
         let (parts, sender) = Parts::new();
         let (counters, fault) = (parts.counters.clone(), parts.fault.clone());
-        let listener = NodeListener::bind(address, counters, fault, parts.killed.clone(), sender).await?;
+        let listener =
+            NodeListener::bind(address, counters, fault, parts.killed.clone(), sender).await?;
         Ok(Self::serve(name, listener, parts))
     }
 
@@ -100,7 +101,18 @@ impl Node {
             }
         });
         let name = name.to_owned();
-        Self { name, address, counters, fault, manner, sessions, stopping, killed, listening, server }
+        Self {
+            name,
+            address,
+            counters,
+            fault,
+            manner,
+            sessions,
+            stopping,
+            killed,
+            listening,
+            server,
+        }
     }
 
     /// The name it answers with.
@@ -123,10 +135,11 @@ impl Node {
         self.sessions.open()
     }
 
-    /// Sends a text of at least `size` bytes on every WebSocket session that is open, and gives its number: 1, 2, …
+    /// Sends a text of at least `size` bytes on every WebSocket session that is open, and gives its
+    /// number: 1, 2, …
     ///
-    /// It does not wait for them; what is sent [`OpenSession::sent`] tells. A client finds the number with
-    /// [`broadcast_number`](crate::broadcast_number).
+    /// It does not wait for them; what is sent [`OpenSession::sent`] tells. A client finds the
+    /// number with [`broadcast_number`](crate::broadcast_number).
     pub fn broadcast(&self, size: usize) -> u64 {
         self.sessions.broadcast(size)
     }
@@ -141,36 +154,42 @@ impl Node {
         self.manner.set_delay(delay);
     }
 
-    /// From now on each request, but a WebSocket's, is answered with this status and no body; with `None`, as its path says.
+    /// From now on each request, but a WebSocket's, is answered with this status and no body; with
+    /// `None`, as its path says.
     pub fn set_status(&self, status: Option<StatusCode>) {
         self.manner.set_status(status);
     }
 
-    /// From now on it answers as a server of Firehose does, whose GETs wait for a message for as long as `poll` says
-    /// ([`FIREHOSE_POLL`](crate::FIREHOSE_POLL)) and then end with 204: HEAD is answered at once, whatever the path, GET of
-    /// `/metrics@firehose` as well, and PUT publishes to those who wait. WebSockets are as ever. With `None`, as its path says.
+    /// From now on it answers as a server of Firehose does, whose GETs wait for a message for as
+    /// long as `poll` says ([`FIREHOSE_POLL`](crate::FIREHOSE_POLL)) and then end with 204: HEAD is
+    /// answered at once, whatever the path, GET of `/metrics@firehose` as well, and PUT publishes
+    /// to those who wait. WebSockets are as ever. With `None`, as its path says.
     pub fn set_firehose(&self, poll: Option<Duration>) {
         self.manner.set_firehose(poll);
     }
 
-    /// WebSocket sessions that are opened from now on are told the name again after each silence of this length.
+    /// WebSocket sessions that are opened from now on are told the name again after each silence of
+    /// this length.
     pub fn set_repeat(&self, silence: Option<Duration>) {
         self.manner.set_repeat(silence);
     }
 
-    /// From now on `/healthz`, or HEAD where it answers as Firehose does, has this status, from 100 to 999, at first 200.
+    /// From now on `/healthz`, or HEAD where it answers as Firehose does, has this status, from 100
+    /// to 999, at first 200.
     pub fn set_health(&self, status: u16) {
         self.manner.set_health(status);
     }
 
-    /// Ends in order: no new connections, running requests are answered, WebSockets are closed with "going away".
+    /// Ends in order: no new connections, running requests are answered, WebSockets are closed with
+    /// "going away".
     pub async fn stop(mut self) {
         self.stopping.cancel();
         // An error means that it has ended by itself.
         let _ = (&mut self.server).await;
     }
 
-    /// Ends at once and cuts every connection, as a killed process does; the address is free afterwards.
+    /// Ends at once and cuts every connection, as a killed process does; the address is free
+    /// afterwards.
     pub async fn kill(mut self) {
         self.killed.cancel();
         // Nothing is ever sent: the wait ends when the listener is dropped.
@@ -218,7 +237,8 @@ impl ClosedPort {
         let (parts, sender) = Parts::new();
         let (counters, fault) = (parts.counters.clone(), parts.fault.clone());
         let listener = self.socket.listen(BACKLOG)?;
-        let listener = NodeListener::from_tcp(listener, counters, fault, parts.killed.clone(), sender)?;
+        let listener =
+            NodeListener::from_tcp(listener, counters, fault, parts.killed.clone(), sender)?;
         Ok(Node::serve(name, listener, parts))
     }
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What a broadcast begins with, before its number: nothing else that a node sends does, unless a client said it.
+/// What a broadcast begins with, before its number: nothing else that a node sends does, unless a
+/// client said it.
 const MARK: char = '#';
 
 /// The number of a broadcast, from the text that a client receives; none for another message.
@@ -19,7 +20,8 @@ pub fn broadcast_number(text: &str) -> Option<u64> {
 pub struct OpenSession {
     /// What it was opened with, the query included.
     pub path: String,
-    /// The last broadcast that the system has taken from the node in whole; when it was opened, the last one there had been.
+    /// The last broadcast that the system has taken from the node in whole; when it was opened, the
+    /// last one there had been.
     pub sent: u64,
 }
 
@@ -58,7 +60,8 @@ impl Sessions {
         state.broadcasts += 1;
         let number = state.broadcasts;
         let head = format!("{MARK}{number} ");
-        let text = Utf8Bytes::from(format!("{head}{}", "x".repeat(size.saturating_sub(head.len()))));
+        let text =
+            Utf8Bytes::from(format!("{head}{}", "x".repeat(size.saturating_sub(head.len()))));
         for entry in state.open.values() {
             // One whose session has just ended needs none.
             let _ = entry.sender.send(Broadcast { number, text: text.clone() });

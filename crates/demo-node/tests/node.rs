@@ -22,7 +22,8 @@ async fn get(node: &Node, path: &str) -> Result<String> {
 async fn ask(node: &Node, method: &str, path: &str) -> Result<String> {
     let mut stream = connect(node).await?;
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.1.2.3\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.1.2.3\r\nConnection: \
+        close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
@@ -40,9 +41,12 @@ async fn names_itself_and_tells_what_it_saw() -> Result<()> {
     let node = Node::start("n1").await?;
     let answer = get(&node, "/some/path?x=1").await?;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    for part in
-        ["x-node: n1\r\n", "node: n1\n", "request: GET /some/path?x=1\n", "x-forwarded-for: 10.1.2.3\n"]
-    {
+    for part in [
+        "x-node: n1\r\n",
+        "node: n1\n",
+        "request: GET /some/path?x=1\n",
+        "x-forwarded-for: 10.1.2.3\n",
+    ] {
         assert!(answer.contains(part), "{part} in {answer}");
     }
     assert_eq!(node.counts().requests, 1);
@@ -91,7 +95,8 @@ async fn answers_as_firehose_does() -> Result<()> {
         while node.counts().requests_open < 1 {
             tokio::task::yield_now().await;
         }
-        // The poll has come, and may not have begun to wait: it is published to until it is answered.
+        // The poll has come, and may not have begun to wait: it is published to until it is
+        // answered.
         while node.counts().requests_open > 0 {
             let answer = ask(&node, "PUT", "/news").await?;
             assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
@@ -263,7 +268,9 @@ async fn a_paced_answer_takes_its_time_and_counts_as_open() -> Result<()> {
     let head = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
     assert!(String::from_utf8_lossy(&answer[..head]).contains("content-length: 100000"));
     let body = &answer[head..];
-    assert!(body.len() == 100_000 && body.iter().enumerate().all(|(at, byte)| *byte == paced_byte(at)));
+    assert!(
+        body.len() == 100_000 && body.iter().enumerate().all(|(at, byte)| *byte == paced_byte(at))
+    );
     assert_eq!(node.counts().plain_open, 0);
     assert!(get(&node, "/paced/many").await?.starts_with("HTTP/1.1 400 "));
     Ok(())

@@ -2,30 +2,37 @@
 
 use std::time::Duration;
 
-/// The first wait. Short, so that a connection lost for a moment costs nothing that anybody would notice.
+/// The first wait. Short, so that a connection lost for a moment costs nothing that anybody would
+/// notice.
 const FIRST: Duration = Duration::from_millis(50);
 
-/// The longest wait between two rounds over the endpoints, jitter included: an etcd that returns is found within this time.
+/// The longest wait between two rounds over the endpoints, jitter included: an etcd that returns is
+/// found within this time.
 pub(crate) const LONGEST: Duration = Duration::from_secs(2);
 
-/// The longest wait after a refusal, jitter included. A refusal costs etcd more than a connection that it does not take (it hashes a password
-/// for some 100 ms), and lasts until somebody mends its cause, who then looks whether it helped.
+/// The longest wait after a refusal, jitter included. A refusal costs etcd more than a connection
+/// that it does not take (it hashes a password for some 100 ms), and lasts until somebody mends its
+/// cause, who then looks whether it helped.
 const LONGEST_REFUSED: Duration = Duration::from_secs(5);
 
-/// Within what an attempt after a lost watch begins, where no other endpoint is there to turn to: the instances that lost the same etcd are not to
-/// come back to it, and have it hash their passwords, in one instant. It is too short to matter beside the time that etcd needs to return. There is
-/// no such wait before a turn to another endpoint, which is likely to be well: there, nobody is to be stale for longer than need be.
+/// Within what an attempt after a lost watch begins, where no other endpoint is there to turn to:
+/// the instances that lost the same etcd are not to come back to it, and have it hash their
+/// passwords, in one instant. It is too short to matter beside the time that etcd needs to return.
+/// There is no such wait before a turn to another endpoint, which is likely to be well: there,
+/// nobody is to be stale for longer than need be.
 const SPREAD: Duration = Duration::from_millis(100);
 
-/// How long an answer may take in the first round over the endpoints. etcd answers in milliseconds; one that is stopped or black-holed is to be left
-/// for another within seconds.
+/// How long an answer may take in the first round over the endpoints. etcd answers in milliseconds;
+/// one that is stopped or black-holed is to be left for another within seconds.
 const FIRST_DEADLINE: Duration = Duration::from_secs(2);
 
-/// The longest that an answer may take. etcd itself gives a linearizable read up after 7 s (its request timeout).
+/// The longest that an answer may take. etcd itself gives a linearizable read up after 7 s (its
+/// request timeout).
 pub(crate) const LAST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The waits of one prefix: none before the next endpoint of a round, then 50 ms, doubling to 2 s (5 s after refusals), each ± 50 %, so
-/// that the instances which lost the same etcd do not all come back to it at the same moment.
+/// The waits of one prefix: none before the next endpoint of a round, then 50 ms, doubling to 2 s
+/// (5 s after refusals), each ± 50 %, so that the instances which lost the same etcd do not all
+/// come back to it at the same moment.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     endpoints: usize,
@@ -53,7 +60,11 @@ impl Backoff {
     /// After the failure of an endpoint: nothing until the round over all of them is complete.
     pub(crate) fn after_endpoint(&mut self) -> Duration {
         self.failures += 1;
-        if self.failures.is_multiple_of(self.endpoints) { self.wait(LONGEST) } else { Duration::ZERO }
+        if self.failures.is_multiple_of(self.endpoints) {
+            self.wait(LONGEST)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// After a refusal, which another endpoint would only repeat.
@@ -68,8 +79,9 @@ impl Backoff {
     }
 }
 
-/// How long an answer is waited for: 2 s at first, and twice as long after each round over the endpoints in which an answer was late, up to 10 s. So an
-/// endpoint that does not answer is left soon, and one that is slow is heard in the end.
+/// How long an answer is waited for: 2 s at first, and twice as long after each round over the
+/// endpoints in which an answer was late, up to 10 s. So an endpoint that does not answer is left
+/// soon, and one that is slow is heard in the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     deadline: Duration,
@@ -146,7 +158,8 @@ mod tests {
 
     #[test]
     fn waits_differ() {
-        let waits: std::collections::HashSet<_> = (0..20).map(|_| Backoff::new(1).after_refusal()).collect();
+        let waits: std::collections::HashSet<_> =
+            (0..20).map(|_| Backoff::new(1).after_refusal()).collect();
         assert!(waits.len() > 1);
     }
 

@@ -12,19 +12,22 @@ use crate::remedy::reason;
 use crate::trouble::Trouble;
 use crate::update::Cause;
 
-/// How long the longest look at the connection takes before etcd is called; a login is a part of it.
+/// How long the longest look at the connection takes before etcd is called; a login is a part of
+/// it.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 impl Cluster {
-    /// Calls etcd, logged in where that is needed; where the endpoint turns out to be at fault, the next call goes to the next one. `what` names the call
-    /// in the error, and `keys` is what a missing permission would be about: a key, or a prefix with a slash at its end.
+    /// Calls etcd, logged in where that is needed; where the endpoint turns out to be at fault, the
+    /// next call goes to the next one. `what` names the call in the error, and `keys` is what a
+    /// missing permission would be about: a key, or a prefix with a slash at its end.
     ///
-    /// An attempt that fails is not repeated here, but for one whose token turned out to be void: whether it may be made twice only the caller knows.
+    /// An attempt that fails is not repeated here, but for one whose token turned out to be void:
+    /// whether it may be made twice only the caller knows.
     ///
     /// # Errors
     ///
-    /// When etcd does not answer within the deadline, or answers with an error: one line of at most 300 characters, without secrets, with what mends it
-    /// where that is known.
+    /// When etcd does not answer within the deadline, or answers with an error: one line of at most
+    /// 300 characters, without secrets, with what mends it where that is known.
     pub async fn call<T, F>(
         &self,
         what: &'static str,
@@ -35,8 +38,11 @@ impl Cluster {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let range =
-            if keys.ends_with('/') { Range::new(keys.as_bytes()) } else { Range::of_key(keys.as_bytes()) };
+        let range = if keys.ends_with('/') {
+            Range::new(keys.as_bytes())
+        } else {
+            Range::of_key(keys.as_bytes())
+        };
         let in_words = |trouble: Trouble| reason(&trouble, self.config(), &range);
         let connection = match timeout(CONNECTING, self.connection()).await {
             Ok(connection) => connection.map_err(in_words)?,
@@ -46,7 +52,9 @@ impl Cluster {
             deadline,
             self.with_token(&connection, |client| {
                 let answer = call(client);
-                async move { answer.await.map_err(|error| Trouble::call(what, &error, Cause::Unreachable)) }
+                async move {
+                    answer.await.map_err(|error| Trouble::call(what, &error, Cause::Unreachable))
+                }
             }),
         );
         let trouble = match answered.await {
@@ -60,6 +68,9 @@ impl Cluster {
         if trouble.turn {
             self.turn(&connection).await;
         }
-        Err(in_words(Trouble { endpoint: trouble.endpoint.or(Some(connection.endpoint)), ..trouble }))
+        Err(in_words(Trouble {
+            endpoint: trouble.endpoint.or(Some(connection.endpoint)),
+            ..trouble
+        }))
     }
 }

@@ -14,7 +14,8 @@ use crate::words::Words;
 pub struct ClusterConfig {
     /// The name by which the configuration refers to it.
     pub name: String,
-    /// URLs of the members, each as [`check_endpoint`] takes it, in the order in which they are tried.
+    /// URLs of the members, each as [`check_endpoint`] takes it, in the order in which they are
+    /// tried.
     pub endpoints: Vec<String>,
     /// How long a connection may take to be made before the next endpoint is tried.
     pub connect_timeout: Duration,
@@ -29,7 +30,8 @@ pub struct ClusterConfig {
 /// The certificates of a connection; all files are in PEM, and read again for each new connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificates of the authorities that etcd's may be signed by; the system's where there is none.
+    /// Certificates of the authorities that etcd's may be signed by; the system's where there is
+    /// none.
     pub trusted_certificate: Option<PathBuf>,
     /// The certificate (with its chain) and the key that this side shows.
     pub identity: Option<Identity>,
@@ -51,7 +53,8 @@ pub struct Identity {
 pub struct Login {
     /// The name.
     pub user: String,
-    /// A file with the password, read again at each login; a line break at its end is not a part of it.
+    /// A file with the password, read again at each login; a line break at its end is not a part of
+    /// it.
     pub password_file: PathBuf,
 }
 
@@ -84,15 +87,17 @@ pub enum EndpointError {
     Malformed,
 }
 
-/// Checks a URL as `endpoint` takes it: `http` or `https`, a host, an optional port, nothing behind it but an
-/// optional `/`.
+/// Checks a URL as `endpoint` takes it: `http` or `https`, a host, an optional port, nothing behind
+/// it but an optional `/`.
 ///
 /// # Errors
 ///
 /// Says what is wrong with it, so that `endpoint "URL" ERROR` is a sentence.
 pub fn check_endpoint(url: &str) -> Result<(), EndpointError> {
-    let rest =
-        url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).ok_or(EndpointError::Scheme)?;
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"))
+        .ok_or(EndpointError::Scheme)?;
     let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {
         return Err(EndpointError::UserInfo);
@@ -117,7 +122,8 @@ pub fn check_endpoint(url: &str) -> Result<(), EndpointError> {
         }
     }
     let uri: Uri = url.parse().map_err(|_| EndpointError::Malformed)?;
-    // `http` takes anything between brackets; what is not an address would only fail when it is connected to.
+    // `http` takes anything between brackets; what is not an address would only fail when it is
+    // connected to.
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     if address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_err()) {
         return Err(EndpointError::Malformed);

@@ -20,24 +20,27 @@ use crate::tls;
 use crate::trouble::Trouble;
 use crate::update::Cause;
 
-/// After this time without a frame from etcd, HTTP/2 asks whether the other side is still there. Together with
-/// [`KEEP_ALIVE_TIMEOUT`], a server that is black-holed or stopped is noticed in 4 s, even where nothing is asked of it.
+/// After this time without a frame from etcd, HTTP/2 asks whether the other side is still there.
+/// Together with [`KEEP_ALIVE_TIMEOUT`], a server that is black-holed or stopped is noticed in 4 s,
+/// even where nothing is asked of it.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long the answer to that may take.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// For how long a token must have served for the next login to come at once. A login costs etcd some 100 ms of a core (bcrypt), so that what makes
-/// tokens void as soon as they are given must not make for a login with each attempt.
+/// For how long a token must have served for the next login to come at once. A login costs etcd
+/// some 100 ms of a core (bcrypt), so that what makes tokens void as soon as they are given must
+/// not make for a login with each attempt.
 const TOKEN_LASTS: Duration = Duration::from_secs(1);
 
 /// No endpoint, where the one in use is told.
 const NONE: usize = usize::MAX;
 
-/// A cluster to follow prefixes of. Cheap to clone: the clones, and so all prefixes, share one HTTP/2 connection.
+/// A cluster to follow prefixes of. Cheap to clone: the clones, and so all prefixes, share one
+/// HTTP/2 connection.
 ///
-/// The connection is to one endpoint at a time. A client that balances its calls over several fails a share of them
-/// for as long as one endpoint is dead.
+/// The connection is to one endpoint at a time. A client that balances its calls over several fails
+/// a share of them for as long as one endpoint is dead.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     shared: Arc<Shared>,
@@ -100,7 +103,8 @@ impl Connection {
 }
 
 impl Cluster {
-    /// A cluster that is connected to when a prefix is first followed; its certificates and its password are read with `files`.
+    /// A cluster that is connected to when a prefix is first followed; its certificates and its
+    /// password are read with `files`.
     #[must_use]
     pub fn new(config: ClusterConfig, files: Arc<dyn Files>) -> Self {
         let current = Current {
@@ -139,8 +143,9 @@ impl Cluster {
 
     /// The connection in use, with the token that it needs.
     ///
-    /// Where it is to be made, or a token is wanted, one does it, and all who want it meanwhile wait for that: they share the failure, too, and all try
-    /// again at the moment that the error names.
+    /// Where it is to be made, or a token is wanted, one does it, and all who want it meanwhile
+    /// wait for that: they share the failure, too, and all try again at the moment that the error
+    /// names.
     pub(crate) async fn connection(&self) -> Result<Connection, Trouble> {
         let failures = self.shared.failures.load(Ordering::Relaxed);
         loop {
@@ -194,13 +199,14 @@ impl Cluster {
         }
     }
 
-    /// The endpoint of this connection answers no progress requests. Returns whether that is news, whichever connection it was found by.
+    /// The endpoint of this connection answers no progress requests. Returns whether that is news,
+    /// whichever connection it was found by.
     pub(crate) async fn note_proxy(&self, connection: &Connection) -> bool {
         self.shared.proxies.lock().await.insert(Arc::clone(&connection.endpoint))
     }
 
-    /// Turns to the next endpoint, unless another prefix did so since this connection was handed out: prefixes that lose the same
-    /// connection turn once.
+    /// Turns to the next endpoint, unless another prefix did so since this connection was handed
+    /// out: prefixes that lose the same connection turn once.
     pub(crate) async fn turn(&self, connection: &Connection) {
         let mut current = self.shared.current.lock().await;
         if current.generation == connection.generation {
@@ -209,7 +215,8 @@ impl Cluster {
         }
     }
 
-    /// Sees to another token than the one that was found to be void, unless another call has done so.
+    /// Sees to another token than the one that was found to be void, unless another call has done
+    /// so.
     async fn renew(&self, generation: u64, void_tokens: u64) -> Result<(), Trouble> {
         let mut current = self.shared.current.lock().await;
         let is_first = self
@@ -242,7 +249,8 @@ impl Cluster {
             }
             Err(trouble) => trouble,
         };
-        trouble.endpoint = self.config().endpoints.get(current.endpoint).map(|url| url.as_str().into());
+        trouble.endpoint =
+            self.config().endpoints.get(current.endpoint).map(|url| url.as_str().into());
         let wait = if trouble.turn {
             if trouble.is_late {
                 current.patience.note_late();
@@ -354,7 +362,8 @@ mod tests {
     async fn two_prefixes_that_fail_at_once_turn_once() {
         let endpoints = ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"];
         let cluster = cluster(&endpoints);
-        let connection = async || cluster.connection().await.unwrap_or_else(|_| unreachable!("it is lazy"));
+        let connection =
+            async || cluster.connection().await.unwrap_or_else(|_| unreachable!("it is lazy"));
         let (first, second) = (connection().await, connection().await);
         cluster.turn(&first).await;
         cluster.turn(&second).await;

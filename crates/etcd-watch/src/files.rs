@@ -16,20 +16,23 @@ use crate::words::Words;
 /// What [`Files::read`] returns.
 pub type ReadFile = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send>>;
 
-/// Reads files for a [`Cluster`](crate::Cluster): who follows etcd may be another user than the one who may read its
-/// secrets.
+/// Reads files for a [`Cluster`](crate::Cluster): who follows etcd may be another user than the one
+/// who may read its secrets.
 pub trait Files: Send + Sync {
     /// The file's content.
     fn read(&self, file: &Path) -> ReadFile;
 }
 
-/// The largest file with a key, a certificate or a password, in bytes: the largest of them in use, a certificate with a long chain, has some 10 kB.
+/// The largest file with a key, a certificate or a password, in bytes: the largest of them in use,
+/// a certificate with a long chain, has some 10 kB.
 pub(crate) const SMALL: usize = 64 << 10;
 
-/// The largest file with the certificates of authorities, in bytes: a system's own bundle has some 220 kB.
+/// The largest file with the certificates of authorities, in bytes: a system's own bundle has some
+/// 220 kB.
 pub(crate) const LARGE: usize = 1 << 20;
 
-/// How long a file may take to be read: one on a network's file system that hangs must not hold up who waits for it for ever.
+/// How long a file may take to be read: one on a network's file system that hangs must not hold up
+/// who waits for it for ever.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Files that this process may read itself.
@@ -51,7 +54,11 @@ impl Files for OwnFiles {
 
 /// Trouble with a file that a setting names, as a sentence without its content.
 pub(crate) fn file_trouble(setting: &str, file: &Path, what: &str) -> Trouble {
-    Trouble::refused(Cause::Unreachable, Kind::File, &format!("{setting} \"{}\" {what}", file.display()))
+    Trouble::refused(
+        Cause::Unreachable,
+        Kind::File,
+        &format!("{setting} \"{}\" {what}", file.display()),
+    )
 }
 
 /// Reads a file that a setting names.
@@ -69,7 +76,11 @@ pub(crate) async fn read(
             return Err(file_trouble(setting, file, &what));
         }
         Err(_) => {
-            return Err(file_trouble(setting, file, "cannot be read in time: see to its file system"));
+            return Err(file_trouble(
+                setting,
+                file,
+                "cannot be read in time: see to its file system",
+            ));
         }
     };
     if content.len() > limit {

@@ -7,7 +7,8 @@ use crate::patience::timeout;
 use crate::trouble::Trouble;
 use crate::update::Cause;
 
-/// How long etcd may take to answer. It answers in milliseconds; whoever waits for it keeps a peer meanwhile.
+/// How long etcd may take to answer. It answers in milliseconds; whoever waits for it keeps a peer
+/// meanwhile.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 impl Cluster {

@@ -1,11 +1,12 @@
 //! A prefix of etcd as a list and the changes that follow it, whatever happens to etcd.
 //!
-//! [`follow`] lists the keys under a prefix, watches from the list's revision + 1, and does it all over again after
-//! any trouble. Nothing is resumed: a new list cannot have a gap, whereas a resumed watch can (etcd 3.4 answers a
-//! progress request with a revision whose events it has not sent yet, and compaction takes away what was missed).
+//! [`follow`] lists the keys under a prefix, watches from the list's revision + 1, and does it all
+//! over again after any trouble. Nothing is resumed: a new list cannot have a gap, whereas a
+//! resumed watch can (etcd 3.4 answers a progress request with a revision whose events it has not
+//! sent yet, and compaction takes away what was missed).
 //!
-//! All prefixes of a [`Cluster`] share one HTTP/2 connection to one of its endpoints, one login, and the proof that the
-//! member there reaches its quorum.
+//! All prefixes of a [`Cluster`] share one HTTP/2 connection to one of its endpoints, one login,
+//! and the proof that the member there reaches its quorum.
 
 #![forbid(unsafe_code)]
 

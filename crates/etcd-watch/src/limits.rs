@@ -1,9 +1,11 @@
 //! How much of a prefix is taken.
 
-/// How much of a prefix is taken: one given by mistake (`/`, in a busy etcd) must not take the memory of the process that follows it.
+/// How much of a prefix is taken: one given by mistake (`/`, in a busy etcd) must not take the
+/// memory of the process that follows it.
 ///
-/// A list of more is refused before it is read, as trouble whose cause is [`TooLarge`](crate::Cause::TooLarge). Where keys come to be beyond that later, they
-/// are left out ([`Limited`](crate::Update::Limited)) until there are few enough for a new list.
+/// A list of more is refused before it is read, as trouble whose cause is
+/// [`TooLarge`](crate::Cause::TooLarge). Where keys come to be beyond that later, they are left out
+/// ([`Limited`](crate::Update::Limited)) until there are few enough for a new list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Keys.

@@ -14,16 +14,17 @@ mod pace;
 
 use pace::Pace;
 
-/// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for tens of thousands
-/// of peers, and no answer that holds up the other prefixes on the connection.
+/// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for
+/// tens of thousands of peers, and no answer that holds up the other prefixes on the connection.
 const PAGE_KEYS: i64 = 1_000;
 
-/// By how much a page shrinks when its answer is larger than [`MESSAGE_LIMIT`]: from 1 000 keys to one in five steps.
+/// By how much a page shrinks when its answer is larger than [`MESSAGE_LIMIT`]: from 1 000 keys to
+/// one in five steps.
 const PAGE_SHRINK: i64 = 4;
 
-/// The largest message taken from etcd, in bytes. It must hold one key of any size that etcd takes (1.5 MB unless
-/// `--max-request-bytes` raises it). A page of 1 000 keys that exceeds it is asked for in smaller pages; a change that exceeds
-/// it is listed anew.
+/// The largest message taken from etcd, in bytes. It must hold one key of any size that etcd takes
+/// (1.5 MB unless `--max-request-bytes` raises it). A page of 1 000 keys that exceeds it is asked
+/// for in smaller pages; a change that exceeds it is listed anew.
 pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
 
 /// As much of a prefix as is quoted, in characters.
@@ -38,10 +39,11 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// The range of the keys below a prefix. A key that is the prefix itself is not among them: other programs write one as the mark of a
-    /// folder, with a value of their own.
+    /// The range of the keys below a prefix. A key that is the prefix itself is not among them:
+    /// other programs write one as the mark of a folder, with a value of their own.
     pub(crate) fn new(prefix: &[u8]) -> Self {
-        // The key that comes next after the prefix, and for all keys the first one that etcd can have.
+        // The key that comes next after the prefix, and for all keys the first one that etcd can
+        // have.
         let start = [prefix, &[0]].concat();
         // "\0" as an end means the end of all keys.
         let mut end = prefix.to_vec();
@@ -120,8 +122,9 @@ impl List {
     }
 }
 
-/// Lists the range: all pages at the revision of the first, each of which may take `deadline`, and together as long as what they
-/// bring is worth. More than the limits allow is refused when the first page has told of it, before the rest is read.
+/// Lists the range: all pages at the revision of the first, each of which may take `deadline`, and
+/// together as long as what they bring is worth. More than the limits allow is refused when the
+/// first page has told of it, before the rest is read.
 pub(crate) async fn list(
     client: &Client,
     range: &Range,
@@ -133,8 +136,10 @@ pub(crate) async fn list(
     let mut kv = client.kv_client().max_decoding_message_size(MESSAGE_LIMIT);
     let mut keys = PAGE_KEYS;
     loop {
-        let options =
-            GetOptions::new().with_range(range.end.clone()).with_limit(keys).with_revision(pages.revision());
+        let options = GetOptions::new()
+            .with_range(range.end.clone())
+            .with_limit(keys)
+            .with_revision(pages.revision());
         match pace.wait(kv.get(pages.start.clone(), Some(options))).await {
             Ok(Ok(page)) => {
                 let (before, bytes) = (pages.keys(), pages.bytes);
@@ -143,9 +148,13 @@ pub(crate) async fn list(
                 }
                 pace.gain(pages.keys() - before, pages.bytes - bytes);
             }
-            Ok(Err(error)) if keys > 1 && is_too_large(&error) => keys = (keys / PAGE_SHRINK).max(1),
+            Ok(Err(error)) if keys > 1 && is_too_large(&error) => {
+                keys = (keys / PAGE_SHRINK).max(1)
+            }
             Ok(Err(error)) => return Err(Trouble::call("list", &error, Cause::Unreachable)),
-            Err(_) if pages.keys() == 0 => return Err(Trouble::late(Cause::Unreachable, "list", deadline)),
+            Err(_) if pages.keys() == 0 => {
+                return Err(Trouble::late(Cause::Unreachable, "list", deadline));
+            }
             Err(_) => return Err(pages.slow(&pace)),
         }
     }
@@ -254,7 +263,12 @@ mod tests {
     fn page(keys: &[&str], more: bool, cluster_id: u64) -> PbRangeResponse {
         let header = PbResponseHeader { cluster_id, revision: 7, ..Default::default() };
         let pair = |key: &&str| PbKeyValue { key: key.as_bytes().to_vec(), ..Default::default() };
-        PbRangeResponse { header: Some(header), kvs: keys.iter().map(pair).collect(), more, count: 0 }
+        PbRangeResponse {
+            header: Some(header),
+            kvs: keys.iter().map(pair).collect(),
+            more,
+            count: 0,
+        }
     }
 
     fn pages(range: &Range) -> Pages<'_> {
@@ -264,13 +278,19 @@ mod tests {
     #[test]
     fn ranges() {
         let range = Range::new(b"/a/");
-        assert_eq!((range.start.as_slice(), range.end.as_slice()), (b"/a/\0".as_slice(), b"/a0".as_slice()));
+        assert_eq!(
+            (range.start.as_slice(), range.end.as_slice()),
+            (b"/a/\0".as_slice(), b"/a0".as_slice())
+        );
         let range = Range::new(b"");
         assert_eq!((range.start, range.end), (vec![0], vec![0]));
         assert_eq!(Range::new(&[b'a', 0xff, 0xff]).end, b"b");
         assert_eq!(Range::new(&[0xff]).end, [0]);
         let range = Range::of_key(b"/a");
-        assert_eq!((range.start.as_slice(), range.end.as_slice()), (b"/a".as_slice(), b"/a\0".as_slice()));
+        assert_eq!(
+            (range.start.as_slice(), range.end.as_slice()),
+            (b"/a".as_slice(), b"/a\0".as_slice())
+        );
         assert_eq!(range.below(b"/a".to_vec()).ok(), Some(vec![]));
         assert!(Range::new(b"/a/").below(b"/b/x".to_vec()).is_err());
         assert_eq!(Range::new(b"/a\n/").to_string(), "\"/a\\n/\"");
@@ -285,7 +305,8 @@ mod tests {
         assert!(pages.add(page(&["/0", "/a"], true, 1)).is_ok_and(|list| list.is_none()));
         assert_eq!((pages.revision(), pages.start.as_slice()), (7, b"/a\0".as_slice()));
         let list = pages.add(page(&["/b"], false, 1)).ok().flatten();
-        let keys: Vec<_> = list.into_iter().flat_map(|list| list.items).map(|item| item.key).collect();
+        let keys: Vec<_> =
+            list.into_iter().flat_map(|list| list.items).map(|item| item.key).collect();
         assert_eq!(keys, [b"0".to_vec(), b"a".to_vec(), b"b".to_vec()]);
     }
 
@@ -295,7 +316,9 @@ mod tests {
         assert!(pages(&range).add(page(&[], true, 1)).is_err());
         assert!(pages(&range).add(page(&["/b", "/a"], false, 1)).is_err());
         assert!(pages(&range).add(page(&["x"], false, 1)).is_err());
-        assert!(pages(&range).add(PbRangeResponse { header: None, ..page(&[], false, 1) }).is_err());
+        assert!(
+            pages(&range).add(PbRangeResponse { header: None, ..page(&[], false, 1) }).is_err()
+        );
         let mut repeated = pages(&range);
         assert!(repeated.add(page(&["/a"], true, 1)).is_ok());
         assert!(repeated.add(page(&["/a"], true, 1)).is_err());

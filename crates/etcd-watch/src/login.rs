@@ -11,9 +11,11 @@ use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
 use crate::words::Words;
 
-/// Logs in with the password that the file has now; the client and all its clones send the token from then on.
+/// Logs in with the password that the file has now; the client and all its clones send the token
+/// from then on.
 ///
-/// An etcd without authentication is no trouble: it asks for a token as soon as it is enabled there.
+/// An etcd without authentication is no trouble: it asks for a token as soon as it is enabled
+/// there.
 pub(crate) async fn log_in(
     client: &mut Client,
     login: &Login,
@@ -22,8 +24,8 @@ pub(crate) async fn log_in(
     deadline: Duration,
 ) -> Result<(), Trouble> {
     let content = read(files, words, words.password_file, &login.password_file, SMALL).await?;
-    let password =
-        password(content).map_err(|what| file_trouble(words.password_file, &login.password_file, what))?;
+    let password = password(content)
+        .map_err(|what| file_trouble(words.password_file, &login.password_file, what))?;
     match timeout(deadline, client.update_user(Some((login.user.clone(), password)))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if Kind::of(&error) == Kind::NoAuthentication => {

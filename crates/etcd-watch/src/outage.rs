@@ -1,4 +1,5 @@
-//! What is told of an outage, and when: its beginning, and what keeps it from ending where that changes.
+//! What is told of an outage, and when: its beginning, and what keeps it from ending where that
+//! changes.
 
 use std::time::Duration;
 
@@ -7,17 +8,20 @@ use tokio::time::Instant;
 use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
 
-/// After how long an outage is told of again whose trouble is another one than what was told, but not one that somebody must mend elsewhere than the
-/// one told. Doubled each time, so that endpoints which fail each in its own way do not fill a log.
+/// After how long an outage is told of again whose trouble is another one than what was told, but
+/// not one that somebody must mend elsewhere than the one told. Doubled each time, so that
+/// endpoints which fail each in its own way do not fill a log.
 const FIRST_RETELLING: Duration = Duration::from_secs(10);
 
 /// The longest such time.
 const LAST_RETELLING: Duration = Duration::from_secs(600);
 
-/// As many topics as an outage has at most; there are fewer kinds, and a file is seldom wrong in more than three ways.
+/// As many topics as an outage has at most; there are fewer kinds, and a file is seldom wrong in
+/// more than three ways.
 const MAX_TOPICS: usize = 64;
 
-/// What trouble is about. Etcd's words differ from attempt to attempt and from endpoint to endpoint; those about a file are what is wrong with it.
+/// What trouble is about. Etcd's words differ from attempt to attempt and from endpoint to
+/// endpoint; those about a file are what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Topic {
     kind: Kind,

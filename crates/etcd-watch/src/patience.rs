@@ -16,14 +16,21 @@ pub(crate) struct Elapsed;
 
 /// What `future` gives, if it does within a deadline.
 ///
-/// Time in which this thread did something else, and so could not have heard an answer, does not count: who makes a table of a great list
-/// in the same thread would otherwise find, each time, that etcd had not answered meanwhile.
-pub(crate) async fn timeout<F: Future>(mut deadline: Duration, future: F) -> Result<F::Output, Elapsed> {
+/// Time in which this thread did something else, and so could not have heard an answer, does not
+/// count: who makes a table of a great list in the same thread would otherwise find, each time,
+/// that etcd had not answered meanwhile.
+pub(crate) async fn timeout<F: Future>(
+    mut deadline: Duration,
+    future: F,
+) -> Result<F::Output, Elapsed> {
     within(&mut deadline, future).await
 }
 
 /// The same, where the time that it takes is taken off what is `left`.
-pub(crate) async fn within<F: Future>(left: &mut Duration, future: F) -> Result<F::Output, Elapsed> {
+pub(crate) async fn within<F: Future>(
+    left: &mut Duration,
+    future: F,
+) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     while !left.is_zero() {
         let (slice, began) = ((*left).min(SLICE), Instant::now());
@@ -65,7 +72,10 @@ mod tests {
         let mut left = Duration::from_secs(1);
         assert!(within(&mut left, sleep(Duration::from_millis(250))).await.is_ok());
         assert!(within(&mut left, sleep(Duration::from_millis(250))).await.is_ok());
-        assert!(left > Duration::from_millis(450) && left <= Duration::from_millis(500), "{left:?}");
+        assert!(
+            left > Duration::from_millis(450) && left <= Duration::from_millis(500),
+            "{left:?}"
+        );
         assert!(within(&mut left, std::future::pending::<()>()).await.is_err());
         assert_eq!(left, Duration::ZERO);
     }
@@ -73,7 +83,10 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_is_busy_loses_no_answer() {
         let (sender, receiver) = oneshot::channel();
-        let asking = tokio::spawn(async move { timeout(Duration::from_millis(200), receiver).await.is_ok() });
+        let asking =
+            tokio::spawn(
+                async move { timeout(Duration::from_millis(200), receiver).await.is_ok() },
+            );
         tokio::task::yield_now().await;
         // The time is more than over when the answer is sent, and nobody has listened meanwhile.
         let began = std::time::Instant::now();

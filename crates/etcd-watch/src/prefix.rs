@@ -17,12 +17,13 @@ use crate::trouble::{Kind, Trouble};
 use crate::update::{Cause, Update};
 use crate::watch::Watch;
 
-/// How long a watch must have lasted for its loss to be answered at once. As long as the longest wait, so that a
-/// server which accepts every watch and ends it does not get more attempts than one that accepts none.
+/// How long a watch must have lasted for its loss to be answered at once. As long as the longest
+/// wait, so that a server which accepts every watch and ends it does not get more attempts than one
+/// that accepts none.
 const LASTING: Duration = LONGEST;
 
-/// How long a list lies back at least when another is made for the keys that the watch has left out since: a prefix that is full to
-/// the brim is not to be listed at each change.
+/// How long a list lies back at least when another is made for the keys that the watch has left out
+/// since: a prefix that is full to the brim is not to be listed at each change.
 const WHOLE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is followed.
@@ -30,7 +31,8 @@ const WHOLE_AGAIN: Duration = Duration::from_secs(10);
 pub enum Keys {
     /// All keys that begin with this, but for a key that is no longer than it.
     Below(String),
-    /// All keys that begin with this, the one among them that is no longer than it; that one is told of as the key "".
+    /// All keys that begin with this, the one among them that is no longer than it; that one is
+    /// told of as the key "".
     Beginning(String),
     /// One key; it is told of as the key "".
     One(String),
@@ -46,14 +48,16 @@ impl Keys {
     }
 }
 
-/// Follows `keys`, within `limits`, until the receiver is dropped, then returns; it never ends otherwise.
+/// Follows `keys`, within `limits`, until the receiver is dropped, then returns; it never ends
+/// otherwise.
 ///
-/// The first word is [`Update::Listed`], or [`Update::Lost`] when no endpoint can be reached. After any trouble the
-/// prefix is listed anew: at once where a watch had lasted, at the next endpoint where the endpoint is at fault, and
-/// after a wait of 50 ms to 2 s where that did not help, or of up to 5 s where etcd refused.
+/// The first word is [`Update::Listed`], or [`Update::Lost`] when no endpoint can be reached. After
+/// any trouble the prefix is listed anew: at once where a watch had lasted, at the next endpoint
+/// where the endpoint is at fault, and after a wait of 50 ms to 2 s where that did not help, or of
+/// up to 5 s where etcd refused.
 ///
-/// A prefix of "" stands for all keys. The connection is shared with the other prefixes of the cluster, and with its
-/// flow control: a receiver that stays full for long holds them up, too.
+/// A prefix of "" stands for all keys. The connection is shared with the other prefixes of the
+/// cluster, and with its flow control: a receiver that stays full for long holds them up, too.
 pub async fn follow(cluster: Cluster, keys: Keys, limits: Limits, updates: Sender<Update>) {
     let range = keys.range();
     let backoff = Backoff::new(cluster.config().endpoints.len());
@@ -136,7 +140,11 @@ impl Follower<'_> {
                             Kind::NoHttp2 if connection.has_answered() => Kind::Broken,
                             kind => kind,
                         };
-                        Trouble { kind, endpoint: trouble.endpoint.or(Some(connection.endpoint)), ..trouble }
+                        Trouble {
+                            kind,
+                            endpoint: trouble.endpoint.or(Some(connection.endpoint)),
+                            ..trouble
+                        }
                     }
                     Err(End::Whole) => {
                         yield_now().await;
@@ -151,7 +159,8 @@ impl Follower<'_> {
                 return;
             }
             if wait.is_zero() {
-                // So that the other tasks of the thread have their turn, even if the next attempt fails without waiting.
+                // So that the other tasks of the thread have their turn, even if the next attempt
+                // fails without waiting.
                 yield_now().await;
             } else {
                 sleep(wait).await;
@@ -168,7 +177,10 @@ impl Follower<'_> {
             return Wait::new(at.saturating_duration_since(Instant::now()));
         }
         if self.lasted {
-            return Wait { wait: self.backoff.after_lasting(trouble.turn), is_round_complete: true };
+            return Wait {
+                wait: self.backoff.after_lasting(trouble.turn),
+                is_round_complete: true,
+            };
         }
         if !trouble.turn {
             return Wait::new(self.backoff.after_refusal());
@@ -180,7 +192,8 @@ impl Follower<'_> {
         wait
     }
 
-    /// Tells of an outage as it begins, and where its trouble changes. At a start it begins when every endpoint was tried.
+    /// Tells of an outage as it begins, and where its trouble changes. At a start it begins when
+    /// every endpoint was tried.
     async fn report(&mut self, trouble: Trouble, is_round_complete: bool) -> Result<(), End> {
         let news = match &mut self.outage {
             Some(outage) => outage.goes_on(trouble, is_round_complete),
@@ -199,8 +212,9 @@ impl Follower<'_> {
     async fn attempt(&mut self, connection: &Connection) -> Result<Infallible, End> {
         let (cluster, range, limits) = (self.cluster.clone(), self.range, self.limits);
         let deadline = self.patience.deadline();
-        let listing = cluster
-            .with_token(connection, |client| async move { list(&client, range, &limits, deadline).await });
+        let listing = cluster.with_token(connection, |client| async move {
+            list(&client, range, &limits, deadline).await
+        });
         let list = listing.await?;
         cluster.note_answer(connection).await;
         let (listed, listed_at) = (list.listed(), Instant::now());

@@ -6,8 +6,8 @@ const UNKNOWN: u8 = 0;
 const ANSWERED: u8 = 1;
 const NEVER: u8 = 2;
 
-/// What is known of an endpoint's answers to progress requests, by all watches of a connection. etcd's members answer them, its grpc-proxy
-/// does not.
+/// What is known of an endpoint's answers to progress requests, by all watches of a connection.
+/// etcd's members answer them, its grpc-proxy does not.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(AtomicU8);
 

@@ -1,8 +1,9 @@
 //! Whether the member in use reaches its quorum.
 //!
-//! A member that is cut off answers pings and progress requests, and its watches have no news. It ends them by itself
-//! (`require_leader`) only after some three election timeouts. A linearizable read needs the quorum: one is made beside each
-//! progress request, for all prefixes of the connection together.
+//! A member that is cut off answers pings and progress requests, and its watches have no news. It
+//! ends them by itself (`require_leader`) only after some three election timeouts. A linearizable
+//! read needs the quorum: one is made beside each progress request, for all prefixes of the
+//! connection together.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use crate::patience::timeout;
 use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
 
-/// For how long what another prefix has found out is good enough: half the time between two progress requests, so that it adds little to the time within
-/// which a lost quorum is noticed.
+/// For how long what another prefix has found out is good enough: half the time between two
+/// progress requests, so that it adds little to the time within which a lost quorum is noticed.
 const FRESH: Duration = Duration::from_millis(750);
 
 /// What was found out by means of a connection.
@@ -44,14 +45,15 @@ pub(crate) struct Question {
     pub(crate) key: Vec<u8>,
     /// Where the store was at least, as the prefix knows.
     pub(crate) known: Store,
-    /// Whether no other prefix's answer will do, since what is in question is the permission as well.
+    /// Whether no other prefix's answer will do, since what is in question is the permission as
+    /// well.
     pub(crate) is_own: bool,
     /// How long the answer may take.
     pub(crate) deadline: Duration,
 }
 
-/// Finds out whether the member reaches its quorum, and where the store is. One prefix asks, and those that want to know meanwhile wait for its
-/// answer.
+/// Finds out whether the member reaches its quorum, and where the store is. One prefix asks, and
+/// those that want to know meanwhile wait for its answer.
 pub(crate) async fn verify(
     cluster: &Cluster,
     connection: &Connection,
@@ -67,13 +69,15 @@ pub(crate) async fn verify(
     }
     let begun = Instant::now();
     let known = question.known.revision.max(quorum.store.revision);
-    let result = cluster.with_token(connection, |client| read(client, &question)).await.and_then(|now| {
-        if now.cluster_id != question.known.cluster_id || now.revision < known {
-            let said = "quorum: etcd's revision went back, or another cluster answers: it was restored";
-            return Err(Trouble::broken(said));
-        }
-        Ok(now)
-    });
+    let result =
+        cluster.with_token(connection, |client| read(client, &question)).await.and_then(|now| {
+            if now.cluster_id != question.known.cluster_id || now.revision < known {
+                let said = "quorum: etcd's revision went back, or another cluster answers: it was \
+            restored";
+                return Err(Trouble::broken(said));
+            }
+            Ok(now)
+        });
     match &result {
         Ok(now) => {
             quorum.verified_at = Some(begun);
@@ -91,8 +95,10 @@ async fn read(client: Client, question: &Question) -> Result<Store, Trouble> {
     let mut kv = client.kv_client();
     match timeout(question.deadline, kv.get(question.key.clone(), Some(options))).await {
         Ok(Ok(answer)) => {
-            let header =
-                answer.0.header.ok_or_else(|| Trouble::broken("quorum: etcd's answer has no header"))?;
+            let header = answer
+                .0
+                .header
+                .ok_or_else(|| Trouble::broken("quorum: etcd's answer has no header"))?;
             Ok(Store { cluster_id: header.cluster_id, revision: header.revision })
         }
         Ok(Err(error)) => {

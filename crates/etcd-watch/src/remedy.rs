@@ -8,7 +8,8 @@ use crate::words::quoted;
 /// The longest remedy in characters, so that there is room for etcd's own words behind it.
 const REMEDY_LENGTH: usize = 220;
 
-/// The trouble in one line without secrets: where its kind is known, what is wrong and what mends it, and then how etcd or the system put it.
+/// The trouble in one line without secrets: where its kind is known, what is wrong and what mends
+/// it, and then how etcd or the system put it.
 pub(crate) fn reason(trouble: &Trouble, config: &ClusterConfig, range: &Range) -> String {
     let endpoint = trouble.endpoint.as_deref().unwrap_or("the endpoint");
     let Some(remedy) = remedy(trouble.kind, config, endpoint, range) else {
@@ -26,9 +27,16 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
     Some(match kind {
         Kind::Broken | Kind::Other | Kind::Compacted | Kind::TooMany | Kind::File => return None,
         Kind::ConnectionRefused => {
-            format!("nothing listens at {endpoint}: start etcd there, or correct {}", quoted(words.endpoint))
+            format!(
+                "nothing listens at {endpoint}: start etcd there, or correct \
+            {}",
+                quoted(words.endpoint)
+            )
         }
-        Kind::Late => format!("{endpoint} does not answer: see to its machine, its load and the network"),
+        Kind::Late => format!(
+            "{endpoint} does not answer: see to its machine, its load and the \
+        network"
+        ),
         Kind::Slow => {
             format!("{endpoint} answers too slowly: see to its machine, its load and the network")
         }
@@ -40,11 +48,15 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         }
         Kind::NoQuorum => {
             format!(
-                "the member at {endpoint} does not reach its quorum: see to the other members and the network"
+                "the member at {endpoint} does not reach its quorum: see to the other members and \
+                the network"
             )
         }
         Kind::NoTls => {
-            format!("{endpoint} speaks no TLS: begin its URL with \"http://\", or have etcd use TLS")
+            format!(
+                "{endpoint} speaks no TLS: begin its URL with \"http://\", or have etcd use \
+            TLS"
+            )
         }
         // What a member says against a certificate is lost if it closes before that is read.
         Kind::NoHttp2 if endpoint.starts_with("https://") => {
@@ -61,16 +73,19 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             )
         }
         Kind::NoHttp2 => format!(
-            "what listens at {endpoint} ends the connection: if it asks for TLS, begin its URL with \"https://\""
+            "what listens at {endpoint} ends the connection: if it asks for TLS, begin its URL \
+            with \"https://\""
         ),
         Kind::UntrustedCertificate => match &tls.trusted_certificate {
             Some(file) => format!(
-                "the certificate of {endpoint} is not signed by {} \"{}\": put its authority in there",
+                "the certificate of {endpoint} is not signed by {} \"{}\": put its authority in \
+                there",
                 words.trusted_certificate,
                 file.display()
             ),
             None => format!(
-                "the certificate of {endpoint} is not signed by an authority of the system: name its own with {}",
+                "the certificate of {endpoint} is not signed by an authority of the system: name \
+                its own with {}",
                 quoted(words.trusted_certificate)
             ),
         },
@@ -78,22 +93,31 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             format!("the certificate of {endpoint} has expired: renew etcd's certificate")
         }
         Kind::FutureCertificate => {
-            format!("the certificate of {endpoint} is not valid yet: see to the clocks here and there")
+            format!(
+                "the certificate of {endpoint} is not valid yet: see to the clocks here and \
+            there"
+            )
         }
         Kind::OtherName => match &tls.name {
             Some(name) => format!(
-                "the certificate of {endpoint} is not for {} \"{name}\": set a name that it is for, or renew it with this one",
+                "the certificate of {endpoint} is not for {} \"{name}\": set a name that it is \
+                for, or renew it with this one",
                 words.server_name
             ),
             None => format!(
-                "the certificate of {endpoint} is not for this host: set {} to a name that it is for, or renew it",
+                "the certificate of {endpoint} is not for this host: set {} to a name that it is \
+                for, or renew it",
                 quoted(words.server_name)
             ),
         },
-        Kind::BadCertificate => format!("the certificate of {endpoint} cannot be used: renew it there"),
+        Kind::BadCertificate => format!(
+            "the certificate of {endpoint} cannot be used: renew it \
+        there"
+        ),
         Kind::ClientCertificate => match &tls.identity {
             Some(identity) => format!(
-                "{endpoint} does not take {} \"{}\" (it may have expired, or be signed by an authority unknown there): renew it",
+                "{endpoint} does not take {} \"{}\" (it may have expired, or be signed by an \
+                authority unknown there): renew it",
                 words.certificate,
                 identity.certificate.display()
             ),
@@ -107,11 +131,15 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             format!("authentication is not enabled in etcd, though {} is set", quoted(words.user))
         }
         Kind::TokenVoid => {
-            "etcd takes no token, though it has just given one: see to its logs and the clocks of its members"
+            "etcd takes no token, though it has just given one: see to its logs and the clocks of \
+            its members"
                 .to_owned()
         }
         Kind::UserWanted => match user {
-            Some(user) => format!("etcd asks for a user, though \"{user}\" has logged in: see to its logs"),
+            Some(user) => format!(
+                "etcd asks for a user, though \"{user}\" has logged in: see to \
+            its logs"
+            ),
             None => format!(
                 "etcd asks for a user: set {} and {}",
                 quoted(words.user),
@@ -124,7 +152,10 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
                 None if tls.identity.is_some() => format!("the name in {}", words.certificate),
                 None => "whoever has not logged in".to_owned(),
             };
-            format!("permission denied for {who}: grant the role of that user read permission on {range}")
+            format!(
+                "permission denied for {who}: grant the role of that user read permission on \
+            {range}"
+            )
         }
         Kind::LoginFailed => match &config.login {
             Some(login) => format!(
@@ -170,8 +201,11 @@ mod tests {
 
     #[test]
     fn who_may_not_read_what() {
-        let trouble =
-            Trouble::refused(Cause::Canceled, Kind::PermissionDenied, "list: etcdserver: permission denied");
+        let trouble = Trouble::refused(
+            Cause::Canceled,
+            Kind::PermissionDenied,
+            "list: etcdserver: permission denied",
+        );
         let text = reason(&trouble, &config(login("router")), &Range::new(b"/firehose/upstream/"));
         assert_eq!(
             text,
@@ -179,7 +213,10 @@ mod tests {
              (list: etcdserver: permission denied)"
         );
         let text = reason(&trouble, &config(None), &Range::of_key(b"/a"));
-        assert!(text.contains("whoever has not logged in") && text.contains("the key \"/a\""), "{text}");
+        assert!(
+            text.contains("whoever has not logged in") && text.contains("the key \"/a\""),
+            "{text}"
+        );
     }
 
     /// Whoever is told what to do has the settings that it is told of, and no others.
@@ -228,7 +265,8 @@ mod tests {
         );
         assert_eq!(
             text,
-            "etcd asks for a user: set --etcd-user and --etcd-password-file (list: user name is empty)"
+            "etcd asks for a user: set --etcd-user and --etcd-password-file (list: user name is \
+            empty)"
         );
     }
 

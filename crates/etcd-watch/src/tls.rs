@@ -13,15 +13,20 @@ use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
 use crate::words::Words;
 
-/// Reads the files. What is wrong with one is found here, where it can be named: the connection would only say that it cannot be made.
-pub(crate) async fn options(config: &ClusterConfig, files: &dyn Files) -> Result<TlsOptions, Trouble> {
+/// Reads the files. What is wrong with one is found here, where it can be named: the connection
+/// would only say that it cannot be made.
+pub(crate) async fn options(
+    config: &ClusterConfig,
+    files: &dyn Files,
+) -> Result<TlsOptions, Trouble> {
     let (tls, words) = (&config.tls, &config.words);
     // The timeout of the connection is that of TCP alone.
     let mut options = TlsOptions::new().timeout(config.connect_timeout);
     options = match &tls.trusted_certificate {
         Some(file) => {
             let pem = read(files, words, words.trusted_certificate, file, LARGE).await?;
-            check_authorities(&pem).map_err(|what| file_trouble(words.trusted_certificate, file, what))?;
+            check_authorities(&pem)
+                .map_err(|what| file_trouble(words.trusted_certificate, file, what))?;
             options.ca_certificate(Certificate::from_pem(pem))
         }
         None => options.with_enabled_roots(),
@@ -59,7 +64,11 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str
     }
 }
 
-async fn pem_identity(identity: &Identity, words: &Words, files: &dyn Files) -> Result<PemIdentity, Trouble> {
+async fn pem_identity(
+    identity: &Identity,
+    words: &Words,
+    files: &dyn Files,
+) -> Result<PemIdentity, Trouble> {
     let certificate = read(files, words, words.certificate, &identity.certificate, SMALL).await?;
     let key = read(files, words, words.certificate_key, &identity.key, SMALL).await?;
     let chain = certificates(&certificate)

@@ -23,7 +23,8 @@ pub(crate) struct Trouble {
     pub(crate) kind: Kind,
     /// What failed and how, in etcd's or the system's words.
     pub(crate) said: String,
-    /// The endpoint is at fault, so that another one may do better; not where etcd itself answered with a refusal.
+    /// The endpoint is at fault, so that another one may do better; not where etcd itself answered
+    /// with a refusal.
     pub(crate) turn: bool,
     /// An answer did not come within its deadline.
     pub(crate) is_late: bool,
@@ -36,7 +37,15 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// The endpoint failed.
     pub(crate) fn endpoint(cause: Cause, kind: Kind, said: &str) -> Self {
-        Self { cause, kind, said: one_line(said), turn: true, is_late: false, endpoint: None, retry_at: None }
+        Self {
+            cause,
+            kind,
+            said: one_line(said),
+            turn: true,
+            is_late: false,
+            endpoint: None,
+            retry_at: None,
+        }
     }
 
     /// etcd refused.
@@ -75,11 +84,12 @@ impl Trouble {
     }
 }
 
-/// Whether a message was refused for its size, by the limit that this side set (tonic's codec, which has no type
-/// for it).
+/// Whether a message was refused for its size, by the limit that this side set (tonic's codec,
+/// which has no type for it).
 pub(crate) fn is_too_large(error: &Error) -> bool {
     matches!(error, Error::GRpcStatus(status)
-        if status.code() == Code::OutOfRange && status.message().contains("message length too large"))
+        if status.code() == Code::OutOfRange && status.message().contains("message length too \
+        large"))
 }
 
 /// One line without control characters, of limited length.
@@ -103,7 +113,8 @@ mod tests {
 
     #[test]
     fn what_etcd_refuses_does_not_turn() {
-        let trouble = call(Status::out_of_range("etcdserver: mvcc: required revision has been compacted"));
+        let trouble =
+            call(Status::out_of_range("etcdserver: mvcc: required revision has been compacted"));
         assert_eq!((trouble.cause, trouble.turn), (Cause::Compacted, false));
         let trouble = call(Status::permission_denied("etcdserver: permission denied"));
         assert_eq!((trouble.cause, trouble.turn), (Cause::Canceled, false));
@@ -115,9 +126,15 @@ mod tests {
     #[test]
     fn what_fails_turns() {
         let trouble = call(Status::unavailable("etcdserver: no leader"));
-        assert_eq!((trouble.cause, trouble.kind, trouble.turn), (Cause::Unreachable, Kind::NoQuorum, true));
+        assert_eq!(
+            (trouble.cause, trouble.kind, trouble.turn),
+            (Cause::Unreachable, Kind::NoQuorum, true)
+        );
         let trouble = call(Status::unknown(""));
-        assert_eq!((trouble.cause, trouble.kind, trouble.turn), (Cause::Unreachable, Kind::Other, true));
+        assert_eq!(
+            (trouble.cause, trouble.kind, trouble.turn),
+            (Cause::Unreachable, Kind::Other, true)
+        );
         assert_eq!(trouble.said, "list: no reason given");
     }
 

@@ -23,29 +23,33 @@ pub(crate) use reader::{Reader, Word};
 
 /// How often etcd is asked for its progress, and whether it reaches its quorum.
 ///
-/// The answers are some 100 bytes, and "the time since the last word" stays below this. Together with the first deadline
-/// of an answer, 2 s, a member without its quorum is left within 5 s. A third use is to keep etcd from ending the
-/// connection: etcd (gRPC for Go) sends `too_many_pings` to a client that pings more often than every 5 s while there is
-/// no other traffic. No more than the interval of the connection's keep-alive, therefore.
+/// The answers are some 100 bytes, and "the time since the last word" stays below this. Together
+/// with the first deadline of an answer, 2 s, a member without its quorum is left within 5 s. A
+/// third use is to keep etcd from ending the connection: etcd (gRPC for Go) sends `too_many_pings`
+/// to a client that pings more often than every 5 s while there is no other traffic. No more than
+/// the interval of the connection's keep-alive, therefore.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(1_500);
 
-/// How often a prefix asks for itself whether etcd answers, where the connection is shared: within this time it notices
-/// that it may not be read any more, which its watch does not. Hundreds of prefixes make for some ten reads of one key a
-/// second.
+/// How often a prefix asks for itself whether etcd answers, where the connection is shared: within
+/// this time it notices that it may not be read any more, which its watch does not. Hundreds of
+/// prefixes make for some ten reads of one key a second.
 const OWN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long etcd may be silent once it was asked. A newer etcd than 3.4 answers only when the watch has caught up,
-/// but then it sends events meanwhile, and any word counts. Where it answers reads all the same, what it has is compared with what
-/// is known: a watch that has missed nothing is a good one. It has as long again to tell of what it lacks.
+/// How long etcd may be silent once it was asked. A newer etcd than 3.4 answers only when the watch
+/// has caught up, but then it sends events meanwhile, and any word counts. Where it answers reads
+/// all the same, what it has is compared with what is known: a watch that has missed nothing is a
+/// good one. It has as long again to tell of what it lacks.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How often what etcd has is compared with what is known behind an endpoint that never answers for its progress, if the store has moved
-/// at all: etcd's grpc-proxy. The comparison has etcd look at all keys of the prefix.
+/// How often what etcd has is compared with what is known behind an endpoint that never answers for
+/// its progress, if the store has moved at all: etcd's grpc-proxy. The comparison has etcd look at
+/// all keys of the prefix.
 const COMPARISON_INTERVAL: Duration = Duration::from_secs(30);
 
-/// For how long a request must have gone unanswered when the connection ends, for silence to be its cause: the
-/// connection's keep-alive, which notices a server that is stopped or black-holed, says so to nobody. etcd answers in
-/// milliseconds; keep-alive ends the connection 2 s after the request.
+/// For how long a request must have gone unanswered when the connection ends, for silence to be its
+/// cause: the connection's keep-alive, which notices a server that is stopped or black-holed, says
+/// so to nobody. etcd answers in milliseconds; keep-alive ends the connection 2 s after the
+/// request.
 const UNANSWERED: Duration = Duration::from_secs(1);
 
 /// A watch that was created.
@@ -59,8 +63,8 @@ pub(crate) struct Watch<'a> {
     connection: Connection,
     /// How long etcd's answers may take.
     deadline: Duration,
-    /// The question whether the member reaches its quorum, while it is asked: a task, so that who does not listen to this
-    /// watch for a while holds no others up that wait for the answer.
+    /// The question whether the member reaches its quorum, while it is asked: a task, so that who
+    /// does not listen to this watch for a while holds no others up that wait for the answer.
     question: JoinSet<Result<Store, Trouble>>,
     /// When the next one is to be asked for this prefix itself.
     own_at: Instant,
@@ -89,7 +93,8 @@ impl<'a> Watch<'a> {
             let created = timeout(deadline, create(client, range, listed.revision)).await;
             let mut created =
                 created.unwrap_or_else(|_| Err(Trouble::late(Cause::Broken, "watch", deadline)));
-            // The list was permitted just now. etcd 3.4 says nothing else where the token became void meanwhile.
+            // The list was permitted just now. etcd 3.4 says nothing else where the token became
+            // void meanwhile.
             if let Err(trouble) = &mut created
                 && trouble.kind == Kind::PermissionDenied
                 && has_login
@@ -145,11 +150,13 @@ impl<'a> Watch<'a> {
         loop {
             let silent_at = self.asked_at.unwrap_or(self.next_request) + SILENCE;
             let compare_at = self.compare_at.unwrap_or(silent_at);
-            // Any branch may be dropped: a message that has not come as a whole stays in the stream, a task's answer in its set, and
-            // the times are kept here. `ask` is awaited behind the branch.
+            // Any branch may be dropped: a message that has not come as a whole stays in the
+            // stream, a task's answer in its set, and the times are kept here. `ask` is awaited
+            // behind the branch.
             let response = tokio::select! {
-                // Cancel safe: the stream keeps what it has of a message, `join_next` gives an end in the poll that takes it, and the moments are absolute ones.
-                // What has come already is read before silence is complained of.
+                // Cancel safe: the stream keeps what it has of a message, `join_next` gives an end
+                // in the poll that takes it, and the moments are absolute ones. What has come
+                // already is read before silence is complained of.
                 biased;
                 response = receive(&mut self.stream) => response.map_err(|trouble| self.broken(trouble))?,
                 () = sleep_until(self.next_request) => {
@@ -187,7 +194,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Progress is not answered. Where reads are, that alone says nothing of what the watch is worth.
+    /// Progress is not answered. Where reads are, that alone says nothing of what the watch is
+    /// worth.
     fn fell_silent(&mut self) -> Result<(), Trouble> {
         if self.answered.is_none_or(|(at, _)| self.asked_at.is_some_and(|asked_at| at < asked_at)) {
             return Err(silent());
@@ -209,7 +217,8 @@ impl<'a> Watch<'a> {
         let (cluster, connection) = (self.cluster.clone(), self.connection.clone());
         self.comparison.spawn(async move {
             // Nothing at all has been written since.
-            let differs = if has_moved { differs(&cluster, &connection, &known).await } else { Ok(false) };
+            let differs =
+                if has_moved { differs(&cluster, &connection, &known).await } else { Ok(false) };
             (known, differs)
         });
     }
@@ -232,13 +241,14 @@ impl<'a> Watch<'a> {
             return Ok(None);
         }
         self.behind = None;
-        let is_news =
-            self.connection.progress.unanswered() && self.cluster.note_proxy(&self.connection).await;
+        let is_news = self.connection.progress.unanswered()
+            && self.cluster.note_proxy(&self.connection).await;
         Ok(is_news.then(|| {
             let endpoint = &self.connection.endpoint;
             let seconds = COMPARISON_INTERVAL.as_secs();
             let text = format!(
-                "{endpoint} answers no progress requests, as etcd's grpc-proxy does not: what etcd has is compared each {seconds} s instead"
+                "{endpoint} answers no progress requests, as etcd's grpc-proxy does not: what etcd \
+                has is compared each {seconds} s instead"
             );
             Word::Noted { text }
         }))
@@ -274,7 +284,9 @@ impl<'a> Watch<'a> {
                 Ok(Some(Word::Alive { revision: self.reader.revision }))
             }
             // It is not only the quorum that does not answer.
-            Ok(Err(trouble)) if trouble.is_late && is_silent => Err(Trouble { is_late: true, ..silent() }),
+            Ok(Err(trouble)) if trouble.is_late && is_silent => {
+                Err(Trouble { is_late: true, ..silent() })
+            }
             Ok(Err(trouble)) => Err(trouble),
             Err(_) => Err(Trouble::broken("quorum: the task that asks for it has failed")),
         }
@@ -306,7 +318,8 @@ impl<'a> Watch<'a> {
         if is_proxied {
             return Ok(());
         }
-        // The client's queue holds 100 requests, and silence ends the watch after three: this does not wait.
+        // The client's queue holds 100 requests, and silence ends the watch after three: this does
+        // not wait.
         let asked = self.stream.request_progress().await;
         asked.map_err(|error| Trouble::call("watch", &error, Cause::Broken))
     }
@@ -317,10 +330,11 @@ async fn create(
     range: &Range,
     listed: i64,
 ) -> Result<(WatchStream, PbWatchResponse), Trouble> {
-    // No fragments: etcd takes the size of a growing fragment anew after each event, which is quadratic. 50 000 keys deleted
-    // at once take it a minute, and one message a moment.
-    let options =
-        WatchOptions::new().with_range(range.end.clone()).with_start_revision(listed.saturating_add(1));
+    // No fragments: etcd takes the size of a growing fragment anew after each event, which is
+    // quadratic. 50 000 keys deleted at once take it a minute, and one message a moment.
+    let options = WatchOptions::new()
+        .with_range(range.end.clone())
+        .with_start_revision(listed.saturating_add(1));
     let mut watch = client.watch_client().max_decoding_message_size(MESSAGE_LIMIT);
     let stream = watch.watch(range.start.clone(), Some(options)).await;
     let mut stream = stream.map_err(|error| Trouble::call("watch", &error, Cause::Broken))?;
@@ -344,6 +358,9 @@ async fn receive(stream: &mut WatchStream) -> Result<PbWatchResponse, Trouble> {
 }
 
 fn too_large() -> Trouble {
-    let said = format!("watch: one change has more than {} MiB, and is listed instead", MESSAGE_LIMIT >> 20);
+    let said = format!(
+        "watch: one change has more than {} MiB, and is listed instead",
+        MESSAGE_LIMIT >> 20
+    );
     Trouble::refused(Cause::TooLarge, Kind::Other, &said)
 }

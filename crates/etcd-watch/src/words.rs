@@ -1,6 +1,7 @@
 //! How whoever uses this crate calls its settings: what mends a trouble is said in its words.
 
-/// The names of what a [`ClusterConfig`](crate::ClusterConfig) is made of, as they stand in lines that say what to do.
+/// The names of what a [`ClusterConfig`](crate::ClusterConfig) is made of, as they stand in lines
+/// that say what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
     /// The URLs of the members.

@@ -59,7 +59,8 @@ enum AnnounceError {
 
 /// Runs until told to end, or until the command has ended.
 pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
-    // Before anything that can wait: until there are handlers, signals end the program, or are lost where it is the first process of a container.
+    // Before anything that can wait: until there are handlers, signals end the program, or are lost
+    // where it is the first process of a container.
     let mut listener = match Listener::new() {
         Ok(listener) => listener,
         Err(error) => return fail(&AnnounceError::Signals(error)),
@@ -89,7 +90,8 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
     let mut command = match Command::start(&options.command) {
         Ok(command) => command,
         Err((error, code)) => {
-            let name = options.command.first().map(|name| name.display().to_string()).unwrap_or_default();
+            let name =
+                options.command.first().map(|name| name.display().to_string()).unwrap_or_default();
             tracing::error!("the command \"{name}\" cannot be started: {error}");
             return code;
         }
@@ -97,10 +99,12 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
     let key = format!("{}{}", etcd.upstream_prefix(), options.key);
     let (mut keeper, held) = Keeper::new(etcd.cluster(), key, options.ttl, options.take_over);
     let (want, wanted) = watch::channel(Want::Down);
-    let announcing = Announcing { node, want, held, interval: options.check_interval, drain: options.drain };
+    let announcing =
+        Announcing { node, want, held, interval: options.check_interval, drain: options.drain };
     tokio::select! {
-        // Cancel safe: what the keeper had under way when the node is to end is done or not done under its lease, which is given back next; a lease that was
-        // being asked for has no key, and runs out.
+        // Cancel safe: what the keeper had under way when the node is to end is done or not done
+        // under its lease, which is given back next; a lease that was being asked for has no key,
+        // and runs out.
         () = announcing.until_the_end(&mut listener, &mut command) => {}
         never = keeper.run(wanted) => match never {},
     }
@@ -130,8 +134,10 @@ impl Announcing {
             tokio::pin!(looking);
             loop {
                 tokio::select! {
-                    // Cancel safe: a signal is taken in the poll that returns it, and the command's end is remembered. The checks are one future that goes
-                    // on from turn to turn: whatever else happens, and however often, the check under way goes on. It is dropped as the node is to end.
+                    // Cancel safe: a signal is taken in the poll that returns it, and the command's
+                    // end is remembered. The checks are one future that goes on from turn to turn:
+                    // whatever else happens, and however often, the check under way goes on. It is
+                    // dropped as the node is to end.
                     happening = listener.next() => match happening {
                         Happening::ChildEnded => command.reap_orphans(),
                         Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
@@ -154,7 +160,11 @@ impl Announcing {
 }
 
 /// Looks at the node each `every`, and says what is to be announced.
-async fn look_again_and_again(node: &mut Node, want: &watch::Sender<Want>, every: Duration) -> Infallible {
+async fn look_again_and_again(
+    node: &mut Node,
+    want: &watch::Sender<Want>,
+    every: Duration,
+) -> Infallible {
     let mut looks = interval(every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -164,7 +174,8 @@ async fn look_again_and_again(node: &mut Node, want: &watch::Sender<Want>, every
     }
 }
 
-/// Marks the key, so that the router sends nobody new, and waits until those who are there may have gone, or nobody is waited for.
+/// Marks the key, so that the router sends nobody new, and waits until those who are there may have
+/// gone, or nobody is waited for.
 async fn mark_and_wait(
     want: watch::Sender<Want>,
     mut held: watch::Receiver<Held>,
@@ -185,7 +196,9 @@ async fn mark_and_wait(
         if !matches!(timeout(RELEASE, is_marked).await, Ok(Ok(_))) {
             return;
         }
-        tracing::info!("the node is marked \"drain\" for {drain:?}; one more signal ends it at once");
+        tracing::info!(
+            "the node is marked \"drain\" for {drain:?}; one more signal ends it at once"
+        );
         sleep(drain).await;
     };
     tokio::pin!(waiting);

@@ -1,7 +1,8 @@
 //! Processes that are told to end when this one ends, however it ends.
 //!
-//! The kernel does that (`PR_SET_PDEATHSIG`), but a process has to ask for it itself, between its start and the program that it is to run. So this
-//! program is run once more, as a sub-command that nobody else calls: it asks, and becomes the other program.
+//! The kernel does that (`PR_SET_PDEATHSIG`), but a process has to ask for it itself, between its
+//! start and the program that it is to run. So this program is run once more, as a sub-command that
+//! nobody else calls: it asks, and becomes the other program.
 
 use std::{
     ffi::OsString,
@@ -36,12 +37,13 @@ pub(crate) struct BoundOptions {
     command: Vec<OsString>,
 }
 
-/// A command that runs another one, which gets `signal` when the thread that starts it ends: it must be the program's first one, which lives as long as
-/// the program does.
+/// A command that runs another one, which gets `signal` when the thread that starts it ends: it
+/// must be the program's first one, which lives as long as the program does.
 ///
 /// Where memory is short, one that is expendable is ended before anybody else.
 ///
-/// A program that is set-user-id, or has capabilities of its own, is not told: the kernel forgets what was asked for.
+/// A program that is set-user-id, or has capabilities of its own, is not told: the kernel forgets
+/// what was asked for.
 pub(crate) fn command(command: &Command, signal: Signal, is_expendable: bool) -> Command {
     let mut bound = Command::new(OURSELVES);
     bound.args([NAME, &getpid().to_string(), &(signal as i32).to_string()]);

@@ -15,7 +15,8 @@ use nix::{
 /// What a shell adds to the number of the signal that a process died of.
 const SIGNALLED: u8 = 128;
 
-/// The code with which to exit after a child: its own, or 128 and its signal's number, as shells have it.
+/// The code with which to exit after a child: its own, or 128 and its signal's number, as shells
+/// have it.
 pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     match (status.code(), status.signal()) {
         (Some(code), _) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
@@ -41,8 +42,9 @@ pub(crate) fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// Waits for processes that have ended and were left to this one: as the first process of a container it is the parent of whoever has lost his own.
-/// `is_ours` says of whom somebody else here waits for.
+/// Waits for processes that have ended and were left to this one: as the first process of a
+/// container it is the parent of whoever has lost his own. `is_ours` says of whom somebody else
+/// here waits for.
 pub(crate) fn reap_orphans(is_ours: impl Fn(Pid) -> bool) {
     let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Ok(ended) = waitid(Id::All, peek) {
@@ -50,7 +52,8 @@ pub(crate) fn reap_orphans(is_ours: impl Fn(Pid) -> bool) {
             WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) => pid,
             _ => return,
         };
-        // The kernel shows the same one until somebody has waited for it. What is behind it has its turn when the next child ends.
+        // The kernel shows the same one until somebody has waited for it. What is behind it has its
+        // turn when the next child ends.
         if is_ours(pid) || waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Err(Errno::ECHILD) {
             return;
         }

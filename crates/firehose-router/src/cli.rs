@@ -3,14 +3,15 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    announce::AnnounceOptions, bound::BoundOptions, healthcheck::HealthcheckOptions, migrate::MigrateOptions,
-    serve::ServeOptions,
+    announce::AnnounceOptions, bound::BoundOptions, healthcheck::HealthcheckOptions,
+    migrate::MigrateOptions, serve::ServeOptions,
 };
 
 /// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
 ///
-/// `serve` is the router: it runs nginx, whose upstream peers are the keys below /firehose/upstream/.
-/// `announce` is the sidekick beside a Firehose server: it keeps such a key for as long as the server answers.
+/// `serve` is the router: it runs nginx, whose upstream peers are the keys below
+/// /firehose/upstream/. `announce` is the sidekick beside a Firehose server: it keeps such a key
+/// for as long as the server answers.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Cli {
@@ -26,7 +27,8 @@ pub(crate) enum Task {
     Announce(Box<AnnounceOptions>),
     /// Copy settings, and nodes written by hand, from one etcd to another, or from etcd's v2 keys.
     ///
-    /// Without --yes it only shows what it would write. What is there already is not written again. The flags below "etcd" are those of --to.
+    /// Without --yes it only shows what it would write. What is there already is not written again.
+    /// The flags below "etcd" are those of --to.
     Migrate(Box<MigrateOptions>),
     /// Say whether the router that runs here answers: for the health check of a container.
     Healthcheck(HealthcheckOptions),
@@ -41,8 +43,8 @@ mod tests {
 
     use super::Cli;
 
-    /// In a container and in a unit there is nothing but variables; `migrate` is run by hand, once. Hidden
-    /// commands are not for users.
+    /// In a container and in a unit there is nothing but variables; `migrate` is run by hand, once.
+    /// Hidden commands are not for users.
     #[test]
     fn every_flag_has_a_variable() {
         let cli = Cli::command();

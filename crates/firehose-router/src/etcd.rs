@@ -1,4 +1,5 @@
-//! Where etcd is, who logs in, and below which prefix everything of ours stands: the flags that all tasks share.
+//! Where etcd is, who logs in, and below which prefix everything of ours stands: the flags that all
+//! tasks share.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -15,7 +16,8 @@ const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
 /// etcd's port for clients, which `ETCD_IP` alone means.
 const DEFAULT_PORT: u16 = 2379;
 
-/// The variable with the password itself, for those who have no file to put it in. There is no flag for it: a command line can be read by everybody.
+/// The variable with the password itself, for those who have no file to put it in. There is no flag
+/// for it: a command line can be read by everybody.
 pub(crate) const PASSWORD_VARIABLE: &str = "ETCD_PASSWORD";
 
 /// What stands in place of a file where the password is in [`PASSWORD_VARIABLE`].
@@ -38,14 +40,27 @@ pub(crate) struct EtcdOptions {
     etcd_endpoints: Vec<String>,
 
     /// The host of the only endpoint, as the original image had it
-    #[arg(long, env = "ETCD_IP", value_name = "ADDRESS", hide_env_values = true, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "ETCD_IP",
+        value_name = "ADDRESS",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
     etcd_ip: Option<String>,
 
     /// The port of the only endpoint, as the original image had it [default: 2379]
-    #[arg(long, env = "ETCD_PORT", value_name = "PORT", hide_env_values = true, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "ETCD_PORT",
+        value_name = "PORT",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
     etcd_port: Option<String>,
 
-    /// Certificates of the authorities that https:// endpoints are verified by (PEM) [default: the system's]
+    /// Certificates of the authorities that https:// endpoints are verified by (PEM) [default: the
+    /// system's]
     #[arg(long, env = "ETCD_CACERT", value_name = "FILE", hide_env_values = true)]
     etcd_cacert: Option<PathBuf>,
 
@@ -65,7 +80,8 @@ pub(crate) struct EtcdOptions {
     #[arg(long, env = "ETCD_USER", value_name = "NAME", hide_env_values = true)]
     etcd_user: Option<String>,
 
-    /// The file with the user's password, read again at each login; or the password itself is in the variable ETCD_PASSWORD
+    /// The file with the user's password, read again at each login; or the password itself is in
+    /// the variable ETCD_PASSWORD
     #[arg(long, env = "ETCD_PASSWORD_FILE", value_name = "FILE", hide_env_values = true)]
     etcd_password_file: Option<PathBuf>,
 
@@ -88,7 +104,8 @@ pub(crate) enum EtcdOptionsError {
     #[error("--etcd-cert and --etcd-key (ETCD_CERT, ETCD_KEY) go together: one of them is missing")]
     HalfIdentity,
     #[error(
-        "--etcd-user (ETCD_USER) needs a password: name a file with --etcd-password-file, or set {PASSWORD_VARIABLE}"
+        "--etcd-user (ETCD_USER) needs a password: name a file with --etcd-password-file, or set \
+        {PASSWORD_VARIABLE}"
     )]
     NoPassword,
     #[error("there is a password, and no --etcd-user (ETCD_USER) whose it is")]
@@ -96,7 +113,8 @@ pub(crate) enum EtcdOptionsError {
     #[error("{0} is set to what is not UTF-8")]
     NotUtf8(&'static str),
     #[error(
-        "ETCD_IP (--etcd-ip) is \"{ip}\", and ETCD_PORT (--etcd-port) is \"tcp://{linked}\", as Docker's links and Kubernetes set it, which is another \
+        "ETCD_IP (--etcd-ip) is \"{ip}\", and ETCD_PORT (--etcd-port) is \"tcp://{linked}\", as \
+        Docker's links and Kubernetes set it, which is another \
          place: set ETCD_ENDPOINTS, which both are overruled by, or one of them"
     )]
     TwoPlaces { ip: String, linked: String },
@@ -131,7 +149,8 @@ impl EtcdOptions {
         let password_file = path(self.etcd_password_file);
         // A file can be rotated, so that it is the better of two.
         let password = password.filter(|_| password_file.is_none());
-        let file = password_file.or_else(|| password.as_ref().map(|_| PASSWORD_FROM_VARIABLE.into()));
+        let file =
+            password_file.or_else(|| password.as_ref().map(|_| PASSWORD_FROM_VARIABLE.into()));
         let login = match (text(self.etcd_user), file) {
             (Some(user), Some(password_file)) => Some(Login { user, password_file }),
             (Some(_), None) => return Err(EtcdOptionsError::NoPassword),
@@ -150,7 +169,14 @@ impl EtcdOptions {
             Some(_) => Words { password_file: "variable", ..Words::FLAGS },
             None => Words::FLAGS,
         };
-        let config = ClusterConfig { name: "main".to_owned(), endpoints, connect_timeout, tls, login, words };
+        let config = ClusterConfig {
+            name: "main".to_owned(),
+            endpoints,
+            connect_timeout,
+            tls,
+            login,
+            words,
+        };
         Ok(Etcd { config, prefix: self.prefix, password })
     }
 
@@ -177,7 +203,8 @@ impl EtcdOptions {
         let given = self.etcd_endpoints.iter().map(|url| url.trim()).filter(|url| !url.is_empty());
         let mut urls: Vec<String> = given.map(with_scheme).collect();
         if urls.is_empty() {
-            // Where there is a service or a linked container of the name "etcd", Kubernetes and Docker set it to tcp://ADDRESS:PORT.
+            // Where there is a service or a linked container of the name "etcd", Kubernetes and
+            // Docker set it to tcp://ADDRESS:PORT.
             let linked = self.etcd_port.as_deref().and_then(|port| port.strip_prefix("tcp://"));
             let port = text(self.etcd_port.clone()).filter(|_| linked.is_none());
             let port_or_default = port.clone().unwrap_or_else(|| DEFAULT_PORT.to_string());
@@ -196,7 +223,8 @@ impl EtcdOptions {
             });
         }
         for url in &urls {
-            check_endpoint(url).map_err(|error| EtcdOptionsError::Endpoint { url: url.clone(), error })?;
+            check_endpoint(url)
+                .map_err(|error| EtcdOptionsError::Endpoint { url: url.clone(), error })?;
         }
         Ok(urls)
     }
@@ -205,7 +233,10 @@ impl EtcdOptions {
 impl Etcd {
     /// The cluster, to follow keys of or to call.
     pub(crate) fn cluster(&self) -> Cluster {
-        Cluster::new(self.config.clone(), Arc::new(PasswordFiles { password: self.password.clone() }))
+        Cluster::new(
+            self.config.clone(),
+            Arc::new(PasswordFiles { password: self.password.clone() }),
+        )
     }
 
     /// The prefix of the nodes' keys.
@@ -295,7 +326,10 @@ mod tests {
     fn where_etcd_is() {
         for (flags, expected) in [
             (&[][..], "http://127.0.0.1:2379"),
-            (&["--etcd-endpoints", "https://a:1,b:2, http://c,"], "https://a:1 http://b:2 http://c"),
+            (
+                &["--etcd-endpoints", "https://a:1,b:2, http://c,"],
+                "https://a:1 http://b:2 http://c",
+            ),
             (&["--etcd-ip", "10.0.0.1"], "http://10.0.0.1:2379"),
             (&["--etcd-ip", "10.0.0.1", "--etcd-port", "4001"], "http://10.0.0.1:4001"),
             (&["--etcd-ip", "fd00::1", "--etcd-port", "4001"], "http://[fd00::1]:4001"),
@@ -303,10 +337,22 @@ mod tests {
             (&["--etcd-ip", "", "--etcd-port", ""], "http://127.0.0.1:2379"),
             // As Kubernetes and Docker's links have it.
             (&["--etcd-port", "tcp://10.0.0.2:2379"], "http://10.0.0.2:2379"),
-            (&["--etcd-ip", "10.0.0.2", "--etcd-port", "tcp://10.0.0.2:4001"], "http://10.0.0.2:4001"),
-            (&["--etcd-ip", "fd00::1", "--etcd-port", "tcp://[fd00::1]:4001"], "http://[fd00::1]:4001"),
-            (&["--etcd-endpoints", "a:1", "--etcd-ip", "10.0.0.1", "--etcd-port", "x"], "http://a:1"),
-            (&["--etcd-endpoints", "a:1", "--etcd-ip", "b", "--etcd-port", "tcp://c:1"], "http://a:1"),
+            (
+                &["--etcd-ip", "10.0.0.2", "--etcd-port", "tcp://10.0.0.2:4001"],
+                "http://10.0.0.2:4001",
+            ),
+            (
+                &["--etcd-ip", "fd00::1", "--etcd-port", "tcp://[fd00::1]:4001"],
+                "http://[fd00::1]:4001",
+            ),
+            (
+                &["--etcd-endpoints", "a:1", "--etcd-ip", "10.0.0.1", "--etcd-port", "x"],
+                "http://a:1",
+            ),
+            (
+                &["--etcd-endpoints", "a:1", "--etcd-ip", "b", "--etcd-port", "tcp://c:1"],
+                "http://a:1",
+            ),
         ] {
             assert_eq!(endpoints(flags).join(" "), expected, "{flags:?}");
         }
@@ -318,7 +364,10 @@ mod tests {
         );
         for wrong in ["ftp://a", "http://a/b", "http://user:secret@a", "a:port"] {
             assert!(
-                matches!(read(&["--etcd-endpoints", wrong]), Err(EtcdOptionsError::Endpoint { .. })),
+                matches!(
+                    read(&["--etcd-endpoints", wrong]),
+                    Err(EtcdOptionsError::Endpoint { .. })
+                ),
                 "{wrong}"
             );
         }
@@ -330,14 +379,24 @@ mod tests {
         assert!(matches!(read(&["--etcd-key", "a"]), Err(EtcdOptionsError::HalfIdentity)));
         assert!(matches!(read(&["--etcd-user", "a"]), Err(EtcdOptionsError::NoPassword)));
         assert!(matches!(read(&["--etcd-password-file", "a"]), Err(EtcdOptionsError::NoUser)));
-        let all = ["--etcd-cert", "a", "--etcd-key", "b", "--etcd-user", "c", "--etcd-password-file", "d"];
+        let all = [
+            "--etcd-cert",
+            "a",
+            "--etcd-key",
+            "b",
+            "--etcd-user",
+            "c",
+            "--etcd-password-file",
+            "d",
+        ];
         let etcd = read(&all).expect("all of them");
         assert!(etcd.config.tls.identity.is_some() && etcd.config.login.is_some());
     }
 
     #[test]
     fn prefixes() {
-        for (given, upstream) in [("/firehose", "/firehose/upstream/"), ("/a/b/", "/a/b/upstream/")] {
+        for (given, upstream) in [("/firehose", "/firehose/upstream/"), ("/a/b/", "/a/b/upstream/")]
+        {
             assert_eq!(read(&["--prefix", given]).expect("a prefix").upstream_prefix(), upstream);
         }
         for wrong in ["", "/", "firehose", "/a b", "/a;b", "/a$b", "/a\nb"] {

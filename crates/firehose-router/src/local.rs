@@ -20,10 +20,13 @@ const LIMIT: u64 = 64 << 10;
 ///
 /// Where there is none within 3 s.
 pub(crate) async fn get(socket: &Path, path: &str) -> io::Result<String> {
-    timeout(ANSWER, ask(socket, path)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    timeout(ANSWER, ask(socket, path))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// HTTP/1.0, whose answers end with the connection and have no encodings: nothing that a library would be needed for.
+/// HTTP/1.0, whose answers end with the connection and have no encodings: nothing that a library
+/// would be needed for.
 async fn ask(socket: &Path, path: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;

@@ -1,4 +1,5 @@
-//! The router for Firehose's servers: `serve` runs nginx with the nodes that etcd names, `announce` names a node there.
+//! The router for Firehose's servers: `serve` runs nginx with the nodes that etcd names, `announce`
+//! names a node there.
 
 #![forbid(unsafe_code)]
 
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
         Task::Serve(options) => runtime.block_on(serve::run(options)),
         Task::Announce(options) => runtime.block_on(announce::run(options)),
         Task::Migrate(options) => runtime.block_on(until_told_to_end(migrate::run(options))),
-        Task::Healthcheck(options) => runtime.block_on(until_told_to_end(healthcheck::run(options))),
+        Task::Healthcheck(options) => {
+            runtime.block_on(until_told_to_end(healthcheck::run(options)))
+        }
         Task::RunBound(options) => bound::run(&options),
     };
     // What still blocks (a name that is being resolved) is not waited for.
@@ -45,7 +48,8 @@ fn main() -> ExitCode {
     result
 }
 
-/// Runs what has nothing to put in order when a signal ends it, also as the first process of a container, which the signal itself does not end.
+/// Runs what has nothing to put in order when a signal ends it, also as the first process of a
+/// container, which the signal itself does not end.
 async fn until_told_to_end(task: impl Future<Output = ExitCode>) -> ExitCode {
     let Ok(mut signals) = signals::Listener::new() else { return task.await };
     tokio::select! {

@@ -1,4 +1,5 @@
-//! `migrate`: copies the settings, and nodes that were written by hand, from one etcd to another, or from v2's keys to v3's.
+//! `migrate`: copies the settings, and nodes that were written by hand, from one etcd to another,
+//! or from v2's keys to v3's.
 
 mod options;
 mod plan;
@@ -38,22 +39,27 @@ enum MigrateError {
     #[error("{0}")]
     Same(SourceError),
     #[error(
-        "everybody may publish at --to: there is no key below {0}, and those of --from that say who may are not copied (see the lines with \"skip\"): \
-         write one there without a lease, such as {0}office with the value 10.0.0.0/8, and run this again"
+        "everybody may publish at --to: there is no key below {0}, and those of --from that say \
+        who may are not copied (see the lines with \"skip\"): \
+         write one there without a lease, such as {0}office with the value 10.0.0.0/8, and run \
+         this again"
     )]
     OpensPublishing(String),
     #[error("standard output cannot be written: {0}")]
     Output(#[from] io::Error),
 }
 
-/// Copies, or shows what would be copied. The exit code says whether the target has all that it should.
+/// Copies, or shows what would be copied. The exit code says whether the target has all that it
+/// should.
 pub(crate) async fn run(options: Box<MigrateOptions>) -> ExitCode {
     match migrate(*options).await {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error}");
-            let is_usage =
-                matches!(error, MigrateError::From(_) | MigrateError::To(_) | MigrateError::Same(..));
+            let is_usage = matches!(
+                error,
+                MigrateError::From(_) | MigrateError::To(_) | MigrateError::Same(..)
+            );
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
@@ -65,7 +71,9 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let store = Store::new(options.target().map_err(MigrateError::To)?);
     let of_source = |error| match error {
         SourceError::Same { .. } => MigrateError::Same(error),
-        SourceError::Failed(reason) => MigrateError::Source { endpoints: source.store.endpoints(), reason },
+        SourceError::Failed(reason) => {
+            MigrateError::Source { endpoints: source.store.endpoints(), reason }
+        }
     };
     let of_target = |reason| MigrateError::Target { endpoints: store.endpoints(), reason };
 
@@ -79,7 +87,8 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "{}", plan.summary())?;
-    let opens_publishing = || MigrateError::OpensPublishing(format!("{}/{PUT_ALLOW}", store.prefix()));
+    let opens_publishing =
+        || MigrateError::OpensPublishing(format!("{}/{PUT_ALLOW}", store.prefix()));
     if plan.opens_publishing(&there) {
         writeln!(out, "nothing is written")?;
         return Err(opens_publishing());

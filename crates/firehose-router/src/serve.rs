@@ -54,8 +54,9 @@ use crate::{
     signals::Listener,
 };
 
-/// How long the start waits for what nginx can do without at first, all of it together: the settings of etcd, and the addresses of log servers. It is long
-/// enough for an etcd that is there, and for the second of two endpoints where the first is not.
+/// How long the start waits for what nginx can do without at first, all of it together: the
+/// settings of etcd, and the addresses of log servers. It is long enough for an etcd that is there,
+/// and for the second of two endpoints where the first is not.
 const WAITS: Duration = Duration::from_secs(3);
 
 /// Users whom packages of nginx make for its workers: Debian's, and nginx.org's.
@@ -87,7 +88,9 @@ pub(crate) enum ServeError {
     Write(PathBuf, std::io::Error),
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
-    #[error("there is no user \"www-data\" or \"nginx\" for nginx's workers: name one with --nginx-user")]
+    #[error(
+        "there is no user \"www-data\" or \"nginx\" for nginx's workers: name one with --nginx-user"
+    )]
     NoUser,
 }
 
@@ -113,14 +116,16 @@ impl ServeError {
 
 /// Runs until nginx ends, and exits as it does.
 pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
-    // Before anything that can wait: until there are handlers, signals end the program, or are lost where it is the first process of a container.
+    // Before anything that can wait: until there are handlers, signals end the program, or are lost
+    // where it is the first process of a container.
     let mut signals = match Listener::new() {
         Ok(signals) => signals,
         Err(error) => return fail(&ServeError::Signals(error)),
     };
     let started = async { prepare(*options).await?.start().await };
     let supervisor = tokio::select! {
-        // Cancel safe: nothing that outlives this process exists before the start's last step, which does not wait.
+        // Cancel safe: nothing that outlives this process exists before the start's last step,
+        // which does not wait.
         biased;
         signal = signals.told_to_end() => {
             tracing::info!("{signal}: nginx is not started");
@@ -154,7 +159,8 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         Ok(folder) => Some(folder),
         Err(error) => {
             tracing::warn!(
-                "nothing can be kept in {} ({error}): a start without etcd will know neither nodes nor settings",
+                "nothing can be kept in {} ({error}): a start without etcd will know neither nodes \
+                nor settings",
                 options.state_dir.display()
             );
             None
@@ -228,7 +234,9 @@ async fn first_word(mut heard: watch::Receiver<Heard>, end: Instant) -> watch::R
 fn load(file: &std::path::Path, etcd: &Etcd) -> (Known, Values) {
     match Known::load(file, &etcd.prefix) {
         Ok(kept) => kept,
-        Err(KeptError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
+        Err(KeptError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            Default::default()
+        }
         Err(error) => {
             tracing::warn!(
                 "{} is not used: {error}; nobody may publish until etcd says who may",
@@ -250,7 +258,8 @@ fn with_password_file(mut etcd: Etcd, run_folder: &RunFolder) -> Result<Etcd, Se
     Ok(etcd)
 }
 
-/// Whom nginx's workers are to be; `None` where this is not run by root, and they cannot be anybody else.
+/// Whom nginx's workers are to be; `None` where this is not run by root, and they cannot be anybody
+/// else.
 async fn user(named: Option<String>) -> Result<Option<String>, ServeError> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(None);
@@ -266,7 +275,8 @@ async fn user(named: Option<String>) -> Result<Option<String>, ServeError> {
     found.await.unwrap_or_default().map(|name| Some(name.to_owned())).ok_or(ServeError::NoUser)
 }
 
-/// Standard output, where that can be opened once more by its name: a socket, as journald has it, cannot.
+/// Standard output, where that can be opened once more by its name: a socket, as journald has it,
+/// cannot.
 fn access_log() -> String {
     if can_be_opened("/dev/stdout") {
         "stdout".to_owned()
@@ -274,13 +284,15 @@ fn access_log() -> String {
         "syslog:server=unix:/dev/log,nohostname,tag=firehose_router".to_owned()
     } else {
         tracing::warn!(
-            "standard output is no file, and there is no /dev/log: there is no access log (--access-log)"
+            "standard output is no file, and there is no /dev/log: there is no access log \
+            (--access-log)"
         );
         "off".to_owned()
     }
 }
 
-/// The access log that was asked for; none, where it is a pipe that nobody reads from: nginx would wait for a reader before it serves anybody.
+/// The access log that was asked for; none, where it is a pipe that nobody reads from: nginx would
+/// wait for a reader before it serves anybody.
 fn without_a_pipe_that_waits(log: String) -> String {
     let is_pipe = std::fs::metadata(&log).is_ok_and(|file| file.file_type().is_fifo());
     if is_pipe && !can_be_opened(&log) {

@@ -43,13 +43,16 @@ impl Listener {
         })
     }
 
-    /// Waits until somebody wants the program to end, before it runs anything that signals could be handed on to.
+    /// Waits until somebody wants the program to end, before it runs anything that signals could be
+    /// handed on to.
     ///
-    /// The other signals have no meaning at that time: what is started next reads its files and opens its logs anyway.
+    /// The other signals have no meaning at that time: what is started next reads its files and
+    /// opens its logs anyway.
     pub(crate) async fn told_to_end(&mut self) -> Signal {
         loop {
-            if let Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) =
-                self.next().await
+            if let Happening::Signal(
+                signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT),
+            ) = self.next().await
             {
                 return signal;
             }

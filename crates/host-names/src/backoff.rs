@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// The first wait: as short as the shortest time to live, so that no name server is asked more often for a name that
-/// fails than for one that does not.
+/// The first wait: as short as the shortest time to live, so that no name server is asked more
+/// often for a name that fails than for one that does not.
 const FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait, jitter included: what was repaired is found within this time.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 
-/// The waits of one name: 1 s, doubling to 30 s, each ± 50 %, so that names which failed together do not all come back
-/// to the name server at the same moment.
+/// The waits of one name: 1 s, doubling to 30 s, each ± 50 %, so that names which failed together
+/// do not all come back to the name server at the same moment.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     next: Duration,

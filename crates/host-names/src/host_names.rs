@@ -14,18 +14,20 @@ use crate::lookup::{Answer, look_up};
 use crate::schedule::{Event, Schedule, Trouble};
 use crate::servers::{Servers, Source};
 
-/// Lookups under way at once, at most. Names may come by the thousand at one moment, and name servers drop or refuse what
-/// comes too fast; with an answer in 10 ms these are still 3 200 names a second.
+/// Lookups under way at once, at most. Names may come by the thousand at one moment, and name
+/// servers drop or refuse what comes too fast; with an answer in 10 ms these are still 3 200 names
+/// a second.
 pub(crate) const LOOKUPS_AT_ONCE: usize = 32;
 
-/// The system's files are read again for a lookup that begins so long after they were read: names that are looked up
-/// together share one reading.
+/// The system's files are read again for a lookup that begins so long after they were read: names
+/// that are looked up together share one reading.
 const SERVERS_AGE: Duration = Duration::from_secs(1);
 
 /// The host names in use, and their addresses.
 ///
-/// Lookups begin, and answers are taken over, only within [`next`](Self::next) and [`try_next`](Self::try_next), which are to be
-/// called inside a tokio runtime, again and again. Whatever is under way ends when this is dropped.
+/// Lookups begin, and answers are taken over, only within [`next`](Self::next) and
+/// [`try_next`](Self::try_next), which are to be called inside a tokio runtime, again and again.
+/// Whatever is under way ends when this is dropped.
 pub struct HostNames {
     source: Source,
     /// What the lookups ask, and when that was read.
@@ -37,8 +39,8 @@ pub struct HostNames {
 }
 
 impl HostNames {
-    /// Asks the system's name servers (/etc/resolv.conf, and /etc/hosts before them). Changes of these files are seen
-    /// without a restart.
+    /// Asks the system's name servers (/etc/resolv.conf, and /etc/hosts before them). Changes of
+    /// these files are seen without a restart.
     pub fn system() -> Self {
         Self::new(Source::System)
     }
@@ -58,8 +60,9 @@ impl HostNames {
         }
     }
 
-    /// From now on exactly these names are kept up to date; new ones are looked up at once, others are forgotten with
-    /// their addresses. A name that ends with a dot is absolute; to others the system's search domains apply.
+    /// From now on exactly these names are kept up to date; new ones are looked up at once, others
+    /// are forgotten with their addresses. A name that ends with a dot is absolute; to others the
+    /// system's search domains apply.
     pub fn keep<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
         self.schedule.keep(names, Instant::now());
         // Also when the name is wanted again before its lookup is over: then a new one begins.
@@ -74,25 +77,27 @@ impl HostNames {
 
     /// The addresses in hand, sorted, IPv4 before IPv6, each once; none before the first answer.
     ///
-    /// The last good ones stay while the name cannot be looked up, be it that name servers fail or that they say that
-    /// there is no such name. If only the IPv4 or only the IPv6 addresses cannot be found out, the last good ones of that
-    /// family stay beside the other's new ones.
+    /// The last good ones stay while the name cannot be looked up, be it that name servers fail or
+    /// that they say that there is no such name. If only the IPv4 or only the IPv6 addresses cannot
+    /// be found out, the last good ones of that family stay beside the other's new ones.
     pub fn addresses(&self, name: &str) -> &[IpAddr] {
         self.schedule.addresses(name)
     }
 
-    /// Waits for the next thing worth knowing. Cancel safe: what happens meanwhile is told by the next call. Pends for
-    /// ever while there is no name.
+    /// Waits for the next thing worth knowing. Cancel safe: what happens meanwhile is told by the
+    /// next call. Pends for ever while there is no name.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.schedule.event() {
                 return event;
             }
             self.begin_due();
-            // With all places taken, it is the end of a lookup that lets the next name have its turn.
+            // With all places taken, it is the end of a lookup that lets the next name have its
+            // turn.
             let due = self.schedule.next_due().filter(|_| self.under_way.len() < LOOKUPS_AT_ONCE);
             tokio::select! {
-                // Cancel safe: lookups are tasks, `join_next_with_id` gives an end in the poll that takes it, and the moment is an absolute one.
+                // Cancel safe: lookups are tasks, `join_next_with_id` gives an end in the poll that
+                // takes it, and the moment is an absolute one.
                 Some(ended) = self.lookups.join_next_with_id() => self.take_over(ended),
                 () = until(due) => {}
             }

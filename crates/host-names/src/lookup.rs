@@ -11,14 +11,16 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::servers::{Resolvers, Servers};
 
-/// How long one lookup may take, all of its queries together. It is the time-out that resolv.conf(5) gives to one
-/// query: a resolver that has found nothing by then has not got an answer.
+/// How long one lookup may take, all of its queries together. It is the time-out that
+/// resolv.conf(5) gives to one query: a resolver that has found nothing by then has not got an
+/// answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a lookup found: at least one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The IPv4 addresses; `None` where their part of the lookup failed, so that nothing is known of them.
+    /// The IPv4 addresses; `None` where their part of the lookup failed, so that nothing is known
+    /// of them.
     pub(crate) ipv4: Option<Vec<IpAddr>>,
     /// The IPv6 addresses, likewise.
     pub(crate) ipv6: Option<Vec<IpAddr>>,
@@ -35,7 +37,8 @@ struct Addresses {
 /// Looks `name` up; an error is a reason to show to people.
 pub(crate) async fn look_up(servers: &Servers, name: &str) -> Result<Answer, String> {
     let name = Name::from_str_relaxed(name).map_err(|error| format!("not a host name: {error}"))?;
-    // As in the C library: a name that stands in the hosts file as it is written is not searched for.
+    // As in the C library: a name that stands in the hosts file as it is written is not searched
+    // for.
     if let Some(answer) = in_hosts_file(servers, &name) {
         return Ok(answer);
     }
@@ -86,10 +89,12 @@ async fn family(
     record_type: RecordType,
     deadline: Instant,
 ) -> Result<Addresses, String> {
-    // A deadline for each family: one that is never answered does not take the other's answer with it.
+    // A deadline for each family: one that is never answered does not take the other's answer with
+    // it.
     let found = timeout_at(deadline, async {
         let mut best = resolvers.all.lookup(name.clone(), record_type).await;
-        // The quickest answer counts for hickory, also a refusal. To the C library only an answer is an answer.
+        // The quickest answer counts for hickory, also a refusal. To the C library only an answer
+        // is an answer.
         for resolver in &resolvers.each {
             if !matches!(best, Err(NetError::Dns(DnsError::ResponseCode(_)))) {
                 break;
@@ -136,8 +141,13 @@ fn taken_from(lookup: &Lookup) -> Addresses {
 }
 
 /// Both families as one answer, `None` if neither has an address.
-fn both(ipv4: Result<Addresses, String>, ipv6: Result<Addresses, String>) -> Result<Option<Answer>, String> {
-    let found = |addresses: &Result<Addresses, String>| addresses.as_ref().is_ok_and(|a| !a.list.is_empty());
+fn both(
+    ipv4: Result<Addresses, String>,
+    ipv6: Result<Addresses, String>,
+) -> Result<Option<Answer>, String> {
+    let found = |addresses: &Result<Addresses, String>| {
+        addresses.as_ref().is_ok_and(|a| !a.list.is_empty())
+    };
     if !found(&ipv4) && !found(&ipv6) {
         return ipv4.and(ipv6).map(|_| None);
     }
@@ -147,6 +157,7 @@ fn both(ipv4: Result<Addresses, String>, ipv6: Result<Addresses, String>) -> Res
         .map(|addresses| addresses.time_to_live)
         .min()
         .unwrap_or(Duration::ZERO);
-    let list = |addresses: Result<Addresses, String>| addresses.ok().map(|addresses| addresses.list);
+    let list =
+        |addresses: Result<Addresses, String>| addresses.ok().map(|addresses| addresses.list);
     Ok(Some(Answer { ipv4: list(ipv4), ipv6: list(ipv6), time_to_live }))
 }

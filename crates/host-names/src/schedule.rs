@@ -1,4 +1,5 @@
-//! What is known of each name, and when it is to be looked up. No clock and no network: both are the caller's.
+//! What is known of each name, and when it is to be looked up. No clock and no network: both are
+//! the caller's.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -10,12 +11,12 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::lookup::Answer;
 
-/// An answer is taken to hold for so long at least, whatever the name server says: a time of 0 s is meant to keep
-/// caches from answering, not to make anybody ask without a pause.
+/// An answer is taken to hold for so long at least, whatever the name server says: a time of 0 s is
+/// meant to keep caches from answering, not to make anybody ask without a pause.
 pub const SHORTEST_TIME_TO_LIVE: Duration = Duration::from_secs(1);
 
-/// An answer is taken to hold for so long at most, so that a record changed before its time, and the hosts file, whose
-/// entries have no time at all, are seen within a minute.
+/// An answer is taken to hold for so long at most, so that a record changed before its time, and
+/// the hosts file, whose entries have no time at all, are seen within a minute.
 pub const LONGEST_TIME_TO_LIVE: Duration = Duration::from_secs(60);
 
 /// Something worth knowing about a name.
@@ -26,8 +27,8 @@ pub enum Event {
         /// The name as it was given to [`keep`](crate::HostNames::keep).
         name: String,
     },
-    /// The name could not be looked up, because of a name server or because the name has no address. Said once when
-    /// the trouble begins; the last good addresses stay.
+    /// The name could not be looked up, because of a name server or because the name has no
+    /// address. Said once when the trouble begins; the last good addresses stay.
     Failed {
         /// The name as it was given to [`keep`](crate::HostNames::keep).
         name: String,
@@ -192,7 +193,8 @@ impl Schedule {
 
 /// The addresses after `answer`: those of a family that it knows nothing of stay.
 fn merged(before: &[IpAddr], answer: Answer) -> Vec<IpAddr> {
-    let kept = |is_kept: fn(&IpAddr) -> bool| before.iter().copied().filter(is_kept).collect::<Vec<_>>();
+    let kept =
+        |is_kept: fn(&IpAddr) -> bool| before.iter().copied().filter(is_kept).collect::<Vec<_>>();
     let mut addresses = answer.ipv4.unwrap_or_else(|| kept(IpAddr::is_ipv4));
     addresses.extend(answer.ipv6.unwrap_or_else(|| kept(IpAddr::is_ipv6)));
     // IPv4 comes before IPv6 in IpAddr's own order.

@@ -13,9 +13,9 @@ use hickory_resolver::{Hosts, TokioResolver, system_conf};
 
 use crate::host_names::LOOKUPS_AT_ONCE;
 
-/// How long one round of queries may take: a little under a third of a lookup's [`DEADLINE`](crate::lookup::DEADLINE).
-/// hickory asks two name servers at a time, and the quickest of the past first; resolv.conf names three at most. A lookup
-/// then gets past two that are silent.
+/// How long one round of queries may take: a little under a third of a lookup's
+/// [`DEADLINE`](crate::lookup::DEADLINE). hickory asks two name servers at a time, and the quickest
+/// of the past first; resolv.conf names three at most. A lookup then gets past two that are silent.
 const ROUND: Duration = Duration::from_millis(1_600);
 
 /// Where the name servers come from.
@@ -83,7 +83,11 @@ impl Servers {
         // Asked here: hickory would look into the file only after the search list.
         options.use_hosts_file = ResolveHosts::Never;
         let search = Search::new(&config, options.ndots);
-        Self { resolvers: Resolvers::new(config, options).map_err(|error| error.to_string()), hosts, search }
+        Self {
+            resolvers: Resolvers::new(config, options).map_err(|error| error.to_string()),
+            hosts,
+            search,
+        }
     }
 }
 
@@ -92,7 +96,8 @@ impl Resolvers {
         let servers = config.name_servers().to_vec();
         let all = resolver(config, options.clone())?;
         options.attempts = 0;
-        let single = |server| resolver(ResolverConfig::from_name_servers(vec![server]), options.clone());
+        let single =
+            |server| resolver(ResolverConfig::from_name_servers(vec![server]), options.clone());
         let each = if servers.len() > 1 {
             servers.into_iter().map(single).collect::<Result<_, _>>()?
         } else {
@@ -103,7 +108,9 @@ impl Resolvers {
 }
 
 fn resolver(config: ResolverConfig, options: ResolverOpts) -> Result<TokioResolver, NetError> {
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build()
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options)
+        .build()
 }
 
 /// The domains that are tried for a name that does not end with a dot.
@@ -116,11 +123,15 @@ pub(crate) struct Search {
 
 impl Search {
     fn new(config: &ResolverConfig, ndots: usize) -> Self {
-        Self { domains: config.domain().into_iter().chain(config.search()).cloned().collect(), ndots }
+        Self {
+            domains: config.domain().into_iter().chain(config.search()).cloned().collect(),
+            ndots,
+        }
     }
 
-    /// The absolute names to try for `name`, in hickory's order. hickory would try them by itself, but for each family of
-    /// addresses apart, so that the answer could be made of two different hosts.
+    /// The absolute names to try for `name`, in hickory's order. hickory would try them by itself,
+    /// but for each family of addresses apart, so that the answer could be made of two different
+    /// hosts.
     pub(crate) fn candidates(&self, name: &Name) -> Vec<Name> {
         let mut as_it_is = name.clone();
         as_it_is.set_fqdn(true);
@@ -152,7 +163,8 @@ mod tests {
 
     fn candidates(name: &str, ndots: usize) -> Vec<String> {
         let domain = |text: &str| Name::from_ascii(text).expect("a name");
-        let mut config = ResolverConfig::from_parts(Some(domain("corp.example.")), Vec::new(), Vec::new());
+        let mut config =
+            ResolverConfig::from_parts(Some(domain("corp.example.")), Vec::new(), Vec::new());
         for search in ["corp.example", "lab.example."] {
             config.add_search(domain(search));
         }
@@ -168,8 +180,14 @@ mod tests {
     #[test]
     fn dots_decide_what_comes_first() {
         assert_eq!(candidates("node", 1), ["node.corp.example.", "node.lab.example.", "node."]);
-        assert_eq!(candidates("a.node", 1), ["a.node.", "a.node.corp.example.", "a.node.lab.example."]);
-        assert_eq!(candidates("a.node", 2), ["a.node.corp.example.", "a.node.lab.example.", "a.node."]);
+        assert_eq!(
+            candidates("a.node", 1),
+            ["a.node.", "a.node.corp.example.", "a.node.lab.example."]
+        );
+        assert_eq!(
+            candidates("a.node", 2),
+            ["a.node.corp.example.", "a.node.lab.example.", "a.node."]
+        );
         assert_eq!(candidates("localhost", 1)[0], "localhost.");
     }
 

@@ -5,7 +5,8 @@ use crate::{
     order::{LOOSE, Links, NONE, OF_ALL, OF_KIND, OF_PEER, Order},
 };
 
-/// Where an item is kept. It names this one stay: once the item has left, whatever is kept there later has another.
+/// Where an item is kept. It names this one stay: once the item has left, whatever is kept there
+/// later has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot(usize);
 
@@ -15,7 +16,8 @@ impl Slot {
         self.0
     }
 
-    /// From what [`to_number`](Self::to_number) gave. From any other number it is a slot that holds nothing, or anything.
+    /// From what [`to_number`](Self::to_number) gave. From any other number it is a slot that holds
+    /// nothing, or anything.
     pub fn from_number(number: usize) -> Self {
         Self(number)
     }
@@ -34,7 +36,8 @@ pub struct Kept<T> {
 #[derive(Debug)]
 struct Place<T> {
     item: Option<T>,
-    /// The slot of the present stay, or of the last: the place's own number, plus the capacity for each stay before.
+    /// The slot of the present stay, or of the last: the place's own number, plus the capacity for
+    /// each stay before.
     slot: usize,
     /// Where the item's peer is; the next free place where this is free.
     peer: u32,
@@ -47,23 +50,25 @@ struct Place<T> {
 struct Peer {
     len: usize,
     order: Order<OF_PEER>,
-    /// One of its kinds, which most peers have no other than: it is found with the peer, and comes and goes with it. It may have no items
-    /// while others have some.
+    /// One of its kinds, which most peers have no other than: it is found with the peer, and comes
+    /// and goes with it. It may have no items while others have some.
     first: u64,
     order_of_first: Order<OF_KIND>,
 }
 
 /// A bounded cache of idle connections by peer and kind, `T` being what stands for one.
 ///
-/// A kind is whatever tells the connections of a peer apart: what is kept as one kind is never given out as another. How many are kept is by
-/// peer, whatever their kinds.
+/// A kind is whatever tells the connections of a peer apart: what is kept as one kind is never
+/// given out as another. How many are kept is by peer, whatever their kinds.
 ///
-/// Each call takes constant time (that of a hash table, where a peer is looked up), and none but [`new`](Self::new) allocates.
+/// Each call takes constant time (that of a hash table, where a peer is looked up), and none but
+/// [`new`](Self::new) allocates.
 #[derive(Debug)]
 pub struct IdleCache<T> {
     capacity: usize,
     len: usize,
-    /// No more of them than have been in use at once, so that memory which is never needed is never touched.
+    /// No more of them than have been in use at once, so that memory which is never needed is never
+    /// touched.
     places: Vec<Place<T>>,
     free: u32,
     links: Vec<Links>,
@@ -99,12 +104,15 @@ impl<T> IdleCache<T> {
         self.len == 0
     }
 
-    /// Keeps an item of a peer and a kind. Where the peer has `per_peer` items already (0 is taken for 1) its oldest has to go, whatever its kind;
-    /// otherwise, where the cache is full, the oldest of all.
+    /// Keeps an item of a peer and a kind. Where the peer has `per_peer` items already (0 is taken
+    /// for 1) its oldest has to go, whatever its kind; otherwise, where the cache is full, the
+    /// oldest of all.
     pub fn keep(&mut self, peer: u64, kind: u64, per_peer: usize, item: T) -> Kept<T> {
         let mut at = self.peers.find(peer);
         let oldest = match at {
-            Some(at) if self.peers.at(at).len >= per_peer.max(1) => self.peers.at(at).order.oldest(),
+            Some(at) if self.peers.at(at).len >= per_peer.max(1) => {
+                self.peers.at(at).order.oldest()
+            }
             _ if self.len == self.capacity => self.order.oldest(),
             _ => None,
         };
@@ -133,7 +141,8 @@ impl<T> IdleCache<T> {
         Kept { slot, evicted }
     }
 
-    /// Puts a place into the orders of a peer that has items, and of a kind. Returns where the kind is.
+    /// Puts a place into the orders of a peer that has items, and of a kind. Returns where the kind
+    /// is.
     fn push(&mut self, at: u32, peer: u64, kind: u64, place: u32) -> u32 {
         let of_peer = self.peers.at(at);
         of_peer.len += 1;
@@ -183,7 +192,8 @@ impl<T> IdleCache<T> {
         self.remove_at(index as u32)
     }
 
-    /// Takes out the oldest item of a peer; to be called until there is none, where the peer is gone.
+    /// Takes out the oldest item of a peer; to be called until there is none, where the peer is
+    /// gone.
     pub fn pop_peer(&mut self, peer: u64) -> Option<T> {
         let at = self.peers.find(peer)?;
         let place = self.peers.at(at).order.oldest()?;
@@ -201,7 +211,8 @@ impl<T> IdleCache<T> {
         let index = self.free;
         let Some(place) = self.places.get_mut(index as usize) else { return self.append(item) };
         self.free = place.peer;
-        // After as many stays as there are numbers the count starts again: no slot is remembered for so long.
+        // After as many stays as there are numbers the count starts again: no slot is remembered
+        // for so long.
         place.slot = place.slot.checked_add(self.capacity).unwrap_or(index as usize);
         place.item = Some(item);
         (index, Slot(place.slot))

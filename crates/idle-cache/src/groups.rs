@@ -1,12 +1,15 @@
-//! Groups of items, found by a key: the peers that have idle connections, and the kinds of connections that each has.
+//! Groups of items, found by a key: the peers that have idle connections, and the kinds of
+//! connections that each has.
 //!
-//! A hash table with chains. Those of the standard library and of hashbrown mark removed entries and, among enough marks, either allocate
-//! or walk all entries: at a moment that is no request's fault, and that grows with the table. Here a group that goes leaves nothing behind.
+//! A hash table with chains. Those of the standard library and of hashbrown mark removed entries
+//! and, among enough marks, either allocate or walk all entries: at a moment that is no request's
+//! fault, and that grows with the table. Here a group that goes leaves nothing behind.
 
 use crate::order::NONE;
 
-/// 2^64 divided by the golden ratio: multiplicative hashing as in Knuth, The Art of Computer Programming, volume 3, section 6.4. Keys that are
-/// counted up, which those of peers are, come to lie further apart by it than chance would put them (theorem S there).
+/// 2^64 divided by the golden ratio: multiplicative hashing as in Knuth, The Art of Computer
+/// Programming, volume 3, section 6.4. Keys that are counted up, which those of peers are, come to
+/// lie further apart by it than chance would put them (theorem S there).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// By what a group is found.

@@ -1,6 +1,8 @@
-//! Orders by age: doubly linked lists over the places of an array, each of which is in several orders at once.
+//! Orders by age: doubly linked lists over the places of an array, each of which is in several
+//! orders at once.
 
-/// Stands for no place. No array is so long: `get` finds nothing there, which spares a look of its own.
+/// Stands for no place. No array is so long: `get` finds nothing there, which spares a look of its
+/// own.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Orders that a place is in: of all items, of its peer's, and of its kind's.
@@ -16,7 +18,8 @@ pub(crate) struct Link {
     older: u32,
 }
 
-/// The neighbours of a place in all its orders, side by side: who changes one changes the others too.
+/// The neighbours of a place in all its orders, side by side: who changes one changes the others
+/// too.
 pub(crate) type Links = [Link; ORDERS];
 
 /// Of a place that is in no order, or alone in each.
@@ -26,7 +29,8 @@ impl Link {
     const LOOSE: Self = Self { newer: NONE, older: NONE };
 }
 
-/// Both ends of an order, `WHICH` of those that a place is in; its links are in an array that is passed to each call, always the same one.
+/// Both ends of an order, `WHICH` of those that a place is in; its links are in an array that is
+/// passed to each call, always the same one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order<const WHICH: usize> {
     newest: u32,
@@ -68,7 +72,8 @@ impl<const WHICH: usize> Order<WHICH> {
 
     /// Takes out a place that is in this order, and leaves its link loose.
     pub(crate) fn remove(&mut self, links: &mut [Links], place: u32) {
-        let Link { newer, older } = core::mem::replace(&mut links[place as usize][WHICH], Link::LOOSE);
+        let Link { newer, older } =
+            core::mem::replace(&mut links[place as usize][WHICH], Link::LOOSE);
         // Where there is no neighbour the place is at that end.
         match links.get_mut(newer as usize) {
             Some(newer) => newer[WHICH].older = older,

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use idle_cache::{IdleCache, Kept, Slot};
 use proptest::prelude::*;
 
-/// Peers of the tests: few, so that they meet again; far apart and near, so that chains of the hash table have more than one.
+/// Peers of the tests: few, so that they meet again; far apart and near, so that chains of the hash
+/// table have more than one.
 const PEERS: [u64; 6] = [0, 1, 2, 1 << 48, (1 << 48) ^ 1, u64::MAX];
 
 /// Kinds of connections to each.
@@ -90,7 +91,8 @@ proptest! {
                     let expected = model.keep(capacity, per_peer, Item { peer, kind, number: item });
                     prop_assert_eq!(evicted, expected);
                     prop_assert_eq!(Slot::from_number(slot.to_number()), slot);
-                    prop_assert!(slots.iter().all(|&(other, _)| other != slot), "a slot a second time");
+                    prop_assert!(slots.iter().all(|&(other, _)| other != slot), "a slot a second \
+                    time");
                     slots.push((slot, item));
                 }
                 Step::Take(peer, kind) => {
@@ -142,7 +144,8 @@ fn many_peers_come_and_go() {
     const CAPACITY: usize = 1000;
     let mut cache = IdleCache::new(CAPACITY);
     let mut kept = BTreeSet::new();
-    // As the module's keys are: an upstream's number in the upper bits, and below it a peer's, counted up.
+    // As the module's keys are: an upstream's number in the upper bits, and below it a peer's,
+    // counted up.
     for number in 0_u64..50_000 {
         let peer = ((number % 7) << 48) ^ number;
         if let Some(gone) = cache.keep(peer, peer % 5, 2, peer).evicted {

@@ -5,7 +5,8 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Bytes of a word.
 const WORD: usize = size_of::<u64>();
 
-/// How often a reader begins anew. Each time a writer has published while some thousand bytes were copied; nobody writes that fast for that long.
+/// How often a reader begins anew. Each time a writer has published while some thousand bytes were
+/// copied; nobody writes that fast for that long.
 const TRIES: usize = 1_000;
 
 /// Set in a buffer's length where there is a value.
@@ -69,7 +70,8 @@ impl<const WORDS: usize> Cell<WORDS> {
     /// The longest value, in bytes.
     pub const CAPACITY: usize = WORDS * WORD;
 
-    /// Reads the value into the beginning of `into`, which must hold [`CAPACITY`](Self::CAPACITY) bytes: what is longer is cut.
+    /// Reads the value into the beginning of `into`, which must hold [`CAPACITY`](Self::CAPACITY)
+    /// bytes: what is longer is cut.
     ///
     /// # Errors
     ///
@@ -78,8 +80,8 @@ impl<const WORDS: usize> Cell<WORDS> {
         for _ in 0..TRIES {
             let generation = self.generation.load(Ordering::Acquire);
             let (length, origin) = self.buffer(generation).read(into);
-            // What was read of a buffer that is being filled for a later generation is read after that writer's fence, and so is the number of the
-            // generation between.
+            // What was read of a buffer that is being filled for a later generation is read after
+            // that writer's fence, and so is the number of the generation between.
             fence(Ordering::Acquire);
             if self.generation.load(Ordering::Relaxed) == generation {
                 return Ok(Reading { length, origin, generation });
@@ -93,13 +95,15 @@ impl<const WORDS: usize> Cell<WORDS> {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Publishes a value, or that there is none. What is longer than [`CAPACITY`](Self::CAPACITY) is cut.
+    /// Publishes a value, or that there is none. What is longer than [`CAPACITY`](Self::CAPACITY)
+    /// is cut.
     ///
     /// Nobody else may write at the same time.
     pub fn write(&self, value: Option<&[u8]>, origin: Origin) {
         // Ordered after what the last writer published, who may have been another process.
         let next = self.generation.load(Ordering::Acquire).wrapping_add(1);
-        // Whoever sees one of the words below sees that the buffer was not the current one any more.
+        // Whoever sees one of the words below sees that the buffer was not the current one any
+        // more.
         fence(Ordering::Release);
         self.buffer(next).write(value, origin);
         self.generation.store(next, Ordering::Release);
@@ -122,8 +126,10 @@ impl<const WORDS: usize> Buffer<WORDS> {
             return (None, origin);
         }
         // While it is being filled the length may be any.
-        let length =
-            usize::try_from(length & !IS_SET).unwrap_or(usize::MAX).min(WORDS * WORD).min(into.len());
+        let length = usize::try_from(length & !IS_SET)
+            .unwrap_or(usize::MAX)
+            .min(WORDS * WORD)
+            .min(into.len());
         let into = &mut into[..length];
         for (bytes, word) in into.chunks_mut(WORD).zip(&self.words) {
             let word = word.load(Ordering::Relaxed).to_ne_bytes();
@@ -179,7 +185,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let cell = Small::default();
-        for (revision, value) in [&b""[..], b"a", b"12345678", b"123456789", &[7; 32]].into_iter().enumerate()
+        for (revision, value) in
+            [&b""[..], b"a", b"12345678", b"123456789", &[7; 32]].into_iter().enumerate()
         {
             let origin = Origin { cluster_id: 9, revision: revision as u64 };
             cell.write(Some(value), origin);

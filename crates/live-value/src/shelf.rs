@@ -5,7 +5,8 @@ use crate::{
     sync::{AtomicU64, Ordering, fence},
 };
 
-/// How often a reader begins anew. Each time a writer has published while a reader looked up a few words.
+/// How often a reader begins anew. Each time a writer has published while a reader looked up a few
+/// words.
 const TRIES: usize = 100;
 
 /// Set in a buffer's length where there is a value.
@@ -28,10 +29,11 @@ pub struct Found<T> {
     pub generation: u64,
 }
 
-/// A large value in memory that processes share, of words, in a slice of any length: read where it lies, and not copied.
+/// A large value in memory that processes share, of words, in a slice of any length: read where it
+/// lies, and not copied.
 ///
-/// It is published as a [`Cell`](crate::Cell) is: there are two buffers, and a writer fills the one that is not current. Words of zeroes are a shelf without
-/// a value.
+/// It is published as a [`Cell`](crate::Cell) is: there are two buffers, and a writer fills the one
+/// that is not current. Words of zeroes are a shelf without a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Shelf<'a> {
     words: &'a [AtomicU64],
@@ -53,8 +55,9 @@ impl<'a> Shelf<'a> {
         self.words.first().map_or(0, |word| word.load(Ordering::Acquire))
     }
 
-    /// Has `read` look at the value's words. They may be any while `read` looks, for which reason it may be called again, and only the result of a look at a
-    /// whole value is returned: `read` must come to an end with any words.
+    /// Has `read` look at the value's words. They may be any while `read` looks, for which reason
+    /// it may be called again, and only the result of a look at a whole value is returned: `read`
+    /// must come to an end with any words.
     ///
     /// # Errors
     ///
@@ -65,10 +68,12 @@ impl<'a> Shelf<'a> {
             let (head, words) = self.buffer(generation);
             let [length, cluster_id, revision] = head.map(|word| word.load(Ordering::Relaxed));
             let value = (length & IS_SET != 0).then(|| {
-                let length = usize::try_from(length & !IS_SET).unwrap_or(usize::MAX).min(words.len());
+                let length =
+                    usize::try_from(length & !IS_SET).unwrap_or(usize::MAX).min(words.len());
                 read(&words[..length])
             });
-            // As in a cell: whatever of this was written for a later generation, that generation's predecessor shows here.
+            // As in a cell: whatever of this was written for a later generation, that generation's
+            // predecessor shows here.
             fence(Ordering::Acquire);
             if self.words.first().is_none_or(|word| word.load(Ordering::Relaxed) == generation) {
                 return Ok(Found { value, origin: Origin { cluster_id, revision }, generation });
@@ -77,13 +82,15 @@ impl<'a> Shelf<'a> {
         Err(Torn)
     }
 
-    /// Publishes a value, or that there is none. What is longer than [`capacity`](Self::capacity) is cut.
+    /// Publishes a value, or that there is none. What is longer than [`capacity`](Self::capacity)
+    /// is cut.
     ///
     /// Nobody else may write at the same time.
     pub fn write(&self, value: Option<&[u64]>, origin: Origin) {
         let Some(current) = self.words.first() else { return };
         let next = current.load(Ordering::Acquire).wrapping_add(1);
-        // Whoever sees one of the words below sees that the buffer was not the current one any more.
+        // Whoever sees one of the words below sees that the buffer was not the current one any
+        // more.
         fence(Ordering::Release);
         let ([length, cluster_id, revision], words) = self.buffer(next);
         cluster_id.store(origin.cluster_id, Ordering::Relaxed);
@@ -137,12 +144,18 @@ mod tests {
         let words = words(HEADS + 9);
         let shelf = Shelf::new(&words);
         assert_eq!(shelf.capacity(), 4);
-        assert_eq!(shelf.read(copy), Ok(Found { value: None, origin: Origin::default(), generation: 0 }));
+        assert_eq!(
+            shelf.read(copy),
+            Ok(Found { value: None, origin: Origin::default(), generation: 0 })
+        );
         for (revision, value) in [&[][..], &[1], &[1, 2, 3, 4], &[5]].into_iter().enumerate() {
             let origin = Origin { cluster_id: 9, revision: revision as u64 };
             shelf.write(Some(value), origin);
             let generation = revision as u64 + 1;
-            assert_eq!(shelf.read(copy), Ok(Found { value: Some(value.to_vec()), origin, generation }));
+            assert_eq!(
+                shelf.read(copy),
+                Ok(Found { value: Some(value.to_vec()), origin, generation })
+            );
         }
         shelf.write(Some(&[7; 9]), Origin::default());
         assert_eq!(shelf.read(copy).expect("whole").value, Some(vec![7; 4]));
@@ -157,7 +170,11 @@ mod tests {
             let shelf = Shelf::new(&words);
             shelf.write(Some(&[1]), Origin::default());
             assert_eq!(shelf.capacity(), 0);
-            assert!(shelf.read(copy).is_ok_and(|found| found.value.is_none_or(|value| value.is_empty())));
+            assert!(
+                shelf
+                    .read(copy)
+                    .is_ok_and(|found| found.value.is_none_or(|value| value.is_empty()))
+            );
         }
     }
 

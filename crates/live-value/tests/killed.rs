@@ -19,10 +19,18 @@ fn map(descriptor: BorrowedFd<'_>) -> &'static Cell<WORDS> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping is asked for, at whatever address is free.
     let address = unsafe {
-        libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, descriptor.as_raw_fd(), 0)
+        libc::mmap(
+            std::ptr::null_mut(),
+            length,
+            protection,
+            libc::MAP_SHARED,
+            descriptor.as_raw_fd(),
+            0,
+        )
     };
     assert_ne!(address, libc::MAP_FAILED);
-    // SAFETY: the memory is as long as a cell, aligned to a page, begins as zeroes, and is never unmapped. All that is in a cell are atomics.
+    // SAFETY: the memory is as long as a cell, aligned to a page, begins as zeroes, and is never
+    // unmapped. All that is in a cell are atomics.
     unsafe { &*address.cast::<Cell<WORDS>>() }
 }
 
@@ -42,7 +50,8 @@ fn value(revision: u64) -> Vec<u8> {
     vec![b'a' + (revision % 26) as u8; 3_000 + (revision % 1_000) as usize]
 }
 
-/// The revision of the value, once that is known to be whole; `None` where the writer is too fast for this reader.
+/// The revision of the value, once that is known to be whole; `None` where the writer is too fast
+/// for this reader.
 fn check(cell: &Cell<WORDS>) -> Option<u64> {
     let mut into = [0; WORDS * 8];
     let reading = cell.read(&mut into).ok()?;
@@ -54,7 +63,8 @@ fn check(cell: &Cell<WORDS>) -> Option<u64> {
     Some(revision)
 }
 
-/// Not a test of its own: the other one runs it as a process that writes to the memory at its standard input until it is killed.
+/// Not a test of its own: the other one runs it as a process that writes to the memory at its
+/// standard input until it is killed.
 #[test]
 fn writing_process() {
     if std::env::var_os(WRITES).is_none() {
@@ -65,7 +75,8 @@ fn writing_process() {
     loop {
         revision += 1;
         cell.write(Some(&value(revision)), Origin { cluster_id: 1, revision });
-        // Where a write takes no longer than a read, writes without a pause would leave no reading whole.
+        // Where a write takes no longer than a read, writes without a pause would leave no reading
+        // whole.
         if revision.is_multiple_of(4) {
             let written = Instant::now();
             while written.elapsed() < Duration::from_micros(20) {

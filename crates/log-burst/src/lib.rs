@@ -1,4 +1,5 @@
-//! Lines of a log that come in a burst: the first ones are said, the others are counted, and summed up when it is over.
+//! Lines of a log that come in a burst: the first ones are said, the others are counted, and summed
+//! up when it is over.
 
 #![forbid(unsafe_code)]
 
@@ -31,7 +32,8 @@ pub struct Sum {
 }
 
 impl Burst {
-    /// Whether a line may be said at `now` (ms of a clock that does not go back); otherwise it is counted.
+    /// Whether a line may be said at `now` (ms of a clock that does not go back); otherwise it is
+    /// counted.
     pub fn admits(&mut self, now: u64) -> bool {
         if self.left_out == 0 && self.is_over(now) {
             *self = Self { began: now, ..Self::default() };
@@ -46,7 +48,8 @@ impl Burst {
         }
     }
 
-    /// What is to be said at `now`, if the burst is over and lines were left out. To be asked every now and then.
+    /// What is to be said at `now`, if the burst is over and lines were left out. To be asked every
+    /// now and then.
     pub fn sum(&mut self, now: u64) -> Option<Sum> {
         (self.left_out > 0 && self.is_over(now)).then(|| {
             let Self { said, left_out, .. } = std::mem::take(self);

@@ -1,17 +1,19 @@
-//! nginx's effective weight: a peer that failed gets less for a while, although it is not yet taken for unavailable.
+//! nginx's effective weight: a peer that failed gets less for a while, although it is not yet taken
+//! for unavailable.
 
 use crate::slow_start::Share;
 
-/// What a peer's effective weight lacks of its weight, in one word: the bit 63 says that it is frozen, the 31 bits below are the
-/// amount, the low 32 the position at which that was the amount.
+/// What a peer's effective weight lacks of its weight, in one word: the bit 63 says that it is
+/// frozen, the 31 bits below are the amount, the low 32 the position at which that was the amount.
 ///
 /// In nginx (`ngx_http_upstream_get_peer` and `ngx_http_upstream_free_round_robin_peer` in
-/// `src/http/ngx_http_upstream_round_robin.c`) a failure takes `weight / max_fails` from the effective weight, and each pick that
-/// considers the peer, whichever it picks, gives 1 back. A position is a pick, counted for all workers together and wrapping,
-/// so that what was given back since is a difference, and no pick has to visit the peers for it.
+/// `src/http/ngx_http_upstream_round_robin.c`) a failure takes `weight / max_fails` from the
+/// effective weight, and each pick that considers the peer, whichever it picks, gives 1 back. A
+/// position is a pick, counted for all workers together and wrapping, so that what was given back
+/// since is a difference, and no pick has to visit the peers for it.
 ///
-/// Positions wrap after 2³² picks, when what was made good long ago lacks once more, for as many picks as the amount. That can be
-/// avoided by setting [`NONE`](Self::NONE) once the amount is 0.
+/// Positions wrap after 2³² picks, when what was made good long ago lacks once more, for as many
+/// picks as the amount. That can be avoided by setting [`NONE`](Self::NONE) once the amount is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deficit(pub u64);
 
@@ -23,11 +25,13 @@ impl Deficit {
     /// The whole weight is there.
     pub const NONE: Self = Self(0);
 
-    /// What it is after a failure at this position of a peer of this `weight`, whose `max_fails` failures make it unavailable.
+    /// What it is after a failure at this position of a peer of this `weight`, whose `max_fails`
+    /// failures make it unavailable.
     ///
-    /// The amount grows by `weight / max_fails`, rounded down as in nginx, and to no more than the weight; where `max_fails` is 0 nothing
-    /// changes. `disabled` is whether this failure makes the peer unavailable, or it is already: then no pick considers it, and
-    /// the amount is frozen until [`considered`](Self::considered).
+    /// The amount grows by `weight / max_fails`, rounded down as in nginx, and to no more than the
+    /// weight; where `max_fails` is 0 nothing changes. `disabled` is whether this failure makes the
+    /// peer unavailable, or it is already: then no pick considers it, and the amount is frozen
+    /// until [`considered`](Self::considered).
     #[must_use]
     pub fn failed(self, weight: u32, max_fails: u32, position: u32, disabled: bool) -> Self {
         let Some(loss) = weight.checked_div(max_fails) else { return self };
@@ -38,8 +42,8 @@ impl Deficit {
         Self::new(amount, position, disabled)
     }
 
-    /// What it is when the peer is considered by the pick at this position: if it was frozen it recovers from here on, else it is
-    /// unchanged.
+    /// What it is when the peer is considered by the pick at this position: if it was frozen it
+    /// recovers from here on, else it is unchanged.
     #[must_use]
     pub fn considered(self, position: u32) -> Self {
         if self.0 & FROZEN == 0 {
@@ -48,11 +52,13 @@ impl Deficit {
         Self::new(self.stored_amount(), position, false)
     }
 
-    /// What it is when the peer's visit at a position was not admitted because of its [`share`](Self::share).
+    /// What it is when the peer's visit at a position was not admitted because of its
+    /// [`share`](Self::share).
     ///
-    /// Such a position is used up without a pick, and nginx gives 1 back for each pick. Without this a peer recovers as much faster as
-    /// positions are more than picks: one with three quarters of all weights that had lost its whole weight got 47 of the next
-    /// 100 picks instead of nginx's 28.
+    /// Such a position is used up without a pick, and nginx gives 1 back for each pick. Without
+    /// this a peer recovers as much faster as positions are more than picks: one with three
+    /// quarters of all weights that had lost its whole weight got 47 of the next 100 picks instead
+    /// of nginx's 28.
     #[must_use]
     pub fn passed_over(self) -> Self {
         let position = (self.0 as u32).wrapping_add(1);
@@ -61,7 +67,8 @@ impl Deficit {
 
     /// What lacks at this position.
     ///
-    /// At a position before that of the failure, which another worker may have been given but not used yet, nothing lacks.
+    /// At a position before that of the failure, which another worker may have been given but not
+    /// used yet, nothing lacks.
     #[must_use]
     pub fn amount(self, position: u32) -> u32 {
         if self.0 & FROZEN != 0 {
@@ -70,7 +77,8 @@ impl Deficit {
         self.stored_amount().saturating_sub(position.wrapping_sub(self.0 as u32))
     }
 
-    /// The effective weight at this position as a share of the weight: `(weight - amount) / weight`, and all where nothing lacks.
+    /// The effective weight at this position as a share of the weight:
+    /// `(weight - amount) / weight`, and all where nothing lacks.
     ///
     /// The weight may have become smaller since the failure; a share is never below 0.
     #[must_use]
@@ -130,8 +138,16 @@ mod tests {
 
     #[test]
     fn edges() {
-        assert_eq!(Deficit::NONE.failed(50, 0, 7, false), Deficit::NONE, "max_fails=0 counts no failures");
-        assert_eq!(Deficit::NONE.failed(1, 3, 7, true), Deficit::NONE, "a third of 1 is 0, as in nginx");
+        assert_eq!(
+            Deficit::NONE.failed(50, 0, 7, false),
+            Deficit::NONE,
+            "max_fails=0 counts no failures"
+        );
+        assert_eq!(
+            Deficit::NONE.failed(1, 3, 7, true),
+            Deficit::NONE,
+            "a third of 1 is 0, as in nginx"
+        );
         let across = Deficit::NONE.failed(50, 1, u32::MAX - 9, false);
         assert_eq!(across.amount(10), 30);
         assert_eq!(
@@ -146,7 +162,8 @@ mod tests {
         assert_eq!(Deficit(u64::MAX).considered(0).amount(0), MAX_AMOUNT);
     }
 
-    /// nginx's loop and its `free`, as they stand in its source, for peers whose times of failure are given by hand.
+    /// nginx's loop and its `free`, as they stand in its source, for peers whose times of failure
+    /// are given by hand.
     struct Nginx {
         peers: Vec<NginxPeer>,
     }
@@ -192,11 +209,13 @@ mod tests {
 
         fn failed(&mut self, peer: usize, max_fails: u32) {
             let peer = &mut self.peers[peer];
-            peer.effective_weight = (peer.effective_weight - peer.weight / i64::from(max_fails)).max(0);
+            peer.effective_weight =
+                (peer.effective_weight - peer.weight / i64::from(max_fails)).max(0);
         }
     }
 
-    /// Round robin by a sequence written down, in which a peer with a deficit takes its share of its visits.
+    /// Round robin by a sequence written down, in which a peer with a deficit takes its share of
+    /// its visits.
     struct Planned {
         weights: Vec<u32>,
         sequence: Vec<u32>,
@@ -242,11 +261,13 @@ mod tests {
         fn failed(&mut self, peer: usize, max_fails: u32) {
             let disabled = self.peers[peer].disabled;
             let deficit = self.peers[peer].deficit;
-            self.peers[peer].deficit = deficit.failed(self.weights[peer], max_fails, self.position, disabled);
+            self.peers[peer].deficit =
+                deficit.failed(self.weights[peer], max_fails, self.position, disabled);
         }
     }
 
-    /// What happens to a peer: failures in a row, of which the last one makes it unavailable where there are `max_fails` of them.
+    /// What happens to a peer: failures in a row, of which the last one makes it unavailable where
+    /// there are `max_fails` of them.
     #[derive(Clone, Copy, Debug)]
     struct Failing {
         peer: usize,
@@ -256,7 +277,8 @@ mod tests {
         disabled_for: u32,
     }
 
-    /// The picks of the peer in the 100 picks after it failed, or after it was unavailable: nginx's, and ours.
+    /// The picks of the peer in the 100 picks after it failed, or after it was unavailable:
+    /// nginx's, and ours.
     fn picks_after(weights: &[u32], before: u32, failing: Failing) -> [usize; 2] {
         let Failing { peer, max_fails, failures, disabled_for } = failing;
         let disabled = failures >= max_fails;
@@ -287,7 +309,9 @@ mod tests {
     #[test]
     fn picks_are_close_to_nginx() {
         for weights in [[50, 50, 100], [500, 500, 1000], [60, 60, 60], [10, 100, 300]] {
-            for (peer, failures) in (0..3).flat_map(|peer| [1, 2, 3].map(|failures| (peer, failures))) {
+            for (peer, failures) in
+                (0..3).flat_map(|peer| [1, 2, 3].map(|failures| (peer, failures)))
+            {
                 for before in [0, 1, 2, 3, 1000] {
                     let failing = Failing { peer, max_fails: 3, failures, disabled_for: 40 };
                     let [nginx, ours] = picks_after(&weights, before, failing);

@@ -1,18 +1,21 @@
-//! Consistent hashing: the points of the servers on the circle of 32-bit hashes, as nginx's `hash KEY consistent` lays them.
+//! Consistent hashing: the points of the servers on the circle of 32-bit hashes, as nginx's
+//! `hash KEY consistent` lays them.
 
 use std::iter;
 
-/// Points of a server for each unit of its weight, as in nginx's `ngx_http_upstream_update_chash`, which is compatible with
-/// Cache::Memcached::Fast and its `ketama_points => 160`.
+/// Points of a server for each unit of its weight, as in nginx's `ngx_http_upstream_update_chash`,
+/// which is compatible with Cache::Memcached::Fast and its `ketama_points => 160`.
 pub const POINTS_PER_WEIGHT: u32 = 160;
 
-/// The hashes of one server's points, [`POINTS_PER_WEIGHT`] for each unit of its weight, in the order in which nginx makes them
-/// (`ngx_http_upstream_update_chash` in `src/http/modules/ngx_http_upstream_hash_module.c`): they are not sorted, and may repeat.
+/// The hashes of one server's points, [`POINTS_PER_WEIGHT`] for each unit of its weight, in the
+/// order in which nginx makes them (`ngx_http_upstream_update_chash` in
+/// `src/http/modules/ngx_http_upstream_hash_module.c`): they are not sorted, and may repeat.
 ///
-/// `server` is the address as it was written after `server`, which is what nginx hashes. Each hash is
-/// `crc32(HOST \0 PORT PREV_HASH)`, with the hash before it as four bytes, the lowest first, and 0 before the first. The port is
-/// what follows the last colon if that is nothing but digits, so that `::1` is the host `:` and the port `1`. Of a server that
-/// begins with `unix:`, in upper or lower case, the rest is the host.
+/// `server` is the address as it was written after `server`, which is what nginx hashes. Each hash
+/// is `crc32(HOST \0 PORT PREV_HASH)`, with the hash before it as four bytes, the lowest first, and
+/// 0 before the first. The port is what follows the last colon if that is nothing but digits, so
+/// that `::1` is the host `:` and the port `1`. Of a server that begins with `unix:`, in upper or
+/// lower case, the rest is the host.
 pub fn points(server: &str, weight: u32) -> impl Iterator<Item = u32> + use<> {
     let (host, port) = host_and_port(server.as_bytes());
     let mut base = crc32fast::Hasher::new();
@@ -29,11 +32,13 @@ pub fn points(server: &str, weight: u32) -> impl Iterator<Item = u32> + use<> {
     (0..number).zip(hashes).map(|(_, hash)| hash)
 }
 
-/// Where the point is that a key of this hash belongs to: the index of the first point whose hash is not below it.
+/// Where the point is that a key of this hash belongs to: the index of the first point whose hash
+/// is not below it.
 ///
-/// `hashes` gives the hash of the point at an index below `number`, in ascending order. The result is `number` where all are below:
-/// the circle goes on at 0. It is `ngx_http_upstream_find_chash_point`, which however has removed all but one of the points of equal
-/// hashes, and meets any of them; here it is the first.
+/// `hashes` gives the hash of the point at an index below `number`, in ascending order. The result
+/// is `number` where all are below: the circle goes on at 0. It is
+/// `ngx_http_upstream_find_chash_point`, which however has removed all but one of the points of
+/// equal hashes, and meets any of them; here it is the first.
 pub fn find(hashes: impl Fn(usize) -> u32, number: usize, hash: u32) -> usize {
     let (mut first, mut size) = (0, number);
     while size > 0 {
@@ -92,9 +97,13 @@ mod tests {
         hashes
     }
 
-    /// The first four hashes, the 160th and the 480th of a server of weight 3, worked out with zlib's `crc32`.
+    /// The first four hashes, the 160th and the 480th of a server of weight 3, worked out with
+    /// zlib's `crc32`.
     const VECTORS: [(&str, [u32; 6]); 8] = [
-        ("10.0.0.7:80", [0x64c2_54d1, 0x228c_1ccc, 0x0f33_c9d8, 0x7d88_10c9, 0x5c91_08b6, 0x57a5_7195]),
+        (
+            "10.0.0.7:80",
+            [0x64c2_54d1, 0x228c_1ccc, 0x0f33_c9d8, 0x7d88_10c9, 0x5c91_08b6, 0x57a5_7195],
+        ),
         (
             "[2001:db8::1]:8080",
             [0x65e4_862c, 0x6d72_52a7, 0xf46a_5bdf, 0x5ef8_5b9a, 0xa792_7a2d, 0xf6a7_06fc],
@@ -107,7 +116,10 @@ mod tests {
             "UNIX:/run/app.sock",
             [0xad39_754f, 0x9a97_c570, 0x7fb8_e7ff, 0x3337_fd86, 0xf76c_af29, 0x87f4_46c2],
         ),
-        ("node-1.example", [0xa354_2f43, 0x88ec_b34f, 0xb693_9093, 0x89dc_1699, 0x4e5c_9e85, 0x0c29_755a]),
+        (
+            "node-1.example",
+            [0xa354_2f43, 0x88ec_b34f, 0xb693_9093, 0x89dc_1699, 0x4e5c_9e85, 0x0c29_755a],
+        ),
         ("8080", [0x69db_c981, 0xf4e2_7038, 0xde2d_d6f4, 0xa89a_a4cf, 0x872c_f335, 0x2184_1691]),
         ("::1", [0x0d3e_b454, 0xb472_1dad, 0x77c4_294e, 0x209e_10e0, 0x31bf_78af, 0x427d_eadd]),
         ("", [0xc622_f71d, 0x016f_3caf, 0x6b39_a544, 0xd903_9296, 0xc44e_3a20, 0x63e2_397b]),

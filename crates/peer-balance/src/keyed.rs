@@ -1,22 +1,27 @@
-//! Hashes of keys and of addresses, and the peer whose share of the weights a hash falls into: nginx's `hash` and `ip_hash`.
+//! Hashes of keys and of addresses, and the peer whose share of the weights a hash falls into:
+//! nginx's `hash` and `ip_hash`.
 
-/// Tries with a hash of its own each after which the next peer of round robin is taken instead: nginx's `tries > 20` in
-/// `ngx_http_upstream_get_hash_peer`, `…_get_chash_peer` and `…_get_ip_hash_peer`.
+/// Tries with a hash of its own each after which the next peer of round robin is taken instead:
+/// nginx's `tries > 20` in `ngx_http_upstream_get_hash_peer`, `…_get_chash_peer` and
+/// `…_get_ip_hash_peer`.
 pub const KEYED_TRIES: u32 = 20;
 
-/// The hash that [`ip_hash`] of a request begins with, as in nginx's `ngx_http_upstream_init_ip_hash_peer`.
+/// The hash that [`ip_hash`] of a request begins with, as in nginx's
+/// `ngx_http_upstream_init_ip_hash_peer`.
 pub const IP_HASH_START: u32 = 89;
 
-/// The hash of a key for `hash KEY consistent`: its CRC-32 (`ngx_http_upstream_init_chash_peer`), to be found among the points of
-/// the servers with [`find`](crate::find).
+/// The hash of a key for `hash KEY consistent`: its CRC-32 (`ngx_http_upstream_init_chash_peer`),
+/// to be found among the points of the servers with [`find`](crate::find).
 pub fn key_hash(key: &[u8]) -> u32 {
     crc32fast::hash(key)
 }
 
-/// What one more try of `hash KEY` adds to the hash of the request: `(crc32([REHASH] KEY) >> 16) & 0x7fff`, in which the round is
-/// written as a decimal number, and is left out at round 0 (`ngx_http_upstream_get_hash_peer`, compatible with Cache::Memcached).
+/// What one more try of `hash KEY` adds to the hash of the request:
+/// `(crc32([REHASH] KEY) >> 16) & 0x7fff`, in which the round is written as a decimal number, and
+/// is left out at round 0 (`ngx_http_upstream_get_hash_peer`, compatible with Cache::Memcached).
 ///
-/// nginx adds the rounds up in 32 bits, and the sum's remainder by the total weight is what [`in_range`] looks up.
+/// nginx adds the rounds up in 32 bits, and the sum's remainder by the total weight is what
+/// [`in_range`] looks up.
 pub fn rehash(round: u32, key: &[u8]) -> u32 {
     // 2³² has ten digits.
     let mut digits = [0; 10];
@@ -33,10 +38,12 @@ pub fn rehash(round: u32, key: &[u8]) -> u32 {
     (hasher.finalize() >> 16) & 0x7fff
 }
 
-/// The next hash of an address for `ip_hash`: `(hash * 113 + byte) % 6271` for each byte (`ngx_http_upstream_get_ip_hash_peer`).
+/// The next hash of an address for `ip_hash`: `(hash * 113 + byte) % 6271` for each byte
+/// (`ngx_http_upstream_get_ip_hash_peer`).
 ///
-/// `address` is what nginx takes of the client's: the first three bytes of an IPv4 address, all of an IPv6 one. The first try begins
-/// with [`IP_HASH_START`], each further one with the hash before it.
+/// `address` is what nginx takes of the client's: the first three bytes of an IPv4 address, all of
+/// an IPv6 one. The first try begins with [`IP_HASH_START`], each further one with the hash before
+/// it.
 pub fn ip_hash(hash: u32, address: &[u8]) -> u32 {
     // In 64 bits as in nginx, so that it cannot overflow whatever the hash to begin with.
     let add = |hash, &byte: &u8| (hash * 113 + u64::from(byte)) % 6271;
@@ -45,8 +52,9 @@ pub fn ip_hash(hash: u32, address: &[u8]) -> u32 {
 
 /// The index of the peer whose range of the weights holds `value`.
 ///
-/// `cumulative` is what [`cumulative`](crate::cumulative) makes of the weights, and `value` is below its last. A value beyond is
-/// given to the last peer; without any peer the index is 0. Takes a binary search, where nginx walks the peers.
+/// `cumulative` is what [`cumulative`](crate::cumulative) makes of the weights, and `value` is
+/// below its last. A value beyond is given to the last peer; without any peer the index is 0. Takes
+/// a binary search, where nginx walks the peers.
 pub fn in_range(cumulative: &[u64], value: u64) -> usize {
     let index = cumulative.partition_point(|&end| end <= value);
     index.min(cumulative.len().saturating_sub(1))

@@ -1,16 +1,19 @@
 //! Which peer comes next: balancing methods as data, without nginx and without shared memory.
 //!
-//! Round robin is worked out ahead, when the peers change, so that a pick needs nothing but a position: a number that all workers
-//! count up together. There are two forms of it, both exact, in that each peer is picked as often as its weight says in every cycle:
+//! Round robin is worked out ahead, when the peers change, so that a pick needs nothing but a
+//! position: a number that all workers count up together. There are two forms of it, both exact, in
+//! that each peer is picked as often as its weight says in every cycle:
 //!
 //! * [`smooth_sequence`]: nginx's own order, written down for one whole cycle;
-//! * [`stride`], [`cumulative`] and [`pick`]: an even order that is computed at each pick, for cycles too long to be written down.
+//! * [`stride`], [`cumulative`] and [`pick`]: an even order that is computed at each pick, for
+//!   cycles too long to be written down.
 //!
-//! What makes a peer get less than its weight for a while is a [`Share`] of the visits that its weight gives it, and [`admits`] says which
-//! visits these are: a [`ramp`] after its start, and the [`Deficit`] of nginx's effective weight after a failure.
+//! What makes a peer get less than its weight for a while is a [`Share`] of the visits that its
+//! weight gives it, and [`admits`] says which visits these are: a [`ramp`] after its start, and the
+//! [`Deficit`] of nginx's effective weight after a failure.
 //!
-//! The methods that look at the request or at the peers hash as nginx does, so that a client keeps its peer when nginx's own
-//! method is replaced by one of these:
+//! The methods that look at the request or at the peers hash as nginx does, so that a client keeps
+//! its peer when nginx's own method is replaced by one of these:
 //!
 //! * `hash KEY` and `ip_hash`: [`rehash`] and [`ip_hash`], then the peer [`in_range`];
 //! * `hash KEY consistent`: the [`points`] of the servers, and [`find`] for a [`key_hash`];

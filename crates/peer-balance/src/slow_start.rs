@@ -1,23 +1,27 @@
-//! Less than a peer's weight gives it: shares, how they grow after a start, and which visits they let pass.
+//! Less than a peer's weight gives it: shares, how they grow after a start, and which visits they
+//! let pass.
 
 /// A part of what a peer's weight gives it, as a fraction of 2³². [`u32::MAX`] is all of it.
 pub type Share = u32;
 
-/// The share at a start. With none at all a peer would not be asked once before its share has grown. Envoy's slow start has such a
-/// floor too (`min_weight_percent`, 10 % where it is not set); a hundredth comes close to nginx's "from zero".
+/// The share at a start. With none at all a peer would not be asked once before its share has
+/// grown. Envoy's slow start has such a floor too (`min_weight_percent`, 10 % where it is not set);
+/// a hundredth comes close to nginx's "from zero".
 const FLOOR: Share = u32::MAX / 100;
 
-/// The share of a peer that came back `age` milliseconds ago, where `slow_start` is the time in seconds that it takes to get all:
-/// a line from a hundredth at age 0 up to all of it. Where `slow_start` is 0 it is always all.
+/// The share of a peer that came back `age` milliseconds ago, where `slow_start` is the time in
+/// seconds that it takes to get all: a line from a hundredth at age 0 up to all of it. Where
+/// `slow_start` is 0 it is always all.
 ///
-/// The parameter is that of `server` in nginx's commercial edition ("the server will recover its weight from zero to a nominal
-/// value"); nginx as it is published reads no such parameter.
+/// The parameter is that of `server` in nginx's commercial edition ("the server will recover its
+/// weight from zero to a nominal value"); nginx as it is published reads no such parameter.
 pub fn ramp(age: u64, slow_start: u32) -> Share {
     let whole = u64::from(slow_start) * 1000;
     if age >= whole {
         return u32::MAX;
     }
-    // An age below 2³² seconds is less than 2⁴² milliseconds, which leaves 22 bits for the fraction.
+    // An age below 2³² seconds is less than 2⁴² milliseconds, which leaves 22 bits for the
+    // fraction.
     let grown = (age << 22) / whole;
     FLOOR + ((u64::from(u32::MAX - FLOOR) * grown) >> 22) as u32
 }
@@ -31,10 +35,11 @@ pub fn both(a: Share, b: Share) -> Share {
 
 /// Whether a peer of this share takes the visit, by error diffusion.
 ///
-/// The peer has a credit, to which its share is added at each visit, wrapping: a visit is admitted where the addition carries
-/// over. So of n visits in a row n × share / 2³² are admitted, within 1 and evenly spread, whatever the credit at first.
-/// `credit_before` is the credit before the addition, as an atomic `fetch_add` gives it. All of the share admits each visit,
-/// whatever the credit, so that nothing need be added for it.
+/// The peer has a credit, to which its share is added at each visit, wrapping: a visit is admitted
+/// where the addition carries over. So of n visits in a row n × share / 2³² are admitted, within 1
+/// and evenly spread, whatever the credit at first. `credit_before` is the credit before the
+/// addition, as an atomic `fetch_add` gives it. All of the share admits each visit, whatever the
+/// credit, so that nothing need be added for it.
 pub fn admits(credit_before: u32, share: Share) -> bool {
     share == u32::MAX || credit_before.checked_add(share).is_none()
 }
@@ -62,7 +67,11 @@ mod tests {
         assert_eq!(both(u32::MAX, u32::MAX), u32::MAX);
         assert_eq!(both(0, u32::MAX), 0);
         assert_eq!(both(u32::MAX / 2, u32::MAX / 2), u32::MAX / 4);
-        assert!((0..=u32::MAX).step_by(65_537).all(|credit| admits(credit, u32::MAX) && !admits(credit, 0)));
+        assert!(
+            (0..=u32::MAX)
+                .step_by(65_537)
+                .all(|credit| admits(credit, u32::MAX) && !admits(credit, 0))
+        );
     }
 
     proptest! {

@@ -3,21 +3,24 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Comparisons that one sequence may cost: its length times the number of distinct weights. At a few nanoseconds each, a change of
-/// the peers costs a few milliseconds at most, and that outside of nginx's event loop.
+/// Comparisons that one sequence may cost: its length times the number of distinct weights. At a
+/// few nanoseconds each, a change of the peers costs a few milliseconds at most, and that outside
+/// of nginx's event loop.
 pub const MAX_STEPS: u64 = 1 << 20;
 
 /// The order in which peers of these weights are picked: indexes into `weights`, for one cycle.
 ///
 /// It is the sequence that nginx makes where no peer fails (`ngx_http_upstream_get_peer` in
-/// `src/http/ngx_http_upstream_round_robin.c`): at each step each peer's current weight grows by its weight, the first of the
-/// greatest is picked, and the sum of all weights is taken from it. A common divisor of the weights changes nothing in it, so that the
-/// cycle's length is the sum of the weights divided by the greatest one.
+/// `src/http/ngx_http_upstream_round_robin.c`): at each step each peer's current weight grows by
+/// its weight, the first of the greatest is picked, and the sum of all weights is taken from it. A
+/// common divisor of the weights changes nothing in it, so that the cycle's length is the sum of
+/// the weights divided by the greatest one.
 ///
-/// `None` where the cycle is longer than `max_length`, or would cost more than [`MAX_STEPS`]. A peer of weight 0 is not picked;
-/// without any peer the sequence is empty.
+/// `None` where the cycle is longer than `max_length`, or would cost more than [`MAX_STEPS`]. A
+/// peer of weight 0 is not picked; without any peer the sequence is empty.
 pub fn smooth_sequence(weights: &[u32], max_length: usize) -> Option<Vec<u32>> {
-    let divisor = weights.iter().fold(0, |divisor, &weight| greatest_common_divisor(divisor, weight));
+    let divisor =
+        weights.iter().fold(0, |divisor, &weight| greatest_common_divisor(divisor, weight));
     if divisor == 0 {
         return Some(Vec::new());
     }
@@ -31,8 +34,9 @@ pub fn smooth_sequence(weights: &[u32], max_length: usize) -> Option<Vec<u32>> {
     }
     let cycle = cycle as i64;
     let pick = |step| {
-        let best =
-            classes.iter_mut().max_by_key(|class| (class.current(step, cycle), Reverse(class.head())))?;
+        let best = classes
+            .iter_mut()
+            .max_by_key(|class| (class.current(step, cycle), Reverse(class.head())))?;
         Some(best.take())
     };
     (1..=cycle).map(pick).collect()
@@ -40,9 +44,10 @@ pub fn smooth_sequence(weights: &[u32], max_length: usize) -> Option<Vec<u32>> {
 
 /// Peers of one weight.
 ///
-/// Their current weights differ only by how often each was picked, and the first of the greatest is picked: among themselves they
-/// take turns in the order of their indexes. So only the one whose turn it is competes with those of other weights, and a step costs as
-/// much as there are distinct weights, however many the peers.
+/// Their current weights differ only by how often each was picked, and the first of the greatest is
+/// picked: among themselves they take turns in the order of their indexes. So only the one whose
+/// turn it is competes with those of other weights, and a step costs as much as there are distinct
+/// weights, however many the peers.
 struct Class {
     weight: i64,
     members: Vec<u32>,
@@ -56,8 +61,8 @@ impl Class {
         self.members[self.turn]
     }
 
-    /// The current weight of the member whose turn it is, at this step (counted from 1), before the pick. It cannot overflow: steps,
-    /// rounds, weight and cycle are all at most [`MAX_STEPS`].
+    /// The current weight of the member whose turn it is, at this step (counted from 1), before the
+    /// pick. It cannot overflow: steps, rounds, weight and cycle are all at most [`MAX_STEPS`].
     fn current(&self, step: i64, cycle: i64) -> i64 {
         step * self.weight - self.rounds * cycle
     }
@@ -78,7 +83,8 @@ fn classes(weights: &[u32], divisor: u32) -> Vec<Class> {
     for (index, &weight) in (0..).zip(weights).filter(|&(_, &weight)| weight > 0) {
         members.entry(weight / divisor).or_default().push(index);
     }
-    let class = |(weight, members)| Class { weight: i64::from(weight), members, turn: 0, rounds: 0 };
+    let class =
+        |(weight, members)| Class { weight: i64::from(weight), members, turn: 0, rounds: 0 };
     members.into_iter().map(class).collect()
 }
 

@@ -1,9 +1,11 @@
 //! Round robin for cycles that are too long to be written down.
 //!
-//! The peers lie on a circle, each as wide as its weight, and each pick goes on by the same stride, close to the golden ratio of the
-//! circle. Since the stride has no divisor in common with the circle's width, every point is met once in a cycle. By the three-gap
-//! theorem (V. T. Sós, "On the distribution mod 1 of the sequence nα", 1958) the times between two picks of a peer take three values
-//! at most, and for the golden ratio, of all numbers the one that fractions approach worst, they stay close to each other.
+//! The peers lie on a circle, each as wide as its weight, and each pick goes on by the same stride,
+//! close to the golden ratio of the circle. Since the stride has no divisor in common with the
+//! circle's width, every point is met once in a cycle. By the three-gap theorem (V. T. Sós, "On the
+//! distribution mod 1 of the sequence nα", 1958) the times between two picks of a peer take three
+//! values at most, and for the golden ratio, of all numbers the one that fractions approach worst,
+//! they stay close to each other.
 
 use crate::keyed::in_range;
 
@@ -16,17 +18,18 @@ pub struct Stride {
     pub stride: u64,
 }
 
-/// The golden ratio's inverse as a fraction of two neighbours in Fibonacci's sequence, the greatest below 2⁶⁴: its error is nothing
-/// beside the rounding to a whole number.
+/// The golden ratio's inverse as a fraction of two neighbours in Fibonacci's sequence, the greatest
+/// below 2⁶⁴: its error is nothing beside the rounding to a whole number.
 const FIBONACCI: (u128, u128) = (7_540_113_804_746_346_429, 12_200_160_415_121_876_738);
 
-/// Strides that are looked at on each side of the golden ratio. The nearest may be a bad one, close to a simple fraction (61 of
-/// 102, by 3/5). With this many the largest partial quotient (see [`evenness`]) was at most 6 for all cycles up to 20 000, for longer ones in
-/// steps of 214 733, and for multiples of 30 030, which have the fewest coprime numbers. It takes about 0.1 ms.
+/// Strides that are looked at on each side of the golden ratio. The nearest may be a bad one, close
+/// to a simple fraction (61 of 102, by 3/5). With this many the largest partial quotient (see
+/// [`evenness`]) was at most 6 for all cycles up to 20 000, for longer ones in steps of 214 733,
+/// and for multiples of 30 030, which have the fewest coprime numbers. It takes about 0.1 ms.
 const CANDIDATES: u64 = 512;
 
-/// The stride for peers of these weights: of the numbers coprime to their sum and next to the sum divided by the golden ratio, the one
-/// that spreads the picks most evenly.
+/// The stride for peers of these weights: of the numbers coprime to their sum and next to the sum
+/// divided by the golden ratio, the one that spreads the picks most evenly.
 ///
 /// Peers of weight 0 do not matter. Without any peer the cycle is 0, and nothing is to be picked.
 pub fn stride(weights: &[u32]) -> Stride {
@@ -40,17 +43,20 @@ pub fn stride(weights: &[u32]) -> Stride {
         .filter_map(|candidate| Some((evenness(candidate, cycle)?, candidate)))
         // The first of several that are equally good, and that is the nearest.
         .min_by_key(|&(largest, _)| largest)
-        // Without a candidate the circle has one point or none. In larger ones there is always one, as among 50 consecutive numbers
-        // of 64 bits one at least is coprime to any other (Jacobsthal's function).
+        // Without a candidate the circle has one point or none. In larger ones there is always one,
+        // as among 50 consecutive numbers of 64 bits one at least is coprime to any other
+        // (Jacobsthal's function).
         .map_or(1, |(_, candidate)| candidate);
     Stride { cycle, stride }
 }
 
-/// The largest partial quotient of the continued fraction of `stride / cycle`; `None` where they have a common divisor.
+/// The largest partial quotient of the continued fraction of `stride / cycle`; `None` where they
+/// have a common divisor.
 ///
-/// The smaller it is, the less the picks of a peer bunch, however wide it is: the longest wait, as a multiple of the mean one, is
-/// bounded by it plus 2. For every cycle there is a stride for which it is small (S. K. Zaremba, "La méthode des «bons treillis» pour le
-/// calcul des intégrales multiples", 1972).
+/// The smaller it is, the less the picks of a peer bunch, however wide it is: the longest wait, as
+/// a multiple of the mean one, is bounded by it plus 2. For every cycle there is a stride for which
+/// it is small (S. K. Zaremba, "La méthode des «bons treillis» pour le calcul des intégrales
+/// multiples", 1972).
 fn evenness(stride: u64, cycle: u64) -> Option<u64> {
     let (mut a, mut b) = (cycle, stride);
     let mut largest = 0;
@@ -62,7 +68,8 @@ fn evenness(stride: u64, cycle: u64) -> Option<u64> {
     (b == 1).then(|| largest.max(a.saturating_sub(1)))
 }
 
-/// For each peer the sum of all weights up to its own, itself included: where its range on the circle ends.
+/// For each peer the sum of all weights up to its own, itself included: where its range on the
+/// circle ends.
 pub fn cumulative(weights: &[u32]) -> Vec<u64> {
     let add = |sum: &mut u64, &weight: &u32| {
         *sum += u64::from(weight);
@@ -73,8 +80,8 @@ pub fn cumulative(weights: &[u32]) -> Vec<u64> {
 
 /// The index of the peer that is picked at this position, counted without an end.
 ///
-/// `cumulative` and `stride` are of the same weights. Takes a binary search, and no memory. Never panics; an index is below the length
-/// of `cumulative`, but 0 where that is empty.
+/// `cumulative` and `stride` are of the same weights. Takes a binary search, and no memory. Never
+/// panics; an index is below the length of `cumulative`, but 0 where that is empty.
 pub fn pick(cumulative: &[u64], stride: &Stride, position: u64) -> usize {
     in_range(cumulative, point(stride, position))
 }
@@ -84,7 +91,9 @@ fn point(stride: &Stride, position: u64) -> u64 {
     match position.checked_mul(stride.stride) {
         Some(product) => product % stride.cycle,
         // Only cycles beyond 2³² come here: a division of 128 bits costs several times one of 64.
-        None => (u128::from(position) * u128::from(stride.stride) % u128::from(stride.cycle)) as u64,
+        None => {
+            (u128::from(position) * u128::from(stride.stride) % u128::from(stride.cycle)) as u64
+        }
     }
 }
 
@@ -94,7 +103,8 @@ mod tests {
 
     use super::*;
 
-    /// Picks of each peer in one cycle from `start` on, and the longest wait between two picks of it.
+    /// Picks of each peer in one cycle from `start` on, and the longest wait between two picks of
+    /// it.
     fn picks_and_waits(weights: &[u32], start: u64) -> (Vec<u32>, Vec<u64>) {
         let (cumulative, stride) = (cumulative(weights), stride(weights));
         let mut picks = vec![0; weights.len()];
@@ -120,7 +130,8 @@ mod tests {
         assert_eq!(pick(&[], &stride(&[]), 7), 0);
         assert_eq!(pick(&cumulative(&[1]), &stride(&[1]), u64::MAX), 0);
         assert_eq!(pick(&cumulative(&[0, 1, 0]), &stride(&[0, 1, 0]), 3), 1);
-        // A table and a stride that do not belong together: wrong, but neither a panic nor out of bounds.
+        // A table and a stride that do not belong together: wrong, but neither a panic nor out of
+        // bounds.
         assert_eq!(pick(&[1, 2], &Stride { cycle: 1000, stride: 617 }, 1), 1);
     }
 
@@ -133,14 +144,17 @@ mod tests {
         // Any 10 000 consecutive picks come near to 10 for each.
         for start in [0, 1 << 40, stride.cycle - 5000, u64::MAX - 20_000] {
             let mut picks = vec![0; weights.len()];
-            (start..start + 10_000).for_each(|position| picks[pick(&cumulative, &stride, position)] += 1);
+            (start..start + 10_000)
+                .for_each(|position| picks[pick(&cumulative, &stride, position)] += 1);
             assert!(picks.iter().all(|count| (8..=12).contains(count)), "{picks:?}");
         }
     }
 
     #[test]
     fn strides_are_coprime_and_even() {
-        for cycle in (2..5000).chain((1..2000).map(|n| n * 214_733)).chain((1..2000).map(|n| n * 30_030)) {
+        for cycle in
+            (2..5000).chain((1..2000).map(|n| n * 214_733)).chain((1..2000).map(|n| n * 30_030))
+        {
             let stride = stride(&[cycle]);
             let largest = evenness(stride.stride, stride.cycle);
             assert!(largest.is_some_and(|largest| largest <= 6), "{stride:?} {largest:?}");
@@ -160,7 +174,8 @@ mod tests {
             let stride = stride(&weights);
             let bound = evenness(stride.stride, stride.cycle).expect("coprime") + 2;
             for (wait, &weight) in waits.into_iter().zip(&weights) {
-                prop_assert!(wait * u64::from(weight) <= bound * stride.cycle, "weight {weight} waits {wait}: {stride:?}");
+                prop_assert!(wait * u64::from(weight) <= bound * stride.cycle, "weight {weight} \
+                waits {wait}: {stride:?}");
             }
         }
     }

@@ -1,15 +1,18 @@
 //! The head of an answer, read as nginx reads it.
 //!
-//! A check must not be stricter than the requests that come after it, so this follows `ngx_http_parse_status_line` and
-//! `ngx_http_parse_header_line` (src/http/ngx_http_parse.c) byte by byte: a status without a reason, `403.1`, lines that end with a line feed
-//! alone, headers without a colon, names with odd characters, a second status line among the headers. Neither the number of headers
-//! nor their size is limited but by [`MAX_ANSWER_HEAD`], since nginx's buffers are as large as their operator wants. Where nginx takes
-//! what is no HTTP for an answer of HTTP 0.9, and logs an error, the check fails.
+//! A check must not be stricter than the requests that come after it, so this follows
+//! `ngx_http_parse_status_line` and `ngx_http_parse_header_line` (src/http/ngx_http_parse.c) byte
+//! by byte: a status without a reason, `403.1`, lines that end with a line feed alone, headers
+//! without a colon, names with odd characters, a second status line among the headers. Neither the
+//! number of headers nor their size is limited but by [`MAX_ANSWER_HEAD`], since nginx's buffers
+//! are as large as their operator wants. Where nginx takes what is no HTTP for an answer of HTTP
+//! 0.9, and logs an error, the check fails.
 
 use thiserror::Error;
 
-/// An answer whose status line and headers have more bytes than this, interim answers (1xx) included, fails the check: what is read is
-/// bounded. It is many times what any buffer of nginx's is set to.
+/// An answer whose status line and headers have more bytes than this, interim answers (1xx)
+/// included, fails the check: what is read is bounded. It is many times what any buffer of nginx's
+/// is set to.
 pub const MAX_ANSWER_HEAD: usize = 1 << 20;
 
 /// What every status line begins with.
@@ -62,8 +65,8 @@ impl Head {
         Self { state: State::Protocol(0), status: 0, taken: 0 }
     }
 
-    /// Takes what comes next; gives the final status when the head is complete. Interim answers (1xx) are passed over, but for 101, behind
-    /// which comes another protocol.
+    /// Takes what comes next; gives the final status when the head is complete. Interim answers
+    /// (1xx) are passed over, but for 101, behind which comes another protocol.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
         for &byte in bytes {
             self.taken += 1;
@@ -103,7 +106,9 @@ impl Head {
             // IIS sends 403.1 and the like.
             (State::AfterStatus, b' ' | b'.') => State::StatusText,
             (State::AfterStatus | State::StatusText, b'\r') => State::StatusLineEnd,
-            (State::AfterStatus | State::StatusText | State::StatusLineEnd, b'\n') => State::HeaderStart,
+            (State::AfterStatus | State::StatusText | State::StatusLineEnd, b'\n') => {
+                State::HeaderStart
+            }
             (State::StatusText, _) => State::StatusText,
             (
                 State::Protocol(_)
@@ -129,9 +134,9 @@ impl Head {
             (State::HeaderStart, _) => State::Name((byte == PROTOCOL[0]).then_some(1)),
             // IIS sends a second status line among the headers.
             (State::Name(Some(4)), b'/') => State::IgnoredLine,
-            (State::Name(same), _) => {
-                State::Name(same.filter(|&same| PROTOCOL.get(same) == Some(&byte)).map(|same| same + 1))
-            }
+            (State::Name(same), _) => State::Name(
+                same.filter(|&same| PROTOCOL.get(same) == Some(&byte)).map(|same| same + 1),
+            ),
             (State::Value, 0) => return Err(NoAnswer::Header),
             (State::Value, _) => State::Value,
             (State::HeaderEnd, b'\r') => State::HeaderEnd,
@@ -169,14 +174,20 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 200),
             ("HTTP/1.1 200 OK\r\nA: b\r\r\n\r\n", 200),
             (
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: \
+                </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
                 200,
             ),
             ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 101),
             (&format!("HTTP/1.1 200 OK\r\n{many}\r\nbody"), 200),
             (&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(MAX_ANSWER_HEAD / 2)), 200),
         ] {
-            assert_eq!(read(answer.as_bytes()), Ok(Some(status)), "{:?}", answer.get(..80).unwrap_or(answer));
+            assert_eq!(
+                read(answer.as_bytes()),
+                Ok(Some(status)),
+                "{:?}",
+                answer.get(..80).unwrap_or(answer)
+            );
         }
     }
 
@@ -213,15 +224,20 @@ mod tests {
         assert_eq!(read(endless.as_bytes()), Err(NoAnswer::TooLong));
         let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_ANSWER_HEAD / 25 + 1);
         assert_eq!(read(interim.as_bytes()), Err(NoAnswer::TooLong));
-        for part in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nServer: x\r\n", "HTTP/1.1 100 Continue\r\n\r\n"]
-        {
+        for part in [
+            "",
+            "HTTP/1.1 200",
+            "HTTP/1.1 200 OK\r\nServer: x\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+        ] {
             assert_eq!(read(part.as_bytes()), Ok(None), "{part:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn it_is_the_same_in_pieces(answer in "(HTTP/1\\.1 [12]0[03] ?[A-Z]{0,3}\r?\n([A-Za-z/@]{0,6}:? ?[ -~\\x00]{0,5}\r?\n){0,4}){1,3}", cut in 0..60_usize) {
+        fn it_is_the_same_in_pieces(answer in "(HTTP/1\\.1 [12]0[03] \
+        ?[A-Z]{0,3}\r?\n([A-Za-z/@]{0,6}:? ?[ -~\\x00]{0,5}\r?\n){0,4}){1,3}", cut in 0..60_usize) {
             let bytes = answer.as_bytes();
             let (first, rest) = bytes.split_at(cut.min(bytes.len()));
             let mut head = Head::new();

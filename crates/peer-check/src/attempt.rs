@@ -22,14 +22,15 @@ const AGENT: &str = "firehose-router";
 /// Bytes that are read of an answer at a time.
 const AT_ONCE: usize = 4 << 10;
 
-/// The body says nothing, but whoever is still writing it would be told of a broken pipe, or of a reset, and might log that with each check. So
-/// it is read after the verdict: so much of it,
+/// The body says nothing, but whoever is still writing it would be told of a broken pipe, or of a
+/// reset, and might log that with each check. So it is read after the verdict: so much of it,
 const MAX_BODY: usize = 1 << 20;
 
 /// for so long, and no longer than a check may take,
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-/// and of so many answers at once; others are cut off. Each has a file descriptor, beside those of the checks under way.
+/// and of so many answers at once; others are cut off. Each has a file descriptor, beside those of
+/// the checks under way.
 const MAX_BODIES: usize = 64;
 
 /// How a check ended.
@@ -77,7 +78,8 @@ impl Attempts {
             })),
         };
         let timeout = config.timeout.clamp(SHORTEST, LONGEST);
-        let bodies = Bodies { places: Arc::new(Semaphore::new(MAX_BODIES)), time: timeout.min(BODY_TIME) };
+        let bodies =
+            Bodies { places: Arc::new(Semaphore::new(MAX_BODIES)), time: timeout.min(BODY_TIME) };
         Self { timeout, request, bodies }
     }
 
@@ -148,11 +150,18 @@ where
     let request = page.request(target).map_err(|error| Trouble::Peer(error.to_string()))?;
     let status = answer(&mut stream, &request).await.map_err(Trouble::Peer)?;
     bodies.take(stream);
-    if page.status.contains(status) { Ok(()) } else { Err(Trouble::Peer(format!("status {status}"))) }
+    if page.status.contains(status) {
+        Ok(())
+    } else {
+        Err(Trouble::Peer(format!("status {status}")))
+    }
 }
 
 /// The status of the answer to `request`.
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &[u8]) -> Result<u16, String> {
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    request: &[u8],
+) -> Result<u16, String> {
     let written = stream.write_all(request).await;
     let mut head = Head::new();
     let mut bytes = [0; AT_ONCE];
@@ -199,7 +208,8 @@ impl Page {
 }
 
 impl Bodies {
-    /// Reads what is still to come, and throws it away; ends the connection at once where too many are being read already.
+    /// Reads what is still to come, and throws it away; ends the connection at once where too many
+    /// are being read already.
     fn take(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let time = self.time;
@@ -230,7 +240,10 @@ mod tests {
     #[test]
     fn a_lack_of_this_machine_is_not_the_peer_s_failure() {
         for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL] {
-            assert!(matches!(not_connected(io::Error::from_raw_os_error(code)), Trouble::Here), "{code}");
+            assert!(
+                matches!(not_connected(io::Error::from_raw_os_error(code)), Trouble::Here),
+                "{code}"
+            );
         }
         for (code, expected) in [
             (libc::ECONNREFUSED, "connection refused"),

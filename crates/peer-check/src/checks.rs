@@ -14,13 +14,14 @@ use crate::config::CheckConfig;
 use crate::peer::{Address, Checked, Verdict};
 use crate::schedule::{Schedule, Turn};
 
-/// Attempts under way at once, at most; more wait their turn. Each has a file descriptor, of which a process
-/// has 1 024 by default, and most are to be left for the requests. With answers in 10 ms these are 25 000
-/// checks a second, with a timeout of 1 s and nobody who answers 256.
+/// Attempts under way at once, at most; more wait their turn. Each has a file descriptor, of which
+/// a process has 1 024 by default, and most are to be left for the requests. With answers in 10 ms
+/// these are 25 000 checks a second, with a timeout of 1 s and nobody who answers 256.
 pub const MAX_TOGETHER: usize = 256;
 
-/// Attempts under way at once, at most, at peers that fail: half of all. Were a rack to hang, its peers would
-/// wait for their timeouts in every place there is, and nothing more would be learned of those that are well.
+/// Attempts under way at once, at most, at peers that fail: half of all. Were a rack to hang, its
+/// peers would wait for their timeouts in every place there is, and nothing more would be learned
+/// of those that are well.
 pub const MAX_FAILING_TOGETHER: usize = MAX_TOGETHER / 2;
 
 /// How an attempt is made; tests have their own.
@@ -28,13 +29,14 @@ type Attempt = dyn Fn(&Address) -> Pin<Box<dyn Future<Output = Outcome> + Send>>
 
 /// The peers that are checked.
 ///
-/// Checks begin, and their results are taken over, only within [`next`](Self::next), which is to be called
-/// inside a tokio runtime, again and again. Whatever is under way ends when this is dropped.
+/// Checks begin, and their results are taken over, only within [`next`](Self::next), which is to be
+/// called inside a tokio runtime, again and again. Whatever is under way ends when this is dropped.
 ///
-/// A peer's first check comes soon, but never in a burst with others: each newcomer has a slot of interval /
-/// peers, at most [`NEWCOMER_GAP`](crate::NEWCOMER_GAP), for itself, behind those of newcomers before it. So
-/// a single one is checked within 20 ms, a hundred within 2 s, and thousands within one interval, evenly
-/// spread. Then a check comes an interval ± 10 % after the one before was planned.
+/// A peer's first check comes soon, but never in a burst with others: each newcomer has a slot of
+/// interval / peers, at most [`NEWCOMER_GAP`](crate::NEWCOMER_GAP), for itself, behind those of
+/// newcomers before it. So a single one is checked within 20 ms, a hundred within 2 s, and
+/// thousands within one interval, evenly spread. Then a check comes an interval ± 10 % after the
+/// one before was planned.
 pub struct Checks {
     schedule: Schedule,
     attempt: Box<Attempt>,
@@ -47,8 +49,8 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Checks nobody yet. With a configuration that cannot be used (see [`CheckConfig::verify`]) every check
-    /// fails.
+    /// Checks nobody yet. With a configuration that cannot be used (see [`CheckConfig::verify`])
+    /// every check fails.
     pub fn new(config: CheckConfig) -> Self {
         let attempts = Attempts::new(&config);
         Self::with_attempt(&config, Rng::new(), move |target| Box::pin(attempts.make(target)))
@@ -69,9 +71,10 @@ impl Checks {
         }
     }
 
-    /// From now on exactly these peers are checked. Those known already keep their schedule and their counts,
-    /// whatever state is given for them; others are forgotten, and a check of theirs that is under way is
-    /// dropped. Of two with the same id the first counts; one whose target has changed is taken as a new one.
+    /// From now on exactly these peers are checked. Those known already keep their schedule and
+    /// their counts, whatever state is given for them; others are forgotten, and a check of theirs
+    /// that is under way is dropped. Of two with the same id the first counts; one whose target has
+    /// changed is taken as a new one.
     pub fn keep(&mut self, peers: impl IntoIterator<Item = Checked>) {
         self.schedule.keep(peers, Instant::now());
         self.under_way.retain(|_, (turn, attempt)| {
@@ -84,16 +87,18 @@ impl Checks {
         });
     }
 
-    /// Waits until the state of a peer changes. The first results of a peer of which nothing was known are
-    /// such a change: one pass, or `fall` failures in a row. Cancel safe: what happens meanwhile is told by
-    /// the next call. Pends for ever while there is no peer.
+    /// Waits until the state of a peer changes. The first results of a peer of which nothing was
+    /// known are such a change: one pass, or `fall` failures in a row. Cancel safe: what happens
+    /// meanwhile is told by the next call. Pends for ever while there is no peer.
     pub async fn next(&mut self) -> Verdict {
         loop {
             self.begin_due();
-            // With all places taken, it is the end of an attempt that lets the next peer have its turn.
+            // With all places taken, it is the end of an attempt that lets the next peer have its
+            // turn.
             let due = self.room().and_then(|failing_too| self.schedule.next_due(failing_too));
             tokio::select! {
-                // Cancel safe: attempts are tasks, `join_next_with_id` gives an end in the poll that takes it, and the moment is an absolute one.
+                // Cancel safe: attempts are tasks, `join_next_with_id` gives an end in the poll
+                // that takes it, and the moment is an absolute one.
                 Some(ended) = self.attempts.join_next_with_id() => {
                     if let Some(verdict) = self.take_over(ended) {
                         return verdict;
@@ -114,8 +119,8 @@ impl Checks {
         self.len() == 0
     }
 
-    /// Checks that could not be made, because this machine has run out of file descriptors, memory or ports.
-    /// They say nothing of the peer, so that they count neither as passed nor as failed.
+    /// Checks that could not be made, because this machine has run out of file descriptors, memory
+    /// or ports. They say nothing of the peer, so that they count neither as passed nor as failed.
     pub fn not_made(&self) -> u64 {
         self.not_made
     }
@@ -128,7 +133,9 @@ impl Checks {
 
     fn begin_due(&mut self) {
         let now = Instant::now();
-        while let Some(turn) = self.room().and_then(|failing_too| self.schedule.start(now, failing_too)) {
+        while let Some(turn) =
+            self.room().and_then(|failing_too| self.schedule.start(now, failing_too))
+        {
             let attempt = self.attempts.spawn((self.attempt)(&turn.target));
             self.failing_under_way += usize::from(turn.is_failing);
             self.under_way.insert(attempt.id(), (turn, attempt));

@@ -11,8 +11,8 @@ use crate::status::StatusSet;
 /// The shortest interval and timeout: the smallest time that nginx's configuration can express.
 pub const SHORTEST: Duration = Duration::from_millis(1);
 
-/// The longest interval and timeout, a year: far beyond any use, and what can still be added to any point of
-/// time.
+/// The longest interval and timeout, a year: far beyond any use, and what can still be added to any
+/// point of time.
 pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How peers are checked.
@@ -20,8 +20,8 @@ pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct CheckConfig {
     /// What one check is.
     pub kind: Kind,
-    /// From one check of a peer to its next, ± 10 %. Taken as [`SHORTEST`] or [`LONGEST`] where it is beyond
-    /// these.
+    /// From one check of a peer to its next, ± 10 %. Taken as [`SHORTEST`] or [`LONGEST`] where it
+    /// is beyond these.
     pub interval: Duration,
     /// How long one check may take, connecting included. Bounded as the interval is.
     pub timeout: Duration,
@@ -55,7 +55,8 @@ pub enum Method {
     /// As a client does who wants the page.
     #[default]
     Get,
-    /// For the answer's head alone: some servers say by it how they are, and let a GET wait for news.
+    /// For the answer's head alone: some servers say by it how they are, and let a GET wait for
+    /// news.
     Head,
 }
 
@@ -153,7 +154,11 @@ mod tests {
             assert_eq!(verify(uri, None), Err(ConfigError::Uri(uri.to_owned())), "{uri:?}");
         }
         for host in ["", "a b", "a\r\nX: y", "a\0"] {
-            assert_eq!(verify("/", Some(host)), Err(ConfigError::Host(host.to_owned())), "{host:?}");
+            assert_eq!(
+                verify("/", Some(host)),
+                Err(ConfigError::Host(host.to_owned())),
+                "{host:?}"
+            );
         }
         let error = verify("/a\nb", None).expect_err("a line feed");
         assert_eq!(error.to_string(), "the uri \"/a\\nb\" is not a path that begins with a slash");

@@ -59,12 +59,15 @@ mod tests {
 
     /// What the rules say, from the results since the last change of state.
     fn model(state: State, since: &[bool], thresholds: Thresholds) -> Option<State> {
-        let in_a_row = |passed: bool| since.iter().rev().take_while(|result| **result == passed).count();
+        let in_a_row =
+            |passed: bool| since.iter().rev().take_while(|result| **result == passed).count();
         let enough = |passed: bool, needed: u32| in_a_row(passed) >= needed.max(1) as usize;
         match state {
             State::Unknown if enough(true, 1) => Some(State::Passing),
             State::Failing if enough(true, thresholds.rise) => Some(State::Passing),
-            State::Unknown | State::Passing if enough(false, thresholds.fall) => Some(State::Failing),
+            State::Unknown | State::Passing if enough(false, thresholds.fall) => {
+                Some(State::Failing)
+            }
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
-//! Active checks of peers: each is connected to, or asked for a page, again and again, so that one that fails
-//! is known before a request meets it.
+//! Active checks of peers: each is connected to, or asked for a page, again and again, so that one
+//! that fails is known before a request meets it.
 //!
-//! [`Checks`] is told which peers there are, and says which of them have begun to pass or to fail. It decides
-//! nothing about them: what a failing peer means is the caller's.
+//! [`Checks`] is told which peers there are, and says which of them have begun to pass or to fail.
+//! It decides nothing about them: what a failing peer means is the caller's.
 
 #![forbid(unsafe_code)]
 

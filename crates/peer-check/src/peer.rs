@@ -56,18 +56,21 @@ pub struct Verdict {
     pub id: PeerId,
     /// [`State::Passing`] or [`State::Failing`].
     pub state: State,
-    /// For `Failing`: why the last check failed. One line without control characters, [`MAX_REASON`]
-    /// characters long at most.
+    /// For `Failing`: why the last check failed. One line without control characters,
+    /// [`MAX_REASON`] characters long at most.
     pub reason: Option<String>,
 }
 
 impl Address {
-    /// The `Host` header that nginx sends to this address (`$proxy_host`, see `ngx_http_proxy_set_vars`):
-    /// without the port of its scheme, and `localhost` for a unix socket.
+    /// The `Host` header that nginx sends to this address (`$proxy_host`, see
+    /// `ngx_http_proxy_set_vars`): without the port of its scheme, and `localhost` for a unix
+    /// socket.
     pub(crate) fn host(&self) -> String {
         match self {
             Self::Ip(SocketAddr::V4(address)) if address.port() == 80 => address.ip().to_string(),
-            Self::Ip(SocketAddr::V6(address)) if address.port() == 80 => format!("[{}]", address.ip()),
+            Self::Ip(SocketAddr::V6(address)) if address.port() == 80 => {
+                format!("[{}]", address.ip())
+            }
             Self::Ip(SocketAddr::V4(address)) => address.to_string(),
             // Not its own text, which has the scope of a link-local address.
             Self::Ip(SocketAddr::V6(address)) => format!("[{}]:{}", address.ip(), address.port()),

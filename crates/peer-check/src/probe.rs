@@ -1,4 +1,5 @@
-//! Checks of something that is not a peer of an upstream: one at a time, whenever the caller wants one.
+//! Checks of something that is not a peer of an upstream: one at a time, whenever the caller wants
+//! one.
 
 use crate::attempt::{Attempts, Outcome};
 use crate::config::CheckConfig;
@@ -9,11 +10,13 @@ use crate::peer::Address;
 pub enum ProbeError {
     /// What is checked has failed, for this reason, which is one line.
     Failed(String),
-    /// This machine has run out of file descriptors, memory or ports, which says nothing of what is checked.
+    /// This machine has run out of file descriptors, memory or ports, which says nothing of what is
+    /// checked.
     NotMade,
 }
 
-/// Makes checks one by one; `interval`, `fall` and `rise` of its configuration are the caller's business.
+/// Makes checks one by one; `interval`, `fall` and `rise` of its configuration are the caller's
+/// business.
 #[derive(Clone, Debug)]
 pub struct Probe(Attempts);
 

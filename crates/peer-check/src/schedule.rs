@@ -1,5 +1,5 @@
-//! Which peer is checked when, and what its results add up to. No clock and no network: both are the
-//! caller's.
+//! Which peer is checked when, and what its results add up to. No clock and no network: both are
+//! the caller's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::config::{CheckConfig, LONGEST, SHORTEST};
 use crate::health::{Health, Thresholds};
 use crate::peer::{Address, Checked, PeerId, State, Verdict, reason};
 
-/// Newcomers begin so far apart at the most, so that a single one, or a few, are known at once and not only
-/// after an interval.
+/// Newcomers begin so far apart at the most, so that a single one, or a few, are known at once and
+/// not only after an interval.
 pub const NEWCOMER_GAP: Duration = Duration::from_millis(20);
 
-/// A check comes an interval after the one before, give or take this part of it: what came together drifts
-/// apart, and several routers do not ask a peer in step.
+/// A check comes an interval after the one before, give or take this part of it: what came together
+/// drifts apart, and several routers do not ask a peer in step.
 const JITTER: f64 = 0.1;
 
 #[derive(Debug)]
@@ -43,8 +43,8 @@ pub(crate) struct Turn {
     number: u64,
 }
 
-/// The peers that are not being checked, the one whose turn is next first. Those that fail are by themselves,
-/// so that they can be left to wait.
+/// The peers that are not being checked, the one whose turn is next first. Those that fail are by
+/// themselves, so that they can be left to wait.
 #[derive(Debug, Default)]
 struct Waiting {
     failing: BTreeMap<(Instant, u64), PeerId>,
@@ -76,11 +76,11 @@ impl Waiting {
 
 /// All peers, and when they are checked.
 ///
-/// Newcomers are spread: they begin no faster than all peers together will be checked for good, or 50 a second
-/// where that is more. Each has a slot of its own of interval / peers, or [`NEWCOMER_GAP`] where that is
-/// shorter, and begins at a random moment within it. The slots follow each other in random order, and behind
-/// those of newcomers that came before. What would come later than an interval from now begins at a random
-/// moment of the interval instead.
+/// Newcomers are spread: they begin no faster than all peers together will be checked for good, or
+/// 50 a second where that is more. Each has a slot of its own of interval / peers, or
+/// [`NEWCOMER_GAP`] where that is shorter, and begins at a random moment within it. The slots
+/// follow each other in random order, and behind those of newcomers that came before. What would
+/// come later than an interval from now begins at a random moment of the interval instead.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     interval: Duration,
@@ -108,14 +108,17 @@ impl Schedule {
         }
     }
 
-    /// Exactly these peers from now on. Of two with the same id the first counts. One that has moved to
-    /// another target is a newcomer: nothing that is known of it was said by what is there now.
+    /// Exactly these peers from now on. Of two with the same id the first counts. One that has
+    /// moved to another target is a newcomer: nothing that is known of it was said by what is there
+    /// now.
     pub(crate) fn keep(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) {
         self.keeps += 1;
         let mut newcomers = Vec::new();
         for Checked { id, target, state } in peers {
             match self.peers.get_mut(&id) {
-                Some(peer) if peer.target == target || peer.kept == self.keeps => peer.kept = self.keeps,
+                Some(peer) if peer.target == target || peer.kept == self.keeps => {
+                    peer.kept = self.keeps
+                }
                 known => {
                     if let Some(moved) = known {
                         self.waiting.remove(moved);
@@ -124,7 +127,10 @@ impl Schedule {
                     self.numbers += 1;
                     let (number, kept) = (self.numbers, self.keeps);
                     let health = Health::new(state);
-                    self.peers.insert(id, Peer { number, kept, target, health, planned: now, began: None });
+                    self.peers.insert(
+                        id,
+                        Peer { number, kept, target, health, planned: now, began: None },
+                    );
                 }
             }
         }
@@ -186,8 +192,9 @@ impl Schedule {
     pub(crate) fn ended(&mut self, turn: Turn, outcome: Outcome, now: Instant) -> Option<Verdict> {
         let peer = self.peers.get_mut(&turn.id).filter(|peer| peer.number == turn.number)?;
         let began = peer.began.take()?;
-        // From when it was planned, so that late beginnings do not add up. A check that began very late keeps
-        // its distance to the next one; failures in a row are to be told by more than one moment.
+        // From when it was planned, so that late beginnings do not add up. A check that began very
+        // late keeps its distance to the next one; failures in a row are to be told by more than
+        // one moment.
         let wait = self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64());
         peer.planned = (peer.planned + wait).max(began + self.interval / 2).max(now);
         let (passed, why) = match outcome {

@@ -1,7 +1,9 @@
 //! Drains: which connections are open to which peer, and how many of them are to be closed when.
 //!
-//! * [`OpenConnections`]: the connections of one worker by peer, in memory that never grows; a drain walks those of its own peer and no others.
-//! * [`Drain`] and [`due`]: a peer's connections are left alone for a time and then closed evenly over another.
+//! * [`OpenConnections`]: the connections of one worker by peer, in memory that never grows; a
+//!   drain walks those of its own peer and no others.
+//! * [`Drain`] and [`due`]: a peer's connections are left alone for a time and then closed evenly
+//!   over another.
 //! * [`Limiter`]: or never more than so many in any second, over all workers.
 //!
 //! It neither knows what a connection is nor closes one.

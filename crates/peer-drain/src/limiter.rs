@@ -2,7 +2,8 @@
 
 use core::{num::NonZeroU32, time::Duration};
 
-/// How often a worker looks what it has to close, while it has any: so rarely that it costs nothing, and so often that a client sees no steps.
+/// How often a worker looks what it has to close, while it has any: so rarely that it costs
+/// nothing, and so often that a client sees no steps.
 pub const LOOK: Duration = Duration::from_millis(10);
 
 /// A second, in microseconds.
@@ -11,11 +12,13 @@ const SECOND: u64 = 1_000_000;
 /// Between two where only one a second may be.
 const SPACING_OF_ONE: u64 = SECOND + LATENESS + TOLERANCE;
 
-/// Grants no more than so many in any second, whoever asks: the generic cell rate algorithm (ITU-T I.371, annex A: virtual scheduling), with a
-/// state of one word that all who share the limit keep in one place.
+/// Grants no more than so many in any second, whoever asks: the generic cell rate algorithm (ITU-T
+/// I.371, annex A: virtual scheduling), with a state of one word that all who share the limit keep
+/// in one place.
 ///
-/// One may come before its time by as much as lies between two looks, so that nothing is lost where a look comes late; and who is granted one may be
-/// stopped before he makes use of it. What comes of both in a second is taken off the rate, so that no second has more, wherever it begins: in
+/// One may come before its time by as much as lies between two looks, so that nothing is lost where
+/// a look comes late; and who is granted one may be stopped before he makes use of it. What comes
+/// of both in a second is taken off the rate, so that no second has more, wherever it begins: in
 /// the long run it is nine tenths of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limiter {
@@ -26,19 +29,22 @@ pub struct Limiter {
 /// How many microseconds one may come before its time.
 const TOLERANCE: u64 = LOOK.as_micros() as u64;
 
-/// How long (microseconds) may pass between a grant and its use: a process that wants to run is stopped for some tens of milliseconds on a busy machine.
+/// How long (microseconds) may pass between a grant and its use: a process that wants to run is
+/// stopped for some tens of milliseconds on a busy machine.
 const LATENESS: u64 = 100_000;
 
 impl Limiter {
     /// For this many a second.
     pub fn new(rate: NonZeroU32) -> Self {
-        // In a second there are one and as many as its length, the tolerance and the lateness have room for, rounded down.
+        // In a second there are one and as many as its length, the tolerance and the lateness have
+        // room for, rounded down.
         let sustained = u64::from(rate.get()) * SECOND / (SECOND + TOLERANCE + LATENESS);
         let spacing = if sustained == 0 { SPACING_OF_ONE } else { SECOND.div_ceil(sustained) };
         Self { spacing }
     }
 
-    /// The next state where one may be granted at `now` (microseconds), after this one; 0 is the first.
+    /// The next state where one may be granted at `now` (microseconds), after this one; 0 is the
+    /// first.
     pub fn take(&self, state: u64, now: u64) -> Option<u64> {
         // It lies further ahead only where it is of another rate, which counts no more.
         let due = state.min(now.saturating_add(TOLERANCE + self.spacing));
@@ -68,8 +74,9 @@ mod tests {
 
     /// The most in any second.
     fn most(granted: &[u64]) -> usize {
-        let within =
-            |(index, &from): (usize, &u64)| granted[index..].partition_point(|&at| at < from + SECOND);
+        let within = |(index, &from): (usize, &u64)| {
+            granted[index..].partition_point(|&at| at < from + SECOND)
+        };
         granted.iter().enumerate().map(within).max().unwrap_or(0)
     }
 

@@ -23,7 +23,8 @@ struct Node<T> {
     previous: Option<Slot>,
 }
 
-/// The connections to a peer. All zero where there are none, so that the memory of peers without any is never touched.
+/// The connections to a peer. All zero where there are none, so that the memory of peers without
+/// any is never touched.
 #[derive(Clone, Copy, Debug, Default)]
 struct List {
     first: u32,
@@ -45,8 +46,8 @@ fn word(slot: Option<Slot>) -> u32 {
     slot.map_or(0, |slot| slot.0.get())
 }
 
-/// Items by peer, each peer's in the order in which they were added. Everything takes constant time but where it says otherwise, and nothing allocates
-/// after the start.
+/// Items by peer, each peer's in the order in which they were added. Everything takes constant time
+/// but where it says otherwise, and nothing allocates after the start.
 #[derive(Debug)]
 pub struct OpenConnections<T> {
     /// As many as there ever were at once; there is room for all.
@@ -58,7 +59,8 @@ pub struct OpenConnections<T> {
 }
 
 impl<T: Copy> OpenConnections<T> {
-    /// For up to `capacity` items, of peers with numbers below `peers`. The memory for them is reserved, and used as items come.
+    /// For up to `capacity` items, of peers with numbers below `peers`. The memory for them is
+    /// reserved, and used as items come.
     pub fn new(capacity: usize, peers: usize) -> Self {
         // Slots are numbered in 32 bits.
         let capacity = capacity.min(u32::MAX as usize - 1);
@@ -74,8 +76,12 @@ impl<T: Copy> OpenConnections<T> {
     /// Adds an item of a peer. `None` where there is no room, or no peer of this number.
     pub fn add(&mut self, peer: usize, item: T) -> Option<Slot> {
         let list = *self.lists.get(peer)?;
-        let node =
-            Node { item: Some(item), peer: u32::try_from(peer).ok()?, next: None, previous: list.last() };
+        let node = Node {
+            item: Some(item),
+            peer: u32::try_from(peer).ok()?,
+            next: None,
+            previous: list.last(),
+        };
         let slot = match self.free {
             Some(slot) => {
                 let place = self.nodes.get_mut(slot.index())?;
@@ -99,7 +105,8 @@ impl<T: Copy> OpenConnections<T> {
         Some(slot)
     }
 
-    /// Takes out an item of a peer. `None`, and nothing changes, where no item of this peer is there (any more).
+    /// Takes out an item of a peer. `None`, and nothing changes, where no item of this peer is
+    /// there (any more).
     pub fn remove(&mut self, peer: usize, slot: Slot) -> Option<T> {
         let node = *self.nodes.get(slot.index())?;
         let item = node.item.filter(|_| node.peer as usize == peer)?;

@@ -27,12 +27,14 @@ impl Drain {
     }
 }
 
-/// How many of a worker's `open` connections to a peer are to be closed at `now`, where closing goes from `begins` to `ends` and the last look
-/// was at `last`, all in milliseconds; `random` is any number, each as likely.
+/// How many of a worker's `open` connections to a peer are to be closed at `now`, where closing
+/// goes from `begins` to `ends` and the last look was at `last`, all in milliseconds; `random` is
+/// any number, each as likely.
 ///
-/// Of those that are open, the share that has passed of the time that was left: so what ends by itself meanwhile slows the others down, and each
-/// connection's end is spread evenly. Parts of a connection are rounded up as often as they are large: the last look counts, and no look is preferred, which
-/// is all the jitter that clients need in order not to come back together.
+/// Of those that are open, the share that has passed of the time that was left: so what ends by
+/// itself meanwhile slows the others down, and each connection's end is spread evenly. Parts of a
+/// connection are rounded up as often as they are large: the last look counts, and no look is
+/// preferred, which is all the jitter that clients need in order not to come back together.
 pub fn due(open: usize, begins: u64, ends: u64, last: u64, now: u64, random: u64) -> usize {
     if now < begins {
         return 0;
@@ -41,7 +43,9 @@ pub fn due(open: usize, begins: u64, ends: u64, last: u64, now: u64, random: u64
         return open;
     }
     let last = last.max(begins);
-    let (Some(passed), Some(left)) = (now.checked_sub(last), ends.checked_sub(last)) else { return 0 };
+    let (Some(passed), Some(left)) = (now.checked_sub(last), ends.checked_sub(last)) else {
+        return 0;
+    };
     let (open, passed, left) = (open as u128, u128::from(passed), u128::from(left));
     let (whole, part) = (open * passed / left, open * passed % left);
     // `part / left`, in 64 bits behind the point.
@@ -114,7 +118,8 @@ mod tests {
             let exact = open as f64 * passed as f64 / left as f64;
             const STEPS: u64 = 512;
             let sum: usize = (0..STEPS).map(|step| due(open, 0, left, 0, passed, step << 55)).sum();
-            prop_assert!((sum as f64 / STEPS as f64 - exact).abs() < 0.01, "{} for {exact}", sum as f64 / STEPS as f64);
+            prop_assert!((sum as f64 / STEPS as f64 - exact).abs() < 0.01, "{} for \
+            {exact}", sum as f64 / STEPS as f64);
         }
     }
 
@@ -126,7 +131,8 @@ mod tests {
             let mut all: Vec<u64> = Vec::new();
             for (worker, open) in [(0, 100), (1, 400), (2, 480), (3, 20)] {
                 // Each worker looks at times of its own.
-                let looks: Vec<u64> = (0..=SPREAD / 10 + 1).map(|look| look * 10 + worker * 3).collect();
+                let looks: Vec<u64> =
+                    (0..=SPREAD / 10 + 1).map(|look| look * 10 + worker * 3).collect();
                 all.extend(closed_at(open, 0, SPREAD, &looks, &mut random));
             }
             assert_eq!(all.len(), 1_000);

@@ -13,8 +13,9 @@ const MAX_LENGTH: usize = 128;
 
 /// The line for what follows it, with the line feed at its end.
 ///
-/// The checksum is a CRC-32, since what it is there for is damage, not malice: who may write the file may write a checksum as well. It finds every
-/// change of up to 32 bits in a row, and so every single one, at the speed of the memory.
+/// The checksum is a CRC-32, since what it is there for is damage, not malice: who may write the
+/// file may write a checksum as well. It finds every change of up to 32 bits in a row, and so every
+/// single one, at the speed of the memory.
 pub(crate) fn of(rest: &[u8]) -> String {
     format!("{MAGIC} {VERSION} crc32={:08x} bytes={}\n", crc32fast::hash(rest), rest.len())
 }
@@ -41,11 +42,13 @@ pub(crate) fn strip(bytes: &[u8]) -> Result<&[u8], StateError> {
     if end.is_none() {
         return Err(StateError::Truncated);
     }
-    let version: u32 = words.next().and_then(|word| word.parse().ok()).ok_or(StateError::FirstLine)?;
+    let version: u32 =
+        words.next().and_then(|word| word.parse().ok()).ok_or(StateError::FirstLine)?;
     if version != VERSION {
         return Err(StateError::Version(version));
     }
-    // The line as a whole is compared, so that no other way to write the same numbers passes for it.
+    // The line as a whole is compared, so that no other way to write the same numbers passes for
+    // it.
     if line == of(rest).as_bytes() {
         return Ok(rest);
     }

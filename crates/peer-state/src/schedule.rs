@@ -2,21 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-/// The least time from the beginning of one write to that of the next: what comes in a burst is written together.
+/// The least time from the beginning of one write to that of the next: what comes in a burst is
+/// written together.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// A write that took long is followed by a pause of so many times its length: writing takes a tenth of the time at most, however long the list is.
+/// A write that took long is followed by a pause of so many times its length: writing takes a tenth
+/// of the time at most, however long the list is.
 const PAUSE: u32 = 9;
 
-/// How old the revision in the file may be while the peers are the same. It is there to tell a restored etcd by, for which some changes more or
-/// less make no difference.
+/// How old the revision in the file may be while the peers are the same. It is there to tell a
+/// restored etcd by, for which some changes more or less make no difference.
 const REVISION_PERIOD: Duration = Duration::from_secs(60);
 
-/// When the first write is made once more. A predecessor whom a disk kept waiting, or who was stopped, may have put an older list in the place of the new
-/// one meanwhile; nobody waits for as long as this.
+/// When the first write is made once more. A predecessor whom a disk kept waiting, or who was
+/// stopped, may have put an older list in the place of the new one meanwhile; nobody waits for as
+/// long as this.
 const CONFIRMATION: Duration = Duration::from_secs(60);
 
-/// The least time from a write that has failed to the next: soon enough for who has just made room on the disk.
+/// The least time from a write that has failed to the next: soon enough for who has just made room
+/// on the disk.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// What tells one list from another.
@@ -43,8 +47,9 @@ pub struct Schedule {
 impl Schedule {
     /// When the list is to be written, which may be `now` or before; `None` where the file has it.
     ///
-    /// Other peers are written at once, but at most every second, and for no more than a tenth of the time; a revision alone, once a minute. A minute
-    /// after the first write the list is written once more, whatever it is.
+    /// Other peers are written at once, but at most every second, and for no more than a tenth of
+    /// the time; a revision alone, once a minute. A minute after the first write the list is
+    /// written once more, whatever it is.
     pub fn due(&self, list: Mark, now: Instant) -> Option<Instant> {
         let soon = self.not_before.unwrap_or(now);
         let Some((written, since)) = self.written else { return Some(soon) };

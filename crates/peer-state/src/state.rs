@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use upstream_peers::{Excerpt, Overrides, Parameters, Peer, SocketAddress, Target, Value, parse_value};
+use upstream_peers::{
+    Excerpt, Overrides, Parameters, Peer, SocketAddress, Target, Value, parse_value,
+};
 
 use crate::first_line;
 
@@ -22,7 +24,8 @@ pub struct State {
     pub cluster_id: u64,
     /// The revision up to which every change was applied; at least 1.
     pub revision: i64,
-    /// The peers. They are an [`Arc`] since who writes the file does so beside who goes on with them.
+    /// The peers. They are an [`Arc`] since who writes the file does so beside who goes on with
+    /// them.
     pub peers: Arc<[Peer]>,
 }
 
@@ -79,7 +82,8 @@ pub struct Foreign {
 struct UpstreamLine {
     cluster: String,
     prefix: String,
-    /// In hexadecimal digits, as the log has it: many a reader of JSON takes numbers for floating ones.
+    /// In hexadecimal digits, as the log has it: many a reader of JSON takes numbers for floating
+    /// ones.
     cluster_id: String,
     revision: i64,
 }
@@ -99,9 +103,10 @@ struct PeerLine {
 impl State {
     /// The state as a file has it.
     ///
-    /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of all that follows it; the second one is a JSON object with the upstream's
-    /// `cluster`, `prefix`, `cluster_id` and `revision`, and each further one such an object with a peer's `key`, `value`, `address` and
-    /// `create_revision`.
+    /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of all that
+    /// follows it; the second one is a JSON object with the upstream's `cluster`, `prefix`,
+    /// `cluster_id` and `revision`, and each further one such an object with a peer's `key`,
+    /// `value`, `address` and `create_revision`.
     ///
     /// # Errors
     ///
@@ -177,7 +182,8 @@ impl State {
 }
 
 fn write_line(bytes: &mut Vec<u8>, line: &impl Serialize) -> Result<(), StateError> {
-    // Nothing that is written here can fail: the types are numbers and strings, and memory takes all.
+    // Nothing that is written here can fail: the types are numbers and strings, and memory takes
+    // all.
     serde_json::to_writer(&mut *bytes, line)
         .map_err(|error| StateError::Malformed { line: 0, reason: error.to_string() })?;
     bytes.push(b'\n');
@@ -198,7 +204,8 @@ impl PeerLine {
     /// The peer, read as one of etcd's is.
     fn peer(self) -> Result<Peer, String> {
         let Self { key, value, address, create_revision } = self;
-        let value = parse_value(&key, value.as_bytes()).map_err(|error| format!("\"value\": {error}"))?;
+        let value =
+            parse_value(&key, value.as_bytes()).map_err(|error| format!("\"value\": {error}"))?;
         let address = socket_address(&key, &address)?;
         if let Target::Address(of_value) = &value.target
             && *of_value != address

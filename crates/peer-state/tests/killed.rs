@@ -1,4 +1,5 @@
-//! A process that replaces a file over and over is killed at any moment: the file is a whole one, of the lists that were written.
+//! A process that replaces a file over and over is killed at any moment: the file is a whole one,
+//! of the lists that were written.
 //!
 //! This program starts itself as that process.
 
@@ -24,7 +25,8 @@ const LIFE: u64 = 10_000;
 /// The deadline of what needs a moment at most.
 const SOON: Duration = Duration::from_secs(30);
 
-/// The list that is written as this revision: of none up to some hundreds of peers, so that files differ in length.
+/// The list that is written as this revision: of none up to some hundreds of peers, so that files
+/// differ in length.
 fn list(revision: i64) -> State {
     let mut random = Random::new(revision.unsigned_abs());
     let peers: Vec<Peer> = (0..random.below(500))
@@ -92,7 +94,10 @@ fn audit() {
         // It has read what its predecessor has left as soon as it has written itself.
         let revision = || load(&file).expect("a whole file").map_or(0, |state| state.revision);
         while revision() == last {
-            assert!(writer.0.try_wait().expect("a child").is_none(), "round {round}: the writer has ended");
+            assert!(
+                writer.0.try_wait().expect("a child").is_none(),
+                "round {round}: the writer has ended"
+            );
             assert!(Instant::now() < deadline, "round {round}: nothing is written");
         }
         let end = Instant::now() + Duration::from_micros(random.below(LIFE));

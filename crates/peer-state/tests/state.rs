@@ -49,9 +49,13 @@ fn signed(rest: &str) -> Vec<u8> {
 fn as_a_person_sees_it() {
     let text = "\
 {\"cluster\":\"main\",\"prefix\":\"/firehose/upstream/\",\"cluster_id\":\"8e9e05c52164694d\",\"revision\":42}
-{\"key\":\"a\",\"value\":\"10.0.0.7 weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0\",\"address\":\"10.0.0.7:80\",\"create_revision\":7}
-{\"key\":\"b \\\"é\\\"\",\"value\":\"backend.example:8080 weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0\",\"address\":\"[2001:db8::1]:8080\",\"create_revision\":7}
-{\"key\":\"c/unix\",\"value\":\"unix:/run/app.sock weight=1 max_conns=0 max_fails=1 fail_timeout=10 slow_start=0 route=c backup\",\"address\":\"unix:/run/app.sock\",\"create_revision\":7}
+{\"key\":\"a\",\"value\":\"10.0.0.7 weight=1 max_conns=0 max_fails=1 fail_timeout=10 \
+slow_start=0\",\"address\":\"10.0.0.7:80\",\"create_revision\":7}
+{\"key\":\"b \\\"é\\\"\",\"value\":\"backend.example:8080 weight=1 max_conns=0 max_fails=1 \
+fail_timeout=10 slow_start=0\",\"address\":\"[2001:db8::1]:8080\",\"create_revision\":7}
+{\"key\":\"c/unix\",\"value\":\"unix:/run/app.sock weight=1 max_conns=0 max_fails=1 \
+fail_timeout=10 slow_start=0 route=c \
+backup\",\"address\":\"unix:/run/app.sock\",\"create_revision\":7}
 ";
     let bytes = example().encode().expect("short");
     assert_eq!(
@@ -142,7 +146,11 @@ fn nothing_is_believed_for_its_checksum_alone() {
         ("\"a\"", "\"\"", "the key has no name below the prefix"),
         ("\"a\"", &*format!("\"{long}\""), "256 bytes below the prefix, more than 255"),
         ("\"a\"", "\"a\\n\"", "control character"),
-        ("\"10.0.0.7:80\",\"a", "\"10.0.0.7:80 weight=-1\",\"a", "not a whole number from 0 to 65535"),
+        (
+            "\"10.0.0.7:80\",\"a",
+            "\"10.0.0.7:80 weight=-1\",\"a",
+            "not a whole number from 0 to 65535",
+        ),
         ("\"10.0.0.7:80\",\"a", "\"10.0.0.7:0\",\"a", "the port is"),
         ("\"10.0.0.7:80\",\"a", "\"10.0.0.8:80\",\"a", "\"address\" is not that of \"value\""),
         ("\"address\":\"10.0.0.7:80\"", "\"address\":\"host.example:80\"", "\"address\" is none"),
@@ -160,7 +168,10 @@ fn nothing_is_believed_for_its_checksum_alone() {
         assert!(error.to_string().contains(reason), "{error}, not {reason}");
     }
     for text in ["", "\n", &format!("{upstream}\n{good}")] {
-        assert!(matches!(State::parse(&signed(text)), Err(StateError::Malformed { .. })), "{text:?}");
+        assert!(
+            matches!(State::parse(&signed(text)), Err(StateError::Malformed { .. })),
+            "{text:?}"
+        );
     }
 }
 
@@ -170,22 +181,27 @@ fn a_foreign_one_says_whose_it_is() {
     assert_eq!(state.check_for("main", "/firehose/upstream/"), Ok(()));
     for (cluster, prefix) in [("other", "/firehose/upstream/"), ("main", "/other/")] {
         let error = state.check_for(cluster, prefix).expect_err("foreign");
-        assert_eq!(error.to_string(), "it is of the prefix \"/firehose/upstream/\" of the cluster \"main\"");
+        assert_eq!(
+            error.to_string(),
+            "it is of the prefix \"/firehose/upstream/\" of the cluster \"main\""
+        );
     }
 }
 
 fn parameters() -> impl Strategy<Value = Parameters> {
     let numbers = (1..=MAX_WEIGHT, any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     (numbers, any::<[bool; 3]>()).prop_map(
-        |((weight, max_conns, max_fails, fail_timeout, slow_start), [backup, down, drain])| Parameters {
-            weight,
-            max_conns,
-            max_fails,
-            fail_timeout,
-            slow_start,
-            backup,
-            down,
-            drain,
+        |((weight, max_conns, max_fails, fail_timeout, slow_start), [backup, down, drain])| {
+            Parameters {
+                weight,
+                max_conns,
+                max_fails,
+                fail_timeout,
+                slow_start,
+                backup,
+                down,
+                drain,
+            }
         },
     )
 }
@@ -195,9 +211,10 @@ fn any_peer() -> impl Strategy<Value = Peer> {
         (any::<IpAddr>(), 1..=u16::MAX).prop_map(|(ip, port)| SocketAddress::Ip((ip, port).into())),
         "/[a-z0-9._/-]{1,50}".prop_map(SocketAddress::Unix),
     ];
-    // A key has no control characters, none that ends a line, nor those that turn the direction of writing.
-    let key =
-        "[^\\p{Cc}\\p{Zl}\\p{Zp}\\p{Bidi_Control}]{1,60}".prop_filter("short enough", |key| key.len() <= 255);
+    // A key has no control characters, none that ends a line, nor those that turn the direction of
+    // writing.
+    let key = "[^\\p{Cc}\\p{Zl}\\p{Zp}\\p{Bidi_Control}]{1,60}"
+        .prop_filter("short enough", |key| key.len() <= 255);
     let name = prop::option::of("[a-z]{1,20}\\.example(:[1-9][0-9]{0,3})?");
     let route = prop::option::of("[a-zA-Z0-9.=_-]{1,40}");
     (key, address, name, parameters(), route, 0..=i64::MAX).prop_map(

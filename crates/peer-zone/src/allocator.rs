@@ -1,11 +1,13 @@
-//! What the publisher knows of free memory: private to its process, made anew by each successor from what is reachable.
+//! What the publisher knows of free memory: private to its process, made anew by each successor
+//! from what is reachable.
 
 use std::collections::BTreeMap;
 
 use crate::memory::Offset;
 
-/// Free extents of the memory, in units. Peers are taken from the low end and tables from the high end: peers are small, alike and
-/// live long, a table is large and lives until the next change, so that the two do not leave holes in each other.
+/// Free extents of the memory, in units. Peers are taken from the low end and tables from the high
+/// end: peers are small, alike and live long, a table is large and lives until the next change, so
+/// that the two do not leave holes in each other.
 #[derive(Clone, Debug)]
 pub(crate) struct Allocator {
     /// Start to length, no two adjacent.
@@ -39,17 +41,20 @@ impl Allocator {
         Some(Offset(start))
     }
 
-    /// Where `length` units could be taken at the upper or the lower end of what is free, from the highest down.
+    /// Where `length` units could be taken at the upper or the lower end of what is free, from the
+    /// highest down.
     pub(crate) fn ends_of_holes(&self, length: u32) -> impl Iterator<Item = Offset> {
         let holes = self.free.iter().rev().filter(move |&(_, &extent)| extent >= length);
         holes.flat_map(move |(&start, &extent)| [Offset(start + extent - length), Offset(start)])
     }
 
-    /// Takes `length` units for a table, as high as they are to be had, but where that is not the very top, with the part `above_of.0 / above_of.1` of what
-    /// else is free above it, the rest below.
+    /// Takes `length` units for a table, as high as they are to be had, but where that is not the
+    /// very top, with the part `above_of.0 / above_of.1` of what else is free above it, the rest
+    /// below.
     ///
-    /// Two tables are there at each change, and each may be larger than the last. Were they laid close to each other, neither place would hold the
-    /// next one; were the lower one laid close to the peers, those to come would lie behind it and part the free memory for good.
+    /// Two tables are there at each change, and each may be larger than the last. Were they laid
+    /// close to each other, neither place would hold the next one; were the lower one laid close to
+    /// the peers, those to come would lie behind it and part the free memory for good.
     pub(crate) fn take_for_table(&mut self, length: u32, above_of: (u32, u32)) -> Option<Offset> {
         let (&start, &extent) = self.free.iter().rev().find(|&(_, &extent)| extent >= length)?;
         let slack = extent - length;
@@ -102,14 +107,17 @@ impl Allocator {
         self.free.values().copied().max().unwrap_or(0)
     }
 
-    /// How long the extent would be that these units, which are taken, would be part of if they were given back.
+    /// How long the extent would be that these units, which are taken, would be part of if they
+    /// were given back.
     pub(crate) fn extent_with(&self, at: Offset, length: u32) -> u32 {
-        let before = self.free.range(..at.0).next_back().filter(|&(&start, &extent)| start + extent == at.0);
+        let before =
+            self.free.range(..at.0).next_back().filter(|&(&start, &extent)| start + extent == at.0);
         let after = self.free.get(&(at.0 + length));
         before.map_or(0, |(_, &extent)| extent) + length + after.copied().unwrap_or(0)
     }
 
-    /// Takes exactly these units, where they are free; says whether they were (a part that is not leaves all as it was).
+    /// Takes exactly these units, where they are free; says whether they were (a part that is not
+    /// leaves all as it was).
     pub(crate) fn reserve(&mut self, at: Offset, length: u32) -> bool {
         let Some((start, free_end)) = self.around(at, length) else { return false };
         let end = at.0 + length;

@@ -1,7 +1,8 @@
 //! Peers that have left the service: removed, drained, down, failed.
 //!
-//! Who keeps idle connections to a peer has to close them then, in every worker. The ring in which departures are noted lies between the list of workers
-//! and the blocks; see [`protocol`](crate::protocol).
+//! Who keeps idle connections to a peer has to close them then, in every worker. The ring in which
+//! departures are noted lies between the list of workers and the blocks; see
+//! [`protocol`](crate::protocol).
 
 use crate::{
     layout,
@@ -15,7 +16,10 @@ impl Zone {
         let header = self.header();
         // SAFETY: `format` wrote as many there (zeroes), and they are atomics throughout.
         unsafe {
-            self.memory.slice(layout::departures(header.members, header.columns), header.departures as usize)
+            self.memory.slice(
+                layout::departures(header.members, header.columns),
+                header.departures as usize,
+            )
         }
     }
 
@@ -26,7 +30,8 @@ impl Zone {
 }
 
 impl Worker {
-    /// Calls `tell` with each peer that has left the service since the last call, or since the worker joined; `now` in milliseconds.
+    /// Calls `tell` with each peer that has left the service since the last call, or since the
+    /// worker joined; `now` in milliseconds.
     pub fn departed(&mut self, now: u64, tell: impl FnMut(Departed)) {
         let zone = *self.zone();
         self.departures_mut().read(&zone.header().departed, zone.departures(), now, tell);

@@ -16,7 +16,8 @@ use crate::{
     protocol::{Departure, DepartureCount, Owner, Pin, Root, SHARED_COLUMNS, Seat, Shared},
 };
 
-/// Says that the memory is one of ours, and in which layout; counted up with every change of a structure in this file.
+/// Says that the memory is one of ours, and in which layout; counted up with every change of a
+/// structure in this file.
 pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x07");
 
 /// Why the list was made again; an index into [`Header::resyncs`].
@@ -79,7 +80,8 @@ pub(crate) struct Header {
     pub(crate) tries: AtomicU32,
     /// 1 while every peer in service fails its checks, and all are used for that reason.
     pub(crate) panic: AtomicU32,
-    /// Until when (ms of the monotonic clock) any peer may have less than its weight for `slow_start`; see [`Zone::note_ramp`](crate::Zone).
+    /// Until when (ms of the monotonic clock) any peer may have less than its weight for
+    /// `slow_start`; see [`Zone::note_ramp`](crate::Zone).
     pub(crate) ramps_until: AtomicU64,
     /// Checks that could not be made for want of something of the machine's own.
     pub(crate) checks_not_made: AtomicU64,
@@ -87,7 +89,8 @@ pub(crate) struct Header {
     pub(crate) departed: DepartureCount,
     /// Connections that drains have closed.
     pub(crate) drained: AtomicU64,
-    /// What keeps all workers together below the rate at which drains close connections; see [`Zone::pace`](crate::Zone::pace).
+    /// What keeps all workers together below the rate at which drains close connections; see
+    /// [`Zone::pace`](crate::Zone::pace).
     pub(crate) pace: AtomicU64,
     pub(crate) last_id: AtomicU64,
     pub(crate) revision: AtomicU64,
@@ -166,7 +169,8 @@ impl Parameters {
     }
 }
 
-/// A peer: 128 bytes, then its columns ([`AtomicU64`] each), its socket address, its name, its key, and its server text.
+/// A peer: 128 bytes, then its columns ([`AtomicU64`] each), its socket address, its name, its key,
+/// and its server text.
 ///
 /// What each pick touches lies in the first 64 bytes, one cache line.
 #[derive(Debug)]
@@ -183,8 +187,9 @@ pub(crate) struct Peer {
     pub(crate) accessed: AtomicU32,
     /// Seconds of the last failure or check, as nginx's `checked`.
     pub(crate) checked: AtomicU32,
-    /// The sum of the columns as far as one number can follow them: a worker that is killed between the two leaves a difference, which
-    /// the publisher takes out. Methods compare peers by it; `max_conns` goes by the columns.
+    /// The sum of the columns as far as one number can follow them: a worker that is killed between
+    /// the two leaves a difference, which the publisher takes out. Methods compare peers by it;
+    /// `max_conns` goes by the columns.
     pub(crate) open: AtomicU32,
     /// A [`Health`].
     pub(crate) health: AtomicU32,
@@ -261,7 +266,8 @@ impl Peer {
 pub(crate) struct PlanHeader {
     /// Positions in one cycle; 0 where the group is empty.
     pub(crate) cycle: u64,
-    /// 0: a sequence of indexes (`u32` each) follows; otherwise cumulative weights (`u64` each), and this is the stride.
+    /// 0: a sequence of indexes (`u32` each) follows; otherwise cumulative weights (`u64` each),
+    /// and this is the stride.
     pub(crate) stride: u64,
     /// Bytes from the table's start.
     pub(crate) offset: u32,
@@ -282,13 +288,15 @@ pub(crate) struct Section {
     pub(crate) length: u32,
 }
 
-/// A table: this, then its entries, then the plans of its two groups, then what its upstream's method needs beside.
+/// A table: this, then its entries, then the plans of its two groups, then what its upstream's
+/// method needs beside.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TableHeader {
     pub(crate) magic: u64,
     pub(crate) units: u32,
-    /// Entries in all: peers without `backup`, peers with it, then peers that are gone but have open connections.
+    /// Entries in all: peers without `backup`, peers with it, then peers that are gone but have
+    /// open connections.
     pub(crate) entries: u32,
     pub(crate) primaries: u32,
     pub(crate) backups: u32,
@@ -299,10 +307,11 @@ pub(crate) struct TableHeader {
     pub(crate) generation: u64,
     pub(crate) primary: PlanHeader,
     pub(crate) backup: PlanHeader,
-    /// Cumulative weights (`u64`) of all peers without `backup`, in service or not: for `hash` and `ip_hash`.
+    /// Cumulative weights (`u64`) of all peers without `backup`, in service or not: for `hash` and
+    /// `ip_hash`.
     pub(crate) ranges: Section,
-    /// Points of consistent hashing, ascending: hash in the upper 32 bits, below it the index of an entry, or with [`SHARED`] a place in
-    /// `shared` (`u64`).
+    /// Points of consistent hashing, ascending: hash in the upper 32 bits, below it the index of an
+    /// entry, or with [`SHARED`] a place in `shared` (`u64`).
     pub(crate) ring: Section,
     /// Servers that several peers are of: how many, then the indexes of their entries (`u32`).
     pub(crate) shared: Section,
@@ -324,7 +333,8 @@ impl TableHeader {
     }
 }
 
-/// A route, as a table has it: in the table, since a peer's own strings stay as they are for as long as it lives.
+/// A route, as a table has it: in the table, since a peer's own strings stay as they are for as
+/// long as it lives.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct RouteEntry {
@@ -348,7 +358,8 @@ pub(crate) const TABLE_MAGIC: u64 = u64::from_be_bytes(*b"ETCDTABL");
 pub(crate) struct Entry {
     pub(crate) peer: Offset,
     pub(crate) parameters: Parameters,
-    /// The id by which a cookie names the peer, lower half first; 0 where it has none. Two words, so that an entry is not padded.
+    /// The id by which a cookie names the peer, lower half first; 0 where it has none. Two words,
+    /// so that an entry is not padded.
     pub(crate) sticky: [u32; 2],
 }
 

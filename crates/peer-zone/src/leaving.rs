@@ -1,6 +1,7 @@
 //! Since when a peer is being left, by what reason.
 //!
-//! The publisher writes it, and every worker goes by it, whichever cycle it is of: the times are the zone's and not a process's.
+//! The publisher writes it, and every worker goes by it, whichever cycle it is of: the times are
+//! the zone's and not a process's.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -42,7 +43,8 @@ impl Since {
     /// The moment, in milliseconds of the clock that shows `now`.
     fn moment(&self, now: u64) -> Option<u64> {
         let since = self.0.load(Ordering::Relaxed);
-        // The difference is a signed one: for up to a unit the moment lies ahead, since it is rounded up.
+        // The difference is a signed one: for up to a unit the moment lies ahead, since it is
+        // rounded up.
         let units = ((now / UNIT) as u32).wrapping_sub(since) as i32;
         (since != 0).then(|| {
             let start_of_unit = now - now % UNIT;
@@ -114,8 +116,9 @@ impl Table<'_> {
 }
 
 impl Row<'_> {
-    /// In how many milliseconds from `now` (ms) the last of the workers that have connections to the peer begins to close them; 0 from then on. `None`
-    /// where it is not being left, or where one of them closes none: then they live until they end.
+    /// In how many milliseconds from `now` (ms) the last of the workers that have connections to
+    /// the peer begins to close them; 0 from then on. `None` where it is not being left, or where
+    /// one of them closes none: then they live until they end.
     pub fn closes_in(&self, closings: &Closings, now: u64) -> Option<u64> {
         let left = |closing: Option<Closing>| {
             let Closing { after, on } = closing?;
@@ -155,16 +158,18 @@ impl Zone {
         self.header().drained.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Changes the word that all workers share to keep to a pace, as `next` says, from what is there to what is to be; says
-    /// whether `next` allowed it. It is asked again where another worker was faster.
+    /// Changes the word that all workers share to keep to a pace, as `next` says, from what is
+    /// there to what is to be; says whether `next` allowed it. It is asked again where another
+    /// worker was faster.
     pub fn pace(&self, next: impl FnMut(u64) -> Option<u64>) -> bool {
         self.header().pace.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 }
 
 impl Worker {
-    /// Tells all workers how this one closes its connections to peers that are being left; `None`: it does not. To be
-    /// said time and again: the worker may count its connections in another column by then.
+    /// Tells all workers how this one closes its connections to peers that are being left; `None`:
+    /// it does not. To be said time and again: the worker may count its connections in another
+    /// column by then.
     pub fn say_closing(&self, closing: Option<Closing>) {
         let (word, column) = (Closing::to_word(closing), self.column() + 1);
         let member = self.member();
@@ -176,10 +181,11 @@ impl Worker {
         }
     }
 
-    /// Since when (milliseconds of the monotonic clock) the peer that a request holds is being left for one of these reasons; `None` where
-    /// it is not.
+    /// Since when (milliseconds of the monotonic clock) the peer that a request holds is being left
+    /// for one of these reasons; `None` where it is not.
     pub fn leaving_since(&self, held: &Held, reasons: Reasons, now: u64) -> Option<u64> {
-        // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has one.
+        // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
+        // one.
         self.zone().leaving_since(unsafe { self.zone().peer(held.place()) }, reasons, now)
     }
 }
@@ -199,7 +205,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Capacity, Departed, Desired, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, memory,
+        Capacity, Departed, Desired, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish,
+        memory,
         protocol::{Process, Publishing},
     };
 
@@ -234,8 +241,9 @@ mod tests {
         }
     }
 
-    /// A publisher dies after a table and before it has said since when whom it concerns is being left: the next one says so, and tells it once
-    /// more, since whoever was told before has found nothing.
+    /// A publisher dies after a table and before it has said since when whom it concerns is being
+    /// left: the next one says so, and tells it once more, since whoever was told before has found
+    /// nothing.
     #[test]
     fn what_a_dead_publisher_has_not_said_is_told_by_the_next_one() {
         let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
@@ -254,8 +262,13 @@ mod tests {
             // SAFETY: there is one at a time.
             let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
             publisher.publish(vec![peer(false)], 1_000, &publishing).expect("room");
-            let picked =
-                worker.pick(&Wish::default(), &mut Progress::default(), Now::default(), |_| false, false);
+            let picked = worker.pick(
+                &Wish::default(),
+                &mut Progress::default(),
+                Now::default(),
+                |_| false,
+                false,
+            );
             let Pick::Peer(held) = picked else { panic!("no peer") };
             publisher.publish(list.clone(), 2_000, &publishing).expect("room");
             // SAFETY: a request holds it.
@@ -274,7 +287,8 @@ mod tests {
         }
     }
 
-    /// A peer's connections are closed when the last worker that has some says so, and never where one of them closes none.
+    /// A peer's connections are closed when the last worker that has some says so, and never where
+    /// one of them closes none.
     #[test]
     fn the_last_worker_says_when_connections_are_closed() {
         let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
@@ -289,8 +303,13 @@ mod tests {
         let mut workers =
             [1, 2].map(|process| zone.join(Process::new(process, 1), |_| true).expect("an entry"));
         let held = workers.each_mut().map(|worker| {
-            let picked =
-                worker.pick(&Wish::default(), &mut Progress::default(), Now::default(), |_| false, false);
+            let picked = worker.pick(
+                &Wish::default(),
+                &mut Progress::default(),
+                Now::default(),
+                |_| false,
+                false,
+            );
             let Pick::Peer(held) = picked else { panic!("no peer") };
             held
         });

@@ -1,11 +1,13 @@
-//! Typed access to the shared memory by offset: the only place that makes references from addresses.
+//! Typed access to the shared memory by offset: the only place that makes references from
+//! addresses.
 
 use core::ptr::NonNull;
 
 /// What every block is aligned to and sized in: a cache line, so that two blocks never share one.
 pub(crate) const UNIT: usize = 64;
 
-/// Where a block begins, in units from the start of the memory. 0, where the header lies, means none.
+/// Where a block begins, in units from the start of the memory. 0, where the header lies, means
+/// none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub(crate) struct Offset(pub(crate) u32);
@@ -18,7 +20,8 @@ impl Offset {
 
 /// How many units hold `bytes`.
 pub(crate) fn units(bytes: usize) -> u32 {
-    // The memory's own length is bounded by `Memory::new`, so what lies in it fits; what does not fit saturates and is refused as too large.
+    // The memory's own length is bounded by `Memory::new`, so what lies in it fits; what does not
+    // fit saturates and is refused as too large.
     u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
@@ -29,19 +32,20 @@ pub(crate) struct Memory {
     units: u32,
 }
 
-// SAFETY: what lies in the memory is shared between processes already; the types in `layout` are atomics, or do not change while a
-// reference to them can exist (see `Zone`).
+// SAFETY: what lies in the memory is shared between processes already; the types in `layout` are
+// atomics, or do not change while a reference to them can exist (see `Zone`).
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// The memory at `base`, `length` bytes of it (what is over a multiple of [`UNIT`] is left alone).
+    /// The memory at `base`, `length` bytes of it (what is over a multiple of [`UNIT`] is left
+    /// alone).
     ///
     /// # Safety
     ///
-    /// `base` is aligned to [`UNIT`]; the memory is readable and writable, lives for as long as this value and its copies, and is
-    /// accessed through this crate alone.
+    /// `base` is aligned to [`UNIT`]; the memory is readable and writable, lives for as long as
+    /// this value and its copies, and is accessed through this crate alone.
     pub(crate) unsafe fn new(base: NonNull<u8>, length: usize) -> Self {
         Self { base, units: u32::try_from(length / UNIT).unwrap_or(u32::MAX) }
     }
@@ -54,7 +58,8 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// `length` bytes from there are within the memory. Debug builds check it; a pick, which comes here some ten times, does not.
+    /// `length` bytes from there are within the memory. Debug builds check it; a pick, which comes
+    /// here some ten times, does not.
     unsafe fn address(&self, offset: usize, length: usize) -> *mut u8 {
         debug_assert!(
             offset.checked_add(length).is_some_and(|end| end <= self.units as usize * UNIT),
@@ -68,8 +73,9 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// All of it is within the memory. A `T` was written there (zeroes count for atomics and integers), it is aligned, and for `'a` it is neither moved nor written
-    /// other than through atomics.
+    /// All of it is within the memory. A `T` was written there (zeroes count for atomics and
+    /// integers), it is aligned, and for `'a` it is neither moved nor written other than through
+    /// atomics.
     pub(crate) unsafe fn get<'a, T>(&self, offset: usize) -> &'a T {
         // SAFETY: the caller's promise.
         let address = unsafe { self.address(offset, size_of::<T>()).cast::<T>() };
@@ -95,7 +101,8 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// All of it is within the memory. Nobody else reads or writes there meanwhile, and no reference to it exists.
+    /// All of it is within the memory. Nobody else reads or writes there meanwhile, and no
+    /// reference to it exists.
     pub(crate) unsafe fn write<T>(&self, offset: usize, value: T) {
         // SAFETY: the caller's promise.
         let address = unsafe { self.address(offset, size_of::<T>()).cast::<T>() };
@@ -113,7 +120,8 @@ impl Memory {
         // SAFETY: the caller's promise.
         let address = unsafe { self.address(offset, size_of_val(items)).cast::<T>() };
         debug_assert!(address.is_aligned());
-        // SAFETY: `items` is private to this process, so the two do not overlap; the rest is the caller's promise.
+        // SAFETY: `items` is private to this process, so the two do not overlap; the rest is the
+        // caller's promise.
         unsafe { core::ptr::copy_nonoverlapping(items.as_ptr(), address, items.len()) }
     }
 
@@ -149,7 +157,8 @@ impl Memory {
         // SAFETY: the caller's promise.
         unsafe { address.write_bytes(0, length) }
     }
-    /// In builds for tests: spoils `count` units from `at` that are free again, so that whoever still reads them is found out.
+    /// In builds for tests: spoils `count` units from `at` that are free again, so that whoever
+    /// still reads them is found out.
     ///
     /// # Safety
     ///

@@ -12,7 +12,8 @@ pub enum Method {
     Random,
     /// Of two at random, by weight, the one with fewer open connections for its weight.
     RandomTwo,
-    /// Of two at random, by weight, the one that answers sooner, by its recent response times and open connections.
+    /// Of two at random, by weight, the one that answers sooner, by its recent response times and
+    /// open connections.
     LeastTime,
     /// By a key, which keeps its peer for as long as the peers stay the same.
     Hash,

@@ -4,12 +4,13 @@ use peer_balance::{Stride, cumulative, smooth_sequence, stride};
 
 use crate::layout::PlanHeader;
 
-/// Positions that a sequence may have for each peer of its group; where a cycle is longer (great, unequal weights), the order is
-/// computed at each pick from the cumulative weights, which takes 8 bytes for each peer. 8 positions of 4 bytes bound a sequence to
-/// 32 bytes a peer.
+/// Positions that a sequence may have for each peer of its group; where a cycle is longer (great,
+/// unequal weights), the order is computed at each pick from the cumulative weights, which takes 8
+/// bytes for each peer. 8 positions of 4 bytes bound a sequence to 32 bytes a peer.
 const POSITIONS_PER_PEER: usize = 8;
 
-/// Positions that a sequence may have in any case, so that small groups have nginx's own order at common weights: 4 kB.
+/// Positions that a sequence may have in any case, so that small groups have nginx's own order at
+/// common weights: 4 kB.
 const POSITIONS: usize = 1024;
 
 /// The order of a group, before it lies in memory.
@@ -41,7 +42,8 @@ impl Plan {
         }
     }
 
-    /// The order in the form whose size depends on nothing but the number of peers, for a zone with little room.
+    /// The order in the form whose size depends on nothing but the number of peers, for a zone with
+    /// little room.
     pub(crate) fn compact(weights: &[u32]) -> Self {
         Self::Strided(cumulative(weights), stride(weights))
     }

@@ -1,4 +1,5 @@
-//! The protocols between processes, each over a few atomics and nothing else, so that loom can try every interleaving.
+//! The protocols between processes, each over a few atomics and nothing else, so that loom can try
+//! every interleaving.
 
 mod departures;
 mod lease;
@@ -8,7 +9,9 @@ mod setbacks;
 mod shared;
 
 pub use self::{
-    departures::{Departed, Departure, DepartureCount, DepartureReader, ID_BITS, MOST_DEPARTURES, PATIENCE},
+    departures::{
+        Departed, Departure, DepartureCount, DepartureReader, ID_BITS, MOST_DEPARTURES, PATIENCE,
+    },
     lease::{Lease, Publishing},
     owner::{Holder, Owner, Process},
     pin::{Pin, Root},

@@ -1,4 +1,5 @@
-//! The publisher's side: what etcd says becomes a table, and memory that nobody uses any more comes back.
+//! The publisher's side: what etcd says becomes a table, and memory that nobody uses any more comes
+//! back.
 
 mod blocks;
 mod doubts;
@@ -34,12 +35,15 @@ use crate::{
     zone::Zone,
 };
 
-/// A peer as it is wanted. Key and address together are what it is: where the address of a key changes, it is another peer.
+/// A peer as it is wanted. Key and address together are what it is: where the address of a key
+/// changes, it is another peer.
 ///
-/// Whoever publishes the same peers again does well to share these strings between the lists: then they need not be compared.
+/// Whoever publishes the same peers again does well to share these strings between the lists: then
+/// they need not be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
-    /// The key below the prefix; `None` for a peer of an ordinary `server` line. At most 65 535 bytes.
+    /// The key below the prefix; `None` for a peer of an ordinary `server` line. At most 65 535
+    /// bytes.
     pub key: Option<Arc<str>>,
     /// A `sockaddr` of the operating system, as bytes.
     pub socket_address: Arc<[u8]>,
@@ -55,7 +59,8 @@ pub struct Desired {
     pub route: Option<Arc<str>>,
     /// etcd's revision at which the key was created; 0 where that is not known.
     pub create_revision: u64,
-    /// When it joined, in milliseconds of the monotonic clock; 0: long ago. `slow_start` counts from there.
+    /// When it joined, in milliseconds of the monotonic clock; 0: long ago. `slow_start` counts
+    /// from there.
     pub joined: u64,
 }
 
@@ -74,11 +79,13 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{left_out} of {peers} peers do not fit")]
 pub struct Full {
-    /// How many are left out, or are without a change that makes them larger (a greater weight, with consistent hashing).
+    /// How many are left out, or are without a change that makes them larger (a greater weight,
+    /// with consistent hashing).
     pub left_out: usize,
     /// How many were wanted.
     pub peers: usize,
-    /// Whether there is no room for what the method needs, though no peer is added: until there is, requests go by round robin.
+    /// Whether there is no room for what the method needs, though no peer is added: until there is,
+    /// requests go by round robin.
     pub lacks_method: bool,
     /// What all of them would take of the zone, in bytes, as far as it can be said beforehand.
     pub needs: usize,
@@ -109,7 +116,8 @@ struct Removed {
     since: u64,
 }
 
-/// The only writer of a zone. What it knows of the memory is private to it; see [`Publisher::take_over`].
+/// The only writer of a zone. What it knows of the memory is private to it; see
+/// [`Publisher::take_over`].
 #[derive(Debug)]
 pub struct Publisher {
     zone: Zone,
@@ -129,7 +137,8 @@ pub struct Publisher {
     failing: usize,
     pending: usize,
     doubts: Doubts,
-    /// Whether the publisher before this one may have published a change without saying since when whom it concerns is being left.
+    /// Whether the publisher before this one may have published a change without saying since when
+    /// whom it concerns is being left.
     may_lack_times: bool,
     /// Counts what has come back.
     given_back: u64,
@@ -151,12 +160,15 @@ impl Publisher {
         self.generation
     }
 
-    /// Publishes these peers at `now` (ms): those of `server` lines in the order given, then those with keys in the order of keys and addresses (of
-    /// several with the same key and address the first). Those whose key and address the zone has already keep all that lives. Where nothing has changed nothing is published and the generation stays.
+    /// Publishes these peers at `now` (ms): those of `server` lines in the order given, then those
+    /// with keys in the order of keys and addresses (of several with the same key and address the
+    /// first). Those whose key and address the zone has already keep all that lives. Where nothing
+    /// has changed nothing is published and the generation stays.
     ///
     ///
-    /// Where there is not room for all, what is published already and is still wanted stays, and of the others as many as fit are added, in the
-    /// same order; one that is too large is passed over. What is gone goes in any case.
+    /// Where there is not room for all, what is published already and is still wanted stays, and of
+    /// the others as many as fit are added, in the same order; one that is too large is passed
+    /// over. What is gone goes in any case.
     ///
     /// # Errors
     ///
@@ -222,7 +234,8 @@ impl Publisher {
         Some(changes)
     }
 
-    /// Whether the table that is published has what the upstream's method needs: another configuration may want another method.
+    /// Whether the table that is published has what the upstream's method needs: another
+    /// configuration may want another method.
     fn has_what_it_needs(&self) -> bool {
         self.has_what_is_needed_by(&self.listed)
     }
@@ -230,10 +243,12 @@ impl Publisher {
     fn has_what_is_needed_by(&self, listed: &[Listed]) -> bool {
         self.current_table().is_some_and(|table| {
             let method = self.options.method;
-            let has_all = |is_needed: bool, length: u32| !is_needed || length > 0 || table.primaries == 0;
+            let has_all =
+                |is_needed: bool, length: u32| !is_needed || length > 0 || table.primaries == 0;
             // Without a weight a peer has no point.
-            let has_weight =
-                |Listed { desired, .. }: &Listed| !desired.parameters.backup && desired.parameters.weight > 0;
+            let has_weight = |Listed { desired, .. }: &Listed| {
+                !desired.parameters.backup && desired.parameters.weight > 0
+            };
             has_all(method.needs_ranges(), table.ranges.length)
                 && has_all(method.needs_ring() && listed.iter().any(has_weight), table.ring.length)
                 && (!self.options.is_sticky || table.sticky.length > 0 || listed.is_empty())
@@ -245,13 +260,15 @@ impl Publisher {
         if self.has_what_is_needed_by(listed) { self.options } else { self.options.plain() }
     }
 
-    /// Tells those that release a peer whether others wait for it. Set before the table is published and cleared after it: at any time in
-    /// between it may say so without need, never the other way round.
+    /// Tells those that release a peer whether others wait for it. Set before the table is
+    /// published and cleared after it: at any time in between it may say so without need, never the
+    /// other way round.
     fn set_limited(&self, is_limited: bool) {
         self.zone.header().limited.store(u32::from(is_limited), Ordering::Relaxed);
     }
 
-    /// Makes the peers that have no place yet, and the table of all, and publishes it. Gives the peers back where there was no room.
+    /// Makes the peers that have no place yet, and the table of all, and publishes it. Gives the
+    /// peers back where there was no room.
     fn install(
         &mut self,
         desired: Vec<Desired>,
@@ -274,11 +291,14 @@ impl Publisher {
         let listed: Vec<Listed> = desired
             .into_iter()
             .zip(places)
-            .filter_map(|(desired, place)| Some(Listed { desired, place: place.or_else(|| new.next())? }))
+            .filter_map(|(desired, place)| {
+                Some(Listed { desired, place: place.or_else(|| new.next())? })
+            })
             .collect();
         let stays = Places::new(self.zone.memory.units(), places.iter().flatten().copied());
         let before = std::mem::take(&mut self.listed);
-        let removed = self.removed.iter().map(Removed::entry).chain(before.iter().map(Listed::entry));
+        let removed =
+            self.removed.iter().map(Removed::entry).chain(before.iter().map(Listed::entry));
         let removed: Vec<Entry> = removed.filter(|entry| !stays.contains(entry.peer)).collect();
         let spare = if made.is_empty() { spare } else { Spare::Needed };
         let table = self.make_table(&listed, &before, &removed, generation, options, spare);
@@ -287,7 +307,8 @@ impl Publisher {
             self.free_peers(made);
             return Err(listed.into_iter().map(|peer| peer.desired).collect());
         };
-        // From here on nothing fails. A publisher that dies before the table is published leaves peers that no table lists.
+        // From here on nothing fails. A publisher that dies before the table is published leaves
+        // peers that no table lists.
         for place in made {
             self.link(place);
         }
@@ -322,16 +343,19 @@ impl Publisher {
         places.into_iter().for_each(|place| self.free_peer(place));
     }
 
-    /// Tells those who keep idle connections of the peers that get no new requests any more, and starts the ramp of those that join again.
-    /// `before` is what was listed, of which `stays` is listed still.
+    /// Tells those who keep idle connections of the peers that get no new requests any more, and
+    /// starts the ramp of those that join again. `before` is what was listed, of which `stays` is
+    /// listed still.
     fn note_changes(&self, before: &[Listed], stays: &Places, now: u64) {
         for gone in before.iter().filter(|peer| !stays.contains(peer.place)) {
             self.peer(gone).removed.begin(now);
             self.depart(self.peer(gone));
         }
         let was = Places::new(self.zone.memory.units(), before.iter().map(|peer| peer.place));
-        let (lines, keyed) = before.split_at(before.partition_point(|peer| peer.desired.key.is_none()));
-        // Lines may be in another order than before; of the others, what stays is in the same order in both.
+        let (lines, keyed) =
+            before.split_at(before.partition_point(|peer| peer.desired.key.is_none()));
+        // Lines may be in another order than before; of the others, what stays is in the same order
+        // in both.
         let lines: HashMap<Offset, &Listed> = lines.iter().map(|line| (line.place, line)).collect();
         let mut keyed = keyed.iter().filter(|peer| stays.contains(peer.place));
         for new in &self.listed {
@@ -348,7 +372,8 @@ impl Publisher {
                 peer.create_revision.store(new.desired.create_revision, Ordering::Relaxed);
                 peer.joined.store(new.desired.joined, Ordering::Relaxed);
                 if joined_again {
-                    // One that there was no room for begins now, however long its key has been there.
+                    // One that there was no room for begins now, however long its key has been
+                    // there.
                     let waited = old.is_none() && self.zone.left_out() > 0;
                     self.begin_ramp(new, if waited { now } else { new.desired.joined });
                 }
@@ -369,7 +394,8 @@ impl Publisher {
                     self.peer(new).in_service.store(1, Ordering::Relaxed);
                     self.begin_ramp(new, now);
                 }
-                // Who is told of it may have connections to close for `drain` that `down` has left alone.
+                // Who is told of it may have connections to close for `drain` that `down` has left
+                // alone.
                 (Some(false), false) if drains => self.depart(self.peer(new)),
                 (Some(true), true) | (Some(false), false) => {}
             }
@@ -393,7 +419,8 @@ impl Publisher {
         }
     }
 
-    /// The peer gets no new requests. Who looks for the departure sees that, too, and keeps no connection to it from then on.
+    /// The peer gets no new requests. Who looks for the departure sees that, too, and keeps no
+    /// connection to it from then on.
     fn depart(&self, peer: &Peer) {
         peer.in_service.store(0, Ordering::Relaxed);
         self.zone.note_departure(peer.id);

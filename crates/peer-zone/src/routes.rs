@@ -28,13 +28,18 @@ impl Zone {
     ///
     /// A table was written there, and is not freed while the result lives.
     pub(crate) unsafe fn routes<'t>(&self, place: Offset) -> Routes<'t> {
-        // SAFETY: the caller's promise; the publisher has written as many items of these types behind the header.
+        // SAFETY: the caller's promise; the publisher has written as many items of these types
+        // behind the header.
         unsafe {
             let header: &TableHeader = self.memory.get(place.bytes());
             let start = |offset: u32| place.bytes() + offset as usize;
             Routes {
-                entries: self.memory.slice(start(header.routes.offset), header.routes.length as usize),
-                text: self.memory.slice(start(header.route_text.offset), header.route_text.length as usize),
+                entries: self
+                    .memory
+                    .slice(start(header.routes.offset), header.routes.length as usize),
+                text: self
+                    .memory
+                    .slice(start(header.route_text.offset), header.route_text.length as usize),
             }
         }
     }

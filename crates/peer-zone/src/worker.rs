@@ -1,4 +1,5 @@
-//! A worker's side: reading the table, picking a peer, saying how it went. Nothing here locks, waits or allocates.
+//! A worker's side: reading the table, picking a peer, saying how it went. Nothing here locks,
+//! waits or allocates.
 
 mod column;
 mod draw;
@@ -23,7 +24,9 @@ pub use self::{
     view::{PeerView, Row},
 };
 use crate::{
-    layout::{Entry, Health, MEMBERS, Member, Peer, PlanHeader, ReportHeader, Section, TableHeader},
+    layout::{
+        Entry, Health, MEMBERS, Member, Peer, PlanHeader, ReportHeader, Section, TableHeader,
+    },
     memory::Offset,
     protocol::{DepartureReader, Process},
     publisher::Desired,
@@ -39,7 +42,8 @@ pub struct Worker {
     column: u32,
     /// What it has counted, where others write its column as well.
     counted: column::Counted,
-    /// When nothing could be picked, and what must have changed before trying again is worth while: see [`pick`].
+    /// When nothing could be picked, and what must have changed before trying again is worth while:
+    /// see [`pick`].
     exhausted: Option<pick::Exhausted>,
     /// The state of a generator of random numbers; never 0.
     random: Cell<u64>,
@@ -48,7 +52,8 @@ pub struct Worker {
     single_thread: PhantomData<*const ()>,
 }
 
-/// A peer that a request holds: its memory stays, and it counts as one open connection, until [`Worker::release`].
+/// A peer that a request holds: its memory stays, and it counts as one open connection, until
+/// [`Worker::release`].
 ///
 /// It cannot be copied, so that it is released once.
 #[derive(Debug)]
@@ -66,11 +71,13 @@ pub struct Held {
     is_upgraded: bool,
 }
 
-/// Open connections to a peer: of all in the lower half, and of those that are upgraded in the upper.
+/// Open connections to a peer: of all in the lower half, and of those that are upgraded in the
+/// upper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections(pub(crate) u64);
 
-/// In [`Connections`] and in a peer's columns: one connection, and what is added to it where it is upgraded.
+/// In [`Connections`] and in a peer's columns: one connection, and what is added to it where it is
+/// upgraded.
 const CONNECTION: u64 = 1;
 const UPGRADE: u64 = 1 << u32::BITS;
 
@@ -106,7 +113,8 @@ impl Held {
         (self.sticky != 0).then_some(self.sticky)
     }
 
-    /// Consecutive failures at which the peer is left alone for a while; 0 where they are not counted.
+    /// Consecutive failures at which the peer is left alone for a while; 0 where they are not
+    /// counted.
     pub fn max_fails(&self) -> u32 {
         self.max_fails
     }
@@ -132,9 +140,16 @@ pub struct Table<'w> {
 
 impl Worker {
     /// For an entry that is the process's.
-    pub(crate) fn new(zone: Zone, index: u32, process: Process, is_alive: impl Fn(Process) -> bool) -> Self {
-        // Any two workers' numbers are to differ; an odd factor keeps different indexes different. Not 0, where the generator would stay.
-        let seed = u64::from(index).wrapping_add(zone.seed()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    pub(crate) fn new(
+        zone: Zone,
+        index: u32,
+        process: Process,
+        is_alive: impl Fn(Process) -> bool,
+    ) -> Self {
+        // Any two workers' numbers are to differ; an odd factor keeps different indexes different.
+        // Not 0, where the generator would stay.
+        let seed =
+            u64::from(index).wrapping_add(zone.seed()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut worker = Self {
             zone,
             index,
@@ -158,7 +173,8 @@ impl Worker {
         &mut self.departures
     }
 
-    /// A random number: xorshift64* (S. Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016).
+    /// A random number: xorshift64* (S. Vigna, "An experimental exploration of Marsaglia's xorshift
+    /// generators, scrambled", 2016).
     pub fn random(&self) -> u64 {
         let mut state = self.random.get();
         state ^= state >> 12;
@@ -177,7 +193,8 @@ impl Worker {
     /// nothing.
     pub fn leave(self) {
         if self.counted.is_none()
-            && let Some((_, owner)) = self.zone.own_columns().find(|&(column, _)| column == self.column)
+            && let Some((_, owner)) =
+                self.zone.own_columns().find(|&(column, _)| column == self.column)
         {
             owner.give_back();
         }
@@ -190,7 +207,8 @@ impl Worker {
     }
 
     pub(crate) fn member(&self) -> &Member {
-        // SAFETY: `Zone::join` made the worker for an entry that there is; entries are atomics throughout.
+        // SAFETY: `Zone::join` made the worker for an entry that there is; entries are atomics
+        // throughout.
         unsafe { self.zone.memory.get(MEMBERS + self.index as usize * size_of::<Member>()) }
     }
 
@@ -202,11 +220,14 @@ impl Worker {
         if place.0 == 0 {
             return None;
         }
-        // SAFETY: the pin keeps the table, which was complete before it was published, until `Table` is dropped.
+        // SAFETY: the pin keeps the table, which was complete before it was published, until
+        // `Table` is dropped.
         let header: &TableHeader = unsafe { self.zone.memory.get(place.bytes()) };
         // SAFETY: as above; the entries follow the header.
         let entries = unsafe {
-            self.zone.memory.slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
+            self.zone
+                .memory
+                .slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
         };
         Some(Table { worker: self, header, entries, place })
     }
@@ -218,10 +239,13 @@ impl Worker {
         let bytes = if place.0 == 0 {
             &[][..]
         } else {
-            // SAFETY: the pin keeps the report, which was complete before it was published, until `clear` below.
+            // SAFETY: the pin keeps the report, which was complete before it was published, until
+            // `clear` below.
             unsafe {
                 let header: &ReportHeader = self.zone.memory.get(place.bytes());
-                self.zone.memory.slice(place.bytes() + size_of::<ReportHeader>(), header.length as usize)
+                self.zone
+                    .memory
+                    .slice(place.bytes() + size_of::<ReportHeader>(), header.length as usize)
             }
         };
         let result = read(bytes);
@@ -231,20 +255,21 @@ impl Worker {
 
     /// The peer that a request holds.
     pub fn peer<'h>(&self, held: &'h Held) -> PeerView<'h> {
-        // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has one.
+        // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
+        // one.
         unsafe { self.zone.view(held.peer) }
     }
 
-    /// The socket address, the name and the key of the peer that a request holds, as in [`Worker::peer`]; no key is an empty one. What each request
-    /// needs, without the rest.
+    /// The socket address, the name and the key of the peer that a request holds, as in
+    /// [`Worker::peer`]; no key is an empty one. What each request needs, without the rest.
     pub fn address<'h>(&self, held: &'h Held) -> (&'h [u8], &'h [u8], &'h [u8]) {
         // SAFETY: as in `peer`.
         let [socket_address, name, key, _] = unsafe { self.zone.peer_strings(held.peer) };
         (socket_address, name, key)
     }
 
-    /// Calls `read` with the route of the peer that a request holds, if it has one. Where another list of peers was published since it was picked, that one's
-    /// word counts.
+    /// Calls `read` with the route of the peer that a request holds, if it has one. Where another
+    /// list of peers was published since it was picked, that one's word counts.
     pub fn with_route<T>(&mut self, held: &Held, read: impl FnOnce(Option<&[u8]>) -> T) -> T {
         let Some(table) = self.table() else { return read(None) };
         let index = table.header.routes.length > 0;
@@ -263,7 +288,8 @@ impl Worker {
         Connections(self.connections(held).0.wrapping_sub(held.counted()))
     }
 
-    /// Whether the peer that a request holds is there for others as well: it has neither left the service nor failed since it was picked.
+    /// Whether the peer that a request holds is there for others as well: it has neither left the
+    /// service nor failed since it was picked.
     pub fn is_in_service(&self, held: &Held) -> bool {
         // SAFETY: as in `peer`.
         let peer = unsafe { self.zone.peer(held.peer) };
@@ -272,7 +298,8 @@ impl Worker {
             Health::Failing => self.zone.header().panic.load(Ordering::Relaxed) != 0,
             Health::Pending => false,
         };
-        let has_failed = held.max_fails != 0 && peer.fails.load(Ordering::Relaxed) >= held.max_fails;
+        let has_failed =
+            held.max_fails != 0 && peer.fails.load(Ordering::Relaxed) >= held.max_fails;
         is_well && !has_failed && peer.in_service.load(Ordering::Relaxed) != 0
     }
 
@@ -286,7 +313,9 @@ impl Worker {
     fn add(&self, at: Offset, what: u64) {
         let column = self.column_of(at);
         match &self.counted {
-            None => column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed),
+            None => {
+                column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed)
+            }
             Some(counted) => {
                 column.fetch_add(what, Ordering::Relaxed);
                 Self::note_counted(counted, at, what);
@@ -304,12 +333,16 @@ impl Worker {
 
     /// Takes a connection out of the counts; `what` is what was added for it.
     fn uncount(&self, at: Offset, what: u64) {
-        // SAFETY: called for a peer that this worker has counted, and that is kept by this until the end of this function.
+        // SAFETY: called for a peer that this worker has counted, and that is kept by this until
+        // the end of this function.
         unsafe { self.zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
         let column = self.column_of(at);
-        // Release: the publisher frees the peer once it sees the count gone, so all that was done with the peer comes before.
+        // Release: the publisher frees the peer once it sees the count gone, so all that was done
+        // with the peer comes before.
         match &self.counted {
-            None => column.store(column.load(Ordering::Relaxed).wrapping_sub(what), Ordering::Release),
+            None => {
+                column.store(column.load(Ordering::Relaxed).wrapping_sub(what), Ordering::Release)
+            }
             Some(counted) => {
                 column.fetch_sub(what, Ordering::Release);
                 Self::note_counted(counted, at, what.wrapping_neg());
@@ -319,7 +352,8 @@ impl Worker {
 
     fn column_of(&self, at: Offset) -> &AtomicU64 {
         let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU64>();
-        // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the number of columns.
+        // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the
+        // number of columns.
         unsafe { self.zone.memory.get(column) }
     }
 }
@@ -338,7 +372,8 @@ impl Table<'_> {
         self.header.generation
     }
 
-    /// All peers: those without `backup`, those with it, those that are gone but have open connections.
+    /// All peers: those without `backup`, those with it, those that are gone but have open
+    /// connections.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let listed = (self.header.primaries + self.header.backups) as usize;
         self.entries.iter().enumerate().map(move |(index, entry)| Row {
@@ -408,7 +443,9 @@ impl Table<'_> {
     /// `length` items of this type lie `offset` bytes from the table's start.
     unsafe fn items<T>(&self, offset: u32, length: u32) -> &[T] {
         // SAFETY: the table is pinned; the rest is the caller's promise.
-        unsafe { self.worker.zone.memory.slice(self.place.bytes() + offset as usize, length as usize) }
+        unsafe {
+            self.worker.zone.memory.slice(self.place.bytes() + offset as usize, length as usize)
+        }
     }
 }
 

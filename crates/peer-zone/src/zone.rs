@@ -30,8 +30,8 @@ const LEAST_COLUMNS: u32 = 16;
 /// 4 kB each. Up to 30 workers each has its own, and during a reload those before them as well.
 const MOST_COLUMNS: u32 = 64;
 
-/// Departures that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look ten times a second at
-/// least; where more have gone in between, all idle connections go.
+/// Departures that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look
+/// ten times a second at least; where more have gone in between, all idle connections go.
 const BYTES_PER_DEPARTURE: usize = 1024;
 const LEAST_DEPARTURES: u32 = 16;
 
@@ -115,9 +115,14 @@ impl Zone {
     ///
     /// # Safety
     ///
-    /// `base` is aligned to 64 bytes; `length` bytes from it are shared by all processes that will attach to them, are accessed
-    /// by nothing else, stay mapped for as long as the returned value and everything made from it is used, and nobody uses them yet.
-    pub unsafe fn format(base: NonNull<u8>, length: usize, capacity: Capacity) -> Result<Self, TooSmall> {
+    /// `base` is aligned to 64 bytes; `length` bytes from it are shared by all processes that will
+    /// attach to them, are accessed by nothing else, stay mapped for as long as the returned value
+    /// and everything made from it is used, and nobody uses them yet.
+    pub unsafe fn format(
+        base: NonNull<u8>,
+        length: usize,
+        capacity: Capacity,
+    ) -> Result<Self, TooSmall> {
         // Twice the workers: a reload has both generations at once. What goes beyond shares.
         let columns = capacity.workers.saturating_mul(2).saturating_add(2 + SHARED_COLUMNS);
         let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS).next_multiple_of(COLUMNS_PER_LINE);
@@ -312,8 +317,9 @@ impl Zone {
         self.header().revivals.fetch_add(1, Ordering::Release);
     }
 
-    /// A peer begins, or goes on with, a ramp of so many seconds that counts from this moment (ms). To be called before the peer shows it: who picks looks
-    /// at no peer's ramp unless the zone says that there may be one.
+    /// A peer begins, or goes on with, a ramp of so many seconds that counts from this moment (ms).
+    /// To be called before the peer shows it: who picks looks at no peer's ramp unless the zone
+    /// says that there may be one.
     pub(crate) fn note_ramp(&self, from: u64, slow_start: u32) {
         if slow_start != 0 && from != 0 {
             let until = from.saturating_add(u64::from(slow_start) * 1_000);
@@ -348,11 +354,13 @@ impl Zone {
     pub(crate) fn own_columns(&self) -> impl Iterator<Item = (u32, &Owner)> {
         let header = self.header();
         // SAFETY: `format` wrote as many owners there (zeroes), and they are atomics throughout.
-        let owners: &[Owner] = unsafe { self.memory.slice(owners(header.members), header.columns as usize) };
+        let owners: &[Owner] =
+            unsafe { self.memory.slice(owners(header.members), header.columns as usize) };
         (0..).zip(owners).skip(FIRST_OWN_COLUMN as usize)
     }
 
-    /// Something that differs from zone to zone and from start to start: where it lies in this process.
+    /// Something that differs from zone to zone and from start to start: where it lies in this
+    /// process.
     pub(crate) fn seed(&self) -> u64 {
         std::ptr::from_ref(self.header()).addr() as u64
     }
@@ -370,8 +378,8 @@ impl Zone {
     ///
     /// # Safety
     ///
-    /// A peer was written there, and its memory is not reused for `'a`: a table that lists it is pinned, or a request holds it, or
-    /// the caller is the publisher, who alone frees peers.
+    /// A peer was written there, and its memory is not reused for `'a`: a table that lists it is
+    /// pinned, or a request holds it, or the caller is the publisher, who alone frees peers.
     pub(crate) unsafe fn peer<'a>(&self, at: Offset) -> &'a Peer {
         // SAFETY: the caller's promise.
         unsafe { self.memory.get(at.bytes()) }
@@ -395,8 +403,11 @@ impl Zone {
     pub(crate) unsafe fn connections(&self, at: Offset) -> Connections {
         // SAFETY: the caller's promise.
         let columns = unsafe { self.peer_columns(at) };
-        // Acquire: whoever frees the peer because there are none comes after all that was done with it (see `Worker::uncount`).
-        Connections(columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u64::wrapping_add))
+        // Acquire: whoever frees the peer because there are none comes after all that was done with
+        // it (see `Worker::uncount`).
+        Connections(
+            columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u64::wrapping_add),
+        )
     }
 
     /// Whether no connection to the peer at `at` is open, for the publisher, who alone makes
@@ -439,11 +450,13 @@ impl Zone {
     pub(crate) unsafe fn peer_strings<'a>(&self, at: Offset) -> [&'a [u8]; 4] {
         // SAFETY: the caller's promise.
         let peer = unsafe { self.peer(at) };
-        let lengths = [peer.socket_address_length, peer.name_length, peer.key_length, peer.server_length]
-            .map(usize::from);
+        let lengths =
+            [peer.socket_address_length, peer.name_length, peer.key_length, peer.server_length]
+                .map(usize::from);
         let mut start = at.bytes() + Peer::strings(self.columns());
         let strings = lengths.map(|length| {
-            // SAFETY: the caller's promise; the strings follow the columns, were written before the peer was published and are never changed.
+            // SAFETY: the caller's promise; the strings follow the columns, were written before the
+            // peer was published and are never changed.
             let string = unsafe { self.memory.slice(start, length) };
             start += length;
             string
@@ -478,17 +491,20 @@ impl Zone {
 
     /// How many connections to the peer are open, near enough to compare peers by.
     pub(crate) fn open(peer: &Peer) -> u32 {
-        // Below zero for a moment, where a dead worker's share was taken out before it was complete.
+        // Below zero for a moment, where a dead worker's share was taken out before it was
+        // complete.
         (peer.open.load(Ordering::Relaxed) as i32).max(0) as u32
     }
 
-    /// An id for a peer at `place`, for the publisher. It tells the place, and apart from that counts the peers that the zone has ever had.
+    /// An id for a peer at `place`, for the publisher. It tells the place, and apart from that
+    /// counts the peers that the zone has ever had.
     pub(crate) fn next_id(&self, place: Offset) -> u64 {
         let number = self.header().last_id.fetch_add(1, Ordering::Relaxed) + 1;
         (number << self.place_bits() | u64::from(place.0)) & (u64::MAX >> (u64::BITS - ID_BITS))
     }
 
-    /// A number below [`Zone::places`] that no other peer has for as long as this one, of this id, has memory in the zone.
+    /// A number below [`Zone::places`] that no other peer has for as long as this one, of this id,
+    /// has memory in the zone.
     pub fn place_of(&self, id: u64) -> usize {
         (id & ((1 << self.place_bits()) - 1)) as usize
     }

@@ -1,7 +1,9 @@
-//! Processes over one zone that are killed at any instruction, and a successor that looks at what they left.
+//! Processes over one zone that are killed at any instruction, and a successor that looks at what
+//! they left.
 //!
-//! This program starts itself: as workers that pick, hold and release, and as a publisher. In each round it kills one of them. Where that
-//! was the publisher it takes over, stops the workers for a moment, and compares all that is counted with what they hold.
+//! This program starts itself: as workers that pick, hold and release, and as a publisher. In each
+//! round it kills one of them. Where that was the publisher it takes over, stops the workers for a
+//! moment, and compares all that is counted with what they hold.
 
 #[cfg(not(loom))]
 mod killed {

@@ -1,4 +1,5 @@
-//! Every interleaving of the protocols that the processes keep, as far as loom's bound on preemptions goes.
+//! Every interleaving of the protocols that the processes keep, as far as loom's bound on
+//! preemptions goes.
 #![cfg(loom)]
 
 use loom::{
@@ -10,12 +11,12 @@ use loom::{
     thread,
 };
 use peer_zone::protocol::{
-    Departed, Departure, DepartureCount, DepartureReader, Lease, Owner, PATIENCE, Pin, Process, Root, Seat,
-    Shared,
+    Departed, Departure, DepartureCount, DepartureReader, Lease, Owner, PATIENCE, Pin, Process,
+    Root, Seat, Shared,
 };
 
-/// Two places for what is published, as the publisher and its readers see them. loom fails where a read of a place and its reuse
-/// are not in order.
+/// Two places for what is published, as the publisher and its readers see them. loom fails where a
+/// read of a place and its reuse are not in order.
 struct Places {
     root: Root,
     pins: [Pin; 2],
@@ -33,7 +34,8 @@ impl Places {
         &self.contents[place as usize - 1]
     }
 
-    /// What is published is the place's own number, and a hundred more each time that it is used again.
+    /// What is published is the place's own number, and a hundred more each time that it is used
+    /// again.
     fn read(&self, reader: usize) {
         let place = self.pins[reader].set(&self.root);
         // SAFETY: the place is pinned; loom checks it.
@@ -47,7 +49,8 @@ impl Places {
         let place = 3 - self.root.current();
         if self.pins.iter().all(|pin| pin.place() != place) {
             // SAFETY: nobody has it pinned; loom checks it.
-            self.content(place).with_mut(|content| unsafe { *content = (*content / 100 + 1) * 100 + place });
+            self.content(place)
+                .with_mut(|content| unsafe { *content = (*content / 100 + 1) * 100 + place });
             self.root.publish(place);
         }
     }
@@ -134,7 +137,9 @@ fn of_two_that_follow_a_dead_holder_one_writes() {
         let followers = [1, 2].map(|process| {
             let (lease, written) = (lease.clone(), written.clone());
             thread::spawn(move || {
-                let Some(mine) = lease.claim(process, 1, 0, |process| process != 9) else { return 0 };
+                let Some(mine) = lease.claim(process, 1, 0, |process| process != 9) else {
+                    return 0;
+                };
                 let Some(publishing) = lease.begin(mine) else { return 0 };
                 // SAFETY: one holder writes at a time; loom checks it.
                 written.with_mut(|written| unsafe { *written += 1 });
@@ -142,7 +147,8 @@ fn of_two_that_follow_a_dead_holder_one_writes() {
                 1
             })
         });
-        let wrote: u32 = followers.into_iter().map(|follower| follower.join().expect("a follower")).sum();
+        let wrote: u32 =
+            followers.into_iter().map(|follower| follower.join().expect("a follower")).sum();
         assert_eq!(wrote, 1);
     });
 }
@@ -164,7 +170,10 @@ fn a_silent_holder_writes_before_it_is_passed_over_or_not_at_all() {
             let (lease, written) = (lease.clone(), written.clone());
             move || {
                 let word = lease.claim(2, 1, LATE, all_live)?;
-                assert!(write(&lease, word, &written), "nobody may pass over a holder that is not silent");
+                assert!(
+                    write(&lease, word, &written),
+                    "nobody may pass over a holder that is not silent"
+                );
                 Some(word)
             }
         });
@@ -176,7 +185,10 @@ fn a_silent_holder_writes_before_it_is_passed_over_or_not_at_all() {
             assert!(!lease.beat(mine, 1, LATE));
         }
         // SAFETY: all others have ended.
-        assert_eq!(written.with(|written| unsafe { *written }), u32::from(before) + u32::from(followed));
+        assert_eq!(
+            written.with(|written| unsafe { *written }),
+            u32::from(before) + u32::from(followed)
+        );
     });
 }
 
@@ -210,7 +222,8 @@ fn a_watcher_that_fails_while_it_writes_leaves_the_lease_to_others() {
             move || lease.claim(2, 1, LATE, all_live)
         });
         lease.release(mine);
-        let followed = follower.join().expect("the follower").or_else(|| lease.claim(2, 1, LATE, all_live));
+        let followed =
+            follower.join().expect("the follower").or_else(|| lease.claim(2, 1, LATE, all_live));
         assert!(followed.is_some_and(|word| lease.begin(word).is_some()));
         assert!(lease.begin(mine).is_none());
     });
@@ -284,7 +297,10 @@ fn assert_told(told: &[Departed], peers: &[u64]) {
         assert!(knows, "{peer} has left, told: {told:?}");
     }
     for departed in told {
-        assert!(matches!(departed, Departed::Many | Departed::Peer(1..=3)), "nobody of this id: {told:?}");
+        assert!(
+            matches!(departed, Departed::Many | Departed::Peer(1..=3)),
+            "nobody of this id: {told:?}"
+        );
     }
 }
 
@@ -389,7 +405,11 @@ struct Sharing {
 impl Sharing {
     fn new() -> Arc<Self> {
         let columns = [AtomicU32::new(0), AtomicU32::new(0)];
-        Arc::new(Self { shared: Shared::new(), columns, seats: [Seat::new(), Seat::new(), Seat::new()] })
+        Arc::new(Self {
+            shared: Shared::new(),
+            columns,
+            seats: [Seat::new(), Seat::new(), Seat::new()],
+        })
     }
 
     fn column(&self, number: u32) -> &AtomicU32 {

@@ -38,7 +38,8 @@ const ALONE: u8 = 1;
 /// It is gone, and that was said.
 const KNOWN_TO_BE_ALONE: u8 = 2;
 
-/// Reads and replaces the files of a table, by way of a server where there is one. Its calls do not hold up the thread that they are made in.
+/// Reads and replaces the files of a table, by way of a server where there is one. Its calls do not
+/// hold up the thread that they are made in.
 #[derive(Clone, Debug)]
 pub struct Client {
     table: Arc<Table>,
@@ -51,7 +52,8 @@ struct Server {
     socket: Arc<OwnedFd>,
     /// One of the constants above.
     presence: AtomicU8,
-    /// Whose turn it is to have a file read, and replaced: the socket holds few packets (`net.unix.max_dgram_qlen`, 10 on many machines), fewer than there may be files.
+    /// Whose turn it is to have a file read, and replaced: the socket holds few packets
+    /// (`net.unix.max_dgram_qlen`, 10 on many machines), fewer than there may be files.
     reading: Mutex<()>,
     replacing: Mutex<()>,
 }
@@ -63,7 +65,8 @@ impl Client {
         Self { table: Arc::new(table), server: None }
     }
 
-    /// A client of the server at the other end of `socket`, which has the same table. Should the server be gone, it does everything itself.
+    /// A client of the server at the other end of `socket`, which has the same table. Should the
+    /// server be gone, it does everything itself.
     #[must_use]
     pub fn over(socket: Arc<OwnedFd>, table: Table) -> Self {
         let (reading, replacing) = (Mutex::default(), Mutex::default());
@@ -76,7 +79,9 @@ impl Client {
     pub fn has_lost_server(&self) -> bool {
         self.server.as_ref().is_some_and(|server| {
             let presence = &server.presence;
-            presence.compare_exchange(ALONE, KNOWN_TO_BE_ALONE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            presence
+                .compare_exchange(ALONE, KNOWN_TO_BE_ALONE, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
         })
     }
 
@@ -84,7 +89,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of [`touch::read`]; `PermissionDenied` for a file that is not in the table to be read; `TimedOut`.
+    /// Those of [`touch::read`]; `PermissionDenied` for a file that is not in the table to be read;
+    /// `TimedOut`.
     pub async fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
         let place = self.place(file, Access::Read)?;
         if let Some(server) = &self.server {
@@ -102,23 +108,28 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of [`replace`](crate::replace); `PermissionDenied` for a file that is not in the table to be replaced; `TimedOut`, where the file may yet be replaced.
+    /// Those of [`replace`](crate::replace); `PermissionDenied` for a file that is not in the table
+    /// to be replaced; `TimedOut`, where the file may yet be replaced.
     pub async fn replace(&self, file: &Path, content: Vec<u8>) -> io::Result<()> {
         let place = self.place(file, Access::Replace)?;
         let mut content = content;
         if let Some(server) = &self.server {
             let _turn = server.replacing.lock().await;
             // A long content takes longer than the thread may be away.
-            let copied = spawn_blocking(move || in_memory(&content).map(|memory| (memory, content))).await;
+            let copied =
+                spawn_blocking(move || in_memory(&content).map(|memory| (memory, content))).await;
             let (memory, same) = copied.map_err(io::Error::other)??;
             let request = Request { access: Access::Replace, place };
-            if let Some(answer) = server.ask(request, Some(memory.as_fd()), REPLACE_DEADLINE).await {
+            if let Some(answer) = server.ask(request, Some(memory.as_fd()), REPLACE_DEADLINE).await
+            {
                 return answer.map(drop);
             }
             content = same;
         }
         let file = file.to_owned();
-        spawn_blocking(move || touch::replace(&file, &mut &content[..])).await.map_err(io::Error::other)?
+        spawn_blocking(move || touch::replace(&file, &mut &content[..]))
+            .await
+            .map_err(io::Error::other)?
     }
 
     fn place(&self, file: &Path, access: Access) -> io::Result<u32> {
@@ -134,14 +145,19 @@ impl Server {
         content: Option<BorrowedFd<'_>>,
         deadline: Duration,
     ) -> Option<io::Result<Vec<u8>>> {
-        // Where an answer is not whole the server has been killed, which the next request shows, or was in need itself.
+        // Where an answer is not whole the server has been killed, which the next request shows, or
+        // was in need itself.
         for _ in 0..2 {
             match timeout(deadline, exchange(&self.socket, request, content)).await {
                 Ok(Ok(Answer::Whole(answer))) => return Some(answer),
                 Ok(Ok(Answer::CutOff)) => {}
                 Ok(Ok(Answer::NoServer)) => {
-                    let _ =
-                        self.presence.compare_exchange(SERVED, ALONE, Ordering::Relaxed, Ordering::Relaxed);
+                    let _ = self.presence.compare_exchange(
+                        SERVED,
+                        ALONE,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
                     return None;
                 }
                 Ok(Err(error)) => return Some(Err(error)),
@@ -159,7 +175,11 @@ enum Answer {
 }
 
 /// Sends a request and reads the answer.
-async fn exchange(socket: &OwnedFd, request: Request, content: Option<BorrowedFd<'_>>) -> io::Result<Answer> {
+async fn exchange(
+    socket: &OwnedFd,
+    request: Request,
+    content: Option<BorrowedFd<'_>>,
+) -> io::Result<Answer> {
     let (mut own, other) = UnixStream::pair()?;
     // The server writes as a process does that has nothing else to do.
     let other = other.into_std()?;
@@ -200,7 +220,8 @@ fn send(socket: &OwnedFd, request: Request, descriptors: &[BorrowedFd<'_>]) -> R
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    // Where many requests wait, this one is an error: whoever is about to follow etcd must not wait for a file.
+    // Where many requests wait, this one is an error: whoever is about to follow etcd must not wait
+    // for a file.
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     sendmsg(socket, &[IoSlice::new(&request.to_bytes())], &mut ancillary, flags)?;
     Ok(())

@@ -7,7 +7,8 @@ pub(crate) const LENGTH: usize = 5;
 
 /// A request: what is to be done, and with which file of the table.
 ///
-/// A connection to answer on comes with it, and to replace a file a descriptor of what is to be in it.
+/// A connection to answer on comes with it, and to replace a file a descriptor of what is to be in
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) access: Access,

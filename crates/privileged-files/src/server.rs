@@ -12,24 +12,27 @@ use std::time::Duration;
 use rustix::fs::fcntl_get_seals;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg,
-    socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    recvmsg, socketpair,
 };
 
 use crate::request::{LENGTH, Request};
 use crate::table::{Access, Table};
 use crate::touch;
 
-/// How long the server waits for a client to take its answer, which fits into the socket's buffer where the client lives.
+/// How long the server waits for a client to take its answer, which fits into the socket's buffer
+/// where the client lives.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Descriptors that come with a request: a connection to answer on, and what is to be in the file.
 const DESCRIPTORS: usize = 2;
 
-/// Files that may wait to be replaced. A client asks for one at a time, unless it has given up on those before.
+/// Files that may wait to be replaced. A client asks for one at a time, unless it has given up on
+/// those before.
 const QUEUE: usize = 16;
 
-/// What an answer begins with where all went well; otherwise it is what [`io::Error::raw_os_error`] says, or this.
+/// What an answer begins with where all went well; otherwise it is what [`io::Error::raw_os_error`]
+/// says, or this.
 pub(crate) const DONE: i32 = 0;
 
 /// An error that the operating system has no number for.
@@ -41,14 +44,16 @@ pub(crate) const OTHER: i32 = -1;
 ///
 /// Where there is no descriptor left.
 pub fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
-    // Each request is one packet, whoever of several processes sends it; and the end of all clients is the end of the connection.
+    // Each request is one packet, whoever of several processes sends it; and the end of all clients
+    // is the end of the connection.
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
 /// Does what clients ask for, until the last of them has closed its end.
 ///
-/// A request that makes no sense is answered with an error, or not at all. Files are replaced one after another in a thread of their own: a disk that is slow to take
-/// a file keeps nobody from reading another.
+/// A request that makes no sense is answered with an error, or not at all. Files are replaced one
+/// after another in a thread of their own: a disk that is slow to take a file keeps nobody from
+/// reading another.
 pub fn serve(socket: &OwnedFd, table: &Table) {
     thread::scope(|scope| {
         let (queue, orders) = sync_channel(QUEUE);
@@ -88,8 +93,12 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<(Option<Request>, Descriptors)
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     // One byte more than a request has, by which a longer packet shows.
     let mut bytes = [0; LENGTH + 1];
-    let received =
-        recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let received = recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
     let mut descriptors = Descriptors::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -103,7 +112,12 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<(Option<Request>, Descriptors)
     Ok(Some((bytes.get(..received.bytes).and_then(Request::of_bytes), descriptors)))
 }
 
-fn take_in(table: &Table, queue: &SyncSender<Order>, request: Option<Request>, descriptors: Descriptors) {
+fn take_in(
+    table: &Table,
+    queue: &SyncSender<Order>,
+    request: Option<Request>,
+    descriptors: Descriptors,
+) {
     let mut descriptors = descriptors.into_iter();
     let (Some(connection), content) = (descriptors.next(), descriptors.next()) else { return };
     let order = Order { request, connection: UnixStream::from(connection), content };
@@ -120,12 +134,14 @@ fn take_in(table: &Table, queue: &SyncSender<Order>, request: Option<Request>, d
 impl Order {
     fn carry_out(mut self, table: &Table) {
         let content = self.content.take();
-        let result = self.request.ok_or_else(invalid).and_then(|request| touch(table, request, content));
+        let result =
+            self.request.ok_or_else(invalid).and_then(|request| touch(table, request, content));
         self.answer(result);
     }
 
     fn answer(mut self, result: io::Result<Vec<u8>>) {
-        // A client's is one of a pair. Others may lead to somebody who takes what root writes there for root's word.
+        // A client's is one of a pair. Others may lead to somebody who takes what root writes there
+        // for root's word.
         if !self.connection.peer_addr().is_ok_and(|peer| peer.is_unnamed()) {
             return;
         }
@@ -151,7 +167,8 @@ fn touch(table: &Table, request: Request, content: Option<OwnedFd>) -> io::Resul
     match (request.access, content) {
         (Access::Read, _) => touch::read(file),
         (Access::Replace, Some(content)) => {
-            // Only what lies in memory has seals. A pipe that nobody writes to, or a file of a file system that a client runs, would hold the server up.
+            // Only what lies in memory has seals. A pipe that nobody writes to, or a file of a file
+            // system that a client runs, would hold the server up.
             fcntl_get_seals(&content).map_err(|_| invalid())?;
             let mut content = File::from(content);
             content.rewind()?;

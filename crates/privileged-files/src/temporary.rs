@@ -12,19 +12,22 @@ use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, openat, rena
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// What the names of temporary files have behind that of the file, before the id of the process that writes it, for whoever looks for it, and a number at random.
+/// What the names of temporary files have behind that of the file, before the id of the process
+/// that writes it, for whoever looks for it, and a number at random.
 const INFIX: &str = ".new-";
 
 /// Who may read it: the addresses of a private network are nobody else's business.
 const MODE: u32 = 0o600;
 
-/// A name is taken already by chance once in 2^64 times: who finds so many taken has another problem.
+/// A name is taken already by chance once in 2^64 times: who finds so many taken has another
+/// problem.
 const TRIES: usize = 8;
 
 /// A new file beside another one; it is gone when this is, unless it has taken the other's place.
 ///
-/// Its writer has locked it for as long as it lives. One that is not locked is left over from somebody who was killed: that shows also where the same folder is in two containers, in which the ids of
-/// processes mean different ones, or begin anew at each start.
+/// Its writer has locked it for as long as it lives. One that is not locked is left over from
+/// somebody who was killed: that shows also where the same folder is in two containers, in which
+/// the ids of processes mean different ones, or begin anew at each start.
 pub(crate) struct Temporary<'a> {
     folder: &'a File,
     name: Option<OsString>,
@@ -38,13 +41,15 @@ impl<'a> Temporary<'a> {
             let mut own = name.to_owned();
             own.push(format!("{INFIX}{}-{:016x}", process::id(), random()?));
             // Never through a link that was put there.
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = match openat(folder, &own, flags, Mode::from_raw_mode(MODE)) {
                 Err(Errno::EXIST) => continue,
                 opened => File::from(opened?),
             };
             let made = Self { folder, name: Some(own), file };
-            // Whoever has taken it for left over in this moment removes it. Some file systems know no locks: nobody can take it for left over there.
+            // Whoever has taken it for left over in this moment removes it. Some file systems know
+            // no locks: nobody can take it for left over there.
             let is_taken = lock(&made.file) == Err(Errno::WOULDBLOCK);
             if !is_taken && made.file.metadata()?.nlink() != 0 {
                 // Whatever the process's mask is.
@@ -102,7 +107,8 @@ fn lock(file: &File) -> Result<(), Errno> {
     flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
-/// Which process has made the file called `found`, if that is a name of a temporary file beside the one called `name`.
+/// Which process has made the file called `found`, if that is a name of a temporary file beside the
+/// one called `name`.
 fn writer(found: &OsStr, name: &OsStr) -> Option<u32> {
     let rest = found.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(INFIX.as_bytes())?;
     let (writer, number) = str::from_utf8(rest).ok()?.split_once('-')?;
@@ -155,8 +161,13 @@ mod tests {
             Some(1)
         );
         drop(own);
-        let mut left: Vec<_> =
-            folder.path().read_dir().expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+        let mut left: Vec<_> = folder
+            .path()
+            .read_dir()
+            .expect("a folder")
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
         left.sort();
         let mut expected = of_others.to_vec();
         expected.extend(["peers.new-1-0123456789abcdef", "peers.new-2-0123456789abcdef"]);

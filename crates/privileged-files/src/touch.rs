@@ -36,10 +36,12 @@ pub fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Replaces a file, or makes it: whoever opens it, at whatever moment this process or the machine dies, finds the old content or the new one.
-/// Only its owner, who is the one that this runs as, may read it.
+/// Replaces a file, or makes it: whoever opens it, at whatever moment this process or the machine
+/// dies, finds the old content or the new one. Only its owner, who is the one that this runs as,
+/// may read it.
 ///
-/// Where the file is a symbolic link, it is the link that is replaced. Where its folder is reached by one, that is followed as by [`read`].
+/// Where the file is a symbolic link, it is the link that is replaced. Where its folder is reached
+/// by one, that is followed as by [`read`].
 ///
 /// # Errors
 ///
@@ -103,7 +105,8 @@ mod tests {
         replace(&file, &mut "old".as_bytes()).expect("replaced");
         assert!(replace(&file, &mut Fails).is_err());
         let endless = &mut io::repeat(0);
-        let error = replace(&file, &mut io::Read::take(endless, MAX_REPLACE + 1)).expect_err("too large");
+        let error =
+            replace(&file, &mut io::Read::take(endless, MAX_REPLACE + 1)).expect_err("too large");
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(read(&file).expect("read"), b"old");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
@@ -156,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_leaves_the_old_content() {
-        // A device that is full, as far as writing goes, has no place for a file beside it: writing alone is what this is about.
+        // A device that is full, as far as writing goes, has no place for a file beside it: writing
+        // alone is what this is about.
         let mut full = OpenOptions::new().write(true).open("/dev/full").expect("a device");
         let error = super::write(&mut full, &mut "x".as_bytes()).expect_err("full");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);

@@ -16,9 +16,10 @@ const MAX_LINKS: usize = 40;
 
 /// Opens what is at `path`, which is there already.
 ///
-/// A symbolic link of another user than root, and than the one that this runs as, is followed only to what is that user's own. So nobody who may put
-/// links into a folder can have a file read that only root may read, or one written where only root may write. That is what Linux does in folders like `/tmp`
-/// (`fs.protected_symlinks`), here for all folders and all links of the path.
+/// A symbolic link of another user than root, and than the one that this runs as, is followed only
+/// to what is that user's own. So nobody who may put links into a folder can have a file read that
+/// only root may read, or one written where only root may write. That is what Linux does in folders
+/// like `/tmp` (`fs.protected_symlinks`), here for all folders and all links of the path.
 ///
 /// # Errors
 ///
@@ -29,7 +30,12 @@ pub(crate) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
     let (mut links, mut owners) = (0, Vec::new());
     while let Some(name) = left.pop() {
         // The name itself, whatever it stands for: what it is does not change any more then.
-        let found = openat(&place, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let found = openat(
+            &place,
+            &name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         let stat = fstat(&found)?;
         if FileType::from_raw_mode(stat.st_mode).is_symlink() {
             links += 1;
@@ -37,7 +43,9 @@ pub(crate) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
                 return Err(Errno::LOOP.into());
             }
             owners.push(stat.st_uid);
-            let target = PathBuf::from(OsString::from_vec(readlinkat(&found, c"", Vec::new())?.into_bytes()));
+            let target = PathBuf::from(OsString::from_vec(
+                readlinkat(&found, c"", Vec::new())?.into_bytes(),
+            ));
             if target.is_absolute() {
                 place = root_or_here(&target)?;
             }
@@ -65,21 +73,31 @@ fn names(path: &Path) -> Vec<OsString> {
     names.rev().collect()
 }
 
-/// Opens what is no link, and asks whose it is: so it is no matter what becomes of the name meanwhile.
-fn opened(place: &OwnedFd, name: &OsStr, flags: OFlags, owners_of_links: &[u32]) -> io::Result<File> {
+/// Opens what is no link, and asks whose it is: so it is no matter what becomes of the name
+/// meanwhile.
+fn opened(
+    place: &OwnedFd,
+    name: &OsStr,
+    flags: OFlags,
+    owners_of_links: &[u32],
+) -> io::Result<File> {
     let file = openat(place, name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let owner = fstat(&file)?.st_uid;
     match foreign_link(owners_of_links, owner, geteuid().as_raw()) {
         None => Ok(file.into()),
         Some(of_link) => Err(io::Error::other(format!(
-            "a symbolic link of the user with the id {of_link} leads to what belongs to the one with the id {owner}"
+            "a symbolic link of the user with the id {of_link} leads to what belongs to the one \
+            with the id {owner}"
         ))),
     }
 }
 
 /// Who has a link among these that must not be followed to what belongs to `owner`.
 fn foreign_link(owners_of_links: &[u32], owner: u32, own: u32) -> Option<u32> {
-    owners_of_links.iter().copied().find(|&of_link| of_link != 0 && of_link != own && of_link != owner)
+    owners_of_links
+        .iter()
+        .copied()
+        .find(|&of_link| of_link != 0 && of_link != own && of_link != owner)
 }
 
 #[cfg(test)]
@@ -114,11 +132,14 @@ mod tests {
         symlink("../a/./relative/../b/file", at("a/up")).expect("linked");
         symlink("loop", at("loop")).expect("linked");
         symlink("none", at("dangling")).expect("linked");
-        for name in ["a/b/file", "a/relative/file", "absolute/b/file", "absolute/up", "a/../a/b/./file"] {
+        for name in
+            ["a/b/file", "a/relative/file", "absolute/b/file", "absolute/up", "a/../a/b/./file"]
+        {
             assert_eq!(content(&at(name)).expect(name), "content", "{name}");
         }
         for name in ["loop", "dangling", "a/b/none", "a/b/file/more"] {
-            let (own, systems) = (content(&at(name)).expect_err(name), fs::read(at(name)).expect_err(name));
+            let (own, systems) =
+                (content(&at(name)).expect_err(name), fs::read(at(name)).expect_err(name));
             assert_eq!(own.raw_os_error(), systems.raw_os_error(), "{name}");
         }
         for path in [Path::new("/"), Path::new("."), Path::new(""), folder.path()] {
@@ -162,7 +183,9 @@ mod tests {
             lchown(entry.path(), Some(MALLORY), None).expect("given away");
         }
         lchown(at("mallorys"), Some(MALLORY), None).expect("given away");
-        for name in ["mallorys/absolute", "mallorys/relative", "mallorys/folder/secret", "roots/by-way-of"] {
+        for name in
+            ["mallorys/absolute", "mallorys/relative", "mallorys/folder/secret", "roots/by-way-of"]
+        {
             let error = content(&at(name)).expect_err(name).to_string();
             assert!(error.contains("link of the user with the id 54321"), "{name}: {error}");
         }

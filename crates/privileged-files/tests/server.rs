@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use privileged_files::{Access, Client, Table, channel, serve};
 use rustix::fs::{CWD, FileType, MemfdFlags, Mode, memfd_create, mknodat};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
 /// The folder whose files a server process has; see `server_process`.
@@ -108,7 +108,10 @@ async fn reads_and_replaces(client: &Client, folder: &Path) {
     // Nothing else can be had.
     let denied = std::io::ErrorKind::PermissionDenied;
     assert_eq!(client.read(&file).await.expect_err("not to be read").kind(), denied);
-    assert_eq!(client.replace(&secret, vec![]).await.expect_err("not to be replaced").kind(), denied);
+    assert_eq!(
+        client.replace(&secret, vec![]).await.expect_err("not to be replaced").kind(),
+        denied
+    );
     assert_eq!(client.read(Path::new("/etc/passwd")).await.expect_err("no such").kind(), denied);
 }
 
@@ -208,7 +211,8 @@ fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
     sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).expect("sent");
 }
 
-/// Has the server replace the state, and does not wait for it; the answer comes on what this returns.
+/// Has the server replace the state, and does not wait for it; the answer comes on what this
+/// returns.
 fn order(socket: &OwnedFd, content: &[u8]) -> UnixStream {
     let mut memory = File::from(memfd_create("content", MemfdFlags::CLOEXEC).expect("memory"));
     memory.write_all(content).expect("written");
@@ -230,8 +234,16 @@ async fn nonsense_is_refused_and_ends_nothing() {
     fs::write(folder.path().join("secret"), "s3cret").expect("written");
     fs::write(folder.path().join("state"), "state").expect("written");
     let (reader, _writer) = std::io::pipe().expect("a pipe");
-    let requests: [&[u8]; 8] =
-        [b"x", b"r", b"rxxxxx", b"r\xff\xff\xff\xff", b"r\x01\0\0\0", b"w\0\0\0\0", b"w\x01\0\0\0", b""];
+    let requests: [&[u8]; 8] = [
+        b"x",
+        b"r",
+        b"rxxxxx",
+        b"r\xff\xff\xff\xff",
+        b"r\x01\0\0\0",
+        b"w\0\0\0\0",
+        b"w\x01\0\0\0",
+        b"",
+    ];
     for bytes in requests.into_iter().filter(|bytes| !bytes.is_empty()) {
         // Without anybody to answer to.
         send(&others, bytes, &[]);
@@ -381,7 +393,10 @@ async fn killed_at_any_moment_it_leaves_the_old_content_or_the_new() {
     assert!(new > 0 && new < ROUNDS, "{new} of {ROUNDS} were new: the moments say nothing");
     // What the killed have left goes with the next one.
     Client::direct(table(folder.path())).replace(&file, content(0)).await.expect("replaced");
-    let names: BTreeSet<_> =
-        fs::read_dir(folder.path()).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+    let names: BTreeSet<_> = fs::read_dir(folder.path())
+        .expect("a folder")
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     assert_eq!(names, BTreeSet::from(["state".into()]));
 }

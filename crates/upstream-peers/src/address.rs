@@ -10,14 +10,16 @@ use crate::excerpt::{Excerpt, disturbs_a_line};
 /// The port where none is given, as in nginx.
 pub(crate) const DEFAULT_PORT: u16 = 80;
 
-/// Bytes that a path of a unix socket has at most: Linux's `sun_path` less the zero at its end (unix(7)).
+/// Bytes that a path of a unix socket has at most: Linux's `sun_path` less the zero at its end
+/// (unix(7)).
 const MAX_UNIX_PATH: usize = 107;
 
 /// Characters of a host name, and of one of its labels, at most (RFC 1035, section 2.3.4, as text).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// An address to connect to. It is printed as nginx writes it: `10.0.0.7:80`, `[::1]:80`, `unix:/run/a.sock`.
+/// An address to connect to. It is printed as nginx writes it: `10.0.0.7:80`, `[::1]:80`,
+/// `unix:/run/a.sock`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SocketAddress {
     /// An IP address and a port.
@@ -35,7 +37,8 @@ impl fmt::Display for SocketAddress {
     }
 }
 
-/// What a value names: an address, or a name for addresses. It is printed as nginx writes it, always with the port.
+/// What a value names: an address, or a name for addresses. It is printed as nginx writes it,
+/// always with the port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// One address.
@@ -86,12 +89,15 @@ pub enum AddressError {
     #[error("the unix socket's path has {0} bytes, more than 107")]
     UnixPathTooLong(usize),
     /// A path that could not be written down in nginx's configuration.
-    #[error("the unix socket's path {0} has white space, a control character, or one of ; {{ }} \" ' \\")]
+    #[error(
+        "the unix socket's path {0} has white space, a control character, or one of ; {{ }} \" ' \\"
+    )]
     UnixPathCharacter(Excerpt),
 }
 
 impl Target {
-    /// Reads what nginx takes as the address of a `server`: `HOST[:PORT]`, `[IPV6][:PORT]`, `unix:/PATH`.
+    /// Reads what nginx takes as the address of a `server`: `HOST[:PORT]`, `[IPV6][:PORT]`,
+    /// `unix:/PATH`.
     pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
         if let Some(path) =
             text.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("unix:")).map(|_| &text[5..])
@@ -100,7 +106,8 @@ impl Target {
         }
         let excerpt = || Excerpt::new(text);
         if let Some(inner) = text.strip_prefix('[') {
-            let (address, port) = inner.split_once(']').ok_or_else(|| AddressError::Ipv6(excerpt()))?;
+            let (address, port) =
+                inner.split_once(']').ok_or_else(|| AddressError::Ipv6(excerpt()))?;
             let address: Ipv6Addr = address.parse().map_err(|_| AddressError::Ipv6(excerpt()))?;
             let port = match port.strip_prefix(':') {
                 Some(port) => parse_port(port)?,
@@ -175,14 +182,18 @@ fn parse_port(text: &str) -> Result<u16, AddressError> {
         .ok_or_else(|| AddressError::Port(Excerpt::new(text)))
 }
 
-/// Whether a resolver may be asked for it. Underscores are in many container's names. A last label of digits alone would be a mistyped
-/// IPv4 address: there is no such domain (RFC 3696, section 2).
+/// Whether a resolver may be asked for it. Underscores are in many container's names. A last label
+/// of digits alone would be a mistyped IPv4 address: there is no such domain (RFC 3696, section 2).
 fn is_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let is_label = |label: &str| {
         (1..=MAX_LABEL).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     let last = host.rsplit('.').next().unwrap_or(host);
-    host.len() <= MAX_NAME && host.split('.').all(is_label) && !last.bytes().all(|byte| byte.is_ascii_digit())
+    host.len() <= MAX_NAME
+        && host.split('.').all(is_label)
+        && !last.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -1,7 +1,8 @@
 //! When peers joined, by the revisions at which their keys were made.
 //!
-//! etcd has no times, only revisions. What an event tells joins now. What a list tells after an outage was made at some time
-//! since etcd was last heard: its revision says where between the two revisions, and so about when between the two times.
+//! etcd has no times, only revisions. What an event tells joins now. What a list tells after an
+//! outage was made at some time since etcd was last heard: its revision says where between the two
+//! revisions, and so about when between the two times.
 
 use std::sync::Arc;
 
@@ -48,11 +49,11 @@ pub struct Known {
     pub joined: u64,
 }
 
-/// Decides when each peer of a prefix joined. Times are milliseconds of a monotonic clock that predecessors have used, too; 0 stands for
-/// long ago.
+/// Decides when each peer of a prefix joined. Times are milliseconds of a monotonic clock that
+/// predecessors have used, too; 0 stands for long ago.
 ///
-/// It is told what etcd says; then, for each peer that is in use from now on, [`joined`](Self::joined) is asked, and
-/// [`settle`](Self::settle) ends that.
+/// It is told what etcd says; then, for each peer that is in use from now on,
+/// [`joined`](Self::joined) is asked, and [`settle`](Self::settle) ends that.
 #[derive(Debug)]
 pub struct Ages {
     /// The revision up to which every change has come; 0: nothing was listed ever.
@@ -65,10 +66,15 @@ pub struct Ages {
 }
 
 impl Ages {
-    /// For a follower that goes on where its predecessor was: `revision` is what that had applied, 0 where there was none, and `time`
-    /// when it last heard of etcd.
+    /// For a follower that goes on where its predecessor was: `revision` is what that had applied,
+    /// 0 where there was none, and `time` when it last heard of etcd.
     pub fn new(revision: i64, time: u64) -> Self {
-        Self { known: revision, heard: Moment { revision, time }, news: News::Events, unresolved: Vec::new() }
+        Self {
+            known: revision,
+            heard: Moment { revision, time },
+            news: News::Events,
+            unresolved: Vec::new(),
+        }
     }
 
     /// A list of all keys has come, of the history that is known, if any is.
@@ -84,7 +90,8 @@ impl Ages {
         self.applied(revision, now);
     }
 
-    /// Every change up to `revision` has come: by events, or by a list of another history, which has no peers in use yet.
+    /// Every change up to `revision` has come: by events, or by a list of another history, which
+    /// has no peers in use yet.
     pub fn applied(&mut self, revision: i64, now: u64) {
         self.known = revision;
         self.alive(revision, now);
@@ -100,7 +107,8 @@ impl Ages {
         self.news = News::Another;
     }
 
-    /// When the peer joined that is in use from `now` on; `known` says what is known of the same key and address.
+    /// When the peer joined that is in use from `now` on; `known` says what is known of the same
+    /// key and address.
     ///
     /// A peer that is known keeps what it has, unless its key was deleted and made anew.
     pub fn joined(&self, key: &str, create_revision: i64, known: Option<Known>, now: u64) -> u64 {
@@ -113,9 +121,13 @@ impl Ages {
         }
     }
 
-    /// All peers in use were asked for; those of the keys `unresolved`, in their order, come as soon as they have an address: they are
-    /// as old as their keys all the same.
-    pub fn settle<'a>(&mut self, unresolved: impl IntoIterator<Item = (&'a Arc<str>, i64)>, now: u64) {
+    /// All peers in use were asked for; those of the keys `unresolved`, in their order, come as
+    /// soon as they have an address: they are as old as their keys all the same.
+    pub fn settle<'a>(
+        &mut self,
+        unresolved: impl IntoIterator<Item = (&'a Arc<str>, i64)>,
+        now: u64,
+    ) {
         let unresolved = unresolved
             .into_iter()
             .map(|(key, create_revision)| Unresolved {
@@ -128,7 +140,8 @@ impl Ages {
         self.news = News::Events;
     }
 
-    /// Whether a key that has been there since the one revision is the one that is there now, since the other.
+    /// Whether a key that has been there since the one revision is the one that is there now, since
+    /// the other.
     fn is_same_key(&self, known: i64, create_revision: i64) -> bool {
         // The first list cannot tell whether what was in hand is of the same history.
         let are_comparable = !matches!(self.news, News::Another | News::First { .. });
@@ -136,7 +149,8 @@ impl Ages {
     }
 
     fn waited(&self, key: &str, create_revision: i64) -> Option<&Unresolved> {
-        let place = self.unresolved.binary_search_by(|unresolved| (*unresolved.key).cmp(key)).ok()?;
+        let place =
+            self.unresolved.binary_search_by(|unresolved| (*unresolved.key).cmp(key)).ok()?;
         self.unresolved
             .get(place)
             .filter(|unresolved| self.is_same_key(unresolved.create_revision, create_revision))
@@ -149,7 +163,8 @@ impl Ages {
             News::Outage { known, heard, listed } if create_revision > known => {
                 estimate(create_revision, heard, listed).clamp(1, now.max(1))
             }
-            // Where the key is older than what is known, it is the peer that is new: a value was changed or a name has other addresses.
+            // Where the key is older than what is known, it is the peer that is new: a value was
+            // changed or a name has other addresses.
             News::First { .. } | News::Outage { .. } | News::Events | News::Another => now.max(1),
         }
     }

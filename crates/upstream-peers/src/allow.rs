@@ -11,8 +11,8 @@ use crate::address::SocketAddress;
 
 /// The networks in which peers may be; everywhere where none was added.
 ///
-/// What nginx's own `allow` does with clients: IPv4 addresses that are written as IPv6 ones (`::ffff:10.0.0.1`) are taken as IPv4, and unix sockets have a
-/// word of their own.
+/// What nginx's own `allow` does with clients: IPv4 addresses that are written as IPv6 ones
+/// (`::ffff:10.0.0.1`) are taken as IPv4, and unix sockets have a word of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow {
     is_restricted: bool,
@@ -84,13 +84,18 @@ pub struct OutsideAddresses {
     pub addresses: BTreeSet<IpAddr>,
 }
 
-/// As [`ValueError::NotAllowed`](crate::ValueError::NotAllowed) says it of a value that has the address itself.
+/// As [`ValueError::NotAllowed`](crate::ValueError::NotAllowed) says it of a value that has the
+/// address itself.
 impl fmt::Display for OutsideAddresses {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Addresses that are named; a name server may send hundreds.
         const NAMED: usize = 4;
         write!(formatter, "the host name \"{}\" has ", self.name)?;
-        formatter.write_str(if self.addresses.len() == 1 { "the address " } else { "the addresses " })?;
+        formatter.write_str(if self.addresses.len() == 1 {
+            "the address "
+        } else {
+            "the addresses "
+        })?;
         for (index, address) in self.addresses.iter().take(NAMED).enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             write!(formatter, "{separator}{address}")?;
@@ -152,7 +157,9 @@ mod tests {
     #[test]
     fn networks_addresses_and_unix_sockets() {
         let allowed = allow(&["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::1"]);
-        for address in ["10.0.0.0:1", "10.255.255.255:80", "192.0.2.7:80", "[2001:db8:1::9]:80", "[::1]:80"] {
+        for address in
+            ["10.0.0.0:1", "10.255.255.255:80", "192.0.2.7:80", "[2001:db8:1::9]:80", "[::1]:80"]
+        {
             assert!(permits(&allowed, address), "{address}");
         }
         for address in [
@@ -210,8 +217,12 @@ mod tests {
             let addresses = (1..=last).map(|last| IpAddr::from([10, 9, 0, last])).collect();
             OutsideAddresses { name: "x".to_owned(), addresses }.to_string()
         };
-        assert_eq!(words(1), r#"the host name "x" has the address 10.9.0.1 outside of "etcd_allow""#);
-        let two = r#"the host name "x" has the addresses 10.9.0.1, 10.9.0.2 outside of "etcd_allow""#;
+        assert_eq!(
+            words(1),
+            r#"the host name "x" has the address 10.9.0.1 outside of "etcd_allow""#
+        );
+        let two =
+            r#"the host name "x" has the addresses 10.9.0.1, 10.9.0.2 outside of "etcd_allow""#;
         assert_eq!(words(2), two);
         assert!(words(4).contains("10.9.0.4 outside"));
         assert!(words(6).contains("10.9.0.4 and 2 more outside"));
@@ -236,7 +247,8 @@ mod tests {
             let mask = u32::MAX.checked_shl(u32::from(32 - length)).unwrap_or(0);
             let address = if near { network & mask | address & !mask } else { address };
             let mut allow = Allow::default();
-            let word = Ipv4Net::new(Ipv4Addr::from(network & mask), length).expect("a length").to_string();
+            let word = Ipv4Net::new(Ipv4Addr::from(network & mask), length).expect("a \
+            length").to_string();
             prop_assert_eq!(allow.add(&word), Ok(Added::Exactly));
             let is_inside = network & mask == address & mask;
             prop_assert_eq!(allow.permits_ip(IpAddr::from(Ipv4Addr::from(address))), is_inside);

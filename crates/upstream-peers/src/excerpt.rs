@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-/// Characters that an excerpt has at most, those that escaping adds included: enough for an address or a parameter to be recognised.
+/// Characters that an excerpt has at most, those that escaping adds included: enough for an address
+/// or a parameter to be recognised.
 pub const MAX_EXCERPT: usize = 64;
 
-/// Whether a character may change how the line around it is read: a control character, a separator of lines or paragraphs, or one that turns
-/// the direction of writing (those with Bidi_Control in Unicode's PropList.txt), behind which a log shows something else than it says.
+/// Whether a character may change how the line around it is read: a control character, a separator
+/// of lines or paragraphs, or one that turns the direction of writing (those with Bidi_Control in
+/// Unicode's PropList.txt), behind which a log shows something else than it says.
 pub(crate) fn disturbs_a_line(character: char) -> bool {
     let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
@@ -14,7 +16,8 @@ pub(crate) fn disturbs_a_line(character: char) -> bool {
 
 /// The beginning of a text that somebody else wrote, escaped and cut to [`MAX_EXCERPT`] characters.
 ///
-/// It is printed in quotation marks. It holds no control character, so that it cannot forge a line of a log.
+/// It is printed in quotation marks. It holds no control character, so that it cannot forge a line
+/// of a log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Excerpt(String);
 

@@ -3,25 +3,30 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-/// Within how many milliseconds expiries are counted together in any case: etcd revokes the leases that have run out over an outage of its own, or
-/// of the announcers' network, in bursts over a few seconds.
+/// Within how many milliseconds expiries are counted together in any case: etcd revokes the leases
+/// that have run out over an outage of its own, or of the announcers' network, in bursts over a few
+/// seconds.
 pub const EXPIRY_WINDOW: u64 = 10_000;
 
-/// While within the last [`EXPIRY_WINDOW`] as many have run out as this share of all, in percent, they go on, and are counted together however long that
-/// takes. Leases that are renewed no more, with a time-to-live of up to 25 minutes and renewals each third of it, run out as fast.
+/// While within the last [`EXPIRY_WINDOW`] as many have run out as this share of all, in percent,
+/// they go on, and are counted together however long that takes. Leases that are renewed no more,
+/// with a time-to-live of up to 25 minutes and renewals each third of it, run out as fast.
 const GOES_ON: usize = 2;
 
-/// So many go on in any case. etcd revokes no more than 1 000 leases in a second (`leaseRevokeRate` in its `server/lease/lessor.go`), and after a restart or
-/// an election spreads them to 750: a large fleet's take minutes.
+/// So many go on in any case. etcd revokes no more than 1 000 leases in a second (`leaseRevokeRate`
+/// in its `server/lease/lessor.go`), and after a restart or an election spreads them to 750: a
+/// large fleet's take minutes.
 const GOES_ON_AT_MOST: usize = 1_000;
 
 /// Keeps the keys whose leases run out together with many others'.
 ///
-/// The share that counts is the one that is missing: of the keys that were there when the expiries began, or at any time since then, those that
-/// have gone or are kept. Where others come in their place nothing is missing.
+/// The share that counts is the one that is missing: of the keys that were there when the expiries
+/// began, or at any time since then, those that have gone or are kept. Where others come in their
+/// place nothing is missing.
 ///
-/// A key that vanishes with its lease known to be 0 was deleted by somebody, and is not counted. Of the others etcd does not tell whether they
-/// were deleted or their lease has run out: the lease is to be looked up ([`leases`](Self::leases)).
+/// A key that vanishes with its lease known to be 0 was deleted by somebody, and is not counted. Of
+/// the others etcd does not tell whether they were deleted or their lease has run out: the lease is
+/// to be looked up ([`leases`](Self::leases)).
 ///
 /// `T` is what is needed to put a key back that was let go before so many others followed it.
 #[derive(Debug)]
@@ -30,7 +35,8 @@ pub struct ExpiryGuard<T> {
     hold: u64,
     /// The leases of the keys that are there.
     known: HashMap<Arc<str>, i64>,
-    /// What was let go since the expiries began that still go on, or within the window, and is not there again.
+    /// What was let go since the expiries began that still go on, or within the window, and is not
+    /// there again.
     gone: HashMap<Arc<str>, Gone<T>>,
     /// When what has gone did so, the oldest first; also what is there again.
     order: VecDeque<(u64, Arc<str>)>,
@@ -39,7 +45,8 @@ pub struct ExpiryGuard<T> {
     /// The most keys that have been there since the expiries began.
     most: usize,
     kept: BTreeMap<Arc<str>, Kept>,
-    /// The leases of which it is to be found out whether they live, and the keys that have vanished with them.
+    /// The leases of which it is to be found out whether they live, and the keys that have vanished
+    /// with them.
     doubts: HashMap<i64, Vec<Arc<str>>>,
 }
 
@@ -94,7 +101,8 @@ impl<T> ExpiryGuard<T> {
         self.gone.remove(key);
     }
 
-    /// The key is gone in etcd at the moment `now` (ms), where `members` are there, itself and those that are kept among them.
+    /// The key is gone in etcd at the moment `now` (ms), where `members` are there, itself and
+    /// those that are kept among them.
     pub fn vanish(&mut self, key: &str, members: usize, now: u64) -> Vanishing<T> {
         if self.kept.contains_key(key) {
             return Vanishing::Stays(Vec::new());
@@ -160,18 +168,21 @@ impl<T> ExpiryGuard<T> {
         }
     }
 
-    /// A key that is gone in etcd stays until the moment `until` (ms): what kept it before this guard was made is to go on.
+    /// A key that is gone in etcd stays until the moment `until` (ms): what kept it before this
+    /// guard was made is to go on.
     pub fn keep(&mut self, key: &str, until: u64) {
         self.known.remove(key);
         self.kept.insert(Arc::from(key), Kept { until, lease: None });
     }
 
-    /// The leases by which it shows whether keys that have gone, or are kept, were deleted by somebody.
+    /// The leases by which it shows whether keys that have gone, or are kept, were deleted by
+    /// somebody.
     pub fn leases(&self) -> impl Iterator<Item = i64> {
         self.doubts.keys().copied()
     }
 
-    /// What has been found out about a lease. Returns the keys that are to go at once: their lease lives, so somebody has deleted them.
+    /// What has been found out about a lease. Returns the keys that are to go at once: their lease
+    /// lives, so somebody has deleted them.
     pub fn judge(&mut self, lease: i64, is_alive: bool) -> Vec<Arc<str>> {
         let mut keys = self.doubts.remove(&lease).unwrap_or_default();
         if !is_alive {
@@ -193,8 +204,8 @@ impl<T> ExpiryGuard<T> {
         keys
     }
 
-    /// The keys whose time is up at `now`. `passes` says whether a key's peers pass their checks, where that is known: those that do stay on,
-    /// those that do not go at once.
+    /// The keys whose time is up at `now`. `passes` says whether a key's peers pass their checks,
+    /// where that is known: those that do stay on, those that do not go at once.
     pub fn due(&mut self, now: u64, passes: impl Fn(&str) -> Option<bool>) -> Vec<Arc<str>> {
         let is_due = |key: &str, until| passes(key).map_or(until <= now, |passes| !passes);
         let due = self.kept.iter().filter(|(key, kept)| is_due(key, kept.until));

@@ -1,15 +1,17 @@
 //! What etcd says of an upstream's peers: keys, values, and the membership they add up to.
 //!
 //! * [`parse_value`] reads one value, in any of the forms that are written into etcd for a server.
-//! * [`Membership`] takes the keys of one prefix as they are listed and changed, and says which peers they make. A malformed value
-//!   changes nothing: its key's last good peer stays.
+//! * [`Membership`] takes the keys of one prefix as they are listed and changed, and says which
+//!   peers they make. A malformed value changes nothing: its key's last good peer stays.
 //! * [`Allow`] says where peers may be.
 //! * [`Ages`] says when each of them joined, also of those that came while etcd could not be heard.
 //! * [`ExpiryGuard`] keeps the keys whose leases have run out together with too many others'.
-//! * [`sticky_id`] names a peer towards clients without saying where it is; [`sid`] is nginx's own name for it.
+//! * [`sticky_id`] names a peer towards clients without saying where it is; [`sid`] is nginx's own
+//!   name for it.
 //!
-//! Nothing in here trusts what it is given: sizes are bounded ([`MAX_KEY_LENGTH`], [`MAX_VALUE_LENGTH`]), nothing panics, and text
-//! that comes from outside reaches a message only as an [`Excerpt`].
+//! Nothing in here trusts what it is given: sizes are bounded ([`MAX_KEY_LENGTH`],
+//! [`MAX_VALUE_LENGTH`]), nothing panics, and text that comes from outside reaches a message only
+//! as an [`Excerpt`].
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +31,8 @@ pub use allow::{Added, Allow, NotANetwork, OutsideAddresses};
 pub use excerpt::{Excerpt, MAX_EXCERPT};
 pub use expiry::{EXPIRY_WINDOW, ExpiryGuard, Vanishing};
 pub use membership::{Membership, Outcome, Peer, Removed};
-pub use parameters::{MAX_ROUTE_LENGTH, MAX_WEIGHT, Overrides, ParameterError, Parameters, milliseconds};
+pub use parameters::{
+    MAX_ROUTE_LENGTH, MAX_WEIGHT, Overrides, ParameterError, Parameters, milliseconds,
+};
 pub use sticky::{SID_LENGTH, sid, sid_id, sticky_cookie, sticky_id, sticky_id_of};
 pub use value::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, Value, ValueError, parse_value};

@@ -19,11 +19,13 @@ use member::{Given, Member, Names, Rejection, Server};
 /// A peer of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The name below the prefix. A host name with several addresses makes several peers of one key.
+    /// The name below the prefix. A host name with several addresses makes several peers of one
+    /// key.
     pub key: Arc<str>,
     /// Where it listens.
     pub address: SocketAddress,
-    /// The server as its value has it: see [`Value::server`](crate::Value::server). All addresses of a host name have the same.
+    /// The server as its value has it: see [`Value::server`](crate::Value::server). All addresses
+    /// of a host name have the same.
     pub server: Arc<str>,
     /// Its parameters, those that its value does not set taken from the defaults.
     pub parameters: Parameters,
@@ -63,21 +65,23 @@ pub struct Outcome {
     pub changed: bool,
     /// Whether [`Membership::rejected`] may give another answer than before.
     pub rejections_changed: bool,
-    /// Keys, fit to be logged, whose values are newly rejected. The same value of the same key is not reported again before the key
-    /// had another.
+    /// Keys, fit to be logged, whose values are newly rejected. The same value of the same key is
+    /// not reported again before the key had another.
     pub rejected: Vec<(String, ValueError)>,
 }
 
-/// The members of one prefix: for each key the last good value, and why the current one is rejected, if it is.
+/// The members of one prefix: for each key the last good value, and why the current one is
+/// rejected, if it is.
 ///
-/// A malformed value changes nothing: the key's last good peer stays. It goes when the key goes. Of a rejected value only a hash and the
-/// reason are kept.
+/// A malformed value changes nothing: the key's last good peer stays. It goes when the key goes. Of
+/// a rejected value only a hash and the reason are kept.
 pub struct Membership {
     defaults: Parameters,
     allow: Allow,
     members: BTreeMap<Arc<str>, Member>,
     names: Names,
-    /// Keys that cannot name a peer, whatever their value: as they are shown, and with a hash since several may be shown alike.
+    /// Keys that cannot name a peer, whatever their value: as they are shown, and with a hash since
+    /// several may be shown alike.
     unusable: BTreeMap<(String, u64), ValueError>,
     rejected_total: u64,
     hasher: RandomState,
@@ -97,8 +101,8 @@ impl Membership {
         }
     }
 
-    /// The same, with peers only where `allow` permits them: a value that names another place is rejected as a malformed one is, and of a
-    /// host name's addresses those outside are left out.
+    /// The same, with peers only where `allow` permits them: a value that names another place is
+    /// rejected as a malformed one is, and of a host name's addresses those outside are left out.
     #[must_use]
     pub fn within(self, allow: Allow) -> Self {
         Self { allow, ..self }
@@ -107,26 +111,32 @@ impl Membership {
     /// Other parameters for values that do not set them. Says whether the peers may be others now.
     pub fn set_defaults(&mut self, defaults: Parameters) -> bool {
         self.defaults = defaults;
-        self.members.values_mut().fold(false, |changed, member| changed | member.set_defaults(defaults))
+        self.members
+            .values_mut()
+            .fold(false, |changed, member| changed | member.set_defaults(defaults))
     }
 
-    /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may have several addresses. It stays
-    /// until the key has a good value, or is found missing. A key that has a good value already is left as it is. A peer where none may be is
-    /// not taken over.
+    /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may
+    /// have several addresses. It stays until the key has a good value, or is found missing. A key
+    /// that has a good value already is left as it is. A peer where none may be is not taken over.
     pub fn seed(&mut self, peer: Peer) {
         let Peer { key, address, server: text, parameters, route, create_revision } = peer;
         if !self.allow.permits(&address) {
             return;
         }
-        self.members
-            .entry(key)
-            .or_default()
-            .seed(Server { address, text, parameters: Given::known(parameters, route) }, create_revision);
+        self.members.entry(key).or_default().seed(
+            Server { address, text, parameters: Given::known(parameters, route) },
+            create_revision,
+        );
     }
 
-    /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at which it was made: what the list
-    /// lacks is gone; what it has malformed keeps its last good peer.
-    pub fn replace<'a>(&mut self, items: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>) -> Outcome {
+    /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at
+    /// which it was made: what the list lacks is gone; what it has malformed keeps its last good
+    /// peer.
+    pub fn replace<'a>(
+        &mut self,
+        items: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>,
+    ) -> Outcome {
         self.replace_but(items, |_| false)
     }
 
@@ -172,10 +182,14 @@ impl Membership {
     pub fn missing<'a>(&self, listed: impl IntoIterator<Item = &'a [u8]>) -> Vec<Arc<str>> {
         let listed: HashSet<&[u8]> = listed.into_iter().collect();
         let members = self.members.iter().filter(|(_, member)| member.is_good());
-        members.filter(|(key, _)| !listed.contains(key.as_bytes())).map(|(key, _)| Arc::clone(key)).collect()
+        members
+            .filter(|(key, _)| !listed.contains(key.as_bytes()))
+            .map(|(key, _)| Arc::clone(key))
+            .collect()
     }
 
-    /// Forgets a key as [`delete`](Self::delete) does, and hands out what it was, where it stood for peers, so that it can be put back.
+    /// Forgets a key as [`delete`](Self::delete) does, and hands out what it was, where it stood
+    /// for peers, so that it can be put back.
     pub fn remove(&mut self, key: &str) -> (Outcome, Option<Removed>) {
         let mut outcome = Outcome::default();
         let Some((key, member)) = self.members.remove_entry(key) else { return (outcome, None) };
@@ -196,8 +210,8 @@ impl Membership {
         outcome
     }
 
-    /// Takes a key's new value; `create_revision` is the revision at which the key was made. A key that was made anew is a change, even
-    /// where its value is the one that it had.
+    /// Takes a key's new value; `create_revision` is the revision at which the key was made. A key
+    /// that was made anew is a change, even where its value is the one that it had.
     pub fn put(&mut self, key: &[u8], value: &[u8], create_revision: i64) -> Outcome {
         let mut outcome = Outcome::default();
         match self.usable(key) {
@@ -231,7 +245,8 @@ impl Membership {
         self.names.take_change()
     }
 
-    /// The keys whose values say a host name, in their order, each with the name and how many peers the key has.
+    /// The keys whose values say a host name, in their order, each with the name and how many peers
+    /// the key has.
     pub fn named<A: AsRef<[IpAddr]>>(
         &self,
         resolve: impl Fn(&str) -> A,
@@ -244,10 +259,12 @@ impl Membership {
         })
     }
 
-    /// The peers, in the order of their keys (by bytes), then of their addresses, each address once for a key.
+    /// The peers, in the order of their keys (by bytes), then of their addresses, each address once
+    /// for a key.
     ///
-    /// `resolve` gives the addresses in hand of a host name. While it has none, the addresses that the key had before it got that name
-    /// stand in, where there were any: after a takeover those that were seeded.
+    /// `resolve` gives the addresses in hand of a host name. While it has none, the addresses that
+    /// the key had before it got that name stand in, where there were any: after a takeover those
+    /// that were seeded.
     pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
         let mut peers = Vec::with_capacity(self.members.len());
         for (key, member) in &self.members {
@@ -264,13 +281,14 @@ impl Membership {
         peers
     }
 
-    /// The keys that [`peers`](Self::peers) has no address for, each with the revision at which it was made, in their order: their
-    /// host names are not resolved yet.
+    /// The keys that [`peers`](Self::peers) has no address for, each with the revision at which it
+    /// was made, in their order: their host names are not resolved yet.
     pub fn unresolved<A: AsRef<[IpAddr]>>(
         &self,
         resolve: impl Fn(&str) -> A,
     ) -> impl Iterator<Item = (&Arc<str>, i64)> {
-        let is_unresolved = move |member: &Member| member.is_unresolved(|name| self.permitted(resolve(name)));
+        let is_unresolved =
+            move |member: &Member| member.is_unresolved(|name| self.permitted(resolve(name)));
         self.members
             .iter()
             .filter(move |(_, member)| is_unresolved(member))
@@ -291,7 +309,10 @@ impl Membership {
                 let addresses: BTreeSet<_> =
                     addresses.filter(|&address| !self.allow.permits_ip(address)).collect();
                 if !addresses.is_empty() {
-                    outside.insert(Arc::clone(key), OutsideAddresses { name: name.to_owned(), addresses });
+                    outside.insert(
+                        Arc::clone(key),
+                        OutsideAddresses { name: name.to_owned(), addresses },
+                    );
                 }
             }
         }
@@ -308,7 +329,8 @@ impl Membership {
 
     /// The keys whose current value is rejected, fit to be shown, with the reason.
     pub fn rejected(&self) -> impl Iterator<Item = (&str, &ValueError)> {
-        let members = self.members.iter().filter_map(|(key, member)| Some((&**key, member.rejected()?)));
+        let members =
+            self.members.iter().filter_map(|(key, member)| Some((&**key, member.rejected()?)));
         let unusable = self.unusable.iter().map(|((shown, _), error)| (shown.as_str(), error));
         members.chain(unusable)
     }
@@ -328,18 +350,23 @@ impl Membership {
         !self.members.values().any(Member::is_good)
     }
 
-    /// The key as text, or where it cannot name a peer how it is kept among the [`unusable`](Self::unusable).
+    /// The key as text, or where it cannot name a peer how it is kept among the
+    /// [`unusable`](Self::unusable).
     fn usable<'k>(&self, key: &'k [u8]) -> Result<&'k str, ((String, u64), ValueError)> {
         let checked = match str::from_utf8(key) {
             Ok(text) => check_key(text).map(|()| text),
             Err(_) => Err(ValueError::KeyNotUtf8),
         };
-        checked.map_err(|error| ((Excerpt::of_bytes(key).into_text(), self.hasher.hash_one(key)), error))
+        checked.map_err(|error| {
+            ((Excerpt::of_bytes(key).into_text(), self.hasher.hash_one(key)), error)
+        })
     }
 
     fn put_member(&mut self, key: &str, value: &[u8], create_revision: i64, outcome: &mut Outcome) {
         let parsed = parse_value(key, value).and_then(|value| match value.target {
-            Target::Address(address) if !self.allow.permits(&address) => Err(ValueError::NotAllowed(address)),
+            Target::Address(address) if !self.allow.permits(&address) => {
+                Err(ValueError::NotAllowed(address))
+            }
             _ => Ok(value),
         });
         if !self.members.contains_key(key) {
@@ -352,10 +379,13 @@ impl Membership {
                 let all = value.overrides.apply(self.defaults);
                 let parameters = Given { overrides: value.overrides, all };
                 outcome.rejections_changed |= member.rejected().is_some();
-                outcome.changed |= member.accept(value.target, &value.server, parameters, &mut self.names);
+                outcome.changed |=
+                    member.accept(value.target, &value.server, parameters, &mut self.names);
             }
             Err(error) => {
-                if member.reject(Rejection { value: self.hasher.hash_one(value), error: error.clone() }) {
+                if member
+                    .reject(Rejection { value: self.hasher.hash_one(value), error: error.clone() })
+                {
                     self.rejected_total += 1;
                     outcome.rejections_changed = true;
                     outcome.rejected.push((key.to_owned(), error));

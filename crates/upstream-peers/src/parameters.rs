@@ -11,17 +11,21 @@ use crate::excerpt::Excerpt;
 
 pub use time::milliseconds;
 
-/// The greatest weight. nginx has no limit of its own; this one keeps the sum of the weights of any number of peers that fits into memory far
-/// from an overflow, and is that of weights in DNS (RFC 2782).
+/// The greatest weight. nginx has no limit of its own; this one keeps the sum of the weights of any
+/// number of peers that fits into memory far from an overflow, and is that of weights in DNS (RFC
+/// 2782).
 pub const MAX_WEIGHT: u32 = 65_535;
 
-/// The longest `route`, in bytes: four times what nginx makes for a server without one, and more than a node's name takes.
+/// The longest `route`, in bytes: four times what nginx makes for a server without one, and more
+/// than a node's name takes.
 pub const MAX_ROUTE_LENGTH: usize = 128;
 
-/// nginx's parameters of a `server`, all set; but for `route`, which is a name of the peer's, and has no default.
+/// nginx's parameters of a `server`, all set; but for `route`, which is a name of the peer's, and
+/// has no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
-    /// Share of the requests, up to [`MAX_WEIGHT`]; with 0 the peer gets none, and [`drain`](Self::drain) is set.
+    /// Share of the requests, up to [`MAX_WEIGHT`]; with 0 the peer gets none, and
+    /// [`drain`](Self::drain) is set.
     pub weight: u32,
     /// Connections that may be open at a time; 0: no limit.
     pub max_conns: u32,
@@ -74,7 +78,8 @@ pub struct Overrides {
     pub down: Option<bool>,
     /// See [`Parameters::drain`].
     pub drain: Option<bool>,
-    /// The name by which nginx's own `sticky` knows the peer: at most [`MAX_ROUTE_LENGTH`] bytes, all of them such as a cookie may have.
+    /// The name by which nginx's own `sticky` knows the peer: at most [`MAX_ROUTE_LENGTH`] bytes,
+    /// all of them such as a cookie may have.
     pub route: Option<Arc<str>>,
 }
 
@@ -114,8 +119,16 @@ enum Slot<'o> {
 /// All of them set.
 impl From<Parameters> for Overrides {
     fn from(parameters: Parameters) -> Self {
-        let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
-            parameters;
+        let Parameters {
+            weight,
+            max_conns,
+            max_fails,
+            fail_timeout,
+            slow_start,
+            backup,
+            down,
+            drain,
+        } = parameters;
         Self {
             weight: Some(weight),
             max_conns: Some(max_conns),
@@ -146,8 +159,8 @@ impl Overrides {
         }
     }
 
-    /// Sets what one word of nginx's syntax says: `weight=5`, `fail_timeout=1m30s`, `backup`. Of several that set the same, the last
-    /// one counts, as in nginx.
+    /// Sets what one word of nginx's syntax says: `weight=5`, `fail_timeout=1m30s`, `backup`. Of
+    /// several that set the same, the last one counts, as in nginx.
     ///
     /// # Errors
     ///
@@ -157,18 +170,21 @@ impl Overrides {
             Some((name, text)) => (name, Some(text)),
             None => (word, None),
         };
-        let (name, slot) = self.slot(name).ok_or_else(|| ParameterError::Unknown(Excerpt::new(word)))?;
+        let (name, slot) =
+            self.slot(name).ok_or_else(|| ParameterError::Unknown(Excerpt::new(word)))?;
         match (slot, text) {
             (Slot::Flag(flag), None) => *flag = Some(true),
             (Slot::Flag(_), Some(_)) => return Err(ParameterError::TakesNoValue(name)),
             (_, None) => return Err(ParameterError::NoValue(name)),
-            (slot, Some(text)) => slot.set(text).map_err(|expected| invalid(name, text, expected))?,
+            (slot, Some(text)) => {
+                slot.set(text).map_err(|expected| invalid(name, text, expected))?
+            }
         }
         Ok(())
     }
 
-    /// Sets the parameter `name` to what a field of a JSON object says. Numbers may be strings of digits, times also numbers
-    /// of seconds, flags also 1 and 0.
+    /// Sets the parameter `name` to what a field of a JSON object says. Numbers may be strings of
+    /// digits, times also numbers of seconds, flags also 1 and 0.
     ///
     /// Says whether there is such a parameter; otherwise nothing is set.
     pub(crate) fn set_json(&mut self, name: &str, value: &Json) -> Result<bool, ParameterError> {
@@ -181,7 +197,8 @@ impl Overrides {
             {
                 return Err(invalid(name, &value.to_string(), ROUTE));
             }
-            // Numbers and flags as JSON are what they are as text; null, a list or an object is nothing that a parameter takes.
+            // Numbers and flags as JSON are what they are as text; null, a list or an object is
+            // nothing that a parameter takes.
             value => value.to_string(),
         };
         slot.set(&text).map_err(|expected| invalid(name, &text, expected))?;
@@ -190,7 +207,8 @@ impl Overrides {
 
     /// The fields, as a JSON object names them, that are set.
     pub(crate) fn to_json(&self) -> impl Iterator<Item = (&'static str, Json)> {
-        let numbers = self.numbers().into_iter().filter_map(|(name, number)| Some((name, number?.into())));
+        let numbers =
+            self.numbers().into_iter().filter_map(|(name, number)| Some((name, number?.into())));
         let flags = self.flags().into_iter().filter_map(|(name, flag)| Some((name, flag?.into())));
         numbers.chain(flags).chain(self.route.as_deref().map(|route| ("route", route.into())))
     }
@@ -226,7 +244,8 @@ impl Overrides {
 }
 
 impl fmt::Display for Overrides {
-    /// In nginx's syntax, each with a space before it. That syntax has no word for a flag that is off.
+    /// In nginx's syntax, each with a space before it. That syntax has no word for a flag that is
+    /// off.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, number) in self.numbers() {
             if let Some(number) = number {
@@ -253,9 +272,14 @@ impl Slot<'_> {
                 let number = whole_number(text).filter(|&number| number <= MAX_WEIGHT);
                 *weight = Some(number.ok_or("a whole number from 0 to 65535")?);
             }
-            Slot::Number(slot) => *slot = Some(whole_number(text).ok_or("a whole number below 4294967296")?),
+            Slot::Number(slot) => {
+                *slot = Some(whole_number(text).ok_or("a whole number below 4294967296")?)
+            }
             Slot::Time(slot) => {
-                *slot = Some(time::seconds(text).ok_or("a time in whole seconds, such as 10, 10s or 1m30s")?);
+                *slot = Some(
+                    time::seconds(text)
+                        .ok_or("a time in whole seconds, such as 10, 10s or 1m30s")?,
+                );
             }
             Slot::Flag(slot) => {
                 *slot = Some(match text {
@@ -303,7 +327,8 @@ mod tests {
 
     #[test]
     fn words() {
-        let all = "weight=65535 max_conns=7 max_fails=0 fail_timeout=1m30s slow_start=4294967295 backup down drain route=a=1";
+        let all = "weight=65535 max_conns=7 max_fails=0 fail_timeout=1m30s slow_start=4294967295 \
+        backup down drain route=a=1";
         let overrides = set(all).expect("good");
         let parameters = Parameters {
             weight: 65535,
@@ -342,13 +367,19 @@ mod tests {
         for (word, message) in [
             ("weight", "parameter \"weight\" lacks a value"),
             ("weight=", "parameter \"weight\" is \"\", not a whole number from 0 to 65535"),
-            ("weight=65536", "parameter \"weight\" is \"65536\", not a whole number from 0 to 65535"),
+            (
+                "weight=65536",
+                "parameter \"weight\" is \"65536\", not a whole number from 0 to 65535",
+            ),
             ("weight=+1", "parameter \"weight\" is \"+1\", not a whole number from 0 to 65535"),
             (
                 "max_conns=4294967296",
                 "parameter \"max_conns\" is \"4294967296\", not a whole number below 4294967296",
             ),
-            ("max_fails=-1", "parameter \"max_fails\" is \"-1\", not a whole number below 4294967296"),
+            (
+                "max_fails=-1",
+                "parameter \"max_fails\" is \"-1\", not a whole number below 4294967296",
+            ),
             ("backup=1", "parameter \"backup\" takes no value"),
             ("route", "parameter \"route\" lacks a value"),
             (
@@ -364,7 +395,10 @@ mod tests {
             ("", "unknown parameter \"\""),
         ] {
             let mut overrides = Overrides::default();
-            assert_eq!(overrides.set_word(word).map_err(|error| error.to_string()), Err(message.to_owned()));
+            assert_eq!(
+                overrides.set_word(word).map_err(|error| error.to_string()),
+                Err(message.to_owned())
+            );
             assert_eq!(overrides, Overrides::default(), "{word}");
         }
     }

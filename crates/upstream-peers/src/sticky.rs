@@ -4,24 +4,28 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-/// What the code is made for, so that one made with the same secret for something else is never one of these. The number is counted up
-/// when what follows it changes, since every cookie in the clients' hands is void then.
+/// What the code is made for, so that one made with the same secret for something else is never one
+/// of these. The number is counted up when what follows it changes, since every cookie in the
+/// clients' hands is void then.
 const PURPOSE: &[u8] = b"etcd_sticky peer 1";
 
-/// The bytes that HMAC's key fills (SHA-256's block); a longer secret is hashed first, as HMAC has it.
+/// The bytes that HMAC's key fills (SHA-256's block); a longer secret is hashed first, as HMAC has
+/// it.
 const BLOCK: usize = 64;
 
 /// The id by which a sticky session's cookie names a peer; never 0.
 ///
-/// `prefix` and `key` are etcd's, the key without the prefix, and empty for a peer of a `server` line; `address` is the peer's as it is
-/// shown. The id depends on nothing else, and so is the same on every router of a fleet, after a restart, and with any
-/// parameters of the peer. Another peer that takes the key over at another address is another one.
+/// `prefix` and `key` are etcd's, the key without the prefix, and empty for a peer of a `server`
+/// line; `address` is the peer's as it is shown. The id depends on nothing else, and so is the same
+/// on every router of a fleet, after a restart, and with any parameters of the peer. Another peer
+/// that takes the key over at another address is another one.
 ///
-/// It does not reveal the address. Without a `secret`, though (an empty one), whoever guesses prefix, key and address can see
-/// by the id that the guess is right, and addresses of a private network are few: set a secret where clients must not find out.
+/// It does not reveal the address. Without a `secret`, though (an empty one), whoever guesses
+/// prefix, key and address can see by the id that the guess is right, and addresses of a private
+/// network are few: set a secret where clients must not find out.
 ///
-/// These are the first eight bytes, the most significant one first, of HMAC-SHA-256 (RFC 2104) under the secret. Two of 10 000 peers
-/// have the same id with a probability of 3 in 10¹².
+/// These are the first eight bytes, the most significant one first, of HMAC-SHA-256 (RFC 2104)
+/// under the secret. Two of 10 000 peers have the same id with a probability of 3 in 10¹².
 pub fn sticky_id(prefix: &str, key: &str, address: &str, secret: &str) -> u64 {
     let mut code = keyed(secret.as_bytes());
     code.update(PURPOSE);
@@ -47,7 +51,8 @@ pub fn sticky_cookie(id: u64) -> [u8; 16] {
     digits
 }
 
-/// The id that a cookie's value is, as [`sticky_cookie`] writes it; `None` for all else that a client may send.
+/// The id that a cookie's value is, as [`sticky_cookie`] writes it; `None` for all else that a
+/// client may send.
 pub fn sticky_id_of(cookie: &[u8]) -> Option<u64> {
     let digits: &[u8; 16] = cookie.try_into().ok()?;
     let id = digits.iter().try_fold(0, |id: u64, digit| {
@@ -61,11 +66,13 @@ pub fn sticky_id_of(cookie: &[u8]) -> Option<u64> {
     (id != 0).then_some(id)
 }
 
-/// Bytes of the name that nginx's `sticky` has for a peer without a `route` (`NGX_HTTP_UPSTREAM_SID_LEN`).
+/// Bytes of the name that nginx's `sticky` has for a peer without a `route`
+/// (`NGX_HTTP_UPSTREAM_SID_LEN`).
 pub const SID_LENGTH: usize = 32;
 
-/// The name that nginx's `sticky` has for a peer without a `route`: the MD5 of its address as it is shown, in hexadecimal digits
-/// (`ngx_http_upstream_init_round_robin_sid`). So a client's cookie stays good where servers of the configuration move to etcd.
+/// The name that nginx's `sticky` has for a peer without a `route`: the MD5 of its address as it is
+/// shown, in hexadecimal digits (`ngx_http_upstream_init_round_robin_sid`). So a client's cookie
+/// stays good where servers of the configuration move to etcd.
 pub fn sid(address: &[u8]) -> [u8; SID_LENGTH] {
     let hash: [u8; SID_LENGTH / 2] = Md5::digest(address).into();
     core::array::from_fn(|digit| {
@@ -76,8 +83,8 @@ pub fn sid(address: &[u8]) -> [u8; SID_LENGTH] {
 
 /// The id by which a peer is found that nginx's `sticky` names so, or by its `route`; never 0.
 ///
-/// FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo). Clients may send any name: one that is made to have another's id leads to that peer, as the other
-/// does.
+/// FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo). Clients may send any name: one that is made to have
+/// another's id leads to that peer, as the other does.
 pub fn sid_id(sid: &[u8]) -> u64 {
     let hash = sid.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
@@ -85,7 +92,8 @@ pub fn sid_id(sid: &[u8]) -> u64 {
     hash.max(1)
 }
 
-/// HMAC under a secret of any length: what its own constructor does, but by a type that shows that it cannot fail.
+/// HMAC under a secret of any length: what its own constructor does, but by a type that shows that
+/// it cannot fail.
 fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     let mut key = [0; BLOCK];
     if secret.len() <= BLOCK {
@@ -107,7 +115,8 @@ mod tests {
 
     const PREFIX: &str = "/firehose/upstream/";
 
-    /// Made with Python's hmac and hashlib: a change of any of these voids the cookies of every client.
+    /// Made with Python's hmac and hashlib: a change of any of these voids the cookies of every
+    /// client.
     #[test]
     fn nginx_has_the_same_names() {
         // As nginx 1.30.4 sets them in the cookie of `sticky cookie`.
@@ -127,7 +136,11 @@ mod tests {
             (PREFIX, "node-2", "[2001:db8::1]:80", &long, 0x7a2b_354c_2cbd_19d8),
             ("", "", "", "", 0x0340_7308_32e6_f8be),
         ] {
-            assert_eq!(sticky_id(prefix, key, address, secret), id, "{prefix} {key} {address} {secret}");
+            assert_eq!(
+                sticky_id(prefix, key, address, secret),
+                id,
+                "{prefix} {key} {address} {secret}"
+            );
         }
     }
 

@@ -11,8 +11,8 @@ use crate::address::{AddressError, SocketAddress, Target};
 use crate::excerpt::{Excerpt, disturbs_a_line};
 use crate::parameters::{Overrides, ParameterError};
 
-/// Bytes that a key has at most, below the prefix. It identifies the peer wherever that is named: in logs, in variables, in shared memory.
-/// The longest host name with a port fits.
+/// Bytes that a key has at most, below the prefix. It identifies the peer wherever that is named:
+/// in logs, in variables, in shared memory. The longest host name with a port fits.
 pub const MAX_KEY_LENGTH: usize = 255;
 
 /// Bytes that a value has at most: many times what all parameters and some fields of others take.
@@ -21,11 +21,13 @@ pub const MAX_VALUE_LENGTH: usize = 4096;
 /// White space of nginx's configuration.
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// What a key's value says. It is printed as one would write it after `server` in nginx's configuration.
+/// What a key's value says. It is printed as one would write it after `server` in nginx's
+/// configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// The server as it is written: what nginx hashes, so that `10.0.0.7` and `10.0.0.7:80` are not the same to it. Where host and port
-    /// are fields of their own, it is what one would write for them.
+    /// The server as it is written: what nginx hashes, so that `10.0.0.7` and `10.0.0.7:80` are not
+    /// the same to it. Where host and port are fields of their own, it is what one would write for
+    /// them.
     pub server: String,
     /// Where the peer listens, as [`server`](Self::server) says.
     pub target: Target,
@@ -48,7 +50,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// Why a key with its value is rejected. The text is one line, and what it quotes is an [`Excerpt`].
+/// Why a key with its value is rejected. The text is one line, and what it quotes is an
+/// [`Excerpt`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ValueError {
     /// The key is the prefix itself.
@@ -60,8 +63,8 @@ pub enum ValueError {
     /// The key is not text.
     #[error("the key is not UTF-8")]
     KeyNotUtf8,
-    /// The key could not be put into a log or a header as it is: it has a control character, one that ends a line, or one that turns the
-    /// direction of writing.
+    /// The key could not be put into a log or a header as it is: it has a control character, one
+    /// that ends a line, or one that turns the direction of writing.
     #[error("the key has a control character")]
     KeyControlCharacter,
     /// See [`MAX_VALUE_LENGTH`].
@@ -73,7 +76,8 @@ pub enum ValueError {
     /// An empty value stands for the address in its key, and there is none.
     #[error("the value is empty, and the key does not end in HOST:PORT")]
     Empty,
-    /// Words that are no server: the first could only be a host's name, and another one is no parameter.
+    /// Words that are no server: the first could only be a host's name, and another one is no
+    /// parameter.
     #[error("there is no address: {first} has no port, and {word} is not a parameter")]
     NoServer {
         /// The first word.
@@ -87,11 +91,15 @@ pub enum ValueError {
     /// A parameter is malformed.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// It begins as a JSON object does, and is none. The text is the JSON parser's, which says where.
+    /// It begins as a JSON object does, and is none. The text is the JSON parser's, which says
+    /// where.
     #[error("malformed JSON: {0}")]
     Json(String),
     /// No known form has these fields.
-    #[error("the object has none of \"addr\", \"Addr\" and \"host\", and the key does not end in HOST:PORT")]
+    #[error(
+        "the object has none of \"addr\", \"Addr\" and \"host\", and the key does not end in \
+        HOST:PORT"
+    )]
     NoAddress,
     /// A field that should not be there, in the form that has `addr`.
     #[error("unknown field {0}")]
@@ -118,24 +126,29 @@ pub enum ValueError {
 ///
 /// The form is found by looking at the value:
 ///
-/// * nginx's syntax: what one would write after `server`, `10.0.0.7:80 weight=5 backup`, with or without a `;` at the end;
+/// * nginx's syntax: what one would write after `server`, `10.0.0.7:80 weight=5 backup`, with or
+///   without a `;` at the end;
 /// * a JSON object with `addr` and fields named as nginx's parameters;
-/// * gRPC's naming, `{"Op":0,"Addr":"10.0.0.7:80","Metadata":…}`, where an object in `Metadata` may set parameters;
+/// * gRPC's naming, `{"Op":0,"Addr":"10.0.0.7:80","Metadata":…}`, where an object in `Metadata` may
+///   set parameters;
 /// * SkyDNS's and CoreDNS's, `{"host":"10.0.0.7","port":80,"weight":5}`;
-/// * nginx-upsync's: the address with its port is the key's last path segment, and the value an object with parameters, or empty.
+/// * nginx-upsync's: the address with its port is the key's last path segment, and the value an
+///   object with parameters, or empty.
 ///
-/// Of several fields of one name in an object, or several parameters of one name, the last one counts. The port is 80 where there is
-/// none.
+/// Of several fields of one name in an object, or several parameters of one name, the last one
+/// counts. The port is 80 where there is none.
 ///
 /// # Errors
 ///
-/// [`ValueError`] says what is wrong with the key or the value. It never panics, whatever they hold.
+/// [`ValueError`] says what is wrong with the key or the value. It never panics, whatever they
+/// hold.
 pub fn parse_value(key: &str, value: &[u8]) -> Result<Value, ValueError> {
     check_key(key)?;
     if value.len() > MAX_VALUE_LENGTH {
         return Err(ValueError::ValueTooLong(value.len()));
     }
-    let text = str::from_utf8(value).map_err(|_| ValueError::ValueNotUtf8)?.trim_matches(WHITE_SPACE);
+    let text =
+        str::from_utf8(value).map_err(|_| ValueError::ValueNotUtf8)?.trim_matches(WHITE_SPACE);
     if text.is_empty() {
         let (server, target) = address_in_key(key).ok_or(ValueError::Empty)?;
         return Ok(Value { server: server.to_owned(), target, overrides: Overrides::default() });
@@ -156,8 +169,8 @@ pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
     Ok(())
 }
 
-/// The address in the key's last path segment, as written and as read. It must have its port: otherwise nearly any key could be taken for
-/// a host name.
+/// The address in the key's last path segment, as written and as read. It must have its port:
+/// otherwise nearly any key could be taken for a host name.
 fn address_in_key(key: &str) -> Option<(&str, Target)> {
     let server = key.rsplit('/').next()?;
     Some((server, Target::parse_with_port(server)?))
@@ -171,7 +184,9 @@ fn server_syntax(text: &str) -> Result<Value, ValueError> {
     let mut overrides = Overrides::default();
     for word in words {
         overrides.set_word(word).map_err(|error| match error {
-            ParameterError::Unknown(unknown) if is_any_word(server, &target) && !word.contains('=') => {
+            ParameterError::Unknown(unknown)
+                if is_any_word(server, &target) && !word.contains('=') =>
+            {
                 ValueError::NoServer { first: Excerpt::new(server), word: unknown }
             }
             error => error.into(),

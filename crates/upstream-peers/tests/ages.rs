@@ -1,4 +1,5 @@
-//! Whatever is written, and however etcd is followed: a peer joins once, about when its key was made.
+//! Whatever is written, and however etcd is followed: a peer joins once, about when its key was
+//! made.
 
 use std::collections::BTreeMap;
 

@@ -33,7 +33,8 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let put = (select(&KEYS[..]), select(&VALUES[..])).prop_map(|(key, value)| Event::Put(key, value));
+    let put =
+        (select(&KEYS[..]), select(&VALUES[..])).prop_map(|(key, value)| Event::Put(key, value));
     let one = prop_oneof![3 => put, 1 => select(&KEYS[..]).prop_map(Event::Delete)];
     prop_oneof![8 => one.clone(), 1 => prop::collection::vec(one, 0..6).prop_map(Event::Away)]
 }
@@ -93,7 +94,10 @@ impl Model {
     }
 
     fn list(&self) -> Vec<(&[u8], &[u8], i64)> {
-        self.current.iter().map(|(key, (value, made))| (key.as_bytes(), value.as_bytes(), *made)).collect()
+        self.current
+            .iter()
+            .map(|(key, (value, made))| (key.as_bytes(), value.as_bytes(), *made))
+            .collect()
     }
 
     /// The list of whoever never wrote a malformed value.

@@ -18,7 +18,10 @@ fn unresolved(_: &str) -> [IpAddr; 0] {
 
 fn printed<A: AsRef<[IpAddr]>>(members: &Membership, resolve: impl Fn(&str) -> A) -> Vec<String> {
     let peers = members.peers(resolve);
-    peers.iter().map(|peer| format!("{} {} {}", peer.key, peer.address, peer.parameters.weight)).collect()
+    peers
+        .iter()
+        .map(|peer| format!("{} {} {}", peer.key, peer.address, peer.parameters.weight))
+        .collect()
 }
 
 fn list(members: &mut Membership, items: &[(&str, &str)]) -> Outcome {
@@ -133,7 +136,9 @@ fn keys_that_cannot_name_a_peer() {
         let outcome = members.put(key, b"10.0.0.1:80", MADE);
         assert!(!outcome.changed);
         assert_eq!(outcome.rejected.len(), 1);
-        assert!(!outcome.rejected[0].0.contains(char::is_control) && outcome.rejected[0].0.len() < 100);
+        assert!(
+            !outcome.rejected[0].0.contains(char::is_control) && outcome.rejected[0].0.len() < 100
+        );
         assert_eq!(members.put(key, b"10.0.0.2:80", MADE), Outcome::default());
     }
     assert_eq!((members.rejected().count(), members.rejected_total()), (5, 5));
@@ -223,7 +228,9 @@ fn a_key_that_is_made_anew_is_a_change() {
 #[test]
 fn keys_without_an_address_are_told() {
     let mut members = Membership::new(Parameters::default());
-    for (key, value, made) in [("a", "10.0.0.1", 1), ("b", "node", 2), ("c", "?", 3), ("d", "other", 4)] {
+    for (key, value, made) in
+        [("a", "10.0.0.1", 1), ("b", "node", 2), ("c", "?", 3), ("d", "other", 4)]
+    {
         let _ = members.put(key.as_bytes(), value.as_bytes(), made);
     }
     members.seed(seed("e", "10.0.0.1:80", 1));
@@ -250,7 +257,10 @@ fn addresses_stand_in_until_a_name_is_resolved() {
         // Parameters are known without the name.
         assert!(members.put(key, b"node.example weight=2", MADE).changed);
     }
-    assert_eq!(printed(&members, unresolved), ["a 10.9.0.6:80 2", "a 10.9.0.7:80 2", "b 10.0.0.1:80 2"]);
+    assert_eq!(
+        printed(&members, unresolved),
+        ["a 10.9.0.6:80 2", "a 10.9.0.7:80 2", "b 10.0.0.1:80 2"]
+    );
     assert_eq!(printed(&members, resolve)[..2], ["a 10.9.0.1:80 2", "a 10.9.0.2:80 2"]);
 }
 
@@ -273,7 +283,8 @@ fn seeds() {
     let good = [("same", "10.0.0.1"), ("known", "10.0.0.9")];
     // Only the malformed one is new, and nothing changed in the peers but what is gone.
     assert_eq!(members.put(b"same", b"10.0.0.1", MADE), Outcome::default());
-    let outcome = list(&mut members, &[good[0], good[1], ("other", "10.0.0.2 weight=2"), ("bad", "?")]);
+    let outcome =
+        list(&mut members, &[good[0], good[1], ("other", "10.0.0.2 weight=2"), ("bad", "?")]);
     assert!(outcome.changed);
     assert_eq!(outcome.rejected.len(), 1);
     let expected = [

@@ -10,7 +10,8 @@ use upstream_peers::{Overrides, SocketAddress, Target, Value, parse_value};
 fn target() -> impl Strategy<Value = Target> {
     let ip = (any::<IpAddr>(), 1..=u16::MAX)
         .prop_map(|(ip, port)| Target::Address(SocketAddress::Ip(SocketAddr::new(ip, port))));
-    let unix = "/[a-zA-Z0-9._:/é=-]{1,50}".prop_map(|path| Target::Address(SocketAddress::Unix(path)));
+    let unix =
+        "/[a-zA-Z0-9._:/é=-]{1,50}".prop_map(|path| Target::Address(SocketAddress::Unix(path)));
     let name = ("([a-z0-9_-]{1,20}\\.){0,4}[a-z_-][a-z0-9_-]{0,10}\\.?", 1..=u16::MAX)
         // No host can have that name: see `Target::host`.
         .prop_filter("a unix socket", |(host, _)| host != "unix")
@@ -18,14 +19,28 @@ fn target() -> impl Strategy<Value = Target> {
     prop_oneof![ip, unix, name]
 }
 
-fn overrides(flag: impl Strategy<Value = Option<bool>> + Clone) -> impl Strategy<Value = Overrides> {
+fn overrides(
+    flag: impl Strategy<Value = Option<bool>> + Clone,
+) -> impl Strategy<Value = Overrides> {
     let number = || option::of(any::<u32>());
     let route = option::of("[!#-+.-:<-\\[\\]-~-]{1,128}".prop_map(Into::into));
     let numbers = (option::of(1..=65_535_u32), number(), number(), number(), number());
-    (numbers, flag.clone(), flag.clone(), flag, route).prop_map(|(numbers, backup, down, drain, route)| {
-        let (weight, max_conns, max_fails, fail_timeout, slow_start) = numbers;
-        Overrides { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain, route }
-    })
+    (numbers, flag.clone(), flag.clone(), flag, route).prop_map(
+        |(numbers, backup, down, drain, route)| {
+            let (weight, max_conns, max_fails, fail_timeout, slow_start) = numbers;
+            Overrides {
+                weight,
+                max_conns,
+                max_fails,
+                fail_timeout,
+                slow_start,
+                backup,
+                down,
+                drain,
+                route,
+            }
+        },
+    )
 }
 
 /// Bytes that come near to a value, which random ones never do.
@@ -65,7 +80,8 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
         "\"",
         "é",
     ];
-    vec(prop::sample::select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat().into_bytes())
+    vec(prop::sample::select(pieces.to_vec()), 0..12)
+        .prop_map(|pieces| pieces.concat().into_bytes())
 }
 
 fn check_any(key: &str, bytes: &[u8]) -> Result<(), TestCaseError> {

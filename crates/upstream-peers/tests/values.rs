@@ -64,7 +64,11 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("n", r#"{"Op":0,"Addr":"10.0.0.7:50051","Metadata":null}"#, "10.0.0.7:50051"),
     ("n", r#"{"Addr":"h:50051"}"#, "h:50051"),
     ("n", r#"{"Op":0,"Addr":"h:1","Metadata":"v1"}"#, "h:1"),
-    ("n", r#"{"Op":0,"Addr":"h:1","Metadata":{"weight":3,"zone":"a","down":false},"x":1}"#, "h:1 weight=3"),
+    (
+        "n",
+        r#"{"Op":0,"Addr":"h:1","Metadata":{"weight":3,"zone":"a","down":false},"x":1}"#,
+        "h:1 weight=3",
+    ),
     // What is written where no weight is set.
     ("n", r#"{"Op":0,"Addr":"h:1","Metadata":{"weight":0,"max_fails":0}}"#, "h:1 max_fails=0"),
     // SkyDNS, CoreDNS
@@ -139,8 +143,16 @@ const BAD: &[(&str, &str, &str)] = &[
     ("n", r#"{"addr":"unix:/run/a b"}"#, "has white space"),
     ("n", "unix:/run/\"a\"", "has white space, a control character, or one of ; { } \" ' \\"),
     ("n", "not a peer", "there is no address: \"not\" has no port, and \"a\" is not a parameter"),
-    ("n", "server 10.0.0.1:80;", "there is no address: \"server\" has no port, and \"10.0.0.1:80\" is not"),
-    ("n", "node weight=2 bakcup", "there is no address: \"node\" has no port, and \"bakcup\" is not"),
+    (
+        "n",
+        "server 10.0.0.1:80;",
+        "there is no address: \"server\" has no port, and \"10.0.0.1:80\" is not",
+    ),
+    (
+        "n",
+        "node weight=2 bakcup",
+        "there is no address: \"node\" has no port, and \"bakcup\" is not",
+    ),
     ("n", "node wieght=2", "unknown parameter \"wieght=2\""),
     ("n", "node:80 bakcup", "unknown parameter \"bakcup\""),
     ("n", "node.example a", "unknown parameter \"a\""),
@@ -191,8 +203,8 @@ const BAD: &[(&str, &str, &str)] = &[
 #[test]
 fn good_values() {
     for &(key, value, expected) in GOOD {
-        let read =
-            parse_value(key, value.as_bytes()).map(|value| format!("{}{}", value.target, value.overrides));
+        let read = parse_value(key, value.as_bytes())
+            .map(|value| format!("{}{}", value.target, value.overrides));
         assert_eq!(read.as_deref(), Ok(expected), "{key:?} {value:?}");
     }
 }
@@ -229,7 +241,8 @@ fn bad_values() {
         assert!(message.contains(expected), "{key:?} {value:?}: {message}");
         assert!(!message.contains(char::is_control), "{message:?}");
     }
-    let distinct: BTreeSet<_> = GOOD.iter().chain(BAD).map(|(key, value, _)| (key, value)).collect();
+    let distinct: BTreeSet<_> =
+        GOOD.iter().chain(BAD).map(|(key, value, _)| (key, value)).collect();
     assert_eq!(distinct.len(), GOOD.len() + BAD.len());
 }
 
@@ -244,12 +257,18 @@ fn a_flag_that_is_off_overrides_a_default_that_is_on() {
 fn limits() {
     let longest = "k".repeat(MAX_KEY_LENGTH);
     assert!(parse_value(&longest, b"10.0.0.1").is_ok());
-    assert_eq!(parse_value(&(longest + "k"), b"10.0.0.1"), Err(ValueError::KeyTooLong(MAX_KEY_LENGTH + 1)));
+    assert_eq!(
+        parse_value(&(longest + "k"), b"10.0.0.1"),
+        Err(ValueError::KeyTooLong(MAX_KEY_LENGTH + 1))
+    );
 
     let padded = format!("{:MAX_VALUE_LENGTH$}", "10.0.0.1");
     assert!(parse_value("n", padded.as_bytes()).is_ok());
     let longer = padded + " ";
-    assert_eq!(parse_value("n", longer.as_bytes()), Err(ValueError::ValueTooLong(MAX_VALUE_LENGTH + 1)));
+    assert_eq!(
+        parse_value("n", longer.as_bytes()),
+        Err(ValueError::ValueTooLong(MAX_VALUE_LENGTH + 1))
+    );
 
     let path = |length: usize| format!("unix:/{}", "p".repeat(length - 1));
     assert!(parse_value("n", path(107).as_bytes()).is_ok());

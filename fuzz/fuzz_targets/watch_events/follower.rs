@@ -13,7 +13,8 @@ pub const CLUSTER: u64 = 9;
 /// The revision of the list before each watch.
 pub const LISTED: i64 = 10;
 
-/// The longest reason that may come to a log, in bytes: what etcd says, what can be done about it, and some words around them.
+/// The longest reason that may come to a log, in bytes: what etcd says, what can be done about it,
+/// and some words around them.
 const LONGEST_REASON: usize = 1_000;
 
 pub struct Follower {
@@ -38,8 +39,8 @@ impl Follower {
         Self { members, model: Model::new(allow) }
     }
 
-    /// Follows one watch to its end, and lists after it as after any trouble. Returns whether there was trouble before the end of the
-    /// responses.
+    /// Follows one watch to its end, and lists after it as after any trouble. Returns whether there
+    /// was trouble before the end of the responses.
     pub fn watch(&mut self, responses: &mut dyn Iterator<Item = PbWatchResponse>) -> bool {
         let prefix = Prefix::new(PREFIX);
         let mut watch = prefix.watch(CLUSTER, LISTED);

@@ -10,8 +10,9 @@ use ngx::ffi::ngx_conf_t;
 
 use crate::conf::arguments::{Mistake, full_name, milliseconds};
 
-/// How long a connection to etcd may take where nothing else is said, as in DESIGN's example: long enough for a TLS handshake
-/// across a slow link, short enough to turn to the next endpoint within a few seconds.
+/// How long a connection to etcd may take where nothing else is said, as in DESIGN's example: long
+/// enough for a TLS handshake across a slow link, short enough to turn to the next endpoint within
+/// a few seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What has been read of a block so far.
@@ -56,7 +57,9 @@ impl Block {
                 format!("invalid URL \"{url}\" in \"endpoint\" of \"etcd_cluster\": {error}")
             })?;
             if self.endpoints.contains(url) {
-                return Err(format!("duplicate URL \"{url}\" in \"endpoint\" of \"etcd_cluster\"").into());
+                return Err(
+                    format!("duplicate URL \"{url}\" in \"endpoint\" of \"etcd_cluster\"").into()
+                );
             }
             self.endpoints.push(url.clone());
         }
@@ -71,8 +74,12 @@ impl Block {
         }
         let identity = match (self.certificate, self.certificate_key) {
             (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
-            (Some(_), None) => return mistake("an \"ssl_certificate\" without an \"ssl_certificate_key\""),
-            (None, Some(_)) => return mistake("an \"ssl_certificate_key\" without an \"ssl_certificate\""),
+            (Some(_), None) => {
+                return mistake("an \"ssl_certificate\" without an \"ssl_certificate_key\"");
+            }
+            (None, Some(_)) => {
+                return mistake("an \"ssl_certificate_key\" without an \"ssl_certificate\"");
+            }
             (None, None) => None,
         };
         let tls = Tls { trusted_certificate: self.trusted_certificate, identity, name: self.name };
@@ -81,7 +88,9 @@ impl Block {
         if tls != Tls::default()
             && let Some(url) = self.endpoints.iter().find(is_plain)
         {
-            return mistake(&format!("\"ssl_\" directives, and the endpoint \"{url}\" without TLS"));
+            return mistake(&format!(
+                "\"ssl_\" directives, and the endpoint \"{url}\" without TLS"
+            ));
         }
         let login = match (self.user, self.password_file) {
             (Some(user), Some(password_file)) => Some(Login { user, password_file }),
@@ -118,8 +127,8 @@ fn set_text(place: &mut Option<String>, name: &str, values: &[String]) -> Result
     set(place, name, value.to_owned())
 }
 
-/// A file, relative to nginx's configuration as its own certificates are. It must be there and readable now; what is in it is looked at for each
-/// connection.
+/// A file, relative to nginx's configuration as its own certificates are. It must be there and
+/// readable now; what is in it is looked at for each connection.
 fn set_file(
     place: &mut Option<PathBuf>,
     cf: &ngx_conf_t,
@@ -128,7 +137,10 @@ fn set_file(
 ) -> Result<(), Mistake> {
     let file = full_name(cf, one(name, values)?).ok_or("no memory for the configuration")?;
     check_readable(&file).map_err(|error| {
-        format!("cannot read the file \"{}\" of \"{name}\" in \"etcd_cluster\": {error}", file.display())
+        format!(
+            "cannot read the file \"{}\" of \"{name}\" in \"etcd_cluster\": {error}",
+            file.display()
+        )
     })?;
     set(place, name, file)
 }
@@ -143,7 +155,8 @@ fn check_readable(file: &Path) -> std::io::Result<()> {
 fn milliseconds_of(text: &str) -> Result<Duration, Mistake> {
     let time = milliseconds(text).filter(|&time| time > 0).ok_or_else(|| {
         format!(
-            "invalid time \"{text}\" in \"connect_timeout\" of \"etcd_cluster\": a time above zero is needed"
+            "invalid time \"{text}\" in \"connect_timeout\" of \"etcd_cluster\": a time above zero \
+            is needed"
         )
     })?;
     Ok(Duration::from_millis(time))

@@ -21,9 +21,12 @@ impl Upstream {
         self.said.changed();
     }
 
-    /// Whether a key that is gone in etcd stays, since too many others' leases have run out with its own.
+    /// Whether a key that is gone in etcd stays, since too many others' leases have run out with
+    /// its own.
     pub(super) fn keep_if_expired(&mut self, key: &[u8], now: u64) -> bool {
-        let (Some(guard), Ok(key)) = (&mut self.expiry_guard, str::from_utf8(key)) else { return false };
+        let (Some(guard), Ok(key)) = (&mut self.expiry_guard, str::from_utf8(key)) else {
+            return false;
+        };
         let was_keeping = guard.is_keeping();
         match guard.vanish(key, self.members.len(), now) {
             Vanishing::Goes => {
@@ -40,7 +43,8 @@ impl Upstream {
                 }
                 if !was_keeping {
                     self.lines.warn(format!(
-                        "etcd: upstream \"{}\": too many leases have run out at the same time (\"expiry_guard=\"): their peers stay while \
+                        "etcd: upstream \"{}\": too many leases have run out at the same time \
+                        (\"expiry_guard=\"): their peers stay while \
                          they pass their checks, or for {} s (\"hold=\")",
                         self.name,
                         self.hold / 1_000,
@@ -72,7 +76,8 @@ impl Upstream {
         }
     }
 
-    /// The leases that have to be looked up, to tell what has run out from what somebody has deleted.
+    /// The leases that have to be looked up, to tell what has run out from what somebody has
+    /// deleted.
     pub(in crate::watcher) fn leases_in_doubt(&self) -> impl Iterator<Item = i64> {
         self.expiry_guard.iter().flat_map(|guard| guard.leases())
     }
@@ -123,8 +128,10 @@ impl Upstream {
             self.note(outcome);
         }
         if is_over {
-            self.lines
-                .notice(format!("etcd: upstream \"{}\": no peer outlives its lease any more", self.name));
+            self.lines.notice(format!(
+                "etcd: upstream \"{}\": no peer outlives its lease any more",
+                self.name
+            ));
         }
         self.said.changed();
     }

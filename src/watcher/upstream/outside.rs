@@ -26,8 +26,8 @@ fn rejection(prefix: &str, key: &str, addresses: &OutsideAddresses) -> Rejection
 }
 
 impl Upstream {
-    /// Notes which addresses of host names are left out: a line for each key whose name has others than before, and one when it has none
-    /// any more.
+    /// Notes which addresses of host names are left out: a line for each key whose name has others
+    /// than before, and one when it has none any more.
     pub(super) fn note_outside(&mut self, names: &HostNames) {
         let outside = self.members.outside(|name| names.addresses(name));
         if outside == self.said.outside.now {
@@ -42,7 +42,8 @@ impl Upstream {
         let ended = self.said.outside.now.iter().filter(|(key, _)| !outside.contains_key(*key));
         for (key, OutsideAddresses { name, .. }) in ended {
             self.lines.notice(format!(
-                "etcd: upstream \"{}\": key \"{}{key}\" has no host name \"{name}\" with an address outside of \"etcd_allow\" any more",
+                "etcd: upstream \"{}\": key \"{}{key}\" has no host name \"{name}\" with an \
+                address outside of \"etcd_allow\" any more",
                 self.name, self.prefix
             ));
         }

@@ -20,7 +20,8 @@ use crate::{
 /// Rejected values that the status shows, and keys whose names cannot be resolved; all are counted.
 pub(super) const MAX_SHOWN: usize = 100;
 
-/// For how long (ms) after a watcher's first list what its predecessor has said is known as such: host names are looked up by then.
+/// For how long (ms) after a watcher's first list what its predecessor has said is known as such:
+/// host names are looked up by then.
 const PREDECESSOR: u64 = 60_000;
 
 /// What has been said so far.
@@ -85,13 +86,15 @@ impl Said {
         self.is_changed |= self.is_lost;
     }
 
-    /// Whether the rejected values, or the names that cannot be resolved, may be others than before.
+    /// Whether the rejected values, or the names that cannot be resolved, may be others than
+    /// before.
     pub(super) fn rejections_changed(&mut self, changed: bool) {
         self.is_changed |= changed;
         self.is_memory_old |= changed;
     }
 
-    /// All keys are known. What is left of what a predecessor has said may be of host names, which have no addresses yet.
+    /// All keys are known. What is left of what a predecessor has said may be of host names, which
+    /// have no addresses yet.
     pub(super) fn listed(&mut self, now: u64) {
         self.predecessor_until.get_or_insert(now + PREDECESSOR);
     }
@@ -133,7 +136,10 @@ impl Upstream {
         self.zone.count_rejected(1);
         if self.said.burst.admits(monotonic::now()) {
             let Rejection { key, reason } = rejection;
-            self.lines.error(format!("etcd: upstream \"{}\": key \"{key}\" rejected: {reason}", self.name));
+            self.lines.error(format!(
+                "etcd: upstream \"{}\": key \"{key}\" rejected: {reason}",
+                self.name
+            ));
         }
     }
 
@@ -141,7 +147,8 @@ impl Upstream {
     pub(super) fn end_burst(&mut self, now: u64) {
         if let Some(Sum { left_out, all }) = self.said.burst.sum(now) {
             self.lines.error(format!(
-                "etcd: upstream \"{}\": {left_out} more values rejected, {all} in all; the status shows the first {MAX_SHOWN} keys",
+                "etcd: upstream \"{}\": {left_out} more values rejected, {all} in all; the status \
+                shows the first {MAX_SHOWN} keys",
                 self.name
             ));
         }
@@ -185,7 +192,8 @@ impl Upstream {
         if report == self.said.report && !self.said.is_lost {
             return;
         }
-        // Where there is no room for all of it, what is the matter comes before the keys that it is the matter with.
+        // Where there is no room for all of it, what is the matter comes before the keys that it is
+        // the matter with.
         let short = || Report { rejected: Vec::new(), unresolved: Vec::new(), ..report.clone() };
         let mut try_report = |report: &Report| match report.to_bytes() {
             Ok(bytes) => self.publisher.report(&bytes, publishing),

@@ -25,7 +25,8 @@ impl Memory {
     /// Goes on from what is remembered.
     pub(super) fn of(told: &'static Told) -> Self {
         let mut bytes = vec![0; Told::CAPACITY];
-        let length = told.read(&mut bytes).ok().and_then(|reading| reading.length).unwrap_or_default();
+        let length =
+            told.read(&mut bytes).ok().and_then(|reading| reading.length).unwrap_or_default();
         let words = bytes[..length].as_chunks().0;
         let written: Vec<u64> = words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
         Self { told, of_predecessor: written.iter().copied().collect(), written }
@@ -36,14 +37,17 @@ impl Memory {
         self.of_predecessor.remove(&what)
     }
 
-    /// Nothing that comes from now on is what a predecessor has said. Says whether there was anything.
+    /// Nothing that comes from now on is what a predecessor has said. Says whether there was
+    /// anything.
     pub(super) fn forget_predecessor(&mut self) -> bool {
         !std::mem::take(&mut self.of_predecessor).is_empty()
     }
 
-    /// This is what has been said and still holds. What a predecessor has said, and nobody has found to be so since, is remembered beside it.
+    /// This is what has been said and still holds. What a predecessor has said, and nobody has
+    /// found to be so since, is remembered beside it.
     pub(super) fn remember(&mut self, said: impl Iterator<Item = u64>) {
-        let mut words: Vec<u64> = said.chain(self.of_predecessor.iter().copied()).take(MAX_TOLD).collect();
+        let mut words: Vec<u64> =
+            said.chain(self.of_predecessor.iter().copied()).take(MAX_TOLD).collect();
         words.sort_unstable();
         words.dedup();
         if words != self.written {

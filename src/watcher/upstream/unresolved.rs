@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{monotonic, report::Unresolved};
 
-/// Since when (ms of the monotonic clock) which names have been amiss, and why; also what a predecessor knew, who has asked before.
+/// Since when (ms of the monotonic clock) which names have been amiss, and why; also what a
+/// predecessor knew, who has asked before.
 pub(super) type Amiss = BTreeMap<String, (u64, Option<String>)>;
 
 /// What a predecessor knew.
@@ -32,12 +33,17 @@ impl Upstream {
     }
 
     /// The names of which it was said that they cannot be resolved.
-    pub(super) fn failing_names<'a>(&'a self, names: &'a HostNames) -> impl Iterator<Item = u64> + 'a {
-        let fails = |name: &&str| names.trouble(name).is_some_and(|trouble| trouble.reason.is_some());
+    pub(super) fn failing_names<'a>(
+        &'a self,
+        names: &'a HostNames,
+    ) -> impl Iterator<Item = u64> + 'a {
+        let fails =
+            |name: &&str| names.trouble(name).is_some_and(|trouble| trouble.reason.is_some());
         self.names().filter(fails).map(told::of_name)
     }
 
-    /// The keys whose names cannot be resolved, or have no address yet: the first ones, and how many there are.
+    /// The keys whose names cannot be resolved, or have no address yet: the first ones, and how
+    /// many there are.
     pub(super) fn unresolved(&mut self, names: &HostNames) -> (Vec<Unresolved>, usize) {
         if !self.has_listed {
             // Which names there are is not known yet, and what a predecessor knew stands.
@@ -62,8 +68,10 @@ impl Upstream {
                     continue;
                 }
                 let (since, reason) = amiss.entry(name.to_owned()).or_insert_with(|| {
-                    let elapsed = u64::try_from(trouble.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    let (since, reason) = before.cloned().unwrap_or((now.saturating_sub(elapsed), None));
+                    let elapsed =
+                        u64::try_from(trouble.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let (since, reason) =
+                        before.cloned().unwrap_or((now.saturating_sub(elapsed), None));
                     (since, trouble.reason.map(str::to_owned).or(reason))
                 });
                 shown.push(Unresolved {

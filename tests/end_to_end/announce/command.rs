@@ -6,8 +6,10 @@ use nix::sys::signal::Signal;
 use super::{TTL, announce, is_gone, value, value_is};
 
 /// A shell that waits, and says which signals it gets; SIGTERM ends it with a code of its own.
-const SHELL: &str = "for signal in HUP USR1 USR2 WINCH; do trap \"echo got $signal\" $signal; done; \
-                     trap 'echo got TERM; exit 7' TERM; echo ready; while :; do read -r _ </dev/null; sleep 0.05; done";
+const SHELL: &str = "for signal in HUP USR1 USR2 WINCH; do trap \"echo got $signal\" $signal; \
+done; \
+                     trap 'echo got TERM; exit 7' TERM; echo ready; while :; do read -r _ \
+                     </dev/null; sleep 0.05; done";
 
 fn with_shell(etcd: &Etcd, script: &str, more: &[&str]) -> Result<Program> {
     let arguments = [more, &["--check", "none", "--", "sh", "-c", script]].concat();
@@ -90,7 +92,8 @@ async fn it_does_not_get_the_password() -> Result<()> {
     ];
     let arguments = [&arguments[..], &["--", "sh", "-c", "env; exit 3"]].concat();
     let url = etcd.url();
-    let variables = [("ETCD_ENDPOINTS", url.as_str()), ("ETCD_PASSWORD", "s3cret"), ("ETCD_USER", "x")];
+    let variables =
+        [("ETCD_ENDPOINTS", url.as_str()), ("ETCD_PASSWORD", "s3cret"), ("ETCD_USER", "x")];
     let mut program = Program::start(&arguments, &variables)?;
     assert_eq!(program.ended(SOON).await?, 3);
     let log = program.log();

@@ -1,4 +1,5 @@
-//! A node in a container: where it is, Docker's API says. Here that is a unix socket that answers as Docker does.
+//! A node in a container: where it is, Docker's API says. Here that is a unix socket that answers
+//! as Docker does.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -57,10 +58,15 @@ impl FakeDocker {
                 if let Ok(Some(line)) = lines.next_line().await {
                     questions.lock().expect("no panic").push(line);
                 }
-                while lines.next_line().await.is_ok_and(|line| line.is_some_and(|line| !line.is_empty())) {}
+                while lines
+                    .next_line()
+                    .await
+                    .is_ok_and(|line| line.is_some_and(|line| !line.is_empty()))
+                {}
                 let (status, body) = answers.lock().expect("no panic").clone();
                 let head = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nTransfer-Encoding: \
+                    chunked\r\n\r\n"
                 );
                 let chunks = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
                 let _ = stream.write_all(chunks.as_bytes()).await;
@@ -115,8 +121,11 @@ async fn its_address_is_followed_while_it_starts_moves_and_stops() -> Result<()>
         "--drain",
         "0",
     ];
-    let variables =
-        [("ETCD_ENDPOINTS", &*url), ("DOCKER_HOST", &*docker.url), ("COREOS_PRIVATE_IPV4", "127.0.0.1")];
+    let variables = [
+        ("ETCD_ENDPOINTS", &*url),
+        ("DOCKER_HOST", &*docker.url),
+        ("COREOS_PRIVATE_IPV4", "127.0.0.1"),
+    ];
     let mut program = Program::start(&arguments, &variables)?;
     let said = program.wait_for_log("there is no container \"firehose-01\"").await?;
     assert!(said.contains("is not announced yet"), "{said}");
@@ -147,7 +156,8 @@ async fn its_address_is_followed_while_it_starts_moves_and_stops() -> Result<()>
 
 #[tokio::test]
 async fn without_a_word_this_hosts_address_is_the_one_towards_etcd() -> Result<()> {
-    let (etcd, docker, node) = (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
+    let (etcd, docker, node) =
+        (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
     docker.publishes("", port_of(&node)?);
     let (url, port) = (etcd.url(), "7474");
     let arguments = [
@@ -170,14 +180,25 @@ async fn without_a_word_this_hosts_address_is_the_one_towards_etcd() -> Result<(
     Ok(())
 }
 
-/// What keeps Docker from telling where the container is says nothing of the container: the node is checked where it was, and that alone counts.
+/// What keeps Docker from telling where the container is says nothing of the container: the node is
+/// checked where it was, and that alone counts.
 #[tokio::test]
 async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Result<()> {
-    let (etcd, mut docker, node) = (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
+    let (etcd, mut docker, node) =
+        (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
     docker.publishes("127.0.0.1", port_of(&node)?);
-    let arguments = ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
-    let checks =
-        ["--check", "http:///healthz", "--check-interval", "50ms", "--check-timeout", "500ms", "--fall", "2"];
+    let arguments =
+        ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
+    let checks = [
+        "--check",
+        "http:///healthz",
+        "--check-interval",
+        "50ms",
+        "--check-timeout",
+        "500ms",
+        "--fall",
+        "2",
+    ];
     let url = etcd.url();
     let variables = [("ETCD_ENDPOINTS", &*url), ("DOCKER_HOST", &*docker.url)];
     let program = Program::start(&[&arguments[..], &checks].concat(), &variables)?;
@@ -196,7 +217,11 @@ async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Resu
     let silent = async |times: usize| {
         eventually(SOON, "it is said", async || {
             let lines = program.log_lines("the node is checked where it was last");
-            ensure!(lines.len() == times && lines[times - 1].contains(&address), "{}", program.log());
+            ensure!(
+                lines.len() == times && lines[times - 1].contains(&address),
+                "{}",
+                program.log()
+            );
             Ok(())
         })
         .await
@@ -241,13 +266,24 @@ async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Resu
     .await
 }
 
-/// A container that runs can be without an address while Docker starts it, and a proxy before Docker's socket has answers of its own.
+/// A container that runs can be without an address while Docker starts it, and a proxy before
+/// Docker's socket has answers of its own.
 #[tokio::test]
 async fn only_dockers_own_word_takes_the_node_out() -> Result<()> {
-    let (etcd, docker, node) = (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
-    let arguments = ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
-    let checks =
-        ["--check", "http:///healthz", "--check-interval", "50ms", "--check-timeout", "500ms", "--fall", "2"];
+    let (etcd, docker, node) =
+        (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
+    let arguments =
+        ["announce", "--key", "node", "--container", "firehose-01", "--ttl", "3", "--drain", "0"];
+    let checks = [
+        "--check",
+        "http:///healthz",
+        "--check-interval",
+        "50ms",
+        "--check-timeout",
+        "500ms",
+        "--fall",
+        "2",
+    ];
     let url = etcd.url();
     let variables = [("ETCD_ENDPOINTS", &*url), ("DOCKER_HOST", &*docker.url)];
     let starting = r#"{"State":{"Running":true},"NetworkSettings":{"Ports":{},"Networks":{}}}"#;
@@ -284,7 +320,8 @@ async fn only_dockers_own_word_takes_the_node_out() -> Result<()> {
         let asked = || docker.asked.lock().expect("no panic").len();
         let before = asked();
         eventually(SOON, "it is asked again and again, and the node stays", async || {
-            assert_eq!(value(&etcd).await?, Some((address.clone(), lease)), "{body}: {}", program.log());
+            assert_eq!(value(&etcd).await?, Some((address.clone(), lease)), "{body}: \
+            {}", program.log());
             ensure!(asked() > before + 10, "{} times", asked() - before);
             Ok(())
         })

@@ -14,12 +14,16 @@ async fn two_nodes() -> Result<(Etcd, [String; 2], [Node; 2])> {
 #[tokio::test]
 async fn the_second_says_so_and_waits_until_the_first_ends() -> Result<()> {
     let (etcd, [one, two], _nodes) = two_nodes().await?;
-    // Of a lease of three seconds that is renewed a moment late etcd tells one that is left: it would pass for one that nobody renews.
+    // Of a lease of three seconds that is renewed a moment late etcd tells one that is left: it
+    // would pass for one that nobody renews.
     let mut first = announce(&etcd.url(), &one, &["--ttl", "6"])?;
     value_is(&etcd, &one).await?;
     let second = announce(&etcd.url(), &two, &["--ttl", "6"])?;
     let said = second.wait_for_log("is held by another announcer").await?;
-    assert!(said.contains(&one) && said.contains(&key("node")) && said.contains("--take-over"), "{said}");
+    assert!(
+        said.contains(&one) && said.contains(&key("node")) && said.contains("--take-over"),
+        "{said}"
+    );
     // Longer than either's time to live: the first goes on, and the second says it once.
     let began = std::time::Instant::now();
     eventually(GONE + SOON, "their time has passed", async || {

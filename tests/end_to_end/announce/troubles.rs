@@ -110,8 +110,10 @@ async fn the_variables_of_the_original_still_work() -> Result<()> {
     let authority = etcd.address();
     let (ip, port) = authority.rsplit_once(':').ok_or("no port")?;
     let arguments = ["announce", "--key", "node", "--addr", &address];
-    let _program =
-        Program::start(&arguments, &[("ETCD_IP", ip), ("ETCD_PORT", port), ("ETCD_ENDPOINTS", "")])?;
+    let _program = Program::start(
+        &arguments,
+        &[("ETCD_IP", ip), ("ETCD_PORT", port), ("ETCD_ENDPOINTS", "")],
+    )?;
     value_is(&etcd, &address).await?;
     Ok(())
 }
@@ -120,7 +122,8 @@ async fn the_variables_of_the_original_still_work() -> Result<()> {
 async fn it_speaks_tls_and_logs_in() -> Result<()> {
     let authority = Authority::new("etcd")?;
     let server = authority.certificate(&["127.0.0.1"])?;
-    let mut etcd = Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]).with_tls(&authority, &server)?;
+    let mut etcd =
+        Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]).with_tls(&authority, &server)?;
     etcd.restart().await?;
     let folder = Folder::new("tls")?;
     let ca = folder.write("ca.pem", authority.pem())?;
@@ -146,7 +149,8 @@ async fn it_speaks_tls_and_logs_in() -> Result<()> {
     let client = authority.certificate(&["announcer"])?;
     let certificate = folder.write("announcer.pem", &client.certificate)?.display().to_string();
     let key_file = folder.write("announcer.key", &client.key)?.display().to_string();
-    let arguments = [&arguments[..], &["--etcd-cert", &certificate, "--etcd-key", &key_file]].concat();
+    let arguments =
+        [&arguments[..], &["--etcd-cert", &certificate, "--etcd-key", &key_file]].concat();
     let variables =
         [("ETCD_ENDPOINTS", url.as_str()), ("ETCD_USER", "announcer"), ("ETCD_PASSWORD", "s3cret")];
     let mut program = Program::start(&arguments, &variables)?;
@@ -187,8 +191,9 @@ async fn trouble_with_etcd_is_told_by_the_flags() -> Result<()> {
     Ok(())
 }
 
-/// A node that hangs is out of service after `fall` checks that time out, whatever else happens meanwhile: SIGCHLD comes for each orphan that is left to the
-/// first process of a container, and others as somebody sends them.
+/// A node that hangs is out of service after `fall` checks that time out, whatever else happens
+/// meanwhile: SIGCHLD comes for each orphan that is left to the first process of a container, and
+/// others as somebody sends them.
 #[tokio::test]
 async fn signals_do_not_delay_a_check() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);

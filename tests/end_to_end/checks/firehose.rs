@@ -1,4 +1,5 @@
-//! Servers of Firehose, as their operators check them: any GET waits there for a message, HEAD says how they are.
+//! Servers of Firehose, as their operators check them: any GET waits there for a message, HEAD says
+//! how they are.
 
 use super::*;
 
@@ -26,7 +27,8 @@ async fn health_is(nginx: &Nginx, expected: &[&str]) -> Result<()> {
 async fn they_pass_where_they_are_asked_by_head_or_for_their_metrics() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, firehoses(2).await?);
     let revision = etcd.register(&nodes).await?;
-    for check in ["method=HEAD", "method=HEAD uri=/any/channel", "uri=/metrics@firehose method=GET"] {
+    for check in ["method=HEAD", "method=HEAD uri=/any/channel", "uri=/metrics@firehose method=GET"]
+    {
         let check = format!("http {check} interval=50ms timeout=10s rise=1");
         let nginx = Nginx::start(checking(&etcd, &check).workers(1)).await?;
         nginx.applied(revision).await?;
@@ -68,7 +70,8 @@ async fn one_that_says_it_is_not_well_gets_nothing() -> Result<()> {
 async fn they_are_announced_for_as_long_as_head_is_answered() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, firehoses(1).await?);
     let address = nodes[0].address().to_string();
-    let arguments = ["announce", "--key", "node", "--addr", &address, "--check", "http:///", "--drain", "0"];
+    let arguments =
+        ["announce", "--key", "node", "--addr", &address, "--check", "http:///", "--drain", "0"];
     let (url, head) = (etcd.url(), ("ANNOUNCE_CHECK_METHOD", "HEAD"));
     let often = [
         ("ANNOUNCE_CHECK_INTERVAL", "50ms"),

@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 use super::*;
 
 #[tokio::test]
-async fn a_failing_peer_stays_so_when_the_checker_dies_and_is_checked_on_by_the_next() -> Result<()> {
+async fn a_failing_peer_stays_so_when_the_checker_dies_and_is_checked_on_by_the_next() -> Result<()>
+{
     let router = Router::with(2, |etcd| checking(etcd, HEALTHZ)).await?;
     let (nginx, ill) = (&router.nginx, &router.nodes[0]);
     ill.set_health(500);
@@ -14,7 +15,8 @@ async fn a_failing_peer_stays_so_when_the_checker_dies_and_is_checked_on_by_the_
     let requests = nginx.upstream().await?.peer("n0").ok_or("no n0")?.requests;
     for _ in 0..2 {
         let victim = nginx.watcher().await?;
-        let other = nginx.workers()?.into_iter().find(|worker| *worker != victim).ok_or("no other")?;
+        let other =
+            nginx.workers()?.into_iter().find(|worker| *worker != victim).ok_or("no other")?;
         let mut connection = nginx.connect_to(other).await?;
         signal(victim, Signal::SIGKILL)?;
         eventually(SOON, "another one watches", async || {
@@ -29,7 +31,10 @@ async fn a_failing_peer_stays_so_when_the_checker_dies_and_is_checked_on_by_the_
         })
         .await?;
         checked(ill).await?;
-        assert_eq!(becomes(nginx, "n0", "unhealthy").await?.peer("n0").ok_or("no n0")?.requests, requests);
+        assert_eq!(
+            becomes(nginx, "n0", "unhealthy").await?.peer("n0").ok_or("no n0")?.requests,
+            requests
+        );
         eventually(SOON, "there are two workers", async || {
             ensure!(nginx.workers()?.len() == 2, "{:?}", nginx.workers()?);
             Ok(())
@@ -45,7 +50,8 @@ async fn a_failing_peer_stays_so_when_the_checker_dies_and_is_checked_on_by_the_
 }
 
 #[tokio::test]
-async fn a_reload_with_other_parameters_keeps_what_was_found_until_these_find_otherwise() -> Result<()> {
+async fn a_reload_with_other_parameters_keeps_what_was_found_until_these_find_otherwise()
+-> Result<()> {
     // So many that it cannot have passed them all before the reload.
     let slow_to_rise = format!("{HEALTHZ} rise=1000");
     let mut router = Router::with(2, |etcd| checking(etcd, &slow_to_rise)).await?;
@@ -55,8 +61,10 @@ async fn a_reload_with_other_parameters_keeps_what_was_found_until_these_find_ot
     // As many passes as are needed then are hours away.
     router.nodes[0].set_health(200);
     let before = router.nodes[0].counts().health_checks;
-    nginx
-        .configure(checking(&router.etcd, "http uri=/healthz interval=1h timeout=10s rise=100 mandatory"))?;
+    nginx.configure(checking(
+        &router.etcd,
+        "http uri=/healthz interval=1h timeout=10s rise=100 mandatory",
+    ))?;
     nginx.reload().await?;
     for _ in 0..2 {
         let nodes = served(nginx).await?;
@@ -91,7 +99,10 @@ async fn a_reload_without_checks_lets_all_serve_again() -> Result<()> {
     assert_eq!(served(nginx).await?, shares([("n0", 12), ("n1", 12)]));
     let before = router.nodes[0].counts().health_checks;
     // And again with them: what was found once is forgotten.
-    nginx.configure(checking(&router.etcd, "http uri=/healthz interval=50ms timeout=10s fall=1000"))?;
+    nginx.configure(checking(
+        &router.etcd,
+        "http uri=/healthz interval=50ms timeout=10s fall=1000",
+    ))?;
     nginx.reload().await?;
     eventually(SOON, "it is checked again", async || {
         ensure!(router.nodes[0].counts().health_checks >= before + ENOUGH, "not yet");

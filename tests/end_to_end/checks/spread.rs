@@ -14,10 +14,12 @@ const PEERS: u32 = 2_000;
 const INTERVAL: Duration = Duration::from_secs(4);
 /// The parts of an interval whose checks are counted.
 const PARTS: u32 = 10;
-/// In none of them are there more checks than this many times the even share. At random it is 1.2 times at most; the rest is for a busy
-/// machine, which holds checks up and makes them all at once. A burst would be ten times.
+/// In none of them are there more checks than this many times the even share. At random it is 1.2
+/// times at most; the rest is for a busy machine, which holds checks up and makes them all at once.
+/// A burst would be ten times.
 const MOST: usize = 3;
-/// Of so many still smaller parts, each of which has 20 checks if they are even, hardly any is without one.
+/// Of so many still smaller parts, each of which has 20 checks if they are even, hardly any is
+/// without one.
 const SMALL_PARTS: u32 = 100;
 
 /// One node at all addresses of 127.0.0.0/8 that says when it was checked at which.
@@ -48,7 +50,10 @@ impl Many {
 }
 
 /// Answers one check well. An error is of nginx's end, which has not counted that check then.
-async fn pass(mut stream: TcpStream, checks: Arc<Mutex<Vec<(Instant, IpAddr)>>>) -> std::io::Result<()> {
+async fn pass(
+    mut stream: TcpStream,
+    checks: Arc<Mutex<Vec<(Instant, IpAddr)>>>,
+) -> std::io::Result<()> {
     let at = (Instant::now(), stream.local_addr()?.ip());
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
@@ -68,8 +73,8 @@ fn address(number: u32) -> Ipv4Addr {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_are_spread_over_the_interval() -> Result<()> {
     let (etcd, many) = (Etcd::start().await?, Many::start().await?);
-    let pairs =
-        (0..PEERS).map(|number| (key(&format!("{number:04}")), format!("{}:{}", address(number), many.port)));
+    let pairs = (0..PEERS)
+        .map(|number| (key(&format!("{number:04}")), format!("{}:{}", address(number), many.port)));
     let revision = etcd.put_all(pairs).await?;
     let check = format!("http uri=/healthz interval={}ms timeout=10s", INTERVAL.as_millis());
     let configuration = Configuration::new()
@@ -97,12 +102,15 @@ async fn two_thousand_are_spread_over_the_interval() -> Result<()> {
         *parts.entry(part).or_default() += 1;
         *of_peers.entry(peer).or_default() += 1;
     }
-    let small =
-        |at: Instant| at.saturating_duration_since(began).as_nanos() / (INTERVAL / SMALL_PARTS).as_nanos();
+    let small = |at: Instant| {
+        at.saturating_duration_since(began).as_nanos() / (INTERVAL / SMALL_PARTS).as_nanos()
+    };
     let busy: BTreeSet<u128> = checks.iter().map(|(at, _)| small(*at)).collect();
-    let all =
-        checks.last().map_or(0, |(at, _)| small(*at)) - checks.first().map_or(0, |(at, _)| small(*at)) + 1;
-    // Checks that were made in bunches would be in one part of ten or fewer; a machine without a processor to spare leaves some out.
+    let all = checks.last().map_or(0, |(at, _)| small(*at))
+        - checks.first().map_or(0, |(at, _)| small(*at))
+        + 1;
+    // Checks that were made in bunches would be in one part of ten or fewer; a machine without a
+    // processor to spare leaves some out.
     assert!(busy.len() as u128 * 2 >= all, "checks in only {} of {all} small parts", busy.len());
     println!("checks in each tenth of an interval: {parts:?}");
     let even = (PEERS / PARTS) as usize;
@@ -122,7 +130,8 @@ async fn a_single_peer_is_checked_as_often_as_configured() -> Result<()> {
     const CHECKS: u32 = 40;
     const SHORT: Duration = Duration::from_millis(50);
     let router = Router::with(1, |etcd| {
-        let directive = format!("etcd_check http uri=/healthz interval={}ms timeout=10s;", SHORT.as_millis());
+        let directive =
+            format!("etcd_check http uri=/healthz interval={}ms timeout=10s;", SHORT.as_millis());
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("", &directive))
     })
     .await?;

@@ -35,7 +35,12 @@ async fn all_are_used_where_all_fail() -> Result<()> {
     nginx.wait_for_log(NO_PANIC).await?;
     assert_eq!(served(nginx).await?, shares([("n1", 24)]));
     checked(&router.nodes[0]).await?;
-    assert_eq!((nginx.log_lines(PANIC).len(), nginx.log_lines(NO_PANIC).len()), (1, 1), "{}", nginx.log());
+    assert_eq!(
+        (nginx.log_lines(PANIC).len(), nginx.log_lines(NO_PANIC).len()),
+        (1, 1),
+        "{}",
+        nginx.log()
+    );
 
     // A peer that is deleted may be the last one that was well, and one that comes the first.
     nginx.applied(router.etcd.delete(&key("n1")).await?).await?;
@@ -60,7 +65,10 @@ async fn nobody_is_used_where_all_fail_without_panic() -> Result<()> {
         assert_eq!(connection.get("/").await?.status, 502);
     }
     let upstream = nginx.upstream().await?;
-    assert!(!upstream.panic && upstream.peers.iter().all(|peer| peer.requests == 0), "{upstream:?}");
+    assert!(
+        !upstream.panic && upstream.peers.iter().all(|peer| peer.requests == 0),
+        "{upstream:?}"
+    );
     set_all(&router.nodes, 200);
     becomes(nginx, "n0", "up").await?;
     becomes(nginx, "n1", "up").await?;

@@ -43,7 +43,10 @@ async fn a_value_that_says_drain_and_then_does_not() -> Result<()> {
     let upstream = router.nginx.applied(revision).await?;
     let peer = upstream.peer("n0").ok_or("no n0")?;
     assert_eq!((peer.state.as_str(), peer.upgraded), ("drain", SESSIONS as u64));
-    assert!(peer.closes_in.is_some_and(|closes_in| closes_in < (TIMEOUT + UNIT).as_secs_f64()), "{peer:?}");
+    assert!(
+        peer.closes_in.is_some_and(|closes_in| closes_in < (TIMEOUT + UNIT).as_secs_f64()),
+        "{peer:?}"
+    );
     end_as_promised(&router, &fleet, begin).await?;
     let peer = peer_is(&router.nginx, "n0", "empty", |peer| peer.connections == 0).await?;
     assert_eq!((peer.state.as_str(), peer.closes_in), ("drain", Some(0.0)));
@@ -88,7 +91,8 @@ async fn another_address_behind_the_key() -> Result<()> {
     router.nginx.check_log()
 }
 
-/// Two upstreams: the usual one with these directives, and another, at `/other`, that drains at once.
+/// Two upstreams: the usual one with these directives, and another, at `/other`, that drains at
+/// once.
 fn two(etcd: &Etcd, directives: &str) -> Configuration {
     let other = format!("upstream other {{ etcd main /other/; etcd_drain {AT_ONCE}; }}");
     let location = "location /other { proxy_pass http://other; proxy_http_version 1.1;
@@ -100,7 +104,8 @@ fn two(etcd: &Etcd, directives: &str) -> Configuration {
         .server(location)
 }
 
-/// Each worker has had its time to close what it should: in every one a session of another upstream is drained, from begin to end.
+/// Each worker has had its time to close what it should: in every one a session of another upstream
+/// is drained, from begin to end.
 async fn all_workers_have_drained(router: &Router) -> Result<()> {
     let node = Node::start("other").await?;
     router.etcd.put("/other/x", node.address().to_string()).await?;
@@ -108,7 +113,9 @@ async fn all_workers_have_drained(router: &Router) -> Result<()> {
     let workers = router.nginx.workers()?;
     let sessions = eventually(SOON, "a session in each worker", async || {
         let fleet = Fleet::open(&address, "/other", 4 * workers.len()).await?;
-        let all = workers.iter().all(|pid| fleet.sessions().iter().any(|session| session.worker() == *pid));
+        let all = workers
+            .iter()
+            .all(|pid| fleet.sessions().iter().any(|session| session.worker() == *pid));
         ensure!(all, "not in all of {workers:?}");
         Ok(fleet)
     })
@@ -149,7 +156,11 @@ async fn none_without_the_directive() -> Result<()> {
     let fleet = hold(&router, "n0", 12).await?;
     let upstream = router.nginx.applied(router.etcd.delete(&key("n0")).await?).await?;
     let peer = upstream.peers.last().ok_or("no peers")?;
-    assert_eq!((peer.state.as_str(), peer.upgraded, peer.closes_in), ("removed", 12, None), "{peer:?}");
+    assert_eq!(
+        (peer.state.as_str(), peer.upgraded, peer.closes_in),
+        ("removed", 12, None),
+        "{peer:?}"
+    );
     all_workers_have_drained(&router).await?;
     fleet.echo("removed").await?;
     assert_eq!(fleet.open_sessions(), 12);

@@ -1,4 +1,5 @@
-//! A thousand sessions of a node that is removed: left alone, then closed evenly, and nothing is lost.
+//! A thousand sessions of a node that is removed: left alone, then closed evenly, and nothing is
+//! lost.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -13,7 +14,8 @@ const SESSIONS: usize = 1000;
 const OTHERS: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(2);
 const SPREAD: Duration = Duration::from_secs(4);
-/// The most of the sessions that may end in any quarter of the spread, where a quarter of them would be exact.
+/// The most of the sessions that may end in any quarter of the spread, where a quarter of them
+/// would be exact.
 const MOST: usize = SESSIONS * 40 / 100;
 /// How often the clients' own process looks whether it runs.
 const PULSE: Duration = Duration::from_millis(10);
@@ -22,7 +24,8 @@ const BROADCASTS: Duration = Duration::from_millis(250);
 /// Of so many sessions one talks.
 const TALKERS: usize = 10;
 
-/// Notes the longest time (ms) for which this process did not get to run: what ends meanwhile, its clients see all at once.
+/// Notes the longest time (ms) for which this process did not get to run: what ends meanwhile, its
+/// clients see all at once.
 async fn feel_the_pulse(longest: &AtomicU64) -> ! {
     loop {
         let before = Instant::now();
@@ -32,7 +35,8 @@ async fn feel_the_pulse(longest: &AtomicU64) -> ! {
     }
 }
 
-/// Broadcasts again and again, and notes the number of the last that had been sent on every session before `by`.
+/// Broadcasts again and again, and notes the number of the last that had been sent on every session
+/// before `by`.
 async fn broadcast(node: &Node, by: Instant, sent: &AtomicU64) -> ! {
     let mut pace = interval(BROADCASTS);
     loop {
@@ -55,10 +59,14 @@ async fn a_thousand_sessions_are_closed_evenly_and_get_all_that_was_sent() -> Re
     let revision = etcd.put(key("n0"), format!("{} weight={weight}", nodes[0].address())).await?;
     let nginx = Nginx::start(draining(&etcd, "timeout=2s spread=4s", "").workers(4)).await?;
     nginx.applied(revision).await?;
-    let (own, others) = Fleet::open(&nginx.address(), "/ws", SESSIONS + 2 * OTHERS).await?.split("n0");
+    let (own, others) =
+        Fleet::open(&nginx.address(), "/ws", SESSIONS + 2 * OTHERS).await?.split("n0");
     assert_eq!((own.sessions().len(), others.sessions().len()), (SESSIONS, 2 * OTHERS));
     let peer = nginx.upstream().await?.peer("n0").ok_or("no n0")?.clone();
-    assert_eq!((peer.connections, peer.upgraded, peer.closes_in), (SESSIONS as u64, SESSIONS as u64, None));
+    assert_eq!(
+        (peer.connections, peer.upgraded, peer.closes_in),
+        (SESSIONS as u64, SESSIONS as u64, None)
+    );
     own.chatter(TALKERS, CHATTER);
     others.chatter(TALKERS, CHATTER);
     let first = nodes[0].broadcast(100);
@@ -101,7 +109,10 @@ async fn a_thousand_sessions_are_closed_evenly_and_get_all_that_was_sent() -> Re
     assert!(sent > first, "{sent}");
     for session in own.sessions() {
         let record = session.record();
-        assert!(record.first == first && record.last >= sent, "{sent} were sent in time: {record:?}");
+        assert!(
+            record.first == first && record.last >= sent,
+            "{sent} were sent in time: {record:?}"
+        );
     }
 
     assert_eq!(others.open_sessions(), 2 * OTHERS);

@@ -1,4 +1,5 @@
-//! Times that variables give: they act on what is open already, in old workers too, without a reload.
+//! Times that variables give: they act on what is open already, in old workers too, without a
+//! reload.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,15 @@ async fn they_act_on_open_sessions_of_old_workers_without_a_reload() -> Result<(
         })
         .await?;
     }
-    assert!(nginx.upstream().await?.peer("n0").ok_or("no n0")?.closes_in.is_some_and(|left| left > 3_000.0));
+    assert!(
+        nginx
+            .upstream()
+            .await?
+            .peer("n0")
+            .ok_or("no n0")?
+            .closes_in
+            .is_some_and(|left| left > 3_000.0)
+    );
     etcd.delete(TIMEOUT).await?;
     peer_is(nginx, "n0", "left alone again", |peer| peer.closes_in.is_none()).await?;
     fleet.echo("once there is none again").await?;
@@ -88,7 +97,8 @@ async fn one_of_the_two_is_enough_and_sticky_clients_go_by_it() -> Result<()> {
     let router = Router::with(1, |etcd| live(etcd).workers(1)).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     nginx.applied(put(&router, "drain").await?).await?;
-    peer_is(nginx, "n0", "left alone", |peer| peer.state == "drain" && peer.closes_in.is_none()).await?;
+    peer_is(nginx, "n0", "left alone", |peer| peer.state == "drain" && peer.closes_in.is_none())
+        .await?;
     // The timeout is that of the directive where it says none.
     etcd.put(SPREAD, "1s").await?;
     let peer = peer_is(nginx, "n0", "to be closed", |peer| peer.closes_in.is_some()).await?;
@@ -100,7 +110,8 @@ async fn one_of_the_two_is_enough_and_sticky_clients_go_by_it() -> Result<()> {
     nginx.check_log()
 }
 
-/// A reload brings `etcd_drain`: the old workers do not know of it, and nobody is promised an end that does not come.
+/// A reload brings `etcd_drain`: the old workers do not know of it, and nobody is promised an end
+/// that does not come.
 #[tokio::test]
 async fn what_an_old_worker_cannot_close_is_never_said_to_be_about_to_end() -> Result<()> {
     let mut router = Router::with(1, |etcd| {

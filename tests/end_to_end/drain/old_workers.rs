@@ -11,7 +11,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const SPREAD: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn an_old_worker_s_sessions_with_a_removed_node_are_closed_and_the_others_stay() -> Result<()> {
+async fn an_old_worker_s_sessions_with_a_removed_node_are_closed_and_the_others_stay() -> Result<()>
+{
     let router = start("timeout=1s spread=2s", "").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let own = hold(&router, "n0", SESSIONS).await?;
@@ -27,13 +28,21 @@ async fn an_old_worker_s_sessions_with_a_removed_node_are_closed_and_the_others_
 
     let begin = Instant::now();
     let upstream = nginx.applied(etcd.delete(&key("n0")).await?).await?;
-    let peer = upstream.peers.iter().find(|peer| peer.state == "removed").ok_or("no removed peer")?;
+    let peer =
+        upstream.peers.iter().find(|peer| peer.state == "removed").ok_or("no removed peer")?;
     assert_eq!((peer.connections, peer.upgraded), (SESSIONS as u64, SESSIONS as u64), "{peer:?}");
     let ended = moments(&own.ended(TIMEOUT + SPREAD + SLACK).await?, begin);
     assert!(ended[0] >= TIMEOUT, "the first after {:?}", ended[0]);
-    assert!(ended[SESSIONS - 1] >= TIMEOUT + SPREAD / 2, "the last after {:?}", ended[SESSIONS - 1]);
+    assert!(
+        ended[SESSIONS - 1] >= TIMEOUT + SPREAD / 2,
+        "the last after {:?}",
+        ended[SESSIONS - 1]
+    );
     own.in_order()?;
-    assert_eq!((nginx.upstream().await?.drained, announced(nginx, "n0")?), (SESSIONS as u64, SESSIONS));
+    assert_eq!(
+        (nginx.upstream().await?.drained, announced(nginx, "n0")?),
+        (SESSIONS as u64, SESSIONS)
+    );
 
     // Those with a node that stays do so, and their workers with them, for as long as they like.
     assert_eq!((staying.open_sessions(), nginx.old_workers()?), (held, old));
@@ -83,8 +92,10 @@ async fn a_reload_in_the_midst_of_a_drain_changes_none_of_its_times() -> Result<
 
 #[tokio::test]
 async fn worker_shutdown_timeout_cuts_what_it_always_cut() -> Result<()> {
-    let router =
-        Router::with(1, |etcd| draining(etcd, "timeout=1h", "").main("worker_shutdown_timeout 1s;")).await?;
+    let router = Router::with(1, |etcd| {
+        draining(etcd, "timeout=1h", "").main("worker_shutdown_timeout 1s;")
+    })
+    .await?;
     let own = hold(&router, "n0", 20).await?;
     let begin = Instant::now();
     router.nginx.reload().await?;
@@ -97,6 +108,9 @@ async fn worker_shutdown_timeout_cuts_what_it_always_cut() -> Result<()> {
     .await?;
     // It was not a drain, and the node is as good as before.
     let upstream = router.nginx.upstream().await?;
-    assert_eq!((upstream.drained, upstream.peers[0].connections, upstream.peers[0].upgraded), (0, 0, 0));
+    assert_eq!(
+        (upstream.drained, upstream.peers[0].connections, upstream.peers[0].upgraded),
+        (0, 0, 0)
+    );
     hold(&router, "n0", 2).await?.close().await
 }

@@ -25,8 +25,9 @@ async fn halt(workers: &[i32]) -> Result<()> {
     .await
 }
 
-/// Workers are halted until their sessions are due, and until a tick (ten a second) has come, before anything is on its way: it is the first event that they see
-/// then, and has them close what has events of its own, still unseen.
+/// Workers are halted until their sessions are due, and until a tick (ten a second) has come,
+/// before anything is on its way: it is the first event that they see then, and has them close what
+/// has events of its own, still unseen.
 #[tokio::test]
 async fn what_the_node_sent_arrives_and_what_the_client_says_resets_nothing() -> Result<()> {
     let router = Router::with(1, |etcd| draining(etcd, "timeout=3s spread=0", "")).await?;
@@ -49,7 +50,10 @@ async fn what_the_node_sent_arrives_and_what_the_client_says_resets_nothing() ->
     }
     eventually(SOON, "both sides have sent", async || {
         ensure!(node.sessions().iter().all(|session| session.sent == number), "the node has not");
-        ensure!(fleet.sessions().iter().all(|session| session.record().said == 2), "a client has not");
+        ensure!(
+            fleet.sessions().iter().all(|session| session.record().said == 2),
+            "a client has not"
+        );
         Ok(())
     })
     .await?;

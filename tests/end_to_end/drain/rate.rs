@@ -23,13 +23,17 @@ struct Closed {
 /// The most sessions that were certainly closed within any window of a second.
 fn most_in_a_second(closed: &[Closed]) -> usize {
     let within = |from: SystemTime| {
-        closed.iter().filter(|session| session.logged >= from && session.seen < from + SECOND).count()
+        closed
+            .iter()
+            .filter(|session| session.logged >= from && session.seen < from + SECOND)
+            .count()
     };
     closed.iter().map(|session| within(session.logged)).max().unwrap_or(0)
 }
 
-/// When nginx closed the connections to nodes, by the worker and path of their sessions. A request is logged when its client has closed as well; but what it
-/// took, and what the node took of that, are known to the millisecond.
+/// When nginx closed the connections to nodes, by the worker and path of their sessions. A request
+/// is logged when its client has closed as well; but what it took, and what the node took of that,
+/// are known to the millisecond.
 fn logged(nginx: &Nginx) -> Result<BTreeMap<(i32, String), SystemTime>> {
     let text = std::fs::read_to_string(nginx.folder().path().join("logs/ends.log"))?;
     let mut sessions = BTreeMap::new();
@@ -37,7 +41,8 @@ fn logged(nginx: &Nginx) -> Result<BTreeMap<(i32, String), SystemTime>> {
         let fields: Vec<_> = line.split(' ').collect();
         let ["101", worker, path, end, whole, of_node] = fields[..] else { continue };
         let [end, whole, of_node]: [f64; 3] = [end.parse()?, whole.parse()?, of_node.parse()?];
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(end - whole + of_node) - ROUNDING;
+        let time =
+            SystemTime::UNIX_EPOCH + Duration::from_secs_f64(end - whole + of_node) - ROUNDING;
         sessions.insert((worker.parse()?, path.to_owned()), time);
     }
     Ok(sessions)
@@ -48,7 +53,10 @@ async fn no_second_has_more_with_four_workers_and_four_old_ones() -> Result<()> 
     let router = Router::with(1, |etcd| {
         draining(etcd, "timeout=0 rate=50/s", "")
             .workers(4)
-            .http("log_format ends '$status $pid $request_uri $msec $request_time $upstream_response_time';")
+            .http(
+                "log_format ends '$status $pid $request_uri $msec $request_time \
+            $upstream_response_time';",
+            )
             .server("access_log logs/ends.log ends;")
     })
     .await?;

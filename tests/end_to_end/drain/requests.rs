@@ -1,4 +1,5 @@
-//! Requests that are no WebSocket's: in time they end by themselves, after it as if the node had closed.
+//! Requests that are no WebSocket's: in time they end by themselves, after it as if the node had
+//! closed.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,8 @@ impl Download {
         }
     }
 
-    /// Reads to the end, so many bytes in each hundredth of a second at most, and gives how it came and how much of the body was read.
+    /// Reads to the end, so many bytes in each hundredth of a second at most, and gives how it came
+    /// and how much of the body was read.
     async fn finish(mut self, pace: usize) -> Result<(End, usize)> {
         let mut ticks = interval(Duration::from_millis(10));
         let mut piece = vec![0; pace];
@@ -61,16 +63,19 @@ impl Download {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_answer_in_flight_is_completed_byte_for_byte() -> Result<()> {
-    // Without buffering nginx reads no faster than the client, so that the node's answer is in flight all the time.
+    // Without buffering nginx reads no faster than the client, so that the node's answer is in
+    // flight all the time.
     let router =
-        Router::with(1, |etcd| draining(etcd, "timeout=30s", "").location("proxy_buffering off;")).await?;
+        Router::with(1, |etcd| draining(etcd, "timeout=30s", "").location("proxy_buffering off;"))
+            .await?;
     let download = Download::begin(&router, &format!("/paced/{LARGE}?ms=1000")).await?;
     let _other = join(&router, "n1").await?;
     router.nginx.applied(router.etcd.delete(&key("n0")).await?).await?;
     let counts = router.nodes[0].counts();
     assert_eq!(counts.plain_open, 1, "{counts:?}");
     let upstream = router.nginx.upstream().await?;
-    let peer = upstream.peers.iter().find(|peer| peer.state == "removed").ok_or("no removed peer")?;
+    let peer =
+        upstream.peers.iter().find(|peer| peer.state == "removed").ok_or("no removed peer")?;
     assert_eq!((peer.connections, peer.upgraded), (1, 0), "{peer:?}");
     assert!(peer.closes_in.is_some(), "{peer:?}");
     let (end, length) = download.finish(LARGE / 200).await?;
@@ -88,7 +93,8 @@ async fn a_large_answer_in_flight_is_completed_byte_for_byte() -> Result<()> {
 async fn an_answer_still_in_the_midst_after_the_timeout_is_cut_and_not_reset() -> Result<()> {
     for buffering in ["on", "off"] {
         let router = Router::with(1, |etcd| {
-            draining(etcd, "timeout=1s spread=0", "").location(&format!("proxy_buffering {buffering};"))
+            draining(etcd, "timeout=1s spread=0", "")
+                .location(&format!("proxy_buffering {buffering};"))
         })
         .await?;
         // Some 100 kB a second.
@@ -108,14 +114,18 @@ async fn an_answer_still_in_the_midst_after_the_timeout_is_cut_and_not_reset() -
 /// A long poll that `n0` has got, on a connection of its own.
 async fn poll(router: &Router, method: &str) -> Result<TcpStream> {
     let request = format!(
-        "{method} /poll?ms=120000 HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "{method} /poll?ms=120000 HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: \
+        close\r\n\r\n"
     );
     eventually(SOON, "n0 has one", async || {
         let before = router.nodes.iter().map(|node| node.counts().requests).sum::<u64>();
         let mut stream = TcpStream::connect(router.nginx.address()).await?;
         stream.write_all(request.as_bytes()).await?;
         eventually(SOON, "a node has the request", async || {
-            ensure!(router.nodes.iter().map(|node| node.counts().requests).sum::<u64>() > before, "not yet");
+            ensure!(
+                router.nodes.iter().map(|node| node.counts().requests).sum::<u64>() > before,
+                "not yet"
+            );
             Ok(())
         })
         .await?;
@@ -133,7 +143,8 @@ async fn cut(router: &Router, mut poll: TcpStream) -> Result<(u16, String)> {
     let mut answer = String::new();
     timeout(TIMEOUT + SLACK, poll.read_to_string(&mut answer)).await??;
     ensure!(begin.elapsed() >= TIMEOUT, "after {:?}: {answer}", begin.elapsed());
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
+    let status =
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
     let upstream = router.nginx.upstream().await?;
     for peer in &upstream.peers {
         ensure!((peer.connections, peer.failures) == (0, 0), "{peer:?}");
@@ -148,7 +159,8 @@ async fn cut(router: &Router, mut poll: TcpStream) -> Result<(u16, String)> {
     Ok((status, answer))
 }
 
-/// A router with `n0`, which leaves polls without an answer, and `n1`, which answers everything at once.
+/// A router with `n0`, which leaves polls without an answer, and `n1`, which answers everything at
+/// once.
 async fn two_nodes(directives: &str) -> Result<Router> {
     let drain = |etcd: &Etcd| draining(etcd, "timeout=1s spread=0", "").location(directives);
     let router = Router::with(2, drain).await?;
@@ -185,7 +197,11 @@ async fn a_long_poll_that_may_not_be_repeated_gets_502() -> Result<()> {
         let poll = poll(&router, method).await?;
         let before = router.nodes[1].counts().requests;
         let (status, answer) = cut(&router, poll).await?;
-        assert_eq!((status, router.nodes[1].counts().requests), (502, before), "{method}: {answer}");
+        assert_eq!(
+            (status, router.nodes[1].counts().requests),
+            (502, before),
+            "{method}: {answer}"
+        );
     }
     Ok(())
 }
@@ -197,7 +213,8 @@ async fn idle_connections_are_no_open_ones_and_go_at_once() -> Result<()> {
     let fleet = hold(&router, "n0", 4).await?;
     let _other = join(&router, "n1").await?;
     let upstream = router.nginx.applied(router.etcd.delete(&key("n0")).await?).await?;
-    let peer = upstream.peers.iter().find(|peer| peer.state == "removed").ok_or("no removed peer")?;
+    let peer =
+        upstream.peers.iter().find(|peer| peer.state == "removed").ok_or("no removed peer")?;
     assert_eq!((peer.connections, peer.upgraded), (4, 4));
     eventually(SOON, "only the sessions' are left", async || {
         ensure!(router.nodes[0].counts().connections == 4, "{:?}", router.nodes[0].counts());

@@ -8,7 +8,8 @@ use super::{SLACK, hold, join, peer_is, start};
 
 const SESSIONS: usize = 80;
 
-/// Takes another node, which has sessions, out, and waits until they are closed. A drain that began before with the same times is over by then.
+/// Takes another node, which has sessions, out, and waits until they are closed. A drain that began
+/// before with the same times is over by then.
 async fn another_drain(router: &Router, other: &Fleet, longest: Duration) -> Result<()> {
     router.nginx.applied(router.etcd.delete(&key("n1")).await?).await?;
     other.ended(longest + SLACK).await?;
@@ -67,7 +68,8 @@ async fn in_the_midst_of_the_closing_the_rest_stays() -> Result<()> {
     .await?;
     router.nginx.applied(router.etcd.register(&router.nodes).await?).await?;
     peer_is(&router.nginx, "n0", "back", |peer| peer.closes_in.is_none()).await?;
-    // Once each worker has looked again, which one of another peer's that is closed shows, no more are.
+    // Once each worker has looked again, which one of another peer's that is closed shows, no more
+    // are.
     router.nginx.applied(router.etcd.delete(&key("n1")).await?).await?;
     eventually(SOON, "others are closed", async || {
         ensure!(other.open_sessions() <= other.sessions().len() / 2, "{}", other.open_sessions());

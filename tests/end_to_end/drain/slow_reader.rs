@@ -14,7 +14,8 @@ const AT_A_TIME: u64 = 16;
 const FRAME: u64 = TEXT as u64 + 10;
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Bytes that a node has sent and the other side's kernel has not taken, of its only connection: `tx_queue` of `/proc/net/tcp`.
+/// Bytes that a node has sent and the other side's kernel has not taken, of its only connection:
+/// `tx_queue` of `/proc/net/tcp`.
 fn unacknowledged(node: &Node) -> Result<u64> {
     let address = node.address().to_string();
     let port: u16 = address.rsplit(':').next().unwrap_or_default().parse()?;
@@ -64,7 +65,8 @@ async fn gets_all_that_had_come_in_order_and_then_the_end() -> Result<()> {
     })
     .await?;
     assert!(begin.elapsed() >= TIMEOUT && session.is_open());
-    // Clients that do not read may yet talk, and that must not be the end of what is on its way to them.
+    // Clients that do not read may yet talk, and that must not be the end of what is on its way to
+    // them.
     session.chatter(CHATTER);
     let said = session.record().said;
     eventually(SOON, "the client has talked", async || {

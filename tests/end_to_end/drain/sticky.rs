@@ -68,7 +68,10 @@ async fn what_it_led_there_in_time_is_closed_with_the_rest() -> Result<()> {
     let begin = Instant::now();
     router.nginx.applied(put(&router, "drain").await?).await?;
     let mut connection = router.nginx.connect().await?;
-    let poll = tokio::spawn(async move { connection.get_with("/poll?ms=120000", &[("Cookie", &own)]).await });
+    let poll =
+        tokio::spawn(
+            async move { connection.get_with("/poll?ms=120000", &[("Cookie", &own)]).await },
+        );
     other.set_status(Some(StatusCode::OK));
     eventually(TIMEOUT, "it is at the node that drains", async || {
         ensure!(router.nodes[0].counts().plain_open == 1, "{:?}", router.nodes[0].counts());

@@ -1,4 +1,5 @@
-//! Failures in every method: the same requests have the same ways as with the stock nginx's method of the same name.
+//! Failures in every method: the same requests have the same ways as with the stock nginx's method
+//! of the same name.
 
 use futures_util::future::try_join_all;
 use harness::*;
@@ -8,7 +9,8 @@ use crate::beside::{Beside, Kept, Route, Way};
 const NODES: usize = 4;
 /// The one that fails where one does.
 const FAILING: usize = 1;
-/// Requests for each method and fault. `random` comes to the failing one less than twice in one run of a million.
+/// Requests for each method and fault. `random` comes to the failing one less than twice in one run
+/// of a million.
 const REQUESTS: usize = 60;
 /// How much two round robins of the same shares may differ in what one peer gets in [`REQUESTS`].
 const ROUNDING: usize = 3;
@@ -21,17 +23,20 @@ const METHODS: [(&str, &str); 6] = [
     ("ring", "hash $arg_k consistent"),
     ("address", "ip_hash"),
 ];
-/// Those of them that go by something of the request's: of these each way is the same, peer by peer.
+/// Those of them that go by something of the request's: of these each way is the same, peer by
+/// peer.
 const KEYED: [&str; 3] = ["hash", "ring", "address"];
 
 /// Has `ip_hash` take the clients' addresses from the test.
 const CLIENTS: &str = "set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;";
-/// What counts as a failure, and a time that is short for the test and long for a node that is well.
+/// What counts as a failure, and a time that is short for the test and long for a node that is
+/// well.
 const FURTHER: &str = "proxy_next_upstream error timeout http_500 http_503; proxy_read_timeout 1s;";
 
 fn questions(route: &str, count: usize) -> Vec<Question> {
     let ask = |number: usize| {
-        Question::new(format!("/{route}/?k={number}")).header("X-Real-IP", format!("10.1.{number}.1"))
+        Question::new(format!("/{route}/?k={number}"))
+            .header("X-Real-IP", format!("10.1.{number}.1"))
     };
     (0..count).map(ask).collect()
 }
@@ -45,7 +50,8 @@ fn tries(ways: &[Way]) -> [usize; NODES] {
 
 /// Whether each way leads to a peer once at most.
 fn are_straight(ways: &[Way]) -> bool {
-    ways.iter().all(|(_, tried)| tried.iter().enumerate().all(|(at, peer)| !tried[..at].contains(peer)))
+    ways.iter()
+        .all(|(_, tried)| tried.iter().enumerate().all(|(at, peer)| !tried[..at].contains(peer)))
 }
 
 /// Statuses, and how many peers were tried for each.
@@ -64,7 +70,8 @@ impl Test {
     /// A route for each variant and method, named after both.
     async fn start(parameters: [&str; NODES], variants: &[(&str, &str)]) -> Result<Self> {
         let nodes = start_nodes(NODES).await?;
-        let peers: Vec<_> = nodes.iter().map(|node| node.address().to_string()).zip(parameters).collect();
+        let peers: Vec<_> =
+            nodes.iter().map(|node| node.address().to_string()).zip(parameters).collect();
         let names: Vec<_> = variants
             .iter()
             .flat_map(|(variant, location)| {
@@ -103,7 +110,8 @@ async fn check_fault(test: &Test, fault: &str) -> Result<()> {
         let [ours, stock] = [tries(&ours), tries(&stock)];
         assert_eq!([ours[FAILING], stock[FAILING]], [2, 2], "{fault}, {name}");
         if name != "any" {
-            let differ = ours.iter().zip(&stock).any(|(ours, stock)| ours.abs_diff(*stock) > ROUNDING);
+            let differ =
+                ours.iter().zip(&stock).any(|(ours, stock)| ours.abs_diff(*stock) > ROUNDING);
             assert!(!differ, "{fault}, {name}: {ours:?}, stock {stock:?}");
         }
     }
@@ -114,15 +122,19 @@ async fn check_fault(test: &Test, fault: &str) -> Result<()> {
 async fn whatever_the_fault_each_method_does_as_the_stock_one() -> Result<()> {
     let faults = ["closed", "reset", "timed_out", "status_500", "status_503", "refused"];
     let mut test =
-        Test::start(["max_fails=2 fail_timeout=60s"; NODES], &faults.map(|fault| (fault, FURTHER))).await?;
-    for (name, fault) in [("closed", Fault::Close), ("reset", Fault::Reset), ("timed_out", Fault::Hang)] {
+        Test::start(["max_fails=2 fail_timeout=60s"; NODES], &faults.map(|fault| (fault, FURTHER)))
+            .await?;
+    for (name, fault) in
+        [("closed", Fault::Close), ("reset", Fault::Reset), ("timed_out", Fault::Hang)]
+    {
         test.nodes[FAILING].set_fault(fault);
         check_fault(&test, name).await?;
     }
     test.nodes[FAILING].set_fault(Fault::None);
-    for (name, status) in
-        [("status_500", StatusCode::INTERNAL_SERVER_ERROR), ("status_503", StatusCode::SERVICE_UNAVAILABLE)]
-    {
+    for (name, status) in [
+        ("status_500", StatusCode::INTERNAL_SERVER_ERROR),
+        ("status_503", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
         test.nodes[FAILING].set_status(Some(status));
         check_fault(&test, name).await?;
     }
@@ -137,8 +149,20 @@ async fn proxy_next_upstream_and_its_limits_hold_in_each_method() -> Result<()> 
     let variants = [
         ("off", "proxy_next_upstream off;", Fault::Close, 502, 1),
         ("two", "proxy_next_upstream_tries 2;", Fault::Reset, 502, 2),
-        ("not_for_timeouts", "proxy_next_upstream error; proxy_read_timeout 100ms;", Fault::Hang, 504, 1),
-        ("late", "proxy_next_upstream_timeout 50ms; proxy_read_timeout 100ms;", Fault::Hang, 504, 1),
+        (
+            "not_for_timeouts",
+            "proxy_next_upstream error; proxy_read_timeout 100ms;",
+            Fault::Hang,
+            504,
+            1,
+        ),
+        (
+            "late",
+            "proxy_next_upstream_timeout 50ms; proxy_read_timeout 100ms;",
+            Fault::Hang,
+            504,
+            1,
+        ),
         (
             "all_in_time",
             "proxy_next_upstream_timeout 30s; proxy_read_timeout 100ms;",
@@ -158,7 +182,9 @@ async fn proxy_next_upstream_and_its_limits_hold_in_each_method() -> Result<()> 
             assert!(are_straight(&ours), "{variant}, {name}: {ours:?}");
             // Where a key leads to the last one in no twenty tries, round robin finds it.
             let prefix = |ways: &[Way]| {
-                ways.iter().map(|(_, tried)| tried[..count.min(NODES - 1)].to_vec()).collect::<Vec<_>>()
+                ways.iter()
+                    .map(|(_, tried)| tried[..count.min(NODES - 1)].to_vec())
+                    .collect::<Vec<_>>()
             };
             if KEYED.contains(&name) {
                 assert_eq!(prefix(&ours), prefix(&stock), "{variant}, {name}");
@@ -171,13 +197,16 @@ async fn proxy_next_upstream_and_its_limits_hold_in_each_method() -> Result<()> 
 #[tokio::test]
 async fn when_all_have_failed_the_backup_serves_in_each_method() -> Result<()> {
     let primary = "max_fails=1 fail_timeout=60s";
-    let test =
-        Test::start([primary, primary, primary, "max_fails=1 fail_timeout=60s backup"], &[("all", FURTHER)])
-            .await?;
+    let test = Test::start(
+        [primary, primary, primary, "max_fails=1 fail_timeout=60s backup"],
+        &[("all", FURTHER)],
+    )
+    .await?;
     test.nodes[..NODES - 1].iter().for_each(|node| node.set_fault(Fault::Close));
     for (name, [ours, stock]) in test.ask("all", 6).await? {
         assert_eq!(lengths(&ours), lengths(&stock), "{name}: {ours:?}, stock {stock:?}");
-        // The first has tried all there are, each once; whoever comes then goes to the backup at once.
+        // The first has tried all there are, each once; whoever comes then goes to the backup at
+        // once.
         assert!(ours[0].1.len() == NODES && are_straight(&ours), "{name}: {ours:?}");
         assert!(ours[1..].iter().all(|way| *way == (200, vec![NODES - 1])), "{name}: {ours:?}");
     }
@@ -188,7 +217,8 @@ async fn when_all_have_failed_the_backup_serves_in_each_method() -> Result<()> {
     test.beside.ours.check_log()
 }
 
-/// Two failures of three: two thirds of the weight are lost, and come back by one with each request.
+/// Two failures of three: two thirds of the weight are lost, and come back by one with each
+/// request.
 #[tokio::test]
 async fn the_weight_of_a_peer_that_failed_comes_back_as_in_the_stock_nginx() -> Result<()> {
     let heavy = "weight=100 max_fails=3 fail_timeout=60s";
@@ -199,7 +229,8 @@ async fn the_weight_of_a_peer_that_failed_comes_back_as_in_the_stock_nginx() -> 
         for nginx in [&test.beside.ours, &test.beside.stock] {
             let mut failures = 0;
             for _ in 0..REQUESTS {
-                let ways = test.beside.ask_one_in_turn(nginx, &[Question::new(path.as_str())]).await?;
+                let ways =
+                    test.beside.ask_one_in_turn(nginx, &[Question::new(path.as_str())]).await?;
                 failures += tries(&ways)[FAILING];
                 if failures == 2 {
                     break;
@@ -214,7 +245,8 @@ async fn the_weight_of_a_peer_that_failed_comes_back_as_in_the_stock_nginx() -> 
         let [ours, stock] = test.beside.ask_in_turn(&questions).await?;
         for end in 1..=questions.len() {
             let [ours, stock] = [tries(&ours[..end]), tries(&stock[..end])];
-            let differ = ours.iter().zip(&stock).any(|(ours, stock)| ours.abs_diff(*stock) > ROUNDING);
+            let differ =
+                ours.iter().zip(&stock).any(|(ours, stock)| ours.abs_diff(*stock) > ROUNDING);
             assert!(!differ, "{name}, of {end}: {ours:?}, stock {stock:?}");
         }
         // It was really less at first than what is its own, a third.

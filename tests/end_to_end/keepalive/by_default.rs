@@ -1,4 +1,5 @@
-//! Where nothing is said: nginx keeps connections from 1.29.7 on, and there `etcd_keepalive` stands in.
+//! Where nothing is said: nginx keeps connections from 1.29.7 on, and there `etcd_keepalive` stands
+//! in.
 
 use harness::*;
 
@@ -18,7 +19,10 @@ fn accepted(nodes: &[Node]) -> u64 {
 
 async fn two_rounds(directives: &str) -> Result<Router> {
     let router = Router::with(NODES, |etcd| {
-        Configuration::new().workers(1).http(&cluster("main", &etcd.url())).http(&upstream("", directives))
+        Configuration::new()
+            .workers(1)
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream("", directives))
     })
     .await?;
     for _ in 0..2 * NODES {
@@ -53,7 +57,8 @@ async fn its_limits_hold() -> Result<()> {
 #[tokio::test]
 async fn a_location_has_its_own() -> Result<()> {
     let router = Router::with(1, |etcd| {
-        let other = "location /other { proxy_pass http://firehose; proxy_http_version 1.1; proxy_set_header Connection \"\"; }";
+        let other = "location /other { proxy_pass http://firehose; proxy_http_version 1.1; \
+        proxy_set_header Connection \"\"; }";
         Configuration::firehose(etcd).workers(1).server(other)
     })
     .await?;

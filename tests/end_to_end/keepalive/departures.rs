@@ -1,4 +1,5 @@
-//! Idle connections of peers that leave the service, whoever finds that out, are closed in every worker.
+//! Idle connections of peers that leave the service, whoever finds that out, are closed in every
+//! worker.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use harness::*;
 
 use super::keeping;
 
-/// The promise: a worker looks ten times a second. The rest is for a busy machine; left alone they would stay for an hour.
+/// The promise: a worker looks ten times a second. The rest is for a busy machine; left alone they
+/// would stay for an hour.
 const AT_ONCE: Duration = Duration::from_secs(2);
 /// Long enough that no connection ends by itself.
 const FOREVER: &str = "8 time=1h timeout=1h";
@@ -15,8 +17,9 @@ const WORKERS: u64 = 2;
 /// Two nodes, with an idle connection to each from each of two workers.
 async fn resting(directives: &str) -> Result<Router> {
     let keepalive = format!("{FOREVER}; {directives}");
-    let configuration =
-        |etcd: &Etcd| keeping(etcd, keepalive.trim_end_matches([';', ' '])).workers(WORKERS as usize);
+    let configuration = |etcd: &Etcd| {
+        keeping(etcd, keepalive.trim_end_matches([';', ' '])).workers(WORKERS as usize)
+    };
     let router = Router::with(2, configuration).await?;
     for mut connection in router.nginx.connect_to_each().await? {
         rest(&mut connection, "n0").await?;
@@ -27,7 +30,8 @@ async fn resting(directives: &str) -> Result<Router> {
     Ok(router)
 }
 
-/// Asks on a connection to a worker until a node has answered, to which the worker then has an idle connection.
+/// Asks on a connection to a worker until a node has answered, to which the worker then has an idle
+/// connection.
 async fn rest(connection: &mut Connection, node: &str) -> Result<()> {
     eventually(SOON, &format!("{node} answers"), async || {
         let answer = connection.get("/").await?;
@@ -37,7 +41,8 @@ async fn rest(connection: &mut Connection, node: &str) -> Result<()> {
     .await
 }
 
-/// Waits until as many connections to the node are open, those of checks not counted, which come and go.
+/// Waits until as many connections to the node are open, those of checks not counted, which come
+/// and go.
 async fn are_open(node: &Node, count: u64) -> Result<()> {
     eventually(AT_ONCE, &format!("{count} connections to {}", node.name()), async || {
         let counts = node.counts();
@@ -121,12 +126,14 @@ async fn a_peer_s_whose_address_is_another() -> Result<()> {
 async fn a_peer_s_that_fails_in_another_worker() -> Result<()> {
     let directives = "etcd_defaults max_fails=1 fail_timeout=1h";
     let router =
-        Router::with(2, |etcd| keeping(etcd, &format!("{FOREVER}; {directives}")).workers(2)).await?;
+        Router::with(2, |etcd| keeping(etcd, &format!("{FOREVER}; {directives}")).workers(2))
+            .await?;
     let (nginx, node, workers) = (&router.nginx, &router.nodes[0], router.nginx.workers()?);
     let mut connection = nginx.connect_to(workers[0]).await?;
     rest(&mut connection, "n0").await?;
     rest(&mut connection, "n1").await?;
-    // The one worker has a connection that is well; the other would need a new one, and meets the failure.
+    // The one worker has a connection that is well; the other would need a new one, and meets the
+    // failure.
     node.set_fault(Fault::Close);
     let mut connection = nginx.connect_to(workers[1]).await?;
     for _ in 0..2 {

@@ -4,7 +4,8 @@ use harness::*;
 
 use super::{certificate, keeping, version};
 
-/// nginx, which is its own node: it says on which of its connections it answers, and what it knows of it.
+/// nginx, which is its own node: it says on which of its connections it answers, and what it knows
+/// of it.
 struct Node {
     nginx: Nginx,
     _folder: Folder,
@@ -15,7 +16,8 @@ struct Node {
 type Word = (String, String);
 
 impl Node {
-    /// `listen` is what stands behind the node's address, `says` is the text, and `locations` of the router are by path and directives.
+    /// `listen` is what stands behind the node's address, `says` is the text, and `locations` of
+    /// the router are by path and directives.
     async fn start(listen: &str, says: &str, locations: &[(&str, &str)]) -> Result<Self> {
         let (etcd, folder, port) = (Etcd::start().await?, Folder::new("kinds")?, free_port()?);
         let mut server = String::new();
@@ -25,19 +27,26 @@ impl Node {
         }
         let node = format!(
             "server {{ listen 127.0.0.1:{port} {listen}; {server} ssl_verify_client optional_no_ca;
-                location / {{ add_header X-Connection $connection always; return 200 \"{says}\"; }} }}"
+                location / {{ add_header X-Connection $connection always; return 200 \"{says}\"; \
+                }} }}"
         );
         let mut configuration = keeping(&etcd, "8").http(&node);
         for (path, directives) in locations {
-            let version =
-                if directives.contains("proxy_http_version") { "" } else { "proxy_http_version 1.1;" };
-            let location =
-                format!("location {path} {{ {version} proxy_set_header Connection \"\"; {directives} }}");
-            configuration =
-                configuration.server(&location.replace("FOLDER", &folder.path().display().to_string()));
+            let version = if directives.contains("proxy_http_version") {
+                ""
+            } else {
+                "proxy_http_version 1.1;"
+            };
+            let location = format!(
+                "location {path} {{ {version} proxy_set_header Connection \"\"; {directives} }}"
+            );
+            configuration = configuration
+                .server(&location.replace("FOLDER", &folder.path().display().to_string()));
         }
         let nginx = Nginx::start(configuration).await?;
-        nginx.applied(etcd.put(key("node"), format!("127.0.0.1:{port} max_fails=0")).await?).await?;
+        nginx
+            .applied(etcd.put(key("node"), format!("127.0.0.1:{port} max_fails=0")).await?)
+            .await?;
         Ok(Self { nginx, _folder: folder, _etcd: etcd })
     }
 
@@ -47,8 +56,8 @@ impl Node {
         Ok((answer.header("x-connection").to_owned(), answer.text().to_owned()))
     }
 
-    /// Asks for each path three times in turn. What is said must differ by path as `texts` do, and each path must have a connection of its own, and no
-    /// more than one.
+    /// Asks for each path three times in turn. What is said must differ by path as `texts` do, and
+    /// each path must have a connection of its own, and no more than one.
     async fn each_has_its_own(&self, paths: &[&str], texts: &[&str]) -> Result<()> {
         let mut connections = Vec::new();
         for _ in 0..3 {
@@ -100,7 +109,9 @@ async fn plain_requests_take_no_connection_with_tls() -> Result<()> {
 
 #[tokio::test]
 async fn the_scheme_may_differ_by_request() -> Result<()> {
-    let node = Node::start("ssl", "$ssl_protocol", &[("/by", "proxy_pass $arg_scheme://firehose;")]).await?;
+    let node =
+        Node::start("ssl", "$ssl_protocol", &[("/by", "proxy_pass $arg_scheme://firehose;")])
+            .await?;
     let first = node.ask("/by?scheme=https").await?;
     assert_eq!(node.nginx.get("/by?scheme=http").await?.status, 400);
     assert_eq!(node.ask("/by?scheme=https").await?, first);
@@ -115,7 +126,10 @@ async fn each_server_name_has_its_own() -> Result<()> {
         &[
             ("/a", "proxy_pass https://firehose; proxy_ssl_server_name on; proxy_ssl_name a.test;"),
             ("/b", "proxy_pass https://firehose; proxy_ssl_server_name on; proxy_ssl_name b.test;"),
-            ("/by", "proxy_pass https://firehose; proxy_ssl_server_name on; proxy_ssl_name $arg_name;"),
+            (
+                "/by",
+                "proxy_pass https://firehose; proxy_ssl_server_name on; proxy_ssl_name $arg_name;",
+            ),
             ("/none", "proxy_pass https://firehose;"),
         ],
     )
@@ -127,9 +141,10 @@ async fn each_server_name_has_its_own() -> Result<()> {
 
 #[tokio::test]
 async fn each_certificate_has_its_own() -> Result<()> {
-    let with = "proxy_pass https://firehose; proxy_ssl_certificate FOLDER/certificate.pem; proxy_ssl_certificate_key FOLDER/key.pem;";
-    let by =
-        "proxy_pass https://firehose; proxy_ssl_certificate $arg_file; proxy_ssl_certificate_key $arg_key;";
+    let with = "proxy_pass https://firehose; proxy_ssl_certificate FOLDER/certificate.pem; \
+    proxy_ssl_certificate_key FOLDER/key.pem;";
+    let by = "proxy_pass https://firehose; proxy_ssl_certificate $arg_file; \
+    proxy_ssl_certificate_key $arg_key;";
     let node = Node::start(
         "ssl",
         "$ssl_client_s_dn",
@@ -138,7 +153,8 @@ async fn each_certificate_has_its_own() -> Result<()> {
     .await?;
     let folder = node._folder.path().display();
     let by = format!("/by?file={folder}/certificate.pem&key={folder}/key.pem");
-    node.each_has_its_own(&["/with", "/without", &by, "/by"], &["CN=node", "", "CN=node", ""]).await?;
+    node.each_has_its_own(&["/with", "/without", &by, "/by"], &["CN=node", "", "CN=node", ""])
+        .await?;
     node.nginx.check_log()
 }
 

@@ -85,7 +85,9 @@ impl ToldNode {
     pub async fn closed(&mut self) -> Result<usize> {
         match self.event().await? {
             Event::Closed(connection) => Ok(connection),
-            Event::Request(request) => Err(format!("a request on connection {}", request.connection).into()),
+            Event::Request(request) => {
+                Err(format!("a request on connection {}", request.connection).into())
+            }
         }
     }
 

@@ -63,12 +63,26 @@ async fn starting(folder: &Folder, silent: &TcpListener, port: u16) -> Result<Pr
 }
 
 /// The same, started by another program: see [`Program::start_by`].
-async fn starting_by(by: &[&str], folder: &Folder, silent: &TcpListener, port: u16) -> Result<Program> {
+async fn starting_by(
+    by: &[&str],
+    folder: &Folder,
+    silent: &TcpListener,
+    port: u16,
+) -> Result<Program> {
     let in_folder = |name: &str| folder.path().join(name).display().to_string();
     let (run, state, module) = (in_folder("run"), in_folder("state"), etcd_module()?);
     let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://{}", silent.local_addr()?));
-    let arguments =
-        ["serve", "--listen", &listen, "--run-dir", &run, "--state-dir", &state, "--module", &module];
+    let arguments = [
+        "serve",
+        "--listen",
+        &listen,
+        "--run-dir",
+        &run,
+        "--state-dir",
+        &state,
+        "--module",
+        &module,
+    ];
     let mut program = Program::start_by(by, &arguments, &[("ETCD_ENDPOINTS", &url)])?;
     eventually(SOON, "it has begun", async || {
         ensure!(program.runs()?, "it has ended: {}", program.log());
@@ -176,7 +190,8 @@ async fn nginx_ends_as_its_connections_do_when_the_program_is_killed() -> Result
     session.echo("still").await?;
     session.close().await?;
     eventually(SOON, "nobody is left", async || {
-        let left: Vec<_> = [master].iter().chain(&workers).copied().filter(|&pid| running(pid)).collect();
+        let left: Vec<_> =
+            [master].iter().chain(&workers).copied().filter(|&pid| running(pid)).collect();
         ensure!(left.is_empty(), "{left:?}");
         Ok(())
     })
@@ -329,7 +344,10 @@ async fn mistakes_are_told_by_their_names() -> Result<()> {
         (&["--module", &module, "--run-dir", &taken], &["--run-dir", &taken]),
         (&["--module", &module, "--run-dir", &file], &["--run-dir", &file]),
         (&["--module", &module, "--run-dir", "/tmp/a;b"], &["/tmp/a;b"]),
-        (&["--module", &module, "--run-dir", &run, "--template", &template], &["template", "undefined"]),
+        (
+            &["--module", &module, "--run-dir", &run, "--template", &template],
+            &["template", "undefined"],
+        ),
         (
             &["--module", &module, "--run-dir", &run, "--template", "/no/such/template"],
             &["--template", "/no/such/template"],
@@ -365,12 +383,23 @@ async fn a_port_that_is_taken_ends_it_as_nginx_ends() -> Result<()> {
     let etcd = Etcd::start().await?;
     let router = Served::start(&etcd.url(), &[]).await?;
     let folder = Folder::new("second")?;
-    let (run, state) =
-        (folder.path().join("run").display().to_string(), folder.path().join("state").display().to_string());
+    let (run, state) = (
+        folder.path().join("run").display().to_string(),
+        folder.path().join("state").display().to_string(),
+    );
     let module = etcd_module()?;
     let address = router.address();
-    let arguments =
-        ["serve", "--listen", &address, "--run-dir", &run, "--state-dir", &state, "--module", &module];
+    let arguments = [
+        "serve",
+        "--listen",
+        &address,
+        "--run-dir",
+        &run,
+        "--state-dir",
+        &state,
+        "--module",
+        &module,
+    ];
     let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &etcd.url())])?;
     assert_eq!(program.ended(SOON).await?, 1);
     assert!(program.log().contains("Address already in use"), "{}", program.log());

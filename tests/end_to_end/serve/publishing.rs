@@ -14,7 +14,12 @@ use super::setting;
 const SELF: &str = "127.0.0.1";
 
 async fn publish(router: &Served) -> Result<u16> {
-    Ok(router.connect().await?.send(Method::PUT, "/channel", Bytes::from_static(b"news")).await?.status)
+    Ok(router
+        .connect()
+        .await?
+        .send(Method::PUT, "/channel", Bytes::from_static(b"news"))
+        .await?
+        .status)
 }
 
 async fn publishing_is(router: &Served, status: u16) -> Result<()> {
@@ -48,7 +53,8 @@ async fn put_is_for_those_who_are_allowed_at_once_and_without_a_reload() -> Resu
     assert_eq!(router.get("/channel").await?.status, 200);
     router.websocket("/ws").await?.echo("in").await?;
 
-    // How long it takes from etcd's answer on; the median, since whoever else has the processors may stop anybody once in a while.
+    // How long it takes from etcd's answer on; the median, since whoever else has the processors
+    // may stop anybody once in a while.
     let mut waits = Vec::new();
     for _ in 0..11 {
         etcd.put(setting("put_allow/here"), SELF).await?;
@@ -85,7 +91,8 @@ async fn put_is_for_those_who_are_allowed_at_once_and_without_a_reload() -> Resu
 async fn publish_as(router: &Served, client: &str) -> Result<String> {
     let mut stream = TcpStream::connect(router.address()).await?;
     let request = format!(
-        "PROXY TCP4 {client} 127.0.0.1 40000 80\r\nPUT /channel HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnews"
+        "PROXY TCP4 {client} 127.0.0.1 40000 80\r\nPUT /channel HTTP/1.1\r\nHost: \
+        x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnews"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
@@ -130,7 +137,8 @@ async fn with_accept_proxy_it_goes_by_the_address_that_the_proxy_names() -> Resu
     .await
 }
 
-/// Whoever has written something about who may publish means that not everybody may, also where nothing can be made of it.
+/// Whoever has written something about who may publish means that not everybody may, also where
+/// nothing can be made of it.
 #[tokio::test]
 async fn what_cannot_be_read_lets_nobody_publish() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
@@ -159,7 +167,10 @@ async fn what_cannot_be_read_lets_nobody_publish() -> Result<()> {
         etcd.put(setting("put_allow/"), value).await?;
         publishing_is(&router, 403).await?;
         router.program.wait_for_log("put_allow/\" rejected").await?;
-        router.program.wait_for_log("write networks to keys such as /firehose/nginx/put_allow/NAME").await?;
+        router
+            .program
+            .wait_for_log("write networks to keys such as /firehose/nginx/put_allow/NAME")
+            .await?;
         etcd.delete(&setting("put_allow/")).await?;
         publishing_is(&router, 200).await?;
     }
@@ -167,7 +178,8 @@ async fn what_cannot_be_read_lets_nobody_publish() -> Result<()> {
     Ok(())
 }
 
-/// An etcd that has lost what it had lets nobody in for a while, however often the router starts or reloads, and whatever else it has by then.
+/// An etcd that has lost what it had lets nobody in for a while, however often the router starts or
+/// reloads, and whatever else it has by then.
 #[tokio::test]
 async fn a_wiped_etcd_does_not_open_publishing_at_a_start_nor_at_a_reload() -> Result<()> {
     let (mut etcd, node, router) = start().await?;
@@ -204,7 +216,10 @@ async fn a_wiped_etcd_does_not_open_publishing_at_a_start_nor_at_a_reload() -> R
     router.program.wait_for_log("nginx has reloaded: the same settings").await?;
     publishing_is(&router, 403).await?;
     etcd.put(setting("keepalive_timeout"), "5s").await?;
-    router.program.wait_for_log("nginx has reloaded: worker_processes 4, keepalive_timeout 5s").await?;
+    router
+        .program
+        .wait_for_log("nginx has reloaded: worker_processes 4, keepalive_timeout 5s")
+        .await?;
     publishing_is(&router, 403).await?;
     // What it says of who may publish is what counts.
     etcd.put(setting("put_allow/here"), SELF).await?;
@@ -215,7 +230,8 @@ async fn a_wiped_etcd_does_not_open_publishing_at_a_start_nor_at_a_reload() -> R
     publishing_is(&router, 200).await
 }
 
-/// A key where the original router had a directory: a loop over the old keys that does not go into directories leaves it.
+/// A key where the original router had a directory: a loop over the old keys that does not go into
+/// directories leaves it.
 #[tokio::test]
 async fn a_key_in_the_place_of_the_directory_is_an_error_that_says_what_to_write() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
@@ -224,8 +240,12 @@ async fn a_key_in_the_place_of_the_directory_is_an_error_that_says_what_to_write
         etcd.put(setting("put_allow"), value).await?;
         let router = Served::start(&etcd.url(), &[]).await?;
         router.wait_for_keys(&["node"]).await?;
-        let said = router.program.wait_for_log(&format!("{}\" rejected", setting("put_allow"))).await?;
-        assert!(said.contains("put_allow/office") && said.contains("firehose-router migrate"), "{said}");
+        let said =
+            router.program.wait_for_log(&format!("{}\" rejected", setting("put_allow"))).await?;
+        assert!(
+            said.contains("put_allow/office") && said.contains("firehose-router migrate"),
+            "{said}"
+        );
         publishing_is(&router, 403).await?;
         etcd.put(setting("put_allow/here"), SELF).await?;
         publishing_is(&router, 200).await?;

@@ -42,7 +42,8 @@ async fn nodes_get_a_host_and_no_other_upgrade(address: &str, own_name: &str) ->
     }
     for upgrade in ["h2c", "TLS/1.0", "websocket2", "h2c, websocket", "x", "web socket"] {
         let request = format!(
-            "GET /channel HTTP/1.1\r\nHost: x\r\nUpgrade: {upgrade}\r\nConnection: close, Upgrade, HTTP2-Settings\r\n\
+            "GET /channel HTTP/1.1\r\nHost: x\r\nUpgrade: {upgrade}\r\nConnection: close, Upgrade, \
+            HTTP2-Settings\r\n\
              HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n"
         );
         let answer = ask(address, &request).await?;
@@ -57,7 +58,8 @@ async fn websockets_are_passed_on(address: &str) -> Result<()> {
     for upgrade in ["websocket", "WebSocket", "WEBSOCKET"] {
         let mut stream = TcpStream::connect(address).await?;
         let request = format!(
-            "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: {upgrade}\r\nConnection: keep-alive, Upgrade\r\n\
+            "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: {upgrade}\r\nConnection: keep-alive, \
+            Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
@@ -95,12 +97,17 @@ async fn the_shipped_configurations_do_the_same() -> Result<()> {
         })
         .await?;
         match own_name {
-            Some(own_name) => nodes_get_a_host_and_no_other_upgrade(&nginx.address(), own_name).await?,
+            Some(own_name) => {
+                nodes_get_a_host_and_no_other_upgrade(&nginx.address(), own_name).await?
+            }
             None => {
-                let request =
-                    "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: close, Upgrade\r\n\r\n";
+                let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: close, \
+                Upgrade\r\n\r\n";
                 let answer = ask(&nginx.address(), request).await?;
-                assert!(answer.contains("200 OK") && got(&answer, "upgrade").is_empty(), "{answer}");
+                assert!(
+                    answer.contains("200 OK") && got(&answer, "upgrade").is_empty(),
+                    "{answer}"
+                );
                 let answer = ask(&nginx.address(), "GET / HTTP/1.0\r\n\r\n").await?;
                 assert_eq!(got(&answer, "host"), ["app"], "{answer}");
             }
@@ -125,10 +132,16 @@ async fn the_largest_message_is_a_setting() -> Result<()> {
     assert_eq!(publish(&router, MEGABYTE).await?, 200);
     // The answer may come, and the connection end, while the body is being sent.
     let too_large = publish(&router, MEGABYTE + 1).await;
-    assert!(too_large.is_err() || too_large.as_ref().is_ok_and(|status| *status == 413), "{too_large:?}");
+    assert!(
+        too_large.is_err() || too_large.as_ref().is_ok_and(|status| *status == 413),
+        "{too_large:?}"
+    );
     for (value, bytes) in [("1536k", 3 * MEGABYTE / 2), ("0", 2 * MEGABYTE)] {
         let before = publish(&router, bytes).await;
-        assert!(before.is_err() || before.as_ref().is_ok_and(|status| *status == 413), "{before:?}");
+        assert!(
+            before.is_err() || before.as_ref().is_ok_and(|status| *status == 413),
+            "{before:?}"
+        );
         etcd.put(setting("client_max_body_size"), value).await?;
         eventually(SOON, &format!("{value} takes {bytes} bytes"), async || {
             let status = publish(&router, bytes).await?;

@@ -1,4 +1,5 @@
-//! Every setting: its default, a change, a bad value, and its removal; and that a change is one reload, and a node none.
+//! Every setting: its default, a change, a bad value, and its removal; and that a change is one
+//! reload, and a node none.
 
 use std::collections::BTreeSet;
 
@@ -105,7 +106,8 @@ fn has(configuration: &str, line: &str) -> bool {
     configuration.lines().any(|other| other.trim() == line)
 }
 
-/// Waits until nginx runs with its `reloads`th other configuration, and nothing is left of the one before.
+/// Waits until nginx runs with its `reloads`th other configuration, and nothing is left of the one
+/// before.
 async fn reloaded(router: &Served, reloads: usize) -> Result<()> {
     eventually(SOON, &format!("reload {reloads}"), async || {
         let rendering: usize = router.locally("/rendering")?.trim().parse()?;
@@ -141,7 +143,8 @@ async fn each_has_its_default_is_changed_by_one_reload_and_refuses_what_is_bad()
             eventually(SOON, &format!("{bad:?} is refused as {name}"), async || {
                 let lines = router.program.log_lines(&setting(name));
                 ensure!(
-                    lines.len() > before && lines.iter().skip(before).any(|line| line.contains("rejected")),
+                    lines.len() > before
+                        && lines.iter().skip(before).any(|line| line.contains("rejected")),
                     "{lines:?}"
                 );
                 Ok(())
@@ -174,7 +177,8 @@ async fn each_has_its_default_is_changed_by_one_reload_and_refuses_what_is_bad()
 }
 
 #[tokio::test]
-async fn several_that_change_together_are_one_reload_and_what_is_bad_among_them_is_left_out() -> Result<()> {
+async fn several_that_change_together_are_one_reload_and_what_is_bad_among_them_is_left_out()
+-> Result<()> {
     let etcd = Etcd::start().await?;
     let router = Served::start(&etcd.url(), &[]).await?;
     let pairs = [
@@ -243,7 +247,10 @@ async fn max_conns_acts_without_a_reload() -> Result<()> {
     reloaded(&router, 1).await?;
     router.program.wait_for_log("nginx has reloaded").await?;
     let lines = router.program.log_lines("nginx has reloaded");
-    assert!(lines.len() == 1 && lines[0].ends_with("nginx has reloaded: worker_processes 2"), "{lines:?}");
+    assert!(
+        lines.len() == 1 && lines[0].ends_with("nginx has reloaded: worker_processes 2"),
+        "{lines:?}"
+    );
     limit_is(7).await
 }
 
@@ -322,7 +329,11 @@ async fn sessions_outlive_a_change_of_settings() -> Result<()> {
     etcd.put(setting("keepalive_timeout"), "10s").await?;
     reloaded(&router, 1).await?;
     eventually(SOON, "other workers", async || {
-        ensure!(router.workers()?.iter().all(|worker| !old.contains(worker)), "{:?}", router.workers()?);
+        ensure!(
+            router.workers()?.iter().all(|worker| !old.contains(worker)),
+            "{:?}",
+            router.workers()?
+        );
         Ok(())
     })
     .await?;
@@ -354,7 +365,8 @@ async fn a_wiped_etcd_does_not_take_the_settings_away_at_once() -> Result<()> {
     Ok(())
 }
 
-/// What a worker takes for a million connections is more than a process may have here: each would end as it begins.
+/// What a worker takes for a million connections is more than a process may have here: each would
+/// end as it begins.
 #[tokio::test]
 async fn what_the_machine_has_no_room_for_ends_nobody() -> Result<()> {
     let etcd = Etcd::start().await?;
@@ -365,7 +377,10 @@ async fn what_the_machine_has_no_room_for_ends_nobody() -> Result<()> {
     router.wait_for_keys(&["node"]).await?;
     let workers = router.workers()?;
     etcd.put(setting("worker_connections"), "1000000").await?;
-    let line = router.program.wait_for_log(&format!("{}\" rejected", setting("worker_connections"))).await?;
+    let line = router
+        .program
+        .wait_for_log(&format!("{}\" rejected", setting("worker_connections")))
+        .await?;
     assert!(line.contains("1000000 connections") && line.contains("RLIMIT_AS"), "{line}");
     assert!(has(&router.configuration()?, "worker_connections 4096;"));
     assert_eq!(router.workers()?, workers);
@@ -400,7 +415,8 @@ async fn it_starts_though_there_is_no_room_for_what_etcd_has() -> Result<()> {
     let router = Served::start_by(&limited, Folder::new("serve")?, &etcd.url(), &[]).await?;
     let configuration = router.configuration()?;
     assert!(
-        has(&configuration, "worker_connections 4096;") && has(&configuration, "keepalive_timeout 30s;"),
+        has(&configuration, "worker_connections 4096;")
+            && has(&configuration, "keepalive_timeout 30s;"),
         "{configuration}"
     );
     let lines = router.program.log_lines(&format!("{}\" rejected", setting("worker_connections")));
@@ -418,16 +434,19 @@ async fn refused(etcd: &Etcd, router: &Served, name: &str, value: &str) -> Resul
 
 /// A worker without files answers 500.
 #[tokio::test]
-async fn workers_that_would_have_too_few_files_are_refused_whichever_setting_changes() -> Result<()> {
+async fn workers_that_would_have_too_few_files_are_refused_whichever_setting_changes() -> Result<()>
+{
     let etcd = Etcd::start().await?;
     let node = Node::start("node").await?;
     etcd.register(std::slice::from_ref(&node)).await?;
     let router = Served::start(&etcd.url(), &[]).await?;
     router.wait_for_keys(&["node"]).await?;
     let line = refused(&etcd, &router, "worker_rlimit_nofile", "32").await?;
-    for word in
-        ["worker_connections 4096", "worker_processes 4", "worker_rlimit_nofile must be at least 4432"]
-    {
+    for word in [
+        "worker_connections 4096",
+        "worker_processes 4",
+        "worker_rlimit_nofile must be at least 4432",
+    ] {
         assert!(line.contains(word), "{word} in {line}");
     }
     assert_eq!(router.reloads(), 0);
@@ -438,7 +457,8 @@ async fn workers_that_would_have_too_few_files_are_refused_whichever_setting_cha
     etcd.delete(&setting("worker_connections")).await?;
     let line = refused(&etcd, &router, "worker_processes", "5").await?;
     assert!(line.contains("worker_rlimit_nofile must be at least 4436"), "{line}");
-    // What it needs is taken with it, in one reload, and in whichever order where another one is bad.
+    // What it needs is taken with it, in one reload, and in whichever order where another one is
+    // bad.
     etcd.put_all([
         (setting("worker_rlimit_nofile"), "400".to_owned()),
         (setting("worker_connections"), "64".to_owned()),
@@ -470,7 +490,10 @@ async fn what_cannot_be_had_is_said_with_what_can() -> Result<()> {
     }
     let router = Served::start_by(&limited, Folder::new("serve")?, &etcd.url(), &[]).await?;
     let line = router.program.wait_for_log("a worker may need 4432 files").await?;
-    assert!(line.contains("may have 1000 (RLIMIT_NOFILE)") && line.contains("at most 664"), "{line}");
+    assert!(
+        line.contains("may have 1000 (RLIMIT_NOFILE)") && line.contains("at most 664"),
+        "{line}"
+    );
     let line = refused(&etcd, &router, "worker_rlimit_nofile", "20000").await?;
     assert!(line.contains("worker_rlimit_nofile may be at most 1000"), "{line}");
     // With the defaults it is as good as it can be, and so is each change that makes it no worse.
@@ -483,7 +506,8 @@ async fn what_cannot_be_had_is_said_with_what_can() -> Result<()> {
     Ok(())
 }
 
-/// nginx hands each worker the channels of those that begin: one that has no file left hears nothing any more, also not that it is to end.
+/// nginx hands each worker the channels of those that begin: one that has no file left hears
+/// nothing any more, also not that it is to end.
 #[tokio::test]
 async fn no_request_is_lost_when_the_workers_and_their_files_grow() -> Result<()> {
     let etcd = Etcd::start().await?;
@@ -492,9 +516,11 @@ async fn no_request_is_lost_when_the_workers_and_their_files_grow() -> Result<()
     let router = Served::start(&etcd.url(), &["--access-log", "off"]).await?;
     router.wait_for_keys(&["node"]).await?;
     let load = Load::start(&router.address(), "/", Clients::Fresh, 2);
-    for (name, value) in
-        [("worker_rlimit_nofile", "64"), ("worker_processes", "64"), ("worker_rlimit_nofile", "20000")]
-    {
+    for (name, value) in [
+        ("worker_rlimit_nofile", "64"),
+        ("worker_processes", "64"),
+        ("worker_rlimit_nofile", "20000"),
+    ] {
         etcd.put(setting(name), value).await?;
         let taken = format!("{name} {value}");
         let refused = format!("{}\" rejected: with {value}", setting(name));
@@ -511,7 +537,10 @@ async fn no_request_is_lost_when_the_workers_and_their_files_grow() -> Result<()
     router.wait_for_line("keepalive_timeout 30s;").await?;
     eventually(SOON, "64 other workers", async || {
         let workers = router.workers()?;
-        ensure!(workers.len() == 64 && workers.iter().all(|worker| !old.contains(worker)), "{workers:?}");
+        ensure!(
+            workers.len() == 64 && workers.iter().all(|worker| !old.contains(worker)),
+            "{workers:?}"
+        );
         Ok(())
     })
     .await?;
@@ -536,7 +565,8 @@ async fn nginx_reloads_once_its_workers_have_files_to_hear_of_it() -> Result<()>
     Ok(())
 }
 
-/// nginx reloads, and one of the workers that are to shut down does not hear of it: no file was left for what came before that.
+/// nginx reloads, and one of the workers that are to shut down does not hear of it: no file was
+/// left for what came before that.
 async fn deaf(etcd: &Etcd, router: &Served, worker: i32) -> Result<()> {
     signal(worker, Signal::SIGSTOP)?;
     let reloads = router.reloads();
@@ -554,7 +584,8 @@ async fn an_old_worker_that_has_not_heard_of_a_reload_is_told() -> Result<()> {
     let etcd = Etcd::start().await?;
     let node = Node::start("node").await?;
     etcd.register(std::slice::from_ref(&node)).await?;
-    let router = Served::start(&etcd.url(), &["--nginx-user", "root", "--stop-timeout", "1"]).await?;
+    let router =
+        Served::start(&etcd.url(), &["--nginx-user", "root", "--stop-timeout", "1"]).await?;
     router.wait_for_keys(&["node"]).await?;
     // It has heard nothing, and has sessions, which it keeps.
     let mut sessions = Vec::new();
@@ -594,7 +625,8 @@ async fn an_old_worker_that_has_not_heard_of_a_reload_is_told() -> Result<()> {
 #[tokio::test]
 async fn sigterm_is_told_to_a_worker_that_has_not_heard_of_a_reload() -> Result<()> {
     let etcd = Etcd::start().await?;
-    let mut router = Served::start(&etcd.url(), &["--nginx-user", "root", "--stop-timeout", "3600"]).await?;
+    let mut router =
+        Served::start(&etcd.url(), &["--nginx-user", "root", "--stop-timeout", "3600"]).await?;
     let worker = router.workers()?[0];
     deaf(&etcd, &router, worker).await?;
     assert_eq!(router.end(Signal::SIGTERM).await?, 0, "{}", router.program.log());

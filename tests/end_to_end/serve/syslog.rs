@@ -1,4 +1,5 @@
-//! Log servers that are named: they are optional, and a name server that is silent must not keep anybody waiting.
+//! Log servers that are named: they are optional, and a name server that is silent must not keep
+//! anybody waiting.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -15,17 +16,20 @@ use super::setting;
 /// A name that no name server knows.
 const NAME: &str = "logs.internal";
 
-/// Becomes the program behind these words, for which /etc/hosts and /etc/resolv.conf are two files of the folder; `None` where that takes rights that the tests
-/// do not have.
+/// Becomes the program behind these words, for which /etc/hosts and /etc/resolv.conf are two files
+/// of the folder; `None` where that takes rights that the tests do not have.
 fn with_names(folder: &Path) -> Result<Option<Vec<String>>> {
     if !geteuid().is_root() {
-        println!("skipped: only root can have files of his own in place of /etc/hosts and /etc/resolv.conf");
+        println!(
+            "skipped: only root can have files of his own in place of /etc/hosts and \
+            /etc/resolv.conf"
+        );
         return Ok(None);
     }
     let file = |name: &str| folder.join(name).display().to_string();
-    let script =
-        r#"mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@""#;
-    let words = ["unshare", "--mount", "sh", "-c", script, "sh", &file("hosts"), &file("resolv.conf")];
+    let script = r#"mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@""#;
+    let words =
+        ["unshare", "--mount", "sh", "-c", script, "sh", &file("hosts"), &file("resolv.conf")];
     Ok(Some(words.map(str::to_owned).to_vec()))
 }
 
@@ -85,9 +89,14 @@ async fn a_log_server_is_used_as_soon_as_its_name_has_an_address() -> Result<()>
     router.program.wait_for_log("has no address").await?;
     std::fs::write(hosts, format!("127.0.0.1 localhost\n127.0.0.1 {NAME}\n"))?;
     router
-        .wait_for_line(&format!("error_log syslog:server=127.0.0.1:{port},tag=firehose_router notice;"))
+        .wait_for_line(&format!(
+            "error_log syslog:server=127.0.0.1:{port},tag=firehose_router notice;"
+        ))
         .await?;
-    router.program.wait_for_log(&format!("nginx has reloaded: syslog_endpoint {NAME}:{port}")).await?;
+    router
+        .program
+        .wait_for_log(&format!("nginx has reloaded: syslog_endpoint {NAME}:{port}"))
+        .await?;
     let mut datagram = [0; 2048];
     let received = async {
         loop {
@@ -101,7 +110,12 @@ async fn a_log_server_is_used_as_soon_as_its_name_has_an_address() -> Result<()>
     };
     let length = tokio::time::timeout(SOON, received).await??;
     assert!(String::from_utf8_lossy(&datagram[..length]).contains("firehose_router"));
-    assert_eq!(router.program.log_lines(&setting("syslog_endpoint")).len(), 1, "{}", router.program.log());
+    assert_eq!(
+        router.program.log_lines(&setting("syslog_endpoint")).len(),
+        1,
+        "{}",
+        router.program.log()
+    );
     Ok(())
 }
 
@@ -123,13 +137,19 @@ async fn a_socket_that_is_not_there_is_told_of_once_and_taken_when_it_is() -> Re
     for (file, mode) in [(folder.path(), 0o755), (&*path, 0o777)] {
         std::fs::set_permissions(file, Permissions::from_mode(mode))?;
     }
-    router.wait_for_line(&format!("error_log syslog:server={server},tag=firehose_router notice;")).await?;
+    router
+        .wait_for_line(&format!("error_log syslog:server={server},tag=firehose_router notice;"))
+        .await?;
     assert_eq!(router.program.log_lines(&setting("syslog_endpoint")).len(), 1);
     eventually(SOON, "a request is logged there", async || {
         router.get("/").await?;
         let mut line = [0; 4096];
         let length = socket.try_recv(&mut line)?;
-        ensure!(line[..length].windows(5).any(|word| word == b"GET /"), "{}", line[..length].escape_ascii());
+        ensure!(
+            line[..length].windows(5).any(|word| word == b"GET /"),
+            "{}",
+            line[..length].escape_ascii()
+        );
         Ok(())
     })
     .await?;

@@ -46,7 +46,8 @@ async fn it_starts_with_the_nodes_and_the_settings_that_it_last_had() -> Result<
     router.program.wait_for_log("nginx starts with those that it last had").await?;
     assert_eq!(router.get("/").await?.node(), "node");
     router.wait_for_line("worker_processes 2;").await?;
-    let answer = router.connect().await?.send(hyper::Method::PUT, "/", hyper::body::Bytes::new()).await?;
+    let answer =
+        router.connect().await?.send(hyper::Method::PUT, "/", hyper::body::Bytes::new()).await?;
     assert_eq!(answer.status, 403, "who may publish is known without etcd as well");
     eventually(SOON, "the limit", async || {
         let peers = &router.status()?.upstreams["firehose"].peers;
@@ -57,7 +58,11 @@ async fn it_starts_with_the_nodes_and_the_settings_that_it_last_had() -> Result<
     etcd.restart().await?;
     etcd.delete(&setting("put_allow/somebody")).await?;
     eventually(SOON, "everybody may publish", async || {
-        let answer = router.connect().await?.send(hyper::Method::PUT, "/", hyper::body::Bytes::new()).await?;
+        let answer = router
+            .connect()
+            .await?
+            .send(hyper::Method::PUT, "/", hyper::body::Bytes::new())
+            .await?;
         ensure!(answer.status == 200, "{}", answer.status);
         Ok(())
     })
@@ -122,7 +127,11 @@ async fn what_was_kept_by_another_or_is_damaged_is_not_used() -> Result<()> {
         let router = Served::start_in(folder, &etcd.url(), &[]).await?;
         router.program.wait_for_log("settings.json is not used").await?;
         router.wait_for_line("worker_processes 4;").await?;
-        let answer = router.connect().await?.send(hyper::Method::PUT, "/", hyper::body::Bytes::new()).await?;
+        let answer = router
+            .connect()
+            .await?
+            .send(hyper::Method::PUT, "/", hyper::body::Bytes::new())
+            .await?;
         assert_eq!(answer.status, 403, "{kept}");
     }
     Ok(())
@@ -137,7 +146,8 @@ async fn settings_that_nginx_does_not_take_do_not_keep_it_from_starting() -> Res
     let router = Served::start(&etcd.url(), &[]).await?;
     let configuration = router.configuration()?;
     assert!(
-        configuration.contains("worker_processes 3;") && configuration.contains("etcd_balance least_conn;"),
+        configuration.contains("worker_processes 3;")
+            && configuration.contains("etcd_balance least_conn;"),
         "{configuration}"
     );
     for name in ["syslog_endpoint", "balance"] {

@@ -38,7 +38,10 @@ fn useless(good: &[u8], foreign: Vec<u8>) -> Vec<(Vec<u8>, &'static str)> {
         (with(&|bytes| bytes.truncate(10)), "it is cut short"),
         (with(&|bytes| bytes.push(b'\n')), "it is longer than its first line says"),
         (with(&|bytes| bytes[middle] ^= 1), "it is damaged: its checksum is wrong"),
-        (with(&|bytes| bytes.last_mut().into_iter().for_each(|last| *last ^= 0x80)), "it is damaged"),
+        (
+            with(&|bytes| bytes.last_mut().into_iter().for_each(|last| *last ^= 0x80)),
+            "it is damaged",
+        ),
         (with(&|bytes| bytes[0] ^= 0x20), "it is not a state file"),
         (with(&|bytes| bytes[20] = b'7'), "it is of version 7, which this module does not know"),
         (vec![0; 10_000], "it is not a state file"),
@@ -72,7 +75,8 @@ async fn a_useless_file_is_named_and_does_not_stop_nginx() -> Result<()> {
 #[tokio::test]
 async fn nginx_starts_with_a_useless_file_and_makes_a_good_one() -> Result<()> {
     for (content, reason) in [("", "it is empty"), ("?", "it is not a state file")] {
-        let (mut etcd, folder, nodes) = (Etcd::absent()?, StateFolder::new()?, start_nodes(1).await?);
+        let (mut etcd, folder, nodes) =
+            (Etcd::absent()?, StateFolder::new()?, start_nodes(1).await?);
         std::fs::write(folder.file(), content)?;
         let nginx = Nginx::start(folder.configuration(&etcd)).await?;
         assert_eq!(nginx.get("/").await?.status, 502);
@@ -107,7 +111,12 @@ async fn what_does_not_fit_into_the_zone_is_left_out() -> Result<()> {
     let http = format!("{} {}", cluster("main", &etcd.url()), upstream(&parameters, &directives));
     let nginx = Nginx::start(Configuration::new().http(&http)).await?;
     assert_eq!(nginx.get("/").await?.node(), "n0");
-    assert_eq!(nginx.log_lines("of 5001 peers do not fit into \"zone=64k\"").len(), 1, "{}", nginx.log());
+    assert_eq!(
+        nginx.log_lines("of 5001 peers do not fit into \"zone=64k\"").len(),
+        1,
+        "{}",
+        nginx.log()
+    );
     // As many as fit, the first ones by key; and the rest is told of.
     let upstream = nginx.upstream().await?;
     let kept = upstream.keys().len();
@@ -128,13 +137,19 @@ async fn names_of_files_that_cannot_be() -> Result<()> {
     std::fs::write(folder.0.path().join("file"), "")?;
     let clusters = cluster("main", "http://127.0.0.1:2379");
     let two = |one: &str, other: &str| {
-        format!("upstream a {{ etcd main /a/ state={one}; }}\nupstream b {{ etcd main /b/ state={other}; }}")
+        format!(
+            "upstream a {{ etcd main /a/ state={one}; }}\nupstream b {{ etcd main /b/ \
+            state={other}; }}"
+        )
     };
     let one = |file: &str| format!("upstream a {{ etcd main /a/ {file}; }}");
     for (upstreams, said) in [
         (one("state="), "\"state\" in \"etcd\" lacks the name of a file".to_owned()),
         (one("state"), "invalid parameter \"state\" in \"etcd\"".to_owned()),
-        (one(&format!("state={path}/x state={path}/y")), "duplicate parameter \"state\"".to_owned()),
+        (
+            one(&format!("state={path}/x state={path}/y")),
+            "duplicate parameter \"state\"".to_owned(),
+        ),
         (one(&format!("state={path}/folder")), format!("\"{path}/folder\" is a folder")),
         (one(&format!("state={path}/")), format!("\"{path}/\" is a folder")),
         (one(&format!("state={path}/none/x")), format!("the folder \"{path}/none\"")),

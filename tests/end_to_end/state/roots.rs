@@ -26,7 +26,8 @@ fn is_roots_alone(folder: &StateFolder) -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_written_there_is_roots_alone_and_upgrades_and_tests_leave_it_whole() -> Result<()> {
+async fn what_is_written_there_is_roots_alone_and_upgrades_and_tests_leave_it_whole() -> Result<()>
+{
     let folder = folder_of_roots()?;
     let configuration = |etcd: &Etcd| folder.configuration(etcd).mode(Mode::Daemon);
     let mut router = Router::with(2, configuration).await?;
@@ -79,7 +80,10 @@ async fn without_the_process_the_file_stays_and_a_reload_mends_it() -> Result<()
     router.etcd.put(key("n2"), "127.0.0.1:1 down").await?;
     let gone = "the process \"etcd files\" is gone";
     let line = router.nginx.wait_for_log(gone).await?;
-    assert!(line.contains("[error]") && line.contains("a reload of nginx starts it again"), "{line}");
+    assert!(
+        line.contains("[error]") && line.contains("a reload of nginx starts it again"),
+        "{line}"
+    );
     let line = router.nginx.wait_for_log("cannot be written: ").await?;
     assert!(line.contains("Permission denied") && line.contains("it stays as it is"), "{line}");
     let trouble = eventually(SOON, "the status has it", async || {

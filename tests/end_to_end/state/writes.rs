@@ -30,7 +30,8 @@ async fn while_etcd_is_away_the_file_is_left_alone() -> Result<()> {
     })
     .await?;
     // Another `server` line is a change of the table, but none of etcd's list.
-    let with_server = folder.with(&router.etcd, "", &format!("server {};", router.nodes[0].address()));
+    let with_server =
+        folder.with(&router.etcd, "", &format!("server {};", router.nodes[0].address()));
     router.nginx.configure(with_server)?;
     router.nginx.reload().await?;
     eventually(SOON, "the line is in the table", async || {
@@ -79,14 +80,19 @@ async fn what_is_not_written_yet_is_written_at_the_end() -> Result<()> {
     folder.wait_for_keys(&["n0", "n1"]).await?;
     for change in 0..3 {
         // The second one of each round comes within a second of the first one's write.
-        let revision = router.etcd.put(key("n2"), format!("127.0.0.1:{} down", 10 + change)).await?;
+        let revision =
+            router.etcd.put(key("n2"), format!("127.0.0.1:{} down", 10 + change)).await?;
         router.nginx.applied(revision).await?;
-        let revision = router.etcd.put(key("n2"), format!("127.0.0.1:{} down", 20 + change)).await?;
+        let revision =
+            router.etcd.put(key("n2"), format!("127.0.0.1:{} down", 20 + change)).await?;
         router.nginx.applied(revision).await?;
     }
     router.nginx.end(Signal::SIGQUIT).await?;
     let state = folder.state()?.ok_or("no file")?;
-    assert_eq!(state.peers.last().map(|peer| peer.address.to_string()).as_deref(), Some("127.0.0.1:22"));
+    assert_eq!(
+        state.peers.last().map(|peer| peer.address.to_string()).as_deref(),
+        Some("127.0.0.1:22")
+    );
     assert_eq!(folder.names()?.len(), 1, "{:?}", folder.names());
     router.nginx.check_log()
 }
@@ -128,7 +134,8 @@ async fn a_disk_that_hangs_holds_up_nothing() -> Result<()> {
     let folder = StateFolder::new()?;
     let mut router = Router::with(2, |etcd| folder.configuration(etcd)).await?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
-    // Who writes is stopped, which is as near as a test comes to it; where the worker writes itself there is nobody to stop.
+    // Who writes is stopped, which is as near as a test comes to it; where the worker writes itself
+    // there is nobody to stop.
     for writer in router.nginx.file_processes()? {
         signal(writer, Signal::SIGSTOP)?;
     }
@@ -168,7 +175,8 @@ fn check_is_one_of_etcds(state: &State) -> Result<()> {
     Ok(())
 }
 
-/// How long nobody may write: nine times as long as the last write took, which on a busy disk are seconds.
+/// How long nobody may write: nine times as long as the last write took, which on a busy disk are
+/// seconds.
 const PAUSES: Duration = Duration::from_secs(120);
 
 /// The process that is writing now, by the name of its temporary file.
@@ -192,7 +200,8 @@ async fn whoever_is_killed_while_writing_leaves_a_whole_list() -> Result<()> {
     let folder = StateFolder::new()?;
     let etcd = Etcd::start().await?;
     let node = Node::start("n0").await?;
-    etcd.put_all((0..PEERS).map(|number| (key(&format!("n{number}")), node.address().to_string()))).await?;
+    etcd.put_all((0..PEERS).map(|number| (key(&format!("n{number}")), node.address().to_string())))
+        .await?;
     let configuration = folder.with(&etcd, "hold=0", "");
     let mut nginx = Nginx::start(configuration.clone()).await?;
     nginx.applied(etcd.revision().await?).await?;
@@ -200,7 +209,8 @@ async fn whoever_is_killed_while_writing_leaves_a_whole_list() -> Result<()> {
     let changing = tokio::spawn(change(etcd, stop.clone()));
     let mut mid_write = 0;
     for kill in 0..KILLS {
-        // Where nginx's master has a process for files that is the first one; from then on the worker writes that watches.
+        // Where nginx's master has a process for files that is the first one; from then on the
+        // worker writes that watches.
         let victim = writer(&folder).await.map_err(|error| format!("kill {kill}: {error}"))?;
         let moment = Instant::now() + Duration::from_micros((kill * 97 % 50 * 40) as u64);
         while Instant::now() < moment {

@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 use super::OPERATIONS;
 use crate::{Etcd, Node, Result, key};
 
-/// Who write many leases write as many at a time: etcd answers one request at a time to each, once it is on the disk.
+/// Who write many leases write as many at a time: etcd answers one request at a time to each, once
+/// it is on the disk.
 const WRITERS: usize = 64;
 
 impl Etcd {
@@ -45,7 +46,11 @@ impl Etcd {
     /// # Errors
     ///
     /// Those of etcd.
-    pub async fn put_each_with_lease(&self, pairs: Vec<(String, String)>, seconds: i64) -> Result<Vec<i64>> {
+    pub async fn put_each_with_lease(
+        &self,
+        pairs: Vec<(String, String)>,
+        seconds: i64,
+    ) -> Result<Vec<i64>> {
         let mut writers = JoinSet::new();
         for part in pairs.chunks(pairs.len().div_ceil(WRITERS).max(1)) {
             let (part, client) = (part.to_vec(), self.client()?);

@@ -1,4 +1,5 @@
-//! The network of a cluster: proxies before each member, one for its clients and one for the other members.
+//! The network of a cluster: proxies before each member, one for its clients and one for the other
+//! members.
 
 use std::fs::{read_dir, read_link, read_to_string};
 use std::sync::{Arc, Mutex};
@@ -29,8 +30,10 @@ pub(super) struct Network {
 impl Network {
     /// A network between members that listen on these ports for clients and for peers.
     pub(super) async fn between(ports: &[(u16, u16)]) -> Result<Self> {
-        let known =
-            |_: &(u16, u16)| Known { process: Mutex::default(), is_cut_off: watch::Sender::new(false) };
+        let known = |_: &(u16, u16)| Known {
+            process: Mutex::default(),
+            is_cut_off: watch::Sender::new(false),
+        };
         let members = Arc::new(ports.iter().map(known).collect::<Vec<_>>());
         let (mut addresses, mut acceptors) = (Vec::new(), Vec::new());
         for (member, (client_port, peer_port)) in ports.iter().enumerate() {
@@ -66,11 +69,18 @@ impl Network {
     }
 }
 
-async fn accept(listener: TcpListener, to: usize, port: u16, is_of_peers: bool, members: Arc<Vec<Known>>) {
+async fn accept(
+    listener: TcpListener,
+    to: usize,
+    port: u16,
+    is_of_peers: bool,
+    members: Arc<Vec<Known>>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((stream, from)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
-        // A member that is cut off is so in both directions: what it connects to itself must not come through either.
+        // A member that is cut off is so in both directions: what it connects to itself must not
+        // come through either.
         let from = if is_of_peers { member_with_port(&members, from.port()) } else { None };
         let ends = [Some(to), from].into_iter().flatten();
         let ends = ends.map(|member| members[member].is_cut_off.subscribe()).collect();
@@ -86,7 +96,8 @@ async fn forward(mut client: TcpStream, port: u16, mut ends: Vec<watch::Receiver
             _ = copy_bidirectional(&mut client, &mut server) => return,
             () = is(&mut ends, true) => (),
         }
-        // Both ends stay open, and nothing comes through; until it is healed, when TCP would have given up.
+        // Both ends stay open, and nothing comes through; until it is healed, when TCP would have
+        // given up.
         is(&mut ends, false).await;
     } else {
         is(&mut ends, false).await;
@@ -113,11 +124,13 @@ fn member_with_port(members: &[Known], port: u16) -> Option<usize> {
     members.iter().position(|member| {
         let Ok(Some(process)) = member.process.lock().map(|process| *process) else { return false };
         let Ok(open) = read_dir(format!("/proc/{process}/fd")) else { return false };
-        open.flatten().any(|entry| read_link(entry.path()).is_ok_and(|link| link.as_os_str() == &*socket))
+        open.flatten()
+            .any(|entry| read_link(entry.path()).is_ok_and(|link| link.as_os_str() == &*socket))
     })
 }
 
-/// The inode of the socket on the loopback interface that has this local port (proc(5), `/proc/net/tcp`).
+/// The inode of the socket on the loopback interface that has this local port (proc(5),
+/// `/proc/net/tcp`).
 fn inode_of_port(port: u16) -> Option<u64> {
     let local = format!("0100007F:{port:04X}");
     let text = read_to_string("/proc/net/tcp").ok()?;

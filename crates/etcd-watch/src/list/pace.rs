@@ -11,11 +11,13 @@ const KEYS: usize = super::PAGE_KEYS as usize;
 /// Bytes that are: of keys whose values are so long that a page of them is no message.
 const BYTES: usize = 1 << 20;
 
-/// The time that a list may take: none of its pages more than the deadline of an answer, and all of them together no more than
-/// what they bring is worth. A page that comes in time and brings next to nothing, again and again, is as bad as none.
+/// The time that a list may take: none of its pages more than the deadline of an answer, and all of
+/// them together no more than what they bring is worth. A page that comes in time and brings next
+/// to nothing, again and again, is as bad as none.
 ///
-/// A bucket of time. It is full at first and holds one deadline, each page takes its time out, and 1 000 keys or 1 MiB put a deadline back in: a list has to
-/// come at 500 keys a second at first, and at 100 a second from an etcd that was found to be slow.
+/// A bucket of time. It is full at first and holds one deadline, each page takes its time out, and
+/// 1 000 keys or 1 MiB put a deadline back in: a list has to come at 500 keys a second at first,
+/// and at 100 a second from an etcd that was found to be slow.
 #[derive(Debug)]
 pub(super) struct Pace {
     deadline: Duration,

@@ -8,7 +8,8 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 /// A kind of trouble, by what mends it.
 ///
-/// The order is that of what is most worth telling, from the least, where the endpoints of a cluster fail each in its own way.
+/// The order is that of what is most worth telling, from the least, where the endpoints of a
+/// cluster fail each in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     /// The stream ended, or what it carried made no sense.
@@ -59,8 +60,9 @@ pub(crate) enum Kind {
     LoginFailed,
 }
 
-/// What etcd says (its package `rpctypes`; the last two come from its packages `auth` and `mvcc` as they are, where a version does not translate
-/// them), as parts of a status's message and of a watch's `cancel_reason`.
+/// What etcd says (its package `rpctypes`; the last two come from its packages `auth` and `mvcc` as
+/// they are, where a version does not translate them), as parts of a status's message and of a
+/// watch's `cancel_reason`.
 const SAID: [(&str, Kind); 14] = [
     ("authentication failed, invalid user ID or password", Kind::LoginFailed),
     ("etcdserver: permission denied", Kind::PermissionDenied),
@@ -126,9 +128,8 @@ impl Kind {
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                     Self::FutureCertificate
                 }
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    Self::OtherName
-                }
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
                 _ => Self::BadCertificate,
             },
             TlsError::AlertReceived(
@@ -147,7 +148,8 @@ impl Kind {
         }
     }
 
-    /// What an error's text tells where its type is lost: HTTP/2 keeps the words alone of what goes wrong below it.
+    /// What an error's text tells where its type is lost: HTTP/2 keeps the words alone of what goes
+    /// wrong below it.
     fn of_text(text: &str) -> Option<Self> {
         const CERTIFICATE_ALERTS: [&str; 8] = [
             "BadCertificate",
@@ -162,7 +164,8 @@ impl Kind {
         const CLOSED: [&str; 3] =
             ["frame with invalid size", "closed because of a broken pipe", "tls handshake eof"];
         let alert = text.split_once("received fatal alert: ").map(|(_, alert)| alert);
-        if alert.is_some_and(|alert| CERTIFICATE_ALERTS.iter().any(|name| alert.starts_with(name))) {
+        if alert.is_some_and(|alert| CERTIFICATE_ALERTS.iter().any(|name| alert.starts_with(name)))
+        {
             Some(Self::ClientCertificate)
         } else if text.contains("dns error") {
             Some(Self::NameUnresolved)
@@ -193,7 +196,8 @@ fn source(error: &Error) -> Option<&(dyn StdError + 'static)> {
     }
 }
 
-/// The message and what lies at the root of it: tonic's own is often no more than "transport error".
+/// The message and what lies at the root of it: tonic's own is often no more than "transport
+/// error".
 pub(super) fn describe(error: &Error) -> String {
     let message = match error {
         // The display of a status adds the response's metadata, which is not for a log.
@@ -250,18 +254,25 @@ mod tests {
     #[test]
     fn of_tls() {
         for (error, kind) in [
-            (TlsError::InvalidCertificate(CertificateError::UnknownIssuer), Kind::UntrustedCertificate),
+            (
+                TlsError::InvalidCertificate(CertificateError::UnknownIssuer),
+                Kind::UntrustedCertificate,
+            ),
             (TlsError::InvalidCertificate(CertificateError::Expired), Kind::ExpiredCertificate),
             (TlsError::InvalidCertificate(CertificateError::NotValidYet), Kind::FutureCertificate),
             (TlsError::InvalidCertificate(CertificateError::NotValidForName), Kind::OtherName),
             (TlsError::InvalidCertificate(CertificateError::Revoked), Kind::BadCertificate),
-            (TlsError::AlertReceived(AlertDescription::CertificateRequired), Kind::ClientCertificate),
+            (
+                TlsError::AlertReceived(AlertDescription::CertificateRequired),
+                Kind::ClientCertificate,
+            ),
             (TlsError::AlertReceived(AlertDescription::InternalError), Kind::Other),
         ] {
             assert_eq!(Kind::of(&wrapped(error.clone())), kind, "{error}");
         }
-        let lost =
-            Error::GRpcStatus(Status::unknown("h2 protocol error: received fatal alert: BadCertificate"));
+        let lost = Error::GRpcStatus(Status::unknown(
+            "h2 protocol error: received fatal alert: BadCertificate",
+        ));
         assert_eq!(Kind::of(&lost), Kind::ClientCertificate);
     }
 

@@ -21,8 +21,8 @@ pub(super) struct Known {
 
 /// Whether etcd has something else than what is known.
 ///
-/// One read tells: where no key was written after the revision, all keys that there are are known ones, and where they are as many,
-/// none has gone.
+/// One read tells: where no key was written after the revision, all keys that there are are known
+/// ones, and where they are as many, none has gone.
 pub(super) async fn differs(
     cluster: &Cluster,
     connection: &Connection,
@@ -40,7 +40,9 @@ async fn read(client: Client, known: &Known) -> Result<bool, Trouble> {
     let mut kv = client.kv_client();
     match timeout(LAST_DEADLINE, kv.get(known.start.clone(), Some(options))).await {
         // etcd counts all keys of the range, whatever else is asked for.
-        Ok(Ok(answer)) => Ok(!answer.kvs().is_empty() || usize::try_from(answer.count()) != Ok(known.keys)),
+        Ok(Ok(answer)) => {
+            Ok(!answer.kvs().is_empty() || usize::try_from(answer.count()) != Ok(known.keys))
+        }
         Ok(Err(error)) => Err(Trouble::call("watch", &error, Cause::Broken)),
         Err(_) => Err(Trouble::late(Cause::Silent, "watch", LAST_DEADLINE)),
     }

@@ -37,7 +37,8 @@ pub(crate) struct Reader<'a> {
     pub(super) keys: usize,
     /// How many it may have.
     limit: usize,
-    /// Where it has had more since the list, the last revision before that: what was made later is left out.
+    /// Where it has had more since the list, the last revision before that: what was made later is
+    /// left out.
     whole_until: Option<i64>,
 }
 
@@ -70,8 +71,8 @@ impl<'a> Reader<'a> {
         if !response.created || !response.events.is_empty() {
             return Err(Trouble::broken("watch: etcd did not say that it was created"));
         }
-        // A watch from a revision that this store has not reached would be silent until it does: the store was
-        // restored between list and watch.
+        // A watch from a revision that this store has not reached would be silent until it does:
+        // the store was restored between list and watch.
         let header = response.header.as_ref();
         if header.is_some_and(|header| header.revision < listed) {
             return Err(Trouble::broken("watch: etcd is behind the list's revision"));
@@ -83,7 +84,8 @@ impl<'a> Reader<'a> {
     pub(crate) fn read(&mut self, response: PbWatchResponse) -> Result<Word, Trouble> {
         check_canceled(&response)?;
         let broken = Trouble::broken;
-        let header = response.header.ok_or_else(|| broken("watch: etcd's response has no header"))?;
+        let header =
+            response.header.ok_or_else(|| broken("watch: etcd's response has no header"))?;
         if header.cluster_id != self.cluster_id {
             return Err(broken("watch: another cluster answers"));
         }
@@ -94,14 +96,20 @@ impl<'a> Reader<'a> {
             events.extend(self.event(event)?);
         }
         let revision = self.revision;
-        Ok(if events.is_empty() { Word::Alive { revision } } else { Word::Changed { revision, events } })
+        Ok(if events.is_empty() {
+            Word::Alive { revision }
+        } else {
+            Word::Changed { revision, events }
+        })
     }
 
-    /// Counts the keys after these events. All events of a revision are in one response, so that what is left out begins with a revision.
+    /// Counts the keys after these events. All events of a revision are in one response, so that
+    /// what is left out begins with a revision.
     fn count(&mut self, events: &[PbEvent]) {
         let mut keys = self.keys;
         for event in events {
-            let made = event.kv.as_ref().is_some_and(|pair| pair.create_revision == pair.mod_revision);
+            let made =
+                event.kv.as_ref().is_some_and(|pair| pair.create_revision == pair.mod_revision);
             if event.r#type == EventType::Delete as i32 {
                 keys = keys.saturating_sub(1);
             } else if made {
@@ -122,11 +130,15 @@ impl<'a> Reader<'a> {
         self.delivered = self.delivered.max(pair.mod_revision);
         // Not `Event::event_type`, which panics on a type that it does not know.
         if event.r#type == EventType::Put as i32 {
-            let is_left_out = self.whole_until.is_some_and(|revision| pair.create_revision > revision);
+            let is_left_out =
+                self.whole_until.is_some_and(|revision| pair.create_revision > revision);
             let item = self.range.item(pair)?;
             Ok((!is_left_out).then_some(Event::Put(item)))
         } else if event.r#type == EventType::Delete as i32 {
-            Ok(Some(Event::Delete { key: self.range.below(pair.key)?, mod_revision: pair.mod_revision }))
+            Ok(Some(Event::Delete {
+                key: self.range.below(pair.key)?,
+                mod_revision: pair.mod_revision,
+            }))
         } else {
             Err(broken("watch: etcd sent an event of an unknown type"))
         }
@@ -136,8 +148,10 @@ impl<'a> Reader<'a> {
 /// etcd cancels a watch by a response, on a stream that stays open.
 pub(super) fn check_canceled(response: &PbWatchResponse) -> Result<(), Trouble> {
     if response.compact_revision != 0 {
-        let reason =
-            format!("watch: etcd has compacted what is before revision {}", response.compact_revision);
+        let reason = format!(
+            "watch: etcd has compacted what is before revision {}",
+            response.compact_revision
+        );
         return Err(Trouble::refused(Cause::Compacted, Kind::Compacted, &reason));
     }
     if response.canceled {
@@ -198,18 +212,31 @@ mod tests {
         assert_eq!(cause(not_created), Some((Cause::Broken, true)));
 
         let behind = PbWatchResponse { created: true, ..response(9, vec![]) };
-        assert_eq!(cause(with_reader(|reader| reader.created(behind))), Some((Cause::Broken, true)));
+        assert_eq!(
+            cause(with_reader(|reader| reader.created(behind))),
+            Some((Cause::Broken, true))
+        );
 
         let refused = PbWatchResponse { created: true, canceled: true, ..response(12, vec![]) };
-        assert_eq!(cause(with_reader(|reader| reader.created(refused))), Some((Cause::Canceled, false)));
+        assert_eq!(
+            cause(with_reader(|reader| reader.created(refused))),
+            Some((Cause::Canceled, false))
+        );
     }
 
     #[test]
     fn cancellation() {
-        let compacted = PbWatchResponse { canceled: true, compact_revision: 11, ..response(12, vec![]) };
-        assert_eq!(cause(with_reader(|reader| reader.read(compacted))), Some((Cause::Compacted, false)));
-        let canceled =
-            PbWatchResponse { canceled: true, cancel_reason: "a\nb".to_owned(), ..response(12, vec![]) };
+        let compacted =
+            PbWatchResponse { canceled: true, compact_revision: 11, ..response(12, vec![]) };
+        assert_eq!(
+            cause(with_reader(|reader| reader.read(compacted))),
+            Some((Cause::Compacted, false))
+        );
+        let canceled = PbWatchResponse {
+            canceled: true,
+            cancel_reason: "a\nb".to_owned(),
+            ..response(12, vec![])
+        };
         let reason = with_reader(|reader| reader.read(canceled)).err().map(|trouble| trouble.said);
         assert_eq!(reason.as_deref(), Some("watch: etcd canceled it: a b"));
     }
@@ -241,8 +268,10 @@ mod tests {
             assert_eq!(keys(reader.read(response(11, vec![put("/a/x", 11, 1)]))), [b"x"]);
             assert!(!reader.is_limited());
             // Two more are one too many, and both are left out; what was there before goes on.
-            let word = reader
-                .read(response(12, vec![put("/a/y", 12, 1), put("/a/z", 12, 1), written("/a/x", 11, 12)]));
+            let word = reader.read(response(
+                12,
+                vec![put("/a/y", 12, 1), put("/a/z", 12, 1), written("/a/x", 11, 12)],
+            ));
             assert_eq!(keys(word), [b"x"]);
             assert!(reader.is_limited() && !reader.could_be_whole());
             assert!(keys(reader.read(response(13, vec![written("/a/y", 12, 13)]))).is_empty());
@@ -260,8 +289,13 @@ mod tests {
     fn as_many_may_come_as_go() {
         with_reader(|reader| {
             let gone = |key: &str| PbEvent { r#type: 1, ..put(key, 11, 0) };
-            let events =
-                vec![put("/a/x", 11, 1), put("/a/y", 11, 1), put("/a/z", 11, 1), gone("/a/1"), gone("/a/2")];
+            let events = vec![
+                put("/a/x", 11, 1),
+                put("/a/y", 11, 1),
+                put("/a/z", 11, 1),
+                gone("/a/1"),
+                gone("/a/2"),
+            ];
             assert_eq!(keys(reader.read(response(11, events))).len(), 5);
             assert!(!reader.is_limited() && reader.keys == 3);
         });
@@ -304,7 +338,10 @@ mod tests {
             },
         ];
         for response in nonsense {
-            assert_eq!(cause(with_reader(|reader| reader.read(response))), Some((Cause::Broken, true)));
+            assert_eq!(
+                cause(with_reader(|reader| reader.read(response))),
+                Some((Cause::Broken, true))
+            );
         }
     }
 }

@@ -83,7 +83,8 @@ impl Files {
         self.write(&format!("{name}.pem"), &pair.certificate);
     }
 
-    /// etcd's arguments: it shows `etcd.pem`, and takes who is signed by `clients.pem`. It reads the first anew for each connection.
+    /// etcd's arguments: it shows `etcd.pem`, and takes who is signed by `clients.pem`. It reads
+    /// the first anew for each connection.
     pub fn arguments(&self) -> [String; 7] {
         let path = |name| self.path(name).display().to_string();
         [
@@ -101,7 +102,10 @@ impl Files {
     pub fn tls(&self) -> Tls {
         Tls {
             trusted_certificate: Some(self.path("authority.pem")),
-            identity: Some(Identity { certificate: self.path("router.pem"), key: self.path("router.key") }),
+            identity: Some(Identity {
+                certificate: self.path("router.pem"),
+                key: self.path("router.key"),
+            }),
             name: None,
         }
     }

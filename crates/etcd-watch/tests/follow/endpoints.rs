@@ -53,8 +53,10 @@ async fn prefixes_share_a_connection_and_turn_together() {
     let etcd = Etcd::start().await;
     let (first, second) = (Relay::start(etcd.port).await, Relay::start(etcd.port).await);
     let cluster = cluster(&[first.url(), second.url()]);
-    let mut followed: Vec<_> =
-        ["/a/", "/b/", "/c/", PREFIX].map(|prefix| Followed::start(&cluster, prefix)).into_iter().collect();
+    let mut followed: Vec<_> = ["/a/", "/b/", "/c/", PREFIX]
+        .map(|prefix| Followed::start(&cluster, prefix))
+        .into_iter()
+        .collect();
     for followed in &mut followed {
         followed.until_alive().await;
     }
@@ -88,11 +90,15 @@ async fn tls_that_does_not_fit() {
     let plain = Etcd::start().await;
     let url = format!("https://127.0.0.1:{}", plain.port);
     let mut followed = Followed::start(&cluster(&[url]), PREFIX);
-    assert_eq!(followed.until_lost_for(&["if it speaks no TLS", "\"http://\""]).await, Cause::Unreachable);
+    assert_eq!(
+        followed.until_lost_for(&["if it speaks no TLS", "\"http://\""]).await,
+        Cause::Unreachable
+    );
     assert!(!followed.task.is_finished());
 }
 
-/// An endpoint that takes connections and does not answer is left within seconds, when nothing is followed yet as well.
+/// An endpoint that takes connections and does not answer is left within seconds, when nothing is
+/// followed yet as well.
 #[tokio::test]
 async fn the_first_is_black_holed() {
     let etcd = Etcd::start().await;
@@ -109,7 +115,8 @@ async fn the_first_is_black_holed() {
 
 #[tokio::test]
 async fn endpoints_that_make_no_sense() {
-    for endpoints in [vec![], vec!["nonsense".to_owned()], vec!["http://[".to_owned(), "https://".to_owned()]]
+    for endpoints in
+        [vec![], vec!["nonsense".to_owned()], vec!["http://[".to_owned(), "https://".to_owned()]]
     {
         let mut followed = Followed::start(&cluster(&endpoints), PREFIX);
         assert_eq!(followed.until_lost().await, Cause::Unreachable);

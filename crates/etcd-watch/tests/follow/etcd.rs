@@ -13,14 +13,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long anything may take that is expected to happen, on a machine that builds other things at the same time.
+/// How long anything may take that is expected to happen, on a machine that builds other things at
+/// the same time.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How often a condition is looked at that nothing announces.
 pub const POLL: Duration = Duration::from_millis(10);
 
-/// A port of loopback that nobody listens on. Below the range from which the kernel takes the ports of outgoing
-/// connections, so that it stays free while its listener is away.
+/// A port of loopback that nobody listens on. Below the range from which the kernel takes the ports
+/// of outgoing connections, so that it stays free while its listener is away.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 20_000;
@@ -81,9 +82,11 @@ impl Etcd {
 
     /// A cluster of three members.
     pub async fn start_three() -> [Self; 3] {
-        let members = ["one", "two", "three"].map(|name| (name, format!("http://127.0.0.1:{}", free_port())));
+        let members =
+            ["one", "two", "three"].map(|name| (name, format!("http://127.0.0.1:{}", free_port())));
         let cluster = members.each_ref().map(|(name, peer)| format!("{name}={peer}")).join(",");
-        let etcds = members.map(|(name, peer)| Self::spawn(free_port(), name, &peer, &cluster, &[], None));
+        let etcds =
+            members.map(|(name, peer)| Self::spawn(free_port(), name, &peer, &cluster, &[], None));
         for etcd in &etcds {
             etcd.answers().await;
         }

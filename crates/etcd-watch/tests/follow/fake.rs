@@ -1,4 +1,5 @@
-//! A server that speaks as much of etcd's protocol as a list and a watch take, and answers as it is told.
+//! A server that speaks as much of etcd's protocol as a list and a watch take, and answers as it is
+//! told.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -79,7 +80,8 @@ pub fn list() -> PbRangeResponse {
     PbRangeResponse { header: header(CLUSTER, 5), kvs: vec![pair("a", 5)], more: false, count: 1 }
 }
 
-/// The response to the watch's creation, at the revision of the list, which is the answer to each later read as well.
+/// The response to the watch's creation, at the revision of the list, which is the answer to each
+/// later read as well.
 pub fn created() -> PbWatchResponse {
     PbWatchResponse { created: true, ..says(vec![]) }
 }
@@ -102,7 +104,11 @@ impl Script {
 
     /// This to each read, in the place of a message.
     pub fn bytes(list: Bytes) -> Self {
-        Self { read: Arc::new(move |_, _| (Duration::ZERO, list.clone())), watch: vec![], ends: false }
+        Self {
+            read: Arc::new(move |_, _| (Duration::ZERO, list.clone())),
+            watch: vec![],
+            ends: false,
+        }
     }
 
     /// The same, but reads are answered by `read`, after a while.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use etcd_client::{GetOptions, KvClient};
 use etcd_watch::{
-    Cause, Cluster, ClusterConfig, Event, Item, Keys, Limits, Login, OwnFiles, Tls, Update, Words, follow,
+    Cause, Cluster, ClusterConfig, Event, Item, Keys, Limits, Login, OwnFiles, Tls, Update, Words,
+    follow,
 };
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
@@ -84,7 +85,8 @@ impl Followed {
 
     pub fn within(limits: Limits, cluster: &Cluster, prefix: &str) -> Self {
         let (sender, receiver) = channel(16);
-        let task = tokio::spawn(follow(cluster.clone(), Keys::Below(prefix.to_owned()), limits, sender));
+        let task =
+            tokio::spawn(follow(cluster.clone(), Keys::Below(prefix.to_owned()), limits, sender));
         Self::new(receiver, task)
     }
 
@@ -106,8 +108,10 @@ impl Followed {
 
     /// The next word, which must keep to what is promised of it.
     pub async fn next(&mut self) -> Update {
-        let update =
-            timeout(DEADLINE, self.receiver.recv()).await.expect("a word in time").expect("a sender");
+        let update = timeout(DEADLINE, self.receiver.recv())
+            .await
+            .expect("a word in time")
+            .expect("a sender");
         self.apply(&update);
         update
     }
@@ -122,7 +126,8 @@ impl Followed {
     fn apply(&mut self, update: &Update) {
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
-                let otherwise = if self.limited.take().is_some() { Cause::TooLarge } else { Cause::Start };
+                let otherwise =
+                    if self.limited.take().is_some() { Cause::TooLarge } else { Cause::Start };
                 assert_eq!(*cause, self.outage.unwrap_or(otherwise));
                 assert!(items.is_sorted_by(|a, b| a.key < b.key), "keys out of order");
                 assert!(items.iter().all(|item| item.mod_revision <= *revision));
@@ -147,14 +152,19 @@ impl Followed {
                 (self.revision, self.outage) = (*revision, None);
             }
             Update::Lost { cause, reason } => {
-                assert!(self.outage.is_none() || self.losses.last().is_some_and(|last| last.1 != *reason));
+                assert!(
+                    self.outage.is_none()
+                        || self.losses.last().is_some_and(|last| last.1 != *reason)
+                );
                 assert!(reason.chars().count() <= 300 && !reason.contains(char::is_control));
                 eprintln!("lost: {cause}: {reason}");
                 self.outage.get_or_insert(*cause);
                 self.losses.push((*cause, reason.clone()));
             }
             Update::Limited { reason } => {
-                assert!(self.listed && self.limited.is_none() && !reason.contains(char::is_control));
+                assert!(
+                    self.listed && self.limited.is_none() && !reason.contains(char::is_control)
+                );
                 self.limited = Some(reason.clone());
             }
             Update::Noted { text } => {

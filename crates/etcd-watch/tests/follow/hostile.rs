@@ -32,8 +32,12 @@ fn event(r#type: i32, name: &str) -> PbEvent {
 async fn a_watch_that_falls_silent() {
     let begin = Instant::now();
     let script = Script::new(&[created()]).reads(|number, _| {
-        let more =
-            PbRangeResponse { kvs: vec![pair("b", 6)], count: 2, header: header(CLUSTER, 6), ..list() };
+        let more = PbRangeResponse {
+            kvs: vec![pair("b", 6)],
+            count: 2,
+            header: header(CLUSTER, 6),
+            ..list()
+        };
         (Duration::ZERO, if number == 0 { list() } else { more })
     });
     let (cause, reason) = loss(script).await;
@@ -42,7 +46,8 @@ async fn a_watch_that_falls_silent() {
     assert!(begin.elapsed() > Duration::from_secs(6), "after {:?}", begin.elapsed());
 }
 
-/// It answers reads and never a progress request, as etcd's grpc-proxy does: as long as it has what is known, nothing is wrong with the watch.
+/// It answers reads and never a progress request, as etcd's grpc-proxy does: as long as it has what
+/// is known, nothing is wrong with the watch.
 #[tokio::test]
 async fn progress_that_is_never_answered() {
     let script = Script::new(&[created()]).reads(|number, request| {
@@ -51,11 +56,15 @@ async fn progress_that_is_never_answered() {
         }
         // The store moves on, and the prefix does not.
         let kvs = if request.min_mod_revision > 5 { vec![] } else { vec![pair("a", 5)] };
-        (Duration::ZERO, PbRangeResponse { kvs, header: header(CLUSTER, 5 + number as i64), ..list() })
+        (
+            Duration::ZERO,
+            PbRangeResponse { kvs, header: header(CLUSTER, 5 + number as i64), ..list() },
+        )
     });
     let fake = Fake::start(script).await;
     let cluster = cluster(std::slice::from_ref(&fake.url));
-    let mut all = ["/firehose/upstream/", "/firehose/"].map(|prefix| Followed::start(&cluster, prefix));
+    let mut all =
+        ["/firehose/upstream/", "/firehose/"].map(|prefix| Followed::start(&cluster, prefix));
     for followed in &mut all {
         followed.until_alive().await;
         // At first, since it could yet come; then with each read.
@@ -121,7 +130,10 @@ async fn a_store_that_went_back() {
 #[tokio::test]
 async fn a_watch_that_is_never_created() {
     let (cause, reason) = loss(Script::new(&[])).await;
-    assert!(cause == Cause::Broken && reason.contains("watch: no answer within 2 s"), "{cause}: {reason}");
+    assert!(
+        cause == Cause::Broken && reason.contains("watch: no answer within 2 s"),
+        "{cause}: {reason}"
+    );
 }
 
 #[tokio::test]
@@ -129,7 +141,10 @@ async fn watches_that_make_no_sense() {
     let elsewhere = PbEvent { kv: Some(Default::default()), ..event(0, "a") };
     for (watch, wanted) in [
         (vec![says(vec![])], "did not say that it was created"),
-        (vec![PbWatchResponse { header: header(CLUSTER, 4), ..created() }], "behind the list's revision"),
+        (
+            vec![PbWatchResponse { header: header(CLUSTER, 4), ..created() }],
+            "behind the list's revision",
+        ),
         (vec![PbWatchResponse { header: header(CLUSTER + 1, 6), ..created() }], "another cluster"),
         (vec![PbWatchResponse { header: None, ..created() }], "no header"),
         (
@@ -142,7 +157,10 @@ async fn watches_that_make_no_sense() {
         (vec![created(), says(vec![elsewhere])], "outside the prefix"),
     ] {
         let (cause, reason) = loss(Script::new(&watch)).await;
-        assert!(cause == Cause::Broken && reason.contains(wanted), "{cause}: {reason}, not {wanted}");
+        assert!(
+            cause == Cause::Broken && reason.contains(wanted),
+            "{cause}: {reason}, not {wanted}"
+        );
     }
     let garbage = Script { watch: vec![vec![0xff; 30].into()], ..Script::new(&[]) };
     assert_eq!(loss(garbage).await.0, Cause::Broken);
@@ -151,7 +169,10 @@ async fn watches_that_make_no_sense() {
     let refused = Script::new(&[canceled("etcdserver:\npermission denied")]);
     let (cause, reason) = loss(refused).await;
     assert_eq!(cause, Cause::Canceled);
-    assert!(reason.ends_with("(watch: etcd canceled it: etcdserver: permission denied)"), "{reason}");
+    assert!(
+        reason.ends_with("(watch: etcd canceled it: etcdserver: permission denied)"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -164,7 +185,10 @@ async fn lists_that_make_no_sense() {
         (PbRangeResponse { header: header(CLUSTER, 0), ..list() }, "no revision"),
     ] {
         let (cause, reason) = loss(Script::list(&list)).await;
-        assert!(cause == Cause::Broken && reason.contains(wanted), "{cause}: {reason}, not {wanted}");
+        assert!(
+            cause == Cause::Broken && reason.contains(wanted),
+            "{cause}: {reason}, not {wanted}"
+        );
     }
     let garbage = Script::bytes(vec![0xff; 30].into());
     assert_eq!(loss(garbage).await.0, Cause::Unreachable);
@@ -186,9 +210,17 @@ async fn watches_that_end_at_once() {
             followed.until(|update| matches!(update, Update::Listed { .. })).await;
         }
         // Waits of 50, 100, 200, 400, 800 and 1 600 ms, each halved at the least.
-        assert!(begin.elapsed() > Duration::from_millis(1_500), "seven lists in {:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() > Duration::from_millis(1_500),
+            "seven lists in {:?}",
+            begin.elapsed()
+        );
         assert_eq!(fake.lists(), 7);
-        assert!(followed.causes[1..].iter().all(|listed| *listed == cause), "{:?}", followed.causes);
+        assert!(
+            followed.causes[1..].iter().all(|listed| *listed == cause),
+            "{:?}",
+            followed.causes
+        );
         // One outage where the watch never was; one each where it was.
         let outages = if cause == Cause::Canceled { 1 } else { 6 };
         assert_eq!(followed.losses.len(), outages);

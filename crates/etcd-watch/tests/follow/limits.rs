@@ -48,7 +48,8 @@ async fn a_list_of_too_many_bytes_is_refused() {
     followed.until_exact(&etcd).await;
 }
 
-/// What a watch brings beyond the limit is left out, what is there goes on, and a list brings all when it fits.
+/// What a watch brings beyond the limit is left out, what is there goes on, and a list brings all
+/// when it fits.
 #[tokio::test]
 async fn what_comes_beyond_the_limit_is_left_out_until_it_fits() {
     let etcd = Etcd::start().await;

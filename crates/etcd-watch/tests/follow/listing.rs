@@ -34,7 +34,9 @@ async fn a_list_and_the_events_that_follow() {
         kv.put(key, value, None).await.expect("a put");
     }
     let mut followed = Followed::of(&etcd);
-    let Update::Listed { cause: Cause::Start, cluster_id, revision: 6, items } = followed.next().await else {
+    let Update::Listed { cause: Cause::Start, cluster_id, revision: 6, items } =
+        followed.next().await
+    else {
         panic!("no list first")
     };
     let keys: Vec<_> = items.iter().map(|item| item.key.as_slice()).collect();
@@ -44,7 +46,9 @@ async fn a_list_and_the_events_that_follow() {
     assert_eq!(followed.next().await, Update::Alive { revision: 6 });
 
     kv.put(key("node-1"), "10.0.0.1:81", None).await.expect("a put");
-    let Update::Changed { revision: 7, events } = followed.next().await else { panic!("no change") };
+    let Update::Changed { revision: 7, events } = followed.next().await else {
+        panic!("no change")
+    };
     assert!(matches!(&events[..], [Event::Put(item)]
         if item.key == b"node-1" && item.value == b"10.0.0.1:81" && item.create_revision == 6));
 
@@ -57,7 +61,9 @@ async fn a_list_and_the_events_that_follow() {
     let operations = [key("node-5"), key("node-4"), "/elsewhere".to_owned()];
     let operations = operations.map(|key| TxnOp::put(key, "10.0.0.4:80", None));
     kv.txn(Txn::new().and_then(operations)).await.expect("a transaction");
-    let Update::Changed { revision: 10, events } = followed.next().await else { panic!("no change") };
+    let Update::Changed { revision: 10, events } = followed.next().await else {
+        panic!("no change")
+    };
     assert_eq!(events.len(), 2);
     followed.until_exact(&etcd).await;
 }
@@ -99,7 +105,9 @@ async fn pages_while_keys_change() {
         async move {
             for i in 0..600 {
                 // Strides over the pages, back and forth, with keys that come, change and go.
-                kv.put(key(&format!("{:05}", i * 997 % 2_600)), i.to_string(), None).await.expect("a put");
+                kv.put(key(&format!("{:05}", i * 997 % 2_600)), i.to_string(), None)
+                    .await
+                    .expect("a put");
                 kv.delete(key(&format!("{:05}", i * 331 % 2_500)), None).await.expect("a deletion");
             }
         }
@@ -148,8 +156,8 @@ async fn a_large_transaction() {
     assert!(followed.losses.is_empty());
 }
 
-/// One deletion of many keys is one change, and comes as soon as etcd has sent it: in fragments of 2 MiB it took minutes, in which the
-/// watch was taken for silent.
+/// One deletion of many keys is one change, and comes as soon as etcd has sent it: in fragments of
+/// 2 MiB it took minutes, in which the watch was taken for silent.
 #[tokio::test]
 async fn many_keys_deleted_at_once_are_one_change() {
     const KEYS: usize = 60_000;
@@ -159,7 +167,8 @@ async fn many_keys_deleted_at_once_are_one_change() {
     followed.until_alive().await;
     assert_eq!(followed.table.len(), KEYS);
     let mut watch = etcd.client().await.watch_client().max_decoding_message_size(usize::MAX);
-    let mut bare = watch.watch(PREFIX, Some(WatchOptions::new().with_prefix())).await.expect("a watch");
+    let mut bare =
+        watch.watch(PREFIX, Some(WatchOptions::new().with_prefix())).await.expect("a watch");
     bare.message().await.expect("the creation");
     let began = Instant::now();
     let bare = tokio::spawn(async move {
@@ -205,8 +214,12 @@ async fn it_ends_when_the_receiver_is_dropped() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     for url in [etcd.url(), nobody] {
         let (sender, mut receiver) = channel(1);
-        let task =
-            tokio::spawn(follow(cluster(&[url]), Keys::Below(PREFIX.to_owned()), Limits::default(), sender));
+        let task = tokio::spawn(follow(
+            cluster(&[url]),
+            Keys::Below(PREFIX.to_owned()),
+            Limits::default(),
+            sender,
+        ));
         assert!(timeout(DEADLINE, receiver.recv()).await.expect("a word").is_some());
         assert!(!task.is_finished());
         drop(receiver);

@@ -42,7 +42,8 @@ async fn step(kv: &mut KvClient, random: &mut Rng) {
             kv.put("/elsewhere", "", None).await.expect("a put");
         }
         _ => {
-            let revision = kv.get("x", None).await.expect("a read").header().expect("a header").revision();
+            let revision =
+                kv.get("x", None).await.expect("a read").header().expect("a header").revision();
             // What is compacted already cannot be compacted again.
             let _ = kv.compact(random.i64(1..=revision), None).await;
         }
@@ -51,7 +52,8 @@ async fn step(kv: &mut KvClient, random: &mut Rng) {
 
 #[tokio::test]
 async fn the_end_is_what_etcd_holds() {
-    let seed = std::env::var(SEED).map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("a number"));
+    let seed = std::env::var(SEED)
+        .map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("a number"));
     eprintln!("{SEED}={seed}");
     let mut random = Rng::with_seed(seed);
     let mut etcd = Etcd::start().await;
@@ -69,7 +71,8 @@ async fn the_end_is_what_etcd_holds() {
             } else if number == trouble_at + 20 {
                 relay.set(Mode::Open);
             }
-            // Some of the words are taken as they come, so that the channel is full at times and empty at others.
+            // Some of the words are taken as they come, so that the channel is full at times and
+            // empty at others.
             while random.bool() && followed.take_one() {}
         }
         relay.set(Mode::Open);

@@ -13,7 +13,8 @@ use crate::etcd::{DEADLINE, Etcd, free_port};
 use crate::followed::{Followed, PREFIX, cluster, key};
 use crate::relay::{Mode, Relay};
 
-/// Within what a server that does not answer any more is noticed: 2 s + 2 s, and a machine that is busy.
+/// Within what a server that does not answer any more is noticed: 2 s + 2 s, and a machine that is
+/// busy.
 const NOTICED: Duration = Duration::from_secs(10);
 
 /// Changes a few keys: one comes, one goes, one is written again; `mark` tells the changes apart.
@@ -39,7 +40,9 @@ async fn compaction_between_list_and_watch() {
     let before = etcd.metric(&ranges).await;
     // A full channel holds the follower up between its list and its watch.
     let (sender, receiver) = channel(1);
-    sender.try_send(Update::Lost { cause: Cause::Start, reason: "filler".to_owned() }).expect("room for one");
+    sender
+        .try_send(Update::Lost { cause: Cause::Start, reason: "filler".to_owned() })
+        .expect("room for one");
     let task = tokio::spawn(follow(
         cluster(&[etcd.url()]),
         Keys::Below(PREFIX.to_owned()),
@@ -50,7 +53,10 @@ async fn compaction_between_list_and_watch() {
     etcd.metric_becomes(&ranges, |ranges| ranges > before).await;
     change(&etcd, "b").await;
     compact(&etcd).await;
-    assert!(matches!(followed.receiver.recv().await, Some(Update::Lost { cause: Cause::Start, .. })));
+    assert!(matches!(
+        followed.receiver.recv().await,
+        Some(Update::Lost { cause: Cause::Start, .. })
+    ));
 
     assert_eq!(followed.until_lost().await, Cause::Compacted);
     followed.until_exact(&etcd).await;
@@ -169,7 +175,11 @@ async fn absent_at_start() {
     change(&etcd, "a").await;
     followed.until_exact(&etcd).await;
     assert_eq!(followed.losses.len(), 1);
-    assert!(followed.causes.iter().all(|cause| *cause == Cause::Unreachable), "{:?}", followed.causes);
+    assert!(
+        followed.causes.iter().all(|cause| *cause == Cause::Unreachable),
+        "{:?}",
+        followed.causes
+    );
 }
 
 /// An idle prefix stays current, and etcd does not end the connection for the pings on it.
@@ -188,7 +198,9 @@ async fn idle() {
     // The revision of the store moves on though the prefix does not.
     etcd.kv().await.put("/elsewhere", "", None).await.expect("a put");
     let revision = followed.revision;
-    followed.until(|update| matches!(update, Update::Alive { revision: now } if *now > revision)).await;
+    followed
+        .until(|update| matches!(update, Update::Alive { revision: now } if *now > revision))
+        .await;
 }
 
 #[tokio::test]
@@ -205,7 +217,8 @@ async fn refused_for_want_of_a_user() {
     let mut followed = Followed::of(&etcd);
     assert_eq!(followed.until_lost().await, Cause::Canceled);
     // The waits between refused attempts add up: five of them take 0.8 s at the least.
-    let ranges: [&str; 3] = ["grpc_server_handled_total", "grpc_method=\"Range\"", "InvalidArgument"];
+    let ranges: [&str; 3] =
+        ["grpc_server_handled_total", "grpc_method=\"Range\"", "InvalidArgument"];
     let (refused, begin) = (etcd.metric(&ranges).await, Instant::now());
     etcd.metric_becomes(&ranges, |now| now >= refused + 5.0).await;
     assert!(begin.elapsed() > Duration::from_millis(500), "five attempts in {:?}", begin.elapsed());
@@ -227,8 +240,13 @@ async fn attempts_are_spaced() {
     for _ in 0..8 {
         timeout(DEADLINE, listener.accept()).await.expect("an attempt").expect("a connection");
     }
-    // Waits of 50, 100, 200, 400, 800, 1 600 and 2 000 ms lie between eight attempts, each halved at the least.
-    assert!(begin.elapsed() > Duration::from_millis(2_500), "eight attempts in {:?}", begin.elapsed());
+    // Waits of 50, 100, 200, 400, 800, 1 600 and 2 000 ms lie between eight attempts, each halved
+    // at the least.
+    assert!(
+        begin.elapsed() > Duration::from_millis(2_500),
+        "eight attempts in {:?}",
+        begin.elapsed()
+    );
     assert_eq!(followed.until_lost().await, Cause::Unreachable);
     assert!(followed.receiver.try_recv().is_err());
 }

@@ -43,7 +43,8 @@ async fn it_is_followed_without_a_resync() {
     let mut kv = etcd.kv().await;
     kv.put(key("a"), "1", None).await.expect("a put");
     let proxy = Proxy::start(&etcd);
-    let mut followed = Followed::start(&cluster(&[format!("http://127.0.0.1:{}", proxy.port)]), PREFIX);
+    let mut followed =
+        Followed::start(&cluster(&[format!("http://127.0.0.1:{}", proxy.port)]), PREFIX);
     // It may not listen yet at the first attempt.
     followed.until_alive().await;
     let (lists, losses) = (followed.causes.len(), followed.losses.len());
@@ -57,8 +58,17 @@ async fn it_is_followed_without_a_resync() {
         followed.until_exact(&etcd).await;
         followed.until_alive().await;
     }
-    assert_eq!((followed.causes.len(), followed.losses.len()), (lists, losses), "{:?}", followed.losses);
-    assert!(matches!(followed.causes[..], [Cause::Start | Cause::Unreachable]), "{:?}", followed.causes);
+    assert_eq!(
+        (followed.causes.len(), followed.losses.len()),
+        (lists, losses),
+        "{:?}",
+        followed.losses
+    );
+    assert!(
+        matches!(followed.causes[..], [Cause::Start | Cause::Unreachable]),
+        "{:?}",
+        followed.causes
+    );
     let [note] = &followed.notes[..] else { panic!("{:?}", followed.notes) };
     assert!(note.contains("grpc-proxy"), "{note}");
 }

@@ -42,7 +42,8 @@ async fn a_member_that_is_cut_off_from_the_others() {
     let urls = etcds.each_ref().map(Etcd::url);
     let cluster = cluster(&urls);
     let prefixes = ["/a/", "/b/", "/c/", PREFIX];
-    let mut all: Vec<_> = prefixes.map(|prefix| Followed::start(&cluster, prefix)).into_iter().collect();
+    let mut all: Vec<_> =
+        prefixes.map(|prefix| Followed::start(&cluster, prefix)).into_iter().collect();
     for followed in &mut all {
         followed.until_alive().await;
     }
@@ -80,5 +81,8 @@ async fn one_question_for_all_prefixes() {
     let (asked, passed) = (etcd.metric(&reads).await - before, begin.elapsed());
     eprintln!("{asked} reads in {passed:?}");
     // One each 750 ms at most.
-    assert!(asked >= 1.0 && asked <= passed.as_secs_f64() / 0.75 + 2.0, "{asked} reads in {passed:?}");
+    assert!(
+        asked >= 1.0 && asked <= passed.as_secs_f64() / 0.75 + 2.0,
+        "{asked} reads in {passed:?}"
+    );
 }

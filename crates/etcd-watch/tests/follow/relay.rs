@@ -54,7 +54,12 @@ impl Relay {
     }
 }
 
-async fn accept(listener: TcpListener, to: u16, mode: watch::Sender<Mode>, accepted: Arc<AtomicUsize>) {
+async fn accept(
+    listener: TcpListener,
+    to: u16,
+    mode: watch::Sender<Mode>,
+    accepted: Arc<AtomicUsize>,
+) {
     loop {
         let Ok((near, _)) = listener.accept().await else { return };
         accepted.fetch_add(1, Ordering::Relaxed);
@@ -72,7 +77,8 @@ async fn carry(mut near: TcpStream, to: u16, mut mode: watch::Receiver<Mode>) {
     loop {
         let now = *mode.borrow_and_update();
         tokio::select! {
-            // Cancel safe: the copying is one future that goes on from turn to turn, and a change is taken in the poll that tells of it.
+            // Cancel safe: the copying is one future that goes on from turn to turn, and a change
+            // is taken in the poll that tells of it.
             _ = &mut copying, if now == Mode::Open => return,
             changed = mode.changed() => {
                 if changed.is_err() {

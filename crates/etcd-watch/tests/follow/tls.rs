@@ -75,7 +75,8 @@ async fn an_authority_that_is_not_etcds() {
     setting.mended(&mut followed, "a").await;
     assert_eq!(followed.losses.len(), 1);
 
-    let mut of_the_system = setting.follow(Tls { trusted_certificate: None, ..setting.files.tls() });
+    let mut of_the_system =
+        setting.follow(Tls { trusted_certificate: None, ..setting.files.tls() });
     of_the_system.until_lost_for(&["ssl_trusted_certificate"]).await;
 }
 
@@ -140,12 +141,20 @@ async fn files_that_are_wrong() {
     let (right, other) = (setting.authority.sign("router"), setting.authority.sign("router"));
     let large = "x".repeat(2 << 20);
     let wrong: [(&str, &str, &[&str]); 7] = [
-        ("authority.pem", "secret", &["ssl_trusted_certificate", "authority.pem", "BEGIN CERTIFICATE"]),
+        (
+            "authority.pem",
+            "secret",
+            &["ssl_trusted_certificate", "authority.pem", "BEGIN CERTIFICATE"],
+        ),
         ("authority.pem", &large, &["ssl_trusted_certificate", "larger than 1024 KiB"]),
         ("router.pem", "secret", &["ssl_certificate \"", "router.pem", "BEGIN CERTIFICATE"]),
         ("router.pem", &right.key, &["ssl_certificate \"", "router.pem"]),
         ("router.key", "secret", &["ssl_certificate_key", "router.key", "no key in it"]),
-        ("router.key", &other.key, &["ssl_certificate_key", "router.key", "does not fit", "router.pem"]),
+        (
+            "router.key",
+            &other.key,
+            &["ssl_certificate_key", "router.key", "does not fit", "router.pem"],
+        ),
         ("router.key", &large, &["ssl_certificate_key", "larger than 64 KiB"]),
     ];
     for (name, content, words) in wrong {

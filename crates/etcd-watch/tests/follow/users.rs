@@ -21,7 +21,8 @@ const CHEAP: [&str; 2] = ["--bcrypt-cost", "4"];
 const JWT: &str = "jwt,sign-method=HS256,priv-key=/etc/passwd,ttl=1s";
 
 /// The logins that succeeded, and those that were refused, in etcd's metrics.
-const LOGINS: [&str; 3] = ["grpc_server_handled_total", "grpc_method=\"Authenticate\"", "grpc_code=\"OK\""];
+const LOGINS: [&str; 3] =
+    ["grpc_server_handled_total", "grpc_method=\"Authenticate\"", "grpc_code=\"OK\""];
 const REFUSED: [&str; 3] =
     ["grpc_server_handled_total", "grpc_method=\"Authenticate\"", "grpc_code=\"InvalidArgument\""];
 
@@ -58,7 +59,8 @@ impl Users {
     }
 
     pub async fn root(&self) -> Client {
-        let options = ConnectOptions::new().with_user("root", PASSWORD).with_auto_token_refresh(true);
+        let options =
+            ConnectOptions::new().with_user("root", PASSWORD).with_auto_token_refresh(true);
         self.etcd.client_with(options).await
     }
 
@@ -224,7 +226,11 @@ async fn tokens_that_a_restart_voids() {
         followed.until_alive().await;
     }
     users.mended(&mut followed, "c").await;
-    assert!(followed.losses.iter().all(|(cause, _)| *cause == Cause::Broken), "{:?}", followed.losses);
+    assert!(
+        followed.losses.iter().all(|(cause, _)| *cause == Cause::Broken),
+        "{:?}",
+        followed.losses
+    );
 }
 
 #[tokio::test]
@@ -278,7 +284,8 @@ async fn first_nobody_listens_and_then_the_password_is_wrong() {
 
 const PREFIXES: usize = 20;
 
-/// Prefixes that share a connection log in once, however often and for whatever reason they have to.
+/// Prefixes that share a connection log in once, however often and for whatever reason they have
+/// to.
 #[tokio::test]
 async fn one_login_for_all_prefixes() {
     let mut users = Users::start(&[]).await;

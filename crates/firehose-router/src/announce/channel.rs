@@ -1,4 +1,5 @@
-//! Whoever tells where the node is: Docker, name servers. While they do not answer, what they said last counts.
+//! Whoever tells where the node is: Docker, name servers. While they do not answer, what they said
+//! last counts.
 
 use std::{fmt::Display, pin::Pin, time::Duration};
 
@@ -14,7 +15,8 @@ pub(super) enum LookError {
     /// Whoever knows where it was says that it is gone.
     #[error("{0}")]
     Gone(String),
-    /// Nothing has been learned about the node: somebody else does not answer, or not so that it can be used.
+    /// Nothing has been learned about the node: somebody else does not answer, or not so that it
+    /// can be used.
     #[error("{0}")]
     Channel(String),
 }
@@ -34,7 +36,8 @@ type Asking<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 pub(super) struct Channel<T> {
     /// As lines call it.
     who: String,
-    /// The question that is under way. It outlives a look that has waited for long enough: the answer may be there at the next one.
+    /// The question that is under way. It outlives a look that has waited for long enough: the
+    /// answer may be there at the next one.
     asking: Option<Asking<T>>,
     last: Option<T>,
     is_silent: bool,
@@ -50,7 +53,8 @@ impl<T: Clone + Display> Channel<T> {
         self.last.as_ref()
     }
 
-    /// Asks `question`, unless one is under way. Where no answer comes within `patience`, it is the last one.
+    /// Asks `question`, unless one is under way. Where no answer comes within `patience`, it is the
+    /// last one.
     ///
     /// # Errors
     ///
@@ -69,7 +73,9 @@ impl<T: Clone + Display> Channel<T> {
                 self.asking = None;
                 answer
             }
-            Err(_) => Err(Refusal::Silence(format!("{} does not answer within {patience:?}", self.who))),
+            Err(_) => {
+                Err(Refusal::Silence(format!("{} does not answer within {patience:?}", self.who)))
+            }
         };
         let is_silent = matches!(answer, Err(Refusal::Silence(_)));
         let was_silent = std::mem::replace(&mut self.is_silent, is_silent && self.last.is_some());
@@ -116,7 +122,10 @@ mod tests {
         assert_eq!(channel.ask(PATIENCE, || ready(Err(silence()))).await, Ok(1));
         assert_eq!(channel.ask(PATIENCE, || ready(Ok(2))).await, Ok(2));
         let gone = || ready(Err(Refusal::Gone("it is gone".to_owned())));
-        assert_eq!(channel.ask(PATIENCE, gone).await, Err(LookError::Gone("it is gone".to_owned())));
+        assert_eq!(
+            channel.ask(PATIENCE, gone).await,
+            Err(LookError::Gone("it is gone".to_owned()))
+        );
         // Where it was might be another's by now.
         let asked = channel.ask(PATIENCE, || ready(Err(silence()))).await;
         assert!(matches!(asked, Err(LookError::Channel(_))), "{asked:?}");

@@ -41,7 +41,11 @@ impl Check {
     /// # Errors
     ///
     /// Where it is none, or has a method and asks for nothing.
-    pub(super) fn new(given: &str, method: Option<Method>, timeout: Duration) -> Result<Self, CheckError> {
+    pub(super) fn new(
+        given: &str,
+        method: Option<Method>,
+        timeout: Duration,
+    ) -> Result<Self, CheckError> {
         let wrong = || CheckError::Unknown(given.to_owned());
         if method.is_some() && ["tcp", "none"].contains(&given) {
             return Err(CheckError::NoRequest(given.to_owned()));
@@ -92,7 +96,8 @@ impl Check {
         probe.check(&target).await.map_err(|error| match error {
             ProbeError::Failed(reason) => LookError::Node(reason),
             ProbeError::NotMade => LookError::Channel(
-                "a check cannot be made: this machine has run out of file descriptors, memory or ports"
+                "a check cannot be made: this machine has run out of file descriptors, memory or \
+                ports"
                     .to_owned(),
             ),
         })
@@ -104,8 +109,8 @@ impl Names {
         Self { name: name.to_owned(), channel: Channel::new(format!("name resolution of {name}")) }
     }
 
-    /// The address of a name. One that cannot be resolved keeps its last address, as it does in the router: whether the node is gone is for its check
-    /// to say.
+    /// The address of a name. One that cannot be resolved keeps its last address, as it does in the
+    /// router: whether the node is gone is for its check to say.
     async fn resolve(&mut self, name: &str, patience: Duration) -> Result<SocketAddr, LookError> {
         if self.name != name {
             *self = Self::new(name);

@@ -28,14 +28,17 @@ pub(super) struct Command {
 }
 
 impl Command {
-    /// Starts it, in a process group of its own: what the terminal sends goes to the announcer, who lets the router know first. If the announcer is killed, it
-    /// is told to end: nobody would announce it any more, and the next announcer starts another one.
+    /// Starts it, in a process group of its own: what the terminal sends goes to the announcer, who
+    /// lets the router know first. If the announcer is killed, it is told to end: nobody would
+    /// announce it any more, and the next announcer starts another one.
     ///
     /// # Errors
     ///
     /// Where it cannot be started: the code that a shell would exit with.
     pub(super) fn start(words: &[PathBuf]) -> Result<Self, (io::Error, ExitCode)> {
-        let [program, arguments @ ..] = words else { return Ok(Self { child: None, status: None }) };
+        let [program, arguments @ ..] = words else {
+            return Ok(Self { child: None, status: None });
+        };
         let failed = |error: io::Error| {
             // As shells have it.
             let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
@@ -77,7 +80,8 @@ impl Command {
         self.status.is_some()
     }
 
-    /// Ends it: told to first, and killed after `limit`. Returns the code to exit with: its own, or 0 where there is none.
+    /// Ends it: told to first, and killed after `limit`. Returns the code to exit with: its own, or
+    /// 0 where there is none.
     pub(super) async fn end(mut self, limit: Duration) -> ExitCode {
         if self.child.is_none() {
             return ExitCode::SUCCESS;
@@ -102,7 +106,8 @@ impl Command {
     }
 }
 
-/// That there is such a program, as `execvp` looks for one: before it is started, since it is started by another one.
+/// That there is such a program, as `execvp` looks for one: before it is started, since it is
+/// started by another one.
 fn check_program(program: &Path) -> io::Result<()> {
     let is_executable = |path: &Path| -> io::Result<()> {
         if path.metadata()?.is_dir() {

@@ -30,7 +30,8 @@ pub(super) enum DockerError {
     #[error("Docker does not answer at {0} within {seconds} s", seconds = ANSWER.as_secs())]
     Late(String),
     #[error(
-        "--container \"{0}\" is no name of a container: letters, digits, \"_\", \".\" and \"-\" are taken"
+        "--container \"{0}\" is no name of a container: letters, digits, \"_\", \".\" and \"-\" \
+        are taken"
     )]
     Name(String),
     #[error("Docker's answer cannot be used: {0}")]
@@ -42,14 +43,16 @@ pub(super) enum DockerError {
     #[error("Docker says that the container \"{0}\" is being restarted")]
     Restarting(String),
     #[error(
-        "Docker says that the container \"{0}\" runs, and that it neither publishes its port {1} nor has an address of its own"
+        "Docker says that the container \"{0}\" runs, and that it neither publishes its port {1} \
+        nor has an address of its own"
     )]
     NoAddress(String, u16),
 }
 
 impl DockerError {
-    /// Whether it is Docker's word that there is no node any more. A container that runs can be without an address while Docker starts it, and what another
-    /// than Docker answers at its place says nothing.
+    /// Whether it is Docker's word that there is no node any more. A container that runs can be
+    /// without an address while Docker starts it, and what another than Docker answers at its place
+    /// says nothing.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self, Self::NoContainer(_) | Self::NotRunning(_))
     }
@@ -128,8 +131,8 @@ impl Docker {
             Some(path) if path.starts_with('/') => Place::Unix(path.into()),
             _ => {
                 let authority = url.strip_prefix("tcp://").map(|rest| rest.trim_end_matches('/'));
-                let authority =
-                    authority.filter(|authority| authority.contains(':') && !authority.contains('/'));
+                let authority = authority
+                    .filter(|authority| authority.contains(':') && !authority.contains('/'));
                 Place::Tcp(authority.ok_or_else(|| DockerError::Url(url.to_owned()))?.to_owned())
             }
         };
@@ -156,7 +159,8 @@ impl Docker {
         &self.url
     }
 
-    /// `HOST:PORT` at which the container's port is reached; `host` is this machine's address, where it is published on all of them.
+    /// `HOST:PORT` at which the container's port is reached; `host` is this machine's address,
+    /// where it is published on all of them.
     ///
     /// # Errors
     ///
@@ -171,15 +175,17 @@ impl Docker {
             Ok(answer) => answer?,
             Err(_) => return Err(DockerError::Late(self.url.clone())),
         };
-        let read: Container =
-            serde_json::from_slice(&answer).map_err(|error| DockerError::Answer(error.to_string()))?;
+        let read: Container = serde_json::from_slice(&answer)
+            .map_err(|error| DockerError::Answer(error.to_string()))?;
         read.address(container, port, host)
     }
 
     async fn inspect(&self, container: &str) -> Result<Bytes, DockerError> {
         let failed = |error| DockerError::Io(self.url.clone(), error);
         match &self.place {
-            Place::Unix(path) => ask(UnixStream::connect(path).await.map_err(failed)?, container).await,
+            Place::Unix(path) => {
+                ask(UnixStream::connect(path).await.map_err(failed)?, container).await
+            }
             Place::Tcp(authority) => {
                 ask(TcpStream::connect(authority).await.map_err(failed)?, container).await
             }
@@ -192,7 +198,8 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let unusable = |error: hyper::Error| DockerError::Answer(error.to_string());
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unusable)?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(unusable)?;
     let driver = tokio::spawn(connection);
     let request = Request::get(format!("/containers/{container}/json"))
         .header(HOST, "docker")
@@ -202,7 +209,8 @@ where
     let status = answer.status().as_u16();
     let body = Limited::new(answer.into_body(), LIMIT).collect().await;
     driver.abort();
-    let body = body.map_err(|error| DockerError::Answer(format!("status {status}, {error}")))?.to_bytes();
+    let body =
+        body.map_err(|error| DockerError::Answer(format!("status {status}, {error}")))?.to_bytes();
     match status {
         200 => Ok(body),
         404 if says_no_such_container(&body) => Err(DockerError::NoContainer(container.to_owned())),
@@ -213,7 +221,8 @@ where
     }
 }
 
-/// Whether it is Docker's own word, and not that of a proxy before it or of another server. Podman says the same with more before it.
+/// Whether it is Docker's own word, and not that of a proxy before it or of another server. Podman
+/// says the same with more before it.
 fn says_no_such_container(body: &[u8]) -> bool {
     serde_json::from_slice::<Complaint>(body)
         .is_ok_and(|complaint| complaint.message.to_ascii_lowercase().contains("no such container"))
@@ -247,8 +256,10 @@ impl Container {
             return Ok(join(host, &port.to_string()));
         }
         let networks = self.network_settings.networks.unwrap_or_default();
-        let mut addresses: Vec<_> =
-            networks.into_iter().filter_map(|(name, network)| Some((name, network?.ip_address))).collect();
+        let mut addresses: Vec<_> = networks
+            .into_iter()
+            .filter_map(|(name, network)| Some((name, network?.ip_address)))
+            .collect();
         addresses.retain(|(_, address)| address.parse::<IpAddr>().is_ok());
         addresses.sort_unstable();
         match addresses.first() {
@@ -293,7 +304,8 @@ mod tests {
         assert_eq!(address(on_host, 7474).as_deref(), Ok("192.0.2.9:7474"));
         let stopped = r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
         assert!(address(stopped, 7474).is_err_and(|error| error.contains("does not run")));
-        let nowhere = r#"{"State":{"Running":true},"NetworkSettings":{"Ports":null,"Networks":null}}"#;
+        let nowhere =
+            r#"{"State":{"Running":true},"NetworkSettings":{"Ports":null,"Networks":null}}"#;
         assert!(address(nowhere, 7474).is_err_and(|error| error.contains("7474")));
     }
 
@@ -303,16 +315,25 @@ mod tests {
         assert!(read(stopped, 7474).is_err_and(|error| error.is_gone()));
         for (state, settings) in [
             (r#""Running":true"#, r#""Ports":{},"Networks":{}"#),
-            (r#""Running":true"#, r#""Ports":{"7474/tcp":null},"Networks":{"bridge":{"IPAddress":""}}"#),
+            (
+                r#""Running":true"#,
+                r#""Ports":{"7474/tcp":null},"Networks":{"bridge":{"IPAddress":""}}"#,
+            ),
             (r#""Running":true"#, r#""Ports":{"7474/tcp":[]},"Networks":{"bridge":{}}"#),
             (r#""Running":true"#, r#""Ports":{"7474/tcp":[{"HostIp":"","HostPort":""}]}"#),
             (r#""Running":true"#, r#""Ports":{"7474/tcp":[{"HostIp":"x y","HostPort":"80"}]}"#),
             (r#""Running":true"#, r#""Networks":{"bridge":{"IPAddress":"nowhere"}}"#),
-            (r#""Running":true,"Restarting":true"#, r#""Networks":{"bridge":{"IPAddress":"172.17.0.2"}}"#),
+            (
+                r#""Running":true,"Restarting":true"#,
+                r#""Networks":{"bridge":{"IPAddress":"172.17.0.2"}}"#,
+            ),
         ] {
             let json = format!(r#"{{"State":{{{state}}},"NetworkSettings":{{{settings}}}}}"#);
             let error = read(&json, 7474).expect_err(&json);
-            assert!(!error.is_gone() && error.to_string().starts_with("Docker says"), "{json}: {error}");
+            assert!(
+                !error.is_gone() && error.to_string().starts_with("Docker says"),
+                "{json}: {error}"
+            );
         }
     }
 
@@ -324,7 +345,8 @@ mod tests {
         ] {
             assert!(says_no_such_container(own.as_bytes()), "{own}");
         }
-        for other in ["", "{}", "<html>No such container</html>", r#"{"message":"page not found"}"#] {
+        for other in ["", "{}", "<html>No such container</html>", r#"{"message":"page not found"}"#]
+        {
             assert!(!says_no_such_container(other.as_bytes()), "{other}");
         }
     }

@@ -45,7 +45,9 @@ mod tests {
     fn in_a_row_only() {
         let mut health = Health::new(3, 2);
         let mut seen = Vec::new();
-        for passed in [true, false, true, true, false, false, true, false, false, false, false, true, true] {
+        for passed in
+            [true, false, true, true, false, false, true, false, false, false, false, true, true]
+        {
             health.take(passed);
             seen.push(health.is_up());
         }

@@ -15,19 +15,22 @@ use tokio::{
 /// The longest time that etcd may take for one call; with a short lease a third of that.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// How long giving the lease back may take, all attempts together: a node that ends does not wait for an etcd that is away.
+/// How long giving the lease back may take, all attempts together: a node that ends does not wait
+/// for an etcd that is away.
 pub(super) const RELEASE: Duration = Duration::from_secs(3);
 
 /// Between attempts, doubled each time, with jitter.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// How often another's key is looked at. Its deletion is heard of at once; only its lease's end has to be looked for.
+/// How often another's key is looked at. Its deletion is heard of at once; only its lease's end has
+/// to be looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What etcd says of a lease that it does not know (`ErrGRPCLeaseNotFound`).
 const LEASE_NOT_FOUND: &str = "lease not found";
 
-/// How many leases of its own an announcer remembers: those that it thinks lost may still hold the key.
+/// How many leases of its own an announcer remembers: those that it thinks lost may still hold the
+/// key.
 const REMEMBERED: usize = 8;
 
 /// What is to be in etcd.
@@ -116,7 +119,8 @@ impl Keeper {
     /// Keeps what is wanted in etcd, for ever.
     pub(super) async fn run(&mut self, mut want: watch::Receiver<Want>) -> Infallible {
         let (sender, mut updates) = mpsc::channel(16);
-        let following = follow(self.cluster.clone(), Keys::One(self.key.clone()), Limits::default(), sender);
+        let following =
+            follow(self.cluster.clone(), Keys::One(self.key.clone()), Limits::default(), sender);
         let keeping = async {
             let mut wait = RETRY.0;
             loop {
@@ -137,7 +141,8 @@ impl Keeper {
                 let mut is_time = false;
                 while !is_time {
                     is_time = tokio::select! {
-                        // Cancel safe: `changed` and `recv` give what they take in the same poll, and the moment is an absolute one.
+                        // Cancel safe: `changed` and `recv` give what they take in the same poll,
+                        // and the moment is an absolute one.
                         () = sleep_until(next) => true,
                         Ok(()) = want.changed() => true,
                         // That there is news is all that counts of it: the key is looked at anew.
@@ -160,8 +165,9 @@ impl Keeper {
         let releasing = async {
             let mut wait = RETRY.0;
             loop {
-                let revoked =
-                    self.call("lease", |client| async move { client.lease_client().revoke(lease.id).await });
+                let revoked = self.call("lease", |client| async move {
+                    client.lease_client().revoke(lease.id).await
+                });
                 match revoked.await {
                     Ok(_) => return Ok(()),
                     // It is gone already, and the key with it.
@@ -174,11 +180,13 @@ impl Keeper {
                 }
             }
         };
-        let released: Result<(), Infallible> = match tokio::time::timeout(RELEASE, releasing).await {
+        let released: Result<(), Infallible> = match tokio::time::timeout(RELEASE, releasing).await
+        {
             Ok(released) => released,
             Err(_) => {
                 tracing::warn!(
-                    "key \"{}\" could not be removed: etcd does so itself when its lease ends, within {} s",
+                    "key \"{}\" could not be removed: etcd does so itself when its lease ends, \
+                    within {} s",
                     self.key,
                     self.ttl
                 );
@@ -247,8 +255,14 @@ impl Keeper {
         self.held.send_if_modified(|before| std::mem::replace(before, held.clone()) != held);
     }
 
-    /// The key is another's: it is waited for, taken over from one that has died, or taken at once where that was asked for.
-    async fn wait_for(&mut self, want: &Want, found: &Found, lease: i64) -> Result<Instant, String> {
+    /// The key is another's: it is waited for, taken over from one that has died, or taken at once
+    /// where that was asked for.
+    async fn wait_for(
+        &mut self,
+        want: &Want,
+        found: &Found,
+        lease: i64,
+    ) -> Result<Instant, String> {
         let Want::Up(value) = want else { return Ok(Instant::now() + LOOK) };
         let shown: String = found.value.escape_debug().take(200).collect();
         if self.may_take {
@@ -265,10 +279,13 @@ impl Keeper {
         }
         if self.waits_for != Some(found.lease) {
             self.waits_for = Some(found.lease);
-            let lost = if *self.held.borrow() == Held::Nothing { "is held" } else { "was taken over" };
-            let by = if found.lease == 0 { "somebody, without a lease" } else { "another announcer" };
+            let lost =
+                if *self.held.borrow() == Held::Nothing { "is held" } else { "was taken over" };
+            let by =
+                if found.lease == 0 { "somebody, without a lease" } else { "another announcer" };
             tracing::warn!(
-                "key \"{}\" {lost} by {by} (value \"{shown}\"): waiting until it is gone (--take-over takes it at once)",
+                "key \"{}\" {lost} by {by} (value \"{shown}\"): waiting until it is gone \
+                (--take-over takes it at once)",
                 self.key
             );
             self.held.send_replace(Held::Nothing);
@@ -277,7 +294,10 @@ impl Keeper {
             && self.is_abandoned(found.lease).await?
             && self.put(value, found.mod_revision, lease).await?
         {
-            tracing::warn!("key \"{}\" is taken over: its announcer has not renewed its lease", self.key);
+            tracing::warn!(
+                "key \"{}\" is taken over: its announcer has not renewed its lease",
+                self.key
+            );
             self.waits_for = None;
             self.has(want);
             return Ok(Instant::now());
@@ -287,8 +307,9 @@ impl Keeper {
 
     /// Whether nobody renews a lease any more: whoever lives does so each third of its time.
     async fn is_abandoned(&self, lease: i64) -> Result<bool, String> {
-        let left =
-            self.call("lease", |client| async move { client.lease_client().time_to_live(lease, None).await });
+        let left = self.call("lease", |client| async move {
+            client.lease_client().time_to_live(lease, None).await
+        });
         let left = left.await?;
         Ok(is_abandoned(left.ttl(), left.granted_ttl()))
     }
@@ -320,7 +341,8 @@ impl Keeper {
             }
             let asked_at = Instant::now();
             let renewed = self.call("lease", |client| async move {
-                // The client itself takes the first answer, and makes an error of a lease that is unknown.
+                // The client itself takes the first answer, and makes an error of a lease that is
+                // unknown.
                 client.lease_client().keep_alive(lease.id).await
             });
             match renewed.await {
@@ -331,8 +353,9 @@ impl Keeper {
             self.loses_lease();
         }
         let (asked_at, ttl) = (Instant::now(), self.ttl);
-        let granted =
-            self.call("lease", |client| async move { client.lease_client().grant(ttl, None).await }).await?;
+        let granted = self
+            .call("lease", |client| async move { client.lease_client().grant(ttl, None).await })
+            .await?;
         let lease = Lease { id: granted.id(), renewed_at: asked_at };
         if self.former.len() == REMEMBERED {
             self.former.pop_front();
@@ -358,7 +381,8 @@ impl Keeper {
         }))
     }
 
-    /// Sets the key, if it is as it was found. Says whether it was; also where the lease turns out to be lost, which shows before it is to be renewed.
+    /// Sets the key, if it is as it was found. Says whether it was; also where the lease turns out
+    /// to be lost, which shows before it is to be renewed.
     async fn put(&mut self, value: &str, at: i64, lease: i64) -> Result<bool, String> {
         let key = &self.key;
         let answer = self.call("put", |client| async move {
@@ -389,7 +413,10 @@ impl Keeper {
 
     fn begins_trouble(&mut self, reason: String) {
         if self.trouble.is_none() {
-            tracing::warn!("key \"{}\" cannot be kept: {reason}; it is tried again and again", self.key);
+            tracing::warn!(
+                "key \"{}\" cannot be kept: {reason}; it is tried again and again",
+                self.key
+            );
             self.trouble = Some(reason);
         }
     }
@@ -401,19 +428,28 @@ impl Keeper {
     }
 }
 
-/// Whether a lease with so many seconds left of those that were granted is renewed by nobody. etcd's seconds are whole ones; -1 is one that is gone,
-/// whose keys are gone with it.
+/// Whether a lease with so many seconds left of those that were granted is renewed by nobody.
+/// etcd's seconds are whole ones; -1 is one that is gone, whose keys are gone with it.
 fn is_abandoned(left: i64, granted: i64) -> bool {
     left >= 0 && left <= (granted / 6).max(1) && left < granted
 }
 
-fn next_step(want: &Want, found: Option<&Found>, is_ours: impl Fn(i64) -> bool, lease: i64) -> Step {
+fn next_step(
+    want: &Want,
+    found: Option<&Found>,
+    is_ours: impl Fn(i64) -> bool,
+    lease: i64,
+) -> Step {
     match (want, found) {
         (Want::Down, None) => Step::Nothing,
-        (Want::Down, Some(found)) if is_ours(found.lease) => Step::Delete { at: found.mod_revision },
+        (Want::Down, Some(found)) if is_ours(found.lease) => {
+            Step::Delete { at: found.mod_revision }
+        }
         (Want::Down, Some(_)) => Step::Nothing,
         (Want::Up(value), None) => Step::Put { value: value.clone(), at: 0 },
-        (Want::Up(value), Some(found)) if found.lease == lease && found.value == *value => Step::Nothing,
+        (Want::Up(value), Some(found)) if found.lease == lease && found.value == *value => {
+            Step::Nothing
+        }
         (Want::Up(value), Some(found)) if is_ours(found.lease) => {
             Step::Put { value: value.clone(), at: found.mod_revision }
         }

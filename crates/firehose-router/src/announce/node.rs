@@ -105,7 +105,8 @@ impl Node {
 
     async fn look_once(&mut self) -> Result<String, LookError> {
         let address = self.place.address(self.patience).await?;
-        let (text, value) = self.read(&address).map_err(|error| LookError::Node(error.to_string()))?;
+        let (text, value) =
+            self.read(&address).map_err(|error| LookError::Node(error.to_string()))?;
         self.check.make(&value.target).await?;
         Ok(text)
     }

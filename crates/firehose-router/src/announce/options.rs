@@ -7,13 +7,15 @@ use peer_check::{Method, SHORTEST};
 
 use crate::etcd::EtcdOptions;
 
-/// The least time-to-live in seconds: etcd itself takes no shorter one than its election timeout and a half.
+/// The least time-to-live in seconds: etcd itself takes no shorter one than its election timeout
+/// and a half.
 const MIN_TTL: i64 = 2;
 
 /// The longest one: a day. A node that dies without a word stays for as long.
 const MAX_TTL: i64 = 86_400;
 
-/// The least time from one check to the next: it leaves the announcer and the node something else to do.
+/// The least time from one check to the next: it leaves the announcer and the node something else
+/// to do.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Flags of `announce`.
@@ -33,10 +35,17 @@ pub(crate) struct AnnounceOptions {
     pub(crate) container: Option<String>,
 
     /// The port that the node listens on in its container
-    #[arg(long, env = "ANNOUNCE_PORT", value_name = "PORT", default_value_t = 7474, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_PORT",
+        value_name = "PORT",
+        default_value_t = 7474,
+        hide_env_values = true
+    )]
     pub(crate) port: u16,
 
-    /// This host's own address, also where Docker publishes the port on all of them [default: $COREOS_PRIVATE_IPV4, or by which etcd is reached]
+    /// This host's own address, also where Docker publishes the port on all of them [default:
+    /// $COREOS_PRIVATE_IPV4, or by which etcd is reached]
     #[arg(long, env = "ANNOUNCE_HOST", value_name = "ADDRESS", hide_env_values = true)]
     pub(crate) host: Option<String>,
 
@@ -65,13 +74,21 @@ pub(crate) struct AnnounceOptions {
         value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL))]
     pub(crate) ttl: i64,
 
-    /// What must succeed for the key to be there: "tcp", "none", or a URL (http:///PATH: at the node's own address)
-    #[arg(long, env = "ANNOUNCE_CHECK", value_name = "CHECK", default_value = "tcp", hide_env_values = true)]
+    /// What must succeed for the key to be there: "tcp", "none", or a URL (http:///PATH: at the
+    /// node's own address)
+    #[arg(
+        long,
+        env = "ANNOUNCE_CHECK",
+        value_name = "CHECK",
+        default_value = "tcp",
+        hide_env_values = true
+    )]
     pub(crate) check: String,
 
     /// How a URL is asked for: GET or HEAD [default: GET]
     ///
-    /// HEAD is the check of a Firehose server: any GET there waits for a message, but for /metrics@firehose.
+    /// HEAD is the check of a Firehose server: any GET there waits for a message, but for
+    /// /metrics@firehose.
     #[arg(long, env = "ANNOUNCE_CHECK_METHOD", value_name = "METHOD", hide_env_values = true)]
     pub(crate) check_method: Option<Method>,
 
@@ -91,7 +108,8 @@ pub(crate) struct AnnounceOptions {
     #[arg(long, env = "ANNOUNCE_RISE", hide_env_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rise: u32,
 
-    /// For how long the node is marked "drain" at the end, before its key goes; a second signal ends it sooner
+    /// For how long the node is marked "drain" at the end, before its key goes; a second signal
+    /// ends it sooner
     #[arg(long, env = "ANNOUNCE_DRAIN", value_name = "TIME", default_value = "10s", hide_env_values = true, value_parser = parse_time)]
     pub(crate) drain: Duration,
 
@@ -161,9 +179,14 @@ mod tests {
 
     #[test]
     fn times() {
-        for (given, milliseconds) in
-            [("10s", 10_000), ("500ms", 500), ("1m", 60_000), ("24h", 86_400_000), ("7", 7_000), ("0", 0)]
-        {
+        for (given, milliseconds) in [
+            ("10s", 10_000),
+            ("500ms", 500),
+            ("1m", 60_000),
+            ("24h", 86_400_000),
+            ("7", 7_000),
+            ("0", 0),
+        ] {
             assert_eq!(parse_time(given), Ok(Duration::from_millis(milliseconds)), "{given}");
         }
         for given in ["", "s", "-1s", "1.5s", "10 s", "25h", "1d", "99999999999999999999s"] {

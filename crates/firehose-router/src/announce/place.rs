@@ -58,7 +58,8 @@ impl Place {
         }
     }
 
-    /// An address by which to find out what is wrong with the flags: that is wrong wherever the node is.
+    /// An address by which to find out what is wrong with the flags: that is wrong wherever the
+    /// node is.
     pub(super) fn example(&self) -> String {
         match self {
             Self::Address(address) => address.clone(),
@@ -82,7 +83,11 @@ impl Place {
                 let question = || async move {
                     docker.address(&name, port, &host).await.map_err(|error| {
                         let reason = error.to_string();
-                        if error.is_gone() { Refusal::Gone(reason) } else { Refusal::Silence(reason) }
+                        if error.is_gone() {
+                            Refusal::Gone(reason)
+                        } else {
+                            Refusal::Silence(reason)
+                        }
                     })
                 };
                 channel.ask(patience, question).await
@@ -119,7 +124,8 @@ impl Host {
         let question = || async move {
             towards(&target).await.map(|address| address.to_string()).map_err(|error| {
                 Refusal::Silence(format!(
-                    "this host's address is not known (it has none towards {target}: {error}): name it with --host"
+                    "this host's address is not known (it has none towards {target}: {error}): \
+                    name it with --host"
                 ))
             })
         };
@@ -144,8 +150,10 @@ pub(super) fn has_port(address: &str) -> bool {
 
 /// The address that this machine would send from. Nothing is sent.
 async fn towards(target: &str) -> std::io::Result<IpAddr> {
-    let target =
-        lookup_host(target).await?.next().ok_or_else(|| std::io::Error::other("it has no address"))?;
+    let target = lookup_host(target)
+        .await?
+        .next()
+        .ok_or_else(|| std::io::Error::other("it has no address"))?;
     let from: (IpAddr, u16) = match target.ip() {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), 0),
         IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), 0),

@@ -42,7 +42,8 @@ pub(crate) struct MigrateOptions {
     #[arg(long, value_name = "FILE", requires = "from_user")]
     pub(super) from_password_file: Option<PathBuf>,
 
-    /// Certificates of the authorities that https:// endpoints of --from are verified by (PEM; API v3)
+    /// Certificates of the authorities that https:// endpoints of --from are verified by (PEM; API
+    /// v3)
     #[arg(long, value_name = "FILE")]
     pub(super) from_cacert: Option<PathBuf>,
 

@@ -86,7 +86,8 @@ impl Entry {
         [SETTINGS, NODES].iter().any(|part| self.key.starts_with(part.as_bytes()))
     }
 
-    /// Whether it stands for a directory only: programs of v3 write such keys, as v3 itself has no directories.
+    /// Whether it stands for a directory only: programs of v3 write such keys, as v3 itself has no
+    /// directories.
     fn is_marker(&self) -> bool {
         let is_directory = DIRECTORIES.iter().any(|directory| self.key == directory.as_bytes());
         is_directory || self.key.ends_with(b"/") && self.value.is_empty()
@@ -144,9 +145,10 @@ impl Plan {
                     Step::Put { at: 0 } => ("put    ", String::new()),
                     Step::Put { .. } => ("replace", String::new()),
                     Step::Same => ("same   ", String::new()),
-                    Step::Differs { there } => {
-                        ("differs", format!(", there {there}, which stays (--overwrite replaces it)"))
-                    }
+                    Step::Differs { there } => (
+                        "differs",
+                        format!(", there {there}, which stays (--overwrite replaces it)"),
+                    ),
                     Step::Skip(reason) => ("skip   ", format!(": {reason}")),
                 };
                 let complaint = match step {
@@ -154,7 +156,10 @@ impl Plan {
                     _ => entry.complaint(),
                 };
                 let line = format!("{word} {}{reason}", entry.shown());
-                [Some(line), complaint.map(|said| format!("        the router will not take it: {said}"))]
+                [
+                    Some(line),
+                    complaint.map(|said| format!("        the router will not take it: {said}")),
+                ]
             })
             .flatten()
     }
@@ -185,9 +190,11 @@ impl Plan {
         )
     }
 
-    /// Whether the source names who may publish, and nothing of it would be at the target, so that everybody might.
+    /// Whether the source names who may publish, and nothing of it would be at the target, so that
+    /// everybody might.
     pub(super) fn opens_publishing(&self, there: &[Item]) -> bool {
-        let named = self.0.iter().filter(|(entry, _)| limits(&entry.key) && entry.life != Life::Directory);
+        let named =
+            self.0.iter().filter(|(entry, _)| limits(&entry.key) && entry.life != Life::Directory);
         let mut skipped = named.map(|(_, step)| matches!(step, Step::Skip(_))).peekable();
         skipped.peek().is_some()
             && skipped.all(|skipped| skipped)
@@ -200,7 +207,8 @@ impl Plan {
     }
 }
 
-/// Whether not everybody may publish where there is this key. The directory itself is none: it names nobody.
+/// Whether not everybody may publish where there is this key. The directory itself is none: it
+/// names nobody.
 fn limits(key: &[u8]) -> bool {
     let directory = PUT_ALLOW.as_bytes();
     key.starts_with(directory) && key != directory || directory.strip_suffix(b"/") == Some(key)
@@ -219,16 +227,20 @@ fn step(entry: &Entry, there: Option<&Item>, overwrites: bool) -> Step {
             );
         }
         _ if entry.is_marker() => {
-            return Step::Skip("it stands for a directory, and the router does not take it".to_owned());
+            return Step::Skip(
+                "it stands for a directory, and the router does not take it".to_owned(),
+            );
         }
         Life::Seconds(left) => {
             return Step::Skip(format!(
-                "it goes by itself in {left} s: whoever keeps it writes it there (firehose-router announce)"
+                "it goes by itself in {left} s: whoever keeps it writes it there (firehose-router \
+                announce)"
             ));
         }
         Life::Lease => {
             return Step::Skip(
-                "it goes with its lease: whoever keeps it writes it there (firehose-router announce)"
+                "it goes with its lease: whoever keeps it writes it there (firehose-router \
+                announce)"
                     .to_owned(),
             );
         }
@@ -282,10 +294,14 @@ mod tests {
             entry("upstream/eu/", "", Life::Unlimited),
             entry("upstream/eu/c", "10.0.0.3:80", Life::Lease),
         ];
-        let there =
-            [item("nginx/balance", "ip_hash"), item("nginx/max_conns", "7"), item("nginx/other", "1")];
+        let there = [
+            item("nginx/balance", "ip_hash"),
+            item("nginx/max_conns", "7"),
+            item("nginx/other", "1"),
+        ];
         let plan = Plan::new(entries.clone(), &there, false);
-        let steps: Vec<_> = plan.steps().map(|(entry, step)| (&entry.key[..], step.clone())).collect();
+        let steps: Vec<_> =
+            plan.steps().map(|(entry, step)| (&entry.key[..], step.clone())).collect();
         assert!(matches!(&steps[0], (b"instance/a", Step::Skip(_))), "{steps:?}");
         assert_eq!(steps[1], (&b"nginx/balance"[..], Step::Same));
         assert_eq!(steps[2].1, Step::Differs { there: "\"7\"".to_owned() });
@@ -303,7 +319,8 @@ mod tests {
     fn publishing_is_not_opened_by_what_is_left_out() {
         let (kept, left_out) = (Life::Unlimited, Life::Seconds(9));
         let office = |life| entry("nginx/put_allow/office", "10.0.0.0/8", life);
-        let (other, there) = (entry("nginx/put_allow/other", "::1", kept), item("nginx/put_allow/x", "::1"));
+        let (other, there) =
+            (entry("nginx/put_allow/other", "::1", kept), item("nginx/put_allow/x", "::1"));
         let opens = |entries: &[Entry], there: &[Item]| {
             Plan::new(entries.to_vec(), there, false).opens_publishing(there)
         };
@@ -311,7 +328,8 @@ mod tests {
         assert!(!opens(&[office(left_out)], &[there]) && !opens(&[office(left_out), other], &[]));
         assert!(!opens(&[office(kept)], &[]) && !opens(&[], &[]));
         assert!(!opens(&[entry("nginx/put_allow/", "", Life::Directory)], &[]));
-        // The directory itself names nobody, on neither side, and each other key says that not everybody may.
+        // The directory itself names nobody, on neither side, and each other key says that not
+        // everybody may.
         for value in ["", "10.0.0.0/8"] {
             let directory = entry("nginx/put_allow/", value, kept);
             assert!(!opens(std::slice::from_ref(&directory), &[]));
@@ -354,7 +372,10 @@ mod tests {
             let lines: Vec<_> = plan.lines().collect();
             assert!(lines.len() == 2 && lines[1].contains("will not take it"), "{lines:?}");
             // Whole: nothing of a line that has the key before it.
-            assert!(lines[1].matches('"').count() % 2 == 0 && !lines[1].contains("rejected"), "{lines:?}");
+            assert!(
+                lines[1].matches('"').count() % 2 == 0 && !lines[1].contains("rejected"),
+                "{lines:?}"
+            );
             assert!(!lines.concat().contains(char::is_control), "{lines:?}");
         }
         for (key, value) in

@@ -1,4 +1,5 @@
-//! Where the keys are read: etcd's v2 store or its v3 store, which know nothing of each other, also in one etcd.
+//! Where the keys are read: etcd's v2 store or its v3 store, which know nothing of each other, also
+//! in one etcd.
 
 use std::fmt;
 
@@ -34,7 +35,8 @@ impl fmt::Display for Api {
 #[derive(Debug, Error)]
 pub(super) enum SourceError {
     #[error(
-        "--from and --to are the same keys, those below {prefix} of API v3 ({of_v2}): name another --from, --to, --from-prefix or --prefix"
+        "--from and --to are the same keys, those below {prefix} of API v3 ({of_v2}): name another \
+        --from, --to, --from-prefix or --prefix"
     )]
     Same { prefix: String, of_v2: String },
     #[error("{0}")]
@@ -51,7 +53,8 @@ pub(super) struct Source {
 impl Source {
     /// The one that the flags name.
     pub(super) fn new(options: &MigrateOptions) -> Result<Self, EtcdOptionsError> {
-        // Flags of the target's are none of the source's, but for how long things may take and the prefix.
+        // Flags of the target's are none of the source's, but for how long things may take and the
+        // prefix.
         let Etcd { config, prefix, .. } = options.etcd.anonymous_at(&options.from)?;
         let login = options.from_user.clone().zip(options.from_password_file.clone());
         let identity = options.from_cert.clone().zip(options.from_key.clone());
@@ -66,7 +69,10 @@ impl Source {
             ..config
         };
         let prefix = options.from_prefix.clone().unwrap_or(prefix);
-        Ok(Self { store: Store::new(Etcd { config, prefix, password: None }), api: options.from_api })
+        Ok(Self {
+            store: Store::new(Etcd { config, prefix, password: None }),
+            api: options.from_api,
+        })
     }
 
     /// Whether keys of v3 that are read here would be those that are written there.
@@ -80,7 +86,9 @@ impl Source {
     /// Reads the keys from the store that was named, or else from the one that has any.
     pub(super) async fn read(&self, is_target: bool) -> Result<(Api, Vec<Entry>), SourceError> {
         match self.api {
-            Some(Api::V3) if is_target => return Err(self.same("those of v2 are read with --from-api v2")),
+            Some(Api::V3) if is_target => {
+                return Err(self.same("those of v2 are read with --from-api v2"));
+            }
             Some(api) => {
                 let keys = self.read_by(api).await?;
                 return if has_any(&keys) {
@@ -102,11 +110,13 @@ impl Source {
         };
         if has_any(&of_v2) {
             // The target's own v3 keys are what is written here.
-            let of_v3 = if is_target { Vec::new() } else { self.store.list().await.unwrap_or_default() };
+            let of_v3 =
+                if is_target { Vec::new() } else { self.store.list().await.unwrap_or_default() };
             let rivals = of_v3.into_iter().map(Entry::from).filter(Entry::is_routers).count();
             if rivals > 0 {
                 return Err(SourceError::Failed(format!(
-                    "it has {} keys of v2 and {rivals} of v3 below {}: say with --from-api which are meant",
+                    "it has {} keys of v2 and {rivals} of v3 below {}: say with --from-api which \
+                    are meant",
                     of_v2.iter().filter(|entry| entry.is_routers()).count(),
                     self.store.prefix()
                 )));
@@ -134,7 +144,8 @@ impl Source {
         SourceError::Same { prefix: self.store.prefix().to_owned(), of_v2: of_v2.to_owned() }
     }
 
-    /// That there is no setting and no node, where that was looked for, and what else may have been meant.
+    /// That there is no setting and no node, where that was looked for, and what else may have been
+    /// meant.
     fn nothing(&self, looked: &[(Api, &Vec<Entry>)], not_offered: Option<&V2Error>) -> SourceError {
         let prefix = self.store.prefix();
         let apis: Vec<_> = looked.iter().map(|(api, _)| format!("API {api}")).collect();
@@ -167,9 +178,9 @@ impl Source {
     /// Reads the keys from one of the stores.
     pub(super) async fn read_by(&self, api: Api) -> Result<Vec<Entry>, SourceError> {
         Ok(match api {
-            Api::V2 => {
-                v2::read(&self.store.etcd).await.map_err(|error| SourceError::Failed(error.to_string()))?
-            }
+            Api::V2 => v2::read(&self.store.etcd)
+                .await
+                .map_err(|error| SourceError::Failed(error.to_string()))?,
             Api::V3 => {
                 let items = self.store.list().await.map_err(SourceError::Failed)?;
                 items.into_iter().map(Entry::from).collect()

@@ -18,7 +18,8 @@ use tokio::{net::TcpStream, time::timeout};
 use super::plan::{Entry, Life};
 use crate::etcd::Etcd;
 
-/// How long an answer may take that comes bit by bit, with all that it lists: as long as that of v3.
+/// How long an answer may take that comes bit by bit, with all that it lists: as long as that of
+/// v3.
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// The largest answer, in bytes: 100 000 keys have some 20 MB.
@@ -31,7 +32,8 @@ const KEY_NOT_FOUND: u32 = 100;
 #[derive(Debug, Error)]
 pub(super) enum V2Error {
     #[error(
-        "{0} does not answer etcd's v2 API: etcd 3.4 and 3.5 do so with --enable-v2 (ETCD_ENABLE_V2=true), 3.6 and newer never do"
+        "{0} does not answer etcd's v2 API: etcd 3.4 and 3.5 do so with --enable-v2 \
+        (ETCD_ENABLE_V2=true), 3.6 and newer never do"
     )]
     NotOffered(String),
     #[error("{0}")]
@@ -82,11 +84,15 @@ async fn read_at(etcd: &Etcd, endpoint: &str) -> Result<Vec<Entry>, V2Error> {
     let failed = |reason: &dyn std::fmt::Display| V2Error::Failed(format!("{endpoint}: {reason}"));
     let authority = endpoint.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     let authority = authority.ok_or_else(|| {
-        failed(&"v2's keys are read by http:// only; an ssh tunnel or etcd's own machine gives such a way")
+        failed(
+            &"v2's keys are read by http:// only; an ssh tunnel or etcd's own machine gives \
+        such a way",
+        )
     })?;
     let asking = async {
         let authorization = authorization(etcd).map_err(|error| failed(&error))?;
-        let (status, body) = get(etcd, authority, authorization).await.map_err(|error| failed(&error))?;
+        let (status, body) =
+            get(etcd, authority, authorization).await.map_err(|error| failed(&error))?;
         entries(status, &body, &etcd.prefix).map_err(|error| match error {
             V2Error::NotOffered(_) => V2Error::NotOffered(endpoint.to_owned()),
             V2Error::Failed(reason) => failed(&reason),
@@ -96,12 +102,13 @@ async fn read_at(etcd: &Etcd, endpoint: &str) -> Result<Vec<Entry>, V2Error> {
     timeout(ANSWER, asking).await.map_err(|_| failed(&late))?
 }
 
-/// What comes, where it comes in the time that an endpoint has to show that it is there: as with v3's keys, a silent one is left after that.
+/// What comes, where it comes in the time that an endpoint has to show that it is there: as with
+/// v3's keys, a silent one is left after that.
 async fn heard<T>(etcd: &Etcd, what: impl Future<Output = T>) -> Result<T, Failure> {
     let patience = etcd.config.connect_timeout;
-    timeout(patience, what)
-        .await
-        .map_err(|_| format!("it does not answer within {patience:?} (--etcd-connect-timeout)").into())
+    timeout(patience, what).await.map_err(|_| {
+        format!("it does not answer within {patience:?} (--etcd-connect-timeout)").into()
+    })
 }
 
 fn authorization(etcd: &Etcd) -> Result<Option<String>, String> {
@@ -117,7 +124,11 @@ fn authorization(etcd: &Etcd) -> Result<Option<String>, String> {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn get(etcd: &Etcd, authority: &str, authorization: Option<String>) -> Result<(u16, Vec<u8>), Failure> {
+async fn get(
+    etcd: &Etcd,
+    authority: &str,
+    authorization: Option<String>,
+) -> Result<(u16, Vec<u8>), Failure> {
     let has_port = authority.rfind(':').is_some_and(|colon| !authority[colon..].contains(']'));
     let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
     let stream = heard(etcd, TcpStream::connect(&address)).await??;
@@ -162,12 +173,17 @@ fn entries(status: u16, body: &[u8], prefix: &str) -> Result<Vec<Entry>, V2Error
 
 /// All keys below a directory, and directories that have none.
 fn collect(node: &Node, prefix: &str, entries: &mut Vec<Entry>) {
-    let key = node.key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
+    let key =
+        node.key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
     if !node.dir && !key.is_empty() {
         let life = node.ttl.map_or(Life::Unlimited, Life::Seconds);
         entries.push(Entry { key: key.into(), value: node.value.clone().into(), life });
     } else if node.nodes.is_empty() && !key.is_empty() {
-        entries.push(Entry { key: format!("{key}/").into(), value: Vec::new(), life: Life::Directory });
+        entries.push(Entry {
+            key: format!("{key}/").into(),
+            value: Vec::new(),
+            life: Life::Directory,
+        });
     }
     for node in &node.nodes {
         collect(node, prefix, entries);
@@ -195,7 +211,11 @@ mod tests {
         let shown: Vec<_> = read
             .iter()
             .map(|entry| {
-                (String::from_utf8_lossy(&entry.key), String::from_utf8_lossy(&entry.value), entry.life)
+                (
+                    String::from_utf8_lossy(&entry.key),
+                    String::from_utf8_lossy(&entry.value),
+                    entry.life,
+                )
             })
             .collect();
         let expected = [
@@ -205,8 +225,10 @@ mod tests {
             ("empty/", "", Life::Directory),
             ("upstream/a", "10.0.0.1:80", Life::Seconds(43)),
         ];
-        let expected: Vec<_> =
-            expected.iter().map(|(key, value, life)| ((*key).into(), (*value).into(), *life)).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(key, value, life)| ((*key).into(), (*value).into(), *life))
+            .collect();
         assert_eq!(shown, expected);
     }
 

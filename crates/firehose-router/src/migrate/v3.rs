@@ -21,7 +21,8 @@ const WRITING: Duration = Duration::from_secs(10);
 /// Keys that are written together: etcd takes 128 in a transaction by default (`--max-txn-ops`).
 const TOGETHER: usize = 100;
 
-/// Bytes that are written together: etcd takes 1.5 MiB in a request by default (`--max-request-bytes`).
+/// Bytes that are written together: etcd takes 1.5 MiB in a request by default
+/// (`--max-request-bytes`).
 const BYTES_TOGETHER: usize = 1 << 20;
 
 /// The keys below a prefix.
@@ -66,7 +67,9 @@ impl Store {
         });
         let listed = listed.await;
         following.abort();
-        listed.unwrap_or_else(|_| Err(format!("the keys are not listed within {} s", LISTING.as_secs())))
+        listed.unwrap_or_else(|_| {
+            Err(format!("the keys are not listed within {} s", LISTING.as_secs()))
+        })
     }
 
     /// Writes keys that are as they were seen, and says how many.
@@ -81,7 +84,9 @@ impl Store {
             });
             let count = fit.take(TOGETHER).count().max(1);
             self.put_together(&rest[..count]).await.map_err(|error| {
-                format!("{error}; {written} keys are written, and stay: run this again for the rest")
+                format!(
+                    "{error}; {written} keys are written, and stay: run this again for the rest"
+                )
             })?;
             written += count;
         }
@@ -92,9 +97,11 @@ impl Store {
         let folder = self.folder();
         let key = |put: &Put<'_>| [folder.as_bytes(), &put.entry.key].concat();
         let answer = self.cluster.call("put", &folder, WRITING, |client| {
-            let as_seen = puts.iter().map(|put| Compare::mod_revision(key(put), CompareOp::Equal, put.at));
+            let as_seen =
+                puts.iter().map(|put| Compare::mod_revision(key(put), CompareOp::Equal, put.at));
             let ops = puts.iter().map(|put| TxnOp::put(key(put), put.entry.value.clone(), None));
-            let txn = Txn::new().when(as_seen.collect::<Vec<_>>()).and_then(ops.collect::<Vec<_>>());
+            let txn =
+                Txn::new().when(as_seen.collect::<Vec<_>>()).and_then(ops.collect::<Vec<_>>());
             async move { client.kv_client().txn(txn).await }
         });
         if answer.await?.succeeded() {

@@ -33,16 +33,19 @@ use super::{
 };
 use crate::local;
 
-/// How long a change of the settings waits for others that come with it: a script that sets several makes one reload.
+/// How long a change of the settings waits for others that come with it: a script that sets several
+/// makes one reload.
 const GATHER: Duration = Duration::from_millis(250);
 
 /// How long it waits at most, however many come.
 const GATHER_AT_MOST: Duration = Duration::from_secs(2);
 
-/// How long nginx may take to run with what it was told to: its master sleeps for 100 ms in each reload, and starts workers.
+/// How long nginx may take to run with what it was told to: its master sleeps for 100 ms in each
+/// reload, and starts workers.
 const TAKES: Duration = Duration::from_secs(20);
 
-/// How long after a failure that says nothing of the settings (no room on the disk, no process to be had) they are tried again.
+/// How long after a failure that says nothing of the settings (no room on the disk, no process to
+/// be had) they are tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// How long a change of the settings, or a reload, waits for the addresses of log servers.
@@ -51,10 +54,12 @@ const RESOLVES: Duration = Duration::from_secs(3);
 /// How long at most.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// How often it is looked at whether all workers run. nginx replaces one that dies at once, but for those that could not begin.
+/// How often it is looked at whether all workers run. nginx replaces one that dies at once, but for
+/// those that could not begin.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// How long after a reload for want of workers there is another, at first; then twice as long each time.
+/// How long after a reload for want of workers there is another, at first; then twice as long each
+/// time.
 const FIRST_REPAIR: Duration = Duration::from_secs(10);
 
 /// How long at most.
@@ -82,7 +87,8 @@ pub(crate) struct Applier {
     pub(super) pending: Option<Pending>,
     /// The log server of which it was said that it has no address.
     pub(super) unresolved: Option<String>,
-    /// Settings of which it was said that nginx does not take them, or that there is no room for them.
+    /// Settings of which it was said that nginx does not take them, or that there is no room for
+    /// them.
     pub(super) told: RefCell<BTreeSet<(Setting, String)>>,
     /// Settings of processes with which workers have run, in a trial or in earnest.
     pub(super) proven: RefCell<BTreeSet<Values>>,
@@ -156,12 +162,19 @@ impl Applier {
     ///
     /// Where it does not start even without settings.
     ///
-    /// `taken` are the settings that the last one ran with. Log servers that have no address at `resolved` are left out until they have one.
-    pub(super) async fn start(&mut self, taken: &Values, resolved: Instant) -> Result<Running, ServeError> {
+    /// `taken` are the settings that the last one ran with. Log servers that have no address at
+    /// `resolved` are left out until they have one.
+    pub(super) async fn start(
+        &mut self,
+        taken: &Values,
+        resolved: Instant,
+    ) -> Result<Running, ServeError> {
         let heard = self.heard.borrow_and_update().known.clone();
         self.want_log_servers(&heard);
         self.servers.settle(resolved).await;
-        if let Some(name) = self.frame.log_server().filter(|name| self.servers.address(name).is_none()) {
+        if let Some(name) =
+            self.frame.log_server().filter(|name| self.servers.address(name).is_none())
+        {
             tracing::warn!(
                 "--access-log: {}: nothing is logged there until that changes",
                 self.servers.failure(name)
@@ -229,8 +242,9 @@ impl Applier {
         self.run_folder.path("nginx.conf")
     }
 
-    /// The configuration that nginx starts with. What nginx refuses is left out, and nothing is left out without a word: of the settings that etcd has those that
-    /// nginx takes, beginning with those that it ran with last, or without any.
+    /// The configuration that nginx starts with. What nginx refuses is left out, and nothing is
+    /// left out without a word: of the settings that etcd has those that nginx takes, beginning
+    /// with those that it ran with last, or without any.
     async fn first(&mut self, heard: &Known, taken: &Values) -> Result<Values, ServeError> {
         let rendering = self.rendering;
         let refused = match self.put(heard, rendering).await {
@@ -250,18 +264,23 @@ impl Applier {
             self.put(&known, rendering).await?;
             return Ok(known.reloaded());
         }
-        // Without a word of etcd's, also of who may publish: then nobody may until the module has heard it.
+        // Without a word of etcd's, also of who may publish: then nobody may until the module has
+        // heard it.
         let mut unknown = Known::default();
-        unknown
-            .values
-            .extend(heard.values.get_key_value(&Setting::PutAllow).map(|(key, value)| (*key, value.clone())));
+        unknown.values.extend(
+            heard
+                .values
+                .get_key_value(&Setting::PutAllow)
+                .map(|(key, value)| (*key, value.clone())),
+        );
         if heard.restricts_publishing() {
             unknown.put_allow_origin = heard.put_allow_origin;
         }
         match self.put(&unknown, rendering).await {
             Ok(()) => {
                 tracing::error!(
-                    "nginx starts without any setting: with those that it had last, and without them, {refused}"
+                    "nginx starts without any setting: with those that it had last, and without \
+                    them, {refused}"
                 );
                 Ok(nothing)
             }
@@ -283,7 +302,8 @@ impl Applier {
         let end = Instant::now() + GATHER_AT_MOST;
         while Instant::now() < end
             && timeout(GATHER, self.heard.changed()).await.is_ok_and(|changed| changed.is_ok())
-        {}
+        {
+        }
     }
 
     /// Keeps the settings for a start without etcd.
@@ -316,7 +336,8 @@ impl Applier {
                 if pending.is_none() {
                     tracing::error!("the settings change nothing: {error}; they are tried again");
                 }
-                self.pending = Some(Pending::after(pending.map_or(RETRY, |pending| pending.wait), anyway));
+                self.pending =
+                    Some(Pending::after(pending.map_or(RETRY, |pending| pending.wait), anyway));
                 return;
             }
         };
@@ -341,13 +362,15 @@ impl Applier {
             self.keep();
         } else {
             tracing::error!(
-                "nginx does not run with the settings within {} s of its reload ({changes}): see its own lines",
+                "nginx does not run with the settings within {} s of its reload ({changes}): see \
+                its own lines",
                 TAKES.as_secs()
             );
         }
     }
 
-    /// The names of log servers that are to be resolved: of the settings, of what nginx runs with, and of the flags.
+    /// The names of log servers that are to be resolved: of the settings, of what nginx runs with,
+    /// and of the flags.
     fn want_log_servers(&mut self, heard: &Known) {
         let setting = heard.values.get(&Setting::SyslogEndpoint);
         let settings = setting.into_iter().chain(self.good.get(&Setting::SyslogEndpoint));
@@ -355,18 +378,19 @@ impl Applier {
         self.servers.want(&names.map(str::to_owned).collect());
     }
 
-    /// The settings, with the log server that nginx runs with where theirs has no address yet: it is taken once it has one.
+    /// The settings, with the log server that nginx runs with where theirs has no address yet: it
+    /// is taken once it has one.
     fn with_log_server(&mut self, mut heard: Known) -> Known {
-        let unresolved = heard
-            .values
-            .get(&Setting::SyslogEndpoint)
-            .filter(|server| name_of(server).is_some_and(|name| self.servers.address(name).is_none()));
+        let unresolved = heard.values.get(&Setting::SyslogEndpoint).filter(|server| {
+            name_of(server).is_some_and(|name| self.servers.address(name).is_none())
+        });
         let unresolved = unresolved.cloned();
         if let Some(server) = &unresolved {
             let name = name_of(server).unwrap_or_default();
             if self.unresolved.as_ref() != Some(server) {
                 tracing::error!(
-                    "key \"{}{}\" rejected for now: {}; the last good value stays until that changes",
+                    "key \"{}{}\" rejected for now: {}; the last good value stays until that \
+                    changes",
                     self.frame.etcd.settings_prefix(),
                     Setting::SyslogEndpoint.key(),
                     self.servers.failure(name),
@@ -381,8 +405,8 @@ impl Applier {
         heard
     }
 
-    /// Puts the configuration of these settings in place, once nginx takes it. Where it does not, those that it takes are found one by one. Returns
-    /// those that are in place.
+    /// Puts the configuration of these settings in place, once nginx takes it. Where it does not,
+    /// those that it takes are found one by one. Returns those that are in place.
     async fn put_what_is_good(&self, heard: &Known, rendering: u64) -> Result<Judged, ServeError> {
         match self.put(heard, rendering).await {
             Ok(()) => {
@@ -401,7 +425,8 @@ impl Applier {
         }
     }
 
-    /// Beginning with settings that are good, takes each of `heard` that nginx takes with them. Says also when to try again, if some may be taken later.
+    /// Beginning with settings that are good, takes each of `heard` that nginx takes with them.
+    /// Says also when to try again, if some may be taken later.
     async fn try_each(
         &self,
         mut good: Known,
@@ -475,8 +500,8 @@ impl Applier {
         Ok(file)
     }
 
-    /// Looks whether there is memory for the workers, and whether they may have the files that they need. Where they take no more than those that run, or than
-    /// the default's, there is memory.
+    /// Looks whether there is memory for the workers, and whether they may have the files that they
+    /// need. Where they take no more than those that run, or than the default's, there is memory.
     fn look_for_room(&self, known: &Known) -> Result<(), NginxError> {
         let (wanted, files) = (workers_of(known), files_of(known));
         let before = workers_of(&known.with_reloaded(&self.good));
@@ -486,7 +511,9 @@ impl Applier {
         }
         self.limits.check(wanted, files, default).map_err(NginxError::TooFewFiles)?;
         match self.master {
-            Some(master) => self.limits.check_beside(master, wanted, files).map_err(NginxError::TooFewFiles),
+            Some(master) => {
+                self.limits.check_beside(master, wanted, files).map_err(NginxError::TooFewFiles)
+            }
             None => Ok(()),
         }
     }
@@ -522,8 +549,8 @@ impl Applier {
         known
     }
 
-    /// Looks whether all workers run. Where some do not, with settings with which they never did, the last good ones come back; otherwise nginx reloads, which makes
-    /// it start them again.
+    /// Looks whether all workers run. Where some do not, with settings with which they never did,
+    /// the last good ones come back; otherwise nginx reloads, which makes it start them again.
     async fn look_at_workers(&mut self, running: &Running) {
         let wanted = workers_of(&Known { values: self.good.clone(), ..Known::default() }).processes;
         // How many "auto" are is nginx's to say.
@@ -544,12 +571,14 @@ impl Applier {
         let now = of_processes(&self.good);
         let standing = self.repair.standing.clone().unwrap_or_default();
         if now != standing {
-            for setting in
-                PROCESS_SETTINGS.into_iter().filter(|setting| now.get(setting) != standing.get(setting))
+            for setting in PROCESS_SETTINGS
+                .into_iter()
+                .filter(|setting| now.get(setting) != standing.get(setting))
             {
                 let value = now.get(&setting).cloned();
                 tracing::error!(
-                    "key \"{}{}\" rejected: with {}, {found} of {expected} workers run; the last good value comes back",
+                    "key \"{}{}\" rejected: with {}, {found} of {expected} workers run; the last \
+                    good value comes back",
                     self.frame.etcd.settings_prefix(),
                     setting.key(),
                     value.as_deref().unwrap_or("its default"),
@@ -627,10 +656,12 @@ fn files_of(known: &Known) -> Option<u64> {
 
 /// What is another than before, in words.
 fn changes(before: &Values, now: &Values) -> String {
-    let changed = Setting::ALL.into_iter().filter(|setting| before.get(setting) != now.get(setting));
-    let words = changed.map(|setting| match now.get(&setting).map(String::as_str).or(setting.default()) {
-        Some(value) => format!("{} {value}", setting.key()),
-        None => format!("{} unset", setting.key()),
-    });
+    let changed =
+        Setting::ALL.into_iter().filter(|setting| before.get(setting) != now.get(setting));
+    let words =
+        changed.map(|setting| match now.get(&setting).map(String::as_str).or(setting.default()) {
+            Some(value) => format!("{} {value}", setting.key()),
+            None => format!("{} unset", setting.key()),
+        });
     words.collect::<Vec<_>>().join(", ")
 }

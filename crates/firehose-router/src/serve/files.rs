@@ -1,4 +1,5 @@
-//! How many files nginx's processes open, and how many they may have: who has none left neither connects to a node nor hears what the master says.
+//! How many files nginx's processes open, and how many they may have: who has none left neither
+//! connects to a node nor hears what the master says.
 
 use std::{fmt, fs};
 
@@ -9,10 +10,12 @@ use nix::{
 
 use super::{memory::Workers, processes, settings::Setting};
 
-/// Files of a worker beside its connections and its channels: 256 checks of nodes, and 64 for what is etcd's, logs, and nginx's own.
+/// Files of a worker beside its connections and its channels: 256 checks of nodes, and 64 for what
+/// is etcd's, logs, and nginx's own.
 const OWN: u64 = 256 + 64;
 
-/// Files of a worker for each that is to run. Each new one has two of each worker that runs as it begins, old ones among them, and keeps one.
+/// Files of a worker for each that is to run. Each new one has two of each worker that runs as it
+/// begins, old ones among them, and keeps one.
 const OF_EACH: u64 = 4;
 
 /// What a process that runs may open while the next workers begin.
@@ -27,7 +30,8 @@ const CAP_SYS_RESOURCE: u32 = 24;
 /// What may be had here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// What nginx has from this program: the master, and workers where `worker_rlimit_nofile` is not set.
+    /// What nginx has from this program: the master, and workers where `worker_rlimit_nofile` is
+    /// not set.
     inherited: u64,
     /// What `worker_rlimit_nofile` may be.
     most: u64,
@@ -75,7 +79,8 @@ impl fmt::Display for TooFew {
                 let Workers { connections: of_each, processes: count } = workers;
                 write!(
                     formatter,
-                    "a worker may need {needed} files ({connections} {of_each}, {} for each of {processes} {count}, {OWN} of its own), and may have ",
+                    "a worker may need {needed} files ({connections} {of_each}, {} for each of \
+                    {processes} {count}, {OWN} of its own), and may have ",
                     OF_EACH
                 )?;
                 match limit {
@@ -88,18 +93,21 @@ impl fmt::Display for TooFew {
                     let most = limits.most.saturating_sub(needed - of_each);
                     write!(
                         formatter,
-                        ": {files} cannot be more than {} here, so that {connections} may be at most {most}",
+                        ": {files} cannot be more than {} here, so that {connections} may be at \
+                        most {most}",
                         limits.most
                     )
                 }
             }
             Self::ToBeHad { limit, most } => write!(
                 formatter,
-                "no worker can have {limit} files here: {files} may be at most {most} (RLIMIT_NOFILE of this program)"
+                "no worker can have {limit} files here: {files} may be at most {most} \
+                (RLIMIT_NOFILE of this program)"
             ),
             Self::OfMaster { workers, inherited } => write!(
                 formatter,
-                "nginx's master needs {} files for {} workers, and may have {inherited} (RLIMIT_NOFILE): {processes} may be at most {}",
+                "nginx's master needs {} files for {} workers, and may have {inherited} \
+                (RLIMIT_NOFILE): {processes} may be at most {}",
                 of_master(workers.processes),
                 workers.processes,
                 inherited.saturating_sub(RESERVE) / OF_EACH
@@ -112,7 +120,8 @@ impl fmt::Display for TooFew {
                 }
                 write!(
                     formatter,
-                    " would need {needed} files while {} workers begin beside the {running} that run, and may have {has}",
+                    " would need {needed} files while {} workers begin beside the {running} that \
+                    run, and may have {has}",
                     workers.processes
                 )
             }
@@ -122,7 +131,10 @@ impl fmt::Display for TooFew {
 
 /// What a worker may need.
 fn needed(workers: Workers) -> u64 {
-    workers.connections.saturating_add(workers.processes.saturating_mul(OF_EACH)).saturating_add(OWN)
+    workers
+        .connections
+        .saturating_add(workers.processes.saturating_mul(OF_EACH))
+        .saturating_add(OWN)
 }
 
 /// What the master needs for as many workers and as many old ones: both ends of each one's channel.
@@ -141,22 +153,30 @@ impl Limits {
         Self { inherited, most }
     }
 
-    /// Looks whether the processes have files for what these settings allow; `limit` is `worker_rlimit_nofile`. Settings are not refused
-    /// for what the defaults lack as well: with those there is a router in any case.
+    /// Looks whether the processes have files for what these settings allow; `limit` is
+    /// `worker_rlimit_nofile`. Settings are not refused for what the defaults lack as well: with
+    /// those there is a router in any case.
     ///
     /// # Errors
     ///
     /// Where they have not.
-    pub(crate) fn check(self, workers: Workers, limit: Option<u64>, default: Workers) -> Result<(), TooFew> {
+    pub(crate) fn check(
+        self,
+        workers: Workers,
+        limit: Option<u64>,
+        default: Workers,
+    ) -> Result<(), TooFew> {
         if let Some(limit) = limit.filter(|&limit| limit > self.most) {
             return Err(TooFew::ToBeHad { limit, most: self.most });
         }
-        let lacking =
-            |workers, limit: Option<u64>| needed(workers).saturating_sub(limit.unwrap_or(self.inherited));
+        let lacking = |workers, limit: Option<u64>| {
+            needed(workers).saturating_sub(limit.unwrap_or(self.inherited))
+        };
         if lacking(workers, limit) > lacking(default, None) {
             return Err(TooFew::OfWorker { workers, limit, limits: self });
         }
-        let lacking = |workers: Workers| of_master(workers.processes).saturating_sub(self.inherited);
+        let lacking =
+            |workers: Workers| of_master(workers.processes).saturating_sub(self.inherited);
         if lacking(workers) > lacking(default) {
             return Err(TooFew::OfMaster { workers, inherited: self.inherited });
         }
@@ -172,7 +192,8 @@ impl Limits {
         })
     }
 
-    /// Looks whether such workers can begin beside those of this master, which have to hear of each.
+    /// Looks whether such workers can begin beside those of this master, which have to hear of
+    /// each.
     ///
     /// # Errors
     ///
@@ -191,7 +212,8 @@ impl Limits {
         let new = workers.processes;
         // Both ends of each channel until a worker has closed what is others'.
         let beginning = running.saturating_add(new).saturating_mul(2).saturating_add(RESERVE);
-        let of_old = living.iter().map(|old| (Who::Old(old.pid), old.open + new + RESERVE, old.limit));
+        let of_old =
+            living.iter().map(|old| (Who::Old(old.pid), old.open + new + RESERVE, old.limit));
         let all = [
             (Who::Master, beginning, self.inherited),
             (Who::New, beginning, limit.unwrap_or(self.inherited)),
@@ -205,8 +227,9 @@ impl Limits {
 
 /// The workers of a master, also those that are shutting down.
 fn living(master: Pid) -> Vec<Living> {
-    let workers = processes::members(master)
-        .filter(|&pid| processes::title(pid).is_some_and(|title| title.starts_with(processes::WORKER)));
+    let workers = processes::members(master).filter(|&pid| {
+        processes::title(pid).is_some_and(|title| title.starts_with(processes::WORKER))
+    });
     let counted = workers.map(|pid| {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count() as u64);
         let limit = fs::read_to_string(format!("/proc/{pid}/limits")).ok();
@@ -254,7 +277,9 @@ mod tests {
     #[test]
     fn whichever_setting_changes_the_sum_counts() {
         let limits = Limits { inherited: 20_000, most: 20_000 };
-        let check = |workers, limit| limits.check(workers, limit, DEFAULT).map_err(|error| error.to_string());
+        let check = |workers, limit| {
+            limits.check(workers, limit, DEFAULT).map_err(|error| error.to_string())
+        };
         assert_eq!(check(DEFAULT, None), Ok(()));
         assert_eq!(check(DEFAULT, Some(4432)), Ok(()));
         for (workers, limit, least) in
@@ -271,11 +296,15 @@ mod tests {
             }
         }
         let said = check(workers(4, 19_665), None).expect_err("too few");
-        assert!(said.contains("20000 (RLIMIT_NOFILE)") && said.ends_with("at most 19664"), "{said}");
+        assert!(
+            said.contains("20000 (RLIMIT_NOFILE)") && said.ends_with("at most 19664"),
+            "{said}"
+        );
         let said = check(DEFAULT, Some(20_001)).expect_err("too many");
         assert!(said.contains("at most 20000"), "{said}");
         let limits = Limits { inherited: 1000, most: 20_000 };
-        let said = limits.check(workers(240, 32), Some(20_000), DEFAULT).expect_err("too few").to_string();
+        let said =
+            limits.check(workers(240, 32), Some(20_000), DEFAULT).expect_err("too few").to_string();
         assert!(said.contains("worker_processes may be at most 234"), "{said}");
     }
 
@@ -289,9 +318,16 @@ mod tests {
             (workers(8, 4096), None, false),
             (DEFAULT, Some(1000), false),
         ] {
-            assert_eq!(limits.check(workers, limit, DEFAULT).is_ok(), is_good, "{workers:?} {limit:?}");
+            assert_eq!(
+                limits.check(workers, limit, DEFAULT).is_ok(),
+                is_good,
+                "{workers:?} {limit:?}"
+            );
         }
-        assert!(limits.lacking(DEFAULT, None).is_some() && limits.lacking(workers(4, 600), None).is_none());
+        assert!(
+            limits.lacking(DEFAULT, None).is_some()
+                && limits.lacking(workers(4, 600), None).is_none()
+        );
     }
 
     #[test]
@@ -307,7 +343,10 @@ mod tests {
             _ => None,
         };
         assert_eq!(who(&[old(7, 50), old(8, 50)], 200, Some(2000)), None);
-        assert_eq!(who(&[old(7, 50), old(8, 105)], 200, Some(2000)), Some(Who::Old(Pid::from_raw(8))));
+        assert_eq!(
+            who(&[old(7, 50), old(8, 105)], 200, Some(2000)),
+            Some(Who::Old(Pid::from_raw(8)))
+        );
         assert_eq!(who(&[old(7, 50); 100], 4, Some(271)), Some(Who::New));
         assert_eq!(who(&[old(7, 50); 470], 4, Some(2000)), Some(Who::Master));
     }

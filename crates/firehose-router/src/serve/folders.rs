@@ -17,7 +17,8 @@ use thiserror::Error;
 /// The run folder of a system's service, and of the image.
 const SYSTEM_FOLDER: &str = "/run/firehose-router";
 
-/// Folders of everybody's, in which each user has one of his own. They are there also where a container's root is read-only.
+/// Folders of everybody's, in which each user has one of his own. They are there also where a
+/// container's root is read-only.
 const SHARED_FOLDERS: [&str; 2] = ["/tmp", "/dev/shm"];
 
 /// Bits of a mode by which others than its owner may write.
@@ -53,7 +54,8 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// Where it cannot be made or written to, another router has it, or another user could replace what is in it.
+    /// Where it cannot be made or written to, another router has it, or another user could replace
+    /// what is in it.
     pub(crate) fn take(named: Option<&Path>) -> Result<Self, FolderError> {
         if let Some(path) = named {
             check_name(path)?;
@@ -78,7 +80,8 @@ impl RunFolder {
     fn lock(path: &Path) -> Result<Self, FolderError> {
         let failed = |error| FolderError::Run(path.to_owned(), error);
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"));
+        let file =
+            options.write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"));
         let lock = Flock::lock(file.map_err(failed)?, FlockArg::LockExclusiveNonblock)
             .map_err(|_| FolderError::Taken(path.to_owned()))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
@@ -86,7 +89,8 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Removes what a router that was killed has left: nginx would not listen at its socket, and its process id may be another process's by now.
+    /// Removes what a router that was killed has left: nginx would not listen at its socket, and
+    /// its process id may be another process's by now.
     ///
     /// # Errors
     ///
@@ -114,7 +118,8 @@ pub(crate) fn status_socket(named: Option<&Path>) -> Option<PathBuf> {
     let in_folder = |folder: &Path| folder.join("status.sock");
     match named {
         Some(folder) => Some(in_folder(folder)),
-        // In a folder of another user's anybody could answer; where a service has its own, only root can have made it.
+        // In a folder of another user's anybody could answer; where a service has its own, only
+        // root can have made it.
         None => run_folders()
             .into_iter()
             .filter(|folder| folder == Path::new(SYSTEM_FOLDER) || is_own(folder).is_ok())
@@ -125,7 +130,8 @@ pub(crate) fn status_socket(named: Option<&Path>) -> Option<PathBuf> {
 
 /// Where the run folder may be if nobody says where, the best first.
 fn run_folders() -> Vec<PathBuf> {
-    let user = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let user =
+        env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let name = format!("firehose-router-{}", geteuid());
     let mut folders = vec![PathBuf::from(SYSTEM_FOLDER)];
     folders.extend(user.map(|folder| folder.join("firehose-router")));
@@ -133,10 +139,12 @@ fn run_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Makes a folder of this user's own where it is not there. Returns its name without symbolic links.
+/// Makes a folder of this user's own where it is not there. Returns its name without symbolic
+/// links.
 fn make_own(path: &Path) -> Result<PathBuf, FolderError> {
     let failed = |error| FolderError::Run(path.to_owned(), error);
-    let (parent, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
+    let (parent, name) =
+        (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
     let path = parent.canonicalize().map_err(failed)?.join(name);
     check_name(&path)?;
     // nginx's workers, who are another user where this is root, go through it.
@@ -145,15 +153,18 @@ fn make_own(path: &Path) -> Result<PathBuf, FolderError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => is_own(&path)?,
     }
-    // Root may write anywhere but where the file system is read-only, which shows as soon as it is tried.
+    // Root may write anywhere but where the file system is read-only, which shows as soon as it is
+    // tried.
     tempfile::tempfile_in(&path).map_err(failed)?;
     Ok(path)
 }
 
-/// Whether a folder is this user's, and nobody else but root can write to it or put another in its place.
+/// Whether a folder is this user's, and nobody else but root can write to it or put another in its
+/// place.
 fn is_own(path: &Path) -> Result<(), FolderError> {
     let refused = |why: String| Err(FolderError::Unsafe(path.to_owned(), why));
-    let metadata = fs::symlink_metadata(path).map_err(|error| FolderError::Run(path.to_owned(), error))?;
+    let metadata =
+        fs::symlink_metadata(path).map_err(|error| FolderError::Run(path.to_owned(), error))?;
     if !metadata.is_dir() {
         return refused("it is no folder, but what another user may have put there".to_owned());
     }
@@ -164,7 +175,8 @@ fn is_own(path: &Path) -> Result<(), FolderError> {
         return refused("other users can write to it".to_owned());
     }
     for folder in path.ancestors().skip(1) {
-        let metadata = fs::metadata(folder).map_err(|error| FolderError::Run(path.to_owned(), error))?;
+        let metadata =
+            fs::metadata(folder).map_err(|error| FolderError::Run(path.to_owned(), error))?;
         if let Some(who) = who_else(&metadata).or_else(|| writable(&metadata)) {
             return refused(format!("{} {who}", folder.display()));
         }
@@ -172,18 +184,23 @@ fn is_own(path: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Looks at a folder that was named: not one of another user's, nor in one of another's. That others may write to it is the choice of whoever named it, as with
-/// a volume in a container that has nobody else; it is said.
+/// Looks at a folder that was named: not one of another user's, nor in one of another's. That
+/// others may write to it is the choice of whoever named it, as with a volume in a container that
+/// has nobody else; it is said.
 fn check_named(path: &Path) -> Result<(), FolderError> {
     let failed = |error| FolderError::Run(path.to_owned(), error);
     for folder in path.canonicalize().map_err(failed)?.ancestors() {
         let metadata = fs::metadata(folder).map_err(failed)?;
         if let Some(who) = who_else(&metadata) {
-            return Err(FolderError::Unsafe(path.to_owned(), format!("{} {who}", folder.display())));
+            return Err(FolderError::Unsafe(
+                path.to_owned(),
+                format!("{} {who}", folder.display()),
+            ));
         }
         if let Some(others) = writable(&metadata) {
             tracing::warn!(
-                "--run-dir {path:?} is not safe: {} {others}, and could replace nginx's configuration",
+                "--run-dir {path:?} is not safe: {} {others}, and could replace nginx's \
+                configuration",
                 folder.display()
             );
         }
@@ -194,13 +211,15 @@ fn check_named(path: &Path) -> Result<(), FolderError> {
 /// Whose a folder is, in words, where that is neither this user nor root.
 fn who_else(metadata: &Metadata) -> Option<String> {
     let owner = metadata.uid();
-    (owner != 0 && owner != geteuid().as_raw()).then(|| format!("belongs to another user ({owner})"))
+    (owner != 0 && owner != geteuid().as_raw())
+        .then(|| format!("belongs to another user ({owner})"))
 }
 
 /// In words, that others may put something else in the place of what is in a folder.
 fn writable(metadata: &Metadata) -> Option<String> {
     let mode = metadata.mode();
-    (mode & OTHERS_WRITE != 0 && mode & STICKY == 0).then(|| "can be written to by other users".to_owned())
+    (mode & OTHERS_WRITE != 0 && mode & STICKY == 0)
+        .then(|| "can be written to by other users".to_owned())
 }
 
 /// The folder of what outlives nginx; `None`, with the reason, where nothing can be kept there.
@@ -214,7 +233,8 @@ pub(crate) fn state_folder(path: &Path) -> Result<PathBuf, io::Error> {
 /// Writes a file as a whole: nobody sees a part of it.
 pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+    let mut new =
+        tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
     new.write_all(content)?;
     new.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -226,7 +246,8 @@ fn make(path: &Path) -> io::Result<()> {
     if geteuid().is_root() {
         return Ok(());
     }
-    // Root may write anywhere but where the file system is read-only, which shows as soon as it is tried.
+    // Root may write anywhere but where the file system is read-only, which shows as soon as it is
+    // tried.
     tempfile::tempfile_in(path).map(drop)
 }
 
@@ -234,7 +255,8 @@ fn make(path: &Path) -> io::Result<()> {
 fn check_name(path: &Path) -> Result<(), FolderError> {
     let is_good = path.is_absolute()
         && path.to_str().is_some_and(|text| {
-            text.chars().all(|character| character.is_alphanumeric() || "/-_.+@~:".contains(character))
+            text.chars()
+                .all(|character| character.is_alphanumeric() || "/-_.+@~:".contains(character))
         });
     if is_good { Ok(()) } else { Err(FolderError::Name(path.to_owned())) }
 }
@@ -280,7 +302,8 @@ mod tests {
             assert!(is_unsafe(make_own(&path)), "{bits:o}");
         }
         mode(&path, 0o700);
-        // Where others can write to the parent they can put another in its place, unless it is sticky.
+        // Where others can write to the parent they can put another in its place, unless it is
+        // sticky.
         mode(parent.path(), 0o777);
         assert!(is_unsafe(make_own(&path)));
         mode(parent.path(), 0o1777);

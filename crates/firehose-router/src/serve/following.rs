@@ -17,7 +17,8 @@ use super::{
 /// Updates that may wait; more wait in etcd's stream.
 const MAX_WAITING: usize = 64;
 
-/// Lines of which it is known that they were said; a script that writes nonsense all day must not fill the memory.
+/// Lines of which it is known that they were said; a script that writes nonsense all day must not
+/// fill the memory.
 const MAX_SAID: usize = 1_000;
 
 /// For how long settings outlive a wiped etcd: as long as the nodes do.
@@ -27,7 +28,8 @@ const HOLD: Duration = Duration::from_secs(60);
 const NOTE_PERIOD: Duration = Duration::from_secs(60);
 
 /// How much is taken: most of it may be networks below `put_allow/`.
-const LIMITS: Limits = Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no settings" };
+const LIMITS: Limits =
+    Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no settings" };
 
 /// The settings, and whether etcd has been heard.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +40,8 @@ pub(crate) struct Heard {
     pub(crate) has_listed: bool,
 }
 
-/// Follows the settings below `prefix`, beginning with what is known. It ends with the last receiver.
+/// Follows the settings below `prefix`, beginning with what is known. It ends with the last
+/// receiver.
 pub(crate) fn start(
     cluster: Cluster,
     prefix: String,
@@ -127,7 +130,8 @@ impl Follower {
             // What etcd has is not known while it cannot be followed.
             let until = self.held.as_ref().filter(|_| !self.is_lost).map(|held| held.until);
             tokio::select! {
-                // Cancel safe: `recv` gives what it takes in the same poll, and the moment is an absolute one.
+                // Cancel safe: `recv` gives what it takes in the same poll, and the moment is an
+                // absolute one.
                 update = updates.recv() => {
                     let Some(update) = update else { return };
                     self.take(update);
@@ -141,7 +145,8 @@ impl Follower {
                 }
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                     if let Some(held) = self.held.take() {
-                        tracing::warn!("{} in hand have outlived a wiped etcd for {} s: they are given up", held.what(), HOLD.as_secs());
+                        tracing::warn!("{} in hand have outlived a wiped etcd for {} s: they are \
+                        given up", held.what(), HOLD.as_secs());
                         if held.settings {
                             self.known.take_settings(&held.new);
                         }
@@ -176,7 +181,9 @@ impl Follower {
             Update::Alive { revision } => {
                 self.note_revision(revision);
                 // The file is to know how far etcd has come, though nothing else changes.
-                if self.noted.is_some_and(|at| at.elapsed() >= NOTE_PERIOD) && self.has_come_further() {
+                if self.noted.is_some_and(|at| at.elapsed() >= NOTE_PERIOD)
+                    && self.has_come_further()
+                {
                     self.has_news = true;
                 }
                 if std::mem::take(&mut self.is_lost) {
@@ -200,13 +207,15 @@ impl Follower {
         }
     }
 
-    /// What etcd has takes the place of what is in hand. Where it is another etcd, or an older state, what it has none of stays for a while: settings, and who may
-    /// publish, each for itself.
+    /// What etcd has takes the place of what is in hand. Where it is another etcd, or an older
+    /// state, what it has none of stays for a while: settings, and who may publish, each for
+    /// itself.
     fn list(&mut self, now: Origin, items: &[Item]) {
         let before = self.held.take();
         let was_held = |part: fn(&Held) -> bool| before.as_ref().is_some_and(part);
         let is_new = |origin: Option<Origin>| origin.is_some_and(|origin| origin.is_unlike(now));
-        // What is held stays so for its time: the new etcd may have come past the old one's revision.
+        // What is held stays so for its time: the new etcd may have come past the old one's
+        // revision.
         let new_settings = was_held(|held| held.settings) || is_new(self.known.origin);
         let new_put_allow = was_held(|held| held.put_allow) || is_new(self.known.put_allow_origin);
         let mut next = self.known.clone();
@@ -216,7 +225,8 @@ impl Follower {
         let brought = next.replace(items);
         (next.origin, next.put_allow_origin) = (Some(now), Some(now));
         let settings = new_settings && self.known.has_settings() && !has_settings(items);
-        let put_allow = new_put_allow && self.known.restricts_publishing() && next.put_allow.count() == 0;
+        let put_allow =
+            new_put_allow && self.known.restricts_publishing() && next.put_allow.count() == 0;
         if !settings {
             self.known.take_settings(&next);
         }
@@ -239,7 +249,8 @@ impl Follower {
                     .flatten()
                     .any(|origin| origin.cluster_id != now.cluster_id);
                 tracing::warn!(
-                    "etcd is {} than before, without {} below {}: those in hand stay until it has one, at most for {} s",
+                    "etcd is {} than before, without {} below {}: those in hand stay until it has \
+                    one, at most for {} s",
                     if is_other { "another cluster" } else { "an older state" },
                     held.what(),
                     self.prefix,
@@ -257,8 +268,10 @@ impl Follower {
             Event::Delete { key, .. } => (key, true),
         };
         let is_put_allow = is_put_allow(key);
-        let Some(held) =
-            self.held.as_mut().filter(|held| if is_put_allow { held.put_allow } else { held.settings })
+        let Some(held) = self
+            .held
+            .as_mut()
+            .filter(|held| if is_put_allow { held.put_allow } else { held.settings })
         else {
             return self.known.apply(event);
         };
@@ -276,7 +289,8 @@ impl Follower {
             held.settings = false;
             self.known.take_settings(&held.new);
         }
-        if held.put_allow && (held.new.put_allow.count() > 0 || !self.known.restricts_publishing()) {
+        if held.put_allow && (held.new.put_allow.count() > 0 || !self.known.restricts_publishing())
+        {
             held.put_allow = false;
             self.known.take_put_allow(&held.new);
         } else if held.put_allow {
@@ -311,7 +325,8 @@ impl Follower {
     /// Whether etcd has come further than was last published.
     fn has_come_further(&self) -> bool {
         let told = self.sender.borrow();
-        told.known.origin != self.known.origin || told.known.put_allow_origin != self.known.put_allow_origin
+        told.known.origin != self.known.origin
+            || told.known.put_allow_origin != self.known.put_allow_origin
     }
 
     fn say(&mut self, brought: Brought) {
@@ -379,7 +394,8 @@ mod tests {
         follower.take(Update::Changed { revision, events: vec![event] });
     }
 
-    /// What a router knows that has run with an etcd of these keys at revision 9, and was started anew.
+    /// What a router knows that has run with an etcd of these keys at revision 9, and was started
+    /// anew.
     fn started_anew(pairs: &[(&str, &str)]) -> Follower {
         let mut before = follower(Known::default());
         list(&mut before, 1, 7, pairs);
@@ -404,24 +420,37 @@ mod tests {
             let is_held = |follower: &Follower| {
                 assert_eq!(networks(follower), ["10.0.0.0/8"]);
                 let origin = Some(Origin { cluster_id: 1, revision: 9 });
-                assert_eq!(follower.known.put_allow_origin, origin, "a further start must see the same");
+                assert_eq!(
+                    follower.known.put_allow_origin, origin,
+                    "a further start must see the same"
+                );
                 follower.held.as_ref().map(|held| held.until)
             };
             let until = is_held(&follower);
             assert_eq!(follower.known.get(Setting::WorkerProcesses), Some("2"));
-            // Further lists neither end nor prolong it, also when the new one comes past the old one.
+            // Further lists neither end nor prolong it, also when the new one comes past the old
+            // one.
             list(&mut follower, cluster_id, 1_000, &[]);
             assert_eq!(is_held(&follower), until);
             // Nor do other keys, those that name nobody, or that restrict even more.
             put(&mut follower, 1_001, "keepalive_timeout", "5s");
             assert_eq!(is_held(&follower), until);
-            assert_eq!(follower.known.get(Setting::WorkerProcesses), Some("4"), "settings are the new one's");
+            assert_eq!(
+                follower.known.get(Setting::WorkerProcesses),
+                Some("4"),
+                "settings are the new one's"
+            );
             assert_eq!(follower.known.get(Setting::KeepaliveTimeout), Some("5s"));
             put(&mut follower, 1_002, "put_allow/new", "nobody");
             put(&mut follower, 1_003, "put_allow", "");
             assert_eq!(is_held(&follower), until);
             assert!(follower.known.get(Setting::PutAllow).is_some());
-            list(&mut follower, cluster_id, 1_004, &[("keepalive_timeout", "5s"), ("colour", "red")]);
+            list(
+                &mut follower,
+                cluster_id,
+                1_004,
+                &[("keepalive_timeout", "5s"), ("colour", "red")],
+            );
             assert_eq!(is_held(&follower), until);
             // One that names somebody takes its place as a whole.
             put(&mut follower, 1_005, "put_allow/new", "192.0.2.0/24");
@@ -476,8 +505,12 @@ mod tests {
         let mut heard = follower.sender.subscribe();
         let running = tokio::spawn(async move { follower.run(&mut updates).await });
         let send = async |update| sender.send(update).await.expect("it runs");
-        let listed =
-            |revision| Update::Listed { cause: Cause::Start, cluster_id: 2, revision, items: vec![] };
+        let listed = |revision| Update::Listed {
+            cause: Cause::Start,
+            cluster_id: 2,
+            revision,
+            items: vec![],
+        };
         send(listed(1)).await;
         send(Update::Lost { cause: Cause::Unreachable, reason: "away".to_owned() }).await;
         tokio::time::sleep(super::HOLD * 2).await;

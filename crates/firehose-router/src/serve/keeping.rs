@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::known::{Known, Values};
 
-/// How long after a write that failed the next is tried: as for the nodes' file, soon enough for somebody who has just made room on the disk.
+/// How long after a write that failed the next is tried: as for the nodes' file, soon enough for
+/// somebody who has just made room on the disk.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Keeps the settings. A write that fails is tried again until one succeeds.
@@ -25,8 +26,9 @@ impl Keeping {
         Self { file, prefix, retry: None }
     }
 
-    /// Writes the settings, with those that nginx has taken, if etcd has ever said which they are: from a file they pass for its word. The beginning and the end of
-    /// trouble are logged, not each attempt.
+    /// Writes the settings, with those that nginx has taken, if etcd has ever said which they are:
+    /// from a file they pass for its word. The beginning and the end of trouble are logged, not
+    /// each attempt.
     pub(crate) fn keep(&mut self, known: &Known, taken: &Values) {
         let Some(file) = self.file.as_ref().filter(|_| known.is_heard) else { return };
         match known.save(file, &self.prefix, taken) {
@@ -38,7 +40,8 @@ impl Keeping {
             Err(error) => {
                 if self.retry.replace(Instant::now() + RETRY).is_none() {
                     tracing::warn!(
-                        "the settings cannot be kept in {}: {error}; this is tried again every {} s",
+                        "the settings cannot be kept in {}: {error}; this is tried again every {} \
+                        s",
                         file.display(),
                         RETRY.as_secs()
                     );
@@ -78,7 +81,8 @@ mod tests {
     fn what_nobody_has_said_is_not_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("settings.json");
-        Keeping::new(Some(file.clone()), "/firehose".to_owned()).keep(&Known::default(), &Values::new());
+        Keeping::new(Some(file.clone()), "/firehose".to_owned())
+            .keep(&Known::default(), &Values::new());
         assert!(!file.exists());
     }
 }

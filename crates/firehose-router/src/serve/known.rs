@@ -1,4 +1,5 @@
-//! What is known of the settings: the last good value of each, kept in a file for a start without etcd.
+//! What is known of the settings: the last good value of each, kept in a file for a start without
+//! etcd.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,20 +35,28 @@ pub(crate) struct Origin {
 pub(crate) struct Known {
     /// As they stand in the configuration.
     pub(crate) values: Values,
-    /// What the values are of, but for the one that says who may publish; `None` where that is not known.
+    /// What the values are of, but for the one that says who may publish; `None` where that is not
+    /// known.
     pub(crate) origin: Option<Origin>,
     /// What all is of that says who may publish.
     pub(crate) put_allow_origin: Option<Origin>,
     /// Those who may publish; nobody is kept from it where there is no key.
     pub(crate) put_allow: NamedNetworks,
-    /// Whether etcd has said all of this, now or to the router that has kept it: that nothing is known is not the same as that nothing is set.
+    /// Whether etcd has said all of this, now or to the router that has kept it: that nothing is
+    /// known is not the same as that nothing is set.
     pub(crate) is_heard: bool,
 }
 
 impl Default for Known {
     fn default() -> Self {
         let put_allow = NamedNetworks::with_room(PUT_ALLOW_ROOM);
-        Self { values: Values::new(), origin: None, put_allow_origin: None, put_allow, is_heard: false }
+        Self {
+            values: Values::new(),
+            origin: None,
+            put_allow_origin: None,
+            put_allow,
+            is_heard: false,
+        }
     }
 }
 
@@ -65,8 +74,10 @@ pub(super) fn judge(key: &str, value: &[u8]) -> Result<(), String> {
 }
 
 /// What is wrong with a key where the original had a directory.
-const NO_DIRECTORY: &str = "networks are keys of their own below it, such as put_allow/office with the value 10.0.0.0/8 (firehose-router migrate takes \
-     them over from etcd v2); as long as this key is there, only those below it may publish: delete it when they are written";
+const NO_DIRECTORY: &str = "networks are keys of their own below it, such as put_allow/office with \
+the value 10.0.0.0/8 (firehose-router migrate takes \
+     them over from etcd v2); as long as this key is there, only those below it may publish: \
+     delete it when they are written";
 
 /// What an update brought.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -149,12 +160,14 @@ impl Known {
 
     /// Nobody but those in hand may publish where another says so.
     pub(crate) fn take_put_allow_key(&mut self, other: &Self) {
-        self.values
-            .extend(other.values.get(&Setting::PutAllow).map(|value| (Setting::PutAllow, value.clone())));
+        self.values.extend(
+            other.values.get(&Setting::PutAllow).map(|value| (Setting::PutAllow, value.clone())),
+        );
     }
 
-    /// The networks to begin with, until the module itself has heard which there are; `None` where nobody may publish until then, since it is not known who may,
-    /// or nothing can be made of what etcd has.
+    /// The networks to begin with, until the module itself has heard which there are; `None` where
+    /// nobody may publish until then, since it is not known who may, or nothing can be made of what
+    /// etcd has.
     pub(crate) fn first_put_allow(&self) -> Option<Vec<&str>> {
         let networks: Vec<&str> = self.put_allow.words().collect();
         (self.is_heard && (self.put_allow.is_empty() || !networks.is_empty())).then_some(networks)
@@ -181,14 +194,15 @@ impl Known {
         values
     }
 
-    /// Takes all keys below the prefix: what is missing is unset, what is malformed keeps its last good value.
+    /// Takes all keys below the prefix: what is missing is unset, what is malformed keeps its last
+    /// good value.
     pub(crate) fn replace(&mut self, items: &[Item]) -> Brought {
         self.is_heard = true;
         let listed: BTreeSet<&[u8]> = items.iter().map(|item| &item.key[..]).collect();
         self.values.retain(|setting, _| listed.contains(setting.key().as_bytes()));
-        let networks = items
-            .iter()
-            .filter_map(|item| Some((item.key.strip_prefix(PUT_ALLOW.as_bytes())?, &item.value[..])));
+        let networks = items.iter().filter_map(|item| {
+            Some((item.key.strip_prefix(PUT_ALLOW.as_bytes())?, &item.value[..]))
+        });
         // The module itself follows these, and tells of those that it rejects.
         let _ = self.put_allow.replace(networks);
         let mut brought = Brought::default();
@@ -230,9 +244,10 @@ impl Known {
             // As with networks: the module tells of it.
             Err(_) if setting.is_live() => {}
             Err(error) => {
-                brought
-                    .rejected
-                    .push(format!("{}\" rejected: {error}; the last good value stays", setting.key()));
+                brought.rejected.push(format!(
+                    "{}\" rejected: {error}; the last good value stays",
+                    setting.key()
+                ));
             }
         }
     }
@@ -269,7 +284,10 @@ impl Known {
     /// Those of writing.
     pub(crate) fn save(&self, file: &Path, prefix: &str, taken: &Values) -> io::Result<()> {
         let text = |values: &Values| {
-            values.iter().map(|(setting, value)| (setting.key().to_owned(), value.clone())).collect()
+            values
+                .iter()
+                .map(|(setting, value)| (setting.key().to_owned(), value.clone()))
+                .collect()
         };
         let kept = Kept {
             prefix: prefix.to_owned(),
@@ -307,11 +325,17 @@ mod tests {
         assert_eq!(known.apply(&Event::Put(item("worker_processes", "8"))), Brought::default());
         let brought = known.apply(&Event::Put(item("worker_processes", "eight")));
         assert!(
-            brought.rejected[0].starts_with("worker_processes\" rejected: \"eight\" is not a number"),
+            brought.rejected[0]
+                .starts_with("worker_processes\" rejected: \"eight\" is not a number"),
             "{brought:?}"
         );
         assert_eq!(known.get(Setting::WorkerProcesses), Some("8"));
-        assert!(!known.replace(&[item("worker_processes", "0"), item("colour", "red")]).unknown.is_empty());
+        assert!(
+            !known
+                .replace(&[item("worker_processes", "0"), item("colour", "red")])
+                .unknown
+                .is_empty()
+        );
         assert_eq!(known.get(Setting::WorkerProcesses), Some("8"));
         let key = b"worker_processes".to_vec();
         assert_eq!(known.apply(&Event::Delete { key, mod_revision: 2 }), Brought::default());
@@ -383,9 +407,13 @@ mod tests {
         // What cannot be read could be what keeps others out.
         let text = std::fs::read_to_string(&file).expect("a file");
         assert!(text.contains("\"a\\t10.0.0.0/8\\n\""), "{text}");
-        for put_allow in
-            ["garbage", "a\\t10.0.0.0/99\\n", "a\\t10.0.0.0/8\\nb\\n", "\\t10.0.0.0/8", "a\\t10.0.0.0/8 "]
-        {
+        for put_allow in [
+            "garbage",
+            "a\\t10.0.0.0/99\\n",
+            "a\\t10.0.0.0/8\\nb\\n",
+            "\\t10.0.0.0/8",
+            "a\\t10.0.0.0/8 ",
+        ] {
             std::fs::write(&file, text.replace("a\\t10.0.0.0/8\\n", put_allow)).expect("written");
             let error = Known::load(&file, "/firehose").expect_err(put_allow).to_string();
             assert!(error.contains("\"put_allow\" cannot be read"), "{error}");
@@ -408,7 +436,8 @@ mod tests {
             put_allow_origin: None,
             taken: std::collections::BTreeMap::new(),
         };
-        let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let mut full =
+            std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
         let error = kept.write(&mut full).expect_err("no room");
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
         assert!(error.to_string().starts_with("No space left on device"), "{error}");

@@ -37,17 +37,20 @@ pub(crate) struct Left {
 impl Left {
     /// Those that `pid_file` tells of, which run with this configuration.
     pub(crate) fn find(pid_file: &Path, configuration: &Path) -> Option<Self> {
-        let master = fs::read_to_string(pid_file).ok()?.trim().parse().ok().filter(|&pid: &i32| pid > 1)?;
+        let master =
+            fs::read_to_string(pid_file).ok()?.trim().parse().ok().filter(|&pid: &i32| pid > 1)?;
         let left = Self { master: Pid::from_raw(master), configuration: configuration.to_owned() };
         left.runs().then_some(left)
     }
 
-    /// Whether one of them runs. A number that somebody else has got since is not taken for them: a master's command line names the configuration, and
-    /// while the group has a member the number of its master is not given out again.
+    /// Whether one of them runs. A number that somebody else has got since is not taken for them: a
+    /// master's command line names the configuration, and while the group has a member the number
+    /// of its master is not given out again.
     fn runs(&self) -> bool {
         match title(self.master) {
             Some(title) => self.is_master(&title),
-            None => members(self.master).any(|pid| title(pid).is_some_and(|title| title.starts_with(WORKER))),
+            None => members(self.master)
+                .any(|pid| title(pid).is_some_and(|title| title.starts_with(WORKER))),
         }
     }
 
@@ -56,7 +59,8 @@ impl Left {
             && title.split([' ', '\0']).any(|word| Path::new(word) == self.configuration)
     }
 
-    /// Tells them to end as their connections do, and waits until they have left the socket in the run folder, which the master removes.
+    /// Tells them to end as their connections do, and waits until they have left the socket in the
+    /// run folder, which the master removes.
     pub(crate) async fn close(&self, socket: &Path) {
         tracing::warn!(
             "an nginx runs here that a router has left behind (process {}): it is told to end",
@@ -75,9 +79,11 @@ impl Left {
     /// Waits until they have ended, which they are made to after `limit`.
     pub(crate) async fn end(&self, limit: Duration) {
         let end = Instant::now() + limit;
-        for (signal, end) in
-            [(None, end), (Some(Signal::SIGTERM), end + ENDS), (Some(Signal::SIGKILL), end + ENDS * 2)]
-        {
+        for (signal, end) in [
+            (None, end),
+            (Some(Signal::SIGTERM), end + ENDS),
+            (Some(Signal::SIGKILL), end + ENDS * 2),
+        ] {
             if let Some(signal) = signal {
                 self.signal(signal);
             }

@@ -1,5 +1,5 @@
-//! Workers of before a reload. Each is to shut down, which nginx's master tells it through its channel; one that has had no file left for what came that way has
-//! lost it, and would go on.
+//! Workers of before a reload. Each is to shut down, which nginx's master tells it through its
+//! channel; one that has had no file left for what came that way has lost it, and would go on.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -73,12 +73,16 @@ impl Lingering {
             let (next, signal, time) = match *step {
                 Step::Reloaded => {
                     tracing::warn!(
-                        "worker {worker} goes on as if nginx had not reloaded: it is told itself to shut down"
+                        "worker {worker} goes on as if nginx had not reloaded: it is told itself \
+                        to shut down"
                     );
                     (Some(Step::ToShutDown), Signal::SIGQUIT, limit)
                 }
                 Step::ToShutDown => {
-                    tracing::error!("worker {worker} does not shut down: it is ended, with its connections");
+                    tracing::error!(
+                        "worker {worker} does not shut down: it is ended, with its \
+                    connections"
+                    );
                     (Some(Step::ToEnd), Signal::SIGTERM, ENDS)
                 }
                 Step::ToEnd => {

@@ -1,7 +1,9 @@
 //! Log servers that are named, and not given by their address, or have a socket that must be there.
 //!
-//! nginx would ask for the address itself as it reads its configuration, for as long as the name servers let it wait, and refuse the whole configuration where
-//! there is none; where a socket is missing it would complain with each line. A log server is not worth that: its name is resolved here, beside everything else, and nginx is told the address once there is one.
+//! nginx would ask for the address itself as it reads its configuration, for as long as the name
+//! servers let it wait, and refuse the whole configuration where there is none; where a socket is
+//! missing it would complain with each line. A log server is not worth that: its name is resolved
+//! here, beside everything else, and nginx is told the address once there is one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -71,9 +73,12 @@ impl LogServers {
     /// From now on these are in use, and no others.
     pub(crate) fn want(&mut self, names: &BTreeSet<String>) {
         self.names.retain(|name, _| names.contains(name));
-        for name in names.iter().filter(|name| !self.names.contains_key(*name)).cloned().collect::<Vec<_>>() {
+        for name in
+            names.iter().filter(|name| !self.names.contains_key(*name)).cloned().collect::<Vec<_>>()
+        {
             let asking = self.ask(&name);
-            self.names.insert(name, Name { address: None, failure: None, is_answered: false, asking });
+            self.names
+                .insert(name, Name { address: None, failure: None, is_answered: false, asking });
         }
     }
 
@@ -104,7 +109,10 @@ impl LogServers {
         if name.starts_with(UNIX) {
             format!("nobody listens at \"{name}\" ({})", failure.unwrap_or("it was not tried yet"))
         } else {
-            format!("\"{name}\" has no address ({})", failure.unwrap_or("no name server has answered yet"))
+            format!(
+                "\"{name}\" has no address ({})",
+                failure.unwrap_or("no name server has answered yet")
+            )
         }
     }
 
@@ -117,7 +125,8 @@ impl LogServers {
         }
     }
 
-    /// Waits until a name has another address than before. May be dropped: an answer that was not received waits in the channel.
+    /// Waits until a name has another address than before. May be dropped: an answer that was not
+    /// received waits in the channel.
     pub(crate) async fn changed(&mut self) {
         loop {
             // Not reached: there is a sender here.
@@ -172,7 +181,8 @@ async fn resolve(name: String) -> io::Result<Place> {
         .ok_or_else(|| io::Error::other("it has no address"))
 }
 
-/// The host of a log server that has to be resolved, and what stands behind it; `None` where it is an address. Of a unix socket it is all.
+/// The host of a log server that has to be resolved, and what stands behind it; `None` where it is
+/// an address. Of a unix socket it is all.
 fn split(server: &str) -> Option<(&str, &str)> {
     if server.starts_with(UNIX) {
         return Some((server, ""));
@@ -244,7 +254,10 @@ mod tests {
         let v6 = |_: &str| Some(Place::At(IpAddr::V6(Ipv6Addr::LOCALHOST)));
         assert_eq!(located("logs:514", v4).as_deref(), Some("127.0.0.1:514"));
         assert_eq!(located("logs", v6).as_deref(), Some("[::1]"));
-        assert_eq!(located("unix:/dev/log", |_| Some(Place::Socket)).as_deref(), Some("unix:/dev/log"));
+        assert_eq!(
+            located("unix:/dev/log", |_| Some(Place::Socket)).as_deref(),
+            Some("unix:/dev/log")
+        );
         assert_eq!(located("logs", |_| None), None);
         let log = "syslog:nohostname,server=logs:514,tag=a";
         assert_eq!(server_of(log), Some("logs:514"));

@@ -1,4 +1,5 @@
-//! How much memory nginx's workers take, and how much there is: what a key in etcd asks for must not end the router.
+//! How much memory nginx's workers take, and how much there is: what a key in etcd asks for must
+//! not end the router.
 
 use std::{
     fmt, fs,
@@ -7,14 +8,16 @@ use std::{
 
 use nix::sys::resource::{Resource, getrlimit};
 
-/// Bytes of a connection in each worker, also where it is not used: nginx's `ngx_connection_t` (232) and two `ngx_event_t` (96 each), and what the module
-/// keeps for it.
+/// Bytes of a connection in each worker, also where it is not used: nginx's `ngx_connection_t`
+/// (232) and two `ngx_event_t` (96 each), and what the module keeps for it.
 const CONNECTION: u64 = 480;
 
-/// Bytes of a worker beside its connections: what it writes to after its fork, with the watcher's thread and some clients.
+/// Bytes of a worker beside its connections: what it writes to after its fork, with the watcher's
+/// thread and some clients.
 const WORKER: u64 = 4 << 20;
 
-/// Addresses that a worker takes beside its connections: libraries, zones, and what malloc reserves for each thread.
+/// Addresses that a worker takes beside its connections: libraries, zones, and what malloc reserves
+/// for each thread.
 const ADDRESSES: u64 = 256 << 20;
 
 /// What is left of the memory at hand for clients, buffers and the nodes' list: a fifth.
@@ -32,7 +35,8 @@ pub(crate) struct Workers {
 impl Workers {
     /// What they take together.
     pub(crate) fn bytes(self) -> u64 {
-        self.processes.saturating_mul(WORKER.saturating_add(self.connections.saturating_mul(CONNECTION)))
+        self.processes
+            .saturating_mul(WORKER.saturating_add(self.connections.saturating_mul(CONNECTION)))
     }
 }
 
@@ -60,12 +64,14 @@ impl fmt::Display for TooMuch {
         if self.is_each {
             write!(
                 formatter,
-                "a worker with {connections} connections takes some {needed} MB, and {room} MB are at hand for each ({source})"
+                "a worker with {connections} connections takes some {needed} MB, and {room} MB are \
+                at hand for each ({source})"
             )
         } else {
             write!(
                 formatter,
-                "{processes} workers with {connections} connections each take some {needed} MB, and {room} MB are at hand ({source})"
+                "{processes} workers with {connections} connections each take some {needed} MB, \
+                and {room} MB are at hand ({source})"
             )
         }
     }
@@ -106,18 +112,24 @@ fn limits() -> Vec<Room> {
     limits.collect()
 }
 
-/// The memory at hand: the machine's, and that of each control group that this process is in. Nothing that cannot be read is a limit.
+/// The memory at hand: the machine's, and that of each control group that this process is in.
+/// Nothing that cannot be read is a limit.
 fn rooms(root: &Path) -> Vec<Room> {
     let mut rooms = Vec::new();
     if let Ok(text) = fs::read_to_string(root.join("proc/meminfo"))
         && let Some(kilobytes) = field(&text, "MemAvailable:")
     {
-        rooms.push(Room { bytes: kilobytes << 10, source: "MemAvailable of /proc/meminfo".to_owned() });
+        rooms.push(Room {
+            bytes: kilobytes << 10,
+            source: "MemAvailable of /proc/meminfo".to_owned(),
+        });
     }
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     for line in groups.lines() {
         let mut parts = line.splitn(3, ':');
-        let (Some(number), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(number), Some(controllers), Some(path)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
             continue;
         };
         let path = path.trim_start_matches('/');
@@ -135,20 +147,23 @@ fn rooms(root: &Path) -> Vec<Room> {
     rooms
 }
 
-/// What is at hand in a control group, and in those that it is in. In a container the path may be the host's: then the mount itself is the group.
+/// What is at hand in a control group, and in those that it is in. In a container the path may be
+/// the host's: then the mount itself is the group.
 fn of_group(root: &Path, mount: &Path, path: &str, [limit, used, cache]: [&str; 3]) -> Vec<Room> {
     let own = mount.join(path);
     let own: PathBuf = if own.join(limit).exists() { own } else { mount.to_owned() };
     let groups = own.ancestors().take_while(|group| group.starts_with(mount));
     let rooms = groups.filter_map(|group| {
-        let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
+        let number =
+            |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
         // "max" is no number, and no limit.
         let (most, used) = (number(limit)?, number(used)?);
         let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
         // Files that nobody has read for a while are given up before anybody is killed.
         let cache = field(&statistics, cache).unwrap_or(0);
         let file = group.join(limit);
-        let source = Path::new("/").join(file.strip_prefix(root).unwrap_or(&file)).display().to_string();
+        let source =
+            Path::new("/").join(file.strip_prefix(root).unwrap_or(&file)).display().to_string();
         Some(Room { bytes: most.saturating_sub(used.saturating_sub(cache)), source })
     });
     rooms.collect()
@@ -190,14 +205,22 @@ mod tests {
         write(root, "sys/fs/cgroup/a/b/memory.current", "1\n");
         write(root, "sys/fs/cgroup/a/memory.max", "536870912\n");
         write(root, "sys/fs/cgroup/a/memory.current", "268435456\n");
-        write(root, "sys/fs/cgroup/a/memory.stat", "anon 1\ninactive_file 134217728\nactive_file 7\n");
+        write(
+            root,
+            "sys/fs/cgroup/a/memory.stat",
+            "anon 1\ninactive_file 134217728\nactive_file 7\n",
+        );
         assert_eq!(megabytes(root), [384, 1024]);
         // As a container sees it, whose path is the host's.
         write(root, "proc/self/cgroup", "5:cpu,cpuacct:/x\n4:memory:/docker/0123\n");
         write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "104857600\n");
         write(root, "sys/fs/cgroup/memory/memory.usage_in_bytes", "52428800\n");
         assert_eq!(megabytes(root), [50, 1024]);
-        assert!(rooms(root).iter().any(|room| room.source == "/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+        assert!(
+            rooms(root)
+                .iter()
+                .any(|room| room.source == "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+        );
     }
 
     #[test]
@@ -206,11 +229,13 @@ mod tests {
         let workers = |processes, connections| Workers { processes, connections };
         assert_eq!(fits(workers(4, 4096), &room(128 << 20), &[]), Ok(()));
         for (processes, connections) in [(4, 1_000_000), (256, 4096), (u64::MAX, u64::MAX)] {
-            let error = fits(workers(processes, connections), &room(512 << 20), &[]).expect_err("too many");
+            let error =
+                fits(workers(processes, connections), &room(512 << 20), &[]).expect_err("too many");
             assert!(error.to_string().contains(&format!("{processes} workers")), "{error}");
         }
         assert_eq!(fits(workers(1, 1_000_000), &room(1 << 30), &room(1 << 30)), Ok(()));
-        let error = fits(workers(1, 1_000_000), &room(1 << 30), &room(600 << 20)).expect_err("too many");
+        let error =
+            fits(workers(1, 1_000_000), &room(1 << 30), &room(600 << 20)).expect_err("too many");
         assert!(error.to_string().starts_with("a worker with 1000000 connections"), "{error}");
     }
 }

@@ -105,7 +105,8 @@ impl Program {
     ///
     /// Where there is none.
     pub(crate) fn find(name: &Path) -> Result<Self, NginxError> {
-        let is_bare = name.components().count() == 1 && !name.as_os_str().to_string_lossy().contains('/');
+        let is_bare =
+            name.components().count() == 1 && !name.as_os_str().to_string_lossy().contains('/');
         let found = if is_bare {
             let path = search_path();
             let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
@@ -136,7 +137,8 @@ impl Program {
             None => {
                 let mut command = tokio::process::Command::from(self.command());
                 let output = command.arg("-V").kill_on_drop(true).output().await;
-                let output = output.map_err(|error| NginxError::NotRun(self.file.clone(), error))?;
+                let output =
+                    output.map_err(|error| NginxError::NotRun(self.file.clone(), error))?;
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
                 modules_path(&said)
                     .ok_or_else(|| NginxError::NoVersion(self.file.clone(), said))?
@@ -177,8 +179,8 @@ impl Program {
         self.testing.get() == Some(pid)
     }
 
-    /// Starts nginx, in a process group of its own: what the terminal sends goes to this program, which hands it on. Where this program is killed nginx ends
-    /// as its connections do.
+    /// Starts nginx, in a process group of its own: what the terminal sends goes to this program,
+    /// which hands it on. Where this program is killed nginx ends as its connections do.
     ///
     /// # Errors
     ///
@@ -189,9 +191,13 @@ impl Program {
         let mut bound = bound::command(&command, Signal::SIGQUIT, false);
         let child = bound.stdin(Stdio::null()).process_group(0).spawn().or_else(|error| {
             tracing::warn!(
-                "nginx would not end if this program were killed: /proc is needed for that ({error})"
+                "nginx would not end if this program were killed: /proc is needed for that \
+                ({error})"
             );
-            command.process_group(0).spawn().map_err(|error| NginxError::NotRun(self.file.clone(), error))
+            command
+                .process_group(0)
+                .spawn()
+                .map_err(|error| NginxError::NotRun(self.file.clone(), error))
         })?;
         let master = Pid::from_raw(child.id().cast_signed());
         Ok(Running { master, is_ending: Cell::new(false) })
@@ -217,7 +223,8 @@ impl Running {
         self.master
     }
 
-    /// Waits until the master takes signals, which would end it before: it writes its number once it does. At most for as long as nginx may take to start.
+    /// Waits until the master takes signals, which would end it before: it writes its number once
+    /// it does. At most for as long as nginx may take to start.
     pub(crate) async fn takes_signals(&self, pid_file: &Path) {
         let end = Instant::now() + STARTS;
         let own = format!("{}\n", self.master);
@@ -240,8 +247,8 @@ impl Running {
         let _ = kill(self.master, signal);
         if matches!(signal, Signal::SIGQUIT | Signal::SIGTERM | Signal::SIGINT) {
             self.is_ending.set(true);
-            // Also to those that no longer hear what the master says. The master knows it before the
-            // first of them ends, and starts nobody in its place.
+            // Also to those that no longer hear what the master says. The master knows it before
+            // the first of them ends, and starts nobody in its place.
             let _ = killpg(self.master, signal);
         }
     }
@@ -274,8 +281,9 @@ fn search_path() -> String {
 
 /// Where `nginx -V` says that modules are.
 fn modules_path(said: &str) -> Option<PathBuf> {
-    let argument =
-        |name: &str| said.split(' ').find_map(|word| word.trim().trim_matches('\'').strip_prefix(name));
+    let argument = |name: &str| {
+        said.split(' ').find_map(|word| word.trim().trim_matches('\'').strip_prefix(name))
+    };
     let prefix = argument("--prefix=").unwrap_or("/usr/local/nginx");
     if !said.contains("configure arguments") {
         return None;
@@ -289,7 +297,9 @@ fn modules_path(said: &str) -> Option<PathBuf> {
 /// What nginx says in one line: its errors, without dates.
 pub(crate) fn complaint(said: &str) -> String {
     let errors = said.lines().filter_map(|line| {
-        let at = ["[emerg]", "[alert]", "[crit]", "[error]"].iter().find_map(|level| line.find(level))?;
+        let at = ["[emerg]", "[alert]", "[crit]", "[error]"]
+            .iter()
+            .find_map(|level| line.find(level))?;
         // Behind the level stands "PID#PID: ".
         let behind = line[at..].split_once("] ")?.1;
         Some(behind.split_once(": ").map_or(behind, |(_, message)| message).to_owned())
@@ -307,7 +317,8 @@ mod tests {
 
     #[test]
     fn where_modules_are() {
-        let said = "nginx version: nginx/1.22.1\nconfigure arguments: --with-cc-opt='-g -O2' --prefix=/usr/share/nginx \
+        let said = "nginx version: nginx/1.22.1\nconfigure arguments: --with-cc-opt='-g -O2' \
+        --prefix=/usr/share/nginx \
                     --modules-path=/usr/lib/nginx/modules --with-compat\n";
         assert_eq!(modules_path(said).as_deref(), Some(Path::new("/usr/lib/nginx/modules")));
         let said = "nginx version: nginx/1.28.0\nconfigure arguments:";
@@ -317,7 +328,8 @@ mod tests {
 
     #[test]
     fn complaints_in_one_line() {
-        let said = "2026/01/01 00:00:00 [emerg] 7#7: host not found in syslog server \"x\" in /run/a:4\n\
+        let said = "2026/01/01 00:00:00 [emerg] 7#7: host not found in syslog server \"x\" in \
+        /run/a:4\n\
                     nginx: configuration file /run/a test failed\n";
         assert_eq!(complaint(said), "host not found in syslog server \"x\" in /run/a:4");
         assert_eq!(

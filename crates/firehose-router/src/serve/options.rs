@@ -31,11 +31,13 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) state_dir: PathBuf,
 
-    /// Where nginx's configuration, its pid and temporary files are [default: /run/firehose-router, or what else can be written to]
+    /// Where nginx's configuration, its pid and temporary files are [default: /run/firehose-router,
+    /// or what else can be written to]
     #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "FOLDER", hide_env_values = true)]
     pub(crate) run_dir: Option<PathBuf>,
 
-    /// Where the access log goes: "stdout", "off", a file, or syslog:server=... [default: stdout, or the system's log where that is no file]
+    /// Where the access log goes: "stdout", "off", a file, or syslog:server=... [default: stdout,
+    /// or the system's log where that is no file]
     #[arg(long, env = "FIREHOSE_ACCESS_LOG", value_name = "LOG", hide_env_values = true, value_parser = parse_log)]
     pub(crate) access_log: Option<String>,
 
@@ -61,19 +63,27 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) stop_timeout: u64,
 
-    /// The user of nginx's workers, where this is run by root [default: www-data or nginx, whichever there is]
+    /// The user of nginx's workers, where this is run by root [default: www-data or nginx,
+    /// whichever there is]
     #[arg(long, env = "FIREHOSE_NGINX_USER", value_name = "NAME", hide_env_values = true, value_parser = parse_user)]
     pub(crate) nginx_user: Option<String>,
 
     /// nginx itself
-    #[arg(long, env = "NGINX", value_name = "FILE", default_value = "nginx", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "NGINX",
+        value_name = "FILE",
+        default_value = "nginx",
+        hide_env_values = true
+    )]
     pub(crate) nginx: PathBuf,
 
     /// The module [default: where this nginx has its modules]
     #[arg(long, env = "ETCD_MODULE", value_name = "FILE", hide_env_values = true)]
     pub(crate) module: Option<PathBuf>,
 
-    /// The template of nginx's configuration, in place of the built-in one (see nginx-conf/router.conf.jinja)
+    /// The template of nginx's configuration, in place of the built-in one (see
+    /// nginx-conf/router.conf.jinja)
     #[arg(long, env = "FIREHOSE_TEMPLATE", value_name = "FILE", hide_env_values = true)]
     pub(crate) template: Option<PathBuf>,
 
@@ -87,7 +97,9 @@ fn parse_listen(given: &str) -> Result<String, String> {
     let (address, port) =
         given.rsplit_once(':').map_or((None, given), |(address, port)| (Some(address), port));
     if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        return Err("a port from 1 to 65535 is needed, with or without an address before it".to_owned());
+        return Err(
+            "a port from 1 to 65535 is needed, with or without an address before it".to_owned()
+        );
     }
     let is_good = match address {
         None | Some("*") => true,
@@ -117,8 +129,8 @@ fn parse_size(given: &str) -> Result<String, String> {
 }
 
 fn parse_user(given: &str) -> Result<String, String> {
-    let is_good =
-        !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let is_good = !given.is_empty()
+        && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if is_good { Ok(given.to_owned()) } else { Err("the name of a user is needed".to_owned()) }
 }
 

@@ -17,7 +17,8 @@ pub(crate) fn title(pid: Pid) -> Option<String> {
 /// The processes of a group.
 pub(crate) fn members(group: Pid) -> impl Iterator<Item = Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw));
+    let pids =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw));
     pids.filter(move |&pid| getpgid(Some(pid)) == Ok(group))
 }
 

@@ -40,7 +40,8 @@ impl Frame {
         name_of(server_of(self.access_log.as_deref()?)?)
     }
 
-    /// The access log as nginx need not resolve anything for it; `None` while its server has no address.
+    /// The access log as nginx need not resolve anything for it; `None` while its server has no
+    /// address.
     fn access_log(&self, servers: &LogServers) -> Option<String> {
         let log = self.access_log.as_deref()?;
         let Some(server) = server_of(log) else { return Some(log.to_owned()) };
@@ -53,7 +54,10 @@ impl Frame {
 pub(crate) enum RenderError {
     #[error("the template cannot be used: {0}")]
     Template(String),
-    #[error("{0:?} cannot stand in nginx's configuration: it has a character that would end a word there")]
+    #[error(
+        "{0:?} cannot stand in nginx's configuration: it has a character that would end a word \
+        there"
+    )]
     Path(PathBuf),
 }
 
@@ -126,7 +130,8 @@ fn access_logs(log: Option<&str>, syslog_endpoint: Option<&str>) -> Vec<String> 
         Some(log) => logs.push(format!("{log} firehose")),
     }
     logs.extend(
-        syslog_endpoint.map(|endpoint| format!("syslog:server={endpoint},tag=firehose_router firehose")),
+        syslog_endpoint
+            .map(|endpoint| format!("syslog:server={endpoint},tag=firehose_router firehose")),
     );
     if logs.is_empty() {
         logs.push("off".to_owned());
@@ -159,11 +164,13 @@ fn etcd_directives(etcd: &Etcd) -> Result<Vec<String>, RenderError> {
 fn quoted(path: &Path) -> Result<String, RenderError> {
     let bad = || RenderError::Path(path.to_owned());
     let text = path.to_str().ok_or_else(bad)?;
-    if text.is_empty() || text.chars().any(|character| character.is_control() || "\"\\$".contains(character))
+    if text.is_empty()
+        || text.chars().any(|character| character.is_control() || "\"\\$".contains(character))
     {
         return Err(bad());
     }
-    let is_plain =
-        text.chars().all(|character| character.is_alphanumeric() || "/-_.+@~:,=%".contains(character));
+    let is_plain = text
+        .chars()
+        .all(|character| character.is_alphanumeric() || "/-_.+@~:,=%".contains(character));
     Ok(if is_plain { text.to_owned() } else { format!("\"{text}\"") })
 }

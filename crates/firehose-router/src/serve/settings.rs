@@ -21,7 +21,8 @@ pub(crate) enum Setting {
     AcceptProxy,
     SyslogEndpoint,
     ClientMaxBodySize,
-    /// No setting of anybody's: a key where the original had a directory. Whoever writes it means that not everybody may publish.
+    /// No setting of anybody's: a key where the original had a directory. Whoever writes it means
+    /// that not everybody may publish.
     PutAllow,
 }
 
@@ -43,13 +44,15 @@ const MAX_FILES: u32 = 1_048_576;
 /// The longest value of a setting, in bytes: a list of server names.
 const MAX_LENGTH: usize = 1024;
 
-/// The largest body that can be allowed, in bytes, short of any size: 1024 GiB. nginx itself takes more, and as much makes no sense.
+/// The largest body that can be allowed, in bytes, short of any size: 1024 GiB. nginx itself takes
+/// more, and as much makes no sense.
 const MAX_BODY_SIZE: u64 = 1 << 40;
 
 /// The longest time in seconds: a year.
 const MAX_SECONDS: u64 = 366 * 24 * 3600;
 
-/// The longest time of a drain in seconds: the module takes no longer one (`type=time` of `etcd_variable`).
+/// The longest time of a drain in seconds: the module takes no longer one (`type=time` of
+/// `etcd_variable`).
 const MAX_DRAIN_SECONDS: u64 = 90 * 24 * 3600;
 
 /// What is wrong with a value.
@@ -121,7 +124,8 @@ impl Setting {
             // Sessions last for hours: a new one goes to the node that has fewest.
             Self::Balance => Some("least_conn"),
             Self::AcceptProxy => Some("off"),
-            // nginx's own. A node keeps a message in memory for as long as somebody might ask for it.
+            // nginx's own. A node keeps a message in memory for as long as somebody might ask for
+            // it.
             Self::ClientMaxBodySize => Some("1m"),
             Self::WorkerRlimitNofile
             | Self::HealthcheckPath
@@ -166,8 +170,12 @@ impl Setting {
     fn check(self, text: &str) -> Option<String> {
         let as_it_is = |is_good: bool| is_good.then(|| text.to_owned());
         match self {
-            Self::WorkerProcesses => as_it_is(text == "auto" || is_number(text, 1, MAX_WORKER_PROCESSES)),
-            Self::WorkerRlimitNofile => as_it_is(is_number(text, MIN_WORKER_CONNECTIONS, MAX_FILES)),
+            Self::WorkerProcesses => {
+                as_it_is(text == "auto" || is_number(text, 1, MAX_WORKER_PROCESSES))
+            }
+            Self::WorkerRlimitNofile => {
+                as_it_is(is_number(text, MIN_WORKER_CONNECTIONS, MAX_FILES))
+            }
             Self::WorkerConnections => {
                 as_it_is(is_number(text, MIN_WORKER_CONNECTIONS, MAX_WORKER_CONNECTIONS))
             }
@@ -195,16 +203,19 @@ impl Setting {
     fn expected(self) -> String {
         match self {
             Self::WorkerProcesses => format!("a number from 1 to {MAX_WORKER_PROCESSES} or \"auto\""),
-            Self::WorkerRlimitNofile => format!("a number from {MIN_WORKER_CONNECTIONS} to {MAX_FILES}"),
+            Self::WorkerRlimitNofile => format!("a number from {MIN_WORKER_CONNECTIONS} to \
+            {MAX_FILES}"),
             Self::WorkerConnections => {
                 format!("a number from {MIN_WORKER_CONNECTIONS} to {MAX_WORKER_CONNECTIONS}")
             }
             Self::KeepaliveTimeout | Self::DrainTimeout | Self::DrainSpread => {
                 "a time as nginx writes it: 65s, 500ms, 1m30s".to_owned()
             }
-            Self::ServerName => "a server name, or several with spaces between them; no regular expression".to_owned(),
+            Self::ServerName => "a server name, or several with spaces between them; no regular \
+            expression".to_owned(),
             Self::MaxConns => format!("a number from 0 to {}", u32::MAX),
-            Self::HealthcheckPath => "a path of a URL: \"/\" and what may stand behind it".to_owned(),
+            Self::HealthcheckPath => "a path of a URL: \"/\" and what may stand behind \
+            it".to_owned(),
             Self::HealthcheckMethod => "\"GET\" or \"HEAD\"".to_owned(),
             Self::Balance => {
                 "one of \"round_robin\", \"least_conn\", \"random\", \"random two\", \"ip_hash\", \"least_time\", \"hash KEY\" and \"hash KEY \
@@ -214,7 +225,8 @@ impl Setting {
             Self::AcceptProxy => "\"on\" or \"off\" (also yes, true, 1; no, false, 0)".to_owned(),
             Self::SyslogEndpoint => "HOST, HOST:PORT or unix:PATH".to_owned(),
             Self::ClientMaxBodySize => {
-                "a size of at most 1024g as nginx writes it: 512k, 10m, 1g, or 0 for any size".to_owned()
+                "a size of at most 1024g as nginx writes it: 512k, 10m, 1g, or 0 for any \
+                size".to_owned()
             }
             Self::PutAllow => "a key".to_owned(),
         }
@@ -256,7 +268,9 @@ fn server_names(text: &str) -> Option<String> {
 /// What may stand in a request line and, unquoted, in nginx's configuration.
 fn is_path(text: &str) -> bool {
     text.starts_with('/')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!*()+,:@%?&=".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!*()+,:@%?&=".contains(&byte))
 }
 
 fn balance(text: &str) -> Option<String> {
@@ -267,7 +281,8 @@ fn balance(text: &str) -> Option<String> {
             && !key.ends_with('$')
     };
     let is_good = match &words[..] {
-        ["round_robin" | "least_conn" | "random" | "ip_hash" | "least_time"] | ["random", "two"] => true,
+        ["round_robin" | "least_conn" | "random" | "ip_hash" | "least_time"]
+        | ["random", "two"] => true,
         ["hash", key] | ["hash", key, "consistent"] => is_key(key),
         _ => false,
     };
@@ -276,7 +291,8 @@ fn balance(text: &str) -> Option<String> {
 
 /// What stands behind `syslog:server=`; with a scheme before it, as some write it.
 fn syslog(text: &str) -> Option<String> {
-    let bare = text.strip_prefix("udp://").or_else(|| text.strip_prefix("syslog://")).unwrap_or(text);
+    let bare =
+        text.strip_prefix("udp://").or_else(|| text.strip_prefix("syslog://")).unwrap_or(text);
     if let Some(path) = bare.strip_prefix("unix:") {
         let is_path = path.starts_with('/')
             && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte));
@@ -293,7 +309,8 @@ fn syslog(text: &str) -> Option<String> {
                 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
         }
     };
-    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| is_number(port, 1, 65_535));
+    let is_port =
+        port.is_empty() || port.strip_prefix(':').is_some_and(|port| is_number(port, 1, 65_535));
     (is_host && is_port).then(|| bare.to_owned())
 }
 
@@ -324,7 +341,11 @@ mod tests {
             (Setting::KeepaliveTimeout, "1h 30m", "1h30m"),
             (Setting::DrainSpread, "90d", "90d"),
             (Setting::DrainTimeout, "1d12h", "1d12h"),
-            (Setting::ServerName, "a.example.com  *.example.org _", "a.example.com *.example.org _"),
+            (
+                Setting::ServerName,
+                "a.example.com  *.example.org _",
+                "a.example.com *.example.org _",
+            ),
             (Setting::ServerName, "bücher.example", "bücher.example"),
             (Setting::HealthcheckPath, "/healthz?deep=1", "/healthz?deep=1"),
             (Setting::HealthcheckMethod, "head", "HEAD"),

@@ -82,7 +82,8 @@ impl Supervisor {
         let listen = self.applier.frame.listen.join(", ");
         // They run together; when nginx has ended, the other two have nothing left to do.
         tokio::select! {
-            // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's any more; the test's process ends with it.
+            // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's
+            // any more; the test's process ends with it.
             code = async {
                 // Signals that come meanwhile wait in the listener.
                 self.running.takes_signals(&pid_file).await;
@@ -98,7 +99,12 @@ impl Supervisor {
 }
 
 /// Ends what another router has left, and puts right what that has removed at its end.
-async fn end_left(left: Option<Left>, limit: Duration, running: &Running, pid_file: &Path) -> Infallible {
+async fn end_left(
+    left: Option<Left>,
+    limit: Duration,
+    running: &Running,
+    pid_file: &Path,
+) -> Infallible {
     if let Some(left) = left.filter(|left| !left.is(running.master())) {
         left.end(limit).await;
         let own = format!("{}\n", running.master());
@@ -125,7 +131,8 @@ async fn supervise(
     let mut stopping = Stopping::No;
     loop {
         let happening = tokio::select! {
-            // Cancel safe: a signal is taken in the poll that tells of it, and the moment is an absolute one.
+            // Cancel safe: a signal is taken in the poll that tells of it, and the moment is an
+            // absolute one.
             biased;
             happening = signals.next() => happening,
             () = sleep_until(stopping.until()), if stopping.is_limited() => {

@@ -1,5 +1,5 @@
-//! A trial of what the workers are to be: an nginx that has as many, with as many connections, and serves nobody. What does not work then would end those
-//! that serve.
+//! A trial of what the workers are to be: an nginx that has as many, with as many connections, and
+//! serves nobody. What does not work then would end those that serve.
 
 use std::{os::unix::process::CommandExt, process::Stdio, time::Duration};
 
@@ -46,7 +46,8 @@ impl Wanted<'_> {
         let (user, files) = (line("user", self.user), line("worker_rlimit_nofile", self.files));
         let Wanted { processes, connections, .. } = self;
         format!(
-            "{user}daemon off;\nworker_processes {processes};\n{files}pid {pid_file};\nerror_log stderr alert;\n\
+            "{user}daemon off;\nworker_processes {processes};\n{files}pid {pid_file};\nerror_log \
+            stderr alert;\n\
              events {{\n    worker_connections {connections};\n}}\n"
         )
     }
@@ -70,7 +71,8 @@ pub(crate) async fn run(
     command.args(["-e", "stderr", "-c"]).arg(&file);
     let mut command = bound::command(&command, Signal::SIGTERM, true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().map_err(failed)?;
+    let mut child =
+        tokio::process::Command::from(command).kill_on_drop(true).spawn().map_err(failed)?;
     program.tests(child.id());
     let mut group = Group(child.id().map(|pid| Pid::from_raw(pid.cast_signed())));
     let result = watch(&mut child, wanted).await;
@@ -111,7 +113,8 @@ async fn watch(child: &mut Child, wanted: &Wanted<'_>) -> Result<(), NginxError>
             None => true,
         };
         let text = String::from_utf8_lossy(&said);
-        let is_bad = ["[emerg]", "[alert]"].iter().any(|level| text.contains(level)) && text.ends_with('\n');
+        let is_bad =
+            ["[emerg]", "[alert]"].iter().any(|level| text.contains(level)) && text.ends_with('\n');
         if is_over || is_bad {
             return Err(NginxError::Trial(complaint(&text)));
         }
@@ -139,11 +142,12 @@ mod tests {
 
     #[test]
     fn nothing_is_listened_to() {
-        let wanted = Wanted { user: Some("www-data"), processes: "2", connections: "64", files: Some("99") };
+        let wanted =
+            Wanted { user: Some("www-data"), processes: "2", connections: "64", files: Some("99") };
         let text = wanted.configuration("/run/x/trial.pid");
-        assert!(
-            text.starts_with("user www-data;\ndaemon off;\nworker_processes 2;\nworker_rlimit_nofile 99;\n")
-        );
+        assert!(text.starts_with(
+            "user www-data;\ndaemon off;\nworker_processes 2;\nworker_rlimit_nofile 99;\n"
+        ));
         assert!(text.contains("worker_connections 64;") && !text.contains("listen"), "{text}");
     }
 }

@@ -13,7 +13,11 @@ fn list(addresses: &[&str]) -> Vec<IpAddr> {
 }
 
 fn answer(ipv4: Option<&[&str]>, ipv6: Option<&[&str]>, seconds: u64) -> Result<Answer, String> {
-    Ok(Answer { ipv4: ipv4.map(list), ipv6: ipv6.map(list), time_to_live: Duration::from_secs(seconds) })
+    Ok(Answer {
+        ipv4: ipv4.map(list),
+        ipv6: ipv6.map(list),
+        time_to_live: Duration::from_secs(seconds),
+    })
 }
 
 fn events(schedule: &mut Schedule) -> Vec<Event> {
@@ -36,7 +40,11 @@ fn begun(name: &str) -> (Schedule, Arc<str>, Instant) {
 #[test]
 fn addresses_are_sorted_and_each_is_there_once() {
     let (mut schedule, name, now) = begun("node");
-    schedule.ended(&name, answer(Some(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]), Some(&["::1"]), 5), now);
+    schedule.ended(
+        &name,
+        answer(Some(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]), Some(&["::1"]), 5),
+        now,
+    );
     assert_eq!(schedule.addresses("node"), list(&["10.0.0.1", "10.0.0.2", "::1"]));
     assert_eq!(events(&mut schedule), [changed("node")]);
     let due = schedule.next_due().expect("it is asked again");
@@ -55,7 +63,8 @@ fn the_time_to_live_is_kept_within_bounds() {
         assert_eq!(schedule.next_due(), Some(now + expected));
     }
     let (mut schedule, name, now) = begun("node");
-    let forever = Answer { ipv4: Some(list(&["10.0.0.1"])), ipv6: None, time_to_live: Duration::MAX };
+    let forever =
+        Answer { ipv4: Some(list(&["10.0.0.1"])), ipv6: None, time_to_live: Duration::MAX };
     schedule.ended(&name, Ok(forever), now);
     assert_eq!(schedule.next_due(), Some(now + LONGEST_TIME_TO_LIVE));
 }
@@ -97,7 +106,10 @@ fn an_outage_is_told_once_and_takes_nothing_away() {
     now = schedule.next_due().expect("failures are retried");
     schedule.start(now).expect("due");
     schedule.ended(&name, answer(Some(&["10.0.0.2"]), Some(&[]), 1), now);
-    assert_eq!(events(&mut schedule), [Event::Recovered { name: "node".to_owned() }, changed("node")]);
+    assert_eq!(
+        events(&mut schedule),
+        [Event::Recovered { name: "node".to_owned() }, changed("node")]
+    );
 }
 
 #[test]

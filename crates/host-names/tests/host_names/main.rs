@@ -92,7 +92,8 @@ async fn an_alias_is_followed() {
     assert_eq!(names.addresses("bare.example"), list(&["10.0.0.3"]));
 }
 
-/// A name that is fine, then answered with `reply` (a lookup makes `queries` of it), then fine again.
+/// A name that is fine, then answered with `reply` (a lookup makes `queries` of it), then fine
+/// again.
 async fn outage(reply: Reply, queries: usize, expected: &str) {
     let server = NameServer::start().await;
     server.addresses("node.example", 1, &["10.0.0.1"]);
@@ -194,13 +195,16 @@ async fn a_name_dropped_during_its_lookup() {
 #[tokio::test]
 async fn a_server_that_never_answers_and_many_names() {
     let server = NameServer::start().await;
-    let wanted: BTreeSet<String> = (0..200).map(|number| format!("node-{number}.example")).collect();
+    let wanted: BTreeSet<String> =
+        (0..200).map(|number| format!("node-{number}.example")).collect();
     for name in &wanted {
         server.both(name, &Reply::Silence);
     }
     let mut names = HostNames::with_servers(vec![server.address]);
     names.keep(wanted.iter().map(String::as_str));
-    let Event::Failed { reason, .. } = next(&mut names).await else { panic!("nothing else can happen") };
+    let Event::Failed { reason, .. } = next(&mut names).await else {
+        panic!("nothing else can happen")
+    };
     assert!(reason.contains("no answer"), "{reason:?}");
     assert_eq!(server.names_asked(), 32, "no more lookups at once");
     for name in &wanted {
@@ -318,7 +322,8 @@ async fn the_systems_own_names() {
 #[tokio::test]
 async fn many_names_and_a_server_that_answers_at_once() {
     let server = NameServer::start().await;
-    let wanted: BTreeSet<String> = (0..300).map(|number| format!("node-{number}.example")).collect();
+    let wanted: BTreeSet<String> =
+        (0..300).map(|number| format!("node-{number}.example")).collect();
     for name in &wanted {
         server.addresses(name, 3_600, &["10.0.0.1"]);
     }

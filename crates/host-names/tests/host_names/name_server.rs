@@ -51,7 +51,8 @@ impl NameServer {
 
     /// `name` has these addresses, with a time to live in seconds.
     pub fn addresses(&self, name: &str, time_to_live: u32, addresses: &[&str]) {
-        let addresses = addresses.iter().map(|address| address.parse::<IpAddr>().expect("an address"));
+        let addresses =
+            addresses.iter().map(|address| address.parse::<IpAddr>().expect("an address"));
         let (ipv4, ipv6): (Vec<_>, Vec<_>) = addresses.partition(IpAddr::is_ipv4);
         for (record_type, addresses) in [(RecordType::A, ipv4), (RecordType::AAAA, ipv6)] {
             let records = addresses.into_iter().map(RData::from).collect();
@@ -104,8 +105,11 @@ async fn serve(
             Reply::Records(time_to_live, records) => {
                 let mut owner = query.name().clone();
                 for data in records {
-                    let next =
-                        if let RData::CNAME(CNAME(target)) = &data { Some(target.clone()) } else { None };
+                    let next = if let RData::CNAME(CNAME(target)) = &data {
+                        Some(target.clone())
+                    } else {
+                        None
+                    };
                     response.add_answer(Record::from_rdata(owner.clone(), time_to_live, data));
                     owner = next.unwrap_or(owner);
                 }

@@ -46,7 +46,11 @@ fn checks(fall: u32, rise: u32) -> (Checks, Arc<Mutex<Network>>) {
             network.begun.push((Instant::now(), port));
             network.open += 1;
             network.most_open = network.most_open.max(network.open);
-            network.answers.get(&port).cloned().unwrap_or((Duration::from_millis(1), Outcome::Passed))
+            network
+                .answers
+                .get(&port)
+                .cloned()
+                .unwrap_or((Duration::from_millis(1), Outcome::Passed))
         };
         let open = Open(Arc::clone(&shared));
         Box::pin(async move {
@@ -84,7 +88,10 @@ async fn verdicts_come_with_changes_only() {
     set(&network, 1, 0, failed());
     let before = network.lock().expect("no panic").begun.len();
     let verdict = checks.next().await;
-    assert_eq!((verdict.state, verdict.reason.as_deref()), (State::Failing, Some("connection refused")));
+    assert_eq!(
+        (verdict.state, verdict.reason.as_deref()),
+        (State::Failing, Some("connection refused"))
+    );
     assert_eq!(network.lock().expect("no panic").begun.len(), before + 3);
     set(&network, 1, 0, Outcome::Passed);
     assert_eq!(checks.next().await.state, State::Passing);
@@ -145,7 +152,10 @@ async fn many_that_fail_and_hang_do_not_delay_those_that_are_well() {
     }
     assert!(slowest <= INTERVAL.mul_f64(1.1) + Duration::from_millis(10), "{slowest:?}");
     // Those that hang have their places for themselves as well: for 105 s, 5 s each.
-    assert!((MAX_FAILING_TOGETHER * 20..=MAX_FAILING_TOGETHER * 22).contains(&hanging), "{hanging}");
+    assert!(
+        (MAX_FAILING_TOGETHER * 20..=MAX_FAILING_TOGETHER * 22).contains(&hanging),
+        "{hanging}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +193,8 @@ async fn a_peer_removed_during_its_attempt_yields_no_verdict() {
     checks.keep([peer(2)]);
     assert_eq!(checks.len(), 1);
     assert!(timeout(INTERVAL * 4, checks.next()).await.is_err(), "nobody changes");
-    let begun: Vec<_> = network.lock().expect("no panic").begun.iter().map(|(_, port)| *port).collect();
+    let begun: Vec<_> =
+        network.lock().expect("no panic").begun.iter().map(|(_, port)| *port).collect();
     assert_eq!(begun.iter().filter(|port| **port == 1).count(), 1);
     assert!(begun.len() >= 4);
     assert_eq!(network.lock().expect("no panic").open, 0);

@@ -23,7 +23,10 @@ fn schedule() -> Schedule {
 
 fn peer(number: usize) -> Checked {
     Checked {
-        id: PeerId { key: Some(format!("node-{number}").into()), address: [1, 2].as_slice().into() },
+        id: PeerId {
+            key: Some(format!("node-{number}").into()),
+            address: [1, 2].as_slice().into(),
+        },
         target: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 80))),
         state: State::Unknown,
     }
@@ -33,8 +36,8 @@ fn peers(numbers: impl IntoIterator<Item = usize>) -> Vec<Checked> {
     numbers.into_iter().map(peer).collect()
 }
 
-/// Makes every check that is due before `end`; each takes `duration`, with no limit to how many at once. Says
-/// when each began.
+/// Makes every check that is due before `end`; each takes `duration`, with no limit to how many at
+/// once. Says when each began.
 fn run(schedule: &mut Schedule, end: Instant, duration: Duration) -> Vec<(Instant, PeerId)> {
     let mut begun = Vec::new();
     while let Some(due) = schedule.next_due(true).filter(|due| *due < end) {
@@ -45,8 +48,8 @@ fn run(schedule: &mut Schedule, end: Instant, duration: Duration) -> Vec<(Instan
     begun
 }
 
-/// The most and the fewest checks within any span of a tenth of the interval, between the first and the last
-/// check.
+/// The most and the fewest checks within any span of a tenth of the interval, between the first and
+/// the last check.
 fn extremes(begun: &[(Instant, PeerId)]) -> (usize, usize) {
     let times: Vec<_> = begun.iter().map(|(time, _)| *time).collect();
     let within = |from: Instant| times.partition_point(|time| *time < from + INTERVAL / 10);
@@ -94,8 +97,8 @@ fn two_thousand_newcomers_are_spread_from_the_first_check_on() {
     let now = Instant::now();
     schedule.keep(peers(0..2000), now);
     let begun = run(&mut schedule, now + INTERVAL * 40, Duration::from_millis(10));
-    // 200 are expected. In the first interval it is one a slot; later it is chance, and 14 a standard
-    // deviation.
+    // 200 are expected. In the first interval it is one a slot; later it is chance, and 14 a
+    // standard deviation.
     let first = begun.partition_point(|(time, _)| *time < now + INTERVAL);
     let (most, fewest) = extremes(&begun[..first]);
     assert!(most <= 300 && fewest >= 120, "{fewest} to {most} in the first interval");
@@ -111,7 +114,8 @@ fn peers_that_come_one_by_one_in_a_burst_are_spread_too() {
     let now = Instant::now();
     let all = peers(0..600);
     for (index, _) in all.iter().enumerate() {
-        schedule.keep(all[..=index].iter().cloned(), now + Duration::from_micros(800) * index as u32);
+        schedule
+            .keep(all[..=index].iter().cloned(), now + Duration::from_micros(800) * index as u32);
     }
     let arrived = now + Duration::from_millis(500);
     let begun = run(&mut schedule, now + INTERVAL * 20, Duration::ZERO);
@@ -161,7 +165,10 @@ fn who_stays_keeps_the_schedule() {
     let of_those_who_stay = |schedule: &Schedule| -> HashMap<_, _> {
         let stay: HashSet<_> = (50..100).map(|number| peer(number).id).collect();
         let waiting = schedule.waiting.others.iter();
-        waiting.map(|((due, _), id)| (id.clone(), *due)).filter(|(id, _)| stay.contains(id)).collect()
+        waiting
+            .map(|((due, _), id)| (id.clone(), *due))
+            .filter(|(id, _)| stay.contains(id))
+            .collect()
     };
     let before = of_those_who_stay(&schedule);
     assert_eq!(before.len(), 50);
@@ -258,8 +265,10 @@ fn a_late_check_is_not_followed_by_the_next_at_once() {
 fn extreme_intervals_are_bounded() {
     let now = Instant::now();
     for interval in [Duration::ZERO, Duration::MAX] {
-        let mut schedule =
-            Schedule::new(&CheckConfig { interval, timeout: interval, ..config(0, 0) }, Rng::with_seed(7));
+        let mut schedule = Schedule::new(
+            &CheckConfig { interval, timeout: interval, ..config(0, 0) },
+            Rng::with_seed(7),
+        );
         schedule.keep(peers(0..100), now);
         for _ in 0..300 {
             let (turn, due) = begin(&mut schedule);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use demo_node::{ClosedPort, Fault, ListenAddress, Node};
 use peer_check::{
-    Address, CheckConfig, Checked, Checks, Kind, MAX_ANSWER_HEAD, MAX_REASON, Method, PeerId, State,
-    StatusSet, Verdict,
+    Address, CheckConfig, Checked, Checks, Kind, MAX_ANSWER_HEAD, MAX_REASON, Method, PeerId,
+    State, StatusSet, Verdict,
 };
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,8 +27,12 @@ const GENEROUS: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_secs(1);
 
 fn http(uri: &str, timeout: Duration) -> CheckConfig {
-    let kind =
-        Kind::Http { method: Method::Get, uri: uri.to_owned(), host: None, status: StatusSet::default() };
+    let kind = Kind::Http {
+        method: Method::Get,
+        uri: uri.to_owned(),
+        host: None,
+        status: StatusSet::default(),
+    };
     CheckConfig { kind, interval: INTERVAL, timeout, fall: 2, rise: 2 }
 }
 
@@ -86,7 +90,10 @@ async fn why(config: CheckConfig, target: Address) -> String {
     let verdict = first(config, target).await;
     assert_eq!(verdict.state, State::Failing);
     let reason = verdict.reason.expect("a failure has a reason");
-    assert!(reason.chars().count() <= MAX_REASON && !reason.contains(char::is_control), "{reason:?}");
+    assert!(
+        reason.chars().count() <= MAX_REASON && !reason.contains(char::is_control),
+        "{reason:?}"
+    );
     reason
 }
 
@@ -103,7 +110,10 @@ async fn a_node_that_passes_fails_and_recovers() {
     let verdict = next(&mut checks).await;
     assert_eq!(verdict.state, State::Failing);
     let reason = verdict.reason.expect("a failure has a reason");
-    assert!(["closed without an answer", "connection reset"].contains(&reason.as_str()), "{reason:?}");
+    assert!(
+        ["closed without an answer", "connection reset"].contains(&reason.as_str()),
+        "{reason:?}"
+    );
     let before = node.counts().accepted;
     no_verdict_until(&mut checks, || node.counts().accepted >= before + 5).await;
     node.set_fault(Fault::None);
@@ -146,7 +156,12 @@ async fn the_status_decides() {
     }
     let status = StatusSet::parse("404,500-503").expect("statuses");
     let own = |uri: &str| CheckConfig {
-        kind: Kind::Http { method: Method::Get, uri: uri.to_owned(), host: None, status: status.clone() },
+        kind: Kind::Http {
+            method: Method::Get,
+            uri: uri.to_owned(),
+            host: None,
+            status: status.clone(),
+        },
         ..http("/", GENEROUS)
     };
     assert_eq!(first(own("/status/404"), address.clone()).await.state, State::Passing);
@@ -220,7 +235,8 @@ async fn the_request_is_what_it_should_be() {
     let Address::Ip(address) = server.address() else { panic!("an IP address") };
     first(http("/healthz?deep=1", GENEROUS), server.address()).await;
     let expected = format!(
-        "GET /healthz?deep=1 HTTP/1.1\r\nHost: {address}\r\nUser-Agent: firehose-router\r\nConnection: close\r\n\r\n"
+        "GET /healthz?deep=1 HTTP/1.1\r\nHost: {address}\r\nUser-Agent: \
+        firehose-router\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(server.request(), expected);
     let kind = Kind::Http {
@@ -232,7 +248,8 @@ async fn the_request_is_what_it_should_be() {
     first(CheckConfig { kind, ..http("/", GENEROUS) }, server.address()).await;
     let request = server.request();
     assert!(
-        request.starts_with("HEAD / HTTP/1.1\r\n") && request.contains("\r\nHost: node.example\r\n"),
+        request.starts_with("HEAD / HTTP/1.1\r\n")
+            && request.contains("\r\nHost: node.example\r\n"),
         "{request}"
     );
 }
@@ -260,7 +277,11 @@ async fn what_is_not_http_fails() {
     ] {
         let server = Server::start(answer, Then::Hold).await;
         let reason = why(http("/", GENEROUS), server.address()).await;
-        assert!(reason.starts_with("not HTTP: "), "{reason:?} for {:?}", answer.escape_ascii().to_string());
+        assert!(
+            reason.starts_with("not HTTP: "),
+            "{reason:?} for {:?}",
+            answer.escape_ascii().to_string()
+        );
     }
 }
 
@@ -279,7 +300,8 @@ async fn an_endless_answer_fails() {
     let mut long = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
     long.resize(MAX_ANSWER_HEAD + 1, b'x');
     for (head, repeated) in [
-        // One header without an end, headers without an end, answers that say that there is another one to come.
+        // One header without an end, headers without an end, answers that say that there is another
+        // one to come.
         (long.as_slice(), b"xxxxxxxx".as_slice()),
         (b"HTTP/1.1 200 OK\r\n", b"Name: value\r\n"),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
@@ -330,10 +352,16 @@ async fn answers_of_all_kinds_pass() {
         for then in [Then::Close, Then::Hold] {
             let server = Server::start(answer, then).await;
             let verdict = first(http("/", GENEROUS), server.address()).await;
-            assert_eq!(verdict.state, State::Passing, "{:?}: {verdict:?}", answer.escape_ascii().to_string());
+            assert_eq!(
+                verdict.state,
+                State::Passing,
+                "{:?}: {verdict:?}",
+                answer.escape_ascii().to_string()
+            );
         }
     }
-    let server = Server::start(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", Then::Hold).await;
+    let server =
+        Server::start(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", Then::Hold).await;
     assert_eq!(why(http("/", GENEROUS), server.address()).await, "status 101");
 }
 
@@ -353,7 +381,8 @@ fn any_answer() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_answer_is_judged(answer in any_answer()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a \
+        runtime");
         let verdict = runtime.block_on(async {
             let server = Server::start(&answer, Then::Close).await;
             first(CheckConfig { fall: 1, ..http("/", GENEROUS) }, server.address()).await
@@ -362,7 +391,8 @@ proptest! {
             State::Passing => prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none()),
             _ => {
                 let reason = verdict.reason.expect("a failure has a reason");
-                let known = ["not HTTP: ", "closed without an answer", "connection reset", "status "];
+                let known = ["not HTTP: ", "closed without an answer", "connection \
+                reset", "status "];
                 prop_assert!(known.iter().any(|known| reason.starts_with(known)), "{:?}", reason);
             }
         }

@@ -1,14 +1,16 @@
 //! The ring in which departures are noted.
 //!
-//! All may write to it and each reader goes at its own pace; one that has fallen behind by more than the ring holds is told so.
+//! All may write to it and each reader goes at its own pace; one that has fallen behind by more
+//! than the ring holds is told so.
 //!
-//! An entry is one word, the peer and the departure's number, so that of two writers that meet at an entry, a whole ring apart, one wins and nothing is
-//! mixed. A writer that is killed before it writes leaves an old entry, over which readers step after [`PATIENCE`].
+//! An entry is one word, the peer and the departure's number, so that of two writers that meet at
+//! an entry, a whole ring apart, one wins and nothing is mixed. A writer that is killed before it
+//! writes leaves an old entry, over which readers step after [`PATIENCE`].
 
 use super::sync::{AtomicU64, Ordering};
 
-/// For how long (ms) a reader waits for an entry that is being written: whoever writes it needs some nanoseconds, unless it is
-/// stopped or dead.
+/// For how long (ms) a reader waits for an entry that is being written: whoever writes it needs
+/// some nanoseconds, unless it is stopped or dead.
 pub const PATIENCE: u64 = 1_000;
 
 /// Who has left.
@@ -20,14 +22,17 @@ pub enum Departed {
     Many,
 }
 
-/// The most entries that a ring has: half of what the numbers tell apart, so that an entry of the lap before is known as such.
+/// The most entries that a ring has: half of what the numbers tell apart, so that an entry of the
+/// lap before is known as such.
 pub const MOST_DEPARTURES: u32 = 1 << (NUMBER_BITS - 1);
 
-/// Bits of an entry that hold the departure's number, counted from 1, as far as they go. The others hold the peer's id.
+/// Bits of an entry that hold the departure's number, counted from 1, as far as they go. The others
+/// hold the peer's id.
 const NUMBER_BITS: u32 = 16;
 
-/// Bits of a peer's id. One part says where the peer lies and the other counts peers: in a zone of 1 MB 34 bits, and in one of 1 GB 24. Only a peer
-/// that is made at the very place of an earlier one, a whole round of these later, has an id a second time.
+/// Bits of a peer's id. One part says where the peer lies and the other counts peers: in a zone of
+/// 1 MB 34 bits, and in one of 1 GB 24. Only a peer that is made at the very place of an earlier
+/// one, a whole round of these later, has an id a second time.
 pub const ID_BITS: u32 = u64::BITS - NUMBER_BITS;
 
 /// An entry of the ring. All zero is one that nobody has written to.
@@ -99,7 +104,8 @@ impl DepartureReader {
             let position = self.next;
             let entry = &entries[(position % entries.len() as u64) as usize];
             let word = entry.0.load(Ordering::Acquire);
-            // Read after the entry: whoever finds a later one there knows by this that the ring has gone round.
+            // Read after the entry: whoever finds a later one there knows by this that the ring has
+            // gone round.
             let end = count.0.load(Ordering::Relaxed);
             if end - position > entries.len() as u64 {
                 *self = Self { next: end, waits_since: None };

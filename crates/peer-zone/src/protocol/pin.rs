@@ -26,7 +26,8 @@ impl Root {
     /// Publishes `place`: what was written there before is seen by whoever pins it.
     pub fn publish(&self, place: u32) {
         self.0.store(place, Ordering::Release);
-        // Orders the store before the loads of the pins in `is_pinned`; its counterpart is in `Pin::set`.
+        // Orders the store before the loads of the pins in `is_pinned`; its counterpart is in
+        // `Pin::set`.
         fence(Ordering::SeqCst);
     }
 }
@@ -38,13 +39,16 @@ impl Pin {
         Self(AtomicU32::new(0))
     }
 
-    /// Pins what `root` names and returns its place. What lies there is not reused until [`Pin::clear`].
+    /// Pins what `root` names and returns its place. What lies there is not reused until
+    /// [`Pin::clear`].
     pub fn set(&self, root: &Root) -> u32 {
         let mut place = root.0.load(Ordering::Relaxed);
         loop {
-            // Release, as in `clear`: a publisher that finds this pin in the place of an older one may reuse what that one kept.
+            // Release, as in `clear`: a publisher that finds this pin in the place of an older one
+            // may reuse what that one kept.
             self.0.store(place, Ordering::Release);
-            // Either the publisher sees this pin before it reuses the place, or the load below sees that the root has moved on.
+            // Either the publisher sees this pin before it reuses the place, or the load below sees
+            // that the root has moved on.
             fence(Ordering::SeqCst);
             let now = root.0.load(Ordering::Acquire);
             if now == place {
@@ -59,12 +63,14 @@ impl Pin {
         self.0.store(place, Ordering::Release);
     }
 
-    /// Ends the pin; what was written while it was set is seen by a publisher that finds it cleared.
+    /// Ends the pin; what was written while it was set is seen by a publisher that finds it
+    /// cleared.
     pub fn clear(&self) {
         self.0.store(0, Ordering::Release);
     }
 
-    /// The place that this reader may be reading, or 0. That it is not some place means something once another has been published.
+    /// The place that this reader may be reading, or 0. That it is not some place means something
+    /// once another has been published.
     pub fn place(&self) -> u32 {
         self.0.load(Ordering::Acquire)
     }

@@ -2,16 +2,20 @@
 
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// How long (ms) the third watcher in a row waits: the second one takes over at once, since whatever ends the first may have nothing to do with it.
+/// How long (ms) the third watcher in a row waits: the second one takes over at once, since
+/// whatever ends the first may have nothing to do with it.
 const FIRST_WAIT: u64 = 500;
 
-/// The longest wait (ms): what ends them is mended by somebody, who then wants to see that it helped.
+/// The longest wait (ms): what ends them is mended by somebody, who then wants to see that it
+/// helped.
 const LONGEST_WAIT: u64 = 60_000;
 
-/// How often a watcher has ended in a row, killed or by a fault, before it had settled: before it had its first lists published. Whoever kills each of
-/// them (a list that does not fit into the memory of a worker) would otherwise end one worker after another, and each with its clients.
+/// How often a watcher has ended in a row, killed or by a fault, before it had settled: before it
+/// had its first lists published. Whoever kills each of them (a list that does not fit into the
+/// memory of a worker) would otherwise end one worker after another, and each with its clients.
 ///
-/// In memory that all workers share, beside the [`Lease`](super::Lease), and written by its holder alone. All zero is none.
+/// In memory that all workers share, beside the [`Lease`](super::Lease), and written by its holder
+/// alone. All zero is none.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Setbacks {
@@ -34,12 +38,18 @@ pub struct Setback {
 impl Setbacks {
     #[cfg(loom)]
     pub(super) fn new() -> Self {
-        Self { unsettled: AtomicU64::new(0), not_before: AtomicU64::new(0), in_a_row: AtomicU32::new(0) }
+        Self {
+            unsettled: AtomicU64::new(0),
+            not_before: AtomicU64::new(0),
+            in_a_row: AtomicU32::new(0),
+        }
     }
 
-    /// The wait that goes on at the time `now` (ms, monotonic), if one does: nobody is to claim the lease.
+    /// The wait that goes on at the time `now` (ms, monotonic), if one does: nobody is to claim the
+    /// lease.
     pub fn waiting(&self, now: u64) -> Option<Setback> {
-        let wait = self.not_before.load(Ordering::Acquire).checked_sub(now).filter(|&wait| wait > 0)?;
+        let wait =
+            self.not_before.load(Ordering::Acquire).checked_sub(now).filter(|&wait| wait > 0)?;
         Some(Setback { in_a_row: self.in_a_row.load(Ordering::Relaxed), wait })
     }
 
@@ -47,7 +57,8 @@ impl Setbacks {
     ///
     /// # Errors
     ///
-    /// Where it is not to begin, but to give the lease back, since too many before it have ended too soon.
+    /// Where it is not to begin, but to give the lease back, since too many before it have ended
+    /// too soon.
     pub fn begin(&self, claim: u64, now: u64) -> Result<(), Setback> {
         if self.unsettled.swap(claim, Ordering::AcqRel) == 0 {
             return Ok(());
@@ -80,9 +91,9 @@ impl Setbacks {
 fn wait(in_a_row: u32) -> u64 {
     match in_a_row.checked_sub(2) {
         None => 0,
-        Some(doublings) => {
-            FIRST_WAIT.saturating_mul(1_u64.checked_shl(doublings).unwrap_or(u64::MAX)).min(LONGEST_WAIT)
-        }
+        Some(doublings) => FIRST_WAIT
+            .saturating_mul(1_u64.checked_shl(doublings).unwrap_or(u64::MAX))
+            .min(LONGEST_WAIT),
     }
 }
 
@@ -93,7 +104,11 @@ mod tests {
     use super::{LONGEST_WAIT, Setback, Setbacks};
 
     fn none() -> Setbacks {
-        Setbacks { unsettled: AtomicU64::new(0), not_before: AtomicU64::new(0), in_a_row: AtomicU32::new(0) }
+        Setbacks {
+            unsettled: AtomicU64::new(0),
+            not_before: AtomicU64::new(0),
+            in_a_row: AtomicU32::new(0),
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::{Desired, Listed, Options, Publisher, matching::order, ring::Before, sections::Contents};
+use super::{
+    Desired, Listed, Options, Publisher, matching::order, ring::Before, sections::Contents,
+};
 use crate::{
     allocator::Allocator,
     layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
@@ -14,7 +16,8 @@ use crate::{
 /// Places that are tried for a report.
 const HOLES: usize = 64;
 
-/// Whether there is room for a table only if there is room for another one like it; see [`Publisher::has_spare_table`].
+/// Whether there is room for a table only if there is room for another one like it; see
+/// [`Publisher::has_spare_table`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spare {
     Needed,
@@ -23,8 +26,9 @@ pub(super) enum Spare {
     NotNeeded,
 }
 
-/// Which part of what is free is to stay free above a table of so many units and peers: as the table grows with its peers, so does what they
-/// take, about four units each (an IPv4 address and a key of usual length).
+/// Which part of what is free is to stay free above a table of so many units and peers: as the
+/// table grows with its peers, so does what they take, about four units each (an IPv4 address and a
+/// key of usual length).
 pub(super) fn above(units: u32, peers: usize) -> (u32, u32) {
     let peers = u32::try_from(peers).unwrap_or(u32::MAX / 8).saturating_mul(4);
     (units, units.saturating_add(peers))
@@ -36,7 +40,8 @@ impl Publisher {
         let columns = self.zone.columns();
         let key = desired.key.as_deref().unwrap_or_default();
         let server = own_server(desired);
-        let strings = [&*desired.socket_address, desired.name.as_bytes(), key.as_bytes(), server.as_bytes()];
+        let strings =
+            [&*desired.socket_address, desired.name.as_bytes(), key.as_bytes(), server.as_bytes()];
         let [socket_address_length, name_length, key_length, server_length] =
             strings.map(|string| u16::try_from(string.len()).ok());
         let (socket_address_length, name_length) = (socket_address_length?, name_length?);
@@ -72,7 +77,8 @@ impl Publisher {
         };
         let memory = self.zone.memory;
         let mut at = place.bytes() + Peer::strings(columns);
-        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the peer and its strings take.
+        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
+        // peer and its strings take.
         unsafe {
             memory.zero(place, length);
             memory.write(place.bytes(), peer);
@@ -88,8 +94,10 @@ impl Publisher {
     /// What a peer takes beside its part of a table.
     pub(super) fn units_of(&self, desired: &Desired) -> u32 {
         let key = desired.key.as_deref().unwrap_or_default();
-        let strings =
-            desired.socket_address.len() + desired.name.len() + key.len() + own_server(desired).len();
+        let strings = desired.socket_address.len()
+            + desired.name.len()
+            + key.len()
+            + own_server(desired).len();
         Peer::size(self.zone.columns(), strings)
     }
 
@@ -102,13 +110,20 @@ impl Publisher {
         head.store(place.0, Ordering::Release);
     }
 
-    /// Whether a table that takes `needed` units could still be made. Each table is as large as it would be in its compact form at least, so that if
-    /// this holds once it holds for as long as no peer is added: what is gone can always be taken out.
+    /// Whether a table that takes `needed` units could still be made. Each table is as large as it
+    /// would be in its compact form at least, so that if this holds once it holds for as long as no
+    /// peer is added: what is gone can always be taken out.
     ///
     /// With `replaces_current`, the table that is published now is about to be outdated as well.
-    pub(super) fn has_spare_table(&self, allocator: &Allocator, needed: u32, replaces_current: bool) -> bool {
+    pub(super) fn has_spare_table(
+        &self,
+        allocator: &Allocator,
+        needed: u32,
+        replaces_current: bool,
+    ) -> bool {
         let current = Offset(self.zone.header().table.current());
-        let current = self.current_table().filter(|_| replaces_current).map(|table| (current, table.units));
+        let current =
+            self.current_table().filter(|_| replaces_current).map(|table| (current, table.units));
         // Those that are outdated come back as soon as nobody reads them.
         let outdated = self.tables.iter().map(|table| (table.place, table.units)).chain(current);
         let freed = outdated.map(|(place, units)| allocator.extent_with(place, units));
@@ -139,8 +154,8 @@ impl Publisher {
         unsafe { self.zone.memory.get(place.bytes()) }
     }
 
-    /// Writes a table of the peers `listed`, for these options; `None` where there is no room. `before` are the peers of the table that is
-    /// published now.
+    /// Writes a table of the peers `listed`, for these options; `None` where there is no room.
+    /// `before` are the peers of the table that is published now.
     pub(super) fn make_table(
         &mut self,
         listed: &[Listed],
@@ -191,11 +206,17 @@ impl Publisher {
             route_text: places.parts.route_text,
         };
         let memory = self.zone.memory;
-        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the table takes.
+        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
+        // table takes.
         unsafe {
             memory.write(place.bytes(), header);
             contents.write(&memory, place, &places);
-            contents.write_ring(&memory, place, &places, self.ring_before(before, &contents).as_ref());
+            contents.write_ring(
+                &memory,
+                place,
+                &places,
+                self.ring_before(before, &contents).as_ref(),
+            );
         }
         self.note_used();
         Some(place)
@@ -206,11 +227,13 @@ impl Publisher {
         let table = self.current_table().filter(|table| table.ring.length > 0)?;
         let place = self.zone.header().table.current();
         let start = Offset(place).bytes() + table.ring.offset as usize;
-        // SAFETY: the publisher frees tables, and does not free this one meanwhile; a ring's points follow each other there.
+        // SAFETY: the publisher frees tables, and does not free this one meanwhile; a ring's points
+        // follow each other there.
         let points = unsafe { self.zone.memory.slice(start, table.ring.length as usize) };
         let old = before.iter().filter(|peer| !peer.desired.parameters.backup);
         let mut new = (0..).zip(&contents.primaries).peekable();
-        // Both are in the same order, so that what stays is met in the same order in both, unless it has moved.
+        // Both are in the same order, so that what stays is met in the same order in both, unless
+        // it has moved.
         let stays = old
             .map(|old| {
                 while new.next_if(|(_, new)| order(&new.desired, &old.desired).is_lt()).is_some() {}
@@ -221,7 +244,8 @@ impl Publisher {
         Some(Before { points, has_shared: table.shared.length > 0, stays })
     }
 
-    /// Takes units for a report, where that leaves room for a table; see [`has_spare_table`](Self::has_spare_table).
+    /// Takes units for a report, where that leaves room for a table; see
+    /// [`has_spare_table`](Self::has_spare_table).
     pub(super) fn take_for_report(
         &self,
         allocator: &mut Allocator,
@@ -250,7 +274,8 @@ impl Publisher {
         self.allocator = allocator;
         let header = ReportHeader { magic: REPORT_MAGIC, units, length };
         let memory = self.zone.memory;
-        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the report takes.
+        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
+        // report takes.
         unsafe {
             memory.write(place.bytes(), header);
             memory.copy(place.bytes() + size_of::<ReportHeader>(), bytes);

@@ -2,8 +2,9 @@
 
 use crate::memory::Offset;
 
-/// How often the counts are compared after a death. A worker changes the two counts of a request within some nanoseconds of each
-/// other, so that of two looks at different times two that find the same difference find one that stays.
+/// How often the counts are compared after a death. A worker changes the two counts of a request
+/// within some nanoseconds of each other, so that of two looks at different times two that find the
+/// same difference find one that stays.
 const LOOKS: u32 = 4;
 
 /// What was found at the last look, and how many looks are still to come.
@@ -36,10 +37,12 @@ impl Doubts {
         is_due
     }
 
-    /// Takes what a look has found, in the order of the peers; gives those differences that the look before has found as well.
+    /// Takes what a look has found, in the order of the peers; gives those differences that the
+    /// look before has found as well.
     pub(super) fn settle(&mut self, found: Vec<(Offset, u32)>) -> Vec<(Offset, u32)> {
         let before = std::mem::replace(&mut self.found, found);
-        let stays: Vec<_> = self.found.iter().copied().filter(|found| before.contains(found)).collect();
+        let stays: Vec<_> =
+            self.found.iter().copied().filter(|found| before.contains(found)).collect();
         self.found.retain(|found| !stays.contains(found));
         stays
     }
@@ -54,7 +57,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Capacity, Desired, Held, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, Worker, Zone,
+        Capacity, Desired, Held, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, Worker,
+        Zone,
         memory::UNIT,
         protocol::{Process, Publishing},
     };
@@ -69,8 +73,8 @@ mod tests {
         _bytes: [u8; UNIT],
     }
 
-    /// What one of the peers has too much, or too little, in `open` when a worker dies: it was killed between the two counts of some
-    /// request. Several such deaths add up.
+    /// What one of the peers has too much, or too little, in `open` when a worker dies: it was
+    /// killed between the two counts of some request. Several such deaths add up.
     fn differences() -> impl Strategy<Value = [i32; PEERS]> {
         prop::array::uniform4(prop_oneof![3 => Just(0), 1 => -3..=3])
     }
@@ -111,7 +115,9 @@ mod tests {
     fn counts(zone: &Zone, places: &[Offset]) -> Vec<(u32, u32)> {
         let both = |&place: &Offset| {
             // SAFETY: no test frees the peers that it looks at.
-            unsafe { (zone.peer(place).open.load(Ordering::Relaxed), zone.connections(place).all()) }
+            unsafe {
+                (zone.peer(place).open.load(Ordering::Relaxed), zone.connections(place).all())
+            }
         };
         places.iter().map(both).collect()
     }
@@ -119,8 +125,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whatever a worker that dies leaves between the two counts, also of peers that are gone since, and also where the publisher dies
-        /// with it: in the end they agree, while others open and close connections.
+        /// Whatever a worker that dies leaves between the two counts, also of peers that are gone
+        /// since, and also where the publisher dies with it: in the end they agree, while others
+        /// open and close connections.
         #[test]
         fn counts_agree_after_a_death(
             lost in differences(),
@@ -132,7 +139,8 @@ mod tests {
             let mut memory = vec![Line { _bytes: [0; UNIT] }; (1 << 17) / UNIT];
             let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).expect("an address");
             // SAFETY: the memory is ours alone, and outlives all that is made from it here.
-            let zone = unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large enough");
+            let zone = unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large \
+            enough");
             // SAFETY: there is one publisher at a time.
             let take_over = || unsafe { Publisher::take_over(zone, &Publishing::unshared()) };
             let mut publisher = take_over();

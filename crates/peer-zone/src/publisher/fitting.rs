@@ -1,7 +1,7 @@
 //! Which of the wanted peers are published where there is not room for all.
 //!
-//! It is computed beside the memory, on a copy of what is known of its free extents: nothing is written, so that it costs a few walks over
-//! the peers, however many are left out.
+//! It is computed beside the memory, on a copy of what is known of its free extents: nothing is
+//! written, so that it costs a few walks over the peers, however many are left out.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,12 @@ use crate::{
     memory::{Offset, UNIT},
 };
 
-/// What a report takes that says what is wrong, in units, or less; there is room for two, since one is made while the one before is read.
+/// What a report takes that says what is wrong, in units, or less; there is room for two, since one
+/// is made while the one before is read.
 const REPORT: u32 = 16;
 
-/// Peers that may be found too large, one by one, before the search ends; others that are as large are passed over without.
+/// Peers that may be found too large, one by one, before the search ends; others that are as large
+/// are passed over without.
 const MOST_REFUSED: usize = 16;
 
 /// What is to be published.
@@ -47,8 +49,14 @@ struct Taken {
 }
 
 impl Publisher {
-    /// Of the peers `desired`, in order, those that are listed, and of the others as many as fit; with `adds` unset none.
-    pub(super) fn choose(&self, desired: &[Desired], places: &[Option<Offset>], adds: bool) -> Chosen {
+    /// Of the peers `desired`, in order, those that are listed, and of the others as many as fit;
+    /// with `adds` unset none.
+    pub(super) fn choose(
+        &self,
+        desired: &[Desired],
+        places: &[Option<Offset>],
+        adds: bool,
+    ) -> Chosen {
         let listed = self.listed_by_place();
         let old = |place: Option<Offset>| {
             let number = place.map_or(0, |place| listed[place.0 as usize]);
@@ -96,19 +104,23 @@ impl Publisher {
             allocator.longest() >= units
         };
         let lacks_method = !fits(&taken.counts, &taken.allocator) && fits(&plain, &taken.allocator);
-        let added =
-            if adds && !lacks_method { self.fill(taken, &candidates) } else { vec![false; candidates.len()] };
+        let added = if adds && !lacks_method {
+            self.fill(taken, &candidates)
+        } else {
+            vec![false; candidates.len()]
+        };
 
         let mut is_added = vec![false; desired.len()];
         for (candidate, added) in candidates.iter().zip(&added) {
             is_added[candidate.index] = *added;
         }
-        let peers = desired.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
-            if is_added {
-                return Some(peer.clone());
-            }
-            old(place).map(|old| no_larger(peer, old, &self.options))
-        });
+        let peers =
+            desired.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
+                if is_added {
+                    return Some(peer.clone());
+                }
+                old(place).map(|old| no_larger(peer, old, &self.options))
+            });
         let tables = 2 * all.compact_units() as usize;
         let needs = self.zone.first_block() as usize + units_of_all + tables + 2 * REPORT as usize;
         let processes = self.zone.most_processes() as usize * size_of::<Member>();
@@ -130,8 +142,8 @@ impl Publisher {
         listed
     }
 
-    /// Adds the candidates to what is taken, in order, those that fit; says which. In steps that double while all of a step fits, and are
-    /// halved where it does not.
+    /// Adds the candidates to what is taken, in order, those that fit; says which. In steps that
+    /// double while all of a step fits, and are halved where it does not.
     fn fill(&self, mut taken: Taken, candidates: &[Candidate]) -> Vec<bool> {
         let mut is_added = vec![false; candidates.len()];
         let mut refused: Vec<(u32, usize)> = Vec::new();
@@ -142,7 +154,8 @@ impl Publisher {
                 refused.iter().any(|refused| units >= refused.0 && bytes >= refused.1)
             };
             let end = candidates.len().min(at + step);
-            let batch: Vec<usize> = (at..end).filter(|&index| !is_hopeless(&candidates[index])).collect();
+            let batch: Vec<usize> =
+                (at..end).filter(|&index| !is_hopeless(&candidates[index])).collect();
             if batch.is_empty() {
                 (at, step) = (end, 2 * step);
                 continue;
@@ -161,11 +174,14 @@ impl Publisher {
         is_added
     }
 
-    /// Whether there is room for the table of what is taken, for a report, and for another table after it.
+    /// Whether there is room for the table of what is taken, for a report, and for another table
+    /// after it.
     fn has_room(&self, Taken { allocator, counts }: &mut Taken) -> bool {
         let units = counts.compact_units();
         let peers = counts.primaries + counts.backups;
-        let Some(table) = allocator.take_for_table(units, above(units, peers)) else { return false };
+        let Some(table) = allocator.take_for_table(units, above(units, peers)) else {
+            return false;
+        };
         let has_large_report = self.current_report().is_some_and(|report| report.units >= REPORT);
         let wanted = if has_large_report { 1 } else { 2 };
         let mut take = |_| self.take_for_report(allocator, REPORT, units, true);
@@ -197,7 +213,8 @@ impl Counts {
     fn of_peer(peer: &Desired, options: &Options, shares_server: bool) -> Self {
         let Options { method, is_sticky, .. } = *options;
         let is_primary = !peer.parameters.backup;
-        let if_primary = |is_needed: bool, count: usize| if is_needed && is_primary { count } else { 0 };
+        let if_primary =
+            |is_needed: bool, count: usize| if is_needed && is_primary { count } else { 0 };
         Self {
             primaries: usize::from(is_primary),
             backups: usize::from(!is_primary),

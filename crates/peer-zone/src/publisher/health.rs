@@ -10,16 +10,18 @@ use crate::{layout::Health, memory::Offset, protocol::Publishing};
 pub struct Checking {
     /// A new peer gets no requests before it has passed.
     pub mandatory: bool,
-    /// Where every peer fails, all are used but those that have not passed their first check yet (`mandatory`).
+    /// Where every peer fails, all are used but those that have not passed their first check yet
+    /// (`mandatory`).
     pub panic: bool,
 }
 
 impl Publisher {
-    /// Says what the upstream needs beside its peers, at `now` (ms); to be called before the first [`publish`](Publisher::publish).
+    /// Says what the upstream needs beside its peers, at `now` (ms); to be called before the first
+    /// [`publish`](Publisher::publish).
     pub fn set_options(&mut self, options: Options, now: u64, _publishing: &Publishing) {
         self.options = options;
-        // What an earlier configuration's checks have found does not count any more, nor if one that is gone just now comes back; and without
-        // `mandatory` nobody waits for a first check.
+        // What an earlier configuration's checks have found does not count any more, nor if one
+        // that is gone just now comes back; and without `mandatory` nobody waits for a first check.
         let is_outdated = |health| match options.checking {
             None => true,
             Some(Checking { mandatory, .. }) => !mandatory && health == Health::Pending,
@@ -117,8 +119,8 @@ impl Publisher {
         }
     }
 
-    /// Whether every peer in service fails, but for those that get no requests yet: a new peer that waits for its first check is no reason
-    /// to send nobody anywhere.
+    /// Whether every peer in service fails, but for those that get no requests yet: a new peer that
+    /// waits for its first check is no reason to send nobody anywhere.
     fn store_panic(&self, now: u64) {
         let may_panic = self.options.checking.is_some_and(|checking| checking.panic);
         let is_nobody_well = self.failing > 0 && self.failing + self.pending == self.in_service;
@@ -127,7 +129,8 @@ impl Publisher {
         if (header.panic.load(Ordering::Relaxed) != 0) == panics {
             return;
         }
-        let failing = || self.listed.iter().filter(|peer| self.load_health(peer) == Health::Failing);
+        let failing =
+            || self.listed.iter().filter(|peer| self.load_health(peer) == Health::Failing);
         if !panics {
             // Those that still fail have been in use until now.
             failing().for_each(|listed| self.peer(listed).failing.begin_anew(now));
@@ -139,7 +142,8 @@ impl Publisher {
         self.zone.revive();
     }
 
-    /// Since when the peer at `place` fails its checks, where it does. Returns whether it has just begun to.
+    /// Since when the peer at `place` fails its checks, where it does. Returns whether it has just
+    /// begun to.
     pub(super) fn note_failing(&self, place: Offset, now: u64) -> bool {
         // SAFETY: the publisher frees peers, and has not freed this one.
         let failing = &unsafe { self.zone.peer(place) }.failing;
@@ -156,7 +160,9 @@ impl Publisher {
             let mut of_lines = self.listed.iter().take_while(|peer| peer.desired.key.is_none());
             return of_lines.find(|peer| *peer.desired.socket_address == *socket_address);
         }
-        let at = self.listed.binary_search_by(|peer| identity(&peer.desired).cmp(&(key, socket_address)));
+        let at = self
+            .listed
+            .binary_search_by(|peer| identity(&peer.desired).cmp(&(key, socket_address)));
         at.ok().map(|at| &self.listed[at])
     }
 

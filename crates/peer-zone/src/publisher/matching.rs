@@ -9,7 +9,8 @@ use std::{
 use super::{Desired, Listed, Removed};
 use crate::memory::Offset;
 
-/// How many of etcd's peers a publication added, removed, and changed in place. A key whose address changes counts as changed.
+/// How many of etcd's peers a publication added, removed, and changed in place. A key whose address
+/// changes counts as changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// New peers.
@@ -29,8 +30,9 @@ pub(super) struct Match {
     pub(super) changes: Changes,
 }
 
-/// The order of a publisher's list: peers of `server` lines as they were given, but those with `backup` last, as in a table, so that a
-/// successor that reads the table finds the same order; then the others by key and address.
+/// The order of a publisher's list: peers of `server` lines as they were given, but those with
+/// `backup` last, as in a table, so that a successor that reads the table finds the same order;
+/// then the others by key and address.
 pub(super) fn order(one: &Desired, other: &Desired) -> Ordering {
     match (&one.key, &other.key) {
         (None, None) => one.parameters.backup.cmp(&other.parameters.backup),
@@ -38,7 +40,8 @@ pub(super) fn order(one: &Desired, other: &Desired) -> Ordering {
     }
 }
 
-/// Puts them in [`order`]. Of several with the same key and address the first stays: they are one peer.
+/// Puts them in [`order`]. Of several with the same key and address the first stays: they are one
+/// peer.
 pub(super) fn normalize(peers: &mut Vec<Desired>) {
     peers.sort_by(order);
     peers.dedup_by(|later, first| first.key.is_some() && is_same(later, first));
@@ -49,13 +52,15 @@ pub(super) fn identity(peer: &Desired) -> (Option<&str>, &[u8]) {
     (peer.key.as_deref(), &peer.socket_address)
 }
 
-/// Whether two are the same peer. Those of two lists that share their strings need no comparison of bytes.
+/// Whether two are the same peer. Those of two lists that share their strings need no comparison of
+/// bytes.
 fn is_same(one: &Desired, other: &Desired) -> bool {
     let is_shared = match (&one.key, &other.key) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         _ => false,
     };
-    is_shared && Arc::ptr_eq(&one.socket_address, &other.socket_address) || identity(one) == identity(other)
+    is_shared && Arc::ptr_eq(&one.socket_address, &other.socket_address)
+        || identity(one) == identity(other)
 }
 
 fn static_count<'a>(peers: impl Iterator<Item = &'a Desired>) -> usize {
@@ -74,8 +79,8 @@ pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], desired: &[Des
     let mut only_new: Vec<&str> = Vec::new();
     let mut old = old.iter().peekable();
     for peer in new {
-        while let Some(gone) =
-            old.next_if(|old| !is_same(&old.desired, peer) && identity(&old.desired) < identity(peer))
+        while let Some(gone) = old
+            .next_if(|old| !is_same(&old.desired, peer) && identity(&old.desired) < identity(peer))
         {
             only_old.extend(gone.desired.key.as_deref());
         }

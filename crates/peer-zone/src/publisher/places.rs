@@ -5,8 +5,8 @@ use crate::memory::Offset;
 /// Bits in a word of the set.
 const BITS: u32 = u64::BITS;
 
-/// One bit for each unit of the memory: with tens of thousands of peers a change is published thousands of times a minute, and a set of
-/// hashes would be the dearest part of it.
+/// One bit for each unit of the memory: with tens of thousands of peers a change is published
+/// thousands of times a minute, and a set of hashes would be the dearest part of it.
 pub(super) struct Places(Vec<u64>);
 
 impl Places {

@@ -1,8 +1,10 @@
 //! Giving memory back.
 //!
-//! A table or report is given back once it is neither current nor pinned. A peer goes in two steps, since a worker with a pinned
-//! table may still pick it: it stays in the table, among those removed, until every table that gave it requests is gone and no
-//! connection to it is open; then a table without it is published, and when all tables before that one are gone too, its memory is free.
+//! A table or report is given back once it is neither current nor pinned. A peer goes in two steps,
+//! since a worker with a pinned table may still pick it: it stays in the table, among those
+//! removed, until every table that gave it requests is gone and no connection to it is open; then a
+//! table without it is published, and when all tables before that one are gone too, its memory is
+//! free.
 
 use core::sync::atomic::Ordering;
 
@@ -13,7 +15,8 @@ use crate::{
     protocol::{Owner, Process, Publishing},
 };
 
-/// How often counts that do not agree are read at one look: at 100 000 requests a second a worker is in between in one reading of some hundreds.
+/// How often counts that do not agree are read at one look: at 100 000 requests a second a worker
+/// is in between in one reading of some hundreds.
 const READINGS: u32 = 4;
 
 /// What was published once and may still be read.
@@ -26,7 +29,8 @@ pub(super) struct Outdated {
 }
 
 impl Outdated {
-    /// Whether this worker may be reading it. Any place within counts: see `Publisher::find_pinned`.
+    /// Whether this worker may be reading it. Any place within counts: see
+    /// `Publisher::find_pinned`.
     fn is_under(&self, member: &Member) -> bool {
         let extent = self.place.0..self.place.0 + self.units;
         extent.contains(&member.table.place()) || extent.contains(&member.report.place())
@@ -56,8 +60,9 @@ impl Publisher {
         listed.chain(removed).chain(self.unlisted.iter().map(|&(place, _)| place))
     }
 
-    /// Compares each peer's `open` with the sum of its columns, for a while after a worker has died: one that is killed between the two leaves
-    /// a difference. Workers that live change both all the time, so that only a difference that stays counts.
+    /// Compares each peer's `open` with the sum of its columns, for a while after a worker has
+    /// died: one that is killed between the two leaves a difference. Workers that live change both
+    /// all the time, so that only a difference that stays counts.
     fn settle_doubts(&mut self) {
         self.doubts.begin_where_new(self.zone.header().doubts.load(Ordering::Acquire));
         if !self.doubts.next_look() {
@@ -68,7 +73,8 @@ impl Publisher {
             .filter_map(|place| {
                 let difference = || {
                     // SAFETY: the publisher frees peers, and has not freed these.
-                    let (peer, sum) = unsafe { (self.zone.peer(place), self.zone.connections(place)) };
+                    let (peer, sum) =
+                        unsafe { (self.zone.peer(place), self.zone.connections(place)) };
                     peer.open.load(Ordering::Relaxed).wrapping_sub(sum.all())
                 };
                 // What changes while it is read agrees as soon as it is read again.
@@ -82,8 +88,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Says whether there was room; where there is none, the last
-    /// report goes.
+    /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Says whether
+    /// there was room; where there is none, the last report goes.
     pub fn report(&mut self, bytes: &[u8], _publishing: &Publishing) -> bool {
         self.free_unread();
         let place = self.make_report(bytes);
@@ -109,10 +115,13 @@ impl Publisher {
         if place.0 == 0 {
             return Vec::new();
         }
-        // SAFETY: it is published, and this publisher, who alone frees reports, does not free it meanwhile.
+        // SAFETY: it is published, and this publisher, who alone frees reports, does not free it
+        // meanwhile.
         let bytes: &[u8] = unsafe {
             let header: &ReportHeader = self.zone.memory.get(place.bytes());
-            self.zone.memory.slice(place.bytes() + size_of::<ReportHeader>(), header.length as usize)
+            self.zone
+                .memory
+                .slice(place.bytes() + size_of::<ReportHeader>(), header.length as usize)
         };
         bytes.to_vec()
     }
@@ -133,7 +142,8 @@ impl Publisher {
         }
     }
 
-    /// Frees the tables and reports that are outdated and not pinned, and the peers that only such tables listed.
+    /// Frees the tables and reports that are outdated and not pinned, and the peers that only such
+    /// tables listed.
     pub(super) fn free_unread(&mut self) {
         let members = self.zone.members();
         let memory = self.zone.memory;
@@ -165,7 +175,11 @@ impl Publisher {
 
     /// Every table that may still be read is of this publication or a later one.
     fn oldest_read(&self) -> u64 {
-        self.tables.iter().map(|table| table.until.saturating_sub(1)).min().unwrap_or(self.publication)
+        self.tables
+            .iter()
+            .map(|table| table.until.saturating_sub(1))
+            .min()
+            .unwrap_or(self.publication)
     }
 
     /// Publishes a table without the removed peers that have no connection left, the rest as it is.
@@ -210,7 +224,8 @@ impl Publisher {
         self.free_unread();
     }
 
-    /// Takes peers out of the list of all. Each step is one store, so that a successor finds a whole list whenever this ends.
+    /// Takes peers out of the list of all. Each step is one store, so that a successor finds a
+    /// whole list whenever this ends.
     fn unlink(&mut self, gone: &[(Offset, u64)]) {
         let gone: std::collections::HashSet<u32> = gone.iter().map(|&(place, _)| place.0).collect();
         let mut link = &self.zone.header().peers;
@@ -219,7 +234,8 @@ impl Publisher {
             if place.0 == 0 {
                 return;
             }
-            // SAFETY: the publisher frees peers, and frees those in the list only after it has taken them out.
+            // SAFETY: the publisher frees peers, and frees those in the list only after it has
+            // taken them out.
             let peer = unsafe { self.zone.peer(place) };
             if gone.contains(&place.0) {
                 link.store(peer.next.load(Ordering::Relaxed), Ordering::Release);

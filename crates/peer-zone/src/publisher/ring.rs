@@ -1,7 +1,8 @@
 //! The ring of consistent hashing: made once, then carried from table to table.
 //!
-//! With 160 points for each unit of weight it is by far the largest part of a table: 1.6 million points for 10 000 peers. To make them all and sort them
-//! takes some hundred times as long as to copy those of the peers that stay, and to merge in those of the peers that come.
+//! With 160 points for each unit of weight it is by far the largest part of a table: 1.6 million
+//! points for 10 000 peers. To make them all and sort them takes some hundred times as long as to
+//! copy those of the peers that stay, and to merge in those of the peers that come.
 
 use std::collections::HashMap;
 
@@ -22,7 +23,8 @@ pub(super) fn points(weight: u32) -> usize {
     weight as usize * POINTS_PER_WEIGHT as usize
 }
 
-/// The servers that several peers are of, as [`TableHeader::shared`](crate::layout::TableHeader::shared) has them, and for each peer what its
+/// The servers that several peers are of, as
+/// [`TableHeader::shared`](crate::layout::TableHeader::shared) has them, and for each peer what its
 /// points say: its own index or, for each of those that share a server, where that one is.
 pub(super) struct Shared {
     pub(super) words: Vec<u32>,
@@ -65,15 +67,21 @@ impl Shared {
 pub(super) struct Before<'a> {
     pub(super) points: &'a [u64],
     pub(super) has_shared: bool,
-    /// For each peer of the old group its index in the new one, if it is there with the same server text and weight.
+    /// For each peer of the old group its index in the new one, if it is there with the same server
+    /// text and weight.
     pub(super) stays: Vec<Option<u32>>,
 }
 
 /// Fills `points`, which has room for [`length`] points of these servers.
-pub(super) fn fill(points: &mut [u64], servers: &[Server<'_>], shared: &Shared, before: Option<&Before<'_>>) {
+pub(super) fn fill(
+    points: &mut [u64],
+    servers: &[Server<'_>],
+    shared: &Shared,
+    before: Option<&Before<'_>>,
+) {
     let carried = before.filter(|before| {
-        // Points of peers that share a server do not say whose they are; and points with the same hash are in the order of the peers,
-        // which must be the same in both.
+        // Points of peers that share a server do not say whose they are; and points with the same
+        // hash are in the order of the peers, which must be the same in both.
         shared.is_empty() && !before.has_shared && before.stays.iter().flatten().is_sorted()
     });
     match carried {
@@ -83,7 +91,10 @@ pub(super) fn fill(points: &mut [u64], servers: &[Server<'_>], shared: &Shared, 
 }
 
 fn make(points: &mut [u64], servers: &[Server<'_>], shared: &Shared) {
-    let all = servers.iter().zip(&shared.targets).flat_map(|(&server, &target)| points_of(server, target));
+    let all = servers
+        .iter()
+        .zip(&shared.targets)
+        .flat_map(|(&server, &target)| points_of(server, target));
     for (point, made) in points.iter_mut().zip(all) {
         *point = made;
     }
@@ -96,7 +107,8 @@ fn carry(points: &mut [u64], servers: &[Server<'_>], before: &Before<'_>) {
         is_old[index as usize] = true;
     }
     let new = (0..).zip(servers).zip(&is_old).filter(|&(_, &is_old)| !is_old);
-    let mut added: Vec<u64> = new.flat_map(|((index, &server), _)| points_of(server, index)).collect();
+    let mut added: Vec<u64> =
+        new.flat_map(|((index, &server), _)| points_of(server, index)).collect();
     added.sort_unstable();
     let mut added = added.into_iter().peekable();
     let kept = before.points.iter().filter_map(|&point| {

@@ -141,8 +141,9 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// What the table would take in its most compact form, if those that are removed were not yet: so a table does not shrink before they
-    /// are out of it, and the next one fits where the last one was.
+    /// What the table would take in its most compact form, if those that are removed were not yet:
+    /// so a table does not shrink before they are out of it, and the next one fits where the last
+    /// one was.
     pub(super) fn compact_units(&self) -> u32 {
         self.numbers().compact_units()
     }
@@ -154,7 +155,8 @@ impl<'a> Contents<'a> {
     /// As many units as [`Places::units`] says from `at` are nobody else's.
     pub(super) unsafe fn write(&self, memory: &Memory, at: Offset, places: &Places) {
         let start = at.bytes();
-        // SAFETY: each part lies within what `places` has counted; the rest is the caller's promise.
+        // SAFETY: each part lies within what `places` has counted; the rest is the caller's
+        // promise.
         unsafe {
             memory.copy(start + size_of::<TableHeader>(), &self.entries());
             for (plan, offset) in places.plans.iter().zip(places.parts.plan_offsets) {
@@ -166,7 +168,10 @@ impl<'a> Contents<'a> {
             if places.parts.ranges.length > 0 {
                 let weights: Vec<u32> =
                     self.primaries.iter().map(|peer| peer.desired.parameters.weight).collect();
-                memory.copy(start + places.parts.ranges.offset as usize, &peer_balance::cumulative(&weights));
+                memory.copy(
+                    start + places.parts.ranges.offset as usize,
+                    &peer_balance::cumulative(&weights),
+                );
             }
             if let Some(shared) = &self.shared {
                 memory.copy(start + places.parts.shared.offset as usize, &shared.words);
@@ -193,7 +198,8 @@ impl<'a> Contents<'a> {
         let servers: Vec<Server<'_>> = self.servers().collect();
         let length = places.parts.ring.length as usize;
         // SAFETY: the ring lies within what `places` has counted; the rest is the caller's promise.
-        let points = unsafe { memory.zeroed(at.bytes() + places.parts.ring.offset as usize, length) };
+        let points =
+            unsafe { memory.zeroed(at.bytes() + places.parts.ring.offset as usize, length) };
         ring::fill(points, &servers, shared, before);
     }
 
@@ -252,7 +258,16 @@ impl Counts {
         let sticky = section(self.sticky, size_of::<u32>());
         let routes = section(self.routes, size_of::<RouteEntry>());
         let route_text = section(self.route_text, 1);
-        Parts { plan_offsets: [first, second], ranges, ring, shared, sticky, routes, route_text, bytes: end }
+        Parts {
+            plan_offsets: [first, second],
+            ranges,
+            ring,
+            shared,
+            sticky,
+            routes,
+            route_text,
+            bytes: end,
+        }
     }
 }
 

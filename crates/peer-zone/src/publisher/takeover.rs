@@ -4,7 +4,8 @@ use core::sync::atomic::Ordering;
 use std::collections::HashSet;
 
 use super::{
-    Desired, Listed, Options, Publisher, Removed, doubts::Doubts, matching::order, reclaim::Outdated,
+    Desired, Listed, Options, Publisher, Removed, doubts::Doubts, matching::order,
+    reclaim::Outdated,
 };
 use crate::{
     allocator::Allocator,
@@ -15,12 +16,14 @@ use crate::{
 };
 
 impl Publisher {
-    /// Becomes the zone's publisher: finds out from what is reachable which memory is in use, and which peers are published.
+    /// Becomes the zone's publisher: finds out from what is reachable which memory is in use, and
+    /// which peers are published.
     ///
     /// # Safety
     ///
-    /// No other publisher of this zone exists in any process, or will before this one is dropped: the caller holds the lease, as
-    /// `publishing` shows, or the zone is not shared yet; and it calls no method of this value but with that lease held.
+    /// No other publisher of this zone exists in any process, or will before this one is dropped:
+    /// the caller holds the lease, as `publishing` shows, or the zone is not shared yet; and it
+    /// calls no method of this value but with that lease held.
     pub unsafe fn take_over(zone: Zone, _publishing: &Publishing) -> Self {
         let mut publisher = Self {
             zone,
@@ -55,19 +58,22 @@ impl Publisher {
         for peer in self.listed.iter().filter(|peer| peer.is_in_service()) {
             self.peer(peer).in_service.store(1, Ordering::Relaxed);
         }
-        let out_of_service = self.listed.iter().filter(|peer| !peer.is_in_service()).map(|peer| peer.place);
+        let out_of_service =
+            self.listed.iter().filter(|peer| !peer.is_in_service()).map(|peer| peer.place);
         for place in out_of_service.chain(self.removed.iter().map(|peer| peer.place)) {
             // SAFETY: the publisher frees peers, and has not freed these.
             self.depart(unsafe { self.zone.peer(place) });
         }
     }
 
-    /// Since when peers are being left, where the publisher before this one has not said it: at `now` (ms).
+    /// Since when peers are being left, where the publisher before this one has not said it: at
+    /// `now` (ms).
     pub(super) fn note_times_again(&mut self, now: u64) {
         if !std::mem::take(&mut self.may_lack_times) {
             return;
         }
-        // Who has been told of a departure before its time stood there has found nobody to be leaving.
+        // Who has been told of a departure before its time stood there has found nobody to be
+        // leaving.
         let mut untold = Vec::new();
         for listed in &self.listed {
             self.peer(listed).removed.end();
@@ -93,7 +99,8 @@ impl Publisher {
             // SAFETY: what is in the list is a peer that was not freed.
             let peer = unsafe { self.zone.peer(place) };
             if !self.allocator.reserve(place, peer.units) {
-                // The list runs into itself or out of the memory: it is not one of ours. What was found so far is kept.
+                // The list runs into itself or out of the memory: it is not one of ours. What was
+                // found so far is kept.
                 return;
             }
             // Sorted out in `find_published`.
@@ -117,8 +124,8 @@ impl Publisher {
         // SAFETY: it is published, and its entries follow the header.
         let (header, entries) = unsafe {
             let header = memory.get::<TableHeader>(table.bytes());
-            let entries =
-                memory.slice::<Entry>(table.bytes() + size_of::<TableHeader>(), header.entries as usize);
+            let entries = memory
+                .slice::<Entry>(table.bytes() + size_of::<TableHeader>(), header.entries as usize);
             (header, entries)
         };
         self.allocator.reserve(table, header.units);
@@ -151,9 +158,10 @@ impl Publisher {
 
     /// Reserves tables and reports that are read just now, though others have taken their place.
     ///
-    /// A pin may be stale: set, but not yet compared with the root. What it points to is then never read, and what looks like a header
-    /// there may be left over from what lay there once, so that its extent may overlap one that is read. Those that overlap are kept as
-    /// one, until no pin points into it.
+    /// A pin may be stale: set, but not yet compared with the root. What it points to is then never
+    /// read, and what looks like a header there may be left over from what lay there once, so that
+    /// its extent may overlap one that is read. Those that overlap are kept as one, until no pin
+    /// points into it.
     fn find_pinned(&mut self) {
         let mut claims: Vec<(u32, u32)> =
             self.zone.members().iter().flat_map(|member| self.claims(member)).collect();
@@ -173,7 +181,8 @@ impl Publisher {
         }
     }
 
-    /// The extents that a worker's pins point to, where all of them is neither published nor a peer's.
+    /// The extents that a worker's pins point to, where all of them is neither published nor a
+    /// peer's.
     fn claims(&self, member: &Member) -> impl Iterator<Item = (u32, u32)> {
         let memory = self.zone.memory;
         let may_be_header = move |place: u32, size: usize| {
@@ -195,7 +204,11 @@ impl Publisher {
         let is_claim = |&(is_block, place, units): &(bool, u32, u32)| {
             is_block && self.allocator.is_free(Offset(place), units)
         };
-        table.into_iter().chain(report).filter(is_claim).map(|(_, place, units)| (place, place + units))
+        table
+            .into_iter()
+            .chain(report)
+            .filter(is_claim)
+            .map(|(_, place, units)| (place, place + units))
     }
 
     fn describe(&self, entry: &Entry, route: Option<&[u8]>) -> Desired {

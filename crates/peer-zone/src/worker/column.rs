@@ -23,7 +23,11 @@ fn free_column(zone: &Zone, process: Process) -> Option<u32> {
 }
 
 /// One that a dead process had, with what that has left there.
-fn column_of_dead(zone: &Zone, process: Process, is_alive: impl Fn(Process) -> bool) -> Option<u32> {
+fn column_of_dead(
+    zone: &Zone,
+    process: Process,
+    is_alive: impl Fn(Process) -> bool,
+) -> Option<u32> {
     let is_mine = |owner: &Owner| {
         let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
         dead.is_some_and(|dead| owner.inherit(dead, process))

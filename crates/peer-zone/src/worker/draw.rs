@@ -1,11 +1,12 @@
 //! Peers drawn at random, and who has the turn while peers start slowly.
 //!
-//! A method that compares peers by what is open to them, or by how fast they answer, knows nothing of shares: the newest peer has
-//! the fewest connections and has never been slow, so that it would win each comparison that it takes part in, however small the
-//! part of its weight that it has. So a peer that starts slowly takes part in none. First a peer is drawn by weight, as `random`
-//! draws one, with what `slow_start` leaves of the weights: if it is one that starts slowly, the request is its own; if not,
-//! the method chooses among the others. Each of those that start slowly then gets `share * weight` of the sum of
-//! all, whatever the method and however many can serve.
+//! A method that compares peers by what is open to them, or by how fast they answer, knows nothing
+//! of shares: the newest peer has the fewest connections and has never been slow, so that it would
+//! win each comparison that it takes part in, however small the part of its weight that it has. So
+//! a peer that starts slowly takes part in none. First a peer is drawn by weight, as `random` draws
+//! one, with what `slow_start` leaves of the weights: if it is one that starts slowly, the request
+//! is its own; if not, the method chooses among the others. Each of those that start slowly then
+//! gets `share * weight` of the sum of all, whatever the method and however many can serve.
 
 use peer_balance::Share;
 
@@ -16,7 +17,8 @@ use super::{
 };
 use crate::layout::{Entry, Peer};
 
-/// How many peers are drawn for the turn: with nineteen of twenty that cannot serve, all of these are such once in 27 picks.
+/// How many peers are drawn for the turn: with nineteen of twenty that cannot serve, all of these
+/// are such once in 27 picks.
 const DRAWS: u32 = 64;
 
 /// Who has the turn.

@@ -1,4 +1,5 @@
-//! Methods that choose by a key: `hash`, `hash … consistent`, `ip_hash`. Each maps a key to the peer to which nginx's own maps it.
+//! Methods that choose by a key: `hash`, `hash … consistent`, `ip_hash`. Each maps a key to the
+//! peer to which nginx's own maps it.
 
 use peer_balance::{IP_HASH_START, KEYED_TRIES};
 
@@ -9,7 +10,8 @@ use super::{
 };
 use crate::layout::SHARED;
 
-/// How far a request has come with its key: nginx keeps the like in its `ngx_http_upstream_hash_peer_data_t`.
+/// How far a request has come with its key: nginx keeps the like in its
+/// `ngx_http_upstream_hash_peer_data_t`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     hash: u64,
@@ -36,7 +38,8 @@ impl Table<'_> {
     ) -> Option<Held> {
         let next = |progress: &mut Progress| {
             // nginx adds them up in 32 bits.
-            let hash = (progress.hash as u32).wrapping_add(peer_balance::rehash(progress.round, key));
+            let hash =
+                (progress.hash as u32).wrapping_add(peer_balance::rehash(progress.round, key));
             progress.round += 1;
             progress.hash = u64::from(hash);
             progress.hash
@@ -77,7 +80,8 @@ impl Table<'_> {
         }
         loop {
             let index = peer_balance::in_range(ranges, next(progress) % total);
-            let held = group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not));
+            let held =
+                group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not));
             if held.is_some() || progress.is_lost() {
                 return held;
             }
@@ -94,7 +98,11 @@ impl Table<'_> {
     ) -> Option<Held> {
         // SAFETY: the section's items are points.
         let points: &[u64] = unsafe { self.section(self.header.ring) };
-        if points.is_empty() || group.entries.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
+        if points.is_empty()
+            || group.entries.len() < 2
+            || key.is_empty()
+            || progress.tries > KEYED_TRIES
+        {
             return None;
         }
         let hash_at = |index: usize| (points[index] >> 32) as u32;
@@ -113,15 +121,17 @@ impl Table<'_> {
         }
     }
 
-    /// A peer of the server that a point names: there are several where a name has several addresses.
+    /// A peer of the server that a point names: there are several where a name has several
+    /// addresses.
     fn take_server<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
         server: u32,
         asked: &Asked<'_, F>,
     ) -> Option<Held> {
-        let take =
-            |index: usize| group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not));
+        let take = |index: usize| {
+            group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not))
+        };
         if server & SHARED == 0 {
             return take(server as usize);
         }
@@ -134,8 +144,8 @@ impl Table<'_> {
     }
 }
 
-/// The point behind this one that has another hash. Of points with the same hash nginx keeps the first; all are kept here, since the first
-/// may go.
+/// The point behind this one that has another hash. Of points with the same hash nginx keeps the
+/// first; all are kept here, since the first may go.
 fn following(points: &[u64], at: usize) -> usize {
     let hash = points[at] >> 32;
     let mut next = at + 1;

@@ -15,28 +15,33 @@ use crate::{
     zone::Zone,
 };
 
-/// Up to so many peers, `least_conn` looks at each. docs/architecture.md says why there is no exact order of more.
+/// Up to so many peers, `least_conn` looks at each. docs/architecture.md says why there is no exact
+/// order of more.
 const EXACT: usize = 256;
 
-/// Above, it takes the least of so many, drawn at random: that all of them lie outside the 5 % with the fewest has a probability of 0.95^59 =
-/// 4.8 %.
+/// Above, it takes the least of so many, drawn at random: that all of them lie outside the 5 % with
+/// the fewest has a probability of 0.95^59 = 4.8 %.
 const SAMPLE: usize = 59;
 
-/// Peers that are looked at in the order of round robin, for one without any connection, before peers are compared: where most
-/// are idle, as with short requests, that is all it takes, and idle peers take turns by their weights.
+/// Peers that are looked at in the order of round robin, for one without any connection, before
+/// peers are compared: where most are idle, as with short requests, that is all it takes, and idle
+/// peers take turns by their weights.
 const IDLE_POSITIONS: u32 = 4;
 
-/// How often peers are compared anew where the best one was taken by another worker in the same instant.
+/// How often peers are compared anew where the best one was taken by another worker in the same
+/// instant.
 const ROUNDS: u32 = 4;
 
-/// The cost (µs) of a peer that has been asked but never answered, so that a new peer gets one request and not all of them until it has: as the
-/// penalty in Finagle's `PeakEwma`. Some 18 minutes: longer than any answer that was waited for.
+/// The cost (µs) of a peer that has been asked but never answered, so that a new peer gets one
+/// request and not all of them until it has: as the penalty in Finagle's `PeakEwma`. Some 18
+/// minutes: longer than any answer that was waited for.
 const UNANSWERED: u32 = 1 << 30;
 
 /// The best of the peers that were compared, as far as they have been.
 #[derive(Default)]
 struct Comparison<'t> {
-    /// The connections open to it, or to each of several that are equal, and its weight; none before the first.
+    /// The connections open to it, or to each of several that are equal, and its weight; none
+    /// before the first.
     least: Option<(u32, u64)>,
     /// Those that are equal.
     equal: Lot<'t>,
@@ -47,7 +52,8 @@ struct Comparison<'t> {
 }
 
 impl Table<'_> {
-    /// The peer with the fewest connections for its weight; of several, by round robin where they have none, otherwise any by weight.
+    /// The peer with the fewest connections for its weight; of several, by round robin where they
+    /// have none, otherwise any by weight.
     ///
     /// `None` where round robin must find one.
     pub(super) fn pick_least_conn<F: Fn(u64) -> bool>(
@@ -97,8 +103,9 @@ impl Table<'_> {
                 self.compare((entry, peer, Zone::open(peer)), asked, position, &mut compared);
             }
         } else {
-            // Step by step for all of them: peers drawn at random are in nobody's cache, and loads that do not wait for each other come
-            // together. Peer by peer it takes several times as long.
+            // Step by step for all of them: peers drawn at random are in nobody's cache, and loads
+            // that do not wait for each other come together. Peer by peer it takes several times as
+            // long.
             let entries: [&Entry; SAMPLE] = array::from_fn(|_| {
                 &group.entries[below(self.worker.random(), group.entries.len() as u64) as usize]
             });
@@ -116,8 +123,8 @@ impl Table<'_> {
         equal.drawn()
     }
 
-    /// Takes the peer into the comparison: in the place of the best so far where it is better, or, of those that are equal, with a probability by its
-    /// weight.
+    /// Takes the peer into the comparison: in the place of the best so far where it is better, or,
+    /// of those that are equal, with a probability by its weight.
     fn compare<'t, F: Fn(u64) -> bool>(
         &'t self,
         (entry, peer, open): (&'t Entry, &'t Peer, u32),
@@ -187,7 +194,8 @@ impl Table<'_> {
                 continue;
             }
             if self.is_starting(entry, peer, asked) {
-                // Who starts slowly has the turn where it is the first, and is not compared: see `draw`.
+                // Who starts slowly has the turn where it is the first, and is not compared: see
+                // `draw`.
                 if first.is_none() && self.is_admitted(entry, peer, asked, Weighing::Ramp) {
                     return self.hold(entry, peer, asked.now);
                 }
@@ -197,8 +205,8 @@ impl Table<'_> {
                 first = Some((entry, peer));
                 continue;
             };
-            // Of two that are equal the first, which is one by weight. With nginx it is the second: of two peers the lighter one, then, more
-            // often the lighter it is.
+            // Of two that are equal the first, which is one by weight. With nginx it is the second:
+            // of two peers the lighter one, then, more often the lighter it is.
             let (entry, peer) =
                 if is_better((entry, peer), known, asked.now) { (entry, peer) } else { known };
             return self.hold(entry, peer, asked.now);
@@ -208,13 +216,18 @@ impl Table<'_> {
     }
 
     /// For `random two`: whether one has fewer connections for its weight than the other.
-    pub(super) fn has_fewer_connections(one: (&Entry, &Peer), other: (&Entry, &Peer), _now: Now) -> bool {
+    pub(super) fn has_fewer_connections(
+        one: (&Entry, &Peer),
+        other: (&Entry, &Peer),
+        _now: Now,
+    ) -> bool {
         let load = |(_, peer): (&Entry, &Peer)| u64::from(Zone::open(peer));
         let weight = |(entry, _): (&Entry, &Peer)| u64::from(entry.parameters.weight);
         load(one) * weight(other) < load(other) * weight(one)
     }
 
-    /// For `least_time`: whether one would answer sooner than the other, by its recent response times and what it has to do.
+    /// For `least_time`: whether one would answer sooner than the other, by its recent response
+    /// times and what it has to do.
     pub(super) fn answers_sooner(one: (&Entry, &Peer), other: (&Entry, &Peer), now: Now) -> bool {
         let cost = |(_, peer): (&Entry, &Peer)| {
             let open = Zone::open(peer);

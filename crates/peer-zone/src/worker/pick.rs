@@ -23,27 +23,30 @@ pub enum Pick {
 pub struct Wish<'k> {
     /// How to choose.
     pub method: Method,
-    /// By what to choose: the key of `hash`, the address of `ip_hash` as [`peer_balance::ip_hash`] takes it. Without one they choose as round
-    /// robin does.
+    /// By what to choose: the key of `hash`, the address of `ip_hash` as [`peer_balance::ip_hash`]
+    /// takes it. Without one they choose as round robin does.
     pub key: &'k [u8],
     /// The peer that a cookie names.
     pub sticky: Option<u64>,
-    /// For how long (ms) after a peer has begun to say `drain` a cookie still leads there; `None`: for ever.
+    /// For how long (ms) after a peer has begun to say `drain` a cookie still leads there; `None`:
+    /// for ever.
     pub grace: Option<u64>,
-    /// The peer that the cookie names comes behind those without `backup` where it has `backup` itself: as with nginx's own `sticky`, whose sessions leave a
-    /// backup as soon as there is another peer.
+    /// The peer that the cookie names comes behind those without `backup` where it has `backup`
+    /// itself: as with nginx's own `sticky`, whose sessions leave a backup as soon as there is
+    /// another peer.
     pub leaves_backups: bool,
 }
 
-/// That nothing could be picked, and all that could change it: until one of these has, nothing can be picked again, and there is
-/// no need to look at each peer to know it.
+/// That nothing could be picked, and all that could change it: until one of these has, nothing can
+/// be picked again, and there is no need to look at each peer to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exhausted {
     place: Offset,
     generation: u64,
     /// Failures are forgiven as seconds pass.
     now: u32,
-    /// Connections closed where `max_conns` counts, failures forgiven because a peer answered, checks passed.
+    /// Connections closed where `max_conns` counts, failures forgiven because a peer answered,
+    /// checks passed.
     revivals: u32,
 }
 
@@ -68,8 +71,9 @@ impl Group<'_> {
 }
 
 impl Worker {
-    /// Picks a peer that is in service, has not failed, is not full, and is not `tried` (by its id) already; one with `backup` only
-    /// where there is no other. The peer that a cookie names comes before all others, even where it gets no new sessions (`drain`).
+    /// Picks a peer that is in service, has not failed, is not full, and is not `tried` (by its id)
+    /// already; one with `backup` only where there is no other. The peer that a cookie names comes
+    /// before all others, even where it gets no new sessions (`drain`).
     ///
     /// `progress` is the request's own, from one try to the next.
     pub fn pick(
@@ -80,20 +84,26 @@ impl Worker {
         tried: impl Fn(u64) -> bool,
         has_tried: bool,
     ) -> Pick {
-        // Before all else, and Acquire: what is revived from here on, the peers below may not show yet.
+        // Before all else, and Acquire: what is revived from here on, the peers below may not show
+        // yet.
         let revivals = self.zone.header().revivals.load(Ordering::Acquire);
         let exhausted = self.exhausted;
         let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(table) = self.table() else { return Pick::Busy };
         let asked = Asked { now, tried: &tried, has_ramps };
         let named = wish.sticky.and_then(|id| table.sticky_index(id));
-        let is_backup = |&index: &usize| wish.leaves_backups && index >= table.header.primaries as usize;
+        let is_backup =
+            |&index: &usize| wish.leaves_backups && index >= table.header.primaries as usize;
         let (at_once, at_last) = (named.filter(|index| !is_backup(index)), named.filter(is_backup));
         if let Some(held) = at_once.and_then(|index| table.pick_named(index, wish.grace, &asked)) {
             return Pick::Peer(held);
         }
-        let state =
-            Exhausted { place: table.place, generation: table.header.generation, now: now.seconds, revivals };
+        let state = Exhausted {
+            place: table.place,
+            generation: table.header.generation,
+            now: now.seconds,
+            revivals,
+        };
         let is_exhausted = exhausted == Some(state);
         let held = if is_exhausted { None } else { table.pick_primary(wish, progress, &asked) }
             .or_else(|| table.pick_named(at_last?, wish.grace, &asked))
@@ -131,7 +141,11 @@ impl Table<'_> {
         held.or_else(|| self.pick_round_robin(&primary, asked))
     }
 
-    fn pick_backup<F: Fn(u64) -> bool>(&self, wish: &Wish<'_>, asked: &Asked<'_, F>) -> Option<Held> {
+    fn pick_backup<F: Fn(u64) -> bool>(
+        &self,
+        wish: &Wish<'_>,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
         let backup = self.backup();
         let held = match wish.method {
             Method::LeastConn => self.pick_least_conn(&backup, asked),
@@ -160,7 +174,8 @@ impl Table<'_> {
         }
     }
 
-    /// The peer of this entry, which a cookie names, if it may serve: also one that gets no new sessions, and whatever its weight.
+    /// The peer of this entry, which a cookie names, if it may serve: also one that gets no new
+    /// sessions, and whatever its weight.
     fn pick_named<F: Fn(u64) -> bool>(
         &self,
         index: usize,
@@ -180,8 +195,11 @@ impl Table<'_> {
         // SAFETY: the section's items are indexes.
         let order: &[u32] = unsafe { self.section(self.header.sticky) };
         let entry_at = |&index: &u32| self.entries.get(index as usize);
-        let at = order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
-        let index = order.get(at).filter(|&index| entry_at(index).is_some_and(|entry| entry.sticky() == id));
+        let at =
+            order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
+        let index = order
+            .get(at)
+            .filter(|&index| entry_at(index).is_some_and(|entry| entry.sticky() == id));
         index.map(|&index| index as usize)
     }
 }

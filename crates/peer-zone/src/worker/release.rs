@@ -17,11 +17,18 @@ pub enum Outcome {
 }
 
 impl Worker {
-    /// Ends a request's hold on its peer. Returns whether the failures have just reached `max_fails`.
+    /// Ends a request's hold on its peer. Returns whether the failures have just reached
+    /// `max_fails`.
     ///
-    /// `response_time` is what the peer took to answer, in microseconds, where it did. The rules are those of
-    /// `ngx_http_upstream_free_round_robin_peer`.
-    pub fn release(&mut self, held: Held, outcome: Outcome, response_time: Option<u32>, now: Now) -> bool {
+    /// `response_time` is what the peer took to answer, in microseconds, where it did. The rules
+    /// are those of `ngx_http_upstream_free_round_robin_peer`.
+    pub fn release(
+        &mut self,
+        held: Held,
+        outcome: Outcome,
+        response_time: Option<u32>,
+        now: Now,
+    ) -> bool {
         // SAFETY: the count that keeps the peer is given back below, last.
         let peer = unsafe { self.zone.peer(held.peer) };
         if let Some(sample) = response_time {
@@ -29,7 +36,8 @@ impl Worker {
         }
         let mut disabled = false;
         // A limit may have come while the request held a peer that had none.
-        let mut revived = held.max_conns != 0 || self.zone.header().limited.load(Ordering::Relaxed) != 0;
+        let mut revived =
+            held.max_conns != 0 || self.zone.header().limited.load(Ordering::Relaxed) != 0;
         let forgiven = match outcome {
             Outcome::Failed => {
                 peer.failures.fetch_add(1, Ordering::Relaxed);
@@ -40,7 +48,9 @@ impl Worker {
             }
             _ if held.is_single => true,
             // The peer is taken back only if it answered a request made after its last failure.
-            Outcome::Answered => peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed),
+            Outcome::Answered => {
+                peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed)
+            }
         };
         if forgiven {
             let fails = peer.fails.load(Ordering::Relaxed);
@@ -64,7 +74,8 @@ impl Worker {
     fn fail(&self, peer: &Peer, held: &Held, now: Now) -> bool {
         peer.accessed.store(now.seconds, Ordering::Relaxed);
         peer.checked.store(now.seconds, Ordering::Relaxed);
-        // Release: whoever sees the failure sees its time too, and does not take the peer for one whose time is up.
+        // Release: whoever sees the failure sees its time too, and does not take the peer for one
+        // whose time is up.
         let fails = peer.fails.fetch_add(1, Ordering::Release).saturating_add(1);
         if held.max_fails == 0 {
             return false;
@@ -73,7 +84,8 @@ impl Worker {
         let positions = self.zone.positions();
         let position = if held.backup { &positions.backup } else { &positions.primary };
         let position = position.load(Ordering::Relaxed) as u32;
-        // Two failures in the same instant may count as one here: the weight recovers a little sooner.
+        // Two failures in the same instant may count as one here: the weight recovers a little
+        // sooner.
         let before = Deficit(peer.deficit.load(Ordering::Relaxed));
         let Deficit(after) = before.failed(held.weight, held.max_fails, position, disabled);
         peer.deficit.store(after, Ordering::Relaxed);
@@ -84,7 +96,8 @@ impl Worker {
     }
 }
 
-/// Takes a response time into account. Where others do the same at the same time, one of the samples may be lost.
+/// Takes a response time into account. Where others do the same at the same time, one of the
+/// samples may be lost.
 fn observe(peer: &Peer, sample: u32, now: Now) {
     let before = PeakEwma(peer.response_time.load(Ordering::Relaxed));
     // The clock of response times goes round in 49 days; only differences matter.

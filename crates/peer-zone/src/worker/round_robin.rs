@@ -10,12 +10,13 @@ use super::{
 };
 use crate::layout::PlanHeader;
 
-/// How many positions of the plan are tried before the peers are walked. Each position lost to an unavailable peer is a load or two;
-/// with half of the peers unavailable, 64 in a row are unavailable once in 10^19 picks.
+/// How many positions of the plan are tried before the peers are walked. Each position lost to an
+/// unavailable peer is a load or two; with half of the peers unavailable, 64 in a row are
+/// unavailable once in 10^19 picks.
 const POSITIONS_TRIED: u32 = 64;
 
-/// How many are tried at most where it is by their share alone that peers are not picked: with the least share, a hundredth, none of so
-/// many is picked once in 30 000 picks.
+/// How many are tried at most where it is by their share alone that peers are not picked: with the
+/// least share, a hundredth, none of so many is picked once in 30 000 picks.
 const POSITIONS_AT_MOST: u32 = 1024;
 
 /// Where there are no more peers than this, a walk is cheaper than so many positions.
@@ -24,12 +25,13 @@ const FEW: usize = 256;
 /// One in so many positions at least must be a usable peer's for more of them to be tried.
 const USABLE: u32 = 16;
 
-/// How often peers are walked anew where the one that was drawn was taken by another worker in the same instant.
+/// How often peers are walked anew where the one that was drawn was taken by another worker in the
+/// same instant.
 const ROUNDS: u32 = 4;
 
 impl Table<'_> {
-    /// Walks the plan from the shared position on. Each position that is passed over is used up, so that what it would have got goes
-    /// to all others by their weights, not to its neighbour.
+    /// Walks the plan from the shared position on. Each position that is passed over is used up, so
+    /// that what it would have got goes to all others by their weights, not to its neighbour.
     pub(super) fn pick_round_robin<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
@@ -55,8 +57,13 @@ impl Table<'_> {
         self.pick_by_walk(group, asked)
     }
 
-    /// Nearly all are unavailable: whoever is not must still be found, each as often as what it has of its weight says.
-    fn pick_by_walk<F: Fn(u64) -> bool>(&self, group: &Group<'_>, asked: &Asked<'_, F>) -> Option<Held> {
+    /// Nearly all are unavailable: whoever is not must still be found, each as often as what it has
+    /// of its weight says.
+    fn pick_by_walk<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        asked: &Asked<'_, F>,
+    ) -> Option<Held> {
         for _ in 0..ROUNDS {
             let position = group.position();
             let mut lot = Lot::default();
@@ -70,7 +77,9 @@ impl Table<'_> {
                     has_full = true;
                     continue;
                 }
-                lot.enter(entry, self.weight_now(entry, peer, asked, position), || self.worker.random());
+                lot.enter(entry, self.weight_now(entry, peer, asked, position), || {
+                    self.worker.random()
+                });
             }
             match lot.drawn() {
                 Some(entry) => {

@@ -10,8 +10,9 @@ use crate::{
     zone::Zone,
 };
 
-/// How often a place below `max_conns` is tried for that another worker wants in the same instant. Each attempt takes some tens of
-/// nanoseconds and two workers rarely meet even once; one that loses every time goes on to the next peer.
+/// How often a place below `max_conns` is tried for that another worker wants in the same instant.
+/// Each attempt takes some tens of nanoseconds and two workers rarely meet even once; one that
+/// loses every time goes on to the next peer.
 const ATTEMPTS: u32 = 4;
 
 /// Bits behind the point of a weight of which only a part is there.
@@ -39,9 +40,11 @@ pub(super) enum Visit {
 /// Whether a visit counts by what a peer has of its weight just now.
 #[derive(Clone, Copy)]
 pub(super) enum Weighing {
-    /// It does, at this position of its group's plan: both by what `slow_start` and by what a failure leaves of it.
+    /// It does, at this position of its group's plan: both by what `slow_start` and by what a
+    /// failure leaves of it.
     At(u64),
-    /// By what `slow_start` leaves of it only: where nginx does not go by the effective weight, which is what a failure changes.
+    /// By what `slow_start` leaves of it only: where nginx does not go by the effective weight,
+    /// which is what a failure changes.
     Ramp,
     /// It does not: there is no other peer, or the method does not go by weights.
     Not,
@@ -79,7 +82,12 @@ impl Table<'_> {
         entry.parameters.is_in_service() && self.is_well(entry, peer, asked)
     }
 
-    fn is_well<F: Fn(u64) -> bool>(&self, entry: &Entry, peer: &Peer, asked: &Asked<'_, F>) -> bool {
+    fn is_well<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        asked: &Asked<'_, F>,
+    ) -> bool {
         match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => {}
             Health::Failing if self.worker.zone.header().panic.load(Ordering::Relaxed) != 0 => {}
@@ -88,11 +96,17 @@ impl Table<'_> {
         let fails = peer.fails.load(Ordering::Acquire);
         if fails != 0
             && !self.is_single()
-            && has_failed(fails, peer.checked.load(Ordering::Relaxed), &entry.parameters, asked.now.seconds)
+            && has_failed(
+                fails,
+                peer.checked.load(Ordering::Relaxed),
+                &entry.parameters,
+                asked.now.seconds,
+            )
         {
             return false;
         }
-        // The only one may be tried again: a connection that was kept may have been closed just as it was used, for which nginx grants a try.
+        // The only one may be tried again: a connection that was kept may have been closed just as
+        // it was used, for which nginx grants a try.
         self.is_single() || !(asked.tried)(peer.id)
     }
 
@@ -126,7 +140,8 @@ impl Table<'_> {
         self.hold(entry, peer, asked.now).map_or(Visit::Unusable, Visit::Taken)
     }
 
-    /// As [`Table::take`], for a session that has been there before: `drain` and the weight do not matter.
+    /// As [`Table::take`], for a session that has been there before: `drain` and the weight do not
+    /// matter.
     pub(super) fn take_for_session<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
@@ -139,8 +154,8 @@ impl Table<'_> {
         self.hold(entry, peer, asked.now)
     }
 
-    /// Whether the peer may have this visit by what it has of its weight: less than all of it while it starts slowly, and for a while after a
-    /// failure.
+    /// Whether the peer may have this visit by what it has of its weight: less than all of it while
+    /// it starts slowly, and for a while after a failure.
     pub(super) fn is_admitted<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
@@ -162,7 +177,8 @@ impl Table<'_> {
         if let Some(position) = position
             && deficit != Deficit::NONE
         {
-            share = peer_balance::both(share, weigh(peer, deficit, parameters.weight, position as u32));
+            share =
+                peer_balance::both(share, weigh(peer, deficit, parameters.weight, position as u32));
         }
         if share == Share::MAX {
             return true;
@@ -170,7 +186,8 @@ impl Table<'_> {
         let before = peer.credit.fetch_add(share, Ordering::Relaxed);
         let is_admitted = peer_balance::admits(before, share);
         if !is_admitted && deficit != Deficit::NONE {
-            // A position that is passed over is not a pick, after which nginx would give some of the weight back.
+            // A position that is passed over is not a pick, after which nginx would give some of
+            // the weight back.
             let now = Deficit(peer.deficit.load(Ordering::Relaxed));
             store(peer, now, now.passed_over());
         }
@@ -190,8 +207,9 @@ impl Table<'_> {
         ramp(peer.ramp_from.load(Ordering::Relaxed), &entry.parameters, asked.now.milliseconds)
     }
 
-    /// What the peer has of its weight just now, with [`WEIGHT_SHIFT`] bits behind the point: what `slow_start` leaves of it and, at this position of its
-    /// group's plan, what a failure does. At least 1.
+    /// What the peer has of its weight just now, with [`WEIGHT_SHIFT`] bits behind the point: what
+    /// `slow_start` leaves of it and, at this position of its group's plan, what a failure does. At
+    /// least 1.
     pub(super) fn weight_now<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
@@ -215,7 +233,8 @@ impl Table<'_> {
 
     /// Counts the request at the peer.
     pub(super) fn hold(&self, entry: &Entry, peer: &Peer, now: Now) -> Option<Held> {
-        // Before the trial below: a peer that is full must not lose its trial to a request that cannot have it.
+        // Before the trial below: a peer that is full must not lose its trial to a request that
+        // cannot have it.
         if !self.count_within_limit(entry) {
             return None;
         }
@@ -224,7 +243,8 @@ impl Table<'_> {
         let fails = peer.fails.load(Ordering::Acquire);
         let checked = peer.checked.load(Ordering::Relaxed);
         if fails != 0 && now.seconds.saturating_sub(checked) > parameters.fail_timeout {
-            // Of all that find a failed peer's time up, one tries it; the others wait for its `fail_timeout` anew.
+            // Of all that find a failed peer's time up, one tries it; the others wait for its
+            // `fail_timeout` anew.
             let mine = peer
                 .checked
                 .compare_exchange(checked, now.seconds, Ordering::Relaxed, Ordering::Relaxed)
@@ -251,8 +271,10 @@ impl Table<'_> {
 
     /// Counts a connection, unless that would be one too many.
     ///
-    /// Each worker first counts and then looks at the sum, so that of two that want the last place at most one gets it. Where both give
-    /// up, each tries again: there was a place. Without looking before it counts, a worker would keep others from a place that it cannot have itself.
+    /// Each worker first counts and then looks at the sum, so that of two that want the last place
+    /// at most one gets it. Where both give up, each tries again: there was a place. Without
+    /// looking before it counts, a worker would keep others from a place that it cannot have
+    /// itself.
     fn count_within_limit(&self, entry: &Entry) -> bool {
         let limit = entry.parameters.max_conns;
         if limit == 0 {
@@ -290,8 +312,8 @@ impl Table<'_> {
     }
 }
 
-/// What a failure has left of the peer's weight at this position. The recovery begins with the first visit that the peer could have
-/// had, and is forgotten once it is complete.
+/// What a failure has left of the peer's weight at this position. The recovery begins with the
+/// first visit that the peer could have had, and is forgotten once it is complete.
 fn weigh(peer: &Peer, deficit: Deficit, weight: u32, position: u32) -> Share {
     let considered = deficit.considered(position);
     let after = if considered.amount(position) == 0 { Deficit::NONE } else { considered };
@@ -299,9 +321,11 @@ fn weigh(peer: &Peer, deficit: Deficit, weight: u32, position: u32) -> Share {
     considered.share(weight, position)
 }
 
-/// Puts one word in the place of another. Where somebody else was faster, that one's word stays; it says much the same.
+/// Puts one word in the place of another. Where somebody else was faster, that one's word stays; it
+/// says much the same.
 fn store(peer: &Peer, before: Deficit, after: Deficit) {
     if after != before {
-        let _ = peer.deficit.compare_exchange(before.0, after.0, Ordering::Relaxed, Ordering::Relaxed);
+        let _ =
+            peer.deficit.compare_exchange(before.0, after.0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }

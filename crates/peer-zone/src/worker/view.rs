@@ -35,7 +35,8 @@ pub struct PeerView<'a> {
     pub health: Health,
     /// When `slow_start` begins to count, in milliseconds of the monotonic clock; 0: long ago.
     pub ramp_from: u64,
-    /// The response time by which `least_time` goes, as it was at the last answer; in microseconds, 0 before the first.
+    /// The response time by which `least_time` goes, as it was at the last answer; in microseconds,
+    /// 0 before the first.
     pub response_time: PeakEwma,
 }
 
@@ -63,7 +64,8 @@ impl Row<'_> {
         take::has_failed(self.peer.fails, self.peer.checked, &self.parameters, now)
     }
 
-    /// Since when (milliseconds of the monotonic clock) it is being left for one of these reasons; `None` where it is not.
+    /// Since when (milliseconds of the monotonic clock) it is being left for one of these reasons;
+    /// `None` where it is not.
     pub fn leaving_since(&self, reasons: Reasons, now: u64) -> Option<u64> {
         self.zone.leaving_since(self.words, reasons, now)
     }
@@ -83,7 +85,8 @@ impl Zone {
     /// As for [`Zone::peer`].
     pub(crate) unsafe fn view<'a>(&self, at: Offset) -> PeerView<'a> {
         // SAFETY: the caller's promise.
-        let (peer, [socket_address, name, key, _]) = unsafe { (self.peer(at), self.peer_strings(at)) };
+        let (peer, [socket_address, name, key, _]) =
+            unsafe { (self.peer(at), self.peer_strings(at)) };
         PeerView {
             id: peer.id,
             socket_address,

@@ -12,8 +12,8 @@ use peer_zone::{Desired, Publisher, Worker, Zone, protocol::Publishing};
 
 use crate::{
     killed::memory::{
-        FILE, OCCUPIED, PATIENCE, ROLE, ROLE_SEED, Shared, UPGRADED, WORKERS, is_alive, is_whole, list,
-        own_process, start_of, until,
+        FILE, OCCUPIED, PATIENCE, ROLE, ROLE_SEED, Shared, UPGRADED, WORKERS, is_alive, is_whole,
+        list, own_process, start_of, until,
     },
     random::Random,
 };
@@ -21,7 +21,8 @@ use crate::{
 /// How often a process is killed.
 const ROUNDS: u32 = 300;
 
-/// Instructions that pass before a kill, at most, beside the whole steps: about as long as one step takes.
+/// Instructions that pass before a kill, at most, beside the whole steps: about as long as one step
+/// takes.
 const SPINS: u64 = 200_000;
 
 struct Children {
@@ -55,12 +56,15 @@ pub fn run() {
     let shared = Shared::create();
     let control = shared.control();
     let mut rounds = BTreeMap::new();
-    let occupied: Vec<Worker> =
-        (0..OCCUPIED).map(|_| shared.zone.join(own_process(), is_alive).expect("an entry")).collect();
+    let occupied: Vec<Worker> = (0..OCCUPIED)
+        .map(|_| shared.zone.join(own_process(), is_alive).expect("an entry"))
+        .collect();
     let baseline = baseline(&shared);
     let mut children = Children {
         publisher: start(&shared, "publisher", &mut random),
-        workers: (0..WORKERS).map(|index| start(&shared, &index.to_string(), &mut random)).collect(),
+        workers: (0..WORKERS)
+            .map(|index| start(&shared, &index.to_string(), &mut random))
+            .collect(),
     };
     for round in 0..ROUNDS {
         let steps = control.steps.load(Ordering::SeqCst) + 1 + random.below(20);
@@ -80,7 +84,9 @@ pub fn run() {
             kill(&mut children.publisher);
             let was_writing = audit(&shared, round);
             children.publisher = start(&shared, "publisher", &mut random);
-            *rounds.entry(if was_writing { "publisher, in a list" } else { "publisher" }).or_insert(0) += 1;
+            *rounds
+                .entry(if was_writing { "publisher, in a list" } else { "publisher" })
+                .or_insert(0) += 1;
         }
     }
     drop(children);
@@ -154,8 +160,8 @@ fn forget(shared: &Shared, index: usize) {
     shared.control().workers[index].paused.store(0, Ordering::SeqCst);
 }
 
-/// Takes over from a publisher that was killed, and compares everything. Returns whether it was killed between the start of a
-/// publication and its end.
+/// Takes over from a publisher that was killed, and compares everything. Returns whether it was
+/// killed between the start of a publication and its end.
 fn audit(shared: &Shared, round: u32) -> bool {
     let control = shared.control();
     let serials = [&control.published, &control.asked].map(|serial| serial.load(Ordering::SeqCst));
@@ -165,12 +171,14 @@ fn audit(shared: &Shared, round: u32) -> bool {
     });
     take_over(shared, |publisher, publishing| {
         let found: Vec<Desired> = publisher.listed().cloned().collect();
-        let is_found =
-            |serial: &u64| found == if *serial == list_of_none() { Vec::new() } else { list(*serial) };
+        let is_found = |serial: &u64| {
+            found == if *serial == list_of_none() { Vec::new() } else { list(*serial) }
+        };
         let Some(serial) = serials.into_iter().find(is_found) else {
             panic!("round {round}: neither the old list nor the new one: {found:?}");
         };
-        // It may have been killed before it could say so, and the next one before it has published a list of its own.
+        // It may have been killed before it could say so, and the next one before it has published
+        // a list of its own.
         control.published.store(serial, Ordering::SeqCst);
         // Workers that share a column and stand still move what they have counted.
         let deadline = Instant::now() + PATIENCE;

@@ -1,4 +1,5 @@
-//! The memory that all processes of the test share: what they say to each other, the lease, and the zone.
+//! The memory that all processes of the test share: what they say to each other, the lease, and the
+//! zone.
 
 use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
@@ -53,7 +54,8 @@ pub struct WorkerControl {
     /// The pause at which it stands still.
     pub paused: AtomicU32,
     pub picks: AtomicU64,
-    /// Ids of the peers that it holds while it stands still, with [`UPGRADED`] where that is so; 0 for none.
+    /// Ids of the peers that it holds while it stands still, with [`UPGRADED`] where that is so; 0
+    /// for none.
     pub held: [AtomicU64; HELD],
 }
 
@@ -73,7 +75,8 @@ impl Shared {
         // SAFETY: it is an open file.
         assert_eq!(unsafe { libc::ftruncate(file.as_raw_fd(), (BEFORE + ZONE) as libc::off_t) }, 0);
         let base = map(&file);
-        // SAFETY: within the mapping, which stays until the process ends, and nobody else has it yet.
+        // SAFETY: within the mapping, which stays until the process ends, and nobody else has it
+        // yet.
         let zone = unsafe { Zone::format(base.add(BEFORE), ZONE, CAPACITY) }.expect("large enough");
         Self { file, base, zone }
     }
@@ -90,7 +93,8 @@ impl Shared {
 
     pub fn control(&self) -> &Control {
         const { assert!(size_of::<Control>() <= BEFORE) };
-        // SAFETY: it lies at the start of the mapping, consists of atomics, and zeroes are a valid one.
+        // SAFETY: it lies at the start of the mapping, consists of atomics, and zeroes are a valid
+        // one.
         unsafe { self.base.cast().as_ref() }
     }
 }

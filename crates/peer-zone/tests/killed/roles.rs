@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use peer_zone::{Checking, Held, Method, Now, Options, Outcome, Pick, Progress, Publisher, Wish};
 
 use crate::{
-    killed::memory::{HELD, ROLE_SEED, Shared, UPGRADED, is_alive, is_whole, list, own_process, start_of},
+    killed::memory::{
+        HELD, ROLE_SEED, Shared, UPGRADED, is_alive, is_whole, list, own_process, start_of,
+    },
     random::Random,
 };
 
@@ -43,7 +45,8 @@ fn publish(shared: &Shared, mut random: Random) {
     let control = shared.control();
     let process = std::process::id();
     let lives = |process| start_of(process).is_some();
-    let mine = (0..STEPS).find_map(|_| control.lease.claim(process, 1, 0, lives)).expect("the lease");
+    let mine =
+        (0..STEPS).find_map(|_| control.lease.claim(process, 1, 0, lives)).expect("the lease");
     let Some(publishing) = control.lease.begin(mine) else { return };
     // SAFETY: the lease is held, and its holder before was killed or has dropped its publisher.
     let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };
@@ -81,8 +84,9 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
         let now = Now { seconds: (step / 1_000) as u32, milliseconds: step };
         let pause = control.pause.load(Ordering::SeqCst);
         if pause % 2 == 1 {
-            let words =
-                held.iter().map(|(held, is_upgraded)| held.id() | if *is_upgraded { UPGRADED } else { 0 });
+            let words = held
+                .iter()
+                .map(|(held, is_upgraded)| held.id() | if *is_upgraded { UPGRADED } else { 0 });
             for (place, held) in said.held.iter().zip(words.chain(std::iter::repeat(0))) {
                 place.store(held, Ordering::SeqCst);
             }

@@ -1,6 +1,7 @@
 //! Numbers that look random and come again with the same seed.
 
-/// SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", 2014).
+/// SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators",
+/// 2014).
 pub struct Random(u64);
 
 impl Random {
@@ -8,9 +9,11 @@ impl Random {
         Self(seed)
     }
 
-    /// The seed in the environment's `SEED`, or one of the clock; printed, so that a failure can be made to come again.
+    /// The seed in the environment's `SEED`, or one of the clock; printed, so that a failure can be
+    /// made to come again.
     pub fn from_environment() -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let given = std::env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
         let seed = given.unwrap_or(now.as_nanos() as u64);
         println!("SEED={seed}");

@@ -26,7 +26,8 @@ fn a_peer_is_left_alone_for_fail_timeout() {
         assert_eq!([ask(&mut worker, now), ask(&mut other, now)], ["2", "2"], "at {now}");
     }
     let table = worker.table().expect("a table");
-    let unavailable = |now| table.rows().map(move |row| row.is_unavailable(now)).collect::<Vec<_>>();
+    let unavailable =
+        |now| table.rows().map(move |row| row.is_unavailable(now)).collect::<Vec<_>>();
     assert_eq!(unavailable(110), [true, false]);
     assert_eq!(unavailable(111), [false, false]);
 }
@@ -36,8 +37,10 @@ fn after_fail_timeout_one_request_tries_it() {
     let fixture = two(1, 10);
     let mut workers = [1, 2].map(|process| fixture.worker_of(process));
     assert_eq!(fail(&mut workers[0], 100), "1");
-    let mut held: Vec<_> = (0..20).map(|index| (index % 2, pick(&mut workers[index % 2], 111))).collect();
-    let trials = held.iter().filter(|(worker, held)| workers[*worker].peer(held).socket_address == b"1");
+    let mut held: Vec<_> =
+        (0..20).map(|index| (index % 2, pick(&mut workers[index % 2], 111))).collect();
+    let trials =
+        held.iter().filter(|(worker, held)| workers[*worker].peer(held).socket_address == b"1");
     assert_eq!(trials.count(), 1);
     for (worker, held) in held.drain(..) {
         workers[worker].release(held, Outcome::Answered, None, at(112));
@@ -53,7 +56,8 @@ fn a_trial_that_fails_waits_anew() {
     let fixture = two(1, 10);
     let mut worker = fixture.worker();
     assert_eq!(fail(&mut worker, 100), "1");
-    // The weight that the failure took comes back from the first visit after the time is up, and with it the trial; there is only one.
+    // The weight that the failure took comes back from the first visit after the time is up, and
+    // with it the trial; there is only one.
     let held: Vec<_> = (0..6).map(|_| pick(&mut worker, 111)).collect();
     let addresses: Vec<String> = held.iter().map(|held| address(&worker, held)).collect();
     assert_eq!(addresses.iter().filter(|address| *address == "1").count(), 1, "{addresses:?}");
@@ -73,8 +77,12 @@ fn failures_add_up_until_max_fails_and_are_forgiven() {
     let fail_first = |worker: &mut peer_zone::Worker, now| {
         let held = pick(worker, now);
         let is_first = worker.peer(&held).socket_address == b"1";
-        let disabled =
-            worker.release(held, if is_first { Outcome::Failed } else { Outcome::Answered }, None, at(now));
+        let disabled = worker.release(
+            held,
+            if is_first { Outcome::Failed } else { Outcome::Answered },
+            None,
+            at(now),
+        );
         ask(worker, now);
         disabled
     };
@@ -83,7 +91,8 @@ fn failures_add_up_until_max_fails_and_are_forgiven() {
         [false, false, true]
     );
     assert_eq!([ask(&mut worker, 1), ask(&mut worker, 1)], ["2", "2"]);
-    // An answer of a request made before the failure says nothing; one made after fail_timeout does.
+    // An answer of a request made before the failure says nothing; one made after fail_timeout
+    // does.
     let held = [pick(&mut worker, 12), pick(&mut worker, 12)];
     for held in held {
         worker.release(held, Outcome::Answered, None, at(12));

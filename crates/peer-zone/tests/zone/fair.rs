@@ -1,9 +1,12 @@
-//! What a peer gets that has less than its weight: `share * weight` of the sum of all that can serve, in each method that goes by no key.
+//! What a peer gets that has less than its weight: `share * weight` of the sum of all that can
+//! serve, in each method that goes by no key.
 //!
-//! Workers' random numbers differ from start to start: each bound is a factor and five standard deviations.
+//! Workers' random numbers differ from start to start: each bound is a factor and five standard
+//! deviations.
 
 use peer_zone::{
-    Checking, Desired, Health, Held, Method, Options, Outcome, Publisher, Wish, Worker, protocol::Publishing,
+    Checking, Desired, Health, Held, Method, Options, Outcome, Publisher, Wish, Worker,
+    protocol::Publishing,
 };
 
 use crate::{
@@ -42,8 +45,15 @@ struct Group {
 }
 
 impl Group {
-    /// Of so many peers `usable` can serve, of which `starting` start slowly; which ones is up to chance.
-    fn new(method: Method, peers: usize, usable: usize, starting: usize, random: &mut Random) -> Self {
+    /// Of so many peers `usable` can serve, of which `starting` start slowly; which ones is up to
+    /// chance.
+    fn new(
+        method: Method,
+        peers: usize,
+        usable: usize,
+        starting: usize,
+        random: &mut Random,
+    ) -> Self {
         let mut order: Vec<usize> = (0..peers).collect();
         for index in (1..peers).rev() {
             order.swap(index, random.below(index as u64 + 1) as usize);
@@ -57,8 +67,13 @@ impl Group {
         let fixture = Fixture::new(1 << 22);
         let checking = Some(Checking { mandatory: false, panic: false });
         let publisher = fixture.publisher_with(Options { method, is_sticky: true, checking });
-        let mut group =
-            Self { fixture, publisher, weights, usable: is_among(usable), starting: is_among(starting) };
+        let mut group = Self {
+            fixture,
+            publisher,
+            weights,
+            usable: is_among(usable),
+            starting: is_among(starting),
+        };
         let desired: Vec<Desired> = (0..peers).map(|index| group.desired(index)).collect();
         publish_at(&mut group.publisher, &desired, START);
         for index in 0..peers {
@@ -82,7 +97,8 @@ impl Group {
         desired
     }
 
-    /// What a peer that starts should get at this age (ms) of the ramp, of all, for each unit of its weight.
+    /// What a peer that starts should get at this age (ms) of the ramp, of all, for each unit of
+    /// its weight.
     fn due(&self, age: u64) -> f64 {
         let ramp = 0.01 + 0.99 * age as f64 / f64::from(RAMP * 1_000);
         let weight = |index: usize| {
@@ -92,7 +108,8 @@ impl Group {
         ramp / (0..self.weights.len()).map(weight).sum::<f64>()
     }
 
-    /// Lets requests come all through the ramp that begins at `start`, `open` of them at a time, each as long as any other.
+    /// Lets requests come all through the ramp that begins at `start`, `open` of them at a time,
+    /// each as long as any other.
     fn ramp(&self, method: Method, start: u64, open: usize, picks: u64, random: &mut Random) {
         let mut workers = [1, 2].map(|process| self.fixture.worker_of(process));
         let mut held: Vec<(usize, Held)> = Vec::new();
@@ -130,7 +147,8 @@ impl Group {
                 let (count, due) = (counts[index] as f64, due[at]);
                 assert!(
                     count <= due * FACTOR + slack && count >= due / FACTOR - slack,
-                    "{}: {count} of {picks} in part {part}, {due} are due: {} peers, {} can serve, {open} open at a time",
+                    "{}: {count} of {picks} in part {part}, {due} are due: {} peers, {} can serve, \
+                    {open} open at a time",
                     method.name(),
                     self.weights.len(),
                     self.usable.iter().filter(|&&is| is).count(),
@@ -232,7 +250,8 @@ fn who_has_failed_comes_back_with_its_share() {
     }
 }
 
-/// Without `slow_start`: nginx's effective weight, by which it goes in these two methods. Half of it is lost, and one comes back with each pick.
+/// Without `slow_start`: nginx's effective weight, by which it goes in these two methods. Half of
+/// it is lost, and one comes back with each pick.
 #[test]
 fn what_a_failure_takes_comes_back_step_by_step() {
     const WEIGHT: u32 = 100;
@@ -240,7 +259,8 @@ fn what_a_failure_takes_comes_back_step_by_step() {
     for method in [Method::RoundRobin, Method::LeastConn] {
         for peers in [2_usize, 3, 10] {
             let fixture = Fixture::new(1 << 20);
-            let mut publisher = fixture.publisher_with(Options { method, is_sticky: true, checking: None });
+            let mut publisher =
+                fixture.publisher_with(Options { method, is_sticky: true, checking: None });
             let desired: Vec<Desired> = (0..peers)
                 .map(|index| {
                     let mut desired = with(peer(&key(index), &index.to_string()), |it| {
@@ -267,7 +287,8 @@ fn what_a_failure_takes_comes_back_step_by_step() {
                 }
                 // And all of it is there again.
                 for _ in 0..3 * WEIGHT {
-                    let held = pick_first(&mut worker, &wish(method), at_ms(now + 5_000)).expect("a peer");
+                    let held =
+                        pick_first(&mut worker, &wish(method), at_ms(now + 5_000)).expect("a peer");
                     worker.release(held, Outcome::Answered, None, at_ms(now + 5_000));
                 }
             }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use peer_zone::{
-    Capacity, Changes, Departed, Desired, Full, Held, Method, Now, Options, Outcome, Parameters, Pick,
-    Process, Progress, Publisher, Wish, Worker, Zone, protocol::Publishing,
+    Capacity, Changes, Departed, Desired, Full, Held, Method, Now, Options, Outcome, Parameters,
+    Pick, Process, Progress, Publisher, Wish, Worker, Zone, protocol::Publishing,
 };
 
 pub const METHODS: [Method; 8] = [
@@ -43,9 +43,10 @@ impl Fixture {
     pub fn with(size: usize, capacity: Capacity) -> Self {
         let layout = Layout::from_size_align(size, 64).expect("a layout");
         // SAFETY: the size is not 0.
-        let base =
-            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        // SAFETY: the memory is ours alone, and stays until `drop`; nothing made from the zone outlives the fixture in a test.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) })
+            .unwrap_or_else(|| handle_alloc_error(layout));
+        // SAFETY: the memory is ours alone, and stays until `drop`; nothing made from the zone
+        // outlives the fixture in a test.
         let zone = unsafe { Zone::format(base, size, capacity) }.expect("large enough");
         Self { base, layout, zone }
     }
@@ -153,7 +154,8 @@ pub fn collect(publisher: &mut Publisher) {
 }
 
 pub fn collect_with(publisher: &mut Publisher, is_alive: impl Fn(Process) -> bool) {
-    // Once to clear the columns of the dead and to publish a table without the removed, once to free that one's predecessor.
+    // Once to clear the columns of the dead and to publish a table without the removed, once to
+    // free that one's predecessor.
     for _ in 0..3 {
         publisher.collect(publisher_process(), &is_alive, &Publishing::unshared());
     }
@@ -260,7 +262,12 @@ pub fn rows(worker: &mut Worker) -> Vec<(Option<String>, String, u32, bool)> {
     table
         .rows()
         .map(|row| {
-            (row.peer.key.map(text), text(row.peer.socket_address), row.connections.all(), row.is_removed)
+            (
+                row.peer.key.map(text),
+                text(row.peer.socket_address),
+                row.connections.all(),
+                row.is_removed,
+            )
         })
         .collect()
 }

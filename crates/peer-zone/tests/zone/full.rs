@@ -1,8 +1,11 @@
-//! A zone without room for all: as many as fit are published, what is there stays, what is gone goes, and with room all is as if nothing had been.
+//! A zone without room for all: as many as fit are published, what is there stays, what is gone
+//! goes, and with room all is as if nothing had been.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peer_zone::{Changes, Desired, Full, Method, Options, Outcome, Publisher, protocol::Publishing};
+use peer_zone::{
+    Changes, Desired, Full, Method, Options, Outcome, Publisher, protocol::Publishing,
+};
 use proptest::prelude::*;
 
 use crate::fixture::{Fixture, ask, at, collect, peer, pick, publish, rows, server, with};
@@ -24,17 +27,26 @@ fn most(fixture: &Fixture) -> usize {
 }
 
 /// As whoever calls the publisher does: how many are left out is noted.
-fn publish_noted(fixture: &Fixture, publisher: &mut Publisher, desired: &[Desired]) -> Result<Changes, Full> {
+fn publish_noted(
+    fixture: &Fixture,
+    publisher: &mut Publisher,
+    desired: &[Desired],
+) -> Result<Changes, Full> {
     let result = publish(publisher, desired);
     fixture.zone.set_left_out(result.err().map_or(0, |full| full.left_out));
     result
 }
 
 /// Until nothing more comes back, and nothing more fits.
-fn settle(fixture: &Fixture, publisher: &mut Publisher, desired: &[Desired]) -> Result<Changes, Full> {
+fn settle(
+    fixture: &Fixture,
+    publisher: &mut Publisher,
+    desired: &[Desired],
+) -> Result<Changes, Full> {
     loop {
         collect(publisher);
-        let (given_back, result) = (publisher.given_back(), publish_noted(fixture, publisher, desired));
+        let (given_back, result) =
+            (publisher.given_back(), publish_noted(fixture, publisher, desired));
         if publisher.given_back() == given_back {
             return result;
         }
@@ -80,7 +92,10 @@ fn those_in_service_are_not_displaced() {
     for _ in 0..2 {
         publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for all");
         let listed = keys(&publisher);
-        assert!(listed.ends_with(&["z-1".to_owned(), "z-2".to_owned()]) && listed.len() > 50, "{listed:?}");
+        assert!(
+            listed.ends_with(&["z-1".to_owned(), "z-2".to_owned()]) && listed.len() > 50,
+            "{listed:?}"
+        );
         // Another publisher decides alike.
         drop(publisher);
         publisher = fixture.publisher();
@@ -94,7 +109,9 @@ fn a_rolling_replacement_keeps_it_full() {
     let count = most(&fixture);
     let mut publisher = fixture.publisher();
     let of = |name: &str, numbers: std::ops::Range<usize>| {
-        numbers.map(|number| peer(&format!("{name}-{number:04}"), &number.to_string())).collect::<Vec<_>>()
+        numbers
+            .map(|number| peer(&format!("{name}-{number:04}"), &number.to_string()))
+            .collect::<Vec<_>>()
     };
     let replaced = count + count / 4;
     for gone in 0..=replaced {
@@ -120,7 +137,8 @@ fn what_is_gone_goes_though_there_is_no_room() {
     let count = publisher.listed().len();
     let mut worker = fixture.worker();
     let held: Vec<_> = (0..count).map(|_| pick(&mut worker, 1)).collect();
-    // One after the other, with other parameters for those that stay, while no connection ends; nothing may need memory that there is not.
+    // One after the other, with other parameters for those that stay, while no connection ends;
+    // nothing may need memory that there is not.
     for left in (0..count).rev() {
         let others = wanted[count..].iter().cloned();
         let kept = wanted[..left].iter().cloned().map(|peer| {
@@ -174,12 +192,17 @@ fn what_is_too_large_costs_only_itself() {
         }
         let drained = with(huge.clone(), |it| it.drain = true);
         let wanted: Vec<Desired> = [drained].into_iter().chain(peers(10)).collect();
-        let full = publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for that one");
+        let full =
+            publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for that one");
         assert_eq!((full.left_out, full.peers, full.changes.added), (1, 11, 10));
         assert_eq!(publisher.listed().len(), if is_new { 10 } else { 11 });
         if !is_new {
             let parameters = publisher.listed().next().expect("the first").parameters;
-            assert_eq!((parameters.weight, parameters.drain), (1, true), "all but what has no room");
+            assert_eq!(
+                (parameters.weight, parameters.drain),
+                (1, true),
+                "all but what has no room"
+            );
         }
     }
 }
@@ -281,7 +304,8 @@ proptest! {
                 for some in lacking.chunks_exact(if is_ring { 2 } else { 8 }).take(10) {
                     fixture.zone.set_left_out(0);
                     let more: Vec<Desired> = listed.iter().chain(some.iter().copied()).cloned().collect();
-                    prop_assert!(publish_noted(&fixture, &mut publisher, &more).is_err(), "{} and {:?}", listed.len(), some);
+                    prop_assert!(publish_noted(&fixture, &mut publisher, &more).is_err(), "{} and \
+                    {:?}", listed.len(), some);
                 }
             }
             if takes_over {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use peer_zone::{
-    Checking, Departed, Desired, Health, Method, Options, Outcome, Process, Publisher, Wish, Worker,
-    protocol::Publishing,
+    Checking, Departed, Desired, Health, Method, Options, Outcome, Process, Publisher, Wish,
+    Worker, protocol::Publishing,
 };
 
 use crate::fixture::{
-    Fixture, METHODS, address, at, collect, collect_with, departed, fail, ids, peer, pick, pick_first,
-    publish, server, wish, with,
+    Fixture, METHODS, address, at, collect, collect_with, departed, fail, ids, peer, pick,
+    pick_first, publish, server, wish, with,
 };
 
 fn options(method: Method, mandatory: bool, panic: bool) -> Options {
@@ -31,7 +31,8 @@ fn say(publisher: &mut Publisher, address: &str, health: Health) -> bool {
     publisher.set_health(key, address.as_bytes(), health, 1_000, &Publishing::unshared())
 }
 
-/// The addresses that a number of requests with different keys get; none where one of them gets no peer.
+/// The addresses that a number of requests with different keys get; none where one of them gets no
+/// peer.
 fn picked(worker: &mut Worker, method: Method) -> BTreeSet<String> {
     let mut picked = BTreeSet::new();
     for key in 0..60_u8 {
@@ -111,12 +112,16 @@ fn before_its_first_check_a_peer_waits_where_it_must() {
         let mut publisher = fixture.publisher_with(options(method, true, true));
         publish(&mut publisher, &three()).expect("room");
         let mut worker = fixture.worker();
-        assert_eq!(publisher.listed_with_health().filter(|(_, it)| *it == Health::Pending).count(), 3);
+        assert_eq!(
+            publisher.listed_with_health().filter(|(_, it)| *it == Health::Pending).count(),
+            3
+        );
         assert_eq!(picked(&mut worker, method), set(&[]));
         assert!(!fixture.zone.statistics().is_panicking, "nobody fails");
         assert!(say(&mut publisher, "1", Health::Passing));
         assert_eq!(picked(&mut worker, method), set(&["1"]), "{}", method.name());
-        // The only one that may serve fails: it is used all the same, and those that wait go on waiting.
+        // The only one that may serve fails: it is used all the same, and those that wait go on
+        // waiting.
         assert!(say(&mut publisher, "1", Health::Failing));
         assert!(fixture.zone.statistics().is_panicking);
         assert_eq!(picked(&mut worker, method), set(&["1"]), "{}", method.name());
@@ -172,7 +177,8 @@ fn of_unknown_peers_nothing_is_said() {
     let mut worker = fixture.worker();
     assert!(!say(&mut publisher, "1", Health::Failing), "there is no table yet");
     publish(&mut publisher, &three()).expect("room");
-    for (key, address) in [(Some("a"), &b"2"[..]), (Some("c"), b"1"), (None, b"1"), (Some(""), b"")] {
+    for (key, address) in [(Some("a"), &b"2"[..]), (Some("c"), b"1"), (None, b"1"), (Some(""), b"")]
+    {
         assert_eq!(publisher.health(key, address), None);
         assert!(!publisher.set_health(key, address, Health::Failing, 0, &Publishing::unshared()));
     }
@@ -185,7 +191,8 @@ fn of_unknown_peers_nothing_is_said() {
 fn who_leaves_the_service_is_told_once_and_in_order() {
     let fixture = Fixture::new(1 << 20);
     let mut publisher = fixture.publisher_with(options(Method::RoundRobin, false, true));
-    let all: Vec<Desired> = (0..6).map(|index| peer(&index.to_string(), &index.to_string())).collect();
+    let all: Vec<Desired> =
+        (0..6).map(|index| peer(&index.to_string(), &index.to_string())).collect();
     publish(&mut publisher, &all).expect("room");
     let mut workers = [1, 2].map(|process| fixture.worker_of(process));
     assert!(!workers[0].has_departures());
@@ -239,8 +246,11 @@ fn who_leaves_the_service_is_told_once_and_in_order() {
     let mut failed = BTreeSet::new();
     for held in held {
         // Each once, though all have several requests.
-        let outcome =
-            if failed.insert(held.id()) && failed.len() < 3 { Outcome::Failed } else { Outcome::Answered };
+        let outcome = if failed.insert(held.id()) && failed.len() < 3 {
+            Outcome::Failed
+        } else {
+            Outcome::Answered
+        };
         workers[0].release(held, outcome, None, at(100));
     }
     assert_eq!(told(&mut workers[0]).len(), 2);
@@ -307,14 +317,19 @@ fn each_departure_is_told_or_many_are() {
     const ROUNDS: u32 = if cfg!(debug_assertions) { 4_000 } else { 40_000 };
     let fixture = Fixture::with_workers(1 << 18, 4);
     let mut publisher = fixture.publisher();
-    // Peers that fail at once and stay in service: each writer has one of its own, named by a cookie.
+    // Peers that fail at once and stay in service: each writer has one of its own, named by a
+    // cookie.
     let peers: Vec<Desired> = (1..=WRITERS)
         .map(|index| {
             let peer = with(peer(&index.to_string(), &index.to_string()), |it| it.fail_timeout = 0);
             Desired { sticky: u64::from(index), ..peer }
         })
         .collect();
-    publisher.set_options(Options { is_sticky: true, ..Options::default() }, 0, &Publishing::unshared());
+    publisher.set_options(
+        Options { is_sticky: true, ..Options::default() },
+        0,
+        &Publishing::unshared(),
+    );
     publish(&mut publisher, &peers).expect("room");
     let mut reader = fixture.worker_of(100);
     let known = ids(&mut reader);
@@ -325,11 +340,14 @@ fn each_departure_is_told_or_many_are() {
             .map(|process| {
                 let zone = fixture.zone;
                 scope.spawn(move || {
-                    let mut worker = zone.join(Process::new(process, 1), |_| true).expect("an entry");
-                    let wish = Wish { sticky: Some(u64::from(process)), ..wish(Method::RoundRobin) };
+                    let mut worker =
+                        zone.join(Process::new(process, 1), |_| true).expect("an entry");
+                    let wish =
+                        Wish { sticky: Some(u64::from(process)), ..wish(Method::RoundRobin) };
                     for round in 0..ROUNDS {
                         // Two seconds later each time, when its time is up.
-                        let held = pick_first(&mut worker, &wish, at(2 * round + 2)).expect("the peer");
+                        let held =
+                            pick_first(&mut worker, &wish, at(2 * round + 2)).expect("the peer");
                         assert_eq!(held.sticky(), wish.sticky);
                         assert!(worker.release(held, Outcome::Failed, None, at(2 * round + 2)));
                     }
@@ -357,6 +375,9 @@ fn each_departure_is_told_or_many_are() {
     });
     assert!(!reader.has_departures());
     for (id, count) in counts {
-        assert!(count == ROUNDS || many && count < ROUNDS, "{id}: {count} of {ROUNDS}, many: {many}");
+        assert!(
+            count == ROUNDS || many && count < ROUNDS,
+            "{id}: {count} of {ROUNDS}, many: {many}"
+        );
     }
 }

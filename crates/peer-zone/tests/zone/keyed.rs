@@ -14,9 +14,11 @@ fn key_of(method: Method, number: u64) -> Vec<u8> {
     match method {
         // An IPv4 address's first three octets, or all of an IPv6 one.
         Method::IpHash if number.is_multiple_of(2) => number.to_be_bytes()[5..].to_vec(),
-        Method::IpHash => {
-            [0x2001_0db8_u64.to_be_bytes(), number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()].concat()
-        }
+        Method::IpHash => [
+            0x2001_0db8_u64.to_be_bytes(),
+            number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes(),
+        ]
+        .concat(),
         _ => format!("/channel/{number}").into_bytes(),
     }
 }
@@ -51,7 +53,8 @@ fn release(worker: &mut Worker, held: Held) {
 fn trouble(worker: &mut Worker, nginx: &mut Nginx) -> Held {
     let mut full = None;
     while full.is_none() || nginx.peers.iter().all(|peer| !peer.has_failed) {
-        let held = pick_by(worker, &Wish::default(), &mut Progress::default(), at(1), &[]).expect("a peer");
+        let held = pick_by(worker, &Wish::default(), &mut Progress::default(), at(1), &[])
+            .expect("a peer");
         let address = address(worker, &held);
         let peer = nginx.peers.iter_mut().find(|peer| peer.address == address).expect("no backup");
         match address.as_str() {
@@ -107,7 +110,8 @@ fn is_nginx(method: Method) {
                 assert_eq!(expected, [0; 0], "key {number}, attempt {attempt}");
                 continue;
             }
-            let index = nginx.peers.iter().position(|peer| peer.address == address).expect("not a backup");
+            let index =
+                nginx.peers.iter().position(|peer| peer.address == address).expect("not a backup");
             assert!(nginx.may_serve(&request, index), "key {number}, attempt {attempt}: {address}");
             assert!(
                 expected.is_empty() || expected.contains(&index),
@@ -142,7 +146,8 @@ fn where_keys_go(worker: &mut Worker, method: Method, keys: u64) -> Vec<String> 
         .map(|number| {
             let key = key_of(method, number);
             let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
-            let held = pick_by(worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
+            let held =
+                pick_by(worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
             let address = address(worker, &held);
             release(worker, held);
             address
@@ -170,10 +175,19 @@ fn of_a_hundred_peers_one_that_goes_moves_its_own_keys_alone() {
         fewer.remove(gone);
         publish(&mut publisher, &fewer).expect("room");
         let without = where_keys_go(&mut worker, Method::HashConsistent, KEYS);
-        let moved: Vec<_> = before.iter().zip(&without).filter(|(before, after)| before != after).collect();
-        assert!(moved.iter().all(|(before, _)| **before == gone_address), "others have moved: {moved:?}");
-        // A hundredth, and a tenth of that for each standard deviation of a share made of 160 points.
-        assert!((1..=KEYS as usize * 13 / 1_000).contains(&moved.len()), "{} have moved", moved.len());
+        let moved: Vec<_> =
+            before.iter().zip(&without).filter(|(before, after)| before != after).collect();
+        assert!(
+            moved.iter().all(|(before, _)| **before == gone_address),
+            "others have moved: {moved:?}"
+        );
+        // A hundredth, and a tenth of that for each standard deviation of a share made of 160
+        // points.
+        assert!(
+            (1..=KEYS as usize * 13 / 1_000).contains(&moved.len()),
+            "{} have moved",
+            moved.len()
+        );
         // It comes back, and so do its keys.
         publish(&mut publisher, &all).expect("room");
         assert_eq!(where_keys_go(&mut worker, Method::HashConsistent, KEYS), before);
@@ -191,12 +205,14 @@ fn a_ring_carried_over_many_changes_is_one_made_afresh() {
     for round in 0..60 {
         for _ in 0..1 + random.below(3) {
             let index = random.below(40);
-            let new =
-                with(peer(&format!("node-{index:02}"), &format!("10.0.0.{}:80", random.below(40))), |it| {
+            let new = with(
+                peer(&format!("node-{index:02}"), &format!("10.0.0.{}:80", random.below(40))),
+                |it| {
                     it.weight = 1 + random.below(3) as u32;
                     it.backup = random.one_in(8);
                     it.down = random.one_in(8);
-                });
+                },
+            );
             // Now and then two peers are of the same server.
             let is_gone = random.one_in(3);
             if is_gone {
@@ -212,8 +228,10 @@ fn a_ring_carried_over_many_changes_is_one_made_afresh() {
             1 => publisher = fixture.publisher_of(Method::HashConsistent),
             _ => {}
         }
-        let servers: std::collections::BTreeSet<_> = peers.iter().map(|peer| &peer.server).collect();
-        let primaries = peers.iter().filter(|peer| !peer.parameters.backup && !peer.parameters.down).count();
+        let servers: std::collections::BTreeSet<_> =
+            peers.iter().map(|peer| &peer.server).collect();
+        let primaries =
+            peers.iter().filter(|peer| !peer.parameters.backup && !peer.parameters.down).count();
         if primaries < 2 {
             continue;
         }
@@ -258,7 +276,10 @@ fn addresses_of_one_name_share_its_keys() {
         let is_shared = addresses.keys().any(|address| of_name.contains(&address.as_str()));
         if is_shared {
             shared += 1;
-            assert!(addresses.keys().all(|address| of_name.contains(&address.as_str())), "{addresses:?}");
+            assert!(
+                addresses.keys().all(|address| of_name.contains(&address.as_str())),
+                "{addresses:?}"
+            );
         } else {
             assert_eq!(addresses.len(), 1, "{addresses:?}");
         }
@@ -278,12 +299,14 @@ fn addresses_of_one_name_share_its_keys() {
 fn without_a_key_it_is_round_robin() {
     for method in [Method::Hash, Method::HashConsistent, Method::IpHash] {
         let fixture = Fixture::new(1 << 20);
-        publish(&mut fixture.publisher_of(method), &[peer("a", "1"), peer("b", "2")]).expect("room");
+        publish(&mut fixture.publisher_of(method), &[peer("a", "1"), peer("b", "2")])
+            .expect("room");
         let mut worker = fixture.worker();
         let wish = Wish { method, key: b"", sticky: None, ..Wish::default() };
         let picked: Vec<String> = (0..4)
             .map(|_| {
-                let held = pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
+                let held = pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[])
+                    .expect("a peer");
                 address(&worker, &held)
             })
             .collect();
@@ -309,13 +332,15 @@ fn peers_without_a_weight_get_no_request_by_any_method() {
     ] {
         let fixture = Fixture::new(1 << 20);
         let mut publisher = fixture.publisher_of(method);
-        publish(&mut publisher, &[resting("a"), peer("b", "b"), resting("c"), peer("d", "d")]).expect("room");
+        publish(&mut publisher, &[resting("a"), peer("b", "b"), resting("c"), peer("d", "d")])
+            .expect("room");
         let mut worker = fixture.worker();
         let mut picked = std::collections::BTreeSet::new();
         for number in 0..200 {
             let key = key_of(method, number);
             let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
-            let held = pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
+            let held =
+                pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
             picked.insert(address(&worker, &held));
             release(&mut worker, held);
         }
@@ -329,6 +354,11 @@ fn peers_without_a_weight_get_no_request_by_any_method() {
         collect(&mut publisher);
         let (used, generation) = (fixture.used(), publisher.generation());
         publish(&mut publisher, &all).expect("room");
-        assert_eq!((fixture.used(), publisher.generation()), (used, generation), "{}", method.name());
+        assert_eq!(
+            (fixture.used(), publisher.generation()),
+            (used, generation),
+            "{}",
+            method.name()
+        );
     }
 }

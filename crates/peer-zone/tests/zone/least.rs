@@ -1,6 +1,7 @@
 //! Methods that compare peers: `least_conn`, `random`, `random two`, `least_time`.
 //!
-//! Workers' random numbers differ from start to start. Each bound below lies at least five standard deviations from what is expected.
+//! Workers' random numbers differ from start to start. Each bound below lies at least five standard
+//! deviations from what is expected.
 
 use std::collections::BTreeMap;
 
@@ -73,15 +74,16 @@ fn least_conn_is_exact_up_to_256_peers() {
         let mut held: Vec<(usize, usize, Held)> = Vec::new();
         for _ in 0..3_000 {
             if !held.is_empty() && random.one_in(3) {
-                let (worker, index, held) = held.swap_remove(random.below(held.len() as u64) as usize);
+                let (worker, index, held) =
+                    held.swap_remove(random.below(held.len() as u64) as usize);
                 loads[index] -= 1;
                 close(&mut workers[worker], held);
                 continue;
             }
             let worker = random.below(2) as usize;
             let (picked, got) = open(&mut workers[worker], Method::LeastConn);
-            let least =
-                (0..peers).all(|other| loads[picked] * weights[other] <= loads[other] * weights[picked]);
+            let least = (0..peers)
+                .all(|other| loads[picked] * weights[other] <= loads[other] * weights[picked]);
             assert!(least, "{picked} of {loads:?} by {weights:?}");
             loads[picked] += 1;
             held.push((worker, picked, got));
@@ -123,7 +125,8 @@ fn among_many_least_conn_finds_one_of_the_least_loaded() {
     let mut long = Vec::new();
     let mut loads = vec![0; PEERS];
     for (index, load) in loads.iter_mut().enumerate() {
-        // Fifty loads, so that 40 peers have the same: the least loaded 5 % are those of the three least loads.
+        // Fifty loads, so that 40 peers have the same: the least loaded 5 % are those of the three
+        // least loads.
         *load = 1 + random.below(50);
         long.extend((0..*load).map(|_| open_at(&mut worker, index)));
     }
@@ -145,7 +148,8 @@ fn among_many_least_conn_finds_one_of_the_least_loaded() {
 fn what_a_dead_worker_had_open_does_not_count() {
     for method in [Method::LeastConn, Method::RandomTwo] {
         let fixture = fixture_of(method, &[1, 1]);
-        let mut publisher = fixture.publisher_with(Options { method, is_sticky: true, checking: None });
+        let mut publisher =
+            fixture.publisher_with(Options { method, is_sticky: true, checking: None });
         let (mut dead, mut living) = (fixture.worker_of(1), fixture.worker_of(2));
         for _ in 0..10 {
             open_at(&mut dead, 0);
@@ -165,7 +169,8 @@ fn what_a_dead_worker_had_open_does_not_count() {
 /// Pearson's chi-square statistic.
 fn chi_square(counts: &[u32], shares: &[f64]) -> f64 {
     let all = f64::from(counts.iter().sum::<u32>());
-    let term = |(&count, share): (&u32, f64)| (f64::from(count) - all * share).powi(2) / (all * share);
+    let term =
+        |(&count, share): (&u32, f64)| (f64::from(count) - all * share).powi(2) / (all * share);
     counts.iter().zip(shares.iter().copied()).map(term).sum()
 }
 
@@ -187,8 +192,9 @@ fn random_methods_follow_the_weights() {
 fn workers_do_not_draw_the_same_numbers() {
     let fixture = fixture_of(Method::Random, &[1; 100]);
     let mut workers = [1, 2].map(|process| fixture.worker_of(process));
-    let [one, other] = [0, 1]
-        .map(|worker| (0..20).map(|_| open(&mut workers[worker], Method::Random).0).collect::<Vec<_>>());
+    let [one, other] = [0, 1].map(|worker| {
+        (0..20).map(|_| open(&mut workers[worker], Method::Random).0).collect::<Vec<_>>()
+    });
     assert_ne!(one, other);
 }
 
@@ -215,8 +221,13 @@ fn random_two_prefers_the_less_loaded() {
     assert!((38..=42).contains(&loads[0]), "{loads:?}");
 }
 
-/// Requests one after the other within a second from `start` (s) on, each of which takes as long as `time` says of its peer (µs).
-fn second_of_requests(worker: &mut Worker, start: u64, time: impl Fn(usize) -> u32) -> BTreeMap<usize, u32> {
+/// Requests one after the other within a second from `start` (s) on, each of which takes as long as
+/// `time` says of its peer (µs).
+fn second_of_requests(
+    worker: &mut Worker,
+    start: u64,
+    time: impl Fn(usize) -> u32,
+) -> BTreeMap<usize, u32> {
     let mut counts = BTreeMap::new();
     for step in 0..1_000 {
         let now = at_ms(start * 1_000 + step);
@@ -264,8 +275,11 @@ fn a_peer_that_has_not_answered_yet_does_not_get_everything() {
         let held = open_at(&mut worker, index);
         worker.release(held, Outcome::Answered, Some(10_000), at(1));
     }
-    let mut publisher =
-        fixture.publisher_with(Options { method: Method::LeastTime, is_sticky: true, checking: None });
+    let mut publisher = fixture.publisher_with(Options {
+        method: Method::LeastTime,
+        is_sticky: true,
+        checking: None,
+    });
     publish(&mut publisher, &weighted(&[1; 4])).expect("room");
     let held: Vec<(usize, Held)> = (0..200).map(|_| open(&mut worker, Method::LeastTime)).collect();
     let of_new = held.iter().filter(|&&(index, _)| index == 3).count();

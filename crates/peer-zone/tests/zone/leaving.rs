@@ -12,7 +12,8 @@ const REMOVED: Reasons = Reasons { removed: true, drain: false, check: false };
 const DRAIN: Reasons = Reasons { removed: false, drain: true, check: false };
 const CHECK: Reasons = Reasons { removed: false, drain: false, check: true };
 
-/// The times are kept in units of so many milliseconds, and are later than what they stand for by less than that.
+/// The times are kept in units of so many milliseconds, and are later than what they stand for by
+/// less than that.
 const UNIT: u64 = 10;
 
 /// A request at the peer of this address.
@@ -30,7 +31,13 @@ fn hold(worker: &mut Worker, address: &str) -> Held {
 
 fn say(publisher: &mut Publisher, key: &str, health: Health, now: u64) {
     let address = if key == "a" { "1" } else { "2" };
-    assert!(publisher.set_health(Some(key), address.as_bytes(), health, now, &Publishing::unshared()));
+    assert!(publisher.set_health(
+        Some(key),
+        address.as_bytes(),
+        health,
+        now,
+        &Publishing::unshared()
+    ));
 }
 
 #[test]
@@ -43,7 +50,9 @@ fn a_removed_peer_is_left_until_it_returns() {
     let held = hold(&mut worker, "1");
     assert_eq!(worker.leaving_since(&held, ALL, 9_000), None);
     publish_at(&mut publisher, &peers[1..], 5_001);
-    for (reasons, since) in [(ALL, Some(5_010)), (REMOVED, Some(5_010)), (DRAIN, None), (CHECK, None)] {
+    for (reasons, since) in
+        [(ALL, Some(5_010)), (REMOVED, Some(5_010)), (DRAIN, None), (CHECK, None)]
+    {
         assert_eq!(worker.leaving_since(&held, reasons, 9_000), since, "{reasons:?}");
     }
     let table = worker.table().expect("a table");
@@ -72,10 +81,18 @@ fn a_draining_peer_is_left_from_then_on_also_when_it_is_removed() {
     let held = hold(&mut worker, "1");
     publish_at(&mut publisher, &is_down, 1_500);
     assert_eq!(departed(&mut worker, 1_500), [Departed::Peer(held.id())]);
-    assert_eq!(worker.leaving_since(&held, ALL, 9_000), None, "nginx's down leaves connections alone");
+    assert_eq!(
+        worker.leaving_since(&held, ALL, 9_000),
+        None,
+        "nginx's down leaves connections alone"
+    );
     publish_at(&mut publisher, &drains, 2_000);
     assert_eq!(departed(&mut worker, 2_000), [Departed::Peer(held.id())]);
-    publish_at(&mut publisher, &[with(drains[0].clone(), |it| it.weight = 7), peer("c", "3")], 3_000);
+    publish_at(
+        &mut publisher,
+        &[with(drains[0].clone(), |it| it.weight = 7), peer("c", "3")],
+        3_000,
+    );
     assert_eq!(departed(&mut worker, 3_000), [Departed::Peer(ids_of_removed(&mut worker, "2"))]);
     publish_at(&mut publisher, &plain[1..], 4_000);
     assert_eq!(worker.leaving_since(&held, ALL, 9_000), Some(2_000));
@@ -90,7 +107,8 @@ fn a_draining_peer_is_left_from_then_on_also_when_it_is_removed() {
 
 fn ids_of_removed(worker: &mut Worker, address: &str) -> u64 {
     let table = worker.table().expect("a table");
-    let row = table.rows().find(|row| row.is_removed && row.peer.socket_address == address.as_bytes());
+    let row =
+        table.rows().find(|row| row.is_removed && row.peer.socket_address == address.as_bytes());
     row.map_or(0, |row| row.peer.id)
 }
 
@@ -107,15 +125,23 @@ fn a_peer_that_fails_its_checks_is_left_unless_all_fail() {
     let since = |worker: &Worker, held: &Held, reasons| worker.leaving_since(held, reasons, 99_000);
     say(&mut publisher, "a", Health::Failing, 2_000);
     assert_eq!(departed(&mut worker, 2_000), [Departed::Peer(held.id())]);
-    assert_eq!((since(&worker, &held, ALL), since(&worker, &held, CHECK)), (Some(2_000), Some(2_000)));
+    assert_eq!(
+        (since(&worker, &held, ALL), since(&worker, &held, CHECK)),
+        (Some(2_000), Some(2_000))
+    );
     assert_eq!((since(&worker, &held, REMOVED), since(&worker, &held, DRAIN)), (None, None));
-    // Where all fail all are used; once one is well again those that are not have been in use until then.
+    // Where all fail all are used; once one is well again those that are not have been in use until
+    // then.
     say(&mut publisher, "b", Health::Failing, 3_000);
     assert_eq!(since(&worker, &held, ALL), None);
     departed(&mut worker, 3_000);
     say(&mut publisher, "b", Health::Passing, 4_000);
     assert_eq!(since(&worker, &held, ALL), Some(4_000));
-    assert_eq!(departed(&mut worker, 4_000), [Departed::Peer(held.id())], "they are to be told apart again");
+    assert_eq!(
+        departed(&mut worker, 4_000),
+        [Departed::Peer(held.id())],
+        "they are to be told apart again"
+    );
     say(&mut publisher, "a", Health::Passing, 5_000);
     assert_eq!(since(&worker, &held, ALL), None);
     // Without checks none fails.
@@ -150,10 +176,20 @@ fn a_cookie_leads_to_a_draining_peer_for_as_long_as_it_is_said() {
     let named = |peer, id| peer_zone::Desired { sticky: id, ..peer };
     let other = named(peer("b", "2"), 8);
     publish_at(&mut publisher, &[named(peer("a", "1"), 7), other.clone()], 1_000);
-    publish_at(&mut publisher, &[named(with(peer("a", "1"), |it| it.drain = true), 7), other], 2_000);
+    publish_at(
+        &mut publisher,
+        &[named(with(peer("a", "1"), |it| it.drain = true), 7), other],
+        2_000,
+    );
     let mut worker = fixture.worker();
     let mut sticky_at = |now, grace| {
-        let wish = Wish { method: Method::RoundRobin, key: b"", sticky: Some(7), grace, ..Wish::default() };
+        let wish = Wish {
+            method: Method::RoundRobin,
+            key: b"",
+            sticky: Some(7),
+            grace,
+            ..Wish::default()
+        };
         let held = pick_first(&mut worker, &wish, at_ms(now)).expect("a peer");
         let sticky = held.sticky();
         worker.release(held, Outcome::Answered, None, at_ms(now));

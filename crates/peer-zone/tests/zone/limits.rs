@@ -14,11 +14,13 @@ fn is_reached_and_not_exceeded() {
     let fixture = Fixture::new(1 << 18);
     let mut publisher = fixture.publisher();
     let limited = |limit| {
-        [("a", "1"), ("b", "2")].map(|(key, address)| with(peer(key, address), |it| it.max_conns = limit))
+        [("a", "1"), ("b", "2")]
+            .map(|(key, address)| with(peer(key, address), |it| it.max_conns = limit))
     };
     publish(&mut publisher, &limited(3)).expect("room");
     let mut workers = [1, 2].map(|process| fixture.worker_of(process));
-    let mut held: VecDeque<_> = (0..6).map(|index| (index % 2, pick(&mut workers[index % 2], 1))).collect();
+    let mut held: VecDeque<_> =
+        (0..6).map(|index| (index % 2, pick(&mut workers[index % 2], 1))).collect();
     // Each that ends makes room for one, for every worker and in the same second.
     for round in 0..10 {
         for worker in &mut workers {

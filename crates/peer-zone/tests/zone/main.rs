@@ -1,4 +1,5 @@
-//! The zone as its users see it: one process, several workers, and a publisher that is replaced now and then.
+//! The zone as its users see it: one process, several workers, and a publisher that is replaced now
+//! and then.
 #![cfg(not(loom))]
 
 mod failures;

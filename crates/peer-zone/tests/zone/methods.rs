@@ -1,10 +1,11 @@
-//! Every method, over any sequence of steps: what it picks may be picked, and where it picks nothing there is nothing to pick.
+//! Every method, over any sequence of steps: what it picks may be picked, and where it picks
+//! nothing there is nothing to pick.
 
 use std::collections::BTreeMap;
 
 use peer_zone::{
-    Checking, Desired, Health, Held, Method, Options, Outcome, Parameters, Progress, Publisher, Wish, Worker,
-    protocol::Publishing,
+    Checking, Desired, Health, Held, Method, Options, Outcome, Parameters, Progress, Publisher,
+    Wish, Worker, protocol::Publishing,
 };
 use proptest::{
     prelude::*,
@@ -12,7 +13,9 @@ use proptest::{
 };
 
 use crate::{
-    fixture::{Fixture, PARAMETERS, address, at, collect, collect_with, ids, peer, pick_by, publish, rows},
+    fixture::{
+        Fixture, PARAMETERS, address, at, collect, collect_with, ids, peer, pick_by, publish, rows,
+    },
     random::Random,
 };
 
@@ -25,7 +28,8 @@ const WORKERS: usize = 3;
 #[derive(Clone, Debug)]
 enum Step {
     Publish(Vec<Option<Parameters>>),
-    /// A worker picks for a new request with this key and, where there is one, the cookie of this peer.
+    /// A worker picks for a new request with this key and, where there is one, the cookie of this
+    /// peer.
     Begin(usize, u32, Option<usize>),
     /// A request goes on to its next try.
     GoOn(usize, Outcome),
@@ -40,15 +44,17 @@ enum Step {
 
 fn parameters(heaviest: u32) -> impl Strategy<Value = Parameters> {
     (1..=heaviest, 0_u32..=2, 0_u32..=2, 0_u32..=3, any::<[bool; 3]>(), 0_u8..8).prop_map(
-        |(weight, max_conns, max_fails, fail_timeout, [backup, also, starts_slowly], service)| Parameters {
-            weight,
-            max_conns,
-            max_fails,
-            fail_timeout,
-            slow_start: if starts_slowly { 5 } else { 0 },
-            backup: backup && also,
-            down: service == 0,
-            drain: service == 1,
+        |(weight, max_conns, max_fails, fail_timeout, [backup, also, starts_slowly], service)| {
+            Parameters {
+                weight,
+                max_conns,
+                max_fails,
+                fail_timeout,
+                slow_start: if starts_slowly { 5 } else { 0 },
+                backup: backup && also,
+                down: service == 0,
+                drain: service == 1,
+            }
         },
     )
 }
@@ -115,7 +121,8 @@ impl Model {
 
     /// Whether it may serve whoever comes back to it.
     fn may_serve_session(&self, address: &str) -> bool {
-        let (Some(parameters), Some(state)) = (self.listed.get(address), self.states.get(address)) else {
+        let (Some(parameters), Some(state)) = (self.listed.get(address), self.states.get(address))
+        else {
             return false;
         };
         let is_well = match state.health {
@@ -161,7 +168,8 @@ impl Model {
     }
 
     fn collected(&mut self) {
-        self.states.retain(|address, state| self.listed.contains_key(address) || state.connections > 0);
+        self.states
+            .retain(|address, state| self.listed.contains_key(address) || state.connections > 0);
     }
 }
 
@@ -210,7 +218,8 @@ impl<'f> World<'f> {
 
     fn publish(&mut self, parameters: Vec<Option<Parameters>>) {
         let model = &mut self.model;
-        let listed = (0..PEERS).zip(parameters).filter_map(|(index, it)| Some((index.to_string(), it?)));
+        let listed =
+            (0..PEERS).zip(parameters).filter_map(|(index, it)| Some((index.to_string(), it?)));
         let before = std::mem::replace(&mut model.listed, listed.collect());
         let mandatory = model.checking.is_some_and(|checking| checking.mandatory);
         let health = if mandatory { Health::Pending } else { Health::Unchecked };
@@ -240,8 +249,9 @@ impl<'f> World<'f> {
         // The only peer may be tried again.
         let is_tried = |address: &str| !model.is_single() && request.tried.contains(&ids[address]);
         let may_serve = |address: &str| model.may_serve(address) && !is_tried(address);
-        let any =
-            |backup: bool| model.listed.iter().any(|(address, it)| it.backup == backup && may_serve(address));
+        let any = |backup: bool| {
+            model.listed.iter().any(|(address, it)| it.backup == backup && may_serve(address))
+        };
         let session = request.cookie.and_then(|cookie_of| {
             let address = (0..PEERS).find(|&index| cookie(index) == cookie_of)?.to_string();
             (model.may_serve_session(&address) && !is_tried(&address)).then_some(address)
@@ -284,13 +294,19 @@ impl<'f> World<'f> {
 
     fn check(&mut self, which: usize, health: Health) -> Result<(), TestCaseError> {
         let (address, now) = (which.to_string(), u64::from(self.model.now) * 1_000);
-        let before = self.model.listed.contains_key(&address).then(|| self.model.states[&address].health);
+        let before =
+            self.model.listed.contains_key(&address).then(|| self.model.states[&address].health);
         if self.options.checking.is_none() {
             return Ok(());
         }
         let key = key(&address);
-        let is_changed =
-            self.publisher.set_health(Some(&key), address.as_bytes(), health, now, &Publishing::unshared());
+        let is_changed = self.publisher.set_health(
+            Some(&key),
+            address.as_bytes(),
+            health,
+            now,
+            &Publishing::unshared(),
+        );
         prop_assert_eq!(is_changed, before.is_some_and(|before| before != health));
         if before.is_some() {
             self.model.states.get_mut(&address).expect("listed").health = health;
@@ -359,7 +375,8 @@ impl<'f> World<'f> {
 fn holds(method: Method, cases: u32, heaviest: u32) {
     // Printed, so that a failure can be made to come again.
     let rng_seed = RngSeed::Fixed(Random::from_environment().next());
-    let config = ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() };
     let steps = (checking(), prop::collection::vec(step(heaviest), 1..150));
     let result = TestRunner::new(config).run(&steps, |(checking, steps)| {
         let fixture = Fixture::new(1 << 21);
@@ -383,7 +400,8 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
     }
 }
 
-/// What a proptest runs by default, where the environment does not say otherwise, takes too long for eight methods.
+/// What a proptest runs by default, where the environment does not say otherwise, takes too long
+/// for eight methods.
 fn cases(share: u32) -> u32 {
     (ProptestConfig::default().cases / share).max(8)
 }

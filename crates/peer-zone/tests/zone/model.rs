@@ -118,7 +118,8 @@ impl Model {
     }
 
     fn collected(&mut self) {
-        self.states.retain(|address, state| self.listed.contains_key(address) || state.connections > 0);
+        self.states
+            .retain(|address, state| self.listed.contains_key(address) || state.connections > 0);
     }
 }
 
@@ -161,18 +162,21 @@ proptest! {
                     let desired: Vec<Desired> = model
                         .listed
                         .iter()
-                        .map(|(address, &parameters)| Desired { parameters, ..peer(&format!("key {address}"), address) })
+                        .map(|(address, &parameters)| Desired { parameters, ..peer(&format!("key \
+                        {address}"), address) })
                         .collect();
                     publish(&mut publisher, &desired).expect("room");
                 }
                 Step::Pick(index) => {
                     let worker = &mut workers[index];
                     match try_pick(worker, model.now) {
-                        None => prop_assert!(!model.any(false) && !model.any(true), "there was one"),
+                        None => prop_assert!(!model.any(false) && !model.any(true), "there was \
+                        one"),
                         Some(held) => {
                             let address = address(worker, &held);
                             prop_assert!(model.may_be_picked(&address), "{} was picked", address);
-                            prop_assert!(!model.listed[&address].backup || !model.any(false), "a backup was picked");
+                            prop_assert!(!model.listed[&address].backup || !model.any(false), "a \
+                            backup was picked");
                             model.picked(&address);
                             requests.push(Request { worker: index, held, address, was_single: model.is_single() });
                         }

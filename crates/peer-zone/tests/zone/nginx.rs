@@ -1,4 +1,5 @@
-//! nginx's `hash`, `hash … consistent` and `ip_hash` as they stand in its source (src/http/modules).
+//! nginx's `hash`, `hash … consistent` and `ip_hash` as they stand in its source
+//! (src/http/modules).
 
 use peer_zone::{Desired, Method};
 
@@ -76,7 +77,8 @@ impl Nginx {
                 for j in 0..server.len() {
                     let c = server[server.len() - j - 1];
                     if c == b':' {
-                        (host, port) = (&server[..server.len() - j - 1], &server[server.len() - j..]);
+                        (host, port) =
+                            (&server[..server.len() - j - 1], &server[server.len() - j..]);
                         break;
                     }
                     if !c.is_ascii_digit() {
@@ -115,7 +117,8 @@ impl Nginx {
         !request.tried.contains(&index) && !peer.down && !peer.has_failed && !peer.is_full
     }
 
-    /// `ngx_http_upstream_get_chash_peer`: the peers of which it takes one; none where round robin goes on.
+    /// `ngx_http_upstream_get_chash_peer`: the peers of which it takes one; none where round robin
+    /// goes on.
     fn get_chash(&self, request: &mut NginxRequest) -> Vec<usize> {
         if request.tries > TRIES {
             return Vec::new();
@@ -123,7 +126,9 @@ impl Nginx {
         loop {
             let (_, server) = &self.points[request.hash as usize % self.points.len()];
             let of_server: Vec<usize> = (0..self.peers.len())
-                .filter(|&index| self.may_serve(request, index) && self.peers[index].server == *server)
+                .filter(|&index| {
+                    self.may_serve(request, index) && self.peers[index].server == *server
+                })
                 .collect();
             if !of_server.is_empty() {
                 return of_server;
@@ -152,7 +157,8 @@ impl Nginx {
             return Vec::new();
         }
         loop {
-            let rehash = if request.rehash > 0 { request.rehash.to_string() } else { String::new() };
+            let rehash =
+                if request.rehash > 0 { request.rehash.to_string() } else { String::new() };
             let hash = (crc32(&[rehash.as_bytes(), key]) >> 16) & 0x7fff;
             request.hash = request.hash.wrapping_add(hash);
             request.rehash += 1;
@@ -166,7 +172,8 @@ impl Nginx {
         }
     }
 
-    /// `ngx_http_upstream_get_ip_hash_peer`. The hash is kept from try to try only where a peer was found, as there.
+    /// `ngx_http_upstream_get_ip_hash_peer`. The hash is kept from try to try only where a peer was
+    /// found, as there.
     fn get_ip_hash(&self, request: &mut NginxRequest, address: &[u8]) -> Vec<usize> {
         if request.tries > TRIES {
             return Vec::new();

@@ -41,7 +41,8 @@ fn is_that_of_nginx_over_all_workers() {
     for weights in [&[1, 1, 1][..], &[5, 1, 1], &[3, 2, 7, 1], &[100, 1], &[4, 6, 2]] {
         let fixture = published(weights);
         let mut workers = [1, 2, 3].map(|process| fixture.worker_of(process));
-        let picked: Vec<String> = (0..300).map(|index| ask(&mut workers[index * 7 % 3], 1)).collect();
+        let picked: Vec<String> =
+            (0..300).map(|index| ask(&mut workers[index * 7 % 3], 1)).collect();
         assert_eq!(picked, nginx(weights, 300), "weights {weights:?}");
     }
 }

@@ -2,14 +2,20 @@
 
 use peer_zone::Changes;
 
-use crate::fixture::{Fixture, PARAMETERS, ask, at, collect, fail, peer, pick, publish, rows, server, with};
+use crate::fixture::{
+    Fixture, PARAMETERS, ask, at, collect, fail, peer, pick, publish, rows, server, with,
+};
 
 #[test]
 fn counts_what_changed() {
     let fixture = Fixture::new(1 << 18);
     let mut publisher = fixture.publisher();
-    let changes =
-        |added, removed, changed, of_server_lines| Changes { added, removed, changed, of_server_lines };
+    let changes = |added, removed, changed, of_server_lines| Changes {
+        added,
+        removed,
+        changed,
+        of_server_lines,
+    };
     let steps = [
         (vec![], changes(0, 0, 0, 0)),
         (vec![peer("a", "1"), peer("b", "2")], changes(2, 0, 0, 0)),
@@ -22,7 +28,10 @@ fn counts_what_changed() {
         (vec![peer("a", "9"), peer("a", "8"), peer("a", "7")], changes(2, 1, 0, 0)),
         (vec![peer("a", "6"), peer("a", "8")], changes(0, 1, 1, 0)),
         (vec![server("1"), server("1"), peer("a", "8")], changes(0, 1, 0, 2)),
-        (vec![server("1"), with(server("1"), |it| it.weight = 2), peer("a", "8")], changes(0, 0, 0, 1)),
+        (
+            vec![server("1"), with(server("1"), |it| it.weight = 2), peer("a", "8")],
+            changes(0, 0, 0, 1),
+        ),
         (vec![server("1")], changes(0, 1, 0, 1)),
         (vec![], changes(0, 0, 0, 1)),
     ];
@@ -69,7 +78,8 @@ fn what_lives_outlives_every_change_around_it() {
     let fixture = Fixture::new(1 << 18);
     let mut publisher = fixture.publisher();
     let steady = with(peer("steady", "1"), |it| it.max_fails = 5);
-    publish(&mut publisher, &[steady.clone(), with(peer("b", "2"), |it| it.down = true)]).expect("room");
+    publish(&mut publisher, &[steady.clone(), with(peer("b", "2"), |it| it.down = true)])
+        .expect("room");
     let mut worker = fixture.worker();
     let held = pick(&mut worker, 1);
     assert_eq!(fail(&mut worker, 1), "1");

@@ -72,8 +72,10 @@ fn a_pinned_table_keeps_all_that_it_lists() {
     for round in 0..20 {
         publish(&mut publisher, &[peer("other", &round.to_string())]).expect("room");
         collect(&mut publisher);
-        let found: Vec<_> =
-            table.rows().map(|row| (row.peer.key, row.peer.socket_address, row.peer.name)).collect();
+        let found: Vec<_> = table
+            .rows()
+            .map(|row| (row.peer.key, row.peer.socket_address, row.peer.name))
+            .collect();
         assert_eq!(found, [(Some(&b"a"[..]), &b"1"[..], &b"[1]"[..]), (Some(b"b"), b"2", b"[2]")]);
     }
     drop(table);
@@ -128,7 +130,12 @@ fn ten_thousand_peers_and_a_thousand_changes_leave_nothing() {
         collect_once(&mut publisher);
         held.extend((0..10).map(|_| pick(&mut worker, 1)));
         for _ in 0..3 {
-            worker.release(held.swap_remove(change * 31 % held.len()), Outcome::Answered, None, at(1));
+            worker.release(
+                held.swap_remove(change * 31 % held.len()),
+                Outcome::Answered,
+                None,
+                at(1),
+            );
         }
     }
     for held in held {

@@ -17,7 +17,8 @@ fn ordinary(index: usize) -> Desired {
     }
 }
 
-/// Bytes for each peer: those that stay taken, and those of them that are the table's, which is there twice while it changes.
+/// Bytes for each peer: those that stay taken, and those of them that are the table's, which is
+/// there twice while it changes.
 fn bytes_per_peer(options: Options) -> (usize, usize) {
     const PEERS: usize = 1_000;
     let taken = |peers: usize| {
@@ -43,7 +44,8 @@ fn bytes_per_peer(options: Options) -> (usize, usize) {
 #[test]
 fn a_peer_takes_so_many_bytes() {
     let options = |method, is_sticky| Options { method, is_sticky, checking: None };
-    // The peer itself, with columns for four workers; in a table 36 bytes, and 8 for its place in the order.
+    // The peer itself, with columns for four workers; in a table 36 bytes, and 8 for its place in
+    // the order.
     let sizes = [
         (options(Method::RoundRobin, false), 320, 44),
         (options(Method::RoundRobin, true), 320, 44 + 4),

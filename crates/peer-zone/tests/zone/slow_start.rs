@@ -45,7 +45,10 @@ fn share(worker: &mut Worker, now: u64) -> f64 {
 fn begins_at(worker: &mut Worker, start: u64) {
     let at = |worker: &mut Worker, age| share(worker, start + age);
     let ages = [0, 5_000, 10_000].map(|age| at(worker, age));
-    assert!((ages[0] - 0.01).abs() < 1e-6 && (ages[1] - 0.505).abs() < 1e-6 && ages[2] == 1.0, "{ages:?}");
+    assert!(
+        (ages[0] - 0.01).abs() < 1e-6 && (ages[1] - 0.505).abs() < 1e-6 && ages[2] == 1.0,
+        "{ages:?}"
+    );
 }
 
 fn is_whole(worker: &mut Worker, now: u64) {
@@ -70,7 +73,11 @@ fn the_share_grows_in_a_line() {
             let ideal = ramp / (3.0 + ramp);
             let share = f64::from(of_new) / PICKS as f64;
             let bound = (ideal / 4.0).max(0.01);
-            assert!((share - ideal).abs() <= bound, "{} {tenth}: {share}, ideal {ideal}", method.name());
+            assert!(
+                (share - ideal).abs() <= bound,
+                "{} {tenth}: {share}, ideal {ideal}",
+                method.name()
+            );
         }
     }
 }
@@ -79,7 +86,8 @@ fn the_share_grows_in_a_line() {
 fn least_conn_gives_it_its_share_of_the_sessions() {
     for (age, workers) in [(1_000, 1), (5_000, 2), (9_000, 3)] {
         let (fixture, _publisher) = begun(Method::LeastConn);
-        let mut workers: Vec<Worker> = (1..=workers).map(|process| fixture.worker_of(process)).collect();
+        let mut workers: Vec<Worker> =
+            (1..=workers).map(|process| fixture.worker_of(process)).collect();
         let mut random = Random::new(9);
         let mut sessions: Vec<(usize, String, Held)> = Vec::new();
         for _ in 0..4_000 {
@@ -130,7 +138,8 @@ fn one_that_joins_again_begins_anew() {
     publish_at(&mut publisher, &peers, START + 60_000);
     begins_at(&mut worker, START + 60_000);
     // Gone for a while, with a connection that stays.
-    let held: Vec<_> = (0..8).map(|_| open(&mut worker, Method::RoundRobin, START + 90_000)).collect();
+    let held: Vec<_> =
+        (0..8).map(|_| open(&mut worker, Method::RoundRobin, START + 90_000)).collect();
     peers.remove(1);
     publish_at(&mut publisher, &peers, START + 90_000);
     peers.insert(1, Desired { joined: START + 120_000, ..four().remove(1) });
@@ -162,7 +171,8 @@ fn out_of_service_and_back_begins_anew() {
     }
 }
 
-/// A reload may put `server` lines in another order, or make one a backup, which puts it behind the others.
+/// A reload may put `server` lines in another order, or make one a backup, which puts it behind the
+/// others.
 #[test]
 fn lines_in_another_order_change_nothing_for_the_others() {
     let (fixture, mut publisher) = begun(Method::RoundRobin);
@@ -187,7 +197,8 @@ fn lines_in_another_order_change_nothing_for_the_others() {
     publish_at(&mut publisher, &list(["1", "2", "3"], four()), START + 60_000);
     begins_at(&mut worker, START + 60_000);
     let table = worker.table().expect("a table");
-    let shares: Vec<f64> = table.rows().map(|row| (row.share(START + 60_000) * 100.0).round()).collect();
+    let shares: Vec<f64> =
+        table.rows().map(|row| (row.share(START + 60_000) * 100.0).round()).collect();
     assert_eq!(shares, [100.0, 1.0, 100.0, 100.0, 1.0, 100.0, 100.0]);
 }
 
@@ -251,7 +262,8 @@ fn where_all_begin_at_once_all_serve_at_once() {
             worker.release(held, Outcome::Answered, None, at_ms(START));
         }
         let goes_by_key = matches!(method, Method::Hash | Method::HashConsistent | Method::IpHash);
-        let is_even = of_each.len() == 4 && of_each.values().all(|count| (800..=1_200).contains(count));
+        let is_even =
+            of_each.len() == 4 && of_each.values().all(|count| (800..=1_200).contains(count));
         assert!(goes_by_key || is_even, "{}: {of_each:?}", method.name());
     }
 }

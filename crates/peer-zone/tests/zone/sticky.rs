@@ -6,7 +6,8 @@ use peer_zone::{
 };
 
 use crate::fixture::{
-    Fixture, METHODS, address, at, collect, peer, pick_by, pick_first, publish, rows, server, wish, with,
+    Fixture, METHODS, address, at, collect, peer, pick_by, pick_first, publish, rows, server, wish,
+    with,
 };
 
 /// The id by which a cookie names `b`: more than 32 bits.
@@ -95,7 +96,8 @@ fn a_peer_that_may_not_serve_is_not_picked_for_its_cookie_either() {
         let tried = [held.id()];
         worker.release(held, Outcome::Answered, None, at(100));
         let mut progress = Default::default();
-        let other = pick_by(&mut worker, &named(method, B), &mut progress, at(100), &tried).expect("a peer");
+        let other = pick_by(&mut worker, &named(method, B), &mut progress, at(100), &tried)
+            .expect("a peer");
         assert_ne!(worker.peer(&other).id, tried[0], "{}: tried", method.name());
         worker.release(other, Outcome::Answered, None, at(100));
 
@@ -105,7 +107,8 @@ fn a_peer_that_may_not_serve_is_not_picked_for_its_cookie_either() {
         not_b(&mut worker, "failed");
         assert_eq!(ask(&mut worker, &named(method, B), 111), "2", "{}", method.name());
 
-        let mut say = |health| publisher.set_health(Some("b"), b"2", health, 0, &Publishing::unshared());
+        let mut say =
+            |health| publisher.set_health(Some("b"), b"2", health, 0, &Publishing::unshared());
         assert!(say(Health::Failing));
         not_b(&mut worker, "failing");
         assert!(say(Health::Passing));
@@ -137,7 +140,8 @@ fn an_unknown_id_is_as_none() {
     let mut worker = fixture.worker();
     let (_, held) = open(&mut worker, &named(Method::RoundRobin, 0), 1);
     assert_eq!(held.sticky(), None);
-    let next: Vec<String> = (0..3).map(|_| ask(&mut worker, &named(Method::RoundRobin, 0), 1)).collect();
+    let next: Vec<String> =
+        (0..3).map(|_| ask(&mut worker, &named(Method::RoundRobin, 0), 1)).collect();
     assert_eq!(next, ["2", "1", "2"]);
     worker.release(held, Outcome::Answered, None, at(1));
 }
@@ -198,8 +202,9 @@ fn a_route_may_change_while_its_peer_stays() {
     let mut worker = fixture.worker();
     let route_of = |worker: &mut Worker, id| {
         let (address, held) = open(worker, &named(Method::RoundRobin, id), 1);
-        let route =
-            worker.with_route(&held, |route| route.map(|route| String::from_utf8_lossy(route).into_owned()));
+        let route = worker.with_route(&held, |route| {
+            route.map(|route| String::from_utf8_lossy(route).into_owned())
+        });
         let peer = held.id();
         worker.release(held, Outcome::Answered, None, at(1));
         (peer, address, route)
@@ -223,9 +228,14 @@ fn a_route_may_change_while_its_peer_stays() {
         ids.push(peer);
         drop(publisher);
         publisher = fixture.publisher_with(options(Method::RoundRobin));
-        assert_eq!(publish(&mut publisher, &routed(route, id)), Ok(Changes::default()), "it is found again");
+        assert_eq!(
+            publish(&mut publisher, &routed(route, id)),
+            Ok(Changes::default()),
+            "it is found again"
+        );
         let table = worker.table().expect("published").to_desired();
-        let routes: Vec<_> = table.iter().map(|peer| (&*peer.name, peer.route.as_deref())).collect();
+        let routes: Vec<_> =
+            table.iter().map(|peer| (&*peer.name, peer.route.as_deref())).collect();
         assert!(routes.contains(&("[1]", Some("first"))), "{routes:?}");
     }
     ids.dedup();

@@ -1,4 +1,5 @@
-//! Workers in threads and a publisher that never rests: what is held stays whole, and in the end nothing is left.
+//! Workers in threads and a publisher that never rests: what is held stays whole, and in the end
+//! nothing is left.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,12 +16,16 @@ const TABLES: u32 = 1_500;
 /// A peer whose strings can be told from each other's.
 fn numbered(number: u64) -> Desired {
     let key = format!("{number}:{}", "k".repeat(number as usize % 90));
-    Desired { name: format!("name of {number}").into(), ..peer(&key, &format!("address of {number}")) }
+    Desired {
+        name: format!("name of {number}").into(),
+        ..peer(&key, &format!("address of {number}"))
+    }
 }
 
 fn check(socket_address: &[u8], name: &[u8], key: Option<&[u8]>) {
     let key = std::str::from_utf8(key.expect("a key")).expect("text");
-    let number: u64 = key.split(':').next().and_then(|number| number.parse().ok()).expect("a number");
+    let number: u64 =
+        key.split(':').next().and_then(|number| number.parse().ok()).expect("a number");
     let expected = numbered(number);
     assert_eq!(
         (Some(key), socket_address, name),
@@ -115,7 +120,13 @@ fn what_is_held_stays_whole_whatever_is_published() {
         }
     });
     let mut worker = fixture.worker_of(9);
-    assert!(worker.table().expect("a table").rows().all(|row| row.connections == Connections::default()));
+    assert!(
+        worker
+            .table()
+            .expect("a table")
+            .rows()
+            .all(|row| row.connections == Connections::default())
+    );
     publisher.report(&[], &Publishing::unshared());
     publish(&mut publisher, &[]).expect("room");
     collect(&mut publisher);

@@ -3,7 +3,9 @@
 use peer_zone::{Changes, Desired, Held, Outcome, Publisher, Worker};
 
 use crate::{
-    fixture::{Fixture, address, at, collect, collect_once, peer, pick, publish, rows, server, with},
+    fixture::{
+        Fixture, address, at, collect, collect_once, peer, pick, publish, rows, server, with,
+    },
     random::Random,
 };
 
@@ -13,7 +15,10 @@ fn list(random: &mut Random) -> Vec<Desired> {
         peers.push(with(server(&format!("line {index}")), |it| it.backup = index % 3 == 1));
     }
     for index in 0..random.below(12) {
-        let peer = peer(&format!("key {}", index * random.below(3)), &format!("address {}", random.below(3)));
+        let peer = peer(
+            &format!("key {}", index * random.below(3)),
+            &format!("address {}", random.below(3)),
+        );
         peers.push(with(peer, |it| {
             it.weight = 1 + random.below(900) as u32;
             it.backup = random.one_in(5);
@@ -24,8 +29,8 @@ fn list(random: &mut Random) -> Vec<Desired> {
     peers
 }
 
-/// The next publisher, where the one before has left nothing but what lies in the zone: to drop it writes nothing there, so that it is as
-/// good as killed.
+/// The next publisher, where the one before has left nothing but what lies in the zone: to drop it
+/// writes nothing there, so that it is as good as killed.
 fn succeed(fixture: &Fixture, publisher: Publisher) -> Publisher {
     let before: Vec<Desired> = publisher.listed().cloned().collect();
     let generation = publisher.generation();
@@ -60,7 +65,8 @@ fn a_successor_knows_all_and_loses_nothing() {
                     );
                 }
                 4 if !held.is_empty() => {
-                    let (worker, held, expected) = held.swap_remove(random.below(held.len() as u64) as usize);
+                    let (worker, held, expected) =
+                        held.swap_remove(random.below(held.len() as u64) as usize);
                     assert_eq!(address(&workers[worker], &held), expected);
                     workers[worker].release(held, Outcome::Answered, None, at(1));
                 }

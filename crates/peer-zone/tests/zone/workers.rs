@@ -6,8 +6,8 @@ use peer_zone::{Held, Outcome, Process, Statistics, Worker, protocol::Publishing
 use proptest::prelude::*;
 
 use crate::fixture::{
-    Fixture, PROCESSES, at, collect, collect_with, peer, pick, process_of, publish, publisher_process, rows,
-    try_pick, with,
+    Fixture, PROCESSES, at, collect, collect_with, peer, pick, process_of, publish,
+    publisher_process, rows, try_pick, with,
 };
 
 fn connections(worker: &mut Worker) -> u32 {
@@ -158,7 +158,8 @@ fn entries_of_dead_processes_need_no_publisher_to_be_free() {
         let processes = generation * PROCESSES + 1..=(generation + 1) * PROCESSES;
         let is_alive = |process: Process| processes.contains(&process.id());
         for id in processes.clone() {
-            let mut worker = fixture.zone.join(process_of(id), is_alive).expect("an entry of a dead one");
+            let mut worker =
+                fixture.zone.join(process_of(id), is_alive).expect("an entry of a dead one");
             pick(&mut worker, 1);
             std::mem::forget(worker.table());
         }
@@ -168,7 +169,8 @@ fn entries_of_dead_processes_need_no_publisher_to_be_free() {
         assert_eq!((processes, most_processes), (PROCESSES, PROCESSES));
     }
     // What the first nine generations have left in columns of their own went as these were taken.
-    let mut last = fixture.zone.join(process_of(1_000), |process| process.id() != 480).expect("of 480");
+    let mut last =
+        fixture.zone.join(process_of(1_000), |process| process.id() != 480).expect("of 480");
     let shared = 10 * (PROCESSES - OWN_COLUMNS);
     assert_eq!(connections(&mut last), OWN_COLUMNS + shared);
     last.leave();

@@ -68,7 +68,11 @@ fn what_an_outage_hid_is_estimated() {
         assert_eq!(ages.joined("a", create_revision, None, 12_000), joined);
         assert_eq!(ages.joined("a", create_revision, known(9, 5), 12_000), joined, "made anew");
     }
-    assert_eq!(ages.joined("b", 100, None, 12_000), 12_000, "the key was there, the address was not");
+    assert_eq!(
+        ages.joined("b", 100, None, 12_000),
+        12_000,
+        "the key was there, the address was not"
+    );
     assert_eq!(ages.joined("b", 100, known(100, 5), 12_000), 5);
     // By an event behind the list.
     ages.applied(201, 11_500);

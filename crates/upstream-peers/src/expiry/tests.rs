@@ -64,8 +64,8 @@ fn what_goes_one_by_one_is_not_counted_together() {
         let now = member * (EXPIRY_WINDOW + 1);
         // The last two are half of what is left, and all of it.
         let expected = member < 9;
-        let goes =
-            guard.vanish(&member.to_string(), 10 - usize::try_from(member).unwrap(), now) == Vanishing::Goes;
+        let goes = guard.vanish(&member.to_string(), 10 - usize::try_from(member).unwrap(), now)
+            == Vanishing::Goes;
         assert_eq!(goes, expected, "{member}");
     }
 }
@@ -108,7 +108,8 @@ fn they_go_when_their_time_is_up_or_their_checks_fail() {
         "1" => Some(false),
         _ => None,
     };
-    let names = |keys: Vec<std::sync::Arc<str>>| keys.iter().map(|key| key.to_string()).collect::<Vec<_>>();
+    let names =
+        |keys: Vec<std::sync::Arc<str>>| keys.iter().map(|key| key.to_string()).collect::<Vec<_>>();
     assert_eq!(names(guard.due(HOLD - 1, checked)), ["1"]);
     assert_eq!(names(guard.due(HOLD, checked)), ["2", "3", "4", "5", "6", "7", "8"]);
     assert!(guard.due(10 * HOLD, checked).is_empty());
@@ -132,7 +133,8 @@ struct Fleet {
 
 impl Fleet {
     fn new(percent: u8, count: usize) -> Self {
-        let mut fleet = Self { guard: ExpiryGuard::new(percent, HOLD), in_service: BTreeSet::new() };
+        let mut fleet =
+            Self { guard: ExpiryGuard::new(percent, HOLD), in_service: BTreeSet::new() };
         (0..count).for_each(|node| fleet.join(node));
         fleet
     }
@@ -165,7 +167,8 @@ impl Fleet {
     }
 }
 
-/// The leases of all nodes run out, one after the other within `spread` ms. Returns how many are in service in the end, and were at least.
+/// The leases of all nodes run out, one after the other within `spread` ms. Returns how many are in
+/// service in the end, and were at least.
 fn all_run_out(percent: u8, count: usize, spread: u64) -> (usize, usize) {
     let mut fleet = Fleet::new(percent, count);
     let mut least = count;
@@ -256,7 +259,8 @@ proptest! {
         prop_assert!(least >= count - may_go(percent, count), "{least} of {count}");
     }
 
-    /// Some run out, and the others much later: what is kept until then is among those that are missing.
+    /// Some run out, and the others much later: what is kept until then is among those that are
+    /// missing.
     #[test]
     fn what_is_kept_counts_for_as_long_as_it_is(percent in 1..=98_u8, count in 2..1_000_usize, pause in 0..HOLD) {
         let mut fleet = Fleet::new(percent, count);
@@ -271,7 +275,8 @@ proptest! {
         prop_assert_eq!(fleet.in_service.len(), count);
     }
 
-    /// Nodes whose leases run out and that others replace are not missing, however long that goes on.
+    /// Nodes whose leases run out and that others replace are not missing, however long that goes
+    /// on.
     #[test]
     fn what_is_replaced_goes(percent in 20..=99_u8, count in 10..500_usize, waits in prop::collection::vec(0..5_000_u64, 1..1_000)) {
         let mut fleet = Fleet::new(percent, count);
@@ -284,7 +289,8 @@ proptest! {
         }
     }
 
-    /// Members are exactly what etcd has and what is kept, and what somebody deleted without a lease is never kept.
+    /// Members are exactly what etcd has and what is kept, and what somebody deleted without a
+    /// lease is never kept.
     #[test]
     fn members_are_what_is_there_and_what_is_kept(percent in 0..=100_u8, steps in steps()) {
         let mut guard = ExpiryGuard::new(percent, HOLD);

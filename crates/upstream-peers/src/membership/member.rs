@@ -13,7 +13,8 @@ use crate::value::ValueError;
 pub(super) struct Member {
     good: Good,
     rejection: Option<Rejection>,
-    /// The key's, whatever its value: a malformed value is written to a key that was made all the same.
+    /// The key's, whatever its value: a malformed value is written to a key that was made all the
+    /// same.
     create_revision: i64,
 }
 
@@ -84,10 +85,12 @@ impl Member {
     pub(super) fn seed(&mut self, server: Server, create_revision: i64) {
         match &mut self.good {
             Good::Never => self.good = Good::Seeded(vec![server]),
-            Good::Seeded(peers) => match peers.binary_search_by(|other| other.address.cmp(&server.address)) {
-                Ok(place) => peers[place] = server,
-                Err(place) => peers.insert(place, server),
-            },
+            Good::Seeded(peers) => {
+                match peers.binary_search_by(|other| other.address.cmp(&server.address)) {
+                    Ok(place) => peers[place] = server,
+                    Err(place) => peers.insert(place, server),
+                }
+            }
             Good::Address(..) | Good::Name { .. } => return,
         }
         self.create_revision = create_revision;
@@ -99,7 +102,8 @@ impl Member {
 
     /// Says whether that makes other peers.
     pub(super) fn set_create_revision(&mut self, create_revision: i64) -> bool {
-        std::mem::replace(&mut self.create_revision, create_revision) != create_revision && self.is_good()
+        std::mem::replace(&mut self.create_revision, create_revision) != create_revision
+            && self.is_good()
     }
 
     /// Takes a good value. Says whether the peers may be others now.
@@ -118,7 +122,8 @@ impl Member {
             {
                 self.good = Good::Address(server);
             }
-            // They may say by themselves what the defaults have said so far, or the other way round.
+            // They may say by themselves what the defaults have said so far, or the other way
+            // round.
             if let Some(known) = self.good.parameters() {
                 *known = parameters;
             }
@@ -185,7 +190,9 @@ impl Member {
     /// Whether it has a good value, but no address.
     pub(super) fn is_unresolved<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> bool {
         match &self.good {
-            Good::Name { host, meanwhile, .. } => meanwhile.is_empty() && resolve(host).as_ref().is_empty(),
+            Good::Name { host, meanwhile, .. } => {
+                meanwhile.is_empty() && resolve(host).as_ref().is_empty()
+            }
             Good::Never | Good::Seeded(_) | Good::Address(_) => false,
         }
     }
@@ -201,15 +208,22 @@ impl Member {
             Good::Address(server) => peer(server.clone()),
             Good::Name { host, port, text, parameters, meanwhile } => {
                 let resolved = resolve(host);
-                let mut addresses: Vec<_> =
-                    resolved.as_ref().iter().map(|&ip| SocketAddress::Ip((ip, *port).into())).collect();
+                let mut addresses: Vec<_> = resolved
+                    .as_ref()
+                    .iter()
+                    .map(|&ip| SocketAddress::Ip((ip, *port).into()))
+                    .collect();
                 addresses.sort_unstable();
                 addresses.dedup();
                 if addresses.is_empty() {
                     addresses.clone_from(meanwhile);
                 }
                 for address in addresses {
-                    peer(Server { address, text: Arc::clone(text), parameters: parameters.clone() });
+                    peer(Server {
+                        address,
+                        text: Arc::clone(text),
+                        parameters: parameters.clone(),
+                    });
                 }
             }
         }
@@ -225,7 +239,8 @@ impl Server {
 }
 
 impl Good {
-    /// Whether the peers of a value with this target, written so, and these parameters are those in hand.
+    /// Whether the peers of a value with this target, written so, and these parameters are those in
+    /// hand.
     fn means(&self, target: &Target, text: &str, with: &Given) -> bool {
         match (self, target) {
             (Self::Never, _) => false,
@@ -236,7 +251,12 @@ impl Good {
             (
                 Self::Name { host: known, port: known_port, text: known_text, parameters, .. },
                 Target::Name { host, port },
-            ) => known == host && known_port == port && **known_text == *text && parameters.mean(with),
+            ) => {
+                known == host
+                    && known_port == port
+                    && **known_text == *text
+                    && parameters.mean(with)
+            }
             (Self::Name { .. }, Target::Address(_)) => false,
         }
     }
@@ -267,8 +287,8 @@ impl Good {
         in_hand.filter(|known| ***known == *text).map_or_else(|| Arc::from(text), Arc::clone)
     }
 
-    /// The addresses that stand in for those of the name `host` that comes next. Those of another name are not known here, and what stood
-    /// in for it may be long gone.
+    /// The addresses that stand in for those of the name `host` that comes next. Those of another
+    /// name are not known here, and what stood in for it may be long gone.
     fn meanwhile(self, host: &str) -> Vec<SocketAddress> {
         match self {
             Self::Never => Vec::new(),

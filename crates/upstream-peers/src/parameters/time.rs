@@ -21,11 +21,12 @@ pub(super) fn seconds(text: &str) -> Option<u32> {
     u32::try_from(milliseconds(text)? / 1000).ok()
 }
 
-/// The milliseconds of a time in nginx's syntax (`ngx_parse_time` in `src/core/ngx_parse.c`): numbers with units, each
-/// smaller than the one before it, perhaps spaces between them, and at the end perhaps a number without a unit, which is of
-/// seconds.
+/// The milliseconds of a time in nginx's syntax (`ngx_parse_time` in `src/core/ngx_parse.c`):
+/// numbers with units, each smaller than the one before it, perhaps spaces between them, and at the
+/// end perhaps a number without a unit, which is of seconds.
 ///
-/// `None` for what is not such a time (nginx also takes a unit without a number), and for one that a `u64` does not hold.
+/// `None` for what is not such a time (nginx also takes a unit without a number), and for one that
+/// a `u64` does not hold.
 pub fn milliseconds(text: &str) -> Option<u64> {
     let mut units = Some(UNITS.as_slice());
     let mut total = 0_u64;
@@ -77,14 +78,17 @@ mod tests {
             assert_eq!(seconds(text), None, "{text}");
         }
         for text in [
-            "", " ", "s", "ms", "m5", "1s1m", "1m1m", "10s5", "5ms5", "5ms1s", "5ms5ms", "-1", "1.5s", "1 m",
-            "+1", "1S", "٣", "1é",
+            "", " ", "s", "ms", "m5", "1s1m", "1m1m", "10s5", "5ms5", "5ms1s", "5ms5ms", "-1",
+            "1.5s", "1 m", "+1", "1S", "٣", "1é",
         ] {
             assert_eq!((seconds(text), milliseconds(text)), (None, None), "{text}");
         }
-        for (text, expected) in
-            [("500ms", 500), ("1s500ms", 1500), ("1m 5ms", 60_005), ("4294967296", 4_294_967_296_000)]
-        {
+        for (text, expected) in [
+            ("500ms", 500),
+            ("1s500ms", 1500),
+            ("1m 5ms", 60_005),
+            ("4294967296", 4_294_967_296_000),
+        ] {
             assert_eq!(milliseconds(text), Some(expected), "{text}");
         }
         assert_eq!(seconds(&"9".repeat(300)), None);

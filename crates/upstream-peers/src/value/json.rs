@@ -27,7 +27,8 @@ fn malformed(error: serde_json::Error) -> ValueError {
     ValueError::Json(Excerpt::new(&error.to_string()).into_text())
 }
 
-/// `addr`, and nginx's parameters. Nobody else writes this form, so that an unknown field is a mistake.
+/// `addr`, and nginx's parameters. Nobody else writes this form, so that an unknown field is a
+/// mistake.
 fn own(address: &Json, object: &Object) -> Result<Value, ValueError> {
     let server = string("addr", address)?;
     let target = Target::parse(server)?;
@@ -58,7 +59,8 @@ fn grpc(address: &Json, object: &Object) -> Result<Value, ValueError> {
     Ok(Value { server: server.to_owned(), target, overrides })
 }
 
-/// SkyDNS's `msg.Service`, which CoreDNS's plugin etcd reads too. A weight or a port of 0 means that it is not set.
+/// SkyDNS's `msg.Service`, which CoreDNS's plugin etcd reads too. A weight or a port of 0 means
+/// that it is not set.
 fn skydns(host: &Json, object: &Object) -> Result<Value, ValueError> {
     let in_range = |name, max: u32, expected| match object.get(name) {
         None => Ok(None),
