@@ -2,8 +2,7 @@
 #
 #   docker build -t firehose-router .                     with Debian's own nginx
 #   docker build -t firehose-router --target official --build-arg NGINX_VERSION=1.28.0 .
-#                                                         with the nginx of the official image of
-#                                                         that version
+#                                     with the nginx of the official image of that version
 #
 # BuildKit is needed (the default of Docker 23 and newer; DOCKER_BUILDKIT=1 before): it leaves out
 # the stages that are not asked for.
@@ -17,11 +16,14 @@ ARG NGINX_IMAGE=nginx:${NGINX_VERSION}
 # "prebuilt" takes what `make release` has left in build/ on a Debian 12 machine, in place of
 # compiling it here.
 ARG BUILD=build
+# What the images' labels say.
+ARG DESCRIPTION="Routes HTTP and WebSocket to Firehose servers that etcd names"
 
 FROM ${RUST_IMAGE} AS toolchain
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        gcc libc6-dev libclang-dev libpcre2-dev libprotobuf-dev libssl-dev make nginx-dev protobuf-compiler zlib1g-dev \
+        gcc libc6-dev libclang-dev libpcre2-dev libprotobuf-dev libssl-dev make nginx-dev \
+        protobuf-compiler zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /project
 
@@ -43,8 +45,8 @@ ARG NGINX_SOURCE=https://nginx.org/download/nginx-${NGINX_VERSION}.tar.gz
 ADD ${NGINX_SOURCE} /nginx/
 RUN cd /nginx \
     && if [ -e nginx-*.tar.gz ]; then tar -xzf nginx-*.tar.gz --strip-components=1; fi \
-    && ./configure --with-compat --with-file-aio --with-threads --with-http_realip_module --with-http_ssl_module \
-        --with-http_v2_module > /dev/null
+    && ./configure --with-compat --with-file-aio --with-threads --with-http_realip_module \
+        --with-http_ssl_module --with-http_v2_module > /dev/null
 COPY . .
 RUN NGINX_BUILD_DIR=/nginx/objs make release \
     && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
@@ -55,14 +57,16 @@ FROM ${NGINX_IMAGE} AS official
 COPY --from=official-build /built/ngx_http_upstream_etcd_module.so /usr/lib/nginx/modules/
 COPY --from=official-build /built/firehose-router /usr/local/bin/
 RUN install -d -o nginx -g nginx /run/firehose-router /var/lib/firehose-router
+ARG DESCRIPTION
 LABEL org.opencontainers.image.title="firehose-router" \
-      org.opencontainers.image.description="Routes HTTP and WebSocket to Firehose servers that etcd names, by the official nginx" \
+      org.opencontainers.image.description="${DESCRIPTION}, by the official nginx" \
       org.opencontainers.image.licenses="Apache-2.0"
 # By number, so that Kubernetes can see that it is not root.
 USER 101:101
 EXPOSE 80
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 CMD ["firehose-router", "healthcheck"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 \
+    CMD ["firehose-router", "healthcheck"]
 ENTRYPOINT ["firehose-router"]
 CMD ["serve"]
 
@@ -78,16 +82,20 @@ FROM ${BUILD} AS built
 FROM ${DEBIAN_IMAGE} AS router
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates nginx \
-    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/nginx/* /etc/nginx/sites-enabled/default /var/www \
+    && apt-get clean \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/nginx/* \
+        /etc/nginx/sites-enabled/default /var/www \
     && groupadd --system --gid 101 firehose \
-    && useradd --system --uid 101 --gid 101 --home-dir /var/lib/firehose-router --shell /usr/sbin/nologin firehose \
+    && useradd --system --uid 101 --gid 101 --home-dir /var/lib/firehose-router \
+        --shell /usr/sbin/nologin firehose \
     && install -d -o firehose -g firehose /run/firehose-router /var/lib/firehose-router
 COPY --from=built /built/ngx_http_upstream_etcd_module.so /usr/lib/nginx/modules/
 COPY --from=built /built/firehose-router /usr/local/bin/
+ARG DESCRIPTION
 ARG VERSION=0.1.0
 ARG REVISION
 LABEL org.opencontainers.image.title="firehose-router" \
-      org.opencontainers.image.description="Routes HTTP and WebSocket to Firehose servers that etcd names" \
+      org.opencontainers.image.description="${DESCRIPTION}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
@@ -96,6 +104,7 @@ LABEL org.opencontainers.image.title="firehose-router" \
 USER 101:101
 EXPOSE 80
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 CMD ["firehose-router", "healthcheck"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 \
+    CMD ["firehose-router", "healthcheck"]
 ENTRYPOINT ["firehose-router"]
 CMD ["serve"]

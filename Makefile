@@ -22,7 +22,8 @@ endif
 
 # nginx's own modules folder, as it was configured. Debian's nginx is not in an ordinary user's
 # PATH.
-MODULES_PATH ?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin $(or $(NGINX),nginx) -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+MODULES_PATH ?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin $(or $(NGINX),nginx) -V 2>&1 | \
+	sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
 .PHONY: all
 all: module ## build the module (the default)
@@ -69,7 +70,8 @@ deps: ## install what is missing to build and run (apt, Debian 12)
 
 # The ports first: whoever has to choose others should not wait for a build.
 .PHONY: run
-run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C (PORT=8080 ETCD_PORT=2379)
+run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C \
+	(PORT=8080 ETCD_PORT=2379)
 	@scripts/check-ports.sh
 	@scripts/say-plan.sh run
 	@scripts/install-dependencies.sh run
@@ -97,7 +99,8 @@ DOCKER ?= docker
 
 .PHONY: image
 image: ## build the container image (IMAGE=firehose-router IMAGE_ARGS=…)
-	DOCKER_BUILDKIT=1 $(DOCKER) build -t $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	DOCKER_BUILDKIT=1 $(DOCKER) build -t $(IMAGE) \
+		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 		$(if $(findstring --target,$(IMAGE_ARGS)),,--target router) $(IMAGE_ARGS) .
 
 .PHONY: demo-image
@@ -105,7 +108,8 @@ demo-image: firehose-router demo-node ## build the image of the nodes in compose
 	DOCKER_BUILDKIT=1 $(DOCKER) build -t firehose-router-demo-node --target demo-node .
 
 .PHONY: test-image
-test-image: release demo-node ## build the image of what is built here, and test it and compose.yaml on a Docker engine
+test-image: release demo-node ## build the image of what is built here, \
+	and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
 
 .PHONY: lint
@@ -126,7 +130,8 @@ $(MODULE):
 
 .PHONY: install
 install: $(MODULE) ## copy the module to nginx's modules folder (MODULES_PATH, DESTDIR)
-	@test -n "$(MODULES_PATH)" || { echo "error: nginx is not there: set NGINX or MODULES_PATH" >&2; exit 1; }
+	@test -n "$(MODULES_PATH)" || { \
+		echo "error: nginx is not there: set NGINX or MODULES_PATH" >&2; exit 1; }
 	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/$(notdir $(MODULE))
 	@echo "== to load it, at the top of nginx.conf: load_module $(MODULES_PATH)/$(notdir $(MODULE));"
 
@@ -146,4 +151,5 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n -e ':begin' -e '/^[a-z-]*:.*## .*\\$$/ { N; s/\\\n\t*//; b begin' -e '}' \
+		-e 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12

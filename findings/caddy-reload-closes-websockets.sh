@@ -72,7 +72,8 @@ try:
             time.sleep(0.1)
     session.settimeout(5)
     session.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                    b"Sec-WebSocket-Key: ZmluZGluZ3NmaW5kaW5nc2E=\r\nSec-WebSocket-Version: 13\r\n\r\n")
+                    b"Sec-WebSocket-Key: ZmluZGluZ3NmaW5kaW5nc2E=\r\n"
+                    b"Sec-WebSocket-Version: 13\r\n\r\n")
     assert read_head(session).startswith(b"HTTP/1.1 101 ")
     session.sendall(b"one")
     assert session.recv(100) == b"one"

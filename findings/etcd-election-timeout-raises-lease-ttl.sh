@@ -23,7 +23,9 @@ apt-get download -qq etcd-server=3.4.23-4+b4 etcd-client=3.4.23-4+b4 2>/dev/null
 for package in *.deb; do dpkg -x "$package" .; done
 
 # granted TTL: the TTL that etcd grants.
-granted() { usr/bin/etcdctl --endpoints="$url" lease grant "$1" | sed -n 's/.*TTL(\([0-9]*\)s).*/\1/p'; }
+granted() {
+    usr/bin/etcdctl --endpoints="$url" lease grant "$1" | sed -n 's/.*TTL(\([0-9]*\)s).*/\1/p'
+}
 
 seen=
 for timeout in 1000 50000; do

@@ -70,7 +70,8 @@ fill(200)
 few, few_counted = first_key()
 fill(60000)
 many, many_counted = first_key()
-print(f"limit=1: {few * 1e3:.2f} ms of 200 keys, {many * 1e3:.2f} ms of 60000; ratio {many / few:.1f}")
+print(f"limit=1: {few * 1e3:.2f} ms of 200 keys, {many * 1e3:.2f} ms of 60000; "
+      f"ratio {many / few:.1f}")
 assert (few_counted, many_counted) == (200, 60000), (few_counted, many_counted)
 assert many > 4 * few, "a limit bounds the work now"
 END

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nginx 1.22.1-9+deb12u11 (Debian 12): `hash $arg_k` and `hash $arg_k consistent` with an *empty* key
-# do not hash it: the request takes its turn, as with round robin. A good guess is that all
+# nginx 1.22.1-9+deb12u11 (Debian 12): `hash $arg_k` and `hash $arg_k consistent` with an *empty*
+# key do not hash it: the request takes its turn, as with round robin. A good guess is that all
 # requests without the key share one server, since an empty string has a hash like any other. So a
 # fleet of caches keyed by an argument that is missing now and then spreads just these requests
 # over all servers, and each of them fetches the same object.
@@ -25,7 +25,8 @@ fi
 port=$((20000 + RANDOM % 10000))
 for name in plain ring; do
     [ "$name" = ring ] && how=' consistent' || how=
-    upstreams+="upstream $name { hash \$arg_k$how; server unix:a.sock; server unix:b.sock; server unix:c.sock; }"
+    upstreams+="upstream $name { hash \$arg_k$how; server unix:a.sock; server unix:b.sock; "
+    upstreams+="server unix:c.sock; }"
     locations+="location /$name { proxy_pass http://$name; }"
 done
 for name in a b c; do servers+="server { listen unix:$folder/$name.sock; return 200 $name; }"; done

@@ -25,16 +25,19 @@ target_folder=${CARGO_TARGET_DIR:-$project/target}/address-sanitizer
 # take it. With a target named, the flags are not for build scripts and macros.
 RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder \
     RUSTFLAGS="-Zsanitizer=address -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer" \
-    cargo build --locked --target "$target" -p ngx-http-upstream-etcd-module --features injected-faults
+    cargo build --locked --target "$target" -p ngx-http-upstream-etcd-module \
+    --features injected-faults
 module=$target_folder/$target/debug/libngx_http_upstream_etcd_module.so
 
 # All of it would pass with a module that nobody looks into.
-nm -D --undefined-only "$module" | grep __asan_report_load8 >/dev/null || fail "the module was not built for AddressSanitizer"
+nm -D --undefined-only "$module" | grep __asan_report_load8 >/dev/null ||
+    fail "the module was not built for AddressSanitizer"
 
 # nginx frees little as it ends, which is no fault: no leaks are looked for.
 cat >"$folder/nginx" <<EOF
 #!/bin/sh
-export LD_PRELOAD=$runtime ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=1:log_path=$reports/report
+export LD_PRELOAD=$runtime
+export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=1:log_path=$reports/report
 exec ${NGINX:-$(command -v nginx)} "\$@"
 EOF
 chmod 755 "$folder/nginx"
@@ -47,7 +50,8 @@ fi
 
 status=0
 NGINX=$folder/nginx ETCD_MODULE=$module ETCD_MODULE_WITH_FAULTS=$module \
-    cargo test --locked --profile demo --workspace --test end_to_end -- --test-threads=2 "$@" || status=$?
+    cargo test --locked --profile demo --workspace --test end_to_end -- --test-threads=2 "$@" ||
+    status=$?
 for report in "$reports"/*; do
     [ -e "$report" ] || continue
     cat "$report"

@@ -33,7 +33,8 @@ done
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || fail "only root can make another root: run this as root, or install sudo"
+    command -v sudo >/dev/null ||
+        fail "only root can make another root: run this as root, or install sudo"
     as_root=(sudo)
 fi
 
@@ -48,7 +49,8 @@ trap clean_up EXIT
 # The first source of apt's whose URI ends so, or Debian's own.
 mirror() {
     local found
-    found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^[[:space:]]*#' |
+    found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+        grep -v '^[[:space:]]*#' |
         grep -oE "(https?|file|mirror\+file)[+:][^ ]*$1/?( |\$)" | head -n 1 | tr -d ' ') || true
     say "${found:-http://deb.debian.org$1}"
 }
@@ -59,18 +61,29 @@ own_certificates() {
     local bundle=/etc/ssl/certs/ca-certificates.crt folder=$1
     [ -e "$bundle" ] || return 0
     awk -v folder="$folder" -v known="$2" '
-        function body(line) { if (line ~ /^-----BEGIN/) text = ""; text = text line "\n"; return line ~ /^-----END/ }
+        function body(line) {
+            if (line ~ /^-----BEGIN/) text = ""
+            text = text line "\n"
+            return line ~ /^-----END/
+        }
         BEGIN { while ((getline line < known) > 0) if (body(line)) seen[text] = 1 }
-        body($0) && !(text in seen) { file = folder "/here-" ++count ".crt"; printf "%s", text > file; close(file) }
+        body($0) && !(text in seen) {
+            file = folder "/here-" ++count ".crt"
+            printf "%s", text > file
+            close(file)
+        }
     ' "$bundle"
 }
 
 # Where cargo's packages come from, if cargo has been told: nothing else of its configuration.
 cargo_sources() {
-    local file
-    for file in "${CARGO_HOME:-${HOME:-/root}/.cargo}"/config.toml "${CARGO_HOME:-${HOME:-/root}/.cargo}"/config; do
+    local file folder=${CARGO_HOME:-${HOME:-/root}/.cargo}
+    for file in "$folder/config.toml" "$folder/config"; do
         [ -e "$file" ] || continue
-        awk '/^\[/ { wanted = /^\[(source|registry|registries|http|net)[].]/ } wanted && !/token/' "$file"
+        awk '
+            /^\[/ { wanted = /^\[(source|registry|registries|http|net)[].]/ }
+            wanted && !/token/
+        ' "$file"
         return
     done
 }
@@ -80,8 +93,8 @@ make_root() {
     if ! command -v mmdebstrap >/dev/null; then
         say "== installing mmdebstrap"
         "${as_root[@]}" apt-get update -qq
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            mmdebstrap debian-archive-keyring
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends mmdebstrap debian-archive-keyring
     fi
     sources+=("deb [signed-by=$keyring] $(mirror /debian) bookworm main")
     sources+=("deb [signed-by=$keyring] $(mirror /debian) bookworm-updates main")
@@ -89,10 +102,14 @@ make_root() {
     say "== making a bare Debian 12 in $new"
     # As root, since a user's own namespaces are not allowed everywhere. Nothing there has to
     # outlive a loss of power.
-    "${as_root[@]}" unshare --mount --pid --fork --kill-child --mount-proc mmdebstrap --quiet --mode=root --variant=minbase --include=git,make,sudo,ca-certificates \
-        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io bookworm "$new" "${sources[@]}"
+    "${as_root[@]}" unshare --mount --pid --fork --kill-child --mount-proc \
+        mmdebstrap --quiet --mode=root --variant=minbase \
+        --include=git,make,sudo,ca-certificates \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io \
+        bookworm "$new" "${sources[@]}"
     # How apt gets out of here.
-    apt-config dump | grep -iE '^Acquire::(https?|ftp)::Proxy' | "${as_root[@]}" tee "$new/etc/apt/apt.conf.d/90proxy" >/dev/null || true
+    apt-config dump | grep -iE '^Acquire::(https?|ftp)::Proxy' |
+        "${as_root[@]}" tee "$new/etc/apt/apt.conf.d/90proxy" >/dev/null || true
     certificates=$(mktemp -d)
     own_certificates "$certificates" "$new/etc/ssl/certs/ca-certificates.crt"
     if compgen -G "$certificates/*.crt" >/dev/null; then
@@ -130,18 +147,21 @@ git -C "$run/firehose-router" remote remove origin
 "${as_root[@]}" cp -L /etc/resolv.conf "$run/root/etc/resolv.conf"
 
 # All that the user's environment has: what a login gives, and how packages are had.
-environment=("HOME=$home" "USER=$user" "LOGNAME=$user" "SHELL=/bin/bash" "LANG=C.UTF-8" "TERM=${TERM:-dumb}"
+environment=("HOME=$home" "USER=$user" "LOGNAME=$user" "SHELL=/bin/bash"
+    "LANG=C.UTF-8" "TERM=${TERM:-dumb}"
     "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games")
+passed='^(https?_proxy|ftp_proxy|all_proxy|no_proxy|'
+passed+='CARGO_(SOURCE|REGISTRY|REGISTRIES|HTTP|NET)_.*)$'
 while IFS= read -r name; do
     [ -z "${!name+x}" ] || environment+=("$name=${!name}")
-done < <(compgen -e | grep -iE '^(https?_proxy|ftp_proxy|all_proxy|no_proxy|CARGO_(SOURCE|REGISTRY|REGISTRIES|HTTP|NET)_.*)$' |
-    grep -v TOKEN)
+done < <(compgen -e | grep -iE "$passed" | grep -v TOKEN)
 
 # In namespaces of its own: whatever was started there ends with it. The first process is a shell
 # that waits for the user's command, since a first process is sent no signal that it does not catch,
 # and has to wait for those that lost their parents.
 code=0
-"${as_root[@]}" unshare --mount --pid --fork --kill-child --uts --ipc -- bash -s -- "$run/root" "$user" "${environment[@]}" -- "$@" \
+"${as_root[@]}" unshare --mount --pid --fork --kill-child --uts --ipc -- \
+    bash -s -- "$run/root" "$user" "${environment[@]}" -- "$@" \
     3<&0 <<'INSIDE' || code=$?
 set -euo pipefail
 root=$1 user=$2

@@ -8,7 +8,9 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 case ${1:-} in
-run) what=(-p ngx-http-upstream-etcd-module -p firehose-router -p demo-node --lib --bin demo-node) ;;
+run)
+    what=(-p ngx-http-upstream-etcd-module -p firehose-router -p demo-node --lib --bin demo-node)
+    ;;
 test) what=(--workspace --lib --bins --tests) ;;
 *) fail "usage: $0 run|test" ;;
 esac
@@ -16,6 +18,7 @@ built=${CARGO_TARGET_DIR:-$project/target}/demo
 
 cargo build --locked --profile demo "${what[@]}"
 # What runs has the old file mapped: a new one takes its place.
-install -D -m 644 "$built/libngx_http_upstream_etcd_module.so" build/demo/ngx_http_upstream_etcd_module.so
+install -D -m 644 "$built/libngx_http_upstream_etcd_module.so" \
+    build/demo/ngx_http_upstream_etcd_module.so
 install -D -m 755 "$built/demo-node" build/demo/demo-node
 [ "$1" = run ] || install -D -m 755 "$built/firehose-router" build/demo/firehose-router

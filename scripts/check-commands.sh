@@ -27,8 +27,8 @@ declare -A brought=(
 rust=" cargo rustc "
 
 # What `make run` takes is there with the packages for it alone.
-run_files=(Makefile scripts/common.sh scripts/check-ports.sh scripts/check-run.sh scripts/configure-nginx.sh
-    scripts/install-dependencies.sh scripts/run.sh)
+run_files=(Makefile scripts/common.sh scripts/check-ports.sh scripts/check-run.sh
+    scripts/configure-nginx.sh scripts/install-dependencies.sh scripts/run.sh)
 
 # Recipes as a shell sees them, one a line, each with the number of its first line: what make puts
 # in is a word.
@@ -36,10 +36,13 @@ recipes() {
     awk '
         /\\$/ { if (held == "") first = NR; held = held substr($0, 1, length($0) - 1); next }
         { text = held $0; if (held == "") first = NR; held = "" }
-        text ~ /\$\(shell / { line = text; sub(/.*\$\(shell /, "", line); sub(/\)$/, "", line); say(line) }
+        text ~ /\$\(shell / {
+            line = text; sub(/.*\$\(shell /, "", line); sub(/\)$/, "", line); say(line)
+        }
         text ~ /^\t/ { sub(/^\t[-@+]*/, "", text); say(text) }
         function say(line) {
-            gsub(/\$\$/, "\001", line); gsub(/\$\(CARGO\)/, "cargo", line); gsub(/\$\(MAKE\)/, "make", line); gsub(/\$\(DOCKER\)/, "docker", line)
+            gsub(/\$\$/, "\001", line); gsub(/\$\(CARGO\)/, "cargo", line)
+            gsub(/\$\(MAKE\)/, "make", line); gsub(/\$\(DOCKER\)/, "docker", line)
             # `make` names its variables before a command, or as arguments.
             gsub(/\$\(FOR_NGINX\)/, "", line)
             while (gsub(/\$\([^()]*\)/, "\001VAR", line)) continue
@@ -50,14 +53,24 @@ recipes() {
 }
 
 # What units start.
-started() { awk -F= '{ print (/^Exec[A-Za-z]*=/ ? substr($0, index($0, "=") + 1) : "") }' "$1" | sed 's/^[-@:+!]*//'; }
+started() {
+    awk '
+        continued || sub(/^Exec[A-Za-z]*=[-@:+!]*/, "") { print; continued = /\\$/; next }
+        { print "" }
+    ' "$1"
+}
 
 # What documents show to be typed, and whole scripts in them.
 shown() {
     awk '
-        function is_open(line) { quotes += gsub(/\047/, "", line); return quotes % 2 == 1 || line ~ /\\$/ }
+        function is_open(line) {
+            quotes += gsub(/\047/, "", line)
+            return quotes % 2 == 1 || line ~ /\\$/
+        }
         /^ *```/ { kind = kind == "" ? $1 : ""; print ""; continued = quotes = 0; next }
-        kind == "```console" && (sub(/^ *[$#] /, "") || continued) { print; continued = is_open($0); next }
+        kind == "```console" && (sub(/^ *[$#] /, "") || continued) {
+            print; continued = is_open($0); next
+        }
         { continued = quotes = 0; print (kind ~ /^```(ba)?sh$/ ? $0 : "") }
     ' "$1"
 }
@@ -75,16 +88,23 @@ all_commands() {
     for file in README.md docs/*.md; do
         shown "$file" | awk -f scripts/commands.awk | sed "s|^\([0-9]*\) \(.*\)|\2 $file:\1|"
     done
-    grep -rnoE 'Command::new\("[a-z][a-z0-9_.+-]*"\)' --include='*.rs' tests benches crates src build.rs |
+    grep -rnoE 'Command::new\("[a-z][a-z0-9_.+-]*"\)' --include='*.rs' \
+        tests benches crates src build.rs |
         sed 's|^\([^:]*:[0-9]*\):Command::new("\(.*\)")|\2 \1|'
 }
 
 # The packages that come with these, by what is installed here. Of alternatives all that are here
 # count.
 closure() {
-    dpkg-query --show --showformat='${db:Status-Status}\t${Package}\t${Essential}\t${Provides}\t${Pre-Depends}, ${Depends}\n' |
+    # shellcheck disable=SC2016 # the names are dpkg-query's
+    local needs='${Pre-Depends}, ${Depends}'
+    dpkg-query --show \
+        --showformat='${db:Status-Status}\t${Package}\t${Essential}\t${Provides}\t'"$needs\n" |
         awk -F'\t' -v seeds="apt $*" '
-            function names(text) { gsub(/\([^)]*\)|:[a-z]+/, "", text); gsub(/[,|]/, " ", text); return text }
+            function names(text) {
+                gsub(/\([^)]*\)|:[a-z]+/, "", text); gsub(/[,|]/, " ", text)
+                return text
+            }
             $1 != "installed" { next }
             {
                 needs[$2] = names($5); known[$2] = 1
@@ -111,7 +131,8 @@ package_of() {
     # Alternatives and /bin are links.
     real=$(realpath "$path")
     for path in "$real" "/${real#/usr/}" "/usr$real"; do
-        dpkg-query --search "$path" 2>/dev/null | sed -n 's/^\([^:, ]*\).*/\1/p;q' | grep . && return
+        dpkg-query --search "$path" 2>/dev/null |
+            sed -n 's/^\([^:, ]*\).*/\1/p;q' | grep . && return
     done
     return 1
 }
@@ -120,7 +141,8 @@ mapfile -t for_run < <(scripts/install-dependencies.sh run --list)
 mapfile -t for_tests < <(scripts/install-dependencies.sh test --list)
 with_run=" $(closure "${prerequisites[@]}" "${for_run[@]}" | tr '\n' ' ') "
 with_tests=" $(closure "${prerequisites[@]}" "${for_tests[@]}" | tr '\n' ' ') "
-functions=" $(sed -n 's/^ *\([A-Za-z_][A-Za-z0-9_]*\)() *[{(].*/\1/p' scripts/*.sh .ci/run docs/*.md | tr '\n' ' ') "
+functions=" $(sed -n 's/^ *\([A-Za-z_][A-Za-z0-9_]*\)() *[{(].*/\1/p' \
+    scripts/*.sh .ci/run docs/*.md | tr '\n' ' ') "
 builtins=" $(compgen -b -k | tr '\n' ' ') "
 
 declare -A providers=()
@@ -148,12 +170,14 @@ while read -r command place; do
     none) say "$place: $command is brought by no package that is installed here" ;;
     *)
         [[ $installed != *" $package "* ]] || continue
-        say "$place: $command is in Debian's package $package, which scripts/install-dependencies.sh does not install"
+        say "$place: $command is in Debian's package $package," \
+            "which scripts/install-dependencies.sh does not install"
         ;;
     esac >&2
     wrong=$((wrong + 1))
 done < <(all_commands | sort -u)
-[ "$count" -gt 20 ] || fail "only $count commands were found: scripts/commands.awk does not read the scripts any more"
+[ "$count" -gt 20 ] ||
+    fail "only $count commands were found: scripts/commands.awk does not read the scripts any more"
 [ "$wrong" -eq 0 ] || fail "$wrong places name a command that is missing on a bare machine" \
     "add its package to scripts/install-dependencies.sh, or say in $0 who brings it"
 say "all $count commands are brought by packages that are installed"

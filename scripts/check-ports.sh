@@ -19,4 +19,5 @@ check() {
 port=${PORT:-8080} etcd_port=${ETCD_PORT:-2379}
 check PORT "$port" nginx "${ETCD_PORT:+ ETCD_PORT=$ETCD_PORT}"
 check ETCD_PORT "$etcd_port" etcd "${PORT:+ PORT=$PORT}"
-[ "$port" != "$etcd_port" ] || fail "PORT and ETCD_PORT are both $port: nginx and etcd need one each"
+[ "$port" != "$etcd_port" ] ||
+    fail "PORT and ETCD_PORT are both $port: nginx and etcd need one each"

@@ -71,7 +71,8 @@ env --default-signal=INT setsid make --no-print-directory run PORT="$port" ETCD_
     >"$output" 2>&1 </dev/null &
 started=$!
 is_ready_or_gone() { grep -q "Ctrl-C ends" "$output" || is_gone "$started"; }
-wait_until "$ready_seconds" is_ready_or_gone || fail_with_output "it was not ready within $ready_seconds s"
+wait_until "$ready_seconds" is_ready_or_gone ||
+    fail_with_output "it was not ready within $ready_seconds s"
 grep -q "Ctrl-C ends" "$output" || fail_with_output "it ended by itself"
 ok "make run gets ready with the ports that it is given"
 
@@ -88,7 +89,10 @@ nodes_that_answer() {
     done | sort -u | tr '\n' ' '
 }
 answering() { [ "$(nodes_that_answer)" = "$1" ]; }
-expect_nodes() { wait_until 10 answering "$1" || fail_with_output "answers: $(nodes_that_answer)instead of $1"; }
+expect_nodes() {
+    wait_until 10 answering "$1" ||
+        fail_with_output "answers: $(nodes_that_answer)instead of $1"
+}
 logged() { grep -q "$1" "$output"; }
 
 expect_nodes "node-1 node-2 node-3 "
@@ -102,11 +106,14 @@ for number in 1 2 3; do
     # bash would tell of their end.
     disown "$!"
     # The next one goes to a node that has none.
-    wait_until 10 grep -aqs 'node-[123]' "$folder/websocket-$number" || fail_with_output "the WebSocket says no node's name"
+    wait_until 10 grep -aqs 'node-[123]' "$folder/websocket-$number" ||
+        fail_with_output "the WebSocket says no node's name"
 done
 names_said() { grep -aoh 'node-[123]' "$folder"/websocket-* | sort | uniq -c; }
-[ "$(names_said | wc -l)" -eq 3 ] || fail_with_output "the WebSockets are not at three nodes: $(names_said)"
-grep -aq '101 Switching Protocols' "$folder/websocket-1" || fail_with_output "no WebSocket was opened"
+[ "$(names_said | wc -l)" -eq 3 ] ||
+    fail_with_output "the WebSockets are not at three nodes: $(names_said)"
+grep -aq '101 Switching Protocols' "$folder/websocket-1" ||
+    fail_with_output "no WebSocket was opened"
 ok "WebSockets open and name their nodes"
 
 taking_away=$(command_with " del ") bringing_back=$(command_with "weight=5")
@@ -129,34 +136,40 @@ expect_nodes "node-1 node-2 node-3 "
 ok "a node that is put back answers again"
 
 printed "not a peer" >/dev/null
-wait_until 10 logged 'node-4" rejected: there is no address' || fail_with_output "the refused value is not printed"
+wait_until 10 logged 'node-4" rejected: there is no address' ||
+    fail_with_output "the refused value is not printed"
 expect_nodes "node-1 node-2 node-3 "
 ok "a value that is no peer is refused and changes nothing"
 
-printed /etcd | grep -q '"rejected_total" *: *1' || fail_with_output "the status does not count the refused value"
+printed /etcd | grep -q '"rejected_total" *: *1' ||
+    fail_with_output "the status does not count the refused value"
 ok "the status answers"
 
 for variable in PORT ETCD_PORT; do
     taken=$port
     [ "$variable" = PORT ] || taken=$etcd_port
-    if make --no-print-directory run PORT="$(free_port)" ETCD_PORT="$(free_port)" "$variable=$taken" \
+    if make --no-print-directory run \
+        PORT="$(free_port)" ETCD_PORT="$(free_port)" "$variable=$taken" \
         >"$folder/refused" 2>&1 </dev/null; then
         fail "a second one started on the taken port $taken"
     fi
     other=PORT
     [ "$variable" = ETCD_PORT ] || other=ETCD_PORT
     for words in "port $taken, .* is taken" "make run $variable=[0-9]* $other=[0-9]"; do
-        grep -q "$words" "$folder/refused" || fail "a taken port is not named: $(cat "$folder/refused")"
+        grep -q "$words" "$folder/refused" ||
+            fail "a taken port is not named: $(cat "$folder/refused")"
     done
 done
 ok "a taken port is named, with the variable to set, and the other one kept"
 
 mapfile -t processes < <(descendants "$started")
-[ "${#processes[@]}" -ge 8 ] || fail_with_output "etcd, three nodes, nginx and its workers are not all there"
+[ "${#processes[@]}" -ge 8 ] ||
+    fail_with_output "etcd, three nodes, nginx and its workers are not all there"
 kept=$(sed -n 's/^Logs and configuration are in \([^ ]*\)\. .*/\1/p' "$output")
 [ -d "$kept" ] || fail_with_output "it names no folder"
 kill -INT -- "-$started"
-wait_until "$end_seconds" is_gone "$started" || fail_with_output "it does not end within $end_seconds s of Ctrl-C"
+wait_until "$end_seconds" is_gone "$started" ||
+    fail_with_output "it does not end within $end_seconds s of Ctrl-C"
 for process in "${processes[@]}"; do
     wait_until 5 is_gone "$process" ||
         fail_with_output "still there: $(tr '\0' ' ' <"/proc/$process/cmdline" || say "$process")"

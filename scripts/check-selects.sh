@@ -17,6 +17,7 @@ silent=$(awk '
 ' $files)
 if [ -n "$silent" ]; then
     say "$silent" >&2
-    fail "a select! does not say why its branches may be dropped" 'write it in its first lines: // Cancel safe: ...'
+    fail "a select! does not say why its branches may be dropped" \
+        'write it in its first lines: // Cancel safe: ...'
 fi
 say "each select! says why its branches may be dropped"

@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-command -v systemd-analyze >/dev/null || fail "systemd-analyze is not there" "Debian's package is systemd"
+command -v systemd-analyze >/dev/null ||
+    fail "systemd-analyze is not there" "Debian's package is systemd"
 folder=$(mktemp -d "${TMPDIR:-/tmp}/firehose-router-units.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 
@@ -15,18 +16,22 @@ for program in /usr/local/bin/firehose-router /usr/bin/docker; do
     ln -s /bin/true "$folder/programs/${program##*/}"
 done
 for unit in systemd/*.service; do
-    sed "s#/usr/local/bin/firehose-router#$folder/programs/firehose-router#; s#/usr/bin/docker#$folder/programs/docker#" \
-        "$unit" >"$folder/${unit##*/}"
+    sed -e "s#/usr/local/bin/firehose-router#$folder/programs/firehose-router#" \
+        -e "s#/usr/bin/docker#$folder/programs/docker#" "$unit" >"$folder/${unit##*/}"
 done
 for unit in docker etcd; do
     printf '[Service]\nExecStart=/bin/true\n' >"$folder/$unit.service"
 done
 # A template is read as one of its instances.
-units=("$folder/firehose-router.service" "$folder/firehose@01.service" "$folder/firehose-announce@01.service")
+units=("$folder/firehose-router.service" "$folder/firehose@01.service"
+    "$folder/firehose-announce@01.service")
 cp "$folder/firehose@.service" "$folder/firehose@01.service"
 cp "$folder/firehose-announce@.service" "$folder/firehose-announce@01.service"
 
-said=$(SYSTEMD_UNIT_PATH="$folder:" systemd-analyze verify --man=no "${units[@]}" 2>&1) || { say "$said" >&2; fail "a unit has a mistake"; }
+said=$(SYSTEMD_UNIT_PATH="$folder:" systemd-analyze verify --man=no "${units[@]}" 2>&1) || {
+    say "$said" >&2
+    fail "a unit has a mistake"
+}
 # Of what it merely ignores, such as a directive that it does not know, it says a line and is
 # content.
 if grep -q "$folder" <<<"$said"; then

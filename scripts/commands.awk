@@ -7,8 +7,8 @@ BEGIN {
     for (at in words) goes_on[words[at]] = 1
     # How many words stand before the command that they run; options, assignments and numbers are
     # passed over anyway.
-    split("env 0 exec 0 sudo 0 nice 0 setsid 0 setpriv 0 timeout 0 command 0 xargs 0 chroot 1 nohup 0 unshare 0 " \
-        "step 1 start 1 wait_for 2 wait_until 0", words, " ")
+    split("env 0 exec 0 sudo 0 nice 0 setsid 0 setpriv 0 timeout 0 command 0 xargs 0 chroot 1 " \
+        "nohup 0 unshare 0 step 1 start 1 wait_for 2 wait_until 0", words, " ")
     for (at = 1; at in words; at += 2) runs[words[at]] = words[at + 1]
 }
 
@@ -81,7 +81,10 @@ END {
             if (c == "\"") { pop(); word = word "\""; at++; continue }
             if (substr(text, at, 3) == "$((") { at = behind("))", at); continue }
             if (two == "$(") { push("("); at += 2; continue }
-            if (two == "${") { from = at; at = behind_brace(at + 2); words_before[depth] = words_before[depth] substr(text, from, at - from); continue }
+            if (two == "${") {
+                from = at; at = behind_brace(at + 2)
+                words_before[depth] = words_before[depth] substr(text, from, at - from); continue
+            }
             if (c == "\n") line++
             at++; continue
         }
@@ -90,7 +93,9 @@ END {
             from = at; at = behind("'", at + 1); word = word "'"
             line += lines(substr(text, from, at - from)); continue
         }
-        if (c == "\"") { push("\""); words_before[depth] = words_before[depth] "\""; at++; continue }
+        if (c == "\"") {
+            push("\""); words_before[depth] = words_before[depth] "\""; at++; continue
+        }
         if (substr(text, at, 3) == "$((") { at = behind("))", at); word = word "$"; continue }
         if (two == "((" && word == "") { at = behind("))", at); place = "argument"; continue }
         if (two == "[[" && word == "") {
@@ -98,14 +103,20 @@ END {
             line += lines(substr(text, from, at - from)); continue
         }
         if (two == "$(") { word = word "$"; push("("); at += 2; continue }
-        if (two == "${") { from = at; at = behind_brace(at + 2); word = word substr(text, from, at - from); continue }
-        if (two == "<(" || two == ">(") { end_word(); is_file = 0; word = "$"; push("("); at += 2; continue }
+        if (two == "${") {
+            from = at; at = behind_brace(at + 2)
+            word = word substr(text, from, at - from); continue
+        }
+        if (two == "<(" || two == ">(") {
+            end_word(); is_file = 0; word = "$"; push("("); at += 2; continue
+        }
         if (c == "<" || c == ">") {
             if (word ~ /^[0-9]+$/) word = ""
             end_word()
             if (substr(text, at, 3) == "<<<") { at += 3; is_file = 1; continue }
             if (two == "<<") {
-                rest = substr(text, at + 2); sub(/^-/, "", rest); sub(/^ */, "", rest); match(rest, /^['"]?[A-Za-z_]+/)
+                rest = substr(text, at + 2); sub(/^-/, "", rest); sub(/^ */, "", rest)
+                match(rest, /^['"]?[A-Za-z_]+/)
                 heredoc = substr(rest, 1, RLENGTH); gsub(/['"]/, "", heredoc)
                 at = behind(heredoc, at); if (substr(text, at, 1) ~ /['"]/) at++
                 continue
@@ -123,7 +134,10 @@ END {
         if (c == ")") {
             end_word(); at++
             if (place == "pattern") { place = "command"; continue }
-            if (depth && kinds[depth] != "\"") { pop(); if (word == "") place = place == "command" ? "argument" : place }
+            if (depth && kinds[depth] != "\"") {
+                pop()
+                if (word == "") place = place == "command" ? "argument" : place
+            }
             continue
         }
         if (two == ";;") { end_word(); place = "pattern"; at += 2; continue }

@@ -19,7 +19,8 @@ installed=$("${NGINX:-nginx}" -v 2>&1 | sed -n 's|^nginx version: nginx/||p')
 case "$version" in
 "nginx-dev $installed-"*) ;;
 *)
-    fail "nginx is ${installed:-missing}, but the headers are $version: nginx would refuse the module" \
+    refused="nginx would refuse the module"
+    fail "nginx is ${installed:-missing}, but the headers are $version: $refused" \
         "for an nginx that is not Debian's set NGINX_BUILD_DIR, see docs/building.md"
     ;;
 esac

@@ -82,7 +82,8 @@ if rust_is_recent; then
         cargo clippy --version >/dev/null 2>&1 || rust_missing+=(rust-web-clippy)
     fi
 elif command -v rustup >/dev/null; then
-    fail "Rust 1.$needed_minor or newer is needed; this is $(rustc --version 2>/dev/null || echo none)" \
+    have=$(rustc --version 2>/dev/null || echo none)
+    fail "Rust 1.$needed_minor or newer is needed; this is $have" \
         "'rustup update stable && rustup default stable' brings it"
 else
     rust_missing+=(rustc-web cargo-web)
@@ -106,8 +107,9 @@ fi
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || fail "these packages are missing: ${missing[*]} ${rust_missing[*]}" \
-        "install them as root, or install sudo, and run the same command again"
+    command -v sudo >/dev/null ||
+        fail "these packages are missing: ${missing[*]} ${rust_missing[*]}" \
+            "install them as root, or install sudo, and run the same command again"
     as_root=(sudo)
 fi
 

@@ -25,7 +25,8 @@ end() {
 trap end EXIT
 export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=http://127.0.0.1:$etcd_port
 
-etcd --data-dir "$folder/etcd" --listen-client-urls "$ETCDCTL_ENDPOINTS" --advertise-client-urls "$ETCDCTL_ENDPOINTS" \
+etcd --data-dir "$folder/etcd" --listen-client-urls "$ETCDCTL_ENDPOINTS" \
+    --advertise-client-urls "$ETCDCTL_ENDPOINTS" \
     --listen-peer-urls "http://127.0.0.1:$((etcd_port + 1))" >"$folder/etcd.log" 2>&1 &
 etcd_pid=$!
 pids+=("$etcd_pid")
@@ -34,7 +35,9 @@ etcdctl put /firehose/nginx/worker_processes 1 >/dev/null
 
 # Ticks of a hundredth of a second that etcd has had.
 ticks() { awk '{print $14 + $15}' "/proc/$etcd_pid/stat"; }
-share() { awk -v ticks="$1" -v seconds="$2" 'BEGIN { printf "%.1f %% of a processor", ticks / seconds }'; }
+share() {
+    awk -v ticks="$1" -v seconds="$2" 'BEGIN { printf "%.1f %% of a processor", ticks / seconds }'
+}
 idle() {
     local before
     before=$(ticks)
@@ -44,17 +47,23 @@ idle() {
 
 say "no router:   etcd takes $(idle) while nothing changes"
 for ((number = 0; number < routers; number++)); do
-    ETCD_ENDPOINTS=$ETCDCTL_ENDPOINTS "$program" serve --listen "127.0.0.1:$((first_port + number))" --module "$module" \
-        --run-dir "$folder/run-$number" --state-dir "$folder/state-$number" --access-log off >"$folder/$number.log" 2>&1 &
+    ETCD_ENDPOINTS=$ETCDCTL_ENDPOINTS "$program" serve \
+        --listen "127.0.0.1:$((first_port + number))" --module "$module" \
+        --run-dir "$folder/run-$number" --state-dir "$folder/state-$number" \
+        --access-log off >"$folder/$number.log" 2>&1 &
     pids+=("$!")
 done
 for ((number = 0; number < routers; number++)); do
-    wait_until 60 curl -sf -o /dev/null "http://127.0.0.1:$((first_port + number))/nginx-healthcheck"
+    wait_until 60 curl -sf -o /dev/null \
+        "http://127.0.0.1:$((first_port + number))/nginx-healthcheck"
 done
-say "$routers routers:  etcd takes $(idle) while nothing changes; $(awk '/VmRSS/ { print int($2 / 1024) }' "/proc/$etcd_pid/status") MB"
+say "$routers routers:  etcd takes $(idle) while nothing changes;" \
+    "$(awk '/VmRSS/ { print int($2 / 1024) }' "/proc/$etcd_pid/status") MB"
 before=$(ticks) began=$(date +%s.%N)
 for ((number = 0; number < changes; number++)); do
-    etcdctl put "/firehose/upstream/node-$((number % 10))" "127.0.0.1:$((20000 + number))" >/dev/null
+    etcdctl put "/firehose/upstream/node-$((number % 10))" \
+        "127.0.0.1:$((20000 + number))" >/dev/null
 done
 took=$(awk -v began="$began" -v now="$(date +%s.%N)" 'BEGIN { print now - began }')
-say "$routers routers:  etcd takes $(share $(($(ticks) - before)) "$took") while $changes nodes change in $took s"
+say "$routers routers:  etcd takes $(share $(($(ticks) - before)) "$took")" \
+    "while $changes nodes change in $took s"

@@ -102,7 +102,9 @@ answers() { curl --silent --fail --noproxy '*' --max-time 2 --output /dev/null "
 node_address() { grep -m 1 -oE '127\.0\.0\.1:[0-9]+' "${log_of[$1]}" 2>/dev/null; }
 has_address() { node_address "$1" >/dev/null; }
 # jq is not on every machine, and the status has one "state" per peer.
-peers_up() { curl --silent --noproxy '*' --max-time 2 "$url/etcd" | grep -oE '"state" *: *"up"' | wc -l; }
+peers_up() {
+    curl --silent --noproxy '*' --max-time 2 "$url/etcd" | grep -oE '"state" *: *"up"' | wc -l
+}
 three_peers_are_up() { [ "$(peers_up)" -eq 3 ]; }
 
 say "== starting etcd on port $etcd_port"
@@ -121,7 +123,8 @@ for name in node-1 node-2 node-3; do
     wait_for "$name" "does not say where it listens" has_address "$name"
 done
 
-say "== starting nginx on port $port, with nginx-conf/firehose.conf but for ports, folders and two workers"
+say "== starting nginx on port $port, with nginx-conf/firehose.conf but for ports, folders" \
+    "and two workers"
 sed -e "s|^load_module .*|load_module \"$module\";|" \
     -e "s|^worker_processes .*|worker_processes 2;|" \
     -e "s|^pid .*|pid $folder/nginx.pid;|" \
@@ -139,7 +142,8 @@ END
 # Only root can be another user; nginx would say so at each start.
 [ "$(id -u)" -eq 0 ] || sed -i '/^user /d' "$folder/nginx.conf"
 touch "$folder/logs/error.log"
-start nginx env -u NGINX "$nginx" -p "$folder/" -c "$folder/nginx.conf" -e "$folder/logs/error.log" -g 'daemon off;'
+start nginx env -u NGINX "$nginx" -p "$folder/" -c "$folder/nginx.conf" \
+    -e "$folder/logs/error.log" -g 'daemon off;'
 log_of[nginx]=$folder/logs/error.log
 wait_for nginx "does not answer" answers "$url/nginx-healthcheck"
 
@@ -156,10 +160,12 @@ nginx at $url takes its peers from etcd at $etcd_url. To try, in another termina
   Ask a few times; each time another node answers (X-Node):
     curl -i $url/hello
 
-  Open a WebSocket, in a terminal of its own; the node says its name at once, and again every 5 s, until Ctrl-C:
+  Open a WebSocket, in a terminal of its own; the node says its name at once, and again every 5 s, \
+until Ctrl-C:
     curl -isN --http1.1 --max-time 3600 $websocket $url/ws
 
-  Take a node away; no request goes there any more, and its WebSockets stay (as you see if yours is at node-3):
+  Take a node away; no request goes there any more, and its WebSockets stay \
+(as you see if yours is at node-3):
     etcdctl --endpoints=$etcd_url del ${prefix}node-3
 
   Bring it back, with five times the weight of the others:

@@ -22,7 +22,8 @@ test_under() {
     fi
     # The standard library is not built with the sanitizer, which the compiler wants to be told is
     # meant.
-    RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer" cargo test --locked --target "$target" "${packages[@]}" "${@:2}"
+    RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer" \
+        cargo test --locked --target "$target" "${packages[@]}" "${@:2}"
 }
 
 echo "== AddressSanitizer"
@@ -36,7 +37,8 @@ test_under thread --test zone -- stress:: limits:: health::each_departure
 
 echo "== Miri"
 if cargo miri --version >/dev/null 2>&1; then
-    CARGO_TARGET_DIR=build/miri MIRIFLAGS="-Zmiri-disable-isolation" cargo miri test --locked "${packages[@]}" --lib
+    CARGO_TARGET_DIR=build/miri MIRIFLAGS="-Zmiri-disable-isolation" \
+        cargo miri test --locked "${packages[@]}" --lib
 else
     echo "skipped: this toolchain has no Miri"
 fi

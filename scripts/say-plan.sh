@@ -24,7 +24,8 @@ fi
 if [ -e build/demo/ngx_http_upstream_etcd_module.so ]; then
     say "   compile what has changed since it was built last"
 else
-    say "   compile everything, this first time: about $(((compiling / processors + 59) / 60)) min by $processors processors"
+    say "   compile everything, this first time:" \
+        "about $(((compiling / processors + 59) / 60)) min by $processors processors"
 fi
 case $purpose in
 run) say "   start etcd, three nodes and nginx on the loopback interface, and print what to try" ;;

@@ -21,18 +21,21 @@ step() {
 
 fuzz() {
     if ! cargo fuzz --version >/dev/null 2>&1 && [ ! -x build/tools/bin/cargo-fuzz ]; then
-        CARGO_TARGET_DIR=$target_folder/tools cargo install --locked --quiet --root build/tools cargo-fuzz
+        CARGO_TARGET_DIR=$target_folder/tools \
+            cargo install --locked --quiet --root build/tools cargo-fuzz
     fi
     local sanitizer=none file name
     ! has_sanitizer address || sanitizer=address
-    local -x PATH=$PATH:$project/build/tools/bin RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder/fuzz
+    local -x PATH=$PATH:$project/build/tools/bin
+    local -x RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder/fuzz
     cargo fuzz build --sanitizer "$sanitizer"
     for file in fuzz/fuzz_targets/*.rs; do
         name=$(basename "$file" .rs)
         say "-- $name"
         # What the fuzzer finds goes to the first folder; the second one's files are the project's.
         mkdir -p "build/fuzz-corpus/$name"
-        cargo fuzz run --sanitizer "$sanitizer" "$name" "build/fuzz-corpus/$name" "fuzz/corpus/$name" \
+        cargo fuzz run --sanitizer "$sanitizer" "$name" \
+            "build/fuzz-corpus/$name" "fuzz/corpus/$name" \
             -- -max_total_time="$fuzz_seconds" -verbosity=0
     done
 }
@@ -48,8 +51,9 @@ address_sanitizer() {
     if [ -n "${ASAN_ALL:-}" ]; then
         scripts/address-sanitizer.sh
     else
-        scripts/address-sanitizer.sh drain:: etcd_variable:: expiry_guard:: hold:: keepalive::departures \
-            panics:: privileged_files:: reload:: sticky:: takeover:: values:: variables:: websockets:: \
+        scripts/address-sanitizer.sh drain:: etcd_variable:: expiry_guard:: hold:: \
+            keepalive::departures panics:: privileged_files:: reload:: sticky:: takeover:: \
+            values:: variables:: websockets:: \
             --skip a_great_fleet
     fi
 }
@@ -66,10 +70,13 @@ quick() {
 
 built() {
     step "what is tested, and the tests" scripts/build-demo.sh test
-    step "clippy, warnings as errors" cargo clippy --locked --profile demo --workspace --all-targets -- -D warnings
+    step "clippy, warnings as errors" \
+        cargo clippy --locked --profile demo --workspace --all-targets -- -D warnings
     step "clippy of the injected faults" \
-        cargo clippy --locked --profile demo -p ngx-http-upstream-etcd-module --features injected-faults -- -D warnings
-    step "unit and property tests" cargo test --locked --profile demo --workspace --exclude end-to-end
+        cargo clippy --locked --profile demo -p ngx-http-upstream-etcd-module \
+        --features injected-faults -- -D warnings
+    step "unit and property tests" \
+        cargo test --locked --profile demo --workspace --exclude end-to-end
     step "make run, as its printed text says" scripts/check-run.sh
     step "the module with injected faults" scripts/build-with-faults.sh demo
     step "end to end: nginx, etcd, HTTP and WebSocket" \

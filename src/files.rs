@@ -53,7 +53,7 @@ pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) -> Client {
         Err(error) => {
             let message = format!(
                 "etcd: no process for files that only root may read could be started ({error}): \
-                workers try it themselves"
+                 workers try it themselves"
             );
             log::to(NGX_LOG_ALERT, cycle.log, &message);
             Client::direct(table)

@@ -86,8 +86,7 @@ fn join(conf: &mut UpstreamConf) {
         let level = if conf.worker.is_some() { NGX_LOG_WARN } else { NGX_LOG_ALERT };
         let message = format!(
             "etcd: {count} processes use the zone of upstream \"{}\", and {most} can: old workers \
-            have not ended \
-             yet (\"worker_shutdown_timeout\" limits how long they take)",
+             have not ended yet (\"worker_shutdown_timeout\" limits how long they take)",
             etcd.upstream
         );
         log::at(level, &message);
@@ -268,7 +267,7 @@ pub(crate) fn setback() -> Option<String> {
 fn cannot_start(error: &str) -> String {
     format!(
         "the watcher cannot be started, and no peer is learnt of: {error}: see to what the worker \
-        may have (threads, descriptors, memory)"
+         may have (threads, descriptors, memory)"
     )
 }
 
@@ -276,9 +275,8 @@ fn in_words(setback: Setback) -> String {
     let Setback { in_a_row, wait } = setback;
     format!(
         "{in_a_row} watchers in a row have ended before they had listed their keys: if their \
-        workers were killed, see to the memory that these \
-         may have and to the number of keys; the next one begins in {:.1} s, and the peers in hand \
-         stay",
+         workers were killed, see to the memory that these may have and to the number of keys; the \
+         next one begins in {:.1} s, and the peers in hand stay",
         wait as f64 / 1_000.0
     )
 }

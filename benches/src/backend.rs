@@ -44,7 +44,7 @@ impl Backend {
         let is_ending = Arc::new(AtomicBool::new(false));
         let text = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: \
-            close\r\n\r\n{name}",
+             close\r\n\r\n{name}",
             name.len()
         );
         let thread = spawn({

@@ -75,7 +75,7 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
             "One change among {peers} peers ({WORKERS} workers; master, workers and watcher \
-            together), and memory"
+             together), and memory"
         ),
         ["", "etcd", ""],
     );

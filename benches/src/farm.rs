@@ -36,7 +36,7 @@ async fn serve(mut connection: TcpStream) -> Result<()> {
         let name = if closes { "close" } else { "keep-alive" };
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1\r\nConnection: \
-            {name}\r\n\r\na"
+             {name}\r\n\r\na"
         );
         connection.write_all(head.as_bytes()).await?;
         if closes {

@@ -254,8 +254,7 @@ pub fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
             "User-space instructions of the event loop (callgrind; the watcher's thread not \
-            counted), medians of {} starts; least_time \
-             beside nginx's random two",
+             counted), medians of {} starts; least_time beside nginx's random two",
             plan.counted_starts
         ),
         ["static", "etcd", "ratio"],

@@ -118,7 +118,7 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
             "From a change to {WORKERS} workers that show it, in ms, median / 99th percentile of \
-            {} changes",
+             {} changes",
             plan.changes
         ),
         ["bare watch", "nginx", "at the median"],

@@ -183,8 +183,8 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
             "Pauses of the event loop: response time in ms on a busy connection while etcd is \
-            written to every {} ms, {} writes, \
-             {PEERS} peers; client and event loop each before all others on a processor",
+             written to every {} ms, {} writes, {PEERS} peers; client and event loop each before \
+             all others on a processor",
             PACE.as_millis(),
             plan.disturbing_changes
         ),

@@ -145,7 +145,7 @@ pub async fn memory_of_one(plan: &Plan, live: bool) -> Result<f64> {
 pub fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         "Sessions: a worker's own memory for each of those that are open; user-space instructions \
-        of the event loop (callgrind)",
+         of the event loop (callgrind)",
         ["without", "with", "ratio"],
     );
     let [stock, ours] = [false, true].map(|live| part::run::<f64>(&Part::Memory { live }, None));

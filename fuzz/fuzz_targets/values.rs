@@ -18,8 +18,12 @@ fuzz_target!(|input: &[u8]| {
             // nginx's syntax has no word for a flag that is off.
             let on = |flag: Option<bool>| flag.filter(|&flag| flag);
             let Overrides { backup, down, drain, .. } = value.overrides;
-            let overrides =
-                Overrides { backup: on(backup), down: on(down), drain: on(drain), ..value.overrides.clone() };
+            let overrides = Overrides {
+                backup: on(backup),
+                down: on(down),
+                drain: on(drain),
+                ..value.overrides.clone()
+            };
             let printed = value.to_string();
             assert_eq!(parse_value("key", printed.as_bytes()), Ok(Value { overrides, ..value }));
         }

@@ -42,7 +42,8 @@ fuzz_target!(|input: &[u8]| {
 fn messages(mut rest: &[u8]) -> impl Iterator<Item = PbWatchResponse> {
     std::iter::from_fn(move || {
         let (length, behind) = rest.split_first_chunk()?;
-        let (message, behind) = behind.split_at(behind.len().min(u16::from_be_bytes(*length).into()));
+        let (message, behind) =
+            behind.split_at(behind.len().min(u16::from_be_bytes(*length).into()));
         rest = behind;
         PbWatchResponse::decode(message).ok()
     })

@@ -64,8 +64,8 @@ fn method(words: &[String]) -> Result<Method, Mistake> {
         ["least_conn", rest @ ..] => (Method::LeastConn, rest),
         ["random", "two", word, ..] if word.split('=').next() == Some("least_time") => {
             return Err(format!(
-                "\"random two {word}\" is not supported in \"etcd_balance\": \"random two\" takes \"least_conn\" only, and \"least_time\" \
-                 alone chooses between two by their times"
+                "\"random two {word}\" is not supported in \"etcd_balance\": \"random two\" takes \
+                 \"least_conn\" only, and \"least_time\" alone chooses between two by their times"
             )
             .into());
         }
@@ -82,7 +82,7 @@ fn method(words: &[String]) -> Result<Method, Mistake> {
         ["least_time", word @ ("header" | "last_byte"), ..] => {
             return Err(format!(
                 "invalid parameter \"{word}\" of \"least_time\" in \"etcd_balance\": it takes \
-                none, and goes by the time to the header"
+                 none, and goes by the time to the header"
             )
             .into());
         }

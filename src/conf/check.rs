@@ -172,7 +172,7 @@ fn uri(value: &str) -> Result<String, Mistake> {
     if !is_graphic(value) || value.contains('#') {
         return Err(format!(
             "invalid \"uri\" {value:?} in \"etcd_check\": spaces, control characters, \"#\" and \
-            what is not ASCII must be escaped"
+             what is not ASCII must be escaped"
         )
         .into());
     }
@@ -183,7 +183,7 @@ fn host(value: &str) -> Result<String, Mistake> {
     if value.is_empty() || !is_graphic(value) {
         return Err(format!(
             "invalid \"host\" {value:?} in \"etcd_check\": a name without spaces and control \
-            characters is needed"
+             characters is needed"
         )
         .into());
     }
@@ -194,7 +194,7 @@ fn status(value: &str) -> Result<StatusSet, Mistake> {
     StatusSet::parse(value).map_err(|error| {
         format!(
             "invalid \"status\" \"{value}\" in \"etcd_check\" ({error}): codes and ranges such as \
-            200,204 or 200-399 are needed"
+             200,204 or 200-399 are needed"
         )
         .into()
     })
@@ -217,7 +217,7 @@ fn count(name: &str, value: &str) -> Result<u32, Mistake> {
     number.ok_or_else(|| {
         format!(
             "invalid number \"{value}\" of \"{name}\" in \"etcd_check\": a whole number above zero \
-            is needed"
+             is needed"
         )
         .into()
     })

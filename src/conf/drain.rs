@@ -172,7 +172,7 @@ fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
     number.and_then(|number| number.parse().ok()).ok_or_else(|| {
         format!(
             "invalid \"rate\" \"{value}\" in \"etcd_drain\": connections a second are needed, as \
-            in \"rate=50/s\""
+             in \"rate=50/s\""
         )
         .into()
     })
@@ -187,7 +187,8 @@ fn reasons(value: &str) -> Result<Reasons, Mistake> {
             "check" => &mut reasons.check,
             _ => {
                 return Err(format!(
-                    "unknown reason \"{word}\" of \"on\" in \"etcd_drain\": there are \"remove\", \"drain\" and \"check\""
+                    "unknown reason \"{word}\" of \"on\" in \"etcd_drain\": there are \"remove\", \
+                     \"drain\" and \"check\""
                 )
                 .into());
             }

@@ -190,7 +190,7 @@ fn read_origin(text: &str) -> Result<(u64, u64), Mistake> {
     origin.ok_or_else(|| {
         format!(
             "invalid \"origin={text}\" in \"etcd_geo\": a cluster's id and a revision are needed \
-            (cdf818194e3a8c32:42)"
+             (cdf818194e3a8c32:42)"
         )
         .into()
     })

@@ -58,7 +58,7 @@ fn set_keepalive(
     if conf.number.is_none() {
         return Err(
             "\"etcd_keepalive\" stands in too many upstreams: there can be 65536 with \"etcd\" at \
-            most"
+             most"
                 .into(),
         );
     }
@@ -107,7 +107,7 @@ pub(super) fn settle(
         if let Some((name, _)) = relatives.iter().find(|(_, value)| value.is_some()) {
             return Err(format!(
                 "\"keepalive_{name}\" has no effect beside \"etcd_keepalive\": use \"{name}=\" \
-                there"
+                 there"
             ));
         }
     }

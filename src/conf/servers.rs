@@ -18,8 +18,7 @@ pub(super) fn read(
     for (_, server) in servers.iter().enumerate().filter(|&(index, _)| index != placeholder) {
         if is_resolved_later(server) {
             return Err(
-                "\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name \
-            into etcd"
+                "\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name into etcd"
                     .to_owned(),
             );
         }

@@ -116,7 +116,7 @@ pub(super) fn set(
     if read.samesite == Some("None") && read.secure.is_none() {
         return Err(
             "\"samesite=none\" in \"etcd_sticky\" needs \"secure\": browsers refuse such a cookie \
-            without it"
+             without it"
                 .into(),
         );
     }
@@ -184,7 +184,7 @@ fn check_prefix(words: &Words) -> Result<(), Mistake> {
         };
     let message = format!(
         "the cookie \"{name}\" of \"etcd_sticky\" needs {needed}: browsers refuse one of such a \
-        name without"
+         name without"
     );
     Err(message.into())
 }
@@ -195,7 +195,7 @@ fn cookie_name(value: &str) -> Result<String, Mistake> {
     if value.is_empty() || !value.bytes().all(is_token) {
         return Err(format!(
             "invalid name {value:?} of \"cookie\" in \"etcd_sticky\": letters, digits and \
-            !#$%&'*+-.^_`|~ are needed"
+             !#$%&'*+-.^_`|~ are needed"
         )
         .into());
     }
@@ -209,7 +209,8 @@ fn expires(value: &str) -> Result<Expires, Mistake> {
     let time = seconds(value).filter(|time| (1..=MAX_EXPIRES).contains(time));
     time.map(Expires::After).ok_or_else(|| {
         format!(
-            "invalid time \"{value}\" of \"expires\" in \"etcd_sticky\": a time from 1s to 10y or \"max\" is needed"
+            "invalid time \"{value}\" of \"expires\" in \"etcd_sticky\": a time from 1s to 10y or \
+             \"max\" is needed"
         )
         .into()
     })
@@ -221,7 +222,7 @@ fn domain(value: &str) -> Result<String, Mistake> {
     {
         return Err(format!(
             "invalid \"domain\" {value:?} in \"etcd_sticky\": a host name is needed, and variables \
-            are not taken"
+             are not taken"
         )
         .into());
     }
@@ -232,7 +233,8 @@ fn path(value: &str) -> Result<String, Mistake> {
     let is_path = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && byte != b';';
     if !value.starts_with('/') || !value.bytes().all(is_path) {
         return Err(format!(
-            "invalid \"path\" {value:?} in \"etcd_sticky\": it must begin with \"/\", and hold no \";\", no control characters and only ASCII"
+            "invalid \"path\" {value:?} in \"etcd_sticky\": it must begin with \"/\", and hold no \
+             \";\", no control characters and only ASCII"
         )
         .into());
     }
@@ -240,12 +242,15 @@ fn path(value: &str) -> Result<String, Mistake> {
 }
 
 fn samesite(value: &str) -> Result<&'static str, Mistake> {
-    ["Strict", "Lax", "None"].into_iter().find(|word| word.eq_ignore_ascii_case(value)).ok_or_else(|| {
-        format!(
-            "invalid value \"{value}\" of \"samesite\" in \"etcd_sticky\": it is \"strict\", \"lax\" or \"none\""
-        )
-        .into()
-    })
+    ["Strict", "Lax", "None"].into_iter().find(|word| word.eq_ignore_ascii_case(value)).ok_or_else(
+        || {
+            format!(
+                "invalid value \"{value}\" of \"samesite\" in \"etcd_sticky\": it is \"strict\", \
+                 \"lax\" or \"none\""
+            )
+            .into()
+        },
+    )
 }
 
 fn secret(value: &str) -> Result<Secret, Mistake> {

@@ -130,8 +130,7 @@ fn set_etcd(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> R
     if us.peer.init_upstream.is_some() {
         return Err(format!(
             "\"etcd\" in upstream \"{name}\" must stand before \"keepalive\" and \"sticky\", and \
-            takes no other load balancing method beside it: use \
-             \"etcd_balance\""
+             takes no other load balancing method beside it: use \"etcd_balance\""
         )
         .into());
     }
@@ -279,7 +278,8 @@ unsafe extern "C" fn init_upstream(
         let Some(etcd) = &conf.etcd else { return ERROR };
         if !us.shm_zone.is_null() {
             let message = format!(
-                "\"zone\" cannot be used in upstream \"{}\", whose peers are in the zone of its \"etcd\" directive {}: use \"zone=\" there",
+                "\"zone\" cannot be used in upstream \"{}\", whose peers are in the zone of its \
+                 \"etcd\" directive {}: use \"zone=\" there",
                 etcd.upstream, etcd.place
             );
             crate::log::to(NGX_LOG_EMERG, log, &message);
@@ -335,8 +335,10 @@ fn settle(
             .as_ref()
             .is_some_and(|etcd| etcd.options.expiry_guard.is_some() && etcd.options.hold == 0)
         {
-            return Err("\"expiry_guard\" in \"etcd\" has no effect with \"hold=0\" and without \"etcd_check\": peers are kept while they pass their \
-                        checks, or for as long as \"hold\" says".to_owned());
+            return Err("\"expiry_guard\" in \"etcd\" has no effect with \"hold=0\" and without \
+                        \"etcd_check\": peers are kept while they pass their checks, or for as \
+                        long as \"hold\" says"
+                .to_owned());
         }
     }
     keepalive::settle(cf, us, conf)?;
@@ -347,8 +349,8 @@ fn settle(
     #[cfg(nginx1_27_3)]
     if !us.resolver.is_null() || us.resolver_timeout != others::UNSET {
         let message = "\"resolver\" and \"resolver_timeout\" have no effect beside \"etcd\", which \
-        resolves the names of its peers itself, by the \
-                       system's name servers: they cannot be used";
+                       resolves the names of its peers itself, by the system's name servers: they \
+                       cannot be used";
         return Err(message.to_owned());
     }
     Ok(())

@@ -180,7 +180,7 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
     let kind = Kind::of_name(kind).ok_or_else(|| {
         format!(
             "invalid type \"{kind}\" in \"etcd_variable\": \"text\", \"number\" or \"time\" is \
-        needed"
+             needed"
         )
     })?;
     for (parameter, value) in [("default", &default), ("initial", &initial)] {
@@ -229,7 +229,7 @@ pub(super) fn bare_name<'a>(name: &'a str, directive: &str) -> Result<&'a str, M
     name.strip_prefix('$').filter(is_name).ok_or_else(|| {
         format!(
             "invalid variable name \"{name}\" in \"{directive}\": a dollar sign, letters, digits \
-            and underscores are needed"
+             and underscores are needed"
         )
         .into()
     })
@@ -269,7 +269,7 @@ pub(super) fn tell_nginx(
     if variable.get_handler.is_some() {
         return Err(format!(
             "\"{directive}\" cannot have the variable \"${name}\", which another directive or \
-            module has"
+             module has"
         )
         .into());
     }

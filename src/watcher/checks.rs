@@ -41,8 +41,8 @@ impl UpstreamChecks {
         if self.not_made == 0 {
             lines.error(format!(
                 "etcd: upstream \"{upstream}\": checks cannot be made: this worker has run out of \
-                file descriptors, memory or ports; \
-                 peers are not judged by that (further ones are counted in the status)"
+                 file descriptors, memory or ports; peers are not judged by that (further ones are \
+                 counted in the status)"
             ));
         }
         self.not_made = not_made;
@@ -107,7 +107,7 @@ impl UpstreamChecks {
         if panics {
             lines.error(format!(
                 "etcd: upstream \"{upstream}\": every peer fails its checks: all are used, as if \
-                none did"
+                 none did"
             ));
         } else {
             lines.notice(format!(

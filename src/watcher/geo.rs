@@ -202,8 +202,8 @@ impl Geo {
                     "an older state"
                 };
                 self.lines.warn(format!(
-                    "etcd: variable \"{}\": etcd is {what} than before, without a network below \"{}\"; those in hand stay until it has one, at \
-                     most for {} s",
+                    "etcd: variable \"{}\": etcd is {what} than before, without a network below \
+                     \"{}\"; those in hand stay until it has one, at most for {} s",
                     self.names,
                     self.prefix,
                     HOLD / 1_000,
@@ -279,7 +279,7 @@ impl Geo {
             if self.live.reject(&reason, hash(reason.as_bytes()), self.revision) {
                 self.lines.error(format!(
                     "etcd: variable \"{}\": {reason}; its last good networks stay, and where it \
-                    never had any it names nobody",
+                     never had any it names nobody",
                     self.names
                 ));
             }

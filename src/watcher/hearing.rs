@@ -45,7 +45,7 @@ impl Hearing {
                 self.is_lost = true;
                 self.lines.warn(format!(
                     "etcd: cluster \"{cluster_name}\": {keys} is {what} ({cause}: {reason}); \
-                    {stays}"
+                     {stays}"
                 ));
             }
             // The end of an outage: the watch stands.
@@ -53,7 +53,7 @@ impl Hearing {
                 self.is_lost = false;
                 self.lines.notice(format!(
                     "etcd: cluster \"{cluster_name}\": {keys} is followed again, revision \
-                    {revision}"
+                     {revision}"
                 ));
             }
             Update::Limited { reason } => {

@@ -129,7 +129,9 @@ pub(super) async fn serve(
             (upstream, verdict) = checks::next(&mut prefix_task.upstreams) => {
                 prefix_task.judged(upstream, verdict);
             }
-            Some((upstream, lease, is_alive)) = leases.recv() => prefix_task.judge_lease(upstream, lease, is_alive),
+            Some((upstream, lease, is_alive)) = leases.recv() => {
+                prefix_task.judge_lease(upstream, lease, is_alive);
+            }
             Ok(()) = variables.changed() => prefix_task.look_at_variables(),
             _ = collect.tick() => {
                 prefix_task.look_at_the_clock();
@@ -199,7 +201,9 @@ impl Prefix {
                 biased;
                 () = sleep_until(end) => return,
                 event = self.names.next() => self.resolved(event),
-                (upstream, verdict) = checks::next(&mut self.upstreams) => self.judged(upstream, verdict),
+                (upstream, verdict) = checks::next(&mut self.upstreams) => {
+                    self.judged(upstream, verdict);
+                }
             }
         }
     }
@@ -235,7 +239,7 @@ impl Prefix {
                 if !self.has_told_of_name(&name) && self.failed_names.admits(monotonic::now()) {
                     self.lines.warn(format!(
                         "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be \
-                        resolved ({reason}); the addresses in hand stay",
+                         resolved ({reason}); the addresses in hand stay",
                         self.cluster_name, self.prefix
                     ));
                 }
@@ -270,14 +274,13 @@ impl Prefix {
         if let Some(Sum { left_out, all }) = self.failed_names.sum(now) {
             lines.warn(format!(
                 "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" \
-                cannot be resolved, {all} in all; the \
-                 addresses in hand stay"
+                 cannot be resolved, {all} in all; the addresses in hand stay"
             ));
         }
         if let Some(Sum { left_out, all }) = self.recovered_names.sum(now) {
             lines.notice(format!(
                 "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" \
-                are resolved again, {all} in all"
+                 are resolved again, {all} in all"
             ));
         }
     }

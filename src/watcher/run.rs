@@ -185,8 +185,8 @@ async fn beat(lease: &Lease, claim: u64, cycle: u32, files: &Client, lines: &Lin
         if files.has_lost_server() {
             lines.error(
                 "etcd: the process \"etcd files\" is gone, which reads and replaces files for \
-                workers who may not; this worker tries it itself, and a \
-                 reload of nginx starts it again"
+                 workers who may not; this worker tries it itself, and a reload of nginx starts it \
+                 again"
                     .to_owned(),
             );
         }

@@ -167,7 +167,7 @@ impl StateKeeper {
                 if std::mem::take(is_failing) {
                     lines.notice(format!(
                         "etcd: upstream \"{upstream}\": the state file \"{file}\" is written \
-                        again, revision {}",
+                         again, revision {}",
                         list.mark.revision
                     ));
                 }
@@ -179,7 +179,7 @@ impl StateKeeper {
                 if !std::mem::replace(is_failing, true) {
                     lines.error(format!(
                         "etcd: upstream \"{upstream}\": the state file \"{file}\" cannot be \
-                        written: {reason}; it stays as it is"
+                         written: {reason}; it stays as it is"
                     ));
                 }
                 self.news.send_if_modified(|news| {
@@ -212,7 +212,7 @@ fn in_words(error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             ": its folder must be one that nginx's master may write to, or its workers where it is \
-            not root"
+             not root"
         }
         io::ErrorKind::NotFound => ": its folder is gone",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": make room on its disk",

@@ -409,7 +409,7 @@ impl Upstream {
             let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
             self.lines.notice(format!(
                 "etcd: upstream \"{}\": {count} peers (+{added} -{removed} ~{changed}), revision \
-                {}",
+                 {}",
                 self.name, self.revision
             ));
         }

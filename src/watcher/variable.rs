@@ -74,8 +74,10 @@ enum Rejection {
     ControlCharacter,
     #[error("the value is no number between 0 and 4294967295")]
     NotANumber,
-    #[error("the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at \
-    most", LONGEST_TIME.1)]
+    #[error(
+        "the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at most",
+        LONGEST_TIME.1
+    )]
     NotATime,
 }
 
@@ -149,8 +151,7 @@ impl Variable {
                 };
                 self.lines.warn(format!(
                     "etcd: variable \"{}\": etcd is {what} than before, without the key \"{}\"; \
-                    the value in hand stays until it has it, at \
-                     most for {} s",
+                     the value in hand stays until it has it, at most for {} s",
                     self.names,
                     self.key,
                     HOLD / 1_000,

@@ -11,13 +11,13 @@ pub(crate) fn in_words(full: Full, zone_size: usize) -> String {
     if lacks_method {
         return format!(
             "\"zone={zone}\" of the \"etcd\" directive has no room for what \"etcd_balance\" needs \
-            with {peers} peers: until it has, requests \
-             go by round robin, and no peer is added: {remedy}"
+             with {peers} peers: until it has, requests go by round robin, and no peer is added: \
+             {remedy}"
         );
     }
     format!(
         "{left_out} of {peers} peers do not fit into \"zone={zone}\" of the \"etcd\" directive, \
-        and are left out until there is room: {remedy}"
+         and are left out until there is room: {remedy}"
     )
 }
 
@@ -52,8 +52,7 @@ mod tests {
         assert_eq!(
             in_words(full, 64 << 10),
             "34 of 180 peers do not fit into \"zone=64k\" of the \"etcd\" directive, and are left \
-            out until there is room: \
-             \"zone=128k\" would do"
+             out until there is room: \"zone=128k\" would do"
         );
         assert!(in_words(full, 1 << 20).contains("\"zone=2m\" would do"), "more than there is");
         assert!(

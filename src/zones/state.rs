@@ -42,7 +42,7 @@ pub(super) fn load(conf: &UpstreamConf, log: *mut ngx_log_t) -> Loaded {
         Err(reason) => {
             let message = format!(
                 "etcd: upstream \"{}\": the state file \"{}\" is of no use: {reason}; nginx starts \
-                without its peers",
+                 without its peers",
                 etcd.upstream,
                 file.display()
             );

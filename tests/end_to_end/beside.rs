@@ -70,7 +70,7 @@ impl Beside {
             let keepalive = if kept == Kept::Yes { "etcd_keepalive 64;" } else { "" };
             ours = ours.http(&format!(
                 "upstream {name} {{ etcd main {PREFIX} zone=1m; etcd_balance {method}; {keepalive} \
-                }}"
+                 }}"
             ));
             let location = format!(
                 "location /{name}/ {{

@@ -53,8 +53,8 @@ async fn no_request_fails_while_the_members_change_a_hundred_times_a_second() ->
         Configuration::firehose(etcd)
             .http(&format!("upstream kept {{ etcd main {PREFIX}; keepalive 32; }}"))
             .server(
-                "location /kept { proxy_pass http://kept; proxy_http_version 1.1; \
-            proxy_set_header Connection ''; }",
+                "location /kept { proxy_pass http://kept; proxy_http_version 1.1; proxy_set_header \
+                 Connection ''; }",
             )
     })
     .await?;

@@ -335,7 +335,7 @@ fn table() -> Vec<Mistake> {
         Mistake {
             http: format!(
                 "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; \
-                etcd_defaults max_conns=$a; }}"
+                 etcd_defaults max_conns=$a; }}"
             ),
             words: &["max_conns=$a", "type=number"],
         },
@@ -346,7 +346,7 @@ fn table() -> Vec<Mistake> {
         Mistake {
             http: format!(
                 "{CLUSTER} etcd_variable $a main /a type=number; upstream {UPSTREAM} {{ etcd main \
-                /a/; etcd_drain spread=$a; }}"
+                 /a/; etcd_drain spread=$a; }}"
             ),
             words: &["spread=$a", "type=time"],
         },
@@ -527,9 +527,9 @@ async fn what_is_right_passes() -> Result<()> {
         "etcd main /p/; etcd_sticky cookie=srv_id;",
         "etcd main /p/; etcd_sticky expires=max cookie=__Host-srv.id samesite=none secure path=/;",
         "etcd main /p/; etcd_sticky cookie=srv_id expires=1h domain=.example.com \"path=/a b\" \
-        httponly secure samesite=Lax secret=pepper;",
+         httponly secure samesite=Lax secret=pepper;",
         "etcd main /p/; etcd_balance hash $uri; etcd_sticky cookie=srv_id expires=10y; etcd_check \
-        tcp; keepalive 8;",
+         tcp; keepalive 8;",
         "etcd main /p/; etcd_check http;",
         "etcd main /p/; etcd_check http method=HEAD;",
         "etcd main /p/; etcd_check http uri=/metrics@firehose method=GET;",
@@ -539,10 +539,10 @@ async fn what_is_right_passes() -> Result<()> {
         "etcd main /p/ expiry_guard=50% hold=0; etcd_check tcp;",
         "etcd main /p/ expiry_guard=50%;",
         "etcd main /p/; etcd_drain timeout=1m30s spread=500ms on=remove,drain,check; etcd_sticky \
-        cookie=srv_id;",
+         cookie=srv_id;",
         "etcd main /p/; etcd_check tcp interval=1m timeout=500ms fall=1 rise=1 mandatory panic=0;",
         "etcd main /p/; etcd_check http uri=/healthz?full=1 host=node.example:80 \
-        status=200,204,300-399 panic=1;",
+         status=200,204,300-399 panic=1;",
     ];
     for directives in right {
         let output = Nginx::test(&Configuration::new().http(&in_upstream(directives, &[]).http))?;
@@ -552,10 +552,10 @@ async fn what_is_right_passes() -> Result<()> {
     }
     let clusters =
         "etcd_cluster main { endpoint http://127.0.0.1:2379 https://etcd.example:2379/; \
-    connect_timeout 500ms; }
+            connect_timeout 500ms; }
         etcd_cluster b { endpoint http://[::1]:2379; endpoint http://localhost; }
         etcd_cluster c { endpoint https://etcd; ssl_trusted_certificate nginx.conf; \
-        ssl_certificate nginx.conf;
+            ssl_certificate nginx.conf;
             ssl_certificate_key nginx.conf; ssl_name etcd.internal; user router; password_file \
             nginx.conf; }";
     let output =

@@ -19,8 +19,8 @@ fn configuration(etcd: &Etcd, parameters: &str) -> Configuration {
         .http(&format!("etcd_geo $inside main {NETWORKS} {parameters};"))
         .http(&upstream("", ""))
         .server(
-            "set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; add_header X-Inside \
-        <$inside> always;",
+            "set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; add_header X-Inside <$inside> \
+             always;",
         )
 }
 

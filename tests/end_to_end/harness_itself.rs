@@ -102,7 +102,7 @@ async fn a_link_is_cut_silent_and_mended() -> Result<()> {
 async fn pipelined_answers_come_in_the_order_of_the_questions() -> Result<()> {
     let node = Node::start("n1").await?;
     let answers = "location = /echo { add_header X-Echo $arg_n always; add_header X-Sent \
-    $http_x_sent always; return 204; }";
+                   $http_x_sent always; return 204; }";
     let nginx = Nginx::start(stock(&node).server(answers)).await?;
     let question = |number: usize| {
         Question::new(format!("/echo?n={number}")).header("X-Sent", format!("{}", number + 1))

@@ -28,7 +28,10 @@ const HOSTILE: [&str; 16] = [
 
 /// Whether a character may move a cursor, end a line, or turn the direction of writing.
 fn is_harmful(character: char) -> bool {
-    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
     turns || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 

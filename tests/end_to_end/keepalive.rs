@@ -104,8 +104,8 @@ async fn two_upstreams_do_not_share_connections() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     let configuration =
         keeping(&etcd, "4").http("upstream other { etcd main /other/; etcd_keepalive 4; }").server(
-            "location /other { proxy_pass http://other; proxy_http_version 1.1; \
-        proxy_set_header Connection \"\"; }",
+            "location /other { proxy_pass http://other; proxy_http_version 1.1; proxy_set_header \
+             Connection \"\"; }",
         );
     let nginx = Nginx::start(configuration).await?;
     // Each is the first peer of its zone, and so has the same id there.
@@ -315,7 +315,7 @@ async fn connections_with_tls_are_kept_too() -> Result<()> {
             location / {{ add_header X-Connection $connection; return 200; }} }}"
     );
     let location = "location /tls { proxy_pass https://firehose; proxy_http_version 1.1; \
-    proxy_set_header Connection \"\"; }";
+                    proxy_set_header Connection \"\"; }";
     for (parameters, expected) in [("8", 1), ("8 requests=4", 3), ("8 timeout=1ms", 12)] {
         let nginx = Nginx::start(keeping(&etcd, parameters).http(&node).server(location)).await?;
         nginx.applied(etcd.put(key("tls"), format!("127.0.0.1:{port}")).await?).await?;

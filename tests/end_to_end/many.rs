@@ -177,14 +177,14 @@ async fn ten_thousand_sessions_cost_no_more_than_without_the_module_and_no_chang
     let ratio = ours as f64 / stock as f64;
     println!(
         "bytes for a session: {:.0} with static servers, {:.0} with etcd_drain, ratio {ratio:.4}; \
-        bytes of the zone: {zone}, then {}",
+         bytes of the zone: {zone}, then {}",
         each(stock),
         each(ours),
         upstream.zone.used
     );
     println!(
         "a round: {alone:?} of the event loops with {VISITORS} sessions, {all:?} with {SESSIONS} \
-        more"
+         more"
     );
     assert!(ratio <= MEMORY, "{ratio}");
     assert!(all <= alone.mul_f64(ROUND.0) + ROUND.1, "{all:?}, {alone:?} with the visitors' alone");

@@ -331,7 +331,7 @@ async fn what_the_router_does_not_take_is_said_and_marks_of_directories_stay() -
         "the router will not take it: it is empty: delete the key for the default\n",
         "skip    nginx/ = ",
         "skip    nginx/put_allow/ = \"10.0.0.0/8\": it stands for the directory, and names no \
-        network",
+         network",
         "skip    upstream/ = ",
         "skip    upstream/eu/ = ",
         "3 written",

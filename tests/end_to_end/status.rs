@@ -20,7 +20,7 @@ async fn all_fields_are_there_with_each_method() -> Result<()> {
     for (words, name) in METHODS {
         let directives = format!(
             "etcd_balance {words}; etcd_keepalive 4; etcd_defaults slow_start=7s; etcd_check http \
-            uri=/healthz interval=100ms;"
+             uri=/healthz interval=100ms;"
         );
         let configuration = Configuration::new()
             .workers(1)

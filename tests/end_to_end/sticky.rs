@@ -13,7 +13,7 @@ const CHANGES: usize = 100;
 
 /// The directive with all that it takes.
 const WHOLE: &str = "cookie=srv_id expires=1h domain=example.org path=/some httponly secure \
-samesite=lax secret=pepper";
+                     samesite=lax secret=pepper";
 
 fn configuration(etcd: &Etcd, sticky: &str) -> Configuration {
     Configuration::new()

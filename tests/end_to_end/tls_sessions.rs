@@ -152,7 +152,7 @@ async fn each_client_certificate_has_its_own() -> Result<()> {
 #[tokio::test]
 async fn what_is_verified_is_resumed_too() -> Result<()> {
     let settings = "proxy_ssl_verify on; proxy_ssl_name node; proxy_ssl_trusted_certificate \
-    FOLDER/certificate.pem;";
+                    FOLDER/certificate.pem;";
     let nodes = Nodes::start(1, "", settings).await?;
     assert_eq!(nodes.resumed("/tls", 3).await?, [false, true, true]);
     nodes.nginx.check_log()

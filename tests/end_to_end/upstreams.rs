@@ -8,7 +8,7 @@ async fn two_clusters_and_three_upstreams_do_not_touch_each_other() -> Result<()
     let nodes = start_nodes(4).await?;
     let http = format!(
         "{} {} upstream a {{ etcd one /a/; }} upstream b {{ etcd one /b/; }} upstream c {{ etcd \
-        two /a/; }}",
+         two /a/; }}",
         cluster("one", &first.url()),
         cluster("two", &second.url())
     );

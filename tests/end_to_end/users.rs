@@ -98,7 +98,8 @@ async fn tokens_that_run_out_are_renewed_without_a_word() -> Result<()> {
             .await?;
     let before = setting.router.settled().await?.resyncs;
     // A login costs etcd a call to its method; each is one more token that has run out.
-    let logins = "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Authenticate\",grpc_service=\"etcdserverpb.Auth\",grpc_type=\"unary\"}";
+    let logins = "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Authenticate\",\
+                  grpc_service=\"etcdserverpb.Auth\",grpc_type=\"unary\"}";
     let first = setting.router.etcd.metric(logins).await?;
     eventually(SOON, "three tokens have run out", async || {
         let now = setting.router.etcd.metric(logins).await?;

@@ -9,7 +9,7 @@ async fn the_variables_are_in_headers_and_in_the_access_log() -> Result<()> {
         Configuration::firehose(etcd)
             .http(
                 "log_format etcd '$uri peer=$etcd_peer revision=$etcd_revision \
-            upstream=$upstream_addr';",
+                 upstream=$upstream_addr';",
             )
             .server("access_log logs/access.log etcd; location = /plain { return 204; }")
     })
@@ -52,8 +52,7 @@ async fn open_connections_are_in_headers_and_in_the_access_log() -> Result<()> {
     let router = Router::with(1, |etcd| {
         Configuration::firehose(etcd)
             .http(
-                "log_format open '$uri open=$etcd_peer_connections \
-            upgraded=$etcd_peer_upgraded';",
+                "log_format open '$uri open=$etcd_peer_connections upgraded=$etcd_peer_upgraded';",
             )
             .server(
                 "access_log logs/access.log open; location = /plain { return 204; }

@@ -32,7 +32,7 @@ pub fn firehose_router() -> Result<PathBuf> {
     path.canonicalize().map_err(|error| {
         format!(
             "no firehose-router at {} ({error}): run make firehose-router first, or set \
-            FIREHOSE_ROUTER to it",
+             FIREHOSE_ROUTER to it",
             path.display()
         )
         .into()

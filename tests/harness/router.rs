@@ -73,7 +73,7 @@ pub async fn settled(nginx: &Nginx, etcd: &Etcd) -> Result<Upstream> {
         ensure!(
             upstream.connected && peers == members,
             "connected {}, revision {}, {:?}, {} of {} peers; lacking {lacking:?}, surplus \
-            {surplus:?}",
+             {surplus:?}",
             upstream.connected,
             upstream.revision,
             upstream.zone,

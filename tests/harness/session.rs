@@ -226,7 +226,9 @@ impl Reader {
                 // is said is not a branch.
                 message = self.stream.next(), if reads => match message {
                     Some(Ok(Message::Text(text))) => self.received(text.as_str()),
-                    Some(Ok(Message::Close(frame))) => code = Some(frame.map_or(NO_CODE, |frame| frame.code.into())),
+                    Some(Ok(Message::Close(frame))) => {
+                        code = Some(frame.map_or(NO_CODE, |frame| frame.code.into()));
+                    }
                     Some(Ok(_)) => (),
                     Some(Err(error)) => break Some(error.to_string()),
                     None => break None,

@@ -54,7 +54,7 @@ impl Setting {
         let image = image("TEST_NODE_IMAGE")?;
         let script = format!(
             "exec firehose-router announce --key {key} --addr :7474 --ttl 5 --drain 0 -- demo-node \
-            --listen 0.0.0.0:7474 --name {key}"
+             --listen 0.0.0.0:7474 --name {key}"
         );
         Container::start(&[
             "--network",

@@ -42,7 +42,7 @@ pub enum NetworkError {
     /// A word of it is no network.
     #[error(
         "{0} is no network: an address (192.0.2.7, 2001:db8::1) or a network (10.0.0.0/8, \
-        2001:db8::/32) is needed"
+         2001:db8::/32) is needed"
     )]
     NotANetwork(Excerpt),
     /// There is no room for its networks beside those that are there.

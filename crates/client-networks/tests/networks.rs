@@ -180,7 +180,16 @@ fn files() {
 proptest! {
     #[test]
     fn another_process_goes_on_with_the_same(
-        steps in prop::collection::vec((0..6_u8, prop::option::of("(10\\.0\\.[0-9]\\.0/24|[a-z]{1,3}|2001:db8::[0-9]/128)( 192\\.0\\.2\\.[0-9])?")), 0..40)
+        steps in prop::collection::vec(
+            (
+                0..6_u8,
+                prop::option::of(
+                    "(10\\.0\\.[0-9]\\.0/24|[a-z]{1,3}|2001:db8::[0-9]/128)\
+                     ( 192\\.0\\.2\\.[0-9])?",
+                ),
+            ),
+            0..40,
+        ),
     ) {
         let mut networks = NamedNetworks::default();
         let mut model = BTreeMap::new();
@@ -195,7 +204,9 @@ proptest! {
                         model.entry(key).or_insert(value);
                     }
                 }
-                None => prop_assert_eq!(networks.delete(key.as_bytes()), model.remove(&key).is_some()),
+                None => {
+                    prop_assert_eq!(networks.delete(key.as_bytes()), model.remove(&key).is_some())
+                }
             }
             prop_assert_eq!(&NamedNetworks::of_bytes(&networks.to_bytes()), &networks);
             let mut next = NamedNetworks::default();
@@ -203,8 +214,10 @@ proptest! {
             prop_assert_eq!(&next, &networks);
         }
         let mut listed = NamedNetworks::default();
-        let items: Vec<_> = model.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
-        let malformed = items.iter().filter(|(_, value)| value.iter().all(u8::is_ascii_alphabetic)).count();
+        let items: Vec<_> =
+            model.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
+        let malformed =
+            items.iter().filter(|(_, value)| value.iter().all(u8::is_ascii_alphabetic)).count();
         prop_assert!(listed.replace(items).rejected.len() >= malformed);
         prop_assert_eq!(listed, networks);
     }
@@ -213,10 +226,15 @@ proptest! {
     fn nothing_breaks_it(key: Vec<u8>, value: Vec<u8>, bytes: Vec<u8>) {
         let mut networks = NamedNetworks::of_bytes(&bytes);
         for rejected in networks.put(&key, &value).rejected {
-            prop_assert!(!rejected.key.contains(char::is_control) && !rejected.error.to_string().contains(char::is_control));
+            prop_assert!(
+                !rejected.key.contains(char::is_control)
+                    && !rejected.error.to_string().contains(char::is_control)
+            );
         }
-        let words: Vec<AtomicU64> = bytes.chunks(3).map(|chunk| AtomicU64::new(chunk.len() as u64)).collect();
-        let _ = (is_in(&words, IpAddr::from([10, 0, 0, 1])), is_in(&words, Ipv6Addr::LOCALHOST.into()));
+        let words: Vec<AtomicU64> =
+            bytes.chunks(3).map(|chunk| AtomicU64::new(chunk.len() as u64)).collect();
+        let _ =
+            (is_in(&words, IpAddr::from([10, 0, 0, 1])), is_in(&words, Ipv6Addr::LOCALHOST.into()));
         let mut next = NamedNetworks::with_room(9);
         next.go_on(&words);
         let _ = parse_lines(&String::from_utf8_lossy(&bytes));
@@ -232,7 +250,10 @@ proptest! {
         let words: Vec<String> = v4
             .iter()
             .map(|(address, length)| format!("{}/{length}", Ipv4Addr::from_bits(*address)))
-            .chain(v6.iter().map(|(address, length)| format!("{}/{length}", Ipv6Addr::from_bits(*address))))
+            .chain(
+                v6.iter()
+                    .map(|(address, length)| format!("{}/{length}", Ipv6Addr::from_bits(*address))),
+            )
             .collect();
         let mut allow = Allow::default();
         for word in &words {
@@ -240,10 +261,21 @@ proptest! {
         }
         let ranges = Ranges::of(words.iter().map(String::as_str));
         let near4 = v4.iter().map(|(address, _)| address.wrapping_add(near.into()));
-        let near6 = v6.iter().map(|(address, _)| IpAddr::from(Ipv6Addr::from_bits(address.wrapping_sub(near.into()))));
-        let all = addresses.iter().copied().chain(near4).map(|address| IpAddr::from(Ipv4Addr::from_bits(address)));
+        let near6 = v6.iter().map(|(address, _)| {
+            IpAddr::from(Ipv6Addr::from_bits(address.wrapping_sub(near.into())))
+        });
+        let all = addresses
+            .iter()
+            .copied()
+            .chain(near4)
+            .map(|address| IpAddr::from(Ipv4Addr::from_bits(address)));
         for address in all.chain(near6) {
-            prop_assert_eq!(ranges.contains(address), allow.is_restricted() && allow.permits_ip(address), "{}", address);
+            prop_assert_eq!(
+                ranges.contains(address),
+                allow.is_restricted() && allow.permits_ip(address),
+                "{}",
+                address
+            );
         }
     }
 }

@@ -172,8 +172,8 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
                 continue;
             }
             () = pause(silence) => {
-                if socket.send(Message::Text(format!("{} is still \
-                here\n", about.name).into())).await.is_err() {
+                let text = format!("{} is still here\n", about.name);
+                if socket.send(Message::Text(text.into())).await.is_err() {
                     return;
                 }
                 continue;

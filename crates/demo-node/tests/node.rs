@@ -23,7 +23,7 @@ async fn ask(node: &Node, method: &str, path: &str) -> Result<String> {
     let mut stream = connect(node).await?;
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.1.2.3\r\nConnection: \
-        close\r\n\r\n"
+         close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

@@ -28,15 +28,13 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::Broken | Kind::Other | Kind::Compacted | Kind::TooMany | Kind::File => return None,
         Kind::ConnectionRefused => {
             format!(
-                "nothing listens at {endpoint}: start etcd there, or correct \
-            {}",
+                "nothing listens at {endpoint}: start etcd there, or correct {}",
                 quoted(words.endpoint)
             )
         }
-        Kind::Late => format!(
-            "{endpoint} does not answer: see to its machine, its load and the \
-        network"
-        ),
+        Kind::Late => {
+            format!("{endpoint} does not answer: see to its machine, its load and the network")
+        }
         Kind::Slow => {
             format!("{endpoint} answers too slowly: see to its machine, its load and the network")
         }
@@ -49,13 +47,12 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::NoQuorum => {
             format!(
                 "the member at {endpoint} does not reach its quorum: see to the other members and \
-                the network"
+                 the network"
             )
         }
         Kind::NoTls => {
             format!(
-                "{endpoint} speaks no TLS: begin its URL with \"http://\", or have etcd use \
-            TLS"
+                "{endpoint} speaks no TLS: begin its URL with \"http://\", or have etcd use TLS"
             )
         }
         // What a member says against a certificate is lost if it closes before that is read.
@@ -69,23 +66,24 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
                 None => format!("if it asks for a certificate, set {}", quoted(words.certificate)),
             };
             format!(
-                "{endpoint} ends the connection: if it speaks no TLS, begin its URL with \"http://\"; {certificate}"
+                "{endpoint} ends the connection: if it speaks no TLS, begin its URL with \
+                 \"http://\"; {certificate}"
             )
         }
         Kind::NoHttp2 => format!(
             "what listens at {endpoint} ends the connection: if it asks for TLS, begin its URL \
-            with \"https://\""
+             with \"https://\""
         ),
         Kind::UntrustedCertificate => match &tls.trusted_certificate {
             Some(file) => format!(
                 "the certificate of {endpoint} is not signed by {} \"{}\": put its authority in \
-                there",
+                 there",
                 words.trusted_certificate,
                 file.display()
             ),
             None => format!(
                 "the certificate of {endpoint} is not signed by an authority of the system: name \
-                its own with {}",
+                 its own with {}",
                 quoted(words.trusted_certificate)
             ),
         },
@@ -94,30 +92,28 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         }
         Kind::FutureCertificate => {
             format!(
-                "the certificate of {endpoint} is not valid yet: see to the clocks here and \
-            there"
+                "the certificate of {endpoint} is not valid yet: see to the clocks here and there"
             )
         }
         Kind::OtherName => match &tls.name {
             Some(name) => format!(
                 "the certificate of {endpoint} is not for {} \"{name}\": set a name that it is \
-                for, or renew it with this one",
+                 for, or renew it with this one",
                 words.server_name
             ),
             None => format!(
                 "the certificate of {endpoint} is not for this host: set {} to a name that it is \
-                for, or renew it",
+                 for, or renew it",
                 quoted(words.server_name)
             ),
         },
-        Kind::BadCertificate => format!(
-            "the certificate of {endpoint} cannot be used: renew it \
-        there"
-        ),
+        Kind::BadCertificate => {
+            format!("the certificate of {endpoint} cannot be used: renew it there")
+        }
         Kind::ClientCertificate => match &tls.identity {
             Some(identity) => format!(
                 "{endpoint} does not take {} \"{}\" (it may have expired, or be signed by an \
-                authority unknown there): renew it",
+                 authority unknown there): renew it",
                 words.certificate,
                 identity.certificate.display()
             ),
@@ -132,14 +128,13 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         }
         Kind::TokenVoid => {
             "etcd takes no token, though it has just given one: see to its logs and the clocks of \
-            its members"
+             its members"
                 .to_owned()
         }
         Kind::UserWanted => match user {
-            Some(user) => format!(
-                "etcd asks for a user, though \"{user}\" has logged in: see to \
-            its logs"
-            ),
+            Some(user) => {
+                format!("etcd asks for a user, though \"{user}\" has logged in: see to its logs")
+            }
             None => format!(
                 "etcd asks for a user: set {} and {}",
                 quoted(words.user),
@@ -154,7 +149,7 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             };
             format!(
                 "permission denied for {who}: grant the role of that user read permission on \
-            {range}"
+                 {range}"
             )
         }
         Kind::LoginFailed => match &config.login {
@@ -209,8 +204,8 @@ mod tests {
         let text = reason(&trouble, &config(login("router")), &Range::new(b"/firehose/upstream/"));
         assert_eq!(
             text,
-            "permission denied for user \"router\": grant the role of that user read permission on \"/firehose/upstream/\" \
-             (list: etcdserver: permission denied)"
+            "permission denied for user \"router\": grant the role of that user read permission on \
+             \"/firehose/upstream/\" (list: etcdserver: permission denied)"
         );
         let text = reason(&trouble, &config(None), &Range::of_key(b"/a"));
         assert!(
@@ -266,7 +261,7 @@ mod tests {
         assert_eq!(
             text,
             "etcd asks for a user: set --etcd-user and --etcd-password-file (list: user name is \
-            empty)"
+             empty)"
         );
     }
 

@@ -88,8 +88,8 @@ impl Trouble {
 /// which has no type for it).
 pub(crate) fn is_too_large(error: &Error) -> bool {
     matches!(error, Error::GRpcStatus(status)
-        if status.code() == Code::OutOfRange && status.message().contains("message length too \
-        large"))
+        if status.code() == Code::OutOfRange
+            && status.message().contains("message length too large"))
 }
 
 /// One line without control characters, of limited length.

@@ -158,7 +158,9 @@ impl<'a> Watch<'a> {
                 // in the poll that takes it, and the moments are absolute ones. What has come
                 // already is read before silence is complained of.
                 biased;
-                response = receive(&mut self.stream) => response.map_err(|trouble| self.broken(trouble))?,
+                response = receive(&mut self.stream) => {
+                    response.map_err(|trouble| self.broken(trouble))?
+                }
                 () = sleep_until(self.next_request) => {
                     self.ask().await?;
                     continue;
@@ -248,7 +250,7 @@ impl<'a> Watch<'a> {
             let seconds = COMPARISON_INTERVAL.as_secs();
             let text = format!(
                 "{endpoint} answers no progress requests, as etcd's grpc-proxy does not: what etcd \
-                has is compared each {seconds} s instead"
+                 has is compared each {seconds} s instead"
             );
             Word::Noted { text }
         }))

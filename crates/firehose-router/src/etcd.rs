@@ -86,13 +86,25 @@ pub(crate) struct EtcdOptions {
     etcd_password_file: Option<PathBuf>,
 
     /// How long connecting to an endpoint may take, in seconds
-    #[arg(long, env = "ETCD_CONNECT_TIMEOUT", value_name = "SECONDS", hide_env_values = true, default_value_t = 2,
-        value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(
+        long,
+        env = "ETCD_CONNECT_TIMEOUT",
+        value_name = "SECONDS",
+        hide_env_values = true,
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u64).range(1..=600)
+    )]
     etcd_connect_timeout: u64,
 
     /// Below which keys are the nodes (PREFIX/upstream/) and the settings (PREFIX/nginx/)
-    #[arg(long, env = "FIREHOSE_PREFIX", value_name = "PREFIX", hide_env_values = true, default_value = "/firehose",
-        value_parser = parse_prefix)]
+    #[arg(
+        long,
+        env = "FIREHOSE_PREFIX",
+        value_name = "PREFIX",
+        hide_env_values = true,
+        default_value = "/firehose",
+        value_parser = parse_prefix
+    )]
     prefix: String,
 }
 
@@ -105,7 +117,7 @@ pub(crate) enum EtcdOptionsError {
     HalfIdentity,
     #[error(
         "--etcd-user (ETCD_USER) needs a password: name a file with --etcd-password-file, or set \
-        {PASSWORD_VARIABLE}"
+         {PASSWORD_VARIABLE}"
     )]
     NoPassword,
     #[error("there is a password, and no --etcd-user (ETCD_USER) whose it is")]
@@ -114,8 +126,8 @@ pub(crate) enum EtcdOptionsError {
     NotUtf8(&'static str),
     #[error(
         "ETCD_IP (--etcd-ip) is \"{ip}\", and ETCD_PORT (--etcd-port) is \"tcp://{linked}\", as \
-        Docker's links and Kubernetes set it, which is another \
-         place: set ETCD_ENDPOINTS, which both are overruled by, or one of them"
+         Docker's links and Kubernetes set it, which is another place: set ETCD_ENDPOINTS, which \
+         both are overruled by, or one of them"
     )]
     TwoPlaces { ip: String, linked: String },
 }

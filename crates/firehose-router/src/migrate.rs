@@ -40,9 +40,8 @@ enum MigrateError {
     Same(SourceError),
     #[error(
         "everybody may publish at --to: there is no key below {0}, and those of --from that say \
-        who may are not copied (see the lines with \"skip\"): \
-         write one there without a lease, such as {0}office with the value 10.0.0.0/8, and run \
-         this again"
+         who may are not copied (see the lines with \"skip\"): write one there without a lease, \
+         such as {0}office with the value 10.0.0.0/8, and run this again"
     )]
     OpensPublishing(String),
     #[error("standard output cannot be written: {0}")]

@@ -160,7 +160,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         Err(error) => {
             tracing::warn!(
                 "nothing can be kept in {} ({error}): a start without etcd will know neither nodes \
-                nor settings",
+                 nor settings",
                 options.state_dir.display()
             );
             None
@@ -285,7 +285,7 @@ fn access_log() -> String {
     } else {
         tracing::warn!(
             "standard output is no file, and there is no /dev/log: there is no access log \
-            (--access-log)"
+             (--access-log)"
         );
         "off".to_owned()
     }

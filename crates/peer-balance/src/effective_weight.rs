@@ -329,7 +329,10 @@ mod tests {
     proptest! {
         #[test]
         fn amounts_are_nginx_amounts(
-            weight in 1u32..200, max_fails in 1u32..5, start in any::<u32>(), waits in prop::collection::vec(0u32..60, 1..20),
+            weight in 1u32..200,
+            max_fails in 1u32..5,
+            start in any::<u32>(),
+            waits in prop::collection::vec(0u32..60, 1..20),
         ) {
             let mut nginx = Nginx::new(&[weight, 1000]);
             let (mut deficit, mut position) = (Deficit::NONE, start);

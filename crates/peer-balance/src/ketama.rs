@@ -156,11 +156,17 @@ mod tests {
     proptest! {
         #[test]
         fn is_nginx(server in "(?i:unix:)?[a-c.:\\[\\]é]{0,6}:?[0-9]{0,5}", weight in 0u32..4) {
-            prop_assert_eq!(points(&server, weight).collect::<Vec<_>>(), nginx(server.as_bytes(), weight));
+            prop_assert_eq!(
+                points(&server, weight).collect::<Vec<_>>(),
+                nginx(server.as_bytes(), weight)
+            );
         }
 
         #[test]
-        fn finds_the_lower_bound(mut hashes in prop::collection::vec(0u32..50, 0..60), hash in 0u32..52) {
+        fn finds_the_lower_bound(
+            mut hashes in prop::collection::vec(0u32..50, 0..60),
+            hash in 0u32..52,
+        ) {
             hashes.sort_unstable();
             let found = find(|index| hashes[index], hashes.len(), hash);
             prop_assert_eq!(found, hashes.partition_point(|&other| other < hash));

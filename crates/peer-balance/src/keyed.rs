@@ -105,7 +105,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rounds_are_decimal(round in any::<u32>(), key in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn rounds_are_decimal(
+            round in any::<u32>(),
+            key in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
             let text = [round.to_string().as_bytes(), &key].concat();
             let expected = (crc32fast::hash(&text) >> 16) & 0x7fff;
             prop_assume!(round > 0);

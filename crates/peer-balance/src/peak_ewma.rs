@@ -163,20 +163,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decays_steadily(cost in 1u32.., start in any::<u32>(), age in 0u32..10_000_000, more in 0u32..100_000) {
+        fn decays_steadily(
+            cost in 1u32..,
+            start in any::<u32>(),
+            age in 0u32..10_000_000,
+            more in 0u32..100_000,
+        ) {
             let observed = PeakEwma(0).observe(start, cost);
-            let [younger, older] = [age, age + more].map(|age| observed.cost(start.wrapping_add(age)));
+            let [younger, older] =
+                [age, age + more].map(|age| observed.cost(start.wrapping_add(age)));
             prop_assert!(older <= younger);
             let exact = f64::from(cost) * (-f64::from(age) / f64::from(HALF_LIFE)).exp2();
             let younger = f64::from(younger);
-            prop_assert!(younger + 1.0 >= exact && younger <= (exact * 1.062).max(1.0), "{younger} \
-            for {exact}");
+            prop_assert!(
+                younger + 1.0 >= exact && younger <= (exact * 1.062).max(1.0),
+                "{younger} for {exact}"
+            );
         }
 
         /// An observation never brings the cost to the other side of itself, and the greater it is,
         /// the greater the cost.
         #[test]
-        fn follows_observations(first in any::<u32>(), age in 0u32..100_000, samples in prop::array::uniform2(1u32..)) {
+        fn follows_observations(
+            first in any::<u32>(),
+            age in 0u32..100_000,
+            samples in prop::array::uniform2(1u32..),
+        ) {
             let observed = PeakEwma(0).observe(0, first);
             let costs = samples.map(|sample| observed.observe(age, sample).cost(age));
             prop_assert_eq!(costs, samples.map(|sample| sample.max(observed.cost(age))));
@@ -184,20 +196,26 @@ mod tests {
 
         /// The closed form: the greatest of all observations, each decayed by its age.
         #[test]
-        fn is_the_greatest_decayed(steps in prop::collection::vec((0u32..20_000, 1u32..10_000_000), 1..40)) {
+        fn is_the_greatest_decayed(
+            steps in prop::collection::vec((0u32..20_000, 1u32..10_000_000), 1..40),
+        ) {
             let (mut now, mut word, mut times) = (0, PeakEwma(0), Vec::new());
             for (step, sample) in steps {
                 now += step;
                 word = word.observe(now, sample);
                 times.push((now, f64::from(sample)));
             }
-            let decayed = times.iter().map(|&(at, sample)| sample * (-f64::from(now - at) / f64::from(HALF_LIFE)).exp2());
+            let decayed = times
+                .iter()
+                .map(|&(at, sample)| sample * (-f64::from(now - at) / f64::from(HALF_LIFE)).exp2());
             let greatest = decayed.fold(0.0, f64::max);
             let cost = f64::from(word.cost(now));
             // The straight lines are above the exact curve by up to 6.2 %, and two observations are
             // compared on theirs.
-            prop_assert!(cost + 1.0 >= greatest / 1.062 && cost <= greatest * 1.062 + 1.0, "{cost} \
-            for {greatest}");
+            prop_assert!(
+                cost + 1.0 >= greatest / 1.062 && cost <= greatest * 1.062 + 1.0,
+                "{cost} for {greatest}"
+            );
         }
     }
 }

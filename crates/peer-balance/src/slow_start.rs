@@ -96,9 +96,15 @@ mod tests {
         }
 
         #[test]
-        fn admits_its_share(share in prop_oneof![any::<u32>(), Just(u32::MAX)], credit in any::<u32>(), visits in 0u32..5000) {
-            let credits = std::iter::successors(Some(credit), |credit| Some(credit.wrapping_add(share)));
-            let admitted = credits.take(visits as usize).filter(|&credit| admits(credit, share)).count();
+        fn admits_its_share(
+            share in prop_oneof![any::<u32>(), Just(u32::MAX)],
+            credit in any::<u32>(),
+            visits in 0u32..5000,
+        ) {
+            let credits =
+                std::iter::successors(Some(credit), |credit| Some(credit.wrapping_add(share)));
+            let admitted =
+                credits.take(visits as usize).filter(|&credit| admits(credit, share)).count();
             let due = f64::from(visits) * f64::from(share) / 2f64.powi(32);
             prop_assert!((admitted as f64 - due).abs() <= 1.0, "{admitted} of {visits}, due {due}");
         }

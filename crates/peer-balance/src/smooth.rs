@@ -152,7 +152,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_nginx_sequence(weights in prop::collection::vec(1u32..40, 1..40), factor in 1u32..1000) {
+        fn is_nginx_sequence(
+            weights in prop::collection::vec(1u32..40, 1..40),
+            factor in 1u32..1000,
+        ) {
             let sequence = smooth_sequence(&weights, usize::MAX).expect("short");
             // Twice around, which shows that the cycle closes.
             let twice: Vec<u32> = sequence.iter().chain(&sequence).copied().collect();
@@ -163,7 +166,9 @@ mod tests {
         }
 
         #[test]
-        fn few_distinct_weights(weights in prop::collection::vec(prop::sample::select(vec![1u32, 5, 100]), 1..60)) {
+        fn few_distinct_weights(
+            weights in prop::collection::vec(prop::sample::select(vec![1u32, 5, 100]), 1..60),
+        ) {
             let sequence = smooth_sequence(&weights, usize::MAX).expect("short");
             prop_assert_eq!(nginx(&weights, sequence.len()), sequence);
         }

@@ -163,7 +163,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_cycle_is_exact(weights in prop::collection::vec(0u32..300, 1..40), start in 0..u64::MAX / 2) {
+        fn each_cycle_is_exact(
+            weights in prop::collection::vec(0u32..300, 1..40),
+            start in 0..u64::MAX / 2,
+        ) {
             let (picks, _) = picks_and_waits(&weights, start);
             prop_assert_eq!(picks, weights);
         }
@@ -174,8 +177,10 @@ mod tests {
             let stride = stride(&weights);
             let bound = evenness(stride.stride, stride.cycle).expect("coprime") + 2;
             for (wait, &weight) in waits.into_iter().zip(&weights) {
-                prop_assert!(wait * u64::from(weight) <= bound * stride.cycle, "weight {weight} \
-                waits {wait}: {stride:?}");
+                prop_assert!(
+                    wait * u64::from(weight) <= bound * stride.cycle,
+                    "weight {weight} waits {wait}: {stride:?}"
+                );
             }
         }
     }

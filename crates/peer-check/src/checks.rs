@@ -56,11 +56,10 @@ impl Checks {
         Self::with_attempt(&config, Rng::new(), move |target| Box::pin(attempts.make(target)))
     }
 
-    fn with_attempt(
-        config: &CheckConfig,
-        random: Rng,
-        attempt: impl Fn(&Address) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + 'static,
-    ) -> Self {
+    fn with_attempt<A>(config: &CheckConfig, random: Rng, attempt: A) -> Self
+    where
+        A: Fn(&Address) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + 'static,
+    {
         Self {
             schedule: Schedule::new(config, random),
             attempt: Box::new(attempt),

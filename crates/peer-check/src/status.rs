@@ -149,14 +149,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_exactly_what_was_written(parts in prop::collection::vec((100_u16..=599, 0_u16..300), 1..8)) {
-            let ranges: Vec<_> =
-                parts.iter().map(|(first, more)| *first..=(first + more).min(*STATUSES.end())).collect();
+        fn holds_exactly_what_was_written(
+            parts in prop::collection::vec((100_u16..=599, 0_u16..300), 1..8),
+        ) {
+            let ranges: Vec<_> = parts
+                .iter()
+                .map(|(first, more)| *first..=(first + more).min(*STATUSES.end()))
+                .collect();
             let text: Vec<_> =
                 ranges.iter().map(|range| format!("{}-{}", range.start(), range.end())).collect();
             let set = StatusSet::parse(&text.join(",")).expect("ranges of statuses");
             for status in 0..=1100 {
-                prop_assert_eq!(set.contains(status), ranges.iter().any(|range| range.contains(&status)));
+                prop_assert_eq!(
+                    set.contains(status),
+                    ranges.iter().any(|range| range.contains(&status))
+                );
             }
             prop_assert_eq!(StatusSet::parse(&set.to_string()), Ok(set));
         }

@@ -183,7 +183,8 @@ mod tests {
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             4 => (0..PEERS + 1).prop_map(Step::Add),
-            3 => (any::<usize>(), prop::option::weighted(0.2, 0..PEERS + 1)).prop_map(|(nth, peer)| Step::Remove(nth, peer)),
+            3 => (any::<usize>(), prop::option::weighted(0.2, 0..PEERS + 1))
+                .prop_map(|(nth, peer)| Step::Remove(nth, peer)),
             1 => (0..PEERS + 1).prop_map(Step::Pop),
         ];
         prop::collection::vec(step, 0..300)
@@ -216,7 +217,8 @@ mod tests {
                     }
                     Step::Remove(..) => {}
                     Step::Pop(peer) => {
-                        let expected = model.entry(peer).or_default().pop_front().map(|(item, _)| item);
+                        let expected =
+                            model.entry(peer).or_default().pop_front().map(|(item, _)| item);
                         prop_assert_eq!(open.pop(peer), expected);
                     }
                 }
@@ -227,7 +229,11 @@ mod tests {
                 }
                 let mut peers: Vec<usize> = open.peers().collect();
                 peers.sort_unstable();
-                let expected: Vec<usize> = model.iter().filter(|(_, queue)| !queue.is_empty()).map(|(&peer, _)| peer).collect();
+                let expected: Vec<usize> = model
+                    .iter()
+                    .filter(|(_, queue)| !queue.is_empty())
+                    .map(|(&peer, _)| peer)
+                    .collect();
                 prop_assert_eq!(&peers, &expected);
                 prop_assert_eq!(open.len(), model.values().map(VecDeque::len).sum::<usize>());
                 prop_assert_eq!(open.is_empty(), expected.is_empty());

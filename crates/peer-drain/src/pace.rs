@@ -99,7 +99,13 @@ mod tests {
             seed in any::<u64>(),
         ) {
             let ends = begins + spread;
-            let mut looks: Vec<u64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+            let mut looks: Vec<u64> = gaps
+                .iter()
+                .scan(0, |at, gap| {
+                    *at += gap;
+                    Some(*at)
+                })
+                .collect();
             looks.push(looks.last().copied().unwrap_or(0).max(ends));
             let closed = closed_at(open, begins, ends, &looks, generator(seed));
             prop_assert_eq!(closed.len(), open);
@@ -113,13 +119,20 @@ mod tests {
         }
 
         #[test]
-        fn what_is_rounded_is_right_on_average(open in 0_usize..1_000, left in 1_u64..10_000, passed in 0_u64..10_000) {
+        fn what_is_rounded_is_right_on_average(
+            open in 0_usize..1_000,
+            left in 1_u64..10_000,
+            passed in 0_u64..10_000,
+        ) {
             let passed = passed % left;
             let exact = open as f64 * passed as f64 / left as f64;
             const STEPS: u64 = 512;
             let sum: usize = (0..STEPS).map(|step| due(open, 0, left, 0, passed, step << 55)).sum();
-            prop_assert!((sum as f64 / STEPS as f64 - exact).abs() < 0.01, "{} for \
-            {exact}", sum as f64 / STEPS as f64);
+            prop_assert!(
+                (sum as f64 / STEPS as f64 - exact).abs() < 0.01,
+                "{} for {exact}",
+                sum as f64 / STEPS as f64
+            );
         }
     }
 

@@ -134,7 +134,10 @@ mod tests {
     proptest! {
         #[test]
         fn never_too_often_and_never_forgotten(
-            steps in prop::collection::vec((0..3_000_u64, 0..800_u64, 0..3_u64, any::<bool>()), 1..100),
+            steps in prop::collection::vec(
+                (0..3_000_u64, 0..800_u64, 0..3_u64, any::<bool>()),
+                1..100,
+            ),
         ) {
             let start = Instant::now();
             let (mut now, mut list, mut schedule) = (start, LIST, Schedule::default());
@@ -159,8 +162,12 @@ mod tests {
                     schedule.wrote(list, began, ended);
                     prop_assert!(!schedule.lacks(list));
                     let again = schedule.due(list, ended);
-                    prop_assert!(again.is_none_or(|again| again <= ended + CONFIRMATION + milliseconds(800) * PAUSE));
-                    prop_assert!(again.is_none() || ended < first + CONFIRMATION + milliseconds(800));
+                    prop_assert!(again.is_none_or(
+                        |again| again <= ended + CONFIRMATION + milliseconds(800) * PAUSE
+                    ));
+                    prop_assert!(
+                        again.is_none() || ended < first + CONFIRMATION + milliseconds(800)
+                    );
                 } else {
                     schedule.failed(began, ended);
                 }

@@ -48,7 +48,8 @@ fn signed(rest: &str) -> Vec<u8> {
 #[test]
 fn as_a_person_sees_it() {
     let text = "\
-{\"cluster\":\"main\",\"prefix\":\"/firehose/upstream/\",\"cluster_id\":\"8e9e05c52164694d\",\"revision\":42}
+{\"cluster\":\"main\",\"prefix\":\"/firehose/upstream/\",\"cluster_id\":\"8e9e05c52164694d\",\
+\"revision\":42}
 {\"key\":\"a\",\"value\":\"10.0.0.7 weight=1 max_conns=0 max_fails=1 fail_timeout=10 \
 slow_start=0\",\"address\":\"10.0.0.7:80\",\"create_revision\":7}
 {\"key\":\"b \\\"é\\\"\",\"value\":\"backend.example:8080 weight=1 max_conns=0 max_fails=1 \
@@ -255,7 +256,10 @@ proptest! {
     }
 
     #[test]
-    fn anything_may_be_in_a_file(bytes in prop::collection::vec(any::<u8>(), 0..300), has_line: bool) {
+    fn anything_may_be_in_a_file(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        has_line: bool,
+    ) {
         let bytes = if has_line { signed(&String::from_utf8_lossy(&bytes)) } else { bytes };
         if let Err(error) = State::parse(&bytes) {
             prop_assert!(!error.to_string().contains(char::is_control), "{}", error);

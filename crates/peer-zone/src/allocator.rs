@@ -141,7 +141,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn extents_never_overlap_and_all_come_back(steps in proptest::collection::vec((0_u8..5, 1_u32..40, any::<usize>()), 1..200)) {
+        fn extents_never_overlap_and_all_come_back(
+            steps in proptest::collection::vec((0_u8..5, 1_u32..40, any::<usize>()), 1..200),
+        ) {
             let mut allocator = Allocator::new(10, 410);
             let mut taken: Vec<(Offset, u32)> = Vec::new();
             for (kind, length, which) in steps {
@@ -169,7 +171,10 @@ mod tests {
                     }
                     taken.push((at, length));
                 }
-                prop_assert_eq!(allocator.used(), taken.iter().map(|&(_, length)| length).sum::<u32>());
+                prop_assert_eq!(
+                    allocator.used(),
+                    taken.iter().map(|&(_, length)| length).sum::<u32>()
+                );
             }
             for (at, length) in taken {
                 allocator.give(at, length);

@@ -339,7 +339,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_worker_says_of_closing_is_read_as_it_was(after in 0..(1_u64 << 60), on in any::<[bool; 3]>()) {
+        fn what_a_worker_says_of_closing_is_read_as_it_was(
+            after in 0..(1_u64 << 60),
+            on in any::<[bool; 3]>(),
+        ) {
             let [removed, drain, check] = on;
             let closing = Closing { after, on: Reasons { removed, drain, check } };
             let expected = on.contains(&true).then_some(closing);
@@ -348,7 +351,10 @@ mod tests {
         }
 
         #[test]
-        fn a_moment_is_shown_as_it_was_but_for_its_unit(begin in any::<u64>().prop_map(|it| it >> 2), later in 0..(1_u64 << 33)) {
+        fn a_moment_is_shown_as_it_was_but_for_its_unit(
+            begin in any::<u64>().prop_map(|it| it >> 2),
+            later in 0..(1_u64 << 33),
+        ) {
             let since = Since::default();
             since.begin(begin);
             let moment = since.moment(begin + later).expect("begun");

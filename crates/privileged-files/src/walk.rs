@@ -87,7 +87,7 @@ fn opened(
         None => Ok(file.into()),
         Some(of_link) => Err(io::Error::other(format!(
             "a symbolic link of the user with the id {of_link} leads to what belongs to the one \
-            with the id {owner}"
+             with the id {owner}"
         ))),
     }
 }

@@ -230,25 +230,38 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_network_of_ipv6_is_what_shares_its_bits(network: u128, length in 0..=128_u8, address: u128, near: bool) {
+        fn a_network_of_ipv6_is_what_shares_its_bits(
+            network: u128,
+            length in 0..=128_u8,
+            address: u128,
+            near: bool,
+        ) {
             let mask = u128::MAX.checked_shl(u32::from(128 - length)).unwrap_or(0);
             let address = if near { network & mask | address & !mask } else { address };
             let inside = |address: u128| network & mask == address & mask;
             let [network_address, address_there] = [network & mask, address].map(Ipv6Addr::from);
             // Those are IPv4: see above.
-            prop_assume!(network_address.to_ipv4_mapped().is_none() && address_there.to_ipv4_mapped().is_none());
+            prop_assume!(
+                network_address.to_ipv4_mapped().is_none()
+                    && address_there.to_ipv4_mapped().is_none()
+            );
             let mut allow = Allow::default();
             prop_assert_eq!(allow.add(&format!("{network_address}/{length}")), Ok(Added::Exactly));
             prop_assert_eq!(allow.permits_ip(IpAddr::from(address_there)), inside(address));
         }
 
         #[test]
-        fn a_network_is_what_shares_its_bits(network: u32, length in 0..=32_u8, address: u32, near: bool) {
+        fn a_network_is_what_shares_its_bits(
+            network: u32,
+            length in 0..=32_u8,
+            address: u32,
+            near: bool,
+        ) {
             let mask = u32::MAX.checked_shl(u32::from(32 - length)).unwrap_or(0);
             let address = if near { network & mask | address & !mask } else { address };
             let mut allow = Allow::default();
-            let word = Ipv4Net::new(Ipv4Addr::from(network & mask), length).expect("a \
-            length").to_string();
+            let word =
+                Ipv4Net::new(Ipv4Addr::from(network & mask), length).expect("a length").to_string();
             prop_assert_eq!(allow.add(&word), Ok(Added::Exactly));
             let is_inside = network & mask == address & mask;
             prop_assert_eq!(allow.permits_ip(IpAddr::from(Ipv4Addr::from(address))), is_inside);

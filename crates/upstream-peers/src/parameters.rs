@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn words() {
         let all = "weight=65535 max_conns=7 max_fails=0 fail_timeout=1m30s slow_start=4294967295 \
-        backup down drain route=a=1";
+                   backup down drain route=a=1";
         let overrides = set(all).expect("good");
         let parameters = Parameters {
             weight: 65535,
@@ -384,11 +384,13 @@ mod tests {
             ("route", "parameter \"route\" lacks a value"),
             (
                 "route=",
-                r#"parameter "route" is "", not 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
+                "parameter \"route\" is \"\", not 1 to 128 visible ASCII characters without \
+                 quotation marks, commas, semicolons and backslashes",
             ),
             (
                 "route=a,b",
-                r#"parameter "route" is "a,b", not 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
+                "parameter \"route\" is \"a,b\", not 1 to 128 visible ASCII characters without \
+                 quotation marks, commas, semicolons and backslashes",
             ),
             ("Weight=1", "unknown parameter \"Weight=1\""),
             ("resolve", "unknown parameter \"resolve\""),

@@ -98,7 +98,7 @@ pub enum ValueError {
     /// No known form has these fields.
     #[error(
         "the object has none of \"addr\", \"Addr\" and \"host\", and the key does not end in \
-        HOST:PORT"
+         HOST:PORT"
     )]
     NoAddress,
     /// A field that should not be there, in the form that has `addr`.

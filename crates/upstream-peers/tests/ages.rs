@@ -151,7 +151,9 @@ impl World {
 
 proptest! {
     #[test]
-    fn a_peer_joins_once_about_when_its_key_was_made(steps in prop::collection::vec(step(), 0..80)) {
+    fn a_peer_joins_once_about_when_its_key_was_made(
+        steps in prop::collection::vec(step(), 0..80),
+    ) {
         let mut world = World::new();
         for step in &steps {
             world.step(step)?;

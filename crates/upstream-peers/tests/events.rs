@@ -126,7 +126,10 @@ fn allow() -> impl Strategy<Value = Allow> {
 
 proptest! {
     #[test]
-    fn any_sequence_ends_as_a_fresh_list(events in prop::collection::vec(event(), 0..60), allow in allow()) {
+    fn any_sequence_ends_as_a_fresh_list(
+        events in prop::collection::vec(event(), 0..60),
+        allow in allow(),
+    ) {
         let mut model = Model { allow: allow.clone(), ..Model::default() };
         let mut members = Membership::new(Parameters::default()).within(allow.clone());
         for event in &events {
@@ -151,7 +154,8 @@ proptest! {
         prop_assert!(members.names().eq(fresh.names()));
         prop_assert_eq!(members.len(), fresh.len());
 
-        let mut rejected: Vec<_> = members.rejected().map(|(key, _)| key.replace("\\n", "\n")).collect();
+        let mut rejected: Vec<_> =
+            members.rejected().map(|(key, _)| key.replace("\\n", "\n")).collect();
         rejected.sort_unstable();
         prop_assert_eq!(rejected, model.rejected());
 

@@ -100,7 +100,10 @@ proptest! {
     }
 
     #[test]
-    fn server_syntax_reads_back(target in target(), overrides in overrides(option::of(Just(true)))) {
+    fn server_syntax_reads_back(
+        target in target(),
+        overrides in overrides(option::of(Just(true))),
+    ) {
         let value = Value { server: target.to_string(), target, overrides };
         prop_assert_eq!(parse_value("n", value.to_string().as_bytes()), Ok(value.clone()));
         prop_assert_eq!(parse_value("n", format!("\t{value} ;\n").as_bytes()), Ok(value));

@@ -50,7 +50,10 @@ const GOOD: &[(&str, &str, &str)] = &[
     ),
     (
         "n",
-        r#"{"addr":"10.0.0.7:80","weight":"5","fail_timeout":10,"slow_start":"30","down":1,"drain":"1"}"#,
+        concat!(
+            r#"{"addr":"10.0.0.7:80","weight":"5","fail_timeout":10,"slow_start":"30","#,
+            r#""down":1,"drain":"1"}"#,
+        ),
         "10.0.0.7:80 weight=5 fail_timeout=10 slow_start=30 down drain",
     ),
     (
@@ -75,7 +78,10 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("n", r#"{"host":"10.0.0.1"}"#, "10.0.0.1:80"),
     (
         "n",
-        r#"{"host":"10.0.0.1","port":8080,"weight":5,"priority":10,"ttl":60,"text":"t","group":"g","mail":false}"#,
+        concat!(
+            r#"{"host":"10.0.0.1","port":8080,"weight":5,"priority":10,"ttl":60,"text":"t","#,
+            r#""group":"g","mail":false}"#,
+        ),
         "10.0.0.1:8080 weight=5",
     ),
     ("n", r#"{"host":"node.example","port":0,"weight":0,"targetstrip":1}"#, "node.example:80"),

@@ -57,8 +57,14 @@ impl Follower {
                 }
                 Err((cause, reason)) => {
                     assert!(!makes_sense, "{reason}");
-                    assert!(matches!(cause, Cause::Broken | Cause::Canceled | Cause::Compacted), "{cause}");
-                    assert!(!reason.contains(char::is_control) && reason.len() <= LONGEST_REASON, "{reason:?}");
+                    assert!(
+                        matches!(cause, Cause::Broken | Cause::Canceled | Cause::Compacted),
+                        "{cause}"
+                    );
+                    assert!(
+                        !reason.contains(char::is_control) && reason.len() <= LONGEST_REASON,
+                        "{reason:?}"
+                    );
                     break true;
                 }
             }
@@ -89,7 +95,10 @@ impl Follower {
                 self.model.apply(heard);
                 self.compare();
             }
-            Update::Listed { .. } | Update::Lost { .. } | Update::Limited { .. } | Update::Noted { .. } => {
+            Update::Listed { .. }
+            | Update::Lost { .. }
+            | Update::Limited { .. }
+            | Update::Noted { .. } => {
                 unreachable!("{update:?}")
             }
         }

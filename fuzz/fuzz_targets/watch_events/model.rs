@@ -91,7 +91,8 @@ impl Model {
             let addresses: BTreeSet<SocketAddress> = match &value.target {
                 Target::Address(address) => [address.clone()].into(),
                 Target::Name { host, port } => {
-                    let permitted = resolve(host).into_iter().filter(|&ip| self.allow.permits_ip(ip));
+                    let permitted =
+                        resolve(host).into_iter().filter(|&ip| self.allow.permits_ip(ip));
                     permitted.map(|ip| SocketAddress::Ip((ip, *port).into())).collect()
                 }
             };

@@ -34,7 +34,10 @@ pub struct Story {
 #[derive(Arbitrary, Debug)]
 enum Step {
     /// What one response tells.
-    Changes { changes: Vec<Change>, is_fragment: bool },
+    Changes {
+        changes: Vec<Change>,
+        is_fragment: bool,
+    },
     /// The answer to a request for progress.
     Progress,
     Nonsense(Nonsense),
@@ -93,8 +96,11 @@ impl Story {
 
 impl Store {
     fn response(&self, events: Vec<PbEvent>) -> PbWatchResponse {
-        let header =
-            PbResponseHeader { cluster_id: CLUSTER, revision: self.revision, ..PbResponseHeader::default() };
+        let header = PbResponseHeader {
+            cluster_id: CLUSTER,
+            revision: self.revision,
+            ..PbResponseHeader::default()
+        };
         PbWatchResponse { header: Some(header), events, ..PbWatchResponse::default() }
     }
 
@@ -142,9 +148,12 @@ impl Store {
             Nonsense::Canceled(reason) => {
                 PbWatchResponse { canceled: true, cancel_reason: reason.clone(), ..plain }
             }
-            Nonsense::Compacted(revision) => PbWatchResponse { compact_revision: *revision, ..plain },
+            Nonsense::Compacted(revision) => {
+                PbWatchResponse { compact_revision: *revision, ..plain }
+            }
             Nonsense::AnotherCluster(cluster_id) => {
-                let header = PbResponseHeader { cluster_id: *cluster_id, ..PbResponseHeader::default() };
+                let header =
+                    PbResponseHeader { cluster_id: *cluster_id, ..PbResponseHeader::default() };
                 PbWatchResponse { header: Some(header), ..plain }
             }
             Nonsense::NoHeader => PbWatchResponse { header: None, ..plain },
@@ -157,9 +166,12 @@ impl Store {
                 PbWatchResponse { header: Some(header), ..plain }
             }
             Nonsense::EventWithoutKey => self.response(vec![PbEvent::default()]),
-            Nonsense::EventOfAnotherType(r#type) => {
-                self.response(vec![self.event(*r#type, b"a", b"10.0.0.7:80".to_vec(), self.revision)])
-            }
+            Nonsense::EventOfAnotherType(r#type) => self.response(vec![self.event(
+                *r#type,
+                b"a",
+                b"10.0.0.7:80".to_vec(),
+                self.revision,
+            )]),
             Nonsense::KeyOutside(key) => {
                 let kv = PbKeyValue { key: key.clone(), ..PbKeyValue::default() };
                 self.response(vec![PbEvent { r#type: 0, kv: Some(kv), prev_kv: None }])

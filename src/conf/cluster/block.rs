@@ -156,7 +156,7 @@ fn milliseconds_of(text: &str) -> Result<Duration, Mistake> {
     let time = milliseconds(text).filter(|&time| time > 0).ok_or_else(|| {
         format!(
             "invalid time \"{text}\" in \"connect_timeout\" of \"etcd_cluster\": a time above zero \
-            is needed"
+             is needed"
         )
     })?;
     Ok(Duration::from_millis(time))

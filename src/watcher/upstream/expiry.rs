@@ -44,8 +44,8 @@ impl Upstream {
                 if !was_keeping {
                     self.lines.warn(format!(
                         "etcd: upstream \"{}\": too many leases have run out at the same time \
-                        (\"expiry_guard=\"): their peers stay while \
-                         they pass their checks, or for {} s (\"hold=\")",
+                         (\"expiry_guard=\"): their peers stay while they pass their checks, or \
+                         for {} s (\"hold=\")",
                         self.name,
                         self.hold / 1_000,
                     ));

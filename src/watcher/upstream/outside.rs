@@ -43,7 +43,7 @@ impl Upstream {
         for (key, OutsideAddresses { name, .. }) in ended {
             self.lines.notice(format!(
                 "etcd: upstream \"{}\": key \"{}{key}\" has no host name \"{name}\" with an \
-                address outside of \"etcd_allow\" any more",
+                 address outside of \"etcd_allow\" any more",
                 self.name, self.prefix
             ));
         }

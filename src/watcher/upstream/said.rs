@@ -148,7 +148,7 @@ impl Upstream {
         if let Some(Sum { left_out, all }) = self.said.burst.sum(now) {
             self.lines.error(format!(
                 "etcd: upstream \"{}\": {left_out} more values rejected, {all} in all; the status \
-                shows the first {MAX_SHOWN} keys",
+                 shows the first {MAX_SHOWN} keys",
                 self.name
             ));
         }

@@ -28,9 +28,8 @@ impl Upstream {
         let until = before.unwrap_or(now + self.hold);
         self.lines.warn(format!(
             "etcd: upstream \"{}\": etcd is {} than before (cluster {cluster_id:x}, revision \
-            {revision}; before: cluster {:x}, \
-             revision {}); the peers in hand stay until it has a valid one, at most for {} s \
-             (\"hold=\")",
+             {revision}; before: cluster {:x}, revision {}); the peers in hand stay until it has a \
+             valid one, at most for {} s (\"hold=\")",
             self.name,
             in_words(reason),
             self.cluster_id,
@@ -65,7 +64,7 @@ impl Upstream {
         };
         self.lines.warn(format!(
             "etcd: upstream \"{}\": the time (\"hold=\") is up for which peers outlive an etcd \
-            that is {} than before, and has no valid one: {} keys go",
+             that is {} than before, and has no valid one: {} keys go",
             self.name,
             in_words(successor.reason),
             self.members.len(),

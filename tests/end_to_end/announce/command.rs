@@ -7,8 +7,7 @@ use super::{TTL, announce, is_gone, value, value_is};
 
 /// A shell that waits, and says which signals it gets; SIGTERM ends it with a code of its own.
 const SHELL: &str = "for signal in HUP USR1 USR2 WINCH; do trap \"echo got $signal\" $signal; \
-done; \
-                     trap 'echo got TERM; exit 7' TERM; echo ready; while :; do read -r _ \
+                     done; trap 'echo got TERM; exit 7' TERM; echo ready; while :; do read -r _ \
                      </dev/null; sleep 0.05; done";
 
 fn with_shell(etcd: &Etcd, script: &str, more: &[&str]) -> Result<Program> {

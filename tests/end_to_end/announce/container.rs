@@ -66,7 +66,7 @@ impl FakeDocker {
                 let (status, body) = answers.lock().expect("no panic").clone();
                 let head = format!(
                     "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nTransfer-Encoding: \
-                    chunked\r\n\r\n"
+                     chunked\r\n\r\n"
                 );
                 let chunks = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
                 let _ = stream.write_all(chunks.as_bytes()).await;
@@ -88,8 +88,10 @@ impl FakeDocker {
     /// From now on the container runs, and publishes 7474 here.
     fn publishes(&self, host: &str, port: u16) {
         let body = format!(
-            r#"{{"Id":"f00","Name":"/firehose-01","State":{{"Status":"running","Running":true}},"HostConfig":{{"NetworkMode":"default"}},
-                "NetworkSettings":{{"Ports":{{"7474/tcp":[{{"HostIp":"{host}","HostPort":"{port}"}}]}},"Networks":{{"bridge":{{"IPAddress":"192.0.2.1"}}}}}}}}"#
+            r#"{{"Id":"f00","Name":"/firehose-01","State":{{"Status":"running","Running":true}},
+                "HostConfig":{{"NetworkMode":"default"}},"NetworkSettings":{{
+                "Ports":{{"7474/tcp":[{{"HostIp":"{host}","HostPort":"{port}"}}]}},
+                "Networks":{{"bridge":{{"IPAddress":"192.0.2.1"}}}}}}}}"#
         );
         self.answers(200, &body);
     }
@@ -304,12 +306,14 @@ async fn only_dockers_own_word_takes_the_node_out() -> Result<()> {
         (200, starting, "nor has an address of its own"),
         (
             200,
-            r#"{"State":{"Running":true},"NetworkSettings":{"Ports":{"7474/tcp":null},"Networks":{"bridge":{"IPAddress":""}}}}"#,
+            r#"{"State":{"Running":true},"NetworkSettings":{
+                "Ports":{"7474/tcp":null},"Networks":{"bridge":{"IPAddress":""}}}}"#,
             "nor has an address of its own",
         ),
         (
             200,
-            r#"{"State":{"Running":true,"Restarting":true},"NetworkSettings":{"Networks":{"bridge":{"IPAddress":"192.0.2.1"}}}}"#,
+            r#"{"State":{"Running":true,"Restarting":true},"NetworkSettings":{
+                "Networks":{"bridge":{"IPAddress":"192.0.2.1"}}}}"#,
             "is being restarted",
         ),
     ]
@@ -320,8 +324,12 @@ async fn only_dockers_own_word_takes_the_node_out() -> Result<()> {
         let asked = || docker.asked.lock().expect("no panic").len();
         let before = asked();
         eventually(SOON, "it is asked again and again, and the node stays", async || {
-            assert_eq!(value(&etcd).await?, Some((address.clone(), lease)), "{body}: \
-            {}", program.log());
+            assert_eq!(
+                value(&etcd).await?,
+                Some((address.clone(), lease)),
+                "{body}: {}",
+                program.log()
+            );
             ensure!(asked() > before + 10, "{} times", asked() - before);
             Ok(())
         })

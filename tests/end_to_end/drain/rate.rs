@@ -55,7 +55,7 @@ async fn no_second_has_more_with_four_workers_and_four_old_ones() -> Result<()> 
             .workers(4)
             .http(
                 "log_format ends '$status $pid $request_uri $msec $request_time \
-            $upstream_response_time';",
+                 $upstream_response_time';",
             )
             .server("access_log logs/ends.log ends;")
     })

@@ -115,7 +115,7 @@ async fn an_answer_still_in_the_midst_after_the_timeout_is_cut_and_not_reset() -
 async fn poll(router: &Router, method: &str) -> Result<TcpStream> {
     let request = format!(
         "{method} /poll?ms=120000 HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: \
-        close\r\n\r\n"
+         close\r\n\r\n"
     );
     eventually(SOON, "n0 has one", async || {
         let before = router.nodes.iter().map(|node| node.counts().requests).sum::<u64>();

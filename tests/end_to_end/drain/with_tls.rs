@@ -18,7 +18,7 @@ async fn sessions_end_in_order() -> Result<()> {
     let node = Node::start("behind").await?;
     let (private, certificate) = certificate(&folder)?;
     let upgrade = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
-    proxy_set_header Connection $connection_upgrade;
+        proxy_set_header Connection $connection_upgrade;
         proxy_read_timeout 1h;";
     // Client, without TLS: `outer`, which speaks TLS to `/tls` of this nginx, which speaks TLS to
     // its peer, which is this nginx before the node.

@@ -58,7 +58,7 @@ async fn its_limits_hold() -> Result<()> {
 async fn a_location_has_its_own() -> Result<()> {
     let router = Router::with(1, |etcd| {
         let other = "location /other { proxy_pass http://firehose; proxy_http_version 1.1; \
-        proxy_set_header Connection \"\"; }";
+                     proxy_set_header Connection \"\"; }";
         Configuration::firehose(etcd).workers(1).server(other)
     })
     .await?;

@@ -142,9 +142,9 @@ async fn each_server_name_has_its_own() -> Result<()> {
 #[tokio::test]
 async fn each_certificate_has_its_own() -> Result<()> {
     let with = "proxy_pass https://firehose; proxy_ssl_certificate FOLDER/certificate.pem; \
-    proxy_ssl_certificate_key FOLDER/key.pem;";
+                proxy_ssl_certificate_key FOLDER/key.pem;";
     let by = "proxy_pass https://firehose; proxy_ssl_certificate $arg_file; \
-    proxy_ssl_certificate_key $arg_key;";
+              proxy_ssl_certificate_key $arg_key;";
     let node = Node::start(
         "ssl",
         "$ssl_client_s_dn",

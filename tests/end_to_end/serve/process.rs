@@ -300,7 +300,8 @@ async fn a_run_folder_that_another_user_has_made_is_not_used() -> Result<()> {
     std::fs::set_permissions(&tmp, Permissions::from_mode(0o1777))?;
     std::fs::set_permissions(&planted, Permissions::from_mode(0o777))?;
     chown(&planted, Some(Uid::from_raw(65_534)), None)?;
-    let script = r#"mount --bind /run /run && mount -o remount,ro,bind /run && mount -t tmpfs none /dev/shm && mount --bind "$1" /tmp && shift && exec "$@""#;
+    let script = "mount --bind /run /run && mount -o remount,ro,bind /run && mount -t tmpfs none \
+                  /dev/shm && mount --bind \"$1\" /tmp && shift && exec \"$@\"";
     let shown = tmp.display().to_string();
     let (module, listen) = (etcd_module()?, format!("127.0.0.1:{}", free_port()?));
     // The name of the next folder is known, too: another user may have made that one as well.

@@ -92,7 +92,7 @@ async fn publish_as(router: &Served, client: &str) -> Result<String> {
     let mut stream = TcpStream::connect(router.address()).await?;
     let request = format!(
         "PROXY TCP4 {client} 127.0.0.1 40000 80\r\nPUT /channel HTTP/1.1\r\nHost: \
-        x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnews"
+         x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnews"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

@@ -43,7 +43,7 @@ async fn nodes_get_a_host_and_no_other_upgrade(address: &str, own_name: &str) ->
     for upgrade in ["h2c", "TLS/1.0", "websocket2", "h2c, websocket", "x", "web socket"] {
         let request = format!(
             "GET /channel HTTP/1.1\r\nHost: x\r\nUpgrade: {upgrade}\r\nConnection: close, Upgrade, \
-            HTTP2-Settings\r\n\
+             HTTP2-Settings\r\n\
              HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n"
         );
         let answer = ask(address, &request).await?;
@@ -59,7 +59,7 @@ async fn websockets_are_passed_on(address: &str) -> Result<()> {
         let mut stream = TcpStream::connect(address).await?;
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: {upgrade}\r\nConnection: keep-alive, \
-            Upgrade\r\n\
+             Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
@@ -102,7 +102,7 @@ async fn the_shipped_configurations_do_the_same() -> Result<()> {
             }
             None => {
                 let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: close, \
-                Upgrade\r\n\r\n";
+                               Upgrade\r\n\r\n";
                 let answer = ask(&nginx.address(), request).await?;
                 assert!(
                     answer.contains("200 OK") && got(&answer, "upgrade").is_empty(),

@@ -22,12 +22,13 @@ fn with_names(folder: &Path) -> Result<Option<Vec<String>>> {
     if !geteuid().is_root() {
         println!(
             "skipped: only root can have files of his own in place of /etc/hosts and \
-            /etc/resolv.conf"
+             /etc/resolv.conf"
         );
         return Ok(None);
     }
     let file = |name: &str| folder.join(name).display().to_string();
-    let script = r#"mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@""#;
+    let script = "mount --bind \"$1\" /etc/hosts && mount --bind \"$2\" /etc/resolv.conf && \
+                  shift 2 && exec \"$@\"";
     let words =
         ["unshare", "--mount", "sh", "-c", script, "sh", &file("hosts"), &file("resolv.conf")];
     Ok(Some(words.map(str::to_owned).to_vec()))

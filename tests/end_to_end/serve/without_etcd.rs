@@ -119,7 +119,8 @@ async fn what_was_kept_by_another_or_is_damaged_is_not_used() -> Result<()> {
         "",
         r#"{"prefix":"/other","settings":{"worker_processes":"2"},"put_allow":""}"#,
         r#"{"prefix":"/firehose","settings":{"worker_processes":"2"},"put_allow":"garbage"}"#,
-        r#"{"prefix":"/firehose","settings":{"worker_processes":"2"},"put_allow":"office\t10.0.0.0/99\n"}"#,
+        r#"{"prefix":"/firehose","settings":{"worker_processes":"2"},
+            "put_allow":"office\t10.0.0.0/99\n"}"#,
     ];
     for kept in kept {
         let folder = Folder::new("serve")?;

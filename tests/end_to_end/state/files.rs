@@ -139,7 +139,7 @@ async fn names_of_files_that_cannot_be() -> Result<()> {
     let two = |one: &str, other: &str| {
         format!(
             "upstream a {{ etcd main /a/ state={one}; }}\nupstream b {{ etcd main /b/ \
-            state={other}; }}"
+             state={other}; }}"
         )
     };
     let one = |file: &str| format!("upstream a {{ etcd main /a/ {file}; }}");

@@ -97,7 +97,7 @@ impl Check {
             ProbeError::Failed(reason) => LookError::Node(reason),
             ProbeError::NotMade => LookError::Channel(
                 "a check cannot be made: this machine has run out of file descriptors, memory or \
-                ports"
+                 ports"
                     .to_owned(),
             ),
         })

@@ -31,7 +31,7 @@ pub(super) enum DockerError {
     Late(String),
     #[error(
         "--container \"{0}\" is no name of a container: letters, digits, \"_\", \".\" and \"-\" \
-        are taken"
+         are taken"
     )]
     Name(String),
     #[error("Docker's answer cannot be used: {0}")]
@@ -44,7 +44,7 @@ pub(super) enum DockerError {
     Restarting(String),
     #[error(
         "Docker says that the container \"{0}\" runs, and that it neither publishes its port {1} \
-        nor has an address of its own"
+         nor has an address of its own"
     )]
     NoAddress(String, u16),
 }
@@ -293,14 +293,18 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let published = r#"{"State":{"Running":true},"HostConfig":{"NetworkMode":"default"},"NetworkSettings":{
-            "Ports":{"7474/tcp":[{"HostIp":"0.0.0.0","HostPort":"39283"},{"HostIp":"::","HostPort":"39283"}],
+        let published = r#"{
+            "State":{"Running":true},"HostConfig":{"NetworkMode":"default"},"NetworkSettings":{
+            "Ports":{"7474/tcp":[{"HostIp":"0.0.0.0","HostPort":"39283"},
+                                 {"HostIp":"::","HostPort":"39283"}],
                      "80/tcp":[{"HostIp":"10.0.0.1","HostPort":"8080"}],"81/tcp":null},
             "Networks":{"bridge":{"IPAddress":"172.17.0.2"},"none":null}}}"#;
         assert_eq!(address(published, 7474).as_deref(), Ok("192.0.2.9:39283"));
         assert_eq!(address(published, 80).as_deref(), Ok("10.0.0.1:8080"));
         assert_eq!(address(published, 81).as_deref(), Ok("172.17.0.2:81"));
-        let on_host = r#"{"State":{"Running":true},"HostConfig":{"NetworkMode":"host"},"NetworkSettings":{"Ports":{},"Networks":{"host":{"IPAddress":""}}}}"#;
+        let on_host = r#"{
+            "State":{"Running":true},"HostConfig":{"NetworkMode":"host"},
+            "NetworkSettings":{"Ports":{},"Networks":{"host":{"IPAddress":""}}}}"#;
         assert_eq!(address(on_host, 7474).as_deref(), Ok("192.0.2.9:7474"));
         let stopped = r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
         assert!(address(stopped, 7474).is_err_and(|error| error.contains("does not run")));
@@ -341,7 +345,9 @@ mod tests {
     fn dockers_own_word_is_told_from_a_proxys() {
         for own in [
             r#"{"message":"No such container: node"}"#,
-            r#"{"cause":"no such container","message":"no container with name or ID \"node\" found: no such container","response":404}"#,
+            r#"{"cause":"no such container",
+                "message":"no container with name or ID \"node\" found: no such container",
+                "response":404}"#,
         ] {
             assert!(says_no_such_container(own.as_bytes()), "{own}");
         }

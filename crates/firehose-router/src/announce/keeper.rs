@@ -146,7 +146,9 @@ impl Keeper {
                         () = sleep_until(next) => true,
                         Ok(()) = want.changed() => true,
                         // That there is news is all that counts of it: the key is looked at anew.
-                        Some(update) = updates.recv() => matches!(update, Update::Changed { .. } | Update::Listed { .. }),
+                        Some(update) = updates.recv() => {
+                            matches!(update, Update::Changed { .. } | Update::Listed { .. })
+                        }
                     };
                 }
                 while updates.try_recv().is_ok() {}
@@ -186,7 +188,7 @@ impl Keeper {
             Err(_) => {
                 tracing::warn!(
                     "key \"{}\" could not be removed: etcd does so itself when its lease ends, \
-                    within {} s",
+                     within {} s",
                     self.key,
                     self.ttl
                 );
@@ -268,7 +270,8 @@ impl Keeper {
         if self.may_take {
             if self.put(value, found.mod_revision, lease).await? {
                 tracing::warn!(
-                    "key \"{}\" is taken over from another announcer, who had set it to \"{shown}\"",
+                    "key \"{}\" is taken over from another announcer, who had set it to \
+                     \"{shown}\"",
                     self.key
                 );
                 self.may_take = false;
@@ -285,7 +288,7 @@ impl Keeper {
                 if found.lease == 0 { "somebody, without a lease" } else { "another announcer" };
             tracing::warn!(
                 "key \"{}\" {lost} by {by} (value \"{shown}\"): waiting until it is gone \
-                (--take-over takes it at once)",
+                 (--take-over takes it at once)",
                 self.key
             );
             self.held.send_replace(Held::Nothing);

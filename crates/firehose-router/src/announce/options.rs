@@ -23,7 +23,13 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 #[command(group(ArgGroup::new("where").required(true).args(["addr", "container"])))]
 pub(crate) struct AnnounceOptions {
     /// The node's key, below PREFIX/upstream/; it may have slashes in it
-    #[arg(long, env = "ANNOUNCE_KEY", value_name = "NAME", hide_env_values = true, value_parser = parse_key)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_KEY",
+        value_name = "NAME",
+        hide_env_values = true,
+        value_parser = parse_key
+    )]
     pub(crate) key: String,
 
     /// Where the router reaches the node: HOST:PORT, or :PORT for this host's own address
@@ -70,8 +76,14 @@ pub(crate) struct AnnounceOptions {
     pub(crate) value: String,
 
     /// Seconds until etcd removes the key of a node whose announcer is gone without a word
-    #[arg(long, env = "ANNOUNCE_TTL", value_name = "SECONDS", default_value_t = 60, hide_env_values = true,
-        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL))]
+    #[arg(
+        long,
+        env = "ANNOUNCE_TTL",
+        value_name = "SECONDS",
+        default_value_t = 60,
+        hide_env_values = true,
+        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL)
+    )]
     pub(crate) ttl: i64,
 
     /// What must succeed for the key to be there: "tcp", "none", or a URL (http:///PATH: at the
@@ -93,28 +105,70 @@ pub(crate) struct AnnounceOptions {
     pub(crate) check_method: Option<Method>,
 
     /// From one check to the next, at least 10ms
-    #[arg(long, env = "ANNOUNCE_CHECK_INTERVAL", hide_env_values = true, value_name = "TIME", default_value = "2s", value_parser = parse_interval)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_CHECK_INTERVAL",
+        hide_env_values = true,
+        value_name = "TIME",
+        default_value = "2s",
+        value_parser = parse_interval
+    )]
     pub(crate) check_interval: Duration,
 
     /// How long one check may take, at least 1ms
-    #[arg(long, env = "ANNOUNCE_CHECK_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "1s", value_parser = parse_timeout)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_CHECK_TIMEOUT",
+        hide_env_values = true,
+        value_name = "TIME",
+        default_value = "1s",
+        value_parser = parse_timeout
+    )]
     pub(crate) check_timeout: Duration,
 
     /// After how many failures in a row the key goes
-    #[arg(long, env = "ANNOUNCE_FALL", hide_env_values = true, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        env = "ANNOUNCE_FALL",
+        hide_env_values = true,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) fall: u32,
 
     /// After how many successes in a row it comes
-    #[arg(long, env = "ANNOUNCE_RISE", hide_env_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        env = "ANNOUNCE_RISE",
+        hide_env_values = true,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) rise: u32,
 
     /// For how long the node is marked "drain" at the end, before its key goes; a second signal
     /// ends it sooner
-    #[arg(long, env = "ANNOUNCE_DRAIN", value_name = "TIME", default_value = "10s", hide_env_values = true, value_parser = parse_time)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_DRAIN",
+        value_name = "TIME",
+        default_value = "10s",
+        hide_env_values = true,
+        value_parser = parse_time
+    )]
     pub(crate) drain: Duration,
 
     /// How long the command may take to end after SIGTERM, before it is killed
-    #[arg(long, env = "ANNOUNCE_STOP_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_STOP_TIMEOUT",
+        hide_env_values = true,
+        value_name = "TIME",
+        default_value = "10s",
+        value_parser = parse_time
+    )]
     pub(crate) stop_timeout: Duration,
 
     /// Take the key over from whoever has it, in place of waiting

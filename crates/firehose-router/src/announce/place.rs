@@ -125,7 +125,7 @@ impl Host {
             towards(&target).await.map(|address| address.to_string()).map_err(|error| {
                 Refusal::Silence(format!(
                     "this host's address is not known (it has none towards {target}: {error}): \
-                    name it with --host"
+                     name it with --host"
                 ))
             })
         };

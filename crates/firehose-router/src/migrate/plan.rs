@@ -234,13 +234,13 @@ fn step(entry: &Entry, there: Option<&Item>, overwrites: bool) -> Step {
         Life::Seconds(left) => {
             return Step::Skip(format!(
                 "it goes by itself in {left} s: whoever keeps it writes it there (firehose-router \
-                announce)"
+                 announce)"
             ));
         }
         Life::Lease => {
             return Step::Skip(
                 "it goes with its lease: whoever keeps it writes it there (firehose-router \
-                announce)"
+                 announce)"
                     .to_owned(),
             );
         }

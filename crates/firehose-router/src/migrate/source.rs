@@ -36,7 +36,7 @@ impl fmt::Display for Api {
 pub(super) enum SourceError {
     #[error(
         "--from and --to are the same keys, those below {prefix} of API v3 ({of_v2}): name another \
-        --from, --to, --from-prefix or --prefix"
+         --from, --to, --from-prefix or --prefix"
     )]
     Same { prefix: String, of_v2: String },
     #[error("{0}")]
@@ -116,7 +116,7 @@ impl Source {
             if rivals > 0 {
                 return Err(SourceError::Failed(format!(
                     "it has {} keys of v2 and {rivals} of v3 below {}: say with --from-api which \
-                    are meant",
+                     are meant",
                     of_v2.iter().filter(|entry| entry.is_routers()).count(),
                     self.store.prefix()
                 )));

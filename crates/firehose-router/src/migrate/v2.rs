@@ -33,7 +33,7 @@ const KEY_NOT_FOUND: u32 = 100;
 pub(super) enum V2Error {
     #[error(
         "{0} does not answer etcd's v2 API: etcd 3.4 and 3.5 do so with --enable-v2 \
-        (ETCD_ENABLE_V2=true), 3.6 and newer never do"
+         (ETCD_ENABLE_V2=true), 3.6 and newer never do"
     )]
     NotOffered(String),
     #[error("{0}")]
@@ -85,8 +85,8 @@ async fn read_at(etcd: &Etcd, endpoint: &str) -> Result<Vec<Entry>, V2Error> {
     let authority = endpoint.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     let authority = authority.ok_or_else(|| {
         failed(
-            &"v2's keys are read by http:// only; an ssh tunnel or etcd's own machine gives \
-        such a way",
+            &"v2's keys are read by http:// only; an ssh tunnel or etcd's own machine gives such a \
+              way",
         )
     })?;
     let asking = async {
@@ -200,13 +200,15 @@ mod tests {
         let body = br#"{"action":"get","node":{"key":"/firehose","dir":true,"nodes":[
             {"key":"/firehose/nginx","dir":true,"nodes":[
                 {"key":"/firehose/nginx/put_allow","dir":true,"nodes":[
-                    {"key":"/firehose/nginx/put_allow/office","value":"10.0.0.0/8","modifiedIndex":5,"createdIndex":5},
+                    {"key":"/firehose/nginx/put_allow/office","value":"10.0.0.0/8",
+                     "modifiedIndex":5,"createdIndex":5},
                     {"key":"/firehose/nginx/put_allow/10.1.0.0","dir":true,"nodes":[
                         {"key":"/firehose/nginx/put_allow/10.1.0.0/16","value":""}]}]},
                 {"key":"/firehose/nginx/worker_processes","value":"8"}]},
             {"key":"/firehose/empty","dir":true},
             {"key":"/firehose/upstream","dir":true,"nodes":[
-                {"key":"/firehose/upstream/a","value":"10.0.0.1:80","expiration":"2026-01-01T00:00:00Z","ttl":43}]}]}}"#;
+                {"key":"/firehose/upstream/a","value":"10.0.0.1:80",
+                 "expiration":"2026-01-01T00:00:00Z","ttl":43}]}]}}"#;
         let read = entries(200, body, "/firehose").expect("keys");
         let shown: Vec<_> = read
             .iter()
@@ -238,7 +240,8 @@ mod tests {
         assert!(entries(404, none, "/firehose").is_ok_and(|keys| keys.is_empty()));
         let no_api = entries(404, b"404 page not found\n", "/firehose");
         assert!(matches!(no_api, Err(V2Error::NotOffered(_))), "{no_api:?}");
-        let denied = br#"{"errorCode":110,"message":"The request requires user authentication","cause":"x"}"#;
+        let denied = br#"{"errorCode":110,
+            "message":"The request requires user authentication","cause":"x"}"#;
         assert!(matches!(entries(401, denied, "/firehose"), Err(V2Error::Failed(_))));
         assert!(matches!(entries(200, b"<html>", "/firehose"), Err(V2Error::Failed(_))));
     }

@@ -280,7 +280,7 @@ impl Applier {
             Ok(()) => {
                 tracing::error!(
                     "nginx starts without any setting: with those that it had last, and without \
-                    them, {refused}"
+                     them, {refused}"
                 );
                 Ok(nothing)
             }
@@ -363,7 +363,7 @@ impl Applier {
         } else {
             tracing::error!(
                 "nginx does not run with the settings within {} s of its reload ({changes}): see \
-                its own lines",
+                 its own lines",
                 TAKES.as_secs()
             );
         }
@@ -390,7 +390,7 @@ impl Applier {
             if self.unresolved.as_ref() != Some(server) {
                 tracing::error!(
                     "key \"{}{}\" rejected for now: {}; the last good value stays until that \
-                    changes",
+                     changes",
                     self.frame.etcd.settings_prefix(),
                     Setting::SyslogEndpoint.key(),
                     self.servers.failure(name),
@@ -578,7 +578,7 @@ impl Applier {
                 let value = now.get(&setting).cloned();
                 tracing::error!(
                     "key \"{}{}\" rejected: with {}, {found} of {expected} workers run; the last \
-                    good value comes back",
+                     good value comes back",
                     self.frame.etcd.settings_prefix(),
                     setting.key(),
                     value.as_deref().unwrap_or("its default"),

@@ -80,7 +80,7 @@ impl fmt::Display for TooFew {
                 write!(
                     formatter,
                     "a worker may need {needed} files ({connections} {of_each}, {} for each of \
-                    {processes} {count}, {OWN} of its own), and may have ",
+                     {processes} {count}, {OWN} of its own), and may have ",
                     OF_EACH
                 )?;
                 match limit {
@@ -94,7 +94,7 @@ impl fmt::Display for TooFew {
                     write!(
                         formatter,
                         ": {files} cannot be more than {} here, so that {connections} may be at \
-                        most {most}",
+                         most {most}",
                         limits.most
                     )
                 }
@@ -102,12 +102,12 @@ impl fmt::Display for TooFew {
             Self::ToBeHad { limit, most } => write!(
                 formatter,
                 "no worker can have {limit} files here: {files} may be at most {most} \
-                (RLIMIT_NOFILE of this program)"
+                 (RLIMIT_NOFILE of this program)"
             ),
             Self::OfMaster { workers, inherited } => write!(
                 formatter,
                 "nginx's master needs {} files for {} workers, and may have {inherited} \
-                (RLIMIT_NOFILE): {processes} may be at most {}",
+                 (RLIMIT_NOFILE): {processes} may be at most {}",
                 of_master(workers.processes),
                 workers.processes,
                 inherited.saturating_sub(RESERVE) / OF_EACH
@@ -121,7 +121,7 @@ impl fmt::Display for TooFew {
                 write!(
                     formatter,
                     " would need {needed} files while {} workers begin beside the {running} that \
-                    run, and may have {has}",
+                     run, and may have {has}",
                     workers.processes
                 )
             }
@@ -353,9 +353,10 @@ mod tests {
 
     #[test]
     fn the_limit_that_holds() {
-        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                    Max processes             96000                96000                processes \n\
-                    Max open files            1024                 524288               files     \n";
+        let text = "\
+            Limit                     Soft Limit           Hard Limit           Units     \n\
+            Max processes             96000                96000                processes \n\
+            Max open files            1024                 524288               files     \n";
         assert_eq!(soft_limit(text), Some(1024));
         assert_eq!(soft_limit("Max processes 1 1\n"), None);
     }

@@ -200,7 +200,7 @@ fn check_named(path: &Path) -> Result<(), FolderError> {
         if let Some(others) = writable(&metadata) {
             tracing::warn!(
                 "--run-dir {path:?} is not safe: {} {others}, and could replace nginx's \
-                configuration",
+                 configuration",
                 folder.display()
             );
         }

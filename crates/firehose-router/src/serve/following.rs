@@ -145,8 +145,11 @@ impl Follower {
                 }
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                     if let Some(held) = self.held.take() {
-                        tracing::warn!("{} in hand have outlived a wiped etcd for {} s: they are \
-                        given up", held.what(), HOLD.as_secs());
+                        tracing::warn!(
+                            "{} in hand have outlived a wiped etcd for {} s: they are given up",
+                            held.what(),
+                            HOLD.as_secs()
+                        );
                         if held.settings {
                             self.known.take_settings(&held.new);
                         }
@@ -250,7 +253,7 @@ impl Follower {
                     .any(|origin| origin.cluster_id != now.cluster_id);
                 tracing::warn!(
                     "etcd is {} than before, without {} below {}: those in hand stay until it has \
-                    one, at most for {} s",
+                     one, at most for {} s",
                     if is_other { "another cluster" } else { "an older state" },
                     held.what(),
                     self.prefix,

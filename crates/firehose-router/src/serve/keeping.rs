@@ -41,7 +41,7 @@ impl Keeping {
                 if self.retry.replace(Instant::now() + RETRY).is_none() {
                     tracing::warn!(
                         "the settings cannot be kept in {}: {error}; this is tried again every {} \
-                        s",
+                         s",
                         file.display(),
                         RETRY.as_secs()
                     );

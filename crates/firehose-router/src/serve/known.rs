@@ -75,9 +75,9 @@ pub(super) fn judge(key: &str, value: &[u8]) -> Result<(), String> {
 
 /// What is wrong with a key where the original had a directory.
 const NO_DIRECTORY: &str = "networks are keys of their own below it, such as put_allow/office with \
-the value 10.0.0.0/8 (firehose-router migrate takes \
-     them over from etcd v2); as long as this key is there, only those below it may publish: \
-     delete it when they are written";
+                            the value 10.0.0.0/8 (firehose-router migrate takes them over from \
+                            etcd v2); as long as this key is there, only those below it may \
+                            publish: delete it when they are written";
 
 /// What an update brought.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -74,14 +74,13 @@ impl Lingering {
                 Step::Reloaded => {
                     tracing::warn!(
                         "worker {worker} goes on as if nginx had not reloaded: it is told itself \
-                        to shut down"
+                         to shut down"
                     );
                     (Some(Step::ToShutDown), Signal::SIGQUIT, limit)
                 }
                 Step::ToShutDown => {
                     tracing::error!(
-                        "worker {worker} does not shut down: it is ended, with its \
-                    connections"
+                        "worker {worker} does not shut down: it is ended, with its connections"
                     );
                     (Some(Step::ToEnd), Signal::SIGTERM, ENDS)
                 }

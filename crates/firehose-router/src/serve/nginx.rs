@@ -192,7 +192,7 @@ impl Program {
         let child = bound.stdin(Stdio::null()).process_group(0).spawn().or_else(|error| {
             tracing::warn!(
                 "nginx would not end if this program were killed: /proc is needed for that \
-                ({error})"
+                 ({error})"
             );
             command
                 .process_group(0)
@@ -318,8 +318,8 @@ mod tests {
     #[test]
     fn where_modules_are() {
         let said = "nginx version: nginx/1.22.1\nconfigure arguments: --with-cc-opt='-g -O2' \
-        --prefix=/usr/share/nginx \
-                    --modules-path=/usr/lib/nginx/modules --with-compat\n";
+                    --prefix=/usr/share/nginx --modules-path=/usr/lib/nginx/modules \
+                    --with-compat\n";
         assert_eq!(modules_path(said).as_deref(), Some(Path::new("/usr/lib/nginx/modules")));
         let said = "nginx version: nginx/1.28.0\nconfigure arguments:";
         assert_eq!(modules_path(said).as_deref(), Some(Path::new("/usr/local/nginx/modules")));
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn complaints_in_one_line() {
         let said = "2026/01/01 00:00:00 [emerg] 7#7: host not found in syslog server \"x\" in \
-        /run/a:4\n\
+                    /run/a:4\n\
                     nginx: configuration file /run/a test failed\n";
         assert_eq!(complaint(said), "host not found in syslog server \"x\" in /run/a:4");
         assert_eq!(

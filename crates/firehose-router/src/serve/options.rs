@@ -38,7 +38,13 @@ pub(crate) struct ServeOptions {
 
     /// Where the access log goes: "stdout", "off", a file, or syslog:server=... [default: stdout,
     /// or the system's log where that is no file]
-    #[arg(long, env = "FIREHOSE_ACCESS_LOG", value_name = "LOG", hide_env_values = true, value_parser = parse_log)]
+    #[arg(
+        long,
+        env = "FIREHOSE_ACCESS_LOG",
+        value_name = "LOG",
+        hide_env_values = true,
+        value_parser = parse_log
+    )]
     pub(crate) access_log: Option<String>,
 
     /// The shared memory of the nodes: 1m holds some 2000 of them
@@ -65,7 +71,13 @@ pub(crate) struct ServeOptions {
 
     /// The user of nginx's workers, where this is run by root [default: www-data or nginx,
     /// whichever there is]
-    #[arg(long, env = "FIREHOSE_NGINX_USER", value_name = "NAME", hide_env_values = true, value_parser = parse_user)]
+    #[arg(
+        long,
+        env = "FIREHOSE_NGINX_USER",
+        value_name = "NAME",
+        hide_env_values = true,
+        value_parser = parse_user
+    )]
     pub(crate) nginx_user: Option<String>,
 
     /// nginx itself

@@ -56,7 +56,7 @@ pub(crate) enum RenderError {
     Template(String),
     #[error(
         "{0:?} cannot stand in nginx's configuration: it has a character that would end a word \
-        there"
+         there"
     )]
     Path(PathBuf),
 }
@@ -94,10 +94,16 @@ pub(crate) fn render(
         accept_proxy => get(Setting::AcceptProxy) == Some("on"),
         syslog_endpoint => syslog_endpoint.as_deref(),
         client_max_body_size => or_empty(Setting::ClientMaxBodySize),
-        put_allow_file => known.first_put_allow().map(|_| quoted(&frame.put_allow_file)).transpose()?,
-        put_allow_origin => known.put_allow_origin.map(|Origin { cluster_id, revision }| format!("{cluster_id:x}:{revision}")),
+        put_allow_file => known
+            .first_put_allow()
+            .map(|_| quoted(&frame.put_allow_file))
+            .transpose()?,
+        put_allow_origin => known
+            .put_allow_origin
+            .map(|Origin { cluster_id, revision }| format!("{cluster_id:x}:{revision}")),
         put_allow_is_key => get(Setting::PutAllow).is_some(),
-        access_logs => access_logs(frame.access_log(servers).as_deref(), syslog_endpoint.as_deref()),
+        access_logs =>
+            access_logs(frame.access_log(servers).as_deref(), syslog_endpoint.as_deref()),
         listen => frame.listen.clone(),
         module => quoted(&frame.module)?,
         pid_file => quoted(&frame.pid_file)?,

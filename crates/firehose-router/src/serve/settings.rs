@@ -202,31 +202,38 @@ impl Setting {
 
     fn expected(self) -> String {
         match self {
-            Self::WorkerProcesses => format!("a number from 1 to {MAX_WORKER_PROCESSES} or \"auto\""),
-            Self::WorkerRlimitNofile => format!("a number from {MIN_WORKER_CONNECTIONS} to \
-            {MAX_FILES}"),
+            Self::WorkerProcesses => {
+                format!("a number from 1 to {MAX_WORKER_PROCESSES} or \"auto\"")
+            }
+            Self::WorkerRlimitNofile => {
+                format!("a number from {MIN_WORKER_CONNECTIONS} to {MAX_FILES}")
+            }
             Self::WorkerConnections => {
                 format!("a number from {MIN_WORKER_CONNECTIONS} to {MAX_WORKER_CONNECTIONS}")
             }
             Self::KeepaliveTimeout | Self::DrainTimeout | Self::DrainSpread => {
                 "a time as nginx writes it: 65s, 500ms, 1m30s".to_owned()
             }
-            Self::ServerName => "a server name, or several with spaces between them; no regular \
-            expression".to_owned(),
+            Self::ServerName => {
+                "a server name, or several with spaces between them; no regular expression"
+                    .to_owned()
+            }
             Self::MaxConns => format!("a number from 0 to {}", u32::MAX),
-            Self::HealthcheckPath => "a path of a URL: \"/\" and what may stand behind \
-            it".to_owned(),
+            Self::HealthcheckPath => {
+                "a path of a URL: \"/\" and what may stand behind it".to_owned()
+            }
             Self::HealthcheckMethod => "\"GET\" or \"HEAD\"".to_owned(),
             Self::Balance => {
-                "one of \"round_robin\", \"least_conn\", \"random\", \"random two\", \"ip_hash\", \"least_time\", \"hash KEY\" and \"hash KEY \
-                 consistent\", where KEY is made of nginx's variables: $request_uri, $arg_user"
+                "one of \"round_robin\", \"least_conn\", \"random\", \"random two\", \"ip_hash\", \
+                 \"least_time\", \"hash KEY\" and \"hash KEY consistent\", where KEY is made of \
+                 nginx's variables: $request_uri, $arg_user"
                     .to_owned()
             }
             Self::AcceptProxy => "\"on\" or \"off\" (also yes, true, 1; no, false, 0)".to_owned(),
             Self::SyslogEndpoint => "HOST, HOST:PORT or unix:PATH".to_owned(),
             Self::ClientMaxBodySize => {
-                "a size of at most 1024g as nginx writes it: 512k, 10m, 1g, or 0 for any \
-                size".to_owned()
+                "a size of at most 1024g as nginx writes it: 512k, 10m, 1g, or 0 for any size"
+                    .to_owned()
             }
             Self::PutAllow => "a key".to_owned(),
         }

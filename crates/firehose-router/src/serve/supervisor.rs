@@ -93,7 +93,9 @@ impl Supervisor {
                 supervise(signals, &self.running, &reload, self.stop_timeout, &program).await
             } => code,
             never = self.applier.follow(&self.running, &reload) => match never {},
-            never = end_left(self.left, self.stop_timeout, &self.running, &pid_file) => match never {},
+            never = end_left(self.left, self.stop_timeout, &self.running, &pid_file) => {
+                match never {}
+            }
         }
     }
 }

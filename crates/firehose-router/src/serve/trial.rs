@@ -47,7 +47,7 @@ impl Wanted<'_> {
         let Wanted { processes, connections, .. } = self;
         format!(
             "{user}daemon off;\nworker_processes {processes};\n{files}pid {pid_file};\nerror_log \
-            stderr alert;\n\
+             stderr alert;\n\
              events {{\n    worker_connections {connections};\n}}\n"
         )
     }

@@ -331,7 +331,8 @@ proptest! {
         for (life, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Keep(numbers) => {
-                    let wanted: HashSet<_> = numbers.iter().map(|number| peer(*number).id).collect();
+                    let wanted: HashSet<_> =
+                        numbers.iter().map(|number| peer(*number).id).collect();
                     schedule.keep(peers(numbers), now);
                     model.retain(|id, _| wanted.contains(id));
                     for id in wanted {
@@ -344,7 +345,8 @@ proptest! {
                         now = now.max(due);
                         let turn = schedule.start(now, true).expect("it is due");
                         let life = model[&turn.id].life;
-                        let twice = under_way.iter().any(|(other, of)| other.id == turn.id && *of == life);
+                        let twice =
+                            under_way.iter().any(|(other, of)| other.id == turn.id && *of == life);
                         prop_assert!(!twice, "one attempt at a time");
                         under_way.push((turn, life));
                     }
@@ -355,7 +357,8 @@ proptest! {
                     let known = model.get_mut(&id).filter(|known| known.life == life);
                     prop_assert_eq!(schedule.is_wanted(&turn), known.is_some());
                     let expected = known.and_then(|known| known.result(passed, fall, rise));
-                    let verdict = schedule.ended(turn, if passed { Outcome::Passed } else { failed() }, now);
+                    let verdict =
+                        schedule.ended(turn, if passed { Outcome::Passed } else { failed() }, now);
                     prop_assert_eq!(verdict.as_ref().map(|verdict| verdict.state), expected);
                     let reason = verdict.and_then(|verdict| verdict.reason);
                     prop_assert_eq!(reason.is_some(), expected == Some(State::Failing));

@@ -236,7 +236,7 @@ async fn the_request_is_what_it_should_be() {
     first(http("/healthz?deep=1", GENEROUS), server.address()).await;
     let expected = format!(
         "GET /healthz?deep=1 HTTP/1.1\r\nHost: {address}\r\nUser-Agent: \
-        firehose-router\r\nConnection: close\r\n\r\n"
+         firehose-router\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(server.request(), expected);
     let kind = Kind::Http {
@@ -381,18 +381,20 @@ fn any_answer() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_answer_is_judged(answer in any_answer()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a \
-        runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let verdict = runtime.block_on(async {
             let server = Server::start(&answer, Then::Close).await;
             first(CheckConfig { fall: 1, ..http("/", GENEROUS) }, server.address()).await
         });
         match verdict.state {
-            State::Passing => prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none()),
+            State::Passing => {
+                prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none())
+            }
             _ => {
                 let reason = verdict.reason.expect("a failure has a reason");
-                let known = ["not HTTP: ", "closed without an answer", "connection \
-                reset", "status "];
+                let known =
+                    ["not HTTP: ", "closed without an answer", "connection reset", "status "];
                 prop_assert!(known.iter().any(|known| reason.starts_with(known)), "{:?}", reason);
             }
         }

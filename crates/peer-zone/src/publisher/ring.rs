@@ -154,14 +154,22 @@ mod tests {
             new in prop::collection::btree_map(0_u8..30, 1_u32..4, 0..12),
         ) {
             let names: Vec<String> = (0..30).map(|number| format!("10.0.0.{number}:80")).collect();
-            fn servers<'a>(names: &'a [String], peers: &std::collections::BTreeMap<u8, u32>) -> Vec<Server<'a>> {
-                peers.iter().map(|(&name, &weight)| (names[usize::from(name)].as_str(), weight)).collect()
+            fn servers<'a>(
+                names: &'a [String],
+                peers: &std::collections::BTreeMap<u8, u32>,
+            ) -> Vec<Server<'a>> {
+                peers
+                    .iter()
+                    .map(|(&name, &weight)| (names[usize::from(name)].as_str(), weight))
+                    .collect()
             }
             let (old, new) = (servers(&names, &old), servers(&names, &new));
             let points = filled(&old, None);
             let stays = old
                 .iter()
-                .map(|server| new.iter().position(|other| other == server).map(|index| index as u32))
+                .map(|server| {
+                    new.iter().position(|other| other == server).map(|index| index as u32)
+                })
                 .collect();
             let before = Before { points: &points, has_shared: false, stays };
             prop_assert_eq!(filled(&new, Some(&before)), filled(&new, None));

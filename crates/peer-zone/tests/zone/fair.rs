@@ -148,7 +148,7 @@ impl Group {
                 assert!(
                     count <= due * FACTOR + slack && count >= due / FACTOR - slack,
                     "{}: {count} of {picks} in part {part}, {due} are due: {} peers, {} can serve, \
-                    {open} open at a time",
+                     {open} open at a time",
                     method.name(),
                     self.weights.len(),
                     self.usable.iter().filter(|&&is| is).count(),

@@ -209,7 +209,11 @@ fn steps() -> impl Strategy<Value = Vec<(Step, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 64,
+        ..ProptestConfig::default()
+    })]
 
     /// Whoever comes, dies, picks and moves: the counts are never below what those that live hold,
     /// and in the end they are that, and nothing is kept that nobody holds.
@@ -217,15 +221,18 @@ proptest! {
     fn counts_are_those_of_the_living(steps in steps()) {
         let fixture = Fixture::with_workers(1 << 18, 1);
         let mut publisher = fixture.publisher();
-        let lists = [vec![peer("a", "1"), peer("b", "2")], vec![peer("b", "2")], vec![peer("c", "3")]];
+        let lists =
+            [vec![peer("a", "1"), peer("b", "2")], vec![peer("b", "2")], vec![peer("c", "3")]];
         publish(&mut publisher, &lists[0]).expect("room");
         let mut workers: Vec<(u32, Worker, Vec<Held>)> = Vec::new();
         let (mut last, mut list) = (0, 0);
         // Most columns are taken from the start.
-        let occupied: Vec<Worker> = (0..OWN_COLUMNS - 2).map(|id| fixture.worker_of(10_000 + id)).collect();
+        let occupied: Vec<Worker> =
+            (0..OWN_COLUMNS - 2).map(|id| fixture.worker_of(10_000 + id)).collect();
         for (step, which) in steps {
             let living: Vec<u32> = workers.iter().map(|(id, ..)| *id).collect();
-            let is_alive = |process: Process| process.id() >= 10_000 || living.contains(&process.id());
+            let is_alive =
+                |process: Process| process.id() >= 10_000 || living.contains(&process.id());
             match step {
                 Step::Join if workers.len() < 12 => {
                     last += 1;

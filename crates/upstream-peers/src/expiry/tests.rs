@@ -251,7 +251,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn nothing_is_lost_that_the_percentage_says_to_keep(percent in 1..=99_u8, count in 1..2_000_usize, spread in 0..400_000_u64) {
+    fn nothing_is_lost_that_the_percentage_says_to_keep(
+        percent in 1..=99_u8,
+        count in 1..2_000_usize,
+        spread in 0..400_000_u64,
+    ) {
         // The next follows within the window.
         let spread = spread.min(count as u64 * (EXPIRY_WINDOW - 1_000));
         let (in_the_end, least) = all_run_out(percent, count, spread);
@@ -262,7 +266,11 @@ proptest! {
     /// Some run out, and the others much later: what is kept until then is among those that are
     /// missing.
     #[test]
-    fn what_is_kept_counts_for_as_long_as_it_is(percent in 1..=98_u8, count in 2..1_000_usize, pause in 0..HOLD) {
+    fn what_is_kept_counts_for_as_long_as_it_is(
+        percent in 1..=98_u8,
+        count in 2..1_000_usize,
+        pause in 0..HOLD,
+    ) {
         let mut fleet = Fleet::new(percent, count);
         let first = may_go(percent, count) + 1;
         prop_assume!(first < count);
@@ -278,7 +286,11 @@ proptest! {
     /// Nodes whose leases run out and that others replace are not missing, however long that goes
     /// on.
     #[test]
-    fn what_is_replaced_goes(percent in 20..=99_u8, count in 10..500_usize, waits in prop::collection::vec(0..5_000_u64, 1..1_000)) {
+    fn what_is_replaced_goes(
+        percent in 20..=99_u8,
+        count in 10..500_usize,
+        waits in prop::collection::vec(0..5_000_u64, 1..1_000),
+    ) {
         let mut fleet = Fleet::new(percent, count);
         let mut now = 0;
         for (node, wait) in waits.into_iter().enumerate() {
@@ -334,7 +346,10 @@ proptest! {
                 prop_assert!(there.contains_key(key) != guard.keeps(key), "{key}");
             }
             prop_assert!(there.keys().all(|key| members.contains(key)));
-            prop_assert_eq!(guard.kept().map_or(0, |(count, _)| count) + there.len(), members.len());
+            prop_assert_eq!(
+                guard.kept().map_or(0, |(count, _)| count) + there.len(),
+                members.len()
+            );
         }
     }
 }
