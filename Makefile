@@ -113,8 +113,9 @@ test-image: release demo-node ## build the image of what is built here, \
 	@$(FOR_NGINX) scripts/test-image.sh
 
 .PHONY: lint
-lint: $(HEADERS) ## rustfmt and clippy for the whole workspace, warnings as errors
+lint: $(HEADERS) ## rustfmt, widths, and clippy for the whole workspace, warnings as errors
 	$(CARGO) fmt --all --check
+	scripts/check-width.sh
 	$(FOR_NGINX) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: bench

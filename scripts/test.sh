@@ -62,6 +62,7 @@ address_sanitizer() {
 quick() {
     step "formatting" cargo fmt --all --check
     step "shell scripts" shellcheck -x scripts/*.sh .ci/run
+    step "lines within 100 columns" scripts/check-width.sh
     step "select! and what it drops" scripts/check-selects.sh
     step "systemd units" scripts/check-units.sh
     step "commands, and the packages that bring them" scripts/check-commands.sh
