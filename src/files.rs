@@ -15,7 +15,7 @@ use ngx::{
 };
 use privileged_files::{Access, Client, Table, channel};
 
-use crate::{conf::MainConf, log};
+use crate::{config::MainConf, nginx::log};
 
 /// The files that the configuration names.
 fn table(main: &MainConf) -> Table {

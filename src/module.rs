@@ -1,23 +1,18 @@
 //! What nginx loads: the module, its context and its callbacks.
 
-use core::{
-    ffi::{c_char, c_void},
-    panic::AssertUnwindSafe,
-    ptr,
-};
-use std::panic::catch_unwind;
+use core::{ffi::c_void, ptr};
 
 use ngx::{
-    ffi::{
-        NGX_ERROR, NGX_HTTP_MODULE, NGX_OK, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
-        ngx_module_t,
-    },
+    ffi::{NGX_HTTP_MODULE, ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t},
     http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf},
 };
 
 use crate::{
-    conf::{self, MainConf, UpstreamConf},
-    process, variables,
+    config::{MainConf, UpstreamConf},
+    directives,
+    http::variables,
+    nginx::callback::{ERROR, guard},
+    process,
 };
 
 /// The module as ngx-rust sees it.
@@ -31,12 +26,12 @@ impl HttpModule for Module {
     }
 
     unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-        crate::log::one_line_for_panics();
+        crate::nginx::log::one_line_for_panics();
         guard(ERROR, || variables::add(cf))
     }
 
     unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-        guard(ERROR, || conf::check(cf))
+        guard(ERROR, || directives::check_all(cf))
     }
 }
 
@@ -69,7 +64,7 @@ ngx::ngx_modules!(ngx_http_upstream_etcd_module);
 pub static mut ngx_http_upstream_etcd_module: ngx_module_t = ngx_module_t {
     ctx: ptr::addr_of!(MODULE_CONTEXT).cast_mut().cast(),
     // SAFETY: nginx reads the table, and its entries do not change.
-    commands: unsafe { ptr::addr_of_mut!(conf::COMMANDS[0]) },
+    commands: unsafe { ptr::addr_of_mut!(directives::COMMANDS[0]) },
     type_: NGX_HTTP_MODULE as _,
     init_module: Some(init_module),
     init_process: Some(init_process),
@@ -104,27 +99,3 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
     guard((), process::exit_process);
 }
-
-/// Runs a callback of nginx's: a panic, which must not cross into C, becomes `otherwise`.
-pub(crate) fn guard<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(callback)).unwrap_or_else(|panic| {
-        crate::log::error(&format!(
-            "etcd: a fault in the module: {}",
-            crate::log::panic_message(&*panic)
-        ));
-        otherwise
-    })
-}
-
-/// `NGX_OK` as callbacks return it.
-pub(crate) const OK: ngx_int_t = NGX_OK as ngx_int_t;
-
-/// `NGX_ERROR` as callbacks return it.
-pub(crate) const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
-
-/// What a directive's handler returns: nothing, or that it has logged an error.
-pub(crate) type ConfResult = *mut c_char;
-
-/// A handler of a directive.
-pub(crate) type Handler =
-    unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx::ffi::ngx_command_t, *mut c_void) -> ConfResult;

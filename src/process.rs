@@ -19,14 +19,21 @@ use peer_zone::{
 };
 
 use crate::{
-    conf::{MainConf, UpstreamConf},
-    departures, drain,
-    event_source::EventSource,
-    files, keepalive, log,
-    module::{Module, OK, guard},
-    monotonic, processes,
-    ticker::Ticker,
-    tls_sessions,
+    config::{MainConf, UpstreamConf},
+    files,
+    http::{
+        drain,
+        keepalive::{self, tls_sessions},
+    },
+    module::Module,
+    nginx::{
+        callback::{OK, guard},
+        clock,
+        event_source::EventSource,
+        log, processes,
+        ticker::Ticker,
+    },
+    upstream::withdrawals,
     watcher::{Plan, Watcher},
 };
 
@@ -208,7 +215,7 @@ fn stand_by() {
 
 /// Closes what is to be closed of peers that have left. Returns whether more is about to be.
 fn look_after_connections(main: *const MainConf) -> bool {
-    let now = monotonic::now();
+    let now = clock::now();
     // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part
     // in it; its list does not change.
     let upstreams = unsafe { &(*main).upstreams };
@@ -222,7 +229,7 @@ fn look_after_connections(main: *const MainConf) -> bool {
                 None => join(&mut *upstream),
             }
             drain::refresh(&mut *upstream, &*main, now);
-            departures::read(&mut *upstream, now);
+            withdrawals::read(&mut *upstream, now);
             is_draining |= drain::look(upstream, now);
         }
     }
@@ -260,7 +267,7 @@ pub(crate) fn setback() -> Option<String> {
     // SAFETY: as above.
     let process = unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }?;
     let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
-    let setback = process.lease.setbacks().waiting(monotonic::now()).map(in_words);
+    let setback = process.lease.setbacks().waiting(clock::now()).map(in_words);
     setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
 }
 
@@ -291,7 +298,7 @@ impl Process {
                 if let Some(watcher) = self.watcher.take()
                     && let Err(message) = watcher.end()
                 {
-                    self.not_before = monotonic::now() + AFTER_FAILURE;
+                    self.not_before = clock::now() + AFTER_FAILURE;
                     log::at(
                         NGX_LOG_ERR,
                         &format!("etcd: the watcher failed and is started again: {message}"),
@@ -306,7 +313,7 @@ impl Process {
     }
 
     fn claim(&mut self) {
-        let now = monotonic::now();
+        let now = clock::now();
         let setbacks = self.lease.setbacks();
         if now < self.not_before || setbacks.waiting(now).is_some() {
             return;

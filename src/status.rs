@@ -16,7 +16,10 @@ use ngx::{
 };
 
 use self::document::Document;
-use crate::module::{ConfResult, ERROR, Module, OK, guard};
+use crate::{
+    module::Module,
+    nginx::callback::{ConfResult, ERROR, OK, guard},
+};
 
 /// The handler of the directive.
 pub(crate) unsafe extern "C" fn etcd_status(

@@ -27,7 +27,10 @@ pub(crate) use self::{
     described::{Names, describe},
     plan::Plan,
 };
-use crate::{event_source::EventSource, log, module::guard, process};
+use crate::{
+    nginx::{callback::guard, event_source::EventSource, log},
+    process,
+};
 
 /// The running thread, as its worker's event loop knows it.
 pub(crate) struct Watcher {

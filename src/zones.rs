@@ -5,6 +5,7 @@
 //! the same. The name says the upstream, the cluster and the prefix, so that a changed prefix or
 //! cluster starts afresh; where only the size has changed, the peers are copied from the old zone.
 
+pub(crate) mod report;
 mod room;
 mod state;
 mod told;
@@ -37,10 +38,11 @@ pub(crate) use self::{
     variable::{add_geo, add_variable},
 };
 use crate::{
-    conf::{Etcd, MainConf, UpstreamConf},
-    log,
-    module::{ERROR, OK, guard},
-    monotonic, processes, socket_address,
+    config::{Etcd, MainConf, UpstreamConf},
+    nginx::{
+        callback::{ERROR, OK, guard},
+        clock, log, processes, socket_address,
+    },
 };
 
 /// The zone of the lease, in pages: the least that nginx's slab pool works with (as for
@@ -213,9 +215,9 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
         // They have served before; only those to come have to pass a check first.
         checking.mandatory = false;
     }
-    publisher.set_options(options, monotonic::now(), &publishing);
+    publisher.set_options(options, clock::now(), &publishing);
     let peers = conf.servers.iter().cloned().chain(in_hand).collect();
-    if let Err(full) = publisher.publish(peers, monotonic::now(), &publishing) {
+    if let Err(full) = publisher.publish(peers, clock::now(), &publishing) {
         let of_lines = publisher.listed().filter(|peer| peer.key.is_none()).count();
         if of_lines < conf.servers.len() {
             // Old peers that do not fit are left out; the configuration's own are a mistake in it.

@@ -7,11 +7,15 @@ use peer_zone::{Closings, Health, Now, Row, Statistics, Worker};
 use serde::Serialize;
 
 use crate::{
-    conf::{GeoConf, MainConf, UpstreamConf, VariableConf},
-    keepalive, monotonic, peer, process,
-    report::{self, HoldingReason, Rejection, Report, StateFile},
-    tls_sessions,
-    variables::{self, MAX_VALUE_LENGTH},
+    config::{GeoConf, MainConf, UpstreamConf, VariableConf},
+    http::{
+        keepalive::{self, tls_sessions},
+        peer,
+    },
+    live::{networks, value::MAX_VALUE_LENGTH},
+    nginx::clock,
+    process,
+    zones::report::{self, HoldingReason, Rejection, Report, StateFile},
 };
 
 /// The whole.
@@ -213,7 +217,7 @@ fn variable(conf: &VariableConf) -> Option<(String, Variable)> {
 
 fn geo(conf: &GeoConf) -> Option<(String, Geo)> {
     let live = conf.live.as_ref()?;
-    let (networks, revision) = variables::count(conf)?;
+    let (networks, revision) = networks::count(conf)?;
     let geo = Geo {
         cluster: conf.cluster.clone(),
         prefix: conf.prefix.clone(),
@@ -249,7 +253,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
     let troubles: Vec<String> = setback.or(trouble).into_iter().chain(room).collect();
     let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
     let (generation, peers) = peers(worker);
-    let now = monotonic::now();
+    let now = clock::now();
     let since = now.saturating_sub(last_word);
     let holding = holding.map(|report::Holding { reason, until, peers }| Holding {
         reason,
@@ -337,7 +341,7 @@ fn describe(row: &Row<'_>, closings: &Closings, now: Now) -> Peer {
     };
     let response_time =
         Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
-    let now_exactly = monotonic::now();
+    let now_exactly = clock::now();
     let closes_in = row.closes_in(closings, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Peer {

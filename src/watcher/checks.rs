@@ -7,7 +7,7 @@ use peer_zone::{Desired, Health, Publisher, protocol::Publishing};
 use upstream_peers::SocketAddress;
 
 use super::{lines::Lines, upstream::Upstream};
-use crate::{monotonic, socket_address};
+use crate::nginx::{clock, socket_address};
 
 /// The checks of one upstream, and the verdicts that are still to be published.
 pub(super) struct UpstreamChecks {
@@ -68,7 +68,7 @@ impl UpstreamChecks {
         lines: &Lines,
         publishing: &Publishing,
     ) {
-        let now = monotonic::now();
+        let now = clock::now();
         for Verdict { id, state, reason } in self.verdicts.drain(..) {
             let (key, address) = (id.key.as_deref(), &*id.address);
             let health = if state == State::Failing { Health::Failing } else { Health::Passing };

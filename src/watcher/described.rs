@@ -6,7 +6,7 @@ use std::{cmp::Ordering, rc::Rc, sync::Arc};
 use peer_zone::Desired;
 use upstream_peers::{Ages, Known, Parameters, Peer, SocketAddress};
 
-use crate::{conf::Naming, socket_address};
+use crate::{config::Naming, nginx::socket_address};
 
 /// The peers of a list, each with what it was made of.
 pub(super) struct Described {

@@ -18,7 +18,10 @@ use super::{
     run::Claim,
     variable::{LOOK, MAX_WAITING, hash},
 };
-use crate::variables::{HOLD, LiveNetworks, Succession};
+use crate::live::{
+    networks::LiveNetworks,
+    value_state::{HOLD, Succession},
+};
 
 /// How many keys of one list are told of as rejected; the rest is counted.
 const TOLD: usize = 8;

@@ -10,7 +10,7 @@ use std::{
 use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_LOG_WARN};
 
 use super::wake::Waker;
-use crate::log;
+use crate::nginx::log;
 
 /// Lines that may wait for the event loop. More can only come of a flood of different malformed
 /// values while the loop is busy; what is over is counted and said so.

@@ -7,8 +7,8 @@ use upstream_peers::{Allow, Parameters};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
-    conf::{Check, Kind, MainConf, Naming, VariableConf},
-    variables::{Live, LiveNetworks},
+    config::{Check, Kind, MainConf, Naming, VariableConf},
+    live::{networks::LiveNetworks, value::Live},
     zones::Told,
 };
 

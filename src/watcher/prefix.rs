@@ -18,7 +18,7 @@ use super::{
     checks, following::Following, hearing::Hearing, lines::Lines, plan::PrefixPlan, run::Claim,
     upstream::Upstream,
 };
-use crate::monotonic;
+use crate::nginx::clock;
 
 /// How often memory is given back and dead workers are taken out of the counts. A removed peer is
 /// shown in the status for about as long.
@@ -236,7 +236,7 @@ impl Prefix {
             }
             Event::Failed { name, reason } => {
                 self.upstreams.iter_mut().for_each(Upstream::note_names);
-                if !self.has_told_of_name(&name) && self.failed_names.admits(monotonic::now()) {
+                if !self.has_told_of_name(&name) && self.failed_names.admits(clock::now()) {
                     self.lines.warn(format!(
                         "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be \
                          resolved ({reason}); the addresses in hand stay",
@@ -251,7 +251,7 @@ impl Prefix {
 
     fn recovered(&mut self, name: &str) {
         self.upstreams.iter_mut().for_each(Upstream::note_names);
-        if self.recovered_names.admits(monotonic::now()) {
+        if self.recovered_names.admits(clock::now()) {
             self.lines.notice(format!(
                 "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" is resolved again",
                 self.cluster_name, self.prefix
@@ -269,7 +269,7 @@ impl Prefix {
 
     /// Sums up what was not said of host names.
     fn end_bursts(&mut self) {
-        let now = monotonic::now();
+        let now = clock::now();
         let Self { cluster_name, prefix, lines, .. } = self;
         if let Some(Sum { left_out, all }) = self.failed_names.sum(now) {
             lines.warn(format!(

@@ -24,7 +24,11 @@ use super::{
     plan::Plan,
     prefix, variable,
 };
-use crate::{files::EtcdFiles, log, module, monotonic};
+use crate::{
+    files::EtcdFiles,
+    module,
+    nginx::{clock, log},
+};
 
 /// How often the lease is kept alive: as often as the others look at it (see `STAND_BY` in
 /// `process`), so that a new cycle's workers need not wait for long.
@@ -62,7 +66,7 @@ impl Claim {
     /// the lease, though its successor would be no faster.
     pub(super) fn beat(&self) {
         // Whether it still holds the lease shows as soon as it publishes.
-        self.lease.beat(self.claim, self.cycle, monotonic::now());
+        self.lease.beat(self.claim, self.cycle, clock::now());
     }
 
     /// Calls `write` with the right to write; `None` where the lease has gone to another process.
@@ -190,7 +194,7 @@ async fn beat(lease: &Lease, claim: u64, cycle: u32, files: &Client, lines: &Lin
                     .to_owned(),
             );
         }
-        if !lease.beat(claim, cycle, monotonic::now()) {
+        if !lease.beat(claim, cycle, clock::now()) {
             return;
         }
     }

@@ -17,7 +17,7 @@ use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
 use upstream_peers::Peer;
 
 use super::{described, lines::Lines};
-use crate::{conf::Etcd, report::StateFile, socket_address};
+use crate::{config::Etcd, nginx::socket_address, zones::report::StateFile};
 
 /// A list that is to be in the file.
 #[derive(Clone)]

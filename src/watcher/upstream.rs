@@ -28,8 +28,8 @@ use super::{
     state::StateOffer,
 };
 use crate::{
-    monotonic, processes,
-    report::{Holding, Rejection, Report},
+    nginx::{clock, processes},
+    zones::report::{Holding, Rejection, Report},
 };
 
 /// An upstream as the watcher keeps it.
@@ -112,7 +112,7 @@ impl Upstream {
         // belongs to one upstream of the plan, and all that this publisher does is done with
         // `Claim::publishing`, which fails once the lease is another's.
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
-        publisher.set_options(options, monotonic::now(), publishing);
+        publisher.set_options(options, clock::now(), publishing);
         let described =
             Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
         let mut members = Membership::new(defaults).within(allow.clone());
@@ -195,7 +195,7 @@ impl Upstream {
 
     /// Takes in what etcd says; nothing is published yet.
     pub(super) fn update(&mut self, update: &Update) {
-        let now = monotonic::now();
+        let now = clock::now();
         if !matches!(update, Update::Lost { .. }) {
             self.zone.heard(now);
         }
@@ -335,7 +335,7 @@ impl Upstream {
 
     /// What time alone changes: peers that were held, or kept beyond their leases, go.
     pub(super) fn look_at_the_clock(&mut self) {
-        let now = monotonic::now();
+        let now = clock::now();
         self.end_hold(now);
         self.let_expired_go(now);
         self.end_burst(now);
@@ -366,7 +366,7 @@ impl Upstream {
     }
 
     fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) {
-        let now = monotonic::now();
+        let now = clock::now();
         if self.said.room().is_some() {
             // Peers that have gone since the last look make room for those that are left out.
             self.collect(publishing);

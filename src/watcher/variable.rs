@@ -14,8 +14,11 @@ use tokio::{
 
 use super::{following::Following, hearing::Hearing, lines::Lines, plan::VariablePlan, run::Claim};
 use crate::{
-    conf::{Kind, LONGEST_TIME},
-    variables::{HOLD, Live, MAX_VALUE_LENGTH, Succession},
+    config::{Kind, LONGEST_TIME},
+    live::{
+        value::{Live, MAX_VALUE_LENGTH},
+        value_state::{HOLD, Succession},
+    },
 };
 
 /// How often the clock is looked at.

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
-use crate::event_source::{EventSource, Handler};
+use crate::nginx::event_source::{EventSource, Handler};
 
 /// The thread's end; it has a descriptor of its own, so that none is written to that nginx has
 /// closed and used again.

@@ -7,10 +7,10 @@ use peer_state::State;
 use peer_zone::Desired;
 
 use crate::{
-    conf::{Etcd, UpstreamConf},
-    log,
-    report::{Report, StateFile},
+    config::{Etcd, UpstreamConf},
+    nginx::log,
     watcher::{Names, describe},
+    zones::report::{Report, StateFile},
 };
 
 /// What a state file has given.

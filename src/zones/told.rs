@@ -7,8 +7,8 @@ use ngx::ffi::{ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shm_zone_t, ngx_slab_all
 
 use super::{LEASE_ZONE_PAGES, add, slab_pool};
 use crate::{
-    conf::{Etcd, UpstreamConf},
-    module::{ERROR, OK, guard},
+    config::{Etcd, UpstreamConf},
+    nginx::callback::{ERROR, OK, guard},
 };
 
 /// How many things can be remembered of an upstream, eight bytes each and twice (see

@@ -10,10 +10,12 @@ use ngx::ffi::{
 
 use super::{LEASE_ZONE_PAGES, add, old_zone, slab_pool};
 use crate::{
-    conf::MainConf,
-    log,
-    module::{ERROR, OK, guard},
-    variables::{Known, LiveNetworks},
+    config::MainConf,
+    live::{networks::LiveNetworks, value_state::Known},
+    nginx::{
+        callback::{ERROR, OK, guard},
+        log,
+    },
 };
 
 /// The smallest page of a machine, in bytes.
@@ -37,7 +39,7 @@ pub(crate) fn add_variable(
     cluster: &str,
     key: &str,
 ) -> Result<(), String> {
-    let size = holding(size_of::<crate::variables::Live>());
+    let size = holding(size_of::<crate::live::value::Live>());
     ask(cf, main, &variable_name(cluster, key), size, init_variable)
 }
 

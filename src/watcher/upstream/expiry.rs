@@ -7,7 +7,7 @@ use peer_zone::Health;
 use upstream_peers::Vanishing;
 
 use super::Upstream;
-use crate::report::HoldingReason;
+use crate::zones::report::HoldingReason;
 
 impl Upstream {
     /// Notes with which leases keys are there.

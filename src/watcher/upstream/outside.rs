@@ -6,7 +6,7 @@ use host_names::HostNames;
 use upstream_peers::OutsideAddresses;
 
 use super::Upstream;
-use crate::report::Rejection;
+use crate::zones::report::Rejection;
 
 /// What is left out, as it was said last.
 #[derive(Default)]

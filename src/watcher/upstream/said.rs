@@ -12,9 +12,11 @@ use super::{
     unresolved::{Amiss, of_predecessor},
 };
 use crate::{
-    monotonic,
-    report::{Holding, HoldingReason, Rejection, Report, Unresolved},
-    zones::Told,
+    nginx::clock,
+    zones::{
+        Told,
+        report::{Holding, HoldingReason, Rejection, Report, Unresolved},
+    },
 };
 
 /// Rejected values that the status shows, and keys whose names cannot be resolved; all are counted.
@@ -134,7 +136,7 @@ impl Upstream {
             return;
         }
         self.zone.count_rejected(1);
-        if self.said.burst.admits(monotonic::now()) {
+        if self.said.burst.admits(clock::now()) {
             let Rejection { key, reason } = rejection;
             self.lines.error(format!(
                 "etcd: upstream \"{}\": key \"{key}\" rejected: {reason}",

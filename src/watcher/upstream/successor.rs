@@ -4,7 +4,7 @@ use host_names::HostNames;
 use upstream_peers::Membership;
 
 use super::Upstream;
-use crate::report::HoldingReason;
+use crate::zones::report::HoldingReason;
 
 /// What another etcd has, for as long as it is not what the peers are made of.
 pub(super) struct Successor {

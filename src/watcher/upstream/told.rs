@@ -7,10 +7,7 @@ use std::{
 
 use live_value::Origin;
 
-use crate::{
-    report::Rejection,
-    zones::{MAX_TOLD, Told},
-};
+use crate::zones::{MAX_TOLD, Told, report::Rejection};
 
 /// What has been said, in shared memory.
 pub(super) struct Memory {

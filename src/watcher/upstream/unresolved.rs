@@ -9,7 +9,7 @@ use super::{
     said::MAX_SHOWN,
     told::{self, of_name},
 };
-use crate::{monotonic, report::Unresolved};
+use crate::{nginx::clock, zones::report::Unresolved};
 
 /// Since when (ms of the monotonic clock) which names have been amiss, and why; also what a
 /// predecessor knew, who has asked before.
@@ -52,7 +52,7 @@ impl Upstream {
         let (mut shown, mut count) = (Vec::new(), 0);
         let mut amiss = Amiss::new();
         if self.names().next().is_some() {
-            let now = monotonic::now();
+            let now = clock::now();
             let successor = self.successor.iter().map(|successor| &successor.members);
             let memberships = std::iter::once(&self.members).chain(successor);
             let resolve = |name: &str| names.addresses(name);

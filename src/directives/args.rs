@@ -1,0 +1,111 @@
+//! A directive's words, and errors that say where they stand.
+
+use core::ptr;
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
+
+use ngx::{
+    core::NGX_CONF_ERROR,
+    ffi::{
+        NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size,
+        ngx_parse_time, ngx_str_t,
+    },
+    ngx_conf_log_error,
+};
+
+use crate::nginx::callback::ConfResult;
+
+/// A mistake in the configuration, as it is shown: nginx adds the file and the line.
+#[derive(Debug)]
+pub(super) struct Mistake(pub(super) String);
+
+impl<T: Into<String>> From<T> for Mistake {
+    fn from(message: T) -> Self {
+        Self(message.into())
+    }
+}
+
+/// Turns a handler's result into nginx's, having logged the mistake.
+pub(super) fn finish(cf: *mut ngx_conf_t, result: Result<(), Mistake>) -> ConfResult {
+    match result {
+        Ok(()) => ptr::null_mut(),
+        Err(Mistake(message)) => {
+            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{message}");
+            NGX_CONF_ERROR as ConfResult
+        }
+    }
+}
+
+/// The words of the directive at hand, its name first.
+pub(super) fn words(cf: &ngx_conf_t) -> Result<Vec<String>, Mistake> {
+    // SAFETY: while a directive is handled, `args` is an array of its words.
+    let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
+    words
+        .iter()
+        .map(|word| {
+            word.to_str()
+                .map(str::to_owned)
+                .map_err(|_| Mistake::from("a directive of etcd's has a word that is not UTF-8"))
+        })
+        .collect()
+}
+
+/// Where the directive at hand stands: `in FILE:LINE`.
+pub(super) fn place(cf: &ngx_conf_t) -> String {
+    // SAFETY: while a directive is handled, there is a file that it is read from (or a file-less
+    // one for `-g`).
+    unsafe { cf.conf_file.as_ref() }
+        .map(|file| {
+            format!("in {}:{}", String::from_utf8_lossy(file.file.name.as_bytes()), file.line)
+        })
+        .unwrap_or_default()
+}
+
+/// A size as nginx writes it (`64k`, `1m`), in bytes.
+pub(super) fn size(text: &str) -> Option<usize> {
+    let mut text = borrowed(text);
+    // SAFETY: the string is valid for the call, which does not write to it.
+    usize::try_from(unsafe { ngx_parse_size(&raw mut text) }).ok()
+}
+
+/// A time as nginx writes it (`500ms`, `2s`), in milliseconds.
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
+    let mut text = borrowed(text);
+    // SAFETY: as above.
+    u64::try_from(unsafe { ngx_parse_time(&raw mut text, 0) }).ok()
+}
+
+/// A time as nginx writes it (`10s`, `1h30m`), in whole seconds.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let mut text = borrowed(text);
+    // SAFETY: as above.
+    u64::try_from(unsafe { ngx_parse_time(&raw mut text, 1) }).ok()
+}
+
+/// A file's path: relative ones are relative to the folder of nginx's configuration. `None` where
+/// memory is short.
+pub(super) fn full_name(cf: &ngx_conf_t, text: &str) -> Option<PathBuf> {
+    full_name_below(cf, text, true)
+}
+
+/// As [`full_name`], but relative to nginx's prefix, as the files that nginx itself writes are.
+pub(super) fn full_name_in_prefix(cf: &ngx_conf_t, text: &str) -> Option<PathBuf> {
+    full_name_below(cf, text, false)
+}
+
+fn full_name_below(cf: &ngx_conf_t, text: &str, configuration: bool) -> Option<PathBuf> {
+    // SAFETY: nginx passes a valid configuration; its functions end names with a zero byte of their
+    // own, and so does the copy made for it here.
+    let mut name = unsafe { ngx_str_t::from_bytes(cf.pool, text.as_bytes()) }?;
+    // SAFETY: as above.
+    if unsafe { ngx_conf_full_name(cf.cycle, &raw mut name, configuration.into()) }
+        != NGX_OK as ngx_int_t
+    {
+        return None;
+    }
+    Some(PathBuf::from(OsStr::from_bytes(name.as_bytes())))
+}
+
+/// An `ngx_str_t` over Rust's memory, for calls that only read it.
+fn borrowed(text: &str) -> ngx_str_t {
+    ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
+}

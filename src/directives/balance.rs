@@ -1,0 +1,129 @@
+//! `etcd_balance METHOD`, in an `upstream`: how a peer is chosen.
+
+use core::{mem, ptr::NonNull};
+
+use ngx::{
+    core::Pool,
+    ffi::{
+        ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
+        ngx_http_complex_value_t, ngx_str_t,
+    },
+};
+use peer_zone::Method;
+
+use super::{UpstreamConf, args::Mistake, etcd::needs_etcd};
+use crate::nginx::callback::OK;
+
+/// Where the key of `hash` stands among the directive's words, whose first is its name.
+const KEY_WORD: usize = 2;
+
+/// What may stand in the directive, for whoever wrote something else.
+const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
+                       \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
+
+/// What `etcd_balance` says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Balance {
+    /// The method.
+    pub(crate) method: Method,
+    /// What `hash` makes its key of, compiled, in the pool of the cycle; `None` for all other
+    /// methods.
+    pub(crate) key: Option<NonNull<ngx_http_complex_value_t>>,
+}
+
+impl Balance {
+    /// Whether the method goes by something of the request's.
+    pub(crate) fn goes_by_request(&self) -> bool {
+        matches!(self.method, Method::Hash | Method::HashConsistent | Method::IpHash)
+    }
+}
+
+/// Takes in the directive's words behind its name.
+pub(super) fn set(
+    cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
+    needs_etcd(conf, "etcd_balance")?;
+    if conf.balance.is_some() {
+        return Err("\"etcd_balance\" directive is duplicate".into());
+    }
+    let method = method(words)?;
+    let key = match method {
+        Method::Hash | Method::HashConsistent => Some(compile_key(cf)?),
+        _ => None,
+    };
+    conf.balance = Some(Balance { method, key });
+    Ok(())
+}
+
+fn method(words: &[String]) -> Result<Method, Mistake> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (method, rest) = match words.as_slice() {
+        ["round_robin", rest @ ..] => (Method::RoundRobin, rest),
+        ["least_conn", rest @ ..] => (Method::LeastConn, rest),
+        ["random", "two", word, ..] if word.split('=').next() == Some("least_time") => {
+            return Err(format!(
+                "\"random two {word}\" is not supported in \"etcd_balance\": \"random two\" takes \
+                 \"least_conn\" only, and \"least_time\" alone chooses between two by their times"
+            )
+            .into());
+        }
+        ["random", "two", "least_conn", rest @ ..] | ["random", "two", rest @ ..] => {
+            (Method::RandomTwo, rest)
+        }
+        ["random", rest @ ..] => (Method::Random, rest),
+        ["hash"] | ["hash", "", ..] => {
+            return Err("\"hash\" in \"etcd_balance\" needs a key".into());
+        }
+        ["hash", _, "consistent", rest @ ..] => (Method::HashConsistent, rest),
+        ["hash", _, rest @ ..] => (Method::Hash, rest),
+        ["ip_hash", rest @ ..] => (Method::IpHash, rest),
+        ["least_time", word @ ("header" | "last_byte"), ..] => {
+            return Err(format!(
+                "invalid parameter \"{word}\" of \"least_time\" in \"etcd_balance\": it takes \
+                 none, and goes by the time to the header"
+            )
+            .into());
+        }
+        ["least_time", rest @ ..] => (Method::LeastTime, rest),
+        [method, ..] => {
+            return Err(format!(
+                "unknown method \"{method}\" in \"etcd_balance\": it is {METHODS}"
+            )
+            .into());
+        }
+        [] => return Err("\"etcd_balance\" needs a method".into()),
+    };
+    match rest.first() {
+        Some(word) => {
+            Err(format!("invalid parameter \"{word}\" of \"{}\" in \"etcd_balance\"", words[0])
+                .into())
+        }
+        None => Ok(method),
+    }
+}
+
+fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>, Mistake> {
+    // SAFETY: the pool is the cycle's.
+    let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
+    let key = NonNull::new(pool.calloc_type::<ngx_http_complex_value_t>())
+        .ok_or("no memory for the key of \"etcd_balance\"")?;
+    // SAFETY: while a directive is handled, `args` is an array of its words, of which `method` has
+    // seen the key.
+    let word = unsafe { (*cf.args).elts.cast::<ngx_str_t>().add(KEY_WORD) };
+    // SAFETY: zeroes are what nginx itself starts from, and mean no flag and none of the optional
+    // fields.
+    let mut compile: ngx_http_compile_complex_value_t = unsafe { mem::zeroed() };
+    compile.cf = cf;
+    compile.value = word;
+    compile.complex_value = key.as_ptr();
+    // SAFETY: all three pointers are valid; what the value refers to is in the same pool as the
+    // words.
+    if unsafe { ngx_http_compile_complex_value(&raw mut compile) } != OK {
+        // SAFETY: as above.
+        let word = unsafe { &*word };
+        return Err(format!("invalid key \"{word}\" of \"hash\" in \"etcd_balance\"").into());
+    }
+    Ok(key)
+}

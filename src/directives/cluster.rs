@@ -1,0 +1,88 @@
+//! `etcd_cluster NAME { … }`
+
+mod block;
+
+use core::ffi::c_void;
+
+use ngx::{
+    core::NGX_CONF_ERROR,
+    ffi::{ngx_command_t, ngx_conf_include, ngx_conf_parse, ngx_conf_t},
+};
+
+use self::block::Block;
+use super::{
+    MainConf,
+    args::{Mistake, finish, words},
+};
+use crate::nginx::callback::{ConfResult, guard};
+
+/// The handler of `etcd_cluster`.
+pub(super) unsafe extern "C" fn etcd_cluster(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    guard(NGX_CONF_ERROR as ConfResult, || {
+        // SAFETY: nginx passes a valid configuration, and the main configuration that this module
+        // made.
+        let (cf, main) = unsafe { (&mut *cf, &mut *conf.cast::<MainConf>()) };
+        let mut logged = false;
+        let result = read_cluster(cf, main, &mut logged);
+        // What nginx's own parser refused it has logged already.
+        if logged { NGX_CONF_ERROR as ConfResult } else { finish(cf, result) }
+    })
+}
+
+fn read_cluster(
+    cf: &mut ngx_conf_t,
+    main: &mut MainConf,
+    logged: &mut bool,
+) -> Result<(), Mistake> {
+    let name = words(cf)?.swap_remove(1);
+    if name.is_empty() {
+        return Err("\"etcd_cluster\" needs a name".into());
+    }
+    if main.clusters.iter().any(|cluster| cluster.name == name) {
+        return Err(format!("duplicate \"etcd_cluster\" \"{name}\"").into());
+    }
+    let mut block = Block::default();
+    let saved = *cf;
+    cf.handler = Some(inside);
+    cf.handler_conf = (&raw mut block).cast();
+    // SAFETY: with a null file name nginx reads on to the end of the block, and calls the handler
+    // with `block` for each directive.
+    let result = unsafe { ngx_conf_parse(cf, core::ptr::null_mut()) };
+    *cf = saved;
+    if !result.is_null() {
+        *logged = true;
+        return Ok(());
+    }
+    main.clusters.push(block.finish(name)?);
+    Ok(())
+}
+
+/// Handles a directive inside the block.
+unsafe extern "C" fn inside(
+    cf: *mut ngx_conf_t,
+    command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    guard(NGX_CONF_ERROR as ConfResult, || {
+        // SAFETY: nginx passes a valid configuration, and what `read_cluster` has set as
+        // `handler_conf`.
+        let (words, block) = unsafe { (words(&*cf), &mut *conf.cast::<Block>()) };
+        match words {
+            Ok(words) if words.len() == 2 && words[0] == "include" => {
+                // SAFETY: as the `types` block does it: the handler stays set for the included
+                // file.
+                unsafe { ngx_conf_include(cf, command, conf) }
+            }
+            Ok(words) => {
+                // SAFETY: as above; nothing else refers to the configuration now.
+                let result = block.read(unsafe { &*cf }, &words);
+                finish(cf, result)
+            }
+            Err(mistake) => finish(cf, Err(mistake)),
+        }
+    })
+}

@@ -1,0 +1,201 @@
+//! `etcd_drain [timeout=T] [spread=S | rate=N/s] [on=remove,drain,check]`, in an `upstream`: how a
+//! peer's open connections come to an end. T and S may be variables of `etcd_variable`.
+
+use core::num::NonZeroU32;
+
+use ngx::ffi::ngx_conf_t;
+use peer_drain::{Drain, Pace};
+use peer_zone::Reasons;
+
+use super::{
+    MainConf, UpstreamConf,
+    args::{Mistake, milliseconds},
+    etcd::needs_etcd,
+    variable::{Kind, LONGEST_TIME},
+};
+
+/// How long connections have to end by themselves, in milliseconds: most requests and long polls
+/// are over by then.
+const TIMEOUT: u64 = 30_000;
+
+/// Over how long the rest is closed, in milliseconds: so that of ten thousand sessions a thousand a
+/// second return.
+const SPREAD: u64 = 10_000;
+
+/// Every reason that there is.
+const ON: Reasons = Reasons { removed: true, drain: true, check: true };
+
+/// What `etcd_drain` says.
+#[derive(Debug)]
+pub(crate) struct DrainConf {
+    timeout: Time,
+    pace: PaceConf,
+    /// Of which peers connections are closed.
+    pub(crate) on: Reasons,
+}
+
+#[derive(Debug)]
+enum PaceConf {
+    Spread(Time),
+    Rate(NonZeroU32),
+}
+
+/// A time, in milliseconds.
+#[derive(Debug)]
+enum Time {
+    Fixed(u64),
+    /// That of a variable, with the dollar sign, and where that has none.
+    Of(String, u64),
+}
+
+#[derive(Default)]
+struct Words {
+    timeout: Option<Time>,
+    spread: Option<Time>,
+    rate: Option<NonZeroU32>,
+    on: Option<Reasons>,
+}
+
+/// Takes in the directive's words behind its name.
+pub(super) fn set(
+    _cf: &mut ngx_conf_t,
+    conf: &mut UpstreamConf,
+    words: &[String],
+) -> Result<(), Mistake> {
+    needs_etcd(conf, "etcd_drain")?;
+    if conf.drain.is_some() {
+        return Err("\"etcd_drain\" directive is duplicate".into());
+    }
+    let mut read = Words::default();
+    for word in words {
+        read.take(word)?;
+    }
+    conf.drain = Some(read.finish()?);
+    Ok(())
+}
+
+impl Words {
+    fn take(&mut self, word: &str) -> Result<(), Mistake> {
+        let invalid = || Mistake::from(format!("invalid parameter \"{word}\" in \"etcd_drain\""));
+        let (name, value) = word.split_once('=').ok_or_else(invalid)?;
+        let is_duplicate = match name {
+            "timeout" => self.timeout.replace(time(name, value, TIMEOUT)?).is_some(),
+            "spread" => self.spread.replace(time(name, value, SPREAD)?).is_some(),
+            "rate" => self.rate.replace(rate(value)?).is_some(),
+            "on" => self.on.replace(reasons(value)?).is_some(),
+            _ => return Err(invalid()),
+        };
+        if is_duplicate {
+            return Err(format!("duplicate parameter \"{name}\" in \"etcd_drain\"").into());
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<DrainConf, Mistake> {
+        let pace = match (self.spread, self.rate) {
+            (Some(_), Some(_)) => {
+                return Err("\"spread\" and \"rate\" in \"etcd_drain\" cannot both be used".into());
+            }
+            (None, Some(rate)) => PaceConf::Rate(rate),
+            (spread, None) => PaceConf::Spread(spread.unwrap_or(Time::Fixed(SPREAD))),
+        };
+        Ok(DrainConf {
+            timeout: self.timeout.unwrap_or(Time::Fixed(TIMEOUT)),
+            pace,
+            on: self.on.unwrap_or(ON),
+        })
+    }
+}
+
+impl DrainConf {
+    /// Whether it acts on nothing but what checks say.
+    pub(super) fn needs_checks(&self) -> bool {
+        self.on == Reasons { removed: false, drain: false, check: true }
+    }
+
+    /// When connections are closed, as its variables say just now; `None` while it has variables
+    /// and none of them has a value: then no connection is.
+    pub(crate) fn drain(&self, main: &MainConf) -> Option<Drain> {
+        let (mut has_variables, mut has_values) = (false, false);
+        let mut now = |time: &Time| match time {
+            Time::Fixed(time) => *time,
+            Time::Of(name, otherwise) => {
+                has_variables = true;
+                let time = main.variable(name).and_then(|variable| variable.to_time());
+                has_values |= time.is_some();
+                time.unwrap_or(*otherwise)
+            }
+        };
+        let timeout = now(&self.timeout);
+        let pace = match &self.pace {
+            PaceConf::Spread(spread) => Pace::Spread(now(spread)),
+            PaceConf::Rate(rate) => Pace::Rate(*rate),
+        };
+        (has_values || !has_variables).then_some(Drain { timeout, pace })
+    }
+
+    /// The parameters that name a variable that is none of times.
+    pub(super) fn wrong_variables(&self, main: &MainConf) -> Vec<(&'static str, &str)> {
+        let spread = match &self.pace {
+            PaceConf::Spread(spread) => Some(spread),
+            PaceConf::Rate(_) => None,
+        };
+        let times = [("timeout", Some(&self.timeout)), ("spread", spread)];
+        let wrong = times.into_iter().filter_map(|(parameter, time)| match time? {
+            Time::Of(name, _)
+                if main.variable(name).is_none_or(|variable| variable.kind != Kind::Time) =>
+            {
+                Some((parameter, name.as_str()))
+            }
+            _ => None,
+        });
+        wrong.collect()
+    }
+}
+
+fn time(name: &str, value: &str, otherwise: u64) -> Result<Time, Mistake> {
+    // That there is such a variable is checked at the end of the configuration: it may stand behind
+    // the upstream.
+    if value.starts_with('$') {
+        return Ok(Time::Of(value.to_owned(), otherwise));
+    }
+    let (longest, text) = LONGEST_TIME;
+    milliseconds(value).filter(|&time| time <= longest).map(Time::Fixed).ok_or_else(|| {
+        format!("invalid time \"{value}\" of \"{name}\" in \"etcd_drain\": {text} are the longest")
+            .into()
+    })
+}
+
+fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
+    let number =
+        value.strip_suffix("/s").filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    number.and_then(|number| number.parse().ok()).ok_or_else(|| {
+        format!(
+            "invalid \"rate\" \"{value}\" in \"etcd_drain\": connections a second are needed, as \
+             in \"rate=50/s\""
+        )
+        .into()
+    })
+}
+
+fn reasons(value: &str) -> Result<Reasons, Mistake> {
+    let mut reasons = Reasons { removed: false, drain: false, check: false };
+    for word in value.split(',') {
+        let reason = match word {
+            "remove" => &mut reasons.removed,
+            "drain" => &mut reasons.drain,
+            "check" => &mut reasons.check,
+            _ => {
+                return Err(format!(
+                    "unknown reason \"{word}\" of \"on\" in \"etcd_drain\": there are \"remove\", \
+                     \"drain\" and \"check\""
+                )
+                .into());
+            }
+        };
+        if std::mem::replace(reason, true) {
+            return Err(format!("duplicate reason \"{word}\" of \"on\" in \"etcd_drain\"").into());
+        }
+    }
+    Ok(reasons)
+}

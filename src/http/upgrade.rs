@@ -1,0 +1,46 @@
+//! Notices which requests are upgraded, as they become it: a filter of response headers.
+//!
+//! nginx tells its balancers of a request's beginning and end, and of nothing in between.
+
+use ngx::ffi::{
+    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_header_filter, ngx_int_t,
+};
+
+use crate::{
+    http::peer::RequestPeer,
+    nginx::callback::{OK, guard},
+};
+
+/// The filters that were there before.
+static mut NEXT: ngx_http_output_header_filter_pt = None;
+
+/// Puts the filter before all others. nginx makes its chain anew for each configuration.
+pub(crate) fn install() {
+    // SAFETY: while a configuration is read there is no request in this process, or nginx, which is
+    // single-threaded, serves none just now.
+    unsafe {
+        NEXT = ngx_http_top_header_filter;
+        ngx_http_top_header_filter = Some(filter);
+    }
+}
+
+unsafe extern "C" fn filter(request: *mut ngx_http_request_t) -> ngx_int_t {
+    guard((), || {
+        // SAFETY: nginx passes a valid request; nothing else refers to what the module keeps for
+        // it.
+        unsafe {
+            if let Some(upstream) = (*request).upstream.as_ref()
+                && upstream.upgrade() != 0
+                && let Some(peer) = RequestPeer::of_mut(&mut *request)
+            {
+                peer.upgraded();
+            }
+        }
+    });
+    // SAFETY: written before the filter was put in; there is always one that sends.
+    match unsafe { NEXT } {
+        // SAFETY: nginx's own, called as it calls them.
+        Some(next) => unsafe { next(request) },
+        None => OK,
+    }
+}

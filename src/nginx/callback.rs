@@ -1,0 +1,32 @@
+//! The edge between nginx and this module: a guard around callbacks, and what they return.
+
+use core::{
+    ffi::{c_char, c_void},
+    panic::AssertUnwindSafe,
+};
+use std::panic::catch_unwind;
+
+use ngx::ffi::{NGX_ERROR, NGX_OK, ngx_command_t, ngx_conf_t, ngx_int_t};
+
+use super::log;
+
+/// Runs a callback of nginx's: a panic, which must not cross into C, becomes `otherwise`.
+pub(crate) fn guard<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(callback)).unwrap_or_else(|panic| {
+        log::error(&format!("etcd: a fault in the module: {}", log::panic_message(&*panic)));
+        otherwise
+    })
+}
+
+/// `NGX_OK` as callbacks return it.
+pub(crate) const OK: ngx_int_t = NGX_OK as ngx_int_t;
+
+/// `NGX_ERROR` as callbacks return it.
+pub(crate) const ERROR: ngx_int_t = NGX_ERROR as ngx_int_t;
+
+/// What a directive's handler returns: nothing, or that it has logged an error.
+pub(crate) type ConfResult = *mut c_char;
+
+/// A handler of a directive.
+pub(crate) type Handler =
+    unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> ConfResult;
