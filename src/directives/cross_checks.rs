@@ -23,14 +23,15 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
         if !main.clusters.iter().any(|cluster| cluster.name == etcd.cluster) {
             mistakes.push(format!(
                 "unknown cluster \"{}\" in the \"etcd\" directive of upstream \"{name}\" {place}: \
-                there is no \"etcd_cluster\" of that name",
+                 there is no \"etcd_cluster\" of that name",
                 etcd.cluster
             ));
         }
         if !upstream.is_balanced_here {
             mistakes.push(format!(
-                "upstream \"{name}\" has another load balancing method (such as \"least_conn\", \"ip_hash\", \"hash\" or \"random\") behind \
-                 its \"etcd\" directive {place}: use \"etcd_balance\""
+                "upstream \"{name}\" has another load balancing method (such as \"least_conn\", \
+                 \"ip_hash\", \"hash\" or \"random\") behind its \"etcd\" directive {place}: use \
+                 \"etcd_balance\""
             ));
         }
         if let Some(variable) = &upstream.max_conns_variable
@@ -39,16 +40,18 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
                 .is_some_and(|variable| variable.kind == Kind::Number)
         {
             mistakes.push(format!(
-                "\"max_conns={variable}\" in \"etcd_defaults\" of upstream \"{name}\", whose \"etcd\" directive stands {place}, needs an \
-                 \"etcd_variable {variable}\" with \"type=number\""
+                "\"max_conns={variable}\" in \"etcd_defaults\" of upstream \"{name}\", whose \
+                 \"etcd\" directive stands {place}, needs an \"etcd_variable {variable}\" with \
+                 \"type=number\""
             ));
         }
         let wrong =
             upstream.drain.as_ref().map(|drain| drain.wrong_variables(main)).unwrap_or_default();
         for (parameter, variable) in wrong {
             mistakes.push(format!(
-                "\"{parameter}={variable}\" in \"etcd_drain\" of upstream \"{name}\", whose \"etcd\" directive stands {place}, needs an \
-                 \"etcd_variable {variable}\" with \"type=time\""
+                "\"{parameter}={variable}\" in \"etcd_drain\" of upstream \"{name}\", whose \
+                 \"etcd\" directive stands {place}, needs an \"etcd_variable {variable}\" with \
+                 \"type=time\""
             ));
         }
     }
@@ -56,7 +59,7 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
         if !main.clusters.iter().any(|cluster| cluster.name == variable.cluster) {
             mistakes.push(format!(
                 "unknown cluster \"{}\" in the \"etcd_variable\" directive of \"{}\" {}: there is \
-                no \"etcd_cluster\" of that name",
+                 no \"etcd_cluster\" of that name",
                 variable.cluster, variable.name, variable.place
             ));
         }
@@ -64,7 +67,8 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
     for geo in main.geos() {
         if !main.clusters.iter().any(|cluster| cluster.name == geo.cluster) {
             mistakes.push(format!(
-                "unknown cluster \"{}\" in the \"etcd_geo\" directive of \"{}\" {}: there is no \"etcd_cluster\" of that name",
+                "unknown cluster \"{}\" in the \"etcd_geo\" directive of \"{}\" {}: there is no \
+                 \"etcd_cluster\" of that name",
                 geo.cluster, geo.name, geo.place
             ));
         }
