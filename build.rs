@@ -1,7 +1,11 @@
 //! Turns the version and the features of the nginx that is built against into cfgs, so that what
-//! differs between versions can be told apart where it is used.
+//! differs between versions can be told apart where it is used; and compiles the accessors of
+//! `src/nginx/accessors.h`, for bits that have to be as the C compiler has them.
 
-use std::env;
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// Versions of nginx from which on something that the module uses is different:
 /// `major * 1_000_000 + minor * 1_000 + patch`.
@@ -42,4 +46,51 @@ fn main() {
             println!("cargo::rustc-cfg={name}");
         }
     }
+
+    compile_accessors();
+}
+
+/// Where the accessors are declared.
+const ACCESSORS: &str = "src/nginx/accessors.h";
+
+/// Has the C compiler compile the accessors, and bindgen bind them: nginx's own types are those of
+/// nginx-sys.
+fn compile_accessors() {
+    println!("cargo::rerun-if-changed={ACCESSORS}");
+    let include = env::var("DEP_NGINX_INCLUDE").expect("nginx-sys says where nginx's headers are");
+    let include: Vec<PathBuf> = env::split_paths(&include).collect();
+    let defines = defines();
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+
+    let bindings = bindgen::Builder::default()
+        .header(ACCESSORS)
+        .clang_args(include.iter().map(|folder| format!("-I{}", folder.display())))
+        .clang_args(&defines)
+        .allowlist_function("ngx_etcd_.*")
+        .allowlist_recursively(false)
+        .wrap_static_fns(true)
+        .wrap_static_fns_path(out.join("accessors"))
+        .use_core()
+        .generate()
+        .expect("the accessors can be bound");
+    bindings.write_to_file(out.join("accessors.rs")).expect("OUT_DIR can be written to");
+
+    let mut compiler = cc::Build::new();
+    compiler.file(out.join("accessors.c")).include(Path::new(".")).includes(include);
+    for define in &defines {
+        compiler.flag(define);
+    }
+    // nginx's headers have parameters that nobody uses.
+    compiler.flag_if_supported("-Wno-unused-parameter").compile("ngx_etcd_accessors");
+}
+
+/// The defines that nginx is compiled with, as flags of a compiler. nginx-sys 0.5.0 gives them as
+/// the value of a key "metadata", `cflags=…`, since it begins that line with "cargo:", and not with
+/// "cargo::".
+fn defines() -> Vec<String> {
+    let given = env::var("DEP_NGINX_CFLAGS").ok();
+    let misnamed =
+        || Some(env::var("DEP_NGINX_METADATA").ok()?.strip_prefix("cflags=")?.to_owned());
+    let flags = given.or_else(misnamed).expect("nginx-sys gives the defines of nginx");
+    flags.split_whitespace().map(str::to_owned).collect()
 }

@@ -1,5 +1,6 @@
 //! What is only about nginx: callbacks, log, clock, event sources, processes, addresses.
 
+pub(crate) mod accessors;
 pub(crate) mod callback;
 pub(crate) mod clock;
 pub(crate) mod event_source;

@@ -18,7 +18,10 @@ use ngx::{
 use self::document::Document;
 use crate::{
     module::Module,
-    nginx::callback::{ConfResult, ERROR, OK, guard},
+    nginx::{
+        accessors::is_header_only,
+        callback::{ConfResult, ERROR, OK, guard},
+    },
 };
 
 /// The handler of the directive.
@@ -67,9 +70,7 @@ fn send(request: &mut ngx_http_request_t, body: Vec<u8>) -> ngx_int_t {
     request.headers_out.content_type_len = request.headers_out.content_type.len;
     // SAFETY: the request is valid, and its status is set.
     let sent = unsafe { ngx_http_send_header(request) };
-    // Not `header_only`, which nginx sets for a HEAD: see docs/findings.md on the bits of a
-    // request.
-    if sent == ERROR || sent > OK || request.method == NGX_HTTP_HEAD as usize {
+    if sent == ERROR || sent > OK || is_header_only(request) {
         return sent;
     }
     // SAFETY: the pool is the request's.

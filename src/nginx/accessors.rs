@@ -1,0 +1,16 @@
+//! Bits of nginx's structures as the C compiler has them: see `accessors.h`, which build.rs has
+//! compiled.
+
+use ngx::ffi::ngx_http_request_t;
+
+mod bound {
+    use ngx::ffi::{ngx_http_request_t, ngx_uint_t};
+
+    include!(concat!(env!("OUT_DIR"), "/accessors.rs"));
+}
+
+/// Whether the answer to the request has no body, as one to a HEAD.
+pub(crate) fn is_header_only(request: &ngx_http_request_t) -> bool {
+    // SAFETY: the function reads one bit of a request, which is valid.
+    unsafe { bound::ngx_etcd_is_header_only(request) != 0 }
+}
