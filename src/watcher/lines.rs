@@ -1,23 +1,28 @@
 //! Lines for nginx's log, said in the thread and written in the event loop: nginx's log writers are
 //! not all made for threads.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-};
+use std::{collections::VecDeque, mem, rc::Rc, sync::Arc};
 
 use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_LOG_WARN};
+use parking_lot::Mutex;
 
 use super::wake::Waker;
 use crate::nginx::log;
 
 /// Lines that may wait for the event loop. More can only come of a flood of different malformed
-/// values while the loop is busy; what is over is counted and said so.
+/// values while the loop is busy; those beyond are dropped, and their number is logged.
 const MAX_WAITING: usize = 4096;
 
 /// A line and its level.
 type Line = (u32, String);
+
+/// What waits for the event loop. Either side holds the lock for a few instructions: no line is
+/// made and none is written under it.
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Line>,
+    dropped: u64,
+}
 
 /// The thread's end.
 #[derive(Clone)]
@@ -25,19 +30,18 @@ pub(super) struct Lines(Rc<Sender>);
 
 /// What [`Lines`] is made of, before the thread has it.
 pub(super) struct Sender {
-    sender: SyncSender<Line>,
+    queue: Arc<Mutex<Queue>>,
     waker: Waker,
-    lost: Cell<u64>,
 }
 
 /// The event loop's end.
-pub(super) struct Reader(Receiver<Line>);
+pub(super) struct Reader(Arc<Mutex<Queue>>);
 
 impl Lines {
     /// Both ends; the thread makes its own of the sender.
     pub(super) fn channel(waker: Waker) -> (Sender, Reader) {
-        let (sender, receiver) = sync_channel(MAX_WAITING);
-        (Sender { sender, waker, lost: Cell::new(0) }, Reader(receiver))
+        let queue = Arc::default();
+        (Sender { queue: Arc::clone(&queue), waker }, Reader(queue))
     }
 
     /// The thread's end, in the thread.
@@ -45,46 +49,48 @@ impl Lines {
         Self(Rc::new(sender))
     }
 
-    /// What is as it should be.
+    /// Logs a change that is as it should be.
     pub(super) fn notice(&self, line: String) {
-        self.0.say(NGX_LOG_NOTICE, line);
+        self.0.push(NGX_LOG_NOTICE, line);
     }
 
-    /// Trouble that costs nothing yet.
+    /// Logs trouble that costs nothing yet.
     pub(super) fn warn(&self, line: String) {
-        self.0.say(NGX_LOG_WARN, line);
+        self.0.push(NGX_LOG_WARN, line);
     }
 
-    /// Trouble.
+    /// Logs trouble.
     pub(super) fn error(&self, line: String) {
-        self.0.say(NGX_LOG_ERR, line);
+        self.0.push(NGX_LOG_ERR, line);
     }
 }
 
 impl Sender {
-    fn say(&self, level: u32, line: String) {
-        let lost = self.lost.replace(0);
-        if lost > 0
-            && self
-                .sender
-                .try_send((NGX_LOG_ERR, format!("etcd: {lost} lines of log were left out")))
-                .is_err()
+    fn push(&self, level: u32, line: String) {
         {
-            self.lost.set(lost + 1);
-            return;
-        }
-        if let Err(TrySendError::Full(_)) = self.sender.try_send((level, line)) {
-            self.lost.set(self.lost.get() + 1);
+            let mut queue = self.queue.lock();
+            if queue.lines.len() < MAX_WAITING {
+                queue.lines.push_back((level, line));
+            } else {
+                queue.dropped += 1;
+            }
         }
         self.waker.wake();
     }
 }
 
 impl Reader {
-    /// Writes what has been said so far.
+    /// Writes the lines that wait.
     pub(super) fn write(&self) {
-        for (level, line) in self.0.try_iter().take(MAX_WAITING) {
+        let Queue { lines, dropped } = mem::take(&mut *self.0.lock());
+        for (level, line) in lines {
             log::at(level, &line);
+        }
+        if dropped > 0 {
+            log::error(&format!(
+                "etcd: {dropped} log lines of the watcher were dropped: more than {MAX_WAITING} \
+                 came while the worker was busy"
+            ));
         }
     }
 }
