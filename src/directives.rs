@@ -3,30 +3,27 @@
 mod allow;
 mod args;
 mod balance;
+mod block;
 mod check;
 mod cluster;
 mod cross_checks;
+mod defaults;
 mod drain;
 mod etcd;
 mod etcd_options;
 mod geo;
+mod init_upstream;
 mod keepalive;
+mod keys;
 mod others;
 mod servers;
 mod state_file;
 mod sticky;
 mod table;
 mod variable;
+mod variable_names;
 
 pub(crate) use self::{
-    balance::Balance,
-    check::Check,
     cross_checks::check as check_all,
-    drain::DrainConf,
-    etcd_options::EtcdOptions,
-    geo::GeoConf,
-    sticky::{Expires, MAX_EXPIRES, Naming, Sticky},
-    table::COMMANDS,
-    variable::{Kind, LONGEST_TIME, VariableConf},
+    table::{CORE, HTTP},
 };
-use crate::config::{Etcd, MainConf, UpstreamConf};

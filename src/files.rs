@@ -15,13 +15,16 @@ use ngx::{
 };
 use privileged_files::{Access, Client, Table, channel};
 
-use crate::{config::MainConf, nginx::log};
+use crate::{config::ClusterConf, nginx::log};
 
-/// The files that the configuration names.
-fn table(main: &MainConf) -> Table {
+/// The files that a configuration names: those that its clusters read, and those of `state=`.
+fn table<'a>(
+    clusters: impl Iterator<Item = &'a ClusterConf>,
+    state_files: impl Iterator<Item = &'a Path>,
+) -> Table {
     let mut table = Table::new();
-    for cluster in &main.clusters {
-        let (tls, login) = (&cluster.tls, &cluster.login);
+    for ClusterConf { config, .. } in clusters {
+        let (tls, login) = (&config.tls, &config.login);
         let identity =
             tls.identity.iter().flat_map(|identity| [&identity.certificate, &identity.key]);
         let password = login.iter().map(|login| &login.password_file);
@@ -29,18 +32,20 @@ fn table(main: &MainConf) -> Table {
             table.add(file, Access::Read);
         }
     }
-    for upstream in main.upstreams() {
-        if let Some(file) = upstream.etcd.as_ref().and_then(|etcd| etcd.options.state.as_ref()) {
-            table.add(file, Access::Replace);
-        }
+    for file in state_files {
+        table.add(file, Access::Replace);
     }
     table
 }
 
 /// What a cycle's workers are to have its files from. Called in the process that is or becomes the
-/// master, with the cycle that is about to start.
-pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) -> Client {
-    let table = table(main);
+/// master, with the cycle that is about to start, and what its configuration names.
+pub(crate) fn start<'a>(
+    cycle: &ngx_cycle_t,
+    clusters: impl Iterator<Item = &'a ClusterConf>,
+    state_files: impl Iterator<Item = &'a Path>,
+) -> Client {
+    let table = table(clusters, state_files);
     if table.is_empty() || !needs_process(cycle) {
         return Client::direct(table);
     }

@@ -2,20 +2,43 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | `peer` | nginx's upstream callbacks |
+//! | `balancer` | nginx's upstream callbacks |
+//! | `request` | what a request keeps of its way; `open_request` is what a drain has to know of it |
 //! | `tried` | the peers that a request has tried |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |
 //! | `keepalive` | the idle connections of a worker, by peer, and its TLS sessions |
 //! | `drain` | the open connections of a peer that is being left are closed |
+//! | `withdrawals` | what is done when a peer has left |
+//! | `upstream` | what a worker has of an upstream for its requests |
 //! | `upgrade` | which requests are upgraded |
 //! | `variables` | what a request shows of its peer |
+//! | `etcd_variables` | the variables of `etcd_variable` and `etcd_geo` |
+//! | `worker` | what is done for all upstreams as a worker starts, ticks and ends |
 
-pub(crate) mod drain;
-pub(crate) mod hash_key;
-pub(crate) mod keepalive;
-pub(crate) mod peer;
-pub(crate) mod sticky;
+mod balancer;
+mod drain;
+mod etcd_variables;
+mod hash_key;
+mod keepalive;
+mod open_request;
+mod request;
+mod sticky;
 mod tried;
-pub(crate) mod upgrade;
-pub(crate) mod variables;
+mod upgrade;
+mod upstream;
+mod variable_value;
+mod variables;
+mod withdrawals;
+mod worker;
+
+pub(crate) use self::{
+    balancer::init,
+    etcd_variables::{etcd_geo, etcd_variable},
+    keepalive::{count as idle_connections, tls_sessions::count as tls_sessions},
+    upgrade::install as notice_upgrades,
+    upstream::{HttpConf, HttpUpstream},
+    variable_value::Getter,
+    variables::{add as add_variables, shows_connections},
+    worker::{LOOK, look_after, start, stop},
+};

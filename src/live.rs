@@ -1,5 +1,16 @@
 //! Values and networks from etcd that requests read.
 
-pub(crate) mod networks;
-pub(crate) mod value;
-pub(crate) mod value_state;
+mod geo;
+mod networks;
+mod networks_zone;
+mod value;
+mod value_state;
+mod variable;
+
+pub(crate) use self::{
+    geo::Geo,
+    networks::LiveNetworks,
+    value::{Live, MAX_VALUE_LENGTH},
+    value_state::{HOLD, Succession},
+    variable::{Found, LiveNumber, Variable},
+};

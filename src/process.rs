@@ -1,39 +1,28 @@
 //! A worker's life: it joins the zones, and stands by to become the watcher.
 
 use core::{
-    ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
-use ngx::{
-    ffi::{
-        NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
-        ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
-    },
-    http::HttpModuleMainConf,
+use ngx::ffi::{
+    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t,
+    ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
 };
-use peer_zone::{
-    Worker,
-    protocol::{Lease, Setback},
-};
+use peer_zone::protocol::{Lease, Setback};
 
 use crate::{
-    config::{MainConf, UpstreamConf},
     files,
-    http::{
-        drain,
-        keepalive::{self, tls_sessions},
-    },
-    module::Module,
+    http::{self, HttpConf},
     nginx::{
         callback::{OK, guard},
         clock,
         event_source::EventSource,
+        exclusive::OfProcess,
         log, processes,
         ticker::Ticker,
     },
-    upstream::withdrawals,
+    upstream::{CoreConf, Upstream},
     watcher::{Plan, Watcher},
 };
 
@@ -59,9 +48,9 @@ const MANY_OF: u64 = 4;
 
 /// What a worker process keeps beside nginx's own; made in `init_process`, gone in `exit_process`.
 struct Process {
-    main: *mut MainConf,
+    core: &'static CoreConf,
+    http: Option<&'static HttpConf>,
     lease: &'static Lease,
-    cycle: u32,
     /// By which this process looks at the lease; without it, it is never the watcher.
     ticker: Option<Ticker>,
     watcher: Option<Watcher>,
@@ -71,29 +60,25 @@ struct Process {
     not_started: Option<(String, u32)>,
 }
 
-/// The one of this process, or null.
-static PROCESS: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
-
-/// The process's entry in the upstream's zone. `None` only in a process that has no part in it.
-pub(crate) fn worker(conf: &mut UpstreamConf) -> Option<&mut Worker> {
-    conf.worker.as_mut()
-}
+/// The one of this process.
+// SAFETY: only callbacks of the event loop, and of a process's start and end, come here.
+static PROCESS: OfProcess<Process> = unsafe { OfProcess::new() };
 
 /// Takes an entry in the upstream's zone, of which there are as many as nginx can have processes
 /// (see `zones::PROCESSES`).
-fn join(conf: &mut UpstreamConf) {
+fn join(upstream: &Upstream) {
     static COMPLAINED: AtomicBool = AtomicBool::new(false);
-    let (Some(zone), Some(etcd)) = (conf.zone, &conf.etcd) else { return };
-    conf.worker = zone.join(processes::own(), processes::is_alive);
+    let (Some(zone), Some(etcd)) = (upstream.zone(), &upstream.settings().etcd) else { return };
+    let has_joined = upstream.join(zone);
     let (count, most) = (zone.processes(), zone.most_processes());
-    if conf.worker.is_some() && u64::from(count) * MANY_OF < u64::from(most) * MANY {
+    if has_joined && u64::from(count) * MANY_OF < u64::from(most) * MANY {
         return;
     }
     if !COMPLAINED.swap(true, Ordering::Relaxed) {
-        let level = if conf.worker.is_some() { NGX_LOG_WARN } else { NGX_LOG_ALERT };
+        let level = if has_joined { NGX_LOG_WARN } else { NGX_LOG_ALERT };
         let message = format!(
             "etcd: {count} processes use the zone of upstream \"{}\", and {most} can: old workers \
-             have not ended yet (\"worker_shutdown_timeout\" limits how long they take)",
+            have not ended yet (\"worker_shutdown_timeout\" limits how long they take)",
             etcd.upstream
         );
         log::at(level, &message);
@@ -109,16 +94,19 @@ fn is_worker() -> bool {
 /// Called when a configuration is accepted, in the process that read it, before its workers start.
 pub(crate) fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes a valid cycle.
-    let cycle = unsafe { &mut *cycle };
-    if let Some(main) = Module::main_conf_mut(cycle)
-        && let Some(lease) = main.lease
+    let cycle = unsafe { &*cycle };
+    if let Some(core) = CoreConf::of(cycle)
+        && let Some(lease) = core.lease()
     {
-        main.cycle = lease.number_cycle();
-        main.files = Some(files::start(cycle, main));
+        let state_files = core
+            .upstreams
+            .iter()
+            .filter_map(|upstream| upstream.settings().etcd.as_ref()?.options.state.as_deref());
+        core.accept(lease.number_cycle(), files::start(cycle, core.clusters.iter(), state_files));
     }
     // A process that is master and worker at once goes on with a new configuration without a new
     // `init_process`.
-    if !PROCESS.load(Ordering::Relaxed).is_null() {
+    if PROCESS.with(|_| ()).is_some() {
         exit_process();
         return init_process(cycle);
     }
@@ -126,60 +114,47 @@ pub(crate) fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 }
 
 /// Called in each process that nginx starts.
-pub(crate) fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes a valid cycle.
-    let cycle = unsafe { &mut *cycle };
-    let Some(main) = Module::main_conf_mut(cycle) else { return OK };
+    let cycle = unsafe { &*cycle };
+    let Some(core) = CoreConf::of(cycle) else { return OK };
     if !is_worker() {
         // A cache's processes have no use for files, and their end of the way to them would keep
         // the process at the other end.
-        main.files = None;
+        core.give_up_files();
         return OK;
     }
-    let Some(lease) = main.lease else { return OK };
-    for upstream in main.upstreams() {
-        join(upstream);
+    let Some(lease) = core.lease() else { return OK };
+    core.upstreams.iter().for_each(join);
+    if let Some(http) = HttpConf::of_cycle(cycle) {
+        http::start(cycle, http);
     }
-    keepalive::start(cycle, main);
-    tls_sessions::start(cycle, main);
-    drain::start(cycle, main);
-    lease.enter_cycle(main.cycle);
+    lease.enter_cycle(core.number());
 
-    let process = Box::into_raw(Box::new(Process {
+    let ticker = Ticker::start(STAND_BY, on_tick).inspect_err(|error| {
+        log::at(
+            NGX_LOG_ALERT,
+            &format!("etcd: this worker cannot stand by to be the watcher: {error}"),
+        );
+    });
+    let mut process = Process {
+        core,
+        http: HttpConf::of_cycle(cycle),
         lease,
-        cycle: main.cycle,
-        main,
-        ticker: None,
+        ticker: ticker.ok(),
         watcher: None,
         not_before: 0,
         not_started: None,
-    }));
-    PROCESS.store(process, Ordering::Relaxed);
-    // SAFETY: made above; nothing else refers to it.
-    let process = unsafe { &mut *process };
-    match Ticker::start(STAND_BY, on_tick) {
-        Ok(ticker) => process.ticker = Some(ticker),
-        Err(error) => {
-            log::at(
-                NGX_LOG_ALERT,
-                &format!("etcd: this worker cannot stand by to be the watcher: {error}"),
-            );
-        }
-    }
+    };
     process.stand_by();
+    PROCESS.replace(Some(process));
     OK
 }
 
 /// Called in each process that ends in order.
 pub(crate) fn exit_process() {
-    keepalive::stop();
-    tls_sessions::stop();
-    let process = PROCESS.swap(ptr::null_mut(), Ordering::Relaxed);
-    if process.is_null() {
-        return;
-    }
-    // SAFETY: `init_process` made it so, and nothing else refers to it any more.
-    let mut process = unsafe { Box::from_raw(process) };
+    http::stop();
+    let Some(mut process) = PROCESS.replace(None) else { return };
     drop(process.ticker.take());
     if let Some(watcher) = process.watcher.take()
         && let Err(message) = watcher.end()
@@ -192,83 +167,55 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
     guard((), || {
         // SAFETY: nginx calls this with the read event of the ticker.
         unsafe { EventSource::clear(event) };
-        stand_by();
+        let Some((core, http)) = PROCESS.with(|process| (process.core, process.http)) else {
+            return;
+        };
+        for upstream in core.upstreams.iter() {
+            if upstream.with_worker(|worker| worker.settle()).is_none() {
+                join(upstream);
+            }
+        }
+        // nginx may call the module for requests that are closed here.
+        let is_draining = http.is_some_and(|http| http::look_after(http, clock::now()));
+        PROCESS.with(|process| {
+            if let Some(ticker) = &mut process.ticker {
+                ticker.set_period(if is_draining { http::LOOK } else { STAND_BY });
+            }
+            process.stand_by();
+        });
     });
 }
 
-fn stand_by() {
-    // SAFETY: `init_process` made it, and `exit_process` drops the ticker before it goes.
-    let Some(main) =
-        (unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }).map(|process| process.main)
-    else {
-        return;
-    };
-    let is_draining = look_after_connections(main);
-    // SAFETY: as above; what has been called meanwhile refers to it no more.
-    if let Some(process) = unsafe { PROCESS.load(Ordering::Relaxed).as_mut() } {
-        if let Some(ticker) = &mut process.ticker {
-            ticker.set_period(if is_draining { drain::LOOK } else { STAND_BY });
-        }
-        process.stand_by();
-    }
-}
-
-/// Closes what is to be closed of peers that have left. Returns whether more is about to be.
-fn look_after_connections(main: *const MainConf) -> bool {
-    let now = clock::now();
-    // SAFETY: the configuration lives for as long as the cycle, and longer than this process's part
-    // in it; its list does not change.
-    let upstreams = unsafe { &(*main).upstreams };
-    let mut is_draining = false;
-    for &upstream in upstreams {
-        // SAFETY: as above; nginx calls one callback at a time, and the reference is gone before
-        // the next call.
-        unsafe {
-            match &mut (*upstream).worker {
-                Some(worker) => worker.settle(),
-                None => join(&mut *upstream),
+/// Called when the watcher has said something, and by nginx when it closes what is idle: the worker
+/// is to end.
+unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
+    guard((), || {
+        // SAFETY: nginx calls this with the read event of the watcher's event source.
+        let closes = unsafe { EventSource::clear(event) };
+        PROCESS.with(|process| {
+            let Some(watcher) = &process.watcher else { return };
+            if closes {
+                watcher.ask_to_end();
             }
-            drain::refresh(&mut *upstream, &*main, now);
-            withdrawals::read(&mut *upstream, now);
-            is_draining |= drain::look(upstream, now);
-        }
-    }
-    is_draining
-}
-
-/// Called by the watcher's connection when nginx closes what is idle: the worker is to end.
-pub(crate) fn give_way() {
-    // SAFETY: as above; no other handler is running now.
-    if let Some(process) = unsafe { PROCESS.load(Ordering::Relaxed).as_mut() }
-        && let Some(watcher) = &process.watcher
-    {
-        watcher.ask_to_end();
-    }
-}
-
-/// Calls `call` with this process's watcher, if it has one.
-pub(crate) fn with_watcher(call: impl FnOnce(&Watcher)) {
-    // SAFETY: as above.
-    if let Some(process) = unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }
-        && let Some(watcher) = &process.watcher
-    {
-        call(watcher);
-    }
+            watcher.write_lines();
+        });
+    });
 }
 
 /// The process that is the watcher, or 0; for the status.
 pub(crate) fn watcher_process() -> u32 {
-    // SAFETY: as above.
-    unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }.map_or(0, |process| process.lease.holder())
+    PROCESS.with(|process| process.lease.holder()).unwrap_or_default()
 }
 
 /// Why nobody is the watcher just now, if that is to stay so for a while; for the status.
 pub(crate) fn setback() -> Option<String> {
-    // SAFETY: as above.
-    let process = unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }?;
-    let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
-    let setback = process.lease.setbacks().waiting(clock::now()).map(in_words);
-    setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
+    PROCESS
+        .with(|process| {
+            let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
+            let setback = process.lease.setbacks().waiting(clock::now()).map(in_words);
+            setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
+        })
+        .flatten()
 }
 
 fn cannot_start(error: &str) -> String {
@@ -318,17 +265,15 @@ impl Process {
         if now < self.not_before || setbacks.waiting(now).is_some() {
             return;
         }
-        let claimed = self.lease.claim(processes::own().id(), self.cycle, now, processes::exists);
+        let claimed =
+            self.lease.claim(processes::own().id(), self.core.number(), now, processes::exists);
         let Some(claim) = claimed else { return };
         if let Err(setback) = setbacks.begin(claim, now) {
             self.lease.release(claim);
             log::at(NGX_LOG_ALERT, &format!("etcd: {}", in_words(setback)));
             return;
         }
-        // SAFETY: the configuration lives for as long as the cycle, and longer than this process's
-        // part in it.
-        let main = unsafe { &*self.main };
-        match Watcher::start(Plan::of(main, self.lease, claim)) {
+        match Watcher::start(Plan::of(self.core, self.lease, claim), on_wake) {
             Ok(watcher) => {
                 self.watcher = Some(watcher);
                 self.not_started = None;

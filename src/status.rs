@@ -11,13 +11,13 @@ use ngx::{
         ngx_command_t, ngx_conf_t, ngx_http_discard_request_body, ngx_http_output_filter,
         ngx_http_request_t, ngx_http_send_header, ngx_int_t, off_t,
     },
-    http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule},
+    http::{HttpModuleLocationConf, NgxHttpCoreModule},
     ngx_string,
 };
 
 use self::document::Document;
 use crate::{
-    module::Module,
+    http::HttpConf,
     nginx::{
         accessors::is_header_only,
         callback::{ConfResult, ERROR, OK, guard},
@@ -54,8 +54,8 @@ unsafe extern "C" fn answer(request: *mut ngx_http_request_t) -> ngx_int_t {
         if discarded != OK {
             return discarded;
         }
-        let Some(main) = Module::main_conf(request) else { return ERROR };
-        match serde_json::to_vec_pretty(&Document::of(main)) {
+        let Some(conf) = HttpConf::of_request(request) else { return ERROR };
+        match serde_json::to_vec_pretty(&Document::of(conf.core)) {
             Ok(body) => send(request, body),
             Err(_) => ERROR,
         }

@@ -1,3 +1,6 @@
-//! What a worker has of each upstream while it runs.
+//! What a process has of a cycle's upstreams, whatever protocol they are of.
 
-pub(crate) mod withdrawals;
+mod core_conf;
+mod state;
+
+pub(crate) use self::{core_conf::CoreConf, state::Upstream};

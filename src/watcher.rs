@@ -19,17 +19,13 @@ mod wake;
 
 use std::{io, sync::Arc, thread::JoinHandle};
 
-use ngx::ffi::ngx_event_t;
 use tokio::sync::Notify;
 
 use self::lines::{Lines, Reader};
-pub(crate) use self::{
-    described::{Names, describe},
-    plan::Plan,
-};
-use crate::{
-    nginx::{callback::guard, event_source::EventSource, log},
-    process,
+pub(crate) use self::plan::Plan;
+use crate::nginx::{
+    event_source::{EventSource, Handler},
+    log,
 };
 
 /// The running thread, as its worker's event loop knows it.
@@ -42,12 +38,13 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts the thread.
+    /// Starts the thread. The event loop calls `on_wake`, with the read event of an
+    /// [`EventSource`], when there are lines to write, and when the worker is to end.
     ///
     /// # Errors
     ///
     /// Where the operating system has no thread or descriptor left, or nginx no connection.
-    pub(crate) fn start(plan: Plan) -> io::Result<Self> {
+    pub(crate) fn start(plan: Plan, on_wake: Handler) -> io::Result<Self> {
         let (wake, waker) = wake::channel(on_wake)?;
         let stop = Arc::new(Notify::new());
         let (lines, reader) = Lines::channel(waker);
@@ -82,17 +79,6 @@ impl Watcher {
     pub(crate) fn write_lines(&self) {
         self.lines.write();
     }
-}
-
-unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
-    guard((), || {
-        // SAFETY: nginx calls this with the read event of the `EventSource` that `start` made.
-        let closes = unsafe { EventSource::clear(event) };
-        if closes {
-            process::give_way();
-        }
-        process::with_watcher(Watcher::write_lines);
-    });
 }
 
 /// Runs `spawn` with all signals blocked that are not the thread's own fault, so that the new

@@ -1,18 +1,25 @@
 //! `etcd_balance METHOD`, in an `upstream`: how a peer is chosen.
 
-use core::{mem, ptr::NonNull};
+use core::{ffi::c_void, mem, ptr::NonNull};
 
 use ngx::{
     core::Pool,
     ffi::{
-        ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
-        ngx_http_complex_value_t, ngx_str_t,
+        ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value,
+        ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_str_t,
     },
 };
 use peer_zone::Method;
 
-use super::{UpstreamConf, args::Mistake, etcd::needs_etcd};
+use super::{
+    args::Mistake,
+    block::{handle, needs_etcd},
+};
 use crate::nginx::callback::OK;
+use crate::{
+    config::{Balance, UpstreamConf},
+    nginx::callback::ConfResult,
+};
 
 /// Where the key of `hash` stands among the directive's words, whose first is its name.
 const KEY_WORD: usize = 2;
@@ -21,29 +28,17 @@ const KEY_WORD: usize = 2;
 const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
                        \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
 
-/// What `etcd_balance` says.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Balance {
-    /// The method.
-    pub(crate) method: Method,
-    /// What `hash` makes its key of, compiled, in the pool of the cycle; `None` for all other
-    /// methods.
-    pub(crate) key: Option<NonNull<ngx_http_complex_value_t>>,
+/// The handler of `etcd_balance`.
+pub(super) unsafe extern "C" fn etcd_balance(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    // SAFETY: nginx calls this.
+    unsafe { handle(cf, conf, set) }
 }
 
-impl Balance {
-    /// Whether the method goes by something of the request's.
-    pub(crate) fn goes_by_request(&self) -> bool {
-        matches!(self.method, Method::Hash | Method::HashConsistent | Method::IpHash)
-    }
-}
-
-/// Takes in the directive's words behind its name.
-pub(super) fn set(
-    cf: &mut ngx_conf_t,
-    conf: &mut UpstreamConf,
-    words: &[String],
-) -> Result<(), Mistake> {
+fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_balance")?;
     if conf.balance.is_some() {
         return Err("\"etcd_balance\" directive is duplicate".into());

@@ -1,14 +1,18 @@
 //! `etcd_check http|tcp ...`, in an `upstream`: how the peers are checked.
 
+use core::ffi::c_void;
 use std::time::Duration;
 
-use ngx::ffi::ngx_conf_t;
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use peer_check::{CheckConfig, Kind, Method, StatusSet};
 
 use super::{
-    UpstreamConf,
     args::{Mistake, milliseconds},
-    etcd::needs_etcd,
+    block::{handle, needs_etcd},
+};
+use crate::{
+    config::{Check, UpstreamConf},
+    nginx::callback::ConfResult,
 };
 
 /// What is asked for where nothing else is said, as nginx Plus' `health_check` does.
@@ -26,17 +30,6 @@ const FALL: u32 = 3;
 /// Passed checks in a row that take it back.
 const RISE: u32 = 2;
 
-/// What `etcd_check` says.
-#[derive(Clone, Debug)]
-pub(crate) struct Check {
-    /// How a peer is checked.
-    pub(crate) config: CheckConfig,
-    /// A new peer is not used before its first passed check.
-    pub(crate) mandatory: bool,
-    /// All peers are used when every one fails its checks.
-    pub(crate) panic: bool,
-}
-
 /// The words, as they are read.
 #[derive(Default)]
 struct Words {
@@ -52,12 +45,17 @@ struct Words {
     panic: Option<bool>,
 }
 
-/// Takes in the directive's words behind its name.
-pub(super) fn set(
-    _cf: &mut ngx_conf_t,
-    conf: &mut UpstreamConf,
-    words: &[String],
-) -> Result<(), Mistake> {
+/// The handler of `etcd_check`.
+pub(super) unsafe extern "C" fn etcd_check(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    // SAFETY: nginx calls this.
+    unsafe { handle(cf, conf, set) }
+}
+
+fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_check")?;
     if conf.check.is_some() {
         return Err("\"etcd_check\" directive is duplicate".into());

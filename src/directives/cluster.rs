@@ -1,4 +1,4 @@
-//! `etcd_cluster NAME { … }`
+//! `etcd_cluster NAME { … }`, at the top level of the configuration or in `http`.
 
 mod block;
 
@@ -10,40 +10,45 @@ use ngx::{
 };
 
 use self::block::Block;
-use super::{
-    MainConf,
-    args::{Mistake, finish, words},
+use super::args::{Mistake, finish, place, words};
+use crate::{
+    config::ClusterConf,
+    nginx::{
+        callback::{ConfResult, guard},
+        cycle_pool,
+    },
+    upstream::CoreConf,
 };
-use crate::nginx::callback::{ConfResult, guard};
 
 /// The handler of `etcd_cluster`.
 pub(super) unsafe extern "C" fn etcd_cluster(
     cf: *mut ngx_conf_t,
     _command: *mut ngx_command_t,
-    conf: *mut c_void,
+    _conf: *mut c_void,
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and the main configuration that this module
-        // made.
-        let (cf, main) = unsafe { (&mut *cf, &mut *conf.cast::<MainConf>()) };
+        // SAFETY: nginx passes a valid configuration.
+        let cf = unsafe { &mut *cf };
         let mut logged = false;
-        let result = read_cluster(cf, main, &mut logged);
+        let result = read_cluster(cf, &mut logged);
         // What nginx's own parser refused it has logged already.
         if logged { NGX_CONF_ERROR as ConfResult } else { finish(cf, result) }
     })
 }
 
-fn read_cluster(
-    cf: &mut ngx_conf_t,
-    main: &mut MainConf,
-    logged: &mut bool,
-) -> Result<(), Mistake> {
+fn read_cluster(cf: &mut ngx_conf_t, logged: &mut bool) -> Result<(), Mistake> {
     let name = words(cf)?.swap_remove(1);
     if name.is_empty() {
         return Err("\"etcd_cluster\" needs a name".into());
     }
-    if main.clusters.iter().any(|cluster| cluster.name == name) {
-        return Err(format!("duplicate \"etcd_cluster\" \"{name}\"").into());
+    let core = CoreConf::of_conf(cf).ok_or("\"etcd_cluster\" has no core module")?;
+    let place = place(cf);
+    if let Some(first) = core.clusters.iter().find(|cluster| cluster.config.name == name) {
+        return Err(format!(
+            "duplicate \"etcd_cluster\" \"{name}\": the first one stands {}",
+            first.place
+        )
+        .into());
     }
     let mut block = Block::default();
     let saved = *cf;
@@ -57,7 +62,10 @@ fn read_cluster(
         *logged = true;
         return Ok(());
     }
-    main.clusters.push(block.finish(name)?);
+    let cluster = ClusterConf { config: block.finish(name)?, place };
+    let cluster = cycle_pool::allocate(cf, cluster)
+        .ok_or("no memory for the configuration of \"etcd_cluster\"")?;
+    core.clusters.push(cluster);
     Ok(())
 }
 

@@ -1,43 +1,36 @@
 //! What only the whole of a configuration can show.
 
-use ngx::{
-    ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_int_t},
-    http::HttpModuleMainConf,
-};
-
 use crate::{
-    config::Kind,
-    http::{upgrade, variables},
-    module::Module,
-    nginx::callback::{ERROR, OK},
+    config::{DrainConf, Kind, PaceConf, Time},
+    upstream::CoreConf,
 };
 
-/// At the end of the configuration: what only the whole of it can show.
-pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx passes a valid configuration.
-    let Some(main) = Module::main_conf_mut(unsafe { &*cf }) else { return ERROR };
+/// At the end of the configuration: what is wrong with the whole of it.
+pub(crate) fn check(core: &CoreConf) -> Vec<String> {
     let mut mistakes = Vec::new();
-    for upstream in main.upstreams() {
-        let Some(etcd) = &upstream.etcd else { continue };
+    let has_cluster = |name: &str| core.clusters.iter().any(|cluster| cluster.config.name == name);
+    for upstream in core.upstreams.iter() {
+        let conf = upstream.settings();
+        let Some(etcd) = &conf.etcd else { continue };
         let (name, place) = (&etcd.upstream, &etcd.place);
-        if !main.clusters.iter().any(|cluster| cluster.name == etcd.cluster) {
+        if !has_cluster(&etcd.cluster) {
             mistakes.push(format!(
                 "unknown cluster \"{}\" in the \"etcd\" directive of upstream \"{name}\" {place}: \
                  there is no \"etcd_cluster\" of that name",
                 etcd.cluster
             ));
         }
-        if !upstream.is_balanced_here {
+        if !conf.is_balanced_here {
             mistakes.push(format!(
                 "upstream \"{name}\" has another load balancing method (such as \"least_conn\", \
                  \"ip_hash\", \"hash\" or \"random\") behind its \"etcd\" directive {place}: use \
                  \"etcd_balance\""
             ));
         }
-        if let Some(variable) = &upstream.max_conns_variable
-            && !main
+        if let Some(variable) = &conf.max_conns_variable
+            && !core
                 .max_conns_variable(upstream)
-                .is_some_and(|variable| variable.kind == Kind::Number)
+                .is_some_and(|variable| variable.conf.kind == Kind::Number)
         {
             mistakes.push(format!(
                 "\"max_conns={variable}\" in \"etcd_defaults\" of upstream \"{name}\", whose \
@@ -46,7 +39,7 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             ));
         }
         let wrong =
-            upstream.drain.as_ref().map(|drain| drain.wrong_variables(main)).unwrap_or_default();
+            conf.drain.as_ref().map(|drain| wrong_variables(drain, core)).unwrap_or_default();
         for (parameter, variable) in wrong {
             mistakes.push(format!(
                 "\"{parameter}={variable}\" in \"etcd_drain\" of upstream \"{name}\", whose \
@@ -55,8 +48,8 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             ));
         }
     }
-    for variable in main.variables() {
-        if !main.clusters.iter().any(|cluster| cluster.name == variable.cluster) {
+    for variable in core.variables.iter().map(|variable| &variable.conf) {
+        if !has_cluster(&variable.cluster) {
             mistakes.push(format!(
                 "unknown cluster \"{}\" in the \"etcd_variable\" directive of \"{}\" {}: there is \
                  no \"etcd_cluster\" of that name",
@@ -64,8 +57,8 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             ));
         }
     }
-    for geo in main.geos() {
-        if !main.clusters.iter().any(|cluster| cluster.name == geo.cluster) {
+    for geo in core.geos.iter().map(|geo| &geo.conf) {
+        if !has_cluster(&geo.cluster) {
             mistakes.push(format!(
                 "unknown cluster \"{}\" in the \"etcd_geo\" directive of \"{}\" {}: there is no \
                  \"etcd_cluster\" of that name",
@@ -73,16 +66,23 @@ pub(crate) fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             ));
         }
     }
-    let shows_connections = variables::shows_connections(cf);
-    for upstream in main.upstreams() {
-        upstream.shows_connections = shows_connections;
-    }
-    if !main.upstreams.is_empty() {
-        upgrade::install();
-    }
-    for mistake in &mistakes {
-        // SAFETY: as above.
-        crate::nginx::log::to(NGX_LOG_EMERG, unsafe { (*cf).log }, mistake);
-    }
-    if mistakes.is_empty() { OK } else { ERROR }
+    mistakes
+}
+
+/// The parameters that name a variable that is none of times.
+fn wrong_variables<'a>(drain: &'a DrainConf, core: &CoreConf) -> Vec<(&'static str, &'a str)> {
+    let spread = match &drain.pace {
+        PaceConf::Spread(spread) => Some(spread),
+        PaceConf::Rate(_) => None,
+    };
+    let times = [("timeout", Some(&drain.timeout)), ("spread", spread)];
+    let wrong = times.into_iter().filter_map(|(parameter, time)| match time? {
+        Time::Of(name, _)
+            if core.variable(name).is_none_or(|variable| variable.conf.kind != Kind::Time) =>
+        {
+            Some((parameter, name.as_str()))
+        }
+        _ => None,
+    });
+    wrong.collect()
 }

@@ -1,17 +1,19 @@
 //! `etcd_drain [timeout=T] [spread=S | rate=N/s] [on=remove,drain,check]`, in an `upstream`: how a
 //! peer's open connections come to an end. T and S may be variables of `etcd_variable`.
 
+use core::ffi::c_void;
 use core::num::NonZeroU32;
 
-use ngx::ffi::ngx_conf_t;
-use peer_drain::{Drain, Pace};
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use peer_zone::Reasons;
 
 use super::{
-    MainConf, UpstreamConf,
     args::{Mistake, milliseconds},
-    etcd::needs_etcd,
-    variable::{Kind, LONGEST_TIME},
+    block::{handle, needs_etcd},
+};
+use crate::{
+    config::{DrainConf, LONGEST_TIME, PaceConf, Time, UpstreamConf},
+    nginx::callback::ConfResult,
 };
 
 /// How long connections have to end by themselves, in milliseconds: most requests and long polls
@@ -25,29 +27,6 @@ const SPREAD: u64 = 10_000;
 /// Every reason that there is.
 const ON: Reasons = Reasons { removed: true, drain: true, check: true };
 
-/// What `etcd_drain` says.
-#[derive(Debug)]
-pub(crate) struct DrainConf {
-    timeout: Time,
-    pace: PaceConf,
-    /// Of which peers connections are closed.
-    pub(crate) on: Reasons,
-}
-
-#[derive(Debug)]
-enum PaceConf {
-    Spread(Time),
-    Rate(NonZeroU32),
-}
-
-/// A time, in milliseconds.
-#[derive(Debug)]
-enum Time {
-    Fixed(u64),
-    /// That of a variable, with the dollar sign, and where that has none.
-    Of(String, u64),
-}
-
 #[derive(Default)]
 struct Words {
     timeout: Option<Time>,
@@ -56,12 +35,17 @@ struct Words {
     on: Option<Reasons>,
 }
 
-/// Takes in the directive's words behind its name.
-pub(super) fn set(
-    _cf: &mut ngx_conf_t,
-    conf: &mut UpstreamConf,
-    words: &[String],
-) -> Result<(), Mistake> {
+/// The handler of `etcd_drain`.
+pub(super) unsafe extern "C" fn etcd_drain(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    // SAFETY: nginx calls this.
+    unsafe { handle(cf, conf, set) }
+}
+
+fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_drain")?;
     if conf.drain.is_some() {
         return Err("\"etcd_drain\" directive is duplicate".into());
@@ -104,52 +88,6 @@ impl Words {
             pace,
             on: self.on.unwrap_or(ON),
         })
-    }
-}
-
-impl DrainConf {
-    /// Whether it acts on nothing but what checks say.
-    pub(super) fn needs_checks(&self) -> bool {
-        self.on == Reasons { removed: false, drain: false, check: true }
-    }
-
-    /// When connections are closed, as its variables say just now; `None` while it has variables
-    /// and none of them has a value: then no connection is.
-    pub(crate) fn drain(&self, main: &MainConf) -> Option<Drain> {
-        let (mut has_variables, mut has_values) = (false, false);
-        let mut now = |time: &Time| match time {
-            Time::Fixed(time) => *time,
-            Time::Of(name, otherwise) => {
-                has_variables = true;
-                let time = main.variable(name).and_then(|variable| variable.to_time());
-                has_values |= time.is_some();
-                time.unwrap_or(*otherwise)
-            }
-        };
-        let timeout = now(&self.timeout);
-        let pace = match &self.pace {
-            PaceConf::Spread(spread) => Pace::Spread(now(spread)),
-            PaceConf::Rate(rate) => Pace::Rate(*rate),
-        };
-        (has_values || !has_variables).then_some(Drain { timeout, pace })
-    }
-
-    /// The parameters that name a variable that is none of times.
-    pub(super) fn wrong_variables(&self, main: &MainConf) -> Vec<(&'static str, &str)> {
-        let spread = match &self.pace {
-            PaceConf::Spread(spread) => Some(spread),
-            PaceConf::Rate(_) => None,
-        };
-        let times = [("timeout", Some(&self.timeout)), ("spread", spread)];
-        let wrong = times.into_iter().filter_map(|(parameter, time)| match time? {
-            Time::Of(name, _)
-                if main.variable(name).is_none_or(|variable| variable.kind != Kind::Time) =>
-            {
-                Some((parameter, name.as_str()))
-            }
-            _ => None,
-        });
-        wrong.collect()
     }
 }
 

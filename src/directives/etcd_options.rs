@@ -1,13 +1,12 @@
 //! The parameters of `etcd`, behind the cluster and the prefix.
 
-use std::path::PathBuf;
-
 use ngx::ffi::{ngx_conf_t, ngx_pagesize};
 
 use super::{
     args::{Mistake, milliseconds, size},
     state_file,
 };
+use crate::config::EtcdOptions;
 
 /// The zone where nothing else is said.
 const ZONE_SIZE: usize = 1 << 20;
@@ -20,40 +19,25 @@ const MIN_ZONE_PAGES: usize = 8;
 /// again.
 const HOLD: u64 = 60_000;
 
-/// The parameters.
-#[derive(Debug)]
-pub(crate) struct EtcdOptions {
-    /// `zone=`: the whole zone, in bytes.
-    pub(crate) zone_size: usize,
-    /// `state=`: the file that keeps the last good list.
-    pub(crate) state: Option<PathBuf>,
-    /// `hold=`, in milliseconds.
-    pub(crate) hold: u64,
-    /// `expiry_guard=`, in percent of the peers.
-    pub(crate) expiry_guard: Option<u8>,
-}
-
-impl EtcdOptions {
-    /// Reads the directive's words behind the prefix.
-    pub(super) fn read(cf: &ngx_conf_t, words: &[String]) -> Result<Self, Mistake> {
-        let (mut zone_size, mut state, mut hold, mut expiry_guard) = (None, None, None, None);
-        for word in words {
-            match word.split_once('=') {
-                Some(("zone", text)) => set(&mut zone_size, "zone", read_zone(text)?)?,
-                Some(("state", text)) => set(&mut state, "state", state_file::read(cf, text)?)?,
-                Some(("hold", text)) => {
-                    let time = milliseconds(text);
-                    set(&mut hold, "hold", time.ok_or_else(|| invalid("time", text, "hold"))?)?;
-                }
-                Some(("expiry_guard", text)) => {
-                    set(&mut expiry_guard, "expiry_guard", read_percent(text)?)?
-                }
-                _ => return Err(format!("invalid parameter \"{word}\" in \"etcd\"").into()),
+/// Reads the directive's words behind the prefix.
+pub(super) fn read(cf: &ngx_conf_t, words: &[String]) -> Result<EtcdOptions, Mistake> {
+    let (mut zone_size, mut state, mut hold, mut expiry_guard) = (None, None, None, None);
+    for word in words {
+        match word.split_once('=') {
+            Some(("zone", text)) => set(&mut zone_size, "zone", read_zone(text)?)?,
+            Some(("state", text)) => set(&mut state, "state", state_file::read(cf, text)?)?,
+            Some(("hold", text)) => {
+                let time = milliseconds(text);
+                set(&mut hold, "hold", time.ok_or_else(|| invalid("time", text, "hold"))?)?;
             }
+            Some(("expiry_guard", text)) => {
+                set(&mut expiry_guard, "expiry_guard", read_percent(text)?)?
+            }
+            _ => return Err(format!("invalid parameter \"{word}\" in \"etcd\"").into()),
         }
-        let zone_size = zone_size.unwrap_or(ZONE_SIZE);
-        Ok(Self { zone_size, state, hold: hold.unwrap_or(HOLD), expiry_guard })
     }
+    let zone_size = zone_size.unwrap_or(ZONE_SIZE);
+    Ok(EtcdOptions { zone_size, state, hold: hold.unwrap_or(HOLD), expiry_guard })
 }
 
 fn set<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Mistake> {

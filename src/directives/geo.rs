@@ -6,61 +6,25 @@ use std::{fs::File, io::Read, path::Path};
 
 use client_networks::{Ranges, parse_lines};
 use ngx::{
-    core::{NGX_CONF_ERROR, Pool},
+    core::NGX_CONF_ERROR,
     ffi::{ngx_command_t, ngx_conf_t},
 };
 
 use super::{
-    MainConf,
     args::{Mistake, finish, full_name, place, size, words},
-    etcd::check_end,
-    variable::{bare_name, check_key, tell_nginx},
+    keys::{check_end, check_key},
+    variable_names::{bare_name, tell_nginx},
 };
 use crate::{
-    live::networks::{self, LiveNetworks},
-    nginx::callback::{ConfResult, guard},
-    zones,
+    config::{GeoConf, Initial},
+    http,
+    live::Geo,
+    nginx::{
+        callback::{ConfResult, guard},
+        cycle_pool,
+    },
+    upstream::CoreConf,
 };
-
-/// A variable that says whether the client is in a network which a key names.
-#[derive(Debug)]
-pub(crate) struct GeoConf {
-    /// With the dollar sign, as it is written.
-    pub(crate) name: String,
-    /// The name of a cluster; that there is one of this name is checked at the end of the
-    /// configuration.
-    pub(crate) cluster: String,
-    /// Ends with a slash.
-    pub(crate) prefix: String,
-    /// What is said where there are no networks.
-    pub(crate) empty: bool,
-    /// The networks until etcd has said which there are; none, where the configuration does not say
-    /// it.
-    pub(crate) initial: Option<Initial>,
-    /// The cluster's id and the revision that said so.
-    pub(crate) origin: Option<(u64, u64)>,
-    /// The networks in shared memory, once it is mapped.
-    pub(crate) live: Option<LiveNetworks>,
-    /// Where the directive stands: `in FILE:LINE`.
-    pub(super) place: String,
-}
-
-/// The networks of the configuration.
-#[derive(Debug)]
-pub(crate) struct Initial {
-    /// Their addresses, as requests look them up.
-    pub(crate) ranges: Ranges,
-    /// How many networks that are.
-    pub(crate) count: usize,
-}
-
-impl GeoConf {
-    /// Whether what is said before etcd has been heard outlives a wiped etcd: it must be known of
-    /// which etcd it is, and let in fewer than all.
-    pub(crate) fn holds_initial(&self) -> bool {
-        self.origin.is_some() && self.initial.as_ref().is_none_or(|initial| initial.count > 0)
-    }
-}
 
 /// The shared memory where nothing is said of it: room for 100 000 networks with keys of up to 60
 /// bytes. What is not used of it takes no memory.
@@ -76,18 +40,17 @@ const MAX_FILE: u64 = 64 << 20;
 pub(super) unsafe extern "C" fn etcd_geo(
     cf: *mut ngx_conf_t,
     _command: *mut ngx_command_t,
-    conf: *mut c_void,
+    _conf: *mut c_void,
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and the main configuration that this module
-        // made.
-        let (cf, main) = unsafe { (&mut *cf, &mut *conf.cast::<MainConf>()) };
-        let result = words(cf).and_then(|words| add(cf, main, &words[1..]));
+        // SAFETY: nginx passes a valid configuration.
+        let cf = unsafe { &mut *cf };
+        let result = words(cf).and_then(|words| add(cf, &words[1..]));
         finish(cf, result)
     })
 }
 
-fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(), Mistake> {
+fn add(cf: &mut ngx_conf_t, words: &[String]) -> Result<(), Mistake> {
     let [name, cluster, prefix, options @ ..] = words else {
         return Err("\"etcd_geo\" needs a variable, a cluster and a prefix".into());
     };
@@ -146,28 +109,25 @@ fn add(cf: &mut ngx_conf_t, main: &mut MainConf, words: &[String]) -> Result<(),
         count: words.len(),
     });
     let zone_size = zone_size.unwrap_or(ZONE_SIZE);
-    if main.geos().any(|geo| geo.name.eq_ignore_ascii_case(name)) {
+    let core = CoreConf::of_conf(cf).ok_or("\"etcd_geo\" has no core module")?;
+    if core.geos.iter().any(|geo| geo.conf.name.eq_ignore_ascii_case(name)) {
         return Err(format!("duplicate variable \"{name}\" in \"etcd_geo\"").into());
     }
-    // SAFETY: the pool is the cycle's.
-    let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
-    let geo = pool.allocate(GeoConf {
+    let conf = GeoConf {
         name: name.clone(),
         cluster: cluster.clone(),
-        prefix: prefix.clone(),
+        prefix,
         empty: empty.unwrap_or(false),
         initial,
         origin,
-        live: None,
         place: place(cf),
-    });
-    if geo.is_null() {
-        return Err("no memory for the configuration of \"etcd_geo\"".into());
-    }
-    tell_nginx(cf, bare, "etcd_geo", networks::etcd_geo, geo as usize)?;
-    main.geos.push(geo);
-    zones::add_geo(cf, main, cluster, &prefix, zone_size)?;
-    zones::add_lease(cf, main)?;
+    };
+    let geo = Geo::new(cf, conf, zone_size)?;
+    let geo =
+        cycle_pool::allocate(cf, geo).ok_or("no memory for the configuration of \"etcd_geo\"")?;
+    tell_nginx(cf, bare, "etcd_geo", http::etcd_geo, (&raw const *geo).addr())?;
+    core.geos.push(geo);
+    core.add_lease(cf)?;
     Ok(())
 }
 

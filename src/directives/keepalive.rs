@@ -5,12 +5,14 @@ use core::ffi::c_void;
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_msec_t};
 
 use super::{
-    UpstreamConf,
     args::{Mistake, milliseconds},
-    etcd::{handle, needs_etcd},
+    block::{handle, needs_etcd},
     others,
 };
-use crate::{http::keepalive::Keepalive, nginx::callback::ConfResult};
+use crate::{
+    config::{Keepalive, UpstreamConf},
+    nginx::callback::ConfResult,
+};
 
 /// What nginx keeps by default, for a whole upstream; here it is for each peer.
 #[cfg(nginx1_29_7)]
@@ -31,7 +33,8 @@ pub(super) unsafe extern "C" fn etcd_keepalive(
     _command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> ConfResult {
-    handle(cf, conf, set_keepalive)
+    // SAFETY: nginx calls this.
+    unsafe { handle(cf, conf, set_keepalive) }
 }
 
 fn set_keepalive(

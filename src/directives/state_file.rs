@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ngx::ffi::ngx_conf_t;
 
-use super::{
-    MainConf,
-    args::{Mistake, full_name_in_prefix},
-};
+use super::args::{Mistake, full_name_in_prefix};
+use crate::upstream::CoreConf;
 
 /// The path that `text` says. The file may be there or not; its folder must be.
 pub(super) fn read(cf: &ngx_conf_t, text: &str) -> Result<PathBuf, Mistake> {
@@ -43,11 +41,13 @@ pub(super) fn read(cf: &ngx_conf_t, text: &str) -> Result<PathBuf, Mistake> {
 }
 
 /// That no other upstream has the same file.
-pub(super) fn check_is_alone(main: &MainConf, path: &Path) -> Result<(), Mistake> {
-    let same = main.upstreams().filter_map(|upstream| upstream.etcd.as_ref()).find(|etcd| {
-        let other = etcd.options.state.as_deref();
-        other.is_some_and(|other| canonical(other) == canonical(path))
-    });
+pub(super) fn check_is_alone(core: &CoreConf, path: &Path) -> Result<(), Mistake> {
+    let same = core.upstreams.iter().filter_map(|upstream| upstream.settings().etcd.as_ref()).find(
+        |etcd| {
+            let other = etcd.options.state.as_deref();
+            other.is_some_and(|other| canonical(other) == canonical(path))
+        },
+    );
     match same {
         Some(etcd) => Err(format!(
             "the file \"{}\" of \"state\" in \"etcd\" is that of upstream \"{}\" already, {}",

@@ -3,88 +3,21 @@
 //!
 //! Parameters and their meaning are those of nginx's `sticky cookie`; `secret` is ours.
 
-use core::fmt;
+use core::ffi::c_void;
 
 use ngx::{
     core::Pool,
-    ffi::{ngx_conf_t, ngx_http_get_variable_index, ngx_str_t, ngx_uint_t},
+    ffi::{ngx_command_t, ngx_conf_t, ngx_http_get_variable_index, ngx_str_t, ngx_uint_t},
 };
-use upstream_peers::{sid, sid_id, sticky_id};
 
 use super::{
-    UpstreamConf,
     args::{Mistake, seconds},
-    etcd::needs_etcd,
+    block::{handle, needs_etcd},
 };
-
-/// The longest time that may be given, in seconds: ten years, which is what nginx's `max` stands
-/// for.
-pub(crate) const MAX_EXPIRES: u64 = 315_360_000;
-
-/// What `etcd_sticky` says.
-#[derive(Debug)]
-pub(crate) struct Sticky {
-    /// The cookie's name.
-    pub(crate) name: String,
-    /// The index of nginx's variable `$cookie_NAME`.
-    pub(crate) variable: ngx_uint_t,
-    /// How long a browser keeps the cookie; `None`: until it is closed.
-    pub(crate) expires: Option<Expires>,
-    /// All other attributes, as they stand in the header, each with `; ` before it.
-    pub(crate) attributes: String,
-    /// See [`upstream_peers::sticky_id`]; empty where none is given.
-    secret: Secret,
-}
-
-/// How long a browser keeps the cookie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expires {
-    /// So many seconds from the last answer on.
-    After(u64),
-    /// As long as there is a way to say.
-    Max,
-}
-
-/// By what clients know the peers of an upstream.
-#[derive(Debug)]
-pub(crate) enum Naming {
-    /// By nothing.
-    None,
-    /// By the cookie of `etcd_sticky`.
-    Cookie(Secret),
-    /// By the names that nginx's own `sticky` has for them.
-    Sid,
-}
-
-impl Naming {
-    /// The id by which a peer is found, or 0: `key` is below the prefix, and empty for a peer of a
-    /// `server` line; `route` is its own name, if it has one.
-    pub(crate) fn id(&self, prefix: &str, key: &str, address: &str, route: Option<&str>) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Cookie(Secret(secret)) => sticky_id(prefix, key, address, secret),
-            Self::Sid => route
-                .map_or_else(|| sid_id(&sid(address.as_bytes())), |route| sid_id(route.as_bytes())),
-        }
-    }
-}
-
-/// A text that no log and no dump shows.
-#[derive(Clone, Default)]
-pub(crate) struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secret")
-    }
-}
-
-impl Sticky {
-    /// What the peers' ids are made with.
-    pub(crate) fn naming(&self) -> Naming {
-        Naming::Cookie(self.secret.clone())
-    }
-}
+use crate::{
+    config::{Expires, MAX_EXPIRES, Secret, Sticky, UpstreamConf},
+    nginx::callback::ConfResult,
+};
 
 /// The words, as they are read.
 #[derive(Default)]
@@ -99,12 +32,17 @@ struct Words {
     secret: Option<Secret>,
 }
 
-/// Takes in the directive's words behind its name.
-pub(super) fn set(
-    cf: &mut ngx_conf_t,
-    conf: &mut UpstreamConf,
-    words: &[String],
-) -> Result<(), Mistake> {
+/// The handler of `etcd_sticky`.
+pub(super) unsafe extern "C" fn etcd_sticky(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> ConfResult {
+    // SAFETY: nginx calls this.
+    unsafe { handle(cf, conf, set) }
+}
+
+fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
     needs_etcd(conf, "etcd_sticky")?;
     if conf.sticky.is_some() {
         return Err("\"etcd_sticky\" directive is duplicate".into());

@@ -5,13 +5,16 @@ use core::ptr;
 use ngx::{
     ffi::{
         NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS,
-        NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
-        NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF, ngx_command_t, ngx_str_t, ngx_uint_t,
+        NGX_CONF_TAKE1, NGX_DIRECT_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF,
+        NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF, NGX_MAIN_CONF,
+        ngx_command_t, ngx_str_t, ngx_uint_t,
     },
     ngx_string,
 };
 
-use super::{cluster, etcd, geo, keepalive, variable};
+use super::{
+    allow, balance, check, cluster, defaults, drain, etcd, geo, keepalive, sticky, variable,
+};
 use crate::{nginx::callback::Handler, status};
 
 const fn directive(name: ngx_str_t, context: u32, set: Handler, conf: usize) -> ngx_command_t {
@@ -35,8 +38,19 @@ const END: ngx_command_t = ngx_command_t {
     post: ptr::null_mut(),
 };
 
-/// All directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 13] = [
+/// The directives of the core module.
+pub(crate) static mut CORE: [ngx_command_t; 2] = [
+    directive(
+        ngx_string!("etcd_cluster"),
+        NGX_MAIN_CONF | NGX_DIRECT_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1,
+        cluster::etcd_cluster,
+        0,
+    ),
+    END,
+];
+
+/// Those of the HTTP module.
+pub(crate) static mut HTTP: [ngx_command_t; 13] = [
     directive(
         ngx_string!("etcd_cluster"),
         NGX_HTTP_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1,
@@ -52,31 +66,31 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 13] = [
     directive(
         ngx_string!("etcd_allow"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
-        etcd::etcd_allow,
+        allow::etcd_allow,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(
         ngx_string!("etcd_balance"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
-        etcd::etcd_balance,
+        balance::etcd_balance,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(
         ngx_string!("etcd_check"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
-        etcd::etcd_check,
+        check::etcd_check,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(
         ngx_string!("etcd_defaults"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
-        etcd::etcd_defaults,
+        defaults::etcd_defaults,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(
         ngx_string!("etcd_drain"),
         NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
-        etcd::etcd_drain,
+        drain::etcd_drain,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(
@@ -94,7 +108,7 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 13] = [
     directive(
         ngx_string!("etcd_sticky"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
-        etcd::etcd_sticky,
+        sticky::etcd_sticky,
         NGX_HTTP_SRV_CONF_OFFSET,
     ),
     directive(

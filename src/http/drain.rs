@@ -5,118 +5,136 @@
 //! (`crates/peer-zone`, `leaving.rs`). When how many are due is in `crates/peer-drain`.
 
 mod close;
+mod open;
 
-use core::{ptr::NonNull, time::Duration};
-use std::collections::HashMap;
+use core::{cell::Cell, ptr::NonNull, time::Duration};
 
-use ngx::ffi::{NGX_LOG_NOTICE, ngx_cycle_t};
-use peer_drain::{Drain, Limiter, OpenConnections, Pace, Slot, due};
-use peer_zone::{Closing, Departed, Held, Reasons, Worker, Zone};
+use peer_drain::{Drain, Pace, Slot};
+use peer_zone::{Closing, Departed, Held, Zone};
 
-pub(crate) use self::close::linger;
+pub(crate) use self::{close::linger, open::Draining};
+use super::open_request::OpenRequest;
 use crate::{
-    config::{MainConf, UpstreamConf},
-    http::peer::RequestPeer,
-    nginx::{clock, log},
+    config::{DrainConf, PaceConf, Time},
+    nginx::exclusive::Exclusive,
+    upstream::{CoreConf, Upstream},
 };
 
 /// How often a worker looks while it closes connections.
 pub(crate) const LOOK: Duration = peer_drain::LOOK;
 
-/// Peers that can be noted as being left between two ticks, without memory being asked for on a
-/// request's way. Where there are more they are looked for at the next tick.
-const NOTED: usize = 64;
-
-/// A worker's open connections to the peers of one upstream, and those of the peers that are being
-/// left.
-#[derive(Debug)]
-pub(crate) struct Draining {
-    open: OpenConnections<NonNull<RequestPeer>>,
-    /// By the peers' places in the zone.
-    leaving: HashMap<usize, Leaving>,
-    /// Peers may be being left of which nobody has told.
-    is_incomplete: bool,
-    /// When (ms) variables last changed what `etcd_drain` comes to; 0: not since this worker's
-    /// start. Nothing is closed for a time that was over before: what was left long ago would be
-    /// closed all at once.
-    changed: u64,
+/// What an upstream has of drains.
+#[derive(Debug, Default)]
+pub(crate) struct Drains {
+    /// Its open connections; only in workers, where there is `etcd_drain`.
+    open: Exclusive<Option<Draining>>,
+    /// What `etcd_drain` comes to just now, as its variables say; looked up at each tick.
+    now: Cell<Option<Drain>>,
 }
 
-/// A peer that is being left, while this worker has connections to it.
-#[derive(Debug)]
-struct Leaving {
-    id: u64,
-    /// When it was last looked at, in milliseconds.
-    last: u64,
-    /// Whether the log says that its connections are being closed.
-    is_announced: bool,
-}
-
-/// Makes room for the connections of a worker process that starts, in the upstreams that drain.
-pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) {
-    for conf in main.upstreams() {
-        let (Some(_), Some(zone)) = (&conf.drain, conf.zone) else { continue };
-        conf.draining = Some(Draining {
-            // There are never more requests at peers than connections; memory that is not used is
-            // not touched.
-            open: OpenConnections::new(cycle.connection_n, zone.places()),
-            leaving: HashMap::with_capacity(NOTED),
-            is_incomplete: false,
-            changed: 0,
-        });
-        refresh(conf, main, 0);
+impl Drains {
+    /// Makes room for the connections of a worker process that starts, of which there can be as
+    /// many as `connections`. There are never more requests at peers than those; memory that is
+    /// not used is not touched.
+    pub(crate) fn start(&self, upstream: &Upstream, connections: usize, core: &CoreConf) {
+        let (Some(_), Some(zone)) = (&upstream.settings().drain, upstream.zone()) else { return };
+        self.open.replace(Some(Draining::new(connections, zone)));
+        self.refresh(upstream, core, 0);
     }
-}
 
-/// Looks up what variables say of the upstream's drains at `now` (ms), and tells all workers how
-/// this one closes its connections.
-pub(crate) fn refresh(conf: &mut UpstreamConf, main: &MainConf, now: u64) {
-    let Some(drain) = &conf.drain else {
-        if let Some(worker) = &conf.worker {
-            worker.say_closing(None);
+    /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it
+    /// does. With `etcd_drain` its connections are closed after that: clients that were led there
+    /// again would be closed again, and it would never be empty.
+    pub(crate) fn grace(&self, upstream: &Upstream) -> Option<u64> {
+        upstream.settings().drain.as_ref().filter(|conf| conf.on.drain)?;
+        self.now.get().map(|drain| drain.timeout)
+    }
+
+    /// Looks up what variables say of the upstream's drains at `now` (ms), and tells all workers
+    /// how this one closes its connections.
+    pub(crate) fn refresh(&self, upstream: &Upstream, core: &CoreConf, now: u64) {
+        let Some(conf) = &upstream.settings().drain else {
+            upstream.with_worker(|worker| worker.say_closing(None));
+            return;
+        };
+        let drain = evaluate(conf, core);
+        if self.now.replace(drain) != drain {
+            self.open.with_some(|open| open.note_change(now));
         }
-        return;
-    };
-    let before = std::mem::replace(&mut conf.drain_now, drain.drain(main));
-    if before != conf.drain_now
-        && let Some(draining) = &mut conf.draining
-    {
-        draining.changed = now;
+        let closing = drain.map(|drain| Closing { after: drain.timeout, on: conf.on });
+        upstream.with_worker(|worker| worker.say_closing(closing));
     }
-    if let Some(worker) = &conf.worker {
-        worker.say_closing(conf.drain_now.map(|now| Closing { after: now.timeout, on: drain.on }));
-    }
-}
 
-/// Notes that a request has a peer; `has_cookie`: perhaps by a cookie. Returns what [`leave`]
-/// takes.
-pub(crate) fn enter(
-    conf: &mut UpstreamConf,
-    peer: NonNull<RequestPeer>,
-    held: &Held,
-    has_cookie: bool,
-) -> Option<Slot> {
-    let draining = conf.draining.as_mut()?;
-    let place = place_of(conf.zone?, held);
-    let slot = draining.open.add(place, peer);
-    // A cookie may lead to a peer that is being left already.
-    if has_cookie
-        && !draining.is_incomplete
-        && !draining.leaving.contains_key(&place)
-        && let Some(worker) = conf.worker.as_ref()
-        && !worker.is_in_service(held)
-    {
-        draining.is_incomplete = true;
+    /// Notes that a request has a peer; `has_cookie`: perhaps by a cookie. Returns what
+    /// [`leave`](Self::leave) takes.
+    pub(crate) fn enter(
+        &self,
+        upstream: &Upstream,
+        request: NonNull<OpenRequest>,
+        held: &Held,
+        has_cookie: bool,
+    ) -> Option<Slot> {
+        upstream.settings().drain.as_ref()?;
+        let place = place_of(upstream.zone()?, held);
+        let (slot, is_known) =
+            self.open.with_some(|open| (open.add(place, request), open.knows(place)))?;
+        // A cookie may lead to a peer that is being left already.
+        if has_cookie
+            && !is_known
+            && upstream.with_worker(|worker| worker.is_in_service(held)) == Some(false)
+        {
+            self.open.with_some(Draining::note_some);
+        }
+        slot
     }
-    slot
-}
 
-/// Notes that it has it no more.
-pub(crate) fn leave(conf: &mut UpstreamConf, held: &Held, slot: Slot) {
-    if let Some(zone) = conf.zone
-        && let Some(draining) = &mut conf.draining
-    {
-        draining.open.remove(place_of(zone, held), slot);
+    /// Notes that it has it no more.
+    pub(crate) fn leave(&self, upstream: &Upstream, held: &Held, slot: Slot) {
+        if let Some(zone) = upstream.zone() {
+            self.open.with_some(|open| open.remove(place_of(zone, held), slot));
+        }
+    }
+
+    /// Takes note of a peer that has left the service.
+    pub(crate) fn note(&self, zone: &Zone, departed: Departed) {
+        self.open.with_some(|open| match departed {
+            Departed::Peer(id) => open.note(zone.place_of(id), id),
+            Departed::Many => open.note_some(),
+        });
+    }
+
+    /// Closes what is due at `now` (ms). Returns whether more is about to be.
+    ///
+    /// Closing a connection makes nginx call the module for its request, and perhaps give that
+    /// another peer: nothing is lent meanwhile.
+    pub(crate) fn close_due(&self, upstream: &Upstream, now: u64) -> bool {
+        let conf = upstream.settings();
+        let (Some(drain), Some(now_so), Some(etcd)) = (&conf.drain, self.now.get(), &conf.etcd)
+        else {
+            return false;
+        };
+        let planned = self.open.with_some(|open| {
+            if open.is_idle() {
+                return None;
+            }
+            upstream
+                .with_worker(|worker| open.plan(&etcd.upstream, worker, (now_so, drain.on), now))
+        });
+        let Some((plan, is_closing)) = planned.flatten() else { return false };
+        for (place, closes) in plan {
+            for _ in 0..closes {
+                let Some(request) = self.open.with_some(|open| open.pop(place)).flatten() else {
+                    break;
+                };
+                if let Some(zone) = upstream.zone() {
+                    zone.count_drained(1);
+                }
+                // SAFETY: it was in the list, and so its request lives, with a peer; nothing
+                // refers to it.
+                unsafe { close::close(request) };
+            }
+        }
+        is_closing
     }
 }
 
@@ -124,149 +142,23 @@ fn place_of(zone: Zone, held: &Held) -> usize {
     zone.place_of(held.id())
 }
 
-/// Takes note of a peer that has left the service.
-pub(crate) fn note(zone: Zone, draining: &mut Draining, departed: Departed) {
-    match departed {
-        Departed::Peer(id) => draining.note(zone.place_of(id), id),
-        Departed::Many => draining.is_incomplete = true,
-    }
-}
-
-impl Draining {
-    fn note(&mut self, place: usize, id: u64) {
-        // The place may be another peer's by now.
-        if self.held_at(place).is_some_and(|held| held.id() == id) {
-            if self.leaving.len() < self.leaving.capacity() {
-                self.note_held(place, id);
-            } else {
-                self.is_incomplete = true;
-            }
+/// When connections are closed, as variables say just now; `None` while the directive has variables
+/// and none of them has a value: then no connection is.
+fn evaluate(conf: &DrainConf, core: &CoreConf) -> Option<Drain> {
+    let (mut has_variables, mut has_values) = (false, false);
+    let mut now = |time: &Time| match time {
+        Time::Fixed(time) => *time,
+        Time::Of(name, otherwise) => {
+            has_variables = true;
+            let time = core.variable(name).and_then(|variable| variable.to_time());
+            has_values |= time.is_some();
+            time.unwrap_or(*otherwise)
         }
-    }
-
-    fn note_held(&mut self, place: usize, id: u64) {
-        let leaving =
-            self.leaving.entry(place).or_insert(Leaving { id, last: 0, is_announced: false });
-        if leaving.id != id {
-            *leaving = Leaving { id, last: 0, is_announced: false };
-        }
-    }
-
-    /// What a request at the peer of this place holds.
-    fn held_at(&self, place: usize) -> Option<&Held> {
-        // SAFETY: a request's peer stands in the list from `enter` to `leave` or to the end of
-        // `close`, and lives for as long.
-        unsafe { self.open.first(place)?.as_ref() }.held()
-    }
-
-    /// Where nobody has told of all: every peer that this worker has connections to may be being
-    /// left.
-    fn complete(&mut self) {
-        if !std::mem::take(&mut self.is_incomplete) {
-            return;
-        }
-        let places: Vec<usize> = self.open.peers().collect();
-        for place in places {
-            if let Some(id) = self.held_at(place).map(Held::id) {
-                self.note_held(place, id);
-            }
-        }
-    }
-
-    /// How many connections are to be closed at `now` (ms) at which places, and whether more are to
-    /// be soon.
-    fn plan(
-        &mut self,
-        name: &str,
-        worker: &Worker,
-        (drain, on): (Drain, Reasons),
-        now: u64,
-    ) -> (Vec<(usize, usize)>, bool) {
-        self.complete();
-        let mut plan = Vec::new();
-        let mut is_closing = false;
-        let Self { open, leaving, changed, .. } = self;
-        leaving.retain(|&place, peer| {
-            // SAFETY: as in `held_at`.
-            let held = open.first(place).and_then(|first| unsafe { first.as_ref() }.held());
-            let Some(held) = held.filter(|held| held.id() == peer.id) else { return false };
-            let Some(since) = worker.leaving_since(held, on, now) else { return false };
-            let begins = drain.begins(since).max(*changed);
-            if now < begins {
-                return true;
-            }
-            is_closing = true;
-            let count = open.count(place);
-            if !std::mem::replace(&mut peer.is_announced, true) {
-                announce(name, worker, held, count);
-            }
-            let closes = match drain.pace {
-                Pace::Spread(spread) => {
-                    let ends = begins.saturating_add(spread);
-                    due(count, begins, ends, peer.last, now, worker.random())
-                }
-                Pace::Rate(rate) => {
-                    let (limiter, now) = (Limiter::new(rate), clock::microseconds());
-                    (0..count)
-                        .take_while(|_| worker.zone().pace(|state| limiter.take(state, now)))
-                        .count()
-                }
-            };
-            peer.last = now;
-            if closes > 0 {
-                plan.push((place, closes));
-            }
-            true
-        });
-        (plan, is_closing)
-    }
-}
-
-fn announce(name: &str, worker: &Worker, held: &Held, count: usize) {
-    let (_, address, key) = worker.address(held);
-    let peer = String::from_utf8_lossy(if key.is_empty() { address } else { key });
-    log::at(
-        NGX_LOG_NOTICE,
-        &format!("etcd: upstream \"{name}\": peer \"{peer}\": closing {count} connections"),
-    );
-}
-
-/// Closes what is due at `now` (ms) in an upstream. Returns whether more is about to be.
-///
-/// # Safety
-///
-/// `conf` is an upstream's of this process's cycle, and there is no reference to it: closing a
-/// connection makes nginx call the module for its request, and perhaps give that another peer.
-pub(crate) unsafe fn look(conf: *mut UpstreamConf, now: u64) -> bool {
-    let (plan, is_closing) = {
-        // SAFETY: the caller's promise; the reference is gone before anything is closed.
-        let conf = unsafe { &mut *conf };
-        let (Some(drain), Some(now_so)) = (&conf.drain, conf.drain_now) else { return false };
-        let (Some(draining), Some(worker), Some(etcd)) =
-            (&mut conf.draining, &conf.worker, &conf.etcd)
-        else {
-            return false;
-        };
-        if draining.leaving.is_empty() && !draining.is_incomplete {
-            return false;
-        }
-        draining.plan(&etcd.upstream, worker, (now_so, drain.on), now)
     };
-    for (place, closes) in plan {
-        for _ in 0..closes {
-            // SAFETY: as above.
-            let next =
-                unsafe { (*conf).draining.as_mut() }.and_then(|draining| draining.open.pop(place));
-            let Some(peer) = next else { break };
-            // SAFETY: it was in the list, and so its request lives; there is no reference to the
-            // upstream.
-            unsafe {
-                if let Some(zone) = (*conf).zone {
-                    zone.count_drained(1);
-                }
-                close::close(peer);
-            }
-        }
-    }
-    is_closing
+    let timeout = now(&conf.timeout);
+    let pace = match &conf.pace {
+        PaceConf::Spread(spread) => Pace::Spread(now(spread)),
+        PaceConf::Rate(rate) => Pace::Rate(*rate),
+    };
+    (has_values || !has_variables).then_some(Drain { timeout, pace })
 }

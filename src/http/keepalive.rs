@@ -16,98 +16,70 @@ pub(crate) mod connection_kind;
 #[cfg_attr(not(ngx_feature = "http_ssl"), path = "keepalive/tls_sessions/none.rs")]
 pub(crate) mod tls_sessions;
 
-use core::{
-    ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, Ordering},
-};
+use core::ptr::{self, NonNull};
 
 use idle_cache::{IdleCache, Kept, Slot};
 use ngx::ffi::{
-    ngx_connection_t, ngx_cycle_t, ngx_event_t, ngx_http_upstream_t, ngx_log_t, ngx_msec_t,
+    ngx_connection_t, ngx_cycle_t, ngx_event_t, ngx_http_upstream_t, ngx_log_t,
     ngx_peer_connection_t,
 };
-
 use peer_zone::Departed;
 
+use self::connection_kind::Kind;
+use super::upstream::HttpUpstream;
 use crate::{
-    config::{MainConf, UpstreamConf},
-    http::keepalive::connection_kind::Kind,
-    nginx::callback::guard,
+    config::Keepalive,
+    nginx::{callback::guard, exclusive::OfProcess, list::List},
+    upstream::Upstream,
 };
 
 /// A worker's idle connections are at most one in as many of its `worker_connections`: the other
 /// half is for clients, and for what is in use.
 const SHARE_OF_CONNECTIONS: usize = 2;
 
-/// What `etcd_keepalive` says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keepalive {
-    /// The most idle connections to a peer, in each worker.
-    pub(crate) connections: usize,
-    /// After as many requests a connection is closed.
-    pub(crate) requests: usize,
-    /// At this age, in milliseconds, a connection is closed after its request.
-    pub(crate) time: ngx_msec_t,
-    /// How long, in milliseconds, a connection stays idle.
-    pub(crate) timeout: ngx_msec_t,
-    /// A location uses no other's connections.
-    pub(crate) is_local: bool,
-}
-
 /// The idle connections of this process.
 struct Idle {
     /// Where the upstreams are that they belong to.
-    cycle: *mut ngx_cycle_t,
+    cycle: *const ngx_cycle_t,
     cache: IdleCache<NonNull<ngx_connection_t>>,
 }
 
-/// Those of this process, or null. Only the event loop comes here.
-static IDLE: AtomicPtr<Idle> = AtomicPtr::new(ptr::null_mut());
+/// Those of this process.
+// SAFETY: only callbacks of the event loop come here.
+static IDLE: OfProcess<Idle> = unsafe { OfProcess::new() };
 
-/// The cache. The reference is to be gone before any other function of this file is called.
-fn idle() -> Option<&'static mut Idle> {
-    // SAFETY: `start` made it so, and `stop` takes it out before it frees it; a process has one
-    // thread that comes here.
-    unsafe { IDLE.load(Ordering::Relaxed).as_mut() }
-}
-
-/// As `idle`, for an upstream that keeps connections.
-fn idle_of(conf: &UpstreamConf) -> Option<(&'static mut Idle, &Keepalive)> {
-    let keepalive = conf.keepalive.as_ref()?;
+/// Calls `call` with them, for an upstream that keeps connections.
+fn with_idle<R>(upstream: &Upstream, call: impl FnOnce(&mut Idle, &Keepalive) -> R) -> Option<R> {
+    let keepalive = upstream.settings().keepalive.as_ref()?;
     // A process that is master and worker at once may still have requests of an earlier cycle,
     // whose upstreams are numbered otherwise.
-    let idle = idle().filter(|idle| ptr::eq(idle.cycle, conf.cycle))?;
-    Some((idle, keepalive))
+    IDLE.with(|idle| upstream.is_of(idle.cycle).then(|| call(idle, keepalive))).flatten()
 }
 
 /// Makes room for idle connections, in a worker process that starts, where an upstream keeps any.
-pub(crate) fn start(cycle: &mut ngx_cycle_t, main: &MainConf) {
+pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>) {
     stop();
-    if !main.upstreams().any(|upstream| upstream.keepalive.is_some()) {
+    if !upstreams.iter().any(|upstream| upstream.settings().keepalive.is_some()) {
         return;
     }
     let cache = IdleCache::new(cycle.connection_n / SHARE_OF_CONNECTIONS);
-    IDLE.store(Box::into_raw(Box::new(Idle { cycle, cache })), Ordering::Relaxed);
+    IDLE.replace(Some(Idle { cycle, cache }));
 }
 
 /// Closes all of them, and keeps none from here on.
 pub(crate) fn stop() {
     close_all();
-    let idle = IDLE.swap(ptr::null_mut(), Ordering::Relaxed);
-    if !idle.is_null() {
-        // SAFETY: `start` made it so, and nothing else refers to it any more.
-        drop(unsafe { Box::from_raw(idle) });
-    }
+    IDLE.replace(None);
 }
 
 /// How many idle connections this process keeps.
 pub(crate) fn count() -> usize {
-    idle().map_or(0, |idle| idle.cache.len())
+    IDLE.with(|idle| idle.cache.len()).unwrap_or_default()
 }
 
 /// Closes all idle connections of this process.
 pub(crate) fn close_all() {
-    while let Some(connection) = idle().and_then(|idle| idle.cache.pop()) {
+    while let Some(connection) = IDLE.with(|idle| idle.cache.pop()).flatten() {
         // SAFETY: it was in the cache, and so is open and nobody else's.
         unsafe { connection::close(connection.as_ptr()) };
     }
@@ -115,19 +87,20 @@ pub(crate) fn close_all() {
 
 /// Closes the idle connections to a peer that is not to have any: it is removed, drains or has
 /// failed.
-pub(crate) fn close_peer(conf: &UpstreamConf, id: u64) {
-    let Some(peer) = idle_of(conf).and_then(|_| conf.key_of(id)) else { return };
-    while let Some(connection) = idle().and_then(|idle| idle.cache.pop_peer(peer)) {
+pub(crate) fn close_peer(upstream: &Upstream, id: u64) {
+    let Some(peer) = upstream.settings().key_of(id) else { return };
+    let next = || with_idle(upstream, |idle, _| idle.cache.pop_peer(peer)).flatten();
+    while let Some(connection) = next() {
         // SAFETY: as in `close_all`.
         unsafe { connection::close(connection.as_ptr()) };
     }
 }
 
 /// Closes the idle connections to a peer that has left the service.
-pub(crate) fn close_departed(conf: &UpstreamConf, departed: Departed) {
+pub(crate) fn close_departed(upstream: &Upstream, departed: Departed) {
     match departed {
-        Departed::Peer(id) => close_peer(conf, id),
-        Departed::Many if idle_of(conf).is_some() => close_all(),
+        Departed::Peer(id) => close_peer(upstream, id),
+        Departed::Many if with_idle(upstream, |_, _| ()).is_some() => close_all(),
         Departed::Many => {}
     }
 }
@@ -135,13 +108,13 @@ pub(crate) fn close_departed(conf: &UpstreamConf, departed: Departed) {
 /// An idle connection to the peer of that kind, made ready for a request that logs to `log`: that
 /// which was used last, since it is the least likely to be closed by the peer just now.
 pub(crate) fn take(
-    conf: &UpstreamConf,
+    upstream: &Upstream,
     id: u64,
     kind: Kind,
     log: *mut ngx_log_t,
 ) -> Option<NonNull<ngx_connection_t>> {
-    let (idle, _) = idle_of(conf)?;
-    let connection = idle.cache.take(conf.key_of(id)?, kind.to_number())?;
+    let peer = upstream.settings().key_of(id)?;
+    let connection = with_idle(upstream, |idle, _| idle.cache.take(peer, kind.to_number()))??;
     // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's,
     // which now has the connection.
     unsafe { connection::wake(connection.as_ptr(), log) };
@@ -151,21 +124,23 @@ pub(crate) fn take(
 /// Keeps a request's connection to the peer, which is of that kind, and takes it out of `peer`,
 /// where nothing speaks against it. The request has not failed.
 pub(crate) fn keep(
-    conf: &UpstreamConf,
+    upstream: &Upstream,
     id: u64,
     kind: Kind,
     peer: &mut ngx_peer_connection_t,
-    upstream: &ngx_http_upstream_t,
+    request: &ngx_http_upstream_t,
 ) {
-    let Some((idle, keepalive)) = idle_of(conf) else { return };
-    let Some(of_peer) = conf.key_of(id) else { return };
+    let conf = upstream.settings();
+    let (Some(keepalive), Some(of_peer)) = (&conf.keepalive, conf.key_of(id)) else { return };
     let Some(connection) = NonNull::new(peer.connection) else { return };
     // SAFETY: the request's connection is open.
-    if !unsafe { connection::may_rest(connection.as_ptr(), keepalive, upstream) } {
+    if !unsafe { connection::may_rest(connection.as_ptr(), keepalive, request) } {
         return;
     }
-    let Kept { slot, evicted } =
-        idle.cache.keep(of_peer, kind.to_number(), keepalive.connections, connection);
+    let kept = with_idle(upstream, |idle, keepalive| {
+        idle.cache.keep(of_peer, kind.to_number(), keepalive.connections, connection)
+    });
+    let Some(Kept { slot, evicted }) = kept else { return };
     peer.connection = ptr::null_mut();
     // SAFETY: the one is the cache's alone from here on, the other was until now.
     unsafe {
@@ -191,9 +166,8 @@ unsafe extern "C" fn on_word(event: *mut ngx_event_t) {
             if connection::is_quiet(connection) {
                 return;
             }
-            if let Some(idle) = idle() {
-                idle.cache.remove(Slot::from_number((*connection).data.addr()));
-            }
+            let slot = Slot::from_number((*connection).data.addr());
+            IDLE.with(|idle| idle.cache.remove(slot));
             connection::close(connection);
         }
     });

@@ -6,10 +6,8 @@ use ngx::ffi::{
     ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_header_filter, ngx_int_t,
 };
 
-use crate::{
-    http::peer::RequestPeer,
-    nginx::callback::{OK, guard},
-};
+use super::request::RequestPeer;
+use crate::nginx::callback::{OK, guard};
 
 /// The filters that were there before.
 static mut NEXT: ngx_http_output_header_filter_pt = None;

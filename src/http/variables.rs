@@ -1,7 +1,5 @@
 //! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`.
 
-use core::ptr;
-
 use ngx::{
     ffi::{
         NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t,
@@ -13,18 +11,12 @@ use ngx::{
 };
 use peer_zone::Connections;
 
-use crate::{
-    http::peer::RequestPeer,
-    module::Module,
-    nginx::callback::{ERROR, OK, guard},
+use super::{
+    request::RequestPeer,
+    upstream::HttpConf,
+    variable_value::{Getter, set},
 };
-
-/// How nginx asks for a variable's value.
-pub(crate) type Getter = unsafe extern "C" fn(
-    *mut ngx_http_request_t,
-    *mut ngx_http_variable_value_t,
-    usize,
-) -> ngx_int_t;
+use crate::nginx::callback::{ERROR, OK, guard};
 
 const PEER_CONNECTIONS: ngx_str_t = ngx_string!("etcd_peer_connections");
 const PEER_UPGRADED: ngx_str_t = ngx_string!("etcd_peer_upgraded");
@@ -61,19 +53,6 @@ pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
         variable.get_handler = Some(getter);
     }
     OK
-}
-
-/// Sets a variable to `text`, which lives in the request's pool; without it the variable has no
-/// value.
-pub(crate) fn set(value: &mut ngx_http_variable_value_t, text: Option<ngx_str_t>) {
-    let text_or_empty = text.unwrap_or(ngx_str_t { len: 0, data: ptr::null_mut() });
-    value.data = text_or_empty.data;
-    // What is shown is a key, a number or a value of at most 4096 bytes, all far shorter than the
-    // 28 bits of a variable's length.
-    value.set_len(text_or_empty.len as u32);
-    value.set_valid(u32::from(text.is_some()));
-    value.set_not_found(u32::from(text.is_none()));
-    value.set_no_cacheable(0);
 }
 
 unsafe extern "C" fn etcd_peer(
@@ -143,11 +122,11 @@ unsafe extern "C" fn etcd_revision(
 /// only upstream there is.
 fn revision(request: &ngx_http_request_t) -> Option<u64> {
     if let Some(peer) = RequestPeer::of(request) {
-        return peer.conf().zone.map(|zone| zone.revision());
+        return peer.upstream().zone().map(|zone| zone.revision());
     }
-    let mut upstreams = Module::main_conf(request)?.upstreams();
+    let mut upstreams = HttpConf::of_request(request)?.core.upstreams.iter();
     let only = upstreams.next().filter(|_| upstreams.next().is_none())?;
-    only.zone.map(|zone| zone.revision())
+    only.zone().map(|zone| zone.revision())
 }
 
 fn print(request: &ngx_http_request_t, number: u64) -> Option<ngx_str_t> {

@@ -1,23 +1,12 @@
-//! `etcd_geo`: whether the client is in one of the networks that keys name, which are in shared
-//! memory.
+//! Networks that keys name, in shared memory.
 
-use core::{net::IpAddr, ops::Deref, slice, sync::atomic::AtomicU64};
+use core::{net::IpAddr, ops::Deref, sync::atomic::AtomicU64};
 
 use client_networks::{count_in, is_in};
 use live_value::{Found, Origin, Shelf, Torn};
-use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t};
-use ngx::ngx_string;
-use upstream_peers::SocketAddress;
 
 use super::value_state::Known;
-use crate::{
-    config::GeoConf,
-    http::variables::set,
-    nginx::{
-        callback::{ERROR, OK, guard},
-        socket_address,
-    },
-};
+use crate::config::GeoConf;
 
 /// What lies in shared memory of a prefix: the networks as a table in which clients are looked up,
 /// and what is known of them. Each process has one of its own, which says where that is.
@@ -85,43 +74,12 @@ impl LiveNetworks {
     }
 }
 
-const YES: ngx_str_t = ngx_string!("1");
-const NO: ngx_str_t = ngx_string!("0");
-
-/// Says whether the client is in one of the networks.
-pub(crate) unsafe extern "C" fn etcd_geo(
-    request: *mut ngx_http_request_t,
-    value: *mut ngx_http_variable_value_t,
-    data: usize,
-) -> ngx_int_t {
-    guard(ERROR, || {
-        // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the
-        // variable's data, which lives for as long as the request's cycle.
-        let (request, value, conf) =
-            unsafe { (&*request, &mut *value, &*(data as *const GeoConf)) };
-        let is_inside = is_inside(conf, client(request));
-        set(value, is_inside.map(|is_inside| if is_inside { YES } else { NO }));
-        OK
-    })
-}
-
-/// The client's address: what `$remote_addr` says, which nginx's realip module may have taken from
-/// a header or from the PROXY protocol.
-fn client(request: &ngx_http_request_t) -> Option<IpAddr> {
-    // SAFETY: a request has a connection, and that one an address of that length.
-    let bytes = unsafe {
-        let connection = &*request.connection;
-        slice::from_raw_parts(connection.sockaddr.cast::<u8>(), connection.socklen as usize)
-    };
-    match socket_address::parse(bytes)? {
-        SocketAddress::Ip(address) => Some(address.ip()),
-        SocketAddress::Unix(_) => None,
-    }
-}
-
 /// `None` where nothing could be read: the request must not pass for one that is allowed.
-fn is_inside(conf: &GeoConf, client: Option<IpAddr>) -> Option<bool> {
-    let live = conf.live.as_ref()?;
+pub(crate) fn is_inside(
+    conf: &GeoConf,
+    live: &LiveNetworks,
+    client: Option<IpAddr>,
+) -> Option<bool> {
     // Whoever comes by a unix socket is in no network.
     let found = live.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
     Some(match found.value {
@@ -139,9 +97,8 @@ fn is_inside(conf: &GeoConf, client: Option<IpAddr>) -> Option<bool> {
 }
 
 /// How many networks there are, and the revision of the last change.
-pub(crate) fn count(conf: &GeoConf) -> Option<(usize, u64)> {
-    let live = conf.live.as_ref()?;
-    let Ok(Found { value, origin, generation }) = live.read(count_in) else { return Some((0, 0)) };
+pub(crate) fn count(conf: &GeoConf, live: &LiveNetworks) -> (usize, u64) {
+    let Ok(Found { value, origin, generation }) = live.read(count_in) else { return (0, 0) };
     let initial = || conf.initial.as_ref().map_or(0, |initial| initial.count);
-    Some((value.unwrap_or_else(|| if generation != 0 { 0 } else { initial() }), origin.revision))
+    (value.unwrap_or_else(|| if generation != 0 { 0 } else { initial() }), origin.revision)
 }

@@ -1,16 +1,8 @@
-//! `etcd_variable`: a key's value, in shared memory.
-
-use core::ptr;
+//! A key's value, in shared memory.
 
 use live_value::Torn;
-use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_pnalloc, ngx_str_t};
 
 use super::value_state::Known;
-use crate::{
-    config::VariableConf,
-    http::variables::set,
-    nginx::callback::{ERROR, OK, guard},
-};
 
 /// The longest value, in bytes: as long as the value of a peer's key; nginx's buffers for a
 /// request's headers are no longer by default.
@@ -43,38 +35,4 @@ impl Live {
             Err(Torn) => Look { length: None, is_heard: true },
         }
     }
-}
-
-/// Gives nginx the value, in memory of the request's pool.
-pub(crate) unsafe extern "C" fn etcd_variable(
-    request: *mut ngx_http_request_t,
-    value: *mut ngx_http_variable_value_t,
-    data: usize,
-) -> ngx_int_t {
-    guard(ERROR, || {
-        // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the
-        // variable's data, which lives for as long as the request's cycle.
-        let (request, value, conf) =
-            unsafe { (&*request, &mut *value, &*(data as *const VariableConf)) };
-        set(value, read(request, conf));
-        OK
-    })
-}
-
-fn read(request: &ngx_http_request_t, conf: &VariableConf) -> Option<ngx_str_t> {
-    let mut bytes = [0; MAX_VALUE_LENGTH];
-    let look = conf.live.map(|live| live.look(&mut bytes)).unwrap_or_default();
-    let Some(length) = look.length else {
-        let otherwise = conf.without_value(look)?;
-        return Some(ngx_str_t { len: otherwise.len(), data: otherwise.as_ptr().cast_mut() });
-    };
-    // SAFETY: the pool is the request's.
-    let copy = unsafe { ngx_pnalloc(request.pool, length.max(1)) }.cast::<u8>();
-    if copy.is_null() {
-        return None;
-    }
-    // SAFETY: the pool gave out that many bytes, and no reading is longer than what it was read
-    // into.
-    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), copy, length) };
-    Some(ngx_str_t { len: length, data: copy })
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use live_value::{Cell, Origin};
 
-use crate::nginx::clock;
+use crate::{nginx::clock, zones::Shared};
 
 /// The longest reason of a rejection that is shown, in bytes.
 pub(crate) const MAX_REASON_LENGTH: usize = 512;
@@ -33,6 +33,9 @@ pub(crate) struct Known<const WORDS: usize> {
     /// does not.
     held_until: AtomicU64,
 }
+
+// SAFETY: zeroes are a key that was never heard of; all of it is atomic.
+unsafe impl<const WORDS: usize> Shared for Known<WORDS> {}
 
 /// How an etcd that lists relates to the one that spoke last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,7 @@
-//! The machine's monotonic clock, which all processes share.
+//! The machine's monotonic clock, which all processes share, and nginx's cached ones.
+
+use ngx::ffi::{ngx_current_msec, ngx_time};
+use peer_zone::Now;
 
 /// Milliseconds since some moment that is the same for all processes.
 pub(crate) fn now() -> u64 {
@@ -13,4 +16,16 @@ pub(crate) fn microseconds() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     // The clock is never negative.
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
+}
+
+/// The moment, by nginx's cached clocks.
+pub(crate) fn cached() -> Now {
+    // SAFETY: nginx sets it, from the event loop. It is of the same clock as `now`.
+    Now { seconds: seconds(), milliseconds: unsafe { ngx_current_msec } as u64 }
+}
+
+/// Seconds, by nginx's cached clock, as the zone keeps them.
+fn seconds() -> u32 {
+    // The zone compares differences only, so that the cut in 2106 does no harm but to one of them.
+    ngx_time() as u32
 }

@@ -7,14 +7,12 @@ use peer_zone::{Closings, Health, Now, Row, Statistics, Worker};
 use serde::Serialize;
 
 use crate::{
-    config::{GeoConf, MainConf, UpstreamConf, VariableConf},
-    http::{
-        keepalive::{self, tls_sessions},
-        peer,
-    },
-    live::{networks, value::MAX_VALUE_LENGTH},
+    config::UpstreamConf,
+    http,
+    live::{self, MAX_VALUE_LENGTH},
     nginx::clock,
     process,
+    upstream::{self, CoreConf},
     zones::report::{self, HoldingReason, Rejection, Report, StateFile},
 };
 
@@ -183,24 +181,24 @@ struct Peer {
 
 impl Document {
     /// The state of all upstreams, as this worker sees it.
-    pub(super) fn of(main: &MainConf) -> Self {
+    pub(super) fn of(core: &CoreConf) -> Self {
         let watcher = process::watcher_process();
         Self {
             nginx_version: NGINX_VERSION.to_string_lossy(),
             // SAFETY: nginx sets it when a process starts. A process id is positive.
             pid: unsafe { ngx_pid } as u32,
-            idle_connections: keepalive::count(),
-            tls_sessions: tls_sessions::count(),
+            idle_connections: http::idle_connections(),
+            tls_sessions: http::tls_sessions(),
             watcher_pid: (watcher != 0).then_some(watcher),
-            upstreams: main.upstreams().filter_map(upstream).collect(),
-            variables: main.variables().filter_map(|conf| variable(conf)).collect(),
-            geo: main.geos().filter_map(|conf| geo(conf)).collect(),
+            upstreams: core.upstreams.iter().filter_map(upstream).collect(),
+            variables: core.variables.iter().filter_map(variable).collect(),
+            geo: core.geos.iter().filter_map(geo).collect(),
         }
     }
 }
 
-fn variable(conf: &VariableConf) -> Option<(String, Variable)> {
-    let live = conf.live?;
+fn variable(variable: &live::Variable) -> Option<(String, Variable)> {
+    let (conf, live) = (&variable.conf, variable.live()?);
     let value = live.value.read(&mut [0; MAX_VALUE_LENGTH]).unwrap_or_default();
     let variable = Variable {
         cluster: conf.cluster.clone(),
@@ -215,9 +213,9 @@ fn variable(conf: &VariableConf) -> Option<(String, Variable)> {
     Some((conf.name.clone(), variable))
 }
 
-fn geo(conf: &GeoConf) -> Option<(String, Geo)> {
-    let live = conf.live.as_ref()?;
-    let (networks, revision) = networks::count(conf)?;
+fn geo(geo: &live::Geo) -> Option<(String, Geo)> {
+    let (conf, live) = (&geo.conf, geo.live()?);
+    let (networks, revision) = geo.count()?;
     let geo = Geo {
         cluster: conf.cluster.clone(),
         prefix: conf.prefix.clone(),
@@ -230,13 +228,16 @@ fn geo(conf: &GeoConf) -> Option<(String, Geo)> {
     Some((conf.name.clone(), geo))
 }
 
-fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
+fn upstream(upstream: &upstream::Upstream) -> Option<(String, Upstream)> {
+    upstream.with_worker(|worker| describe_upstream(upstream.settings(), worker))?
+}
+
+fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String, Upstream)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) =
         (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
     let zone_size = etcd.options.zone_size;
     let balance = conf.balance().method.name();
-    let worker = process::worker(conf)?;
     let statistics = worker.zone().statistics();
     let Statistics { size, used, left_out, is_panicking, is_connected, .. } = statistics;
     let Statistics { processes, most_processes, sharing, .. } = statistics;
@@ -311,7 +312,7 @@ fn upstream(conf: &mut UpstreamConf) -> Option<(String, Upstream)> {
 }
 
 fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
-    let now = peer::now();
+    let now = clock::cached();
     match worker.table() {
         Some(table) => {
             let closings = table.closings();

@@ -1,32 +1,20 @@
 //! Peers as the zone takes them: made of what etcd says, and kept, since most of a list is the same
 //! after each change.
 
-use std::{cmp::Ordering, rc::Rc, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
 
 use peer_zone::Desired;
 use upstream_peers::{Ages, Known, Parameters, Peer, SocketAddress};
 
-use crate::{config::Naming, nginx::socket_address};
+use crate::{
+    nginx::socket_address,
+    zones::peer_specs::{Names, describe, shared, to_zone},
+};
 
 /// The peers of a list, each with what it was made of.
 pub(super) struct Described {
     peers: Vec<(SocketAddress, Desired)>,
     names: Names,
-}
-
-/// How peers are named to clients, where they are.
-pub(crate) struct Names {
-    /// The prefix of their keys.
-    pub(crate) prefix: Rc<str>,
-    /// By what clients know them.
-    pub(crate) naming: Naming,
-}
-
-impl Names {
-    /// The id by which a client names the peer, or 0.
-    fn sticky_id(&self, key: &str, address: &str, route: Option<&str>) -> u64 {
-        self.naming.id(&self.prefix, key, address, route)
-    }
 }
 
 impl Described {
@@ -120,48 +108,6 @@ fn renew(known: Desired, peer: Peer, joined: u64, names: &Names) -> Desired {
         joined,
         parameters: to_zone(peer.parameters),
         ..known
-    }
-}
-
-/// The peer as the zone takes it, with its address. It `joined` at a time of the monotonic clock
-/// (ms), or 0: long ago.
-pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
-    let name = peer.address.to_string();
-    let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
-    let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
-    let desired = Desired {
-        key: Some(peer.key),
-        socket_address: socket_address::bytes(&peer.address),
-        name,
-        server: peer.server,
-        sticky,
-        route: peer.route,
-        create_revision: peer.create_revision.unsigned_abs(),
-        joined,
-        parameters: to_zone(peer.parameters),
-    };
-    (peer.address, desired)
-}
-
-/// The text, as the string of the name where that says the same.
-fn shared(name: &Arc<str>, text: Arc<str>) -> Arc<str> {
-    if *name == text { Arc::clone(name) } else { text }
-}
-
-/// The zone keeps its own type, so that what etcd says and what lies in shared memory can change
-/// apart.
-fn to_zone(parameters: Parameters) -> peer_zone::Parameters {
-    let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
-        parameters;
-    peer_zone::Parameters {
-        weight,
-        max_conns,
-        max_fails,
-        fail_timeout,
-        slow_start,
-        backup,
-        down,
-        drain,
     }
 }
 

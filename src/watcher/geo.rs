@@ -18,10 +18,7 @@ use super::{
     run::Claim,
     variable::{LOOK, MAX_WAITING, hash},
 };
-use crate::live::{
-    networks::LiveNetworks,
-    value_state::{HOLD, Succession},
-};
+use crate::live::{HOLD, LiveNetworks, Succession};
 
 /// How many keys of one list are told of as rejected; the rest is counted.
 const TOLD: usize = 8;

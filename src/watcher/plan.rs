@@ -7,8 +7,9 @@ use upstream_peers::{Allow, Parameters};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
-    config::{Check, Kind, MainConf, Naming, VariableConf},
-    live::{networks::LiveNetworks, value::Live},
+    config::{Check, Kind, Naming},
+    live::{Live, LiveNetworks, LiveNumber, Variable},
+    upstream::CoreConf,
     zones::Told,
 };
 
@@ -50,9 +51,6 @@ pub(super) struct GeoPlan {
     pub(super) holds_initial: bool,
 }
 
-/// A number that a variable has.
-pub(super) type LiveNumber = Box<dyn Fn() -> Option<u32> + Send>;
-
 /// A prefix and the upstreams that take their peers from it: there is one watch for all of them.
 pub(super) struct PrefixPlan {
     pub(super) prefix: String,
@@ -86,20 +84,23 @@ pub(super) struct UpstreamPlan {
 
 impl Plan {
     /// The plan for a cycle's configuration.
-    pub(crate) fn of(main: &MainConf, lease: &'static Lease, claim: u64) -> Self {
-        let mut clusters: Vec<ClusterPlan> = main
+    pub(crate) fn of(core: &CoreConf, lease: &'static Lease, claim: u64) -> Self {
+        let mut clusters: Vec<ClusterPlan> = core
             .clusters
             .iter()
-            .map(|config| ClusterPlan {
-                config: config.clone(),
+            .map(|conf| ClusterPlan {
+                config: conf.config.clone(),
                 prefixes: Vec::new(),
                 variables: Vec::new(),
                 geos: Vec::new(),
             })
             .collect();
         let mut state_files = Vec::new();
-        for conf in main.upstreams() {
-            let (Some(etcd), Some(zone), Some(told)) = (&conf.etcd, conf.zone, conf.told) else {
+        for upstream in core.upstreams.iter() {
+            let conf = upstream.settings();
+            let (Some(etcd), Some(zone), Some(told)) =
+                (&conf.etcd, upstream.zone(), upstream.told())
+            else {
                 continue;
             };
             let state = etcd.options.state.as_ref().map(|file| {
@@ -113,7 +114,7 @@ impl Plan {
                 zone_size: etcd.options.zone_size,
                 told,
                 defaults: conf.defaults(),
-                max_conns: main.max_conns_variable(conf).map(VariableConf::to_number),
+                max_conns: core.max_conns_variable(upstream).map(Variable::to_number),
                 allow: conf.allow.clone(),
                 servers: conf.servers.clone(),
                 options: conf.options(),
@@ -135,8 +136,8 @@ impl Plan {
                     .push(PrefixPlan { prefix: etcd.prefix.clone(), upstreams: vec![upstream] }),
             }
         }
-        for conf in main.variables() {
-            let Some(live) = conf.live else { continue };
+        for variable in core.variables.iter() {
+            let (conf, Some(live)) = (&variable.conf, variable.live()) else { continue };
             let cluster = clusters.iter_mut().find(|cluster| cluster.config.name == conf.cluster);
             let Some(ClusterPlan { variables, .. }) = cluster else { continue };
             match variables.iter_mut().find(|plan| plan.key == conf.key) {
@@ -152,8 +153,8 @@ impl Plan {
                 }
             }
         }
-        for conf in main.geos() {
-            let Some(live) = conf.live else { continue };
+        for geo in core.geos.iter() {
+            let (conf, Some(live)) = (&geo.conf, geo.live()) else { continue };
             let cluster = clusters.iter_mut().find(|cluster| cluster.config.name == conf.cluster);
             let Some(ClusterPlan { geos, .. }) = cluster else { continue };
             match geos.iter_mut().find(|plan| plan.prefix == conf.prefix) {
@@ -172,7 +173,7 @@ impl Plan {
                 || !cluster.variables.is_empty()
                 || !cluster.geos.is_empty()
         });
-        let files = main.files.clone().unwrap_or_else(|| Client::direct(Table::new()));
-        Self { lease, claim, cycle: main.cycle, clusters, files, state_files }
+        let files = core.files().unwrap_or_else(|| Client::direct(Table::new()));
+        Self { lease, claim, cycle: core.number(), clusters, files, state_files }
     }
 }

@@ -26,8 +26,7 @@ use super::{
 };
 use crate::{
     files::EtcdFiles,
-    module,
-    nginx::{clock, log},
+    nginx::{clock, library, log},
 };
 
 /// How often the lease is kept alive: as often as the others look at it (see `STAND_BY` in
@@ -176,7 +175,7 @@ fn end_blocking_threads(runtime: Runtime) {
     runtime.shutdown_timeout(BLOCKING);
     if began.elapsed() >= BLOCKING {
         // One is still there, and nginx may unload the module, as it does at a worker's end.
-        module::stay_loaded();
+        library::stay_loaded();
     }
 }
 

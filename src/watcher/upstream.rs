@@ -21,15 +21,16 @@ use self::{said::Said, successor::Successor};
 #[cfg(feature = "injected-faults")]
 use super::faults;
 use super::{
-    checks::UpstreamChecks,
-    described::{Described, Names},
-    lines::Lines,
-    plan::{LiveNumber, UpstreamPlan},
+    checks::UpstreamChecks, described::Described, lines::Lines, plan::UpstreamPlan,
     state::StateOffer,
 };
 use crate::{
+    live::LiveNumber,
     nginx::{clock, processes},
-    zones::report::{Holding, Rejection, Report},
+    zones::{
+        peer_specs::Names,
+        report::{Holding, Rejection, Report},
+    },
 };
 
 /// An upstream as the watcher keeps it.

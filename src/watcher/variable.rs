@@ -15,10 +15,7 @@ use tokio::{
 use super::{following::Following, hearing::Hearing, lines::Lines, plan::VariablePlan, run::Claim};
 use crate::{
     config::{Kind, LONGEST_TIME},
-    live::{
-        value::{Live, MAX_VALUE_LENGTH},
-        value_state::{HOLD, Succession},
-    },
+    live::{HOLD, Live, MAX_VALUE_LENGTH, Succession},
 };
 
 /// How often the clock is looked at.

@@ -6,11 +6,13 @@ use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, ngx_log_t};
 use peer_state::State;
 use peer_zone::Desired;
 
+use super::{
+    peer_specs::{Names, describe},
+    report::{Report, StateFile},
+};
 use crate::{
     config::{Etcd, UpstreamConf},
     nginx::log,
-    watcher::{Names, describe},
-    zones::report::{Report, StateFile},
 };
 
 /// What a state file has given.

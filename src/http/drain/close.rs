@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use ngx::ffi::{ngx_connection_t, ngx_event_t};
 
-use crate::http::peer::RequestPeer;
+use crate::http::open_request::OpenRequest;
 
 /// Makes nginx believe that the peer of a request has closed its connection.
 ///
@@ -18,12 +18,12 @@ use crate::http::peer::RequestPeer;
 ///
 /// The request lives, and holds a peer. There are no references to it or its upstream: nginx may
 /// call the module for it, and end it.
-pub(super) unsafe fn close(peer: NonNull<RequestPeer>) {
+pub(super) unsafe fn close(request: NonNull<OpenRequest>) {
     // SAFETY: the caller's promise; the references are gone before nginx is called.
     let connection: *mut ngx_connection_t = unsafe {
-        let peer = &mut *peer.as_ptr();
-        peer.drained();
-        peer.upstream().peer.connection
+        let request = &mut *request.as_ptr();
+        request.drained();
+        request.upstream().peer.connection
     };
     if connection.is_null() {
         // It is just being made, and nothing was received.

@@ -14,8 +14,10 @@ use ngx::{
     log::ngx_cycle_log,
 };
 
-use super::Keepalive;
-use crate::nginx::{callback::OK, event_source::Handler};
+use crate::{
+    config::Keepalive,
+    nginx::{callback::OK, event_source::Handler},
+};
 
 /// Whether a connection can serve another request: the conditions of
 /// `ngx_http_upstream_free_keepalive_peer`, and their order.

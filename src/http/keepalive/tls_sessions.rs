@@ -7,10 +7,7 @@
 //! another. Each worker has its own, in a bounded cache (`crates/idle-cache`); those of a peer go
 //! when it leaves.
 
-use core::{
-    ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, Ordering},
-};
+use core::ptr::{self, NonNull};
 
 use idle_cache::{IdleCache, Kept};
 use ngx::ffi::{
@@ -19,9 +16,11 @@ use ngx::ffi::{
 };
 use peer_zone::Departed;
 
+use super::connection_kind::Kind;
 use crate::{
-    config::{MainConf, UpstreamConf},
-    http::keepalive::connection_kind::Kind,
+    http::upstream::HttpUpstream,
+    nginx::{exclusive::OfProcess, list::List},
+    upstream::Upstream,
 };
 
 /// Sessions that a worker keeps. One takes some 5 kB, most of it the node's certificates: 80 MB
@@ -35,7 +34,7 @@ const PER_PEER: usize = 256;
 /// The sessions of this process.
 struct Sessions {
     /// Where the upstreams are that they belong to.
-    cycle: *mut ngx_cycle_t,
+    cycle: *const ngx_cycle_t,
     cache: IdleCache<Session>,
 }
 
@@ -49,46 +48,39 @@ impl Drop for Session {
     }
 }
 
-/// Those of this process, or null. Only the event loop comes here.
-static OWN: AtomicPtr<Sessions> = AtomicPtr::new(ptr::null_mut());
+/// Those of this process.
+// SAFETY: only callbacks of the event loop come here.
+static OWN: OfProcess<Sessions> = unsafe { OfProcess::new() };
 
-fn own(cycle: *const ngx_cycle_t) -> Option<&'static mut Sessions> {
-    // SAFETY: `start` made it so, and `stop` takes it out before it frees it; a process has one
-    // thread that comes here, and no function here calls another with the reference.
-    let sessions = unsafe { OWN.load(Ordering::Relaxed).as_mut() }?;
+/// Calls `call` with them, for an upstream of this process's cycle.
+fn with_own<R>(upstream: &Upstream, call: impl FnOnce(&mut IdleCache<Session>) -> R) -> Option<R> {
     // A process that is master and worker at once may still have requests of an earlier cycle,
     // whose upstreams are numbered otherwise.
-    ptr::eq(sessions.cycle, cycle).then_some(sessions)
+    OWN.with(|own| upstream.is_of(own.cycle).then(|| call(&mut own.cache))).flatten()
 }
 
 /// Makes room for sessions, in a worker process that starts, where there are upstreams.
-pub(crate) fn start(cycle: &mut ngx_cycle_t, main: &MainConf) {
+pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>) {
     stop();
-    if main.upstreams.is_empty() {
+    if upstreams.is_empty() {
         return;
     }
-    let cache = IdleCache::new(SESSIONS);
-    OWN.store(Box::into_raw(Box::new(Sessions { cycle, cache })), Ordering::Relaxed);
+    OWN.replace(Some(Sessions { cycle, cache: IdleCache::new(SESSIONS) }));
 }
 
 /// Frees all of them, and keeps none from here on.
 pub(crate) fn stop() {
-    let sessions = OWN.swap(ptr::null_mut(), Ordering::Relaxed);
-    if !sessions.is_null() {
-        // SAFETY: `start` made it so, and nothing else refers to it any more.
-        drop(unsafe { Box::from_raw(sessions) });
-    }
+    OWN.replace(None);
 }
 
 /// How many this process has.
 pub(crate) fn count() -> usize {
-    // SAFETY: as in `own`.
-    unsafe { OWN.load(Ordering::Relaxed).as_ref() }.map_or(0, |sessions| sessions.cache.len())
+    OWN.with(|own| own.cache.len()).unwrap_or_default()
 }
 
-/// Whether there are any, of upstreams of this cycle.
-pub(crate) fn has_any(cycle: *const ngx_cycle_t) -> bool {
-    own(cycle).is_some_and(|sessions| !sessions.cache.is_empty())
+/// Whether there are any, of upstreams of this one's cycle.
+pub(crate) fn has_any(upstream: &Upstream) -> bool {
+    with_own(upstream, |cache| !cache.is_empty()).unwrap_or(false)
 }
 
 /// Offers the session of the peer and kind, if there is one, in a connection that is about to shake
@@ -98,17 +90,18 @@ pub(crate) fn has_any(cycle: *const ngx_cycle_t) -> bool {
 ///
 /// The connection is open, and TLS has been made ready for it.
 pub(crate) unsafe fn offer(
-    conf: &UpstreamConf,
+    upstream: &Upstream,
     id: u64,
     kind: Kind,
     connection: *mut ngx_connection_t,
 ) -> ngx_int_t {
-    let session = own(conf.cycle)
-        .zip(conf.key_of(id))
-        .and_then(|(sessions, peer)| sessions.cache.peek(peer, kind.to_number()))
-        .map_or(ptr::null_mut(), |session| session.0.as_ptr());
+    let session = upstream.settings().key_of(id).and_then(|peer| {
+        with_own(upstream, |cache| {
+            cache.peek(peer, kind.to_number()).map(|session| session.0.as_ptr())
+        })?
+    });
     // SAFETY: the caller's promise. OpenSSL takes a reference of its own; null is no session.
-    unsafe { ngx_ssl_set_session(connection, session) }
+    unsafe { ngx_ssl_set_session(connection, session.unwrap_or(ptr::null_mut())) }
 }
 
 /// Keeps the session that a connection has agreed on, in the place of the one before.
@@ -117,28 +110,30 @@ pub(crate) unsafe fn offer(
 ///
 /// The connection is open, with TLS.
 pub(crate) unsafe fn save(
-    conf: &UpstreamConf,
+    upstream: &Upstream,
     id: u64,
     kind: Kind,
     connection: *mut ngx_connection_t,
 ) {
-    let Some((sessions, peer)) = own(conf.cycle).zip(conf.key_of(id)) else { return };
-    // SAFETY: the caller's promise; what is returned is a reference of its own.
-    let Some(session) = NonNull::new(unsafe { ngx_ssl_get_session(connection) }) else { return };
-    drop(sessions.cache.take(peer, kind.to_number()));
-    let Kept { evicted, .. } =
-        sessions.cache.keep(peer, kind.to_number(), PER_PEER, Session(session));
-    drop(evicted);
+    let Some(peer) = upstream.settings().key_of(id) else { return };
+    with_own(upstream, |cache| {
+        // SAFETY: the caller's promise; what is returned is a reference of its own.
+        let Some(session) = NonNull::new(unsafe { ngx_ssl_get_session(connection) }) else {
+            return;
+        };
+        drop(cache.take(peer, kind.to_number()));
+        let Kept { evicted, .. } = cache.keep(peer, kind.to_number(), PER_PEER, Session(session));
+        drop(evicted);
+    });
 }
 
 /// Frees the sessions with a peer that has left the service.
-pub(crate) fn forget(conf: &UpstreamConf, departed: Departed) {
-    let Some(sessions) = own(conf.cycle) else { return };
-    match departed {
+pub(crate) fn forget(upstream: &Upstream, departed: Departed) {
+    with_own(upstream, |cache| match departed {
         Departed::Peer(id) => {
-            let Some(peer) = conf.key_of(id) else { return };
-            while sessions.cache.pop_peer(peer).is_some() {}
+            let Some(peer) = upstream.settings().key_of(id) else { return };
+            while cache.pop_peer(peer).is_some() {}
         }
-        Departed::Many => while sessions.cache.pop().is_some() {},
-    }
+        Departed::Many => while cache.pop().is_some() {},
+    });
 }

@@ -3,10 +3,10 @@
 use ngx::ffi::ngx_cycle_t;
 use peer_zone::Departed;
 
-use crate::config::{MainConf, UpstreamConf};
+use crate::{http::upstream::HttpUpstream, nginx::list::List, upstream::Upstream};
 
 /// There is nothing to make room for.
-pub(crate) fn start(_cycle: &mut ngx_cycle_t, _main: &MainConf) {}
+pub(crate) fn start(_cycle: &ngx_cycle_t, _upstreams: &List<HttpUpstream>) {}
 
 /// There is nothing to free.
 pub(crate) fn stop() {}
@@ -17,9 +17,9 @@ pub(crate) fn count() -> usize {
 }
 
 /// There are none.
-pub(crate) fn has_any(_cycle: *const ngx_cycle_t) -> bool {
+pub(crate) fn has_any(_upstream: &Upstream) -> bool {
     false
 }
 
 /// There is nothing to free.
-pub(crate) fn forget(_conf: &UpstreamConf, _departed: Departed) {}
+pub(crate) fn forget(_upstream: &Upstream, _departed: Departed) {}

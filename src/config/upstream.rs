@@ -1,0 +1,88 @@
+//! What the directives in an `upstream` add up to.
+
+use peer_zone::{Checking, Desired, Options, protocol::ID_BITS};
+use upstream_peers::{Allow, Overrides, Parameters};
+
+use super::{
+    balance::Balance,
+    check::Check,
+    drain::DrainConf,
+    etcd::Etcd,
+    keepalive::Keepalive,
+    sticky::{Naming, Sticky},
+};
+
+/// The settings of an `upstream`. One without `etcd` has these as well, with nothing in them.
+#[derive(Debug, Default)]
+pub(crate) struct UpstreamConf {
+    /// Which of the cycle's upstreams with `etcd` this is; `None` for those behind the first
+    /// 65 536.
+    pub(crate) number: Option<u16>,
+    /// What `etcd` says.
+    pub(crate) etcd: Option<Etcd>,
+    /// What `etcd_allow` says.
+    pub(crate) allow: Allow,
+    /// What `etcd_balance` says.
+    pub(crate) balance: Option<Balance>,
+    /// What `etcd_check` says; without it there are no checks.
+    pub(crate) check: Option<Check>,
+    /// What `etcd_defaults` says.
+    pub(crate) defaults: Option<Overrides>,
+    /// The variable that `max_conns` of `etcd_defaults` goes by, with the dollar sign.
+    pub(crate) max_conns_variable: Option<String>,
+    /// What `etcd_drain` says; without it open connections live until they end.
+    pub(crate) drain: Option<DrainConf>,
+    /// What `etcd_keepalive` says; without it no connection is kept here.
+    pub(crate) keepalive: Option<Keepalive>,
+    /// What `etcd_sticky` says; without it requests have no affinity.
+    pub(crate) sticky: Option<Sticky>,
+    /// Another module has put itself before this one, and may say by `hint` which peer a client is
+    /// to have: nginx's own `sticky`.
+    pub(crate) takes_hints: bool,
+    /// Which of nginx's servers stands for etcd's.
+    pub(crate) placeholder: usize,
+    /// The peers of ordinary `server` lines.
+    pub(crate) servers: Vec<Desired>,
+    /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the
+    /// place.
+    pub(crate) is_balanced_here: bool,
+}
+
+impl UpstreamConf {
+    /// The parameters of peers whose value does not set them.
+    pub(crate) fn defaults(&self) -> Parameters {
+        self.defaults
+            .as_ref()
+            .map_or_else(Parameters::default, |defaults| defaults.apply(Parameters::default()))
+    }
+
+    /// What the zone's tables are to carry for it.
+    pub(crate) fn options(&self) -> Options {
+        let checking = self
+            .check
+            .as_ref()
+            .map(|check| Checking { mandatory: check.mandatory, panic: check.panic });
+        let is_sticky = self.sticky.is_some() || self.takes_hints;
+        Options { method: self.balance().method, is_sticky, checking }
+    }
+
+    /// By what clients know its peers.
+    pub(crate) fn naming(&self) -> Naming {
+        match &self.sticky {
+            Some(sticky) => sticky.naming(),
+            None if self.takes_hints => Naming::Sid,
+            None => Naming::None,
+        }
+    }
+
+    /// How a peer is chosen: as `etcd_balance` says, or by round robin.
+    pub(crate) fn balance(&self) -> Balance {
+        self.balance.unwrap_or_default()
+    }
+
+    /// Tells a peer from those of all upstreams. No two have the same, since an id does not reach
+    /// into the upper bits (see [`ID_BITS`]), which are the upstream's.
+    pub(crate) fn key_of(&self, id: u64) -> Option<u64> {
+        Some((u64::from(self.number?) << ID_BITS) ^ id)
+    }
+}

@@ -1,0 +1,333 @@
+//! nginx's upstream callbacks: a request gets a peer and gives it back.
+//!
+//! The counterparts in nginx are `ngx_http_upstream_init_round_robin_peer`,
+//! `…_get_round_robin_peer` and `…_free_round_robin_peer`.
+
+use core::{
+    ffi::c_void,
+    mem::MaybeUninit,
+    ptr::{self, NonNull},
+};
+
+use ngx::ffi::{
+    NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, ngx_http_request_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_peer_connection_t,
+    ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
+};
+use peer_zone::{Held, Now, Outcome, Pick, Wish, Worker};
+#[cfg(nginx1_29_6)]
+use upstream_peers::{sid, sid_id};
+
+#[cfg(ngx_feature = "http_ssl")]
+use super::keepalive::tls_sessions;
+use super::{
+    drain, hash_key,
+    keepalive::{self, connection_kind::Kind},
+    request::RequestPeer,
+    sticky,
+    upstream::HttpUpstream,
+    withdrawals,
+};
+use crate::nginx::{
+    callback::{ERROR, OK, guard},
+    clock, log,
+};
+
+/// Called by nginx when a request comes to the upstream.
+pub(crate) unsafe extern "C" fn init(
+    request: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes a valid request, whose `upstream` it has made, and the upstream's
+        // configuration.
+        let (request, us, nginx) = unsafe { (&mut *request, &mut *us, &mut *(*request).upstream) };
+        let Some(upstream) = HttpUpstream::of(us) else { return ERROR };
+        let conf = upstream.settings();
+        let balance = conf.balance();
+        let hash_key = if balance.goes_by_request() {
+            // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
+            match unsafe { hash_key::key_of(&balance, request) } {
+                Some(key) => key,
+                None => return ERROR,
+            }
+        } else {
+            ngx_str_t::empty()
+        };
+        // SAFETY: as above.
+        let sticky =
+            conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) });
+        let name = &raw mut us.host;
+        // SAFETY: as above; the upstream's configuration lives as long as the cycle.
+        let peer = match unsafe { RequestPeer::make(request, upstream, name, hash_key, sticky) } {
+            Ok(peer) => peer,
+            Err(code) => return code,
+        };
+        let tries = upstream.zone().map_or(0, |zone| zone.tries());
+        nginx.peer.data = peer.cast();
+        nginx.peer.get = Some(get);
+        nginx.peer.free = Some(free);
+        nginx.peer.tries = tries as ngx_uint_t;
+        #[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
+        {
+            nginx.peer.set_session = Some(set_session);
+            nginx.peer.save_session = Some(save_session);
+        }
+        OK
+    })
+}
+
+unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes what `init` has set, for a request that lives.
+        let (connection, peer) = unsafe { (&mut *connection, &mut *data.cast::<RequestPeer>()) };
+        connection.set_cached(0);
+        connection.connection = ptr::null_mut();
+
+        let upstream = peer.upstream;
+        #[cfg(nginx1_29_6)]
+        if upstream.settings().takes_hints {
+            // SAFETY: whoever called this has set it for this call, or nobody has.
+            peer.sticky = unsafe { connection.hint.as_ref() }.map(|hint| sid_id(hint.as_bytes()));
+        }
+        let now = clock::cached();
+        let held = match upstream.with_worker(|worker| pick(worker, connection, peer, now)) {
+            Some(Ok(held)) => held,
+            Some(Err(Refused::Failed)) => return ERROR,
+            // nginx answers "no live upstreams".
+            Some(Err(Refused::Busy)) | None => {
+                connection.name = peer.upstream_name;
+                return NGX_BUSY as ngx_int_t;
+            }
+        };
+        let id = held.id();
+        let own = NonNull::from(&mut peer.open);
+        peer.open.slot = upstream.drains.enter(upstream, own, &held, peer.sticky.is_some());
+        peer.open.is_drained = false;
+        peer.open.held = Some(held);
+        peer.picked = now.milliseconds as ngx_msec_t;
+        let Some(keepalive) = &upstream.settings().keepalive else { return OK };
+        withdrawals::read(upstream, now.milliseconds);
+        // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
+        peer.kind = unsafe { Kind::of_connection(peer.open.request, keepalive.is_local) };
+        let Some(kind) = peer.kind else { return ERROR };
+        let Some(idle) = keepalive::take(upstream, id, kind, connection.log) else { return OK };
+        connection.connection = idle.as_ptr();
+        connection.set_cached(1);
+        NGX_DONE as ngx_int_t
+    })
+}
+
+/// Why a request gets no peer.
+enum Refused {
+    /// There is none that could be had.
+    Busy,
+    /// Memory is short.
+    Failed,
+}
+
+/// Picks a peer, and tells nginx where it is.
+fn pick(
+    worker: &mut Worker,
+    connection: &mut ngx_peer_connection_t,
+    peer: &mut RequestPeer,
+    now: Now,
+) -> Result<Held, Refused> {
+    let (upstream, pool) = (peer.upstream, peer.pool());
+    let conf = upstream.settings();
+    let RequestPeer { tried, hash_key, progress, .. } = peer;
+    let wish = Wish {
+        method: conf.balance().method,
+        key: hash_key.as_bytes(),
+        sticky: peer.sticky,
+        grace: upstream.drains.grace(upstream),
+        leaves_backups: conf.takes_hints,
+    };
+    let held = match worker.pick(&wish, progress, now, |id| tried.contains(id), !tried.is_empty()) {
+        Pick::Peer(held) => held,
+        Pick::Busy => return Err(Refused::Busy),
+    };
+    let (socket_address, name, key) = worker.address(&held);
+    connection.sockaddr = socket_address.as_ptr().cast_mut().cast::<sockaddr>();
+    // A socket address is at most as long as a `sockaddr_un`.
+    connection.socklen = socket_address.len() as socklen_t;
+    let is_first = tried.is_empty();
+    let room = if is_first { &mut peer.copies[..] } else { &mut [] };
+    let place = if is_first { Some(NonNull::from(&mut peer.name)) } else { further_name(pool) };
+    let copies = copy(room, pool, name, key);
+    let noted = tried.push(held.id(), pool);
+    let named = match (&conf.sticky, held.sticky()) {
+        // SAFETY: the request asks for a peer, so that it has no answer yet.
+        (Some(sticky), Some(id)) => unsafe { sticky::set_cookie(peer.open.request, sticky, id) },
+        _ => Some(()),
+    };
+    #[cfg(nginx1_29_6)]
+    let named = match named {
+        Some(()) if conf.takes_hints => name_to_others(connection, worker, (&held, name), pool),
+        named => named,
+    };
+    let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named) else {
+        worker.release(held, Outcome::Answered, None, now);
+        return Err(Refused::Failed);
+    };
+    // SAFETY: it is the request's own, or was given out just now, aligned for any type; nothing
+    // refers to it yet.
+    unsafe { place.write(name) };
+    peer.key = key;
+    connection.name = place.as_ptr();
+    Ok(held)
+}
+
+/// Tells the modules before this one the name of the peer that the request has got, as nginx's own
+/// methods do: its route, or what is made of its address.
+///
+/// `None` where the request's pool has no memory.
+#[cfg(nginx1_29_6)]
+fn name_to_others(
+    connection: &mut ngx_peer_connection_t,
+    worker: &mut Worker,
+    (held, address): (&Held, &[u8]),
+    pool: *mut ngx_pool_t,
+) -> Option<()> {
+    // SAFETY: the pool is the request's, and gives out memory that is aligned for any type.
+    let copied = |name: &[u8]| unsafe {
+        let place = NonNull::new(ngx_palloc(pool, size_of::<ngx_str_t>()).cast::<ngx_str_t>())?;
+        place.write(ngx_str_t::from_bytes(pool, name)?);
+        Some(place)
+    };
+    let name = worker.with_route(held, |route| match route {
+        Some(route) => copied(route),
+        None => copied(&sid(address)),
+    });
+    connection.sid = name?.as_ptr();
+    Some(())
+}
+
+/// A place for the name of a further try: `$upstream_addr` shows those before, each by the pointer
+/// that nginx got.
+fn further_name(pool: *mut ngx_pool_t) -> Option<NonNull<ngx_str_t>> {
+    // SAFETY: the pool is the request's.
+    NonNull::new(unsafe { ngx_palloc(pool, size_of::<ngx_str_t>()) }.cast())
+}
+
+/// Copies both, one behind the other, into the room where it is enough, else into the pool.
+fn copy(
+    room: &mut [MaybeUninit<u8>],
+    pool: *mut ngx_pool_t,
+    name: &[u8],
+    key: &[u8],
+) -> Option<(ngx_str_t, ngx_str_t)> {
+    let length = name.len() + key.len();
+    let start = if length <= room.len() {
+        room.as_mut_ptr().cast::<u8>()
+    } else {
+        // SAFETY: the pool is the request's.
+        NonNull::new(unsafe { ngx_pnalloc(pool, length) }.cast::<u8>())?.as_ptr()
+    };
+    // SAFETY: there is room for as many bytes as are written.
+    unsafe {
+        ptr::copy_nonoverlapping(name.as_ptr(), start, name.len());
+        let behind = start.add(name.len());
+        ptr::copy_nonoverlapping(key.as_ptr(), behind, key.len());
+        Some((
+            ngx_str_t { len: name.len(), data: start },
+            ngx_str_t { len: key.len(), data: behind },
+        ))
+    }
+}
+
+unsafe extern "C" fn free(
+    connection: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+    state: ngx_uint_t,
+) {
+    guard((), || {
+        // SAFETY: nginx passes what `init` has set, for a request that lives.
+        let (connection, peer) = unsafe { (&mut *connection, &mut *data.cast::<RequestPeer>()) };
+        let upstream = peer.upstream;
+        let is_drained = peer.open.is_drained;
+        if is_drained {
+            // SAFETY: the request lives, and so does its client's connection.
+            unsafe { drain::linger((*peer.open.request).connection) };
+        }
+        // What a drain closes is no fault of the peer's.
+        let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !is_drained;
+        let outcome = if failed { Outcome::Failed } else { Outcome::Answered };
+        if let Some(held) = peer.open.held.take() {
+            let id = held.id();
+            if let Some(slot) = peer.open.slot.take() {
+                upstream.drains.leave(upstream, &held, slot);
+            }
+            // A peer that has left meanwhile is to have no idle connections.
+            if let Some(kind) = peer.kind
+                && !failed
+                && !is_drained
+                && upstream.with_worker(|worker| worker.is_in_service(&held)) == Some(true)
+            {
+                keepalive::keep(upstream, id, kind, connection, peer.open.upstream());
+            }
+            let now = clock::cached();
+            let response_time = peer.response_time(outcome, now);
+            let is_disabled = upstream.with_worker(|worker| {
+                if upstream.shows_connections.get() {
+                    peer.left = Some(worker.connections_without(&held));
+                }
+                worker.release(held, outcome, response_time, now)
+            });
+            if is_disabled == Some(true) {
+                log::to(NGX_LOG_WARN, connection.log, "upstream server temporarily disabled");
+                keepalive::close_peer(upstream, id);
+            }
+        }
+        connection.tries = connection.tries.saturating_sub(1);
+        if is_drained && connection.tries == 0 && peer.may_try_again() {
+            connection.tries = 1;
+        }
+    });
+}
+
+/// Called by nginx before a connection to the peer shakes hands, where `proxy_ssl_session_reuse` is
+/// on.
+#[cfg(ngx_feature = "http_ssl")]
+unsafe extern "C" fn set_session(
+    connection: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes what `init` has set, for a request that lives, and a connection with
+        // TLS.
+        unsafe {
+            let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
+            let Some(held) = &peer.open.held else { return OK };
+            let Some(kind) = Kind::of_session(peer.open.request) else { return ERROR };
+            tls_sessions::offer(peer.upstream, held.id(), kind, connection)
+        }
+    })
+}
+
+/// Called by nginx when a connection to the peer has agreed on a session; with TLS 1.3 that is
+/// after the handshake, and may be several times.
+#[cfg(ngx_feature = "http_ssl")]
+unsafe extern "C" fn save_session(connection: *mut ngx_peer_connection_t, data: *mut c_void) {
+    guard((), || {
+        // SAFETY: as in `set_session`.
+        unsafe {
+            let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
+            let Some(held) = &peer.open.held else { return };
+            let Some(kind) = Kind::of_session(peer.open.request) else { return };
+            tls_sessions::save(peer.upstream, held.id(), kind, connection);
+        }
+    });
+}
+
+/// An nginx without TLS has places for both, and never calls them.
+#[cfg(all(ngx_feature = "compat", not(ngx_feature = "http_ssl")))]
+unsafe extern "C" fn set_session(
+    _connection: *mut ngx_peer_connection_t,
+    _data: *mut c_void,
+) -> ngx_int_t {
+    OK
+}
+
+#[cfg(all(ngx_feature = "compat", not(ngx_feature = "http_ssl")))]
+unsafe extern "C" fn save_session(_connection: *mut ngx_peer_connection_t, _data: *mut c_void) {}

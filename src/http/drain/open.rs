@@ -1,0 +1,187 @@
+//! A worker's requests at the peers of one upstream, and which of these are being left.
+
+use core::ptr::NonNull;
+use std::collections::HashMap;
+
+use ngx::ffi::NGX_LOG_NOTICE;
+use peer_drain::{Drain, Limiter, OpenConnections, Pace, Slot, due};
+use peer_zone::{Held, Reasons, Worker, Zone};
+
+use crate::{
+    http::open_request::OpenRequest,
+    nginx::{clock, log},
+};
+
+/// Peers that can be noted as being left between two ticks, without memory being asked for on a
+/// request's way. Where there are more they are looked for at the next tick.
+const NOTED: usize = 64;
+
+/// A worker's open connections to the peers of one upstream, and those of the peers that are being
+/// left.
+#[derive(Debug)]
+pub(crate) struct Draining {
+    open: OpenConnections<NonNull<OpenRequest>>,
+    /// By the peers' places in the zone.
+    leaving: HashMap<usize, Leaving>,
+    /// Peers may be being left of which nobody has told.
+    is_incomplete: bool,
+    /// When (ms) variables last changed what `etcd_drain` comes to; 0: not since this worker's
+    /// start. Nothing is closed for a time that was over before: what was left long ago would be
+    /// closed all at once.
+    changed: u64,
+}
+
+/// A peer that is being left, while this worker has connections to it.
+#[derive(Debug)]
+struct Leaving {
+    id: u64,
+    /// When it was last looked at, in milliseconds.
+    last: u64,
+    /// Whether the log says that its connections are being closed.
+    is_announced: bool,
+}
+
+impl Draining {
+    /// Makes room for as many requests, at peers of this zone.
+    pub(super) fn new(requests: usize, zone: Zone) -> Self {
+        Self {
+            open: OpenConnections::new(requests, zone.places()),
+            leaving: HashMap::with_capacity(NOTED),
+            is_incomplete: false,
+            changed: 0,
+        }
+    }
+
+    /// Variables have changed what `etcd_drain` comes to, at `now` (ms).
+    pub(super) fn note_change(&mut self, now: u64) {
+        self.changed = now;
+    }
+
+    /// Whether there is nothing to look after.
+    pub(super) fn is_idle(&self) -> bool {
+        self.leaving.is_empty() && !self.is_incomplete
+    }
+
+    /// Adds a request that has the peer of this place.
+    pub(super) fn add(&mut self, place: usize, request: NonNull<OpenRequest>) -> Option<Slot> {
+        self.open.add(place, request)
+    }
+
+    /// Takes it out.
+    pub(super) fn remove(&mut self, place: usize, slot: Slot) {
+        self.open.remove(place, slot);
+    }
+
+    /// Takes out the oldest request at the peer of this place.
+    pub(super) fn pop(&mut self, place: usize) -> Option<NonNull<OpenRequest>> {
+        self.open.pop(place)
+    }
+
+    /// Whether it is known that the peer of this place is being left, or may be.
+    pub(super) fn knows(&self, place: usize) -> bool {
+        self.is_incomplete || self.leaving.contains_key(&place)
+    }
+
+    /// Peers may be being left of which nobody has told.
+    pub(super) fn note_some(&mut self) {
+        self.is_incomplete = true;
+    }
+
+    /// Notes that a peer has left the service.
+    pub(super) fn note(&mut self, place: usize, id: u64) {
+        // The place may be another peer's by now.
+        if self.held_at(place).is_some_and(|held| held.id() == id) {
+            if self.leaving.len() < self.leaving.capacity() {
+                self.note_held(place, id);
+            } else {
+                self.is_incomplete = true;
+            }
+        }
+    }
+
+    fn note_held(&mut self, place: usize, id: u64) {
+        let leaving =
+            self.leaving.entry(place).or_insert(Leaving { id, last: 0, is_announced: false });
+        if leaving.id != id {
+            *leaving = Leaving { id, last: 0, is_announced: false };
+        }
+    }
+
+    /// What a request at the peer of this place holds.
+    fn held_at(&self, place: usize) -> Option<&Held> {
+        // SAFETY: a request's peer stands in the list from `enter` to `leave` or to the end of
+        // `close`, and lives for as long.
+        unsafe { self.open.first(place)?.as_ref() }.held.as_ref()
+    }
+
+    /// Where nobody has told of all: every peer that this worker has connections to may be being
+    /// left.
+    fn complete(&mut self) {
+        if !std::mem::take(&mut self.is_incomplete) {
+            return;
+        }
+        let places: Vec<usize> = self.open.peers().collect();
+        for place in places {
+            if let Some(id) = self.held_at(place).map(Held::id) {
+                self.note_held(place, id);
+            }
+        }
+    }
+
+    /// How many connections are to be closed at `now` (ms) at which places, and whether more are to
+    /// be soon.
+    pub(super) fn plan(
+        &mut self,
+        name: &str,
+        worker: &Worker,
+        (drain, on): (Drain, Reasons),
+        now: u64,
+    ) -> (Vec<(usize, usize)>, bool) {
+        self.complete();
+        let mut plan = Vec::new();
+        let mut is_closing = false;
+        let Self { open, leaving, changed, .. } = self;
+        leaving.retain(|&place, peer| {
+            // SAFETY: as in `held_at`.
+            let held = open.first(place).and_then(|first| unsafe { first.as_ref() }.held.as_ref());
+            let Some(held) = held.filter(|held| held.id() == peer.id) else { return false };
+            let Some(since) = worker.leaving_since(held, on, now) else { return false };
+            let begins = drain.begins(since).max(*changed);
+            if now < begins {
+                return true;
+            }
+            is_closing = true;
+            let count = open.count(place);
+            if !std::mem::replace(&mut peer.is_announced, true) {
+                announce(name, worker, held, count);
+            }
+            let closes = match drain.pace {
+                Pace::Spread(spread) => {
+                    let ends = begins.saturating_add(spread);
+                    due(count, begins, ends, peer.last, now, worker.random())
+                }
+                Pace::Rate(rate) => {
+                    let (limiter, now) = (Limiter::new(rate), clock::microseconds());
+                    (0..count)
+                        .take_while(|_| worker.zone().pace(|state| limiter.take(state, now)))
+                        .count()
+                }
+            };
+            peer.last = now;
+            if closes > 0 {
+                plan.push((place, closes));
+            }
+            true
+        });
+        (plan, is_closing)
+    }
+}
+
+fn announce(name: &str, worker: &Worker, held: &Held, count: usize) {
+    let (_, address, key) = worker.address(held);
+    let peer = String::from_utf8_lossy(if key.is_empty() { address } else { key });
+    log::at(
+        NGX_LOG_NOTICE,
+        &format!("etcd: upstream \"{name}\": peer \"{peer}\": closing {count} connections"),
+    );
+}

@@ -1,0 +1,180 @@
+//! What a request keeps of its way through an upstream.
+
+use core::mem::MaybeUninit;
+
+use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t, ngx_str_t};
+use peer_zone::{Connections, Method, Now, Outcome, Progress};
+
+use super::{
+    keepalive::connection_kind::Kind, open_request::OpenRequest, tried::Tried,
+    upstream::HttpUpstream,
+};
+use crate::nginx::{callback::ERROR, modules};
+
+/// What a request keeps of its way through an upstream, in its own pool.
+///
+/// No larger than it must be: what does not fit into the pool's first block takes another one,
+/// which costs more instructions than a pick.
+pub(crate) struct RequestPeer {
+    /// It lives for as long as the cycle, and so longer than the request.
+    pub(super) upstream: &'static HttpUpstream,
+    pub(super) upstream_name: *mut ngx_str_t,
+    /// What the method goes by, in the request's pool or the connection's; empty where it goes by
+    /// nothing of the request's.
+    pub(super) hash_key: ngx_str_t,
+    pub(super) progress: Progress,
+    /// The peer that the client's cookie names.
+    pub(super) sticky: Option<u64>,
+    /// The request, and the peer that it has just now.
+    pub(super) open: OpenRequest,
+    /// The kind of its connection to the peer; `None` where none is kept.
+    pub(super) kind: Option<Kind>,
+    /// Connections to the last peer when it was given back, where a variable shows them.
+    pub(super) left: Option<Connections>,
+    /// When the peer was picked, in milliseconds of nginx's clock.
+    pub(super) picked: ngx_msec_t,
+    pub(super) tried: Tried,
+    /// Copies in the request's pool of what logs and variables show after the peer has been given
+    /// back: the key of the last try, and the name of the first, to which nginx keeps a pointer for
+    /// each try.
+    pub(super) name: ngx_str_t,
+    pub(super) key: ngx_str_t,
+    /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
+    pub(super) copies: [MaybeUninit<u8>; COPIES],
+}
+
+/// What a failure counts as, in milliseconds, where it came sooner: a peer that refuses at once
+/// must not pass for one that answers at once. Far above the answers of most services, and
+/// forgotten within a minute.
+const FAILED: ngx_msec_t = 1_000;
+
+/// What nginx has in the place of a time that is not known (`ngx_http_upstream_connect`).
+const NO_TIME: ngx_msec_t = ngx_msec_t::MAX;
+
+/// Bytes of an IPv4 address with its port (21), and of a key of usual length.
+const COPIES: usize = 48;
+
+impl RequestPeer {
+    /// Makes it for a request that comes to an upstream.
+    ///
+    /// # Errors
+    ///
+    /// What nginx is to be told, where memory is short.
+    ///
+    /// # Safety
+    ///
+    /// The request is valid, and comes to the upstream, whose name lives as long.
+    pub(super) unsafe fn make(
+        request: &mut ngx_http_request_t,
+        upstream: &'static HttpUpstream,
+        upstream_name: *mut ngx_str_t,
+        hash_key: ngx_str_t,
+        sticky: Option<u64>,
+    ) -> Result<*mut Self, ngx_int_t> {
+        // SAFETY: the request's pool is valid for as long as the request.
+        let peer = unsafe { ngx_palloc(request.pool, size_of::<Self>()) }.cast::<Self>();
+        if peer.is_null() {
+            return Err(ERROR);
+        }
+        let value = Self {
+            upstream,
+            upstream_name,
+            hash_key,
+            progress: Progress::default(),
+            sticky,
+            open: OpenRequest::new(request),
+            kind: None,
+            left: None,
+            picked: 0,
+            tried: Tried::default(),
+            name: ngx_str_t::empty(),
+            key: ngx_str_t::empty(),
+            copies: [const { MaybeUninit::uninit() }; COPIES],
+        };
+        // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in
+        // the request is there.
+        unsafe {
+            peer.write(value);
+            *modules::http_context(request) = peer.cast();
+        }
+        Ok(peer)
+    }
+
+    /// What the request has gone through in this upstream, or `None`.
+    pub(crate) fn of(request: &ngx_http_request_t) -> Option<&Self> {
+        // SAFETY: only `make` writes to this module's place in a request.
+        unsafe { (*modules::http_context(request)).cast::<Self>().as_ref() }
+    }
+
+    /// As [`of`](Self::of), to change it.
+    ///
+    /// # Safety
+    ///
+    /// Nothing else refers to what the module keeps for the request.
+    pub(super) unsafe fn of_mut(request: &mut ngx_http_request_t) -> Option<&mut Self> {
+        // SAFETY: as above, and the caller's promise.
+        unsafe { (*modules::http_context(request)).cast::<Self>().as_mut() }
+    }
+
+    /// The upstream.
+    pub(crate) fn upstream(&self) -> &'static HttpUpstream {
+        self.upstream
+    }
+
+    /// The key of the peer tried last, below the prefix; `None` for a peer without one, and before
+    /// the first.
+    pub(crate) fn key(&self) -> Option<ngx_str_t> {
+        (self.key.len > 0).then_some(self.key)
+    }
+
+    /// The connection is no longer one of HTTP.
+    pub(super) fn upgraded(&mut self) {
+        if let Some(held) = &mut self.open.held {
+            self.upstream.with_worker(|worker| worker.upgrade(held));
+        }
+    }
+
+    /// Open connections to the peer: of now, while the request has it, and of the moment at which
+    /// it gave it back afterwards.
+    pub(crate) fn connections(&self) -> Option<Connections> {
+        let now = self
+            .open
+            .held
+            .as_ref()
+            .and_then(|held| self.upstream.with_worker(|worker| worker.connections(held)));
+        now.or(self.left)
+    }
+
+    /// What the peer took to answer, in microseconds, where the method goes by it: until its header
+    /// came or, where that did not come, until now, since it takes longer than that. A peer that
+    /// has failed took [`FAILED`] at least.
+    pub(super) fn response_time(&self, outcome: Outcome, now: Now) -> Option<u32> {
+        if self.upstream.settings().balance().method != Method::LeastTime || self.open.is_drained {
+            return None;
+        }
+        // SAFETY: nginx makes a state for each try, in the request's pool.
+        let state = unsafe { self.open.upstream().state.as_ref() };
+        let until_header = state.map(|state| state.header_time).filter(|&time| time != NO_TIME);
+        let milliseconds =
+            until_header.unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked));
+        let milliseconds =
+            if outcome == Outcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
+        // nginx's clock goes by milliseconds; what takes less is told from others by the
+        // connections that are open.
+        Some(u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000))
+    }
+
+    /// Whether one more try is within `proxy_next_upstream_tries`. nginx's own count begins with
+    /// the peers that there were then, of which a request that has waited for hours knows nothing
+    /// any more.
+    pub(super) fn may_try_again(&self) -> bool {
+        // SAFETY: nginx sets it before it calls `init`, and it lives as long as the cycle.
+        let most = unsafe { (*self.open.upstream().conf).next_upstream_tries };
+        most == 0 || self.tried.count() < most
+    }
+
+    pub(super) fn pool(&self) -> *mut ngx_pool_t {
+        // SAFETY: the request lives, since this does, which is kept for it.
+        unsafe { (*self.open.request).pool }
+    }
+}

@@ -1,0 +1,21 @@
+//! Peers that have left the service, in whichever worker that was seen.
+
+use super::{
+    keepalive::{self, tls_sessions},
+    upstream::HttpUpstream,
+};
+
+/// Closes the idle connections to those that have left since the last call, forgets the TLS
+/// sessions with them, and takes note of them for drains; `now` in milliseconds. Costs a load where
+/// none has.
+pub(crate) fn read(upstream: &HttpUpstream, now: u64) {
+    let conf = upstream.settings();
+    if conf.keepalive.is_none() && conf.drain.is_none() && !tls_sessions::has_any(upstream) {
+        return;
+    }
+    upstream.read_withdrawals(now, |zone, departed| {
+        keepalive::close_departed(upstream, departed);
+        tls_sessions::forget(upstream, departed);
+        upstream.drains.note(zone, departed);
+    });
+}

@@ -1,0 +1,116 @@
+//! An upstream: its settings, its shared memory, and this process's entry there.
+
+use core::{
+    cell::{Cell, UnsafeCell},
+    ptr,
+};
+
+use ngx::ffi::{ngx_conf_t, ngx_cycle_t};
+use peer_zone::{Departed, Worker, Zone};
+
+use crate::{
+    config::{Etcd, UpstreamConf},
+    nginx::{exclusive::Exclusive, processes},
+    zones::{SharedValue, Told, UpstreamZone, add_told},
+};
+
+/// An `upstream` block; it lives as long as its cycle.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    settings: UnsafeCell<UpstreamConf>,
+    /// The cycle that it belongs to; null where there is no `etcd`.
+    cycle: Cell<*const ngx_cycle_t>,
+    zone: Cell<Option<&'static UpstreamZone>>,
+    told: Cell<Option<&'static SharedValue<Told>>>,
+    /// This process's entry in the zone; only in workers.
+    worker: Exclusive<Option<Worker>>,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            settings: UnsafeCell::default(),
+            cycle: Cell::new(ptr::null()),
+            zone: Cell::default(),
+            told: Cell::default(),
+            worker: Exclusive::default(),
+        }
+    }
+}
+
+impl Upstream {
+    /// What its directives say.
+    #[inline]
+    pub(crate) fn settings(&self) -> &UpstreamConf {
+        // SAFETY: they change only as `settings_mut` permits.
+        unsafe { &*self.settings.get() }
+    }
+
+    /// The same, for its directives.
+    ///
+    /// # Safety
+    ///
+    /// To be called only while the configuration is read, where no other reference to the settings
+    /// is in use: by the handler of a directive in the upstream, and by `init_upstream`.
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that there is no other one")]
+    pub(crate) unsafe fn settings_mut(&self) -> &mut UpstreamConf {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.settings.get() }
+    }
+
+    /// Asks nginx for the shared memory of the upstream, whose settings have `etcd` to be.
+    ///
+    /// # Errors
+    ///
+    /// Where nginx refuses it, or memory is short.
+    pub(crate) fn add_zones(&'static self, cf: &mut ngx_conf_t, etcd: &Etcd) -> Result<(), String> {
+        self.cycle.set(cf.cycle);
+        // SAFETY: they live as long as this, and change only as `settings_mut` permits.
+        self.zone.set(Some(unsafe { UpstreamZone::add(cf, self.settings.get(), etcd) }?));
+        self.told.set(Some(add_told(cf, etcd)?));
+        Ok(())
+    }
+
+    /// Whether it is of this cycle.
+    pub(crate) fn is_of(&self, cycle: *const ngx_cycle_t) -> bool {
+        ptr::eq(self.cycle.get(), cycle)
+    }
+
+    /// The zone, once it is mapped.
+    #[inline]
+    pub(crate) fn zone(&self) -> Option<Zone> {
+        self.zone.get()?.get()
+    }
+
+    /// What has been said of its keys, once that is mapped.
+    pub(crate) fn told(&self) -> Option<&'static Told> {
+        self.told.get()?.get()
+    }
+
+    /// Takes an entry in the zone. Says whether there was one left.
+    pub(crate) fn join(&self, zone: Zone) -> bool {
+        let worker = zone.join(processes::own(), processes::is_alive);
+        let has_joined = worker.is_some();
+        self.worker.replace(worker);
+        has_joined
+    }
+
+    /// Calls `call` with this process's entry in the zone. `None` in a process that has none, and
+    /// where a caller further up has it.
+    #[inline]
+    pub(crate) fn with_worker<R>(&self, call: impl FnOnce(&mut Worker) -> R) -> Option<R> {
+        self.worker.with_some(call)
+    }
+
+    /// Tells of the peers that have left the service since the last call; `now` in milliseconds.
+    /// Costs a load where none has.
+    pub(crate) fn read_withdrawals(&self, now: u64, tell: impl FnMut(&Zone, Departed)) {
+        let mut tell = tell;
+        self.with_worker(|worker| {
+            if worker.has_departures() {
+                let zone = *worker.zone();
+                worker.departed(now, |departed| tell(&zone, departed));
+            }
+        });
+    }
+}

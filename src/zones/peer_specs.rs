@@ -1,0 +1,65 @@
+//! Peers as the zone takes them, made of what etcd says.
+
+use std::{rc::Rc, sync::Arc};
+
+use peer_zone::Desired;
+use upstream_peers::{Parameters, Peer, SocketAddress};
+
+use crate::{config::Naming, nginx::socket_address};
+
+/// How peers are named to clients, where they are.
+pub(crate) struct Names {
+    /// The prefix of their keys.
+    pub(crate) prefix: Rc<str>,
+    /// By what clients know them.
+    pub(crate) naming: Naming,
+}
+
+impl Names {
+    /// The id by which a client names the peer, or 0.
+    pub(crate) fn sticky_id(&self, key: &str, address: &str, route: Option<&str>) -> u64 {
+        self.naming.id(&self.prefix, key, address, route)
+    }
+}
+
+/// The peer as the zone takes it, with its address. It `joined` at a time of the monotonic clock
+/// (ms), or 0: long ago.
+pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
+    let name = peer.address.to_string();
+    let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
+    let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
+    let desired = Desired {
+        key: Some(peer.key),
+        socket_address: socket_address::bytes(&peer.address),
+        name,
+        server: peer.server,
+        sticky,
+        route: peer.route,
+        create_revision: peer.create_revision.unsigned_abs(),
+        joined,
+        parameters: to_zone(peer.parameters),
+    };
+    (peer.address, desired)
+}
+
+/// The text, as the string of the name where that says the same.
+pub(crate) fn shared(name: &Arc<str>, text: Arc<str>) -> Arc<str> {
+    if *name == text { Arc::clone(name) } else { text }
+}
+
+/// The zone keeps its own type, so that what etcd says and what lies in shared memory can change
+/// apart.
+pub(crate) fn to_zone(parameters: Parameters) -> peer_zone::Parameters {
+    let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
+        parameters;
+    peer_zone::Parameters {
+        weight,
+        max_conns,
+        max_fails,
+        fail_timeout,
+        slow_start,
+        backup,
+        down,
+        drain,
+    }
+}
