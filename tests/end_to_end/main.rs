@@ -55,6 +55,7 @@ mod takeover;
 mod tls;
 mod tls_sessions;
 mod too_many_keys;
+mod top_level;
 mod unchanged;
 mod upstreams;
 mod users;

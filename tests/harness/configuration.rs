@@ -53,6 +53,7 @@ pub struct Configuration {
     http: String,
     server: String,
     location: String,
+    end: String,
     /// A whole nginx.conf, instead of all of the above.
     shipped: Option<String>,
 }
@@ -76,6 +77,7 @@ impl Configuration {
             http: String::new(),
             server: String::new(),
             location: String::new(),
+            end: String::new(),
             shipped: None,
         }
     }
@@ -180,6 +182,14 @@ impl Configuration {
         self
     }
 
+    /// Adds behind `http {}`.
+    #[must_use]
+    pub fn end(mut self, text: &str) -> Self {
+        self.end.push_str(text);
+        self.end.push('\n');
+        self
+    }
+
     pub(crate) fn how(&self) -> Mode {
         self.mode
     }
@@ -209,7 +219,7 @@ impl Configuration {
             ""
         };
         let status = if self.module { "location = /etcd { etcd_status; }" } else { "" };
-        let Self { connections, main, http, server, location, .. } = self;
+        let Self { connections, main, http, server, location, end, .. } = self;
         // A socket for each worker that is configured would leave some without anyone who accepts.
         let workers = if self.mode == Mode::Single { 1 } else { self.workers };
         // Each connection to a socket with `reuseport` goes to a worker by chance; without it an
@@ -246,7 +256,7 @@ http {{
         }}
     }}
 }}
-"
+{end}"
         )?;
         Ok(text)
     }

@@ -1,0 +1,187 @@
+//! `src/` in floors: a folder imports from those below it, and from none above or beside it.
+
+use std::path::{Path, PathBuf};
+
+use workspace_rules::{Imports, Sources, circles};
+
+/// The floors, from the top down. A name is that of a folder in `src/`, or of a file there.
+const FLOORS: &[&[&str]] = &[
+    // What nginx loads: two modules and their callbacks; nobody imports it.
+    &["lib", "module"],
+    // One file for each directive: its parser, and what it installs.
+    &["directives"],
+    // What etcd_status answers.
+    &["status"],
+    // A worker's life: zones, lease, start and stop of the watcher.
+    &["process"],
+    // The thread that follows etcd and publishes; and a request's way through an upstream.
+    &["watcher", "http"],
+    // What a process has of a cycle's upstreams, whatever protocol they are of.
+    &["upstream"],
+    // Values and networks from etcd that requests read.
+    &["live"],
+    // Shared memory over cycles; root's files.
+    &["zones", "files"],
+    // Settings, which do not change while nginx runs.
+    &["config"],
+    // What is only about nginx.
+    &["nginx"],
+];
+
+/// Crates in whose circles nobody has looked yet.
+const CIRCLES_FOR_NOW: &[&str] = &[];
+
+/// Files that are longer than [`MOST_LINES`] for now.
+const LONG_FOR_NOW: &[&str] = &[];
+
+const MOST_LINES: usize = 400;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn sources(folder: &str) -> Sources {
+    Sources::read(&root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"))
+}
+
+fn floor(folder: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&folder))
+}
+
+/// Imports that do not lead down, and folders that are on no floor.
+fn wrong(sources: &Sources) -> Vec<String> {
+    let imports = Imports::of(sources);
+    let mut wrong = Vec::new();
+    for (file, imported) in &imports.0 {
+        let folder_of = |file: &str| file.split(['/', '.']).next().unwrap_or_default().to_owned();
+        let own = folder_of(file);
+        let Some(from) = floor(&own) else {
+            wrong.push(format!("{file} is on no floor"));
+            continue;
+        };
+        for other in imported {
+            let folder = folder_of(other);
+            if folder != own && floor(&folder).is_none_or(|to| to <= from) {
+                wrong.push(format!("{file} imports from {other}"));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn src_imports_lead_down() {
+    let wrong = wrong(&sources("src"));
+    assert!(wrong.is_empty(), "not down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn src_has_no_circle_of_folders() {
+    let circles = circles(&Imports::of(&sources("src")).of_folders());
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+/// A few files, one of them with this.
+fn with_planted(text: &str) -> Sources {
+    let mut sources = Sources::default();
+    for (name, text) in [
+        ("lib.rs", "mod config; mod directives; mod nginx;"),
+        ("config.rs", "mod etcd; pub(crate) use self::etcd::Etcd;"),
+        ("config/etcd.rs", "pub(crate) struct Etcd;"),
+        ("directives.rs", "mod args;"),
+        ("directives/args.rs", "use crate::{config::Etcd, nginx::log};"),
+        ("nginx.rs", "mod log; mod planted;"),
+        ("nginx/log.rs", ""),
+        ("nginx/planted.rs", text),
+    ] {
+        sources.add(name, text);
+    }
+    sources
+}
+
+#[test]
+fn an_import_that_leads_up_is_found() {
+    for planted in [
+        "use crate::directives::args;",
+        "pub(crate) use crate::{config::Etcd, directives::args};",
+        "fn up() { crate::directives::args::finish(); }",
+        "use super::super::directives;",
+    ] {
+        let wrong = wrong(&with_planted(planted));
+        assert!(
+            wrong.iter().any(|line| line.starts_with("nginx/planted.rs imports from directives")),
+            "{planted}: {wrong:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_import_is_not_found() {
+    for planted in [
+        "// use crate::directives::args;",
+        "const TEXT: &str = \"use crate::directives::args;\";",
+        "const TEXT: &str = r#\"\" use crate::directives::args; \"#;",
+        "#[cfg(test)] mod tests { use crate::directives::args; }",
+        "use super::log;",
+    ] {
+        assert_eq!(wrong(&with_planted(planted)), Vec::<String>::new(), "{planted}");
+    }
+}
+
+/// The folders with the sources of a crate each.
+fn crates() -> Vec<String> {
+    let mut folders = vec!["src".to_owned(), "benches/src".to_owned()];
+    let entries = std::fs::read_dir(root().join("crates")).expect("a folder of crates");
+    for entry in entries {
+        let name = entry.expect("an entry").file_name();
+        folders.push(format!("crates/{}/src", name.to_string_lossy()));
+    }
+    folders.sort();
+    folders
+}
+
+#[test]
+fn no_crate_has_a_circle_of_files() {
+    let mut found = Vec::new();
+    for folder in crates() {
+        let circles = circles(&Imports::of(&sources(&folder)));
+        if CIRCLES_FOR_NOW.contains(&&*folder) {
+            assert!(!circles.is_empty(), "{folder} has none any more: take it out of the list");
+            continue;
+        }
+        found.extend(circles.into_iter().map(|circle| format!("{folder}: {circle:?}")));
+    }
+    assert!(found.is_empty(), "circles:\n{}", found.join("\n"));
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                rust_files(&path, files);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_400_lines() {
+    let mut long = Vec::new();
+    for folder in ["src", "crates", "benches", "tests", "fuzz"] {
+        let mut files = Vec::new();
+        rust_files(&root().join(folder), &mut files);
+        for file in files {
+            let lines = std::fs::read_to_string(&file).expect("a text").lines().count();
+            let name = file.strip_prefix(root()).expect("below the root").display().to_string();
+            if LONG_FOR_NOW.contains(&&*name) {
+                assert!(lines > MOST_LINES, "{name} is not any more: take it out of the list");
+            } else if lines > MOST_LINES {
+                long.push(format!("{name}: {lines} lines"));
+            }
+        }
+    }
+    assert!(long.is_empty(), "too long:\n{}", long.join("\n"));
+}
