@@ -1,7 +1,7 @@
 //! What lies where in the shared memory.
 //!
 //! ```text
-//! Header | Member × members | Owner × columns | Departure × departures | blocks
+//! Header | ProcessEntry × process entries | Owner × columns | WithdrawalEntry × withdrawals | blocks
 //!
 //! blocks: peers from below, tables and reports from above
 //! ```
@@ -11,9 +11,12 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::{
-    leaving::Since,
+    drain_times::DrainTime,
     memory::{Offset, UNIT, units},
-    protocol::{Departure, DepartureCount, Owner, Pin, Root, SHARED_COLUMNS, Seat, Shared},
+    protocol::{
+        ColumnUse, Owner, Pin, Root, SHARED_COLUMNS, SharedColumns, WithdrawalCount,
+        WithdrawalEntry,
+    },
 };
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a
@@ -53,9 +56,9 @@ pub(crate) struct Header {
     /// Columns per peer; a multiple of 8, so that a peer's columns fill whole cache lines.
     pub(crate) columns: u32,
     /// Entries in the list of processes.
-    pub(crate) members: u32,
-    /// Entries in the ring of departures.
-    pub(crate) departures: u32,
+    pub(crate) process_entries: u32,
+    /// Entries in the ring of withdrawals.
+    pub(crate) withdrawals: u32,
     pub(crate) table: Root,
     pub(crate) report: Root,
     /// The last peer that was made; the others follow by [`Peer::next`].
@@ -67,26 +70,26 @@ pub(crate) struct Header {
     /// 1 while etcd is being followed.
     pub(crate) connected: AtomicU32,
     /// Counted up whenever a peer that could not be picked can be again; see `Worker::pick`.
-    pub(crate) revivals: AtomicU32,
+    pub(crate) recoveries: AtomicU32,
     /// 1 while the current table limits the connections of any peer.
     pub(crate) limited: AtomicU32,
     /// Entries of the list of processes that have ever been taken; those above are all zeroes.
-    pub(crate) members_seen: AtomicU32,
+    pub(crate) process_entries_seen: AtomicU32,
     /// Of the columns that processes share.
-    pub(crate) shared: Shared,
-    /// Counted up whenever the counts of peers may not agree any more; see `Doubts`.
-    pub(crate) doubts: AtomicU32,
+    pub(crate) shared: SharedColumns,
+    /// Counted up whenever the counts of peers may not agree any more; see `LoadCorrection`.
+    pub(crate) recounts: AtomicU32,
     /// Peers in service in the current table.
     pub(crate) tries: AtomicU32,
     /// 1 while every peer in service fails its checks, and all are used for that reason.
     pub(crate) panic: AtomicU32,
     /// Until when (ms of the monotonic clock) any peer may have less than its weight for
-    /// `slow_start`; see [`Zone::note_ramp`](crate::Zone).
+    /// `slow_start`; see [`Zone::extend_ramps`](crate::Zone).
     pub(crate) ramps_until: AtomicU64,
     /// Checks that could not be made for want of something of the machine's own.
     pub(crate) checks_not_made: AtomicU64,
-    /// How many departures there have been; see [`departures`](crate::departures).
-    pub(crate) departed: DepartureCount,
+    /// How many withdrawals there have been; see [`withdrawals`](crate::withdrawals).
+    pub(crate) withdrawal_count: WithdrawalCount,
     /// Connections that drains have closed.
     pub(crate) drained: AtomicU64,
     /// What keeps all workers together below the rate at which drains close connections; see
@@ -96,7 +99,7 @@ pub(crate) struct Header {
     pub(crate) revision: AtomicU64,
     pub(crate) cluster_id: AtomicU64,
     /// Milliseconds of the monotonic clock; 0 before the first word.
-    pub(crate) last_word: AtomicU64,
+    pub(crate) last_contact: AtomicU64,
     pub(crate) rejected_total: AtomicU64,
     pub(crate) resyncs: [AtomicU64; RESYNC_COUNTERS],
     /// Positions in the tables' plans; on a line of its own, since every pick writes it.
@@ -112,23 +115,23 @@ pub(crate) struct Positions {
 
 /// A process, on a line of its own, since every pick writes it.
 #[repr(C, align(64))]
-pub(crate) struct Member {
+pub(crate) struct ProcessEntry {
     pub(crate) owner: Owner,
     pub(crate) table: Pin,
     pub(crate) report: Pin,
-    pub(crate) seat: Seat,
+    pub(crate) column_use: ColumnUse,
     /// How it closes its connections to peers that are being left; see [`Closing`](crate::Closing).
     pub(crate) closing: AtomicU64,
     /// The column in which it counts them, plus 1; 0 where it has not said so.
     pub(crate) counts_in: AtomicU32,
 }
 
-impl Member {
+impl ProcessEntry {
     /// Ends the pins.
     pub(crate) fn unpin(&self) {
         self.table.clear();
         self.report.clear();
-        self.seat.clear();
+        self.column_use.clear();
         self.counts_in.store(0, Ordering::Relaxed);
         self.closing.store(0, Ordering::Relaxed);
     }
@@ -217,9 +220,9 @@ pub(crate) struct Peer {
     /// 1 for a peer of an ordinary `server` line, which has no key.
     pub(crate) is_static: u16,
     /// Since when it is removed, says `drain`, and fails its checks.
-    pub(crate) removed: Since,
-    pub(crate) drains: Since,
-    pub(crate) failing: Since,
+    pub(crate) removed: DrainTime,
+    pub(crate) drains: DrainTime,
+    pub(crate) failing: DrainTime,
 }
 
 /// What active checks say of a peer.
@@ -382,21 +385,21 @@ pub(crate) struct ReportHeader {
 pub(crate) const REPORT_MAGIC: u64 = u64::from_be_bytes(*b"ETCDREPT");
 
 /// Where the list of processes lies.
-pub(crate) const MEMBERS: usize = size_of::<Header>();
+pub(crate) const PROCESS_ENTRIES: usize = size_of::<Header>();
 
 /// Where it lies whose the columns are.
-pub(crate) fn owners(members: u32) -> usize {
-    MEMBERS + members as usize * size_of::<Member>()
+pub(crate) fn owners(process_entries: u32) -> usize {
+    PROCESS_ENTRIES + process_entries as usize * size_of::<ProcessEntry>()
 }
 
-/// Where the ring of departures lies.
-pub(crate) fn departures(members: u32, columns: u32) -> usize {
-    owners(members) + columns as usize * size_of::<Owner>()
+/// Where the ring of withdrawals lies.
+pub(crate) fn withdrawals(process_entries: u32, columns: u32) -> usize {
+    owners(process_entries) + columns as usize * size_of::<Owner>()
 }
 
-/// The first unit behind header, processes, owners and departures.
-pub(crate) fn blocks(members: u32, columns: u32, departed: u32) -> u32 {
-    units(departures(members, columns) + departed as usize * size_of::<Departure>())
+/// The first unit behind header, processes, owners and withdrawals.
+pub(crate) fn blocks(process_entries: u32, columns: u32, count: u32) -> u32 {
+    units(withdrawals(process_entries, columns) + count as usize * size_of::<WithdrawalEntry>())
 }
 
 /// The columns that processes share come first, so that what is moved to one of a process's own, or
@@ -410,7 +413,7 @@ pub(crate) fn shared_column(number: u32) -> u32 {
 
 const _: () = {
     assert!(size_of::<Peer>() == 2 * UNIT);
-    assert!(size_of::<Member>() == UNIT);
+    assert!(size_of::<ProcessEntry>() == UNIT);
     assert!(size_of::<Owner>() == size_of::<u64>());
     assert!(size_of::<Entry>() == 36);
 };

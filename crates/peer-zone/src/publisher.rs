@@ -2,14 +2,14 @@
 //! back.
 
 mod blocks;
-mod doubts;
 mod fitting;
 mod health;
+mod load_correction;
 mod matching;
-mod places;
 mod reclaim;
 mod ring;
 mod sections;
+mod slots;
 mod takeover;
 
 use core::sync::atomic::Ordering;
@@ -19,13 +19,13 @@ use thiserror::Error;
 
 use self::{
     blocks::Spare,
-    doubts::Doubts,
-    fitting::Chosen,
+    fitting::Selection,
+    load_correction::LoadCorrection,
     matching::{Match, identity, match_peers, normalize},
-    places::Places,
     reclaim::Outdated,
+    slots::SlotSet,
 };
-pub use self::{health::Checking, matching::Changes};
+pub use self::{health::CheckPolicy, matching::Changes};
 use crate::{
     allocator::Allocator,
     layout::{Entry, Parameters, Peer},
@@ -41,7 +41,7 @@ use crate::{
 /// Whoever publishes the same peers again does well to share these strings between the lists: then
 /// they need not be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Desired {
+pub struct PeerSpec {
     /// The key below the prefix; `None` for a peer of an ordinary `server` line. At most 65 535
     /// bytes.
     pub key: Option<Arc<str>>,
@@ -66,19 +66,19 @@ pub struct Desired {
 
 /// What an upstream needs of its tables beside the peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct TableOptions {
     /// Its balancing method.
     pub method: Method,
     /// Whether cookies name peers.
     pub is_sticky: bool,
     /// How its peers are checked, if they are.
-    pub checking: Option<Checking>,
+    pub checking: Option<CheckPolicy>,
 }
 
 /// Not all of the peers fit into the zone: as many as do are published.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{left_out} of {peers} peers do not fit")]
-pub struct Full {
+pub struct ZoneFull {
     /// How many are left out, or are without a change that makes them larger (a greater weight,
     /// with consistent hashing).
     pub left_out: usize,
@@ -93,7 +93,7 @@ pub struct Full {
     pub changes: Changes,
 }
 
-impl Options {
+impl TableOptions {
     /// Without what takes room beside the peers: requests go by round robin then.
     fn plain(self) -> Self {
         Self { method: Method::RoundRobin, is_sticky: false, ..self }
@@ -103,14 +103,14 @@ impl Options {
 /// A peer that the current table gives requests to.
 #[derive(Debug)]
 struct Listed {
-    desired: Desired,
+    spec: PeerSpec,
     place: Offset,
 }
 
 /// A peer that it does not, but lists for the connections that are still open.
 #[derive(Debug)]
 struct Removed {
-    desired: Desired,
+    spec: PeerSpec,
     place: Offset,
     /// The first publication that did not give it requests.
     since: u64,
@@ -131,17 +131,17 @@ pub struct Publisher {
     /// Counts the tables that this publisher has published.
     publication: u64,
     generation: u64,
-    options: Options,
+    options: TableOptions,
     /// Peers in service, and those of them that fail their checks or have not passed one yet.
     in_service: usize,
     failing: usize,
     pending: usize,
-    doubts: Doubts,
+    recounts: LoadCorrection,
     /// Whether the publisher before this one may have published a change without saying since when
     /// whom it concerns is being left.
     may_lack_times: bool,
     /// Counts what has come back.
-    given_back: u64,
+    free_count: u64,
 }
 
 impl Publisher {
@@ -151,8 +151,8 @@ impl Publisher {
     }
 
     /// The peers published last.
-    pub fn listed(&self) -> impl ExactSizeIterator<Item = &Desired> {
-        self.listed.iter().map(|peer| &peer.desired)
+    pub fn listed(&self) -> impl ExactSizeIterator<Item = &PeerSpec> {
+        self.listed.iter().map(|peer| &peer.spec)
     }
 
     /// Counted up with every change of the peers.
@@ -175,52 +175,52 @@ impl Publisher {
     /// Where some are left out.
     pub fn publish(
         &mut self,
-        mut desired: Vec<Desired>,
+        mut specs: Vec<PeerSpec>,
         now: u64,
         _publishing: &Publishing,
-    ) -> Result<Changes, Full> {
-        normalize(&mut desired);
-        self.note_times_again(now);
+    ) -> Result<Changes, ZoneFull> {
+        normalize(&mut specs);
+        self.complete_drain_times(now);
         let is_first = self.zone.header().table.current() == 0;
-        let is_same = !is_first && self.listed().eq(&desired);
+        let is_same = !is_first && self.listed().eq(&specs);
         if is_same && self.has_what_it_needs() {
             return Ok(Changes::default());
         }
         self.free_unread();
-        let Match { places, changes } = match_peers(&self.listed, &self.removed, &desired);
+        let Match { places, changes } = match_peers(&self.listed, &self.removed, &specs);
         if self.zone.left_out() == 0 {
             let options = self.options;
-            match self.install(desired, &places, &options, Spare::NeededIfLarger, now) {
+            match self.install(specs, &places, &options, Spare::NeededIfLarger, now) {
                 Ok(()) => return Ok(changes),
-                Err(not_installed) => desired = not_installed,
+                Err(not_installed) => specs = not_installed,
             }
         }
-        self.publish_what_fits(&desired, &places, now)
+        self.publish_what_fits(&specs, &places, now)
     }
 
     fn publish_what_fits(
         &mut self,
-        desired: &[Desired],
+        specs: &[PeerSpec],
         places: &[Option<Offset>],
         now: u64,
-    ) -> Result<Changes, Full> {
-        let mut chosen = self.choose(desired, places, true);
+    ) -> Result<Changes, ZoneFull> {
+        let mut chosen = self.choose(specs, places, true);
         let mut result = self.install_chosen(&mut chosen, now);
         if result.is_none() {
             // What is gone must go, whatever else has no room.
-            chosen = self.choose(desired, places, false);
+            chosen = self.choose(specs, places, false);
             result = self.install_chosen(&mut chosen, now);
         }
         let changes = result.unwrap_or_default();
-        let Chosen { left_out, lacks_method, needs, .. } = chosen;
+        let Selection { left_out, lacks_method, needs, .. } = chosen;
         if left_out == 0 && !lacks_method && result.is_some() {
             return Ok(changes);
         }
-        Err(Full { left_out, peers: desired.len(), lacks_method, needs, changes })
+        Err(ZoneFull { left_out, peers: specs.len(), lacks_method, needs, changes })
     }
 
     /// Says what has changed; `None` where there was no room after all.
-    fn install_chosen(&mut self, chosen: &mut Chosen, now: u64) -> Option<Changes> {
+    fn install_chosen(&mut self, chosen: &mut Selection, now: u64) -> Option<Changes> {
         let peers = std::mem::take(&mut chosen.peers);
         let is_first = self.zone.header().table.current() == 0;
         let is_same = !is_first && self.listed().eq(&peers);
@@ -246,8 +246,8 @@ impl Publisher {
             let has_all =
                 |is_needed: bool, length: u32| !is_needed || length > 0 || table.primaries == 0;
             // Without a weight a peer has no point.
-            let has_weight = |Listed { desired, .. }: &Listed| {
-                !desired.parameters.backup && desired.parameters.weight > 0
+            let has_weight = |Listed { spec, .. }: &Listed| {
+                !spec.parameters.backup && spec.parameters.weight > 0
             };
             has_all(method.needs_ranges(), table.ranges.length)
                 && has_all(method.needs_ring() && listed.iter().any(has_weight), table.ring.length)
@@ -256,7 +256,7 @@ impl Publisher {
     }
 
     /// The options that the table that is published goes by.
-    fn options_in_use(&self, listed: &[Listed]) -> Options {
+    fn options_in_use(&self, listed: &[Listed]) -> TableOptions {
         if self.has_what_is_needed_by(listed) { self.options } else { self.options.plain() }
     }
 
@@ -271,31 +271,29 @@ impl Publisher {
     /// peers back where there was no room.
     fn install(
         &mut self,
-        desired: Vec<Desired>,
+        specs: Vec<PeerSpec>,
         places: &[Option<Offset>],
-        options: &Options,
+        options: &TableOptions,
         spare: Spare,
         now: u64,
-    ) -> Result<(), Vec<Desired>> {
-        let is_same = self.zone.header().table.current() != 0 && self.listed().eq(&desired);
+    ) -> Result<(), Vec<PeerSpec>> {
+        let is_same = self.zone.header().table.current() != 0 && self.listed().eq(&specs);
         let generation = self.generation + u64::from(!is_same);
         let mut made = Vec::new();
-        for (peer, _) in desired.iter().zip(places).filter(|(_, place)| place.is_none()) {
+        for (peer, _) in specs.iter().zip(places).filter(|(_, place)| place.is_none()) {
             let Some(place) = self.make_peer(peer) else {
                 self.free_peers(made);
-                return Err(desired);
+                return Err(specs);
             };
             made.push(place);
         }
         let mut new = made.iter().copied();
-        let listed: Vec<Listed> = desired
+        let listed: Vec<Listed> = specs
             .into_iter()
             .zip(places)
-            .filter_map(|(desired, place)| {
-                Some(Listed { desired, place: place.or_else(|| new.next())? })
-            })
+            .filter_map(|(spec, place)| Some(Listed { spec, place: place.or_else(|| new.next())? }))
             .collect();
-        let stays = Places::new(self.zone.memory.units(), places.iter().flatten().copied());
+        let stays = SlotSet::new(self.zone.memory.units(), places.iter().flatten().copied());
         let before = std::mem::take(&mut self.listed);
         let removed =
             self.removed.iter().map(Removed::entry).chain(before.iter().map(Listed::entry));
@@ -305,33 +303,33 @@ impl Publisher {
         self.listed = before;
         let Some(table) = table else {
             self.free_peers(made);
-            return Err(listed.into_iter().map(|peer| peer.desired).collect());
+            return Err(listed.into_iter().map(|peer| peer.spec).collect());
         };
         // From here on nothing fails. A publisher that dies before the table is published leaves
         // peers that no table lists.
         for place in made {
             self.link(place);
         }
-        let is_limited = listed.iter().any(|peer| peer.desired.parameters.max_conns != 0);
+        let is_limited = listed.iter().any(|peer| peer.spec.parameters.max_conns != 0);
         if is_limited {
             self.set_limited(true);
         }
         for peer in &listed {
-            let from = self.peer(peer).ramp_from.load(Ordering::Relaxed).max(peer.desired.joined);
-            self.zone.note_ramp(from, peer.desired.parameters.slow_start);
+            let from = self.peer(peer).ramp_from.load(Ordering::Relaxed).max(peer.spec.joined);
+            self.zone.extend_ramps(from, peer.spec.parameters.slow_start);
         }
         self.publish_table(table);
         self.set_limited(is_limited);
         self.generation = generation;
         let since = self.publication;
         let before = std::mem::replace(&mut self.listed, listed);
-        self.note_changes(&before, &stays, now);
+        self.apply_changes(&before, &stays, now);
         self.removed.retain(|peer| !stays.contains(peer.place));
         self.removed.extend(
             before
                 .into_iter()
                 .filter(|peer| !stays.contains(peer.place))
-                .map(|Listed { desired, place }| Removed { desired, place, since }),
+                .map(|Listed { spec, place }| Removed { spec, place, since }),
         );
         self.update_panic(now);
         self.free_unread();
@@ -346,36 +344,36 @@ impl Publisher {
     /// Tells those who keep idle connections of the peers that get no new requests any more, and
     /// starts the ramp of those that join again. `before` is what was listed, of which `stays` is
     /// listed still.
-    fn note_changes(&self, before: &[Listed], stays: &Places, now: u64) {
+    fn apply_changes(&self, before: &[Listed], stays: &SlotSet, now: u64) {
         for gone in before.iter().filter(|peer| !stays.contains(peer.place)) {
             self.peer(gone).removed.begin(now);
-            self.depart(self.peer(gone));
+            self.withdraw(self.peer(gone));
         }
-        let was = Places::new(self.zone.memory.units(), before.iter().map(|peer| peer.place));
+        let was = SlotSet::new(self.zone.memory.units(), before.iter().map(|peer| peer.place));
         let (lines, keyed) =
-            before.split_at(before.partition_point(|peer| peer.desired.key.is_none()));
+            before.split_at(before.partition_point(|peer| peer.spec.key.is_none()));
         // Lines may be in another order than before; of the others, what stays is in the same order
         // in both.
         let lines: HashMap<Offset, &Listed> = lines.iter().map(|line| (line.place, line)).collect();
         let mut keyed = keyed.iter().filter(|peer| stays.contains(peer.place));
         for new in &self.listed {
-            let old = match new.desired.key {
+            let old = match new.spec.key {
                 _ if !was.contains(new.place) => None,
                 None => lines.get(&new.place).copied(),
                 Some(_) => keyed.find(|old| old.place == new.place),
             };
-            let joined_again = old.is_none_or(|old| old.desired.joined != new.desired.joined);
+            let joined_again = old.is_none_or(|old| old.spec.joined != new.spec.joined);
             if joined_again
-                || old.is_some_and(|old| old.desired.create_revision != new.desired.create_revision)
+                || old.is_some_and(|old| old.spec.create_revision != new.spec.create_revision)
             {
                 let peer = self.peer(new);
-                peer.create_revision.store(new.desired.create_revision, Ordering::Relaxed);
-                peer.joined.store(new.desired.joined, Ordering::Relaxed);
+                peer.create_revision.store(new.spec.create_revision, Ordering::Relaxed);
+                peer.joined.store(new.spec.joined, Ordering::Relaxed);
                 if joined_again {
                     // One that there was no room for begins now, however long its key has been
                     // there.
                     let waited = old.is_none() && self.zone.left_out() > 0;
-                    self.begin_ramp(new, if waited { now } else { new.desired.joined });
+                    self.begin_ramp(new, if waited { now } else { new.spec.joined });
                 }
                 if old.is_none() {
                     // One that returns before it is forgotten is as new to its checks.
@@ -386,9 +384,9 @@ impl Publisher {
             if old.is_none() {
                 self.peer(new).removed.end();
             }
-            let drains = self.note_drain(new, now);
+            let drains = self.update_drain_time(new, now);
             match (old.map(Listed::is_in_service), new.is_in_service()) {
-                (Some(true) | None, false) => self.depart(self.peer(new)),
+                (Some(true) | None, false) => self.withdraw(self.peer(new)),
                 (None, true) => self.peer(new).in_service.store(1, Ordering::Relaxed),
                 (Some(false), true) => {
                     self.peer(new).in_service.store(1, Ordering::Relaxed);
@@ -396,7 +394,7 @@ impl Publisher {
                 }
                 // Who is told of it may have connections to close for `drain` that `down` has left
                 // alone.
-                (Some(false), false) if drains => self.depart(self.peer(new)),
+                (Some(false), false) if drains => self.withdraw(self.peer(new)),
                 (Some(true), true) | (Some(false), false) => {}
             }
         }
@@ -404,14 +402,14 @@ impl Publisher {
 
     /// `slow_start` counts from this moment (ms) for a peer.
     fn begin_ramp(&self, listed: &Listed, from: u64) {
-        self.zone.note_ramp(from, listed.desired.parameters.slow_start);
+        self.zone.extend_ramps(from, listed.spec.parameters.slow_start);
         self.peer(listed).ramp_from.store(from, Ordering::Relaxed);
     }
 
     /// Since when a peer says `drain`, where it does. Returns whether it has just begun to.
-    fn note_drain(&self, listed: &Listed, now: u64) -> bool {
+    fn update_drain_time(&self, listed: &Listed, now: u64) -> bool {
         let drains = &self.peer(listed).drains;
-        if listed.desired.parameters.drain {
+        if listed.spec.parameters.drain {
             drains.begin(now)
         } else {
             drains.end();
@@ -419,11 +417,11 @@ impl Publisher {
         }
     }
 
-    /// The peer gets no new requests. Who looks for the departure sees that, too, and keeps no
+    /// The peer gets no new requests. Who looks for the withdrawal sees that, too, and keeps no
     /// connection to it from then on.
-    fn depart(&self, peer: &Peer) {
+    fn withdraw(&self, peer: &Peer) {
         peer.in_service.store(0, Ordering::Relaxed);
-        self.zone.note_departure(peer.id);
+        self.zone.record_withdrawal(peer.id);
     }
 
     fn peer(&self, listed: &Listed) -> &Peer {
@@ -434,30 +432,30 @@ impl Publisher {
 
 impl Listed {
     fn entry(&self) -> Entry {
-        entry(self.place, &self.desired)
+        entry(self.place, &self.spec)
     }
 
     fn is_in_service(&self) -> bool {
-        self.desired.parameters.is_in_service()
+        self.spec.parameters.is_in_service()
     }
 
     /// Whether it has the same points in the ring of consistent hashing as the other.
     fn has_points_of(&self, other: &Self) -> bool {
-        let (one, other) = (&self.desired, &other.desired);
+        let (one, other) = (&self.spec, &other.spec);
         identity(one) == identity(other)
             && one.server == other.server
             && one.parameters.weight == other.parameters.weight
     }
 }
 
-fn entry(peer: Offset, desired: &Desired) -> Entry {
+fn entry(peer: Offset, spec: &PeerSpec) -> Entry {
     // The two halves.
-    let sticky = [desired.sticky as u32, (desired.sticky >> 32) as u32];
-    Entry { peer, parameters: desired.parameters, sticky }
+    let sticky = [spec.sticky as u32, (spec.sticky >> 32) as u32];
+    Entry { peer, parameters: spec.parameters, sticky }
 }
 
 impl Removed {
     fn entry(&self) -> Entry {
-        entry(self.place, &self.desired)
+        entry(self.place, &self.spec)
     }
 }

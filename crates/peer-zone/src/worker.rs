@@ -1,15 +1,15 @@
 //! A worker's side: reading the table, picking a peer, saying how it went. Nothing here locks,
 //! waits or allocates.
 
+mod claim;
 mod column;
-mod draw;
 mod keyed;
 mod least;
 mod pick;
 mod release;
 mod round_robin;
-mod take;
 mod view;
+mod weighted_draw;
 
 use core::{
     cell::Cell,
@@ -18,18 +18,19 @@ use core::{
 };
 
 pub use self::{
-    keyed::Progress,
-    pick::{Pick, Wish},
-    release::Outcome,
-    view::{PeerView, Row},
+    keyed::KeyProgress,
+    pick::{Pick, PickContext},
+    release::RequestOutcome,
+    view::{PeerRow, PeerView},
 };
 use crate::{
     layout::{
-        Entry, Health, MEMBERS, Member, Peer, PlanHeader, ReportHeader, Section, TableHeader,
+        Entry, Health, PROCESS_ENTRIES, Peer, PlanHeader, ProcessEntry, ReportHeader, Section,
+        TableHeader,
     },
     memory::Offset,
-    protocol::{DepartureReader, Process},
-    publisher::Desired,
+    protocol::{Process, WithdrawalReader},
+    publisher::PeerSpec,
     zone::Zone,
 };
 
@@ -47,7 +48,7 @@ pub struct Worker {
     exhausted: Option<pick::Exhausted>,
     /// The state of a generator of random numbers; never 0.
     random: Cell<u64>,
-    departures: DepartureReader,
+    withdrawals: WithdrawalReader,
     /// Not `Sync`, nor for more than one thread at a time.
     single_thread: PhantomData<*const ()>,
 }
@@ -57,7 +58,7 @@ pub struct Worker {
 ///
 /// It cannot be copied, so that it is released once.
 #[derive(Debug)]
-pub struct Held {
+pub struct PickedPeer {
     peer: Offset,
     id: u64,
     weight: u32,
@@ -93,7 +94,7 @@ impl Connections {
     }
 }
 
-impl Held {
+impl PickedPeer {
     /// Tells the peer from all others that the zone has ever had.
     pub fn id(&self) -> u64 {
         self.id
@@ -158,19 +159,19 @@ impl Worker {
             counted: None,
             exhausted: None,
             random: Cell::new(seed),
-            departures: DepartureReader::new(&zone.header().departed),
+            withdrawals: WithdrawalReader::new(&zone.header().withdrawal_count),
             single_thread: PhantomData,
         };
         worker.find_column(is_alive);
         worker
     }
 
-    pub(crate) fn departures(&self) -> &DepartureReader {
-        &self.departures
+    pub(crate) fn withdrawals(&self) -> &WithdrawalReader {
+        &self.withdrawals
     }
 
-    pub(crate) fn departures_mut(&mut self) -> &mut DepartureReader {
-        &mut self.departures
+    pub(crate) fn withdrawals_mut(&mut self) -> &mut WithdrawalReader {
+        &mut self.withdrawals
     }
 
     /// A random number: xorshift64* (S. Vigna, "An experimental exploration of Marsaglia's xorshift
@@ -198,7 +199,7 @@ impl Worker {
         {
             owner.give_back();
         }
-        self.member().vacate();
+        self.process_entry().vacate();
     }
 
     /// The column in which it counts connections.
@@ -206,17 +207,19 @@ impl Worker {
         self.column
     }
 
-    pub(crate) fn member(&self) -> &Member {
+    pub(crate) fn process_entry(&self) -> &ProcessEntry {
         // SAFETY: `Zone::join` made the worker for an entry that there is; entries are atomics
         // throughout.
-        unsafe { self.zone.memory.get(MEMBERS + self.index as usize * size_of::<Member>()) }
+        unsafe {
+            self.zone.memory.get(PROCESS_ENTRIES + self.index as usize * size_of::<ProcessEntry>())
+        }
     }
 
     /// Pins the current table; `None` before the first is published.
     ///
     /// It takes the worker for itself: a second pin would take the place of the first.
     pub fn table(&mut self) -> Option<Table<'_>> {
-        let place = Offset(self.member().table.set(&self.zone.header().table));
+        let place = Offset(self.process_entry().table.set(&self.zone.header().table));
         if place.0 == 0 {
             return None;
         }
@@ -234,8 +237,8 @@ impl Worker {
 
     /// Calls `read` with the bytes published last by `Publisher::report`; none before the first.
     pub fn with_report<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> T {
-        let member = self.member();
-        let place = Offset(member.report.set(&self.zone.header().report));
+        let process_entry = self.process_entry();
+        let place = Offset(process_entry.report.set(&self.zone.header().report));
         let bytes = if place.0 == 0 {
             &[][..]
         } else {
@@ -249,12 +252,12 @@ impl Worker {
             }
         };
         let result = read(bytes);
-        member.report.clear();
+        process_entry.report.clear();
         result
     }
 
     /// The peer that a request holds.
-    pub fn peer<'h>(&self, held: &'h Held) -> PeerView<'h> {
+    pub fn peer<'h>(&self, held: &'h PickedPeer) -> PeerView<'h> {
         // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
         // one.
         unsafe { self.zone.view(held.peer) }
@@ -262,7 +265,7 @@ impl Worker {
 
     /// The socket address, the name and the key of the peer that a request holds, as in
     /// [`Worker::peer`]; no key is an empty one. What each request needs, without the rest.
-    pub fn address<'h>(&self, held: &'h Held) -> (&'h [u8], &'h [u8], &'h [u8]) {
+    pub fn address<'h>(&self, held: &'h PickedPeer) -> (&'h [u8], &'h [u8], &'h [u8]) {
         // SAFETY: as in `peer`.
         let [socket_address, name, key, _] = unsafe { self.zone.peer_strings(held.peer) };
         (socket_address, name, key)
@@ -270,7 +273,7 @@ impl Worker {
 
     /// Calls `read` with the route of the peer that a request holds, if it has one. Where another
     /// list of peers was published since it was picked, that one's word counts.
-    pub fn with_route<T>(&mut self, held: &Held, read: impl FnOnce(Option<&[u8]>) -> T) -> T {
+    pub fn with_route<T>(&mut self, held: &PickedPeer, read: impl FnOnce(Option<&[u8]>) -> T) -> T {
         let Some(table) = self.table() else { return read(None) };
         let index = table.header.routes.length > 0;
         let index = index.then(|| table.sticky_index(held.sticky)).flatten();
@@ -278,19 +281,19 @@ impl Worker {
     }
 
     /// Open connections to the peer that a request holds, over all workers.
-    pub fn connections(&self, held: &Held) -> Connections {
+    pub fn connections(&self, held: &PickedPeer) -> Connections {
         // SAFETY: as in `peer`.
         unsafe { self.zone.connections(held.peer) }
     }
 
     /// As [`Worker::connections`], without the request's own.
-    pub fn connections_without(&self, held: &Held) -> Connections {
+    pub fn connections_without(&self, held: &PickedPeer) -> Connections {
         Connections(self.connections(held).0.wrapping_sub(held.counted()))
     }
 
     /// Whether the peer that a request holds is there for others as well: it has neither left the
     /// service nor failed since it was picked.
-    pub fn is_in_service(&self, held: &Held) -> bool {
+    pub fn is_in_service(&self, held: &PickedPeer) -> bool {
         // SAFETY: as in `peer`.
         let peer = unsafe { self.zone.peer(held.peer) };
         let is_well = match Health::load(&peer.health) {
@@ -318,13 +321,13 @@ impl Worker {
             }
             Some(counted) => {
                 column.fetch_add(what, Ordering::Relaxed);
-                Self::note_counted(counted, at, what);
+                Self::add_to_own(counted, at, what);
             }
         }
     }
 
     /// Counts the connection of a request as upgraded, from here on until it is released.
-    pub fn upgrade(&self, held: &mut Held) {
+    pub fn upgrade(&self, held: &mut PickedPeer) {
         if !held.is_upgraded {
             held.is_upgraded = true;
             self.add(held.peer, UPGRADE);
@@ -345,7 +348,7 @@ impl Worker {
             }
             Some(counted) => {
                 column.fetch_sub(what, Ordering::Release);
-                Self::note_counted(counted, at, what.wrapping_neg());
+                Self::add_to_own(counted, at, what.wrapping_neg());
             }
         }
     }
@@ -363,8 +366,8 @@ impl Table<'_> {
         self.worker.zone
     }
 
-    pub(crate) fn member(&self) -> &Member {
-        self.worker.member()
+    pub(crate) fn process_entry(&self) -> &ProcessEntry {
+        self.worker.process_entry()
     }
 
     /// Counted up with every change of the peers.
@@ -374,9 +377,9 @@ impl Table<'_> {
 
     /// All peers: those without `backup`, those with it, those that are gone but have open
     /// connections.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub fn rows(&self) -> impl Iterator<Item = PeerRow<'_>> {
         let listed = (self.header.primaries + self.header.backups) as usize;
-        self.entries.iter().enumerate().map(move |(index, entry)| Row {
+        self.entries.iter().enumerate().map(move |(index, entry)| PeerRow {
             // SAFETY: the table is pinned, and no peer that it lists is freed.
             peer: unsafe { self.worker.zone.view(entry.peer) },
             parameters: entry.parameters,
@@ -393,14 +396,14 @@ impl Table<'_> {
     }
 
     /// The peers that have keys and have not been removed, to publish them elsewhere.
-    pub fn to_desired(&self) -> Vec<Desired> {
+    pub fn to_specs(&self) -> Vec<PeerSpec> {
         let listed = (self.header.primaries + self.header.backups) as usize;
         self.entries[..listed]
             .iter()
             .zip(0..)
             // SAFETY: the table is pinned, and no peer that it lists is freed.
-            .map(|(entry, index)| unsafe { self.worker.zone.desired(entry, self.route(index)) })
-            .filter(|desired| desired.key.is_some())
+            .map(|(entry, index)| unsafe { self.worker.zone.spec(entry, self.route(index)) })
+            .filter(|spec| spec.key.is_some())
             .collect()
     }
 
@@ -451,6 +454,6 @@ impl Table<'_> {
 
 impl Drop for Table<'_> {
     fn drop(&mut self) {
-        self.worker.member().table.clear();
+        self.worker.process_entry().table.clear();
     }
 }

@@ -11,12 +11,12 @@ use thiserror::Error;
 
 use crate::{
     layout::{
-        Entry, FIRST_OWN_COLUMN, Header, MAGIC, MEMBERS, Member, Peer, Positions, RESYNC_COUNTERS,
-        ResyncCounter, TableHeader, blocks, owners,
+        Entry, FIRST_OWN_COLUMN, Header, MAGIC, PROCESS_ENTRIES, Peer, Positions, ProcessEntry,
+        RESYNC_COUNTERS, ResyncCounter, TableHeader, blocks, owners,
     },
     memory::{Memory, Offset, UNIT, units},
-    protocol::{ID_BITS, MOST_DEPARTURES, Owner, Process, SHARED_COLUMNS, Shared},
-    publisher::Desired,
+    protocol::{ID_BITS, MAX_WITHDRAWALS, Owner, Process, SHARED_COLUMNS, SharedColumns},
+    publisher::PeerSpec,
     worker::{Connections, Worker},
 };
 
@@ -30,10 +30,10 @@ const LEAST_COLUMNS: u32 = 16;
 /// 4 kB each. Up to 30 workers each has its own, and during a reload those before them as well.
 const MOST_COLUMNS: u32 = 64;
 
-/// Departures that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look
+/// Withdrawals that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look
 /// ten times a second at least; where more have gone in between, all idle connections go.
-const BYTES_PER_DEPARTURE: usize = 1024;
-const LEAST_DEPARTURES: u32 = 16;
+const BYTES_PER_WITHDRAWAL: usize = 1024;
+const MIN_WITHDRAWALS: u32 = 16;
 
 /// For how many processes a zone is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +48,14 @@ pub struct Capacity {
 impl Capacity {
     /// Bytes that the list of processes takes of the zone.
     pub fn list_of_processes(self) -> usize {
-        self.processes as usize * size_of::<Member>()
+        self.processes as usize * size_of::<ProcessEntry>()
     }
 }
 
 /// The memory is too small for what must lie in it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{have} bytes are too few, {need} are needed")]
-pub struct TooSmall {
+pub struct ZoneTooSmall {
     /// What there is, in bytes.
     pub have: usize,
     /// What it takes, in bytes.
@@ -99,7 +99,7 @@ pub struct Statistics {
     /// The revision applied last.
     pub revision: u64,
     /// When etcd was last heard, in milliseconds of the monotonic clock; 0: never.
-    pub last_word: u64,
+    pub last_contact: u64,
     /// Values rejected so far.
     pub rejected_total: u64,
     /// Lists made, by cause, in the order of [`ResyncCounter`].
@@ -122,17 +122,17 @@ impl Zone {
         base: NonNull<u8>,
         length: usize,
         capacity: Capacity,
-    ) -> Result<Self, TooSmall> {
+    ) -> Result<Self, ZoneTooSmall> {
         // Twice the workers: a reload has both generations at once. What goes beyond shares.
         let columns = capacity.workers.saturating_mul(2).saturating_add(2 + SHARED_COLUMNS);
         let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS).next_multiple_of(COLUMNS_PER_LINE);
-        let members = capacity.processes;
-        let departures = u32::try_from(length / BYTES_PER_DEPARTURE).unwrap_or(u32::MAX);
-        let departures = departures.clamp(LEAST_DEPARTURES, MOST_DEPARTURES);
-        let first_block = blocks(members, columns, departures);
+        let process_entries = capacity.processes;
+        let withdrawals = u32::try_from(length / BYTES_PER_WITHDRAWAL).unwrap_or(u32::MAX);
+        let withdrawals = withdrawals.clamp(MIN_WITHDRAWALS, MAX_WITHDRAWALS);
+        let first_block = blocks(process_entries, columns, withdrawals);
         let need = (first_block + units(size_of::<TableHeader>()) * 2) as usize * UNIT;
         if length < need {
-            return Err(TooSmall { have: length, need });
+            return Err(ZoneTooSmall { have: length, need });
         }
         // SAFETY: the caller's promise.
         let memory = unsafe { Memory::new(base, length) };
@@ -142,9 +142,9 @@ impl Zone {
             // The header is all zeroes, which is a valid one, but for what is set here.
             memory.write(offset_of!(Header, size), memory.units());
             memory.write(offset_of!(Header, columns), columns);
-            memory.write(offset_of!(Header, members), members);
-            memory.write(offset_of!(Header, departures), departures);
-            memory.write(offset_of!(Header, shared), Shared::new());
+            memory.write(offset_of!(Header, process_entries), process_entries);
+            memory.write(offset_of!(Header, withdrawals), withdrawals);
+            memory.write(offset_of!(Header, shared), SharedColumns::new());
             memory.write(offset_of!(Header, magic), MAGIC);
         }
         Ok(Self { memory })
@@ -179,24 +179,29 @@ impl Zone {
     /// Takes an entry for a process that will pick peers or read tables. Where none is free that of
     /// a dead process is (`is_alive` says so). `None` where all are those of processes that live.
     pub fn join(&self, process: Process, is_alive: impl Fn(Process) -> bool) -> Option<Worker> {
-        let index = self.take_member(process, &is_alive)?;
+        let index = self.claim_process_entry(process, &is_alive)?;
         Some(Worker::new(*self, index, process, &is_alive))
     }
 
-    fn take_member(&self, process: Process, is_alive: impl Fn(Process) -> bool) -> Option<u32> {
-        let free = (0..).zip(self.all_members()).find(|&(index, member)| {
-            member.owner.holder().is_none() && {
-                // Before anything is pinned there: see `Zone::members`.
-                self.header().members_seen.fetch_max(index + 1, Ordering::AcqRel);
-                member.owner.take(process)
+    fn claim_process_entry(
+        &self,
+        process: Process,
+        is_alive: impl Fn(Process) -> bool,
+    ) -> Option<u32> {
+        let free = (0..).zip(self.all_process_entries()).find(|&(index, process_entry)| {
+            process_entry.owner.holder().is_none() && {
+                // Before anything is pinned there: see `Zone::process_entries`.
+                self.header().process_entries_seen.fetch_max(index + 1, Ordering::AcqRel);
+                process_entry.owner.take(process)
             }
         });
         let (index, _) = free.or_else(|| {
-            (0..).zip(self.all_members()).find(|(_, member)| {
-                let dead = member.owner.holder().filter(|holder| !is_alive(holder.process()));
-                let is_mine = dead.is_some_and(|dead| member.owner.inherit(dead, process));
+            (0..).zip(self.all_process_entries()).find(|(_, process_entry)| {
+                let dead =
+                    process_entry.owner.holder().filter(|holder| !is_alive(holder.process()));
+                let is_mine = dead.is_some_and(|dead| process_entry.owner.inherit(dead, process));
                 if is_mine {
-                    self.forget(member);
+                    self.forget(process_entry);
                 }
                 is_mine
             })
@@ -205,35 +210,39 @@ impl Zone {
     }
 
     /// Ends what a dead process was about, whose entry is the caller's now.
-    pub(crate) fn forget(&self, member: &Member) {
+    pub(crate) fn forget(&self, process_entry: &ProcessEntry) {
         // First: should the caller die here, whoever comes next finds it still.
-        self.header().shared.mark(&member.seat);
-        self.doubt();
-        member.unpin();
+        self.header().shared.mark(&process_entry.column_use);
+        self.request_recount();
+        process_entry.unpin();
     }
 
     /// The counts of peers may not agree any more.
-    pub(crate) fn doubt(&self) {
-        self.header().doubts.fetch_add(1, Ordering::Release);
+    pub(crate) fn request_recount(&self) {
+        self.header().recounts.fetch_add(1, Ordering::Release);
     }
 
     /// The counters.
     pub fn statistics(&self) -> Statistics {
         let header = self.header();
-        let list = header.members as usize * size_of::<Member>();
+        let list = header.process_entries as usize * size_of::<ProcessEntry>();
         Statistics {
             size: self.memory.units() as usize * UNIT - list,
             used: (header.used.load(Ordering::Relaxed) as usize * UNIT).saturating_sub(list),
             processes: self.processes(),
-            most_processes: header.members,
-            sharing: self.members().iter().map(|member| u32::from(member.seat.is_taken())).sum(),
+            most_processes: header.process_entries,
+            sharing: self
+                .process_entries()
+                .iter()
+                .map(|process_entry| u32::from(process_entry.column_use.is_taken()))
+                .sum(),
             left_out: header.left_out.load(Ordering::Relaxed),
             is_connected: header.connected.load(Ordering::Relaxed) != 0,
             is_panicking: header.panic.load(Ordering::Relaxed) != 0,
             drained: header.drained.load(Ordering::Relaxed),
             checks_not_made: header.checks_not_made.load(Ordering::Relaxed),
             revision: header.revision.load(Ordering::Relaxed),
-            last_word: header.last_word.load(Ordering::Relaxed),
+            last_contact: header.last_contact.load(Ordering::Relaxed),
             rejected_total: header.rejected_total.load(Ordering::Relaxed),
             resyncs: core::array::from_fn(|index| header.resyncs[index].load(Ordering::Relaxed)),
         }
@@ -241,12 +250,15 @@ impl Zone {
 
     /// How many processes use the zone; those that have died only just may be among them.
     pub fn processes(&self) -> u32 {
-        self.members().iter().map(|member| u32::from(member.owner.holder().is_some())).sum()
+        self.process_entries()
+            .iter()
+            .map(|process_entry| u32::from(process_entry.owner.holder().is_some()))
+            .sum()
     }
 
     /// The most processes that can use the zone.
     pub fn most_processes(&self) -> u32 {
-        self.header().members
+        self.header().process_entries
     }
 
     /// How often a request may be tried: once for each peer in service, as nginx's `tries`.
@@ -260,8 +272,8 @@ impl Zone {
     }
 
     /// etcd was heard at `now` (milliseconds of the monotonic clock).
-    pub fn heard(&self, now: u64) {
-        self.header().last_word.store(now, Ordering::Relaxed);
+    pub fn set_last_contact(&self, now: u64) {
+        self.header().last_contact.store(now, Ordering::Relaxed);
     }
 
     /// etcd is followed, or not any more.
@@ -312,15 +324,15 @@ impl Zone {
     }
 
     /// A peer that could not be picked may be one that can.
-    pub(crate) fn revive(&self) {
+    pub(crate) fn note_recovery(&self) {
         // Release: who sees the new number sees what made the difference, too.
-        self.header().revivals.fetch_add(1, Ordering::Release);
+        self.header().recoveries.fetch_add(1, Ordering::Release);
     }
 
     /// A peer begins, or goes on with, a ramp of so many seconds that counts from this moment (ms).
     /// To be called before the peer shows it: who picks looks at no peer's ramp unless the zone
     /// says that there may be one.
-    pub(crate) fn note_ramp(&self, from: u64, slow_start: u32) {
+    pub(crate) fn extend_ramps(&self, from: u64, slow_start: u32) {
         if slow_start != 0 && from != 0 {
             let until = from.saturating_add(u64::from(slow_start) * 1_000);
             self.header().ramps_until.fetch_max(until, Ordering::Relaxed);
@@ -336,18 +348,18 @@ impl Zone {
         &self.header().positions
     }
 
-    fn all_members(&self) -> &[Member] {
-        // SAFETY: `format` wrote as many members there (zeroes), and they are atomics throughout.
-        unsafe { self.memory.slice(MEMBERS, self.header().members as usize) }
+    fn all_process_entries(&self) -> &[ProcessEntry] {
+        // SAFETY: `format` wrote as many process entries there (zeroes), and they are atomics throughout.
+        unsafe { self.memory.slice(PROCESS_ENTRIES, self.header().process_entries as usize) }
     }
 
     /// The entries that have ever been taken. A process says that its entry is one of them before
     /// it pins anything there, so that whoever publishes a place and then looks here finds all pins
     /// that there can be on another place.
-    pub(crate) fn members(&self) -> &[Member] {
-        let members = self.all_members();
-        let seen = self.header().members_seen.load(Ordering::Acquire) as usize;
-        members.get(..seen).unwrap_or(members)
+    pub(crate) fn process_entries(&self) -> &[ProcessEntry] {
+        let process_entries = self.all_process_entries();
+        let seen = self.header().process_entries_seen.load(Ordering::Acquire) as usize;
+        process_entries.get(..seen).unwrap_or(process_entries)
     }
 
     /// The columns that one process has for itself, and whose they are.
@@ -355,7 +367,7 @@ impl Zone {
         let header = self.header();
         // SAFETY: `format` wrote as many owners there (zeroes), and they are atomics throughout.
         let owners: &[Owner] =
-            unsafe { self.memory.slice(owners(header.members), header.columns as usize) };
+            unsafe { self.memory.slice(owners(header.process_entries), header.columns as usize) };
         (0..).zip(owners).skip(FIRST_OWN_COLUMN as usize)
     }
 
@@ -371,7 +383,7 @@ impl Zone {
 
     pub(crate) fn first_block(&self) -> u32 {
         let header = self.header();
-        blocks(header.members, header.columns, header.departures)
+        blocks(header.process_entries, header.columns, header.withdrawals)
     }
 
     /// The peer at `at`.
@@ -419,7 +431,7 @@ impl Zone {
     pub(crate) unsafe fn is_idle(&self, at: Offset) -> bool {
         // Twice: a process that moves its counts from a later column to an earlier one is missed by
         // whoever is between the two, and moves them so once at most before the current column is
-        // another one. See `Shared`. SAFETY: the caller's promise.
+        // another one. See `SharedColumns`. SAFETY: the caller's promise.
         let mut sums = (0..2).map(|_| unsafe { self.connections(at) });
         sums.all(|sum| sum == Connections::default())
     }
@@ -470,13 +482,13 @@ impl Zone {
     /// # Safety
     ///
     /// As for [`Zone::peer`].
-    pub(crate) unsafe fn desired(&self, entry: &Entry, route: Option<&[u8]>) -> Desired {
+    pub(crate) unsafe fn spec(&self, entry: &Entry, route: Option<&[u8]>) -> PeerSpec {
         // SAFETY: the caller's promise.
         let (peer, [socket_address, name, key, server]) =
             unsafe { (self.peer(entry.peer), self.peer_strings(entry.peer)) };
         let text = |bytes: &[u8]| Arc::<str>::from(String::from_utf8_lossy(bytes));
         let name_text = text(name);
-        Desired {
+        PeerSpec {
             key: (peer.is_static == 0).then(|| text(key)),
             socket_address: socket_address.into(),
             server: if server == name { Arc::clone(&name_text) } else { text(server) },
@@ -500,21 +512,21 @@ impl Zone {
     /// counts the peers that the zone has ever had.
     pub(crate) fn next_id(&self, place: Offset) -> u64 {
         let number = self.header().last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        (number << self.place_bits() | u64::from(place.0)) & (u64::MAX >> (u64::BITS - ID_BITS))
+        (number << self.index_bits() | u64::from(place.0)) & (u64::MAX >> (u64::BITS - ID_BITS))
     }
 
     /// A number below [`Zone::places`] that no other peer has for as long as this one, of this id,
     /// has memory in the zone.
-    pub fn place_of(&self, id: u64) -> usize {
-        (id & ((1 << self.place_bits()) - 1)) as usize
+    pub fn index_of(&self, id: u64) -> usize {
+        (id & ((1 << self.index_bits()) - 1)) as usize
     }
 
     /// Places that peers can have.
-    pub fn places(&self) -> usize {
+    pub fn index_limit(&self) -> usize {
         self.memory.units() as usize
     }
 
-    fn place_bits(&self) -> u32 {
+    fn index_bits(&self) -> u32 {
         u32::BITS - self.memory.units().leading_zeros()
     }
 }

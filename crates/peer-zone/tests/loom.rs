@@ -11,8 +11,8 @@ use loom::{
     thread,
 };
 use peer_zone::protocol::{
-    Departed, Departure, DepartureCount, DepartureReader, Lease, Owner, PATIENCE, Pin, Process,
-    Root, Seat, Shared,
+    ColumnUse, ENTRY_TIMEOUT, Lease, Owner, Pin, Process, Root, SharedColumns, WithdrawalCount,
+    WithdrawalEntry, WithdrawalReader, Withdrawn,
 };
 
 /// Two places for what is published, as the publisher and its readers see them. loom fails where a
@@ -267,16 +267,16 @@ fn an_older_cycle_gives_way() {
     });
 }
 
-/// A ring of departures, small enough to be run over.
+/// A ring of withdrawals, small enough to be run over.
 struct Ring {
-    count: DepartureCount,
-    entries: Vec<Departure>,
+    count: WithdrawalCount,
+    entries: Vec<WithdrawalEntry>,
 }
 
 impl Ring {
     fn new(entries: usize) -> Arc<Self> {
-        let entries = (0..entries).map(|_| Departure::new()).collect();
-        Arc::new(Self { count: DepartureCount::new(), entries })
+        let entries = (0..entries).map(|_| WithdrawalEntry::new()).collect();
+        Arc::new(Self { count: WithdrawalCount::new(), entries })
     }
 
     fn note(&self, peer: u64) {
@@ -284,21 +284,21 @@ impl Ring {
     }
 
     /// What a reader is told at `now`, and when it has waited for long enough.
-    fn read(&self, reader: &mut DepartureReader, now: u64, told: &mut Vec<Departed>) {
-        for now in [now, now + PATIENCE, now + 2 * PATIENCE] {
+    fn read(&self, reader: &mut WithdrawalReader, now: u64, told: &mut Vec<Withdrawn>) {
+        for now in [now, now + ENTRY_TIMEOUT, now + 2 * ENTRY_TIMEOUT] {
             reader.read(&self.count, &self.entries, now, |departed| told.push(departed));
         }
     }
 }
 
-fn assert_told(told: &[Departed], peers: &[u64]) {
+fn assert_told(told: &[Withdrawn], peers: &[u64]) {
     for &peer in peers {
-        let knows = told.contains(&Departed::Peer(peer)) || told.contains(&Departed::Many);
+        let knows = told.contains(&Withdrawn::Peer(peer)) || told.contains(&Withdrawn::Many);
         assert!(knows, "{peer} has left, told: {told:?}");
     }
     for departed in told {
         assert!(
-            matches!(departed, Departed::Many | Departed::Peer(1..=3)),
+            matches!(departed, Withdrawn::Many | Withdrawn::Peer(1..=3)),
             "nobody of this id: {told:?}"
         );
     }
@@ -308,7 +308,7 @@ fn assert_told(told: &[Departed], peers: &[u64]) {
 fn each_departure_is_told_while_two_write() {
     loom::model(|| {
         let ring = Ring::new(2);
-        let mut reader = DepartureReader::new(&ring.count);
+        let mut reader = WithdrawalReader::new(&ring.count);
         let writer = thread::spawn({
             let ring = ring.clone();
             move || ring.note(1)
@@ -317,7 +317,7 @@ fn each_departure_is_told_while_two_write() {
         let mut told = Vec::new();
         ring.read(&mut reader, 0, &mut told);
         writer.join().expect("the writer");
-        ring.read(&mut reader, 3 * PATIENCE, &mut told);
+        ring.read(&mut reader, 3 * ENTRY_TIMEOUT, &mut told);
         assert_told(&told, &[1, 2]);
     });
 }
@@ -326,7 +326,7 @@ fn each_departure_is_told_while_two_write() {
 fn a_reader_that_is_run_over_knows_it() {
     loom::model(|| {
         let ring = Ring::new(1);
-        let mut reader = DepartureReader::new(&ring.count);
+        let mut reader = WithdrawalReader::new(&ring.count);
         let writer = thread::spawn({
             let ring = ring.clone();
             move || {
@@ -337,7 +337,7 @@ fn a_reader_that_is_run_over_knows_it() {
         let mut told = Vec::new();
         ring.read(&mut reader, 0, &mut told);
         writer.join().expect("the writer");
-        ring.read(&mut reader, 3 * PATIENCE, &mut told);
+        ring.read(&mut reader, 3 * ENTRY_TIMEOUT, &mut told);
         assert_told(&told, &[1, 2]);
     });
 }
@@ -346,7 +346,7 @@ fn a_reader_that_is_run_over_knows_it() {
 fn two_writers_a_whole_ring_apart_hide_nobody() {
     loom::model(|| {
         let ring = Ring::new(1);
-        let mut reader = DepartureReader::new(&ring.count);
+        let mut reader = WithdrawalReader::new(&ring.count);
         let slow = thread::spawn({
             let ring = ring.clone();
             move || ring.note(1)
@@ -355,7 +355,7 @@ fn two_writers_a_whole_ring_apart_hide_nobody() {
         let mut told = Vec::new();
         ring.read(&mut reader, 0, &mut told);
         slow.join().expect("the slow writer");
-        ring.read(&mut reader, 3 * PATIENCE, &mut told);
+        ring.read(&mut reader, 3 * ENTRY_TIMEOUT, &mut told);
         assert_told(&told, &[1, 2]);
     });
 }
@@ -397,18 +397,18 @@ fn of_two_that_take_the_entry_of_a_dead_process_one_gets_it() {
 /// The two columns that are shared, of one peer, with loom's word that no count is lost in them;
 /// and three processes.
 struct Sharing {
-    shared: Shared,
+    shared: SharedColumns,
     columns: [AtomicU32; 2],
-    seats: [Seat; 3],
+    column_uses: [ColumnUse; 3],
 }
 
 impl Sharing {
     fn new() -> Arc<Self> {
         let columns = [AtomicU32::new(0), AtomicU32::new(0)];
         Arc::new(Self {
-            shared: Shared::new(),
+            shared: SharedColumns::new(),
             columns,
-            seats: [Seat::new(), Seat::new(), Seat::new()],
+            column_uses: [ColumnUse::new(), ColumnUse::new(), ColumnUse::new()],
         })
     }
 
@@ -417,24 +417,24 @@ impl Sharing {
     }
 
     /// A process comes and counts one connection. Returns its column.
-    fn join(&self, seat: usize) -> u32 {
-        let column = self.seats[seat].sit(&self.shared);
+    fn join(&self, column_use: usize) -> u32 {
+        let column = self.column_uses[column_use].sit(&self.shared);
         self.column(column).fetch_add(1, Ordering::Relaxed);
         column
     }
 
     /// It moves what it has, if it is to. Returns its column.
-    fn settle(&self, seat: usize, from: u32) -> u32 {
-        let Some(to) = self.seats[seat].begin_move(&self.shared) else { return from };
+    fn settle(&self, column_use: usize, from: u32) -> u32 {
+        let Some(to) = self.column_uses[column_use].begin_move(&self.shared) else { return from };
         self.column(to).fetch_add(1, Ordering::AcqRel);
         self.column(from).fetch_sub(1, Ordering::Release);
-        self.seats[seat].moved(to);
+        self.column_uses[column_use].moved(to);
         to
     }
 
     /// What the publisher does several times a second.
-    fn bury(&self) {
-        if let Some(column) = self.shared.to_clear(self.seats.iter()) {
+    fn clear_dead(&self) {
+        if let Some(column) = self.shared.to_clear(self.column_uses.iter()) {
             self.column(column).swap(0, Ordering::Relaxed);
             self.shared.cleared(column);
         }
@@ -442,9 +442,9 @@ impl Sharing {
     }
 
     /// A process is dead, and its entry somebody else's.
-    fn forget(&self, seat: usize) {
-        self.shared.mark(&self.seats[seat]);
-        self.seats[seat].clear();
+    fn forget(&self, column_use: usize) {
+        self.shared.mark(&self.column_uses[column_use]);
+        self.column_uses[column_use].clear();
     }
 
     fn sum(&self) -> u32 {
@@ -466,12 +466,12 @@ fn nothing_that_the_living_count_in_a_shared_column_is_cleared() {
                 sharing.settle(1, column)
             }
         });
-        sharing.bury();
-        sharing.bury();
+        sharing.clear_dead();
+        sharing.clear_dead();
         let column = worker.join().expect("a worker");
         sharing.settle(1, column);
-        sharing.bury();
-        sharing.bury();
+        sharing.clear_dead();
+        sharing.clear_dead();
         assert_eq!(sharing.sum(), 1, "that of the living one");
         assert!(!sharing.shared.is_stale());
     });
@@ -485,8 +485,8 @@ fn one_that_dies_while_it_moves_leaves_nothing_for_good() {
         sharing.forget(0);
         // It dies before it has said that it has moved.
         let mover = sharing.join(1);
-        sharing.bury();
-        let to = sharing.seats[1].begin_move(&sharing.shared).expect("another column");
+        sharing.clear_dead();
+        let to = sharing.column_uses[1].begin_move(&sharing.shared).expect("another column");
         sharing.column(to).fetch_add(1, Ordering::AcqRel);
         assert_eq!(mover, 1);
         let worker = thread::spawn({
@@ -497,12 +497,12 @@ fn one_that_dies_while_it_moves_leaves_nothing_for_good() {
             }
         });
         sharing.forget(1);
-        sharing.bury();
-        sharing.bury();
+        sharing.clear_dead();
+        sharing.clear_dead();
         let mut column = worker.join().expect("a worker");
         for _ in 0..3 {
             column = sharing.settle(2, column);
-            sharing.bury();
+            sharing.clear_dead();
         }
         assert_eq!(sharing.sum(), 1, "that of the living one");
         assert!(!sharing.shared.is_stale());
@@ -516,12 +516,12 @@ fn a_connection_that_is_moved_is_never_missed_twice() {
         // Dead ones who shared the columns, so that all move from the first to the second, and
         // back.
         let die = || {
-            sharing.seats[1].sit(&sharing.shared);
+            sharing.column_uses[1].sit(&sharing.shared);
             sharing.forget(1);
-            sharing.bury();
+            sharing.clear_dead();
         };
         die();
-        sharing.bury();
+        sharing.clear_dead();
         let column = sharing.join(0);
         die();
         assert_eq!(column, 2);

@@ -1,6 +1,6 @@
 //! The watcher's lease: which process publishes.
 
-use super::Setbacks;
+use super::RestartBackoff;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// For how long (ms) a holder that is alive may be silent before another takes its place. A holder
@@ -25,7 +25,7 @@ pub struct Lease {
     newest_cycle: AtomicU32,
     /// How many cycles have been numbered.
     cycles: AtomicU32,
-    setbacks: Setbacks,
+    restart_backoff: RestartBackoff,
 }
 
 const WRITING: u64 = 1 << 32;
@@ -61,13 +61,13 @@ impl Lease {
             heartbeat: AtomicU64::new(0),
             newest_cycle: AtomicU32::new(0),
             cycles: AtomicU32::new(0),
-            setbacks: Setbacks::new(),
+            restart_backoff: RestartBackoff::new(),
         }
     }
 
     /// Holders that have ended too soon.
-    pub fn setbacks(&self) -> &Setbacks {
-        &self.setbacks
+    pub fn restart_backoff(&self) -> &RestartBackoff {
+        &self.restart_backoff
     }
 
     /// Numbers a configuration cycle, before its workers start.

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
-use super::{Desired, Listed, Options, Publisher, blocks::above, ring::points, sections::Counts};
+use super::{
+    Listed, PeerSpec, Publisher, TableOptions, blocks::above, ring::points, sections::Counts,
+};
 use crate::{
     allocator::Allocator,
-    layout::Member,
+    layout::ProcessEntry,
     memory::{Offset, UNIT},
 };
 
@@ -21,11 +23,11 @@ const REPORT: u32 = 16;
 const MOST_REFUSED: usize = 16;
 
 /// What is to be published.
-pub(super) struct Chosen {
-    pub(super) peers: Vec<Desired>,
+pub(super) struct Selection {
+    pub(super) peers: Vec<PeerSpec>,
     /// Whether anything is among them that needs more room than there was taken.
     pub(super) adds: bool,
-    /// See [`Full`](super::Full).
+    /// See [`ZoneFull`](super::Full).
     pub(super) left_out: usize,
     pub(super) lacks_method: bool,
     pub(super) needs: usize,
@@ -49,21 +51,21 @@ struct Taken {
 }
 
 impl Publisher {
-    /// Of the peers `desired`, in order, those that are listed, and of the others as many as fit;
+    /// Of the peers `specs`, in order, those that are listed, and of the others as many as fit;
     /// with `adds` unset none.
     pub(super) fn choose(
         &self,
-        desired: &[Desired],
+        specs: &[PeerSpec],
         places: &[Option<Offset>],
         adds: bool,
-    ) -> Chosen {
+    ) -> Selection {
         let listed = self.listed_by_place();
         let old = |place: Option<Offset>| {
             let number = place.map_or(0, |place| listed[place.0 as usize]);
             self.listed.get((number as usize).wrapping_sub(1))
         };
-        let shared = several(desired, &self.options);
-        let counts = |peer: &Desired, options: &Options| {
+        let shared = several(specs, &self.options);
+        let counts = |peer: &PeerSpec, options: &TableOptions| {
             Counts::of_peer(peer, options, shared.contains_key(&*peer.server))
         };
 
@@ -77,7 +79,7 @@ impl Publisher {
         let mut plain = taken.counts;
         // Changes first: they are of peers that are in service.
         let (mut changes, mut new) = (Vec::new(), Vec::new());
-        for (index, (peer, &place)) in desired.iter().zip(places).enumerate() {
+        for (index, (peer, &place)) in specs.iter().zip(places).enumerate() {
             let comes = counts(peer, &self.options);
             all = all.plus(&comes);
             let units = self.units_of(peer);
@@ -110,12 +112,12 @@ impl Publisher {
             vec![false; candidates.len()]
         };
 
-        let mut is_added = vec![false; desired.len()];
+        let mut is_added = vec![false; specs.len()];
         for (candidate, added) in candidates.iter().zip(&added) {
             is_added[candidate.index] = *added;
         }
         let peers =
-            desired.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
+            specs.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
                 if is_added {
                     return Some(peer.clone());
                 }
@@ -123,8 +125,8 @@ impl Publisher {
             });
         let tables = 2 * all.compact_units() as usize;
         let needs = self.zone.first_block() as usize + units_of_all + tables + 2 * REPORT as usize;
-        let processes = self.zone.most_processes() as usize * size_of::<Member>();
-        Chosen {
+        let processes = self.zone.most_processes() as usize * size_of::<ProcessEntry>();
+        Selection {
             peers: peers.collect(),
             adds: added.contains(&true),
             left_out: added.iter().filter(|added| !**added).count(),
@@ -210,8 +212,8 @@ impl Taken {
 
 impl Counts {
     /// What one peer has in a table; for one that shares its server with others at most.
-    fn of_peer(peer: &Desired, options: &Options, shares_server: bool) -> Self {
-        let Options { method, is_sticky, .. } = *options;
+    fn of_peer(peer: &PeerSpec, options: &TableOptions, shares_server: bool) -> Self {
+        let TableOptions { method, is_sticky, .. } = *options;
         let is_primary = !peer.parameters.backup;
         let if_primary =
             |is_needed: bool, count: usize| if is_needed && is_primary { count } else { 0 };
@@ -253,10 +255,10 @@ impl Counts {
 }
 
 /// The servers that several of the peers are of, where that takes room.
-fn several<'a>(desired: &'a [Desired], options: &Options) -> HashMap<&'a str, u32> {
+fn several<'a>(specs: &'a [PeerSpec], options: &TableOptions) -> HashMap<&'a str, u32> {
     let mut servers = HashMap::new();
     if options.method.needs_ring() {
-        for peer in desired {
+        for peer in specs {
             *servers.entry(&*peer.server).or_insert(0) += 1;
         }
         servers.retain(|_, count| *count > 1);
@@ -265,8 +267,8 @@ fn several<'a>(desired: &'a [Desired], options: &Options) -> HashMap<&'a str, u3
 }
 
 /// The peer as it is wanted, but for what would take more of a table than it does as it is listed.
-fn no_larger(peer: &Desired, listed: &Listed, options: &Options) -> Desired {
-    let (mut kept, old) = (peer.clone(), &listed.desired);
+fn no_larger(peer: &PeerSpec, listed: &Listed, options: &TableOptions) -> PeerSpec {
+    let (mut kept, old) = (peer.clone(), &listed.spec);
     let (needs_ring, needs_ranges) = (options.method.needs_ring(), options.method.needs_ranges());
     kept.parameters.backup |= (needs_ring || needs_ranges) && old.parameters.backup;
     if needs_ring && !kept.parameters.backup {

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 
 use super::{Publisher, Removed, blocks::Spare};
 use crate::{
-    layout::{Entry, Member, ReportHeader, TableHeader, shared_column},
+    layout::{Entry, ProcessEntry, ReportHeader, TableHeader, shared_column},
     memory::Offset,
     protocol::{Owner, Process, Publishing},
 };
@@ -31,9 +31,10 @@ pub(super) struct Outdated {
 impl Outdated {
     /// Whether this worker may be reading it. Any place within counts: see
     /// `Publisher::find_pinned`.
-    fn is_under(&self, member: &Member) -> bool {
+    fn is_under(&self, process_entry: &ProcessEntry) -> bool {
         let extent = self.place.0..self.place.0 + self.units;
-        extent.contains(&member.table.place()) || extent.contains(&member.report.place())
+        extent.contains(&process_entry.table.place())
+            || extent.contains(&process_entry.report.place())
     }
 }
 
@@ -47,8 +48,8 @@ impl Publisher {
         is_alive: impl Fn(Process) -> bool,
         _publishing: &Publishing,
     ) {
-        self.bury(process, is_alive);
-        self.settle_doubts();
+        self.clear_dead(process, is_alive);
+        self.correct_load();
         self.free_unread();
         self.unlist();
     }
@@ -63,9 +64,9 @@ impl Publisher {
     /// Compares each peer's `open` with the sum of its columns, for a while after a worker has
     /// died: one that is killed between the two leaves a difference. Workers that live change both
     /// all the time, so that only a difference that stays counts.
-    fn settle_doubts(&mut self) {
-        self.doubts.begin_where_new(self.zone.header().doubts.load(Ordering::Acquire));
-        if !self.doubts.next_look() {
+    fn correct_load(&mut self) {
+        self.recounts.restart_if_requested(self.zone.header().recounts.load(Ordering::Acquire));
+        if !self.recounts.next_round() {
             return;
         }
         let differences: Vec<(Offset, u32)> = self
@@ -82,7 +83,7 @@ impl Publisher {
                 found.is_none().then(|| (place, difference()))
             })
             .collect();
-        for (place, difference) in self.doubts.settle(differences) {
+        for (place, difference) in self.recounts.settle(differences) {
             // SAFETY: as above.
             unsafe { self.zone.peer(place) }.open.fetch_sub(difference, Ordering::Relaxed);
         }
@@ -105,8 +106,8 @@ impl Publisher {
     }
 
     /// Counted up whenever memory comes back: what did not fit may fit now.
-    pub fn given_back(&self) -> u64 {
-        self.given_back
+    pub fn free_count(&self) -> u64 {
+        self.free_count
     }
 
     /// The bytes that were published last; none before the first.
@@ -145,16 +146,17 @@ impl Publisher {
     /// Frees the tables and reports that are outdated and not pinned, and the peers that only such
     /// tables listed.
     pub(super) fn free_unread(&mut self) {
-        let members = self.zone.members();
+        let process_entries = self.zone.process_entries();
         let memory = self.zone.memory;
         for list in [&mut self.tables, &mut self.reports] {
             list.retain(|outdated| {
-                let is_pinned = members.iter().any(|member| outdated.is_under(member));
+                let is_pinned =
+                    process_entries.iter().any(|process_entry| outdated.is_under(process_entry));
                 if !is_pinned {
                     // SAFETY: it is neither published nor pinned.
                     unsafe { memory.poison(outdated.place, outdated.units) };
                     self.allocator.give(outdated.place, outdated.units);
-                    self.given_back += 1;
+                    self.free_count += 1;
                 }
                 is_pinned
             });
@@ -165,12 +167,12 @@ impl Publisher {
         self.unlisted = listed;
         if !free.is_empty() {
             self.unlink(&free);
-            self.given_back += free.len() as u64;
+            self.free_count += free.len() as u64;
             for (place, _) in free {
                 self.free_peer(place);
             }
         }
-        self.note_used();
+        self.store_used();
     }
 
     /// Every table that may still be read is of this publication or a later one.
@@ -252,20 +254,20 @@ impl Publisher {
         // SAFETY: it is in no list and no table, so that nobody has a reference to it.
         unsafe { self.zone.memory.poison(place, units) };
         self.allocator.give(place, units);
-        self.note_used();
+        self.store_used();
     }
 
     /// Takes dead workers out of the counts.
-    fn bury(&mut self, process: Process, is_alive: impl Fn(Process) -> bool) {
+    fn clear_dead(&mut self, process: Process, is_alive: impl Fn(Process) -> bool) {
         let zone = self.zone;
         let is_left_by_dead = |owner: &Owner| {
             let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
             dead.is_some_and(|dead| owner.inherit_to_clear(dead, process))
         };
-        for member in zone.members() {
-            if is_left_by_dead(&member.owner) {
-                zone.forget(member);
-                member.owner.give_back();
+        for process_entry in zone.process_entries() {
+            if is_left_by_dead(&process_entry.owner) {
+                zone.forget(process_entry);
+                process_entry.owner.give_back();
             }
         }
         for (column, owner) in zone.own_columns() {
@@ -275,7 +277,9 @@ impl Publisher {
             }
         }
         let shared = &zone.header().shared;
-        if let Some(number) = shared.to_clear(zone.members().iter().map(|member| &member.seat)) {
+        if let Some(number) = shared
+            .to_clear(zone.process_entries().iter().map(|process_entry| &process_entry.column_use))
+        {
             self.clear_column(shared_column(number));
             shared.cleared(number);
         }
@@ -283,14 +287,14 @@ impl Publisher {
     }
 
     fn clear_column(&mut self, column: u32) {
-        let mut revived = false;
+        let mut recovered = false;
         for place in self.places() {
             // SAFETY: the publisher frees peers, and has not freed these.
-            revived |= unsafe { self.zone.clear_count(place, column) };
+            recovered |= unsafe { self.zone.clear_count(place, column) };
         }
-        self.zone.doubt();
-        if revived {
-            self.zone.revive();
+        self.zone.request_recount();
+        if recovered {
+            self.zone.note_recovery();
         }
     }
 }

@@ -44,8 +44,9 @@ impl Worker {
             self.column = column;
             self.clear_column();
         } else {
-            self.column = shared_column(self.member().seat.sit(&self.zone.header().shared));
-            self.counted = Some(RefCell::new(vec![0; self.zone.places()]));
+            self.column =
+                shared_column(self.process_entry().column_use.sit(&self.zone.header().shared));
+            self.counted = Some(RefCell::new(vec![0; self.zone.index_limit()]));
         }
     }
 
@@ -59,24 +60,26 @@ impl Worker {
                 unsafe { zone.clear_count(entry.peer, column) };
             }
         }
-        zone.doubt();
-        zone.revive();
+        zone.request_recount();
+        zone.note_recovery();
     }
 
     /// Where the worker shares a column: moves what it has counted there to one of its own, once
     /// there is one, or to the shared column that is the current one now. To be called several
     /// times a second; costs nothing for a worker with a column of its own.
-    pub fn settle(&mut self) {
+    pub fn update_column(&mut self) {
         if self.counted.is_none() {
             return;
         }
         if let Some(column) = free_column(&self.zone, self.process) {
             self.move_to(column);
             self.counted = None;
-            self.member().seat.moved(0);
-        } else if let Some(number) = self.member().seat.begin_move(&self.zone.header().shared) {
+            self.process_entry().column_use.moved(0);
+        } else if let Some(number) =
+            self.process_entry().column_use.begin_move(&self.zone.header().shared)
+        {
             self.move_to(shared_column(number));
-            self.member().seat.moved(number);
+            self.process_entry().column_use.moved(number);
         }
     }
 
@@ -100,13 +103,13 @@ impl Worker {
         self.column = column;
         // Who has found a peer full for what was there twice is to look again, and so is who has
         // compared the counts.
-        zone.doubt();
-        zone.revive();
+        zone.request_recount();
+        zone.note_recovery();
     }
 
     /// Adds to what this worker has in the column that it shares; `what` may be the two's
     /// complement of what is taken off.
-    pub(super) fn note_counted(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
+    pub(super) fn add_to_own(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
         // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
         if let Ok(mut all) = counted.try_borrow_mut()
             && let Some(count) = all.get_mut(at.0 as usize)

@@ -4,10 +4,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use peer_balance::PeakEwma;
 
-use super::{Connections, take};
+use super::{Connections, claim};
 use crate::{
+    drain_times::DrainReasons,
     layout::{Health, Parameters, Peer},
-    leaving::Reasons,
     memory::Offset,
     zone::Zone,
 };
@@ -42,7 +42,7 @@ pub struct PeerView<'a> {
 
 /// What a table says of a peer.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'t> {
+pub struct PeerRow<'t> {
     /// The peer.
     pub peer: PeerView<'t>,
     /// Its parameters.
@@ -58,21 +58,21 @@ pub struct Row<'t> {
     pub is_removed: bool,
 }
 
-impl Row<'_> {
+impl PeerRow<'_> {
     /// Whether its failures keep it from being picked at `now` (seconds).
     pub fn is_unavailable(&self, now: u32) -> bool {
-        take::has_failed(self.peer.fails, self.peer.checked, &self.parameters, now)
+        claim::has_failed(self.peer.fails, self.peer.checked, &self.parameters, now)
     }
 
     /// Since when (milliseconds of the monotonic clock) it is being left for one of these reasons;
     /// `None` where it is not.
-    pub fn leaving_since(&self, reasons: Reasons, now: u64) -> Option<u64> {
-        self.zone.leaving_since(self.words, reasons, now)
+    pub fn draining_since(&self, reasons: DrainReasons, now: u64) -> Option<u64> {
+        self.zone.draining_since(self.words, reasons, now)
     }
 
     /// What `slow_start` leaves of its weight at `now` (ms): 1 where that is all of it.
     pub fn share(&self, now: u64) -> f64 {
-        let share = take::ramp(self.peer.ramp_from, &self.parameters, now);
+        let share = claim::ramp(self.peer.ramp_from, &self.parameters, now);
         f64::from(share) / f64::from(peer_balance::Share::MAX)
     }
 }

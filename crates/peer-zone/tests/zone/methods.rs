@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use peer_zone::{
-    Checking, Desired, Health, Held, Method, Options, Outcome, Parameters, Progress, Publisher,
-    Wish, Worker, protocol::Publishing,
+    CheckPolicy, Health, KeyProgress, Method, Parameters, PeerSpec, PickContext, PickedPeer,
+    Publisher, RequestOutcome, TableOptions, Worker, protocol::Publishing,
 };
 use proptest::{
     prelude::*,
@@ -32,8 +32,8 @@ enum Step {
     /// peer.
     Begin(usize, u32, Option<usize>),
     /// A request goes on to its next try.
-    GoOn(usize, Outcome),
-    Release(usize, Outcome),
+    GoOn(usize, RequestOutcome),
+    Release(usize, RequestOutcome),
     Check(usize, Health),
     Pass(u32),
     Collect,
@@ -60,7 +60,7 @@ fn parameters(heaviest: u32) -> impl Strategy<Value = Parameters> {
 }
 
 fn step(heaviest: u32) -> impl Strategy<Value = Step> {
-    let outcome = || prop::sample::select(vec![Outcome::Answered, Outcome::Failed]);
+    let outcome = || prop::sample::select(vec![RequestOutcome::Answered, RequestOutcome::Failed]);
     let health = prop::sample::select(vec![Health::Passing, Health::Failing]);
     let list = prop::collection::vec(prop::option::weighted(0.6, parameters(heaviest)), PEERS);
     prop_oneof![
@@ -77,10 +77,10 @@ fn step(heaviest: u32) -> impl Strategy<Value = Step> {
     ]
 }
 
-fn checking() -> impl Strategy<Value = Option<Checking>> {
+fn checking() -> impl Strategy<Value = Option<CheckPolicy>> {
     prop::option::weighted(
         0.7,
-        any::<[bool; 2]>().prop_map(|[mandatory, panic]| Checking { mandatory, panic }),
+        any::<[bool; 2]>().prop_map(|[mandatory, panic]| CheckPolicy { mandatory, panic }),
     )
 }
 
@@ -96,7 +96,7 @@ struct State {
 
 #[derive(Debug)]
 struct Model {
-    checking: Option<Checking>,
+    checking: Option<CheckPolicy>,
     listed: BTreeMap<String, Parameters>,
     states: BTreeMap<String, State>,
     now: u32,
@@ -153,13 +153,13 @@ impl Model {
         state.connections += 1;
     }
 
-    fn released(&mut self, address: &str, was_single: bool, outcome: Outcome) {
+    fn released(&mut self, address: &str, was_single: bool, outcome: RequestOutcome) {
         let now = self.now;
         let state = self.states.get_mut(address).expect("kept, as it was held");
         state.connections -= 1;
         if was_single {
             state.fails = 0;
-        } else if outcome == Outcome::Failed {
+        } else if outcome == RequestOutcome::Failed {
             state.fails += 1;
             (state.accessed, state.checked) = (now, now);
         } else if state.accessed < state.checked {
@@ -177,15 +177,15 @@ struct Request {
     worker: usize,
     key: [u8; 4],
     cookie: Option<u64>,
-    progress: Progress,
+    progress: KeyProgress,
     tried: Vec<u64>,
     /// What it holds: where, and whether there was no other then.
-    held: Option<(Held, String, bool)>,
+    held: Option<(PickedPeer, String, bool)>,
 }
 
 struct World<'f> {
     fixture: &'f Fixture,
-    options: Options,
+    options: TableOptions,
     publisher: Publisher,
     processes: Vec<u32>,
     workers: Vec<Worker>,
@@ -203,7 +203,7 @@ fn key(address: &str) -> String {
 }
 
 impl<'f> World<'f> {
-    fn new(fixture: &'f Fixture, options: Options) -> Self {
+    fn new(fixture: &'f Fixture, options: TableOptions) -> Self {
         let processes: Vec<u32> = (1..=WORKERS as u32).collect();
         let workers = processes.iter().map(|&process| fixture.worker_of(process)).collect();
         let model = Model {
@@ -230,12 +230,12 @@ impl<'f> World<'f> {
                 state.health = health;
             }
         }
-        let desired: Vec<Desired> = model
+        let desired: Vec<PeerSpec> = model
             .listed
             .iter()
             .map(|(address, &parameters)| {
                 let sticky = cookie(address.parse().expect("an index"));
-                Desired { parameters, sticky, joined: 900_000, ..peer(&key(address), address) }
+                PeerSpec { parameters, sticky, joined: 900_000, ..peer(&key(address), address) }
             })
             .collect();
         publish(&mut self.publisher, &desired).expect("room");
@@ -256,13 +256,13 @@ impl<'f> World<'f> {
             let address = (0..PEERS).find(|&index| cookie(index) == cookie_of)?.to_string();
             (model.may_serve_session(&address) && !is_tried(&address)).then_some(address)
         });
-        let wish = Wish {
+        let context = PickContext {
             method: self.options.method,
             key: &request.key,
             sticky: request.cookie,
-            ..Wish::default()
+            ..PickContext::default()
         };
-        let held = pick_by(worker, &wish, &mut request.progress, at(model.now), &request.tried);
+        let held = pick_by(worker, &context, &mut request.progress, at(model.now), &request.tried);
         let Some(held) = held else {
             prop_assert_eq!(session, None, "the cookie's peer was there");
             prop_assert!(!any(false) && !any(true), "there was one: {:?}", model);
@@ -283,12 +283,13 @@ impl<'f> World<'f> {
         Ok(())
     }
 
-    fn release(&mut self, which: usize, outcome: Outcome) {
+    fn release(&mut self, which: usize, outcome: RequestOutcome) {
         let request = &mut self.requests[which];
         let Some((held, address, was_single)) = request.held.take() else { return };
         self.model.released(&address, was_single, outcome);
         // Some microseconds, by which least_time goes.
-        let time = (outcome == Outcome::Answered).then_some(1_000 * u32::from(request.key[0]));
+        let time =
+            (outcome == RequestOutcome::Answered).then_some(1_000 * u32::from(request.key[0]));
         self.workers[request.worker].release(held, outcome, time, at(self.model.now));
     }
 
@@ -337,7 +338,7 @@ impl<'f> World<'f> {
                     worker,
                     key: number.to_le_bytes(),
                     cookie: session.map(cookie),
-                    progress: Progress::default(),
+                    progress: KeyProgress::default(),
                     tried: Vec::new(),
                     held: None,
                 });
@@ -380,7 +381,7 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
     let steps = (checking(), prop::collection::vec(step(heaviest), 1..150));
     let result = TestRunner::new(config).run(&steps, |(checking, steps)| {
         let fixture = Fixture::new(1 << 21);
-        let options = Options { method, is_sticky: true, checking };
+        let options = TableOptions { method, is_sticky: true, checking };
         let mut world = World::new(&fixture, options);
         world.publish(vec![Some(PARAMETERS), Some(PARAMETERS), None, None, None, None, None, None]);
         let before = fixture.used();
@@ -388,7 +389,7 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
             world.take(step)?;
         }
         for which in 0..world.requests.len() {
-            world.release(which, Outcome::Answered);
+            world.release(which, RequestOutcome::Answered);
         }
         world.publish(vec![Some(PARAMETERS), Some(PARAMETERS), None, None, None, None, None, None]);
         collect(&mut world.publisher);

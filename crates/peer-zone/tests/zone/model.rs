@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Desired, Held, Outcome, Parameters, Worker};
+use peer_zone::{Parameters, PeerSpec, PickedPeer, RequestOutcome, Worker};
 use proptest::prelude::*;
 
 use crate::fixture::{
@@ -19,7 +19,7 @@ const WORKERS: usize = 3;
 enum Step {
     Publish(Vec<Option<Parameters>>),
     Pick(usize),
-    Release(usize, Outcome),
+    Release(usize, RequestOutcome),
     Pass(u32),
     Collect,
     Die(usize),
@@ -41,7 +41,7 @@ fn parameters() -> impl Strategy<Value = Parameters> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let outcome = prop::sample::select(vec![Outcome::Answered, Outcome::Failed]);
+    let outcome = prop::sample::select(vec![RequestOutcome::Answered, RequestOutcome::Failed]);
     prop_oneof![
         2 => prop::collection::vec(prop::option::weighted(0.7, parameters()), PEERS).prop_map(Step::Publish),
         10 => (0..WORKERS).prop_map(Step::Pick),
@@ -103,13 +103,13 @@ impl Model {
         state.connections += 1;
     }
 
-    fn released(&mut self, request: &Request, outcome: Outcome) {
+    fn released(&mut self, request: &Request, outcome: RequestOutcome) {
         let now = self.now;
         let state = self.states.get_mut(&request.address).expect("kept, as it was held");
         state.connections -= 1;
         if request.was_single {
             state.fails = 0;
-        } else if outcome == Outcome::Failed {
+        } else if outcome == RequestOutcome::Failed {
             state.fails += 1;
             (state.accessed, state.checked) = (now, now);
         } else if state.accessed < state.checked {
@@ -125,7 +125,7 @@ impl Model {
 
 struct Request {
     worker: usize,
-    held: Held,
+    held: PickedPeer,
     address: String,
     was_single: bool,
 }
@@ -159,10 +159,10 @@ proptest! {
                     for address in model.listed.keys() {
                         model.states.entry(address.clone()).or_default();
                     }
-                    let desired: Vec<Desired> = model
+                    let desired: Vec<PeerSpec> = model
                         .listed
                         .iter()
-                        .map(|(address, &parameters)| Desired { parameters, ..peer(&format!("key \
+                        .map(|(address, &parameters)| PeerSpec { parameters, ..peer(&format!("key \
                         {address}"), address) })
                         .collect();
                     publish(&mut publisher, &desired).expect("room");
@@ -209,7 +209,7 @@ proptest! {
             check(&mut workers[0], &model)?;
         }
         for request in requests {
-            workers[request.worker].release(request.held, Outcome::Answered, None, at(model.now));
+            workers[request.worker].release(request.held, RequestOutcome::Answered, None, at(model.now));
         }
         publish(&mut publisher, &[]).expect("room");
         collect(&mut publisher);

@@ -96,7 +96,7 @@ fn what_lives_outlives_every_change_around_it() {
     assert_eq!((row.peer.requests, row.peer.failures), (2, 1));
     assert_eq!(row.parameters.max_fails, 5);
     drop(table);
-    worker.release(held, peer_zone::Outcome::Answered, None, at(2));
+    worker.release(held, peer_zone::RequestOutcome::Answered, None, at(2));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn another_address_is_another_peer() {
     let found = rows(&mut worker);
     assert_eq!(found[0], (Some("a".into()), "3".into(), 0, false));
     assert_eq!(found[2], (Some("a".into()), "1".into(), 1, true));
-    worker.release(held, peer_zone::Outcome::Answered, None, at(1));
+    worker.release(held, peer_zone::RequestOutcome::Answered, None, at(1));
 }
 
 #[test]

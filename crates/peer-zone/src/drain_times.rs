@@ -7,19 +7,19 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{
     layout::{Health, Peer},
-    worker::{Held, Row, Table, Worker},
+    worker::{PeerRow, PickedPeer, Table, Worker},
     zone::Zone,
 };
 
-/// Milliseconds in the unit of [`Since`]: with it a word goes round in 497 days.
+/// Milliseconds in the unit of [`DrainTime`]: with it a word goes round in 497 days.
 const UNIT: u64 = 10;
 
 /// A moment of the monotonic clock, or none. Rounded up, so that nothing comes sooner for it.
 #[derive(Debug, Default)]
 #[repr(transparent)]
-pub(crate) struct Since(AtomicU32);
+pub(crate) struct DrainTime(AtomicU32);
 
-impl Since {
+impl DrainTime {
     /// From `now` (ms) on, unless it is so already. Returns whether it was not.
     pub(crate) fn begin(&self, now: u64) -> bool {
         let is_new = self.0.load(Ordering::Relaxed) == 0;
@@ -55,7 +55,7 @@ impl Since {
 
 /// For what reasons a peer's open connections are to come to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reasons {
+pub struct DrainReasons {
     /// It is not listed any more.
     pub removed: bool,
     /// It says `drain`.
@@ -66,70 +66,79 @@ pub struct Reasons {
 
 /// How a worker closes its connections to a peer that is being left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closing {
+pub struct DrainPolicy {
     /// How long (ms) after that has begun.
     pub after: u64,
     /// For which reasons.
-    pub on: Reasons,
+    pub on: DrainReasons,
 }
 
-/// What stands for a [`Closing`] in a word: a bit for each reason below the time.
+/// What stands for a [`DrainPolicy`] in a word: a bit for each reason below the time.
 const REASONS: u32 = 3;
 
-impl Closing {
+impl DrainPolicy {
     /// The word in which a worker says so; 0: it closes none. A time that no word holds is cut.
     fn to_word(closing: Option<Self>) -> u64 {
-        let Some(Self { after, on: Reasons { removed, drain, check } }) = closing else { return 0 };
+        let Some(Self { after, on: DrainReasons { removed, drain, check } }) = closing else {
+            return 0;
+        };
         let reasons = u64::from(removed) | u64::from(drain) << 1 | u64::from(check) << 2;
         if reasons == 0 { 0 } else { after.min(u64::MAX >> REASONS) << REASONS | reasons }
     }
 
     fn of_word(word: u64) -> Option<Self> {
         let has = |bit: u32| word >> bit & 1 != 0;
-        let on = Reasons { removed: has(0), drain: has(1), check: has(2) };
+        let on = DrainReasons { removed: has(0), drain: has(1), check: has(2) };
         (word != 0).then_some(Self { after: word >> REASONS, on })
     }
 }
 
-/// How all workers close their connections, for whoever shows it; see [`Table::closings`].
+/// How all workers close their connections, for whoever shows it; see [`Table::policies`].
 #[derive(Clone, Debug)]
-pub struct Closings {
+pub struct DrainPolicies {
     /// The worker's that asks.
-    own: Option<Closing>,
+    own: Option<DrainPolicy>,
     /// Those of the workers that count in each column.
-    columns: Vec<Vec<Option<Closing>>>,
+    columns: Vec<Vec<Option<DrainPolicy>>>,
 }
 
 impl Table<'_> {
     /// How all workers close their connections to peers that are being left.
-    pub fn closings(&self) -> Closings {
+    pub fn policies(&self) -> DrainPolicies {
         let zone = self.zone();
         let mut columns = vec![Vec::new(); zone.columns() as usize];
-        for member in zone.members().iter().filter(|member| member.owner.holder().is_some()) {
-            let column = member.counts_in.load(Ordering::Relaxed).checked_sub(1);
-            if let Some(closings) = column.and_then(|column| columns.get_mut(column as usize)) {
-                closings.push(Closing::of_word(member.closing.load(Ordering::Relaxed)));
+        for process_entry in zone
+            .process_entries()
+            .iter()
+            .filter(|process_entry| process_entry.owner.holder().is_some())
+        {
+            let column = process_entry.counts_in.load(Ordering::Relaxed).checked_sub(1);
+            if let Some(policies) = column.and_then(|column| columns.get_mut(column as usize)) {
+                policies.push(DrainPolicy::of_word(process_entry.closing.load(Ordering::Relaxed)));
             }
         }
-        Closings { own: Closing::of_word(self.member().closing.load(Ordering::Relaxed)), columns }
+        DrainPolicies {
+            own: DrainPolicy::of_word(self.process_entry().closing.load(Ordering::Relaxed)),
+            columns,
+        }
     }
 }
 
-impl Row<'_> {
+impl PeerRow<'_> {
     /// In how many milliseconds from `now` (ms) the last of the workers that have connections to
     /// the peer begins to close them; 0 from then on. `None` where it is not being left, or where
     /// one of them closes none: then they live until they end.
-    pub fn closes_in(&self, closings: &Closings, now: u64) -> Option<u64> {
-        let left = |closing: Option<Closing>| {
-            let Closing { after, on } = closing?;
+    pub fn closes_in(&self, policies: &DrainPolicies, now: u64) -> Option<u64> {
+        let left = |closing: Option<DrainPolicy>| {
+            let DrainPolicy { after, on } = closing?;
             // The moment is rounded up.
-            Some(self.leaving_since(on, now)?.saturating_add(after).saturating_sub(now).min(after))
+            Some(self.draining_since(on, now)?.saturating_add(after).saturating_sub(now).min(after))
         };
-        let with = self.columns.iter().zip(&closings.columns);
+        let with = self.columns.iter().zip(&policies.columns);
         let with = with.filter(|(column, _)| column.load(Ordering::Relaxed) != 0);
-        let mut holders = with.flat_map(|(_, closings)| closings).copied().peekable();
+        let mut holders = with.flat_map(|(_, policies)| policies).copied().peekable();
         if holders.peek().is_none() {
-            return left(closings.own);
+            return left(policies.own);
         }
         holders.map(left).try_fold(0, |longest, left| Some(longest.max(left?)))
     }
@@ -137,7 +146,12 @@ impl Row<'_> {
 
 impl Zone {
     /// Since when (ms) the peer is being left for one of these reasons.
-    pub(crate) fn leaving_since(&self, peer: &Peer, reasons: Reasons, now: u64) -> Option<u64> {
+    pub(crate) fn draining_since(
+        &self,
+        peer: &Peer,
+        reasons: DrainReasons,
+        now: u64,
+    ) -> Option<u64> {
         let fails = || {
             let is_left = Health::load(&peer.health) == Health::Failing
                 && self.header().panic.load(Ordering::Relaxed) == 0;
@@ -161,7 +175,7 @@ impl Zone {
     /// Changes the word that all workers share to keep to a pace, as `next` says, from what is
     /// there to what is to be; says whether `next` allowed it. It is asked again where another
     /// worker was faster.
-    pub fn pace(&self, next: impl FnMut(u64) -> Option<u64>) -> bool {
+    pub fn update_pace(&self, next: impl FnMut(u64) -> Option<u64>) -> bool {
         self.header().pace.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 }
@@ -170,23 +184,28 @@ impl Worker {
     /// Tells all workers how this one closes its connections to peers that are being left; `None`:
     /// it does not. To be said time and again: the worker may count its connections in another
     /// column by then.
-    pub fn say_closing(&self, closing: Option<Closing>) {
-        let (word, column) = (Closing::to_word(closing), self.column() + 1);
-        let member = self.member();
-        if member.closing.load(Ordering::Relaxed) != word
-            || member.counts_in.load(Ordering::Relaxed) != column
+    pub fn set_drain_policy(&self, closing: Option<DrainPolicy>) {
+        let (word, column) = (DrainPolicy::to_word(closing), self.column() + 1);
+        let process_entry = self.process_entry();
+        if process_entry.closing.load(Ordering::Relaxed) != word
+            || process_entry.counts_in.load(Ordering::Relaxed) != column
         {
-            member.closing.store(word, Ordering::Relaxed);
-            member.counts_in.store(column, Ordering::Relaxed);
+            process_entry.closing.store(word, Ordering::Relaxed);
+            process_entry.counts_in.store(column, Ordering::Relaxed);
         }
     }
 
     /// Since when (milliseconds of the monotonic clock) the peer that a request holds is being left
     /// for one of these reasons; `None` where it is not.
-    pub fn leaving_since(&self, held: &Held, reasons: Reasons, now: u64) -> Option<u64> {
+    pub fn draining_since(
+        &self,
+        held: &PickedPeer,
+        reasons: DrainReasons,
+        now: u64,
+    ) -> Option<u64> {
         // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
         // one.
-        self.zone().leaving_since(unsafe { self.zone().peer(held.place()) }, reasons, now)
+        self.zone().draining_since(unsafe { self.zone().peer(held.place()) }, reasons, now)
     }
 }
 
@@ -205,12 +224,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        Capacity, Departed, Desired, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish,
-        memory,
+        Capacity, KeyProgress, Now, Parameters, PeerSpec, Pick, PickContext, Publisher,
+        RequestOutcome, Withdrawn, memory,
         protocol::{Process, Publishing},
     };
 
-    const ALL: Reasons = Reasons { removed: true, drain: true, check: true };
+    const ALL: DrainReasons = DrainReasons { removed: true, drain: true, check: true };
 
     #[derive(Clone)]
     #[repr(align(64))]
@@ -218,8 +237,8 @@ mod tests {
         _bytes: [u8; memory::UNIT],
     }
 
-    fn peer(drain: bool) -> Desired {
-        Desired {
+    fn peer(drain: bool) -> PeerSpec {
+        PeerSpec {
             key: Some("key".into()),
             socket_address: b"address".as_slice().into(),
             name: "name".into(),
@@ -255,7 +274,7 @@ mod tests {
         let mut worker = zone.join(Process::new(1, 1), |_| true).expect("an entry");
         let told = |worker: &mut Worker| {
             let mut told = Vec::new();
-            worker.departed(0, |departed| told.push(departed));
+            worker.read_withdrawals(0, |withdrawn| told.push(withdrawn));
             told
         };
         for list in [vec![], vec![peer(true)]] {
@@ -263,8 +282,8 @@ mod tests {
             let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
             publisher.publish(vec![peer(false)], 1_000, &publishing).expect("room");
             let picked = worker.pick(
-                &Wish::default(),
-                &mut Progress::default(),
+                &PickContext::default(),
+                &mut KeyProgress::default(),
                 Now::default(),
                 |_| false,
                 false,
@@ -278,12 +297,12 @@ mod tests {
             drop(publisher);
             // SAFETY: as above.
             let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
-            assert!(told(&mut worker).contains(&Departed::Peer(held.id())));
-            assert_eq!(worker.leaving_since(&held, ALL, 9_000), None);
+            assert!(told(&mut worker).contains(&Withdrawn::Peer(held.id())));
+            assert_eq!(worker.draining_since(&held, ALL, 9_000), None);
             publisher.publish(list, 3_000, &publishing).expect("room");
-            assert_eq!(worker.leaving_since(&held, ALL, 9_000), Some(3_000));
-            assert_eq!(told(&mut worker), [Departed::Peer(held.id())]);
-            worker.release(held, Outcome::Answered, None, Now::default());
+            assert_eq!(worker.draining_since(&held, ALL, 9_000), Some(3_000));
+            assert_eq!(told(&mut worker), [Withdrawn::Peer(held.id())]);
+            worker.release(held, RequestOutcome::Answered, None, Now::default());
         }
     }
 
@@ -304,8 +323,8 @@ mod tests {
             [1, 2].map(|process| zone.join(Process::new(process, 1), |_| true).expect("an entry"));
         let held = workers.each_mut().map(|worker| {
             let picked = worker.pick(
-                &Wish::default(),
-                &mut Progress::default(),
+                &PickContext::default(),
+                &mut KeyProgress::default(),
                 Now::default(),
                 |_| false,
                 false,
@@ -315,41 +334,47 @@ mod tests {
         });
         let closes_in = |worker: &mut Worker| {
             let table = worker.table().expect("a table");
-            let closings = table.closings();
-            table.rows().next().and_then(|row| row.closes_in(&closings, 2_100))
+            let policies = table.policies();
+            table.rows().next().and_then(|row| row.closes_in(&policies, 2_100))
         };
         let says = |worker: &Worker, after| {
-            worker.say_closing(Some(Closing { after, on: Reasons { drain: false, ..ALL } }));
+            worker.set_drain_policy(Some(DrainPolicy {
+                after,
+                on: DrainReasons { drain: false, ..ALL },
+            }));
         };
         let [one, other] = &mut workers;
         says(one, 500);
-        other.say_closing(None);
+        other.set_drain_policy(None);
         assert_eq!(closes_in(one), None, "it is not being left");
         publisher.publish(vec![], 2_000, &publishing).expect("room");
         assert_eq!((closes_in(one), closes_in(other)), (None, None), "the other closes none");
         says(other, 700);
         assert_eq!((closes_in(one), closes_in(other)), (Some(600), Some(600)));
-        other.say_closing(Some(Closing { after: 0, on: Reasons { removed: false, ..ALL } }));
+        other.set_drain_policy(Some(DrainPolicy {
+            after: 0,
+            on: DrainReasons { removed: false, ..ALL },
+        }));
         assert_eq!(closes_in(one), None, "not for that reason");
         let [first, second] = held;
-        other.release(second, Outcome::Answered, None, Now::default());
+        other.release(second, RequestOutcome::Answered, None, Now::default());
         assert_eq!((closes_in(one), closes_in(other)), (Some(400), Some(400)));
-        one.release(first, Outcome::Answered, None, Now::default());
+        one.release(first, RequestOutcome::Answered, None, Now::default());
     }
 
     proptest! {
         #[test]
         fn what_a_worker_says_of_closing_is_read_as_it_was(after in 0..(1_u64 << 60), on in any::<[bool; 3]>()) {
             let [removed, drain, check] = on;
-            let closing = Closing { after, on: Reasons { removed, drain, check } };
+            let closing = DrainPolicy { after, on: DrainReasons { removed, drain, check } };
             let expected = on.contains(&true).then_some(closing);
-            prop_assert_eq!(Closing::of_word(Closing::to_word(Some(closing))), expected);
-            prop_assert_eq!(Closing::of_word(Closing::to_word(None)), None);
+            prop_assert_eq!(DrainPolicy::of_word(DrainPolicy::to_word(Some(closing))), expected);
+            prop_assert_eq!(DrainPolicy::of_word(DrainPolicy::to_word(None)), None);
         }
 
         #[test]
         fn a_moment_is_shown_as_it_was_but_for_its_unit(begin in any::<u64>().prop_map(|it| it >> 2), later in 0..(1_u64 << 33)) {
-            let since = Since::default();
+            let since = DrainTime::default();
             since.begin(begin);
             let moment = since.moment(begin + later).expect("begun");
             prop_assert!(moment >= begin && moment - begin <= 2 * UNIT, "{moment} for {begin}");
