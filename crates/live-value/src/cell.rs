@@ -1,4 +1,4 @@
-//! The cell.
+//! A small value in shared memory, copied by its readers.
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -34,12 +34,12 @@ pub struct Reading {
 
 /// Nothing could be read, since too much was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Torn;
+pub struct TornRead;
 
 /// A value of at most `WORDS` words of eight bytes.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Cell<const WORDS: usize> {
+pub struct ValueCell<const WORDS: usize> {
     /// How often a value was published; its lowest bit says in which buffer the last one is.
     generation: AtomicU64,
     buffers: [Buffer<WORDS>; 2],
@@ -54,7 +54,7 @@ struct Buffer<const WORDS: usize> {
     words: [AtomicU64; WORDS],
 }
 
-impl<const WORDS: usize> Default for Cell<WORDS> {
+impl<const WORDS: usize> Default for ValueCell<WORDS> {
     fn default() -> Self {
         let buffer = || Buffer {
             length: AtomicU64::new(0),
@@ -66,7 +66,7 @@ impl<const WORDS: usize> Default for Cell<WORDS> {
     }
 }
 
-impl<const WORDS: usize> Cell<WORDS> {
+impl<const WORDS: usize> ValueCell<WORDS> {
     /// The longest value, in bytes.
     pub const CAPACITY: usize = WORDS * WORD;
 
@@ -76,7 +76,7 @@ impl<const WORDS: usize> Cell<WORDS> {
     /// # Errors
     ///
     /// Where values were published faster than they can be read, a thousand times in a row.
-    pub fn read(&self, into: &mut [u8]) -> Result<Reading, Torn> {
+    pub fn read(&self, into: &mut [u8]) -> Result<Reading, TornRead> {
         for _ in 0..TRIES {
             let generation = self.generation.load(Ordering::Acquire);
             let (length, origin) = self.buffer(generation).read(into);
@@ -87,7 +87,7 @@ impl<const WORDS: usize> Cell<WORDS> {
                 return Ok(Reading { length, origin, generation });
             }
         }
-        Err(Torn)
+        Err(TornRead)
     }
 
     /// How often something was published: whoever has read that generation need not read again.
@@ -157,9 +157,9 @@ impl<const WORDS: usize> Buffer<WORDS> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Cell, Origin, Reading};
+    use super::{Origin, Reading, ValueCell};
 
-    type Small = Cell<4>;
+    type Small = ValueCell<4>;
 
     fn read(cell: &Small) -> (Option<Vec<u8>>, Origin) {
         let mut into = [0; Small::CAPACITY];
