@@ -67,7 +67,7 @@ pub struct Rejected {
 /// What an update did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Outcome {
+pub struct NetworksUpdate {
     /// Whether the networks are others than before.
     pub changed: bool,
     /// What it brought that is malformed.
@@ -199,7 +199,7 @@ impl NamedNetworks {
     pub fn replace<'a>(
         &mut self,
         items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> Outcome {
+    ) -> NetworksUpdate {
         let before = std::mem::replace(self, Self { room: self.room, ..Self::default() });
         let (mut known, mut new) = (Vec::new(), Vec::new());
         for (key, value) in items {
@@ -215,18 +215,18 @@ impl NamedNetworks {
         let items = known.into_iter().chain(new);
         let rejected = items.flat_map(|(key, value)| self.put(key, value).rejected).collect();
         let changed = self.networks != before.networks || self.is_short != before.is_short;
-        Outcome { changed, rejected }
+        NetworksUpdate { changed, rejected }
     }
 
     /// Takes one key's new value.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome {
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> NetworksUpdate {
         let before = (self.networks.len(), self.is_short);
         let result = read(key, value).and_then(|(key, networks)| {
             let changed = self.networks.get(key) != Some(&networks);
             self.set(key.to_owned(), networks).map(|()| changed)
         });
         let error = match result {
-            Ok(changed) => return Outcome { changed, rejected: Vec::new() },
+            Ok(changed) => return NetworksUpdate { changed, rejected: Vec::new() },
             Err(error) => error,
         };
         // It is there, though nobody knows what it says.
@@ -235,7 +235,7 @@ impl NamedNetworks {
             let _ = self.set(name, String::new());
         }
         let changed = before != (self.networks.len(), self.is_short);
-        Outcome { changed, rejected: vec![Rejected { key: shown(key), error }] }
+        NetworksUpdate { changed, rejected: vec![Rejected { key: shown(key), error }] }
     }
 
     /// A key is gone. Says whether anything is gone with it.
