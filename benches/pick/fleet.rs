@@ -7,7 +7,7 @@ use std::{
 };
 
 use peer_zone::{
-    Capacity, PeerSpec, Method, TableOptions, Parameters, Process, Publisher, Worker, Zone,
+    Capacity, Method, Parameters, PeerSpec, Process, Publisher, TableOptions, Worker, Zone,
     protocol::Publishing,
 };
 

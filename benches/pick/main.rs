@@ -15,7 +15,7 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use peer_zone::{PickedPeer, Method, Now, RequestOutcome, Pick, KeyProgress, PickContext, Worker};
+use peer_zone::{KeyProgress, Method, Now, Pick, PickContext, PickedPeer, RequestOutcome, Worker};
 
 use self::{exact::Order, fleet::Fleet};
 
@@ -52,7 +52,8 @@ fn keys(method: Method) -> Vec<Vec<u8>> {
 }
 
 fn pick(worker: &mut Worker, method: Method, key: &[u8]) -> PickedPeer {
-    let context = PickContext { method, key: black_box(key), sticky: None, ..PickContext::default() };
+    let context =
+        PickContext { method, key: black_box(key), sticky: None, ..PickContext::default() };
     match worker.pick(&context, &mut KeyProgress::default(), black_box(NOW), |_| false, false) {
         Pick::Peer(held) => held,
         Pick::Busy => panic!("no peer"),
