@@ -10,14 +10,14 @@ pub(crate) fn read(conf: &mut UpstreamConf, now: u64) {
         return;
     }
     // Taken out, since what is told of a departure looks at the rest.
-    if process::worker(conf).is_none_or(|worker| !worker.has_departures()) {
+    if process::worker(conf).is_none_or(|worker| !worker.has_withdrawals()) {
         return;
     }
     let (Some(mut worker), mut draining) = (conf.worker.take(), conf.draining.take()) else {
         return;
     };
     let zone = *worker.zone();
-    worker.departed(now, |departed| {
+    worker.read_withdrawals(now, |departed| {
         if conf.keepalive.is_some() {
             keepalive::close_departed(conf, departed);
         }

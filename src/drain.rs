@@ -10,8 +10,8 @@ use core::{ptr::NonNull, time::Duration};
 use std::collections::HashMap;
 
 use ngx::ffi::{NGX_LOG_NOTICE, ngx_cycle_t};
-use peer_drain::{Drain, Limiter, OpenConnections, Pace, Slot, due};
-use peer_zone::{Closing, Departed, Held, Reasons, Worker, Zone};
+use peer_drain::{Drain, OpenConnections, Pace, RateLimiter, Slot, due};
+use peer_zone::{DrainPolicy, DrainReasons, PickedPeer, Withdrawn, Worker, Zone};
 
 pub(crate) use self::close::linger;
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a worker looks while it closes connections.
-pub(crate) const LOOK: Duration = peer_drain::LOOK;
+pub(crate) const LOOK: Duration = peer_drain::DRAIN_TICK;
 
 /// Peers that can be noted as being left between two ticks, without memory being asked for on a
 /// request's way. Where there are more they are looked for at the next tick.
@@ -59,7 +59,7 @@ pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) {
         conf.draining = Some(Draining {
             // There are never more requests at peers than connections; memory that is not used is
             // not touched.
-            open: OpenConnections::new(cycle.connection_n, zone.places()),
+            open: OpenConnections::new(cycle.connection_n, zone.index_limit()),
             leaving: HashMap::with_capacity(NOTED),
             is_incomplete: false,
             changed: 0,
@@ -73,7 +73,7 @@ pub(crate) fn start(cycle: &ngx_cycle_t, main: &MainConf) {
 pub(crate) fn refresh(conf: &mut UpstreamConf, main: &MainConf, now: u64) {
     let Some(drain) = &conf.drain else {
         if let Some(worker) = &conf.worker {
-            worker.say_closing(None);
+            worker.set_drain_policy(None);
         }
         return;
     };
@@ -84,7 +84,9 @@ pub(crate) fn refresh(conf: &mut UpstreamConf, main: &MainConf, now: u64) {
         draining.changed = now;
     }
     if let Some(worker) = &conf.worker {
-        worker.say_closing(conf.drain_now.map(|now| Closing { after: now.timeout, on: drain.on }));
+        worker.set_drain_policy(
+            conf.drain_now.map(|now| DrainPolicy { after: now.timeout, on: drain.on }),
+        );
     }
 }
 
@@ -93,7 +95,7 @@ pub(crate) fn refresh(conf: &mut UpstreamConf, main: &MainConf, now: u64) {
 pub(crate) fn enter(
     conf: &mut UpstreamConf,
     peer: NonNull<RequestPeer>,
-    held: &Held,
+    held: &PickedPeer,
     has_cookie: bool,
 ) -> Option<Slot> {
     let draining = conf.draining.as_mut()?;
@@ -112,7 +114,7 @@ pub(crate) fn enter(
 }
 
 /// Notes that it has it no more.
-pub(crate) fn leave(conf: &mut UpstreamConf, held: &Held, slot: Slot) {
+pub(crate) fn leave(conf: &mut UpstreamConf, held: &PickedPeer, slot: Slot) {
     if let Some(zone) = conf.zone
         && let Some(draining) = &mut conf.draining
     {
@@ -120,15 +122,15 @@ pub(crate) fn leave(conf: &mut UpstreamConf, held: &Held, slot: Slot) {
     }
 }
 
-fn place_of(zone: Zone, held: &Held) -> usize {
-    zone.place_of(held.id())
+fn place_of(zone: Zone, held: &PickedPeer) -> usize {
+    zone.index_of(held.id())
 }
 
 /// Takes note of a peer that has left the service.
-pub(crate) fn note(zone: Zone, draining: &mut Draining, departed: Departed) {
+pub(crate) fn note(zone: Zone, draining: &mut Draining, departed: Withdrawn) {
     match departed {
-        Departed::Peer(id) => draining.note(zone.place_of(id), id),
-        Departed::Many => draining.is_incomplete = true,
+        Withdrawn::Peer(id) => draining.note(zone.index_of(id), id),
+        Withdrawn::Many => draining.is_incomplete = true,
     }
 }
 
@@ -153,7 +155,7 @@ impl Draining {
     }
 
     /// What a request at the peer of this place holds.
-    fn held_at(&self, place: usize) -> Option<&Held> {
+    fn held_at(&self, place: usize) -> Option<&PickedPeer> {
         // SAFETY: a request's peer stands in the list from `enter` to `leave` or to the end of
         // `close`, and lives for as long.
         unsafe { self.open.first(place)?.as_ref() }.held()
@@ -167,7 +169,7 @@ impl Draining {
         }
         let places: Vec<usize> = self.open.peers().collect();
         for place in places {
-            if let Some(id) = self.held_at(place).map(Held::id) {
+            if let Some(id) = self.held_at(place).map(PickedPeer::id) {
                 self.note_held(place, id);
             }
         }
@@ -179,7 +181,7 @@ impl Draining {
         &mut self,
         name: &str,
         worker: &Worker,
-        (drain, on): (Drain, Reasons),
+        (drain, on): (Drain, DrainReasons),
         now: u64,
     ) -> (Vec<(usize, usize)>, bool) {
         self.complete();
@@ -190,7 +192,7 @@ impl Draining {
             // SAFETY: as in `held_at`.
             let held = open.first(place).and_then(|first| unsafe { first.as_ref() }.held());
             let Some(held) = held.filter(|held| held.id() == peer.id) else { return false };
-            let Some(since) = worker.leaving_since(held, on, now) else { return false };
+            let Some(since) = worker.draining_since(held, on, now) else { return false };
             let begins = drain.begins(since).max(*changed);
             if now < begins {
                 return true;
@@ -206,9 +208,11 @@ impl Draining {
                     due(count, begins, ends, peer.last, now, worker.random())
                 }
                 Pace::Rate(rate) => {
-                    let (limiter, now) = (Limiter::new(rate), monotonic::microseconds());
+                    let (limiter, now) = (RateLimiter::new(rate), monotonic::microseconds());
                     (0..count)
-                        .take_while(|_| worker.zone().pace(|state| limiter.take(state, now)))
+                        .take_while(|_| {
+                            worker.zone().update_pace(|state| limiter.next_state(state, now))
+                        })
                         .count()
                 }
             };
@@ -222,7 +226,7 @@ impl Draining {
     }
 }
 
-fn announce(name: &str, worker: &Worker, held: &Held, count: usize) {
+fn announce(name: &str, worker: &Worker, held: &PickedPeer, count: usize) {
     let (_, address, key) = worker.address(held);
     let peer = String::from_utf8_lossy(if key.is_empty() { address } else { key });
     log::at(

@@ -18,13 +18,13 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use idle_cache::{IdleCache, Kept, Slot};
+use idle_cache::{IdleCache, Insertion, Slot};
 use ngx::ffi::{
     ngx_connection_t, ngx_cycle_t, ngx_event_t, ngx_http_upstream_t, ngx_log_t, ngx_msec_t,
     ngx_peer_connection_t,
 };
 
-use peer_zone::Departed;
+use peer_zone::Withdrawn;
 
 use crate::{
     conf::{MainConf, UpstreamConf},
@@ -121,11 +121,11 @@ pub(crate) fn close_peer(conf: &UpstreamConf, id: u64) {
 }
 
 /// Closes the idle connections to a peer that has left the service.
-pub(crate) fn close_departed(conf: &UpstreamConf, departed: Departed) {
+pub(crate) fn close_departed(conf: &UpstreamConf, departed: Withdrawn) {
     match departed {
-        Departed::Peer(id) => close_peer(conf, id),
-        Departed::Many if idle_of(conf).is_some() => close_all(),
-        Departed::Many => {}
+        Withdrawn::Peer(id) => close_peer(conf, id),
+        Withdrawn::Many if idle_of(conf).is_some() => close_all(),
+        Withdrawn::Many => {}
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn take(
     log: *mut ngx_log_t,
 ) -> Option<NonNull<ngx_connection_t>> {
     let (idle, _) = idle_of(conf)?;
-    let connection = idle.cache.take(conf.key_of(id)?, kind.to_number())?;
+    let connection = idle.cache.take_newest(conf.key_of(id)?, kind.to_number())?;
     // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's,
     // which now has the connection.
     unsafe { connection::wake(connection.as_ptr(), log) };
@@ -161,8 +161,8 @@ pub(crate) fn keep(
     if !unsafe { connection::may_rest(connection.as_ptr(), keepalive, upstream) } {
         return;
     }
-    let Kept { slot, evicted } =
-        idle.cache.keep(of_peer, kind.to_number(), keepalive.connections, connection);
+    let Insertion { slot, evicted } =
+        idle.cache.insert(of_peer, kind.to_number(), keepalive.connections, connection);
     peer.connection = ptr::null_mut();
     // SAFETY: the one is the cache's alone from here on, the other was until now.
     unsafe {

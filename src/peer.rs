@@ -21,7 +21,9 @@ use ngx::{
     http::HttpModule,
 };
 use peer_drain::Slot;
-use peer_zone::{Connections, Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
+use peer_zone::{
+    Connections, KeyProgress, Method, Now, Pick, PickContext, PickedPeer, RequestOutcome, Worker,
+};
 #[cfg(nginx1_29_6)]
 use upstream_peers::{sid, sid_id};
 
@@ -47,11 +49,11 @@ pub(crate) struct RequestPeer {
     /// What the method goes by, in the request's pool or the connection's; empty where it goes by
     /// nothing of the request's.
     hash_key: ngx_str_t,
-    progress: Progress,
+    progress: KeyProgress,
     request: *mut ngx_http_request_t,
     /// The peer that the client's cookie names.
     sticky: Option<u64>,
-    held: Option<Held>,
+    held: Option<PickedPeer>,
     /// Where it stands among those that a drain would close.
     slot: Option<Slot>,
     /// The kind of its connection to the peer; `None` where none is kept.
@@ -111,7 +113,7 @@ impl RequestPeer {
     }
 
     /// The peer that the request has just now.
-    pub(crate) fn held(&self) -> Option<&Held> {
+    pub(crate) fn held(&self) -> Option<&PickedPeer> {
         self.held.as_ref()
     }
 
@@ -143,7 +145,7 @@ impl RequestPeer {
     /// What the peer took to answer, in microseconds, where the method goes by it: until its header
     /// came or, where that did not come, until now, since it takes longer than that. A peer that
     /// has failed took [`FAILED`] at least.
-    fn response_time(&self, outcome: Outcome, now: Now) -> Option<u32> {
+    fn response_time(&self, outcome: RequestOutcome, now: Now) -> Option<u32> {
         if self.conf().balance().method != Method::LeastTime || self.is_drained {
             return None;
         }
@@ -153,7 +155,7 @@ impl RequestPeer {
         let milliseconds =
             until_header.unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked));
         let milliseconds =
-            if outcome == Outcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
+            if outcome == RequestOutcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
         // nginx's clock goes by milliseconds; what takes less is told from others by the
         // connections that are open.
         Some(u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000))
@@ -228,7 +230,7 @@ pub(crate) unsafe extern "C" fn init(
             conf,
             upstream_name: &raw mut us.host,
             hash_key,
-            progress: Progress::default(),
+            progress: KeyProgress::default(),
             request,
             // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
             sticky: conf
@@ -286,7 +288,7 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         let Some(worker) = process::worker(unsafe { &mut **conf }) else {
             return busy(connection, peer);
         };
-        let wish = Wish {
+        let wish = PickContext {
             method: balance.method,
             key: hash_key.as_bytes(),
             sticky: *sticky,
@@ -319,7 +321,7 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         };
         let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named)
         else {
-            worker.release(held, Outcome::Answered, None, now);
+            worker.release(held, RequestOutcome::Answered, None, now);
             return ERROR;
         };
         let id = held.id();
@@ -355,7 +357,7 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
 fn name_to_others(
     connection: &mut ngx_peer_connection_t,
     worker: &mut Worker,
-    held: &Held,
+    held: &PickedPeer,
     address: &[u8],
     pool: *mut ngx_pool_t,
 ) -> Option<()> {
@@ -426,7 +428,7 @@ unsafe extern "C" fn free(
         }
         // What a drain closes is no fault of the peer's.
         let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !peer.is_drained;
-        let outcome = if failed { Outcome::Failed } else { Outcome::Answered };
+        let outcome = if failed { RequestOutcome::Failed } else { RequestOutcome::Answered };
         if let Some(held) = peer.held.take() {
             let id = held.id();
             if let Some(slot) = peer.slot.take() {

@@ -15,7 +15,7 @@ use ngx::{
 };
 use peer_zone::{
     Worker,
-    protocol::{Lease, Setback},
+    protocol::{Lease, RestartDelay},
 };
 
 use crate::{
@@ -219,7 +219,7 @@ fn look_after_connections(main: *const MainConf) -> bool {
         // the next call.
         unsafe {
             match &mut (*upstream).worker {
-                Some(worker) => worker.settle(),
+                Some(worker) => worker.update_column(),
                 None => join(&mut *upstream),
             }
             drain::refresh(&mut *upstream, &*main, now);
@@ -261,7 +261,7 @@ pub(crate) fn setback() -> Option<String> {
     // SAFETY: as above.
     let process = unsafe { PROCESS.load(Ordering::Relaxed).as_ref() }?;
     let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
-    let setback = process.lease.setbacks().waiting(monotonic::now()).map(in_words);
+    let setback = process.lease.restart_backoff().waiting(monotonic::now()).map(in_words);
     setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
 }
 
@@ -272,8 +272,8 @@ fn cannot_start(error: &str) -> String {
     )
 }
 
-fn in_words(setback: Setback) -> String {
-    let Setback { in_a_row, wait } = setback;
+fn in_words(setback: RestartDelay) -> String {
+    let RestartDelay { in_a_row, wait } = setback;
     format!(
         "{in_a_row} watchers in a row have ended before they had listed their keys: if their \
         workers were killed, see to the memory that these \
@@ -309,13 +309,13 @@ impl Process {
 
     fn claim(&mut self) {
         let now = monotonic::now();
-        let setbacks = self.lease.setbacks();
-        if now < self.not_before || setbacks.waiting(now).is_some() {
+        let restart_backoff = self.lease.restart_backoff();
+        if now < self.not_before || restart_backoff.waiting(now).is_some() {
             return;
         }
         let claimed = self.lease.claim(processes::own().id(), self.cycle, now, processes::exists);
         let Some(claim) = claimed else { return };
-        if let Err(setback) = setbacks.begin(claim, now) {
+        if let Err(setback) = restart_backoff.begin(claim, now) {
             self.lease.release(claim);
             log::at(NGX_LOG_ALERT, &format!("etcd: {}", in_words(setback)));
             return;
@@ -329,7 +329,7 @@ impl Process {
                 self.not_started = None;
             }
             Err(error) => {
-                setbacks.ended(claim);
+                restart_backoff.ended(claim);
                 self.lease.release(claim);
                 let (error, before) =
                     (error.to_string(), self.not_started.take().map_or(0, |(_, before)| before));

@@ -12,12 +12,12 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use idle_cache::{IdleCache, Kept};
+use idle_cache::{IdleCache, Insertion};
 use ngx::ffi::{
     SSL_SESSION, SSL_SESSION_free, ngx_connection_t, ngx_cycle_t, ngx_int_t, ngx_ssl_get_session,
     ngx_ssl_set_session,
 };
-use peer_zone::Departed;
+use peer_zone::Withdrawn;
 
 use crate::{
     conf::{MainConf, UpstreamConf},
@@ -125,20 +125,20 @@ pub(crate) unsafe fn save(
     let Some((sessions, peer)) = own(conf.cycle).zip(conf.key_of(id)) else { return };
     // SAFETY: the caller's promise; what is returned is a reference of its own.
     let Some(session) = NonNull::new(unsafe { ngx_ssl_get_session(connection) }) else { return };
-    drop(sessions.cache.take(peer, kind.to_number()));
-    let Kept { evicted, .. } =
-        sessions.cache.keep(peer, kind.to_number(), PER_PEER, Session(session));
+    drop(sessions.cache.take_newest(peer, kind.to_number()));
+    let Insertion { evicted, .. } =
+        sessions.cache.insert(peer, kind.to_number(), PER_PEER, Session(session));
     drop(evicted);
 }
 
 /// Frees the sessions with a peer that has left the service.
-pub(crate) fn forget(conf: &UpstreamConf, departed: Departed) {
+pub(crate) fn forget(conf: &UpstreamConf, departed: Withdrawn) {
     let Some(sessions) = own(conf.cycle) else { return };
     match departed {
-        Departed::Peer(id) => {
+        Withdrawn::Peer(id) => {
             let Some(peer) = conf.key_of(id) else { return };
             while sessions.cache.pop_peer(peer).is_some() {}
         }
-        Departed::Many => while sessions.cache.pop().is_some() {},
+        Withdrawn::Many => while sessions.cache.pop().is_some() {},
     }
 }

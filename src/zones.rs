@@ -247,9 +247,9 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
 }
 
 /// The peers of a zone of another size; `None` where it cannot be read.
-fn copy(old: Zone, allow: &Allow) -> Option<Vec<peer_zone::Desired>> {
+fn copy(old: Zone, allow: &Allow) -> Option<Vec<peer_zone::PeerSpec>> {
     let mut reader = old.join(processes::own(), processes::is_alive)?;
-    let mut peers = reader.table().map(|table| table.to_desired()).unwrap_or_default();
+    let mut peers = reader.table().map(|table| table.to_specs()).unwrap_or_default();
     reader.leave();
     peers.retain(|peer| {
         socket_address::parse(&peer.socket_address).is_some_and(|address| allow.permits(&address))

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 
 use ngx::ffi::ngx_conf_t;
 use peer_drain::{Drain, Pace};
-use peer_zone::Reasons;
+use peer_zone::DrainReasons;
 
 use super::{
     MainConf, UpstreamConf,
@@ -23,7 +23,7 @@ const TIMEOUT: u64 = 30_000;
 const SPREAD: u64 = 10_000;
 
 /// Every reason that there is.
-const ON: Reasons = Reasons { removed: true, drain: true, check: true };
+const ON: DrainReasons = DrainReasons { removed: true, drain: true, check: true };
 
 /// What `etcd_drain` says.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct DrainConf {
     timeout: Time,
     pace: PaceConf,
     /// Of which peers connections are closed.
-    pub(crate) on: Reasons,
+    pub(crate) on: DrainReasons,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ struct Words {
     timeout: Option<Time>,
     spread: Option<Time>,
     rate: Option<NonZeroU32>,
-    on: Option<Reasons>,
+    on: Option<DrainReasons>,
 }
 
 /// Takes in the directive's words behind its name.
@@ -110,7 +110,7 @@ impl Words {
 impl DrainConf {
     /// Whether it acts on nothing but what checks say.
     pub(super) fn needs_checks(&self) -> bool {
-        self.on == Reasons { removed: false, drain: false, check: true }
+        self.on == DrainReasons { removed: false, drain: false, check: true }
     }
 
     /// When connections are closed, as its variables say just now; `None` while it has variables
@@ -178,8 +178,8 @@ fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
     })
 }
 
-fn reasons(value: &str) -> Result<Reasons, Mistake> {
-    let mut reasons = Reasons { removed: false, drain: false, check: false };
+fn reasons(value: &str) -> Result<DrainReasons, Mistake> {
+    let mut reasons = DrainReasons { removed: false, drain: false, check: false };
     for word in value.split(',') {
         let reason = match word {
             "remove" => &mut reasons.removed,

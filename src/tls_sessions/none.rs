@@ -1,7 +1,7 @@
 //! In the place of the TLS sessions, for an nginx without TLS.
 
 use ngx::ffi::ngx_cycle_t;
-use peer_zone::Departed;
+use peer_zone::Withdrawn;
 
 use crate::conf::{MainConf, UpstreamConf};
 
@@ -22,4 +22,4 @@ pub(crate) fn has_any(_cycle: *const ngx_cycle_t) -> bool {
 }
 
 /// There is nothing to free.
-pub(crate) fn forget(_conf: &UpstreamConf, _departed: Departed) {}
+pub(crate) fn forget(_conf: &UpstreamConf, _departed: Withdrawn) {}

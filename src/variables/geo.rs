@@ -4,7 +4,7 @@
 use core::{net::IpAddr, ops::Deref, slice, sync::atomic::AtomicU64};
 
 use client_networks::{count_in, is_in};
-use live_value::{Found, Origin, Shelf, Torn};
+use live_value::{Origin, SharedWords, TornRead, WordsReading};
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t};
 use ngx::ngx_string;
 use upstream_peers::SocketAddress;
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveNetworks {
     known: &'static Known<0>,
-    table: Shelf<'static>,
+    table: SharedWords<'static>,
 }
 
 impl Deref for LiveNetworks {
@@ -35,7 +35,7 @@ impl Deref for LiveNetworks {
 impl LiveNetworks {
     /// Those that lie there.
     pub(crate) fn new(known: &'static Known<0>, words: &'static [AtomicU64]) -> Self {
-        Self { known, table: Shelf::new(words) }
+        Self { known, table: SharedWords::new(words) }
     }
 
     /// Whether etcd has ever said what there is: its first word is published, also where that is
@@ -54,7 +54,10 @@ impl LiveNetworks {
     /// # Errors
     ///
     /// Where too much was written meanwhile.
-    pub(crate) fn read<T>(&self, read: impl Fn(&[AtomicU64]) -> T) -> Result<Found<T>, Torn> {
+    pub(crate) fn read<T>(
+        &self,
+        read: impl Fn(&[AtomicU64]) -> T,
+    ) -> Result<WordsReading<T>, TornRead> {
         self.table.read(read)
     }
 
@@ -68,7 +71,7 @@ impl LiveNetworks {
         // Before the table: a table that is newer than what is known of it is compared with etcd
         // once more, an older one would pass for etcd's last word.
         self.known.go_on(old.known);
-        let Ok(Found { value, origin, generation }) = old.read(|words| {
+        let Ok(WordsReading { value, origin, generation }) = old.read(|words| {
             let mut networks = client_networks::NamedNetworks::with_room(self.room());
             networks.go_on(words);
             networks.to_table()
@@ -138,7 +141,9 @@ fn is_inside(conf: &GeoConf, client: Option<IpAddr>) -> Option<bool> {
 /// How many networks there are, and the revision of the last change.
 pub(crate) fn count(conf: &GeoConf) -> Option<(usize, u64)> {
     let live = conf.live.as_ref()?;
-    let Ok(Found { value, origin, generation }) = live.read(count_in) else { return Some((0, 0)) };
+    let Ok(WordsReading { value, origin, generation }) = live.read(count_in) else {
+        return Some((0, 0));
+    };
     let initial = || conf.initial.as_ref().map_or(0, |initial| initial.count);
     Some((value.unwrap_or_else(|| if generation != 0 { 0 } else { initial() }), origin.revision))
 }

@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use live_value::Torn;
+use live_value::TornRead;
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_pnalloc, ngx_str_t};
 
 use super::{known::Known, set};
@@ -39,7 +39,7 @@ impl Live {
     pub(crate) fn look(&self, bytes: &mut [u8; MAX_VALUE_LENGTH]) -> Look {
         match self.value.read(bytes) {
             Ok(reading) => Look { length: reading.length, is_heard: reading.generation != 0 },
-            Err(Torn) => Look { length: None, is_heard: true },
+            Err(TornRead) => Look { length: None, is_heard: true },
         }
     }
 }
