@@ -25,6 +25,10 @@
 #[cfg(not(loom))]
 mod allocator;
 #[cfg(not(loom))]
+mod connections;
+#[cfg(not(loom))]
+mod drain_policy;
+#[cfg(not(loom))]
 mod drain_times;
 #[cfg(not(loom))]
 mod layout;
@@ -33,14 +37,12 @@ mod memory;
 #[cfg(not(loom))]
 mod method;
 #[cfg(not(loom))]
+mod peer_spec;
+#[cfg(not(loom))]
 mod plan;
 pub mod protocol;
 #[cfg(not(loom))]
 mod publisher;
-#[cfg(not(loom))]
-mod routes;
-#[cfg(not(loom))]
-mod withdrawn;
 #[cfg(not(loom))]
 mod worker;
 #[cfg(not(loom))]
@@ -48,14 +50,27 @@ mod zone;
 
 #[cfg(not(loom))]
 pub use self::{
-    drain_times::{DrainPolicies, DrainPolicy, DrainReasons},
+    connections::Connections,
+    drain_policy::{DrainPolicy, DrainReasons},
     layout::{Health, Parameters, ResyncCounter},
     method::Method,
+    peer_spec::PeerSpec,
     protocol::{Process, Withdrawn},
-    publisher::{Changes, CheckPolicy, PeerSpec, Publisher, TableOptions, ZoneFull},
-    worker::{
-        Connections, KeyProgress, Now, PeerRow, PeerView, Pick, PickContext, PickedPeer,
-        RequestOutcome, Table, Worker,
+    publisher::{
+        Publisher,
+        matching::Changes,
+        options::{CheckPolicy, TableOptions},
+        publish::ZoneFull,
     },
-    zone::{AttachError, Capacity, Statistics, Zone, ZoneTooSmall},
+    worker::{
+        Now, Worker,
+        draining::DrainPolicies,
+        keyed::KeyProgress,
+        pick::{Pick, PickContext},
+        picked_peer::PickedPeer,
+        release::RequestOutcome,
+        row::PeerRow,
+        table::Table,
+    },
+    zone::{AttachError, Capacity, Zone, ZoneTooSmall, statistics::Statistics, view::PeerView},
 };

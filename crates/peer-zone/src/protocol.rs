@@ -6,6 +6,7 @@ mod owner;
 mod pin;
 mod restart_backoff;
 mod shared_columns;
+mod sync;
 mod withdrawals;
 
 pub use self::{
@@ -19,11 +20,3 @@ pub use self::{
         WithdrawalReader, Withdrawn,
     },
 };
-
-/// The atomics in use: loom's while loom checks the protocols, the machine's otherwise.
-pub(crate) mod sync {
-    #[cfg(not(loom))]
-    pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-    #[cfg(loom)]
-    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-}

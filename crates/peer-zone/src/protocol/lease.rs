@@ -1,6 +1,6 @@
 //! The watcher's lease: which process publishes.
 
-use super::RestartBackoff;
+use super::restart_backoff::RestartBackoff;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// For how long (ms) a holder that is alive may be silent before another takes its place. A holder

@@ -9,7 +9,7 @@
 //! table they read.
 
 use super::{
-    Pin, Root,
+    pin::{Pin, Root},
     sync::{AtomicU32, Ordering, fence},
 };
 

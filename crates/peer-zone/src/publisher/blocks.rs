@@ -2,14 +2,13 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::{
-    Listed, PeerSpec, Publisher, TableOptions, matching::order, ring::Before, sections::Contents,
-};
+use super::{Publisher, options::TableOptions, records::Listed, ring::Before, sections::Contents};
 use crate::{
     allocator::Allocator,
     drain_times::DrainTime,
     layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     memory::{Offset, UNIT, units},
+    peer_spec::{PeerSpec, order},
     plan::Plan,
 };
 

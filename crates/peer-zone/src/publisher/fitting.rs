@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 
 use super::{
-    Listed, PeerSpec, Publisher, TableOptions, blocks::above, ring::points, sections::Counts,
+    Publisher, blocks::above, options::TableOptions, records::Listed, ring::points,
+    sections::Counts,
 };
 use crate::{
     allocator::Allocator,
     layout::ProcessEntry,
     memory::{Offset, UNIT},
+    peer_spec::PeerSpec,
 };
 
 /// What a report takes that says what is wrong, in units, or less; there is room for two, since one

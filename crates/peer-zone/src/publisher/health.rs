@@ -2,18 +2,17 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{Listed, PeerSpec, Publisher, TableOptions, matching::identity};
-use crate::{layout::Health, memory::Offset, protocol::Publishing};
-
-/// How an upstream is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckPolicy {
-    /// A new peer gets no requests before it has passed.
-    pub mandatory: bool,
-    /// Where every peer fails, all are used but those that have not passed their first check yet
-    /// (`mandatory`).
-    pub panic: bool,
-}
+use super::{
+    Publisher,
+    options::{CheckPolicy, TableOptions},
+    records::Listed,
+};
+use crate::{
+    layout::Health,
+    memory::Offset,
+    peer_spec::{PeerSpec, identity},
+    protocol::Publishing,
+};
 
 impl Publisher {
     /// Says what the upstream needs beside its peers, at `now` (ms); to be called before the first

@@ -1,13 +1,12 @@
 //! Which peers stay: the difference between what is published and what is wanted.
 
-use std::{
-    cmp::Ordering,
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashMap, VecDeque};
 
-use super::{Listed, PeerSpec, Removed};
-use crate::memory::Offset;
+use super::records::{Listed, Removed};
+use crate::{
+    memory::Offset,
+    peer_spec::{PeerSpec, identity, is_same},
+};
 
 /// How many of etcd's peers a publication added, removed, and changed in place. A key whose address
 /// changes counts as changed.
@@ -28,39 +27,6 @@ pub(super) struct Match {
     /// For each, the place of the peer that it is.
     pub(super) places: Vec<Option<Offset>>,
     pub(super) changes: Changes,
-}
-
-/// The order of a publisher's list: peers of `server` lines as they were given, but those with
-/// `backup` last, as in a table, so that a successor that reads the table finds the same order;
-/// then the others by key and address.
-pub(super) fn order(one: &PeerSpec, other: &PeerSpec) -> Ordering {
-    match (&one.key, &other.key) {
-        (None, None) => one.parameters.backup.cmp(&other.parameters.backup),
-        _ => identity(one).cmp(&identity(other)),
-    }
-}
-
-/// Puts them in [`order`]. Of several with the same key and address the first stays: they are one
-/// peer.
-pub(super) fn normalize(peers: &mut Vec<PeerSpec>) {
-    peers.sort_by(order);
-    peers.dedup_by(|later, first| first.key.is_some() && is_same(later, first));
-}
-
-/// What tells one peer from another.
-pub(super) fn identity(peer: &PeerSpec) -> (Option<&str>, &[u8]) {
-    (peer.key.as_deref(), &peer.socket_address)
-}
-
-/// Whether two are the same peer. Those of two lists that share their strings need no comparison of
-/// bytes.
-fn is_same(one: &PeerSpec, other: &PeerSpec) -> bool {
-    let is_shared = match (&one.key, &other.key) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        _ => false,
-    };
-    is_shared && Arc::ptr_eq(&one.socket_address, &other.socket_address)
-        || identity(one) == identity(other)
 }
 
 fn static_count<'a>(peers: impl Iterator<Item = &'a PeerSpec>) -> usize {

@@ -8,9 +8,13 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{Publisher, Removed, blocks::Spare};
+use super::{
+    Publisher,
+    blocks::Spare,
+    records::{Outdated, Removed},
+};
 use crate::{
-    layout::{Entry, ProcessEntry, ReportHeader, TableHeader, shared_column},
+    layout::{Entry, ReportHeader, TableHeader, shared_column},
     memory::Offset,
     protocol::{Owner, Process, Publishing},
 };
@@ -18,25 +22,6 @@ use crate::{
 /// How often counts that do not agree are read at one look: at 100 000 requests a second a worker
 /// is in between in one reading of some hundreds.
 const READINGS: u32 = 4;
-
-/// What was published once and may still be read.
-#[derive(Debug)]
-pub(super) struct Outdated {
-    pub(super) place: Offset,
-    pub(super) units: u32,
-    /// The publication that took its place.
-    pub(super) until: u64,
-}
-
-impl Outdated {
-    /// Whether this worker may be reading it. Any place within counts: see
-    /// `Publisher::find_pinned`.
-    fn is_under(&self, process_entry: &ProcessEntry) -> bool {
-        let extent = self.place.0..self.place.0 + self.units;
-        extent.contains(&process_entry.table.place())
-            || extent.contains(&process_entry.report.place())
-    }
-}
 
 impl Publisher {
     /// Clears the columns of workers that are dead (`is_alive` says so) and gives back the memory

@@ -1,7 +1,8 @@
 //! What a table is made of, before it lies in memory.
 
 use super::{
-    Listed, TableOptions,
+    options::TableOptions,
+    records::Listed,
     ring::{self, Server, SharedServers},
 };
 use crate::{

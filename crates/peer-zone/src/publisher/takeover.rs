@@ -4,13 +4,16 @@ use core::sync::atomic::Ordering;
 use std::collections::HashSet;
 
 use super::{
-    Listed, PeerSpec, Publisher, Removed, TableOptions, load_correction::LoadCorrection,
-    matching::order, reclaim::Outdated,
+    Publisher,
+    load_correction::LoadCorrection,
+    options::TableOptions,
+    records::{Listed, Outdated, Removed},
 };
 use crate::{
     allocator::Allocator,
     layout::{Entry, ProcessEntry, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     memory::{Offset, units},
+    peer_spec::{PeerSpec, order},
     protocol::Publishing,
     zone::Zone,
 };

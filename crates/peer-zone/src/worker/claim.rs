@@ -4,9 +4,10 @@ use core::sync::atomic::{Ordering, fence};
 
 use peer_balance::{Deficit, Share};
 
-use super::{CONNECTION, Now, PickedPeer, Table};
+use super::{Now, picked_peer::PickedPeer, table::Table};
 use crate::{
-    layout::{Entry, Health, Parameters, Peer},
+    connections::CONNECTION,
+    layout::{Entry, Health, Peer},
     zone::Zone,
 };
 
@@ -50,21 +51,6 @@ pub(super) enum Weighing {
     Not,
 }
 
-/// Whether failures keep a peer from being picked, by the rule of `ngx_http_upstream_get_peer`.
-pub(super) fn has_failed(fails: u32, checked: u32, parameters: &Parameters, now: u32) -> bool {
-    parameters.max_fails != 0
-        && fails >= parameters.max_fails
-        && now.saturating_sub(checked) <= parameters.fail_timeout
-}
-
-/// What `slow_start` leaves of a peer's weight at `now` (ms).
-pub(super) fn ramp(ramp_from: u64, parameters: &Parameters, now: u64) -> Share {
-    if parameters.slow_start == 0 || ramp_from == 0 {
-        return Share::MAX;
-    }
-    peer_balance::ramp(now.saturating_sub(ramp_from), parameters.slow_start)
-}
-
 impl Table<'_> {
     /// The peer of an entry.
     pub(super) fn peer(&self, entry: &Entry) -> &Peer {
@@ -96,10 +82,9 @@ impl Table<'_> {
         let fails = peer.fails.load(Ordering::Acquire);
         if fails != 0
             && !self.is_single()
-            && has_failed(
+            && entry.parameters.is_failed(
                 fails,
                 peer.checked.load(Ordering::Relaxed),
-                &entry.parameters,
                 request.now.seconds,
             )
         {
@@ -204,7 +189,9 @@ impl Table<'_> {
         if !request.has_ramps || entry.parameters.slow_start == 0 || self.is_single() {
             return Share::MAX;
         }
-        ramp(peer.ramp_from.load(Ordering::Relaxed), &entry.parameters, request.now.milliseconds)
+        entry
+            .parameters
+            .ramp_share(peer.ramp_from.load(Ordering::Relaxed), request.now.milliseconds)
     }
 
     /// What the peer has of its weight just now, with [`WEIGHT_SHIFT`] bits behind the point: what
@@ -249,7 +236,7 @@ impl Table<'_> {
                 .checked
                 .compare_exchange(checked, now.seconds, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
-            if !mine && !is_single && has_failed(fails, now.seconds, parameters, now.seconds) {
+            if !mine && !is_single && parameters.is_failed(fails, now.seconds, now.seconds) {
                 self.give_up(entry);
                 return None;
             }

@@ -6,14 +6,9 @@ use core::{cell::RefCell, sync::atomic::Ordering};
 use super::Worker;
 use crate::{
     layout::shared_column,
-    memory::Offset,
     protocol::{Owner, Process},
     zone::Zone,
 };
-
-/// What a worker has in a column that it shares, by the peers' places: in its own memory, so that
-/// it can move it to another column. `None` for a worker with a column of its own.
-pub(super) type Counted = Option<RefCell<Vec<u64>>>;
 
 /// A column that nobody else has, or none: taken from those that are free.
 fn free_column(zone: &Zone, process: Process) -> Option<u32> {
@@ -105,16 +100,5 @@ impl Worker {
         // compared the counts.
         zone.request_recount();
         zone.note_recovery();
-    }
-
-    /// Adds to what this worker has in the column that it shares; `what` may be the two's
-    /// complement of what is taken off.
-    pub(super) fn add_to_own(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
-        // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
-        if let Ok(mut all) = counted.try_borrow_mut()
-            && let Some(count) = all.get_mut(at.0 as usize)
-        {
-            *count = count.wrapping_add(what);
-        }
     }
 }

@@ -4,9 +4,10 @@
 use peer_balance::{IP_HASH_START, KEYED_TRIES};
 
 use super::{
-    PickedPeer, Table,
     claim::{PickRequest, Weighing},
-    pick::Group,
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
 };
 use crate::layout::SHARED;
 

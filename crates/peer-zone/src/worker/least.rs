@@ -5,9 +5,11 @@ use core::{array, sync::atomic::Ordering};
 use peer_balance::{KEYED_TRIES, PeakEwma};
 
 use super::{
-    Now, PickedPeer, Table,
+    Now,
     claim::{PickRequest, Weighing},
-    pick::Group,
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
     weighted_draw::{Turn, WeightedDraw, below},
 };
 use crate::{

@@ -1,13 +1,12 @@
 //! Picking a peer: which method, which group, and when there is no need to look.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
-use super::{KeyProgress, Now, PickedPeer, Table, Worker, claim::PickRequest};
-use crate::{
-    layout::{Entry, PlanHeader},
-    memory::Offset,
-    method::Method,
+use super::{
+    Now, Worker, claim::PickRequest, exhausted::Exhausted, keyed::KeyProgress,
+    picked_peer::PickedPeer, table::Table,
 };
+use crate::method::Method;
 
 /// What came of a pick.
 #[derive(Debug)]
@@ -35,39 +34,6 @@ pub struct PickContext<'k> {
     /// itself: as with nginx's own `sticky`, whose sessions leave a backup as soon as there is
     /// another peer.
     pub leaves_backups: bool,
-}
-
-/// That nothing could be picked, and all that could change it: until one of these has, nothing can
-/// be picked again, and there is no need to look at each peer to know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exhausted {
-    place: Offset,
-    generation: u64,
-    /// Failures are forgiven as seconds pass.
-    now: u32,
-    /// Connections closed where `max_conns` counts, failures forgiven because a peer answered,
-    /// checks passed.
-    recoveries: u32,
-}
-
-/// The peers with `backup`, or those without.
-pub(super) struct Group<'t> {
-    pub(super) entries: &'t [Entry],
-    pub(super) plan: &'t PlanHeader,
-    /// How far round robin has come in this group.
-    position: &'t AtomicU64,
-}
-
-impl Group<'_> {
-    /// The next position of round robin, which nobody else gets.
-    pub(super) fn next(&self) -> u64 {
-        self.position.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// How far round robin has come, without going on.
-    pub(super) fn position(&self) -> u64 {
-        self.position.load(Ordering::Relaxed)
-    }
 }
 
 impl Worker {
@@ -158,25 +124,6 @@ impl Table<'_> {
         held.or_else(|| self.pick_round_robin(&backup, request))
     }
 
-    /// The peers without `backup`.
-    fn primary(&self) -> Group<'_> {
-        Group {
-            entries: &self.entries[..self.header.primaries as usize],
-            plan: &self.header.primary,
-            position: &self.worker.zone.positions().primary,
-        }
-    }
-
-    /// The peers with `backup`.
-    fn backup(&self) -> Group<'_> {
-        let primaries = self.header.primaries as usize;
-        Group {
-            entries: &self.entries[primaries..primaries + self.header.backups as usize],
-            plan: &self.header.backup,
-            position: &self.worker.zone.positions().backup,
-        }
-    }
-
     /// The peer of this entry, which a cookie names, if it may serve: also one that gets no new
     /// sessions, and whatever its weight.
     fn pick_named<F: Fn(u64) -> bool>(
@@ -191,18 +138,5 @@ impl Table<'_> {
             return None;
         }
         self.take_for_session(entry, request)
-    }
-
-    /// The index of the first entry with this sticky id.
-    pub(super) fn sticky_index(&self, id: u64) -> Option<usize> {
-        // SAFETY: the section's items are indexes.
-        let order: &[u32] = unsafe { self.section(self.header.sticky) };
-        let entry_at = |&index: &u32| self.entries.get(index as usize);
-        let at =
-            order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
-        let index = order
-            .get(at)
-            .filter(|&index| entry_at(index).is_some_and(|entry| entry.sticky() == id));
-        index.map(|&index| index as usize)
     }
 }

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use peer_balance::{Deficit, PeakEwma};
 
-use super::{Now, PickedPeer, Worker};
+use super::{Now, Worker, picked_peer::PickedPeer};
 use crate::layout::Peer;
 
 /// How a request at a peer went, as nginx's `state` in `peer.free` says.

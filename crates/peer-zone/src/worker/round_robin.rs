@@ -3,9 +3,10 @@
 use peer_balance::Stride;
 
 use super::{
-    PickedPeer, Table,
     claim::{PickRequest, Visit, Weighing},
-    pick::Group,
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
     weighted_draw::WeightedDraw,
 };
 use crate::layout::PlanHeader;

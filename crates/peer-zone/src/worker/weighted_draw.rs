@@ -11,9 +11,10 @@
 use peer_balance::Share;
 
 use super::{
-    PickedPeer, Table,
     claim::{PickRequest, Weighing},
-    pick::Group,
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
 };
 use crate::layout::{Entry, Peer};
 

@@ -4,30 +4,8 @@
 //! withdrawals are noted lies between the list of workers and the blocks; see
 //! [`protocol`](crate::protocol).
 
-use crate::{
-    layout,
-    protocol::{WithdrawalEntry, Withdrawn},
-    worker::Worker,
-    zone::Zone,
-};
-
-impl Zone {
-    fn withdrawals(&self) -> &[WithdrawalEntry] {
-        let header = self.header();
-        // SAFETY: `format` wrote as many there (zeroes), and they are atomics throughout.
-        unsafe {
-            self.memory.slice(
-                layout::withdrawals(header.process_entries, header.columns),
-                header.withdrawals as usize,
-            )
-        }
-    }
-
-    /// Notes that the peer of this id has left the service.
-    pub(crate) fn record_withdrawal(&self, peer: u64) {
-        self.header().withdrawal_count.record(self.withdrawals(), peer);
-    }
-}
+use super::Worker;
+use crate::protocol::Withdrawn;
 
 impl Worker {
     /// Calls `tell` with each peer that has left the service since the last call, or since the

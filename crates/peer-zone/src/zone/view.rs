@@ -1,16 +1,11 @@
-//! What there is to see of peers.
+//! What there is to see of a peer.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use peer_balance::PeakEwma;
 
-use super::{Connections, claim};
-use crate::{
-    drain_times::DrainReasons,
-    layout::{Health, Parameters, Peer},
-    memory::Offset,
-    zone::Zone,
-};
+use super::Zone;
+use crate::{layout::Health, memory::Offset};
 
 /// What there is to know of a peer, for whoever may look at it.
 #[derive(Clone, Copy, Debug)]
@@ -38,43 +33,6 @@ pub struct PeerView<'a> {
     /// The response time by which `least_time` goes, as it was at the last answer; in microseconds,
     /// 0 before the first.
     pub response_time: PeakEwma,
-}
-
-/// What a table says of a peer.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerRow<'t> {
-    /// The peer.
-    pub peer: PeerView<'t>,
-    /// Its parameters.
-    pub parameters: Parameters,
-    /// Open connections, over all workers.
-    pub connections: Connections,
-    pub(super) words: &'t Peer,
-    pub(crate) columns: &'t [AtomicU64],
-    pub(super) zone: Zone,
-    /// The name by which nginx's own `sticky` knows it, where its value or line gives one.
-    pub route: Option<&'t [u8]>,
-    /// Its key is gone; it is listed for the connections that it still has.
-    pub is_removed: bool,
-}
-
-impl PeerRow<'_> {
-    /// Whether its failures keep it from being picked at `now` (seconds).
-    pub fn is_unavailable(&self, now: u32) -> bool {
-        claim::has_failed(self.peer.fails, self.peer.checked, &self.parameters, now)
-    }
-
-    /// Since when (milliseconds of the monotonic clock) it is being left for one of these reasons;
-    /// `None` where it is not.
-    pub fn draining_since(&self, reasons: DrainReasons, now: u64) -> Option<u64> {
-        self.zone.draining_since(self.words, reasons, now)
-    }
-
-    /// What `slow_start` leaves of its weight at `now` (ms): 1 where that is all of it.
-    pub fn share(&self, now: u64) -> f64 {
-        let share = claim::ramp(self.peer.ramp_from, &self.parameters, now);
-        f64::from(share) / f64::from(peer_balance::Share::MAX)
-    }
 }
 
 impl Zone {

@@ -1,0 +1,59 @@
+//! How a worker closes its connections to peers that are drained, as one word of shared memory.
+
+/// For what reasons a peer's open connections are to come to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainReasons {
+    /// It is not listed any more.
+    pub removed: bool,
+    /// It says `drain`.
+    pub drain: bool,
+    /// It fails its checks, and is not used for want of others.
+    pub check: bool,
+}
+
+/// How a worker closes its connections to a peer that is being left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainPolicy {
+    /// How long (ms) after that has begun.
+    pub after: u64,
+    /// For which reasons.
+    pub on: DrainReasons,
+}
+
+/// What stands for a [`DrainPolicy`] in a word: a bit for each reason below the time.
+const REASONS: u32 = 3;
+
+impl DrainPolicy {
+    /// The word in which a worker says so; 0: it closes none. A time that no word holds is cut.
+    pub(crate) fn to_word(closing: Option<Self>) -> u64 {
+        let Some(Self { after, on: DrainReasons { removed, drain, check } }) = closing else {
+            return 0;
+        };
+        let reasons = u64::from(removed) | u64::from(drain) << 1 | u64::from(check) << 2;
+        if reasons == 0 { 0 } else { after.min(u64::MAX >> REASONS) << REASONS | reasons }
+    }
+
+    pub(crate) fn from_word(word: u64) -> Option<Self> {
+        let has = |bit: u32| word >> bit & 1 != 0;
+        let on = DrainReasons { removed: has(0), drain: has(1), check: has(2) };
+        (word != 0).then_some(Self { after: word >> REASONS, on })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_a_worker_says_of_closing_is_read_as_it_was(after in 0..(1_u64 << 60), on in any::<[bool; 3]>()) {
+            let [removed, drain, check] = on;
+            let closing = DrainPolicy { after, on: DrainReasons { removed, drain, check } };
+            let expected = on.contains(&true).then_some(closing);
+            prop_assert_eq!(DrainPolicy::from_word(DrainPolicy::to_word(Some(closing))), expected);
+            prop_assert_eq!(DrainPolicy::from_word(DrainPolicy::to_word(None)), None);
+        }
+    }
+}
