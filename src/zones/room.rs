@@ -1,6 +1,6 @@
 //! What is said of a zone that has no room for all of its peers.
 
-use peer_zone::Full;
+use peer_zone::ZoneFull;
 
 /// What is wrong, with a zone of this size in bytes, and what to do.
 pub(crate) fn in_words(full: ZoneFull, zone_size: usize) -> String {

@@ -1,7 +1,7 @@
 //! More peers than the zone holds: as many as fit are in service, and it is said that others are
 //! not.
 
-use peer_zone::Full;
+use peer_zone::ZoneFull;
 
 use super::Upstream;
 use crate::zones;
