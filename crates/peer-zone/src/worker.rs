@@ -121,7 +121,7 @@ impl Worker {
             && let Some((_, owner)) =
                 self.zone.own_columns().find(|&(column, _)| column == self.column)
         {
-            owner.give_back();
+            owner.release();
         }
         self.process_entry().vacate();
     }

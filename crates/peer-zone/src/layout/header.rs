@@ -124,6 +124,6 @@ impl ProcessEntry {
     /// Makes the entry free for another process.
     pub(crate) fn vacate(&self) {
         self.unpin();
-        self.owner.give_back();
+        self.owner.release();
     }
 }

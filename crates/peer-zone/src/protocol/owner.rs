@@ -49,7 +49,7 @@ impl Holder {
 /// Which process has something; zero: nobody.
 ///
 /// It is one word, so that a process that is killed at any moment has it or has it not. Where a
-/// holder is dead, one of those who try to take its place gets it ([`Owner::inherit`]), and clears
+/// holder is dead, one of those who try to take its place gets it ([`Owner::take_over`]), and clears
 /// what the dead one has left. One that dies over this is a dead holder again.
 #[derive(Debug)]
 #[repr(transparent)]
@@ -69,22 +69,22 @@ impl Owner {
     }
 
     /// Takes what nobody has.
-    pub fn take(&self, process: Process) -> bool {
+    pub fn claim(&self, process: Process) -> bool {
         self.exchange(0, process.0)
     }
 
     /// Takes what a dead process had, as it left it.
-    pub fn inherit(&self, dead: Holder, process: Process) -> bool {
+    pub fn take_over(&self, dead: Holder, process: Process) -> bool {
         self.exchange(dead.0, process.0)
     }
 
-    /// As [`Owner::inherit`], to clear it and then to [give it back](Owner::give_back).
-    pub fn inherit_to_clear(&self, dead: Holder, process: Process) -> bool {
+    /// As [`Owner::take_over`], to clear it and then to [give it back](Owner::release).
+    pub fn take_over_to_clear(&self, dead: Holder, process: Process) -> bool {
         self.exchange(dead.0, process.0 | CLEARS)
     }
 
     /// Gives back what is clear: whoever takes it finds it so.
-    pub fn give_back(&self) {
+    pub fn release(&self) {
         self.0.store(0, Ordering::Release);
     }
 

@@ -59,7 +59,7 @@ impl Pin {
     }
 
     /// Keeps `place`, which another pin of this reader keeps already.
-    pub fn keep(&self, place: u32) {
+    pub fn set_to(&self, place: u32) {
         self.0.store(place, Ordering::Release);
     }
 

@@ -49,7 +49,7 @@ impl SharedColumns {
 
     /// The process of this column use is dead: what it counted stays where it was. To be called before
     /// the column use is cleared.
-    pub fn mark(&self, column_use: &ColumnUse) {
+    pub fn mark_stale(&self, column_use: &ColumnUse) {
         let columns = column_use.columns().map(|column| if column == 0 { 0 } else { bit(column) });
         let columns = columns.into_iter().fold(0, core::ops::BitOr::bitor);
         if columns != 0 {
@@ -58,7 +58,7 @@ impl SharedColumns {
     }
 
     /// The column in which nobody counts any more, where it holds what dead processes have left: it
-    /// is to be cleared, and then [said to be](SharedColumns::cleared). For the publisher, with the column uses
+    /// is to be cleared, and then [said to be](SharedColumns::mark_cleared). For the publisher, with the column uses
     /// of all processes.
     pub fn to_clear<'s>(
         &self,
@@ -75,13 +75,13 @@ impl SharedColumns {
     }
 
     /// What [`SharedColumns::to_clear`] gave is clear.
-    pub fn cleared(&self, column: u32) {
+    pub fn mark_cleared(&self, column: u32) {
         self.stale.fetch_and(!bit(column), Ordering::AcqRel);
     }
 
     /// Makes the other column the current one, where this one holds what dead processes have left
     /// and the other does not. For the publisher.
-    pub fn turn(&self) {
+    pub fn switch_current(&self) {
         let current = self.current.current();
         let stale = self.stale.load(Ordering::Acquire);
         if stale & bit(current) != 0 && stale & bit(other(current)) == 0 {
@@ -109,12 +109,12 @@ impl ColumnUse {
     }
 
     /// Counts in the current column from now on, and returns it.
-    pub fn sit(&self, shared: &SharedColumns) -> u32 {
+    pub fn enter_current(&self, shared: &SharedColumns) -> u32 {
         self.counts.set(&shared.current)
     }
 
     /// The current column, where that is not the one in which the process counts: it is to move
-    /// there what it has, to count there, and then to call [`ColumnUse::moved`].
+    /// there what it has, to count there, and then to call [`ColumnUse::end_move`].
     pub fn begin_move(&self, shared: &SharedColumns) -> Option<u32> {
         let counts = self.counts.place();
         if shared.current.current() == counts {
@@ -129,8 +129,8 @@ impl ColumnUse {
     }
 
     /// All that the process has is in `column` now; 0: in one of its own.
-    pub fn moved(&self, column: u32) {
-        self.counts.keep(column);
+    pub fn end_move(&self, column: u32) {
+        self.counts.set_to(column);
         self.moves.clear();
     }
 

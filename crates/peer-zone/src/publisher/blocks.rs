@@ -46,7 +46,7 @@ impl Publisher {
         let (socket_address_length, name_length) = (socket_address_length?, name_length?);
         let (key_length, server_length) = (key_length?, server_length?);
         let length = self.units_of(spec);
-        let place = self.allocator.take_low(length)?;
+        let place = self.allocator.allocate_low(length)?;
         let peer = Peer {
             next: AtomicU32::new(0),
             units: length,
@@ -174,9 +174,9 @@ impl Publisher {
         let (places, units, place) = [Plan::new, Plan::compact].into_iter().find_map(|plan| {
             let places = contents.places(plan);
             let units = places.units().max(compact_units);
-            let place = self.allocator.take_for_table(units, above(units, listed.len()))?;
+            let place = self.allocator.allocate_for_table(units, above(units, listed.len()))?;
             if needs_spare && !self.has_spare_table(&self.allocator, compact_units, true) {
-                self.allocator.give(place, units);
+                self.allocator.release(place, units);
                 return None;
             }
             Some((places, units, place))
@@ -243,7 +243,7 @@ impl Publisher {
 
     /// Takes units for a report, where that leaves room for a table; see
     /// [`has_spare_table`](Self::has_spare_table).
-    pub(super) fn take_for_report(
+    pub(super) fn allocate_for_report(
         &self,
         allocator: &mut Allocator,
         units: u32,
@@ -255,7 +255,7 @@ impl Publisher {
             let is_mine = allocator.reserve(place, units);
             let leaves_room = self.has_spare_table(allocator, needed, replaces_current);
             if is_mine && !leaves_room {
-                allocator.give(place, units);
+                allocator.release(place, units);
             }
             is_mine && leaves_room
         })
@@ -267,7 +267,7 @@ impl Publisher {
         let length = u32::try_from(bytes.len()).ok()?;
         let needed = self.current_table().map_or(0, |table| table.compact_units);
         let mut allocator = self.allocator.clone();
-        let place = self.take_for_report(&mut allocator, units, needed, false)?;
+        let place = self.allocate_for_report(&mut allocator, units, needed, false)?;
         self.allocator = allocator;
         let header = ReportHeader { magic: REPORT_MAGIC, units, length };
         let memory = self.zone.memory;

@@ -55,7 +55,7 @@ struct Taken {
 impl Publisher {
     /// Of the peers `specs`, in order, those that are listed, and of the others as many as fit;
     /// with `adds` unset none.
-    pub(super) fn choose(
+    pub(super) fn select_peers(
         &self,
         specs: &[PeerSpec],
         places: &[Option<Offset>],
@@ -109,7 +109,7 @@ impl Publisher {
         };
         let lacks_method = !fits(&taken.counts, &taken.allocator) && fits(&plain, &taken.allocator);
         let added = if adds && !lacks_method {
-            self.fill(taken, &candidates)
+            self.add_candidates(taken, &candidates)
         } else {
             vec![false; candidates.len()]
         };
@@ -148,7 +148,7 @@ impl Publisher {
 
     /// Adds the candidates to what is taken, in order, those that fit; says which. In steps that
     /// double while all of a step fits, and are halved where it does not.
-    fn fill(&self, mut taken: Taken, candidates: &[Candidate]) -> Vec<bool> {
+    fn add_candidates(&self, mut taken: Taken, candidates: &[Candidate]) -> Vec<bool> {
         let mut is_added = vec![false; candidates.len()];
         let mut refused: Vec<(u32, usize)> = Vec::new();
         let (mut at, mut step) = (0, 1);
@@ -183,16 +183,16 @@ impl Publisher {
     fn has_room(&self, Taken { allocator, counts }: &mut Taken) -> bool {
         let units = counts.compact_units();
         let peers = counts.primaries + counts.backups;
-        let Some(table) = allocator.take_for_table(units, above(units, peers)) else {
+        let Some(table) = allocator.allocate_for_table(units, above(units, peers)) else {
             return false;
         };
         let has_large_report = self.current_report().is_some_and(|report| report.units >= REPORT);
         let wanted = if has_large_report { 1 } else { 2 };
-        let mut take = |_| self.take_for_report(allocator, REPORT, units, true);
+        let mut take = |_| self.allocate_for_report(allocator, REPORT, units, true);
         let reports: Vec<Offset> = (0..wanted).map_while(&mut take).collect();
         let has_room = reports.len() == wanted;
-        reports.into_iter().for_each(|report| allocator.give(report, REPORT));
-        allocator.give(table, units);
+        reports.into_iter().for_each(|report| allocator.release(report, REPORT));
+        allocator.release(table, units);
         has_room
     }
 }
@@ -208,7 +208,7 @@ impl Taken {
     /// Says whether there was room beside the table.
     fn add(&mut self, candidate: &Candidate) -> bool {
         self.counts = self.counts.plus(&candidate.comes).minus(&candidate.goes);
-        candidate.units == 0 || self.allocator.take_low(candidate.units).is_some()
+        candidate.units == 0 || self.allocator.allocate_low(candidate.units).is_some()
     }
 }
 

@@ -39,7 +39,7 @@ impl LoadCorrection {
 
     /// Takes what a look has found, in the order of the peers; gives those differences that the
     /// look before has found as well.
-    pub(super) fn settle(&mut self, found: Vec<(Offset, u32)>) -> Vec<(Offset, u32)> {
+    pub(super) fn confirm_differences(&mut self, found: Vec<(Offset, u32)>) -> Vec<(Offset, u32)> {
         let before = std::mem::replace(&mut self.found, found);
         let stays: Vec<_> =
             self.found.iter().copied().filter(|found| before.contains(found)).collect();
@@ -172,7 +172,7 @@ mod tests {
             }
             for look in 0..ROUNDS {
                 let me = Process::new(1, 1);
-                publisher.collect(me, |process| process == me, &Publishing::unshared());
+                publisher.reclaim_memory(me, |process| process == me, &Publishing::unshared());
                 if look % 2 == 0 {
                     held.push(open(&mut living));
                 } else if held.len() > PEERS {
@@ -191,14 +191,18 @@ mod tests {
         recounts.begin();
         let (one, other) = (Offset(8), Offset(16));
         assert!(recounts.next_round());
-        assert_eq!(recounts.settle(vec![(one, 1)]), []);
+        assert_eq!(recounts.confirm_differences(vec![(one, 1)]), []);
         assert!(recounts.next_round());
         // The first has gone, another has come: neither stays.
-        assert_eq!(recounts.settle(vec![(other, 1)]), []);
+        assert_eq!(recounts.confirm_differences(vec![(other, 1)]), []);
         assert!(recounts.next_round());
-        assert_eq!(recounts.settle(vec![(other, 2)]), [], "another difference is not the same");
+        assert_eq!(
+            recounts.confirm_differences(vec![(other, 2)]),
+            [],
+            "another difference is not the same"
+        );
         assert!(recounts.next_round());
-        assert_eq!(recounts.settle(vec![(one, 1), (other, 2)]), [(other, 2)]);
+        assert_eq!(recounts.confirm_differences(vec![(one, 1), (other, 2)]), [(other, 2)]);
         assert!(!recounts.next_round(), "until another worker dies");
     }
 }

@@ -83,11 +83,11 @@ impl Publisher {
         places: &[Option<Offset>],
         now: u64,
     ) -> Result<Changes, ZoneFull> {
-        let mut chosen = self.choose(specs, places, true);
+        let mut chosen = self.select_peers(specs, places, true);
         let mut result = self.install_chosen(&mut chosen, now);
         if result.is_none() {
             // What is gone must go, whatever else has no room.
-            chosen = self.choose(specs, places, false);
+            chosen = self.select_peers(specs, places, false);
             result = self.install_chosen(&mut chosen, now);
         }
         let changes = result.unwrap_or_default();

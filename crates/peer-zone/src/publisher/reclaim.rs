@@ -27,7 +27,7 @@ impl Publisher {
     /// Clears the columns of workers that are dead (`is_alive` says so) and gives back the memory
     /// that nobody uses any more. `process` is the publisher's own. To be called several times a
     /// second.
-    pub fn collect(
+    pub fn reclaim_memory(
         &mut self,
         process: Process,
         is_alive: impl Fn(Process) -> bool,
@@ -68,7 +68,7 @@ impl Publisher {
                 found.is_none().then(|| (place, difference()))
             })
             .collect();
-        for (place, difference) in self.recounts.settle(differences) {
+        for (place, difference) in self.recounts.confirm_differences(differences) {
             // SAFETY: as above.
             unsafe { self.zone.peer(place) }.open.fetch_sub(difference, Ordering::Relaxed);
         }
@@ -76,7 +76,7 @@ impl Publisher {
 
     /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Says whether
     /// there was room; where there is none, the last report goes.
-    pub fn report(&mut self, bytes: &[u8], _publishing: &Publishing) -> bool {
+    pub fn publish_report(&mut self, bytes: &[u8], _publishing: &Publishing) -> bool {
         self.free_unread();
         let place = self.make_report(bytes);
         let units = self.current_report().map_or(0, |report| report.units);
@@ -96,7 +96,7 @@ impl Publisher {
     }
 
     /// The bytes that were published last; none before the first.
-    pub fn reported(&self) -> Vec<u8> {
+    pub fn published_report(&self) -> Vec<u8> {
         let place = Offset(self.zone.header().report.current());
         if place.0 == 0 {
             return Vec::new();
@@ -140,7 +140,7 @@ impl Publisher {
                 if !is_pinned {
                     // SAFETY: it is neither published nor pinned.
                     unsafe { memory.poison(outdated.place, outdated.units) };
-                    self.allocator.give(outdated.place, outdated.units);
+                    self.allocator.release(outdated.place, outdated.units);
                     self.free_count += 1;
                 }
                 is_pinned
@@ -238,7 +238,7 @@ impl Publisher {
         let units = unsafe { self.zone.peer(place) }.units;
         // SAFETY: it is in no list and no table, so that nobody has a reference to it.
         unsafe { self.zone.memory.poison(place, units) };
-        self.allocator.give(place, units);
+        self.allocator.release(place, units);
         self.store_used();
     }
 
@@ -247,18 +247,18 @@ impl Publisher {
         let zone = self.zone;
         let is_left_by_dead = |owner: &Owner| {
             let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
-            dead.is_some_and(|dead| owner.inherit_to_clear(dead, process))
+            dead.is_some_and(|dead| owner.take_over_to_clear(dead, process))
         };
         for process_entry in zone.process_entries() {
             if is_left_by_dead(&process_entry.owner) {
-                zone.forget(process_entry);
-                process_entry.owner.give_back();
+                zone.clear_process_entry(process_entry);
+                process_entry.owner.release();
             }
         }
         for (column, owner) in zone.own_columns() {
             if is_left_by_dead(owner) {
                 self.clear_column(column);
-                owner.give_back();
+                owner.release();
             }
         }
         let shared = &zone.header().shared;
@@ -266,9 +266,9 @@ impl Publisher {
             .to_clear(zone.process_entries().iter().map(|process_entry| &process_entry.column_use))
         {
             self.clear_column(shared_column(number));
-            shared.cleared(number);
+            shared.mark_cleared(number);
         }
-        shared.turn();
+        shared.switch_current();
     }
 
     fn clear_column(&mut self, column: u32) {

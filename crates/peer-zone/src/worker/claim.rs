@@ -65,10 +65,10 @@ impl Table<'_> {
         peer: &Peer,
         request: &PickRequest<'_, F>,
     ) -> bool {
-        entry.parameters.is_in_service() && self.is_well(entry, peer, request)
+        entry.parameters.is_in_service() && self.is_healthy(entry, peer, request)
     }
 
-    fn is_well<F: Fn(u64) -> bool>(
+    fn is_healthy<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
         peer: &Peer,
@@ -96,20 +96,20 @@ impl Table<'_> {
     }
 
     /// Takes the peer of `entry` for a request, if it may be picked.
-    pub(super) fn take<F: Fn(u64) -> bool>(
+    pub(super) fn claim_peer<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
         request: &PickRequest<'_, F>,
         weighing: Weighing,
     ) -> Option<PickedPeer> {
-        match self.visit(entry, request, weighing) {
+        match self.visit_peer(entry, request, weighing) {
             Visit::Taken(held) => Some(held),
             Visit::PassedOver | Visit::Unusable => None,
         }
     }
 
-    /// As [`Table::take`]; says why not.
-    pub(super) fn visit<F: Fn(u64) -> bool>(
+    /// As [`Table::claim_peer`]; says why not.
+    pub(super) fn visit_peer<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
         request: &PickRequest<'_, F>,
@@ -122,21 +122,21 @@ impl Table<'_> {
         if !self.is_admitted(entry, peer, request, weighing) {
             return Visit::PassedOver;
         }
-        self.hold(entry, peer, request.now).map_or(Visit::Unusable, Visit::Taken)
+        self.hold_peer(entry, peer, request.now).map_or(Visit::Unusable, Visit::Taken)
     }
 
-    /// As [`Table::take`], for a session that has been there before: `drain` and the weight do not
+    /// As [`Table::claim_peer`], for a session that has been there before: `drain` and the weight do not
     /// matter.
-    pub(super) fn take_for_session<F: Fn(u64) -> bool>(
+    pub(super) fn claim_for_session<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
         let peer = self.peer(entry);
-        if entry.parameters.down || !self.is_well(entry, peer, request) {
+        if entry.parameters.down || !self.is_healthy(entry, peer, request) {
             return None;
         }
-        self.hold(entry, peer, request.now)
+        self.hold_peer(entry, peer, request.now)
     }
 
     /// Whether the peer may have this visit by what it has of its weight: less than all of it while
@@ -219,7 +219,7 @@ impl Table<'_> {
     }
 
     /// Counts the request at the peer.
-    pub(super) fn hold(&self, entry: &Entry, peer: &Peer, now: Now) -> Option<PickedPeer> {
+    pub(super) fn hold_peer(&self, entry: &Entry, peer: &Peer, now: Now) -> Option<PickedPeer> {
         // Before the trial below: a peer that is full must not lose its trial to a request that
         // cannot have it.
         if !self.count_within_limit(entry) {
@@ -237,7 +237,7 @@ impl Table<'_> {
                 .compare_exchange(checked, now.seconds, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
             if !mine && !is_single && parameters.is_failed(fails, now.seconds, now.seconds) {
-                self.give_up(entry);
+                self.uncount_claim(entry);
                 return None;
             }
         }
@@ -280,20 +280,20 @@ impl Table<'_> {
             if connections() <= limit {
                 return true;
             }
-            self.give_up(entry);
+            self.uncount_claim(entry);
         }
         false
     }
 
     /// Takes back a count that has come to nothing. Another may have found the peer full for it.
-    fn give_up(&self, entry: &Entry) {
+    fn uncount_claim(&self, entry: &Entry) {
         self.worker.uncount(entry.peer, CONNECTION);
         if entry.parameters.max_conns != 0 {
             self.worker.zone.note_recovery();
         }
     }
 
-    /// Whether the peer seems to be full; [`Table::hold`] knows it for certain.
+    /// Whether the peer seems to be full; [`Table::hold_peer`] knows it for certain.
     pub(super) fn seems_full(entry: &Entry, peer: &Peer) -> bool {
         entry.parameters.max_conns != 0 && Zone::open(peer) >= entry.parameters.max_conns
     }

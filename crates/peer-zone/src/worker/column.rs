@@ -13,7 +13,7 @@ use crate::{
 /// A column that nobody else has, or none: taken from those that are free.
 fn free_column(zone: &Zone, process: Process) -> Option<u32> {
     zone.own_columns()
-        .find(|(_, owner)| owner.holder().is_none() && owner.take(process))
+        .find(|(_, owner)| owner.holder().is_none() && owner.claim(process))
         .map(|(column, _)| column)
 }
 
@@ -25,7 +25,7 @@ fn column_of_dead(
 ) -> Option<u32> {
     let is_mine = |owner: &Owner| {
         let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
-        dead.is_some_and(|dead| owner.inherit(dead, process))
+        dead.is_some_and(|dead| owner.take_over(dead, process))
     };
     zone.own_columns().find(|(_, owner)| is_mine(owner)).map(|(column, _)| column)
 }
@@ -39,8 +39,9 @@ impl Worker {
             self.column = column;
             self.clear_column();
         } else {
-            self.column =
-                shared_column(self.process_entry().column_use.sit(&self.zone.header().shared));
+            self.column = shared_column(
+                self.process_entry().column_use.enter_current(&self.zone.header().shared),
+            );
             self.counted = Some(RefCell::new(vec![0; self.zone.index_limit()]));
         }
     }
@@ -69,12 +70,12 @@ impl Worker {
         if let Some(column) = free_column(&self.zone, self.process) {
             self.move_to(column);
             self.counted = None;
-            self.process_entry().column_use.moved(0);
+            self.process_entry().column_use.end_move(0);
         } else if let Some(number) =
             self.process_entry().column_use.begin_move(&self.zone.header().shared)
         {
             self.move_to(shared_column(number));
-            self.process_entry().column_use.moved(number);
+            self.process_entry().column_use.end_move(number);
         }
     }
 

@@ -81,8 +81,10 @@ impl Table<'_> {
         }
         loop {
             let index = peer_balance::in_range(ranges, next(progress) % total);
-            let held =
-                group.entries.get(index).and_then(|entry| self.take(entry, request, Weighing::Not));
+            let held = group
+                .entries
+                .get(index)
+                .and_then(|entry| self.claim_peer(entry, request, Weighing::Not));
             if held.is_some() || progress.is_lost() {
                 return held;
             }
@@ -111,7 +113,7 @@ impl Table<'_> {
         let found = peer_balance::find(hash_at, points.len(), peer_balance::key_hash(key));
         let mut at = (0..progress.round).fold(found % points.len(), |at, _| following(points, at));
         loop {
-            if let Some(held) = self.take_server(group, points[at] as u32, request) {
+            if let Some(held) = self.claim_server(group, points[at] as u32, request) {
                 return Some(held);
             }
             at = following(points, at);
@@ -124,24 +126,27 @@ impl Table<'_> {
 
     /// A peer of the server that a point names: there are several where a name has several
     /// addresses.
-    fn take_server<F: Fn(u64) -> bool>(
+    fn claim_server<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
         server: u32,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let take = |index: usize| {
-            group.entries.get(index).and_then(|entry| self.take(entry, request, Weighing::Not))
+        let claim = |index: usize| {
+            group
+                .entries
+                .get(index)
+                .and_then(|entry| self.claim_peer(entry, request, Weighing::Not))
         };
         if server & SHARED == 0 {
-            return take(server as usize);
+            return claim(server as usize);
         }
         // SAFETY: the section's items are numbers of entries, each followed by as many indexes.
         let shared: &[u32] = unsafe { self.section(self.header.shared) };
         let (&count, indexes) = shared.get((server & !SHARED) as usize..)?.split_first()?;
         let indexes = indexes.get(..count as usize).filter(|indexes| !indexes.is_empty())?;
         let (before, from) = indexes.split_at((group.next() % indexes.len() as u64) as usize);
-        from.iter().chain(before).find_map(|&index| take(index as usize))
+        from.iter().chain(before).find_map(|&index| claim(index as usize))
     }
 }
 

@@ -79,14 +79,14 @@ impl Table<'_> {
             let peer = self.peer(entry);
             if Zone::open(peer) == 0
                 && !self.is_starting(entry, peer, request)
-                && let Some(held) = self.take(entry, request, Weighing::At(position))
+                && let Some(held) = self.claim_peer(entry, request, Weighing::At(position))
             {
                 return Some(held);
             }
         }
         (0..ROUNDS).find_map(|_| {
             let best = self.least_loaded(group, request, is_open)?;
-            self.hold(best, self.peer(best), request.now)
+            self.hold_peer(best, self.peer(best), request.now)
         })
     }
 
@@ -172,7 +172,7 @@ impl Table<'_> {
         if group.plan.in_service < 2 {
             return None;
         }
-        (0..=KEYED_TRIES).find_map(|_| self.take(self.draw(group), request, Weighing::Ramp))
+        (0..=KEYED_TRIES).find_map(|_| self.claim_peer(self.draw(group), request, Weighing::Ramp))
     }
 
     /// The better of two that are drawn by weight, as `ngx_http_upstream_get_random2_peer`.
@@ -199,7 +199,7 @@ impl Table<'_> {
                 // Who starts slowly has the turn where it is the first, and is not compared: see
                 // `draw`.
                 if first.is_none() && self.is_admitted(entry, peer, request, Weighing::Ramp) {
-                    return self.hold(entry, peer, request.now);
+                    return self.hold_peer(entry, peer, request.now);
                 }
                 continue;
             }
@@ -211,10 +211,10 @@ impl Table<'_> {
             // of two peers the lighter one, then, more often the lighter it is.
             let (entry, peer) =
                 if is_better((entry, peer), known, request.now) { (entry, peer) } else { known };
-            return self.hold(entry, peer, request.now);
+            return self.hold_peer(entry, peer, request.now);
         }
         let (entry, peer) = first?;
-        self.hold(entry, peer, request.now)
+        self.hold_peer(entry, peer, request.now)
     }
 
     /// For `random two`: whether one has fewer connections for its weight than the other.

@@ -137,6 +137,6 @@ impl Table<'_> {
         if entry.parameters.drain && grace.is_some_and(is_over) {
             return None;
         }
-        self.take_for_session(entry, request)
+        self.claim_for_session(entry, request)
     }
 }

@@ -97,13 +97,13 @@ impl Worker {
     pub fn is_in_service(&self, held: &PickedPeer) -> bool {
         // SAFETY: as in `peer`.
         let peer = unsafe { self.zone.peer(held.peer) };
-        let is_well = match Health::load(&peer.health) {
+        let is_healthy = match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => true,
             Health::Failing => self.zone.header().panic.load(Ordering::Relaxed) != 0,
             Health::Pending => false,
         };
         let has_failed =
             held.max_fails != 0 && peer.fails.load(Ordering::Relaxed) >= held.max_fails;
-        is_well && !has_failed && peer.in_service.load(Ordering::Relaxed) != 0
+        is_healthy && !has_failed && peer.in_service.load(Ordering::Relaxed) != 0
     }
 }

@@ -49,7 +49,7 @@ impl Table<'_> {
             }
             let position = group.next();
             let entry = &group.entries[self.index_at(group.plan, position)];
-            match self.visit(entry, request, Weighing::At(position)) {
+            match self.visit_peer(entry, request, Weighing::At(position)) {
                 Visit::Taken(held) => return Some(held),
                 Visit::PassedOver => passed_over += 1,
                 Visit::Unusable => {}
@@ -84,7 +84,7 @@ impl Table<'_> {
             }
             match lot.drawn() {
                 Some(entry) => {
-                    if let Some(held) = self.hold(entry, self.peer(entry), request.now) {
+                    if let Some(held) = self.hold_peer(entry, self.peer(entry), request.now) {
                         return Some(held);
                     }
                 }
@@ -95,7 +95,7 @@ impl Table<'_> {
         // The walk starts anywhere, so that the first is not favoured.
         let start = (group.next() % group.entries.len() as u64) as usize;
         let (before, from) = group.entries.split_at(start);
-        from.iter().chain(before).find_map(|entry| self.take(entry, request, Weighing::Not))
+        from.iter().chain(before).find_map(|entry| self.claim_peer(entry, request, Weighing::Not))
     }
 
     /// The index of the entry that the plan has at this position.

@@ -18,16 +18,16 @@ impl Zone {
             process_entry.owner.holder().is_none() && {
                 // Before anything is pinned there: see `Zone::process_entries`.
                 self.header().process_entries_seen.fetch_max(index + 1, Ordering::AcqRel);
-                process_entry.owner.take(process)
+                process_entry.owner.claim(process)
             }
         });
         let (index, _) = free.or_else(|| {
             (0..).zip(self.all_process_entries()).find(|(_, process_entry)| {
                 let dead =
                     process_entry.owner.holder().filter(|holder| !is_alive(holder.process()));
-                let is_mine = dead.is_some_and(|dead| process_entry.owner.inherit(dead, process));
+                let is_mine = dead.is_some_and(|dead| process_entry.owner.take_over(dead, process));
                 if is_mine {
-                    self.forget(process_entry);
+                    self.clear_process_entry(process_entry);
                 }
                 is_mine
             })
@@ -36,9 +36,9 @@ impl Zone {
     }
 
     /// Ends what a dead process was about, whose entry is the caller's now.
-    pub(crate) fn forget(&self, process_entry: &ProcessEntry) {
+    pub(crate) fn clear_process_entry(&self, process_entry: &ProcessEntry) {
         // First: should the caller die here, whoever comes next finds it still.
-        self.header().shared.mark(&process_entry.column_use);
+        self.header().shared.mark_stale(&process_entry.column_use);
         self.request_recount();
         process_entry.unpin();
     }

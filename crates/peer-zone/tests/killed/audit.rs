@@ -95,7 +95,7 @@ pub fn run() {
     }
     take_over(&shared, |publisher, publishing| {
         publisher.publish(Vec::new(), 0, publishing).expect("room for none");
-        publisher.report(&[], publishing);
+        publisher.publish_report(&[], publishing);
         collect(publisher, publishing);
     });
     occupied.into_iter().for_each(Worker::leave);
@@ -117,7 +117,7 @@ fn used(zone: Zone) -> usize {
 fn baseline(shared: &Shared) -> usize {
     take_over(shared, |publisher, publishing| {
         publisher.publish(Vec::new(), 0, publishing).expect("room for none");
-        publisher.report(&[], publishing);
+        publisher.publish_report(&[], publishing);
         collect(publisher, publishing);
     });
     let serial = list_of_none();
@@ -134,7 +134,7 @@ fn list_of_none() -> u64 {
 fn collect(publisher: &mut Publisher, publishing: &Publishing) {
     // Twice for what dead workers have left in columns that they shared, then for what that frees.
     for _ in 0..5 {
-        publisher.collect(own_process(), is_alive, publishing);
+        publisher.reclaim_memory(own_process(), is_alive, publishing);
     }
 }
 

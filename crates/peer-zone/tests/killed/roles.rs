@@ -62,9 +62,9 @@ fn publish(shared: &Shared, mut random: Random) {
         let Some(publishing) = control.lease.begin(mine) else { return };
         match random.below(4) {
             0 => {
-                publisher.report(&vec![1; random.below(2_000) as usize], &publishing);
+                publisher.publish_report(&vec![1; random.below(2_000) as usize], &publishing);
             }
-            1 => publisher.collect(own_process(), is_alive, &publishing),
+            1 => publisher.reclaim_memory(own_process(), is_alive, &publishing),
             _ => {
                 let serial = random.next();
                 let list = list(serial);

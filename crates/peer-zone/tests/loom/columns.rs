@@ -17,11 +17,15 @@ fn process(id: u32) -> Process {
 fn of_two_that_take_the_entry_of_a_dead_process_one_gets_it() {
     loom::model(|| {
         let owner = Arc::new(Owner::new());
-        assert!(owner.take(process(9)));
+        assert!(owner.claim(process(9)));
         let inherit = |owner: &Owner, mine: Process, clears: bool| {
             let dead = owner.holder().filter(|holder| holder.process() == process(9));
             dead.is_some_and(|dead| {
-                if clears { owner.inherit_to_clear(dead, mine) } else { owner.inherit(dead, mine) }
+                if clears {
+                    owner.take_over_to_clear(dead, mine)
+                } else {
+                    owner.take_over(dead, mine)
+                }
             })
         };
         // The publisher clears it for whoever comes, the other one uses it.
@@ -30,7 +34,7 @@ fn of_two_that_take_the_entry_of_a_dead_process_one_gets_it() {
             move || {
                 let is_mine = inherit(&owner, process(1), true);
                 if is_mine {
-                    owner.give_back();
+                    owner.release();
                 }
                 is_mine
             }
@@ -39,7 +43,7 @@ fn of_two_that_take_the_entry_of_a_dead_process_one_gets_it() {
         let buried = publisher.join().expect("the publisher");
         assert!(joined != buried);
         assert!(owner.holder().map(|holder| holder.process()) == joined.then(|| process(2)));
-        assert!(joined || owner.take(process(2)), "free");
+        assert!(joined || owner.claim(process(2)), "free");
     });
 }
 
@@ -67,7 +71,7 @@ impl Sharing {
 
     /// A process comes and counts one connection. Returns its column.
     fn join(&self, column_use: usize) -> u32 {
-        let column = self.column_uses[column_use].sit(&self.shared);
+        let column = self.column_uses[column_use].enter_current(&self.shared);
         self.column(column).fetch_add(1, Ordering::Relaxed);
         column
     }
@@ -77,7 +81,7 @@ impl Sharing {
         let Some(to) = self.column_uses[column_use].begin_move(&self.shared) else { return from };
         self.column(to).fetch_add(1, Ordering::AcqRel);
         self.column(from).fetch_sub(1, Ordering::Release);
-        self.column_uses[column_use].moved(to);
+        self.column_uses[column_use].end_move(to);
         to
     }
 
@@ -85,14 +89,14 @@ impl Sharing {
     fn clear_dead(&self) {
         if let Some(column) = self.shared.to_clear(self.column_uses.iter()) {
             self.column(column).swap(0, Ordering::Relaxed);
-            self.shared.cleared(column);
+            self.shared.mark_cleared(column);
         }
-        self.shared.turn();
+        self.shared.switch_current();
     }
 
     /// A process is dead, and its entry somebody else's.
     fn forget(&self, column_use: usize) {
-        self.shared.mark(&self.column_uses[column_use]);
+        self.shared.mark_stale(&self.column_uses[column_use]);
         self.column_uses[column_use].clear();
     }
 
@@ -165,7 +169,7 @@ fn a_connection_that_is_moved_is_never_missed_twice() {
         // Dead ones who shared the columns, so that all move from the first to the second, and
         // back.
         let die = || {
-            sharing.column_uses[1].sit(&sharing.shared);
+            sharing.column_uses[1].enter_current(&sharing.shared);
             sharing.forget(1);
             sharing.clear_dead();
         };

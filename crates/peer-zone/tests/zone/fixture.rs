@@ -146,7 +146,7 @@ pub fn publisher_process() -> Process {
 }
 
 pub fn collect_once(publisher: &mut Publisher) {
-    publisher.collect(publisher_process(), |_| true, &Publishing::unshared());
+    publisher.reclaim_memory(publisher_process(), |_| true, &Publishing::unshared());
 }
 
 /// Until nothing more comes back, where every worker lives.
@@ -158,7 +158,7 @@ pub fn collect_with(publisher: &mut Publisher, is_alive: impl Fn(Process) -> boo
     // Once to clear the columns of the dead and to publish a table without the removed, once to
     // free that one's predecessor.
     for _ in 0..3 {
-        publisher.collect(publisher_process(), &is_alive, &Publishing::unshared());
+        publisher.reclaim_memory(publisher_process(), &is_alive, &Publishing::unshared());
     }
 }
 

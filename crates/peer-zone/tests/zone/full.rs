@@ -168,14 +168,14 @@ fn there_is_room_for_a_report_and_a_report_leaves_room_for_what_is_gone() {
     let wanted = peers(1_000);
     for left_out in 0..100 {
         let _ = publish_noted(&fixture, &mut publisher, &wanted[left_out..]);
-        if !publisher.report(&[0; 900], &publishing) {
+        if !publisher.publish_report(&[0; 900], &publishing) {
             // It has room as soon as what is gone is forgotten.
             collect(&mut publisher);
-            assert!(publisher.report(&[0; 900], &publishing), "{left_out}");
+            assert!(publisher.publish_report(&[0; 900], &publishing), "{left_out}");
         }
     }
     for length in (0..1 << 14).step_by(500) {
-        publisher.report(&vec![0; length], &publishing);
+        publisher.publish_report(&vec![0; length], &publishing);
     }
     let listed: Vec<PeerSpec> = publisher.listed().cloned().collect();
     publish(&mut publisher, &listed[1..]).expect("fewer");
@@ -293,9 +293,9 @@ proptest! {
             prop_assert_eq!(result.err().map_or(0, |full| full.left_out), lacking.len());
             prop_assert_eq!(fixture.zone.left_out() as usize, lacking.len());
             let is_full = !lacking.is_empty();
-            if is_full && !publisher.report(&[0; 900], &publishing) {
+            if is_full && !publisher.publish_report(&[0; 900], &publishing) {
                 collect(&mut publisher);
-                prop_assert!(publisher.report(&[0; 900], &publishing));
+                prop_assert!(publisher.publish_report(&[0; 900], &publishing));
             }
             if collects && settle(&fixture, &mut publisher, &wanted).is_err() {
                 // Not more fit than what room is kept for reports.

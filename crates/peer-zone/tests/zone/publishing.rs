@@ -160,11 +160,11 @@ fn reports_replace_each_other() {
     assert_eq!(worker.with_report(<[u8]>::len), 0);
     let publishing = peer_zone::protocol::Publishing::unshared();
     for length in [10, 5_000, 0, 300] {
-        publisher.report(&vec![length as u8; length], &publishing);
+        publisher.publish_report(&vec![length as u8; length], &publishing);
         worker.with_report(|bytes| assert_eq!(bytes, vec![length as u8; length]));
     }
     // There is no room: the last one goes.
-    publisher.report(&vec![0; 1 << 16], &publishing);
+    publisher.publish_report(&vec![0; 1 << 16], &publishing);
     assert_eq!(worker.with_report(<[u8]>::len), 0);
     assert_eq!(fixture.used(), used);
 }

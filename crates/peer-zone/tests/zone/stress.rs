@@ -112,9 +112,9 @@ fn what_is_held_stays_whole_whatever_is_published() {
             let _ = publisher.publish(peers, 0, &publishing);
             if random.one_in(4) {
                 let length = random.below(600) as usize;
-                publisher.report(&vec![(length % 251) as u8; length], &publishing);
+                publisher.publish_report(&vec![(length % 251) as u8; length], &publishing);
             }
-            publisher.collect(publisher_process(), |_| true, &publishing);
+            publisher.reclaim_memory(publisher_process(), |_| true, &publishing);
             if random.one_in(50) {
                 publisher = fixture.publisher();
             }
@@ -133,7 +133,7 @@ fn what_is_held_stays_whole_whatever_is_published() {
             .rows()
             .all(|row| row.connections == Connections::default())
     );
-    publisher.report(&[], &Publishing::unshared());
+    publisher.publish_report(&[], &Publishing::unshared());
     publish(&mut publisher, &[]).expect("room");
     collect(&mut publisher);
     assert_eq!(fixture.used(), used + 64);

@@ -59,7 +59,7 @@ fn a_successor_knows_all_and_loses_nothing() {
                 1 => collect_once(&mut publisher),
                 2 => publisher = succeed(&fixture, publisher),
                 3 => {
-                    publisher.report(
+                    publisher.publish_report(
                         &vec![7; random.below(900) as usize],
                         &peer_zone::protocol::Publishing::unshared(),
                     );
@@ -86,7 +86,7 @@ fn a_successor_knows_all_and_loses_nothing() {
             workers[worker].release(held, RequestOutcome::Answered, None, at(1));
         }
         publisher = succeed(&fixture, publisher);
-        publisher.report(&[], &peer_zone::protocol::Publishing::unshared());
+        publisher.publish_report(&[], &peer_zone::protocol::Publishing::unshared());
         publish(&mut publisher, &[]).expect("room");
         collect(&mut publisher);
         // The empty report takes a unit, which the beginning did not have.

@@ -233,7 +233,7 @@ proptest! {
                     workers.push((last, worker, Vec::new()));
                 }
                 Step::Collect => {
-                    publisher.collect(publisher_process(), is_alive, &Publishing::unshared());
+                    publisher.reclaim_memory(publisher_process(), is_alive, &Publishing::unshared());
                 }
                 Step::Publish => {
                     list += 1;
