@@ -234,7 +234,7 @@ fn make(zone: &ngx_shm_zone_t, conf: &UpstreamConf) -> Result<Zone, String> {
         report.get_or_insert_default().room = Some(words);
     }
     if let Some(report) = report.and_then(|report| report.to_bytes().ok()) {
-        publisher.report(&report, &publishing);
+        publisher.publish_report(&report, &publishing);
     }
     if let Some((cluster_id, revision)) = origin {
         // The first list is compared with these, as after a takeover: what was deleted meanwhile

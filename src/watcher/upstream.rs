@@ -118,7 +118,7 @@ impl Upstream {
         let mut members = Membership::new(defaults).within(allow.clone());
         described.peers().for_each(|peer| members.seed(peer));
         let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_contact);
-        let report = Report::of_bytes(&publisher.reported());
+        let report = Report::of_bytes(&publisher.published_report());
         if let Some(state) = &mut state {
             state.go_on_from(report.state.as_ref());
         }
@@ -417,7 +417,7 @@ impl Upstream {
 
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
-        self.publisher.collect(processes::own(), processes::is_alive, publishing);
+        self.publisher.reclaim_memory(processes::own(), processes::is_alive, publishing);
         if let Some(checks) = &mut self.checks {
             checks.count_not_made(&self.name, &self.publisher, &self.lines);
         }
