@@ -60,7 +60,7 @@ pub enum NetworkError {
 pub struct Rejected {
     /// The key below the prefix, escaped where it is not fit to be logged.
     pub key: String,
-    /// Why.
+    /// Why it was rejected.
     pub error: NetworkError,
 }
 
@@ -68,9 +68,9 @@ pub struct Rejected {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct NetworksUpdate {
-    /// Whether the networks are others than before.
+    /// Whether the networks differ from those before.
     pub changed: bool,
-    /// What it brought that is malformed.
+    /// The keys that were rejected.
     pub rejected: Vec<Rejected>,
 }
 
@@ -78,7 +78,7 @@ pub struct NetworksUpdate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("line {line} is no key with networks")]
 pub struct TextError {
-    /// Counted from 1.
+    /// The number of the line, from 1.
     pub line: usize,
 }
 
@@ -101,7 +101,7 @@ pub struct NamedNetworks {
 }
 
 impl NamedNetworks {
-    /// None yet, in a table of at most so many words.
+    /// No networks yet, for a table of at most `words` words of 8 bytes.
     pub fn with_room(words: usize) -> Self {
         Self { room: Some(words.saturating_sub(HEAD + 1) * WORD), ..Self::default() }
     }

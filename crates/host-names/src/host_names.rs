@@ -79,7 +79,7 @@ impl HostNames {
         self.schedule.addresses(name)
     }
 
-    /// Waits for the next thing worth knowing. Cancel safe: what happens meanwhile is told by the
+    /// Waits for the next event. Cancel safe: what happens meanwhile is told by the
     /// next call. Pends for ever while there is no name.
     pub async fn next(&mut self) -> NameEvent {
         loop {
@@ -99,7 +99,7 @@ impl HostNames {
         }
     }
 
-    /// The next thing worth knowing, if there is one by now.
+    /// The next event, if there is one by now; see [`next`](Self::next).
     pub fn try_next(&mut self) -> Option<NameEvent> {
         loop {
             if let Some(event) = self.schedule.event() {

@@ -19,7 +19,7 @@ pub const SHORTEST_TIME_TO_LIVE: Duration = Duration::from_secs(1);
 /// the hosts file, whose entries have no time at all, are seen within a minute.
 pub const LONGEST_TIME_TO_LIVE: Duration = Duration::from_secs(60);
 
-/// Something worth knowing about a name.
+/// What has happened to a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameEvent {
     /// The addresses differ from those before; also said of a name's first ones.
@@ -58,7 +58,7 @@ impl NameEvent {
     }
 }
 
-/// What is amiss with a name.
+/// Why a name has no fresh addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookupFailure<'a> {
     /// Since when: the first lookup that failed, or the moment from which the name was to be known.

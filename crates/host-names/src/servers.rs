@@ -21,8 +21,9 @@ pub(crate) const LOOKUPS_AT_ONCE: usize = 32;
 /// answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long one round of queries may take: a little under a third of [`DEADLINE`]. hickory asks
-/// two name servers at a time, and the quickest of the past first; resolv.conf names three at most. A lookup then gets past two that are silent.
+/// How long one round of queries may take: a little under a third of [`DEADLINE`]. hickory asks two
+/// name servers at a time, and the quickest of the past first; resolv.conf names three at most. A
+/// lookup then gets past two that are silent.
 const ROUND: Duration = Duration::from_millis(1_600);
 
 /// Where the name servers come from.

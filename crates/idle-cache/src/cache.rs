@@ -1,4 +1,4 @@
-//! The cache.
+//! The cache: items by age, by peer and by kind.
 
 use crate::{
     groups::Groups,
@@ -27,9 +27,9 @@ impl Slot {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Insertion<T> {
-    /// Where the item is.
+    /// The slot of the item that was inserted.
     pub slot: Slot,
-    /// What had to go for it.
+    /// The item that had to go for it.
     pub evicted: Option<T>,
 }
 
@@ -99,7 +99,7 @@ impl<T> IdleCache<T> {
         self.len
     }
 
-    /// Whether none is.
+    /// Whether no item is kept.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -12,12 +12,12 @@ const TRIES: usize = 1_000;
 /// Set in a buffer's length where there is a value.
 const IS_SET: u64 = 1 << 63;
 
-/// What a value is of.
+/// Where in etcd's history a value comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The id of the cluster.
+    /// The id of the etcd cluster; 0: none yet.
     pub cluster_id: u64,
-    /// The revision.
+    /// The etcd revision that the value, or its absence, was seen at; 0: none yet.
     pub revision: u64,
 }
 
@@ -26,9 +26,9 @@ pub struct Origin {
 pub struct Reading {
     /// Its bytes, of those that were read into; `None` where there is no value.
     pub length: Option<usize>,
-    /// What it, or its absence, is of.
+    /// Where the value, or its absence, comes from.
     pub origin: Origin,
-    /// How often something had been published by then.
+    /// How often something had been published when it was read.
     pub generation: u64,
 }
 

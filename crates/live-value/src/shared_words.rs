@@ -23,17 +23,17 @@ const HEAD: usize = 3;
 pub struct WordsReading<T> {
     /// What the reader has made of the words; `None` where there is no value.
     pub value: Option<T>,
-    /// What the value, or its absence, is of.
+    /// Where the value, or its absence, comes from.
     pub origin: Origin,
-    /// How often something had been published by then.
+    /// How often something had been published when it was read.
     pub generation: u64,
 }
 
 /// A large value in memory that processes share, of words, in a slice of any length: read where it
 /// lies, and not copied.
 ///
-/// It is published as a [`ValueCell`](crate::ValueCell) is: there are two buffers, and a writer fills the one
-/// that is not current. Words of zeroes hold no value.
+/// It is published as a [`ValueCell`](crate::ValueCell) is: there are two buffers, and a writer
+/// fills the one that is not current. Words of zeroes hold no value.
 #[derive(Clone, Copy, Debug)]
 pub struct SharedWords<'a> {
     words: &'a [AtomicU64],
@@ -50,7 +50,7 @@ impl<'a> SharedWords<'a> {
         self.words.len().saturating_sub(HEADS) / 2
     }
 
-    /// How often something was published.
+    /// How often something was published: whoever has read that generation need not read again.
     pub fn generation(&self) -> u64 {
         self.words.first().map_or(0, |word| word.load(Ordering::Acquire))
     }

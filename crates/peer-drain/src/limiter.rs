@@ -34,7 +34,7 @@ const TOLERANCE: u64 = DRAIN_TICK.as_micros() as u64;
 const LATENESS: u64 = 100_000;
 
 impl RateLimiter {
-    /// For this many a second.
+    /// A limiter to `rate` grants a second.
     pub fn new(rate: NonZeroU32) -> Self {
         // In a second there are one and as many as its length, the tolerance and the lateness have
         // room for, rounded down.

@@ -17,13 +17,13 @@ use crate::{
 /// Why a file has no state to give.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    /// A folder, a device or a pipe.
+    /// The path is a folder, a device or a pipe.
     #[error("it is not an ordinary file")]
     NotAFile,
-    /// What it holds is no state.
+    /// The file is not a state file, or is damaged.
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -32,7 +32,7 @@ pub enum LoadError {
 ///
 /// # Errors
 ///
-/// Where the file cannot be read, or holds something else.
+/// [`LoadError`] if the file cannot be read, or is not a state file.
 pub fn load(path: &Path) -> Result<Option<SavedState>, LoadError> {
     // A pipe that was put there must not be waited for.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);

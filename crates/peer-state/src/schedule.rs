@@ -26,11 +26,11 @@ const RETRY: Duration = Duration::from_secs(2);
 /// What tells one list from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListVersion {
-    /// Counted up with each change of the peers.
+    /// The publisher's generation: counted up with each change of the peers.
     pub generation: u64,
-    /// The cluster's id.
+    /// The id of the etcd cluster.
     pub cluster_id: u64,
-    /// The revision up to which every change is applied.
+    /// The etcd revision up to which every change is applied.
     pub revision: u64,
 }
 
@@ -62,12 +62,12 @@ impl WriteSchedule {
         Some(due.max(soon))
     }
 
-    /// Whether the file has another list, or none that is known.
+    /// Whether the file has another list than this one, or none that is known.
     pub fn is_outdated(&self, list: ListVersion) -> bool {
         self.written.is_none_or(|(written, _)| written != list)
     }
 
-    /// The list was written between the two times.
+    /// Stores that the list was written between the two times.
     pub fn record_write(&mut self, list: ListVersion, began: Instant, ended: Instant) {
         self.first = match self.first {
             None if self.written.is_none() => Some(began),
@@ -77,7 +77,7 @@ impl WriteSchedule {
         self.pause(PERIOD, began, ended);
     }
 
-    /// An attempt between the two times has failed.
+    /// Stores that a write between the two times has failed.
     pub fn record_failure(&mut self, began: Instant, ended: Instant) {
         self.pause(RETRY, began, ended);
     }

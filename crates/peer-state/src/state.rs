@@ -33,9 +33,9 @@ pub struct SavedState {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("it is of the prefix {prefix} of the cluster {cluster}")]
 pub struct OtherUpstream {
-    /// The cluster that it is of.
+    /// The name of the cluster that the file is of.
     pub cluster: Excerpt,
-    /// The prefix that it is of.
+    /// The prefix that the file is of.
     pub prefix: Excerpt,
 }
 
@@ -73,7 +73,7 @@ impl SavedState {
     ///
     /// # Errors
     ///
-    /// [`StateError::TooLong`].
+    /// [`StateError::TooLong`] if the text has more than [`MAX_LENGTH`] bytes.
     pub fn encode(&self) -> Result<Vec<u8>, StateError> {
         let upstream = UpstreamLine {
             cluster: self.cluster.clone(),
@@ -135,7 +135,7 @@ impl SavedState {
     ///
     /// # Errors
     ///
-    /// Where it is of another one.
+    /// [`OtherUpstream`] if it is of another cluster or prefix.
     pub fn check_for(&self, cluster: &str, prefix: &str) -> Result<(), OtherUpstream> {
         if self.cluster == cluster && self.prefix == prefix {
             return Ok(());

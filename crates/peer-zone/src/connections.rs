@@ -11,7 +11,7 @@ pub(crate) const CONNECTION: u64 = 1;
 pub(crate) const UPGRADE: u64 = 1 << u32::BITS;
 
 impl Connections {
-    /// All.
+    /// All open connections.
     pub fn all(self) -> u32 {
         self.0 as u32
     }

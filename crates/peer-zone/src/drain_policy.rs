@@ -3,20 +3,20 @@
 /// For what reasons a peer's open connections are to come to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainReasons {
-    /// It is not listed any more.
+    /// The peer's key was deleted.
     pub removed: bool,
-    /// It says `drain`.
+    /// The peer's value says `drain`.
     pub drain: bool,
-    /// It fails its checks, and is not used for want of others.
+    /// The peer fails its checks and gets no requests for that reason.
     pub check: bool,
 }
 
 /// How a worker closes its connections to a peer that is being left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainPolicy {
-    /// How long (ms) after that has begun.
+    /// Milliseconds from the moment at which the drain began.
     pub after: u64,
-    /// For which reasons.
+    /// The reasons for which connections are closed at all.
     pub on: DrainReasons,
 }
 

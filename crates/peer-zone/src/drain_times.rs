@@ -1,7 +1,7 @@
 //! Moments at which a drain began, in shared memory.
 //!
-//! The publisher writes them, and every worker goes by them, whichever cycle it is of: the times are
-//! the zone's and not a process's.
+//! The publisher writes them, and every worker goes by them, whichever cycle it is of: the times
+//! are the zone's and not a process's.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,7 +1,7 @@
 //! What lies where in the shared memory.
 //!
 //! ```text
-//! Header | ProcessEntry × process entries | Owner × columns | WithdrawalEntry × withdrawals | blocks
+//! Header | ProcessEntry × processes | Owner × columns | WithdrawalEntry × withdrawals | blocks
 //!
 //! blocks: peers from below, tables and reports from above
 //! ```
@@ -59,3 +59,126 @@ const _: () = {
     assert!(size_of::<Owner>() == size_of::<u64>());
     assert!(size_of::<Entry>() == 36);
 };
+
+#[cfg(test)]
+mod tests {
+    use core::{
+        mem::offset_of,
+        sync::atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+    use crate::{
+        drain_times::DrainTime,
+        protocol::{ColumnUse, Lease, Pin, Root, SharedColumns, WithdrawalCount},
+    };
+
+    /// Processes of another build of the same layout read these, so that none may change without
+    /// [`MAGIC`].
+    #[test]
+    fn structures_have_the_sizes_and_alignments_of_this_layout() {
+        macro_rules! layouts {
+            ($($structure:ty),* $(,)?) => {
+                [$((stringify!($structure), size_of::<$structure>(), align_of::<$structure>())),*]
+            };
+        }
+        let found = layouts![
+            Header,
+            Positions,
+            ProcessEntry,
+            Peer,
+            TableHeader,
+            ReportHeader,
+            PlanHeader,
+            Section,
+            Entry,
+            RouteEntry,
+            Parameters,
+            Owner,
+            WithdrawalEntry,
+            WithdrawalCount,
+            Root,
+            Pin,
+            SharedColumns,
+            ColumnUse,
+            DrainTime,
+            Lease,
+        ];
+        // Name, size and alignment, in bytes.
+        let expected = [
+            ("Header", 320, 64),
+            ("Positions", 64, 64),
+            ("ProcessEntry", 64, 64),
+            ("Peer", 128, 64),
+            ("TableHeader", 192, 64),
+            ("ReportHeader", 64, 64),
+            ("PlanHeader", 32, 8),
+            ("Section", 8, 4),
+            ("Entry", 36, 4),
+            ("RouteEntry", 12, 4),
+            ("Parameters", 24, 4),
+            ("Owner", 8, 8),
+            ("WithdrawalEntry", 8, 8),
+            ("WithdrawalCount", 8, 8),
+            ("Root", 4, 4),
+            ("Pin", 4, 4),
+            ("SharedColumns", 8, 4),
+            ("ColumnUse", 8, 4),
+            ("DrainTime", 4, 4),
+            ("Lease", 48, 8),
+        ];
+        assert_eq!(found.as_slice(), expected.as_slice());
+    }
+
+    /// A pick writes the positions and its own process's entry: neither shares a cache line with
+    /// anything else. Columns and blocks begin on one.
+    #[test]
+    fn what_each_pick_writes_is_on_a_cache_line_of_its_own() {
+        assert_eq!(offset_of!(Header, positions) % UNIT, 0);
+        assert_eq!(offset_of!(Header, positions) + size_of::<Positions>(), size_of::<Header>());
+        assert_eq!(PROCESS_ENTRIES % UNIT, 0);
+        assert_eq!(owners(3) % UNIT, 0);
+        assert_eq!(size_of::<Peer>() % UNIT, 0);
+    }
+
+    /// The first cache line of a peer is all that a pick by any method reads of it, but for
+    /// `requests`, which it counts up, and a ramp where there is one.
+    #[test]
+    fn what_each_pick_reads_of_a_peer_is_in_its_first_cache_line() {
+        let ends = [
+            offset_of!(Peer, id) + size_of::<u64>(),
+            offset_of!(Peer, fails) + size_of::<u32>(),
+            offset_of!(Peer, checked) + size_of::<u32>(),
+            offset_of!(Peer, open) + size_of::<u32>(),
+            offset_of!(Peer, health) + size_of::<u32>(),
+            offset_of!(Peer, credit) + size_of::<u32>(),
+            offset_of!(Peer, deficit) + size_of::<u64>(),
+            offset_of!(Peer, response_time) + size_of::<u64>(),
+        ];
+        assert!(ends.iter().all(|&end| end <= UNIT), "{ends:?}");
+    }
+
+    #[test]
+    fn what_follows_a_structure_is_aligned() {
+        for entries in 0..8 {
+            assert_eq!(TableHeader::plans(entries) % PLAN_ALIGNMENT, 0);
+        }
+        for columns in [8, 16, 64] {
+            assert_eq!(withdrawals(5, columns) % align_of::<WithdrawalEntry>(), 0);
+            // The columns follow the peer, and the strings follow the columns.
+            assert_eq!(Peer::strings(columns), size_of::<Peer>() + columns as usize * 8);
+        }
+        assert_eq!(align_of::<AtomicU64>(), align_of::<u64>());
+    }
+
+    /// Zeroes are what the memory begins as.
+    #[test]
+    fn health_is_read_as_it_was_stored() {
+        let word = core::sync::atomic::AtomicU32::new(0);
+        assert_eq!(Health::load(&word), Health::Unchecked);
+        for health in [Health::Unchecked, Health::Passing, Health::Failing, Health::Pending] {
+            word.store(health as u32, Ordering::Relaxed);
+            assert_eq!(Health::load(&word), health);
+        }
+    }
+}

@@ -15,15 +15,16 @@ pub struct PeerSpec {
     /// The key below the prefix; `None` for a peer of an ordinary `server` line. At most 65 535
     /// bytes.
     pub key: Option<Arc<str>>,
-    /// A `sockaddr` of the operating system, as bytes.
+    /// The address as a `sockaddr` of the operating system: at most 65 535 bytes, as for the texts
+    /// below.
     pub socket_address: Arc<[u8]>,
-    /// The address as nginx writes it.
+    /// The address as nginx writes it: `10.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`.
     pub name: Arc<str>,
     /// The server's text as it was written, by which consistent hashing goes; often the name.
     pub server: Arc<str>,
-    /// Its parameters.
+    /// Weight, limits and flags, as in nginx's `server`.
     pub parameters: Parameters,
-    /// The id by which a cookie names it; 0 where cookies are not used.
+    /// The id by which the cookie of `etcd_sticky` names it; 0 if cookies are not used.
     pub sticky: u64,
     /// The name by which nginx's own `sticky` knows it; `None` where that is made of its address.
     pub route: Option<Arc<str>>,

@@ -52,17 +52,17 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// The zone.
+    /// The zone that it publishes to.
     pub fn zone(&self) -> &Zone {
         &self.zone
     }
 
-    /// The peers published last.
+    /// The peers that were published last, in the order of [`publish`](Self::publish).
     pub fn listed(&self) -> impl ExactSizeIterator<Item = &PeerSpec> {
         self.listed.iter().map(|peer| &peer.spec)
     }
 
-    /// Counted up with every change of the peers.
+    /// The number of the published list: counted up with every change of the peers.
     pub fn generation(&self) -> u64 {
         self.generation
     }

@@ -109,7 +109,7 @@ impl Worker {
         state.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// The zone.
+    /// The zone that the worker has its entry in.
     pub fn zone(&self) -> &Zone {
         &self.zone
     }

@@ -44,7 +44,7 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Bytes that the list of processes takes of the zone.
+    /// Size of the list of processes, in bytes of the zone.
     pub fn list_of_processes(self) -> usize {
         self.processes as usize * size_of::<ProcessEntry>()
     }
@@ -54,9 +54,9 @@ impl Capacity {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{have} bytes are too few, {need} are needed")]
 pub struct ZoneTooSmall {
-    /// What there is, in bytes.
+    /// The size of the memory, in bytes.
     pub have: usize,
-    /// What it takes, in bytes.
+    /// The least size of a zone for this capacity, in bytes.
     pub need: usize,
 }
 

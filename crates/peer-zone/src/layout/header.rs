@@ -8,7 +8,7 @@ use crate::protocol::{ColumnUse, Owner, Pin, Root, SharedColumns, WithdrawalCoun
 /// structure in this file.
 pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x07");
 
-/// Why the list was made again; an index into [`Header::resyncs`].
+/// Why the list was made again; an index into the counters of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResyncCounter {
     /// The first list since the zone was made.
@@ -46,7 +46,7 @@ pub(crate) struct Header {
     pub(crate) withdrawals: u32,
     pub(crate) table: Root,
     pub(crate) report: Root,
-    /// The last peer that was made; the others follow by [`Peer::next`].
+    /// The last peer that was made; the others follow by `Peer::next`.
     pub(crate) peers: AtomicU32,
     /// Units taken.
     pub(crate) used: AtomicU32,
@@ -73,12 +73,13 @@ pub(crate) struct Header {
     pub(crate) ramps_until: AtomicU64,
     /// Checks that could not be made for want of something of the machine's own.
     pub(crate) checks_not_made: AtomicU64,
-    /// How many withdrawals there have been; see [`withdrawals`](crate::withdrawals).
+    /// How many withdrawals there have been; see
+    /// [`WithdrawalEntry`](crate::protocol::WithdrawalEntry).
     pub(crate) withdrawal_count: WithdrawalCount,
     /// Connections that drains have closed.
     pub(crate) drained: AtomicU64,
     /// What keeps all workers together below the rate at which drains close connections; see
-    /// [`Zone::pace`](crate::Zone::pace).
+    /// [`Zone::pace`](crate::Zone::update_pace).
     pub(crate) pace: AtomicU64,
     pub(crate) last_id: AtomicU64,
     pub(crate) revision: AtomicU64,
@@ -105,7 +106,8 @@ pub(crate) struct ProcessEntry {
     pub(crate) table: Pin,
     pub(crate) report: Pin,
     pub(crate) column_use: ColumnUse,
-    /// How it closes its connections to peers that are being left; see [`Closing`](crate::Closing).
+    /// How it closes its connections to peers that are being left; see
+    /// [`DrainPolicy`](crate::DrainPolicy).
     pub(crate) closing: AtomicU64,
     /// The column in which it counts them, plus 1; 0 where it has not said so.
     pub(crate) counts_in: AtomicU32,

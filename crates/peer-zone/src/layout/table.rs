@@ -8,26 +8,26 @@ use crate::memory::Offset;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Parameters {
-    /// At least 1.
+    /// `weight`: the peer's share of requests; at least 1.
     pub weight: u32,
-    /// 0: no limit.
+    /// `max_conns`: open connections over all workers; 0: no limit.
     pub max_conns: u32,
-    /// 0: failures are not counted.
+    /// `max_fails`: failures in a row that take the peer out; 0: failures are not counted.
     pub max_fails: u32,
     /// Seconds.
     pub fail_timeout: u32,
     /// Seconds.
     pub slow_start: u32,
-    /// Picked only where no other peer can be.
+    /// `backup`: picked only if no peer without `backup` can be.
     pub backup: bool,
-    /// Never picked.
+    /// `down`: never picked.
     pub down: bool,
-    /// Gets no new requests.
+    /// `drain`: picked only for sessions that a cookie names.
     pub drain: bool,
 }
 
 impl Parameters {
-    /// Whether new requests may go there at all.
+    /// Whether new requests may go to the peer: it is neither `down` nor `drain`.
     pub fn is_in_service(&self) -> bool {
         !self.down && !self.drain
     }

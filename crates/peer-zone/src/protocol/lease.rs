@@ -46,7 +46,7 @@ const fn claimed(word: u64, process: u32) -> u64 {
 pub struct Publishing(());
 
 impl Publishing {
-    /// For a zone that no other process knows of yet.
+    /// The right to write to a zone that no other process has mapped yet.
     pub fn unshared() -> Self {
         Self(())
     }
@@ -65,7 +65,7 @@ impl Lease {
         }
     }
 
-    /// Holders that have ended too soon.
+    /// How often holders have ended too soon, and how long the next one waits.
     pub fn restart_backoff(&self) -> &RestartBackoff {
         &self.restart_backoff
     }
@@ -151,7 +151,7 @@ impl Lease {
             .map(|_| Publishing(()))
     }
 
-    /// Ends writing.
+    /// Ends writing; `mine` is what [`Lease::claim`] returned.
     pub fn end(&self, mine: u64, publishing: Publishing) {
         let Publishing(()) = publishing;
         // Where `is_alive` was wrong and the lease has gone to another, that one's word stays.

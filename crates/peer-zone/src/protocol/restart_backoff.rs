@@ -1,4 +1,4 @@
-//! Watchers that end before they are of any use: the next one waits.
+//! Watchers that end before they have published anything: the next one waits.
 
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -29,9 +29,9 @@ pub struct RestartBackoff {
 /// Why a watcher does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestartDelay {
-    /// How many have ended in a row.
+    /// How many watchers in a row have ended before they had settled.
     pub in_a_row: u32,
-    /// How long (ms) until the next may begin.
+    /// Milliseconds until the next watcher may begin.
     pub wait: u64,
 }
 
@@ -74,7 +74,7 @@ impl RestartBackoff {
         }
     }
 
-    /// The watcher has its first lists published.
+    /// Stores that the watcher of this claim has published its first lists.
     pub fn settled(&self, claim: u64) {
         if self.ended(claim) {
             self.in_a_row.store(0, Ordering::Release);

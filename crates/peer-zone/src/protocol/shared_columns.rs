@@ -42,13 +42,13 @@ fn bit(column: u32) -> u32 {
 }
 
 impl SharedColumns {
-    /// The first column is the current one, and both are clear.
+    /// Two columns of zeroes, the first of which is the current one.
     pub fn new() -> Self {
         Self { current: Root::new(1), stale: AtomicU32::new(0) }
     }
 
-    /// The process of this column use is dead: what it counted stays where it was. To be called before
-    /// the column use is cleared.
+    /// The process of this column use is dead: what it counted stays where it was. To be called
+    /// before the column use is cleared.
     pub fn mark_stale(&self, column_use: &ColumnUse) {
         let columns = column_use.columns().map(|column| if column == 0 { 0 } else { bit(column) });
         let columns = columns.into_iter().fold(0, core::ops::BitOr::bitor);
@@ -58,8 +58,8 @@ impl SharedColumns {
     }
 
     /// The column in which nobody counts any more, where it holds what dead processes have left: it
-    /// is to be cleared, and then [said to be](SharedColumns::mark_cleared). For the publisher, with the column uses
-    /// of all processes.
+    /// is to be cleared, and then [said to be](SharedColumns::mark_cleared). For the publisher,
+    /// with the column uses of all processes.
     pub fn to_clear<'s>(
         &self,
         mut column_uses: impl Iterator<Item = &'s ColumnUse>,
@@ -74,7 +74,7 @@ impl SharedColumns {
         column_uses.all(|column_use| !column_use.columns().contains(&column)).then_some(column)
     }
 
-    /// What [`SharedColumns::to_clear`] gave is clear.
+    /// Stores that the column that [`SharedColumns::to_clear`] returned is all zeroes.
     pub fn mark_cleared(&self, column: u32) {
         self.stale.fetch_and(!bit(column), Ordering::AcqRel);
     }
@@ -139,7 +139,7 @@ impl ColumnUse {
         self.counts.place() != 0
     }
 
-    /// Counts in no shared column.
+    /// Leaves the shared columns. What was counted there stays.
     pub fn clear(&self) {
         self.counts.clear();
         self.moves.clear();

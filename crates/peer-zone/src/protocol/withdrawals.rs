@@ -13,12 +13,12 @@ use super::sync::{AtomicU64, Ordering};
 /// some nanoseconds, unless it is stopped or dead.
 pub const ENTRY_TIMEOUT: u64 = 1_000;
 
-/// Who has left.
+/// What a reader is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawn {
-    /// The peer of this id.
+    /// The peer of this id was withdrawn.
     Peer(u64),
-    /// More than are remembered: any may have.
+    /// More peers than the ring holds: any peer may be among them.
     Many,
 }
 
@@ -26,8 +26,8 @@ pub enum Withdrawn {
 /// lap before is known as such.
 pub const MAX_WITHDRAWALS: u32 = 1 << (NUMBER_BITS - 1);
 
-/// Bits of an entry that hold the withdrawal's number, counted from 1, as far as they go. The others
-/// hold the peer's id.
+/// Bits of an entry that hold the withdrawal's number, counted from 1, as far as they go. The
+/// others hold the peer's id.
 const NUMBER_BITS: u32 = 16;
 
 /// Bits of a peer's id. One part says where the peer lies and the other counts peers: in a zone of
@@ -81,12 +81,12 @@ impl WithdrawalCount {
 }
 
 impl WithdrawalReader {
-    /// A reader of all that is still to come.
+    /// A reader of the withdrawals from now on.
     pub fn new(count: &WithdrawalCount) -> Self {
         Self { next: count.0.load(Ordering::Acquire), waits_since: None }
     }
 
-    /// Whether there is anything to read: one load.
+    /// Whether there are withdrawals that were not read. One load.
     pub fn has_unread(&self, count: &WithdrawalCount) -> bool {
         count.0.load(Ordering::Relaxed) != self.next
     }

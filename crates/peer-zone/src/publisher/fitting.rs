@@ -29,7 +29,7 @@ pub(super) struct Selection {
     pub(super) peers: Vec<PeerSpec>,
     /// Whether anything is among them that needs more room than there was taken.
     pub(super) adds: bool,
-    /// See [`ZoneFull`](super::Full).
+    /// See [`ZoneFull`](super::publish::ZoneFull).
     pub(super) left_out: usize,
     pub(super) lacks_method: bool,
     pub(super) needs: usize,

@@ -36,12 +36,12 @@ impl Publisher {
         self.update_panic(now);
     }
 
-    /// The peers published last, and what their checks say.
+    /// The peers that were published last, each with the state of its checks.
     pub fn listed_with_health(&self) -> impl Iterator<Item = (&PeerSpec, Health)> {
         self.listed.iter().map(|peer| (&peer.spec, self.load_health(peer)))
     }
 
-    /// What a peer's checks say; `None` where there is no such peer.
+    /// The state of a peer's checks; `None` if there is no such peer.
     pub fn health(&self, key: Option<&str>, socket_address: &[u8]) -> Option<Health> {
         self.find(key, socket_address).map(|peer| self.load_health(peer))
     }

@@ -12,9 +12,9 @@ use crate::{
 /// changes counts as changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// New peers.
+    /// Peers with a key that was not there before.
     pub added: usize,
-    /// Peers that are gone.
+    /// Peers whose key is gone.
     pub removed: usize,
     /// Peers with other parameters, or another address under the same key.
     pub changed: usize,
@@ -33,7 +33,7 @@ fn static_count<'a>(peers: impl Iterator<Item = &'a PeerSpec>) -> usize {
     peers.take_while(|peer| peer.key.is_none()).count()
 }
 
-/// Both `listed` and `specs` are in [`order`].
+/// Both `listed` and `specs` are in [`order`](crate::peer_spec::order).
 pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], specs: &[PeerSpec]) -> Match {
     let mut changes = Changes::default();
     let (old_static, old) = listed.split_at(static_count(listed.iter().map(|peer| &peer.spec)));

@@ -5,11 +5,11 @@ use crate::method::Method;
 /// What an upstream needs of its tables beside the peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableOptions {
-    /// Its balancing method.
+    /// The balancing method of `etcd_balance`.
     pub method: Method,
-    /// Whether cookies name peers.
+    /// Whether `etcd_sticky` is on: the table then has an index of the cookies' ids.
     pub is_sticky: bool,
-    /// How its peers are checked, if they are.
+    /// How active checks decide; `None` without `etcd_check`.
     pub checking: Option<CheckPolicy>,
 }
 
@@ -20,10 +20,10 @@ impl TableOptions {
     }
 }
 
-/// How an upstream is checked.
+/// What active checks mean for the peers of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckPolicy {
-    /// A new peer gets no requests before it has passed.
+    /// `mandatory`: a new peer gets no requests before it has passed its first check.
     pub mandatory: bool,
     /// Where every peer fails, all are used but those that have not passed their first check yet
     /// (`mandatory`).

@@ -27,14 +27,14 @@ pub struct ZoneFull {
     /// How many are left out, or are without a change that makes them larger (a greater weight,
     /// with consistent hashing).
     pub left_out: usize,
-    /// How many were wanted.
+    /// Peers in the list that was to be published.
     pub peers: usize,
     /// Whether there is no room for what the method needs, though no peer is added: until there is,
     /// requests go by round robin.
     pub lacks_method: bool,
     /// What all of them would take of the zone, in bytes, as far as it can be said beforehand.
     pub needs: usize,
-    /// What was published all the same.
+    /// The changes that were published all the same.
     pub changes: Changes,
 }
 
@@ -51,7 +51,7 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// Where some are left out.
+    /// [`ZoneFull`] if there is no room for all of them.
     pub fn publish(
         &mut self,
         mut specs: Vec<PeerSpec>,

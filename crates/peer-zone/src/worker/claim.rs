@@ -125,8 +125,8 @@ impl Table<'_> {
         self.hold_peer(entry, peer, request.now).map_or(Visit::Unusable, Visit::Taken)
     }
 
-    /// As [`Table::claim_peer`], for a session that has been there before: `drain` and the weight do not
-    /// matter.
+    /// As [`Table::claim_peer`], for a session that has been there before: `drain` and the weight
+    /// do not matter.
     pub(super) fn claim_for_session<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,

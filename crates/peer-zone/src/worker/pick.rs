@@ -8,24 +8,24 @@ use super::{
 };
 use crate::method::Method;
 
-/// What came of a pick.
+/// The result of a pick.
 #[derive(Debug)]
 pub enum Pick {
-    /// The request holds this peer.
+    /// This peer: it counts as one open connection until [`Worker::release`].
     Peer(PickedPeer),
     /// No peer can take a request just now (nginx's `NGX_BUSY`).
     Busy,
 }
 
-/// What a request wants of its peer.
+/// What a pick goes by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PickContext<'k> {
-    /// How to choose.
+    /// The balancing method.
     pub method: Method,
     /// By what to choose: the key of `hash`, the address of `ip_hash` as [`peer_balance::ip_hash`]
     /// takes it. Without one they choose as round robin does.
     pub key: &'k [u8],
-    /// The peer that a cookie names.
+    /// The id of the peer that the request's cookie names; `None` without a cookie.
     pub sticky: Option<u64>,
     /// For how long (ms) after a peer has begun to say `drain` a cookie still leads there; `None`:
     /// for ever.
@@ -50,8 +50,8 @@ impl Worker {
         tried: impl Fn(u64) -> bool,
         has_tried: bool,
     ) -> Pick {
-        // Before all else, and Acquire: what is recovered from here on, the peers below may not show
-        // yet.
+        // Before all else, and Acquire: what is recovered from here on, the peers below may not
+        // show yet.
         let recoveries = self.zone.header().recoveries.load(Ordering::Acquire);
         let exhausted = self.exhausted;
         let has_ramps = self.zone.has_ramps(now.milliseconds);

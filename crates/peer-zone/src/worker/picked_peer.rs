@@ -30,7 +30,7 @@ pub struct PickedPeer {
 }
 
 impl PickedPeer {
-    /// Tells the peer from all others that the zone has ever had.
+    /// The peer's id, which no other peer of the zone has or had.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -57,7 +57,7 @@ impl PickedPeer {
 }
 
 impl Worker {
-    /// The peer that a request holds.
+    /// What is known of the peer that a request holds.
     pub fn peer<'h>(&self, held: &'h PickedPeer) -> PeerView<'h> {
         // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
         // one.

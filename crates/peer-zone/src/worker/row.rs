@@ -15,9 +15,9 @@ use crate::{
 /// What a table says of a peer.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerRow<'t> {
-    /// The peer.
+    /// What is known of the peer.
     pub peer: PeerView<'t>,
-    /// Its parameters.
+    /// Weight, limits and flags, as in nginx's `server`.
     pub parameters: Parameters,
     /// Open connections, over all workers.
     pub connections: Connections,

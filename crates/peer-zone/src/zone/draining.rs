@@ -31,7 +31,8 @@ impl Zone {
         .min()
     }
 
-    /// Counts connections that a drain has closed.
+    /// Adds `count` connections closed by a drain to
+    /// [`Statistics::drained`](super::statistics::Statistics::drained).
     pub fn count_drained(&self, count: u64) {
         self.header().drained.fetch_add(count, Ordering::Relaxed);
     }

@@ -142,13 +142,13 @@ impl Zone {
         (number << self.index_bits() | u64::from(place.0)) & (u64::MAX >> (u64::BITS - ID_BITS))
     }
 
-    /// A number below [`Zone::places`] that no other peer has for as long as this one, of this id,
-    /// has memory in the zone.
+    /// A number below [`Zone::index_limit`] that no other peer has for as long as this one, of this
+    /// id, has memory in the zone.
     pub fn index_of(&self, id: u64) -> usize {
         (id & ((1 << self.index_bits()) - 1)) as usize
     }
 
-    /// Places that peers can have.
+    /// What [`Zone::index_of`] is always below.
     pub fn index_limit(&self) -> usize {
         self.memory.units() as usize
     }

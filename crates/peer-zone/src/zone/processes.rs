@@ -49,7 +49,8 @@ impl Zone {
     }
 
     fn all_process_entries(&self) -> &[ProcessEntry] {
-        // SAFETY: `format` wrote as many process entries there (zeroes), and they are atomics throughout.
+        // SAFETY: `format` wrote as many process entries there (zeroes), and they are atomics
+        // throughout.
         unsafe { self.memory.slice(PROCESS_ENTRIES, self.header().process_entries as usize) }
     }
 

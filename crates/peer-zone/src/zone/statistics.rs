@@ -11,38 +11,39 @@ use crate::{
 /// The counters of a zone, read without a lock and so not all of one instant.
 #[derive(Clone, Copy, Debug)]
 pub struct Statistics {
-    /// Bytes in all, without the list of processes.
+    /// Size of the zone in bytes, without the list of processes.
     pub size: usize,
-    /// Bytes taken of these.
+    /// Bytes of `size` that are in use.
     pub used: usize,
     /// Processes that use the zone.
     pub processes: u32,
-    /// The most that can.
+    /// The most processes that can use the zone at the same time.
     pub most_processes: u32,
-    /// Those that share where they count connections.
+    /// Processes that count their connections in a shared column; see
+    /// [`SharedColumns`](crate::protocol::SharedColumns).
     pub sharing: u32,
-    /// How many of the wanted peers are left out, since they do not fit.
+    /// Peers that are not published, since the zone has no room for them.
     pub left_out: u32,
-    /// Whether etcd is being followed.
+    /// Whether the watch of etcd is up.
     pub is_connected: bool,
     /// Whether every peer in service fails its checks, and all are used for that reason.
     pub is_panicking: bool,
-    /// Connections that drains have closed.
+    /// Connections closed by drains since the zone was made.
     pub drained: u64,
     /// Checks that could not be made for want of descriptors, memory or ports.
     pub checks_not_made: u64,
-    /// The revision applied last.
+    /// The etcd revision that was applied last; 0 before the first.
     pub revision: u64,
-    /// When etcd was last heard, in milliseconds of the monotonic clock; 0: never.
+    /// When etcd answered last, in milliseconds of the monotonic clock; 0 before the first answer.
     pub last_contact: u64,
-    /// Values rejected so far.
+    /// Values rejected since the zone was made.
     pub rejected_total: u64,
-    /// Lists made, by cause, in the order of [`ResyncCounter`].
+    /// Full lists of the prefix since the zone was made, by cause; indexed by [`ResyncCounter`].
     pub resyncs: [u64; RESYNC_COUNTERS],
 }
 
 impl Zone {
-    /// The counters.
+    /// Reads all counters.
     pub fn statistics(&self) -> Statistics {
         let header = self.header();
         let list = header.process_entries as usize * size_of::<ProcessEntry>();
@@ -86,17 +87,17 @@ impl Zone {
         self.header().tries.load(Ordering::Relaxed)
     }
 
-    /// The revision applied last; 0 before the first.
+    /// The etcd revision that was applied last; 0 before the first.
     pub fn revision(&self) -> u64 {
         self.header().revision.load(Ordering::Relaxed)
     }
 
-    /// etcd was heard at `now` (milliseconds of the monotonic clock).
+    /// Stores that etcd answered at `now`, in milliseconds of the monotonic clock.
     pub fn set_last_contact(&self, now: u64) {
         self.header().last_contact.store(now, Ordering::Relaxed);
     }
 
-    /// etcd is followed, or not any more.
+    /// Stores whether the watch of etcd is up.
     pub fn set_connected(&self, is_connected: bool) {
         self.header().connected.store(u32::from(is_connected), Ordering::Relaxed);
     }
@@ -107,33 +108,33 @@ impl Zone {
         self.header().revision.store(revision, Ordering::Relaxed);
     }
 
-    /// The cluster that the applied revision is of, or 0.
+    /// The id of the etcd cluster that [`revision`](Self::revision) is of; 0 before the first.
     pub fn cluster_id(&self) -> u64 {
         self.header().cluster_id.load(Ordering::Relaxed)
     }
 
-    /// So many of the wanted peers do not fit.
+    /// Stores how many peers are not published for want of room.
     pub fn set_left_out(&self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.header().left_out.store(count, Ordering::Relaxed);
     }
 
-    /// How many of the wanted peers do not fit.
+    /// How many peers are not published for want of room.
     pub fn left_out(&self) -> u32 {
         self.header().left_out.load(Ordering::Relaxed)
     }
 
-    /// Counts a list.
+    /// Adds 1 to the full lists made for this cause.
     pub fn count_resync(&self, counter: ResyncCounter) {
         self.header().resyncs[counter as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many more checks could not be made.
+    /// Adds `count` checks that could not be made for want of descriptors, memory or ports.
     pub fn count_checks_not_made(&self, count: u64) {
         self.header().checks_not_made.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Counts rejected values.
+    /// Adds `count` rejected values.
     pub fn count_rejected(&self, count: u64) {
         self.header().rejected_total.fetch_add(count, Ordering::Relaxed);
     }

@@ -10,23 +10,24 @@ use crate::{layout::Health, memory::Offset};
 /// What there is to know of a peer, for whoever may look at it.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerView<'a> {
-    /// Tells the peer from all others that the zone has ever had.
+    /// A number that no other peer of the zone has or had; see [`Zone::index_of`].
     pub id: u64,
     /// A `sockaddr` of the operating system, as bytes (aligned to 4).
     pub socket_address: &'a [u8],
-    /// The address as nginx writes it.
+    /// The address as nginx writes it, such as `10.0.0.1:80`.
     pub name: &'a [u8],
     /// The key below the prefix; `None` for a peer of an ordinary `server` line.
     pub key: Option<&'a [u8]>,
-    /// Consecutive failures.
+    /// Failures in a row, as nginx's `fails`.
     pub fails: u32,
-    /// Seconds of the last failure or check.
+    /// When the last failure was, or the last try after `fail_timeout`, in seconds of the clock of
+    /// [`Now::seconds`](crate::Now::seconds).
     pub checked: u32,
-    /// Requests so far.
+    /// Requests sent to the peer since it was made.
     pub requests: u64,
-    /// Failures so far.
+    /// Failed requests since it was made.
     pub failures: u64,
-    /// What active checks say.
+    /// The state of its active checks.
     pub health: Health,
     /// When `slow_start` begins to count, in milliseconds of the monotonic clock; 0: long ago.
     pub ramp_from: u64,
