@@ -37,7 +37,7 @@ pub enum StateError {
     Malformed {
         /// The number of the line, from 1.
         line: usize,
-        /// What is wrong; what it quotes is an [`Excerpt`].
+        /// What is wrong; what it quotes is an [`Excerpt`](upstream_peers::Excerpt).
         reason: String,
     },
 }
