@@ -21,7 +21,7 @@ pub enum Pace {
 }
 
 impl Drain {
-    /// When closing begins, for a peer that is being left since `since` (ms).
+    /// When closing begins, for a peer that is drained since `since` (ms).
     pub fn begins(&self, since: u64) -> u64 {
         since.saturating_add(self.timeout)
     }

@@ -1,6 +1,6 @@
 //! How a worker closes its connections to peers that are drained, as one word of shared memory.
 
-/// For what reasons a peer's open connections are to come to an end.
+/// For which reasons a peer's open connections are to come to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainReasons {
     /// The peer's key was deleted.
@@ -11,7 +11,7 @@ pub struct DrainReasons {
     pub check: bool,
 }
 
-/// How a worker closes its connections to a peer that is being left.
+/// How a worker closes its connections to a peer that is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainPolicy {
     /// Milliseconds from the moment at which the drain began.
@@ -25,8 +25,8 @@ const REASONS: u32 = 3;
 
 impl DrainPolicy {
     /// The word in which a worker says so; 0: it closes none. A time that no word holds is cut.
-    pub(crate) fn to_word(closing: Option<Self>) -> u64 {
-        let Some(Self { after, on: DrainReasons { removed, drain, check } }) = closing else {
+    pub(crate) fn to_word(policy: Option<Self>) -> u64 {
+        let Some(Self { after, on: DrainReasons { removed, drain, check } }) = policy else {
             return 0;
         };
         let reasons = u64::from(removed) | u64::from(drain) << 1 | u64::from(check) << 2;
@@ -48,11 +48,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_worker_says_of_closing_is_read_as_it_was(after in 0..(1_u64 << 60), on in any::<[bool; 3]>()) {
+        fn a_drain_policy_is_read_as_it_was(after in 0..(1_u64 << 60), on in any::<[bool; 3]>()) {
             let [removed, drain, check] = on;
-            let closing = DrainPolicy { after, on: DrainReasons { removed, drain, check } };
-            let expected = on.contains(&true).then_some(closing);
-            prop_assert_eq!(DrainPolicy::from_word(DrainPolicy::to_word(Some(closing))), expected);
+            let policy = DrainPolicy { after, on: DrainReasons { removed, drain, check } };
+            let expected = on.contains(&true).then_some(policy);
+            prop_assert_eq!(DrainPolicy::from_word(DrainPolicy::to_word(Some(policy))), expected);
             prop_assert_eq!(DrainPolicy::from_word(DrainPolicy::to_word(None)), None);
         }
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::layout::Parameters;
 
-/// A peer as it is wanted. Key and address together are what it is: where the address of a key
-/// changes, it is another peer.
+/// A peer as the publisher is to write it. Key and address together identify it: a key with another
+/// address is another peer.
 ///
-/// Whoever publishes the same peers again does well to share these strings between the lists: then
-/// they need not be compared.
+/// If the same peers are published again, the lists should share these strings, so that they need
+/// not be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerSpec {
     /// The key below the prefix; `None` for a peer of an ordinary `server` line. At most 65 535

@@ -45,7 +45,7 @@ pub struct Publisher {
     pending: usize,
     recounts: LoadCorrection,
     /// Whether the publisher before this one may have published a change without saying since when
-    /// whom it concerns is being left.
+    /// the peers concerned are drained.
     may_lack_times: bool,
     /// Counts what has come back.
     free_count: u64,

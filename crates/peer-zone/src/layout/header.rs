@@ -11,21 +11,21 @@ pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x07");
 /// Why the list was made again; an index into the counters of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResyncCounter {
-    /// The first list since the zone was made.
+    /// It is the first list since the zone was made.
     Start,
     /// Another worker's watcher took over.
     Takeover,
-    /// etcd had compacted the revision asked for.
+    /// etcd had compacted the revision that the watch was to resume from.
     Compacted,
     /// etcd cancelled the watch.
     Canceled,
-    /// The stream broke.
+    /// The watch stream broke.
     Broken,
-    /// etcd said nothing for too long.
+    /// etcd sent nothing for too long, not even progress.
     Silent,
     /// etcd could not be reached.
     Unreachable,
-    /// There was more than is taken at once.
+    /// etcd sent more at once than is accepted.
     TooLarge,
 }
 
@@ -35,8 +35,9 @@ pub(crate) const RESYNC_COUNTERS: usize = 8;
 /// The start of the memory.
 #[repr(C, align(64))]
 pub(crate) struct Header {
+    /// [`MAGIC`].
     pub(crate) magic: u64,
-    /// In units.
+    /// Size of the memory, in units of 64 bytes.
     pub(crate) size: u32,
     /// Columns per peer; a multiple of 8, so that a peer's columns fill whole cache lines.
     pub(crate) columns: u32,
@@ -44,11 +45,13 @@ pub(crate) struct Header {
     pub(crate) process_entries: u32,
     /// Entries in the ring of withdrawals.
     pub(crate) withdrawals: u32,
+    /// The current table.
     pub(crate) table: Root,
+    /// The current report.
     pub(crate) report: Root,
     /// The last peer that was made; the others follow by `Peer::next`.
     pub(crate) peers: AtomicU32,
-    /// Units taken.
+    /// Units of 64 bytes that are in use.
     pub(crate) used: AtomicU32,
     /// How many of the wanted peers do not fit.
     pub(crate) left_out: AtomicU32,
@@ -81,12 +84,17 @@ pub(crate) struct Header {
     /// What keeps all workers together below the rate at which drains close connections; see
     /// [`Zone::pace`](crate::Zone::update_pace).
     pub(crate) pace: AtomicU64,
+    /// How many peers there have ever been; see `Zone::next_id`.
     pub(crate) last_id: AtomicU64,
+    /// The etcd revision that was applied last; 0 before the first.
     pub(crate) revision: AtomicU64,
+    /// The id of the etcd cluster that `revision` is of; 0 before the first.
     pub(crate) cluster_id: AtomicU64,
     /// Milliseconds of the monotonic clock; 0 before the first word.
     pub(crate) last_contact: AtomicU64,
+    /// Values rejected since the zone was made.
     pub(crate) rejected_total: AtomicU64,
+    /// Full lists by cause, in the order of [`ResyncCounter`].
     pub(crate) resyncs: [AtomicU64; RESYNC_COUNTERS],
     /// Positions in the tables' plans; on a line of its own, since every pick writes it.
     pub(crate) positions: Positions,
@@ -102,13 +110,17 @@ pub(crate) struct Positions {
 /// A process, on a line of its own, since every pick writes it.
 #[repr(C, align(64))]
 pub(crate) struct ProcessEntry {
+    /// The process whose entry this is.
     pub(crate) owner: Owner,
+    /// The table that it is reading.
     pub(crate) table: Pin,
+    /// The report that it is reading.
     pub(crate) report: Pin,
+    /// The shared column that it counts in, if it has none of its own.
     pub(crate) column_use: ColumnUse,
-    /// How it closes its connections to peers that are being left; see
+    /// How it closes its connections to peers that are drained; see
     /// [`DrainPolicy`](crate::DrainPolicy).
-    pub(crate) closing: AtomicU64,
+    pub(crate) drain_policy: AtomicU64,
     /// The column in which it counts them, plus 1; 0 where it has not said so.
     pub(crate) counts_in: AtomicU32,
 }
@@ -120,7 +132,7 @@ impl ProcessEntry {
         self.report.clear();
         self.column_use.clear();
         self.counts_in.store(0, Ordering::Relaxed);
-        self.closing.store(0, Ordering::Relaxed);
+        self.drain_policy.store(0, Ordering::Relaxed);
     }
 
     /// Makes the entry free for another process.

@@ -1,4 +1,4 @@
-//! A peer: what lives, and stays where it is.
+//! A peer: its identity and its counters, which stay where they are for as long as it lives.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -11,8 +11,9 @@ use crate::{drain_times::DrainTime, memory::units};
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Peer {
-    /// The peer made before this one, or 0.
+    /// The place of the peer made before this one, in units; 0: none.
     pub(crate) next: AtomicU32,
+    /// Size with columns and strings, in units of 64 bytes.
     pub(crate) units: u32,
     /// Never used twice in a zone.
     pub(crate) id: u64,
@@ -34,7 +35,9 @@ pub(crate) struct Peer {
     pub(crate) deficit: AtomicU64,
     /// A [`PeakEwma`](peer_balance::PeakEwma).
     pub(crate) response_time: AtomicU64,
+    /// Requests sent to the peer since it was made.
     pub(crate) requests: AtomicU64,
+    /// Failed requests since it was made.
     pub(crate) failures: AtomicU64,
     /// When `slow_start` begins to count, in milliseconds of the monotonic clock; 0: long ago.
     pub(crate) ramp_from: AtomicU64,
@@ -44,16 +47,19 @@ pub(crate) struct Peer {
     pub(crate) in_service: AtomicU32,
     /// etcd's revision at which its key was created; 0 where it has none.
     pub(crate) create_revision: AtomicU64,
+    /// Lengths of the strings behind the columns, in bytes.
     pub(crate) socket_address_length: u16,
     pub(crate) name_length: u16,
     pub(crate) key_length: u16,
-    /// 0 where the server text is the name.
+    /// 0 if the server text is the name.
     pub(crate) server_length: u16,
     /// 1 for a peer of an ordinary `server` line, which has no key.
     pub(crate) is_static: u16,
-    /// Since when it is removed, says `drain`, and fails its checks.
+    /// Since when its key is gone.
     pub(crate) removed: DrainTime,
+    /// Since when it says `drain`.
     pub(crate) drains: DrainTime,
+    /// Since when it fails its checks.
     pub(crate) failing: DrainTime,
 }
 

@@ -83,19 +83,25 @@ pub(crate) struct Section {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TableHeader {
+    /// [`TABLE_MAGIC`].
     pub(crate) magic: u64,
+    /// Size of all of it, in units of 64 bytes.
     pub(crate) units: u32,
     /// Entries in all: peers without `backup`, peers with it, then peers that are gone but have
     /// open connections.
     pub(crate) entries: u32,
+    /// Entries without `backup`, which come first.
     pub(crate) primaries: u32,
+    /// Entries with `backup`, which come next.
     pub(crate) backups: u32,
-    /// What the table would take in its most compact form.
+    /// What the table would take in its most compact form, in units.
     pub(crate) compact_units: u32,
     pub(crate) reserved: u32,
     /// Counted up with every change of the peers.
     pub(crate) generation: u64,
+    /// The plan of the entries without `backup`.
     pub(crate) primary: PlanHeader,
+    /// The plan of those with it.
     pub(crate) backup: PlanHeader,
     /// Cumulative weights (`u64`) of all peers without `backup`, in service or not: for `hash` and
     /// `ip_hash`.
@@ -146,6 +152,7 @@ pub(crate) const TABLE_MAGIC: u64 = u64::from_be_bytes(*b"ETCDTABL");
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Entry {
+    /// Where the peer lies.
     pub(crate) peer: Offset,
     pub(crate) parameters: Parameters,
     /// The id by which a cookie names the peer, lower half first; 0 where it has none. Two words,
@@ -163,8 +170,11 @@ impl Entry {
 /// A report: this, then its bytes.
 #[repr(C, align(64))]
 pub(crate) struct ReportHeader {
+    /// [`REPORT_MAGIC`].
     pub(crate) magic: u64,
+    /// Size of all of it, in units of 64 bytes.
     pub(crate) units: u32,
+    /// Bytes behind the header.
     pub(crate) length: u32,
 }
 

@@ -69,7 +69,7 @@ impl Publisher {
         }
     }
 
-    /// Since when peers are being left, where the publisher before this one has not said it: at
+    /// Since when peers are drained, where the publisher before this one has not said it: at
     /// `now` (ms).
     pub(super) fn complete_drain_times(&mut self, now: u64) {
         if !std::mem::take(&mut self.may_lack_times) {

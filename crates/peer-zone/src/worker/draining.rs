@@ -15,7 +15,7 @@ pub struct DrainPolicies {
 }
 
 impl Table<'_> {
-    /// How all workers close their connections to peers that are being left.
+    /// How all workers close their connections to peers that are drained.
     pub fn policies(&self) -> DrainPolicies {
         let zone = self.zone();
         let mut columns = vec![Vec::new(); zone.columns() as usize];
@@ -26,12 +26,13 @@ impl Table<'_> {
         {
             let column = process_entry.counts_in.load(Ordering::Relaxed).checked_sub(1);
             if let Some(policies) = column.and_then(|column| columns.get_mut(column as usize)) {
-                policies
-                    .push(DrainPolicy::from_word(process_entry.closing.load(Ordering::Relaxed)));
+                policies.push(DrainPolicy::from_word(
+                    process_entry.drain_policy.load(Ordering::Relaxed),
+                ));
             }
         }
         DrainPolicies {
-            own: DrainPolicy::from_word(self.process_entry().closing.load(Ordering::Relaxed)),
+            own: DrainPolicy::from_word(self.process_entry().drain_policy.load(Ordering::Relaxed)),
             columns,
         }
     }
@@ -39,11 +40,11 @@ impl Table<'_> {
 
 impl PeerRow<'_> {
     /// In how many milliseconds from `now` (ms) the last of the workers that have connections to
-    /// the peer begins to close them; 0 from then on. `None` where it is not being left, or where
+    /// the peer begins to close them; 0 from then on. `None` where it is not drained, or where
     /// one of them closes none: then they live until they end.
     pub fn closes_in(&self, policies: &DrainPolicies, now: u64) -> Option<u64> {
-        let left = |closing: Option<DrainPolicy>| {
-            let DrainPolicy { after, on } = closing?;
+        let left = |policy: Option<DrainPolicy>| {
+            let DrainPolicy { after, on } = policy?;
             // The moment is rounded up.
             Some(self.draining_since(on, now)?.saturating_add(after).saturating_sub(now).min(after))
         };
@@ -58,22 +59,22 @@ impl PeerRow<'_> {
 }
 
 impl Worker {
-    /// Tells all workers how this one closes its connections to peers that are being left; `None`:
+    /// Tells all workers how this one closes its connections to peers that are drained; `None`:
     /// it does not. To be said time and again: the worker may count its connections in another
     /// column by then.
-    pub fn set_drain_policy(&self, closing: Option<DrainPolicy>) {
-        let (word, column) = (DrainPolicy::to_word(closing), self.column() + 1);
+    pub fn set_drain_policy(&self, policy: Option<DrainPolicy>) {
+        let (word, column) = (DrainPolicy::to_word(policy), self.column() + 1);
         let process_entry = self.process_entry();
-        if process_entry.closing.load(Ordering::Relaxed) != word
+        if process_entry.drain_policy.load(Ordering::Relaxed) != word
             || process_entry.counts_in.load(Ordering::Relaxed) != column
         {
-            process_entry.closing.store(word, Ordering::Relaxed);
+            process_entry.drain_policy.store(word, Ordering::Relaxed);
             process_entry.counts_in.store(column, Ordering::Relaxed);
         }
     }
 
-    /// Since when (milliseconds of the monotonic clock) the peer that a request holds is being left
-    /// for one of these reasons; `None` where it is not.
+    /// Since when (milliseconds of the monotonic clock) the peer that a request holds is drained
+    /// for one of these reasons; `None` if it is not.
     pub fn draining_since(
         &self,
         held: &PickedPeer,
@@ -214,7 +215,7 @@ mod tests {
         let [one, other] = &mut workers;
         says(one, 500);
         other.set_drain_policy(None);
-        assert_eq!(closes_in(one), None, "it is not being left");
+        assert_eq!(closes_in(one), None, "it is not drained");
         publisher.publish(vec![], 2_000, &publishing).expect("room");
         assert_eq!((closes_in(one), closes_in(other)), (None, None), "the other closes none");
         says(other, 700);

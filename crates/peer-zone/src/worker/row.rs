@@ -36,7 +36,7 @@ impl PeerRow<'_> {
         self.parameters.is_failed(self.peer.fails, self.peer.checked, now)
     }
 
-    /// Since when (milliseconds of the monotonic clock) it is being left for one of these reasons;
+    /// Since when (milliseconds of the monotonic clock) it is drained for one of these reasons;
     /// `None` where it is not.
     pub fn draining_since(&self, reasons: DrainReasons, now: u64) -> Option<u64> {
         self.zone.draining_since(self.words, reasons, now)

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Zone {
-    /// Since when (ms) the peer is being left for one of these reasons.
+    /// Since when (ms) the peer is drained for one of these reasons.
     pub(crate) fn draining_since(
         &self,
         peer: &Peer,
