@@ -1,7 +1,7 @@
 //! What nginx loads: two modules, with their contexts and their callbacks.
 //!
-//! To the core module belongs what there is once for an nginx, whatever uses it: clusters, the lease
-//! on being the watcher, the watcher, root's files. The other one is about HTTP.
+//! To the core module belongs what there is once for an nginx, whatever uses it: clusters, the
+//! lease on being the watcher, the watcher, root's files. The other one is about HTTP.
 
 use core::{
     ffi::{c_char, c_void},

@@ -9,7 +9,7 @@ use ngx::ffi::{
     NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t,
     ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
 };
-use peer_zone::protocol::{Lease, Setback};
+use peer_zone::protocol::{Lease, RestartDelay};
 
 use crate::{
     files,
@@ -171,7 +171,7 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
             return;
         };
         for upstream in core.upstreams.iter() {
-            if upstream.with_worker(|worker| worker.settle()).is_none() {
+            if upstream.with_worker(|worker| worker.update_column()).is_none() {
                 join(upstream);
             }
         }
@@ -212,7 +212,7 @@ pub(crate) fn setback() -> Option<String> {
     PROCESS
         .with(|process| {
             let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
-            let setback = process.lease.setbacks().waiting(clock::now()).map(in_words);
+            let setback = process.lease.restart_backoff().waiting(clock::now()).map(in_words);
             setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
         })
         .flatten()
@@ -225,8 +225,8 @@ fn cannot_start(error: &str) -> String {
     )
 }
 
-fn in_words(setback: Setback) -> String {
-    let Setback { in_a_row, wait } = setback;
+fn in_words(setback: RestartDelay) -> String {
+    let RestartDelay { in_a_row, wait } = setback;
     format!(
         "{in_a_row} watchers in a row have ended before they had listed their keys: if their \
          workers were killed, see to the memory that these may have and to the number of keys; the \
@@ -261,14 +261,14 @@ impl Process {
 
     fn claim(&mut self) {
         let now = clock::now();
-        let setbacks = self.lease.setbacks();
-        if now < self.not_before || setbacks.waiting(now).is_some() {
+        let restart_backoff = self.lease.restart_backoff();
+        if now < self.not_before || restart_backoff.waiting(now).is_some() {
             return;
         }
         let claimed =
             self.lease.claim(processes::own().id(), self.core.number(), now, processes::exists);
         let Some(claim) = claimed else { return };
-        if let Err(setback) = setbacks.begin(claim, now) {
+        if let Err(setback) = restart_backoff.begin(claim, now) {
             self.lease.release(claim);
             log::at(NGX_LOG_ALERT, &format!("etcd: {}", in_words(setback)));
             return;
@@ -279,7 +279,7 @@ impl Process {
                 self.not_started = None;
             }
             Err(error) => {
-                setbacks.ended(claim);
+                restart_backoff.ended(claim);
                 self.lease.release(claim);
                 let (error, before) =
                     (error.to_string(), self.not_started.take().map_or(0, |(_, before)| before));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use peer_zone::{
-    Capacity, Desired, Method, Options, Parameters, Process, Publisher, Worker, Zone,
+    Capacity, Method, Parameters, PeerSpec, Process, Publisher, TableOptions, Worker, Zone,
     protocol::Publishing,
 };
 
@@ -32,7 +32,7 @@ pub struct Fleet {
 // whoever drops this.
 unsafe impl Sync for Fleet {}
 
-fn peer(number: u32) -> Desired {
+fn peer(number: u32) -> PeerSpec {
     let name: Arc<str> =
         format!("10.{}.{}.{}:80", number >> 16, number >> 8 & 0xff, number & 0xff).into();
     let parameters = Parameters {
@@ -45,7 +45,7 @@ fn peer(number: u32) -> Desired {
         down: false,
         drain: false,
     };
-    Desired {
+    PeerSpec {
         key: Some(format!("node-{number:06}").into()),
         // As long as a `sockaddr_in`.
         socket_address: [&[2, 0, 0, 80], &number.to_be_bytes()[..], &[0; 8]].concat().into(),
@@ -74,7 +74,7 @@ impl Fleet {
         let publishing = Publishing::unshared();
         // SAFETY: there is no other publisher.
         let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
-        publisher.set_options(Options { method, ..Options::default() }, 0, &publishing);
+        publisher.set_options(TableOptions { method, ..TableOptions::default() }, 0, &publishing);
         publisher.publish((0..peers).map(peer).collect(), 0, &publishing).expect("they fit");
         Self { base, layout, zone }
     }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use peer_zone::{Held, Method, Now, Outcome, Pick, Progress, Wish, Worker};
+use peer_zone::{KeyProgress, Method, Now, Pick, PickContext, PickedPeer, RequestOutcome, Worker};
 
 use self::{exact::Order, fleet::Fleet};
 
@@ -51,9 +51,10 @@ fn keys(method: Method) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn pick(worker: &mut Worker, method: Method, key: &[u8]) -> Held {
-    let wish = Wish { method, key: black_box(key), sticky: None, ..Wish::default() };
-    match worker.pick(&wish, &mut Progress::default(), black_box(NOW), |_| false, false) {
+fn pick(worker: &mut Worker, method: Method, key: &[u8]) -> PickedPeer {
+    let context =
+        PickContext { method, key: black_box(key), sticky: None, ..PickContext::default() };
+    match worker.pick(&context, &mut KeyProgress::default(), black_box(NOW), |_| false, false) {
         Pick::Peer(held) => held,
         Pick::Busy => panic!("no peer"),
     }
@@ -63,7 +64,7 @@ fn pick_and_release(worker: &mut Worker, method: Method, key: &[u8]) {
     let held = pick(worker, method, key);
     black_box(worker.peer(&held));
     let response_time = (method == Method::LeastTime).then_some(RESPONSE_TIME);
-    worker.release(held, Outcome::Answered, response_time, black_box(NOW));
+    worker.release(held, RequestOutcome::Answered, response_time, black_box(NOW));
 }
 
 fn each_method(criterion: &mut Criterion) {
@@ -85,7 +86,7 @@ fn each_method(criterion: &mut Criterion) {
 }
 
 /// Connections to all peers, never fewer than one; they stay open until the zone goes.
-fn occupy(fleet: &Fleet, peers: u32) -> Vec<Held> {
+fn occupy(fleet: &Fleet, peers: u32) -> Vec<PickedPeer> {
     let mut worker = fleet.worker(2);
     let once = (0..peers).map(|_| Method::RoundRobin);
     let more = (0..peers * (BUSY - 1)).map(|_| Method::Random);

@@ -14,9 +14,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::{Folder, Mode, Nginx, Node, Result, ensure};
-use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
+use crate::count::{AIM, Count, Counted, FEW, Steps};
 use crate::farm::{Farm, allow_descriptors};
 use crate::fleet::Fleet;
 use crate::method::{Method, path};
@@ -32,13 +32,9 @@ use crate::table::Table;
 const MARK: &str = "ngx_http_send_response";
 /// Requests before counting: the first ones fill caches and grow pools.
 const WARM_UP: usize = 20;
-/// Aimed at: the most that a request may take of a static one's instructions with two peers.
-pub const AIM: f64 = 1.02;
 /// How much the figure may differ between the fewest and the most peers and still be called the
 /// same: beyond it something walks.
 const SAME: f64 = 1.02;
-/// The fewest peers, with which the aim is to cost no more than static ones do.
-pub const FEW: usize = 2;
 /// Changes whose instructions are counted.
 const CHANGES: usize = 20;
 /// Instructions in a millisecond, at one per nanosecond: a slow machine's pace.
@@ -46,39 +42,6 @@ const PER_MILLISECOND: f64 = 1e6;
 
 /// How many connections are opened until both workers have taken one.
 const ATTEMPTS: usize = 200;
-
-/// What one nginx under valgrind is to count.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct Count {
-    /// Peers.
-    pub fleet: Fleet,
-    /// Whether they are in etcd.
-    pub live: bool,
-    /// And drained when they are left.
-    pub drains: bool,
-    /// What is counted over.
-    pub steps: Steps,
-}
-
-/// What an instruction count is divided by.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub enum Steps {
-    /// So many proxied requests.
-    Requests(usize),
-    /// Changes of peers' weights.
-    Weights,
-    /// Peers that are drained and called off again, while so many WebSockets are open to others.
-    Drains(usize),
-}
-
-/// The instructions of a step, in each kind of worker there is.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct Counted {
-    /// The one with the watcher.
-    pub watcher: Option<f64>,
-    /// One without.
-    pub other: Option<f64>,
-}
 
 /// The instructions of the first thread in a callgrind output.
 fn total(text: &str) -> Result<f64> {
@@ -288,21 +251,16 @@ fn requests(table: &mut Table, plan: &Plan, name: &str, fleets: &[Fleet]) -> Res
         }
         let fixed = counted(Count { fleet, live: false, drains: false, steps }, starts)?;
         let fixed = fixed.other.ok_or("no static worker")?;
-        compare(table, &what, fixed, found);
+        table.compare(&what, fixed, found);
         if peers == FEW && !fleet.keeps {
             table.aim(&format!("<= {AIM}"), found / fixed <= AIM);
             let found = live.watcher.ok_or("the worker with the watcher was not found")?;
-            compare(table, &format!("{what}, the worker with the watcher"), fixed, found);
+            table.compare(&format!("{what}, the worker with the watcher"), fixed, found);
             table.aim(&format!("<= {AIM}"), found / fixed <= AIM);
         }
     }
     if let [(few, at_few), .., (many, at_many)] = of_etcd[..] {
-        compare(
-            table,
-            &format!("{name}, etcd with {few} (left) and {many} peers"),
-            at_few,
-            at_many,
-        );
+        table.compare(&format!("{name}, etcd with {few} (left) and {many} peers"), at_few, at_many);
         table.aim(&format!("the same (<= {SAME})"), at_many / at_few <= SAME);
     }
     Ok(())
@@ -322,12 +280,6 @@ fn changes(table: &mut Table, plan: &Plan) -> Result<()> {
         table.aim(&format!("1 ms (<= {PER_MILLISECOND:.0})"), figure <= PER_MILLISECOND);
     }
     Ok(())
-}
-
-/// Adds a row for two counts and their ratio.
-pub fn compare(table: &mut Table, what: &str, baseline: f64, measured: f64) {
-    let ratio = measured / baseline;
-    table.row(what, format!("{baseline:.0}"), format!("{measured:.0}"), format!("{ratio:.4}"));
 }
 
 #[cfg(test)]

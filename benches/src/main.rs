@@ -8,6 +8,7 @@
 mod backend;
 mod changes;
 mod client;
+mod count;
 mod farm;
 mod fleet;
 mod instructions;
@@ -18,6 +19,7 @@ mod observers;
 mod part;
 mod pauses;
 mod plan;
+mod session_costs;
 mod sessions;
 mod setup;
 mod statistics;
@@ -46,7 +48,7 @@ async fn run(part: Part) -> Result<String> {
         Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,
         Part::Pauses => serde_json::to_string(&pauses::measure(plan).await?)?,
         Part::Memory { live } => {
-            serde_json::to_string(&sessions::memory_of_one(plan, live).await?)?
+            serde_json::to_string(&session_costs::memory_of_one(plan, live).await?)?
         }
     })
 }
@@ -59,7 +61,7 @@ fn measure(name: &str, plan: &Plan) -> Result<Table> {
         "throughput" => part::run(&Part::Throughput, None),
         "latency" => part::run(&Part::Latency, None),
         "pauses" => part::run(&Part::Pauses, None),
-        "sessions" => sessions::measure(plan),
+        "sessions" => session_costs::measure(plan),
         _ => Err(format!("no part {name:?}").into()),
     }
 }

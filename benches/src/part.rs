@@ -9,7 +9,7 @@ use harness::{Folder, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::instructions::Count;
+use crate::count::Count;
 
 /// What a process of its own measures.
 #[derive(Debug, Deserialize, Serialize)]

@@ -1,26 +1,20 @@
-//! What open WebSockets cost, and what it costs that they can be drained.
+//! Open WebSockets, and drains of the peers that they are open to.
 
 use std::ops::Range;
 use std::time::Duration;
 
-use harness::{ListenAddress, Mode, Node, OpenSockets, Result, SOON, ensure, eventually, memory};
+use harness::{ListenAddress, Node, OpenSockets, Result};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::farm::allow_descriptors;
 use crate::fleet::Fleet;
-use crate::instructions::{AIM, Count, FEW, Steps, compare, counted};
-use crate::method::Method;
-use crate::part::{self, Part};
-use crate::plan::Plan;
 use crate::setup::{Setup, peer_key};
-use crate::table::Table;
 
 /// The location that takes them.
 pub const PATH: &str = "/ws";
 /// The times are longer than any part takes: nothing is closed.
 pub const DRAIN: &str = "etcd_drain timeout=1h spread=10s;";
 /// Peers that are drained and called off again.
-const VISITORS: usize = 4;
+pub const VISITORS: usize = 4;
 /// Sessions to these: so many that each worker has some of each of them, whatever chance does.
 const OF_VISITORS: usize = 16 * VISITORS;
 /// Peers beside these, which hold the other sessions.
@@ -30,16 +24,6 @@ const ROUNDS: usize = 10;
 /// From one change to the next: two of a worker's ticks, at each of which it looks at the peers
 /// that are left.
 const PACE: Duration = Duration::from_millis(200);
-/// Sessions that are opened and closed before memory is looked at: by then the allocator has taken
-/// what it keeps.
-const WARM_UP: usize = 50;
-/// Aimed at: the most of a worker's memory that a session may take, as a multiple of what it takes
-/// with static servers.
-const MEMORY: f64 = 1.05;
-/// Aimed at: the most that a change may cost with sessions open to other peers, as a multiple of
-/// its cost with none. The worker's ticks between two changes count too, and there is one more or
-/// less of them.
-const CHANGE: f64 = 1.1;
 
 /// The port of a node.
 ///
@@ -104,107 +88,4 @@ pub async fn drain(setup: &Setup, fleet: &Fleet, port: u16) -> Result<usize> {
         }
     }
     Ok(2 * ROUNDS)
-}
-
-/// Bytes of a worker's own memory for each session that is open.
-///
-/// # Errors
-///
-/// Where sessions cannot be opened.
-pub async fn memory_of_one(plan: &Plan, live: bool) -> Result<f64> {
-    allow_descriptors()?;
-    let node = Node::start("a").await?;
-    let fleet = Fleet { sessions: plan.sessions, ..Fleet::plain(FEW) };
-    let setup = if live {
-        Setup::live(&fleet, port(&node)?, Mode::Foreground, 1, DRAIN).await?
-    } else {
-        Setup::fixed(&fleet, port(&node)?, Mode::Foreground).await?
-    };
-    let worker = *setup.nginx.workers()?.first().ok_or("no worker")?;
-    drop(OpenSockets::open(&setup.address, PATH, WARM_UP).await?);
-    eventually(SOON, "they are gone", async || {
-        let open = node.counts().websockets;
-        ensure!(open == 0, "{open} are open");
-        Ok(())
-    })
-    .await?;
-    let before = memory(worker)?;
-    let open = OpenSockets::open(&setup.address, PATH, plan.sessions).await?;
-    let taken = memory(worker)?.saturating_sub(before);
-    ensure!(open.count_open() == plan.sessions, "some have ended");
-    setup.check()?;
-    Ok(taken as f64 / plan.sessions as f64)
-}
-
-/// Memory of a session, instructions of a request, and instructions of a change with sessions open
-/// and without.
-///
-/// # Errors
-///
-/// Where something could not be measured.
-pub fn measure(plan: &Plan) -> Result<Table> {
-    let mut table = Table::new(
-        "Sessions: a worker's own memory for each of those that are open; user-space instructions \
-         of the event loop (callgrind)",
-        ["without", "with", "ratio"],
-    );
-    let [stock, ours] = [false, true].map(|live| part::run::<f64>(&Part::Memory { live }, None));
-    let (stock, ours) = (stock?, ours?);
-    compare(
-        &mut table,
-        &format!("bytes for an open WebSocket of {}: static, etcd_drain", plan.sessions),
-        stock,
-        ours,
-    );
-    table.aim(&format!("<= {MEMORY}"), ours / stock <= MEMORY);
-    requests(&mut table, plan)?;
-    changes(&mut table, plan)?;
-    Ok(table)
-}
-
-/// Rows for a request that is no session.
-fn requests(table: &mut Table, plan: &Plan) -> Result<()> {
-    let (fleet, steps) = (Fleet::plain(FEW), Steps::Requests(plan.counted_requests));
-    let count = |live, drains| -> Result<f64> {
-        let found = counted(Count { fleet, live, drains, steps }, plan.counted_starts)?;
-        Ok(found.other.ok_or("no worker without the watcher was found")?)
-    };
-    let (fixed, plain, drained) = (count(false, false)?, count(true, false)?, count(true, true)?);
-    compare(table, "per request, 2 peers: static, etcd", fixed, plain);
-    table.aim(&format!("<= {AIM}"), plain / fixed <= AIM);
-    compare(table, "per request, 2 peers: static, etcd_drain", fixed, drained);
-    table.aim(&format!("<= {AIM}"), drained / fixed <= AIM);
-    compare(table, "per request, 2 peers: etcd, etcd_drain", plain, drained);
-    Ok(())
-}
-
-/// Rows for a change, with and without sessions at other peers than those that change.
-fn changes(table: &mut Table, plan: &Plan) -> Result<()> {
-    let fleet = Fleet { sessions: plan.counted_sessions, ..Fleet::of(VISITORS, Method::LeastConn) };
-    let count = |open| {
-        counted(
-            Count { fleet, live: true, drains: true, steps: Steps::Drains(open) },
-            plan.counted_starts,
-        )
-    };
-    let (none, all) = (count(0)?, count(plan.counted_sessions)?);
-    for (who, none, all) in [
-        ("a worker", none.other, all.other),
-        ("the worker with the watcher", none.watcher, all.watcher),
-    ] {
-        let (Some(none), Some(all)) = (none, all) else {
-            return Err(format!("{who} was not found").into());
-        };
-        let sessions = plan.counted_sessions;
-        compare(
-            table,
-            &format!(
-                "per drain of {VISITORS} peers, {who}: no other session, {sessions} at others"
-            ),
-            none,
-            all,
-        );
-        table.aim(&format!("<= {CHANGE}"), all / none <= CHANGE);
-    }
-    Ok(())
 }

@@ -42,6 +42,12 @@ impl Table {
         self.rows.push(Row { what, baseline, measured, compared, aim, is_met });
     }
 
+    /// Adds a row for two counts and their ratio.
+    pub fn compare(&mut self, what: &str, baseline: f64, measured: f64) {
+        let ratio = format!("{:.4}", measured / baseline);
+        self.row(what, format!("{baseline:.0}"), format!("{measured:.0}"), ratio);
+    }
+
     /// Gives the last row an aim.
     pub fn aim(&mut self, aim: &str, is_met: bool) {
         if let Some(row) = self.rows.last_mut() {

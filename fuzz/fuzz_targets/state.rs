@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peer_state::State;
+use peer_state::SavedState;
 
 fuzz_target!(|input: &[u8]| {
     check(input);
@@ -19,10 +19,10 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
-    match State::parse(bytes) {
+    match SavedState::parse(bytes) {
         Ok(state) => {
             let written = state.encode().expect("an input is far below the greatest length");
-            assert_eq!(State::parse(&written), Ok(state));
+            assert_eq!(SavedState::parse(&written), Ok(state));
         }
         Err(error) => assert!(!error.to_string().contains(char::is_control), "{error:?}"),
     }

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use peer_zone::Reasons;
+use peer_zone::DrainReasons;
 
 /// What `etcd_drain` says.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct DrainConf {
     /// How fast the rest is closed.
     pub(crate) pace: PaceConf,
     /// Of which peers connections are closed.
-    pub(crate) on: Reasons,
+    pub(crate) on: DrainReasons,
 }
 
 /// How fast connections are closed.
@@ -36,6 +36,6 @@ pub(crate) enum Time {
 impl DrainConf {
     /// Whether it acts on nothing but what checks say.
     pub(crate) fn needs_checks(&self) -> bool {
-        self.on == Reasons { removed: false, drain: false, check: true }
+        self.on == DrainReasons { removed: false, drain: false, check: true }
     }
 }

@@ -1,6 +1,6 @@
 //! What the directives in an `upstream` add up to.
 
-use peer_zone::{Checking, Desired, Options, protocol::ID_BITS};
+use peer_zone::{CheckPolicy, PeerSpec, TableOptions, protocol::ID_BITS};
 use upstream_peers::{Allow, Overrides, Parameters};
 
 use super::{
@@ -42,7 +42,7 @@ pub(crate) struct UpstreamConf {
     /// Which of nginx's servers stands for etcd's.
     pub(crate) placeholder: usize,
     /// The peers of ordinary `server` lines.
-    pub(crate) servers: Vec<Desired>,
+    pub(crate) servers: Vec<PeerSpec>,
     /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the
     /// place.
     pub(crate) is_balanced_here: bool,
@@ -57,13 +57,13 @@ impl UpstreamConf {
     }
 
     /// What the zone's tables are to carry for it.
-    pub(crate) fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> TableOptions {
         let checking = self
             .check
             .as_ref()
-            .map(|check| Checking { mandatory: check.mandatory, panic: check.panic });
+            .map(|check| CheckPolicy { mandatory: check.mandatory, panic: check.panic });
         let is_sticky = self.sticky.is_some() || self.takes_hints;
-        Options { method: self.balance().method, is_sticky, checking }
+        TableOptions { method: self.balance().method, is_sticky, checking }
     }
 
     /// By what clients know its peers.

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use core::num::NonZeroU32;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use peer_zone::Reasons;
+use peer_zone::DrainReasons;
 
 use super::{
     args::{Mistake, milliseconds},
@@ -25,14 +25,14 @@ const TIMEOUT: u64 = 30_000;
 const SPREAD: u64 = 10_000;
 
 /// Every reason that there is.
-const ON: Reasons = Reasons { removed: true, drain: true, check: true };
+const ON: DrainReasons = DrainReasons { removed: true, drain: true, check: true };
 
 #[derive(Default)]
 struct Words {
     timeout: Option<Time>,
     spread: Option<Time>,
     rate: Option<NonZeroU32>,
-    on: Option<Reasons>,
+    on: Option<DrainReasons>,
 }
 
 /// The handler of `etcd_drain`.
@@ -116,8 +116,8 @@ fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
     })
 }
 
-fn reasons(value: &str) -> Result<Reasons, Mistake> {
-    let mut reasons = Reasons { removed: false, drain: false, check: false };
+fn reasons(value: &str) -> Result<DrainReasons, Mistake> {
+    let mut reasons = DrainReasons { removed: false, drain: false, check: false };
     for word in value.split(',') {
         let reason = match word {
             "remove" => &mut reasons.removed,

@@ -4,14 +4,14 @@ use core::slice;
 use std::sync::Arc;
 
 use ngx::ffi::{ngx_addr_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t};
-use peer_zone::{Desired, Parameters};
+use peer_zone::{Parameters, PeerSpec};
 
 /// The peers that the `server` lines of an upstream name, one for each address, in their order; the
 /// server at `placeholder` is none of them.
 pub(super) fn read(
     us: &ngx_http_upstream_srv_conf_t,
     placeholder: usize,
-) -> Result<Vec<Desired>, String> {
+) -> Result<Vec<PeerSpec>, String> {
     // SAFETY: nginx makes the array for each upstream that is written out.
     let servers = unsafe { (*us.servers).as_slice::<ngx_http_upstream_server_t>() };
     let mut peers = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn read(
                 .name
                 .to_str()
                 .map_err(|_| "a \"server\" has an address that is not UTF-8")?;
-            peers.push(Desired {
+            peers.push(PeerSpec {
                 key: None,
                 socket_address: socket_address.into(),
                 name: name.into(),

@@ -14,7 +14,7 @@ use ngx::ffi::{
     ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_peer_connection_t,
     ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
 };
-use peer_zone::{Held, Now, Outcome, Pick, Wish, Worker};
+use peer_zone::{Now, Pick, PickContext, PickedPeer, RequestOutcome, Worker};
 #[cfg(nginx1_29_6)]
 use upstream_peers::{sid, sid_id};
 
@@ -132,11 +132,11 @@ fn pick(
     connection: &mut ngx_peer_connection_t,
     peer: &mut RequestPeer,
     now: Now,
-) -> Result<Held, Refused> {
+) -> Result<PickedPeer, Refused> {
     let (upstream, pool) = (peer.upstream, peer.pool());
     let conf = upstream.settings();
     let RequestPeer { tried, hash_key, progress, .. } = peer;
-    let wish = Wish {
+    let wish = PickContext {
         method: conf.balance().method,
         key: hash_key.as_bytes(),
         sticky: peer.sticky,
@@ -167,7 +167,7 @@ fn pick(
         named => named,
     };
     let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named) else {
-        worker.release(held, Outcome::Answered, None, now);
+        worker.release(held, RequestOutcome::Answered, None, now);
         return Err(Refused::Failed);
     };
     // SAFETY: it is the request's own, or was given out just now, aligned for any type; nothing
@@ -186,7 +186,7 @@ fn pick(
 fn name_to_others(
     connection: &mut ngx_peer_connection_t,
     worker: &mut Worker,
-    (held, address): (&Held, &[u8]),
+    (held, address): (&PickedPeer, &[u8]),
     pool: *mut ngx_pool_t,
 ) -> Option<()> {
     // SAFETY: the pool is the request's, and gives out memory that is aligned for any type.
@@ -252,7 +252,7 @@ unsafe extern "C" fn free(
         }
         // What a drain closes is no fault of the peer's.
         let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !is_drained;
-        let outcome = if failed { Outcome::Failed } else { Outcome::Answered };
+        let outcome = if failed { RequestOutcome::Failed } else { RequestOutcome::Answered };
         if let Some(held) = peer.open.held.take() {
             let id = held.id();
             if let Some(slot) = peer.open.slot.take() {

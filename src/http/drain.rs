@@ -10,7 +10,7 @@ mod open;
 use core::{cell::Cell, ptr::NonNull, time::Duration};
 
 use peer_drain::{Drain, Pace, Slot};
-use peer_zone::{Closing, Departed, Held, Zone};
+use peer_zone::{DrainPolicy, PickedPeer, Withdrawn, Zone};
 
 pub(crate) use self::{close::linger, open::Draining};
 use super::open_request::OpenRequest;
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a worker looks while it closes connections.
-pub(crate) const LOOK: Duration = peer_drain::LOOK;
+pub(crate) const LOOK: Duration = peer_drain::DRAIN_TICK;
 
 /// What an upstream has of drains.
 #[derive(Debug, Default)]
@@ -54,15 +54,15 @@ impl Drains {
     /// how this one closes its connections.
     pub(crate) fn refresh(&self, upstream: &Upstream, core: &CoreConf, now: u64) {
         let Some(conf) = &upstream.settings().drain else {
-            upstream.with_worker(|worker| worker.say_closing(None));
+            upstream.with_worker(|worker| worker.set_drain_policy(None));
             return;
         };
         let drain = evaluate(conf, core);
         if self.now.replace(drain) != drain {
             self.open.with_some(|open| open.note_change(now));
         }
-        let closing = drain.map(|drain| Closing { after: drain.timeout, on: conf.on });
-        upstream.with_worker(|worker| worker.say_closing(closing));
+        let closing = drain.map(|drain| DrainPolicy { after: drain.timeout, on: conf.on });
+        upstream.with_worker(|worker| worker.set_drain_policy(closing));
     }
 
     /// Notes that a request has a peer; `has_cookie`: perhaps by a cookie. Returns what
@@ -71,7 +71,7 @@ impl Drains {
         &self,
         upstream: &Upstream,
         request: NonNull<OpenRequest>,
-        held: &Held,
+        held: &PickedPeer,
         has_cookie: bool,
     ) -> Option<Slot> {
         upstream.settings().drain.as_ref()?;
@@ -89,17 +89,17 @@ impl Drains {
     }
 
     /// Notes that it has it no more.
-    pub(crate) fn leave(&self, upstream: &Upstream, held: &Held, slot: Slot) {
+    pub(crate) fn leave(&self, upstream: &Upstream, held: &PickedPeer, slot: Slot) {
         if let Some(zone) = upstream.zone() {
             self.open.with_some(|open| open.remove(place_of(zone, held), slot));
         }
     }
 
     /// Takes note of a peer that has left the service.
-    pub(crate) fn note(&self, zone: &Zone, departed: Departed) {
+    pub(crate) fn note(&self, zone: &Zone, departed: Withdrawn) {
         self.open.with_some(|open| match departed {
-            Departed::Peer(id) => open.note(zone.place_of(id), id),
-            Departed::Many => open.note_some(),
+            Withdrawn::Peer(id) => open.note(zone.index_of(id), id),
+            Withdrawn::Many => open.note_some(),
         });
     }
 
@@ -138,8 +138,8 @@ impl Drains {
     }
 }
 
-fn place_of(zone: Zone, held: &Held) -> usize {
-    zone.place_of(held.id())
+fn place_of(zone: Zone, held: &PickedPeer) -> usize {
+    zone.index_of(held.id())
 }
 
 /// When connections are closed, as variables say just now; `None` while the directive has variables

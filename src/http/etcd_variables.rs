@@ -10,7 +10,7 @@ use upstream_peers::SocketAddress;
 
 use super::variable_value::set;
 use crate::{
-    live::{Found, Geo, MAX_VALUE_LENGTH, Variable},
+    live::{Geo, MAX_VALUE_LENGTH, Variable, WordsReading},
     nginx::{
         callback::{ERROR, OK, guard},
         socket_address,
@@ -36,11 +36,11 @@ pub(crate) unsafe extern "C" fn etcd_variable(
 fn read(request: &ngx_http_request_t, variable: &Variable) -> Option<ngx_str_t> {
     let mut bytes = [0; MAX_VALUE_LENGTH];
     let found = match variable.look(&mut bytes) {
-        Found::InMemory(found) => found,
-        Found::InConfiguration(text) => {
+        WordsReading::InMemory(found) => found,
+        WordsReading::InConfiguration(text) => {
             return Some(ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() });
         }
-        Found::Nothing => return None,
+        WordsReading::Nothing => return None,
     };
     // SAFETY: the pool is the request's.
     let copy = unsafe { ngx_pnalloc(request.pool, found.len().max(1)) }.cast::<u8>();

@@ -18,12 +18,12 @@ pub(crate) mod tls_sessions;
 
 use core::ptr::{self, NonNull};
 
-use idle_cache::{IdleCache, Kept, Slot};
+use idle_cache::{IdleCache, Insertion, Slot};
 use ngx::ffi::{
     ngx_connection_t, ngx_cycle_t, ngx_event_t, ngx_http_upstream_t, ngx_log_t,
     ngx_peer_connection_t,
 };
-use peer_zone::Departed;
+use peer_zone::Withdrawn;
 
 use self::connection_kind::Kind;
 use super::upstream::HttpUpstream;
@@ -97,11 +97,11 @@ pub(crate) fn close_peer(upstream: &Upstream, id: u64) {
 }
 
 /// Closes the idle connections to a peer that has left the service.
-pub(crate) fn close_departed(upstream: &Upstream, departed: Departed) {
+pub(crate) fn close_departed(upstream: &Upstream, departed: Withdrawn) {
     match departed {
-        Departed::Peer(id) => close_peer(upstream, id),
-        Departed::Many if with_idle(upstream, |_, _| ()).is_some() => close_all(),
-        Departed::Many => {}
+        Withdrawn::Peer(id) => close_peer(upstream, id),
+        Withdrawn::Many if with_idle(upstream, |_, _| ()).is_some() => close_all(),
+        Withdrawn::Many => {}
     }
 }
 
@@ -114,7 +114,8 @@ pub(crate) fn take(
     log: *mut ngx_log_t,
 ) -> Option<NonNull<ngx_connection_t>> {
     let peer = upstream.settings().key_of(id)?;
-    let connection = with_idle(upstream, |idle, _| idle.cache.take(peer, kind.to_number()))??;
+    let connection =
+        with_idle(upstream, |idle, _| idle.cache.take_newest(peer, kind.to_number()))??;
     // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's,
     // which now has the connection.
     unsafe { connection::wake(connection.as_ptr(), log) };
@@ -138,9 +139,9 @@ pub(crate) fn keep(
         return;
     }
     let kept = with_idle(upstream, |idle, keepalive| {
-        idle.cache.keep(of_peer, kind.to_number(), keepalive.connections, connection)
+        idle.cache.insert(of_peer, kind.to_number(), keepalive.connections, connection)
     });
-    let Some(Kept { slot, evicted }) = kept else { return };
+    let Some(Insertion { slot, evicted }) = kept else { return };
     peer.connection = ptr::null_mut();
     // SAFETY: the one is the cache's alone from here on, the other was until now.
     unsafe {

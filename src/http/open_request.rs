@@ -2,14 +2,14 @@
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_t};
 use peer_drain::Slot;
-use peer_zone::Held;
+use peer_zone::PickedPeer;
 
 /// A part of what the module keeps for each request: it stays where it is, for as long as the
 /// request.
 pub(crate) struct OpenRequest {
     pub(super) request: *mut ngx_http_request_t,
     /// The peer that the request has just now.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<PickedPeer>,
     /// Where it stands among those that a drain would close.
     pub(super) slot: Option<Slot>,
     /// A drain has closed its connection to the peer.

@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t, ngx_str_t};
-use peer_zone::{Connections, Method, Now, Outcome, Progress};
+use peer_zone::{Connections, KeyProgress, Method, Now, RequestOutcome};
 
 use super::{
     keepalive::connection_kind::Kind, open_request::OpenRequest, tried::Tried,
@@ -22,7 +22,7 @@ pub(crate) struct RequestPeer {
     /// What the method goes by, in the request's pool or the connection's; empty where it goes by
     /// nothing of the request's.
     pub(super) hash_key: ngx_str_t,
-    pub(super) progress: Progress,
+    pub(super) progress: KeyProgress,
     /// The peer that the client's cookie names.
     pub(super) sticky: Option<u64>,
     /// The request, and the peer that it has just now.
@@ -80,7 +80,7 @@ impl RequestPeer {
             upstream,
             upstream_name,
             hash_key,
-            progress: Progress::default(),
+            progress: KeyProgress::default(),
             sticky,
             open: OpenRequest::new(request),
             kind: None,
@@ -148,7 +148,7 @@ impl RequestPeer {
     /// What the peer took to answer, in microseconds, where the method goes by it: until its header
     /// came or, where that did not come, until now, since it takes longer than that. A peer that
     /// has failed took [`FAILED`] at least.
-    pub(super) fn response_time(&self, outcome: Outcome, now: Now) -> Option<u32> {
+    pub(super) fn response_time(&self, outcome: RequestOutcome, now: Now) -> Option<u32> {
         if self.upstream.settings().balance().method != Method::LeastTime || self.open.is_drained {
             return None;
         }
@@ -158,7 +158,7 @@ impl RequestPeer {
         let milliseconds =
             until_header.unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked));
         let milliseconds =
-            if outcome == Outcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
+            if outcome == RequestOutcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
         // nginx's clock goes by milliseconds; what takes less is told from others by the
         // connections that are open.
         Some(u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000))

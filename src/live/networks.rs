@@ -3,7 +3,7 @@
 use core::{net::IpAddr, ops::Deref, sync::atomic::AtomicU64};
 
 use client_networks::{count_in, is_in};
-use live_value::{Found, Origin, Shelf, Torn};
+use live_value::{Origin, SharedWords, TornRead, WordsReading};
 
 use super::value_state::Known;
 use crate::config::GeoConf;
@@ -13,7 +13,7 @@ use crate::config::GeoConf;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveNetworks {
     known: &'static Known<0>,
-    table: Shelf<'static>,
+    table: SharedWords<'static>,
 }
 
 impl Deref for LiveNetworks {
@@ -27,7 +27,7 @@ impl Deref for LiveNetworks {
 impl LiveNetworks {
     /// Those that lie there.
     pub(crate) fn new(known: &'static Known<0>, words: &'static [AtomicU64]) -> Self {
-        Self { known, table: Shelf::new(words) }
+        Self { known, table: SharedWords::new(words) }
     }
 
     /// Whether etcd has ever said what there is: its first word is published, also where that is
@@ -46,7 +46,10 @@ impl LiveNetworks {
     /// # Errors
     ///
     /// Where too much was written meanwhile.
-    pub(crate) fn read<T>(&self, read: impl Fn(&[AtomicU64]) -> T) -> Result<Found<T>, Torn> {
+    pub(crate) fn read<T>(
+        &self,
+        read: impl Fn(&[AtomicU64]) -> T,
+    ) -> Result<WordsReading<T>, TornRead> {
         self.table.read(read)
     }
 
@@ -60,7 +63,7 @@ impl LiveNetworks {
         // Before the table: a table that is newer than what is known of it is compared with etcd
         // once more, an older one would pass for etcd's last word.
         self.known.go_on(old.known);
-        let Ok(Found { value, origin, generation }) = old.read(|words| {
+        let Ok(WordsReading { value, origin, generation }) = old.read(|words| {
             let mut networks = client_networks::NamedNetworks::with_room(self.room());
             networks.go_on(words);
             networks.to_table()
@@ -98,7 +101,7 @@ pub(crate) fn is_inside(
 
 /// How many networks there are, and the revision of the last change.
 pub(crate) fn count(conf: &GeoConf, live: &LiveNetworks) -> (usize, u64) {
-    let Ok(Found { value, origin, generation }) = live.read(count_in) else { return (0, 0) };
+    let Ok(WordsReading { value, origin, generation }) = live.read(count_in) else { return (0, 0) };
     let initial = || conf.initial.as_ref().map_or(0, |initial| initial.count);
     (value.unwrap_or_else(|| if generation != 0 { 0 } else { initial() }), origin.revision)
 }

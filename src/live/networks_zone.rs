@@ -1,5 +1,5 @@
-//! The shared memory of a prefix with networks: one zone for each, kept over reloads by its name, or
-//! copied from one of another size.
+//! The shared memory of a prefix with networks: one zone for each, kept over reloads by its name,
+//! or copied from one of another size.
 
 use core::{cell::Cell, ffi::c_void, slice, sync::atomic::AtomicU64};
 

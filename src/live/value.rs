@@ -1,6 +1,6 @@
 //! A key's value, in shared memory.
 
-use live_value::Torn;
+use live_value::TornRead;
 
 use super::value_state::Known;
 
@@ -32,7 +32,7 @@ impl Live {
     pub(crate) fn look(&self, bytes: &mut [u8; MAX_VALUE_LENGTH]) -> Look {
         match self.value.read(bytes) {
             Ok(reading) => Look { length: reading.length, is_heard: reading.generation != 0 },
-            Err(Torn) => Look { length: None, is_heard: true },
+            Err(TornRead) => Look { length: None, is_heard: true },
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use live_value::{Cell, Origin};
+use live_value::{Origin, ValueCell};
 
 use crate::{nginx::clock, zones::Shared};
 
@@ -19,10 +19,10 @@ pub(crate) const HOLD: u64 = 60_000;
 #[repr(C)]
 pub(crate) struct Known<const WORDS: usize> {
     /// The last good value, of at most `WORDS` words of eight bytes.
-    pub(crate) value: Cell<WORDS>,
+    pub(crate) value: ValueCell<WORDS>,
     /// Why the present value is rejected, if it is; the value's hash lies where other values have a
     /// cluster's id.
-    rejection: Cell<{ MAX_REASON_LENGTH / size_of::<u64>() }>,
+    rejection: ValueCell<{ MAX_REASON_LENGTH / size_of::<u64>() }>,
     /// Values rejected so far.
     rejected: AtomicU64,
     /// How far etcd was when it last spoke: the cluster's id and the revision. It is not moved

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
-use peer_zone::{Closings, Health, Now, Row, Statistics, Worker};
+use peer_zone::{DrainPolicies, Health, Now, PeerRow, Statistics, Worker};
 use serde::Serialize;
 
 use crate::{
@@ -242,7 +242,13 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let Statistics { size, used, left_out, is_panicking, is_connected, .. } = statistics;
     let Statistics { processes, most_processes, sharing, .. } = statistics;
     let Statistics {
-        checks_not_made, drained, revision, last_word, rejected_total, resyncs, ..
+        checks_not_made,
+        drained,
+        revision,
+        last_contact,
+        rejected_total,
+        resyncs,
+        ..
     } = statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
     let Report { rejected, unresolved, unresolved_total, endpoint, trouble, room, holding, state } =
@@ -255,7 +261,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
     let (generation, peers) = peers(worker);
     let now = clock::now();
-    let since = now.saturating_sub(last_word);
+    let since = now.saturating_sub(last_contact);
     let holding = holding.map(|report::Holding { reason, until, peers }| Holding {
         reason,
         seconds_left: until.saturating_sub(now) as f64 / 1_000.0,
@@ -277,7 +283,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
         generation,
         connected: is_connected,
         // Milliseconds, of which an `f64` holds more than a machine's life exactly.
-        seconds_since_last_word: (last_word != 0).then_some(since as f64 / 1_000.0),
+        seconds_since_last_word: (last_contact != 0).then_some(since as f64 / 1_000.0),
         resyncs: Resyncs {
             start,
             takeover,
@@ -315,15 +321,15 @@ fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
     let now = clock::cached();
     match worker.table() {
         Some(table) => {
-            let closings = table.closings();
+            let policies = table.policies();
             let shown = table.rows().filter(|row| !row.is_removed || row.connections.all() > 0);
-            (table.generation(), shown.map(|row| describe(&row, &closings, now)).collect())
+            (table.generation(), shown.map(|row| describe(&row, &policies, now)).collect())
         }
         None => (0, Vec::new()),
     }
 }
 
-fn describe(row: &Row<'_>, closings: &Closings, now: Now) -> Peer {
+fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> Peer {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -343,7 +349,7 @@ fn describe(row: &Row<'_>, closings: &Closings, now: Now) -> Peer {
     let response_time =
         Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
     let now_exactly = clock::now();
-    let closes_in = row.closes_in(closings, now_exactly);
+    let closes_in = row.closes_in(policies, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Peer {
         key: row.peer.key.map(text),

@@ -6,7 +6,7 @@ use core::{
 };
 
 use ngx::ffi::{ngx_conf_t, ngx_cycle_t};
-use peer_zone::{Departed, Worker, Zone};
+use peer_zone::{Withdrawn, Worker, Zone};
 
 use crate::{
     config::{Etcd, UpstreamConf},
@@ -104,12 +104,12 @@ impl Upstream {
 
     /// Tells of the peers that have left the service since the last call; `now` in milliseconds.
     /// Costs a load where none has.
-    pub(crate) fn read_withdrawals(&self, now: u64, tell: impl FnMut(&Zone, Departed)) {
+    pub(crate) fn read_withdrawals(&self, now: u64, tell: impl FnMut(&Zone, Withdrawn)) {
         let mut tell = tell;
         self.with_worker(|worker| {
-            if worker.has_departures() {
+            if worker.has_withdrawals() {
                 let zone = *worker.zone();
-                worker.departed(now, |departed| tell(&zone, departed));
+                worker.read_withdrawals(now, |departed| tell(&zone, departed));
             }
         });
     }

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, path::PathBuf, task::Poll};
 
 use peer_check::{Address, Checked, Checks, PeerId, State, Verdict};
-use peer_zone::{Desired, Health, Publisher, protocol::Publishing};
+use peer_zone::{Health, PeerSpec, Publisher, protocol::Publishing};
 use upstream_peers::SocketAddress;
 
 use super::{lines::Lines, upstream::Upstream};
@@ -141,7 +141,7 @@ pub(super) async fn next(upstreams: &mut [Upstream]) -> (usize, Verdict) {
     .await
 }
 
-fn checked(peer: &Desired, health: Health) -> Option<Checked> {
+fn checked(peer: &PeerSpec, health: Health) -> Option<Checked> {
     if peer.parameters.down {
         return None;
     }

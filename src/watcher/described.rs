@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use peer_zone::Desired;
+use peer_zone::PeerSpec;
 use upstream_peers::{Ages, Known, Parameters, Peer, SocketAddress};
 
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
 
 /// The peers of a list, each with what it was made of.
 pub(super) struct Described {
-    peers: Vec<(SocketAddress, Desired)>,
+    peers: Vec<(SocketAddress, PeerSpec)>,
     names: Names,
 }
 
 impl Described {
     /// The peers with keys that a zone has already.
-    pub(super) fn of_zone<'a>(listed: impl Iterator<Item = &'a Desired>, names: Names) -> Self {
+    pub(super) fn of_zone<'a>(listed: impl Iterator<Item = &'a PeerSpec>, names: Names) -> Self {
         let mut peers: Vec<_> = listed
             .filter(|desired| desired.key.is_some())
             .filter_map(|desired| {
@@ -28,7 +28,7 @@ impl Described {
                 // Made anew: another configuration may have another secret.
                 let key = desired.key.as_deref().unwrap_or_default();
                 let sticky = names.sticky_id(key, &desired.name, desired.route.as_deref());
-                Some((address, Desired { server, sticky, ..desired.clone() }))
+                Some((address, PeerSpec { server, sticky, ..desired.clone() }))
             })
             .collect();
         // A zone has them in the order of the addresses' bytes.
@@ -47,7 +47,7 @@ impl Described {
             .into_iter()
             .map(|peer| {
                 let is_behind =
-                    |known: &(SocketAddress, Desired)| compare(known, &peer) == Ordering::Less;
+                    |known: &(SocketAddress, PeerSpec)| compare(known, &peer) == Ordering::Less;
                 while before.next_if(is_behind).is_some() {}
                 let known = before.next_if(|known| compare(known, &peer) == Ordering::Equal);
                 let age = known.as_ref().map(|(_, known)| Known {
@@ -64,7 +64,7 @@ impl Described {
     }
 
     /// The peers as the zone takes them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Desired> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PeerSpec> {
         self.peers.iter().map(|(_, desired)| desired)
     }
 
@@ -75,7 +75,7 @@ impl Described {
 }
 
 /// The peer, at this address, as etcd has it; `None` for one of a `server` line.
-pub(super) fn peer(address: SocketAddress, desired: &Desired) -> Option<Peer> {
+pub(super) fn peer(address: SocketAddress, desired: &PeerSpec) -> Option<Peer> {
     Some(Peer {
         key: Arc::clone(desired.key.as_ref()?),
         address,
@@ -86,7 +86,7 @@ pub(super) fn peer(address: SocketAddress, desired: &Desired) -> Option<Peer> {
     })
 }
 
-fn compare((address, known): &(SocketAddress, Desired), peer: &Peer) -> Ordering {
+fn compare((address, known): &(SocketAddress, PeerSpec), peer: &Peer) -> Ordering {
     let by_key = match &known.key {
         Some(key) if Arc::ptr_eq(key, &peer.key) => Ordering::Equal,
         key => key.as_deref().cmp(&Some(&*peer.key)),
@@ -94,13 +94,13 @@ fn compare((address, known): &(SocketAddress, Desired), peer: &Peer) -> Ordering
     by_key.then_with(|| address.cmp(&peer.address))
 }
 
-fn renew(known: Desired, peer: Peer, joined: u64, names: &Names) -> Desired {
+fn renew(known: PeerSpec, peer: Peer, joined: u64, names: &Names) -> PeerSpec {
     let sticky = if known.route == peer.route {
         known.sticky
     } else {
         names.sticky_id(&peer.key, &known.name, peer.route.as_deref())
     };
-    Desired {
+    PeerSpec {
         server: shared(&known.name, peer.server),
         sticky,
         route: peer.route,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
-use client_networks::{NamedNetworks, NetworkError, Outcome, shown};
+use client_networks::{NamedNetworks, NetworkError, NetworksUpdate, shown};
 use etcd_watch::{Cause, Cluster, Event, Item, Keys, Limits, Update};
 use live_value::Origin;
 use tokio::{
@@ -264,7 +264,7 @@ impl Geo {
         self.adopt_successor();
     }
 
-    fn note(&mut self, outcome: Outcome) {
+    fn note(&mut self, outcome: NetworksUpdate) {
         let count = outcome.rejected.len();
         self.malformed.extend(outcome.rejected.iter().map(|rejected| rejected.key.clone()));
         for rejected in outcome.rejected.into_iter().take(TOLD) {

@@ -1,7 +1,7 @@
 //! What the thread has to do: a copy of the configuration that is its own.
 
 use etcd_watch::ClusterConfig;
-use peer_zone::{Desired, Options, Zone, protocol::Lease};
+use peer_zone::{PeerSpec, TableOptions, Zone, protocol::Lease};
 use privileged_files::{Client, Table};
 use upstream_peers::{Allow, Parameters};
 
@@ -68,8 +68,8 @@ pub(super) struct UpstreamPlan {
     /// What `max_conns` of the defaults goes by, where that changes.
     pub(super) max_conns: Option<LiveNumber>,
     pub(super) allow: Allow,
-    pub(super) servers: Vec<Desired>,
-    pub(super) options: Options,
+    pub(super) servers: Vec<PeerSpec>,
+    pub(super) options: TableOptions,
     /// By what clients know peers.
     pub(super) naming: Naming,
     pub(super) check: Option<Check>,

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::RangeInclusive, rc::Rc, time::Duration};
 
 use etcd_watch::{Cluster, Keys, Limits, Update};
-use host_names::{Event, HostNames};
+use host_names::{HostNames, NameEvent};
 use log_burst::{Burst, Sum};
 use peer_check::Verdict;
 use tokio::{
@@ -215,7 +215,7 @@ impl Prefix {
     }
 
     /// Takes in what the name servers say: this, and what else has come.
-    fn resolved(&mut self, first: Event) {
+    fn resolved(&mut self, first: NameEvent) {
         let mut next = Some(first);
         while let Some(event) = next {
             self.take_in(event);
@@ -223,9 +223,9 @@ impl Prefix {
         }
     }
 
-    fn take_in(&mut self, event: Event) {
+    fn take_in(&mut self, event: NameEvent) {
         match event {
-            Event::Changed { name } => {
+            NameEvent::Changed { name } => {
                 for upstream in &mut self.upstreams {
                     upstream.note_change();
                 }
@@ -234,7 +234,7 @@ impl Prefix {
                     self.recovered(&name);
                 }
             }
-            Event::Failed { name, reason } => {
+            NameEvent::Failed { name, reason } => {
                 self.upstreams.iter_mut().for_each(Upstream::note_names);
                 if !self.has_told_of_name(&name) && self.failed_names.admits(clock::now()) {
                     self.lines.warn(format!(
@@ -244,8 +244,10 @@ impl Prefix {
                     ));
                 }
             }
-            Event::StillFailing { .. } => self.upstreams.iter_mut().for_each(Upstream::note_names),
-            Event::Recovered { name } => self.recovered(&name),
+            NameEvent::StillFailing { .. } => {
+                self.upstreams.iter_mut().for_each(Upstream::note_names)
+            }
+            NameEvent::Recovered { name } => self.recovered(&name),
         }
     }
 
@@ -301,7 +303,7 @@ impl Prefix {
             .iter_mut()
             .fold(false, |changed, upstream| changed | upstream.take_change_of_names())
         {
-            names.keep(upstreams.iter().flat_map(Upstream::names));
+            names.set_names(upstreams.iter().flat_map(Upstream::names));
         }
         claim.publishing(|publishing| {
             for upstream in upstreams {

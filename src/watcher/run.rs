@@ -56,7 +56,7 @@ impl Claim {
         let left = self.unsettled.get().saturating_sub(1);
         self.unsettled.set(left);
         if left == 0 {
-            self.lease.setbacks().settled(self.claim);
+            self.lease.restart_backoff().settled(self.claim);
         }
     }
 
@@ -92,7 +92,7 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
     }));
     let result = result.unwrap_or_else(|panic| Err(log::panic_message(&*panic)));
     if result.is_ok() {
-        lease.setbacks().ended(claim);
+        lease.restart_backoff().ended(claim);
     }
     lease.release(claim);
     result

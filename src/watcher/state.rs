@@ -10,8 +10,8 @@ use std::{
     time::Instant,
 };
 
-use peer_state::{Mark, Schedule, State};
-use peer_zone::{Desired, Publisher};
+use peer_state::{ListVersion, SavedState, WriteSchedule};
+use peer_zone::{PeerSpec, Publisher};
 use privileged_files::Client;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
 use upstream_peers::Peer;
@@ -22,7 +22,7 @@ use crate::{config::Etcd, nginx::socket_address, zones::report::StateFile};
 /// A list that is to be in the file.
 #[derive(Clone)]
 struct List {
-    mark: Mark,
+    mark: ListVersion,
     peers: Arc<[Peer]>,
 }
 
@@ -72,7 +72,8 @@ impl StateOffer {
     /// Has what is published now kept.
     pub(super) fn offer(&self, publisher: &Publisher) {
         let (zone, generation) = (publisher.zone(), publisher.generation());
-        let mark = Mark { generation, cluster_id: zone.cluster_id(), revision: zone.revision() };
+        let mark =
+            ListVersion { generation, cluster_id: zone.cluster_id(), revision: zone.revision() };
         self.list.send_if_modified(|list| {
             let peers = match list {
                 Some(known) if known.mark == mark => return false,
@@ -105,7 +106,7 @@ impl StateOffer {
 }
 
 fn peers(publisher: &Publisher) -> Arc<[Peer]> {
-    let peer = |desired: &Desired| {
+    let peer = |desired: &PeerSpec| {
         described::peer(socket_address::parse(&desired.socket_address)?, desired)
     };
     publisher.listed().filter_map(peer).collect()
@@ -115,7 +116,7 @@ impl StateKeeper {
     /// Writes what is offered, until the upstream's end is gone and what it offered last is
     /// written.
     pub(super) async fn keep(mut self, by: Client, lines: Lines) {
-        let (mut schedule, mut is_failing) = (Schedule::default(), false);
+        let (mut schedule, mut is_failing) = (WriteSchedule::default(), false);
         loop {
             let due = self.due(&schedule);
             let is_offered_more = match due {
@@ -135,14 +136,15 @@ impl StateKeeper {
                 break;
             }
         }
-        let is_unsaved = self.list.borrow().as_ref().is_some_and(|list| schedule.lacks(list.mark));
+        let is_unsaved =
+            self.list.borrow().as_ref().is_some_and(|list| schedule.is_outdated(list.mark));
         if is_unsaved {
             self.write(&mut schedule, &mut is_failing, &by, &lines).await;
         }
     }
 
     /// When the newest list is to be written, unless it has been.
-    fn due(&mut self, schedule: &Schedule) -> Option<Instant> {
+    fn due(&mut self, schedule: &WriteSchedule) -> Option<Instant> {
         self.list
             .borrow_and_update()
             .as_ref()
@@ -151,7 +153,7 @@ impl StateKeeper {
 
     async fn write(
         &self,
-        schedule: &mut Schedule,
+        schedule: &mut WriteSchedule,
         is_failing: &mut bool,
         by: &Client,
         lines: &Lines,
@@ -163,7 +165,7 @@ impl StateKeeper {
         let (upstream, file) = (&self.upstream, self.file.display());
         match result {
             Ok(()) => {
-                schedule.wrote(list.mark, began, ended);
+                schedule.record_write(list.mark, began, ended);
                 if std::mem::take(is_failing) {
                     lines.notice(format!(
                         "etcd: upstream \"{upstream}\": the state file \"{file}\" is written \
@@ -175,7 +177,7 @@ impl StateKeeper {
                 self.news.send_modify(|news| (news.revision, news.trouble) = (revision, None));
             }
             Err(reason) => {
-                schedule.failed(began, ended);
+                schedule.record_failure(began, ended);
                 if !std::mem::replace(is_failing, true) {
                     lines.error(format!(
                         "etcd: upstream \"{upstream}\": the state file \"{file}\" cannot be \
@@ -192,7 +194,7 @@ impl StateKeeper {
     }
 
     async fn try_write(&self, list: &List, by: &Client) -> Result<(), String> {
-        let state = State {
+        let state = SavedState {
             cluster: self.cluster.clone(),
             prefix: self.prefix.clone(),
             cluster_id: list.mark.cluster_id,

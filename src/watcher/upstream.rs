@@ -14,7 +14,7 @@ use std::rc::Rc;
 use etcd_watch::{Cause, Event, Update};
 use host_names::HostNames;
 use peer_check::Checks;
-use peer_zone::{Changes, Desired, Publisher, ResyncCounter, Zone, protocol::Publishing};
+use peer_zone::{Changes, PeerSpec, Publisher, ResyncCounter, Zone, protocol::Publishing};
 use upstream_peers::{Ages, Allow, ExpiryGuard, Membership, Outcome, Parameters, Removed};
 
 use self::{said::Said, successor::Successor};
@@ -39,7 +39,7 @@ pub(super) struct Upstream {
     prefix: Rc<str>,
     zone: Zone,
     publisher: Publisher,
-    servers: Vec<Desired>,
+    servers: Vec<PeerSpec>,
     defaults: Parameters,
     /// What `max_conns` of the defaults goes by, where that changes.
     max_conns: Option<LiveNumber>,
@@ -73,9 +73,9 @@ pub(super) struct Upstream {
     is_changed: bool,
     /// The zone's size, as configured.
     zone_size: usize,
-    /// What had come back of the zone (see [`Publisher::given_back`]) at the last look: more is a
+    /// What had come back of the zone (see [`Publisher::free_count`]) at the last look: more is a
     /// reason to try again what did not fit.
-    given_back: u64,
+    free_count: u64,
     checks: Option<UpstreamChecks>,
     /// The way to the file that keeps the last good list.
     state: Option<StateOffer>,
@@ -118,8 +118,8 @@ impl Upstream {
             Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
         let mut members = Membership::new(defaults).within(allow.clone());
         described.peers().for_each(|peer| members.seed(peer));
-        let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_word);
-        let report = Report::of_bytes(&publisher.reported());
+        let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_contact);
+        let report = Report::of_bytes(&publisher.published_report());
         if let Some(state) = &mut state {
             state.go_on_from(report.state.as_ref());
         }
@@ -140,7 +140,7 @@ impl Upstream {
             held: report.holding.clone(),
             expiry_guard: expiry_guard.map(|percent| ExpiryGuard::new(percent, hold)),
             // Peers of a state file are nobody's whom this watcher takes over from.
-            takes_over: zone.revision() > 0 && zone.statistics().last_word > 0,
+            takes_over: zone.revision() > 0 && zone.statistics().last_contact > 0,
             has_listed: false,
             has_other_members: false,
             is_connected: false,
@@ -150,7 +150,7 @@ impl Upstream {
             revision: zone.revision(),
             is_changed: true,
             zone_size,
-            given_back: 0,
+            free_count: 0,
             checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
             state,
             lines,
@@ -198,7 +198,7 @@ impl Upstream {
     pub(super) fn update(&mut self, update: &Update) {
         let now = clock::now();
         if !matches!(update, Update::Lost { .. }) {
-            self.zone.heard(now);
+            self.zone.set_last_contact(now);
         }
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
@@ -376,7 +376,7 @@ impl Upstream {
         self.note_outside(names);
         self.described.update(peers, &self.ages, now);
         self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
-        let desired: Vec<Desired> =
+        let desired: Vec<PeerSpec> =
             self.servers.iter().chain(self.described.iter()).cloned().collect();
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::BeforePublication);
@@ -418,12 +418,12 @@ impl Upstream {
 
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
-        self.publisher.collect(processes::own(), processes::is_alive, publishing);
+        self.publisher.reclaim_memory(processes::own(), processes::is_alive, publishing);
         if let Some(checks) = &mut self.checks {
             checks.count_not_made(&self.name, &self.publisher, &self.lines);
         }
-        if self.publisher.given_back()
-            != std::mem::replace(&mut self.given_back, self.publisher.given_back())
+        if self.publisher.free_count()
+            != std::mem::replace(&mut self.free_count, self.publisher.free_count())
         {
             self.said.has_room_again();
             self.is_changed |= self.said.room().is_some();

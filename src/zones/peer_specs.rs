@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use peer_zone::Desired;
+use peer_zone::PeerSpec;
 use upstream_peers::{Parameters, Peer, SocketAddress};
 
 use crate::{config::Naming, nginx::socket_address};
@@ -24,11 +24,11 @@ impl Names {
 
 /// The peer as the zone takes it, with its address. It `joined` at a time of the monotonic clock
 /// (ms), or 0: long ago.
-pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, Desired) {
+pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, PeerSpec) {
     let name = peer.address.to_string();
     let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
     let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
-    let desired = Desired {
+    let desired = PeerSpec {
         key: Some(peer.key),
         socket_address: socket_address::bytes(&peer.address),
         name,

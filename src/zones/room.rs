@@ -1,10 +1,10 @@
 //! What is said of a zone that has no room for all of its peers.
 
-use peer_zone::Full;
+use peer_zone::ZoneFull;
 
 /// What is wrong, with a zone of this size in bytes, and what to do.
-pub(crate) fn in_words(full: Full, zone_size: usize) -> String {
-    let Full { left_out, peers, lacks_method, .. } = full;
+pub(crate) fn in_words(full: ZoneFull, zone_size: usize) -> String {
+    let ZoneFull { left_out, peers, lacks_method, .. } = full;
     let zone = size_in_words(zone_size);
     let enough = size_in_words(enough(full, zone_size));
     let remedy = format!("\"zone={enough}\" would do");
@@ -22,7 +22,7 @@ pub(crate) fn in_words(full: Full, zone_size: usize) -> String {
 }
 
 /// A size that holds all of them, with some room for more.
-fn enough(full: Full, zone_size: usize) -> usize {
+fn enough(full: ZoneFull, zone_size: usize) -> usize {
     let needs = full.needs.saturating_add(full.needs / 4).max(zone_size + 1);
     needs.checked_next_power_of_two().unwrap_or(needs)
 }
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn names_the_size_that_is_configured_and_one_that_would_do() {
-        let full = Full {
+        let full = ZoneFull {
             left_out: 34,
             peers: 180,
             lacks_method: false,
@@ -56,7 +56,8 @@ mod tests {
         );
         assert!(in_words(full, 1 << 20).contains("\"zone=2m\" would do"), "more than there is");
         assert!(
-            in_words(Full { lacks_method: true, ..full }, 1_000_000).contains("\"zone=1000000\"")
+            in_words(ZoneFull { lacks_method: true, ..full }, 1_000_000)
+                .contains("\"zone=1000000\"")
         );
     }
 }

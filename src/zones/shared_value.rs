@@ -22,7 +22,7 @@ pub(crate) unsafe trait Shared: Sync + 'static {}
 unsafe impl Shared for peer_zone::protocol::Lease {}
 
 // SAFETY: zeroes are a cell without a value; all of it is atomic.
-unsafe impl<const WORDS: usize> Shared for live_value::Cell<WORDS> {}
+unsafe impl<const WORDS: usize> Shared for live_value::ValueCell<WORDS> {}
 
 /// Bytes from which on a value is left as the kernel gives its memory: to write zeroes would take
 /// all of it at once.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, ngx_log_t};
-use peer_state::State;
-use peer_zone::Desired;
+use peer_state::SavedState;
+use peer_zone::PeerSpec;
 
 use super::{
     peer_specs::{Names, describe},
@@ -17,7 +17,7 @@ use crate::{
 
 /// What a state file has given.
 pub(super) struct Loaded {
-    pub(super) peers: Vec<Desired>,
+    pub(super) peers: Vec<PeerSpec>,
     /// The cluster's id, and the revision up to which every change is applied; `None` where there
     /// is no good file.
     pub(super) origin: Option<(u64, u64)>,
@@ -66,7 +66,7 @@ pub(super) fn say(conf: &UpstreamConf, count: usize, revision: u64, log: *mut ng
     log::to(NGX_LOG_NOTICE, log, &message);
 }
 
-fn read(file: &Path, etcd: &Etcd) -> Result<Option<State>, String> {
+fn read(file: &Path, etcd: &Etcd) -> Result<Option<SavedState>, String> {
     let Some(state) = peer_state::load(file).map_err(|error| error.to_string())? else {
         return Ok(None);
     };
@@ -75,7 +75,7 @@ fn read(file: &Path, etcd: &Etcd) -> Result<Option<State>, String> {
 }
 
 /// The peers that the upstream may have, as the zone takes them.
-fn desired(state: &State, conf: &UpstreamConf, etcd: &Etcd) -> Vec<Desired> {
+fn desired(state: &SavedState, conf: &UpstreamConf, etcd: &Etcd) -> Vec<PeerSpec> {
     let names = Names { prefix: etcd.prefix.as_str().into(), naming: conf.naming() };
     // They joined long ago.
     let permitted = state.peers.iter().filter(|peer| conf.allow.permits(&peer.address));

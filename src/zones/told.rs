@@ -7,11 +7,11 @@ use super::shared_value::SharedValue;
 use crate::config::Etcd;
 
 /// How many things can be remembered of an upstream, eight bytes each and twice (see
-/// [`live_value::Cell`]): 2 MB of addresses, of which as much takes memory as is ever written.
+/// [`live_value::ValueCell`]): 2 MB of addresses, of which as much takes memory as is ever written.
 pub(crate) const MAX_TOLD: usize = 1 << 17;
 
 /// What has been said, as hashes in the machine's order of bytes.
-pub(crate) type Told = live_value::Cell<MAX_TOLD>;
+pub(crate) type Told = live_value::ValueCell<MAX_TOLD>;
 
 /// Asks nginx for the zone of what is said of an upstream.
 ///

@@ -203,7 +203,7 @@ fn make(
         report.get_or_insert_default().room = Some(words);
     }
     if let Some(report) = report.and_then(|report| report.to_bytes().ok()) {
-        publisher.report(&report, &publishing);
+        publisher.publish_report(&report, &publishing);
     }
     if let Some((cluster_id, revision)) = origin {
         // The first list is compared with these, as after a takeover: what was deleted meanwhile
@@ -216,9 +216,9 @@ fn make(
 }
 
 /// The peers of a zone of another size; `None` where it cannot be read.
-fn copy(old: Zone, allow: &Allow) -> Option<Vec<peer_zone::Desired>> {
+fn copy(old: Zone, allow: &Allow) -> Option<Vec<peer_zone::PeerSpec>> {
     let mut reader = old.join(processes::own(), processes::is_alive)?;
-    let mut peers = reader.table().map(|table| table.to_desired()).unwrap_or_default();
+    let mut peers = reader.table().map(|table| table.to_specs()).unwrap_or_default();
     reader.leave();
     peers.retain(|peer| {
         socket_address::parse(&peer.socket_address).is_some_and(|address| allow.permits(&address))

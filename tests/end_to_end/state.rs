@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use harness::*;
 use nix::sys::signal::Signal;
-use peer_state::State;
+use peer_state::SavedState;
 
 /// A folder that nginx's workers may write to, for one state file.
 struct StateFolder(Folder);
@@ -28,7 +28,7 @@ impl StateFolder {
     }
 
     /// What the file holds; it is a whole one if it is there.
-    fn state(&self) -> Result<Option<State>> {
+    fn state(&self) -> Result<Option<SavedState>> {
         Ok(peer_state::load(&self.file())?)
     }
 

@@ -10,9 +10,9 @@ use crate::ranges::network;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("line {line}: {word} is no network")]
 pub struct LineError {
-    /// Counted from 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// What it is.
+    /// The word that is not a network.
     pub word: Excerpt,
 }
 
@@ -20,7 +20,7 @@ pub struct LineError {
 ///
 /// # Errors
 ///
-/// Where a word is no network.
+/// [`LineError`] for the first word that is not a network.
 pub fn parse_lines(text: &str) -> Result<Vec<&str>, LineError> {
     let mut words = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -37,7 +37,7 @@ pub fn parse_lines(text: &str) -> Result<Vec<&str>, LineError> {
     Ok(words)
 }
 
-/// Such a file.
+/// The text of such a file, with one network in a line.
 pub fn to_lines<'a>(networks: impl Iterator<Item = &'a str>) -> String {
     networks.flat_map(|network| [network, "\n"]).collect()
 }

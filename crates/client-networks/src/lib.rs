@@ -20,8 +20,8 @@ mod text;
 
 pub use file::{LineError, parse_lines, to_lines};
 pub use named::{
-    MAX_KEY_LENGTH, MAX_VALUE_LENGTH, NamedNetworks, NetworkError, Outcome, Rejected, TextError,
-    shown,
+    MAX_KEY_LENGTH, MAX_VALUE_LENGTH, NamedNetworks, NetworkError, NetworksUpdate, Rejected,
+    TextError, shown,
 };
 pub use ranges::Ranges;
 pub use table::{count_in, is_in};

@@ -60,17 +60,17 @@ pub enum NetworkError {
 pub struct Rejected {
     /// The key below the prefix, escaped where it is not fit to be logged.
     pub key: String,
-    /// Why.
+    /// Why it was rejected.
     pub error: NetworkError,
 }
 
 /// What an update did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Outcome {
-    /// Whether the networks are others than before.
+pub struct NetworksUpdate {
+    /// Whether the networks differ from those before.
     pub changed: bool,
-    /// What it brought that is malformed.
+    /// The keys that were rejected.
     pub rejected: Vec<Rejected>,
 }
 
@@ -78,7 +78,7 @@ pub struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("line {line} is no key with networks")]
 pub struct TextError {
-    /// Counted from 1.
+    /// The number of the line, from 1.
     pub line: usize,
 }
 
@@ -101,7 +101,7 @@ pub struct NamedNetworks {
 }
 
 impl NamedNetworks {
-    /// None yet, in a table of at most so many words.
+    /// No networks yet, for a table of at most `words` words of 8 bytes.
     pub fn with_room(words: usize) -> Self {
         Self { room: Some(words.saturating_sub(HEAD + 1) * WORD), ..Self::default() }
     }
@@ -199,7 +199,7 @@ impl NamedNetworks {
     pub fn replace<'a>(
         &mut self,
         items: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> Outcome {
+    ) -> NetworksUpdate {
         let before = std::mem::replace(self, Self { room: self.room, ..Self::default() });
         let (mut known, mut new) = (Vec::new(), Vec::new());
         for (key, value) in items {
@@ -215,18 +215,18 @@ impl NamedNetworks {
         let items = known.into_iter().chain(new);
         let rejected = items.flat_map(|(key, value)| self.put(key, value).rejected).collect();
         let changed = self.networks != before.networks || self.is_short != before.is_short;
-        Outcome { changed, rejected }
+        NetworksUpdate { changed, rejected }
     }
 
     /// Takes one key's new value.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome {
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> NetworksUpdate {
         let before = (self.networks.len(), self.is_short);
         let result = read(key, value).and_then(|(key, networks)| {
             let changed = self.networks.get(key) != Some(&networks);
             self.set(key.to_owned(), networks).map(|()| changed)
         });
         let error = match result {
-            Ok(changed) => return Outcome { changed, rejected: Vec::new() },
+            Ok(changed) => return NetworksUpdate { changed, rejected: Vec::new() },
             Err(error) => error,
         };
         // It is there, though nobody knows what it says.
@@ -235,7 +235,7 @@ impl NamedNetworks {
             let _ = self.set(name, String::new());
         }
         let changed = before != (self.networks.len(), self.is_short);
-        Outcome { changed, rejected: vec![Rejected { key: shown(key), error }] }
+        NetworksUpdate { changed, rejected: vec![Rejected { key: shown(key), error }] }
     }
 
     /// A key is gone. Says whether anything is gone with it.

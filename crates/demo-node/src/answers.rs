@@ -11,13 +11,10 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::http::header::{CONTENT_TYPE, HOST, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use tokio_util::sync::CancellationToken;
 
 use crate::body::{Counted, paced};
-use crate::counters::Counters;
-use crate::firehose::{self, Channels};
-use crate::manner::Manner;
-use crate::sessions::Sessions;
+use crate::firehose;
+use crate::node_state::NodeState;
 
 /// Longest wait of `/slow`, `/poll` and `/paced`: beyond nginx's read timeout of 60 s, so that the
 /// timeout can be seen.
@@ -25,50 +22,40 @@ const MAX_WAIT: Duration = Duration::from_secs(120);
 /// Largest answer of `/bytes` and `/paced`: far above any of nginx's buffers.
 const MAX_BYTES: usize = 64 << 20;
 
-/// What the answers of one node share.
-pub(crate) struct About {
-    pub(crate) name: String,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) manner: Arc<Manner>,
-    pub(crate) channels: Channels,
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) stopping: CancellationToken,
-}
-
 pub(crate) async fn answer(
-    State(about): State<Arc<About>>,
+    State(state): State<Arc<NodeState>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     body: Bytes,
 ) -> Response {
-    let _open = about.counters.request();
-    let plain = upgrade.is_err().then(|| about.counters.plain());
-    let delay = about.manner.delay();
+    let _open = state.counters.request();
+    let plain = upgrade.is_err().then(|| state.counters.plain());
+    let delay = state.behavior.delay();
     if !delay.is_zero() {
         tokio::time::sleep(delay.min(MAX_WAIT)).await;
     }
     if let Ok(upgrade) = upgrade {
-        let name = node_header(&about.name);
+        let name = node_header(&state.name);
         let path = uri.to_string();
-        let mut response = upgrade.on_upgrade(|socket| converse(socket, path, about));
+        let mut response = upgrade.on_upgrade(|socket| converse(socket, path, state));
         response.headers_mut().extend(name);
         return response;
     }
     let mut response = match split(uri.path()) {
-        _ if let Some(status) = about.manner.status() => status.into_response(),
-        _ if let Some(poll) = about.manner.firehose() => {
-            firehose::answer(&about, poll, &method, &uri, &body).await
+        _ if let Some(status) = state.behavior.status() => status.into_response(),
+        _ if let Some(poll) = state.behavior.firehose() => {
+            firehose::answer(&state, poll, &method, &uri, &body).await
         }
         ("slow", _) => {
             tokio::time::sleep(wait(&uri)).await;
-            describe(&about, &method, &uri, &headers, &body)
+            describe(&state, &method, &uri, &headers, &body)
         }
         ("poll", _) => tokio::select! {
             // Cancel safe: both only wait, and the answer ends both.
             () = tokio::time::sleep(wait(&uri)) => StatusCode::NO_CONTENT.into_response(),
-            () = about.stopping.cancelled() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            () = state.stopping.cancelled() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         },
         ("status", code) => {
             match code.parse().ok().and_then(|code| StatusCode::from_u16(code).ok()) {
@@ -79,8 +66,8 @@ pub(crate) async fn answer(
             }
         }
         ("healthz", _) => {
-            about.counters.health_check();
-            about.manner.health().into_response()
+            state.counters.health_check();
+            state.behavior.health().into_response()
         }
         ("host", name) => {
             if is_host(&headers, name) { StatusCode::OK } else { StatusCode::NOT_FOUND }
@@ -94,9 +81,9 @@ pub(crate) async fn answer(
             Ok(count @ 0..=MAX_BYTES) => paced(count, wait(&uri)),
             _ => (StatusCode::BAD_REQUEST, "/paced/N?ms=M: N from 0 to 67108864\n").into_response(),
         },
-        _ => describe(&about, &method, &uri, &headers, &body),
+        _ => describe(&state, &method, &uri, &headers, &body),
     };
-    response.headers_mut().extend(node_header(&about.name));
+    response.headers_mut().extend(node_header(&state.name));
     response.map(|body| Counted::body(body, plain))
 }
 
@@ -127,13 +114,13 @@ fn wait(uri: &Uri) -> Duration {
 
 /// Says who answers, and what of the request reached it.
 fn describe(
-    about: &About,
+    state: &NodeState,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Response {
-    let mut text = format!("node: {}\nrequest: {method} {uri}\n", about.name);
+    let mut text = format!("node: {}\nrequest: {method} {uri}\n", state.name);
     for (name, value) in headers {
         let of_proxy =
             name.as_str().starts_with("x-") || matches!(name.as_str(), "forwarded" | "via");
@@ -150,13 +137,13 @@ fn describe(
 
 /// Sends the node's name, then echoes and passes broadcasts on, until the client or the node ends
 /// it.
-async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
-    let _open = about.counters.websocket();
-    let (entered, mut broadcasts) = about.sessions.enter(path);
-    if socket.send(Message::Text(about.name.as_str().into())).await.is_err() {
+async fn converse(mut socket: WebSocket, path: String, state: Arc<NodeState>) {
+    let _open = state.counters.websocket();
+    let (entered, mut broadcasts) = state.sessions.enter(path);
+    if socket.send(Message::Text(state.name.as_str().into())).await.is_err() {
         return;
     }
-    let silence = about.manner.repeat();
+    let silence = state.behavior.repeat();
     loop {
         // What comes by one branch is not lost by another: a message stays in the socket, a
         // broadcast in its channel.
@@ -172,13 +159,13 @@ async fn converse(mut socket: WebSocket, path: String, about: Arc<About>) {
                 continue;
             }
             () = pause(silence) => {
-                let text = format!("{} is still here\n", about.name);
+                let text = format!("{} is still here\n", state.name);
                 if socket.send(Message::Text(text.into())).await.is_err() {
                     return;
                 }
                 continue;
             }
-            () = about.stopping.cancelled() => {
+            () = state.stopping.cancelled() => {
                 let frame = CloseFrame { code: close_code::AWAY, reason: "the node stops".into() };
                 // The client may be gone as well: there is nobody left to tell.
                 let _ = socket.send(Message::Close(Some(frame))).await;

@@ -7,13 +7,15 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod behavior;
 mod body;
+mod channels;
 mod connection;
 mod counters;
 mod firehose;
 mod listener;
-mod manner;
 mod node;
+mod node_state;
 mod sessions;
 
 pub use axum::http::StatusCode;

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::answers::{About, answer};
+use crate::answers::answer;
+use crate::behavior::Behavior;
+use crate::channels::Channels;
 use crate::counters::{Counters, Counts};
-use crate::firehose::Channels;
 use crate::listener::{CurrentFault, Fault, ListenAddress, NodeListener};
-use crate::manner::Manner;
+use crate::node_state::NodeState;
 use crate::sessions::{OpenSession, Sessions};
 
 /// Connections that may wait to be accepted: what the system allows by default.
@@ -27,7 +28,7 @@ pub struct Node {
     address: ListenAddress,
     counters: Arc<Counters>,
     fault: Arc<CurrentFault>,
-    manner: Arc<Manner>,
+    behavior: Arc<Behavior>,
     sessions: Arc<Sessions>,
     stopping: CancellationToken,
     killed: CancellationToken,
@@ -79,17 +80,17 @@ impl Node {
         let Parts { counters, fault, killed, listening } = parts;
         let stopping = CancellationToken::new();
         let address = listener.address().clone();
-        let manner = Arc::new(Manner::default());
+        let behavior = Arc::new(Behavior::default());
         let sessions = Arc::new(Sessions::default());
-        let about = Arc::new(About {
+        let state = Arc::new(NodeState {
             name: name.to_owned(),
             counters: counters.clone(),
-            manner: manner.clone(),
+            behavior: behavior.clone(),
             channels: Channels::default(),
             sessions: sessions.clone(),
             stopping: stopping.clone(),
         });
-        let app = axum::Router::new().fallback(answer).with_state(about);
+        let app = axum::Router::new().fallback(answer).with_state(state);
         let (stop, kill) = (stopping.clone().cancelled_owned(), killed.clone());
         let server = tokio::spawn(async move {
             let served = axum::serve(listener, app).with_graceful_shutdown(stop).into_future();
@@ -106,7 +107,7 @@ impl Node {
             address,
             counters,
             fault,
-            manner,
+            behavior,
             sessions,
             stopping,
             killed,
@@ -151,13 +152,13 @@ impl Node {
 
     /// From now on each answer waits for so long first, two minutes at most, whatever the path.
     pub fn set_delay(&self, delay: Duration) {
-        self.manner.set_delay(delay);
+        self.behavior.set_delay(delay);
     }
 
     /// From now on each request, but a WebSocket's, is answered with this status and no body; with
     /// `None`, as its path says.
     pub fn set_status(&self, status: Option<StatusCode>) {
-        self.manner.set_status(status);
+        self.behavior.set_status(status);
     }
 
     /// From now on it answers as a server of Firehose does, whose GETs wait for a message for as
@@ -165,19 +166,19 @@ impl Node {
     /// answered at once, whatever the path, GET of `/metrics@firehose` as well, and PUT publishes
     /// to those who wait. WebSockets are as ever. With `None`, as its path says.
     pub fn set_firehose(&self, poll: Option<Duration>) {
-        self.manner.set_firehose(poll);
+        self.behavior.set_firehose(poll);
     }
 
     /// WebSocket sessions that are opened from now on are told the name again after each silence of
     /// this length.
     pub fn set_repeat(&self, silence: Option<Duration>) {
-        self.manner.set_repeat(silence);
+        self.behavior.set_repeat(silence);
     }
 
     /// From now on `/healthz`, or HEAD where it answers as Firehose does, has this status, from 100
     /// to 999, at first 200.
     pub fn set_health(&self, status: u16) {
-        self.manner.set_health(status);
+        self.behavior.set_health(status);
     }
 
     /// Ends in order: no new connections, running requests are answered, WebSockets are closed with

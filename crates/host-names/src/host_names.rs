@@ -11,13 +11,8 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::lookup::{Answer, look_up};
-use crate::schedule::{Event, Schedule, Trouble};
-use crate::servers::{Servers, Source};
-
-/// Lookups under way at once, at most. Names may come by the thousand at one moment, and name
-/// servers drop or refuse what comes too fast; with an answer in 10 ms these are still 3 200 names
-/// a second.
-pub(crate) const LOOKUPS_AT_ONCE: usize = 32;
+use crate::schedule::{LookupFailure, LookupSchedule, NameEvent};
+use crate::servers::{LOOKUPS_AT_ONCE, Servers, Source};
 
 /// The system's files are read again for a lookup that begins so long after they were read: names
 /// that are looked up together share one reading.
@@ -32,7 +27,7 @@ pub struct HostNames {
     source: Source,
     /// What the lookups ask, and when that was read.
     servers: Option<(Arc<Servers>, Instant)>,
-    schedule: Schedule,
+    schedule: LookupSchedule,
     lookups: JoinSet<Result<Answer, String>>,
     /// The names of the lookups under way. One that is not here any more was abandoned.
     under_way: HashMap<Id, (Arc<str>, AbortHandle)>,
@@ -54,7 +49,7 @@ impl HostNames {
         Self {
             source,
             servers: None,
-            schedule: Schedule::default(),
+            schedule: LookupSchedule::default(),
             lookups: JoinSet::new(),
             under_way: HashMap::new(),
         }
@@ -63,8 +58,8 @@ impl HostNames {
     /// From now on exactly these names are kept up to date; new ones are looked up at once, others
     /// are forgotten with their addresses. A name that ends with a dot is absolute; to others the
     /// system's search domains apply.
-    pub fn keep<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
-        self.schedule.keep(names, Instant::now());
+    pub fn set_names<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        self.schedule.set_names(names, Instant::now());
         // Also when the name is wanted again before its lookup is over: then a new one begins.
         self.under_way.retain(|_, (name, lookup)| {
             let kept = self.schedule.contains(name);
@@ -84,9 +79,9 @@ impl HostNames {
         self.schedule.addresses(name)
     }
 
-    /// Waits for the next thing worth knowing. Cancel safe: what happens meanwhile is told by the
+    /// Waits for the next event. Cancel safe: what happens meanwhile is told by the
     /// next call. Pends for ever while there is no name.
-    pub async fn next(&mut self) -> Event {
+    pub async fn next(&mut self) -> NameEvent {
         loop {
             if let Some(event) = self.schedule.event() {
                 return event;
@@ -104,8 +99,8 @@ impl HostNames {
         }
     }
 
-    /// The next thing worth knowing, if there is one by now.
-    pub fn try_next(&mut self) -> Option<Event> {
+    /// The next event, if there is one by now; see [`next`](Self::next).
+    pub fn try_next(&mut self) -> Option<NameEvent> {
         loop {
             if let Some(event) = self.schedule.event() {
                 return Some(event);
@@ -122,8 +117,8 @@ impl HostNames {
     }
 
     /// What is amiss with a name: it cannot be looked up, or no lookup of it has ended yet.
-    pub fn trouble(&self, name: &str) -> Option<Trouble<'_>> {
-        self.schedule.trouble(name)
+    pub fn lookup_failure(&self, name: &str) -> Option<LookupFailure<'_>> {
+        self.schedule.lookup_failure(name)
     }
 
     fn begin_due(&mut self) {

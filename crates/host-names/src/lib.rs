@@ -16,4 +16,4 @@ mod schedule;
 mod servers;
 
 pub use host_names::HostNames;
-pub use schedule::{Event, LONGEST_TIME_TO_LIVE, SHORTEST_TIME_TO_LIVE, Trouble};
+pub use schedule::{LONGEST_TIME_TO_LIVE, LookupFailure, NameEvent, SHORTEST_TIME_TO_LIVE};

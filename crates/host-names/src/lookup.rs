@@ -9,12 +9,7 @@ use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::{Instant, timeout_at};
 
-use crate::servers::{Resolvers, Servers};
-
-/// How long one lookup may take, all of its queries together. It is the time-out that
-/// resolv.conf(5) gives to one query: a resolver that has found nothing by then has not got an
-/// answer.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+use crate::servers::{DEADLINE, Resolvers, Servers};
 
 /// What a lookup found: at least one address.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,35 +19,35 @@ pub const SHORTEST_TIME_TO_LIVE: Duration = Duration::from_secs(1);
 /// the hosts file, whose entries have no time at all, are seen within a minute.
 pub const LONGEST_TIME_TO_LIVE: Duration = Duration::from_secs(60);
 
-/// Something worth knowing about a name.
+/// What has happened to a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum NameEvent {
     /// The addresses differ from those before; also said of a name's first ones.
     Changed {
-        /// The name as it was given to [`keep`](crate::HostNames::keep).
+        /// The name as it was given to [`set_names`](crate::HostNames::set_names).
         name: String,
     },
     /// The name could not be looked up, because of a name server or because the name has no
     /// address. Said once when the trouble begins; the last good addresses stay.
     Failed {
-        /// The name as it was given to [`keep`](crate::HostNames::keep).
+        /// The name as it was given to [`set_names`](crate::HostNames::set_names).
         name: String,
         /// Why, for people.
         reason: String,
     },
     /// It still cannot be looked up, for another reason than before.
     StillFailing {
-        /// The name as it was given to [`keep`](crate::HostNames::keep).
+        /// The name as it was given to [`set_names`](crate::HostNames::set_names).
         name: String,
     },
     /// The name can be looked up again: the trouble that began with `Failed` is over.
     Recovered {
-        /// The name as it was given to [`keep`](crate::HostNames::keep).
+        /// The name as it was given to [`set_names`](crate::HostNames::set_names).
         name: String,
     },
 }
 
-impl Event {
+impl NameEvent {
     fn name(&self) -> &str {
         match self {
             Self::Changed { name }
@@ -58,9 +58,9 @@ impl Event {
     }
 }
 
-/// What is amiss with a name.
+/// Why a name has no fresh addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trouble<'a> {
+pub struct LookupFailure<'a> {
     /// Since when: the first lookup that failed, or the moment from which the name was to be known.
     pub since: Instant,
     /// Why the last lookup failed, for people; `None` while none has ended yet.
@@ -68,10 +68,10 @@ pub struct Trouble<'a> {
 }
 
 #[derive(Debug)]
-struct Known {
+struct NameEntry {
     /// Sorted, each once.
     addresses: Vec<IpAddr>,
-    state: State,
+    state: LookupState,
     backoff: Backoff,
     /// When to look it up; `None` while that is under way.
     due: Option<Instant>,
@@ -79,7 +79,7 @@ struct Known {
 
 /// How the last lookup of a name has ended.
 #[derive(Debug)]
-enum State {
+enum LookupState {
     /// There was none since then.
     Unknown(Instant),
     Good,
@@ -89,16 +89,16 @@ enum State {
 
 /// All names in use.
 #[derive(Debug, Default)]
-pub(crate) struct Schedule {
-    names: HashMap<Arc<str>, Known>,
+pub(crate) struct LookupSchedule {
+    names: HashMap<Arc<str>, NameEntry>,
     /// The names that are not being looked up, the one whose turn is next first.
     waiting: BTreeSet<(Instant, Arc<str>)>,
-    events: VecDeque<Event>,
+    events: VecDeque<NameEvent>,
 }
 
-impl Schedule {
+impl LookupSchedule {
     /// Exactly `names` from now on; new ones are due at `now`.
-    pub(crate) fn keep<'a>(&mut self, names: impl IntoIterator<Item = &'a str>, now: Instant) {
+    pub(crate) fn set_names<'a>(&mut self, names: impl IntoIterator<Item = &'a str>, now: Instant) {
         let wanted: HashSet<&str> = names.into_iter().collect();
         self.names.retain(|name, _| wanted.contains(&**name));
         self.waiting.retain(|(_, name)| wanted.contains(&**name));
@@ -107,8 +107,9 @@ impl Schedule {
             if !self.names.contains_key(name) {
                 let name: Arc<str> = name.into();
                 self.waiting.insert((now, Arc::clone(&name)));
-                let (addresses, state, backoff) = (Vec::new(), State::Unknown(now), Backoff::new());
-                let known = Known { addresses, state, backoff, due: Some(now) };
+                let (addresses, state, backoff) =
+                    (Vec::new(), LookupState::Unknown(now), Backoff::new());
+                let known = NameEntry { addresses, state, backoff, due: Some(now) };
                 self.names.insert(name, known);
             }
         }
@@ -122,16 +123,18 @@ impl Schedule {
         self.names.get(name).map_or(&[], |known| &known.addresses)
     }
 
-    pub(crate) fn trouble(&self, name: &str) -> Option<Trouble<'_>> {
+    pub(crate) fn lookup_failure(&self, name: &str) -> Option<LookupFailure<'_>> {
         match &self.names.get(name)?.state {
-            State::Good => None,
-            State::Unknown(since) => Some(Trouble { since: *since, reason: None }),
-            State::Failing(since, reason) => Some(Trouble { since: *since, reason: Some(reason) }),
+            LookupState::Good => None,
+            LookupState::Unknown(since) => Some(LookupFailure { since: *since, reason: None }),
+            LookupState::Failing(since, reason) => {
+                Some(LookupFailure { since: *since, reason: Some(reason) })
+            }
         }
     }
 
     /// The next event that was not told yet.
-    pub(crate) fn event(&mut self) -> Option<Event> {
+    pub(crate) fn event(&mut self) -> Option<NameEvent> {
         self.events.pop_front()
     }
 
@@ -160,27 +163,29 @@ impl Schedule {
         let wait = match answer {
             Ok(answer) => {
                 known.backoff.reset();
-                if let State::Failing(..) = std::mem::replace(&mut known.state, State::Good) {
-                    self.events.push_back(Event::Recovered { name: name.to_string() });
+                if let LookupState::Failing(..) =
+                    std::mem::replace(&mut known.state, LookupState::Good)
+                {
+                    self.events.push_back(NameEvent::Recovered { name: name.to_string() });
                 }
                 let wait = answer.time_to_live.clamp(SHORTEST_TIME_TO_LIVE, LONGEST_TIME_TO_LIVE);
                 let addresses = merged(&known.addresses, answer);
                 if addresses != known.addresses {
                     known.addresses = addresses;
-                    self.events.push_back(Event::Changed { name: name.to_string() });
+                    self.events.push_back(NameEvent::Changed { name: name.to_string() });
                 }
                 wait
             }
             Err(reason) => {
                 match &mut known.state {
-                    State::Failing(_, before) if *before == reason => {}
-                    State::Failing(_, before) => {
+                    LookupState::Failing(_, before) if *before == reason => {}
+                    LookupState::Failing(_, before) => {
                         *before = reason;
-                        self.events.push_back(Event::StillFailing { name: name.to_string() });
+                        self.events.push_back(NameEvent::StillFailing { name: name.to_string() });
                     }
                     state => {
-                        *state = State::Failing(now, reason.clone());
-                        self.events.push_back(Event::Failed { name: name.to_string(), reason });
+                        *state = LookupState::Failing(now, reason.clone());
+                        self.events.push_back(NameEvent::Failed { name: name.to_string(), reason });
                     }
                 }
                 known.backoff.wait()

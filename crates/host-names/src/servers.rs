@@ -11,11 +11,19 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 
-use crate::host_names::LOOKUPS_AT_ONCE;
+/// The most lookups that run at the same time. Names may come by the thousand at one moment, and
+/// name servers drop or refuse what comes too fast; with an answer in 10 ms these are still 3 200
+/// names a second.
+pub(crate) const LOOKUPS_AT_ONCE: usize = 32;
 
-/// How long one round of queries may take: a little under a third of a lookup's
-/// [`DEADLINE`](crate::lookup::DEADLINE). hickory asks two name servers at a time, and the quickest
-/// of the past first; resolv.conf names three at most. A lookup then gets past two that are silent.
+/// How long one lookup may take, all of its queries together. It is the time-out that
+/// resolv.conf(5) gives to one query: a resolver that has found nothing by then has not got an
+/// answer.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long one round of queries may take: a little under a third of [`DEADLINE`]. hickory asks two
+/// name servers at a time, and the quickest of the past first; resolv.conf names three at most. A
+/// lookup then gets past two that are silent.
 const ROUND: Duration = Duration::from_millis(1_600);
 
 /// Where the name servers come from.

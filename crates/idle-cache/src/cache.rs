@@ -1,4 +1,4 @@
-//! The cache.
+//! The cache: items by age, by peer and by kind.
 
 use crate::{
     groups::Groups,
@@ -23,18 +23,18 @@ impl Slot {
     }
 }
 
-/// What [`IdleCache::keep`] has done.
+/// What [`IdleCache::insert`] has done.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Kept<T> {
-    /// Where the item is.
+pub struct Insertion<T> {
+    /// The slot of the item that was inserted.
     pub slot: Slot,
-    /// What had to go for it.
+    /// The item that had to go for it.
     pub evicted: Option<T>,
 }
 
 #[derive(Debug)]
-struct Place<T> {
+struct Entry<T> {
     item: Option<T>,
     /// The slot of the present stay, or of the last: the place's own number, plus the capacity for
     /// each stay before.
@@ -69,7 +69,7 @@ pub struct IdleCache<T> {
     len: usize,
     /// No more of them than have been in use at once, so that memory which is never needed is never
     /// touched.
-    places: Vec<Place<T>>,
+    places: Vec<Entry<T>>,
     free: u32,
     links: Vec<Links>,
     order: Order<OF_ALL>,
@@ -99,7 +99,7 @@ impl<T> IdleCache<T> {
         self.len
     }
 
-    /// Whether none is.
+    /// Whether no item is kept.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -107,7 +107,7 @@ impl<T> IdleCache<T> {
     /// Keeps an item of a peer and a kind. Where the peer has `per_peer` items already (0 is taken
     /// for 1) its oldest has to go, whatever its kind; otherwise, where the cache is full, the
     /// oldest of all.
-    pub fn keep(&mut self, peer: u64, kind: u64, per_peer: usize, item: T) -> Kept<T> {
+    pub fn insert(&mut self, peer: u64, kind: u64, per_peer: usize, item: T) -> Insertion<T> {
         let mut at = self.peers.find(peer);
         let oldest = match at {
             Some(at) if self.peers.at(at).len >= per_peer.max(1) => {
@@ -138,7 +138,7 @@ impl<T> IdleCache<T> {
         let place = &mut self.places[place as usize];
         (place.peer, place.kind) = (of_peer, of_kind);
         self.len += 1;
-        Kept { slot, evicted }
+        Insertion { slot, evicted }
     }
 
     /// Puts a place into the orders of a peer that has items, and of a kind. Returns where the kind
@@ -168,7 +168,7 @@ impl<T> IdleCache<T> {
     }
 
     /// Takes out the item of a peer and a kind that was kept last.
-    pub fn take(&mut self, peer: u64, kind: u64) -> Option<T> {
+    pub fn take_newest(&mut self, peer: u64, kind: u64) -> Option<T> {
         let place = self.newest(peer, kind)?;
         self.remove_at(place)
     }
@@ -222,7 +222,7 @@ impl<T> IdleCache<T> {
     #[cold]
     fn append(&mut self, item: T) -> (u32, Slot) {
         let index = self.places.len();
-        self.places.push(Place { item: Some(item), slot: index, peer: NONE, kind: NONE });
+        self.places.push(Entry { item: Some(item), slot: index, peer: NONE, kind: NONE });
         self.links.push(LOOSE);
         (index as u32, Slot(index))
     }

@@ -13,4 +13,4 @@ mod cache;
 mod groups;
 mod order;
 
-pub use cache::{IdleCache, Kept, Slot};
+pub use cache::{IdleCache, Insertion, Slot};

@@ -36,9 +36,9 @@ fn only_new_allocates() {
     let mut cache = IdleCache::new(100);
     let before = ALLOCATIONS.get();
     for number in 0_u64..100_000 {
-        let kept = cache.keep(number.wrapping_mul(number) % 150, number % 2, 3, number);
+        let kept = cache.insert(number.wrapping_mul(number) % 150, number % 2, 3, number);
         match number % 5 {
-            0 => drop(cache.take(number % 150, number % 3)),
+            0 => drop(cache.take_newest(number % 150, number % 3)),
             1 => drop(cache.remove(kept.slot)),
             2 => drop(cache.pop_peer(number % 150)),
             _ => (),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use idle_cache::{IdleCache, Kept, Slot};
+use idle_cache::{IdleCache, Insertion, Slot};
 use proptest::prelude::*;
 
 /// Peers of the tests: few, so that they meet again; far apart and near, so that chains of the hash
@@ -87,24 +87,18 @@ proptest! {
             match step {
                 Step::Keep { peer, kind, per_peer } => {
                     let peer = PEERS[peer];
-                    let Kept { slot, evicted } = cache.keep(peer, kind, per_peer, item);
-                    let expected =
-                        model.keep(capacity, per_peer, Item { peer, kind, number: item });
+                    let Insertion { slot, evicted } = cache.insert(peer, kind, per_peer, item);
+                    let expected = model.keep(capacity, per_peer, Item { peer, kind, number: item });
                     prop_assert_eq!(evicted, expected);
                     prop_assert_eq!(Slot::from_number(slot.to_number()), slot);
-                    prop_assert!(
-                        slots.iter().all(|&(other, _)| other != slot),
-                        "a slot a second time"
-                    );
+                    prop_assert!(slots.iter().all(|&(other, _)| other != slot), "a slot a second \
+                    time");
                     slots.push((slot, item));
                 }
                 Step::Take(peer, kind) => {
                     let at = model.newest_of(PEERS[peer], kind);
-                    prop_assert_eq!(
-                        cache.peek(PEERS[peer], kind),
-                        at.map(|at| &model.0[at].number)
-                    );
-                    prop_assert_eq!(cache.take(PEERS[peer], kind), model.remove(at));
+                    prop_assert_eq!(cache.peek(PEERS[peer], kind), at.map(|at| &model.0[at].number));
+                    prop_assert_eq!(cache.take_newest(PEERS[peer], kind), model.remove(at));
                 }
                 Step::Remove(index) => {
                     if !slots.is_empty() {
@@ -138,9 +132,9 @@ fn what_is_dropped_with_the_cache_is_dropped_once() {
     let item = Arc::new(());
     let mut cache = IdleCache::new(4);
     for peer in 0..4 {
-        assert!(cache.keep(peer, 0, 1, item.clone()).evicted.is_none());
+        assert!(cache.insert(peer, 0, 1, item.clone()).evicted.is_none());
     }
-    assert!(cache.keep(9, 0, 1, item.clone()).evicted.is_some());
+    assert!(cache.insert(9, 0, 1, item.clone()).evicted.is_some());
     drop(cache);
     assert_eq!(Arc::strong_count(&item), 1);
 }
@@ -154,7 +148,7 @@ fn many_peers_come_and_go() {
     // counted up.
     for number in 0_u64..50_000 {
         let peer = ((number % 7) << 48) ^ number;
-        if let Some(gone) = cache.keep(peer, peer % 5, 2, peer).evicted {
+        if let Some(gone) = cache.insert(peer, peer % 5, 2, peer).evicted {
             assert!(kept.remove(&gone));
         }
         kept.insert(peer);
@@ -162,9 +156,9 @@ fn many_peers_come_and_go() {
     }
     assert_eq!(cache.len(), CAPACITY);
     for peer in kept {
-        assert_eq!(cache.take(peer, peer % 5 + 1), None);
-        assert_eq!(cache.take(peer, peer % 5), Some(peer));
-        assert_eq!(cache.take(peer, peer % 5), None);
+        assert_eq!(cache.take_newest(peer, peer % 5 + 1), None);
+        assert_eq!(cache.take_newest(peer, peer % 5), Some(peer));
+        assert_eq!(cache.take_newest(peer, peer % 5), None);
     }
     assert!(cache.is_empty());
 }

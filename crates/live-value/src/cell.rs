@@ -1,4 +1,4 @@
-//! The cell.
+//! A small value in shared memory, copied by its readers.
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -12,12 +12,12 @@ const TRIES: usize = 1_000;
 /// Set in a buffer's length where there is a value.
 const IS_SET: u64 = 1 << 63;
 
-/// What a value is of.
+/// Where in etcd's history a value comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The id of the cluster.
+    /// The id of the etcd cluster; 0: none yet.
     pub cluster_id: u64,
-    /// The revision.
+    /// The etcd revision that the value, or its absence, was seen at; 0: none yet.
     pub revision: u64,
 }
 
@@ -26,20 +26,20 @@ pub struct Origin {
 pub struct Reading {
     /// Its bytes, of those that were read into; `None` where there is no value.
     pub length: Option<usize>,
-    /// What it, or its absence, is of.
+    /// Where the value, or its absence, comes from.
     pub origin: Origin,
-    /// How often something had been published by then.
+    /// How often something had been published when it was read.
     pub generation: u64,
 }
 
 /// Nothing could be read, since too much was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Torn;
+pub struct TornRead;
 
 /// A value of at most `WORDS` words of eight bytes.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Cell<const WORDS: usize> {
+pub struct ValueCell<const WORDS: usize> {
     /// How often a value was published; its lowest bit says in which buffer the last one is.
     generation: AtomicU64,
     buffers: [Buffer<WORDS>; 2],
@@ -54,7 +54,7 @@ struct Buffer<const WORDS: usize> {
     words: [AtomicU64; WORDS],
 }
 
-impl<const WORDS: usize> Default for Cell<WORDS> {
+impl<const WORDS: usize> Default for ValueCell<WORDS> {
     fn default() -> Self {
         let buffer = || Buffer {
             length: AtomicU64::new(0),
@@ -66,7 +66,7 @@ impl<const WORDS: usize> Default for Cell<WORDS> {
     }
 }
 
-impl<const WORDS: usize> Cell<WORDS> {
+impl<const WORDS: usize> ValueCell<WORDS> {
     /// The longest value, in bytes.
     pub const CAPACITY: usize = WORDS * WORD;
 
@@ -76,7 +76,7 @@ impl<const WORDS: usize> Cell<WORDS> {
     /// # Errors
     ///
     /// Where values were published faster than they can be read, a thousand times in a row.
-    pub fn read(&self, into: &mut [u8]) -> Result<Reading, Torn> {
+    pub fn read(&self, into: &mut [u8]) -> Result<Reading, TornRead> {
         for _ in 0..TRIES {
             let generation = self.generation.load(Ordering::Acquire);
             let (length, origin) = self.buffer(generation).read(into);
@@ -87,7 +87,7 @@ impl<const WORDS: usize> Cell<WORDS> {
                 return Ok(Reading { length, origin, generation });
             }
         }
-        Err(Torn)
+        Err(TornRead)
     }
 
     /// How often something was published: whoever has read that generation need not read again.
@@ -157,9 +157,9 @@ impl<const WORDS: usize> Buffer<WORDS> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Cell, Origin, Reading};
+    use super::{Origin, Reading, ValueCell};
 
-    type Small = Cell<4>;
+    type Small = ValueCell<4>;
 
     fn read(cell: &Small) -> (Option<Vec<u8>>, Origin) {
         let mut into = [0; Small::CAPACITY];

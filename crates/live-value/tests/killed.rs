@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use live_value::{Cell, Origin};
+use live_value::{Origin, ValueCell};
 
 /// The environment's word for a process that is to write.
 const WRITES: &str = "LIVE_VALUE_WRITES";
@@ -14,8 +14,8 @@ const WRITES: &str = "LIVE_VALUE_WRITES";
 const WORDS: usize = 512;
 
 /// A cell in memory that processes share.
-fn map(descriptor: BorrowedFd<'_>) -> &'static Cell<WORDS> {
-    let length = size_of::<Cell<WORDS>>();
+fn map(descriptor: BorrowedFd<'_>) -> &'static ValueCell<WORDS> {
+    let length = size_of::<ValueCell<WORDS>>();
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping is asked for, at whatever address is free.
     let address = unsafe {
@@ -31,7 +31,7 @@ fn map(descriptor: BorrowedFd<'_>) -> &'static Cell<WORDS> {
     assert_ne!(address, libc::MAP_FAILED);
     // SAFETY: the memory is as long as a cell, aligned to a page, begins as zeroes, and is never
     // unmapped. All that is in a cell are atomics.
-    unsafe { &*address.cast::<Cell<WORDS>>() }
+    unsafe { &*address.cast::<ValueCell<WORDS>>() }
 }
 
 /// A file without a name that is as long as a cell.
@@ -41,7 +41,7 @@ fn shared() -> File {
     assert!(descriptor >= 0);
     // SAFETY: the descriptor was just made, and is nobody else's.
     let file = unsafe { File::from_raw_fd(descriptor) };
-    file.set_len(size_of::<Cell<WORDS>>() as u64).expect("room");
+    file.set_len(size_of::<ValueCell<WORDS>>() as u64).expect("room");
     file
 }
 
@@ -52,7 +52,7 @@ fn value(revision: u64) -> Vec<u8> {
 
 /// The revision of the value, once that is known to be whole; `None` where the writer is too fast
 /// for this reader.
-fn check(cell: &Cell<WORDS>) -> Option<u64> {
+fn check(cell: &ValueCell<WORDS>) -> Option<u64> {
     let mut into = [0; WORDS * 8];
     let reading = cell.read(&mut into).ok()?;
     let revision = reading.origin.revision;

@@ -1,11 +1,11 @@
 //! The protocol in every interleaving.
 #![cfg(loom)]
 
-use live_value::{Cell, Origin};
+use live_value::{Origin, ValueCell};
 use loom::sync::Arc;
 use loom::thread;
 
-type Small = Cell<2>;
+type Small = ValueCell<2>;
 
 /// The value of a revision: two words that belong together.
 fn value(revision: u64) -> [u8; 16] {

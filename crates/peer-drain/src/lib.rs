@@ -4,7 +4,7 @@
 //!   drain walks those of its own peer and no others.
 //! * [`Drain`] and [`due`]: a peer's connections are left alone for a time and then closed evenly
 //!   over another.
-//! * [`Limiter`]: or never more than so many in any second, over all workers.
+//! * [`RateLimiter`]: or never more than so many in any second, over all workers.
 //!
 //! It neither knows what a connection is nor closes one.
 
@@ -14,6 +14,6 @@ mod limiter;
 mod open;
 mod pace;
 
-pub use limiter::{LOOK, Limiter};
+pub use limiter::{DRAIN_TICK, RateLimiter};
 pub use open::{OpenConnections, Slot};
 pub use pace::{Drain, Pace, due};

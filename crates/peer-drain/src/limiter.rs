@@ -4,7 +4,7 @@ use core::{num::NonZeroU32, time::Duration};
 
 /// How often a worker looks what it has to close, while it has any: so rarely that it costs
 /// nothing, and so often that a client sees no steps.
-pub const LOOK: Duration = Duration::from_millis(10);
+pub const DRAIN_TICK: Duration = Duration::from_millis(10);
 
 /// A second, in microseconds.
 const SECOND: u64 = 1_000_000;
@@ -21,20 +21,20 @@ const SPACING_OF_ONE: u64 = SECOND + LATENESS + TOLERANCE;
 /// of both in a second is taken off the rate, so that no second has more, wherever it begins: in
 /// the long run it is nine tenths of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Limiter {
+pub struct RateLimiter {
     /// Microseconds from one to the next in the long run.
     spacing: u64,
 }
 
 /// How many microseconds one may come before its time.
-const TOLERANCE: u64 = LOOK.as_micros() as u64;
+const TOLERANCE: u64 = DRAIN_TICK.as_micros() as u64;
 
 /// How long (microseconds) may pass between a grant and its use: a process that wants to run is
 /// stopped for some tens of milliseconds on a busy machine.
 const LATENESS: u64 = 100_000;
 
-impl Limiter {
-    /// For this many a second.
+impl RateLimiter {
+    /// A limiter to `rate` grants a second.
     pub fn new(rate: NonZeroU32) -> Self {
         // In a second there are one and as many as its length, the tolerance and the lateness have
         // room for, rounded down.
@@ -45,7 +45,7 @@ impl Limiter {
 
     /// The next state where one may be granted at `now` (microseconds), after this one; 0 is the
     /// first.
-    pub fn take(&self, state: u64, now: u64) -> Option<u64> {
+    pub fn next_state(&self, state: u64, now: u64) -> Option<u64> {
         // It lies further ahead only where it is of another rate, which counts no more.
         let due = state.min(now.saturating_add(TOLERANCE + self.spacing));
         (due <= now.saturating_add(TOLERANCE)).then(|| due.max(now).saturating_add(self.spacing))
@@ -60,11 +60,11 @@ mod tests {
 
     /// When each is granted, asked for by so many at each of these times until it is refused.
     fn granted(rate: u32, asked: impl IntoIterator<Item = u64>) -> Vec<u64> {
-        let limiter = Limiter::new(NonZeroU32::new(rate).expect("above zero"));
+        let limiter = RateLimiter::new(NonZeroU32::new(rate).expect("above zero"));
         let mut state = 0;
         let mut granted = Vec::new();
         for now in asked {
-            while let Some(next) = limiter.take(state, now) {
+            while let Some(next) = limiter.next_state(state, now) {
                 state = next;
                 granted.push(now);
             }
@@ -82,30 +82,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_second_has_more(
-            rate in 1_u32..20_000,
-            start in 0_u64..1 << 50,
-            gaps in prop::collection::vec(0_u64..50_000, 1..300),
-        ) {
-            let times = gaps.iter().scan(start, |at, gap| {
-                *at += gap;
-                Some(*at)
-            });
+        fn no_second_has_more(rate in 1_u32..20_000, start in 0_u64..1 << 50, gaps in prop::collection::vec(0_u64..50_000, 1..300)) {
+            let times = gaps.iter().scan(start, |at, gap| { *at += gap; Some(*at) });
             let most = most(&granted(rate, times));
             prop_assert!(most <= rate as usize, "{most} with {rate}");
         }
 
         #[test]
-        fn four_workers_that_look_in_turn_come_close_to_the_rate(
-            rate in 10_u32..20_000,
-            phases in prop::array::uniform4(0_u64..10_000),
-        ) {
+        fn four_workers_that_look_in_turn_come_close_to_the_rate(rate in 10_u32..20_000, phases in prop::array::uniform4(0_u64..10_000)) {
             const SECONDS: u64 = 5;
             const LOOKS: u64 = SECOND / TOLERANCE;
-            let mut looks: Vec<u64> = phases
-                .iter()
-                .flat_map(|phase| (0..SECONDS * LOOKS).map(move |look| look * 10_000 + phase))
-                .collect();
+            let mut looks: Vec<u64> = phases.iter().flat_map(|phase| (0..SECONDS * LOOKS).map(move |look| look * 10_000 + phase)).collect();
             looks.sort_unstable();
             let granted = granted(rate, looks);
             prop_assert!(most(&granted) <= rate as usize);
@@ -114,19 +101,10 @@ mod tests {
         }
 
         #[test]
-        fn a_state_of_another_rate_does_not_block(
-            rate in 1_u32..20_000,
-            state in any::<u64>(),
-            now in 0_u64..1 << 60,
-        ) {
-            let limiter = Limiter::new(NonZeroU32::new(rate).expect("above zero"));
+        fn a_state_of_another_rate_does_not_block(rate in 1_u32..20_000, state in any::<u64>(), now in 0_u64..1 << 60) {
+            let limiter = RateLimiter::new(NonZeroU32::new(rate).expect("above zero"));
             // As it would be after its own last.
-            prop_assert!(
-                limiter.take(state, now).is_some()
-                    || limiter
-                        .take(state.min(now + TOLERANCE + limiter.spacing), now + limiter.spacing)
-                        .is_some()
-            );
+            prop_assert!(limiter.next_state(state, now).is_some() || limiter.next_state(state.min(now + TOLERANCE + limiter.spacing), now + limiter.spacing).is_some());
         }
     }
 

@@ -5,9 +5,9 @@ use core::num::NonZeroU32;
 /// What `etcd_drain` says of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// How long (ms) connections have to end by themselves.
+    /// Milliseconds that connections have to end by themselves.
     pub timeout: u64,
-    /// How the rest is closed.
+    /// How fast those that are left are closed.
     pub pace: Pace,
 }
 
@@ -21,7 +21,7 @@ pub enum Pace {
 }
 
 impl Drain {
-    /// When closing begins, for a peer that is being left since `since` (ms).
+    /// When closing begins, for a peer that is drained since `since` (ms).
     pub fn begins(&self, since: u64) -> u64 {
         since.saturating_add(self.timeout)
     }

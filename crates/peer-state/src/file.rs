@@ -9,18 +9,21 @@ use std::{
 
 use thiserror::Error;
 
-use crate::{MAX_LENGTH, State, StateError};
+use crate::{
+    error::{MAX_LENGTH, StateError},
+    state::SavedState,
+};
 
 /// Why a file has no state to give.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    /// A folder, a device or a pipe.
+    /// The path is a folder, a device or a pipe.
     #[error("it is not an ordinary file")]
     NotAFile,
-    /// What it holds is no state.
+    /// The file is not a state file, or is damaged.
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -29,8 +32,8 @@ pub enum LoadError {
 ///
 /// # Errors
 ///
-/// Where the file cannot be read, or holds something else.
-pub fn load(path: &Path) -> Result<Option<State>, LoadError> {
+/// [`LoadError`] if the file cannot be read, or is not a state file.
+pub fn load(path: &Path) -> Result<Option<SavedState>, LoadError> {
     // A pipe that was put there must not be waited for.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
     let file = match opened {
@@ -44,5 +47,5 @@ pub fn load(path: &Path) -> Result<Option<State>, LoadError> {
     let mut bytes = Vec::new();
     // One byte more, so that a file that is too long is not taken for one of that length.
     file.take(MAX_LENGTH as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(Some(State::parse(&bytes)?))
+    Ok(Some(SavedState::parse(&bytes)?))
 }

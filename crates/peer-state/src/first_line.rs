@@ -1,6 +1,6 @@
 //! The first line, which says what the file is, and by which damage is found.
 
-use crate::state::StateError;
+use crate::error::StateError;
 
 /// What the line begins with.
 const MAGIC: &str = "etcd-upstream-peers";
@@ -11,17 +11,17 @@ const VERSION: u32 = 1;
 /// No such line, of whatever version, is longer, in bytes.
 const MAX_LENGTH: usize = 128;
 
-/// The line for what follows it, with the line feed at its end.
+/// Builds the line for `rest`, with the line feed at its end.
 ///
 /// The checksum is a CRC-32, since what it is there for is damage, not malice: who may write the
 /// file may write a checksum as well. It finds every change of up to 32 bits in a row, and so every
 /// single one, at the speed of the memory.
-pub(crate) fn of(rest: &[u8]) -> String {
+pub(crate) fn build(rest: &[u8]) -> String {
     format!("{MAGIC} {VERSION} crc32={:08x} bytes={}\n", crc32fast::hash(rest), rest.len())
 }
 
-/// Takes the line off, if it is the one for what follows it.
-pub(crate) fn strip(bytes: &[u8]) -> Result<&[u8], StateError> {
+/// Checks the first line against what follows it, which it returns.
+pub(crate) fn check(bytes: &[u8]) -> Result<&[u8], StateError> {
     if bytes.is_empty() {
         return Err(StateError::Empty);
     }
@@ -49,7 +49,7 @@ pub(crate) fn strip(bytes: &[u8]) -> Result<&[u8], StateError> {
     }
     // The line as a whole is compared, so that no other way to write the same numbers passes for
     // it.
-    if line == of(rest).as_bytes() {
+    if line == build(rest).as_bytes() {
         return Ok(rest);
     }
     let length = words.find_map(|word| word.strip_prefix("bytes=")?.parse::<usize>().ok());

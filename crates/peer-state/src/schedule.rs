@@ -25,32 +25,32 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// What tells one list from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Counted up with each change of the peers.
+pub struct ListVersion {
+    /// The publisher's generation: counted up with each change of the peers.
     pub generation: u64,
-    /// The cluster's id.
+    /// The id of the etcd cluster.
     pub cluster_id: u64,
-    /// The revision up to which every change is applied.
+    /// The etcd revision up to which every change is applied.
     pub revision: u64,
 }
 
 /// Says when which list is to be written into one file. At the start it knows of none there.
 #[derive(Debug, Default)]
-pub struct Schedule {
+pub struct WriteSchedule {
     /// What the file has, and since when.
-    written: Option<(Mark, Instant)>,
+    written: Option<(ListVersion, Instant)>,
     /// When the file was first written, until that has been confirmed.
     first: Option<Instant>,
     not_before: Option<Instant>,
 }
 
-impl Schedule {
+impl WriteSchedule {
     /// When the list is to be written, which may be `now` or before; `None` where the file has it.
     ///
     /// Other peers are written at once, but at most every second, and for no more than a tenth of
     /// the time; a revision alone, once a minute. A minute after the first write the list is
     /// written once more, whatever it is.
-    pub fn due(&self, list: Mark, now: Instant) -> Option<Instant> {
+    pub fn due(&self, list: ListVersion, now: Instant) -> Option<Instant> {
         let soon = self.not_before.unwrap_or(now);
         let Some((written, since)) = self.written else { return Some(soon) };
         if (written.generation, written.cluster_id) != (list.generation, list.cluster_id) {
@@ -62,13 +62,13 @@ impl Schedule {
         Some(due.max(soon))
     }
 
-    /// Whether the file has another list, or none that is known.
-    pub fn lacks(&self, list: Mark) -> bool {
+    /// Whether the file has another list than this one, or none that is known.
+    pub fn is_outdated(&self, list: ListVersion) -> bool {
         self.written.is_none_or(|(written, _)| written != list)
     }
 
-    /// The list was written between the two times.
-    pub fn wrote(&mut self, list: Mark, began: Instant, ended: Instant) {
+    /// Stores that the list was written between the two times.
+    pub fn record_write(&mut self, list: ListVersion, began: Instant, ended: Instant) {
         self.first = match self.first {
             None if self.written.is_none() => Some(began),
             first => first.filter(|&first| began < first + CONFIRMATION),
@@ -77,8 +77,8 @@ impl Schedule {
         self.pause(PERIOD, began, ended);
     }
 
-    /// An attempt between the two times has failed.
-    pub fn failed(&mut self, began: Instant, ended: Instant) {
+    /// Stores that a write between the two times has failed.
+    pub fn record_failure(&mut self, began: Instant, ended: Instant) {
         self.pause(RETRY, began, ended);
     }
 
@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    const LIST: Mark = Mark { generation: 1, cluster_id: 1, revision: 1 };
+    const LIST: ListVersion = ListVersion { generation: 1, cluster_id: 1, revision: 1 };
 
     fn milliseconds(count: u64) -> Duration {
         Duration::from_millis(count)
@@ -104,29 +104,29 @@ mod tests {
     fn each_in_its_time() {
         let start = Instant::now();
         let at = |count| start + milliseconds(count);
-        let mut schedule = Schedule::default();
+        let mut schedule = WriteSchedule::default();
         assert_eq!(schedule.due(LIST, at(0)), Some(at(0)));
-        schedule.wrote(LIST, at(0), at(10));
-        let other_peers = Mark { generation: 2, revision: 2, ..LIST };
+        schedule.record_write(LIST, at(0), at(10));
+        let other_peers = ListVersion { generation: 2, revision: 2, ..LIST };
         assert_eq!(schedule.due(other_peers, at(20)), Some(at(1_000)));
-        assert_eq!(schedule.due(Mark { cluster_id: 2, ..LIST }, at(20)), Some(at(1_000)));
-        let revision = Mark { revision: 2, ..LIST };
-        schedule.wrote(LIST, at(2_000), at(2_010));
+        assert_eq!(schedule.due(ListVersion { cluster_id: 2, ..LIST }, at(20)), Some(at(1_000)));
+        let revision = ListVersion { revision: 2, ..LIST };
+        schedule.record_write(LIST, at(2_000), at(2_010));
         // The first one is confirmed, with whatever there is then.
         assert_eq!(schedule.due(LIST, at(2_010)), Some(at(60_000)));
         assert_eq!(schedule.due(revision, at(2_010)), Some(at(60_000)));
-        schedule.wrote(LIST, at(60_000), at(60_010));
+        schedule.record_write(LIST, at(60_000), at(60_010));
         assert_eq!(schedule.due(LIST, at(60_020)), None);
-        assert!(!schedule.lacks(LIST) && schedule.lacks(revision));
+        assert!(!schedule.is_outdated(LIST) && schedule.is_outdated(revision));
         assert_eq!(schedule.due(revision, at(60_020)), Some(at(120_000)));
 
         // Long lists.
-        schedule.wrote(other_peers, at(101_000), at(101_500));
+        schedule.record_write(other_peers, at(101_000), at(101_500));
         assert_eq!(schedule.due(LIST, at(101_500)), Some(at(106_000)));
 
-        schedule.failed(at(106_000), at(106_001));
+        schedule.record_failure(at(106_000), at(106_001));
         assert_eq!(schedule.due(LIST, at(106_001)), Some(at(108_000)));
-        schedule.failed(at(108_000), at(109_000));
+        schedule.record_failure(at(108_000), at(109_000));
         assert_eq!(schedule.due(LIST, at(109_000)), Some(at(118_000)));
         assert_eq!(schedule.due(other_peers, at(109_000)), None);
     }
@@ -140,7 +140,7 @@ mod tests {
             ),
         ) {
             let start = Instant::now();
-            let (mut now, mut list, mut schedule) = (start, LIST, Schedule::default());
+            let (mut now, mut list, mut schedule) = (start, LIST, WriteSchedule::default());
             let mut last: Option<(Instant, Instant)> = None;
             let (mut first, mut has_written) = (start, false);
             for (passes, takes, change, succeeds) in steps {
@@ -159,8 +159,8 @@ mod tests {
                 first = if has_written { first } else { began };
                 has_written |= succeeds;
                 if succeeds {
-                    schedule.wrote(list, began, ended);
-                    prop_assert!(!schedule.lacks(list));
+                    schedule.record_write(list, began, ended);
+                    prop_assert!(!schedule.is_outdated(list));
                     let again = schedule.due(list, ended);
                     prop_assert!(again.is_none_or(
                         |again| again <= ended + CONFIRMATION + milliseconds(800) * PAUSE
@@ -169,7 +169,7 @@ mod tests {
                         again.is_none() || ended < first + CONFIRMATION + milliseconds(800)
                     );
                 } else {
-                    schedule.failed(began, ended);
+                    schedule.record_failure(began, ended);
                 }
                 last = Some((began, ended));
                 now = ended;

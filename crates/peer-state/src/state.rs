@@ -8,14 +8,14 @@ use upstream_peers::{
     Excerpt, Overrides, Parameters, Peer, SocketAddress, Target, Value, parse_value,
 };
 
-use crate::first_line;
-
-/// Bytes that a file has at most: some 400 000 peers with short keys, which take a zone of 150 MB.
-pub const MAX_LENGTH: usize = 64 << 20;
+use crate::{
+    error::{MAX_LENGTH, StateError},
+    first_line,
+};
 
 /// An upstream's peers as they were published, and where and when etcd had them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
+pub struct SavedState {
     /// The name of the cluster in nginx's configuration.
     pub cluster: String,
     /// The prefix of the keys; ends with a slash.
@@ -29,50 +29,13 @@ pub struct State {
     pub peers: Arc<[Peer]>,
 }
 
-/// Why bytes are not a state.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum StateError {
-    /// Nothing at all.
-    #[error("it is empty")]
-    Empty,
-    /// See [`MAX_LENGTH`].
-    #[error("it has more than {MAX_LENGTH} bytes")]
-    TooLong,
-    /// Not a file of this kind.
-    #[error("it is not a state file")]
-    NotState,
-    /// A file of this kind, of a version that is not known here.
-    #[error("it is of version {0}, which this module does not know")]
-    Version(u32),
-    /// Its first line says something else than a first line does.
-    #[error("its first line is damaged")]
-    FirstLine,
-    /// It ends before it should.
-    #[error("it is cut short")]
-    Truncated,
-    /// It goes on where it should end.
-    #[error("it is longer than its first line says")]
-    TooMuch,
-    /// It is not what was written.
-    #[error("it is damaged: its checksum is wrong")]
-    Checksum,
-    /// The checksum is right, and yet nobody wrote it so.
-    #[error("line {line} is malformed: {reason}")]
-    Malformed {
-        /// The line, the first one being 1.
-        line: usize,
-        /// What is wrong; what it quotes is an [`Excerpt`].
-        reason: String,
-    },
-}
-
 /// A state of other peers than those that are wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("it is of the prefix {prefix} of the cluster {cluster}")]
-pub struct Foreign {
-    /// The cluster that it is of.
+pub struct OtherUpstream {
+    /// The name of the cluster that the file is of.
     pub cluster: Excerpt,
-    /// The prefix that it is of.
+    /// The prefix that the file is of.
     pub prefix: Excerpt,
 }
 
@@ -100,7 +63,7 @@ struct PeerLine {
     create_revision: i64,
 }
 
-impl State {
+impl SavedState {
     /// The state as a file has it.
     ///
     /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of all that
@@ -110,7 +73,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`StateError::TooLong`].
+    /// [`StateError::TooLong`] if the text has more than [`MAX_LENGTH`] bytes.
     pub fn encode(&self) -> Result<Vec<u8>, StateError> {
         let upstream = UpstreamLine {
             cluster: self.cluster.clone(),
@@ -123,7 +86,7 @@ impl State {
         for peer in self.peers.iter() {
             write_line(&mut rest, &PeerLine::of(peer))?;
         }
-        let mut bytes = first_line::of(&rest).into_bytes();
+        let mut bytes = first_line::build(&rest).into_bytes();
         if bytes.len() + rest.len() > MAX_LENGTH {
             return Err(StateError::TooLong);
         }
@@ -140,7 +103,7 @@ impl State {
         if bytes.len() > MAX_LENGTH {
             return Err(StateError::TooLong);
         }
-        let rest = first_line::strip(bytes)?;
+        let rest = first_line::check(bytes)?;
         let malformed = |line: usize, reason: String| StateError::Malformed { line, reason };
         let malformed_json = |line: usize, error: serde_json::Error| {
             malformed(line, Excerpt::new(&error.to_string()).to_string())
@@ -172,12 +135,15 @@ impl State {
     ///
     /// # Errors
     ///
-    /// Where it is of another one.
-    pub fn check_for(&self, cluster: &str, prefix: &str) -> Result<(), Foreign> {
+    /// [`OtherUpstream`] if it is of another cluster or prefix.
+    pub fn check_for(&self, cluster: &str, prefix: &str) -> Result<(), OtherUpstream> {
         if self.cluster == cluster && self.prefix == prefix {
             return Ok(());
         }
-        Err(Foreign { cluster: Excerpt::new(&self.cluster), prefix: Excerpt::new(&self.prefix) })
+        Err(OtherUpstream {
+            cluster: Excerpt::new(&self.cluster),
+            prefix: Excerpt::new(&self.prefix),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{create_dir, write};
 
-use peer_state::{LoadError, MAX_LENGTH, State, StateError, load};
+use peer_state::{LoadError, MAX_LENGTH, SavedState, StateError, load};
 
 #[test]
 fn a_good_one_and_none() {
@@ -10,7 +10,7 @@ fn a_good_one_and_none() {
     let file = folder.path().join("peers");
     assert!(load(&file).expect("no file").is_none());
     let (cluster, prefix) = ("main".to_owned(), "/p/".to_owned());
-    let state = State { cluster, prefix, cluster_id: 1, revision: 1, peers: [].into() };
+    let state = SavedState { cluster, prefix, cluster_id: 1, revision: 1, peers: [].into() };
     write(&file, state.encode().expect("short")).expect("written");
     assert_eq!(load(&file).expect("good"), Some(state));
 }

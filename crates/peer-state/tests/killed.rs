@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peer_state::{State, load};
+use peer_state::{SavedState, load};
 use random::Random;
 use upstream_peers::{Parameters, Peer, SocketAddress};
 
@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// The list that is written as this revision: of none up to some hundreds of peers, so that files
 /// differ in length.
-fn list(revision: i64) -> State {
+fn list(revision: i64) -> SavedState {
     let mut random = Random::new(revision.unsigned_abs());
     let peers: Vec<Peer> = (0..random.below(500))
         .map(|number| Peer {
@@ -39,7 +39,7 @@ fn list(revision: i64) -> State {
             create_revision: revision,
         })
         .collect();
-    State {
+    SavedState {
         cluster: "main".to_owned(),
         prefix: "/p/".to_owned(),
         cluster_id: 1,
@@ -56,7 +56,7 @@ fn write(file: &Path) {
     }
 }
 
-fn replace(file: &Path, state: &State) {
+fn replace(file: &Path, state: &SavedState) {
     let content = state.encode().expect("short");
     privileged_files::replace(file, &mut &content[..]).expect("replaced");
 }

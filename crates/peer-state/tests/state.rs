@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use peer_state::{MAX_LENGTH, State, StateError};
+use peer_state::{MAX_LENGTH, SavedState, StateError};
 use proptest::prelude::*;
 use upstream_peers::{MAX_WEIGHT, Parameters, Peer, SocketAddress};
 
@@ -17,8 +17,8 @@ fn peer(key: &str, address: &str, server: &str) -> Peer {
     }
 }
 
-fn state(peers: &[Peer]) -> State {
-    State {
+fn state(peers: &[Peer]) -> SavedState {
+    SavedState {
         cluster: "main".to_owned(),
         prefix: "/firehose/upstream/".to_owned(),
         cluster_id: 0x8e9e_05c5_2164_694d,
@@ -27,7 +27,7 @@ fn state(peers: &[Peer]) -> State {
     }
 }
 
-fn example() -> State {
+fn example() -> SavedState {
     let mut unix = peer("c/unix", "127.0.0.1:1", "unix:/run/app.sock");
     unix.address = SocketAddress::Unix("/run/app.sock".to_owned());
     unix.parameters.backup = true;
@@ -63,13 +63,13 @@ backup\",\"address\":\"unix:/run/app.sock\",\"create_revision\":7}
         String::from_utf8(bytes.clone()).expect("text"),
         String::from_utf8(signed(text)).expect("text")
     );
-    assert_eq!(State::parse(&bytes), Ok(example()));
+    assert_eq!(SavedState::parse(&bytes), Ok(example()));
 }
 
 #[test]
 fn no_peers_are_a_list_too() {
     let bytes = state(&[]).encode().expect("short");
-    assert_eq!(State::parse(&bytes), Ok(state(&[])));
+    assert_eq!(SavedState::parse(&bytes), Ok(state(&[])));
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn every_flipped_bit_is_found() {
     for place in 0..bytes.len() {
         for bit in 0..8 {
             bytes[place] ^= 1 << bit;
-            assert!(State::parse(&bytes).is_err(), "bit {bit} of byte {place}");
+            assert!(SavedState::parse(&bytes).is_err(), "bit {bit} of byte {place}");
             bytes[place] ^= 1 << bit;
         }
     }
-    assert!(State::parse(&bytes).is_ok());
+    assert!(SavedState::parse(&bytes).is_ok());
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn every_byte_in_the_place_of_another_is_found() {
     for place in 0..bytes.len() {
         for other in (0..=u8::MAX).filter(|&other| other != good[place]) {
             bytes[place] = other;
-            assert!(State::parse(&bytes).is_err(), "{other} as byte {place}");
+            assert!(SavedState::parse(&bytes).is_err(), "{other} as byte {place}");
         }
         bytes[place] = good[place];
     }
@@ -102,9 +102,13 @@ fn every_byte_in_the_place_of_another_is_found() {
 fn every_truncation_is_found_and_called_so() {
     let bytes = example().encode().expect("short");
     for length in 1..bytes.len() {
-        assert_eq!(State::parse(&bytes[..length]), Err(StateError::Truncated), "{length} bytes");
+        assert_eq!(
+            SavedState::parse(&bytes[..length]),
+            Err(StateError::Truncated),
+            "{length} bytes"
+        );
     }
-    assert_eq!(State::parse(&[]), Err(StateError::Empty));
+    assert_eq!(SavedState::parse(&[]), Err(StateError::Empty));
 }
 
 #[test]
@@ -130,10 +134,10 @@ fn what_is_wrong_is_said() {
         (&longer, "it is longer than its first line says"),
         (damaged.as_bytes(), "it is damaged: its checksum is wrong"),
     ] {
-        let error = State::parse(bytes).expect_err(message);
+        let error = SavedState::parse(bytes).expect_err(message);
         assert_eq!(error.to_string(), message);
     }
-    assert_eq!(State::parse(&vec![b' '; MAX_LENGTH + 1]), Err(StateError::TooLong));
+    assert_eq!(SavedState::parse(&vec![b' '; MAX_LENGTH + 1]), Err(StateError::TooLong));
 }
 
 /// A right checksum is no reason to believe what nobody would have written.
@@ -141,7 +145,7 @@ fn what_is_wrong_is_said() {
 fn nothing_is_believed_for_its_checksum_alone() {
     let upstream = r#"{"cluster":"main","prefix":"/p/","cluster_id":"1","revision":1}"#;
     let good = r#"{"key":"a","value":"10.0.0.7:80","address":"10.0.0.7:80","create_revision":1}"#;
-    assert!(State::parse(&signed(&format!("{upstream}\n{good}\n"))).is_ok());
+    assert!(SavedState::parse(&signed(&format!("{upstream}\n{good}\n"))).is_ok());
     let long = "k".repeat(256);
     for (from, to, reason) in [
         ("\"a\"", "\"\"", "the key has no name below the prefix"),
@@ -165,12 +169,12 @@ fn nothing_is_believed_for_its_checksum_alone() {
         (good, &"[".repeat(100_000), "line 3 is malformed"),
     ] {
         let text = format!("{upstream}\n{good}\n").replacen(from, to, 1);
-        let error = State::parse(&signed(&text)).expect_err(reason);
+        let error = SavedState::parse(&signed(&text)).expect_err(reason);
         assert!(error.to_string().contains(reason), "{error}, not {reason}");
     }
     for text in ["", "\n", &format!("{upstream}\n{good}")] {
         assert!(
-            matches!(State::parse(&signed(text)), Err(StateError::Malformed { .. })),
+            matches!(SavedState::parse(&signed(text)), Err(StateError::Malformed { .. })),
             "{text:?}"
         );
     }
@@ -234,8 +238,8 @@ prop_compose! {
         cluster_id: u64,
         revision in 1..=i64::MAX,
         peers in prop::collection::vec(any_peer(), 0..20),
-    ) -> State {
-        State { cluster, prefix, cluster_id, revision, peers: Arc::from(peers) }
+    ) -> SavedState {
+        SavedState { cluster, prefix, cluster_id, revision, peers: Arc::from(peers) }
     }
 }
 
@@ -243,16 +247,16 @@ proptest! {
     #[test]
     fn what_is_written_is_read(state in any_state()) {
         let bytes = state.encode().expect("short");
-        prop_assert_eq!(State::parse(&bytes), Ok(state));
+        prop_assert_eq!(SavedState::parse(&bytes), Ok(state));
     }
 
     #[test]
     fn damage_is_found(state in any_state(), place: prop::sample::Index, bit in 0..8_u8) {
         let mut bytes = state.encode().expect("short");
         let cut = place.index(bytes.len());
-        prop_assert!(State::parse(&bytes[..cut]).is_err());
+        prop_assert!(SavedState::parse(&bytes[..cut]).is_err());
         bytes[cut] ^= 1 << bit;
-        prop_assert!(State::parse(&bytes).is_err());
+        prop_assert!(SavedState::parse(&bytes).is_err());
     }
 
     #[test]
@@ -261,7 +265,7 @@ proptest! {
         has_line: bool,
     ) {
         let bytes = if has_line { signed(&String::from_utf8_lossy(&bytes)) } else { bytes };
-        if let Err(error) = State::parse(&bytes) {
+        if let Err(error) = SavedState::parse(&bytes) {
             prop_assert!(!error.to_string().contains(char::is_control), "{}", error);
         }
     }

@@ -31,7 +31,7 @@ impl Allocator {
     }
 
     /// Takes `length` units as low as they are to be had.
-    pub(crate) fn take_low(&mut self, length: u32) -> Option<Offset> {
+    pub(crate) fn allocate_low(&mut self, length: u32) -> Option<Offset> {
         let (&start, &extent) = self.free.iter().find(|&(_, &extent)| extent >= length)?;
         self.free.remove(&start);
         if extent > length {
@@ -55,7 +55,11 @@ impl Allocator {
     /// Two tables are there at each change, and each may be larger than the last. Were they laid
     /// close to each other, neither place would hold the next one; were the lower one laid close to
     /// the peers, those to come would lie behind it and part the free memory for good.
-    pub(crate) fn take_for_table(&mut self, length: u32, above_of: (u32, u32)) -> Option<Offset> {
+    pub(crate) fn allocate_for_table(
+        &mut self,
+        length: u32,
+        above_of: (u32, u32),
+    ) -> Option<Offset> {
         let (&start, &extent) = self.free.iter().rev().find(|&(_, &extent)| extent >= length)?;
         let slack = extent - length;
         let above = if start + extent == self.end {
@@ -69,7 +73,7 @@ impl Allocator {
     }
 
     /// Gives back what was taken.
-    pub(crate) fn give(&mut self, at: Offset, length: u32) {
+    pub(crate) fn release(&mut self, at: Offset, length: u32) {
         let mut start = at.0;
         let mut extent = length;
         if let Some((&before, &size)) = self.free.range(..start).next_back() {
@@ -148,15 +152,15 @@ mod tests {
             let mut taken: Vec<(Offset, u32)> = Vec::new();
             for (kind, length, which) in steps {
                 let got = match kind {
-                    0 => allocator.take_low(length),
+                    0 => allocator.allocate_low(length),
                     1 => {
                         let at = allocator.ends_of_holes(length).nth(which % 3);
                         at.filter(|&at| allocator.reserve(at, length))
                     }
-                    4 => allocator.take_for_table(length, (which as u32 % 7, 7)),
+                    4 => allocator.allocate_for_table(length, (which as u32 % 7, 7)),
                     2 if !taken.is_empty() => {
                         let (at, length) = taken.swap_remove(which % taken.len());
-                        allocator.give(at, length);
+                        allocator.release(at, length);
                         None
                     }
                     _ => {
@@ -177,7 +181,7 @@ mod tests {
                 );
             }
             for (at, length) in taken {
-                allocator.give(at, length);
+                allocator.release(at, length);
             }
             prop_assert_eq!(allocator.free, BTreeMap::from([(10, 400)]));
         }

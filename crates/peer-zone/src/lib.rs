@@ -13,7 +13,7 @@
 //! * **Open connections** are counted in one column per worker, which that worker alone writes, and
 //!   in it those that are upgraded apart. A peer's connections are the sum; the column of a worker
 //!   that died is cleared, so that nothing has to be undone. Workers beyond the number of columns
-//!   share one: see [`Shared`](protocol::Shared).
+//!   share one: see [`SharedColumns`](protocol::SharedColumns).
 //! * **Entries and columns** have an [`Owner`](protocol::Owner). What a dead process had is taken
 //!   over by whoever needs it, or cleared by the publisher.
 //! * What the publisher knows of free memory is its own, private to its process; a successor finds
@@ -25,22 +25,24 @@
 #[cfg(not(loom))]
 mod allocator;
 #[cfg(not(loom))]
-mod departures;
+mod connections;
+#[cfg(not(loom))]
+mod drain_policy;
+#[cfg(not(loom))]
+mod drain_times;
 #[cfg(not(loom))]
 mod layout;
-#[cfg(not(loom))]
-mod leaving;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
 mod method;
 #[cfg(not(loom))]
+mod peer_spec;
+#[cfg(not(loom))]
 mod plan;
 pub mod protocol;
 #[cfg(not(loom))]
 mod publisher;
-#[cfg(not(loom))]
-mod routes;
 #[cfg(not(loom))]
 mod worker;
 #[cfg(not(loom))]
@@ -48,11 +50,27 @@ mod zone;
 
 #[cfg(not(loom))]
 pub use self::{
+    connections::Connections,
+    drain_policy::{DrainPolicy, DrainReasons},
     layout::{Health, Parameters, ResyncCounter},
-    leaving::{Closing, Closings, Reasons},
     method::Method,
-    protocol::{Departed, Process},
-    publisher::{Changes, Checking, Desired, Full, Options, Publisher},
-    worker::{Connections, Held, Now, Outcome, PeerView, Pick, Progress, Row, Table, Wish, Worker},
-    zone::{AttachError, Capacity, Statistics, TooSmall, Zone},
+    peer_spec::PeerSpec,
+    protocol::{Process, Withdrawn},
+    publisher::{
+        Publisher,
+        matching::Changes,
+        options::{CheckPolicy, TableOptions},
+        publish::ZoneFull,
+    },
+    worker::{
+        Now, Worker,
+        draining::DrainPolicies,
+        keyed::KeyProgress,
+        pick::{Pick, PickContext},
+        picked_peer::PickedPeer,
+        release::RequestOutcome,
+        row::PeerRow,
+        table::Table,
+    },
+    zone::{AttachError, Capacity, Zone, ZoneTooSmall, statistics::Statistics, view::PeerView},
 };

@@ -4,8 +4,8 @@ use core::ptr::NonNull;
 use std::collections::HashMap;
 
 use ngx::ffi::NGX_LOG_NOTICE;
-use peer_drain::{Drain, Limiter, OpenConnections, Pace, Slot, due};
-use peer_zone::{Held, Reasons, Worker, Zone};
+use peer_drain::{Drain, OpenConnections, Pace, RateLimiter, Slot, due};
+use peer_zone::{DrainReasons, PickedPeer, Worker, Zone};
 
 use crate::{
     http::open_request::OpenRequest,
@@ -45,7 +45,7 @@ impl Draining {
     /// Makes room for as many requests, at peers of this zone.
     pub(super) fn new(requests: usize, zone: Zone) -> Self {
         Self {
-            open: OpenConnections::new(requests, zone.places()),
+            open: OpenConnections::new(requests, zone.index_limit()),
             leaving: HashMap::with_capacity(NOTED),
             is_incomplete: false,
             changed: 0,
@@ -108,7 +108,7 @@ impl Draining {
     }
 
     /// What a request at the peer of this place holds.
-    fn held_at(&self, place: usize) -> Option<&Held> {
+    fn held_at(&self, place: usize) -> Option<&PickedPeer> {
         // SAFETY: a request's peer stands in the list from `enter` to `leave` or to the end of
         // `close`, and lives for as long.
         unsafe { self.open.first(place)?.as_ref() }.held.as_ref()
@@ -122,7 +122,7 @@ impl Draining {
         }
         let places: Vec<usize> = self.open.peers().collect();
         for place in places {
-            if let Some(id) = self.held_at(place).map(Held::id) {
+            if let Some(id) = self.held_at(place).map(PickedPeer::id) {
                 self.note_held(place, id);
             }
         }
@@ -134,7 +134,7 @@ impl Draining {
         &mut self,
         name: &str,
         worker: &Worker,
-        (drain, on): (Drain, Reasons),
+        (drain, on): (Drain, DrainReasons),
         now: u64,
     ) -> (Vec<(usize, usize)>, bool) {
         self.complete();
@@ -145,7 +145,7 @@ impl Draining {
             // SAFETY: as in `held_at`.
             let held = open.first(place).and_then(|first| unsafe { first.as_ref() }.held.as_ref());
             let Some(held) = held.filter(|held| held.id() == peer.id) else { return false };
-            let Some(since) = worker.leaving_since(held, on, now) else { return false };
+            let Some(since) = worker.draining_since(held, on, now) else { return false };
             let begins = drain.begins(since).max(*changed);
             if now < begins {
                 return true;
@@ -161,9 +161,11 @@ impl Draining {
                     due(count, begins, ends, peer.last, now, worker.random())
                 }
                 Pace::Rate(rate) => {
-                    let (limiter, now) = (Limiter::new(rate), clock::microseconds());
+                    let (limiter, now) = (RateLimiter::new(rate), clock::microseconds());
                     (0..count)
-                        .take_while(|_| worker.zone().pace(|state| limiter.take(state, now)))
+                        .take_while(|_| {
+                            worker.zone().update_pace(|state| limiter.next_state(state, now))
+                        })
                         .count()
                 }
             };
@@ -177,7 +179,7 @@ impl Draining {
     }
 }
 
-fn announce(name: &str, worker: &Worker, held: &Held, count: usize) {
+fn announce(name: &str, worker: &Worker, held: &PickedPeer, count: usize) {
     let (_, address, key) = worker.address(held);
     let peer = String::from_utf8_lossy(if key.is_empty() { address } else { key });
     log::at(

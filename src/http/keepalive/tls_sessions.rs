@@ -9,12 +9,12 @@
 
 use core::ptr::{self, NonNull};
 
-use idle_cache::{IdleCache, Kept};
+use idle_cache::{IdleCache, Insertion};
 use ngx::ffi::{
     SSL_SESSION, SSL_SESSION_free, ngx_connection_t, ngx_cycle_t, ngx_int_t, ngx_ssl_get_session,
     ngx_ssl_set_session,
 };
-use peer_zone::Departed;
+use peer_zone::Withdrawn;
 
 use super::connection_kind::Kind;
 use crate::{
@@ -121,19 +121,20 @@ pub(crate) unsafe fn save(
         let Some(session) = NonNull::new(unsafe { ngx_ssl_get_session(connection) }) else {
             return;
         };
-        drop(cache.take(peer, kind.to_number()));
-        let Kept { evicted, .. } = cache.keep(peer, kind.to_number(), PER_PEER, Session(session));
+        drop(cache.take_newest(peer, kind.to_number()));
+        let Insertion { evicted, .. } =
+            cache.insert(peer, kind.to_number(), PER_PEER, Session(session));
         drop(evicted);
     });
 }
 
 /// Frees the sessions with a peer that has left the service.
-pub(crate) fn forget(upstream: &Upstream, departed: Departed) {
+pub(crate) fn forget(upstream: &Upstream, departed: Withdrawn) {
     with_own(upstream, |cache| match departed {
-        Departed::Peer(id) => {
+        Withdrawn::Peer(id) => {
             let Some(peer) = upstream.settings().key_of(id) else { return };
             while cache.pop_peer(peer).is_some() {}
         }
-        Departed::Many => while cache.pop().is_some() {},
+        Withdrawn::Many => while cache.pop().is_some() {},
     });
 }

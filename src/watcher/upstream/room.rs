@@ -1,7 +1,7 @@
 //! More peers than the zone holds: as many as fit are in service, and it is said that others are
 //! not.
 
-use peer_zone::Full;
+use peer_zone::ZoneFull;
 
 use super::Upstream;
 use crate::zones;
@@ -9,7 +9,7 @@ use crate::zones;
 impl Upstream {
     /// Notes whether all that were to be published have room, and says when that begins and when it
     /// ends.
-    pub(super) fn note_room(&mut self, full: Option<Full>) {
+    pub(super) fn note_room(&mut self, full: Option<ZoneFull>) {
         // Before the first list a watcher that takes over wants but those that are there, and what
         // its predecessor has said stands.
         if full.is_none() && !self.has_listed {

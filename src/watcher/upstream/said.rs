@@ -198,7 +198,7 @@ impl Upstream {
         // the matter with.
         let short = || Report { rejected: Vec::new(), unresolved: Vec::new(), ..report.clone() };
         let mut try_report = |report: &Report| match report.to_bytes() {
-            Ok(bytes) => self.publisher.report(&bytes, publishing),
+            Ok(bytes) => self.publisher.publish_report(&bytes, publishing),
             Err(error) => {
                 self.lines.error(format!("etcd: upstream \"{}\": no report: {error}", self.name));
                 true

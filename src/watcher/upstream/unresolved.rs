@@ -37,8 +37,9 @@ impl Upstream {
         &'a self,
         names: &'a HostNames,
     ) -> impl Iterator<Item = u64> + 'a {
-        let fails =
-            |name: &&str| names.trouble(name).is_some_and(|trouble| trouble.reason.is_some());
+        let fails = |name: &&str| {
+            names.lookup_failure(name).is_some_and(|trouble| trouble.reason.is_some())
+        };
         self.names().filter(fails).map(told::of_name)
     }
 
@@ -57,7 +58,7 @@ impl Upstream {
             let memberships = std::iter::once(&self.members).chain(successor);
             let resolve = |name: &str| names.addresses(name);
             for (key, name, peers) in memberships.flat_map(|members| members.named(resolve)) {
-                let Some(trouble) = names.trouble(name) else { continue };
+                let Some(trouble) = names.lookup_failure(name) else { continue };
                 let before = self.said.amiss.get(name);
                 // One that has addresses, and has not been asked for yet, is as good as it was.
                 if trouble.reason.is_none() && peers > 0 && before.is_none() {

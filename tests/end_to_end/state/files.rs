@@ -4,7 +4,7 @@ use super::*;
 use upstream_peers::{Parameters, Peer, SocketAddress};
 
 /// A list with one node for each key.
-fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<State> {
+fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
     let peer = |key: &&str| {
         Ok(Peer {
             key: (*key).into(),
@@ -15,7 +15,7 @@ fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<State> {
             create_revision: 1,
         })
     };
-    Ok(State {
+    Ok(SavedState {
         cluster: "main".to_owned(),
         prefix: prefix.to_owned(),
         cluster_id: 1,

@@ -169,7 +169,7 @@ async fn change(etcd: Etcd, stop: CancellationToken) -> Result<Etcd> {
 }
 
 /// The list is one that etcd had: all the peers that never change, and one or none that does.
-fn check_is_one_of_etcds(state: &State) -> Result<()> {
+fn check_is_one_of_etcds(state: &SavedState) -> Result<()> {
     let others = state.peers.iter().filter(|peer| &*peer.key != "changing").count();
     ensure!(others == PEERS && state.peers.len() <= PEERS + 1, "{} peers", state.peers.len());
     Ok(())

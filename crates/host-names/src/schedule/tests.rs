@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Event, LONGEST_TIME_TO_LIVE, SHORTEST_TIME_TO_LIVE, Schedule, Trouble};
+use super::{
+    LONGEST_TIME_TO_LIVE, LookupFailure, LookupSchedule, NameEvent, SHORTEST_TIME_TO_LIVE,
+};
 use crate::backoff;
 use crate::lookup::Answer;
 
@@ -20,19 +22,19 @@ fn answer(ipv4: Option<&[&str]>, ipv6: Option<&[&str]>, seconds: u64) -> Result<
     })
 }
 
-fn events(schedule: &mut Schedule) -> Vec<Event> {
+fn events(schedule: &mut LookupSchedule) -> Vec<NameEvent> {
     std::iter::from_fn(|| schedule.event()).collect()
 }
 
-fn changed(name: &str) -> Event {
-    Event::Changed { name: name.to_owned() }
+fn changed(name: &str) -> NameEvent {
+    NameEvent::Changed { name: name.to_owned() }
 }
 
 /// A schedule with one name, whose first lookup has begun.
-fn begun(name: &str) -> (Schedule, Arc<str>, Instant) {
-    let mut schedule = Schedule::default();
+fn begun(name: &str) -> (LookupSchedule, Arc<str>, Instant) {
+    let mut schedule = LookupSchedule::default();
     let now = Instant::now();
-    schedule.keep([name], now);
+    schedule.set_names([name], now);
     let name = schedule.start(now).expect("new names are due at once");
     (schedule, name, now)
 }
@@ -99,8 +101,8 @@ fn an_outage_is_told_once_and_takes_nothing_away() {
     assert_eq!(
         events(&mut schedule),
         [
-            Event::Failed { name: "node".to_owned(), reason: "reason 0".to_owned() },
-            Event::StillFailing { name: "node".to_owned() }
+            NameEvent::Failed { name: "node".to_owned(), reason: "reason 0".to_owned() },
+            NameEvent::StillFailing { name: "node".to_owned() }
         ]
     );
     now = schedule.next_due().expect("failures are retried");
@@ -108,23 +110,26 @@ fn an_outage_is_told_once_and_takes_nothing_away() {
     schedule.ended(&name, answer(Some(&["10.0.0.2"]), Some(&[]), 1), now);
     assert_eq!(
         events(&mut schedule),
-        [Event::Recovered { name: "node".to_owned() }, changed("node")]
+        [NameEvent::Recovered { name: "node".to_owned() }, changed("node")]
     );
 }
 
 #[test]
 fn what_is_amiss_is_known_since_it_began() {
     let (mut schedule, name, now) = begun("node");
-    assert_eq!(schedule.trouble("node"), Some(Trouble { since: now, reason: None }));
-    assert_eq!(schedule.trouble("other"), None);
+    assert_eq!(schedule.lookup_failure("node"), Some(LookupFailure { since: now, reason: None }));
+    assert_eq!(schedule.lookup_failure("other"), None);
     schedule.ended(&name, answer(Some(&["10.0.0.1"]), Some(&[]), 1), now);
-    assert_eq!(schedule.trouble("node"), None);
+    assert_eq!(schedule.lookup_failure("node"), None);
     let began = schedule.next_due().expect("it is asked again");
     for reason in ["one", "one", "two"] {
         let due = schedule.next_due().expect("failures are retried");
         schedule.start(due).expect("due");
         schedule.ended(&name, Err(reason.to_owned()), due);
-        assert_eq!(schedule.trouble("node"), Some(Trouble { since: began, reason: Some(reason) }));
+        assert_eq!(
+            schedule.lookup_failure("node"),
+            Some(LookupFailure { since: began, reason: Some(reason) })
+        );
     }
 }
 
@@ -132,14 +137,14 @@ fn what_is_amiss_is_known_since_it_began() {
 fn a_forgotten_name_leaves_nothing() {
     let (mut schedule, name, now) = begun("node");
     schedule.ended(&name, answer(Some(&["10.0.0.1"]), Some(&[]), 1), now);
-    schedule.keep([], now);
+    schedule.set_names([], now);
     assert_eq!(events(&mut schedule), []);
     assert_eq!(schedule.addresses("node"), list(&[]));
     assert_eq!(schedule.next_due(), None);
     // Forgotten while its lookup is under way.
-    schedule.keep(["node"], now);
+    schedule.set_names(["node"], now);
     let name = schedule.start(now).expect("due");
-    schedule.keep([], now);
+    schedule.set_names([], now);
     schedule.ended(&name, answer(Some(&["10.0.0.1"]), Some(&[]), 1), now);
     assert_eq!(events(&mut schedule), []);
     assert_eq!(schedule.next_due(), None);
@@ -149,7 +154,7 @@ fn a_forgotten_name_leaves_nothing() {
 fn a_name_that_stays_is_not_asked_again() {
     let (mut schedule, name, now) = begun("node");
     schedule.ended(&name, answer(Some(&["10.0.0.1"]), Some(&[]), 10), now);
-    schedule.keep(["node", "other", "other"], now);
+    schedule.set_names(["node", "other", "other"], now);
     assert_eq!(schedule.start(now).as_deref(), Some("other"));
     assert_eq!(schedule.start(now), None);
     assert_eq!(schedule.addresses("node"), list(&["10.0.0.1"]));

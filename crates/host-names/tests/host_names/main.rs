@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
-use host_names::{Event, HostNames};
+use host_names::{HostNames, NameEvent};
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
 }
 
-async fn next(names: &mut HostNames) -> Event {
+async fn next(names: &mut HostNames) -> NameEvent {
     within("an event", names.next()).await
 }
 
@@ -39,18 +39,18 @@ async fn no_event_until(names: &mut HostNames, condition: impl Future<Output = (
     within("the condition", quiet).await;
 }
 
-fn changed(name: &str) -> Event {
-    Event::Changed { name: name.to_owned() }
+fn changed(name: &str) -> NameEvent {
+    NameEvent::Changed { name: name.to_owned() }
 }
 
-fn recovered(name: &str) -> Event {
-    Event::Recovered { name: name.to_owned() }
+fn recovered(name: &str) -> NameEvent {
+    NameEvent::Recovered { name: name.to_owned() }
 }
 
 /// The reason of a failure of `name`.
-fn reason(event: Event, name: &str) -> String {
+fn reason(event: NameEvent, name: &str) -> String {
     match event {
-        Event::Failed { name: failed, reason } if failed == name => reason,
+        NameEvent::Failed { name: failed, reason } if failed == name => reason,
         event => panic!("{event:?} instead of a failure of {name}"),
     }
 }
@@ -64,7 +64,7 @@ async fn first_answer_and_change() {
     let server = NameServer::start().await;
     server.addresses("node.example", 1, &["10.0.0.2", "2001:db8::1", "10.0.0.1"]);
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     assert_eq!(names.addresses("node.example"), list(&[]));
     assert_eq!(next(&mut names).await, changed("node.example"));
     assert_eq!(names.addresses("node.example"), list(&["10.0.0.1", "10.0.0.2", "2001:db8::1"]));
@@ -85,7 +85,7 @@ async fn an_alias_is_followed() {
     server.reply("bare.example", RecordType::A, Reply::Records(1, vec![alias("far.example.")]));
     server.reply("far.example", RecordType::A, Reply::Records(1, vec![address("10.0.0.3")]));
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(["node.example", "bare.example"]);
+    names.set_names(["node.example", "bare.example"]);
     next(&mut names).await;
     next(&mut names).await;
     assert_eq!(names.addresses("node.example"), list(&["10.0.0.1", "10.0.0.2"]));
@@ -98,7 +98,7 @@ async fn outage(reply: Reply, queries: usize, expected: &str) {
     let server = NameServer::start().await;
     server.addresses("node.example", 1, &["10.0.0.1"]);
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     assert_eq!(next(&mut names).await, changed("node.example"));
     server.both("node.example", &reply);
     let reason = reason(next(&mut names).await, "node.example");
@@ -133,7 +133,7 @@ async fn a_name_without_records_keeps_its_addresses() {
 async fn a_name_that_fails_from_the_start_recovers() {
     let server = NameServer::start().await;
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     reason(next(&mut names).await, "node.example");
     assert_eq!(names.addresses("node.example"), list(&[]));
     server.addresses("node.example", 1, &["10.0.0.1"]);
@@ -148,7 +148,7 @@ async fn one_family_that_fails_takes_nothing_from_the_other() {
         let server = NameServer::start().await;
         server.addresses("node.example", 1, &["10.0.0.1", "2001:db8::1"]);
         let mut names = HostNames::with_servers(vec![server.address]);
-        names.keep(["node.example"]);
+        names.set_names(["node.example"]);
         assert_eq!(next(&mut names).await, changed("node.example"));
         server.addresses("node.example", 1, &["10.0.0.2"]);
         server.reply("node.example", RecordType::AAAA, reply);
@@ -162,11 +162,11 @@ async fn a_name_dropped_and_wanted_again() {
     let server = NameServer::start().await;
     server.addresses("node.example", 1, &["10.0.0.1"]);
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     assert_eq!(next(&mut names).await, changed("node.example"));
-    names.keep([]);
+    names.set_names([]);
     assert_eq!(names.addresses("node.example"), list(&[]));
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     assert_eq!(names.addresses("node.example"), list(&[]));
     assert_eq!(next(&mut names).await, changed("node.example"));
     assert_eq!(names.addresses("node.example"), list(&["10.0.0.1"]));
@@ -177,13 +177,13 @@ async fn a_name_dropped_during_its_lookup() {
     let server = NameServer::start().await;
     server.both("slow.example", &Reply::Silence);
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(["slow.example"]);
+    names.set_names(["slow.example"]);
     no_event_until(&mut names, server.wait_for_queries("slow.example", 2)).await;
     // Answers from now on, and the lookup would get them with its next query.
     server.addresses("slow.example", 1, &["10.0.0.1"]);
     server.addresses("node.example", 1, &["10.0.0.2"]);
     let before = server.queries("slow.example");
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     assert_eq!(next(&mut names).await, changed("node.example"));
     let queries = server.queries("node.example");
     no_event_until(&mut names, server.wait_for_queries("node.example", queries + 4)).await;
@@ -201,8 +201,8 @@ async fn a_server_that_never_answers_and_many_names() {
         server.both(name, &Reply::Silence);
     }
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(wanted.iter().map(String::as_str));
-    let Event::Failed { reason, .. } = next(&mut names).await else {
+    names.set_names(wanted.iter().map(String::as_str));
+    let NameEvent::Failed { reason, .. } = next(&mut names).await else {
         panic!("nothing else can happen")
     };
     assert!(reason.contains("no answer"), "{reason:?}");
@@ -212,7 +212,7 @@ async fn a_server_that_never_answers_and_many_names() {
     }
     let mut missing = wanted.clone();
     while !missing.is_empty() {
-        if let Event::Changed { name } = next(&mut names).await {
+        if let NameEvent::Changed { name } = next(&mut names).await {
             assert_eq!(names.addresses(&name), list(&["10.0.0.1"]));
             missing.remove(&name);
         }
@@ -227,7 +227,7 @@ async fn two_silent_servers_of_three() {
     }
     servers[2].addresses("node.example", 60, &["10.0.0.1"]);
     let mut names = HostNames::with_servers(servers.iter().map(|server| server.address).collect());
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     assert_eq!(next(&mut names).await, changed("node.example"));
     assert_eq!(names.addresses("node.example"), list(&["10.0.0.1"]));
 }
@@ -239,10 +239,10 @@ async fn a_server_that_refuses_beside_one_that_answers() {
     servers[1].addresses("node.example", 60, &["10.0.0.1"]);
     servers[0].both("other.example", &Reply::Code(ResponseCode::ServFail));
     let mut names = HostNames::with_servers(servers.iter().map(|server| server.address).collect());
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     assert_eq!(next(&mut names).await, changed("node.example"));
     assert_eq!(names.addresses("node.example"), list(&["10.0.0.1"]));
-    names.keep(["other.example"]);
+    names.set_names(["other.example"]);
     let reason = reason(next(&mut names).await, "other.example");
     assert!(reason.contains("no such name"), "{reason:?}");
 }
@@ -251,11 +251,11 @@ async fn a_server_that_refuses_beside_one_that_answers() {
 async fn nobody_to_ask_and_no_name_at_all() {
     let mut names = HostNames::with_servers(Vec::new());
     let long = "a".repeat(64);
-    names.keep(["node.example", "", "two..dots", &long]);
+    names.set_names(["node.example", "", "two..dots", &long]);
     let mut failed = BTreeSet::new();
     while failed.len() < 4 {
         match next(&mut names).await {
-            Event::Failed { name, .. } => assert!(failed.insert(name), "told once"),
+            NameEvent::Failed { name, .. } => assert!(failed.insert(name), "told once"),
             event => panic!("{event:?}"),
         }
     }
@@ -269,7 +269,7 @@ async fn next_may_be_cancelled_at_any_time() {
         server.addresses(name, 60, &["10.0.0.1"]);
     }
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(wanted.iter().map(String::as_str));
+    names.set_names(wanted.iter().map(String::as_str));
     let all = async {
         let mut missing = wanted.clone();
         while !missing.is_empty() {
@@ -277,7 +277,7 @@ async fn next_may_be_cancelled_at_any_time() {
                 // Cancel safe: that it is, is what is tested.
                 biased;
                 event = names.next() => {
-                    let Event::Changed { name } = event else { panic!("{event:?}") };
+                    let NameEvent::Changed { name } = event else { panic!("{event:?}") };
                     assert!(missing.remove(&name), "{name} twice");
                 }
                 () = yield_now() => {}
@@ -294,7 +294,7 @@ async fn all_ends_when_dropped() {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(["node.example"]);
+    names.set_names(["node.example"]);
     no_event_until(&mut names, server.wait_for_queries("node.example", 2)).await;
     assert!(tasks() > before);
     drop(names);
@@ -309,7 +309,7 @@ async fn all_ends_when_dropped() {
 #[tokio::test]
 async fn the_systems_own_names() {
     let mut names = HostNames::system();
-    names.keep(["localhost", "localhost."]);
+    names.set_names(["localhost", "localhost."]);
     next(&mut names).await;
     next(&mut names).await;
     for name in ["localhost", "localhost."] {
@@ -328,17 +328,19 @@ async fn many_names_and_a_server_that_answers_at_once() {
         server.addresses(name, 3_600, &["10.0.0.1"]);
     }
     let mut names = HostNames::with_servers(vec![server.address]);
-    names.keep(wanted.iter().map(String::as_str));
+    names.set_names(wanted.iter().map(String::as_str));
     let began = std::time::Instant::now();
     let (mut told, mut rounds) = (BTreeSet::new(), 0);
     while told.len() < wanted.len() {
         let mut event = Some(next(&mut names).await);
         rounds += 1;
-        while let Some(Event::Changed { name }) = event {
+        while let Some(NameEvent::Changed { name }) = event {
             told.insert(name);
             event = names.try_next();
         }
     }
     println!("{} names in {:?}, told of in {rounds} rounds", wanted.len(), began.elapsed());
-    assert!(!names.is_looking_up() && wanted.iter().all(|name| names.trouble(name).is_none()));
+    assert!(
+        !names.is_looking_up() && wanted.iter().all(|name| names.lookup_failure(name).is_none())
+    );
 }

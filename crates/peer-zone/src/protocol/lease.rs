@@ -1,6 +1,6 @@
 //! The watcher's lease: which process publishes.
 
-use super::Setbacks;
+use super::restart_backoff::RestartBackoff;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// For how long (ms) a holder that is alive may be silent before another takes its place. A holder
@@ -25,7 +25,7 @@ pub struct Lease {
     newest_cycle: AtomicU32,
     /// How many cycles have been numbered.
     cycles: AtomicU32,
-    setbacks: Setbacks,
+    restart_backoff: RestartBackoff,
 }
 
 const WRITING: u64 = 1 << 32;
@@ -46,7 +46,7 @@ const fn claimed(word: u64, process: u32) -> u64 {
 pub struct Publishing(());
 
 impl Publishing {
-    /// For a zone that no other process knows of yet.
+    /// The right to write to a zone that no other process has mapped yet.
     pub fn unshared() -> Self {
         Self(())
     }
@@ -61,13 +61,13 @@ impl Lease {
             heartbeat: AtomicU64::new(0),
             newest_cycle: AtomicU32::new(0),
             cycles: AtomicU32::new(0),
-            setbacks: Setbacks::new(),
+            restart_backoff: RestartBackoff::new(),
         }
     }
 
-    /// Holders that have ended too soon.
-    pub fn setbacks(&self) -> &Setbacks {
-        &self.setbacks
+    /// How often holders have ended too soon, and how long the next one waits.
+    pub fn restart_backoff(&self) -> &RestartBackoff {
+        &self.restart_backoff
     }
 
     /// Numbers a configuration cycle, before its workers start.
@@ -151,7 +151,7 @@ impl Lease {
             .map(|_| Publishing(()))
     }
 
-    /// Ends writing.
+    /// Ends writing; `mine` is what [`Lease::claim`] returned.
     pub fn end(&self, mine: u64, publishing: Publishing) {
         let Publishing(()) = publishing;
         // Where `is_alive` was wrong and the lease has gone to another, that one's word stays.

@@ -22,7 +22,7 @@ impl Process {
         Self(u64::from(id) | (started & STARTED) << u32::BITS)
     }
 
-    /// Its id.
+    /// The process id.
     pub fn id(self) -> u32 {
         self.0 as u32
     }
@@ -40,7 +40,7 @@ impl Process {
 pub struct Holder(u64);
 
 impl Holder {
-    /// The process.
+    /// The process that holds it.
     pub fn process(self) -> Process {
         Process(self.0 & !CLEARS)
     }
@@ -49,8 +49,8 @@ impl Holder {
 /// Which process has something; zero: nobody.
 ///
 /// It is one word, so that a process that is killed at any moment has it or has it not. Where a
-/// holder is dead, one of those who try to take its place gets it ([`Owner::inherit`]), and clears
-/// what the dead one has left. One that dies over this is a dead holder again.
+/// holder is dead, one of those who try to take its place gets it ([`Owner::take_over`]), and
+/// clears what the dead one has left. One that dies over this is a dead holder again.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Owner(AtomicU64);
@@ -62,29 +62,29 @@ impl Owner {
         Self(AtomicU64::new(0))
     }
 
-    /// Who has it.
+    /// The process that holds it; `None` if nobody does.
     pub fn holder(&self) -> Option<Holder> {
         let word = self.0.load(Ordering::Acquire);
         (word != 0).then_some(Holder(word))
     }
 
-    /// Takes what nobody has.
-    pub fn take(&self, process: Process) -> bool {
+    /// Claims what nobody has. Returns whether this process got it.
+    pub fn claim(&self, process: Process) -> bool {
         self.exchange(0, process.0)
     }
 
-    /// Takes what a dead process had, as it left it.
-    pub fn inherit(&self, dead: Holder, process: Process) -> bool {
+    /// Takes over what a dead process had, as it left it. Returns whether this process got it.
+    pub fn take_over(&self, dead: Holder, process: Process) -> bool {
         self.exchange(dead.0, process.0)
     }
 
-    /// As [`Owner::inherit`], to clear it and then to [give it back](Owner::give_back).
-    pub fn inherit_to_clear(&self, dead: Holder, process: Process) -> bool {
+    /// As [`Owner::take_over`], to clear it and then to [give it back](Owner::release).
+    pub fn take_over_to_clear(&self, dead: Holder, process: Process) -> bool {
         self.exchange(dead.0, process.0 | CLEARS)
     }
 
-    /// Gives back what is clear: whoever takes it finds it so.
-    pub fn give_back(&self) {
+    /// Gives back what is clear: whoever claims it next finds it so.
+    pub fn release(&self) {
         self.0.store(0, Ordering::Release);
     }
 

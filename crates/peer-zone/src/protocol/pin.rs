@@ -13,7 +13,7 @@ pub struct Root(AtomicU32);
 pub struct Pin(AtomicU32);
 
 impl Root {
-    /// A root that names `place`.
+    /// A root that names `place`, in units from the start of the memory; 0: nothing.
     pub fn new(place: u32) -> Self {
         Self(AtomicU32::new(place))
     }
@@ -58,8 +58,8 @@ impl Pin {
         }
     }
 
-    /// Keeps `place`, which another pin of this reader keeps already.
-    pub fn keep(&self, place: u32) {
+    /// Pins `place`, which another pin of this reader keeps already.
+    pub fn set_to(&self, place: u32) {
         self.0.store(place, Ordering::Release);
     }
 

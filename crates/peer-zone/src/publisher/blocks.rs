@@ -2,14 +2,13 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::{
-    Desired, Listed, Options, Publisher, matching::order, ring::Before, sections::Contents,
-};
+use super::{Publisher, options::TableOptions, records::Listed, ring::Before, sections::Contents};
 use crate::{
     allocator::Allocator,
+    drain_times::DrainTime,
     layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
-    leaving::Since,
     memory::{Offset, UNIT, units},
+    peer_spec::{PeerSpec, order},
     plan::Plan,
 };
 
@@ -36,18 +35,18 @@ pub(super) fn above(units: u32, peers: usize) -> (u32, u32) {
 
 impl Publisher {
     /// Writes a peer that has not served anybody yet; `None` where there is no room.
-    pub(super) fn make_peer(&mut self, desired: &Desired) -> Option<Offset> {
+    pub(super) fn make_peer(&mut self, spec: &PeerSpec) -> Option<Offset> {
         let columns = self.zone.columns();
-        let key = desired.key.as_deref().unwrap_or_default();
-        let server = own_server(desired);
+        let key = spec.key.as_deref().unwrap_or_default();
+        let server = own_server(spec);
         let strings =
-            [&*desired.socket_address, desired.name.as_bytes(), key.as_bytes(), server.as_bytes()];
+            [&*spec.socket_address, spec.name.as_bytes(), key.as_bytes(), server.as_bytes()];
         let [socket_address_length, name_length, key_length, server_length] =
             strings.map(|string| u16::try_from(string.len()).ok());
         let (socket_address_length, name_length) = (socket_address_length?, name_length?);
         let (key_length, server_length) = (key_length?, server_length?);
-        let length = self.units_of(desired);
-        let place = self.allocator.take_low(length)?;
+        let length = self.units_of(spec);
+        let place = self.allocator.allocate_low(length)?;
         let peer = Peer {
             next: AtomicU32::new(0),
             units: length,
@@ -62,18 +61,18 @@ impl Publisher {
             response_time: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            ramp_from: AtomicU64::new(desired.joined),
-            joined: AtomicU64::new(desired.joined),
-            in_service: AtomicU32::new(u32::from(desired.parameters.is_in_service())),
-            create_revision: AtomicU64::new(desired.create_revision),
+            ramp_from: AtomicU64::new(spec.joined),
+            joined: AtomicU64::new(spec.joined),
+            in_service: AtomicU32::new(u32::from(spec.parameters.is_in_service())),
+            create_revision: AtomicU64::new(spec.create_revision),
             socket_address_length,
             name_length,
             key_length,
             server_length,
-            is_static: u16::from(desired.key.is_none()),
-            removed: Since::default(),
-            drains: Since::default(),
-            failing: Since::default(),
+            is_static: u16::from(spec.key.is_none()),
+            removed: DrainTime::default(),
+            drains: DrainTime::default(),
+            failing: DrainTime::default(),
         };
         let memory = self.zone.memory;
         let mut at = place.bytes() + Peer::strings(columns);
@@ -87,17 +86,15 @@ impl Publisher {
                 at += string.len();
             }
         }
-        self.note_used();
+        self.store_used();
         Some(place)
     }
 
     /// What a peer takes beside its part of a table.
-    pub(super) fn units_of(&self, desired: &Desired) -> u32 {
-        let key = desired.key.as_deref().unwrap_or_default();
-        let strings = desired.socket_address.len()
-            + desired.name.len()
-            + key.len()
-            + own_server(desired).len();
+    pub(super) fn units_of(&self, spec: &PeerSpec) -> u32 {
+        let key = spec.key.as_deref().unwrap_or_default();
+        let strings =
+            spec.socket_address.len() + spec.name.len() + key.len() + own_server(spec).len();
         Peer::size(self.zone.columns(), strings)
     }
 
@@ -162,7 +159,7 @@ impl Publisher {
         before: &[Listed],
         removed: &[Entry],
         generation: u64,
-        options: &Options,
+        options: &TableOptions,
         spare: Spare,
     ) -> Option<Offset> {
         let contents = Contents::new(listed, removed, options);
@@ -177,9 +174,9 @@ impl Publisher {
         let (places, units, place) = [Plan::new, Plan::compact].into_iter().find_map(|plan| {
             let places = contents.places(plan);
             let units = places.units().max(compact_units);
-            let place = self.allocator.take_for_table(units, above(units, listed.len()))?;
+            let place = self.allocator.allocate_for_table(units, above(units, listed.len()))?;
             if needs_spare && !self.has_spare_table(&self.allocator, compact_units, true) {
-                self.allocator.give(place, units);
+                self.allocator.release(place, units);
                 return None;
             }
             Some((places, units, place))
@@ -218,7 +215,7 @@ impl Publisher {
                 self.ring_before(before, &contents).as_ref(),
             );
         }
-        self.note_used();
+        self.store_used();
         Some(place)
     }
 
@@ -230,13 +227,13 @@ impl Publisher {
         // SAFETY: the publisher frees tables, and does not free this one meanwhile; a ring's points
         // follow each other there.
         let points = unsafe { self.zone.memory.slice(start, table.ring.length as usize) };
-        let old = before.iter().filter(|peer| !peer.desired.parameters.backup);
+        let old = before.iter().filter(|peer| !peer.spec.parameters.backup);
         let mut new = (0..).zip(&contents.primaries).peekable();
         // Both are in the same order, so that what stays is met in the same order in both, unless
         // it has moved.
         let stays = old
             .map(|old| {
-                while new.next_if(|(_, new)| order(&new.desired, &old.desired).is_lt()).is_some() {}
+                while new.next_if(|(_, new)| order(&new.spec, &old.spec).is_lt()).is_some() {}
                 let (index, _) = new.next_if(|(_, new)| new.has_points_of(old))?;
                 Some(index)
             })
@@ -246,7 +243,7 @@ impl Publisher {
 
     /// Takes units for a report, where that leaves room for a table; see
     /// [`has_spare_table`](Self::has_spare_table).
-    pub(super) fn take_for_report(
+    pub(super) fn allocate_for_report(
         &self,
         allocator: &mut Allocator,
         units: u32,
@@ -258,7 +255,7 @@ impl Publisher {
             let is_mine = allocator.reserve(place, units);
             let leaves_room = self.has_spare_table(allocator, needed, replaces_current);
             if is_mine && !leaves_room {
-                allocator.give(place, units);
+                allocator.release(place, units);
             }
             is_mine && leaves_room
         })
@@ -270,7 +267,7 @@ impl Publisher {
         let length = u32::try_from(bytes.len()).ok()?;
         let needed = self.current_table().map_or(0, |table| table.compact_units);
         let mut allocator = self.allocator.clone();
-        let place = self.take_for_report(&mut allocator, units, needed, false)?;
+        let place = self.allocate_for_report(&mut allocator, units, needed, false)?;
         self.allocator = allocator;
         let header = ReportHeader { magic: REPORT_MAGIC, units, length };
         let memory = self.zone.memory;
@@ -280,20 +277,20 @@ impl Publisher {
             memory.write(place.bytes(), header);
             memory.copy(place.bytes() + size_of::<ReportHeader>(), bytes);
         }
-        self.note_used();
+        self.store_used();
         Some(place)
     }
 
     /// Tells the status how much is taken.
-    pub(super) fn note_used(&self) {
+    pub(super) fn store_used(&self) {
         let blocks = self.zone.first_block() + self.allocator.used();
         self.zone.header().used.store(blocks, Ordering::Relaxed);
     }
 }
 
 /// The server's text, where that is not the name.
-fn own_server(desired: &Desired) -> &str {
-    if desired.server == desired.name { "" } else { &desired.server }
+fn own_server(spec: &PeerSpec) -> &str {
+    if spec.server == spec.name { "" } else { &spec.server }
 }
 
 const _: () = assert!(align_of::<TableHeader>() <= UNIT && align_of::<Entry>() <= PLAN_ALIGNMENT);

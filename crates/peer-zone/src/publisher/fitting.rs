@@ -5,11 +5,15 @@
 
 use std::collections::HashMap;
 
-use super::{Desired, Listed, Options, Publisher, blocks::above, ring::points, sections::Counts};
+use super::{
+    Publisher, blocks::above, options::TableOptions, records::Listed, ring::points,
+    sections::Counts,
+};
 use crate::{
     allocator::Allocator,
-    layout::Member,
+    layout::ProcessEntry,
     memory::{Offset, UNIT},
+    peer_spec::PeerSpec,
 };
 
 /// What a report takes that says what is wrong, in units, or less; there is room for two, since one
@@ -21,11 +25,11 @@ const REPORT: u32 = 16;
 const MOST_REFUSED: usize = 16;
 
 /// What is to be published.
-pub(super) struct Chosen {
-    pub(super) peers: Vec<Desired>,
+pub(super) struct Selection {
+    pub(super) peers: Vec<PeerSpec>,
     /// Whether anything is among them that needs more room than there was taken.
     pub(super) adds: bool,
-    /// See [`Full`](super::Full).
+    /// See [`ZoneFull`](super::publish::ZoneFull).
     pub(super) left_out: usize,
     pub(super) lacks_method: bool,
     pub(super) needs: usize,
@@ -49,21 +53,21 @@ struct Taken {
 }
 
 impl Publisher {
-    /// Of the peers `desired`, in order, those that are listed, and of the others as many as fit;
+    /// Of the peers `specs`, in order, those that are listed, and of the others as many as fit;
     /// with `adds` unset none.
-    pub(super) fn choose(
+    pub(super) fn select_peers(
         &self,
-        desired: &[Desired],
+        specs: &[PeerSpec],
         places: &[Option<Offset>],
         adds: bool,
-    ) -> Chosen {
+    ) -> Selection {
         let listed = self.listed_by_place();
         let old = |place: Option<Offset>| {
             let number = place.map_or(0, |place| listed[place.0 as usize]);
             self.listed.get((number as usize).wrapping_sub(1))
         };
-        let shared = several(desired, &self.options);
-        let counts = |peer: &Desired, options: &Options| {
+        let shared = several(specs, &self.options);
+        let counts = |peer: &PeerSpec, options: &TableOptions| {
             Counts::of_peer(peer, options, shared.contains_key(&*peer.server))
         };
 
@@ -77,7 +81,7 @@ impl Publisher {
         let mut plain = taken.counts;
         // Changes first: they are of peers that are in service.
         let (mut changes, mut new) = (Vec::new(), Vec::new());
-        for (index, (peer, &place)) in desired.iter().zip(places).enumerate() {
+        for (index, (peer, &place)) in specs.iter().zip(places).enumerate() {
             let comes = counts(peer, &self.options);
             all = all.plus(&comes);
             let units = self.units_of(peer);
@@ -105,17 +109,17 @@ impl Publisher {
         };
         let lacks_method = !fits(&taken.counts, &taken.allocator) && fits(&plain, &taken.allocator);
         let added = if adds && !lacks_method {
-            self.fill(taken, &candidates)
+            self.add_candidates(taken, &candidates)
         } else {
             vec![false; candidates.len()]
         };
 
-        let mut is_added = vec![false; desired.len()];
+        let mut is_added = vec![false; specs.len()];
         for (candidate, added) in candidates.iter().zip(&added) {
             is_added[candidate.index] = *added;
         }
         let peers =
-            desired.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
+            specs.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
                 if is_added {
                     return Some(peer.clone());
                 }
@@ -123,8 +127,8 @@ impl Publisher {
             });
         let tables = 2 * all.compact_units() as usize;
         let needs = self.zone.first_block() as usize + units_of_all + tables + 2 * REPORT as usize;
-        let processes = self.zone.most_processes() as usize * size_of::<Member>();
-        Chosen {
+        let processes = self.zone.most_processes() as usize * size_of::<ProcessEntry>();
+        Selection {
             peers: peers.collect(),
             adds: added.contains(&true),
             left_out: added.iter().filter(|added| !**added).count(),
@@ -144,7 +148,7 @@ impl Publisher {
 
     /// Adds the candidates to what is taken, in order, those that fit; says which. In steps that
     /// double while all of a step fits, and are halved where it does not.
-    fn fill(&self, mut taken: Taken, candidates: &[Candidate]) -> Vec<bool> {
+    fn add_candidates(&self, mut taken: Taken, candidates: &[Candidate]) -> Vec<bool> {
         let mut is_added = vec![false; candidates.len()];
         let mut refused: Vec<(u32, usize)> = Vec::new();
         let (mut at, mut step) = (0, 1);
@@ -179,16 +183,16 @@ impl Publisher {
     fn has_room(&self, Taken { allocator, counts }: &mut Taken) -> bool {
         let units = counts.compact_units();
         let peers = counts.primaries + counts.backups;
-        let Some(table) = allocator.take_for_table(units, above(units, peers)) else {
+        let Some(table) = allocator.allocate_for_table(units, above(units, peers)) else {
             return false;
         };
         let has_large_report = self.current_report().is_some_and(|report| report.units >= REPORT);
         let wanted = if has_large_report { 1 } else { 2 };
-        let mut take = |_| self.take_for_report(allocator, REPORT, units, true);
+        let mut take = |_| self.allocate_for_report(allocator, REPORT, units, true);
         let reports: Vec<Offset> = (0..wanted).map_while(&mut take).collect();
         let has_room = reports.len() == wanted;
-        reports.into_iter().for_each(|report| allocator.give(report, REPORT));
-        allocator.give(table, units);
+        reports.into_iter().for_each(|report| allocator.release(report, REPORT));
+        allocator.release(table, units);
         has_room
     }
 }
@@ -204,14 +208,14 @@ impl Taken {
     /// Says whether there was room beside the table.
     fn add(&mut self, candidate: &Candidate) -> bool {
         self.counts = self.counts.plus(&candidate.comes).minus(&candidate.goes);
-        candidate.units == 0 || self.allocator.take_low(candidate.units).is_some()
+        candidate.units == 0 || self.allocator.allocate_low(candidate.units).is_some()
     }
 }
 
 impl Counts {
     /// What one peer has in a table; for one that shares its server with others at most.
-    fn of_peer(peer: &Desired, options: &Options, shares_server: bool) -> Self {
-        let Options { method, is_sticky, .. } = *options;
+    fn of_peer(peer: &PeerSpec, options: &TableOptions, shares_server: bool) -> Self {
+        let TableOptions { method, is_sticky, .. } = *options;
         let is_primary = !peer.parameters.backup;
         let if_primary =
             |is_needed: bool, count: usize| if is_needed && is_primary { count } else { 0 };
@@ -253,10 +257,10 @@ impl Counts {
 }
 
 /// The servers that several of the peers are of, where that takes room.
-fn several<'a>(desired: &'a [Desired], options: &Options) -> HashMap<&'a str, u32> {
+fn several<'a>(specs: &'a [PeerSpec], options: &TableOptions) -> HashMap<&'a str, u32> {
     let mut servers = HashMap::new();
     if options.method.needs_ring() {
-        for peer in desired {
+        for peer in specs {
             *servers.entry(&*peer.server).or_insert(0) += 1;
         }
         servers.retain(|_, count| *count > 1);
@@ -265,8 +269,8 @@ fn several<'a>(desired: &'a [Desired], options: &Options) -> HashMap<&'a str, u3
 }
 
 /// The peer as it is wanted, but for what would take more of a table than it does as it is listed.
-fn no_larger(peer: &Desired, listed: &Listed, options: &Options) -> Desired {
-    let (mut kept, old) = (peer.clone(), &listed.desired);
+fn no_larger(peer: &PeerSpec, listed: &Listed, options: &TableOptions) -> PeerSpec {
+    let (mut kept, old) = (peer.clone(), &listed.spec);
     let (needs_ring, needs_ranges) = (options.method.needs_ring(), options.method.needs_ranges());
     kept.parameters.backup |= (needs_ring || needs_ranges) && old.parameters.backup;
     if needs_ring && !kept.parameters.backup {

@@ -2,29 +2,28 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{Desired, Listed, Options, Publisher, matching::identity};
-use crate::{layout::Health, memory::Offset, protocol::Publishing};
-
-/// How an upstream is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checking {
-    /// A new peer gets no requests before it has passed.
-    pub mandatory: bool,
-    /// Where every peer fails, all are used but those that have not passed their first check yet
-    /// (`mandatory`).
-    pub panic: bool,
-}
+use super::{
+    Publisher,
+    options::{CheckPolicy, TableOptions},
+    records::Listed,
+};
+use crate::{
+    layout::Health,
+    memory::Offset,
+    peer_spec::{PeerSpec, identity},
+    protocol::Publishing,
+};
 
 impl Publisher {
     /// Says what the upstream needs beside its peers, at `now` (ms); to be called before the first
     /// [`publish`](Publisher::publish).
-    pub fn set_options(&mut self, options: Options, now: u64, _publishing: &Publishing) {
+    pub fn set_options(&mut self, options: TableOptions, now: u64, _publishing: &Publishing) {
         self.options = options;
         // What an earlier configuration's checks have found does not count any more, nor if one
         // that is gone just now comes back; and without `mandatory` nobody waits for a first check.
         let is_outdated = |health| match options.checking {
             None => true,
-            Some(Checking { mandatory, .. }) => !mandatory && health == Health::Pending,
+            Some(CheckPolicy { mandatory, .. }) => !mandatory && health == Health::Pending,
         };
         let listed = self.listed.iter().map(|peer| peer.place);
         for place in listed.chain(self.removed.iter().map(|peer| peer.place)) {
@@ -37,12 +36,12 @@ impl Publisher {
         self.update_panic(now);
     }
 
-    /// The peers published last, and what their checks say.
-    pub fn listed_with_health(&self) -> impl Iterator<Item = (&Desired, Health)> {
-        self.listed.iter().map(|peer| (&peer.desired, self.load_health(peer)))
+    /// The peers that were published last, each with the state of its checks.
+    pub fn listed_with_health(&self) -> impl Iterator<Item = (&PeerSpec, Health)> {
+        self.listed.iter().map(|peer| (&peer.spec, self.load_health(peer)))
     }
 
-    /// What a peer's checks say; `None` where there is no such peer.
+    /// The state of a peer's checks; `None` if there is no such peer.
     pub fn health(&self, key: Option<&str>, socket_address: &[u8]) -> Option<Health> {
         self.find(key, socket_address).map(|peer| self.load_health(peer))
     }
@@ -69,10 +68,10 @@ impl Publisher {
         }
         let (place, is_in_service) = (listed.place, listed.is_in_service());
         self.store_health(place, health);
-        self.note_failing(place, now);
+        self.update_failing_time(place, now);
         if health == Health::Failing {
             // Last: who is told of it finds all the rest, and gives it no new connections.
-            self.zone.note_departure(peer.id);
+            self.zone.record_withdrawal(peer.id);
         }
         if is_in_service {
             for (health, step) in [(before, -1), (health, 1)] {
@@ -84,14 +83,14 @@ impl Publisher {
             }
         }
         self.store_panic(now);
-        self.zone.revive();
+        self.zone.note_recovery();
         true
     }
 
     /// What is known of a new peer.
     pub(super) fn health_at_first(&self) -> Health {
         match self.options.checking {
-            Some(Checking { mandatory: true, .. }) => Health::Pending,
+            Some(CheckPolicy { mandatory: true, .. }) => Health::Pending,
             _ => Health::Unchecked,
         }
     }
@@ -137,14 +136,14 @@ impl Publisher {
         }
         header.panic.store(u32::from(panics), Ordering::Relaxed);
         if !panics {
-            failing().for_each(|listed| self.zone.note_departure(self.peer(listed).id));
+            failing().for_each(|listed| self.zone.record_withdrawal(self.peer(listed).id));
         }
-        self.zone.revive();
+        self.zone.note_recovery();
     }
 
     /// Since when the peer at `place` fails its checks, where it does. Returns whether it has just
     /// begun to.
-    pub(super) fn note_failing(&self, place: Offset, now: u64) -> bool {
+    pub(super) fn update_failing_time(&self, place: Offset, now: u64) -> bool {
         // SAFETY: the publisher frees peers, and has not freed this one.
         let failing = &unsafe { self.zone.peer(place) }.failing;
         if self.load_health_at(place) == Health::Failing {
@@ -157,12 +156,11 @@ impl Publisher {
 
     fn find(&self, key: Option<&str>, socket_address: &[u8]) -> Option<&Listed> {
         if key.is_none() {
-            let mut of_lines = self.listed.iter().take_while(|peer| peer.desired.key.is_none());
-            return of_lines.find(|peer| *peer.desired.socket_address == *socket_address);
+            let mut of_lines = self.listed.iter().take_while(|peer| peer.spec.key.is_none());
+            return of_lines.find(|peer| *peer.spec.socket_address == *socket_address);
         }
-        let at = self
-            .listed
-            .binary_search_by(|peer| identity(&peer.desired).cmp(&(key, socket_address)));
+        let at =
+            self.listed.binary_search_by(|peer| identity(&peer.spec).cmp(&(key, socket_address)));
         at.ok().map(|at| &self.listed[at])
     }
 

@@ -1,21 +1,20 @@
 //! Which peers stay: the difference between what is published and what is wanted.
 
-use std::{
-    cmp::Ordering,
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashMap, VecDeque};
 
-use super::{Desired, Listed, Removed};
-use crate::memory::Offset;
+use super::records::{Listed, Removed};
+use crate::{
+    memory::Offset,
+    peer_spec::{PeerSpec, identity, is_same},
+};
 
 /// How many of etcd's peers a publication added, removed, and changed in place. A key whose address
 /// changes counts as changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// New peers.
+    /// Peers with a key that was not there before.
     pub added: usize,
-    /// Peers that are gone.
+    /// Peers whose key is gone.
     pub removed: usize,
     /// Peers with other parameters, or another address under the same key.
     pub changed: usize,
@@ -30,48 +29,15 @@ pub(super) struct Match {
     pub(super) changes: Changes,
 }
 
-/// The order of a publisher's list: peers of `server` lines as they were given, but those with
-/// `backup` last, as in a table, so that a successor that reads the table finds the same order;
-/// then the others by key and address.
-pub(super) fn order(one: &Desired, other: &Desired) -> Ordering {
-    match (&one.key, &other.key) {
-        (None, None) => one.parameters.backup.cmp(&other.parameters.backup),
-        _ => identity(one).cmp(&identity(other)),
-    }
-}
-
-/// Puts them in [`order`]. Of several with the same key and address the first stays: they are one
-/// peer.
-pub(super) fn normalize(peers: &mut Vec<Desired>) {
-    peers.sort_by(order);
-    peers.dedup_by(|later, first| first.key.is_some() && is_same(later, first));
-}
-
-/// What tells one peer from another.
-pub(super) fn identity(peer: &Desired) -> (Option<&str>, &[u8]) {
-    (peer.key.as_deref(), &peer.socket_address)
-}
-
-/// Whether two are the same peer. Those of two lists that share their strings need no comparison of
-/// bytes.
-fn is_same(one: &Desired, other: &Desired) -> bool {
-    let is_shared = match (&one.key, &other.key) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        _ => false,
-    };
-    is_shared && Arc::ptr_eq(&one.socket_address, &other.socket_address)
-        || identity(one) == identity(other)
-}
-
-fn static_count<'a>(peers: impl Iterator<Item = &'a Desired>) -> usize {
+fn static_count<'a>(peers: impl Iterator<Item = &'a PeerSpec>) -> usize {
     peers.take_while(|peer| peer.key.is_none()).count()
 }
 
-/// Both `listed` and `desired` are in [`order`].
-pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], desired: &[Desired]) -> Match {
+/// Both `listed` and `specs` are in [`order`](crate::peer_spec::order).
+pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], specs: &[PeerSpec]) -> Match {
     let mut changes = Changes::default();
-    let (old_static, old) = listed.split_at(static_count(listed.iter().map(|peer| &peer.desired)));
-    let (new_static, new) = desired.split_at(static_count(desired.iter()));
+    let (old_static, old) = listed.split_at(static_count(listed.iter().map(|peer| &peer.spec)));
+    let (new_static, new) = specs.split_at(static_count(specs.iter()));
     let mut places = match_static(old_static, new_static, &mut changes);
 
     // By key, how many addresses are only in the old list, and how many only in the new one.
@@ -79,14 +45,14 @@ pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], desired: &[Des
     let mut only_new: Vec<&str> = Vec::new();
     let mut old = old.iter().peekable();
     for peer in new {
-        while let Some(gone) = old
-            .next_if(|old| !is_same(&old.desired, peer) && identity(&old.desired) < identity(peer))
+        while let Some(gone) =
+            old.next_if(|old| !is_same(&old.spec, peer) && identity(&old.spec) < identity(peer))
         {
-            only_old.extend(gone.desired.key.as_deref());
+            only_old.extend(gone.spec.key.as_deref());
         }
-        match old.next_if(|old| is_same(&old.desired, peer)) {
+        match old.next_if(|old| is_same(&old.spec, peer)) {
             Some(same) => {
-                changes.changed += usize::from(same.desired.parameters != peer.parameters);
+                changes.changed += usize::from(same.spec.parameters != peer.parameters);
                 places.push(Some(same.place));
             }
             None => {
@@ -95,13 +61,13 @@ pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], desired: &[Des
             }
         }
     }
-    only_old.extend(old.filter_map(|gone| gone.desired.key.as_deref()));
+    only_old.extend(old.filter_map(|gone| gone.spec.key.as_deref()));
     count(&only_old, &only_new, &mut changes);
 
     if !removed.is_empty() {
         let returning: HashMap<_, Offset> =
-            removed.iter().map(|peer| (identity(&peer.desired), peer.place)).collect();
-        for (place, peer) in places.iter_mut().zip(desired) {
+            removed.iter().map(|peer| (identity(&peer.spec), peer.place)).collect();
+        for (place, peer) in places.iter_mut().zip(specs) {
             // A line of the configuration has no name by which it could be known again.
             if place.is_none() && peer.key.is_some() {
                 *place = returning.get(&identity(peer)).copied();
@@ -112,10 +78,10 @@ pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], desired: &[Des
 }
 
 /// Two lines may name the same address, so each line matches one line.
-fn match_static(old: &[Listed], new: &[Desired], changes: &mut Changes) -> Vec<Option<Offset>> {
+fn match_static(old: &[Listed], new: &[PeerSpec], changes: &mut Changes) -> Vec<Option<Offset>> {
     let mut by_address: HashMap<&[u8], VecDeque<&Listed>> = HashMap::new();
     for peer in old {
-        by_address.entry(&peer.desired.socket_address).or_default().push_back(peer);
+        by_address.entry(&peer.spec.socket_address).or_default().push_back(peer);
     }
     let mut matched = 0;
     let places = new
@@ -123,7 +89,7 @@ fn match_static(old: &[Listed], new: &[Desired], changes: &mut Changes) -> Vec<O
         .map(|peer| {
             let same = by_address.get_mut(&*peer.socket_address)?.pop_front()?;
             matched += 1;
-            changes.of_server_lines += usize::from(same.desired.parameters != peer.parameters);
+            changes.of_server_lines += usize::from(same.spec.parameters != peer.parameters);
             Some(same.place)
         })
         .collect();

@@ -8,9 +8,13 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{Publisher, Removed, blocks::Spare};
+use super::{
+    Publisher,
+    blocks::Spare,
+    records::{Outdated, Removed},
+};
 use crate::{
-    layout::{Entry, Member, ReportHeader, TableHeader, shared_column},
+    layout::{Entry, ReportHeader, TableHeader, shared_column},
     memory::Offset,
     protocol::{Owner, Process, Publishing},
 };
@@ -19,36 +23,18 @@ use crate::{
 /// is in between in one reading of some hundreds.
 const READINGS: u32 = 4;
 
-/// What was published once and may still be read.
-#[derive(Debug)]
-pub(super) struct Outdated {
-    pub(super) place: Offset,
-    pub(super) units: u32,
-    /// The publication that took its place.
-    pub(super) until: u64,
-}
-
-impl Outdated {
-    /// Whether this worker may be reading it. Any place within counts: see
-    /// `Publisher::find_pinned`.
-    fn is_under(&self, member: &Member) -> bool {
-        let extent = self.place.0..self.place.0 + self.units;
-        extent.contains(&member.table.place()) || extent.contains(&member.report.place())
-    }
-}
-
 impl Publisher {
     /// Clears the columns of workers that are dead (`is_alive` says so) and gives back the memory
     /// that nobody uses any more. `process` is the publisher's own. To be called several times a
     /// second.
-    pub fn collect(
+    pub fn reclaim_memory(
         &mut self,
         process: Process,
         is_alive: impl Fn(Process) -> bool,
         _publishing: &Publishing,
     ) {
-        self.bury(process, is_alive);
-        self.settle_doubts();
+        self.clear_dead(process, is_alive);
+        self.correct_load();
         self.free_unread();
         self.unlist();
     }
@@ -63,9 +49,9 @@ impl Publisher {
     /// Compares each peer's `open` with the sum of its columns, for a while after a worker has
     /// died: one that is killed between the two leaves a difference. Workers that live change both
     /// all the time, so that only a difference that stays counts.
-    fn settle_doubts(&mut self) {
-        self.doubts.begin_where_new(self.zone.header().doubts.load(Ordering::Acquire));
-        if !self.doubts.next_look() {
+    fn correct_load(&mut self) {
+        self.recounts.restart_if_requested(self.zone.header().recounts.load(Ordering::Acquire));
+        if !self.recounts.next_round() {
             return;
         }
         let differences: Vec<(Offset, u32)> = self
@@ -82,7 +68,7 @@ impl Publisher {
                 found.is_none().then(|| (place, difference()))
             })
             .collect();
-        for (place, difference) in self.doubts.settle(differences) {
+        for (place, difference) in self.recounts.confirm_differences(differences) {
             // SAFETY: as above.
             unsafe { self.zone.peer(place) }.open.fetch_sub(difference, Ordering::Relaxed);
         }
@@ -90,7 +76,7 @@ impl Publisher {
 
     /// Publishes `bytes` for [`Worker::with_report`](crate::Worker::with_report). Says whether
     /// there was room; where there is none, the last report goes.
-    pub fn report(&mut self, bytes: &[u8], _publishing: &Publishing) -> bool {
+    pub fn publish_report(&mut self, bytes: &[u8], _publishing: &Publishing) -> bool {
         self.free_unread();
         let place = self.make_report(bytes);
         let units = self.current_report().map_or(0, |report| report.units);
@@ -105,12 +91,12 @@ impl Publisher {
     }
 
     /// Counted up whenever memory comes back: what did not fit may fit now.
-    pub fn given_back(&self) -> u64 {
-        self.given_back
+    pub fn free_count(&self) -> u64 {
+        self.free_count
     }
 
     /// The bytes that were published last; none before the first.
-    pub fn reported(&self) -> Vec<u8> {
+    pub fn published_report(&self) -> Vec<u8> {
         let place = Offset(self.zone.header().report.current());
         if place.0 == 0 {
             return Vec::new();
@@ -145,16 +131,17 @@ impl Publisher {
     /// Frees the tables and reports that are outdated and not pinned, and the peers that only such
     /// tables listed.
     pub(super) fn free_unread(&mut self) {
-        let members = self.zone.members();
+        let process_entries = self.zone.process_entries();
         let memory = self.zone.memory;
         for list in [&mut self.tables, &mut self.reports] {
             list.retain(|outdated| {
-                let is_pinned = members.iter().any(|member| outdated.is_under(member));
+                let is_pinned =
+                    process_entries.iter().any(|process_entry| outdated.is_under(process_entry));
                 if !is_pinned {
                     // SAFETY: it is neither published nor pinned.
                     unsafe { memory.poison(outdated.place, outdated.units) };
-                    self.allocator.give(outdated.place, outdated.units);
-                    self.given_back += 1;
+                    self.allocator.release(outdated.place, outdated.units);
+                    self.free_count += 1;
                 }
                 is_pinned
             });
@@ -165,12 +152,12 @@ impl Publisher {
         self.unlisted = listed;
         if !free.is_empty() {
             self.unlink(&free);
-            self.given_back += free.len() as u64;
+            self.free_count += free.len() as u64;
             for (place, _) in free {
                 self.free_peer(place);
             }
         }
-        self.note_used();
+        self.store_used();
     }
 
     /// Every table that may still be read is of this publication or a later one.
@@ -251,46 +238,48 @@ impl Publisher {
         let units = unsafe { self.zone.peer(place) }.units;
         // SAFETY: it is in no list and no table, so that nobody has a reference to it.
         unsafe { self.zone.memory.poison(place, units) };
-        self.allocator.give(place, units);
-        self.note_used();
+        self.allocator.release(place, units);
+        self.store_used();
     }
 
     /// Takes dead workers out of the counts.
-    fn bury(&mut self, process: Process, is_alive: impl Fn(Process) -> bool) {
+    fn clear_dead(&mut self, process: Process, is_alive: impl Fn(Process) -> bool) {
         let zone = self.zone;
         let is_left_by_dead = |owner: &Owner| {
             let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
-            dead.is_some_and(|dead| owner.inherit_to_clear(dead, process))
+            dead.is_some_and(|dead| owner.take_over_to_clear(dead, process))
         };
-        for member in zone.members() {
-            if is_left_by_dead(&member.owner) {
-                zone.forget(member);
-                member.owner.give_back();
+        for process_entry in zone.process_entries() {
+            if is_left_by_dead(&process_entry.owner) {
+                zone.clear_process_entry(process_entry);
+                process_entry.owner.release();
             }
         }
         for (column, owner) in zone.own_columns() {
             if is_left_by_dead(owner) {
                 self.clear_column(column);
-                owner.give_back();
+                owner.release();
             }
         }
         let shared = &zone.header().shared;
-        if let Some(number) = shared.to_clear(zone.members().iter().map(|member| &member.seat)) {
+        if let Some(number) = shared
+            .to_clear(zone.process_entries().iter().map(|process_entry| &process_entry.column_use))
+        {
             self.clear_column(shared_column(number));
-            shared.cleared(number);
+            shared.mark_cleared(number);
         }
-        shared.turn();
+        shared.switch_current();
     }
 
     fn clear_column(&mut self, column: u32) {
-        let mut revived = false;
+        let mut recovered = false;
         for place in self.places() {
             // SAFETY: the publisher frees peers, and has not freed these.
-            revived |= unsafe { self.zone.clear_count(place, column) };
+            recovered |= unsafe { self.zone.clear_count(place, column) };
         }
-        self.zone.doubt();
-        if revived {
-            self.zone.revive();
+        self.zone.request_recount();
+        if recovered {
+            self.zone.note_recovery();
         }
     }
 }

@@ -26,12 +26,12 @@ pub(super) fn points(weight: u32) -> usize {
 /// The servers that several peers are of, as
 /// [`TableHeader::shared`](crate::layout::TableHeader::shared) has them, and for each peer what its
 /// points say: its own index or, for each of those that share a server, where that one is.
-pub(super) struct Shared {
+pub(super) struct SharedServers {
     pub(super) words: Vec<u32>,
     targets: Vec<u32>,
 }
 
-impl Shared {
+impl SharedServers {
     /// Finds them.
     pub(super) fn of(servers: &[Server<'_>]) -> Self {
         let mut first: HashMap<&str, u32> = HashMap::with_capacity(servers.len());
@@ -76,7 +76,7 @@ pub(super) struct Before<'a> {
 pub(super) fn fill(
     points: &mut [u64],
     servers: &[Server<'_>],
-    shared: &Shared,
+    shared: &SharedServers,
     before: Option<&Before<'_>>,
 ) {
     let carried = before.filter(|before| {
@@ -90,7 +90,7 @@ pub(super) fn fill(
     }
 }
 
-fn make(points: &mut [u64], servers: &[Server<'_>], shared: &Shared) {
+fn make(points: &mut [u64], servers: &[Server<'_>], shared: &SharedServers) {
     let all = servers
         .iter()
         .zip(&shared.targets)
@@ -143,7 +143,7 @@ mod tests {
 
     fn filled(servers: &[Server<'_>], before: Option<&Before<'_>>) -> Vec<u64> {
         let mut points = vec![0; length(servers.iter().copied())];
-        fill(&mut points, servers, &Shared::of(servers), before);
+        fill(&mut points, servers, &SharedServers::of(servers), before);
         points
     }
 
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn peers_of_one_server_share_its_points() {
         let servers = [("a", 1), ("b", 1), ("a", 1), ("c", 1), ("b", 2)];
-        let shared = Shared::of(&servers);
+        let shared = SharedServers::of(&servers);
         assert_eq!(shared.words, [2, 0, 2, 2, 1, 4]);
         assert_eq!(shared.targets, [SHARED, SHARED | 3, SHARED, 3, SHARED | 3]);
         let mut points = filled(&servers, None);

@@ -1,8 +1,9 @@
 //! What a table is made of, before it lies in memory.
 
 use super::{
-    Listed, Options,
-    ring::{self, Server, Shared},
+    options::TableOptions,
+    records::Listed,
+    ring::{self, Server, SharedServers},
 };
 use crate::{
     layout::{Entry, PLAN_ALIGNMENT, RouteEntry, Section, TableHeader},
@@ -15,8 +16,8 @@ pub(super) struct Contents<'a> {
     pub(super) primaries: Vec<&'a Listed>,
     pub(super) backups: Vec<&'a Listed>,
     removed: &'a [Entry],
-    options: &'a Options,
-    shared: Option<Shared>,
+    options: &'a TableOptions,
+    shared: Option<SharedServers>,
     /// Indexes of the entries that have one, in the order of their sticky ids.
     sticky: Vec<u32>,
     routes: Vec<RouteEntry>,
@@ -57,9 +58,13 @@ pub(super) struct Parts {
 }
 
 impl<'a> Contents<'a> {
-    pub(super) fn new(listed: &'a [Listed], removed: &'a [Entry], options: &'a Options) -> Self {
+    pub(super) fn new(
+        listed: &'a [Listed],
+        removed: &'a [Entry],
+        options: &'a TableOptions,
+    ) -> Self {
         let (backups, primaries): (Vec<&Listed>, Vec<&Listed>) =
-            listed.iter().partition(|peer| peer.desired.parameters.backup);
+            listed.iter().partition(|peer| peer.spec.parameters.backup);
         let mut contents = Self {
             primaries,
             backups,
@@ -72,12 +77,12 @@ impl<'a> Contents<'a> {
         };
         contents.gather_routes();
         if options.method.needs_ring() {
-            contents.shared = Some(Shared::of(&contents.servers().collect::<Vec<_>>()));
+            contents.shared = Some(SharedServers::of(&contents.servers().collect::<Vec<_>>()));
         }
         if options.is_sticky {
             let mut order: Vec<(u64, u32)> = contents
                 .in_service()
-                .map(|peer| peer.desired.sticky)
+                .map(|peer| peer.spec.sticky)
                 .zip(0..)
                 .filter(|&(id, _)| id != 0)
                 .collect();
@@ -90,7 +95,7 @@ impl<'a> Contents<'a> {
     fn gather_routes(&mut self) {
         // Offsets and indexes are bounded by the zone's size in units, which is a `u32`.
         for (peer, entry) in self.primaries.iter().chain(&self.backups).zip(0..) {
-            let Some(route) = &peer.desired.route else { continue };
+            let Some(route) = &peer.spec.route else { continue };
             let (offset, length) = (self.route_text.len() as u32, route.len() as u32);
             self.routes.push(RouteEntry { entry, offset, length });
             self.route_text.extend_from_slice(route.as_bytes());
@@ -103,7 +108,7 @@ impl<'a> Contents<'a> {
 
     /// The peers that consistent hashing goes by.
     pub(super) fn servers(&self) -> impl Iterator<Item = Server<'a>> {
-        self.primaries.iter().map(|peer| (&*peer.desired.server, peer.desired.parameters.weight))
+        self.primaries.iter().map(|peer| (&*peer.spec.server, peer.spec.parameters.weight))
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {
@@ -113,7 +118,7 @@ impl<'a> Contents<'a> {
     /// Weights by which round robin goes: none for those that are out of service.
     pub(super) fn weights(peers: &[&Listed]) -> Vec<u32> {
         let weight = |peer: &&Listed| {
-            let parameters = peer.desired.parameters;
+            let parameters = peer.spec.parameters;
             if parameters.is_in_service() { parameters.weight } else { 0 }
         };
         peers.iter().map(weight).collect()
@@ -167,7 +172,7 @@ impl<'a> Contents<'a> {
             }
             if places.parts.ranges.length > 0 {
                 let weights: Vec<u32> =
-                    self.primaries.iter().map(|peer| peer.desired.parameters.weight).collect();
+                    self.primaries.iter().map(|peer| peer.spec.parameters.weight).collect();
                 memory.copy(
                     start + places.parts.ranges.offset as usize,
                     &peer_balance::cumulative(&weights),

@@ -4,13 +4,16 @@ use core::sync::atomic::Ordering;
 use std::collections::HashSet;
 
 use super::{
-    Desired, Listed, Options, Publisher, Removed, doubts::Doubts, matching::order,
-    reclaim::Outdated,
+    Publisher,
+    load_correction::LoadCorrection,
+    options::TableOptions,
+    records::{Listed, Outdated, Removed},
 };
 use crate::{
     allocator::Allocator,
-    layout::{Entry, Member, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
+    layout::{Entry, ProcessEntry, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     memory::{Offset, units},
+    peer_spec::{PeerSpec, order},
     protocol::Publishing,
     zone::Zone,
 };
@@ -35,26 +38,26 @@ impl Publisher {
             reports: Vec::new(),
             publication: 1,
             generation: 0,
-            options: Options::default(),
+            options: TableOptions::default(),
             in_service: 0,
             failing: 0,
             pending: 0,
-            doubts: Doubts::default(),
+            recounts: LoadCorrection::default(),
             may_lack_times: true,
-            given_back: 0,
+            free_count: 0,
         };
         publisher.find_peers();
         publisher.find_published();
         publisher.count_health();
         publisher.find_pinned();
-        publisher.doubts.begin();
-        publisher.note_departures_again();
-        publisher.note_used();
+        publisher.recounts.begin();
+        publisher.repeat_withdrawals();
+        publisher.store_used();
         publisher
     }
 
     /// A publisher that was killed may have published a change without telling whom it concerns.
-    fn note_departures_again(&self) {
+    fn repeat_withdrawals(&self) {
         for peer in self.listed.iter().filter(|peer| peer.is_in_service()) {
             self.peer(peer).in_service.store(1, Ordering::Relaxed);
         }
@@ -62,23 +65,23 @@ impl Publisher {
             self.listed.iter().filter(|peer| !peer.is_in_service()).map(|peer| peer.place);
         for place in out_of_service.chain(self.removed.iter().map(|peer| peer.place)) {
             // SAFETY: the publisher frees peers, and has not freed these.
-            self.depart(unsafe { self.zone.peer(place) });
+            self.withdraw(unsafe { self.zone.peer(place) });
         }
     }
 
-    /// Since when peers are being left, where the publisher before this one has not said it: at
+    /// Since when peers are drained, where the publisher before this one has not said it: at
     /// `now` (ms).
-    pub(super) fn note_times_again(&mut self, now: u64) {
+    pub(super) fn complete_drain_times(&mut self, now: u64) {
         if !std::mem::take(&mut self.may_lack_times) {
             return;
         }
-        // Who has been told of a departure before its time stood there has found nobody to be
+        // Who has been told of a withdrawal before its time stood there has found nobody to be
         // leaving.
         let mut untold = Vec::new();
         for listed in &self.listed {
             self.peer(listed).removed.end();
-            let drains = self.note_drain(listed, now);
-            if self.note_failing(listed.place, now) || drains {
+            let drains = self.update_drain_time(listed, now);
+            if self.update_failing_time(listed.place, now) || drains {
                 untold.push(self.peer(listed).id);
             }
         }
@@ -89,7 +92,7 @@ impl Publisher {
                 untold.push(peer.id);
             }
         }
-        untold.into_iter().for_each(|id| self.zone.note_departure(id));
+        untold.into_iter().for_each(|id| self.zone.record_withdrawal(id));
     }
 
     /// Reserves every peer in the list of all. That list is whole: see `link` and `unlink`.
@@ -137,17 +140,17 @@ impl Publisher {
             .iter()
             .enumerate()
             .map(|(index, entry)| Listed {
-                desired: self.describe(entry, routes.of(index)),
+                spec: self.describe(entry, routes.of(index)),
                 place: entry.peer,
             })
             .collect();
         // Backups stand behind the others in a table; here all are in one order.
-        listed.sort_by(|one, other| order(&one.desired, &other.desired));
+        listed.sort_by(|one, other| order(&one.spec, &other.spec));
         self.listed = listed;
         self.removed = removed
             .iter()
             .map(|entry| Removed {
-                desired: self.describe(entry, None),
+                spec: self.describe(entry, None),
                 place: entry.peer,
                 since: self.publication,
             })
@@ -163,8 +166,12 @@ impl Publisher {
     /// its extent may overlap one that is read. Those that overlap are kept as one, until no pin
     /// points into it.
     fn find_pinned(&mut self) {
-        let mut claims: Vec<(u32, u32)> =
-            self.zone.members().iter().flat_map(|member| self.claims(member)).collect();
+        let mut claims: Vec<(u32, u32)> = self
+            .zone
+            .process_entries()
+            .iter()
+            .flat_map(|process_entry| self.claims(process_entry))
+            .collect();
         claims.sort_unstable();
         let mut extents: Vec<(u32, u32)> = Vec::new();
         for (start, end) in claims {
@@ -183,19 +190,19 @@ impl Publisher {
 
     /// The extents that a worker's pins point to, where all of them is neither published nor a
     /// peer's.
-    fn claims(&self, member: &Member) -> impl Iterator<Item = (u32, u32)> {
+    fn claims(&self, process_entry: &ProcessEntry) -> impl Iterator<Item = (u32, u32)> {
         let memory = self.zone.memory;
         let may_be_header = move |place: u32, size: usize| {
             place >= self.zone.first_block()
                 && place.checked_add(units(size)).is_some_and(|end| end <= memory.units())
         };
-        let place = member.table.place();
+        let place = process_entry.table.place();
         let table = may_be_header(place, size_of::<TableHeader>()).then(|| {
             // SAFETY: within the memory; any bytes are valid integers, and the magic tells a table.
             let header = unsafe { memory.get::<TableHeader>(Offset(place).bytes()) };
             (header.magic == TABLE_MAGIC, place, header.units)
         });
-        let place = member.report.place();
+        let place = process_entry.report.place();
         let report = may_be_header(place, size_of::<ReportHeader>()).then(|| {
             // SAFETY: as above.
             let header = unsafe { memory.get::<ReportHeader>(Offset(place).bytes()) };
@@ -211,8 +218,8 @@ impl Publisher {
             .map(|(_, place, units)| (place, place + units))
     }
 
-    fn describe(&self, entry: &Entry, route: Option<&[u8]>) -> Desired {
+    fn describe(&self, entry: &Entry, route: Option<&[u8]>) -> PeerSpec {
         // SAFETY: the publisher frees peers, and has not freed this one.
-        unsafe { self.zone.desired(entry, route) }
+        unsafe { self.zone.spec(entry, route) }
     }
 }

@@ -6,19 +6,14 @@ use core::{cell::RefCell, sync::atomic::Ordering};
 use super::Worker;
 use crate::{
     layout::shared_column,
-    memory::Offset,
     protocol::{Owner, Process},
     zone::Zone,
 };
 
-/// What a worker has in a column that it shares, by the peers' places: in its own memory, so that
-/// it can move it to another column. `None` for a worker with a column of its own.
-pub(super) type Counted = Option<RefCell<Vec<u64>>>;
-
 /// A column that nobody else has, or none: taken from those that are free.
 fn free_column(zone: &Zone, process: Process) -> Option<u32> {
     zone.own_columns()
-        .find(|(_, owner)| owner.holder().is_none() && owner.take(process))
+        .find(|(_, owner)| owner.holder().is_none() && owner.claim(process))
         .map(|(column, _)| column)
 }
 
@@ -30,7 +25,7 @@ fn column_of_dead(
 ) -> Option<u32> {
     let is_mine = |owner: &Owner| {
         let dead = owner.holder().filter(|holder| !is_alive(holder.process()));
-        dead.is_some_and(|dead| owner.inherit(dead, process))
+        dead.is_some_and(|dead| owner.take_over(dead, process))
     };
     zone.own_columns().find(|(_, owner)| is_mine(owner)).map(|(column, _)| column)
 }
@@ -44,8 +39,10 @@ impl Worker {
             self.column = column;
             self.clear_column();
         } else {
-            self.column = shared_column(self.member().seat.sit(&self.zone.header().shared));
-            self.counted = Some(RefCell::new(vec![0; self.zone.places()]));
+            self.column = shared_column(
+                self.process_entry().column_use.enter_current(&self.zone.header().shared),
+            );
+            self.counted = Some(RefCell::new(vec![0; self.zone.index_limit()]));
         }
     }
 
@@ -59,24 +56,26 @@ impl Worker {
                 unsafe { zone.clear_count(entry.peer, column) };
             }
         }
-        zone.doubt();
-        zone.revive();
+        zone.request_recount();
+        zone.note_recovery();
     }
 
     /// Where the worker shares a column: moves what it has counted there to one of its own, once
     /// there is one, or to the shared column that is the current one now. To be called several
     /// times a second; costs nothing for a worker with a column of its own.
-    pub fn settle(&mut self) {
+    pub fn update_column(&mut self) {
         if self.counted.is_none() {
             return;
         }
         if let Some(column) = free_column(&self.zone, self.process) {
             self.move_to(column);
             self.counted = None;
-            self.member().seat.moved(0);
-        } else if let Some(number) = self.member().seat.begin_move(&self.zone.header().shared) {
+            self.process_entry().column_use.end_move(0);
+        } else if let Some(number) =
+            self.process_entry().column_use.begin_move(&self.zone.header().shared)
+        {
             self.move_to(shared_column(number));
-            self.member().seat.moved(number);
+            self.process_entry().column_use.end_move(number);
         }
     }
 
@@ -100,18 +99,7 @@ impl Worker {
         self.column = column;
         // Who has found a peer full for what was there twice is to look again, and so is who has
         // compared the counts.
-        zone.doubt();
-        zone.revive();
-    }
-
-    /// Adds to what this worker has in the column that it shares; `what` may be the two's
-    /// complement of what is taken off.
-    pub(super) fn note_counted(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
-        // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
-        if let Ok(mut all) = counted.try_borrow_mut()
-            && let Some(count) = all.get_mut(at.0 as usize)
-        {
-            *count = count.wrapping_add(what);
-        }
+        zone.request_recount();
+        zone.note_recovery();
     }
 }

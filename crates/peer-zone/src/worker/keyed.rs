@@ -4,22 +4,23 @@
 use peer_balance::{IP_HASH_START, KEYED_TRIES};
 
 use super::{
-    Held, Table,
-    pick::Group,
-    take::{Asked, Weighing},
+    claim::{PickRequest, Weighing},
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
 };
 use crate::layout::SHARED;
 
 /// How far a request has come with its key: nginx keeps the like in its
 /// `ngx_http_upstream_hash_peer_data_t`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Progress {
+pub struct KeyProgress {
     hash: u64,
     round: u32,
     tries: u32,
 }
 
-impl Progress {
+impl KeyProgress {
     /// One more peer that could not be had; says whether round robin must go on.
     fn is_lost(&mut self) -> bool {
         self.tries += 1;
@@ -33,10 +34,10 @@ impl Table<'_> {
         &self,
         group: &Group<'_>,
         key: &[u8],
-        progress: &mut Progress,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
-        let next = |progress: &mut Progress| {
+        progress: &mut KeyProgress,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
+        let next = |progress: &mut KeyProgress| {
             // nginx adds them up in 32 bits.
             let hash =
                 (progress.hash as u32).wrapping_add(peer_balance::rehash(progress.round, key));
@@ -44,7 +45,7 @@ impl Table<'_> {
             progress.hash = u64::from(hash);
             progress.hash
         };
-        self.pick_by_range(group, key, progress, asked, next)
+        self.pick_by_range(group, key, progress, request, next)
     }
 
     /// As `ngx_http_upstream_get_ip_hash_peer`; `None` where round robin must go on.
@@ -52,26 +53,26 @@ impl Table<'_> {
         &self,
         group: &Group<'_>,
         address: &[u8],
-        progress: &mut Progress,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
-        let next = |progress: &mut Progress| {
+        progress: &mut KeyProgress,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
+        let next = |progress: &mut KeyProgress| {
             let before = if progress.round == 0 { IP_HASH_START } else { progress.hash as u32 };
             progress.round = 1;
             progress.hash = u64::from(peer_balance::ip_hash(before, address));
             progress.hash
         };
-        self.pick_by_range(group, address, progress, asked, next)
+        self.pick_by_range(group, address, progress, request, next)
     }
 
     fn pick_by_range<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
         key: &[u8],
-        progress: &mut Progress,
-        asked: &Asked<'_, F>,
-        next: impl Fn(&mut Progress) -> u64,
-    ) -> Option<Held> {
+        progress: &mut KeyProgress,
+        request: &PickRequest<'_, F>,
+        next: impl Fn(&mut KeyProgress) -> u64,
+    ) -> Option<PickedPeer> {
         // SAFETY: the section's items are cumulative weights.
         let ranges: &[u64] = unsafe { self.section(self.header.ranges) };
         let total = ranges.last().copied().filter(|&total| total > 0)?;
@@ -80,8 +81,10 @@ impl Table<'_> {
         }
         loop {
             let index = peer_balance::in_range(ranges, next(progress) % total);
-            let held =
-                group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not));
+            let held = group
+                .entries
+                .get(index)
+                .and_then(|entry| self.claim_peer(entry, request, Weighing::Not));
             if held.is_some() || progress.is_lost() {
                 return held;
             }
@@ -93,9 +96,9 @@ impl Table<'_> {
         &self,
         group: &Group<'_>,
         key: &[u8],
-        progress: &mut Progress,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        progress: &mut KeyProgress,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         // SAFETY: the section's items are points.
         let points: &[u64] = unsafe { self.section(self.header.ring) };
         if points.is_empty()
@@ -106,11 +109,11 @@ impl Table<'_> {
             return None;
         }
         let hash_at = |index: usize| (points[index] >> 32) as u32;
-        // Found anew at each try: the ring may be another than it was at the last.
+        // WordsReading anew at each try: the ring may be another than it was at the last.
         let found = peer_balance::find(hash_at, points.len(), peer_balance::key_hash(key));
         let mut at = (0..progress.round).fold(found % points.len(), |at, _| following(points, at));
         loop {
-            if let Some(held) = self.take_server(group, points[at] as u32, asked) {
+            if let Some(held) = self.claim_server(group, points[at] as u32, request) {
                 return Some(held);
             }
             at = following(points, at);
@@ -123,24 +126,27 @@ impl Table<'_> {
 
     /// A peer of the server that a point names: there are several where a name has several
     /// addresses.
-    fn take_server<F: Fn(u64) -> bool>(
+    fn claim_server<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
         server: u32,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
-        let take = |index: usize| {
-            group.entries.get(index).and_then(|entry| self.take(entry, asked, Weighing::Not))
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
+        let claim = |index: usize| {
+            group
+                .entries
+                .get(index)
+                .and_then(|entry| self.claim_peer(entry, request, Weighing::Not))
         };
         if server & SHARED == 0 {
-            return take(server as usize);
+            return claim(server as usize);
         }
         // SAFETY: the section's items are numbers of entries, each followed by as many indexes.
         let shared: &[u32] = unsafe { self.section(self.header.shared) };
         let (&count, indexes) = shared.get((server & !SHARED) as usize..)?.split_first()?;
         let indexes = indexes.get(..count as usize).filter(|indexes| !indexes.is_empty())?;
         let (before, from) = indexes.split_at((group.next() % indexes.len() as u64) as usize);
-        from.iter().chain(before).find_map(|&index| take(index as usize))
+        from.iter().chain(before).find_map(|&index| claim(index as usize))
     }
 }
 

@@ -5,10 +5,12 @@ use core::{array, sync::atomic::Ordering};
 use peer_balance::{KEYED_TRIES, PeakEwma};
 
 use super::{
-    Held, Now, Table,
-    draw::{Lot, Turn, below},
-    pick::Group,
-    take::{Asked, Weighing},
+    Now,
+    claim::{PickRequest, Weighing},
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
+    weighted_draw::{Turn, WeightedDraw, below},
 };
 use crate::{
     layout::{Entry, Peer},
@@ -44,9 +46,9 @@ struct Comparison<'t> {
     /// before the first.
     least: Option<(u32, u64)>,
     /// Those that are equal.
-    equal: Lot<'t>,
+    equal: WeightedDraw<'t>,
     /// Those that start slowly.
-    starting: Lot<'t>,
+    starting: WeightedDraw<'t>,
     /// The weights of all others that can serve.
     others: u64,
 }
@@ -59,12 +61,12 @@ impl Table<'_> {
     pub(super) fn pick_least_conn<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         if group.plan.in_service < 2 {
             return None;
         }
-        let turn = if asked.has_ramps { self.turn(group, asked) } else { Turn::Others };
+        let turn = if request.has_ramps { self.turn(group, request) } else { Turn::Others };
         let is_open = match turn {
             Turn::Starting(held) => return Some(held),
             Turn::Open if group.entries.len() > EXACT => return None,
@@ -76,15 +78,15 @@ impl Table<'_> {
             let entry = &group.entries[self.index_at(group.plan, position)];
             let peer = self.peer(entry);
             if Zone::open(peer) == 0
-                && !self.is_starting(entry, peer, asked)
-                && let Some(held) = self.take(entry, asked, Weighing::At(position))
+                && !self.is_starting(entry, peer, request)
+                && let Some(held) = self.claim_peer(entry, request, Weighing::At(position))
             {
                 return Some(held);
             }
         }
         (0..ROUNDS).find_map(|_| {
-            let best = self.least_loaded(group, asked, is_open)?;
-            self.hold(best, self.peer(best), asked.now)
+            let best = self.least_loaded(group, request, is_open)?;
+            self.hold_peer(best, self.peer(best), request.now)
         })
     }
 
@@ -92,7 +94,7 @@ impl Table<'_> {
     fn least_loaded<'t, F: Fn(u64) -> bool>(
         &'t self,
         group: &'t Group<'_>,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
         is_open: bool,
     ) -> Option<&'t Entry> {
         let mut compared = Comparison::default();
@@ -100,7 +102,7 @@ impl Table<'_> {
         if group.entries.len() <= EXACT {
             for entry in group.entries {
                 let peer = self.peer(entry);
-                self.compare((entry, peer, Zone::open(peer)), asked, position, &mut compared);
+                self.compare((entry, peer, Zone::open(peer)), request, position, &mut compared);
             }
         } else {
             // Step by step for all of them: peers drawn at random are in nobody's cache, and loads
@@ -112,7 +114,7 @@ impl Table<'_> {
             let peers = entries.map(|entry| self.peer(entry));
             let open = peers.map(Zone::open);
             for ((entry, peer), open) in entries.into_iter().zip(peers).zip(open) {
-                self.compare((entry, peer, open), asked, position, &mut compared);
+                self.compare((entry, peer, open), request, position, &mut compared);
             }
         }
         let Comparison { equal, others, starting, .. } = compared;
@@ -128,7 +130,7 @@ impl Table<'_> {
     fn compare<'t, F: Fn(u64) -> bool>(
         &'t self,
         (entry, peer, open): (&'t Entry, &'t Peer, u32),
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
         position: u64,
         compared: &mut Comparison<'t>,
     ) {
@@ -138,18 +140,18 @@ impl Table<'_> {
             (u64::from(open) * of).cmp(&(u64::from(least) * weight))
         });
         // Without ramps there is nothing to be learnt of those that are not better.
-        if order.is_gt() && !asked.has_ramps {
+        if order.is_gt() && !request.has_ramps {
             return;
         }
-        if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, asked) {
+        if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, request) {
             return;
         }
         let random = || self.worker.random();
-        if self.is_starting(entry, peer, asked) {
-            compared.starting.enter(entry, self.weight_now(entry, peer, asked, position), random);
+        if self.is_starting(entry, peer, request) {
+            compared.starting.enter(entry, self.weight_now(entry, peer, request, position), random);
             return;
         }
-        let weight_now = self.weight_now(entry, peer, asked, position);
+        let weight_now = self.weight_now(entry, peer, request, position);
         compared.others += weight_now;
         match order {
             core::cmp::Ordering::Less => {
@@ -165,21 +167,21 @@ impl Table<'_> {
     pub(super) fn pick_random<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         if group.plan.in_service < 2 {
             return None;
         }
-        (0..=KEYED_TRIES).find_map(|_| self.take(self.draw(group), asked, Weighing::Ramp))
+        (0..=KEYED_TRIES).find_map(|_| self.claim_peer(self.draw(group), request, Weighing::Ramp))
     }
 
     /// The better of two that are drawn by weight, as `ngx_http_upstream_get_random2_peer`.
     pub(super) fn pick_of_two<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
         is_better: impl Fn((&Entry, &Peer), (&Entry, &Peer), Now) -> bool,
-    ) -> Option<Held> {
+    ) -> Option<PickedPeer> {
         if group.plan.in_service < 2 {
             return None;
         }
@@ -189,15 +191,15 @@ impl Table<'_> {
             let peer = self.peer(entry);
             if first.is_some_and(|(_, first)| first.id == peer.id)
                 || Self::seems_full(entry, peer)
-                || !self.may_serve(entry, peer, asked)
+                || !self.may_serve(entry, peer, request)
             {
                 continue;
             }
-            if self.is_starting(entry, peer, asked) {
+            if self.is_starting(entry, peer, request) {
                 // Who starts slowly has the turn where it is the first, and is not compared: see
                 // `draw`.
-                if first.is_none() && self.is_admitted(entry, peer, asked, Weighing::Ramp) {
-                    return self.hold(entry, peer, asked.now);
+                if first.is_none() && self.is_admitted(entry, peer, request, Weighing::Ramp) {
+                    return self.hold_peer(entry, peer, request.now);
                 }
                 continue;
             }
@@ -208,11 +210,11 @@ impl Table<'_> {
             // Of two that are equal the first, which is one by weight. With nginx it is the second:
             // of two peers the lighter one, then, more often the lighter it is.
             let (entry, peer) =
-                if is_better((entry, peer), known, asked.now) { (entry, peer) } else { known };
-            return self.hold(entry, peer, asked.now);
+                if is_better((entry, peer), known, request.now) { (entry, peer) } else { known };
+            return self.hold_peer(entry, peer, request.now);
         }
         let (entry, peer) = first?;
-        self.hold(entry, peer, asked.now)
+        self.hold_peer(entry, peer, request.now)
     }
 
     /// For `random two`: whether one has fewer connections for its weight than the other.

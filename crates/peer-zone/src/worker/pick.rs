@@ -1,32 +1,31 @@
 //! Picking a peer: which method, which group, and when there is no need to look.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
-use super::{Held, Now, Progress, Table, Worker, take::Asked};
-use crate::{
-    layout::{Entry, PlanHeader},
-    memory::Offset,
-    method::Method,
+use super::{
+    Now, Worker, claim::PickRequest, exhausted::Exhausted, keyed::KeyProgress,
+    picked_peer::PickedPeer, table::Table,
 };
+use crate::method::Method;
 
-/// What came of a pick.
+/// The result of a pick.
 #[derive(Debug)]
 pub enum Pick {
-    /// The request holds this peer.
-    Peer(Held),
+    /// This peer: it counts as one open connection until [`Worker::release`].
+    Peer(PickedPeer),
     /// No peer can take a request just now (nginx's `NGX_BUSY`).
     Busy,
 }
 
-/// What a request wants of its peer.
+/// What a pick goes by.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wish<'k> {
-    /// How to choose.
+pub struct PickContext<'k> {
+    /// The balancing method.
     pub method: Method,
     /// By what to choose: the key of `hash`, the address of `ip_hash` as [`peer_balance::ip_hash`]
     /// takes it. Without one they choose as round robin does.
     pub key: &'k [u8],
-    /// The peer that a cookie names.
+    /// The id of the peer that the request's cookie names; `None` without a cookie.
     pub sticky: Option<u64>,
     /// For how long (ms) after a peer has begun to say `drain` a cookie still leads there; `None`:
     /// for ever.
@@ -37,39 +36,6 @@ pub struct Wish<'k> {
     pub leaves_backups: bool,
 }
 
-/// That nothing could be picked, and all that could change it: until one of these has, nothing can
-/// be picked again, and there is no need to look at each peer to know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exhausted {
-    place: Offset,
-    generation: u64,
-    /// Failures are forgiven as seconds pass.
-    now: u32,
-    /// Connections closed where `max_conns` counts, failures forgiven because a peer answered,
-    /// checks passed.
-    revivals: u32,
-}
-
-/// The peers with `backup`, or those without.
-pub(super) struct Group<'t> {
-    pub(super) entries: &'t [Entry],
-    pub(super) plan: &'t PlanHeader,
-    /// How far round robin has come in this group.
-    position: &'t AtomicU64,
-}
-
-impl Group<'_> {
-    /// The next position of round robin, which nobody else gets.
-    pub(super) fn next(&self) -> u64 {
-        self.position.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// How far round robin has come, without going on.
-    pub(super) fn position(&self) -> u64 {
-        self.position.load(Ordering::Relaxed)
-    }
-}
-
 impl Worker {
     /// Picks a peer that is in service, has not failed, is not full, and is not `tried` (by its id)
     /// already; one with `backup` only where there is no other. The peer that a cookie names comes
@@ -78,36 +44,39 @@ impl Worker {
     /// `progress` is the request's own, from one try to the next.
     pub fn pick(
         &mut self,
-        wish: &Wish<'_>,
-        progress: &mut Progress,
+        context: &PickContext<'_>,
+        progress: &mut KeyProgress,
         now: Now,
         tried: impl Fn(u64) -> bool,
         has_tried: bool,
     ) -> Pick {
-        // Before all else, and Acquire: what is revived from here on, the peers below may not show
-        // yet.
-        let revivals = self.zone.header().revivals.load(Ordering::Acquire);
+        // Before all else, and Acquire: what is recovered from here on, the peers below may not
+        // show yet.
+        let recoveries = self.zone.header().recoveries.load(Ordering::Acquire);
         let exhausted = self.exhausted;
         let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(table) = self.table() else { return Pick::Busy };
-        let asked = Asked { now, tried: &tried, has_ramps };
-        let named = wish.sticky.and_then(|id| table.sticky_index(id));
+        let request = PickRequest { now, tried: &tried, has_ramps };
+        let named = context.sticky.and_then(|id| table.sticky_index(id));
         let is_backup =
-            |&index: &usize| wish.leaves_backups && index >= table.header.primaries as usize;
+            |&index: &usize| context.leaves_backups && index >= table.header.primaries as usize;
         let (at_once, at_last) = (named.filter(|index| !is_backup(index)), named.filter(is_backup));
-        if let Some(held) = at_once.and_then(|index| table.pick_named(index, wish.grace, &asked)) {
+        if let Some(held) =
+            at_once.and_then(|index| table.pick_named(index, context.grace, &request))
+        {
             return Pick::Peer(held);
         }
         let state = Exhausted {
             place: table.place,
             generation: table.header.generation,
             now: now.seconds,
-            revivals,
+            recoveries,
         };
         let is_exhausted = exhausted == Some(state);
-        let held = if is_exhausted { None } else { table.pick_primary(wish, progress, &asked) }
-            .or_else(|| table.pick_named(at_last?, wish.grace, &asked))
-            .or_else(|| if is_exhausted { None } else { table.pick_backup(wish, &asked) });
+        let held =
+            if is_exhausted { None } else { table.pick_primary(context, progress, &request) }
+                .or_else(|| table.pick_named(at_last?, context.grace, &request))
+                .or_else(|| if is_exhausted { None } else { table.pick_backup(context, &request) });
         if let Some(held) = held {
             return Pick::Peer(held);
         }
@@ -123,55 +92,36 @@ impl Worker {
 impl Table<'_> {
     fn pick_primary<F: Fn(u64) -> bool>(
         &self,
-        wish: &Wish<'_>,
-        progress: &mut Progress,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        context: &PickContext<'_>,
+        progress: &mut KeyProgress,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         let primary = self.primary();
-        let held = match wish.method {
+        let held = match context.method {
             Method::RoundRobin => None,
-            Method::LeastConn => self.pick_least_conn(&primary, asked),
-            Method::Random => self.pick_random(&primary, asked),
-            Method::RandomTwo => self.pick_of_two(&primary, asked, Self::has_fewer_connections),
-            Method::LeastTime => self.pick_of_two(&primary, asked, Self::answers_sooner),
-            Method::Hash => self.pick_by_hash(&primary, wish.key, progress, asked),
-            Method::HashConsistent => self.pick_by_ring(&primary, wish.key, progress, asked),
-            Method::IpHash => self.pick_by_address(&primary, wish.key, progress, asked),
+            Method::LeastConn => self.pick_least_conn(&primary, request),
+            Method::Random => self.pick_random(&primary, request),
+            Method::RandomTwo => self.pick_of_two(&primary, request, Self::has_fewer_connections),
+            Method::LeastTime => self.pick_of_two(&primary, request, Self::answers_sooner),
+            Method::Hash => self.pick_by_hash(&primary, context.key, progress, request),
+            Method::HashConsistent => self.pick_by_ring(&primary, context.key, progress, request),
+            Method::IpHash => self.pick_by_address(&primary, context.key, progress, request),
         };
-        held.or_else(|| self.pick_round_robin(&primary, asked))
+        held.or_else(|| self.pick_round_robin(&primary, request))
     }
 
     fn pick_backup<F: Fn(u64) -> bool>(
         &self,
-        wish: &Wish<'_>,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        context: &PickContext<'_>,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         let backup = self.backup();
-        let held = match wish.method {
-            Method::LeastConn => self.pick_least_conn(&backup, asked),
+        let held = match context.method {
+            Method::LeastConn => self.pick_least_conn(&backup, request),
             // As in nginx, which turns to round robin for its backups.
             _ => None,
         };
-        held.or_else(|| self.pick_round_robin(&backup, asked))
-    }
-
-    /// The peers without `backup`.
-    fn primary(&self) -> Group<'_> {
-        Group {
-            entries: &self.entries[..self.header.primaries as usize],
-            plan: &self.header.primary,
-            position: &self.worker.zone.positions().primary,
-        }
-    }
-
-    /// The peers with `backup`.
-    fn backup(&self) -> Group<'_> {
-        let primaries = self.header.primaries as usize;
-        Group {
-            entries: &self.entries[primaries..primaries + self.header.backups as usize],
-            plan: &self.header.backup,
-            position: &self.worker.zone.positions().backup,
-        }
+        held.or_else(|| self.pick_round_robin(&backup, request))
     }
 
     /// The peer of this entry, which a cookie names, if it may serve: also one that gets no new
@@ -180,26 +130,13 @@ impl Table<'_> {
         &self,
         index: usize,
         grace: Option<u64>,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         let entry = self.entries.get(index)?;
-        let is_over = |grace| self.peer(entry).has_drained_for(grace, asked.now.milliseconds);
+        let is_over = |grace| self.peer(entry).has_drained_for(grace, request.now.milliseconds);
         if entry.parameters.drain && grace.is_some_and(is_over) {
             return None;
         }
-        self.take_for_session(entry, asked)
-    }
-
-    /// The index of the first entry with this sticky id.
-    pub(super) fn sticky_index(&self, id: u64) -> Option<usize> {
-        // SAFETY: the section's items are indexes.
-        let order: &[u32] = unsafe { self.section(self.header.sticky) };
-        let entry_at = |&index: &u32| self.entries.get(index as usize);
-        let at =
-            order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
-        let index = order
-            .get(at)
-            .filter(|&index| entry_at(index).is_some_and(|entry| entry.sticky() == id));
-        index.map(|&index| index as usize)
+        self.claim_for_session(entry, request)
     }
 }

@@ -4,12 +4,12 @@ use core::sync::atomic::Ordering;
 
 use peer_balance::{Deficit, PeakEwma};
 
-use super::{Held, Now, Worker};
+use super::{Now, Worker, picked_peer::PickedPeer};
 use crate::layout::Peer;
 
 /// How a request at a peer went, as nginx's `state` in `peer.free` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// The peer answered, whatever it said.
     Answered,
     /// The peer failed, by what `proxy_next_upstream` calls a failure.
@@ -24,8 +24,8 @@ impl Worker {
     /// are those of `ngx_http_upstream_free_round_robin_peer`.
     pub fn release(
         &mut self,
-        held: Held,
-        outcome: Outcome,
+        held: PickedPeer,
+        outcome: RequestOutcome,
         response_time: Option<u32>,
         now: Now,
     ) -> bool {
@@ -36,10 +36,10 @@ impl Worker {
         }
         let mut disabled = false;
         // A limit may have come while the request held a peer that had none.
-        let mut revived =
+        let mut recovered =
             held.max_conns != 0 || self.zone.header().limited.load(Ordering::Relaxed) != 0;
         let forgiven = match outcome {
-            Outcome::Failed => {
+            RequestOutcome::Failed => {
                 peer.failures.fetch_add(1, Ordering::Relaxed);
                 if !held.is_single {
                     disabled = self.fail(peer, &held, now);
@@ -48,7 +48,7 @@ impl Worker {
             }
             _ if held.is_single => true,
             // The peer is taken back only if it answered a request made after its last failure.
-            Outcome::Answered => {
+            RequestOutcome::Answered => {
                 peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed)
             }
         };
@@ -56,22 +56,22 @@ impl Worker {
             let fails = peer.fails.load(Ordering::Relaxed);
             if fails != 0 {
                 if held.slow_start != 0 && held.max_fails != 0 && fails >= held.max_fails {
-                    self.zone.note_ramp(now.milliseconds, held.slow_start);
+                    self.zone.extend_ramps(now.milliseconds, held.slow_start);
                     peer.ramp_from.store(now.milliseconds, Ordering::Relaxed);
                 }
                 peer.fails.store(0, Ordering::Relaxed);
-                revived = true;
+                recovered = true;
             }
         }
         self.uncount(held.peer, held.counted());
-        if revived {
-            self.zone.revive();
+        if recovered {
+            self.zone.note_recovery();
         }
         disabled
     }
 
     /// Counts a failure; says whether `max_fails` has just been reached.
-    fn fail(&self, peer: &Peer, held: &Held, now: Now) -> bool {
+    fn fail(&self, peer: &Peer, held: &PickedPeer, now: Now) -> bool {
         peer.accessed.store(now.seconds, Ordering::Relaxed);
         peer.checked.store(now.seconds, Ordering::Relaxed);
         // Release: whoever sees the failure sees its time too, and does not take the peer for one
@@ -90,7 +90,7 @@ impl Worker {
         let Deficit(after) = before.failed(held.weight, held.max_fails, position, disabled);
         peer.deficit.store(after, Ordering::Relaxed);
         if disabled {
-            self.zone.note_departure(held.id);
+            self.zone.record_withdrawal(held.id);
         }
         disabled
     }

@@ -3,10 +3,11 @@
 use peer_balance::Stride;
 
 use super::{
-    Held, Table,
-    draw::Lot,
-    pick::Group,
-    take::{Asked, Visit, Weighing},
+    claim::{PickRequest, Visit, Weighing},
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
+    weighted_draw::WeightedDraw,
 };
 use crate::layout::PlanHeader;
 
@@ -35,8 +36,8 @@ impl Table<'_> {
     pub(super) fn pick_round_robin<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         if group.plan.cycle == 0 {
             return None;
         }
@@ -48,13 +49,13 @@ impl Table<'_> {
             }
             let position = group.next();
             let entry = &group.entries[self.index_at(group.plan, position)];
-            match self.visit(entry, asked, Weighing::At(position)) {
+            match self.visit_peer(entry, request, Weighing::At(position)) {
                 Visit::Taken(held) => return Some(held),
                 Visit::PassedOver => passed_over += 1,
                 Visit::Unusable => {}
             }
         }
-        self.pick_by_walk(group, asked)
+        self.pick_by_walk(group, request)
     }
 
     /// Nearly all are unavailable: whoever is not must still be found, each as often as what it has
@@ -62,28 +63,28 @@ impl Table<'_> {
     fn pick_by_walk<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         for _ in 0..ROUNDS {
             let position = group.position();
-            let mut lot = Lot::default();
+            let mut lot = WeightedDraw::default();
             let mut has_full = false;
             for entry in group.entries {
                 let peer = self.peer(entry);
-                if !self.may_serve(entry, peer, asked) {
+                if !self.may_serve(entry, peer, request) {
                     continue;
                 }
                 if Self::seems_full(entry, peer) {
                     has_full = true;
                     continue;
                 }
-                lot.enter(entry, self.weight_now(entry, peer, asked, position), || {
+                lot.enter(entry, self.weight_now(entry, peer, request, position), || {
                     self.worker.random()
                 });
             }
             match lot.drawn() {
                 Some(entry) => {
-                    if let Some(held) = self.hold(entry, self.peer(entry), asked.now) {
+                    if let Some(held) = self.hold_peer(entry, self.peer(entry), request.now) {
                         return Some(held);
                     }
                 }
@@ -94,7 +95,7 @@ impl Table<'_> {
         // The walk starts anywhere, so that the first is not favoured.
         let start = (group.next() % group.entries.len() as u64) as usize;
         let (before, from) = group.entries.split_at(start);
-        from.iter().chain(before).find_map(|entry| self.take(entry, asked, Weighing::Not))
+        from.iter().chain(before).find_map(|entry| self.claim_peer(entry, request, Weighing::Not))
     }
 
     /// The index of the entry that the plan has at this position.

@@ -8,12 +8,12 @@ use std::{
     time::Instant,
 };
 
-use peer_zone::{Desired, Publisher, Worker, Zone, protocol::Publishing};
+use peer_zone::{PeerSpec, Publisher, Worker, Zone, protocol::Publishing};
 
 use crate::{
     killed::memory::{
-        FILE, OCCUPIED, PATIENCE, ROLE, ROLE_SEED, Shared, UPGRADED, WORKERS, is_alive, is_whole,
-        list, own_process, start_of, until,
+        ENTRY_TIMEOUT, FILE, OCCUPIED, ROLE, ROLE_SEED, Shared, UPGRADED, WORKERS, is_alive,
+        is_whole, list, own_process, start_of, until,
     },
     random::Random,
 };
@@ -95,7 +95,7 @@ pub fn run() {
     }
     take_over(&shared, |publisher, publishing| {
         publisher.publish(Vec::new(), 0, publishing).expect("room for none");
-        publisher.report(&[], publishing);
+        publisher.publish_report(&[], publishing);
         collect(publisher, publishing);
     });
     occupied.into_iter().for_each(Worker::leave);
@@ -117,7 +117,7 @@ fn used(zone: Zone) -> usize {
 fn baseline(shared: &Shared) -> usize {
     take_over(shared, |publisher, publishing| {
         publisher.publish(Vec::new(), 0, publishing).expect("room for none");
-        publisher.report(&[], publishing);
+        publisher.publish_report(&[], publishing);
         collect(publisher, publishing);
     });
     let serial = list_of_none();
@@ -134,7 +134,7 @@ fn list_of_none() -> u64 {
 fn collect(publisher: &mut Publisher, publishing: &Publishing) {
     // Twice for what dead workers have left in columns that they shared, then for what that frees.
     for _ in 0..5 {
-        publisher.collect(own_process(), is_alive, publishing);
+        publisher.reclaim_memory(own_process(), is_alive, publishing);
     }
 }
 
@@ -170,7 +170,7 @@ fn audit(shared: &Shared, round: u32) -> bool {
         control.workers.iter().all(|it| it.paused.load(Ordering::SeqCst) == pause)
     });
     take_over(shared, |publisher, publishing| {
-        let found: Vec<Desired> = publisher.listed().cloned().collect();
+        let found: Vec<PeerSpec> = publisher.listed().cloned().collect();
         let is_found = |serial: &u64| {
             found == if *serial == list_of_none() { Vec::new() } else { list(*serial) }
         };
@@ -181,7 +181,7 @@ fn audit(shared: &Shared, round: u32) -> bool {
         // a list of its own.
         control.published.store(serial, Ordering::SeqCst);
         // Workers that share a column and stand still move what they have counted.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + ENTRY_TIMEOUT;
         loop {
             collect(publisher, publishing);
             let Err(message) = compare(shared) else { break };

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peer_zone::{Capacity, Desired, Parameters, Process, Zone, protocol::Lease};
+use peer_zone::{Capacity, Parameters, PeerSpec, Process, Zone, protocol::Lease};
 
 use crate::random::Random;
 
@@ -34,7 +34,7 @@ const ZONE: usize = 1 << 20;
 /// Control and lease lie before the zone, which is aligned to a page.
 const BEFORE: usize = 4096;
 /// Longer than any step takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const ENTRY_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[repr(C)]
 pub struct Control {
@@ -116,18 +116,19 @@ fn map(file: &OwnedFd) -> NonNull<u8> {
 }
 
 /// The list that goes by this serial number.
-pub fn list(serial: u64) -> Vec<Desired> {
+pub fn list(serial: u64) -> Vec<PeerSpec> {
     let mut random = Random::new(serial);
     let peers = 1 + random.below(40);
-    let mut peers: Vec<Desired> = (0..peers).map(|_| peer(random.below(60), &mut random)).collect();
+    let mut peers: Vec<PeerSpec> =
+        (0..peers).map(|_| peer(random.below(60), &mut random)).collect();
     peers.sort_by(|one, other| one.key.cmp(&other.key));
     peers.dedup_by(|one, other| one.key == other.key);
     peers
 }
 
-fn peer(number: u64, random: &mut Random) -> Desired {
+fn peer(number: u64, random: &mut Random) -> PeerSpec {
     let text = format!("{number}:{}", "k".repeat(number as usize * 7 % 150));
-    Desired {
+    PeerSpec {
         key: Some(text.as_str().into()),
         socket_address: format!("address of {text}").into_bytes().into(),
         name: format!("name of {text}").into(),
@@ -180,7 +181,7 @@ pub fn is_alive(process: Process) -> bool {
 
 /// Waits until `condition` holds.
 pub fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + ENTRY_TIMEOUT;
     while !condition() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
         std::thread::yield_now();

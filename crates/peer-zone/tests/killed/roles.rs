@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use peer_zone::{Checking, Held, Method, Now, Options, Outcome, Pick, Progress, Publisher, Wish};
+use peer_zone::{
+    CheckPolicy, KeyProgress, Method, Now, Pick, PickContext, PickedPeer, Publisher,
+    RequestOutcome, TableOptions,
+};
 
 use crate::{
     killed::memory::{
@@ -50,17 +53,18 @@ fn publish(shared: &Shared, mut random: Random) {
     let Some(publishing) = control.lease.begin(mine) else { return };
     // SAFETY: the lease is held, and its holder before was killed or has dropped its publisher.
     let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };
-    let checking = random.one_in(2).then_some(Checking { mandatory: false, panic: true });
-    let options = Options { method: method(&mut random), is_sticky: random.one_in(2), checking };
+    let checking = random.one_in(2).then_some(CheckPolicy { mandatory: false, panic: true });
+    let options =
+        TableOptions { method: method(&mut random), is_sticky: random.one_in(2), checking };
     publisher.set_options(options, 0, &publishing);
     control.lease.end(mine, publishing);
     for _ in 0..STEPS {
         let Some(publishing) = control.lease.begin(mine) else { return };
         match random.below(4) {
             0 => {
-                publisher.report(&vec![1; random.below(2_000) as usize], &publishing);
+                publisher.publish_report(&vec![1; random.below(2_000) as usize], &publishing);
             }
-            1 => publisher.collect(own_process(), is_alive, &publishing),
+            1 => publisher.reclaim_memory(own_process(), is_alive, &publishing),
             _ => {
                 let serial = random.next();
                 let list = list(serial);
@@ -79,7 +83,7 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
     let said = &control.workers[index];
     let mut worker = shared.zone.join(own_process(), is_alive).expect("an entry");
     // With each whether it is upgraded.
-    let mut held: Vec<(Held, bool)> = Vec::new();
+    let mut held: Vec<(PickedPeer, bool)> = Vec::new();
     for step in 0..STEPS {
         let now = Now { seconds: (step / 1_000) as u32, milliseconds: step };
         let pause = control.pause.load(Ordering::SeqCst);
@@ -92,18 +96,23 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             }
             said.paused.store(pause, Ordering::SeqCst);
             while control.pause.load(Ordering::SeqCst) == pause {
-                worker.settle();
+                worker.update_column();
                 std::thread::yield_now();
             }
         }
         if random.one_in(50) {
-            worker.settle();
+            worker.update_column();
         }
         if held.len() < HELD && random.one_in(2) {
             let key = step.to_le_bytes();
             let sticky = random.one_in(3).then(|| random.below(60));
-            let wish = Wish { method: method(&mut random), key: &key, sticky, ..Wish::default() };
-            let picked = worker.pick(&wish, &mut Progress::default(), now, |_| false, false);
+            let context = PickContext {
+                method: method(&mut random),
+                key: &key,
+                sticky,
+                ..PickContext::default()
+            };
+            let picked = worker.pick(&context, &mut KeyProgress::default(), now, |_| false, false);
             if let Pick::Peer(got) = picked {
                 held.push((got, false));
                 said.picks.fetch_add(1, Ordering::SeqCst);
@@ -117,9 +126,10 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             let (ended, _) = held.swap_remove(random.below(held.len() as u64) as usize);
             let peer = worker.peer(&ended);
             assert!(peer.id == ended.id() && is_whole(peer.key, peer.socket_address, peer.name));
-            let outcome = if random.one_in(9) { Outcome::Failed } else { Outcome::Answered };
+            let outcome =
+                if random.one_in(9) { RequestOutcome::Failed } else { RequestOutcome::Answered };
             worker.release(ended, outcome, Some(random.below(9_000) as u32), now);
-            worker.departed(now.milliseconds, |_| {});
+            worker.read_withdrawals(now.milliseconds, |_| {});
         }
     }
 }

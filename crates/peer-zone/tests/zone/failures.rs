@@ -1,6 +1,6 @@
 //! max_fails and fail_timeout, by nginx's rules.
 
-use peer_zone::Outcome;
+use peer_zone::RequestOutcome;
 
 use crate::fixture::{Fixture, address, ask, at, fail, peer, pick, publish, try_pick, with};
 
@@ -43,7 +43,7 @@ fn after_fail_timeout_one_request_tries_it() {
         held.iter().filter(|(worker, held)| workers[*worker].peer(held).socket_address == b"1");
     assert_eq!(trials.count(), 1);
     for (worker, held) in held.drain(..) {
-        workers[worker].release(held, Outcome::Answered, None, at(112));
+        workers[worker].release(held, RequestOutcome::Answered, None, at(112));
     }
     // It answered: it takes its turns again.
     let mut next = [ask(&mut workers[0], 112), ask(&mut workers[1], 112)];
@@ -62,7 +62,8 @@ fn a_trial_that_fails_waits_anew() {
     let addresses: Vec<String> = held.iter().map(|held| address(&worker, held)).collect();
     assert_eq!(addresses.iter().filter(|address| *address == "1").count(), 1, "{addresses:?}");
     for (held, address) in held.into_iter().zip(addresses) {
-        let outcome = if address == "1" { Outcome::Failed } else { Outcome::Answered };
+        let outcome =
+            if address == "1" { RequestOutcome::Failed } else { RequestOutcome::Answered };
         worker.release(held, outcome, None, at(112));
     }
     for now in 112..=122 {
@@ -79,7 +80,7 @@ fn failures_add_up_until_max_fails_and_are_forgiven() {
         let is_first = worker.peer(&held).socket_address == b"1";
         let disabled = worker.release(
             held,
-            if is_first { Outcome::Failed } else { Outcome::Answered },
+            if is_first { RequestOutcome::Failed } else { RequestOutcome::Answered },
             None,
             at(now),
         );
@@ -95,7 +96,7 @@ fn failures_add_up_until_max_fails_and_are_forgiven() {
     // does.
     let held = [pick(&mut worker, 12), pick(&mut worker, 12)];
     for held in held {
-        worker.release(held, Outcome::Answered, None, at(12));
+        worker.release(held, RequestOutcome::Answered, None, at(12));
     }
     assert!(worker.table().expect("a table").rows().all(|row| row.peer.fails == 0));
 }

@@ -5,12 +5,12 @@
 //! deviations.
 
 use peer_zone::{
-    Checking, Desired, Health, Held, Method, Options, Outcome, Publisher, Wish, Worker,
-    protocol::Publishing,
+    CheckPolicy, Health, Method, PeerSpec, PickContext, PickedPeer, Publisher, RequestOutcome,
+    TableOptions, Worker, protocol::Publishing,
 };
 
 use crate::{
-    fixture::{Fixture, address, at_ms, peer, pick_first, publish_at, wish, with},
+    fixture::{Fixture, address, at_ms, context, peer, pick_first, publish_at, with},
     random::Random,
 };
 
@@ -65,8 +65,8 @@ impl Group {
         };
         let weights: Vec<u32> = (0..peers).map(|_| 1 + random.below(4) as u32).collect();
         let fixture = Fixture::new(1 << 22);
-        let checking = Some(Checking { mandatory: false, panic: false });
-        let publisher = fixture.publisher_with(Options { method, is_sticky: true, checking });
+        let checking = Some(CheckPolicy { mandatory: false, panic: false });
+        let publisher = fixture.publisher_with(TableOptions { method, is_sticky: true, checking });
         let mut group = Self {
             fixture,
             publisher,
@@ -74,7 +74,7 @@ impl Group {
             usable: is_among(usable),
             starting: is_among(starting),
         };
-        let desired: Vec<Desired> = (0..peers).map(|index| group.desired(index)).collect();
+        let desired: Vec<PeerSpec> = (0..peers).map(|index| group.desired(index)).collect();
         publish_at(&mut group.publisher, &desired, START);
         for index in 0..peers {
             if !group.usable[index] {
@@ -87,7 +87,7 @@ impl Group {
         group
     }
 
-    fn desired(&self, index: usize) -> Desired {
+    fn desired(&self, index: usize) -> PeerSpec {
         let mut desired = with(peer(&key(index), &index.to_string()), |it| {
             it.weight = self.weights[index];
             it.slow_start = RAMP;
@@ -112,7 +112,7 @@ impl Group {
     /// each as long as any other.
     fn ramp(&self, method: Method, start: u64, open: usize, picks: u64, random: &mut Random) {
         let mut workers = [1, 2].map(|process| self.fixture.worker_of(process));
-        let mut held: Vec<(usize, Held)> = Vec::new();
+        let mut held: Vec<(usize, PickedPeer)> = Vec::new();
         let watched = (0..self.weights.len()).filter(|&index| self.starting[index]);
         let watched: Vec<usize> = watched.take(WATCHED).collect();
         for part in 0..PARTS {
@@ -124,10 +124,10 @@ impl Group {
                 if held.len() == open {
                     let (worker, held) = held.swap_remove(random.below(open as u64) as usize);
                     let time = 1_000 + random.below(500) as u32;
-                    workers[worker].release(held, Outcome::Answered, Some(time), now);
+                    workers[worker].release(held, RequestOutcome::Answered, Some(time), now);
                 }
                 let worker = random.below(2) as usize;
-                let got = pick_first(&mut workers[worker], &wish(method), now).expect("a peer");
+                let got = pick_first(&mut workers[worker], &context(method), now).expect("a peer");
                 let index: usize = address(&workers[worker], &got).parse().expect("an index");
                 assert!(self.usable[index]);
                 counts[index] += 1;
@@ -156,7 +156,7 @@ impl Group {
             }
         }
         for (worker, held) in held {
-            workers[worker].release(held, Outcome::Answered, None, at_ms(start));
+            workers[worker].release(held, RequestOutcome::Answered, None, at_ms(start));
         }
         workers.into_iter().for_each(Worker::leave);
     }
@@ -225,9 +225,9 @@ fn least_time() {
 }
 
 /// The same peer, held.
-fn hold(worker: &mut Worker, index: usize, now: u64) -> Held {
-    let wish = Wish { sticky: Some(index as u64 + 1), ..Wish::default() };
-    let held = pick_first(worker, &wish, at_ms(now)).expect("a peer");
+fn hold(worker: &mut Worker, index: usize, now: u64) -> PickedPeer {
+    let context = PickContext { sticky: Some(index as u64 + 1), ..PickContext::default() };
+    let held = pick_first(worker, &context, at_ms(now)).expect("a peer");
     assert_eq!(address(worker, &held), index.to_string());
     held
 }
@@ -242,9 +242,9 @@ fn who_has_failed_comes_back_with_its_share() {
             let mut worker = group.fixture.worker_of(3);
             // Its first ramp is over when it fails, and its time when it answers.
             let held = hold(&mut worker, index, START + 50_000);
-            worker.release(held, Outcome::Failed, None, at_ms(START + 50_000));
+            worker.release(held, RequestOutcome::Failed, None, at_ms(START + 50_000));
             let held = hold(&mut worker, index, START + 70_000);
-            worker.release(held, Outcome::Answered, Some(1_000), at_ms(START + 70_000));
+            worker.release(held, RequestOutcome::Answered, Some(1_000), at_ms(START + 70_000));
             group.ramp(method, START + 70_000, 4, picks(peers), &mut random);
         }
     }
@@ -260,8 +260,8 @@ fn what_a_failure_takes_comes_back_step_by_step() {
         for peers in [2_usize, 3, 10] {
             let fixture = Fixture::new(1 << 20);
             let mut publisher =
-                fixture.publisher_with(Options { method, is_sticky: true, checking: None });
-            let desired: Vec<Desired> = (0..peers)
+                fixture.publisher_with(TableOptions { method, is_sticky: true, checking: None });
+            let desired: Vec<PeerSpec> = (0..peers)
                 .map(|index| {
                     let mut desired = with(peer(&key(index), &index.to_string()), |it| {
                         (it.weight, it.max_fails, it.fail_timeout) = (WEIGHT, 2, 1);
@@ -277,19 +277,20 @@ fn what_a_failure_takes_comes_back_step_by_step() {
                 let now = START + u64::from(round) * 10_000;
                 // One fails, and the time of that is over at once.
                 let held = hold(&mut worker, 1, now);
-                worker.release(held, Outcome::Failed, None, at_ms(now));
+                worker.release(held, RequestOutcome::Failed, None, at_ms(now));
                 for pick in 0..WEIGHT / 2 {
                     let weight = f64::from(WEIGHT / 2 + pick);
                     due += weight / (weight + f64::from(WEIGHT) * (peers as f64 - 1.0));
-                    let held = pick_first(&mut worker, &wish(method), at_ms(now)).expect("a peer");
+                    let held =
+                        pick_first(&mut worker, &context(method), at_ms(now)).expect("a peer");
                     count += f64::from(u8::from(address(&worker, &held) == "1"));
-                    worker.release(held, Outcome::Answered, None, at_ms(now));
+                    worker.release(held, RequestOutcome::Answered, None, at_ms(now));
                 }
                 // And all of it is there again.
                 for _ in 0..3 * WEIGHT {
-                    let held =
-                        pick_first(&mut worker, &wish(method), at_ms(now + 5_000)).expect("a peer");
-                    worker.release(held, Outcome::Answered, None, at_ms(now + 5_000));
+                    let held = pick_first(&mut worker, &context(method), at_ms(now + 5_000))
+                        .expect("a peer");
+                    worker.release(held, RequestOutcome::Answered, None, at_ms(now + 5_000));
                 }
             }
             assert!(

@@ -6,8 +6,9 @@ use std::{
 };
 
 use peer_zone::{
-    Capacity, Changes, Departed, Desired, Full, Held, Method, Now, Options, Outcome, Parameters,
-    Pick, Process, Progress, Publisher, Wish, Worker, Zone, protocol::Publishing,
+    Capacity, Changes, KeyProgress, Method, Now, Parameters, PeerSpec, Pick, PickContext,
+    PickedPeer, Process, Publisher, RequestOutcome, TableOptions, Withdrawn, Worker, Zone,
+    ZoneFull, protocol::Publishing,
 };
 
 pub const METHODS: [Method; 8] = [
@@ -58,14 +59,14 @@ impl Fixture {
     }
 
     /// As [`Fixture::publisher`], for an upstream that needs these.
-    pub fn publisher_with(&self, options: Options) -> Publisher {
+    pub fn publisher_with(&self, options: TableOptions) -> Publisher {
         let mut publisher = self.publisher();
         publisher.set_options(options, 0, &Publishing::unshared());
         publisher
     }
 
     pub fn publisher_of(&self, method: Method) -> Publisher {
-        self.publisher_with(Options { method, ..Options::default() })
+        self.publisher_with(TableOptions { method, ..TableOptions::default() })
     }
 
     pub fn worker(&self) -> Worker {
@@ -100,13 +101,13 @@ pub const PARAMETERS: Parameters = Parameters {
 };
 
 /// A peer of etcd's.
-pub fn peer(key: &str, address: &str) -> Desired {
-    Desired { key: Some(key.into()), ..server(address) }
+pub fn peer(key: &str, address: &str) -> PeerSpec {
+    PeerSpec { key: Some(key.into()), ..server(address) }
 }
 
 /// A peer of a `server` line.
-pub fn server(address: &str) -> Desired {
-    Desired {
+pub fn server(address: &str) -> PeerSpec {
+    PeerSpec {
         key: None,
         socket_address: address.as_bytes().into(),
         name: format!("[{address}]").into(),
@@ -120,17 +121,17 @@ pub fn server(address: &str) -> Desired {
 }
 
 /// The peer with other parameters.
-pub fn with(mut peer: Desired, change: impl FnOnce(&mut Parameters)) -> Desired {
+pub fn with(mut peer: PeerSpec, change: impl FnOnce(&mut Parameters)) -> PeerSpec {
     change(&mut peer.parameters);
     peer
 }
 
-pub fn publish(publisher: &mut Publisher, desired: &[Desired]) -> Result<Changes, Full> {
+pub fn publish(publisher: &mut Publisher, desired: &[PeerSpec]) -> Result<Changes, ZoneFull> {
     publisher.publish(desired.to_vec(), 0, &Publishing::unshared())
 }
 
 /// As [`publish`], at this time (ms).
-pub fn publish_at(publisher: &mut Publisher, desired: &[Desired], now: u64) -> Changes {
+pub fn publish_at(publisher: &mut Publisher, desired: &[PeerSpec], now: u64) -> Changes {
     publisher.publish(desired.to_vec(), now, &Publishing::unshared()).expect("room")
 }
 
@@ -145,7 +146,7 @@ pub fn publisher_process() -> Process {
 }
 
 pub fn collect_once(publisher: &mut Publisher) {
-    publisher.collect(publisher_process(), |_| true, &Publishing::unshared());
+    publisher.reclaim_memory(publisher_process(), |_| true, &Publishing::unshared());
 }
 
 /// Until nothing more comes back, where every worker lives.
@@ -157,11 +158,11 @@ pub fn collect_with(publisher: &mut Publisher, is_alive: impl Fn(Process) -> boo
     // Once to clear the columns of the dead and to publish a table without the removed, once to
     // free that one's predecessor.
     for _ in 0..3 {
-        publisher.collect(publisher_process(), &is_alive, &Publishing::unshared());
+        publisher.reclaim_memory(publisher_process(), &is_alive, &Publishing::unshared());
     }
 }
 
-pub fn try_pick(worker: &mut Worker, now: u32) -> Option<Held> {
+pub fn try_pick(worker: &mut Worker, now: u32) -> Option<PickedPeer> {
     try_pick_but(worker, now, |_| false, false)
 }
 
@@ -171,8 +172,14 @@ pub fn try_pick_but(
     now: u32,
     tried: impl Fn(u64) -> bool,
     has_tried: bool,
-) -> Option<Held> {
-    match worker.pick(&Wish::default(), &mut Progress::default(), at(now), tried, has_tried) {
+) -> Option<PickedPeer> {
+    match worker.pick(
+        &PickContext::default(),
+        &mut KeyProgress::default(),
+        at(now),
+        tried,
+        has_tried,
+    ) {
         Pick::Peer(held) => Some(held),
         Pick::Busy => None,
     }
@@ -181,31 +188,31 @@ pub fn try_pick_but(
 /// By a method, without those that the request has tried.
 pub fn pick_by(
     worker: &mut Worker,
-    wish: &Wish<'_>,
-    progress: &mut Progress,
+    context: &PickContext<'_>,
+    progress: &mut KeyProgress,
     now: Now,
     tried: &[u64],
-) -> Option<Held> {
-    match worker.pick(wish, progress, now, |id| tried.contains(&id), !tried.is_empty()) {
+) -> Option<PickedPeer> {
+    match worker.pick(context, progress, now, |id| tried.contains(&id), !tried.is_empty()) {
         Pick::Peer(held) => Some(held),
         Pick::Busy => None,
     }
 }
 
 /// The first try of a request.
-pub fn pick_first(worker: &mut Worker, wish: &Wish<'_>, now: Now) -> Option<Held> {
-    pick_by(worker, wish, &mut Progress::default(), now, &[])
+pub fn pick_first(worker: &mut Worker, context: &PickContext<'_>, now: Now) -> Option<PickedPeer> {
+    pick_by(worker, context, &mut KeyProgress::default(), now, &[])
 }
 
-pub fn wish(method: Method) -> Wish<'static> {
+pub fn context(method: Method) -> PickContext<'static> {
     // The keyed methods need one; the others do not look at it.
-    Wish { method, key: b"key", sticky: None, ..Wish::default() }
+    PickContext { method, key: b"key", sticky: None, ..PickContext::default() }
 }
 
 /// What the worker is told of peers that have left.
-pub fn departed(worker: &mut Worker, now: u64) -> Vec<Departed> {
+pub fn withdrawn(worker: &mut Worker, now: u64) -> Vec<Withdrawn> {
     let mut told = Vec::new();
-    worker.departed(now, |departed| told.push(departed));
+    worker.read_withdrawals(now, |withdrawn| told.push(withdrawn));
     told
 }
 
@@ -220,11 +227,11 @@ pub fn ids(worker: &mut Worker) -> std::collections::BTreeMap<String, u64> {
         .collect()
 }
 
-pub fn pick(worker: &mut Worker, now: u32) -> Held {
+pub fn pick(worker: &mut Worker, now: u32) -> PickedPeer {
     try_pick(worker, now).expect("a peer")
 }
 
-pub fn address(worker: &Worker, held: &Held) -> String {
+pub fn address(worker: &Worker, held: &PickedPeer) -> String {
     String::from_utf8(worker.peer(held).socket_address.to_vec()).expect("text")
 }
 
@@ -240,15 +247,15 @@ pub fn at(seconds: u32) -> Now {
 
 /// The address that the next request gets, and an answer from it.
 pub fn ask(worker: &mut Worker, now: u32) -> String {
-    end(worker, now, Outcome::Answered)
+    end(worker, now, RequestOutcome::Answered)
 }
 
 /// The address that the next request gets, and a failure there.
 pub fn fail(worker: &mut Worker, now: u32) -> String {
-    end(worker, now, Outcome::Failed)
+    end(worker, now, RequestOutcome::Failed)
 }
 
-fn end(worker: &mut Worker, now: u32, outcome: Outcome) -> String {
+fn end(worker: &mut Worker, now: u32, outcome: RequestOutcome) -> String {
     let held = pick(worker, now);
     let address = address(worker, &held);
     worker.release(held, outcome, None, at(now));

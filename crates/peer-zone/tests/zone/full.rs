@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peer_zone::{
-    Changes, Desired, Full, Method, Options, Outcome, Publisher, protocol::Publishing,
+    Changes, Method, PeerSpec, Publisher, RequestOutcome, TableOptions, ZoneFull,
+    protocol::Publishing,
 };
 use proptest::prelude::*;
 
 use crate::fixture::{Fixture, ask, at, collect, peer, pick, publish, rows, server, with};
 
-fn peers(count: usize) -> Vec<Desired> {
+fn peers(count: usize) -> Vec<PeerSpec> {
     (0..count).map(|index| peer(&format!("node-{index:04}"), &index.to_string())).collect()
 }
 
@@ -30,8 +31,8 @@ fn most(fixture: &Fixture) -> usize {
 fn publish_noted(
     fixture: &Fixture,
     publisher: &mut Publisher,
-    desired: &[Desired],
-) -> Result<Changes, Full> {
+    desired: &[PeerSpec],
+) -> Result<Changes, ZoneFull> {
     let result = publish(publisher, desired);
     fixture.zone.set_left_out(result.err().map_or(0, |full| full.left_out));
     result
@@ -41,13 +42,13 @@ fn publish_noted(
 fn settle(
     fixture: &Fixture,
     publisher: &mut Publisher,
-    desired: &[Desired],
-) -> Result<Changes, Full> {
+    desired: &[PeerSpec],
+) -> Result<Changes, ZoneFull> {
     loop {
         collect(publisher);
-        let (given_back, result) =
-            (publisher.given_back(), publish_noted(fixture, publisher, desired));
-        if publisher.given_back() == given_back {
+        let (free_count, result) =
+            (publisher.free_count(), publish_noted(fixture, publisher, desired));
+        if publisher.free_count() == free_count {
             return result;
         }
     }
@@ -61,7 +62,7 @@ fn keys(publisher: &Publisher) -> Vec<String> {
 fn as_many_as_fit_are_there_and_the_first_ones() {
     let fixture = Fixture::new(1 << 16);
     let mut publisher = fixture.publisher();
-    let wanted: Vec<Desired> = [server("s")].into_iter().chain(peers(5_000)).collect();
+    let wanted: Vec<PeerSpec> = [server("s")].into_iter().chain(peers(5_000)).collect();
     let full = publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for all");
     let count = publisher.listed().len();
     assert!(count > 50, "{count}");
@@ -88,7 +89,7 @@ fn those_in_service_are_not_displaced() {
     let mut publisher = fixture.publisher();
     let last = [peer("z-1", "1"), peer("z-2", "2")];
     publish(&mut publisher, &last).expect("room");
-    let wanted: Vec<Desired> = last.iter().cloned().chain(peers(1_000)).collect();
+    let wanted: Vec<PeerSpec> = last.iter().cloned().chain(peers(1_000)).collect();
     for _ in 0..2 {
         publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for all");
         let listed = keys(&publisher);
@@ -145,15 +146,15 @@ fn what_is_gone_goes_though_there_is_no_room() {
             let weight = 1 + (peer.name.len() * 31 + left) as u32 % 7 * 13;
             with(peer, |it| it.weight = weight)
         });
-        let kept: Vec<Desired> = kept.collect();
-        let wanted: Vec<Desired> = kept.iter().cloned().chain(others).collect();
+        let kept: Vec<PeerSpec> = kept.collect();
+        let wanted: Vec<PeerSpec> = kept.iter().cloned().chain(others).collect();
         let full = publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for all");
         assert_eq!((full.changes.removed, full.changes.added), (1, 0));
         assert!(publisher.listed().eq(&kept));
     }
     assert_eq!(rows(&mut worker).iter().filter(|row| row.3).count(), count);
     for held in held {
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
     }
     settle(&fixture, &mut publisher, &wanted[..count]).expect("room again");
     assert_eq!(rows(&mut worker).len(), count);
@@ -167,16 +168,16 @@ fn there_is_room_for_a_report_and_a_report_leaves_room_for_what_is_gone() {
     let wanted = peers(1_000);
     for left_out in 0..100 {
         let _ = publish_noted(&fixture, &mut publisher, &wanted[left_out..]);
-        if !publisher.report(&[0; 900], &publishing) {
+        if !publisher.publish_report(&[0; 900], &publishing) {
             // It has room as soon as what is gone is forgotten.
             collect(&mut publisher);
-            assert!(publisher.report(&[0; 900], &publishing), "{left_out}");
+            assert!(publisher.publish_report(&[0; 900], &publishing), "{left_out}");
         }
     }
     for length in (0..1 << 14).step_by(500) {
-        publisher.report(&vec![0; length], &publishing);
+        publisher.publish_report(&vec![0; length], &publishing);
     }
-    let listed: Vec<Desired> = publisher.listed().cloned().collect();
+    let listed: Vec<PeerSpec> = publisher.listed().cloned().collect();
     publish(&mut publisher, &listed[1..]).expect("fewer");
     assert_eq!(publisher.listed().len(), listed.len() - 1);
 }
@@ -191,7 +192,7 @@ fn what_is_too_large_costs_only_itself() {
             publish(&mut publisher, &[peer("a", "0")]).expect("room");
         }
         let drained = with(huge.clone(), |it| it.drain = true);
-        let wanted: Vec<Desired> = [drained].into_iter().chain(peers(10)).collect();
+        let wanted: Vec<PeerSpec> = [drained].into_iter().chain(peers(10)).collect();
         let full =
             publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for that one");
         assert_eq!((full.left_out, full.peers, full.changes.added), (1, 11, 10));
@@ -218,7 +219,7 @@ fn another_method_that_has_no_room_takes_nobody_out_of_service() {
     let full = publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for the ring");
     assert!(full.lacks_method && full.left_out == 0, "{full:?}");
     // What is gone goes all the same, and what is added waits.
-    let others: Vec<Desired> = wanted[1..].iter().cloned().chain([peer("z", "z")]).collect();
+    let others: Vec<PeerSpec> = wanted[1..].iter().cloned().chain([peer("z", "z")]).collect();
     let full = publish_noted(&fixture, &mut publisher, &others).expect_err("no room for the ring");
     assert!(full.lacks_method && full.changes.removed == 1 && full.left_out == 1, "{full:?}");
     collect(&mut publisher);
@@ -244,7 +245,7 @@ fn it_says_how_large_a_zone_would_do() {
 /// Wanted peers by number: the weight of each, and how long its key is.
 type Wanted = BTreeMap<u16, (u32, u8)>;
 
-fn desired(wanted: &Wanted) -> Vec<Desired> {
+fn desired(wanted: &Wanted) -> Vec<PeerSpec> {
     let one = |(number, &(weight, length)): (&u16, &(u32, u8))| {
         let key = format!("{number:05}-{}", "x".repeat(usize::from(length) * 40));
         with(peer(&key, &number.to_string()), |it| it.weight = weight)
@@ -259,11 +260,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        cases: 64,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn as_many_as_fit_and_those_in_service_first(
@@ -272,7 +269,7 @@ proptest! {
     ) {
         let (size, method) =
             if is_ring { (1 << 18, Method::HashConsistent) } else { (1 << 16, Method::RoundRobin) };
-        let options = Options { method, ..Options::default() };
+        let options = TableOptions { method, ..TableOptions::default() };
         let fixture = Fixture::new(size);
         let mut publisher = fixture.publisher_with(options);
         let publishing = Publishing::unshared();
@@ -280,49 +277,36 @@ proptest! {
             let wanted = desired(&wanted);
             let before: BTreeSet<String> = keys(&publisher).into_iter().collect();
             let result = publish_noted(&fixture, &mut publisher, &wanted);
-            let listed: BTreeMap<String, Desired> = publisher
-                .listed()
-                .map(|peer| (peer.key.as_deref().unwrap_or("").to_owned(), peer.clone()))
-                .collect();
-            let by_key: BTreeMap<&str, &Desired> =
+            let listed: BTreeMap<String, PeerSpec> =
+                publisher.listed().map(|peer| (peer.key.as_deref().unwrap_or("").to_owned(), peer.clone())).collect();
+            let by_key: BTreeMap<&str, &PeerSpec> =
                 wanted.iter().map(|peer| (peer.key.as_deref().unwrap_or(""), peer)).collect();
             for (key, peer) in &listed {
                 let wanted = by_key.get(&**key);
-                prop_assert!(
-                    wanted.is_some_and(|it| it.parameters.weight >= peer.parameters.weight),
-                    "{} is not wanted",
-                    key
-                );
+                prop_assert!(wanted.is_some_and(|it| it.parameters.weight >= peer.parameters.weight), "{} is not wanted", key);
             }
             for key in before.iter().filter(|key| by_key.contains_key(&***key)) {
                 prop_assert!(listed.contains_key(key), "{} was in service, and is wanted", key);
             }
-            let lacking: Vec<&Desired> = wanted
-                .iter()
-                .filter(|peer| listed.get(peer.key.as_deref().unwrap_or("")) != Some(peer))
-                .collect();
+            let lacking: Vec<&PeerSpec> =
+                wanted.iter().filter(|peer| listed.get(peer.key.as_deref().unwrap_or("")) != Some(peer)).collect();
             prop_assert_eq!(result.err().map_or(0, |full| full.left_out), lacking.len());
             prop_assert_eq!(fixture.zone.left_out() as usize, lacking.len());
             let is_full = !lacking.is_empty();
-            if is_full && !publisher.report(&[0; 900], &publishing) {
+            if is_full && !publisher.publish_report(&[0; 900], &publishing) {
                 collect(&mut publisher);
-                prop_assert!(publisher.report(&[0; 900], &publishing));
+                prop_assert!(publisher.publish_report(&[0; 900], &publishing));
             }
             if collects && settle(&fixture, &mut publisher, &wanted).is_err() {
                 // Not more fit than what room is kept for reports.
-                let listed: Vec<Desired> = publisher.listed().cloned().collect();
-                let is_lacking = |peer: &&Desired| !listed.iter().any(|it| it.key == peer.key);
-                let lacking: Vec<&Desired> = wanted.iter().filter(is_lacking).collect();
+                let listed: Vec<PeerSpec> = publisher.listed().cloned().collect();
+                let is_lacking = |peer: &&PeerSpec| !listed.iter().any(|it| it.key == peer.key);
+                let lacking: Vec<&PeerSpec> = wanted.iter().filter(is_lacking).collect();
                 for some in lacking.chunks_exact(if is_ring { 2 } else { 8 }).take(10) {
                     fixture.zone.set_left_out(0);
-                    let more: Vec<Desired> =
-                        listed.iter().chain(some.iter().copied()).cloned().collect();
-                    prop_assert!(
-                        publish_noted(&fixture, &mut publisher, &more).is_err(),
-                        "{} and {:?}",
-                        listed.len(),
-                        some
-                    );
+                    let more: Vec<PeerSpec> = listed.iter().chain(some.iter().copied()).cloned().collect();
+                    prop_assert!(publish_noted(&fixture, &mut publisher, &more).is_err(), "{} and \
+                    {:?}", listed.len(), some);
                 }
             }
             if takes_over {

@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 
 use peer_zone::{
-    Checking, Departed, Desired, Health, Method, Options, Outcome, Process, Publisher, Wish,
-    Worker, protocol::Publishing,
+    CheckPolicy, Health, Method, PeerSpec, PickContext, Process, Publisher, RequestOutcome,
+    TableOptions, Withdrawn, Worker, protocol::Publishing,
 };
 
 use crate::fixture::{
-    Fixture, METHODS, address, at, collect, collect_with, departed, fail, ids, peer, pick,
-    pick_first, publish, server, wish, with,
+    Fixture, METHODS, address, at, collect, collect_with, context, fail, ids, peer, pick,
+    pick_first, publish, server, with, withdrawn,
 };
 
-fn options(method: Method, mandatory: bool, panic: bool) -> Options {
-    Options { method, is_sticky: false, checking: Some(Checking { mandatory, panic }) }
+fn options(method: Method, mandatory: bool, panic: bool) -> TableOptions {
+    TableOptions { method, is_sticky: false, checking: Some(CheckPolicy { mandatory, panic }) }
 }
 
-fn three() -> Vec<Desired> {
+fn three() -> Vec<PeerSpec> {
     vec![peer("a", "1"), peer("b", "2"), server("3")]
 }
 
@@ -37,11 +37,12 @@ fn picked(worker: &mut Worker, method: Method) -> BTreeSet<String> {
     let mut picked = BTreeSet::new();
     for key in 0..60_u8 {
         let key = [key, 1, 2];
-        let Some(held) = pick_first(worker, &Wish { key: &key, ..wish(method) }, at(1)) else {
+        let Some(held) = pick_first(worker, &PickContext { key: &key, ..context(method) }, at(1))
+        else {
             return BTreeSet::new();
         };
         picked.insert(address(worker, &held));
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
     }
     picked
 }
@@ -144,11 +145,11 @@ fn without_checks_what_they_said_is_forgotten() {
     let held = pick(&mut worker, 1);
     publish(&mut publisher, &three()[1..]).expect("room");
     say(&mut publisher, "2", Health::Failing);
-    publisher.set_options(Options::default(), 0, &Publishing::unshared());
+    publisher.set_options(TableOptions::default(), 0, &Publishing::unshared());
     assert!(publisher.listed_with_health().all(|(_, health)| health == Health::Unchecked));
     publish(&mut publisher, &three()).expect("room");
     assert_eq!(picked(&mut worker, Method::RoundRobin), set(&["1", "2", "3"]));
-    worker.release(held, Outcome::Answered, None, at(1));
+    worker.release(held, RequestOutcome::Answered, None, at(1));
 }
 
 #[test]
@@ -161,12 +162,12 @@ fn one_that_is_gone_while_checks_end_is_not_kept_out_when_it_returns() {
     say(&mut publisher, "2", Health::Failing);
     publish(&mut publisher, &[peer("a", "1"), server("3")]).expect("room");
     drop(publisher);
-    let mut publisher = fixture.publisher_with(Options::default());
+    let mut publisher = fixture.publisher_with(TableOptions::default());
     publish(&mut publisher, &three()).expect("room");
     assert_eq!(publisher.health(Some("b"), b"2"), Some(Health::Unchecked));
     assert_eq!(picked(&mut worker, Method::RoundRobin), set(&["1", "2", "3"]));
     for held in held {
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
     }
 }
 
@@ -184,21 +185,21 @@ fn of_unknown_peers_nothing_is_said() {
     }
     publish(&mut publisher, &three()[1..]).expect("room");
     assert!(!say(&mut publisher, "1", Health::Failing), "it is gone");
-    assert_eq!(departed(&mut worker, 0).len(), 1, "only that it has gone");
+    assert_eq!(withdrawn(&mut worker, 0).len(), 1, "only that it has gone");
 }
 
 #[test]
 fn who_leaves_the_service_is_told_once_and_in_order() {
     let fixture = Fixture::new(1 << 20);
     let mut publisher = fixture.publisher_with(options(Method::RoundRobin, false, true));
-    let all: Vec<Desired> =
+    let all: Vec<PeerSpec> =
         (0..6).map(|index| peer(&index.to_string(), &index.to_string())).collect();
     publish(&mut publisher, &all).expect("room");
     let mut workers = [1, 2].map(|process| fixture.worker_of(process));
-    assert!(!workers[0].has_departures());
+    assert!(!workers[0].has_withdrawals());
     let ids: Vec<u64> = ids(&mut workers[0]).into_values().collect();
-    let told = |worker: &mut Worker| departed(worker, 0);
-    let change = |publisher: &mut Publisher, change: &dyn Fn(&mut Vec<Desired>)| {
+    let told = |worker: &mut Worker| withdrawn(worker, 0);
+    let change = |publisher: &mut Publisher, change: &dyn Fn(&mut Vec<PeerSpec>)| {
         let mut peers = all.clone();
         change(&mut peers);
         publish(publisher, &peers).expect("room");
@@ -211,10 +212,10 @@ fn who_leaves_the_service_is_told_once_and_in_order() {
         peers[3] = with(peers[3].clone(), |it| (it.weight, it.backup) = (4, true));
         peers.remove(0);
     });
-    assert!(workers[0].has_departures());
-    let first = [0, 1, 2].map(|index| Departed::Peer(ids[index]));
+    assert!(workers[0].has_withdrawals());
+    let first = [0, 1, 2].map(|index| Withdrawn::Peer(ids[index]));
     assert_eq!(told(&mut workers[0]), first);
-    assert!(!workers[0].has_departures());
+    assert!(!workers[0].has_withdrawals());
     assert_eq!(told(&mut workers[0]), []);
     // What is out of service already does not leave it again, but when its key goes.
     change(&mut publisher, &|peers| {
@@ -238,7 +239,7 @@ fn who_leaves_the_service_is_told_once_and_in_order() {
     say(4, Health::Failing);
     say(5, Health::Failing);
     say(5, Health::Passing);
-    let second = [5, 4].map(|index| Departed::Peer(ids[index]));
+    let second = [5, 4].map(|index| Withdrawn::Peer(ids[index]));
     assert_eq!(told(&mut workers[0]), second);
     // Failures that reach max_fails.
     say(4, Health::Passing);
@@ -247,9 +248,9 @@ fn who_leaves_the_service_is_told_once_and_in_order() {
     for held in held {
         // Each once, though all have several requests.
         let outcome = if failed.insert(held.id()) && failed.len() < 3 {
-            Outcome::Failed
+            RequestOutcome::Failed
         } else {
-            Outcome::Answered
+            RequestOutcome::Answered
         };
         workers[0].release(held, outcome, None, at(100));
     }
@@ -263,7 +264,7 @@ fn who_leaves_the_service_is_told_once_and_in_order() {
 }
 
 #[test]
-fn failures_short_of_max_fails_are_no_departure() {
+fn failures_short_of_max_fails_are_no_withdrawal() {
     let fixture = Fixture::new(1 << 20);
     let limited = |peer| with(peer, |it| it.max_fails = 2);
     let mut publisher = fixture.publisher();
@@ -271,16 +272,16 @@ fn failures_short_of_max_fails_are_no_departure() {
     let mut worker = fixture.worker();
     let first = ids(&mut worker)["1"];
     assert_eq!([fail(&mut worker, 1), fail(&mut worker, 1)], ["1", "2"]);
-    assert_eq!(departed(&mut worker, 0), []);
+    assert_eq!(withdrawn(&mut worker, 0), []);
     let held = loop {
         let held = pick(&mut worker, 1);
         if held.id() == first {
             break held;
         }
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
     };
-    assert!(worker.release(held, Outcome::Failed, None, at(1)));
-    assert_eq!(departed(&mut worker, 0), [Departed::Peer(first)]);
+    assert!(worker.release(held, RequestOutcome::Failed, None, at(1)));
+    assert_eq!(withdrawn(&mut worker, 0), [Withdrawn::Peer(first)]);
 }
 
 #[test]
@@ -298,35 +299,35 @@ fn who_falls_behind_is_told_of_many() {
         }
     };
     leave(256);
-    assert_eq!(departed(&mut slow, 0), vec![Departed::Peer(id); 256]);
+    assert_eq!(withdrawn(&mut slow, 0), vec![Withdrawn::Peer(id); 256]);
     leave(257);
-    assert_eq!(departed(&mut slow, 0), [Departed::Many]);
-    assert_eq!(departed(&mut slow, 0), []);
+    assert_eq!(withdrawn(&mut slow, 0), [Withdrawn::Many]);
+    assert_eq!(withdrawn(&mut slow, 0), []);
     leave(1);
-    assert_eq!(departed(&mut slow, 0), [Departed::Peer(id)]);
-    assert_eq!(departed(&mut quick, 0), [Departed::Many]);
+    assert_eq!(withdrawn(&mut slow, 0), [Withdrawn::Peer(id)]);
+    assert_eq!(withdrawn(&mut quick, 0), [Withdrawn::Many]);
     leave(2);
-    assert_eq!(departed(&mut quick, 0), [Departed::Peer(id); 2]);
+    assert_eq!(withdrawn(&mut quick, 0), [Withdrawn::Peer(id); 2]);
     collect_with(&mut publisher, |_| true);
 }
 
 /// Failures are noted by any worker at any time.
 #[test]
-fn each_departure_is_told_or_many_are() {
+fn each_withdrawal_is_told_or_many_are() {
     const WRITERS: u32 = 3;
     const ROUNDS: u32 = if cfg!(debug_assertions) { 4_000 } else { 40_000 };
     let fixture = Fixture::with_workers(1 << 18, 4);
     let mut publisher = fixture.publisher();
     // Peers that fail at once and stay in service: each writer has one of its own, named by a
     // cookie.
-    let peers: Vec<Desired> = (1..=WRITERS)
+    let peers: Vec<PeerSpec> = (1..=WRITERS)
         .map(|index| {
             let peer = with(peer(&index.to_string(), &index.to_string()), |it| it.fail_timeout = 0);
-            Desired { sticky: u64::from(index), ..peer }
+            PeerSpec { sticky: u64::from(index), ..peer }
         })
         .collect();
     publisher.set_options(
-        Options { is_sticky: true, ..Options::default() },
+        TableOptions { is_sticky: true, ..TableOptions::default() },
         0,
         &Publishing::unshared(),
     );
@@ -342,23 +343,30 @@ fn each_departure_is_told_or_many_are() {
                 scope.spawn(move || {
                     let mut worker =
                         zone.join(Process::new(process, 1), |_| true).expect("an entry");
-                    let wish =
-                        Wish { sticky: Some(u64::from(process)), ..wish(Method::RoundRobin) };
+                    let context = PickContext {
+                        sticky: Some(u64::from(process)),
+                        ..context(Method::RoundRobin)
+                    };
                     for round in 0..ROUNDS {
                         // Two seconds later each time, when its time is up.
                         let held =
-                            pick_first(&mut worker, &wish, at(2 * round + 2)).expect("the peer");
-                        assert_eq!(held.sticky(), wish.sticky);
-                        assert!(worker.release(held, Outcome::Failed, None, at(2 * round + 2)));
+                            pick_first(&mut worker, &context, at(2 * round + 2)).expect("the peer");
+                        assert_eq!(held.sticky(), context.sticky);
+                        assert!(worker.release(
+                            held,
+                            RequestOutcome::Failed,
+                            None,
+                            at(2 * round + 2)
+                        ));
                     }
                 })
             })
             .collect();
         let mut read = |reader: &mut Worker| {
             // The clock stands still: whoever writes an entry writes it at last.
-            reader.departed(0, |told| match told {
-                Departed::Many => many = true,
-                Departed::Peer(id) => {
+            reader.read_withdrawals(0, |told| match told {
+                Withdrawn::Many => many = true,
+                Withdrawn::Peer(id) => {
                     let of = counts.iter_mut().find(|(known, _)| *known == id);
                     of.expect("an id that was noted").1 += 1;
                 }
@@ -373,7 +381,7 @@ fn each_departure_is_told_or_many_are() {
         }
         read(&mut reader);
     });
-    assert!(!reader.has_departures());
+    assert!(!reader.has_withdrawals());
     for (id, count) in counts {
         assert!(
             count == ROUNDS || many && count < ROUNDS,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Desired, Held, Method, Outcome, Progress, Wish, Worker};
+use peer_zone::{KeyProgress, Method, PeerSpec, PickContext, PickedPeer, RequestOutcome, Worker};
 
 use crate::{
     fixture::{Fixture, address, at, collect, ids, peer, pick_by, publish, rows, with},
@@ -24,8 +24,8 @@ fn key_of(method: Method, number: u64) -> Vec<u8> {
 }
 
 /// Ten servers of weights 1, 2 and 5, two with the same text, one down, and a backup.
-fn ten() -> Vec<Desired> {
-    let mut peers: Vec<Desired> = (0..10)
+fn ten() -> Vec<PeerSpec> {
+    let mut peers: Vec<PeerSpec> = (0..10)
         .map(|index| {
             with(peer(&format!("node-{index}"), &format!("10.0.0.{index}:80")), |it| {
                 it.weight = [1, 2, 5][index % 3];
@@ -45,22 +45,23 @@ fn ten() -> Vec<Desired> {
     peers
 }
 
-fn release(worker: &mut Worker, held: Held) {
-    worker.release(held, Outcome::Answered, None, at(1));
+fn release(worker: &mut Worker, held: PickedPeer) {
+    worker.release(held, RequestOutcome::Answered, None, at(1));
 }
 
 /// A failure of one of the ten, and a full one.
-fn trouble(worker: &mut Worker, nginx: &mut Nginx) -> Held {
+fn trouble(worker: &mut Worker, nginx: &mut Nginx) -> PickedPeer {
     let mut full = None;
     while full.is_none() || nginx.peers.iter().all(|peer| !peer.has_failed) {
-        let held = pick_by(worker, &Wish::default(), &mut Progress::default(), at(1), &[])
-            .expect("a peer");
+        let held =
+            pick_by(worker, &PickContext::default(), &mut KeyProgress::default(), at(1), &[])
+                .expect("a peer");
         let address = address(worker, &held);
         let peer = nginx.peers.iter_mut().find(|peer| peer.address == address).expect("no backup");
         match address.as_str() {
             "10.0.0.1:80" => {
                 peer.has_failed = true;
-                worker.release(held, Outcome::Failed, None, at(1));
+                worker.release(held, RequestOutcome::Failed, None, at(1));
             }
             "10.0.0.7:80" => {
                 peer.is_full = true;
@@ -93,13 +94,13 @@ fn is_nginx(method: Method) {
             publish(&mut publisher, &peers).expect("room");
         }
         let key = key_of(method, number);
-        let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
-        let (mut progress, mut request) = (Progress::default(), nginx.request(method, &key));
+        let context = PickContext { method, key: &key, sticky: None, ..PickContext::default() };
+        let (mut progress, mut request) = (KeyProgress::default(), nginx.request(method, &key));
         let mut tried = Vec::new();
         // As many as there are peers, and one more.
         for attempt in 0..=peers.len() {
             let expected = nginx.get(method, &mut request, &key);
-            let Some(held) = pick_by(&mut worker, &wish, &mut progress, at(2), &tried) else {
+            let Some(held) = pick_by(&mut worker, &context, &mut progress, at(2), &tried) else {
                 assert_eq!(expected, [0; 0], "key {number}, attempt {attempt}");
                 break;
             };
@@ -145,9 +146,9 @@ fn where_keys_go(worker: &mut Worker, method: Method, keys: u64) -> Vec<String> 
     (0..keys)
         .map(|number| {
             let key = key_of(method, number);
-            let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
+            let context = PickContext { method, key: &key, sticky: None, ..PickContext::default() };
             let held =
-                pick_by(worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
+                pick_by(worker, &context, &mut KeyProgress::default(), at(1), &[]).expect("a peer");
             let address = address(worker, &held);
             release(worker, held);
             address
@@ -155,7 +156,7 @@ fn where_keys_go(worker: &mut Worker, method: Method, keys: u64) -> Vec<String> 
         .collect()
 }
 
-fn hundred() -> Vec<Desired> {
+fn hundred() -> Vec<PeerSpec> {
     let name = |index: u32| format!("10.0.{}.{}:80", index / 10, index % 10);
     (0..100).map(|index| peer(&format!("node-{index:03}"), &name(index))).collect()
 }
@@ -201,7 +202,7 @@ fn a_ring_carried_over_many_changes_is_one_made_afresh() {
     let fixture = Fixture::new(1 << 22);
     let mut publisher = fixture.publisher_of(Method::HashConsistent);
     let mut worker = fixture.worker();
-    let mut listed: BTreeMap<u64, Desired> = BTreeMap::new();
+    let mut listed: BTreeMap<u64, PeerSpec> = BTreeMap::new();
     for round in 0..60 {
         for _ in 0..1 + random.below(3) {
             let index = random.below(40);
@@ -221,7 +222,7 @@ fn a_ring_carried_over_many_changes_is_one_made_afresh() {
                 listed.insert(index, new);
             }
         }
-        let peers: Vec<Desired> = listed.values().cloned().collect();
+        let peers: Vec<PeerSpec> = listed.values().cloned().collect();
         publish(&mut publisher, &peers).expect("room");
         match round % 3 {
             0 => collect(&mut publisher),
@@ -245,7 +246,7 @@ fn a_ring_carried_over_many_changes_is_one_made_afresh() {
         }
         // Which of several peers of a server it is depends on whose turn it is.
         let server_of = |address: &String| {
-            let of = |peer: &&Desired| *peer.socket_address == *address.as_bytes();
+            let of = |peer: &&PeerSpec| *peer.socket_address == *address.as_bytes();
             peers.iter().find(of).map(|peer| peer.server.clone())
         };
         let servers_of = |addresses: &[String]| addresses.iter().map(server_of).collect::<Vec<_>>();
@@ -257,7 +258,7 @@ fn a_ring_carried_over_many_changes_is_one_made_afresh() {
 fn addresses_of_one_name_share_its_keys() {
     let fixture = Fixture::new(1 << 20);
     let mut publisher = fixture.publisher_of(Method::HashConsistent);
-    let mut peers: Vec<Desired> =
+    let mut peers: Vec<PeerSpec> =
         (0..6).map(|index| peer(&format!("node-{index}"), &index.to_string())).collect();
     for peer in &mut peers[2..5] {
         peer.server = "nodes.example:80".into();
@@ -302,10 +303,10 @@ fn without_a_key_it_is_round_robin() {
         publish(&mut fixture.publisher_of(method), &[peer("a", "1"), peer("b", "2")])
             .expect("room");
         let mut worker = fixture.worker();
-        let wish = Wish { method, key: b"", sticky: None, ..Wish::default() };
+        let context = PickContext { method, key: b"", sticky: None, ..PickContext::default() };
         let picked: Vec<String> = (0..4)
             .map(|_| {
-                let held = pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[])
+                let held = pick_by(&mut worker, &context, &mut KeyProgress::default(), at(1), &[])
                     .expect("a peer");
                 address(&worker, &held)
             })
@@ -338,9 +339,9 @@ fn peers_without_a_weight_get_no_request_by_any_method() {
         let mut picked = std::collections::BTreeSet::new();
         for number in 0..200 {
             let key = key_of(method, number);
-            let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
-            let held =
-                pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).expect("a peer");
+            let context = PickContext { method, key: &key, sticky: None, ..PickContext::default() };
+            let held = pick_by(&mut worker, &context, &mut KeyProgress::default(), at(1), &[])
+                .expect("a peer");
             picked.insert(address(&worker, &held));
             release(&mut worker, held);
         }
@@ -349,8 +350,8 @@ fn peers_without_a_weight_get_no_request_by_any_method() {
         // Where none has a weight there is nothing to pick, and what is the same is no new table.
         let all = [resting("a"), resting("b")];
         publish(&mut publisher, &all).expect("room");
-        let wish = Wish { method, key: b"key", sticky: None, ..Wish::default() };
-        assert!(pick_by(&mut worker, &wish, &mut Progress::default(), at(1), &[]).is_none());
+        let context = PickContext { method, key: b"key", sticky: None, ..PickContext::default() };
+        assert!(pick_by(&mut worker, &context, &mut KeyProgress::default(), at(1), &[]).is_none());
         collect(&mut publisher);
         let (used, generation) = (fixture.used(), publisher.generation());
         publish(&mut publisher, &all).expect("room");

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Desired, Held, Method, Options, Outcome, Wish, Worker};
+use peer_zone::{Method, PeerSpec, PickContext, PickedPeer, RequestOutcome, TableOptions, Worker};
 
 use crate::{
-    fixture::{Fixture, address, at, at_ms, collect_with, peer, pick_first, publish, wish, with},
+    fixture::{
+        Fixture, address, at, at_ms, collect_with, context, peer, pick_first, publish, with,
+    },
     random::Random,
 };
 
 /// Peers 0, 1, … of these weights.
-fn weighted(weights: &[u32]) -> Vec<Desired> {
+fn weighted(weights: &[u32]) -> Vec<PeerSpec> {
     let peer = |(index, &weight): (usize, &u32)| {
         let address = index.to_string();
         let mut peer = with(peer(&format!("{index:05}"), &address), |it| it.weight = weight);
@@ -25,31 +27,32 @@ fn weighted(weights: &[u32]) -> Vec<Desired> {
 
 fn fixture_of(method: Method, weights: &[u32]) -> Fixture {
     let fixture = Fixture::new(1 << 22);
-    let mut publisher = fixture.publisher_with(Options { method, is_sticky: true, checking: None });
+    let mut publisher =
+        fixture.publisher_with(TableOptions { method, is_sticky: true, checking: None });
     publish(&mut publisher, &weighted(weights)).expect("room");
     fixture
 }
 
-fn index(worker: &Worker, held: &Held) -> usize {
+fn index(worker: &Worker, held: &PickedPeer) -> usize {
     address(worker, held).parse().expect("an index")
 }
 
 /// By this method, held.
-fn open(worker: &mut Worker, method: Method) -> (usize, Held) {
-    let held = pick_first(worker, &wish(method), at(1)).expect("a peer");
+fn open(worker: &mut Worker, method: Method) -> (usize, PickedPeer) {
+    let held = pick_first(worker, &context(method), at(1)).expect("a peer");
     (index(worker, &held), held)
 }
 
 /// The peer of this index, held.
-fn open_at(worker: &mut Worker, index: usize) -> Held {
-    let wish = Wish { sticky: Some(index as u64 + 1), ..Wish::default() };
-    let held = pick_first(worker, &wish, at(1)).expect("a peer");
+fn open_at(worker: &mut Worker, index: usize) -> PickedPeer {
+    let context = PickContext { sticky: Some(index as u64 + 1), ..PickContext::default() };
+    let held = pick_first(worker, &context, at(1)).expect("a peer");
     assert_eq!(address(worker, &held), index.to_string());
     held
 }
 
-fn close(worker: &mut Worker, held: Held) {
-    worker.release(held, Outcome::Answered, None, at(1));
+fn close(worker: &mut Worker, held: PickedPeer) {
+    worker.release(held, RequestOutcome::Answered, None, at(1));
 }
 
 /// How often each is picked, one request after the other.
@@ -71,7 +74,7 @@ fn least_conn_is_exact_up_to_256_peers() {
         let fixture = fixture_of(Method::LeastConn, &weights);
         let mut workers = [1, 2].map(|process| fixture.worker_of(process));
         let mut loads = vec![0_u32; peers];
-        let mut held: Vec<(usize, usize, Held)> = Vec::new();
+        let mut held: Vec<(usize, usize, PickedPeer)> = Vec::new();
         for _ in 0..3_000 {
             if !held.is_empty() && random.one_in(3) {
                 let (worker, index, held) =
@@ -106,7 +109,7 @@ fn idle_peers_take_turns_beside_a_busy_one() {
 fn equally_loaded_peers_are_picked_equally_often() {
     let fixture = fixture_of(Method::LeastConn, &[1; 4]);
     let mut worker = fixture.worker();
-    let long: Vec<Held> = (0..4).map(|index| open_at(&mut worker, index)).collect();
+    let long: Vec<PickedPeer> = (0..4).map(|index| open_at(&mut worker, index)).collect();
     let counts = counts(&mut worker, Method::LeastConn, 4, 4_000);
     // A standard deviation is 27.
     assert!(counts.iter().all(|count| (850..=1150).contains(count)), "{counts:?}");
@@ -149,16 +152,16 @@ fn what_a_dead_worker_had_open_does_not_count() {
     for method in [Method::LeastConn, Method::RandomTwo] {
         let fixture = fixture_of(method, &[1, 1]);
         let mut publisher =
-            fixture.publisher_with(Options { method, is_sticky: true, checking: None });
+            fixture.publisher_with(TableOptions { method, is_sticky: true, checking: None });
         let (mut dead, mut living) = (fixture.worker_of(1), fixture.worker_of(2));
         for _ in 0..10 {
             open_at(&mut dead, 0);
         }
-        let held: Vec<(usize, Held)> = (0..4).map(|_| open(&mut living, method)).collect();
+        let held: Vec<(usize, PickedPeer)> = (0..4).map(|_| open(&mut living, method)).collect();
         assert!(held.iter().all(|&(index, _)| index == 1), "{}", method.name());
         collect_with(&mut publisher, |process| process.id() != 1);
         // Now the first has the fewest.
-        let more: Vec<(usize, Held)> = (0..4).map(|_| open(&mut living, method)).collect();
+        let more: Vec<(usize, PickedPeer)> = (0..4).map(|_| open(&mut living, method)).collect();
         assert!(more.iter().all(|&(index, _)| index == 0), "{}", method.name());
         for (_, held) in held.into_iter().chain(more) {
             close(&mut living, held);
@@ -202,7 +205,7 @@ fn workers_do_not_draw_the_same_numbers() {
 fn random_two_prefers_the_less_loaded() {
     let fixture = fixture_of(Method::RandomTwo, &[1; 10]);
     let mut worker = fixture.worker();
-    let long: Vec<Held> = (0..5).map(|_| open_at(&mut worker, 3)).collect();
+    let long: Vec<PickedPeer> = (0..5).map(|_| open_at(&mut worker, 3)).collect();
     let counts = counts(&mut worker, Method::RandomTwo, 10, 2_000);
     assert_eq!(counts[3], 0, "of any two the other has fewer: {counts:?}");
     for held in long {
@@ -231,10 +234,10 @@ fn second_of_requests(
     let mut counts = BTreeMap::new();
     for step in 0..1_000 {
         let now = at_ms(start * 1_000 + step);
-        let held = pick_first(worker, &wish(Method::LeastTime), now).expect("a peer");
+        let held = pick_first(worker, &context(Method::LeastTime), now).expect("a peer");
         let index = index(worker, &held);
         *counts.entry(index).or_default() += 1;
-        worker.release(held, Outcome::Answered, Some(time(index)), now);
+        worker.release(held, RequestOutcome::Answered, Some(time(index)), now);
     }
     counts
 }
@@ -273,15 +276,16 @@ fn a_peer_that_has_not_answered_yet_does_not_get_everything() {
     let mut worker = fixture.worker();
     for index in 0..3 {
         let held = open_at(&mut worker, index);
-        worker.release(held, Outcome::Answered, Some(10_000), at(1));
+        worker.release(held, RequestOutcome::Answered, Some(10_000), at(1));
     }
-    let mut publisher = fixture.publisher_with(Options {
+    let mut publisher = fixture.publisher_with(TableOptions {
         method: Method::LeastTime,
         is_sticky: true,
         checking: None,
     });
     publish(&mut publisher, &weighted(&[1; 4])).expect("room");
-    let held: Vec<(usize, Held)> = (0..200).map(|_| open(&mut worker, Method::LeastTime)).collect();
+    let held: Vec<(usize, PickedPeer)> =
+        (0..200).map(|_| open(&mut worker, Method::LeastTime)).collect();
     let of_new = held.iter().filter(|&&(index, _)| index == 3).count();
     assert_eq!(of_new, 1, "the first request says how it answers");
     // The others share the rest.

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use peer_zone::{Outcome, Process};
+use peer_zone::{Process, RequestOutcome};
 
 use crate::fixture::{Fixture, at, fail, peer, pick, publish, try_pick, with};
 
@@ -27,7 +27,7 @@ fn is_reached_and_not_exceeded() {
             assert!(try_pick(worker, 1).is_none());
         }
         let (worker, ended) = held.pop_front().expect("one");
-        workers[worker].release(ended, Outcome::Answered, None, at(1));
+        workers[worker].release(ended, RequestOutcome::Answered, None, at(1));
         let next = round / 2 % 2;
         held.push_back((next, pick(&mut workers[next], 1)));
     }
@@ -43,10 +43,10 @@ fn a_limit_that_comes_later_counts_what_is_open() {
     publish(&mut publisher, &[with(peer("a", "1"), |it| it.max_conns = 3)]).expect("room");
     while held.len() > 3 {
         assert!(try_pick(&mut worker, 1).is_none(), "{} are open", held.len());
-        worker.release(held.pop().expect("one"), Outcome::Answered, None, at(1));
+        worker.release(held.pop().expect("one"), RequestOutcome::Answered, None, at(1));
     }
     assert!(try_pick(&mut worker, 1).is_none());
-    worker.release(held.pop().expect("one"), Outcome::Answered, None, at(1));
+    worker.release(held.pop().expect("one"), RequestOutcome::Answered, None, at(1));
     // In the same second.
     held.push(pick(&mut worker, 1));
     assert!(try_pick(&mut worker, 1).is_none());
@@ -65,10 +65,10 @@ fn a_full_peer_keeps_its_trial() {
     for _ in 0..3 {
         assert!(try_pick(&mut worker, 115).is_none());
     }
-    worker.release(last, Outcome::Answered, None, at(115));
+    worker.release(last, RequestOutcome::Answered, None, at(115));
     assert!(try_pick(&mut worker, 115).is_some());
     for held in open {
-        worker.release(held, Outcome::Answered, None, at(115));
+        worker.release(held, RequestOutcome::Answered, None, at(115));
     }
 }
 
@@ -100,12 +100,12 @@ fn holds_among_threads() {
                         && let Some((index, held)) = held.pop()
                     {
                         open[index].fetch_sub(1, Ordering::SeqCst);
-                        worker.release(held, Outcome::Answered, None, at(1));
+                        worker.release(held, RequestOutcome::Answered, None, at(1));
                     }
                 }
                 for (index, held) in held {
                     open[index].fetch_sub(1, Ordering::SeqCst);
-                    worker.release(held, Outcome::Answered, None, at(1));
+                    worker.release(held, RequestOutcome::Answered, None, at(1));
                 }
             })
         });

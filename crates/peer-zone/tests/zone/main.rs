@@ -2,6 +2,7 @@
 //! and then.
 #![cfg(not(loom))]
 
+mod draining;
 mod failures;
 mod fair;
 mod fixture;
@@ -9,7 +10,6 @@ mod full;
 mod health;
 mod keyed;
 mod least;
-mod leaving;
 mod limits;
 mod methods;
 mod model;

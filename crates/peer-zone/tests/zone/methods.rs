@@ -1,17 +1,20 @@
 //! Every method, over any sequence of steps: what it picks may be picked, and where it picks
 //! nothing there is nothing to pick.
 
+mod model;
+
 use std::collections::BTreeMap;
 
 use peer_zone::{
-    Checking, Desired, Health, Held, Method, Options, Outcome, Parameters, Progress, Publisher,
-    Wish, Worker, protocol::Publishing,
+    Health, KeyProgress, Method, Parameters, PeerSpec, PickContext, PickedPeer, Publisher,
+    RequestOutcome, TableOptions, Worker, protocol::Publishing,
 };
 use proptest::{
     prelude::*,
     test_runner::{RngSeed, TestRunner},
 };
 
+use self::model::{Model, PEERS, Step, WORKERS, checking, step};
 use crate::{
     fixture::{
         Fixture, PARAMETERS, address, at, collect, collect_with, ids, peer, pick_by, publish, rows,
@@ -19,173 +22,19 @@ use crate::{
     random::Random,
 };
 
-/// Addresses, each of a key of its own, that a list may have.
-const PEERS: usize = 8;
-
-/// Workers that pick, die and are replaced.
-const WORKERS: usize = 3;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Publish(Vec<Option<Parameters>>),
-    /// A worker picks for a new request with this key and, where there is one, the cookie of this
-    /// peer.
-    Begin(usize, u32, Option<usize>),
-    /// A request goes on to its next try.
-    GoOn(usize, Outcome),
-    Release(usize, Outcome),
-    Check(usize, Health),
-    Pass(u32),
-    Collect,
-    Die(usize),
-    /// Another publisher takes over.
-    Succeed,
-}
-
-fn parameters(heaviest: u32) -> impl Strategy<Value = Parameters> {
-    (1..=heaviest, 0_u32..=2, 0_u32..=2, 0_u32..=3, any::<[bool; 3]>(), 0_u8..8).prop_map(
-        |(weight, max_conns, max_fails, fail_timeout, [backup, also, starts_slowly], service)| {
-            Parameters {
-                weight,
-                max_conns,
-                max_fails,
-                fail_timeout,
-                slow_start: if starts_slowly { 5 } else { 0 },
-                backup: backup && also,
-                down: service == 0,
-                drain: service == 1,
-            }
-        },
-    )
-}
-
-fn step(heaviest: u32) -> impl Strategy<Value = Step> {
-    let outcome = || prop::sample::select(vec![Outcome::Answered, Outcome::Failed]);
-    let health = prop::sample::select(vec![Health::Passing, Health::Failing]);
-    let list = prop::collection::vec(prop::option::weighted(0.6, parameters(heaviest)), PEERS);
-    prop_oneof![
-        2 => list.prop_map(Step::Publish),
-        10 => (0..WORKERS, any::<u32>(), prop::option::weighted(0.3, 0..PEERS))
-            .prop_map(|(worker, key, cookie)| Step::Begin(worker, key, cookie)),
-        6 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Step::GoOn(which, outcome)),
-        5 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Step::Release(which, outcome)),
-        4 => (0..PEERS, health).prop_map(|(which, health)| Step::Check(which, health)),
-        2 => (0_u32..5).prop_map(Step::Pass),
-        1 => Just(Step::Collect),
-        1 => (0..WORKERS).prop_map(Step::Die),
-        1 => Just(Step::Succeed),
-    ]
-}
-
-fn checking() -> impl Strategy<Value = Option<Checking>> {
-    prop::option::weighted(
-        0.7,
-        any::<[bool; 2]>().prop_map(|[mandatory, panic]| Checking { mandatory, panic }),
-    )
-}
-
-/// What a peer has been through.
-#[derive(Clone, Debug, Default)]
-struct State {
-    fails: u32,
-    accessed: u32,
-    checked: u32,
-    connections: u32,
-    health: Health,
-}
-
-#[derive(Debug)]
-struct Model {
-    checking: Option<Checking>,
-    listed: BTreeMap<String, Parameters>,
-    states: BTreeMap<String, State>,
-    now: u32,
-}
-
-impl Model {
-    fn is_single(&self) -> bool {
-        self.listed.len() == 1
-    }
-
-    fn in_service(&self) -> impl Iterator<Item = &State> {
-        let in_service = self.listed.iter().filter(|(_, parameters)| parameters.is_in_service());
-        in_service.map(|(address, _)| &self.states[address])
-    }
-
-    fn panics(&self) -> bool {
-        let mut unwell = self.in_service();
-        self.checking.is_some_and(|checking| checking.panic)
-            && self.in_service().any(|state| state.health == Health::Failing)
-            && unwell.all(|state| matches!(state.health, Health::Failing | Health::Pending))
-    }
-
-    /// Whether it may serve whoever comes back to it.
-    fn may_serve_session(&self, address: &str) -> bool {
-        let (Some(parameters), Some(state)) = (self.listed.get(address), self.states.get(address))
-        else {
-            return false;
-        };
-        let is_well = match state.health {
-            Health::Unchecked | Health::Passing => true,
-            Health::Failing => self.panics(),
-            Health::Pending => false,
-        };
-        let has_failed = parameters.max_fails != 0
-            && state.fails >= parameters.max_fails
-            && self.now - state.checked <= parameters.fail_timeout;
-        is_well
-            && !parameters.down
-            && (self.is_single() || !has_failed)
-            && (parameters.max_conns == 0 || state.connections < parameters.max_conns)
-    }
-
-    fn may_serve(&self, address: &str) -> bool {
-        self.may_serve_session(address) && !self.listed[address].drain
-    }
-
-    fn picked(&mut self, address: &str) {
-        let fail_timeout = self.listed[address].fail_timeout;
-        let now = self.now;
-        let state = self.states.get_mut(address).expect("known");
-        if now - state.checked > fail_timeout && state.fails != 0 {
-            state.checked = now;
-        }
-        state.connections += 1;
-    }
-
-    fn released(&mut self, address: &str, was_single: bool, outcome: Outcome) {
-        let now = self.now;
-        let state = self.states.get_mut(address).expect("kept, as it was held");
-        state.connections -= 1;
-        if was_single {
-            state.fails = 0;
-        } else if outcome == Outcome::Failed {
-            state.fails += 1;
-            (state.accessed, state.checked) = (now, now);
-        } else if state.accessed < state.checked {
-            state.fails = 0;
-        }
-    }
-
-    fn collected(&mut self) {
-        self.states
-            .retain(|address, state| self.listed.contains_key(address) || state.connections > 0);
-    }
-}
-
 struct Request {
     worker: usize,
     key: [u8; 4],
     cookie: Option<u64>,
-    progress: Progress,
+    progress: KeyProgress,
     tried: Vec<u64>,
     /// What it holds: where, and whether there was no other then.
-    held: Option<(Held, String, bool)>,
+    held: Option<(PickedPeer, String, bool)>,
 }
 
 struct World<'f> {
     fixture: &'f Fixture,
-    options: Options,
+    options: TableOptions,
     publisher: Publisher,
     processes: Vec<u32>,
     workers: Vec<Worker>,
@@ -203,7 +52,7 @@ fn key(address: &str) -> String {
 }
 
 impl<'f> World<'f> {
-    fn new(fixture: &'f Fixture, options: Options) -> Self {
+    fn new(fixture: &'f Fixture, options: TableOptions) -> Self {
         let processes: Vec<u32> = (1..=WORKERS as u32).collect();
         let workers = processes.iter().map(|&process| fixture.worker_of(process)).collect();
         let model = Model {
@@ -230,12 +79,12 @@ impl<'f> World<'f> {
                 state.health = health;
             }
         }
-        let desired: Vec<Desired> = model
+        let desired: Vec<PeerSpec> = model
             .listed
             .iter()
             .map(|(address, &parameters)| {
                 let sticky = cookie(address.parse().expect("an index"));
-                Desired { parameters, sticky, joined: 900_000, ..peer(&key(address), address) }
+                PeerSpec { parameters, sticky, joined: 900_000, ..peer(&key(address), address) }
             })
             .collect();
         publish(&mut self.publisher, &desired).expect("room");
@@ -256,13 +105,13 @@ impl<'f> World<'f> {
             let address = (0..PEERS).find(|&index| cookie(index) == cookie_of)?.to_string();
             (model.may_serve_session(&address) && !is_tried(&address)).then_some(address)
         });
-        let wish = Wish {
+        let context = PickContext {
             method: self.options.method,
             key: &request.key,
             sticky: request.cookie,
-            ..Wish::default()
+            ..PickContext::default()
         };
-        let held = pick_by(worker, &wish, &mut request.progress, at(model.now), &request.tried);
+        let held = pick_by(worker, &context, &mut request.progress, at(model.now), &request.tried);
         let Some(held) = held else {
             prop_assert_eq!(session, None, "the cookie's peer was there");
             prop_assert!(!any(false) && !any(true), "there was one: {:?}", model);
@@ -283,12 +132,13 @@ impl<'f> World<'f> {
         Ok(())
     }
 
-    fn release(&mut self, which: usize, outcome: Outcome) {
+    fn release(&mut self, which: usize, outcome: RequestOutcome) {
         let request = &mut self.requests[which];
         let Some((held, address, was_single)) = request.held.take() else { return };
         self.model.released(&address, was_single, outcome);
         // Some microseconds, by which least_time goes.
-        let time = (outcome == Outcome::Answered).then_some(1_000 * u32::from(request.key[0]));
+        let time =
+            (outcome == RequestOutcome::Answered).then_some(1_000 * u32::from(request.key[0]));
         self.workers[request.worker].release(held, outcome, time, at(self.model.now));
     }
 
@@ -337,7 +187,7 @@ impl<'f> World<'f> {
                     worker,
                     key: number.to_le_bytes(),
                     cookie: session.map(cookie),
-                    progress: Progress::default(),
+                    progress: KeyProgress::default(),
                     tried: Vec::new(),
                     held: None,
                 });
@@ -380,7 +230,7 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
     let steps = (checking(), prop::collection::vec(step(heaviest), 1..150));
     let result = TestRunner::new(config).run(&steps, |(checking, steps)| {
         let fixture = Fixture::new(1 << 21);
-        let options = Options { method, is_sticky: true, checking };
+        let options = TableOptions { method, is_sticky: true, checking };
         let mut world = World::new(&fixture, options);
         world.publish(vec![Some(PARAMETERS), Some(PARAMETERS), None, None, None, None, None, None]);
         let before = fixture.used();
@@ -388,7 +238,7 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
             world.take(step)?;
         }
         for which in 0..world.requests.len() {
-            world.release(which, Outcome::Answered);
+            world.release(which, RequestOutcome::Answered);
         }
         world.publish(vec![Some(PARAMETERS), Some(PARAMETERS), None, None, None, None, None, None]);
         collect(&mut world.publisher);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Desired, Held, Outcome, Parameters, Worker};
+use peer_zone::{Parameters, PeerSpec, PickedPeer, RequestOutcome, Worker};
 use proptest::prelude::*;
 
 use crate::fixture::{
@@ -19,7 +19,7 @@ const WORKERS: usize = 3;
 enum Step {
     Publish(Vec<Option<Parameters>>),
     Pick(usize),
-    Release(usize, Outcome),
+    Release(usize, RequestOutcome),
     Pass(u32),
     Collect,
     Die(usize),
@@ -41,10 +41,9 @@ fn parameters() -> impl Strategy<Value = Parameters> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let outcome = prop::sample::select(vec![Outcome::Answered, Outcome::Failed]);
+    let outcome = prop::sample::select(vec![RequestOutcome::Answered, RequestOutcome::Failed]);
     prop_oneof![
-        2 => prop::collection::vec(prop::option::weighted(0.7, parameters()), PEERS)
-            .prop_map(Step::Publish),
+        2 => prop::collection::vec(prop::option::weighted(0.7, parameters()), PEERS).prop_map(Step::Publish),
         10 => (0..WORKERS).prop_map(Step::Pick),
         8 => (any::<usize>(), outcome).prop_map(|(which, outcome)| Step::Release(which, outcome)),
         2 => (0_u32..5).prop_map(Step::Pass),
@@ -104,13 +103,13 @@ impl Model {
         state.connections += 1;
     }
 
-    fn released(&mut self, request: &Request, outcome: Outcome) {
+    fn released(&mut self, request: &Request, outcome: RequestOutcome) {
         let now = self.now;
         let state = self.states.get_mut(&request.address).expect("kept, as it was held");
         state.connections -= 1;
         if request.was_single {
             state.fails = 0;
-        } else if outcome == Outcome::Failed {
+        } else if outcome == RequestOutcome::Failed {
             state.fails += 1;
             (state.accessed, state.checked) = (now, now);
         } else if state.accessed < state.checked {
@@ -126,7 +125,7 @@ impl Model {
 
 struct Request {
     worker: usize,
-    held: Held,
+    held: PickedPeer,
     address: String,
     was_single: bool,
 }
@@ -149,50 +148,37 @@ proptest! {
         publish(&mut publisher, &[]).expect("room");
         let used = fixture.used();
         let mut processes: Vec<u32> = (1..=WORKERS as u32).collect();
-        let mut workers: Vec<Worker> =
-            processes.iter().map(|&process| fixture.worker_of(process)).collect();
+        let mut workers: Vec<Worker> = processes.iter().map(|&process| fixture.worker_of(process)).collect();
         let mut model = Model { now: 1_000, ..Model::default() };
         let mut requests: Vec<Request> = Vec::new();
         for step in steps {
             match step {
                 Step::Publish(parameters) => {
-                    let listed = (0..PEERS)
-                        .zip(parameters)
-                        .filter_map(|(index, it)| Some((index.to_string(), it?)));
+                    let listed = (0..PEERS).zip(parameters).filter_map(|(index, it)| Some((index.to_string(), it?)));
                     model.listed = listed.collect();
                     for address in model.listed.keys() {
                         model.states.entry(address.clone()).or_default();
                     }
-                    let desired: Vec<Desired> = model
+                    let desired: Vec<PeerSpec> = model
                         .listed
                         .iter()
-                        .map(|(address, &parameters)| Desired {
-                            parameters,
-                            ..peer(&format!("key {address}"), address)
-                        })
+                        .map(|(address, &parameters)| PeerSpec { parameters, ..peer(&format!("key \
+                        {address}"), address) })
                         .collect();
                     publish(&mut publisher, &desired).expect("room");
                 }
                 Step::Pick(index) => {
                     let worker = &mut workers[index];
                     match try_pick(worker, model.now) {
-                        None => {
-                            prop_assert!(!model.any(false) && !model.any(true), "there was one")
-                        }
+                        None => prop_assert!(!model.any(false) && !model.any(true), "there was \
+                        one"),
                         Some(held) => {
                             let address = address(worker, &held);
                             prop_assert!(model.may_be_picked(&address), "{} was picked", address);
-                            prop_assert!(
-                                !model.listed[&address].backup || !model.any(false),
-                                "a backup was picked"
-                            );
+                            prop_assert!(!model.listed[&address].backup || !model.any(false), "a \
+                            backup was picked");
                             model.picked(&address);
-                            requests.push(Request {
-                                worker: index,
-                                held,
-                                address,
-                                was_single: model.is_single(),
-                            });
+                            requests.push(Request { worker: index, held, address, was_single: model.is_single() });
                         }
                     }
                 }
@@ -211,8 +197,7 @@ proptest! {
                     let dead = processes[index];
                     processes[index] += 100;
                     workers[index] = fixture.worker_of(processes[index]);
-                    let (gone, living): (Vec<_>, Vec<_>) =
-                        requests.into_iter().partition(|request| request.worker == index);
+                    let (gone, living): (Vec<_>, Vec<_>) = requests.into_iter().partition(|request| request.worker == index);
                     requests = living;
                     for request in gone {
                         model.states.get_mut(&request.address).expect("known").connections -= 1;
@@ -224,7 +209,7 @@ proptest! {
             check(&mut workers[0], &model)?;
         }
         for request in requests {
-            workers[request.worker].release(request.held, Outcome::Answered, None, at(model.now));
+            workers[request.worker].release(request.held, RequestOutcome::Answered, None, at(model.now));
         }
         publish(&mut publisher, &[]).expect("room");
         collect(&mut publisher);

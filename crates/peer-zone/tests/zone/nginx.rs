@@ -1,7 +1,7 @@
 //! nginx's `hash`, `hash … consistent` and `ip_hash` as they stand in its source
 //! (src/http/modules).
 
-use peer_zone::{Desired, Method};
+use peer_zone::{Method, PeerSpec};
 
 /// `tries > 20` in each of nginx's three methods.
 const TRIES: u32 = 20;
@@ -54,7 +54,7 @@ fn crc32(parts: &[&[u8]]) -> u32 {
 }
 
 impl Nginx {
-    pub fn new(peers: &[Desired]) -> Self {
+    pub fn new(peers: &[PeerSpec]) -> Self {
         let peers = peers.iter().filter(|peer| !peer.parameters.backup).map(|peer| NginxPeer {
             address: String::from_utf8(peer.socket_address.to_vec()).expect("text"),
             server: peer.server.to_string(),

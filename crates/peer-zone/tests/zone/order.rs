@@ -101,7 +101,7 @@ fn peers_tried_already_are_passed_over() {
     {
         assert!(!tried.contains(&held.id()));
         tried.push(held.id());
-        worker.release(held, peer_zone::Outcome::Answered, None, at(1));
+        worker.release(held, peer_zone::RequestOutcome::Answered, None, at(1));
     }
     assert_eq!(tried.len(), 200);
     // That one request had tried all says nothing to the next.

@@ -96,7 +96,7 @@ fn what_lives_outlives_every_change_around_it() {
     assert_eq!((row.peer.requests, row.peer.failures), (2, 1));
     assert_eq!(row.parameters.max_fails, 5);
     drop(table);
-    worker.release(held, peer_zone::Outcome::Answered, None, at(2));
+    worker.release(held, peer_zone::RequestOutcome::Answered, None, at(2));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn another_address_is_another_peer() {
     let found = rows(&mut worker);
     assert_eq!(found[0], (Some("a".into()), "3".into(), 0, false));
     assert_eq!(found[2], (Some("a".into()), "1".into(), 1, true));
-    worker.release(held, peer_zone::Outcome::Answered, None, at(1));
+    worker.release(held, peer_zone::RequestOutcome::Answered, None, at(1));
 }
 
 #[test]
@@ -160,11 +160,11 @@ fn reports_replace_each_other() {
     assert_eq!(worker.with_report(<[u8]>::len), 0);
     let publishing = peer_zone::protocol::Publishing::unshared();
     for length in [10, 5_000, 0, 300] {
-        publisher.report(&vec![length as u8; length], &publishing);
+        publisher.publish_report(&vec![length as u8; length], &publishing);
         worker.with_report(|bytes| assert_eq!(bytes, vec![length as u8; length]));
     }
     // There is no room: the last one goes.
-    publisher.report(&vec![0; 1 << 16], &publishing);
+    publisher.publish_report(&vec![0; 1 << 16], &publishing);
     assert_eq!(worker.with_report(<[u8]>::len), 0);
     assert_eq!(fixture.used(), used);
 }

@@ -1,13 +1,13 @@
 //! Peers that are gone: seen for as long as they have connections, and then no more.
 
-use peer_zone::{Held, Outcome, Worker};
+use peer_zone::{PickedPeer, RequestOutcome, Worker};
 
 use crate::fixture::{
     Fixture, address, ask, at, collect, collect_once, peer, pick, publish, rows, server, with,
 };
 
 /// Holds both peers of a zone that has two: the first and the second.
-fn hold_both(worker: &mut Worker) -> [Held; 2] {
+fn hold_both(worker: &mut Worker) -> [PickedPeer; 2] {
     let both = [pick(worker, 1), pick(worker, 1)];
     assert_eq!([address(worker, &both[0]), address(worker, &both[1])], ["1", "2"]);
     both
@@ -31,13 +31,13 @@ fn is_listed_until_its_connections_are_gone() {
         assert_eq!(rows(&mut worker)[1], (Some("a".into()), "1".into(), 1, true));
         assert_eq!(address(&worker, &first), "1");
     }
-    worker.release(first, Outcome::Answered, None, at(1));
+    worker.release(first, RequestOutcome::Answered, None, at(1));
     collect(&mut publisher);
     assert_eq!(rows(&mut worker), [(Some("b".into()), "2".into(), 1, false)]);
     assert_eq!(fixture.used(), used);
     // That a peer is listed no more is no change of the peers.
     assert_eq!(publisher.generation(), generation);
-    worker.release(second, Outcome::Answered, None, at(1));
+    worker.release(second, RequestOutcome::Answered, None, at(1));
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn comes_back_as_the_same() {
     let again = rows(&mut worker);
     assert_eq!(again.len(), 2);
     assert_eq!(again[0], (Some("a".into()), "1".into(), 1, false));
-    worker.release(first, Outcome::Answered, None, at(1));
-    worker.release(second, Outcome::Answered, None, at(1));
+    worker.release(first, RequestOutcome::Answered, None, at(1));
+    worker.release(second, RequestOutcome::Answered, None, at(1));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn server_lines_may_name_an_address_twice() {
     let used = fixture.used();
     publish(&mut publisher, &[server("1"), server("1"), server("1")]).expect("room");
     let mut worker = fixture.worker();
-    let held: Vec<Held> = (0..3).map(|_| pick(&mut worker, 1)).collect();
+    let held: Vec<PickedPeer> = (0..3).map(|_| pick(&mut worker, 1)).collect();
     assert!(held[0].id() != held[1].id() && held[1].id() != held[2].id());
     publish(&mut publisher, &[server("1"), with(server("1"), |it| it.weight = 3)]).expect("room");
     collect(&mut publisher);
@@ -102,7 +102,7 @@ fn server_lines_may_name_an_address_twice() {
     publish(&mut publisher, &[server("1"), server("1"), server("1")]).expect("room");
     assert_eq!(rows(&mut worker).len(), 4);
     for held in held {
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
     }
     publish(&mut publisher, &[]).expect("room");
     collect(&mut publisher);
@@ -132,14 +132,14 @@ fn ten_thousand_peers_and_a_thousand_changes_leave_nothing() {
         for _ in 0..3 {
             worker.release(
                 held.swap_remove(change * 31 % held.len()),
-                Outcome::Answered,
+                RequestOutcome::Answered,
                 None,
                 at(1),
             );
         }
     }
     for held in held {
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
     }
     let original: Vec<_> =
         (0..10_000).map(|index| peer(&format!("node-{index:05}"), &format!("{index}"))).collect();

@@ -1,13 +1,13 @@
 //! What a peer takes of the zone, by what its upstream needs.
 
-use peer_zone::{Desired, Method, Options};
+use peer_zone::{Method, PeerSpec, TableOptions};
 
 use crate::fixture::{Fixture, peer, publish};
 
 /// A peer like most: an IPv4 address, and a key of twelve bytes.
-fn ordinary(index: usize) -> Desired {
+fn ordinary(index: usize) -> PeerSpec {
     let name = format!("10.0.{}.{}:8080", 100 + index / 100, 100 + index % 100);
-    Desired {
+    PeerSpec {
         // The size of a `sockaddr_in`.
         socket_address: format!("{index:016}").as_bytes().into(),
         name: name.as_str().into(),
@@ -19,12 +19,12 @@ fn ordinary(index: usize) -> Desired {
 
 /// Bytes for each peer: those that stay taken, and those of them that are the table's, which is
 /// there twice while it changes.
-fn bytes_per_peer(options: Options) -> (usize, usize) {
+fn bytes_per_peer(options: TableOptions) -> (usize, usize) {
     const PEERS: usize = 1_000;
     let taken = |peers: usize| {
         let fixture = Fixture::with_workers(1 << 23, 4);
         let mut publisher = fixture.publisher_with(options);
-        let peers: Vec<Desired> = (0..peers).map(ordinary).collect();
+        let peers: Vec<PeerSpec> = (0..peers).map(ordinary).collect();
         publish(&mut publisher, &peers).expect("room");
         let before = fixture.used();
         // A pinned table shows how large it is.
@@ -43,7 +43,7 @@ fn bytes_per_peer(options: Options) -> (usize, usize) {
 
 #[test]
 fn a_peer_takes_so_many_bytes() {
-    let options = |method, is_sticky| Options { method, is_sticky, checking: None };
+    let options = |method, is_sticky| TableOptions { method, is_sticky, checking: None };
     // The peer itself, with columns for four workers; in a table 36 bytes, and 8 for its place in
     // the order.
     let sizes = [
@@ -70,7 +70,7 @@ fn a_peer_stays_small_with_a_great_many_workers() {
         let fixture = Fixture::with_workers(1 << 23, workers);
         let mut publisher = fixture.publisher();
         let none = fixture.used();
-        let peers: Vec<Desired> = (0..1_000).map(ordinary).collect();
+        let peers: Vec<PeerSpec> = (0..1_000).map(ordinary).collect();
         publish(&mut publisher, &peers).expect("room");
         (fixture.used() - none) / peers.len()
     };

@@ -1,12 +1,14 @@
 //! `slow_start`: what a peer gets while its share grows, and what makes it begin anew.
 
 use peer_zone::{
-    Checking, Desired, Health, Held, Method, Options, Outcome, Parameters, Publisher, Worker,
-    protocol::Publishing,
+    CheckPolicy, Health, Method, Parameters, PeerSpec, PickedPeer, Publisher, RequestOutcome,
+    TableOptions, Worker, protocol::Publishing,
 };
 
 use crate::{
-    fixture::{Fixture, METHODS, address, at_ms, peer, pick_first, publish_at, server, wish, with},
+    fixture::{
+        Fixture, METHODS, address, at_ms, context, peer, pick_first, publish_at, server, with,
+    },
     random::Random,
 };
 
@@ -17,8 +19,8 @@ const RAMP: u32 = 10;
 const START: u64 = 1_000_000;
 
 /// The second of four peers joins at `START`.
-fn four() -> Vec<Desired> {
-    let mut peers: Vec<Desired> =
+fn four() -> Vec<PeerSpec> {
+    let mut peers: Vec<PeerSpec> =
         ["a", "b", "c", "d"].map(|key| with(peer(key, key), |it| it.slow_start = RAMP)).into();
     peers[1].joined = START;
     peers
@@ -31,8 +33,8 @@ fn begun(method: Method) -> (Fixture, Publisher) {
     (fixture, publisher)
 }
 
-fn open(worker: &mut Worker, method: Method, now: u64) -> (String, Held) {
-    let held = pick_first(worker, &wish(method), at_ms(now)).expect("a peer");
+fn open(worker: &mut Worker, method: Method, now: u64) -> (String, PickedPeer) {
+    let held = pick_first(worker, &context(method), at_ms(now)).expect("a peer");
     (address(worker, &held), held)
 }
 
@@ -67,7 +69,7 @@ fn the_share_grows_in_a_line() {
                 let now = START + tenth * 1_000 + step * 1_000 / PICKS;
                 let (address, held) = open(&mut worker, method, now);
                 of_new += u32::from(address == "b");
-                worker.release(held, Outcome::Answered, None, at_ms(now));
+                worker.release(held, RequestOutcome::Answered, None, at_ms(now));
             }
             let ramp = 0.01 + 0.99 * (tenth as f64 + 0.5) / 10.0;
             let ideal = ramp / (3.0 + ramp);
@@ -89,11 +91,11 @@ fn least_conn_gives_it_its_share_of_the_sessions() {
         let mut workers: Vec<Worker> =
             (1..=workers).map(|process| fixture.worker_of(process)).collect();
         let mut random = Random::new(9);
-        let mut sessions: Vec<(usize, String, Held)> = Vec::new();
+        let mut sessions: Vec<(usize, String, PickedPeer)> = Vec::new();
         for _ in 0..4_000 {
             if sessions.len() == 400 {
                 let (worker, _, held) = sessions.swap_remove(random.below(400) as usize);
-                workers[worker].release(held, Outcome::Answered, None, at_ms(START + age));
+                workers[worker].release(held, RequestOutcome::Answered, None, at_ms(START + age));
             }
             let worker = random.below(workers.len() as u64) as usize;
             let (address, held) = open(&mut workers[worker], Method::LeastConn, START + age);
@@ -142,11 +144,11 @@ fn one_that_joins_again_begins_anew() {
         (0..8).map(|_| open(&mut worker, Method::RoundRobin, START + 90_000)).collect();
     peers.remove(1);
     publish_at(&mut publisher, &peers, START + 90_000);
-    peers.insert(1, Desired { joined: START + 120_000, ..four().remove(1) });
+    peers.insert(1, PeerSpec { joined: START + 120_000, ..four().remove(1) });
     publish_at(&mut publisher, &peers, START + 120_000);
     begins_at(&mut worker, START + 120_000);
     for (_, held) in held {
-        worker.release(held, Outcome::Answered, None, at_ms(START + 120_000));
+        worker.release(held, RequestOutcome::Answered, None, at_ms(START + 120_000));
     }
 }
 
@@ -177,7 +179,7 @@ fn out_of_service_and_back_begins_anew() {
 fn lines_in_another_order_change_nothing_for_the_others() {
     let (fixture, mut publisher) = begun(Method::RoundRobin);
     let mut worker = fixture.worker();
-    let list = |lines: [&str; 3], peers: Vec<Desired>| {
+    let list = |lines: [&str; 3], peers: Vec<PeerSpec>| {
         let lines = lines.map(|address| with(server(address), |it| it.slow_start = RAMP));
         lines.into_iter().chain(peers).collect::<Vec<_>>()
     };
@@ -211,23 +213,24 @@ fn recovered_after_failures_it_begins_anew() {
         (0..20).any(|_| {
             let (address, held) = open(worker, Method::RoundRobin, now);
             let is_new = address == "b";
-            let outcome = if is_new { outcome } else { Outcome::Answered };
+            let outcome = if is_new { outcome } else { RequestOutcome::Answered };
             worker.release(held, outcome, None, at_ms(now));
             is_new
         })
     };
-    assert!(ask(&mut worker, START + 20_000, Outcome::Failed));
-    assert!(!ask(&mut worker, START + 30_000, Outcome::Answered));
+    assert!(ask(&mut worker, START + 20_000, RequestOutcome::Failed));
+    assert!(!ask(&mut worker, START + 30_000, RequestOutcome::Answered));
     is_whole(&mut worker, START + 30_000);
-    assert!(ask(&mut worker, START + 31_000, Outcome::Answered));
+    assert!(ask(&mut worker, START + 31_000, RequestOutcome::Answered));
     begins_at(&mut worker, START + 31_000);
 }
 
 #[test]
 fn recovered_by_its_checks_it_begins_anew() {
     let fixture = Fixture::new(1 << 20);
-    let checking = Some(Checking { mandatory: true, panic: true });
-    let mut publisher = fixture.publisher_with(Options { checking, ..Options::default() });
+    let checking = Some(CheckPolicy { mandatory: true, panic: true });
+    let mut publisher =
+        fixture.publisher_with(TableOptions { checking, ..TableOptions::default() });
     publish_at(&mut publisher, &four(), START);
     let mut worker = fixture.worker();
     let say = |publisher: &mut Publisher, health, age| {
@@ -259,7 +262,7 @@ fn where_all_begin_at_once_all_serve_at_once() {
         for _ in 0..4_000 {
             let (address, held) = open(&mut worker, method, START);
             *of_each.entry(address).or_insert(0_u32) += 1;
-            worker.release(held, Outcome::Answered, None, at_ms(START));
+            worker.release(held, RequestOutcome::Answered, None, at_ms(START));
         }
         let goes_by_key = matches!(method, Method::Hash | Method::HashConsistent | Method::IpHash);
         let is_even =

@@ -1,19 +1,19 @@
 //! Cookies that name peers.
 
 use peer_zone::{
-    Changes, Checking, Desired, Health, Held, Method, Options, Outcome, Parameters, Wish, Worker,
-    protocol::Publishing,
+    Changes, CheckPolicy, Health, Method, Parameters, PeerSpec, PickContext, PickedPeer,
+    RequestOutcome, TableOptions, Worker, protocol::Publishing,
 };
 
 use crate::fixture::{
-    Fixture, METHODS, address, at, collect, peer, pick_by, pick_first, publish, rows, server, wish,
-    with,
+    Fixture, METHODS, address, at, collect, context, peer, pick_by, pick_first, publish, rows,
+    server, with,
 };
 
 /// The id by which a cookie names `b`: more than 32 bits.
 const B: u64 = 0xB000_0000_0000_0001;
 
-fn three() -> Vec<Desired> {
+fn three() -> Vec<PeerSpec> {
     let mut peers = vec![peer("a", "1"), peer("b", "2"), server("3")];
     for (peer, sticky) in peers.iter_mut().zip([u64::MAX, B, 3]) {
         peer.sticky = sticky;
@@ -21,28 +21,28 @@ fn three() -> Vec<Desired> {
     peers
 }
 
-fn with_b(change: impl FnOnce(&mut Parameters)) -> Vec<Desired> {
+fn with_b(change: impl FnOnce(&mut Parameters)) -> Vec<PeerSpec> {
     let mut peers = three();
     peers[1] = with(peers[1].clone(), change);
     peers
 }
 
-fn options(method: Method) -> Options {
-    Options { method, is_sticky: true, checking: None }
+fn options(method: Method) -> TableOptions {
+    TableOptions { method, is_sticky: true, checking: None }
 }
 
-fn named(method: Method, id: u64) -> Wish<'static> {
-    Wish { sticky: Some(id), ..wish(method) }
+fn named(method: Method, id: u64) -> PickContext<'static> {
+    PickContext { sticky: Some(id), ..context(method) }
 }
 
-fn open(worker: &mut Worker, wish: &Wish<'_>, now: u32) -> (String, Held) {
-    let held = pick_first(worker, wish, at(now)).expect("a peer");
+fn open(worker: &mut Worker, context: &PickContext<'_>, now: u32) -> (String, PickedPeer) {
+    let held = pick_first(worker, context, at(now)).expect("a peer");
     (address(worker, &held), held)
 }
 
-fn ask(worker: &mut Worker, wish: &Wish<'_>, now: u32) -> String {
-    let (address, held) = open(worker, wish, now);
-    worker.release(held, Outcome::Answered, None, at(now));
+fn ask(worker: &mut Worker, context: &PickContext<'_>, now: u32) -> String {
+    let (address, held) = open(worker, context, now);
+    worker.release(held, RequestOutcome::Answered, None, at(now));
     address
 }
 
@@ -57,7 +57,7 @@ fn the_peer_that_a_cookie_names_is_picked_by_every_method() {
             for _ in 0..5 {
                 let (address, held) = open(&mut worker, &named(method, id), 1);
                 assert_eq!((&*address, held.sticky()), (expected, Some(id)), "{}", method.name());
-                worker.release(held, Outcome::Answered, None, at(1));
+                worker.release(held, RequestOutcome::Answered, None, at(1));
             }
         }
         // Also where it gets no new sessions, which the others then share.
@@ -65,8 +65,8 @@ fn the_peer_that_a_cookie_names_is_picked_by_every_method() {
         assert_eq!(ask(&mut worker, &named(method, B), 1), "2", "{}", method.name());
         for key in 0..20_u8 {
             let key = [key; 3];
-            let wish = Wish { method, key: &key, sticky: None, ..Wish::default() };
-            assert_ne!(ask(&mut worker, &wish, 1), "2", "{}", method.name());
+            let context = PickContext { method, key: &key, sticky: None, ..PickContext::default() };
+            assert_ne!(ask(&mut worker, &context, 1), "2", "{}", method.name());
         }
         // And as a backup.
         publish(&mut publisher, &with_b(|it| it.backup = true)).expect("room");
@@ -78,8 +78,8 @@ fn the_peer_that_a_cookie_names_is_picked_by_every_method() {
 fn a_peer_that_may_not_serve_is_not_picked_for_its_cookie_either() {
     for method in METHODS {
         let fixture = Fixture::new(1 << 20);
-        let checking = Some(Checking { mandatory: false, panic: false });
-        let mut publisher = fixture.publisher_with(Options { checking, ..options(method) });
+        let checking = Some(CheckPolicy { mandatory: false, panic: false });
+        let mut publisher = fixture.publisher_with(TableOptions { checking, ..options(method) });
         let mut worker = fixture.worker();
         let not_b = |worker: &mut Worker, why: &str| {
             let picked = ask(worker, &named(method, B), 100);
@@ -94,16 +94,16 @@ fn a_peer_that_may_not_serve_is_not_picked_for_its_cookie_either() {
         assert_eq!(address, "2");
         not_b(&mut worker, "full");
         let tried = [held.id()];
-        worker.release(held, Outcome::Answered, None, at(100));
+        worker.release(held, RequestOutcome::Answered, None, at(100));
         let mut progress = Default::default();
         let other = pick_by(&mut worker, &named(method, B), &mut progress, at(100), &tried)
             .expect("a peer");
         assert_ne!(worker.peer(&other).id, tried[0], "{}: tried", method.name());
-        worker.release(other, Outcome::Answered, None, at(100));
+        worker.release(other, RequestOutcome::Answered, None, at(100));
 
         publish(&mut publisher, &three()).expect("room");
         let (_, held) = open(&mut worker, &named(method, B), 100);
-        worker.release(held, Outcome::Failed, None, at(100));
+        worker.release(held, RequestOutcome::Failed, None, at(100));
         not_b(&mut worker, "failed");
         assert_eq!(ask(&mut worker, &named(method, B), 111), "2", "{}", method.name());
 
@@ -119,7 +119,7 @@ fn a_peer_that_may_not_serve_is_not_picked_for_its_cookie_either() {
         publish(&mut publisher, &without).expect("room");
         assert_eq!(rows(&mut worker).len(), 3, "it is listed for its connection");
         not_b(&mut worker, "removed");
-        worker.release(held, Outcome::Answered, None, at(111));
+        worker.release(held, RequestOutcome::Answered, None, at(111));
     }
 }
 
@@ -143,7 +143,7 @@ fn an_unknown_id_is_as_none() {
     let next: Vec<String> =
         (0..3).map(|_| ask(&mut worker, &named(Method::RoundRobin, 0), 1)).collect();
     assert_eq!(next, ["2", "1", "2"]);
-    worker.release(held, Outcome::Answered, None, at(1));
+    worker.release(held, RequestOutcome::Answered, None, at(1));
 }
 
 #[test]
@@ -162,12 +162,12 @@ fn ids_outlive_changes_and_publishers() {
         assert_eq!(publish(&mut publisher, &heavier), Ok(Changes::default()));
         // A table that is made anew without a change, when what was removed is gone.
         let mut more = heavier.clone();
-        more.push(Desired { sticky: 77, ..peer("z", "9") });
+        more.push(PeerSpec { sticky: 77, ..peer("z", "9") });
         publish(&mut publisher, &more).expect("room");
         let (address, held) = open(&mut worker, &named(method, 77), 1);
         assert_eq!(address, "9");
         publish(&mut publisher, &heavier).expect("room");
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
         drop(publisher);
         let mut publisher = fixture.publisher_with(options(method));
         collect(&mut publisher);
@@ -175,7 +175,7 @@ fn ids_outlive_changes_and_publishers() {
         assert_eq!(ask(&mut worker, &named(method, B), 1), "2");
         // Another key for the id.
         let mut other = three();
-        other[1] = Desired { sticky: B, ..peer("c", "8") };
+        other[1] = PeerSpec { sticky: B, ..peer("c", "8") };
         publish(&mut publisher, &other).expect("room");
         assert_eq!(ask(&mut worker, &named(method, B), 1), "8");
     }
@@ -206,7 +206,7 @@ fn a_route_may_change_while_its_peer_stays() {
             route.map(|route| String::from_utf8_lossy(route).into_owned())
         });
         let peer = held.id();
-        worker.release(held, Outcome::Answered, None, at(1));
+        worker.release(held, RequestOutcome::Answered, None, at(1));
         (peer, address, route)
     };
     let routed = |route: Option<&str>, id| {
@@ -233,7 +233,7 @@ fn a_route_may_change_while_its_peer_stays() {
             Ok(Changes::default()),
             "it is found again"
         );
-        let table = worker.table().expect("published").to_desired();
+        let table = worker.table().expect("published").to_specs();
         let routes: Vec<_> =
             table.iter().map(|peer| (&*peer.name, peer.route.as_deref())).collect();
         assert!(routes.contains(&("[1]", Some("first"))), "{routes:?}");
@@ -253,16 +253,16 @@ fn a_session_at_a_backup_leaves_it_where_it_is_to() {
                 peers[index] = with(peers[index].clone(), change);
             }
             // Another backup, so that it is not the only one.
-            peers.push(Desired { sticky: 9, ..with(peer("z", "9"), |it| it.backup = true) });
+            peers.push(PeerSpec { sticky: 9, ..with(peer("z", "9"), |it| it.backup = true) });
             peers
         };
         publish(&mut publisher, &with_primaries(|_| {})).expect("room");
         let mut worker = fixture.worker();
-        let leaves = Wish { leaves_backups: true, ..named(method, B) };
+        let leaves = PickContext { leaves_backups: true, ..named(method, B) };
         for _ in 0..3 {
             assert_eq!(ask(&mut worker, &named(method, B), 1), "2");
             assert!(["1", "3"].contains(&&*ask(&mut worker, &leaves, 1)), "{}", method.name());
-            assert_eq!(ask(&mut worker, &Wish { sticky: Some(u64::MAX), ..leaves }, 1), "1");
+            assert_eq!(ask(&mut worker, &PickContext { sticky: Some(u64::MAX), ..leaves }, 1), "1");
         }
         publish(&mut publisher, &with_primaries(|it| it.down = true)).expect("room");
         for _ in 0..3 {
@@ -274,7 +274,7 @@ fn a_session_at_a_backup_leaves_it_where_it_is_to() {
         peers.pop();
         publish(&mut publisher, &peers).expect("room");
         for _ in 0..3 {
-            assert!(pick_first(&mut worker, &wish(method), at(1)).is_none());
+            assert!(pick_first(&mut worker, &context(method), at(1)).is_none());
             assert_eq!(ask(&mut worker, &leaves, 1), "2", "{}", method.name());
         }
     }

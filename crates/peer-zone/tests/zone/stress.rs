@@ -3,7 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use peer_zone::{Connections, Desired, Held, Outcome, Process, Worker, Zone, protocol::Publishing};
+use peer_zone::{
+    Connections, PeerSpec, PickedPeer, Process, RequestOutcome, Worker, Zone, protocol::Publishing,
+};
 
 use crate::{
     fixture::{Fixture, at, collect, peer, publish, publisher_process, try_pick, with},
@@ -14,9 +16,9 @@ use crate::{
 const TABLES: u32 = 1_500;
 
 /// A peer whose strings can be told from each other's.
-fn numbered(number: u64) -> Desired {
+fn numbered(number: u64) -> PeerSpec {
     let key = format!("{number}:{}", "k".repeat(number as usize % 90));
-    Desired {
+    PeerSpec {
         name: format!("name of {number}").into(),
         ..peer(&key, &format!("address of {number}"))
     }
@@ -33,7 +35,7 @@ fn check(socket_address: &[u8], name: &[u8], key: Option<&[u8]>) {
     );
 }
 
-fn check_held(worker: &Worker, held: &Held) {
+fn check_held(worker: &Worker, held: &PickedPeer) {
     let peer = worker.peer(held);
     assert_eq!(peer.id, held.id());
     check(peer.socket_address, peer.name, peer.key);
@@ -41,7 +43,7 @@ fn check_held(worker: &Worker, held: &Held) {
 
 fn work(zone: Zone, process: u32, mut random: Random, is_over: &AtomicBool) {
     let mut worker = zone.join(Process::new(process, 1), |_| true).expect("an entry");
-    let mut held: Vec<Held> = Vec::new();
+    let mut held: Vec<PickedPeer> = Vec::new();
     let mut now = 1;
     while !is_over.load(Ordering::Relaxed) {
         match random.below(20) {
@@ -59,7 +61,11 @@ fn work(zone: Zone, process: u32, mut random: Random, is_over: &AtomicBool) {
             _ if !held.is_empty() => {
                 let which = random.below(held.len() as u64) as usize;
                 check_held(&worker, &held[which]);
-                let outcome = if random.one_in(4) { Outcome::Failed } else { Outcome::Answered };
+                let outcome = if random.one_in(4) {
+                    RequestOutcome::Failed
+                } else {
+                    RequestOutcome::Answered
+                };
                 worker.release(held.swap_remove(which), outcome, None, at(now));
             }
             _ => now += 1,
@@ -67,13 +73,13 @@ fn work(zone: Zone, process: u32, mut random: Random, is_over: &AtomicBool) {
         if held.len() > 40 {
             for held in held.drain(..) {
                 check_held(&worker, &held);
-                worker.release(held, Outcome::Answered, None, at(now));
+                worker.release(held, RequestOutcome::Answered, None, at(now));
             }
         }
     }
     for held in held {
         check_held(&worker, &held);
-        worker.release(held, Outcome::Answered, None, at(now));
+        worker.release(held, RequestOutcome::Answered, None, at(now));
     }
 }
 
@@ -93,7 +99,7 @@ fn what_is_held_stays_whole_whatever_is_published() {
         let publishing = Publishing::unshared();
         for _ in 0..TABLES {
             let count = random.below(30);
-            let peers: Vec<Desired> = (0..count)
+            let peers: Vec<PeerSpec> = (0..count)
                 .map(|_| {
                     with(numbered(random.below(60)), |it| {
                         it.weight = 1 + random.below(200) as u32;
@@ -106,9 +112,9 @@ fn what_is_held_stays_whole_whatever_is_published() {
             let _ = publisher.publish(peers, 0, &publishing);
             if random.one_in(4) {
                 let length = random.below(600) as usize;
-                publisher.report(&vec![(length % 251) as u8; length], &publishing);
+                publisher.publish_report(&vec![(length % 251) as u8; length], &publishing);
             }
-            publisher.collect(publisher_process(), |_| true, &publishing);
+            publisher.reclaim_memory(publisher_process(), |_| true, &publishing);
             if random.one_in(50) {
                 publisher = fixture.publisher();
             }
@@ -127,7 +133,7 @@ fn what_is_held_stays_whole_whatever_is_published() {
             .rows()
             .all(|row| row.connections == Connections::default())
     );
-    publisher.report(&[], &Publishing::unshared());
+    publisher.publish_report(&[], &Publishing::unshared());
     publish(&mut publisher, &[]).expect("room");
     collect(&mut publisher);
     assert_eq!(fixture.used(), used + 64);

@@ -1,6 +1,6 @@
 //! A publisher that is gone after any step, and its successor.
 
-use peer_zone::{Changes, Desired, Held, Outcome, Publisher, Worker};
+use peer_zone::{Changes, PeerSpec, PickedPeer, Publisher, RequestOutcome, Worker};
 
 use crate::{
     fixture::{
@@ -9,7 +9,7 @@ use crate::{
     random::Random,
 };
 
-fn list(random: &mut Random) -> Vec<Desired> {
+fn list(random: &mut Random) -> Vec<PeerSpec> {
     let mut peers = Vec::new();
     for index in 0..random.below(4) {
         peers.push(with(server(&format!("line {index}")), |it| it.backup = index % 3 == 1));
@@ -32,7 +32,7 @@ fn list(random: &mut Random) -> Vec<Desired> {
 /// The next publisher, where the one before has left nothing but what lies in the zone: to drop it
 /// writes nothing there, so that it is as good as killed.
 fn succeed(fixture: &Fixture, publisher: Publisher) -> Publisher {
-    let before: Vec<Desired> = publisher.listed().cloned().collect();
+    let before: Vec<PeerSpec> = publisher.listed().cloned().collect();
     let generation = publisher.generation();
     drop(publisher);
     let successor = fixture.publisher();
@@ -50,7 +50,7 @@ fn a_successor_knows_all_and_loses_nothing() {
         publish(&mut publisher, &[]).expect("room");
         let used = fixture.used();
         let mut workers = [1, 2].map(|process| fixture.worker_of(process));
-        let mut held: Vec<(usize, Held, String)> = Vec::new();
+        let mut held: Vec<(usize, PickedPeer, String)> = Vec::new();
         for _ in 0..100 {
             match random.below(6) {
                 0 => {
@@ -59,7 +59,7 @@ fn a_successor_knows_all_and_loses_nothing() {
                 1 => collect_once(&mut publisher),
                 2 => publisher = succeed(&fixture, publisher),
                 3 => {
-                    publisher.report(
+                    publisher.publish_report(
                         &vec![7; random.below(900) as usize],
                         &peer_zone::protocol::Publishing::unshared(),
                     );
@@ -68,7 +68,7 @@ fn a_successor_knows_all_and_loses_nothing() {
                     let (worker, held, expected) =
                         held.swap_remove(random.below(held.len() as u64) as usize);
                     assert_eq!(address(&workers[worker], &held), expected);
-                    workers[worker].release(held, Outcome::Answered, None, at(1));
+                    workers[worker].release(held, RequestOutcome::Answered, None, at(1));
                 }
                 _ => {
                     let index = random.below(2) as usize;
@@ -83,10 +83,10 @@ fn a_successor_knows_all_and_loses_nothing() {
             assert_eq!(open as usize, held.len());
         }
         for (worker, held, _) in held {
-            workers[worker].release(held, Outcome::Answered, None, at(1));
+            workers[worker].release(held, RequestOutcome::Answered, None, at(1));
         }
         publisher = succeed(&fixture, publisher);
-        publisher.report(&[], &peer_zone::protocol::Publishing::unshared());
+        publisher.publish_report(&[], &peer_zone::protocol::Publishing::unshared());
         publish(&mut publisher, &[]).expect("room");
         collect(&mut publisher);
         // The empty report takes a unit, which the beginning did not have.
@@ -132,7 +132,7 @@ fn a_pinned_table_outlives_its_publisher() {
     publisher = succeed(&fixture, publisher);
     collect(&mut publisher);
     assert_eq!(rows(&mut worker), [(Some("other".into()), "9".into(), 1, true)]);
-    worker.release(held, Outcome::Answered, None, at(1));
+    worker.release(held, RequestOutcome::Answered, None, at(1));
     collect(&mut publisher);
     assert_eq!(fixture.used(), used);
 }

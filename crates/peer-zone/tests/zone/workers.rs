@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Held, Outcome, Process, Statistics, Worker, protocol::Publishing};
+use peer_zone::{PickedPeer, Process, RequestOutcome, Statistics, Worker, protocol::Publishing};
 use proptest::prelude::*;
 
 use crate::fixture::{
@@ -34,7 +34,7 @@ fn a_dead_worker_takes_its_counts_along() {
     let more: Vec<_> = std::iter::from_fn(|| try_pick(&mut living, 1)).collect();
     assert_eq!(more.len(), 3);
     for held in more.into_iter().chain(held) {
-        living.release(held, Outcome::Answered, None, at(1));
+        living.release(held, RequestOutcome::Answered, None, at(1));
     }
     assert_eq!(connections(&mut living), 0);
 }
@@ -68,7 +68,7 @@ fn a_later_process_of_the_same_id_is_another() {
     let held = pick(&mut second, 1);
     collect_with(&mut publisher, |process| process == Process::new(7, 200));
     assert_eq!(connections(&mut second), 1);
-    second.release(held, Outcome::Answered, None, at(1));
+    second.release(held, RequestOutcome::Answered, None, at(1));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn entries_are_used_again() {
 const OWN_COLUMNS: u32 = 14;
 
 /// Each one picks a peer.
-fn picking(workers: &mut [Worker]) -> Vec<Held> {
+fn picking(workers: &mut [Worker]) -> Vec<PickedPeer> {
     workers.iter_mut().map(|worker| pick(worker, 1)).collect()
 }
 
@@ -118,13 +118,13 @@ fn what_a_dead_one_of_those_that_share_a_column_has_counted_goes() {
         // theirs.
         assert_eq!(connections(&mut workers[0]), left + 2);
         let living = workers.len() - is_dead.len();
-        workers[..living].iter_mut().for_each(Worker::settle);
+        workers[..living].iter_mut().for_each(Worker::update_column);
         collect_with(&mut publisher, is_alive);
         assert_eq!(connections(&mut workers[0]), left);
         let more: Vec<_> = std::iter::from_fn(|| try_pick(&mut workers[17], 1)).collect();
         assert_eq!(more.len() as u32, 40 - left, "there is room again");
         for held in more {
-            workers[17].release(held, Outcome::Answered, None, at(1));
+            workers[17].release(held, RequestOutcome::Answered, None, at(1));
         }
         is_dead.push(19);
     }
@@ -133,12 +133,12 @@ fn what_a_dead_one_of_those_that_share_a_column_has_counted_goes() {
     is_dead.extend(1..=4);
     let is_alive = |process: Process| !is_dead.contains(&process.id());
     collect_with(&mut publisher, is_alive);
-    workers[4..18].iter_mut().for_each(Worker::settle);
+    workers[4..18].iter_mut().for_each(Worker::update_column);
     assert_eq!(fixture.zone.statistics().sharing, 0);
     assert_eq!(connections(&mut workers[4]), 28);
     for (index, held) in (0..20).chain(0..20).zip(held) {
         if is_alive(process_of(index + 1)) {
-            workers[index as usize].release(held, Outcome::Answered, None, at(1));
+            workers[index as usize].release(held, RequestOutcome::Answered, None, at(1));
         }
     }
     assert_eq!(connections(&mut workers[4]), 0);
@@ -224,7 +224,7 @@ proptest! {
         let lists =
             [vec![peer("a", "1"), peer("b", "2")], vec![peer("b", "2")], vec![peer("c", "3")]];
         publish(&mut publisher, &lists[0]).expect("room");
-        let mut workers: Vec<(u32, Worker, Vec<Held>)> = Vec::new();
+        let mut workers: Vec<(u32, Worker, Vec<PickedPeer>)> = Vec::new();
         let (mut last, mut list) = (0, 0);
         // Most columns are taken from the start.
         let occupied: Vec<Worker> =
@@ -240,7 +240,7 @@ proptest! {
                     workers.push((last, worker, Vec::new()));
                 }
                 Step::Collect => {
-                    publisher.collect(publisher_process(), is_alive, &Publishing::unshared());
+                    publisher.reclaim_memory(publisher_process(), is_alive, &Publishing::unshared());
                 }
                 Step::Publish => {
                     list += 1;
@@ -265,12 +265,12 @@ proptest! {
                     let index = which % workers.len();
                     let (_, worker, held) = &mut workers[index];
                     if let Some(held) = held.pop() {
-                        worker.release(held, Outcome::Answered, None, at(1));
+                        worker.release(held, RequestOutcome::Answered, None, at(1));
                     }
                 }
                 Step::Settle => {
                     let index = which % workers.len();
-                    workers[index].1.settle();
+                    workers[index].1.update_column();
                 }
             }
             let expected = held_by(&workers);
@@ -286,7 +286,7 @@ proptest! {
         // One that died in between may have left something in both shared columns.
         for _ in 0..3 {
             collect_with(&mut publisher, is_alive);
-            workers.iter_mut().for_each(|(_, worker, _)| worker.settle());
+            workers.iter_mut().for_each(|(_, worker, _)| worker.update_column());
         }
         collect_with(&mut publisher, is_alive);
         let mut expected = held_by(&workers);
@@ -304,7 +304,7 @@ proptest! {
 }
 
 /// How many each peer has of what these hold, by the peers' ids.
-fn held_by(workers: &[(u32, Worker, Vec<Held>)]) -> BTreeMap<u64, u32> {
+fn held_by(workers: &[(u32, Worker, Vec<PickedPeer>)]) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
     for held in workers.iter().flat_map(|(_, _, held)| held) {
         *counts.entry(held.id()).or_default() += 1;

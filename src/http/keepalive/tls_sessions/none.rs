@@ -1,7 +1,7 @@
 //! In the place of the TLS sessions, for an nginx without TLS.
 
 use ngx::ffi::ngx_cycle_t;
-use peer_zone::Departed;
+use peer_zone::Withdrawn;
 
 use crate::{http::upstream::HttpUpstream, nginx::list::List, upstream::Upstream};
 
@@ -22,4 +22,4 @@ pub(crate) fn has_any(_upstream: &Upstream) -> bool {
 }
 
 /// There is nothing to free.
-pub(crate) fn forget(_upstream: &Upstream, _departed: Departed) {}
+pub(crate) fn forget(_upstream: &Upstream, _departed: Withdrawn) {}

@@ -4,9 +4,10 @@ use core::sync::atomic::{Ordering, fence};
 
 use peer_balance::{Deficit, Share};
 
-use super::{CONNECTION, Held, Now, Table};
+use super::{Now, picked_peer::PickedPeer, table::Table};
 use crate::{
-    layout::{Entry, Health, Parameters, Peer},
+    connections::CONNECTION,
+    layout::{Entry, Health, Peer},
     zone::Zone,
 };
 
@@ -19,7 +20,7 @@ const ATTEMPTS: u32 = 4;
 pub(super) const WEIGHT_SHIFT: u32 = 16;
 
 /// A request that asks for a peer.
-pub(super) struct Asked<'a, F> {
+pub(super) struct PickRequest<'a, F> {
     pub(super) now: Now,
     /// Whether it has tried the peer of this id.
     pub(super) tried: &'a F,
@@ -30,7 +31,7 @@ pub(super) struct Asked<'a, F> {
 /// What came of a visit to a peer.
 pub(super) enum Visit {
     /// The request holds it.
-    Taken(Held),
+    Taken(PickedPeer),
     /// It could have had the request, but for what it has of its weight.
     PassedOver,
     /// It cannot take the request.
@@ -50,21 +51,6 @@ pub(super) enum Weighing {
     Not,
 }
 
-/// Whether failures keep a peer from being picked, by the rule of `ngx_http_upstream_get_peer`.
-pub(super) fn has_failed(fails: u32, checked: u32, parameters: &Parameters, now: u32) -> bool {
-    parameters.max_fails != 0
-        && fails >= parameters.max_fails
-        && now.saturating_sub(checked) <= parameters.fail_timeout
-}
-
-/// What `slow_start` leaves of a peer's weight at `now` (ms).
-pub(super) fn ramp(ramp_from: u64, parameters: &Parameters, now: u64) -> Share {
-    if parameters.slow_start == 0 || ramp_from == 0 {
-        return Share::MAX;
-    }
-    peer_balance::ramp(now.saturating_sub(ramp_from), parameters.slow_start)
-}
-
 impl Table<'_> {
     /// The peer of an entry.
     pub(super) fn peer(&self, entry: &Entry) -> &Peer {
@@ -77,16 +63,16 @@ impl Table<'_> {
         &self,
         entry: &Entry,
         peer: &Peer,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
     ) -> bool {
-        entry.parameters.is_in_service() && self.is_well(entry, peer, asked)
+        entry.parameters.is_in_service() && self.is_healthy(entry, peer, request)
     }
 
-    fn is_well<F: Fn(u64) -> bool>(
+    fn is_healthy<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
         peer: &Peer,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
     ) -> bool {
         match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => {}
@@ -96,62 +82,61 @@ impl Table<'_> {
         let fails = peer.fails.load(Ordering::Acquire);
         if fails != 0
             && !self.is_single()
-            && has_failed(
+            && entry.parameters.is_failed(
                 fails,
                 peer.checked.load(Ordering::Relaxed),
-                &entry.parameters,
-                asked.now.seconds,
+                request.now.seconds,
             )
         {
             return false;
         }
         // The only one may be tried again: a connection that was kept may have been closed just as
         // it was used, for which nginx grants a try.
-        self.is_single() || !(asked.tried)(peer.id)
+        self.is_single() || !(request.tried)(peer.id)
     }
 
     /// Takes the peer of `entry` for a request, if it may be picked.
-    pub(super) fn take<F: Fn(u64) -> bool>(
+    pub(super) fn claim_peer<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
         weighing: Weighing,
-    ) -> Option<Held> {
-        match self.visit(entry, asked, weighing) {
+    ) -> Option<PickedPeer> {
+        match self.visit_peer(entry, request, weighing) {
             Visit::Taken(held) => Some(held),
             Visit::PassedOver | Visit::Unusable => None,
         }
     }
 
-    /// As [`Table::take`]; says why not.
-    pub(super) fn visit<F: Fn(u64) -> bool>(
+    /// As [`Table::claim_peer`]; says why not.
+    pub(super) fn visit_peer<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
         weighing: Weighing,
     ) -> Visit {
         let peer = self.peer(entry);
-        if !self.may_serve(entry, peer, asked) {
+        if !self.may_serve(entry, peer, request) {
             return Visit::Unusable;
         }
-        if !self.is_admitted(entry, peer, asked, weighing) {
+        if !self.is_admitted(entry, peer, request, weighing) {
             return Visit::PassedOver;
         }
-        self.hold(entry, peer, asked.now).map_or(Visit::Unusable, Visit::Taken)
+        self.hold_peer(entry, peer, request.now).map_or(Visit::Unusable, Visit::Taken)
     }
 
-    /// As [`Table::take`], for a session that has been there before: `drain` and the weight do not
-    /// matter.
-    pub(super) fn take_for_session<F: Fn(u64) -> bool>(
+    /// As [`Table::claim_peer`], for a session that has been there before: `drain` and the weight
+    /// do not matter.
+    pub(super) fn claim_for_session<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
-        asked: &Asked<'_, F>,
-    ) -> Option<Held> {
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
         let peer = self.peer(entry);
-        if entry.parameters.down || !self.is_well(entry, peer, asked) {
+        if entry.parameters.down || !self.is_healthy(entry, peer, request) {
             return None;
         }
-        self.hold(entry, peer, asked.now)
+        self.hold_peer(entry, peer, request.now)
     }
 
     /// Whether the peer may have this visit by what it has of its weight: less than all of it while
@@ -160,7 +145,7 @@ impl Table<'_> {
         &self,
         entry: &Entry,
         peer: &Peer,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
         weighing: Weighing,
     ) -> bool {
         let position = match weighing {
@@ -169,7 +154,7 @@ impl Table<'_> {
             Weighing::Not => return true,
         };
         let parameters = &entry.parameters;
-        let mut share = self.ramp_share(entry, peer, asked);
+        let mut share = self.ramp_share(entry, peer, request);
         let deficit = match position {
             Some(_) => Deficit(peer.deficit.load(Ordering::Relaxed)),
             None => Deficit::NONE,
@@ -199,12 +184,14 @@ impl Table<'_> {
         &self,
         entry: &Entry,
         peer: &Peer,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
     ) -> Share {
-        if !asked.has_ramps || entry.parameters.slow_start == 0 || self.is_single() {
+        if !request.has_ramps || entry.parameters.slow_start == 0 || self.is_single() {
             return Share::MAX;
         }
-        ramp(peer.ramp_from.load(Ordering::Relaxed), &entry.parameters, asked.now.milliseconds)
+        entry
+            .parameters
+            .ramp_share(peer.ramp_from.load(Ordering::Relaxed), request.now.milliseconds)
     }
 
     /// What the peer has of its weight just now, with [`WEIGHT_SHIFT`] bits behind the point: what
@@ -214,10 +201,10 @@ impl Table<'_> {
         &self,
         entry: &Entry,
         peer: &Peer,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
         position: u64,
     ) -> u64 {
-        let mut share = self.ramp_share(entry, peer, asked);
+        let mut share = self.ramp_share(entry, peer, request);
         let deficit = Deficit(peer.deficit.load(Ordering::Relaxed));
         if deficit != Deficit::NONE {
             let recovered = weigh(peer, deficit, entry.parameters.weight, position as u32);
@@ -232,7 +219,7 @@ impl Table<'_> {
     }
 
     /// Counts the request at the peer.
-    pub(super) fn hold(&self, entry: &Entry, peer: &Peer, now: Now) -> Option<Held> {
+    pub(super) fn hold_peer(&self, entry: &Entry, peer: &Peer, now: Now) -> Option<PickedPeer> {
         // Before the trial below: a peer that is full must not lose its trial to a request that
         // cannot have it.
         if !self.count_within_limit(entry) {
@@ -249,13 +236,13 @@ impl Table<'_> {
                 .checked
                 .compare_exchange(checked, now.seconds, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
-            if !mine && !is_single && has_failed(fails, now.seconds, parameters, now.seconds) {
-                self.give_up(entry);
+            if !mine && !is_single && parameters.is_failed(fails, now.seconds, now.seconds) {
+                self.uncount_claim(entry);
                 return None;
             }
         }
         peer.requests.fetch_add(1, Ordering::Relaxed);
-        Some(Held {
+        Some(PickedPeer {
             peer: entry.peer,
             id: peer.id,
             weight: parameters.weight,
@@ -293,20 +280,20 @@ impl Table<'_> {
             if connections() <= limit {
                 return true;
             }
-            self.give_up(entry);
+            self.uncount_claim(entry);
         }
         false
     }
 
     /// Takes back a count that has come to nothing. Another may have found the peer full for it.
-    fn give_up(&self, entry: &Entry) {
+    fn uncount_claim(&self, entry: &Entry) {
         self.worker.uncount(entry.peer, CONNECTION);
         if entry.parameters.max_conns != 0 {
-            self.worker.zone.revive();
+            self.worker.zone.note_recovery();
         }
     }
 
-    /// Whether the peer seems to be full; [`Table::hold`] knows it for certain.
+    /// Whether the peer seems to be full; [`Table::hold_peer`] knows it for certain.
     pub(super) fn seems_full(entry: &Entry, peer: &Peer) -> bool {
         entry.parameters.max_conns != 0 && Zone::open(peer) >= entry.parameters.max_conns
     }

@@ -1,4 +1,4 @@
-//! Watchers that end before they are of any use: the next one waits.
+//! Watchers that end before they have published anything: the next one waits.
 
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -18,7 +18,7 @@ const LONGEST_WAIT: u64 = 60_000;
 /// alone. All zero is none.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Setbacks {
+pub struct RestartBackoff {
     /// The claim of the watcher that has begun, and has neither settled nor ended in order.
     unsettled: AtomicU64,
     /// In milliseconds of the machine's monotonic clock.
@@ -28,14 +28,14 @@ pub struct Setbacks {
 
 /// Why a watcher does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setback {
-    /// How many have ended in a row.
+pub struct RestartDelay {
+    /// How many watchers in a row have ended before they had settled.
     pub in_a_row: u32,
-    /// How long (ms) until the next may begin.
+    /// Milliseconds until the next watcher may begin.
     pub wait: u64,
 }
 
-impl Setbacks {
+impl RestartBackoff {
     #[cfg(loom)]
     pub(super) fn new() -> Self {
         Self {
@@ -47,10 +47,10 @@ impl Setbacks {
 
     /// The wait that goes on at the time `now` (ms, monotonic), if one does: nobody is to claim the
     /// lease.
-    pub fn waiting(&self, now: u64) -> Option<Setback> {
+    pub fn waiting(&self, now: u64) -> Option<RestartDelay> {
         let wait =
             self.not_before.load(Ordering::Acquire).checked_sub(now).filter(|&wait| wait > 0)?;
-        Some(Setback { in_a_row: self.in_a_row.load(Ordering::Relaxed), wait })
+        Some(RestartDelay { in_a_row: self.in_a_row.load(Ordering::Relaxed), wait })
     }
 
     /// Called by the holder of the lease, whose claim it is, as its watcher is to begin.
@@ -59,7 +59,7 @@ impl Setbacks {
     ///
     /// Where it is not to begin, but to give the lease back, since too many before it have ended
     /// too soon.
-    pub fn begin(&self, claim: u64, now: u64) -> Result<(), Setback> {
+    pub fn begin(&self, claim: u64, now: u64) -> Result<(), RestartDelay> {
         if self.unsettled.swap(claim, Ordering::AcqRel) == 0 {
             return Ok(());
         }
@@ -69,12 +69,12 @@ impl Setbacks {
             wait => {
                 self.not_before.store(now.saturating_add(wait), Ordering::Release);
                 self.unsettled.store(0, Ordering::Release);
-                Err(Setback { in_a_row, wait })
+                Err(RestartDelay { in_a_row, wait })
             }
         }
     }
 
-    /// The watcher has its first lists published.
+    /// Stores that the watcher of this claim has published its first lists.
     pub fn settled(&self, claim: u64) {
         if self.ended(claim) {
             self.in_a_row.store(0, Ordering::Release);
@@ -101,10 +101,10 @@ fn wait(in_a_row: u32) -> u64 {
 mod tests {
     use core::sync::atomic::{AtomicU32, AtomicU64};
 
-    use super::{LONGEST_WAIT, Setback, Setbacks};
+    use super::{LONGEST_WAIT, RestartBackoff, RestartDelay};
 
-    fn none() -> Setbacks {
-        Setbacks {
+    fn none() -> RestartBackoff {
+        RestartBackoff {
             unsettled: AtomicU64::new(0),
             not_before: AtomicU64::new(0),
             in_a_row: AtomicU32::new(0),
@@ -113,50 +113,50 @@ mod tests {
 
     #[test]
     fn from_the_second_in_a_row_on_the_next_one_waits() {
-        let setbacks = none();
+        let restart_backoff = none();
         let mut now = 1_000;
-        assert_eq!(setbacks.begin(1, now), Ok(()));
-        assert_eq!(setbacks.begin(2, now), Ok(()));
+        assert_eq!(restart_backoff.begin(1, now), Ok(()));
+        assert_eq!(restart_backoff.begin(2, now), Ok(()));
         for (in_a_row, wait) in [(2, 500), (3, 1_000), (4, 2_000), (5, 4_000)] {
-            let setback = Setback { in_a_row, wait };
-            assert_eq!(setbacks.begin(3, now), Err(setback));
-            assert_eq!(setbacks.waiting(now), Some(setback));
+            let restart_delay = RestartDelay { in_a_row, wait };
+            assert_eq!(restart_backoff.begin(3, now), Err(restart_delay));
+            assert_eq!(restart_backoff.waiting(now), Some(restart_delay));
             now += wait;
-            assert_eq!(setbacks.waiting(now), None);
-            assert_eq!(setbacks.begin(4, now), Ok(()));
+            assert_eq!(restart_backoff.waiting(now), None);
+            assert_eq!(restart_backoff.begin(4, now), Ok(()));
         }
         for _ in 0..100 {
-            let Err(Setback { wait, .. }) = setbacks.begin(5, now) else {
+            let Err(RestartDelay { wait, .. }) = restart_backoff.begin(5, now) else {
                 unreachable!("it has not settled")
             };
             assert!(wait <= LONGEST_WAIT);
             now += wait;
-            assert_eq!(setbacks.begin(6, now), Ok(()));
+            assert_eq!(restart_backoff.begin(6, now), Ok(()));
         }
     }
 
     #[test]
-    fn one_that_settles_or_ends_in_order_is_no_setback() {
-        let setbacks = none();
+    fn one_that_settles_or_ends_in_order_is_not_delayed() {
+        let restart_backoff = none();
         for claim in 1..10 {
-            assert_eq!(setbacks.begin(claim, 0), Ok(()));
+            assert_eq!(restart_backoff.begin(claim, 0), Ok(()));
             if claim % 2 == 0 {
-                setbacks.settled(claim);
+                restart_backoff.settled(claim);
             } else {
-                assert!(setbacks.ended(claim));
+                assert!(restart_backoff.ended(claim));
             }
-            assert!(!setbacks.ended(claim));
+            assert!(!restart_backoff.ended(claim));
         }
         // It has taken over after one that has not, and settles: what comes later begins anew.
         for claim in 10..30 {
-            assert_eq!(setbacks.begin(claim, 0), Ok(()));
+            assert_eq!(restart_backoff.begin(claim, 0), Ok(()));
             if claim % 2 == 1 {
-                setbacks.settled(claim);
+                restart_backoff.settled(claim);
             }
         }
         // Who has lost the lease says nothing of its successor.
-        assert_eq!(setbacks.begin(30, 0), Ok(()));
-        setbacks.settled(29);
-        assert!(setbacks.ended(30));
+        assert_eq!(restart_backoff.begin(30, 0), Ok(()));
+        restart_backoff.settled(29);
+        assert!(restart_backoff.ended(30));
     }
 }

@@ -7,9 +7,9 @@ const BITS: u32 = u64::BITS;
 
 /// One bit for each unit of the memory: with tens of thousands of peers a change is published
 /// thousands of times a minute, and a set of hashes would be the dearest part of it.
-pub(super) struct Places(Vec<u64>);
+pub(super) struct SlotSet(Vec<u64>);
 
-impl Places {
+impl SlotSet {
     /// These places, in a memory of so many units.
     pub(super) fn new(units: u32, places: impl Iterator<Item = Offset>) -> Self {
         let mut words = vec![0; units.div_ceil(BITS) as usize];

@@ -1,7 +1,7 @@
-//! The shelf.
+//! A large value in shared memory, read where it lies.
 
 use crate::{
-    cell::{Origin, Torn},
+    cell::{Origin, TornRead},
     sync::{AtomicU64, Ordering, fence},
 };
 
@@ -20,27 +20,27 @@ const HEAD: usize = 3;
 
 /// What was found in a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found<T> {
+pub struct WordsReading<T> {
     /// What the reader has made of the words; `None` where there is no value.
     pub value: Option<T>,
-    /// What the value, or its absence, is of.
+    /// Where the value, or its absence, comes from.
     pub origin: Origin,
-    /// How often something had been published by then.
+    /// How often something had been published when it was read.
     pub generation: u64,
 }
 
 /// A large value in memory that processes share, of words, in a slice of any length: read where it
 /// lies, and not copied.
 ///
-/// It is published as a [`Cell`](crate::Cell) is: there are two buffers, and a writer fills the one
-/// that is not current. Words of zeroes are a shelf without a value.
+/// It is published as a [`ValueCell`](crate::ValueCell) is: there are two buffers, and a writer
+/// fills the one that is not current. Words of zeroes hold no value.
 #[derive(Clone, Copy, Debug)]
-pub struct Shelf<'a> {
+pub struct SharedWords<'a> {
     words: &'a [AtomicU64],
 }
 
-impl<'a> Shelf<'a> {
-    /// The shelf in these words.
+impl<'a> SharedWords<'a> {
+    /// The value in these words; see [`write`](Self::write) for how it gets there.
     pub fn new(words: &'a [AtomicU64]) -> Self {
         Self { words }
     }
@@ -50,7 +50,7 @@ impl<'a> Shelf<'a> {
         self.words.len().saturating_sub(HEADS) / 2
     }
 
-    /// How often something was published.
+    /// How often something was published: whoever has read that generation need not read again.
     pub fn generation(&self) -> u64 {
         self.words.first().map_or(0, |word| word.load(Ordering::Acquire))
     }
@@ -62,7 +62,7 @@ impl<'a> Shelf<'a> {
     /// # Errors
     ///
     /// Where values were published faster than they can be read, a hundred times in a row.
-    pub fn read<T>(&self, read: impl Fn(&[AtomicU64]) -> T) -> Result<Found<T>, Torn> {
+    pub fn read<T>(&self, read: impl Fn(&[AtomicU64]) -> T) -> Result<WordsReading<T>, TornRead> {
         for _ in 0..TRIES {
             let generation = self.generation();
             let (head, words) = self.buffer(generation);
@@ -76,10 +76,14 @@ impl<'a> Shelf<'a> {
             // predecessor shows here.
             fence(Ordering::Acquire);
             if self.words.first().is_none_or(|word| word.load(Ordering::Relaxed) == generation) {
-                return Ok(Found { value, origin: Origin { cluster_id, revision }, generation });
+                return Ok(WordsReading {
+                    value,
+                    origin: Origin { cluster_id, revision },
+                    generation,
+                });
             }
         }
-        Err(Torn)
+        Err(TornRead)
     }
 
     /// Publishes a value, or that there is none. What is longer than [`capacity`](Self::capacity)
@@ -128,7 +132,7 @@ mod tests {
         atomic::{AtomicU64, Ordering},
     };
 
-    use super::{Found, HEADS, Shelf};
+    use super::{HEADS, SharedWords, WordsReading};
     use crate::Origin;
 
     fn words(count: usize) -> Vec<AtomicU64> {
@@ -142,36 +146,36 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let words = words(HEADS + 9);
-        let shelf = Shelf::new(&words);
-        assert_eq!(shelf.capacity(), 4);
+        let shared = SharedWords::new(&words);
+        assert_eq!(shared.capacity(), 4);
         assert_eq!(
-            shelf.read(copy),
-            Ok(Found { value: None, origin: Origin::default(), generation: 0 })
+            shared.read(copy),
+            Ok(WordsReading { value: None, origin: Origin::default(), generation: 0 })
         );
         for (revision, value) in [&[][..], &[1], &[1, 2, 3, 4], &[5]].into_iter().enumerate() {
             let origin = Origin { cluster_id: 9, revision: revision as u64 };
-            shelf.write(Some(value), origin);
+            shared.write(Some(value), origin);
             let generation = revision as u64 + 1;
             assert_eq!(
-                shelf.read(copy),
-                Ok(Found { value: Some(value.to_vec()), origin, generation })
+                shared.read(copy),
+                Ok(WordsReading { value: Some(value.to_vec()), origin, generation })
             );
         }
-        shelf.write(Some(&[7; 9]), Origin::default());
-        assert_eq!(shelf.read(copy).expect("whole").value, Some(vec![7; 4]));
-        shelf.write(None, Origin::default());
-        assert_eq!(shelf.read(copy).expect("whole").value, None);
+        shared.write(Some(&[7; 9]), Origin::default());
+        assert_eq!(shared.read(copy).expect("whole").value, Some(vec![7; 4]));
+        shared.write(None, Origin::default());
+        assert_eq!(shared.read(copy).expect("whole").value, None);
     }
 
     #[test]
     fn too_little_memory_is_no_value() {
         for count in 0..=HEADS {
             let words = words(count);
-            let shelf = Shelf::new(&words);
-            shelf.write(Some(&[1]), Origin::default());
-            assert_eq!(shelf.capacity(), 0);
+            let shared = SharedWords::new(&words);
+            shared.write(Some(&[1]), Origin::default());
+            assert_eq!(shared.capacity(), 0);
             assert!(
-                shelf
+                shared
                     .read(copy)
                     .is_ok_and(|found| found.value.is_none_or(|value| value.is_empty()))
             );
@@ -183,14 +187,14 @@ mod tests {
         let words = Arc::new(words(HEADS + 2 * 64));
         let writing = Arc::clone(&words);
         let writer = std::thread::spawn(move || {
-            let shelf = Shelf::new(&writing);
+            let shared = SharedWords::new(&writing);
             for revision in 1..=20_000 {
-                shelf.write(Some(&[revision; 64]), Origin { cluster_id: revision, revision });
+                shared.write(Some(&[revision; 64]), Origin { cluster_id: revision, revision });
             }
         });
-        let shelf = Shelf::new(&words);
+        let shared = SharedWords::new(&words);
         while !writer.is_finished() {
-            let Ok(found) = shelf.read(copy) else { continue };
+            let Ok(found) = shared.read(copy) else { continue };
             if let Some(value) = found.value {
                 assert_eq!(value, [found.origin.revision; 64]);
             }

@@ -1,33 +1,33 @@
-//! The ring in which departures are noted.
+//! The ring in which withdrawals are noted.
 //!
 //! All may write to it and each reader goes at its own pace; one that has fallen behind by more
 //! than the ring holds is told so.
 //!
-//! An entry is one word, the peer and the departure's number, so that of two writers that meet at
+//! An entry is one word, the peer and the withdrawal's number, so that of two writers that meet at
 //! an entry, a whole ring apart, one wins and nothing is mixed. A writer that is killed before it
-//! writes leaves an old entry, over which readers step after [`PATIENCE`].
+//! writes leaves an old entry, over which readers step after [`ENTRY_TIMEOUT`].
 
 use super::sync::{AtomicU64, Ordering};
 
 /// For how long (ms) a reader waits for an entry that is being written: whoever writes it needs
 /// some nanoseconds, unless it is stopped or dead.
-pub const PATIENCE: u64 = 1_000;
+pub const ENTRY_TIMEOUT: u64 = 1_000;
 
-/// Who has left.
+/// What a reader is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departed {
-    /// The peer of this id.
+pub enum Withdrawn {
+    /// The peer of this id was withdrawn.
     Peer(u64),
-    /// More than are remembered: any may have.
+    /// More peers than the ring holds: any peer may be among them.
     Many,
 }
 
 /// The most entries that a ring has: half of what the numbers tell apart, so that an entry of the
 /// lap before is known as such.
-pub const MOST_DEPARTURES: u32 = 1 << (NUMBER_BITS - 1);
+pub const MAX_WITHDRAWALS: u32 = 1 << (NUMBER_BITS - 1);
 
-/// Bits of an entry that hold the departure's number, counted from 1, as far as they go. The others
-/// hold the peer's id.
+/// Bits of an entry that hold the withdrawal's number, counted from 1, as far as they go. The
+/// others hold the peer's id.
 const NUMBER_BITS: u32 = 16;
 
 /// Bits of a peer's id. One part says where the peer lies and the other counts peers: in a zone of
@@ -38,34 +38,34 @@ pub const ID_BITS: u32 = u64::BITS - NUMBER_BITS;
 /// An entry of the ring. All zero is one that nobody has written to.
 #[derive(Debug)]
 #[repr(transparent)]
-pub struct Departure(AtomicU64);
+pub struct WithdrawalEntry(AtomicU64);
 
 fn number(position: u64) -> u64 {
     (position + 1) & ((1 << NUMBER_BITS) - 1)
 }
 
-/// How many departures there have been.
+/// How many withdrawals there have been.
 #[derive(Debug)]
 #[repr(transparent)]
-pub struct DepartureCount(AtomicU64);
+pub struct WithdrawalCount(AtomicU64);
 
 /// How far a reader has come.
 #[derive(Debug)]
-pub struct DepartureReader {
+pub struct WithdrawalReader {
     next: u64,
     /// Since when the next entry is being written, in milliseconds.
     waits_since: Option<u64>,
 }
 
 #[cfg(loom)]
-impl Departure {
+impl WithdrawalEntry {
     /// An entry that nobody has written to.
     pub fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 }
 
-impl DepartureCount {
+impl WithdrawalCount {
     /// None yet.
     #[cfg(loom)]
     pub fn new() -> Self {
@@ -73,31 +73,31 @@ impl DepartureCount {
     }
 
     /// Notes that the peer of this id has left, in the ring of these entries.
-    pub fn note(&self, entries: &[Departure], peer: u64) {
+    pub fn record(&self, entries: &[WithdrawalEntry], peer: u64) {
         let position = self.0.fetch_add(1, Ordering::AcqRel);
         let entry = &entries[(position % entries.len() as u64) as usize];
         entry.0.store(peer << NUMBER_BITS | number(position), Ordering::Release);
     }
 }
 
-impl DepartureReader {
-    /// A reader of all that is still to come.
-    pub fn new(count: &DepartureCount) -> Self {
+impl WithdrawalReader {
+    /// A reader of the withdrawals from now on.
+    pub fn new(count: &WithdrawalCount) -> Self {
         Self { next: count.0.load(Ordering::Acquire), waits_since: None }
     }
 
-    /// Whether there is anything to read: one load.
-    pub fn has_news(&self, count: &DepartureCount) -> bool {
+    /// Whether there are withdrawals that were not read. One load.
+    pub fn has_unread(&self, count: &WithdrawalCount) -> bool {
         count.0.load(Ordering::Relaxed) != self.next
     }
 
-    /// Calls `tell` with each departure since the last call; `now` in milliseconds.
+    /// Calls `tell` with each withdrawal since the last call; `now` in milliseconds.
     pub fn read(
         &mut self,
-        count: &DepartureCount,
-        entries: &[Departure],
+        count: &WithdrawalCount,
+        entries: &[WithdrawalEntry],
         now: u64,
-        mut tell: impl FnMut(Departed),
+        mut tell: impl FnMut(Withdrawn),
     ) {
         let end = count.0.load(Ordering::Acquire);
         while self.next < end {
@@ -109,18 +109,18 @@ impl DepartureReader {
             let end = count.0.load(Ordering::Relaxed);
             if end - position > entries.len() as u64 {
                 *self = Self { next: end, waits_since: None };
-                tell(Departed::Many);
+                tell(Withdrawn::Many);
                 return;
             }
             if word != 0 && word & ((1 << NUMBER_BITS) - 1) == number(position) {
-                tell(Departed::Peer(word >> NUMBER_BITS));
+                tell(Withdrawn::Peer(word >> NUMBER_BITS));
             } else {
                 let since = *self.waits_since.get_or_insert(now);
-                if now.saturating_sub(since) < PATIENCE {
+                if now.saturating_sub(since) < ENTRY_TIMEOUT {
                     return;
                 }
                 // Whose it was is not to be known.
-                tell(Departed::Many);
+                tell(Withdrawn::Many);
             }
             *self = Self { next: position + 1, waits_since: None };
         }
@@ -128,14 +128,14 @@ impl DepartureReader {
 }
 
 #[cfg(loom)]
-impl Default for Departure {
+impl Default for WithdrawalEntry {
     fn default() -> Self {
         Self::new()
     }
 }
 
 #[cfg(loom)]
-impl Default for DepartureCount {
+impl Default for WithdrawalCount {
     fn default() -> Self {
         Self::new()
     }

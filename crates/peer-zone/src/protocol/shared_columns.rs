@@ -9,7 +9,7 @@
 //! table they read.
 
 use super::{
-    Pin, Root,
+    pin::{Pin, Root},
     sync::{AtomicU32, Ordering, fence},
 };
 
@@ -19,7 +19,7 @@ pub const SHARED_COLUMNS: u32 = 2;
 /// Which of the shared columns is the current one, and which hold what dead processes have left.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Shared {
+pub struct SharedColumns {
     current: Root,
     /// A bit for each column.
     stale: AtomicU32,
@@ -28,7 +28,7 @@ pub struct Shared {
 /// Where one process counts. All zero: in no shared column.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Seat {
+pub struct ColumnUse {
     counts: Pin,
     moves: Pin,
 }
@@ -41,16 +41,16 @@ fn bit(column: u32) -> u32 {
     1 << column
 }
 
-impl Shared {
-    /// The first column is the current one, and both are clear.
+impl SharedColumns {
+    /// Two columns of zeroes, the first of which is the current one.
     pub fn new() -> Self {
         Self { current: Root::new(1), stale: AtomicU32::new(0) }
     }
 
-    /// The process of this seat is dead: what it counted stays where it was. To be called before
-    /// the seat is cleared.
-    pub fn mark(&self, seat: &Seat) {
-        let columns = seat.columns().map(|column| if column == 0 { 0 } else { bit(column) });
+    /// The process of this column use is dead: what it counted stays where it was. To be called
+    /// before the column use is cleared.
+    pub fn mark_stale(&self, column_use: &ColumnUse) {
+        let columns = column_use.columns().map(|column| if column == 0 { 0 } else { bit(column) });
         let columns = columns.into_iter().fold(0, core::ops::BitOr::bitor);
         if columns != 0 {
             self.stale.fetch_or(columns, Ordering::AcqRel);
@@ -58,9 +58,12 @@ impl Shared {
     }
 
     /// The column in which nobody counts any more, where it holds what dead processes have left: it
-    /// is to be cleared, and then [said to be](Shared::cleared). For the publisher, with the seats
-    /// of all processes.
-    pub fn to_clear<'s>(&self, mut seats: impl Iterator<Item = &'s Seat>) -> Option<u32> {
+    /// is to be cleared, and then [said to be](SharedColumns::mark_cleared). For the publisher,
+    /// with the column uses of all processes.
+    pub fn to_clear<'s>(
+        &self,
+        mut column_uses: impl Iterator<Item = &'s ColumnUse>,
+    ) -> Option<u32> {
         let column = other(self.current.current());
         if self.stale.load(Ordering::Acquire) & bit(column) == 0 {
             return None;
@@ -68,17 +71,17 @@ impl Shared {
         // As in `Root::publish`, which the publisher before this one may not have come to the end
         // of.
         fence(Ordering::SeqCst);
-        seats.all(|seat| !seat.columns().contains(&column)).then_some(column)
+        column_uses.all(|column_use| !column_use.columns().contains(&column)).then_some(column)
     }
 
-    /// What [`Shared::to_clear`] gave is clear.
-    pub fn cleared(&self, column: u32) {
+    /// Stores that the column that [`SharedColumns::to_clear`] returned is all zeroes.
+    pub fn mark_cleared(&self, column: u32) {
         self.stale.fetch_and(!bit(column), Ordering::AcqRel);
     }
 
     /// Makes the other column the current one, where this one holds what dead processes have left
     /// and the other does not. For the publisher.
-    pub fn turn(&self) {
+    pub fn switch_current(&self) {
         let current = self.current.current();
         let stale = self.stale.load(Ordering::Acquire);
         if stale & bit(current) != 0 && stale & bit(other(current)) == 0 {
@@ -92,13 +95,13 @@ impl Shared {
     }
 }
 
-impl Default for Shared {
+impl Default for SharedColumns {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Seat {
+impl ColumnUse {
     /// In no shared column.
     #[cfg(loom)]
     pub fn new() -> Self {
@@ -106,13 +109,13 @@ impl Seat {
     }
 
     /// Counts in the current column from now on, and returns it.
-    pub fn sit(&self, shared: &Shared) -> u32 {
+    pub fn enter_current(&self, shared: &SharedColumns) -> u32 {
         self.counts.set(&shared.current)
     }
 
     /// The current column, where that is not the one in which the process counts: it is to move
-    /// there what it has, to count there, and then to call [`Seat::moved`].
-    pub fn begin_move(&self, shared: &Shared) -> Option<u32> {
+    /// there what it has, to count there, and then to call [`ColumnUse::end_move`].
+    pub fn begin_move(&self, shared: &SharedColumns) -> Option<u32> {
         let counts = self.counts.place();
         if shared.current.current() == counts {
             return None;
@@ -126,8 +129,8 @@ impl Seat {
     }
 
     /// All that the process has is in `column` now; 0: in one of its own.
-    pub fn moved(&self, column: u32) {
-        self.counts.keep(column);
+    pub fn end_move(&self, column: u32) {
+        self.counts.set_to(column);
         self.moves.clear();
     }
 
@@ -136,7 +139,7 @@ impl Seat {
         self.counts.place() != 0
     }
 
-    /// Counts in no shared column.
+    /// Leaves the shared columns. What was counted there stays.
     pub fn clear(&self) {
         self.counts.clear();
         self.moves.clear();
@@ -150,7 +153,7 @@ impl Seat {
 }
 
 #[cfg(loom)]
-impl Default for Seat {
+impl Default for ColumnUse {
     fn default() -> Self {
         Self::new()
     }

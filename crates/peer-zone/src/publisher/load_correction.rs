@@ -5,33 +5,33 @@ use crate::memory::Offset;
 /// How often the counts are compared after a death. A worker changes the two counts of a request
 /// within some nanoseconds of each other, so that of two looks at different times two that find the
 /// same difference find one that stays.
-const LOOKS: u32 = 4;
+const ROUNDS: u32 = 4;
 
 /// What was found at the last look, and how many looks are still to come.
 #[derive(Debug, Default)]
-pub(super) struct Doubts {
+pub(super) struct LoadCorrection {
     looks: u32,
     /// What the zone said last of how often there has been reason to.
     reasons: u32,
     found: Vec<(Offset, u32)>,
 }
 
-impl Doubts {
+impl LoadCorrection {
     /// A worker has died, or has moved what it counted.
     pub(super) fn begin(&mut self) {
-        self.looks = LOOKS;
+        self.looks = ROUNDS;
         self.found.clear();
     }
 
-    /// As [`Doubts::begin`], where there have been other `reasons` than at the last call.
-    pub(super) fn begin_where_new(&mut self, reasons: u32) {
+    /// As [`LoadCorrection::begin`], where there have been other `reasons` than at the last call.
+    pub(super) fn restart_if_requested(&mut self, reasons: u32) {
         if std::mem::replace(&mut self.reasons, reasons) != reasons {
             self.begin();
         }
     }
 
     /// Whether there is a look to be had.
-    pub(super) fn next_look(&mut self) -> bool {
+    pub(super) fn next_round(&mut self) -> bool {
         let is_due = self.looks > 0;
         self.looks = self.looks.saturating_sub(1);
         is_due
@@ -39,7 +39,7 @@ impl Doubts {
 
     /// Takes what a look has found, in the order of the peers; gives those differences that the
     /// look before has found as well.
-    pub(super) fn settle(&mut self, found: Vec<(Offset, u32)>) -> Vec<(Offset, u32)> {
+    pub(super) fn confirm_differences(&mut self, found: Vec<(Offset, u32)>) -> Vec<(Offset, u32)> {
         let before = std::mem::replace(&mut self.found, found);
         let stays: Vec<_> =
             self.found.iter().copied().filter(|found| before.contains(found)).collect();
@@ -57,8 +57,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Capacity, Desired, Held, Now, Outcome, Parameters, Pick, Progress, Publisher, Wish, Worker,
-        Zone,
+        Capacity, KeyProgress, Now, Parameters, PeerSpec, Pick, PickContext, PickedPeer, Publisher,
+        RequestOutcome, Worker, Zone,
         memory::UNIT,
         protocol::{Process, Publishing},
     };
@@ -79,7 +79,7 @@ mod tests {
         prop::array::uniform4(prop_oneof![3 => Just(0), 1 => -3..=3])
     }
 
-    fn desired(index: usize) -> Desired {
+    fn spec(index: usize) -> PeerSpec {
         let name: Arc<str> = index.to_string().into();
         let parameters = Parameters {
             weight: 1,
@@ -91,7 +91,7 @@ mod tests {
             down: false,
             drain: false,
         };
-        Desired {
+        PeerSpec {
             key: Some(Arc::clone(&name)),
             socket_address: name.as_bytes().into(),
             server: Arc::clone(&name),
@@ -104,8 +104,14 @@ mod tests {
         }
     }
 
-    fn open(worker: &mut Worker) -> Held {
-        match worker.pick(&Wish::default(), &mut Progress::default(), NOW, |_| false, false) {
+    fn open(worker: &mut Worker) -> PickedPeer {
+        match worker.pick(
+            &PickContext::default(),
+            &mut KeyProgress::default(),
+            NOW,
+            |_| false,
+            false,
+        ) {
             Pick::Peer(held) => held,
             Pick::Busy => unreachable!("the peers have no limits"),
         }
@@ -123,10 +129,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig {
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         /// Whatever a worker that dies leaves between the two counts, also of peers that are gone
         /// since, and also where the publisher dies with it: in the end they agree, while others
@@ -142,19 +145,17 @@ mod tests {
             let mut memory = vec![Line { _bytes: [0; UNIT] }; (1 << 17) / UNIT];
             let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).expect("an address");
             // SAFETY: the memory is ours alone, and outlives all that is made from it here.
-            let zone =
-                unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large enough");
+            let zone = unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large \
+            enough");
             // SAFETY: there is one publisher at a time.
             let take_over = || unsafe { Publisher::take_over(zone, &Publishing::unshared()) };
             let mut publisher = take_over();
-            publisher
-                .publish((0..PEERS).map(desired).collect(), 0, &Publishing::unshared())
-                .expect("room");
+            publisher.publish((0..PEERS).map(spec).collect(), 0, &Publishing::unshared()).expect("room");
             let places: Vec<Offset> = publisher.listed.iter().map(|peer| peer.place).collect();
             let mut living = zone.join(Process::new(1, 1), |_| true).expect("an entry");
             let mut dead = zone.join(Process::new(2, 1), |_| true).expect("an entry");
             // One for each peer keeps those that are removed.
-            let mut held: Vec<Held> = (0..PEERS + of_living).map(|_| open(&mut living)).collect();
+            let mut held: Vec<PickedPeer> = (0..PEERS + of_living).map(|_| open(&mut living)).collect();
             for _ in 0..of_dead {
                 open(&mut dead);
             }
@@ -163,21 +164,19 @@ mod tests {
                 unsafe { zone.peer(place) }.open.fetch_add(lost as u32, Ordering::Relaxed);
             }
             if is_one_removed {
-                publisher
-                    .publish((1..PEERS).map(desired).collect(), 0, &Publishing::unshared())
-                    .expect("room");
+                publisher.publish((1..PEERS).map(spec).collect(), 0, &Publishing::unshared()).expect("room");
             }
             if dies_with_it {
                 drop(publisher);
                 publisher = take_over();
             }
-            for look in 0..LOOKS {
+            for look in 0..ROUNDS {
                 let me = Process::new(1, 1);
-                publisher.collect(me, |process| process == me, &Publishing::unshared());
+                publisher.reclaim_memory(me, |process| process == me, &Publishing::unshared());
                 if look % 2 == 0 {
                     held.push(open(&mut living));
                 } else if held.len() > PEERS {
-                    living.release(held.remove(PEERS), Outcome::Answered, None, NOW);
+                    living.release(held.remove(PEERS), RequestOutcome::Answered, None, NOW);
                 }
             }
             let counts = counts(&zone, &places);
@@ -188,18 +187,22 @@ mod tests {
 
     #[test]
     fn what_a_worker_is_just_counting_is_left_alone() {
-        let mut doubts = Doubts::default();
-        doubts.begin();
+        let mut recounts = LoadCorrection::default();
+        recounts.begin();
         let (one, other) = (Offset(8), Offset(16));
-        assert!(doubts.next_look());
-        assert_eq!(doubts.settle(vec![(one, 1)]), []);
-        assert!(doubts.next_look());
+        assert!(recounts.next_round());
+        assert_eq!(recounts.confirm_differences(vec![(one, 1)]), []);
+        assert!(recounts.next_round());
         // The first has gone, another has come: neither stays.
-        assert_eq!(doubts.settle(vec![(other, 1)]), []);
-        assert!(doubts.next_look());
-        assert_eq!(doubts.settle(vec![(other, 2)]), [], "another difference is not the same");
-        assert!(doubts.next_look());
-        assert_eq!(doubts.settle(vec![(one, 1), (other, 2)]), [(other, 2)]);
-        assert!(!doubts.next_look(), "until another worker dies");
+        assert_eq!(recounts.confirm_differences(vec![(other, 1)]), []);
+        assert!(recounts.next_round());
+        assert_eq!(
+            recounts.confirm_differences(vec![(other, 2)]),
+            [],
+            "another difference is not the same"
+        );
+        assert!(recounts.next_round());
+        assert_eq!(recounts.confirm_differences(vec![(one, 1), (other, 2)]), [(other, 2)]);
+        assert!(!recounts.next_round(), "until another worker dies");
     }
 }

@@ -1,9 +1,9 @@
 //! The names by which nginx's own `sticky` knows peers, in a table.
 
+use super::Zone;
 use crate::{
     layout::{RouteEntry, TableHeader},
     memory::Offset,
-    zone::Zone,
 };
 
 /// Those of a table.

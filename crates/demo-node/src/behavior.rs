@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 /// [`Node::set_health`](crate::Node::set_health), [`Node::set_firehose`](crate::Node::set_firehose)
 /// and [`Node::set_repeat`](crate::Node::set_repeat) say.
 #[derive(Debug, Default)]
-pub(crate) struct Manner {
+pub(crate) struct Behavior {
     /// In milliseconds.
     delay: AtomicU64,
     /// 0 where the path decides.
@@ -23,7 +23,7 @@ pub(crate) struct Manner {
     repeat: AtomicU64,
 }
 
-impl Manner {
+impl Behavior {
     pub(crate) fn set_delay(&self, delay: Duration) {
         self.delay.store(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }

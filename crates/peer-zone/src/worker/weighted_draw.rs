@@ -11,9 +11,10 @@
 use peer_balance::Share;
 
 use super::{
-    Held, Table,
-    pick::Group,
-    take::{Asked, Weighing},
+    claim::{PickRequest, Weighing},
+    group::Group,
+    picked_peer::PickedPeer,
+    table::Table,
 };
 use crate::layout::{Entry, Peer};
 
@@ -24,7 +25,7 @@ const DRAWS: u32 = 64;
 /// Who has the turn.
 pub(super) enum Turn {
     /// A peer that starts slowly has it: the request holds it.
-    Starting(Held),
+    Starting(PickedPeer),
     /// The method chooses among the others.
     Others,
     /// None of those that were drawn could have it.
@@ -33,12 +34,12 @@ pub(super) enum Turn {
 
 /// One of several, each with a probability by its weight, that are told of one by one.
 #[derive(Default)]
-pub(super) struct Lot<'t> {
+pub(super) struct WeightedDraw<'t> {
     drawn: Option<&'t Entry>,
     total: u64,
 }
 
-impl<'t> Lot<'t> {
+impl<'t> WeightedDraw<'t> {
     /// One more, of this weight, which is not 0. The first needs no random number.
     pub(super) fn enter(&mut self, entry: &'t Entry, weight: u64, random: impl FnOnce() -> u64) {
         self.total += weight;
@@ -65,18 +66,22 @@ impl<'t> Lot<'t> {
 
 impl Table<'_> {
     /// Whose turn it is, where peers may be starting slowly.
-    pub(super) fn turn<F: Fn(u64) -> bool>(&self, group: &Group<'_>, asked: &Asked<'_, F>) -> Turn {
+    pub(super) fn turn<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        request: &PickRequest<'_, F>,
+    ) -> Turn {
         for _ in 0..DRAWS {
             let entry = self.draw(group);
             let peer = self.peer(entry);
-            if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, asked) {
+            if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, request) {
                 continue;
             }
-            if !self.is_starting(entry, peer, asked) {
+            if !self.is_starting(entry, peer, request) {
                 return Turn::Others;
             }
-            if self.is_admitted(entry, peer, asked, Weighing::Ramp)
-                && let Some(held) = self.hold(entry, peer, asked.now)
+            if self.is_admitted(entry, peer, request, Weighing::Ramp)
+                && let Some(held) = self.hold_peer(entry, peer, request.now)
             {
                 return Turn::Starting(held);
             }
@@ -89,9 +94,9 @@ impl Table<'_> {
         &self,
         entry: &Entry,
         peer: &Peer,
-        asked: &Asked<'_, F>,
+        request: &PickRequest<'_, F>,
     ) -> bool {
-        self.ramp_share(entry, peer, asked) != Share::MAX
+        self.ramp_share(entry, peer, request) != Share::MAX
     }
 
     /// A peer in service, with a probability by its weight.

@@ -1,0 +1,182 @@
+//! A table and a report, which do not change once they are published.
+
+use peer_balance::Share;
+
+use crate::memory::Offset;
+
+/// The parameters of a peer, as in nginx's `server`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Parameters {
+    /// `weight`: the peer's share of requests; at least 1.
+    pub weight: u32,
+    /// `max_conns`: open connections over all workers; 0: no limit.
+    pub max_conns: u32,
+    /// `max_fails`: failures in a row that take the peer out; 0: failures are not counted.
+    pub max_fails: u32,
+    /// Seconds.
+    pub fail_timeout: u32,
+    /// Seconds.
+    pub slow_start: u32,
+    /// `backup`: picked only if no peer without `backup` can be.
+    pub backup: bool,
+    /// `down`: never picked.
+    pub down: bool,
+    /// `drain`: picked only for sessions that a cookie names.
+    pub drain: bool,
+}
+
+impl Parameters {
+    /// Whether new requests may go to the peer: it is neither `down` nor `drain`.
+    pub fn is_in_service(&self) -> bool {
+        !self.down && !self.drain
+    }
+
+    /// Whether failures keep a peer from being picked at `now` (seconds), by the rule of
+    /// `ngx_http_upstream_get_peer`. `checked` is the second of its last failure or check.
+    pub(crate) fn is_failed(&self, fails: u32, checked: u32, now: u32) -> bool {
+        self.max_fails != 0
+            && fails >= self.max_fails
+            && now.saturating_sub(checked) <= self.fail_timeout
+    }
+
+    /// What `slow_start` leaves of a peer's weight at `now`, where it counts from `ramp_from`; both
+    /// in milliseconds.
+    pub(crate) fn ramp_share(&self, ramp_from: u64, now: u64) -> Share {
+        if self.slow_start == 0 || ramp_from == 0 {
+            return Share::MAX;
+        }
+        peer_balance::ramp(now.saturating_sub(ramp_from), self.slow_start)
+    }
+}
+
+/// How a group's order lies behind the table; see the crate peer-balance.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct PlanHeader {
+    /// Positions in one cycle; 0 where the group is empty.
+    pub(crate) cycle: u64,
+    /// 0: a sequence of indexes (`u32` each) follows; otherwise cumulative weights (`u64` each),
+    /// and this is the stride.
+    pub(crate) stride: u64,
+    /// Bytes from the table's start.
+    pub(crate) offset: u32,
+    /// Items there.
+    pub(crate) length: u32,
+    /// Peers in service.
+    pub(crate) in_service: u32,
+    pub(crate) reserved: u32,
+}
+
+/// A part of a table that only some methods need.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Section {
+    /// Bytes from the table's start; 0 where the table does not have it.
+    pub(crate) offset: u32,
+    /// Items there.
+    pub(crate) length: u32,
+}
+
+/// A table: this, then its entries, then the plans of its two groups, then what its upstream's
+/// method needs beside.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct TableHeader {
+    /// [`TABLE_MAGIC`].
+    pub(crate) magic: u64,
+    /// Size of all of it, in units of 64 bytes.
+    pub(crate) units: u32,
+    /// Entries in all: peers without `backup`, peers with it, then peers that are gone but have
+    /// open connections.
+    pub(crate) entries: u32,
+    /// Entries without `backup`, which come first.
+    pub(crate) primaries: u32,
+    /// Entries with `backup`, which come next.
+    pub(crate) backups: u32,
+    /// What the table would take in its most compact form, in units.
+    pub(crate) compact_units: u32,
+    pub(crate) reserved: u32,
+    /// Counted up with every change of the peers.
+    pub(crate) generation: u64,
+    /// The plan of the entries without `backup`.
+    pub(crate) primary: PlanHeader,
+    /// The plan of those with it.
+    pub(crate) backup: PlanHeader,
+    /// Cumulative weights (`u64`) of all peers without `backup`, in service or not: for `hash` and
+    /// `ip_hash`.
+    pub(crate) ranges: Section,
+    /// Points of consistent hashing, ascending: hash in the upper 32 bits, below it the index of an
+    /// entry, or with [`SHARED`] a place in `shared` (`u64`).
+    pub(crate) ring: Section,
+    /// Servers that several peers are of: how many, then the indexes of their entries (`u32`).
+    pub(crate) shared: Section,
+    /// Indexes of entries (`u32`) in the order of [`Entry::sticky`].
+    pub(crate) sticky: Section,
+    /// The entries that have a route ([`RouteEntry`]), in their order.
+    pub(crate) routes: Section,
+    /// The routes, one behind the other.
+    pub(crate) route_text: Section,
+}
+
+/// In the lower half of a ring's point: the rest is a place in [`TableHeader::shared`].
+pub(crate) const SHARED: u32 = 1 << 31;
+
+impl TableHeader {
+    /// Where the plans lie, in bytes from the table's start.
+    pub(crate) fn plans(entries: usize) -> usize {
+        (size_of::<Self>() + entries * size_of::<Entry>()).next_multiple_of(PLAN_ALIGNMENT)
+    }
+}
+
+/// A route, as a table has it: in the table, since a peer's own strings stay as they are for as
+/// long as it lives.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct RouteEntry {
+    /// The entry's index.
+    pub(crate) entry: u32,
+    /// Bytes from the start of [`TableHeader::route_text`].
+    pub(crate) offset: u32,
+    /// Bytes.
+    pub(crate) length: u32,
+}
+
+/// What a plan is aligned to: the larger of its two kinds of items.
+pub(crate) const PLAN_ALIGNMENT: usize = align_of::<u64>();
+
+/// Tells a table from what may lie where a stale pin points.
+pub(crate) const TABLE_MAGIC: u64 = u64::from_be_bytes(*b"ETCDTABL");
+
+/// A peer as a table has it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Entry {
+    /// Where the peer lies.
+    pub(crate) peer: Offset,
+    pub(crate) parameters: Parameters,
+    /// The id by which a cookie names the peer, lower half first; 0 where it has none. Two words,
+    /// so that an entry is not padded.
+    pub(crate) sticky: [u32; 2],
+}
+
+impl Entry {
+    /// The id by which a cookie names the peer, or 0.
+    pub(crate) fn sticky(&self) -> u64 {
+        u64::from(self.sticky[0]) | u64::from(self.sticky[1]) << 32
+    }
+}
+
+/// A report: this, then its bytes.
+#[repr(C, align(64))]
+pub(crate) struct ReportHeader {
+    /// [`REPORT_MAGIC`].
+    pub(crate) magic: u64,
+    /// Size of all of it, in units of 64 bytes.
+    pub(crate) units: u32,
+    /// Bytes behind the header.
+    pub(crate) length: u32,
+}
+
+/// As [`TABLE_MAGIC`], for reports.
+pub(crate) const REPORT_MAGIC: u64 = u64::from_be_bytes(*b"ETCDREPT");

@@ -1,0 +1,80 @@
+//! Counting connections, in the column of this worker.
+
+use core::{
+    cell::RefCell,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use super::{Worker, picked_peer::PickedPeer};
+use crate::{
+    connections::{CONNECTION, UPGRADE},
+    layout::Peer,
+    memory::Offset,
+};
+
+impl Worker {
+    /// Counts a connection to the peer at `at`, in this worker's column.
+    pub(super) fn count(&self, at: Offset) {
+        // SAFETY: called for a peer of a pinned table.
+        unsafe { self.zone.peer(at) }.open.fetch_add(1, Ordering::Relaxed);
+        self.add(at, CONNECTION);
+    }
+
+    fn add(&self, at: Offset, what: u64) {
+        let column = self.column_of(at);
+        match &self.counted {
+            None => {
+                column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed)
+            }
+            Some(counted) => {
+                column.fetch_add(what, Ordering::Relaxed);
+                Self::add_to_own(counted, at, what);
+            }
+        }
+    }
+
+    /// Counts the connection of a request as upgraded, from here on until it is released.
+    pub fn upgrade(&self, held: &mut PickedPeer) {
+        if !held.is_upgraded {
+            held.is_upgraded = true;
+            self.add(held.peer, UPGRADE);
+        }
+    }
+
+    /// Takes a connection out of the counts; `what` is what was added for it.
+    pub(super) fn uncount(&self, at: Offset, what: u64) {
+        // SAFETY: called for a peer that this worker has counted, and that is kept by this until
+        // the end of this function.
+        unsafe { self.zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
+        let column = self.column_of(at);
+        // Release: the publisher frees the peer once it sees the count gone, so all that was done
+        // with the peer comes before.
+        match &self.counted {
+            None => {
+                column.store(column.load(Ordering::Relaxed).wrapping_sub(what), Ordering::Release)
+            }
+            Some(counted) => {
+                column.fetch_sub(what, Ordering::Release);
+                Self::add_to_own(counted, at, what.wrapping_neg());
+            }
+        }
+    }
+
+    fn column_of(&self, at: Offset) -> &AtomicU64 {
+        let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU64>();
+        // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the
+        // number of columns.
+        unsafe { self.zone.memory.get(column) }
+    }
+
+    /// Adds to what this worker has in the column that it shares; `what` may be the two's
+    /// complement of what is taken off.
+    fn add_to_own(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
+        // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
+        if let Ok(mut all) = counted.try_borrow_mut()
+            && let Some(count) = all.get_mut(at.0 as usize)
+        {
+            *count = count.wrapping_add(what);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The peers with `backup`, or those without, and how far round robin has come among them.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::table::Table;
+use crate::layout::{Entry, PlanHeader};
+
+/// The peers with `backup`, or those without.
+pub(super) struct Group<'t> {
+    pub(super) entries: &'t [Entry],
+    pub(super) plan: &'t PlanHeader,
+    /// How far round robin has come in this group.
+    position: &'t AtomicU64,
+}
+
+impl Group<'_> {
+    /// The next position of round robin, which nobody else gets.
+    pub(super) fn next(&self) -> u64 {
+        self.position.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How far round robin has come, without going on.
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+}
+
+impl Table<'_> {
+    /// The peers without `backup`.
+    pub(super) fn primary(&self) -> Group<'_> {
+        Group {
+            entries: &self.entries[..self.header.primaries as usize],
+            plan: &self.header.primary,
+            position: &self.worker.zone.positions().primary,
+        }
+    }
+
+    /// The peers with `backup`.
+    pub(super) fn backup(&self) -> Group<'_> {
+        let primaries = self.header.primaries as usize;
+        Group {
+            entries: &self.entries[primaries..primaries + self.header.backups as usize],
+            plan: &self.header.backup,
+            position: &self.worker.zone.positions().backup,
+        }
+    }
+}

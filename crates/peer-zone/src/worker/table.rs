@@ -1,0 +1,130 @@
+//! A table, pinned for as long as it is read.
+
+use super::Worker;
+use crate::{
+    layout::{Entry, PlanHeader, ProcessEntry, Section, TableHeader},
+    memory::Offset,
+    peer_spec::PeerSpec,
+    zone::Zone,
+};
+
+/// A table, pinned for as long as this lives.
+#[derive(Debug)]
+pub struct Table<'w> {
+    pub(super) worker: &'w Worker,
+    pub(super) header: &'w TableHeader,
+    pub(super) entries: &'w [Entry],
+    pub(super) place: Offset,
+}
+
+impl Worker {
+    /// Pins the current table; `None` before the first is published.
+    ///
+    /// It takes the worker for itself: a second pin would take the place of the first.
+    pub fn table(&mut self) -> Option<Table<'_>> {
+        let place = Offset(self.process_entry().table.set(&self.zone.header().table));
+        if place.0 == 0 {
+            return None;
+        }
+        // SAFETY: the pin keeps the table, which was complete before it was published, until
+        // `Table` is dropped.
+        let header: &TableHeader = unsafe { self.zone.memory.get(place.bytes()) };
+        // SAFETY: as above; the entries follow the header.
+        let entries = unsafe {
+            self.zone
+                .memory
+                .slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
+        };
+        Some(Table { worker: self, header, entries, place })
+    }
+}
+
+impl Table<'_> {
+    pub(crate) fn zone(&self) -> Zone {
+        self.worker.zone
+    }
+
+    pub(crate) fn process_entry(&self) -> &ProcessEntry {
+        self.worker.process_entry()
+    }
+
+    /// Counted up with every change of the peers.
+    pub fn generation(&self) -> u64 {
+        self.header.generation
+    }
+
+    /// The route of the entry with this index, if it has one.
+    pub(super) fn route(&self, index: usize) -> Option<&[u8]> {
+        // SAFETY: the table is pinned.
+        unsafe { self.worker.zone.routes(self.place) }.of(index)
+    }
+
+    /// Whether there is but one peer: nginx never takes that one out of service.
+    pub(super) fn is_single(&self) -> bool {
+        self.header.primaries + self.header.backups == 1
+    }
+
+    pub(super) fn plan_sequence(&self, plan: &PlanHeader) -> &[u32] {
+        // SAFETY: the publisher wrote as many items there.
+        unsafe { self.items(plan.offset, plan.length) }
+    }
+
+    pub(super) fn plan_cumulative(&self, plan: &PlanHeader) -> &[u64] {
+        // SAFETY: as above.
+        unsafe { self.items(plan.offset, plan.length) }
+    }
+
+    /// A part of the table that only some methods need; empty where it is not there.
+    ///
+    /// # Safety
+    ///
+    /// The section's items are of this type.
+    pub(super) unsafe fn section<T>(&self, section: Section) -> &[T] {
+        if section.offset == 0 {
+            return &[];
+        }
+        // SAFETY: the publisher wrote as many items there, of the type that the caller vouches for.
+        unsafe { self.items(section.offset, section.length) }
+    }
+
+    /// # Safety
+    ///
+    /// `length` items of this type lie `offset` bytes from the table's start.
+    unsafe fn items<T>(&self, offset: u32, length: u32) -> &[T] {
+        // SAFETY: the table is pinned; the rest is the caller's promise.
+        unsafe {
+            self.worker.zone.memory.slice(self.place.bytes() + offset as usize, length as usize)
+        }
+    }
+
+    /// The peers that have keys and have not been removed, to publish them elsewhere.
+    pub fn to_specs(&self) -> Vec<PeerSpec> {
+        let listed = (self.header.primaries + self.header.backups) as usize;
+        self.entries[..listed]
+            .iter()
+            .zip(0..)
+            // SAFETY: the table is pinned, and no peer that it lists is freed.
+            .map(|(entry, index)| unsafe { self.worker.zone.spec(entry, self.route(index)) })
+            .filter(|spec| spec.key.is_some())
+            .collect()
+    }
+
+    /// The index of the first entry with this sticky id.
+    pub(super) fn sticky_index(&self, id: u64) -> Option<usize> {
+        // SAFETY: the section's items are indexes.
+        let order: &[u32] = unsafe { self.section(self.header.sticky) };
+        let entry_at = |&index: &u32| self.entries.get(index as usize);
+        let at =
+            order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
+        let index = order
+            .get(at)
+            .filter(|&index| entry_at(index).is_some_and(|entry| entry.sticky() == id));
+        index.map(|&index| index as usize)
+    }
+}
+
+impl Drop for Table<'_> {
+    fn drop(&mut self) {
+        self.worker.process_entry().table.clear();
+    }
+}

@@ -1,0 +1,180 @@
+//! Peers in the memory, by the place where they lie.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use super::Zone;
+use crate::{
+    connections::Connections,
+    layout::{Entry, Peer},
+    memory::Offset,
+    peer_spec::PeerSpec,
+    protocol::ID_BITS,
+};
+
+impl Zone {
+    /// The peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// A peer was written there, and its memory is not reused for `'a`: a table that lists it is
+    /// pinned, or a request holds it, or the caller is the publisher, who alone frees peers.
+    pub(crate) unsafe fn peer<'a>(&self, at: Offset) -> &'a Peer {
+        // SAFETY: the caller's promise.
+        unsafe { self.memory.get(at.bytes()) }
+    }
+
+    /// The columns of the peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> &'a [AtomicU64] {
+        // SAFETY: the caller's promise; the columns follow the peer.
+        unsafe { self.memory.slice(at.bytes() + size_of::<Peer>(), self.columns() as usize) }
+    }
+
+    /// How many connections to the peer at `at` are open.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn connections(&self, at: Offset) -> Connections {
+        // SAFETY: the caller's promise.
+        let columns = unsafe { self.peer_columns(at) };
+        // Acquire: whoever frees the peer because there are none comes after all that was done with
+        // it (see `Worker::uncount`).
+        Connections(
+            columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u64::wrapping_add),
+        )
+    }
+
+    /// Whether no connection to the peer at `at` is open, for the publisher, who alone makes
+    /// another shared column the current one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn is_idle(&self, at: Offset) -> bool {
+        // Twice: a process that moves its counts from a later column to an earlier one is missed by
+        // whoever is between the two, and moves them so once at most before the current column is
+        // another one. See `SharedColumns`. SAFETY: the caller's promise.
+        let mut sums = (0..2).map(|_| unsafe { self.connections(at) });
+        sums.all(|sum| sum == Connections::default())
+    }
+
+    /// Takes what is in a column of the peer at `at` out of its counts, where nobody counts there.
+    /// Says whether there was anything.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn clear_count(&self, at: Offset, column: u32) -> bool {
+        // SAFETY: the caller's promise.
+        let (peer, columns) = unsafe { (self.peer(at), self.peer_columns(at)) };
+        let column = &columns[column as usize];
+        if column.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let lost = Connections(column.swap(0, Ordering::Relaxed));
+        peer.open.fetch_sub(lost.all(), Ordering::Relaxed);
+        lost != Connections::default()
+    }
+
+    /// The socket address, the name, the key and the server text of the peer at `at`, as bytes.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn peer_strings<'a>(&self, at: Offset) -> [&'a [u8]; 4] {
+        // SAFETY: the caller's promise.
+        let peer = unsafe { self.peer(at) };
+        let lengths =
+            [peer.socket_address_length, peer.name_length, peer.key_length, peer.server_length]
+                .map(usize::from);
+        let mut start = at.bytes() + Peer::strings(self.columns());
+        let strings = lengths.map(|length| {
+            // SAFETY: the caller's promise; the strings follow the columns, were written before the
+            // peer was published and are never changed.
+            let string = unsafe { self.memory.slice(start, length) };
+            start += length;
+            string
+        });
+        let [socket_address, name, key, server] = strings;
+        [socket_address, name, key, if server.is_empty() { name } else { server }]
+    }
+
+    /// The peer of a table's entry, with this route, as it was published.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn spec(&self, entry: &Entry, route: Option<&[u8]>) -> PeerSpec {
+        // SAFETY: the caller's promise.
+        let (peer, [socket_address, name, key, server]) =
+            unsafe { (self.peer(entry.peer), self.peer_strings(entry.peer)) };
+        let text = |bytes: &[u8]| Arc::<str>::from(String::from_utf8_lossy(bytes));
+        let name_text = text(name);
+        PeerSpec {
+            key: (peer.is_static == 0).then(|| text(key)),
+            socket_address: socket_address.into(),
+            server: if server == name { Arc::clone(&name_text) } else { text(server) },
+            name: name_text,
+            parameters: entry.parameters,
+            sticky: entry.sticky(),
+            route: route.map(text),
+            create_revision: peer.create_revision.load(Ordering::Relaxed),
+            joined: peer.joined.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How many connections to the peer are open, near enough to compare peers by.
+    pub(crate) fn open(peer: &Peer) -> u32 {
+        // Below zero for a moment, where a dead worker's share was taken out before it was
+        // complete.
+        (peer.open.load(Ordering::Relaxed) as i32).max(0) as u32
+    }
+
+    /// An id for a peer at `place`, for the publisher. It tells the place, and apart from that
+    /// counts the peers that the zone has ever had.
+    pub(crate) fn next_id(&self, place: Offset) -> u64 {
+        let number = self.header().last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        (number << self.index_bits() | u64::from(place.0)) & (u64::MAX >> (u64::BITS - ID_BITS))
+    }
+
+    /// A number below [`Zone::index_limit`] that no other peer has for as long as this one, of this
+    /// id, has memory in the zone.
+    pub fn index_of(&self, id: u64) -> usize {
+        (id & ((1 << self.index_bits()) - 1)) as usize
+    }
+
+    /// What [`Zone::index_of`] is always below.
+    pub fn index_limit(&self) -> usize {
+        self.memory.units() as usize
+    }
+
+    fn index_bits(&self) -> u32 {
+        u32::BITS - self.memory.units().leading_zeros()
+    }
+
+    /// A peer that could not be picked may be one that can.
+    pub(crate) fn note_recovery(&self) {
+        // Release: who sees the new number sees what made the difference, too.
+        self.header().recoveries.fetch_add(1, Ordering::Release);
+    }
+
+    /// A peer begins, or goes on with, a ramp of so many seconds that counts from this moment (ms).
+    /// To be called before the peer shows it: who picks looks at no peer's ramp unless the zone
+    /// says that there may be one.
+    pub(crate) fn extend_ramps(&self, from: u64, slow_start: u32) {
+        if slow_start != 0 && from != 0 {
+            let until = from.saturating_add(u64::from(slow_start) * 1_000);
+            self.header().ramps_until.fetch_max(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any peer may be on a ramp at this moment (ms).
+    pub(crate) fn has_ramps(&self, now: u64) -> bool {
+        now < self.header().ramps_until.load(Ordering::Relaxed)
+    }
+}
