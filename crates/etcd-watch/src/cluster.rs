@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Uri;
 use thiserror::Error;
 
-use crate::words::Words;
+use crate::setting_names::SettingNames;
 
 /// One etcd cluster as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct ClusterConfig {
     /// Who logs in, where etcd asks for it.
     pub login: Option<Login>,
     /// How all of this is called where it is configured.
-    pub words: Words,
+    pub setting_names: SettingNames,
 }
 
 /// The certificates of a connection; all files are in PEM, and read again for each new connection.

@@ -8,9 +8,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{Cluster, Connection};
-use crate::list::{Listed, MESSAGE_LIMIT, Range};
-use crate::patience::timeout;
-use crate::quorum::{Question, Store, verify};
+use crate::list::{Listed, MESSAGE_LIMIT};
+use crate::listening_time::listening_timeout;
+use crate::quorum::{Question, verify};
+use crate::quorum_state::Store;
+use crate::range::Range;
 use crate::trouble::{Kind, Trouble, is_too_large};
 use crate::update::Cause;
 
@@ -90,7 +92,7 @@ impl<'a> Watch<'a> {
     ) -> Result<(Self, Word), Trouble> {
         let has_login = cluster.config().login.is_some();
         let created = cluster.with_token(connection, |client| async move {
-            let created = timeout(deadline, create(client, range, listed.revision)).await;
+            let created = listening_timeout(deadline, create(client, range, listed.revision)).await;
             let mut created =
                 created.unwrap_or_else(|_| Err(Trouble::late(Cause::Broken, "watch", deadline)));
             // The list was permitted just now. etcd 3.4 says nothing else where the token became
@@ -214,7 +216,7 @@ impl<'a> Watch<'a> {
             return;
         }
         let Reader { range, delivered, keys, .. } = self.reader;
-        let known = Known { start: range.start.clone(), end: range.end.clone(), delivered, keys };
+        let known = Known { parts: range.parts(), delivered, keys };
         let has_moved = self.answered.is_none_or(|(_, revision)| revision > delivered);
         let (cluster, connection) = (self.cluster.clone(), self.connection.clone());
         self.comparison.spawn(async move {

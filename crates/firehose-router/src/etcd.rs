@@ -5,8 +5,8 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use etcd_watch::{
-    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile, Tls, Words,
-    check_endpoint,
+    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile,
+    SettingNames, Tls, check_endpoint,
 };
 use thiserror::Error;
 
@@ -177,9 +177,9 @@ impl EtcdOptions {
         let trusted_certificate = path(self.etcd_cacert);
         let tls = Tls { trusted_certificate, identity, name: text(self.etcd_server_name) };
         let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
-        let words = match &password {
-            Some(_) => Words { password_file: "variable", ..Words::FLAGS },
-            None => Words::FLAGS,
+        let setting_names = match &password {
+            Some(_) => SettingNames { password_file: "variable", ..SettingNames::FLAGS },
+            None => SettingNames::FLAGS,
         };
         let config = ClusterConfig {
             name: "main".to_owned(),
@@ -187,7 +187,7 @@ impl EtcdOptions {
             connect_timeout,
             tls,
             login,
-            words,
+            setting_names,
         };
         Ok(Etcd { config, prefix: self.prefix, password })
     }
@@ -206,8 +206,9 @@ impl EtcdOptions {
         let endpoints = self.clone().at(endpoints).endpoints()?;
         let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
         let (name, tls) = ("main".to_owned(), Tls::default());
-        let words = Words::FLAGS;
-        let config = ClusterConfig { name, endpoints, connect_timeout, tls, login: None, words };
+        let setting_names = SettingNames::FLAGS;
+        let config =
+            ClusterConfig { name, endpoints, connect_timeout, tls, login: None, setting_names };
         Ok(Etcd { config, prefix: self.prefix.clone(), password: None })
     }
 

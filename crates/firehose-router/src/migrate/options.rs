@@ -70,7 +70,7 @@ impl MigrateOptions {
             return self.etcd.clone().read();
         }
         let mut etcd = self.etcd.clone().at(&self.to).read()?;
-        etcd.config.words.endpoint = "--to";
+        etcd.config.setting_names.endpoint = "--to";
         Ok(etcd)
     }
 }

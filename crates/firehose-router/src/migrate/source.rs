@@ -4,7 +4,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use etcd_watch::{ClusterConfig, Identity, Login, Tls, Words};
+use etcd_watch::{ClusterConfig, Identity, Login, SettingNames, Tls};
 use thiserror::Error;
 
 use super::{
@@ -65,7 +65,7 @@ impl Source {
                 identity: identity.map(|(certificate, key)| Identity { certificate, key }),
                 name: options.from_server_name.clone(),
             },
-            words: Words::SOURCE_FLAGS,
+            setting_names: SettingNames::SOURCE_FLAGS,
             ..config
         };
         let prefix = options.from_prefix.clone().unwrap_or(prefix);

@@ -114,7 +114,8 @@ async fn heard<T>(etcd: &Etcd, what: impl Future<Output = T>) -> Result<T, Failu
 fn authorization(etcd: &Etcd) -> Result<Option<String>, String> {
     let Some(login) = &etcd.config.login else { return Ok(None) };
     let password = std::fs::read_to_string(&login.password_file).map_err(|error| {
-        let (setting, reader) = (etcd.config.words.password_file, etcd.config.words.reader);
+        let (setting, reader) =
+            (etcd.config.setting_names.password_file, etcd.config.setting_names.reader);
         let file = login.password_file.display();
         format!("{setting} \"{file}\" cannot be read: make it readable for {reader} ({error})")
     })?;

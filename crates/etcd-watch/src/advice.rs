@@ -1,35 +1,36 @@
 //! What to do about trouble, in words.
 
 use crate::cluster::ClusterConfig;
-use crate::list::Range;
+use crate::range::Range;
+use crate::setting_names::quoted;
 use crate::trouble::{Kind, REASON_LENGTH, Trouble, one_line};
-use crate::words::quoted;
 
-/// The longest remedy in characters, so that there is room for etcd's own words behind it.
-const REMEDY_LENGTH: usize = 220;
+/// The longest advice in characters, so that there is room for etcd's own words behind it.
+const ADVICE_LENGTH: usize = 220;
 
 /// The trouble in one line without secrets: where its kind is known, what is wrong and what mends
 /// it, and then how etcd or the system put it.
 pub(crate) fn reason(trouble: &Trouble, config: &ClusterConfig, range: &Range) -> String {
     let endpoint = trouble.endpoint.as_deref().unwrap_or("the endpoint");
-    let Some(remedy) = remedy(trouble.kind, config, endpoint, range) else {
+    let Some(advice) = advice(trouble.kind, config, endpoint, range) else {
         return trouble.said.clone();
     };
-    let remedy: String = one_line(&remedy).chars().take(REMEDY_LENGTH).collect();
-    let room = REASON_LENGTH - remedy.chars().count() - " ()".len();
+    let advice: String = one_line(&advice).chars().take(ADVICE_LENGTH).collect();
+    let room = REASON_LENGTH - advice.chars().count() - " ()".len();
     let said: String = trouble.said.chars().take(room).collect();
-    format!("{remedy} ({said})")
+    format!("{advice} ({said})")
 }
 
-fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> Option<String> {
+fn advice(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> Option<String> {
     let user = config.login.as_ref().map(|login| login.user.as_str());
-    let (tls, words) = (&config.tls, &config.words);
+    let (tls, names) = (&config.tls, &config.setting_names);
     Some(match kind {
         Kind::Broken | Kind::Other | Kind::Compacted | Kind::TooMany | Kind::File => return None,
         Kind::ConnectionRefused => {
             format!(
-                "nothing listens at {endpoint}: start etcd there, or correct {}",
-                quoted(words.endpoint)
+                "nothing listens at {endpoint}: start etcd there, or correct \
+            {}",
+                quoted(names.endpoint)
             )
         }
         Kind::Late => {
@@ -41,7 +42,7 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::NameUnresolved => {
             format!(
                 "the host of {endpoint} cannot be resolved: see to DNS, or correct {}",
-                quoted(words.endpoint)
+                quoted(names.endpoint)
             )
         }
         Kind::NoQuorum => {
@@ -60,10 +61,10 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             let certificate = match &tls.identity {
                 Some(identity) => format!(
                     "if it does not take {} \"{}\", renew it",
-                    words.certificate,
+                    names.certificate,
                     identity.certificate.display()
                 ),
-                None => format!("if it asks for a certificate, set {}", quoted(words.certificate)),
+                None => format!("if it asks for a certificate, set {}", quoted(names.certificate)),
             };
             format!(
                 "{endpoint} ends the connection: if it speaks no TLS, begin its URL with \
@@ -77,14 +78,14 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::UntrustedCertificate => match &tls.trusted_certificate {
             Some(file) => format!(
                 "the certificate of {endpoint} is not signed by {} \"{}\": put its authority in \
-                 there",
-                words.trusted_certificate,
+                there",
+                names.trusted_certificate,
                 file.display()
             ),
             None => format!(
                 "the certificate of {endpoint} is not signed by an authority of the system: name \
-                 its own with {}",
-                quoted(words.trusted_certificate)
+                its own with {}",
+                quoted(names.trusted_certificate)
             ),
         },
         Kind::ExpiredCertificate => {
@@ -98,13 +99,13 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::OtherName => match &tls.name {
             Some(name) => format!(
                 "the certificate of {endpoint} is not for {} \"{name}\": set a name that it is \
-                 for, or renew it with this one",
-                words.server_name
+                for, or renew it with this one",
+                names.server_name
             ),
             None => format!(
                 "the certificate of {endpoint} is not for this host: set {} to a name that it is \
-                 for, or renew it",
-                quoted(words.server_name)
+                for, or renew it",
+                quoted(names.server_name)
             ),
         },
         Kind::BadCertificate => {
@@ -113,18 +114,18 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
         Kind::ClientCertificate => match &tls.identity {
             Some(identity) => format!(
                 "{endpoint} does not take {} \"{}\" (it may have expired, or be signed by an \
-                 authority unknown there): renew it",
-                words.certificate,
+                authority unknown there): renew it",
+                names.certificate,
                 identity.certificate.display()
             ),
             None => format!(
                 "{endpoint} asks for a client's certificate: set {} and {}",
-                quoted(words.certificate),
-                quoted(words.certificate_key)
+                quoted(names.certificate),
+                quoted(names.certificate_key)
             ),
         },
         Kind::NoAuthentication => {
-            format!("authentication is not enabled in etcd, though {} is set", quoted(words.user))
+            format!("authentication is not enabled in etcd, though {} is set", quoted(names.user))
         }
         Kind::TokenVoid => {
             "etcd takes no token, though it has just given one: see to its logs and the clocks of \
@@ -137,14 +138,14 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             }
             None => format!(
                 "etcd asks for a user: set {} and {}",
-                quoted(words.user),
-                quoted(words.password_file)
+                quoted(names.user),
+                quoted(names.password_file)
             ),
         },
         Kind::PermissionDenied => {
             let who = match user {
                 Some(user) => format!("user \"{user}\""),
-                None if tls.identity.is_some() => format!("the name in {}", words.certificate),
+                None if tls.identity.is_some() => format!("the name in {}", names.certificate),
                 None => "whoever has not logged in".to_owned(),
             };
             format!(
@@ -156,13 +157,13 @@ fn remedy(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             Some(login) => format!(
                 "authentication failed, user \"{}\": check the user, and the password in {} \"{}\"",
                 login.user,
-                words.password_file,
+                names.password_file,
                 login.password_file.display()
             ),
             None => format!(
                 "authentication failed: set {} and {}",
-                quoted(words.user),
-                quoted(words.password_file)
+                quoted(names.user),
+                quoted(names.password_file)
             ),
         },
     })
@@ -174,10 +175,10 @@ mod tests {
 
     use super::reason;
     use crate::cluster::{ClusterConfig, Identity, Login, Tls};
-    use crate::list::Range;
+    use crate::range::Range;
+    use crate::setting_names::SettingNames;
     use crate::trouble::{Kind, Trouble};
     use crate::update::Cause;
-    use crate::words::Words;
 
     fn config(login: Option<Login>) -> ClusterConfig {
         ClusterConfig {
@@ -186,7 +187,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             tls: Tls::default(),
             login,
-            words: Words::DIRECTIVES,
+            setting_names: SettingNames::DIRECTIVES,
         }
     }
 
@@ -237,9 +238,11 @@ mod tests {
             identity: Some(identity),
             name: Some(NONE.to_owned()),
         };
-        for (words, prefix) in [(Words::FLAGS, "--etcd-"), (Words::SOURCE_FLAGS, "--from")] {
+        for (setting_names, prefix) in
+            [(SettingNames::FLAGS, "--etcd-"), (SettingNames::SOURCE_FLAGS, "--from")]
+        {
             for (tls, login) in [(tls.clone(), login("router")), (Tls::default(), None)] {
-                let config = ClusterConfig { tls, words, ..config(login) };
+                let config = ClusterConfig { tls, setting_names, ..config(login) };
                 for kind in kinds {
                     let trouble = Trouble {
                         endpoint: Some("https://etcd".into()),
@@ -255,7 +258,7 @@ mod tests {
         }
         let text = reason(
             &Trouble::refused(Cause::Canceled, Kind::UserWanted, "list: user name is empty"),
-            &ClusterConfig { words: Words::FLAGS, ..config(None) },
+            &ClusterConfig { setting_names: SettingNames::FLAGS, ..config(None) },
             &Range::new(b"/firehose/"),
         );
         assert_eq!(
