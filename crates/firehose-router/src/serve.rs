@@ -1,11 +1,11 @@
 //! `serve`: runs nginx with the nodes and the settings that etcd has.
 
 mod applier;
+mod content;
 mod files;
 mod folders;
 mod following;
 mod keeping;
-mod known;
 mod left;
 mod lingering;
 mod log_servers;
@@ -15,6 +15,8 @@ mod options;
 mod processes;
 mod render;
 mod settings;
+mod settings_file;
+mod settings_state;
 mod supervisor;
 mod trial;
 
@@ -38,14 +40,15 @@ use self::{
     applier::{Applier, Repair},
     files::Limits,
     folders::{FolderError, RunFolder},
-    following::Heard,
+    following::SettingsUpdate,
     keeping::Keeping,
-    known::{KeptError, Known, Values},
     left::Left,
     lingering::Lingering,
     log_servers::LogServers,
     nginx::{NginxError, Program},
     render::{Frame, RenderError},
+    settings_file::SettingsFileError,
+    settings_state::{SettingsState, Values},
     supervisor::Starting,
 };
 pub(crate) use self::{folders::status_socket, options::ServeOptions};
@@ -68,7 +71,7 @@ const USERS: [&str; 2] = ["www-data", "nginx"];
 ///
 /// Why it would not be taken.
 pub(crate) fn judge_setting(key: &str, value: &[u8]) -> Result<(), String> {
-    known::judge(key, value)
+    content::judge(key, value)
 }
 
 /// What keeps the router from running.
@@ -190,7 +193,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         access_log: Some(options.access_log.map_or_else(access_log, without_a_pipe_that_waits)),
         etcd: with_password_file(etcd, &run_folder)?,
     };
-    let heard = first_word(heard, waits_until).await;
+    let heard = first_update(heard, waits_until).await;
     let keeping = Keeping::new(kept, frame.etcd.prefix.clone());
     let stop_timeout = Duration::from_secs(options.stop_timeout);
     let applier = Applier {
@@ -216,30 +219,52 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
 }
 
 /// Waits until etcd has said what the settings are, or cannot.
-async fn first_word(mut heard: watch::Receiver<Heard>, end: Instant) -> watch::Receiver<Heard> {
-    let word = heard.wait_for(|heard| heard.has_listed || heard.trouble.is_some());
-    let has_listed = matches!(timeout_at(end, word).await, Ok(Ok(word)) if word.has_listed);
-    if !has_listed {
-        let what = if heard.borrow().known.is_heard {
-            "those that it last had"
-        } else {
-            "the defaults, and nobody may publish until etcd has said who may"
-        };
-        tracing::warn!("etcd has not said what the settings are: nginx starts with {what}");
+async fn first_update(
+    mut updates: watch::Receiver<SettingsUpdate>,
+    end: Instant,
+) -> watch::Receiver<SettingsUpdate> {
+    // Whether it came in time is seen in what there is.
+    let _ = timeout_at(end, updates.wait_for(|update| update.is_settled)).await;
+    for line in missing(&updates.borrow()) {
+        tracing::warn!("{line}");
     }
-    heard
+    updates
+}
+
+/// What nginx starts with where etcd has not listed its keys: a line for each part.
+fn missing(update: &SettingsUpdate) -> Vec<&'static str> {
+    let SettingsState { settings_source, put_allow_source, .. } = &update.state;
+    let mut lines = Vec::new();
+    if !update.has_settings {
+        lines.push(if settings_source.is_known {
+            "the settings were not read from etcd: nginx starts with the last known ones"
+        } else {
+            "the settings were not read from etcd: nginx starts with the defaults"
+        });
+    }
+    if !update.has_publishers {
+        lines.push(if put_allow_source.is_known {
+            "the networks that may publish were not read from etcd: nginx starts with the last \
+            known ones"
+        } else {
+            "the networks that may publish were not read from etcd: nobody may publish until they \
+            are"
+        });
+    }
+    lines
 }
 
 /// What the last router has kept; nothing, where it has kept nothing that is of use.
-fn load(file: &std::path::Path, etcd: &Etcd) -> (Known, Values) {
-    match Known::load(file, &etcd.prefix) {
+fn load(file: &std::path::Path, etcd: &Etcd) -> (SettingsState, Values) {
+    match settings_file::load(file, &etcd.prefix) {
         Ok(kept) => kept,
-        Err(KeptError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(SettingsFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             Default::default()
         }
         Err(error) => {
             tracing::warn!(
-                "{} is not used: {error}; nobody may publish until etcd says who may",
+                "{} is not used: {error}; until etcd is read nginx has the default settings, and \
+                nobody may publish",
                 file.display()
             );
             Default::default()

@@ -19,9 +19,8 @@ use super::{
     ServeError,
     files::Limits,
     folders::{self, RunFolder},
-    following::Heard,
+    following::SettingsUpdate,
     keeping::Keeping,
-    known::{Known, Values},
     lingering::Lingering,
     log_servers::{LogServers, name_of},
     memory::{self, Workers},
@@ -29,6 +28,7 @@ use super::{
     processes,
     render::{Frame, render},
     settings::Setting,
+    settings_state::{SettingsState, Values},
     trial,
 };
 use crate::local;
@@ -76,7 +76,7 @@ pub(crate) struct Applier {
     pub(super) run_folder: RunFolder,
     pub(super) keeping: Keeping,
     pub(super) servers: LogServers,
-    pub(super) heard: watch::Receiver<Heard>,
+    pub(super) heard: watch::Receiver<SettingsUpdate>,
     /// The settings that were last looked at, with those among them that nginx has refused.
     pub(super) seen: Values,
     /// Those that nginx runs with.
@@ -169,7 +169,7 @@ impl Applier {
         taken: &Values,
         resolved: Instant,
     ) -> Result<Running, ServeError> {
-        let heard = self.heard.borrow_and_update().known.clone();
+        let heard = self.heard.borrow_and_update().state.clone();
         self.want_log_servers(&heard);
         self.servers.settle(resolved).await;
         if let Some(name) =
@@ -183,8 +183,8 @@ impl Applier {
         let heard = self.with_log_server(heard);
         self.rendering = 1;
         self.good = self.first(&heard, taken).await?;
-        self.seen = self.heard.borrow().known.reloaded();
-        let known = Known { values: self.good.clone(), ..Known::default() };
+        self.seen = self.heard.borrow().state.reloaded();
+        let known = SettingsState { values: self.good.clone(), ..SettingsState::default() };
         if let Some(lacking) = self.limits.lacking(workers_of(&known), files_of(&known)) {
             tracing::warn!("{lacking}");
         }
@@ -245,7 +245,7 @@ impl Applier {
     /// The configuration that nginx starts with. What nginx refuses is left out, and nothing is
     /// left out without a word: of the settings that etcd has those that nginx takes, beginning
     /// with those that it ran with last, or without any.
-    async fn first(&mut self, heard: &Known, taken: &Values) -> Result<Values, ServeError> {
+    async fn first(&mut self, heard: &SettingsState, taken: &Values) -> Result<Values, ServeError> {
         let rendering = self.rendering;
         let refused = match self.put(heard, rendering).await {
             Ok(()) => return Ok(heard.reloaded()),
@@ -266,7 +266,7 @@ impl Applier {
         }
         // Without a word of etcd's, also of who may publish: then nobody may until the module has
         // heard it.
-        let mut unknown = Known::default();
+        let mut unknown = SettingsState::default();
         unknown.values.extend(
             heard
                 .values
@@ -274,7 +274,7 @@ impl Applier {
                 .map(|(key, value)| (*key, value.clone())),
         );
         if heard.restricts_publishing() {
-            unknown.put_allow_origin = heard.put_allow_origin;
+            unknown.put_allow_source.origin = heard.put_allow_source.origin;
         }
         match self.put(&unknown, rendering).await {
             Ok(()) => {
@@ -289,7 +289,7 @@ impl Applier {
     }
 
     /// Whether nginx takes these settings.
-    async fn is_taken(&self, known: &Known, rendering: u64) -> Result<bool, ServeError> {
+    async fn is_taken(&self, known: &SettingsState, rendering: u64) -> Result<bool, ServeError> {
         match self.test(known, rendering).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_refusal() => Ok(false),
@@ -309,14 +309,14 @@ impl Applier {
     /// Keeps the settings for a start without etcd.
     fn keep(&mut self) {
         let heard = self.heard.borrow();
-        if heard.has_listed {
-            self.keeping.keep(&heard.known, &self.good);
+        if heard.has_listed() {
+            self.keeping.write_file(&heard.state, &self.good);
         }
     }
 
     /// Has nginx reload, if there is anything that it would have to reload for, or `anyway`.
     async fn take_settings(&mut self, running: &Running, anyway: bool) {
-        let heard = self.heard.borrow_and_update().known.clone();
+        let heard = self.heard.borrow_and_update().state.clone();
         let wanted = heard.reloaded();
         let pending = self.pending.take();
         let anyway = anyway || pending.is_some_and(|pending| pending.anyway);
@@ -371,7 +371,7 @@ impl Applier {
 
     /// The names of log servers that are to be resolved: of the settings, of what nginx runs with,
     /// and of the flags.
-    fn want_log_servers(&mut self, heard: &Known) {
+    fn want_log_servers(&mut self, heard: &SettingsState) {
         let setting = heard.values.get(&Setting::SyslogEndpoint);
         let settings = setting.into_iter().chain(self.good.get(&Setting::SyslogEndpoint));
         let names = settings.filter_map(|server| name_of(server)).chain(self.frame.log_server());
@@ -380,7 +380,7 @@ impl Applier {
 
     /// The settings, with the log server that nginx runs with where theirs has no address yet: it
     /// is taken once it has one.
-    fn with_log_server(&mut self, mut heard: Known) -> Known {
+    fn with_log_server(&mut self, mut heard: SettingsState) -> SettingsState {
         let unresolved = heard.values.get(&Setting::SyslogEndpoint).filter(|server| {
             name_of(server).is_some_and(|name| self.servers.address(name).is_none())
         });
@@ -407,7 +407,11 @@ impl Applier {
 
     /// Puts the configuration of these settings in place, once nginx takes it. Where it does not,
     /// those that it takes are found one by one. Returns those that are in place.
-    async fn put_what_is_good(&self, heard: &Known, rendering: u64) -> Result<Judged, ServeError> {
+    async fn put_what_is_good(
+        &self,
+        heard: &SettingsState,
+        rendering: u64,
+    ) -> Result<Judged, ServeError> {
         match self.put(heard, rendering).await {
             Ok(()) => {
                 self.told.borrow_mut().clear();
@@ -429,12 +433,12 @@ impl Applier {
     /// Says also when to try again, if some may be taken later.
     async fn try_each(
         &self,
-        mut good: Known,
-        heard: &Known,
+        mut good: SettingsState,
+        heard: &SettingsState,
         rendering: u64,
-    ) -> Result<(Known, Option<Duration>), ServeError> {
+    ) -> Result<(SettingsState, Option<Duration>), ServeError> {
         let changed = |setting: &Setting| heard.values.get(setting) != good.values.get(setting);
-        let mut left: Vec<Setting> = Setting::ALL.into_iter().filter(changed).collect();
+        let mut left: Vec<Setting> = Setting::all().filter(changed).collect();
         let mut refused = BTreeMap::new();
         // One that another one leaves no room for may be taken behind that.
         loop {
@@ -479,14 +483,14 @@ impl Applier {
     }
 
     /// Tests the configuration and puts it where nginx reads it.
-    async fn put(&self, known: &Known, rendering: u64) -> Result<(), ServeError> {
+    async fn put(&self, known: &SettingsState, rendering: u64) -> Result<(), ServeError> {
         let tested = self.test(known, rendering).await?;
         let file = self.configuration();
         std::fs::rename(&tested, &file).map_err(|error| ServeError::Write(file, error))
     }
 
     /// Writes the configuration beside the one in use, and has nginx test it.
-    async fn test(&self, known: &Known, rendering: u64) -> Result<PathBuf, ServeError> {
+    async fn test(&self, known: &SettingsState, rendering: u64) -> Result<PathBuf, ServeError> {
         self.look_for_room(known)?;
         let file = self.run_folder.path("nginx.conf.new");
         let text = render(&self.frame, known, &self.servers, rendering)?;
@@ -502,10 +506,10 @@ impl Applier {
 
     /// Looks whether there is memory for the workers, and whether they may have the files that they
     /// need. Where they take no more than those that run, or than the default's, there is memory.
-    fn look_for_room(&self, known: &Known) -> Result<(), NginxError> {
+    fn look_for_room(&self, known: &SettingsState) -> Result<(), NginxError> {
         let (wanted, files) = (workers_of(known), files_of(known));
         let before = workers_of(&known.with_reloaded(&self.good));
-        let default = workers_of(&Known::default());
+        let default = workers_of(&SettingsState::default());
         if [before, default].iter().all(|least| wanted.bytes() > least.bytes()) {
             memory::check(wanted).map_err(|error| NginxError::NoRoom(error.to_string()))?;
         }
@@ -519,7 +523,7 @@ impl Applier {
     }
 
     /// Has workers run with settings with which none have run yet, beside those that serve.
-    async fn try_workers(&self, known: &Known) -> Result<(), NginxError> {
+    async fn try_workers(&self, known: &SettingsState) -> Result<(), NginxError> {
         let settings = of_processes(&known.values);
         if settings.is_empty() || self.proven.borrow().contains(&settings) {
             return Ok(());
@@ -537,7 +541,7 @@ impl Applier {
     }
 
     /// The settings, without those with which workers did not run.
-    fn without_refused(&mut self, heard: Known) -> Known {
+    fn without_refused(&mut self, heard: SettingsState) -> SettingsState {
         self.repair.refused.retain(|setting, value| heard.values.get(setting) == Some(value));
         let mut known = heard;
         for setting in self.repair.refused.keys() {
@@ -552,7 +556,9 @@ impl Applier {
     /// Looks whether all workers run. Where some do not, with settings with which they never did,
     /// the last good ones come back; otherwise nginx reloads, which makes it start them again.
     async fn look_at_workers(&mut self, running: &Running) {
-        let wanted = workers_of(&Known { values: self.good.clone(), ..Known::default() }).processes;
+        let wanted =
+            workers_of(&SettingsState { values: self.good.clone(), ..SettingsState::default() })
+                .processes;
         // How many "auto" are is nginx's to say.
         let is_auto = self.good.get(&Setting::WorkerProcesses).is_some_and(|value| value == "auto");
         let expected = if is_auto { 1 } else { wanted };
@@ -639,7 +645,7 @@ fn of_processes(values: &Values) -> Values {
 }
 
 /// The workers of these settings.
-fn workers_of(known: &Known) -> Workers {
+fn workers_of(known: &SettingsState) -> Workers {
     let number = |setting| known.get(setting).and_then(|value| value.parse::<u64>().ok());
     // "auto" is one for each processor.
     let processors = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
@@ -650,14 +656,13 @@ fn workers_of(known: &Known) -> Workers {
 }
 
 /// How many files a worker of these settings may have, if they say so.
-fn files_of(known: &Known) -> Option<u64> {
+fn files_of(known: &SettingsState) -> Option<u64> {
     known.get(Setting::WorkerRlimitNofile).and_then(|value| value.parse().ok())
 }
 
 /// What is another than before, in words.
 fn changes(before: &Values, now: &Values) -> String {
-    let changed =
-        Setting::ALL.into_iter().filter(|setting| before.get(setting) != now.get(setting));
+    let changed = Setting::all().filter(|setting| before.get(setting) != now.get(setting));
     let words =
         changed.map(|setting| match now.get(&setting).map(String::as_str).or(setting.default()) {
             Some(value) => format!("{} {value}", setting.key()),

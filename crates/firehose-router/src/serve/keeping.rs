@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
-use super::known::{Known, Values};
+use super::{
+    settings_file,
+    settings_state::{SettingsState, Values},
+};
 
 /// How long after a write that failed the next is tried: as for the nodes' file, soon enough for
 /// somebody who has just made room on the disk.
@@ -29,19 +32,20 @@ impl Keeping {
     /// Writes the settings, with those that nginx has taken, if etcd has ever said which they are:
     /// from a file they pass for its word. The beginning and the end of trouble are logged, not
     /// each attempt.
-    pub(crate) fn keep(&mut self, known: &Known, taken: &Values) {
-        let Some(file) = self.file.as_ref().filter(|_| known.is_heard) else { return };
-        match known.save(file, &self.prefix, taken) {
+    pub(crate) fn write_file(&mut self, state: &SettingsState, taken: &Values) {
+        let is_known = state.settings_source.is_known || state.put_allow_source.is_known;
+        let Some(file) = self.file.as_ref().filter(|_| is_known) else { return };
+        match settings_file::save(state, file, &self.prefix, taken) {
             Ok(()) => {
                 if self.retry.take().is_some() {
-                    tracing::info!("the settings are kept in {} again", file.display());
+                    tracing::info!("{} is written again", file.display());
                 }
             }
             Err(error) => {
                 if self.retry.replace(Instant::now() + RETRY).is_none() {
                     tracing::warn!(
-                        "the settings cannot be kept in {}: {error}; this is tried again every {} \
-                         s",
+                        "{} cannot be written: {error}; a restart without etcd would use older \
+                        settings. This is tried again every {} s",
                         file.display(),
                         RETRY.as_secs()
                     );
@@ -58,7 +62,8 @@ impl Keeping {
 
 #[cfg(test)]
 mod tests {
-    use super::{Keeping, Known, Values};
+    use super::{Keeping, SettingsState, Values, settings_file};
+    use crate::serve::settings_state::Provenance;
 
     #[test]
     fn a_write_that_failed_is_due_again_until_one_succeeds() {
@@ -68,13 +73,16 @@ mod tests {
         std::fs::create_dir(&file).expect("a folder");
         let mut keeping = Keeping::new(Some(file.clone()), "/firehose".to_owned());
         assert_eq!(keeping.retry(), None);
-        let known = Known::heard_of_none();
-        keeping.keep(&known, &Values::new());
+        let source = Provenance { is_known: true, ..Provenance::default() };
+        let (settings_source, put_allow_source) = (source, source);
+        let state = SettingsState { settings_source, put_allow_source, ..SettingsState::default() };
+        keeping.write_file(&state, &Values::new());
         assert!(keeping.retry().is_some());
         std::fs::remove_dir(&file).expect("removed");
-        keeping.keep(&known, &Values::new());
+        keeping.write_file(&state, &Values::new());
         assert_eq!(keeping.retry(), None);
-        assert_eq!(Known::load(&file, "/firehose").expect("kept"), (known, Values::new()));
+        let kept = settings_file::load(&file, "/firehose").expect("kept");
+        assert_eq!(kept, (state, Values::new()));
     }
 
     #[test]
@@ -82,7 +90,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("settings.json");
         Keeping::new(Some(file.clone()), "/firehose".to_owned())
-            .keep(&Known::default(), &Values::new());
+            .write_file(&SettingsState::default(), &Values::new());
         assert!(!file.exists());
     }
 }

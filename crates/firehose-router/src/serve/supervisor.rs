@@ -18,9 +18,9 @@ use super::{
     ServeError,
     applier::Applier,
     folders,
-    known::Values,
     left::Left,
     nginx::{Program, Running},
+    settings_state::Values,
 };
 use crate::{
     child::{ended, exit_code, reap_orphans},
