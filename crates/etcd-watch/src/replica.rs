@@ -97,11 +97,11 @@ pub struct Replica<T> {
     latest: Option<Origin>,
     /// Milliseconds.
     hold: u64,
-    state: State<T>,
+    state: ReplicaState<T>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum State<T> {
+enum ReplicaState<T> {
     /// The values in hand are those of the etcd that is followed.
     Followed,
     /// A process before held them, and nothing was listed yet.
@@ -142,14 +142,14 @@ impl<T> Replica<T> {
     /// is not known, so that any etcd goes on from there. `hold` is in milliseconds.
     #[must_use]
     pub const fn new(in_hand: T, origin: Option<Origin>, hold: u64) -> Self {
-        Self { in_hand, origin, latest: origin, hold, state: State::Followed }
+        Self { in_hand, origin, latest: origin, hold, state: ReplicaState::Followed }
     }
 
     /// The values were held by the process before, whose hold goes on. To be called before the
     /// first list.
     #[must_use]
     pub fn resume(self, holding: Holding) -> Self {
-        Self { state: State::Resumed(holding), ..self }
+        Self { state: ReplicaState::Resumed(holding), ..self }
     }
 
     /// etcd has listed. The list is to be written into [`newest_mut`](Self::newest_mut) behind
@@ -163,22 +163,22 @@ impl<T> Replica<T> {
             continuity: if is_same { holding.continuity } else { continuity },
             ..holding
         };
-        let (holding, successor, begins_hold) = match mem::replace(&mut self.state, State::Followed)
-        {
-            State::Followed if is_same => {
-                self.origin = Some(listed);
-                return Listing { continuity, begins_hold: false };
-            }
-            State::Followed => {
-                (Holding { continuity, until: now.saturating_add(self.hold) }, None, true)
-            }
-            State::Resumed(holding) => (again(holding), None, false),
-            State::Held { holding, successor } => {
-                (again(holding), Some(successor).filter(|_| is_same), false)
-            }
-        };
+        let (holding, successor, begins_hold) =
+            match mem::replace(&mut self.state, ReplicaState::Followed) {
+                ReplicaState::Followed if is_same => {
+                    self.origin = Some(listed);
+                    return Listing { continuity, begins_hold: false };
+                }
+                ReplicaState::Followed => {
+                    (Holding { continuity, until: now.saturating_add(self.hold) }, None, true)
+                }
+                ReplicaState::Resumed(holding) => (again(holding), None, false),
+                ReplicaState::Held { holding, successor } => {
+                    (again(holding), Some(successor).filter(|_| is_same), false)
+                }
+            };
         let successor = successor.unwrap_or_else(|| fresh(&self.in_hand));
-        self.state = State::Held { holding, successor };
+        self.state = ReplicaState::Held { holding, successor };
         Listing { continuity, begins_hold }
     }
 
@@ -186,7 +186,7 @@ impl<T> Replica<T> {
     pub fn note_revision(&mut self, revision: i64) {
         if let Some(latest) = &mut self.latest {
             latest.revision = latest.revision.max(revision);
-            if matches!(self.state, State::Followed) {
+            if matches!(self.state, ReplicaState::Followed) {
                 self.origin = self.latest;
             }
         }
@@ -196,8 +196,8 @@ impl<T> Replica<T> {
     /// is one, and what is in hand otherwise.
     pub const fn newest_mut(&mut self) -> &mut T {
         match &mut self.state {
-            State::Held { successor, .. } => successor,
-            State::Followed | State::Resumed(_) => &mut self.in_hand,
+            ReplicaState::Held { successor, .. } => successor,
+            ReplicaState::Followed | ReplicaState::Resumed(_) => &mut self.in_hand,
         }
     }
 
@@ -206,8 +206,8 @@ impl<T> Replica<T> {
     pub fn delete<R>(&mut self, mut delete: impl FnMut(&mut T) -> R) -> (R, Option<R>) {
         let in_hand = delete(&mut self.in_hand);
         let successor = match &mut self.state {
-            State::Held { successor, .. } => Some(delete(successor)),
-            State::Followed | State::Resumed(_) => None,
+            ReplicaState::Held { successor, .. } => Some(delete(successor)),
+            ReplicaState::Followed | ReplicaState::Resumed(_) => None,
         };
         (in_hand, successor)
     }
@@ -216,7 +216,9 @@ impl<T> Replica<T> {
     /// the two.
     pub fn adopt_if(&mut self, is_due: impl FnOnce(&T, &T) -> bool) -> Option<Replaced<T>> {
         match &self.state {
-            State::Held { successor, .. } if is_due(&self.in_hand, successor) => self.adopt(),
+            ReplicaState::Held { successor, .. } if is_due(&self.in_hand, successor) => {
+                self.adopt()
+            }
             _ => None,
         }
     }
@@ -225,14 +227,16 @@ impl<T> Replica<T> {
     /// for which that is held. `is_followed` says whether etcd can be followed just now.
     pub fn end_hold(&mut self, now: u64, is_followed: bool) -> Option<Replaced<T>> {
         match &self.state {
-            State::Held { holding, .. } if is_followed && holding.until <= now => self.adopt(),
+            ReplicaState::Held { holding, .. } if is_followed && holding.until <= now => {
+                self.adopt()
+            }
             _ => None,
         }
     }
 
     fn adopt(&mut self) -> Option<Replaced<T>> {
-        match mem::replace(&mut self.state, State::Followed) {
-            State::Held { holding, successor } => {
+        match mem::replace(&mut self.state, ReplicaState::Followed) {
+            ReplicaState::Held { holding, successor } => {
                 self.origin = self.latest;
                 let former = mem::replace(&mut self.in_hand, successor);
                 Some(Replaced { former, continuity: holding.continuity })
@@ -259,8 +263,8 @@ impl<T> Replica<T> {
     #[must_use]
     pub const fn successor(&self) -> Option<&T> {
         match &self.state {
-            State::Held { successor, .. } => Some(successor),
-            State::Followed | State::Resumed(_) => None,
+            ReplicaState::Held { successor, .. } => Some(successor),
+            ReplicaState::Followed | ReplicaState::Resumed(_) => None,
         }
     }
 
@@ -275,8 +279,8 @@ impl<T> Replica<T> {
     #[must_use]
     pub const fn holding(&self) -> Option<Holding> {
         match &self.state {
-            State::Held { holding, .. } | State::Resumed(holding) => Some(*holding),
-            State::Followed => None,
+            ReplicaState::Held { holding, .. } | ReplicaState::Resumed(holding) => Some(*holding),
+            ReplicaState::Followed => None,
         }
     }
 
@@ -284,8 +288,8 @@ impl<T> Replica<T> {
     #[must_use]
     pub const fn ends_at(&self) -> Option<u64> {
         match &self.state {
-            State::Held { holding, .. } => Some(holding.until),
-            State::Followed | State::Resumed(_) => None,
+            ReplicaState::Held { holding, .. } => Some(holding.until),
+            ReplicaState::Followed | ReplicaState::Resumed(_) => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::update::Cause;
 mod comparison;
 mod reader;
 
-use comparison::{Known, differs};
+use comparison::{KnownRange, differs};
 use reader::check_canceled;
 pub(crate) use reader::{Reader, Word};
 
@@ -74,7 +74,7 @@ pub(crate) struct Watch<'a> {
     /// When the last such question was answered, and where the store was.
     answered: Option<(Instant, i64)>,
     /// The comparison that is made, with what was known when it began.
-    comparison: JoinSet<(Known, Result<bool, Trouble>)>,
+    comparison: JoinSet<(KnownRange, Result<bool, Trouble>)>,
     compare_at: Option<Instant>,
     /// Up to where changes had come when etcd was found to have more.
     behind: Option<i64>,
@@ -216,7 +216,7 @@ impl<'a> Watch<'a> {
             return;
         }
         let Reader { range, delivered, keys, .. } = self.reader;
-        let known = Known { parts: range.parts(), delivered, keys };
+        let known = KnownRange { parts: range.parts(), delivered, keys };
         let has_moved = self.answered.is_none_or(|(_, revision)| revision > delivered);
         let (cluster, connection) = (self.cluster.clone(), self.connection.clone());
         self.comparison.spawn(async move {
@@ -230,7 +230,7 @@ impl<'a> Watch<'a> {
     /// Takes the comparison: nothing is missed, or the watch is behind, for a while or for good.
     async fn compared(
         &mut self,
-        answer: Result<(Known, Result<bool, Trouble>), JoinError>,
+        answer: Result<(KnownRange, Result<bool, Trouble>), JoinError>,
     ) -> Result<Option<Word>, Trouble> {
         let Ok((known, differs)) = answer else {
             return Err(Trouble::broken("watch: the task that compares has failed"));

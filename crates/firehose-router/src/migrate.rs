@@ -16,8 +16,8 @@ use thiserror::Error;
 
 pub(crate) use self::options::MigrateOptions;
 use self::{
-    plan::{PUT_ALLOW, Plan, Step},
-    source::{Source, SourceError},
+    plan::{MigrationStep, PUT_ALLOW, Plan},
+    source::SourceError,
     v3::Store,
 };
 use crate::etcd::EtcdOptionsError;
@@ -66,7 +66,7 @@ pub(crate) async fn run(options: Box<MigrateOptions>) -> ExitCode {
 
 async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let (writes, overwrites) = (options.yes, options.overwrite);
-    let source = Source::new(&options).map_err(MigrateError::From)?;
+    let source = options.source().map_err(MigrateError::From)?;
     let store = Store::new(options.target().map_err(MigrateError::To)?);
     let of_source = |error| match error {
         SourceError::Same { .. } => MigrateError::Same(error),
@@ -109,9 +109,11 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let compared = Plan::new(keys, &there, false);
     for (entry, step) in compared.steps() {
         match step {
-            Step::Put { .. } => writeln!(out, "missing {}", entry.shown())?,
-            Step::Differs { there } => writeln!(out, "differs {}, there {there}", entry.shown())?,
-            Step::Same | Step::Skip(_) => {}
+            MigrationStep::Put { .. } => writeln!(out, "missing {}", entry.shown())?,
+            MigrationStep::Differs { there } => {
+                writeln!(out, "differs {}, there {there}", entry.shown())?
+            }
+            MigrationStep::Same | MigrationStep::Skip(_) => {}
         }
     }
     writeln!(out, "compared: {}", compared.comparison())?;

@@ -1,7 +1,9 @@
 //! `serve`: runs nginx with the nodes and the settings that etcd has.
 
 mod applier;
+mod chooser;
 mod content;
+mod error;
 mod files;
 mod folders;
 mod following;
@@ -12,50 +14,47 @@ mod log_servers;
 mod memory;
 mod nginx;
 mod options;
+mod process_settings;
 mod processes;
 mod render;
+mod repair;
 mod settings;
 mod settings_file;
 mod settings_state;
 mod supervisor;
+mod tester;
 mod trial;
 
 use std::{
-    cell::RefCell,
-    collections::BTreeMap,
     os::unix::fs::{FileTypeExt, OpenOptionsExt},
-    path::PathBuf,
     process::ExitCode,
     rc::Rc,
     time::Duration,
 };
 
-use thiserror::Error;
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
 
 use self::{
-    applier::{Applier, Repair},
+    applier::Applier,
+    error::ServeError,
     files::Limits,
-    folders::{FolderError, RunFolder},
+    folders::RunFolder,
     following::SettingsUpdate,
     keeping::Keeping,
     left::Left,
     lingering::Lingering,
-    log_servers::LogServers,
-    nginx::{NginxError, Program},
-    render::{Frame, RenderError},
+    nginx::Program,
+    render::Frame,
     settings_file::SettingsFileError,
     settings_state::{SettingsState, Values},
     supervisor::Starting,
+    tester::Tester,
 };
 pub(crate) use self::{folders::status_socket, options::ServeOptions};
-use crate::{
-    etcd::{Etcd, EtcdOptionsError},
-    signals::Listener,
-};
+use crate::{etcd::Etcd, signals::Listener};
 
 /// How long the start waits for what nginx can do without at first, all of it together: the
 /// settings of etcd, and the addresses of log servers. It is long enough for an etcd that is there,
@@ -74,49 +73,6 @@ pub(crate) fn judge_setting(key: &str, value: &[u8]) -> Result<(), String> {
     content::judge(key, value)
 }
 
-/// What keeps the router from running.
-#[derive(Debug, Error)]
-pub(crate) enum ServeError {
-    #[error("{0}")]
-    Options(#[from] EtcdOptionsError),
-    #[error("{0}")]
-    Folder(#[from] FolderError),
-    #[error("{0}")]
-    Nginx(#[from] NginxError),
-    #[error("{0}")]
-    Render(#[from] RenderError),
-    #[error("--template {0:?} cannot be read: {1}")]
-    Template(PathBuf, std::io::Error),
-    #[error("{0:?} cannot be written: {1}")]
-    Write(PathBuf, std::io::Error),
-    #[error("signals cannot be received: {0}")]
-    Signals(std::io::Error),
-    #[error(
-        "there is no user \"www-data\" or \"nginx\" for nginx's workers: name one with --nginx-user"
-    )]
-    NoUser,
-}
-
-impl ServeError {
-    /// Whether it says something of the settings: nginx does not take them, or not now.
-    fn is_refusal(&self) -> bool {
-        matches!(self, Self::Nginx(error) if error.is_refusal())
-    }
-
-    /// Whether another setting can change it.
-    fn is_of_several(&self) -> bool {
-        matches!(self, Self::Nginx(error) if error.is_of_several())
-    }
-
-    /// When the same settings may be taken, if they may be later.
-    fn retry(&self) -> Option<Duration> {
-        match self {
-            Self::Nginx(error) => error.retry(),
-            _ => None,
-        }
-    }
-}
-
 /// Runs until nginx ends, and exits as it does.
 pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
     // Before anything that can wait: until there are handlers, signals end the program, or are lost
@@ -130,7 +86,7 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
         // Cancel safe: nothing that outlives this process exists before the start's last step,
         // which does not wait.
         biased;
-        signal = signals.told_to_end() => {
+        signal = signals.end_requested() => {
             tracing::info!("{signal}: nginx is not started");
             return ExitCode::SUCCESS;
         }
@@ -152,7 +108,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     let etcd = options.etcd.read()?;
     let program = Program::find(&options.nginx)?;
     let module = program.find_module(options.module).await?;
-    let run_folder = RunFolder::take(options.run_dir.as_deref())?;
+    let run_folder = RunFolder::lock_folder(options.run_dir.as_deref())?;
     let left = Left::find(&run_folder.path("nginx.pid"), &run_folder.path("nginx.conf"));
     if let Some(left) = &left {
         left.close(&run_folder.path("status.sock")).await;
@@ -196,25 +152,8 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     let heard = first_update(heard, waits_until).await;
     let keeping = Keeping::new(kept, frame.etcd.prefix.clone());
     let stop_timeout = Duration::from_secs(options.stop_timeout);
-    let applier = Applier {
-        program: Rc::new(program),
-        frame,
-        run_folder,
-        keeping,
-        servers: LogServers::new(),
-        heard,
-        seen: BTreeMap::new(),
-        good: BTreeMap::new(),
-        rendering: 0,
-        pending: None,
-        unresolved: None,
-        told: RefCell::default(),
-        proven: RefCell::default(),
-        repair: Repair::default(),
-        limits: Limits::raise(),
-        old: Lingering::new(stop_timeout),
-        master: None,
-    };
+    let tester = Tester::new(Rc::new(program), frame, run_folder, Limits::raise());
+    let applier = Applier::new(tester, keeping, heard, Lingering::new(stop_timeout));
     Ok(Starting { applier, taken, left, stop_timeout, waits_until })
 }
 

@@ -11,7 +11,7 @@ use crate::update::Cause;
 
 /// What is known of a range.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct KnownRange {
     pub(super) parts: Vec<Part>,
     /// Up to which revision all changes are known.
     pub(super) delivered: i64,
@@ -26,12 +26,12 @@ pub(super) struct Known {
 pub(super) async fn differs(
     cluster: &Cluster,
     connection: &Connection,
-    known: &Known,
+    known: &KnownRange,
 ) -> Result<bool, Trouble> {
     cluster.with_token(connection, |client| read(client, known)).await
 }
 
-async fn read(client: Client, known: &Known) -> Result<bool, Trouble> {
+async fn read(client: Client, known: &KnownRange) -> Result<bool, Trouble> {
     let mut keys = 0;
     for part in &known.parts {
         match read_part(&client, part, known.delivered).await? {

@@ -4,16 +4,13 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use etcd_watch::{ClusterConfig, Identity, Login, SettingNames, Tls};
 use thiserror::Error;
 
 use super::{
-    options::MigrateOptions,
     plan::Entry,
     v2::{self, V2Error},
     v3::Store,
 };
-use crate::etcd::{Etcd, EtcdOptionsError};
 
 /// One of etcd's two stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,28 +48,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The one that the flags name.
-    pub(super) fn new(options: &MigrateOptions) -> Result<Self, EtcdOptionsError> {
-        // Flags of the target's are none of the source's, but for how long things may take and the
-        // prefix.
-        let Etcd { config, prefix, .. } = options.etcd.anonymous_at(&options.from)?;
-        let login = options.from_user.clone().zip(options.from_password_file.clone());
-        let identity = options.from_cert.clone().zip(options.from_key.clone());
-        let config = ClusterConfig {
-            login: login.map(|(user, password_file)| Login { user, password_file }),
-            tls: Tls {
-                trusted_certificate: options.from_cacert.clone(),
-                identity: identity.map(|(certificate, key)| Identity { certificate, key }),
-                name: options.from_server_name.clone(),
-            },
-            setting_names: SettingNames::SOURCE_FLAGS,
-            ..config
-        };
-        let prefix = options.from_prefix.clone().unwrap_or(prefix);
-        Ok(Self {
-            store: Store::new(Etcd { config, prefix, password: None }),
-            api: options.from_api,
-        })
+    /// An etcd whose keys are in the store that is named, or else in the one that has any.
+    pub(super) const fn new(store: Store, api: Option<Api>) -> Self {
+        Self { store, api }
     }
 
     /// Whether keys of v3 that are read here would be those that are written there.

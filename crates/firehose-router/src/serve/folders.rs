@@ -56,7 +56,7 @@ impl RunFolder {
     ///
     /// Where it cannot be made or written to, another router has it, or another user could replace
     /// what is in it.
-    pub(crate) fn take(named: Option<&Path>) -> Result<Self, FolderError> {
+    pub(crate) fn lock_folder(named: Option<&Path>) -> Result<Self, FolderError> {
         if let Some(path) = named {
             check_name(path)?;
             make(path).map_err(|error| FolderError::Run(path.to_owned(), error))?;

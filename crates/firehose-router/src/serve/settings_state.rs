@@ -56,6 +56,11 @@ impl Default for SettingsState {
 }
 
 impl SettingsState {
+    /// What nginx runs with, where nothing else is known.
+    pub(crate) fn of_values(values: &Values) -> Self {
+        Self { values: values.clone(), ..Self::default() }
+    }
+
     /// Whether there is a key that keeps somebody from publishing.
     pub(crate) fn restricts_publishing(&self) -> bool {
         !self.put_allow.is_empty() || self.values.contains_key(&Setting::PutAllow)
@@ -92,9 +97,20 @@ impl SettingsState {
     }
 }
 
+/// What has changed, as a line shows it.
+pub(crate) fn describe_changes(before: &Values, now: &Values) -> String {
+    let changed = Setting::all().filter(|setting| before.get(setting) != now.get(setting));
+    let shown =
+        changed.map(|setting| match now.get(&setting).map(String::as_str).or(setting.default()) {
+            Some(value) => format!("{} {value}", setting.key()),
+            None => format!("{} unset", setting.key()),
+        });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Provenance, SettingsState};
+    use super::{Provenance, SettingsState, Values, describe_changes};
     use crate::serve::settings::Setting;
 
     #[test]
@@ -124,5 +140,16 @@ mod tests {
         assert_eq!(state.get(Setting::MaxConns), Some("5"));
         state.values.insert(Setting::ServerName, "other".to_owned());
         assert_ne!(state.reloaded(), before);
+    }
+
+    #[test]
+    fn changes_are_shown_with_defaults() {
+        let values = |pairs: &[(Setting, &str)]| -> Values {
+            pairs.iter().map(|(setting, value)| (*setting, (*value).to_owned())).collect()
+        };
+        let before = values(&[(Setting::WorkerProcesses, "2"), (Setting::HealthcheckPath, "/")]);
+        let now = values(&[(Setting::Balance, "ip_hash")]);
+        let shown = describe_changes(&before, &now);
+        assert_eq!(shown, "worker_processes 4, healthcheck_path unset, balance ip_hash");
     }
 }

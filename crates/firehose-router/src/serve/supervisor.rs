@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use super::{
-    ServeError,
     applier::Applier,
+    error::ServeError,
     folders,
     left::Left,
     nginx::{Program, Running},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     child::{ended, exit_code, reap_orphans},
-    signals::{Happening, Listener},
+    signals::{Listener, SupervisorEvent},
 };
 
 /// How long nginx may take to end when it was told to end at once.
@@ -77,9 +77,9 @@ impl Supervisor {
     /// Runs until nginx ends.
     pub(crate) async fn run(mut self, signals: Listener) -> ExitCode {
         let reload = Notify::new();
-        let program = Rc::clone(&self.applier.program);
-        let pid_file = self.applier.frame.pid_file.clone();
-        let listen = self.applier.frame.listen.join(", ");
+        let program = Rc::clone(&self.applier.tester().program);
+        let pid_file = self.applier.tester().frame.pid_file.clone();
+        let listen = self.applier.tester().frame.listen.join(", ");
         // They run together; when nginx has ended, the other two have nothing left to do.
         tokio::select! {
             // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's
@@ -143,17 +143,19 @@ async fn supervise(
             }
         };
         match happening {
-            Happening::ChildEnded => {
+            SupervisorEvent::ChildEnded => {
                 reap_orphans(|pid| running.is(pid) || program.is_testing(pid));
                 if let Some(status) = running.ended() {
                     return end(status, running);
                 }
             }
-            Happening::Signal(Signal::SIGHUP) => reload.notify_one(),
-            Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) => {
+            SupervisorEvent::Signal(Signal::SIGHUP) => reload.notify_one(),
+            SupervisorEvent::Signal(
+                signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT),
+            ) => {
                 stopping = stop(stopping, signal, running, stop_timeout);
             }
-            Happening::Signal(signal) => running.signal(signal),
+            SupervisorEvent::Signal(signal) => running.signal(signal),
         }
     }
 }
