@@ -88,7 +88,12 @@ async fn a_write_that_failed_is_made_again_though_no_setting_changes() -> Result
         Ok(())
     })
     .await?;
-    assert_eq!(router.program.log_lines("settings.json cannot be written").len(), 1, "{}", router.program.log());
+    assert_eq!(
+        router.program.log_lines("settings.json cannot be written").len(),
+        1,
+        "{}",
+        router.program.log()
+    );
     let folder = router.leave().await?;
     etcd.kill().await?;
     let router = Served::start_in(folder, &etcd.url(), &[]).await?;
