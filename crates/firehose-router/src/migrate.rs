@@ -39,12 +39,12 @@ enum MigrateError {
     #[error("{0}")]
     Same(SourceError),
     #[error(
-        "everybody may publish at --to: there is no key below {0}, and those of --from that say \
-         who may are not copied (see the lines with \"skip\"): write one there without a lease, \
-         such as {0}office with the value 10.0.0.0/8, and run this again"
+        "copying would let everybody publish: --to has no key below {0}, and those of --from are \
+         not copied (see the lines with \"skip\"); write one at --to without a lease, such as \
+         {0}office with the value 10.0.0.0/8, and run this again"
     )]
     OpensPublishing(String),
-    #[error("standard output cannot be written: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
 
@@ -89,13 +89,13 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let opens_publishing =
         || MigrateError::OpensPublishing(format!("{}/{PUT_ALLOW}", store.prefix()));
     if plan.opens_publishing(&there) {
-        writeln!(out, "nothing is written")?;
+        writeln!(out, "nothing was written")?;
         return Err(opens_publishing());
     }
     if !writes {
         let puts = plan.puts().count();
         if puts > 0 {
-            writeln!(out, "nothing is written yet: with --yes it is")?;
+            writeln!(out, "nothing was written: run with --yes to write")?;
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -118,8 +118,8 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         Ok(folder) => Some(folder),
         Err(error) => {
             tracing::warn!(
-                "nothing can be kept in {} ({error}): a start without etcd will know neither nodes \
-                 nor settings",
+                "cannot write to --state-dir {}: {error}; a start without etcd will have neither \
+                 nodes nor settings",
                 options.state_dir.display()
             );
             None
@@ -248,8 +248,8 @@ fn access_log() -> String {
         "syslog:server=unix:/dev/log,nohostname,tag=firehose_router".to_owned()
     } else {
         tracing::warn!(
-            "standard output is no file, and there is no /dev/log: there is no access log \
-             (--access-log)"
+            "no access log: standard output cannot be opened and there is no /dev/log; set \
+             --access-log"
         );
         "off".to_owned()
     }
@@ -260,7 +260,9 @@ fn access_log() -> String {
 fn without_a_pipe_that_waits(log: String) -> String {
     let is_pipe = std::fs::metadata(&log).is_ok_and(|file| file.file_type().is_fifo());
     if is_pipe && !can_be_opened(&log) {
-        tracing::warn!("nobody reads from the pipe {log}: there is no access log (--access-log)");
+        tracing::warn!(
+            "no access log: no process reads from the pipe {log}; start one, or set --access-log"
+        );
         return "off".to_owned();
     }
     log
@@ -270,4 +272,34 @@ fn without_a_pipe_that_waits(log: String) -> String {
 fn can_be_opened(log: &str) -> bool {
     let mut options = std::fs::OpenOptions::new();
     options.append(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(log).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SettingsUpdate, missing};
+
+    #[test]
+    fn messages_of_a_start_without_etcd() {
+        let mut update = SettingsUpdate::default();
+        assert_eq!(
+            missing(&update),
+            [
+                "the settings were not read from etcd: nginx starts with the defaults",
+                "the networks that may publish were not read from etcd: nobody may publish until \
+                 they are"
+            ]
+        );
+        update.state.settings_source.is_known = true;
+        update.state.put_allow_source.is_known = true;
+        assert_eq!(
+            missing(&update),
+            [
+                "the settings were not read from etcd: nginx starts with the last known ones",
+                "the networks that may publish were not read from etcd: nginx starts with the last \
+                 known ones"
+            ]
+        );
+        (update.has_settings, update.has_publishers) = (true, true);
+        assert!(missing(&update).is_empty());
+    }
 }

@@ -571,7 +571,8 @@ async fn an_old_worker_that_has_not_heard_of_a_reload_is_told() -> Result<()> {
     }
     let worker = router.workers()?[0];
     deaf(&etcd, &router, worker).await?;
-    let line = router.program.wait_for_log("is told itself to shut down").await?;
+    let line = router.program.wait_for_log("still serves with the configuration before the \
+         reload").await?;
     assert!(line.contains(&format!("worker {worker} ")), "{line}");
     eventually(SOON, "it shuts down", async || {
         ensure!(!router.workers()?.contains(&worker), "{:?}", router.workers()?);
@@ -586,7 +587,7 @@ async fn an_old_worker_that_has_not_heard_of_a_reload_is_told() -> Result<()> {
     signal(stopped, Signal::SIGSTOP)?;
     etcd.put(setting("server_name"), "other.example").await?;
     reloaded(&router, 2).await?;
-    for words in ["does not shut down: it is ended", "does not end: it is killed"] {
+    for words in ["does not shut down: sending it SIGTERM", "does not exit: sending it SIGKILL"] {
         router.program.wait_for_log(&format!("worker {stopped} {words}")).await?;
     }
     eventually(SOON, "it is gone", async || {

@@ -21,8 +21,8 @@ pub(super) struct KnownRange {
 
 /// Whether etcd has something else than what is known.
 ///
-/// One read of each part tells: where no key was written after the revision, all keys that there are are known
-/// ones, and where they are as many, none has gone.
+/// One read of each part tells: where no key was written after the revision, all keys that there
+/// are are known ones, and where they are as many, none has gone.
 pub(super) async fn differs(
     cluster: &Cluster,
     connection: &Connection,

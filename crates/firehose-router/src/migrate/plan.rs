@@ -147,7 +147,7 @@ impl Plan {
                     MigrationStep::Same => ("same   ", String::new()),
                     MigrationStep::Differs { there } => (
                         "differs",
-                        format!(", there {there}, which stays (--overwrite replaces it)"),
+                        format!(", there {there}, which stays (use --overwrite to replace it)"),
                     ),
                     MigrationStep::Skip(reason) => ("skip   ", format!(": {reason}")),
                 };
@@ -217,36 +217,30 @@ fn limits(key: &[u8]) -> bool {
 fn step(entry: &Entry, there: Option<&Item>, overwrites: bool) -> MigrationStep {
     match entry.life {
         _ if !entry.is_read() => {
-            return MigrationStep::Skip("the router reads nothing there".to_owned());
+            return MigrationStep::Skip("the router does not read this key".to_owned());
         }
         Life::Directory if entry.key == PUT_ALLOW.as_bytes() => {
-            return MigrationStep::Skip(
-                "it is a directory without a key: everybody may publish".to_owned(),
-            );
+            return MigrationStep::Skip("an empty directory: everybody may publish".to_owned());
         }
         Life::Directory => {
-            return MigrationStep::Skip("it is a directory without a key".to_owned());
+            return MigrationStep::Skip("an empty directory".to_owned());
         }
         _ if entry.key == PUT_ALLOW.as_bytes() => {
-            return MigrationStep::Skip(
-                "it stands for the directory, and names no network that may publish".to_owned(),
-            );
+            return MigrationStep::Skip("a directory marker, which names no network".to_owned());
         }
         _ if entry.is_marker() => {
-            return MigrationStep::Skip(
-                "it stands for a directory, and the router does not take it".to_owned(),
-            );
+            return MigrationStep::Skip("a directory marker, which the router rejects".to_owned());
         }
         Life::Seconds(left) => {
             return MigrationStep::Skip(format!(
-                "it goes by itself in {left} s: whoever keeps it writes it there (firehose-router \
-                 announce)"
+                "it expires in {left} s; its owner (firehose-router announce) must write it to \
+                 the new etcd"
             ));
         }
         Life::Lease => {
             return MigrationStep::Skip(
-                "it goes with its lease: whoever keeps it writes it there (firehose-router \
-                 announce)"
+                "it expires with its lease; its owner (firehose-router announce) must write it to \
+                 the new etcd"
                     .to_owned(),
             );
         }

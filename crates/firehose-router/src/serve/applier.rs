@@ -317,8 +317,8 @@ impl Applier {
             let name = name_of(server).unwrap_or_default();
             if self.unresolved.as_ref() != Some(server) {
                 tracing::error!(
-                    "key \"{}{}\" rejected for now: {}; the last good value stays until that \
-                    changes",
+                    "key \"{}{}\" rejected for now: {}; the last good value stays, and the server \
+                     is tried again",
                     frame.etcd.settings_prefix(),
                     Setting::SyslogEndpoint.key(),
                     servers.failure(name),

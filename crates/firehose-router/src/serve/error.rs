@@ -47,3 +47,66 @@ impl ServeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::PathBuf};
+
+    use super::{FolderError, NginxError, RenderError, ServeError};
+
+    #[test]
+    fn messages() {
+        let file = || PathBuf::from("/a");
+        let denied = || io::Error::other("denied");
+        let errors: [(ServeError, &str); 16] = [
+            (ServeError::Template(file(), denied()), "--template: cannot read \"/a\": denied"),
+            (ServeError::Write(file(), denied()), "cannot write \"/a\": denied"),
+            (ServeError::Signals(denied()), "cannot receive signals: denied"),
+            (
+                ServeError::NoUser,
+                "there is no user \"www-data\" or \"nginx\" to run nginx's workers: set \
+                 --nginx-user",
+            ),
+            (FolderError::Run(file(), denied()).into(), "cannot use --run-dir \"/a\": denied"),
+            (
+                FolderError::NoRun("denied".to_owned()).into(),
+                "no folder for nginx's configuration can be used (denied): set --run-dir",
+            ),
+            (
+                FolderError::Taken(file()).into(),
+                "--run-dir \"/a\" is in use by another router: each router needs its own",
+            ),
+            (
+                FolderError::Name(file()).into(),
+                "the path \"/a\" cannot be written in nginx's configuration: use another folder",
+            ),
+            (
+                FolderError::Unsafe(file(), "other users can write to it".to_owned()).into(),
+                "\"/a\" is not safe: other users can write to it and could replace nginx's \
+                 configuration",
+            ),
+            (
+                NginxError::NoProgram(file()).into(),
+                "cannot find nginx (\"/a\"): install it, or set --nginx to its path",
+            ),
+            (NginxError::NotRun(file(), denied()).into(), "cannot run \"/a\": denied"),
+            (
+                NginxError::NoModule(file()).into(),
+                "the module is not at \"/a\": copy it there, or set --module to its path",
+            ),
+            (
+                NginxError::Refused("unknown directive \"a\"".to_owned()).into(),
+                "nginx -t failed: unknown directive \"a\"",
+            ),
+            (NginxError::TestHangs.into(), "nginx -t did not finish within 60 s"),
+            (
+                NginxError::Trial("bind() failed".to_owned()).into(),
+                "a test run of these workers failed: bind() failed",
+            ),
+            (RenderError::Template("line 1".to_owned()).into(), "error in the template: line 1"),
+        ];
+        for (error, expected) in errors {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}

@@ -73,24 +73,25 @@ impl Lingering {
             let (next, signal, time) = match *step {
                 ShutdownStep::Reloaded => {
                     tracing::warn!(
-                        "worker {worker} goes on as if nginx had not reloaded: it is told itself \
-                         to shut down"
+                        "worker {worker} still serves with the configuration before the reload: \
+                         sending it SIGQUIT"
                     );
                     (Some(ShutdownStep::ToShutDown), Signal::SIGQUIT, limit)
                 }
                 ShutdownStep::ToShutDown => {
                     tracing::error!(
-                        "worker {worker} does not shut down: it is ended, with its connections"
+                        "worker {worker} does not shut down: sending it SIGTERM, which closes its \
+                         connections"
                     );
                     (Some(ShutdownStep::ToEnd), Signal::SIGTERM, ENDS)
                 }
                 ShutdownStep::ToEnd => {
-                    tracing::error!("worker {worker} does not end: it is killed");
+                    tracing::error!("worker {worker} does not exit: sending it SIGKILL");
                     (None, Signal::SIGKILL, ENDS)
                 }
             };
             if let Err(error) = kill(worker, signal) {
-                tracing::error!("{signal} cannot be sent to worker {worker}: {error}");
+                tracing::error!("cannot send {signal} to worker {worker}: {error}");
             }
             if let Some(next) = next {
                 (*step, *until) = (next, now + time);

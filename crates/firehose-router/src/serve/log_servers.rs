@@ -107,11 +107,11 @@ impl LogServers {
     pub(crate) fn failure(&self, name: &str) -> String {
         let failure = self.names.get(name).and_then(|name| name.failure.as_deref());
         if name.starts_with(UNIX) {
-            format!("nobody listens at \"{name}\" ({})", failure.unwrap_or("it was not tried yet"))
+            format!("no process listens at \"{name}\" ({})", failure.unwrap_or("not tried yet"))
         } else {
             format!(
-                "\"{name}\" has no address ({})",
-                failure.unwrap_or("no name server has answered yet")
+                "\"{name}\" cannot be resolved ({})",
+                failure.unwrap_or("no answer from the name server yet")
             )
         }
     }

@@ -53,11 +53,11 @@ impl Frame {
 /// Why there is no configuration.
 #[derive(Debug, Error)]
 pub(crate) enum RenderError {
-    #[error("the template cannot be used: {0}")]
+    #[error("error in the template: {0}")]
     Template(String),
     #[error(
-        "{0:?} cannot stand in nginx's configuration: it has a character that would end a word \
-         there"
+        "the path {0:?} cannot be written in nginx's configuration: control characters, quotes, \
+         \"\\\" and \"$\" are not supported"
     )]
     Path(PathBuf),
 }
@@ -87,13 +87,19 @@ pub(crate) fn render(
         Some((setting.key(), rendered))
     });
     let config = &frame.etcd.config;
+    let put_allow_file = known.first_put_allow().map(|_| quoted(&frame.put_allow_file));
+    let put_allow_origin = known
+        .put_allow_source
+        .origin
+        .map(|Origin { cluster_id, revision }| format!("{cluster_id:x}:{revision}"));
+    let access_log = frame.access_log(servers);
     let values = context! {
         user => frame.user.as_deref(),
         max_conns_default => Setting::MaxConns.default().unwrap_or_default(),
-        put_allow_file => known.first_put_allow().map(|_| quoted(&frame.put_allow_file)).transpose()?,
-        put_allow_origin => known.put_allow_source.origin.map(|Origin { cluster_id, revision }| format!("{cluster_id:x}:{revision}")),
+        put_allow_file => put_allow_file.transpose()?,
+        put_allow_origin => put_allow_origin,
         put_allow_is_key => known.get(Setting::PutAllow).is_some(),
-        access_logs => access_logs(frame.access_log(servers).as_deref(), syslog_endpoint.as_deref()),
+        access_logs => access_logs(access_log.as_deref(), syslog_endpoint.as_deref()),
         listen => frame.listen.clone(),
         module => quoted(&frame.module)?,
         pid_file => quoted(&frame.pid_file)?,

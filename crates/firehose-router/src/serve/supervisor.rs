@@ -65,7 +65,7 @@ impl Starting {
     pub(crate) async fn start(mut self) -> Result<Supervisor, ServeError> {
         // Where nginx's master is killed its processes are left to this one.
         if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
-            tracing::warn!("processes that nginx leaves behind cannot be waited for: {error}");
+            tracing::warn!("cannot become the reaper of nginx's processes: {error}");
         }
         let running = self.applier.start(&self.taken, self.waits_until).await?;
         let Self { applier, left, stop_timeout, .. } = self;
@@ -88,7 +88,7 @@ impl Supervisor {
                 // Signals that come meanwhile wait in the listener.
                 self.running.takes_signals(&pid_file).await;
                 if self.running.runs() {
-                    tracing::info!("nginx runs: clients connect to {listen}");
+                    tracing::info!("nginx is running, listening on {listen}");
                 }
                 supervise(signals, &self.running, &reload, self.stop_timeout, &program).await
             } => code,
@@ -113,7 +113,7 @@ async fn end_left(
         if std::fs::read_to_string(pid_file).is_ok_and(|pid| pid == own) {
             // The other one had ended before this one wrote it.
         } else if let Err(error) = folders::write(pid_file, own.as_bytes(), 0o644) {
-            tracing::warn!("{} cannot be written: {error}", pid_file.display());
+            tracing::warn!("cannot write {}: {error}", pid_file.display());
         }
     }
     std::future::pending().await
@@ -169,16 +169,16 @@ fn end(status: ExitStatus, running: &Running) -> ExitCode {
 
 fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Duration) -> Stopping {
     if stopping != Stopping::No && signal != Signal::SIGQUIT {
-        tracing::info!("{signal} once more: nginx ends at once");
+        tracing::info!("{signal} again: nginx is stopped at once");
         return hurry(Stopping::Gracefully(None), running);
     }
     running.signal(Signal::SIGQUIT);
     if signal == Signal::SIGQUIT {
-        tracing::info!("{signal}: nginx ends when its connections have ended");
+        tracing::info!("{signal}: nginx exits when its connections are closed");
         Stopping::Gracefully(None)
     } else {
         tracing::info!(
-            "{signal}: nginx ends when its connections have ended, within {} s",
+            "{signal}: nginx exits when its connections are closed, within {} s",
             stop_timeout.as_secs()
         );
         Stopping::Gracefully(Some(Instant::now() + stop_timeout))
@@ -188,7 +188,7 @@ fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Dur
 fn hurry(stopping: Stopping, running: &Running) -> Stopping {
     match stopping {
         Stopping::AtOnce(_) => {
-            tracing::error!("nginx does not end: it is killed");
+            tracing::error!("nginx does not exit: sending SIGKILL");
             running.end_all();
         }
         _ => running.signal(Signal::SIGTERM),

@@ -95,8 +95,9 @@ impl Tester {
         Ok(file)
     }
 
-    /// Checks whether there is memory for the workers, and whether they may have the files that they
-    /// need. Where they take no more than those that run, or than the default's, there is memory.
+    /// Checks whether there is memory for the workers, and whether they may have the files that
+    /// they need. Where they take no more than those that run, or than the default's, there is
+    /// memory.
     fn check_room(&self, state: &SettingsState, running: &Values) -> Result<(), NginxError> {
         let (wanted, files) = (workers_of(state), files_of(state));
         let before = workers_of(&state.with_reloaded(running));
