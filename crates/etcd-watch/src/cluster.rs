@@ -77,10 +77,10 @@ pub enum EndpointError {
     #[error("has an invalid port")]
     Port,
     /// There is a user or a password in it, which would end up in logs.
-    #[error("must not contain a user or a password")]
+    #[error("must not contain a user name or a password")]
     UserInfo,
     /// There is a path, a query or a fragment in it.
-    #[error("must have nothing but \"/\" behind host and port")]
+    #[error("must not have a path other than \"/\"")]
     Behind,
     /// It cannot be read as a URL for another reason.
     #[error("is not a valid URL")]

@@ -79,12 +79,12 @@ pub(crate) async fn read(
             return Err(file_trouble(
                 setting,
                 file,
-                "cannot be read in time: see to its file system",
+                "cannot be read in time: check its file system",
             ));
         }
     };
     if content.len() > limit {
-        let what = format!("is larger than {} KiB: name another file", limit >> 10);
+        let what = format!("is larger than {} KiB: set another file", limit >> 10);
         return Err(file_trouble(setting, file, &what));
     }
     Ok(content)

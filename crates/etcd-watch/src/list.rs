@@ -119,7 +119,7 @@ impl<'a> Pages<'a> {
     /// They do not come fast enough.
     fn slow(&self, pace: &Pace) -> Trouble {
         let said = format!(
-            "list: only {} of {} keys have come in {:.1} s",
+            "list: only {} of {} keys arrived in {:.1} s",
             self.keys(),
             self.count,
             pace.taken().as_secs_f64()

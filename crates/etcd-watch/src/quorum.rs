@@ -55,7 +55,7 @@ pub(crate) async fn verify(
         cluster.with_token(connection, |client| read(client, &question)).await.and_then(|now| {
             if now.cluster_id != question.known.cluster_id || now.revision < known {
                 let said = "quorum: etcd's revision went back, or another cluster answers: it was \
-                            restored";
+                     restored";
                 return Err(Trouble::broken(said));
             }
             Ok(now)

@@ -34,7 +34,7 @@ pub(crate) async fn options(
     if let Some(name) = &tls.name {
         if ServerName::try_from(name.as_str()).is_err() {
             let reason = format!(
-                "{} \"{name}\" is no host name: name one that etcd's certificate is for",
+                "{} \"{name}\" is not a host name: set a name that etcd's certificate is for",
                 names.server_name
             );
             return Err(Trouble::refused(Cause::Unreachable, Kind::File, &reason));
@@ -50,17 +50,17 @@ pub(crate) async fn options(
 fn check_authorities(pem: &[u8]) -> Result<(), &'static str> {
     let certificates = certificates(pem)?;
     let (valid, _) = RootCertStore::empty().add_parsable_certificates(certificates);
-    if valid == 0 { Err("has no certificate that can be read: name a file in PEM") } else { Ok(()) }
+    if valid == 0 { Err("has no certificate that can be parsed: set a PEM file") } else { Ok(()) }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => {
-            Err("has no \"-----BEGIN CERTIFICATE-----\" in it: name a file in PEM")
+            Err("has no \"-----BEGIN CERTIFICATE-----\" in it: set a PEM file")
         }
         Ok(certificates) => Ok(certificates),
-        Err(_) => Err("is damaged: name a file in PEM"),
+        Err(_) => Err("is not valid PEM: set a PEM file"),
     }
 }
 
@@ -78,7 +78,7 @@ async fn pem_identity(
         file_trouble(
             names.certificate_key,
             &identity.key,
-            "has no key in it that can be read: name one in PEM without a password",
+            "has no key in it that can be parsed: set a PEM file without a passphrase",
         )
     })?;
     CertifiedKey::from_der(chain, private, &default_provider()).map_err(|error| {
@@ -87,7 +87,7 @@ async fn pem_identity(
                 names.certificate_key,
                 &identity.key,
                 format!(
-                    "does not fit {} \"{}\": name both of one pair",
+                    "does not match {} \"{}\": set the key of that certificate",
                     names.certificate,
                     identity.certificate.display()
                 ),
@@ -95,12 +95,12 @@ async fn pem_identity(
             Error::InvalidCertificate(_) => (
                 names.certificate,
                 &identity.certificate,
-                "is no certificate that can be read: make it anew".to_owned(),
+                "is not a valid certificate: create it again".to_owned(),
             ),
             _ => (
                 names.certificate_key,
                 &identity.key,
-                "is a key of an unknown kind: make it anew, as ECDSA or RSA".to_owned(),
+                "is a key of an unsupported type: create an ECDSA or RSA key".to_owned(),
             ),
         };
         file_trouble(setting, file, &what)

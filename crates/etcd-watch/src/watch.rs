@@ -238,7 +238,7 @@ impl<'a> Watch<'a> {
         let now = Instant::now();
         if differs? && self.reader.delivered == known.delivered {
             if self.behind.replace(known.delivered) == Some(known.delivered) {
-                let said = "watch: etcd answers reads, and has changes that it does not tell of";
+                let said = "watch: etcd answers reads, but does not send changes that it has";
                 return Err(Trouble::endpoint(Cause::Silent, Kind::Broken, said));
             }
             self.compare_at = Some(now + SILENCE);
@@ -251,8 +251,8 @@ impl<'a> Watch<'a> {
             let endpoint = &self.connection.endpoint;
             let seconds = COMPARISON_INTERVAL.as_secs();
             let text = format!(
-                "{endpoint} answers no progress requests, as etcd's grpc-proxy does not: what etcd \
-                 has is compared each {seconds} s instead"
+                "{endpoint} does not answer progress requests, as is usual for etcd's grpc-proxy: \
+                 the keys are compared every {seconds} s instead"
             );
             Word::Noted { text }
         }))
@@ -262,7 +262,7 @@ impl<'a> Watch<'a> {
     fn broken(&self, trouble: Trouble) -> Trouble {
         match self.asked_at {
             Some(at) if at.elapsed() >= UNANSWERED => {
-                let said = format!("{}, after etcd had fallen silent", trouble.said);
+                let said = format!("{}, after etcd had stopped answering", trouble.said);
                 Trouble::endpoint(Cause::Silent, Kind::Late, &said)
             }
             _ => trouble,
@@ -348,13 +348,13 @@ async fn create(
 }
 
 fn silent() -> Trouble {
-    Trouble::endpoint(Cause::Silent, Kind::Late, "watch: etcd does not answer any more")
+    Trouble::endpoint(Cause::Silent, Kind::Late, "watch: etcd has stopped answering")
 }
 
 async fn receive(stream: &mut WatchStream) -> Result<PbWatchResponse, Trouble> {
     match stream.message().await {
         Ok(Some(response)) => Ok(response.0),
-        Ok(None) => Err(Trouble::broken("watch: etcd ended it")),
+        Ok(None) => Err(Trouble::broken("watch: etcd closed the stream")),
         // A change of very many keys at once. A list has pages.
         Err(error) if is_too_large(&error) => Err(too_large()),
         Err(error) => Err(Trouble::call("watch", &error, Cause::Broken)),
@@ -363,7 +363,7 @@ async fn receive(stream: &mut WatchStream) -> Result<PbWatchResponse, Trouble> {
 
 fn too_large() -> Trouble {
     let said = format!(
-        "watch: one change has more than {} MiB, and is listed instead",
+        "watch: one change is larger than {} MiB; the keys are listed instead",
         MESSAGE_LIMIT >> 20
     );
     Trouble::refused(Cause::TooLarge, Kind::Other, &said)

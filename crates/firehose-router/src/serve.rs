@@ -3,16 +3,15 @@
 mod applier;
 mod chooser;
 mod content;
+mod earlier_nginx;
 mod error;
 mod files;
 mod folders;
 mod following;
-mod keeping;
-mod left;
-mod lingering;
 mod log_servers;
 mod memory;
 mod nginx;
+mod old_workers;
 mod options;
 mod process_settings;
 mod processes;
@@ -21,6 +20,7 @@ mod repair;
 mod settings;
 mod settings_file;
 mod settings_state;
+mod settings_writer;
 mod supervisor;
 mod tester;
 mod trial;
@@ -39,17 +39,17 @@ use tokio::{
 
 use self::{
     applier::Applier,
+    earlier_nginx::EarlierNginx,
     error::ServeError,
     files::Limits,
     folders::RunFolder,
     following::SettingsUpdate,
-    keeping::Keeping,
-    left::Left,
-    lingering::Lingering,
     nginx::Program,
+    old_workers::OldWorkers,
     render::Frame,
     settings_file::SettingsFileError,
     settings_state::{SettingsState, Values},
+    settings_writer::SettingsWriter,
     supervisor::Starting,
     tester::Tester,
 };
@@ -109,7 +109,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     let program = Program::find(&options.nginx)?;
     let module = program.find_module(options.module).await?;
     let run_folder = RunFolder::lock_folder(options.run_dir.as_deref())?;
-    let left = Left::find(&run_folder.path("nginx.pid"), &run_folder.path("nginx.conf"));
+    let left = EarlierNginx::find(&run_folder.path("nginx.pid"), &run_folder.path("nginx.conf"));
     if let Some(left) = &left {
         left.close(&run_folder.path("status.sock")).await;
     }
@@ -150,10 +150,10 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         etcd: with_password_file(etcd, &run_folder)?,
     };
     let heard = first_update(heard, waits_until).await;
-    let keeping = Keeping::new(kept, frame.etcd.prefix.clone());
+    let writer = SettingsWriter::new(kept, frame.etcd.prefix.clone());
     let stop_timeout = Duration::from_secs(options.stop_timeout);
     let tester = Tester::new(Rc::new(program), frame, run_folder, Limits::raise());
-    let applier = Applier::new(tester, keeping, heard, Lingering::new(stop_timeout));
+    let applier = Applier::new(tester, writer, heard, OldWorkers::new(stop_timeout));
     Ok(Starting { applier, taken, left, stop_timeout, waits_until })
 }
 

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         let listed = self.revision;
         check_canceled(&response)?;
         if !response.created || !response.events.is_empty() {
-            return Err(Trouble::broken("watch: etcd did not say that it was created"));
+            return Err(Trouble::broken("watch: etcd did not confirm its creation"));
         }
         // A watch from a revision that this store has not reached would be silent until it does:
         // the store was restored between list and watch.
@@ -154,10 +154,8 @@ impl<'a> Reader<'a> {
 /// etcd cancels a watch by a response, on a stream that stays open.
 pub(super) fn check_canceled(response: &PbWatchResponse) -> Result<(), Trouble> {
     if response.compact_revision != 0 {
-        let reason = format!(
-            "watch: etcd has compacted what is before revision {}",
-            response.compact_revision
-        );
+        let reason =
+            format!("watch: etcd has compacted the revisions before {}", response.compact_revision);
         return Err(Trouble::refused(Cause::Compacted, Kind::Compacted, &reason));
     }
     if response.canceled {

@@ -12,15 +12,15 @@ use super::{
     chooser::{Accepted, Chooser},
     error::ServeError,
     following::SettingsUpdate,
-    keeping::Keeping,
-    lingering::Lingering,
     log_servers::name_of,
     nginx::Running,
+    old_workers::OldWorkers,
     process_settings::{files_of, of_processes, workers_of},
     processes,
     repair::{Repair, RepairStep, Revert},
     settings::Setting,
     settings_state::{SettingsState, Values, describe_changes},
+    settings_writer::SettingsWriter,
     tester::{Candidate, Tester},
 };
 use crate::local;
@@ -53,7 +53,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Puts settings in place.
 pub(crate) struct Applier {
     chooser: Chooser,
-    keeping: Keeping,
+    writer: SettingsWriter,
     updates: watch::Receiver<SettingsUpdate>,
     /// The settings that were last looked at, with those among them that nginx has refused.
     seen: Values,
@@ -67,7 +67,7 @@ pub(crate) struct Applier {
     unresolved: Option<String>,
     repair: Repair,
     /// Workers of before a reload that have not begun to shut down.
-    old: Lingering,
+    old: OldWorkers,
 }
 
 /// An attempt that is to be made once more.
@@ -108,13 +108,13 @@ impl Applier {
     /// Nothing runs yet.
     pub(super) fn new(
         tester: Tester,
-        keeping: Keeping,
+        writer: SettingsWriter,
         updates: watch::Receiver<SettingsUpdate>,
-        old: Lingering,
+        old: OldWorkers,
     ) -> Self {
         Self {
             chooser: Chooser::new(tester),
-            keeping,
+            writer,
             updates,
             seen: Values::new(),
             running: Values::new(),
@@ -193,7 +193,7 @@ impl Applier {
                 }
                 () = reload.notified() => Cause::Asked,
                 () = self.chooser.tester.servers.changed() => Cause::Resolved,
-                () = at(self.keeping.retry()) => Cause::WriteFile,
+                () = at(self.writer.retry()) => Cause::WriteFile,
                 () = at(self.pending.map(|pending| pending.at)) => Cause::Retry,
                 _ = looks.tick() => Cause::Look,
                 () = at(self.old.next()) => Cause::Old,
@@ -231,7 +231,7 @@ impl Applier {
     fn write_file(&mut self) {
         let update = self.updates.borrow();
         if update.has_listed() {
-            self.keeping.write_file(&update.state, &self.running);
+            self.writer.write_file(&update.state, &self.running);
         }
     }
 

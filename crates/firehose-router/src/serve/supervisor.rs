@@ -16,9 +16,9 @@ use tokio::{
 
 use super::{
     applier::Applier,
+    earlier_nginx::EarlierNginx,
     error::ServeError,
     folders,
-    left::Left,
     nginx::{Program, Running},
     settings_state::Values,
 };
@@ -36,7 +36,7 @@ pub(crate) struct Starting {
     /// The settings that the last router ran with.
     pub(super) taken: Values,
     /// What another router has left here.
-    pub(super) left: Option<Left>,
+    pub(super) left: Option<EarlierNginx>,
     pub(super) stop_timeout: Duration,
     /// Until when the start may wait for what it can do without.
     pub(super) waits_until: Instant,
@@ -45,7 +45,7 @@ pub(crate) struct Starting {
 /// The nginx that runs.
 pub(crate) struct Supervisor {
     applier: Applier,
-    left: Option<Left>,
+    left: Option<EarlierNginx>,
     stop_timeout: Duration,
     running: Running,
 }
@@ -102,7 +102,7 @@ impl Supervisor {
 
 /// Ends what another router has left, and puts right what that has removed at its end.
 async fn end_left(
-    left: Option<Left>,
+    left: Option<EarlierNginx>,
     limit: Duration,
     running: &Running,
     pid_file: &Path,

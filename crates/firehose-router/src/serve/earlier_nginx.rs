@@ -28,13 +28,13 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Processes that a router has left, as one process group.
 #[derive(Debug)]
-pub(crate) struct Left {
+pub(crate) struct EarlierNginx {
     /// The master, which may have ended, and the group of all of them.
     master: Pid,
     configuration: PathBuf,
 }
 
-impl Left {
+impl EarlierNginx {
     /// Those that `pid_file` tells of, which run with this configuration.
     pub(crate) fn find(pid_file: &Path, configuration: &Path) -> Option<Self> {
         let master =

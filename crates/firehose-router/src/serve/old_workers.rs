@@ -22,7 +22,7 @@ const ENDS: Duration = Duration::from_secs(3);
 
 /// Old workers that have not begun to shut down.
 #[derive(Debug)]
-pub(crate) struct Lingering {
+pub(crate) struct OldWorkers {
     workers: BTreeMap<Pid, (ShutdownStep, Instant)>,
     /// How long one that was told itself may go on.
     limit: Duration,
@@ -37,7 +37,7 @@ enum ShutdownStep {
     ToEnd,
 }
 
-impl Lingering {
+impl OldWorkers {
     /// None yet; `limit` is how long open connections may go on at an end.
     pub(crate) fn new(limit: Duration) -> Self {
         Self { workers: BTreeMap::new(), limit: limit.max(ENDS) }

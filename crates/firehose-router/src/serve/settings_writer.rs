@@ -15,7 +15,7 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Keeps the settings. A write that fails is tried again until one succeeds.
 #[derive(Debug)]
-pub(crate) struct Keeping {
+pub(crate) struct SettingsWriter {
     /// None where nothing can be kept.
     file: Option<PathBuf>,
     prefix: String,
@@ -23,7 +23,7 @@ pub(crate) struct Keeping {
     retry: Option<Instant>,
 }
 
-impl Keeping {
+impl SettingsWriter {
     /// Nothing is written yet.
     pub(crate) fn new(file: Option<PathBuf>, prefix: String) -> Self {
         Self { file, prefix, retry: None }
@@ -62,7 +62,7 @@ impl Keeping {
 
 #[cfg(test)]
 mod tests {
-    use super::{Keeping, SettingsState, Values, settings_file};
+    use super::{SettingsState, SettingsWriter, Values, settings_file};
     use crate::serve::settings_state::Provenance;
 
     #[test]
@@ -71,16 +71,16 @@ mod tests {
         let file = folder.path().join("settings.json");
         // A folder in the file's place: nothing can be renamed over it, not even by root.
         std::fs::create_dir(&file).expect("a folder");
-        let mut keeping = Keeping::new(Some(file.clone()), "/firehose".to_owned());
-        assert_eq!(keeping.retry(), None);
+        let mut writer = SettingsWriter::new(Some(file.clone()), "/firehose".to_owned());
+        assert_eq!(writer.retry(), None);
         let source = Provenance { is_known: true, ..Provenance::default() };
         let (settings_source, put_allow_source) = (source, source);
         let state = SettingsState { settings_source, put_allow_source, ..SettingsState::default() };
-        keeping.write_file(&state, &Values::new());
-        assert!(keeping.retry().is_some());
+        writer.write_file(&state, &Values::new());
+        assert!(writer.retry().is_some());
         std::fs::remove_dir(&file).expect("removed");
-        keeping.write_file(&state, &Values::new());
-        assert_eq!(keeping.retry(), None);
+        writer.write_file(&state, &Values::new());
+        assert_eq!(writer.retry(), None);
         let kept = settings_file::load(&file, "/firehose").expect("kept");
         assert_eq!(kept, (state, Values::new()));
     }
@@ -89,7 +89,7 @@ mod tests {
     fn what_nobody_has_said_is_not_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("settings.json");
-        Keeping::new(Some(file.clone()), "/firehose".to_owned())
+        SettingsWriter::new(Some(file.clone()), "/firehose".to_owned())
             .write_file(&SettingsState::default(), &Values::new());
         assert!(!file.exists());
     }
