@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use client_networks::NamedNetworks;
-use etcd_watch::{Event, Item};
+use etcd_watch::Item;
 
 use super::{
     settings::{PUT_ALLOW, Setting, SettingError},
@@ -197,17 +197,6 @@ impl Content for Publishers {
     fn succeed(&mut self, _: &Self) {}
 }
 
-/// Takes an event of one part alone.
-pub(crate) fn apply_event(content: &mut impl Content, event: &Event) -> ApplyResult {
-    match event {
-        Event::Put(item) => content.put(item),
-        Event::Delete { key, .. } => {
-            content.delete(key);
-            ApplyResult::default()
-        }
-    }
-}
-
 /// The key below [`PUT_ALLOW`].
 fn network(key: &[u8]) -> Option<&[u8]> {
     key.strip_prefix(PUT_ALLOW.as_bytes())
@@ -240,9 +229,9 @@ pub(crate) fn judge(key: &str, value: &[u8]) -> Result<(), String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use etcd_watch::{Event, Item};
+    use etcd_watch::Item;
 
-    use super::{ApplyResult, Content, Publishers, SettingValues, apply_event};
+    use super::{ApplyResult, Content, Publishers, SettingValues};
     use crate::serve::settings::{Setting, SettingError};
 
     fn item(key: &str, value: &str) -> Item {
@@ -266,9 +255,7 @@ mod tests {
         let result = settings.replace(&[item("worker_processes", "0"), item("colour", "red")]);
         assert_eq!(result.unknown, BTreeSet::from(["colour".to_owned()]));
         assert_eq!(get(&settings).as_deref(), Some("8"));
-        let key = b"worker_processes".to_vec();
-        let deletion = Event::Delete { key, mod_revision: 2 };
-        assert_eq!(apply_event(&mut settings, &deletion), ApplyResult::default());
+        settings.delete(b"worker_processes");
         assert_eq!(get(&settings), None);
     }
 

@@ -6,7 +6,7 @@ use etcd_watch::{Continuity, Event, Holding, Origin, Replica, Update};
 
 use super::rejection_log::RejectionLog;
 use crate::serve::{
-    content::{ApplyResult, Content, apply_event},
+    content::{ApplyResult, Content},
     settings_state::Provenance,
 };
 
@@ -115,7 +115,7 @@ impl<T: Content> Track<T> {
 
     fn apply_event(&mut self, event: &Event) -> ApplyResult {
         match event {
-            Event::Put(_) => apply_event(self.replica.newest_mut(), event),
+            Event::Put(item) => self.replica.newest_mut().put(item),
             Event::Delete { key, .. } => {
                 let _ = self.replica.delete(|content| content.delete(key));
                 ApplyResult::default()
@@ -139,6 +139,7 @@ impl<T: Content> Track<T> {
             self.replica.adopt_if(|in_hand, new| in_hand.is_empty() || new.is_replacement())
         {
             self.replica.in_hand_mut().succeed(&replaced.former);
+            self.is_hold_logged = false;
         }
     }
 
