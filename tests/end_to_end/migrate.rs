@@ -99,7 +99,7 @@ async fn the_keys_of_v2_are_shown_first_and_then_written_once() -> Result<()> {
         "skip    upstream/kept-alive".to_owned(),
         "skip    instance/firehose-01".to_owned(),
         "6 to write, 0 there already".to_owned(),
-        "nothing is written yet: with --yes it is".to_owned(),
+        "nothing was written: run with --yes to write".to_owned(),
     ] {
         assert!(said.contains(&words), "{words:?} in {said}");
     }
@@ -297,9 +297,9 @@ async fn a_move_that_opens_publishing_is_not_called_done() -> Result<()> {
         assert_eq!(code, 1, "{said}");
         for words in [
             "skip    nginx/put_allow/office",
-            "everybody may publish",
+            "let everybody publish",
             "without a lease",
-            "nothing is written",
+            "nothing was written",
         ] {
             assert!(said.contains(words), "{words:?} in {said}");
         }
@@ -328,9 +328,9 @@ async fn what_the_router_does_not_take_is_said_and_marks_of_directories_stay() -
     let (code, said) = migrate(&["--from", &old.url(), "--to", &new.url(), "--yes"]).await?;
     assert_eq!(code, 0, "{said}");
     for words in [
-        "the router will not take it: it is empty: delete the key for the default\n",
+        "the router will not take it: the value is empty; delete the key to use the default\n",
         "skip    nginx/ = ",
-        "skip    nginx/put_allow/ = \"10.0.0.0/8\": it stands for the directory, and names no \
+        "skip    nginx/put_allow/ = \"10.0.0.0/8\": a directory marker, which names no \
          network",
         "skip    upstream/ = ",
         "skip    upstream/eu/ = ",

@@ -5,6 +5,7 @@ mod publishing;
 mod sent_on;
 mod settings;
 mod syslog;
+mod wiped;
 mod without_etcd;
 
 use std::time::Duration;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use etcd_client::{Client, Error};
 
+use crate::advice::reason;
 use crate::connection::Cluster;
-use crate::list::Range;
-use crate::patience::timeout;
-use crate::remedy::reason;
+use crate::listening_time::listening_timeout;
+use crate::range::Range;
 use crate::trouble::Trouble;
 use crate::update::Cause;
 
@@ -44,11 +44,11 @@ impl Cluster {
             Range::of_key(keys.as_bytes())
         };
         let in_words = |trouble: Trouble| reason(&trouble, self.config(), &range);
-        let connection = match timeout(CONNECTING, self.connection()).await {
+        let connection = match listening_timeout(CONNECTING, self.connection()).await {
             Ok(connection) => connection.map_err(in_words)?,
             Err(_) => return Err(in_words(Trouble::late(Cause::Unreachable, what, CONNECTING))),
         };
-        let answered = timeout(
+        let answered = listening_timeout(
             deadline,
             self.with_token(&connection, |client| {
                 let answer = call(client);

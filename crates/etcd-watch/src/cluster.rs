@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Uri;
 use thiserror::Error;
 
-use crate::words::Words;
+use crate::setting_names::SettingNames;
 
 /// One etcd cluster as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct ClusterConfig {
     /// Who logs in, where etcd asks for it.
     pub login: Option<Login>,
     /// How all of this is called where it is configured.
-    pub words: Words,
+    pub setting_names: SettingNames,
 }
 
 /// The certificates of a connection; all files are in PEM, and read again for each new connection.
@@ -77,10 +77,10 @@ pub enum EndpointError {
     #[error("has an invalid port")]
     Port,
     /// There is a user or a password in it, which would end up in logs.
-    #[error("must not contain a user or a password")]
+    #[error("must not contain a user name or a password")]
     UserInfo,
     /// There is a path, a query or a fragment in it.
-    #[error("must have nothing but \"/\" behind host and port")]
+    #[error("must not have a path other than \"/\"")]
     Behind,
     /// It cannot be read as a URL for another reason.
     #[error("is not a valid URL")]

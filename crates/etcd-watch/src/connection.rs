@@ -15,7 +15,7 @@ use crate::cluster::ClusterConfig;
 use crate::files::Files;
 use crate::login::log_in;
 use crate::progress::Progress;
-use crate::quorum::SharedQuorum;
+use crate::quorum_state::SharedQuorumState;
 use crate::tls;
 use crate::trouble::Trouble;
 use crate::update::Cause;
@@ -91,7 +91,7 @@ pub(crate) struct Connection {
     pub(crate) endpoint: Arc<str>,
     client: Client,
     has_answered: Arc<AtomicBool>,
-    pub(crate) quorum: Arc<SharedQuorum>,
+    pub(crate) quorum: Arc<SharedQuorumState>,
     pub(crate) progress: Arc<Progress>,
 }
 
@@ -283,7 +283,8 @@ impl Cluster {
         match &config.login {
             Some(login) => {
                 let deadline = current.patience.deadline();
-                log_in(&mut connection.client, login, &config.words, &**files, deadline).await?;
+                log_in(&mut connection.client, login, &config.setting_names, &**files, deadline)
+                    .await?;
                 current.logged_in_at = Some(Instant::now());
                 current.patience = Patience::default();
             }
@@ -344,7 +345,7 @@ mod tests {
     use super::Cluster;
     use crate::cluster::{ClusterConfig, Tls};
     use crate::files::OwnFiles;
-    use crate::words::Words;
+    use crate::setting_names::SettingNames;
 
     fn cluster(endpoints: &[&str]) -> Cluster {
         let config = ClusterConfig {
@@ -353,7 +354,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             tls: Tls::default(),
             login: None,
-            words: Words::DIRECTIVES,
+            setting_names: SettingNames::DIRECTIVES,
         };
         Cluster::new(config, Arc::new(OwnFiles))
     }

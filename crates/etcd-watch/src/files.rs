@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
+use crate::setting_names::SettingNames;
 use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
-use crate::words::Words;
 
 /// What [`Files::read`] returns.
 pub type ReadFile = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send>>;
@@ -64,7 +64,7 @@ pub(crate) fn file_trouble(setting: &str, file: &Path, what: &str) -> Trouble {
 /// Reads a file that a setting names.
 pub(crate) async fn read(
     files: &dyn Files,
-    words: &Words,
+    names: &SettingNames,
     setting: &str,
     file: &Path,
     limit: usize,
@@ -72,19 +72,19 @@ pub(crate) async fn read(
     let content = match timeout(DEADLINE, files.read(file)).await {
         Ok(Ok(content)) => content,
         Ok(Err(error)) => {
-            let what = format!("cannot be read: make it readable for {} ({error})", words.reader);
+            let what = format!("cannot be read: make it readable for {} ({error})", names.reader);
             return Err(file_trouble(setting, file, &what));
         }
         Err(_) => {
             return Err(file_trouble(
                 setting,
                 file,
-                "cannot be read in time: see to its file system",
+                "cannot be read in time: check its file system",
             ));
         }
     };
     if content.len() > limit {
-        let what = format!("is larger than {} KiB: name another file", limit >> 10);
+        let what = format!("is larger than {} KiB: set another file", limit >> 10);
         return Err(file_trouble(setting, file, &what));
     }
     Ok(content)

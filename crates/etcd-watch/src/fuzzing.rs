@@ -2,7 +2,8 @@
 
 use etcd_client::proto::PbWatchResponse;
 
-use crate::list::{Listed, Range};
+use crate::list::Listed;
+use crate::range::Range;
 use crate::update::{Cause, Update};
 use crate::watch::Reader;
 

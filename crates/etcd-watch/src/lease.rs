@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::connection::Cluster;
-use crate::patience::timeout;
+use crate::listening_time::listening_timeout;
 use crate::trouble::Trouble;
 use crate::update::Cause;
 
@@ -18,7 +18,7 @@ impl Cluster {
     ///
     /// When etcd does not answer within 2 s, or with an error; in words.
     pub async fn is_lease_alive(&self, lease: i64) -> Result<bool, String> {
-        let answered = timeout(DEADLINE, async {
+        let answered = listening_timeout(DEADLINE, async {
             let connection = self.connection().await?;
             self.with_token(&connection, |client| async move {
                 let answer = client.lease_client().time_to_live(lease, None).await;

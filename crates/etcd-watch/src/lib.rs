@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod backoff;
 mod call;
 mod cluster;
@@ -21,18 +22,21 @@ pub mod fuzzing;
 mod lease;
 mod limits;
 mod list;
+mod listening_time;
 mod login;
+mod origin;
 mod outage;
-mod patience;
 mod prefix;
 mod progress;
 mod quorum;
-mod remedy;
+mod quorum_state;
+mod range;
+mod replica;
+mod setting_names;
 mod tls;
 mod trouble;
 mod update;
 mod watch;
-mod words;
 
 pub use cluster::{ClusterConfig, EndpointError, Identity, Login, Tls, check_endpoint};
 pub use connection::Cluster;
@@ -40,6 +44,8 @@ pub use connection::Cluster;
 pub use etcd_client;
 pub use files::{Files, OwnFiles, ReadFile};
 pub use limits::Limits;
+pub use origin::{Continuity, Origin};
 pub use prefix::{Keys, follow};
+pub use replica::{Holding, Listing, Replaced, Replica};
+pub use setting_names::SettingNames;
 pub use update::{Cause, Event, Item, Update};
-pub use words::Words;

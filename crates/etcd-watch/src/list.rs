@@ -1,12 +1,12 @@
 //! All keys of a prefix at one revision, in pages.
 
-use std::fmt;
 use std::time::Duration;
 
-use etcd_client::proto::{PbKeyValue, PbRangeResponse};
+use etcd_client::proto::PbRangeResponse;
 use etcd_client::{Client, GetOptions};
 
 use crate::limits::Limits;
+use crate::range::{Part, Range};
 use crate::trouble::{Kind, Trouble, is_too_large};
 use crate::update::{Cause, Item};
 
@@ -26,78 +26,6 @@ const PAGE_SHRINK: i64 = 4;
 /// (1.5 MB unless `--max-request-bytes` raises it). A page of 1 000 keys that exceeds it is asked
 /// for in smaller pages; a change that exceeds it is listed anew.
 pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
-
-/// As much of a prefix as is quoted, in characters.
-const QUOTED: usize = 100;
-
-/// A prefix as the range of keys that begin with it, or one key.
-#[derive(Debug)]
-pub(crate) struct Range {
-    prefix: Vec<u8>,
-    pub(crate) start: Vec<u8>,
-    pub(crate) end: Vec<u8>,
-}
-
-impl Range {
-    /// The range of the keys below a prefix. A key that is the prefix itself is not among them:
-    /// other programs write one as the mark of a folder, with a value of their own.
-    pub(crate) fn new(prefix: &[u8]) -> Self {
-        // The key that comes next after the prefix, and for all keys the first one that etcd can
-        // have.
-        let start = [prefix, &[0]].concat();
-        // "\0" as an end means the end of all keys.
-        let mut end = prefix.to_vec();
-        while end.pop_if(|byte| *byte == u8::MAX).is_some() {}
-        match end.last_mut() {
-            Some(byte) => *byte += 1,
-            None => end.push(0),
-        }
-        Self { prefix: prefix.to_vec(), start, end }
-    }
-
-    /// The range of all keys that begin with a prefix, the prefix itself among them.
-    pub(crate) fn beginning(prefix: &[u8]) -> Self {
-        Self { start: prefix.to_vec(), ..Self::new(prefix) }
-    }
-
-    /// The range of one key alone; what is [`below`](Self::below) it is "".
-    pub(crate) fn of_key(key: &[u8]) -> Self {
-        let end = [key, &[0]].concat();
-        Self { prefix: key.to_vec(), start: key.to_vec(), end }
-    }
-
-    /// The key without the prefix.
-    pub(crate) fn below(&self, mut key: Vec<u8>) -> Result<Vec<u8>, Trouble> {
-        if !key.starts_with(&self.prefix) {
-            return Err(Trouble::broken("etcd sent a key outside the prefix"));
-        }
-        key.drain(..self.prefix.len());
-        Ok(key)
-    }
-
-    pub(crate) fn item(&self, pair: PbKeyValue) -> Result<Item, Trouble> {
-        Ok(Item {
-            key: self.below(pair.key)?,
-            value: pair.value,
-            create_revision: pair.create_revision,
-            mod_revision: pair.mod_revision,
-            lease: pair.lease,
-        })
-    }
-}
-
-impl fmt::Display for Range {
-    /// As a part of a sentence.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix: String = String::from_utf8_lossy(&self.prefix).chars().take(QUOTED).collect();
-        // Not the text itself, which may have control characters in it.
-        if self.end.strip_suffix(&[0]) == Some(&self.start) {
-            write!(formatter, "the key {prefix:?}")
-        } else {
-            write!(formatter, "{prefix:?}")
-        }
-    }
-}
 
 /// All keys of a prefix.
 #[derive(Debug)]
@@ -137,10 +65,10 @@ pub(crate) async fn list(
     let mut keys = PAGE_KEYS;
     loop {
         let options = GetOptions::new()
-            .with_range(range.end.clone())
+            .with_range(pages.part.end.clone())
             .with_limit(keys)
             .with_revision(pages.revision());
-        match pace.wait(kv.get(pages.start.clone(), Some(options))).await {
+        match pace.wait(kv.get(pages.part.start.clone(), Some(options))).await {
             Ok(Ok(page)) => {
                 let (before, bytes) = (pages.keys(), pages.bytes);
                 if let Some(list) = pages.add(page.0)? {
@@ -164,17 +92,23 @@ pub(crate) async fn list(
 struct Pages<'a> {
     range: &'a Range,
     limits: &'a Limits,
-    /// How many keys there are to come in all, as the first page has it.
+    /// How many keys there are to come in all, as the first page of each part has it.
     count: i64,
-    /// The first key that is still to come.
-    start: Vec<u8>,
+    /// What is still to come of the present part.
+    part: Part,
+    /// The parts behind it.
+    parts: std::vec::IntoIter<Part>,
+    /// Whether a page of the present part has come.
+    has_begun: bool,
     bytes: usize,
     list: Option<List>,
 }
 
 impl<'a> Pages<'a> {
     fn new(range: &'a Range, limits: &'a Limits) -> Self {
-        Self { range, limits, count: 0, start: range.start.clone(), bytes: 0, list: None }
+        let mut parts = range.parts().into_iter();
+        let part = parts.next().unwrap_or_default();
+        Self { range, limits, count: 0, part, parts, has_begun: false, bytes: 0, list: None }
     }
 
     /// How many have come.
@@ -185,7 +119,7 @@ impl<'a> Pages<'a> {
     /// They do not come fast enough.
     fn slow(&self, pace: &Pace) -> Trouble {
         let said = format!(
-            "list: only {} of {} keys have come in {:.1} s",
+            "list: only {} of {} keys arrived in {:.1} s",
             self.keys(),
             self.count,
             pace.taken().as_secs_f64()
@@ -211,8 +145,8 @@ impl<'a> Pages<'a> {
         let Some(header) = page.header else {
             return broken("list: etcd's answer has no header");
         };
-        if self.list.is_none() {
-            self.count = page.count;
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.count = i64::try_from(self.keys()).unwrap_or(i64::MAX).saturating_add(page.count);
         }
         let keys = self.keys() + page.kvs.len();
         let keys = keys.max(usize::try_from(self.count).unwrap_or(0));
@@ -234,18 +168,27 @@ impl<'a> Pages<'a> {
             return broken("list: etcd sent an empty page before the last");
         }
         for pair in page.kvs {
-            if pair.key < self.start {
+            if pair.key < self.part.start {
                 return broken("list: etcd sent keys out of order");
             }
-            self.start.clone_from(&pair.key);
-            self.start.push(0);
+            self.part.start.clone_from(&pair.key);
+            self.part.start.push(0);
             self.bytes += pair.key.len() + pair.value.len() + size_of::<Item>();
             list.items.push(self.range.item(pair)?);
         }
         if self.bytes > self.limits.bytes {
             return Err(self.too_many(&format!("more than {} MiB", self.limits.bytes >> 20)));
         }
-        Ok(if page.more { None } else { self.list.take() })
+        if page.more {
+            return Ok(None);
+        }
+        Ok(match self.parts.next() {
+            Some(part) => {
+                (self.part, self.has_begun) = (part, false);
+                None
+            }
+            None => self.list.take(),
+        })
     }
 }
 
@@ -253,8 +196,9 @@ impl<'a> Pages<'a> {
 mod tests {
     use etcd_client::proto::{PbKeyValue, PbRangeResponse, PbResponseHeader};
 
-    use super::{Pages, Range};
+    use super::Pages;
     use crate::limits::Limits;
+    use crate::range::Range;
     use crate::trouble::Kind;
     use crate::update::Cause;
 
@@ -276,38 +220,30 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
-        let range = Range::new(b"/a/");
-        assert_eq!(
-            (range.start.as_slice(), range.end.as_slice()),
-            (b"/a/\0".as_slice(), b"/a0".as_slice())
-        );
-        let range = Range::new(b"");
-        assert_eq!((range.start, range.end), (vec![0], vec![0]));
-        assert_eq!(Range::new(&[b'a', 0xff, 0xff]).end, b"b");
-        assert_eq!(Range::new(&[0xff]).end, [0]);
-        let range = Range::of_key(b"/a");
-        assert_eq!(
-            (range.start.as_slice(), range.end.as_slice()),
-            (b"/a".as_slice(), b"/a\0".as_slice())
-        );
-        assert_eq!(range.below(b"/a".to_vec()).ok(), Some(vec![]));
-        assert!(Range::new(b"/a/").below(b"/b/x".to_vec()).is_err());
-        assert_eq!(Range::new(b"/a\n/").to_string(), "\"/a\\n/\"");
-        assert_eq!(Range::of_key(b"/a").to_string(), "the key \"/a\"");
-    }
-
-    #[test]
     fn pages_are_joined() {
         let range = Range::new(b"/");
         let mut pages = pages(&range);
         assert_eq!(pages.revision(), 0);
         assert!(pages.add(page(&["/0", "/a"], true, 1)).is_ok_and(|list| list.is_none()));
-        assert_eq!((pages.revision(), pages.start.as_slice()), (7, b"/a\0".as_slice()));
+        assert_eq!((pages.revision(), pages.part.start.as_slice()), (7, b"/a\0".as_slice()));
         let list = pages.add(page(&["/b"], false, 1)).ok().flatten();
         let keys: Vec<_> =
             list.into_iter().flat_map(|list| list.items).map(|item| item.key).collect();
         assert_eq!(keys, [b"0".to_vec(), b"a".to_vec(), b"b".to_vec()]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_asked_for_and_does_not_count() {
+        let range = Range::new(b"/").without(b"/m/");
+        let mut pages = pages(&range);
+        let part = |pages: &Pages<'_>| (pages.part.start.clone(), pages.part.end.clone());
+        assert_eq!(part(&pages), (b"/\0".to_vec(), b"/m/".to_vec()));
+        let first = PbRangeResponse { count: 2, ..page(&["/a", "/m"], false, 1) };
+        assert!(pages.add(first).is_ok_and(|list| list.is_none()));
+        assert_eq!((part(&pages), pages.revision()), ((b"/m0".to_vec(), b"0".to_vec()), 7));
+        let second = PbRangeResponse { count: 2, ..page(&["/n", "/o"], false, 1) };
+        let list = pages.add(second).ok().flatten().map(|list| list.items.len());
+        assert_eq!(list, Some(4));
     }
 
     #[test]
@@ -326,6 +262,7 @@ mod tests {
         assert!(another.add(page(&["/a"], true, 1)).is_ok());
         assert!(another.add(page(&["/b"], true, 2)).is_err());
     }
+
     #[test]
     fn what_is_too_much_is_refused_as_soon_as_it_is_known() {
         let range = Range::new(b"/");

@@ -6,10 +6,10 @@ use etcd_client::{Client, Error};
 
 use crate::cluster::Login;
 use crate::files::{Files, SMALL, file_trouble, read};
-use crate::patience::timeout;
+use crate::listening_time::listening_timeout;
+use crate::setting_names::SettingNames;
 use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
-use crate::words::Words;
 
 /// Logs in with the password that the file has now; the client and all its clones send the token
 /// from then on.
@@ -19,14 +19,16 @@ use crate::words::Words;
 pub(crate) async fn log_in(
     client: &mut Client,
     login: &Login,
-    words: &Words,
+    names: &SettingNames,
     files: &dyn Files,
     deadline: Duration,
 ) -> Result<(), Trouble> {
-    let content = read(files, words, words.password_file, &login.password_file, SMALL).await?;
+    let content = read(files, names, names.password_file, &login.password_file, SMALL).await?;
     let password = password(content)
-        .map_err(|what| file_trouble(words.password_file, &login.password_file, what))?;
-    match timeout(deadline, client.update_user(Some((login.user.clone(), password)))).await {
+        .map_err(|what| file_trouble(names.password_file, &login.password_file, what))?;
+    match listening_timeout(deadline, client.update_user(Some((login.user.clone(), password))))
+        .await
+    {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if Kind::of(&error) == Kind::NoAuthentication => {
             // Nothing is sent for this.
@@ -48,10 +50,10 @@ fn password(mut content: Vec<u8>) -> Result<String, &'static str> {
         content.pop_if(|byte| *byte == b'\r');
     }
     if content.is_empty() {
-        return Err("has no password in it: write it there");
+        return Err("has no password in it: write the password to the file");
     }
     // The error would have the content in it.
-    String::from_utf8(content).map_err(|_| "is not in UTF-8: write the password into it as text")
+    String::from_utf8(content).map_err(|_| "is not UTF-8 text: write the password to it as text")
 }
 
 #[cfg(test)]

@@ -102,25 +102,31 @@ mod tests {
         Trouble::endpoint(Cause::Unreachable, kind, "said")
     }
 
-    fn told(outage: &mut Outage, kind: Kind) -> Option<Kind> {
+    fn report_trouble(outage: &mut Outage, kind: Kind) -> Option<Kind> {
         outage.goes_on(trouble(kind), true).map(|trouble| trouble.kind)
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_kind_is_told_once() {
         let mut outage = Outage::begin(&trouble(Kind::Broken));
-        assert_eq!(told(&mut outage, Kind::ConnectionRefused), None);
-        assert_eq!(told(&mut outage, Kind::LoginFailed), Some(Kind::LoginFailed));
-        assert_eq!(told(&mut outage, Kind::LoginFailed), None);
-        assert_eq!(told(&mut outage, Kind::ConnectionRefused), Some(Kind::ConnectionRefused));
-        assert_eq!(told(&mut outage, Kind::LoginFailed), None);
+        assert_eq!(report_trouble(&mut outage, Kind::ConnectionRefused), None);
+        assert_eq!(report_trouble(&mut outage, Kind::LoginFailed), Some(Kind::LoginFailed));
+        assert_eq!(report_trouble(&mut outage, Kind::LoginFailed), None);
+        assert_eq!(
+            report_trouble(&mut outage, Kind::ConnectionRefused),
+            Some(Kind::ConnectionRefused)
+        );
+        assert_eq!(report_trouble(&mut outage, Kind::LoginFailed), None);
         advance(FIRST_RETELLING).await;
-        assert_eq!(told(&mut outage, Kind::ConnectionRefused), None);
-        assert_eq!(told(&mut outage, Kind::LoginFailed), Some(Kind::LoginFailed));
+        assert_eq!(report_trouble(&mut outage, Kind::ConnectionRefused), None);
+        assert_eq!(report_trouble(&mut outage, Kind::LoginFailed), Some(Kind::LoginFailed));
         advance(FIRST_RETELLING).await;
-        assert_eq!(told(&mut outage, Kind::ConnectionRefused), None);
+        assert_eq!(report_trouble(&mut outage, Kind::ConnectionRefused), None);
         advance(FIRST_RETELLING).await;
-        assert_eq!(told(&mut outage, Kind::ConnectionRefused), Some(Kind::ConnectionRefused));
+        assert_eq!(
+            report_trouble(&mut outage, Kind::ConnectionRefused),
+            Some(Kind::ConnectionRefused)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -137,6 +143,6 @@ mod tests {
         for kind in [Kind::ConnectionRefused, Kind::ExpiredCertificate] {
             assert!(outage.goes_on(trouble(kind), false).is_none());
         }
-        assert_eq!(told(&mut outage, Kind::Late), Some(Kind::ExpiredCertificate));
+        assert_eq!(report_trouble(&mut outage, Kind::Late), Some(Kind::ExpiredCertificate));
     }
 }

@@ -7,12 +7,13 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use crate::advice::reason;
 use crate::backoff::{Backoff, LONGEST, Patience};
 use crate::connection::{Cluster, Connection};
 use crate::limits::Limits;
-use crate::list::{Range, list};
+use crate::list::list;
 use crate::outage::Outage;
-use crate::remedy::reason;
+use crate::range::Range;
 use crate::trouble::{Kind, Trouble};
 use crate::update::{Cause, Update};
 use crate::watch::Watch;
@@ -31,6 +32,15 @@ const WHOLE_AGAIN: Duration = Duration::from_secs(10);
 pub enum Keys {
     /// All keys that begin with this, but for a key that is no longer than it.
     Below(String),
+    /// All keys that begin with `prefix`, but for a key that is no longer than it, and but for
+    /// those that begin with `prefix` and `without` behind it. These count against no limit; who
+    /// may read the others must be allowed to read them, too.
+    BelowWithout {
+        /// What all keys begin with.
+        prefix: String,
+        /// What those that are left out have behind it.
+        without: String,
+    },
     /// All keys that begin with this, the one among them that is no longer than it; that one is
     /// told of as the key "".
     Beginning(String),
@@ -42,6 +52,10 @@ impl Keys {
     fn range(&self) -> Range {
         match self {
             Self::Below(prefix) => Range::new(prefix.as_bytes()),
+            Self::BelowWithout { prefix, without } => {
+                let gap = format!("{prefix}{without}");
+                Range::new(prefix.as_bytes()).without(gap.as_bytes())
+            }
             Self::Beginning(prefix) => Range::beginning(prefix.as_bytes()),
             Self::One(key) => Range::of_key(key.as_bytes()),
         }

@@ -8,35 +8,17 @@
 use std::time::Duration;
 
 use etcd_client::{Client, GetOptions};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::connection::{Cluster, Connection};
-use crate::patience::timeout;
+use crate::listening_time::listening_timeout;
+use crate::quorum_state::Store;
 use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
 
 /// For how long what another prefix has found out is good enough: half the time between two
 /// progress requests, so that it adds little to the time within which a lost quorum is noticed.
 const FRESH: Duration = Duration::from_millis(750);
-
-/// What was found out by means of a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Quorum {
-    /// When the last read that was answered began.
-    verified_at: Option<Instant>,
-    store: Store,
-    /// The end of the connection, for all who use it.
-    failure: Option<Trouble>,
-}
-
-/// Where the store was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Store {
-    pub(crate) cluster_id: u64,
-    /// The highest revision that reads have named.
-    pub(crate) revision: i64,
-}
 
 /// What a prefix wants to know.
 #[derive(Clone, Debug)]
@@ -73,7 +55,7 @@ pub(crate) async fn verify(
         cluster.with_token(connection, |client| read(client, &question)).await.and_then(|now| {
             if now.cluster_id != question.known.cluster_id || now.revision < known {
                 let said = "quorum: etcd's revision went back, or another cluster answers: it was \
-                            restored";
+                     restored";
                 return Err(Trouble::broken(said));
             }
             Ok(now)
@@ -93,7 +75,7 @@ pub(crate) async fn verify(
 async fn read(client: Client, question: &Question) -> Result<Store, Trouble> {
     let options = GetOptions::new().with_count_only();
     let mut kv = client.kv_client();
-    match timeout(question.deadline, kv.get(question.key.clone(), Some(options))).await {
+    match listening_timeout(question.deadline, kv.get(question.key.clone(), Some(options))).await {
         Ok(Ok(answer)) => {
             let header = answer
                 .0
@@ -112,6 +94,3 @@ async fn read(client: Client, question: &Question) -> Result<Store, Trouble> {
         }
     }
 }
-
-/// The state of a connection's quorum, shared by all who use the connection.
-pub(crate) type SharedQuorum = Mutex<Quorum>;

@@ -8,16 +8,18 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{Cluster, Connection};
-use crate::list::{Listed, MESSAGE_LIMIT, Range};
-use crate::patience::timeout;
-use crate::quorum::{Question, Store, verify};
+use crate::list::{Listed, MESSAGE_LIMIT};
+use crate::listening_time::listening_timeout;
+use crate::quorum::{Question, verify};
+use crate::quorum_state::Store;
+use crate::range::Range;
 use crate::trouble::{Kind, Trouble, is_too_large};
 use crate::update::Cause;
 
 mod comparison;
 mod reader;
 
-use comparison::{Known, differs};
+use comparison::{KnownRange, differs};
 use reader::check_canceled;
 pub(crate) use reader::{Reader, Word};
 
@@ -72,7 +74,7 @@ pub(crate) struct Watch<'a> {
     /// When the last such question was answered, and where the store was.
     answered: Option<(Instant, i64)>,
     /// The comparison that is made, with what was known when it began.
-    comparison: JoinSet<(Known, Result<bool, Trouble>)>,
+    comparison: JoinSet<(KnownRange, Result<bool, Trouble>)>,
     compare_at: Option<Instant>,
     /// Up to where changes had come when etcd was found to have more.
     behind: Option<i64>,
@@ -90,7 +92,7 @@ impl<'a> Watch<'a> {
     ) -> Result<(Self, Word), Trouble> {
         let has_login = cluster.config().login.is_some();
         let created = cluster.with_token(connection, |client| async move {
-            let created = timeout(deadline, create(client, range, listed.revision)).await;
+            let created = listening_timeout(deadline, create(client, range, listed.revision)).await;
             let mut created =
                 created.unwrap_or_else(|_| Err(Trouble::late(Cause::Broken, "watch", deadline)));
             // The list was permitted just now. etcd 3.4 says nothing else where the token became
@@ -214,7 +216,7 @@ impl<'a> Watch<'a> {
             return;
         }
         let Reader { range, delivered, keys, .. } = self.reader;
-        let known = Known { start: range.start.clone(), end: range.end.clone(), delivered, keys };
+        let known = KnownRange { parts: range.parts(), delivered, keys };
         let has_moved = self.answered.is_none_or(|(_, revision)| revision > delivered);
         let (cluster, connection) = (self.cluster.clone(), self.connection.clone());
         self.comparison.spawn(async move {
@@ -228,7 +230,7 @@ impl<'a> Watch<'a> {
     /// Takes the comparison: nothing is missed, or the watch is behind, for a while or for good.
     async fn compared(
         &mut self,
-        answer: Result<(Known, Result<bool, Trouble>), JoinError>,
+        answer: Result<(KnownRange, Result<bool, Trouble>), JoinError>,
     ) -> Result<Option<Word>, Trouble> {
         let Ok((known, differs)) = answer else {
             return Err(Trouble::broken("watch: the task that compares has failed"));
@@ -236,7 +238,7 @@ impl<'a> Watch<'a> {
         let now = Instant::now();
         if differs? && self.reader.delivered == known.delivered {
             if self.behind.replace(known.delivered) == Some(known.delivered) {
-                let said = "watch: etcd answers reads, and has changes that it does not tell of";
+                let said = "watch: etcd answers reads, but does not send changes that it has";
                 return Err(Trouble::endpoint(Cause::Silent, Kind::Broken, said));
             }
             self.compare_at = Some(now + SILENCE);
@@ -249,8 +251,8 @@ impl<'a> Watch<'a> {
             let endpoint = &self.connection.endpoint;
             let seconds = COMPARISON_INTERVAL.as_secs();
             let text = format!(
-                "{endpoint} answers no progress requests, as etcd's grpc-proxy does not: what etcd \
-                 has is compared each {seconds} s instead"
+                "{endpoint} does not answer progress requests, as is usual for etcd's grpc-proxy: \
+                 the keys are compared every {seconds} s instead"
             );
             Word::Noted { text }
         }))
@@ -260,7 +262,7 @@ impl<'a> Watch<'a> {
     fn broken(&self, trouble: Trouble) -> Trouble {
         match self.asked_at {
             Some(at) if at.elapsed() >= UNANSWERED => {
-                let said = format!("{}, after etcd had fallen silent", trouble.said);
+                let said = format!("{}, after etcd had stopped answering", trouble.said);
                 Trouble::endpoint(Cause::Silent, Kind::Late, &said)
             }
             _ => trouble,
@@ -346,13 +348,13 @@ async fn create(
 }
 
 fn silent() -> Trouble {
-    Trouble::endpoint(Cause::Silent, Kind::Late, "watch: etcd does not answer any more")
+    Trouble::endpoint(Cause::Silent, Kind::Late, "watch: etcd has stopped answering")
 }
 
 async fn receive(stream: &mut WatchStream) -> Result<PbWatchResponse, Trouble> {
     match stream.message().await {
         Ok(Some(response)) => Ok(response.0),
-        Ok(None) => Err(Trouble::broken("watch: etcd ended it")),
+        Ok(None) => Err(Trouble::broken("watch: etcd closed the stream")),
         // A change of very many keys at once. A list has pages.
         Err(error) if is_too_large(&error) => Err(too_large()),
         Err(error) => Err(Trouble::call("watch", &error, Cause::Broken)),
@@ -361,7 +363,7 @@ async fn receive(stream: &mut WatchStream) -> Result<PbWatchResponse, Trouble> {
 
 fn too_large() -> Trouble {
     let said = format!(
-        "watch: one change has more than {} MiB, and is listed instead",
+        "watch: one change is larger than {} MiB; the keys are listed instead",
         MESSAGE_LIMIT >> 20
     );
     Trouble::refused(Cause::TooLarge, Kind::Other, &said)

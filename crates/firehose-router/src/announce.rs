@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     etcd::EtcdOptionsError,
-    signals::{Happening, Listener},
+    signals::{Listener, SupervisorEvent},
 };
 
 /// What a wrong flag makes the program exit with, as clap has it.
@@ -77,7 +77,7 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
     let node = tokio::select! {
         // Cancel safe: nothing is announced or started yet.
         biased;
-        signal = listener.told_to_end() => {
+        signal = listener.end_requested() => {
             tracing::info!("{signal}: the node is not announced");
             return ExitCode::SUCCESS;
         }
@@ -139,12 +139,12 @@ impl Announcing {
                     // whatever else happens, and however often, the check under way goes on. It is
                     // dropped as the node is to end.
                     happening = listener.next() => match happening {
-                        Happening::ChildEnded => command.reap_orphans(),
-                        Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
+                        SupervisorEvent::ChildEnded => command.reap_orphans(),
+                        SupervisorEvent::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
                             tracing::info!("{signal}: the node is to end");
                             break;
                         }
-                        Happening::Signal(signal) => {
+                        SupervisorEvent::Signal(signal) => {
                             if !command.signal(signal) && signal == Signal::SIGQUIT {
                                 break;
                             }
@@ -208,9 +208,9 @@ async fn mark_and_wait(
             () = &mut waiting => return,
             () = command.ended() => return,
             happening = listener.next() => match happening {
-                Happening::ChildEnded => command.reap_orphans(),
-                Happening::Signal(Signal::SIGTERM | Signal::SIGINT) => return,
-                Happening::Signal(signal) => drop(command.signal(signal)),
+                SupervisorEvent::ChildEnded => command.reap_orphans(),
+                SupervisorEvent::Signal(Signal::SIGTERM | Signal::SIGINT) => return,
+                SupervisorEvent::Signal(signal) => drop(command.signal(signal)),
             },
         }
     }

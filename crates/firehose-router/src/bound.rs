@@ -62,7 +62,7 @@ pub(crate) fn command(command: &Command, signal: Signal, is_expendable: bool) ->
 pub(crate) fn run(options: &BoundOptions) -> ExitCode {
     let [program, arguments @ ..] = &options.command[..] else { return ExitCode::FAILURE };
     if let Err(error) = Signal::try_from(options.signal).and_then(prctl::set_pdeathsig) {
-        eprintln!("{} does not end with the program that starts it: {error}", program.display());
+        eprintln!("{} will not end with its parent: {error}", program.display());
     }
     if options.expendable {
         // As likely as possible (proc(5)); what cannot be written is no reason not to run.
@@ -73,6 +73,6 @@ pub(crate) fn run(options: &BoundOptions) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let error = Command::new(program).args(arguments).exec();
-    eprintln!("{} cannot be run: {error}", program.display());
+    eprintln!("cannot run {}: {error}", program.display());
     ExitCode::from(CANNOT_RUN)
 }

@@ -25,14 +25,14 @@ pub(crate) enum Task {
     Serve(Box<ServeOptions>),
     /// Announce a Firehose server in etcd for as long as it answers.
     Announce(Box<AnnounceOptions>),
-    /// Copy settings, and nodes written by hand, from one etcd to another, or from etcd's v2 keys.
+    /// Copy settings, and nodes without a lease, from one etcd to another or from API v2.
     ///
-    /// Without --yes it only shows what it would write. What is there already is not written again.
-    /// The flags below "etcd" are those of --to.
+    /// Without --yes nothing is written, only shown. Keys that the target has with the same value
+    /// are not written again. The flags below "etcd" are for --to.
     Migrate(Box<MigrateOptions>),
-    /// Say whether the router that runs here answers: for the health check of a container.
+    /// Check whether the router on this machine answers, for the health check of a container.
     Healthcheck(HealthcheckOptions),
-    /// Run a program that ends with the one that starts it.
+    /// Run a program that ends with its parent.
     #[command(name = crate::bound::NAME, hide = true)]
     RunBound(BoundOptions),
 }

@@ -5,8 +5,8 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use etcd_watch::{
-    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile, Tls, Words,
-    check_endpoint,
+    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile,
+    SettingNames, Tls, check_endpoint,
 };
 use thiserror::Error;
 
@@ -27,9 +27,9 @@ const PASSWORD_FROM_VARIABLE: &str = "$ETCD_PASSWORD";
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "etcd")]
 pub(crate) struct EtcdOptions {
-    /// URLs of etcd's members, with commas between them [default: http://127.0.0.1:2379]
+    /// URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]
     ///
-    /// "http://" may be left out. The next one is tried where one does not answer.
+    /// "http://" may be omitted. If a member does not answer, the next one is tried.
     #[arg(
         long,
         env = "ETCD_ENDPOINTS",
@@ -39,7 +39,7 @@ pub(crate) struct EtcdOptions {
     )]
     etcd_endpoints: Vec<String>,
 
-    /// The host of the only endpoint, as the original image had it
+    /// Host of a single endpoint, as in the original image
     #[arg(
         long,
         env = "ETCD_IP",
@@ -49,7 +49,7 @@ pub(crate) struct EtcdOptions {
     )]
     etcd_ip: Option<String>,
 
-    /// The port of the only endpoint, as the original image had it [default: 2379]
+    /// Port of a single endpoint, as in the original image [default: 2379]
     #[arg(
         long,
         env = "ETCD_PORT",
@@ -59,33 +59,32 @@ pub(crate) struct EtcdOptions {
     )]
     etcd_port: Option<String>,
 
-    /// Certificates of the authorities that https:// endpoints are verified by (PEM) [default: the
-    /// system's]
+    /// CA certificates to verify https:// endpoints with (PEM) [default: the system's]
     #[arg(long, env = "ETCD_CACERT", value_name = "FILE", hide_env_values = true)]
     etcd_cacert: Option<PathBuf>,
 
-    /// The certificate that is shown to etcd (PEM, with its chain)
+    /// Client certificate with its chain (PEM)
     #[arg(long, env = "ETCD_CERT", value_name = "FILE", hide_env_values = true)]
     etcd_cert: Option<PathBuf>,
 
-    /// The key of that certificate (PEM)
+    /// Private key of the client certificate (PEM)
     #[arg(long, env = "ETCD_KEY", value_name = "FILE", hide_env_values = true)]
     etcd_key: Option<PathBuf>,
 
-    /// The name that etcd's certificate must have [default: the endpoint's host]
+    /// Name to verify etcd's certificate against [default: the endpoint's host]
     #[arg(long, env = "ETCD_SERVER_NAME", value_name = "NAME", hide_env_values = true)]
     etcd_server_name: Option<String>,
 
-    /// The user who logs in
+    /// User for etcd's authentication
     #[arg(long, env = "ETCD_USER", value_name = "NAME", hide_env_values = true)]
     etcd_user: Option<String>,
 
-    /// The file with the user's password, read again at each login; or the password itself is in
-    /// the variable ETCD_PASSWORD
+    /// File with the user's password, read at each login; alternatively, the variable ETCD_PASSWORD
+    /// holds the password itself
     #[arg(long, env = "ETCD_PASSWORD_FILE", value_name = "FILE", hide_env_values = true)]
     etcd_password_file: Option<PathBuf>,
 
-    /// How long connecting to an endpoint may take, in seconds
+    /// Timeout of a connection to an endpoint, in seconds
     #[arg(
         long,
         env = "ETCD_CONNECT_TIMEOUT",
@@ -96,7 +95,7 @@ pub(crate) struct EtcdOptions {
     )]
     etcd_connect_timeout: u64,
 
-    /// Below which keys are the nodes (PREFIX/upstream/) and the settings (PREFIX/nginx/)
+    /// Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)
     #[arg(
         long,
         env = "FIREHOSE_PREFIX",
@@ -113,16 +112,15 @@ pub(crate) struct EtcdOptions {
 pub(crate) enum EtcdOptionsError {
     #[error("etcd endpoint \"{url}\" {error}")]
     Endpoint { url: String, error: EndpointError },
-    #[error("--etcd-cert and --etcd-key (ETCD_CERT, ETCD_KEY) go together: one of them is missing")]
+    #[error("--etcd-cert and --etcd-key (ETCD_CERT, ETCD_KEY) must both be set")]
     HalfIdentity,
     #[error(
-        "--etcd-user (ETCD_USER) needs a password: name a file with --etcd-password-file, or set \
-         {PASSWORD_VARIABLE}"
+        "--etcd-user (ETCD_USER) needs a password: set --etcd-password-file or {PASSWORD_VARIABLE}"
     )]
     NoPassword,
-    #[error("there is a password, and no --etcd-user (ETCD_USER) whose it is")]
+    #[error("a password is set, but --etcd-user (ETCD_USER) is not")]
     NoUser,
-    #[error("{0} is set to what is not UTF-8")]
+    #[error("the value of {0} is not UTF-8")]
     NotUtf8(&'static str),
     #[error(
         "ETCD_IP (--etcd-ip) is \"{ip}\", and ETCD_PORT (--etcd-port) is \"tcp://{linked}\", as \
@@ -177,9 +175,9 @@ impl EtcdOptions {
         let trusted_certificate = path(self.etcd_cacert);
         let tls = Tls { trusted_certificate, identity, name: text(self.etcd_server_name) };
         let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
-        let words = match &password {
-            Some(_) => Words { password_file: "variable", ..Words::FLAGS },
-            None => Words::FLAGS,
+        let setting_names = match &password {
+            Some(_) => SettingNames { password_file: "variable", ..SettingNames::FLAGS },
+            None => SettingNames::FLAGS,
         };
         let config = ClusterConfig {
             name: "main".to_owned(),
@@ -187,7 +185,7 @@ impl EtcdOptions {
             connect_timeout,
             tls,
             login,
-            words,
+            setting_names,
         };
         Ok(Etcd { config, prefix: self.prefix, password })
     }
@@ -206,8 +204,9 @@ impl EtcdOptions {
         let endpoints = self.clone().at(endpoints).endpoints()?;
         let connect_timeout = Duration::from_secs(self.etcd_connect_timeout);
         let (name, tls) = ("main".to_owned(), Tls::default());
-        let words = Words::FLAGS;
-        let config = ClusterConfig { name, endpoints, connect_timeout, tls, login: None, words };
+        let setting_names = SettingNames::FLAGS;
+        let config =
+            ClusterConfig { name, endpoints, connect_timeout, tls, login: None, setting_names };
         Ok(Etcd { config, prefix: self.prefix.clone(), password: None })
     }
 
@@ -303,12 +302,12 @@ fn path(given: Option<PathBuf>) -> Option<PathBuf> {
 pub(crate) fn parse_prefix(given: &str) -> Result<String, String> {
     let prefix = given.trim_end_matches('/');
     if !prefix.starts_with('/') {
-        return Err("it must begin with \"/\", and have a name behind it".to_owned());
+        return Err("it must begin with \"/\" and have at least one more character".to_owned());
     }
     if let Some(character) =
         prefix.chars().find(|character| character.is_control() || "\"\\$;{}' ".contains(*character))
     {
-        return Err(format!("{character:?} cannot be a part of it"));
+        return Err(format!("it must not contain {character:?}"));
     }
     Ok(prefix.to_owned())
 }

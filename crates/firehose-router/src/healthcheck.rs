@@ -9,7 +9,7 @@ use crate::{local, serve};
 /// Flags of `healthcheck`.
 #[derive(Args, Debug)]
 pub(crate) struct HealthcheckOptions {
-    /// The router's folder, where it was given one
+    /// Folder given to the router with --run-dir
     #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "FOLDER", hide_env_values = true)]
     run_dir: Option<PathBuf>,
 }
@@ -17,7 +17,7 @@ pub(crate) struct HealthcheckOptions {
 /// Asks it.
 pub(crate) async fn run(options: HealthcheckOptions) -> ExitCode {
     let Some(socket) = serve::status_socket(options.run_dir.as_deref()) else {
-        eprintln!("no router runs here");
+        eprintln!("no router is running here (no status socket was found; see --run-dir)");
         return ExitCode::FAILURE;
     };
     match local::get(&socket, "/nginx-healthcheck").await {

@@ -30,16 +30,16 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!("no runtime: {error}");
+            tracing::error!("cannot start the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
     let result = match cli.task {
         Task::Serve(options) => runtime.block_on(serve::run(options)),
         Task::Announce(options) => runtime.block_on(announce::run(options)),
-        Task::Migrate(options) => runtime.block_on(until_told_to_end(migrate::run(options))),
+        Task::Migrate(options) => runtime.block_on(until_end_requested(migrate::run(options))),
         Task::Healthcheck(options) => {
-            runtime.block_on(until_told_to_end(healthcheck::run(options)))
+            runtime.block_on(until_end_requested(healthcheck::run(options)))
         }
         Task::RunBound(options) => bound::run(&options),
     };
@@ -50,11 +50,11 @@ fn main() -> ExitCode {
 
 /// Runs what has nothing to put in order when a signal ends it, also as the first process of a
 /// container, which the signal itself does not end.
-async fn until_told_to_end(task: impl Future<Output = ExitCode>) -> ExitCode {
+async fn until_end_requested(task: impl Future<Output = ExitCode>) -> ExitCode {
     let Ok(mut signals) = signals::Listener::new() else { return task.await };
     tokio::select! {
         // Cancel safe: what it has written is written, and it can be run again.
-        signal = signals.told_to_end() => child::signalled(signal),
+        signal = signals.end_requested() => child::signalled(signal),
         code = task => code,
     }
 }

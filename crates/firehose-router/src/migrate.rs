@@ -16,8 +16,8 @@ use thiserror::Error;
 
 pub(crate) use self::options::MigrateOptions;
 use self::{
-    plan::{PUT_ALLOW, Plan, Step},
-    source::{Source, SourceError},
+    plan::{MigrationStep, PUT_ALLOW, Plan},
+    source::SourceError,
     v3::Store,
 };
 use crate::etcd::EtcdOptionsError;
@@ -39,12 +39,12 @@ enum MigrateError {
     #[error("{0}")]
     Same(SourceError),
     #[error(
-        "everybody may publish at --to: there is no key below {0}, and those of --from that say \
-         who may are not copied (see the lines with \"skip\"): write one there without a lease, \
-         such as {0}office with the value 10.0.0.0/8, and run this again"
+        "copying would let everybody publish: --to has no key below {0}, and those of --from are \
+         not copied (see the lines with \"skip\"); write one at --to without a lease, such as \
+         {0}office with the value 10.0.0.0/8, and run this again"
     )]
     OpensPublishing(String),
-    #[error("standard output cannot be written: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(options: Box<MigrateOptions>) -> ExitCode {
 
 async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let (writes, overwrites) = (options.yes, options.overwrite);
-    let source = Source::new(&options).map_err(MigrateError::From)?;
+    let source = options.source().map_err(MigrateError::From)?;
     let store = Store::new(options.target().map_err(MigrateError::To)?);
     let of_source = |error| match error {
         SourceError::Same { .. } => MigrateError::Same(error),
@@ -89,13 +89,13 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let opens_publishing =
         || MigrateError::OpensPublishing(format!("{}/{PUT_ALLOW}", store.prefix()));
     if plan.opens_publishing(&there) {
-        writeln!(out, "nothing is written")?;
+        writeln!(out, "nothing was written")?;
         return Err(opens_publishing());
     }
     if !writes {
         let puts = plan.puts().count();
         if puts > 0 {
-            writeln!(out, "nothing is written yet: with --yes it is")?;
+            writeln!(out, "nothing was written: run with --yes to write")?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -109,9 +109,11 @@ async fn migrate(options: MigrateOptions) -> Result<ExitCode, MigrateError> {
     let compared = Plan::new(keys, &there, false);
     for (entry, step) in compared.steps() {
         match step {
-            Step::Put { .. } => writeln!(out, "missing {}", entry.shown())?,
-            Step::Differs { there } => writeln!(out, "differs {}, there {there}", entry.shown())?,
-            Step::Same | Step::Skip(_) => {}
+            MigrationStep::Put { .. } => writeln!(out, "missing {}", entry.shown())?,
+            MigrationStep::Differs { there } => {
+                writeln!(out, "differs {}, there {there}", entry.shown())?
+            }
+            MigrationStep::Same | MigrationStep::Skip(_) => {}
         }
     }
     writeln!(out, "compared: {}", compared.comparison())?;

@@ -1,58 +1,60 @@
 //! `serve`: runs nginx with the nodes and the settings that etcd has.
 
 mod applier;
+mod chooser;
+mod content;
+mod earlier_nginx;
+mod error;
 mod files;
 mod folders;
 mod following;
-mod keeping;
-mod known;
-mod left;
-mod lingering;
 mod log_servers;
 mod memory;
 mod nginx;
+mod old_workers;
 mod options;
+mod process_settings;
 mod processes;
 mod render;
+mod repair;
 mod settings;
+mod settings_file;
+mod settings_state;
+mod settings_writer;
 mod supervisor;
+mod tester;
 mod trial;
 
 use std::{
-    cell::RefCell,
-    collections::BTreeMap,
     os::unix::fs::{FileTypeExt, OpenOptionsExt},
-    path::PathBuf,
     process::ExitCode,
     rc::Rc,
     time::Duration,
 };
 
-use thiserror::Error;
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
 
 use self::{
-    applier::{Applier, Repair},
+    applier::Applier,
+    earlier_nginx::EarlierNginx,
+    error::ServeError,
     files::Limits,
-    folders::{FolderError, RunFolder},
-    following::Heard,
-    keeping::Keeping,
-    known::{KeptError, Known, Values},
-    left::Left,
-    lingering::Lingering,
-    log_servers::LogServers,
-    nginx::{NginxError, Program},
-    render::{Frame, RenderError},
+    folders::RunFolder,
+    following::SettingsUpdate,
+    nginx::Program,
+    old_workers::OldWorkers,
+    render::Frame,
+    settings_file::SettingsFileError,
+    settings_state::{SettingsState, Values},
+    settings_writer::SettingsWriter,
     supervisor::Starting,
+    tester::Tester,
 };
 pub(crate) use self::{folders::status_socket, options::ServeOptions};
-use crate::{
-    etcd::{Etcd, EtcdOptionsError},
-    signals::Listener,
-};
+use crate::{etcd::Etcd, signals::Listener};
 
 /// How long the start waits for what nginx can do without at first, all of it together: the
 /// settings of etcd, and the addresses of log servers. It is long enough for an etcd that is there,
@@ -68,50 +70,7 @@ const USERS: [&str; 2] = ["www-data", "nginx"];
 ///
 /// Why it would not be taken.
 pub(crate) fn judge_setting(key: &str, value: &[u8]) -> Result<(), String> {
-    known::judge(key, value)
-}
-
-/// What keeps the router from running.
-#[derive(Debug, Error)]
-pub(crate) enum ServeError {
-    #[error("{0}")]
-    Options(#[from] EtcdOptionsError),
-    #[error("{0}")]
-    Folder(#[from] FolderError),
-    #[error("{0}")]
-    Nginx(#[from] NginxError),
-    #[error("{0}")]
-    Render(#[from] RenderError),
-    #[error("--template {0:?} cannot be read: {1}")]
-    Template(PathBuf, std::io::Error),
-    #[error("{0:?} cannot be written: {1}")]
-    Write(PathBuf, std::io::Error),
-    #[error("signals cannot be received: {0}")]
-    Signals(std::io::Error),
-    #[error(
-        "there is no user \"www-data\" or \"nginx\" for nginx's workers: name one with --nginx-user"
-    )]
-    NoUser,
-}
-
-impl ServeError {
-    /// Whether it says something of the settings: nginx does not take them, or not now.
-    fn is_refusal(&self) -> bool {
-        matches!(self, Self::Nginx(error) if error.is_refusal())
-    }
-
-    /// Whether another setting can change it.
-    fn is_of_several(&self) -> bool {
-        matches!(self, Self::Nginx(error) if error.is_of_several())
-    }
-
-    /// When the same settings may be taken, if they may be later.
-    fn retry(&self) -> Option<Duration> {
-        match self {
-            Self::Nginx(error) => error.retry(),
-            _ => None,
-        }
-    }
+    content::judge(key, value)
 }
 
 /// Runs until nginx ends, and exits as it does.
@@ -127,7 +86,7 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
         // Cancel safe: nothing that outlives this process exists before the start's last step,
         // which does not wait.
         biased;
-        signal = signals.told_to_end() => {
+        signal = signals.end_requested() => {
             tracing::info!("{signal}: nginx is not started");
             return ExitCode::SUCCESS;
         }
@@ -149,8 +108,8 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     let etcd = options.etcd.read()?;
     let program = Program::find(&options.nginx)?;
     let module = program.find_module(options.module).await?;
-    let run_folder = RunFolder::take(options.run_dir.as_deref())?;
-    let left = Left::find(&run_folder.path("nginx.pid"), &run_folder.path("nginx.conf"));
+    let run_folder = RunFolder::lock_folder(options.run_dir.as_deref())?;
+    let left = EarlierNginx::find(&run_folder.path("nginx.pid"), &run_folder.path("nginx.conf"));
     if let Some(left) = &left {
         left.close(&run_folder.path("status.sock")).await;
     }
@@ -159,8 +118,8 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         Ok(folder) => Some(folder),
         Err(error) => {
             tracing::warn!(
-                "nothing can be kept in {} ({error}): a start without etcd will know neither nodes \
-                 nor settings",
+                "cannot write to --state-dir {}: {error}; a start without etcd will have neither \
+                 nodes nor settings",
                 options.state_dir.display()
             );
             None
@@ -190,56 +149,61 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
         access_log: Some(options.access_log.map_or_else(access_log, without_a_pipe_that_waits)),
         etcd: with_password_file(etcd, &run_folder)?,
     };
-    let heard = first_word(heard, waits_until).await;
-    let keeping = Keeping::new(kept, frame.etcd.prefix.clone());
+    let heard = first_update(heard, waits_until).await;
+    let writer = SettingsWriter::new(kept, frame.etcd.prefix.clone());
     let stop_timeout = Duration::from_secs(options.stop_timeout);
-    let applier = Applier {
-        program: Rc::new(program),
-        frame,
-        run_folder,
-        keeping,
-        servers: LogServers::new(),
-        heard,
-        seen: BTreeMap::new(),
-        good: BTreeMap::new(),
-        rendering: 0,
-        pending: None,
-        unresolved: None,
-        told: RefCell::default(),
-        proven: RefCell::default(),
-        repair: Repair::default(),
-        limits: Limits::raise(),
-        old: Lingering::new(stop_timeout),
-        master: None,
-    };
+    let tester = Tester::new(Rc::new(program), frame, run_folder, Limits::raise());
+    let applier = Applier::new(tester, writer, heard, OldWorkers::new(stop_timeout));
     Ok(Starting { applier, taken, left, stop_timeout, waits_until })
 }
 
 /// Waits until etcd has said what the settings are, or cannot.
-async fn first_word(mut heard: watch::Receiver<Heard>, end: Instant) -> watch::Receiver<Heard> {
-    let word = heard.wait_for(|heard| heard.has_listed || heard.trouble.is_some());
-    let has_listed = matches!(timeout_at(end, word).await, Ok(Ok(word)) if word.has_listed);
-    if !has_listed {
-        let what = if heard.borrow().known.is_heard {
-            "those that it last had"
-        } else {
-            "the defaults, and nobody may publish until etcd has said who may"
-        };
-        tracing::warn!("etcd has not said what the settings are: nginx starts with {what}");
+async fn first_update(
+    mut updates: watch::Receiver<SettingsUpdate>,
+    end: Instant,
+) -> watch::Receiver<SettingsUpdate> {
+    // Whether it came in time is seen in what there is.
+    let _ = timeout_at(end, updates.wait_for(|update| update.is_settled)).await;
+    for line in missing(&updates.borrow()) {
+        tracing::warn!("{line}");
     }
-    heard
+    updates
+}
+
+/// What nginx starts with where etcd has not listed its keys: a line for each part.
+fn missing(update: &SettingsUpdate) -> Vec<&'static str> {
+    let SettingsState { settings_source, put_allow_source, .. } = &update.state;
+    let mut lines = Vec::new();
+    if !update.has_settings {
+        lines.push(if settings_source.is_known {
+            "the settings were not read from etcd: nginx starts with the last known ones"
+        } else {
+            "the settings were not read from etcd: nginx starts with the defaults"
+        });
+    }
+    if !update.has_publishers {
+        lines.push(if put_allow_source.is_known {
+            "the networks that may publish were not read from etcd: nginx starts with the last \
+            known ones"
+        } else {
+            "the networks that may publish were not read from etcd: nobody may publish until they \
+            are"
+        });
+    }
+    lines
 }
 
 /// What the last router has kept; nothing, where it has kept nothing that is of use.
-fn load(file: &std::path::Path, etcd: &Etcd) -> (Known, Values) {
-    match Known::load(file, &etcd.prefix) {
+fn load(file: &std::path::Path, etcd: &Etcd) -> (SettingsState, Values) {
+    match settings_file::load(file, &etcd.prefix) {
         Ok(kept) => kept,
-        Err(KeptError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(SettingsFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             Default::default()
         }
         Err(error) => {
             tracing::warn!(
-                "{} is not used: {error}; nobody may publish until etcd says who may",
+                "{} is not used: {error}; until etcd is read nginx has the default settings, and \
+                nobody may publish",
                 file.display()
             );
             Default::default()
@@ -284,8 +248,8 @@ fn access_log() -> String {
         "syslog:server=unix:/dev/log,nohostname,tag=firehose_router".to_owned()
     } else {
         tracing::warn!(
-            "standard output is no file, and there is no /dev/log: there is no access log \
-             (--access-log)"
+            "no access log: standard output cannot be opened and there is no /dev/log; set \
+             --access-log"
         );
         "off".to_owned()
     }
@@ -296,7 +260,9 @@ fn access_log() -> String {
 fn without_a_pipe_that_waits(log: String) -> String {
     let is_pipe = std::fs::metadata(&log).is_ok_and(|file| file.file_type().is_fifo());
     if is_pipe && !can_be_opened(&log) {
-        tracing::warn!("nobody reads from the pipe {log}: there is no access log (--access-log)");
+        tracing::warn!(
+            "no access log: no process reads from the pipe {log}; start one, or set --access-log"
+        );
         return "off".to_owned();
     }
     log
@@ -306,4 +272,34 @@ fn without_a_pipe_that_waits(log: String) -> String {
 fn can_be_opened(log: &str) -> bool {
     let mut options = std::fs::OpenOptions::new();
     options.append(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(log).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SettingsUpdate, missing};
+
+    #[test]
+    fn messages_of_a_start_without_etcd() {
+        let mut update = SettingsUpdate::default();
+        assert_eq!(
+            missing(&update),
+            [
+                "the settings were not read from etcd: nginx starts with the defaults",
+                "the networks that may publish were not read from etcd: nobody may publish until \
+                 they are"
+            ]
+        );
+        update.state.settings_source.is_known = true;
+        update.state.put_allow_source.is_known = true;
+        assert_eq!(
+            missing(&update),
+            [
+                "the settings were not read from etcd: nginx starts with the last known ones",
+                "the networks that may publish were not read from etcd: nginx starts with the last \
+                 known ones"
+            ]
+        );
+        (update.has_settings, update.has_publishers) = (true, true);
+        assert!(missing(&update).is_empty());
+    }
 }

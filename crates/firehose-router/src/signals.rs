@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 /// What a signal tells.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Happening {
+pub(crate) enum SupervisorEvent {
     /// A child has ended, or one that was left to this process.
     ChildEnded,
     /// Somebody has sent this.
@@ -48,9 +48,9 @@ impl Listener {
     ///
     /// The other signals have no meaning at that time: what is started next reads its files and
     /// opens its logs anyway.
-    pub(crate) async fn told_to_end(&mut self) -> Signal {
+    pub(crate) async fn end_requested(&mut self) -> Signal {
         loop {
-            if let Happening::Signal(
+            if let SupervisorEvent::Signal(
                 signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT),
             ) = self.next().await
             {
@@ -60,15 +60,15 @@ impl Listener {
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) -> Happening {
+    pub(crate) async fn next(&mut self) -> SupervisorEvent {
         let Self { child, others } = self;
         std::future::poll_fn(|context| {
             if child.poll_recv(context).is_ready() {
-                return std::task::Poll::Ready(Happening::ChildEnded);
+                return std::task::Poll::Ready(SupervisorEvent::ChildEnded);
             }
             for (number, signals) in &mut *others {
                 if signals.poll_recv(context).is_ready() {
-                    return std::task::Poll::Ready(Happening::Signal(*number));
+                    return std::task::Poll::Ready(SupervisorEvent::Signal(*number));
                 }
             }
             std::task::Poll::Pending

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use etcd_watch::{ClusterConfig, Identity, Login, Tls, Words, check_endpoint};
+use etcd_watch::{ClusterConfig, Identity, Login, SettingNames, Tls, check_endpoint};
 use ngx::ffi::ngx_conf_t;
 
 use crate::directives::args::{Mistake, full_name, milliseconds};
@@ -99,8 +99,14 @@ impl Block {
             (None, None) => None,
         };
         let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-        let words = Words::DIRECTIVES;
-        Ok(ClusterConfig { name, endpoints: self.endpoints, connect_timeout, tls, login, words })
+        Ok(ClusterConfig {
+            name,
+            endpoints: self.endpoints,
+            connect_timeout,
+            tls,
+            login,
+            setting_names: SettingNames::DIRECTIVES,
+        })
     }
 }
 

@@ -50,7 +50,7 @@ async fn a_second_sigterm_ends_at_once_and_sigquit_waits() -> Result<()> {
         let mut session = router.websocket("/ws").await?;
         session.echo("open").await?;
         router.program.signal(first)?;
-        router.program.wait_for_log("nginx ends when its connections have ended").await?;
+        router.program.wait_for_log("nginx exits when its connections are closed").await?;
         session.echo("still").await?;
         assert_eq!(router.end(second).await?, 0);
     }
@@ -101,7 +101,7 @@ async fn signals_that_come_before_nginx_runs_do_no_harm() -> Result<()> {
     for early in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
         program.signal(early)?;
     }
-    program.wait_for_log("nginx runs").await?;
+    program.wait_for_log("nginx is running").await?;
     program.signal(Signal::SIGTERM)?;
     assert_eq!(program.ended(SOON).await?, 0, "{}", program.log());
     Ok(())
@@ -218,7 +218,7 @@ async fn the_next_one_takes_the_place_of_what_was_left_with_sessions() -> Result
     })
     .await?;
     assert!(session.echo("closed").await.is_err());
-    next.program.wait_for_log("the nginx that was left behind has ended").await?;
+    next.program.wait_for_log("the nginx of the earlier router has exited").await?;
     // What the old one removes at its end is there all the same.
     eventually(SOON, "the file with the process id", async || {
         let pid = next.master()?;
@@ -316,7 +316,7 @@ async fn a_run_folder_that_another_user_has_made_is_not_used() -> Result<()> {
             &["serve", "--listen", &listen, "--state-dir", "/tmp/state", "--module", &module],
             &[("ETCD_ENDPOINTS", &etcd.url())],
         )?;
-        program.wait_for_log("nginx runs").await?;
+        program.wait_for_log("nginx is running").await?;
         assert!(std::fs::read_dir(&planted)?.next().is_none(), "{}", program.log());
         assert_eq!(name.join("nginx.conf").exists(), !is_next_planted, "{}", program.log());
         program.signal(Signal::SIGTERM)?;
@@ -404,6 +404,6 @@ async fn a_port_that_is_taken_ends_it_as_nginx_ends() -> Result<()> {
     let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &etcd.url())])?;
     assert_eq!(program.ended(SOON).await?, 1);
     assert!(program.log().contains("Address already in use"), "{}", program.log());
-    assert!(!program.log().contains("nginx runs"), "{}", program.log());
+    assert!(!program.log().contains("nginx is running"), "{}", program.log());
     Ok(())
 }

@@ -191,14 +191,14 @@ async fn a_wiped_etcd_does_not_open_publishing_at_a_start_nor_at_a_reload() -> R
     etcd.kill().await?;
     etcd.wipe()?;
     etcd.restart().await?;
-    router.program.wait_for_log("in hand stay until it has one").await?;
+    router.program.wait_for_log("in use stay until it has one").await?;
     publishing_is(&router, 403).await?;
 
     // A start, with the file that the one before has left.
     let mut router = router;
     for _ in 0..2 {
         router = Served::start_in(router.leave().await?, &etcd.url(), &[]).await?;
-        router.program.wait_for_log("in hand stay until it has one").await?;
+        router.program.wait_for_log("in use stay until it has one").await?;
         eventually(SOON, "nginx has heard it as well", async || {
             let status: serde_json::Value = serde_json::from_str(&router.locally("/etcd")?)?;
             ensure!(status["geo"]["$put_allowed"]["held"].is_number(), "{status}");

@@ -65,8 +65,8 @@ async fn a_silent_name_server_delays_no_start_and_no_change() -> Result<()> {
     assert!(questions.try_recv(&mut [0; 512]).is_ok(), "nobody has asked for the name");
     router.wait_for_line("worker_processes 2;").await?;
     let lines = router.program.log_lines(&setting("syslog_endpoint"));
-    assert!(lines.len() == 1 && lines[0].contains("has no address"), "{lines:?}");
-    router.program.wait_for_log(&format!("--access-log: \"{NAME}\" has no address")).await?;
+    assert!(lines.len() == 1 && lines[0].contains("cannot be resolved"), "{lines:?}");
+    router.program.wait_for_log(&format!("--access-log: \"{NAME}\" cannot be resolved")).await?;
     etcd.put(setting("worker_processes"), "3").await?;
     router.wait_for_line("worker_processes 3;").await?;
     assert!(!router.configuration()?.contains("syslog:"), "{}", router.configuration()?);
@@ -87,7 +87,7 @@ async fn a_log_server_is_used_as_soon_as_its_name_has_an_address() -> Result<()>
     etcd.put(setting("syslog_endpoint"), format!("{NAME}:{port}")).await?;
     let by: Vec<&str> = by.iter().map(String::as_str).collect();
     let router = Served::start_by(&by, Folder::new("serve")?, &etcd.url(), &[]).await?;
-    router.program.wait_for_log("has no address").await?;
+    router.program.wait_for_log("cannot be resolved").await?;
     std::fs::write(hosts, format!("127.0.0.1 localhost\n127.0.0.1 {NAME}\n"))?;
     router
         .wait_for_line(&format!(
@@ -129,7 +129,7 @@ async fn a_socket_that_is_not_there_is_told_of_once_and_taken_when_it_is() -> Re
     let router = Served::start(&etcd.url(), &[]).await?;
     etcd.put(setting("syslog_endpoint"), &*server).await?;
     let line = router.program.wait_for_log(&setting("syslog_endpoint")).await?;
-    let words = format!("nobody listens at \"{server}\"");
+    let words = format!("no process listens at \"{server}\"");
     assert!(line.contains("rejected for now") && line.contains(&words), "{line}");
     assert_eq!(router.get("/").await?.status, 502);
     assert!(!router.configuration()?.contains(&server));

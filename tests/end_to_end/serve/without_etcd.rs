@@ -43,7 +43,7 @@ async fn it_starts_with_the_nodes_and_the_settings_that_it_last_had() -> Result<
     etcd.kill().await?;
 
     let router = Served::start_in(folder, &etcd.url(), &[]).await?;
-    router.program.wait_for_log("nginx starts with those that it last had").await?;
+    router.program.wait_for_log("nginx starts with the last known ones").await?;
     assert_eq!(router.get("/").await?.node(), "node");
     router.wait_for_line("worker_processes 2;").await?;
     let answer =
@@ -80,7 +80,7 @@ async fn a_write_that_failed_is_made_again_though_no_setting_changes() -> Result
     let file = folder.path().join("state/settings.json");
     std::fs::create_dir_all(&file)?;
     let router = Served::start_in(folder, &etcd.url(), &[]).await?;
-    router.program.wait_for_log("cannot be kept in").await?;
+    router.program.wait_for_log("settings.json cannot be written").await?;
     std::fs::remove_dir(&file)?;
     eventually(SOON, "the settings are kept", async || {
         let kept = std::fs::read_to_string(&file)?;
@@ -88,7 +88,12 @@ async fn a_write_that_failed_is_made_again_though_no_setting_changes() -> Result
         Ok(())
     })
     .await?;
-    assert_eq!(router.program.log_lines("cannot be kept in").len(), 1, "{}", router.program.log());
+    assert_eq!(
+        router.program.log_lines("settings.json cannot be written").len(),
+        1,
+        "{}",
+        router.program.log()
+    );
     let folder = router.leave().await?;
     etcd.kill().await?;
     let router = Served::start_in(folder, &etcd.url(), &[]).await?;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::patience::{Elapsed, within};
+use crate::listening_time::{Elapsed, within};
 
 /// Keys that are worth a whole [`gain`](Pace::gain): a page.
 const KEYS: usize = super::PAGE_KEYS as usize;

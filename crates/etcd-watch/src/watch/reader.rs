@@ -3,7 +3,8 @@
 use etcd_client::EventType;
 use etcd_client::proto::{PbEvent, PbWatchResponse};
 
-use crate::list::{Listed, Range};
+use crate::list::Listed;
+use crate::range::Range;
 use crate::trouble::{Kind, Trouble};
 use crate::update::{Cause, Event, Update};
 
@@ -69,7 +70,7 @@ impl<'a> Reader<'a> {
         let listed = self.revision;
         check_canceled(&response)?;
         if !response.created || !response.events.is_empty() {
-            return Err(Trouble::broken("watch: etcd did not say that it was created"));
+            return Err(Trouble::broken("watch: etcd did not confirm its creation"));
         }
         // A watch from a revision that this store has not reached would be silent until it does:
         // the store was restored between list and watch.
@@ -81,7 +82,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a response.
-    pub(crate) fn read(&mut self, response: PbWatchResponse) -> Result<Word, Trouble> {
+    pub(crate) fn read(&mut self, mut response: PbWatchResponse) -> Result<Word, Trouble> {
         check_canceled(&response)?;
         let broken = Trouble::broken;
         let header =
@@ -90,6 +91,11 @@ impl<'a> Reader<'a> {
             return Err(broken("watch: another cluster answers"));
         }
         self.note_revision(header.revision);
+        // The watch is one of the whole range.
+        let range = self.range;
+        response
+            .events
+            .retain(|event| !event.kv.as_ref().is_some_and(|pair| range.leaves_out(&pair.key)));
         self.count(&response.events);
         let mut events = Vec::with_capacity(response.events.len());
         for event in response.events {
@@ -148,10 +154,8 @@ impl<'a> Reader<'a> {
 /// etcd cancels a watch by a response, on a stream that stays open.
 pub(super) fn check_canceled(response: &PbWatchResponse) -> Result<(), Trouble> {
     if response.compact_revision != 0 {
-        let reason = format!(
-            "watch: etcd has compacted what is before revision {}",
-            response.compact_revision
-        );
+        let reason =
+            format!("watch: etcd has compacted the revisions before {}", response.compact_revision);
         return Err(Trouble::refused(Cause::Compacted, Kind::Compacted, &reason));
     }
     if response.canceled {
@@ -170,7 +174,8 @@ mod tests {
     use etcd_client::proto::{PbEvent, PbKeyValue, PbResponseHeader, PbWatchResponse};
 
     use super::{Reader, Word};
-    use crate::list::{Listed, Range};
+    use crate::list::Listed;
+    use crate::range::Range;
     use crate::trouble::Trouble;
     use crate::update::{Cause, Event};
 
@@ -283,6 +288,19 @@ mod tests {
             assert!(keys(reader.read(response(16, vec![put("/a/w", 16, 1)]))).is_empty());
             assert!(!reader.could_be_whole() && reader.keys == 4);
         });
+    }
+
+    #[test]
+    fn keys_in_a_gap_are_neither_told_of_nor_counted() {
+        let range = Range::new(b"/a/").without(b"/a/m/");
+        let listed = Listed { cluster_id: CLUSTER, revision: 10, keys: 2 };
+        let mut reader = Reader::after(&range, listed, 3);
+        let many = (0..9).map(|number| put(&format!("/a/m/{number}"), 11, 1)).collect();
+        let word = reader.read(response(11, many));
+        assert!(matches!(word, Ok(Word::Alive { revision: 11 })), "{word:?}");
+        let word = reader.read(response(12, vec![put("/a/m/x", 12, 1), put("/a/m", 12, 1)]));
+        assert_eq!(keys(word), [b"m"]);
+        assert!(!reader.is_limited() && reader.keys == 3);
     }
 
     #[test]

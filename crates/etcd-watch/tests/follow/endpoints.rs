@@ -91,7 +91,7 @@ async fn tls_that_does_not_fit() {
     let url = format!("https://127.0.0.1:{}", plain.port);
     let mut followed = Followed::start(&cluster(&[url]), PREFIX);
     assert_eq!(
-        followed.until_lost_for(&["if it speaks no TLS", "\"http://\""]).await,
+        followed.until_lost_for(&["if it does not use TLS", "\"http://\""]).await,
         Cause::Unreachable
     );
     assert!(!followed.task.is_finished());

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use etcd_client::{GetOptions, KvClient};
 use etcd_watch::{
-    Cause, Cluster, ClusterConfig, Event, Item, Keys, Limits, Login, OwnFiles, Tls, Update, Words,
-    follow,
+    Cause, Cluster, ClusterConfig, Event, Item, Keys, Limits, Login, OwnFiles, SettingNames, Tls,
+    Update, follow,
 };
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
@@ -32,7 +32,7 @@ pub fn cluster_with(endpoints: &[String], tls: Tls, login: Option<Login>) -> Clu
         connect_timeout: Duration::from_secs(2),
         tls,
         login,
-        words: Words::DIRECTIVES,
+        setting_names: SettingNames::DIRECTIVES,
     };
     Cluster::new(config, Arc::new(OwnFiles))
 }
@@ -84,9 +84,12 @@ impl Followed {
     }
 
     pub fn within(limits: Limits, cluster: &Cluster, prefix: &str) -> Self {
+        Self::keys(Keys::Below(prefix.to_owned()), limits, cluster)
+    }
+
+    pub fn keys(keys: Keys, limits: Limits, cluster: &Cluster) -> Self {
         let (sender, receiver) = channel(16);
-        let task =
-            tokio::spawn(follow(cluster.clone(), Keys::Below(prefix.to_owned()), limits, sender));
+        let task = tokio::spawn(follow(cluster.clone(), keys, limits, sender));
         Self::new(receiver, task)
     }
 

@@ -1,6 +1,6 @@
 //! More keys than are taken.
 
-use etcd_watch::{Cause, Limits, Update};
+use etcd_watch::{Cause, Keys, Limits, Update};
 
 use crate::etcd::Etcd;
 use crate::followed::{Followed, PREFIX, cluster, key};
@@ -77,4 +77,38 @@ async fn what_comes_beyond_the_limit_is_left_out_until_it_fits() {
     assert!(followed.table.contains_key(&b"29"[..]));
     assert_eq!(followed.causes, [Cause::Start, Cause::TooLarge]);
     assert!(followed.losses.is_empty());
+}
+
+/// Keys that are left out of a prefix may be as many as they like: the others are followed.
+#[tokio::test]
+async fn keys_that_are_left_out_cost_the_others_nothing() {
+    let etcd = Etcd::start().await;
+    let mut kv = etcd.kv().await;
+    let put_many = async |kv: &mut etcd_client::KvClient, from: usize| {
+        for number in from..from + 20 {
+            kv.put(key(&format!("m/{number:02}")), "1", None).await.expect("a put");
+        }
+    };
+    put_many(&mut kv, 0).await;
+    for name in ["a", "m", "z"] {
+        kv.put(key(name), "1", None).await.expect("a put");
+    }
+    let keys = Keys::BelowWithout { prefix: PREFIX.to_owned(), without: "m/".to_owned() };
+    let mut followed = Followed::keys(keys, LIMITS, &cluster(&[etcd.url()]));
+    let names = |followed: &Followed| {
+        followed
+            .table
+            .keys()
+            .map(|key| String::from_utf8_lossy(key).into_owned())
+            .collect::<Vec<_>>()
+    };
+    followed.until(|update| matches!(update, Update::Alive { .. })).await;
+    assert_eq!(names(&followed), ["a", "m", "z"]);
+    put_many(&mut kv, 20).await;
+    kv.put(key("m0"), "1", None).await.expect("a put");
+    kv.delete(key("z"), None).await.expect("a deletion");
+    while names(&followed) != ["a", "m", "m0"] {
+        followed.next().await;
+    }
+    assert!(followed.losses.is_empty() && followed.limited.is_none());
 }

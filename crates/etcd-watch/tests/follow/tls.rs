@@ -94,7 +94,7 @@ async fn another_name() {
     let mut by_another = setting.follow(named("etcd.other"));
     by_another.until_lost_for(&["is not for ssl_name \"etcd.other\""]).await;
     let mut by_none = setting.follow(named("a name"));
-    by_none.until_lost_for(&["ssl_name \"a name\" is no host name"]).await;
+    by_none.until_lost_for(&["ssl_name \"a name\" is not a host name"]).await;
 
     setting.files.write_pair("etcd", &setting.authority.sign(HOST));
     setting.mended(&mut followed, "a").await;
@@ -123,12 +123,12 @@ async fn the_clients_certificate() {
     let setting = Setting::start().await;
     let right = setting.authority.sign("router");
     let mut without = setting.follow(Tls { identity: None, ..setting.files.tls() });
-    without.until_lost_for(&["asks for a client's certificate: set \"ssl_certificate\""]).await;
+    without.until_lost_for(&["requires a client certificate: set \"ssl_certificate\""]).await;
 
     for pair in [setting.authority.sign_expired("router"), Authority::new().sign("router")] {
         setting.files.write_pair("router", &pair);
         let mut followed = setting.follow(setting.files.tls());
-        followed.until_lost_for(&["does not take ssl_certificate", "router.pem"]).await;
+        followed.until_lost_for(&["rejects ssl_certificate", "router.pem"]).await;
         setting.files.write_pair("router", &right);
         setting.mended(&mut followed, "a").await;
     }
@@ -153,7 +153,7 @@ async fn files_that_are_wrong() {
         (
             "router.key",
             &other.key,
-            &["ssl_certificate_key", "router.key", "does not fit", "router.pem"],
+            &["ssl_certificate_key", "router.key", "does not match", "router.pem"],
         ),
         ("router.key", &large, &["ssl_certificate_key", "larger than 64 KiB"]),
     ];

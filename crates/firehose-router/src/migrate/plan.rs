@@ -45,7 +45,7 @@ pub(super) struct Entry {
 
 /// What becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum MigrationStep {
     /// It is written where it is at this revision; 0: where there is none.
     Put { at: i64 },
     /// It is there already.
@@ -66,7 +66,7 @@ pub(super) struct Put<'a> {
 
 /// All keys with what becomes of each.
 #[derive(Debug)]
-pub(super) struct Plan(Vec<(Entry, Step)>);
+pub(super) struct Plan(Vec<(Entry, MigrationStep)>);
 
 impl From<Item> for Entry {
     fn from(item: Item) -> Self {
@@ -124,14 +124,14 @@ impl Plan {
         Self(steps)
     }
 
-    pub(super) fn steps(&self) -> impl Iterator<Item = &(Entry, Step)> {
+    pub(super) fn steps(&self) -> impl Iterator<Item = &(Entry, MigrationStep)> {
         self.0.iter()
     }
 
     /// What is to be written.
     pub(super) fn puts(&self) -> impl Iterator<Item = Put<'_>> {
         self.0.iter().filter_map(|(entry, step)| match step {
-            Step::Put { at } => Some(Put { entry, at: *at }),
+            MigrationStep::Put { at } => Some(Put { entry, at: *at }),
             _ => None,
         })
     }
@@ -142,17 +142,17 @@ impl Plan {
             .iter()
             .flat_map(|(entry, step)| {
                 let (word, reason) = match step {
-                    Step::Put { at: 0 } => ("put    ", String::new()),
-                    Step::Put { .. } => ("replace", String::new()),
-                    Step::Same => ("same   ", String::new()),
-                    Step::Differs { there } => (
+                    MigrationStep::Put { at: 0 } => ("put    ", String::new()),
+                    MigrationStep::Put { .. } => ("replace", String::new()),
+                    MigrationStep::Same => ("same   ", String::new()),
+                    MigrationStep::Differs { there } => (
                         "differs",
-                        format!(", there {there}, which stays (--overwrite replaces it)"),
+                        format!(", there {there}, which stays (use --overwrite to replace it)"),
                     ),
-                    Step::Skip(reason) => ("skip   ", format!(": {reason}")),
+                    MigrationStep::Skip(reason) => ("skip   ", format!(": {reason}")),
                 };
                 let complaint = match step {
-                    Step::Skip(_) => None,
+                    MigrationStep::Skip(_) => None,
                     _ => entry.complaint(),
                 };
                 let line = format!("{word} {}{reason}", entry.shown());
@@ -164,7 +164,7 @@ impl Plan {
             .flatten()
     }
 
-    fn count(&self, is_it: impl Fn(&Step) -> bool) -> usize {
+    fn count(&self, is_it: impl Fn(&MigrationStep) -> bool) -> usize {
         self.0.iter().filter(|(_, step)| is_it(step)).count()
     }
 
@@ -172,10 +172,10 @@ impl Plan {
     pub(super) fn summary(&self) -> String {
         format!(
             "{} to write, {} there already, {} there with another value, {} not copied",
-            self.count(|step| matches!(step, Step::Put { .. })),
-            self.count(|step| *step == Step::Same),
-            self.count(|step| matches!(step, Step::Differs { .. })),
-            self.count(|step| matches!(step, Step::Skip(_))),
+            self.count(|step| matches!(step, MigrationStep::Put { .. })),
+            self.count(|step| *step == MigrationStep::Same),
+            self.count(|step| matches!(step, MigrationStep::Differs { .. })),
+            self.count(|step| matches!(step, MigrationStep::Skip(_))),
         )
     }
 
@@ -183,10 +183,10 @@ impl Plan {
     pub(super) fn comparison(&self) -> String {
         format!(
             "{} the same, {} missing, {} with another value, {} not copied",
-            self.count(|step| *step == Step::Same),
-            self.count(|step| matches!(step, Step::Put { .. })),
-            self.count(|step| matches!(step, Step::Differs { .. })),
-            self.count(|step| matches!(step, Step::Skip(_))),
+            self.count(|step| *step == MigrationStep::Same),
+            self.count(|step| matches!(step, MigrationStep::Put { .. })),
+            self.count(|step| matches!(step, MigrationStep::Differs { .. })),
+            self.count(|step| matches!(step, MigrationStep::Skip(_))),
         )
     }
 
@@ -195,7 +195,7 @@ impl Plan {
     pub(super) fn opens_publishing(&self, there: &[Item]) -> bool {
         let named =
             self.0.iter().filter(|(entry, _)| limits(&entry.key) && entry.life != Life::Directory);
-        let mut skipped = named.map(|(_, step)| matches!(step, Step::Skip(_))).peekable();
+        let mut skipped = named.map(|(_, step)| matches!(step, MigrationStep::Skip(_))).peekable();
         skipped.peek().is_some()
             && skipped.all(|skipped| skipped)
             && !there.iter().any(|item| limits(&item.key))
@@ -203,7 +203,7 @@ impl Plan {
 
     /// Whether all is there that should be.
     pub(super) fn is_complete(&self) -> bool {
-        self.0.iter().all(|(_, step)| matches!(step, Step::Same | Step::Skip(_)))
+        self.0.iter().all(|(_, step)| matches!(step, MigrationStep::Same | MigrationStep::Skip(_)))
     }
 }
 
@@ -214,43 +214,43 @@ fn limits(key: &[u8]) -> bool {
     key.starts_with(directory) && key != directory || directory.strip_suffix(b"/") == Some(key)
 }
 
-fn step(entry: &Entry, there: Option<&Item>, overwrites: bool) -> Step {
+fn step(entry: &Entry, there: Option<&Item>, overwrites: bool) -> MigrationStep {
     match entry.life {
-        _ if !entry.is_read() => return Step::Skip("the router reads nothing there".to_owned()),
-        Life::Directory if entry.key == PUT_ALLOW.as_bytes() => {
-            return Step::Skip("it is a directory without a key: everybody may publish".to_owned());
+        _ if !entry.is_read() => {
+            return MigrationStep::Skip("the router does not read this key".to_owned());
         }
-        Life::Directory => return Step::Skip("it is a directory without a key".to_owned()),
+        Life::Directory if entry.key == PUT_ALLOW.as_bytes() => {
+            return MigrationStep::Skip("an empty directory: everybody may publish".to_owned());
+        }
+        Life::Directory => {
+            return MigrationStep::Skip("an empty directory".to_owned());
+        }
         _ if entry.key == PUT_ALLOW.as_bytes() => {
-            return Step::Skip(
-                "it stands for the directory, and names no network that may publish".to_owned(),
-            );
+            return MigrationStep::Skip("a directory marker, which names no network".to_owned());
         }
         _ if entry.is_marker() => {
-            return Step::Skip(
-                "it stands for a directory, and the router does not take it".to_owned(),
-            );
+            return MigrationStep::Skip("a directory marker, which the router rejects".to_owned());
         }
         Life::Seconds(left) => {
-            return Step::Skip(format!(
-                "it goes by itself in {left} s: whoever keeps it writes it there (firehose-router \
-                 announce)"
+            return MigrationStep::Skip(format!(
+                "it expires in {left} s; its owner (firehose-router announce) must write it to \
+                 the new etcd"
             ));
         }
         Life::Lease => {
-            return Step::Skip(
-                "it goes with its lease: whoever keeps it writes it there (firehose-router \
-                 announce)"
+            return MigrationStep::Skip(
+                "it expires with its lease; its owner (firehose-router announce) must write it to \
+                 the new etcd"
                     .to_owned(),
             );
         }
         Life::Unlimited => {}
     }
     match there {
-        None => Step::Put { at: 0 },
-        Some(item) if item.value == entry.value => Step::Same,
-        Some(item) if overwrites => Step::Put { at: item.mod_revision },
-        Some(item) => Step::Differs { there: excerpt(&item.value) },
+        None => MigrationStep::Put { at: 0 },
+        Some(item) if item.value == entry.value => MigrationStep::Same,
+        Some(item) if overwrites => MigrationStep::Put { at: item.mod_revision },
+        Some(item) => MigrationStep::Differs { there: excerpt(&item.value) },
     }
 }
 
@@ -270,7 +270,7 @@ fn excerpt(value: &[u8]) -> String {
 mod tests {
     use etcd_watch::Item;
 
-    use super::{Entry, Life, Plan, Step};
+    use super::{Entry, Life, MigrationStep, Plan};
 
     fn entry(key: &str, value: &str, life: Life) -> Entry {
         Entry { key: key.into(), value: value.into(), life }
@@ -302,14 +302,17 @@ mod tests {
         let plan = Plan::new(entries.clone(), &there, false);
         let steps: Vec<_> =
             plan.steps().map(|(entry, step)| (&entry.key[..], step.clone())).collect();
-        assert!(matches!(&steps[0], (b"instance/a", Step::Skip(_))), "{steps:?}");
-        assert_eq!(steps[1], (&b"nginx/balance"[..], Step::Same));
-        assert_eq!(steps[2].1, Step::Differs { there: "\"7\"".to_owned() });
-        assert!(matches!(steps[3].1, Step::Skip(_)));
-        assert_eq!(steps[4].1, Step::Put { at: 0 });
-        assert!(matches!(&steps[5].1, Step::Skip(reason) if reason.contains("directory")));
-        assert!(matches!(&steps[6].1, Step::Skip(reason) if reason.contains("43 s")));
-        assert!(steps[5..].iter().all(|(_, step)| matches!(step, Step::Skip(_))), "{steps:?}");
+        assert!(matches!(&steps[0], (b"instance/a", MigrationStep::Skip(_))), "{steps:?}");
+        assert_eq!(steps[1], (&b"nginx/balance"[..], MigrationStep::Same));
+        assert_eq!(steps[2].1, MigrationStep::Differs { there: "\"7\"".to_owned() });
+        assert!(matches!(steps[3].1, MigrationStep::Skip(_)));
+        assert_eq!(steps[4].1, MigrationStep::Put { at: 0 });
+        assert!(matches!(&steps[5].1, MigrationStep::Skip(reason) if reason.contains("directory")));
+        assert!(matches!(&steps[6].1, MigrationStep::Skip(reason) if reason.contains("43 s")));
+        assert!(
+            steps[5..].iter().all(|(_, step)| matches!(step, MigrationStep::Skip(_))),
+            "{steps:?}"
+        );
         assert!(!plan.is_complete() && plan.puts().count() == 1);
         let plan = Plan::new(entries, &there, true);
         assert_eq!(plan.puts().map(|put| put.at).collect::<Vec<_>>(), [7, 0]);
@@ -334,7 +337,7 @@ mod tests {
             let directory = entry("nginx/put_allow/", value, kept);
             assert!(!opens(std::slice::from_ref(&directory), &[]));
             let plan = Plan::new(vec![directory.clone()], &[], false);
-            assert!(matches!(plan.steps().next(), Some((_, Step::Skip(_)))), "{plan:?}");
+            assert!(matches!(plan.steps().next(), Some((_, MigrationStep::Skip(_)))), "{plan:?}");
             assert!(opens(&[directory, office(left_out)], &[item("nginx/put_allow/", value)]));
         }
         assert!(opens(&[entry("nginx/put_allow/lan/", "", kept)], &[]));

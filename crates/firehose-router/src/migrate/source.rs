@@ -4,16 +4,13 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use etcd_watch::{ClusterConfig, Identity, Login, Tls, Words};
 use thiserror::Error;
 
 use super::{
-    options::MigrateOptions,
     plan::Entry,
     v2::{self, V2Error},
     v3::Store,
 };
-use crate::etcd::{Etcd, EtcdOptionsError};
 
 /// One of etcd's two stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,7 +32,7 @@ impl fmt::Display for Api {
 #[derive(Debug, Error)]
 pub(super) enum SourceError {
     #[error(
-        "--from and --to are the same keys, those below {prefix} of API v3 ({of_v2}): name another \
+        "--from and --to are the same keys: those below {prefix} in API v3 ({of_v2}); change \
          --from, --to, --from-prefix or --prefix"
     )]
     Same { prefix: String, of_v2: String },
@@ -51,28 +48,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The one that the flags name.
-    pub(super) fn new(options: &MigrateOptions) -> Result<Self, EtcdOptionsError> {
-        // Flags of the target's are none of the source's, but for how long things may take and the
-        // prefix.
-        let Etcd { config, prefix, .. } = options.etcd.anonymous_at(&options.from)?;
-        let login = options.from_user.clone().zip(options.from_password_file.clone());
-        let identity = options.from_cert.clone().zip(options.from_key.clone());
-        let config = ClusterConfig {
-            login: login.map(|(user, password_file)| Login { user, password_file }),
-            tls: Tls {
-                trusted_certificate: options.from_cacert.clone(),
-                identity: identity.map(|(certificate, key)| Identity { certificate, key }),
-                name: options.from_server_name.clone(),
-            },
-            words: Words::SOURCE_FLAGS,
-            ..config
-        };
-        let prefix = options.from_prefix.clone().unwrap_or(prefix);
-        Ok(Self {
-            store: Store::new(Etcd { config, prefix, password: None }),
-            api: options.from_api,
-        })
+    /// An etcd whose keys are in the store that is named, or else in the one that has any.
+    pub(super) const fn new(store: Store, api: Option<Api>) -> Self {
+        Self { store, api }
     }
 
     /// Whether keys of v3 that are read here would be those that are written there.
@@ -104,7 +82,7 @@ impl Source {
             Err(error @ V2Error::NotOffered(_)) => (Vec::new(), Some(error)),
             Err(error @ V2Error::Failed(_)) => {
                 return Err(SourceError::Failed(format!(
-                    "{error}; --from-api v3 reads the keys of v3 alone"
+                    "{error}; use --from-api v3 to read only the keys of API v3"
                 )));
             }
         };
@@ -115,8 +93,8 @@ impl Source {
             let rivals = of_v3.into_iter().map(Entry::from).filter(Entry::is_routers).count();
             if rivals > 0 {
                 return Err(SourceError::Failed(format!(
-                    "it has {} keys of v2 and {rivals} of v3 below {}: say with --from-api which \
-                     are meant",
+                    "it has {} keys in API v2 and {rivals} in API v3 below {}: choose with \
+                     --from-api",
                     of_v2.iter().filter(|entry| entry.is_routers()).count(),
                     self.store.prefix()
                 )));
@@ -151,12 +129,12 @@ impl Source {
         let apis: Vec<_> = looked.iter().map(|(api, _)| format!("API {api}")).collect();
         let others: usize = looked.iter().map(|(_, keys)| keys.len()).sum();
         let mut said = format!(
-            "there is no setting ({prefix}/nginx/) and no node ({prefix}/upstream/) in {}",
+            "no settings ({prefix}/nginx/) and no nodes ({prefix}/upstream/) in {}",
             apis.join(" or in ")
         );
         if others > 0 {
             said.push_str(&format!(
-                ", but {others} other keys are below {prefix}: does the prefix lack a part? ({})",
+                ", but {others} other keys below {prefix}: is the prefix incomplete? ({})",
                 looked
                     .iter()
                     .flat_map(|(_, keys)| keys.first())
@@ -167,7 +145,7 @@ impl Source {
         }
         said.push_str("; try another --from-prefix or another --from");
         match (not_offered, self.api) {
-            (Some(error), _) => said.push_str(&format!("; API v2 was not looked at: {error}")),
+            (Some(error), _) => said.push_str(&format!("; API v2 was not read: {error}")),
             (None, Some(Api::V2)) => said.push_str(", or --from-api v3"),
             (None, Some(Api::V3)) => said.push_str(", or --from-api v2"),
             (None, None) => {}

@@ -32,8 +32,8 @@ const KEY_NOT_FOUND: u32 = 100;
 #[derive(Debug, Error)]
 pub(super) enum V2Error {
     #[error(
-        "{0} does not answer etcd's v2 API: etcd 3.4 and 3.5 do so with --enable-v2 \
-         (ETCD_ENABLE_V2=true), 3.6 and newer never do"
+        "{0} does not serve etcd's v2 API: etcd 3.4 and 3.5 need --enable-v2 \
+         (ETCD_ENABLE_V2=true), 3.6 and later do not have it"
     )]
     NotOffered(String),
     #[error("{0}")]
@@ -98,7 +98,7 @@ async fn read_at(etcd: &Etcd, endpoint: &str) -> Result<Vec<Entry>, V2Error> {
             V2Error::Failed(reason) => failed(&reason),
         })
     };
-    let late = format!("its answer is not there within {} s", ANSWER.as_secs());
+    let late = format!("no answer within {} s", ANSWER.as_secs());
     timeout(ANSWER, asking).await.map_err(|_| failed(&late))?
 }
 
@@ -114,9 +114,10 @@ async fn heard<T>(etcd: &Etcd, what: impl Future<Output = T>) -> Result<T, Failu
 fn authorization(etcd: &Etcd) -> Result<Option<String>, String> {
     let Some(login) = &etcd.config.login else { return Ok(None) };
     let password = std::fs::read_to_string(&login.password_file).map_err(|error| {
-        let (setting, reader) = (etcd.config.words.password_file, etcd.config.words.reader);
+        let (setting, reader) =
+            (etcd.config.setting_names.password_file, etcd.config.setting_names.reader);
         let file = login.password_file.display();
-        format!("{setting} \"{file}\" cannot be read: make it readable for {reader} ({error})")
+        format!("cannot read {setting} \"{file}\": {error}; make it readable for {reader}")
     })?;
     let pair = format!("{}:{}", login.user, password.trim_end_matches(['\r', '\n']));
     Ok(Some(format!("Basic {}", BASE64_STANDARD.encode(pair))))
@@ -154,8 +155,9 @@ async fn get(
 /// The keys that an answer has. The endpoint's name is not known here.
 fn entries(status: u16, body: &[u8], prefix: &str) -> Result<Vec<Entry>, V2Error> {
     if status == 200 {
-        let answer: Answer = serde_json::from_slice(body)
-            .map_err(|error| V2Error::Failed(format!("no answer of etcd's: {error}")))?;
+        let answer: Answer = serde_json::from_slice(body).map_err(|error| {
+            V2Error::Failed(format!("the answer is not one of etcd's: {error}"))
+        })?;
         let mut entries = Vec::new();
         collect(&answer.node, prefix, &mut entries);
         return Ok(entries);

@@ -61,14 +61,14 @@ impl Store {
                     Some(Update::Listed { items, .. }) => return Ok(items),
                     Some(Update::Lost { reason, .. }) => return Err(reason),
                     Some(_) => {}
-                    None => return Err("the keys cannot be listed".to_owned()),
+                    None => return Err("cannot list the keys".to_owned()),
                 }
             }
         });
         let listed = listed.await;
         following.abort();
         listed.unwrap_or_else(|_| {
-            Err(format!("the keys are not listed within {} s", LISTING.as_secs()))
+            Err(format!("the keys were not listed within {} s", LISTING.as_secs()))
         })
     }
 
@@ -84,9 +84,7 @@ impl Store {
             });
             let count = fit.take(TOGETHER).count().max(1);
             self.put_together(&rest[..count]).await.map_err(|error| {
-                format!(
-                    "{error}; {written} keys are written, and stay: run this again for the rest"
-                )
+                format!("{error}; {written} keys were written: run this again for the rest")
             })?;
             written += count;
         }
@@ -107,7 +105,7 @@ impl Store {
         if answer.await?.succeeded() {
             Ok(())
         } else {
-            Err("somebody else writes the same keys at this moment".to_owned())
+            Err("the keys were changed by another client; run this again".to_owned())
         }
     }
 }

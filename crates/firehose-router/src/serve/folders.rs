@@ -30,15 +30,15 @@ const STICKY: u32 = 0o1000;
 /// Why there is no folder.
 #[derive(Debug, Error)]
 pub(crate) enum FolderError {
-    #[error("--run-dir {0:?} cannot be used: {1}")]
+    #[error("cannot use --run-dir {0:?}: {1}")]
     Run(PathBuf, io::Error),
-    #[error("there is no run folder ({0}): name one with --run-dir")]
+    #[error("no folder for nginx's configuration can be used ({0}): set --run-dir")]
     NoRun(String),
-    #[error("--run-dir {0:?} has another router, which runs: each needs one of its own")]
+    #[error("--run-dir {0:?} is in use by another router: each router needs its own")]
     Taken(PathBuf),
-    #[error("{0:?} cannot be a folder's name in nginx's configuration: name another one")]
+    #[error("the path {0:?} cannot be written in nginx's configuration: use another folder")]
     Name(PathBuf),
-    #[error("{0:?} is not safe: {1}, and could replace nginx's configuration")]
+    #[error("{0:?} is not safe: {1} and could replace nginx's configuration")]
     Unsafe(PathBuf, String),
 }
 
@@ -56,7 +56,7 @@ impl RunFolder {
     ///
     /// Where it cannot be made or written to, another router has it, or another user could replace
     /// what is in it.
-    pub(crate) fn take(named: Option<&Path>) -> Result<Self, FolderError> {
+    pub(crate) fn lock_folder(named: Option<&Path>) -> Result<Self, FolderError> {
         if let Some(path) = named {
             check_name(path)?;
             make(path).map_err(|error| FolderError::Run(path.to_owned(), error))?;
@@ -68,7 +68,7 @@ impl RunFolder {
             match make_own(&path).and_then(|path| Self::lock(&path)) {
                 Err(error @ FolderError::Run(..)) => refused.push(error.to_string()),
                 Err(error @ FolderError::Unsafe(..)) => {
-                    tracing::warn!("{error}: another one is used");
+                    tracing::warn!("{error}; trying the next folder");
                     refused.push(error.to_string());
                 }
                 result => return result,
@@ -166,7 +166,7 @@ fn is_own(path: &Path) -> Result<(), FolderError> {
     let metadata =
         fs::symlink_metadata(path).map_err(|error| FolderError::Run(path.to_owned(), error))?;
     if !metadata.is_dir() {
-        return refused("it is no folder, but what another user may have put there".to_owned());
+        return refused("it is not a folder; another user may have created it".to_owned());
     }
     if metadata.uid() != geteuid().as_raw() {
         return refused(format!("it belongs to another user ({})", metadata.uid()));
@@ -199,7 +199,7 @@ fn check_named(path: &Path) -> Result<(), FolderError> {
         }
         if let Some(others) = writable(&metadata) {
             tracing::warn!(
-                "--run-dir {path:?} is not safe: {} {others}, and could replace nginx's \
+                "--run-dir {path:?} is not safe: {} {others}, who could replace nginx's \
                  configuration",
                 folder.display()
             );

@@ -31,14 +31,14 @@ const UNIX: &str = "unix:";
 
 /// Where a log server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum LogAddress {
     At(IpAddr),
     /// At its socket.
     Socket,
 }
 
 /// Where it is, or why that is not known.
-type Answer = Result<Place, String>;
+type Answer = Result<LogAddress, String>;
 
 /// The names in use, with what is known of each.
 pub(crate) struct LogServers {
@@ -49,7 +49,7 @@ pub(crate) struct LogServers {
 
 struct Name {
     /// The last address that it had.
-    address: Option<Place>,
+    address: Option<LogAddress>,
     /// Why it has none, as it was last said.
     failure: Option<String>,
     /// Whether there was an answer since it was asked for.
@@ -99,7 +99,7 @@ impl LogServers {
     }
 
     /// The address of a name that is in use.
-    pub(crate) fn address(&self, name: &str) -> Option<Place> {
+    pub(crate) fn address(&self, name: &str) -> Option<LogAddress> {
         self.names.get(name)?.address
     }
 
@@ -107,11 +107,11 @@ impl LogServers {
     pub(crate) fn failure(&self, name: &str) -> String {
         let failure = self.names.get(name).and_then(|name| name.failure.as_deref());
         if name.starts_with(UNIX) {
-            format!("nobody listens at \"{name}\" ({})", failure.unwrap_or("it was not tried yet"))
+            format!("no process listens at \"{name}\" ({})", failure.unwrap_or("not tried yet"))
         } else {
             format!(
-                "\"{name}\" has no address ({})",
-                failure.unwrap_or("no name server has answered yet")
+                "\"{name}\" cannot be resolved ({})",
+                failure.unwrap_or("no answer from the name server yet")
             )
         }
     }
@@ -121,7 +121,7 @@ impl LogServers {
         while self.names.values().any(|name| !name.is_answered) {
             // To drop it is safe: an answer that was not received waits in the channel.
             let Ok(Some(answer)) = timeout_at(end, self.answers.recv()).await else { return };
-            self.take(answer);
+            self.store_answer(answer);
         }
     }
 
@@ -131,14 +131,14 @@ impl LogServers {
         loop {
             // Not reached: there is a sender here.
             let Some(answer) = self.answers.recv().await else { std::future::pending().await };
-            if self.take(answer) {
+            if self.store_answer(answer) {
                 return;
             }
         }
     }
 
     /// Takes an answer. Says whether the name has another address now.
-    fn take(&mut self, (name, answer): (String, Answer)) -> bool {
+    fn store_answer(&mut self, (name, answer): (String, Answer)) -> bool {
         let Some(known) = self.names.get_mut(&name) else { return false };
         known.is_answered = true;
         match answer {
@@ -152,7 +152,7 @@ impl LogServers {
 }
 
 /// Asks until there is an address.
-async fn ask<F: Future<Output = io::Result<Place>>>(
+async fn ask<F: Future<Output = io::Result<LogAddress>>>(
     name: String,
     answers: UnboundedSender<(String, Answer)>,
     resolve: impl Fn(String) -> F,
@@ -170,14 +170,14 @@ async fn ask<F: Future<Output = io::Result<Place>>>(
 }
 
 /// Asks as nginx would, in a thread of its own; or connects to a socket, which does not wait.
-async fn resolve(name: String) -> io::Result<Place> {
+async fn resolve(name: String) -> io::Result<LogAddress> {
     if let Some(path) = name.strip_prefix(UNIX) {
-        return UnixDatagram::unbound()?.connect(path).map(|()| Place::Socket);
+        return UnixDatagram::unbound()?.connect(path).map(|()| LogAddress::Socket);
     }
     let mut addresses = tokio::net::lookup_host((name.as_str(), 0)).await?;
     addresses
         .next()
-        .map(|address| Place::At(address.ip()))
+        .map(|address| LogAddress::At(address.ip()))
         .ok_or_else(|| io::Error::other("it has no address"))
 }
 
@@ -200,12 +200,15 @@ pub(crate) fn name_of(server: &str) -> Option<&str> {
 }
 
 /// `HOST[:PORT]` as nginx need not resolve it; `None` where that is not known.
-pub(crate) fn located(server: &str, address: impl Fn(&str) -> Option<Place>) -> Option<String> {
+pub(crate) fn located(
+    server: &str,
+    address: impl Fn(&str) -> Option<LogAddress>,
+) -> Option<String> {
     let Some((name, port)) = split(server) else { return Some(server.to_owned()) };
     Some(match address(name)? {
-        Place::At(IpAddr::V4(address)) => format!("{address}{port}"),
-        Place::At(IpAddr::V6(address)) => format!("[{address}]{port}"),
-        Place::Socket => server.to_owned(),
+        LogAddress::At(IpAddr::V4(address)) => format!("{address}{port}"),
+        LogAddress::At(IpAddr::V6(address)) => format!("[{address}]{port}"),
+        LogAddress::Socket => server.to_owned(),
     })
 }
 
@@ -237,7 +240,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{LogServers, Place, ask, located, name_of, server_of, with_server};
+    use super::{LogAddress, LogServers, ask, located, name_of, server_of, with_server};
 
     #[test]
     fn what_has_to_be_resolved() {
@@ -250,12 +253,12 @@ mod tests {
         ] {
             assert_eq!(name_of(server), name, "{server}");
         }
-        let v4 = |_: &str| Some(Place::At(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let v6 = |_: &str| Some(Place::At(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        let v4 = |_: &str| Some(LogAddress::At(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let v6 = |_: &str| Some(LogAddress::At(IpAddr::V6(Ipv6Addr::LOCALHOST)));
         assert_eq!(located("logs:514", v4).as_deref(), Some("127.0.0.1:514"));
         assert_eq!(located("logs", v6).as_deref(), Some("[::1]"));
         assert_eq!(
-            located("unix:/dev/log", |_| Some(Place::Socket)).as_deref(),
+            located("unix:/dev/log", |_| Some(LogAddress::Socket)).as_deref(),
             Some("unix:/dev/log")
         );
         assert_eq!(located("logs", |_| None), None);
@@ -276,7 +279,7 @@ mod tests {
                 if count == 0 {
                     Err(io::Error::other("not yet"))
                 } else {
-                    Ok(Place::At(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+                    Ok(LogAddress::At(IpAddr::V4(Ipv4Addr::LOCALHOST)))
                 }
             }
         };
@@ -284,7 +287,7 @@ mod tests {
         assert_eq!(answers.recv().await, Some(("logs".to_owned(), Err("not yet".to_owned()))));
         assert_eq!(
             answers.recv().await,
-            Some(("logs".to_owned(), Ok(Place::At(IpAddr::V4(Ipv4Addr::LOCALHOST)))))
+            Some(("logs".to_owned(), Ok(LogAddress::At(IpAddr::V4(Ipv4Addr::LOCALHOST)))))
         );
         assert_eq!(answers.recv().await, None);
     }

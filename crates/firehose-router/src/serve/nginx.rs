@@ -47,23 +47,23 @@ const LATER: Duration = Duration::from_secs(60);
 /// What is wrong with nginx.
 #[derive(Debug, Error)]
 pub(crate) enum NginxError {
-    #[error("there is no nginx {0:?}: install it, or say with --nginx where it is")]
+    #[error("cannot find nginx ({0:?}): install it, or set --nginx to its path")]
     NoProgram(PathBuf),
-    #[error("{0:?} cannot be run: {1}")]
+    #[error("cannot run {0:?}: {1}")]
     NotRun(PathBuf, io::Error),
     #[error("{0:?} -V failed: {1}")]
     NoVersion(PathBuf, String),
-    #[error("the module is not at {0:?}: copy it there, or say with --module where it is")]
+    #[error("the module is not at {0:?}: copy it there, or set --module to its path")]
     NoModule(PathBuf),
-    #[error("nginx does not take the configuration: {0}")]
+    #[error("nginx -t failed: {0}")]
     Refused(String),
-    #[error("nginx -t has not ended within {} s", TEST.as_secs())]
+    #[error("nginx -t did not finish within {} s", TEST.as_secs())]
     TestHangs,
     #[error("{0}")]
     NoRoom(String),
     #[error("{0}")]
     TooFewFiles(TooFew),
-    #[error("a trial of such workers fails: {0}")]
+    #[error("a test run of these workers failed: {0}")]
     Trial(String),
 }
 
@@ -191,7 +191,7 @@ impl Program {
         let mut bound = bound::command(&command, Signal::SIGQUIT, false);
         let child = bound.stdin(Stdio::null()).process_group(0).spawn().or_else(|error| {
             tracing::warn!(
-                "nginx would not end if this program were killed: /proc is needed for that \
+                "nginx will keep running if this program is killed: /proc is not available \
                  ({error})"
             );
             command

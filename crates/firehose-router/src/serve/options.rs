@@ -9,7 +9,7 @@ use crate::etcd::EtcdOptions;
 /// Flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeOptions {
-    /// Where clients connect: ports, or addresses with ports, with commas between them
+    /// Ports, or addresses with ports, to listen on, separated by commas
     #[arg(
         long,
         env = "FIREHOSE_LISTEN",
@@ -21,7 +21,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) listen: Vec<String>,
 
-    /// Where the last good settings and nodes are kept, for a start without etcd
+    /// Folder for the last good settings and nodes, used at a start without etcd
     #[arg(
         long,
         env = "FIREHOSE_STATE_DIR",
@@ -31,13 +31,13 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) state_dir: PathBuf,
 
-    /// Where nginx's configuration, its pid and temporary files are [default: /run/firehose-router,
-    /// or what else can be written to]
+    /// Folder for nginx's configuration, pid file and temporary files [default:
+    /// /run/firehose-router, or another writable folder]
     #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "FOLDER", hide_env_values = true)]
     pub(crate) run_dir: Option<PathBuf>,
 
-    /// Where the access log goes: "stdout", "off", a file, or syslog:server=... [default: stdout,
-    /// or the system's log where that is no file]
+    /// Access log: "stdout", "off", a file, or syslog:server=... [default: stdout, or /dev/log if
+    /// stdout cannot be opened]
     #[arg(
         long,
         env = "FIREHOSE_ACCESS_LOG",
@@ -47,7 +47,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) access_log: Option<String>,
 
-    /// The shared memory of the nodes: 1m holds some 2000 of them
+    /// Size of the shared memory for nodes; 1m holds about 2000
     #[arg(
         long,
         env = "FIREHOSE_ZONE_SIZE",
@@ -58,7 +58,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) zone_size: String,
 
-    /// How long open connections may go on after SIGTERM or SIGINT, in seconds
+    /// Time for open connections to finish after SIGTERM or SIGINT, in seconds
     #[arg(
         long,
         env = "FIREHOSE_STOP_TIMEOUT",
@@ -69,8 +69,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) stop_timeout: u64,
 
-    /// The user of nginx's workers, where this is run by root [default: www-data or nginx,
-    /// whichever there is]
+    /// User of nginx's workers if started by root [default: www-data or nginx, whichever exists]
     #[arg(
         long,
         env = "FIREHOSE_NGINX_USER",
@@ -80,7 +79,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) nginx_user: Option<String>,
 
-    /// nginx itself
+    /// Name or path of the nginx binary
     #[arg(
         long,
         env = "NGINX",
@@ -90,11 +89,11 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) nginx: PathBuf,
 
-    /// The module [default: where this nginx has its modules]
+    /// Path of the module [default: in nginx's modules folder]
     #[arg(long, env = "ETCD_MODULE", value_name = "FILE", hide_env_values = true)]
     pub(crate) module: Option<PathBuf>,
 
-    /// The template of nginx's configuration, in place of the built-in one (see
+    /// Template of nginx's configuration, instead of the built-in one (see
     /// nginx-conf/router.conf.jinja)
     #[arg(long, env = "FIREHOSE_TEMPLATE", value_name = "FILE", hide_env_values = true)]
     pub(crate) template: Option<PathBuf>,
@@ -110,7 +109,7 @@ fn parse_listen(given: &str) -> Result<String, String> {
         given.rsplit_once(':').map_or((None, given), |(address, port)| (Some(address), port));
     if !port.parse::<u16>().is_ok_and(|port| port > 0) {
         return Err(
-            "a port from 1 to 65535 is needed, with or without an address before it".to_owned()
+            "expected a port from 1 to 65535, with an optional address before it".to_owned()
         );
     }
     let is_good = match address {
@@ -123,7 +122,7 @@ fn parse_listen(given: &str) -> Result<String, String> {
     if is_good {
         Ok(given.to_owned())
     } else {
-        Err("an address is needed before the port: 10.0.0.1, [::1]".to_owned())
+        Err("expected an IP address before the port, such as 10.0.0.1 or [::1]".to_owned())
     }
 }
 
@@ -136,14 +135,14 @@ fn parse_size(given: &str) -> Result<String, String> {
     if is_good {
         Ok(given.to_owned())
     } else {
-        Err("a size as nginx writes it is needed: 512k, 4m".to_owned())
+        Err("expected a size in nginx's syntax, such as 512k or 4m".to_owned())
     }
 }
 
 fn parse_user(given: &str) -> Result<String, String> {
     let is_good = !given.is_empty()
         && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    if is_good { Ok(given.to_owned()) } else { Err("the name of a user is needed".to_owned()) }
+    if is_good { Ok(given.to_owned()) } else { Err("expected the name of a user".to_owned()) }
 }
 
 /// It stands in the configuration as it is.
@@ -153,6 +152,6 @@ fn parse_log(given: &str) -> Result<String, String> {
     if is_good {
         Ok(given.to_owned())
     } else {
-        Err("\"stdout\", \"off\", a file or syslog:server=... is needed".to_owned())
+        Err("expected \"stdout\", \"off\", a file or syslog:server=...".to_owned())
     }
 }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use etcd_watch::Origin;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use thiserror::Error;
 
 use super::{
-    known::{Known, Origin},
     log_servers::{LogServers, located, name_of, server_of, with_server},
-    settings::Setting,
+    settings::{Rendering, Setting},
+    settings_state::SettingsState,
 };
 use crate::etcd::Etcd;
 
@@ -52,11 +53,11 @@ impl Frame {
 /// Why there is no configuration.
 #[derive(Debug, Error)]
 pub(crate) enum RenderError {
-    #[error("the template cannot be used: {0}")]
+    #[error("error in the template: {0}")]
     Template(String),
     #[error(
-        "{0:?} cannot stand in nginx's configuration: it has a character that would end a word \
-         there"
+        "the path {0:?} cannot be written in nginx's configuration: control characters, quotes, \
+         \"\\\" and \"$\" are not supported"
     )]
     Path(PathBuf),
 }
@@ -68,42 +69,37 @@ pub(crate) enum RenderError {
 /// Where a template of one's own is none, or the name of a file cannot stand there.
 pub(crate) fn render(
     frame: &Frame,
-    known: &Known,
+    known: &SettingsState,
     servers: &LogServers,
     rendering: u64,
 ) -> Result<String, RenderError> {
     let locate = |server: &str| located(server, |name| servers.address(name));
     let syslog_endpoint = known.get(Setting::SyslogEndpoint).and_then(locate);
-    let get = |setting| known.get(setting);
-    let or_empty = |setting| known.get(setting).unwrap_or_default();
+    let settings = Setting::all().filter_map(|setting| {
+        let value = known.get(setting);
+        let rendered = match setting.rendering() {
+            Rendering::Value => Value::from(value.unwrap_or_default()),
+            Rendering::Optional => Value::from(value),
+            Rendering::Switch => Value::from(value == Some("on")),
+            Rendering::LogServer => Value::from(syslog_endpoint.as_deref()),
+            Rendering::Nothing => return None,
+        };
+        Some((setting.key(), rendered))
+    });
     let config = &frame.etcd.config;
+    let put_allow_file = known.first_put_allow().map(|_| quoted(&frame.put_allow_file));
+    let put_allow_origin = known
+        .put_allow_source
+        .origin
+        .map(|Origin { cluster_id, revision }| format!("{cluster_id:x}:{revision}"));
+    let access_log = frame.access_log(servers);
     let values = context! {
         user => frame.user.as_deref(),
-        worker_processes => or_empty(Setting::WorkerProcesses),
-        worker_rlimit_nofile => get(Setting::WorkerRlimitNofile),
-        worker_connections => or_empty(Setting::WorkerConnections),
-        keepalive_timeout => or_empty(Setting::KeepaliveTimeout),
-        server_name => or_empty(Setting::ServerName),
-        max_conns => or_empty(Setting::MaxConns),
         max_conns_default => Setting::MaxConns.default().unwrap_or_default(),
-        healthcheck_path => get(Setting::HealthcheckPath),
-        healthcheck_method => get(Setting::HealthcheckMethod),
-        balance => or_empty(Setting::Balance),
-        drain_timeout => get(Setting::DrainTimeout),
-        drain_spread => get(Setting::DrainSpread),
-        accept_proxy => get(Setting::AcceptProxy) == Some("on"),
-        syslog_endpoint => syslog_endpoint.as_deref(),
-        client_max_body_size => or_empty(Setting::ClientMaxBodySize),
-        put_allow_file => known
-            .first_put_allow()
-            .map(|_| quoted(&frame.put_allow_file))
-            .transpose()?,
-        put_allow_origin => known
-            .put_allow_origin
-            .map(|Origin { cluster_id, revision }| format!("{cluster_id:x}:{revision}")),
-        put_allow_is_key => get(Setting::PutAllow).is_some(),
-        access_logs =>
-            access_logs(frame.access_log(servers).as_deref(), syslog_endpoint.as_deref()),
+        put_allow_file => put_allow_file.transpose()?,
+        put_allow_origin => put_allow_origin,
+        put_allow_is_key => known.get(Setting::PutAllow).is_some(),
+        access_logs => access_logs(access_log.as_deref(), syslog_endpoint.as_deref()),
         listen => frame.listen.clone(),
         module => quoted(&frame.module)?,
         pid_file => quoted(&frame.pid_file)?,
@@ -117,6 +113,7 @@ pub(crate) fn render(
         settings_prefix => frame.etcd.settings_prefix(),
         upstream_prefix => frame.etcd.upstream_prefix(),
         rendering => rendering,
+        ..settings.collect::<Value>()
     };
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::None);

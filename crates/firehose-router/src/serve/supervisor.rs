@@ -15,16 +15,16 @@ use tokio::{
 };
 
 use super::{
-    ServeError,
     applier::Applier,
+    earlier_nginx::EarlierNginx,
+    error::ServeError,
     folders,
-    known::Values,
-    left::Left,
     nginx::{Program, Running},
+    settings_state::Values,
 };
 use crate::{
     child::{ended, exit_code, reap_orphans},
-    signals::{Happening, Listener},
+    signals::{Listener, SupervisorEvent},
 };
 
 /// How long nginx may take to end when it was told to end at once.
@@ -36,7 +36,7 @@ pub(crate) struct Starting {
     /// The settings that the last router ran with.
     pub(super) taken: Values,
     /// What another router has left here.
-    pub(super) left: Option<Left>,
+    pub(super) left: Option<EarlierNginx>,
     pub(super) stop_timeout: Duration,
     /// Until when the start may wait for what it can do without.
     pub(super) waits_until: Instant,
@@ -45,7 +45,7 @@ pub(crate) struct Starting {
 /// The nginx that runs.
 pub(crate) struct Supervisor {
     applier: Applier,
-    left: Option<Left>,
+    left: Option<EarlierNginx>,
     stop_timeout: Duration,
     running: Running,
 }
@@ -65,7 +65,7 @@ impl Starting {
     pub(crate) async fn start(mut self) -> Result<Supervisor, ServeError> {
         // Where nginx's master is killed its processes are left to this one.
         if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
-            tracing::warn!("processes that nginx leaves behind cannot be waited for: {error}");
+            tracing::warn!("cannot become the reaper of nginx's processes: {error}");
         }
         let running = self.applier.start(&self.taken, self.waits_until).await?;
         let Self { applier, left, stop_timeout, .. } = self;
@@ -77,9 +77,9 @@ impl Supervisor {
     /// Runs until nginx ends.
     pub(crate) async fn run(mut self, signals: Listener) -> ExitCode {
         let reload = Notify::new();
-        let program = Rc::clone(&self.applier.program);
-        let pid_file = self.applier.frame.pid_file.clone();
-        let listen = self.applier.frame.listen.join(", ");
+        let program = Rc::clone(&self.applier.tester().program);
+        let pid_file = self.applier.tester().frame.pid_file.clone();
+        let listen = self.applier.tester().frame.listen.join(", ");
         // They run together; when nginx has ended, the other two have nothing left to do.
         tokio::select! {
             // Cancel safe: nginx has ended, and a configuration that is being tested is nobody's
@@ -88,7 +88,7 @@ impl Supervisor {
                 // Signals that come meanwhile wait in the listener.
                 self.running.takes_signals(&pid_file).await;
                 if self.running.runs() {
-                    tracing::info!("nginx runs: clients connect to {listen}");
+                    tracing::info!("nginx is running, listening on {listen}");
                 }
                 supervise(signals, &self.running, &reload, self.stop_timeout, &program).await
             } => code,
@@ -102,7 +102,7 @@ impl Supervisor {
 
 /// Ends what another router has left, and puts right what that has removed at its end.
 async fn end_left(
-    left: Option<Left>,
+    left: Option<EarlierNginx>,
     limit: Duration,
     running: &Running,
     pid_file: &Path,
@@ -113,7 +113,7 @@ async fn end_left(
         if std::fs::read_to_string(pid_file).is_ok_and(|pid| pid == own) {
             // The other one had ended before this one wrote it.
         } else if let Err(error) = folders::write(pid_file, own.as_bytes(), 0o644) {
-            tracing::warn!("{} cannot be written: {error}", pid_file.display());
+            tracing::warn!("cannot write {}: {error}", pid_file.display());
         }
     }
     std::future::pending().await
@@ -143,17 +143,19 @@ async fn supervise(
             }
         };
         match happening {
-            Happening::ChildEnded => {
+            SupervisorEvent::ChildEnded => {
                 reap_orphans(|pid| running.is(pid) || program.is_testing(pid));
                 if let Some(status) = running.ended() {
                     return end(status, running);
                 }
             }
-            Happening::Signal(Signal::SIGHUP) => reload.notify_one(),
-            Happening::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) => {
+            SupervisorEvent::Signal(Signal::SIGHUP) => reload.notify_one(),
+            SupervisorEvent::Signal(
+                signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT),
+            ) => {
                 stopping = stop(stopping, signal, running, stop_timeout);
             }
-            Happening::Signal(signal) => running.signal(signal),
+            SupervisorEvent::Signal(signal) => running.signal(signal),
         }
     }
 }
@@ -167,16 +169,16 @@ fn end(status: ExitStatus, running: &Running) -> ExitCode {
 
 fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Duration) -> Stopping {
     if stopping != Stopping::No && signal != Signal::SIGQUIT {
-        tracing::info!("{signal} once more: nginx ends at once");
+        tracing::info!("{signal} again: nginx is stopped at once");
         return hurry(Stopping::Gracefully(None), running);
     }
     running.signal(Signal::SIGQUIT);
     if signal == Signal::SIGQUIT {
-        tracing::info!("{signal}: nginx ends when its connections have ended");
+        tracing::info!("{signal}: nginx exits when its connections are closed");
         Stopping::Gracefully(None)
     } else {
         tracing::info!(
-            "{signal}: nginx ends when its connections have ended, within {} s",
+            "{signal}: nginx exits when its connections are closed, within {} s",
             stop_timeout.as_secs()
         );
         Stopping::Gracefully(Some(Instant::now() + stop_timeout))
@@ -186,7 +188,7 @@ fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Dur
 fn hurry(stopping: Stopping, running: &Running) -> Stopping {
     match stopping {
         Stopping::AtOnce(_) => {
-            tracing::error!("nginx does not end: it is killed");
+            tracing::error!("nginx does not exit: sending SIGKILL");
             running.end_all();
         }
         _ => running.signal(Signal::SIGTERM),

@@ -124,7 +124,7 @@ async fn watch(child: &mut Child, wanted: &Wanted<'_>) -> Result<(), NginxError>
         }
         sleep(LOOK / 4).await;
     }
-    Err(NginxError::Trial(format!("they do not run within {} s", STARTS.as_secs())))
+    Err(NginxError::Trial(format!("the workers did not start within {} s", STARTS.as_secs())))
 }
 
 async fn end(child: &mut Child) {

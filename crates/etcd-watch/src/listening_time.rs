@@ -19,7 +19,7 @@ pub(crate) struct Elapsed;
 /// Time in which this thread did something else, and so could not have heard an answer, does not
 /// count: who makes a table of a great list in the same thread would otherwise find, each time,
 /// that etcd had not answered meanwhile.
-pub(crate) async fn timeout<F: Future>(
+pub(crate) async fn listening_timeout<F: Future>(
     mut deadline: Duration,
     future: F,
 ) -> Result<F::Output, Elapsed> {
@@ -55,16 +55,16 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::time::{Instant, sleep};
 
-    use super::{timeout, within};
+    use super::{listening_timeout, within};
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_time_is_taken_and_what_does_not_is_not() {
         let second = Duration::from_secs(1);
-        assert!(timeout(second, sleep(second / 2)).await.is_ok());
+        assert!(listening_timeout(second, sleep(second / 2)).await.is_ok());
         let began = Instant::now();
-        assert!(timeout(second, std::future::pending::<()>()).await.is_err());
+        assert!(listening_timeout(second, std::future::pending::<()>()).await.is_err());
         assert!(began.elapsed() >= second && began.elapsed() < 2 * second);
-        assert!(timeout(Duration::ZERO, async {}).await.is_err());
+        assert!(listening_timeout(Duration::ZERO, async {}).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -83,10 +83,9 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_is_busy_loses_no_answer() {
         let (sender, receiver) = oneshot::channel();
-        let asking =
-            tokio::spawn(
-                async move { timeout(Duration::from_millis(200), receiver).await.is_ok() },
-            );
+        let asking = tokio::spawn(async move {
+            listening_timeout(Duration::from_millis(200), receiver).await.is_ok()
+        });
         tokio::task::yield_now().await;
         // The time is more than over when the answer is sent, and nobody has listened meanwhile.
         let began = std::time::Instant::now();

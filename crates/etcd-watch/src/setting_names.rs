@@ -3,7 +3,7 @@
 /// The names of what a [`ClusterConfig`](crate::ClusterConfig) is made of, as they stand in lines
 /// that say what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct SettingNames {
     /// The URLs of the members.
     pub endpoint: &'static str,
     /// The file with the authorities' certificates.
@@ -22,7 +22,7 @@ pub struct Words {
     pub reader: &'static str,
 }
 
-impl Words {
+impl SettingNames {
     /// The module's: directives of nginx's configuration.
     pub const DIRECTIVES: Self = Self {
         endpoint: "endpoint",

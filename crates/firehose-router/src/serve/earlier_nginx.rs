@@ -28,13 +28,13 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Processes that a router has left, as one process group.
 #[derive(Debug)]
-pub(crate) struct Left {
+pub(crate) struct EarlierNginx {
     /// The master, which may have ended, and the group of all of them.
     master: Pid,
     configuration: PathBuf,
 }
 
-impl Left {
+impl EarlierNginx {
     /// Those that `pid_file` tells of, which run with this configuration.
     pub(crate) fn find(pid_file: &Path, configuration: &Path) -> Option<Self> {
         let master =
@@ -63,7 +63,7 @@ impl Left {
     /// run folder, which the master removes.
     pub(crate) async fn close(&self, socket: &Path) {
         tracing::warn!(
-            "an nginx runs here that a router has left behind (process {}): it is told to end",
+            "an nginx of an earlier router is still running (process {}): sending it SIGQUIT",
             self.master
         );
         self.signal(Signal::SIGQUIT);
@@ -89,13 +89,13 @@ impl Left {
             }
             while Instant::now() < end {
                 if !self.runs() {
-                    tracing::info!("the nginx that was left behind has ended");
+                    tracing::info!("the nginx of the earlier router has exited");
                     return;
                 }
                 sleep(LOOK).await;
             }
         }
-        tracing::error!("the nginx that was left behind (process {}) does not end", self.master);
+        tracing::error!("the nginx of the earlier router (process {}) does not exit", self.master);
     }
 
     /// Whether this process is, or was, their master.
@@ -107,7 +107,7 @@ impl Left {
         if self.runs()
             && let Err(error) = killpg(self.master, signal)
         {
-            tracing::error!("{signal} cannot be sent to process {}: {error}", self.master);
+            tracing::error!("cannot send {signal} to process {}: {error}", self.master);
         }
     }
 }

@@ -22,22 +22,22 @@ const ENDS: Duration = Duration::from_secs(3);
 
 /// Old workers that have not begun to shut down.
 #[derive(Debug)]
-pub(crate) struct Lingering {
-    workers: BTreeMap<Pid, (Step, Instant)>,
+pub(crate) struct OldWorkers {
+    workers: BTreeMap<Pid, (ShutdownStep, Instant)>,
     /// How long one that was told itself may go on.
     limit: Duration,
 }
 
 /// What a worker was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum ShutdownStep {
     /// Nothing but what the master says.
     Reloaded,
     ToShutDown,
     ToEnd,
 }
 
-impl Lingering {
+impl OldWorkers {
     /// None yet; `limit` is how long open connections may go on at an end.
     pub(crate) fn new(limit: Duration) -> Self {
         Self { workers: BTreeMap::new(), limit: limit.max(ENDS) }
@@ -46,7 +46,7 @@ impl Lingering {
     /// nginx has reloaded, and these were its workers before.
     pub(crate) fn replaced(&mut self, workers: Vec<Pid>) {
         for worker in workers {
-            self.workers.entry(worker).or_insert((Step::Reloaded, Instant::now() + HEARS));
+            self.workers.entry(worker).or_insert((ShutdownStep::Reloaded, Instant::now() + HEARS));
         }
     }
 
@@ -61,7 +61,7 @@ impl Lingering {
     }
 
     /// Looks which of them go on, and tells those whose time is over.
-    pub(crate) fn look(&mut self, master: Pid) {
+    pub(crate) fn end_lingering(&mut self, master: Pid) {
         let running: BTreeSet<Pid> = processes::workers(master).into_iter().collect();
         self.workers.retain(|worker, _| running.contains(worker));
         let now = Instant::now();
@@ -71,26 +71,27 @@ impl Lingering {
                 return true;
             }
             let (next, signal, time) = match *step {
-                Step::Reloaded => {
+                ShutdownStep::Reloaded => {
                     tracing::warn!(
-                        "worker {worker} goes on as if nginx had not reloaded: it is told itself \
-                         to shut down"
+                        "worker {worker} still serves with the configuration before the reload: \
+                         sending it SIGQUIT"
                     );
-                    (Some(Step::ToShutDown), Signal::SIGQUIT, limit)
+                    (Some(ShutdownStep::ToShutDown), Signal::SIGQUIT, limit)
                 }
-                Step::ToShutDown => {
+                ShutdownStep::ToShutDown => {
                     tracing::error!(
-                        "worker {worker} does not shut down: it is ended, with its connections"
+                        "worker {worker} does not shut down: sending it SIGTERM, which closes its \
+                         connections"
                     );
-                    (Some(Step::ToEnd), Signal::SIGTERM, ENDS)
+                    (Some(ShutdownStep::ToEnd), Signal::SIGTERM, ENDS)
                 }
-                Step::ToEnd => {
-                    tracing::error!("worker {worker} does not end: it is killed");
+                ShutdownStep::ToEnd => {
+                    tracing::error!("worker {worker} does not exit: sending it SIGKILL");
                     (None, Signal::SIGKILL, ENDS)
                 }
             };
             if let Err(error) = kill(worker, signal) {
-                tracing::error!("{signal} cannot be sent to worker {worker}: {error}");
+                tracing::error!("cannot send {signal} to worker {worker}: {error}");
             }
             if let Some(next) = next {
                 (*step, *until) = (next, now + time);

@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
-use super::known::{Known, Values};
+use super::{
+    settings_file,
+    settings_state::{SettingsState, Values},
+};
 
 /// How long after a write that failed the next is tried: as for the nodes' file, soon enough for
 /// somebody who has just made room on the disk.
@@ -12,7 +15,7 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Keeps the settings. A write that fails is tried again until one succeeds.
 #[derive(Debug)]
-pub(crate) struct Keeping {
+pub(crate) struct SettingsWriter {
     /// None where nothing can be kept.
     file: Option<PathBuf>,
     prefix: String,
@@ -20,7 +23,7 @@ pub(crate) struct Keeping {
     retry: Option<Instant>,
 }
 
-impl Keeping {
+impl SettingsWriter {
     /// Nothing is written yet.
     pub(crate) fn new(file: Option<PathBuf>, prefix: String) -> Self {
         Self { file, prefix, retry: None }
@@ -29,19 +32,20 @@ impl Keeping {
     /// Writes the settings, with those that nginx has taken, if etcd has ever said which they are:
     /// from a file they pass for its word. The beginning and the end of trouble are logged, not
     /// each attempt.
-    pub(crate) fn keep(&mut self, known: &Known, taken: &Values) {
-        let Some(file) = self.file.as_ref().filter(|_| known.is_heard) else { return };
-        match known.save(file, &self.prefix, taken) {
+    pub(crate) fn write_file(&mut self, state: &SettingsState, taken: &Values) {
+        let is_known = state.settings_source.is_known || state.put_allow_source.is_known;
+        let Some(file) = self.file.as_ref().filter(|_| is_known) else { return };
+        match settings_file::save(state, file, &self.prefix, taken) {
             Ok(()) => {
                 if self.retry.take().is_some() {
-                    tracing::info!("the settings are kept in {} again", file.display());
+                    tracing::info!("{} is written again", file.display());
                 }
             }
             Err(error) => {
                 if self.retry.replace(Instant::now() + RETRY).is_none() {
                     tracing::warn!(
-                        "the settings cannot be kept in {}: {error}; this is tried again every {} \
-                         s",
+                        "{} cannot be written: {error}; a restart without etcd would use older \
+                        settings. This is tried again every {} s",
                         file.display(),
                         RETRY.as_secs()
                     );
@@ -58,7 +62,8 @@ impl Keeping {
 
 #[cfg(test)]
 mod tests {
-    use super::{Keeping, Known, Values};
+    use super::{SettingsState, SettingsWriter, Values, settings_file};
+    use crate::serve::settings_state::Provenance;
 
     #[test]
     fn a_write_that_failed_is_due_again_until_one_succeeds() {
@@ -66,23 +71,26 @@ mod tests {
         let file = folder.path().join("settings.json");
         // A folder in the file's place: nothing can be renamed over it, not even by root.
         std::fs::create_dir(&file).expect("a folder");
-        let mut keeping = Keeping::new(Some(file.clone()), "/firehose".to_owned());
-        assert_eq!(keeping.retry(), None);
-        let known = Known::heard_of_none();
-        keeping.keep(&known, &Values::new());
-        assert!(keeping.retry().is_some());
+        let mut writer = SettingsWriter::new(Some(file.clone()), "/firehose".to_owned());
+        assert_eq!(writer.retry(), None);
+        let source = Provenance { is_known: true, ..Provenance::default() };
+        let (settings_source, put_allow_source) = (source, source);
+        let state = SettingsState { settings_source, put_allow_source, ..SettingsState::default() };
+        writer.write_file(&state, &Values::new());
+        assert!(writer.retry().is_some());
         std::fs::remove_dir(&file).expect("removed");
-        keeping.keep(&known, &Values::new());
-        assert_eq!(keeping.retry(), None);
-        assert_eq!(Known::load(&file, "/firehose").expect("kept"), (known, Values::new()));
+        writer.write_file(&state, &Values::new());
+        assert_eq!(writer.retry(), None);
+        let kept = settings_file::load(&file, "/firehose").expect("kept");
+        assert_eq!(kept, (state, Values::new()));
     }
 
     #[test]
     fn what_nobody_has_said_is_not_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("settings.json");
-        Keeping::new(Some(file.clone()), "/firehose".to_owned())
-            .keep(&Known::default(), &Values::new());
+        SettingsWriter::new(Some(file.clone()), "/firehose".to_owned())
+            .write_file(&SettingsState::default(), &Values::new());
         assert!(!file.exists());
     }
 }
