@@ -11,13 +11,13 @@ mod unresolved;
 
 use std::rc::Rc;
 
-use etcd_watch::{Cause, Event, Update};
+use etcd_watch::{Cause, Event, Origin, Replica, Update};
 use host_names::HostNames;
 use peer_check::Checks;
 use peer_zone::{Changes, PeerSpec, Publisher, ResyncCounter, Zone, protocol::Publishing};
 use upstream_peers::{Ages, Allow, ExpiryGuard, Membership, Outcome, Parameters, Removed};
 
-use self::{said::Said, successor::Successor};
+use self::said::Said;
 #[cfg(feature = "injected-faults")]
 use super::faults;
 use super::{
@@ -29,7 +29,7 @@ use crate::{
     nginx::{clock, processes},
     zones::{
         peer_specs::Names,
-        report::{Holding, Rejection, Report},
+        report::{Rejection, Report},
     },
 };
 
@@ -44,18 +44,17 @@ pub(super) struct Upstream {
     /// What `max_conns` of the defaults goes by, where that changes.
     max_conns: Option<LiveNumber>,
     allow: Allow,
-    members: Membership,
+    /// What etcd has below the prefix, and what is in hand of it.
+    members: Replica<Membership>,
     /// The members' peers as the zone takes them.
     described: Described,
     /// When they joined.
     ages: Ages,
-    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand
-    /// stay until one is, or for `hold`.
-    successor: Option<Successor>,
-    /// How long (ms) peers outlive a wiped etcd.
+    /// How long (ms) peers outlive a wiped etcd, or their leases.
     hold: u64,
-    /// Why and until when a predecessor held peers, until the first list.
-    held: Option<Holding>,
+    /// Until when (ms) a predecessor held peers whose leases had run out; `None` from the first
+    /// list on.
+    leases_held_until: Option<u64>,
     expiry_guard: Option<ExpiryGuard<Removed>>,
     /// Whether another watcher followed etcd before.
     takes_over: bool,
@@ -66,9 +65,6 @@ pub(super) struct Upstream {
     /// Why keys are left out, if any are.
     limited: Option<String>,
     said: Said,
-    /// The cluster and the revision of what is in `members` (or `successor`).
-    cluster_id: u64,
-    revision: u64,
     /// Whether the peers or the revision are to be published.
     is_changed: bool,
     /// The zone's size, as configured.
@@ -116,10 +112,12 @@ impl Upstream {
         publisher.set_options(options, clock::now(), publishing);
         let described =
             Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
-        let mut members = Membership::new(defaults).within(allow.clone());
+        let mut members = new_membership(defaults, &allow);
         described.peers().for_each(|peer| members.seed(peer));
         let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_contact);
         let report = Report::of_bytes(&publisher.published_report());
+        let members = Replica::new(members, successor::published_origin(&zone), hold);
+        let (members, leases_held_until) = successor::resume(members, report.holding.as_ref());
         if let Some(state) = &mut state {
             state.go_on_from(report.state.as_ref());
         }
@@ -135,9 +133,8 @@ impl Upstream {
             members,
             described,
             ages,
-            successor: None,
             hold,
-            held: report.holding.clone(),
+            leases_held_until,
             expiry_guard: expiry_guard.map(|percent| ExpiryGuard::new(percent, hold)),
             // Peers of a state file are nobody's whom this watcher takes over from.
             takes_over: zone.revision() > 0 && zone.statistics().last_contact > 0,
@@ -146,8 +143,6 @@ impl Upstream {
             is_connected: false,
             limited: None,
             said: Said::of(report, told),
-            cluster_id: zone.cluster_id(),
-            revision: zone.revision(),
             is_changed: true,
             zone_size,
             free_count: 0,
@@ -162,17 +157,13 @@ impl Upstream {
 
     /// The host names in use.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members
-            .names()
-            .chain(self.successor.iter().flat_map(|successor| successor.members.names()))
+        self.memberships().flat_map(Membership::names)
     }
 
     /// Whether [`names`](Self::names) may be others than at the last call.
     pub(super) fn take_change_of_names(&mut self) -> bool {
-        let successor = self.successor.as_mut().map(|successor| &mut successor.members);
-        let of_successor = successor.is_some_and(Membership::take_change_of_names);
-        self.members.take_change_of_names()
-            | of_successor
+        self.members.in_hand_mut().take_change_of_names()
+            | self.members.newest_mut().take_change_of_names()
             | std::mem::take(&mut self.has_other_members)
     }
 
@@ -205,7 +196,8 @@ impl Upstream {
                 let is_start = !self.has_listed && !self.takes_over;
                 self.limited = None;
                 self.count_resync(*cause);
-                self.list(*cluster_id, *revision, items, now);
+                let listed = Origin { cluster_id: *cluster_id, revision: *revision };
+                self.list(listed, items, now);
                 if is_start && items.is_empty() {
                     // A mistyped prefix looks like this, and makes no change that would be a line.
                     self.lines.notice(format!(
@@ -215,7 +207,7 @@ impl Upstream {
                 }
             }
             Update::Changed { revision, events } => {
-                self.revision = revision.unsigned_abs();
+                self.members.note_revision(*revision);
                 self.is_changed = true;
                 self.ages.applied(*revision, now);
                 for event in events {
@@ -258,33 +250,24 @@ impl Upstream {
         self.zone.count_resync(counter);
     }
 
-    fn list(&mut self, cluster_id: u64, listed: i64, items: &[etcd_watch::Item], now: u64) {
-        let revision = listed.unsigned_abs();
-        let is_other = self.cluster_id != 0 && cluster_id != self.cluster_id;
-        let is_older = !is_other && revision < self.revision;
-        if is_other || is_older || self.successor.is_some() {
-            if is_other || is_older {
-                self.succeed(is_other, cluster_id, revision, now);
-            }
+    fn list(&mut self, listed: Origin, items: &[etcd_watch::Item], now: u64) {
+        self.list_origin(listed, now);
+        if self.members.successor().is_some() {
             self.note_leases(items);
-            self.ages.applied(listed, now);
-            if let Some(successor) = &mut self.successor {
-                let outcome = successor.members.replace(items.iter().map(parts));
-                self.note(outcome);
-            }
+            self.ages.applied(listed.revision, now);
+            let outcome = self.members.newest_mut().replace(items.iter().map(parts));
+            self.note(outcome);
         } else {
             self.keep_expired(items, now);
             let guard = self.expiry_guard.as_ref();
             let stays = |key: &str| guard.is_some_and(|guard| guard.keeps(key));
-            let outcome = self.members.replace_but(items.iter().map(parts), stays);
-            self.ages.listed(listed, now);
+            let outcome = self.members.newest_mut().replace_but(items.iter().map(parts), stays);
+            self.ages.listed(listed.revision, now);
             self.note(outcome);
         }
-        self.held = None;
+        self.leases_held_until = None;
         self.said.listed(now);
         self.said.rejections_changed(true);
-        self.cluster_id = cluster_id;
-        self.revision = revision;
         self.is_changed = true;
     }
 
@@ -295,7 +278,7 @@ impl Upstream {
             Event::Put(item) => {
                 self.note_leases(std::slice::from_ref(item));
                 let (key, value, create_revision) = parts(item);
-                let outcome = self.newest().put(key, value, create_revision);
+                let outcome = self.members.newest_mut().put(key, value, create_revision);
                 self.note(outcome);
             }
             Event::Delete { key, .. } => self.delete(key, now),
@@ -303,24 +286,19 @@ impl Upstream {
     }
 
     fn delete(&mut self, key: &[u8], now: u64) {
-        if let Some(successor) = &mut self.successor {
-            let outcome = successor.members.delete(key);
-            // Whoever deletes a key means it, whichever cluster the peer in hand came from.
-            let _ = self.members.delete(key);
-            self.note(outcome);
-        } else if !self.keep_if_expired(key, now) {
-            let outcome = self.members.delete(key);
+        if self.members.successor().is_none() && self.keep_if_expired(key, now) {
+            return;
+        }
+        let (in_hand, successor) = self.members.delete(|members| members.delete(key));
+        self.note(in_hand);
+        if let Some(outcome) = successor {
             self.note(outcome);
         }
     }
 
-    fn new_membership(&self) -> Membership {
-        Membership::new(self.defaults).within(self.allow.clone())
-    }
-
-    /// What follows etcd: the members, or those that are about to succeed them.
-    fn newest(&mut self) -> &mut Membership {
-        self.successor.as_mut().map_or(&mut self.members, |successor| &mut successor.members)
+    /// What is in hand, and what a new etcd has beside it.
+    fn memberships(&self) -> impl Iterator<Item = &Membership> {
+        std::iter::once(self.members.in_hand()).chain(self.members.successor())
     }
 
     fn note(&mut self, outcome: Outcome) {
@@ -372,10 +350,11 @@ impl Upstream {
             // Peers that have gone since the last look make room for those that are left out.
             self.collect(publishing);
         }
-        let peers = self.members.peers(|name| names.addresses(name));
+        let peers = self.members.in_hand().peers(|name| names.addresses(name));
         self.note_outside(names);
         self.described.update(peers, &self.ages, now);
-        self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
+        let unresolved = self.members.in_hand().unresolved(|name| names.addresses(name));
+        self.ages.settle(unresolved, now);
         let desired: Vec<PeerSpec> =
             self.servers.iter().chain(self.described.iter()).cloned().collect();
         #[cfg(feature = "injected-faults")]
@@ -384,10 +363,10 @@ impl Upstream {
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::InPublication);
         self.note_room(result.err());
-        // While a successor waits, the peers are still those of the cluster and the revision
-        // before: another watcher that takes over must see the same difference.
-        if self.successor.is_none() {
-            self.zone.set_revision(self.cluster_id, self.revision);
+        // While peers are held this is the origin of those: another watcher that takes over must
+        // see the same difference.
+        if let Some(Origin { cluster_id, revision }) = self.members.origin() {
+            self.zone.set_revision(cluster_id, revision.unsigned_abs());
         }
         self.say(result.unwrap_or_else(|full| full.changes));
     }
@@ -397,7 +376,7 @@ impl Upstream {
     fn offer_state(&self) {
         if let Some(state) = &self.state
             && self.has_listed
-            && self.successor.is_none()
+            && self.members.successor().is_none()
         {
             state.offer(&self.publisher);
         }
@@ -411,7 +390,8 @@ impl Upstream {
             self.lines.notice(format!(
                 "etcd: upstream \"{}\": {count} peers (+{added} -{removed} ~{changed}), revision \
                  {}",
-                self.name, self.revision
+                self.name,
+                self.members.latest().map_or(0, |latest| latest.revision)
             ));
         }
     }
@@ -429,6 +409,11 @@ impl Upstream {
             self.is_changed |= self.said.room().is_some();
         }
     }
+}
+
+/// No members yet.
+fn new_membership(defaults: Parameters, allow: &Allow) -> Membership {
+    Membership::new(defaults).within(allow.clone())
 }
 
 /// An item as a membership takes it.

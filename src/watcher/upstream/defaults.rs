@@ -10,10 +10,8 @@ impl Upstream {
             return;
         }
         self.defaults.max_conns = max_conns;
-        self.is_changed |= self.members.set_defaults(self.defaults);
-        if let Some(successor) = &mut self.successor {
-            self.is_changed |= successor.members.set_defaults(self.defaults);
-        }
+        self.is_changed |= self.members.in_hand_mut().set_defaults(self.defaults);
+        self.is_changed |= self.members.newest_mut().set_defaults(self.defaults);
         self.lines.notice(format!(
             "etcd: upstream \"{}\": max_conns={max_conns} for peers whose values do not set it",
             self.name

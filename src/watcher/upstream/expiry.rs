@@ -7,7 +7,6 @@ use peer_zone::Health;
 use upstream_peers::Vanishing;
 
 use super::Upstream;
-use crate::zones::report::HoldingReason;
 
 impl Upstream {
     /// Notes with which leases keys are there.
@@ -28,9 +27,9 @@ impl Upstream {
             return false;
         };
         let was_keeping = guard.is_keeping();
-        match guard.vanish(key, self.members.len(), now) {
+        match guard.vanish(key, self.members.in_hand().len(), now) {
             Vanishing::Goes => {
-                let (outcome, removed) = self.members.remove(key);
+                let (outcome, removed) = self.members.in_hand_mut().remove(key);
                 if let Some(removed) = removed {
                     guard.let_go(key, removed);
                 }
@@ -38,7 +37,7 @@ impl Upstream {
             }
             Vanishing::Stays(back) => {
                 for removed in back {
-                    let outcome = self.members.put_back(removed);
+                    let outcome = self.members.in_hand_mut().put_back(removed);
                     self.note(outcome);
                 }
                 if !was_keeping {
@@ -61,12 +60,11 @@ impl Upstream {
         if self.expiry_guard.is_none() {
             return;
         }
-        let missing = self.members.missing(items.iter().map(|item| item.key.as_slice()));
+        let missing = self.members.in_hand().missing(items.iter().map(|item| item.key.as_slice()));
         // What is there first: the share that is gone is one of the list that was.
         self.note_leases(items);
         // A predecessor kept what it had, and did not know of these that they were deleted.
-        let until = self.held.as_ref().filter(|held| held.reason == HoldingReason::ExpiredLeases);
-        if let (Some(until), Some(guard)) = (until.map(|held| held.until), &mut self.expiry_guard) {
+        if let (Some(until), Some(guard)) = (self.leases_held_until, &mut self.expiry_guard) {
             missing.iter().for_each(|key| guard.keep(key, until));
         }
         for key in missing {
@@ -90,7 +88,7 @@ impl Upstream {
             return;
         }
         for key in deleted {
-            let outcome = self.members.delete(key.as_bytes());
+            let outcome = self.members.in_hand_mut().delete(key.as_bytes());
             self.note(outcome);
         }
         self.said.changed();
@@ -124,7 +122,7 @@ impl Upstream {
         }
         let is_over = !guard.is_keeping();
         for key in due {
-            let outcome = self.members.delete(key.as_bytes());
+            let outcome = self.members.in_hand_mut().delete(key.as_bytes());
             self.note(outcome);
         }
         if is_over {

@@ -29,7 +29,7 @@ impl Upstream {
     /// Notes which addresses of host names are left out: a line for each key whose name has others
     /// than before, and one when it has none any more.
     pub(super) fn note_outside(&mut self, names: &HostNames) {
-        let outside = self.members.outside(|name| names.addresses(name));
+        let outside = self.members.in_hand().outside(|name| names.addresses(name));
         if outside == self.said.outside.now {
             return;
         }

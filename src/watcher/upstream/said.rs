@@ -3,11 +3,11 @@
 use host_names::HostNames;
 use log_burst::{Burst, Sum};
 use peer_zone::protocol::Publishing;
+use upstream_peers::Membership;
 
 use super::{
     Upstream,
     outside::Outside,
-    successor::Successor,
     told::{Memory, of_rejection},
     unresolved::{Amiss, of_predecessor},
 };
@@ -15,7 +15,7 @@ use crate::{
     nginx::clock,
     zones::{
         Told,
-        report::{Holding, HoldingReason, Rejection, Report, Unresolved},
+        report::{Rejection, Report, Unresolved},
     },
 };
 
@@ -210,22 +210,12 @@ impl Upstream {
     }
 
     fn rejections(&self) -> impl Iterator<Item = Rejection> {
-        let successor = self.successor.iter().flat_map(|successor| successor.members.rejected());
-        let rejected = self.members.rejected().chain(successor);
+        let rejected = self.memberships().flat_map(Membership::rejected);
         let rejected = rejected.map(|(key, reason)| Rejection {
             key: format!("{}{key}", self.prefix),
             reason: reason.to_string(),
         });
         let outside = self.said.outside.rejections(&self.prefix);
         rejected.chain(outside)
-    }
-
-    fn holding(&self) -> Option<Holding> {
-        if let Some(successor) = &self.successor {
-            let Successor { reason, until, .. } = *successor;
-            return Some(Holding { reason, until, peers: self.members.len() });
-        }
-        let (peers, until) = self.expiry_guard.as_ref()?.kept()?;
-        Some(Holding { reason: HoldingReason::ExpiredLeases, until, peers })
     }
 }

@@ -54,10 +54,9 @@ impl Upstream {
         let mut amiss = Amiss::new();
         if self.names().next().is_some() {
             let now = clock::now();
-            let successor = self.successor.iter().map(|successor| &successor.members);
-            let memberships = std::iter::once(&self.members).chain(successor);
             let resolve = |name: &str| names.addresses(name);
-            for (key, name, peers) in memberships.flat_map(|members| members.named(resolve)) {
+            let named = self.memberships().flat_map(|members| members.named(resolve));
+            for (key, name, peers) in named {
                 let Some(trouble) = names.lookup_failure(name) else { continue };
                 let before = self.said.amiss.get(name);
                 // One that has addresses, and has not been asked for yet, is as good as it was.
