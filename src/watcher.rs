@@ -6,15 +6,14 @@ mod described;
 #[cfg(feature = "injected-faults")]
 mod faults;
 mod following;
-mod geo;
 mod hearing;
 mod lines;
+mod live_variables;
 mod plan;
 mod prefix;
 mod run;
 mod state;
 mod upstream;
-mod variable;
 mod wake;
 
 use std::{io, sync::Arc, thread::JoinHandle};

@@ -16,7 +16,7 @@ mod upstream_zone;
 
 pub(crate) use self::{
     room::in_words,
-    shared_value::{Shared, SharedValue},
+    shared_value::SharedValue,
     told::{MAX_TOLD, Told, add_told},
     upstream_zone::UpstreamZone,
 };
