@@ -352,8 +352,8 @@ impl Contents {
             return;
         };
         self.log.warn(format!(
-            "the time (\"hold=\") is up for which peers outlive an etcd that is {} than before, and \
-             has no valid one: {} keys go",
+            "the time (\"hold=\") is up for which peers outlive an etcd that is {} than before, \
+             and has no valid one: {} keys go",
             successor.etcd(),
             self.members.len(),
         ));

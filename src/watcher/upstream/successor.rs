@@ -1,4 +1,4 @@
-//! What an etcd has that was wiped, restored or replaced, while it is not what the peers are made of.
+//! What an etcd has that was wiped, restored or replaced, while the peers are not made of it.
 
 use host_names::HostNames;
 use upstream_peers::Membership;
