@@ -3,7 +3,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `balancer` | nginx's upstream callbacks |
-//! | `request` | what a request keeps of its way; `open_request` is what a drain has to know of it |
+//! | `request` | what a request keeps of its way; `open_request` is what a drain knows of it |
 //! | `tried` | the peers that a request has tried |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |

@@ -12,5 +12,5 @@ pub(crate) use self::{
     networks::LiveNetworks,
     value::{Live, MAX_VALUE_LENGTH},
     value_state::{HOLD, Succession},
-    variable::{LiveNumber, Variable, WordsReading},
+    variable::{LiveNumber, PresentValue, Variable},
 };

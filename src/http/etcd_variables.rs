@@ -10,7 +10,7 @@ use upstream_peers::SocketAddress;
 
 use super::variable_value::set;
 use crate::{
-    live::{Geo, MAX_VALUE_LENGTH, Variable, WordsReading},
+    live::{Geo, MAX_VALUE_LENGTH, PresentValue, Variable},
     nginx::{
         callback::{ERROR, OK, guard},
         socket_address,
@@ -36,11 +36,11 @@ pub(crate) unsafe extern "C" fn etcd_variable(
 fn read(request: &ngx_http_request_t, variable: &Variable) -> Option<ngx_str_t> {
     let mut bytes = [0; MAX_VALUE_LENGTH];
     let found = match variable.look(&mut bytes) {
-        WordsReading::InMemory(found) => found,
-        WordsReading::InConfiguration(text) => {
+        PresentValue::InMemory(found) => found,
+        PresentValue::InConfiguration(text) => {
             return Some(ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() });
         }
-        WordsReading::Nothing => return None,
+        PresentValue::Nothing => return None,
     };
     // SAFETY: the pool is the request's.
     let copy = unsafe { ngx_pnalloc(request.pool, found.len().max(1)) }.cast::<u8>();

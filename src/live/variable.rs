@@ -39,13 +39,13 @@ impl Variable {
 
     /// Calls `read` with the present value, which is copied into `bytes` unless it is that of the
     /// configuration.
-    pub(crate) fn look<'a>(&'a self, bytes: &'a mut [u8; MAX_VALUE_LENGTH]) -> WordsReading<'a> {
+    pub(crate) fn look<'a>(&'a self, bytes: &'a mut [u8; MAX_VALUE_LENGTH]) -> PresentValue<'a> {
         let look = self.live().map(|live| live.look(bytes)).unwrap_or_default();
         match look.length {
-            Some(length) => WordsReading::InMemory(&bytes[..length]),
+            Some(length) => PresentValue::InMemory(&bytes[..length]),
             None => match otherwise(look, &self.conf) {
-                Some(text) => WordsReading::InConfiguration(text),
-                None => WordsReading::Nothing,
+                Some(text) => PresentValue::InConfiguration(text),
+                None => PresentValue::Nothing,
             },
         }
     }
@@ -70,7 +70,7 @@ impl Variable {
 }
 
 /// A variable's present value.
-pub(crate) enum WordsReading<'a> {
+pub(crate) enum PresentValue<'a> {
     /// Of etcd; it was copied out of shared memory.
     InMemory(&'a [u8]),
     /// Of the configuration, which lives as long as the cycle.
@@ -79,7 +79,7 @@ pub(crate) enum WordsReading<'a> {
     Nothing,
 }
 
-impl<'a> WordsReading<'a> {
+impl<'a> PresentValue<'a> {
     fn text(&self) -> Option<&'a str> {
         match self {
             Self::InMemory(bytes) => str::from_utf8(bytes).ok(),

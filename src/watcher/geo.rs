@@ -11,11 +11,11 @@ use tokio::{
 };
 
 use super::{
+    claim::Claim,
+    contact::Contact,
     following::Following,
-    hearing::Hearing,
     lines::Lines,
     plan::GeoPlan,
-    run::Claim,
     variable::{LOOK, MAX_WAITING, hash},
 };
 use crate::live::{HOLD, LiveNetworks, Succession};
@@ -84,7 +84,7 @@ pub(super) async fn serve(
         if done.is_none() {
             return;
         }
-        let has_heard = geo.has_listed || geo.hearing.is_lost();
+        let has_heard = geo.has_listed || geo.contact.is_lost();
         if has_heard && !std::mem::replace(&mut has_settled, true) {
             claim.settle();
         }
@@ -116,7 +116,7 @@ struct Geo {
     /// Keys whose present values are no networks.
     malformed: BTreeSet<String>,
     is_changed: bool,
-    hearing: Hearing,
+    contact: Contact,
     has_listed: bool,
     /// There are more keys than are taken.
     is_refused: bool,
@@ -132,7 +132,7 @@ impl Geo {
             networks
         });
         let in_hand = in_hand.ok().and_then(|found| found.value);
-        let hearing = Hearing::new(
+        let contact = Contact::new(
             cluster_name,
             format!("the prefix \"{prefix}\""),
             "the networks in hand stay",
@@ -149,7 +149,7 @@ impl Geo {
             revision: 0,
             malformed: BTreeSet::new(),
             is_changed: false,
-            hearing,
+            contact,
             has_listed: false,
             is_refused: false,
             lines,
@@ -157,7 +157,7 @@ impl Geo {
     }
 
     fn update(&mut self, update: &Update) {
-        self.hearing.take(update);
+        self.contact.take(update);
         match update {
             Update::Listed { cluster_id, revision, items, .. } => {
                 self.is_refused = false;
@@ -296,7 +296,7 @@ impl Geo {
     /// The time is up for which the networks outlive a wiped etcd; what etcd has is not known while
     /// it cannot be followed.
     fn look_at_the_clock(&mut self) {
-        if self.has_listed && self.live.is_due() && !self.hearing.is_lost() {
+        if self.has_listed && self.live.is_due() && !self.contact.is_lost() {
             self.live.end_hold();
             self.live.release();
             let (cluster_id, networks) = self.successor.take().unzip();

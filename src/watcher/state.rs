@@ -16,7 +16,7 @@ use privileged_files::Client;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
 use upstream_peers::Peer;
 
-use super::{described, lines::Lines};
+use super::{lines::Lines, peer_specs};
 use crate::{config::Etcd, nginx::socket_address, zones::report::StateFile};
 
 /// A list that is to be in the file.
@@ -107,7 +107,7 @@ impl StateOffer {
 
 fn peers(publisher: &Publisher) -> Arc<[Peer]> {
     let peer = |desired: &PeerSpec| {
-        described::peer(socket_address::parse(&desired.socket_address)?, desired)
+        peer_specs::peer(socket_address::parse(&desired.socket_address)?, desired)
     };
     publisher.listed().filter_map(peer).collect()
 }

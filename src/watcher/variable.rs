@@ -12,7 +12,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{following::Following, hearing::Hearing, lines::Lines, plan::VariablePlan, run::Claim};
+use super::{
+    claim::Claim, contact::Contact, following::Following, lines::Lines, plan::VariablePlan,
+};
 use crate::{
     config::{Kind, LONGEST_TIME},
     live::{HOLD, Live, MAX_VALUE_LENGTH, Succession},
@@ -89,7 +91,7 @@ struct Variable {
     kind: Kind,
     value: Option<Vec<u8>>,
     is_changed: bool,
-    hearing: Hearing,
+    contact: Contact,
     has_listed: bool,
     lines: Lines,
 }
@@ -101,17 +103,17 @@ impl Variable {
         let length = live.value.read(&mut bytes).ok().and_then(|reading| reading.length);
         let value = length.map(|length| bytes[..length].to_vec());
         let names = names.join("\", \"");
-        let hearing = Hearing::new(
+        let contact = Contact::new(
             cluster_name,
             format!("the key \"{key}\""),
             "the value in hand stays",
             lines.clone(),
         );
-        Self { names, key, live, kind, value, is_changed: true, hearing, has_listed: false, lines }
+        Self { names, key, live, kind, value, is_changed: true, contact, has_listed: false, lines }
     }
 
     fn update(&mut self, update: &Update) {
-        self.hearing.take(update);
+        self.contact.take(update);
         match update {
             Update::Listed { cluster_id, revision, items, .. } => {
                 self.list(*cluster_id, *revision, items)
@@ -217,7 +219,7 @@ impl Variable {
     /// Whether the time is up for which the value outlives a wiped etcd. What etcd has is not known
     /// while it cannot be followed.
     fn is_due(&self) -> bool {
-        self.has_listed && self.live.is_due() && !self.hearing.is_lost()
+        self.has_listed && self.live.is_due() && !self.contact.is_lost()
     }
 
     fn end_hold(&mut self) {

@@ -7,7 +7,7 @@ use etcd_watch::Update;
 use super::lines::Lines;
 
 /// Whether keys are followed.
-pub(super) struct Hearing {
+pub(super) struct Contact {
     cluster_name: Rc<str>,
     /// Which keys, as lines show them: `the prefix "/a/"`.
     keys: String,
@@ -19,7 +19,7 @@ pub(super) struct Hearing {
     lines: Lines,
 }
 
-impl Hearing {
+impl Contact {
     pub(super) fn new(
         cluster_name: Rc<str>,
         keys: String,
