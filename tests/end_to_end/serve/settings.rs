@@ -102,13 +102,13 @@ const CASES: [Case; 11] = [
     },
 ];
 
-fn has(configuration: &str, line: &str) -> bool {
+pub(super) fn has(configuration: &str, line: &str) -> bool {
     configuration.lines().any(|other| other.trim() == line)
 }
 
 /// Waits until nginx runs with its `reloads`th other configuration, and nothing is left of the one
 /// before.
-async fn reloaded(router: &Served, reloads: usize) -> Result<()> {
+pub(super) async fn reloaded(router: &Served, reloads: usize) -> Result<()> {
     eventually(SOON, &format!("reload {reloads}"), async || {
         let rendering: usize = router.locally("/rendering")?.trim().parse()?;
         ensure!(rendering == reloads + 1, "rendering {rendering}");
@@ -571,8 +571,13 @@ async fn an_old_worker_that_has_not_heard_of_a_reload_is_told() -> Result<()> {
     }
     let worker = router.workers()?[0];
     deaf(&etcd, &router, worker).await?;
-    let line = router.program.wait_for_log("still serves with the configuration before the \
-         reload").await?;
+    let line = router
+        .program
+        .wait_for_log(
+            "still serves with the configuration before the \
+         reload",
+        )
+        .await?;
     assert!(line.contains(&format!("worker {worker} ")), "{line}");
     eventually(SOON, "it shuts down", async || {
         ensure!(!router.workers()?.contains(&worker), "{:?}", router.workers()?);
