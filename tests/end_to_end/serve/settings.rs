@@ -102,7 +102,7 @@ const CASES: [Case; 11] = [
     },
 ];
 
-fn has(configuration: &str, line: &str) -> bool {
+pub(super) fn has(configuration: &str, line: &str) -> bool {
     configuration.lines().any(|other| other.trim() == line)
 }
 
