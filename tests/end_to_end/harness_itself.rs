@@ -79,7 +79,7 @@ async fn etcd_keeps_its_store_through_every_end() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_link_is_cut_silent_and_mended() -> Result<()> {
+async fn link_is_cut_silent_and_mended() -> Result<()> {
     let node = Node::start("n1").await?;
     let link = Link::to(&node.address().to_string()).await?;
     let address = link.url().replace("http://", "");
