@@ -197,3 +197,12 @@ async fn a_session_that_is_not_read_holds_its_node_up() -> Result<()> {
     assert_eq!(session.record().disorder, None);
     session.close().await
 }
+
+#[tokio::test]
+async fn a_stopwatch_leaves_out_what_others_need_the_machine_for() -> Result<()> {
+    let watch = Stopwatch::start();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let (busy, passed) = (watch.elapsed(), watch.passed());
+    assert!(busy <= passed && passed.as_millis() >= 100, "{busy:?} of {passed:?}");
+    Ok(())
+}

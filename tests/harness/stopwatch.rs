@@ -46,18 +46,3 @@ fn total(text: &str) -> Option<Duration> {
     let total = line.split(' ').find_map(|word| word.strip_prefix("total="))?;
     Some(Duration::from_micros(total.parse().ok()?))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pressure_is_read_in_microseconds() {
-        let text = "some avg10=0.10 avg60=0.00 avg300=0.00 total=1500000\nfull avg10=0.00 avg60=0 \
-                    avg300=0.00 total=7\n";
-        assert_eq!(total(text), Some(Duration::from_millis(1500)));
-        for bad in ["", "full total=1", "some avg10=0.00", "some total=x"] {
-            assert_eq!(total(bad), None, "{bad:?}");
-        }
-    }
-}
