@@ -209,7 +209,8 @@ proptest! {
             check(&mut workers[0], &model)?;
         }
         for request in requests {
-            workers[request.worker].release(request.held, RequestOutcome::Answered, None, at(model.now));
+            let now = at(model.now);
+            workers[request.worker].release(request.held, RequestOutcome::Answered, None, now);
         }
         publish(&mut publisher, &[]).expect("room");
         collect(&mut publisher);

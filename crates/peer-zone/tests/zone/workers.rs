@@ -233,7 +233,8 @@ proptest! {
                     workers.push((last, worker, Vec::new()));
                 }
                 Step::Collect => {
-                    publisher.reclaim_memory(publisher_process(), is_alive, &Publishing::unshared());
+                    let own = publisher_process();
+                    publisher.reclaim_memory(own, is_alive, &Publishing::unshared());
                 }
                 Step::Publish => {
                     list += 1;
