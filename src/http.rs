@@ -40,5 +40,5 @@ pub(crate) use self::{
     upstream::{HttpConf, HttpUpstream},
     variable_value::Getter,
     variables::{add as add_variables, shows_connections},
-    worker::{LOOK, look_after, start, stop},
+    worker::{DRAIN_TICK, look_after, start, stop},
 };

@@ -25,7 +25,7 @@ impl UpstreamChecks {
     }
 
     /// These are the peers from now on.
-    pub(super) fn keep(&mut self, publisher: &Publisher) {
+    pub(super) fn set_peers(&mut self, publisher: &Publisher) {
         self.checks.keep(
             publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)),
         );
@@ -50,12 +50,12 @@ impl UpstreamChecks {
     }
 
     /// Whether there are verdicts to publish.
-    pub(super) fn has_news(&self) -> bool {
+    pub(super) fn has_verdicts(&self) -> bool {
         !self.verdicts.is_empty()
     }
 
     /// Takes a verdict; nothing is published yet.
-    pub(super) fn note(&mut self, verdict: Verdict) {
+    pub(super) fn add_verdict(&mut self, verdict: Verdict) {
         self.verdicts.push(verdict);
     }
 
@@ -89,11 +89,11 @@ impl UpstreamChecks {
                 _ => {}
             }
         }
-        self.say_panic(publisher, log);
+        self.log_panic(publisher, log);
     }
 
     /// A line when every peer fails, and one when that ends.
-    pub(super) fn say_panic(&mut self, publisher: &Publisher, log: &UpstreamLog) {
+    pub(super) fn log_panic(&mut self, publisher: &Publisher, log: &UpstreamLog) {
         let panics = publisher.zone().statistics().is_panicking;
         if std::mem::replace(&mut self.panics, panics) == panics {
             return;

@@ -36,7 +36,7 @@ impl Contact {
 
     /// Tells of an outage as it begins, as it goes on for another reason, and as it ends; and of
     /// keys that are left out.
-    pub(super) fn take(&mut self, update: &Update) {
+    pub(super) fn note_update(&mut self, update: &Update) {
         let Self { cluster_name, keys, stays, .. } = self;
         match update {
             Update::Lost { cause, reason } => {

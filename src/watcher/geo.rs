@@ -157,7 +157,7 @@ impl Geo {
     }
 
     fn update(&mut self, update: &Update) {
-        self.contact.take(update);
+        self.contact.note_update(update);
         match update {
             Update::Listed { cluster_id, revision, items, .. } => {
                 self.is_refused = false;

@@ -132,14 +132,14 @@ pub(super) async fn serve(
             }
             () = sleep_until(gathering.unwrap_or_else(Instant::now)), if gathering.is_some() => {}
             (upstream, verdict) = checks::next(checks_of(&mut prefix_task.upstreams)) => {
-                prefix_task.judged(upstream, verdict);
+                prefix_task.note_verdict(upstream, verdict);
             }
             Some((upstream, lease, is_alive)) = leases.recv() => {
-                prefix_task.judge_lease(upstream, lease, is_alive);
+                prefix_task.note_lease(upstream, lease, is_alive);
             }
-            Ok(()) = variables.changed() => prefix_task.look_at_variables(),
+            Ok(()) = variables.changed() => prefix_task.read_variables(),
             _ = collect.tick() => {
-                prefix_task.look_at_the_clock();
+                prefix_task.check_times();
                 if prefix_task.collect(&claim).is_none() {
                     return;
                 }
@@ -195,7 +195,7 @@ struct Prefix {
 
 impl Prefix {
     fn update(&mut self, update: Update) {
-        self.contact.take(&update);
+        self.contact.note_update(&update);
         self.has_heard |= matches!(update, Update::Listed { .. } | Update::Lost { .. });
         for upstream in &mut self.upstreams {
             upstream.update(&update);
@@ -213,7 +213,7 @@ impl Prefix {
                 () = sleep_until(end) => return,
                 event = self.names.next() => self.resolved(event),
                 (upstream, verdict) = checks::next(checks_of(&mut self.upstreams)) => {
-                    self.judged(upstream, verdict);
+                    self.note_verdict(upstream, verdict);
                 }
             }
         }
@@ -229,12 +229,12 @@ impl Prefix {
     fn resolved(&mut self, first: NameEvent) {
         let mut next = Some(first);
         while let Some(event) = next {
-            self.take_in(event);
+            self.apply_event(event);
             next = self.names.try_next();
         }
     }
 
-    fn take_in(&mut self, event: NameEvent) {
+    fn apply_event(&mut self, event: NameEvent) {
         match event {
             NameEvent::Changed { name } => {
                 for upstream in &mut self.upstreams {
@@ -298,9 +298,9 @@ impl Prefix {
         }
     }
 
-    fn judged(&mut self, upstream: usize, verdict: Verdict) {
+    fn note_verdict(&mut self, upstream: usize, verdict: Verdict) {
         if let Some(checks) = self.upstreams.get_mut(upstream).and_then(Upstream::checks_mut) {
-            checks.note(verdict);
+            checks.add_verdict(verdict);
         }
     }
 
@@ -347,18 +347,18 @@ impl Prefix {
         });
     }
 
-    fn judge_lease(&mut self, place: usize, lease: i64, is_alive: bool) {
+    fn note_lease(&mut self, place: usize, lease: i64, is_alive: bool) {
         self.asked.remove(&(place, lease));
         if let Some(upstream) = self.upstreams.get_mut(place) {
             upstream.note_lease(lease, is_alive);
         }
     }
 
-    fn look_at_variables(&mut self) {
+    fn read_variables(&mut self) {
         self.upstreams.iter_mut().for_each(Upstream::read_variables);
     }
 
-    fn look_at_the_clock(&mut self) {
+    fn check_times(&mut self) {
         self.end_bursts();
         self.upstreams.iter_mut().for_each(Upstream::check_times);
     }

@@ -66,7 +66,7 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
     let claim = Rc::new(Claim::new(plan.lease, plan.claim, plan.cycle, prefixes.sum()));
     let mut files = JoinSet::new();
     for keeper in plan.state_files {
-        files.spawn_local(keeper.keep(plan.files.clone(), lines.clone()));
+        files.spawn_local(keeper.run(plan.files.clone(), lines.clone()));
     }
     let mut tasks = JoinSet::new();
     // By which whoever goes by a variable hears that one has changed.

@@ -1,6 +1,5 @@
 //! One upstream: from etcd's keys to the table in its zone.
 
-mod contact;
 mod contents;
 mod expiry;
 mod log_memory;
@@ -9,6 +8,7 @@ mod rejection_log;
 mod status_report;
 mod successor;
 mod unresolved;
+mod watch_state;
 mod zone_space;
 
 use std::rc::Rc;
@@ -19,12 +19,12 @@ use peer_check::Checks;
 use peer_zone::{Changes, PeerSpec, Publisher, Zone, protocol::Publishing};
 
 use self::{
-    contact::Contact,
     contents::{Contents, Position, Terms},
     refused_addresses::RefusedAddresses,
     rejection_log::{MAX_SHOWN, RejectionLog},
     status_report::StatusReport,
     unresolved::{UnresolvedNames, failing},
+    watch_state::WatchState,
     zone_space::ZoneSpace,
 };
 #[cfg(feature = "injected-faults")]
@@ -47,7 +47,7 @@ pub(super) struct Upstream {
     servers: Vec<PeerSpec>,
     /// The peers of etcd's as the zone takes them.
     described: Described,
-    contact: Contact,
+    watch: WatchState,
     contents: Contents,
     /// What had come back of the zone (see [`Publisher::free_count`]) at the last look: more is a
     /// reason to try again what did not fit.
@@ -82,8 +82,17 @@ impl Upstream {
         names: &HostNames,
         publishing: &Publishing,
     ) -> Self {
-        let UpstreamPlan { name, zone, zone_size, told, servers, options, naming, check, .. } =
-            plan;
+        let UpstreamPlan {
+            name,
+            zone,
+            zone_size,
+            logged_lines,
+            servers,
+            options,
+            naming,
+            check,
+            ..
+        } = plan;
         let UpstreamPlan { defaults, max_conns, allow, hold, expiry_guard, mut state, .. } = plan;
         let log = UpstreamLog::new(&name, lines);
         // SAFETY: `publishing` says that this process holds the lease on all zones; each zone
@@ -113,11 +122,11 @@ impl Upstream {
             servers,
             described,
             // Peers of a state file are nobody's whom this watcher takes over from.
-            contact: Contact::new(position.revision > 0 && last_contact > 0),
+            watch: WatchState::new(position.revision > 0 && last_contact > 0),
             contents,
             free_count: 0,
             space: ZoneSpace::new(zone, zone_size, report.room.clone(), log.clone()),
-            rejections: RejectionLog::new(told, zone, log.clone()),
+            rejections: RejectionLog::new(logged_lines, zone, log.clone()),
             refused: RefusedAddresses::new(Rc::clone(&prefix), log.clone()),
             unresolved: UnresolvedNames::new(Rc::clone(&prefix), &report.unresolved),
             report: StatusReport::new(report, log.clone()),
@@ -167,8 +176,8 @@ impl Upstream {
     pub(super) fn is_changed(&self) -> bool {
         self.pending.peers
             || self.report.is_due()
-            || self.state.as_ref().is_some_and(StateOffer::has_news)
-            || self.checks.as_ref().is_some_and(UpstreamChecks::has_news)
+            || self.state.as_ref().is_some_and(StateOffer::has_report)
+            || self.checks.as_ref().is_some_and(UpstreamChecks::has_verdicts)
     }
 
     /// The checks of its peers, if they are checked.
@@ -202,8 +211,8 @@ impl Upstream {
         }
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
-                let is_start = self.contact.is_at_start();
-                self.zone.count_resync(self.contact.note_list(*cause));
+                let is_start = self.watch.is_at_start();
+                self.zone.count_resync(self.watch.note_list(*cause));
                 self.contents.list(*cluster_id, *revision, items, now);
                 self.rejections.note_list(now);
                 self.take_news();
@@ -215,23 +224,23 @@ impl Upstream {
             }
             Update::Changed { revision, events } => {
                 #[cfg(feature = "injected-faults")]
-                events.iter().for_each(faults::note);
+                events.iter().for_each(faults::note_event);
                 self.contents.apply(*revision, events, now);
                 self.take_news();
             }
             Update::Alive { revision } => {
-                self.contact.note_alive();
-                self.report.set_trouble(self.contact.limited());
+                self.watch.note_alive();
+                self.report.set_trouble(self.watch.limited());
                 self.zone.set_connected(true);
                 self.contents.note_alive(*revision, now);
             }
             Update::Lost { reason, .. } => {
-                self.contact.note_loss();
+                self.watch.note_loss();
                 self.report.set_trouble(Some(reason));
                 self.zone.set_connected(false);
             }
             Update::Limited { reason } => {
-                self.contact.note_limit(reason);
+                self.watch.note_limit(reason);
                 self.report.set_trouble(Some(reason));
             }
             Update::Noted { .. } => {}
@@ -261,7 +270,7 @@ impl Upstream {
     /// What time alone changes: peers that were held, or kept beyond their leases, go.
     pub(super) fn check_times(&mut self) {
         let now = clock::now();
-        if self.contact.is_alive() {
+        if self.watch.is_alive() {
             self.contents.end_hold(now);
         }
         let checked = self.checks.is_some().then_some(&self.publisher);
@@ -276,9 +285,9 @@ impl Upstream {
     pub(super) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
         self.contents.adopt_successor(names);
         self.take_news();
-        let has_state_news = self.state.as_mut().is_some_and(StateOffer::take_news);
+        let has_state_report = self.state.as_mut().is_some_and(StateOffer::take_report);
         let may_have_names = self.pending.peers && self.names().next().is_some();
-        self.report.note_change(has_state_news || may_have_names);
+        self.report.note_change(has_state_report || may_have_names);
         self.publish_report(names, publishing);
         if std::mem::take(&mut self.pending.peers) {
             self.publish_peers(names, publishing);
@@ -286,7 +295,7 @@ impl Upstream {
             self.publish_report(names, publishing);
             self.offer_state();
             if let Some(checks) = &mut self.checks {
-                checks.keep(&self.publisher);
+                checks.set_peers(&self.publisher);
             }
         }
         if let Some(checks) = &mut self.checks {
@@ -317,8 +326,8 @@ impl Upstream {
         let full = result.err();
         // Before the first list a watcher that takes over wants but those that are there, and what
         // its predecessor has said stands.
-        if full.is_some() || self.contact.has_listed() {
-            let is_other = self.space.note(full, &self.publisher);
+        if full.is_some() || self.watch.has_listed() {
+            let is_other = self.space.note_result(full, &self.publisher);
             self.report.note_change(is_other);
         }
         if let Some(Position { cluster_id, revision }) = self.contents.settled_position() {
@@ -331,7 +340,7 @@ impl Upstream {
     /// not while those in hand are not etcd's own.
     fn offer_state(&self) {
         if let Some(state) = &self.state
-            && self.contact.has_listed()
+            && self.watch.has_listed()
             && self.contents.settled_position().is_some()
         {
             state.offer(&self.publisher);
@@ -356,7 +365,7 @@ impl Upstream {
             return;
         }
         let rejections = || self.contents.rejections().chain(self.refused.rejections());
-        let has_listed = self.contact.has_listed();
+        let has_listed = self.watch.has_listed();
         // Before the first list nothing is known that a predecessor did not know better.
         if has_listed && std::mem::take(&mut self.pending.memory) {
             self.rejections.remember(rejections(), failing(&self.contents, names));
@@ -374,7 +383,7 @@ impl Upstream {
             unresolved_total,
             room: self.space.shortage().map(str::to_owned),
             holding: self.contents.holding(),
-            state: self.state.as_ref().map(|state| state.said().clone()),
+            state: self.state.as_ref().map(|state| state.report().clone()),
             ..Report::default()
         };
         self.report.publish(report, &mut self.publisher, publishing);

@@ -113,7 +113,7 @@ impl Variable {
     }
 
     fn update(&mut self, update: &Update) {
-        self.contact.take(update);
+        self.contact.note_update(update);
         match update {
             Update::Listed { cluster_id, revision, items, .. } => {
                 self.list(*cluster_id, *revision, items)

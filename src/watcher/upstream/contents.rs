@@ -200,7 +200,7 @@ impl Contents {
             let outcome = successor.members.replace(items.iter().map(parts));
             self.note_leases(items);
             self.ages.applied(listed, now);
-            self.note(outcome);
+            self.note_outcome(outcome);
         } else {
             self.replace(items, now);
             self.ages.listed(listed, now);
@@ -218,12 +218,12 @@ impl Contents {
         if let Some(expiry) = &mut self.expiry {
             let outcomes = expiry.remove_missing(&mut self.members, items, until, now);
             self.news.status = true;
-            outcomes.into_iter().for_each(|outcome| self.note(outcome));
+            outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
         }
         let expiry = self.expiry.as_ref();
         let stays = |key: &str| expiry.is_some_and(|expiry| expiry.keeps(key));
         let outcome = self.members.replace_but(items.iter().map(parts), stays);
-        self.note(outcome);
+        self.note_outcome(outcome);
     }
 
     /// Takes in what has changed in etcd, up to a revision, at `now` (ms).
@@ -237,7 +237,7 @@ impl Contents {
                     self.note_leases(std::slice::from_ref(item));
                     let (key, value, create_revision) = parts(item);
                     let outcome = self.newest().put(key, value, create_revision);
-                    self.note(outcome);
+                    self.note_outcome(outcome);
                 }
                 Event::Delete { key, .. } => self.delete(key, now),
             }
@@ -254,16 +254,16 @@ impl Contents {
             let outcome = successor.members.delete(key);
             // Whoever deletes a key means it, whichever cluster the peer in hand came from.
             let _ = self.members.delete(key);
-            self.note(outcome);
+            self.note_outcome(outcome);
         } else if let Some(expiry) = &mut self.expiry
             && let Ok(key) = str::from_utf8(key)
         {
             let outcomes = expiry.remove(&mut self.members, key, now);
             self.news.status = true;
-            outcomes.into_iter().for_each(|outcome| self.note(outcome));
+            outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
         } else {
             let outcome = self.members.delete(key);
-            self.note(outcome);
+            self.note_outcome(outcome);
         }
     }
 
@@ -274,7 +274,7 @@ impl Contents {
         }
     }
 
-    fn note(&mut self, outcome: Outcome) {
+    fn note_outcome(&mut self, outcome: Outcome) {
         self.news.rejections |= outcome.rejections_changed;
         self.news.peers |= outcome.changed;
         self.news.rejected.extend(outcome.rejected.into_iter().map(|(key, reason)| Rejection {
@@ -294,7 +294,7 @@ impl Contents {
         let Some(expiry) = &mut self.expiry else { return };
         let outcomes = expiry.note_lease(&mut self.members, lease, is_alive);
         self.news.status |= !outcomes.is_empty();
-        outcomes.into_iter().for_each(|outcome| self.note(outcome));
+        outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
     }
 
     /// What variables change: the parameters of peers whose values do not set them.
@@ -373,7 +373,7 @@ impl Contents {
         let Some(expiry) = &mut self.expiry else { return };
         let outcomes = expiry.end_due(&mut self.members, checked, now);
         self.news.status |= !outcomes.is_empty();
-        outcomes.into_iter().for_each(|outcome| self.note(outcome));
+        outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
     }
 }
 

@@ -7,11 +7,11 @@ use std::{
 
 use live_value::Origin;
 
-use crate::zones::{MAX_TOLD, Told, report::Rejection};
+use crate::zones::{LoggedLines, MAX_LOGGED_LINES, report::Rejection};
 
 /// Which lines were written, in shared memory.
 pub(super) struct LogMemory {
-    told: &'static Told,
+    logged_lines: &'static LoggedLines,
     /// What a predecessor has said, until it is found to be so still.
     of_predecessor: HashSet<u64>,
     /// What shared memory has, sorted.
@@ -20,13 +20,16 @@ pub(super) struct LogMemory {
 
 impl LogMemory {
     /// Goes on from what is remembered.
-    pub(super) fn of(told: &'static Told) -> Self {
-        let mut bytes = vec![0; Told::CAPACITY];
-        let length =
-            told.read(&mut bytes).ok().and_then(|reading| reading.length).unwrap_or_default();
+    pub(super) fn of(logged_lines: &'static LoggedLines) -> Self {
+        let mut bytes = vec![0; LoggedLines::CAPACITY];
+        let length = logged_lines
+            .read(&mut bytes)
+            .ok()
+            .and_then(|reading| reading.length)
+            .unwrap_or_default();
         let words = bytes[..length].as_chunks().0;
         let written: Vec<u64> = words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
-        Self { told, of_predecessor: written.iter().copied().collect(), written }
+        Self { logged_lines, of_predecessor: written.iter().copied().collect(), written }
     }
 
     /// Whether a predecessor has written this line already; the next one about it is written.
@@ -44,12 +47,12 @@ impl LogMemory {
     /// found to be so since, is remembered beside them.
     pub(super) fn remember(&mut self, lines: impl Iterator<Item = u64>) {
         let mut words: Vec<u64> =
-            lines.chain(self.of_predecessor.iter().copied()).take(MAX_TOLD).collect();
+            lines.chain(self.of_predecessor.iter().copied()).take(MAX_LOGGED_LINES).collect();
         words.sort_unstable();
         words.dedup();
         if words != self.written {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-            self.told.write(Some(&bytes), Origin::default());
+            self.logged_lines.write(Some(&bytes), Origin::default());
             self.written = words;
         }
     }

@@ -7,7 +7,7 @@ use peer_zone::Zone;
 use super::log_memory::{LogMemory, of_name, of_rejection};
 use crate::{
     watcher::upstream_log::UpstreamLog,
-    zones::{Told, report::Rejection},
+    zones::{LoggedLines, report::Rejection},
 };
 
 /// Rejected values that the status shows, and keys whose names cannot be resolved; all are counted.
@@ -29,8 +29,8 @@ pub(super) struct RejectionLog {
 
 impl RejectionLog {
     /// Goes on from a predecessor's.
-    pub(super) fn new(told: &'static Told, zone: Zone, log: UpstreamLog) -> Self {
-        let memory = LogMemory::of(told);
+    pub(super) fn new(logged_lines: &'static LoggedLines, zone: Zone, log: UpstreamLog) -> Self {
+        let memory = LogMemory::of(logged_lines);
         Self { memory, predecessor_until: None, burst: Burst::default(), zone, log }
     }
 

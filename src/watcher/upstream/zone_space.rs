@@ -28,9 +28,9 @@ impl ZoneSpace {
 
     /// Notes whether all that were to be published have room, and says when that begins and when it
     /// ends. Says whether the shortage is another one than before.
-    pub(super) fn note(&mut self, full: Option<ZoneFull>, publisher: &Publisher) -> bool {
+    pub(super) fn note_result(&mut self, full: Option<ZoneFull>, publisher: &Publisher) -> bool {
         self.zone.set_left_out(full.map_or(0, |full| full.left_out));
-        let shortage = full.map(|full| zones::in_words(full, self.size));
+        let shortage = full.map(|full| zones::shortage_message(full, self.size));
         match (&self.shortage, &shortage) {
             (None, Some(shortage)) => self.log.error(shortage),
             (Some(_), None) => {

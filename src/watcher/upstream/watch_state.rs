@@ -24,14 +24,14 @@ enum Link {
 }
 
 /// What is known of the watch.
-pub(super) struct Contact {
+pub(super) struct WatchState {
     stage: Stage,
     link: Link,
     /// Why keys are left out, if any are.
     limited: Option<String>,
 }
 
-impl Contact {
+impl WatchState {
     /// `takes_over`: another watcher has followed the same keys before.
     pub(super) fn new(takes_over: bool) -> Self {
         let stage = if takes_over { Stage::Takeover } else { Stage::Start };
