@@ -3,7 +3,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `balancer` | nginx's upstream callbacks |
-//! | `request` | what a request keeps of its way; `open_request` is what a drain has to know of it |
+//! | `request` | what a request keeps of its way; `open_request` is what a drain knows of it |
 //! | `tried` | the peers that a request has tried |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |
@@ -40,5 +40,5 @@ pub(crate) use self::{
     upstream::{HttpConf, HttpUpstream},
     variable_value::Getter,
     variables::{add as add_variables, shows_connections},
-    worker::{LOOK, look_after, start, stop},
+    worker::{DRAIN_TICK, look_after, start, stop},
 };

@@ -2,18 +2,20 @@
 //! lease.
 
 mod checks;
-mod described;
+mod claim;
+mod contact;
 #[cfg(feature = "injected-faults")]
 mod faults;
 mod following;
-mod hearing;
 mod lines;
 mod live_variables;
+mod peer_specs;
 mod plan;
 mod prefix;
 mod run;
 mod state;
 mod upstream;
+mod upstream_log;
 mod wake;
 
 use std::{io, sync::Arc, thread::JoinHandle};

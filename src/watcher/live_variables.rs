@@ -3,16 +3,20 @@
 use std::{collections::BTreeSet, mem, rc::Rc, time::Duration};
 
 use client_networks::shown;
-use etcd_watch::{
-    Cause, Cluster, Continuity, Event, Holding, Item, Keys, Origin, Replaced, Replica, Update,
-};
+use etcd_watch::{Cause, Cluster, Event, Holding, Item, Keys, Origin, Replaced, Replica, Update};
 use live_value::messages::{FollowedKeys, Messages};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{following::Following, hearing::Hearing, lines::Lines, plan::LivePlan, run::Claim};
+use super::{
+    claim::Claim,
+    contact::{Contact, state_of_etcd},
+    following::Following,
+    lines::Lines,
+    plan::LivePlan,
+};
 use crate::{
     live::{Content, ContentUpdate, HOLD, LiveMemory},
     nginx::clock,
@@ -116,7 +120,7 @@ struct LiveKeys {
     is_changed: bool,
     /// At which revision they came to be so.
     changed_at: i64,
-    contact: Hearing,
+    contact: Contact,
     has_listed: bool,
     /// There are more keys than are taken.
     is_refused: bool,
@@ -135,7 +139,7 @@ impl LiveKeys {
         memory.restore(&mut *in_hand);
         let nouns = in_hand.nouns();
         let messages = Messages { names, keys, nouns };
-        let contact = Hearing::new(cluster_name, messages.followed(), nouns.in_hand, lines.clone());
+        let contact = Contact::new(cluster_name, messages.followed(), nouns.in_hand, lines.clone());
         let mut replica = Replica::new(in_hand, memory.state.origin(), HOLD);
         if let Some(holding) = memory.state.holding() {
             replica = replica.resume(holding);
@@ -161,7 +165,7 @@ impl LiveKeys {
     }
 
     fn apply_update(&mut self, update: &Update, now: u64) {
-        self.contact.take(update);
+        self.contact.note_update(update);
         match update {
             Update::Listed { cluster_id, revision, items, .. } => {
                 let listed = Origin { cluster_id: *cluster_id, revision: *revision };
@@ -203,7 +207,7 @@ impl LiveKeys {
         if let Some(Holding { continuity, .. }) = self.replica.holding()
             && listing.begins_hold
         {
-            self.lines.warn(self.messages.held(what_it_is(continuity), HOLD / 1_000));
+            self.lines.warn(self.messages.held(state_of_etcd(continuity), HOLD / 1_000));
         }
     }
 
@@ -259,7 +263,7 @@ impl LiveKeys {
     fn end_hold(&mut self, now: u64) {
         let Some(replaced) = self.replica.end_hold(now, !self.contact.is_lost()) else { return };
         self.replica.in_hand_mut().drop_former();
-        let etcd = what_it_is(replaced.continuity);
+        let etcd = state_of_etcd(replaced.continuity);
         self.lines.warn(self.messages.hold_ended(etcd, HOLD / 1_000));
         let revision = self.replica.latest().map_or(0, |latest| latest.revision);
         self.note_adoption(Some(&replaced), revision);
@@ -302,10 +306,6 @@ impl LiveKeys {
         self.memory.write(&**content, origin);
         self.lines.notice(self.messages.changed(&content.summary(), origin.revision));
     }
-}
-
-fn what_it_is(continuity: Continuity) -> &'static str {
-    if continuity == Continuity::OtherCluster { "another cluster" } else { "an older state" }
 }
 
 /// By which the reason is known again, also by another process of the same nginx.

@@ -10,7 +10,7 @@ use crate::{
     config::{Check, Naming},
     live::{Content, LiveMemory, LiveNumber, LiveVariable, Variable},
     upstream::CoreConf,
-    zones::Told,
+    zones::LoggedLines,
 };
 
 /// Everything that the thread has to know.
@@ -57,7 +57,7 @@ pub(super) struct UpstreamPlan {
     pub(super) zone: Zone,
     /// Its size, as configured.
     pub(super) zone_size: usize,
-    pub(super) told: &'static Told,
+    pub(super) logged_lines: &'static LoggedLines,
     pub(super) defaults: Parameters,
     /// What `max_conns` of the defaults goes by, where that changes.
     pub(super) max_conns: Option<LiveNumber>,
@@ -91,8 +91,8 @@ impl Plan {
         let mut state_files = Vec::new();
         for upstream in core.upstreams.iter() {
             let conf = upstream.settings();
-            let (Some(etcd), Some(zone), Some(told)) =
-                (&conf.etcd, upstream.zone(), upstream.told())
+            let (Some(etcd), Some(zone), Some(logged_lines)) =
+                (&conf.etcd, upstream.zone(), upstream.logged_lines())
             else {
                 continue;
             };
@@ -105,7 +105,7 @@ impl Plan {
                 name: etcd.upstream.clone(),
                 zone,
                 zone_size: etcd.options.zone_size,
-                told,
+                logged_lines,
                 defaults: conf.defaults(),
                 max_conns: core.max_conns_variable(upstream).map(Variable::to_number),
                 allow: conf.allow.clone(),

@@ -96,7 +96,7 @@ async fn roll(router: &mut Router, index: usize) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fleet_is_rolled_without_a_failure() -> Result<()> {
+async fn rolling_a_fleet_fails_no_request() -> Result<()> {
     let mut random = Random::from_environment();
     let mut router = Router::with(NODES, |etcd| {
         let directives = "etcd_balance least_conn; etcd_drain timeout=500ms spread=500ms;";

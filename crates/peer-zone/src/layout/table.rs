@@ -28,12 +28,14 @@ pub struct Parameters {
 
 impl Parameters {
     /// Whether new requests may go to the peer: it is neither `down` nor `drain`.
+    #[inline]
     pub fn is_in_service(&self) -> bool {
         !self.down && !self.drain
     }
 
     /// Whether failures keep a peer from being picked at `now` (seconds), by the rule of
     /// `ngx_http_upstream_get_peer`. `checked` is the second of its last failure or check.
+    #[inline]
     pub(crate) fn is_failed(&self, fails: u32, checked: u32, now: u32) -> bool {
         self.max_fails != 0
             && fails >= self.max_fails
@@ -42,6 +44,7 @@ impl Parameters {
 
     /// What `slow_start` leaves of a peer's weight at `now`, where it counts from `ramp_from`; both
     /// in milliseconds.
+    #[inline]
     pub(crate) fn ramp_share(&self, ramp_from: u64, now: u64) -> Share {
         if self.slow_start == 0 || ramp_from == 0 {
             return Share::MAX;
@@ -162,6 +165,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// The id by which a cookie names the peer, or 0.
+    #[inline]
     pub(crate) fn sticky(&self) -> u64 {
         u64::from(self.sticky[0]) | u64::from(self.sticky[1]) << 32
     }

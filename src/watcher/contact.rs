@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use etcd_watch::Update;
+use etcd_watch::{Continuity, Update};
 
 use super::lines::Lines;
 
 /// Whether keys are followed.
-pub(super) struct Hearing {
+pub(super) struct Contact {
     cluster_name: Rc<str>,
     /// Which keys, as lines show them: `the prefix "/a/"`.
     keys: String,
@@ -19,7 +19,7 @@ pub(super) struct Hearing {
     lines: Lines,
 }
 
-impl Hearing {
+impl Contact {
     pub(super) fn new(
         cluster_name: Rc<str>,
         keys: String,
@@ -36,7 +36,7 @@ impl Hearing {
 
     /// Tells of an outage as it begins, as it goes on for another reason, and as it ends; and of
     /// keys that are left out.
-    pub(super) fn take(&mut self, update: &Update) {
+    pub(super) fn note_update(&mut self, update: &Update) {
         let Self { cluster_name, keys, stays, .. } = self;
         match update {
             Update::Lost { cause, reason } => {
@@ -73,4 +73,9 @@ impl Hearing {
             Update::Listed { .. } | Update::Changed { .. } | Update::Alive { .. } => {}
         }
     }
+}
+
+/// What etcd is now, compared with before, where it does not go on from there.
+pub(super) fn state_of_etcd(continuity: Continuity) -> &'static str {
+    if continuity == Continuity::OtherCluster { "another cluster" } else { "an older state" }
 }

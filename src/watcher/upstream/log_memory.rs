@@ -1,4 +1,4 @@
-//! What has been said of keys and host names, known again by the next watcher.
+//! Which lines were written about keys and host names, known again by the next watcher.
 
 use std::{
     collections::HashSet,
@@ -7,30 +7,33 @@ use std::{
 
 use live_value::Origin;
 
-use crate::zones::{MAX_TOLD, Told, report::Rejection};
+use crate::zones::{LoggedLines, MAX_LOGGED_LINES, report::Rejection};
 
-/// What has been said, in shared memory.
-pub(super) struct Memory {
-    told: &'static Told,
+/// Which lines were written, in shared memory.
+pub(super) struct LogMemory {
+    logged_lines: &'static LoggedLines,
     /// What a predecessor has said, until it is found to be so still.
     of_predecessor: HashSet<u64>,
     /// What shared memory has, sorted.
     written: Vec<u64>,
 }
 
-impl Memory {
+impl LogMemory {
     /// Goes on from what is remembered.
-    pub(super) fn of(told: &'static Told) -> Self {
-        let mut bytes = vec![0; Told::CAPACITY];
-        let length =
-            told.read(&mut bytes).ok().and_then(|reading| reading.length).unwrap_or_default();
+    pub(super) fn of(logged_lines: &'static LoggedLines) -> Self {
+        let mut bytes = vec![0; LoggedLines::CAPACITY];
+        let length = logged_lines
+            .read(&mut bytes)
+            .ok()
+            .and_then(|reading| reading.length)
+            .unwrap_or_default();
         let words = bytes[..length].as_chunks().0;
         let written: Vec<u64> = words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
-        Self { told, of_predecessor: written.iter().copied().collect(), written }
+        Self { logged_lines, of_predecessor: written.iter().copied().collect(), written }
     }
 
-    /// Whether a predecessor has said this already; what comes of it later is said.
-    pub(super) fn has_said(&mut self, what: u64) -> bool {
+    /// Whether a predecessor has written this line already; the next one about it is written.
+    pub(super) fn take_logged(&mut self, what: u64) -> bool {
         self.of_predecessor.remove(&what)
     }
 
@@ -40,16 +43,16 @@ impl Memory {
         !std::mem::take(&mut self.of_predecessor).is_empty()
     }
 
-    /// This is what has been said and still holds. What a predecessor has said, and nobody has
-    /// found to be so since, is remembered beside it.
-    pub(super) fn remember(&mut self, said: impl Iterator<Item = u64>) {
+    /// These lines were written, and still hold. What a predecessor has written, and nobody has
+    /// found to be so since, is remembered beside them.
+    pub(super) fn remember(&mut self, lines: impl Iterator<Item = u64>) {
         let mut words: Vec<u64> =
-            said.chain(self.of_predecessor.iter().copied()).take(MAX_TOLD).collect();
+            lines.chain(self.of_predecessor.iter().copied()).take(MAX_LOGGED_LINES).collect();
         words.sort_unstable();
         words.dedup();
         if words != self.written {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-            self.told.write(Some(&bytes), Origin::default());
+            self.logged_lines.write(Some(&bytes), Origin::default());
             self.written = words;
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a state file has given.
-pub(super) struct Loaded {
+pub(super) struct SavedPeers {
     pub(super) peers: Vec<PeerSpec>,
     /// The cluster's id, and the revision up to which every change is applied; `None` where there
     /// is no good file.
@@ -27,15 +27,15 @@ pub(super) struct Loaded {
 
 /// Reads the upstream's state file, if it has one. A file that is of no use never keeps nginx from
 /// its start: a line says so.
-pub(super) fn load(conf: &UpstreamConf, log: *mut ngx_log_t) -> Loaded {
-    let none = Loaded { peers: Vec::new(), origin: None, report: None };
+pub(super) fn load_peers(conf: &UpstreamConf, log: *mut ngx_log_t) -> SavedPeers {
+    let none = SavedPeers { peers: Vec::new(), origin: None, report: None };
     let Some(etcd) = &conf.etcd else { return none };
     let Some(file) = &etcd.options.state else { return none };
     match read(file, etcd) {
         Ok(None) => none,
         Ok(Some(state)) => {
             let revision = state.revision.unsigned_abs();
-            Loaded {
+            SavedPeers {
                 peers: desired(&state, conf, etcd),
                 origin: Some((state.cluster_id, revision)),
                 report: Some(report(file, Some(revision), None)),
@@ -49,13 +49,13 @@ pub(super) fn load(conf: &UpstreamConf, log: *mut ngx_log_t) -> Loaded {
                 file.display()
             );
             log::to(NGX_LOG_ERR, log, &message);
-            Loaded { report: Some(report(file, None, Some(reason))), ..none }
+            SavedPeers { report: Some(report(file, None, Some(reason))), ..none }
         }
     }
 }
 
 /// Says that the peers of the file are in the zone.
-pub(super) fn say(conf: &UpstreamConf, count: usize, revision: u64, log: *mut ngx_log_t) {
+pub(super) fn log_loaded(conf: &UpstreamConf, count: usize, revision: u64, log: *mut ngx_log_t) {
     let Some(etcd) = &conf.etcd else { return };
     let Some(file) = &etcd.options.state else { return };
     let message = format!(

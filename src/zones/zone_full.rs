@@ -3,7 +3,7 @@
 use peer_zone::ZoneFull;
 
 /// What is wrong, with a zone of this size in bytes, and what to do.
-pub(crate) fn in_words(full: ZoneFull, zone_size: usize) -> String {
+pub(crate) fn shortage_message(full: ZoneFull, zone_size: usize) -> String {
     let ZoneFull { left_out, peers, lacks_method, .. } = full;
     let zone = size_in_words(zone_size);
     let enough = size_in_words(enough(full, zone_size));
@@ -50,13 +50,16 @@ mod tests {
             changes: Default::default(),
         };
         assert_eq!(
-            in_words(full, 64 << 10),
+            shortage_message(full, 64 << 10),
             "34 of 180 peers do not fit into \"zone=64k\" of the \"etcd\" directive, and are left \
              out until there is room: \"zone=128k\" would do"
         );
-        assert!(in_words(full, 1 << 20).contains("\"zone=2m\" would do"), "more than there is");
         assert!(
-            in_words(ZoneFull { lacks_method: true, ..full }, 1_000_000)
+            shortage_message(full, 1 << 20).contains("\"zone=2m\" would do"),
+            "more than there is"
+        );
+        assert!(
+            shortage_message(ZoneFull { lacks_method: true, ..full }, 1_000_000)
                 .contains("\"zone=1000000\"")
         );
     }

@@ -84,7 +84,7 @@ async fn idle_connections(nginx: &Nginx) -> Result<Vec<usize>> {
 }
 
 #[tokio::test]
-async fn the_status_counts_a_worker_s_own() -> Result<()> {
+async fn status_counts_idle_connections_of_a_worker() -> Result<()> {
     let router = Router::with(2, |etcd| keeping(etcd, FOREVER).workers(2)).await?;
     assert_eq!(idle_connections(&router.nginx).await?, [0, 0]);
     let workers = router.nginx.workers()?;
@@ -96,14 +96,14 @@ async fn the_status_counts_a_worker_s_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_deleted_peer_s() -> Result<()> {
+async fn idle_connections_of_a_deleted_peer_are_closed() -> Result<()> {
     let router = resting("").await?;
     router.etcd.delete(&key("n0")).await?;
     only_one_lost_them(&router).await
 }
 
 #[tokio::test]
-async fn a_peer_s_with_drain_or_down() -> Result<()> {
+async fn idle_connections_of_a_peer_with_drain_or_down_are_closed() -> Result<()> {
     for word in ["drain", "down"] {
         let router = resting("").await?;
         router.etcd.put(key("n0"), format!("{} {word}", router.nodes[0].address())).await?;
@@ -113,7 +113,7 @@ async fn a_peer_s_with_drain_or_down() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_peer_s_whose_address_is_another() -> Result<()> {
+async fn idle_connections_to_a_former_address_are_closed() -> Result<()> {
     let router = resting("").await?;
     router.etcd.put(key("n0"), router.nodes[1].address().to_string()).await?;
     are_open(&router.nodes[0], 0).await?;
@@ -123,7 +123,7 @@ async fn a_peer_s_whose_address_is_another() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_peer_s_that_fails_in_another_worker() -> Result<()> {
+async fn idle_connections_of_a_peer_that_fails_in_another_worker_are_closed() -> Result<()> {
     let directives = "etcd_defaults max_fails=1 fail_timeout=1h";
     let router =
         Router::with(2, |etcd| keeping(etcd, &format!("{FOREVER}; {directives}")).workers(2))
@@ -146,14 +146,14 @@ async fn a_peer_s_that_fails_in_another_worker() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_peer_s_that_fails_its_checks() -> Result<()> {
+async fn idle_connections_of_a_peer_that_fails_its_checks_are_closed() -> Result<()> {
     let router = resting("etcd_check http uri=/healthz interval=200ms timeout=10s fall=1").await?;
     router.nodes[0].set_health(500);
     only_one_lost_them(&router).await
 }
 
 #[tokio::test]
-async fn an_unchanged_peer_keeps_them_through_all_that_happens_to_others() -> Result<()> {
+async fn idle_connections_of_an_unchanged_peer_are_kept() -> Result<()> {
     let router = resting("").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let other = Node::start("other").await?;
