@@ -13,14 +13,14 @@
 //! | `upstream` | what a worker has of an upstream for its requests |
 //! | `upgrade` | which requests are upgraded |
 //! | `variables` | what a request shows of its peer |
-//! | `etcd_variables` | the variables of `etcd_variable` and `etcd_geo` |
+//! | `live_variables` | the variables whose values are made of keys in etcd |
 //! | `worker` | what is done for all upstreams as a worker starts, ticks and ends |
 
 mod balancer;
 mod drain;
-mod etcd_variables;
 mod hash_key;
 mod keepalive;
+mod live_variables;
 mod open_request;
 mod request;
 mod sticky;
@@ -34,8 +34,8 @@ mod worker;
 
 pub(crate) use self::{
     balancer::init,
-    etcd_variables::{etcd_geo, etcd_variable},
     keepalive::{count as idle_connections, tls_sessions::count as tls_sessions},
+    live_variables::live_variable,
     upgrade::install as notice_upgrades,
     upstream::{HttpConf, HttpUpstream},
     variable_value::Getter,

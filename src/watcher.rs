@@ -7,8 +7,8 @@ mod contact;
 #[cfg(feature = "injected-faults")]
 mod faults;
 mod following;
-mod geo;
 mod lines;
+mod live_variables;
 mod peer_specs;
 mod plan;
 mod prefix;
@@ -16,7 +16,6 @@ mod run;
 mod state;
 mod upstream;
 mod upstream_log;
-mod variable;
 mod wake;
 
 use std::{io, sync::Arc, thread::JoinHandle};

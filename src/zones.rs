@@ -9,16 +9,14 @@ mod logged_lines;
 pub(crate) mod memory;
 pub(crate) mod peer_specs;
 pub(crate) mod report;
-
 mod saved_peers;
 mod shared_value;
-
 mod upstream_zone;
 mod zone_full;
 
 pub(crate) use self::{
     logged_lines::{LoggedLines, MAX_LOGGED_LINES, add_logged_lines},
-    shared_value::{Shared, SharedValue},
+    shared_value::SharedValue,
     upstream_zone::UpstreamZone,
     zone_full::shortage_message,
 };

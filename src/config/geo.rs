@@ -14,6 +14,8 @@ pub(crate) struct GeoConf {
     pub(crate) prefix: String,
     /// What is said where there are no networks.
     pub(crate) empty: bool,
+    /// The size of the shared memory of the prefix, in bytes.
+    pub(crate) zone_size: usize,
     /// The networks until etcd has said which there are; none, where the configuration does not say
     /// it.
     pub(crate) initial: Option<Initial>,
@@ -30,12 +32,4 @@ pub(crate) struct Initial {
     pub(crate) ranges: Ranges,
     /// How many networks that are.
     pub(crate) count: usize,
-}
-
-impl GeoConf {
-    /// Whether what is said before etcd has been heard outlives a wiped etcd: it must be known of
-    /// which etcd it is, and let in fewer than all.
-    pub(crate) fn holds_initial(&self) -> bool {
-        self.origin.is_some() && self.initial.as_ref().is_none_or(|initial| initial.count > 0)
-    }
 }

@@ -18,11 +18,8 @@ use super::{
 use crate::{
     config::{GeoConf, Initial},
     http,
-    live::Geo,
-    nginx::{
-        callback::{ConfResult, guard},
-        cycle_pool,
-    },
+    live::LiveVariable,
+    nginx::callback::{ConfResult, guard},
     upstream::CoreConf,
 };
 
@@ -110,7 +107,7 @@ fn add(cf: &mut ngx_conf_t, words: &[String]) -> Result<(), Mistake> {
     });
     let zone_size = zone_size.unwrap_or(ZONE_SIZE);
     let core = CoreConf::of_conf(cf).ok_or("\"etcd_geo\" has no core module")?;
-    if core.geos.iter().any(|geo| geo.conf.name.eq_ignore_ascii_case(name)) {
+    if core.live_of::<GeoConf>().any(|geo| geo.conf.name.eq_ignore_ascii_case(name)) {
         return Err(format!("duplicate variable \"{name}\" in \"etcd_geo\"").into());
     }
     let conf = GeoConf {
@@ -118,15 +115,14 @@ fn add(cf: &mut ngx_conf_t, words: &[String]) -> Result<(), Mistake> {
         cluster: cluster.clone(),
         prefix,
         empty: empty.unwrap_or(false),
+        zone_size,
         initial,
         origin,
         place: place(cf),
     };
-    let geo = Geo::new(cf, conf, zone_size)?;
-    let geo =
-        cycle_pool::allocate(cf, geo).ok_or("no memory for the configuration of \"etcd_geo\"")?;
-    tell_nginx(cf, bare, "etcd_geo", http::etcd_geo, (&raw const *geo).addr())?;
-    core.geos.push(geo);
+    let geo = LiveVariable::add(cf, conf)?;
+    tell_nginx(cf, bare, "etcd_geo", http::live_variable, (&raw const *geo).addr())?;
+    core.live.push(geo);
     core.add_lease(cf)?;
     Ok(())
 }

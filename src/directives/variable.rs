@@ -15,11 +15,8 @@ use super::{
 use crate::{
     config::{Kind, VariableConf},
     http,
-    live::Variable,
-    nginx::{
-        callback::{ConfResult, guard},
-        cycle_pool,
-    },
+    live::LiveVariable,
+    nginx::callback::{ConfResult, guard},
     upstream::CoreConf,
 };
 
@@ -77,7 +74,7 @@ fn add(cf: &mut ngx_conf_t, words: &[String]) -> Result<(), Mistake> {
     }
     let core = CoreConf::of_conf(cf).ok_or("\"etcd_variable\" has no core module")?;
     let same = |other: &VariableConf| other.cluster == *cluster && other.key == *key;
-    if core.variables.iter().any(|other| same(&other.conf) && other.conf.kind != kind) {
+    if core.live_of::<VariableConf>().any(|other| same(other.conf) && other.conf.kind != kind) {
         return Err(format!("the key \"{key}\" has an \"etcd_variable\" of another type").into());
     }
     if core.variable(name).is_some() {
@@ -92,12 +89,10 @@ fn add(cf: &mut ngx_conf_t, words: &[String]) -> Result<(), Mistake> {
         kind,
         place: place(cf),
     };
-    let variable = Variable::new(cf, conf)?;
-    let variable = cycle_pool::allocate(cf, variable)
-        .ok_or("no memory for the configuration of \"etcd_variable\"")?;
+    let variable = LiveVariable::add(cf, conf)?;
     let data = (&raw const *variable).addr();
-    tell_nginx(cf, bare, "etcd_variable", http::etcd_variable, data)?;
-    core.variables.push(variable);
+    tell_nginx(cf, bare, "etcd_variable", http::live_variable, data)?;
+    core.live.push(variable);
     core.add_lease(cf)?;
     Ok(())
 }

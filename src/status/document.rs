@@ -6,10 +6,10 @@ use ngx::ffi::{NGINX_VERSION, ngx_pid};
 use peer_zone::{DrainPolicies, Health, Now, PeerRow, Statistics, Worker};
 use serde::Serialize;
 
+use super::live::{LiveRow, live_rows};
 use crate::{
-    config::UpstreamConf,
+    config::{GeoConf, UpstreamConf, VariableConf},
     http,
-    live::{self, MAX_VALUE_LENGTH},
     nginx::clock,
     process,
     upstream::{self, CoreConf},
@@ -30,41 +30,9 @@ pub(super) struct Document {
     watcher_pid: Option<u32>,
     upstreams: BTreeMap<String, Upstream>,
     /// Those of `etcd_variable`, by name.
-    variables: BTreeMap<String, Variable>,
+    variables: BTreeMap<String, LiveRow>,
     /// Those of `etcd_geo`, by name.
-    geo: BTreeMap<String, Geo>,
-}
-
-#[derive(Serialize)]
-struct Geo {
-    cluster: String,
-    prefix: String,
-    /// How many there are; those of the start, where etcd has not been heard yet.
-    networks: usize,
-    /// Of the last change; null before the first.
-    revision: Option<u64>,
-    rejected_total: u64,
-    /// A key that is rejected, and why, if one is.
-    rejected: Option<String>,
-    /// Seconds for which the networks outlive a wiped etcd at most; null where they do not.
-    held: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Variable {
-    cluster: String,
-    key: String,
-    /// Whether the key has, or had, a good value; without it, it is the default.
-    set: bool,
-    /// In bytes.
-    size: usize,
-    /// Of the last change; null before the first.
-    revision: Option<u64>,
-    rejected_total: u64,
-    /// Why the present value is rejected, if it is.
-    rejected: Option<String>,
-    /// Seconds for which the value outlives a wiped etcd at most; null where it does not.
-    held: Option<f64>,
+    geo: BTreeMap<String, LiveRow>,
 }
 
 #[derive(Serialize)]
@@ -191,41 +159,10 @@ impl Document {
             tls_sessions: http::tls_sessions(),
             watcher_pid: (watcher != 0).then_some(watcher),
             upstreams: core.upstreams.iter().filter_map(upstream).collect(),
-            variables: core.variables.iter().filter_map(variable).collect(),
-            geo: core.geos.iter().filter_map(geo).collect(),
+            variables: live_rows::<VariableConf>(core),
+            geo: live_rows::<GeoConf>(core),
         }
     }
-}
-
-fn variable(variable: &live::Variable) -> Option<(String, Variable)> {
-    let (conf, live) = (&variable.conf, variable.live()?);
-    let value = live.value.read(&mut [0; MAX_VALUE_LENGTH]).unwrap_or_default();
-    let variable = Variable {
-        cluster: conf.cluster.clone(),
-        key: conf.key.clone(),
-        set: value.length.is_some(),
-        size: value.length.unwrap_or_default(),
-        revision: Some(value.origin.revision).filter(|&revision| revision != 0),
-        rejected_total: live.rejected(),
-        rejected: live.reason(),
-        held: live.held(),
-    };
-    Some((conf.name.clone(), variable))
-}
-
-fn geo(geo: &live::Geo) -> Option<(String, Geo)> {
-    let (conf, live) = (&geo.conf, geo.live()?);
-    let (networks, revision) = geo.count()?;
-    let geo = Geo {
-        cluster: conf.cluster.clone(),
-        prefix: conf.prefix.clone(),
-        networks,
-        revision: Some(revision).filter(|&revision| revision != 0),
-        rejected_total: live.rejected(),
-        rejected: live.reason(),
-        held: live.held(),
-    };
-    Some((conf.name.clone(), geo))
 }
 
 fn upstream(upstream: &upstream::Upstream) -> Option<(String, Upstream)> {

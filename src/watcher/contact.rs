@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use etcd_watch::Update;
+use etcd_watch::{Continuity, Update};
 
 use super::lines::Lines;
 
@@ -73,4 +73,9 @@ impl Contact {
             Update::Listed { .. } | Update::Changed { .. } | Update::Alive { .. } => {}
         }
     }
+}
+
+/// What etcd is now, compared with before, where it does not go on from there.
+pub(super) fn state_of_etcd(continuity: Continuity) -> &'static str {
+    if continuity == Continuity::OtherCluster { "another cluster" } else { "an older state" }
 }

@@ -19,10 +19,10 @@ use tokio::{
 
 use super::{
     claim::Claim,
-    geo,
     lines::{Lines, Sender},
+    live_variables,
     plan::Plan,
-    prefix, variable,
+    prefix,
 };
 use crate::{
     files::EtcdFiles,
@@ -62,7 +62,7 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
 }
 
 async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
-    let prefixes = plan.clusters.iter().map(|cluster| cluster.prefixes.len() + cluster.geos.len());
+    let prefixes = plan.clusters.iter().map(|cluster| cluster.prefixes.len() + cluster.live.len());
     let claim = Rc::new(Claim::new(plan.lease, plan.claim, plan.cycle, prefixes.sum()));
     let mut files = JoinSet::new();
     for keeper in plan.state_files {
@@ -76,14 +76,11 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
         let name = Rc::<str>::from(cluster_plan.config.name.as_str());
         let files = Arc::new(EtcdFiles(plan.files.clone()));
         let cluster = Cluster::new(cluster_plan.config, files);
-        for plan in cluster_plan.variables {
+        for plan in cluster_plan.live {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
             let (claim, changed) = (Rc::clone(&claim), Rc::clone(&changed));
-            tasks.spawn_local(variable::serve(name, cluster, plan, claim, changed, lines.clone()));
-        }
-        for plan in cluster_plan.geos {
-            let (name, cluster) = (Rc::clone(&name), cluster.clone());
-            tasks.spawn_local(geo::serve(name, cluster, plan, Rc::clone(&claim), lines.clone()));
+            let lines = lines.clone();
+            tasks.spawn_local(live_variables::serve(name, cluster, plan, claim, changed, lines));
         }
         for prefix_plan in cluster_plan.prefixes {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());

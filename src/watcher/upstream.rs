@@ -6,20 +6,19 @@ mod log_memory;
 mod refused_addresses;
 mod rejection_log;
 mod status_report;
-mod successor;
 mod unresolved;
 mod watch_state;
 mod zone_space;
 
 use std::rc::Rc;
 
-use etcd_watch::Update;
+use etcd_watch::{Origin, Update};
 use host_names::HostNames;
 use peer_check::Checks;
 use peer_zone::{Changes, PeerSpec, Publisher, Zone, protocol::Publishing};
 
 use self::{
-    contents::{Contents, Position, Terms},
+    contents::{Contents, Terms},
     refused_addresses::RefusedAddresses,
     rejection_log::{MAX_SHOWN, RejectionLog},
     status_report::StatusReport,
@@ -106,14 +105,16 @@ impl Upstream {
         if let Some(state) = &mut state {
             state.go_on_from(report.state.as_ref());
         }
-        let position = Position { cluster_id: zone.cluster_id(), revision: zone.revision() };
+        let (cluster_id, revision) = (zone.cluster_id(), zone.revision().cast_signed());
+        let origin = (cluster_id != 0).then_some(Origin { cluster_id, revision });
         let last_contact = zone.statistics().last_contact;
         let contents = Contents::new(
             Rc::clone(&prefix),
             Terms { defaults, max_conns, allow, hold, expiry_guard },
             described.peers(),
-            (position, last_contact),
-            report.holding.clone(),
+            origin,
+            last_contact,
+            report.holding.as_ref(),
             log.clone(),
         );
         let mut upstream = Self {
@@ -122,7 +123,7 @@ impl Upstream {
             servers,
             described,
             // Peers of a state file are nobody's whom this watcher takes over from.
-            watch: WatchState::new(position.revision > 0 && last_contact > 0),
+            watch: WatchState::new(revision > 0 && last_contact > 0),
             contents,
             free_count: 0,
             space: ZoneSpace::new(zone, zone_size, report.room.clone(), log.clone()),
@@ -213,7 +214,8 @@ impl Upstream {
             Update::Listed { cause, cluster_id, revision, items } => {
                 let is_start = self.watch.is_at_start();
                 self.zone.count_resync(self.watch.note_list(*cause));
-                self.contents.list(*cluster_id, *revision, items, now);
+                let listed = Origin { cluster_id: *cluster_id, revision: *revision };
+                self.contents.list(listed, items, now);
                 self.rejections.note_list(now);
                 self.take_news();
                 if is_start && items.is_empty() {
@@ -270,9 +272,7 @@ impl Upstream {
     /// What time alone changes: peers that were held, or kept beyond their leases, go.
     pub(super) fn check_times(&mut self) {
         let now = clock::now();
-        if self.watch.is_alive() {
-            self.contents.end_hold(now);
-        }
+        self.contents.end_hold(now, self.watch.is_alive());
         let checked = self.checks.is_some().then_some(&self.publisher);
         self.contents.end_expired(checked, now);
         self.take_news();
@@ -330,8 +330,8 @@ impl Upstream {
             let is_other = self.space.note_result(full, &self.publisher);
             self.report.note_change(is_other);
         }
-        if let Some(Position { cluster_id, revision }) = self.contents.settled_position() {
-            self.zone.set_revision(cluster_id, revision);
+        if let Some(Origin { cluster_id, revision }) = self.contents.origin() {
+            self.zone.set_revision(cluster_id, revision.unsigned_abs());
         }
         self.log_changes(result.unwrap_or_else(|full| full.changes));
     }
@@ -341,7 +341,7 @@ impl Upstream {
     fn offer_state(&self) {
         if let Some(state) = &self.state
             && self.watch.has_listed()
-            && self.contents.settled_position().is_some()
+            && !self.contents.is_held()
         {
             state.offer(&self.publisher);
         }

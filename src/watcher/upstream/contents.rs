@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
-use etcd_watch::{Event, Item};
+use etcd_watch::{Continuity, Event, Holding, Item, Origin, Replaced, Replica};
 use host_names::HostNames;
 use peer_zone::Publisher;
 use upstream_peers::{Ages, Allow, Membership, Outcome, OutsideAddresses, Parameters, Peer};
 
-use super::{expiry::Expiry, successor::Successor};
+use super::expiry::Expiry;
 use crate::{
     live::LiveNumber,
-    watcher::upstream_log::UpstreamLog,
-    zones::report::{Holding, HoldingReason, Rejection},
+    watcher::{contact::state_of_etcd, upstream_log::UpstreamLog},
+    zones::report::{self, HoldingReason, Rejection},
 };
 
 /// What has come of what etcd says, until it is taken.
@@ -25,13 +25,6 @@ pub(super) struct News {
     pub(super) status: bool,
     /// Values that are rejected.
     pub(super) rejected: Vec<Rejection>,
-}
-
-/// The cluster and the revision of what etcd has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) cluster_id: u64,
-    pub(super) revision: u64,
 }
 
 /// How the upstream takes what etcd has.
@@ -51,17 +44,13 @@ pub(super) struct Terms {
 pub(super) struct Contents {
     prefix: Rc<str>,
     terms: Terms,
-    members: Membership,
-    /// When the members' peers joined.
+    members: Replica<Membership>,
+    /// When the peers in hand joined.
     ages: Ages,
-    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand
-    /// stay until one is, or for `hold`.
-    successor: Option<Successor>,
-    /// Why and until when a predecessor held peers, until the first list.
-    held: Option<Holding>,
+    /// Until when (ms) a predecessor held peers whose leases had run out; `None` from the first
+    /// list on.
+    leases_held_until: Option<u64>,
     expiry: Option<Expiry>,
-    /// Of what is in `members` (or `successor`).
-    position: Position,
     /// Whether a successor has taken the members' place, or come or gone, whose names are others.
     has_other_members: bool,
     news: News,
@@ -74,25 +63,32 @@ impl Contents {
         prefix: Rc<str>,
         mut terms: Terms,
         in_hand: impl Iterator<Item = Peer>,
-        (position, last_contact): (Position, u64),
-        held: Option<Holding>,
+        origin: Option<Origin>,
+        last_contact: u64,
+        held: Option<&report::Holding>,
         log: UpstreamLog,
     ) -> Self {
         if let Some(max_conns) = terms.max_conns.as_ref().and_then(|number| number()) {
             terms.defaults.max_conns = max_conns;
         }
-        let mut members = Membership::new(terms.defaults).within(terms.allow.clone());
+        let mut members = terms.membership();
         in_hand.for_each(|peer| members.seed(peer));
+        let mut members = Replica::new(members, origin, terms.hold);
+        let mut leases_held_until = None;
+        if let Some(&report::Holding { reason, until, .. }) = held {
+            match reason.continuity() {
+                Some(continuity) => members = members.resume(Holding { continuity, until }),
+                None => leases_held_until = Some(until),
+            }
+        }
         let expiry = terms.expiry_guard.map(|guard| Expiry::new(guard, terms.hold, log.clone()));
         Self {
             prefix,
             terms,
             members,
-            ages: Ages::new(position.revision.cast_signed(), last_contact),
-            successor: None,
-            held,
+            ages: Ages::new(origin.map_or(0, |origin| origin.revision), last_contact),
+            leases_held_until,
             expiry,
-            position,
             has_other_members: false,
             news: News { peers: true, ..News::default() },
             log,
@@ -104,25 +100,25 @@ impl Contents {
         std::mem::take(&mut self.news)
     }
 
-    /// The cluster and the revision; `None` while a successor waits: the peers are still those of
-    /// before then, and another watcher that takes over must see the same difference.
-    pub(super) fn settled_position(&self) -> Option<Position> {
-        self.successor.is_none().then_some(self.position)
+    /// Where the peers in hand came from. While they are held that is the etcd before: another
+    /// watcher that takes over must see the same difference.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.members.origin()
     }
 
-    /// The revision.
-    pub(super) fn revision(&self) -> u64 {
-        self.position.revision
+    /// Whether the peers in hand outlive an etcd that has others, or none.
+    pub(super) fn is_held(&self) -> bool {
+        self.members.holding().is_some()
     }
 
+    /// etcd's revision.
+    pub(super) fn revision(&self) -> i64 {
+        self.members.latest().map_or(0, |latest| latest.revision)
+    }
+
+    /// What is in hand, and what a new etcd has beside it.
     fn memberships(&self) -> impl Iterator<Item = &Membership> {
-        let successor = self.successor.iter().map(|successor| &successor.members);
-        std::iter::once(&self.members).chain(successor)
-    }
-
-    /// What follows etcd: the members, or those that are about to succeed them.
-    fn newest(&mut self) -> &mut Membership {
-        self.successor.as_mut().map_or(&mut self.members, |successor| &mut successor.members)
+        std::iter::once(self.members.in_hand()).chain(self.members.successor())
     }
 
     /// The host names in use.
@@ -132,10 +128,8 @@ impl Contents {
 
     /// Whether [`names`](Self::names) may be others than at the last call.
     pub(super) fn take_change_of_names(&mut self) -> bool {
-        let successor = self.successor.as_mut().map(|successor| &mut successor.members);
-        let of_successor = successor.is_some_and(Membership::take_change_of_names);
-        self.members.take_change_of_names()
-            | of_successor
+        self.members.in_hand_mut().take_change_of_names()
+            | self.members.newest_mut().take_change_of_names()
             | std::mem::take(&mut self.has_other_members)
     }
 
@@ -150,12 +144,12 @@ impl Contents {
 
     /// The peers, by the present addresses of host names.
     pub(super) fn peers(&self, names: &HostNames) -> Vec<Peer> {
-        self.members.peers(|name| names.addresses(name))
+        self.members.in_hand().peers(|name| names.addresses(name))
     }
 
     /// The keys whose host names have addresses that are left out, since no peer may be there.
     pub(super) fn outside(&self, names: &HostNames) -> BTreeMap<Arc<str>, OutsideAddresses> {
-        self.members.outside(|name| names.addresses(name))
+        self.members.in_hand().outside(|name| names.addresses(name))
     }
 
     /// When its peers joined.
@@ -165,7 +159,8 @@ impl Contents {
 
     /// All peers in use were asked for when they joined, at `now` (ms).
     pub(super) fn settle_ages(&mut self, names: &HostNames, now: u64) {
-        self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
+        let unresolved = self.members.in_hand().unresolved(|name| names.addresses(name));
+        self.ages.settle(unresolved, now);
     }
 
     /// Values that are rejected.
@@ -178,57 +173,60 @@ impl Contents {
     }
 
     /// Why peers are in hand that etcd does not have, if there are some.
-    pub(super) fn holding(&self) -> Option<Holding> {
-        if let Some(Successor { reason, until, .. }) = self.successor {
-            return Some(Holding { reason, until, peers: self.members.len() });
-        }
-        let (peers, until) = self.expiry.as_ref()?.kept()?;
-        Some(Holding { reason: HoldingReason::ExpiredLeases, until, peers })
+    pub(super) fn holding(&self) -> Option<report::Holding> {
+        let peers = self.members.in_hand().len();
+        let (reason, until, peers) = if let Some(held) = self.members.holding() {
+            (HoldingReason::of(held.continuity), held.until, peers)
+        } else if let Some(until) = self.leases_held_until {
+            // Which of them are held shows with the first list.
+            (HoldingReason::ExpiredLeases, until, peers)
+        } else {
+            let (peers, until) = self.expiry.as_ref()?.kept()?;
+            (HoldingReason::ExpiredLeases, until, peers)
+        };
+        Some(report::Holding { reason, until, peers })
     }
 
     /// Takes in all that etcd has, at `now` (ms).
-    pub(super) fn list(&mut self, cluster_id: u64, listed: i64, items: &[Item], now: u64) {
-        let position = Position { cluster_id, revision: listed.unsigned_abs() };
-        let is_other = self.position.cluster_id != 0 && cluster_id != self.position.cluster_id;
-        let is_older = !is_other && position.revision < self.position.revision;
-        if is_other || is_older {
-            let reason =
-                if is_other { HoldingReason::AnotherCluster } else { HoldingReason::OlderState };
-            self.succeed(reason, position, now);
+    pub(super) fn list(&mut self, listed: Origin, items: &[Item], now: u64) {
+        let before = self.members.latest();
+        let listing = self.members.list(listed, now, |_| self.terms.membership());
+        if listing.continuity != Continuity::Same {
+            self.log_hold(listing.continuity, listed, before, now);
         }
-        if let Some(successor) = &mut self.successor {
-            let outcome = successor.members.replace(items.iter().map(parts));
+        if self.members.successor().is_some() {
+            // Names of a successor are others than those of one before it.
+            self.has_other_members = true;
+            self.news.status = true;
+            let outcome = self.members.newest_mut().replace(items.iter().map(parts));
             self.note_leases(items);
-            self.ages.applied(listed, now);
+            self.ages.applied(listed.revision, now);
             self.note_outcome(outcome);
         } else {
             self.replace(items, now);
-            self.ages.listed(listed, now);
+            self.ages.listed(listed.revision, now);
         }
-        self.held = None;
-        self.position = position;
+        self.leases_held_until = None;
         self.news.rejections = true;
         self.news.peers = true;
     }
 
     fn replace(&mut self, items: &[Item], now: u64) {
-        let held = self.held.as_ref();
-        let until = held.filter(|held| held.reason == HoldingReason::ExpiredLeases);
-        let until = until.map(|held| held.until);
+        let until = self.leases_held_until;
         if let Some(expiry) = &mut self.expiry {
-            let outcomes = expiry.remove_missing(&mut self.members, items, until, now);
+            let outcomes = expiry.remove_missing(self.members.in_hand_mut(), items, until, now);
             self.news.status = true;
             outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
         }
         let expiry = self.expiry.as_ref();
         let stays = |key: &str| expiry.is_some_and(|expiry| expiry.keeps(key));
-        let outcome = self.members.replace_but(items.iter().map(parts), stays);
+        let outcome = self.members.in_hand_mut().replace_but(items.iter().map(parts), stays);
         self.note_outcome(outcome);
     }
 
     /// Takes in what has changed in etcd, up to a revision, at `now` (ms).
     pub(super) fn apply(&mut self, revision: i64, events: &[Event], now: u64) {
-        self.position.revision = revision.unsigned_abs();
+        self.members.note_revision(revision);
         self.news.peers = true;
         self.ages.applied(revision, now);
         for event in events {
@@ -236,7 +234,7 @@ impl Contents {
                 Event::Put(item) => {
                     self.note_leases(std::slice::from_ref(item));
                     let (key, value, create_revision) = parts(item);
-                    let outcome = self.newest().put(key, value, create_revision);
+                    let outcome = self.members.newest_mut().put(key, value, create_revision);
                     self.note_outcome(outcome);
                 }
                 Event::Delete { key, .. } => self.delete(key, now),
@@ -250,20 +248,17 @@ impl Contents {
     }
 
     fn delete(&mut self, key: &[u8], now: u64) {
-        if let Some(successor) = &mut self.successor {
-            let outcome = successor.members.delete(key);
-            // Whoever deletes a key means it, whichever cluster the peer in hand came from.
-            let _ = self.members.delete(key);
-            self.note_outcome(outcome);
-        } else if let Some(expiry) = &mut self.expiry
+        let is_held = self.members.successor().is_some();
+        if let Some(expiry) = self.expiry.as_mut().filter(|_| !is_held)
             && let Ok(key) = str::from_utf8(key)
         {
-            let outcomes = expiry.remove(&mut self.members, key, now);
+            let outcomes = expiry.remove(self.members.in_hand_mut(), key, now);
             self.news.status = true;
             outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
         } else {
-            let outcome = self.members.delete(key);
-            self.note_outcome(outcome);
+            let (in_hand, successor) = self.members.delete(|members| members.delete(key));
+            self.note_outcome(in_hand);
+            successor.into_iter().for_each(|outcome| self.note_outcome(outcome));
         }
     }
 
@@ -292,7 +287,7 @@ impl Contents {
     /// What has been found out about a lease.
     pub(super) fn note_lease(&mut self, lease: i64, is_alive: bool) {
         let Some(expiry) = &mut self.expiry else { return };
-        let outcomes = expiry.note_lease(&mut self.members, lease, is_alive);
+        let outcomes = expiry.note_lease(self.members.in_hand_mut(), lease, is_alive);
         self.news.status |= !outcomes.is_empty();
         outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
     }
@@ -306,62 +301,53 @@ impl Contents {
             return;
         }
         self.terms.defaults.max_conns = max_conns;
-        self.news.peers |= self.members.set_defaults(self.terms.defaults);
-        if let Some(successor) = &mut self.successor {
-            self.news.peers |= successor.members.set_defaults(self.terms.defaults);
-        }
+        self.news.peers |= self.members.in_hand_mut().set_defaults(self.terms.defaults);
+        self.news.peers |= self.members.newest_mut().set_defaults(self.terms.defaults);
         self.log.notice(format!("max_conns={max_conns} for peers whose values do not set it"));
     }
 
-    /// From now on etcd is another one, or in an older state, than what the peers in hand came
-    /// from.
-    fn succeed(&mut self, reason: HoldingReason, position: Position, now: u64) {
-        let held = self.held.take().filter(|held| held.reason != HoldingReason::ExpiredLeases);
-        // One that is wiped time and again does not make the peers in hand stay for ever.
-        let before =
-            self.successor.take().map(|successor| successor.until).or(held.map(|held| held.until));
-        let until = before.unwrap_or(now + self.terms.hold);
-        let members = Membership::new(self.terms.defaults).within(self.terms.allow.clone());
-        let successor = Successor { members, reason, until };
+    /// etcd is another one, or in an older state, than `before`.
+    fn log_hold(&self, continuity: Continuity, listed: Origin, before: Option<Origin>, now: u64) {
+        let (Some(before), Some(held)) = (before, self.members.holding()) else { return };
         self.log.warn(format!(
             "etcd is {} than before (cluster {:x}, revision {}; before: cluster {:x}, revision \
              {}); the peers in hand stay until it has a valid one, at most for {} s (\"hold=\")",
-            successor.etcd(),
-            position.cluster_id,
-            position.revision,
-            self.position.cluster_id,
-            self.position.revision,
-            until.saturating_sub(now).div_ceil(1_000),
+            state_of_etcd(continuity),
+            listed.cluster_id,
+            listed.revision,
+            before.cluster_id,
+            before.revision,
+            held.until.saturating_sub(now).div_ceil(1_000),
         ));
-        self.successor = Some(successor);
-        self.has_other_members = true;
-        self.news.status = true;
     }
 
-    /// The new content takes over once it has a peer that can be reached.
+    /// The new content takes over once it has a peer that can be reached, or none is in hand. A
+    /// peer whose host name is still being resolved cannot be reached yet.
     pub(super) fn adopt_successor(&mut self, names: &HostNames) {
-        if let Some(successor) = self.successor.take_if(|successor| successor.has_peers(names)) {
-            self.adopt(successor);
+        let replaced = self.members.adopt_if(|in_hand, new| {
+            in_hand.is_empty() || !new.peers(|name| names.addresses(name)).is_empty()
+        });
+        if replaced.is_some() {
+            self.note_adoption();
         }
     }
 
-    /// The new content takes over when the time is up, whatever it has; to be called while etcd is
-    /// followed: else what it has is not known.
-    pub(super) fn end_hold(&mut self, now: u64) {
-        let Some(successor) = self.successor.take_if(|successor| successor.until <= now) else {
+    /// The new content takes over when the time is up, whatever it has. What etcd has is not known
+    /// unless it `is_followed`.
+    pub(super) fn end_hold(&mut self, now: u64, is_followed: bool) {
+        let Some(Replaced { former, continuity }) = self.members.end_hold(now, is_followed) else {
             return;
         };
         self.log.warn(format!(
             "the time (\"hold=\") is up for which peers outlive an etcd that is {} than before, \
              and has no valid one: {} keys go",
-            successor.etcd(),
-            self.members.len(),
+            state_of_etcd(continuity),
+            former.len(),
         ));
-        self.adopt(successor);
+        self.note_adoption();
     }
 
-    fn adopt(&mut self, successor: Successor) {
-        self.members = successor.members;
+    fn note_adoption(&mut self) {
         self.has_other_members = true;
         self.ages.adopted();
         self.news.peers = true;
@@ -371,9 +357,16 @@ impl Contents {
     /// Peers that outlive their leases go when their time is up, or when they fail their checks.
     pub(super) fn end_expired(&mut self, checked: Option<&Publisher>, now: u64) {
         let Some(expiry) = &mut self.expiry else { return };
-        let outcomes = expiry.end_due(&mut self.members, checked, now);
+        let outcomes = expiry.end_due(self.members.in_hand_mut(), checked, now);
         self.news.status |= !outcomes.is_empty();
         outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
+    }
+}
+
+impl Terms {
+    /// No members yet.
+    fn membership(&self) -> Membership {
+        Membership::new(self.defaults).within(self.allow.clone())
     }
 }
 
