@@ -246,7 +246,7 @@ impl Prefix {
                 }
             }
             NameEvent::Failed { name, reason } => {
-                self.upstreams.iter_mut().for_each(Upstream::note_names);
+                self.upstreams.iter_mut().for_each(Upstream::note_rejections);
                 if !self.take_logged_name(&name) && self.failed_names.admits(clock::now()) {
                     self.lines.warn(format!(
                         "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be \
@@ -256,14 +256,14 @@ impl Prefix {
                 }
             }
             NameEvent::StillFailing { .. } => {
-                self.upstreams.iter_mut().for_each(Upstream::note_names)
+                self.upstreams.iter_mut().for_each(Upstream::note_rejections)
             }
             NameEvent::Recovered { name } => self.recovered(&name),
         }
     }
 
     fn recovered(&mut self, name: &str) {
-        self.upstreams.iter_mut().for_each(Upstream::note_names);
+        self.upstreams.iter_mut().for_each(Upstream::note_rejections);
         if self.recovered_names.admits(clock::now()) {
             self.lines.notice(format!(
                 "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" is resolved again",

@@ -157,11 +157,6 @@ impl Upstream {
         self.pending.peers = true;
     }
 
-    /// There is news of host names.
-    pub(super) fn note_names(&mut self) {
-        self.note_rejections();
-    }
-
     /// Whether a predecessor has said that this name cannot be resolved.
     pub(super) fn take_logged_name(&mut self, name: &str) -> bool {
         self.rejections.take_logged_name(name)
@@ -262,7 +257,7 @@ impl Upstream {
     }
 
     /// The rejected values, or the names that cannot be resolved, may be others than before.
-    fn note_rejections(&mut self) {
+    pub(super) fn note_rejections(&mut self) {
         self.pending.memory = true;
         self.report.note_change(true);
     }
