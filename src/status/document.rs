@@ -9,10 +9,10 @@ use serde::Serialize;
 use crate::{
     config::UpstreamConf,
     http,
-    live::{self, MAX_VALUE_LENGTH},
+    live::{Geo, MAX_VALUE_LENGTH, Variable},
     nginx::clock,
     process,
-    upstream::{self, CoreConf},
+    upstream::{CoreConf, Upstream},
     zones::report::{self, HoldingReason, Rejection, Report, StateFile},
 };
 
@@ -28,15 +28,15 @@ pub(super) struct Document {
     tls_sessions: usize,
     /// The worker that follows etcd; null while one is about to take over.
     watcher_pid: Option<u32>,
-    upstreams: BTreeMap<String, Upstream>,
+    upstreams: BTreeMap<String, UpstreamStatus>,
     /// Those of `etcd_variable`, by name.
-    variables: BTreeMap<String, Variable>,
+    variables: BTreeMap<String, VariableStatus>,
     /// Those of `etcd_geo`, by name.
-    geo: BTreeMap<String, Geo>,
+    geo: BTreeMap<String, GeoStatus>,
 }
 
 #[derive(Serialize)]
-struct Geo {
+struct GeoStatus {
     cluster: String,
     prefix: String,
     /// How many there are; those of the start, where etcd has not been heard yet.
@@ -51,7 +51,7 @@ struct Geo {
 }
 
 #[derive(Serialize)]
-struct Variable {
+struct VariableStatus {
     cluster: String,
     key: String,
     /// Whether the key has, or had, a good value; without it, it is the default.
@@ -68,7 +68,7 @@ struct Variable {
 }
 
 #[derive(Serialize)]
-struct Upstream {
+struct UpstreamStatus {
     cluster: String,
     prefix: String,
     balance: &'static str,
@@ -87,22 +87,22 @@ struct Upstream {
     rejected: Vec<Rejection>,
     /// Keys whose host names cannot be resolved, or have no address yet: the first ones, and how
     /// many there are.
-    unresolved: Vec<Unresolved>,
+    unresolved: Vec<UnresolvedStatus>,
     unresolved_total: usize,
     /// The URL of etcd's that is in use, or was last; null before there was one.
     endpoint: Option<String>,
     /// Why etcd is not followed just now, or why peers are left out.
     trouble: Option<String>,
     /// Peers that outlive their keys.
-    holding: Option<Holding>,
+    holding: Option<HoldingStatus>,
     /// The file that keeps the last good list.
     state: Option<StateFile>,
-    zone: Zone,
-    peers: Vec<Peer>,
+    zone: ZoneStatus,
+    peers: Vec<PeerStatus>,
 }
 
 #[derive(Serialize)]
-struct Unresolved {
+struct UnresolvedStatus {
     key: String,
     name: String,
     /// How many addresses are in hand, and in use.
@@ -114,7 +114,7 @@ struct Unresolved {
 }
 
 #[derive(Serialize)]
-struct Holding {
+struct HoldingStatus {
     reason: HoldingReason,
     seconds_left: f64,
     peers: usize,
@@ -133,7 +133,7 @@ struct Resyncs {
 }
 
 #[derive(Serialize)]
-struct Zone {
+struct ZoneStatus {
     size: usize,
     used: usize,
     full: bool,
@@ -147,7 +147,7 @@ struct Zone {
 }
 
 #[derive(Serialize)]
-struct Peer {
+struct PeerStatus {
     key: Option<String>,
     address: String,
     weight: u32,
@@ -197,10 +197,10 @@ impl Document {
     }
 }
 
-fn variable(variable: &live::Variable) -> Option<(String, Variable)> {
+fn variable(variable: &Variable) -> Option<(String, VariableStatus)> {
     let (conf, live) = (&variable.conf, variable.live()?);
     let value = live.value.read(&mut [0; MAX_VALUE_LENGTH]).unwrap_or_default();
-    let variable = Variable {
+    let variable = VariableStatus {
         cluster: conf.cluster.clone(),
         key: conf.key.clone(),
         set: value.length.is_some(),
@@ -213,10 +213,10 @@ fn variable(variable: &live::Variable) -> Option<(String, Variable)> {
     Some((conf.name.clone(), variable))
 }
 
-fn geo(geo: &live::Geo) -> Option<(String, Geo)> {
+fn geo(geo: &Geo) -> Option<(String, GeoStatus)> {
     let (conf, live) = (&geo.conf, geo.live()?);
     let (networks, revision) = geo.count()?;
-    let geo = Geo {
+    let geo = GeoStatus {
         cluster: conf.cluster.clone(),
         prefix: conf.prefix.clone(),
         networks,
@@ -228,11 +228,11 @@ fn geo(geo: &live::Geo) -> Option<(String, Geo)> {
     Some((conf.name.clone(), geo))
 }
 
-fn upstream(upstream: &upstream::Upstream) -> Option<(String, Upstream)> {
+fn upstream(upstream: &Upstream) -> Option<(String, UpstreamStatus)> {
     upstream.with_worker(|worker| describe_upstream(upstream.settings(), worker))?
 }
 
-fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String, Upstream)> {
+fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String, UpstreamStatus)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) =
         (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
@@ -262,7 +262,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let (generation, peers) = peers(worker);
     let now = clock::now();
     let since = now.saturating_sub(last_contact);
-    let holding = holding.map(|report::Holding { reason, until, peers }| Holding {
+    let holding = holding.map(|report::Holding { reason, until, peers }| HoldingStatus {
         reason,
         seconds_left: until.saturating_sub(now) as f64 / 1_000.0,
         peers,
@@ -270,9 +270,9 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let unresolved =
         unresolved.into_iter().map(|report::Unresolved { key, name, addresses, since, reason }| {
             let seconds = now.saturating_sub(since) as f64 / 1_000.0;
-            Unresolved { key, name, addresses, seconds, reason }
+            UnresolvedStatus { key, name, addresses, seconds, reason }
         });
-    let upstream = Upstream {
+    let upstream = UpstreamStatus {
         cluster,
         prefix,
         balance,
@@ -302,7 +302,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
         trouble,
         holding,
         state,
-        zone: Zone {
+        zone: ZoneStatus {
             size: zone_size,
             // What nginx itself takes of the zone is in use as well.
             used: used + zone_size.saturating_sub(size),
@@ -317,7 +317,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     Some((name, upstream))
 }
 
-fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
+fn peers(worker: &mut Worker) -> (u64, Vec<PeerStatus>) {
     let now = clock::cached();
     match worker.table() {
         Some(table) => {
@@ -329,7 +329,7 @@ fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
     }
 }
 
-fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> Peer {
+fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -351,7 +351,7 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> Peer {
     let now_exactly = clock::now();
     let closes_in = row.closes_in(policies, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Peer {
+    PeerStatus {
         key: row.peer.key.map(text),
         address: text(row.peer.name),
         route: row.route.map(text),

@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// An upstream as the watcher keeps it.
-pub(super) struct Upstream {
+pub(super) struct WatchedUpstream {
     prefix: Rc<str>,
     zone: Zone,
     publisher: Publisher,
@@ -73,7 +73,7 @@ struct Pending {
     memory: bool,
 }
 
-impl Upstream {
+impl WatchedUpstream {
     /// Takes over the upstream's zone, with the peers that are published there.
     pub(super) fn new(
         plan: UpstreamPlan,
