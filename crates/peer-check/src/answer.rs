@@ -31,7 +31,7 @@ pub(crate) enum NoAnswer {
 
 /// How far the head has been read; the names are those of nginx's states.
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum HealthState {
     /// So many bytes of [`PROTOCOL`].
     Protocol(usize),
     FirstMajorDigit,
@@ -55,14 +55,14 @@ enum State {
 /// Reads the head of an answer.
 #[derive(Debug)]
 pub(crate) struct Head {
-    state: State,
+    state: HealthState,
     status: u16,
     taken: usize,
 }
 
 impl Head {
     pub(crate) fn new() -> Self {
-        Self { state: State::Protocol(0), status: 0, taken: 0 }
+        Self { state: HealthState::Protocol(0), status: 0, taken: 0 }
     }
 
     /// Takes what comes next; gives the final status when the head is complete. Interim answers
@@ -85,63 +85,72 @@ impl Head {
 
     fn is_complete_with(&mut self, byte: u8) -> Result<bool, NoAnswer> {
         self.state = match (self.state, byte) {
-            (State::Protocol(at), _) if PROTOCOL.get(at) == Some(&byte) => {
+            (HealthState::Protocol(at), _) if PROTOCOL.get(at) == Some(&byte) => {
                 if at + 1 == PROTOCOL.len() {
-                    State::FirstMajorDigit
+                    HealthState::FirstMajorDigit
                 } else {
-                    State::Protocol(at + 1)
+                    HealthState::Protocol(at + 1)
                 }
             }
-            (State::FirstMajorDigit, b'1'..=b'9') => State::MajorDigit(1),
-            (State::MajorDigit(_), b'.') => State::FirstMinorDigit,
-            (State::MajorDigit(1), b'0'..=b'9') => State::MajorDigit(2),
-            (State::FirstMinorDigit, b'0'..=b'9') => State::MinorDigit(1),
-            (State::MinorDigit(_), b' ') => State::Status(0),
-            (State::MinorDigit(1), b'0'..=b'9') => State::MinorDigit(2),
-            (State::Status(_), b' ') => self.state,
-            (State::Status(digits), b'0'..=b'9') => {
+            (HealthState::FirstMajorDigit, b'1'..=b'9') => HealthState::MajorDigit(1),
+            (HealthState::MajorDigit(_), b'.') => HealthState::FirstMinorDigit,
+            (HealthState::MajorDigit(1), b'0'..=b'9') => HealthState::MajorDigit(2),
+            (HealthState::FirstMinorDigit, b'0'..=b'9') => HealthState::MinorDigit(1),
+            (HealthState::MinorDigit(_), b' ') => HealthState::Status(0),
+            (HealthState::MinorDigit(1), b'0'..=b'9') => HealthState::MinorDigit(2),
+            (HealthState::Status(_), b' ') => self.state,
+            (HealthState::Status(digits), b'0'..=b'9') => {
                 self.status = self.status * 10 + u16::from(byte - b'0');
-                if digits == 2 { State::AfterStatus } else { State::Status(digits + 1) }
+                if digits == 2 { HealthState::AfterStatus } else { HealthState::Status(digits + 1) }
             }
             // IIS sends 403.1 and the like.
-            (State::AfterStatus, b' ' | b'.') => State::StatusText,
-            (State::AfterStatus | State::StatusText, b'\r') => State::StatusLineEnd,
-            (State::AfterStatus | State::StatusText | State::StatusLineEnd, b'\n') => {
-                State::HeaderStart
+            (HealthState::AfterStatus, b' ' | b'.') => HealthState::StatusText,
+            (HealthState::AfterStatus | HealthState::StatusText, b'\r') => {
+                HealthState::StatusLineEnd
             }
-            (State::StatusText, _) => State::StatusText,
             (
-                State::Protocol(_)
-                | State::FirstMajorDigit
-                | State::MajorDigit(_)
-                | State::FirstMinorDigit
-                | State::MinorDigit(_)
-                | State::Status(_)
-                | State::AfterStatus
-                | State::StatusLineEnd,
+                HealthState::AfterStatus | HealthState::StatusText | HealthState::StatusLineEnd,
+                b'\n',
+            ) => HealthState::HeaderStart,
+            (HealthState::StatusText, _) => HealthState::StatusText,
+            (
+                HealthState::Protocol(_)
+                | HealthState::FirstMajorDigit
+                | HealthState::MajorDigit(_)
+                | HealthState::FirstMinorDigit
+                | HealthState::MinorDigit(_)
+                | HealthState::Status(_)
+                | HealthState::AfterStatus
+                | HealthState::StatusLineEnd,
                 _,
             ) => return Err(NoAnswer::StatusLine),
 
-            (State::HeaderStart, b'\r') => State::HeadEnd,
-            (State::HeaderStart | State::HeadEnd, b'\n') => return Ok(true),
-            (State::HeaderStart, b':') => return Err(NoAnswer::Header),
-            (State::Name(_), b':') => State::Value,
-            (State::Name(_) | State::Value, b'\r') => State::HeaderEnd,
-            (State::Name(_) | State::Value | State::HeaderEnd | State::IgnoredLine, b'\n') => {
-                State::HeaderStart
+            (HealthState::HeaderStart, b'\r') => HealthState::HeadEnd,
+            (HealthState::HeaderStart | HealthState::HeadEnd, b'\n') => return Ok(true),
+            (HealthState::HeaderStart, b':') => return Err(NoAnswer::Header),
+            (HealthState::Name(_), b':') => HealthState::Value,
+            (HealthState::Name(_) | HealthState::Value, b'\r') => HealthState::HeaderEnd,
+            (
+                HealthState::Name(_)
+                | HealthState::Value
+                | HealthState::HeaderEnd
+                | HealthState::IgnoredLine,
+                b'\n',
+            ) => HealthState::HeaderStart,
+            (HealthState::HeaderStart | HealthState::Name(_), 0..=b' ' | 0x7f) => {
+                return Err(NoAnswer::Header);
             }
-            (State::HeaderStart | State::Name(_), 0..=b' ' | 0x7f) => return Err(NoAnswer::Header),
-            (State::HeaderStart, _) => State::Name((byte == PROTOCOL[0]).then_some(1)),
+            (HealthState::HeaderStart, _) => HealthState::Name((byte == PROTOCOL[0]).then_some(1)),
             // IIS sends a second status line among the headers.
-            (State::Name(Some(4)), b'/') => State::IgnoredLine,
-            (State::Name(same), _) => State::Name(
+            (HealthState::Name(Some(4)), b'/') => HealthState::IgnoredLine,
+            (HealthState::Name(same), _) => HealthState::Name(
                 same.filter(|&same| PROTOCOL.get(same) == Some(&byte)).map(|same| same + 1),
             ),
-            (State::Value, 0) => return Err(NoAnswer::Header),
-            (State::Value, _) => State::Value,
-            (State::HeaderEnd, b'\r') => State::HeaderEnd,
-            (State::HeaderEnd | State::HeadEnd, _) => return Err(NoAnswer::Header),
-            (State::IgnoredLine, _) => State::IgnoredLine,
+            (HealthState::Value, 0) => return Err(NoAnswer::Header),
+            (HealthState::Value, _) => HealthState::Value,
+            (HealthState::HeaderEnd, b'\r') => HealthState::HeaderEnd,
+            (HealthState::HeaderEnd | HealthState::HeadEnd, _) => return Err(NoAnswer::Header),
+            (HealthState::IgnoredLine, _) => HealthState::IgnoredLine,
         };
         Ok(false)
     }

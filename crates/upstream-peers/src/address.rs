@@ -176,8 +176,7 @@ fn unix(text: &str, path: &str) -> Result<SocketAddress, AddressError> {
 }
 
 fn parse_port(text: &str) -> Result<u16, AddressError> {
-    crate::parameters::whole_number(text)
-        .and_then(|port| u16::try_from(port).ok())
+    nginx_syntax::number(text)
         .filter(|&port| port != 0)
         .ok_or_else(|| AddressError::Port(Excerpt::new(text)))
 }

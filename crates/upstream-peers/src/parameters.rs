@@ -1,63 +1,17 @@
 //! nginx's parameters of a `server`.
 
-mod time;
-
 use std::{fmt, sync::Arc};
 
+use nginx_syntax::{number, seconds};
+pub use peer_balance::{MAX_WEIGHT, Parameters};
 use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::excerpt::Excerpt;
 
-pub use time::milliseconds;
-
-/// The greatest weight. nginx has no limit of its own; this one keeps the sum of the weights of any
-/// number of peers that fits into memory far from an overflow, and is that of weights in DNS (RFC
-/// 2782).
-pub const MAX_WEIGHT: u32 = 65_535;
-
 /// The longest `route`, in bytes: four times what nginx makes for a server without one, and more
 /// than a node's name takes.
 pub const MAX_ROUTE_LENGTH: usize = 128;
-
-/// nginx's parameters of a `server`, all set; but for `route`, which is a name of the peer's, and
-/// has no default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parameters {
-    /// Share of the requests, up to [`MAX_WEIGHT`]; with 0 the peer gets none, and
-    /// [`drain`](Self::drain) is set.
-    pub weight: u32,
-    /// Connections that may be open at a time; 0: no limit.
-    pub max_conns: u32,
-    /// Failures within `fail_timeout` that make the peer unavailable; 0: failures are not counted.
-    pub max_fails: u32,
-    /// Seconds in which failures are counted, and for which the peer is then unavailable.
-    pub fail_timeout: u32,
-    /// Seconds in which the weight grows from nothing to its value when the peer comes; 0: at once.
-    pub slow_start: u32,
-    /// The peer is used only where no other is available.
-    pub backup: bool,
-    /// The peer is never used.
-    pub down: bool,
-    /// The peer gets no new sessions.
-    pub drain: bool,
-}
-
-impl Default for Parameters {
-    /// nginx's defaults.
-    fn default() -> Self {
-        Self {
-            weight: 1,
-            max_conns: 0,
-            max_fails: 1,
-            fail_timeout: 10,
-            slow_start: 0,
-            backup: false,
-            down: false,
-            drain: false,
-        }
-    }
-}
 
 /// What a value, or `etcd_defaults`, sets of the [`Parameters`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -269,17 +223,15 @@ impl Slot<'_> {
     fn set(self, text: &str) -> Result<(), &'static str> {
         match self {
             Slot::Weight(weight) => {
-                let number = whole_number(text).filter(|&number| number <= MAX_WEIGHT);
-                *weight = Some(number.ok_or("a whole number from 0 to 65535")?);
+                let share = number(text).filter(|&share| share <= MAX_WEIGHT);
+                *weight = Some(share.ok_or("a whole number from 0 to 65535")?);
             }
             Slot::Number(slot) => {
-                *slot = Some(whole_number(text).ok_or("a whole number below 4294967296")?)
+                *slot = Some(number(text).ok_or("a whole number below 4294967296")?)
             }
             Slot::Time(slot) => {
-                *slot = Some(
-                    time::seconds(text)
-                        .ok_or("a time in whole seconds, such as 10, 10s or 1m30s")?,
-                );
+                let seconds = seconds(text).and_then(|seconds| u32::try_from(seconds).ok());
+                *slot = Some(seconds.ok_or("a time in whole seconds, such as 10, 10s or 1m30s")?);
             }
             Slot::Flag(slot) => {
                 *slot = Some(match text {
@@ -304,11 +256,6 @@ const ROUTE: &str =
 fn is_route(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
     (1..=MAX_ROUTE_LENGTH).contains(&text.len()) && text.bytes().all(fits)
-}
-
-/// A number of digits alone: a sign, as Rust would take it, is none of nginx's syntax.
-pub(crate) fn whole_number(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn invalid(name: &'static str, text: &str, expected: &'static str) -> ParameterError {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use peer_check::{Address, CheckConfig, Kind, Method, Probe, ProbeError};
+use peer_check::{Address, CheckConfig, CheckKind, CheckMethod, Probe, ProbeError};
 use thiserror::Error;
 use tokio::net::lookup_host;
 use upstream_peers::{SocketAddress, Target};
@@ -43,7 +43,7 @@ impl Check {
     /// Where it is none, or has a method and asks for nothing.
     pub(super) fn new(
         given: &str,
-        method: Option<Method>,
+        method: Option<CheckMethod>,
         timeout: Duration,
     ) -> Result<Self, CheckError> {
         let wrong = || CheckError::Unknown(given.to_owned());
@@ -59,7 +59,7 @@ impl Check {
             return Ok(Self::of(None, None, timeout));
         }
         if given == "tcp" {
-            return Ok(Self::of(probe(Kind::Tcp)?, None, timeout));
+            return Ok(Self::of(probe(CheckKind::Tcp)?, None, timeout));
         }
         let rest = given.strip_prefix("http://").ok_or_else(wrong)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -71,7 +71,7 @@ impl Check {
         });
         let status = "200-399".parse().map_err(|_| wrong())?;
         let method = method.unwrap_or_default();
-        Ok(Self::of(probe(Kind::Http { method, uri, host, status })?, elsewhere, timeout))
+        Ok(Self::of(probe(CheckKind::Http { method, uri, host, status })?, elsewhere, timeout))
     }
 
     fn of(probe: Option<Probe>, elsewhere: Option<String>, timeout: Duration) -> Self {
@@ -132,7 +132,7 @@ async fn look_up(name: String) -> Result<SocketAddr, Refusal> {
 mod tests {
     use std::time::Duration;
 
-    use peer_check::Method;
+    use peer_check::CheckMethod;
 
     use super::{Check, CheckError};
 
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_method_is_for_a_url() {
-        for method in [Method::Get, Method::Head] {
+        for method in [CheckMethod::Get, CheckMethod::Head] {
             assert!(Check::new("http:///", Some(method), SECOND).is_ok());
             for given in ["tcp", "none"] {
                 let error = Check::new(given, Some(method), SECOND).map(|_| ());

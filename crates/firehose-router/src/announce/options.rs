@@ -3,7 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args};
-use peer_check::{Method, SHORTEST};
+use nginx_syntax::milliseconds;
+use peer_check::{CheckMethod, SHORTEST};
 
 use crate::etcd::EtcdOptions;
 
@@ -102,7 +103,7 @@ pub(crate) struct AnnounceOptions {
     /// HEAD is the check of a Firehose server: any GET there waits for a message, but for
     /// /metrics@firehose.
     #[arg(long, env = "ANNOUNCE_CHECK_METHOD", value_name = "METHOD", hide_env_values = true)]
-    pub(crate) check_method: Option<Method>,
+    pub(crate) check_method: Option<CheckMethod>,
 
     /// From one check to the next, at least 10ms
     #[arg(
@@ -192,24 +193,13 @@ fn parse_key(given: &str) -> Result<String, String> {
     }
 }
 
-/// Takes a time: `10s`, `500ms`, `1m`, or seconds.
+/// A time as nginx writes it, of at most a day.
 fn parse_time(given: &str) -> Result<Duration, String> {
-    /// The longest: a day.
+    /// Milliseconds.
     const LONGEST: u64 = 86_400_000;
-    let digits = given.find(|character: char| !character.is_ascii_digit()).unwrap_or(given.len());
-    let (number, unit) = given.split_at(digits);
-    let unit = match unit {
-        "ms" => 1,
-        "s" | "" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => 0,
-    };
-    let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    match milliseconds.filter(|&milliseconds| unit > 0 && milliseconds <= LONGEST) {
-        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-        None => Err("a time of at most a day is needed: 10s, 500ms, 1m".to_owned()),
-    }
+    let time = milliseconds(given).filter(|&time| time <= LONGEST);
+    time.map(Duration::from_millis)
+        .ok_or_else(|| "a time of at most a day is needed: 10s, 500ms, 1m".to_owned())
 }
 
 fn parse_interval(given: &str) -> Result<Duration, String> {
@@ -238,12 +228,14 @@ mod tests {
             ("500ms", 500),
             ("1m", 60_000),
             ("24h", 86_400_000),
+            ("1d", 86_400_000),
+            ("1m30s", 90_000),
             ("7", 7_000),
             ("0", 0),
         ] {
             assert_eq!(parse_time(given), Ok(Duration::from_millis(milliseconds)), "{given}");
         }
-        for given in ["", "s", "-1s", "1.5s", "10 s", "25h", "1d", "99999999999999999999s"] {
+        for given in ["", "s", "-1s", "1.5s", "10 s", "25h", "1d1s", "99999999999999999999s"] {
             assert!(parse_time(given).is_err(), "{given}");
         }
     }

@@ -7,14 +7,21 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::{NEWCOMER_GAP, Schedule, Turn};
-use crate::attempt::Outcome;
-use crate::config::{CheckConfig, Kind};
-use crate::peer::{Address, Checked, PeerId, State};
+use crate::attempt::CheckOutcome;
+use crate::config::{CheckConfig, CheckKind};
+use crate::health::HealthState;
+use crate::peer::{Address, Checked, PeerId};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
 fn config(fall: u32, rise: u32) -> CheckConfig {
-    CheckConfig { kind: Kind::Tcp, interval: INTERVAL, timeout: Duration::from_secs(1), fall, rise }
+    CheckConfig {
+        kind: CheckKind::Tcp,
+        interval: INTERVAL,
+        timeout: Duration::from_secs(1),
+        fall,
+        rise,
+    }
 }
 
 fn schedule() -> Schedule {
@@ -28,7 +35,7 @@ fn peer(number: usize) -> Checked {
             address: [1, 2].as_slice().into(),
         },
         target: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 80))),
-        state: State::Unknown,
+        state: HealthState::Unknown,
     }
 }
 
@@ -43,7 +50,7 @@ fn run(schedule: &mut Schedule, end: Instant, duration: Duration) -> Vec<(Instan
     while let Some(due) = schedule.next_due(true).filter(|due| *due < end) {
         let turn = schedule.start(due, true).expect("it is due");
         begun.push((due, turn.id.clone()));
-        schedule.ended(turn, Outcome::Passed, due + duration);
+        schedule.ended(turn, CheckOutcome::Passed, due + duration);
     }
     begun
 }
@@ -77,7 +84,7 @@ fn newcomers_have_their_turns_in_random_order() {
 fn who_fails_can_be_left_to_wait() {
     let mut schedule = Schedule::new(&config(1, 1), Rng::with_seed(7));
     let now = Instant::now();
-    schedule.keep([Checked { state: State::Failing, ..peer(0) }, peer(1), peer(2)], now);
+    schedule.keep([Checked { state: HealthState::Failing, ..peer(0) }, peer(1), peer(2)], now);
     let later = now + INTERVAL;
     let turns: Vec<_> = std::iter::from_fn(|| schedule.start(later, false)).collect();
     assert!(turns.len() == 2 && turns.iter().all(|turn| !turn.is_failing), "{turns:?}");
@@ -85,7 +92,7 @@ fn who_fails_can_be_left_to_wait() {
     let turn = schedule.start(later, true).expect("it is due");
     assert!(turn.is_failing && turn.id == peer(0).id);
     // With its state a peer changes its queue.
-    assert!(schedule.ended(turn, Outcome::Passed, later).is_some());
+    assert!(schedule.ended(turn, CheckOutcome::Passed, later).is_some());
     assert!(schedule.next_due(false).is_some());
     schedule.keep([], later);
     assert_eq!(waiting(&schedule), 0);
@@ -183,24 +190,24 @@ fn begin(schedule: &mut Schedule) -> (Turn, Instant) {
     (schedule.start(due, true).expect("it is due"), due)
 }
 
-fn failed() -> Outcome {
-    Outcome::Failed("status 500".to_owned())
+fn failed() -> CheckOutcome {
+    CheckOutcome::Failed("status 500".to_owned())
 }
 
 #[test]
 fn counts_survive_keep_and_the_given_state_does_not_matter_then() {
     let mut schedule = schedule();
     let now = Instant::now();
-    schedule.keep([Checked { state: State::Passing, ..peer(0) }], now);
+    schedule.keep([Checked { state: HealthState::Passing, ..peer(0) }], now);
     for _ in 0..2 {
         let (turn, due) = begin(&mut schedule);
         assert_eq!(schedule.ended(turn, failed(), due), None);
-        schedule.keep([Checked { state: State::Unknown, ..peer(0) }, peer(1)], due);
+        schedule.keep([Checked { state: HealthState::Unknown, ..peer(0) }, peer(1)], due);
         schedule.keep([peer(0)], due);
     }
     let (turn, due) = begin(&mut schedule);
     let verdict = schedule.ended(turn, failed(), due).expect("the third failure in a row");
-    assert_eq!(verdict.state, State::Failing);
+    assert_eq!(verdict.state, HealthState::Failing);
     assert_eq!(verdict.reason.as_deref(), Some("status 500"));
 }
 
@@ -212,40 +219,41 @@ fn a_removed_peer_s_attempt_has_no_effect_not_even_when_it_is_back() {
     let (turn, due) = begin(&mut schedule);
     schedule.keep([], due);
     assert!(!schedule.is_wanted(&turn));
-    assert_eq!(schedule.ended(turn.clone(), Outcome::Passed, due), None);
+    assert_eq!(schedule.ended(turn.clone(), CheckOutcome::Passed, due), None);
     schedule.keep([peer(0)], due);
     assert!(!schedule.is_wanted(&turn));
-    assert_eq!(schedule.ended(turn, Outcome::Passed, due), None);
+    assert_eq!(schedule.ended(turn, CheckOutcome::Passed, due), None);
     let (turn, due) = begin(&mut schedule);
     assert!(schedule.is_wanted(&turn));
-    assert!(schedule.ended(turn, Outcome::Passed, due).is_some());
+    assert!(schedule.ended(turn, CheckOutcome::Passed, due).is_some());
 }
 
 #[test]
 fn a_peer_that_moves_to_another_target_is_a_newcomer() {
     let mut schedule = schedule();
     let now = Instant::now();
-    schedule.keep([Checked { state: State::Passing, ..peer(0) }], now);
+    schedule.keep([Checked { state: HealthState::Passing, ..peer(0) }], now);
     let (turn, due) = begin(&mut schedule);
-    schedule.ended(turn, Outcome::Passed, due);
+    schedule.ended(turn, CheckOutcome::Passed, due);
     let (turn, due) = begin(&mut schedule);
     let moved = Checked { target: Address::Unix("/run/app.sock".into()), ..peer(0) };
     // Of two with one id the first counts.
     schedule.keep([moved.clone(), peer(0)], due);
     assert_eq!((schedule.len(), waiting(&schedule)), (1, 1));
-    assert_eq!(schedule.ended(turn, Outcome::Passed, due), None);
+    assert_eq!(schedule.ended(turn, CheckOutcome::Passed, due), None);
     let (turn, began) = begin(&mut schedule);
     assert!(began <= due + NEWCOMER_GAP);
     assert_eq!(turn.target, moved.target);
-    let verdict = schedule.ended(turn, Outcome::Passed, began).expect("it was unknown");
-    assert_eq!(verdict.state, State::Passing);
+    let verdict = schedule.ended(turn, CheckOutcome::Passed, began).expect("it was unknown");
+    assert_eq!(verdict.state, HealthState::Passing);
 }
 
 #[test]
 fn a_check_that_was_not_made_counts_as_nothing() {
     let mut schedule = Schedule::new(&config(2, 1), Rng::with_seed(7));
     schedule.keep([peer(0)], Instant::now());
-    for (outcome, changes) in [(failed(), false), (Outcome::NotMade, false), (failed(), true)] {
+    for (outcome, changes) in [(failed(), false), (CheckOutcome::NotMade, false), (failed(), true)]
+    {
         let (turn, due) = begin(&mut schedule);
         assert_eq!(schedule.ended(turn, outcome, due).is_some(), changes);
     }
@@ -257,7 +265,7 @@ fn a_late_check_is_not_followed_by_the_next_at_once() {
     schedule.keep([peer(0)], Instant::now());
     let late = schedule.next_due(true).expect("a peer waits") + INTERVAL * 3;
     let turn = schedule.start(late, true).expect("it is overdue");
-    schedule.ended(turn, Outcome::Passed, late);
+    schedule.ended(turn, CheckOutcome::Passed, late);
     assert_eq!(schedule.next_due(true), Some(late + INTERVAL / 2));
 }
 
@@ -272,7 +280,7 @@ fn extreme_intervals_are_bounded() {
         schedule.keep(peers(0..100), now);
         for _ in 0..300 {
             let (turn, due) = begin(&mut schedule);
-            schedule.ended(turn, Outcome::Passed, due);
+            schedule.ended(turn, CheckOutcome::Passed, due);
         }
         assert!(schedule.next_due(true).is_some_and(|due| due > now));
     }
@@ -297,16 +305,17 @@ fn any_step() -> impl Strategy<Value = Step> {
 /// A peer as the rules have it, with its results since the last change of state.
 struct Model {
     life: usize,
-    state: State,
+    state: HealthState,
     since: Vec<bool>,
 }
 
 impl Model {
-    fn result(&mut self, passed: bool, fall: usize, rise: usize) -> Option<State> {
+    fn result(&mut self, passed: bool, fall: usize, rise: usize) -> Option<HealthState> {
         self.since.push(passed);
         let in_a_row = self.since.iter().rev().take_while(|result| **result == passed).count();
-        let (state, needed) = if passed { (State::Passing, rise) } else { (State::Failing, fall) };
-        let needed = if passed && self.state == State::Unknown { 1 } else { needed };
+        let (state, needed) =
+            if passed { (HealthState::Passing, rise) } else { (HealthState::Failing, fall) };
+        let needed = if passed && self.state == HealthState::Unknown { 1 } else { needed };
         if state == self.state || in_a_row < needed {
             return None;
         }
@@ -336,7 +345,7 @@ proptest! {
                     schedule.keep(peers(numbers), now);
                     model.retain(|id, _| wanted.contains(id));
                     for id in wanted {
-                        let new = Model { life, state: State::Unknown, since: Vec::new() };
+                        let new = Model { life, state: HealthState::Unknown, since: Vec::new() };
                         model.entry(id).or_insert(new);
                     }
                 }
@@ -357,11 +366,10 @@ proptest! {
                     let known = model.get_mut(&id).filter(|known| known.life == life);
                     prop_assert_eq!(schedule.is_wanted(&turn), known.is_some());
                     let expected = known.and_then(|known| known.result(passed, fall, rise));
-                    let verdict =
-                        schedule.ended(turn, if passed { Outcome::Passed } else { failed() }, now);
+                    let verdict = schedule.ended(turn, if passed { CheckOutcome::Passed } else { failed() }, now);
                     prop_assert_eq!(verdict.as_ref().map(|verdict| verdict.state), expected);
                     let reason = verdict.and_then(|verdict| verdict.reason);
-                    prop_assert_eq!(reason.is_some(), expected == Some(State::Failing));
+                    prop_assert_eq!(reason.is_some(), expected == Some(HealthState::Failing));
                 }
                 Step::End(..) => {}
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use demo_node::{ClosedPort, Fault, ListenAddress, Node};
 use peer_check::{
-    Address, CheckConfig, Checked, Checks, Kind, MAX_ANSWER_HEAD, MAX_REASON, Method, PeerId,
-    State, StatusSet, Verdict,
+    Address, CheckConfig, CheckKind, CheckMethod, Checked, Checks, HealthState, MAX_ANSWER_HEAD,
+    MAX_REASON, PeerId, StatusSet, Verdict,
 };
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,8 +27,8 @@ const GENEROUS: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_secs(1);
 
 fn http(uri: &str, timeout: Duration) -> CheckConfig {
-    let kind = Kind::Http {
-        method: Method::Get,
+    let kind = CheckKind::Http {
+        method: CheckMethod::Get,
         uri: uri.to_owned(),
         host: None,
         status: StatusSet::default(),
@@ -37,7 +37,7 @@ fn http(uri: &str, timeout: Duration) -> CheckConfig {
 }
 
 fn tcp(timeout: Duration) -> CheckConfig {
-    CheckConfig { kind: Kind::Tcp, ..http("/", timeout) }
+    CheckConfig { kind: CheckKind::Tcp, ..http("/", timeout) }
 }
 
 fn target(address: &ListenAddress) -> Address {
@@ -49,7 +49,7 @@ fn target(address: &ListenAddress) -> Address {
 
 fn peer(target: Address) -> Checked {
     let id = PeerId { key: Some("node".into()), address: target.to_string().into_bytes().into() };
-    Checked { id, target, state: State::Unknown }
+    Checked { id, target, state: HealthState::Unknown }
 }
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -88,7 +88,7 @@ async fn first(config: CheckConfig, target: Address) -> Verdict {
 /// Why `target` fails.
 async fn why(config: CheckConfig, target: Address) -> String {
     let verdict = first(config, target).await;
-    assert_eq!(verdict.state, State::Failing);
+    assert_eq!(verdict.state, HealthState::Failing);
     let reason = verdict.reason.expect("a failure has a reason");
     assert!(
         reason.chars().count() <= MAX_REASON && !reason.contains(char::is_control),
@@ -103,12 +103,12 @@ async fn a_node_that_passes_fails_and_recovers() {
     let mut checks = Checks::new(http("/healthz", GENEROUS));
     checks.keep([peer(target(node.address()))]);
     let verdict = next(&mut checks).await;
-    assert_eq!((verdict.state, verdict.reason), (State::Passing, None));
+    assert_eq!((verdict.state, verdict.reason), (HealthState::Passing, None));
     let before = node.counts().requests;
     no_verdict_until(&mut checks, || node.counts().requests >= before + 5).await;
     node.set_fault(Fault::Close);
     let verdict = next(&mut checks).await;
-    assert_eq!(verdict.state, State::Failing);
+    assert_eq!(verdict.state, HealthState::Failing);
     let reason = verdict.reason.expect("a failure has a reason");
     assert!(
         ["closed without an answer", "connection reset"].contains(&reason.as_str()),
@@ -118,7 +118,7 @@ async fn a_node_that_passes_fails_and_recovers() {
     no_verdict_until(&mut checks, || node.counts().accepted >= before + 5).await;
     node.set_fault(Fault::None);
     let verdict = next(&mut checks).await;
-    assert_eq!((verdict.state, verdict.reason), (State::Passing, None));
+    assert_eq!((verdict.state, verdict.reason), (HealthState::Passing, None));
 }
 
 #[tokio::test]
@@ -134,9 +134,9 @@ async fn a_node_that_hangs_fails_and_others_do_not_wait_for_it() {
         if verdict.id == first.id {
             break verdict;
         }
-        assert_eq!(verdict.state, State::Passing);
+        assert_eq!(verdict.state, HealthState::Passing);
     };
-    assert_eq!(verdict.state, State::Failing);
+    assert_eq!(verdict.state, HealthState::Failing);
     assert_eq!(verdict.reason.as_deref(), Some("timed out after 1s"));
     // In the time of two attempts at the one that hangs.
     assert!(good.counts().requests > 2, "{}", good.counts().requests);
@@ -148,7 +148,7 @@ async fn the_status_decides() {
     let address = target(node.address());
     for status in [200, 204, 301, 399] {
         let verdict = first(http(&format!("/status/{status}"), GENEROUS), address.clone()).await;
-        assert_eq!(verdict.state, State::Passing, "{status}");
+        assert_eq!(verdict.state, HealthState::Passing, "{status}");
     }
     for status in [400, 404, 500, 503, 999] {
         let reason = why(http(&format!("/status/{status}"), GENEROUS), address.clone()).await;
@@ -156,15 +156,15 @@ async fn the_status_decides() {
     }
     let status = StatusSet::parse("404,500-503").expect("statuses");
     let own = |uri: &str| CheckConfig {
-        kind: Kind::Http {
-            method: Method::Get,
+        kind: CheckKind::Http {
+            method: CheckMethod::Get,
             uri: uri.to_owned(),
             host: None,
             status: status.clone(),
         },
         ..http("/", GENEROUS)
     };
-    assert_eq!(first(own("/status/404"), address.clone()).await.state, State::Passing);
+    assert_eq!(first(own("/status/404"), address.clone()).await.state, HealthState::Passing);
     assert_eq!(why(own("/status/200"), address).await, "status 200");
 }
 
@@ -176,11 +176,11 @@ async fn nobody_listens() {
     assert_eq!(why(tcp(GENEROUS), address.clone()).await, "connection refused");
     let mut checks = Checks::new(tcp(GENEROUS));
     checks.keep([peer(address)]);
-    assert_eq!(next(&mut checks).await.state, State::Failing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Failing);
     let node = port.open("a").expect("the port is ours");
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     node.kill().await;
-    assert_eq!(next(&mut checks).await.state, State::Failing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Failing);
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn a_tcp_check_wants_no_more_than_a_connection() {
     node.set_fault(Fault::Hang);
     let mut checks = Checks::new(tcp(GENEROUS));
     checks.keep([peer(target(node.address()))]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || node.counts().accepted >= 5).await;
 }
 
@@ -201,8 +201,11 @@ async fn unix_sockets_are_checked_too() {
     let reason = why(tcp(GENEROUS), target(&address)).await;
     assert!(reason.starts_with("No such file"), "{reason:?}");
     let node = Node::listen("a", &address).await.expect("the path is free");
-    assert_eq!(first(tcp(GENEROUS), target(node.address())).await.state, State::Passing);
-    assert_eq!(first(http("/", GENEROUS), target(node.address())).await.state, State::Passing);
+    assert_eq!(first(tcp(GENEROUS), target(node.address())).await.state, HealthState::Passing);
+    assert_eq!(
+        first(http("/", GENEROUS), target(node.address())).await.state,
+        HealthState::Passing
+    );
     assert_eq!(why(http("/status/500", GENEROUS), target(node.address())).await, "status 500");
 }
 
@@ -212,7 +215,7 @@ async fn connections_are_closed_at_once() {
     // 64 MiB that nobody reads: the node is done with it only when the connection is closed.
     let mut checks = Checks::new(http("/bytes/67108864", GENEROUS));
     checks.keep([peer(target(node.address()))]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || node.counts().requests >= 5).await;
     checks.keep([]);
     no_verdict_until(&mut checks, || node.counts().connections == 0).await;
@@ -239,8 +242,8 @@ async fn the_request_is_what_it_should_be() {
          firehose-router\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(server.request(), expected);
-    let kind = Kind::Http {
-        method: Method::Head,
+    let kind = CheckKind::Http {
+        method: CheckMethod::Head,
         uri: "/".to_owned(),
         host: Some("node.example".to_owned()),
         status: StatusSet::default(),
@@ -321,13 +324,13 @@ async fn a_body_that_comes_a_moment_later_is_read() {
     let server = Server::start(answer, Then::Late(64 << 10)).await;
     let mut checks = Checks::new(http("/", GENEROUS));
     checks.keep([peer(server.address())]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || server.written() + server.failed() >= 3).await;
     assert_eq!(server.failed(), 0);
     // One that has no end is not read for ever.
     let endless = Server::start(answer, Then::Repeat(&[b'x'; 8 << 10])).await;
     checks.keep([peer(endless.address())]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || endless.failed() >= 3).await;
 }
 
@@ -354,7 +357,7 @@ async fn answers_of_all_kinds_pass() {
             let verdict = first(http("/", GENEROUS), server.address()).await;
             assert_eq!(
                 verdict.state,
-                State::Passing,
+                HealthState::Passing,
                 "{:?}: {verdict:?}",
                 answer.escape_ascii().to_string()
             );
@@ -388,9 +391,7 @@ proptest! {
             first(CheckConfig { fall: 1, ..http("/", GENEROUS) }, server.address()).await
         });
         match verdict.state {
-            State::Passing => {
-                prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none())
-            }
+            HealthState::Passing => prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none()),
             _ => {
                 let reason = verdict.reason.expect("a failure has a reason");
                 let known =
