@@ -1,14 +1,13 @@
 //! `announce`: keeps a node's key in etcd for as long as the node answers.
 
-mod channel;
+mod address;
 mod check;
 mod command;
 mod docker;
-mod health;
 mod keeper;
+mod lookup;
 mod node;
 mod options;
-mod place;
 
 use std::{convert::Infallible, io, process::ExitCode, time::Duration};
 
@@ -25,7 +24,7 @@ use self::{
     check::CheckError,
     command::Command,
     docker::DockerError,
-    keeper::{Held, Keeper, RELEASE, Want},
+    keeper::{Keeper, KeyState, RELEASE_TIMEOUT},
     node::Node,
 };
 use crate::{
@@ -45,15 +44,15 @@ enum AnnounceError {
     Check(#[from] CheckError),
     #[error("{0}")]
     Docker(#[from] DockerError),
-    #[error("--addr or --container is needed")]
-    NoPlace,
-    #[error("--addr \"{0}\" has no port: HOST:PORT is needed")]
+    #[error("--addr or --container is required")]
+    NoAddress,
+    #[error("--addr \"{0}\" has no port: HOST:PORT is required")]
     NoPort(String),
-    #[error("the value \"{0}\", of --addr and --value, is none that the router takes: {1}")]
+    #[error("invalid value \"{0}\", made of --addr and --value: {1}")]
     Value(String, ValueError),
-    #[error("signals cannot be received: {0}")]
+    #[error("signal handlers cannot be installed: {0}")]
     Signals(io::Error),
-    #[error("the flags could not be looked at: {0}")]
+    #[error("the options could not be read: {0}")]
     Stopped(tokio::task::JoinError),
 }
 
@@ -78,7 +77,7 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
         // Cancel safe: nothing is announced or started yet.
         biased;
         signal = listener.end_requested() => {
-            tracing::info!("{signal}: the node is not announced");
+            tracing::info!("{signal} received: exiting, the node was not announced");
             return ExitCode::SUCCESS;
         }
         node = making => node.unwrap_or_else(|error| Err(AnnounceError::Stopped(error))),
@@ -97,15 +96,15 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
         }
     };
     let key = format!("{}{}", etcd.upstream_prefix(), options.key);
-    let (mut keeper, held) = Keeper::new(etcd.cluster(), key, options.ttl, options.take_over);
-    let (want, wanted) = watch::channel(Want::Down);
+    let (mut keeper, state) = Keeper::new(etcd.cluster(), key, options.ttl, options.take_over);
+    let (want, wanted) = watch::channel(KeyState::Absent);
     let announcing =
-        Announcing { node, want, held, interval: options.check_interval, drain: options.drain };
+        Announcing { node, want, state, interval: options.check_interval, drain: options.drain };
     tokio::select! {
         // Cancel safe: what the keeper had under way when the node is to end is done or not done
         // under its lease, which is given back next; a lease that was being asked for has no key,
         // and runs out.
-        () = announcing.until_the_end(&mut listener, &mut command) => {}
+        () = announcing.announce_until_end(&mut listener, &mut command) => {}
         never = keeper.run(wanted) => match never {},
     }
     keeper.release().await;
@@ -119,19 +118,19 @@ fn fail(error: &AnnounceError) -> ExitCode {
 
 struct Announcing {
     node: Node,
-    want: watch::Sender<Want>,
-    held: watch::Receiver<Held>,
+    want: watch::Sender<KeyState>,
+    state: watch::Receiver<KeyState>,
     interval: Duration,
     drain: Duration,
 }
 
 impl Announcing {
     /// Announces the node as its checks say, until it is to end; then says "drain" for a while.
-    async fn until_the_end(self, listener: &mut Listener, command: &mut Command) {
-        let Self { mut node, want, held, interval, drain } = self;
+    async fn announce_until_end(self, listener: &mut Listener, command: &mut Command) {
+        let Self { mut node, want, state, interval, drain } = self;
         {
-            let looking = look_again_and_again(&mut node, &want, interval);
-            tokio::pin!(looking);
+            let checking = check_repeatedly(&mut node, &want, interval);
+            tokio::pin!(checking);
             loop {
                 tokio::select! {
                     // Cancel safe: a signal is taken in the poll that returns it, and the command's
@@ -141,7 +140,7 @@ impl Announcing {
                     happening = listener.next() => match happening {
                         SupervisorEvent::ChildEnded => command.reap_orphans(),
                         SupervisorEvent::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
-                            tracing::info!("{signal}: the node is to end");
+                            tracing::info!("{signal} received: shutting down");
                             break;
                         }
                         SupervisorEvent::Signal(signal) => {
@@ -151,54 +150,52 @@ impl Announcing {
                         }
                     },
                     () = command.ended() => return,
-                    never = &mut looking => match never {},
+                    never = &mut checking => match never {},
                 }
             }
         }
-        mark_and_wait(want, held, drain, listener, command).await;
+        drain_node(want, state, drain, listener, command).await;
     }
 }
 
-/// Looks at the node each `every`, and says what is to be announced.
-async fn look_again_and_again(
+/// Checks the node each `every`, and says what is to be announced.
+async fn check_repeatedly(
     node: &mut Node,
-    want: &watch::Sender<Want>,
+    want: &watch::Sender<KeyState>,
     every: Duration,
 ) -> Infallible {
-    let mut looks = interval(every);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        looks.tick().await;
-        let wanted = node.look().await.map_or(Want::Down, Want::Up);
+        ticks.tick().await;
+        let wanted = node.check().await.map_or(KeyState::Absent, KeyState::Present);
         want.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
     }
 }
 
 /// Marks the key, so that the router sends nobody new, and waits until those who are there may have
 /// gone, or nobody is waited for.
-async fn mark_and_wait(
-    want: watch::Sender<Want>,
-    mut held: watch::Receiver<Held>,
+async fn drain_node(
+    want: watch::Sender<KeyState>,
+    mut state: watch::Receiver<KeyState>,
     drain: Duration,
     listener: &mut Listener,
     command: &mut Command,
 ) {
-    let before = held.borrow_and_update().clone();
-    let Held::Key(value) = before else { return };
+    let before = state.borrow_and_update().clone();
+    let KeyState::Present(value) = before else { return };
     if drain.is_zero() {
         return;
     }
-    let draining = Held::Key(format!("{value} drain"));
-    want.send_replace(Want::Up(format!("{value} drain")));
+    let draining = KeyState::Present(format!("{value} drain"));
+    want.send_replace(draining.clone());
     let waiting = async {
         // Where etcd is away nobody hears of it, and there is nothing to wait for.
-        let is_marked = held.wait_for(|held| *held == draining);
-        if !matches!(timeout(RELEASE, is_marked).await, Ok(Ok(_))) {
+        let is_marked = state.wait_for(|state| *state == draining);
+        if !matches!(timeout(RELEASE_TIMEOUT, is_marked).await, Ok(Ok(_))) {
             return;
         }
-        tracing::info!(
-            "the node is marked \"drain\" for {drain:?}; one more signal ends it at once"
-        );
+        tracing::info!("the node is marked \"drain\" for {drain:?}; another signal skips the wait");
         sleep(drain).await;
     };
     tokio::pin!(waiting);
@@ -212,6 +209,88 @@ async fn mark_and_wait(
                 SupervisorEvent::Signal(Signal::SIGTERM | Signal::SIGINT) => return,
                 SupervisorEvent::Signal(signal) => drop(command.signal(signal)),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{AnnounceError, check::CheckError, docker::DockerError};
+
+    #[test]
+    fn messages() {
+        let (url, name) = ("tcp://docker:2375".to_owned(), "firehose-01".to_owned());
+        let refused = || io::ErrorKind::ConnectionRefused.into();
+        let errors: [(AnnounceError, &str); 15] = [
+            (AnnounceError::NoAddress, "--addr or --container is required"),
+            (
+                AnnounceError::NoPort("node".to_owned()),
+                "--addr \"node\" has no port: HOST:PORT is required",
+            ),
+            (
+                AnnounceError::Signals(refused()),
+                "signal handlers cannot be installed: connection refused",
+            ),
+            (
+                CheckError::Unknown("icmp".to_owned()).into(),
+                "invalid --check \"icmp\": it must be \"tcp\", \"none\" or a URL that begins with \
+                 \"http://\"",
+            ),
+            (
+                CheckError::NoUrl("tcp".to_owned()).into(),
+                "--check-method requires a URL in --check, which is \"tcp\"",
+            ),
+            (
+                DockerError::Url("ssh://host".to_owned()).into(),
+                "DOCKER_HOST \"ssh://host\" is neither unix:///PATH nor tcp://HOST:PORT",
+            ),
+            (
+                DockerError::Io(url.clone(), refused()).into(),
+                "Docker does not answer at tcp://docker:2375: connection refused",
+            ),
+            (
+                DockerError::Late(url).into(),
+                "Docker does not answer at tcp://docker:2375 within 5 s",
+            ),
+            (
+                DockerError::Name("a/b".to_owned()).into(),
+                "invalid name \"a/b\" in --container: only letters, digits, \"_\", \".\" and \"-\" \
+                 are allowed",
+            ),
+            (
+                DockerError::Answer("status 500".to_owned()).into(),
+                "invalid response from Docker: status 500",
+            ),
+            (
+                DockerError::NoContainer(name.clone()).into(),
+                "there is no container \"firehose-01\"",
+            ),
+            (
+                DockerError::NotRunning(name.clone()).into(),
+                "the container \"firehose-01\" is not running",
+            ),
+            (
+                DockerError::Restarting(name.clone()).into(),
+                "Docker reports that the container \"firehose-01\" is being restarted",
+            ),
+            (
+                DockerError::NoAddress(name, 7474).into(),
+                "Docker reports that the container \"firehose-01\" is running, but neither publishes \
+                 its port 7474 nor has an address of its own",
+            ),
+            (
+                AnnounceError::Value(
+                    "node:80 wait=5".to_owned(),
+                    upstream_peers::parse_value("key", b"node:80 wait=5").expect_err("an error"),
+                ),
+                "invalid value \"node:80 wait=5\", made of --addr and --value: unknown parameter \
+                 \"wait=5\"",
+            ),
+        ];
+        for (error, message) in errors {
+            assert_eq!(error.to_string(), message);
         }
     }
 }

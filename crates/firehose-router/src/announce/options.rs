@@ -8,11 +8,11 @@ use peer_check::{CheckMethod, SHORTEST};
 
 use crate::etcd::EtcdOptions;
 
-/// The least time-to-live in seconds: etcd itself takes no shorter one than its election timeout
-/// and a half.
+/// The shortest TTL in seconds: etcd itself grants none below one and a half of its election
+/// timeout.
 const MIN_TTL: i64 = 2;
 
-/// The longest one: a day. A node that dies without a word stays for as long.
+/// The longest TTL in seconds: a day. The key of an announcer that dies stays for as long.
 const MAX_TTL: i64 = 86_400;
 
 /// The least time from one check to the next: it leaves the announcer and the node something else
@@ -23,25 +23,21 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Args, Clone, Debug)]
 #[command(group(ArgGroup::new("where").required(true).args(["addr", "container"])))]
 pub(crate) struct AnnounceOptions {
-    /// The node's key, below PREFIX/upstream/; it may have slashes in it
-    #[arg(
-        long,
-        env = "ANNOUNCE_KEY",
-        value_name = "NAME",
-        hide_env_values = true,
-        value_parser = parse_key
-    )]
+    /// Key of the node below PREFIX/upstream/; slashes are allowed
+    #[arg(long, env = "ANNOUNCE_KEY", value_name = "NAME", hide_env_values = true, value_parser = parse_key)]
     pub(crate) key: String,
 
-    /// Where the router reaches the node: HOST:PORT, or :PORT for this host's own address
+    /// Address at which the router reaches the node: HOST:PORT, or :PORT on the address of this
+    /// host
     #[arg(long, env = "ANNOUNCE_ADDR", value_name = "HOST:PORT", hide_env_values = true)]
     pub(crate) addr: Option<String>,
 
-    /// The container that the node runs in: its address is asked of Docker, again and again
+    /// Name of the container that the node runs in; Docker is asked for its address before each
+    /// check
     #[arg(long, env = "ANNOUNCE_CONTAINER", value_name = "NAME", hide_env_values = true)]
     pub(crate) container: Option<String>,
 
-    /// The port that the node listens on in its container
+    /// Port that the node listens on in its container
     #[arg(
         long,
         env = "ANNOUNCE_PORT",
@@ -51,12 +47,12 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) port: u16,
 
-    /// This host's own address, also where Docker publishes the port on all of them [default:
-    /// $COREOS_PRIVATE_IPV4, or by which etcd is reached]
+    /// Address of this host, also for a port that Docker publishes on all addresses [default:
+    /// $COREOS_PRIVATE_IPV4, or the address that etcd is reached from]
     #[arg(long, env = "ANNOUNCE_HOST", value_name = "ADDRESS", hide_env_values = true)]
     pub(crate) host: Option<String>,
 
-    /// Where Docker's API is
+    /// URL of Docker's API: unix:///PATH or tcp://HOST:PORT
     #[arg(
         long,
         env = "DOCKER_HOST",
@@ -66,7 +62,7 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) docker_host: String,
 
-    /// Parameters of the node, as behind a server in nginx: 'weight=5 max_conns=100'
+    /// Parameters of the node, as in nginx's "server" directive: 'weight=5 max_conns=100'
     #[arg(
         long,
         env = "ANNOUNCE_VALUE",
@@ -76,19 +72,13 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) value: String,
 
-    /// Seconds until etcd removes the key of a node whose announcer is gone without a word
-    #[arg(
-        long,
-        env = "ANNOUNCE_TTL",
-        value_name = "SECONDS",
-        default_value_t = 60,
-        hide_env_values = true,
-        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL)
-    )]
+    /// Seconds after which etcd removes the key if the announcer has died (TTL of the lease)
+    #[arg(long, env = "ANNOUNCE_TTL", value_name = "SECONDS", default_value_t = 60, hide_env_values = true,
+        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL))]
     pub(crate) ttl: i64,
 
-    /// What must succeed for the key to be there: "tcp", "none", or a URL (http:///PATH: at the
-    /// node's own address)
+    /// Check that the node must pass: "tcp", "none", or a URL (http:///PATH: at the address of the
+    /// node)
     #[arg(
         long,
         env = "ANNOUNCE_CHECK",
@@ -98,85 +88,43 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) check: String,
 
-    /// How a URL is asked for: GET or HEAD [default: GET]
+    /// HTTP method of the check: GET or HEAD [default: GET]
     ///
-    /// HEAD is the check of a Firehose server: any GET there waits for a message, but for
+    /// Use HEAD for a Firehose server: any GET there waits for a message, except for
     /// /metrics@firehose.
     #[arg(long, env = "ANNOUNCE_CHECK_METHOD", value_name = "METHOD", hide_env_values = true)]
     pub(crate) check_method: Option<CheckMethod>,
 
-    /// From one check to the next, at least 10ms
-    #[arg(
-        long,
-        env = "ANNOUNCE_CHECK_INTERVAL",
-        hide_env_values = true,
-        value_name = "TIME",
-        default_value = "2s",
-        value_parser = parse_interval
-    )]
+    /// Interval between two checks, at least 10ms
+    #[arg(long, env = "ANNOUNCE_CHECK_INTERVAL", hide_env_values = true, value_name = "TIME", default_value = "2s", value_parser = parse_interval)]
     pub(crate) check_interval: Duration,
 
-    /// How long one check may take, at least 1ms
-    #[arg(
-        long,
-        env = "ANNOUNCE_CHECK_TIMEOUT",
-        hide_env_values = true,
-        value_name = "TIME",
-        default_value = "1s",
-        value_parser = parse_timeout
-    )]
+    /// Timeout of a check, at least 1ms
+    #[arg(long, env = "ANNOUNCE_CHECK_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "1s", value_parser = parse_timeout)]
     pub(crate) check_timeout: Duration,
 
-    /// After how many failures in a row the key goes
-    #[arg(
-        long,
-        env = "ANNOUNCE_FALL",
-        hide_env_values = true,
-        value_name = "N",
-        default_value_t = 3,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
+    /// Number of consecutive failed checks after which the key is removed
+    #[arg(long, env = "ANNOUNCE_FALL", hide_env_values = true, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) fall: u32,
 
-    /// After how many successes in a row it comes
-    #[arg(
-        long,
-        env = "ANNOUNCE_RISE",
-        hide_env_values = true,
-        value_name = "N",
-        default_value_t = 1,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
+    /// Number of consecutive passed checks after which the key is set
+    #[arg(long, env = "ANNOUNCE_RISE", hide_env_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rise: u32,
 
-    /// For how long the node is marked "drain" at the end, before its key goes; a second signal
-    /// ends it sooner
-    #[arg(
-        long,
-        env = "ANNOUNCE_DRAIN",
-        value_name = "TIME",
-        default_value = "10s",
-        hide_env_values = true,
-        value_parser = parse_time
-    )]
+    /// How long the node is marked "drain" on shutdown before its key is removed; a second signal
+    /// skips the wait
+    #[arg(long, env = "ANNOUNCE_DRAIN", value_name = "TIME", default_value = "10s", hide_env_values = true, value_parser = parse_time)]
     pub(crate) drain: Duration,
 
-    /// How long the command may take to end after SIGTERM, before it is killed
-    #[arg(
-        long,
-        env = "ANNOUNCE_STOP_TIMEOUT",
-        hide_env_values = true,
-        value_name = "TIME",
-        default_value = "10s",
-        value_parser = parse_time
-    )]
+    /// How long the command may take to exit after SIGTERM before it is killed
+    #[arg(long, env = "ANNOUNCE_STOP_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub(crate) stop_timeout: Duration,
 
-    /// Take the key over from whoever has it, in place of waiting
+    /// Take over the key if another announcer holds it, instead of waiting
     #[arg(long, env = "ANNOUNCE_TAKE_OVER", hide_env_values = true)]
     pub(crate) take_over: bool,
 
-    /// The node itself: it is started, and its life is bound to the key
+    /// Command that runs the node: started first; when it exits, the key is removed
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<PathBuf>,
 
@@ -198,8 +146,9 @@ fn parse_time(given: &str) -> Result<Duration, String> {
     /// Milliseconds.
     const LONGEST: u64 = 86_400_000;
     let time = milliseconds(given).filter(|&time| time <= LONGEST);
-    time.map(Duration::from_millis)
-        .ok_or_else(|| "a time of at most a day is needed: 10s, 500ms, 1m".to_owned())
+    time.map(Duration::from_millis).ok_or_else(|| {
+        "a time of at most one day is required, such as 10s, 500ms or 1m30s".to_owned()
+    })
 }
 
 fn parse_interval(given: &str) -> Result<Duration, String> {
@@ -212,7 +161,7 @@ fn parse_timeout(given: &str) -> Result<Duration, String> {
 
 fn at_least(least: Duration, given: &str) -> Result<Duration, String> {
     let time = parse_time(given)?;
-    if time < least { Err(format!("a time of at least {least:?} is needed")) } else { Ok(time) }
+    if time < least { Err(format!("a time of at least {least:?} is required")) } else { Ok(time) }
 }
 
 #[cfg(test)]
@@ -248,7 +197,7 @@ mod tests {
             assert!(parse_interval(given).is_err_and(|error| error.contains("10ms")), "{given}");
         }
         assert!(parse_timeout("0").is_err_and(|error| error.contains("1ms")));
-        assert!(parse_interval("25h").is_err_and(|error| error.contains("a day")));
+        assert!(parse_interval("25h").is_err_and(|error| error.contains("one day")));
     }
 
     #[test]
