@@ -26,7 +26,7 @@ impl UpstreamChecks {
 
     /// These are the peers from now on.
     pub(super) fn set_peers(&mut self, publisher: &Publisher) {
-        self.checks.keep(
+        self.checks.set_peers(
             publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)),
         );
     }

@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::{Ages, Known, Peer, SocketAddress};
+use upstream_peers::{Ages, KnownAge, Peer, SocketAddress};
 
 use crate::{
     nginx::socket_address,
@@ -50,7 +50,7 @@ impl Described {
                     |known: &(SocketAddress, PeerSpec)| compare(known, &peer) == Ordering::Less;
                 while before.next_if(is_behind).is_some() {}
                 let known = before.next_if(|known| compare(known, &peer) == Ordering::Equal);
-                let age = known.as_ref().map(|(_, known)| Known {
+                let age = known.as_ref().map(|(_, known)| KnownAge {
                     create_revision: known.create_revision.cast_signed(),
                     joined: known.joined,
                 });

@@ -21,17 +21,17 @@ const PROTOCOL: &[u8] = b"HTTP/";
 /// Why an answer has no status.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
-    #[error("not HTTP: no status line")]
+    #[error("invalid response: no HTTP status line")]
     StatusLine,
-    #[error("not HTTP: a malformed header")]
+    #[error("invalid response: malformed header")]
     Header,
-    #[error("the answer's header has more than {MAX_ANSWER_HEAD} bytes")]
+    #[error("invalid response: the header exceeds {MAX_ANSWER_HEAD} bytes")]
     TooLong,
 }
 
 /// How far the head has been read; the names are those of nginx's states.
 #[derive(Clone, Copy, Debug)]
-enum HealthState {
+enum ParserState {
     /// So many bytes of [`PROTOCOL`].
     Protocol(usize),
     FirstMajorDigit,
@@ -55,19 +55,19 @@ enum HealthState {
 /// Reads the head of an answer.
 #[derive(Debug)]
 pub(crate) struct Head {
-    state: HealthState,
+    state: ParserState,
     status: u16,
     taken: usize,
 }
 
 impl Head {
     pub(crate) fn new() -> Self {
-        Self { state: HealthState::Protocol(0), status: 0, taken: 0 }
+        Self { state: ParserState::Protocol(0), status: 0, taken: 0 }
     }
 
-    /// Takes what comes next; gives the final status when the head is complete. Interim answers
+    /// Reads what comes next; gives the final status when the head is complete. Interim answers
     /// (1xx) are passed over, but for 101, behind which comes another protocol.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
         for &byte in bytes {
             self.taken += 1;
             if self.taken > MAX_ANSWER_HEAD {
@@ -85,72 +85,72 @@ impl Head {
 
     fn is_complete_with(&mut self, byte: u8) -> Result<bool, NoAnswer> {
         self.state = match (self.state, byte) {
-            (HealthState::Protocol(at), _) if PROTOCOL.get(at) == Some(&byte) => {
+            (ParserState::Protocol(at), _) if PROTOCOL.get(at) == Some(&byte) => {
                 if at + 1 == PROTOCOL.len() {
-                    HealthState::FirstMajorDigit
+                    ParserState::FirstMajorDigit
                 } else {
-                    HealthState::Protocol(at + 1)
+                    ParserState::Protocol(at + 1)
                 }
             }
-            (HealthState::FirstMajorDigit, b'1'..=b'9') => HealthState::MajorDigit(1),
-            (HealthState::MajorDigit(_), b'.') => HealthState::FirstMinorDigit,
-            (HealthState::MajorDigit(1), b'0'..=b'9') => HealthState::MajorDigit(2),
-            (HealthState::FirstMinorDigit, b'0'..=b'9') => HealthState::MinorDigit(1),
-            (HealthState::MinorDigit(_), b' ') => HealthState::Status(0),
-            (HealthState::MinorDigit(1), b'0'..=b'9') => HealthState::MinorDigit(2),
-            (HealthState::Status(_), b' ') => self.state,
-            (HealthState::Status(digits), b'0'..=b'9') => {
+            (ParserState::FirstMajorDigit, b'1'..=b'9') => ParserState::MajorDigit(1),
+            (ParserState::MajorDigit(_), b'.') => ParserState::FirstMinorDigit,
+            (ParserState::MajorDigit(1), b'0'..=b'9') => ParserState::MajorDigit(2),
+            (ParserState::FirstMinorDigit, b'0'..=b'9') => ParserState::MinorDigit(1),
+            (ParserState::MinorDigit(_), b' ') => ParserState::Status(0),
+            (ParserState::MinorDigit(1), b'0'..=b'9') => ParserState::MinorDigit(2),
+            (ParserState::Status(_), b' ') => self.state,
+            (ParserState::Status(digits), b'0'..=b'9') => {
                 self.status = self.status * 10 + u16::from(byte - b'0');
-                if digits == 2 { HealthState::AfterStatus } else { HealthState::Status(digits + 1) }
+                if digits == 2 { ParserState::AfterStatus } else { ParserState::Status(digits + 1) }
             }
             // IIS sends 403.1 and the like.
-            (HealthState::AfterStatus, b' ' | b'.') => HealthState::StatusText,
-            (HealthState::AfterStatus | HealthState::StatusText, b'\r') => {
-                HealthState::StatusLineEnd
+            (ParserState::AfterStatus, b' ' | b'.') => ParserState::StatusText,
+            (ParserState::AfterStatus | ParserState::StatusText, b'\r') => {
+                ParserState::StatusLineEnd
             }
             (
-                HealthState::AfterStatus | HealthState::StatusText | HealthState::StatusLineEnd,
+                ParserState::AfterStatus | ParserState::StatusText | ParserState::StatusLineEnd,
                 b'\n',
-            ) => HealthState::HeaderStart,
-            (HealthState::StatusText, _) => HealthState::StatusText,
+            ) => ParserState::HeaderStart,
+            (ParserState::StatusText, _) => ParserState::StatusText,
             (
-                HealthState::Protocol(_)
-                | HealthState::FirstMajorDigit
-                | HealthState::MajorDigit(_)
-                | HealthState::FirstMinorDigit
-                | HealthState::MinorDigit(_)
-                | HealthState::Status(_)
-                | HealthState::AfterStatus
-                | HealthState::StatusLineEnd,
+                ParserState::Protocol(_)
+                | ParserState::FirstMajorDigit
+                | ParserState::MajorDigit(_)
+                | ParserState::FirstMinorDigit
+                | ParserState::MinorDigit(_)
+                | ParserState::Status(_)
+                | ParserState::AfterStatus
+                | ParserState::StatusLineEnd,
                 _,
             ) => return Err(NoAnswer::StatusLine),
 
-            (HealthState::HeaderStart, b'\r') => HealthState::HeadEnd,
-            (HealthState::HeaderStart | HealthState::HeadEnd, b'\n') => return Ok(true),
-            (HealthState::HeaderStart, b':') => return Err(NoAnswer::Header),
-            (HealthState::Name(_), b':') => HealthState::Value,
-            (HealthState::Name(_) | HealthState::Value, b'\r') => HealthState::HeaderEnd,
+            (ParserState::HeaderStart, b'\r') => ParserState::HeadEnd,
+            (ParserState::HeaderStart | ParserState::HeadEnd, b'\n') => return Ok(true),
+            (ParserState::HeaderStart, b':') => return Err(NoAnswer::Header),
+            (ParserState::Name(_), b':') => ParserState::Value,
+            (ParserState::Name(_) | ParserState::Value, b'\r') => ParserState::HeaderEnd,
             (
-                HealthState::Name(_)
-                | HealthState::Value
-                | HealthState::HeaderEnd
-                | HealthState::IgnoredLine,
+                ParserState::Name(_)
+                | ParserState::Value
+                | ParserState::HeaderEnd
+                | ParserState::IgnoredLine,
                 b'\n',
-            ) => HealthState::HeaderStart,
-            (HealthState::HeaderStart | HealthState::Name(_), 0..=b' ' | 0x7f) => {
+            ) => ParserState::HeaderStart,
+            (ParserState::HeaderStart | ParserState::Name(_), 0..=b' ' | 0x7f) => {
                 return Err(NoAnswer::Header);
             }
-            (HealthState::HeaderStart, _) => HealthState::Name((byte == PROTOCOL[0]).then_some(1)),
+            (ParserState::HeaderStart, _) => ParserState::Name((byte == PROTOCOL[0]).then_some(1)),
             // IIS sends a second status line among the headers.
-            (HealthState::Name(Some(4)), b'/') => HealthState::IgnoredLine,
-            (HealthState::Name(same), _) => HealthState::Name(
+            (ParserState::Name(Some(4)), b'/') => ParserState::IgnoredLine,
+            (ParserState::Name(same), _) => ParserState::Name(
                 same.filter(|&same| PROTOCOL.get(same) == Some(&byte)).map(|same| same + 1),
             ),
-            (HealthState::Value, 0) => return Err(NoAnswer::Header),
-            (HealthState::Value, _) => HealthState::Value,
-            (HealthState::HeaderEnd, b'\r') => HealthState::HeaderEnd,
-            (HealthState::HeaderEnd | HealthState::HeadEnd, _) => return Err(NoAnswer::Header),
-            (HealthState::IgnoredLine, _) => HealthState::IgnoredLine,
+            (ParserState::Value, 0) => return Err(NoAnswer::Header),
+            (ParserState::Value, _) => ParserState::Value,
+            (ParserState::HeaderEnd, b'\r') => ParserState::HeaderEnd,
+            (ParserState::HeaderEnd | ParserState::HeadEnd, _) => return Err(NoAnswer::Header),
+            (ParserState::IgnoredLine, _) => ParserState::IgnoredLine,
         };
         Ok(false)
     }
@@ -163,7 +163,7 @@ mod tests {
     use super::{Head, MAX_ANSWER_HEAD, NoAnswer};
 
     fn read(answer: &[u8]) -> Result<Option<u16>, NoAnswer> {
-        Head::new().take(answer)
+        Head::new().read(answer)
     }
 
     #[test]
@@ -253,8 +253,8 @@ mod tests {
             let bytes = answer.as_bytes();
             let (first, rest) = bytes.split_at(cut.min(bytes.len()));
             let mut head = Head::new();
-            let in_pieces = match head.take(first) {
-                Ok(None) => head.take(rest),
+            let in_pieces = match head.read(first) {
+                Ok(None) => head.read(rest),
                 ended => ended,
             };
             prop_assert_eq!(in_pieces, read(bytes));

@@ -154,7 +154,7 @@ where
     let Some(page) = request else { return Ok(()) };
     let request = page.request(target).map_err(|error| Trouble::Peer(error.to_string()))?;
     let status = answer(&mut stream, &request).await.map_err(Trouble::Peer)?;
-    bodies.take(stream);
+    bodies.drain(stream);
     if page.status.contains(status) {
         Ok(())
     } else {
@@ -173,11 +173,11 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         // Whoever refuses a request before it has read it may have answered all the same.
         match (stream.read(&mut bytes).await, &written) {
-            (Ok(0), Ok(())) => return Err("closed without an answer".to_owned()),
+            (Ok(0), Ok(())) => return Err("connection closed without a response".to_owned()),
             (Ok(0), Err(error)) => return Err(io_reason(error)),
             (Ok(length), _) => {
                 let taken = bytes.get(..length).unwrap_or_default();
-                if let Some(status) = head.take(taken).map_err(|error| error.to_string())? {
+                if let Some(status) = head.read(taken).map_err(|error| error.to_string())? {
                     return Ok(status);
                 }
             }
@@ -215,7 +215,7 @@ impl Page {
 impl Bodies {
     /// Reads what is still to come, and throws it away; ends the connection at once where too many
     /// are being read already.
-    fn take(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
+    fn drain(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let time = self.time;
             tokio::spawn(async move {

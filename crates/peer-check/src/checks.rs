@@ -77,8 +77,8 @@ impl Checks {
     /// their counts, whatever state is given for them; others are forgotten, and a check of theirs
     /// that is under way is dropped. Of two with the same id the first counts; one whose target has
     /// changed is taken as a new one.
-    pub fn keep(&mut self, peers: impl IntoIterator<Item = Checked>) {
-        self.schedule.keep(peers, Instant::now());
+    pub fn set_peers(&mut self, peers: impl IntoIterator<Item = Checked>) {
+        self.schedule.set_peers(peers, Instant::now());
         self.under_way.retain(|_, (turn, attempt)| {
             let wanted = self.schedule.is_wanted(turn);
             if !wanted {
@@ -148,13 +148,13 @@ impl Checks {
         let (id, outcome) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                (error.id(), CheckOutcome::Failed(format!("the check broke off: {error}")))
+                (error.id(), CheckOutcome::Failed(format!("the check ended unexpectedly: {error}")))
             }
         };
         let (turn, _) = self.under_way.remove(&id)?;
         self.failing_under_way -= usize::from(turn.is_failing);
         self.not_made += u64::from(outcome == CheckOutcome::NotMade);
-        self.schedule.ended(turn, outcome, Instant::now())
+        self.schedule.record_result(turn, outcome, Instant::now())
     }
 }
 

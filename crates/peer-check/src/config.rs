@@ -62,7 +62,7 @@ pub enum CheckMethod {
 
 /// What was given as a method is none.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the method {0:?} is neither \"GET\" nor \"HEAD\"")]
+#[error("invalid method {0:?}: it must be \"GET\" or \"HEAD\"")]
 pub struct CheckMethodError(String);
 
 impl FromStr for CheckMethod {
@@ -81,10 +81,10 @@ impl FromStr for CheckMethod {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// The uri is none.
-    #[error("the uri {0:?} is not a path that begins with a slash")]
+    #[error("invalid uri {0:?}: it must be a path that begins with \"/\"")]
     Uri(String),
     /// The host cannot be sent as a header.
-    #[error("the host {0:?} cannot be sent as a header")]
+    #[error("invalid host {0:?}: it cannot be sent as a header")]
     Host(String),
 }
 
@@ -125,6 +125,7 @@ pub(crate) fn host_header(host: &str) -> Result<HeaderValue, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::NoAnswer;
 
     fn verify(uri: &str, host: Option<&str>) -> Result<(), ConfigError> {
         let kind = CheckKind::Http {
@@ -161,6 +162,35 @@ mod tests {
             );
         }
         let error = verify("/a\nb", None).expect_err("a line feed");
-        assert_eq!(error.to_string(), "the uri \"/a\\nb\" is not a path that begins with a slash");
+        assert_eq!(
+            error.to_string(),
+            "invalid uri \"/a\\nb\": it must be a path that begins with \"/\""
+        );
+    }
+
+    #[test]
+    fn messages() {
+        let status = |text| StatusSet::parse(text).expect_err("no status").to_string();
+        for (error, message) in [
+            (
+                ConfigError::Uri("healthz".to_owned()).to_string(),
+                "invalid uri \"healthz\": it must be a path that begins with \"/\"",
+            ),
+            (
+                ConfigError::Host("a b".to_owned()).to_string(),
+                "invalid host \"a b\": it cannot be sent as a header",
+            ),
+            (
+                CheckMethodError("POST".to_owned()).to_string(),
+                "invalid method \"POST\": it must be \"GET\" or \"HEAD\"",
+            ),
+            (status("2xx"), "invalid status \"2xx\": it must be a number from 100 to 599"),
+            (status("399-200"), "invalid range 399-200: it ends before it begins"),
+            (NoAnswer::StatusLine.to_string(), "invalid response: no HTTP status line"),
+            (NoAnswer::Header.to_string(), "invalid response: malformed header"),
+            (NoAnswer::TooLong.to_string(), "invalid response: the header exceeds 1048576 bytes"),
+        ] {
+            assert_eq!(error, message);
+        }
     }
 }

@@ -113,7 +113,7 @@ impl Schedule {
     /// Exactly these peers from now on. Of two with the same id the first counts. One that has
     /// moved to another target is a newcomer: nothing that is known of it was said by what is there
     /// now.
-    pub(crate) fn keep(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) {
+    pub(crate) fn set_peers(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) {
         self.keeps += 1;
         let mut newcomers = Vec::new();
         for Checked { id, target, state } in peers {
@@ -191,7 +191,7 @@ impl Schedule {
     }
 
     /// The check of this turn is over. Of no effect if it is not wanted any more.
-    pub(crate) fn ended(
+    pub(crate) fn record_result(
         &mut self,
         turn: Turn,
         outcome: CheckOutcome,

@@ -44,13 +44,13 @@ pub enum ParameterError {
     #[error("unknown parameter {0}")]
     Unknown(Excerpt),
     /// `weight` without `=5`.
-    #[error("parameter \"{0}\" lacks a value")]
+    #[error("parameter \"{0}\" requires a value")]
     NoValue(&'static str),
     /// `backup=1`, which nginx's syntax does not have.
     #[error("parameter \"{0}\" takes no value")]
     TakesNoValue(&'static str),
     /// A value that is not of the parameter's type or outside of its range.
-    #[error("parameter \"{name}\" is {value}, not {expected}")]
+    #[error("invalid \"{name}\" {value}: it must be {expected}")]
     Invalid {
         /// The parameter.
         name: &'static str,
@@ -312,32 +312,30 @@ mod tests {
     #[test]
     fn bad_words() {
         for (word, message) in [
-            ("weight", "parameter \"weight\" lacks a value"),
-            ("weight=", "parameter \"weight\" is \"\", not a whole number from 0 to 65535"),
+            ("weight", "parameter \"weight\" requires a value"),
+            ("weight=", "invalid \"weight\" \"\": it must be a whole number from 0 to 65535"),
             (
                 "weight=65536",
-                "parameter \"weight\" is \"65536\", not a whole number from 0 to 65535",
+                "invalid \"weight\" \"65536\": it must be a whole number from 0 to 65535",
             ),
-            ("weight=+1", "parameter \"weight\" is \"+1\", not a whole number from 0 to 65535"),
+            ("weight=+1", "invalid \"weight\" \"+1\": it must be a whole number from 0 to 65535"),
             (
                 "max_conns=4294967296",
-                "parameter \"max_conns\" is \"4294967296\", not a whole number below 4294967296",
+                "invalid \"max_conns\" \"4294967296\": it must be a whole number below 4294967296",
             ),
             (
                 "max_fails=-1",
-                "parameter \"max_fails\" is \"-1\", not a whole number below 4294967296",
+                "invalid \"max_fails\" \"-1\": it must be a whole number below 4294967296",
             ),
             ("backup=1", "parameter \"backup\" takes no value"),
-            ("route", "parameter \"route\" lacks a value"),
+            ("route", "parameter \"route\" requires a value"),
             (
                 "route=",
-                "parameter \"route\" is \"\", not 1 to 128 visible ASCII characters without \
-                 quotation marks, commas, semicolons and backslashes",
+                r#"invalid "route" "": it must be 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
             ),
             (
                 "route=a,b",
-                "parameter \"route\" is \"a,b\", not 1 to 128 visible ASCII characters without \
-                 quotation marks, commas, semicolons and backslashes",
+                r#"invalid "route" "a,b": it must be 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
             ),
             ("Weight=1", "unknown parameter \"Weight=1\""),
             ("resolve", "unknown parameter \"resolve\""),

@@ -83,7 +83,7 @@ fn failed() -> CheckOutcome {
 #[tokio::test(start_paused = true)]
 async fn verdicts_come_with_changes_only() {
     let (mut checks, network) = checks(3, 2);
-    checks.keep([peer(1)]);
+    checks.set_peers([peer(1)]);
     let verdict = checks.next().await;
     assert_eq!((verdict.state, verdict.reason), (HealthState::Passing, None));
     assert!(timeout(INTERVAL * 10, checks.next()).await.is_err(), "nothing changes");
@@ -103,7 +103,7 @@ async fn verdicts_come_with_changes_only() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_starts_as_failing_has_to_rise() {
     let (mut checks, network) = checks(3, 2);
-    checks.keep([Checked { state: HealthState::Failing, ..peer(1) }]);
+    checks.set_peers([Checked { state: HealthState::Failing, ..peer(1) }]);
     assert_eq!(checks.next().await.state, HealthState::Passing);
     assert_eq!(network.lock().expect("no panic").begun.len(), 2);
 }
@@ -114,7 +114,7 @@ async fn who_hangs_does_not_delay_others_and_no_more_than_the_limit_are_open() {
     for port in 1..=1000 {
         set(&network, port, 5, failed());
     }
-    checks.keep((1..=1100).map(peer));
+    checks.set_peers((1..=1100).map(peer));
     let start = Instant::now();
     let mut passing = HashSet::new();
     let mut failing = HashSet::new();
@@ -140,7 +140,7 @@ async fn many_that_fail_and_hang_do_not_delay_those_that_are_well() {
         set(&network, port, 5, failed());
     }
     let hanging = (1..=1500).map(|port| Checked { state: HealthState::Failing, ..peer(port) });
-    checks.keep(hanging.chain((1501..=2000).map(peer)));
+    checks.set_peers(hanging.chain((1501..=2000).map(peer)));
     for _ in 0..500 {
         assert_eq!(checks.next().await.state, HealthState::Passing);
     }
@@ -164,7 +164,7 @@ async fn many_that_fail_and_hang_do_not_delay_those_that_are_well() {
 async fn two_thousand_peers_are_spread_over_the_interval() {
     let (mut checks, network) = checks(1, 1);
     let start = Instant::now();
-    checks.keep((1..=2000).map(peer));
+    checks.set_peers((1..=2000).map(peer));
     for _ in 0..2000 {
         assert_eq!(checks.next().await.state, HealthState::Passing);
     }
@@ -187,12 +187,12 @@ async fn two_thousand_peers_are_spread_over_the_interval() {
 async fn a_peer_removed_during_its_attempt_yields_no_verdict() {
     let (mut checks, network) = checks(1, 1);
     set(&network, 1, 3, failed());
-    checks.keep([peer(1), peer(2)]);
+    checks.set_peers([peer(1), peer(2)]);
     assert_eq!(checks.next().await.id, peer(2).id);
     // The attempt at the other one begins by then.
     assert!(timeout(Duration::from_secs(1), checks.next()).await.is_err());
     assert_eq!(network.lock().expect("no panic").open, 1);
-    checks.keep([peer(2)]);
+    checks.set_peers([peer(2)]);
     assert_eq!(checks.len(), 1);
     assert!(timeout(INTERVAL * 4, checks.next()).await.is_err(), "nobody changes");
     let begun: Vec<_> =
@@ -206,10 +206,10 @@ async fn a_peer_removed_during_its_attempt_yields_no_verdict() {
 async fn an_abandoned_attempt_ends_at_once() {
     let (mut checks, network) = checks(1, 1);
     set(&network, 1, 3, failed());
-    checks.keep([peer(1)]);
+    checks.set_peers([peer(1)]);
     assert!(timeout(Duration::from_secs(1), checks.next()).await.is_err());
     assert_eq!(network.lock().expect("no panic").open, 1);
-    checks.keep([]);
+    checks.set_peers([]);
     assert!(checks.is_empty());
     assert!(timeout(Duration::from_millis(1), checks.next()).await.is_err());
     assert_eq!(network.lock().expect("no panic").open, 0);
@@ -219,7 +219,7 @@ async fn an_abandoned_attempt_ends_at_once() {
 async fn dropping_the_checks_ends_what_is_under_way() {
     let (mut checks, network) = checks(1, 1);
     set(&network, 1, 3, failed());
-    checks.keep([peer(1)]);
+    checks.set_peers([peer(1)]);
     assert!(timeout(Duration::from_secs(1), checks.next()).await.is_err());
     drop(checks);
     tokio::task::yield_now().await;
@@ -232,7 +232,7 @@ async fn next_may_be_cancelled_at_any_time() {
     for port in (1..=50).filter(|port| port % 2 == 0) {
         set(&network, port, 1, failed());
     }
-    checks.keep((1..=50).map(peer));
+    checks.set_peers((1..=50).map(peer));
     let mut told = HashMap::new();
     while told.len() < 50 {
         if let Ok(verdict) = timeout(Duration::from_millis(1), checks.next()).await {
@@ -249,7 +249,7 @@ async fn next_may_be_cancelled_at_any_time() {
 async fn checks_that_could_not_be_made_are_counted_and_change_nothing() {
     let (mut checks, network) = checks(1, 1);
     set(&network, 1, 0, CheckOutcome::NotMade);
-    checks.keep([Checked { state: HealthState::Passing, ..peer(1) }]);
+    checks.set_peers([Checked { state: HealthState::Passing, ..peer(1) }]);
     assert!(timeout(INTERVAL * 10, checks.next()).await.is_err());
     assert!((9..=12).contains(&checks.not_made()), "{}", checks.not_made());
 }
