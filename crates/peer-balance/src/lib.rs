@@ -19,8 +19,8 @@
 //! * `hash KEY consistent`: the [`points`] of the servers, and [`find`] for a [`key_hash`];
 //! * `least_time`: the [`PeakEwma`] of each peer.
 //!
-//! [`Method`] says which methods there are and how they are written, [`Parameters`] what a peer has of
-//! nginx's `server`.
+//! [`Method`] says which methods there are and how they are written, [`Parameters`] what a peer has
+//! of nginx's `server`.
 //!
 //! Nothing that a pick calls allocates memory.
 

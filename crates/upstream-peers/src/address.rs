@@ -86,11 +86,12 @@ pub enum AddressError {
     #[error("no absolute path of a unix socket in {0}")]
     UnixPath(Excerpt),
     /// A path that the system cannot take.
-    #[error("the path of the unix socket is too long: {0} bytes, the maximum is 107")]
+    #[error("the unix socket's path is too long: {0} bytes, the maximum is 107")]
     UnixPathTooLong(usize),
     /// A path that could not be written down in nginx's configuration.
     #[error(
-        "the path of the unix socket {0} contains white space, a control character, or one of ; {{ }} \" ' \\"
+        "the unix socket's path {0} contains white space, a control character, or one of \
+         ; {{ }} \" ' \\"
     )]
     UnixPathCharacter(Excerpt),
 }

@@ -331,11 +331,13 @@ mod tests {
             ("route", "parameter \"route\" requires a value"),
             (
                 "route=",
-                r#"invalid "route" "": it must be 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
+                "invalid \"route\" \"\": it must be 1 to 128 visible ASCII characters without \
+                 quotation marks, commas, semicolons and backslashes",
             ),
             (
                 "route=a,b",
-                r#"invalid "route" "a,b": it must be 1 to 128 visible ASCII characters without quotation marks, commas, semicolons and backslashes"#,
+                "invalid \"route\" \"a,b\": it must be 1 to 128 visible ASCII characters without \
+                 quotation marks, commas, semicolons and backslashes",
             ),
             ("Weight=1", "unknown parameter \"Weight=1\""),
             ("resolve", "unknown parameter \"resolve\""),

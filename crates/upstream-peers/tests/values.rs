@@ -285,7 +285,7 @@ fn limits() {
     let error = parse_value("n", path(108).as_bytes()).expect_err("too long");
     assert_eq!(
         error.to_string(),
-        "the path of the unix socket is too long: 108 bytes, the maximum is 107"
+        "the unix socket's path is too long: 108 bytes, the maximum is 107"
     );
 
     let label = "l".repeat(63);

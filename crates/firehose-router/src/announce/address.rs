@@ -8,8 +8,8 @@ use std::{
 use tokio::net::lookup_host;
 
 use super::{
-    AnnounceError,
     docker::Docker,
+    error::AnnounceError,
     lookup::{Lookup, LookupError, NodeError},
     options::AnnounceOptions,
 };

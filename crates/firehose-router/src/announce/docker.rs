@@ -295,24 +295,29 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let published = r#"{"ContainerState":{"Running":true},"HostConfig":{"NetworkMode":"default"},"NetworkSettings":{
-            "Ports":{"7474/tcp":[{"HostIp":"0.0.0.0","HostPort":"39283"},{"HostIp":"::","HostPort":"39283"}],
+        let published = r#"{
+            "State":{"Running":true},"HostConfig":{"NetworkMode":"default"},"NetworkSettings":{
+            "Ports":{"7474/tcp":[{"HostIp":"0.0.0.0","HostPort":"39283"},
+                                 {"HostIp":"::","HostPort":"39283"}],
                      "80/tcp":[{"HostIp":"10.0.0.1","HostPort":"8080"}],"81/tcp":null},
             "Networks":{"bridge":{"IPAddress":"172.17.0.2"},"none":null}}}"#;
         assert_eq!(address(published, 7474).as_deref(), Ok("192.0.2.9:39283"));
         assert_eq!(address(published, 80).as_deref(), Ok("10.0.0.1:8080"));
         assert_eq!(address(published, 81).as_deref(), Ok("172.17.0.2:81"));
-        let on_host = r#"{"ContainerState":{"Running":true},"HostConfig":{"NetworkMode":"host"},"NetworkSettings":{"Ports":{},"Networks":{"host":{"IPAddress":""}}}}"#;
+        let on_host = r#"{
+            "State":{"Running":true},"HostConfig":{"NetworkMode":"host"},
+            "NetworkSettings":{"Ports":{},"Networks":{"host":{"IPAddress":""}}}}"#;
         assert_eq!(address(on_host, 7474).as_deref(), Ok("192.0.2.9:7474"));
-        let stopped = r#"{"ContainerState":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
+        let stopped = r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
         assert!(address(stopped, 7474).is_err_and(|error| error.contains("is not running")));
-        let nowhere = r#"{"ContainerState":{"Running":true},"NetworkSettings":{"Ports":null,"Networks":null}}"#;
+        let nowhere =
+            r#"{"State":{"Running":true},"NetworkSettings":{"Ports":null,"Networks":null}}"#;
         assert!(address(nowhere, 7474).is_err_and(|error| error.contains("7474")));
     }
 
     #[test]
     fn only_a_container_that_does_not_run_is_gone() {
-        let stopped = r#"{"ContainerState":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
+        let stopped = r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
         assert!(read(stopped, 7474).is_err_and(|error| error.is_gone()));
         for (state, settings) in [
             (r#""Running":true"#, r#""Ports":{},"Networks":{}"#),
@@ -329,8 +334,7 @@ mod tests {
                 r#""Networks":{"bridge":{"IPAddress":"172.17.0.2"}}"#,
             ),
         ] {
-            let json =
-                format!(r#"{{"ContainerState":{{{state}}},"NetworkSettings":{{{settings}}}}}"#);
+            let json = format!(r#"{{"State":{{{state}}},"NetworkSettings":{{{settings}}}}}"#);
             let error = read(&json, 7474).expect_err(&json);
             assert!(
                 !error.is_gone() && error.to_string().starts_with("Docker reports"),

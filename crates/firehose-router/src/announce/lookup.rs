@@ -54,8 +54,8 @@ impl<T: Clone + Display> Lookup<T> {
         self.last.as_ref()
     }
 
-    /// Makes the lookup that `start` starts, unless one is under way. Where there is no answer within
-    /// `limit`, the last one is returned.
+    /// Makes the lookup that `start` starts, unless one is under way. Where there is no answer
+    /// within `limit`, the last one is returned.
     ///
     /// # Errors
     ///

@@ -6,9 +6,9 @@ use peer_check::{HealthCounter, HealthState, Thresholds};
 use upstream_peers::{Value, parse_value};
 
 use super::{
-    AnnounceError,
     address::{NodeAddress, has_port},
     check::Check,
+    error::AnnounceError,
     lookup::NodeError,
     options::AnnounceOptions,
 };

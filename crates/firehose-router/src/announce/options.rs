@@ -24,7 +24,13 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 #[command(group(ArgGroup::new("where").required(true).args(["addr", "container"])))]
 pub(crate) struct AnnounceOptions {
     /// Key of the node below PREFIX/upstream/; slashes are allowed
-    #[arg(long, env = "ANNOUNCE_KEY", value_name = "NAME", hide_env_values = true, value_parser = parse_key)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_KEY",
+        value_name = "NAME",
+        hide_env_values = true,
+        value_parser = parse_key
+    )]
     pub(crate) key: String,
 
     /// Address at which the router reaches the node: HOST:PORT, or :PORT on the address of this
@@ -73,8 +79,14 @@ pub(crate) struct AnnounceOptions {
     pub(crate) value: String,
 
     /// Seconds after which etcd removes the key if the announcer has died (TTL of the lease)
-    #[arg(long, env = "ANNOUNCE_TTL", value_name = "SECONDS", default_value_t = 60, hide_env_values = true,
-        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL))]
+    #[arg(
+        long,
+        env = "ANNOUNCE_TTL",
+        value_name = "SECONDS",
+        default_value_t = 60,
+        hide_env_values = true,
+        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL)
+    )]
     pub(crate) ttl: i64,
 
     /// Check that the node must pass: "tcp", "none", or a URL (http:///PATH: at the address of the
@@ -96,28 +108,70 @@ pub(crate) struct AnnounceOptions {
     pub(crate) check_method: Option<CheckMethod>,
 
     /// Interval between two checks, at least 10ms
-    #[arg(long, env = "ANNOUNCE_CHECK_INTERVAL", hide_env_values = true, value_name = "TIME", default_value = "2s", value_parser = parse_interval)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_CHECK_INTERVAL",
+        hide_env_values = true,
+        value_name = "TIME",
+        default_value = "2s",
+        value_parser = parse_interval
+    )]
     pub(crate) check_interval: Duration,
 
     /// Timeout of a check, at least 1ms
-    #[arg(long, env = "ANNOUNCE_CHECK_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "1s", value_parser = parse_timeout)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_CHECK_TIMEOUT",
+        hide_env_values = true,
+        value_name = "TIME",
+        default_value = "1s",
+        value_parser = parse_timeout
+    )]
     pub(crate) check_timeout: Duration,
 
     /// Number of consecutive failed checks after which the key is removed
-    #[arg(long, env = "ANNOUNCE_FALL", hide_env_values = true, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        env = "ANNOUNCE_FALL",
+        hide_env_values = true,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) fall: u32,
 
     /// Number of consecutive passed checks after which the key is set
-    #[arg(long, env = "ANNOUNCE_RISE", hide_env_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        env = "ANNOUNCE_RISE",
+        hide_env_values = true,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) rise: u32,
 
     /// How long the node is marked "drain" on shutdown before its key is removed; a second signal
     /// skips the wait
-    #[arg(long, env = "ANNOUNCE_DRAIN", value_name = "TIME", default_value = "10s", hide_env_values = true, value_parser = parse_time)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_DRAIN",
+        value_name = "TIME",
+        default_value = "10s",
+        hide_env_values = true,
+        value_parser = parse_time
+    )]
     pub(crate) drain: Duration,
 
     /// How long the command may take to exit after SIGTERM before it is killed
-    #[arg(long, env = "ANNOUNCE_STOP_TIMEOUT", hide_env_values = true, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(
+        long,
+        env = "ANNOUNCE_STOP_TIMEOUT",
+        hide_env_values = true,
+        value_name = "TIME",
+        default_value = "10s",
+        value_parser = parse_time
+    )]
     pub(crate) stop_timeout: Duration,
 
     /// Take over the key if another announcer holds it, instead of waiting

@@ -343,7 +343,8 @@ proptest! {
         for (life, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Keep(numbers) => {
-                    let wanted: HashSet<_> = numbers.iter().map(|number| peer(*number).id).collect();
+                    let wanted: HashSet<_> =
+                        numbers.iter().map(|number| peer(*number).id).collect();
                     schedule.set_peers(peers(numbers), now);
                     model.retain(|id, _| wanted.contains(id));
                     for id in wanted {
@@ -368,7 +369,8 @@ proptest! {
                     let known = model.get_mut(&id).filter(|known| known.life == life);
                     prop_assert_eq!(schedule.is_wanted(&turn), known.is_some());
                     let expected = known.and_then(|known| known.result(passed, fall, rise));
-                    let verdict = schedule.record_result(turn, if passed { CheckOutcome::Passed } else { failed() }, now);
+                    let outcome = if passed { CheckOutcome::Passed } else { failed() };
+                    let verdict = schedule.record_result(turn, outcome, now);
                     prop_assert_eq!(verdict.as_ref().map(|verdict| verdict.state), expected);
                     let reason = verdict.and_then(|verdict| verdict.reason);
                     prop_assert_eq!(reason.is_some(), expected == Some(HealthState::Failing));

@@ -310,11 +310,17 @@ proptest! {
             first(CheckConfig { fall: 1, ..http("/", GENEROUS) }, server.address()).await
         });
         match verdict.state {
-            HealthState::Passing => prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none()),
+            HealthState::Passing => {
+                prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none())
+            }
             _ => {
                 let reason = verdict.reason.expect("a failure has a reason");
-                let known = ["invalid response: ", "connection closed without a response", "connection \
-                reset", "status "];
+                let known = [
+                    "invalid response: ",
+                    "connection closed without a response",
+                    "connection reset",
+                    "status ",
+                ];
                 prop_assert!(known.iter().any(|known| reason.starts_with(known)), "{:?}", reason);
             }
         }

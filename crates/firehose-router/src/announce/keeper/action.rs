@@ -60,9 +60,9 @@ pub(super) fn next_action(
     }
 }
 
-/// Whether nobody renews a lease any more, of whose `granted` seconds so many are left: an announcer
-/// that runs renews it each third of its time. etcd counts whole seconds; -1 is a lease that has
-/// expired, whose keys are gone with it.
+/// Whether nobody renews a lease any more, of whose `granted` seconds so many are left: an
+/// announcer that runs renews it each third of its time. etcd counts whole seconds; -1 is a lease
+/// that has expired, whose keys are gone with it.
 pub(super) fn is_abandoned(left: i64, granted: i64) -> bool {
     left >= 0 && left <= (granted / 6).max(1) && left < granted
 }
