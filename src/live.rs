@@ -23,7 +23,7 @@ mod zone;
 
 pub(crate) use self::{
     key_state::HOLD,
-    kind::{Content, ContentUpdate, Figure, LiveKind, Request, Source, Value},
+    kind::{Content, ContentUpdate, Figure, LiveKind, Request, Source, Value, hash_of},
     memory::LiveMemory,
     text::LiveNumber,
     variable::{LiveVariable, Variable},

@@ -1,10 +1,13 @@
 //! What a kind of live variables says of itself.
 
 use core::{any::Any, fmt::Debug, net::IpAddr, sync::atomic::AtomicU64};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
+};
 
-use etcd_watch::{Item, Keys, Limits, Origin};
-use live_value::messages::Nouns;
+use etcd_watch::{Item, Limits, Origin};
+use live_value::messages::{LiveKeys, Nouns};
 use serde::Serialize;
 
 use super::memory::LiveMemory;
@@ -17,15 +20,10 @@ pub(crate) trait LiveKind: Any + Debug + Send + Sync {
     /// The size of the shared memory, in bytes. Variables of this kind with the same keys share it.
     fn zone_size(&self) -> usize;
 
-    /// Where in etcd's history the values are that the configuration has, if it says so.
-    fn origin(&self) -> Option<Origin> {
+    /// Where the values of the configuration came from, if they outlive a wiped etcd until etcd has
+    /// been read for the first time.
+    fn initial_origin(&self) -> Option<Origin> {
         None
-    }
-
-    /// Whether the values that the configuration has outlive a wiped etcd, until etcd has been read
-    /// for the first time.
-    fn holds_initial(&self) -> bool {
-        false
     }
 
     /// An empty content, of at most `room` words in shared memory.
@@ -52,27 +50,9 @@ pub(crate) struct Source<'a> {
     pub(crate) name: &'a str,
     /// The cluster's name.
     pub(crate) cluster: &'a str,
-    /// [`Keys::One`], or [`Keys::Beginning`] for a prefix.
-    pub(crate) keys: Keys,
+    pub(crate) keys: LiveKeys,
     /// Where the directive stands: `in FILE:LINE`.
     pub(crate) place: &'a str,
-}
-
-impl Source<'_> {
-    /// The key, or the prefix.
-    pub(crate) fn text(&self) -> &str {
-        match &self.keys {
-            Keys::One(text)
-            | Keys::Below(text)
-            | Keys::Beginning(text)
-            | Keys::BelowWithout { prefix: text, .. } => text,
-        }
-    }
-
-    /// Whether it is one key.
-    pub(crate) fn is_one_key(&self) -> bool {
-        matches!(self.keys, Keys::One(_))
-    }
 }
 
 /// What the watcher has of the keys: the values that are in hand, or those of an etcd that is to
@@ -87,8 +67,9 @@ pub(crate) trait Content: Debug + Send {
     /// What another etcd begins with, beside this.
     fn successor(&self) -> Box<dyn Content>;
 
-    /// Goes on with what [`encode`](Self::encode) gave.
-    fn restore(&mut self, words: &[AtomicU64]);
+    /// What [`encode`](Self::encode) gave, as a content like this one. The words may be any while
+    /// somebody writes them.
+    fn restore(&self, words: &[AtomicU64]) -> Box<dyn Content>;
 
     /// As it lies in shared memory; `None` where there is nothing.
     fn encode(&self) -> Option<Vec<u64>>;
@@ -137,8 +118,13 @@ pub(crate) struct Rejection {
     pub(crate) key: String,
     /// Why it is not valid, in one line.
     pub(crate) reason: String,
-    /// By which the value is known again, also in another process.
+    /// See [`hash_of`].
     pub(crate) hash: u64,
+}
+
+/// By which something is known again, also by another process of the same nginx.
+pub(crate) fn hash_of(what: impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(what)
 }
 
 /// What may be asked of a request.
