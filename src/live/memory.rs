@@ -26,8 +26,8 @@ impl LiveMemory {
         self.words.generation() != 0
     }
 
-    /// Whether the values of the configuration outlive a wiped etcd: nothing else is of an etcd that
-    /// has not been read.
+    /// Whether values of the configuration outlive a wiped etcd: without any it is not known where
+    /// what was never read came from.
     pub(crate) fn holds_initial(&self) -> bool {
         !self.is_written() && self.state.origin().is_some()
     }
