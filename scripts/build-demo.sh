@@ -7,6 +7,10 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+# For a `make run` that is a test: with other features its module would push the one of the tests
+# out of cargo's folder, and both would be compiled anew each time.
+[ "${1:-}" != run ] || [ -z "${RUN_AS_TESTED:-}" ] || set -- test
+
 case ${1:-} in
 run)
     what=(-p ngx-http-upstream-etcd-module -p firehose-router -p demo-node --lib --bin demo-node)

@@ -45,6 +45,25 @@ fuzz() {
     done
 }
 
+# side_by_side COMMAND...: each is one word, and uses one processor for most of its time. What it
+# says is shown as a whole when it has ended.
+side_by_side() {
+    local command folder failed=() pids=()
+    folder=$(mktemp -d)
+    for command in "$@"; do
+        "$command" >"$folder/$(basename "$command")" 2>&1 &
+        pids+=($!)
+    done
+    for command in "$@"; do
+        wait "${pids[0]}" || failed+=("$command")
+        pids=("${pids[@]:1}")
+        say "-- $command"
+        cat "$folder/$(basename "$command")"
+    done
+    rm -rf "$folder"
+    [ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"
+}
+
 # By cargo-nextest where that is installed, else by cargo's own runner. Their number side by side is
 # that of the processors either way: they compute for most of their time.
 unit_tests() {
@@ -85,6 +104,8 @@ quick() {
 }
 
 built() {
+    # The other one comes last: it is the one that cargo has as it was.
+    step "the module with injected faults" scripts/build-with-faults.sh demo
     step "what is tested, and the tests" scripts/build-demo.sh test
     step "clippy, warnings as errors" \
         cargo clippy --locked --profile demo --workspace --all-targets -- -D warnings
@@ -92,13 +113,11 @@ built() {
         cargo clippy --locked --profile demo -p ngx-http-upstream-etcd-module \
         --features injected-faults -- -D warnings
     step "unit and property tests" unit_tests
-    step "make run, as its printed text says" scripts/check-run.sh
-    step "the module with injected faults" scripts/build-with-faults.sh demo
+    step "make run, as its printed text says" env RUN_AS_TESTED=1 scripts/check-run.sh
     step "end to end: nginx, etcd, HTTP and WebSocket" scripts/end-to-end.sh
     step "the same under AddressSanitizer, in part" address_sanitizer
-    step "shared memory under sanitizers" scripts/sanitizers.sh
-    step "shared memory: protocols in every order (loom)" scripts/loom.sh
-    step "fuzzing, each target for $fuzz_seconds s" fuzz
+    step "shared memory under sanitizers, protocols in every order (loom), and fuzzing" \
+        side_by_side scripts/sanitizers.sh scripts/loom.sh fuzz
     say "" "== every test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
@@ -108,11 +127,11 @@ unit() {
 }
 
 end_to_end() {
-    scripts/build-demo.sh end-to-end
-    # Few tests need that module, and it takes the place of the other one in cargo's folder.
+    # Few tests need that module.
     if [ $# -eq 0 ] || [ ! -e build/injected-faults/ngx_http_upstream_etcd_module.so ]; then
         scripts/build-with-faults.sh demo
     fi
+    scripts/build-demo.sh end-to-end
     scripts/end-to-end.sh "$@"
 }
 
@@ -121,8 +140,8 @@ slow() {
     local -x SOAK_SECONDS=${SOAK_SECONDS:-1800}
     local -x PROPTEST_CASES=${PROPTEST_CASES:-2000}
     fuzz_seconds=${FUZZ_SECONDS:-600}
-    step "what is tested, and the tests" scripts/build-demo.sh test
     step "the module with injected faults" scripts/build-with-faults.sh demo
+    step "what is tested, and the tests" scripts/build-demo.sh test
     step "random faults for $SOAK_SECONDS s" scripts/end-to-end.sh soak::
     step "every end-to-end test under AddressSanitizer" address_sanitizer all
     step "property tests, $PROPTEST_CASES cases each" unit_tests

@@ -3,8 +3,9 @@
 use core::ffi::c_void;
 use std::time::Duration;
 
+use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use peer_check::{CheckConfig, Kind, Method, StatusSet};
+use peer_check::{CheckConfig, CheckKind, CheckMethod, StatusSet};
 
 use super::{
     args::{Mistake, milliseconds},
@@ -33,7 +34,7 @@ const RISE: u32 = 2;
 /// The words, as they are read.
 #[derive(Default)]
 struct Words {
-    method: Option<Method>,
+    method: Option<CheckMethod>,
     uri: Option<String>,
     host: Option<String>,
     status: Option<StatusSet>,
@@ -102,7 +103,7 @@ impl Words {
 
     fn finish(self, http: bool) -> Result<Check, Mistake> {
         let kind = if http {
-            Kind::Http {
+            CheckKind::Http {
                 method: self.method.unwrap_or_default(),
                 uri: self.uri.unwrap_or_else(|| URI.to_owned()),
                 host: self.host,
@@ -123,7 +124,7 @@ impl Words {
                     .into());
                 }
             }
-            Kind::Tcp
+            CheckKind::Tcp
         };
         let config = CheckConfig {
             kind,
@@ -154,7 +155,7 @@ fn is_graphic(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn method(value: &str) -> Result<Method, Mistake> {
+fn method(value: &str) -> Result<CheckMethod, Mistake> {
     value.parse().map_err(|_| {
         format!("invalid \"method\" \"{value}\" in \"etcd_check\": it is GET or HEAD").into()
     })
@@ -209,10 +210,7 @@ fn time(name: &str, value: &str) -> Result<Duration, Mistake> {
 }
 
 fn count(name: &str, value: &str) -> Result<u32, Mistake> {
-    // A sign, as Rust would take it, is none of nginx's syntax.
-    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-    let number = digits.then(|| value.parse().ok()).flatten().filter(|&number| number > 0);
-    number.ok_or_else(|| {
+    number(value).filter(|&number| number > 0).ok_or_else(|| {
         format!(
             "invalid number \"{value}\" of \"{name}\" in \"etcd_check\": a whole number above zero \
              is needed"

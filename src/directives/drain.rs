@@ -4,6 +4,7 @@
 use core::ffi::c_void;
 use core::num::NonZeroU32;
 
+use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use peer_zone::DrainReasons;
 
@@ -105,9 +106,7 @@ fn time(name: &str, value: &str, otherwise: u64) -> Result<Time, Mistake> {
 }
 
 fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
-    let number =
-        value.strip_suffix("/s").filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-    number.and_then(|number| number.parse().ok()).ok_or_else(|| {
+    value.strip_suffix("/s").and_then(number).ok_or_else(|| {
         format!(
             "invalid \"rate\" \"{value}\" in \"etcd_drain\": connections a second are needed, as \
              in \"rate=50/s\""

@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 
+use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_msec_t};
 
 use super::{
@@ -131,11 +132,6 @@ pub(super) fn settle(
         }
     }
     Ok(())
-}
-
-/// A number as nginx writes it: digits only.
-fn number(text: &str) -> Option<usize> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn duration(text: &str) -> Option<ngx_msec_t> {

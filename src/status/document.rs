@@ -12,7 +12,7 @@ use crate::{
     http,
     nginx::clock,
     process,
-    upstream::{self, CoreConf},
+    upstream::{CoreConf, Upstream},
     zones::report::{self, HoldingReason, Rejection, Report, StateFile},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Document {
     tls_sessions: usize,
     /// The worker that follows etcd; null while one is about to take over.
     watcher_pid: Option<u32>,
-    upstreams: BTreeMap<String, Upstream>,
+    upstreams: BTreeMap<String, UpstreamStatus>,
     /// Those of `etcd_variable`, by name.
     variables: BTreeMap<String, LiveRow>,
     /// Those of `etcd_geo`, by name.
@@ -36,7 +36,7 @@ pub(super) struct Document {
 }
 
 #[derive(Serialize)]
-struct Upstream {
+struct UpstreamStatus {
     cluster: String,
     prefix: String,
     balance: &'static str,
@@ -55,22 +55,22 @@ struct Upstream {
     rejected: Vec<Rejection>,
     /// Keys whose host names cannot be resolved, or have no address yet: the first ones, and how
     /// many there are.
-    unresolved: Vec<Unresolved>,
+    unresolved: Vec<UnresolvedStatus>,
     unresolved_total: usize,
     /// The URL of etcd's that is in use, or was last; null before there was one.
     endpoint: Option<String>,
     /// Why etcd is not followed just now, or why peers are left out.
     trouble: Option<String>,
     /// Peers that outlive their keys.
-    holding: Option<Holding>,
+    holding: Option<HoldingStatus>,
     /// The file that keeps the last good list.
     state: Option<StateFile>,
-    zone: Zone,
-    peers: Vec<Peer>,
+    zone: ZoneStatus,
+    peers: Vec<PeerStatus>,
 }
 
 #[derive(Serialize)]
-struct Unresolved {
+struct UnresolvedStatus {
     key: String,
     name: String,
     /// How many addresses are in hand, and in use.
@@ -82,7 +82,7 @@ struct Unresolved {
 }
 
 #[derive(Serialize)]
-struct Holding {
+struct HoldingStatus {
     reason: HoldingReason,
     seconds_left: f64,
     peers: usize,
@@ -101,7 +101,7 @@ struct Resyncs {
 }
 
 #[derive(Serialize)]
-struct Zone {
+struct ZoneStatus {
     size: usize,
     used: usize,
     full: bool,
@@ -115,7 +115,7 @@ struct Zone {
 }
 
 #[derive(Serialize)]
-struct Peer {
+struct PeerStatus {
     key: Option<String>,
     address: String,
     weight: u32,
@@ -165,11 +165,11 @@ impl Document {
     }
 }
 
-fn upstream(upstream: &upstream::Upstream) -> Option<(String, Upstream)> {
+fn upstream(upstream: &Upstream) -> Option<(String, UpstreamStatus)> {
     upstream.with_worker(|worker| describe_upstream(upstream.settings(), worker))?
 }
 
-fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String, Upstream)> {
+fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String, UpstreamStatus)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) =
         (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
@@ -199,7 +199,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let (generation, peers) = peers(worker);
     let now = clock::now();
     let since = now.saturating_sub(last_contact);
-    let holding = holding.map(|report::Holding { reason, until, peers }| Holding {
+    let holding = holding.map(|report::Holding { reason, until, peers }| HoldingStatus {
         reason,
         seconds_left: until.saturating_sub(now) as f64 / 1_000.0,
         peers,
@@ -207,9 +207,9 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let unresolved =
         unresolved.into_iter().map(|report::Unresolved { key, name, addresses, since, reason }| {
             let seconds = now.saturating_sub(since) as f64 / 1_000.0;
-            Unresolved { key, name, addresses, seconds, reason }
+            UnresolvedStatus { key, name, addresses, seconds, reason }
         });
-    let upstream = Upstream {
+    let upstream = UpstreamStatus {
         cluster,
         prefix,
         balance,
@@ -239,7 +239,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
         trouble,
         holding,
         state,
-        zone: Zone {
+        zone: ZoneStatus {
             size: zone_size,
             // What nginx itself takes of the zone is in use as well.
             used: used + zone_size.saturating_sub(size),
@@ -254,7 +254,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     Some((name, upstream))
 }
 
-fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
+fn peers(worker: &mut Worker) -> (u64, Vec<PeerStatus>) {
     let now = clock::cached();
     match worker.table() {
         Some(table) => {
@@ -266,7 +266,7 @@ fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
     }
 }
 
-fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> Peer {
+fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -288,7 +288,7 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> Peer {
     let now_exactly = clock::now();
     let closes_in = row.closes_in(policies, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Peer {
+    PeerStatus {
         key: row.peer.key.map(text),
         address: text(row.peer.name),
         route: row.route.map(text),

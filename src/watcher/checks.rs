@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, path::PathBuf, task::Poll};
 
-use peer_check::{Address, Checked, Checks, PeerId, State, Verdict};
+use peer_check::{Address, Checked, Checks, HealthState, PeerId, Verdict};
 use peer_zone::{Health, PeerSpec, Publisher, protocol::Publishing};
 use upstream_peers::SocketAddress;
 
@@ -26,7 +26,7 @@ impl UpstreamChecks {
 
     /// These are the peers from now on.
     pub(super) fn set_peers(&mut self, publisher: &Publisher) {
-        self.checks.keep(
+        self.checks.set_peers(
             publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)),
         );
     }
@@ -70,7 +70,8 @@ impl UpstreamChecks {
         let now = clock::now();
         for Verdict { id, state, reason } in self.verdicts.drain(..) {
             let (key, address) = (id.key.as_deref(), &*id.address);
-            let health = if state == State::Failing { Health::Failing } else { Health::Passing };
+            let health =
+                if state == HealthState::Failing { Health::Failing } else { Health::Passing };
             let Some(before) = publisher.health(key, address) else { continue };
             if !publisher.set_health(key, address, health, now, publishing) {
                 continue;
@@ -139,9 +140,9 @@ fn checked(peer: &PeerSpec, health: Health) -> Option<Checked> {
         SocketAddress::Unix(path) => Address::Unix(PathBuf::from(path)),
     };
     let state = match health {
-        Health::Unchecked | Health::Pending => State::Unknown,
-        Health::Passing => State::Passing,
-        Health::Failing => State::Failing,
+        Health::Unchecked | Health::Pending => HealthState::Unknown,
+        Health::Passing => HealthState::Passing,
+        Health::Failing => HealthState::Failing,
     };
     Some(Checked {
         id: PeerId { key: peer.key.clone(), address: peer.socket_address.clone() },

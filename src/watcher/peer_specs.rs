@@ -4,11 +4,11 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::{Ages, Known, Parameters, Peer, SocketAddress};
+use upstream_peers::{Ages, KnownAge, Peer, SocketAddress};
 
 use crate::{
     nginx::socket_address,
-    zones::peer_specs::{Names, describe, shared, to_zone},
+    zones::peer_specs::{Names, describe, shared},
 };
 
 /// The peers of a list, each with what it was made of.
@@ -50,7 +50,7 @@ impl Described {
                     |known: &(SocketAddress, PeerSpec)| compare(known, &peer) == Ordering::Less;
                 while before.next_if(is_behind).is_some() {}
                 let known = before.next_if(|known| compare(known, &peer) == Ordering::Equal);
-                let age = known.as_ref().map(|(_, known)| Known {
+                let age = known.as_ref().map(|(_, known)| KnownAge {
                     create_revision: known.create_revision.cast_signed(),
                     joined: known.joined,
                 });
@@ -80,7 +80,7 @@ pub(super) fn peer(address: SocketAddress, desired: &PeerSpec) -> Option<Peer> {
         key: Arc::clone(desired.key.as_ref()?),
         address,
         server: Arc::clone(&desired.server),
-        parameters: of_zone(desired.parameters),
+        parameters: desired.parameters,
         route: desired.route.clone(),
         create_revision: desired.create_revision.cast_signed(),
     })
@@ -106,22 +106,7 @@ fn renew(known: PeerSpec, peer: Peer, joined: u64, names: &Names) -> PeerSpec {
         route: peer.route,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
-        parameters: to_zone(peer.parameters),
+        parameters: peer.parameters,
         ..known
     }
-}
-
-/// The way back.
-fn of_zone(parameters: peer_zone::Parameters) -> Parameters {
-    let peer_zone::Parameters {
-        weight,
-        max_conns,
-        max_fails,
-        fail_timeout,
-        slow_start,
-        backup,
-        down,
-        drain,
-    } = parameters;
-    Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain }
 }

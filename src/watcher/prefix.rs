@@ -21,7 +21,7 @@ use super::{
     following::Following,
     lines::Lines,
     plan::PrefixPlan,
-    upstream::Upstream,
+    upstream::WatchedUpstream,
 };
 use crate::nginx::clock;
 
@@ -78,7 +78,9 @@ pub(super) async fn serve(
     let names = host_names();
     let limits = limits(&plan);
     let upstreams = claim.publishing(|publishing| {
-        let new = |plan| Upstream::new(plan, Rc::clone(&prefix), lines.clone(), &names, publishing);
+        let new = |plan| {
+            WatchedUpstream::new(plan, Rc::clone(&prefix), lines.clone(), &names, publishing)
+        };
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
     });
     let Some(upstreams) = upstreams else { return };
@@ -172,7 +174,9 @@ fn host_names() -> HostNames {
 }
 
 /// The checks of those upstreams that have some, with their places.
-fn checks_of(upstreams: &mut [Upstream]) -> impl Iterator<Item = (usize, &mut UpstreamChecks)> {
+fn checks_of(
+    upstreams: &mut [WatchedUpstream],
+) -> impl Iterator<Item = (usize, &mut UpstreamChecks)> {
     let all = upstreams.iter_mut().enumerate();
     all.filter_map(|(place, upstream)| Some((place, upstream.checks_mut()?)))
 }
@@ -180,7 +184,7 @@ fn checks_of(upstreams: &mut [Upstream]) -> impl Iterator<Item = (usize, &mut Up
 struct Prefix {
     cluster_name: Rc<str>,
     prefix: Rc<str>,
-    upstreams: Vec<Upstream>,
+    upstreams: Vec<WatchedUpstream>,
     names: HostNames,
     contact: Contact,
     /// Lines of host names that cannot be resolved, and of those that are again.
@@ -246,7 +250,7 @@ impl Prefix {
                 }
             }
             NameEvent::Failed { name, reason } => {
-                self.upstreams.iter_mut().for_each(Upstream::note_names);
+                self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections);
                 if !self.take_logged_name(&name) && self.failed_names.admits(clock::now()) {
                     self.lines.warn(format!(
                         "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be \
@@ -256,14 +260,14 @@ impl Prefix {
                 }
             }
             NameEvent::StillFailing { .. } => {
-                self.upstreams.iter_mut().for_each(Upstream::note_names)
+                self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections)
             }
             NameEvent::Recovered { name } => self.recovered(&name),
         }
     }
 
     fn recovered(&mut self, name: &str) {
-        self.upstreams.iter_mut().for_each(Upstream::note_names);
+        self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections);
         if self.recovered_names.admits(clock::now()) {
             self.lines.notice(format!(
                 "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" is resolved again",
@@ -299,14 +303,15 @@ impl Prefix {
     }
 
     fn note_verdict(&mut self, upstream: usize, verdict: Verdict) {
-        if let Some(checks) = self.upstreams.get_mut(upstream).and_then(Upstream::checks_mut) {
+        if let Some(checks) = self.upstreams.get_mut(upstream).and_then(WatchedUpstream::checks_mut)
+        {
             checks.add_verdict(verdict);
         }
     }
 
     fn publish(&mut self, claim: &Claim) -> Option<()> {
         let Self { upstreams, names, .. } = self;
-        if !upstreams.iter().any(Upstream::is_changed) {
+        if !upstreams.iter().any(WatchedUpstream::is_changed) {
             return Some(());
         }
         // All are asked, so that none keeps its answer for the next time.
@@ -314,7 +319,7 @@ impl Prefix {
             .iter_mut()
             .fold(false, |changed, upstream| changed | upstream.take_change_of_names())
         {
-            names.set_names(upstreams.iter().flat_map(Upstream::names));
+            names.set_names(upstreams.iter().flat_map(WatchedUpstream::names));
         }
         claim.publishing(|publishing| {
             for upstream in upstreams {
@@ -355,12 +360,12 @@ impl Prefix {
     }
 
     fn read_variables(&mut self) {
-        self.upstreams.iter_mut().for_each(Upstream::read_variables);
+        self.upstreams.iter_mut().for_each(WatchedUpstream::read_variables);
     }
 
     fn check_times(&mut self) {
         self.end_bursts();
-        self.upstreams.iter_mut().for_each(Upstream::check_times);
+        self.upstreams.iter_mut().for_each(WatchedUpstream::check_times);
     }
 
     fn collect(&mut self, claim: &Claim) -> Option<()> {

@@ -47,20 +47,20 @@ pub(super) struct StateKeeper {
 pub(super) fn channel(etcd: &Etcd, file: &Path) -> (StateOffer, StateKeeper) {
     let report = StateFile { file: file.display().to_string(), revision: None, trouble: None };
     let (list, lists) = watch::channel(None);
-    let (news_sender, reports) = watch::channel(report.clone());
+    let (report_sender, reports) = watch::channel(report.clone());
     let keeper = StateKeeper {
         upstream: etcd.upstream.clone(),
         cluster: etcd.cluster.clone(),
         prefix: etcd.prefix.clone(),
         file: file.to_owned(),
         list: lists,
-        reports: news_sender,
+        reports: report_sender,
     };
     (StateOffer { list, reports, report }, keeper)
 }
 
 impl StateOffer {
-    /// What a predecessor has report of the same file still stands.
+    /// What a predecessor has reported of the same file still stands.
     pub(super) fn go_on_from(&mut self, report: Option<&StateFile>) {
         if let Some(report) = report
             && report.file == self.report.file
@@ -99,7 +99,7 @@ impl StateOffer {
         has_report
     }
 
-    /// What is to be report of the file.
+    /// What is to be reported of the file.
     pub(super) fn report(&self) -> &StateFile {
         &self.report
     }

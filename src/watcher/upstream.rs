@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// An upstream as the watcher keeps it.
-pub(super) struct Upstream {
+pub(super) struct WatchedUpstream {
     prefix: Rc<str>,
     zone: Zone,
     publisher: Publisher,
@@ -72,7 +72,7 @@ struct Pending {
     memory: bool,
 }
 
-impl Upstream {
+impl WatchedUpstream {
     /// Takes over the upstream's zone, with the peers that are published there.
     pub(super) fn new(
         plan: UpstreamPlan,
@@ -156,11 +156,6 @@ impl Upstream {
     /// The addresses of a host name have changed.
     pub(super) fn note_change(&mut self) {
         self.pending.peers = true;
-    }
-
-    /// There is news of host names.
-    pub(super) fn note_names(&mut self) {
-        self.note_rejections();
     }
 
     /// Whether a predecessor has said that this name cannot be resolved.
@@ -264,7 +259,7 @@ impl Upstream {
     }
 
     /// The rejected values, or the names that cannot be resolved, may be others than before.
-    fn note_rejections(&mut self) {
+    pub(super) fn note_rejections(&mut self) {
         self.pending.memory = true;
         self.report.note_change(true);
     }

@@ -190,7 +190,7 @@ async fn error_on_the_command_line_names_its_flag() -> Result<()> {
     }
     for (variable, value, flag) in [
         ("ANNOUNCE_CHECK_INTERVAL", "soon", "--check-interval"),
-        ("ANNOUNCE_CHECK_TIMEOUT", "1d", "--check-timeout"),
+        ("ANNOUNCE_CHECK_TIMEOUT", "2d", "--check-timeout"),
         ("ANNOUNCE_FALL", "0", "--fall"),
         ("ANNOUNCE_RISE", "0", "--rise"),
         ("ANNOUNCE_STOP_TIMEOUT", "never", "--stop-timeout"),

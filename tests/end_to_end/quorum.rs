@@ -32,7 +32,8 @@ impl Setting {
     async fn start() -> Result<Self> {
         let etcd = EtcdCluster::start().await?;
         let nodes = start_nodes(3).await?;
-        etcd.register(0, &nodes).await?;
+        eventually(AGREED, "the members take the nodes", async || etcd.register(0, &nodes).await)
+            .await?;
         let nginx = Nginx::start(
             Configuration::new()
                 .workers(2)

@@ -82,8 +82,13 @@ async fn roll(router: &mut Router, index: usize) -> Result<()> {
         Ok(())
     })
     .await?;
-    let counts = nodes[index].counts();
-    ensure!((counts.websockets, counts.plain_open) == (0, 0), "{name} itself has {counts:?}");
+    // It hears of each end a moment after nginx has made it.
+    eventually(SOON, &format!("{name} itself has nobody left"), async || {
+        let counts = nodes[index].counts();
+        ensure!((counts.websockets, counts.plain_open) == (0, 0), "{counts:?}");
+        Ok(())
+    })
+    .await?;
     let successor = Node::start(&name).await?;
     std::mem::replace(&mut nodes[index], successor).stop().await;
     etcd.put(key(&name), nodes[index].address().to_string()).await?;

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 use etcd_watch::{Continuity, Event, Holding, Item, Origin, Replaced, Replica};
 use host_names::HostNames;
 use peer_zone::Publisher;
-use upstream_peers::{Ages, Allow, Membership, Outcome, OutsideAddresses, Parameters, Peer};
+use upstream_peers::{
+    Ages, Allow, Membership, MembershipChange, OutsideAddresses, Parameters, Peer,
+};
 
 use super::expiry::Expiry;
 use crate::{
@@ -269,7 +271,7 @@ impl Contents {
         }
     }
 
-    fn note_outcome(&mut self, outcome: Outcome) {
+    fn note_outcome(&mut self, outcome: MembershipChange) {
         self.news.rejections |= outcome.rejections_changed;
         self.news.peers |= outcome.changed;
         self.news.rejected.extend(outcome.rejected.into_iter().map(|(key, reason)| Rejection {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use etcd_watch::Item;
 use peer_zone::{Health, Publisher};
-use upstream_peers::{ExpiryGuard, Membership, Outcome, Removed, Vanishing};
+use upstream_peers::{ExpiryGuard, Membership, MembershipChange, Removed, Vanishing};
 
 use crate::watcher::upstream_log::UpstreamLog;
 
@@ -33,7 +33,12 @@ impl Expiry {
 
     /// A key is gone in etcd: its peer goes, or stays, since too many others' leases have run out
     /// with its own. Returns what changes.
-    pub(super) fn remove(&mut self, members: &mut Membership, key: &str, now: u64) -> Vec<Outcome> {
+    pub(super) fn remove(
+        &mut self,
+        members: &mut Membership,
+        key: &str,
+        now: u64,
+    ) -> Vec<MembershipChange> {
         let was_keeping = self.guard.is_keeping();
         match self.guard.vanish(key, members.len(), now) {
             Vanishing::Goes => {
@@ -64,13 +69,13 @@ impl Expiry {
         items: &[Item],
         until: Option<u64>,
         now: u64,
-    ) -> Vec<Outcome> {
+    ) -> Vec<MembershipChange> {
         let missing = members.missing(items.iter().map(|item| item.key.as_slice()));
         // What is there first: the share that is gone is one of the list that was.
         self.note_leases(items);
         // A predecessor kept what it had, and did not know of these that they were deleted.
         if let Some(until) = until {
-            missing.iter().for_each(|key| self.guard.keep(key, until));
+            missing.iter().for_each(|key| self.guard.hold(key, until));
         }
         let mut outcomes = Vec::new();
         for key in missing {
@@ -103,7 +108,7 @@ impl Expiry {
         members: &mut Membership,
         lease: i64,
         is_alive: bool,
-    ) -> Vec<Outcome> {
+    ) -> Vec<MembershipChange> {
         let deleted = self.guard.judge(lease, is_alive);
         deleted.into_iter().map(|key| members.delete(key.as_bytes())).collect()
     }
@@ -115,7 +120,7 @@ impl Expiry {
         members: &mut Membership,
         checked: Option<&Publisher>,
         now: u64,
-    ) -> Vec<Outcome> {
+    ) -> Vec<MembershipChange> {
         if !self.guard.is_keeping() {
             return Vec::new();
         }
@@ -134,7 +139,8 @@ impl Expiry {
             }
         }
         let due = self.guard.due(now, |key| passing.get(key).copied());
-        let outcomes: Vec<Outcome> = due.iter().map(|key| members.delete(key.as_bytes())).collect();
+        let outcomes: Vec<MembershipChange> =
+            due.iter().map(|key| members.delete(key.as_bytes())).collect();
         if !due.is_empty() && !self.guard.is_keeping() {
             self.log.notice("no peer outlives its lease any more");
         }

@@ -139,7 +139,7 @@ async fn container_address_is_followed_while_it_starts_moves_and_stops() -> Resu
     value_is(&etcd, &nodes[1].address().to_string()).await?;
     docker.stops();
     is_gone(&etcd, SOON).await?;
-    let said = program.wait_for_log("the container \"firehose-01\" does not run").await?;
+    let said = program.wait_for_log("the container \"firehose-01\" is not running").await?;
     assert!(said.contains("its container is gone"), "{said}");
     docker.publishes("127.0.0.1", port_of(&nodes[0])?);
     value_is(&etcd, &nodes[0].address().to_string()).await?;

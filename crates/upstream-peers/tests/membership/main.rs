@@ -1,48 +1,13 @@
 //! Members of a prefix, as they come, change and go.
 
+mod fixture;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use upstream_peers::{Allow, Membership, Outcome, Parameters, Peer, SocketAddress};
+use upstream_peers::{Allow, Membership, MembershipChange, Parameters, Peer};
 
-/// The revision at which all keys were made, where a test does not say otherwise.
-const MADE: i64 = 1;
-
-fn resolve(_: &str) -> [IpAddr; 2] {
-    [[10, 9, 0, 2].into(), [10, 9, 0, 1].into()]
-}
-
-fn unresolved(_: &str) -> [IpAddr; 0] {
-    []
-}
-
-fn printed<A: AsRef<[IpAddr]>>(members: &Membership, resolve: impl Fn(&str) -> A) -> Vec<String> {
-    let peers = members.peers(resolve);
-    peers
-        .iter()
-        .map(|peer| format!("{} {} {}", peer.key, peer.address, peer.parameters.weight))
-        .collect()
-}
-
-fn list(members: &mut Membership, items: &[(&str, &str)]) -> Outcome {
-    members.replace(items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes(), MADE)))
-}
-
-/// A peer as a zone has it.
-fn seed(key: &str, address: &str, weight: u32) -> Peer {
-    Peer {
-        key: key.into(),
-        address: ip(address),
-        server: address.strip_suffix(":80").unwrap_or(address).into(),
-        parameters: Parameters { weight, ..Parameters::default() },
-        route: None,
-        create_revision: MADE,
-    }
-}
-
-fn ip(text: &str) -> SocketAddress {
-    SocketAddress::Ip(text.parse().expect("an address"))
-}
+use fixture::{MADE, list, printed, resolve, seed, unresolved};
 
 #[test]
 fn put_change_delete() {
@@ -61,7 +26,11 @@ fn put_change_delete() {
         r#"{"host":"10.0.0.2","port":80}"#,
         "10.0.0.2:80 weight=3;",
     ] {
-        assert_eq!(members.put(b"b", value.as_bytes(), MADE), Outcome::default(), "{value}");
+        assert_eq!(
+            members.put(b"b", value.as_bytes(), MADE),
+            MembershipChange::default(),
+            "{value}"
+        );
     }
     assert!(members.put(b"b", b"10.0.0.2:80 down", MADE).changed);
     assert!(members.delete(b"a").changed);
@@ -69,8 +38,8 @@ fn put_change_delete() {
     assert_eq!(printed(&members, resolve), ["B [::1]:80 3", "b 10.0.0.2:80 3"]);
 }
 
-fn only_rejections_changed() -> Outcome {
-    Outcome { rejections_changed: true, ..Outcome::default() }
+fn only_rejections_changed() -> MembershipChange {
+    MembershipChange { rejections_changed: true, ..MembershipChange::default() }
 }
 
 #[test]
@@ -80,7 +49,7 @@ fn a_list_replaces_what_was_known() {
     let outcome = list(&mut members, &items);
     assert!(outcome.changed);
     assert_eq!(outcome.rejected.len(), 1);
-    assert_eq!(list(&mut members, &items), Outcome::default());
+    assert_eq!(list(&mut members, &items), MembershipChange::default());
     assert!(list(&mut members, &[("b", "10.0.0.2"), ("c", "?")]).changed);
     assert_eq!(printed(&members, resolve), ["b 10.0.0.2:80 1"]);
     // A key that had no peer goes without a change.
@@ -100,13 +69,13 @@ fn a_malformed_value_keeps_the_last_good_peer() {
     let (key, error) = &outcome.rejected[0];
     assert_eq!(
         (key.as_str(), error.to_string().as_str()),
-        ("a", "the port is \"0\", not a number from 1 to 65535")
+        ("a", "invalid port \"0\": it must be a number from 1 to 65535")
     );
     assert_eq!(printed(&members, resolve), good);
 
     // Reported once, whether it comes again as an event or in a list; another one is reported.
-    assert_eq!(members.put(b"a", b"10.0.0.1:0", MADE), Outcome::default());
-    assert_eq!(list(&mut members, &[("a", "10.0.0.1:0")]), Outcome::default());
+    assert_eq!(members.put(b"a", b"10.0.0.1:0", MADE), MembershipChange::default());
+    assert_eq!(list(&mut members, &[("a", "10.0.0.1:0")]), MembershipChange::default());
     assert_eq!(members.rejected_total(), 1);
     assert_eq!(members.put(b"a", b"10.0.0.1:x", MADE).rejected.len(), 1);
     assert_eq!(members.rejected_total(), 2);
@@ -139,7 +108,7 @@ fn keys_that_cannot_name_a_peer() {
         assert!(
             !outcome.rejected[0].0.contains(char::is_control) && outcome.rejected[0].0.len() < 100
         );
-        assert_eq!(members.put(key, b"10.0.0.2:80", MADE), Outcome::default());
+        assert_eq!(members.put(key, b"10.0.0.2:80", MADE), MembershipChange::default());
     }
     assert_eq!((members.rejected().count(), members.rejected_total()), (5, 5));
     assert_eq!(members.delete(&longer), only_rejections_changed());
@@ -147,7 +116,7 @@ fn keys_that_cannot_name_a_peer() {
     let items = [(&long[..], &b"x"[..], MADE), (b"", b"", MADE)];
     assert_eq!(members.replace(items), only_rejections_changed());
     assert_eq!(members.rejected().count(), 2);
-    assert_eq!(members.replace(items), Outcome::default());
+    assert_eq!(members.replace(items), MembershipChange::default());
 }
 
 #[test]
@@ -282,7 +251,7 @@ fn seeds() {
     assert_eq!(members.len(), 5);
     let good = [("same", "10.0.0.1"), ("known", "10.0.0.9")];
     // Only the malformed one is new, and nothing changed in the peers but what is gone.
-    assert_eq!(members.put(b"same", b"10.0.0.1", MADE), Outcome::default());
+    assert_eq!(members.put(b"same", b"10.0.0.1", MADE), MembershipChange::default());
     let outcome =
         list(&mut members, &[good[0], good[1], ("other", "10.0.0.2 weight=2"), ("bad", "?")]);
     assert!(outcome.changed);
@@ -307,7 +276,7 @@ fn a_hundred_thousand_members() {
     let bytes = || items.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes(), MADE));
     let mut members = Membership::new(Parameters::default());
     assert!(members.replace(bytes()).changed);
-    assert_eq!(members.replace(bytes()), Outcome::default());
+    assert_eq!(members.replace(bytes()), MembershipChange::default());
     assert_eq!(members.peers(resolve).len(), 100_000);
     for (key, _) in &items {
         assert!(members.delete(key.as_bytes()).changed);
@@ -332,7 +301,7 @@ fn a_value_outside_is_as_a_malformed_one() {
     let (key, error) = &outcome.rejected[0];
     assert_eq!(key, "a");
     assert_eq!(error.to_string(), "the address 11.0.0.1:80 is outside of \"etcd_allow\"");
-    assert_eq!(members.put(b"a", b"11.0.0.1:80", MADE), Outcome::default(), "said once");
+    assert_eq!(members.put(b"a", b"11.0.0.1:80", MADE), MembershipChange::default(), "said once");
     assert_eq!(printed(&members, resolve), ["a 10.0.0.1:80 1"]);
     assert_eq!(members.put(b"b", b"unix:/run/a.sock", MADE).rejected.len(), 1);
     assert_eq!((members.len(), members.rejected().count(), members.rejected_total()), (1, 2, 2));

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::temporary::{Temporary, remove_left_over};
-use crate::walk;
+use crate::open::open;
+use crate::temporary_file::{TemporaryFile, remove_left_over};
 
 /// The largest file that is read, in bytes: certificates, keys and passwords are a hundredth of it.
 pub const MAX_READ: u64 = 1 << 20;
@@ -24,7 +24,7 @@ pub const MAX_REPLACE: u64 = 64 << 20;
 /// Those of the file system; `FileTooLarge` for one that is larger; for what is no ordinary file.
 pub fn read(file: &Path) -> io::Result<Vec<u8>> {
     // A pipe that was put there must not be waited for, nor a terminal become this process's.
-    let file = walk::open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    let file = open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not an ordinary file"));
     }
@@ -52,9 +52,9 @@ pub fn replace(file: &Path, content: &mut dyn Read) -> io::Result<()> {
         _ => return Err(io::ErrorKind::InvalidFilename.into()),
     };
     // Everything that follows is in this folder, whatever becomes of its name.
-    let folder = walk::open(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let folder = open(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
     remove_left_over(&folder, name);
-    let mut temporary = Temporary::beside(&folder, name)?;
+    let mut temporary = TemporaryFile::beside(&folder, name)?;
     write(&mut temporary.file, content)?;
     temporary.replace(name)?;
     // So that the new name outlives the machine's death as well.

@@ -28,13 +28,13 @@ const TRIES: usize = 8;
 /// Its writer has locked it for as long as it lives. One that is not locked is left over from
 /// somebody who was killed: that shows also where the same folder is in two containers, in which
 /// the ids of processes mean different ones, or begin anew at each start.
-pub(crate) struct Temporary<'a> {
+pub(crate) struct TemporaryFile<'a> {
     folder: &'a File,
     name: Option<OsString>,
     pub(crate) file: File,
 }
 
-impl<'a> Temporary<'a> {
+impl<'a> TemporaryFile<'a> {
     /// Makes one beside the file called `name`.
     pub(crate) fn beside(folder: &'a File, name: &OsStr) -> io::Result<Self> {
         for _ in 0..TRIES {
@@ -70,7 +70,7 @@ impl<'a> Temporary<'a> {
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for TemporaryFile<'_> {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             // If it stays, the next writer takes it for left over.
@@ -128,7 +128,7 @@ mod tests {
     use std::fs::{self, File};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use super::{Temporary, remove_left_over, writer};
+    use super::{TemporaryFile, remove_left_over, writer};
 
     #[test]
     fn what_the_dead_have_left_goes_and_what_others_have_stays() {
@@ -152,7 +152,7 @@ mod tests {
         symlink("peers", at("peers.new-1-0123456789abcdef")).expect("linked");
         fs::create_dir(at("peers.new-2-0123456789abcdef")).expect("made");
 
-        let own = Temporary::beside(&opened, name).expect("made");
+        let own = TemporaryFile::beside(&opened, name).expect("made");
         let mode = own.file.metadata().expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         remove_left_over(&opened, name);

@@ -1,10 +1,11 @@
 //! A client and a server in a process of its own.
 
+mod raw;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{IoSlice, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,17 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use privileged_files::{Access, Client, Table, channel, serve};
-use rustix::fs::{CWD, FileType, MemfdFlags, Mode, memfd_create, mknodat};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use raw::{REPLACE_STATE, order, receive_connections, send};
 
 /// The folder whose files a server process has; see `server_process`.
 const FOLDER: &str = "PRIVILEGED_FILES_FOLDER";
-
-/// What a client sends to have the second file of `table` replaced.
-const REPLACE_STATE: &[u8] = b"w\x01\0\0\0";
 
 /// How long anything may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -201,26 +197,6 @@ async fn many_more_at_once_than_the_socket_holds() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Sends bytes as they are, which no client need have made.
-fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
-        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).expect("sent");
-}
-
-/// Has the server replace the state, and does not wait for it; the answer comes on what this
-/// returns.
-fn order(socket: &OwnedFd, content: &[u8]) -> UnixStream {
-    let mut memory = File::from(memfd_create("content", MemfdFlags::CLOEXEC).expect("memory"));
-    memory.write_all(content).expect("written");
-    let (own, other) = UnixStream::pair().expect("a pair");
-    send(socket, REPLACE_STATE, &[other.as_fd(), memory.as_fd()]);
-    own
-}
-
 /// The end of a connection without a word on it.
 fn ends_without_an_answer(mut connection: UnixStream) {
     connection.set_read_timeout(Some(DEADLINE)).expect("a deadline");
@@ -339,22 +315,6 @@ async fn an_answer_that_is_cut_off_is_none() {
     assert_eq!(client.read(&secret).await.expect("read"), b"s3cret");
     server.join().expect("ended");
     assert!(client.has_lost_server());
-}
-
-/// The descriptors that come with the next request.
-fn receive_connections(socket: &OwnedFd) -> Vec<UnixStream> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut bytes = [0; 16];
-    recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        .expect("received");
-    let mut connections = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            connections.extend(rights.map(UnixStream::from));
-        }
-    }
-    connections
 }
 
 #[tokio::test]

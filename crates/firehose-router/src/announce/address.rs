@@ -8,15 +8,15 @@ use std::{
 use tokio::net::lookup_host;
 
 use super::{
-    AnnounceError,
-    channel::{Channel, LookError, Refusal},
     docker::Docker,
+    error::AnnounceError,
+    lookup::{Lookup, LookupError, NodeError},
     options::AnnounceOptions,
 };
 use crate::etcd::Etcd;
 
 /// Where the node is.
-pub(super) enum Place {
+pub(super) enum NodeAddress {
     Address(String),
     /// A port of this host's, with its colon.
     Here {
@@ -28,7 +28,7 @@ pub(super) enum Place {
         name: String,
         port: u16,
         host: Host,
-        channel: Channel<String>,
+        lookup: Lookup<String>,
     },
 }
 
@@ -36,10 +36,10 @@ pub(super) enum Place {
 pub(super) enum Host {
     Named(String),
     /// The one by which etcd would be reached, at `HOST:PORT`.
-    Towards(String, Channel<String>),
+    Towards(String, Lookup<String>),
 }
 
-impl Place {
+impl NodeAddress {
     /// The place that the flags name.
     pub(super) fn new(options: &AnnounceOptions, etcd: &Etcd) -> Result<Self, AnnounceError> {
         match (&options.addr, &options.container) {
@@ -50,11 +50,11 @@ impl Place {
             (None, Some(name)) => {
                 Docker::check_name(name)?;
                 let docker = Docker::new(&options.docker_host)?;
-                let channel = Channel::new(format!("Docker at {}", docker.url()));
+                let lookup = Lookup::new(format!("Docker at {}", docker.url()));
                 let (port, host) = (options.port, Host::new(options, etcd));
-                Ok(Self::Container { docker, name: name.clone(), port, host, channel })
+                Ok(Self::Container { docker, name: name.clone(), port, host, lookup })
             }
-            (None, None) => Err(AnnounceError::NoPlace),
+            (None, None) => Err(AnnounceError::NoAddress),
         }
     }
 
@@ -73,24 +73,24 @@ impl Place {
     /// # Errors
     ///
     /// Where there is none, or it is not known yet.
-    pub(super) async fn address(&mut self, patience: Duration) -> Result<String, LookError> {
+    pub(super) async fn address(&mut self, limit: Duration) -> Result<String, NodeError> {
         match self {
             Self::Address(address) => Ok(address.clone()),
-            Self::Here { port, host } => Ok(join(&host.address(patience).await?, port)),
-            Self::Container { docker, name, port, host, channel } => {
-                let host = host.address(patience).await?;
+            Self::Here { port, host } => Ok(join(&host.address(limit).await?, port)),
+            Self::Container { docker, name, port, host, lookup } => {
+                let host = host.address(limit).await?;
                 let (docker, name, port) = (docker.clone(), name.clone(), *port);
-                let question = || async move {
+                let start = || async move {
                     docker.address(&name, port, &host).await.map_err(|error| {
                         let reason = error.to_string();
                         if error.is_gone() {
-                            Refusal::Gone(reason)
+                            LookupError::Gone(reason)
                         } else {
-                            Refusal::Silence(reason)
+                            LookupError::NoAnswer(reason)
                         }
                     })
                 };
-                channel.ask(patience, question).await
+                lookup.run(limit, start).await
             }
         }
     }
@@ -107,29 +107,29 @@ impl Host {
         let authority = endpoint.split("://").nth(1).unwrap_or_default().trim_end_matches('/');
         let has_port = authority.rfind(':').is_some_and(|colon| !authority[colon..].contains(']'));
         let target = if has_port { authority.to_owned() } else { format!("{authority}:2379") };
-        let channel = Channel::new(format!("name resolution of {target}"));
-        Self::Towards(target, channel)
+        let lookup = Lookup::new(format!("name resolution of {target}"));
+        Self::Towards(target, lookup)
     }
 
     /// The address, asked for until it is known once.
-    async fn address(&mut self, patience: Duration) -> Result<String, LookError> {
-        let (target, channel) = match self {
+    async fn address(&mut self, limit: Duration) -> Result<String, NodeError> {
+        let (target, lookup) = match self {
             Self::Named(host) => return Ok(host.clone()),
-            Self::Towards(target, channel) => (target, channel),
+            Self::Towards(target, lookup) => (target, lookup),
         };
-        if let Some(known) = channel.last() {
+        if let Some(known) = lookup.last() {
             return Ok(known.clone());
         }
         let target = target.clone();
-        let question = || async move {
+        let start = || async move {
             towards(&target).await.map(|address| address.to_string()).map_err(|error| {
-                Refusal::Silence(format!(
-                    "this host's address is not known (it has none towards {target}: {error}): \
-                     name it with --host"
+                LookupError::NoAnswer(format!(
+                    "the address of this host is unknown (no route to {target}: {error}): set \
+                    it with --host"
                 ))
             })
         };
-        channel.ask(patience, question).await
+        lookup.run(limit, start).await
     }
 }
 
