@@ -4,7 +4,7 @@ use core::sync::atomic::AtomicU64;
 
 use live_value::{Origin, SharedWords, TornRead, WordsReading};
 
-use super::{key_state::KeyState, kind::Content};
+use super::{content::Content, key_state::KeyState};
 
 /// What lies in shared memory of a key, or of those below a prefix: the last good values, as the
 /// kind of variable encodes them, and what is known of the keys. Each process has one of its own,

@@ -11,7 +11,8 @@ use live_value::{
 };
 
 use super::{
-    kind::{Content, ContentUpdate, Figure, LiveKind, Rejection, Request, Source, Value, hash_of},
+    content::{Content, ContentUpdate, Rejection, hash_of},
+    kind::{Figure, LiveKind, Request, Source, Value},
     memory::LiveMemory,
 };
 use crate::config::GeoConf;
