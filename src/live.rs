@@ -3,16 +3,18 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `kind` | what each kind of them says of itself |
+//! | `content` | what the watcher has of the keys |
 //! | `text` | `etcd_variable`: the value of one key |
 //! | `networks` | `etcd_geo`: whether the client is in a network that a key below a prefix names |
 //! | `variable` | a variable of whichever kind |
-//! | `memory` | what all processes share of its keys: the last good values as words |
-//! | `key_state` | and what is known of the keys beside them |
+//! | `memory` | what all processes have of the keys: the last good values, as words |
+//! | `key_state` | what else is known of the keys |
 //! | `zone` | where that lies, over reloads |
 //!
 //! A kind is one file here and one in `directives`; the watcher, the status and requests know none
 //! of them.
 
+mod content;
 mod key_state;
 mod kind;
 mod memory;
@@ -22,8 +24,9 @@ mod variable;
 mod zone;
 
 pub(crate) use self::{
+    content::{Content, ContentUpdate, hash_of},
     key_state::HOLD,
-    kind::{Content, ContentUpdate, Figure, LiveKind, Request, Source, Value},
+    kind::{Figure, LiveKind, Request, Source, Value},
     memory::LiveMemory,
     text::LiveNumber,
     variable::{LiveVariable, Variable},

@@ -1,10 +1,10 @@
 //! What processes share of a live variable's keys.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::AtomicU64;
 
 use live_value::{Origin, SharedWords, TornRead, WordsReading};
 
-use super::{key_state::KeyState, kind::Content};
+use super::{content::Content, key_state::KeyState};
 
 /// What lies in shared memory of a key, or of those below a prefix: the last good values, as the
 /// kind of variable encodes them, and what is known of the keys. Each process has one of its own,
@@ -24,6 +24,12 @@ impl LiveMemory {
     /// Whether it was ever written, also that there is nothing: etcd has been read by then.
     pub(crate) fn is_written(&self) -> bool {
         self.words.generation() != 0
+    }
+
+    /// Whether values of the configuration outlive a wiped etcd: without any it is not known where
+    /// what was never read came from.
+    pub(crate) fn holds_initial(&self) -> bool {
+        !self.is_written() && self.state.origin().is_some()
     }
 
     /// Words that the values have at most.
@@ -49,15 +55,10 @@ impl LiveMemory {
         self.words.read(read)
     }
 
-    /// Goes on with the last good values.
-    pub(crate) fn restore(&self, content: &mut dyn Content) {
-        let copy = |words: &[AtomicU64]| -> Vec<AtomicU64> {
-            words.iter().map(|word| AtomicU64::new(word.load(Ordering::Relaxed))).collect()
-        };
-        // Copied, since somebody may be writing.
-        if let Some(words) = self.read(copy).ok().and_then(|found| found.value) {
-            content.restore(&words);
-        }
+    /// The last good values; `empty` where there are none.
+    pub(crate) fn restore(&self, empty: Box<dyn Content>) -> Box<dyn Content> {
+        let found = self.read(|words| empty.restore(words));
+        found.ok().and_then(|found| found.value).unwrap_or(empty)
     }
 
     /// Writes the last good values, or that there are none.
@@ -66,15 +67,14 @@ impl LiveMemory {
     }
 
     /// Goes on with what lies in memory of another size.
-    pub(super) fn go_on(&self, old: &Self, mut content: Box<dyn Content>) {
+    pub(super) fn go_on(&self, old: &Self, empty: Box<dyn Content>) {
         // Before the values: values that are newer than what is known of them are compared with
         // etcd once more, older ones would pass for etcd's last word.
         self.state.go_on(old.state);
         let Ok(WordsReading { origin, generation, .. }) = old.read(|_| ()) else { return };
         // What is written is what etcd has said.
         if generation != 0 {
-            old.restore(&mut *content);
-            self.write(&*content, origin);
+            self.write(&*old.restore(empty), origin);
         }
     }
 }

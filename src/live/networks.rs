@@ -1,17 +1,18 @@
 //! `etcd_geo`: whether the client is in a network that a key below a prefix names.
 
 use core::{net::IpAddr, sync::atomic::AtomicU64};
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hasher},
-};
+use std::collections::BTreeMap;
 
 use client_networks::{NamedNetworks, NetworkError, NetworksUpdate, count_in, is_in};
-use etcd_watch::{Item, Keys, Limits, Origin};
-use live_value::{WordsReading, messages::Nouns};
+use etcd_watch::{Item, Limits, Origin};
+use live_value::{
+    WordsReading,
+    messages::{LiveKeys, Nouns},
+};
 
 use super::{
-    kind::{Content, ContentUpdate, Figure, LiveKind, Rejection, Request, Source, Value},
+    content::{Content, ContentUpdate, Rejection, hash_of},
+    kind::{Figure, LiveKind, Request, Source, Value},
     memory::LiveMemory,
 };
 use crate::config::GeoConf;
@@ -26,8 +27,7 @@ impl LiveKind for GeoConf {
             directive: "etcd_geo",
             name: &self.name,
             cluster: &self.cluster,
-            // The prefix itself is a key that somebody has written about it, and that names nobody.
-            keys: Keys::Beginning(self.prefix.clone()),
+            keys: LiveKeys::Prefix(self.prefix.clone()),
             place: &self.place,
         }
     }
@@ -36,19 +36,15 @@ impl LiveKind for GeoConf {
         self.zone_size
     }
 
-    fn origin(&self) -> Option<Origin> {
+    /// Networks that let in all are nothing to hold.
+    fn initial_origin(&self) -> Option<Origin> {
         let (cluster_id, revision) = self.origin?;
-        Some(Origin { cluster_id, revision: revision.cast_signed() })
-    }
-
-    /// It must be known of which etcd they are, and they must let in fewer than all.
-    fn holds_initial(&self) -> bool {
-        self.origin.is_some() && self.initial.as_ref().is_none_or(|initial| initial.count > 0)
+        let is_held = self.initial.as_ref().is_none_or(|initial| initial.count > 0);
+        is_held.then_some(Origin { cluster_id, revision: revision.cast_signed() })
     }
 
     fn content(&self, room: usize) -> Box<dyn Content> {
-        let networks = NamedNetworks::with_room(room);
-        Box::new(Networks { prefix: self.prefix.clone(), room, networks })
+        Box::new(Networks::new(&self.prefix, room))
     }
 
     fn look_up(
@@ -101,6 +97,11 @@ struct Networks {
 }
 
 impl Networks {
+    fn new(prefix: &str, room: usize) -> Self {
+        let networks = NamedNetworks::with_room(room);
+        Self { prefix: prefix.to_owned(), room, networks }
+    }
+
     fn update(&self, update: NetworksUpdate) -> ContentUpdate {
         let rejected = update.rejected.into_iter().map(|rejected| {
             let mut reason = rejected.error.to_string();
@@ -109,10 +110,8 @@ impl Networks {
                 reason +=
                     &format!(": write networks to keys such as {prefix}NAME, and delete this one");
             }
-            let mut hasher = DefaultHasher::new();
-            hasher.write(rejected.key.as_bytes());
-            hasher.write(reason.as_bytes());
-            Rejection { key: rejected.key, reason, hash: hasher.finish() }
+            let hash = hash_of((&rejected.key, &reason));
+            Rejection { key: rejected.key, reason, hash }
         });
         ContentUpdate { is_changed: update.changed, rejected: rejected.collect() }
     }
@@ -132,12 +131,13 @@ impl Content for Networks {
     }
 
     fn successor(&self) -> Box<dyn Content> {
-        let networks = NamedNetworks::with_room(self.room);
-        Box::new(Self { prefix: self.prefix.clone(), room: self.room, networks })
+        Box::new(Self::new(&self.prefix, self.room))
     }
 
-    fn restore(&mut self, words: &[AtomicU64]) {
-        self.networks.go_on(words);
+    fn restore(&self, words: &[AtomicU64]) -> Box<dyn Content> {
+        let mut restored = Self::new(&self.prefix, self.room);
+        restored.networks.go_on(words);
+        Box::new(restored)
     }
 
     fn encode(&self) -> Option<Vec<u64>> {

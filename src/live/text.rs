@@ -1,16 +1,17 @@
 //! `etcd_variable`: the value of one key.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hasher},
+use std::collections::BTreeMap;
+
+use etcd_watch::{Item, Limits};
+use live_value::{
+    SharedWords,
+    messages::{LiveKeys, Nouns},
 };
 
-use etcd_watch::{Item, Keys, Limits};
-use live_value::{SharedWords, messages::Nouns};
-
 use super::{
-    kind::{Content, ContentUpdate, Figure, LiveKind, Rejection, Request, Source, Value},
+    content::{Content, ContentUpdate, Rejection, hash_of},
+    kind::{Figure, LiveKind, Request, Source, Value},
     memory::LiveMemory,
     variable::Variable,
 };
@@ -38,7 +39,7 @@ impl LiveKind for VariableConf {
             directive: "etcd_variable",
             name: &self.name,
             cluster: &self.cluster,
-            keys: Keys::One(self.key.clone()),
+            keys: LiveKeys::One(self.key.clone()),
             place: &self.place,
         }
     }
@@ -155,11 +156,11 @@ impl Content for Text {
         Box::new(Self { kind: self.kind, last_good: self.last_good.clone(), is_there: false })
     }
 
-    fn restore(&mut self, words: &[AtomicU64]) {
+    fn restore(&self, words: &[AtomicU64]) -> Box<dyn Content> {
         let mut bytes = [0; MAX_LENGTH];
         let length = copy(words, &mut bytes);
-        self.last_good = Some(bytes[..length].to_vec());
-        self.is_there = true;
+        let last_good = Some(bytes[..length].to_vec());
+        Box::new(Self { kind: self.kind, last_good, is_there: true })
     }
 
     fn encode(&self) -> Option<Vec<u64>> {
@@ -190,9 +191,7 @@ impl Content for Text {
                 ContentUpdate { is_changed, rejected: Vec::new() }
             }
             Err(error) => {
-                let mut hasher = DefaultHasher::new();
-                hasher.write(&item.value);
-                let (key, reason, hash) = (String::new(), error.to_string(), hasher.finish());
+                let (key, reason, hash) = (String::new(), error.to_string(), hash_of(&item.value));
                 let rejected = vec![Rejection { key, reason, hash }];
                 ContentUpdate { is_changed: false, rejected }
             }

@@ -51,7 +51,7 @@ impl LiveZone {
     ) -> Result<&'static Self, String> {
         let source = conf.source();
         // The name says what lies there: another layout has another one.
-        let name = format!("etcd:{}:{}:{}", source.directive, source.cluster, source.text());
+        let name = format!("etcd:{}:{}:{}", source.directive, source.cluster, source.keys.as_str());
         let zone = add(cf, &name, conf.zone_size())?;
         // SAFETY: nginx passes a valid configuration, which has given the zone out; `data` is what
         // was set here for the same name.
@@ -68,7 +68,7 @@ impl LiveZone {
                 }
             }
         };
-        if conf.origin().is_some() {
+        if conf.initial_origin().is_some() {
             own.conf.set(conf);
         }
         Ok(own)
@@ -98,7 +98,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
                 // Only the size is another one.
                 Some(before) => memory.go_on(&before, conf.content(memory.room())),
                 // The first list is compared with what the configuration has.
-                None => memory.state.store_origin(conf.origin(), None),
+                None => memory.state.store_origin(conf.initial_origin(), None),
             }
         }
         OK

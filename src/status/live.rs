@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use live_value::messages::LiveKeys;
 use serde::Serialize;
 
 use crate::{
@@ -37,9 +38,10 @@ pub(super) struct LiveRow {
 pub(super) fn live_rows<K: LiveKind>(core: &CoreConf) -> BTreeMap<String, LiveRow> {
     let rows = core.live_of::<K>().filter_map(|variable| {
         let (source, memory) = (variable.conf.source(), variable.memory()?);
-        let keys = source.text().to_owned();
-        let (key, prefix) =
-            if source.is_one_key() { (Some(keys), None) } else { (None, Some(keys)) };
+        let (key, prefix) = match source.keys {
+            LiveKeys::One(key) => (Some(key), None),
+            LiveKeys::Prefix(prefix) => (None, Some(prefix)),
+        };
         let row = LiveRow {
             cluster: source.cluster.to_owned(),
             key,

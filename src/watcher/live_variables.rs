@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, mem, rc::Rc, time::Duration};
 
 use client_networks::shown;
 use etcd_watch::{Cause, Cluster, Event, Holding, Item, Keys, Origin, Replaced, Replica, Update};
-use live_value::messages::{FollowedKeys, Messages};
+use live_value::messages::{LiveKeys, Messages};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval},
@@ -18,7 +18,7 @@ use super::{
     plan::LivePlan,
 };
 use crate::{
-    live::{Content, ContentUpdate, HOLD, LiveMemory},
+    live::{Content, ContentUpdate, HOLD, LiveMemory, hash_of},
     nginx::clock,
 };
 
@@ -52,14 +52,19 @@ pub(super) async fn serve(
     changed: Rc<watch::Sender<()>>,
     lines: Lines,
 ) {
-    let (keys, limits) = (plan.keys.clone(), plan.content.limits());
+    let limits = plan.content.limits();
+    let keys = match plan.messages.keys.clone() {
+        LiveKeys::One(key) => Keys::One(key),
+        // A key that is the prefix itself is one that somebody has written about it.
+        LiveKeys::Prefix(prefix) => Keys::Beginning(prefix),
+    };
     let follow = || {
         let (sender, updates) = mpsc::channel(MAX_WAITING);
         (Following::start(cluster.clone(), keys.clone(), limits, sender), updates)
     };
     let (mut following, mut updates) = follow();
     let mut listed = Instant::now();
-    let mut live = LiveKeys::new(cluster_name, plan, lines);
+    let mut live = FollowedValues::new(cluster_name, plan, lines);
     let mut has_settled = false;
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,19 +112,15 @@ pub(super) async fn serve(
 }
 
 /// The keys, as the watcher keeps them.
-struct LiveKeys {
+struct FollowedValues {
     messages: Messages,
     memory: LiveMemory,
-    /// Whether what the configuration has outlives a wiped etcd, until etcd has been read for the
-    /// first time.
-    holds_initial: bool,
     replica: Replica<Box<dyn Content>>,
     /// Keys whose present values are not valid.
     malformed: BTreeSet<String>,
-    /// Whether the values in hand are others than those in shared memory.
-    is_changed: bool,
-    /// At which revision they came to be so.
-    changed_at: i64,
+    /// At which revision the values in hand came to be others than those in shared memory, if they
+    /// are.
+    changed_at: Option<i64>,
     contact: Contact,
     has_listed: bool,
     /// There are more keys than are taken.
@@ -127,31 +128,21 @@ struct LiveKeys {
     lines: Lines,
 }
 
-impl LiveKeys {
+impl FollowedValues {
     fn new(cluster_name: Rc<str>, plan: LivePlan, lines: Lines) -> Self {
-        let LivePlan { names, keys, memory, holds_initial, content: mut in_hand } = plan;
-        let keys = match keys {
-            Keys::One(key) => FollowedKeys::One(key),
-            Keys::Below(prefix) | Keys::Beginning(prefix) | Keys::BelowWithout { prefix, .. } => {
-                FollowedKeys::Prefix(prefix)
-            }
-        };
-        memory.restore(&mut *in_hand);
-        let nouns = in_hand.nouns();
-        let messages = Messages { names, keys, nouns };
-        let contact = Contact::new(cluster_name, messages.followed(), nouns.in_hand, lines.clone());
-        let mut replica = Replica::new(in_hand, memory.state.origin(), HOLD);
+        let LivePlan { messages, memory, content } = plan;
+        let contact =
+            Contact::new(cluster_name, messages.followed(), messages.nouns.in_hand, lines.clone());
+        let mut replica = Replica::new(memory.restore(content), memory.state.origin(), HOLD);
         if let Some(holding) = memory.state.holding() {
             replica = replica.resume(holding);
         }
         Self {
             messages,
             memory,
-            holds_initial,
             replica,
             malformed: BTreeSet::new(),
-            is_changed: false,
-            changed_at: 0,
+            changed_at: None,
             contact,
             has_listed: false,
             is_refused: false,
@@ -173,21 +164,14 @@ impl LiveKeys {
             }
             Update::Changed { revision, events } => {
                 self.replica.note_revision(*revision);
-                for event in events {
-                    match event {
-                        Event::Put(item) => self.apply_put(item),
-                        Event::Delete { key, mod_revision } => {
-                            self.apply_delete(key, *mod_revision)
-                        }
-                    }
-                }
+                events.iter().for_each(|event| self.apply_event(event));
             }
             Update::Alive { revision } => self.replica.note_revision(*revision),
             Update::Lost { cause: Cause::TooLarge, reason } | Update::Limited { reason } => {
                 // What is in hand stays, and neither a new value nor a deletion acts: the status is
                 // to say so.
                 self.is_refused = true;
-                self.memory.state.reject(reason, hash(reason));
+                self.memory.state.reject(reason, hash_of(reason));
             }
             Update::Lost { .. } | Update::Noted { .. } => {}
         }
@@ -199,7 +183,7 @@ impl LiveKeys {
         let listing = self.replica.list(listed, now, |in_hand| in_hand.successor());
         let update = self.replica.newest_mut().replace(items);
         let revision = match (&self.messages.keys, items) {
-            (FollowedKeys::One(_), [item]) => item.mod_revision,
+            (LiveKeys::One(_), [item]) => item.mod_revision,
             _ => listed.revision,
         };
         self.note_update(update, revision);
@@ -211,17 +195,21 @@ impl LiveKeys {
         }
     }
 
-    fn apply_put(&mut self, item: &Item) {
-        self.malformed.remove(&shown(&item.key));
-        let update = self.replica.newest_mut().put(item);
-        self.note_update(update, item.mod_revision);
-        self.adopt_successor(item.mod_revision);
-    }
-
-    fn apply_delete(&mut self, key: &[u8], revision: i64) {
-        self.malformed.remove(&shown(key));
-        let (is_changed, _) = self.replica.delete(|content| content.delete(key));
-        self.note_change(is_changed, revision);
+    fn apply_event(&mut self, event: &Event) {
+        let revision = match event {
+            Event::Put(item) => {
+                self.malformed.remove(&shown(&item.key));
+                let update = self.replica.newest_mut().put(item);
+                self.note_update(update, item.mod_revision);
+                item.mod_revision
+            }
+            Event::Delete { key, mod_revision } => {
+                self.malformed.remove(&shown(key));
+                let (is_changed, _) = self.replica.delete(|content| content.delete(key));
+                self.note_change(is_changed, *mod_revision);
+                *mod_revision
+            }
+        };
         self.adopt_successor(revision);
     }
 
@@ -245,18 +233,20 @@ impl LiveKeys {
     /// Notes whether the values in hand have changed.
     fn note_change(&mut self, is_changed: bool, revision: i64) {
         if is_changed {
-            (self.is_changed, self.changed_at) = (true, revision);
+            self.changed_at = Some(revision);
         }
     }
 
     /// The successor takes the place of what is in hand, once it may, or nothing is in hand any
     /// more.
     fn adopt_successor(&mut self, revision: i64) {
-        let has_initial = self.holds_initial && !self.memory.is_written();
+        let has_initial = self.memory.holds_initial();
         let replaced = self
             .replica
             .adopt_if(|in_hand, new| new.is_replacement() || (in_hand.is_empty() && !has_initial));
-        self.note_adoption(replaced.as_ref(), revision);
+        if let Some(replaced) = replaced {
+            self.note_adoption(&replaced, revision);
+        }
     }
 
     /// The successor takes the place of what is in hand, if its time is over.
@@ -265,17 +255,12 @@ impl LiveKeys {
         self.replica.in_hand_mut().drop_former();
         let etcd = state_of_etcd(replaced.continuity);
         self.lines.warn(self.messages.hold_ended(etcd, HOLD / 1_000));
-        let revision = self.replica.latest().map_or(0, |latest| latest.revision);
-        self.note_adoption(Some(&replaced), revision);
+        self.note_adoption(&replaced, self.revision());
     }
 
-    fn note_adoption(&mut self, replaced: Option<&Replaced<Box<dyn Content>>>, revision: i64) {
-        let is_changed =
-            replaced.is_some_and(|it| it.former.encode() != self.replica.in_hand().encode());
+    fn note_adoption(&mut self, replaced: &Replaced<Box<dyn Content>>, revision: i64) {
+        let is_changed = replaced.former.encode() != self.replica.in_hand().encode();
         self.note_change(is_changed, revision);
-        if !self.memory.is_written() {
-            self.changed_at = revision;
-        }
     }
 
     /// With the right to write. Returns whether the values have changed. What is known of them
@@ -284,9 +269,13 @@ impl LiveKeys {
     fn publish(&mut self) -> bool {
         let is_first =
             !self.memory.is_written() && self.has_listed && self.replica.holding().is_none();
-        let is_changed = mem::take(&mut self.is_changed) || is_first;
-        if is_changed {
-            self.publish_values();
+        let changed_at = self.changed_at.take().or(is_first.then(|| self.revision()));
+        if let Some(revision) = changed_at {
+            let content = self.replica.in_hand();
+            let cluster_id = self.replica.origin().map_or(0, |origin| origin.cluster_id);
+            let revision = revision.unsigned_abs();
+            self.memory.write(&**content, live_value::Origin { cluster_id, revision });
+            self.lines.notice(self.messages.changed(&content.summary(), revision));
         }
         if self.has_listed {
             self.memory.state.store_origin(self.replica.origin(), self.replica.holding());
@@ -294,24 +283,11 @@ impl LiveKeys {
                 self.memory.state.accept();
             }
         }
-        is_changed
+        changed_at.is_some()
     }
 
-    fn publish_values(&self) {
-        let content = self.replica.in_hand();
-        let origin = live_value::Origin {
-            cluster_id: self.replica.origin().map_or(0, |origin| origin.cluster_id),
-            revision: self.changed_at.unsigned_abs(),
-        };
-        self.memory.write(&**content, origin);
-        self.lines.notice(self.messages.changed(&content.summary(), origin.revision));
+    /// etcd's revision.
+    fn revision(&self) -> i64 {
+        self.replica.latest().map_or(0, |latest| latest.revision)
     }
-}
-
-/// By which the reason is known again, also by another process of the same nginx.
-fn hash(reason: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hasher};
-    let mut hasher = DefaultHasher::new();
-    hasher.write(reason.as_bytes());
-    hasher.finish()
 }

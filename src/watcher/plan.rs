@@ -1,6 +1,7 @@
 //! What the thread has to do: a copy of the configuration that is its own.
 
-use etcd_watch::{ClusterConfig, Keys};
+use etcd_watch::ClusterConfig;
+use live_value::messages::Messages;
 use peer_zone::{PeerSpec, TableOptions, Zone, protocol::Lease};
 use privileged_files::{Client, Table};
 use upstream_peers::{Allow, Parameters};
@@ -35,12 +36,8 @@ pub(super) struct ClusterPlan {
 
 /// A key, or a prefix, and the live variables that are made of it.
 pub(super) struct LivePlan {
-    pub(super) names: Vec<String>,
-    pub(super) keys: Keys,
+    pub(super) messages: Messages,
     pub(super) memory: LiveMemory,
-    /// Whether what the configuration has outlives a wiped etcd, until etcd has been read for the
-    /// first time.
-    pub(super) holds_initial: bool,
     /// An empty one.
     pub(super) content: Box<dyn Content>,
 }
@@ -145,22 +142,14 @@ impl LivePlan {
     fn of(variables: impl Iterator<Item = &'static LiveVariable>) -> Vec<Self> {
         let mut plans: Vec<(&LiveVariable, Self)> = Vec::new();
         for variable in variables {
-            let (source, conf) = (variable.source(), variable.conf);
-            let Some(memory) = variable.memory() else { continue };
+            let (source, Some(memory)) = (variable.source(), variable.memory()) else { continue };
             match plans.iter_mut().find(|(other, _)| other.shares_memory(variable)) {
-                Some((_, plan)) => {
-                    plan.names.push(source.name.to_owned());
-                    plan.holds_initial |= conf.holds_initial();
-                }
+                Some((_, plan)) => plan.messages.names.push(source.name.to_owned()),
                 None => {
-                    let plan = Self {
-                        names: vec![source.name.to_owned()],
-                        keys: source.keys,
-                        memory,
-                        holds_initial: conf.holds_initial(),
-                        content: conf.content(memory.room()),
-                    };
-                    plans.push((variable, plan));
+                    let content = variable.conf.content(memory.room());
+                    let (names, nouns) = (vec![source.name.to_owned()], content.nouns());
+                    let messages = Messages { names, keys: source.keys, nouns };
+                    plans.push((variable, Self { messages, memory, content }));
                 }
             }
         }

@@ -15,10 +15,8 @@
 
 mod cell;
 pub mod messages;
-#[cfg(not(loom))]
 mod shared_words;
 mod sync;
 
 pub use cell::{Origin, Reading, TornRead, ValueCell};
-#[cfg(not(loom))]
 pub use shared_words::{SharedWords, WordsReading};

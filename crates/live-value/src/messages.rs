@@ -13,11 +13,20 @@ pub struct Nouns {
 
 /// The keys that are followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FollowedKeys {
+pub enum LiveKeys {
     /// One key.
     One(String),
     /// All that begin with this.
     Prefix(String),
+}
+
+impl LiveKeys {
+    /// The key, or the prefix.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let (Self::One(text) | Self::Prefix(text)) = self;
+        text
+    }
 }
 
 /// The messages about variables that are made of the same keys. All are one line.
@@ -26,7 +35,7 @@ pub struct Messages {
     /// The names of the variables, each with its dollar sign.
     pub names: Vec<String>,
     /// What they are made of.
-    pub keys: FollowedKeys,
+    pub keys: LiveKeys,
     /// How that is called.
     pub nouns: Nouns,
 }
@@ -36,8 +45,8 @@ impl Messages {
     #[must_use]
     pub fn followed(&self) -> String {
         match &self.keys {
-            FollowedKeys::One(key) => format!("the key \"{key}\""),
-            FollowedKeys::Prefix(prefix) => format!("the prefix \"{prefix}\""),
+            LiveKeys::One(key) => format!("the key \"{key}\""),
+            LiveKeys::Prefix(prefix) => format!("the prefix \"{prefix}\""),
         }
     }
 
@@ -73,16 +82,15 @@ impl Messages {
     #[must_use]
     pub fn rejection(&self, key: &str, reason: &str) -> String {
         match &self.keys {
-            FollowedKeys::One(_) => reason.to_owned(),
-            FollowedKeys::Prefix(prefix) => format!("key \"{prefix}{key}\" rejected: {reason}"),
+            LiveKeys::One(_) => reason.to_owned(),
+            LiveKeys::Prefix(prefix) => format!("key \"{prefix}{key}\" rejected: {reason}"),
         }
     }
 
     /// A value is rejected.
     #[must_use]
     pub fn rejected(&self, key: &str, reason: &str) -> String {
-        let (FollowedKeys::One(start) | FollowedKeys::Prefix(start)) = &self.keys;
-        let last_good = self.nouns.last_good;
+        let (start, last_good) = (self.keys.as_str(), self.nouns.last_good);
         self.line(&format!("key \"{start}{key}\" rejected: {reason}; {last_good}"))
     }
 
@@ -95,10 +103,8 @@ impl Messages {
     /// What a wiped etcd lacks, and a pronoun for it.
     fn lacks(&self) -> (String, &'static str) {
         match &self.keys {
-            FollowedKeys::One(key) => (format!("the key \"{key}\""), "it"),
-            FollowedKeys::Prefix(prefix) => {
-                (format!("{} below \"{prefix}\"", self.nouns.one), "one")
-            }
+            LiveKeys::One(key) => (format!("the key \"{key}\""), "it"),
+            LiveKeys::Prefix(prefix) => (format!("{} below \"{prefix}\"", self.nouns.one), "one"),
         }
     }
 
@@ -109,13 +115,13 @@ impl Messages {
 
 #[cfg(test)]
 mod tests {
-    use super::{FollowedKeys, Messages, Nouns};
+    use super::{LiveKeys, Messages, Nouns};
 
     #[test]
     fn messages() {
         let value = Messages {
             names: vec!["$one".to_owned(), "$two".to_owned()],
-            keys: FollowedKeys::One("/a".to_owned()),
+            keys: LiveKeys::One("/a".to_owned()),
             nouns: Nouns {
                 in_hand: "the value in hand stays",
                 one: "",
@@ -124,7 +130,7 @@ mod tests {
         };
         let networks = Messages {
             names: vec!["$inside".to_owned()],
-            keys: FollowedKeys::Prefix("/n/".to_owned()),
+            keys: LiveKeys::Prefix("/n/".to_owned()),
             nouns: Nouns {
                 in_hand: "the networks in hand stay",
                 one: "a network",

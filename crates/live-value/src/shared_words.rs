@@ -73,8 +73,11 @@ impl<'a> SharedWords<'a> {
     ) -> Result<WordsReading<T>, TornRead> {
         for _ in 0..TRIES {
             let generation = self.generation();
-            let (head, words) = self.buffer(generation);
-            let [length, cluster_id, revision] = head.map(|word| word.load(Ordering::Relaxed));
+            let Some((head, words)) = self.buffer(generation) else {
+                return Ok(WordsReading { value: None, origin: Origin::default(), generation });
+            };
+            let [length, cluster_id, revision] =
+                head.each_ref().map(|word| word.load(Ordering::Relaxed));
             let value = (length & IS_SET != 0).then(|| {
                 let length =
                     usize::try_from(length & !IS_SET).unwrap_or(usize::MAX).min(words.len());
@@ -101,10 +104,10 @@ impl<'a> SharedWords<'a> {
     pub fn write(&self, value: Option<&[u64]>, origin: Origin) {
         let Some(current) = self.words.first() else { return };
         let next = current.load(Ordering::Acquire).wrapping_add(1);
+        let Some(([length, cluster_id, revision], words)) = self.buffer(next) else { return };
         // Whoever sees one of the words below sees that the buffer was not the current one any
         // more.
         fence(Ordering::Release);
-        let ([length, cluster_id, revision], words) = self.buffer(next);
         cluster_id.store(origin.cluster_id, Ordering::Relaxed);
         revision.store(origin.revision, Ordering::Relaxed);
         match value {
@@ -120,20 +123,17 @@ impl<'a> SharedWords<'a> {
         current.store(next, Ordering::Release);
     }
 
-    /// The head and the words of a generation's buffer.
-    fn buffer(&self, generation: u64) -> ([&'a AtomicU64; HEAD], &'a [AtomicU64]) {
-        /// In the place of words that are not there.
-        static NONE: AtomicU64 = AtomicU64::new(0);
+    /// The head and the words of a generation's buffer; `None` where there is no room for any.
+    fn buffer(&self, generation: u64) -> Option<(&'a [AtomicU64; HEAD], &'a [AtomicU64])> {
         let odd = usize::from(!generation.is_multiple_of(2));
-        let at = |index: usize| self.words.get(1 + odd * HEAD + index).unwrap_or(&NONE);
+        let head = self.words.get(1 + odd * HEAD..)?.first_chunk()?;
         let capacity = self.capacity();
         let start = HEADS + odd * capacity;
-        let words = self.words.get(start..start + capacity).unwrap_or_default();
-        ([at(0), at(1), at(2)], words)
+        Some((head, self.words.get(start..start + capacity)?))
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::{
         Arc,
