@@ -2,6 +2,7 @@
 
 use core::{ffi::c_void, mem, ptr::NonNull};
 
+use directive_table::{Args, ConfError, Directive, directive};
 use ngx::{
     core::Pool,
     ffi::{
@@ -11,20 +12,18 @@ use ngx::{
 };
 use peer_zone::Method;
 
-use super::{
-    args::Mistake,
-    block::{handle, needs_etcd},
-};
-use crate::nginx::callback::OK;
+use super::block::handle;
 use crate::{
     config::{Balance, UpstreamConf},
-    nginx::callback::ConfResult,
+    nginx::callback::{ConfResult, OK},
 };
 
-/// Where the key of `hash` stands among the directive's words, whose first is its name.
-const KEY_WORD: usize = 2;
+const DIRECTIVE: &Directive = directive("etcd_balance");
 
-/// What may stand in the directive, for whoever wrote something else.
+/// Where the key of `hash` stands among the directive's arguments, whose first is its name.
+const KEY_PLACE: usize = 2;
+
+/// What may be written as a method, for whoever wrote something else.
 const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
                        \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
 
@@ -35,15 +34,14 @@ pub(super) unsafe extern "C" fn etcd_balance(
     conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { handle(cf, conf, set) }
+    unsafe { handle(cf, conf, DIRECTIVE, set) }
 }
 
-fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
-    needs_etcd(conf, "etcd_balance")?;
+fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
     if conf.balance.is_some() {
-        return Err("\"etcd_balance\" directive is duplicate".into());
+        return Err(DIRECTIVE.is_duplicate());
     }
-    let method = method(words)?;
+    let method = method(args.arguments())?;
     let key = match method {
         Method::Hash | Method::HashConsistent => Some(compile_key(cf)?),
         _ => None,
@@ -52,7 +50,7 @@ fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result
     Ok(())
 }
 
-fn method(words: &[String]) -> Result<Method, Mistake> {
+fn method(words: &[String]) -> Result<Method, ConfError> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (method, rest) = match words.as_slice() {
         ["round_robin", rest @ ..] => (Method::RoundRobin, rest),
@@ -99,14 +97,14 @@ fn method(words: &[String]) -> Result<Method, Mistake> {
     }
 }
 
-fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>, Mistake> {
+fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>, ConfError> {
     // SAFETY: the pool is the cycle's.
     let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
     let key = NonNull::new(pool.calloc_type::<ngx_http_complex_value_t>())
-        .ok_or("no memory for the key of \"etcd_balance\"")?;
-    // SAFETY: while a directive is handled, `args` is an array of its words, of which `method` has
-    // seen the key.
-    let word = unsafe { (*cf.args).elts.cast::<ngx_str_t>().add(KEY_WORD) };
+        .ok_or_else(|| DIRECTIVE.no_memory())?;
+    // SAFETY: while a directive is handled, `args` is an array of its name and arguments, of which
+    // `method` has seen the key.
+    let word = unsafe { (*cf.args).elts.cast::<ngx_str_t>().add(KEY_PLACE) };
     // SAFETY: zeroes are what nginx itself starts from, and mean no flag and none of the optional
     // fields.
     let mut compile: ngx_http_compile_complex_value_t = unsafe { mem::zeroed() };

@@ -6,21 +6,21 @@ use harness::*;
 const CLUSTER: &str = "etcd_cluster main { endpoint http://127.0.0.1:2379; }";
 
 /// What nginx must say, in any order: the directive, and words of the reason.
-struct Mistake {
+struct Wrong {
     http: String,
     words: &'static [&'static str],
 }
 
-fn at_top(http: &str, words: &'static [&'static str]) -> Mistake {
-    Mistake { http: format!("{http} upstream {UPSTREAM} {{ server 127.0.0.1:1; }}"), words }
+fn at_top(http: &str, words: &'static [&'static str]) -> Wrong {
+    Wrong { http: format!("{http} upstream {UPSTREAM} {{ server 127.0.0.1:1; }}"), words }
 }
 
-fn in_cluster(directives: &str, words: &'static [&'static str]) -> Mistake {
+fn in_cluster(directives: &str, words: &'static [&'static str]) -> Wrong {
     at_top(&format!("etcd_cluster main {{ {directives} }}"), words)
 }
 
-fn in_upstream(directives: &str, words: &'static [&'static str]) -> Mistake {
-    Mistake { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
+fn in_upstream(directives: &str, words: &'static [&'static str]) -> Wrong {
+    Wrong { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
 }
 
 /// What `etcd_balance` does not take, and what nginx must say of it.
@@ -62,7 +62,7 @@ const BALANCE: &[(&str, &[&str])] = &[
 /// As above, for `etcd_check`.
 const CHECK: &[(&str, &[&str])] = &[
     ("", &["etcd_check", "arguments"]),
-    ("grpc", &["etcd_check", "grpc", "unknown", "\"http\"", "\"tcp\""]),
+    ("grpc", &["etcd_check", "grpc", "invalid", "\"http\"", "\"tcp\""]),
     ("http method=", &["etcd_check", "method", "GET", "HEAD"]),
     ("http method=head", &["etcd_check", "method", "\"head\"", "HEAD"]),
     ("http method=POST", &["etcd_check", "method", "\"POST\"", "GET", "HEAD"]),
@@ -125,20 +125,20 @@ const DRAIN: &[(&str, &[&str])] = &[
     ("rate=/s", &["etcd_drain", "rate"]),
     ("rate=4294967296/s", &["etcd_drain", "rate", "4294967296/s"]),
     ("rate=5/s rate=6/s", &["etcd_drain", "rate", "duplicate"]),
-    ("spread=1s rate=5/s", &["etcd_drain", "spread", "rate", "both"]),
+    ("spread=1s rate=5/s", &["etcd_drain", "spread", "rate", "cannot be used"]),
     ("on=", &["etcd_drain", "\"on\""]),
-    ("on=removed", &["etcd_drain", "\"removed\"", "remove"]),
+    ("on=removed", &["etcd_drain", "\"removed\"", "\"remove\""]),
     ("on=remove,", &["etcd_drain", "\"on\""]),
-    ("on=drain,drain", &["etcd_drain", "duplicate", "drain"]),
+    ("on=drain,drain", &["etcd_drain", "\"drain,drain\"", "each once"]),
     ("on=drain on=check", &["etcd_drain", "\"on\"", "duplicate"]),
-    ("on=check", &["etcd_drain", "on=check", "etcd_check", "no effect"]),
+    ("on=check", &["etcd_drain", "on=check", "etcd_check", "cannot be used without"]),
     ("colour=blue", &["etcd_drain", "colour=blue"]),
 ];
 
 /// As above, for `etcd_sticky`.
 const STICKY: &[(&str, &[&str])] = &[
     ("", &["etcd_sticky", "arguments"]),
-    ("httponly", &["etcd_sticky", "cookie=NAME"]),
+    ("httponly", &["etcd_sticky", "must have", "cookie=name"]),
     ("srv_id", &["etcd_sticky", "\"srv_id\""]),
     ("cookie", &["etcd_sticky", "\"cookie\""]),
     ("cookie=", &["etcd_sticky", "cookie", "name"]),
@@ -182,13 +182,13 @@ const STICKY: &[(&str, &[&str])] = &[
     ("cookie=a samesite=none", &["etcd_sticky", "samesite=none", "secure"]),
     ("cookie=a samesite=lax samesite=lax", &["etcd_sticky", "samesite", "duplicate"]),
     ("cookie=a secret", &["etcd_sticky", "secret"]),
-    ("cookie=a secret=", &["etcd_sticky", "secret", "empty"]),
+    ("cookie=a secret=", &["etcd_sticky", "secret", "not empty"]),
     ("cookie=a \"secret=a\tb\"", &["etcd_sticky", "secret", "control"]),
     ("cookie=a secret=a secret=b", &["etcd_sticky", "secret", "duplicate"]),
     ("cookie=a route=$uri", &["etcd_sticky", "route=$uri"]),
 ];
 
-fn table() -> Vec<Mistake> {
+fn table() -> Vec<Wrong> {
     let mut table = vec![
         at_top("etcd_cluster;", &["etcd_cluster"]),
         at_top("etcd_cluster { endpoint http://127.0.0.1:2379; }", &["etcd_cluster", "arguments"]),
@@ -223,8 +223,8 @@ fn table() -> Vec<Mistake> {
             &["connect_timeout", "duplicate"],
         ),
         in_cluster("endpoint http://127.0.0.1:2379; colour blue;", &["colour", "unknown"]),
-        in_cluster("endpoint https://a; ssl_name;", &["ssl_name", "one value"]),
-        in_cluster("endpoint https://a; ssl_name a b;", &["ssl_name", "one value"]),
+        in_cluster("endpoint https://a; ssl_name;", &["arguments", "\"ssl_name name;\""]),
+        in_cluster("endpoint https://a; ssl_name a b;", &["arguments", "\"ssl_name name;\""]),
         in_cluster("endpoint https://a; ssl_name \"a\nb\";", &["ssl_name", "control"]),
         in_cluster("endpoint https://a; ssl_name a; ssl_name b;", &["ssl_name", "duplicate"]),
         in_cluster(
@@ -241,11 +241,11 @@ fn table() -> Vec<Mistake> {
         ),
         in_cluster(
             "endpoint https://a; ssl_certificate none.pem;",
-            &["ssl_certificate\"", "none.pem", "cannot read"],
+            &["ssl_certificate\"", "none.pem", "cannot use"],
         ),
         in_cluster(
             "endpoint https://a; ssl_trusted_certificate .;",
-            &["ssl_trusted_certificate", "cannot read"],
+            &["ssl_trusted_certificate", "cannot use"],
         ),
         in_cluster("endpoint https://a; user router;", &["main", "user", "password_file"]),
         in_cluster(
@@ -254,12 +254,15 @@ fn table() -> Vec<Mistake> {
         ),
         in_cluster(
             "endpoint https://a; user router; password_file none;",
-            &["password_file", "none", "cannot read"],
+            &["password_file", "none", "cannot use"],
         ),
-        in_cluster("endpoint https://a; user \"\"; password_file none;", &["user", "one value"]),
+        in_cluster(
+            "endpoint https://a; user \"\"; password_file none;",
+            &["\"user\"", "name \"\""],
+        ),
         in_upstream("etcd;", &["\"etcd\"", "arguments"]),
         at_top("etcd_variable;", &["etcd_variable", "arguments"]),
-        at_top("etcd_variable $a main;", &["etcd_variable", "cluster and a key"]),
+        at_top("etcd_variable $a main;", &["arguments", "etcd_variable $name cluster key"]),
         at_top("etcd_variable $a nobody /a;", &["etcd_variable", "nobody", "unknown cluster"]),
         at_top("etcd_variable a main /a;", &["etcd_variable", "\"a\"", "dollar"]),
         at_top("etcd_variable $ main /a;", &["etcd_variable", "\"$\"", "dollar"]),
@@ -283,19 +286,19 @@ fn table() -> Vec<Mistake> {
         ),
         at_top(
             "etcd_variable $a main /a type=time default=s;",
-            &["etcd_variable", "default=s", "time"],
+            &["etcd_variable", "\"s\" of \"default\"", "time"],
         ),
         at_top(
             "etcd_variable $a main /a type=time initial=91d;",
-            &["etcd_variable", "initial=91d", "time"],
+            &["etcd_variable", "\"91d\" of \"initial\"", "time"],
         ),
         at_top(
             "etcd_variable $a main /a type=number default=many;",
-            &["etcd_variable", "default=many", "number"],
+            &["etcd_variable", "\"many\" of \"default\"", "number"],
         ),
         at_top(
             "etcd_variable $a main /a type=number initial=-1;",
-            &["etcd_variable", "initial=-1", "number"],
+            &["etcd_variable", "\"-1\" of \"initial\"", "number"],
         ),
         at_top(
             "etcd_variable $a main /a initial=1 initial=2;",
@@ -303,20 +306,20 @@ fn table() -> Vec<Mistake> {
         ),
         at_top(
             &format!("{CLUSTER} etcd_variable $a main /a; etcd_variable $b main /a type=number;"),
-            &["/a", "another type"],
+            &["\"/a\"", "conflicting type \"number\""],
         ),
         at_top("etcd_geo $a main;", &["etcd_geo", "prefix"]),
         at_top("etcd_geo $a nobody /a/;", &["etcd_geo", "nobody", "unknown cluster"]),
         at_top("etcd_geo a main /a/;", &["etcd_geo", "\"a\"", "dollar"]),
-        at_top("etcd_geo $a main /;", &["etcd_geo", "every key"]),
-        at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "empty=yes"]),
+        at_top("etcd_geo $a main /;", &["etcd_geo", "prefix \"/\"", "longer than"]),
+        at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "\"yes\" of \"empty\""]),
         at_top("etcd_geo $a main /a/ empty=1 empty=0;", &["etcd_geo", "empty=0", "duplicate"]),
         at_top(
             "etcd_geo $a main /a/ initial=10.0.0.0/33;",
             &["etcd_geo", "10.0.0.0/33", "network"],
         ),
         at_top("etcd_geo $a main /a/ zone=1k;", &["etcd_geo", "zone", "64k"]),
-        at_top("etcd_geo $a main /a/ origin=9;", &["etcd_geo", "origin=9", "revision"]),
+        at_top("etcd_geo $a main /a/ origin=9;", &["etcd_geo", "\"9\" of \"origin\"", "revision"]),
         at_top(
             "etcd_geo $a main /a/ origin=9:1 origin=9:2;",
             &["etcd_geo", "origin=9:2", "duplicate"],
@@ -332,7 +335,7 @@ fn table() -> Vec<Mistake> {
             "etcd main /a/; etcd_defaults max_conns=$a;",
             &["max_conns=$a", "etcd_variable $a", "type=number"],
         ),
-        Mistake {
+        Wrong {
             http: format!(
                 "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; \
                  etcd_defaults max_conns=$a; }}"
@@ -343,14 +346,14 @@ fn table() -> Vec<Mistake> {
             "etcd main /a/; etcd_drain timeout=$a;",
             &["timeout=$a", "etcd_variable $a", "type=time", "etcd_drain"],
         ),
-        Mistake {
+        Wrong {
             http: format!(
                 "{CLUSTER} etcd_variable $a main /a type=number; upstream {UPSTREAM} {{ etcd main \
                  /a/; etcd_drain spread=$a; }}"
             ),
             words: &["spread=$a", "type=time"],
         },
-        in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "behind"]),
+        in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "after"]),
         in_upstream("etcd main /a/; etcd_allow;", &["etcd_allow", "arguments"]),
         in_upstream("etcd main /a/; etcd_allow all;", &["etcd_allow", "\"all\"", "network"]),
         in_upstream("etcd main /a/; etcd_allow 10.0.0.0/33;", &["etcd_allow", "10.0.0.0/33"]),
@@ -395,7 +398,7 @@ fn table() -> Vec<Mistake> {
         in_upstream("sticky cookie b; etcd main /p/;", &["sticky"]),
         in_upstream("etcd main /p/ zone=;", &["etcd", "zone"]),
         in_upstream("etcd main /p/ zone=big;", &["etcd", "zone", "big"]),
-        in_upstream("etcd main /p/ zone=4k;", &["etcd", "zone", "4k", "small"]),
+        in_upstream("etcd main /p/ zone=4k;", &["etcd", "zone", "4k", "at least"]),
         in_upstream("etcd main /p/ zone=-1m;", &["etcd", "zone", "-1m"]),
         in_upstream("etcd main /p/ zone=1m zone=2m;", &["etcd", "zone", "duplicate"]),
         in_upstream("etcd main /p/ colour=blue;", &["etcd", "colour=blue"]),
@@ -475,7 +478,7 @@ fn table() -> Vec<Mistake> {
         table.push(at_top(directive, name));
         table.push(in_upstream(
             &format!("{directive} etcd main /p/;"),
-            &["must stand behind", "\"etcd\""],
+            &["must be placed after", "\"etcd\""],
         ));
         table.push(in_upstream(&format!("etcd main /p/; {directive} {directive}"), &["duplicate"]));
     }
@@ -487,7 +490,7 @@ async fn nginx_t_names_directive_and_reason() -> Result<()> {
     let table = table();
     assert!(table.len() >= 30);
     let mut wrong = Vec::new();
-    for Mistake { http, words } in table {
+    for Wrong { http, words } in table {
         let output = Nginx::test(&Configuration::new().http(&http))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let lower = said.to_lowercase();
