@@ -92,6 +92,27 @@ test: ## install what is missing, build, and run every test
 	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
 	@$(FOR_NGINX) scripts/test.sh built
 
+# One test or module: T=slow_start, T=drain::sticky, T=cookie.
+T ?=
+
+.PHONY: test-unit
+test-unit: ## build, and run the unit and property tests (T=NAME: those with it in their names)
+	@scripts/install-dependencies.sh test
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/test.sh unit $(T)
+
+.PHONY: test-e2e
+test-e2e: ## build, and run the end-to-end tests (T=NAME: one of them, or a module)
+	@scripts/install-dependencies.sh test
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/test.sh end-to-end $(T)
+
+.PHONY: test-slow
+test-slow: ## build, and run what takes an hour or more: a soak, fuzzing, sanitizers
+	@scripts/install-dependencies.sh test
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/test.sh slow
+
 # The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official
 # --build-arg NGINX_VERSION=1.28.0'.
 IMAGE ?= firehose-router
@@ -152,5 +173,5 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list the targets
-	@sed -n -e ':begin' -e '/^[a-z-]*:.*## .*\\$$/ { N; s/\\\n\t*//; b begin' -e '}' \
-		-e 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n -e ':begin' -e '/^[a-z0-9-]*:.*## .*\\$$/ { N; s/\\\n\t*//; b begin' -e '}' \
+		-e 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the end-to-end tests with the module built for AddressSanitizer, in the stock nginx.
-# Arguments choose tests, as for cargo test; without any these are all that do not measure what
-# AddressSanitizer itself costs. Whatever the sanitizer has to say is a failure.
+# Arguments choose tests, as for scripts/end-to-end.sh; without any these are all that do not
+# measure what AddressSanitizer itself costs. Whatever the sanitizer has to say is a failure.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -50,8 +50,7 @@ fi
 
 status=0
 NGINX=$folder/nginx ETCD_MODULE=$module ETCD_MODULE_WITH_FAULTS=$module \
-    cargo test --locked --profile demo --workspace --test end_to_end -- --test-threads=2 "$@" ||
-    status=$?
+    scripts/end-to-end.sh "$@" || status=$?
 for report in "$reports"/*; do
     [ -e "$report" ] || continue
     cat "$report"

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# Runs the tests that need no build (argument `quick`), or all others (`built`), each step under a
-# heading; the first failure ends it. What is needed must be installed already: `make test` sees to
-# that.
+# Runs tests, each step under a heading; the first failure ends it. What is needed must be installed
+# already: the Makefile sees to that.
+#
+#     scripts/test.sh quick                those that need no build
+#     scripts/test.sh built                all others, but for the slow ones
+#     scripts/test.sh unit [NAME]          unit and property tests, or those with such a name
+#     scripts/test.sh end-to-end [NAME]    the same of end-to-end tests: one, or a module of them
+#     scripts/test.sh slow                 more of the same, for hours
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -40,21 +45,50 @@ fuzz() {
     done
 }
 
-# Those that reach into nginx's memory and the shared one in most ways; with ASAN_ALL=1 every test,
-# but for what says nothing there: those of memory and time, and of a binary that nginx starts
-# itself, without the sanitizer's runtime in its environment.
+# side_by_side COMMAND...: each is one word, and uses one processor for most of its time. What it
+# says is shown as a whole when it has ended.
+side_by_side() {
+    local command folder failed=() pids=()
+    folder=$(mktemp -d)
+    for command in "$@"; do
+        "$command" >"$folder/$(basename "$command")" 2>&1 &
+        pids+=($!)
+    done
+    for command in "$@"; do
+        wait "${pids[0]}" || failed+=("$command")
+        pids=("${pids[@]:1}")
+        say "-- $command"
+        cat "$folder/$(basename "$command")"
+    done
+    rm -rf "$folder"
+    [ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"
+}
+
+# By cargo-nextest where that is installed, else by cargo's own runner. Their number side by side is
+# that of the processors either way: they compute for most of their time.
+unit_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked --cargo-profile demo --workspace --exclude harness "$@"
+    else
+        cargo test --locked --profile demo --workspace --exclude harness "$@"
+    fi
+}
+
+# Those that reach into nginx's memory and the shared one in most ways; with the argument `all`
+# every test, but for what says nothing there: those of memory and time, and of a binary that nginx
+# starts itself, without the sanitizer's runtime in its environment.
 address_sanitizer() {
     if ! has_sanitizer address; then
         say "skipped: this Rust toolchain has no AddressSanitizer (rustup's has)"
         return
     fi
-    if [ -n "${ASAN_ALL:-}" ]; then
+    if [ "${1:-}" = all ] || [ -n "${ASAN_ALL:-}" ]; then
         scripts/address-sanitizer.sh
     else
         scripts/address-sanitizer.sh drain:: etcd_variable:: expiry_guard:: hold:: \
-            keepalive::departures panics:: privileged_files:: reload:: sticky:: takeover:: \
+            keepalive::withdrawn panics:: privileged_files:: reload:: sticky:: takeover:: \
             values:: variables:: websockets:: \
-            --skip a_great_fleet
+            --skip great_fleet
     fi
 }
 
@@ -70,31 +104,54 @@ quick() {
 }
 
 built() {
+    # The other one comes last: it is the one that cargo has as it was.
+    step "the module with injected faults" scripts/build-with-faults.sh demo
     step "what is tested, and the tests" scripts/build-demo.sh test
     step "clippy, warnings as errors" \
         cargo clippy --locked --profile demo --workspace --all-targets -- -D warnings
     step "clippy of the injected faults" \
         cargo clippy --locked --profile demo -p ngx-http-upstream-etcd-module \
         --features injected-faults -- -D warnings
-    step "unit and property tests" \
-        cargo test --locked --profile demo --workspace --exclude end-to-end
-    step "make run, as its printed text says" scripts/check-run.sh
-    step "the module with injected faults" scripts/build-with-faults.sh demo
-    step "end to end: nginx, etcd, HTTP and WebSocket" \
-        cargo test --locked --profile demo --workspace --test end_to_end -- --test-threads=2
+    step "unit and property tests" unit_tests
+    step "make run, as its printed text says" env RUN_AS_TESTED=1 scripts/check-run.sh
+    step "end to end: nginx, etcd, HTTP and WebSocket" scripts/end-to-end.sh
     step "the same under AddressSanitizer, in part" address_sanitizer
-    step "shared memory under sanitizers" scripts/sanitizers.sh
-    step "shared memory: protocols in every order (loom)" scripts/loom.sh
-    step "fuzzing, each target for $fuzz_seconds s" fuzz
+    step "shared memory under sanitizers, protocols in every order (loom), and fuzzing" \
+        side_by_side scripts/sanitizers.sh scripts/loom.sh fuzz
     say "" "== every test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
-# What the end-to-end tests run, where nobody names another one.
-export ETCD_MODULE=${ETCD_MODULE:-$project/build/demo/ngx_http_upstream_etcd_module.so}
-export FIREHOSE_ROUTER=${FIREHOSE_ROUTER:-$project/build/demo/firehose-router}
-export DEMO_NODE=${DEMO_NODE:-$project/build/demo/demo-node}
+unit() {
+    scripts/build-demo.sh test
+    unit_tests "$@"
+}
+
+end_to_end() {
+    # Few tests need that module.
+    if [ $# -eq 0 ] || [ ! -e build/injected-faults/ngx_http_upstream_etcd_module.so ]; then
+        scripts/build-with-faults.sh demo
+    fi
+    scripts/build-demo.sh end-to-end
+    scripts/end-to-end.sh "$@"
+}
+
+# More of what `make test` has a little of.
+slow() {
+    local -x SOAK_SECONDS=${SOAK_SECONDS:-1800}
+    local -x PROPTEST_CASES=${PROPTEST_CASES:-2000}
+    fuzz_seconds=${FUZZ_SECONDS:-600}
+    step "the module with injected faults" scripts/build-with-faults.sh demo
+    step "what is tested, and the tests" scripts/build-demo.sh test
+    step "random faults for $SOAK_SECONDS s" scripts/end-to-end.sh soak::
+    step "every end-to-end test under AddressSanitizer" address_sanitizer all
+    step "property tests, $PROPTEST_CASES cases each" unit_tests
+    step "fuzzing, each target for $fuzz_seconds s" fuzz
+    say "" "== every slow test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+}
 
 case ${1:-} in
-quick | built) "$1" ;;
-*) fail "usage: $0 quick|built" ;;
+quick | built | slow) "$1" ;;
+unit) unit "${@:2}" ;;
+end-to-end) end_to_end "${@:2}" ;;
+*) fail "usage: $0 quick|built|slow|unit [NAME]|end-to-end [NAME]" ;;
 esac

@@ -3,7 +3,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `balancer` | nginx's upstream callbacks |
-//! | `request` | what a request keeps of its way; `open_request` is what a drain has to know of it |
+//! | `request` | what a request keeps of its way; `open_request` is what a drain knows of it |
 //! | `tried` | the peers that a request has tried |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |
@@ -13,14 +13,14 @@
 //! | `upstream` | what a worker has of an upstream for its requests |
 //! | `upgrade` | which requests are upgraded |
 //! | `variables` | what a request shows of its peer |
-//! | `etcd_variables` | the variables of `etcd_variable` and `etcd_geo` |
+//! | `live_variables` | the variables whose values are made of keys in etcd |
 //! | `worker` | what is done for all upstreams as a worker starts, ticks and ends |
 
 mod balancer;
 mod drain;
-mod etcd_variables;
 mod hash_key;
 mod keepalive;
+mod live_variables;
 mod open_request;
 mod request;
 mod sticky;
@@ -34,11 +34,11 @@ mod worker;
 
 pub(crate) use self::{
     balancer::init,
-    etcd_variables::{etcd_geo, etcd_variable},
     keepalive::{count as idle_connections, tls_sessions::count as tls_sessions},
+    live_variables::live_variable,
     upgrade::install as notice_upgrades,
     upstream::{HttpConf, HttpUpstream},
     variable_value::Getter,
     variables::{add as add_variables, shows_connections},
-    worker::{LOOK, look_after, start, stop},
+    worker::{DRAIN_TICK, look_after, start, stop},
 };

@@ -179,7 +179,7 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
         let is_draining = http.is_some_and(|http| http::look_after(http, clock::now()));
         PROCESS.with(|process| {
             if let Some(ticker) = &mut process.ticker {
-                ticker.set_period(if is_draining { http::LOOK } else { STAND_BY });
+                ticker.set_period(if is_draining { http::DRAIN_TICK } else { STAND_BY });
             }
             process.stand_by();
         });
@@ -212,7 +212,7 @@ pub(crate) fn setback() -> Option<String> {
     PROCESS
         .with(|process| {
             let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
-            let setback = process.lease.restart_backoff().waiting(clock::now()).map(in_words);
+            let setback = process.lease.restart_backoff().waiting(clock::now()).map(delay_message);
             setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
         })
         .flatten()
@@ -225,7 +225,7 @@ fn cannot_start(error: &str) -> String {
     )
 }
 
-fn in_words(setback: RestartDelay) -> String {
+fn delay_message(setback: RestartDelay) -> String {
     let RestartDelay { in_a_row, wait } = setback;
     format!(
         "{in_a_row} watchers in a row have ended before they had listed their keys: if their \
@@ -270,7 +270,7 @@ impl Process {
         let Some(claim) = claimed else { return };
         if let Err(setback) = restart_backoff.begin(claim, now) {
             self.lease.release(claim);
-            log::at(NGX_LOG_ALERT, &format!("etcd: {}", in_words(setback)));
+            log::at(NGX_LOG_ALERT, &format!("etcd: {}", delay_message(setback)));
             return;
         }
         match Watcher::start(Plan::of(self.core, self.lease, claim), on_wake) {

@@ -1,6 +1,7 @@
 //! `etcd_status`: what a person would want to know in an outage.
 
 mod document;
+mod live;
 
 use core::{ffi::c_void, ptr};
 

@@ -2,19 +2,20 @@
 //! lease.
 
 mod checks;
-mod described;
+mod claim;
+mod contact;
 #[cfg(feature = "injected-faults")]
 mod faults;
 mod following;
-mod geo;
-mod hearing;
 mod lines;
+mod live_variables;
+mod peer_specs;
 mod plan;
 mod prefix;
 mod run;
 mod state;
 mod upstream;
-mod variable;
+mod upstream_log;
 mod wake;
 
 use std::{io, sync::Arc, thread::JoinHandle};

@@ -5,18 +5,18 @@
 //! the same. The name says the upstream, the cluster and the prefix, so that a changed prefix or
 //! cluster starts afresh; where only the size has changed, the peers are copied from the old zone.
 
+mod logged_lines;
 pub(crate) mod memory;
 pub(crate) mod peer_specs;
 pub(crate) mod report;
-mod room;
+mod saved_peers;
 mod shared_value;
-mod state;
-mod told;
 mod upstream_zone;
+mod zone_full;
 
 pub(crate) use self::{
-    room::in_words,
-    shared_value::{Shared, SharedValue},
-    told::{MAX_TOLD, Told, add_told},
+    logged_lines::{LoggedLines, MAX_LOGGED_LINES, add_logged_lines},
+    shared_value::SharedValue,
     upstream_zone::UpstreamZone,
+    zone_full::shortage_message,
 };

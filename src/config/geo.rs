@@ -14,6 +14,8 @@ pub(crate) struct GeoConf {
     pub(crate) prefix: String,
     /// `empty=`: the value where etcd has no key with the prefix.
     pub(crate) empty: bool,
+    /// `zone=`: the size of the shared memory of the prefix, in bytes.
+    pub(crate) zone_size: usize,
     /// `initial=` and `initial_file=`: the networks until the first list of etcd; `None` without
     /// either.
     pub(crate) initial: Option<Initial>,
@@ -30,12 +32,4 @@ pub(crate) struct Initial {
     pub(crate) ranges: Ranges,
     /// The number of networks.
     pub(crate) count: usize,
-}
-
-impl GeoConf {
-    /// Whether `initial` outlives an etcd that was wiped: its origin must be known, and it must not
-    /// be empty.
-    pub(crate) fn holds_initial(&self) -> bool {
-        self.origin.is_some() && self.initial.as_ref().is_none_or(|initial| initial.count > 0)
-    }
 }

@@ -1,6 +1,7 @@
 //! A variable whose value is in etcd.
 
-use upstream_peers::milliseconds;
+use nginx_syntax::milliseconds;
+pub(crate) use nginx_syntax::number;
 
 /// What `etcd_variable` sets.
 #[derive(Clone, Debug)]
@@ -57,15 +58,10 @@ impl Kind {
     pub(crate) fn takes(self, value: &str) -> bool {
         match self {
             Self::Text => true,
-            Self::Number => number(value).is_some(),
+            Self::Number => number::<u32>(value).is_some(),
             Self::Time => time(value).is_some(),
         }
     }
-}
-
-/// A number as nginx's directives take it: digits and nothing else, up to 4294967295.
-pub(crate) fn number(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The longest time of `type=time`, in milliseconds, and as it is written: what is told by the

@@ -4,12 +4,10 @@ use core::ptr;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use directive_table::ConfError;
+pub(super) use nginx_syntax::{milliseconds, seconds};
 use ngx::{
     core::NGX_CONF_ERROR,
-    ffi::{
-        NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_parse_size,
-        ngx_parse_time, ngx_str_t,
-    },
+    ffi::{NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_str_t},
     ngx_conf_log_error,
 };
 
@@ -55,23 +53,7 @@ pub(super) fn place(cf: &ngx_conf_t) -> String {
 
 /// A size as nginx writes it (`64k`, `1m`), in bytes.
 pub(super) fn size(text: &str) -> Option<usize> {
-    let mut text = borrowed(text);
-    // SAFETY: the string is valid for the call, which does not write to it.
-    usize::try_from(unsafe { ngx_parse_size(&raw mut text) }).ok()
-}
-
-/// A time as nginx writes it (`500ms`, `2s`), in milliseconds.
-pub(super) fn milliseconds(text: &str) -> Option<u64> {
-    let mut text = borrowed(text);
-    // SAFETY: as above.
-    u64::try_from(unsafe { ngx_parse_time(&raw mut text, 0) }).ok()
-}
-
-/// A time as nginx writes it (`10s`, `1h30m`), in whole seconds.
-pub(super) fn seconds(text: &str) -> Option<u64> {
-    let mut text = borrowed(text);
-    // SAFETY: as above.
-    u64::try_from(unsafe { ngx_parse_time(&raw mut text, 1) }).ok()
+    usize::try_from(nginx_syntax::size(text)?).ok()
 }
 
 /// A file's path: relative ones are relative to the folder of nginx's configuration. `None` where
@@ -96,9 +78,4 @@ fn full_name_below(cf: &ngx_conf_t, text: &str, configuration: bool) -> Option<P
         return None;
     }
     Some(PathBuf::from(OsStr::from_bytes(name.as_bytes())))
-}
-
-/// An `ngx_str_t` over Rust's memory, for calls that only read it.
-fn borrowed(text: &str) -> ngx_str_t {
-    ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
 }

@@ -10,7 +10,7 @@ use ngx::{
         ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_str_t,
     },
 };
-use peer_zone::Method;
+use peer_balance::Method;
 
 use super::block::handle;
 use crate::{
@@ -22,10 +22,6 @@ const DIRECTIVE: &Directive = directive("etcd_balance");
 
 /// Where the key of `hash` stands among the directive's arguments, whose first is its name.
 const KEY_PLACE: usize = 2;
-
-/// What may be written as a method, for whoever wrote something else.
-const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
-                       \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
 
 /// The handler of `etcd_balance`.
 pub(super) unsafe extern "C" fn etcd_balance(
@@ -41,60 +37,14 @@ fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<
     if conf.balance.is_some() {
         return Err(DIRECTIVE.is_duplicate());
     }
-    let method = method(args.arguments())?;
-    let key = match method {
-        Method::Hash | Method::HashConsistent => Some(compile_key(cf)?),
-        _ => None,
-    };
+    let words: Vec<&str> = args.arguments().iter().map(String::as_str).collect();
+    let method = Method::parse(&words).map_err(|error| {
+        let hint = error.hint().map_or_else(String::new, |hint| format!(", {hint}"));
+        format!("{} in \"etcd_balance\" directive{hint}", error.problem())
+    })?;
+    let key = if method.needs_key() { Some(compile_key(cf)?) } else { None };
     conf.balance = Some(Balance { method, key });
     Ok(())
-}
-
-fn method(words: &[String]) -> Result<Method, ConfError> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (method, rest) = match words.as_slice() {
-        ["round_robin", rest @ ..] => (Method::RoundRobin, rest),
-        ["least_conn", rest @ ..] => (Method::LeastConn, rest),
-        ["random", "two", word, ..] if word.split('=').next() == Some("least_time") => {
-            return Err(format!(
-                "\"random two {word}\" is not supported in \"etcd_balance\": \"random two\" takes \
-                 \"least_conn\" only, and \"least_time\" alone chooses between two by their times"
-            )
-            .into());
-        }
-        ["random", "two", "least_conn", rest @ ..] | ["random", "two", rest @ ..] => {
-            (Method::RandomTwo, rest)
-        }
-        ["random", rest @ ..] => (Method::Random, rest),
-        ["hash"] | ["hash", "", ..] => {
-            return Err("\"hash\" in \"etcd_balance\" needs a key".into());
-        }
-        ["hash", _, "consistent", rest @ ..] => (Method::HashConsistent, rest),
-        ["hash", _, rest @ ..] => (Method::Hash, rest),
-        ["ip_hash", rest @ ..] => (Method::IpHash, rest),
-        ["least_time", word @ ("header" | "last_byte"), ..] => {
-            return Err(format!(
-                "invalid parameter \"{word}\" of \"least_time\" in \"etcd_balance\": it takes \
-                 none, and goes by the time to the header"
-            )
-            .into());
-        }
-        ["least_time", rest @ ..] => (Method::LeastTime, rest),
-        [method, ..] => {
-            return Err(format!(
-                "unknown method \"{method}\" in \"etcd_balance\": it is {METHODS}"
-            )
-            .into());
-        }
-        [] => return Err("\"etcd_balance\" needs a method".into()),
-    };
-    match rest.first() {
-        Some(word) => {
-            Err(format!("invalid parameter \"{word}\" of \"{}\" in \"etcd_balance\"", words[0])
-                .into())
-        }
-        None => Ok(method),
-    }
 }
 
 fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>, ConfError> {

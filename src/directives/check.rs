@@ -4,8 +4,9 @@ use core::ffi::c_void;
 use std::time::Duration;
 
 use directive_table::{Args, ConfError, Directive, directive};
+use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use peer_check::{CheckConfig, Kind, StatusSet};
+use peer_check::{CheckConfig, CheckKind, StatusSet};
 
 use super::{args::milliseconds, block::handle};
 use crate::{
@@ -47,16 +48,16 @@ fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result
     Ok(())
 }
 
-fn kind(args: &Args<'_>) -> Result<Kind, ConfError> {
+fn kind(args: &Args<'_>) -> Result<CheckKind, ConfError> {
     let is_http = args.argument(0, |kind| match kind {
         "http" => Some(true),
         "tcp" => Some(false),
         _ => None,
     })?;
     if !is_http {
-        return Ok(Kind::Tcp);
+        return Ok(CheckKind::Tcp);
     }
-    Ok(Kind::Http {
+    Ok(CheckKind::Http {
         method: args.need("method", |method| method.parse().ok())?,
         uri: args.need("uri", uri)?,
         host: args.read("host", host)?,
@@ -84,9 +85,7 @@ fn time(value: &str) -> Option<Duration> {
 }
 
 fn count(value: &str) -> Option<u32> {
-    // A sign, as Rust would take it, is none of nginx's syntax.
-    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| value.parse().ok()).flatten().filter(|&number| number > 0)
+    number(value).filter(|&number| number > 0)
 }
 
 /// `0` or `1`.

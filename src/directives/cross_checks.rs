@@ -2,6 +2,7 @@
 
 use crate::{
     config::{DrainConf, Kind, PaceConf, Time},
+    live::{LiveVariable, Source},
     upstream::CoreConf,
 };
 
@@ -48,21 +49,12 @@ pub(crate) fn check(core: &CoreConf) -> Vec<String> {
             ));
         }
     }
-    for variable in core.variables.iter().map(|variable| &variable.conf) {
-        if !has_cluster(&variable.cluster) {
+    for Source { directive, name, cluster, place, .. } in core.live.iter().map(LiveVariable::source)
+    {
+        if !has_cluster(cluster) {
             errors.push(format!(
-                "unknown cluster \"{}\" in \"etcd_variable\" directive of \"{}\" {}, no \
-                 \"etcd_cluster\" has that name",
-                variable.cluster, variable.name, variable.place
-            ));
-        }
-    }
-    for geo in core.geos.iter().map(|geo| &geo.conf) {
-        if !has_cluster(&geo.cluster) {
-            errors.push(format!(
-                "unknown cluster \"{}\" in \"etcd_geo\" directive of \"{}\" {}, no \
-                 \"etcd_cluster\" has that name",
-                geo.cluster, geo.name, geo.place
+                "unknown cluster \"{cluster}\" in \"{directive}\" directive of \"{name}\" {place}, \
+                 no \"etcd_cluster\" has that name"
             ));
         }
     }

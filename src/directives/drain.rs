@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use core::num::NonZeroU32;
 
 use directive_table::{Args, ConfError, Directive, directive};
+use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use peer_zone::DrainReasons;
 
@@ -53,8 +54,7 @@ fn time(args: &Args<'_>, name: &str) -> Result<Time, ConfError> {
 }
 
 fn rate(value: &str) -> Option<NonZeroU32> {
-    let number = value.strip_suffix("/s")?;
-    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
+    value.strip_suffix("/s").and_then(number)
 }
 
 fn reasons(value: &str) -> Option<DrainReasons> {

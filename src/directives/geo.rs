@@ -18,11 +18,8 @@ use super::{
 use crate::{
     config::{GeoConf, Initial},
     http,
-    live::Geo,
-    nginx::{
-        callback::{ConfResult, guard},
-        cycle_pool,
-    },
+    live::LiveVariable,
+    nginx::callback::{ConfResult, guard},
     upstream::CoreConf,
 };
 
@@ -52,7 +49,7 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
     let bare = args.argument(0, bare_name)?;
     let [name, cluster, ..] = args.arguments() else { return Err(DIRECTIVE.wrong_number()) };
     let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
-    if core.geos.iter().any(|geo| geo.conf.name.eq_ignore_ascii_case(name)) {
+    if core.live_of::<GeoConf>().any(|geo| geo.conf.name.eq_ignore_ascii_case(name)) {
         return Err(DIRECTIVE.duplicate_argument(0, name));
     }
     let conf = GeoConf {
@@ -64,15 +61,14 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
             "1" => Some(true),
             _ => None,
         })?,
+        zone_size: args.need("zone", |text| size(text).filter(|&size| size >= MIN_ZONE_SIZE))?,
         initial: initial(cf, args)?,
         origin: args.read("origin", origin)?,
         place: place(cf),
     };
-    let zone_size = args.need("zone", |text| size(text).filter(|&bytes| bytes >= MIN_ZONE_SIZE))?;
-    let geo = Geo::new(cf, conf, zone_size)?;
-    let geo = cycle_pool::allocate(cf, geo).ok_or_else(|| DIRECTIVE.no_memory())?;
-    define(cf, bare, DIRECTIVE, http::etcd_geo, (&raw const *geo).addr())?;
-    core.geos.push(geo);
+    let geo = LiveVariable::add(cf, conf)?;
+    define(cf, bare, DIRECTIVE, http::live_variable, (&raw const *geo).addr())?;
+    core.live.push(geo);
     core.add_lease(cf)?;
     Ok(())
 }
@@ -82,8 +78,10 @@ fn initial(cf: &ngx_conf_t, args: &Args<'_>) -> Result<Option<Initial>, ConfErro
     let mut networks: Option<Vec<String>> = None;
     for list in args.all("initial") {
         let list = list.replace(',', " ");
-        let list =
-            parse_lines(&list).map_err(|error| DIRECTIVE.invalid_value("initial", error.word.as_str()))?;
+        let list = parse_lines(&list).map_err(|error| {
+            // The word is between quotation marks, which the message has as well.
+            DIRECTIVE.invalid_value("initial", error.word.to_string().trim_matches('"'))
+        })?;
         networks.get_or_insert_default().extend(list.into_iter().map(str::to_owned));
     }
     if let Some(name) = args.given("initial_file") {

@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 
 use directive_table::{Args, ConfError, Directive, directive};
+use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_msec_t};
 
 use super::{args::milliseconds, block::handle, others};
@@ -90,11 +91,6 @@ pub(super) fn settle(
         }
     }
     Ok(())
-}
-
-/// A number as nginx writes it: digits only.
-fn number(text: &str) -> Option<usize> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn duration(text: &str) -> Option<ngx_msec_t> {

@@ -16,11 +16,8 @@ use super::{
 use crate::{
     config::{Kind, LONGEST_TIME, VariableConf},
     http,
-    live::Variable,
-    nginx::{
-        callback::{ConfResult, guard},
-        cycle_pool,
-    },
+    live::LiveVariable,
+    nginx::callback::{ConfResult, guard},
     upstream::CoreConf,
 };
 
@@ -55,11 +52,10 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
     };
     let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
     check_alone(core, &conf)?;
-    let variable = Variable::new(cf, conf)?;
-    let variable = cycle_pool::allocate(cf, variable).ok_or_else(|| DIRECTIVE.no_memory())?;
+    let variable = LiveVariable::add(cf, conf)?;
     let data = (&raw const *variable).addr();
-    define(cf, bare, DIRECTIVE, http::etcd_variable, data)?;
-    core.variables.push(variable);
+    define(cf, bare, DIRECTIVE, http::live_variable, data)?;
+    core.live.push(variable);
     core.add_lease(cf)?;
     Ok(())
 }
@@ -81,7 +77,7 @@ fn value(args: &Args<'_>, name: &str, kind: Kind) -> Result<Option<String>, Conf
 /// That no other directive has the variable, and none has the key with another type.
 fn check_alone(core: &CoreConf, conf: &VariableConf) -> Result<(), ConfError> {
     let is_same = |other: &VariableConf| other.cluster == conf.cluster && other.key == conf.key;
-    let mut others = core.variables.iter().map(|variable| &variable.conf);
+    let mut others = core.live_of::<VariableConf>().map(|variable| variable.conf);
     if let Some(other) = others.find(|other| is_same(other) && other.kind != conf.kind) {
         return Err(format!(
             "conflicting type \"{}\" of key \"{}\" in \"etcd_variable\" directive, it is \"{}\" \

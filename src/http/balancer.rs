@@ -111,7 +111,9 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
         peer.kind = unsafe { Kind::of_connection(peer.open.request, keepalive.is_local) };
         let Some(kind) = peer.kind else { return ERROR };
-        let Some(idle) = keepalive::take(upstream, id, kind, connection.log) else { return OK };
+        let Some(idle) = keepalive::take_idle(upstream, id, kind, connection.log) else {
+            return OK;
+        };
         connection.connection = idle.as_ptr();
         connection.set_cached(1);
         NGX_DONE as ngx_int_t
@@ -264,7 +266,7 @@ unsafe extern "C" fn free(
                 && !is_drained
                 && upstream.with_worker(|worker| worker.is_in_service(&held)) == Some(true)
             {
-                keepalive::keep(upstream, id, kind, connection, peer.open.upstream());
+                keepalive::keep_idle(upstream, id, kind, connection, peer.open.upstream());
             }
             let now = clock::cached();
             let response_time = peer.response_time(outcome, now);

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a worker looks while it closes connections.
-pub(crate) const LOOK: Duration = peer_drain::DRAIN_TICK;
+pub(crate) const DRAIN_TICK: Duration = peer_drain::DRAIN_TICK;
 
 /// What an upstream has of drains.
 #[derive(Debug, Default)]
@@ -96,9 +96,9 @@ impl Drains {
     }
 
     /// Takes note of a peer that has left the service.
-    pub(crate) fn note(&self, zone: &Zone, departed: Withdrawn) {
+    pub(crate) fn note_withdrawal(&self, zone: &Zone, departed: Withdrawn) {
         self.open.with_some(|open| match departed {
-            Withdrawn::Peer(id) => open.note(zone.index_of(id), id),
+            Withdrawn::Peer(id) => open.note_withdrawal(zone.index_of(id), id),
             Withdrawn::Many => open.note_some(),
         });
     }

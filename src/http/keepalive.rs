@@ -107,7 +107,7 @@ pub(crate) fn close_departed(upstream: &Upstream, departed: Withdrawn) {
 
 /// An idle connection to the peer of that kind, made ready for a request that logs to `log`: that
 /// which was used last, since it is the least likely to be closed by the peer just now.
-pub(crate) fn take(
+pub(crate) fn take_idle(
     upstream: &Upstream,
     id: u64,
     kind: Kind,
@@ -118,13 +118,13 @@ pub(crate) fn take(
         with_idle(upstream, |idle, _| idle.cache.take_newest(peer, kind.to_number()))??;
     // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's,
     // which now has the connection.
-    unsafe { connection::wake(connection.as_ptr(), log) };
+    unsafe { connection::make_active(connection.as_ptr(), log) };
     Some(connection)
 }
 
 /// Keeps a request's connection to the peer, which is of that kind, and takes it out of `peer`,
 /// where nothing speaks against it. The request has not failed.
-pub(crate) fn keep(
+pub(crate) fn keep_idle(
     upstream: &Upstream,
     id: u64,
     kind: Kind,
@@ -148,7 +148,7 @@ pub(crate) fn keep(
         if let Some(evicted) = evicted {
             connection::close(evicted.as_ptr());
         }
-        connection::rest(connection.as_ptr(), slot, keepalive.timeout, on_word);
+        connection::make_idle(connection.as_ptr(), slot, keepalive.timeout, on_word);
         let read = (*connection.as_ptr()).read;
         if (*read).ready() != 0 {
             on_word(read);

@@ -16,6 +16,6 @@ pub(crate) fn read(upstream: &HttpUpstream, now: u64) {
     upstream.read_withdrawals(now, |zone, departed| {
         keepalive::close_departed(upstream, departed);
         tls_sessions::forget(upstream, departed);
-        upstream.drains.note(zone, departed);
+        upstream.drains.note_withdrawal(zone, departed);
     });
 }

@@ -2,7 +2,7 @@
 
 use ngx::ffi::ngx_cycle_t;
 
-pub(crate) use super::drain::LOOK;
+pub(crate) use super::drain::DRAIN_TICK;
 use super::{
     keepalive::{self, tls_sessions},
     upstream::HttpConf,
@@ -25,7 +25,7 @@ pub(crate) fn stop() {
 }
 
 /// At each tick, at `now` (ms): closes what is to be closed of peers that have left. Returns
-/// whether more is about to be, for which to look again after [`LOOK`].
+/// whether more is about to be, for which to look again after [`DRAIN_TICK`].
 pub(crate) fn look_after(conf: &HttpConf, now: u64) -> bool {
     let mut is_draining = false;
     for upstream in conf.upstreams.iter() {

@@ -1,93 +1,85 @@
-//! Networks that keys name, in shared memory.
+//! `etcd_geo`: whether the client is in a network that a key below a prefix names.
 
-use core::{net::IpAddr, ops::Deref, sync::atomic::AtomicU64};
+use core::{net::IpAddr, sync::atomic::AtomicU64};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hasher},
+};
 
-use client_networks::{count_in, is_in};
-use live_value::{Origin, SharedWords, TornRead, WordsReading};
+use client_networks::{NamedNetworks, NetworkError, NetworksUpdate, count_in, is_in};
+use etcd_watch::{Item, Keys, Limits, Origin};
+use live_value::{WordsReading, messages::Nouns};
 
-use super::value_state::Known;
+use super::{
+    kind::{Content, ContentUpdate, Figure, LiveKind, Rejection, Request, Source, Value},
+    memory::LiveMemory,
+};
 use crate::config::GeoConf;
 
-/// What lies in shared memory of a prefix: the networks as a table in which clients are looked up,
-/// and what is known of them. Each process has one of its own, which says where that is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LiveNetworks {
-    known: &'static Known<0>,
-    table: SharedWords<'static>,
-}
+/// How much of a prefix is taken: more than the networks of any provider.
+const LIMITS: Limits =
+    Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no networks of yours" };
 
-impl Deref for LiveNetworks {
-    type Target = Known<0>;
-
-    fn deref(&self) -> &Known<0> {
-        self.known
-    }
-}
-
-impl LiveNetworks {
-    /// Those that lie there.
-    pub(crate) fn new(known: &'static Known<0>, words: &'static [AtomicU64]) -> Self {
-        Self { known, table: SharedWords::new(words) }
-    }
-
-    /// Whether etcd has ever said what there is: its first word is published, also where that is
-    /// that there is nothing.
-    pub(crate) fn has_been_heard(&self) -> bool {
-        self.table.generation() != 0
-    }
-
-    /// Words that a table has at most.
-    pub(crate) fn room(&self) -> usize {
-        self.table.capacity()
-    }
-
-    /// Has `read` look at the table, where it lies.
-    ///
-    /// # Errors
-    ///
-    /// Where too much was written meanwhile.
-    pub(crate) fn read<T>(
-        &self,
-        read: impl Fn(&[AtomicU64]) -> T,
-    ) -> Result<WordsReading<T>, TornRead> {
-        self.table.read(read)
-    }
-
-    /// Writes the last good networks, or that there are none.
-    pub(crate) fn publish(&self, table: Option<&[u64]>, origin: Origin) {
-        self.table.write(table, origin);
-    }
-
-    /// Goes on with those of a prefix's memory of another size.
-    pub(crate) fn go_on(&self, old: &Self) {
-        // Before the table: a table that is newer than what is known of it is compared with etcd
-        // once more, an older one would pass for etcd's last word.
-        self.known.go_on(old.known);
-        let Ok(WordsReading { value, origin, generation }) = old.read(|words| {
-            let mut networks = client_networks::NamedNetworks::with_room(self.room());
-            networks.go_on(words);
-            networks.to_table()
-        }) else {
-            return;
-        };
-        // What is written is heard.
-        if generation != 0 {
-            self.table.write(value.as_deref(), origin);
+impl LiveKind for GeoConf {
+    fn source(&self) -> Source<'_> {
+        Source {
+            directive: "etcd_geo",
+            name: &self.name,
+            cluster: &self.cluster,
+            // The prefix itself is a key that somebody has written about it, and that names nobody.
+            keys: Keys::Beginning(self.prefix.clone()),
+            place: &self.place,
         }
+    }
+
+    fn zone_size(&self) -> usize {
+        self.zone_size
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        let (cluster_id, revision) = self.origin?;
+        Some(Origin { cluster_id, revision: revision.cast_signed() })
+    }
+
+    /// It must be known of which etcd they are, and they must let in fewer than all.
+    fn holds_initial(&self) -> bool {
+        self.origin.is_some() && self.initial.as_ref().is_none_or(|initial| initial.count > 0)
+    }
+
+    fn content(&self, room: usize) -> Box<dyn Content> {
+        let networks = NamedNetworks::with_room(room);
+        Box::new(Networks { prefix: self.prefix.clone(), room, networks })
+    }
+
+    fn look_up(
+        &self,
+        memory: Option<LiveMemory>,
+        request: &dyn Request,
+        give: &mut dyn FnMut(Value<'_>),
+    ) {
+        let is_inside = memory.and_then(|memory| is_inside(self, memory, request.client()));
+        let text = |is_inside| if is_inside { "1" } else { "0" };
+        give(is_inside.map_or(Value::Nothing, |is_inside| Value::Lasting(text(is_inside))));
+    }
+
+    fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure> {
+        let initial = || self.initial.as_ref().map_or(0, |initial| initial.count);
+        let count = match memory.read(count_in) {
+            Ok(WordsReading { value: Some(count), .. }) => count,
+            Ok(WordsReading { generation: 0, .. }) => initial(),
+            Ok(_) | Err(_) => 0,
+        };
+        BTreeMap::from([("networks", Figure::Number(count))])
     }
 }
 
 /// `None` where nothing could be read: the request must not pass for one that is allowed.
-pub(crate) fn is_inside(
-    conf: &GeoConf,
-    live: &LiveNetworks,
-    client: Option<IpAddr>,
-) -> Option<bool> {
+fn is_inside(conf: &GeoConf, memory: LiveMemory, client: Option<IpAddr>) -> Option<bool> {
     // Whoever comes by a unix socket is in no network.
-    let found = live.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
+    let found = memory.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
     Some(match found.value {
         Some(is_inside) => is_inside,
-        // Of the same look: whoever asked once more might find that etcd was heard meanwhile, and
+        // Of the same look: whoever asked once more might find that etcd was read meanwhile, and
         // take its networks for none.
         None if found.generation != 0 => conf.empty,
         None => match &conf.initial {
@@ -99,9 +91,89 @@ pub(crate) fn is_inside(
     })
 }
 
-/// How many networks there are, and the revision of the last change.
-pub(crate) fn count(conf: &GeoConf, live: &LiveNetworks) -> (usize, u64) {
-    let Ok(WordsReading { value, origin, generation }) = live.read(count_in) else { return (0, 0) };
-    let initial = || conf.initial.as_ref().map_or(0, |initial| initial.count);
-    (value.unwrap_or_else(|| if generation != 0 { 0 } else { initial() }), origin.revision)
+/// The networks that the keys name, with the keys.
+#[derive(Debug)]
+struct Networks {
+    prefix: String,
+    /// Words that they may take.
+    room: usize,
+    networks: NamedNetworks,
+}
+
+impl Networks {
+    fn update(&self, update: NetworksUpdate) -> ContentUpdate {
+        let rejected = update.rejected.into_iter().map(|rejected| {
+            let mut reason = rejected.error.to_string();
+            if rejected.error == NetworkError::KeyEmpty {
+                let prefix = &self.prefix;
+                reason +=
+                    &format!(": write networks to keys such as {prefix}NAME, and delete this one");
+            }
+            let mut hasher = DefaultHasher::new();
+            hasher.write(rejected.key.as_bytes());
+            hasher.write(reason.as_bytes());
+            Rejection { key: rejected.key, reason, hash: hasher.finish() }
+        });
+        ContentUpdate { is_changed: update.changed, rejected: rejected.collect() }
+    }
+}
+
+impl Content for Networks {
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    fn nouns(&self) -> Nouns {
+        Nouns {
+            in_hand: "the networks in hand stay",
+            one: "a network",
+            last_good: "its last good networks stay, and where it never had any it names nobody",
+        }
+    }
+
+    fn successor(&self) -> Box<dyn Content> {
+        let networks = NamedNetworks::with_room(self.room);
+        Box::new(Self { prefix: self.prefix.clone(), room: self.room, networks })
+    }
+
+    fn restore(&mut self, words: &[AtomicU64]) {
+        self.networks.go_on(words);
+    }
+
+    fn encode(&self) -> Option<Vec<u64>> {
+        // Keys that name nothing that could be read are not none: nobody is let in for them.
+        (!self.networks.is_empty()).then(|| self.networks.to_table())
+    }
+
+    fn replace(&mut self, items: &[Item]) -> ContentUpdate {
+        let update =
+            self.networks.replace(items.iter().map(|item| (&item.key[..], &item.value[..])));
+        self.update(update)
+    }
+
+    fn put(&mut self, item: &Item) -> ContentUpdate {
+        let update = self.networks.put(&item.key, &item.value);
+        self.update(update)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> bool {
+        self.networks.delete(key)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
+    /// Keys that name no network do not take anybody's place.
+    fn is_replacement(&self) -> bool {
+        self.networks.count() > 0
+    }
+
+    fn wants_list(&self) -> bool {
+        self.networks.has_room_again()
+    }
+
+    fn summary(&self) -> String {
+        format!("{} networks", self.networks.count())
+    }
 }

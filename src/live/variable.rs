@@ -1,95 +1,68 @@
-//! A variable whose value is in etcd, with the value.
+//! A live variable, of whichever kind.
+
+use core::any::Any;
 
 use ngx::ffi::ngx_conf_t;
 
-use super::value::{Live, Look, MAX_VALUE_LENGTH};
-use crate::{
-    config::{VariableConf, number, time},
-    zones::SharedValue,
+use super::{
+    kind::{LiveKind, Request, Source, Value},
+    memory::LiveMemory,
+    zone::LiveZone,
 };
+use crate::{config::VariableConf, nginx::cycle_pool};
 
-/// What says a number, in whichever thread.
-pub(crate) type LiveNumber = Box<dyn Fn() -> Option<u32> + Send>;
-
-/// A variable of `etcd_variable`; it lives as long as its cycle.
-#[derive(Debug)]
-pub(crate) struct Variable {
+/// A live variable; it lives as long as its cycle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiveVariable<K: ?Sized + 'static = dyn LiveKind> {
     /// What the directive says.
-    pub(crate) conf: VariableConf,
-    value: &'static SharedValue<Live>,
+    pub(crate) conf: &'static K,
+    zone: &'static LiveZone,
 }
 
-impl Variable {
-    /// Asks nginx for the memory of the variable's value, which all variables with the same key
-    /// share.
+/// A variable of `etcd_variable`.
+pub(crate) type Variable = LiveVariable<VariableConf>;
+
+impl LiveVariable {
+    /// Asks nginx for the memory of a variable's values.
     ///
     /// # Errors
     ///
-    /// As [`SharedValue::add`].
-    pub(crate) fn new(cf: *mut ngx_conf_t, conf: VariableConf) -> Result<Self, String> {
-        let name = format!("etcd:variable:{}:{}", conf.cluster, conf.key);
-        let value = SharedValue::add(cf, &name)?;
-        Ok(Self { conf, value })
+    /// Where nginx refuses it, or memory is short.
+    pub(crate) fn add(cf: *mut ngx_conf_t, conf: impl LiveKind) -> Result<&'static Self, String> {
+        let directive = conf.source().directive;
+        let no_memory = || format!("no memory for the configuration of \"{directive}\"");
+        // SAFETY: nginx passes a valid configuration.
+        let pool = unsafe { &*cf };
+        let conf: &'static dyn LiveKind = cycle_pool::allocate(pool, conf).ok_or_else(no_memory)?;
+        let zone = LiveZone::add(cf, conf)?;
+        cycle_pool::allocate(pool, Self { conf, zone }).ok_or_else(no_memory)
     }
 
-    /// The value in shared memory, once it is mapped.
-    pub(crate) fn live(&self) -> Option<&'static Live> {
-        self.value.get()
+    /// The same as one of this kind, if it is.
+    pub(crate) fn of_kind<K: LiveKind>(&self) -> Option<LiveVariable<K>> {
+        let conf = (self.conf as &dyn Any).downcast_ref()?;
+        Some(LiveVariable { conf, zone: self.zone })
     }
 
-    /// Calls `read` with the present value, which is copied into `bytes` unless it is that of the
-    /// configuration.
-    pub(crate) fn look<'a>(&'a self, bytes: &'a mut [u8; MAX_VALUE_LENGTH]) -> WordsReading<'a> {
-        let look = self.live().map(|live| live.look(bytes)).unwrap_or_default();
-        match look.length {
-            Some(length) => WordsReading::InMemory(&bytes[..length]),
-            None => match otherwise(look, &self.conf) {
-                Some(text) => WordsReading::InConfiguration(text),
-                None => WordsReading::Nothing,
-            },
-        }
+    /// What it is made of.
+    pub(crate) fn source(&self) -> Source<'static> {
+        self.conf.source()
     }
 
-    /// The present value as a time, in milliseconds.
-    pub(crate) fn to_time(&self) -> Option<u64> {
-        time(self.look(&mut [0; MAX_VALUE_LENGTH]).text()?)
+    /// Gives the value for a request to `give`, once.
+    pub(crate) fn look_up(&self, request: &dyn Request, give: &mut dyn FnMut(Value<'_>)) {
+        self.conf.look_up(self.memory(), request, give);
     }
 
-    /// What says the present value as a number, in whichever thread.
-    pub(crate) fn to_number(&self) -> LiveNumber {
-        let (live, conf) = (self.live(), self.conf.clone());
-        Box::new(move || {
-            let mut bytes = [0; MAX_VALUE_LENGTH];
-            let look = live.map(|live| live.look(&mut bytes)).unwrap_or_default();
-            match look.length {
-                Some(length) => number(str::from_utf8(&bytes[..length]).ok()?),
-                None => number(otherwise(look, &conf)?),
-            }
-        })
+    /// Whether the other one is of the same kind and has the same keys.
+    pub(crate) fn shares_memory(&self, other: &Self) -> bool {
+        core::ptr::eq(self.zone, other.zone)
     }
 }
 
-/// A variable's present value.
-pub(crate) enum WordsReading<'a> {
-    /// Of etcd; it was copied out of shared memory.
-    InMemory(&'a [u8]),
-    /// Of the configuration, which lives as long as the cycle.
-    InConfiguration(&'a str),
-    /// There is none.
-    Nothing,
-}
-
-impl<'a> WordsReading<'a> {
-    fn text(&self) -> Option<&'a str> {
-        match self {
-            Self::InMemory(bytes) => str::from_utf8(bytes).ok(),
-            Self::InConfiguration(text) => Some(text),
-            Self::Nothing => None,
-        }
+impl<K: ?Sized> LiveVariable<K> {
+    /// The values in shared memory, once it is mapped.
+    pub(crate) fn memory(&self) -> Option<LiveMemory> {
+        self.zone.get()
     }
-}
-
-/// The value where there is none in shared memory.
-fn otherwise(look: Look, conf: &VariableConf) -> Option<&str> {
-    conf.initial.as_deref().filter(|_| !look.is_heard).or(conf.default.as_deref())
 }

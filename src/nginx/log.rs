@@ -26,7 +26,7 @@ pub(crate) fn error(message: &str) {
 
 /// What a panic said, in one line: it may quote what somebody else has written.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    one_line(said(panic))
+    one_line(payload_text(panic))
 }
 
 /// Has a panic say in one line where it was, on the standard error, which is nginx's log in the
@@ -38,12 +38,12 @@ pub(crate) fn one_line_for_panics() {
         eprintln!(
             "etcd: thread \"{}\" panicked at {place}: {}",
             thread.name().unwrap_or_default(),
-            one_line(said(info.payload()))
+            one_line(payload_text(info.payload()))
         );
     }));
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+fn payload_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

@@ -6,13 +6,13 @@ use ngx::ffi::{NGINX_VERSION, ngx_pid};
 use peer_zone::{DrainPolicies, Health, Now, PeerRow, Statistics, Worker};
 use serde::Serialize;
 
+use super::live::{LiveRow, live_rows};
 use crate::{
-    config::UpstreamConf,
+    config::{GeoConf, UpstreamConf, VariableConf},
     http,
-    live::{self, MAX_VALUE_LENGTH},
     nginx::clock,
     process,
-    upstream::{self, CoreConf},
+    upstream::{CoreConf, Upstream},
     zones::report::{self, HoldingReason, Rejection, Report, StateFile},
 };
 
@@ -28,47 +28,15 @@ pub(super) struct Document {
     tls_sessions: usize,
     /// The worker that follows etcd; null while one is about to take over.
     watcher_pid: Option<u32>,
-    upstreams: BTreeMap<String, Upstream>,
+    upstreams: BTreeMap<String, UpstreamStatus>,
     /// Those of `etcd_variable`, by name.
-    variables: BTreeMap<String, Variable>,
+    variables: BTreeMap<String, LiveRow>,
     /// Those of `etcd_geo`, by name.
-    geo: BTreeMap<String, Geo>,
+    geo: BTreeMap<String, LiveRow>,
 }
 
 #[derive(Serialize)]
-struct Geo {
-    cluster: String,
-    prefix: String,
-    /// How many there are; those of the start, where etcd has not been heard yet.
-    networks: usize,
-    /// Of the last change; null before the first.
-    revision: Option<u64>,
-    rejected_total: u64,
-    /// A key that is rejected, and why, if one is.
-    rejected: Option<String>,
-    /// Seconds for which the networks outlive a wiped etcd at most; null where they do not.
-    held: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Variable {
-    cluster: String,
-    key: String,
-    /// Whether the key has, or had, a good value; without it, it is the default.
-    set: bool,
-    /// In bytes.
-    size: usize,
-    /// Of the last change; null before the first.
-    revision: Option<u64>,
-    rejected_total: u64,
-    /// Why the present value is rejected, if it is.
-    rejected: Option<String>,
-    /// Seconds for which the value outlives a wiped etcd at most; null where it does not.
-    held: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Upstream {
+struct UpstreamStatus {
     cluster: String,
     prefix: String,
     balance: &'static str,
@@ -87,22 +55,22 @@ struct Upstream {
     rejected: Vec<Rejection>,
     /// Keys whose host names cannot be resolved, or have no address yet: the first ones, and how
     /// many there are.
-    unresolved: Vec<Unresolved>,
+    unresolved: Vec<UnresolvedStatus>,
     unresolved_total: usize,
     /// The URL of etcd's that is in use, or was last; null before there was one.
     endpoint: Option<String>,
     /// Why etcd is not followed just now, or why peers are left out.
     trouble: Option<String>,
     /// Peers that outlive their keys.
-    holding: Option<Holding>,
+    holding: Option<HoldingStatus>,
     /// The file that keeps the last good list.
     state: Option<StateFile>,
-    zone: Zone,
-    peers: Vec<Peer>,
+    zone: ZoneStatus,
+    peers: Vec<PeerStatus>,
 }
 
 #[derive(Serialize)]
-struct Unresolved {
+struct UnresolvedStatus {
     key: String,
     name: String,
     /// How many addresses are in hand, and in use.
@@ -114,7 +82,7 @@ struct Unresolved {
 }
 
 #[derive(Serialize)]
-struct Holding {
+struct HoldingStatus {
     reason: HoldingReason,
     seconds_left: f64,
     peers: usize,
@@ -133,7 +101,7 @@ struct Resyncs {
 }
 
 #[derive(Serialize)]
-struct Zone {
+struct ZoneStatus {
     size: usize,
     used: usize,
     full: bool,
@@ -147,7 +115,7 @@ struct Zone {
 }
 
 #[derive(Serialize)]
-struct Peer {
+struct PeerStatus {
     key: Option<String>,
     address: String,
     weight: u32,
@@ -191,48 +159,17 @@ impl Document {
             tls_sessions: http::tls_sessions(),
             watcher_pid: (watcher != 0).then_some(watcher),
             upstreams: core.upstreams.iter().filter_map(upstream).collect(),
-            variables: core.variables.iter().filter_map(variable).collect(),
-            geo: core.geos.iter().filter_map(geo).collect(),
+            variables: live_rows::<VariableConf>(core),
+            geo: live_rows::<GeoConf>(core),
         }
     }
 }
 
-fn variable(variable: &live::Variable) -> Option<(String, Variable)> {
-    let (conf, live) = (&variable.conf, variable.live()?);
-    let value = live.value.read(&mut [0; MAX_VALUE_LENGTH]).unwrap_or_default();
-    let variable = Variable {
-        cluster: conf.cluster.clone(),
-        key: conf.key.clone(),
-        set: value.length.is_some(),
-        size: value.length.unwrap_or_default(),
-        revision: Some(value.origin.revision).filter(|&revision| revision != 0),
-        rejected_total: live.rejected(),
-        rejected: live.reason(),
-        held: live.held(),
-    };
-    Some((conf.name.clone(), variable))
-}
-
-fn geo(geo: &live::Geo) -> Option<(String, Geo)> {
-    let (conf, live) = (&geo.conf, geo.live()?);
-    let (networks, revision) = geo.count()?;
-    let geo = Geo {
-        cluster: conf.cluster.clone(),
-        prefix: conf.prefix.clone(),
-        networks,
-        revision: Some(revision).filter(|&revision| revision != 0),
-        rejected_total: live.rejected(),
-        rejected: live.reason(),
-        held: live.held(),
-    };
-    Some((conf.name.clone(), geo))
-}
-
-fn upstream(upstream: &upstream::Upstream) -> Option<(String, Upstream)> {
+fn upstream(upstream: &Upstream) -> Option<(String, UpstreamStatus)> {
     upstream.with_worker(|worker| describe_upstream(upstream.settings(), worker))?
 }
 
-fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String, Upstream)> {
+fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String, UpstreamStatus)> {
     let etcd = conf.etcd.as_ref()?;
     let (name, cluster, prefix) =
         (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
@@ -262,7 +199,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let (generation, peers) = peers(worker);
     let now = clock::now();
     let since = now.saturating_sub(last_contact);
-    let holding = holding.map(|report::Holding { reason, until, peers }| Holding {
+    let holding = holding.map(|report::Holding { reason, until, peers }| HoldingStatus {
         reason,
         seconds_left: until.saturating_sub(now) as f64 / 1_000.0,
         peers,
@@ -270,9 +207,9 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let unresolved =
         unresolved.into_iter().map(|report::Unresolved { key, name, addresses, since, reason }| {
             let seconds = now.saturating_sub(since) as f64 / 1_000.0;
-            Unresolved { key, name, addresses, seconds, reason }
+            UnresolvedStatus { key, name, addresses, seconds, reason }
         });
-    let upstream = Upstream {
+    let upstream = UpstreamStatus {
         cluster,
         prefix,
         balance,
@@ -302,7 +239,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
         trouble,
         holding,
         state,
-        zone: Zone {
+        zone: ZoneStatus {
             size: zone_size,
             // What nginx itself takes of the zone is in use as well.
             used: used + zone_size.saturating_sub(size),
@@ -317,7 +254,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     Some((name, upstream))
 }
 
-fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
+fn peers(worker: &mut Worker) -> (u64, Vec<PeerStatus>) {
     let now = clock::cached();
     match worker.table() {
         Some(table) => {
@@ -329,7 +266,7 @@ fn peers(worker: &mut Worker) -> (u64, Vec<Peer>) {
     }
 }
 
-fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> Peer {
+fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -351,7 +288,7 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> Peer {
     let now_exactly = clock::now();
     let closes_in = row.closes_in(policies, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Peer {
+    PeerStatus {
         key: row.peer.key.map(text),
         address: text(row.peer.name),
         route: row.route.map(text),

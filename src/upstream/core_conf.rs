@@ -8,8 +8,8 @@ use privileged_files::Client;
 
 use super::state::Upstream;
 use crate::{
-    config::ClusterConf,
-    live::{Geo, Variable},
+    config::{ClusterConf, VariableConf},
+    live::{LiveKind, LiveVariable, Variable},
     nginx::{exclusive::Exclusive, list::List, modules},
     zones::SharedValue,
 };
@@ -21,10 +21,8 @@ pub(crate) struct CoreConf {
     pub(crate) clusters: List<ClusterConf>,
     /// The upstreams that have `etcd`.
     pub(crate) upstreams: List<Upstream>,
-    /// The variables of `etcd_variable`.
-    pub(crate) variables: List<Variable>,
-    /// Those of `etcd_geo`.
-    pub(crate) geos: List<Geo>,
+    /// The variables of `etcd_variable`, `etcd_geo` and their like.
+    pub(crate) live: List<LiveVariable>,
     /// The lease on being the watcher, of which there is one for all cycles; `None` where nothing
     /// is followed.
     lease: Cell<Option<&'static SharedValue<Lease>>>,
@@ -84,12 +82,18 @@ impl CoreConf {
     }
 
     /// The variable of `etcd_variable` of this name, which begins with a dollar sign.
-    pub(crate) fn variable(&self, name: &str) -> Option<&'static Variable> {
-        self.variables.iter().find(|variable| variable.conf.name.eq_ignore_ascii_case(name))
+    pub(crate) fn variable(&self, name: &str) -> Option<Variable> {
+        self.live_of::<VariableConf>()
+            .find(|variable| variable.conf.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The live variables of a kind.
+    pub(crate) fn live_of<K: LiveKind>(&self) -> impl Iterator<Item = LiveVariable<K>> {
+        self.live.iter().filter_map(LiveVariable::of_kind)
     }
 
     /// The variable that the upstream's `max_conns` goes by, if it goes by one.
-    pub(crate) fn max_conns_variable(&self, upstream: &Upstream) -> Option<&'static Variable> {
+    pub(crate) fn max_conns_variable(&self, upstream: &Upstream) -> Option<Variable> {
         self.variable(upstream.settings().max_conns_variable.as_ref()?)
     }
 }

@@ -11,7 +11,7 @@ use peer_zone::{Withdrawn, Worker, Zone};
 use crate::{
     config::{Etcd, UpstreamConf},
     nginx::{exclusive::Exclusive, processes},
-    zones::{SharedValue, Told, UpstreamZone, add_told},
+    zones::{LoggedLines, SharedValue, UpstreamZone, add_logged_lines},
 };
 
 /// An `upstream` block; it lives as long as its cycle.
@@ -21,7 +21,7 @@ pub(crate) struct Upstream {
     /// The cycle that it belongs to; null where there is no `etcd`.
     cycle: Cell<*const ngx_cycle_t>,
     zone: Cell<Option<&'static UpstreamZone>>,
-    told: Cell<Option<&'static SharedValue<Told>>>,
+    logged_lines: Cell<Option<&'static SharedValue<LoggedLines>>>,
     /// This process's entry in the zone; only in workers.
     worker: Exclusive<Option<Worker>>,
 }
@@ -32,7 +32,7 @@ impl Default for Upstream {
             settings: UnsafeCell::default(),
             cycle: Cell::new(ptr::null()),
             zone: Cell::default(),
-            told: Cell::default(),
+            logged_lines: Cell::default(),
             worker: Exclusive::default(),
         }
     }
@@ -67,7 +67,7 @@ impl Upstream {
         self.cycle.set(cf.cycle);
         // SAFETY: they live as long as this, and change only as `settings_mut` permits.
         self.zone.set(Some(unsafe { UpstreamZone::add(cf, self.settings.get(), etcd) }?));
-        self.told.set(Some(add_told(cf, etcd)?));
+        self.logged_lines.set(Some(add_logged_lines(cf, etcd)?));
         Ok(())
     }
 
@@ -83,8 +83,8 @@ impl Upstream {
     }
 
     /// What has been said of its keys, once that is mapped.
-    pub(crate) fn told(&self) -> Option<&'static Told> {
-        self.told.get()?.get()
+    pub(crate) fn logged_lines(&self) -> Option<&'static LoggedLines> {
+        self.logged_lines.get()?.get()
     }
 
     /// Takes an entry in the zone. Says whether there was one left.

@@ -2,11 +2,11 @@
 
 use std::{future::poll_fn, path::PathBuf, task::Poll};
 
-use peer_check::{Address, Checked, Checks, PeerId, State, Verdict};
+use peer_check::{Address, Checked, Checks, HealthState, PeerId, Verdict};
 use peer_zone::{Health, PeerSpec, Publisher, protocol::Publishing};
 use upstream_peers::SocketAddress;
 
-use super::{lines::Lines, upstream::Upstream};
+use super::upstream_log::UpstreamLog;
 use crate::nginx::{clock, socket_address};
 
 /// The checks of one upstream, and the verdicts that are still to be published.
@@ -25,22 +25,22 @@ impl UpstreamChecks {
     }
 
     /// These are the peers from now on.
-    pub(super) fn keep(&mut self, publisher: &Publisher) {
-        self.checks.keep(
+    pub(super) fn set_peers(&mut self, publisher: &Publisher) {
+        self.checks.set_peers(
             publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)),
         );
     }
 
     /// Counts the checks that could not be made; a line where that begins.
-    pub(super) fn count_not_made(&mut self, upstream: &str, publisher: &Publisher, lines: &Lines) {
+    pub(super) fn count_not_made(&mut self, publisher: &Publisher, log: &UpstreamLog) {
         let not_made = self.checks.not_made();
         let more = not_made - self.not_made;
         if more == 0 {
             return;
         }
         if self.not_made == 0 {
-            lines.error(format!(
-                "etcd: upstream \"{upstream}\": checks cannot be made: this worker has run out of \
+            log.error(format!(
+                "checks cannot be made: this worker has run out of \
                  file descriptors, memory or ports; peers are not judged by that (further ones are \
                  counted in the status)"
             ));
@@ -50,12 +50,12 @@ impl UpstreamChecks {
     }
 
     /// Whether there are verdicts to publish.
-    pub(super) fn has_news(&self) -> bool {
+    pub(super) fn has_verdicts(&self) -> bool {
         !self.verdicts.is_empty()
     }
 
     /// Takes a verdict; nothing is published yet.
-    pub(super) fn note(&mut self, verdict: Verdict) {
+    pub(super) fn add_verdict(&mut self, verdict: Verdict) {
         self.verdicts.push(verdict);
     }
 
@@ -63,72 +63,62 @@ impl UpstreamChecks {
     /// again.
     pub(super) fn publish(
         &mut self,
-        upstream: &str,
         publisher: &mut Publisher,
-        lines: &Lines,
+        log: &UpstreamLog,
         publishing: &Publishing,
     ) {
         let now = clock::now();
         for Verdict { id, state, reason } in self.verdicts.drain(..) {
             let (key, address) = (id.key.as_deref(), &*id.address);
-            let health = if state == State::Failing { Health::Failing } else { Health::Passing };
+            let health =
+                if state == HealthState::Failing { Health::Failing } else { Health::Passing };
             let Some(before) = publisher.health(key, address) else { continue };
             if !publisher.set_health(key, address, health, now, publishing) {
                 continue;
             }
             let peer = name(&id);
             match (health, before) {
-                (Health::Failing, _) => lines.warn(format!(
-                    "etcd: upstream \"{upstream}\": {peer} fails its checks: {}",
-                    reason.unwrap_or_default()
-                )),
+                (Health::Failing, _) => {
+                    log.warn(format!("{peer} fails its checks: {}", reason.unwrap_or_default()))
+                }
                 (_, Health::Failing) => {
-                    lines.notice(format!(
-                        "etcd: upstream \"{upstream}\": {peer} passes its checks again"
-                    ));
+                    log.notice(format!("{peer} passes its checks again"));
                 }
                 (_, Health::Pending) => {
-                    lines.notice(format!(
-                        "etcd: upstream \"{upstream}\": {peer} has passed its first check"
-                    ));
+                    log.notice(format!("{peer} has passed its first check"));
                 }
                 _ => {}
             }
         }
-        self.say_panic(upstream, publisher, lines);
+        self.log_panic(publisher, log);
     }
 
     /// A line when every peer fails, and one when that ends.
-    pub(super) fn say_panic(&mut self, upstream: &str, publisher: &Publisher, lines: &Lines) {
+    pub(super) fn log_panic(&mut self, publisher: &Publisher, log: &UpstreamLog) {
         let panics = publisher.zone().statistics().is_panicking;
         if std::mem::replace(&mut self.panics, panics) == panics {
             return;
         }
         if panics {
-            lines.error(format!(
-                "etcd: upstream \"{upstream}\": every peer fails its checks: all are used, as if \
+            log.error(format!(
+                "every peer fails its checks: all are used, as if \
                  none did"
             ));
         } else {
-            lines.notice(format!(
-                "etcd: upstream \"{upstream}\": not every peer fails its checks any more"
-            ));
+            log.notice(format!("not every peer fails its checks any more"));
         }
     }
 }
 
-/// The next verdict, and which upstream's. Cancel safe, as [`Checks::next`] is. Pends for ever
-/// where nothing is checked.
-pub(super) async fn next(upstreams: &mut [Upstream]) -> (usize, Verdict) {
+/// The next verdict, and whose, of several upstreams' checks. Cancel safe, as [`Checks::next`] is.
+/// Pends for ever where nothing is checked.
+pub(super) async fn next<'a>(
+    checks: impl Iterator<Item = (usize, &'a mut UpstreamChecks)>,
+) -> (usize, Verdict) {
     // Each is to live from one poll to the next: with it goes the timer that wakes it when the next
     // check is due.
-    let mut waiting: Vec<_> = upstreams
-        .iter_mut()
-        .enumerate()
-        .filter_map(|(index, upstream)| {
-            let checks = &mut upstream.checks_mut()?.checks;
-            Some(Box::pin(async move { (index, checks.next().await) }))
-        })
+    let mut waiting: Vec<_> = checks
+        .map(|(index, own)| Box::pin(async move { (index, own.checks.next().await) }))
         .collect();
     poll_fn(|context| {
         for next in &mut waiting {
@@ -150,9 +140,9 @@ fn checked(peer: &PeerSpec, health: Health) -> Option<Checked> {
         SocketAddress::Unix(path) => Address::Unix(PathBuf::from(path)),
     };
     let state = match health {
-        Health::Unchecked | Health::Pending => State::Unknown,
-        Health::Passing => State::Passing,
-        Health::Failing => State::Failing,
+        Health::Unchecked | Health::Pending => HealthState::Unknown,
+        Health::Passing => HealthState::Passing,
+        Health::Failing => HealthState::Failing,
     };
     Some(Checked {
         id: PeerId { key: peer.key.clone(), address: peer.socket_address.clone() },

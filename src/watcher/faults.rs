@@ -37,7 +37,7 @@ thread_local! {
 
 /// Takes what an event calls for. A list calls for nothing: the next watcher finds the key in its
 /// first one.
-pub(super) fn note(event: &Event) {
+pub(super) fn note_event(event: &Event) {
     let Event::Put(item) = event else { return };
     if item.key != KEY {
         return;

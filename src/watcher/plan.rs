@@ -1,16 +1,16 @@
 //! What the thread has to do: a copy of the configuration that is its own.
 
-use etcd_watch::ClusterConfig;
+use etcd_watch::{ClusterConfig, Keys};
 use peer_zone::{PeerSpec, TableOptions, Zone, protocol::Lease};
 use privileged_files::{Client, Table};
 use upstream_peers::{Allow, Parameters};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
-    config::{Check, Kind, Naming},
-    live::{Live, LiveNetworks, LiveNumber, Variable},
+    config::{Check, Naming},
+    live::{Content, LiveMemory, LiveNumber, LiveVariable, Variable},
     upstream::CoreConf,
-    zones::Told,
+    zones::LoggedLines,
 };
 
 /// Everything that the thread has to know.
@@ -30,25 +30,19 @@ pub(crate) struct Plan {
 pub(super) struct ClusterPlan {
     pub(super) config: ClusterConfig,
     pub(super) prefixes: Vec<PrefixPlan>,
-    pub(super) variables: Vec<VariablePlan>,
-    pub(super) geos: Vec<GeoPlan>,
+    pub(super) live: Vec<LivePlan>,
 }
 
-/// A key and the variables that have its value.
-pub(super) struct VariablePlan {
+/// A key, or a prefix, and the live variables that are made of it.
+pub(super) struct LivePlan {
     pub(super) names: Vec<String>,
-    pub(super) key: String,
-    pub(super) live: &'static Live,
-    pub(super) kind: Kind,
-}
-
-/// A prefix of networks and the variables that go by it.
-pub(super) struct GeoPlan {
-    pub(super) names: Vec<String>,
-    pub(super) prefix: String,
-    pub(super) live: LiveNetworks,
-    /// Whether what is said before etcd has been heard outlives a wiped etcd.
+    pub(super) keys: Keys,
+    pub(super) memory: LiveMemory,
+    /// Whether what the configuration has outlives a wiped etcd, until etcd has been read for the
+    /// first time.
     pub(super) holds_initial: bool,
+    /// An empty one.
+    pub(super) content: Box<dyn Content>,
 }
 
 /// A prefix and the upstreams that take their peers from it: there is one watch for all of them.
@@ -63,7 +57,7 @@ pub(super) struct UpstreamPlan {
     pub(super) zone: Zone,
     /// Its size, as configured.
     pub(super) zone_size: usize,
-    pub(super) told: &'static Told,
+    pub(super) logged_lines: &'static LoggedLines,
     pub(super) defaults: Parameters,
     /// What `max_conns` of the defaults goes by, where that changes.
     pub(super) max_conns: Option<LiveNumber>,
@@ -91,15 +85,14 @@ impl Plan {
             .map(|conf| ClusterPlan {
                 config: conf.config.clone(),
                 prefixes: Vec::new(),
-                variables: Vec::new(),
-                geos: Vec::new(),
+                live: Vec::new(),
             })
             .collect();
         let mut state_files = Vec::new();
         for upstream in core.upstreams.iter() {
             let conf = upstream.settings();
-            let (Some(etcd), Some(zone), Some(told)) =
-                (&conf.etcd, upstream.zone(), upstream.told())
+            let (Some(etcd), Some(zone), Some(logged_lines)) =
+                (&conf.etcd, upstream.zone(), upstream.logged_lines())
             else {
                 continue;
             };
@@ -112,7 +105,7 @@ impl Plan {
                 name: etcd.upstream.clone(),
                 zone,
                 zone_size: etcd.options.zone_size,
-                told,
+                logged_lines,
                 defaults: conf.defaults(),
                 max_conns: core.max_conns_variable(upstream).map(Variable::to_number),
                 allow: conf.allow.clone(),
@@ -136,44 +129,41 @@ impl Plan {
                     .push(PrefixPlan { prefix: etcd.prefix.clone(), upstreams: vec![upstream] }),
             }
         }
-        for variable in core.variables.iter() {
-            let (conf, Some(live)) = (&variable.conf, variable.live()) else { continue };
-            let cluster = clusters.iter_mut().find(|cluster| cluster.config.name == conf.cluster);
-            let Some(ClusterPlan { variables, .. }) = cluster else { continue };
-            match variables.iter_mut().find(|plan| plan.key == conf.key) {
-                Some(plan) => plan.names.push(conf.name.clone()),
-                None => {
-                    let names = vec![conf.name.clone()];
-                    variables.push(VariablePlan {
-                        names,
-                        key: conf.key.clone(),
-                        live,
-                        kind: conf.kind,
-                    });
-                }
-            }
+        for cluster in &mut clusters {
+            let name = &cluster.config.name;
+            let own = core.live.iter().filter(|variable| variable.source().cluster == name);
+            cluster.live = LivePlan::of(own);
         }
-        for geo in core.geos.iter() {
-            let (conf, Some(live)) = (&geo.conf, geo.live()) else { continue };
-            let cluster = clusters.iter_mut().find(|cluster| cluster.config.name == conf.cluster);
-            let Some(ClusterPlan { geos, .. }) = cluster else { continue };
-            match geos.iter_mut().find(|plan| plan.prefix == conf.prefix) {
-                Some(plan) => {
-                    plan.names.push(conf.name.clone());
+        clusters.retain(|cluster| !cluster.prefixes.is_empty() || !cluster.live.is_empty());
+        let files = core.files().unwrap_or_else(|| Client::direct(Table::new()));
+        Self { lease, claim, cycle: core.number(), clusters, files, state_files }
+    }
+}
+
+impl LivePlan {
+    /// One for all variables that share their memory.
+    fn of(variables: impl Iterator<Item = &'static LiveVariable>) -> Vec<Self> {
+        let mut plans: Vec<(&LiveVariable, Self)> = Vec::new();
+        for variable in variables {
+            let (source, conf) = (variable.source(), variable.conf);
+            let Some(memory) = variable.memory() else { continue };
+            match plans.iter_mut().find(|(other, _)| other.shares_memory(variable)) {
+                Some((_, plan)) => {
+                    plan.names.push(source.name.to_owned());
                     plan.holds_initial |= conf.holds_initial();
                 }
                 None => {
-                    let (names, prefix) = (vec![conf.name.clone()], conf.prefix.clone());
-                    geos.push(GeoPlan { names, prefix, live, holds_initial: conf.holds_initial() });
+                    let plan = Self {
+                        names: vec![source.name.to_owned()],
+                        keys: source.keys,
+                        memory,
+                        holds_initial: conf.holds_initial(),
+                        content: conf.content(memory.room()),
+                    };
+                    plans.push((variable, plan));
                 }
             }
         }
-        clusters.retain(|cluster| {
-            !cluster.prefixes.is_empty()
-                || !cluster.variables.is_empty()
-                || !cluster.geos.is_empty()
-        });
-        let files = core.files().unwrap_or_else(|| Client::direct(Table::new()));
-        Self { lease, claim, cycle: core.number(), clusters, files, state_files }
+        plans.into_iter().map(|(_, plan)| plan).collect()
     }
 }

@@ -15,8 +15,13 @@ use tokio::{
 };
 
 use super::{
-    checks, following::Following, hearing::Hearing, lines::Lines, plan::PrefixPlan, run::Claim,
-    upstream::Upstream,
+    checks::{self, UpstreamChecks},
+    claim::Claim,
+    contact::Contact,
+    following::Following,
+    lines::Lines,
+    plan::PrefixPlan,
+    upstream::WatchedUpstream,
 };
 use crate::nginx::clock;
 
@@ -73,19 +78,21 @@ pub(super) async fn serve(
     let names = host_names();
     let limits = limits(&plan);
     let upstreams = claim.publishing(|publishing| {
-        let new = |plan| Upstream::new(plan, Rc::clone(&prefix), lines.clone(), &names, publishing);
+        let new = |plan| {
+            WatchedUpstream::new(plan, Rc::clone(&prefix), lines.clone(), &names, publishing)
+        };
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
     });
     let Some(upstreams) = upstreams else { return };
     let keys = format!("the prefix \"{prefix}\"");
-    let hearing =
-        Hearing::new(Rc::clone(&cluster_name), keys, "the peers in hand stay", lines.clone());
+    let contact =
+        Contact::new(Rc::clone(&cluster_name), keys, "the peers in hand stay", lines.clone());
     let mut prefix_task = Prefix {
         cluster_name,
         prefix: Rc::clone(&prefix),
         upstreams,
         names,
-        hearing,
+        contact,
         failed_names: Burst::default(),
         recovered_names: Burst::default(),
         asked: HashSet::new(),
@@ -126,15 +133,15 @@ pub(super) async fn serve(
                 }
             }
             () = sleep_until(gathering.unwrap_or_else(Instant::now)), if gathering.is_some() => {}
-            (upstream, verdict) = checks::next(&mut prefix_task.upstreams) => {
-                prefix_task.judged(upstream, verdict);
+            (upstream, verdict) = checks::next(checks_of(&mut prefix_task.upstreams)) => {
+                prefix_task.note_verdict(upstream, verdict);
             }
             Some((upstream, lease, is_alive)) = leases.recv() => {
-                prefix_task.judge_lease(upstream, lease, is_alive);
+                prefix_task.note_lease(upstream, lease, is_alive);
             }
-            Ok(()) = variables.changed() => prefix_task.look_at_variables(),
+            Ok(()) = variables.changed() => prefix_task.read_variables(),
             _ = collect.tick() => {
-                prefix_task.look_at_the_clock();
+                prefix_task.check_times();
                 if prefix_task.collect(&claim).is_none() {
                     return;
                 }
@@ -166,12 +173,20 @@ fn host_names() -> HostNames {
     super::faults::name_servers().map_or_else(HostNames::system, HostNames::with_servers)
 }
 
+/// The checks of those upstreams that have some, with their places.
+fn checks_of(
+    upstreams: &mut [WatchedUpstream],
+) -> impl Iterator<Item = (usize, &mut UpstreamChecks)> {
+    let all = upstreams.iter_mut().enumerate();
+    all.filter_map(|(place, upstream)| Some((place, upstream.checks_mut()?)))
+}
+
 struct Prefix {
     cluster_name: Rc<str>,
     prefix: Rc<str>,
-    upstreams: Vec<Upstream>,
+    upstreams: Vec<WatchedUpstream>,
     names: HostNames,
-    hearing: Hearing,
+    contact: Contact,
     /// Lines of host names that cannot be resolved, and of those that are again.
     failed_names: Burst,
     recovered_names: Burst,
@@ -184,7 +199,7 @@ struct Prefix {
 
 impl Prefix {
     fn update(&mut self, update: Update) {
-        self.hearing.take(&update);
+        self.contact.note_update(&update);
         self.has_heard |= matches!(update, Update::Listed { .. } | Update::Lost { .. });
         for upstream in &mut self.upstreams {
             upstream.update(&update);
@@ -201,8 +216,8 @@ impl Prefix {
                 biased;
                 () = sleep_until(end) => return,
                 event = self.names.next() => self.resolved(event),
-                (upstream, verdict) = checks::next(&mut self.upstreams) => {
-                    self.judged(upstream, verdict);
+                (upstream, verdict) = checks::next(checks_of(&mut self.upstreams)) => {
+                    self.note_verdict(upstream, verdict);
                 }
             }
         }
@@ -218,25 +233,25 @@ impl Prefix {
     fn resolved(&mut self, first: NameEvent) {
         let mut next = Some(first);
         while let Some(event) = next {
-            self.take_in(event);
+            self.apply_event(event);
             next = self.names.try_next();
         }
     }
 
-    fn take_in(&mut self, event: NameEvent) {
+    fn apply_event(&mut self, event: NameEvent) {
         match event {
             NameEvent::Changed { name } => {
                 for upstream in &mut self.upstreams {
                     upstream.note_change();
                 }
                 // Its first answer here, after a predecessor had none.
-                if self.has_told_of_name(&name) {
+                if self.take_logged_name(&name) {
                     self.recovered(&name);
                 }
             }
             NameEvent::Failed { name, reason } => {
-                self.upstreams.iter_mut().for_each(Upstream::note_names);
-                if !self.has_told_of_name(&name) && self.failed_names.admits(clock::now()) {
+                self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections);
+                if !self.take_logged_name(&name) && self.failed_names.admits(clock::now()) {
                     self.lines.warn(format!(
                         "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be \
                          resolved ({reason}); the addresses in hand stay",
@@ -245,14 +260,14 @@ impl Prefix {
                 }
             }
             NameEvent::StillFailing { .. } => {
-                self.upstreams.iter_mut().for_each(Upstream::note_names)
+                self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections)
             }
             NameEvent::Recovered { name } => self.recovered(&name),
         }
     }
 
     fn recovered(&mut self, name: &str) {
-        self.upstreams.iter_mut().for_each(Upstream::note_names);
+        self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections);
         if self.recovered_names.admits(clock::now()) {
             self.lines.notice(format!(
                 "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" is resolved again",
@@ -262,11 +277,11 @@ impl Prefix {
     }
 
     /// Whether a predecessor has said that this name cannot be resolved.
-    fn has_told_of_name(&mut self, name: &str) -> bool {
+    fn take_logged_name(&mut self, name: &str) -> bool {
         // Each of them is asked, and forgets it.
         self.upstreams
             .iter_mut()
-            .fold(false, |told, upstream| told | upstream.has_told_of_name(name))
+            .fold(false, |told, upstream| told | upstream.take_logged_name(name))
     }
 
     /// Sums up what was not said of host names.
@@ -287,15 +302,16 @@ impl Prefix {
         }
     }
 
-    fn judged(&mut self, upstream: usize, verdict: Verdict) {
-        if let Some(checks) = self.upstreams.get_mut(upstream).and_then(Upstream::checks_mut) {
-            checks.note(verdict);
+    fn note_verdict(&mut self, upstream: usize, verdict: Verdict) {
+        if let Some(checks) = self.upstreams.get_mut(upstream).and_then(WatchedUpstream::checks_mut)
+        {
+            checks.add_verdict(verdict);
         }
     }
 
     fn publish(&mut self, claim: &Claim) -> Option<()> {
         let Self { upstreams, names, .. } = self;
-        if !upstreams.iter().any(Upstream::is_changed) {
+        if !upstreams.iter().any(WatchedUpstream::is_changed) {
             return Some(());
         }
         // All are asked, so that none keeps its answer for the next time.
@@ -303,7 +319,7 @@ impl Prefix {
             .iter_mut()
             .fold(false, |changed, upstream| changed | upstream.take_change_of_names())
         {
-            names.set_names(upstreams.iter().flat_map(Upstream::names));
+            names.set_names(upstreams.iter().flat_map(WatchedUpstream::names));
         }
         claim.publishing(|publishing| {
             for upstream in upstreams {
@@ -336,20 +352,20 @@ impl Prefix {
         });
     }
 
-    fn judge_lease(&mut self, place: usize, lease: i64, is_alive: bool) {
+    fn note_lease(&mut self, place: usize, lease: i64, is_alive: bool) {
         self.asked.remove(&(place, lease));
         if let Some(upstream) = self.upstreams.get_mut(place) {
-            upstream.judge_lease(lease, is_alive);
+            upstream.note_lease(lease, is_alive);
         }
     }
 
-    fn look_at_variables(&mut self) {
-        self.upstreams.iter_mut().for_each(Upstream::look_at_variables);
+    fn read_variables(&mut self) {
+        self.upstreams.iter_mut().for_each(WatchedUpstream::read_variables);
     }
 
-    fn look_at_the_clock(&mut self) {
+    fn check_times(&mut self) {
         self.end_bursts();
-        self.upstreams.iter_mut().for_each(Upstream::look_at_the_clock);
+        self.upstreams.iter_mut().for_each(WatchedUpstream::check_times);
     }
 
     fn collect(&mut self, claim: &Claim) -> Option<()> {

@@ -1,7 +1,6 @@
 //! The thread's body: a runtime of its own, a task for each prefix, and the lease kept alive.
 
 use std::{
-    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -9,7 +8,7 @@ use std::{
 };
 
 use etcd_watch::Cluster;
-use peer_zone::protocol::{Lease, Publishing};
+use peer_zone::protocol::Lease;
 use privileged_files::Client;
 use tokio::{
     runtime::Runtime,
@@ -19,10 +18,11 @@ use tokio::{
 };
 
 use super::{
-    geo,
+    claim::Claim,
     lines::{Lines, Sender},
+    live_variables,
     plan::Plan,
-    prefix, variable,
+    prefix,
 };
 use crate::{
     files::EtcdFiles,
@@ -39,43 +39,6 @@ const LAST_WRITES: Duration = Duration::from_millis(300);
 
 /// How long it waits for threads that block: all but those that a disk keeps waiting end at once.
 const BLOCKING: Duration = Duration::from_millis(100);
-
-/// The right to publish, for as long as the lease is held.
-pub(super) struct Claim {
-    lease: &'static Lease,
-    claim: u64,
-    cycle: u32,
-    /// How many prefixes have not settled yet.
-    unsettled: Cell<usize>,
-}
-
-impl Claim {
-    /// Says, once for each prefix, that it has its first list published, or that there is none to
-    /// be had just now: what a list could do to this process it has not done.
-    pub(super) fn settle(&self) {
-        let left = self.unsettled.get().saturating_sub(1);
-        self.unsettled.set(left);
-        if left == 0 {
-            self.lease.restart_backoff().settled(self.claim);
-        }
-    }
-
-    /// Says that this watcher lives, before something that may take a while: a great list, a table
-    /// of many peers. The thread does one thing at a time, and whoever is silent for too long loses
-    /// the lease, though its successor would be no faster.
-    pub(super) fn beat(&self) {
-        // Whether it still holds the lease shows as soon as it publishes.
-        self.lease.beat(self.claim, self.cycle, clock::now());
-    }
-
-    /// Calls `write` with the right to write; `None` where the lease has gone to another process.
-    pub(super) fn publishing<T>(&self, write: impl FnOnce(&Publishing) -> T) -> Option<T> {
-        let publishing = self.lease.begin(self.claim)?;
-        let result = write(&publishing);
-        self.lease.end(self.claim, publishing);
-        Some(result)
-    }
-}
 
 /// Runs until told to stop, or until the lease is another's. The error says how it failed.
 pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<(), String> {
@@ -99,19 +62,11 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
 }
 
 async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
-    let prefixes = plan.clusters.iter().map(|cluster| cluster.prefixes.len() + cluster.geos.len());
-    let claim = Rc::new(Claim {
-        lease: plan.lease,
-        claim: plan.claim,
-        cycle: plan.cycle,
-        unsettled: Cell::new(prefixes.sum()),
-    });
-    if claim.unsettled.get() == 0 {
-        claim.settle();
-    }
+    let prefixes = plan.clusters.iter().map(|cluster| cluster.prefixes.len() + cluster.live.len());
+    let claim = Rc::new(Claim::new(plan.lease, plan.claim, plan.cycle, prefixes.sum()));
     let mut files = JoinSet::new();
     for keeper in plan.state_files {
-        files.spawn_local(keeper.keep(plan.files.clone(), lines.clone()));
+        files.spawn_local(keeper.run(plan.files.clone(), lines.clone()));
     }
     let mut tasks = JoinSet::new();
     // By which whoever goes by a variable hears that one has changed.
@@ -121,14 +76,11 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
         let name = Rc::<str>::from(cluster_plan.config.name.as_str());
         let files = Arc::new(EtcdFiles(plan.files.clone()));
         let cluster = Cluster::new(cluster_plan.config, files);
-        for plan in cluster_plan.variables {
+        for plan in cluster_plan.live {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
             let (claim, changed) = (Rc::clone(&claim), Rc::clone(&changed));
-            tasks.spawn_local(variable::serve(name, cluster, plan, claim, changed, lines.clone()));
-        }
-        for plan in cluster_plan.geos {
-            let (name, cluster) = (Rc::clone(&name), cluster.clone());
-            tasks.spawn_local(geo::serve(name, cluster, plan, Rc::clone(&claim), lines.clone()));
+            let lines = lines.clone();
+            tasks.spawn_local(live_variables::serve(name, cluster, plan, claim, changed, lines));
         }
         for prefix_plan in cluster_plan.prefixes {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());

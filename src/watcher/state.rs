@@ -16,7 +16,7 @@ use privileged_files::Client;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
 use upstream_peers::Peer;
 
-use super::{described, lines::Lines};
+use super::{lines::Lines, peer_specs};
 use crate::{config::Etcd, nginx::socket_address, zones::report::StateFile};
 
 /// A list that is to be in the file.
@@ -29,8 +29,8 @@ struct List {
 /// The upstream's end.
 pub(super) struct StateOffer {
     list: watch::Sender<Option<List>>,
-    news: watch::Receiver<StateFile>,
-    said: StateFile,
+    reports: watch::Receiver<StateFile>,
+    report: StateFile,
 }
 
 /// The writer's end.
@@ -40,32 +40,32 @@ pub(super) struct StateKeeper {
     prefix: String,
     file: PathBuf,
     list: watch::Receiver<Option<List>>,
-    news: watch::Sender<StateFile>,
+    reports: watch::Sender<StateFile>,
 }
 
 /// Both ends of the way from an upstream to its file.
 pub(super) fn channel(etcd: &Etcd, file: &Path) -> (StateOffer, StateKeeper) {
-    let said = StateFile { file: file.display().to_string(), revision: None, trouble: None };
+    let report = StateFile { file: file.display().to_string(), revision: None, trouble: None };
     let (list, lists) = watch::channel(None);
-    let (news_sender, news) = watch::channel(said.clone());
+    let (report_sender, reports) = watch::channel(report.clone());
     let keeper = StateKeeper {
         upstream: etcd.upstream.clone(),
         cluster: etcd.cluster.clone(),
         prefix: etcd.prefix.clone(),
         file: file.to_owned(),
         list: lists,
-        news: news_sender,
+        reports: report_sender,
     };
-    (StateOffer { list, news, said }, keeper)
+    (StateOffer { list, reports, report }, keeper)
 }
 
 impl StateOffer {
-    /// What a predecessor has said of the same file still stands.
-    pub(super) fn go_on_from(&mut self, said: Option<&StateFile>) {
-        if let Some(said) = said
-            && said.file == self.said.file
+    /// What a predecessor has reported of the same file still stands.
+    pub(super) fn go_on_from(&mut self, report: Option<&StateFile>) {
+        if let Some(report) = report
+            && report.file == self.report.file
         {
-            self.said = said.clone();
+            self.report = report.clone();
         }
     }
 
@@ -86,28 +86,28 @@ impl StateOffer {
     }
 
     /// Whether there is something new to say of the file.
-    pub(super) fn has_news(&self) -> bool {
-        self.news.has_changed().unwrap_or(false)
+    pub(super) fn has_report(&self) -> bool {
+        self.reports.has_changed().unwrap_or(false)
     }
 
     /// Takes in what is new; says whether there was anything.
-    pub(super) fn take_news(&mut self) -> bool {
-        let has_news = self.has_news();
-        if has_news {
-            self.said = self.news.borrow_and_update().clone();
+    pub(super) fn take_report(&mut self) -> bool {
+        let has_report = self.has_report();
+        if has_report {
+            self.report = self.reports.borrow_and_update().clone();
         }
-        has_news
+        has_report
     }
 
-    /// What is to be said of the file.
-    pub(super) fn said(&self) -> &StateFile {
-        &self.said
+    /// What is to be reported of the file.
+    pub(super) fn report(&self) -> &StateFile {
+        &self.report
     }
 }
 
 fn peers(publisher: &Publisher) -> Arc<[Peer]> {
     let peer = |desired: &PeerSpec| {
-        described::peer(socket_address::parse(&desired.socket_address)?, desired)
+        peer_specs::peer(socket_address::parse(&desired.socket_address)?, desired)
     };
     publisher.listed().filter_map(peer).collect()
 }
@@ -115,7 +115,7 @@ fn peers(publisher: &Publisher) -> Arc<[Peer]> {
 impl StateKeeper {
     /// Writes what is offered, until the upstream's end is gone and what it offered last is
     /// written.
-    pub(super) async fn keep(mut self, by: Client, lines: Lines) {
+    pub(super) async fn run(mut self, by: Client, lines: Lines) {
         let (mut schedule, mut is_failing) = (WriteSchedule::default(), false);
         loop {
             let due = self.due(&schedule);
@@ -174,7 +174,8 @@ impl StateKeeper {
                     ));
                 }
                 let revision = Some(list.mark.revision);
-                self.news.send_modify(|news| (news.revision, news.trouble) = (revision, None));
+                self.reports
+                    .send_modify(|reports| (reports.revision, reports.trouble) = (revision, None));
             }
             Err(reason) => {
                 schedule.record_failure(began, ended);
@@ -184,9 +185,9 @@ impl StateKeeper {
                          written: {reason}; it stays as it is"
                     ));
                 }
-                self.news.send_if_modified(|news| {
-                    let is_new = news.trouble.as_ref() != Some(&reason);
-                    news.trouble = Some(reason);
+                self.reports.send_if_modified(|reports| {
+                    let is_new = reports.trouble.as_ref() != Some(&reason);
+                    reports.trouble = Some(reason);
                     is_new
                 });
             }
@@ -205,12 +206,12 @@ impl StateKeeper {
         let encoded =
             spawn_blocking(move || state.encode()).await.map_err(|error| error.to_string())?;
         let content = encoded.map_err(|error| error.to_string())?;
-        by.replace(&self.file, content).await.map_err(|error| in_words(&error))
+        by.replace(&self.file, content).await.map_err(|error| explain(&error))
     }
 }
 
 /// The reason, and what can be done about it.
-fn in_words(error: &io::Error) -> String {
+fn explain(error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             ": its folder must be one that nginx's master may write to, or its workers where it is \

@@ -1,88 +1,78 @@
 //! One upstream: from etcd's keys to the table in its zone.
 
-mod defaults;
+mod contents;
 mod expiry;
-mod outside;
-mod room;
-mod said;
-mod successor;
-mod told;
+mod log_memory;
+mod refused_addresses;
+mod rejection_log;
+mod status_report;
 mod unresolved;
+mod watch_state;
+mod zone_space;
 
 use std::rc::Rc;
 
-use etcd_watch::{Cause, Event, Update};
+use etcd_watch::{Origin, Update};
 use host_names::HostNames;
 use peer_check::Checks;
-use peer_zone::{Changes, PeerSpec, Publisher, ResyncCounter, Zone, protocol::Publishing};
-use upstream_peers::{Ages, Allow, ExpiryGuard, Membership, Outcome, Parameters, Removed};
+use peer_zone::{Changes, PeerSpec, Publisher, Zone, protocol::Publishing};
 
-use self::{said::Said, successor::Successor};
+use self::{
+    contents::{Contents, Terms},
+    refused_addresses::RefusedAddresses,
+    rejection_log::{MAX_SHOWN, RejectionLog},
+    status_report::StatusReport,
+    unresolved::{UnresolvedNames, failing},
+    watch_state::WatchState,
+    zone_space::ZoneSpace,
+};
 #[cfg(feature = "injected-faults")]
 use super::faults;
 use super::{
-    checks::UpstreamChecks, described::Described, lines::Lines, plan::UpstreamPlan,
-    state::StateOffer,
+    checks::UpstreamChecks, lines::Lines, peer_specs::Described, plan::UpstreamPlan,
+    state::StateOffer, upstream_log::UpstreamLog,
 };
 use crate::{
-    live::LiveNumber,
     nginx::{clock, processes},
-    zones::{
-        peer_specs::Names,
-        report::{Holding, Rejection, Report},
-    },
+    zones::{peer_specs::Names, report::Report},
 };
 
 /// An upstream as the watcher keeps it.
-pub(super) struct Upstream {
-    name: String,
+pub(super) struct WatchedUpstream {
     prefix: Rc<str>,
     zone: Zone,
     publisher: Publisher,
+    /// The peers of `server` lines.
     servers: Vec<PeerSpec>,
-    defaults: Parameters,
-    /// What `max_conns` of the defaults goes by, where that changes.
-    max_conns: Option<LiveNumber>,
-    allow: Allow,
-    members: Membership,
-    /// The members' peers as the zone takes them.
+    /// The peers of etcd's as the zone takes them.
     described: Described,
-    /// When they joined.
-    ages: Ages,
-    /// What another or a restored etcd lists, while none of it is a valid peer: the peers in hand
-    /// stay until one is, or for `hold`.
-    successor: Option<Successor>,
-    /// How long (ms) peers outlive a wiped etcd.
-    hold: u64,
-    /// Why and until when a predecessor held peers, until the first list.
-    held: Option<Holding>,
-    expiry_guard: Option<ExpiryGuard<Removed>>,
-    /// Whether another watcher followed etcd before.
-    takes_over: bool,
-    has_listed: bool,
-    /// Whether a successor has taken the members' place, or come or gone, whose names are others.
-    has_other_members: bool,
-    is_connected: bool,
-    /// Why keys are left out, if any are.
-    limited: Option<String>,
-    said: Said,
-    /// The cluster and the revision of what is in `members` (or `successor`).
-    cluster_id: u64,
-    revision: u64,
-    /// Whether the peers or the revision are to be published.
-    is_changed: bool,
-    /// The zone's size, as configured.
-    zone_size: usize,
+    watch: WatchState,
+    contents: Contents,
     /// What had come back of the zone (see [`Publisher::free_count`]) at the last look: more is a
     /// reason to try again what did not fit.
     free_count: u64,
+    space: ZoneSpace,
+    report: StatusReport,
+    rejections: RejectionLog,
+    refused: RefusedAddresses,
+    unresolved: UnresolvedNames,
+    pending: Pending,
     checks: Option<UpstreamChecks>,
     /// The way to the file that keeps the last good list.
     state: Option<StateOffer>,
-    lines: Lines,
+    log: UpstreamLog,
 }
 
-impl Upstream {
+/// What is to be done at the next publication.
+#[derive(Default)]
+struct Pending {
+    /// The peers or the revision are to be published.
+    peers: bool,
+    /// What the next watcher is to know of lines in the log may lack something.
+    memory: bool,
+}
+
+impl WatchedUpstream {
     /// Takes over the upstream's zone, with the peers that are published there.
     pub(super) fn new(
         plan: UpstreamPlan,
@@ -95,20 +85,15 @@ impl Upstream {
             name,
             zone,
             zone_size,
-            told,
-            mut defaults,
-            max_conns,
+            logged_lines,
             servers,
             options,
             naming,
             check,
-            hold,
             ..
         } = plan;
-        let UpstreamPlan { allow, expiry_guard, mut state, .. } = plan;
-        if let Some(max_conns) = max_conns.as_ref().and_then(|number| number()) {
-            defaults.max_conns = max_conns;
-        }
+        let UpstreamPlan { defaults, max_conns, allow, hold, expiry_guard, mut state, .. } = plan;
+        let log = UpstreamLog::new(&name, lines);
         // SAFETY: `publishing` says that this process holds the lease on all zones; each zone
         // belongs to one upstream of the plan, and all that this publisher does is done with
         // `Claim::publishing`, which fails once the lease is another's.
@@ -116,45 +101,43 @@ impl Upstream {
         publisher.set_options(options, clock::now(), publishing);
         let described =
             Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
-        let mut members = Membership::new(defaults).within(allow.clone());
-        described.peers().for_each(|peer| members.seed(peer));
-        let ages = Ages::new(zone.revision().cast_signed(), zone.statistics().last_contact);
         let report = Report::of_bytes(&publisher.published_report());
         if let Some(state) = &mut state {
             state.go_on_from(report.state.as_ref());
         }
+        let (cluster_id, revision) = (zone.cluster_id(), zone.revision().cast_signed());
+        let origin = (cluster_id != 0).then_some(Origin { cluster_id, revision });
+        let last_contact = zone.statistics().last_contact;
+        let contents = Contents::new(
+            Rc::clone(&prefix),
+            Terms { defaults, max_conns, allow, hold, expiry_guard },
+            described.peers(),
+            origin,
+            last_contact,
+            report.holding.as_ref(),
+            log.clone(),
+        );
         let mut upstream = Self {
-            name,
-            prefix,
             zone,
             publisher,
             servers,
-            defaults,
-            max_conns,
-            allow,
-            members,
             described,
-            ages,
-            successor: None,
-            hold,
-            held: report.holding.clone(),
-            expiry_guard: expiry_guard.map(|percent| ExpiryGuard::new(percent, hold)),
             // Peers of a state file are nobody's whom this watcher takes over from.
-            takes_over: zone.revision() > 0 && zone.statistics().last_contact > 0,
-            has_listed: false,
-            has_other_members: false,
-            is_connected: false,
-            limited: None,
-            said: Said::of(report, told),
-            cluster_id: zone.cluster_id(),
-            revision: zone.revision(),
-            is_changed: true,
-            zone_size,
+            watch: WatchState::new(revision > 0 && last_contact > 0),
+            contents,
             free_count: 0,
+            space: ZoneSpace::new(zone, zone_size, report.room.clone(), log.clone()),
+            rejections: RejectionLog::new(logged_lines, zone, log.clone()),
+            refused: RefusedAddresses::new(Rc::clone(&prefix), log.clone()),
+            unresolved: UnresolvedNames::new(Rc::clone(&prefix), &report.unresolved),
+            report: StatusReport::new(report, log.clone()),
+            pending: Pending::default(),
             checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
             state,
-            lines,
+            prefix,
+            log,
         };
+        upstream.take_news();
         // A new cycle may have other `server` lines, which need no etcd.
         upstream.publish(names, publishing);
         upstream
@@ -162,36 +145,58 @@ impl Upstream {
 
     /// The host names in use.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members
-            .names()
-            .chain(self.successor.iter().flat_map(|successor| successor.members.names()))
+        self.contents.names()
     }
 
     /// Whether [`names`](Self::names) may be others than at the last call.
     pub(super) fn take_change_of_names(&mut self) -> bool {
-        let successor = self.successor.as_mut().map(|successor| &mut successor.members);
-        let of_successor = successor.is_some_and(Membership::take_change_of_names);
-        self.members.take_change_of_names()
-            | of_successor
-            | std::mem::take(&mut self.has_other_members)
+        self.contents.take_change_of_names()
     }
 
     /// The addresses of a host name have changed.
     pub(super) fn note_change(&mut self) {
-        self.is_changed = true;
+        self.pending.peers = true;
+    }
+
+    /// Whether a predecessor has said that this name cannot be resolved.
+    pub(super) fn take_logged_name(&mut self, name: &str) -> bool {
+        self.rejections.take_logged_name(name)
+    }
+
+    /// etcd is followed at this URL.
+    pub(super) fn note_endpoint(&mut self, url: &str) {
+        self.report.set_endpoint(url);
     }
 
     /// Whether there is anything to publish.
     pub(super) fn is_changed(&self) -> bool {
-        self.is_changed
-            || self.said.has_news()
-            || self.state.as_ref().is_some_and(StateOffer::has_news)
-            || self.checks.as_ref().is_some_and(UpstreamChecks::has_news)
+        self.pending.peers
+            || self.report.is_due()
+            || self.state.as_ref().is_some_and(StateOffer::has_report)
+            || self.checks.as_ref().is_some_and(UpstreamChecks::has_verdicts)
     }
 
     /// The checks of its peers, if they are checked.
     pub(super) fn checks_mut(&mut self) -> Option<&mut UpstreamChecks> {
         self.checks.as_mut()
+    }
+
+    /// The leases that have to be looked up, to tell what has run out from what somebody has
+    /// deleted.
+    pub(super) fn leases_in_doubt(&self) -> impl Iterator<Item = i64> {
+        self.contents.leases_in_doubt()
+    }
+
+    /// What has been found out about a lease.
+    pub(super) fn note_lease(&mut self, lease: i64, is_alive: bool) {
+        self.contents.note_lease(lease, is_alive);
+        self.take_news();
+    }
+
+    /// What variables change: the parameters of peers whose values do not set them.
+    pub(super) fn read_variables(&mut self) {
+        self.contents.read_variables();
+        self.take_news();
     }
 
     /// Takes in what etcd says; nothing is published yet.
@@ -202,180 +207,110 @@ impl Upstream {
         }
         match update {
             Update::Listed { cause, cluster_id, revision, items } => {
-                let is_start = !self.has_listed && !self.takes_over;
-                self.limited = None;
-                self.count_resync(*cause);
-                self.list(*cluster_id, *revision, items, now);
+                let is_start = self.watch.is_at_start();
+                self.zone.count_resync(self.watch.note_list(*cause));
+                let listed = Origin { cluster_id: *cluster_id, revision: *revision };
+                self.contents.list(listed, items, now);
+                self.rejections.note_list(now);
+                self.take_news();
                 if is_start && items.is_empty() {
                     // A mistyped prefix looks like this, and makes no change that would be a line.
-                    self.lines.notice(format!(
-                        "etcd: upstream \"{}\": 0 peers below \"{}\", revision {revision}",
-                        self.name, self.prefix
-                    ));
+                    self.log
+                        .notice(format!("0 peers below \"{}\", revision {revision}", self.prefix));
                 }
             }
             Update::Changed { revision, events } => {
-                self.revision = revision.unsigned_abs();
-                self.is_changed = true;
-                self.ages.applied(*revision, now);
-                for event in events {
-                    self.apply(event, now);
-                }
+                #[cfg(feature = "injected-faults")]
+                events.iter().for_each(faults::note_event);
+                self.contents.apply(*revision, events, now);
+                self.take_news();
             }
             Update::Alive { revision } => {
-                self.is_connected = true;
-                self.said.trouble(self.limited.as_deref());
+                self.watch.note_alive();
+                self.report.set_trouble(self.watch.limited());
                 self.zone.set_connected(true);
-                self.ages.alive(*revision, now);
+                self.contents.note_alive(*revision, now);
             }
             Update::Lost { reason, .. } => {
-                self.is_connected = false;
-                self.said.trouble(Some(reason));
+                self.watch.note_loss();
+                self.report.set_trouble(Some(reason));
                 self.zone.set_connected(false);
             }
             Update::Limited { reason } => {
-                self.said.trouble(Some(reason));
-                self.limited = Some(reason.clone());
+                self.watch.note_limit(reason);
+                self.report.set_trouble(Some(reason));
             }
             Update::Noted { .. } => {}
         }
     }
 
-    fn count_resync(&mut self, cause: Cause) {
-        let is_first = !std::mem::replace(&mut self.has_listed, true);
-        let counter = match cause {
-            // Whatever kept this watcher from it at first, what it makes good is that it is new.
-            _ if is_first && self.takes_over => ResyncCounter::Takeover,
-            _ if is_first => ResyncCounter::Start,
-            Cause::Start => ResyncCounter::Start,
-            Cause::Compacted => ResyncCounter::Compacted,
-            Cause::Canceled => ResyncCounter::Canceled,
-            Cause::Broken => ResyncCounter::Broken,
-            Cause::Silent => ResyncCounter::Silent,
-            Cause::Unreachable => ResyncCounter::Unreachable,
-            Cause::TooLarge => ResyncCounter::TooLarge,
-        };
-        self.zone.count_resync(counter);
-    }
-
-    fn list(&mut self, cluster_id: u64, listed: i64, items: &[etcd_watch::Item], now: u64) {
-        let revision = listed.unsigned_abs();
-        let is_other = self.cluster_id != 0 && cluster_id != self.cluster_id;
-        let is_older = !is_other && revision < self.revision;
-        if is_other || is_older || self.successor.is_some() {
-            if is_other || is_older {
-                self.succeed(is_other, cluster_id, revision, now);
-            }
-            self.note_leases(items);
-            self.ages.applied(listed, now);
-            if let Some(successor) = &mut self.successor {
-                let outcome = successor.members.replace(items.iter().map(parts));
-                self.note(outcome);
-            }
-        } else {
-            self.keep_expired(items, now);
-            let guard = self.expiry_guard.as_ref();
-            let stays = |key: &str| guard.is_some_and(|guard| guard.keeps(key));
-            let outcome = self.members.replace_but(items.iter().map(parts), stays);
-            self.ages.listed(listed, now);
-            self.note(outcome);
+    /// Takes in what the contents have to tell.
+    fn take_news(&mut self) {
+        let news = self.contents.take_news();
+        self.pending.peers |= news.peers;
+        self.report.note_change(news.status);
+        if news.rejections {
+            self.note_rejections();
         }
-        self.held = None;
-        self.said.listed(now);
-        self.said.rejections_changed(true);
-        self.cluster_id = cluster_id;
-        self.revision = revision;
-        self.is_changed = true;
-    }
-
-    fn apply(&mut self, event: &Event, now: u64) {
-        #[cfg(feature = "injected-faults")]
-        faults::note(event);
-        match event {
-            Event::Put(item) => {
-                self.note_leases(std::slice::from_ref(item));
-                let (key, value, create_revision) = parts(item);
-                let outcome = self.newest().put(key, value, create_revision);
-                self.note(outcome);
-            }
-            Event::Delete { key, .. } => self.delete(key, now),
+        let now = clock::now();
+        for rejection in &news.rejected {
+            self.rejections.log_rejection(rejection, now);
         }
     }
 
-    fn delete(&mut self, key: &[u8], now: u64) {
-        if let Some(successor) = &mut self.successor {
-            let outcome = successor.members.delete(key);
-            // Whoever deletes a key means it, whichever cluster the peer in hand came from.
-            let _ = self.members.delete(key);
-            self.note(outcome);
-        } else if !self.keep_if_expired(key, now) {
-            let outcome = self.members.delete(key);
-            self.note(outcome);
-        }
-    }
-
-    fn new_membership(&self) -> Membership {
-        Membership::new(self.defaults).within(self.allow.clone())
-    }
-
-    /// What follows etcd: the members, or those that are about to succeed them.
-    fn newest(&mut self) -> &mut Membership {
-        self.successor.as_mut().map_or(&mut self.members, |successor| &mut successor.members)
-    }
-
-    fn note(&mut self, outcome: Outcome) {
-        self.said.rejections_changed(outcome.rejections_changed);
-        self.is_changed |= outcome.changed;
-        for (key, reason) in outcome.rejected {
-            self.say_rejected(&Rejection {
-                key: format!("{}{key}", self.prefix),
-                reason: reason.to_string(),
-            });
-        }
+    /// The rejected values, or the names that cannot be resolved, may be others than before.
+    pub(super) fn note_rejections(&mut self) {
+        self.pending.memory = true;
+        self.report.note_change(true);
     }
 
     /// What time alone changes: peers that were held, or kept beyond their leases, go.
-    pub(super) fn look_at_the_clock(&mut self) {
+    pub(super) fn check_times(&mut self) {
         let now = clock::now();
-        self.end_hold(now);
-        self.let_expired_go(now);
-        self.end_burst(now);
+        self.contents.end_hold(now, self.watch.is_alive());
+        let checked = self.checks.is_some().then_some(&self.publisher);
+        self.contents.end_expired(checked, now);
+        self.take_news();
+        if self.rejections.end_burst(now) {
+            self.note_rejections();
+        }
     }
 
     /// Publishes what has come in.
     pub(super) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
-        self.adopt_successor(names);
-        if self.state.as_mut().is_some_and(StateOffer::take_news) {
-            self.said.changed();
-        }
-        if self.is_changed && self.names().next().is_some() {
-            self.said.changed();
-        }
-        self.report(names, publishing);
-        if std::mem::take(&mut self.is_changed) {
+        self.contents.adopt_successor(names);
+        self.take_news();
+        let has_state_report = self.state.as_mut().is_some_and(StateOffer::take_report);
+        let may_have_names = self.pending.peers && self.names().next().is_some();
+        self.report.note_change(has_state_report || may_have_names);
+        self.publish_report(names, publishing);
+        if std::mem::take(&mut self.pending.peers) {
             self.publish_peers(names, publishing);
             // Whether they fit.
-            self.report(names, publishing);
+            self.publish_report(names, publishing);
             self.offer_state();
             if let Some(checks) = &mut self.checks {
-                checks.keep(&self.publisher);
+                checks.set_peers(&self.publisher);
             }
         }
         if let Some(checks) = &mut self.checks {
-            checks.publish(&self.name, &mut self.publisher, &self.lines, publishing);
+            checks.publish(&mut self.publisher, &self.log, publishing);
         }
     }
 
     fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) {
         let now = clock::now();
-        if self.said.room().is_some() {
+        if self.space.shortage().is_some() {
             // Peers that have gone since the last look make room for those that are left out.
             self.collect(publishing);
         }
-        let peers = self.members.peers(|name| names.addresses(name));
-        self.note_outside(names);
-        self.described.update(peers, &self.ages, now);
-        self.ages.settle(self.members.unresolved(|name| names.addresses(name)), now);
+        let peers = self.contents.peers(names);
+        if let Some(refused) = self.refused.set(self.contents.outside(names)) {
+            refused.iter().for_each(|rejection| self.rejections.log_rejection(rejection, now));
+            self.note_rejections();
+        }
+        self.described.update(peers, self.contents.ages(), now);
+        self.contents.settle_ages(names, now);
         let desired: Vec<PeerSpec> =
             self.servers.iter().chain(self.described.iter()).cloned().collect();
         #[cfg(feature = "injected-faults")]
@@ -383,55 +318,82 @@ impl Upstream {
         let result = self.publisher.publish(desired, now, publishing);
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::InPublication);
-        self.note_room(result.err());
-        // While a successor waits, the peers are still those of the cluster and the revision
-        // before: another watcher that takes over must see the same difference.
-        if self.successor.is_none() {
-            self.zone.set_revision(self.cluster_id, self.revision);
+        let full = result.err();
+        // Before the first list a watcher that takes over wants but those that are there, and what
+        // its predecessor has said stands.
+        if full.is_some() || self.watch.has_listed() {
+            let is_other = self.space.note_result(full, &self.publisher);
+            self.report.note_change(is_other);
         }
-        self.say(result.unwrap_or_else(|full| full.changes));
+        if let Some(Origin { cluster_id, revision }) = self.contents.origin() {
+            self.zone.set_revision(cluster_id, revision.unsigned_abs());
+        }
+        self.log_changes(result.unwrap_or_else(|full| full.changes));
     }
 
     /// Has the list kept that is published, if it came from etcd: not one that was found here, and
     /// not while those in hand are not etcd's own.
     fn offer_state(&self) {
         if let Some(state) = &self.state
-            && self.has_listed
-            && self.successor.is_none()
+            && self.watch.has_listed()
+            && !self.contents.is_held()
         {
             state.offer(&self.publisher);
         }
     }
 
     /// One line for each change.
-    fn say(&self, changes: Changes) {
+    fn log_changes(&self, changes: Changes) {
         let Changes { added, removed, changed, .. } = changes;
         if added + removed + changed > 0 {
             let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
-            self.lines.notice(format!(
-                "etcd: upstream \"{}\": {count} peers (+{added} -{removed} ~{changed}), revision \
-                 {}",
-                self.name, self.revision
+            self.log.notice(format!(
+                "{count} peers (+{added} -{removed} ~{changed}), revision {}",
+                self.contents.revision()
             ));
         }
+    }
+
+    /// Publishes what the status is to say, where it is something else than before.
+    fn publish_report(&mut self, names: &HostNames, publishing: &Publishing) {
+        if !self.report.take_due() {
+            return;
+        }
+        let rejections = || self.contents.rejections().chain(self.refused.rejections());
+        let has_listed = self.watch.has_listed();
+        // Before the first list nothing is known that a predecessor did not know better.
+        if has_listed && std::mem::take(&mut self.pending.memory) {
+            self.rejections.remember(rejections(), failing(&self.contents, names));
+        }
+        let (unresolved, unresolved_total) = if has_listed {
+            self.unresolved.update(&self.contents, names)
+        } else {
+            // Which names there are is not known yet, and what a predecessor knew stands.
+            let last = self.report.last();
+            (last.unresolved.clone(), last.unresolved_total)
+        };
+        let report = Report {
+            rejected: rejections().take(MAX_SHOWN).collect(),
+            unresolved,
+            unresolved_total,
+            room: self.space.shortage().map(str::to_owned),
+            holding: self.contents.holding(),
+            state: self.state.as_ref().map(|state| state.report().clone()),
+            ..Report::default()
+        };
+        self.report.publish(report, &mut self.publisher, publishing);
     }
 
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
         self.publisher.reclaim_memory(processes::own(), processes::is_alive, publishing);
         if let Some(checks) = &mut self.checks {
-            checks.count_not_made(&self.name, &self.publisher, &self.lines);
+            checks.count_not_made(&self.publisher, &self.log);
         }
-        if self.publisher.free_count()
-            != std::mem::replace(&mut self.free_count, self.publisher.free_count())
-        {
-            self.said.has_room_again();
-            self.is_changed |= self.said.room().is_some();
+        let free_count = self.publisher.free_count();
+        if free_count != std::mem::replace(&mut self.free_count, free_count) {
+            self.report.note_space();
+            self.pending.peers |= self.space.shortage().is_some();
         }
     }
-}
-
-/// An item as a membership takes it.
-fn parts(item: &etcd_watch::Item) -> (&[u8], &[u8], i64) {
-    (&item.key, &item.value, item.create_revision)
 }

@@ -17,7 +17,7 @@ const SMALLEST: usize = 8;
 const PAGE: usize = 4096;
 
 /// The size of a zone that holds so many bytes, beside what is nginx's own.
-pub(super) fn holding(bytes: usize) -> usize {
+pub(crate) fn holding(bytes: usize) -> usize {
     (SMALLEST + bytes / PAGE + 1) * page()
 }
 

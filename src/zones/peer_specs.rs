@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::{Parameters, Peer, SocketAddress};
+use upstream_peers::{Peer, SocketAddress};
 
 use crate::{config::Naming, nginx::socket_address};
 
@@ -37,7 +37,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress
         route: peer.route,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
-        parameters: to_zone(peer.parameters),
+        parameters: peer.parameters,
     };
     (peer.address, desired)
 }
@@ -45,21 +45,4 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress
 /// The text, as the string of the name where that says the same.
 pub(crate) fn shared(name: &Arc<str>, text: Arc<str>) -> Arc<str> {
     if *name == text { Arc::clone(name) } else { text }
-}
-
-/// The zone keeps its own type, so that what etcd says and what lies in shared memory can change
-/// apart.
-pub(crate) fn to_zone(parameters: Parameters) -> peer_zone::Parameters {
-    let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, backup, down, drain } =
-        parameters;
-    peer_zone::Parameters {
-        weight,
-        max_conns,
-        max_fails,
-        fail_timeout,
-        slow_start,
-        backup,
-        down,
-        drain,
-    }
 }

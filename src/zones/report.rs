@@ -1,6 +1,7 @@
 //! What the watcher tells the status of an upstream, beside what its zone has words for; as JSON in
 //! the zone.
 
+use etcd_watch::Continuity;
 use serde::{Deserialize, Serialize};
 
 /// The whole. A report that cannot be read is an empty one.
@@ -80,6 +81,22 @@ pub(crate) enum HoldingReason {
     OlderState,
     /// Too many leases have run out at the same time.
     ExpiredLeases,
+}
+
+impl HoldingReason {
+    /// For peers that outlive an etcd that was replaced, restored or wiped.
+    pub(crate) fn of(continuity: Continuity) -> Self {
+        if continuity == Continuity::OtherCluster { Self::AnotherCluster } else { Self::OlderState }
+    }
+
+    /// How etcd relates to the one that the peers came from; `None` where it is the same.
+    pub(crate) fn continuity(self) -> Option<Continuity> {
+        match self {
+            Self::AnotherCluster => Some(Continuity::OtherCluster),
+            Self::OlderState => Some(Continuity::OlderRevision),
+            Self::ExpiredLeases => None,
+        }
+    }
 }
 
 impl Report {

@@ -18,8 +18,8 @@ use upstream_peers::Allow;
 
 use super::{
     memory::{add, old_zone, page, slab_pool},
-    room::in_words,
-    state::{self, Loaded},
+    saved_peers::{SavedPeers, load_peers, log_loaded},
+    zone_full::shortage_message,
 };
 use crate::{
     config::{Etcd, UpstreamConf},
@@ -171,9 +171,9 @@ fn make(
     // SAFETY: the zone is not shared yet.
     let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
     let copied = old_zone(zone).and_then(find).and_then(|old| copy(old, &conf.allow));
-    let Loaded { peers: in_hand, origin, mut report } = match copied {
-        Some(peers) => Loaded { peers, origin: None, report: None },
-        None => state::load(conf, zone.shm.log),
+    let SavedPeers { peers: in_hand, origin, mut report } = match copied {
+        Some(peers) => SavedPeers { peers, origin: None, report: None },
+        None => load_peers(conf, zone.shm.log),
     };
     let mut options = conf.options();
     if !in_hand.is_empty()
@@ -190,7 +190,7 @@ fn make(
             // Old peers that do not fit are left out; the configuration's own are a mistake in it.
             return Err(too_small(&full.to_string()));
         }
-        let words = in_words(full, size);
+        let words = shortage_message(full, size);
         log::to(
             NGX_LOG_ERR,
             zone.shm.log,
@@ -210,7 +210,7 @@ fn make(
         // goes, and another or a restored etcd is known for what it is.
         made.set_revision(cluster_id, revision);
         let count = publisher.listed().filter(|peer| peer.key.is_some()).count();
-        state::say(conf, count, revision, zone.shm.log);
+        log_loaded(conf, count, revision, zone.shm.log);
     }
     Ok(made)
 }

@@ -15,7 +15,7 @@ fn rejected(upstream: &Upstream) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_peer_outside_is_rejected_and_the_last_one_inside_stays() -> Result<()> {
+async fn peer_outside_is_rejected_and_the_last_one_inside_stays() -> Result<()> {
     let router = Router::with(1, |etcd| within(etcd, "127.0.0.1/32 ::ffff:127.0.0.2")).await?;
     let port = router.nodes[0].address().to_string().rsplit_once(':').ok_or("a port")?.1.to_owned();
     let inside =
@@ -47,7 +47,7 @@ async fn a_peer_outside_is_rejected_and_the_last_one_inside_stays() -> Result<()
         "{rejected:?}"
     );
     assert_eq!(upstream.rejected_total, 6);
-    assert_eq!(router.nginx.log_lines("outside of \"etcd_allow\"").len(), 6);
+    router.nginx.wait_for_log_lines("outside of \"etcd_allow\"", 6).await?;
     for _ in 0..6 {
         assert_eq!(router.nginx.get("/").await?.node(), "n0");
     }
@@ -55,7 +55,7 @@ async fn a_peer_outside_is_rejected_and_the_last_one_inside_stays() -> Result<()
 }
 
 #[tokio::test]
-async fn host_names_are_peers_with_what_is_inside_of_them() -> Result<()> {
+async fn host_name_has_its_addresses_inside_as_peers() -> Result<()> {
     // `localhost` is 127.0.0.1, and on some machines ::1 as well.
     let router = Router::with(1, |etcd| within(etcd, "10.0.0.0/8 127.0.0.1")).await?;
     let port = router.nodes[0].address().to_string().rsplit_once(':').ok_or("a port")?.1.to_owned();
@@ -72,7 +72,7 @@ async fn host_names_are_peers_with_what_is_inside_of_them() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_narrower_list_takes_peers_away_and_says_so() -> Result<()> {
+async fn narrower_list_removes_peers_and_logs_it() -> Result<()> {
     let mut router = Router::with(1, |etcd| within(etcd, "")).await?;
     let port = router.nodes[0].address().to_string().rsplit_once(':').ok_or("a port")?.1.to_owned();
     router.etcd.put(key("second"), format!("127.0.0.2:{port}")).await?;
@@ -124,7 +124,7 @@ async fn a_narrower_list_takes_peers_away_and_says_so() -> Result<()> {
     })
     .await?;
     let of_the_name = format!("key \"{}\" rejected: the host name", key("name"));
-    assert_eq!(router.nginx.log_lines(&of_the_name).len(), 1, "{}", router.nginx.log());
+    router.nginx.wait_for_log_lines(&of_the_name, 1).await?;
     assert_eq!(now.rejected_total, upstream.rejected_total + 1, "only the other name's: {now:?}");
 
     // Without etcd as well: no request may go there that is not allowed any more.

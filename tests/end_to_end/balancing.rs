@@ -110,7 +110,7 @@ async fn down_and_drain_are_not_picked_and_backups_only_in_need() -> Result<()> 
 }
 
 #[tokio::test]
-async fn an_ordinary_server_is_the_backup_of_etcds() -> Result<()> {
+async fn ordinary_server_is_the_backup_of_etcds_peers() -> Result<()> {
     let fixed = Node::start("fixed").await?;
     let router = Router::with(2, |etcd| {
         let directives = format!("server {} backup;", fixed.address());

@@ -68,7 +68,7 @@ fn shares<const N: usize>(nodes: [(&str, usize); N]) -> BTreeMap<String, usize> 
 }
 
 #[tokio::test]
-async fn a_node_that_answers_500_gets_nothing_until_it_is_well_again() -> Result<()> {
+async fn node_that_answers_500_gets_no_request_until_it_passes() -> Result<()> {
     let router = Router::with(3, |etcd| checking(etcd, HEALTHZ)).await?;
     let (nginx, ill) = (&router.nginx, &router.nodes[1]);
     becomes(nginx, "n1", "up").await?;
@@ -96,12 +96,12 @@ async fn a_node_that_answers_500_gets_nothing_until_it_is_well_again() -> Result
     assert_eq!(served(nginx).await?, shares([("n0", 8), ("n1", 8), ("n2", 8)]));
     checked(ill).await?;
     // One line for the begin and one for the end, however often it was checked.
-    assert_eq!(nginx.log_lines("its checks").len(), 2, "{}", nginx.log());
+    nginx.wait_for_log_lines("its checks", 2).await?;
     nginx.check_log()
 }
 
 #[tokio::test]
-async fn a_node_that_hangs_gets_nothing_until_it_answers_again() -> Result<()> {
+async fn node_that_hangs_gets_no_request_until_it_passes() -> Result<()> {
     let check = format!("http uri=/healthz {IMPATIENT}");
     let router = Router::with(2, |etcd| checking(etcd, &check)).await?;
     let (nginx, ill) = (&router.nginx, &router.nodes[0]);
@@ -117,7 +117,7 @@ async fn a_node_that_hangs_gets_nothing_until_it_answers_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn tcp_asks_for_a_connection_and_no_more() -> Result<()> {
+async fn tcp_check_opens_a_connection_and_sends_nothing() -> Result<()> {
     let (etcd, nodes, closed) =
         (Etcd::start().await?, start_nodes(2).await?, ClosedPort::reserve()?);
     nodes[0].set_health(500);
@@ -148,7 +148,7 @@ async fn tcp_asks_for_a_connection_and_no_more() -> Result<()> {
 }
 
 #[tokio::test]
-async fn uri_host_and_status_are_as_configured() -> Result<()> {
+async fn http_check_has_the_configured_uri_host_and_status() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("n0").await?);
     let address = node.address().to_string();
     let revision = etcd.register(std::slice::from_ref(&node)).await?;
@@ -184,7 +184,7 @@ async fn uri_host_and_status_are_as_configured() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_new_peer_gets_nothing_before_its_first_pass_if_that_is_mandatory() -> Result<()> {
+async fn mandatory_new_peer_gets_no_request_before_its_first_pass() -> Result<()> {
     let check = format!("http uri=/healthz mandatory fall=1000 {IMPATIENT}");
     let (etcd, mut nodes) = (Etcd::start().await?, start_nodes(2).await?);
     nodes[0].set_fault(Fault::Hang);
@@ -223,7 +223,7 @@ async fn a_new_peer_gets_nothing_before_its_first_pass_if_that_is_mandatory() ->
 }
 
 #[tokio::test]
-async fn server_lines_are_checked_too_and_who_is_down_is_not() -> Result<()> {
+async fn servers_of_the_configuration_are_checked_and_down_ones_are_not() -> Result<()> {
     let fixed = Node::start("fixed").await?;
     let directives = format!("server {};", fixed.address());
     let router = Router::with(2, |etcd| checking_beside(etcd, HEALTHZ, &directives)).await?;

@@ -32,7 +32,7 @@ async fn is_exact(nginx: &Nginx, model: &BTreeMap<String, String>, revision: i64
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_in_a_storm_of_them() -> Result<()> {
+async fn storm_of_compactions_loses_no_change() -> Result<()> {
     let mut random = Random::from_environment();
     let etcd = Etcd::start().await?;
     // Of two endpoints one can be cut while the other one is whole.
@@ -85,7 +85,7 @@ async fn nothing_is_lost_in_a_storm_of_them() -> Result<()> {
 
 /// Whoever could not listen has the last state, whatever of the way there is gone.
 #[tokio::test]
-async fn a_router_that_was_halted_over_compactions_has_the_last_state() -> Result<()> {
+async fn router_halted_over_compactions_has_the_last_state() -> Result<()> {
     let router = Router::start(2, 2).await?;
     router.settled().await?;
     let workers = router.nginx.workers()?;

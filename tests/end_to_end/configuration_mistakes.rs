@@ -1,194 +1,34 @@
 //! A mistake in the configuration is told before nginx runs, by the name of the directive and by
 //! the reason.
 
+mod parameters;
+mod variables;
+
 use harness::*;
+
+use self::parameters::{BALANCE, CHECK, DRAIN, STICKY};
 
 const CLUSTER: &str = "etcd_cluster main { endpoint http://127.0.0.1:2379; }";
 
 /// What nginx must say, in any order: the directive, and words of the reason.
-struct Wrong {
+struct Refused {
     http: String,
     words: &'static [&'static str],
 }
 
-fn at_top(http: &str, words: &'static [&'static str]) -> Wrong {
-    Wrong { http: format!("{http} upstream {UPSTREAM} {{ server 127.0.0.1:1; }}"), words }
+fn at_top(http: &str, words: &'static [&'static str]) -> Refused {
+    Refused { http: format!("{http} upstream {UPSTREAM} {{ server 127.0.0.1:1; }}"), words }
 }
 
-fn in_cluster(directives: &str, words: &'static [&'static str]) -> Wrong {
+fn in_cluster(directives: &str, words: &'static [&'static str]) -> Refused {
     at_top(&format!("etcd_cluster main {{ {directives} }}"), words)
 }
 
-fn in_upstream(directives: &str, words: &'static [&'static str]) -> Wrong {
-    Wrong { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
+fn in_upstream(directives: &str, words: &'static [&'static str]) -> Refused {
+    Refused { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
 }
 
-/// What `etcd_balance` does not take, and what nginx must say of it.
-const BALANCE: &[(&str, &[&str])] = &[
-    ("round_robin two", &["etcd_balance", "round_robin", "\"two\""]),
-    ("least_conn 5", &["etcd_balance", "least_conn", "\"5\""]),
-    ("random three", &["etcd_balance", "random", "\"three\""]),
-    ("random two least_conn now", &["etcd_balance", "random", "\"now\""]),
-    ("random two least_time", &["etcd_balance", "random two least_time", "not supported"]),
-    (
-        "random two least_time=header",
-        &["etcd_balance", "random two least_time=header", "not supported"],
-    ),
-    ("random two ip_hash", &["etcd_balance", "random", "\"ip_hash\""]),
-    ("hash", &["etcd_balance", "hash", "key"]),
-    ("hash \"\"", &["etcd_balance", "hash", "key"]),
-    ("hash $uri evenly", &["etcd_balance", "hash", "\"evenly\""]),
-    ("hash $uri consistent now", &["etcd_balance", "hash", "\"now\""]),
-    ("hash a$", &["etcd_balance", "hash", "\"a$\""]),
-    ("ip_hash 24", &["etcd_balance", "ip_hash", "\"24\""]),
-    ("least_time header", &["etcd_balance", "least_time", "\"header\""]),
-    ("least_time 5", &["etcd_balance", "least_time", "\"5\""]),
-    ("Random", &["etcd_balance", "unknown", "\"Random\"", "\"random\""]),
-    (
-        "fair",
-        &[
-            "unknown",
-            "\"fair\"",
-            "\"round_robin\"",
-            "\"least_conn\"",
-            "\"random\" [\"two\" [\"least_conn\"]]",
-            "\"hash\" KEY [\"consistent\"]",
-            "\"ip_hash\"",
-            "\"least_time\"",
-        ],
-    ),
-];
-
-/// As above, for `etcd_check`.
-const CHECK: &[(&str, &[&str])] = &[
-    ("", &["etcd_check", "arguments"]),
-    ("grpc", &["etcd_check", "grpc", "invalid", "\"http\"", "\"tcp\""]),
-    ("http method=", &["etcd_check", "method", "GET", "HEAD"]),
-    ("http method=head", &["etcd_check", "method", "\"head\"", "HEAD"]),
-    ("http method=POST", &["etcd_check", "method", "\"POST\"", "GET", "HEAD"]),
-    ("http method=GET method=HEAD", &["etcd_check", "method", "duplicate"]),
-    ("uri=/", &["etcd_check", "uri=/"]),
-    ("http uri=", &["etcd_check", "uri", "\"/\""]),
-    ("http uri=healthz", &["etcd_check", "uri", "healthz", "\"/\""]),
-    ("http uri=http://a/", &["etcd_check", "uri", "http://a/"]),
-    ("http \"uri=/a b\"", &["etcd_check", "uri", "/a b", "space"]),
-    ("http \"uri=/a\tb\"", &["etcd_check", "uri", "control"]),
-    ("http \"uri=/\r\nX: y\"", &["etcd_check", "uri", "control"]),
-    ("http \"uri=/#a\"", &["etcd_check", "uri", "#"]),
-    ("http uri", &["etcd_check", "\"uri\""]),
-    ("http host=", &["etcd_check", "host"]),
-    ("http \"host=a\r\nX: y\"", &["etcd_check", "host", "control"]),
-    ("http status=", &["etcd_check", "status"]),
-    ("http status=ok", &["etcd_check", "status", "ok"]),
-    ("http status=20", &["etcd_check", "status", "20"]),
-    ("http status=600", &["etcd_check", "status", "600"]),
-    ("http status=399-200", &["etcd_check", "status", "399-200"]),
-    ("http status=200,", &["etcd_check", "status", "200,"]),
-    ("tcp uri=/", &["etcd_check", "uri", "tcp"]),
-    ("tcp method=HEAD", &["etcd_check", "method", "tcp"]),
-    ("tcp host=a", &["etcd_check", "host", "tcp"]),
-    ("tcp status=200", &["etcd_check", "status", "tcp"]),
-    ("tcp interval=0", &["etcd_check", "interval", "\"0\""]),
-    ("tcp interval=soon", &["etcd_check", "interval", "soon"]),
-    ("tcp timeout=0s", &["etcd_check", "timeout", "0s"]),
-    ("tcp timeout=", &["etcd_check", "timeout"]),
-    ("tcp fall=0", &["etcd_check", "fall", "\"0\""]),
-    ("tcp rise=0", &["etcd_check", "rise", "\"0\""]),
-    ("tcp fall=-1", &["etcd_check", "fall", "-1"]),
-    ("tcp rise=+1", &["etcd_check", "rise", "+1"]),
-    ("tcp rise=", &["etcd_check", "rise"]),
-    ("tcp fall=4294967296", &["etcd_check", "fall", "4294967296"]),
-    ("tcp mandatory=1", &["etcd_check", "mandatory=1"]),
-    ("tcp panic", &["etcd_check", "panic"]),
-    ("tcp panic=yes", &["etcd_check", "panic", "yes"]),
-    ("tcp fall=1 fall=2", &["etcd_check", "fall", "duplicate"]),
-    ("tcp mandatory mandatory", &["etcd_check", "mandatory", "duplicate"]),
-    ("tcp colour=blue", &["etcd_check", "colour=blue"]),
-];
-
-/// As above, for `etcd_drain`.
-const DRAIN: &[(&str, &[&str])] = &[
-    ("30s", &["etcd_drain", "\"30s\""]),
-    ("timeout", &["etcd_drain", "\"timeout\""]),
-    ("timeout=", &["etcd_drain", "timeout"]),
-    ("timeout=soon", &["etcd_drain", "timeout", "soon"]),
-    ("timeout=-1s", &["etcd_drain", "timeout", "-1s"]),
-    ("timeout=1y", &["etcd_drain", "timeout", "1y", "90d"]),
-    ("timeout=1s timeout=1s", &["etcd_drain", "timeout", "duplicate"]),
-    ("spread=wide", &["etcd_drain", "spread", "wide"]),
-    ("spread=1y", &["etcd_drain", "spread", "1y", "90d"]),
-    ("spread=1s spread=2s", &["etcd_drain", "spread", "duplicate"]),
-    ("rate=50", &["etcd_drain", "rate", "\"50\"", "rate=50/s"]),
-    ("rate=0/s", &["etcd_drain", "rate", "0/s"]),
-    ("rate=+5/s", &["etcd_drain", "rate", "+5/s"]),
-    ("rate=5/m", &["etcd_drain", "rate", "5/m"]),
-    ("rate=/s", &["etcd_drain", "rate"]),
-    ("rate=4294967296/s", &["etcd_drain", "rate", "4294967296/s"]),
-    ("rate=5/s rate=6/s", &["etcd_drain", "rate", "duplicate"]),
-    ("spread=1s rate=5/s", &["etcd_drain", "spread", "rate", "cannot be used"]),
-    ("on=", &["etcd_drain", "\"on\""]),
-    ("on=removed", &["etcd_drain", "\"removed\"", "\"remove\""]),
-    ("on=remove,", &["etcd_drain", "\"on\""]),
-    ("on=drain,drain", &["etcd_drain", "\"drain,drain\"", "each once"]),
-    ("on=drain on=check", &["etcd_drain", "\"on\"", "duplicate"]),
-    ("on=check", &["etcd_drain", "on=check", "etcd_check", "cannot be used without"]),
-    ("colour=blue", &["etcd_drain", "colour=blue"]),
-];
-
-/// As above, for `etcd_sticky`.
-const STICKY: &[(&str, &[&str])] = &[
-    ("", &["etcd_sticky", "arguments"]),
-    ("httponly", &["etcd_sticky", "must have", "cookie=name"]),
-    ("srv_id", &["etcd_sticky", "\"srv_id\""]),
-    ("cookie", &["etcd_sticky", "\"cookie\""]),
-    ("cookie=", &["etcd_sticky", "cookie", "name"]),
-    ("\"cookie=a b\"", &["etcd_sticky", "cookie", "a b"]),
-    ("cookie=__Host-a path=/", &["etcd_sticky", "__Host-a", "\"secure\""]),
-    ("cookie=__Host-a secure", &["etcd_sticky", "__Host-a", "\"path=/\""]),
-    (
-        "cookie=__host-a secure path=/ domain=example.com",
-        &["etcd_sticky", "__host-a", "\"domain\""],
-    ),
-    ("cookie=__Secure-a path=/", &["etcd_sticky", "__Secure-a", "\"secure\""]),
-    ("\"cookie=a;b\"", &["etcd_sticky", "cookie", "a;b"]),
-    ("cookie=a=b", &["etcd_sticky", "cookie", "a=b"]),
-    ("cookie=a,b", &["etcd_sticky", "cookie", "a,b"]),
-    ("\"cookie=a\r\nX: y\"", &["etcd_sticky", "cookie"]),
-    ("cookie=é", &["etcd_sticky", "cookie"]),
-    ("cookie=a cookie=b", &["etcd_sticky", "cookie", "duplicate"]),
-    ("cookie=a expires=", &["etcd_sticky", "expires"]),
-    ("cookie=a expires=0", &["etcd_sticky", "expires", "\"0\""]),
-    ("cookie=a expires=soon", &["etcd_sticky", "expires", "soon"]),
-    ("cookie=a expires=-1", &["etcd_sticky", "expires", "-1"]),
-    ("cookie=a expires=500ms", &["etcd_sticky", "expires", "500ms"]),
-    ("cookie=a expires=11y", &["etcd_sticky", "expires", "11y"]),
-    ("cookie=a expires=1h expires=max", &["etcd_sticky", "expires", "duplicate"]),
-    ("cookie=a domain=", &["etcd_sticky", "domain"]),
-    ("cookie=a \"domain=a; path=/\"", &["etcd_sticky", "domain", "a; path=/"]),
-    ("cookie=a domain=$host", &["etcd_sticky", "domain", "$host", "variables"]),
-    ("cookie=a domain=a domain=b", &["etcd_sticky", "domain", "duplicate"]),
-    ("cookie=a path=", &["etcd_sticky", "path"]),
-    ("cookie=a path=x", &["etcd_sticky", "path", "\"x\""]),
-    ("cookie=a \"path=/; Secure\"", &["etcd_sticky", "path", "/; Secure"]),
-    ("cookie=a \"path=/\r\nX: y\"", &["etcd_sticky", "path"]),
-    ("cookie=a path=/ path=/", &["etcd_sticky", "path", "duplicate"]),
-    ("cookie=a httponly=1", &["etcd_sticky", "httponly=1"]),
-    ("cookie=a httponly httponly", &["etcd_sticky", "httponly", "duplicate"]),
-    ("cookie=a secure=off", &["etcd_sticky", "secure=off"]),
-    ("cookie=a secure secure", &["etcd_sticky", "secure", "duplicate"]),
-    ("cookie=a samesite", &["etcd_sticky", "samesite"]),
-    ("cookie=a samesite=", &["etcd_sticky", "samesite"]),
-    ("cookie=a samesite=loose", &["etcd_sticky", "samesite", "loose"]),
-    ("cookie=a samesite=none", &["etcd_sticky", "samesite=none", "secure"]),
-    ("cookie=a samesite=lax samesite=lax", &["etcd_sticky", "samesite", "duplicate"]),
-    ("cookie=a secret", &["etcd_sticky", "secret"]),
-    ("cookie=a secret=", &["etcd_sticky", "secret", "not empty"]),
-    ("cookie=a \"secret=a\tb\"", &["etcd_sticky", "secret", "control"]),
-    ("cookie=a secret=a secret=b", &["etcd_sticky", "secret", "duplicate"]),
-    ("cookie=a route=$uri", &["etcd_sticky", "route=$uri"]),
-];
-
-fn table() -> Vec<Wrong> {
+fn table() -> Vec<Refused> {
     let mut table = vec![
         at_top("etcd_cluster;", &["etcd_cluster"]),
         at_top("etcd_cluster { endpoint http://127.0.0.1:2379; }", &["etcd_cluster", "arguments"]),
@@ -261,98 +101,6 @@ fn table() -> Vec<Wrong> {
             &["\"user\"", "name \"\""],
         ),
         in_upstream("etcd;", &["\"etcd\"", "arguments"]),
-        at_top("etcd_variable;", &["etcd_variable", "arguments"]),
-        at_top("etcd_variable $a main;", &["arguments", "etcd_variable $name cluster key"]),
-        at_top("etcd_variable $a nobody /a;", &["etcd_variable", "nobody", "unknown cluster"]),
-        at_top("etcd_variable a main /a;", &["etcd_variable", "\"a\"", "dollar"]),
-        at_top("etcd_variable $ main /a;", &["etcd_variable", "\"$\"", "dollar"]),
-        at_top("etcd_variable $a-b main /a;", &["etcd_variable", "$a-b"]),
-        at_top("etcd_variable $a main \"\";", &["etcd_variable", "key"]),
-        at_top("etcd_variable $a main \"/a\n\";", &["etcd_variable", "key", "control"]),
-        at_top("etcd_variable $a main /a other=1;", &["etcd_variable", "other=1"]),
-        at_top(
-            "etcd_variable $a main /a default=1 default=2;",
-            &["etcd_variable", "default", "duplicate"],
-        ),
-        at_top(
-            "etcd_variable $a main /a; etcd_variable $A main /b;",
-            &["etcd_variable", "$A", "duplicate"],
-        ),
-        at_top("etcd_variable $uri main /a;", &["duplicate", "uri"]),
-        in_upstream("etcd_variable $a main /a;", &["etcd_variable", "not allowed"]),
-        at_top(
-            "etcd_variable $a main /a type=size;",
-            &["etcd_variable", "\"size\"", "number", "time"],
-        ),
-        at_top(
-            "etcd_variable $a main /a type=time default=s;",
-            &["etcd_variable", "\"s\" of \"default\"", "time"],
-        ),
-        at_top(
-            "etcd_variable $a main /a type=time initial=91d;",
-            &["etcd_variable", "\"91d\" of \"initial\"", "time"],
-        ),
-        at_top(
-            "etcd_variable $a main /a type=number default=many;",
-            &["etcd_variable", "\"many\" of \"default\"", "number"],
-        ),
-        at_top(
-            "etcd_variable $a main /a type=number initial=-1;",
-            &["etcd_variable", "\"-1\" of \"initial\"", "number"],
-        ),
-        at_top(
-            "etcd_variable $a main /a initial=1 initial=2;",
-            &["etcd_variable", "initial", "duplicate"],
-        ),
-        at_top(
-            &format!("{CLUSTER} etcd_variable $a main /a; etcd_variable $b main /a type=number;"),
-            &["\"/a\"", "conflicting type \"number\""],
-        ),
-        at_top("etcd_geo $a main;", &["etcd_geo", "prefix"]),
-        at_top("etcd_geo $a nobody /a/;", &["etcd_geo", "nobody", "unknown cluster"]),
-        at_top("etcd_geo a main /a/;", &["etcd_geo", "\"a\"", "dollar"]),
-        at_top("etcd_geo $a main /;", &["etcd_geo", "prefix \"/\"", "longer than"]),
-        at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "\"yes\" of \"empty\""]),
-        at_top("etcd_geo $a main /a/ empty=1 empty=0;", &["etcd_geo", "empty=0", "duplicate"]),
-        at_top(
-            "etcd_geo $a main /a/ initial=10.0.0.0/33;",
-            &["etcd_geo", "10.0.0.0/33", "network"],
-        ),
-        at_top("etcd_geo $a main /a/ zone=1k;", &["etcd_geo", "zone", "64k"]),
-        at_top("etcd_geo $a main /a/ origin=9;", &["etcd_geo", "\"9\" of \"origin\"", "revision"]),
-        at_top(
-            "etcd_geo $a main /a/ origin=9:1 origin=9:2;",
-            &["etcd_geo", "origin=9:2", "duplicate"],
-        ),
-        at_top(
-            "etcd_geo $a main /a/ initial_file=/no/such/file;",
-            &["initial_file", "/no/such/file"],
-        ),
-        at_top("etcd_geo $a main /a/; etcd_geo $A main /b/;", &["etcd_geo", "$A", "duplicate"]),
-        at_top("etcd_variable $a main /a; etcd_geo $a main /b/;", &["etcd_geo", "$a", "duplicate"]),
-        at_top("etcd_geo $remote_addr main /a/;", &["duplicate", "remote_addr"]),
-        in_upstream(
-            "etcd main /a/; etcd_defaults max_conns=$a;",
-            &["max_conns=$a", "etcd_variable $a", "type=number"],
-        ),
-        Wrong {
-            http: format!(
-                "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; \
-                 etcd_defaults max_conns=$a; }}"
-            ),
-            words: &["max_conns=$a", "type=number"],
-        },
-        in_upstream(
-            "etcd main /a/; etcd_drain timeout=$a;",
-            &["timeout=$a", "etcd_variable $a", "type=time", "etcd_drain"],
-        ),
-        Wrong {
-            http: format!(
-                "{CLUSTER} etcd_variable $a main /a type=number; upstream {UPSTREAM} {{ etcd main \
-                 /a/; etcd_drain spread=$a; }}"
-            ),
-            words: &["spread=$a", "type=time"],
-        },
         in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "after"]),
         in_upstream("etcd main /a/; etcd_allow;", &["etcd_allow", "arguments"]),
         in_upstream("etcd main /a/; etcd_allow all;", &["etcd_allow", "\"all\"", "network"]),
@@ -379,7 +127,6 @@ fn table() -> Vec<Wrong> {
         in_upstream("etcd main \"\";", &["etcd", "prefix"]),
         in_upstream("etcd main /u//;", &["\"etcd\"", "prefix", "\"/u//\""]),
         in_upstream("etcd main //;", &["\"etcd\"", "prefix", "\"//\""]),
-        at_top("etcd_geo $a main /a//;", &["etcd_geo", "prefix", "\"/a//\""]),
         in_upstream(
             "etcd main /p/; etcd_keepalive 8; keepalive_requests 5;",
             &["keepalive_requests", "etcd_keepalive", "requests="],
@@ -459,6 +206,7 @@ fn table() -> Vec<Wrong> {
         table.push(in_upstream(&format!("{method} etcd main /p/;"), words));
     }
     table.push(in_upstream("keepalive 8; etcd main /p/;", &["keepalive", "etcd"]));
+    table.extend(variables::table());
     for (parameters, words) in BALANCE {
         table.push(in_upstream(&format!("etcd main /p/; etcd_balance {parameters};"), words));
     }
@@ -486,11 +234,11 @@ fn table() -> Vec<Wrong> {
 }
 
 #[tokio::test]
-async fn nginx_t_names_directive_and_reason() -> Result<()> {
+async fn wrong_configuration_is_refused_with_directive_and_reason() -> Result<()> {
     let table = table();
     assert!(table.len() >= 30);
     let mut wrong = Vec::new();
-    for Wrong { http, words } in table {
+    for Refused { http, words } in table {
         let output = Nginx::test(&Configuration::new().http(&http))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let lower = said.to_lowercase();
@@ -509,7 +257,7 @@ async fn nginx_t_names_directive_and_reason() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_right_passes() -> Result<()> {
+async fn right_configuration_is_taken_without_a_warning() -> Result<()> {
     let right = [
         "etcd main /p/; keepalive 8;",
         "etcd main /p;",
@@ -568,7 +316,7 @@ async fn what_is_right_passes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_status_takes_no_arguments_and_a_refused_reload_changes_nothing() -> Result<()> {
+async fn etcd_status_takes_no_arguments_and_a_refused_reload_changes_nothing() -> Result<()> {
     let output = Nginx::test(
         &Configuration::new()
             .http(&in_upstream("etcd main /p/;", &[]).http)

@@ -83,16 +83,16 @@ async fn every_end(directives: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_keepalive() -> Result<()> {
+async fn nginxs_counters_are_right_without_keepalive() -> Result<()> {
     every_end("").await
 }
 
 #[tokio::test]
-async fn with_keepalive() -> Result<()> {
+async fn nginxs_counters_are_right_with_keepalive() -> Result<()> {
     every_end("keepalive 8;").await
 }
 
 #[tokio::test]
-async fn with_etcd_keepalive() -> Result<()> {
+async fn nginxs_counters_are_right_with_etcd_keepalive() -> Result<()> {
     every_end("etcd_keepalive 8;").await
 }

@@ -213,11 +213,11 @@ async fn run(directives: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn they_are_what_the_nodes_say_whatever_happens() -> Result<()> {
+async fn counts_are_what_the_nodes_have_whatever_happens() -> Result<()> {
     run("").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn they_are_so_with_drains_too() -> Result<()> {
+async fn counts_are_what_the_nodes_have_with_drains() -> Result<()> {
     run("etcd_drain timeout=0 spread=200ms;").await
 }

@@ -1,6 +1,9 @@
 //! `etcd_geo`: whether the client is in a network that a key names, in every worker, without a
 //! reload.
 
+mod initial;
+mod limits;
+
 use harness::*;
 use nix::sys::signal::Signal;
 
@@ -53,7 +56,7 @@ async fn shown(nginx: &Nginx) -> Result<Geo> {
 }
 
 #[tokio::test]
-async fn clients_are_judged_by_the_keys_in_every_worker_without_a_reload() -> Result<()> {
+async fn clients_are_inside_by_the_keys_in_every_worker_without_a_reload() -> Result<()> {
     let router = start("").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let workers = nginx.workers()?;
@@ -80,7 +83,7 @@ async fn clients_are_judged_by_the_keys_in_every_worker_without_a_reload() -> Re
 }
 
 #[tokio::test]
-async fn without_networks_it_is_what_empty_says() -> Result<()> {
+async fn variable_without_networks_is_that_of_empty() -> Result<()> {
     let router = start("empty=1").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
@@ -91,7 +94,7 @@ async fn without_networks_it_is_what_empty_says() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_no_network_changes_nothing_also_for_the_next_watcher() -> Result<()> {
+async fn malformed_network_changes_nothing_over_a_takeover() -> Result<()> {
     let router = start("empty=1").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     etcd.put(network("one"), INSIDE).await?;
@@ -118,14 +121,14 @@ async fn what_is_no_network_changes_nothing_also_for_the_next_watcher() -> Resul
     nginx.watcher().await?;
     etcd.put(network("two"), OUTSIDE).await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, true), ("203.0.113.1", false)]).await?;
-    assert_eq!(nginx.log_lines("rejected").len(), bad.len(), "{}", nginx.log());
+    nginx.wait_for_log_lines("rejected", bad.len()).await?;
     assert!(!nginx.log().contains('\x1b'), "a value has written to the log");
     etcd.delete(&network("one")).await?;
     all_say(nginx, &[(INSIDE, false), (OUTSIDE, true)]).await
 }
 
 #[tokio::test]
-async fn they_stay_without_etcd_and_over_reloads_takeovers_and_a_wiped_etcd() -> Result<()> {
+async fn networks_stay_without_etcd_and_over_reloads_takeovers_and_a_wiped_etcd() -> Result<()> {
     let mut router = start("empty=1").await?;
     for number in 0..10 {
         router.etcd.put(network(&format!("other-{number}")), "203.0.113.0/24").await?;
@@ -164,7 +167,7 @@ async fn they_stay_without_etcd_and_over_reloads_takeovers_and_a_wiped_etcd() ->
 }
 
 #[tokio::test]
-async fn with_keys_that_name_no_network_nobody_is_inside() -> Result<()> {
+async fn malformed_networks_alone_let_nobody_be_inside() -> Result<()> {
     let router = start("empty=1").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     all_say(nginx, &[(INSIDE, true)]).await?;
@@ -186,7 +189,7 @@ async fn with_keys_that_name_no_network_nobody_is_inside() -> Result<()> {
 
 /// Whoever writes a key at the prefix itself means that not everybody is inside.
 #[tokio::test]
-async fn the_key_at_the_prefix_itself_names_nobody_and_says_what_to_write() -> Result<()> {
+async fn key_at_the_prefix_itself_names_nobody_and_says_what_to_write() -> Result<()> {
     let router = start("empty=1").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     for value in [INSIDE, ""] {
@@ -254,7 +257,7 @@ async fn nobody_is_inside_while_the_first_networks_are_written() -> Result<()> {
 /// The hold is the prefix's: neither another watcher nor a reload ends it, though the new etcd has
 /// come past the old one by then.
 #[tokio::test]
-async fn what_is_held_stays_over_reloads_when_the_new_etcd_has_come_further() -> Result<()> {
+async fn held_networks_stay_over_reloads_when_the_new_etcd_has_come_further() -> Result<()> {
     let mut router = start("empty=1").await?;
     router.etcd.put(network("one"), INSIDE).await?;
     let kept = [(INSIDE, true), (OUTSIDE, false)];
@@ -286,116 +289,8 @@ async fn what_is_held_stays_over_reloads_when_the_new_etcd_has_come_further() ->
     Ok(())
 }
 
-/// What the configuration has is of a certain etcd: one that was wiped since is not obeyed at once.
 #[tokio::test]
-async fn a_start_over_a_wiped_etcd_holds_the_initial_ones() -> Result<()> {
-    let etcd = Etcd::start().await?;
-    for (initial, kept) in [(format!("initial={INSIDE}"), true), (String::new(), false)] {
-        let nginx = Nginx::start(configuration(
-            &etcd,
-            &format!("empty=1 {initial} origin=0123456789abcdef:9"),
-        ))
-        .await?;
-        nginx.wait_for_log("etcd is another cluster than before").await?;
-        all_say(&nginx, &[(INSIDE, kept), (OUTSIDE, false)]).await?;
-        nginx.reload().await?;
-        assert!(shown(&nginx).await?.held.is_some());
-        all_say(&nginx, &[(INSIDE, kept), (OUTSIDE, false)]).await?;
-        etcd.put(network("new"), OUTSIDE).await?;
-        all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
-        assert!(shown(&nginx).await?.held.is_none());
-        etcd.delete(&network("new")).await?;
-        all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
-    }
-    // That there were none is nothing to hold, nor is anything what this etcd has said.
-    for parameters in ["initial= origin=0123456789abcdef:9", &format!("initial={INSIDE}")] {
-        let nginx = Nginx::start(configuration(&etcd, &format!("empty=1 {parameters}"))).await?;
-        all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn until_etcd_is_heard_nobody_is_inside_without_initial_ones() -> Result<()> {
-    let mut etcd = Etcd::absent()?;
-    let mut nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
-    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
-    // That there is nothing in a zone of another size is nothing that etcd has said.
-    nginx.configure(configuration(&etcd, "empty=1 zone=1m"))?;
-    nginx.reload().await?;
-    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
-    etcd.restart().await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
-    etcd.kill().await?;
-    nginx.reload().await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
-}
-
-#[tokio::test]
-async fn until_etcd_is_heard_the_initial_ones_count() -> Result<()> {
-    let mut etcd = Etcd::absent()?;
-    let nginx =
-        Nginx::start(configuration(&etcd, &format!("empty=1 initial={INSIDE},203.0.113.0/24")))
-            .await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false), ("203.0.113.5", true)]).await?;
-    assert_eq!(shown(&nginx).await?.networks, 2);
-    etcd.restart().await?;
-    // There are none, and that is now known.
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
-    assert_eq!(shown(&nginx).await?.networks, 0);
-    etcd.put(network("one"), OUTSIDE).await?;
-    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
-    etcd.kill().await?;
-    nginx.reload().await?;
-    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await
-}
-
-/// Puts keys with networks of 10.0.0.0/8: more than the smallest zone has room for.
-async fn put_many(etcd: &Etcd) -> Result<()> {
-    for thousand in 0..3 {
-        let pairs = (0..1_000).map(|number| {
-            let number = thousand * 1_000 + number;
-            (
-                network(&format!("many-{number:04}")),
-                format!("10.{}.{}.0/24", number / 256, number % 256),
-            )
-        });
-        etcd.put_all(pairs).await?;
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn what_there_is_no_room_for_is_told_of_and_costs_itself_alone() -> Result<()> {
-    let router = start("zone=64k").await?;
-    let (nginx, etcd) = (&router.nginx, &router.etcd);
-    etcd.put(network("one"), INSIDE).await?;
-    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
-    put_many(etcd).await?;
-    let said = nginx.wait_for_log("there is no room for its networks").await?;
-    assert!(said.contains(NETWORKS), "{said}");
-    // Those that came first are there, the last are not; and what was there still goes when its key
-    // does.
-    all_say(nginx, &[(INSIDE, true), ("10.0.0.1", true), ("10.11.183.1", false)]).await?;
-    etcd.delete(&network("many-0000")).await?;
-    all_say(nginx, &[(INSIDE, true), ("10.0.0.1", false), ("10.0.1.1", true)]).await?;
-    // Where there is room again, those that were left out come by themselves.
-    etcd.delete_each((0..2_900).map(|number| network(&format!("many-{number:04}")))).await?;
-    all_say(nginx, &[(INSIDE, true), ("10.0.1.1", false), ("10.11.183.1", true)]).await
-}
-
-#[tokio::test]
-async fn too_many_at_the_start_do_not_pass_for_none() -> Result<()> {
-    let etcd = Etcd::start().await?;
-    etcd.put(network("a-first"), INSIDE).await?;
-    put_many(&etcd).await?;
-    let nginx = Nginx::start(configuration(&etcd, "empty=1 zone=64k")).await?;
-    nginx.wait_for_log("there is no room for its networks").await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false)]).await
-}
-
-#[tokio::test]
-async fn a_key_that_names_no_network_is_not_none() -> Result<()> {
+async fn key_that_names_no_network_is_not_none() -> Result<()> {
     let router = start("empty=1").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     all_say(nginx, &[(INSIDE, true)]).await?;
@@ -409,88 +304,4 @@ async fn a_key_that_names_no_network_is_not_none() -> Result<()> {
     all_say(nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
     etcd.delete(&network("office")).await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
-}
-
-#[tokio::test]
-async fn a_file_has_the_initial_ones_and_without_any_nobody_is_inside() -> Result<()> {
-    let mut etcd = Etcd::absent()?;
-    let folder = Folder::new("networks")?;
-    let file = folder.write(
-        "networks",
-        &format!("# those who may\n{INSIDE}\n203.0.113.0/24, 2001:db8::/32\n"),
-    )?;
-    let nginx =
-        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", file.display())))
-            .await?;
-    all_say(
-        &nginx,
-        &[(INSIDE, true), (OUTSIDE, false), ("203.0.113.5", true), ("2001:db8::9", true)],
-    )
-    .await?;
-    assert_eq!(shown(&nginx).await?.networks, 3);
-    // That there are none is something else than that nothing is known.
-    let none = folder.write("none", "")?;
-    let nginx =
-        Nginx::start(configuration(&etcd, &format!("empty=1 initial_file={}", none.display())))
-            .await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
-    let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
-    all_say(&nginx, &[(INSIDE, false), (OUTSIDE, false)]).await?;
-    etcd.restart().await?;
-    all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await
-}
-
-#[tokio::test]
-async fn another_size_of_the_zone_costs_no_network() -> Result<()> {
-    let mut router = start("zone=64k").await?;
-    router.etcd.put(network("a-first"), INSIDE).await?;
-    put_many(&router.etcd).await?;
-    router.nginx.wait_for_log("there is no room for its networks").await?;
-    router.nginx.configure(configuration(&router.etcd, "zone=1m"))?;
-    router.nginx.reload().await?;
-    all_say(&router.nginx, &[(INSIDE, true), (OUTSIDE, false), ("10.11.183.1", true)]).await?;
-    assert_eq!(shown(&router.nginx).await?.networks, 3_001);
-    // Nobody can be asked for them.
-    router.etcd.pause().await?;
-    for zone in ["zone=2m", "zone=1m", "zone=64k"] {
-        router.nginx.configure(configuration(&router.etcd, zone))?;
-        router.nginx.reload().await?;
-        for mut connection in router.nginx.connect_to_each().await? {
-            for (client, expected) in [(INSIDE, "<1>"), ("10.0.1.1", "<1>"), (OUTSIDE, "<0>")] {
-                let answer = connection.get_with("/", &[("X-Real-IP", client)]).await?;
-                assert_eq!(answer.header("x-inside"), expected, "{zone}: {client}");
-            }
-        }
-    }
-    router.etcd.resume()?;
-    router.nginx.check_log()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_keys_than_are_taken_are_told_of_in_the_status() -> Result<()> {
-    /// As many are taken.
-    const MOST: usize = 200_000;
-    let router = start("").await?;
-    let (nginx, etcd) = (&router.nginx, &router.etcd);
-    etcd.put(network("a-first"), INSIDE).await?;
-    all_say(nginx, &[(INSIDE, true)]).await?;
-    let many = |number: usize| network(&format!("many/{number:06}"));
-    etcd.put_all((0..MOST).map(|number| (many(number), "192.0.2.9".to_owned()))).await?;
-    let refused = eventually(3 * SOON, "the status tells of it", async || {
-        Ok(shown(nginx).await?.rejected.ok_or("nothing is rejected")?)
-    })
-    .await?;
-    assert!(refused.contains("200000") && refused.contains(NETWORKS), "{refused}");
-    // Not for the next watcher either.
-    signal(nginx.watcher().await?, Signal::SIGKILL)?;
-    nginx.watcher().await?;
-    all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
-    assert!(shown(nginx).await?.rejected.is_some());
-    etcd.delete_all(&network("many/")).await?;
-    eventually(3 * SOON, "all keys are taken again", async || {
-        let geo = shown(nginx).await?;
-        ensure!(geo.networks == 1 && geo.rejected.is_none(), "{geo:?}");
-        Ok(())
-    })
-    .await
 }

@@ -150,7 +150,7 @@ async fn when_all_fail_each_is_tried_once_and_all_are_tried_anew() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_single_peer_is_never_given_up() -> Result<()> {
+async fn single_peer_is_never_given_up() -> Result<()> {
     let (etcd, node, stock_node) =
         (Etcd::start().await?, Node::start("n0").await?, Node::start("n0").await?);
     let stock = Configuration::stock()
@@ -197,7 +197,7 @@ async fn proxy_next_upstream_and_its_tries_are_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_peer_that_hangs_is_left_after_the_timeout() -> Result<()> {
+async fn peer_that_hangs_is_left_after_the_timeout() -> Result<()> {
     let pair = Pair::start("max_fails=1 fail_timeout=60s", "").await?;
     pair.set_fault(0, Fault::Hang);
     let [ours, stock] = pair.ask("/", 6).await?;

@@ -3,7 +3,7 @@
 use harness::*;
 
 #[tokio::test]
-async fn peers_are_followed_without_a_resync_and_it_is_said_once() -> Result<()> {
+async fn grpc_proxy_is_followed_without_a_new_list_and_logged_once() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     etcd.register(&nodes[..1]).await?;
     let proxy = GrpcProxy::start(&etcd).await?;

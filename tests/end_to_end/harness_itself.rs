@@ -79,7 +79,7 @@ async fn etcd_keeps_its_store_through_every_end() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_link_is_cut_silent_and_mended() -> Result<()> {
+async fn link_is_cut_silent_and_mended() -> Result<()> {
     let node = Node::start("n1").await?;
     let link = Link::to(&node.address().to_string()).await?;
     let address = link.url().replace("http://", "");
@@ -196,4 +196,13 @@ async fn a_session_that_is_not_read_holds_its_node_up() -> Result<()> {
     session.received(number).await?;
     assert_eq!(session.record().disorder, None);
     session.close().await
+}
+
+#[tokio::test]
+async fn a_stopwatch_leaves_out_what_others_need_the_machine_for() -> Result<()> {
+    let watch = Stopwatch::start();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let (busy, passed) = (watch.elapsed(), watch.passed());
+    assert!(busy <= passed && passed.as_millis() >= 100, "{busy:?} of {passed:?}");
+    Ok(())
 }

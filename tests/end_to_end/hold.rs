@@ -31,7 +31,7 @@ async fn holding(nginx: &Nginx) -> Result<Holding> {
 }
 
 #[tokio::test]
-async fn when_its_time_is_up_they_go() -> Result<()> {
+async fn peers_of_a_wiped_etcd_go_when_the_hold_is_over() -> Result<()> {
     let router = with_wiped_etcd("3s").await?;
     let held = holding(&router.nginx).await?;
     assert_eq!((held.reason.as_str(), held.peers), ("older_state", 2));
@@ -40,12 +40,7 @@ async fn when_its_time_is_up_they_go() -> Result<()> {
 
     let upstream = router.nginx.wait_for_keys(&[]).await?;
     assert!(upstream.holding.is_none(), "{upstream:?}");
-    assert_eq!(
-        router.nginx.log_lines("the time (\"hold=\") is up").len(),
-        1,
-        "{}",
-        router.nginx.log()
-    );
+    router.nginx.wait_for_log_lines("the time (\"hold=\") is up", 1).await?;
     assert_eq!(router.nginx.get("/").await?.status, 502);
 
     router.etcd.register(&router.nodes).await?;
@@ -55,14 +50,14 @@ async fn when_its_time_is_up_they_go() -> Result<()> {
 }
 
 #[tokio::test]
-async fn none_at_all() -> Result<()> {
+async fn hold_0_lets_the_peers_go_at_once() -> Result<()> {
     let router = with_wiped_etcd("0").await?;
     assert!(router.nginx.wait_for_keys(&[]).await?.holding.is_none());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_watcher_that_takes_over_goes_on_with_it() -> Result<()> {
+async fn hold_goes_on_over_a_takeover() -> Result<()> {
     let mut router = with_wiped_etcd("1h").await?;
     let held = holding(&router.nginx).await?;
     let lists = router.nginx.upstream().await?.resyncs.values().sum::<u64>();

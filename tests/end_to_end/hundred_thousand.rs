@@ -74,7 +74,7 @@ async fn applied(nginx: &Nginx, revision: i64) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn they_are_listed_and_followed_through_a_flood_of_changes() -> Result<()> {
+async fn hundred_thousand_peers_are_followed_through_a_flood_of_changes() -> Result<()> {
     let etcd = Etcd::start().await?;
     let nodes = start_nodes(2).await?;
     let addresses: Vec<_> = nodes.iter().map(|node| node.address().to_string()).collect();

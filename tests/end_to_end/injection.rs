@@ -141,7 +141,7 @@ async fn keys_and_values_are_text_wherever_they_are_shown() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_status_is_json_that_is_only_read() -> Result<()> {
+async fn status_is_json_and_takes_no_other_method() -> Result<()> {
     let router = Router::start(1, 1).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let address = router.nodes[0].address().to_string();

@@ -1,9 +1,10 @@
 //! `etcd_keepalive`: connections to peers are used again.
 
 mod by_default;
-mod departures;
 mod kinds;
 mod told_node;
+mod with_tls;
+mod withdrawn;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -71,8 +72,32 @@ async fn open_at(node: &Node, count: u64) -> Result<()> {
     .await
 }
 
+/// A key and a certificate for it, as files; `openssl` is there wherever `ca-certificates` is.
+pub(crate) fn certificate(folder: &Folder) -> Result<(String, String)> {
+    let [key, certificate] =
+        ["key.pem", "certificate.pem"].map(|name| folder.path().join(name).display().to_string());
+    let output = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=node",
+        ])
+        .args(["-keyout", &key, "-out", &certificate])
+        .output()?;
+    ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+    // Where variables name the files, workers read them.
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644))?;
+    Ok((key, certificate))
+}
+
 #[tokio::test]
-async fn each_peer_keeps_its_connection_which_does_not_count_while_idle() -> Result<()> {
+async fn idle_connection_is_kept_per_peer_and_does_not_count() -> Result<()> {
     let router = Router::with(2, |etcd| keeping(etcd, "8")).await?;
     for _ in 0..50 {
         assert_eq!(router.nginx.get("/").await?.status, 200);
@@ -88,7 +113,7 @@ async fn each_peer_keeps_its_connection_which_does_not_count_while_idle() -> Res
 }
 
 #[tokio::test]
-async fn every_worker_keeps_its_own() -> Result<()> {
+async fn connections_are_kept_per_worker() -> Result<()> {
     let router = Router::with(1, |etcd| keeping(etcd, "1").workers(2)).await?;
     for _ in 0..10 {
         for mut connection in router.nginx.connect_to_each().await? {
@@ -125,7 +150,7 @@ async fn two_upstreams_do_not_share_connections() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_used_last_is_taken_first_and_the_oldest_goes() -> Result<()> {
+async fn last_used_connection_is_taken_first_and_the_oldest_closed() -> Result<()> {
     let (mut node, _etcd, nginx) = told("2").await?;
     rest(&mut node, &nginx, 3).await?;
     assert_eq!(node.closed().await?, 0);
@@ -145,7 +170,7 @@ async fn what_was_used_last_is_taken_first_and_the_oldest_goes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn requests_are_counted() -> Result<()> {
+async fn requests_parameter_limits_a_connection() -> Result<()> {
     let router = Router::with(1, |etcd| keeping(etcd, "8 requests=3")).await?;
     for _ in 0..12 {
         assert_eq!(router.nginx.get("/").await?.status, 200);
@@ -155,7 +180,7 @@ async fn requests_are_counted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_old_connection_is_not_kept() -> Result<()> {
+async fn time_parameter_limits_a_connection() -> Result<()> {
     let router = Router::with(1, |etcd| keeping(etcd, "8 time=1ms")).await?;
     for _ in 0..4 {
         assert_eq!(router.nginx.get("/slow?ms=30").await?.status, 200);
@@ -165,7 +190,7 @@ async fn an_old_connection_is_not_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_closed_in_time() -> Result<()> {
+async fn timeout_parameter_closes_an_idle_connection() -> Result<()> {
     let (mut node, _etcd, nginx) = told("8 timeout=200ms").await?;
     rest(&mut node, &nginx, 2).await?;
     let mut closed = [node.closed().await?, node.closed().await?];
@@ -175,7 +200,7 @@ async fn an_idle_connection_is_closed_in_time() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_failed_answer_and_a_session_are_not_kept_and_a_bodyless_one_is() -> Result<()> {
+async fn connection_of_a_failed_answer_or_a_session_is_not_kept() -> Result<()> {
     let router = Router::with(1, |etcd| keeping(etcd, "8")).await?;
     let node = &router.nodes[0];
     for path in ["/", "/bytes/0", "/bytes/1000000", "/status/204", "/status/500", "/status/304"] {
@@ -192,7 +217,7 @@ async fn a_failed_answer_and_a_session_are_not_kept_and_a_bodyless_one_is() -> R
 }
 
 #[tokio::test]
-async fn a_node_that_closes_idle_connections_costs_no_request() -> Result<()> {
+async fn node_that_closes_idle_connections_costs_no_request() -> Result<()> {
     let (mut node, _etcd, nginx) = told("8").await?;
     for number in 0..50 {
         let answer = ask(&nginx);
@@ -205,7 +230,7 @@ async fn a_node_that_closes_idle_connections_costs_no_request() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_closed_just_as_it_is_used_costs_no_request() -> Result<()> {
+async fn connection_closed_just_as_it_is_used_costs_no_request() -> Result<()> {
     let (mut node, _etcd, nginx) = told("8").await?;
     rest(&mut node, &nginx, 1).await?;
     let answer = ask(&nginx);
@@ -220,7 +245,7 @@ async fn a_connection_that_is_closed_just_as_it_is_used_costs_no_request() -> Re
 }
 
 #[tokio::test]
-async fn a_failed_peers_idle_connections_are_closed_at_once() -> Result<()> {
+async fn idle_connections_of_a_failed_peer_are_closed_at_once() -> Result<()> {
     let (mut node, etcd, nginx) = told("8 timeout=1h").await?;
     rest(&mut node, &nginx, 3).await?;
     let (other, address) = (Node::start("other").await?, node.address());
@@ -233,12 +258,12 @@ async fn a_failed_peers_idle_connections_are_closed_at_once() -> Result<()> {
     drop(request);
     assert_eq!(answer.await??.node(), "other");
     assert_eq!([node.closed().await?, node.closed().await?], [0, 1]);
-    assert_eq!(nginx.log_lines("temporarily disabled").len(), 1);
+    nginx.wait_for_log_lines("temporarily disabled", 1).await?;
     nginx.check_log()
 }
 
 #[tokio::test]
-async fn a_removed_peers_idle_connections_are_closed_at_once() -> Result<()> {
+async fn idle_connections_of_a_removed_peer_are_closed_at_once() -> Result<()> {
     let (mut node, etcd, nginx) = told("8 timeout=1h").await?;
     rest(&mut node, &nginx, 2).await?;
     nginx.applied(etcd.delete(&key("told")).await?).await?;
@@ -269,7 +294,7 @@ async fn idle_connections_keep_no_old_worker() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_single_process_keeps_them_too() -> Result<()> {
+async fn single_process_keeps_connections() -> Result<()> {
     let mut router = Router::with(1, |etcd| keeping(etcd, "8").mode(Mode::Single)).await?;
     for _ in 0..10 {
         assert_eq!(router.nginx.get("/").await?.status, 200);
@@ -280,72 +305,8 @@ async fn a_single_process_keeps_them_too() -> Result<()> {
     router.nginx.check_log()
 }
 
-/// A key and a certificate for it, as files; `openssl` is there wherever `ca-certificates` is.
-pub(crate) fn certificate(folder: &Folder) -> Result<(String, String)> {
-    let [key, certificate] =
-        ["key.pem", "certificate.pem"].map(|name| folder.path().join(name).display().to_string());
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-subj",
-            "/CN=node",
-        ])
-        .args(["-keyout", &key, "-out", &certificate])
-        .output()?;
-    ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-    // Where variables name the files, workers read them.
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644))?;
-    Ok((key, certificate))
-}
-
 #[tokio::test]
-async fn connections_with_tls_are_kept_too() -> Result<()> {
-    let (etcd, folder, port) = (Etcd::start().await?, Folder::new("tls")?, free_port()?);
-    let (private, certificate) = certificate(&folder)?;
-    // nginx is its own node here: it numbers its connections.
-    let node = format!(
-        "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key \
-        {private};
-            location / {{ add_header X-Connection $connection; return 200; }} }}"
-    );
-    let location = "location /tls { proxy_pass https://firehose; proxy_http_version 1.1; \
-                    proxy_set_header Connection \"\"; }";
-    for (parameters, expected) in [("8", 1), ("8 requests=4", 3), ("8 timeout=1ms", 12)] {
-        let nginx = Nginx::start(keeping(&etcd, parameters).http(&node).server(location)).await?;
-        nginx.applied(etcd.put(key("tls"), format!("127.0.0.1:{port}")).await?).await?;
-        let mut connections = Vec::new();
-        for _ in 0..12 {
-            let answer = nginx.get("/tls").await?;
-            ensure!(answer.status == 200, "{answer:?}");
-            connections.push(answer.header("x-connection").to_owned());
-        }
-        connections.dedup();
-        if parameters.contains("timeout") {
-            // A millisecond may be long enough for the next request.
-            assert!(connections.len() <= expected, "{parameters}: {connections:?}");
-        } else {
-            assert_eq!(connections.len(), expected, "{parameters}: {connections:?}");
-        }
-        nginx.reload().await?;
-        eventually(SOON, "the old worker has gone", async || {
-            ensure!(nginx.old_workers()?.is_empty(), "{:?}", nginx.old_workers()?);
-            Ok(())
-        })
-        .await?;
-        assert_eq!(nginx.get("/tls").await?.status, 200);
-        nginx.check_log()?;
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_quick_end_closes_them_too() -> Result<()> {
+async fn quick_end_closes_idle_connections() -> Result<()> {
     let (mut node, _etcd, mut nginx) = told("8 timeout=1h").await?;
     rest(&mut node, &nginx, 2).await?;
     nginx.end(nix::sys::signal::Signal::SIGTERM).await?;
@@ -355,7 +316,7 @@ async fn a_quick_end_closes_them_too() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_with_changes_nothing_fails_and_little_is_opened() -> Result<()> {
+async fn load_with_changes_fails_no_request_and_opens_few_connections() -> Result<()> {
     let router = Router::with(3, |etcd| keeping(etcd, "4").workers(2)).await?;
     let load = Load::start(&router.nginx.address(), "/", Clients::KeepAlive, 4);
     for round in 0..20 {
@@ -375,7 +336,7 @@ async fn under_load_with_changes_nothing_fails_and_little_is_opened() -> Result<
 }
 
 #[tokio::test]
-async fn mistakes_are_named() -> Result<()> {
+async fn wrong_parameters_are_refused_by_name() -> Result<()> {
     const CLUSTER: &str = "etcd_cluster main { endpoint http://127.0.0.1:2379; }";
     let mistakes: &[(&str, &[&str])] = &[
         ("etcd main /p/; etcd_keepalive;", &["arguments"]),

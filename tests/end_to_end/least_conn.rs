@@ -46,7 +46,7 @@ async fn counted(router: &Router, sessions: &[WebSocket]) -> Result<Vec<usize>> 
 }
 
 #[tokio::test]
-async fn new_sessions_go_where_there_are_fewest() -> Result<()> {
+async fn new_sessions_go_to_the_peer_with_the_fewest() -> Result<()> {
     let router = start(4).await?;
     let mut sessions = open(&router.nginx, NODES * EACH).await?;
     assert_eq!(counted(&router, &sessions).await?, [EACH; NODES]);
@@ -74,7 +74,7 @@ async fn new_sessions_go_where_there_are_fewest() -> Result<()> {
 }
 
 #[tokio::test]
-async fn weights_say_how_many_are_few() -> Result<()> {
+async fn weights_count_in_least_conn() -> Result<()> {
     let router = start(2).await?;
     let values = router.nodes.iter().zip([1, 2, 5]);
     let values = values
@@ -86,7 +86,7 @@ async fn weights_say_how_many_are_few() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_sessions_of_a_worker_that_was_killed_count_no_more() -> Result<()> {
+async fn sessions_of_a_killed_worker_count_no_more() -> Result<()> {
     let router = start(4).await?;
     let mut sessions = open(&router.nginx, NODES * EACH).await?;
     // The one that watches, and one that does not.

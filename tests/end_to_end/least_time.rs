@@ -40,7 +40,7 @@ async fn ask_in_turn(nginx: &Nginx, times: u64) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_slow_peer_gets_less_and_its_share_again_when_it_is_well() -> Result<()> {
+async fn slow_peer_gets_less_and_its_share_again_when_it_is_quick() -> Result<()> {
     let router = Router::with(NODES, |etcd| {
         let directives = "etcd_balance least_time;";
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("", directives))

@@ -106,7 +106,7 @@ impl Full {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_workers_under_load_do_not_exceed_it() -> Result<()> {
+async fn max_conns_is_not_exceeded_by_four_workers_under_load() -> Result<()> {
     let full = Full::start().await?;
     for (name, method) in METHODS {
         let nodes = &full.nodes[name];
@@ -140,7 +140,7 @@ async fn four_workers_under_load_do_not_exceed_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_room_of_a_worker_that_was_killed_comes_back() -> Result<()> {
+async fn max_conns_has_the_room_of_a_killed_worker_again() -> Result<()> {
     let full = Full::start().await?;
     let mut sessions = BTreeMap::new();
     for (name, _) in METHODS {

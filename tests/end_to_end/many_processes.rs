@@ -43,7 +43,7 @@ async fn open_sessions(nginx: &Nginx, count: usize) -> Result<Vec<WebSocket>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn seven_hundred_old_workers_cost_no_request_and_are_told_of() -> Result<()> {
+async fn seven_hundred_old_workers_cost_no_request_and_are_logged() -> Result<()> {
     const OLD_WORKERS: usize = 720;
     const WORKERS: usize = 90;
     let backup = Node::start("backup").await?;
@@ -93,7 +93,7 @@ async fn seven_hundred_old_workers_cost_no_request_and_are_told_of() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_one_worker_to_256_by_a_reload() -> Result<()> {
+async fn reload_from_1_to_256_workers_serves_by_each() -> Result<()> {
     const WORKERS: usize = 256;
     let backup = Node::start("backup").await?;
     let mut router = Router::with(1, |etcd| configuration(etcd, &backup, 1)).await?;
@@ -117,7 +117,7 @@ async fn from_one_worker_to_256_by_a_reload() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_killed_workers_held_is_free_again_where_columns_are_shared() -> Result<()> {
+async fn connections_of_killed_workers_are_counted_out_where_columns_are_shared() -> Result<()> {
     const WORKERS: usize = 40;
     const SESSIONS: usize = 120;
     let mut router = Router::start(1, 1).await?;

@@ -42,7 +42,7 @@ fn check(what: &str, [ours, stock]: &[Vec<Way>; 2], in_service: &[usize]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_keys_lead_where_they_do_in_the_stock_nginx() -> Result<()> {
+async fn ten_thousand_hash_keys_lead_where_they_do_in_the_stock_nginx() -> Result<()> {
     let (_nodes, peers) = nodes().await?;
     let routes = routes(&[
         ("hash", "hash $arg_k"),
@@ -72,7 +72,7 @@ async fn ten_thousand_keys_lead_where_they_do_in_the_stock_nginx() -> Result<()>
 /// A ring's points are made of the addresses as they are written; what has no port, and what is no
 /// IPv4 address, among them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn addresses_of_every_kind_have_the_stock_ones_points() -> Result<()> {
+async fn addresses_of_every_kind_have_the_stock_points_of_consistent_hash() -> Result<()> {
     let folder = Folder::new("sockets")?;
     let mut nodes = Vec::new();
     for number in 0..2 {
@@ -112,7 +112,7 @@ async fn round_robin_has_the_stock_ones_sequence_from_the_start() -> Result<()> 
 /// points (160 points of a ring each) and 0.1 more (10 000 keys). The mean of three is above 1.3 %
 /// once in 30 000 runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_removal_of_one_peer_of_a_hundred_moves_its_own_keys_alone() -> Result<()> {
+async fn removal_of_one_peer_moves_its_own_hash_keys_alone() -> Result<()> {
     let node = Node::listen("all", &"0.0.0.0:0".parse()?).await?;
     node.set_status(Some(StatusCode::NO_CONTENT));
     let address = node.address().to_string();

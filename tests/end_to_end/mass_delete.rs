@@ -8,7 +8,7 @@ const KEYS: usize = 60_000;
 /// The deletion is one message, and is published when it has come: nothing is listed anew, and
 /// nobody says that etcd is silent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_one_change_and_etcd_is_not_blamed() -> Result<()> {
+async fn deletion_of_all_keys_is_one_change_and_no_error_of_etcd() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("n0").await?);
     let name = |number: usize| key(&format!("peer-{number:05}"));
     etcd.put(key("n0"), node.address().to_string()).await?;

@@ -68,7 +68,7 @@ impl Nodes {
 }
 
 #[tokio::test]
-async fn by_a_cookie() -> Result<()> {
+async fn cookie_leads_to_its_peer() -> Result<()> {
     for method in ["round_robin", "least_conn", "random", "hash $remote_port consistent"] {
         let directives = format!("sticky cookie srv; etcd_balance {method};");
         let Some(nodes) = Nodes::start(3, &directives).await? else { return Ok(()) };
@@ -96,7 +96,7 @@ async fn by_a_cookie() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_cookie_is_that_of_static_servers() -> Result<()> {
+async fn cookie_is_that_of_static_servers() -> Result<()> {
     let Some(nodes) = Nodes::start(2, "sticky cookie srv; server PORT1;").await? else {
         return Ok(());
     };
@@ -114,7 +114,7 @@ async fn the_cookie_is_that_of_static_servers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn by_a_route() -> Result<()> {
+async fn route_variable_leads_to_its_peer() -> Result<()> {
     let directives = "sticky route $arg_a $arg_b; server PORT0 route=zero; server PORT1 route=one;";
     let Some(nodes) = Nodes::start(3, directives).await? else { return Ok(()) };
     nodes.put(2, "").await?;
@@ -128,7 +128,7 @@ async fn by_a_route() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_route_is_the_cookie() -> Result<()> {
+async fn route_of_a_peer_is_its_cookie() -> Result<()> {
     let directives = "sticky cookie srv; server PORT0 route=zero; server PORT1 route=one drain;";
     let Some(nodes) = Nodes::start(2, directives).await? else { return Ok(()) };
     assert_eq!(nodes.strangers(4).await?, ["0"], "the other drains");
@@ -138,7 +138,7 @@ async fn a_route_is_the_cookie() -> Result<()> {
 }
 
 #[tokio::test]
-async fn by_a_route_in_a_value() -> Result<()> {
+async fn route_in_a_value_leads_to_its_peer() -> Result<()> {
     let Some(nodes) = Nodes::start(3, "sticky route $arg_a; server PORT2 route=static;").await?
     else {
         return Ok(());
@@ -177,7 +177,7 @@ async fn by_a_route_in_a_value() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_session_leaves_a_backup_as_it_does_nginxs_own() -> Result<()> {
+async fn session_leaves_a_backup_as_with_static_servers() -> Result<()> {
     let Some(nodes) = Nodes::start(2, "sticky cookie srv;").await? else { return Ok(()) };
     nodes.put(0, "route=zero down").await?;
     nodes.put(1, "route=one backup").await?;
@@ -188,7 +188,7 @@ async fn a_session_leaves_a_backup_as_it_does_nginxs_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn by_what_was_learnt() -> Result<()> {
+async fn learnt_session_leads_to_its_peer() -> Result<()> {
     let directives =
         "sticky learn create=$upstream_cookie_session lookup=$cookie_session zone=learnt:1m;";
     let Some(nodes) = Nodes::start(3, directives).await? else { return Ok(()) };
@@ -211,7 +211,7 @@ async fn by_what_was_learnt() -> Result<()> {
 }
 
 #[tokio::test]
-async fn connections_are_kept_behind_it() -> Result<()> {
+async fn connections_are_kept_behind_sticky() -> Result<()> {
     for kept in ["", "etcd_keepalive 8;", "keepalive 8;"] {
         let Some(nodes) = Nodes::start(1, &format!("sticky cookie srv; {kept}")).await? else {
             return Ok(());

@@ -7,7 +7,7 @@ use harness::*;
 use hyper::Method;
 
 #[tokio::test]
-async fn minimal() -> Result<()> {
+async fn minimal_configuration_routes() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     let nginx = Nginx::start(Configuration::shipped("minimal.conf", &etcd)?).await?;
     etcd.put("/app/upstream/a", nodes[0].address().to_string()).await?;
@@ -24,7 +24,7 @@ async fn minimal() -> Result<()> {
 }
 
 #[tokio::test]
-async fn firehose() -> Result<()> {
+async fn firehose_configuration_routes_and_publishes() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     let nginx = Nginx::start(Configuration::shipped("firehose.conf", &etcd)?).await?;
     nginx.applied(etcd.register(&nodes).await?).await?;
@@ -91,7 +91,7 @@ fn pairs(prefix: &str, nodes: &[Node]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn sessions() -> Result<()> {
+async fn sessions_configuration_keeps_clients_with_their_peer() -> Result<()> {
     const PREFIX: &str = "/app/upstream/";
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(3).await?);
     let nginx = Nginx::start(Configuration::shipped("sessions.conf", &etcd)?).await?;
@@ -157,7 +157,7 @@ async fn sessions() -> Result<()> {
 }
 
 #[tokio::test]
-async fn drain() -> Result<()> {
+async fn drain_configuration_moves_sessions() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     for node in &nodes {
         node.set_firehose(Some(Duration::from_millis(50)));
@@ -210,7 +210,7 @@ async fn left(nginx: &Nginx, name: &str, state: &str) -> Result<Peer> {
 }
 
 #[tokio::test]
-async fn cache() -> Result<()> {
+async fn cache_configuration_spreads_keys() -> Result<()> {
     const PREFIX: &str = "/caches/upstream/";
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(3).await?);
     let nginx = Nginx::start(Configuration::shipped("cache.conf", &etcd)?).await?;
@@ -260,7 +260,7 @@ async fn places(nginx: &Nginx) -> Result<BTreeMap<String, String>> {
 }
 
 #[tokio::test]
-async fn the_status_is_for_the_machine_itself() -> Result<()> {
+async fn status_is_refused_to_other_machines() -> Result<()> {
     for name in ["minimal.conf", "firehose.conf", "drain.conf", "sessions.conf", "cache.conf"] {
         let text = Configuration::shipped_text(name)?;
         let location = text.split("etcd_status;").nth(1).ok_or("no etcd_status")?;

@@ -55,7 +55,7 @@ fn quiet(nginx: &Nginx) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stopped_or_killed_and_restarted() -> Result<()> {
+async fn etcd_stopped_or_killed_costs_no_request_and_is_followed_again() -> Result<()> {
     let mut router = Router::start(2, 2).await?;
     let loads = loads(&router.nginx);
     let before = router.nginx.upstream().await?;
@@ -81,7 +81,7 @@ async fn stopped_or_killed_and_restarted() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn paused_with_sigstop() -> Result<()> {
+async fn paused_etcd_costs_no_request_and_is_followed_again() -> Result<()> {
     let router = Router::start(2, 2).await?;
     let loads = loads(&router.nginx);
     router.etcd.pause().await?;
@@ -109,7 +109,7 @@ async fn linked() -> Result<(Link, Router)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changed_and_compacted_while_nginx_is_cut_off() -> Result<()> {
+async fn changes_and_compaction_behind_a_cut_link_are_caught_up() -> Result<()> {
     let (link, router) = linked().await?;
     let loads = loads(&router.nginx);
     link.cut();
@@ -130,7 +130,7 @@ async fn changed_and_compacted_while_nginx_is_cut_off() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changed_and_compacted_behind_a_network_that_drops_everything() -> Result<()> {
+async fn changes_and_compaction_behind_a_silent_link_are_caught_up() -> Result<()> {
     let (link, router) = linked().await?;
     let loads = loads(&router.nginx);
     link.silence();
@@ -146,7 +146,7 @@ async fn changed_and_compacted_behind_a_network_that_drops_everything() -> Resul
 }
 
 #[tokio::test]
-async fn many_short_cuts_while_the_members_change() -> Result<()> {
+async fn many_short_cuts_lose_no_change() -> Result<()> {
     let (link, router) = linked().await?;
     for round in 0..20 {
         // Cut in the midst of changes, at another place in each round, so that lists and watches
@@ -175,7 +175,7 @@ async fn many_short_cuts_while_the_members_change() -> Result<()> {
 }
 
 #[tokio::test]
-async fn absent_at_the_start() -> Result<()> {
+async fn etcd_absent_at_the_start_is_followed_when_it_comes() -> Result<()> {
     let (mut etcd, nodes, fixed) =
         (Etcd::absent()?, start_nodes(2).await?, Node::start("fixed").await?);
     let directives = format!("server {};", fixed.address());
@@ -203,7 +203,7 @@ async fn absent_at_the_start() -> Result<()> {
 }
 
 #[tokio::test]
-async fn absent_at_the_start_with_no_other_server() -> Result<()> {
+async fn etcd_absent_at_the_start_without_another_server_gives_502() -> Result<()> {
     let (mut etcd, nodes) = (Etcd::absent()?, start_nodes(1).await?);
     let nginx = Nginx::start(Configuration::firehose(&etcd)).await?;
     assert_eq!(nginx.get("/").await?.status, 502);
@@ -215,7 +215,7 @@ async fn absent_at_the_start_with_no_other_server() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_second_endpoint_serves_where_the_first_is_dead() -> Result<()> {
+async fn second_endpoint_is_used_when_the_first_is_dead() -> Result<()> {
     let (etcd, nodes, dead) = (Etcd::start().await?, start_nodes(1).await?, ClosedPort::reserve()?);
     etcd.register(&nodes).await?;
     let endpoints = format!("http://{} {}", dead.address(), etcd.url());

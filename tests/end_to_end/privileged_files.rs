@@ -34,14 +34,14 @@ async fn there_are(nginx: &Nginx, count: usize) -> Result<Vec<i32>> {
 }
 
 #[tokio::test]
-async fn there_is_none_where_there_are_no_files() -> Result<()> {
+async fn no_file_process_without_files() -> Result<()> {
     let router = Router::start(2, 1).await?;
     assert!(router.nginx.file_processes()?.is_empty());
     Ok(())
 }
 
 #[tokio::test]
-async fn it_has_nothing_of_nginxs_and_ends_with_it() -> Result<()> {
+async fn file_process_has_no_descriptor_of_nginx_and_ends_with_it() -> Result<()> {
     for (mode, signal) in [
         (Mode::Foreground, Signal::SIGQUIT),
         (Mode::Foreground, Signal::SIGTERM),
@@ -80,7 +80,7 @@ async fn it_has_nothing_of_nginxs_and_ends_with_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_ends_where_all_of_nginx_is_killed() -> Result<()> {
+async fn file_process_ends_when_all_of_nginx_is_killed() -> Result<()> {
     let (etcd, folder) = (Etcd::start().await?, Folder::new("secrets")?);
     let mut nginx = Nginx::start(with_password(&folder, &etcd.url())?).await?;
     there_are(&nginx, 1).await?;
@@ -96,7 +96,7 @@ async fn it_ends_where_all_of_nginx_is_killed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn there_is_one_for_each_cycle_that_has_workers() -> Result<()> {
+async fn file_process_for_each_cycle_with_workers() -> Result<()> {
     let (etcd, folder) = (Etcd::start().await?, Folder::new("secrets")?);
     let mut nginx = Nginx::start(with_password(&folder, &etcd.url())?).await?;
     let mut before = there_are(&nginx, 1).await?;
@@ -126,7 +126,7 @@ async fn there_is_one_for_each_cycle_that_has_workers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_is_killed_is_back_after_a_reload() -> Result<()> {
+async fn killed_file_process_is_back_after_a_reload() -> Result<()> {
     let (etcd, folder) = (Etcd::start().await?, Folder::new("secrets")?);
     let nginx = Nginx::start(with_password(&folder, &etcd.url())?).await?;
     for pid in there_are(&nginx, 1).await? {
@@ -139,7 +139,7 @@ async fn one_that_is_killed_is_back_after_a_reload() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_test_of_the_configuration_and_a_single_process_have_none() -> Result<()> {
+async fn no_file_process_in_nginx_t_nor_in_a_single_process() -> Result<()> {
     let (etcd, folder) = (Etcd::start().await?, Folder::new("secrets")?);
     let output = Nginx::test(&with_password(&folder, &etcd.url())?)?;
     assert!(output.status.success(), "{output:?}");

@@ -17,7 +17,7 @@ async fn follows(mode: Mode) -> Result<Router> {
 }
 
 #[tokio::test]
-async fn in_the_background() -> Result<()> {
+async fn daemon_follows_etcd() -> Result<()> {
     let mut router = follows(Mode::Daemon).await?;
     router.nginx.reload().await?;
     router.nginx.applied(router.etcd.delete(&key("late")).await?).await?;
@@ -26,7 +26,7 @@ async fn in_the_background() -> Result<()> {
 }
 
 #[tokio::test]
-async fn as_a_single_process() -> Result<()> {
+async fn single_process_follows_etcd() -> Result<()> {
     let mut router = follows(Mode::Single).await?;
     assert_eq!(router.nginx.status().await?.watcher_pid, Some(router.nginx.master()));
     router.nginx.end(Signal::SIGTERM).await?;
@@ -34,7 +34,7 @@ async fn as_a_single_process() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_signal_ends_it_without_a_trace_of_trouble() -> Result<()> {
+async fn each_signal_ends_nginx_without_an_error() -> Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let mut router = Router::start(2, 1).await?;
         assert_eq!(router.nginx.get("/").await?.node(), "n0");
@@ -47,10 +47,10 @@ async fn each_signal_ends_it_without_a_trace_of_trouble() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_ends_quickly_while_etcd_is_silent() -> Result<()> {
+async fn nginx_ends_quickly_while_etcd_is_silent() -> Result<()> {
     let mut router = Router::start(2, 1).await?;
     router.etcd.pause().await?;
-    let start = std::time::Instant::now();
+    let start = Stopwatch::start();
     router.nginx.end(Signal::SIGTERM).await?;
     // A master sends SIGKILL to workers that do not end within a second: that would be seen in the
     // log.
@@ -59,7 +59,7 @@ async fn it_ends_quickly_while_etcd_is_silent() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_log_that_was_rotated_gets_the_next_lines() -> Result<()> {
+async fn rotated_log_gets_the_next_lines() -> Result<()> {
     let router = Router::start(2, 1).await?;
     let log = router.nginx.folder().path().join("logs/error.log");
     let rotated = log.with_extension("log.1");

@@ -18,7 +18,7 @@ async fn served_at_once(nginx: &Nginx) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_request_after_a_reload_is_served_while_etcd_is_away() -> Result<()> {
+async fn first_request_after_a_reload_is_served_while_etcd_is_away() -> Result<()> {
     let mut router = Router::start(2, 2).await?;
     let revision = router.nginx.upstream().await?.revision;
     router.etcd.stop().await?;
@@ -37,7 +37,7 @@ async fn the_first_request_after_a_reload_is_served_while_etcd_is_away() -> Resu
 }
 
 #[tokio::test]
-async fn what_changes_during_a_reload_is_not_lost() -> Result<()> {
+async fn change_during_a_reload_is_not_lost() -> Result<()> {
     let router = Router::start(2, 2).await?;
     for round in 0..6 {
         router.nginx.signal(nix::sys::signal::Signal::SIGHUP)?;
@@ -83,7 +83,7 @@ async fn another_zone_size_keeps_the_peers_and_another_prefix_does_not() -> Resu
 }
 
 #[tokio::test]
-async fn another_cluster_starts_afresh() -> Result<()> {
+async fn another_cluster_starts_with_no_peers() -> Result<()> {
     let mut router = Router::start(2, 2).await?;
     let other = Etcd::absent()?;
     let http = format!(
@@ -140,7 +140,7 @@ async fn upstreams_and_ordinary_servers_come_and_go_with_a_reload() -> Result<()
 }
 
 #[tokio::test]
-async fn more_and_fewer_workers() -> Result<()> {
+async fn more_and_fewer_workers_serve_after_a_reload() -> Result<()> {
     let mut router = Router::start(1, 2).await?;
     for workers in [4, 2] {
         router.nginx.configure(Configuration::firehose(&router.etcd).workers(workers))?;

@@ -1,7 +1,11 @@
 //! `firehose-router serve`: nginx with the nodes and the settings that etcd has.
 
+mod command_line;
+mod limits;
+mod live_settings;
 mod process;
 mod publishing;
+mod reloads;
 mod sent_on;
 mod settings;
 mod syslog;
@@ -23,7 +27,7 @@ fn setting(name: &str) -> String {
 /// The story that the original router's README told, with today's etcd: HTTP, a long poll and a
 /// WebSocket all through.
 #[tokio::test]
-async fn the_story_of_the_readme() -> Result<()> {
+async fn story_of_the_readme_works() -> Result<()> {
     let etcd = Etcd::start().await?;
     let nodes = start_nodes(3).await?;
     let [one, two, three] = &nodes[..] else { unreachable!() };

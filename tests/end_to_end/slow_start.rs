@@ -58,7 +58,7 @@ async fn put(router: &Router, node: &Node, parameters: &str) -> Result<Upstream>
 }
 
 #[tokio::test]
-async fn who_joins_gets_little_and_more_and_more() -> Result<()> {
+async fn new_peer_gets_few_requests_and_then_more() -> Result<()> {
     const ASKED: u32 = 200;
     let router = Router::with(2, |etcd| with(etcd, "etcd_defaults slow_start=5s;")).await?;
     let nginx = &router.nginx;
@@ -94,7 +94,7 @@ async fn who_joins_gets_little_and_more_and_more() -> Result<()> {
 
 /// Beside a single other one, and among several of which most cannot serve.
 #[tokio::test]
-async fn whatever_the_method_who_joins_gets_no_more_than_its_share() -> Result<()> {
+async fn new_peer_gets_no_more_than_its_share_with_each_method() -> Result<()> {
     const ASKED: u32 = 300;
     for method in ["round_robin", "least_conn", "random", "random two", "least_time"] {
         let directives =
@@ -120,7 +120,7 @@ async fn whatever_the_method_who_joins_gets_no_more_than_its_share() -> Result<(
 }
 
 #[tokio::test]
-async fn the_value_s_own_counts_and_peers_without_one_begin_with_all() -> Result<()> {
+async fn slow_start_of_the_value_counts_and_peers_without_one_start_at_full_weight() -> Result<()> {
     let router = Router::start(1, 2).await?;
     let newcomer = join(&router, "new").await?;
     assert_eq!(share(&router.nginx.upstream().await?, "new")?, 1.0);
@@ -172,7 +172,7 @@ async fn listed_again(nginx: &Nginx, before: &Upstream) -> Result<()> {
 }
 
 #[tokio::test]
-async fn no_write_no_reload_and_no_other_worker_starts_it_anew() -> Result<()> {
+async fn writes_reloads_and_takeovers_do_not_restart_the_ramp() -> Result<()> {
     let (_link, router, newcomer, mut now) = ramping().await?;
     let nginx = &router.nginx;
     put(&router, &newcomer, "").await?;
@@ -196,7 +196,7 @@ async fn no_write_no_reload_and_no_other_worker_starts_it_anew() -> Result<()> {
 }
 
 #[tokio::test]
-async fn no_list_starts_it_anew() -> Result<()> {
+async fn new_list_does_not_restart_the_ramp() -> Result<()> {
     let (link, mut router, newcomer, mut now) = ramping().await?;
     let before = router.nginx.upstream().await?;
     router.etcd.stop().await?;
@@ -231,7 +231,7 @@ async fn put_away(router: &Router, newcomer: &Node) -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_has_failed_comes_back_slowly() -> Result<()> {
+async fn peer_that_failed_ramps_up_again() -> Result<()> {
     let directives = format!("etcd_defaults max_fails=1 fail_timeout=1s {LONG};");
     let router = Router::with(2, |etcd| with(etcd, &directives).workers(1)).await?;
     let (nginx, node) = (&router.nginx, &router.nodes[0]);
@@ -262,7 +262,7 @@ async fn who_has_failed_comes_back_slowly() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_fails_its_checks_or_is_taken_out_comes_back_slowly() -> Result<()> {
+async fn peer_that_failed_its_checks_or_was_down_ramps_up_again() -> Result<()> {
     let directives =
         format!("etcd_defaults {LONG}; etcd_check http uri=/healthz interval=50ms timeout=10s;");
     let router = Router::with(2, |etcd| with(etcd, &directives)).await?;
@@ -289,7 +289,7 @@ async fn who_fails_its_checks_or_is_taken_out_comes_back_slowly() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_peer_that_is_alone_has_all_at_once() -> Result<()> {
+async fn single_peer_gets_every_request_at_once() -> Result<()> {
     let router = Router::with(0, |etcd| with(etcd, &format!("etcd_defaults {LONG};"))).await?;
     let node = join(&router, "new").await?;
     let report = Load::start(&router.nginx.address(), "/", Clients::KeepAlive, 2);

@@ -259,7 +259,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_and_the_list_is_right() -> Result<()> {
+async fn random_faults_fail_no_request_and_the_list_is_right() -> Result<()> {
     let seconds =
         std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
     let mut world = World::start().await?;

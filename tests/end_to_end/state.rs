@@ -100,7 +100,7 @@ async fn saved(folder: &StateFolder) -> Result<(Etcd, Vec<Node>)> {
 }
 
 #[tokio::test]
-async fn a_start_without_etcd_serves_at_once_and_etcds_list_wins_when_it_comes() -> Result<()> {
+async fn start_without_etcd_serves_from_the_file_until_etcd_has_a_list() -> Result<()> {
     let folder = StateFolder::new()?;
     let (mut etcd, nodes) = saved(&folder).await?;
     let revision = folder.state()?.ok_or("no file")?.revision;
@@ -123,7 +123,7 @@ async fn a_start_without_etcd_serves_at_once_and_etcds_list_wins_when_it_comes()
         "etcd: upstream \"{UPSTREAM}\": 2 peers of revision {revision} from the state file \"{}\"",
         folder.file().display()
     );
-    assert_eq!(nginx.log_lines(&line).len(), 1, "{}", nginx.log());
+    nginx.wait_for_log_lines(&line, 1).await?;
 
     etcd.restart().await?;
     let upstream = nginx.wait_for_keys(&["n1", "n2"]).await?;
@@ -134,7 +134,7 @@ async fn a_start_without_etcd_serves_at_once_and_etcds_list_wins_when_it_comes()
 }
 
 #[tokio::test]
-async fn what_has_served_before_needs_no_first_check_and_cookies_stay_good() -> Result<()> {
+async fn peers_of_the_file_need_no_first_check_and_cookies_stay_good() -> Result<()> {
     let folder = StateFolder::new()?;
     let directives =
         "etcd_check tcp interval=1h mandatory; etcd_sticky cookie=srv_id secret=pepper;";
@@ -160,7 +160,7 @@ async fn what_has_served_before_needs_no_first_check_and_cookies_stay_good() -> 
 }
 
 #[tokio::test]
-async fn an_emptied_prefix_is_a_list_too() -> Result<()> {
+async fn emptied_prefix_is_written_to_the_file() -> Result<()> {
     let folder = StateFolder::new()?;
     let mut router = Router::with(2, |etcd| folder.configuration(etcd)).await?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
@@ -170,12 +170,12 @@ async fn an_emptied_prefix_is_a_list_too() -> Result<()> {
     router.etcd.stop().await?;
     let nginx = Nginx::start(folder.configuration(&router.etcd)).await?;
     assert_eq!(nginx.get("/").await?.status, 502);
-    assert_eq!(nginx.log_lines(": 0 peers of revision ").len(), 1, "{}", nginx.log());
+    nginx.wait_for_log_lines(": 0 peers of revision ", 1).await?;
     nginx.check_log()
 }
 
 #[tokio::test]
-async fn another_etcd_is_known_for_what_it_is_after_a_restart() -> Result<()> {
+async fn another_etcd_is_recognized_after_a_restart() -> Result<()> {
     let folder = StateFolder::new()?;
     let (mut etcd, _nodes) = saved(&folder).await?;
     let before = folder.identity()?;
@@ -193,7 +193,7 @@ async fn another_etcd_is_known_for_what_it_is_after_a_restart() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_reload_reads_no_file() -> Result<()> {
+async fn reload_does_not_read_the_file() -> Result<()> {
     let folder = StateFolder::new()?;
     let mut router = Router::with(2, |etcd| folder.configuration(etcd)).await?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
@@ -213,14 +213,14 @@ async fn a_reload_reads_no_file() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_binary_starts_with_the_file_too_and_leaves_it_whole() -> Result<()> {
+async fn another_binary_starts_from_the_file_and_leaves_it_whole() -> Result<()> {
     let folder = StateFolder::new()?;
     let configuration = |etcd: &Etcd| folder.configuration(etcd).mode(Mode::Daemon);
     let mut router = Router::with(2, configuration).await?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
     let load = Load::start(&router.nginx.address(), "/", Clients::Fresh, 1);
     let old = router.nginx.upgrade().await?;
-    assert_eq!(router.nginx.log_lines(": 2 peers of revision ").len(), 1, "{}", router.nginx.log());
+    router.nginx.wait_for_log_lines(": 2 peers of revision ", 1).await?;
     router.etcd.put(key("n2"), "127.0.0.1:1 down").await?;
     signal(old, Signal::SIGQUIT)?;
     eventually(SOON, "the old master ends", async || {
@@ -239,7 +239,7 @@ async fn another_binary_starts_with_the_file_too_and_leaves_it_whole() -> Result
 }
 
 #[tokio::test]
-async fn a_master_that_is_its_own_worker_keeps_a_file_too() -> Result<()> {
+async fn single_process_writes_the_file() -> Result<()> {
     let folder = StateFolder::new()?;
     let configuration = |etcd: &Etcd| folder.configuration(etcd).mode(Mode::Single);
     let mut router = Router::with(2, configuration).await?;
@@ -255,7 +255,7 @@ async fn a_master_that_is_its_own_worker_keeps_a_file_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_folder_that_only_its_owner_may_write_to() -> Result<()> {
+async fn folder_writable_by_its_owner_alone_is_enough() -> Result<()> {
     let folder = StateFolder::new()?;
     set_permissions(folder.0.path(), Permissions::from_mode(0o700))?;
     let mut router = Router::with(2, |etcd| folder.configuration(etcd)).await?;

@@ -14,7 +14,7 @@ const METHODS: [(&str, &str); 8] = [
 ];
 
 #[tokio::test]
-async fn all_fields_are_there_with_each_method() -> Result<()> {
+async fn status_has_all_fields_with_each_method() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(2).await?);
     let revision = etcd.register(&nodes).await?;
     for (words, name) in METHODS {

@@ -88,7 +88,7 @@ async fn put(router: &Router, number: usize, words: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_cookie_has_the_attributes_that_are_configured() -> Result<()> {
+async fn cookie_has_the_configured_attributes() -> Result<()> {
     let router = start(WHOLE).await?;
     let answer = router.nginx.get("/").await?;
     let (_, attributes) = answer.header("set-cookie").split_once("; ").ok_or("no attributes")?;
@@ -112,7 +112,7 @@ async fn the_cookie_has_the_attributes_that_are_configured() -> Result<()> {
 }
 
 #[tokio::test]
-async fn none_moves_over_a_hundred_changes_of_other_peers() -> Result<()> {
+async fn no_client_moves_over_a_hundred_changes_of_other_peers() -> Result<()> {
     let router = start("cookie=srv_id").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let mut clients = Vec::new();
@@ -155,7 +155,7 @@ async fn none_moves_over_a_hundred_changes_of_other_peers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_cookie_is_good_whatever_happens_to_weights_and_routers() -> Result<()> {
+async fn cookie_is_good_over_weights_reloads_and_other_routers() -> Result<()> {
     let mut router = start("cookie=srv_id").await?;
     let cookies = cookies(&router.nginx).await?;
     assert_eq!(cookies.values().collect::<BTreeSet<_>>().len(), NODES);
@@ -183,7 +183,7 @@ async fn a_cookie_is_good_whatever_happens_to_weights_and_routers() -> Result<()
 }
 
 #[tokio::test]
-async fn a_peer_that_drains_keeps_its_sessions_and_gets_no_new_ones() -> Result<()> {
+async fn draining_peer_keeps_its_sessions_and_gets_no_new_ones() -> Result<()> {
     let router = start("cookie=srv_id").await?;
     let cookies = cookies(&router.nginx).await?;
     put(&router, 0, "drain").await?;
@@ -199,7 +199,7 @@ async fn a_peer_that_drains_keeps_its_sessions_and_gets_no_new_ones() -> Result<
 }
 
 #[tokio::test]
-async fn a_peer_that_cannot_serve_gives_way_and_the_cookie_is_set_anew() -> Result<()> {
+async fn cookie_is_set_anew_when_its_peer_cannot_serve() -> Result<()> {
     let router = start("cookie=srv_id").await?;
     let cookies = cookies(&router.nginx).await?;
 
@@ -246,7 +246,7 @@ async fn a_peer_that_cannot_serve_gives_way_and_the_cookie_is_set_anew() -> Resu
 }
 
 #[tokio::test]
-async fn what_is_no_cookie_of_ours_counts_as_none() -> Result<()> {
+async fn foreign_cookie_counts_as_none() -> Result<()> {
     let router = start("cookie=srv_id").await?;
     let long = "a".repeat(4000);
     for junk in [

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 const KILLS: usize = 10;
 /// The promise: within a second of the kill, changes arrive again.
 const TAKEOVER: Duration = Duration::from_secs(1);
-/// What a busy machine may add to it: the load, two other tests and etcd share the processors.
+/// What the load and etcd may add to it, which share the processors.
 const SLACK: Duration = Duration::from_millis(500);
 
 /// Asks without pause on a connection to a worker that lives on: there no request may ever fail.
@@ -35,7 +35,7 @@ async fn watcher(nginx: &Nginx, before: i32) -> Result<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_watchers_worker_is_killed_ten_times_in_a_row_under_load() -> Result<()> {
+async fn watching_worker_killed_ten_times_is_replaced_within_a_second() -> Result<()> {
     let router = Router::start(3, 4).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let mut before = 0;
@@ -50,25 +50,21 @@ async fn the_watchers_worker_is_killed_ten_times_in_a_row_under_load() -> Result
         }
         let load = Load::start(&nginx.address(), "/", Clients::Fresh, 4);
 
-        let killed = Instant::now();
+        let killed = Stopwatch::start();
         signal(victim, Signal::SIGKILL)?;
         let revision =
             etcd.put(key("after-kill"), router.nodes[kill % 4].address().to_string()).await?;
         for seer in &mut seers {
-            eventually(
-                TAKEOVER + SLACK,
-                &format!("kill {kill}: revision {revision}"),
-                async || {
-                    let now = seer.get("/").await?.revision();
-                    ensure!(now >= revision, "{now}");
-                    Ok(())
-                },
-            )
+            eventually(SOON, &format!("kill {kill}: revision {revision}"), async || {
+                let now = seer.get("/").await?.revision();
+                ensure!(now >= revision, "{now}");
+                Ok(())
+            })
             .await?;
         }
         let took = killed.elapsed();
+        println!("kill {kill}: changes arrive after {took:?} of {:?}", killed.passed());
         assert!(took < TAKEOVER + SLACK, "kill {kill}: changes arrive after {took:?}");
-        println!("kill {kill}: changes arrive after {took:?}");
         let dead = eventually(SOON, "the killed worker is dead", async || {
             ensure!(!running(victim), "it runs");
             Ok(Instant::now())
@@ -98,13 +94,12 @@ async fn the_watchers_worker_is_killed_ten_times_in_a_row_under_load() -> Result
         Ok(())
     })
     .await?;
-    assert_eq!(nginx.log_lines("exited on signal 9").len(), KILLS, "{}", nginx.log());
+    nginx.wait_for_log_lines("exited on signal 9", KILLS).await?;
     etcd.wait_for_metric("etcd_debugging_mvcc_watcher_total", 1.0).await
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_watch_is_killed_and_its_connections_are_counted_out() -> Result<()>
-{
+async fn killed_worker_without_the_watcher_has_its_connections_counted_out() -> Result<()> {
     let router = Router::start(2, 1).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let watching = watcher(nginx, 0).await?;
@@ -134,7 +129,7 @@ async fn a_worker_that_does_not_watch_is_killed_and_its_connections_are_counted_
 }
 
 #[tokio::test]
-async fn the_master_replaces_all_workers_at_once() -> Result<()> {
+async fn all_workers_killed_at_once_leave_one_watcher() -> Result<()> {
     let router = Router::start(2, 2).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     for worker in nginx.workers()? {
@@ -148,8 +143,7 @@ async fn the_master_replaces_all_workers_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_watcher_that_was_halted_and_comes_back_does_not_publish_beside_its_successor()
--> Result<()> {
+async fn halted_watcher_does_not_publish_beside_its_successor() -> Result<()> {
     let router = Router::start(2, 2).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let halted = watcher(nginx, 0).await?;

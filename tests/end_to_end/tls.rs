@@ -77,7 +77,7 @@ impl Setting {
             Ok(trouble)
         })
         .await?;
-        assert_eq!(nginx.log_lines(&trouble).len(), 1, "{}", nginx.log());
+        nginx.wait_for_log_lines(&trouble, 1).await?;
         assert_eq!(nginx.get("/").await?.status, 200);
         assert!(!nginx.log().contains("PRIVATE KEY"));
         Ok(())
@@ -105,7 +105,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn with_right_certificates_that_only_root_may_read() -> Result<()> {
+async fn certificates_readable_by_root_alone_are_used() -> Result<()> {
     let mut setting = Setting::start(NAMES, "").await?;
     setting.mended().await?;
     setting.restart_etcd().await?;
@@ -113,7 +113,7 @@ async fn with_right_certificates_that_only_root_may_read() -> Result<()> {
 }
 
 #[tokio::test]
-async fn etcds_certificate_runs_out_and_is_renewed() -> Result<()> {
+async fn expired_certificate_of_etcd_is_logged_and_a_renewed_one_taken() -> Result<()> {
     let mut setting = Setting::start(NAMES, "").await?;
     setting.router.etcd.stop().await?;
     setting.router.etcd.show(&setting.authority.expired(NAMES)?)?;
@@ -127,7 +127,7 @@ async fn etcds_certificate_runs_out_and_is_renewed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn etcd_has_a_certificate_of_somebody_else() -> Result<()> {
+async fn certificate_of_an_unknown_authority_is_refused() -> Result<()> {
     let mut setting = Setting::start(NAMES, "").await?;
     let other = Authority::new("other")?;
     setting.secrets.write("authority.pem", other.pem())?;
@@ -147,7 +147,7 @@ async fn etcd_has_a_certificate_of_somebody_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn etcd_has_a_certificate_for_another_name() -> Result<()> {
+async fn certificate_for_another_name_is_refused_without_ssl_name() -> Result<()> {
     // The endpoint is 127.0.0.1, and the harness looks for that as well.
     let mut setting = Setting::start(NAMES, "ssl_name etcd.internal;").await?;
     setting.mended().await?;
@@ -160,7 +160,7 @@ async fn etcd_has_a_certificate_for_another_name() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_routers_own_certificate_runs_out_and_is_renewed() -> Result<()> {
+async fn expired_client_certificate_is_logged_and_a_renewed_one_used() -> Result<()> {
     let mut setting = Setting::start(NAMES, "").await?;
     setting.secrets.identity(&setting.authority.expired(&["router"])?)?;
     setting.restart_etcd().await?;
@@ -170,7 +170,7 @@ async fn the_routers_own_certificate_runs_out_and_is_renewed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_routers_key_is_another_ones_or_gone() -> Result<()> {
+async fn wrong_or_missing_client_key_is_logged() -> Result<()> {
     let mut setting = Setting::start(NAMES, "").await?;
     let (first, second) =
         (setting.authority.certificate(&["router"])?, setting.authority.certificate(&["router"])?);
@@ -188,7 +188,7 @@ async fn the_routers_key_is_another_ones_or_gone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_router_without_a_certificate_is_refused_by_etcd() -> Result<()> {
+async fn missing_client_certificate_is_logged() -> Result<()> {
     let authority = Authority::new("authority")?;
     let mut etcd = Etcd::absent()?.with_tls(&authority, &authority.certificate(NAMES)?)?;
     etcd.restart().await?;
@@ -209,7 +209,7 @@ async fn a_router_without_a_certificate_is_refused_by_etcd() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_plain_endpoint_of_an_etcd_with_tls_is_named() -> Result<()> {
+async fn plain_endpoint_of_an_etcd_with_tls_is_logged() -> Result<()> {
     let authority = Authority::new("authority")?;
     let mut etcd = Etcd::absent()?.with_tls(&authority, &authority.certificate(NAMES)?)?;
     etcd.restart().await?;

@@ -80,7 +80,7 @@ impl Nodes {
 }
 
 #[tokio::test]
-async fn each_new_connection_resumes_the_session() -> Result<()> {
+async fn new_connection_resumes_the_session() -> Result<()> {
     for settings in ["", "proxy_ssl_protocols TLSv1.2;", "proxy_ssl_protocols TLSv1.3;"] {
         let nodes = Nodes::start(1, "", settings).await?;
         assert_eq!(nodes.resumed("/tls", 4).await?, [false, true, true, true], "{settings}");
@@ -90,14 +90,14 @@ async fn each_new_connection_resumes_the_session() -> Result<()> {
 }
 
 #[tokio::test]
-async fn where_it_is_turned_off_none_does() -> Result<()> {
+async fn no_session_is_resumed_with_proxy_ssl_session_reuse_off() -> Result<()> {
     let nodes = Nodes::start(1, "", "proxy_ssl_session_reuse off;").await?;
     assert_eq!(nodes.resumed("/tls", 3).await?, [false; 3]);
     nodes.nginx.check_log()
 }
 
 #[tokio::test]
-async fn each_peer_has_its_own() -> Result<()> {
+async fn each_peer_has_its_own_session() -> Result<()> {
     let nodes = Nodes::start(3, "", "").await?;
     let mut seen = Vec::new();
     for round in 0..3 {
@@ -112,7 +112,7 @@ async fn each_peer_has_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_server_name_has_its_own() -> Result<()> {
+async fn each_server_name_has_its_own_session() -> Result<()> {
     let nodes = Nodes::start(1, "", "proxy_ssl_server_name on; proxy_ssl_name $arg_name;").await?;
     for name in ["a.test", "b.test", "c.test"] {
         let path = format!("/tls?name={name}");
@@ -123,7 +123,7 @@ async fn each_server_name_has_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn so_many_names_cost_only_each_other() -> Result<()> {
+async fn many_server_names_cost_only_each_others_sessions() -> Result<()> {
     let nodes = Nodes::start(2, "", "proxy_ssl_server_name on; proxy_ssl_name $arg_name;").await?;
     for number in 0..600 {
         nodes.ask(&format!("/tls?name={number}.test")).await?;
@@ -136,7 +136,7 @@ async fn so_many_names_cost_only_each_other() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_client_certificate_has_its_own() -> Result<()> {
+async fn each_client_certificate_has_its_own_session() -> Result<()> {
     let settings = "proxy_ssl_certificate $arg_file; proxy_ssl_certificate_key $arg_key;";
     let nodes = Nodes::start(1, "", settings).await?;
     let folder = nodes.folder.path().display();
@@ -150,7 +150,7 @@ async fn each_client_certificate_has_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_verified_is_resumed_too() -> Result<()> {
+async fn session_with_a_verified_peer_is_resumed() -> Result<()> {
     let settings = "proxy_ssl_verify on; proxy_ssl_name node; proxy_ssl_trusted_certificate \
                     FOLDER/certificate.pem;";
     let nodes = Nodes::start(1, "", settings).await?;
@@ -159,7 +159,7 @@ async fn what_is_verified_is_resumed_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn they_go_with_the_peer() -> Result<()> {
+async fn sessions_go_with_their_peer() -> Result<()> {
     let nodes = Nodes::start(2, "", "").await?;
     assert_eq!(nodes.resumed("/tls", 4).await?, [false, false, true, true]);
     nodes.nginx.applied(nodes.etcd.delete(&key("n0")).await?).await?;
@@ -179,7 +179,7 @@ async fn they_go_with_the_peer() -> Result<()> {
 }
 
 #[tokio::test]
-async fn beside_connections_that_are_kept() -> Result<()> {
+async fn sessions_are_resumed_beside_kept_connections() -> Result<()> {
     let kept = "proxy_http_version 1.1; proxy_set_header Connection \"\";";
     // Of each connection two requests say what it was when it was made.
     for upstream in ["etcd_keepalive 8 requests=2;", "keepalive 8; keepalive_requests 2;"] {
@@ -195,7 +195,7 @@ async fn beside_connections_that_are_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_new_worker_begins_anew() -> Result<()> {
+async fn new_worker_has_no_sessions() -> Result<()> {
     let nodes = Nodes::start(1, "", "").await?;
     assert_eq!(nodes.resumed("/tls", 2).await?, [false, true]);
     nodes.nginx.reload().await?;

@@ -3,7 +3,7 @@
 use harness::*;
 
 #[tokio::test]
-async fn the_same_value_again_does_not_move_the_generation() -> Result<()> {
+async fn same_value_again_does_not_move_the_generation() -> Result<()> {
     let router = Router::start(2, 3).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let before = nginx.upstream().await?;
@@ -15,7 +15,7 @@ async fn the_same_value_again_does_not_move_the_generation() -> Result<()> {
     let after = nginx.applied(revision).await?;
     assert_eq!(after.generation, before.generation);
     assert_eq!(after.zone.used, before.zone.used);
-    assert_eq!(nginx.log_lines("etcd: upstream").len(), lines, "{}", nginx.log());
+    nginx.wait_for_log_lines("etcd: upstream", lines).await?;
     // The revision is followed all the same, in every worker.
     for mut connection in nginx.connect_to_each().await? {
         assert!(connection.get("/").await?.revision() >= revision);
@@ -24,7 +24,7 @@ async fn the_same_value_again_does_not_move_the_generation() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_change_of_parameters_keeps_the_counters() -> Result<()> {
+async fn change_of_parameters_keeps_the_counters() -> Result<()> {
     let router = Router::start(2, 2).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     for _ in 0..20 {
@@ -65,7 +65,7 @@ async fn a_change_of_parameters_keeps_the_counters() -> Result<()> {
 }
 
 #[tokio::test]
-async fn neighbours_that_come_and_go_keep_the_counters_of_those_who_stay() -> Result<()> {
+async fn counters_stay_while_other_peers_come_and_go() -> Result<()> {
     let router = Router::start(2, 1).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     for _ in 0..10 {

@@ -103,7 +103,7 @@ async fn ordinary_servers_take_their_turns_beside_etcds() -> Result<()> {
 }
 
 #[tokio::test]
-async fn keepalive_after_ours_keeps_connections_and_forgets_removed_nodes() -> Result<()> {
+async fn nginxs_keepalive_keeps_connections_and_forgets_removed_nodes() -> Result<()> {
     let router = Router::with(1, |etcd| {
         Configuration::new()
             .workers(1)
@@ -139,7 +139,7 @@ async fn without_keepalive_each_request_has_its_connection() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_prefix_gets_its_slash() -> Result<()> {
+async fn prefix_without_a_slash_gets_one() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, start_nodes(1).await?);
     let http = format!(
         "{} upstream {UPSTREAM} {{ etcd main /some/where; }}",

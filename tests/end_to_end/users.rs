@@ -43,7 +43,7 @@ impl Setting {
             Ok(trouble)
         })
         .await?;
-        assert_eq!(nginx.log_lines(&trouble).len(), 1, "{}", nginx.log());
+        nginx.wait_for_log_lines(&trouble, 1).await?;
         assert_eq!(nginx.get("/").await?.status, 200);
         Ok(())
     }
@@ -82,7 +82,7 @@ fn configuration(folder: &Folder, url: &str, password: &str) -> Result<Configura
 }
 
 #[tokio::test]
-async fn a_password_that_only_root_may_read_and_a_restarted_etcd() -> Result<()> {
+async fn password_readable_by_root_alone_survives_a_restart_of_etcd() -> Result<()> {
     let mut setting = Setting::start(&[]).await?;
     setting.mended().await?;
     // Its tokens are void.
@@ -92,7 +92,7 @@ async fn a_password_that_only_root_may_read_and_a_restarted_etcd() -> Result<()>
 }
 
 #[tokio::test]
-async fn tokens_that_run_out_are_renewed_without_a_word() -> Result<()> {
+async fn expired_tokens_are_renewed_without_a_log_line() -> Result<()> {
     let setting =
         Setting::start(&["--auth-token", "jwt,sign-method=HS256,priv-key=/etc/passwd,ttl=2s"])
             .await?;
@@ -118,7 +118,7 @@ async fn tokens_that_run_out_are_renewed_without_a_word() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_in_etcd_and_then_in_the_file() -> Result<()> {
+async fn password_changed_in_etcd_and_then_in_the_file_is_used() -> Result<()> {
     let setting = Setting::start(&[]).await?;
     setting.router.etcd.change_password(USER, SECOND).await?;
     setting.trouble(&["authentication failed", "password_file"]).await?;
@@ -134,7 +134,7 @@ async fn a_password_is_changed_in_etcd_and_then_in_the_file() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_role_is_revoked_and_granted_again() -> Result<()> {
+async fn revoked_role_is_logged_and_a_granted_one_used() -> Result<()> {
     let setting = Setting::start(&[]).await?;
     setting.router.etcd.set_role(USER, USER, false).await?;
     setting.trouble(&["permission denied", "grant the role"]).await?;
@@ -143,7 +143,7 @@ async fn a_role_is_revoked_and_granted_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn users_are_asked_for_and_not_any_more_while_nginx_runs() -> Result<()> {
+async fn auth_enabled_and_disabled_while_nginx_runs_is_followed() -> Result<()> {
     let mut etcd = Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]);
     etcd.restart().await?;
     let nodes = start_nodes(1).await?;
@@ -161,7 +161,7 @@ async fn users_are_asked_for_and_not_any_more_while_nginx_runs() -> Result<()> {
 }
 
 #[tokio::test]
-async fn etcd_asks_for_a_user_and_none_is_configured() -> Result<()> {
+async fn auth_without_a_configured_user_is_logged() -> Result<()> {
     let mut router = Router::start(2, 2).await?;
     router.etcd.ask_for_users().await?;
     eventually(SOON, "the trouble is named", async || {

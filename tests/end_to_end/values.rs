@@ -54,7 +54,7 @@ async fn routes(router: &Router, name: &str, value: &str, weight: u32, node: &st
 }
 
 #[tokio::test]
-async fn all_forms_route_over_ipv4() -> Result<()> {
+async fn all_forms_of_values_route_over_ipv4() -> Result<()> {
     let (router, node) = (Router::start(1, 0).await?, Node::start("four").await?);
     let ListenAddress::Ip(address) = node.address() else { return Err("no IP address".into()) };
     for (name, value, weight) in forms("127.0.0.1", address.port()) {
@@ -65,7 +65,7 @@ async fn all_forms_route_over_ipv4() -> Result<()> {
 }
 
 #[tokio::test]
-async fn all_forms_route_over_ipv6() -> Result<()> {
+async fn all_forms_of_values_route_over_ipv6() -> Result<()> {
     let router = Router::start(1, 0).await?;
     let node = Node::listen("six", &"[::1]:0".parse()?).await?;
     let ListenAddress::Ip(address) = node.address() else { return Err("no IP address".into()) };
@@ -147,7 +147,7 @@ async fn defaults_and_all_parameters_are_in_the_status() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_has_no_peer_and_harms_nobody() -> Result<()> {
+async fn name_that_does_not_resolve_is_no_peer_and_harms_nobody() -> Result<()> {
     let router = Router::start(2, 1).await?;
     router.etcd.put(key("lost"), "no-such-host.invalid:80").await?;
     let revision = router.etcd.put(key("n1"), router.nodes[0].address().to_string()).await?;
@@ -160,7 +160,7 @@ async fn a_name_that_does_not_resolve_has_no_peer_and_harms_nobody() -> Result<(
 }
 
 #[tokio::test]
-async fn a_peer_without_a_weight_gets_no_new_request_and_keeps_what_is_open() -> Result<()> {
+async fn weight_0_gets_no_new_request_and_keeps_open_sessions() -> Result<()> {
     let router = Router::start(1, 1).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let node = Node::start("resting").await?;
@@ -218,7 +218,7 @@ fn port(node: &Node) -> Result<u16> {
 }
 
 #[tokio::test]
-async fn a_key_at_the_prefix_itself_is_a_mark_and_no_peer() -> Result<()> {
+async fn key_at_the_prefix_itself_is_no_peer() -> Result<()> {
     // One that was there, and one that comes.
     let router = Router::with(1, |etcd| Configuration::firehose(etcd).workers(1)).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);

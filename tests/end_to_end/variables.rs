@@ -48,7 +48,7 @@ async fn logged(nginx: &Nginx, begin: &str, end: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn open_connections_are_in_headers_and_in_the_access_log() -> Result<()> {
+async fn etcd_peer_connections_is_in_headers_and_in_the_access_log() -> Result<()> {
     let router = Router::with(1, |etcd| {
         Configuration::firehose(etcd)
             .http(
@@ -91,7 +91,7 @@ async fn open_connections_are_in_headers_and_in_the_access_log() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_peer_named_is_the_one_that_served_after_another_failed() -> Result<()> {
+async fn etcd_peer_is_the_one_that_served_after_another_failed() -> Result<()> {
     let router = Router::start(1, 2).await?;
     router.nodes[0].set_fault(Fault::Close);
     for _ in 0..6 {
@@ -102,7 +102,7 @@ async fn the_peer_named_is_the_one_that_served_after_another_failed() -> Result<
 }
 
 #[tokio::test]
-async fn the_status_tells_of_nginx_and_of_the_connection_to_etcd() -> Result<()> {
+async fn status_has_the_nginx_version_and_the_connection_to_etcd() -> Result<()> {
     let router = Router::start(2, 2).await?;
     let answer = router.nginx.get("/etcd").await?;
     assert!(answer.header("content-type").starts_with("application/json"), "{answer:?}");

@@ -90,7 +90,7 @@ fn limit_threads(pid: i32, limit: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_cannot_start_is_told_of_and_tried_again() -> Result<()> {
+async fn watcher_that_cannot_start_is_logged_and_tried_again() -> Result<()> {
     if !geteuid().is_root() {
         println!("skipped: the limit of threads is for workers of another user, which needs root");
         return Ok(());

@@ -36,8 +36,7 @@ async fn stop_talking(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_node() -> Result<()>
-{
+async fn session_survives_every_change_and_the_removal_of_its_node() -> Result<()> {
     let router = Router::start(2, 1).await?;
     let (nginx, etcd, own) = (&router.nginx, &router.etcd, &router.nodes[0]);
     let (mut sessions, stop) = (JoinSet::new(), CancellationToken::new());
@@ -128,7 +127,7 @@ async fn sessions_survive_all_that_comes_and_goes_and_the_removal_of_their_own_n
 }
 
 #[tokio::test]
-async fn a_removed_node_that_returns_serves_old_and_new_sessions() -> Result<()> {
+async fn removed_node_that_returns_serves_old_and_new_sessions() -> Result<()> {
     let router = Router::start(2, 2).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let mut session = nginx.websocket("/ws").await?;

@@ -1,26 +1,20 @@
 //! An etcd of the test's own.
 
+mod keys;
 mod leases;
+mod snapshots;
 mod users;
 
 use std::fs::File;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use etcd_client::{
-    Certificate as Trusted, Client, ConnectOptions, DeleteOptions, GetOptions, Identity,
-    TlsOptions, Txn, TxnOp,
+    Certificate as Trusted, Client, ConnectOptions, GetOptions, Identity, TlsOptions,
 };
 use nix::sys::signal::Signal;
 
 use crate::process::{Process, halted};
-use crate::{
-    Authority, Certificate, Folder, Node, PREFIX, Result, SOON, ensure, eventually, free_port, get,
-    key,
-};
-
-/// Operations per transaction: etcd's own limit, `--max-txn-ops`.
-const OPERATIONS: usize = 128;
+use crate::{Authority, Certificate, Folder, Result, SOON, ensure, eventually, free_port, get};
 
 /// One member, which is a cluster of its own.
 pub struct Etcd {
@@ -201,43 +195,6 @@ impl Etcd {
         Ok(std::fs::remove_dir_all(self.folder.path().join("data"))?)
     }
 
-    /// Saves what it holds to a file in its folder, as for a backup.
-    ///
-    /// # Errors
-    ///
-    /// When `etcdctl` fails: what it says.
-    pub async fn save(&self) -> Result<()> {
-        let file = self.folder.path().join("snapshot");
-        etcdctl(&["--endpoints", &self.url(), "snapshot", "save"], &file).await
-    }
-
-    /// Has the store that was [saved](Self::save), as a cluster with another id. Not while it runs.
-    ///
-    /// # Errors
-    ///
-    /// When `etcdctl` fails: what it says.
-    pub async fn restore(&self) -> Result<()> {
-        self.wipe()?;
-        let data = self.folder.path().join("data").display().to_string();
-        let peer = format!("http://127.0.0.1:{}", self.peer_port);
-        let cluster = format!("test={peer}");
-        let arguments = [
-            "snapshot",
-            "restore",
-            "--name",
-            "test",
-            "--data-dir",
-            &data,
-            "--initial-cluster",
-            &cluster,
-            "--initial-advertise-peer-urls",
-            &peer,
-            "--initial-cluster-token",
-            "restored",
-        ];
-        etcdctl(&arguments, &self.folder.path().join("snapshot")).await
-    }
-
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("etcd.log")).unwrap_or_default()
@@ -298,142 +255,6 @@ impl Etcd {
         Ok(self.client.clone().ok_or("etcd does not run")?)
     }
 
-    /// Writes a key, and gives the revision of the write.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<i64> {
-        let response = self.client()?.put(key.as_ref(), value.as_ref(), None).await?;
-        Ok(response.header().ok_or("no header")?.revision())
-    }
-
-    /// A key's value with its lease, if there is such a key.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn look_up(&self, key: &str) -> Result<Option<(String, i64)>> {
-        let response = self.client()?.get(key, None).await?;
-        let pair = response.kvs().first();
-        pair.map(|pair| Ok((pair.value_str()?.to_owned(), pair.lease()))).transpose()
-    }
-
-    /// The revision at which a key came to be.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd, and no such key.
-    pub async fn create_revision(&self, key: &str) -> Result<i64> {
-        let response = self.client()?.get(key, None).await?;
-        Ok(response.kvs().first().ok_or_else(|| format!("no key {key}"))?.create_revision())
-    }
-
-    /// Deletes a key, which must be there, and gives the revision.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd, and no such key.
-    pub async fn delete(&self, key: &str) -> Result<i64> {
-        let response = self.client()?.delete(key, None).await?;
-        ensure!(response.deleted() == 1, "no key {key}");
-        Ok(response.header().ok_or("no header")?.revision())
-    }
-
-    /// Deletes all keys that begin with `prefix`, and gives the revision.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn delete_all(&self, prefix: &str) -> Result<i64> {
-        let response =
-            self.client()?.delete(prefix, Some(DeleteOptions::new().with_prefix())).await?;
-        Ok(response.header().ok_or("no header")?.revision())
-    }
-
-    /// Writes many keys, a hundred or so per revision, and gives the last revision.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn put_all(&self, pairs: impl IntoIterator<Item = (String, String)>) -> Result<i64> {
-        let operations: Vec<_> =
-            pairs.into_iter().map(|(key, value)| TxnOp::put(key, value, None)).collect();
-        self.transactions(operations).await
-    }
-
-    /// Deletes many keys, a hundred or so per revision, and gives the last revision.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn delete_each(&self, keys: impl IntoIterator<Item = String>) -> Result<i64> {
-        let operations: Vec<_> = keys.into_iter().map(|key| TxnOp::delete(key, None)).collect();
-        self.transactions(operations).await
-    }
-
-    /// Writes keys, or deletes those without a value, a hundred or so per revision, and gives the
-    /// last revision. No key may come twice.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn change_all(
-        &self,
-        changes: impl IntoIterator<Item = (String, Option<String>)>,
-    ) -> Result<i64> {
-        let operation = |(key, value)| match value {
-            Some(value) => TxnOp::put(key, value, None),
-            None => TxnOp::delete(key, None),
-        };
-        self.transactions(changes.into_iter().map(operation).collect()).await
-    }
-
-    async fn transactions(&self, operations: Vec<TxnOp>) -> Result<i64> {
-        let mut client = self.client()?;
-        let mut revision = 0;
-        for chunk in operations.chunks(OPERATIONS) {
-            let response = client.txn(Txn::new().and_then(chunk)).await?;
-            revision = response.header().ok_or("no header")?.revision();
-        }
-        Ok(revision)
-    }
-
-    /// Writes a key for each node, its name below [`PREFIX`], and gives the last revision.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd.
-    pub async fn register(&self, nodes: &[Node]) -> Result<i64> {
-        self.put_all(nodes.iter().map(|node| (key(node.name()), node.address().to_string()))).await
-    }
-
-    /// The names below [`PREFIX`] and their values, in the order of the keys' bytes.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd, and a key or value that is no text.
-    pub async fn members(&self) -> Result<Vec<(String, String)>> {
-        let response = self.client()?.get(PREFIX, Some(GetOptions::new().with_prefix())).await?;
-        let pairs = response.kvs().iter();
-        pairs
-            .map(|pair| {
-                Ok((pair.key_str()?[PREFIX.len()..].to_owned(), pair.value_str()?.to_owned()))
-            })
-            .collect()
-    }
-
-    /// All keys that begin with `prefix`, whole, and their values, in the order of the keys' bytes.
-    ///
-    /// # Errors
-    ///
-    /// Those of etcd, and a key or value that is no text.
-    pub async fn all_below(&self, prefix: &str) -> Result<Vec<(String, String)>> {
-        let response = self.client()?.get(prefix, Some(GetOptions::new().with_prefix())).await?;
-        let pairs = response.kvs().iter();
-        pairs.map(|pair| Ok((pair.key_str()?.to_owned(), pair.value_str()?.to_owned()))).collect()
-    }
-
     /// The store's revision.
     ///
     /// # Errors
@@ -479,12 +300,4 @@ impl Etcd {
         })
         .await
     }
-}
-
-async fn etcdctl(arguments: &[&str], file: &Path) -> Result<()> {
-    let mut command = Command::new("etcdctl");
-    command.env("ETCDCTL_API", "3").args(arguments).arg(file);
-    let output = tokio::task::spawn_blocking(move || command.output()).await??;
-    ensure!(output.status.success(), "etcdctl: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }

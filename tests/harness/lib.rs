@@ -20,6 +20,7 @@ mod grpc_proxy;
 mod http;
 mod link;
 mod load;
+mod log;
 mod nginx;
 mod node_process;
 mod open_sockets;
@@ -31,6 +32,7 @@ mod router;
 mod served;
 mod session;
 mod status;
+mod stopwatch;
 mod websocket;
 
 pub use certificates::{Authority, Certificate};
@@ -66,6 +68,7 @@ pub use session::{Record, Session};
 pub use status::{
     Geo, Holding, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone,
 };
+pub use stopwatch::Stopwatch;
 pub use websocket::WebSocket;
 
 use std::time::Duration;

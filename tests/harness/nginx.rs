@@ -1,5 +1,8 @@
 //! A real nginx.
 
+mod log;
+mod status;
+
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -10,16 +13,14 @@ use tokio::net::TcpStream;
 use crate::configuration::nginx;
 use crate::process::{Group, Process, children, group};
 use crate::{
-    Answer, Configuration, Connection, Folder, Mode, Result, SOON, Status, UPSTREAM, Upstream,
-    WebSocket, ensure, eventually, free_port, get, running, signal,
+    Answer, Configuration, Connection, Folder, Mode, Result, SOON, WebSocket, ensure, eventually,
+    free_port, get, running, signal,
 };
 
 const CONFIGURATION: &str = "conf/nginx.conf";
 const WORKER: &str = "nginx: worker process";
 /// The title of the process that touches files for workers.
 const FILES: &str = "nginx: etcd files";
-/// How much of the log a failed test shows.
-const LOG_LINES: usize = 40;
 
 /// A running nginx with a folder of its own.
 #[derive(Debug)]
@@ -163,88 +164,6 @@ impl Nginx {
         WebSocket::open(&self.address(), path).await
     }
 
-    /// What `etcd_status` says.
-    ///
-    /// # Errors
-    ///
-    /// Those of HTTP, and JSON of another form.
-    pub async fn status(&self) -> Result<Status> {
-        let answer = self.get("/etcd").await?;
-        ensure!(answer.status == 200, "status {}: {}", answer.status, answer.text());
-        serde_json::from_slice(&answer.body)
-            .map_err(|error| format!("{error}: {}", answer.text()).into())
-    }
-
-    /// What it says of the usual upstream.
-    ///
-    /// # Errors
-    ///
-    /// As with [`status`](Self::status).
-    pub async fn upstream(&self) -> Result<Upstream> {
-        Ok(self.status().await?.upstreams.remove(UPSTREAM).ok_or("not in the status")?)
-    }
-
-    /// The pid of the worker that watches etcd; waits for one where there is none just now, as for
-    /// a moment after a reload.
-    ///
-    /// # Errors
-    ///
-    /// When there is none soon.
-    pub async fn watcher(&self) -> Result<i32> {
-        eventually(SOON, "a worker watches", async || {
-            let watcher = self.status().await?.watcher_pid.filter(|watcher| running(*watcher));
-            watcher.ok_or_else(|| "nobody watches".into())
-        })
-        .await
-    }
-
-    /// Waits until the usual upstream has applied a revision, and gives its status.
-    ///
-    /// # Errors
-    ///
-    /// When it does not soon.
-    pub async fn applied(&self, revision: i64) -> Result<Upstream> {
-        eventually(SOON, &format!("revision {revision} is applied"), async || {
-            let upstream = self.upstream().await?;
-            ensure!(upstream.revision >= revision, "{upstream:?}");
-            Ok(upstream)
-        })
-        .await
-    }
-
-    /// Waits until the usual upstream has a peer with this key, and gives its status.
-    ///
-    /// # Errors
-    ///
-    /// When it does not soon.
-    pub async fn wait_for_peer(&self, key: &str) -> Result<Upstream> {
-        eventually(SOON, &format!("there is a peer {key:?}"), async || {
-            let upstream = self.upstream().await?;
-            ensure!(upstream.peer(key).is_some(), "{upstream:?}");
-            Ok(upstream)
-        })
-        .await
-    }
-
-    /// Waits until the usual upstream's keys are these, in this order, and gives its status.
-    ///
-    /// # Errors
-    ///
-    /// When they do not soon come to be.
-    pub async fn wait_for_keys(&self, keys: &[&str]) -> Result<Upstream> {
-        eventually(SOON, &format!("the keys are {keys:?}"), async || {
-            let upstream = self.upstream().await?;
-            ensure!(
-                upstream.keys() == keys,
-                "keys {:?}, connected {}",
-                upstream.keys(),
-                upstream.connected
-            );
-            Ok(upstream)
-        })
-        .await
-    }
-
     /// The pid of the master, or of the single process.
     pub fn master(&self) -> i32 {
         self.master
@@ -364,64 +283,6 @@ impl Nginx {
             Ok(())
         })
         .await
-    }
-
-    /// What `error.log` holds.
-    pub fn log(&self) -> String {
-        read(self.folder.path(), "logs/error.log")
-    }
-
-    /// The lines of `error.log` that contain a text.
-    pub fn log_lines(&self, text: &str) -> Vec<String> {
-        self.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
-    }
-
-    /// Waits for a line with a text in `error.log`.
-    ///
-    /// # Errors
-    ///
-    /// When it does not come soon.
-    pub async fn wait_for_log(&self, text: &str) -> Result<String> {
-        eventually(SOON, &format!("a log line with {text:?}"), async || {
-            let line = self.log_lines(text).into_iter().next();
-            line.ok_or_else(|| self.log().into())
-        })
-        .await
-    }
-
-    /// Fails if the log tells of a crash, or of anything that nginx or the module calls critical or
-    /// worse.
-    ///
-    /// # Errors
-    ///
-    /// The lines that do.
-    pub fn check_log(&self) -> Result<()> {
-        let log = self.log();
-        let bad = |line: &&str| {
-            // The level is the third word of a line: date, time, level. What follows may quote
-            // anything.
-            let level = line.split(' ').nth(2).unwrap_or_default();
-            matches!(level, "[alert]" | "[emerg]" | "[crit]")
-                || line.contains("panicked")
-                || line.contains("etcd: a fault in the module")
-                || line.contains("etcd: the watcher failed")
-                || line.contains("exited on signal")
-        };
-        let lines: Vec<_> = log.lines().filter(bad).collect();
-        ensure!(lines.is_empty(), "in error.log: {}", lines.join("\n"));
-        Ok(())
-    }
-}
-
-impl Drop for Nginx {
-    /// Shows the log's end, which is seen where the test failed: cargo swallows it otherwise.
-    fn drop(&mut self) {
-        let log = self.log();
-        let lines: Vec<_> = log.lines().collect();
-        println!(
-            "error.log ends with:\n{}",
-            lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
-        );
     }
 }
 

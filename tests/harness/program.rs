@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::process::{Process, children};
-use crate::{Folder, Result, SOON, ensure, eventually};
+use crate::{Folder, Result, SOON, ensure, log};
 
 /// The program, and what it says. It is killed when this is dropped, with all that it has started.
 #[derive(Debug)]
@@ -112,19 +112,25 @@ impl Program {
 
     /// Its lines that contain this.
     pub fn log_lines(&self, text: &str) -> Vec<String> {
-        self.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+        log::lines(&self.log(), text)
     }
 
     /// Waits for a line that contains this, and gives the first.
     ///
     /// # Errors
     ///
-    /// Where none comes.
+    /// Where none comes soon.
     pub async fn wait_for_log(&self, text: &str) -> Result<String> {
-        eventually(SOON, &format!("a line with {text:?}"), async || {
-            self.log_lines(text).into_iter().next().ok_or_else(|| self.log().into())
-        })
-        .await
+        log::wait_for_line(text, || self.log()).await
+    }
+
+    /// Waits until so many of its lines contain this.
+    ///
+    /// # Errors
+    ///
+    /// Where fewer come soon, or there are more.
+    pub async fn wait_for_log_lines(&self, text: &str, count: usize) -> Result<()> {
+        log::wait_for_lines(text, count, || self.log()).await
     }
 
     /// Whether it has not ended.

@@ -37,18 +37,19 @@ pub(crate) const LAST_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Backoff {
     endpoints: usize,
     failures: usize,
-    next: Duration,
+    waits: retry_backoff::Backoff,
 }
 
 impl Backoff {
     pub(crate) fn new(endpoints: usize) -> Self {
-        Self { endpoints: endpoints.max(1), failures: 0, next: FIRST }
+        let waits = retry_backoff::Backoff::new(FIRST, LONGEST_REFUSED);
+        Self { endpoints: endpoints.max(1), failures: 0, waits }
     }
 
     /// After an attempt that succeeded and lasted: the first one that follows need not wait.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
-        self.next = FIRST;
+        self.waits.reset();
     }
 
     /// The first wait after an attempt that lasted.
@@ -61,7 +62,7 @@ impl Backoff {
     pub(crate) fn after_endpoint(&mut self) -> Duration {
         self.failures += 1;
         if self.failures.is_multiple_of(self.endpoints) {
-            self.wait(LONGEST)
+            self.waits.next_wait_within(LONGEST)
         } else {
             Duration::ZERO
         }
@@ -69,13 +70,7 @@ impl Backoff {
 
     /// After a refusal, which another endpoint would only repeat.
     pub(crate) fn after_refusal(&mut self) -> Duration {
-        self.wait(LONGEST_REFUSED)
-    }
-
-    fn wait(&mut self, longest: Duration) -> Duration {
-        let wait = self.next.min(longest).mul_f64(0.5 + fastrand::f64()).min(longest);
-        self.next = (self.next * 2).min(LONGEST_REFUSED);
-        wait
+        self.waits.next_wait()
     }
 }
 

@@ -274,6 +274,12 @@ impl<T> Replica<T> {
         self.origin
     }
 
+    /// The state of the etcd that spoke last; `None` where none has spoken, and none was kept.
+    #[must_use]
+    pub const fn latest(&self) -> Option<Origin> {
+        self.latest
+    }
+
     /// Why the values in hand are held, and until when; `None` where they are not. Before the first
     /// list this is what was [resumed](Self::resume).
     #[must_use]

@@ -1,61 +1,34 @@
 //! `announce`: keeps a node's key in etcd for as long as the node answers.
 
-mod channel;
+mod address;
 mod check;
 mod command;
 mod docker;
-mod health;
+mod error;
 mod keeper;
+mod lookup;
 mod node;
 mod options;
-mod place;
 
-use std::{convert::Infallible, io, process::ExitCode, time::Duration};
+use std::{convert::Infallible, process::ExitCode, time::Duration};
 
 use nix::sys::signal::Signal;
-use thiserror::Error;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
-use upstream_peers::ValueError;
 
 pub(crate) use self::options::AnnounceOptions;
 use self::{
-    check::CheckError,
     command::Command,
-    docker::DockerError,
-    keeper::{Held, Keeper, RELEASE, Want},
+    error::AnnounceError,
+    keeper::{Keeper, KeyState, RELEASE_TIMEOUT},
     node::Node,
 };
-use crate::{
-    etcd::EtcdOptionsError,
-    signals::{Listener, SupervisorEvent},
-};
+use crate::signals::{Listener, SupervisorEvent};
 
 /// What a wrong flag makes the program exit with, as clap has it.
 const USAGE: u8 = 2;
-
-/// What keeps a node from being announced.
-#[derive(Debug, Error)]
-enum AnnounceError {
-    #[error("{0}")]
-    Options(#[from] EtcdOptionsError),
-    #[error("{0}")]
-    Check(#[from] CheckError),
-    #[error("{0}")]
-    Docker(#[from] DockerError),
-    #[error("--addr or --container is needed")]
-    NoPlace,
-    #[error("--addr \"{0}\" has no port: HOST:PORT is needed")]
-    NoPort(String),
-    #[error("the value \"{0}\", of --addr and --value, is none that the router takes: {1}")]
-    Value(String, ValueError),
-    #[error("signals cannot be received: {0}")]
-    Signals(io::Error),
-    #[error("the flags could not be looked at: {0}")]
-    Stopped(tokio::task::JoinError),
-}
 
 /// Runs until told to end, or until the command has ended.
 pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
@@ -78,7 +51,7 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
         // Cancel safe: nothing is announced or started yet.
         biased;
         signal = listener.end_requested() => {
-            tracing::info!("{signal}: the node is not announced");
+            tracing::info!("{signal} received: exiting, the node was not announced");
             return ExitCode::SUCCESS;
         }
         node = making => node.unwrap_or_else(|error| Err(AnnounceError::Stopped(error))),
@@ -97,15 +70,15 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
         }
     };
     let key = format!("{}{}", etcd.upstream_prefix(), options.key);
-    let (mut keeper, held) = Keeper::new(etcd.cluster(), key, options.ttl, options.take_over);
-    let (want, wanted) = watch::channel(Want::Down);
+    let (mut keeper, state) = Keeper::new(etcd.cluster(), key, options.ttl, options.take_over);
+    let (want, wanted) = watch::channel(KeyState::Absent);
     let announcing =
-        Announcing { node, want, held, interval: options.check_interval, drain: options.drain };
+        Announcing { node, want, state, interval: options.check_interval, drain: options.drain };
     tokio::select! {
         // Cancel safe: what the keeper had under way when the node is to end is done or not done
         // under its lease, which is given back next; a lease that was being asked for has no key,
         // and runs out.
-        () = announcing.until_the_end(&mut listener, &mut command) => {}
+        () = announcing.announce_until_end(&mut listener, &mut command) => {}
         never = keeper.run(wanted) => match never {},
     }
     keeper.release().await;
@@ -119,19 +92,19 @@ fn fail(error: &AnnounceError) -> ExitCode {
 
 struct Announcing {
     node: Node,
-    want: watch::Sender<Want>,
-    held: watch::Receiver<Held>,
+    want: watch::Sender<KeyState>,
+    state: watch::Receiver<KeyState>,
     interval: Duration,
     drain: Duration,
 }
 
 impl Announcing {
     /// Announces the node as its checks say, until it is to end; then says "drain" for a while.
-    async fn until_the_end(self, listener: &mut Listener, command: &mut Command) {
-        let Self { mut node, want, held, interval, drain } = self;
+    async fn announce_until_end(self, listener: &mut Listener, command: &mut Command) {
+        let Self { mut node, want, state, interval, drain } = self;
         {
-            let looking = look_again_and_again(&mut node, &want, interval);
-            tokio::pin!(looking);
+            let checking = check_repeatedly(&mut node, &want, interval);
+            tokio::pin!(checking);
             loop {
                 tokio::select! {
                     // Cancel safe: a signal is taken in the poll that returns it, and the command's
@@ -141,7 +114,7 @@ impl Announcing {
                     happening = listener.next() => match happening {
                         SupervisorEvent::ChildEnded => command.reap_orphans(),
                         SupervisorEvent::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
-                            tracing::info!("{signal}: the node is to end");
+                            tracing::info!("{signal} received: shutting down");
                             break;
                         }
                         SupervisorEvent::Signal(signal) => {
@@ -151,54 +124,52 @@ impl Announcing {
                         }
                     },
                     () = command.ended() => return,
-                    never = &mut looking => match never {},
+                    never = &mut checking => match never {},
                 }
             }
         }
-        mark_and_wait(want, held, drain, listener, command).await;
+        drain_node(want, state, drain, listener, command).await;
     }
 }
 
-/// Looks at the node each `every`, and says what is to be announced.
-async fn look_again_and_again(
+/// Checks the node each `every`, and says what is to be announced.
+async fn check_repeatedly(
     node: &mut Node,
-    want: &watch::Sender<Want>,
+    want: &watch::Sender<KeyState>,
     every: Duration,
 ) -> Infallible {
-    let mut looks = interval(every);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        looks.tick().await;
-        let wanted = node.look().await.map_or(Want::Down, Want::Up);
+        ticks.tick().await;
+        let wanted = node.check().await.map_or(KeyState::Absent, KeyState::Present);
         want.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
     }
 }
 
 /// Marks the key, so that the router sends nobody new, and waits until those who are there may have
 /// gone, or nobody is waited for.
-async fn mark_and_wait(
-    want: watch::Sender<Want>,
-    mut held: watch::Receiver<Held>,
+async fn drain_node(
+    want: watch::Sender<KeyState>,
+    mut state: watch::Receiver<KeyState>,
     drain: Duration,
     listener: &mut Listener,
     command: &mut Command,
 ) {
-    let before = held.borrow_and_update().clone();
-    let Held::Key(value) = before else { return };
+    let before = state.borrow_and_update().clone();
+    let KeyState::Present(value) = before else { return };
     if drain.is_zero() {
         return;
     }
-    let draining = Held::Key(format!("{value} drain"));
-    want.send_replace(Want::Up(format!("{value} drain")));
+    let draining = KeyState::Present(format!("{value} drain"));
+    want.send_replace(draining.clone());
     let waiting = async {
         // Where etcd is away nobody hears of it, and there is nothing to wait for.
-        let is_marked = held.wait_for(|held| *held == draining);
-        if !matches!(timeout(RELEASE, is_marked).await, Ok(Ok(_))) {
+        let is_marked = state.wait_for(|state| *state == draining);
+        if !matches!(timeout(RELEASE_TIMEOUT, is_marked).await, Ok(Ok(_))) {
             return;
         }
-        tracing::info!(
-            "the node is marked \"drain\" for {drain:?}; one more signal ends it at once"
-        );
+        tracing::info!("the node is marked \"drain\" for {drain:?}; another signal skips the wait");
         sleep(drain).await;
     };
     tokio::pin!(waiting);

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use retry_backoff::Backoff;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
+use crate::backoff;
 use crate::lookup::Answer;
 
 /// An answer is taken to hold for so long at least, whatever the name server says: a time of 0 s is
@@ -108,7 +109,7 @@ impl LookupSchedule {
                 let name: Arc<str> = name.into();
                 self.waiting.insert((now, Arc::clone(&name)));
                 let (addresses, state, backoff) =
-                    (Vec::new(), LookupState::Unknown(now), Backoff::new());
+                    (Vec::new(), LookupState::Unknown(now), backoff::new());
                 let known = NameEntry { addresses, state, backoff, due: Some(now) };
                 self.names.insert(name, known);
             }
@@ -188,7 +189,7 @@ impl LookupSchedule {
                         self.events.push_back(NameEvent::Failed { name: name.to_string(), reason });
                     }
                 }
-                known.backoff.wait()
+                known.backoff.next_wait()
             }
         };
         known.due = Some(now + wait);

@@ -88,16 +88,22 @@ proptest! {
                 Step::Keep { peer, kind, per_peer } => {
                     let peer = PEERS[peer];
                     let Insertion { slot, evicted } = cache.insert(peer, kind, per_peer, item);
-                    let expected = model.keep(capacity, per_peer, Item { peer, kind, number: item });
+                    let expected =
+                        model.keep(capacity, per_peer, Item { peer, kind, number: item });
                     prop_assert_eq!(evicted, expected);
                     prop_assert_eq!(Slot::from_number(slot.to_number()), slot);
-                    prop_assert!(slots.iter().all(|&(other, _)| other != slot), "a slot a second \
-                    time");
+                    prop_assert!(
+                        slots.iter().all(|&(other, _)| other != slot),
+                        "a slot a second time"
+                    );
                     slots.push((slot, item));
                 }
                 Step::Take(peer, kind) => {
                     let at = model.newest_of(PEERS[peer], kind);
-                    prop_assert_eq!(cache.peek(PEERS[peer], kind), at.map(|at| &model.0[at].number));
+                    prop_assert_eq!(
+                        cache.peek(PEERS[peer], kind),
+                        at.map(|at| &model.0[at].number)
+                    );
                     prop_assert_eq!(cache.take_newest(PEERS[peer], kind), model.remove(at));
                 }
                 Step::Remove(index) => {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod cell;
+pub mod messages;
 #[cfg(not(loom))]
 mod shared_words;
 mod sync;

@@ -45,6 +45,11 @@ impl<'a> SharedWords<'a> {
         Self { words }
     }
 
+    /// How many words it takes to hold values of so many words.
+    pub const fn words_for(capacity: usize) -> usize {
+        HEADS + 2 * capacity
+    }
+
     /// The longest value, in words.
     pub fn capacity(&self) -> usize {
         self.words.len().saturating_sub(HEADS) / 2
@@ -62,7 +67,10 @@ impl<'a> SharedWords<'a> {
     /// # Errors
     ///
     /// Where values were published faster than they can be read, a hundred times in a row.
-    pub fn read<T>(&self, read: impl Fn(&[AtomicU64]) -> T) -> Result<WordsReading<T>, TornRead> {
+    pub fn read<T>(
+        &self,
+        mut read: impl FnMut(&[AtomicU64]) -> T,
+    ) -> Result<WordsReading<T>, TornRead> {
         for _ in 0..TRIES {
             let generation = self.generation();
             let (head, words) = self.buffer(generation);

@@ -19,6 +19,9 @@
 //! * `hash KEY consistent`: the [`points`] of the servers, and [`find`] for a [`key_hash`];
 //! * `least_time`: the [`PeakEwma`] of each peer.
 //!
+//! [`Method`] says which methods there are and how they are written, [`Parameters`] what a peer has
+//! of nginx's `server`.
+//!
 //! Nothing that a pick calls allocates memory.
 
 #![forbid(unsafe_code)]
@@ -26,6 +29,8 @@
 mod effective_weight;
 mod ketama;
 mod keyed;
+mod method;
+mod parameters;
 mod peak_ewma;
 mod slow_start;
 mod smooth;
@@ -34,6 +39,8 @@ mod strided;
 pub use effective_weight::Deficit;
 pub use ketama::{POINTS_PER_WEIGHT, find, points};
 pub use keyed::{IP_HASH_START, KEYED_TRIES, in_range, ip_hash, key_hash, rehash};
+pub use method::{Method, MethodError};
+pub use parameters::{MAX_WEIGHT, Parameters};
 pub use peak_ewma::{HALF_LIFE, PeakEwma};
 pub use slow_start::{Share, admits, both, ramp};
 pub use smooth::{MAX_STEPS, smooth_sequence};

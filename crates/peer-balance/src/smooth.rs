@@ -37,7 +37,7 @@ pub fn smooth_sequence(weights: &[u32], max_length: usize) -> Option<Vec<u32>> {
         let best = classes
             .iter_mut()
             .max_by_key(|class| (class.current(step, cycle), Reverse(class.head())))?;
-        Some(best.take())
+        Some(best.pick_next())
     };
     (1..=cycle).map(pick).collect()
 }
@@ -67,7 +67,7 @@ impl Class {
         step * self.weight - self.rounds * cycle
     }
 
-    fn take(&mut self) -> u32 {
+    fn pick_next(&mut self) -> u32 {
         let head = self.head();
         self.turn += 1;
         if self.turn == self.members.len() {

@@ -21,17 +21,17 @@ const PROTOCOL: &[u8] = b"HTTP/";
 /// Why an answer has no status.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
-    #[error("not HTTP: no status line")]
+    #[error("invalid response: no HTTP status line")]
     StatusLine,
-    #[error("not HTTP: a malformed header")]
+    #[error("invalid response: malformed header")]
     Header,
-    #[error("the answer's header has more than {MAX_ANSWER_HEAD} bytes")]
+    #[error("invalid response: the header exceeds {MAX_ANSWER_HEAD} bytes")]
     TooLong,
 }
 
 /// How far the head has been read; the names are those of nginx's states.
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum ParserState {
     /// So many bytes of [`PROTOCOL`].
     Protocol(usize),
     FirstMajorDigit,
@@ -55,19 +55,19 @@ enum State {
 /// Reads the head of an answer.
 #[derive(Debug)]
 pub(crate) struct Head {
-    state: State,
+    state: ParserState,
     status: u16,
     taken: usize,
 }
 
 impl Head {
     pub(crate) fn new() -> Self {
-        Self { state: State::Protocol(0), status: 0, taken: 0 }
+        Self { state: ParserState::Protocol(0), status: 0, taken: 0 }
     }
 
-    /// Takes what comes next; gives the final status when the head is complete. Interim answers
+    /// Reads what comes next; gives the final status when the head is complete. Interim answers
     /// (1xx) are passed over, but for 101, behind which comes another protocol.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
         for &byte in bytes {
             self.taken += 1;
             if self.taken > MAX_ANSWER_HEAD {
@@ -85,63 +85,72 @@ impl Head {
 
     fn is_complete_with(&mut self, byte: u8) -> Result<bool, NoAnswer> {
         self.state = match (self.state, byte) {
-            (State::Protocol(at), _) if PROTOCOL.get(at) == Some(&byte) => {
+            (ParserState::Protocol(at), _) if PROTOCOL.get(at) == Some(&byte) => {
                 if at + 1 == PROTOCOL.len() {
-                    State::FirstMajorDigit
+                    ParserState::FirstMajorDigit
                 } else {
-                    State::Protocol(at + 1)
+                    ParserState::Protocol(at + 1)
                 }
             }
-            (State::FirstMajorDigit, b'1'..=b'9') => State::MajorDigit(1),
-            (State::MajorDigit(_), b'.') => State::FirstMinorDigit,
-            (State::MajorDigit(1), b'0'..=b'9') => State::MajorDigit(2),
-            (State::FirstMinorDigit, b'0'..=b'9') => State::MinorDigit(1),
-            (State::MinorDigit(_), b' ') => State::Status(0),
-            (State::MinorDigit(1), b'0'..=b'9') => State::MinorDigit(2),
-            (State::Status(_), b' ') => self.state,
-            (State::Status(digits), b'0'..=b'9') => {
+            (ParserState::FirstMajorDigit, b'1'..=b'9') => ParserState::MajorDigit(1),
+            (ParserState::MajorDigit(_), b'.') => ParserState::FirstMinorDigit,
+            (ParserState::MajorDigit(1), b'0'..=b'9') => ParserState::MajorDigit(2),
+            (ParserState::FirstMinorDigit, b'0'..=b'9') => ParserState::MinorDigit(1),
+            (ParserState::MinorDigit(_), b' ') => ParserState::Status(0),
+            (ParserState::MinorDigit(1), b'0'..=b'9') => ParserState::MinorDigit(2),
+            (ParserState::Status(_), b' ') => self.state,
+            (ParserState::Status(digits), b'0'..=b'9') => {
                 self.status = self.status * 10 + u16::from(byte - b'0');
-                if digits == 2 { State::AfterStatus } else { State::Status(digits + 1) }
+                if digits == 2 { ParserState::AfterStatus } else { ParserState::Status(digits + 1) }
             }
             // IIS sends 403.1 and the like.
-            (State::AfterStatus, b' ' | b'.') => State::StatusText,
-            (State::AfterStatus | State::StatusText, b'\r') => State::StatusLineEnd,
-            (State::AfterStatus | State::StatusText | State::StatusLineEnd, b'\n') => {
-                State::HeaderStart
+            (ParserState::AfterStatus, b' ' | b'.') => ParserState::StatusText,
+            (ParserState::AfterStatus | ParserState::StatusText, b'\r') => {
+                ParserState::StatusLineEnd
             }
-            (State::StatusText, _) => State::StatusText,
             (
-                State::Protocol(_)
-                | State::FirstMajorDigit
-                | State::MajorDigit(_)
-                | State::FirstMinorDigit
-                | State::MinorDigit(_)
-                | State::Status(_)
-                | State::AfterStatus
-                | State::StatusLineEnd,
+                ParserState::AfterStatus | ParserState::StatusText | ParserState::StatusLineEnd,
+                b'\n',
+            ) => ParserState::HeaderStart,
+            (ParserState::StatusText, _) => ParserState::StatusText,
+            (
+                ParserState::Protocol(_)
+                | ParserState::FirstMajorDigit
+                | ParserState::MajorDigit(_)
+                | ParserState::FirstMinorDigit
+                | ParserState::MinorDigit(_)
+                | ParserState::Status(_)
+                | ParserState::AfterStatus
+                | ParserState::StatusLineEnd,
                 _,
             ) => return Err(NoAnswer::StatusLine),
 
-            (State::HeaderStart, b'\r') => State::HeadEnd,
-            (State::HeaderStart | State::HeadEnd, b'\n') => return Ok(true),
-            (State::HeaderStart, b':') => return Err(NoAnswer::Header),
-            (State::Name(_), b':') => State::Value,
-            (State::Name(_) | State::Value, b'\r') => State::HeaderEnd,
-            (State::Name(_) | State::Value | State::HeaderEnd | State::IgnoredLine, b'\n') => {
-                State::HeaderStart
+            (ParserState::HeaderStart, b'\r') => ParserState::HeadEnd,
+            (ParserState::HeaderStart | ParserState::HeadEnd, b'\n') => return Ok(true),
+            (ParserState::HeaderStart, b':') => return Err(NoAnswer::Header),
+            (ParserState::Name(_), b':') => ParserState::Value,
+            (ParserState::Name(_) | ParserState::Value, b'\r') => ParserState::HeaderEnd,
+            (
+                ParserState::Name(_)
+                | ParserState::Value
+                | ParserState::HeaderEnd
+                | ParserState::IgnoredLine,
+                b'\n',
+            ) => ParserState::HeaderStart,
+            (ParserState::HeaderStart | ParserState::Name(_), 0..=b' ' | 0x7f) => {
+                return Err(NoAnswer::Header);
             }
-            (State::HeaderStart | State::Name(_), 0..=b' ' | 0x7f) => return Err(NoAnswer::Header),
-            (State::HeaderStart, _) => State::Name((byte == PROTOCOL[0]).then_some(1)),
+            (ParserState::HeaderStart, _) => ParserState::Name((byte == PROTOCOL[0]).then_some(1)),
             // IIS sends a second status line among the headers.
-            (State::Name(Some(4)), b'/') => State::IgnoredLine,
-            (State::Name(same), _) => State::Name(
+            (ParserState::Name(Some(4)), b'/') => ParserState::IgnoredLine,
+            (ParserState::Name(same), _) => ParserState::Name(
                 same.filter(|&same| PROTOCOL.get(same) == Some(&byte)).map(|same| same + 1),
             ),
-            (State::Value, 0) => return Err(NoAnswer::Header),
-            (State::Value, _) => State::Value,
-            (State::HeaderEnd, b'\r') => State::HeaderEnd,
-            (State::HeaderEnd | State::HeadEnd, _) => return Err(NoAnswer::Header),
-            (State::IgnoredLine, _) => State::IgnoredLine,
+            (ParserState::Value, 0) => return Err(NoAnswer::Header),
+            (ParserState::Value, _) => ParserState::Value,
+            (ParserState::HeaderEnd, b'\r') => ParserState::HeaderEnd,
+            (ParserState::HeaderEnd | ParserState::HeadEnd, _) => return Err(NoAnswer::Header),
+            (ParserState::IgnoredLine, _) => ParserState::IgnoredLine,
         };
         Ok(false)
     }
@@ -154,7 +163,7 @@ mod tests {
     use super::{Head, MAX_ANSWER_HEAD, NoAnswer};
 
     fn read(answer: &[u8]) -> Result<Option<u16>, NoAnswer> {
-        Head::new().take(answer)
+        Head::new().read(answer)
     }
 
     #[test]
@@ -244,8 +253,8 @@ mod tests {
             let bytes = answer.as_bytes();
             let (first, rest) = bytes.split_at(cut.min(bytes.len()));
             let mut head = Head::new();
-            let in_pieces = match head.take(first) {
-                Ok(None) => head.take(rest),
+            let in_pieces = match head.read(first) {
+                Ok(None) => head.read(rest),
                 ended => ended,
             };
             prop_assert_eq!(in_pieces, read(bytes));

@@ -12,7 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::answer::Head;
-use crate::config::{CheckConfig, ConfigError, Kind, LONGEST, Method, SHORTEST, host_header, path};
+use crate::config::{
+    CheckConfig, CheckKind, CheckMethod, ConfigError, LONGEST, SHORTEST, host_header, path,
+};
 use crate::peer::Address;
 use crate::status::StatusSet;
 
@@ -35,7 +37,7 @@ const MAX_BODIES: usize = 64;
 
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CheckOutcome {
     Passed,
     Failed(String),
     /// For a lack of this machine's own.
@@ -60,7 +62,7 @@ struct Bodies {
 /// What is asked for, and which answers are good.
 #[derive(Debug)]
 struct Page {
-    method: Method,
+    method: CheckMethod,
     path: Result<PathAndQuery, ConfigError>,
     host: Option<Result<HeaderValue, ConfigError>>,
     status: StatusSet,
@@ -69,8 +71,8 @@ struct Page {
 impl Attempts {
     pub(crate) fn new(config: &CheckConfig) -> Self {
         let request = match &config.kind {
-            Kind::Tcp => None,
-            Kind::Http { method, uri, host, status } => Some(Arc::new(Page {
+            CheckKind::Tcp => None,
+            CheckKind::Http { method, uri, host, status } => Some(Arc::new(Page {
                 method: *method,
                 path: path(uri),
                 host: host.as_deref().map(host_header),
@@ -84,15 +86,18 @@ impl Attempts {
     }
 
     /// One check of `target`.
-    pub(crate) fn make(&self, target: &Address) -> impl Future<Output = Outcome> + Send + use<> {
+    pub(crate) fn make(
+        &self,
+        target: &Address,
+    ) -> impl Future<Output = CheckOutcome> + Send + use<> {
         let (request, target, limit) = (self.request.clone(), target.clone(), self.timeout);
         let bodies = self.bodies.clone();
         async move {
             match timeout(limit, attempt(request.as_deref(), &target, &bodies)).await {
-                Ok(Ok(())) => Outcome::Passed,
-                Ok(Err(Trouble::Peer(reason))) => Outcome::Failed(reason),
-                Ok(Err(Trouble::Here)) => Outcome::NotMade,
-                Err(_) => Outcome::Failed(format!("timed out after {limit:?}")),
+                Ok(Ok(())) => CheckOutcome::Passed,
+                Ok(Err(Trouble::Peer(reason))) => CheckOutcome::Failed(reason),
+                Ok(Err(Trouble::Here)) => CheckOutcome::NotMade,
+                Err(_) => CheckOutcome::Failed(format!("timed out after {limit:?}")),
             }
         }
     }
@@ -149,7 +154,7 @@ where
     let Some(page) = request else { return Ok(()) };
     let request = page.request(target).map_err(|error| Trouble::Peer(error.to_string()))?;
     let status = answer(&mut stream, &request).await.map_err(Trouble::Peer)?;
-    bodies.take(stream);
+    bodies.drain(stream);
     if page.status.contains(status) {
         Ok(())
     } else {
@@ -168,11 +173,11 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         // Whoever refuses a request before it has read it may have answered all the same.
         match (stream.read(&mut bytes).await, &written) {
-            (Ok(0), Ok(())) => return Err("closed without an answer".to_owned()),
+            (Ok(0), Ok(())) => return Err("connection closed without a response".to_owned()),
             (Ok(0), Err(error)) => return Err(io_reason(error)),
             (Ok(length), _) => {
                 let taken = bytes.get(..length).unwrap_or_default();
-                if let Some(status) = head.take(taken).map_err(|error| error.to_string())? {
+                if let Some(status) = head.read(taken).map_err(|error| error.to_string())? {
                     return Ok(status);
                 }
             }
@@ -190,8 +195,8 @@ impl Page {
         };
         let path = self.path.clone()?;
         let method: &[u8] = match self.method {
-            Method::Get => b"GET ",
-            Method::Head => b"HEAD ",
+            CheckMethod::Get => b"GET ",
+            CheckMethod::Head => b"HEAD ",
         };
         // An answer is all that is wanted of the connection.
         let parts: [&[u8]; 7] = [
@@ -210,7 +215,7 @@ impl Page {
 impl Bodies {
     /// Reads what is still to come, and throws it away; ends the connection at once where too many
     /// are being read already.
-    fn take(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
+    fn drain(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let time = self.time;
             tokio::spawn(async move {

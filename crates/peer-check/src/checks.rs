@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::attempt::{Attempts, Outcome};
+use crate::attempt::{Attempts, CheckOutcome};
 use crate::config::CheckConfig;
 use crate::peer::{Address, Checked, Verdict};
 use crate::schedule::{Schedule, Turn};
@@ -25,7 +25,7 @@ pub const MAX_TOGETHER: usize = 256;
 pub const MAX_FAILING_TOGETHER: usize = MAX_TOGETHER / 2;
 
 /// How an attempt is made; tests have their own.
-type Attempt = dyn Fn(&Address) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send;
+type Attempt = dyn Fn(&Address) -> Pin<Box<dyn Future<Output = CheckOutcome> + Send>> + Send;
 
 /// The peers that are checked.
 ///
@@ -40,7 +40,7 @@ type Attempt = dyn Fn(&Address) -> Pin<Box<dyn Future<Output = Outcome> + Send>>
 pub struct Checks {
     schedule: Schedule,
     attempt: Box<Attempt>,
-    attempts: JoinSet<Outcome>,
+    attempts: JoinSet<CheckOutcome>,
     /// The turns of the attempts under way. One that is not here any more was abandoned.
     under_way: HashMap<Id, (Turn, AbortHandle)>,
     /// How many of these are at peers that fail.
@@ -56,10 +56,13 @@ impl Checks {
         Self::with_attempt(&config, Rng::new(), move |target| Box::pin(attempts.make(target)))
     }
 
-    fn with_attempt<A>(config: &CheckConfig, random: Rng, attempt: A) -> Self
-    where
-        A: Fn(&Address) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + 'static,
-    {
+    fn with_attempt(
+        config: &CheckConfig,
+        random: Rng,
+        attempt: impl Fn(&Address) -> Pin<Box<dyn Future<Output = CheckOutcome> + Send>>
+        + Send
+        + 'static,
+    ) -> Self {
         Self {
             schedule: Schedule::new(config, random),
             attempt: Box::new(attempt),
@@ -74,8 +77,8 @@ impl Checks {
     /// their counts, whatever state is given for them; others are forgotten, and a check of theirs
     /// that is under way is dropped. Of two with the same id the first counts; one whose target has
     /// changed is taken as a new one.
-    pub fn keep(&mut self, peers: impl IntoIterator<Item = Checked>) {
-        self.schedule.keep(peers, Instant::now());
+    pub fn set_peers(&mut self, peers: impl IntoIterator<Item = Checked>) {
+        self.schedule.set_peers(peers, Instant::now());
         self.under_way.retain(|_, (turn, attempt)| {
             let wanted = self.schedule.is_wanted(turn);
             if !wanted {
@@ -141,15 +144,17 @@ impl Checks {
         }
     }
 
-    fn take_over(&mut self, ended: Result<(Id, Outcome), JoinError>) -> Option<Verdict> {
+    fn take_over(&mut self, ended: Result<(Id, CheckOutcome), JoinError>) -> Option<Verdict> {
         let (id, outcome) = match ended {
             Ok(ended) => ended,
-            Err(error) => (error.id(), Outcome::Failed(format!("the check broke off: {error}"))),
+            Err(error) => {
+                (error.id(), CheckOutcome::Failed(format!("the check ended unexpectedly: {error}")))
+            }
         };
         let (turn, _) = self.under_way.remove(&id)?;
         self.failing_under_way -= usize::from(turn.is_failing);
-        self.not_made += u64::from(outcome == Outcome::NotMade);
-        self.schedule.ended(turn, outcome, Instant::now())
+        self.not_made += u64::from(outcome == CheckOutcome::NotMade);
+        self.schedule.record_result(turn, outcome, Instant::now())
     }
 }
 

@@ -19,7 +19,7 @@ pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckConfig {
     /// What one check is.
-    pub kind: Kind,
+    pub kind: CheckKind,
     /// From one check of a peer to its next, ± 10 %. Taken as [`SHORTEST`] or [`LONGEST`] where it
     /// is beyond these.
     pub interval: Duration,
@@ -33,13 +33,13 @@ pub struct CheckConfig {
 
 /// What one check is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CheckKind {
     /// A connection, closed as soon as it stands.
     Tcp,
     /// A request. The answer's status decides, its body is not read.
     Http {
         /// The method that is asked by.
-        method: Method,
+        method: CheckMethod,
         /// The path and query that are asked for, beginning with a slash.
         uri: String,
         /// The `Host` header; absent, the peer's address as nginx sends it.
@@ -51,7 +51,7 @@ pub enum Kind {
 
 /// How a page is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
+pub enum CheckMethod {
     /// As a client does who wants the page.
     #[default]
     Get,
@@ -62,17 +62,17 @@ pub enum Method {
 
 /// What was given as a method is none.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the method {0:?} is neither \"GET\" nor \"HEAD\"")]
-pub struct MethodError(String);
+#[error("invalid method {0:?}: it must be \"GET\" or \"HEAD\"")]
+pub struct CheckMethodError(String);
 
-impl FromStr for Method {
-    type Err = MethodError;
+impl FromStr for CheckMethod {
+    type Err = CheckMethodError;
 
-    fn from_str(text: &str) -> Result<Self, MethodError> {
+    fn from_str(text: &str) -> Result<Self, CheckMethodError> {
         match text {
             "GET" => Ok(Self::Get),
             "HEAD" => Ok(Self::Head),
-            _ => Err(MethodError(text.to_owned())),
+            _ => Err(CheckMethodError(text.to_owned())),
         }
     }
 }
@@ -81,10 +81,10 @@ impl FromStr for Method {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// The uri is none.
-    #[error("the uri {0:?} is not a path that begins with a slash")]
+    #[error("invalid uri {0:?}: it must be a path that begins with \"/\"")]
     Uri(String),
     /// The host cannot be sent as a header.
-    #[error("the host {0:?} cannot be sent as a header")]
+    #[error("invalid host {0:?}: it cannot be sent as a header")]
     Host(String),
 }
 
@@ -96,8 +96,8 @@ impl CheckConfig {
     /// A uri or a host that cannot be sent. Each check would fail with this reason.
     pub fn verify(&self) -> Result<(), ConfigError> {
         match &self.kind {
-            Kind::Tcp => Ok(()),
-            Kind::Http { uri, host, .. } => {
+            CheckKind::Tcp => Ok(()),
+            CheckKind::Http { uri, host, .. } => {
                 path(uri)?;
                 host.as_deref().map(host_header).transpose().map(|_| ())
             }
@@ -125,10 +125,11 @@ pub(crate) fn host_header(host: &str) -> Result<HeaderValue, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::NoAnswer;
 
     fn verify(uri: &str, host: Option<&str>) -> Result<(), ConfigError> {
-        let kind = Kind::Http {
-            method: Method::Get,
+        let kind = CheckKind::Http {
+            method: CheckMethod::Get,
             uri: uri.to_owned(),
             host: host.map(str::to_owned),
             status: StatusSet::default(),
@@ -139,10 +140,10 @@ mod tests {
 
     #[test]
     fn methods() {
-        assert_eq!("GET".parse(), Ok(Method::Get));
-        assert_eq!("HEAD".parse(), Ok(Method::Head));
+        assert_eq!("GET".parse(), Ok(CheckMethod::Get));
+        assert_eq!("HEAD".parse(), Ok(CheckMethod::Head));
         for text in ["", "get", "Head", "POST", " GET"] {
-            assert_eq!(text.parse::<Method>(), Err(MethodError(text.to_owned())));
+            assert_eq!(text.parse::<CheckMethod>(), Err(CheckMethodError(text.to_owned())));
         }
     }
 
@@ -161,6 +162,35 @@ mod tests {
             );
         }
         let error = verify("/a\nb", None).expect_err("a line feed");
-        assert_eq!(error.to_string(), "the uri \"/a\\nb\" is not a path that begins with a slash");
+        assert_eq!(
+            error.to_string(),
+            "invalid uri \"/a\\nb\": it must be a path that begins with \"/\""
+        );
+    }
+
+    #[test]
+    fn messages() {
+        let status = |text| StatusSet::parse(text).expect_err("no status").to_string();
+        for (error, message) in [
+            (
+                ConfigError::Uri("healthz".to_owned()).to_string(),
+                "invalid uri \"healthz\": it must be a path that begins with \"/\"",
+            ),
+            (
+                ConfigError::Host("a b".to_owned()).to_string(),
+                "invalid host \"a b\": it cannot be sent as a header",
+            ),
+            (
+                CheckMethodError("POST".to_owned()).to_string(),
+                "invalid method \"POST\": it must be \"GET\" or \"HEAD\"",
+            ),
+            (status("2xx"), "invalid status \"2xx\": it must be a number from 100 to 599"),
+            (status("399-200"), "invalid range 399-200: it ends before it begins"),
+            (NoAnswer::StatusLine.to_string(), "invalid response: no HTTP status line"),
+            (NoAnswer::Header.to_string(), "invalid response: malformed header"),
+            (NoAnswer::TooLong.to_string(), "invalid response: the header exceeds 1048576 bytes"),
+        ] {
+            assert_eq!(error, message);
+        }
     }
 }

@@ -18,8 +18,11 @@ mod status;
 
 pub use answer::MAX_ANSWER_HEAD;
 pub use checks::{Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
-pub use config::{CheckConfig, ConfigError, Kind, LONGEST, Method, MethodError, SHORTEST};
-pub use peer::{Address, Checked, MAX_REASON, PeerId, State, Verdict};
+pub use config::{
+    CheckConfig, CheckKind, CheckMethod, CheckMethodError, ConfigError, LONGEST, SHORTEST,
+};
+pub use health::{HealthCounter, HealthState, Thresholds};
+pub use peer::{Address, Checked, MAX_REASON, PeerId, Verdict};
 pub use probe::{Probe, ProbeError};
 pub use schedule::NEWCOMER_GAP;
 pub use status::{StatusError, StatusSet};

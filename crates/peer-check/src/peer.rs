@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::health::HealthState;
+
 /// Characters that the reason of a [`Verdict`] has at most: one line of a log.
 pub const MAX_REASON: usize = 200;
 
@@ -25,7 +27,7 @@ pub struct Checked {
     /// Where it is checked.
     pub target: Address,
     /// What is known of it already; counts only for a peer that was not checked before.
-    pub state: State,
+    pub state: HealthState,
 }
 
 /// Where a peer is connected to.
@@ -37,25 +39,13 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// What the checks say of a peer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// Nothing yet.
-    #[default]
-    Unknown,
-    /// It can be used.
-    Passing,
-    /// It should not be used.
-    Failing,
-}
-
 /// A peer's state has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Which peer's.
     pub id: PeerId,
-    /// [`State::Passing`] or [`State::Failing`].
-    pub state: State,
+    /// [`HealthState::Passing`] or [`HealthState::Failing`].
+    pub state: HealthState,
     /// For `Failing`: why the last check failed. One line without control characters,
     /// [`MAX_REASON`] characters long at most.
     pub reason: Option<String>,

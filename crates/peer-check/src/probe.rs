@@ -1,7 +1,7 @@
 //! Checks of something that is not a peer of an upstream: one at a time, whenever the caller wants
 //! one.
 
-use crate::attempt::{Attempts, Outcome};
+use crate::attempt::{Attempts, CheckOutcome};
 use crate::config::CheckConfig;
 use crate::peer::Address;
 
@@ -33,9 +33,9 @@ impl Probe {
     /// Where the check did not pass, or could not be made.
     pub async fn check(&self, target: &Address) -> Result<(), ProbeError> {
         match self.0.make(target).await {
-            Outcome::Passed => Ok(()),
-            Outcome::Failed(reason) => Err(ProbeError::Failed(reason)),
-            Outcome::NotMade => Err(ProbeError::NotMade),
+            CheckOutcome::Passed => Ok(()),
+            CheckOutcome::Failed(reason) => Err(ProbeError::Failed(reason)),
+            CheckOutcome::NotMade => Err(ProbeError::NotMade),
         }
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use crate::attempt::Outcome;
+use crate::attempt::CheckOutcome;
 use crate::config::{CheckConfig, LONGEST, SHORTEST};
-use crate::health::{Health, Thresholds};
-use crate::peer::{Address, Checked, PeerId, State, Verdict, reason};
+use crate::health::{HealthCounter, HealthState, Thresholds};
+use crate::peer::{Address, Checked, PeerId, Verdict, reason};
 
 /// Newcomers begin so far apart at the most, so that a single one, or a few, are known at once and
 /// not only after an interval.
@@ -21,13 +21,13 @@ pub const NEWCOMER_GAP: Duration = Duration::from_millis(20);
 const JITTER: f64 = 0.1;
 
 #[derive(Debug)]
-struct Peer {
+struct ScheduledPeer {
     /// Unlike all others', also those of peers that are gone.
     number: u64,
     /// The call of `keep` that named it last.
     kept: u64,
     target: Address,
-    health: Health,
+    health: HealthCounter,
     planned: Instant,
     /// When the attempt that is under way began.
     began: Option<Instant>,
@@ -56,13 +56,15 @@ impl Waiting {
         if is_failing { &mut self.failing } else { &mut self.others }
     }
 
-    fn insert(&mut self, peer: &Peer, id: PeerId) {
-        self.queue(peer.health.is_failing()).insert((peer.planned, peer.number), id);
+    fn insert(&mut self, peer: &ScheduledPeer, id: PeerId) {
+        self.queue(peer.health.state() == HealthState::Failing)
+            .insert((peer.planned, peer.number), id);
     }
 
     /// Of no effect if the peer does not wait.
-    fn remove(&mut self, peer: &Peer) {
-        self.queue(peer.health.is_failing()).remove(&(peer.planned, peer.number));
+    fn remove(&mut self, peer: &ScheduledPeer) {
+        self.queue(peer.health.state() == HealthState::Failing)
+            .remove(&(peer.planned, peer.number));
     }
 
     /// When the next one is due, and whether it is one that fails.
@@ -85,7 +87,7 @@ impl Waiting {
 pub(crate) struct Schedule {
     interval: Duration,
     thresholds: Thresholds,
-    peers: HashMap<PeerId, Peer>,
+    peers: HashMap<PeerId, ScheduledPeer>,
     waiting: Waiting,
     /// Until when slots have been given to newcomers.
     slots_until: Option<Instant>,
@@ -111,7 +113,7 @@ impl Schedule {
     /// Exactly these peers from now on. Of two with the same id the first counts. One that has
     /// moved to another target is a newcomer: nothing that is known of it was said by what is there
     /// now.
-    pub(crate) fn keep(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) {
+    pub(crate) fn set_peers(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) {
         self.keeps += 1;
         let mut newcomers = Vec::new();
         for Checked { id, target, state } in peers {
@@ -126,10 +128,10 @@ impl Schedule {
                     newcomers.push(id.clone());
                     self.numbers += 1;
                     let (number, kept) = (self.numbers, self.keeps);
-                    let health = Health::new(state);
+                    let health = HealthCounter::new(state);
                     self.peers.insert(
                         id,
-                        Peer { number, kept, target, health, planned: now, began: None },
+                        ScheduledPeer { number, kept, target, health, planned: now, began: None },
                     );
                 }
             }
@@ -189,7 +191,12 @@ impl Schedule {
     }
 
     /// The check of this turn is over. Of no effect if it is not wanted any more.
-    pub(crate) fn ended(&mut self, turn: Turn, outcome: Outcome, now: Instant) -> Option<Verdict> {
+    pub(crate) fn record_result(
+        &mut self,
+        turn: Turn,
+        outcome: CheckOutcome,
+        now: Instant,
+    ) -> Option<Verdict> {
         let peer = self.peers.get_mut(&turn.id).filter(|peer| peer.number == turn.number)?;
         let began = peer.began.take()?;
         // From when it was planned, so that late beginnings do not add up. A check that began very
@@ -198,14 +205,14 @@ impl Schedule {
         let wait = self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64());
         peer.planned = (peer.planned + wait).max(began + self.interval / 2).max(now);
         let (passed, why) = match outcome {
-            Outcome::Passed => (Some(true), None),
-            Outcome::Failed(why) => (Some(false), Some(why)),
-            Outcome::NotMade => (None, None),
+            CheckOutcome::Passed => (Some(true), None),
+            CheckOutcome::Failed(why) => (Some(false), Some(why)),
+            CheckOutcome::NotMade => (None, None),
         };
-        let changed = passed.and_then(|passed| peer.health.result(passed, self.thresholds));
+        let changed = passed.and_then(|passed| peer.health.count_result(passed, self.thresholds));
         self.waiting.insert(peer, turn.id.clone());
         let state = changed?;
-        let reason = why.filter(|_| state == State::Failing).map(|why| reason(&why));
+        let reason = why.filter(|_| state == HealthState::Failing).map(|why| reason(&why));
         Some(Verdict { id: turn.id, state, reason })
     }
 }

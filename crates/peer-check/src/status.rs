@@ -17,10 +17,10 @@ pub struct StatusSet(Vec<RangeInclusive<u16>>);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StatusError {
     /// A part that is not a status; may be empty.
-    #[error("{0:?} is not a status from 100 to 599")]
+    #[error("invalid status {0:?}: it must be a number from 100 to 599")]
     Status(String),
     /// A range whose end is before its beginning.
-    #[error("the range {0}-{1} ends before it begins")]
+    #[error("invalid range {0}-{1}: it ends before it begins")]
     Range(u16, u16),
 }
 
@@ -144,7 +144,10 @@ mod tests {
         }
         assert_eq!(StatusSet::parse("399-200"), Err(StatusError::Range(399, 200)));
         let error = StatusSet::parse("200,2xx").expect_err("not a number");
-        assert_eq!(error.to_string(), "\"2xx\" is not a status from 100 to 599");
+        assert_eq!(
+            error.to_string(),
+            "invalid status \"2xx\": it must be a number from 100 to 599"
+        );
     }
 
     proptest! {

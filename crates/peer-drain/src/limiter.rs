@@ -82,17 +82,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_second_has_more(rate in 1_u32..20_000, start in 0_u64..1 << 50, gaps in prop::collection::vec(0_u64..50_000, 1..300)) {
-            let times = gaps.iter().scan(start, |at, gap| { *at += gap; Some(*at) });
+        fn no_second_has_more(
+            rate in 1_u32..20_000,
+            start in 0_u64..1 << 50,
+            gaps in prop::collection::vec(0_u64..50_000, 1..300),
+        ) {
+            let times = gaps.iter().scan(start, |at, gap| {
+                *at += gap;
+                Some(*at)
+            });
             let most = most(&granted(rate, times));
             prop_assert!(most <= rate as usize, "{most} with {rate}");
         }
 
         #[test]
-        fn four_workers_that_look_in_turn_come_close_to_the_rate(rate in 10_u32..20_000, phases in prop::array::uniform4(0_u64..10_000)) {
+        fn four_workers_that_look_in_turn_come_close_to_the_rate(
+            rate in 10_u32..20_000,
+            phases in prop::array::uniform4(0_u64..10_000),
+        ) {
             const SECONDS: u64 = 5;
             const LOOKS: u64 = SECOND / TOLERANCE;
-            let mut looks: Vec<u64> = phases.iter().flat_map(|phase| (0..SECONDS * LOOKS).map(move |look| look * 10_000 + phase)).collect();
+            let mut looks: Vec<u64> = phases
+                .iter()
+                .flat_map(|phase| (0..SECONDS * LOOKS).map(move |look| look * 10_000 + phase))
+                .collect();
             looks.sort_unstable();
             let granted = granted(rate, looks);
             prop_assert!(most(&granted) <= rate as usize);
@@ -101,10 +114,19 @@ mod tests {
         }
 
         #[test]
-        fn a_state_of_another_rate_does_not_block(rate in 1_u32..20_000, state in any::<u64>(), now in 0_u64..1 << 60) {
+        fn a_state_of_another_rate_does_not_block(
+            rate in 1_u32..20_000,
+            state in any::<u64>(),
+            now in 0_u64..1 << 60,
+        ) {
             let limiter = RateLimiter::new(NonZeroU32::new(rate).expect("above zero"));
             // As it would be after its own last.
-            prop_assert!(limiter.next_state(state, now).is_some() || limiter.next_state(state.min(now + TOLERANCE + limiter.spacing), now + limiter.spacing).is_some());
+            prop_assert!(
+                limiter.next_state(state, now).is_some()
+                    || limiter
+                        .next_state(state.min(now + TOLERANCE + limiter.spacing), now + limiter.spacing)
+                        .is_some()
+            );
         }
     }
 

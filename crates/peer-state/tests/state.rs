@@ -149,14 +149,14 @@ fn nothing_is_believed_for_its_checksum_alone() {
     let long = "k".repeat(256);
     for (from, to, reason) in [
         ("\"a\"", "\"\"", "the key has no name below the prefix"),
-        ("\"a\"", &*format!("\"{long}\""), "256 bytes below the prefix, more than 255"),
+        ("\"a\"", &*format!("\"{long}\""), "256 bytes below the prefix, the maximum is 255"),
         ("\"a\"", "\"a\\n\"", "control character"),
         (
             "\"10.0.0.7:80\",\"a",
             "\"10.0.0.7:80 weight=-1\",\"a",
-            "not a whole number from 0 to 65535",
+            "it must be a whole number from 0 to 65535",
         ),
-        ("\"10.0.0.7:80\",\"a", "\"10.0.0.7:0\",\"a", "the port is"),
+        ("\"10.0.0.7:80\",\"a", "\"10.0.0.7:0\",\"a", "invalid port"),
         ("\"10.0.0.7:80\",\"a", "\"10.0.0.8:80\",\"a", "\"address\" is not that of \"value\""),
         ("\"address\":\"10.0.0.7:80\"", "\"address\":\"host.example:80\"", "\"address\" is none"),
         ("\"address\":\"10.0.0.7:80\"", "\"address\":\"10.0.0.7:80 down\"", "\"address\" is none"),

@@ -55,7 +55,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_moment_is_shown_as_it_was_but_for_its_unit(begin in any::<u64>().prop_map(|it| it >> 2), later in 0..(1_u64 << 33)) {
+        fn a_moment_is_shown_as_it_was_but_for_its_unit(
+            begin in any::<u64>().prop_map(|it| it >> 2),
+            later in 0..(1_u64 << 33),
+        ) {
             let since = DrainTime::default();
             since.begin(begin);
             let moment = since.moment(begin + later).expect("begun");

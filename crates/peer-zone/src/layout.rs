@@ -12,7 +12,9 @@ mod header;
 mod peer;
 mod table;
 
-pub use self::{header::ResyncCounter, peer::Health, table::Parameters};
+pub use peer_balance::Parameters;
+
+pub use self::{header::ResyncCounter, peer::Health};
 pub(crate) use self::{
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
     peer::Peer,

@@ -35,8 +35,6 @@ mod layout;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
-mod method;
-#[cfg(not(loom))]
 mod peer_spec;
 #[cfg(not(loom))]
 mod plan;
@@ -49,11 +47,13 @@ mod worker;
 mod zone;
 
 #[cfg(not(loom))]
+pub use peer_balance::Method;
+
+#[cfg(not(loom))]
 pub use self::{
     connections::Connections,
     drain_policy::{DrainPolicy, DrainReasons},
     layout::{Health, Parameters, ResyncCounter},
-    method::Method,
     peer_spec::PeerSpec,
     protocol::{Process, Withdrawn},
     publisher::{

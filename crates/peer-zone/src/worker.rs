@@ -1,5 +1,8 @@
 //! A worker's side: reading the table, picking a peer, saying how it went. Nothing here locks,
 //! waits or allocates.
+//!
+//! What a pick calls in other files is `#[inline]`: the compiler splits a crate by its files, and
+//! calls between them would cost a pick some twenty instructions.
 
 mod claim;
 mod column;
@@ -100,6 +103,7 @@ impl Worker {
 
     /// A random number: xorshift64* (S. Vigna, "An experimental exploration of Marsaglia's xorshift
     /// generators, scrambled", 2016).
+    #[inline]
     pub fn random(&self) -> u64 {
         let mut state = self.random.get();
         state ^= state >> 12;
@@ -110,6 +114,7 @@ impl Worker {
     }
 
     /// The zone that the worker has its entry in.
+    #[inline]
     pub fn zone(&self) -> &Zone {
         &self.zone
     }
@@ -131,6 +136,7 @@ impl Worker {
         self.column
     }
 
+    #[inline]
     pub(crate) fn process_entry(&self) -> &ProcessEntry {
         // SAFETY: `Zone::join` made the worker for an entry that there is; entries are atomics
         // throughout.

@@ -141,11 +141,13 @@ impl Zone {
         Ok(Self { memory })
     }
 
+    #[inline]
     pub(crate) fn header(&self) -> &Header {
         // SAFETY: `format` wrote a header at 0, whose plain fields have not been written since.
         unsafe { self.memory.get(0) }
     }
 
+    #[inline]
     pub(crate) fn positions(&self) -> &Positions {
         &self.header().positions
     }
@@ -156,6 +158,7 @@ impl Zone {
         std::ptr::from_ref(self.header()).addr() as u64
     }
 
+    #[inline]
     pub(crate) fn columns(&self) -> u32 {
         self.header().columns
     }

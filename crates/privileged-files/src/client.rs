@@ -18,10 +18,10 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::files;
 use crate::request::Request;
 use crate::server::{DONE, OTHER};
 use crate::table::{Access, Table};
-use crate::touch;
 
 /// How long the server may take to read a file. It reads one at a time, and what it reads is small.
 const READ_DEADLINE: Duration = Duration::from_secs(5);
@@ -89,19 +89,19 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of [`touch::read`]; `PermissionDenied` for a file that is not in the table to be read;
+    /// Those of [`files::read`]; `PermissionDenied` for a file that is not in the table to be read;
     /// `TimedOut`.
     pub async fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
-        let place = self.place(file, Access::Read)?;
+        let index = self.index(file, Access::Read)?;
         if let Some(server) = &self.server {
             let _turn = server.reading.lock().await;
-            let request = Request { access: Access::Read, place };
+            let request = Request { access: Access::Read, index };
             if let Some(answer) = server.ask(request, None, READ_DEADLINE).await {
                 return answer;
             }
         }
         let file = file.to_owned();
-        spawn_blocking(move || touch::read(&file)).await.map_err(io::Error::other)?
+        spawn_blocking(move || files::read(&file)).await.map_err(io::Error::other)?
     }
 
     /// Replaces a file of the table, as [`replace`](crate::replace) does.
@@ -111,7 +111,7 @@ impl Client {
     /// Those of [`replace`](crate::replace); `PermissionDenied` for a file that is not in the table
     /// to be replaced; `TimedOut`, where the file may yet be replaced.
     pub async fn replace(&self, file: &Path, content: Vec<u8>) -> io::Result<()> {
-        let place = self.place(file, Access::Replace)?;
+        let index = self.index(file, Access::Replace)?;
         let mut content = content;
         if let Some(server) = &self.server {
             let _turn = server.replacing.lock().await;
@@ -119,7 +119,7 @@ impl Client {
             let copied =
                 spawn_blocking(move || in_memory(&content).map(|memory| (memory, content))).await;
             let (memory, same) = copied.map_err(io::Error::other)??;
-            let request = Request { access: Access::Replace, place };
+            let request = Request { access: Access::Replace, index };
             if let Some(answer) = server.ask(request, Some(memory.as_fd()), REPLACE_DEADLINE).await
             {
                 return answer.map(drop);
@@ -127,13 +127,13 @@ impl Client {
             content = same;
         }
         let file = file.to_owned();
-        spawn_blocking(move || touch::replace(&file, &mut &content[..]))
+        spawn_blocking(move || files::replace(&file, &mut &content[..]))
             .await
             .map_err(io::Error::other)?
     }
 
-    fn place(&self, file: &Path, access: Access) -> io::Result<u32> {
-        self.table.place(file, access).ok_or_else(|| io::ErrorKind::PermissionDenied.into())
+    fn index(&self, file: &Path, access: Access) -> io::Result<u32> {
+        self.table.index(file, access).ok_or_else(|| io::ErrorKind::PermissionDenied.into())
     }
 }
 

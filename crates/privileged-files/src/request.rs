@@ -12,12 +12,12 @@ pub(crate) const LENGTH: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) access: Access,
-    pub(crate) place: u32,
+    pub(crate) index: u32,
 }
 
 impl Request {
     pub(crate) fn to_bytes(self) -> [u8; LENGTH] {
-        let [a, b, c, d] = self.place.to_ne_bytes();
+        let [a, b, c, d] = self.index.to_ne_bytes();
         let access = match self.access {
             Access::Read => b'r',
             Access::Replace => b'w',
@@ -33,7 +33,7 @@ impl Request {
             b'w' => Access::Replace,
             _ => return None,
         };
-        Some(Self { access, place: u32::from_ne_bytes([a, b, c, d]) })
+        Some(Self { access, index: u32::from_ne_bytes([a, b, c, d]) })
     }
 }
 
@@ -45,8 +45,8 @@ mod tests {
     #[test]
     fn there_and_back() {
         for access in [Access::Read, Access::Replace] {
-            for place in [0, 1, 0x0102_0304, u32::MAX] {
-                let request = Request { access, place };
+            for index in [0, 1, 0x0102_0304, u32::MAX] {
+                let request = Request { access, index };
                 assert_eq!(Request::of_bytes(&request.to_bytes()), Some(request));
             }
         }

@@ -16,13 +16,13 @@ use rustix::net::{
     recvmsg, socketpair,
 };
 
+use crate::files;
 use crate::request::{LENGTH, Request};
 use crate::table::{Access, Table};
-use crate::touch;
 
 /// How long the server waits for a client to take its answer, which fits into the socket's buffer
 /// where the client lives.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Descriptors that come with a request: a connection to answer on, and what is to be in the file.
 const DESCRIPTORS: usize = 2;
@@ -56,13 +56,13 @@ pub fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
 /// reading another.
 pub fn serve(socket: &OwnedFd, table: &Table) {
     thread::scope(|scope| {
-        let (queue, orders) = sync_channel(QUEUE);
-        let replacing = move || replace_all(table, &orders);
+        let (queue, jobs) = sync_channel(QUEUE);
+        let replacing = move || replace_all(table, &jobs);
         // Without it there is nobody at the queue's other end, and files are replaced here.
         let _ = thread::Builder::new().spawn_scoped(scope, replacing);
         loop {
             match receive(socket) {
-                Ok(Some((request, descriptors))) => take_in(table, &queue, request, descriptors),
+                Ok(Some((request, descriptors))) => dispatch(table, &queue, request, descriptors),
                 Ok(None) => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The socket is gone.
@@ -73,15 +73,15 @@ pub fn serve(socket: &OwnedFd, table: &Table) {
 }
 
 /// What came with a request, and the connection to answer on.
-struct Order {
+struct Job {
     request: Option<Request>,
     connection: UnixStream,
     content: Option<OwnedFd>,
 }
 
-fn replace_all(table: &Table, orders: &Receiver<Order>) {
-    for order in orders {
-        order.carry_out(table);
+fn replace_all(table: &Table, jobs: &Receiver<Job>) {
+    for job in jobs {
+        job.carry_out(table);
     }
 }
 
@@ -112,30 +112,32 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<(Option<Request>, Descriptors)
     Ok(Some((bytes.get(..received.bytes).and_then(Request::of_bytes), descriptors)))
 }
 
-fn take_in(
+fn dispatch(
     table: &Table,
-    queue: &SyncSender<Order>,
+    queue: &SyncSender<Job>,
     request: Option<Request>,
     descriptors: Descriptors,
 ) {
     let mut descriptors = descriptors.into_iter();
     let (Some(connection), content) = (descriptors.next(), descriptors.next()) else { return };
-    let order = Order { request, connection: UnixStream::from(connection), content };
+    let job = Job { request, connection: UnixStream::from(connection), content };
     if !matches!(request, Some(Request { access: Access::Replace, .. })) {
-        return order.carry_out(table);
+        return job.carry_out(table);
     }
-    match queue.try_send(order) {
+    match queue.try_send(job) {
         Ok(()) => {}
-        Err(TrySendError::Full(order)) => order.answer(Err(Errno::AGAIN.into())),
-        Err(TrySendError::Disconnected(order)) => order.carry_out(table),
+        Err(TrySendError::Full(job)) => job.answer(Err(Errno::AGAIN.into())),
+        Err(TrySendError::Disconnected(job)) => job.carry_out(table),
     }
 }
 
-impl Order {
+impl Job {
     fn carry_out(mut self, table: &Table) {
         let content = self.content.take();
-        let result =
-            self.request.ok_or_else(invalid).and_then(|request| touch(table, request, content));
+        let result = self
+            .request
+            .ok_or_else(invalid)
+            .and_then(|request| access_file(table, request, content));
         self.answer(result);
     }
 
@@ -157,22 +159,22 @@ impl Order {
         // A client that has gone, or does not read, is no reason to wait.
         let _ = self
             .connection
-            .set_write_timeout(Some(PATIENCE))
+            .set_write_timeout(Some(ANSWER_TIMEOUT))
             .and_then(|()| self.connection.write_all(&answer));
     }
 }
 
-fn touch(table: &Table, request: Request, content: Option<OwnedFd>) -> io::Result<Vec<u8>> {
-    let file = table.file(request.place, request.access).ok_or_else(invalid)?;
+fn access_file(table: &Table, request: Request, content: Option<OwnedFd>) -> io::Result<Vec<u8>> {
+    let file = table.file(request.index, request.access).ok_or_else(invalid)?;
     match (request.access, content) {
-        (Access::Read, _) => touch::read(file),
+        (Access::Read, _) => files::read(file),
         (Access::Replace, Some(content)) => {
             // Only what lies in memory has seals. A pipe that nobody writes to, or a file of a file
             // system that a client runs, would hold the server up.
             fcntl_get_seals(&content).map_err(|_| invalid())?;
             let mut content = File::from(content);
             content.rewind()?;
-            touch::replace(file, &mut content.take(touch::MAX_REPLACE + 1)).map(|()| Vec::new())
+            files::replace(file, &mut content.take(files::MAX_REPLACE + 1)).map(|()| Vec::new())
         }
         (Access::Replace, None) => Err(invalid()),
     }

@@ -11,7 +11,7 @@ pub enum Access {
     Replace,
 }
 
-/// The files that may be touched, in an order that client and server share.
+/// The files that may be accessed, in an order that client and server share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table(Vec<(PathBuf, Access)>);
 
@@ -24,7 +24,7 @@ impl Table {
 
     /// Adds a file, unless it is there already.
     pub fn add(&mut self, file: &Path, access: Access) {
-        if self.place(file, access).is_none() {
+        if self.index(file, access).is_none() {
             self.0.push((file.to_owned(), access));
         }
     }
@@ -35,15 +35,15 @@ impl Table {
         self.0.is_empty()
     }
 
-    /// Where a file stands, if this may be done with it.
-    pub(crate) fn place(&self, file: &Path, access: Access) -> Option<u32> {
-        let place = self.0.iter().position(|(path, allowed)| path == file && *allowed == access)?;
-        u32::try_from(place).ok()
+    /// The index of a file, if this may be done with it.
+    pub(crate) fn index(&self, file: &Path, access: Access) -> Option<u32> {
+        let index = self.0.iter().position(|(path, allowed)| path == file && *allowed == access)?;
+        u32::try_from(index).ok()
     }
 
-    /// The file in a place, if this may be done with it.
-    pub(crate) fn file(&self, place: u32, access: Access) -> Option<&Path> {
-        let (path, allowed) = self.0.get(usize::try_from(place).ok()?)?;
+    /// The file at an index, if this may be done with it.
+    pub(crate) fn file(&self, index: u32, access: Access) -> Option<&Path> {
+        let (path, allowed) = self.0.get(usize::try_from(index).ok()?)?;
         (*allowed == access).then_some(path)
     }
 }
@@ -55,15 +55,15 @@ mod tests {
     use super::{Access, Table};
 
     #[test]
-    fn what_may_be_done_is_a_part_of_the_place() {
+    fn an_index_is_for_one_access_only() {
         let mut table = Table::new();
         assert!(table.is_empty());
         let (a, b) = (Path::new("/a"), Path::new("/b"));
         table.add(a, Access::Read);
         table.add(b, Access::Replace);
         table.add(a, Access::Read);
-        assert_eq!(table.place(b, Access::Replace), Some(1));
-        assert_eq!(table.place(b, Access::Read), None);
+        assert_eq!(table.index(b, Access::Replace), Some(1));
+        assert_eq!(table.index(b, Access::Read), None);
         assert_eq!(table.file(0, Access::Read), Some(a));
         assert_eq!(table.file(0, Access::Replace), None);
         assert_eq!(table.file(2, Access::Read), None);

@@ -65,32 +65,33 @@ impl fmt::Display for Target {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// Nothing stands before the port, or nothing at all.
-    #[error("no host in the address {0}")]
+    #[error("no host in {0}")]
     NoHost(Excerpt),
     /// A URL, or a path without `unix:`.
-    #[error("{0} is a URL or a path: an address is HOST:PORT or unix:/PATH")]
+    #[error("{0} is a URL or a path: the address must be HOST:PORT or unix:/PATH")]
     NotAnAddress(Excerpt),
     /// An IPv6 address that could be taken for one with a port.
-    #[error("the IPv6 address {0} lacks its brackets: [ADDRESS]:PORT")]
+    #[error("the IPv6 address {0} must be in brackets: [ADDRESS]:PORT")]
     BareIpv6(Excerpt),
     /// What stands in brackets, or behind them, is not as it should be.
-    #[error("{0} is not an IPv6 address in brackets: [ADDRESS]:PORT")]
+    #[error("invalid IPv6 address {0}: it must be [ADDRESS]:PORT")]
     Ipv6(Excerpt),
     /// Not a number, or 0, or too great.
-    #[error("the port is {0}, not a number from 1 to 65535")]
+    #[error("invalid port {0}: it must be a number from 1 to 65535")]
     Port(Excerpt),
     /// Neither an IPv4 address nor a name that a host can have.
-    #[error("{0} is neither an IPv4 address nor a host name")]
+    #[error("invalid host {0}: it is neither an IPv4 address nor a host name")]
     Host(Excerpt),
     /// `unix:` without an absolute path.
-    #[error("{0} lacks the absolute path of a unix socket")]
+    #[error("no absolute path of a unix socket in {0}")]
     UnixPath(Excerpt),
     /// A path that the system cannot take.
-    #[error("the unix socket's path has {0} bytes, more than 107")]
+    #[error("the unix socket's path is too long: {0} bytes, the maximum is 107")]
     UnixPathTooLong(usize),
     /// A path that could not be written down in nginx's configuration.
     #[error(
-        "the unix socket's path {0} has white space, a control character, or one of ; {{ }} \" ' \\"
+        "the unix socket's path {0} contains white space, a control character, or one of \
+         ; {{ }} \" ' \\"
     )]
     UnixPathCharacter(Excerpt),
 }
@@ -176,8 +177,7 @@ fn unix(text: &str, path: &str) -> Result<SocketAddress, AddressError> {
 }
 
 fn parse_port(text: &str) -> Result<u16, AddressError> {
-    crate::parameters::whole_number(text)
-        .and_then(|port| u16::try_from(port).ok())
+    nginx_syntax::number(text)
         .filter(|&port| port != 0)
         .ok_or_else(|| AddressError::Port(Excerpt::new(text)))
 }

@@ -42,7 +42,7 @@ struct Unresolved {
 
 /// What is known of a peer already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownAge {
     /// The revision at which its key was made; 0 where that is not known.
     pub create_revision: i64,
     /// When it joined, as [`Ages::joined`] said.
@@ -111,7 +111,13 @@ impl Ages {
     /// key and address.
     ///
     /// A peer that is known keeps what it has, unless its key was deleted and made anew.
-    pub fn joined(&self, key: &str, create_revision: i64, known: Option<Known>, now: u64) -> u64 {
+    pub fn joined(
+        &self,
+        key: &str,
+        create_revision: i64,
+        known: Option<KnownAge>,
+        now: u64,
+    ) -> u64 {
         match known {
             Some(known) if self.is_same_key(known.create_revision, create_revision) => known.joined,
             Some(_) => self.made(create_revision, now),

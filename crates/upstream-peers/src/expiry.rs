@@ -170,7 +170,7 @@ impl<T> ExpiryGuard<T> {
 
     /// A key that is gone in etcd stays until the moment `until` (ms): what kept it before this
     /// guard was made is to go on.
-    pub fn keep(&mut self, key: &str, until: u64) {
+    pub fn hold(&mut self, key: &str, until: u64) {
         self.known.remove(key);
         self.kept.insert(Arc::from(key), Kept { until, lease: None });
     }

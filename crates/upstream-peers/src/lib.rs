@@ -22,17 +22,17 @@ mod excerpt;
 mod expiry;
 mod membership;
 mod parameters;
+mod peer;
 mod sticky;
 mod value;
 
 pub use address::{AddressError, SocketAddress, Target};
-pub use age::{Ages, Known};
+pub use age::{Ages, KnownAge};
 pub use allow::{Added, Allow, NotANetwork, OutsideAddresses};
 pub use excerpt::{Excerpt, MAX_EXCERPT};
 pub use expiry::{EXPIRY_WINDOW, ExpiryGuard, Vanishing};
-pub use membership::{Membership, Outcome, Peer, Removed};
-pub use parameters::{
-    MAX_ROUTE_LENGTH, MAX_WEIGHT, Overrides, ParameterError, Parameters, milliseconds,
-};
+pub use membership::{Membership, MembershipChange, Removed};
+pub use parameters::{MAX_ROUTE_LENGTH, MAX_WEIGHT, Overrides, ParameterError, Parameters};
+pub use peer::Peer;
 pub use sticky::{SID_LENGTH, sid, sid_id, sticky_cookie, sticky_id, sticky_id_of};
 pub use value::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, Value, ValueError, parse_value};

@@ -9,31 +9,13 @@ use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::address::{SocketAddress, Target};
+use crate::address::Target;
 use crate::allow::{Allow, OutsideAddresses};
 use crate::excerpt::Excerpt;
 use crate::parameters::Parameters;
+use crate::peer::Peer;
 use crate::value::{ValueError, check_key, parse_value};
 use member::{Given, Member, Names, Rejection, Server};
-
-/// A peer of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The name below the prefix. A host name with several addresses makes several peers of one
-    /// key.
-    pub key: Arc<str>,
-    /// Where it listens.
-    pub address: SocketAddress,
-    /// The server as its value has it: see [`Value::server`](crate::Value::server). All addresses
-    /// of a host name have the same.
-    pub server: Arc<str>,
-    /// Its parameters, those that its value does not set taken from the defaults.
-    pub parameters: Parameters,
-    /// Its `route`, if its value sets one.
-    pub route: Option<Arc<str>>,
-    /// The revision at which etcd made the key; 0 where that is not known.
-    pub create_revision: i64,
-}
 
 /// A key that was removed, with what it stood for.
 #[derive(Debug)]
@@ -60,7 +42,7 @@ impl<A: AsRef<[IpAddr]>> AsRef<[IpAddr]> for Permitted<A> {
 /// What an update did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Outcome {
+pub struct MembershipChange {
     /// Whether the peers may be others than before.
     pub changed: bool,
     /// Whether [`Membership::rejected`] may give another answer than before.
@@ -136,7 +118,7 @@ impl Membership {
     pub fn replace<'a>(
         &mut self,
         items: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>,
-    ) -> Outcome {
+    ) -> MembershipChange {
         self.replace_but(items, |_| false)
     }
 
@@ -145,8 +127,8 @@ impl Membership {
         &mut self,
         items: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>,
         stays: impl Fn(&str) -> bool,
-    ) -> Outcome {
-        let mut outcome = Outcome::default();
+    ) -> MembershipChange {
+        let mut change = MembershipChange::default();
         let mut members = mem::take(&mut self.members);
         let mut unusable = mem::take(&mut self.unusable);
         for (key, value, create_revision) in items {
@@ -155,27 +137,27 @@ impl Membership {
                     if let Some((key, member)) = members.remove_entry(key) {
                         self.members.insert(key, member);
                     }
-                    self.put_member(key, value, create_revision, &mut outcome);
+                    self.put_member(key, value, create_revision, &mut change);
                 }
                 Err((key, error)) => {
                     if let Some(error) = unusable.remove(&key) {
                         self.unusable.insert(key, error);
                     } else {
-                        self.put_unusable(key, error, &mut outcome);
+                        self.put_unusable(key, error, &mut change);
                     }
                 }
             }
         }
-        outcome.rejections_changed |= !unusable.is_empty();
+        change.rejections_changed |= !unusable.is_empty();
         for (key, member) in members {
             if stays(&key) {
                 self.members.insert(key, member);
             } else {
-                outcome.rejections_changed |= member.rejected().is_some();
-                outcome.changed |= member.remove(&mut self.names);
+                change.rejections_changed |= member.rejected().is_some();
+                change.changed |= member.remove(&mut self.names);
             }
         }
-        outcome
+        change
     }
 
     /// The keys that stand for peers and are not among `listed`.
@@ -190,49 +172,49 @@ impl Membership {
 
     /// Forgets a key as [`delete`](Self::delete) does, and hands out what it was, where it stood
     /// for peers, so that it can be put back.
-    pub fn remove(&mut self, key: &str) -> (Outcome, Option<Removed>) {
-        let mut outcome = Outcome::default();
-        let Some((key, member)) = self.members.remove_entry(key) else { return (outcome, None) };
-        outcome.rejections_changed = member.rejected().is_some();
-        outcome.changed = member.remove(&mut self.names);
-        let removed = outcome.changed.then_some(Removed { key, member });
-        (outcome, removed)
+    pub fn remove(&mut self, key: &str) -> (MembershipChange, Option<Removed>) {
+        let mut change = MembershipChange::default();
+        let Some((key, member)) = self.members.remove_entry(key) else { return (change, None) };
+        change.rejections_changed = member.rejected().is_some();
+        change.changed = member.remove(&mut self.names);
+        let removed = change.changed.then_some(Removed { key, member });
+        (change, removed)
     }
 
     /// Puts back what was removed, unless the key is there by now.
-    pub fn put_back(&mut self, removed: Removed) -> Outcome {
-        let mut outcome = Outcome::default();
+    pub fn put_back(&mut self, removed: Removed) -> MembershipChange {
+        let mut change = MembershipChange::default();
         let Removed { key, member } = removed;
         if let Entry::Vacant(vacant) = self.members.entry(key) {
-            outcome.rejections_changed = member.rejected().is_some();
-            outcome.changed = vacant.insert(member).put_back(&mut self.names);
+            change.rejections_changed = member.rejected().is_some();
+            change.changed = vacant.insert(member).put_back(&mut self.names);
         }
-        outcome
+        change
     }
 
     /// Takes a key's new value; `create_revision` is the revision at which the key was made. A key
     /// that was made anew is a change, even where its value is the one that it had.
-    pub fn put(&mut self, key: &[u8], value: &[u8], create_revision: i64) -> Outcome {
-        let mut outcome = Outcome::default();
+    pub fn put(&mut self, key: &[u8], value: &[u8], create_revision: i64) -> MembershipChange {
+        let mut change = MembershipChange::default();
         match self.usable(key) {
-            Ok(key) => self.put_member(key, value, create_revision, &mut outcome),
-            Err((key, error)) => self.put_unusable(key, error, &mut outcome),
+            Ok(key) => self.put_member(key, value, create_revision, &mut change),
+            Err((key, error)) => self.put_unusable(key, error, &mut change),
         }
-        outcome
+        change
     }
 
     /// Forgets a key, its peer and its rejection.
-    pub fn delete(&mut self, key: &[u8]) -> Outcome {
-        let mut outcome = Outcome::default();
+    pub fn delete(&mut self, key: &[u8]) -> MembershipChange {
+        let mut change = MembershipChange::default();
         match self.usable(key) {
             Ok(key) => {
                 return self.remove(key).0;
             }
             Err((key, _)) => {
-                outcome.rejections_changed = self.unusable.remove(&key).is_some();
+                change.rejections_changed = self.unusable.remove(&key).is_some();
             }
         }
-        outcome
+        change
     }
 
     /// The host names that members use, each once, in small letters.
@@ -362,7 +344,13 @@ impl Membership {
         })
     }
 
-    fn put_member(&mut self, key: &str, value: &[u8], create_revision: i64, outcome: &mut Outcome) {
+    fn put_member(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        create_revision: i64,
+        change: &mut MembershipChange,
+    ) {
         let parsed = parse_value(key, value).and_then(|value| match value.target {
             Target::Address(address) if !self.allow.permits(&address) => {
                 Err(ValueError::NotAllowed(address))
@@ -373,13 +361,13 @@ impl Membership {
             self.members.insert(Arc::from(key), Member::default());
         }
         let Some(member) = self.members.get_mut(key) else { return };
-        outcome.changed |= member.set_create_revision(create_revision);
+        change.changed |= member.set_create_revision(create_revision);
         match parsed {
             Ok(value) => {
                 let all = value.overrides.apply(self.defaults);
                 let parameters = Given { overrides: value.overrides, all };
-                outcome.rejections_changed |= member.rejected().is_some();
-                outcome.changed |=
+                change.rejections_changed |= member.rejected().is_some();
+                change.changed |=
                     member.accept(value.target, &value.server, parameters, &mut self.names);
             }
             Err(error) => {
@@ -387,18 +375,23 @@ impl Membership {
                     .reject(Rejection { value: self.hasher.hash_one(value), error: error.clone() })
                 {
                     self.rejected_total += 1;
-                    outcome.rejections_changed = true;
-                    outcome.rejected.push((key.to_owned(), error));
+                    change.rejections_changed = true;
+                    change.rejected.push((key.to_owned(), error));
                 }
             }
         }
     }
 
-    fn put_unusable(&mut self, key: (String, u64), error: ValueError, outcome: &mut Outcome) {
+    fn put_unusable(
+        &mut self,
+        key: (String, u64),
+        error: ValueError,
+        change: &mut MembershipChange,
+    ) {
         if !self.unusable.contains_key(&key) {
             self.rejected_total += 1;
-            outcome.rejections_changed = true;
-            outcome.rejected.push((key.0.clone(), error.clone()));
+            change.rejections_changed = true;
+            change.rejected.push((key.0.clone(), error.clone()));
             self.unusable.insert(key, error);
         }
     }

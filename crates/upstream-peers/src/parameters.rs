@@ -1,63 +1,17 @@
 //! nginx's parameters of a `server`.
 
-mod time;
-
 use std::{fmt, sync::Arc};
 
+use nginx_syntax::{number, seconds};
+pub use peer_balance::{MAX_WEIGHT, Parameters};
 use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::excerpt::Excerpt;
 
-pub use time::milliseconds;
-
-/// The greatest weight. nginx has no limit of its own; this one keeps the sum of the weights of any
-/// number of peers that fits into memory far from an overflow, and is that of weights in DNS (RFC
-/// 2782).
-pub const MAX_WEIGHT: u32 = 65_535;
-
 /// The longest `route`, in bytes: four times what nginx makes for a server without one, and more
 /// than a node's name takes.
 pub const MAX_ROUTE_LENGTH: usize = 128;
-
-/// nginx's parameters of a `server`, all set; but for `route`, which is a name of the peer's, and
-/// has no default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parameters {
-    /// Share of the requests, up to [`MAX_WEIGHT`]; with 0 the peer gets none, and
-    /// [`drain`](Self::drain) is set.
-    pub weight: u32,
-    /// Connections that may be open at a time; 0: no limit.
-    pub max_conns: u32,
-    /// Failures within `fail_timeout` that make the peer unavailable; 0: failures are not counted.
-    pub max_fails: u32,
-    /// Seconds in which failures are counted, and for which the peer is then unavailable.
-    pub fail_timeout: u32,
-    /// Seconds in which the weight grows from nothing to its value when the peer comes; 0: at once.
-    pub slow_start: u32,
-    /// The peer is used only where no other is available.
-    pub backup: bool,
-    /// The peer is never used.
-    pub down: bool,
-    /// The peer gets no new sessions.
-    pub drain: bool,
-}
-
-impl Default for Parameters {
-    /// nginx's defaults.
-    fn default() -> Self {
-        Self {
-            weight: 1,
-            max_conns: 0,
-            max_fails: 1,
-            fail_timeout: 10,
-            slow_start: 0,
-            backup: false,
-            down: false,
-            drain: false,
-        }
-    }
-}
 
 /// What a value, or `etcd_defaults`, sets of the [`Parameters`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,13 +44,13 @@ pub enum ParameterError {
     #[error("unknown parameter {0}")]
     Unknown(Excerpt),
     /// `weight` without `=5`.
-    #[error("parameter \"{0}\" lacks a value")]
+    #[error("parameter \"{0}\" requires a value")]
     NoValue(&'static str),
     /// `backup=1`, which nginx's syntax does not have.
     #[error("parameter \"{0}\" takes no value")]
     TakesNoValue(&'static str),
     /// A value that is not of the parameter's type or outside of its range.
-    #[error("parameter \"{name}\" is {value}, not {expected}")]
+    #[error("invalid \"{name}\" {value}: it must be {expected}")]
     Invalid {
         /// The parameter.
         name: &'static str,
@@ -269,17 +223,15 @@ impl Slot<'_> {
     fn set(self, text: &str) -> Result<(), &'static str> {
         match self {
             Slot::Weight(weight) => {
-                let number = whole_number(text).filter(|&number| number <= MAX_WEIGHT);
-                *weight = Some(number.ok_or("a whole number from 0 to 65535")?);
+                let share = number(text).filter(|&share| share <= MAX_WEIGHT);
+                *weight = Some(share.ok_or("a whole number from 0 to 65535")?);
             }
             Slot::Number(slot) => {
-                *slot = Some(whole_number(text).ok_or("a whole number below 4294967296")?)
+                *slot = Some(number(text).ok_or("a whole number below 4294967296")?)
             }
             Slot::Time(slot) => {
-                *slot = Some(
-                    time::seconds(text)
-                        .ok_or("a time in whole seconds, such as 10, 10s or 1m30s")?,
-                );
+                let seconds = seconds(text).and_then(|seconds| u32::try_from(seconds).ok());
+                *slot = Some(seconds.ok_or("a time in whole seconds, such as 10, 10s or 1m30s")?);
             }
             Slot::Flag(slot) => {
                 *slot = Some(match text {
@@ -304,11 +256,6 @@ const ROUTE: &str =
 fn is_route(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
     (1..=MAX_ROUTE_LENGTH).contains(&text.len()) && text.bytes().all(fits)
-}
-
-/// A number of digits alone: a sign, as Rust would take it, is none of nginx's syntax.
-pub(crate) fn whole_number(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn invalid(name: &'static str, text: &str, expected: &'static str) -> ParameterError {
@@ -365,31 +312,31 @@ mod tests {
     #[test]
     fn bad_words() {
         for (word, message) in [
-            ("weight", "parameter \"weight\" lacks a value"),
-            ("weight=", "parameter \"weight\" is \"\", not a whole number from 0 to 65535"),
+            ("weight", "parameter \"weight\" requires a value"),
+            ("weight=", "invalid \"weight\" \"\": it must be a whole number from 0 to 65535"),
             (
                 "weight=65536",
-                "parameter \"weight\" is \"65536\", not a whole number from 0 to 65535",
+                "invalid \"weight\" \"65536\": it must be a whole number from 0 to 65535",
             ),
-            ("weight=+1", "parameter \"weight\" is \"+1\", not a whole number from 0 to 65535"),
+            ("weight=+1", "invalid \"weight\" \"+1\": it must be a whole number from 0 to 65535"),
             (
                 "max_conns=4294967296",
-                "parameter \"max_conns\" is \"4294967296\", not a whole number below 4294967296",
+                "invalid \"max_conns\" \"4294967296\": it must be a whole number below 4294967296",
             ),
             (
                 "max_fails=-1",
-                "parameter \"max_fails\" is \"-1\", not a whole number below 4294967296",
+                "invalid \"max_fails\" \"-1\": it must be a whole number below 4294967296",
             ),
             ("backup=1", "parameter \"backup\" takes no value"),
-            ("route", "parameter \"route\" lacks a value"),
+            ("route", "parameter \"route\" requires a value"),
             (
                 "route=",
-                "parameter \"route\" is \"\", not 1 to 128 visible ASCII characters without \
+                "invalid \"route\" \"\": it must be 1 to 128 visible ASCII characters without \
                  quotation marks, commas, semicolons and backslashes",
             ),
             (
                 "route=a,b",
-                "parameter \"route\" is \"a,b\", not 1 to 128 visible ASCII characters without \
+                "invalid \"route\" \"a,b\": it must be 1 to 128 visible ASCII characters without \
                  quotation marks, commas, semicolons and backslashes",
             ),
             ("Weight=1", "unknown parameter \"Weight=1\""),

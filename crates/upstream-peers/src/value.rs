@@ -58,27 +58,27 @@ pub enum ValueError {
     #[error("the key has no name below the prefix")]
     KeyEmpty,
     /// See [`MAX_KEY_LENGTH`].
-    #[error("the key has {0} bytes below the prefix, more than 255")]
+    #[error("the key is too long: {0} bytes below the prefix, the maximum is 255")]
     KeyTooLong(usize),
     /// The key is not text.
-    #[error("the key is not UTF-8")]
+    #[error("the key is not valid UTF-8")]
     KeyNotUtf8,
     /// The key could not be put into a log or a header as it is: it has a control character, one
     /// that ends a line, or one that turns the direction of writing.
-    #[error("the key has a control character")]
+    #[error("the key contains a control character")]
     KeyControlCharacter,
     /// See [`MAX_VALUE_LENGTH`].
-    #[error("the value has {0} bytes, more than 4096")]
+    #[error("the value is too long: {0} bytes, the maximum is 4096")]
     ValueTooLong(usize),
     /// The value is not text.
-    #[error("the value is not UTF-8")]
+    #[error("the value is not valid UTF-8")]
     ValueNotUtf8,
     /// An empty value stands for the address in its key, and there is none.
     #[error("the value is empty, and the key does not end in HOST:PORT")]
     Empty,
     /// Words that are no server: the first could only be a host's name, and another one is no
     /// parameter.
-    #[error("there is no address: {first} has no port, and {word} is not a parameter")]
+    #[error("no address: {first} has no port, and {word} is not a parameter")]
     NoServer {
         /// The first word.
         first: Excerpt,
@@ -93,19 +93,18 @@ pub enum ValueError {
     Parameter(#[from] ParameterError),
     /// It begins as a JSON object does, and is none. The text is the JSON parser's, which says
     /// where.
-    #[error("malformed JSON: {0}")]
+    #[error("invalid JSON: {0}")]
     Json(String),
     /// No known form has these fields.
     #[error(
-        "the object has none of \"addr\", \"Addr\" and \"host\", and the key does not end in \
-         HOST:PORT"
+        "the object has no \"addr\", \"Addr\" or \"host\", and the key does not end in HOST:PORT"
     )]
     NoAddress,
     /// A field that should not be there, in the form that has `addr`.
     #[error("unknown field {0}")]
     UnknownField(Excerpt),
     /// A field of a wrong type, or outside of its range.
-    #[error("\"{field}\" is {value}, not {expected}")]
+    #[error("invalid \"{field}\" {value}: it must be {expected}")]
     Field {
         /// The field.
         field: &'static str,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use upstream_peers::{Ages, Known};
+use upstream_peers::{Ages, KnownAge};
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -55,7 +55,7 @@ struct World {
     is_heard: bool,
     ages: Ages,
     /// What a zone has, with the last word and the revision that was applied.
-    zone: BTreeMap<&'static str, Known>,
+    zone: BTreeMap<&'static str, KnownAge>,
     last_word: u64,
     applied: i64,
     /// When the first list came.
@@ -141,7 +141,7 @@ impl World {
                     }
                 }
             }
-            self.zone.insert(key, Known { create_revision: made.revision, joined });
+            self.zone.insert(key, KnownAge { create_revision: made.revision, joined });
         }
         self.ages.settle([], self.now);
         (self.last_word, self.applied) = (self.now, self.revision);

@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
     }
 
     fn name(&mut self, name: String, path: &[String]) {
-        if let Some(path) = self.from_root(path) {
+        if let Some(path) = self.rooted(path) {
             self.said.paths.push(path.clone());
             self.said.names.insert(name, path);
         }
@@ -168,14 +168,14 @@ impl<'a> Reader<'a> {
             rest = further;
         }
         if path.len() > 1
-            && let Some(path) = self.from_root(&path)
+            && let Some(path) = self.rooted(&path)
         {
             self.said.paths.push(path);
         }
     }
 
     /// A path from the crate's root on; `None` for what is of another crate, or not of a module.
-    fn from_root(&self, path: &[String]) -> Option<Module> {
+    fn rooted(&self, path: &[String]) -> Option<Module> {
         let mut module = self.module.clone();
         let mut inner = self.inner.len();
         let mut up = |module: &mut Module| match inner {

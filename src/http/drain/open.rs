@@ -88,18 +88,18 @@ impl Draining {
     }
 
     /// Notes that a peer has left the service.
-    pub(super) fn note(&mut self, place: usize, id: u64) {
+    pub(super) fn note_withdrawal(&mut self, place: usize, id: u64) {
         // The place may be another peer's by now.
         if self.held_at(place).is_some_and(|held| held.id() == id) {
             if self.leaving.len() < self.leaving.capacity() {
-                self.note_held(place, id);
+                self.note_peer(place, id);
             } else {
                 self.is_incomplete = true;
             }
         }
     }
 
-    fn note_held(&mut self, place: usize, id: u64) {
+    fn note_peer(&mut self, place: usize, id: u64) {
         let leaving =
             self.leaving.entry(place).or_insert(Leaving { id, last: 0, is_announced: false });
         if leaving.id != id {
@@ -123,7 +123,7 @@ impl Draining {
         let places: Vec<usize> = self.open.peers().collect();
         for place in places {
             if let Some(id) = self.held_at(place).map(PickedPeer::id) {
-                self.note_held(place, id);
+                self.note_peer(place, id);
             }
         }
     }

@@ -57,7 +57,7 @@ pub(super) unsafe fn may_rest(
 /// # Safety
 ///
 /// The connection is open, and belongs to no request any more.
-pub(super) unsafe fn rest(
+pub(super) unsafe fn make_idle(
     connection: *mut ngx_connection_t,
     slot: Slot,
     timeout: ngx_msec_t,
@@ -85,7 +85,7 @@ pub(super) unsafe fn rest(
 /// # Safety
 ///
 /// The connection is at rest, and `log` lives for as long as the request has the connection.
-pub(super) unsafe fn wake(connection: *mut ngx_connection_t, log: *mut ngx_log_t) {
+pub(super) unsafe fn make_active(connection: *mut ngx_connection_t, log: *mut ngx_log_t) {
     // SAFETY: the caller's promise; an open connection has both events.
     unsafe {
         (*connection).set_idle(0);

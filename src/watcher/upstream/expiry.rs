@@ -3,136 +3,147 @@
 use std::collections::HashMap;
 
 use etcd_watch::Item;
-use peer_zone::Health;
-use upstream_peers::Vanishing;
+use peer_zone::{Health, Publisher};
+use upstream_peers::{ExpiryGuard, Membership, MembershipChange, Removed, Vanishing};
 
-use super::Upstream;
-use crate::zones::report::HoldingReason;
+use crate::watcher::upstream_log::UpstreamLog;
 
-impl Upstream {
-    /// Notes with which leases keys are there.
-    pub(super) fn note_leases(&mut self, items: &[Item]) {
-        let Some(guard) = &mut self.expiry_guard else { return };
-        for item in items {
-            if let Ok(key) = str::from_utf8(&item.key) {
-                guard.put(key, item.lease);
-            }
-        }
-        self.said.changed();
+/// The guard of an upstream's peers.
+pub(super) struct Expiry {
+    guard: ExpiryGuard<Removed>,
+    /// How long (ms) peers outlive their leases.
+    hold: u64,
+    log: UpstreamLog,
+}
+
+impl Expiry {
+    /// Peers stay where more than so many percent of them would go, for `hold` (ms).
+    pub(super) fn new(percent: u8, hold: u64, log: UpstreamLog) -> Self {
+        Self { guard: ExpiryGuard::new(percent, hold), hold, log }
     }
 
-    /// Whether a key that is gone in etcd stays, since too many others' leases have run out with
-    /// its own.
-    pub(super) fn keep_if_expired(&mut self, key: &[u8], now: u64) -> bool {
-        let (Some(guard), Ok(key)) = (&mut self.expiry_guard, str::from_utf8(key)) else {
-            return false;
-        };
-        let was_keeping = guard.is_keeping();
-        match guard.vanish(key, self.members.len(), now) {
+    /// Notes with which leases keys are there.
+    pub(super) fn note_leases(&mut self, items: &[Item]) {
+        for item in items {
+            if let Ok(key) = str::from_utf8(&item.key) {
+                self.guard.put(key, item.lease);
+            }
+        }
+    }
+
+    /// A key is gone in etcd: its peer goes, or stays, since too many others' leases have run out
+    /// with its own. Returns what changes.
+    pub(super) fn remove(
+        &mut self,
+        members: &mut Membership,
+        key: &str,
+        now: u64,
+    ) -> Vec<MembershipChange> {
+        let was_keeping = self.guard.is_keeping();
+        match self.guard.vanish(key, members.len(), now) {
             Vanishing::Goes => {
-                let (outcome, removed) = self.members.remove(key);
+                let (outcome, removed) = members.remove(key);
                 if let Some(removed) = removed {
-                    guard.let_go(key, removed);
+                    self.guard.let_go(key, removed);
                 }
-                self.note(outcome);
+                vec![outcome]
             }
             Vanishing::Stays(back) => {
-                for removed in back {
-                    let outcome = self.members.put_back(removed);
-                    self.note(outcome);
-                }
                 if !was_keeping {
-                    self.lines.warn(format!(
-                        "etcd: upstream \"{}\": too many leases have run out at the same time \
-                         (\"expiry_guard=\"): their peers stay while they pass their checks, or \
-                         for {} s (\"hold=\")",
-                        self.name,
+                    self.log.warn(format!(
+                        "too many leases have run out at the same time (\"expiry_guard=\"): their \
+                         peers stay while they pass their checks, or for {} s (\"hold=\")",
                         self.hold / 1_000,
                     ));
                 }
-                self.said.changed();
+                back.into_iter().map(|removed| members.put_back(removed)).collect()
             }
         }
-        true
     }
 
-    /// As [`keep_if_expired`](Self::keep_if_expired), for all that a new list lacks.
-    pub(super) fn keep_expired(&mut self, items: &[Item], now: u64) {
-        if self.expiry_guard.is_none() {
-            return;
-        }
-        let missing = self.members.missing(items.iter().map(|item| item.key.as_slice()));
+    /// As [`remove`](Self::remove), for all that a new list lacks. `until` (ms): a predecessor has
+    /// kept what it had until then.
+    pub(super) fn remove_missing(
+        &mut self,
+        members: &mut Membership,
+        items: &[Item],
+        until: Option<u64>,
+        now: u64,
+    ) -> Vec<MembershipChange> {
+        let missing = members.missing(items.iter().map(|item| item.key.as_slice()));
         // What is there first: the share that is gone is one of the list that was.
         self.note_leases(items);
         // A predecessor kept what it had, and did not know of these that they were deleted.
-        let until = self.held.as_ref().filter(|held| held.reason == HoldingReason::ExpiredLeases);
-        if let (Some(until), Some(guard)) = (until.map(|held| held.until), &mut self.expiry_guard) {
-            missing.iter().for_each(|key| guard.keep(key, until));
+        if let Some(until) = until {
+            missing.iter().for_each(|key| self.guard.hold(key, until));
         }
+        let mut outcomes = Vec::new();
         for key in missing {
-            if self.expiry_guard.as_ref().is_some_and(|guard| !guard.keeps(&key)) {
-                self.keep_if_expired(key.as_bytes(), now);
+            if !self.guard.keeps(&key) {
+                outcomes.extend(self.remove(members, &key, now));
             }
         }
+        outcomes
+    }
+
+    /// Whether the peers of a key outlive it.
+    pub(super) fn keeps(&self, key: &str) -> bool {
+        self.guard.keeps(key)
+    }
+
+    /// How many peers outlive their keys, and until when (ms), if any do.
+    pub(super) fn kept(&self) -> Option<(usize, u64)> {
+        self.guard.kept()
     }
 
     /// The leases that have to be looked up, to tell what has run out from what somebody has
     /// deleted.
-    pub(in crate::watcher) fn leases_in_doubt(&self) -> impl Iterator<Item = i64> {
-        self.expiry_guard.iter().flat_map(|guard| guard.leases())
+    pub(super) fn leases_in_doubt(&self) -> impl Iterator<Item = i64> {
+        self.guard.leases()
     }
 
-    /// What has been found out about a lease.
-    pub(in crate::watcher) fn judge_lease(&mut self, lease: i64, is_alive: bool) {
-        let Some(guard) = &mut self.expiry_guard else { return };
-        let deleted = guard.judge(lease, is_alive);
-        if deleted.is_empty() {
-            return;
-        }
-        for key in deleted {
-            let outcome = self.members.delete(key.as_bytes());
-            self.note(outcome);
-        }
-        self.said.changed();
+    /// What has been found out about a lease. Returns what changes.
+    pub(super) fn note_lease(
+        &mut self,
+        members: &mut Membership,
+        lease: i64,
+        is_alive: bool,
+    ) -> Vec<MembershipChange> {
+        let deleted = self.guard.judge(lease, is_alive);
+        deleted.into_iter().map(|key| members.delete(key.as_bytes())).collect()
     }
 
-    /// Peers go whose time is up, or who fail their checks.
-    pub(super) fn let_expired_go(&mut self, now: u64) {
-        let Some(guard) = &mut self.expiry_guard else { return };
-        if !guard.is_keeping() {
-            return;
+    /// Peers go whose time is up, or who fail their checks, where there are some. Returns what
+    /// changes.
+    pub(super) fn end_due(
+        &mut self,
+        members: &mut Membership,
+        checked: Option<&Publisher>,
+        now: u64,
+    ) -> Vec<MembershipChange> {
+        if !self.guard.is_keeping() {
+            return Vec::new();
         }
         // Of a host name's addresses one that passes is enough.
         let mut passing: HashMap<&str, bool> = HashMap::new();
-        if self.checks.is_some() {
-            for (peer, health) in self.publisher.listed_with_health() {
-                let Some(key) = peer.key.as_deref() else { continue };
-                match health {
-                    Health::Passing => {
-                        passing.insert(key, true);
-                    }
-                    Health::Failing => {
-                        passing.entry(key).or_insert(false);
-                    }
-                    Health::Unchecked | Health::Pending => {}
+        for (peer, health) in checked.iter().flat_map(|publisher| publisher.listed_with_health()) {
+            let Some(key) = peer.key.as_deref() else { continue };
+            match health {
+                Health::Passing => {
+                    passing.insert(key, true);
                 }
+                Health::Failing => {
+                    passing.entry(key).or_insert(false);
+                }
+                Health::Unchecked | Health::Pending => {}
             }
         }
-        let due = guard.due(now, |key| passing.get(key).copied());
-        if due.is_empty() {
-            return;
+        let due = self.guard.due(now, |key| passing.get(key).copied());
+        let outcomes: Vec<MembershipChange> =
+            due.iter().map(|key| members.delete(key.as_bytes())).collect();
+        if !due.is_empty() && !self.guard.is_keeping() {
+            self.log.notice("no peer outlives its lease any more");
         }
-        let is_over = !guard.is_keeping();
-        for key in due {
-            let outcome = self.members.delete(key.as_bytes());
-            self.note(outcome);
-        }
-        if is_over {
-            self.lines.notice(format!(
-                "etcd: upstream \"{}\": no peer outlives its lease any more",
-                self.name
-            ));
-        }
-        self.said.changed();
+        outcomes
     }
 }

@@ -1,72 +1,49 @@
 //! Keys whose host names cannot be resolved, as the status shows them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use host_names::HostNames;
 
-use super::{
-    Upstream,
-    said::MAX_SHOWN,
-    told::{self, of_name},
-};
-use crate::{nginx::clock, zones::report::Unresolved};
+use super::{contents::Contents, rejection_log::MAX_SHOWN};
+use crate::{nginx::clock, zones::report};
 
-/// Since when (ms of the monotonic clock) which names have been amiss, and why; also what a
-/// predecessor knew, who has asked before.
-pub(super) type Amiss = BTreeMap<String, (u64, Option<String>)>;
+/// What is amiss with a name: since when (ms of the monotonic clock), and why.
+type Trouble = (u64, Option<String>);
 
-/// What a predecessor knew.
-pub(super) fn of_predecessor(unresolved: &[Unresolved]) -> Amiss {
-    let parts = |key: &Unresolved| (key.name.clone(), (key.since, key.reason.clone()));
-    unresolved.iter().map(parts).collect()
+/// The names that cannot be resolved, or have no address yet; also what a predecessor knew, who has
+/// asked before.
+pub(super) struct UnresolvedNames {
+    prefix: Rc<str>,
+    amiss: BTreeMap<String, Trouble>,
 }
 
-impl Upstream {
-    /// There is news of host names.
-    pub(in crate::watcher) fn note_names(&mut self) {
-        self.said.rejections_changed(true);
+impl UnresolvedNames {
+    /// Goes on from what a predecessor knew.
+    pub(super) fn new(prefix: Rc<str>, of_predecessor: &[report::Unresolved]) -> Self {
+        let parts = |key: &report::Unresolved| (key.name.clone(), (key.since, key.reason.clone()));
+        Self { prefix, amiss: of_predecessor.iter().map(parts).collect() }
     }
 
-    /// Whether a predecessor has said that this name cannot be resolved.
-    pub(in crate::watcher) fn has_told_of_name(&mut self, name: &str) -> bool {
-        self.said.memory.has_said(of_name(name))
-    }
-
-    /// The names of which it was said that they cannot be resolved.
-    pub(super) fn failing_names<'a>(
-        &'a self,
-        names: &'a HostNames,
-    ) -> impl Iterator<Item = u64> + 'a {
-        let fails = |name: &&str| {
-            names.lookup_failure(name).is_some_and(|trouble| trouble.reason.is_some())
-        };
-        self.names().filter(fails).map(told::of_name)
-    }
-
-    /// The keys whose names cannot be resolved, or have no address yet: the first ones, and how
-    /// many there are.
-    pub(super) fn unresolved(&mut self, names: &HostNames) -> (Vec<Unresolved>, usize) {
-        if !self.has_listed {
-            // Which names there are is not known yet, and what a predecessor knew stands.
-            return self.said.unresolved();
-        }
+    /// The keys of such names: the first ones, and how many there are.
+    pub(super) fn update(
+        &mut self,
+        contents: &Contents,
+        names: &HostNames,
+    ) -> (Vec<report::Unresolved>, usize) {
         let (mut shown, mut count) = (Vec::new(), 0);
-        let mut amiss = Amiss::new();
-        if self.names().next().is_some() {
+        let mut amiss = BTreeMap::<String, Trouble>::new();
+        if contents.names().next().is_some() {
             let now = clock::now();
-            let successor = self.successor.iter().map(|successor| &successor.members);
-            let memberships = std::iter::once(&self.members).chain(successor);
-            let resolve = |name: &str| names.addresses(name);
-            for (key, name, peers) in memberships.flat_map(|members| members.named(resolve)) {
-                let Some(trouble) = names.lookup_failure(name) else { continue };
-                let before = self.said.amiss.get(name);
+            contents.each_named(names, |key, name, peers| {
+                let Some(trouble) = names.lookup_failure(name) else { return };
+                let before = self.amiss.get(name);
                 // One that has addresses, and has not been asked for yet, is as good as it was.
                 if trouble.reason.is_none() && peers > 0 && before.is_none() {
-                    continue;
+                    return;
                 }
                 count += 1;
                 if shown.len() == MAX_SHOWN {
-                    continue;
+                    return;
                 }
                 let (since, reason) = amiss.entry(name.to_owned()).or_insert_with(|| {
                     let elapsed =
@@ -75,16 +52,26 @@ impl Upstream {
                         before.cloned().unwrap_or((now.saturating_sub(elapsed), None));
                     (since, trouble.reason.map(str::to_owned).or(reason))
                 });
-                shown.push(Unresolved {
+                shown.push(report::Unresolved {
                     key: format!("{}{key}", self.prefix),
                     name: name.to_owned(),
                     addresses: peers,
                     since: *since,
                     reason: reason.clone(),
                 });
-            }
+            });
         }
-        self.said.amiss = amiss;
+        self.amiss = amiss;
         (shown, count)
     }
+}
+
+/// The names of which it was said that they cannot be resolved.
+pub(super) fn failing<'a>(
+    contents: &'a Contents,
+    names: &'a HostNames,
+) -> impl Iterator<Item = &'a str> {
+    let fails =
+        |name: &&str| names.lookup_failure(name).is_some_and(|trouble| trouble.reason.is_some());
+    contents.names().filter(fails)
 }

@@ -3,7 +3,7 @@
 use harness::*;
 use nix::sys::signal::Signal;
 
-use super::{TTL, announce, is_gone, value, value_is};
+use super::{TTL, announce, is_announced, is_gone, value, value_is};
 
 /// A shell that waits, and says which signals it gets; SIGTERM ends it with a code of its own.
 const SHELL: &str = "for signal in HUP USR1 USR2 WINCH; do trap \"echo got $signal\" $signal; \
@@ -16,7 +16,7 @@ fn with_shell(etcd: &Etcd, script: &str, more: &[&str]) -> Result<Program> {
 }
 
 #[tokio::test]
-async fn its_exit_code_is_handed_on_and_the_key_goes_with_it() -> Result<()> {
+async fn exit_code_of_the_command_is_handed_on_and_the_key_removed() -> Result<()> {
     let etcd = Etcd::start().await?;
     let folder = Folder::new("command")?;
     let file = folder.path().join("go").display().to_string();
@@ -33,11 +33,11 @@ async fn its_exit_code_is_handed_on_and_the_key_goes_with_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn signals_are_handed_on_and_sigterm_ends_it_after_the_key() -> Result<()> {
+async fn signals_are_handed_on_and_sigterm_comes_after_the_key_is_removed() -> Result<()> {
     let etcd = Etcd::start().await?;
     let mut program = with_shell(&etcd, SHELL, &[])?;
     program.wait_for_log("ready").await?;
-    value_is(&etcd, "127.0.0.1:7474").await?;
+    is_announced(&program, &etcd, "127.0.0.1:7474").await?;
     for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
         program.signal(signal)?;
         program.wait_for_log(&format!("got {}", signal.as_str().trim_start_matches("SIG"))).await?;
@@ -52,19 +52,19 @@ async fn signals_are_handed_on_and_sigterm_ends_it_after_the_key() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_command_that_does_not_end_is_killed() -> Result<()> {
+async fn command_that_does_not_end_is_killed() -> Result<()> {
     let etcd = Etcd::start().await?;
     let script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
     let mut program = with_shell(&etcd, script, &["--stop-timeout", "200ms"])?;
     program.wait_for_log("ready").await?;
     program.signal(Signal::SIGTERM)?;
     assert_eq!(program.ended(SOON).await?, 137);
-    assert_eq!(program.log_lines("it is killed").len(), 1);
+    program.wait_for_log_lines("it is killed", 1).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_command_that_is_none_is_told() -> Result<()> {
+async fn command_that_cannot_be_started_is_named() -> Result<()> {
     let etcd = Etcd::start().await?;
     for (command, code) in [("/no/such/program", 127), ("/etc/passwd", 126)] {
         let mut program = announce(&etcd.url(), "127.0.0.1:7474", &["--", command])?;
@@ -76,7 +76,7 @@ async fn a_command_that_is_none_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_does_not_get_the_password() -> Result<()> {
+async fn command_does_not_get_the_password() -> Result<()> {
     let etcd = Etcd::start().await?;
     let arguments = [
         "announce",
@@ -101,7 +101,7 @@ async fn it_does_not_get_the_password() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_announcer_that_is_killed_leaves_no_node() -> Result<()> {
+async fn killed_announcer_leaves_no_node() -> Result<()> {
     let etcd = Etcd::start().await?;
     let mut program = with_shell(&etcd, SHELL, &[])?;
     value_is(&etcd, "127.0.0.1:7474").await?;
@@ -116,7 +116,7 @@ async fn an_announcer_that_is_killed_leaves_no_node() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_node_without_its_announcer_is_forgotten() -> Result<()> {
+async fn key_of_a_killed_command_is_removed() -> Result<()> {
     let etcd = Etcd::start().await?;
     let mut program = with_shell(&etcd, SHELL, &[])?;
     value_is(&etcd, "127.0.0.1:7474").await?;

@@ -106,7 +106,7 @@ fn port_of(node: &Node) -> Result<u16> {
 }
 
 #[tokio::test]
-async fn its_address_is_followed_while_it_starts_moves_and_stops() -> Result<()> {
+async fn container_address_is_followed_while_it_starts_moves_and_stops() -> Result<()> {
     let (etcd, docker) = (Etcd::start().await?, FakeDocker::start()?);
     let nodes = [Node::start("one").await?, Node::start("two").await?];
     let url = etcd.url();
@@ -139,7 +139,7 @@ async fn its_address_is_followed_while_it_starts_moves_and_stops() -> Result<()>
     value_is(&etcd, &nodes[1].address().to_string()).await?;
     docker.stops();
     is_gone(&etcd, SOON).await?;
-    let said = program.wait_for_log("the container \"firehose-01\" does not run").await?;
+    let said = program.wait_for_log("the container \"firehose-01\" is not running").await?;
     assert!(said.contains("its container is gone"), "{said}");
     docker.publishes("127.0.0.1", port_of(&nodes[0])?);
     value_is(&etcd, &nodes[0].address().to_string()).await?;
@@ -157,7 +157,7 @@ async fn its_address_is_followed_while_it_starts_moves_and_stops() -> Result<()>
 }
 
 #[tokio::test]
-async fn without_a_word_this_hosts_address_is_the_one_towards_etcd() -> Result<()> {
+async fn host_address_is_by_default_the_one_towards_etcd() -> Result<()> {
     let (etcd, docker, node) =
         (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
     docker.publishes("", port_of(&node)?);
@@ -185,7 +185,7 @@ async fn without_a_word_this_hosts_address_is_the_one_towards_etcd() -> Result<(
 /// What keeps Docker from telling where the container is says nothing of the container: the node is
 /// checked where it was, and that alone counts.
 #[tokio::test]
-async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Result<()> {
+async fn node_is_checked_where_it_was_while_docker_does_not_answer() -> Result<()> {
     let (etcd, mut docker, node) =
         (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
     docker.publishes("127.0.0.1", port_of(&node)?);
@@ -216,25 +216,13 @@ async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Resu
         })
         .await
     };
-    let silent = async |times: usize| {
-        eventually(SOON, "it is said", async || {
-            let lines = program.log_lines("the node is checked where it was last");
-            ensure!(
-                lines.len() == times && lines[times - 1].contains(&address),
-                "{}",
-                program.log()
-            );
-            Ok(())
-        })
-        .await
+    let silent = async |times: usize| -> Result<()> {
+        let text = "the node is checked where it was last";
+        program.wait_for_log_lines(text, times).await?;
+        ensure!(program.log_lines(text)[times - 1].contains(&address), "{}", program.log());
+        Ok(())
     };
-    let back = async |times: usize| {
-        eventually(SOON, "it is said that Docker answers again", async || {
-            ensure!(program.log_lines("answers again").len() == times, "{}", program.log());
-            Ok(())
-        })
-        .await
-    };
+    let back = async |times| program.wait_for_log_lines("answers again", times).await;
     docker.goes_away()?;
     silent(1).await?;
     stays().await?;
@@ -271,7 +259,7 @@ async fn while_docker_does_not_answer_the_node_is_checked_where_it_was() -> Resu
 /// A container that runs can be without an address while Docker starts it, and a proxy before
 /// Docker's socket has answers of its own.
 #[tokio::test]
-async fn only_dockers_own_word_takes_the_node_out() -> Result<()> {
+async fn node_is_removed_only_where_docker_says_so() -> Result<()> {
     let (etcd, docker, node) =
         (Etcd::start().await?, FakeDocker::start()?, Node::start("one").await?);
     let arguments =
@@ -337,11 +325,7 @@ async fn only_dockers_own_word_takes_the_node_out() -> Result<()> {
         let lines = program.log_lines("the node is checked where it was last");
         assert!(lines.len() == times + 1 && lines[times].contains(word), "{word}: {lines:?}");
         docker.publishes("127.0.0.1", port);
-        eventually(SOON, "it is said that Docker answers again", async || {
-            ensure!(program.log_lines("answers again").len() == times + 1, "{}", program.log());
-            Ok(())
-        })
-        .await?;
+        program.wait_for_log_lines("answers again", times + 1).await?;
     }
 
     // Its own check counts meanwhile.

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use harness::*;
 use nix::sys::signal::Signal;
 
-use super::{GONE, announce, is_gone, value, value_is};
+use super::{GONE, announce, is_announced, is_gone, value, value_is};
 
 #[tokio::test]
-async fn it_says_drain_waits_and_removes_the_key() -> Result<()> {
+async fn sigterm_marks_the_key_drain_waits_and_removes_it() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     let address = node.address().to_string();
     let mut program = announce(&etcd.url(), &address, &["--drain", "3s"])?;
-    value_is(&etcd, &address).await?;
+    is_announced(&program, &etcd, &address).await?;
     program.signal(Signal::SIGTERM)?;
     let began = Instant::now();
     value_is(&etcd, &format!("{address} drain")).await?;
@@ -23,12 +23,12 @@ async fn it_says_drain_waits_and_removes_the_key() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_second_signal_hurries() -> Result<()> {
+async fn second_signal_ends_the_drain_at_once() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     let address = node.address().to_string();
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut program = announce(&etcd.url(), &address, &["--drain", "1h"])?;
-        value_is(&etcd, &address).await?;
+        is_announced(&program, &etcd, &address).await?;
         program.signal(signal)?;
         value_is(&etcd, &format!("{address} drain")).await?;
         program.wait_for_log("is marked").await?;
@@ -40,11 +40,11 @@ async fn a_second_signal_hurries() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_lease_is_renewed_while_it_drains() -> Result<()> {
+async fn lease_is_renewed_during_the_drain() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     let address = node.address().to_string();
     let mut program = announce(&etcd.url(), &address, &["--drain", "8s"])?;
-    value_is(&etcd, &address).await?;
+    is_announced(&program, &etcd, &address).await?;
     program.signal(Signal::SIGTERM)?;
     let draining = format!("{address} drain");
     value_is(&etcd, &draining).await?;
@@ -60,24 +60,24 @@ async fn a_lease_is_renewed_while_it_drains() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_a_word_the_key_goes_within_its_time_to_live() -> Result<()> {
+async fn key_of_a_killed_announcer_expires_within_its_ttl() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     let mut program = announce(&etcd.url(), &node.address().to_string(), &["--drain", "1h"])?;
-    value_is(&etcd, &node.address().to_string()).await?;
+    is_announced(&program, &etcd, &node.address().to_string()).await?;
     program.kill().await?;
     is_gone(&etcd, GONE).await
 }
 
 #[tokio::test]
-async fn with_etcd_away_it_ends_all_the_same() -> Result<()> {
+async fn sigterm_ends_it_while_etcd_is_away() -> Result<()> {
     let (mut etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     let address = node.address().to_string();
     let mut program = announce(&etcd.url(), &address, &["--drain", "1h"])?;
-    value_is(&etcd, &address).await?;
+    is_announced(&program, &etcd, &address).await?;
     etcd.kill().await?;
     program.signal(Signal::SIGTERM)?;
     assert_eq!(program.ended(SOON).await?, 0);
-    assert_eq!(program.log_lines("could not be removed").len(), 1, "{}", program.log());
+    program.wait_for_log_lines("could not be removed", 1).await?;
     etcd.restart().await?;
     is_gone(&etcd, GONE + SOON).await
 }

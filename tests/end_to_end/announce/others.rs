@@ -12,7 +12,7 @@ async fn two_nodes() -> Result<(Etcd, [String; 2], [Node; 2])> {
 }
 
 #[tokio::test]
-async fn the_second_says_so_and_waits_until_the_first_ends() -> Result<()> {
+async fn second_announcer_waits_until_the_first_ends() -> Result<()> {
     let (etcd, [one, two], _nodes) = two_nodes().await?;
     // Of a lease of three seconds that is renewed a moment late etcd tells one that is left: it
     // would pass for one that nobody renews.
@@ -32,7 +32,7 @@ async fn the_second_says_so_and_waits_until_the_first_ends() -> Result<()> {
         Ok(())
     })
     .await?;
-    assert_eq!(second.log_lines("is held by").len(), 1, "{}", second.log());
+    second.wait_for_log_lines("is held by", 1).await?;
     first.signal(Signal::SIGTERM)?;
     assert_eq!(first.ended(SOON).await?, 0);
     value_is(&etcd, &two).await?;
@@ -40,7 +40,7 @@ async fn the_second_says_so_and_waits_until_the_first_ends() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_second_takes_over_from_one_that_was_killed_without_a_gap() -> Result<()> {
+async fn second_announcer_takes_over_from_a_killed_one_without_a_gap() -> Result<()> {
     let (etcd, [one, two], _nodes) = two_nodes().await?;
     // Its whole life is watched: there must be no moment without the key.
     let mut first = announce(&etcd.url(), &one, &["--ttl", "6"])?;
@@ -51,12 +51,11 @@ async fn the_second_takes_over_from_one_that_was_killed_without_a_gap() -> Resul
     first.kill().await?;
     value_is(&etcd, &two).await?;
     assert_eq!(etcd.create_revision(&key("node")).await?, created, "the key was gone");
-    assert_eq!(second.log_lines("has not renewed its lease").len(), 1, "{}", second.log());
-    Ok(())
+    second.wait_for_log_lines("has not renewed its lease", 1).await
 }
 
 #[tokio::test]
-async fn with_take_over_it_does_not_wait_and_the_first_does_not_fight() -> Result<()> {
+async fn take_over_does_not_wait_and_the_first_does_not_fight() -> Result<()> {
     let (etcd, [one, two], _nodes) = two_nodes().await?;
     let first = announce(&etcd.url(), &one, &[])?;
     value_is(&etcd, &one).await?;
@@ -79,7 +78,7 @@ async fn with_take_over_it_does_not_wait_and_the_first_does_not_fight() -> Resul
 }
 
 #[tokio::test]
-async fn a_key_without_a_lease_is_somebodys_who_is_waited_for() -> Result<()> {
+async fn key_without_a_lease_is_waited_for() -> Result<()> {
     let (etcd, [one, two], _nodes) = two_nodes().await?;
     etcd.put(key("node"), &two).await?;
     let program = announce(&etcd.url(), &one, &[])?;

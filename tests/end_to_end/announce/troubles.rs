@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use harness::*;
 use nix::sys::signal::Signal;
 
-use super::{GONE, TTL, announce, is_gone, value, value_is};
+use super::{GONE, TTL, announce, is_announced, is_gone, value, value_is};
 
 async fn announced(etcd: &Etcd) -> Result<(Program, Node, String, i64)> {
     let node = Node::start("node").await?;
     let address = node.address().to_string();
     let program = announce(&etcd.url(), &address, &[])?;
-    let lease = value_is(etcd, &address).await?;
+    let lease = is_announced(&program, etcd, &address).await?;
     Ok((program, node, address, lease))
 }
 
 #[tokio::test]
-async fn a_key_deleted_or_written_by_hand_is_set_again() -> Result<()> {
+async fn key_deleted_or_overwritten_is_set_again() -> Result<()> {
     let etcd = Etcd::start().await?;
     let (program, _node, address, lease) = announced(&etcd).await?;
     for _ in 0..3 {
@@ -28,7 +28,7 @@ async fn a_key_deleted_or_written_by_hand_is_set_again() -> Result<()> {
         .await?;
         assert_eq!(value_is(&etcd, &address).await?, lease);
     }
-    assert_eq!(program.log_lines("was lost: it is set again").len(), 3, "{}", program.log());
+    program.wait_for_log_lines("was lost: it is set again", 3).await?;
     // Another value under its own lease can only be a mistake.
     etcd.put_with_lease(&key("node"), "127.0.0.1:1", lease).await?;
     assert_eq!(value_is(&etcd, &address).await?, lease);
@@ -36,7 +36,7 @@ async fn a_key_deleted_or_written_by_hand_is_set_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_revoked_is_replaced() -> Result<()> {
+async fn revoked_lease_is_replaced() -> Result<()> {
     let etcd = Etcd::start().await?;
     let (program, _node, address, lease) = announced(&etcd).await?;
     etcd.revoke(lease).await?;
@@ -51,7 +51,7 @@ async fn a_lease_that_is_revoked_is_replaced() -> Result<()> {
 }
 
 #[tokio::test]
-async fn etcd_may_be_away_for_longer_than_the_time_to_live() -> Result<()> {
+async fn key_comes_back_after_etcd_was_away_for_longer_than_the_ttl() -> Result<()> {
     let mut etcd = Etcd::start().await?;
     let (program, _node, address, _lease) = announced(&etcd).await?;
     for wiped in [false, true] {
@@ -78,13 +78,13 @@ async fn etcd_may_be_away_for_longer_than_the_time_to_live() -> Result<()> {
         assert_eq!(value(&etcd).await?.map(|(value, _)| value).as_deref(), Some(address.as_str()));
     }
     // One line as it begins, and one as it ends.
-    assert_eq!(program.log_lines("cannot be kept").len(), 2, "{}", program.log());
-    assert_eq!(program.log_lines("is kept again").len(), 2, "{}", program.log());
+    program.wait_for_log_lines("cannot be kept", 2).await?;
+    program.wait_for_log_lines("is kept again", 2).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn an_etcd_that_is_away_at_the_start_is_waited_for() -> Result<()> {
+async fn etcd_away_at_the_start_is_waited_for() -> Result<()> {
     let (mut etcd, node) = (Etcd::absent()?, Node::start("node").await?);
     let program = announce(&etcd.url(), &node.address().to_string(), &[])?;
     program.wait_for_log("cannot be kept").await?;
@@ -94,7 +94,7 @@ async fn an_etcd_that_is_away_at_the_start_is_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_dead_does_not_matter() -> Result<()> {
+async fn dead_endpoint_does_not_matter() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     let dead = ClosedPort::reserve()?;
     let endpoints = format!("{}, {}", dead.address(), etcd.url().trim_start_matches("http://"));
@@ -119,7 +119,7 @@ async fn the_variables_of_the_original_still_work() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_speaks_tls_and_logs_in() -> Result<()> {
+async fn tls_and_a_user_are_used() -> Result<()> {
     let authority = Authority::new("etcd")?;
     let server = authority.certificate(&["127.0.0.1"])?;
     let mut etcd =
@@ -164,7 +164,7 @@ async fn it_speaks_tls_and_logs_in() -> Result<()> {
 
 /// What is to be set are flags: an announcer has no directives of nginx's.
 #[tokio::test]
-async fn trouble_with_etcd_is_told_by_the_flags() -> Result<()> {
+async fn error_of_etcd_names_the_flags() -> Result<()> {
     let mut etcd = Etcd::absent()?.with_arguments(&["--bcrypt-cost", "4"]);
     etcd.restart().await?;
     etcd.add_user("announcer", "s3cret", PREFIX).await?;
@@ -232,7 +232,7 @@ async fn signals_do_not_delay_a_check() -> Result<()> {
 
 /// An announcer that has no descriptor left for a check knows nothing of the node.
 #[tokio::test]
-async fn a_check_that_cannot_be_made_says_nothing_of_the_node() -> Result<()> {
+async fn check_that_cannot_be_made_leaves_the_key() -> Result<()> {
     let etcd = Etcd::start().await?;
     let (program, _node, address, lease) = announced(&etcd).await?;
     let limited = std::process::Command::new("prlimit")

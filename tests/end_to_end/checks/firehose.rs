@@ -24,7 +24,7 @@ async fn health_is(nginx: &Nginx, expected: &[&str]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn they_pass_where_they_are_asked_by_head_or_for_their_metrics() -> Result<()> {
+async fn firehose_nodes_pass_by_head_or_by_their_metrics() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, firehoses(2).await?);
     let revision = etcd.register(&nodes).await?;
     for check in ["method=HEAD", "method=HEAD uri=/any/channel", "uri=/metrics@firehose method=GET"]
@@ -45,7 +45,7 @@ async fn they_pass_where_they_are_asked_by_head_or_for_their_metrics() -> Result
 }
 
 #[tokio::test]
-async fn one_that_says_it_is_not_well_gets_nothing() -> Result<()> {
+async fn firehose_node_that_is_not_well_gets_no_request() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, firehoses(2).await?);
     let revision = etcd.register(&nodes).await?;
     let nginx = Nginx::start(checking(&etcd, "http method=HEAD interval=50ms timeout=10s")).await?;
@@ -67,7 +67,7 @@ async fn one_that_says_it_is_not_well_gets_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn they_are_announced_for_as_long_as_head_is_answered() -> Result<()> {
+async fn firehose_node_is_announced_as_long_as_it_answers_head() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, firehoses(1).await?);
     let address = nodes[0].address().to_string();
     let arguments =
@@ -102,7 +102,7 @@ async fn they_are_announced_for_as_long_as_head_is_answered() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_router_checks_them_by_its_settings() -> Result<()> {
+async fn serve_checks_firehose_nodes_by_its_settings() -> Result<()> {
     let (etcd, nodes) = (Etcd::start().await?, firehoses(2).await?);
     etcd.register(&nodes).await?;
     etcd.put("/firehose/nginx/healthcheck_method", "head").await?;

@@ -21,7 +21,7 @@ fn set_all(nodes: &[Node], health: u16) {
 }
 
 #[tokio::test]
-async fn all_are_used_where_all_fail() -> Result<()> {
+async fn all_peers_are_used_when_all_checks_fail() -> Result<()> {
     let router = Router::with(2, |etcd| checking(etcd, HEALTHZ)).await?;
     let nginx = &router.nginx;
     set_all(&router.nodes, 500);
@@ -53,7 +53,7 @@ async fn all_are_used_where_all_fail() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_is_used_where_all_fail_without_panic() -> Result<()> {
+async fn no_peer_is_used_when_all_checks_fail_without_panic() -> Result<()> {
     let check = format!("{HEALTHZ} panic=0");
     let router = Router::with(2, |etcd| checking(etcd, &check)).await?;
     let nginx = &router.nginx;

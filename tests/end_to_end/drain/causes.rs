@@ -33,7 +33,7 @@ async fn end_as_promised(router: &Router, fleet: &Fleet, begin: Instant) -> Resu
 }
 
 #[tokio::test]
-async fn a_value_that_says_drain_and_then_does_not() -> Result<()> {
+async fn value_with_drain_drains_until_it_is_without() -> Result<()> {
     let router = start(TIMES, "").await?;
     let fleet = hold(&router, "n0", SESSIONS).await?;
     let _other = join(&router, "n1").await?;
@@ -60,7 +60,7 @@ async fn a_value_that_says_drain_and_then_does_not() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_check_that_fails() -> Result<()> {
+async fn failed_check_drains() -> Result<()> {
     let router = start(TIMES, CHECK).await?;
     let fleet = hold(&router, "n0", SESSIONS).await?;
     let _other = join(&router, "n1").await?;
@@ -75,7 +75,7 @@ async fn a_check_that_fails() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_address_behind_the_key() -> Result<()> {
+async fn another_address_drains_the_former_one() -> Result<()> {
     let router = start(TIMES, "").await?;
     let fleet = hold(&router, "n0", SESSIONS).await?;
     fleet.chatter(3, CHATTER);
@@ -126,7 +126,7 @@ async fn all_workers_have_drained(router: &Router) -> Result<()> {
 }
 
 #[tokio::test]
-async fn only_what_on_names() -> Result<()> {
+async fn causes_not_named_by_on_do_not_drain() -> Result<()> {
     let directives = format!("etcd_drain {AT_ONCE} on=remove; {CHECK}");
     let router = Router::with(1, |etcd| two(etcd, &directives)).await?;
     let fleet = hold(&router, "n0", 12).await?;
@@ -151,7 +151,7 @@ async fn only_what_on_names() -> Result<()> {
 }
 
 #[tokio::test]
-async fn none_without_the_directive() -> Result<()> {
+async fn nothing_drains_without_the_directive() -> Result<()> {
     let router = Router::with(1, |etcd| two(etcd, "")).await?;
     let fleet = hold(&router, "n0", 12).await?;
     let upstream = router.nginx.applied(router.etcd.delete(&key("n0")).await?).await?;
@@ -169,7 +169,7 @@ async fn none_without_the_directive() -> Result<()> {
 }
 
 #[tokio::test]
-async fn not_a_failing_check_while_there_is_nobody_else() -> Result<()> {
+async fn failed_check_of_the_only_peer_does_not_drain() -> Result<()> {
     let directives = format!("etcd_drain {AT_ONCE}; {CHECK}");
     let router = Router::with(1, |etcd| two(etcd, &directives)).await?;
     let fleet = hold(&router, "n0", 12).await?;
@@ -190,7 +190,7 @@ async fn not_a_failing_check_while_there_is_nobody_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn at_once_where_that_is_wanted() -> Result<()> {
+async fn timeout_0_and_spread_0_close_at_once() -> Result<()> {
     let router = Router::with(1, |etcd| draining(etcd, AT_ONCE, "").workers(4)).await?;
     let fleet = hold(&router, "n0", SESSIONS).await?;
     fleet.chatter(1, CHATTER);

@@ -51,7 +51,7 @@ async fn broadcast(node: &Node, by: Instant, sent: &AtomicU64) -> ! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_sessions_are_closed_evenly_and_get_all_that_was_sent() -> Result<()> {
+async fn thousand_sessions_are_closed_evenly_and_get_all_that_was_sent() -> Result<()> {
     let etcd = Etcd::start().await?;
     let nodes = start_nodes(3).await?;
     etcd.register(&nodes[1..]).await?;

@@ -33,7 +33,7 @@ async fn is_set(nginx: &Nginx, name: &str, value: Option<&str>) -> Result<()> {
 }
 
 #[tokio::test]
-async fn they_act_on_open_sessions_of_old_workers_without_a_reload() -> Result<()> {
+async fn drain_times_act_on_open_sessions_of_old_workers_without_a_reload() -> Result<()> {
     let router = Router::with(1, live).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let fleet = hold(&router, "n0", SESSIONS).await?;
@@ -93,7 +93,7 @@ async fn they_act_on_open_sessions_of_old_workers_without_a_reload() -> Result<(
 }
 
 #[tokio::test]
-async fn one_of_the_two_is_enough_and_sticky_clients_go_by_it() -> Result<()> {
+async fn one_live_drain_time_is_enough_and_sticky_clients_go_by_it() -> Result<()> {
     let router = Router::with(1, |etcd| live(etcd).workers(1)).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     nginx.applied(put(&router, "drain").await?).await?;
@@ -113,7 +113,7 @@ async fn one_of_the_two_is_enough_and_sticky_clients_go_by_it() -> Result<()> {
 /// A reload brings `etcd_drain`: the old workers do not know of it, and nobody is promised an end
 /// that does not come.
 #[tokio::test]
-async fn what_an_old_worker_cannot_close_is_never_said_to_be_about_to_end() -> Result<()> {
+async fn closes_in_leaves_out_sessions_that_an_old_worker_cannot_close() -> Result<()> {
     let mut router = Router::with(1, |etcd| {
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("zone=1m", ""))
     })

@@ -11,8 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const SPREAD: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn an_old_worker_s_sessions_with_a_removed_node_are_closed_and_the_others_stay() -> Result<()>
-{
+async fn sessions_of_an_old_worker_with_a_removed_node_are_closed_and_others_stay() -> Result<()> {
     let router = start("timeout=1s spread=2s", "").await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let own = hold(&router, "n0", SESSIONS).await?;
@@ -58,7 +57,7 @@ async fn an_old_worker_s_sessions_with_a_removed_node_are_closed_and_the_others_
 }
 
 #[tokio::test]
-async fn an_old_worker_ends_when_its_last_session_is_drained() -> Result<()> {
+async fn old_worker_ends_when_its_last_session_is_drained() -> Result<()> {
     let router = start("timeout=500ms spread=500ms", "").await?;
     let own = hold(&router, "n0", 20).await?;
     let _n1 = join(&router, "n1").await?;
@@ -76,7 +75,7 @@ async fn an_old_worker_ends_when_its_last_session_is_drained() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_reload_in_the_midst_of_a_drain_changes_none_of_its_times() -> Result<()> {
+async fn reload_during_a_drain_changes_none_of_its_times() -> Result<()> {
     let router = start("timeout=2s spread=1s", "").await?;
     let own = hold(&router, "n0", 40).await?;
     let _n1 = join(&router, "n1").await?;
@@ -91,7 +90,7 @@ async fn a_reload_in_the_midst_of_a_drain_changes_none_of_its_times() -> Result<
 }
 
 #[tokio::test]
-async fn worker_shutdown_timeout_cuts_what_it_always_cut() -> Result<()> {
+async fn worker_shutdown_timeout_cuts_sessions_as_before() -> Result<()> {
     let router = Router::with(1, |etcd| {
         draining(etcd, "timeout=1h", "").main("worker_shutdown_timeout 1s;")
     })

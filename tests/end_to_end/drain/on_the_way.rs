@@ -29,7 +29,7 @@ async fn halt(workers: &[i32]) -> Result<()> {
 /// before anything is on its way: it is the first event that they see then, and has them close what
 /// has events of its own, still unseen.
 #[tokio::test]
-async fn what_the_node_sent_arrives_and_what_the_client_says_resets_nothing() -> Result<()> {
+async fn data_on_the_way_arrives_and_nothing_is_reset() -> Result<()> {
     let router = Router::with(1, |etcd| draining(etcd, "timeout=3s spread=0", "")).await?;
     let (nginx, node) = (&router.nginx, &router.nodes[0]);
     let fleet = hold(&router, "n0", SESSIONS).await?;

@@ -49,7 +49,7 @@ fn logged(nginx: &Nginx) -> Result<BTreeMap<(i32, String), SystemTime>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_second_has_more_with_four_workers_and_four_old_ones() -> Result<()> {
+async fn rate_holds_in_each_second_over_all_workers() -> Result<()> {
     let router = Router::with(1, |etcd| {
         draining(etcd, "timeout=0 rate=50/s", "")
             .workers(4)

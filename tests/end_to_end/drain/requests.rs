@@ -62,7 +62,7 @@ impl Download {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_answer_in_flight_is_completed_byte_for_byte() -> Result<()> {
+async fn large_answer_in_flight_is_completed() -> Result<()> {
     // Without buffering nginx reads no faster than the client, so that the node's answer is in
     // flight all the time.
     let router =
@@ -90,7 +90,7 @@ async fn a_large_answer_in_flight_is_completed_byte_for_byte() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_answer_still_in_the_midst_after_the_timeout_is_cut_and_not_reset() -> Result<()> {
+async fn answer_longer_than_the_timeout_is_cut_and_not_reset() -> Result<()> {
     for buffering in ["on", "off"] {
         let router = Router::with(1, |etcd| {
             draining(etcd, "timeout=1s spread=0", "")
@@ -100,12 +100,12 @@ async fn an_answer_still_in_the_midst_after_the_timeout_is_cut_and_not_reset() -
         // Some 100 kB a second.
         let download = Download::begin(&router, "/paced/12000000?ms=120000").await?;
         let _other = join(&router, "n1").await?;
-        let begin = Instant::now();
+        let (begin, watch) = (Instant::now(), Stopwatch::start());
         router.etcd.delete(&key("n0")).await?;
         let (end, length) = download.finish(1 << 20).await?;
-        let after = end.at.duration_since(begin);
+        let (after, busy) = (end.at.duration_since(begin), watch.elapsed());
         assert!(end.how == Ending::Eof && length < 12_000_000, "{buffering}: {end:?}, {length}");
-        assert!(after >= TIMEOUT && after <= TIMEOUT + SLACK, "{buffering}: {after:?}");
+        assert!(after >= TIMEOUT && busy <= TIMEOUT + SLACK, "{buffering}: {after:?}, {busy:?}");
         router.nginx.check_log()?;
     }
     Ok(())
@@ -169,7 +169,7 @@ async fn two_nodes(directives: &str) -> Result<Router> {
 }
 
 #[tokio::test]
-async fn a_long_poll_moves_to_another_node() -> Result<()> {
+async fn long_poll_moves_to_another_node() -> Result<()> {
     let router = two_nodes("").await?;
     let poll = poll(&router, "GET").await?;
     let (status, answer) = cut(&router, poll).await?;
@@ -178,7 +178,7 @@ async fn a_long_poll_moves_to_another_node() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_poll_moves_to_a_node_that_came_after_it() -> Result<()> {
+async fn long_poll_moves_to_a_node_that_came_after_it() -> Result<()> {
     let router = start("timeout=1s spread=0", "").await?;
     let poll = poll(&router, "GET").await?;
     let other = join(&router, "n1").await?;
@@ -189,7 +189,7 @@ async fn a_long_poll_moves_to_a_node_that_came_after_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_poll_that_may_not_be_repeated_gets_502() -> Result<()> {
+async fn long_poll_that_may_not_be_repeated_gets_502() -> Result<()> {
     for (method, directives) in
         [("GET", "proxy_next_upstream off;"), ("GET", "proxy_next_upstream_tries 1;"), ("POST", "")]
     {
@@ -207,7 +207,7 @@ async fn a_long_poll_that_may_not_be_repeated_gets_502() -> Result<()> {
 }
 
 #[tokio::test]
-async fn idle_connections_are_no_open_ones_and_go_at_once() -> Result<()> {
+async fn idle_connections_are_closed_at_once() -> Result<()> {
     let router = start("timeout=1h", "etcd_keepalive 8;").await?;
     assert_eq!(router.nginx.get("/").await?.status, 200);
     let fleet = hold(&router, "n0", 4).await?;

@@ -34,7 +34,7 @@ async fn two_nodes(drain: &str) -> Result<(Router, Fleet, Fleet, Node)> {
 }
 
 #[tokio::test]
-async fn within_the_timeout_nothing_is_closed() -> Result<()> {
+async fn peer_that_returns_within_the_timeout_keeps_all_sessions() -> Result<()> {
     let (router, fleet, other, _node) = two_nodes("timeout=2s spread=1s").await?;
     let upstream = router.nginx.applied(router.etcd.delete(&key("n0")).await?).await?;
     assert!(upstream.peers.iter().any(|peer| peer.state == "removed" && peer.closes_in.is_some()));
@@ -58,7 +58,7 @@ async fn within_the_timeout_nothing_is_closed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn in_the_midst_of_the_closing_the_rest_stays() -> Result<()> {
+async fn peer_that_returns_during_the_closing_keeps_the_rest() -> Result<()> {
     let (router, fleet, other, _node) = two_nodes("timeout=0 spread=4s").await?;
     router.nginx.applied(router.etcd.delete(&key("n0")).await?).await?;
     eventually(SOON, "some are closed", async || {

@@ -32,7 +32,7 @@ fn unacknowledged(node: &Node) -> Result<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gets_all_that_had_come_in_order_and_then_the_end() -> Result<()> {
+async fn slow_reader_gets_all_that_had_come_before_the_end() -> Result<()> {
     let router = start("timeout=2s spread=0", "").await?;
     let (nginx, node) = (&router.nginx, &router.nodes[0]);
     let fleet = hold(&router, "n0", 1).await?;

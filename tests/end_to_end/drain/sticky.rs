@@ -28,9 +28,9 @@ async fn stuck(drain: &str) -> Result<(Router, String, Node)> {
 }
 
 #[tokio::test]
-async fn honoured_in_time_and_then_exchanged() -> Result<()> {
+async fn cookie_of_a_draining_peer_is_honoured_until_the_timeout() -> Result<()> {
     let (router, own, _other) = stuck("timeout=1s spread=0").await?;
-    let begin = Instant::now();
+    let begin = Stopwatch::start();
     let revision = put(&router, "drain").await?;
     let (mut honoured, mut elsewhere) = (0, None);
     while elsewhere.is_none() {
@@ -41,7 +41,7 @@ async fn honoured_in_time_and_then_exchanged() -> Result<()> {
             assert_eq!(cookie(&answer), None);
             honoured += u64::from(answer.revision() >= revision);
         } else {
-            assert!(begin.elapsed() >= TIMEOUT, "not honoured after {:?}", begin.elapsed());
+            assert!(begin.passed() >= TIMEOUT, "not honoured after {:?}", begin.passed());
             elsewhere = Some(answer);
         }
     }
@@ -63,7 +63,7 @@ async fn honoured_in_time_and_then_exchanged() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_it_led_there_in_time_is_closed_with_the_rest() -> Result<()> {
+async fn request_by_a_cookie_is_closed_with_the_rest() -> Result<()> {
     let (router, own, other) = stuck("timeout=1s spread=0").await?;
     let begin = Instant::now();
     router.nginx.applied(put(&router, "drain").await?).await?;
@@ -86,7 +86,7 @@ async fn what_it_led_there_in_time_is_closed_with_the_rest() -> Result<()> {
 }
 
 #[tokio::test]
-async fn honoured_for_ever_where_drain_is_not_meant() -> Result<()> {
+async fn cookie_of_a_draining_peer_is_honoured_for_ever_without_on_drain() -> Result<()> {
     let (router, own, _other) = stuck("timeout=0 spread=0 on=remove,check").await?;
     router.nginx.applied(put(&router, "drain").await?).await?;
     for _ in 0..16 {

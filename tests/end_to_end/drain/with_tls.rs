@@ -12,7 +12,7 @@ const SESSIONS: usize = 60;
 /// A session through nginx to nginx itself, which stands before the node with TLS: the first is
 /// what is drained.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_end_in_order() -> Result<()> {
+async fn tls_sessions_end_in_order() -> Result<()> {
     let (etcd, folder) = (Etcd::start().await?, Folder::new("tls")?);
     let (secure, outer) = (free_port()?, free_port()?);
     let node = Node::start("behind").await?;

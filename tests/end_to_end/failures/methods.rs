@@ -119,7 +119,7 @@ async fn check_fault(test: &Test, fault: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn whatever_the_fault_each_method_does_as_the_stock_one() -> Result<()> {
+async fn each_method_does_as_the_stock_one_at_every_fault() -> Result<()> {
     let faults = ["closed", "reset", "timed_out", "status_500", "status_503", "refused"];
     let mut test =
         Test::start(["max_fails=2 fail_timeout=60s"; NODES], &faults.map(|fault| (fault, FURTHER)))
@@ -195,7 +195,7 @@ async fn proxy_next_upstream_and_its_limits_hold_in_each_method() -> Result<()> 
 }
 
 #[tokio::test]
-async fn when_all_have_failed_the_backup_serves_in_each_method() -> Result<()> {
+async fn backup_serves_in_each_method_when_all_have_failed() -> Result<()> {
     let primary = "max_fails=1 fail_timeout=60s";
     let test = Test::start(
         [primary, primary, primary, "max_fails=1 fail_timeout=60s backup"],
@@ -220,7 +220,7 @@ async fn when_all_have_failed_the_backup_serves_in_each_method() -> Result<()> {
 /// Two failures of three: two thirds of the weight are lost, and come back by one with each
 /// request.
 #[tokio::test]
-async fn the_weight_of_a_peer_that_failed_comes_back_as_in_the_stock_nginx() -> Result<()> {
+async fn weight_of_a_failed_peer_comes_back_as_in_the_stock_nginx() -> Result<()> {
     let heavy = "weight=100 max_fails=3 fail_timeout=60s";
     let test = Test::start([heavy, heavy, "weight=50", "weight=50"], &[("back", FURTHER)]).await?;
     test.nodes[FAILING].set_fault(Fault::Reset);

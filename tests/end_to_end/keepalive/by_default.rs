@@ -32,7 +32,7 @@ async fn two_rounds(directives: &str) -> Result<Router> {
 }
 
 #[tokio::test]
-async fn each_peer_has_its_connections() -> Result<()> {
+async fn connections_of_each_peer_are_kept_by_default() -> Result<()> {
     let router = two_rounds("").await?;
     // nginx's one list would be too short for the second round to find anything.
     let rounds = if keeps(&router.nginx).await? { 1 } else { 2 };
@@ -41,21 +41,21 @@ async fn each_peer_has_its_connections() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nginxs_own_is_left_where_it_is_asked_for() -> Result<()> {
+async fn nginxs_keepalive_is_left_where_it_is_configured() -> Result<()> {
     let router = two_rounds("keepalive 8;").await?;
     assert_eq!(accepted(&router.nodes), 2 * NODES as u64, "of one list of eight none is found");
     router.nginx.check_log()
 }
 
 #[tokio::test]
-async fn its_limits_hold() -> Result<()> {
+async fn limits_of_the_default_hold() -> Result<()> {
     let router = two_rounds("keepalive_requests 1;").await?;
     assert_eq!(accepted(&router.nodes), 2 * NODES as u64);
     router.nginx.check_log()
 }
 
 #[tokio::test]
-async fn a_location_has_its_own() -> Result<()> {
+async fn location_has_its_own_connections() -> Result<()> {
     let router = Router::with(1, |etcd| {
         let other = "location /other { proxy_pass http://firehose; proxy_http_version 1.1; \
                      proxy_set_header Connection \"\"; }";

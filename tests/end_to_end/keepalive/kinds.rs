@@ -78,7 +78,7 @@ impl Node {
 }
 
 #[tokio::test]
-async fn locations_that_speak_alike_share() -> Result<()> {
+async fn locations_alike_share_connections() -> Result<()> {
     let node = Node::start(
         "",
         "one",
@@ -108,7 +108,7 @@ async fn plain_requests_take_no_connection_with_tls() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_scheme_may_differ_by_request() -> Result<()> {
+async fn scheme_by_a_variable_has_connections_of_its_own() -> Result<()> {
     let node =
         Node::start("ssl", "$ssl_protocol", &[("/by", "proxy_pass $arg_scheme://firehose;")])
             .await?;
@@ -119,7 +119,7 @@ async fn the_scheme_may_differ_by_request() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_server_name_has_its_own() -> Result<()> {
+async fn each_server_name_has_its_own_connections() -> Result<()> {
     let node = Node::start(
         "ssl",
         "$ssl_server_name",
@@ -140,7 +140,7 @@ async fn each_server_name_has_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_certificate_has_its_own() -> Result<()> {
+async fn each_certificate_has_its_own_connections() -> Result<()> {
     let with = "proxy_pass https://firehose; proxy_ssl_certificate FOLDER/certificate.pem; \
                 proxy_ssl_certificate_key FOLDER/key.pem;";
     let by = "proxy_pass https://firehose; proxy_ssl_certificate $arg_file; \
@@ -159,7 +159,7 @@ async fn each_certificate_has_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_own_address_has_its_own() -> Result<()> {
+async fn each_bind_address_has_its_own_connections() -> Result<()> {
     let node = Node::start(
         "",
         "$remote_addr",

@@ -1,16 +1,14 @@
-//! The program as a process: signals, ends, and mistakes on its command line.
+//! The program as a process: signals, ends, and the next one.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use harness::*;
 use nix::sys::signal::Signal;
-use nix::unistd::{Uid, chown, geteuid};
+use nix::unistd::geteuid;
 use tokio::net::TcpListener;
 
 #[tokio::test]
-async fn sigterm_lets_connections_end_and_cuts_those_that_do_not() -> Result<()> {
+async fn sigterm_waits_for_connections_and_cuts_them_after_stop_timeout() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     etcd.register(std::slice::from_ref(&node)).await?;
     let mut router = Served::start(&etcd.url(), &["--stop-timeout", "2"]).await?;
@@ -94,7 +92,7 @@ async fn starting_by(
 }
 
 #[tokio::test]
-async fn signals_that_come_before_nginx_runs_do_no_harm() -> Result<()> {
+async fn signals_before_nginx_runs_do_no_harm() -> Result<()> {
     let silent = TcpListener::bind("127.0.0.1:0").await?;
     let folder = Folder::new("starting")?;
     let mut program = starting(&folder, &silent, free_port()?).await?;
@@ -108,7 +106,7 @@ async fn signals_that_come_before_nginx_runs_do_no_harm() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_ends_well_when_told_to_before_nginx_runs() -> Result<()> {
+async fn sigterm_before_nginx_runs_ends_serve_with_0() -> Result<()> {
     let silent = TcpListener::bind("127.0.0.1:0").await?;
     let folder = Folder::new("starting")?;
     for early in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
@@ -123,7 +121,7 @@ async fn it_ends_well_when_told_to_before_nginx_runs() -> Result<()> {
 
 /// The kernel gives process 1 no signal that it has no handler for.
 #[tokio::test]
-async fn as_process_1_it_ends_when_told_to_before_nginx_runs() -> Result<()> {
+async fn sigterm_before_nginx_runs_ends_process_1() -> Result<()> {
     if !geteuid().is_root() {
         println!("skipped: this needs root");
         return Ok(());
@@ -146,7 +144,7 @@ async fn as_process_1_it_ends_when_told_to_before_nginx_runs() -> Result<()> {
 }
 
 #[tokio::test]
-async fn signals_are_handed_on() -> Result<()> {
+async fn signals_are_handed_on_to_nginx() -> Result<()> {
     let etcd = Etcd::start().await?;
     let router = Served::start(&etcd.url(), &[]).await?;
     router.program.signal(Signal::SIGUSR1)?;
@@ -158,7 +156,7 @@ async fn signals_are_handed_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_nginx_that_is_killed_ends_it_and_leaves_nobody() -> Result<()> {
+async fn killed_nginx_ends_serve_and_leaves_no_worker() -> Result<()> {
     let etcd = Etcd::start().await?;
     let mut router = Served::start(&etcd.url(), &[]).await?;
     let workers = router.workers()?;
@@ -172,7 +170,7 @@ async fn an_nginx_that_is_killed_ends_it_and_leaves_nobody() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nginx_ends_as_its_connections_do_when_the_program_is_killed() -> Result<()> {
+async fn killed_serve_lets_nginx_end_with_its_connections() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     etcd.register(std::slice::from_ref(&node)).await?;
     let mut router = Served::start(&etcd.url(), &[]).await?;
@@ -199,7 +197,7 @@ async fn nginx_ends_as_its_connections_do_when_the_program_is_killed() -> Result
 }
 
 #[tokio::test]
-async fn the_next_one_takes_the_place_of_what_was_left_with_sessions() -> Result<()> {
+async fn next_serve_replaces_an_nginx_left_with_sessions() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     etcd.register(std::slice::from_ref(&node)).await?;
     let mut router = Served::start(&etcd.url(), &[]).await?;
@@ -232,7 +230,7 @@ async fn the_next_one_takes_the_place_of_what_was_left_with_sessions() -> Result
 }
 
 #[tokio::test]
-async fn the_next_one_takes_the_place_of_workers_without_a_master() -> Result<()> {
+async fn next_serve_replaces_workers_without_a_master() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     etcd.register(std::slice::from_ref(&node)).await?;
     let mut router = Served::start(&etcd.url(), &[]).await?;
@@ -254,7 +252,7 @@ async fn the_next_one_takes_the_place_of_workers_without_a_master() -> Result<()
 }
 
 #[tokio::test]
-async fn workers_that_are_killed_are_replaced_and_waited_for() -> Result<()> {
+async fn killed_workers_are_replaced() -> Result<()> {
     let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
     etcd.register(std::slice::from_ref(&node)).await?;
     let router = Served::start(&etcd.url(), &[]).await?;
@@ -271,7 +269,7 @@ async fn workers_that_are_killed_are_replaced_and_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_healthcheck_says_whether_it_answers() -> Result<()> {
+async fn healthcheck_says_whether_nginx_answers() -> Result<()> {
     let etcd = Etcd::start().await?;
     let mut router = Served::start(&etcd.url(), &[]).await?;
     let run = router.folder().join("run").display().to_string();
@@ -283,127 +281,5 @@ async fn the_healthcheck_says_whether_it_answers() -> Result<()> {
     router.end(Signal::SIGTERM).await?;
     let (code, said) = check().await?;
     assert!(code == 1 && said.contains("does not answer"), "{code} {said}");
-    Ok(())
-}
-
-/// Who has a folder can replace nginx's configuration in it.
-#[tokio::test]
-async fn a_run_folder_that_another_user_has_made_is_not_used() -> Result<()> {
-    if !geteuid().is_root() {
-        println!("skipped: only root can have other files in the place of /tmp and /run");
-        return Ok(());
-    }
-    let (etcd, folder) = (Etcd::start().await?, Folder::new("run-folders")?);
-    let tmp = folder.path().join("tmp");
-    let planted = tmp.join("firehose-router");
-    std::fs::create_dir_all(&planted)?;
-    std::fs::set_permissions(&tmp, Permissions::from_mode(0o1777))?;
-    std::fs::set_permissions(&planted, Permissions::from_mode(0o777))?;
-    chown(&planted, Some(Uid::from_raw(65_534)), None)?;
-    let script = "mount --bind /run /run && mount -o remount,ro,bind /run && mount -t tmpfs none \
-                  /dev/shm && mount --bind \"$1\" /tmp && shift && exec \"$@\"";
-    let shown = tmp.display().to_string();
-    let (module, listen) = (etcd_module()?, format!("127.0.0.1:{}", free_port()?));
-    // The name of the next folder is known, too: another user may have made that one as well.
-    let name = tmp.join("firehose-router-0");
-    for is_next_planted in [false, true] {
-        if is_next_planted {
-            std::fs::remove_dir_all(&name)?;
-            std::os::unix::fs::symlink(&planted, &name)?;
-        }
-        let mut program = Program::start_by(
-            &["unshare", "--mount", "sh", "-c", script, "sh", &shown],
-            &["serve", "--listen", &listen, "--state-dir", "/tmp/state", "--module", &module],
-            &[("ETCD_ENDPOINTS", &etcd.url())],
-        )?;
-        program.wait_for_log("nginx is running").await?;
-        assert!(std::fs::read_dir(&planted)?.next().is_none(), "{}", program.log());
-        assert_eq!(name.join("nginx.conf").exists(), !is_next_planted, "{}", program.log());
-        program.signal(Signal::SIGTERM)?;
-        assert_eq!(program.ended(SOON).await?, 0, "{}", program.log());
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn mistakes_are_told_by_their_names() -> Result<()> {
-    let etcd = Etcd::start().await?;
-    let router = Served::start(&etcd.url(), &[]).await?;
-    let taken = router.folder().join("run").display().to_string();
-    let folder = Folder::new("mistakes")?;
-    let file = folder.write("file", "x")?.display().to_string();
-    let template = folder.write("template", "{{ no_such_thing }}")?.display().to_string();
-    let run = folder.path().join("run").display().to_string();
-    let module = etcd_module()?;
-    for (arguments, words) in [
-        (&["--listen", "http"][..], &["--listen", "65535"][..]),
-        (&["--listen", "1.2.3:80"], &["--listen", "10.0.0.1"]),
-        (&["--zone-size", "much"], &["--zone-size", "4m"]),
-        (&["--stop-timeout", "soon"], &["--stop-timeout"]),
-        (&["--nginx", "/no/such/nginx"], &["/no/such/nginx"]),
-        (&["--module", "/no/such/module.so"], &["/no/such/module.so", "--module"]),
-        (&["--module", &module, "--run-dir", &taken], &["--run-dir", &taken]),
-        (&["--module", &module, "--run-dir", &file], &["--run-dir", &file]),
-        (&["--module", &module, "--run-dir", "/tmp/a;b"], &["/tmp/a;b"]),
-        (
-            &["--module", &module, "--run-dir", &run, "--template", &template],
-            &["template", "undefined"],
-        ),
-        (
-            &["--module", &module, "--run-dir", &run, "--template", "/no/such/template"],
-            &["--template", "/no/such/template"],
-        ),
-        (&["--module", &module, "--run-dir", &run, "--etcd-endpoints", "ftp://x"], &["ftp://x"]),
-    ] {
-        let arguments = [&["serve", "--listen", "127.0.0.1:1"], arguments].concat();
-        // Of a flag that is given twice clap wants only one.
-        let arguments: Vec<&str> = if arguments[3..].contains(&"--listen") {
-            [&["serve"], &arguments[3..]].concat()
-        } else {
-            arguments
-        };
-        let state = folder.path().join("state").display().to_string();
-        let url = etcd.url();
-        let mut variables = vec![("FIREHOSE_STATE_DIR", state.as_str())];
-        if !arguments.contains(&"--etcd-endpoints") {
-            variables.push(("ETCD_ENDPOINTS", &url));
-        }
-        let mut program = Program::start(&arguments, &variables)?;
-        let code = program.ended(SOON).await?;
-        let said = program.log();
-        assert!(code == 1 || code == 2, "{arguments:?}: {code} {said}");
-        for word in words {
-            assert!(said.contains(word), "{word} in {said}");
-        }
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_port_that_is_taken_ends_it_as_nginx_ends() -> Result<()> {
-    let etcd = Etcd::start().await?;
-    let router = Served::start(&etcd.url(), &[]).await?;
-    let folder = Folder::new("second")?;
-    let (run, state) = (
-        folder.path().join("run").display().to_string(),
-        folder.path().join("state").display().to_string(),
-    );
-    let module = etcd_module()?;
-    let address = router.address();
-    let arguments = [
-        "serve",
-        "--listen",
-        &address,
-        "--run-dir",
-        &run,
-        "--state-dir",
-        &state,
-        "--module",
-        &module,
-    ];
-    let mut program = Program::start(&arguments, &[("ETCD_ENDPOINTS", &etcd.url())])?;
-    assert_eq!(program.ended(SOON).await?, 1);
-    assert!(program.log().contains("Address already in use"), "{}", program.log());
-    assert!(!program.log().contains("nginx is running"), "{}", program.log());
     Ok(())
 }

@@ -71,14 +71,14 @@ async fn websockets_are_passed_on(address: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_node_gets_a_host_and_only_websockets_as_upgrades() -> Result<()> {
+async fn node_gets_a_host_and_upgrades_of_websockets_alone() -> Result<()> {
     let (_etcd, _node, router) = start().await?;
     nodes_get_a_host_and_no_other_upgrade(&router.address(), "firehose-router").await?;
     websockets_are_passed_on(&router.address()).await
 }
 
 #[tokio::test]
-async fn the_shipped_configurations_do_the_same() -> Result<()> {
+async fn shipped_configurations_send_a_host_and_upgrades_of_websockets_alone() -> Result<()> {
     for (name, prefix, own_name) in [
         ("firehose.conf", "/firehose/upstream/", Some("firehose-router")),
         ("drain.conf", "/firehose/upstream/", Some("firehose-router")),
@@ -126,7 +126,7 @@ async fn publish(router: &Served, bytes: usize) -> Result<u16> {
 }
 
 #[tokio::test]
-async fn the_largest_message_is_a_setting() -> Result<()> {
+async fn client_max_body_size_limits_a_message() -> Result<()> {
     const MEGABYTE: usize = 1 << 20;
     let (etcd, _node, router) = start().await?;
     assert_eq!(publish(&router, MEGABYTE).await?, 200);

@@ -49,7 +49,7 @@ async fn silent_name_server() -> Result<(UdpSocket, String)> {
 const PATIENT: &str = "options timeout:30 attempts:5";
 
 #[tokio::test]
-async fn a_silent_name_server_delays_no_start_and_no_change() -> Result<()> {
+async fn silent_name_server_delays_no_start_and_no_change() -> Result<()> {
     let files = Folder::new("names")?;
     let Some(by) = with_names(files.path())? else { return Ok(()) };
     let (questions, address) = silent_name_server().await?;
@@ -75,7 +75,7 @@ async fn a_silent_name_server_delays_no_start_and_no_change() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_log_server_is_used_as_soon_as_its_name_has_an_address() -> Result<()> {
+async fn log_server_is_used_as_soon_as_its_name_resolves() -> Result<()> {
     let files = Folder::new("names")?;
     let Some(by) = with_names(files.path())? else { return Ok(()) };
     let hosts = files.write("hosts", "127.0.0.1 localhost\n")?;
@@ -111,18 +111,13 @@ async fn a_log_server_is_used_as_soon_as_its_name_has_an_address() -> Result<()>
     };
     let length = tokio::time::timeout(SOON, received).await??;
     assert!(String::from_utf8_lossy(&datagram[..length]).contains("firehose_router"));
-    assert_eq!(
-        router.program.log_lines(&setting("syslog_endpoint")).len(),
-        1,
-        "{}",
-        router.program.log()
-    );
+    router.program.wait_for_log_lines(&setting("syslog_endpoint"), 1).await?;
     Ok(())
 }
 
 /// nginx would say with each line that it cannot connect, and not to what.
 #[tokio::test]
-async fn a_socket_that_is_not_there_is_told_of_once_and_taken_when_it_is() -> Result<()> {
+async fn missing_log_socket_is_logged_once_and_used_when_it_is_there() -> Result<()> {
     let (etcd, folder) = (Etcd::start().await?, Folder::new("log-socket")?);
     let path = folder.path().join("log");
     let server = format!("unix:{}", path.display());
@@ -141,7 +136,7 @@ async fn a_socket_that_is_not_there_is_told_of_once_and_taken_when_it_is() -> Re
     router
         .wait_for_line(&format!("error_log syslog:server={server},tag=firehose_router notice;"))
         .await?;
-    assert_eq!(router.program.log_lines(&setting("syslog_endpoint")).len(), 1);
+    router.program.wait_for_log_lines(&setting("syslog_endpoint"), 1).await?;
     eventually(SOON, "a request is logged there", async || {
         router.get("/").await?;
         let mut line = [0; 4096];

@@ -3,11 +3,10 @@
 use harness::*;
 use nix::sys::signal::Signal;
 
-use super::{SETTINGS, setting, settings::reloaded};
-
-fn has(configuration: &str, line: &str) -> bool {
-    configuration.lines().any(|found| found.trim() == line)
-}
+use super::{
+    SETTINGS, setting,
+    settings::{has, reloaded},
+};
 
 #[tokio::test]
 async fn a_wiped_etcd_does_not_take_the_settings_away_at_once() -> Result<()> {

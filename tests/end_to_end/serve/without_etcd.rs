@@ -5,7 +5,7 @@ use harness::*;
 use super::setting;
 
 #[tokio::test]
-async fn without_anything_kept_it_starts_with_the_defaults_and_takes_what_comes() -> Result<()> {
+async fn first_start_has_the_defaults_until_etcd_is_there() -> Result<()> {
     let mut etcd = Etcd::absent()?;
     let router = Served::start(&etcd.url(), &[]).await?;
     router.program.wait_for_log("nginx starts with the defaults").await?;
@@ -23,7 +23,7 @@ async fn without_anything_kept_it_starts_with_the_defaults_and_takes_what_comes(
 }
 
 #[tokio::test]
-async fn it_starts_with_the_nodes_and_the_settings_that_it_last_had() -> Result<()> {
+async fn restart_has_the_last_nodes_and_settings() -> Result<()> {
     let mut etcd = Etcd::start().await?;
     let node = Node::start("node").await?;
     etcd.register(std::slice::from_ref(&node)).await?;
@@ -72,7 +72,7 @@ async fn it_starts_with_the_nodes_and_the_settings_that_it_last_had() -> Result<
 }
 
 #[tokio::test]
-async fn a_write_that_failed_is_made_again_though_no_setting_changes() -> Result<()> {
+async fn failed_write_of_the_settings_is_repeated() -> Result<()> {
     let mut etcd = Etcd::start().await?;
     etcd.put(setting("worker_processes"), "2").await?;
     // A folder in the file's place: nothing can be written there, not even by root.
@@ -88,12 +88,7 @@ async fn a_write_that_failed_is_made_again_though_no_setting_changes() -> Result
         Ok(())
     })
     .await?;
-    assert_eq!(
-        router.program.log_lines("settings.json cannot be written").len(),
-        1,
-        "{}",
-        router.program.log()
-    );
+    router.program.wait_for_log_lines("settings.json cannot be written", 1).await?;
     let folder = router.leave().await?;
     etcd.kill().await?;
     let router = Served::start_in(folder, &etcd.url(), &[]).await?;
@@ -102,7 +97,7 @@ async fn a_write_that_failed_is_made_again_though_no_setting_changes() -> Result
 
 /// A folder that was full, or not there, for a moment says nothing of a setting.
 #[tokio::test]
-async fn a_change_that_could_not_be_rendered_is_made_later() -> Result<()> {
+async fn settings_that_could_not_be_rendered_are_rendered_later() -> Result<()> {
     let etcd = Etcd::start().await?;
     let router = Served::start(&etcd.url(), &[]).await?;
     let blocked = router.folder().join("run/nginx.conf.new");
@@ -117,7 +112,7 @@ async fn a_change_that_could_not_be_rendered_is_made_later() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_kept_by_another_or_is_damaged_is_not_used() -> Result<()> {
+async fn damaged_or_foreign_settings_file_is_not_used() -> Result<()> {
     let etcd = Etcd::absent()?;
     let kept = [
         "{",
@@ -144,7 +139,7 @@ async fn what_was_kept_by_another_or_is_damaged_is_not_used() -> Result<()> {
 }
 
 #[tokio::test]
-async fn settings_that_nginx_does_not_take_do_not_keep_it_from_starting() -> Result<()> {
+async fn settings_that_nginx_refuses_do_not_prevent_a_start() -> Result<()> {
     let etcd = Etcd::start().await?;
     etcd.put(setting("syslog_endpoint"), "no-such-host.invalid:514").await?;
     etcd.put(setting("balance"), "hash $no_such_variable").await?;

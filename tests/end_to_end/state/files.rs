@@ -51,7 +51,7 @@ fn useless(good: &[u8], foreign: Vec<u8>) -> Vec<(Vec<u8>, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_useless_file_is_named_and_does_not_stop_nginx() -> Result<()> {
+async fn useless_file_is_logged_and_does_not_stop_nginx() -> Result<()> {
     let (etcd, folder, node) = (Etcd::absent()?, StateFolder::new()?, Node::start("n0").await?);
     let good = list(PREFIX, &["n0"], &node)?.encode()?;
     let foreign = list("/other/", &["n0"], &node)?.encode()?;
@@ -73,14 +73,14 @@ async fn a_useless_file_is_named_and_does_not_stop_nginx() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nginx_starts_with_a_useless_file_and_makes_a_good_one() -> Result<()> {
+async fn useless_file_is_replaced_by_a_good_one() -> Result<()> {
     for (content, reason) in [("", "it is empty"), ("?", "it is not a state file")] {
         let (mut etcd, folder, nodes) =
             (Etcd::absent()?, StateFolder::new()?, start_nodes(1).await?);
         std::fs::write(folder.file(), content)?;
         let nginx = Nginx::start(folder.configuration(&etcd)).await?;
         assert_eq!(nginx.get("/").await?.status, 502);
-        assert_eq!(nginx.log_lines(reason).len(), 1, "{}", nginx.log());
+        nginx.wait_for_log_lines(reason, 1).await?;
         let state = nginx.upstream().await?.state.ok_or("no state in the status")?;
         assert_eq!((state.revision, state.trouble.as_deref()), (None, Some(reason)));
         assert_eq!(std::fs::read(folder.file())?, content.as_bytes());
@@ -101,7 +101,7 @@ async fn nginx_starts_with_a_useless_file_and_makes_a_good_one() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_the_zone_is_left_out() -> Result<()> {
+async fn peers_of_the_file_beyond_the_zone_are_left_out() -> Result<()> {
     let (etcd, folder, node) = (Etcd::absent()?, StateFolder::new()?, Node::start("n0").await?);
     let keys: Vec<_> = (0..5_000).map(|number| format!("n{number}")).collect();
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
@@ -111,12 +111,7 @@ async fn what_does_not_fit_into_the_zone_is_left_out() -> Result<()> {
     let http = format!("{} {}", cluster("main", &etcd.url()), upstream(&parameters, &directives));
     let nginx = Nginx::start(Configuration::new().http(&http)).await?;
     assert_eq!(nginx.get("/").await?.node(), "n0");
-    assert_eq!(
-        nginx.log_lines("of 5001 peers do not fit into \"zone=64k\"").len(),
-        1,
-        "{}",
-        nginx.log()
-    );
+    nginx.wait_for_log_lines("of 5001 peers do not fit into \"zone=64k\"", 1).await?;
     // As many as fit, the first ones by key; and the rest is told of.
     let upstream = nginx.upstream().await?;
     let kept = upstream.keys().len();
@@ -130,7 +125,7 @@ async fn what_does_not_fit_into_the_zone_is_left_out() -> Result<()> {
 }
 
 #[tokio::test]
-async fn names_of_files_that_cannot_be() -> Result<()> {
+async fn impossible_names_of_files_are_refused() -> Result<()> {
     let folder = StateFolder::new()?;
     let path = folder.0.path().display();
     std::fs::create_dir(folder.0.path().join("folder"))?;
@@ -180,7 +175,7 @@ async fn names_of_files_that_cannot_be() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_relative_name_is_below_nginxs_prefix() -> Result<()> {
+async fn relative_name_is_below_nginxs_prefix() -> Result<()> {
     let etcd = Etcd::absent()?;
     let http = format!("{} {}", cluster("main", &etcd.url()), upstream("state=temp/peers", ""));
     let nginx = Nginx::start(Configuration::new().http(&http)).await?;

@@ -26,8 +26,7 @@ fn is_roots_alone(folder: &StateFolder) -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_written_there_is_roots_alone_and_upgrades_and_tests_leave_it_whole() -> Result<()>
-{
+async fn roots_folder_has_the_file_and_upgrades_and_tests_leave_it_whole() -> Result<()> {
     let folder = folder_of_roots()?;
     let configuration = |etcd: &Etcd| folder.configuration(etcd).mode(Mode::Daemon);
     let mut router = Router::with(2, configuration).await?;
@@ -45,7 +44,7 @@ async fn what_is_written_there_is_roots_alone_and_upgrades_and_tests_leave_it_wh
     assert_eq!(folder.identity()?, before);
 
     let old = router.nginx.upgrade().await?;
-    assert_eq!(router.nginx.log_lines(": 2 peers of revision ").len(), 1, "{}", router.nginx.log());
+    router.nginx.wait_for_log_lines(": 2 peers of revision ", 1).await?;
     router.etcd.put(key("n2"), "127.0.0.1:1 down").await?;
     signal(old, Signal::SIGQUIT)?;
     eventually(SOON, "the old master ends", async || {
@@ -63,7 +62,7 @@ async fn what_is_written_there_is_roots_alone_and_upgrades_and_tests_leave_it_wh
 }
 
 #[tokio::test]
-async fn without_the_process_the_file_stays_and_a_reload_mends_it() -> Result<()> {
+async fn killed_file_process_leaves_the_file_and_a_reload_starts_another() -> Result<()> {
     let folder = folder_of_roots()?;
     let router = Router::with(2, |etcd| folder.configuration(etcd)).await?;
     folder.wait_for_keys(&["n0", "n1"]).await?;
@@ -105,12 +104,12 @@ async fn without_the_process_the_file_stays_and_a_reload_mends_it() -> Result<()
         Ok(())
     })
     .await?;
-    assert_eq!(router.nginx.log_lines(gone).len(), 1, "{}", router.nginx.log());
+    router.nginx.wait_for_log_lines(gone, 1).await?;
     is_roots_alone(&folder)
 }
 
 #[tokio::test]
-async fn a_link_of_somebody_elses_leads_to_no_folder_of_roots() -> Result<()> {
+async fn link_of_another_user_leads_to_no_folder_of_roots() -> Result<()> {
     if !geteuid().is_root() {
         println!("skipped: only root can make links of others");
         return Ok(());
@@ -154,7 +153,7 @@ impl Drop for Disk<'_> {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_the_last_list_stays() -> Result<()> {
+async fn full_disk_leaves_the_last_list() -> Result<()> {
     let folder = folder_of_roots()?;
     let Some(_disk) = Disk::mount(&folder)? else {
         println!("skipped: only root can mount a disk");

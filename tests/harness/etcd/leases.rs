@@ -3,7 +3,7 @@
 use etcd_client::{PutOptions, Txn, TxnOp};
 use tokio::task::JoinSet;
 
-use super::OPERATIONS;
+use super::keys::OPERATIONS;
 use crate::{Etcd, Node, Result, key};
 
 /// Who write many leases write as many at a time: etcd answers one request at a time to each, once

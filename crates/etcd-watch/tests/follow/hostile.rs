@@ -140,7 +140,7 @@ async fn a_watch_that_is_never_created() {
 async fn watches_that_make_no_sense() {
     let elsewhere = PbEvent { kv: Some(Default::default()), ..event(0, "a") };
     for (watch, wanted) in [
-        (vec![says(vec![])], "did not say that it was created"),
+        (vec![says(vec![])], "did not confirm its creation"),
         (
             vec![PbWatchResponse { header: header(CLUSTER, 4), ..created() }],
             "behind the list's revision",

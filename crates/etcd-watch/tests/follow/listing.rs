@@ -205,7 +205,7 @@ async fn a_change_larger_than_a_message_is_listed() {
     followed.until_exact(&etcd).await;
     assert_eq!(followed.causes, [Cause::Start, Cause::TooLarge]);
     let [(Cause::TooLarge, reason)] = &followed.losses[..] else { panic!("{:?}", followed.losses) };
-    assert!(reason.contains("more than 16 MiB") && !reason.contains("host"), "{reason}");
+    assert!(reason.contains("larger than 16 MiB") && !reason.contains("host"), "{reason}");
 }
 
 #[tokio::test]

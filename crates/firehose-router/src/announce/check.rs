@@ -2,20 +2,22 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use peer_check::{Address, CheckConfig, Kind, Method, Probe, ProbeError};
+use peer_check::{Address, CheckConfig, CheckKind, CheckMethod, Probe, ProbeError};
 use thiserror::Error;
 use tokio::net::lookup_host;
 use upstream_peers::{SocketAddress, Target};
 
-use super::channel::{Channel, LookError, Refusal};
+use super::lookup::{Lookup, LookupError, NodeError};
 
 /// What is wrong with `--check` or `--check-method`.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum CheckError {
-    #[error("--check {0:?} is neither \"tcp\" nor \"none\" nor a URL that begins with \"http://\"")]
+    #[error(
+        "invalid --check {0:?}: it must be \"tcp\", \"none\" or a URL that begins with \"http://\""
+    )]
     Unknown(String),
-    #[error("--check-method is for a --check with a URL, not for --check {0}")]
-    NoRequest(String),
+    #[error("--check-method requires a URL in --check, which is \"{0}\"")]
+    NoUrl(String),
 }
 
 /// A check.
@@ -32,7 +34,7 @@ pub(super) struct Check {
 /// The name servers, and a name.
 struct Names {
     name: String,
-    channel: Channel<SocketAddr>,
+    lookup: Lookup<SocketAddr>,
 }
 
 impl Check {
@@ -43,12 +45,12 @@ impl Check {
     /// Where it is none, or has a method and asks for nothing.
     pub(super) fn new(
         given: &str,
-        method: Option<Method>,
+        method: Option<CheckMethod>,
         timeout: Duration,
     ) -> Result<Self, CheckError> {
         let wrong = || CheckError::Unknown(given.to_owned());
         if method.is_some() && ["tcp", "none"].contains(&given) {
-            return Err(CheckError::NoRequest(given.to_owned()));
+            return Err(CheckError::NoUrl(given.to_owned()));
         }
         let probe = |kind| {
             let config = CheckConfig { kind, interval: timeout, timeout, fall: 1, rise: 1 };
@@ -59,7 +61,7 @@ impl Check {
             return Ok(Self::of(None, None, timeout));
         }
         if given == "tcp" {
-            return Ok(Self::of(probe(Kind::Tcp)?, None, timeout));
+            return Ok(Self::of(probe(CheckKind::Tcp)?, None, timeout));
         }
         let rest = given.strip_prefix("http://").ok_or_else(wrong)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -71,7 +73,7 @@ impl Check {
         });
         let status = "200-399".parse().map_err(|_| wrong())?;
         let method = method.unwrap_or_default();
-        Ok(Self::of(probe(Kind::Http { method, uri, host, status })?, elsewhere, timeout))
+        Ok(Self::of(probe(CheckKind::Http { method, uri, host, status })?, elsewhere, timeout))
     }
 
     fn of(probe: Option<Probe>, elsewhere: Option<String>, timeout: Duration) -> Self {
@@ -83,7 +85,7 @@ impl Check {
     /// # Errors
     ///
     /// Why it did not pass, in one line.
-    pub(super) async fn make(&mut self, node: &Target) -> Result<(), LookError> {
+    pub(super) async fn make(&mut self, node: &Target) -> Result<(), NodeError> {
         let Some(probe) = &self.probe else { return Ok(()) };
         let target = match (&self.elsewhere, node) {
             (Some(elsewhere), _) => Address::Ip(self.names.resolve(elsewhere, self.timeout).await?),
@@ -94,10 +96,10 @@ impl Check {
             (None, Target::Address(SocketAddress::Unix(path))) => Address::Unix(path.into()),
         };
         probe.check(&target).await.map_err(|error| match error {
-            ProbeError::Failed(reason) => LookError::Node(reason),
-            ProbeError::NotMade => LookError::Channel(
-                "a check cannot be made: this machine has run out of file descriptors, memory or \
-                 ports"
+            ProbeError::Failed(reason) => NodeError::Failed(reason),
+            ProbeError::NotMade => NodeError::Unknown(
+                "a check cannot be made: this host has run out of file descriptors, memory or \
+                ports"
                     .to_owned(),
             ),
         })
@@ -106,22 +108,23 @@ impl Check {
 
 impl Names {
     fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), channel: Channel::new(format!("name resolution of {name}")) }
+        Self { name: name.to_owned(), lookup: Lookup::new(format!("name resolution of {name}")) }
     }
 
     /// The address of a name. One that cannot be resolved keeps its last address, as it does in the
     /// router: whether the node is gone is for its check to say.
-    async fn resolve(&mut self, name: &str, patience: Duration) -> Result<SocketAddr, LookError> {
+    async fn resolve(&mut self, name: &str, limit: Duration) -> Result<SocketAddr, NodeError> {
         if self.name != name {
             *self = Self::new(name);
         }
         let name = self.name.clone();
-        self.channel.ask(patience, || look_up(name)).await
+        self.lookup.run(limit, || look_up(name)).await
     }
 }
 
-async fn look_up(name: String) -> Result<SocketAddr, Refusal> {
-    let failed = |reason: String| Refusal::Silence(format!("{name} cannot be resolved: {reason}"));
+async fn look_up(name: String) -> Result<SocketAddr, LookupError> {
+    let failed =
+        |reason: String| LookupError::NoAnswer(format!("{name} cannot be resolved: {reason}"));
     match lookup_host(&name).await {
         Ok(mut addresses) => addresses.next().ok_or_else(|| failed("it has no address".to_owned())),
         Err(error) => Err(failed(error.to_string())),
@@ -132,7 +135,7 @@ async fn look_up(name: String) -> Result<SocketAddr, Refusal> {
 mod tests {
     use std::time::Duration;
 
-    use peer_check::Method;
+    use peer_check::CheckMethod;
 
     use super::{Check, CheckError};
 
@@ -140,11 +143,11 @@ mod tests {
 
     #[test]
     fn a_method_is_for_a_url() {
-        for method in [Method::Get, Method::Head] {
+        for method in [CheckMethod::Get, CheckMethod::Head] {
             assert!(Check::new("http:///", Some(method), SECOND).is_ok());
             for given in ["tcp", "none"] {
                 let error = Check::new(given, Some(method), SECOND).map(|_| ());
-                assert_eq!(error, Err(CheckError::NoRequest(given.to_owned())));
+                assert_eq!(error, Err(CheckError::NoUrl(given.to_owned())));
             }
         }
     }

@@ -30,21 +30,21 @@ pub(super) enum DockerError {
     #[error("Docker does not answer at {0} within {seconds} s", seconds = ANSWER.as_secs())]
     Late(String),
     #[error(
-        "--container \"{0}\" is no name of a container: letters, digits, \"_\", \".\" and \"-\" \
-         are taken"
+        "invalid name \"{0}\" in --container: only letters, digits, \"_\", \".\" and \"-\" are \
+        allowed"
     )]
     Name(String),
-    #[error("Docker's answer cannot be used: {0}")]
+    #[error("invalid response from Docker: {0}")]
     Answer(String),
     #[error("there is no container \"{0}\"")]
     NoContainer(String),
-    #[error("the container \"{0}\" does not run")]
+    #[error("the container \"{0}\" is not running")]
     NotRunning(String),
-    #[error("Docker says that the container \"{0}\" is being restarted")]
+    #[error("Docker reports that the container \"{0}\" is being restarted")]
     Restarting(String),
     #[error(
-        "Docker says that the container \"{0}\" runs, and that it neither publishes its port {1} \
-         nor has an address of its own"
+        "Docker reports that the container \"{0}\" is running, but neither publishes its port {1} \
+        nor has an address of its own"
     )]
     NoAddress(String, u16),
 }
@@ -62,11 +62,11 @@ impl DockerError {
 #[derive(Clone, Debug)]
 pub(super) struct Docker {
     url: String,
-    place: Place,
+    address: ApiAddress,
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum ApiAddress {
     Unix(PathBuf),
     Tcp(String),
 }
@@ -75,14 +75,14 @@ enum Place {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Container {
-    state: State,
+    state: ContainerState,
     network_settings: NetworkSettings,
     host_config: Option<HostConfig>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct State {
+struct ContainerState {
     running: bool,
     #[serde(default)]
     restarting: bool,
@@ -127,16 +127,18 @@ impl Docker {
     ///
     /// Where that is something else.
     pub(super) fn new(url: &str) -> Result<Self, DockerError> {
-        let place = match url.strip_prefix("unix://") {
-            Some(path) if path.starts_with('/') => Place::Unix(path.into()),
+        let address = match url.strip_prefix("unix://") {
+            Some(path) if path.starts_with('/') => ApiAddress::Unix(path.into()),
             _ => {
                 let authority = url.strip_prefix("tcp://").map(|rest| rest.trim_end_matches('/'));
                 let authority = authority
                     .filter(|authority| authority.contains(':') && !authority.contains('/'));
-                Place::Tcp(authority.ok_or_else(|| DockerError::Url(url.to_owned()))?.to_owned())
+                ApiAddress::Tcp(
+                    authority.ok_or_else(|| DockerError::Url(url.to_owned()))?.to_owned(),
+                )
             }
         };
-        Ok(Self { url: url.to_owned(), place })
+        Ok(Self { url: url.to_owned(), address })
     }
 
     /// Looks at a container's name. What Docker allows in one needs no escaping in a path.
@@ -154,7 +156,7 @@ impl Docker {
         }
     }
 
-    /// Where it is.
+    /// Its URL.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
@@ -182,11 +184,11 @@ impl Docker {
 
     async fn inspect(&self, container: &str) -> Result<Bytes, DockerError> {
         let failed = |error| DockerError::Io(self.url.clone(), error);
-        match &self.place {
-            Place::Unix(path) => {
+        match &self.address {
+            ApiAddress::Unix(path) => {
                 ask(UnixStream::connect(path).await.map_err(failed)?, container).await
             }
-            Place::Tcp(authority) => {
+            ApiAddress::Tcp(authority) => {
                 ask(TcpStream::connect(authority).await.map_err(failed)?, container).await
             }
         }
@@ -307,7 +309,7 @@ mod tests {
             "NetworkSettings":{"Ports":{},"Networks":{"host":{"IPAddress":""}}}}"#;
         assert_eq!(address(on_host, 7474).as_deref(), Ok("192.0.2.9:7474"));
         let stopped = r#"{"State":{"Running":false},"NetworkSettings":{"Ports":{}}}"#;
-        assert!(address(stopped, 7474).is_err_and(|error| error.contains("does not run")));
+        assert!(address(stopped, 7474).is_err_and(|error| error.contains("is not running")));
         let nowhere =
             r#"{"State":{"Running":true},"NetworkSettings":{"Ports":null,"Networks":null}}"#;
         assert!(address(nowhere, 7474).is_err_and(|error| error.contains("7474")));
@@ -335,7 +337,7 @@ mod tests {
             let json = format!(r#"{{"State":{{{state}}},"NetworkSettings":{{{settings}}}}}"#);
             let error = read(&json, 7474).expect_err(&json);
             assert!(
-                !error.is_gone() && error.to_string().starts_with("Docker says"),
+                !error.is_gone() && error.to_string().starts_with("Docker reports"),
                 "{json}: {error}"
             );
         }

@@ -1,70 +1,56 @@
-//! The key in etcd: set under a lease, kept alive, set again where it is lost, and nobody else's.
+//! Keeps the key in etcd: sets it under a lease, renews that, sets it again where it was lost, and
+//! leaves alone what others have set.
+
+mod action;
+mod etcd_key;
 
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
-use etcd_watch::{
-    Cluster, Keys, Limits, Update,
-    etcd_client::{Client, Compare, CompareOp, Error, PutOptions, Txn, TxnOp},
-    follow,
-};
+use etcd_watch::{Cluster, Keys, Limits, Update, follow};
+use retry_backoff::Backoff;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
-/// The longest time that etcd may take for one call; with a short lease a third of that.
-const DEADLINE: Duration = Duration::from_secs(3);
+pub(super) use self::action::KeyState;
+use self::{
+    action::{KeyAction, StoredKey, is_abandoned, next_action},
+    etcd_key::{Change, EtcdKey},
+};
 
-/// How long giving the lease back may take, all attempts together: a node that ends does not wait
+/// How long it may take to revoke the lease, all attempts together: a node that ends does not wait
 /// for an etcd that is away.
-pub(super) const RELEASE: Duration = Duration::from_secs(3);
+pub(super) const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Between attempts, doubled each time, with jitter.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The first wait before another attempt, and the longest one.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
-/// How often another's key is looked at. Its deletion is heard of at once; only its lease's end has
-/// to be looked for.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// What etcd says of a lease that it does not know (`ErrGRPCLeaseNotFound`).
-const LEASE_NOT_FOUND: &str = "lease not found";
+/// How often somebody else's key is read. Its deletion is heard of at once; that its lease expires
+/// has to be looked for.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many leases of its own an announcer remembers: those that it thinks lost may still hold the
 /// key.
-const REMEMBERED: usize = 8;
+const REMEMBERED_LEASES: usize = 8;
 
-/// What is to be in etcd.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Want {
-    /// The key with this value.
-    Up(String),
-    /// No key of ours.
-    Down,
-}
-
-/// What is in etcd, as far as is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Held {
-    /// No key of ours.
-    Nothing,
-    /// The key, with this value.
-    Key(String),
-}
+/// The longest part of somebody else's value that is logged, in characters.
+const SHOWN_VALUE: usize = 200;
 
 /// Keeps the key.
 pub(super) struct Keeper {
-    cluster: Cluster,
-    key: String,
-    ttl: i64,
-    /// Whether it may be taken from somebody else: once.
-    may_take: bool,
+    etcd: EtcdKey,
+    /// Whether the key may be taken over from somebody else: once.
+    may_take_over: bool,
     lease: Option<Lease>,
-    /// Leases that were ours.
-    former: VecDeque<i64>,
-    held: watch::Sender<Held>,
-    /// Whether it was said that the key is another's.
+    /// The ids of this announcer's leases up to now.
+    own_leases: VecDeque<i64>,
+    state: watch::Sender<KeyState>,
+    /// The lease of the one who has the key, where that was logged.
     waits_for: Option<i64>,
-    trouble: Option<String>,
+    /// Whether it was logged that etcd cannot be reached, or refuses.
+    is_failing: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,69 +59,45 @@ struct Lease {
     renewed_at: Instant,
 }
 
-/// The key as it was found.
-#[derive(Clone, Debug)]
-struct Found {
-    value: String,
-    lease: i64,
-    mod_revision: i64,
-}
-
-/// What is to be done about the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    /// It is as it should be.
-    Nothing,
-    /// It is put where it is at this revision; 0: where there is none.
-    Put { value: String, at: i64 },
-    /// It is ours, and goes.
-    Delete { at: i64 },
-    /// It is another's.
-    Wait,
-}
-
 impl Keeper {
+    /// A keeper of the key called `name`, and its state. `ttl` is in seconds.
     pub(super) fn new(
         cluster: Cluster,
-        key: String,
+        name: String,
         ttl: i64,
-        may_take: bool,
-    ) -> (Self, watch::Receiver<Held>) {
-        let (held, receiver) = watch::channel(Held::Nothing);
+        may_take_over: bool,
+    ) -> (Self, watch::Receiver<KeyState>) {
+        let (state, receiver) = watch::channel(KeyState::Absent);
         let keeper = Self {
-            cluster,
-            key,
-            ttl,
-            may_take,
+            etcd: EtcdKey::new(cluster, name, ttl),
+            may_take_over,
             lease: None,
-            former: VecDeque::new(),
-            held,
+            own_leases: VecDeque::new(),
+            state,
             waits_for: None,
-            trouble: None,
+            is_failing: false,
         };
         (keeper, receiver)
     }
 
     /// Keeps what is wanted in etcd, for ever.
-    pub(super) async fn run(&mut self, mut want: watch::Receiver<Want>) -> Infallible {
+    pub(super) async fn run(&mut self, mut wanted: watch::Receiver<KeyState>) -> Infallible {
         let (sender, mut updates) = mpsc::channel(16);
-        let following =
-            follow(self.cluster.clone(), Keys::One(self.key.clone()), Limits::default(), sender);
+        let keys = Keys::One(self.etcd.name().to_owned());
+        let following = follow(self.etcd.cluster().clone(), keys, Limits::default(), sender);
         let keeping = async {
-            let mut wait = RETRY.0;
+            let mut backoff = new_backoff();
             loop {
-                let wanted = want.borrow_and_update().clone();
-                let next = match self.reconcile(&wanted).await {
+                let now_wanted = wanted.borrow_and_update().clone();
+                let next = match self.reconcile(&now_wanted).await {
                     Ok(next) => {
-                        wait = RETRY.0;
-                        self.ends_trouble();
+                        backoff.reset();
+                        self.log_recovery();
                         next
                     }
                     Err(reason) => {
-                        self.begins_trouble(reason);
-                        let jitter = wait.mul_f64(0.5 + fastrand::f64());
-                        wait = (wait * 2).min(RETRY.1);
-                        Instant::now() + jitter
+                        self.log_failure(&reason);
+                        Instant::now() + backoff.next_wait()
                     }
                 };
                 let mut is_time = false;
@@ -144,8 +106,8 @@ impl Keeper {
                         // Cancel safe: `changed` and `recv` give what they take in the same poll,
                         // and the moment is an absolute one.
                         () = sleep_until(next) => true,
-                        Ok(()) = want.changed() => true,
-                        // That there is news is all that counts of it: the key is looked at anew.
+                        Ok(()) = wanted.changed() => true,
+                        // That something has changed is all that counts: the key is read anew.
                         Some(update) = updates.recv() => {
                             matches!(update, Update::Changed { .. } | Update::Listed { .. })
                         }
@@ -161,343 +123,186 @@ impl Keeper {
         }
     }
 
-    /// Removes the key and the lease, for as long as that may take.
+    /// Revokes the lease, which removes the key. Gives up after [`RELEASE_TIMEOUT`].
     pub(super) async fn release(&mut self) {
         let Some(lease) = self.lease.take() else { return };
         let releasing = async {
-            let mut wait = RETRY.0;
-            loop {
-                let revoked = self.call("lease", |client| async move {
-                    client.lease_client().revoke(lease.id).await
-                });
-                match revoked.await {
-                    Ok(_) => return Ok(()),
-                    // It is gone already, and the key with it.
-                    Err(reason) if reason.contains(LEASE_NOT_FOUND) => return Ok(()),
-                    Err(reason) => {
-                        self.last_trouble(&reason);
-                        tokio::time::sleep(wait).await;
-                        wait = (wait * 2).min(RETRY.1);
-                    }
+            let mut backoff = new_backoff();
+            while let Err(reason) = self.etcd.revoke_lease(lease.id).await {
+                if !self.is_failing {
+                    tracing::warn!("key \"{}\" cannot be removed yet: {reason}", self.etcd.name());
+                    self.is_failing = true;
                 }
+                sleep(backoff.next_wait()).await;
             }
         };
-        let released: Result<(), Infallible> = match tokio::time::timeout(RELEASE, releasing).await
-        {
-            Ok(released) => released,
-            Err(_) => {
-                tracing::warn!(
-                    "key \"{}\" could not be removed: etcd does so itself when its lease ends, \
-                     within {} s",
-                    self.key,
-                    self.ttl
-                );
-                return;
-            }
-        };
-        let Ok(()) = released;
-        if *self.held.borrow() != Held::Nothing {
-            tracing::info!("key \"{}\" is removed", self.key);
+        if timeout(RELEASE_TIMEOUT, releasing).await.is_err() {
+            tracing::warn!(
+                "key \"{}\" could not be removed; etcd removes it when its lease expires, within \
+                {} s",
+                self.etcd.name(),
+                self.etcd.ttl()
+            );
+            return;
         }
-        self.held.send_replace(Held::Nothing);
-    }
-
-    fn last_trouble(&self, reason: &str) {
-        if self.trouble.is_none() {
-            tracing::warn!("key \"{}\" cannot be removed yet: {reason}", self.key);
+        if *self.state.borrow() != KeyState::Absent {
+            tracing::info!("key \"{}\" is removed", self.etcd.name());
         }
+        self.state.send_replace(KeyState::Absent);
     }
 
     /// Brings etcd to what is wanted. Returns when to look again.
-    async fn reconcile(&mut self, want: &Want) -> Result<Instant, String> {
-        if *want == Want::Down && self.lease.is_none() {
-            self.held.send_replace(Held::Nothing);
-            return Ok(Instant::now() + self.third());
+    async fn reconcile(&mut self, wanted: &KeyState) -> Result<Instant, String> {
+        if *wanted == KeyState::Absent && self.lease.is_none() {
+            self.state.send_replace(KeyState::Absent);
+            return Ok(Instant::now() + self.etcd.renewal_interval());
         }
         let lease = self.keep_lease().await?;
-        let found = self.look().await?;
-        let step = next_step(want, found.as_ref(), |lease| self.is_ours(lease), lease.id);
-        match step {
-            Step::Nothing => self.has(want),
-            Step::Put { value, at } => {
-                if !self.put(&value, at, lease.id).await? {
-                    // Somebody else was faster: what is there now is looked at.
+        let stored = self.etcd.read().await?;
+        let is_own = |lease| self.own_leases.contains(&lease);
+        match next_action(wanted, stored.as_ref(), is_own, lease.id) {
+            KeyAction::Nothing => self.set_state(wanted),
+            KeyAction::Put { value, mod_revision } => {
+                if !self.put(&value, mod_revision, lease.id).await? {
                     return Ok(Instant::now());
                 }
                 self.waits_for = None;
-                self.may_take = false;
-                if *self.held.borrow() != Held::Key(value.clone()) {
-                    tracing::info!("key \"{}\" is set to \"{value}\"", self.key);
+                self.may_take_over = false;
+                if *self.state.borrow() == *wanted {
+                    tracing::warn!("key \"{}\" was lost: it is set again", self.etcd.name());
                 } else {
-                    tracing::warn!("key \"{}\" was lost: it is set again", self.key);
+                    tracing::info!("key \"{}\" is set to \"{value}\"", self.etcd.name());
                 }
-                self.has(want);
+                self.set_state(wanted);
             }
-            Step::Delete { at } => {
-                if !self.delete(at).await? {
+            KeyAction::Delete { mod_revision } => {
+                if self.etcd.delete(mod_revision).await? != Change::Made {
                     return Ok(Instant::now());
                 }
-                tracing::info!("key \"{}\" is removed", self.key);
-                self.has(want);
+                tracing::info!("key \"{}\" is removed", self.etcd.name());
+                self.set_state(wanted);
             }
-            Step::Wait => {
-                if let Some(found) = found {
-                    return self.wait_for(want, &found, lease.id).await;
+            KeyAction::Wait => {
+                if let (KeyState::Present(value), Some(stored)) = (wanted, stored) {
+                    return self.wait_for_other(value, &stored, lease.id).await;
                 }
             }
         }
-        Ok(lease.renewed_at + self.third())
+        Ok(lease.renewed_at + self.etcd.renewal_interval())
     }
 
-    fn has(&self, want: &Want) {
-        let held = match want {
-            Want::Up(value) => Held::Key(value.clone()),
-            Want::Down => Held::Nothing,
-        };
-        self.held.send_if_modified(|before| std::mem::replace(before, held.clone()) != held);
-    }
-
-    /// The key is another's: it is waited for, taken over from one that has died, or taken at once
-    /// where that was asked for.
-    async fn wait_for(
+    /// The key is somebody else's: waits for it, takes it over where that one has died, or at once
+    /// where that was asked for. Returns when to look again.
+    async fn wait_for_other(
         &mut self,
-        want: &Want,
-        found: &Found,
+        value: &str,
+        stored: &StoredKey,
         lease: i64,
     ) -> Result<Instant, String> {
-        let Want::Up(value) = want else { return Ok(Instant::now() + LOOK) };
-        let shown: String = found.value.escape_debug().take(200).collect();
-        if self.may_take {
-            if self.put(value, found.mod_revision, lease).await? {
+        let shown: String = stored.value.escape_debug().take(SHOWN_VALUE).collect();
+        if self.may_take_over {
+            if self.put(value, stored.mod_revision, lease).await? {
                 tracing::warn!(
-                    "key \"{}\" is taken over from another announcer, who had set it to \
-                     \"{shown}\"",
-                    self.key
+                    "key \"{}\" is taken over from another announcer, which had set it to \
+                    \"{shown}\"",
+                    self.etcd.name()
                 );
-                self.may_take = false;
+                self.may_take_over = false;
                 self.waits_for = None;
-                self.has(want);
+                self.set_state(&KeyState::Present(value.to_owned()));
             }
             return Ok(Instant::now());
         }
-        if self.waits_for != Some(found.lease) {
-            self.waits_for = Some(found.lease);
-            let lost =
-                if *self.held.borrow() == Held::Nothing { "is held" } else { "was taken over" };
+        if self.waits_for.replace(stored.lease) != Some(stored.lease) {
+            let lost = match *self.state.borrow() {
+                KeyState::Absent => "is held",
+                KeyState::Present(_) => "was taken over",
+            };
             let by =
-                if found.lease == 0 { "somebody, without a lease" } else { "another announcer" };
+                if stored.lease == 0 { "somebody, without a lease" } else { "another announcer" };
             tracing::warn!(
-                "key \"{}\" {lost} by {by} (value \"{shown}\"): waiting until it is gone \
-                 (--take-over takes it at once)",
-                self.key
+                "key \"{}\" {lost} by {by} (value \"{shown}\"): waiting until it is removed \
+                (--take-over takes it over at once)",
+                self.etcd.name()
             );
-            self.held.send_replace(Held::Nothing);
+            self.state.send_replace(KeyState::Absent);
         }
-        if found.lease != 0
-            && self.is_abandoned(found.lease).await?
-            && self.put(value, found.mod_revision, lease).await?
+        if stored.lease != 0
+            && self.is_abandoned(stored.lease).await?
+            && self.put(value, stored.mod_revision, lease).await?
         {
             tracing::warn!(
                 "key \"{}\" is taken over: its announcer has not renewed its lease",
-                self.key
+                self.etcd.name()
             );
             self.waits_for = None;
-            self.has(want);
+            self.set_state(&KeyState::Present(value.to_owned()));
             return Ok(Instant::now());
         }
-        Ok(Instant::now() + LOOK)
+        Ok(Instant::now() + POLL_INTERVAL)
     }
 
-    /// Whether nobody renews a lease any more: whoever lives does so each third of its time.
     async fn is_abandoned(&self, lease: i64) -> Result<bool, String> {
-        let left = self.call("lease", |client| async move {
-            client.lease_client().time_to_live(lease, None).await
-        });
-        let left = left.await?;
-        Ok(is_abandoned(left.ttl(), left.granted_ttl()))
+        let (left, granted) = self.etcd.time_to_live(lease).await?;
+        Ok(is_abandoned(left, granted))
     }
 
-    fn is_ours(&self, lease: i64) -> bool {
-        self.former.contains(&lease)
-    }
-
-    fn third(&self) -> Duration {
-        Duration::from_secs(self.ttl.unsigned_abs()) / 3
-    }
-
-    fn deadline(&self) -> Duration {
-        DEADLINE.min(self.third())
-    }
-
-    async fn call<T, F>(&self, what: &'static str, call: impl Fn(Client) -> F) -> Result<T, String>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        self.cluster.call(what, &self.key, self.deadline(), call).await
+    /// Sets the key, if it is as it was read. Where it is not, or the lease turns out to be lost,
+    /// which shows before it is to be renewed, the key has to be read anew.
+    async fn put(&mut self, value: &str, mod_revision: i64, lease: i64) -> Result<bool, String> {
+        match self.etcd.put(value, mod_revision, lease).await? {
+            Change::Made => Ok(true),
+            Change::Conflict => Ok(false),
+            Change::LeaseLost => {
+                self.forget_lease();
+                Ok(false)
+            }
+        }
     }
 
     /// The lease, renewed where it is time.
     async fn keep_lease(&mut self) -> Result<Lease, String> {
         if let Some(lease) = self.lease {
-            if lease.renewed_at.elapsed() < self.third() {
+            if lease.renewed_at.elapsed() < self.etcd.renewal_interval() {
                 return Ok(lease);
             }
-            let asked_at = Instant::now();
-            let renewed = self.call("lease", |client| async move {
-                // The client itself takes the first answer, and makes an error of a lease that is
-                // unknown.
-                client.lease_client().keep_alive(lease.id).await
-            });
-            match renewed.await {
-                Ok(_) => return Ok(*self.lease.insert(Lease { renewed_at: asked_at, ..lease })),
-                Err(reason) if reason.contains(LEASE_NOT_FOUND) => {}
-                Err(reason) => return Err(reason),
+            let renewed_at = Instant::now();
+            if self.etcd.renew_lease(lease.id).await? {
+                return Ok(*self.lease.insert(Lease { renewed_at, ..lease }));
             }
-            self.loses_lease();
+            self.forget_lease();
         }
-        let (asked_at, ttl) = (Instant::now(), self.ttl);
-        let granted = self
-            .call("lease", |client| async move { client.lease_client().grant(ttl, None).await })
-            .await?;
-        let lease = Lease { id: granted.id(), renewed_at: asked_at };
-        if self.former.len() == REMEMBERED {
-            self.former.pop_front();
+        let renewed_at = Instant::now();
+        let lease = Lease { id: self.etcd.grant_lease().await?, renewed_at };
+        if self.own_leases.len() == REMEMBERED_LEASES {
+            self.own_leases.pop_front();
         }
-        self.former.push_back(lease.id);
+        self.own_leases.push_back(lease.id);
         Ok(*self.lease.insert(lease))
     }
 
-    fn loses_lease(&mut self) {
-        tracing::warn!("the lease of key \"{}\" is lost: another one is asked for", self.key);
+    fn forget_lease(&mut self) {
+        tracing::warn!("the lease of key \"{}\" has expired: requesting another", self.etcd.name());
         self.lease = None;
     }
 
-    async fn look(&self) -> Result<Option<Found>, String> {
-        let key = &self.key;
-        let answer = self
-            .call("get", |client| async move { client.kv_client().get(key.as_str(), None).await })
-            .await?;
-        Ok(answer.kvs().first().map(|pair| Found {
-            value: String::from_utf8_lossy(pair.value()).into_owned(),
-            lease: pair.lease(),
-            mod_revision: pair.mod_revision(),
-        }))
+    fn set_state(&self, state: &KeyState) {
+        self.state.send_if_modified(|before| std::mem::replace(before, state.clone()) != *state);
     }
 
-    /// Sets the key, if it is as it was found. Says whether it was; also where the lease turns out
-    /// to be lost, which shows before it is to be renewed.
-    async fn put(&mut self, value: &str, at: i64, lease: i64) -> Result<bool, String> {
-        let key = &self.key;
-        let answer = self.call("put", |client| async move {
-            let options = PutOptions::new().with_lease(lease);
-            let put = TxnOp::put(key.as_str(), value, Some(options));
-            let is_as_found = Compare::mod_revision(key.as_str(), CompareOp::Equal, at);
-            client.kv_client().txn(Txn::new().when([is_as_found]).and_then([put])).await
-        });
-        match answer.await {
-            Ok(answer) => Ok(answer.succeeded()),
-            Err(reason) if reason.contains(LEASE_NOT_FOUND) => {
-                self.loses_lease();
-                Ok(false)
-            }
-            Err(reason) => Err(reason),
+    fn log_failure(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            tracing::warn!("key \"{}\" cannot be kept: {reason}; retrying", self.etcd.name());
         }
     }
 
-    async fn delete(&self, at: i64) -> Result<bool, String> {
-        let key = &self.key;
-        let answer = self.call("delete", |client| async move {
-            let delete = TxnOp::delete(key.as_str(), None);
-            let is_as_found = Compare::mod_revision(key.as_str(), CompareOp::Equal, at);
-            client.kv_client().txn(Txn::new().when([is_as_found]).and_then([delete])).await
-        });
-        Ok(answer.await?.succeeded())
-    }
-
-    fn begins_trouble(&mut self, reason: String) {
-        if self.trouble.is_none() {
-            tracing::warn!(
-                "key \"{}\" cannot be kept: {reason}; it is tried again and again",
-                self.key
-            );
-            self.trouble = Some(reason);
-        }
-    }
-
-    fn ends_trouble(&mut self) {
-        if self.trouble.take().is_some() {
-            tracing::info!("key \"{}\" is kept again", self.key);
+    fn log_recovery(&mut self) {
+        if std::mem::take(&mut self.is_failing) {
+            tracing::info!("key \"{}\" is kept again", self.etcd.name());
         }
     }
 }
 
-/// Whether a lease with so many seconds left of those that were granted is renewed by nobody.
-/// etcd's seconds are whole ones; -1 is one that is gone, whose keys are gone with it.
-fn is_abandoned(left: i64, granted: i64) -> bool {
-    left >= 0 && left <= (granted / 6).max(1) && left < granted
-}
-
-fn next_step(
-    want: &Want,
-    found: Option<&Found>,
-    is_ours: impl Fn(i64) -> bool,
-    lease: i64,
-) -> Step {
-    match (want, found) {
-        (Want::Down, None) => Step::Nothing,
-        (Want::Down, Some(found)) if is_ours(found.lease) => {
-            Step::Delete { at: found.mod_revision }
-        }
-        (Want::Down, Some(_)) => Step::Nothing,
-        (Want::Up(value), None) => Step::Put { value: value.clone(), at: 0 },
-        (Want::Up(value), Some(found)) if found.lease == lease && found.value == *value => {
-            Step::Nothing
-        }
-        (Want::Up(value), Some(found)) if is_ours(found.lease) => {
-            Step::Put { value: value.clone(), at: found.mod_revision }
-        }
-        (Want::Up(_), Some(_)) => Step::Wait,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Found, Step, Want, is_abandoned, next_step};
-
-    fn found(value: &str, lease: i64) -> Found {
-        Found { value: value.to_owned(), lease, mod_revision: 9 }
-    }
-
-    #[test]
-    fn steps() {
-        let ours = |lease| lease == 7 || lease == 8;
-        let up = Want::Up("a".to_owned());
-        let put = |at| Step::Put { value: "a".to_owned(), at };
-        for (want, found, step) in [
-            (&Want::Down, None, Step::Nothing),
-            (&Want::Down, Some(found("a", 8)), Step::Delete { at: 9 }),
-            (&Want::Down, Some(found("a", 3)), Step::Nothing),
-            (&up, None, put(0)),
-            (&up, Some(found("a", 8)), Step::Nothing),
-            (&up, Some(found("b", 8)), put(9)),
-            // Of a lease before: it would go with that one.
-            (&up, Some(found("a", 7)), put(9)),
-            (&up, Some(found("a", 3)), Step::Wait),
-            (&up, Some(found("a", 0)), Step::Wait),
-        ] {
-            assert_eq!(next_step(want, found.as_ref(), ours, 8), step, "{want:?} {found:?}");
-        }
-    }
-
-    #[test]
-    fn whoever_lives_renews_each_third() {
-        for granted in 2..=600 {
-            // Renewed a third of the time ago, and a second of etcd's rounding.
-            let least = granted - granted / 3 - 1;
-            assert!(granted < 4 || !is_abandoned(least, granted), "{least} of {granted}");
-            assert!(is_abandoned(0, granted));
-            assert!(!is_abandoned(-1, granted));
-        }
-        assert!(is_abandoned(10, 60) && !is_abandoned(11, 60));
-    }
+fn new_backoff() -> Backoff {
+    Backoff::new(FIRST_RETRY, LONGEST_RETRY)
 }

@@ -2,32 +2,33 @@
 
 use std::time::Duration;
 
+use peer_check::{HealthCounter, HealthState, Thresholds};
 use upstream_peers::{Value, parse_value};
 
 use super::{
-    AnnounceError,
-    channel::LookError,
+    address::{NodeAddress, has_port},
     check::Check,
-    health::Health,
+    error::AnnounceError,
+    lookup::NodeError,
     options::AnnounceOptions,
-    place::{Place, has_port},
 };
 use crate::etcd::Etcd;
 
 /// The node.
 pub(super) struct Node {
     key: String,
-    place: Place,
+    address: NodeAddress,
     /// Parameters, as they stand behind the address.
     parameters: String,
     check: Check,
-    health: Health,
+    health: HealthCounter,
+    thresholds: Thresholds,
     /// What was announced last, or would have been.
     value: Option<String>,
     /// Why it has not answered yet, or cannot be judged, as it was said.
     not_yet: Option<String>,
-    /// For how long a look waits for whoever knows where the node is.
-    patience: Duration,
+    /// For how long a check waits for whoever knows where the node is.
+    limit: Duration,
 }
 
 impl Node {
@@ -35,15 +36,17 @@ impl Node {
     pub(super) fn new(options: &AnnounceOptions, etcd: &Etcd) -> Result<Self, AnnounceError> {
         let node = Self {
             key: options.key.clone(),
-            place: Place::new(options, etcd)?,
+            address: NodeAddress::new(options, etcd)?,
             parameters: options.value.trim().to_owned(),
             check: Check::new(&options.check, options.check_method, options.check_timeout)?,
-            health: Health::new(options.fall, options.rise),
+            // It is not up before it has answered.
+            health: HealthCounter::new(HealthState::Failing),
+            thresholds: Thresholds { fall: options.fall, rise: options.rise },
             value: None,
             not_yet: None,
-            patience: options.check_timeout,
+            limit: options.check_timeout,
         };
-        let address = node.place.example();
+        let address = node.address.example();
         if !has_port(&address) {
             return Err(AnnounceError::NoPort(address));
         }
@@ -60,29 +63,29 @@ impl Node {
         }
     }
 
-    /// Looks at the node once. Returns what is to be announced; `None`: nothing.
-    pub(super) async fn look(&mut self) -> Option<String> {
-        let was_up = self.health.is_up();
-        let looked = self.look_once().await;
-        let has_changed = match &looked {
-            Ok(_) => self.health.take(true),
-            Err(LookError::Node(_) | LookError::Gone(_)) => self.health.take(false),
-            Err(LookError::Channel(_)) => false,
+    /// Checks the node once. Returns what is to be announced; `None`: nothing.
+    pub(super) async fn check(&mut self) -> Option<String> {
+        let was_up = self.is_up();
+        let checked = self.check_once().await;
+        let has_changed = match &checked {
+            Ok(_) => self.count_result(true),
+            Err(NodeError::Failed(_) | NodeError::Gone(_)) => self.count_result(false),
+            Err(NodeError::Unknown(_)) => false,
         };
-        match looked {
+        match checked {
             Ok(value) => {
                 if has_changed {
                     tracing::info!("the node answers: {value}");
                 } else if was_up && self.value.as_ref().is_some_and(|before| *before != value) {
-                    tracing::info!("the node has moved: {value}");
+                    tracing::info!("the node has another address: {value}");
                 }
                 (self.value, self.not_yet) = (Some(value), None);
             }
-            Err(LookError::Gone(reason)) if has_changed => {
-                tracing::warn!("the node is taken out, as its container is gone: {reason}");
+            Err(NodeError::Gone(reason)) if has_changed => {
+                tracing::warn!("the node is removed, since its container is gone: {reason}");
             }
             Err(reason) if has_changed => tracing::warn!("the node does not answer: {reason}"),
-            Err(LookError::Channel(reason)) if was_up => {
+            Err(NodeError::Unknown(reason)) if was_up => {
                 if self.not_yet.as_ref() != Some(&reason) {
                     tracing::warn!("{reason}: the node stays announced");
                     self.not_yet = Some(reason);
@@ -92,21 +95,30 @@ impl Node {
                 let reason = error.to_string();
                 if self.value.is_none() && self.not_yet.as_ref() != Some(&reason) {
                     let what = match error {
-                        LookError::Node(_) => "does not answer yet",
-                        LookError::Gone(_) | LookError::Channel(_) => "is not announced yet",
+                        NodeError::Failed(_) => "does not answer yet",
+                        NodeError::Gone(_) | NodeError::Unknown(_) => "is not announced yet",
                     };
                     tracing::info!("the node {what}: {reason}");
                     self.not_yet = Some(reason);
                 }
             }
         }
-        self.value.clone().filter(|_| self.health.is_up())
+        self.value.clone().filter(|_| self.is_up())
     }
 
-    async fn look_once(&mut self) -> Result<String, LookError> {
-        let address = self.place.address(self.patience).await?;
+    fn is_up(&self) -> bool {
+        self.health.state() == HealthState::Passing
+    }
+
+    /// Says whether the node is another than before.
+    fn count_result(&mut self, passed: bool) -> bool {
+        self.health.count_result(passed, self.thresholds).is_some()
+    }
+
+    async fn check_once(&mut self) -> Result<String, NodeError> {
+        let address = self.address.address(self.limit).await?;
         let (text, value) =
-            self.read(&address).map_err(|error| LookError::Node(error.to_string()))?;
+            self.read(&address).map_err(|error| NodeError::Failed(error.to_string()))?;
         self.check.make(&value.target).await?;
         Ok(text)
     }

@@ -3,15 +3,16 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args};
-use peer_check::{Method, SHORTEST};
+use nginx_syntax::milliseconds;
+use peer_check::{CheckMethod, SHORTEST};
 
 use crate::etcd::EtcdOptions;
 
-/// The least time-to-live in seconds: etcd itself takes no shorter one than its election timeout
-/// and a half.
+/// The shortest TTL in seconds: etcd itself grants none below one and a half of its election
+/// timeout.
 const MIN_TTL: i64 = 2;
 
-/// The longest one: a day. A node that dies without a word stays for as long.
+/// The longest TTL in seconds: a day. The key of an announcer that dies stays for as long.
 const MAX_TTL: i64 = 86_400;
 
 /// The least time from one check to the next: it leaves the announcer and the node something else
@@ -22,7 +23,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Args, Clone, Debug)]
 #[command(group(ArgGroup::new("where").required(true).args(["addr", "container"])))]
 pub(crate) struct AnnounceOptions {
-    /// The node's key, below PREFIX/upstream/; it may have slashes in it
+    /// Key of the node below PREFIX/upstream/; slashes are allowed
     #[arg(
         long,
         env = "ANNOUNCE_KEY",
@@ -32,15 +33,17 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) key: String,
 
-    /// Where the router reaches the node: HOST:PORT, or :PORT for this host's own address
+    /// Address at which the router reaches the node: HOST:PORT, or :PORT on the address of this
+    /// host
     #[arg(long, env = "ANNOUNCE_ADDR", value_name = "HOST:PORT", hide_env_values = true)]
     pub(crate) addr: Option<String>,
 
-    /// The container that the node runs in: its address is asked of Docker, again and again
+    /// Name of the container that the node runs in; Docker is asked for its address before each
+    /// check
     #[arg(long, env = "ANNOUNCE_CONTAINER", value_name = "NAME", hide_env_values = true)]
     pub(crate) container: Option<String>,
 
-    /// The port that the node listens on in its container
+    /// Port that the node listens on in its container
     #[arg(
         long,
         env = "ANNOUNCE_PORT",
@@ -50,12 +53,12 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) port: u16,
 
-    /// This host's own address, also where Docker publishes the port on all of them [default:
-    /// $COREOS_PRIVATE_IPV4, or by which etcd is reached]
+    /// Address of this host, also for a port that Docker publishes on all addresses [default:
+    /// $COREOS_PRIVATE_IPV4, or the address that etcd is reached from]
     #[arg(long, env = "ANNOUNCE_HOST", value_name = "ADDRESS", hide_env_values = true)]
     pub(crate) host: Option<String>,
 
-    /// Where Docker's API is
+    /// URL of Docker's API: unix:///PATH or tcp://HOST:PORT
     #[arg(
         long,
         env = "DOCKER_HOST",
@@ -65,7 +68,7 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) docker_host: String,
 
-    /// Parameters of the node, as behind a server in nginx: 'weight=5 max_conns=100'
+    /// Parameters of the node, as in nginx's "server" directive: 'weight=5 max_conns=100'
     #[arg(
         long,
         env = "ANNOUNCE_VALUE",
@@ -75,7 +78,7 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) value: String,
 
-    /// Seconds until etcd removes the key of a node whose announcer is gone without a word
+    /// Seconds after which etcd removes the key if the announcer has died (TTL of the lease)
     #[arg(
         long,
         env = "ANNOUNCE_TTL",
@@ -86,8 +89,8 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) ttl: i64,
 
-    /// What must succeed for the key to be there: "tcp", "none", or a URL (http:///PATH: at the
-    /// node's own address)
+    /// Check that the node must pass: "tcp", "none", or a URL (http:///PATH: at the address of the
+    /// node)
     #[arg(
         long,
         env = "ANNOUNCE_CHECK",
@@ -97,14 +100,14 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) check: String,
 
-    /// How a URL is asked for: GET or HEAD [default: GET]
+    /// HTTP method of the check: GET or HEAD [default: GET]
     ///
-    /// HEAD is the check of a Firehose server: any GET there waits for a message, but for
+    /// Use HEAD for a Firehose server: any GET there waits for a message, except for
     /// /metrics@firehose.
     #[arg(long, env = "ANNOUNCE_CHECK_METHOD", value_name = "METHOD", hide_env_values = true)]
-    pub(crate) check_method: Option<Method>,
+    pub(crate) check_method: Option<CheckMethod>,
 
-    /// From one check to the next, at least 10ms
+    /// Interval between two checks, at least 10ms
     #[arg(
         long,
         env = "ANNOUNCE_CHECK_INTERVAL",
@@ -115,7 +118,7 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) check_interval: Duration,
 
-    /// How long one check may take, at least 1ms
+    /// Timeout of a check, at least 1ms
     #[arg(
         long,
         env = "ANNOUNCE_CHECK_TIMEOUT",
@@ -126,7 +129,7 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) check_timeout: Duration,
 
-    /// After how many failures in a row the key goes
+    /// Number of consecutive failed checks after which the key is removed
     #[arg(
         long,
         env = "ANNOUNCE_FALL",
@@ -137,7 +140,7 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) fall: u32,
 
-    /// After how many successes in a row it comes
+    /// Number of consecutive passed checks after which the key is set
     #[arg(
         long,
         env = "ANNOUNCE_RISE",
@@ -148,8 +151,8 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) rise: u32,
 
-    /// For how long the node is marked "drain" at the end, before its key goes; a second signal
-    /// ends it sooner
+    /// How long the node is marked "drain" on shutdown before its key is removed; a second signal
+    /// skips the wait
     #[arg(
         long,
         env = "ANNOUNCE_DRAIN",
@@ -160,7 +163,7 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) drain: Duration,
 
-    /// How long the command may take to end after SIGTERM, before it is killed
+    /// How long the command may take to exit after SIGTERM before it is killed
     #[arg(
         long,
         env = "ANNOUNCE_STOP_TIMEOUT",
@@ -171,11 +174,11 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) stop_timeout: Duration,
 
-    /// Take the key over from whoever has it, in place of waiting
+    /// Take over the key if another announcer holds it, instead of waiting
     #[arg(long, env = "ANNOUNCE_TAKE_OVER", hide_env_values = true)]
     pub(crate) take_over: bool,
 
-    /// The node itself: it is started, and its life is bound to the key
+    /// Command that runs the node: started first; when it exits, the key is removed
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<PathBuf>,
 
@@ -192,24 +195,14 @@ fn parse_key(given: &str) -> Result<String, String> {
     }
 }
 
-/// Takes a time: `10s`, `500ms`, `1m`, or seconds.
+/// A time as nginx writes it, of at most a day.
 fn parse_time(given: &str) -> Result<Duration, String> {
-    /// The longest: a day.
+    /// Milliseconds.
     const LONGEST: u64 = 86_400_000;
-    let digits = given.find(|character: char| !character.is_ascii_digit()).unwrap_or(given.len());
-    let (number, unit) = given.split_at(digits);
-    let unit = match unit {
-        "ms" => 1,
-        "s" | "" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => 0,
-    };
-    let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    match milliseconds.filter(|&milliseconds| unit > 0 && milliseconds <= LONGEST) {
-        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-        None => Err("a time of at most a day is needed: 10s, 500ms, 1m".to_owned()),
-    }
+    let time = milliseconds(given).filter(|&time| time <= LONGEST);
+    time.map(Duration::from_millis).ok_or_else(|| {
+        "a time of at most one day is required, such as 10s, 500ms or 1m30s".to_owned()
+    })
 }
 
 fn parse_interval(given: &str) -> Result<Duration, String> {
@@ -222,7 +215,7 @@ fn parse_timeout(given: &str) -> Result<Duration, String> {
 
 fn at_least(least: Duration, given: &str) -> Result<Duration, String> {
     let time = parse_time(given)?;
-    if time < least { Err(format!("a time of at least {least:?} is needed")) } else { Ok(time) }
+    if time < least { Err(format!("a time of at least {least:?} is required")) } else { Ok(time) }
 }
 
 #[cfg(test)]
@@ -238,12 +231,14 @@ mod tests {
             ("500ms", 500),
             ("1m", 60_000),
             ("24h", 86_400_000),
+            ("1d", 86_400_000),
+            ("1m30s", 90_000),
             ("7", 7_000),
             ("0", 0),
         ] {
             assert_eq!(parse_time(given), Ok(Duration::from_millis(milliseconds)), "{given}");
         }
-        for given in ["", "s", "-1s", "1.5s", "10 s", "25h", "1d", "99999999999999999999s"] {
+        for given in ["", "s", "-1s", "1.5s", "10 s", "25h", "1d1s", "99999999999999999999s"] {
             assert!(parse_time(given).is_err(), "{given}");
         }
     }
@@ -256,7 +251,7 @@ mod tests {
             assert!(parse_interval(given).is_err_and(|error| error.contains("10ms")), "{given}");
         }
         assert!(parse_timeout("0").is_err_and(|error| error.contains("1ms")));
-        assert!(parse_interval("25h").is_err_and(|error| error.contains("a day")));
+        assert!(parse_interval("25h").is_err_and(|error| error.contains("one day")));
     }
 
     #[test]

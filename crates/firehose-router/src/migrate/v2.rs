@@ -117,7 +117,7 @@ fn authorization(etcd: &Etcd) -> Result<Option<String>, String> {
         let (setting, reader) =
             (etcd.config.setting_names.password_file, etcd.config.setting_names.reader);
         let file = login.password_file.display();
-        format!("cannot read {setting} \"{file}\": {error}; make it readable for {reader}")
+        format!("{setting} \"{file}\" cannot be read: make it readable for {reader} ({error})")
     })?;
     let pair = format!("{}:{}", login.user, password.trim_end_matches(['\r', '\n']));
     Ok(Some(format!("Basic {}", BASE64_STANDARD.encode(pair))))

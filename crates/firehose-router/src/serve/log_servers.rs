@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use retry_backoff::Backoff;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinHandle,
@@ -157,15 +158,14 @@ async fn ask<F: Future<Output = io::Result<LogAddress>>>(
     answers: UnboundedSender<(String, Answer)>,
     resolve: impl Fn(String) -> F,
 ) {
-    let mut wait = FIRST_RETRY;
+    let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
     loop {
         let answer = resolve(name.clone()).await.map_err(|error| error.to_string());
         let is_good = answer.is_ok();
         if answers.send((name.clone(), answer)).is_err() || is_good {
             return;
         }
-        sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_RETRY);
+        sleep(backoff.next_wait()).await;
     }
 }
 

@@ -127,12 +127,7 @@ fn parse_listen(given: &str) -> Result<String, String> {
 }
 
 fn parse_size(given: &str) -> Result<String, String> {
-    let digits = given.trim_end_matches(['k', 'K', 'm', 'M']);
-    let is_good = given.len() - digits.len() <= 1
-        && !digits.is_empty()
-        && digits.len() <= 9
-        && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_good {
+    if nginx_syntax::size(given).is_some() {
         Ok(given.to_owned())
     } else {
         Err("expected a size in nginx's syntax, such as 512k or 4m".to_owned())

@@ -1,6 +1,9 @@
 //! nginx's configuration, made of flags and settings.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use etcd_watch::Origin;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
@@ -113,7 +116,7 @@ pub(crate) fn render(
         settings_prefix => frame.etcd.settings_prefix(),
         upstream_prefix => frame.etcd.upstream_prefix(),
         rendering => rendering,
-        ..settings.collect::<Value>()
+        ..settings.collect::<BTreeMap<_, _>>()
     };
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -176,4 +179,67 @@ fn quoted(path: &Path) -> Result<String, RenderError> {
         .chars()
         .all(|character| character.is_alphanumeric() || "/-_.+@~:,=%".contains(character));
     Ok(if is_plain { text.to_owned() } else { format!("\"{text}\"") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Duration};
+
+    use etcd_watch::{ClusterConfig, SettingNames, Tls};
+
+    use super::{Frame, render};
+    use crate::{
+        etcd::Etcd,
+        serve::{
+            log_servers::LogServers,
+            settings::Setting,
+            settings_state::{SettingsState, Values},
+        },
+    };
+
+    fn frame() -> Frame {
+        let config = ClusterConfig {
+            name: "main".to_owned(),
+            endpoints: vec!["http://127.0.0.1:2379".to_owned()],
+            connect_timeout: Duration::from_secs(2),
+            tls: Tls::default(),
+            login: None,
+            setting_names: SettingNames::FLAGS,
+        };
+        Frame {
+            template: None,
+            etcd: Etcd { config, prefix: "/firehose".to_owned(), password: None },
+            listen: vec!["80".to_owned()],
+            user: None,
+            module: PathBuf::from("/m.so"),
+            pid_file: PathBuf::from("/run/nginx.pid"),
+            status_socket: PathBuf::from("/run/status.sock"),
+            temporary: PathBuf::from("/run/temporary"),
+            put_allow_file: PathBuf::from("/run/networks"),
+            state_file: None,
+            zone_size: "1m".to_owned(),
+            access_log: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn settings_stand_in_the_configuration_and_so_do_defaults() {
+        let text = |values: Values| {
+            render(&frame(), &SettingsState::of_values(&values), &LogServers::new(), 1)
+                .expect("a configuration")
+        };
+        let default = text(Values::new());
+        for line in ["worker_processes 4;", "etcd_balance least_conn;", "keepalive_timeout 65s;"] {
+            assert!(default.contains(line), "{line} in {default}");
+        }
+        assert!(!default.contains("worker_rlimit_nofile") && !default.contains("proxy_protocol;"));
+        let set = text(Values::from([
+            (Setting::WorkerRlimitNofile, "9000".to_owned()),
+            (Setting::SyslogEndpoint, "127.0.0.1:514".to_owned()),
+            (Setting::AcceptProxy, "on".to_owned()),
+        ]));
+        for line in ["worker_rlimit_nofile 9000;", "server=127.0.0.1:514", "proxy_protocol;"] {
+            assert!(set.contains(line), "{line} in {set}");
+        }
+    }
 }

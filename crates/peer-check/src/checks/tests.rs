@@ -7,14 +7,15 @@ use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
-use crate::attempt::Outcome;
-use crate::config::{CheckConfig, Kind};
-use crate::peer::{Address, Checked, PeerId, State};
+use crate::attempt::CheckOutcome;
+use crate::config::{CheckConfig, CheckKind};
+use crate::health::HealthState;
+use crate::peer::{Address, Checked, PeerId};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// How one port answers: after this time, with this outcome.
-type Answer = (Duration, Outcome);
+type Answer = (Duration, CheckOutcome);
 
 /// The network of these tests.
 #[derive(Default)]
@@ -36,7 +37,8 @@ impl Drop for Open {
 
 fn checks(fall: u32, rise: u32) -> (Checks, Arc<Mutex<Network>>) {
     let network = Arc::new(Mutex::new(Network::default()));
-    let config = CheckConfig { kind: Kind::Tcp, interval: INTERVAL, timeout: INTERVAL, fall, rise };
+    let config =
+        CheckConfig { kind: CheckKind::Tcp, interval: INTERVAL, timeout: INTERVAL, fall, rise };
     let shared = Arc::clone(&network);
     let checks = Checks::with_attempt(&config, Rng::with_seed(7), move |target| {
         let Address::Ip(address) = target else { panic!("{target} is not of this network") };
@@ -50,7 +52,7 @@ fn checks(fall: u32, rise: u32) -> (Checks, Arc<Mutex<Network>>) {
                 .answers
                 .get(&port)
                 .cloned()
-                .unwrap_or((Duration::from_millis(1), Outcome::Passed))
+                .unwrap_or((Duration::from_millis(1), CheckOutcome::Passed))
         };
         let open = Open(Arc::clone(&shared));
         Box::pin(async move {
@@ -66,43 +68,43 @@ fn peer(port: u16) -> Checked {
     Checked {
         id: PeerId { key: None, address: port.to_be_bytes().as_slice().into() },
         target: Address::Ip(SocketAddr::from(([127, 0, 0, 1], port))),
-        state: State::Unknown,
+        state: HealthState::Unknown,
     }
 }
 
-fn set(network: &Mutex<Network>, port: u16, seconds: u64, outcome: Outcome) {
+fn set(network: &Mutex<Network>, port: u16, seconds: u64, outcome: CheckOutcome) {
     network.lock().expect("no panic").answers.insert(port, (Duration::from_secs(seconds), outcome));
 }
 
-fn failed() -> Outcome {
-    Outcome::Failed("connection refused".to_owned())
+fn failed() -> CheckOutcome {
+    CheckOutcome::Failed("connection refused".to_owned())
 }
 
 #[tokio::test(start_paused = true)]
 async fn verdicts_come_with_changes_only() {
     let (mut checks, network) = checks(3, 2);
-    checks.keep([peer(1)]);
+    checks.set_peers([peer(1)]);
     let verdict = checks.next().await;
-    assert_eq!((verdict.state, verdict.reason), (State::Passing, None));
+    assert_eq!((verdict.state, verdict.reason), (HealthState::Passing, None));
     assert!(timeout(INTERVAL * 10, checks.next()).await.is_err(), "nothing changes");
     set(&network, 1, 0, failed());
     let before = network.lock().expect("no panic").begun.len();
     let verdict = checks.next().await;
     assert_eq!(
         (verdict.state, verdict.reason.as_deref()),
-        (State::Failing, Some("connection refused"))
+        (HealthState::Failing, Some("connection refused"))
     );
     assert_eq!(network.lock().expect("no panic").begun.len(), before + 3);
-    set(&network, 1, 0, Outcome::Passed);
-    assert_eq!(checks.next().await.state, State::Passing);
+    set(&network, 1, 0, CheckOutcome::Passed);
+    assert_eq!(checks.next().await.state, HealthState::Passing);
     assert_eq!(network.lock().expect("no panic").begun.len(), before + 5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_starts_as_failing_has_to_rise() {
     let (mut checks, network) = checks(3, 2);
-    checks.keep([Checked { state: State::Failing, ..peer(1) }]);
-    assert_eq!(checks.next().await.state, State::Passing);
+    checks.set_peers([Checked { state: HealthState::Failing, ..peer(1) }]);
+    assert_eq!(checks.next().await.state, HealthState::Passing);
     assert_eq!(network.lock().expect("no panic").begun.len(), 2);
 }
 
@@ -112,13 +114,13 @@ async fn who_hangs_does_not_delay_others_and_no_more_than_the_limit_are_open() {
     for port in 1..=1000 {
         set(&network, port, 5, failed());
     }
-    checks.keep((1..=1100).map(peer));
+    checks.set_peers((1..=1100).map(peer));
     let start = Instant::now();
     let mut passing = HashSet::new();
     let mut failing = HashSet::new();
     while passing.len() + failing.len() < 1100 {
         let verdict = checks.next().await;
-        let known = if verdict.state == State::Passing { &mut passing } else { &mut failing };
+        let known = if verdict.state == HealthState::Passing { &mut passing } else { &mut failing };
         known.insert(verdict.id);
     }
     assert_eq!((passing.len(), failing.len()), (100, 1000));
@@ -137,10 +139,10 @@ async fn many_that_fail_and_hang_do_not_delay_those_that_are_well() {
     for port in 1..=1500 {
         set(&network, port, 5, failed());
     }
-    let hanging = (1..=1500).map(|port| Checked { state: State::Failing, ..peer(port) });
-    checks.keep(hanging.chain((1501..=2000).map(peer)));
+    let hanging = (1..=1500).map(|port| Checked { state: HealthState::Failing, ..peer(port) });
+    checks.set_peers(hanging.chain((1501..=2000).map(peer)));
     for _ in 0..500 {
-        assert_eq!(checks.next().await.state, State::Passing);
+        assert_eq!(checks.next().await.state, HealthState::Passing);
     }
     assert!(timeout(INTERVAL * 20, checks.next()).await.is_err(), "nothing changes");
     let mut last = HashMap::new();
@@ -162,9 +164,9 @@ async fn many_that_fail_and_hang_do_not_delay_those_that_are_well() {
 async fn two_thousand_peers_are_spread_over_the_interval() {
     let (mut checks, network) = checks(1, 1);
     let start = Instant::now();
-    checks.keep((1..=2000).map(peer));
+    checks.set_peers((1..=2000).map(peer));
     for _ in 0..2000 {
-        assert_eq!(checks.next().await.state, State::Passing);
+        assert_eq!(checks.next().await.state, HealthState::Passing);
     }
     assert!(start.elapsed() <= INTERVAL + Duration::from_millis(10), "{:?}", start.elapsed());
     assert!(timeout(INTERVAL * 20, checks.next()).await.is_err(), "nothing changes");
@@ -185,12 +187,12 @@ async fn two_thousand_peers_are_spread_over_the_interval() {
 async fn a_peer_removed_during_its_attempt_yields_no_verdict() {
     let (mut checks, network) = checks(1, 1);
     set(&network, 1, 3, failed());
-    checks.keep([peer(1), peer(2)]);
+    checks.set_peers([peer(1), peer(2)]);
     assert_eq!(checks.next().await.id, peer(2).id);
     // The attempt at the other one begins by then.
     assert!(timeout(Duration::from_secs(1), checks.next()).await.is_err());
     assert_eq!(network.lock().expect("no panic").open, 1);
-    checks.keep([peer(2)]);
+    checks.set_peers([peer(2)]);
     assert_eq!(checks.len(), 1);
     assert!(timeout(INTERVAL * 4, checks.next()).await.is_err(), "nobody changes");
     let begun: Vec<_> =
@@ -204,10 +206,10 @@ async fn a_peer_removed_during_its_attempt_yields_no_verdict() {
 async fn an_abandoned_attempt_ends_at_once() {
     let (mut checks, network) = checks(1, 1);
     set(&network, 1, 3, failed());
-    checks.keep([peer(1)]);
+    checks.set_peers([peer(1)]);
     assert!(timeout(Duration::from_secs(1), checks.next()).await.is_err());
     assert_eq!(network.lock().expect("no panic").open, 1);
-    checks.keep([]);
+    checks.set_peers([]);
     assert!(checks.is_empty());
     assert!(timeout(Duration::from_millis(1), checks.next()).await.is_err());
     assert_eq!(network.lock().expect("no panic").open, 0);
@@ -217,7 +219,7 @@ async fn an_abandoned_attempt_ends_at_once() {
 async fn dropping_the_checks_ends_what_is_under_way() {
     let (mut checks, network) = checks(1, 1);
     set(&network, 1, 3, failed());
-    checks.keep([peer(1)]);
+    checks.set_peers([peer(1)]);
     assert!(timeout(Duration::from_secs(1), checks.next()).await.is_err());
     drop(checks);
     tokio::task::yield_now().await;
@@ -230,7 +232,7 @@ async fn next_may_be_cancelled_at_any_time() {
     for port in (1..=50).filter(|port| port % 2 == 0) {
         set(&network, port, 1, failed());
     }
-    checks.keep((1..=50).map(peer));
+    checks.set_peers((1..=50).map(peer));
     let mut told = HashMap::new();
     while told.len() < 50 {
         if let Ok(verdict) = timeout(Duration::from_millis(1), checks.next()).await {
@@ -238,7 +240,7 @@ async fn next_may_be_cancelled_at_any_time() {
         }
     }
     for port in 1..=50 {
-        let expected = if port % 2 == 0 { State::Failing } else { State::Passing };
+        let expected = if port % 2 == 0 { HealthState::Failing } else { HealthState::Passing };
         assert_eq!(told[&peer(port).id], expected);
     }
 }
@@ -246,8 +248,8 @@ async fn next_may_be_cancelled_at_any_time() {
 #[tokio::test(start_paused = true)]
 async fn checks_that_could_not_be_made_are_counted_and_change_nothing() {
     let (mut checks, network) = checks(1, 1);
-    set(&network, 1, 0, Outcome::NotMade);
-    checks.keep([Checked { state: State::Passing, ..peer(1) }]);
+    set(&network, 1, 0, CheckOutcome::NotMade);
+    checks.set_peers([Checked { state: HealthState::Passing, ..peer(1) }]);
     assert!(timeout(INTERVAL * 10, checks.next()).await.is_err());
     assert!((9..=12).contains(&checks.not_made()), "{}", checks.not_made());
 }

@@ -7,14 +7,21 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::{NEWCOMER_GAP, Schedule, Turn};
-use crate::attempt::Outcome;
-use crate::config::{CheckConfig, Kind};
-use crate::peer::{Address, Checked, PeerId, State};
+use crate::attempt::CheckOutcome;
+use crate::config::{CheckConfig, CheckKind};
+use crate::health::HealthState;
+use crate::peer::{Address, Checked, PeerId};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
 fn config(fall: u32, rise: u32) -> CheckConfig {
-    CheckConfig { kind: Kind::Tcp, interval: INTERVAL, timeout: Duration::from_secs(1), fall, rise }
+    CheckConfig {
+        kind: CheckKind::Tcp,
+        interval: INTERVAL,
+        timeout: Duration::from_secs(1),
+        fall,
+        rise,
+    }
 }
 
 fn schedule() -> Schedule {
@@ -28,7 +35,7 @@ fn peer(number: usize) -> Checked {
             address: [1, 2].as_slice().into(),
         },
         target: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 80))),
-        state: State::Unknown,
+        state: HealthState::Unknown,
     }
 }
 
@@ -43,7 +50,7 @@ fn run(schedule: &mut Schedule, end: Instant, duration: Duration) -> Vec<(Instan
     while let Some(due) = schedule.next_due(true).filter(|due| *due < end) {
         let turn = schedule.start(due, true).expect("it is due");
         begun.push((due, turn.id.clone()));
-        schedule.ended(turn, Outcome::Passed, due + duration);
+        schedule.record_result(turn, CheckOutcome::Passed, due + duration);
     }
     begun
 }
@@ -67,7 +74,7 @@ fn waiting(schedule: &Schedule) -> usize {
 #[test]
 fn newcomers_have_their_turns_in_random_order() {
     let mut schedule = schedule();
-    schedule.keep(peers(0..100), Instant::now());
+    schedule.set_peers(peers(0..100), Instant::now());
     let order: Vec<_> = schedule.waiting.others.values().cloned().collect();
     let given: Vec<_> = peers(0..100).into_iter().map(|peer| peer.id).collect();
     assert_ne!(order, given);
@@ -77,7 +84,7 @@ fn newcomers_have_their_turns_in_random_order() {
 fn who_fails_can_be_left_to_wait() {
     let mut schedule = Schedule::new(&config(1, 1), Rng::with_seed(7));
     let now = Instant::now();
-    schedule.keep([Checked { state: State::Failing, ..peer(0) }, peer(1), peer(2)], now);
+    schedule.set_peers([Checked { state: HealthState::Failing, ..peer(0) }, peer(1), peer(2)], now);
     let later = now + INTERVAL;
     let turns: Vec<_> = std::iter::from_fn(|| schedule.start(later, false)).collect();
     assert!(turns.len() == 2 && turns.iter().all(|turn| !turn.is_failing), "{turns:?}");
@@ -85,9 +92,9 @@ fn who_fails_can_be_left_to_wait() {
     let turn = schedule.start(later, true).expect("it is due");
     assert!(turn.is_failing && turn.id == peer(0).id);
     // With its state a peer changes its queue.
-    assert!(schedule.ended(turn, Outcome::Passed, later).is_some());
+    assert!(schedule.record_result(turn, CheckOutcome::Passed, later).is_some());
     assert!(schedule.next_due(false).is_some());
-    schedule.keep([], later);
+    schedule.set_peers([], later);
     assert_eq!(waiting(&schedule), 0);
 }
 
@@ -95,7 +102,7 @@ fn who_fails_can_be_left_to_wait() {
 fn two_thousand_newcomers_are_spread_from_the_first_check_on() {
     let mut schedule = schedule();
     let now = Instant::now();
-    schedule.keep(peers(0..2000), now);
+    schedule.set_peers(peers(0..2000), now);
     let begun = run(&mut schedule, now + INTERVAL * 40, Duration::from_millis(10));
     // 200 are expected. In the first interval it is one a slot; later it is chance, and 14 a
     // standard deviation.
@@ -114,8 +121,10 @@ fn peers_that_come_one_by_one_in_a_burst_are_spread_too() {
     let now = Instant::now();
     let all = peers(0..600);
     for (index, _) in all.iter().enumerate() {
-        schedule
-            .keep(all[..=index].iter().cloned(), now + Duration::from_micros(800) * index as u32);
+        schedule.set_peers(
+            all[..=index].iter().cloned(),
+            now + Duration::from_micros(800) * index as u32,
+        );
     }
     let arrived = now + Duration::from_millis(500);
     let begun = run(&mut schedule, now + INTERVAL * 20, Duration::ZERO);
@@ -132,10 +141,10 @@ fn a_lone_newcomer_is_checked_soon() {
     let now = Instant::now();
     for others in [0, 1, 50, 2000] {
         let mut schedule = schedule();
-        schedule.keep(peers(0..others), now);
+        schedule.set_peers(peers(0..others), now);
         let settled = now + INTERVAL * 3;
         run(&mut schedule, settled, Duration::ZERO);
-        schedule.keep(peers(0..=others), settled);
+        schedule.set_peers(peers(0..=others), settled);
         let begun = run(&mut schedule, settled + NEWCOMER_GAP, Duration::ZERO);
         assert!(begun.iter().any(|(_, id)| *id == peer(others).id), "beside {others} others");
     }
@@ -145,7 +154,7 @@ fn a_lone_newcomer_is_checked_soon() {
 fn checks_come_an_interval_apart_and_do_not_drift() {
     let mut schedule = schedule();
     let now = Instant::now();
-    schedule.keep(peers(0..1), now);
+    schedule.set_peers(peers(0..1), now);
     let begun = run(&mut schedule, now + INTERVAL * 1000, INTERVAL / 3);
     for pair in begun.windows(2) {
         let apart = pair[1].0 - pair[0].0;
@@ -159,7 +168,7 @@ fn checks_come_an_interval_apart_and_do_not_drift() {
 fn who_stays_keeps_the_schedule() {
     let mut schedule = schedule();
     let now = Instant::now();
-    schedule.keep(peers(0..100), now);
+    schedule.set_peers(peers(0..100), now);
     let later = now + INTERVAL * 2;
     run(&mut schedule, later, Duration::ZERO);
     let of_those_who_stay = |schedule: &Schedule| -> HashMap<_, _> {
@@ -172,7 +181,7 @@ fn who_stays_keeps_the_schedule() {
     };
     let before = of_those_who_stay(&schedule);
     assert_eq!(before.len(), 50);
-    schedule.keep(peers(50..150), later);
+    schedule.set_peers(peers(50..150), later);
     assert_eq!(of_those_who_stay(&schedule), before);
     assert_eq!((schedule.len(), waiting(&schedule)), (100, 100));
 }
@@ -183,24 +192,24 @@ fn begin(schedule: &mut Schedule) -> (Turn, Instant) {
     (schedule.start(due, true).expect("it is due"), due)
 }
 
-fn failed() -> Outcome {
-    Outcome::Failed("status 500".to_owned())
+fn failed() -> CheckOutcome {
+    CheckOutcome::Failed("status 500".to_owned())
 }
 
 #[test]
 fn counts_survive_keep_and_the_given_state_does_not_matter_then() {
     let mut schedule = schedule();
     let now = Instant::now();
-    schedule.keep([Checked { state: State::Passing, ..peer(0) }], now);
+    schedule.set_peers([Checked { state: HealthState::Passing, ..peer(0) }], now);
     for _ in 0..2 {
         let (turn, due) = begin(&mut schedule);
-        assert_eq!(schedule.ended(turn, failed(), due), None);
-        schedule.keep([Checked { state: State::Unknown, ..peer(0) }, peer(1)], due);
-        schedule.keep([peer(0)], due);
+        assert_eq!(schedule.record_result(turn, failed(), due), None);
+        schedule.set_peers([Checked { state: HealthState::Unknown, ..peer(0) }, peer(1)], due);
+        schedule.set_peers([peer(0)], due);
     }
     let (turn, due) = begin(&mut schedule);
-    let verdict = schedule.ended(turn, failed(), due).expect("the third failure in a row");
-    assert_eq!(verdict.state, State::Failing);
+    let verdict = schedule.record_result(turn, failed(), due).expect("the third failure in a row");
+    assert_eq!(verdict.state, HealthState::Failing);
     assert_eq!(verdict.reason.as_deref(), Some("status 500"));
 }
 
@@ -208,56 +217,58 @@ fn counts_survive_keep_and_the_given_state_does_not_matter_then() {
 fn a_removed_peer_s_attempt_has_no_effect_not_even_when_it_is_back() {
     let mut schedule = Schedule::new(&config(1, 1), Rng::with_seed(7));
     let now = Instant::now();
-    schedule.keep([peer(0)], now);
+    schedule.set_peers([peer(0)], now);
     let (turn, due) = begin(&mut schedule);
-    schedule.keep([], due);
+    schedule.set_peers([], due);
     assert!(!schedule.is_wanted(&turn));
-    assert_eq!(schedule.ended(turn.clone(), Outcome::Passed, due), None);
-    schedule.keep([peer(0)], due);
+    assert_eq!(schedule.record_result(turn.clone(), CheckOutcome::Passed, due), None);
+    schedule.set_peers([peer(0)], due);
     assert!(!schedule.is_wanted(&turn));
-    assert_eq!(schedule.ended(turn, Outcome::Passed, due), None);
+    assert_eq!(schedule.record_result(turn, CheckOutcome::Passed, due), None);
     let (turn, due) = begin(&mut schedule);
     assert!(schedule.is_wanted(&turn));
-    assert!(schedule.ended(turn, Outcome::Passed, due).is_some());
+    assert!(schedule.record_result(turn, CheckOutcome::Passed, due).is_some());
 }
 
 #[test]
 fn a_peer_that_moves_to_another_target_is_a_newcomer() {
     let mut schedule = schedule();
     let now = Instant::now();
-    schedule.keep([Checked { state: State::Passing, ..peer(0) }], now);
+    schedule.set_peers([Checked { state: HealthState::Passing, ..peer(0) }], now);
     let (turn, due) = begin(&mut schedule);
-    schedule.ended(turn, Outcome::Passed, due);
+    schedule.record_result(turn, CheckOutcome::Passed, due);
     let (turn, due) = begin(&mut schedule);
     let moved = Checked { target: Address::Unix("/run/app.sock".into()), ..peer(0) };
     // Of two with one id the first counts.
-    schedule.keep([moved.clone(), peer(0)], due);
+    schedule.set_peers([moved.clone(), peer(0)], due);
     assert_eq!((schedule.len(), waiting(&schedule)), (1, 1));
-    assert_eq!(schedule.ended(turn, Outcome::Passed, due), None);
+    assert_eq!(schedule.record_result(turn, CheckOutcome::Passed, due), None);
     let (turn, began) = begin(&mut schedule);
     assert!(began <= due + NEWCOMER_GAP);
     assert_eq!(turn.target, moved.target);
-    let verdict = schedule.ended(turn, Outcome::Passed, began).expect("it was unknown");
-    assert_eq!(verdict.state, State::Passing);
+    let verdict =
+        schedule.record_result(turn, CheckOutcome::Passed, began).expect("it was unknown");
+    assert_eq!(verdict.state, HealthState::Passing);
 }
 
 #[test]
 fn a_check_that_was_not_made_counts_as_nothing() {
     let mut schedule = Schedule::new(&config(2, 1), Rng::with_seed(7));
-    schedule.keep([peer(0)], Instant::now());
-    for (outcome, changes) in [(failed(), false), (Outcome::NotMade, false), (failed(), true)] {
+    schedule.set_peers([peer(0)], Instant::now());
+    for (outcome, changes) in [(failed(), false), (CheckOutcome::NotMade, false), (failed(), true)]
+    {
         let (turn, due) = begin(&mut schedule);
-        assert_eq!(schedule.ended(turn, outcome, due).is_some(), changes);
+        assert_eq!(schedule.record_result(turn, outcome, due).is_some(), changes);
     }
 }
 
 #[test]
 fn a_late_check_is_not_followed_by_the_next_at_once() {
     let mut schedule = schedule();
-    schedule.keep([peer(0)], Instant::now());
+    schedule.set_peers([peer(0)], Instant::now());
     let late = schedule.next_due(true).expect("a peer waits") + INTERVAL * 3;
     let turn = schedule.start(late, true).expect("it is overdue");
-    schedule.ended(turn, Outcome::Passed, late);
+    schedule.record_result(turn, CheckOutcome::Passed, late);
     assert_eq!(schedule.next_due(true), Some(late + INTERVAL / 2));
 }
 
@@ -269,10 +280,10 @@ fn extreme_intervals_are_bounded() {
             &CheckConfig { interval, timeout: interval, ..config(0, 0) },
             Rng::with_seed(7),
         );
-        schedule.keep(peers(0..100), now);
+        schedule.set_peers(peers(0..100), now);
         for _ in 0..300 {
             let (turn, due) = begin(&mut schedule);
-            schedule.ended(turn, Outcome::Passed, due);
+            schedule.record_result(turn, CheckOutcome::Passed, due);
         }
         assert!(schedule.next_due(true).is_some_and(|due| due > now));
     }
@@ -297,16 +308,17 @@ fn any_step() -> impl Strategy<Value = Step> {
 /// A peer as the rules have it, with its results since the last change of state.
 struct Model {
     life: usize,
-    state: State,
+    state: HealthState,
     since: Vec<bool>,
 }
 
 impl Model {
-    fn result(&mut self, passed: bool, fall: usize, rise: usize) -> Option<State> {
+    fn result(&mut self, passed: bool, fall: usize, rise: usize) -> Option<HealthState> {
         self.since.push(passed);
         let in_a_row = self.since.iter().rev().take_while(|result| **result == passed).count();
-        let (state, needed) = if passed { (State::Passing, rise) } else { (State::Failing, fall) };
-        let needed = if passed && self.state == State::Unknown { 1 } else { needed };
+        let (state, needed) =
+            if passed { (HealthState::Passing, rise) } else { (HealthState::Failing, fall) };
+        let needed = if passed && self.state == HealthState::Unknown { 1 } else { needed };
         if state == self.state || in_a_row < needed {
             return None;
         }
@@ -333,10 +345,10 @@ proptest! {
                 Step::Keep(numbers) => {
                     let wanted: HashSet<_> =
                         numbers.iter().map(|number| peer(*number).id).collect();
-                    schedule.keep(peers(numbers), now);
+                    schedule.set_peers(peers(numbers), now);
                     model.retain(|id, _| wanted.contains(id));
                     for id in wanted {
-                        let new = Model { life, state: State::Unknown, since: Vec::new() };
+                        let new = Model { life, state: HealthState::Unknown, since: Vec::new() };
                         model.entry(id).or_insert(new);
                     }
                 }
@@ -357,11 +369,11 @@ proptest! {
                     let known = model.get_mut(&id).filter(|known| known.life == life);
                     prop_assert_eq!(schedule.is_wanted(&turn), known.is_some());
                     let expected = known.and_then(|known| known.result(passed, fall, rise));
-                    let verdict =
-                        schedule.ended(turn, if passed { Outcome::Passed } else { failed() }, now);
+                    let outcome = if passed { CheckOutcome::Passed } else { failed() };
+                    let verdict = schedule.record_result(turn, outcome, now);
                     prop_assert_eq!(verdict.as_ref().map(|verdict| verdict.state), expected);
                     let reason = verdict.and_then(|verdict| verdict.reason);
-                    prop_assert_eq!(reason.is_some(), expected == Some(State::Failing));
+                    prop_assert_eq!(reason.is_some(), expected == Some(HealthState::Failing));
                 }
                 Step::End(..) => {}
             }

@@ -1,124 +1,40 @@
 //! Checks of real servers on the loopback: good ones, bad ones, and ones that change.
 
+mod fixture;
 mod server;
-
-use std::time::Duration;
 
 use demo_node::{ClosedPort, Fault, ListenAddress, Node};
 use peer_check::{
-    Address, CheckConfig, Checked, Checks, Kind, MAX_ANSWER_HEAD, MAX_REASON, Method, PeerId,
-    State, StatusSet, Verdict,
+    Address, CheckConfig, CheckKind, CheckMethod, Checks, HealthState, MAX_ANSWER_HEAD, StatusSet,
 };
 use proptest::prelude::*;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
+use fixture::{GENEROUS, SHORT, first, http, next, no_verdict_until, peer, target, tcp, why};
 use server::{Server, Then};
-
-/// Far more than anything here takes, also on a machine that is busy.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Checks come fast here, so that several are waited for in no time.
-const INTERVAL: Duration = Duration::from_millis(50);
-
-/// Long enough for every answer that does come, on a machine that is busy.
-const GENEROUS: Duration = Duration::from_secs(30);
-
-/// Short, where no answer comes that counts.
-const SHORT: Duration = Duration::from_secs(1);
-
-fn http(uri: &str, timeout: Duration) -> CheckConfig {
-    let kind = Kind::Http {
-        method: Method::Get,
-        uri: uri.to_owned(),
-        host: None,
-        status: StatusSet::default(),
-    };
-    CheckConfig { kind, interval: INTERVAL, timeout, fall: 2, rise: 2 }
-}
-
-fn tcp(timeout: Duration) -> CheckConfig {
-    CheckConfig { kind: Kind::Tcp, ..http("/", timeout) }
-}
-
-fn target(address: &ListenAddress) -> Address {
-    match address {
-        ListenAddress::Ip(address) => Address::Ip(*address),
-        ListenAddress::Unix(path) => Address::Unix(path.into()),
-    }
-}
-
-fn peer(target: Address) -> Checked {
-    let id = PeerId { key: Some("node".into()), address: target.to_string().into_bytes().into() };
-    Checked { id, target, state: State::Unknown }
-}
-
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
-}
-
-async fn next(checks: &mut Checks) -> Verdict {
-    within("a verdict", checks.next()).await
-}
-
-/// Keeps the checks going until the condition holds: no verdict may come meanwhile.
-async fn no_verdict_until(checks: &mut Checks, condition: impl Fn() -> bool) {
-    let holds = async {
-        while !condition() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let quiet = async {
-        tokio::select! {
-            // Cancel safe: the other one is not wanted any more.
-            biased;
-            verdict = checks.next() => panic!("{verdict:?} was not expected"),
-            () = holds => {}
-        }
-    };
-    within("the condition", quiet).await;
-}
-
-/// The first verdict on `target`.
-async fn first(config: CheckConfig, target: Address) -> Verdict {
-    let mut checks = Checks::new(config);
-    checks.keep([peer(target)]);
-    next(&mut checks).await
-}
-
-/// Why `target` fails.
-async fn why(config: CheckConfig, target: Address) -> String {
-    let verdict = first(config, target).await;
-    assert_eq!(verdict.state, State::Failing);
-    let reason = verdict.reason.expect("a failure has a reason");
-    assert!(
-        reason.chars().count() <= MAX_REASON && !reason.contains(char::is_control),
-        "{reason:?}"
-    );
-    reason
-}
 
 #[tokio::test]
 async fn a_node_that_passes_fails_and_recovers() {
     let node = Node::start("a").await.expect("a free port");
     let mut checks = Checks::new(http("/healthz", GENEROUS));
-    checks.keep([peer(target(node.address()))]);
+    checks.set_peers([peer(target(node.address()))]);
     let verdict = next(&mut checks).await;
-    assert_eq!((verdict.state, verdict.reason), (State::Passing, None));
+    assert_eq!((verdict.state, verdict.reason), (HealthState::Passing, None));
     let before = node.counts().requests;
     no_verdict_until(&mut checks, || node.counts().requests >= before + 5).await;
     node.set_fault(Fault::Close);
     let verdict = next(&mut checks).await;
-    assert_eq!(verdict.state, State::Failing);
+    assert_eq!(verdict.state, HealthState::Failing);
     let reason = verdict.reason.expect("a failure has a reason");
     assert!(
-        ["closed without an answer", "connection reset"].contains(&reason.as_str()),
+        ["connection closed without a response", "connection reset"].contains(&reason.as_str()),
         "{reason:?}"
     );
     let before = node.counts().accepted;
     no_verdict_until(&mut checks, || node.counts().accepted >= before + 5).await;
     node.set_fault(Fault::None);
     let verdict = next(&mut checks).await;
-    assert_eq!((verdict.state, verdict.reason), (State::Passing, None));
+    assert_eq!((verdict.state, verdict.reason), (HealthState::Passing, None));
 }
 
 #[tokio::test]
@@ -128,15 +44,15 @@ async fn a_node_that_hangs_fails_and_others_do_not_wait_for_it() {
     let good = Node::start("good").await.expect("a free port");
     let mut checks = Checks::new(http("/", SHORT));
     let (first, second) = (peer(target(hanging.address())), peer(target(good.address())));
-    checks.keep([first.clone(), second]);
+    checks.set_peers([first.clone(), second]);
     let verdict = loop {
         let verdict = next(&mut checks).await;
         if verdict.id == first.id {
             break verdict;
         }
-        assert_eq!(verdict.state, State::Passing);
+        assert_eq!(verdict.state, HealthState::Passing);
     };
-    assert_eq!(verdict.state, State::Failing);
+    assert_eq!(verdict.state, HealthState::Failing);
     assert_eq!(verdict.reason.as_deref(), Some("timed out after 1s"));
     // In the time of two attempts at the one that hangs.
     assert!(good.counts().requests > 2, "{}", good.counts().requests);
@@ -148,7 +64,7 @@ async fn the_status_decides() {
     let address = target(node.address());
     for status in [200, 204, 301, 399] {
         let verdict = first(http(&format!("/status/{status}"), GENEROUS), address.clone()).await;
-        assert_eq!(verdict.state, State::Passing, "{status}");
+        assert_eq!(verdict.state, HealthState::Passing, "{status}");
     }
     for status in [400, 404, 500, 503, 999] {
         let reason = why(http(&format!("/status/{status}"), GENEROUS), address.clone()).await;
@@ -156,15 +72,15 @@ async fn the_status_decides() {
     }
     let status = StatusSet::parse("404,500-503").expect("statuses");
     let own = |uri: &str| CheckConfig {
-        kind: Kind::Http {
-            method: Method::Get,
+        kind: CheckKind::Http {
+            method: CheckMethod::Get,
             uri: uri.to_owned(),
             host: None,
             status: status.clone(),
         },
         ..http("/", GENEROUS)
     };
-    assert_eq!(first(own("/status/404"), address.clone()).await.state, State::Passing);
+    assert_eq!(first(own("/status/404"), address.clone()).await.state, HealthState::Passing);
     assert_eq!(why(own("/status/200"), address).await, "status 200");
 }
 
@@ -175,12 +91,12 @@ async fn nobody_listens() {
     assert_eq!(why(http("/", GENEROUS), address.clone()).await, "connection refused");
     assert_eq!(why(tcp(GENEROUS), address.clone()).await, "connection refused");
     let mut checks = Checks::new(tcp(GENEROUS));
-    checks.keep([peer(address)]);
-    assert_eq!(next(&mut checks).await.state, State::Failing);
+    checks.set_peers([peer(address)]);
+    assert_eq!(next(&mut checks).await.state, HealthState::Failing);
     let node = port.open("a").expect("the port is ours");
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     node.kill().await;
-    assert_eq!(next(&mut checks).await.state, State::Failing);
+    assert_eq!(next(&mut checks).await.state, HealthState::Failing);
 }
 
 #[tokio::test]
@@ -188,8 +104,8 @@ async fn a_tcp_check_wants_no_more_than_a_connection() {
     let node = Node::start("a").await.expect("a free port");
     node.set_fault(Fault::Hang);
     let mut checks = Checks::new(tcp(GENEROUS));
-    checks.keep([peer(target(node.address()))]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    checks.set_peers([peer(target(node.address()))]);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || node.counts().accepted >= 5).await;
 }
 
@@ -201,8 +117,11 @@ async fn unix_sockets_are_checked_too() {
     let reason = why(tcp(GENEROUS), target(&address)).await;
     assert!(reason.starts_with("No such file"), "{reason:?}");
     let node = Node::listen("a", &address).await.expect("the path is free");
-    assert_eq!(first(tcp(GENEROUS), target(node.address())).await.state, State::Passing);
-    assert_eq!(first(http("/", GENEROUS), target(node.address())).await.state, State::Passing);
+    assert_eq!(first(tcp(GENEROUS), target(node.address())).await.state, HealthState::Passing);
+    assert_eq!(
+        first(http("/", GENEROUS), target(node.address())).await.state,
+        HealthState::Passing
+    );
     assert_eq!(why(http("/status/500", GENEROUS), target(node.address())).await, "status 500");
 }
 
@@ -211,10 +130,10 @@ async fn connections_are_closed_at_once() {
     let node = Node::start("a").await.expect("a free port");
     // 64 MiB that nobody reads: the node is done with it only when the connection is closed.
     let mut checks = Checks::new(http("/bytes/67108864", GENEROUS));
-    checks.keep([peer(target(node.address()))]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    checks.set_peers([peer(target(node.address()))]);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || node.counts().requests >= 5).await;
-    checks.keep([]);
+    checks.set_peers([]);
     no_verdict_until(&mut checks, || node.counts().connections == 0).await;
 }
 
@@ -222,10 +141,10 @@ async fn connections_are_closed_at_once() {
 async fn a_removed_peer_s_connection_is_closed() {
     let node = Node::start("a").await.expect("a free port");
     let mut checks = Checks::new(http("/slow?ms=60000", GENEROUS));
-    checks.keep([peer(target(node.address()))]);
+    checks.set_peers([peer(target(node.address()))]);
     no_verdict_until(&mut checks, || node.counts().requests == 1).await;
     assert_eq!(node.counts().connections, 1);
-    checks.keep([]);
+    checks.set_peers([]);
     no_verdict_until(&mut checks, || node.counts().connections == 0).await;
 }
 
@@ -239,8 +158,8 @@ async fn the_request_is_what_it_should_be() {
          firehose-router\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(server.request(), expected);
-    let kind = Kind::Http {
-        method: Method::Head,
+    let kind = CheckKind::Http {
+        method: CheckMethod::Head,
         uri: "/".to_owned(),
         host: Some("node.example".to_owned()),
         status: StatusSet::default(),
@@ -278,7 +197,7 @@ async fn what_is_not_http_fails() {
         let server = Server::start(answer, Then::Hold).await;
         let reason = why(http("/", GENEROUS), server.address()).await;
         assert!(
-            reason.starts_with("not HTTP: "),
+            reason.starts_with("invalid response: "),
             "{reason:?} for {:?}",
             answer.escape_ascii().to_string()
         );
@@ -289,7 +208,10 @@ async fn what_is_not_http_fails() {
 async fn an_answer_that_is_cut_short_fails() {
     for answer in [b"".as_slice(), b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nServer: x\r\n"] {
         let server = Server::start(answer, Then::Close).await;
-        assert_eq!(why(http("/", GENEROUS), server.address()).await, "closed without an answer");
+        assert_eq!(
+            why(http("/", GENEROUS), server.address()).await,
+            "connection closed without a response"
+        );
         let server = Server::start(answer, Then::Hold).await;
         assert_eq!(why(http("/", SHORT), server.address()).await, "timed out after 1s");
     }
@@ -309,7 +231,7 @@ async fn an_endless_answer_fails() {
         let server = Server::start(head, Then::Repeat(repeated)).await;
         let began = Instant::now();
         let reason = why(http("/", GENEROUS), server.address()).await;
-        assert_eq!(reason, "the answer's header has more than 1048576 bytes");
+        assert_eq!(reason, "invalid response: the header exceeds 1048576 bytes");
         // It is the size that ends it, not the time.
         assert!(began.elapsed() < GENEROUS);
     }
@@ -320,14 +242,14 @@ async fn a_body_that_comes_a_moment_later_is_read() {
     let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let server = Server::start(answer, Then::Late(64 << 10)).await;
     let mut checks = Checks::new(http("/", GENEROUS));
-    checks.keep([peer(server.address())]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    checks.set_peers([peer(server.address())]);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || server.written() + server.failed() >= 3).await;
     assert_eq!(server.failed(), 0);
     // One that has no end is not read for ever.
     let endless = Server::start(answer, Then::Repeat(&[b'x'; 8 << 10])).await;
-    checks.keep([peer(endless.address())]);
-    assert_eq!(next(&mut checks).await.state, State::Passing);
+    checks.set_peers([peer(endless.address())]);
+    assert_eq!(next(&mut checks).await.state, HealthState::Passing);
     no_verdict_until(&mut checks, || endless.failed() >= 3).await;
 }
 
@@ -354,7 +276,7 @@ async fn answers_of_all_kinds_pass() {
             let verdict = first(http("/", GENEROUS), server.address()).await;
             assert_eq!(
                 verdict.state,
-                State::Passing,
+                HealthState::Passing,
                 "{:?}: {verdict:?}",
                 answer.escape_ascii().to_string()
             );
@@ -388,13 +310,17 @@ proptest! {
             first(CheckConfig { fall: 1, ..http("/", GENEROUS) }, server.address()).await
         });
         match verdict.state {
-            State::Passing => {
+            HealthState::Passing => {
                 prop_assert!(answer.starts_with(b"HTTP/") && verdict.reason.is_none())
             }
             _ => {
                 let reason = verdict.reason.expect("a failure has a reason");
-                let known =
-                    ["not HTTP: ", "closed without an answer", "connection reset", "status "];
+                let known = [
+                    "invalid response: ",
+                    "connection closed without a response",
+                    "connection reset",
+                    "status ",
+                ];
                 prop_assert!(known.iter().any(|known| reason.starts_with(known)), "{:?}", reason);
             }
         }

@@ -96,6 +96,7 @@ pub enum Health {
 }
 
 impl Health {
+    #[inline]
     pub(crate) fn load(word: &AtomicU32) -> Self {
         match word.load(Ordering::Relaxed) {
             1 => Self::Passing,

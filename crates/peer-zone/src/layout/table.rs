@@ -1,54 +1,8 @@
 //! A table and a report, which do not change once they are published.
 
-use peer_balance::Share;
+use peer_balance::Parameters;
 
 use crate::memory::Offset;
-
-/// The parameters of a peer, as in nginx's `server`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Parameters {
-    /// `weight`: the peer's share of requests; at least 1.
-    pub weight: u32,
-    /// `max_conns`: open connections over all workers; 0: no limit.
-    pub max_conns: u32,
-    /// `max_fails`: failures in a row that take the peer out; 0: failures are not counted.
-    pub max_fails: u32,
-    /// Seconds.
-    pub fail_timeout: u32,
-    /// Seconds.
-    pub slow_start: u32,
-    /// `backup`: picked only if no peer without `backup` can be.
-    pub backup: bool,
-    /// `down`: never picked.
-    pub down: bool,
-    /// `drain`: picked only for sessions that a cookie names.
-    pub drain: bool,
-}
-
-impl Parameters {
-    /// Whether new requests may go to the peer: it is neither `down` nor `drain`.
-    pub fn is_in_service(&self) -> bool {
-        !self.down && !self.drain
-    }
-
-    /// Whether failures keep a peer from being picked at `now` (seconds), by the rule of
-    /// `ngx_http_upstream_get_peer`. `checked` is the second of its last failure or check.
-    pub(crate) fn is_failed(&self, fails: u32, checked: u32, now: u32) -> bool {
-        self.max_fails != 0
-            && fails >= self.max_fails
-            && now.saturating_sub(checked) <= self.fail_timeout
-    }
-
-    /// What `slow_start` leaves of a peer's weight at `now`, where it counts from `ramp_from`; both
-    /// in milliseconds.
-    pub(crate) fn ramp_share(&self, ramp_from: u64, now: u64) -> Share {
-        if self.slow_start == 0 || ramp_from == 0 {
-            return Share::MAX;
-        }
-        peer_balance::ramp(now.saturating_sub(ramp_from), self.slow_start)
-    }
-}
 
 /// How a group's order lies behind the table; see the crate peer-balance.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +116,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// The id by which a cookie names the peer, or 0.
+    #[inline]
     pub(crate) fn sticky(&self) -> u64 {
         u64::from(self.sticky[0]) | u64::from(self.sticky[1]) << 32
     }

@@ -129,7 +129,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         /// Whatever a worker that dies leaves between the two counts, also of peers that are gone
         /// since, and also where the publisher dies with it: in the end they agree, while others
@@ -145,17 +148,20 @@ mod tests {
             let mut memory = vec![Line { _bytes: [0; UNIT] }; (1 << 17) / UNIT];
             let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).expect("an address");
             // SAFETY: the memory is ours alone, and outlives all that is made from it here.
-            let zone = unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large \
-            enough");
+            let zone =
+                unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large enough");
             // SAFETY: there is one publisher at a time.
             let take_over = || unsafe { Publisher::take_over(zone, &Publishing::unshared()) };
             let mut publisher = take_over();
-            publisher.publish((0..PEERS).map(spec).collect(), 0, &Publishing::unshared()).expect("room");
+            publisher
+                .publish((0..PEERS).map(spec).collect(), 0, &Publishing::unshared())
+                .expect("room");
             let places: Vec<Offset> = publisher.listed.iter().map(|peer| peer.place).collect();
             let mut living = zone.join(Process::new(1, 1), |_| true).expect("an entry");
             let mut dead = zone.join(Process::new(2, 1), |_| true).expect("an entry");
             // One for each peer keeps those that are removed.
-            let mut held: Vec<PickedPeer> = (0..PEERS + of_living).map(|_| open(&mut living)).collect();
+            let mut held: Vec<PickedPeer> =
+                (0..PEERS + of_living).map(|_| open(&mut living)).collect();
             for _ in 0..of_dead {
                 open(&mut dead);
             }
@@ -164,7 +170,9 @@ mod tests {
                 unsafe { zone.peer(place) }.open.fetch_add(lost as u32, Ordering::Relaxed);
             }
             if is_one_removed {
-                publisher.publish((1..PEERS).map(spec).collect(), 0, &Publishing::unshared()).expect("room");
+                publisher
+                    .publish((1..PEERS).map(spec).collect(), 0, &Publishing::unshared())
+                    .expect("room");
             }
             if dies_with_it {
                 drop(publisher);

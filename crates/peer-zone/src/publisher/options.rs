@@ -1,6 +1,6 @@
 //! What an upstream needs of its tables beside the peers.
 
-use crate::method::Method;
+use peer_balance::Method;
 
 /// What an upstream needs of its tables beside the peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

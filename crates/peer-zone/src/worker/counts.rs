@@ -14,12 +14,14 @@ use crate::{
 
 impl Worker {
     /// Counts a connection to the peer at `at`, in this worker's column.
+    #[inline]
     pub(super) fn count(&self, at: Offset) {
         // SAFETY: called for a peer of a pinned table.
         unsafe { self.zone.peer(at) }.open.fetch_add(1, Ordering::Relaxed);
         self.add(at, CONNECTION);
     }
 
+    #[inline]
     fn add(&self, at: Offset, what: u64) {
         let column = self.column_of(at);
         match &self.counted {
@@ -42,6 +44,7 @@ impl Worker {
     }
 
     /// Takes a connection out of the counts; `what` is what was added for it.
+    #[inline]
     pub(super) fn uncount(&self, at: Offset, what: u64) {
         // SAFETY: called for a peer that this worker has counted, and that is kept by this until
         // the end of this function.
@@ -60,6 +63,7 @@ impl Worker {
         }
     }
 
+    #[inline]
     fn column_of(&self, at: Offset) -> &AtomicU64 {
         let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU64>();
         // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the

@@ -15,11 +15,13 @@ pub(super) struct Group<'t> {
 
 impl Group<'_> {
     /// The next position of round robin, which nobody else gets.
+    #[inline]
     pub(super) fn next(&self) -> u64 {
         self.position.fetch_add(1, Ordering::Relaxed)
     }
 
     /// How far round robin has come, without going on.
+    #[inline]
     pub(super) fn position(&self) -> u64 {
         self.position.load(Ordering::Relaxed)
     }
@@ -27,6 +29,7 @@ impl Group<'_> {
 
 impl Table<'_> {
     /// The peers without `backup`.
+    #[inline]
     pub(super) fn primary(&self) -> Group<'_> {
         Group {
             entries: &self.entries[..self.header.primaries as usize],
@@ -36,6 +39,7 @@ impl Table<'_> {
     }
 
     /// The peers with `backup`.
+    #[inline]
     pub(super) fn backup(&self) -> Group<'_> {
         let primaries = self.header.primaries as usize;
         Group {

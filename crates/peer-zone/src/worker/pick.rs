@@ -2,11 +2,12 @@
 
 use core::sync::atomic::Ordering;
 
+use peer_balance::Method;
+
 use super::{
     Now, Worker, claim::PickRequest, exhausted::Exhausted, keyed::KeyProgress,
     picked_peer::PickedPeer, table::Table,
 };
-use crate::method::Method;
 
 /// The result of a pick.
 #[derive(Debug)]

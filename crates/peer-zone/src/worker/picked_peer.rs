@@ -36,6 +36,7 @@ impl PickedPeer {
     }
 
     /// What it is in the counts.
+    #[inline]
     pub(super) fn counted(&self) -> u64 {
         CONNECTION + if self.is_upgraded { UPGRADE } else { 0 }
     }
@@ -58,6 +59,7 @@ impl PickedPeer {
 
 impl Worker {
     /// What is known of the peer that a request holds.
+    #[inline]
     pub fn peer<'h>(&self, held: &'h PickedPeer) -> PeerView<'h> {
         // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
         // one.

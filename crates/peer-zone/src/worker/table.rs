@@ -21,6 +21,7 @@ impl Worker {
     /// Pins the current table; `None` before the first is published.
     ///
     /// It takes the worker for itself: a second pin would take the place of the first.
+    #[inline]
     pub fn table(&mut self) -> Option<Table<'_>> {
         let place = Offset(self.process_entry().table.set(&self.zone.header().table));
         if place.0 == 0 {
@@ -60,15 +61,18 @@ impl Table<'_> {
     }
 
     /// Whether there is but one peer: nginx never takes that one out of service.
+    #[inline]
     pub(super) fn is_single(&self) -> bool {
         self.header.primaries + self.header.backups == 1
     }
 
+    #[inline]
     pub(super) fn plan_sequence(&self, plan: &PlanHeader) -> &[u32] {
         // SAFETY: the publisher wrote as many items there.
         unsafe { self.items(plan.offset, plan.length) }
     }
 
+    #[inline]
     pub(super) fn plan_cumulative(&self, plan: &PlanHeader) -> &[u64] {
         // SAFETY: as above.
         unsafe { self.items(plan.offset, plan.length) }
@@ -79,6 +83,7 @@ impl Table<'_> {
     /// # Safety
     ///
     /// The section's items are of this type.
+    #[inline]
     pub(super) unsafe fn section<T>(&self, section: Section) -> &[T] {
         if section.offset == 0 {
             return &[];
@@ -90,6 +95,7 @@ impl Table<'_> {
     /// # Safety
     ///
     /// `length` items of this type lie `offset` bytes from the table's start.
+    #[inline]
     unsafe fn items<T>(&self, offset: u32, length: u32) -> &[T] {
         // SAFETY: the table is pinned; the rest is the caller's promise.
         unsafe {
@@ -110,6 +116,7 @@ impl Table<'_> {
     }
 
     /// The index of the first entry with this sticky id.
+    #[inline]
     pub(super) fn sticky_index(&self, id: u64) -> Option<usize> {
         // SAFETY: the section's items are indexes.
         let order: &[u32] = unsafe { self.section(self.header.sticky) };
@@ -124,6 +131,7 @@ impl Table<'_> {
 }
 
 impl Drop for Table<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.worker.process_entry().table.clear();
     }

@@ -19,6 +19,7 @@ impl Zone {
     ///
     /// A peer was written there, and its memory is not reused for `'a`: a table that lists it is
     /// pinned, or a request holds it, or the caller is the publisher, who alone frees peers.
+    #[inline]
     pub(crate) unsafe fn peer<'a>(&self, at: Offset) -> &'a Peer {
         // SAFETY: the caller's promise.
         unsafe { self.memory.get(at.bytes()) }
@@ -29,6 +30,7 @@ impl Zone {
     /// # Safety
     ///
     /// As for [`Zone::peer`].
+    #[inline]
     pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> &'a [AtomicU64] {
         // SAFETY: the caller's promise; the columns follow the peer.
         unsafe { self.memory.slice(at.bytes() + size_of::<Peer>(), self.columns() as usize) }
@@ -39,6 +41,7 @@ impl Zone {
     /// # Safety
     ///
     /// As for [`Zone::peer`].
+    #[inline]
     pub(crate) unsafe fn connections(&self, at: Offset) -> Connections {
         // SAFETY: the caller's promise.
         let columns = unsafe { self.peer_columns(at) };
@@ -86,6 +89,7 @@ impl Zone {
     /// # Safety
     ///
     /// As for [`Zone::peer`].
+    #[inline]
     pub(crate) unsafe fn peer_strings<'a>(&self, at: Offset) -> [&'a [u8]; 4] {
         // SAFETY: the caller's promise.
         let peer = unsafe { self.peer(at) };
@@ -129,6 +133,7 @@ impl Zone {
     }
 
     /// How many connections to the peer are open, near enough to compare peers by.
+    #[inline]
     pub(crate) fn open(peer: &Peer) -> u32 {
         // Below zero for a moment, where a dead worker's share was taken out before it was
         // complete.
@@ -158,6 +163,7 @@ impl Zone {
     }
 
     /// A peer that could not be picked may be one that can.
+    #[inline]
     pub(crate) fn note_recovery(&self) {
         // Release: who sees the new number sees what made the difference, too.
         self.header().recoveries.fetch_add(1, Ordering::Release);
@@ -174,6 +180,7 @@ impl Zone {
     }
 
     /// Whether any peer may be on a ramp at this moment (ms).
+    #[inline]
     pub(crate) fn has_ramps(&self, now: u64) -> bool {
         now < self.header().ramps_until.load(Ordering::Relaxed)
     }

@@ -42,6 +42,7 @@ impl Zone {
     /// # Safety
     ///
     /// As for [`Zone::peer`].
+    #[inline]
     pub(crate) unsafe fn view<'a>(&self, at: Offset) -> PeerView<'a> {
         // SAFETY: the caller's promise.
         let (peer, [socket_address, name, key, _]) =

@@ -260,7 +260,11 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 64,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn as_many_as_fit_and_those_in_service_first(
@@ -277,19 +281,27 @@ proptest! {
             let wanted = desired(&wanted);
             let before: BTreeSet<String> = keys(&publisher).into_iter().collect();
             let result = publish_noted(&fixture, &mut publisher, &wanted);
-            let listed: BTreeMap<String, PeerSpec> =
-                publisher.listed().map(|peer| (peer.key.as_deref().unwrap_or("").to_owned(), peer.clone())).collect();
+            let listed: BTreeMap<String, PeerSpec> = publisher
+                .listed()
+                .map(|peer| (peer.key.as_deref().unwrap_or("").to_owned(), peer.clone()))
+                .collect();
             let by_key: BTreeMap<&str, &PeerSpec> =
                 wanted.iter().map(|peer| (peer.key.as_deref().unwrap_or(""), peer)).collect();
             for (key, peer) in &listed {
                 let wanted = by_key.get(&**key);
-                prop_assert!(wanted.is_some_and(|it| it.parameters.weight >= peer.parameters.weight), "{} is not wanted", key);
+                prop_assert!(
+                    wanted.is_some_and(|it| it.parameters.weight >= peer.parameters.weight),
+                    "{} is not wanted",
+                    key
+                );
             }
             for key in before.iter().filter(|key| by_key.contains_key(&***key)) {
                 prop_assert!(listed.contains_key(key), "{} was in service, and is wanted", key);
             }
-            let lacking: Vec<&PeerSpec> =
-                wanted.iter().filter(|peer| listed.get(peer.key.as_deref().unwrap_or("")) != Some(peer)).collect();
+            let lacking: Vec<&PeerSpec> = wanted
+                .iter()
+                .filter(|peer| listed.get(peer.key.as_deref().unwrap_or("")) != Some(peer))
+                .collect();
             prop_assert_eq!(result.err().map_or(0, |full| full.left_out), lacking.len());
             prop_assert_eq!(fixture.zone.left_out() as usize, lacking.len());
             let is_full = !lacking.is_empty();
@@ -304,9 +316,14 @@ proptest! {
                 let lacking: Vec<&PeerSpec> = wanted.iter().filter(is_lacking).collect();
                 for some in lacking.chunks_exact(if is_ring { 2 } else { 8 }).take(10) {
                     fixture.zone.set_left_out(0);
-                    let more: Vec<PeerSpec> = listed.iter().chain(some.iter().copied()).cloned().collect();
-                    prop_assert!(publish_noted(&fixture, &mut publisher, &more).is_err(), "{} and \
-                    {:?}", listed.len(), some);
+                    let more: Vec<PeerSpec> =
+                        listed.iter().chain(some.iter().copied()).cloned().collect();
+                    prop_assert!(
+                        publish_noted(&fixture, &mut publisher, &more).is_err(),
+                        "{} and {:?}",
+                        listed.len(),
+                        some
+                    );
                 }
             }
             if takes_over {

@@ -43,7 +43,8 @@ fn parameters() -> impl Strategy<Value = Parameters> {
 fn step() -> impl Strategy<Value = Step> {
     let outcome = prop::sample::select(vec![RequestOutcome::Answered, RequestOutcome::Failed]);
     prop_oneof![
-        2 => prop::collection::vec(prop::option::weighted(0.7, parameters()), PEERS).prop_map(Step::Publish),
+        2 => prop::collection::vec(prop::option::weighted(0.7, parameters()), PEERS)
+            .prop_map(Step::Publish),
         10 => (0..WORKERS).prop_map(Step::Pick),
         8 => (any::<usize>(), outcome).prop_map(|(which, outcome)| Step::Release(which, outcome)),
         2 => (0_u32..5).prop_map(Step::Pass),
@@ -148,13 +149,16 @@ proptest! {
         publish(&mut publisher, &[]).expect("room");
         let used = fixture.used();
         let mut processes: Vec<u32> = (1..=WORKERS as u32).collect();
-        let mut workers: Vec<Worker> = processes.iter().map(|&process| fixture.worker_of(process)).collect();
+        let mut workers: Vec<Worker> =
+            processes.iter().map(|&process| fixture.worker_of(process)).collect();
         let mut model = Model { now: 1_000, ..Model::default() };
         let mut requests: Vec<Request> = Vec::new();
         for step in steps {
             match step {
                 Step::Publish(parameters) => {
-                    let listed = (0..PEERS).zip(parameters).filter_map(|(index, it)| Some((index.to_string(), it?)));
+                    let listed = (0..PEERS)
+                        .zip(parameters)
+                        .filter_map(|(index, it)| Some((index.to_string(), it?)));
                     model.listed = listed.collect();
                     for address in model.listed.keys() {
                         model.states.entry(address.clone()).or_default();
@@ -162,23 +166,33 @@ proptest! {
                     let desired: Vec<PeerSpec> = model
                         .listed
                         .iter()
-                        .map(|(address, &parameters)| PeerSpec { parameters, ..peer(&format!("key \
-                        {address}"), address) })
+                        .map(|(address, &parameters)| PeerSpec {
+                            parameters,
+                            ..peer(&format!("key {address}"), address)
+                        })
                         .collect();
                     publish(&mut publisher, &desired).expect("room");
                 }
                 Step::Pick(index) => {
                     let worker = &mut workers[index];
                     match try_pick(worker, model.now) {
-                        None => prop_assert!(!model.any(false) && !model.any(true), "there was \
-                        one"),
+                        None => {
+                            prop_assert!(!model.any(false) && !model.any(true), "there was one")
+                        }
                         Some(held) => {
                             let address = address(worker, &held);
                             prop_assert!(model.may_be_picked(&address), "{} was picked", address);
-                            prop_assert!(!model.listed[&address].backup || !model.any(false), "a \
-                            backup was picked");
+                            prop_assert!(
+                                !model.listed[&address].backup || !model.any(false),
+                                "a backup was picked"
+                            );
                             model.picked(&address);
-                            requests.push(Request { worker: index, held, address, was_single: model.is_single() });
+                            requests.push(Request {
+                                worker: index,
+                                held,
+                                address,
+                                was_single: model.is_single(),
+                            });
                         }
                     }
                 }
@@ -197,7 +211,8 @@ proptest! {
                     let dead = processes[index];
                     processes[index] += 100;
                     workers[index] = fixture.worker_of(processes[index]);
-                    let (gone, living): (Vec<_>, Vec<_>) = requests.into_iter().partition(|request| request.worker == index);
+                    let (gone, living): (Vec<_>, Vec<_>) =
+                        requests.into_iter().partition(|request| request.worker == index);
                     requests = living;
                     for request in gone {
                         model.states.get_mut(&request.address).expect("known").connections -= 1;
@@ -209,7 +224,8 @@ proptest! {
             check(&mut workers[0], &model)?;
         }
         for request in requests {
-            workers[request.worker].release(request.held, RequestOutcome::Answered, None, at(model.now));
+            let now = at(model.now);
+            workers[request.worker].release(request.held, RequestOutcome::Answered, None, now);
         }
         publish(&mut publisher, &[]).expect("room");
         collect(&mut publisher);

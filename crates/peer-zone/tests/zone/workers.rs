@@ -240,7 +240,8 @@ proptest! {
                     workers.push((last, worker, Vec::new()));
                 }
                 Step::Collect => {
-                    publisher.reclaim_memory(publisher_process(), is_alive, &Publishing::unshared());
+                    let publishing = Publishing::unshared();
+                    publisher.reclaim_memory(publisher_process(), is_alive, &publishing);
                 }
                 Step::Publish => {
                     list += 1;

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use super::{Ages, Known};
+use super::{Ages, KnownAge};
 
 /// A key that is there since some revision, at an address that is known.
-fn known(create_revision: i64, joined: u64) -> Option<Known> {
-    Some(Known { create_revision, joined })
+fn known(create_revision: i64, joined: u64) -> Option<KnownAge> {
+    Some(KnownAge { create_revision, joined })
 }
 
 fn settle(ages: &mut Ages, now: u64) {
@@ -48,7 +48,7 @@ fn what_an_event_tells_joins_now() {
     let mut ages = settled();
     ages.applied(101, 2_000);
     assert_eq!(ages.joined("a", 101, None, 2_001), 2_001);
-    // Known as it is, by a value written again or another.
+    // KnownAge as it is, by a value written again or another.
     assert_eq!(ages.joined("b", 7, known(7, 0), 2_001), 0);
     assert_eq!(ages.joined("b", 7, known(7, 1_500), 2_001), 1_500);
     // Deleted and made anew.

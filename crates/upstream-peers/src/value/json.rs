@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::{Value, ValueError, address_in_key};
 use crate::address::{DEFAULT_PORT, Target};
 use crate::excerpt::Excerpt;
-use crate::parameters::{MAX_WEIGHT, Overrides, whole_number};
+use crate::parameters::{MAX_WEIGHT, Overrides};
 
 type Object = Map<String, Json>;
 
@@ -107,7 +107,7 @@ fn string<'j>(name: &'static str, value: &'j Json) -> Result<&'j str, ValueError
 fn number(value: &Json) -> Option<u32> {
     match value {
         Json::Number(number) => u32::try_from(number.as_u64()?).ok(),
-        Json::String(digits) => whole_number(digits),
+        Json::String(digits) => nginx_syntax::number(digits),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 //! What the value of a setting may be.
 
-use peer_check::Method;
-use upstream_peers::milliseconds;
+use nginx_syntax::{milliseconds, number, offset};
+use peer_balance::Method;
+use peer_check::CheckMethod;
 
 /// The largest body that can be allowed, in bytes, short of any size: 1024 GiB. nginx itself takes
 /// more, and as much makes no sense.
@@ -54,7 +55,7 @@ impl Grammar {
             Self::Path => unchanged(is_path(text)),
             Self::Method => {
                 let method = text.to_ascii_uppercase();
-                method.parse::<Method>().is_ok().then_some(method)
+                method.parse::<CheckMethod>().is_ok().then_some(method)
             }
             Self::Balance => balance(text),
             Self::LogServer => syslog(text),
@@ -99,25 +100,19 @@ impl Grammar {
 pub(super) const SECONDS_OF_A_DAY: u64 = 24 * 3600;
 
 fn is_number(text: &str, least: u32, most: u32) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
-        && text.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
+    number(text).is_some_and(|number| (least..=most).contains(&number))
 }
 
-/// Whether nginx takes it as a size (`ngx_parse_offset`), of at most 1024 GiB.
+/// Whether nginx takes it as a size, of at most 1024 GiB.
 fn is_size(text: &str) -> bool {
-    let (digits, shift) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
-        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
-        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    digits.bytes().all(|byte| byte.is_ascii_digit())
-        && digits.parse::<u64>().is_ok_and(|number| number <= MAX_BODY_SIZE >> shift)
+    offset(text).is_some_and(|bytes| bytes <= MAX_BODY_SIZE)
 }
 
 /// A time as nginx takes it, without spaces, of at most so many seconds.
 fn time(text: &str, longest: u64) -> Option<String> {
-    milliseconds(text).filter(|&time| time <= longest * 1000).map(|_| text.replace(' ', ""))
+    let time = milliseconds(text).filter(|&time| time <= longest * 1000)?;
+    // A space may also stand for a unit.
+    Some(text.replace(' ', "")).filter(|bare| milliseconds(bare) == Some(time))
 }
 
 /// Names, wildcards and nginx's "_"; no regular expressions, which would need quoting of their own.
@@ -145,12 +140,8 @@ fn balance(text: &str) -> Option<String> {
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"$_.:/-".contains(&byte))
             && !key.ends_with('$')
     };
-    let is_good = match &arguments[..] {
-        ["round_robin" | "least_conn" | "random" | "ip_hash" | "least_time"]
-        | ["random", "two"] => true,
-        ["hash", key] | ["hash", key, "consistent"] => is_key(key),
-        _ => false,
-    };
+    let method = Method::parse(&arguments).ok()?;
+    let is_good = !method.needs_key() || is_key(arguments[1]);
     is_good.then(|| arguments.join(" "))
 }
 

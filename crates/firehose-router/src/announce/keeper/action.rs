@@ -1,0 +1,114 @@
+//! What is to be done about the key, by what is wanted and what is in etcd.
+
+/// The key in etcd, as far as it is this announcer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// There is none, or it is somebody else's.
+    Absent,
+    /// It has this value.
+    Present(String),
+}
+
+/// The key as it was read, whoever has set it.
+#[derive(Clone, Debug)]
+pub(super) struct StoredKey {
+    pub(super) value: String,
+    /// The id of the lease that it goes with; 0: none.
+    pub(super) lease: i64,
+    pub(super) mod_revision: i64,
+}
+
+/// What is to be done about the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum KeyAction {
+    /// It is as it should be.
+    Nothing,
+    /// It is set, if its last revision still is `mod_revision`; 0: if there is none.
+    Put { value: String, mod_revision: i64 },
+    /// It is this announcer's, and is deleted, if its last revision still is `mod_revision`.
+    Delete { mod_revision: i64 },
+    /// It is somebody else's.
+    Wait,
+}
+
+/// What to do for `wanted`, where `stored` was read, `is_own` says which leases are or were this
+/// announcer's, and `lease` is its present one.
+pub(super) fn next_action(
+    wanted: &KeyState,
+    stored: Option<&StoredKey>,
+    is_own: impl Fn(i64) -> bool,
+    lease: i64,
+) -> KeyAction {
+    match (wanted, stored) {
+        (KeyState::Absent, None) => KeyAction::Nothing,
+        (KeyState::Absent, Some(stored)) if is_own(stored.lease) => {
+            KeyAction::Delete { mod_revision: stored.mod_revision }
+        }
+        (KeyState::Absent, Some(_)) => KeyAction::Nothing,
+        (KeyState::Present(value), None) => {
+            KeyAction::Put { value: value.clone(), mod_revision: 0 }
+        }
+        (KeyState::Present(value), Some(stored))
+            if stored.lease == lease && stored.value == *value =>
+        {
+            KeyAction::Nothing
+        }
+        (KeyState::Present(value), Some(stored)) if is_own(stored.lease) => {
+            KeyAction::Put { value: value.clone(), mod_revision: stored.mod_revision }
+        }
+        (KeyState::Present(_), Some(_)) => KeyAction::Wait,
+    }
+}
+
+/// Whether nobody renews a lease any more, of whose `granted` seconds so many are left: an
+/// announcer that runs renews it each third of its time. etcd counts whole seconds; -1 is a lease
+/// that has expired, whose keys are gone with it.
+pub(super) fn is_abandoned(left: i64, granted: i64) -> bool {
+    left >= 0 && left <= (granted / 6).max(1) && left < granted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyAction, KeyState, StoredKey, is_abandoned, next_action};
+
+    fn stored(value: &str, lease: i64) -> StoredKey {
+        StoredKey { value: value.to_owned(), lease, mod_revision: 9 }
+    }
+
+    #[test]
+    fn actions() {
+        let is_own = |lease| lease == 7 || lease == 8;
+        let (absent, present) = (KeyState::Absent, KeyState::Present("a".to_owned()));
+        let put = |mod_revision| KeyAction::Put { value: "a".to_owned(), mod_revision };
+        for (wanted, stored, action) in [
+            (&absent, None, KeyAction::Nothing),
+            (&absent, Some(stored("a", 8)), KeyAction::Delete { mod_revision: 9 }),
+            (&absent, Some(stored("a", 3)), KeyAction::Nothing),
+            (&present, None, put(0)),
+            (&present, Some(stored("a", 8)), KeyAction::Nothing),
+            (&present, Some(stored("b", 8)), put(9)),
+            // Of a lease before: it would expire with that one.
+            (&present, Some(stored("a", 7)), put(9)),
+            (&present, Some(stored("a", 3)), KeyAction::Wait),
+            (&present, Some(stored("a", 0)), KeyAction::Wait),
+        ] {
+            assert_eq!(
+                next_action(wanted, stored.as_ref(), is_own, 8),
+                action,
+                "{wanted:?} {stored:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_announcer_that_runs_renews_each_third() {
+        for granted in 2..=600 {
+            // Renewed a third of the time ago, and a second of etcd's rounding.
+            let least = granted - granted / 3 - 1;
+            assert!(granted < 4 || !is_abandoned(least, granted), "{least} of {granted}");
+            assert!(is_abandoned(0, granted));
+            assert!(!is_abandoned(-1, granted));
+        }
+        assert!(is_abandoned(10, 60) && !is_abandoned(11, 60));
+    }
+}

@@ -1,0 +1,218 @@
+//! The balancing methods, and how they are written.
+
+use thiserror::Error;
+
+/// What may be written as a method, for whoever wrote something else.
+const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
+                       \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
+
+/// How a peer is chosen; the names are nginx's, where nginx has the method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// Smooth and weighted.
+    #[default]
+    RoundRobin,
+    /// The peer with the fewest open connections for its weight.
+    LeastConn,
+    /// Any, by weight.
+    Random,
+    /// Of two at random, by weight, the one with fewer open connections for its weight.
+    RandomTwo,
+    /// Of two at random, by weight, the one that answers sooner, by its recent response times and
+    /// open connections.
+    LeastTime,
+    /// By a key, which keeps its peer for as long as the peers stay the same.
+    Hash,
+    /// By a key, most of which keep their peers when one comes or goes (ketama).
+    HashConsistent,
+    /// By the client's address.
+    IpHash,
+}
+
+/// What is wrong with the arguments that name a method.
+///
+/// A message is a [`problem`](Self::problem), to which the reader adds where it stands, and perhaps
+/// a [`hint`](Self::hint).
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{}{}", self.problem(), self.hint().map_or_else(String::new, |hint| format!(": {hint}")))]
+pub enum MethodError {
+    /// There are no arguments.
+    NoMethod,
+    /// There is no such method.
+    Unknown(String),
+    /// `hash` without a key, or with an empty one.
+    NoKey,
+    /// `random two least_time` (of the commercial nginx), or with a parameter of that.
+    RandomTwoBy(String),
+    /// `least_time header` and `least_time last_byte` (of the commercial nginx).
+    LeastTimeOf(String),
+    /// An argument behind a method that takes none, or no such one.
+    Parameter {
+        /// The method.
+        method: String,
+        /// The argument.
+        argument: String,
+    },
+}
+
+impl MethodError {
+    /// What is wrong.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::NoMethod => "no method".to_owned(),
+            Self::Unknown(method) => format!("unknown method \"{method}\""),
+            Self::NoKey => "\"hash\" has no key".to_owned(),
+            Self::RandomTwoBy(argument) => {
+                format!("\"random two {argument}\" is not supported")
+            }
+            Self::LeastTimeOf(argument) => {
+                format!("invalid parameter \"{argument}\" of \"least_time\"")
+            }
+            Self::Parameter { method, argument } => {
+                format!("invalid parameter \"{argument}\" of \"{method}\"")
+            }
+        }
+    }
+
+    /// What can be written instead, if that is not plain.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoMethod | Self::Unknown(_) => Some(format!("it must be {METHODS}")),
+            Self::NoKey | Self::Parameter { .. } => None,
+            Self::RandomTwoBy(_) => Some(
+                "\"random two\" takes \"least_conn\" only, and \"least_time\" alone chooses \
+                 between two by their times"
+                    .to_owned(),
+            ),
+            Self::LeastTimeOf(_) => {
+                Some("it takes none, and goes by the time to the header".to_owned())
+            }
+        }
+    }
+}
+
+impl Method {
+    /// The method that the arguments of a directive name, as `hash $request_uri consistent` does:
+    /// `["hash", "$request_uri", "consistent"]`. The key of `hash` is the second argument, which
+    /// is not looked at but for being there.
+    ///
+    /// # Errors
+    ///
+    /// No method, an unknown one, or one with arguments that it does not take.
+    pub fn parse(args: &[&str]) -> Result<Self, MethodError> {
+        let (method, rest) = match args {
+            ["round_robin", rest @ ..] => (Self::RoundRobin, rest),
+            ["least_conn", rest @ ..] => (Self::LeastConn, rest),
+            ["random", "two", argument, ..] if argument.split('=').next() == Some("least_time") => {
+                return Err(MethodError::RandomTwoBy((*argument).to_owned()));
+            }
+            ["random", "two", "least_conn", rest @ ..] | ["random", "two", rest @ ..] => {
+                (Self::RandomTwo, rest)
+            }
+            ["random", rest @ ..] => (Self::Random, rest),
+            ["hash"] | ["hash", "", ..] => return Err(MethodError::NoKey),
+            ["hash", _, "consistent", rest @ ..] => (Self::HashConsistent, rest),
+            ["hash", _, rest @ ..] => (Self::Hash, rest),
+            ["ip_hash", rest @ ..] => (Self::IpHash, rest),
+            ["least_time", argument @ ("header" | "last_byte"), ..] => {
+                return Err(MethodError::LeastTimeOf((*argument).to_owned()));
+            }
+            ["least_time", rest @ ..] => (Self::LeastTime, rest),
+            [method, ..] => return Err(MethodError::Unknown((*method).to_owned())),
+            [] => return Err(MethodError::NoMethod),
+        };
+        match rest.first() {
+            Some(argument) => Err(MethodError::Parameter {
+                method: args[0].to_owned(),
+                argument: (*argument).to_owned(),
+            }),
+            None => Ok(method),
+        }
+    }
+
+    /// Its name, as in `etcd_balance` but for the key of `hash`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::LeastConn => "least_conn",
+            Self::Random => "random",
+            Self::RandomTwo => "random two",
+            Self::LeastTime => "least_time",
+            Self::Hash => "hash",
+            Self::HashConsistent => "hash consistent",
+            Self::IpHash => "ip_hash",
+        }
+    }
+
+    /// Whether it goes by a key that is made of the request's variables.
+    pub fn needs_key(self) -> bool {
+        matches!(self, Self::Hash | Self::HashConsistent)
+    }
+
+    /// Whether it picks by ranges of a hash, as [`in_range`](crate::in_range) does.
+    pub fn needs_ranges(self) -> bool {
+        matches!(self, Self::Hash | Self::IpHash)
+    }
+
+    /// Whether it picks on a ring of [`points`](crate::points).
+    pub fn needs_ring(self) -> bool {
+        self == Self::HashConsistent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Method;
+
+    fn parse(text: &str) -> Result<Method, String> {
+        let args: Vec<&str> = text.split_whitespace().collect();
+        Method::parse(&args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn methods_are_read() {
+        for (text, method) in [
+            ("round_robin", Method::RoundRobin),
+            ("least_conn", Method::LeastConn),
+            ("random", Method::Random),
+            ("random two", Method::RandomTwo),
+            ("random two least_conn", Method::RandomTwo),
+            ("least_time", Method::LeastTime),
+            ("hash $request_uri", Method::Hash),
+            ("hash $request_uri consistent", Method::HashConsistent),
+            ("hash consistent", Method::Hash),
+            ("ip_hash", Method::IpHash),
+        ] {
+            assert_eq!(parse(text), Ok(method), "{text}");
+            assert_eq!(method.needs_key(), text.starts_with("hash"), "{text}");
+        }
+    }
+
+    #[test]
+    fn messages() {
+        let methods = super::METHODS;
+        for (text, message) in [
+            ("", format!("no method: it must be {methods}")),
+            ("fastest", format!("unknown method \"fastest\": it must be {methods}")),
+            ("hash", "\"hash\" has no key".to_owned()),
+            ("ip_hash x", "invalid parameter \"x\" of \"ip_hash\"".to_owned()),
+            ("hash $a ketama", "invalid parameter \"ketama\" of \"hash\"".to_owned()),
+            ("random three", "invalid parameter \"three\" of \"random\"".to_owned()),
+            ("random two x", "invalid parameter \"x\" of \"random\"".to_owned()),
+            (
+                "random two least_time=header",
+                "\"random two least_time=header\" is not supported: \"random two\" takes \
+                 \"least_conn\" only, and \"least_time\" alone chooses between two by their times"
+                    .to_owned(),
+            ),
+            (
+                "least_time header",
+                "invalid parameter \"header\" of \"least_time\": it takes none, and goes by the \
+                 time to the header"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(parse(text), Err(message), "{text}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! A peer.
+
+use std::sync::Arc;
+
+use crate::address::SocketAddress;
+use crate::parameters::Parameters;
+
+/// A peer of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The name below the prefix. A host name with several addresses makes several peers of one
+    /// key.
+    pub key: Arc<str>,
+    /// Where it listens.
+    pub address: SocketAddress,
+    /// The server as its value has it: see [`Value::server`](crate::Value::server). All addresses
+    /// of a host name have the same.
+    pub server: Arc<str>,
+    /// Its parameters, those that its value does not set taken from the defaults.
+    pub parameters: Parameters,
+    /// Its `route`, if its value sets one.
+    pub route: Option<Arc<str>>,
+    /// The revision at which etcd made the key; 0 where that is not known.
+    pub create_revision: i64,
+}

@@ -1,0 +1,262 @@
+//! `etcd_variable`: the value of one key.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hasher},
+};
+
+use etcd_watch::{Item, Keys, Limits};
+use live_value::{SharedWords, messages::Nouns};
+
+use super::{
+    kind::{Content, ContentUpdate, Figure, LiveKind, Rejection, Request, Source, Value},
+    memory::LiveMemory,
+    variable::Variable,
+};
+use crate::{
+    config::{Kind, LONGEST_TIME, VariableConf, number, time},
+    zones::memory::holding,
+};
+
+/// The longest value, in bytes: as long as the value of a peer's key; nginx's buffers for a
+/// request's headers are no longer by default.
+const MAX_LENGTH: usize = 4096;
+
+/// Bytes of a word.
+const WORD: usize = size_of::<u64>();
+
+/// Words of the longest value, behind one that says its length.
+const MAX_WORDS: usize = 1 + MAX_LENGTH / WORD;
+
+/// What says a number, in whichever thread.
+pub(crate) type LiveNumber = Box<dyn Fn() -> Option<u32> + Send>;
+
+impl LiveKind for VariableConf {
+    fn source(&self) -> Source<'_> {
+        Source {
+            directive: "etcd_variable",
+            name: &self.name,
+            cluster: &self.cluster,
+            keys: Keys::One(self.key.clone()),
+            place: &self.place,
+        }
+    }
+
+    fn zone_size(&self) -> usize {
+        holding(SharedWords::words_for(MAX_WORDS) * WORD)
+    }
+
+    fn content(&self, _room: usize) -> Box<dyn Content> {
+        Box::new(Text { kind: self.kind, last_good: None, is_there: false })
+    }
+
+    fn look_up(
+        &self,
+        memory: Option<LiveMemory>,
+        _request: &dyn Request,
+        give: &mut dyn FnMut(Value<'_>),
+    ) {
+        let mut bytes = [0; MAX_LENGTH];
+        give(read(self, memory, &mut bytes));
+    }
+
+    fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure> {
+        let length = memory.read(|words| length(words).0).ok().and_then(|found| found.value);
+        BTreeMap::from([
+            ("set", Figure::Flag(length.is_some())),
+            ("size", Figure::Number(length.unwrap_or_default())),
+        ])
+    }
+}
+
+impl Variable {
+    /// The present value as a time, in milliseconds.
+    pub(crate) fn to_time(self) -> Option<u64> {
+        time(text(read(self.conf, self.memory(), &mut [0; MAX_LENGTH]))?)
+    }
+
+    /// What says the present value as a number, in whichever thread.
+    pub(crate) fn to_number(self) -> LiveNumber {
+        let (memory, conf) = (self.memory(), self.conf.clone());
+        Box::new(move || number(text(read(&conf, memory, &mut [0; MAX_LENGTH]))?))
+    }
+}
+
+fn text(value: Value<'_>) -> Option<&str> {
+    match value {
+        Value::Copied(bytes) => str::from_utf8(bytes).ok(),
+        Value::Lasting(text) => Some(text),
+        Value::Nothing => None,
+    }
+}
+
+/// The present value, which is copied into `bytes` unless it is that of the configuration.
+fn read<'a>(
+    conf: &'a VariableConf,
+    memory: Option<LiveMemory>,
+    bytes: &'a mut [u8; MAX_LENGTH],
+) -> Value<'a> {
+    // Whether etcd has been read is of the same moment as the value: between two looks it might be,
+    // and a value that is there would pass for none.
+    let (length, is_written) = match memory.map(|memory| memory.read(|words| copy(words, bytes))) {
+        Some(Ok(found)) => (found.value, found.generation != 0),
+        Some(Err(_)) => (None, true),
+        None => (None, false),
+    };
+    let initial = || conf.initial.as_deref().filter(|_| !is_written).or(conf.default.as_deref());
+    match length {
+        Some(length) => Value::Copied(&bytes[..length]),
+        None => initial().map_or(Value::Nothing, Value::Lasting),
+    }
+}
+
+/// The value's length, and its words. They may be any while they are written.
+fn length(words: &[AtomicU64]) -> (usize, &[AtomicU64]) {
+    let Some((length, words)) = words.split_first() else { return (0, &[]) };
+    let length = usize::try_from(length.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+    (length.min(MAX_LENGTH), words)
+}
+
+fn copy(words: &[AtomicU64], into: &mut [u8; MAX_LENGTH]) -> usize {
+    let (length, words) = length(words);
+    for (bytes, word) in into[..length].chunks_mut(WORD).zip(words) {
+        let word = word.load(Ordering::Relaxed).to_ne_bytes();
+        bytes.copy_from_slice(&word[..bytes.len()]);
+    }
+    length
+}
+
+/// What etcd has of the key.
+#[derive(Debug)]
+struct Text {
+    kind: Kind,
+    /// Of a successor: that of the etcd before, until there is another one.
+    last_good: Option<Vec<u8>>,
+    /// Whether the key is there.
+    is_there: bool,
+}
+
+impl Content for Text {
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    fn nouns(&self) -> Nouns {
+        Nouns {
+            in_hand: "the value in hand stays",
+            one: "",
+            last_good: "the last good value stays",
+        }
+    }
+
+    /// The key counts, whatever its value is.
+    fn successor(&self) -> Box<dyn Content> {
+        Box::new(Self { kind: self.kind, last_good: self.last_good.clone(), is_there: false })
+    }
+
+    fn restore(&mut self, words: &[AtomicU64]) {
+        let mut bytes = [0; MAX_LENGTH];
+        let length = copy(words, &mut bytes);
+        self.last_good = Some(bytes[..length].to_vec());
+        self.is_there = true;
+    }
+
+    fn encode(&self) -> Option<Vec<u64>> {
+        let value = self.last_good.as_ref().filter(|_| self.is_there)?;
+        let words = value.chunks(WORD).map(|bytes| {
+            let mut word = [0; WORD];
+            word[..bytes.len()].copy_from_slice(bytes);
+            u64::from_ne_bytes(word)
+        });
+        Some(core::iter::once(value.len() as u64).chain(words).collect())
+    }
+
+    fn replace(&mut self, items: &[Item]) -> ContentUpdate {
+        match items.first() {
+            Some(item) => self.put(item),
+            // A successor has not dropped what was before it: the hold goes on.
+            None if !self.is_there => ContentUpdate::default(),
+            None => ContentUpdate { is_changed: self.delete(&[]), rejected: Vec::new() },
+        }
+    }
+
+    fn put(&mut self, item: &Item) -> ContentUpdate {
+        self.is_there = true;
+        match check(&item.value, self.kind) {
+            Ok(value) => {
+                let is_changed = self.last_good.as_deref() != Some(value);
+                self.last_good = Some(value.to_vec());
+                ContentUpdate { is_changed, rejected: Vec::new() }
+            }
+            Err(error) => {
+                let mut hasher = DefaultHasher::new();
+                hasher.write(&item.value);
+                let (key, reason, hash) = (String::new(), error.to_string(), hasher.finish());
+                let rejected = vec![Rejection { key, reason, hash }];
+                ContentUpdate { is_changed: false, rejected }
+            }
+        }
+    }
+
+    fn delete(&mut self, _key: &[u8]) -> bool {
+        self.is_there = false;
+        self.last_good.take().is_some()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.last_good.is_none()
+    }
+
+    fn is_replacement(&self) -> bool {
+        self.is_there
+    }
+
+    fn drop_former(&mut self) {
+        self.last_good = None;
+    }
+
+    fn summary(&self) -> String {
+        match self.last_good.as_ref().filter(|_| self.is_there) {
+            Some(value) => format!("set ({} bytes)", value.len()),
+            None => "unset".to_owned(),
+        }
+    }
+}
+
+/// Why a value is not valid.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+enum ValueError {
+    #[error("the value has {0} bytes, more than {MAX_LENGTH}")]
+    TooLong(usize),
+    #[error("the value is not UTF-8")]
+    NotUtf8,
+    #[error("the value has a control character")]
+    ControlCharacter,
+    #[error("the value is no number between 0 and 4294967295")]
+    NotANumber,
+    #[error(
+        "the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at most",
+        LONGEST_TIME.1
+    )]
+    NotATime,
+}
+
+/// The value as variables have it. A line break at its end, as files have one, is no part of it,
+/// nor is space around what is no text.
+fn check(value: &[u8], kind: Kind) -> Result<&[u8], ValueError> {
+    let value = value.strip_suffix(b"\n").unwrap_or(value);
+    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    if value.len() > MAX_LENGTH {
+        return Err(ValueError::TooLong(value.len()));
+    }
+    let value = if kind == Kind::Text { value } else { value.trim_ascii() };
+    match str::from_utf8(value) {
+        Err(_) => Err(ValueError::NotUtf8),
+        // In a header, or a log, it could be the beginning of another one.
+        Ok(text) if text.contains(char::is_control) => Err(ValueError::ControlCharacter),
+        Ok(text) if kind.takes(text) => Ok(value),
+        Ok(_) if kind == Kind::Time => Err(ValueError::NotATime),
+        Ok(_) => Err(ValueError::NotANumber),
+    }
+}

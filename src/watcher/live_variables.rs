@@ -1,0 +1,317 @@
+//! One key, or the keys below a prefix, that live variables are made of.
+
+use std::{collections::BTreeSet, mem, rc::Rc, time::Duration};
+
+use client_networks::shown;
+use etcd_watch::{Cause, Cluster, Event, Holding, Item, Keys, Origin, Replaced, Replica, Update};
+use live_value::messages::{FollowedKeys, Messages};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::{
+    claim::Claim,
+    contact::{Contact, state_of_etcd},
+    following::Following,
+    lines::Lines,
+    plan::LivePlan,
+};
+use crate::{
+    live::{Content, ContentUpdate, HOLD, LiveMemory},
+    nginx::clock,
+};
+
+/// How often it is seen whether the hold is over.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Updates that may wait; more wait in etcd's stream.
+const MAX_WAITING: usize = 64;
+
+/// How many keys of one list are logged as rejected; the rest is counted.
+const MAX_LOGGED: usize = 8;
+
+/// How long a change waits for others that come with it: a script that writes a hundred keys makes
+/// few publications, and who waits for one key does not notice.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// A publication of many values takes long, and is followed by a pause of so many times its length:
+/// what comes meanwhile is published together.
+const PAUSE: u32 = 2;
+
+/// How often at most a list is asked for, because values that were left out have room now.
+const LIST_PERIOD: Duration = Duration::from_secs(10);
+
+/// Follows the keys for as long as the lease is held; `changed` tells whoever goes by a variable
+/// that one has changed.
+pub(super) async fn serve(
+    cluster_name: Rc<str>,
+    cluster: Cluster,
+    plan: LivePlan,
+    claim: Rc<Claim>,
+    changed: Rc<watch::Sender<()>>,
+    lines: Lines,
+) {
+    let (keys, limits) = (plan.keys.clone(), plan.content.limits());
+    let follow = || {
+        let (sender, updates) = mpsc::channel(MAX_WAITING);
+        (Following::start(cluster.clone(), keys.clone(), limits, sender), updates)
+    };
+    let (mut following, mut updates) = follow();
+    let mut listed = Instant::now();
+    let mut live = LiveKeys::new(cluster_name, plan, lines);
+    let mut has_settled = false;
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pause = GATHER;
+    loop {
+        let mut news = Vec::new();
+        tokio::select! {
+            // Cancel safe: `recv` and `tick` give what they take in the same poll. What follows an
+            // update is not a branch: nothing ends it.
+            update = updates.recv() => {
+                let Some(update) = update else { return following.ended().await };
+                news.push(update);
+                tokio::time::sleep(pause).await;
+                while let Ok(update) = updates.try_recv() {
+                    news.push(update);
+                }
+            }
+            _ = looks.tick() => {}
+        }
+        // What is read goes to shared memory bit by bit: all of it needs the right to write.
+        let began = Instant::now();
+        let is_published = claim.publishing(|_| {
+            let now = clock::now();
+            news.iter().for_each(|update| live.apply_update(update, now));
+            live.end_hold(now);
+            live.publish()
+        });
+        match is_published {
+            None => return,
+            Some(true) => _ = changed.send_replace(()),
+            Some(false) => {}
+        }
+        if live.is_settled() && !mem::replace(&mut has_settled, true) {
+            claim.settle();
+        }
+        if !news.is_empty() {
+            pause = GATHER.max(began.elapsed() * PAUSE);
+        }
+        if live.replica.in_hand().wants_list() && listed.elapsed() > LIST_PERIOD {
+            // Those that were left out are not kept anywhere but in etcd.
+            (following, updates) = follow();
+            listed = Instant::now();
+        }
+    }
+}
+
+/// The keys, as the watcher keeps them.
+struct LiveKeys {
+    messages: Messages,
+    memory: LiveMemory,
+    /// Whether what the configuration has outlives a wiped etcd, until etcd has been read for the
+    /// first time.
+    holds_initial: bool,
+    replica: Replica<Box<dyn Content>>,
+    /// Keys whose present values are not valid.
+    malformed: BTreeSet<String>,
+    /// Whether the values in hand are others than those in shared memory.
+    is_changed: bool,
+    /// At which revision they came to be so.
+    changed_at: i64,
+    contact: Contact,
+    has_listed: bool,
+    /// There are more keys than are taken.
+    is_refused: bool,
+    lines: Lines,
+}
+
+impl LiveKeys {
+    fn new(cluster_name: Rc<str>, plan: LivePlan, lines: Lines) -> Self {
+        let LivePlan { names, keys, memory, holds_initial, content: mut in_hand } = plan;
+        let keys = match keys {
+            Keys::One(key) => FollowedKeys::One(key),
+            Keys::Below(prefix) | Keys::Beginning(prefix) | Keys::BelowWithout { prefix, .. } => {
+                FollowedKeys::Prefix(prefix)
+            }
+        };
+        memory.restore(&mut *in_hand);
+        let nouns = in_hand.nouns();
+        let messages = Messages { names, keys, nouns };
+        let contact = Contact::new(cluster_name, messages.followed(), nouns.in_hand, lines.clone());
+        let mut replica = Replica::new(in_hand, memory.state.origin(), HOLD);
+        if let Some(holding) = memory.state.holding() {
+            replica = replica.resume(holding);
+        }
+        Self {
+            messages,
+            memory,
+            holds_initial,
+            replica,
+            malformed: BTreeSet::new(),
+            is_changed: false,
+            changed_at: 0,
+            contact,
+            has_listed: false,
+            is_refused: false,
+            lines,
+        }
+    }
+
+    /// Whether the keys were listed, or cannot be just now.
+    fn is_settled(&self) -> bool {
+        self.has_listed || self.contact.is_lost()
+    }
+
+    fn apply_update(&mut self, update: &Update, now: u64) {
+        self.contact.note_update(update);
+        match update {
+            Update::Listed { cluster_id, revision, items, .. } => {
+                let listed = Origin { cluster_id: *cluster_id, revision: *revision };
+                self.apply_list(listed, items, now);
+            }
+            Update::Changed { revision, events } => {
+                self.replica.note_revision(*revision);
+                for event in events {
+                    match event {
+                        Event::Put(item) => self.apply_put(item),
+                        Event::Delete { key, mod_revision } => {
+                            self.apply_delete(key, *mod_revision)
+                        }
+                    }
+                }
+            }
+            Update::Alive { revision } => self.replica.note_revision(*revision),
+            Update::Lost { cause: Cause::TooLarge, reason } | Update::Limited { reason } => {
+                // What is in hand stays, and neither a new value nor a deletion acts: the status is
+                // to say so.
+                self.is_refused = true;
+                self.memory.state.reject(reason, hash(reason));
+            }
+            Update::Lost { .. } | Update::Noted { .. } => {}
+        }
+    }
+
+    fn apply_list(&mut self, listed: Origin, items: &[Item], now: u64) {
+        (self.is_refused, self.has_listed) = (false, true);
+        self.malformed.clear();
+        let listing = self.replica.list(listed, now, |in_hand| in_hand.successor());
+        let update = self.replica.newest_mut().replace(items);
+        let revision = match (&self.messages.keys, items) {
+            (FollowedKeys::One(_), [item]) => item.mod_revision,
+            _ => listed.revision,
+        };
+        self.note_update(update, revision);
+        self.adopt_successor(revision);
+        if let Some(Holding { continuity, .. }) = self.replica.holding()
+            && listing.begins_hold
+        {
+            self.lines.warn(self.messages.held(state_of_etcd(continuity), HOLD / 1_000));
+        }
+    }
+
+    fn apply_put(&mut self, item: &Item) {
+        self.malformed.remove(&shown(&item.key));
+        let update = self.replica.newest_mut().put(item);
+        self.note_update(update, item.mod_revision);
+        self.adopt_successor(item.mod_revision);
+    }
+
+    fn apply_delete(&mut self, key: &[u8], revision: i64) {
+        self.malformed.remove(&shown(key));
+        let (is_changed, _) = self.replica.delete(|content| content.delete(key));
+        self.note_change(is_changed, revision);
+        self.adopt_successor(revision);
+    }
+
+    /// Notes what a list or a value has done to what follows etcd.
+    fn note_update(&mut self, update: ContentUpdate, revision: i64) {
+        let ContentUpdate { is_changed, rejected } = update;
+        self.note_change(is_changed && self.replica.successor().is_none(), revision);
+        let count = rejected.len();
+        self.malformed.extend(rejected.iter().map(|rejection| rejection.key.clone()));
+        for rejection in rejected.into_iter().take(MAX_LOGGED) {
+            let reason = self.messages.rejection(&rejection.key, &rejection.reason);
+            if self.memory.state.reject(&reason, rejection.hash) {
+                self.lines.error(self.messages.rejected(&rejection.key, &rejection.reason));
+            }
+        }
+        if count > MAX_LOGGED {
+            self.lines.error(self.messages.more_rejected(count - MAX_LOGGED));
+        }
+    }
+
+    /// Notes whether the values in hand have changed.
+    fn note_change(&mut self, is_changed: bool, revision: i64) {
+        if is_changed {
+            (self.is_changed, self.changed_at) = (true, revision);
+        }
+    }
+
+    /// The successor takes the place of what is in hand, once it may, or nothing is in hand any
+    /// more.
+    fn adopt_successor(&mut self, revision: i64) {
+        let has_initial = self.holds_initial && !self.memory.is_written();
+        let replaced = self
+            .replica
+            .adopt_if(|in_hand, new| new.is_replacement() || (in_hand.is_empty() && !has_initial));
+        self.note_adoption(replaced.as_ref(), revision);
+    }
+
+    /// The successor takes the place of what is in hand, if its time is over.
+    fn end_hold(&mut self, now: u64) {
+        let Some(replaced) = self.replica.end_hold(now, !self.contact.is_lost()) else { return };
+        self.replica.in_hand_mut().drop_former();
+        let etcd = state_of_etcd(replaced.continuity);
+        self.lines.warn(self.messages.hold_ended(etcd, HOLD / 1_000));
+        let revision = self.replica.latest().map_or(0, |latest| latest.revision);
+        self.note_adoption(Some(&replaced), revision);
+    }
+
+    fn note_adoption(&mut self, replaced: Option<&Replaced<Box<dyn Content>>>, revision: i64) {
+        let is_changed =
+            replaced.is_some_and(|it| it.former.encode() != self.replica.in_hand().encode());
+        self.note_change(is_changed, revision);
+        if !self.memory.is_written() {
+            self.changed_at = revision;
+        }
+    }
+
+    /// With the right to write. Returns whether the values have changed. What is known of them
+    /// comes after them: whoever goes on where this one ends in between holds the new values to be
+    /// the old etcd's, and not the old values to be all that the new etcd has.
+    fn publish(&mut self) -> bool {
+        let is_first =
+            !self.memory.is_written() && self.has_listed && self.replica.holding().is_none();
+        let is_changed = mem::take(&mut self.is_changed) || is_first;
+        if is_changed {
+            self.publish_values();
+        }
+        if self.has_listed {
+            self.memory.state.store_origin(self.replica.origin(), self.replica.holding());
+            if self.malformed.is_empty() && !self.is_refused {
+                self.memory.state.accept();
+            }
+        }
+        is_changed
+    }
+
+    fn publish_values(&self) {
+        let content = self.replica.in_hand();
+        let origin = live_value::Origin {
+            cluster_id: self.replica.origin().map_or(0, |origin| origin.cluster_id),
+            revision: self.changed_at.unsigned_abs(),
+        };
+        self.memory.write(&**content, origin);
+        self.lines.notice(self.messages.changed(&content.summary(), origin.revision));
+    }
+}
+
+/// By which the reason is known again, also by another process of the same nginx.
+fn hash(reason: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    hasher.write(reason.as_bytes());
+    hasher.finish()
+}

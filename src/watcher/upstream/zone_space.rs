@@ -1,0 +1,46 @@
+//! Whether the zone has room for all peers: as many as fit are in service, and the log says that
+//! others are not.
+
+use peer_zone::{Publisher, Zone, ZoneFull};
+
+use crate::{watcher::upstream_log::UpstreamLog, zones};
+
+/// The room of an upstream's zone.
+pub(super) struct ZoneSpace {
+    zone: Zone,
+    /// Its size, as configured.
+    size: usize,
+    /// Why peers are left out, if there is no room for all.
+    shortage: Option<String>,
+    log: UpstreamLog,
+}
+
+impl ZoneSpace {
+    /// A predecessor has left it with a shortage, or none.
+    pub(super) fn new(zone: Zone, size: usize, shortage: Option<String>, log: UpstreamLog) -> Self {
+        Self { zone, size, shortage, log }
+    }
+
+    /// Why peers are left out, if there is no room for all.
+    pub(super) fn shortage(&self) -> Option<&str> {
+        self.shortage.as_deref()
+    }
+
+    /// Notes whether all that were to be published have room, and says when that begins and when it
+    /// ends. Says whether the shortage is another one than before.
+    pub(super) fn note_result(&mut self, full: Option<ZoneFull>, publisher: &Publisher) -> bool {
+        self.zone.set_left_out(full.map_or(0, |full| full.left_out));
+        let shortage = full.map(|full| zones::shortage_message(full, self.size));
+        match (&self.shortage, &shortage) {
+            (None, Some(shortage)) => self.log.error(shortage),
+            (Some(_), None) => {
+                let count = publisher.listed().len();
+                self.log.notice(format!("all {count} peers fit into the zone again"));
+            }
+            _ => {}
+        }
+        let is_other = self.shortage != shortage;
+        self.shortage = shortage;
+        is_other
+    }
+}
