@@ -39,11 +39,11 @@ impl UpstreamChecks {
             return;
         }
         if self.not_made == 0 {
-            log.error(format!(
-                "checks cannot be made: this worker has run out of \
-                 file descriptors, memory or ports; peers are not judged by that (further ones are \
-                 counted in the status)"
-            ));
+            log.error(
+                "checks cannot be made: this worker has run out of file descriptors, memory or \
+                 ports; peers are not judged by that (further ones are counted in the status)"
+                    .to_owned(),
+            );
         }
         self.not_made = not_made;
         publisher.zone().count_checks_not_made(more);
@@ -100,12 +100,9 @@ impl UpstreamChecks {
             return;
         }
         if panics {
-            log.error(format!(
-                "every peer fails its checks: all are used, as if \
-                 none did"
-            ));
+            log.error("every peer fails its checks: all are used, as if none did".to_owned());
         } else {
-            log.notice(format!("not every peer fails its checks any more"));
+            log.notice("not every peer fails its checks any more".to_owned());
         }
     }
 }
