@@ -26,7 +26,7 @@ if cargo nextest --version >/dev/null 2>&1; then
     exec cargo nextest run --cargo-profile demo "${what[@]}" --test-threads "$threads" -- "$@"
 fi
 
-heavy=$(sed -n 's|.*test(/\(^[a-z_:]*\)/).*|\1|p' .config/nextest.toml)
+heavy=$(sed -n 's|.*test(/\(\^[a-z_:]*\)/).*|\1|p' .config/nextest.toml)
 [ -n "$heavy" ] || fail ".config/nextest.toml does not name the tests that need more of the machine"
 names=() skipped=()
 while [ $# -gt 0 ]; do

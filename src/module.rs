@@ -105,11 +105,11 @@ unsafe extern "C" fn init_core_conf(cycle: *mut ngx_cycle_t, conf: *mut c_void) 
     guard(NGX_CONF_ERROR as *mut c_char, || {
         // SAFETY: nginx passes a valid cycle, and what `create_core_conf` has made.
         let (cycle, core) = unsafe { (&*cycle, &*conf.cast::<CoreConf>()) };
-        let mistakes = directives::check_all(core);
-        for mistake in &mistakes {
-            log::to(NGX_LOG_EMERG, cycle.log, mistake);
+        let errors = directives::check_all(core);
+        for error in &errors {
+            log::to(NGX_LOG_EMERG, cycle.log, error);
         }
-        if mistakes.is_empty() { ptr::null_mut() } else { NGX_CONF_ERROR as *mut c_char }
+        if errors.is_empty() { ptr::null_mut() } else { NGX_CONF_ERROR as *mut c_char }
     })
 }
 

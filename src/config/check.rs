@@ -1,14 +1,14 @@
-//! How peers are checked.
+//! The active checks of an upstream.
 
 use peer_check::CheckConfig;
 
-/// What `etcd_check` says.
+/// What `etcd_check` sets.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
-    /// How a peer is checked.
+    /// Request, intervals and counts of a check.
     pub(crate) config: CheckConfig,
-    /// A new peer is not used before its first passed check.
+    /// `mandatory`: a new peer gets no requests before its first passed check.
     pub(crate) mandatory: bool,
-    /// All peers are used when every one fails its checks.
+    /// `panic=`: all peers are used while every one fails its checks.
     pub(crate) panic: bool,
 }

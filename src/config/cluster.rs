@@ -1,11 +1,11 @@
-//! A cluster of etcd's.
+//! A cluster of etcd.
 
 use etcd_watch::ClusterConfig;
 
-/// What `etcd_cluster` says.
+/// What an `etcd_cluster` block sets.
 #[derive(Debug)]
 pub(crate) struct ClusterConf {
-    /// How it is reached.
+    /// Name, endpoints, TLS and login.
     pub(crate) config: ClusterConfig,
     /// Where the directive stands: `in FILE:LINE`.
     pub(crate) place: String,

@@ -2,20 +2,21 @@
 
 use std::path::PathBuf;
 
-/// The parameters.
+/// What the parameters of `etcd` set.
 #[derive(Debug)]
 pub(crate) struct EtcdOptions {
-    /// `zone=`: the whole zone, in bytes.
+    /// `zone=`: the size of the zone, in bytes.
     pub(crate) zone_size: usize,
-    /// `state=`: the file that keeps the last good list.
+    /// `state=`: the absolute path of the file with the last good list; `None` without it.
     pub(crate) state: Option<PathBuf>,
-    /// `hold=`, in milliseconds.
+    /// `hold=`: for how many milliseconds peers outlive an etcd that was wiped; 0 is not at all.
     pub(crate) hold: u64,
-    /// `expiry_guard=`, in percent of the peers.
+    /// `expiry_guard=`: the percentage of keys, 1 to 99, above which leases that expire together
+    /// remove no peers; `None`: every expired lease removes its peer.
     pub(crate) expiry_guard: Option<u8>,
 }
 
-/// What `etcd` says.
+/// What `etcd` sets.
 #[derive(Debug)]
 pub(crate) struct Etcd {
     /// The upstream's name.
@@ -23,7 +24,7 @@ pub(crate) struct Etcd {
     /// The name of a cluster; that there is one of this name is checked at the end of the
     /// configuration.
     pub(crate) cluster: String,
-    /// Ends with a slash.
+    /// The prefix of the keys; it ends with a slash.
     pub(crate) prefix: String,
     /// The parameters behind the prefix.
     pub(crate) options: EtcdOptions,

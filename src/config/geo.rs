@@ -1,35 +1,35 @@
-//! A variable that says whether a client is in a network which a key names.
+//! A variable that is 1 for clients in a network of etcd, and 0 for others.
 
 use client_networks::Ranges;
 
-/// What `etcd_geo` says.
+/// What `etcd_geo` sets.
 #[derive(Debug)]
 pub(crate) struct GeoConf {
-    /// With the dollar sign, as it is written.
+    /// The variable's name with the dollar sign, as it is written.
     pub(crate) name: String,
     /// The name of a cluster; that there is one of this name is checked at the end of the
     /// configuration.
     pub(crate) cluster: String,
-    /// Ends with a slash.
+    /// The prefix of the keys; it ends with a slash.
     pub(crate) prefix: String,
-    /// What is said where there are no networks.
+    /// `empty=`: the value where etcd has no key with the prefix.
     pub(crate) empty: bool,
-    /// The size of the shared memory of the prefix, in bytes.
+    /// `zone=`: the size of the shared memory of the prefix, in bytes.
     pub(crate) zone_size: usize,
-    /// The networks until etcd has said which there are; none, where the configuration does not say
-    /// it.
+    /// `initial=` and `initial_file=`: the networks until the first list of etcd; `None` without
+    /// either.
     pub(crate) initial: Option<Initial>,
-    /// The cluster's id and the revision that said so.
+    /// `origin=`: the id of the cluster that had these networks, and its revision then.
     pub(crate) origin: Option<(u64, u64)>,
     /// Where the directive stands: `in FILE:LINE`.
     pub(crate) place: String,
 }
 
-/// The networks of the configuration.
+/// Networks of the configuration.
 #[derive(Debug)]
 pub(crate) struct Initial {
-    /// Their addresses, as requests look them up.
+    /// Their addresses as ranges, in which requests look up their client.
     pub(crate) ranges: Ranges,
-    /// How many networks that are.
+    /// The number of networks.
     pub(crate) count: usize,
 }

@@ -9,34 +9,34 @@ use upstream_peers::{sid, sid_id, sticky_id};
 /// for.
 pub(crate) const MAX_EXPIRES: u64 = 315_360_000;
 
-/// What `etcd_sticky` says.
+/// What `etcd_sticky` sets.
 #[derive(Debug)]
 pub(crate) struct Sticky {
-    /// The cookie's name.
+    /// `cookie=`: the cookie's name.
     pub(crate) name: String,
     /// The index of nginx's variable `$cookie_NAME`.
     pub(crate) variable: ngx_uint_t,
-    /// How long a browser keeps the cookie; `None`: until it is closed.
+    /// `expires=`: how long a browser keeps the cookie; `None`: until it is closed.
     pub(crate) expires: Option<Expires>,
     /// All other attributes, as they stand in the header, each with `; ` before it.
     pub(crate) attributes: String,
-    /// See [`upstream_peers::sticky_id`]; empty where none is given.
+    /// `secret=`, see [`upstream_peers::sticky_id`]; empty without it.
     pub(crate) secret: Secret,
 }
 
 /// How long a browser keeps the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expires {
-    /// So many seconds from the last answer on.
+    /// So many seconds from the last answer on, at most [`MAX_EXPIRES`].
     After(u64),
-    /// As long as there is a way to say.
+    /// `max`: until 2037, as in nginx.
     Max,
 }
 
 /// By what clients know the peers of an upstream.
 #[derive(Debug)]
 pub(crate) enum Naming {
-    /// By nothing.
+    /// They do not know them.
     None,
     /// By the cookie of `etcd_sticky`.
     Cookie(Secret),

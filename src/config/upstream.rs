@@ -1,4 +1,4 @@
-//! What the directives in an `upstream` add up to.
+//! The settings of an upstream.
 
 use peer_zone::{CheckPolicy, PeerSpec, TableOptions, protocol::ID_BITS};
 use upstream_peers::{Allow, Overrides, Parameters};
@@ -18,30 +18,32 @@ pub(crate) struct UpstreamConf {
     /// Which of the cycle's upstreams with `etcd` this is; `None` for those behind the first
     /// 65 536.
     pub(crate) number: Option<u16>,
-    /// What `etcd` says.
+    /// What `etcd` sets; `None` for an upstream without it.
     pub(crate) etcd: Option<Etcd>,
-    /// What `etcd_allow` says.
+    /// The networks of `etcd_allow`; without it, all.
     pub(crate) allow: Allow,
-    /// What `etcd_balance` says.
+    /// What `etcd_balance` sets; without it, see [`Self::balance`].
     pub(crate) balance: Option<Balance>,
-    /// What `etcd_check` says; without it there are no checks.
+    /// What `etcd_check` sets; without it there are no checks.
     pub(crate) check: Option<Check>,
-    /// What `etcd_defaults` says.
+    /// What `etcd_defaults` sets; without it, see [`Self::defaults`].
     pub(crate) defaults: Option<Overrides>,
-    /// The variable that `max_conns` of `etcd_defaults` goes by, with the dollar sign.
+    /// The variable of `max_conns=` of `etcd_defaults`, with the dollar sign; `None` where it is a
+    /// number.
     pub(crate) max_conns_variable: Option<String>,
-    /// What `etcd_drain` says; without it open connections live until they end.
+    /// What `etcd_drain` sets; without it no connection is closed.
     pub(crate) drain: Option<DrainConf>,
-    /// What `etcd_keepalive` says; without it no connection is kept here.
+    /// What `etcd_keepalive` sets; without it no idle connection is kept here.
     pub(crate) keepalive: Option<Keepalive>,
-    /// What `etcd_sticky` says; without it requests have no affinity.
+    /// What `etcd_sticky` sets; without it requests have no affinity.
     pub(crate) sticky: Option<Sticky>,
     /// Another module has put itself before this one, and may say by `hint` which peer a client is
     /// to have: nginx's own `sticky`.
     pub(crate) takes_hints: bool,
-    /// Which of nginx's servers stands for etcd's.
+    /// The place, among nginx's servers of the upstream, of the one that the module has added:
+    /// nginx takes no upstream without servers.
     pub(crate) placeholder: usize,
-    /// The peers of ordinary `server` lines.
+    /// The peers of `server` lines, in their order.
     pub(crate) servers: Vec<PeerSpec>,
     /// Whether nginx has called our `init_upstream`: where it has not, another module has taken the
     /// place.
@@ -56,7 +58,7 @@ impl UpstreamConf {
             .map_or_else(Parameters::default, |defaults| defaults.apply(Parameters::default()))
     }
 
-    /// What the zone's tables are to carry for it.
+    /// What the tables in its zone must have room for.
     pub(crate) fn options(&self) -> TableOptions {
         let checking = self
             .check
@@ -75,7 +77,7 @@ impl UpstreamConf {
         }
     }
 
-    /// How a peer is chosen: as `etcd_balance` says, or by round robin.
+    /// The balancing method: that of `etcd_balance`, or round robin.
     pub(crate) fn balance(&self) -> Balance {
         self.balance.unwrap_or_default()
     }

@@ -3,38 +3,39 @@
 use nginx_syntax::milliseconds;
 pub(crate) use nginx_syntax::number;
 
-/// What `etcd_variable` says.
+/// What `etcd_variable` sets.
 #[derive(Clone, Debug)]
 pub(crate) struct VariableConf {
-    /// With the dollar sign, as it is written.
+    /// The variable's name with the dollar sign, as it is written.
     pub(crate) name: String,
     /// The name of a cluster; that there is one of this name is checked at the end of the
     /// configuration.
     pub(crate) cluster: String,
-    /// The key.
+    /// The whole key, with up to 512 bytes.
     pub(crate) key: String,
-    /// The value where the key has none.
+    /// `default=`: the value while etcd does not have the key.
     pub(crate) default: Option<String>,
-    /// The value until etcd has said whether the key has one; as `default` where it is not set.
+    /// `initial=`: the value until the first list of etcd; without it, that is `default`.
     pub(crate) initial: Option<String>,
-    /// What every value is.
+    /// `type=`: the type of all values.
     pub(crate) kind: Kind,
     /// Where the directive stands: `in FILE:LINE`.
     pub(crate) place: String,
 }
 
-/// What the values of a variable are.
+/// The type of the values of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Anything.
+    /// `text`: anything.
     Text,
-    /// See [`number`].
+    /// `number`: see [`number`].
     Number,
-    /// See [`time`].
+    /// `time`: see [`time`].
     Time,
 }
 
 impl Kind {
+    /// The type of this name.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         match name {
             "text" => Some(Self::Text),
@@ -44,7 +45,7 @@ impl Kind {
         }
     }
 
-    /// The same as it stands in the configuration.
+    /// Its name in the configuration.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -53,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// Whether a value is of this kind.
+    /// Whether a value is of this type.
     pub(crate) fn takes(self, value: &str) -> bool {
         match self {
             Self::Text => true,
@@ -67,7 +68,7 @@ impl Kind {
 /// zone's clock for drains, which goes round in more than a year, of which this leaves most.
 pub(crate) const LONGEST_TIME: (u64, &str) = (90 * 24 * 3_600_000, "90d");
 
-/// The milliseconds of a time as nginx's directives take it.
+/// The milliseconds of a time as nginx's directives take it, up to [`LONGEST_TIME`].
 pub(crate) fn time(text: &str) -> Option<u64> {
     milliseconds(text).filter(|&time| time <= LONGEST_TIME.0)
 }

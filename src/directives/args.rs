@@ -1,8 +1,9 @@
-//! A directive's words, and errors that say where they stand.
+//! A directive's arguments as nginx has them, and what becomes of an error.
 
 use core::ptr;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
+use directive_table::ConfError;
 pub(super) use nginx_syntax::{milliseconds, seconds};
 use ngx::{
     core::NGX_CONF_ERROR,
@@ -12,37 +13,29 @@ use ngx::{
 
 use crate::nginx::callback::ConfResult;
 
-/// A mistake in the configuration, as it is shown: nginx adds the file and the line.
-#[derive(Debug)]
-pub(super) struct Mistake(pub(super) String);
-
-impl<T: Into<String>> From<T> for Mistake {
-    fn from(message: T) -> Self {
-        Self(message.into())
-    }
-}
-
-/// Turns a handler's result into nginx's, having logged the mistake.
-pub(super) fn finish(cf: *mut ngx_conf_t, result: Result<(), Mistake>) -> ConfResult {
+/// Turns a handler's result into nginx's, having logged the error.
+pub(super) fn finish(cf: *mut ngx_conf_t, result: Result<(), ConfError>) -> ConfResult {
     match result {
         Ok(()) => ptr::null_mut(),
-        Err(Mistake(message)) => {
-            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{message}");
+        Err(error) => {
+            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{error}");
             NGX_CONF_ERROR as ConfResult
         }
     }
 }
 
-/// The words of the directive at hand, its name first.
-pub(super) fn words(cf: &ngx_conf_t) -> Result<Vec<String>, Mistake> {
-    // SAFETY: while a directive is handled, `args` is an array of its words.
-    let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
-    words
-        .iter()
-        .map(|word| {
-            word.to_str()
-                .map(str::to_owned)
-                .map_err(|_| Mistake::from("a directive of etcd's has a word that is not UTF-8"))
+/// The arguments of the directive at hand, its name first, as in nginx's `cf->args`.
+pub(super) fn args(cf: &ngx_conf_t) -> Result<Vec<String>, ConfError> {
+    // SAFETY: while a directive is handled, `args` is an array of its name and its arguments.
+    let args = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
+    let name = args.first().map(ngx_str_t::to_string).unwrap_or_default();
+    args.iter()
+        .map(|arg| {
+            arg.to_str().map(str::to_owned).map_err(|_| {
+                ConfError::from(format!(
+                    "invalid argument in \"{name}\" directive, it must be UTF-8"
+                ))
+            })
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 
 use core::{ffi::c_void, mem, ptr::NonNull};
 
+use directive_table::{Args, ConfError, Directive, directive};
 use ngx::{
     core::Pool,
     ffi::{
@@ -11,18 +12,16 @@ use ngx::{
 };
 use peer_balance::Method;
 
-use super::{
-    args::Mistake,
-    block::{handle, needs_etcd},
-};
-use crate::nginx::callback::OK;
+use super::block::handle;
 use crate::{
     config::{Balance, UpstreamConf},
-    nginx::callback::ConfResult,
+    nginx::callback::{ConfResult, OK},
 };
 
-/// Where the key of `hash` stands among the directive's words, whose first is its name.
-const KEY_WORD: usize = 2;
+const DIRECTIVE: &Directive = directive("etcd_balance");
+
+/// Where the key of `hash` stands among the directive's arguments, whose first is its name.
+const KEY_PLACE: usize = 2;
 
 /// The handler of `etcd_balance`.
 pub(super) unsafe extern "C" fn etcd_balance(
@@ -31,36 +30,31 @@ pub(super) unsafe extern "C" fn etcd_balance(
     conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { handle(cf, conf, set) }
+    unsafe { handle(cf, conf, DIRECTIVE, set) }
 }
 
-fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
-    needs_etcd(conf, "etcd_balance")?;
+fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
     if conf.balance.is_some() {
-        return Err("\"etcd_balance\" directive is duplicate".into());
+        return Err(DIRECTIVE.is_duplicate());
     }
-    let method = method(words)?;
+    let words: Vec<&str> = args.arguments().iter().map(String::as_str).collect();
+    let method = Method::parse(&words).map_err(|error| {
+        let hint = error.hint().map_or_else(String::new, |hint| format!(", {hint}"));
+        format!("{} in \"etcd_balance\" directive{hint}", error.problem())
+    })?;
     let key = if method.needs_key() { Some(compile_key(cf)?) } else { None };
     conf.balance = Some(Balance { method, key });
     Ok(())
 }
 
-fn method(words: &[String]) -> Result<Method, Mistake> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    Method::parse(&words).map_err(|error| {
-        let hint = error.hint().map_or_else(String::new, |hint| format!(": {hint}"));
-        format!("{} in \"etcd_balance\"{hint}", error.problem()).into()
-    })
-}
-
-fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>, Mistake> {
+fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>, ConfError> {
     // SAFETY: the pool is the cycle's.
     let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
     let key = NonNull::new(pool.calloc_type::<ngx_http_complex_value_t>())
-        .ok_or("no memory for the key of \"etcd_balance\"")?;
-    // SAFETY: while a directive is handled, `args` is an array of its words, of which `method` has
-    // seen the key.
-    let word = unsafe { (*cf.args).elts.cast::<ngx_str_t>().add(KEY_WORD) };
+        .ok_or_else(|| DIRECTIVE.no_memory())?;
+    // SAFETY: while a directive is handled, `args` is an array of its name and arguments, of which
+    // `method` has seen the key.
+    let word = unsafe { (*cf.args).elts.cast::<ngx_str_t>().add(KEY_PLACE) };
     // SAFETY: zeroes are what nginx itself starts from, and mean no flag and none of the optional
     // fields.
     let mut compile: ngx_http_compile_complex_value_t = unsafe { mem::zeroed() };

@@ -4,13 +4,14 @@ mod block;
 
 use core::ffi::c_void;
 
+use directive_table::{ConfError, Directive, directive};
 use ngx::{
     core::NGX_CONF_ERROR,
     ffi::{ngx_command_t, ngx_conf_include, ngx_conf_parse, ngx_conf_t},
 };
 
 use self::block::Block;
-use super::args::{Mistake, finish, place, words};
+use super::args::{args, finish, place};
 use crate::{
     config::ClusterConf,
     nginx::{
@@ -19,6 +20,8 @@ use crate::{
     },
     upstream::CoreConf,
 };
+
+const DIRECTIVE: &Directive = directive("etcd_cluster");
 
 /// The handler of `etcd_cluster`.
 pub(super) unsafe extern "C" fn etcd_cluster(
@@ -36,16 +39,17 @@ pub(super) unsafe extern "C" fn etcd_cluster(
     })
 }
 
-fn read_cluster(cf: &mut ngx_conf_t, logged: &mut bool) -> Result<(), Mistake> {
-    let name = words(cf)?.swap_remove(1);
+fn read_cluster(cf: &mut ngx_conf_t, logged: &mut bool) -> Result<(), ConfError> {
+    let name = args(cf)?.swap_remove(1);
     if name.is_empty() {
-        return Err("\"etcd_cluster\" needs a name".into());
+        return Err(DIRECTIVE.invalid_argument(0, &name));
     }
-    let core = CoreConf::of_conf(cf).ok_or("\"etcd_cluster\" has no core module")?;
+    let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("main"))?;
     let place = place(cf);
     if let Some(first) = core.clusters.iter().find(|cluster| cluster.config.name == name) {
         return Err(format!(
-            "duplicate \"etcd_cluster\" \"{name}\": the first one stands {}",
+            "{}, it was specified earlier {}",
+            DIRECTIVE.duplicate_argument(0, &name),
             first.place
         )
         .into());
@@ -63,8 +67,7 @@ fn read_cluster(cf: &mut ngx_conf_t, logged: &mut bool) -> Result<(), Mistake> {
         return Ok(());
     }
     let cluster = ClusterConf { config: block.finish(name)?, place };
-    let cluster = cycle_pool::allocate(cf, cluster)
-        .ok_or("no memory for the configuration of \"etcd_cluster\"")?;
+    let cluster = cycle_pool::allocate(cf, cluster).ok_or_else(|| DIRECTIVE.no_memory())?;
     core.clusters.push(cluster);
     Ok(())
 }
@@ -78,19 +81,19 @@ unsafe extern "C" fn inside(
     guard(NGX_CONF_ERROR as ConfResult, || {
         // SAFETY: nginx passes a valid configuration, and what `read_cluster` has set as
         // `handler_conf`.
-        let (words, block) = unsafe { (words(&*cf), &mut *conf.cast::<Block>()) };
-        match words {
-            Ok(words) if words.len() == 2 && words[0] == "include" => {
+        let (args, block) = unsafe { (args(&*cf), &mut *conf.cast::<Block>()) };
+        match args {
+            Ok(args) if args.len() == 2 && args[0] == "include" => {
                 // SAFETY: as the `types` block does it: the handler stays set for the included
                 // file.
                 unsafe { ngx_conf_include(cf, command, conf) }
             }
-            Ok(words) => {
+            Ok(args) => {
                 // SAFETY: as above; nothing else refers to the configuration now.
-                let result = block.read(unsafe { &*cf }, &words);
+                let result = block.read(unsafe { &*cf }, &args);
                 finish(cf, result)
             }
-            Err(mistake) => finish(cf, Err(mistake)),
+            Err(error) => finish(cf, Err(error)),
         }
     })
 }

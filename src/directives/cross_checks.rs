@@ -8,24 +8,24 @@ use crate::{
 
 /// At the end of the configuration: what is wrong with the whole of it.
 pub(crate) fn check(core: &CoreConf) -> Vec<String> {
-    let mut mistakes = Vec::new();
+    let mut errors = Vec::new();
     let has_cluster = |name: &str| core.clusters.iter().any(|cluster| cluster.config.name == name);
     for upstream in core.upstreams.iter() {
         let conf = upstream.settings();
         let Some(etcd) = &conf.etcd else { continue };
         let (name, place) = (&etcd.upstream, &etcd.place);
         if !has_cluster(&etcd.cluster) {
-            mistakes.push(format!(
-                "unknown cluster \"{}\" in the \"etcd\" directive of upstream \"{name}\" {place}: \
-                 there is no \"etcd_cluster\" of that name",
+            errors.push(format!(
+                "unknown cluster \"{}\" in \"etcd\" directive of upstream \"{name}\" {place}, no \
+                 \"etcd_cluster\" has that name",
                 etcd.cluster
             ));
         }
         if !conf.is_balanced_here {
-            mistakes.push(format!(
-                "upstream \"{name}\" has another load balancing method (such as \"least_conn\", \
-                 \"ip_hash\", \"hash\" or \"random\") behind its \"etcd\" directive {place}: use \
-                 \"etcd_balance\""
+            errors.push(format!(
+                "load balancing method redefined in upstream \"{name}\" after its \"etcd\" \
+                 directive {place}: use \"etcd_balance\" instead of \"least_conn\", \"ip_hash\", \
+                 \"hash\" or \"random\""
             ));
         }
         if let Some(variable) = &conf.max_conns_variable
@@ -33,32 +33,32 @@ pub(crate) fn check(core: &CoreConf) -> Vec<String> {
                 .max_conns_variable(upstream)
                 .is_some_and(|variable| variable.conf.kind == Kind::Number)
         {
-            mistakes.push(format!(
-                "\"max_conns={variable}\" in \"etcd_defaults\" of upstream \"{name}\", whose \
-                 \"etcd\" directive stands {place}, needs an \"etcd_variable {variable}\" with \
-                 \"type=number\""
+            errors.push(format!(
+                "\"max_conns={variable}\" cannot be used without an \"etcd_variable {variable}\" \
+                 with \"type=number\" in \"etcd_defaults\" directive of upstream \"{name}\", with \
+                 \"etcd\" directive {place}"
             ));
         }
         let wrong =
             conf.drain.as_ref().map(|drain| wrong_variables(drain, core)).unwrap_or_default();
         for (parameter, variable) in wrong {
-            mistakes.push(format!(
-                "\"{parameter}={variable}\" in \"etcd_drain\" of upstream \"{name}\", whose \
-                 \"etcd\" directive stands {place}, needs an \"etcd_variable {variable}\" with \
-                 \"type=time\""
+            errors.push(format!(
+                "\"{parameter}={variable}\" cannot be used without an \"etcd_variable {variable}\" \
+                 with \"type=time\" in \"etcd_drain\" directive of upstream \"{name}\", with \
+                 \"etcd\" directive {place}"
             ));
         }
     }
     for Source { directive, name, cluster, place, .. } in core.live.iter().map(LiveVariable::source)
     {
         if !has_cluster(cluster) {
-            mistakes.push(format!(
-                "unknown cluster \"{cluster}\" in the \"{directive}\" directive of \"{name}\" \
-                 {place}: there is no \"etcd_cluster\" of that name"
+            errors.push(format!(
+                "unknown cluster \"{cluster}\" in \"{directive}\" directive of \"{name}\" {place}, \
+                 no \"etcd_cluster\" has that name"
             ));
         }
     }
-    mistakes
+    errors
 }
 
 /// The parameters that name a variable that is none of times.

@@ -2,14 +2,14 @@
 
 use core::ffi::c_void;
 
+use directive_table::{Args, ConfError, Directive, directive};
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use upstream_peers::Overrides;
 
-use super::{
-    args::Mistake,
-    block::{handle, needs_etcd},
-};
+use super::block::handle;
 use crate::{config::UpstreamConf, nginx::callback::ConfResult};
+
+const DIRECTIVE: &Directive = directive("etcd_defaults");
 
 /// The handler of `etcd_defaults`.
 pub(super) unsafe extern "C" fn etcd_defaults(
@@ -18,45 +18,26 @@ pub(super) unsafe extern "C" fn etcd_defaults(
     conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { handle(cf, conf, set_defaults) }
+    unsafe { handle(cf, conf, DIRECTIVE, set) }
 }
 
-fn set_defaults(
-    _cf: &mut ngx_conf_t,
-    conf: &mut UpstreamConf,
-    words: &[String],
-) -> Result<(), Mistake> {
-    needs_etcd(conf, "etcd_defaults")?;
+fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
     if conf.defaults.is_some() {
-        return Err("\"etcd_defaults\" directive is duplicate".into());
+        return Err(DIRECTIVE.is_duplicate());
     }
     let mut defaults = Overrides::default();
-    let mut names = Vec::new();
-    for word in words {
-        let name = word.split('=').next().unwrap_or(word);
-        if names.contains(&name) {
-            return Err(format!("duplicate parameter \"{name}\" in \"etcd_defaults\"").into());
-        }
-        names.push(name);
-        if !["weight", "max_conns", "max_fails", "fail_timeout", "slow_start"].contains(&name) {
-            return Err(format!("invalid parameter \"{word}\" in \"etcd_defaults\"").into());
-        }
-        // That there is such a variable is checked at the end of the configuration: it may stand
-        // behind the upstream.
-        if let Some(variable) =
-            word.strip_prefix("max_conns=").filter(|value| value.starts_with('$'))
-        {
-            conf.max_conns_variable = Some(variable.to_owned());
+    for parameter in DIRECTIVE.parameters {
+        let (name, Some(value)) = (parameter.name, args.given(parameter.name)) else { continue };
+        // That there is such a variable is checked at the end of the configuration: it may be
+        // defined after the upstream.
+        if name == "max_conns" && value.starts_with('$') {
+            conf.max_conns_variable = Some(value.to_owned());
             continue;
         }
-        defaults.set_word(word).map_err(|error| format!("in \"etcd_defaults\": {error}"))?;
-        // As in a "server" of nginx's: a peer without a weight is one that gets no requests, and
-        // all of them would.
-        if defaults.weight == Some(0) {
-            return Err(
-                "in \"etcd_defaults\": parameter \"weight\" is \"0\": no peer would get a request"
-                    .into(),
-            );
+        // As in a "server" of nginx's: a peer with a weight of 0 gets no requests, and then no peer
+        // would.
+        if defaults.set_word(&format!("{name}={value}")).is_err() || defaults.weight == Some(0) {
+            return Err(DIRECTIVE.invalid_value(name, value));
         }
     }
     conf.defaults = Some(defaults);

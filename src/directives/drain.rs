@@ -4,37 +4,18 @@
 use core::ffi::c_void;
 use core::num::NonZeroU32;
 
+use directive_table::{Args, ConfError, Directive, directive};
 use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use peer_zone::DrainReasons;
 
-use super::{
-    args::{Mistake, milliseconds},
-    block::{handle, needs_etcd},
-};
+use super::{args::milliseconds, block::handle};
 use crate::{
     config::{DrainConf, LONGEST_TIME, PaceConf, Time, UpstreamConf},
     nginx::callback::ConfResult,
 };
 
-/// How long connections have to end by themselves, in milliseconds: most requests and long polls
-/// are over by then.
-const TIMEOUT: u64 = 30_000;
-
-/// Over how long the rest is closed, in milliseconds: so that of ten thousand sessions a thousand a
-/// second return.
-const SPREAD: u64 = 10_000;
-
-/// Every reason that there is.
-const ON: DrainReasons = DrainReasons { removed: true, drain: true, check: true };
-
-#[derive(Default)]
-struct Words {
-    timeout: Option<Time>,
-    spread: Option<Time>,
-    rate: Option<NonZeroU32>,
-    on: Option<DrainReasons>,
-}
+const DIRECTIVE: &Directive = directive("etcd_drain");
 
 /// The handler of `etcd_drain`.
 pub(super) unsafe extern "C" fn etcd_drain(
@@ -43,96 +24,51 @@ pub(super) unsafe extern "C" fn etcd_drain(
     conf: *mut c_void,
 ) -> ConfResult {
     // SAFETY: nginx calls this.
-    unsafe { handle(cf, conf, set) }
+    unsafe { handle(cf, conf, DIRECTIVE, set) }
 }
 
-fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, words: &[String]) -> Result<(), Mistake> {
-    needs_etcd(conf, "etcd_drain")?;
+fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
     if conf.drain.is_some() {
-        return Err("\"etcd_drain\" directive is duplicate".into());
+        return Err(DIRECTIVE.is_duplicate());
     }
-    let mut read = Words::default();
-    for word in words {
-        read.take(word)?;
-    }
-    conf.drain = Some(read.finish()?);
+    let pace = match args.read("rate", rate)? {
+        Some(rate) => PaceConf::Rate(rate),
+        None => PaceConf::Spread(time(args, "spread")?),
+    };
+    conf.drain =
+        Some(DrainConf { timeout: time(args, "timeout")?, pace, on: args.need("on", reasons)? });
     Ok(())
 }
 
-impl Words {
-    fn take(&mut self, word: &str) -> Result<(), Mistake> {
-        let invalid = || Mistake::from(format!("invalid parameter \"{word}\" in \"etcd_drain\""));
-        let (name, value) = word.split_once('=').ok_or_else(invalid)?;
-        let is_duplicate = match name {
-            "timeout" => self.timeout.replace(time(name, value, TIMEOUT)?).is_some(),
-            "spread" => self.spread.replace(time(name, value, SPREAD)?).is_some(),
-            "rate" => self.rate.replace(rate(value)?).is_some(),
-            "on" => self.on.replace(reasons(value)?).is_some(),
-            _ => return Err(invalid()),
-        };
-        if is_duplicate {
-            return Err(format!("duplicate parameter \"{name}\" in \"etcd_drain\"").into());
+fn time(args: &Args<'_>, name: &str) -> Result<Time, ConfError> {
+    let fixed = |value: &str| milliseconds(value).filter(|&time| time <= LONGEST_TIME.0);
+    match args.given(name) {
+        // That there is such a variable is checked at the end of the configuration: it may be
+        // defined after the upstream.
+        Some(value) if value.starts_with('$') => {
+            let otherwise = DIRECTIVE.parameter(name).default.and_then(fixed);
+            Ok(Time::Of(value.to_owned(), otherwise.unwrap_or_default()))
         }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<DrainConf, Mistake> {
-        let pace = match (self.spread, self.rate) {
-            (Some(_), Some(_)) => {
-                return Err("\"spread\" and \"rate\" in \"etcd_drain\" cannot both be used".into());
-            }
-            (None, Some(rate)) => PaceConf::Rate(rate),
-            (spread, None) => PaceConf::Spread(spread.unwrap_or(Time::Fixed(SPREAD))),
-        };
-        Ok(DrainConf {
-            timeout: self.timeout.unwrap_or(Time::Fixed(TIMEOUT)),
-            pace,
-            on: self.on.unwrap_or(ON),
-        })
+        _ => args.need(name, fixed).map(Time::Fixed),
     }
 }
 
-fn time(name: &str, value: &str, otherwise: u64) -> Result<Time, Mistake> {
-    // That there is such a variable is checked at the end of the configuration: it may stand behind
-    // the upstream.
-    if value.starts_with('$') {
-        return Ok(Time::Of(value.to_owned(), otherwise));
-    }
-    let (longest, text) = LONGEST_TIME;
-    milliseconds(value).filter(|&time| time <= longest).map(Time::Fixed).ok_or_else(|| {
-        format!("invalid time \"{value}\" of \"{name}\" in \"etcd_drain\": {text} are the longest")
-            .into()
-    })
+fn rate(value: &str) -> Option<NonZeroU32> {
+    value.strip_suffix("/s").and_then(number)
 }
 
-fn rate(value: &str) -> Result<NonZeroU32, Mistake> {
-    value.strip_suffix("/s").and_then(number).ok_or_else(|| {
-        format!(
-            "invalid \"rate\" \"{value}\" in \"etcd_drain\": connections a second are needed, as \
-             in \"rate=50/s\""
-        )
-        .into()
-    })
-}
-
-fn reasons(value: &str) -> Result<DrainReasons, Mistake> {
+fn reasons(value: &str) -> Option<DrainReasons> {
     let mut reasons = DrainReasons { removed: false, drain: false, check: false };
     for word in value.split(',') {
         let reason = match word {
             "remove" => &mut reasons.removed,
             "drain" => &mut reasons.drain,
             "check" => &mut reasons.check,
-            _ => {
-                return Err(format!(
-                    "unknown reason \"{word}\" of \"on\" in \"etcd_drain\": there are \"remove\", \
-                     \"drain\" and \"check\""
-                )
-                .into());
-            }
+            _ => return None,
         };
         if std::mem::replace(reason, true) {
-            return Err(format!("duplicate reason \"{word}\" of \"on\" in \"etcd_drain\"").into());
+            return None;
         }
     }
-    Ok(reasons)
+    Some(reasons)
 }

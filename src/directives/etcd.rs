@@ -2,6 +2,7 @@
 
 use core::{ffi::c_void, ptr};
 
+use directive_table::{ConfError, Directive, directive};
 use ngx::{
     core::{NGX_CONF_ERROR, Pool},
     ffi::{
@@ -13,10 +14,10 @@ use ngx::{
 };
 
 use super::{
-    args::{Mistake, finish, place, words},
+    args::{args, finish, place},
     etcd_options,
     init_upstream::init_upstream,
-    keys::read_prefix,
+    keys::prefix,
     state_file,
 };
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
     http::{HttpConf, HttpUpstream},
     nginx::callback::{ConfResult, guard},
 };
+
+const DIRECTIVE: &Directive = directive("etcd");
 
 /// The handler of `etcd`.
 pub(super) unsafe extern "C" fn etcd(
@@ -35,7 +38,7 @@ pub(super) unsafe extern "C" fn etcd(
         // SAFETY: nginx passes a valid configuration, and what `create_srv_conf` has made for the
         // upstream, which lives as long as the cycle.
         let (cf, upstream) = unsafe { (&mut *cf, &*conf.cast::<HttpUpstream>()) };
-        let result = words(cf).and_then(|words| set(cf, upstream, &words[1..]));
+        let result = args(cf).and_then(|args| set(cf, upstream, &args[1..]));
         finish(cf, result)
     })
 }
@@ -43,42 +46,41 @@ pub(super) unsafe extern "C" fn etcd(
 fn set(
     cf: &mut ngx_conf_t,
     upstream: &'static HttpUpstream,
-    words: &[String],
-) -> Result<(), Mistake> {
+    args: &[String],
+) -> Result<(), ConfError> {
     if upstream.settings().etcd.is_some() {
-        return Err("\"etcd\" directive is duplicate".into());
+        return Err(DIRECTIVE.is_duplicate());
     }
-    let [cluster, prefix, options @ ..] = words else {
-        return Err("\"etcd\" needs a cluster and a prefix".into());
-    };
-    let prefix = read_prefix(prefix)?;
-    let options = etcd_options::read(cf, options)?;
+    let args = DIRECTIVE.parse(args)?;
+    let cluster = args.arguments()[0].clone();
+    let prefix = args.argument(1, prefix)?;
+    let options = etcd_options::read(cf, &args)?;
 
     let us: *mut ngx_http_upstream_srv_conf_t = NgxHttpUpstreamModule::server_conf_mut(cf)
-        .ok_or("\"etcd\" stands outside of an \"upstream\"")?;
+        .ok_or_else(|| DIRECTIVE.is_outside("upstream"))?;
     // SAFETY: nginx made it for the upstream at hand.
     let us = unsafe { &mut *us };
     let name = us
         .host
         .to_str()
-        .map_err(|_| "the name of an upstream with \"etcd\" must be UTF-8")?
+        .map_err(|_| "invalid name of an upstream with \"etcd\" directive, it must be UTF-8")?
         .to_owned();
     if us.peer.init_upstream.is_some() {
         return Err(format!(
-            "\"etcd\" in upstream \"{name}\" must stand before \"keepalive\" and \"sticky\", and \
-             takes no other load balancing method beside it: use \"etcd_balance\""
+            "\"etcd\" directive must be placed before \"keepalive\" and \"sticky\" in upstream \
+             \"{name}\", and cannot be used with another load balancing method: use \
+             \"etcd_balance\""
         )
         .into());
     }
     us.peer.init_upstream = Some(init_upstream);
-    let placeholder =
-        push_placeholder(cf, us).ok_or("no memory for the configuration of \"etcd\"")?;
+    let placeholder = push_placeholder(cf, us).ok_or_else(|| DIRECTIVE.no_memory())?;
 
-    let http = HttpConf::of_conf(cf).ok_or("\"etcd\" stands outside of \"http\"")?;
+    let http = HttpConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
     if let Some(file) = &options.state {
         state_file::check_is_alone(http.core, file)?;
     }
-    let etcd = Etcd { upstream: name, cluster: cluster.clone(), prefix, options, place: place(cf) };
+    let etcd = Etcd { upstream: name, cluster, prefix, options, place: place(cf) };
     upstream.add_zones(cf, &etcd)?;
     http.core.add_lease(cf)?;
     // SAFETY: nginx handles one directive at a time, and nobody else has the settings.

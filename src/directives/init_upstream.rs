@@ -33,8 +33,8 @@ pub(super) unsafe extern "C" fn init_upstream(
         let Some(etcd) = &conf.etcd else { return ERROR };
         if !us.shm_zone.is_null() {
             let message = format!(
-                "\"zone\" cannot be used in upstream \"{}\", whose peers are in the zone of its \
-                 \"etcd\" directive {}: use \"zone=\" there",
+                "\"zone\" cannot be used with \"etcd\" in upstream \"{}\", with \"etcd\" directive \
+                 {}: use its parameter \"zone=\"",
                 etcd.upstream, etcd.place
             );
             log::to(NGX_LOG_EMERG, error_log, &message);
@@ -45,7 +45,7 @@ pub(super) unsafe extern "C" fn init_upstream(
         let Some(etcd) = &conf.etcd else { return ERROR };
         if let Err(message) = settled {
             let message = format!(
-                "{message} in upstream \"{}\", whose \"etcd\" directive stands {}",
+                "{message} in upstream \"{}\", with \"etcd\" directive {}",
                 etcd.upstream, etcd.place
             );
             log::to(NGX_LOG_EMERG, error_log, &message);
@@ -82,7 +82,8 @@ fn settle(
     if conf.check.is_none() {
         if conf.drain.as_ref().is_some_and(DrainConf::needs_checks) {
             return Err(
-                "\"on=check\" in \"etcd_drain\" has no effect without \"etcd_check\"".to_owned()
+                "\"on=check\" in \"etcd_drain\" directive cannot be used without \"etcd_check\""
+                    .to_owned(),
             );
         }
         if conf
@@ -90,22 +91,22 @@ fn settle(
             .as_ref()
             .is_some_and(|etcd| etcd.options.expiry_guard.is_some() && etcd.options.hold == 0)
         {
-            return Err("\"expiry_guard\" in \"etcd\" has no effect with \"hold=0\" and without \
-                        \"etcd_check\": peers are kept while they pass their checks, or for as \
-                        long as \"hold\" says"
-                .to_owned());
+            return Err(
+                "\"expiry_guard\" in \"etcd\" directive cannot be used with \"hold=0\" and \
+                        without \"etcd_check\""
+                    .to_owned(),
+            );
         }
     }
     keepalive::settle(cf, us, conf)?;
     if conf.sticky.is_some() && others::has_sticky(cf, us) {
-        return Err("\"sticky\" and \"etcd_sticky\" cannot both be used".to_owned());
+        return Err("\"sticky\" cannot be used with \"etcd_sticky\"".to_owned());
     }
     conf.takes_hints = cfg!(nginx1_29_6) && conf.sticky.is_none() && !is_ours(us);
     #[cfg(nginx1_27_3)]
     if !us.resolver.is_null() || us.resolver_timeout != others::UNSET {
-        let message = "\"resolver\" and \"resolver_timeout\" have no effect beside \"etcd\", which \
-                       resolves the names of its peers itself, by the system's name servers: they \
-                       cannot be used";
+        let message = "\"resolver\" and \"resolver_timeout\" cannot be used with \"etcd\", which \
+                       resolves host names by the system's name servers";
         return Err(message.to_owned());
     }
     Ok(())

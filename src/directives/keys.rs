@@ -1,59 +1,19 @@
 //! Keys and prefixes, as directives name them.
 
-use super::args::Mistake;
+/// The longest key or prefix, in bytes. etcd has no limit of its own, but both are shown in lines
+/// of the log.
+const MAX_LENGTH: usize = 512;
 
-/// The longest prefix, in bytes; etcd has no limit of its own, but a key below the prefix is shown
-/// with it in every line of the log.
-const MAX_PREFIX_LENGTH: usize = 512;
-
-/// The longest key, in bytes; as with prefixes, etcd has no limit of its own, and it is shown in
-/// lines of the log.
-const MAX_KEY_LENGTH: usize = 512;
-
-/// Checks a key that a directive names.
-pub(super) fn check_key(key: &str, directive: &str) -> Result<(), Mistake> {
-    if key.is_empty() {
-        return Err(format!("\"{directive}\" needs a key").into());
-    }
-    if key.len() > MAX_KEY_LENGTH {
-        return Err(
-            format!("the key in \"{directive}\" is longer than {MAX_KEY_LENGTH} bytes").into()
-        );
-    }
-    if key.chars().any(char::is_control) {
-        return Err(format!("the key in \"{directive}\" has control characters").into());
-    }
-    Ok(())
+/// A key that a directive names.
+pub(super) fn key(text: &str) -> Option<String> {
+    let is_key =
+        !text.is_empty() && text.len() <= MAX_LENGTH && !text.chars().any(char::is_control);
+    is_key.then(|| text.to_owned())
 }
 
-/// The prefix of `etcd`, with a slash at its end.
-pub(super) fn read_prefix(prefix: &str) -> Result<String, Mistake> {
-    if prefix.is_empty() || prefix == "/" {
-        return Err(format!(
-            "the prefix \"{prefix}\" in \"etcd\" would be every key of the cluster"
-        )
-        .into());
-    }
-    if prefix.len() > MAX_PREFIX_LENGTH {
-        return Err(
-            format!("the prefix in \"etcd\" is longer than {MAX_PREFIX_LENGTH} bytes").into()
-        );
-    }
-    if prefix.chars().any(char::is_control) {
-        return Err("the prefix in \"etcd\" has control characters".into());
-    }
-    check_end(prefix, "etcd")?;
-    Ok(if prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") })
-}
-
-/// That a prefix does not end in two slashes: with the one that is added where it lacks, nobody
-/// means the second.
-pub(super) fn check_end(prefix: &str, directive: &str) -> Result<(), Mistake> {
-    if prefix.ends_with("//") {
-        return Err(format!(
-            "the prefix \"{prefix}\" in \"{directive}\" ends in more than one \"/\""
-        )
-        .into());
-    }
-    Ok(())
+/// A prefix, with a slash at its end, which is added where it lacks. `/` would be every key of the
+/// cluster; two slashes at the end nobody means.
+pub(super) fn prefix(text: &str) -> Option<String> {
+    let text = key(text).filter(|text| text != "/" && !text.ends_with("//"))?;
+    Some(if text.ends_with('/') { text } else { text + "/" })
 }

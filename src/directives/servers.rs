@@ -18,13 +18,16 @@ pub(super) fn read(
     for (_, server) in servers.iter().enumerate().filter(|&(index, _)| index != placeholder) {
         if is_resolved_later(server) {
             return Err(
-                "\"resolve\" of a \"server\" cannot be used beside \"etcd\": put the name into etcd"
+                "\"resolve\" of \"server\" cannot be used with \"etcd\": put the name into etcd"
                     .to_owned(),
             );
         }
         let (parameters, route) = (parameters(server)?, route(server)?);
-        let text: Arc<str> =
-            server.name.to_str().map_err(|_| "a \"server\" is written in other than UTF-8")?.into();
+        let text: Arc<str> = server
+            .name
+            .to_str()
+            .map_err(|_| "invalid argument of \"server\", it must be UTF-8")?
+            .into();
         for address in addresses(server) {
             // SAFETY: nginx resolved the address: it has as many bytes as it says.
             let socket_address = unsafe {
@@ -33,7 +36,7 @@ pub(super) fn read(
             let name = address
                 .name
                 .to_str()
-                .map_err(|_| "a \"server\" has an address that is not UTF-8")?;
+                .map_err(|_| "invalid address of \"server\", it must be UTF-8")?;
             peers.push(PeerSpec {
                 key: None,
                 socket_address: socket_address.into(),
@@ -82,7 +85,10 @@ fn down_and_drain(server: &ngx_http_upstream_server_t) -> (bool, bool) {
 
 #[cfg(nginx1_29_6)]
 fn route(server: &ngx_http_upstream_server_t) -> Result<Option<Arc<str>>, String> {
-    let route = server.sid.to_str().map_err(|_| "a \"route\" of a \"server\" is not UTF-8")?;
+    let route = server
+        .sid
+        .to_str()
+        .map_err(|_| "invalid value of \"route\" in \"server\" directive, it must be UTF-8")?;
     Ok((!route.is_empty()).then(|| route.into()))
 }
 
@@ -93,7 +99,11 @@ fn route(_server: &ngx_http_upstream_server_t) -> Result<Option<Arc<str>>, Strin
 
 fn parameters(server: &ngx_http_upstream_server_t) -> Result<Parameters, String> {
     let number = |value: usize, name: &str| {
-        u32::try_from(value).map_err(|_| format!("\"{name}={value}\" of a \"server\" is too large"))
+        u32::try_from(value).map_err(|_| {
+            format!(
+                "invalid value \"{value}\" of \"{name}\" in \"server\" directive, it is too large"
+            )
+        })
     };
     let (down, drain) = down_and_drain(server);
     let fail_timeout = usize::try_from(server.fail_timeout).unwrap_or(0);

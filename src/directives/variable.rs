@@ -1,24 +1,27 @@
-//! `etcd_variable $NAME CLUSTER KEY [default=V] [initial=V] [type=text|number|time]`
+//! `etcd_variable`: a variable whose value is that of a key.
 
 use core::ffi::c_void;
 
+use directive_table::{Args, ConfError, Directive, directive};
 use ngx::{
     core::NGX_CONF_ERROR,
     ffi::{ngx_command_t, ngx_conf_t},
 };
 
 use super::{
-    args::{Mistake, finish, place, words},
-    keys::check_key,
-    variable_names::{bare_name, tell_nginx},
+    args::{args, finish, place},
+    keys::key,
+    variable_names::{bare_name, define},
 };
 use crate::{
-    config::{Kind, VariableConf},
+    config::{Kind, LONGEST_TIME, VariableConf},
     http,
     live::LiveVariable,
     nginx::callback::{ConfResult, guard},
     upstream::CoreConf,
 };
+
+const DIRECTIVE: &Directive = directive("etcd_variable");
 
 /// The handler of `etcd_variable`.
 pub(super) unsafe extern "C" fn etcd_variable(
@@ -29,70 +32,65 @@ pub(super) unsafe extern "C" fn etcd_variable(
     guard(NGX_CONF_ERROR as ConfResult, || {
         // SAFETY: nginx passes a valid configuration.
         let cf = unsafe { &mut *cf };
-        let result = words(cf).and_then(|words| add(cf, &words[1..]));
+        let result = args(cf).and_then(|args| add(cf, &DIRECTIVE.parse(&args[1..])?));
         finish(cf, result)
     })
 }
 
-fn add(cf: &mut ngx_conf_t, words: &[String]) -> Result<(), Mistake> {
-    let [name, cluster, key, options @ ..] = words else {
-        return Err("\"etcd_variable\" needs a variable, a cluster and a key".into());
-    };
-    let bare = bare_name(name, "etcd_variable")?;
-    check_key(key, "etcd_variable")?;
-    let [mut default, mut initial, mut kind] = [None, None, None];
-    for option in options {
-        let (parameter, value) = option.split_once('=').unwrap_or((option, ""));
-        let slot = match parameter {
-            "default" => &mut default,
-            "initial" => &mut initial,
-            "type" => &mut kind,
-            _ => return Err(format!("invalid parameter \"{option}\" in \"etcd_variable\"").into()),
-        };
-        if !option.contains('=') {
-            return Err(format!("invalid parameter \"{option}\" in \"etcd_variable\"").into());
-        }
-        if slot.replace(value.to_owned()).is_some() {
-            return Err(format!("duplicate parameter \"{parameter}\" in \"etcd_variable\"").into());
-        }
-    }
-    let kind = kind.as_deref().unwrap_or(Kind::Text.name());
-    let kind = Kind::of_name(kind).ok_or_else(|| {
-        format!(
-            "invalid type \"{kind}\" in \"etcd_variable\": \"text\", \"number\" or \"time\" is \
-             needed"
-        )
-    })?;
-    for (parameter, value) in [("default", &default), ("initial", &initial)] {
-        if let Some(value) = value.as_ref().filter(|value| !kind.takes(value)) {
-            return Err(format!(
-                "\"{parameter}={value}\" in \"etcd_variable\" is no {}",
-                kind.name()
-            )
-            .into());
-        }
-    }
-    let core = CoreConf::of_conf(cf).ok_or("\"etcd_variable\" has no core module")?;
-    let same = |other: &VariableConf| other.cluster == *cluster && other.key == *key;
-    if core.live_of::<VariableConf>().any(|other| same(other.conf) && other.conf.kind != kind) {
-        return Err(format!("the key \"{key}\" has an \"etcd_variable\" of another type").into());
-    }
-    if core.variable(name).is_some() {
-        return Err(format!("duplicate variable \"{name}\" in \"etcd_variable\"").into());
-    }
+fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
+    let bare = args.argument(0, bare_name)?;
+    let [name, cluster, ..] = args.arguments() else { return Err(DIRECTIVE.wrong_number()) };
+    let kind = args.need("type", Kind::of_name)?;
     let conf = VariableConf {
         name: name.clone(),
         cluster: cluster.clone(),
-        key: key.clone(),
-        default,
-        initial,
+        key: args.argument(2, key)?,
+        default: value(args, "default", kind)?,
+        initial: value(args, "initial", kind)?,
         kind,
         place: place(cf),
     };
+    let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
+    check_alone(core, &conf)?;
     let variable = LiveVariable::add(cf, conf)?;
     let data = (&raw const *variable).addr();
-    tell_nginx(cf, bare, "etcd_variable", http::live_variable, data)?;
+    define(cf, bare, DIRECTIVE, http::live_variable, data)?;
     core.live.push(variable);
     core.add_lease(cf)?;
+    Ok(())
+}
+
+/// A value that stands for that of the key.
+fn value(args: &Args<'_>, name: &str, kind: Kind) -> Result<Option<String>, ConfError> {
+    let Some(value) = args.given(name) else { return Ok(None) };
+    if kind.takes(value) {
+        return Ok(Some(value.to_owned()));
+    }
+    let expects = match kind {
+        Kind::Text => "a text".to_owned(),
+        Kind::Number => "a number, as \"type=number\" says".to_owned(),
+        Kind::Time => format!("a time of up to {}, as \"type=time\" says", LONGEST_TIME.1),
+    };
+    Err(DIRECTIVE.invalid_value_of(name, value, &expects))
+}
+
+/// That no other directive has the variable, and none has the key with another type.
+fn check_alone(core: &CoreConf, conf: &VariableConf) -> Result<(), ConfError> {
+    let is_same = |other: &VariableConf| other.cluster == conf.cluster && other.key == conf.key;
+    let mut others = core.live_of::<VariableConf>().map(|variable| variable.conf);
+    if let Some(other) = others.find(|other| is_same(other) && other.kind != conf.kind) {
+        return Err(format!(
+            "conflicting type \"{}\" of key \"{}\" in \"etcd_variable\" directive, it is \"{}\" \
+             {}",
+            conf.kind.name(),
+            conf.key,
+            other.kind.name(),
+            other.place
+        )
+        .into());
+    }
+    if core.variable(&conf.name).is_some() {
+        return Err(DIRECTIVE.duplicate_argument(0, &conf.name));
+    }
     Ok(())
 }

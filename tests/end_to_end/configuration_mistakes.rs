@@ -11,24 +11,24 @@ use self::parameters::{BALANCE, CHECK, DRAIN, STICKY};
 const CLUSTER: &str = "etcd_cluster main { endpoint http://127.0.0.1:2379; }";
 
 /// What nginx must say, in any order: the directive, and words of the reason.
-struct Mistake {
+struct Refused {
     http: String,
     words: &'static [&'static str],
 }
 
-fn at_top(http: &str, words: &'static [&'static str]) -> Mistake {
-    Mistake { http: format!("{http} upstream {UPSTREAM} {{ server 127.0.0.1:1; }}"), words }
+fn at_top(http: &str, words: &'static [&'static str]) -> Refused {
+    Refused { http: format!("{http} upstream {UPSTREAM} {{ server 127.0.0.1:1; }}"), words }
 }
 
-fn in_cluster(directives: &str, words: &'static [&'static str]) -> Mistake {
+fn in_cluster(directives: &str, words: &'static [&'static str]) -> Refused {
     at_top(&format!("etcd_cluster main {{ {directives} }}"), words)
 }
 
-fn in_upstream(directives: &str, words: &'static [&'static str]) -> Mistake {
-    Mistake { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
+fn in_upstream(directives: &str, words: &'static [&'static str]) -> Refused {
+    Refused { http: format!("{CLUSTER} upstream {UPSTREAM} {{ {directives} }}"), words }
 }
 
-fn table() -> Vec<Mistake> {
+fn table() -> Vec<Refused> {
     let mut table = vec![
         at_top("etcd_cluster;", &["etcd_cluster"]),
         at_top("etcd_cluster { endpoint http://127.0.0.1:2379; }", &["etcd_cluster", "arguments"]),
@@ -63,8 +63,8 @@ fn table() -> Vec<Mistake> {
             &["connect_timeout", "duplicate"],
         ),
         in_cluster("endpoint http://127.0.0.1:2379; colour blue;", &["colour", "unknown"]),
-        in_cluster("endpoint https://a; ssl_name;", &["ssl_name", "one value"]),
-        in_cluster("endpoint https://a; ssl_name a b;", &["ssl_name", "one value"]),
+        in_cluster("endpoint https://a; ssl_name;", &["arguments", "\"ssl_name name;\""]),
+        in_cluster("endpoint https://a; ssl_name a b;", &["arguments", "\"ssl_name name;\""]),
         in_cluster("endpoint https://a; ssl_name \"a\nb\";", &["ssl_name", "control"]),
         in_cluster("endpoint https://a; ssl_name a; ssl_name b;", &["ssl_name", "duplicate"]),
         in_cluster(
@@ -81,11 +81,11 @@ fn table() -> Vec<Mistake> {
         ),
         in_cluster(
             "endpoint https://a; ssl_certificate none.pem;",
-            &["ssl_certificate\"", "none.pem", "cannot read"],
+            &["ssl_certificate\"", "none.pem", "cannot use"],
         ),
         in_cluster(
             "endpoint https://a; ssl_trusted_certificate .;",
-            &["ssl_trusted_certificate", "cannot read"],
+            &["ssl_trusted_certificate", "cannot use"],
         ),
         in_cluster("endpoint https://a; user router;", &["main", "user", "password_file"]),
         in_cluster(
@@ -94,11 +94,14 @@ fn table() -> Vec<Mistake> {
         ),
         in_cluster(
             "endpoint https://a; user router; password_file none;",
-            &["password_file", "none", "cannot read"],
+            &["password_file", "none", "cannot use"],
         ),
-        in_cluster("endpoint https://a; user \"\"; password_file none;", &["user", "one value"]),
+        in_cluster(
+            "endpoint https://a; user \"\"; password_file none;",
+            &["\"user\"", "name \"\""],
+        ),
         in_upstream("etcd;", &["\"etcd\"", "arguments"]),
-        in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "behind"]),
+        in_upstream("etcd_allow 10.0.0.0/8; etcd main /a/;", &["etcd_allow", "after"]),
         in_upstream("etcd main /a/; etcd_allow;", &["etcd_allow", "arguments"]),
         in_upstream("etcd main /a/; etcd_allow all;", &["etcd_allow", "\"all\"", "network"]),
         in_upstream("etcd main /a/; etcd_allow 10.0.0.0/33;", &["etcd_allow", "10.0.0.0/33"]),
@@ -142,7 +145,7 @@ fn table() -> Vec<Mistake> {
         in_upstream("sticky cookie b; etcd main /p/;", &["sticky"]),
         in_upstream("etcd main /p/ zone=;", &["etcd", "zone"]),
         in_upstream("etcd main /p/ zone=big;", &["etcd", "zone", "big"]),
-        in_upstream("etcd main /p/ zone=4k;", &["etcd", "zone", "4k", "small"]),
+        in_upstream("etcd main /p/ zone=4k;", &["etcd", "zone", "4k", "at least"]),
         in_upstream("etcd main /p/ zone=-1m;", &["etcd", "zone", "-1m"]),
         in_upstream("etcd main /p/ zone=1m zone=2m;", &["etcd", "zone", "duplicate"]),
         in_upstream("etcd main /p/ colour=blue;", &["etcd", "colour=blue"]),
@@ -223,7 +226,7 @@ fn table() -> Vec<Mistake> {
         table.push(at_top(directive, name));
         table.push(in_upstream(
             &format!("{directive} etcd main /p/;"),
-            &["must stand behind", "\"etcd\""],
+            &["must be placed after", "\"etcd\""],
         ));
         table.push(in_upstream(&format!("etcd main /p/; {directive} {directive}"), &["duplicate"]));
     }
@@ -235,7 +238,7 @@ async fn wrong_configuration_is_refused_with_directive_and_reason() -> Result<()
     let table = table();
     assert!(table.len() >= 30);
     let mut wrong = Vec::new();
-    for Mistake { http, words } in table {
+    for Refused { http, words } in table {
         let output = Nginx::test(&Configuration::new().http(&http))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let lower = said.to_lowercase();

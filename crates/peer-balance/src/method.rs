@@ -77,7 +77,7 @@ impl MethodError {
     /// What can be written instead, if that is not plain.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoMethod | Self::Unknown(_) => Some(format!("it is {METHODS}")),
+            Self::NoMethod | Self::Unknown(_) => Some(format!("it must be {METHODS}")),
             Self::NoKey | Self::Parameter { .. } => None,
             Self::RandomTwoBy(_) => Some(
                 "\"random two\" takes \"least_conn\" only, and \"least_time\" alone chooses \
@@ -192,8 +192,8 @@ mod tests {
     fn messages() {
         let methods = super::METHODS;
         for (text, message) in [
-            ("", format!("no method: it is {methods}")),
-            ("fastest", format!("unknown method \"fastest\": it is {methods}")),
+            ("", format!("no method: it must be {methods}")),
+            ("fastest", format!("unknown method \"fastest\": it must be {methods}")),
             ("hash", "\"hash\" has no key".to_owned()),
             ("ip_hash x", "invalid parameter \"x\" of \"ip_hash\"".to_owned()),
             ("hash $a ketama", "invalid parameter \"ketama\" of \"hash\"".to_owned()),

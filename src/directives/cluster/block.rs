@@ -5,15 +5,15 @@ use std::{
     time::Duration,
 };
 
+use directive_table::{Args, CLUSTER_DIRECTIVES, ConfError, Directive, cluster_directive};
 use etcd_watch::{ClusterConfig, Identity, Login, SettingNames, Tls, check_endpoint};
 use ngx::ffi::ngx_conf_t;
 
-use crate::directives::args::{Mistake, full_name, milliseconds};
+use crate::directives::args::{full_name, milliseconds};
 
-/// How long a connection to etcd may take where nothing else is said, as in DESIGN's example: long
-/// enough for a TLS handshake across a slow link, short enough to turn to the next endpoint within
-/// a few seconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ENDPOINT: &Directive = cluster_directive("endpoint");
+
+const CONNECT_TIMEOUT: &Directive = cluster_directive("connect_timeout");
 
 /// What has been read of a block so far.
 #[derive(Default)]
@@ -29,37 +29,33 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Reads one directive; its name is the first of the words.
-    pub(super) fn read(&mut self, cf: &ngx_conf_t, words: &[String]) -> Result<(), Mistake> {
-        let (name, values) = (words[0].as_str(), &words[1..]);
+    /// Reads one directive; its name is the first of the arguments.
+    pub(super) fn read(&mut self, cf: &ngx_conf_t, args: &[String]) -> Result<(), ConfError> {
+        let (name, args) = (args[0].as_str(), &args[1..]);
+        let directive = CLUSTER_DIRECTIVES.iter().find(|directive| directive.name == name);
+        let directive = directive
+            .ok_or_else(|| format!("unknown directive {name:?} in \"etcd_cluster\" block"))?;
+        let args = &directive.parse(args)?;
         match name {
-            "endpoint" => self.read_endpoints(values),
-            "connect_timeout" => {
-                let time = milliseconds_of(one(name, values)?)?;
-                set(&mut self.connect_timeout, name, time)
+            "endpoint" => self.read_endpoints(args.arguments()),
+            "connect_timeout" => set(&mut self.connect_timeout, directive, args.argument(0, time)?),
+            "ssl_trusted_certificate" => {
+                set_file(&mut self.trusted_certificate, cf, directive, args)
             }
-            "ssl_trusted_certificate" => set_file(&mut self.trusted_certificate, cf, name, values),
-            "ssl_certificate" => set_file(&mut self.certificate, cf, name, values),
-            "ssl_certificate_key" => set_file(&mut self.certificate_key, cf, name, values),
-            "ssl_name" => set_text(&mut self.name, name, values),
-            "user" => set_text(&mut self.user, name, values),
-            "password_file" => set_file(&mut self.password_file, cf, name, values),
-            _ => Err(format!("unknown directive \"{name}\" in \"etcd_cluster\"").into()),
+            "ssl_certificate" => set_file(&mut self.certificate, cf, directive, args),
+            "ssl_certificate_key" => set_file(&mut self.certificate_key, cf, directive, args),
+            "ssl_name" => set_text(&mut self.name, directive, args),
+            "user" => set_text(&mut self.user, directive, args),
+            _ => set_file(&mut self.password_file, cf, directive, args),
         }
     }
 
-    fn read_endpoints(&mut self, urls: &[String]) -> Result<(), Mistake> {
-        if urls.is_empty() {
-            return Err("\"endpoint\" in \"etcd_cluster\" needs one or more URLs".into());
-        }
+    fn read_endpoints(&mut self, urls: &[String]) -> Result<(), ConfError> {
         for url in urls {
-            check_endpoint(url).map_err(|error| {
-                format!("invalid URL \"{url}\" in \"endpoint\" of \"etcd_cluster\": {error}")
-            })?;
+            check_endpoint(url)
+                .map_err(|error| format!("{}: {error}", ENDPOINT.invalid_argument(0, url)))?;
             if self.endpoints.contains(url) {
-                return Err(
-                    format!("duplicate URL \"{url}\" in \"endpoint\" of \"etcd_cluster\"").into()
-                );
+                return Err(ENDPOINT.duplicate_argument(0, url));
             }
             self.endpoints.push(url.clone());
         }
@@ -67,19 +63,19 @@ impl Block {
     }
 
     /// The cluster that the block describes.
-    pub(super) fn finish(self, name: String) -> Result<ClusterConfig, Mistake> {
-        let mistake = |what: &str| Err(format!("\"etcd_cluster\" \"{name}\" has {what}").into());
+    pub(super) fn finish(self, name: String) -> Result<ClusterConfig, ConfError> {
+        let undefined = |directive: &str, other: &str| {
+            let other = if other.is_empty() { other } else { &format!(" for \"{other}\"") };
+            Err(format!("no \"{directive}\" is defined{other} in \"etcd_cluster\" \"{name}\"")
+                .into())
+        };
         if self.endpoints.is_empty() {
-            return mistake("no \"endpoint\"");
+            return undefined("endpoint", "");
         }
         let identity = match (self.certificate, self.certificate_key) {
             (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
-            (Some(_), None) => {
-                return mistake("an \"ssl_certificate\" without an \"ssl_certificate_key\"");
-            }
-            (None, Some(_)) => {
-                return mistake("an \"ssl_certificate_key\" without an \"ssl_certificate\"");
-            }
+            (Some(_), None) => return undefined("ssl_certificate_key", "ssl_certificate"),
+            (None, Some(_)) => return undefined("ssl_certificate", "ssl_certificate_key"),
             (None, None) => None,
         };
         let tls = Tls { trusted_certificate: self.trusted_certificate, identity, name: self.name };
@@ -88,17 +84,25 @@ impl Block {
         if tls != Tls::default()
             && let Some(url) = self.endpoints.iter().find(is_plain)
         {
-            return mistake(&format!(
-                "\"ssl_\" directives, and the endpoint \"{url}\" without TLS"
-            ));
+            return Err(format!(
+                "endpoint \"{url}\" without TLS cannot be used with \"ssl_\" directives in \
+                 \"etcd_cluster\" \"{name}\""
+            )
+            .into());
         }
         let login = match (self.user, self.password_file) {
             (Some(user), Some(password_file)) => Some(Login { user, password_file }),
-            (Some(_), None) => return mistake("a \"user\" without a \"password_file\""),
-            (None, Some(_)) => return mistake("a \"password_file\" without a \"user\""),
+            (Some(_), None) => return undefined("password_file", "user"),
+            (None, Some(_)) => return undefined("user", "password_file"),
             (None, None) => None,
         };
-        let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let connect_timeout = match self.connect_timeout {
+            Some(time) => time,
+            None => CONNECT_TIMEOUT
+                .default_argument()
+                .and_then(time)
+                .ok_or_else(|| CONNECT_TIMEOUT.wrong_number())?,
+        };
         Ok(ClusterConfig {
             name,
             endpoints: self.endpoints,
@@ -110,27 +114,21 @@ impl Block {
     }
 }
 
-/// The directive's only value.
-fn one<'a>(name: &str, values: &'a [String]) -> Result<&'a str, Mistake> {
-    match values {
-        [value] if !value.is_empty() => Ok(value),
-        _ => Err(format!("\"{name}\" in \"etcd_cluster\" takes one value").into()),
-    }
-}
-
-fn set<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), Mistake> {
+fn set<T>(place: &mut Option<T>, directive: &'static Directive, value: T) -> Result<(), ConfError> {
     if place.replace(value).is_some() {
-        return Err(format!("\"{name}\" directive in \"etcd_cluster\" is duplicate").into());
+        return Err(directive.is_duplicate());
     }
     Ok(())
 }
 
-fn set_text(place: &mut Option<String>, name: &str, values: &[String]) -> Result<(), Mistake> {
-    let value = one(name, values)?;
-    if value.contains(char::is_control) {
-        return Err(format!("\"{name}\" in \"etcd_cluster\" has control characters").into());
-    }
-    set(place, name, value.to_owned())
+fn set_text(
+    place: &mut Option<String>,
+    directive: &'static Directive,
+    args: &Args<'_>,
+) -> Result<(), ConfError> {
+    let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+    let text = args.argument(0, |text| is_text(text).then(|| text.to_owned()))?;
+    set(place, directive, text)
 }
 
 /// A file, relative to nginx's configuration as its own certificates are. It must be there and
@@ -138,17 +136,14 @@ fn set_text(place: &mut Option<String>, name: &str, values: &[String]) -> Result
 fn set_file(
     place: &mut Option<PathBuf>,
     cf: &ngx_conf_t,
-    name: &str,
-    values: &[String],
-) -> Result<(), Mistake> {
-    let file = full_name(cf, one(name, values)?).ok_or("no memory for the configuration")?;
-    check_readable(&file).map_err(|error| {
-        format!(
-            "cannot read the file \"{}\" of \"{name}\" in \"etcd_cluster\": {error}",
-            file.display()
-        )
-    })?;
-    set(place, name, file)
+    directive: &'static Directive,
+    args: &Args<'_>,
+) -> Result<(), ConfError> {
+    let name = args.argument(0, |name| (!name.is_empty()).then_some(name))?;
+    let file = full_name(cf, name).ok_or_else(|| directive.no_memory())?;
+    check_readable(&file)
+        .map_err(|error| directive.file_failed("", &file.display().to_string(), error))?;
+    set(place, directive, file)
 }
 
 fn check_readable(file: &Path) -> std::io::Result<()> {
@@ -158,12 +153,6 @@ fn check_readable(file: &Path) -> std::io::Result<()> {
     std::fs::File::open(file).map(drop)
 }
 
-fn milliseconds_of(text: &str) -> Result<Duration, Mistake> {
-    let time = milliseconds(text).filter(|&time| time > 0).ok_or_else(|| {
-        format!(
-            "invalid time \"{text}\" in \"connect_timeout\" of \"etcd_cluster\": a time above zero \
-             is needed"
-        )
-    })?;
-    Ok(Duration::from_millis(time))
+fn time(text: &str) -> Option<Duration> {
+    milliseconds(text).filter(|&time| time > 0).map(Duration::from_millis)
 }

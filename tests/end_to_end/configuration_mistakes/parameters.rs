@@ -39,7 +39,7 @@ pub(super) const BALANCE: &[(&str, &[&str])] = &[
 /// `etcd_check`.
 pub(super) const CHECK: &[(&str, &[&str])] = &[
     ("", &["etcd_check", "arguments"]),
-    ("grpc", &["etcd_check", "grpc", "unknown", "\"http\"", "\"tcp\""]),
+    ("grpc", &["etcd_check", "grpc", "invalid", "\"http\"", "\"tcp\""]),
     ("http method=", &["etcd_check", "method", "GET", "HEAD"]),
     ("http method=head", &["etcd_check", "method", "\"head\"", "HEAD"]),
     ("http method=POST", &["etcd_check", "method", "\"POST\"", "GET", "HEAD"]),
@@ -102,20 +102,20 @@ pub(super) const DRAIN: &[(&str, &[&str])] = &[
     ("rate=/s", &["etcd_drain", "rate"]),
     ("rate=4294967296/s", &["etcd_drain", "rate", "4294967296/s"]),
     ("rate=5/s rate=6/s", &["etcd_drain", "rate", "duplicate"]),
-    ("spread=1s rate=5/s", &["etcd_drain", "spread", "rate", "both"]),
+    ("spread=1s rate=5/s", &["etcd_drain", "spread", "rate", "cannot be used"]),
     ("on=", &["etcd_drain", "\"on\""]),
-    ("on=removed", &["etcd_drain", "\"removed\"", "remove"]),
+    ("on=removed", &["etcd_drain", "\"removed\"", "\"remove\""]),
     ("on=remove,", &["etcd_drain", "\"on\""]),
-    ("on=drain,drain", &["etcd_drain", "duplicate", "drain"]),
+    ("on=drain,drain", &["etcd_drain", "\"drain,drain\"", "each once"]),
     ("on=drain on=check", &["etcd_drain", "\"on\"", "duplicate"]),
-    ("on=check", &["etcd_drain", "on=check", "etcd_check", "no effect"]),
+    ("on=check", &["etcd_drain", "on=check", "etcd_check", "cannot be used without"]),
     ("colour=blue", &["etcd_drain", "colour=blue"]),
 ];
 
 /// `etcd_sticky`.
 pub(super) const STICKY: &[(&str, &[&str])] = &[
     ("", &["etcd_sticky", "arguments"]),
-    ("httponly", &["etcd_sticky", "cookie=NAME"]),
+    ("httponly", &["etcd_sticky", "must have", "cookie=name"]),
     ("srv_id", &["etcd_sticky", "\"srv_id\""]),
     ("cookie", &["etcd_sticky", "\"cookie\""]),
     ("cookie=", &["etcd_sticky", "cookie", "name"]),
@@ -159,7 +159,7 @@ pub(super) const STICKY: &[(&str, &[&str])] = &[
     ("cookie=a samesite=none", &["etcd_sticky", "samesite=none", "secure"]),
     ("cookie=a samesite=lax samesite=lax", &["etcd_sticky", "samesite", "duplicate"]),
     ("cookie=a secret", &["etcd_sticky", "secret"]),
-    ("cookie=a secret=", &["etcd_sticky", "secret", "empty"]),
+    ("cookie=a secret=", &["etcd_sticky", "secret", "not empty"]),
     ("cookie=a \"secret=a\tb\"", &["etcd_sticky", "secret", "control"]),
     ("cookie=a secret=a secret=b", &["etcd_sticky", "secret", "duplicate"]),
     ("cookie=a route=$uri", &["etcd_sticky", "route=$uri"]),

@@ -2,12 +2,12 @@
 
 use harness::*;
 
-use super::{CLUSTER, Mistake, at_top, in_upstream};
+use super::{CLUSTER, Refused, at_top, in_upstream};
 
-pub(super) fn table() -> Vec<Mistake> {
+pub(super) fn table() -> Vec<Refused> {
     vec![
         at_top("etcd_variable;", &["etcd_variable", "arguments"]),
-        at_top("etcd_variable $a main;", &["etcd_variable", "cluster and a key"]),
+        at_top("etcd_variable $a main;", &["arguments", "etcd_variable $name cluster key"]),
         at_top("etcd_variable $a nobody /a;", &["etcd_variable", "nobody", "unknown cluster"]),
         at_top("etcd_variable a main /a;", &["etcd_variable", "\"a\"", "dollar"]),
         at_top("etcd_variable $ main /a;", &["etcd_variable", "\"$\"", "dollar"]),
@@ -31,19 +31,19 @@ pub(super) fn table() -> Vec<Mistake> {
         ),
         at_top(
             "etcd_variable $a main /a type=time default=s;",
-            &["etcd_variable", "default=s", "time"],
+            &["etcd_variable", "\"s\" of \"default\"", "time"],
         ),
         at_top(
             "etcd_variable $a main /a type=time initial=91d;",
-            &["etcd_variable", "initial=91d", "time"],
+            &["etcd_variable", "\"91d\" of \"initial\"", "time"],
         ),
         at_top(
             "etcd_variable $a main /a type=number default=many;",
-            &["etcd_variable", "default=many", "number"],
+            &["etcd_variable", "\"many\" of \"default\"", "number"],
         ),
         at_top(
             "etcd_variable $a main /a type=number initial=-1;",
-            &["etcd_variable", "initial=-1", "number"],
+            &["etcd_variable", "\"-1\" of \"initial\"", "number"],
         ),
         at_top(
             "etcd_variable $a main /a initial=1 initial=2;",
@@ -51,20 +51,20 @@ pub(super) fn table() -> Vec<Mistake> {
         ),
         at_top(
             &format!("{CLUSTER} etcd_variable $a main /a; etcd_variable $b main /a type=number;"),
-            &["/a", "another type"],
+            &["\"/a\"", "conflicting type \"number\""],
         ),
         at_top("etcd_geo $a main;", &["etcd_geo", "prefix"]),
         at_top("etcd_geo $a nobody /a/;", &["etcd_geo", "nobody", "unknown cluster"]),
         at_top("etcd_geo a main /a/;", &["etcd_geo", "\"a\"", "dollar"]),
-        at_top("etcd_geo $a main /;", &["etcd_geo", "every key"]),
-        at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "empty=yes"]),
+        at_top("etcd_geo $a main /;", &["etcd_geo", "prefix \"/\"", "longer than"]),
+        at_top("etcd_geo $a main /a/ empty=yes;", &["etcd_geo", "\"yes\" of \"empty\""]),
         at_top("etcd_geo $a main /a/ empty=1 empty=0;", &["etcd_geo", "empty=0", "duplicate"]),
         at_top(
             "etcd_geo $a main /a/ initial=10.0.0.0/33;",
             &["etcd_geo", "10.0.0.0/33", "network"],
         ),
         at_top("etcd_geo $a main /a/ zone=1k;", &["etcd_geo", "zone", "64k"]),
-        at_top("etcd_geo $a main /a/ origin=9;", &["etcd_geo", "origin=9", "revision"]),
+        at_top("etcd_geo $a main /a/ origin=9;", &["etcd_geo", "\"9\" of \"origin\"", "revision"]),
         at_top(
             "etcd_geo $a main /a/ origin=9:1 origin=9:2;",
             &["etcd_geo", "origin=9:2", "duplicate"],
@@ -80,7 +80,7 @@ pub(super) fn table() -> Vec<Mistake> {
             "etcd main /a/; etcd_defaults max_conns=$a;",
             &["max_conns=$a", "etcd_variable $a", "type=number"],
         ),
-        Mistake {
+        Refused {
             http: format!(
                 "{CLUSTER} etcd_variable $a main /a; upstream {UPSTREAM} {{ etcd main /a/; \
                  etcd_defaults max_conns=$a; }}"
@@ -91,7 +91,7 @@ pub(super) fn table() -> Vec<Mistake> {
             "etcd main /a/; etcd_drain timeout=$a;",
             &["timeout=$a", "etcd_variable $a", "type=time", "etcd_drain"],
         ),
-        Mistake {
+        Refused {
             http: format!(
                 "{CLUSTER} etcd_variable $a main /a type=number; upstream {UPSTREAM} {{ etcd main \
                  /a/; etcd_drain spread=$a; }}"

@@ -9,7 +9,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn a_wiped_etcd_does_not_take_the_settings_away_at_once() -> Result<()> {
+async fn settings_stay_at_first_when_etcd_is_wiped() -> Result<()> {
     let mut etcd = Etcd::start().await?;
     for value in ["3", "2"] {
         etcd.put(setting("worker_processes"), value).await?;
@@ -39,7 +39,7 @@ async fn put_junk(etcd: &Etcd) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_wiped_etcd_with_one_junk_key_does_not_take_the_settings_away() -> Result<()> {
+async fn settings_stay_when_a_wiped_etcd_has_one_junk_key() -> Result<()> {
     let mut etcd = Etcd::start().await?;
     etcd.put(setting("keepalive_timeout"), "9s").await?;
     for value in ["3", "4", "2"] {
@@ -70,8 +70,7 @@ async fn a_wiped_etcd_with_one_junk_key_does_not_take_the_settings_away() -> Res
 }
 
 #[tokio::test]
-async fn an_etcd_that_was_wiped_while_the_router_was_stopped_does_not_take_the_settings_away()
--> Result<()> {
+async fn settings_stay_when_etcd_was_wiped_while_the_router_was_stopped() -> Result<()> {
     let mut etcd = Etcd::start().await?;
     for value in ["3", "4", "5", "2"] {
         etcd.put(setting("worker_processes"), value).await?;
@@ -105,7 +104,7 @@ async fn an_etcd_that_was_wiped_while_the_router_was_stopped_does_not_take_the_s
 
 /// Settings, and their withdrawal, are obeyed though there are more networks than are taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn networks_beyond_their_limit_keep_no_setting_from_being_followed() -> Result<()> {
+async fn settings_are_followed_beside_networks_beyond_the_limit() -> Result<()> {
     /// As many are taken.
     const MOST: usize = 200_000;
     let etcd = Etcd::start().await?;

@@ -138,25 +138,28 @@ async fn impossible_names_of_files_are_refused() -> Result<()> {
         )
     };
     let one = |file: &str| format!("upstream a {{ etcd main /a/ {file}; }}");
+    let is_folder = |name: &str| {
+        format!("cannot use \"{path}/{name}\" of \"state\" in \"etcd\" directive: is a directory")
+    };
     for (upstreams, said) in [
-        (one("state="), "\"state\" in \"etcd\" lacks the name of a file".to_owned()),
+        (one("state="), "invalid value \"\" of \"state\" in \"etcd\" directive".to_owned()),
         (one("state"), "invalid parameter \"state\" in \"etcd\"".to_owned()),
         (
             one(&format!("state={path}/x state={path}/y")),
-            "duplicate parameter \"state\"".to_owned(),
+            format!("duplicate parameter \"state={path}/y\""),
         ),
-        (one(&format!("state={path}/folder")), format!("\"{path}/folder\" is a folder")),
-        (one(&format!("state={path}/")), format!("\"{path}/\" is a folder")),
-        (one(&format!("state={path}/none/x")), format!("the folder \"{path}/none\"")),
-        (one(&format!("state={path}/file/x")), format!("\"{path}/file\", where the file")),
-        (one("\"state=a\tb\""), "has a control character in its name".to_owned()),
+        (one(&format!("state={path}/folder")), is_folder("folder")),
+        (one(&format!("state={path}/")), is_folder("")),
+        (one(&format!("state={path}/none/x")), format!("cannot use \"{path}/none\" of \"state\"")),
+        (one(&format!("state={path}/file/x")), format!("cannot use \"{path}/file\" of \"state\"")),
+        (one("\"state=a\tb\""), "invalid value \"a\\tb\" of \"state\"".to_owned()),
         (
             two(&format!("{path}/x"), &format!("{path}/x")),
-            "is that of upstream \"a\" already, in ".to_owned(),
+            "upstream \"a\" has it already, in ".to_owned(),
         ),
         (
             two(&format!("{path}/x"), &format!("{path}/folder/../x")),
-            "is that of upstream \"a\" already".to_owned(),
+            "upstream \"a\" has it already".to_owned(),
         ),
     ] {
         let output = Nginx::test(&Configuration::new().http(&format!("{clusters}\n{upstreams}")))?;

@@ -1,0 +1,163 @@
+//! What is wrong in a configuration, in words: one wording for each kind of mistake.
+
+use std::{
+    error::Error,
+    fmt::{self, Display, Formatter},
+};
+
+use crate::{Argument, Directive, Parameter};
+
+/// What is wrong with a directive, as `nginx -t` shows it: nginx adds the file and the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfError(String);
+
+impl Display for ConfError {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Error for ConfError {}
+
+impl<T: Into<String>> From<T> for ConfError {
+    fn from(message: T) -> Self {
+        Self(message.into())
+    }
+}
+
+/// Placeholders without the reference's asterisks.
+fn plain(syntax: &str) -> String {
+    syntax.replace('*', "")
+}
+
+/// `"a", "b" or "c"`.
+fn one_of(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+impl Directive {
+    /// The directive may be given once.
+    pub fn is_duplicate(&self) -> ConfError {
+        format!("\"{}\" directive is duplicate", self.name).into()
+    }
+
+    /// Another directive must come before it.
+    pub fn must_follow(&self, other: &str) -> ConfError {
+        format!(
+            "\"{}\" directive must be placed after the \"{other}\" directive of the same upstream",
+            self.name
+        )
+        .into()
+    }
+
+    /// It is somewhere where nginx has not what it needs.
+    pub fn is_outside(&self, block: &str) -> ConfError {
+        format!("\"{}\" directive is not allowed outside of \"{block}\"", self.name).into()
+    }
+
+    /// Too few arguments, or too many.
+    pub fn wrong_number(&self) -> ConfError {
+        format!(
+            "invalid number of arguments in \"{}\" directive, it must be \"{}\"",
+            self.name,
+            plain(&self.syntax())
+        )
+        .into()
+    }
+
+    /// There is no such parameter.
+    pub fn unknown_parameter(&self, argument: &str) -> ConfError {
+        let names: Vec<String> = self
+            .parameters
+            .iter()
+            .map(|p| if p.syntax.is_some() { format!("{}=", p.name) } else { p.name.to_owned() })
+            .collect();
+        let allowed = if names.is_empty() {
+            "it takes none".to_owned()
+        } else {
+            format!("it must be {}", one_of(&names))
+        };
+        format!("invalid parameter {argument:?} in \"{}\" directive, {allowed}", self.name).into()
+    }
+
+    /// A flag has a value, or a parameter has none.
+    pub fn invalid_parameter(&self, argument: &str, parameter: &Parameter) -> ConfError {
+        let must = plain(&parameter.syntax());
+        format!(
+            "invalid parameter {argument:?} in \"{}\" directive, it must be \"{must}\"",
+            self.name
+        )
+        .into()
+    }
+
+    /// A parameter is given twice.
+    pub fn duplicate_parameter(&self, argument: &str, parameter: &Parameter) -> ConfError {
+        let shown = if parameter.is_secret { parameter.name } else { argument };
+        format!("duplicate parameter {shown:?} in \"{}\" directive", self.name).into()
+    }
+
+    /// A parameter is missing that must be there.
+    pub fn missing_parameter(&self, parameter: &Parameter) -> ConfError {
+        let syntax = plain(&parameter.syntax());
+        format!("\"{}\" directive must have \"{syntax}\" parameter", self.name).into()
+    }
+
+    /// The value of a parameter is not what it must be.
+    pub fn invalid_value(&self, name: &str, value: &str) -> ConfError {
+        self.invalid_value_of(name, value, self.parameter(name).expects)
+    }
+
+    /// As [`invalid_value`](Self::invalid_value), where what it must be is not the same for all
+    /// values.
+    pub fn invalid_value_of(&self, name: &str, value: &str, expects: &str) -> ConfError {
+        let shown =
+            if self.parameter(name).is_secret { String::new() } else { format!("{value:?} ") };
+        format!(
+            "invalid value {shown}of \"{name}\" in \"{}\" directive, it must be {expects}",
+            self.name
+        )
+        .into()
+    }
+
+    /// The argument at a place, which counts from 0, is not what it must be. Behind the last place
+    /// are more arguments of the same kind.
+    pub fn invalid_argument(&self, place: usize, value: &str) -> ConfError {
+        let Argument { name, expects, .. } = self.arguments[place.min(self.arguments.len() - 1)];
+        format!("invalid {name} {value:?} in \"{}\" directive, it must be {expects}", self.name)
+            .into()
+    }
+
+    /// The same argument is given twice, or another directive has it already.
+    pub fn duplicate_argument(&self, place: usize, value: &str) -> ConfError {
+        let Argument { name, .. } = self.arguments[place.min(self.arguments.len() - 1)];
+        format!("duplicate {name} {value:?} in \"{}\" directive", self.name).into()
+    }
+
+    /// A parameter, and something else that is there as well, cannot be used together.
+    pub fn excludes(&self, parameter: &str, other: &str) -> ConfError {
+        format!("\"{parameter}\" cannot be used with \"{other}\" in \"{}\" directive", self.name)
+            .into()
+    }
+
+    /// A parameter, or a value, cannot be used without something that is not there.
+    pub fn needs(&self, parameter: &str, other: &str) -> ConfError {
+        format!("\"{parameter}\" cannot be used without {other} in \"{}\" directive", self.name)
+            .into()
+    }
+
+    /// A file or a folder that the directive names cannot be used.
+    pub fn file_failed(&self, parameter: &str, path: &str, error: impl Display) -> ConfError {
+        let of = if parameter.is_empty() { String::new() } else { format!(" of \"{parameter}\"") };
+        format!("cannot use {path:?}{of} in \"{}\" directive: {error}", self.name).into()
+    }
+
+    /// nginx had no memory for it.
+    pub fn no_memory(&self) -> ConfError {
+        format!("no memory for the configuration of \"{}\"", self.name).into()
+    }
+}
