@@ -94,7 +94,7 @@ pub(super) async fn serve(
         });
         match is_published {
             None => return,
-            Some(true) => _ = changed.send_replace(()),
+            Some(true) => changed.send_replace(()),
             Some(false) => {}
         }
         if live.is_settled() && !mem::replace(&mut has_settled, true) {
