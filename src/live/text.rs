@@ -73,12 +73,12 @@ impl LiveKind for VariableConf {
 
 impl Variable {
     /// The present value as a time, in milliseconds.
-    pub(crate) fn to_time(self) -> Option<u64> {
+    pub(crate) fn to_time(&self) -> Option<u64> {
         time(text(read(self.conf, self.memory(), &mut [0; MAX_LENGTH]))?)
     }
 
     /// What says the present value as a number, in whichever thread.
-    pub(crate) fn to_number(self) -> LiveNumber {
+    pub(crate) fn to_number(&self) -> LiveNumber {
         let (memory, conf) = (self.memory(), self.conf.clone());
         Box::new(move || number(text(read(&conf, memory, &mut [0; MAX_LENGTH]))?))
     }

@@ -41,8 +41,7 @@ impl UpstreamChecks {
         if self.not_made == 0 {
             log.error(
                 "checks cannot be made: this worker has run out of file descriptors, memory or \
-                 ports; peers are not judged by that (further ones are counted in the status)"
-                    .to_owned(),
+                 ports; peers are not judged by that (further ones are counted in the status)",
             );
         }
         self.not_made = not_made;
@@ -100,9 +99,9 @@ impl UpstreamChecks {
             return;
         }
         if panics {
-            log.error("every peer fails its checks: all are used, as if none did".to_owned());
+            log.error("every peer fails its checks: all are used, as if none did");
         } else {
-            log.notice("not every peer fails its checks any more".to_owned());
+            log.notice("not every peer fails its checks any more");
         }
     }
 }

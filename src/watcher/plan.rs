@@ -9,7 +9,7 @@ use upstream_peers::{Allow, Parameters};
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
     config::{Check, Naming},
-    live::{Content, LiveMemory, LiveNumber, LiveVariable, Variable},
+    live::{Content, LiveMemory, LiveNumber, LiveVariable},
     upstream::CoreConf,
     zones::LoggedLines,
 };
@@ -104,7 +104,7 @@ impl Plan {
                 zone_size: etcd.options.zone_size,
                 logged_lines,
                 defaults: conf.defaults(),
-                max_conns: core.max_conns_variable(upstream).map(Variable::to_number),
+                max_conns: core.max_conns_variable(upstream).map(|variable| variable.to_number()),
                 allow: conf.allow.clone(),
                 servers: conf.servers.clone(),
                 options: conf.options(),
