@@ -68,7 +68,7 @@ fn ngx_parse_time(line: &[u8], is_sec: bool) -> Option<i64> {
         p += 1;
         let is_msec = unit == b'm' && line.get(p) == Some(&b's');
         let (fits, next, mut scale) = match unit {
-            b'y' => (step <= START, YEAR, 60 * 60 * 24 * 365),
+            b'y' => (step == START, YEAR, 60 * 60 * 24 * 365),
             b'M' => (step < MONTH, MONTH, 60 * 60 * 24 * 30),
             b'w' => (step < WEEK, WEEK, 60 * 60 * 24 * 7),
             b'd' => (step < DAY, DAY, 60 * 60 * 24),
