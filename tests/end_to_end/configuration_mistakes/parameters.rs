@@ -107,7 +107,7 @@ pub(super) const DRAIN: &[(&str, &[&str])] = &[
     ("on=removed", &["etcd_drain", "\"removed\"", "\"remove\""]),
     ("on=remove,", &["etcd_drain", "\"on\""]),
     ("on=drain,drain", &["etcd_drain", "\"drain,drain\"", "each once"]),
-    ("on=drain on=check", &["etcd_drain", "\"on\"", "duplicate"]),
+    ("on=drain on=check", &["etcd_drain", "\"on=check\"", "duplicate"]),
     ("on=check", &["etcd_drain", "on=check", "etcd_check", "cannot be used without"]),
     ("colour=blue", &["etcd_drain", "colour=blue"]),
 ];
