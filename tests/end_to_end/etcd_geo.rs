@@ -229,7 +229,7 @@ async fn nobody_is_inside_while_the_first_networks_are_written() -> Result<()> {
     }
     // Twice, since it may be over before anybody could ask.
     for round in 0..2 {
-        etcd.pause().await?;
+        etcd.pause()?;
         let nginx = Nginx::start(configuration(&etcd, "empty=1")).await?;
         let mut connections = nginx.connect_to_each().await?;
         etcd.resume()?;

@@ -89,7 +89,7 @@ async fn max_conns_variable_stays_over_takeovers_reloads_and_without_etcd() -> R
     router.nginx.watcher().await?;
     limits_are(&router.nginx, &all(9)).await?;
     // A change that nobody hears at once.
-    router.etcd.pause().await?;
+    router.etcd.pause()?;
     router.etcd.resume()?;
     router.etcd.put(LIMIT, "8").await?;
     limits_are(&router.nginx, &all(8)).await?;

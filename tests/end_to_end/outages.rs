@@ -84,7 +84,7 @@ async fn etcd_stopped_or_killed_costs_no_request_and_is_followed_again() -> Resu
 async fn paused_etcd_costs_no_request_and_is_followed_again() -> Result<()> {
     let router = Router::start(2, 2).await?;
     let loads = loads(&router.nginx);
-    router.etcd.pause().await?;
+    router.etcd.pause()?;
     let away = disconnected(&router.nginx).await?;
     assert_eq!(away.keys(), ["n0", "n1"]);
     router.etcd.resume()?;

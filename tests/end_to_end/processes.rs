@@ -49,7 +49,7 @@ async fn each_signal_ends_nginx_without_an_error() -> Result<()> {
 #[tokio::test]
 async fn nginx_ends_quickly_while_etcd_is_silent() -> Result<()> {
     let mut router = Router::start(2, 1).await?;
-    router.etcd.pause().await?;
+    router.etcd.pause()?;
     let start = Stopwatch::start();
     router.nginx.end(Signal::SIGTERM).await?;
     // A master sends SIGKILL to workers that do not end within a second: that would be seen in the

@@ -68,7 +68,7 @@ impl Setting {
     async fn strike(&mut self, fault: Fault, member: usize) -> Result<()> {
         match fault {
             Fault::Killed => self.etcd.kill(member).await,
-            Fault::Paused => self.etcd.pause(member).await,
+            Fault::Paused => self.etcd.pause(member),
             Fault::CutOff => {
                 self.etcd.cut_off(member);
                 Ok(())

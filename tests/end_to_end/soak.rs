@@ -104,7 +104,7 @@ impl World {
                 "member killed"
             }
             1 if !self.is_struck() => {
-                self.etcd.pause(victim).await?;
+                self.etcd.pause(victim)?;
                 self.paused = Some(victim);
                 "member paused"
             }

@@ -97,22 +97,29 @@ fn raise_file_limit() -> Result<()> {
     Ok(())
 }
 
-/// How long a process that is killed may take to end: the processor that it runs on has to take
-/// notice.
-const KILLED: Duration = Duration::from_secs(5);
+/// How long a process that is killed or halted may take to be: the processors that its threads run
+/// on have to take notice.
+const NOTICED: Duration = Duration::from_secs(10);
 
-/// Sends a signal. After SIGKILL the process is gone, so that nobody takes it for one that lives.
+/// Sends a signal. After SIGKILL the process is gone, and after SIGSTOP all of its threads are
+/// halted, so that nobody takes it for one that lives or works.
 ///
 /// # Errors
 ///
-/// When there is no such process, or it cannot be killed.
+/// When there is no such process, or it can neither be killed nor halted.
 pub fn signal(pid: i32, what: Signal) -> Result<()> {
     // Zero and negative numbers would mean whole groups of processes.
     ensure!(pid > 1, "no pid: {pid}");
     kill(Pid::from_raw(pid), what).map_err(|error| format!("{what} to {pid}: {error}"))?;
-    let end = Instant::now() + KILLED;
-    while what == Signal::SIGKILL && running(pid) {
-        ensure!(Instant::now() < end, "{pid} is killed, and runs");
+    let end = Instant::now() + NOTICED;
+    let is_effective = || match what {
+        Signal::SIGKILL => !running(pid),
+        // One that has ended has no threads to look at.
+        Signal::SIGSTOP => !running(pid) || halted(pid).unwrap_or(false),
+        _ => true,
+    };
+    while !is_effective() {
+        ensure!(Instant::now() < end, "{pid} runs in spite of {what}");
         yield_now();
     }
     Ok(())
@@ -129,7 +136,7 @@ pub fn state(pid: i32) -> Option<char> {
 }
 
 /// Whether all threads of a process are stopped.
-pub(crate) fn halted(pid: i32) -> Result<bool> {
+fn halted(pid: i32) -> Result<bool> {
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let text = read_to_string(thread?.path().join("stat"))?;
         if fields(&text).is_none_or(|(state, _)| state != 'T') {
