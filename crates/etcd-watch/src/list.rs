@@ -12,11 +12,7 @@ use crate::update::{Cause, Item};
 
 mod pace;
 
-use pace::Pace;
-
-/// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for
-/// tens of thousands of peers, and no answer that holds up the other prefixes on the connection.
-const PAGE_KEYS: i64 = 1_000;
+use pace::{PAGE_KEYS, Pace};
 
 /// By how much a page shrinks when its answer is larger than [`MESSAGE_LIMIT`]: from 1 000 keys to
 /// one in five steps.

@@ -13,8 +13,9 @@ use crate::address::Target;
 use crate::allow::{Allow, OutsideAddresses};
 use crate::excerpt::Excerpt;
 use crate::parameters::Parameters;
+use crate::parse::parse_value;
 use crate::peer::Peer;
-use crate::value::{ValueError, check_key, parse_value};
+use crate::value::{ValueError, check_key};
 use member::{Given, Member, Names, Rejection, Server};
 
 /// A key that was removed, with what it stood for.

@@ -1,7 +1,5 @@
 //! One key's value, in any of the forms that are written into etcd for a server.
 
-mod json;
-
 use std::fmt;
 
 use serde_json::Value as Json;
@@ -18,9 +16,6 @@ pub const MAX_KEY_LENGTH: usize = 255;
 /// Bytes that a value has at most: many times what all parameters and some fields of others take.
 pub const MAX_VALUE_LENGTH: usize = 4096;
 
-/// White space of nginx's configuration.
-const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
-
 /// What a key's value says. It is printed as one would write it after `server` in nginx's
 /// configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +31,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// The value as the JSON object that [`parse_value`] takes.
+    /// The value as the JSON object that [`parse_value`](crate::parse_value) takes.
     pub fn to_json(&self) -> String {
         let address = ("addr", Json::from(self.server.as_str()));
         let fields = std::iter::once(address).chain(self.overrides.to_json());
@@ -121,40 +116,6 @@ pub enum ValueError {
     Deleted,
 }
 
-/// Reads the value of `key`, which is the name below the prefix.
-///
-/// The form is found by looking at the value:
-///
-/// * nginx's syntax: what one would write after `server`, `10.0.0.7:80 weight=5 backup`, with or
-///   without a `;` at the end;
-/// * a JSON object with `addr` and fields named as nginx's parameters;
-/// * gRPC's naming, `{"Op":0,"Addr":"10.0.0.7:80","Metadata":…}`, where an object in `Metadata` may
-///   set parameters;
-/// * SkyDNS's and CoreDNS's, `{"host":"10.0.0.7","port":80,"weight":5}`;
-/// * nginx-upsync's: the address with its port is the key's last path segment, and the value an
-///   object with parameters, or empty.
-///
-/// Of several fields of one name in an object, or several parameters of one name, the last one
-/// counts. The port is 80 where there is none.
-///
-/// # Errors
-///
-/// [`ValueError`] says what is wrong with the key or the value. It never panics, whatever they
-/// hold.
-pub fn parse_value(key: &str, value: &[u8]) -> Result<Value, ValueError> {
-    check_key(key)?;
-    if value.len() > MAX_VALUE_LENGTH {
-        return Err(ValueError::ValueTooLong(value.len()));
-    }
-    let text =
-        str::from_utf8(value).map_err(|_| ValueError::ValueNotUtf8)?.trim_matches(WHITE_SPACE);
-    if text.is_empty() {
-        let (server, target) = address_in_key(key).ok_or(ValueError::Empty)?;
-        return Ok(Value { server: server.to_owned(), target, overrides: Overrides::default() });
-    }
-    if text.starts_with('{') { json::parse(key, text) } else { server_syntax(text) }
-}
-
 pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
     if key.is_empty() {
         return Err(ValueError::KeyEmpty);
@@ -170,31 +131,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
 
 /// The address in the key's last path segment, as written and as read. It must have its port:
 /// otherwise nearly any key could be taken for a host name.
-fn address_in_key(key: &str) -> Option<(&str, Target)> {
+pub(crate) fn address_in_key(key: &str) -> Option<(&str, Target)> {
     let server = key.rsplit('/').next()?;
     Some((server, Target::parse_with_port(server)?))
-}
-
-fn server_syntax(text: &str) -> Result<Value, ValueError> {
-    let text = text.strip_suffix(';').unwrap_or(text);
-    let mut words = text.split(WHITE_SPACE).filter(|word| !word.is_empty());
-    let server = words.next().unwrap_or_default();
-    let target = Target::parse(server)?;
-    let mut overrides = Overrides::default();
-    for word in words {
-        overrides.set_word(word).map_err(|error| match error {
-            ParameterError::Unknown(unknown)
-                if is_any_word(server, &target) && !word.contains('=') =>
-            {
-                ValueError::NoServer { first: Excerpt::new(server), word: unknown }
-            }
-            error => error.into(),
-        })?;
-    }
-    Ok(Value { server: server.to_owned(), target, overrides })
-}
-
-/// Whether nothing says that `server` is one: any word would be taken for the name of a host.
-fn is_any_word(server: &str, target: &Target) -> bool {
-    matches!(target, Target::Name { .. }) && !server.contains(['.', ':'])
 }

@@ -110,6 +110,10 @@ impl<'a> Reader<'a> {
                 "mod" if words.get(at + 2).is_some_and(|word| word == "{") => {
                     self.inner.push(depth + 1);
                 }
+                // Who may see it, and not what it uses: `pub(in PATH)`.
+                "pub" if words.get(at + 2).is_some_and(|word| word == "in") => {
+                    at += balanced(&words[at + 1..], "(", ")");
+                }
                 // Not what an opaque type captures.
                 "use" if words.get(at + 1).is_some_and(|word| word != "<") => {
                     let end = words[at..].iter().position(|word| word == ";").unwrap_or_default();

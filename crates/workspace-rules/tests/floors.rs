@@ -117,6 +117,7 @@ fn what_is_no_import_is_not_found() {
         "const TEXT: &str = r#\"\" use crate::directives::args; \"#;",
         "#[cfg(test)] mod tests { use crate::directives::args; }",
         "use super::log;",
+        "pub(in crate::directives) fn log() {}",
     ] {
         assert_eq!(wrong(&with_planted(planted)), Vec::<String>::new(), "{planted}");
     }

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use crate::listening_time::{Elapsed, within};
 
+/// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for
+/// tens of thousands of peers, and no answer that holds up the other prefixes on the connection.
+pub(super) const PAGE_KEYS: i64 = 1_000;
+
 /// Keys that are worth a whole [`gain`](Pace::gain): a page.
-const KEYS: usize = super::PAGE_KEYS as usize;
+const KEYS: usize = PAGE_KEYS as usize;
 
 /// Bytes that are: of keys whose values are so long that a page of them is no message.
 const BYTES: usize = 1 << 20;

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{Value, ValueError, address_in_key};
 use crate::address::{DEFAULT_PORT, Target};
 use crate::excerpt::Excerpt;
 use crate::parameters::{MAX_WEIGHT, Overrides};
+use crate::value::{Value, ValueError, address_in_key};
 
 type Object = Map<String, Json>;
 
