@@ -147,6 +147,26 @@ async fn check_repeatedly(
     }
 }
 
+/// How long an answer of etcd's may take that is under way as the node is to end.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The value of the key, where the node is announced. etcd has the key, and routers know the node,
+/// a moment before etcd's answer says so here: that moment is waited for.
+async fn announced_value(
+    wanted: &KeyState,
+    state: &mut watch::Receiver<KeyState>,
+) -> Option<String> {
+    let is_present = |state: &KeyState| matches!(state, KeyState::Present(_));
+    if is_present(wanted) {
+        // Where the answer does not come, the state says that there is no key.
+        let _ = timeout(ANSWER_TIMEOUT, state.wait_for(is_present)).await;
+    }
+    match state.borrow_and_update().clone() {
+        KeyState::Present(value) => Some(value),
+        KeyState::Absent => None,
+    }
+}
+
 /// Marks the key, so that the router sends nobody new, and waits until those who are there may have
 /// gone, or nobody is waited for.
 async fn drain_node(
@@ -156,11 +176,11 @@ async fn drain_node(
     listener: &mut Listener,
     command: &mut Command,
 ) {
-    let before = state.borrow_and_update().clone();
-    let KeyState::Present(value) = before else { return };
     if drain.is_zero() {
         return;
     }
+    let wanted = want.borrow().clone();
+    let Some(value) = announced_value(&wanted, &mut state).await else { return };
     let draining = KeyState::Present(format!("{value} drain"));
     want.send_replace(draining.clone());
     let waiting = async {
@@ -183,6 +203,35 @@ async fn drain_node(
                 SupervisorEvent::Signal(Signal::SIGTERM | Signal::SIGINT) => return,
                 SupervisorEvent::Signal(signal) => drop(command.signal(signal)),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_whose_key_is_being_written_is_drained() {
+        let present = KeyState::Present("10.0.0.7:80".to_owned());
+        for (wanted, before, answer, expected) in [
+            (&present, &present, None, true),
+            (&present, &KeyState::Absent, Some(ANSWER_TIMEOUT / 2), true),
+            (&present, &KeyState::Absent, Some(ANSWER_TIMEOUT * 2), false),
+            (&KeyState::Absent, &KeyState::Absent, None, false),
+            // What fails its checks goes on to be announced until that is written, too.
+            (&KeyState::Absent, &present, None, true),
+        ] {
+            let (sender, mut state) = watch::channel(before.clone());
+            let answering = async {
+                if let Some(after) = answer {
+                    sleep(after).await;
+                    sender.send_replace(present.clone());
+                }
+            };
+            let (value, ()) = tokio::join!(announced_value(wanted, &mut state), answering);
+            let case = format!("{wanted:?}, {before:?}, {answer:?}");
+            assert_eq!(value.is_some(), expected, "{case}");
         }
     }
 }
