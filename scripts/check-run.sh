@@ -136,7 +136,7 @@ expect_nodes "node-1 node-2 node-3 "
 ok "a node that is put back answers again"
 
 printed "not a peer" >/dev/null
-wait_until 10 logged 'node-4" rejected: there is no address' ||
+wait_until 10 logged 'node-4" rejected: no address' ||
     fail_with_output "the refused value is not printed"
 expect_nodes "node-1 node-2 node-3 "
 ok "a value that is no peer is refused and changes nothing"
