@@ -145,9 +145,10 @@ impl Content for Text {
 
     fn nouns(&self) -> Nouns {
         Nouns {
-            in_hand: "the value in hand stays",
+            kept: "the current value is kept",
+            removed: "the current value is removed",
             one: "",
-            last_good: "the last good value stays",
+            last_valid: "the last valid value is kept",
         }
     }
 
@@ -226,16 +227,16 @@ impl Content for Text {
 /// Why a value is not valid.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 enum ValueError {
-    #[error("the value has {0} bytes, more than {MAX_LENGTH}")]
+    #[error("the value is too long: {0} bytes, the maximum is {MAX_LENGTH}")]
     TooLong(usize),
-    #[error("the value is not UTF-8")]
+    #[error("the value is not valid UTF-8")]
     NotUtf8,
-    #[error("the value has a control character")]
+    #[error("the value contains a control character")]
     ControlCharacter,
-    #[error("the value is no number between 0 and 4294967295")]
+    #[error("the value is not a number from 0 to 4294967295")]
     NotANumber,
     #[error(
-        "the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at most",
+        "the value is not a time such as 30s, 500ms or 1m30s, {} at most",
         LONGEST_TIME.1
     )]
     NotATime,

@@ -138,7 +138,7 @@ async fn status_says_which_host_name_cannot_be_resolved_since_when_and_why() -> 
         );
     }
     for name in ["gone.example", "lost.example"] {
-        let text = format!("\"{name}\" below \"{PREFIX}\" cannot be resolved");
+        let text = format!("host \"{name}\" of prefix \"{PREFIX}\" could not be resolved");
         nginx.wait_for_log_lines(&text, 1).await?;
     }
 
@@ -147,7 +147,9 @@ async fn status_says_which_host_name_cannot_be_resolved_since_when_and_why() -> 
     unresolved(&nginx, &[]).await?;
     nginx.wait_for_keys(&["gone", "good", "lost"]).await?;
     for name in ["gone.example", "lost.example"] {
-        nginx.wait_for_log(&format!("\"{name}\" below \"{PREFIX}\" is resolved again")).await?;
+        nginx
+            .wait_for_log(&format!("host \"{name}\" of prefix \"{PREFIX}\" resolved again"))
+            .await?;
     }
     Ok(())
 }
@@ -174,9 +176,9 @@ async fn many_host_names_that_cannot_be_resolved_are_summed_up() -> Result<()> {
     assert_eq!(upstream.unresolved.len(), 100);
     let names: BTreeSet<_> = upstream.unresolved.iter().map(|key| key.name.as_str()).collect();
     assert!(names.len() == 100 && upstream.unresolved[0].addresses == 0, "{names:?}");
-    let sum = nginx.wait_for_log("more host names below").await?;
-    assert!(sum.contains("in all"), "{sum}");
-    let said = nginx.log_lines("cannot be resolved").len();
+    let sum = nginx.wait_for_log("more hosts of prefix").await?;
+    assert!(sum.contains("in total"), "{sum}");
+    let said = nginx.log_lines("could not be resolved").len();
     assert!(said < LOST, "{said} lines");
     nginx.check_log()
 }

@@ -173,7 +173,7 @@ fn files() {
     assert_eq!(words, ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "198.51.100.0/24"]);
     assert_eq!(parse_lines(&to_lines(words.iter().copied())).expect("the same"), words);
     let error = parse_lines("10.0.0.0/8\nnowhere\n").expect_err("no network");
-    assert_eq!(error.to_string(), "line 2: \"nowhere\" is no network");
+    assert_eq!(error.to_string(), "line 2: \"nowhere\" is not a network");
     assert!(parse_lines("").expect("none").is_empty());
 }
 
