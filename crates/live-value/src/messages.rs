@@ -157,7 +157,8 @@ mod tests {
             (
                 value.held(older, 60),
                 "etcd: variable \"$one\", \"$two\": etcd was wiped or restored from a backup and \
-                 has no key \"/a\"; the current value is kept until the key appears, for 60 s at most",
+                 has no key \"/a\"; the current value is kept until the key appears, for 60 s at \
+                 most",
             ),
             (
                 value.hold_ended(older, 60),
@@ -167,8 +168,8 @@ mod tests {
             (
                 networks.held(other, 60),
                 "etcd: variable \"$inside\": etcd was replaced by another cluster and has no \
-                 network with prefix \"/n/\"; current networks are kept until one appears, for 60 s at \
-                 most",
+                 network with prefix \"/n/\"; current networks are kept until one appears, for 60 \
+                 s at most",
             ),
             (
                 networks.hold_ended(other, 60),

@@ -75,8 +75,8 @@ mod tests {
             ),
             (
                 hold_ended(older, 3),
-                "\"hold\" is over: etcd was wiped or restored from a backup and has no valid peer, 3 keys \
-                 removed",
+                "\"hold\" is over: etcd was wiped or restored from a backup and has no \
+                 valid peer, 3 keys removed",
             ),
             (
                 leases_expired(60),

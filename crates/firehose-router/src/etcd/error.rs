@@ -17,8 +17,8 @@ pub(crate) enum EtcdOptionsError {
     #[error("the value of {0} is not valid UTF-8")]
     NotUtf8(&'static str),
     #[error(
-        "ETCD_IP (--etcd-ip) is \"{ip}\", but ETCD_PORT (--etcd-port) is \"tcp://{linked}\" (set by \
-         Docker links or Kubernetes), which is another host: set ETCD_ENDPOINTS instead of both"
+        "ETCD_IP (--etcd-ip) is \"{ip}\", but ETCD_PORT (--etcd-port) is \"tcp://{linked}\" (set \
+         by Docker links or Kubernetes), which is another host: set ETCD_ENDPOINTS instead of both"
     )]
     TwoPlaces { ip: String, linked: String },
 }
@@ -66,8 +66,8 @@ mod tests {
             ),
             (
                 EtcdOptionsError::TwoPlaces { ip: "a".to_owned(), linked: "b:1".to_owned() },
-                "ETCD_IP (--etcd-ip) is \"a\", but ETCD_PORT (--etcd-port) is \"tcp://b:1\" (set by \
-                 Docker links or Kubernetes), which is another host: set ETCD_ENDPOINTS instead \
+                "ETCD_IP (--etcd-ip) is \"a\", but ETCD_PORT (--etcd-port) is \"tcp://b:1\" (set \
+                 by Docker links or Kubernetes), which is another host: set ETCD_ENDPOINTS instead \
                  of both",
             ),
         ] {
