@@ -279,3 +279,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn messages() {
+    for (error, expected) in [
+        (NetworkError::KeyEmpty, "the key has no name below the prefix"),
+        (
+            NetworkError::KeyTooLong(300),
+            "the key is too long: 300 bytes below the prefix, the maximum is 255",
+        ),
+        (NetworkError::KeyCharacter, "the key contains an invalid character"),
+        (
+            NetworkError::ValueTooLong(2 << 20),
+            "the value is too long: 2097152 bytes, the maximum is 1048576",
+        ),
+        (
+            NetworkError::NotANetwork(upstream_peers::Excerpt::new("x")),
+            "\"x\" is not a network: it must be an address (192.0.2.7, 2001:db8::1) or a network \
+             (10.0.0.0/8, 2001:db8::/32)",
+        ),
+        (
+            NetworkError::NoRoom { needed: 40, left: 16 },
+            "no space for its networks: 40 bytes are needed, 16 are left",
+        ),
+    ] {
+        assert_eq!(error.to_string(), expected);
+    }
+}

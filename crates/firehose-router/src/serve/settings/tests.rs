@@ -173,7 +173,10 @@ fn messages() {
     }
     assert_eq!(message(Setting::Balance, b"\xff"), "the value is not valid UTF-8");
     let long = [b'1'; 2000];
-    assert_eq!(message(Setting::Balance, &long), "the value is too long: the maximum is 1024 bytes");
+    assert_eq!(
+        message(Setting::Balance, &long),
+        "the value is too long: the maximum is 1024 bytes"
+    );
     let unknown = SettingError::Unknown.to_string();
     assert!(
         unknown.starts_with(
