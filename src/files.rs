@@ -57,8 +57,8 @@ pub(crate) fn start<'a>(
         Ok(socket) => Client::over(Arc::new(socket), table),
         Err(error) => {
             let message = format!(
-                "etcd: no process for files that only root may read could be started ({error}): \
-                 workers try it themselves"
+                "etcd: could not start the process for files that only root can read: {error}; \
+                 workers open them themselves"
             );
             log::to(NGX_LOG_ALERT, cycle.log, &message);
             Client::direct(table)

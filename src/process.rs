@@ -9,7 +9,7 @@ use ngx::ffi::{
     NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t,
     ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
 };
-use peer_zone::protocol::{Lease, RestartDelay};
+use peer_zone::{messages, protocol::Lease};
 
 use crate::{
     files,
@@ -76,12 +76,8 @@ fn join(upstream: &Upstream) {
     }
     if !COMPLAINED.swap(true, Ordering::Relaxed) {
         let level = if has_joined { NGX_LOG_WARN } else { NGX_LOG_ALERT };
-        let message = format!(
-            "etcd: {count} processes use the zone of upstream \"{}\", and {most} can: old workers \
-            have not ended yet (\"worker_shutdown_timeout\" limits how long they take)",
-            etcd.upstream
-        );
-        log::at(level, &message);
+        let message = messages::many_processes(&etcd.upstream, count, most);
+        log::at(level, &format!("etcd: {message}"));
     }
 }
 
@@ -132,10 +128,7 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
     lease.enter_cycle(core.number());
 
     let ticker = Ticker::start(STAND_BY, on_tick).inspect_err(|error| {
-        log::at(
-            NGX_LOG_ALERT,
-            &format!("etcd: this worker cannot stand by to be the watcher: {error}"),
-        );
+        log::at(NGX_LOG_ALERT, &format!("etcd: this worker cannot become the watcher: {error}"));
     });
     let mut process = Process {
         core,
@@ -212,26 +205,18 @@ pub(crate) fn setback() -> Option<String> {
     PROCESS
         .with(|process| {
             let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
-            let setback = process.lease.restart_backoff().waiting(clock::now()).map(delay_message);
-            setback.or_else(|| failed.map(|(error, _)| cannot_start(error)))
+            let setback = process.lease.restart_backoff().waiting(clock::now());
+            setback
+                .map(|delay| delay.to_string())
+                .or_else(|| failed.map(|(error, _)| cannot_start(error)))
         })
         .flatten()
 }
 
 fn cannot_start(error: &str) -> String {
     format!(
-        "the watcher cannot be started, and no peer is learnt of: {error}: see to what the worker \
-         may have (threads, descriptors, memory)"
-    )
-}
-
-fn delay_message(setback: RestartDelay) -> String {
-    let RestartDelay { in_a_row, wait } = setback;
-    format!(
-        "{in_a_row} watchers in a row have ended before they had listed their keys: if their \
-         workers were killed, see to the memory that these may have and to the number of keys; the \
-         next one begins in {:.1} s, and the peers in hand stay",
-        wait as f64 / 1_000.0
+        "could not start the watcher: {error}; peers are not updated; check the worker's limits of \
+         threads, descriptors and memory"
     )
 }
 
@@ -248,7 +233,7 @@ impl Process {
                     self.not_before = clock::now() + AFTER_FAILURE;
                     log::at(
                         NGX_LOG_ERR,
-                        &format!("etcd: the watcher failed and is started again: {message}"),
+                        &format!("etcd: the watcher failed and is being restarted: {message}"),
                     );
                 }
             }
@@ -270,7 +255,7 @@ impl Process {
         let Some(claim) = claimed else { return };
         if let Err(setback) = restart_backoff.begin(claim, now) {
             self.lease.release(claim);
-            log::at(NGX_LOG_ALERT, &format!("etcd: {}", delay_message(setback)));
+            log::at(NGX_LOG_ALERT, &format!("etcd: {setback}"));
             return;
         }
         match Watcher::start(Plan::of(self.core, self.lease, claim), on_wake) {
@@ -287,7 +272,7 @@ impl Process {
                     AFTER_FAILURE.checked_shl(before).unwrap_or(u64::MAX).min(MOST_BETWEEN_STARTS);
                 self.not_before = now + pause;
                 let message = cannot_start(&error);
-                log::at(NGX_LOG_ALERT, &format!("etcd: {message}; tried again in {} ms", pause));
+                log::at(NGX_LOG_ALERT, &format!("etcd: {message}; next attempt in {pause} ms"));
                 self.not_started = Some((error, before.saturating_add(1)));
             }
         }

@@ -12,11 +12,9 @@ pub(crate) mod report;
 mod saved_peers;
 mod shared_value;
 mod upstream_zone;
-mod zone_full;
 
 pub(crate) use self::{
     logged_lines::{LoggedLines, MAX_LOGGED_LINES, add_logged_lines},
     shared_value::SharedValue,
     upstream_zone::UpstreamZone,
-    zone_full::shortage_message,
 };

@@ -19,7 +19,7 @@ use crate::config::GeoConf;
 
 /// How much of a prefix is taken: more than the networks of any provider.
 const LIMITS: Limits =
-    Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete those that are no networks of yours" };
+    Limits { keys: 200_000, bytes: 64 << 20, remedy: "delete keys that are not needed" };
 
 impl LiveKind for GeoConf {
     fn source(&self) -> Source<'_> {
@@ -108,7 +108,7 @@ impl Networks {
             if rejected.error == NetworkError::KeyEmpty {
                 let prefix = &self.prefix;
                 reason +=
-                    &format!(": write networks to keys such as {prefix}NAME, and delete this one");
+                    &format!(": put networks into keys such as {prefix}NAME, and delete this key");
             }
             let hash = hash_of((&rejected.key, &reason));
             Rejection { key: rejected.key, reason, hash }
@@ -124,9 +124,10 @@ impl Content for Networks {
 
     fn nouns(&self) -> Nouns {
         Nouns {
-            in_hand: "the networks in hand stay",
-            one: "a network",
-            last_good: "its last good networks stay, and where it never had any it names nobody",
+            kept: "current networks are kept",
+            removed: "current networks are removed",
+            one: "network",
+            last_valid: "the key's last valid networks are kept, if any",
         }
     }
 

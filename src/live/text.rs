@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use etcd_watch::{Item, Limits};
 use live_value::{
-    SharedWords,
+    SharedWords, ValueError,
     messages::{LiveKeys, Nouns},
 };
 
@@ -145,9 +145,10 @@ impl Content for Text {
 
     fn nouns(&self) -> Nouns {
         Nouns {
-            in_hand: "the value in hand stays",
+            kept: "the current value is kept",
+            removed: "the current value is removed",
             one: "",
-            last_good: "the last good value stays",
+            last_valid: "the last valid value is kept",
         }
     }
 
@@ -223,31 +224,13 @@ impl Content for Text {
     }
 }
 
-/// Why a value is not valid.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-enum ValueError {
-    #[error("the value has {0} bytes, more than {MAX_LENGTH}")]
-    TooLong(usize),
-    #[error("the value is not UTF-8")]
-    NotUtf8,
-    #[error("the value has a control character")]
-    ControlCharacter,
-    #[error("the value is no number between 0 and 4294967295")]
-    NotANumber,
-    #[error(
-        "the value is no time as nginx writes it (30s, 500ms, 1m30s), of {} at most",
-        LONGEST_TIME.1
-    )]
-    NotATime,
-}
-
 /// The value as variables have it. A line break at its end, as files have one, is no part of it,
 /// nor is space around what is no text.
 fn check(value: &[u8], kind: Kind) -> Result<&[u8], ValueError> {
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     if value.len() > MAX_LENGTH {
-        return Err(ValueError::TooLong(value.len()));
+        return Err(ValueError::TooLong { length: value.len(), most: MAX_LENGTH });
     }
     let value = if kind == Kind::Text { value } else { value.trim_ascii() };
     match str::from_utf8(value) {
@@ -255,7 +238,7 @@ fn check(value: &[u8], kind: Kind) -> Result<&[u8], ValueError> {
         // In a header, or a log, it could be the beginning of another one.
         Ok(text) if text.contains(char::is_control) => Err(ValueError::ControlCharacter),
         Ok(text) if kind.takes(text) => Ok(value),
-        Ok(_) if kind == Kind::Time => Err(ValueError::NotATime),
+        Ok(_) if kind == Kind::Time => Err(ValueError::NotATime(LONGEST_TIME.1)),
         Ok(_) => Err(ValueError::NotANumber),
     }
 }

@@ -3,6 +3,7 @@
 
 use core::{cell::Cell, ffi::c_void, slice, sync::atomic::AtomicU64};
 
+use live_value::messages::zone_too_small;
 use ngx::ffi::{
     NGX_LOG_EMERG, ngx_conf_t, ngx_int_t, ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc,
 };
@@ -61,7 +62,7 @@ impl LiveZone {
                 None => {
                     let own = Self { memory: Cell::new(None), conf: Cell::new(conf) };
                     let own = cycle_pool::allocate(&*cf, own)
-                        .ok_or_else(|| format!("no memory for the zone \"{name}\""))?;
+                        .ok_or_else(|| format!("no memory for zone \"{name}\""))?;
                     (*zone).init = Some(init);
                     (*zone).data = (&raw const *own).cast_mut().cast();
                     own
@@ -85,10 +86,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         let is_too_small = is_new && lay_out(zone).is_none();
         let Some(memory) = find(zone).filter(|_| !is_too_small) else {
             let name = String::from_utf8_lossy(zone.shm.name.as_bytes()).into_owned();
-            let message = format!(
-                "the zone \"{name}\" of \"{}\" is too small: raise its \"zone=\"",
-                conf.source().directive
-            );
+            let message = zone_too_small(&name, conf.source().directive);
             log::to(NGX_LOG_EMERG, zone.shm.log, &message);
             return ERROR;
         };

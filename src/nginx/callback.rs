@@ -13,7 +13,7 @@ use super::log;
 /// Runs a callback of nginx's: a panic, which must not cross into C, becomes `otherwise`.
 pub(crate) fn guard<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(callback)).unwrap_or_else(|panic| {
-        log::error(&format!("etcd: a fault in the module: {}", log::panic_message(&*panic)));
+        log::error(&format!("etcd: internal error: {}", log::panic_message(&*panic)));
         otherwise
     })
 }

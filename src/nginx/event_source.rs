@@ -44,9 +44,7 @@ impl EventSource {
         if connection.is_null() {
             // SAFETY: it was taken over from its owner, and nobody else has it.
             unsafe { libc::close(descriptor) };
-            return Err(io::Error::other(
-                "no worker connection is free: raise \"worker_connections\"",
-            ));
+            return Err(io::Error::other("worker_connections are not enough"));
         }
         // From here on the connection closes the descriptor.
         let source = Self { connection };
@@ -66,7 +64,7 @@ impl EventSource {
         if status == OK {
             Ok(source)
         } else {
-            Err(io::Error::other("nginx does not listen to a descriptor"))
+            Err(io::Error::other("could not add the descriptor to the event loop"))
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, path::PathBuf, task::Poll};
 
-use peer_check::{Address, Checked, Checks, HealthState, PeerId, Verdict};
+use peer_check::{Address, Checked, Checks, HealthState, PeerId, Verdict, messages};
 use peer_zone::{Health, PeerSpec, Publisher, protocol::Publishing};
 use upstream_peers::SocketAddress;
 
@@ -39,10 +39,7 @@ impl UpstreamChecks {
             return;
         }
         if self.not_made == 0 {
-            log.error(
-                "checks cannot be made: this worker has run out of file descriptors, memory or \
-                 ports; peers are not judged by that (further ones are counted in the status)",
-            );
+            log.error(messages::NOT_MADE);
         }
         self.not_made = not_made;
         publisher.zone().count_checks_not_made(more);
@@ -78,13 +75,13 @@ impl UpstreamChecks {
             let peer = name(&id);
             match (health, before) {
                 (Health::Failing, _) => {
-                    log.warn(format!("{peer} fails its checks: {}", reason.unwrap_or_default()))
+                    log.warn(messages::unhealthy(&peer, &reason.unwrap_or_default()));
                 }
                 (_, Health::Failing) => {
-                    log.notice(format!("{peer} passes its checks again"));
+                    log.notice(messages::healthy(&peer));
                 }
                 (_, Health::Pending) => {
-                    log.notice(format!("{peer} has passed its first check"));
+                    log.notice(messages::first_passed(&peer));
                 }
                 _ => {}
             }
@@ -99,9 +96,9 @@ impl UpstreamChecks {
             return;
         }
         if panics {
-            log.error("every peer fails its checks: all are used, as if none did");
+            log.error(messages::ALL_UNHEALTHY);
         } else {
-            log.notice("not every peer fails its checks any more");
+            log.notice(messages::NOT_ALL_UNHEALTHY);
         }
     }
 }
@@ -150,8 +147,5 @@ fn checked(peer: &PeerSpec, health: Health) -> Option<Checked> {
 fn name(id: &PeerId) -> String {
     let address =
         socket_address::parse(&id.address).map(|address| address.to_string()).unwrap_or_default();
-    match &id.key {
-        Some(key) => format!("peer \"{key}\" ({address})"),
-        None => format!("server {address}"),
-    }
+    messages::name(id.key.as_deref(), &address)
 }

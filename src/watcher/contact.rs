@@ -1,18 +1,18 @@
-//! Whether keys are followed just now, and the lines that say so.
+//! Whether keys are watched just now, and the lines that say so.
 
 use std::rc::Rc;
 
-use etcd_watch::{Continuity, Update};
+use etcd_watch::{Update, messages};
 
 use super::lines::Lines;
 
-/// Whether keys are followed.
+/// Whether keys are watched.
 pub(super) struct Contact {
     cluster_name: Rc<str>,
-    /// Which keys, as lines show them: `the prefix "/a/"`.
+    /// Which keys, as lines show them: `prefix "/a/"`.
     keys: String,
-    /// What stays meanwhile: `the peers in hand stay`.
-    stays: &'static str,
+    /// What is in service meanwhile: `current peers are kept`.
+    kept: &'static str,
     is_lost: bool,
     /// Whether there are more keys than are taken.
     is_limited: bool,
@@ -23,10 +23,10 @@ impl Contact {
     pub(super) fn new(
         cluster_name: Rc<str>,
         keys: String,
-        stays: &'static str,
+        kept: &'static str,
         lines: Lines,
     ) -> Self {
-        Self { cluster_name, keys, stays, is_lost: false, is_limited: false, lines }
+        Self { cluster_name, keys, kept, is_lost: false, is_limited: false, lines }
     }
 
     /// Whether what etcd has is not known just now.
@@ -37,24 +37,18 @@ impl Contact {
     /// Tells of an outage as it begins, as it goes on for another reason, and as it ends; and of
     /// keys that are left out.
     pub(super) fn note_update(&mut self, update: &Update) {
-        let Self { cluster_name, keys, stays, .. } = self;
+        let Self { cluster_name, keys, kept, .. } = self;
         match update {
             Update::Lost { cause, reason } => {
-                let what =
-                    if self.is_lost { "still not followed" } else { "not followed any more" };
-                self.is_lost = true;
-                self.lines.warn(format!(
-                    "etcd: cluster \"{cluster_name}\": {keys} is {what} ({cause}: {reason}); \
-                     {stays}"
-                ));
+                let is_still = std::mem::replace(&mut self.is_lost, true);
+                let text = messages::lost(keys, is_still, *cause, reason, kept);
+                self.lines.warn(format!("etcd: cluster \"{cluster_name}\": {text}"));
             }
             // The end of an outage: the watch stands.
             Update::Alive { revision } if self.is_lost => {
                 self.is_lost = false;
-                self.lines.notice(format!(
-                    "etcd: cluster \"{cluster_name}\": {keys} is followed again, revision \
-                     {revision}"
-                ));
+                let text = messages::restored(keys, *revision);
+                self.lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
             }
             Update::Limited { reason } => {
                 self.is_limited = true;
@@ -62,10 +56,8 @@ impl Contact {
             }
             Update::Listed { items, .. } if self.is_limited => {
                 self.is_limited = false;
-                self.lines.notice(format!(
-                    "etcd: cluster \"{cluster_name}\": all {} keys of {keys} are taken again",
-                    items.len()
-                ));
+                let text = messages::within_limits(keys, items.len());
+                self.lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
             }
             Update::Noted { text } => {
                 self.lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
@@ -73,9 +65,4 @@ impl Contact {
             Update::Listed { .. } | Update::Changed { .. } | Update::Alive { .. } => {}
         }
     }
-}
-
-/// What etcd is now, compared with before, where it does not go on from there.
-pub(super) fn state_of_etcd(continuity: Continuity) -> &'static str {
-    if continuity == Continuity::OtherCluster { "another cluster" } else { "an older state" }
 }

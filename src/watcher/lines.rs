@@ -88,8 +88,8 @@ impl Reader {
         }
         if dropped > 0 {
             log::error(&format!(
-                "etcd: {dropped} log lines of the watcher were dropped: more than {MAX_WAITING} \
-                 came while the worker was busy"
+                "etcd: {dropped} log messages of the watcher dropped: more than {MAX_WAITING} \
+                 queued while the worker was busy"
             ));
         }
     }

@@ -3,20 +3,17 @@
 use std::{collections::BTreeSet, mem, rc::Rc, time::Duration};
 
 use client_networks::shown;
-use etcd_watch::{Cause, Cluster, Event, Holding, Item, Keys, Origin, Replaced, Replica, Update};
+use etcd_watch::{
+    Cause, Cluster, Event, Holding, Item, Keys, Origin, Replaced, Replica, Update,
+    messages::state_of_etcd,
+};
 use live_value::messages::{LiveKeys, Messages};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{
-    claim::Claim,
-    contact::{Contact, state_of_etcd},
-    following::Following,
-    lines::Lines,
-    plan::LivePlan,
-};
+use super::{claim::Claim, contact::Contact, following::Following, lines::Lines, plan::LivePlan};
 use crate::{
     live::{Content, ContentUpdate, HOLD, LiveMemory, hash_of},
     nginx::clock,
@@ -132,7 +129,7 @@ impl FollowedValues {
     fn new(cluster_name: Rc<str>, plan: LivePlan, lines: Lines) -> Self {
         let LivePlan { messages, memory, content } = plan;
         let contact =
-            Contact::new(cluster_name, messages.followed(), messages.nouns.in_hand, lines.clone());
+            Contact::new(cluster_name, messages.watched(), messages.nouns.kept, lines.clone());
         let mut replica = Replica::new(memory.restore(content), memory.state.origin(), HOLD);
         if let Some(holding) = memory.state.holding() {
             replica = replica.resume(holding);

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::RangeInclusive, rc::Rc, time::Duration};
 
 use etcd_watch::{Cluster, Keys, Limits, Update};
-use host_names::{HostNames, NameEvent};
+use host_names::{HostNames, NameEvent, messages};
 use log_burst::{Burst, Sum};
 use peer_check::Verdict;
 use tokio::{
@@ -61,7 +61,7 @@ fn limits(plan: &PrefixPlan) -> Limits {
     Limits {
         keys: (zone / ZONE_PER_KEY).max(FEWEST_KEYS),
         bytes: zone.saturating_mul(LIST_PER_ZONE).clamp(*LIST.start(), *LIST.end()),
-        remedy: "raise \"zone=\" of the \"etcd\" directive, or delete those that are no peers",
+        remedy: "increase \"zone\" of the \"etcd\" directive, or delete keys that are not peers",
     }
 }
 
@@ -84,9 +84,9 @@ pub(super) async fn serve(
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
     });
     let Some(upstreams) = upstreams else { return };
-    let keys = format!("the prefix \"{prefix}\"");
+    let keys = format!("prefix \"{prefix}\"");
     let contact =
-        Contact::new(Rc::clone(&cluster_name), keys, "the peers in hand stay", lines.clone());
+        Contact::new(Rc::clone(&cluster_name), keys, "current peers are kept", lines.clone());
     let mut prefix_task = Prefix {
         cluster_name,
         prefix: Rc::clone(&prefix),
@@ -252,11 +252,8 @@ impl Prefix {
             NameEvent::Failed { name, reason } => {
                 self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections);
                 if !self.take_logged_name(&name) && self.failed_names.admits(clock::now()) {
-                    self.lines.warn(format!(
-                        "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" cannot be \
-                         resolved ({reason}); the addresses in hand stay",
-                        self.cluster_name, self.prefix
-                    ));
+                    let text = messages::failed(&name, &self.prefix, &reason);
+                    self.lines.warn(format!("etcd: cluster \"{}\": {text}", self.cluster_name));
                 }
             }
             NameEvent::StillFailing { .. } => {
@@ -269,10 +266,8 @@ impl Prefix {
     fn recovered(&mut self, name: &str) {
         self.upstreams.iter_mut().for_each(WatchedUpstream::note_rejections);
         if self.recovered_names.admits(clock::now()) {
-            self.lines.notice(format!(
-                "etcd: cluster \"{}\": the host name \"{name}\" below \"{}\" is resolved again",
-                self.cluster_name, self.prefix
-            ));
+            let text = messages::recovered(name, &self.prefix);
+            self.lines.notice(format!("etcd: cluster \"{}\": {text}", self.cluster_name));
         }
     }
 
@@ -289,16 +284,12 @@ impl Prefix {
         let now = clock::now();
         let Self { cluster_name, prefix, lines, .. } = self;
         if let Some(Sum { left_out, all }) = self.failed_names.sum(now) {
-            lines.warn(format!(
-                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" \
-                 cannot be resolved, {all} in all; the addresses in hand stay"
-            ));
+            let text = messages::more_failed(left_out, all, prefix);
+            lines.warn(format!("etcd: cluster \"{cluster_name}\": {text}"));
         }
         if let Some(Sum { left_out, all }) = self.recovered_names.sum(now) {
-            lines.notice(format!(
-                "etcd: cluster \"{cluster_name}\": {left_out} more host names below \"{prefix}\" \
-                 are resolved again, {all} in all"
-            ));
+            let text = messages::more_recovered(left_out, all, prefix);
+            lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
         }
     }
 

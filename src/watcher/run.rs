@@ -48,7 +48,7 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| format!("no runtime: {error}"))?;
+            .map_err(|error| format!("could not create the tokio runtime: {error}"))?;
         let result = LocalSet::new().block_on(&runtime, follow(plan, lines, stop));
         end_blocking_threads(runtime);
         result
@@ -139,9 +139,8 @@ async fn beat(lease: &Lease, claim: u64, cycle: u32, files: &Client, lines: &Lin
         beats.tick().await;
         if files.has_lost_server() {
             lines.error(
-                "etcd: the process \"etcd files\" is gone, which reads and replaces files for \
-                 workers who may not; this worker tries it itself, and a reload of nginx starts it \
-                 again"
+                "etcd: the process \"etcd files\" exited; this worker opens files itself, reload \
+                 nginx to restart the process"
                     .to_owned(),
             );
         }

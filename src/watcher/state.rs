@@ -4,13 +4,12 @@
 //! often as is of use, and never waits for the disk itself.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
 
-use peer_state::{ListVersion, SavedState, WriteSchedule};
+use peer_state::{ListVersion, SavedState, WriteSchedule, messages};
 use peer_zone::{PeerSpec, Publisher};
 use privileged_files::Client;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
@@ -162,16 +161,13 @@ impl StateKeeper {
         let began = Instant::now();
         let result = self.try_write(&list, by).await;
         let ended = Instant::now();
-        let (upstream, file) = (&self.upstream, self.file.display());
+        let (upstream, file) = (&self.upstream, self.file.display().to_string());
         match result {
             Ok(()) => {
                 schedule.record_write(list.mark, began, ended);
                 if std::mem::take(is_failing) {
-                    lines.notice(format!(
-                        "etcd: upstream \"{upstream}\": the state file \"{file}\" is written \
-                         again, revision {}",
-                        list.mark.revision
-                    ));
+                    let text = messages::written_again(&file, list.mark.revision);
+                    lines.notice(format!("etcd: upstream \"{upstream}\": {text}"));
                 }
                 let revision = Some(list.mark.revision);
                 self.reports
@@ -180,10 +176,8 @@ impl StateKeeper {
             Err(reason) => {
                 schedule.record_failure(began, ended);
                 if !std::mem::replace(is_failing, true) {
-                    lines.error(format!(
-                        "etcd: upstream \"{upstream}\": the state file \"{file}\" cannot be \
-                         written: {reason}; it stays as it is"
-                    ));
+                    let text = messages::not_written(&file, &reason);
+                    lines.error(format!("etcd: upstream \"{upstream}\": {text}"));
                 }
                 self.reports.send_if_modified(|reports| {
                     let is_new = reports.trouble.as_ref() != Some(&reason);
@@ -206,24 +200,6 @@ impl StateKeeper {
         let encoded =
             spawn_blocking(move || state.encode()).await.map_err(|error| error.to_string())?;
         let content = encoded.map_err(|error| error.to_string())?;
-        by.replace(&self.file, content).await.map_err(|error| explain(&error))
+        by.replace(&self.file, content).await.map_err(|error| messages::write_error(&error))
     }
-}
-
-/// The reason, and what can be done about it.
-fn explain(error: &io::Error) -> String {
-    let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            ": its folder must be one that nginx's master may write to, or its workers where it is \
-             not root"
-        }
-        io::ErrorKind::NotFound => ": its folder is gone",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": make room on its disk",
-        io::ErrorKind::IsADirectory => ": a folder is in its place",
-        io::ErrorKind::ReadOnlyFilesystem => {
-            ": its folder must be on a file system that can be written to"
-        }
-        _ => "",
-    };
-    format!("{error}{remedy}")
 }

@@ -215,8 +215,9 @@ impl WatchedUpstream {
                 self.take_news();
                 if is_start && items.is_empty() {
                     // A mistyped prefix looks like this, and makes no change that would be a line.
+                    let prefix = &self.prefix;
                     self.log
-                        .notice(format!("0 peers below \"{}\", revision {revision}", self.prefix));
+                        .notice(format!("0 peers with prefix \"{prefix}\", revision {revision}"));
                 }
             }
             Update::Changed { revision, events } => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, ngx_log_t};
-use peer_state::SavedState;
+use peer_state::{SavedState, messages};
 use peer_zone::PeerSpec;
 
 use super::{
@@ -25,7 +25,7 @@ pub(super) struct SavedPeers {
     pub(super) report: Option<Report>,
 }
 
-/// Reads the upstream's state file, if it has one. A file that is of no use never keeps nginx from
+/// Reads the upstream's state file, if it has one. A file that is ignored never keeps nginx from
 /// its start: a line says so.
 pub(super) fn load_peers(conf: &UpstreamConf, log: *mut ngx_log_t) -> SavedPeers {
     let none = SavedPeers { peers: Vec::new(), origin: None, report: None };
@@ -42,12 +42,8 @@ pub(super) fn load_peers(conf: &UpstreamConf, log: *mut ngx_log_t) -> SavedPeers
             }
         }
         Err(reason) => {
-            let message = format!(
-                "etcd: upstream \"{}\": the state file \"{}\" is of no use: {reason}; nginx starts \
-                 without its peers",
-                etcd.upstream,
-                file.display()
-            );
+            let text = messages::ignored(&file.display().to_string(), &reason);
+            let message = format!("etcd: upstream \"{}\": {text}", etcd.upstream);
             log::to(NGX_LOG_ERR, log, &message);
             SavedPeers { report: Some(report(file, None, Some(reason))), ..none }
         }
@@ -58,11 +54,8 @@ pub(super) fn load_peers(conf: &UpstreamConf, log: *mut ngx_log_t) -> SavedPeers
 pub(super) fn log_loaded(conf: &UpstreamConf, count: usize, revision: u64, log: *mut ngx_log_t) {
     let Some(etcd) = &conf.etcd else { return };
     let Some(file) = &etcd.options.state else { return };
-    let message = format!(
-        "etcd: upstream \"{}\": {count} peers of revision {revision} from the state file \"{}\"",
-        etcd.upstream,
-        file.display()
-    );
+    let text = messages::loaded(count, revision, &file.display().to_string());
+    let message = format!("etcd: upstream \"{}\": {text}", etcd.upstream);
     log::to(NGX_LOG_NOTICE, log, &message);
 }
 

@@ -54,7 +54,7 @@ impl<T: Shared> SharedValue<T> {
                 return Ok(known);
             }
             let value = cycle_pool::allocate(&*cf, Self(Cell::new(None)))
-                .ok_or_else(|| format!("no memory for the zone \"{name}\""))?;
+                .ok_or_else(|| format!("no memory for zone \"{name}\""))?;
             (*zone).init = Some(Self::init);
             (*zone).data = (&raw const *value).cast_mut().cast();
             Ok(value)

@@ -13,13 +13,12 @@ use ngx::{
         ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc,
     },
 };
-use peer_zone::{Capacity, Publisher, Zone, protocol::Publishing};
+use peer_zone::{Capacity, Publisher, Zone, messages, protocol::Publishing};
 use upstream_peers::Allow;
 
 use super::{
     memory::{add, old_zone, page, slab_pool},
     saved_peers::{SavedPeers, load_peers, log_loaded},
-    zone_full::shortage_message,
 };
 use crate::{
     config::{Etcd, UpstreamConf},
@@ -76,7 +75,7 @@ impl UpstreamZone {
         unsafe {
             let own = Self { settings, cycle: (*cf).cycle, zone: Cell::new(None) };
             let own = cycle_pool::allocate(&*cf, own)
-                .ok_or_else(|| format!("no memory for the zone \"{name}\""))?;
+                .ok_or_else(|| format!("no memory for zone \"{name}\""))?;
             (*zone).init = Some(init_upstream_zone);
             (*zone).data = (&raw const *own).cast_mut().cast();
             Ok(own)
@@ -103,7 +102,7 @@ unsafe extern "C" fn init_upstream_zone(zone: *mut ngx_shm_zone_t, old: *mut c_v
         let result = if old.is_null() {
             make(zone, conf, upstream.cycle)
         } else {
-            find(zone).ok_or_else(|| "is damaged".to_owned())
+            find(zone).ok_or_else(|| format!("zone \"{}\" is damaged", name(zone)))
         };
         match result {
             Ok(made) => {
@@ -111,17 +110,15 @@ unsafe extern "C" fn init_upstream_zone(zone: *mut ngx_shm_zone_t, old: *mut c_v
                 OK
             }
             Err(message) => {
-                let name = String::from_utf8_lossy(zone.shm.name.as_bytes()).into_owned();
-                // SAFETY: nginx sets the zone's log.
-                log::to(
-                    NGX_LOG_EMERG,
-                    zone.shm.log,
-                    &format!("the zone \"{name}\" of \"etcd\" {message}"),
-                );
+                log::to(NGX_LOG_EMERG, zone.shm.log, &message);
                 ERROR
             }
         }
     })
+}
+
+fn name(zone: &ngx_shm_zone_t) -> String {
+    String::from_utf8_lossy(zone.shm.name.as_bytes()).into_owned()
 }
 
 /// The zone that lies in this memory already.
@@ -139,9 +136,7 @@ fn make(
     cycle: *mut ngx_cycle_t,
 ) -> Result<Zone, String> {
     let size = zone.shm.size.saturating_sub(list_of_processes());
-    let too_small = |why: &str| {
-        format!("of {size} bytes is too small ({why}): raise \"zone=\" of the \"etcd\" directive")
-    };
+    let too_small = |why: &str| messages::too_small(&name(zone), size, why);
     let pool = slab_pool(zone);
     // SAFETY: nobody else knows of the zone yet. What is left of the pool after the first page is
     // one run of free pages.
@@ -154,7 +149,7 @@ fn make(
             ngx_slab_alloc(pool, length).cast::<u8>()
         };
         if address.is_null() {
-            return Err(too_small("nothing is left beside nginx's own"));
+            return Err(too_small("no space left beside nginx's own"));
         }
         region.write(Region { address, length });
         (*pool).data = region.cast();
@@ -190,7 +185,7 @@ fn make(
             // Old peers that do not fit are left out; the configuration's own are a mistake in it.
             return Err(too_small(&full.to_string()));
         }
-        let words = shortage_message(full, size);
+        let words = messages::shortage(full, size);
         log::to(
             NGX_LOG_ERR,
             zone.shm.log,

@@ -95,7 +95,7 @@ async fn narrower_list_removes_peers_and_logs_it() -> Result<()> {
     assert!(of_name.1.contains("host name \"localhost\""), "{of_name:?}");
 
     // Another watcher knows of it, and says it no second time; it says the end.
-    let line = "has no host name \"localhost\" with an address outside of \"etcd_allow\" any more";
+    let line = "all addresses of host \"localhost\" of key";
     assert_eq!(router.nginx.log_lines(line).len(), 0);
     router.nginx.reload().await?;
     eventually(SOON, "another watcher has taken over", async || {

@@ -76,7 +76,7 @@ async fn node_that_answers_500_gets_no_request_until_it_passes() -> Result<()> {
     let upstream = becomes(nginx, "n1", "unhealthy").await?;
     let before = upstream.peer("n1").ok_or("no n1")?.clone();
     assert_eq!(before.health, "failing");
-    let fails = format!("peer \"n1\" ({}) fails its checks: status 500", ill.address());
+    let fails = format!("peer \"n1\" ({}) is unhealthy: status 500", ill.address());
     assert!(nginx.wait_for_log(&fails).await?.contains("[warn]"));
 
     assert_eq!(served(nginx).await?, shares([("n0", 12), ("n2", 12)]));
@@ -91,12 +91,12 @@ async fn node_that_answers_500_gets_no_request_until_it_passes() -> Result<()> {
     ill.set_health(200);
     let upstream = becomes(nginx, "n1", "up").await?;
     assert_eq!(upstream.peer("n1").ok_or("no n1")?.health, "passing");
-    let passes = format!("peer \"n1\" ({}) passes its checks again", ill.address());
+    let passes = format!("peer \"n1\" ({}) is healthy again", ill.address());
     assert!(nginx.wait_for_log(&passes).await?.contains("[notice]"));
     assert_eq!(served(nginx).await?, shares([("n0", 8), ("n1", 8), ("n2", 8)]));
     checked(ill).await?;
     // One line for the begin and one for the end, however often it was checked.
-    nginx.wait_for_log_lines("its checks", 2).await?;
+    nginx.wait_for_log_lines("healthy", 2).await?;
     nginx.check_log()
 }
 
@@ -107,7 +107,7 @@ async fn node_that_hangs_gets_no_request_until_it_passes() -> Result<()> {
     let (nginx, ill) = (&router.nginx, &router.nodes[0]);
     ill.set_fault(Fault::Hang);
     becomes(nginx, "n0", "unhealthy").await?;
-    let fails = format!("peer \"n0\" ({}) fails its checks: timed out after 400ms", ill.address());
+    let fails = format!("peer \"n0\" ({}) is unhealthy: timed out after 400ms", ill.address());
     nginx.wait_for_log(&fails).await?;
     assert_eq!(served(nginx).await?, shares([("n1", 24)]));
     ill.set_fault(Fault::None);
@@ -126,8 +126,7 @@ async fn tcp_check_opens_a_connection_and_sends_nothing() -> Result<()> {
     let nginx = Nginx::start(checking(&etcd, "tcp interval=50ms timeout=10s")).await?;
     nginx.applied(revision).await?;
     becomes(&nginx, "closed", "unhealthy").await?;
-    let fails =
-        format!("peer \"closed\" ({}) fails its checks: connection refused", closed.address());
+    let fails = format!("peer \"closed\" ({}) is unhealthy: connection refused", closed.address());
     nginx.wait_for_log(&fails).await?;
     assert_eq!(served(&nginx).await?, shares([("n0", 12), ("n1", 12)]));
     // One that accepts passes, whatever it would answer.
@@ -177,7 +176,7 @@ async fn http_check_has_the_configured_uri_host_and_status() -> Result<()> {
         })
         .await?;
         if let Some(reason) = reason {
-            nginx.wait_for_log(&format!("fails its checks: {reason}")).await?;
+            nginx.wait_for_log(&format!("is unhealthy: {reason}")).await?;
         }
     }
     Ok(())
@@ -215,10 +214,10 @@ async fn mandatory_new_peer_gets_no_request_before_its_first_pass() -> Result<()
     assert_eq!((peer.health.as_str(), peer.requests), ("pending", 0));
     late.set_fault(Fault::None);
     becomes(&nginx, "n1", "up").await?;
-    let line = format!("peer \"n1\" ({}) has passed its first check", late.address());
+    let line = format!("peer \"n1\" ({}) passed its first check", late.address());
     nginx.wait_for_log(&line).await?;
     assert_eq!(served(&nginx).await?, shares([("n0", 12), ("n1", 12)]));
-    assert!(nginx.log_lines("fails its checks").is_empty(), "{}", nginx.log());
+    assert!(nginx.log_lines("is unhealthy").is_empty(), "{}", nginx.log());
     nginx.check_log()
 }
 
@@ -229,7 +228,7 @@ async fn servers_of_the_configuration_are_checked_and_down_ones_are_not() -> Res
     let router = Router::with(2, |etcd| checking_beside(etcd, HEALTHZ, &directives)).await?;
     let (nginx, etcd, nodes) = (&router.nginx, &router.etcd, &router.nodes);
     fixed.set_health(503);
-    let line = format!("server {} fails its checks: status 503", fixed.address());
+    let line = format!("server {} is unhealthy: status 503", fixed.address());
     nginx.wait_for_log(&line).await?;
     let upstream = nginx.upstream().await?;
     assert_eq!(
@@ -248,7 +247,7 @@ async fn servers_of_the_configuration_are_checked_and_down_ones_are_not() -> Res
     nginx.applied(etcd.put(key("n1"), nodes[1].address().to_string()).await?).await?;
     checked(&nodes[1]).await?;
     fixed.set_health(200);
-    nginx.wait_for_log(&format!("server {} passes its checks again", fixed.address())).await?;
+    nginx.wait_for_log(&format!("server {} is healthy again", fixed.address())).await?;
     assert_eq!(served(nginx).await?, shares([("fixed", 8), ("n0", 8), ("n1", 8)]));
     nginx.check_log()
 }

@@ -133,8 +133,8 @@ async fn malformed_value_changes_nothing() -> Result<()> {
         (b"on\r\nX-Evil: 1", "control character"),
         (b"a\0b", "control character"),
         (b"\x1b[31mred", "control character"),
-        (b"\xff\xfe", "not UTF-8"),
-        (&[b'x'; 4097], "4097 bytes, more than 4096"),
+        (b"\xff\xfe", "not valid UTF-8"),
+        (&[b'x'; 4097], "4097 bytes, the maximum is 4096"),
     ];
     for (count, (value, reason)) in bad.iter().enumerate() {
         etcd.put(KEY, value).await?;
@@ -215,7 +215,10 @@ async fn value_stays_at_first_when_etcd_is_wiped() -> Result<()> {
     router.nginx.watcher().await?;
     all_show(&router.nginx, "value-19").await?;
     assert!(shown(&router.nginx).await?.held <= variable.held);
-    router.nginx.wait_for_log_lines("an older state than before, without the key", 1).await?;
+    router
+        .nginx
+        .wait_for_log_lines("etcd was wiped or restored from a backup and has no key", 1)
+        .await?;
 
     router.etcd.put(KEY, "again").await?;
     all_show(&router.nginx, "again").await?;

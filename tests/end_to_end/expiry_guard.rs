@@ -182,7 +182,7 @@ async fn peers_of_dead_announcers_go_when_the_hold_ends() -> Result<()> {
     assert_eq!(router.nginx.get("/").await?.status, 200);
     let upstream = router.nginx.wait_for_keys(&[]).await?;
     assert!(upstream.holding.is_none());
-    router.nginx.wait_for_log_lines("no peer outlives its lease any more", 1).await?;
+    router.nginx.wait_for_log_lines("\"expiry_guard\" no longer keeps any peer", 1).await?;
     Ok(())
 }
 

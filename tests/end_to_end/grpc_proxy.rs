@@ -38,6 +38,6 @@ async fn grpc_proxy_is_followed_without_a_new_list_and_logged_once() -> Result<(
     }
     let lists = nginx.upstream().await?.resyncs.values().sum::<u64>();
     assert_eq!((lists, nginx.log_lines("grpc-proxy").len()), (1, 1), "{}", nginx.log());
-    assert_eq!(nginx.log_lines("is not followed"), [""; 0]);
+    assert_eq!(nginx.log_lines("cannot watch"), [""; 0]);
     nginx.check_log()
 }

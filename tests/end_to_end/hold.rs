@@ -40,7 +40,7 @@ async fn peers_of_a_wiped_etcd_go_when_the_hold_is_over() -> Result<()> {
 
     let upstream = router.nginx.wait_for_keys(&[]).await?;
     assert!(upstream.holding.is_none(), "{upstream:?}");
-    router.nginx.wait_for_log_lines("the time (\"hold=\") is up", 1).await?;
+    router.nginx.wait_for_log_lines("\"hold\" is over", 1).await?;
     assert_eq!(router.nginx.get("/").await?.status, 502);
 
     router.etcd.register(&router.nodes).await?;

@@ -72,9 +72,9 @@ async fn max_conns_variable_acts_at_once_on_peers_without_their_own() -> Result<
     limits_are(nginx, &[(name, 6), ("own", 7)]).await?;
     etcd.put(key(name), node.address().to_string()).await?;
     limits_are(nginx, &[(name, 0), ("own", 7)]).await?;
-    nginx.wait_for_log_lines("is no number", 3).await?;
+    nginx.wait_for_log_lines("is not a number", 3).await?;
     assert_eq!(nginx.workers()?, workers);
-    nginx.wait_for_log_lines("max_conns=", 5).await?;
+    nginx.wait_for_log_lines("default max_conns of peers is", 5).await?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ async fn deletion_of_all_keys_is_one_change_and_no_error_of_etcd() -> Result<()>
     let after = nginx.applied(revision).await?;
     assert_eq!(after.keys(), ["n0"]);
     assert_eq!(after.resyncs, before.resyncs);
-    assert_eq!(nginx.log_lines("is not followed"), [""; 0]);
+    assert_eq!(nginx.log_lines("cannot watch"), [""; 0]);
     assert_eq!(nginx.get("/").await?.node(), "n0");
     nginx.check_log()
 }

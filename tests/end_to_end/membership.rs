@@ -106,12 +106,13 @@ async fn only_keys_below_the_prefix_are_peers() -> Result<()> {
 async fn empty_prefix_is_logged_at_the_start_alone() -> Result<()> {
     let router = Router::start(2, 0).await?;
     let (nginx, etcd) = (&router.nginx, &router.etcd);
-    let line = format!("etcd: upstream \"{UPSTREAM}\": 0 peers below \"{PREFIX}\", revision ");
+    let line =
+        format!("etcd: upstream \"{UPSTREAM}\": 0 peers with prefix \"{PREFIX}\", revision ");
     nginx.wait_for_log(&line).await?;
     nginx.reload().await?;
     let node = Node::start("n0").await?;
     nginx.applied(etcd.register(std::slice::from_ref(&node)).await?).await?;
     nginx.wait_for_log("1 peers (+1 -0 ~0)").await?;
-    nginx.wait_for_log_lines("0 peers below", 1).await?;
+    nginx.wait_for_log_lines("0 peers with prefix", 1).await?;
     nginx.check_log()
 }

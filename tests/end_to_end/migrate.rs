@@ -265,7 +265,7 @@ async fn settings_that_the_router_refuses_are_named_and_directory_marks_skipped(
     let (code, said) = migrate(&["--from", &old.url(), "--to", &new.url(), "--yes"]).await?;
     assert_eq!(code, 0, "{said}");
     for words in [
-        "the router will not take it: the value is empty; delete the key to use the default\n",
+        "the router would reject it: the value is empty; delete the key to use the default\n",
         "skip    nginx/ = ",
         "skip    nginx/put_allow/ = \"10.0.0.0/8\": a directory marker, which names no \
          network",

@@ -102,13 +102,19 @@ async fn status_says_which_host_name_cannot_be_resolved_since_when_and_why() -> 
     nginx.wait_for_keys(&["gone", "gone", "good"]).await?;
     let lost = unresolved(&nginx, &["lost"]).await?;
     assert_eq!((lost[0].name.as_str(), lost[0].addresses), ("lost.example", 0));
-    assert!(lost[0].reason.as_deref().is_some_and(|why| why.contains("no such name")), "{lost:?}");
+    assert!(
+        lost[0].reason.as_deref().is_some_and(|why| why.contains("host not found")),
+        "{lost:?}"
+    );
 
     // One that is gone keeps its last addresses, and the status says so.
     server.both("gone.example", &Reply::Code(ResponseCode::NXDomain));
     let both = unresolved(&nginx, &["gone", "lost"]).await?;
     assert_eq!((both[0].name.as_str(), both[0].addresses), ("gone.example", 2));
-    assert!(both[0].reason.as_deref().is_some_and(|why| why.contains("no such name")), "{both:?}");
+    assert!(
+        both[0].reason.as_deref().is_some_and(|why| why.contains("host not found")),
+        "{both:?}"
+    );
     assert!(both[1].seconds > both[0].seconds, "{both:?}");
     nginx.wait_for_keys(&["gone", "gone", "good"]).await?;
 
@@ -138,7 +144,7 @@ async fn status_says_which_host_name_cannot_be_resolved_since_when_and_why() -> 
         );
     }
     for name in ["gone.example", "lost.example"] {
-        let text = format!("\"{name}\" below \"{PREFIX}\" cannot be resolved");
+        let text = format!("host \"{name}\" of prefix \"{PREFIX}\" could not be resolved");
         nginx.wait_for_log_lines(&text, 1).await?;
     }
 
@@ -147,7 +153,9 @@ async fn status_says_which_host_name_cannot_be_resolved_since_when_and_why() -> 
     unresolved(&nginx, &[]).await?;
     nginx.wait_for_keys(&["gone", "good", "lost"]).await?;
     for name in ["gone.example", "lost.example"] {
-        nginx.wait_for_log(&format!("\"{name}\" below \"{PREFIX}\" is resolved again")).await?;
+        nginx
+            .wait_for_log(&format!("host \"{name}\" of prefix \"{PREFIX}\" resolved again"))
+            .await?;
     }
     Ok(())
 }
@@ -174,9 +182,9 @@ async fn many_host_names_that_cannot_be_resolved_are_summed_up() -> Result<()> {
     assert_eq!(upstream.unresolved.len(), 100);
     let names: BTreeSet<_> = upstream.unresolved.iter().map(|key| key.name.as_str()).collect();
     assert!(names.len() == 100 && upstream.unresolved[0].addresses == 0, "{names:?}");
-    let sum = nginx.wait_for_log("more host names below").await?;
-    assert!(sum.contains("in all"), "{sum}");
-    let said = nginx.log_lines("cannot be resolved").len();
+    let sum = nginx.wait_for_log("more hosts of prefix").await?;
+    assert!(sum.contains("in total"), "{sum}");
+    let said = nginx.log_lines("could not be resolved").len();
     assert!(said < LOST, "{said} lines");
     nginx.check_log()
 }

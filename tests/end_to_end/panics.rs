@@ -12,7 +12,7 @@ const SLACK: Duration = Duration::from_millis(500);
 /// Where it can panic.
 const PLACES: [&str; 4] = ["update", "before publication", "in publication", "follower"];
 /// What the worker says of it.
-const SAID: &str = "etcd: the watcher failed and is started again: injected: ";
+const SAID: &str = "etcd: the watcher failed and is being restarted: injected: ";
 
 async fn start(workers: usize) -> Result<Router> {
     Router::with(3, |etcd| Configuration::firehose(etcd).workers(workers).with_faults()).await

@@ -189,7 +189,7 @@ async fn lost_quorum_costs_no_request_and_the_list_is_right_after_it() -> Result
     }
     // Once when it began, and once for each other kind of trouble, however many attempts there
     // were.
-    let lines = setting.nginx.log_lines("not followed");
+    let lines = setting.nginx.log_lines("cannot watch");
     assert!(lines.len() <= 3, "{lines:?}");
     for &member in &lost {
         setting.mend(Fault::Paused, member).await?;

@@ -120,7 +120,8 @@ async fn start_without_etcd_serves_from_the_file_until_etcd_has_a_list() -> Resu
     assert_eq!((state.file, state.revision), (folder.file().display().to_string(), Some(revision)));
     assert_eq!(state.trouble, None);
     let line = format!(
-        "etcd: upstream \"{UPSTREAM}\": 2 peers of revision {revision} from the state file \"{}\"",
+        "etcd: upstream \"{UPSTREAM}\": 2 peers of revision {revision} loaded from state file \
+         \"{}\"",
         folder.file().display()
     );
     nginx.wait_for_log_lines(&line, 1).await?;
@@ -183,7 +184,7 @@ async fn another_etcd_is_recognized_after_a_restart() -> Result<()> {
     etcd.wipe()?;
     etcd.restart().await?;
     let mut nginx = Nginx::start(folder.configuration(&etcd)).await?;
-    nginx.wait_for_log("an older state than before").await?;
+    nginx.wait_for_log("etcd was wiped or restored from a backup").await?;
     all_serve(&nginx, &["n0", "n1"]).await?;
     // What it has, which is nothing, does not get into the file, not even at the end.
     nginx.end(Signal::SIGQUIT).await?;

@@ -110,7 +110,7 @@ async fn expired_tokens_are_renewed_without_a_log_line() -> Result<()> {
     setting.mended().await?;
     assert_eq!(setting.router.settled().await?.resyncs, before);
     assert!(
-        setting.router.nginx.log_lines("not followed").is_empty(),
+        setting.router.nginx.log_lines("cannot watch").is_empty(),
         "{}",
         setting.router.nginx.log()
     );

@@ -103,15 +103,15 @@ async fn watcher_that_cannot_start_is_logged_and_tried_again() -> Result<()> {
         let upstream = nginx.upstream().await?;
         let trouble = upstream.trouble.as_deref().unwrap_or_default();
         ensure!(
-            !upstream.connected && trouble.contains("the watcher cannot be started"),
+            !upstream.connected && trouble.contains("could not start the watcher"),
             "{upstream:?}"
         );
         Ok(())
     })
     .await?;
     assert_eq!(nginx.get("/").await?.node(), "n0", "the peers in hand stay");
-    nginx.wait_for_log("tried again in 2000 ms").await?;
-    let count = nginx.log_lines("the watcher cannot be started").len();
+    nginx.wait_for_log("next attempt in 2000 ms").await?;
+    let count = nginx.log_lines("could not start the watcher").len();
     assert!(count <= 2 * 3, "{count} lines for two workers that have tried three times each");
     // Whoever is started from here on can do it, and need not wait for the others.
     limit_threads(nginx.master(), "1000:")?;

@@ -31,7 +31,7 @@ async fn peers_stay_until_the_wiped_etcd_has_a_valid_one() -> Result<()> {
     router.etcd.restart().await?;
     let empty = listed_again(&router.nginx, lists).await?;
     assert_eq!(empty.keys(), ["n0", "n1", "n2"]);
-    router.nginx.wait_for_log_lines("an older state", 1).await?;
+    router.nginx.wait_for_log_lines("wiped or restored from a backup", 1).await?;
 
     // What is no peer takes nobody's place; a key that is deleted is gone.
     for name in ["n0", "n1"] {

@@ -18,7 +18,10 @@ async fn full(nginx: &Nginx, wanted: usize) -> Result<Upstream> {
         let left_out = wanted - upstream.keys().len().min(wanted);
         ensure!(upstream.zone.full && upstream.zone.left_out == left_out, "{:?}", upstream.zone);
         let trouble = upstream.trouble.clone().unwrap_or_default();
-        ensure!(trouble.contains(&format!("{left_out} of {wanted} peers do not fit")), "{trouble}");
+        ensure!(
+            trouble.contains(&format!("{left_out} of {wanted} peers are not used")),
+            "{trouble}"
+        );
         Ok(upstream)
     })
     .await
@@ -60,7 +63,7 @@ async fn rolling_replacement_in_a_full_zone_loses_no_peer() -> Result<()> {
     assert!(most > 130, "{most}");
     let trouble = nginx.upstream().await?.trouble.unwrap_or_default();
     assert!(
-        trouble.contains("\"zone=64k\"") && trouble.contains("\"zone=128k\" would do"),
+        trouble.contains("\"zone=64k\"") && trouble.contains("increase it to \"zone=128k\""),
         "{trouble}"
     );
     let (mut least, mut revision) = (most, 0);
@@ -87,7 +90,7 @@ async fn rolling_replacement_in_a_full_zone_loses_no_peer() -> Result<()> {
     })
     .await?;
     assert!(upstream.keys().iter().all(|key| key.starts_with('c')), "{:?}", upstream.keys());
-    nginx.wait_for_log_lines("do not fit", 1).await?;
+    nginx.wait_for_log_lines("peers are not used", 1).await?;
 
     // Changes are applied, and another watcher, and another nginx's workers, leave it at that.
     let first = upstream.keys()[0];
@@ -139,7 +142,7 @@ async fn peers_that_fit_are_kept_by_a_reload_and_by_a_state_file() -> Result<()>
         assert!(count >= least && upstream.zone.full, "{count}, {:?}", upstream.zone);
         assert_eq!(upstream.keys(), (0..count).map(peer).collect::<Vec<_>>());
         let trouble = upstream.trouble.unwrap_or_default();
-        assert!(trouble.contains("do not fit"), "{trouble}");
+        assert!(trouble.contains("peers are not used"), "{trouble}");
         for mut connection in nginx.connect_to_each().await? {
             assert_eq!(connection.get("/").await?.node(), "n0");
         }
@@ -197,7 +200,7 @@ async fn full_zone_keeps_the_last_list_and_recovers() -> Result<()> {
     etcd.delete_each((0..count / 2).map(name)).await?;
     etcd.delete_each((0..20).map(|number| name(count + number))).await?;
     all_fit(nginx, count - count / 2 + 1).await?;
-    nginx.wait_for_log_lines("fit into the zone again", 1).await?;
+    nginx.wait_for_log_lines("zone has space for all", 1).await?;
     assert_eq!(nginx.get("/").await?.node(), "n0");
     nginx.applied(etcd.delete_all(&key("peer-")).await?).await?;
     let empty = router.settled().await?;
@@ -217,7 +220,10 @@ async fn too_many_peers_at_the_start_and_then_fewer() -> Result<()> {
     .await?;
     let line = nginx.wait_for_log("zone=").await?;
     assert!(line.contains("[error]") && line.contains("firehose"), "{line}");
-    assert!(line.contains("\"zone=256k\"") && line.contains("\"zone=4m\" would do"), "{line}");
+    assert!(
+        line.contains("\"zone=256k\"") && line.contains("increase it to \"zone=4m\""),
+        "{line}"
+    );
     // The first ones are there.
     let upstream = full(&nginx, TOO_MANY / 4).await?;
     let count = upstream.keys().len();

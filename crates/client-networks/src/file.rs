@@ -8,7 +8,7 @@ use crate::ranges::network;
 
 /// A line that names something else.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("line {line}: {word} is no network")]
+#[error("line {line}: {word} is not a network")]
 pub struct LineError {
     /// The number of the line, from 1.
     pub line: usize,

@@ -31,22 +31,22 @@ pub enum NetworkError {
     #[error("the key has no name below the prefix")]
     KeyEmpty,
     /// See [`MAX_KEY_LENGTH`].
-    #[error("the key has {0} bytes below the prefix, more than {MAX_KEY_LENGTH}")]
+    #[error("the key is too long: {0} bytes below the prefix, the maximum is {MAX_KEY_LENGTH}")]
     KeyTooLong(usize),
     /// The key is not text, or has a character that would disturb a line of a log.
-    #[error("the key has a character that no key may have")]
+    #[error("the key contains an invalid character")]
     KeyCharacter,
     /// The value has too many bytes.
-    #[error("the value has {0} bytes, more than {MAX_VALUE_LENGTH}")]
+    #[error("the value is too long: {0} bytes, the maximum is {MAX_VALUE_LENGTH}")]
     ValueTooLong(usize),
     /// A word of it is no network.
     #[error(
-        "{0} is no network: an address (192.0.2.7, 2001:db8::1) or a network (10.0.0.0/8, \
-         2001:db8::/32) is needed"
+        "{0} is not a network: it must be an address (192.0.2.7, 2001:db8::1) or a network \
+         (10.0.0.0/8, 2001:db8::/32)"
     )]
     NotANetwork(Excerpt),
     /// There is no room for its networks beside those that are there.
-    #[error("there is no room for its networks: they take {needed} bytes, and {left} are left")]
+    #[error("no space for its networks: {needed} bytes are needed, {left} are left")]
     NoRoom {
         /// The bytes that they take.
         needed: usize,
@@ -76,7 +76,7 @@ pub struct NetworksUpdate {
 
 /// Text that is no list of keys with their networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("line {line} is no key with networks")]
+#[error("line {line} is not a key with networks")]
 pub struct TextError {
     /// The number of the line, from 1.
     pub line: usize,

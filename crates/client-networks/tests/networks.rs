@@ -173,7 +173,7 @@ fn files() {
     assert_eq!(words, ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "198.51.100.0/24"]);
     assert_eq!(parse_lines(&to_lines(words.iter().copied())).expect("the same"), words);
     let error = parse_lines("10.0.0.0/8\nnowhere\n").expect_err("no network");
-    assert_eq!(error.to_string(), "line 2: \"nowhere\" is no network");
+    assert_eq!(error.to_string(), "line 2: \"nowhere\" is not a network");
     assert!(parse_lines("").expect("none").is_empty());
 }
 
@@ -277,5 +277,32 @@ proptest! {
                 address
             );
         }
+    }
+}
+
+#[test]
+fn messages() {
+    for (error, expected) in [
+        (NetworkError::KeyEmpty, "the key has no name below the prefix"),
+        (
+            NetworkError::KeyTooLong(300),
+            "the key is too long: 300 bytes below the prefix, the maximum is 255",
+        ),
+        (NetworkError::KeyCharacter, "the key contains an invalid character"),
+        (
+            NetworkError::ValueTooLong(2 << 20),
+            "the value is too long: 2097152 bytes, the maximum is 1048576",
+        ),
+        (
+            NetworkError::NotANetwork(upstream_peers::Excerpt::new("x")),
+            "\"x\" is not a network: it must be an address (192.0.2.7, 2001:db8::1) or a network \
+             (10.0.0.0/8, 2001:db8::/32)",
+        ),
+        (
+            NetworkError::NoRoom { needed: 40, left: 16 },
+            "no space for its networks: 40 bytes are needed, 16 are left",
+        ),
+    ] {
+        assert_eq!(error.to_string(), expected);
     }
 }

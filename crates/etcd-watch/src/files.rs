@@ -89,3 +89,75 @@ pub(crate) async fn read(
     }
     Ok(content)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::io;
+    use std::path::Path;
+
+    use super::{Files, LARGE, ReadFile, SMALL, file_trouble, read};
+    use crate::setting_names::SettingNames;
+
+    /// Answers by the name of a file, without a disk.
+    struct Disk;
+
+    impl Files for Disk {
+        fn read(&self, file: &Path) -> ReadFile {
+            match file.to_str() {
+                Some("/missing") => Box::pin(ready(Err(io::ErrorKind::NotFound.into()))),
+                Some("/hanging") => Box::pin(pending()),
+                _ => Box::pin(ready(Ok(vec![0; LARGE + 1]))),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages() {
+        let (here, flags) = (SettingNames::DIRECTIVES, SettingNames::FLAGS);
+        for (names, setting, file, limit, expected) in [
+            (
+                &here,
+                here.password_file,
+                "/missing",
+                SMALL,
+                "password_file \"/missing\" cannot be read: make it readable for nginx's master or \
+                 its workers (entity not found)",
+            ),
+            (
+                &flags,
+                flags.password_file,
+                "/missing",
+                SMALL,
+                "--etcd-password-file \"/missing\" cannot be read: make it readable for the user \
+                 whom this program runs as (entity not found)",
+            ),
+            (
+                &here,
+                here.certificate,
+                "/hanging",
+                SMALL,
+                "ssl_certificate \"/hanging\" cannot be read in time: check its file system",
+            ),
+            (
+                &here,
+                here.certificate,
+                "/large",
+                SMALL,
+                "ssl_certificate \"/large\" is larger than 64 KiB: set another file",
+            ),
+            (
+                &here,
+                here.trusted_certificate,
+                "/large",
+                LARGE,
+                "ssl_trusted_certificate \"/large\" is larger than 1024 KiB: set another file",
+            ),
+        ] {
+            let trouble = read(&Disk, names, setting, Path::new(file), limit).await;
+            assert_eq!(trouble.expect_err("an error").said, expected);
+        }
+        let trouble = file_trouble(here.certificate_key, Path::new("/k"), "is empty");
+        assert_eq!(trouble.said, "ssl_certificate_key \"/k\" is empty");
+    }
+}

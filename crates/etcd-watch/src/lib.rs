@@ -24,6 +24,7 @@ mod limits;
 mod list;
 mod listening_time;
 mod login;
+pub mod messages;
 mod origin;
 mod outage;
 mod prefix;

@@ -12,7 +12,7 @@ pub struct Limits {
     pub keys: usize,
     /// Bytes of a list: its keys, its values, and what it takes to hold them.
     pub bytes: usize,
-    /// What to do about more, behind a colon: `raise "zone="`.
+    /// What to do about more, behind a colon: `increase "zone"`.
     pub remedy: &'static str,
 }
 
@@ -21,6 +21,6 @@ const BYTES: usize = 256 << 20;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { keys: usize::MAX, bytes: BYTES, remedy: "follow fewer keys" }
+        Self { keys: usize::MAX, bytes: BYTES, remedy: "use a prefix with fewer keys" }
     }
 }

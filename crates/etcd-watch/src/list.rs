@@ -198,7 +198,7 @@ mod tests {
     use crate::trouble::Kind;
     use crate::update::Cause;
 
-    const LIMITS: Limits = Limits { keys: 4, bytes: 4 << 10, remedy: "raise \"zone=\"" };
+    const LIMITS: Limits = Limits { keys: 4, bytes: 4 << 10, remedy: "increase \"zone\"" };
 
     fn page(keys: &[&str], more: bool, cluster_id: u64) -> PbRangeResponse {
         let header = PbResponseHeader { cluster_id, revision: 7, ..Default::default() };
@@ -268,12 +268,12 @@ mod tests {
         };
         let refused = |said: &str| Some((Cause::TooLarge, Kind::TooMany, false, said.to_owned()));
         let counted = PbRangeResponse { count: 5, ..page(&["/a"], true, 1) };
-        assert_eq!(said(counted), refused("\"/\" has 5 keys, more than 4: raise \"zone=\""));
+        assert_eq!(said(counted), refused("\"/\" has 5 keys, more than 4: increase \"zone\""));
         let uncounted = page(&["/a", "/b", "/c", "/d", "/e"], false, 1);
-        assert_eq!(said(uncounted), refused("\"/\" has 5 keys, more than 4: raise \"zone=\""));
+        assert_eq!(said(uncounted), refused("\"/\" has 5 keys, more than 4: increase \"zone\""));
         let mut large = page(&["/a"], false, 1);
         large.kvs[0].value = vec![0; LIMITS.bytes];
-        assert_eq!(said(large), refused("\"/\" has more than 0 MiB: raise \"zone=\""));
+        assert_eq!(said(large), refused("\"/\" has more than 0 MiB: increase \"zone\""));
         let full = PbRangeResponse { count: 4, ..page(&["/a", "/b", "/c", "/d"], false, 1) };
         assert!(pages(&range).add(full).is_ok_and(|list| list.is_some()));
     }

@@ -50,10 +50,11 @@ fn password(mut content: Vec<u8>) -> Result<String, &'static str> {
         content.pop_if(|byte| *byte == b'\r');
     }
     if content.is_empty() {
-        return Err("has no password in it: write the password to the file");
+        return Err("contains no password: write the password to the file");
     }
     // The error would have the content in it.
-    String::from_utf8(content).map_err(|_| "is not UTF-8 text: write the password to it as text")
+    String::from_utf8(content)
+        .map_err(|_| "is not valid UTF-8: write the password to the file as text")
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ mod tests {
         let file = |said| Trouble::refused(Cause::Unreachable, Kind::File, said);
         let mut outage = Outage::begin(&file("password_file \"a\" cannot be read"));
         assert!(outage.goes_on(file("password_file \"a\" cannot be read"), true).is_none());
-        assert!(outage.goes_on(file("password_file \"a\" has no password in it"), true).is_some());
+        assert!(outage.goes_on(file("password_file \"a\" contains no password"), true).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -250,7 +250,7 @@ impl Follower<'_> {
             self.send(word.into()).await?;
             if watch.is_limited() && !std::mem::replace(&mut self.is_limited, true) {
                 let reason = format!(
-                    "{range} has more than {} keys, and new ones are left out: {}",
+                    "{range} has more than {} keys, new ones are ignored: {}",
                     limits.keys, limits.remedy
                 );
                 self.send(Update::Limited { reason }).await?;

@@ -1,5 +1,8 @@
 //! What a connection to an `https://` endpoint is verified by, and what it shows.
 
+#[cfg(test)]
+mod tests;
+
 use etcd_client::{Certificate, Identity as PemIdentity, TlsOptions};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -50,14 +53,18 @@ pub(crate) async fn options(
 fn check_authorities(pem: &[u8]) -> Result<(), &'static str> {
     let certificates = certificates(pem)?;
     let (valid, _) = RootCertStore::empty().add_parsable_certificates(certificates);
-    if valid == 0 { Err("has no certificate that can be parsed: set a PEM file") } else { Ok(()) }
+    if valid == 0 {
+        Err("contains no certificate that can be parsed: set a PEM file")
+    } else {
+        Ok(())
+    }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => {
-            Err("has no \"-----BEGIN CERTIFICATE-----\" in it: set a PEM file")
+            Err("contains no \"-----BEGIN CERTIFICATE-----\": set a PEM file")
         }
         Ok(certificates) => Ok(certificates),
         Err(_) => Err("is not valid PEM: set a PEM file"),
@@ -78,7 +85,7 @@ async fn pem_identity(
         file_trouble(
             names.certificate_key,
             &identity.key,
-            "has no key in it that can be parsed: set a PEM file without a passphrase",
+            "contains no private key that can be parsed: set a PEM file without a passphrase",
         )
     })?;
     CertifiedKey::from_der(chain, private, &default_provider()).map_err(|error| {

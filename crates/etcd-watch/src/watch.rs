@@ -233,7 +233,9 @@ impl<'a> Watch<'a> {
         answer: Result<(KnownRange, Result<bool, Trouble>), JoinError>,
     ) -> Result<Option<Word>, Trouble> {
         let Ok((known, differs)) = answer else {
-            return Err(Trouble::broken("watch: the task that compares has failed"));
+            return Err(Trouble::broken(
+                "watch: internal error: the task that compares the keys failed",
+            ));
         };
         let now = Instant::now();
         if differs? && self.reader.delivered == known.delivered {
@@ -292,7 +294,9 @@ impl<'a> Watch<'a> {
                 Err(Trouble { is_late: true, ..silent() })
             }
             Ok(Err(trouble)) => Err(trouble),
-            Err(_) => Err(Trouble::broken("quorum: the task that asks for it has failed")),
+            Err(_) => {
+                Err(Trouble::broken("quorum: internal error: the task that checks it failed"))
+            }
         }
     }
 

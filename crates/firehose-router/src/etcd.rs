@@ -5,10 +5,13 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use etcd_watch::{
-    Cluster, ClusterConfig, EndpointError, Files, Identity, Login, OwnFiles, ReadFile,
-    SettingNames, Tls, check_endpoint,
+    Cluster, ClusterConfig, Files, Identity, Login, OwnFiles, ReadFile, SettingNames, Tls,
+    check_endpoint,
 };
-use thiserror::Error;
+
+mod error;
+
+pub(crate) use self::error::EtcdOptionsError;
 
 /// Where etcd is if nobody says it.
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
@@ -105,29 +108,6 @@ pub(crate) struct EtcdOptions {
         value_parser = parse_prefix
     )]
     prefix: String,
-}
-
-/// What is wrong with the flags of etcd.
-#[derive(Debug, Error)]
-pub(crate) enum EtcdOptionsError {
-    #[error("etcd endpoint \"{url}\" {error}")]
-    Endpoint { url: String, error: EndpointError },
-    #[error("--etcd-cert and --etcd-key (ETCD_CERT, ETCD_KEY) must both be set")]
-    HalfIdentity,
-    #[error(
-        "--etcd-user (ETCD_USER) needs a password: set --etcd-password-file or {PASSWORD_VARIABLE}"
-    )]
-    NoPassword,
-    #[error("a password is set, but --etcd-user (ETCD_USER) is not")]
-    NoUser,
-    #[error("the value of {0} is not UTF-8")]
-    NotUtf8(&'static str),
-    #[error(
-        "ETCD_IP (--etcd-ip) is \"{ip}\", and ETCD_PORT (--etcd-port) is \"tcp://{linked}\", as \
-         Docker's links and Kubernetes set it, which is another place: set ETCD_ENDPOINTS, which \
-         both are overruled by, or one of them"
-    )]
-    TwoPlaces { ip: String, linked: String },
 }
 
 /// An etcd and the prefix, as the flags say.

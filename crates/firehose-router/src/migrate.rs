@@ -1,6 +1,7 @@
 //! `migrate`: copies the settings, and nodes that were written by hand, from one etcd to another,
 //! or from v2's keys to v3's.
 
+mod error;
 mod options;
 mod plan;
 mod source;
@@ -12,41 +13,16 @@ use std::{
     process::ExitCode,
 };
 
-use thiserror::Error;
-
 pub(crate) use self::options::MigrateOptions;
 use self::{
+    error::MigrateError,
     plan::{MigrationStep, PUT_ALLOW, Plan},
     source::SourceError,
     v3::Store,
 };
-use crate::etcd::EtcdOptionsError;
 
 /// What a wrong flag makes the program exit with, as clap has it.
 const USAGE: u8 = 2;
-
-/// What keeps keys from being copied.
-#[derive(Debug, Error)]
-enum MigrateError {
-    #[error("--from: {0}")]
-    From(EtcdOptionsError),
-    #[error("--to: {0}")]
-    To(EtcdOptionsError),
-    #[error("--from {endpoints}: {reason}")]
-    Source { endpoints: String, reason: String },
-    #[error("--to {endpoints}: {reason}")]
-    Target { endpoints: String, reason: String },
-    #[error("{0}")]
-    Same(SourceError),
-    #[error(
-        "copying would let everybody publish: --to has no key below {0}, and those of --from are \
-         not copied (see the lines with \"skip\"); write one at --to without a lease, such as \
-         {0}office with the value 10.0.0.0/8, and run this again"
-    )]
-    OpensPublishing(String),
-    #[error("cannot write to standard output: {0}")]
-    Output(#[from] io::Error),
-}
 
 /// Copies, or shows what would be copied. The exit code says whether the target has all that it
 /// should.

@@ -10,6 +10,7 @@ mod folders;
 mod following;
 mod log_servers;
 mod memory;
+mod messages;
 mod nginx;
 mod old_workers;
 mod options;

@@ -146,7 +146,7 @@ impl HostNames {
     fn take_over(&mut self, ended: Result<(Id, Result<Answer, String>), JoinError>) {
         let (id, answer) = match ended {
             Ok(ended) => ended,
-            Err(error) => (error.id(), Err(format!("the lookup broke off: {error}"))),
+            Err(error) => (error.id(), Err(format!("the lookup failed: {error}"))),
         };
         if let Some((name, _)) = self.under_way.remove(&id) {
             self.schedule.ended(&name, answer, Instant::now());

@@ -12,6 +12,7 @@
 mod backoff;
 mod host_names;
 mod lookup;
+pub mod messages;
 mod schedule;
 mod servers;
 

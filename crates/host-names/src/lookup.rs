@@ -58,7 +58,7 @@ pub(crate) async fn look_up(servers: &Servers, name: &str) -> Result<Answer, Str
             Err(reason) => trouble = trouble.or(Some(reason)),
         }
     }
-    Err(trouble.unwrap_or_else(|| "no such name, or no address of that name".to_owned()))
+    Err(trouble.unwrap_or_else(|| "host not found, or it has no address".to_owned()))
 }
 
 fn in_hosts_file(servers: &Servers, name: &Name) -> Option<Answer> {
@@ -102,7 +102,7 @@ async fn family(
         best
     });
     match found.await {
-        Err(_) | Ok(Err(NetError::Timeout)) => Err("no answer from a name server".to_owned()),
+        Err(_) | Ok(Err(NetError::Timeout)) => Err("no response from the name servers".to_owned()),
         Ok(Ok(lookup)) => Ok(taken_from(&lookup)),
         Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none))))
             if matches!(none.response_code, ResponseCode::NoError | ResponseCode::NXDomain) =>
@@ -110,7 +110,7 @@ async fn family(
             Ok(Addresses::none())
         }
         Ok(Err(NetError::Dns(DnsError::ResponseCode(code)))) => {
-            Err(format!("a name server answers \"{code}\""))
+            Err(format!("the name server responded with \"{code}\""))
         }
         Ok(Err(error)) => Err(error.to_string()),
     }

@@ -17,6 +17,8 @@ mod cell;
 pub mod messages;
 mod shared_words;
 mod sync;
+mod value_error;
 
 pub use cell::{Origin, Reading, TornRead, ValueCell};
 pub use shared_words::{SharedWords, WordsReading};
+pub use value_error::ValueError;

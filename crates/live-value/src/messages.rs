@@ -3,15 +3,17 @@
 /// How messages call what a kind of variables is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nouns {
-    /// What stays while etcd has nothing, or cannot be followed: `the networks in hand stay`.
-    pub in_hand: &'static str,
-    /// A valid value of a key below a prefix: `a network`.
+    /// What stays while etcd has nothing, or cannot be watched: `current networks are kept`.
+    pub kept: &'static str,
+    /// What goes once that has lasted for too long: `current networks are removed`.
+    pub removed: &'static str,
+    /// A valid value of a key with a prefix: `network`.
     pub one: &'static str,
-    /// What stays of a key whose value is rejected: `the last good value stays`.
-    pub last_good: &'static str,
+    /// What stays of a key whose value is rejected: `the last valid value is kept`.
+    pub last_valid: &'static str,
 }
 
-/// The keys that are followed.
+/// The keys that are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LiveKeys {
     /// One key.
@@ -41,12 +43,12 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// The keys that are followed: `the prefix "/a/"`.
+    /// The keys that are watched: `prefix "/a/"`.
     #[must_use]
-    pub fn followed(&self) -> String {
+    pub fn watched(&self) -> String {
         match &self.keys {
-            LiveKeys::One(key) => format!("the key \"{key}\""),
-            LiveKeys::Prefix(prefix) => format!("the prefix \"{prefix}\""),
+            LiveKeys::One(key) => format!("key \"{key}\""),
+            LiveKeys::Prefix(prefix) => format!("prefix \"{prefix}\""),
         }
     }
 
@@ -56,29 +58,25 @@ impl Messages {
         self.line(&format!("{summary}, revision {revision}"))
     }
 
-    /// The values outlive a wiped etcd for `seconds` at most. `etcd` is what it is now: `another
-    /// cluster`.
+    /// The values outlive a wiped etcd for `seconds` at most. `etcd` says what has become of it:
+    /// `etcd was replaced by another cluster`.
     #[must_use]
     pub fn held(&self, etcd: &str, seconds: u64) -> String {
-        let in_hand = self.nouns.in_hand;
-        let (lacks, it) = self.lacks();
+        let kept = self.nouns.kept;
+        let (lacked, it) = self.lacked();
         self.line(&format!(
-            "etcd is {etcd} than before, without {lacks}; {in_hand} until it has {it}, at most for \
-             {seconds} s"
+            "{etcd} and has no {lacked}; {kept} until {it} appears, for {seconds} s at most"
         ))
     }
 
     /// The time is over for which they outlive a wiped etcd.
     #[must_use]
     pub fn hold_ended(&self, etcd: &str, seconds: u64) -> String {
-        let (lacks, _) = self.lacks();
-        self.line(&format!(
-            "etcd is {etcd} than before, and has been without {lacks} for {seconds} s: what was in \
-             hand is dropped"
-        ))
+        let (removed, (lacked, _)) = (self.nouns.removed, self.lacked());
+        self.line(&format!("{etcd} and has had no {lacked} for {seconds} s: {removed}"))
     }
 
-    /// Why a value is rejected, as the status shows it: a key below a prefix is named.
+    /// Why a value is rejected, as the status shows it: a key with a prefix is named.
     #[must_use]
     pub fn rejection(&self, key: &str, reason: &str) -> String {
         match &self.keys {
@@ -90,8 +88,8 @@ impl Messages {
     /// A value is rejected.
     #[must_use]
     pub fn rejected(&self, key: &str, reason: &str) -> String {
-        let (start, last_good) = (self.keys.as_str(), self.nouns.last_good);
-        self.line(&format!("key \"{start}{key}\" rejected: {reason}; {last_good}"))
+        let (start, last_valid) = (self.keys.as_str(), self.nouns.last_valid);
+        self.line(&format!("key \"{start}{key}\" rejected: {reason}; {last_valid}"))
     }
 
     /// So many more values are rejected, without a line each.
@@ -100,11 +98,13 @@ impl Messages {
         self.line(&format!("{count} more keys rejected"))
     }
 
-    /// What a wiped etcd lacks, and a pronoun for it.
-    fn lacks(&self) -> (String, &'static str) {
+    /// What a wiped etcd lacks, and a word for it.
+    fn lacked(&self) -> (String, &'static str) {
         match &self.keys {
-            LiveKeys::One(key) => (format!("the key \"{key}\""), "it"),
-            LiveKeys::Prefix(prefix) => (format!("{} below \"{prefix}\"", self.nouns.one), "one"),
+            LiveKeys::One(key) => (format!("key \"{key}\""), "the key"),
+            LiveKeys::Prefix(prefix) => {
+                (format!("{} with prefix \"{prefix}\"", self.nouns.one), "one")
+            }
         }
     }
 
@@ -113,9 +113,15 @@ impl Messages {
     }
 }
 
+/// The values of `directive` do not fit into the shared memory zone `name` at all.
+#[must_use]
+pub fn zone_too_small(name: &str, directive: &str) -> String {
+    format!("zone \"{name}\" is too small: increase \"zone\" of the \"{directive}\" directive")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LiveKeys, Messages, Nouns};
+    use super::{LiveKeys, Messages, Nouns, zone_too_small};
 
     #[test]
     fn messages() {
@@ -123,56 +129,71 @@ mod tests {
             names: vec!["$one".to_owned(), "$two".to_owned()],
             keys: LiveKeys::One("/a".to_owned()),
             nouns: Nouns {
-                in_hand: "the value in hand stays",
+                kept: "the current value is kept",
+                removed: "the current value is removed",
                 one: "",
-                last_good: "the last good value stays",
+                last_valid: "the last valid value is kept",
             },
         };
         let networks = Messages {
             names: vec!["$inside".to_owned()],
             keys: LiveKeys::Prefix("/n/".to_owned()),
             nouns: Nouns {
-                in_hand: "the networks in hand stay",
-                one: "a network",
-                last_good: "its last good networks stay",
+                kept: "current networks are kept",
+                removed: "current networks are removed",
+                one: "network",
+                last_valid: "the key's last valid networks are kept, if any",
             },
         };
+        let (older, other) =
+            ("etcd was wiped or restored from a backup", "etcd was replaced by another cluster");
         for (message, expected) in [
-            (value.followed(), "the key \"/a\""),
-            (networks.followed(), "the prefix \"/n/\""),
+            (value.watched(), "key \"/a\""),
+            (networks.watched(), "prefix \"/n/\""),
             (
                 value.changed("set (2 bytes)", 7),
                 "etcd: variable \"$one\", \"$two\": set (2 bytes), revision 7",
             ),
             (
-                value.held("an older state", 60),
-                "etcd: variable \"$one\", \"$two\": etcd is an older state than before, without \
-                 the key \"/a\"; the value in hand stays until it has it, at most for 60 s",
+                value.held(older, 60),
+                "etcd: variable \"$one\", \"$two\": etcd was wiped or restored from a backup and \
+                 has no key \"/a\"; the current value is kept until the key appears, for 60 s at \
+                 most",
             ),
             (
-                networks.held("another cluster", 60),
-                "etcd: variable \"$inside\": etcd is another cluster than before, without a \
-                 network below \"/n/\"; the networks in hand stay until it has one, at most for \
-                 60 s",
+                value.hold_ended(older, 60),
+                "etcd: variable \"$one\", \"$two\": etcd was wiped or restored from a backup and \
+                 has had no key \"/a\" for 60 s: the current value is removed",
             ),
             (
-                networks.hold_ended("another cluster", 60),
-                "etcd: variable \"$inside\": etcd is another cluster than before, and has been \
-                 without a network below \"/n/\" for 60 s: what was in hand is dropped",
+                networks.held(other, 60),
+                "etcd: variable \"$inside\": etcd was replaced by another cluster and has no \
+                 network with prefix \"/n/\"; current networks are kept until one appears, for 60 \
+                 s at most",
+            ),
+            (
+                networks.hold_ended(other, 60),
+                "etcd: variable \"$inside\": etcd was replaced by another cluster and has had no \
+                 network with prefix \"/n/\" for 60 s: current networks are removed",
             ),
             (value.rejection("", "the value is not UTF-8"), "the value is not UTF-8"),
             (
                 value.rejected("", "the value is not UTF-8"),
                 "etcd: variable \"$one\", \"$two\": key \"/a\" rejected: the value is not UTF-8; \
-                 the last good value stays",
+                 the last valid value is kept",
             ),
             (networks.rejection("b", "no network"), "key \"/n/b\" rejected: no network"),
             (
                 networks.rejected("b", "no network"),
-                "etcd: variable \"$inside\": key \"/n/b\" rejected: no network; its last good \
-                 networks stay",
+                "etcd: variable \"$inside\": key \"/n/b\" rejected: no network; the key's last \
+                 valid networks are kept, if any",
             ),
             (networks.more_rejected(9), "etcd: variable \"$inside\": 9 more keys rejected"),
+            (
+                zone_too_small("etcd:etcd_geo:main:/n/", "etcd_geo"),
+                "zone \"etcd:etcd_geo:main:/n/\" is too small: increase \"zone\" of the \
+                 \"etcd_geo\" directive",
+            ),
         ] {
             assert_eq!(message, expected);
         }

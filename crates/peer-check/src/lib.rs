@@ -11,6 +11,7 @@ mod attempt;
 mod checks;
 mod config;
 mod health;
+pub mod messages;
 mod peer;
 mod probe;
 mod schedule;

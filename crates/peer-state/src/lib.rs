@@ -15,6 +15,7 @@
 mod error;
 mod file;
 mod first_line;
+pub mod messages;
 mod schedule;
 mod state;
 

@@ -35,6 +35,8 @@ mod layout;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
+pub mod messages;
+#[cfg(not(loom))]
 mod peer_spec;
 #[cfg(not(loom))]
 mod plan;

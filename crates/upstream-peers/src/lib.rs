@@ -21,6 +21,7 @@ mod allow;
 mod excerpt;
 mod expiry;
 mod membership;
+pub mod messages;
 mod parameters;
 mod parse;
 mod peer;

@@ -2,17 +2,19 @@
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
-use etcd_watch::{Continuity, Event, Holding, Item, Origin, Replaced, Replica};
+use etcd_watch::{
+    Continuity, Event, Holding, Item, Origin, Replaced, Replica, messages::state_of_etcd,
+};
 use host_names::HostNames;
 use peer_zone::Publisher;
 use upstream_peers::{
-    Ages, Allow, Membership, MembershipChange, OutsideAddresses, Parameters, Peer,
+    Ages, Allow, Membership, MembershipChange, OutsideAddresses, Parameters, Peer, messages,
 };
 
 use super::expiry::Expiry;
 use crate::{
     live::LiveNumber,
-    watcher::{contact::state_of_etcd, upstream_log::UpstreamLog},
+    watcher::upstream_log::UpstreamLog,
     zones::report::{self, HoldingReason, Rejection},
 };
 
@@ -305,22 +307,16 @@ impl Contents {
         self.terms.defaults.max_conns = max_conns;
         self.news.peers |= self.members.in_hand_mut().set_defaults(self.terms.defaults);
         self.news.peers |= self.members.newest_mut().set_defaults(self.terms.defaults);
-        self.log.notice(format!("max_conns={max_conns} for peers whose values do not set it"));
+        self.log.notice(messages::default_max_conns(max_conns));
     }
 
     /// etcd is another one, or in an older state, than `before`.
     fn log_hold(&self, continuity: Continuity, listed: Origin, before: Option<Origin>, now: u64) {
         let (Some(before), Some(held)) = (before, self.members.holding()) else { return };
-        self.log.warn(format!(
-            "etcd is {} than before (cluster {:x}, revision {}; before: cluster {:x}, revision \
-             {}); the peers in hand stay until it has a valid one, at most for {} s (\"hold=\")",
-            state_of_etcd(continuity),
-            listed.cluster_id,
-            listed.revision,
-            before.cluster_id,
-            before.revision,
-            held.until.saturating_sub(now).div_ceil(1_000),
-        ));
+        let state = |origin: Origin| (origin.cluster_id, origin.revision);
+        let seconds = held.until.saturating_sub(now).div_ceil(1_000);
+        let etcd = state_of_etcd(continuity);
+        self.log.warn(messages::held(etcd, state(listed), state(before), seconds));
     }
 
     /// The new content takes over once it has a peer that can be reached, or none is in hand. A
@@ -340,12 +336,7 @@ impl Contents {
         let Some(Replaced { former, continuity }) = self.members.end_hold(now, is_followed) else {
             return;
         };
-        self.log.warn(format!(
-            "the time (\"hold=\") is up for which peers outlive an etcd that is {} than before, \
-             and has no valid one: {} keys go",
-            state_of_etcd(continuity),
-            former.len(),
-        ));
+        self.log.warn(messages::hold_ended(state_of_etcd(continuity), former.len()));
         self.note_adoption();
     }
 

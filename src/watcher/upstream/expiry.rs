@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use etcd_watch::Item;
 use peer_zone::{Health, Publisher};
-use upstream_peers::{ExpiryGuard, Membership, MembershipChange, Removed, Vanishing};
+use upstream_peers::{ExpiryGuard, Membership, MembershipChange, Removed, Vanishing, messages};
 
 use crate::watcher::upstream_log::UpstreamLog;
 
@@ -50,11 +50,7 @@ impl Expiry {
             }
             Vanishing::Stays(back) => {
                 if !was_keeping {
-                    self.log.warn(format!(
-                        "too many leases have run out at the same time (\"expiry_guard=\"): their \
-                         peers stay while they pass their checks, or for {} s (\"hold=\")",
-                        self.hold / 1_000,
-                    ));
+                    self.log.warn(messages::leases_expired(self.hold / 1_000));
                 }
                 back.into_iter().map(|removed| members.put_back(removed)).collect()
             }
@@ -142,7 +138,7 @@ impl Expiry {
         let outcomes: Vec<MembershipChange> =
             due.iter().map(|key| members.delete(key.as_bytes())).collect();
         if !due.is_empty() && !self.guard.is_keeping() {
-            self.log.notice("no peer outlives its lease any more");
+            self.log.notice(messages::NONE_KEPT);
         }
         outcomes
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
-use upstream_peers::OutsideAddresses;
+use upstream_peers::{OutsideAddresses, messages};
 
 use crate::{watcher::upstream_log::UpstreamLog, zones::report::Rejection};
 
@@ -40,11 +40,8 @@ impl RefusedAddresses {
         let new = new.map(|(key, addresses)| self.rejection(key, addresses)).collect();
         for (key, OutsideAddresses { name, .. }) in &self.now {
             if !refused.contains_key(key) {
-                self.log.notice(format!(
-                    "key \"{}{key}\" has no host name \"{name}\" with an address outside of \
-                     \"etcd_allow\" any more",
-                    self.prefix
-                ));
+                let key = format!("{}{key}", self.prefix);
+                self.log.notice(messages::all_allowed(name, &key));
             }
         }
         self.now = refused;

@@ -3,6 +3,7 @@
 
 use log_burst::{Burst, Sum};
 use peer_zone::Zone;
+use upstream_peers::messages;
 
 use super::log_memory::{LogMemory, of_name, of_rejection};
 use crate::{
@@ -42,7 +43,7 @@ impl RejectionLog {
         self.zone.count_rejected(1);
         if self.burst.admits(now) {
             let Rejection { key, reason } = rejection;
-            self.log.error(format!("key \"{key}\" rejected: {reason}"));
+            self.log.error(messages::rejected(key, reason));
         }
     }
 
@@ -60,10 +61,7 @@ impl RejectionLog {
     /// Sums up what was not written. Says whether a predecessor's lines are forgotten now.
     pub(super) fn end_burst(&mut self, now: u64) -> bool {
         if let Some(Sum { left_out, all }) = self.burst.sum(now) {
-            self.log.error(format!(
-                "{left_out} more values rejected, {all} in all; the status shows the first \
-                 {MAX_SHOWN} keys"
-            ));
+            self.log.error(messages::more_rejected(left_out, all, MAX_SHOWN));
         }
         self.predecessor_until.is_some_and(|until| until <= now) && self.memory.forget_predecessor()
     }

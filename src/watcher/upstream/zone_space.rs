@@ -1,9 +1,9 @@
 //! Whether the zone has room for all peers: as many as fit are in service, and the log says that
 //! others are not.
 
-use peer_zone::{Publisher, Zone, ZoneFull};
+use peer_zone::{Publisher, Zone, ZoneFull, messages};
 
-use crate::{watcher::upstream_log::UpstreamLog, zones};
+use crate::watcher::upstream_log::UpstreamLog;
 
 /// The room of an upstream's zone.
 pub(super) struct ZoneSpace {
@@ -30,12 +30,12 @@ impl ZoneSpace {
     /// ends. Says whether the shortage is another one than before.
     pub(super) fn note_result(&mut self, full: Option<ZoneFull>, publisher: &Publisher) -> bool {
         self.zone.set_left_out(full.map_or(0, |full| full.left_out));
-        let shortage = full.map(|full| zones::shortage_message(full, self.size));
+        let shortage = full.map(|full| messages::shortage(full, self.size));
         match (&self.shortage, &shortage) {
             (None, Some(shortage)) => self.log.error(shortage),
             (Some(_), None) => {
                 let count = publisher.listed().len();
-                self.log.notice(format!("all {count} peers fit into the zone again"));
+                self.log.notice(messages::all_fit(count));
             }
             _ => {}
         }

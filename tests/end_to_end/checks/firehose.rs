@@ -33,14 +33,14 @@ async fn firehose_nodes_pass_by_head_or_by_their_metrics() -> Result<()> {
         let nginx = Nginx::start(checking(&etcd, &check).workers(1)).await?;
         nginx.applied(revision).await?;
         health_is(&nginx, &["passing", "passing"]).await?;
-        assert!(nginx.log_lines("fails its checks").is_empty(), "{}", nginx.log());
+        assert!(nginx.log_lines("is unhealthy").is_empty(), "{}", nginx.log());
         nginx.check_log()?;
     }
     // What a GET would get there is the poll's end, long after the check's.
     let nginx = Nginx::start(checking(&etcd, &format!("http {IMPATIENT}")).workers(1)).await?;
     nginx.applied(revision).await?;
     health_is(&nginx, &["failing", "failing"]).await?;
-    nginx.wait_for_log("fails its checks: timed out after 400ms").await?;
+    nginx.wait_for_log("is unhealthy: timed out after 400ms").await?;
     Ok(())
 }
 
@@ -53,7 +53,7 @@ async fn firehose_node_that_is_not_well_gets_no_request() -> Result<()> {
     // Its redis is away.
     nodes[0].set_health(503);
     becomes(&nginx, "n0", "unhealthy").await?;
-    nginx.wait_for_log("fails its checks: status 503").await?;
+    nginx.wait_for_log("is unhealthy: status 503").await?;
     for mut connection in nginx.connect_to_each().await? {
         for _ in 0..4 {
             let answer = connection.send(hyper::Method::PUT, "/channel", "message".into()).await?;

@@ -42,8 +42,8 @@ async fn failed_check_stays_over_a_takeover() -> Result<()> {
     }
     ill.set_health(200);
     becomes(nginx, "n0", "up").await?;
-    nginx.wait_for_log("passes its checks again").await?;
-    nginx.wait_for_log_lines("fails its checks", 1).await?;
+    nginx.wait_for_log("is healthy again").await?;
+    nginx.wait_for_log_lines("is unhealthy", 1).await?;
     assert_eq!(served(nginx).await?, shares([("n0", 12), ("n1", 12)]));
     Ok(())
 }

@@ -4,8 +4,8 @@ use harness::*;
 
 use super::*;
 
-const PANIC: &str = "every peer fails its checks: all are used, as if none did";
-const NO_PANIC: &str = "not every peer fails its checks any more";
+const PANIC: &str = "all peers are unhealthy: health checks are ignored";
+const NO_PANIC: &str = "not all peers are unhealthy: health checks are in effect again";
 
 async fn panics(nginx: &Nginx, expected: bool) -> Result<Upstream> {
     eventually(SOON, &format!("panic is {expected}"), async || {

@@ -51,7 +51,7 @@ async fn drain_times_act_on_open_sessions_of_old_workers_without_a_reload() -> R
     let peer = peer_is(nginx, "n0", "to be closed", |peer| peer.closes_in.is_some()).await?;
     assert!(peer.closes_in.is_some_and(|left| (3_000.0..=3_600.0).contains(&left)), "{peer:?}");
     // What is no time changes nothing.
-    for (value, why) in [("soon", "is no time"), ("91d", "is no time")] {
+    for (value, why) in [("soon", "is not a time"), ("91d", "is not a time")] {
         let before = nginx.log_lines(why).len();
         etcd.put(TIMEOUT, value).await?;
         eventually(SOON, "it is rejected", async || {

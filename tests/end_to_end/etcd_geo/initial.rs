@@ -14,7 +14,7 @@ async fn initial_networks_are_held_at_a_start_over_a_wiped_etcd() -> Result<()> 
             &format!("empty=1 {initial} origin=0123456789abcdef:9"),
         ))
         .await?;
-        nginx.wait_for_log("etcd is another cluster than before").await?;
+        nginx.wait_for_log("etcd was replaced by another cluster").await?;
         all_say(&nginx, &[(INSIDE, kept), (OUTSIDE, false)]).await?;
         nginx.reload().await?;
         assert!(shown(&nginx).await?.held.is_some());

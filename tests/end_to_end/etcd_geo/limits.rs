@@ -27,7 +27,7 @@ async fn networks_without_room_are_logged_and_cost_themselves_alone() -> Result<
     etcd.put(network("one"), INSIDE).await?;
     all_say(nginx, &[(INSIDE, true), (OUTSIDE, false)]).await?;
     put_many(etcd).await?;
-    let said = nginx.wait_for_log("there is no room for its networks").await?;
+    let said = nginx.wait_for_log("no space for its networks").await?;
     assert!(said.contains(NETWORKS), "{said}");
     // Those that came first are there, the last are not; and what was there still goes when its key
     // does.
@@ -45,7 +45,7 @@ async fn too_many_networks_at_the_start_do_not_pass_for_none() -> Result<()> {
     etcd.put(network("a-first"), INSIDE).await?;
     put_many(&etcd).await?;
     let nginx = Nginx::start(configuration(&etcd, "empty=1 zone=64k")).await?;
-    nginx.wait_for_log("there is no room for its networks").await?;
+    nginx.wait_for_log("no space for its networks").await?;
     all_say(&nginx, &[(INSIDE, true), (OUTSIDE, false)]).await
 }
 
@@ -54,7 +54,7 @@ async fn another_zone_size_costs_no_network() -> Result<()> {
     let mut router = start("zone=64k").await?;
     router.etcd.put(network("a-first"), INSIDE).await?;
     put_many(&router.etcd).await?;
-    router.nginx.wait_for_log("there is no room for its networks").await?;
+    router.nginx.wait_for_log("no space for its networks").await?;
     router.nginx.configure(configuration(&router.etcd, "zone=1m"))?;
     router.nginx.reload().await?;
     all_say(&router.nginx, &[(INSIDE, true), (OUTSIDE, false), ("10.11.183.1", true)]).await?;

@@ -169,7 +169,7 @@ async fn malformed_put_allow_lets_nobody_publish() -> Result<()> {
         router.program.wait_for_log("put_allow/\" rejected").await?;
         router
             .program
-            .wait_for_log("write networks to keys such as /firehose/nginx/put_allow/NAME")
+            .wait_for_log("put networks into keys such as /firehose/nginx/put_allow/NAME")
             .await?;
         etcd.delete(&setting("put_allow/")).await?;
         publishing_is(&router, 200).await?;
@@ -191,14 +191,14 @@ async fn wiped_etcd_does_not_open_publishing_at_a_start_nor_at_a_reload() -> Res
     etcd.kill().await?;
     etcd.wipe()?;
     etcd.restart().await?;
-    router.program.wait_for_log("in use stay until it has one").await?;
+    router.program.wait_for_log("are kept until one appears").await?;
     publishing_is(&router, 403).await?;
 
     // A start, with the file that the one before has left.
     let mut router = router;
     for _ in 0..2 {
         router = Served::start_in(router.leave().await?, &etcd.url(), &[]).await?;
-        router.program.wait_for_log("in use stay until it has one").await?;
+        router.program.wait_for_log("are kept until one appears").await?;
         eventually(SOON, "nginx has heard it as well", async || {
             let status: serde_json::Value = serde_json::from_str(&router.locally("/etcd")?)?;
             ensure!(status["geo"]["$put_allowed"]["held"].is_number(), "{status}");

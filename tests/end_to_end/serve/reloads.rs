@@ -58,7 +58,7 @@ async fn reload_waits_until_workers_have_files_to_hear_of_it() -> Result<()> {
     let worker = router.workers()?[0];
     limit_files(worker, open_files(worker)?)?;
     etcd.put(setting("keepalive_timeout"), "30s").await?;
-    let line = router.program.wait_for_log("the settings change nothing").await?;
+    let line = router.program.wait_for_log("the settings are not applied yet").await?;
     assert!(line.contains(&format!("the worker {worker} would need")), "{line}");
     assert_eq!(router.reloads(), 0);
     limit_files(worker, 1000)?;

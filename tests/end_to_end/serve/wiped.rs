@@ -19,7 +19,7 @@ async fn settings_stay_at_first_when_etcd_is_wiped() -> Result<()> {
     etcd.kill().await?;
     etcd.wipe()?;
     etcd.restart().await?;
-    router.program.wait_for_log(&format!("no valid setting below \"{SETTINGS}\"")).await?;
+    router.program.wait_for_log(&format!("no valid setting with prefix \"{SETTINGS}\"")).await?;
     assert!(has(&router.configuration()?, "worker_processes 2;"));
     etcd.put(setting("balance"), "ip_hash").await?;
     reloaded(&router, 1).await?;
@@ -51,7 +51,7 @@ async fn settings_stay_when_a_wiped_etcd_has_one_junk_key() -> Result<()> {
     etcd.wipe()?;
     etcd.restart().await?;
     put_junk(&etcd).await?;
-    router.program.wait_for_log(&format!("no valid setting below \"{SETTINGS}\"")).await?;
+    router.program.wait_for_log(&format!("no valid setting with prefix \"{SETTINGS}\"")).await?;
     router.program.wait_for_log("colour\" ignored").await?;
     router.program.wait_for_log(&format!("{}\" rejected", setting("balance"))).await?;
     // Whoever asks for a reload gets the same.
@@ -84,7 +84,10 @@ async fn settings_stay_when_etcd_was_wiped_while_the_router_was_stopped() -> Res
     put_junk(&etcd).await?;
     for _ in 0..2 {
         let router = Served::start_in(folder, &etcd.url(), &[]).await?;
-        router.program.wait_for_log(&format!("no valid setting below \"{SETTINGS}\"")).await?;
+        router
+            .program
+            .wait_for_log(&format!("no valid setting with prefix \"{SETTINGS}\""))
+            .await?;
         assert!(has(&router.configuration()?, "worker_processes 2;"));
         folder = router.leave().await?;
         // The next one finds an etcd that has come past the old one's revision.

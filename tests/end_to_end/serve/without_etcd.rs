@@ -103,7 +103,7 @@ async fn settings_that_could_not_be_rendered_are_rendered_later() -> Result<()> 
     let blocked = router.folder().join("run/nginx.conf.new");
     std::fs::create_dir(&blocked)?;
     etcd.put(setting("worker_processes"), "2").await?;
-    router.program.wait_for_log("the settings change nothing").await?;
+    router.program.wait_for_log("the settings are not applied yet").await?;
     std::fs::remove_dir(&blocked)?;
     router.wait_for_line("worker_processes 2;").await?;
     router.program.wait_for_log("nginx has reloaded: worker_processes 2").await?;

@@ -1,4 +1,4 @@
-//! Files that are good, or of no use, and names of files that cannot be.
+//! Files that are good, or ignored, and names of files that cannot be.
 
 use super::*;
 use upstream_peers::{Parameters, Peer, SocketAddress};
@@ -24,7 +24,7 @@ fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
     })
 }
 
-/// What a file may hold that is of no use, and what is said of it.
+/// What a file may hold that is ignored, and what is said of it.
 fn useless(good: &[u8], foreign: Vec<u8>) -> Vec<(Vec<u8>, &'static str)> {
     let with = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = good.to_vec();
@@ -60,14 +60,14 @@ async fn useless_file_is_logged_and_does_not_stop_nginx() -> Result<()> {
         let output = Nginx::test(&folder.configuration(&etcd))?;
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{reason}: {said}");
-        let line = format!("the state file \"{}\" is of no use: {reason}", folder.file().display());
+        let line = format!("state file \"{}\" ignored: {reason}", folder.file().display());
         assert!(said.contains(&line), "{said}, not {line}");
         assert_eq!(std::fs::read(folder.file())?, bytes, "{reason}");
     }
     std::fs::write(folder.file(), &good)?;
     let output = Nginx::test(&folder.configuration(&etcd))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("of no use"), "{said}");
+    assert!(output.status.success() && !said.contains("\" ignored: "), "{said}");
     assert_eq!(std::fs::read(folder.file())?, good);
     Ok(())
 }
@@ -111,7 +111,7 @@ async fn peers_of_the_file_beyond_the_zone_are_left_out() -> Result<()> {
     let http = format!("{} {}", cluster("main", &etcd.url()), upstream(&parameters, &directives));
     let nginx = Nginx::start(Configuration::new().http(&http)).await?;
     assert_eq!(nginx.get("/").await?.node(), "n0");
-    nginx.wait_for_log_lines("of 5001 peers do not fit into \"zone=64k\"", 1).await?;
+    nginx.wait_for_log_lines(" of 5001 peers are not used", 1).await?;
     // As many as fit, the first ones by key; and the rest is told of.
     let upstream = nginx.upstream().await?;
     let kept = upstream.keys().len();

@@ -77,14 +77,14 @@ async fn killed_file_process_leaves_the_file_and_a_reload_starts_another() -> Re
         signal(process, Signal::SIGKILL)?;
     }
     router.etcd.put(key("n2"), "127.0.0.1:1 down").await?;
-    let gone = "the process \"etcd files\" is gone";
+    let gone = "the process \"etcd files\" exited";
     let line = router.nginx.wait_for_log(gone).await?;
     assert!(
-        line.contains("[error]") && line.contains("a reload of nginx starts it again"),
+        line.contains("[error]") && line.contains("reload nginx to restart the process"),
         "{line}"
     );
-    let line = router.nginx.wait_for_log("cannot be written: ").await?;
-    assert!(line.contains("Permission denied") && line.contains("it stays as it is"), "{line}");
+    let line = router.nginx.wait_for_log("could not write state file ").await?;
+    assert!(line.contains("Permission denied") && line.contains("the old file is kept"), "{line}");
     let trouble = eventually(SOON, "the status has it", async || {
         let state = router.nginx.upstream().await?.state.ok_or("no state in the status")?;
         Ok(state.trouble.ok_or("no trouble")?)
@@ -122,7 +122,7 @@ async fn link_of_another_user_leads_to_no_folder_of_roots() -> Result<()> {
     let configuration =
         |etcd: &Etcd| Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream);
     let router = Router::with(2, configuration).await?;
-    let line = router.nginx.wait_for_log("cannot be written: ").await?;
+    let line = router.nginx.wait_for_log("could not write state file ").await?;
     assert!(line.contains("a symbolic link of the user with the id 54321"), "{line}");
     assert!(folder.names()?.is_empty(), "{:?}", folder.names());
 
@@ -166,13 +166,13 @@ async fn full_disk_leaves_the_last_list() -> Result<()> {
     let error = std::fs::write(&filling, vec![0; 1 << 20]).expect_err("larger than the disk");
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     router.etcd.put(key("n2"), "127.0.0.1:1 down").await?;
-    let line = router.nginx.wait_for_log("cannot be written: ").await?;
-    assert!(line.contains("No space left") && line.contains("make room on its disk"), "{line}");
+    let line = router.nginx.wait_for_log("could not write state file ").await?;
+    assert!(line.contains("No space left") && line.contains("free disk space"), "{line}");
     assert_eq!(folder.identity()?, before);
     assert_eq!(folder.names()?.len(), 2, "{:?}", folder.names());
     std::fs::remove_file(filling)?;
     folder.wait_for_keys(&["n0", "n1", "n2"]).await?;
     is_roots_alone(&folder)?;
-    router.nginx.wait_for_log("is written again, revision ").await?;
+    router.nginx.wait_for_log(" written again at revision ").await?;
     router.nginx.check_log()
 }

@@ -105,27 +105,30 @@ async fn file_that_cannot_be_written_is_logged_once() -> Result<()> {
     let away = folder.0.path().with_extension("away");
     rename(folder.0.path(), &away)?;
     router.nginx.applied(router.etcd.put(key("n2"), "127.0.0.1:1 down").await?).await?;
-    let line = router.nginx.wait_for_log("cannot be written: ").await?;
+    let line = router.nginx.wait_for_log("could not write state file ").await?;
     assert!(line.contains(&folder.file().display().to_string()), "{line}");
-    assert!(line.contains("No such file") && line.contains("its folder is gone"), "{line}");
+    assert!(
+        line.contains("No such file") && line.contains("its directory does not exist"),
+        "{line}"
+    );
     let trouble = eventually(SOON, "the status has it", async || {
         let state = router.nginx.upstream().await?.state.ok_or("no state in the status")?;
         Ok(state.trouble.ok_or("no trouble")?)
     })
     .await?;
-    assert!(trouble.contains("its folder is gone"), "{trouble}");
+    assert!(trouble.contains("its directory does not exist"), "{trouble}");
     router.nginx.applied(router.etcd.delete(&key("n1")).await?).await?;
 
     rename(&away, folder.0.path())?;
     folder.wait_for_keys(&["n0", "n2"]).await?;
-    router.nginx.wait_for_log("is written again, revision ").await?;
+    router.nginx.wait_for_log(" written again at revision ").await?;
     eventually(SOON, "the status has nothing to complain of", async || {
         let state = router.nginx.upstream().await?.state.ok_or("no state in the status")?;
         ensure!(state.trouble.is_none() && state.revision.is_some(), "{state:?}");
         Ok(())
     })
     .await?;
-    router.nginx.wait_for_log_lines("cannot be written", 1).await?;
+    router.nginx.wait_for_log_lines("could not write state file", 1).await?;
     router.nginx.check_log()
 }
 

@@ -50,7 +50,7 @@ impl Nginx {
             let level = line.split(' ').nth(2).unwrap_or_default();
             matches!(level, "[alert]" | "[emerg]" | "[crit]")
                 || line.contains("panicked")
-                || line.contains("etcd: a fault in the module")
+                || line.contains("etcd: internal error")
                 || line.contains("etcd: the watcher failed")
                 || line.contains("exited on signal")
         };

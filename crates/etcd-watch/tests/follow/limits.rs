@@ -58,7 +58,7 @@ async fn what_comes_beyond_the_limit_is_left_out_until_it_fits() {
     followed.until_exact(&etcd).await;
     put(&etcd, 8..30).await;
     followed.until(|update| matches!(update, Update::Limited { .. })).await;
-    let wanted = format!("{PREFIX:?} has more than 10 keys, and new ones are left out: raise it");
+    let wanted = format!("{PREFIX:?} has more than 10 keys, new ones are ignored: raise it");
     assert_eq!(followed.limited.as_ref(), Some(&wanted));
     let mut kv = etcd.kv().await;
     kv.put(key("29"), "again", None).await.expect("a put");

@@ -149,7 +149,7 @@ async fn files_that_are_wrong() {
         ("authority.pem", &large, &["ssl_trusted_certificate", "larger than 1024 KiB"]),
         ("router.pem", "secret", &["ssl_certificate \"", "router.pem", "BEGIN CERTIFICATE"]),
         ("router.pem", &right.key, &["ssl_certificate \"", "router.pem"]),
-        ("router.key", "secret", &["ssl_certificate_key", "router.key", "no key in it"]),
+        ("router.key", "secret", &["ssl_certificate_key", "router.key", "no private key"]),
         (
             "router.key",
             &other.key,
@@ -171,7 +171,7 @@ async fn files_that_are_wrong() {
     followed.until_lost_for(&["ssl_certificate_key", "router.key", "cannot be read"]).await;
     // One trouble after the other, each told of.
     setting.files.write("router.key", "nothing");
-    followed.until_lost_for(&["no key in it"]).await;
+    followed.until_lost_for(&["no private key"]).await;
     setting.files.write_pair("router", &setting.authority.sign("router"));
     setting.mended(&mut followed, "a").await;
     assert_eq!(followed.losses.len(), 2);

@@ -158,7 +158,7 @@ impl Plan {
                 let line = format!("{word} {}{reason}", entry.shown());
                 [
                     Some(line),
-                    complaint.map(|said| format!("        the router will not take it: {said}")),
+                    complaint.map(|said| format!("        the router would reject it: {said}")),
                 ]
             })
             .flatten()
@@ -373,7 +373,7 @@ mod tests {
         ] {
             let plan = Plan::new(vec![entry(key, value, Life::Unlimited)], &[], false);
             let lines: Vec<_> = plan.lines().collect();
-            assert!(lines.len() == 2 && lines[1].contains("will not take it"), "{lines:?}");
+            assert!(lines.len() == 2 && lines[1].contains("would reject it"), "{lines:?}");
             // Whole: nothing of a line that has the key before it.
             assert!(
                 lines[1].matches('"').count() % 2 == 0 && !lines[1].contains("rejected"),

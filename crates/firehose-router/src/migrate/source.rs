@@ -32,7 +32,7 @@ impl fmt::Display for Api {
 #[derive(Debug, Error)]
 pub(super) enum SourceError {
     #[error(
-        "--from and --to are the same keys: those below {prefix} in API v3 ({of_v2}); change \
+        "--from and --to are the same keys, those with prefix {prefix} in API v3 ({of_v2}): change \
          --from, --to, --from-prefix or --prefix"
     )]
     Same { prefix: String, of_v2: String },
@@ -65,7 +65,7 @@ impl Source {
     pub(super) async fn read(&self, is_target: bool) -> Result<(Api, Vec<Entry>), SourceError> {
         match self.api {
             Some(Api::V3) if is_target => {
-                return Err(self.same("those of v2 are read with --from-api v2"));
+                return Err(self.same("use --from-api v2 for the keys of API v2"));
             }
             Some(api) => {
                 let keys = self.read_by(api).await?;
@@ -104,7 +104,7 @@ impl Source {
         if is_target {
             return Err(match not_offered {
                 Some(error) => self.same(&error.to_string()),
-                None => self.same("it has none of v2 there"),
+                None => self.same("there are no keys in API v2"),
             });
         }
         let of_v3 = self.read_by(Api::V3).await?;

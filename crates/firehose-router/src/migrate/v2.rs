@@ -84,10 +84,7 @@ async fn read_at(etcd: &Etcd, endpoint: &str) -> Result<Vec<Entry>, V2Error> {
     let failed = |reason: &dyn std::fmt::Display| V2Error::Failed(format!("{endpoint}: {reason}"));
     let authority = endpoint.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     let authority = authority.ok_or_else(|| {
-        failed(
-            &"v2's keys are read by http:// only; an ssh tunnel or etcd's own machine gives such a \
-              way",
-        )
+        failed(&"API v2 is read over http:// only: use an SSH tunnel, or run this on etcd's host")
     })?;
     let asking = async {
         let authorization = authorization(etcd).map_err(|error| failed(&error))?;
@@ -106,9 +103,9 @@ async fn read_at(etcd: &Etcd, endpoint: &str) -> Result<Vec<Entry>, V2Error> {
 /// v3's keys, a silent one is left after that.
 async fn heard<T>(etcd: &Etcd, what: impl Future<Output = T>) -> Result<T, Failure> {
     let patience = etcd.config.connect_timeout;
-    timeout(patience, what).await.map_err(|_| {
-        format!("it does not answer within {patience:?} (--etcd-connect-timeout)").into()
-    })
+    timeout(patience, what)
+        .await
+        .map_err(|_| format!("no answer within {patience:?} (--etcd-connect-timeout)").into())
 }
 
 fn authorization(etcd: &Etcd) -> Result<Option<String>, String> {
@@ -155,9 +152,8 @@ async fn get(
 /// The keys that an answer has. The endpoint's name is not known here.
 fn entries(status: u16, body: &[u8], prefix: &str) -> Result<Vec<Entry>, V2Error> {
     if status == 200 {
-        let answer: Answer = serde_json::from_slice(body).map_err(|error| {
-            V2Error::Failed(format!("the answer is not one of etcd's: {error}"))
-        })?;
+        let answer: Answer = serde_json::from_slice(body)
+            .map_err(|error| V2Error::Failed(format!("invalid response from etcd: {error}")))?;
         let mut entries = Vec::new();
         collect(&answer.node, prefix, &mut entries);
         return Ok(entries);

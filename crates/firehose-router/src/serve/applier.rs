@@ -256,9 +256,7 @@ impl Applier {
             Ok(accepted) => accepted,
             Err(error) => {
                 if pending.is_none() {
-                    tracing::error!(
-                        "the settings change nothing for now: {error}; they are tried again"
-                    );
+                    tracing::error!("the settings are not applied yet: {error}; retrying");
                 }
                 self.pending =
                     Some(Pending::after(pending.map_or(RETRY, |pending| pending.wait), anyway));
@@ -317,8 +315,8 @@ impl Applier {
             let name = name_of(server).unwrap_or_default();
             if self.unresolved.as_ref() != Some(server) {
                 tracing::error!(
-                    "key \"{}{}\" rejected for now: {}; the last good value stays, and the server \
-                     is tried again",
+                    "key \"{}{}\" rejected for now: {}; the last valid value is kept, and the \
+                     server is retried",
                     frame.etcd.settings_prefix(),
                     Setting::SyslogEndpoint.key(),
                     servers.failure(name),
@@ -357,7 +355,7 @@ impl Applier {
                 for Revert { setting, from, to } in reverts {
                     tracing::error!(
                         "key \"{}{}\" rejected: with {}, only {found} of {expected} workers run; \
-                        the last good value is used again",
+                        the last valid value is used again",
                         self.tester().frame.etcd.settings_prefix(),
                         setting.key(),
                         from.as_deref().unwrap_or("its default"),

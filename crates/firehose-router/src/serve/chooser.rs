@@ -162,7 +162,7 @@ impl Chooser {
         if self.logged.borrow_mut().insert((setting, value.clone())) {
             let prefix = self.tester.frame.etcd.settings_prefix();
             tracing::error!(
-                "key \"{prefix}{}\" rejected: with {value}, {error}; the last good value stays",
+                "key \"{prefix}{}\" rejected: with {value}, {error}; the last valid value is kept",
                 setting.key(),
             );
         }

@@ -12,7 +12,10 @@ use nix::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::processes::{WORKER, members, title};
+use super::{
+    messages::{self, Target},
+    processes::{WORKER, members, title},
+};
 
 /// How nginx calls its master, before the command line that it was started with.
 const MASTER: &str = "nginx: master process";
@@ -62,10 +65,7 @@ impl EarlierNginx {
     /// Tells them to end as their connections do, and waits until they have left the socket in the
     /// run folder, which the master removes.
     pub(crate) async fn close(&self, socket: &Path) {
-        tracing::warn!(
-            "an nginx of an earlier router is still running (process {}): sending it SIGQUIT",
-            self.master
-        );
+        tracing::warn!("{}", messages::earlier_runs(self.master));
         self.signal(Signal::SIGQUIT);
         let end = Instant::now() + CLOSES;
         while socket.exists()
@@ -89,13 +89,13 @@ impl EarlierNginx {
             }
             while Instant::now() < end {
                 if !self.runs() {
-                    tracing::info!("the nginx of the earlier router has exited");
+                    tracing::info!("{}", messages::EARLIER_HAS_EXITED);
                     return;
                 }
                 sleep(LOOK).await;
             }
         }
-        tracing::error!("the nginx of the earlier router (process {}) does not exit", self.master);
+        tracing::error!("{}", messages::earlier_does_not_exit(self.master));
     }
 
     /// Whether this process is, or was, their master.
@@ -107,7 +107,8 @@ impl EarlierNginx {
         if self.runs()
             && let Err(error) = killpg(self.master, signal)
         {
-            tracing::error!("cannot send {signal} to process {}: {error}", self.master);
+            let to = Target::Earlier(self.master);
+            tracing::error!("{}", messages::signal_not_sent(signal, to, &error));
         }
     }
 }

@@ -112,7 +112,7 @@ impl LogServers {
         } else {
             format!(
                 "\"{name}\" cannot be resolved ({})",
-                failure.unwrap_or("no answer from the name server yet")
+                failure.unwrap_or("no response from the name servers yet")
             )
         }
     }

@@ -65,13 +65,13 @@ impl fmt::Display for TooMuch {
             write!(
                 formatter,
                 "a worker with {connections} connections takes some {needed} MB, and {room} MB are \
-                 at hand for each ({source})"
+                 available for each ({source})"
             )
         } else {
             write!(
                 formatter,
                 "{processes} workers with {connections} connections each take some {needed} MB, \
-                 and {room} MB are at hand ({source})"
+                 and {room} MB are available ({source})"
             )
         }
     }

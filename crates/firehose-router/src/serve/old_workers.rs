@@ -12,7 +12,10 @@ use nix::{
 };
 use tokio::time::Instant;
 
-use super::processes;
+use super::{
+    messages::{self, Target},
+    processes,
+};
 
 /// How long after a reload a worker may go on as before.
 const HEARS: Duration = Duration::from_secs(3);
@@ -72,26 +75,21 @@ impl OldWorkers {
             }
             let (next, signal, time) = match *step {
                 ShutdownStep::Reloaded => {
-                    tracing::warn!(
-                        "worker {worker} still serves with the configuration before the reload: \
-                         sending it SIGQUIT"
-                    );
+                    tracing::warn!("{}", messages::worker_not_told(worker));
                     (Some(ShutdownStep::ToShutDown), Signal::SIGQUIT, limit)
                 }
                 ShutdownStep::ToShutDown => {
-                    tracing::error!(
-                        "worker {worker} does not shut down: sending it SIGTERM, which closes its \
-                         connections"
-                    );
+                    tracing::error!("{}", messages::worker_does_not_shut_down(worker));
                     (Some(ShutdownStep::ToEnd), Signal::SIGTERM, ENDS)
                 }
                 ShutdownStep::ToEnd => {
-                    tracing::error!("worker {worker} does not exit: sending it SIGKILL");
+                    tracing::error!("{}", messages::worker_does_not_exit(worker));
                     (None, Signal::SIGKILL, ENDS)
                 }
             };
             if let Err(error) = kill(worker, signal) {
-                tracing::error!("cannot send {signal} to worker {worker}: {error}");
+                let to = Target::Worker(worker);
+                tracing::error!("{}", messages::signal_not_sent(signal, to, &error));
             }
             if let Some(next) = next {
                 (*step, *until) = (next, now + time);

@@ -216,9 +216,9 @@ pub(crate) enum SettingError {
     PutAllowIsKey,
     #[error("the value is empty; delete the key to use the default")]
     Empty,
-    #[error("the value is longer than {MAX_LENGTH} bytes")]
+    #[error("the value is too long: the maximum is {MAX_LENGTH} bytes")]
     TooLong,
-    #[error("the value is not UTF-8 text")]
+    #[error("the value is not valid UTF-8")]
     NotText,
     #[error("\"{value}\" is not {expected}")]
     Invalid { value: String, expected: String },

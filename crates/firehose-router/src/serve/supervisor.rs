@@ -18,7 +18,7 @@ use super::{
     applier::Applier,
     earlier_nginx::EarlierNginx,
     error::ServeError,
-    folders,
+    folders, messages,
     nginx::{Program, Running},
     settings_state::Values,
 };
@@ -169,18 +169,15 @@ fn end(status: ExitStatus, running: &Running) -> ExitCode {
 
 fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Duration) -> Stopping {
     if stopping != Stopping::No && signal != Signal::SIGQUIT {
-        tracing::info!("{signal} again: nginx is stopped at once");
+        tracing::info!("{}", messages::stops_at_once(signal));
         return hurry(Stopping::Gracefully(None), running);
     }
     running.signal(Signal::SIGQUIT);
     if signal == Signal::SIGQUIT {
-        tracing::info!("{signal}: nginx exits when its connections are closed");
+        tracing::info!("{}", messages::stops(signal, None));
         Stopping::Gracefully(None)
     } else {
-        tracing::info!(
-            "{signal}: nginx exits when its connections are closed, within {} s",
-            stop_timeout.as_secs()
-        );
+        tracing::info!("{}", messages::stops(signal, Some(stop_timeout)));
         Stopping::Gracefully(Some(Instant::now() + stop_timeout))
     }
 }
@@ -188,7 +185,7 @@ fn stop(stopping: Stopping, signal: Signal, running: &Running, stop_timeout: Dur
 fn hurry(stopping: Stopping, running: &Running) -> Stopping {
     match stopping {
         Stopping::AtOnce(_) => {
-            tracing::error!("nginx does not exit: sending SIGKILL");
+            tracing::error!("{}", messages::NGINX_DOES_NOT_EXIT);
             running.end_all();
         }
         _ => running.signal(Signal::SIGTERM),

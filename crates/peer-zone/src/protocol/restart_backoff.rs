@@ -1,5 +1,7 @@
 //! Watchers that end before they have published anything: the next one waits.
 
+use core::fmt;
+
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// How long (ms) the third watcher in a row waits: the second one takes over at once, since
@@ -33,6 +35,20 @@ pub struct RestartDelay {
     pub in_a_row: u32,
     /// Milliseconds until the next watcher may begin.
     pub wait: u64,
+}
+
+impl fmt::Display for RestartDelay {
+    /// What the log and the status say of it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { in_a_row, wait } = self;
+        write!(
+            formatter,
+            "{in_a_row} watchers in a row exited before all keys were read: the next one starts \
+             in {:.1} s, current peers are kept; if the workers were killed, check their memory \
+             limit and the number of keys",
+            *wait as f64 / 1_000.0
+        )
+    }
 }
 
 impl RestartBackoff {
@@ -133,6 +149,16 @@ mod tests {
             now += wait;
             assert_eq!(restart_backoff.begin(6, now), Ok(()));
         }
+    }
+
+    #[test]
+    fn message() {
+        assert_eq!(
+            RestartDelay { in_a_row: 5, wait: 4_000 }.to_string(),
+            "5 watchers in a row exited before all keys were read: the next one starts in 4.0 s, \
+             current peers are kept; if the workers were killed, check their memory limit and the \
+             number of keys"
+        );
     }
 
     #[test]

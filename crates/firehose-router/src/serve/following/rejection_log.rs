@@ -45,7 +45,7 @@ impl RejectionLog {
 
 /// A setting whose value is malformed.
 pub(in crate::serve) fn rejected(prefix: &str, key: &str, reason: &str) -> String {
-    format!("key \"{prefix}{key}\" rejected: {reason}; the last good value stays")
+    format!("key \"{prefix}{key}\" rejected: {reason}; the last valid value is kept")
 }
 
 /// A key that is no setting.
@@ -61,7 +61,7 @@ mod tests {
     fn messages() {
         assert_eq!(
             rejected("/f/nginx/", "balance", "\"x\" is not a method"),
-            "key \"/f/nginx/balance\" rejected: \"x\" is not a method; the last good value stays"
+            "key \"/f/nginx/balance\" rejected: \"x\" is not a method; the last valid value is kept"
         );
         let line = ignored("/f/nginx/", "colour");
         assert!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_watch::{Continuity, Event, Holding, Origin, Replica, Update};
+use etcd_watch::{Continuity, Event, Holding, Origin, Replica, Update, messages::state_of_etcd};
 
 use super::rejection_log::RejectionLog;
 use crate::serve::{
@@ -173,7 +173,7 @@ impl<T: Content> Track<T> {
                 self.logged = Some(trouble.clone());
             }
             (None, Some(_)) => {
-                tracing::info!("{}", self.messages.followed_again(&self.prefix));
+                tracing::info!("{}", self.messages.watched_again(&self.prefix));
                 self.logged = None;
             }
             _ => {}
@@ -220,9 +220,9 @@ impl TrackMessages {
     fn held(self, continuity: Continuity, prefix: &str) -> String {
         let Self { subject, valid_key } = self;
         format!(
-            "{} and has no {valid_key} below \"{prefix}\": the {subject} in use stay until it has \
-            one, for at most {} s",
-            what_happened(continuity),
+            "{} and has no {valid_key} with prefix \"{prefix}\": current {subject} are kept until \
+             one appears, for {} s at most",
+            state_of_etcd(continuity),
             HOLD.as_secs()
         )
     }
@@ -230,31 +230,24 @@ impl TrackMessages {
     fn given_up(self, continuity: Continuity, prefix: &str) -> String {
         let Self { subject, valid_key } = self;
         format!(
-            "{} and has had no {valid_key} below \"{prefix}\" for {} s: the {subject} that were in \
-            use are dropped",
-            what_happened(continuity),
+            "{} and has had no {valid_key} with prefix \"{prefix}\" for {} s: current {subject} \
+             are removed",
+            state_of_etcd(continuity),
             HOLD.as_secs()
         )
     }
 
     fn lost(self, is_news: bool, prefix: &str, reason: &str) -> String {
         let still = if is_news { "" } else { "still " };
+        let subject = self.subject;
         format!(
-            "the {} below \"{prefix}\" are {still}not followed: {reason}; those in use stay",
-            self.subject
+            "{still}cannot watch {subject} with prefix \"{prefix}\": {reason}; current {subject} \
+             are kept"
         )
     }
 
-    fn followed_again(self, prefix: &str) -> String {
-        format!("the {} below \"{prefix}\" are followed again", self.subject)
-    }
-}
-
-fn what_happened(continuity: Continuity) -> &'static str {
-    if continuity == Continuity::OtherCluster {
-        "etcd was replaced by another cluster"
-    } else {
-        "etcd was wiped, or restored from a backup,"
+    fn watched_again(self, prefix: &str) -> String {
+        format!("watching {} with prefix \"{prefix}\" again", self.subject)
     }
 }
 
@@ -274,31 +267,32 @@ mod tests {
         for (message, expected) in [
             (
                 messages.held(Continuity::OlderRevision, "/f/nginx/"),
-                "etcd was wiped, or restored from a backup, and has no valid setting below \
-                \"/f/nginx/\": the settings in use stay until it has one, for at most 60 s",
+                "etcd was wiped or restored from a backup and has no valid setting with prefix \
+                 \"/f/nginx/\": current settings are kept until one appears, for 60 s at most",
             ),
             (
                 messages.held(Continuity::OtherCluster, "/f/nginx/"),
-                "etcd was replaced by another cluster and has no valid setting below \
-                \"/f/nginx/\": the settings in use stay until it has one, for at most 60 s",
+                "etcd was replaced by another cluster and has no valid setting with prefix \
+                 \"/f/nginx/\": current settings are kept until one appears, for 60 s at most",
             ),
             (
                 messages.given_up(Continuity::OtherCluster, "/f/nginx/"),
-                "etcd was replaced by another cluster and has had no valid setting below \
-                \"/f/nginx/\" for 60 s: the settings that were in use are dropped",
+                "etcd was replaced by another cluster and has had no valid setting with prefix \
+                 \"/f/nginx/\" for 60 s: current settings are removed",
             ),
             (
                 messages.lost(true, "/f/nginx/", "no answer"),
-                "the settings below \"/f/nginx/\" are not followed: no answer; those in use stay",
+                "cannot watch settings with prefix \"/f/nginx/\": no answer; current settings are \
+                 kept",
             ),
             (
                 messages.lost(false, "/f/nginx/", "no quorum"),
-                "the settings below \"/f/nginx/\" are still not followed: no quorum; those in \
-                use stay",
+                "still cannot watch settings with prefix \"/f/nginx/\": no quorum; current \
+                 settings are kept",
             ),
             (
-                messages.followed_again("/f/nginx/"),
-                "the settings below \"/f/nginx/\" are followed again",
+                messages.watched_again("/f/nginx/"),
+                "watching settings with prefix \"/f/nginx/\" again",
             ),
         ] {
             assert_eq!(message, expected);

@@ -171,9 +171,12 @@ fn messages() {
     ] {
         assert_eq!(message(setting, value.as_bytes()), expected);
     }
-    assert_eq!(message(Setting::Balance, b"\xff"), "the value is not UTF-8 text");
+    assert_eq!(message(Setting::Balance, b"\xff"), "the value is not valid UTF-8");
     let long = [b'1'; 2000];
-    assert_eq!(message(Setting::Balance, &long), "the value is longer than 1024 bytes");
+    assert_eq!(
+        message(Setting::Balance, &long),
+        "the value is too long: the maximum is 1024 bytes"
+    );
     let unknown = SettingError::Unknown.to_string();
     assert!(
         unknown.starts_with(
