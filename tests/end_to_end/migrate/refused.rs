@@ -95,7 +95,9 @@ async fn silent_source_is_given_up_as_soon_as_a_silent_target() -> Result<()> {
         let began = Stopwatch::start();
         let (code, said) = migrate(&["--from", &from, "--to", &to]).await?;
         assert!(code == 1 && said.contains(&format!("{side} {}", silent.url())), "{code}: {said}");
-        assert!(said.contains("does not answer"), "{said}");
+        // Of the source in API v2 HTTP's client tells, of the other one etcd's.
+        let is_told = ["no answer within 2s", "does not answer"].iter().any(|it| said.contains(it));
+        assert!(is_told, "{said}");
         assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::Result;
@@ -79,12 +79,23 @@ async fn accept(
     let mut connections = JoinSet::new();
     while let Ok((stream, from)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
-        // A member that is cut off is so in both directions: what it connects to itself must not
-        // come through either.
-        let from = if is_of_peers { member_with_port(&members, from.port()) } else { None };
-        let ends = [Some(to), from].into_iter().flatten();
-        let ends = ends.map(|member| members[member].is_cut_off.subscribe()).collect();
-        connections.spawn(forward(stream, port, ends));
+        let members = Arc::clone(&members);
+        connections.spawn(async move {
+            // A member that is cut off is so in both directions: what it connects to itself must
+            // not come through either.
+            let from = if is_of_peers {
+                // Where many tests run side by side, the kernel's table of sockets takes long to
+                // read: all of the cluster would stand still meanwhile.
+                let members = Arc::clone(&members);
+                let finding = spawn_blocking(move || member_with_port(&members, from.port()));
+                finding.await.ok().flatten()
+            } else {
+                None
+            };
+            let ends = [Some(to), from].into_iter().flatten();
+            let ends = ends.map(|member| members[member].is_cut_off.subscribe()).collect();
+            forward(stream, port, ends).await;
+        });
     }
 }
 
