@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use libtest_mimic::{Arguments, Trial};
 use peer_state::{SavedState, load};
 use random::Random;
 use upstream_peers::{Parameters, Peer, SocketAddress};
@@ -122,6 +123,12 @@ fn audit() {
 fn main() {
     match env::var_os(FILE) {
         Some(file) => write(Path::new(&file)),
-        None => audit(),
+        None => {
+            let audit = Trial::test("a_file_is_whole_wherever_its_writer_is_killed", || {
+                audit();
+                Ok(())
+            });
+            libtest_mimic::run(&Arguments::from_args(), vec![audit]).exit();
+        }
     }
 }
