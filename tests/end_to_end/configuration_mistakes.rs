@@ -1,6 +1,7 @@
 //! A mistake in the configuration is told before nginx runs, by the name of the directive and by
 //! the reason.
 
+mod messages;
 mod parameters;
 mod variables;
 
