@@ -4,7 +4,7 @@ use std::{collections::HashSet, ops::RangeInclusive, rc::Rc, time::Duration};
 
 use etcd_watch::{Cluster, Keys, Limits, Update};
 use host_names::{HostNames, NameEvent, messages};
-use log_burst::{Burst, Sum};
+use log_burst::{Burst, Summary};
 use peer_check::Verdict;
 use tokio::{
     sync::{
@@ -283,12 +283,12 @@ impl Prefix {
     fn end_bursts(&mut self) {
         let now = clock::now();
         let Self { cluster_name, prefix, lines, .. } = self;
-        if let Some(Sum { left_out, all }) = self.failed_names.sum(now) {
-            let text = messages::more_failed(left_out, all, prefix);
+        if let Some(Summary { suppressed, total }) = self.failed_names.summary(now) {
+            let text = messages::more_failed(suppressed, total, prefix);
             lines.warn(format!("etcd: cluster \"{cluster_name}\": {text}"));
         }
-        if let Some(Sum { left_out, all }) = self.recovered_names.sum(now) {
-            let text = messages::more_recovered(left_out, all, prefix);
+        if let Some(Summary { suppressed, total }) = self.recovered_names.summary(now) {
+            let text = messages::more_recovered(suppressed, total, prefix);
             lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
         }
     }

@@ -22,7 +22,7 @@ pub(crate) use self::options::AnnounceOptions;
 use self::{
     command::Command,
     error::AnnounceError,
-    keeper::{Keeper, KeyState, RELEASE_TIMEOUT},
+    keeper::{Keeper, KeySpec, RELEASE_TIMEOUT},
     node::Node,
 };
 use crate::signals::{Listener, SupervisorEvent};
@@ -71,7 +71,7 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
     };
     let key = format!("{}{}", etcd.upstream_prefix(), options.key);
     let (mut keeper, state) = Keeper::new(etcd.cluster(), key, options.ttl, options.take_over);
-    let (want, wanted) = watch::channel(KeyState::Absent);
+    let (want, wanted) = watch::channel(KeySpec::Absent);
     let announcing =
         Announcing { node, want, state, interval: options.check_interval, drain: options.drain };
     tokio::select! {
@@ -92,8 +92,8 @@ fn fail(error: &AnnounceError) -> ExitCode {
 
 struct Announcing {
     node: Node,
-    want: watch::Sender<KeyState>,
-    state: watch::Receiver<KeyState>,
+    want: watch::Sender<KeySpec>,
+    state: watch::Receiver<KeySpec>,
     interval: Duration,
     drain: Duration,
 }
@@ -135,14 +135,14 @@ impl Announcing {
 /// Checks the node each `every`, and says what is to be announced.
 async fn check_repeatedly(
     node: &mut Node,
-    want: &watch::Sender<KeyState>,
+    want: &watch::Sender<KeySpec>,
     every: Duration,
 ) -> Infallible {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let wanted = node.check().await.map_or(KeyState::Absent, KeyState::Present);
+        let wanted = node.check().await.map_or(KeySpec::Absent, KeySpec::Present);
         want.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
     }
 }
@@ -152,26 +152,23 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The value of the key, where the node is announced. etcd has the key, and routers know the node,
 /// a moment before etcd's answer says so here: that moment is waited for.
-async fn announced_value(
-    wanted: &KeyState,
-    state: &mut watch::Receiver<KeyState>,
-) -> Option<String> {
-    let is_present = |state: &KeyState| matches!(state, KeyState::Present(_));
+async fn announced_value(wanted: &KeySpec, state: &mut watch::Receiver<KeySpec>) -> Option<String> {
+    let is_present = |state: &KeySpec| matches!(state, KeySpec::Present(_));
     if is_present(wanted) {
         // Where the answer does not come, the state says that there is no key.
         let _ = timeout(ANSWER_TIMEOUT, state.wait_for(is_present)).await;
     }
     match state.borrow_and_update().clone() {
-        KeyState::Present(value) => Some(value),
-        KeyState::Absent => None,
+        KeySpec::Present(value) => Some(value),
+        KeySpec::Absent => None,
     }
 }
 
 /// Marks the key, so that the router sends nobody new, and waits until those who are there may have
 /// gone, or nobody is waited for.
 async fn drain_node(
-    want: watch::Sender<KeyState>,
-    mut state: watch::Receiver<KeyState>,
+    want: watch::Sender<KeySpec>,
+    mut state: watch::Receiver<KeySpec>,
     drain: Duration,
     listener: &mut Listener,
     command: &mut Command,
@@ -181,7 +178,7 @@ async fn drain_node(
     }
     let wanted = want.borrow().clone();
     let Some(value) = announced_value(&wanted, &mut state).await else { return };
-    let draining = KeyState::Present(format!("{value} drain"));
+    let draining = KeySpec::Present(format!("{value} drain"));
     want.send_replace(draining.clone());
     let waiting = async {
         // Where etcd is away nobody hears of it, and there is nothing to wait for.
@@ -213,14 +210,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_node_whose_key_is_being_written_is_drained() {
-        let present = KeyState::Present("10.0.0.7:80".to_owned());
+        let present = KeySpec::Present("10.0.0.7:80".to_owned());
         for (wanted, before, answer, expected) in [
             (&present, &present, None, true),
-            (&present, &KeyState::Absent, Some(ANSWER_TIMEOUT / 2), true),
-            (&present, &KeyState::Absent, Some(ANSWER_TIMEOUT * 2), false),
-            (&KeyState::Absent, &KeyState::Absent, None, false),
+            (&present, &KeySpec::Absent, Some(ANSWER_TIMEOUT / 2), true),
+            (&present, &KeySpec::Absent, Some(ANSWER_TIMEOUT * 2), false),
+            (&KeySpec::Absent, &KeySpec::Absent, None, false),
             // What fails its checks goes on to be announced until that is written, too.
-            (&KeyState::Absent, &present, None, true),
+            (&KeySpec::Absent, &present, None, true),
         ] {
             let (sender, mut state) = watch::channel(before.clone());
             let answering = async {

@@ -1,105 +1,106 @@
-//! Lines of a log that come in a burst: the first ones are said, the others are counted, and summed
-//! up when it is over.
+//! Limits log messages that come in a burst: the first ones are logged, the others are counted, and
+//! one message sums them up when the burst is over.
 
 #![forbid(unsafe_code)]
 
-/// Lines of a burst that are said.
-pub const SAID: u32 = 100;
+/// Messages of a burst that are logged.
+pub const MAX_LOGGED: u32 = 100;
 
-/// A burst is over when nothing has come for so long (ms),
-pub const QUIET: u64 = 1_000;
+/// A burst is over if no message has come for this long (ms).
+pub const QUIET_PERIOD: u64 = 1_000;
 
-/// or when it has gone on for so long: then it is summed up, and the next one begins.
-pub const LONGEST: u64 = 10_000;
+/// A burst is over after this long (ms) in any case; a message after that begins the next one.
+pub const MAX_PERIOD: u64 = 10_000;
 
-/// The lines of one kind.
+/// The messages of one kind.
 #[derive(Debug, Default)]
 pub struct Burst {
-    /// When it began, and when its last line came (ms of the monotonic clock).
+    /// When the first message came (ms of a monotonic clock).
     began: u64,
+    /// When the last one came, likewise.
     last: u64,
-    said: u32,
-    left_out: u64,
+    logged: u32,
+    suppressed: u64,
 }
 
-/// What is to be said of a burst that is over, where lines were left out.
+/// How many messages there were in a burst that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sum {
-    /// How many lines were left out.
-    pub left_out: u64,
-    /// How many there were, with those that were said.
-    pub all: u64,
+pub struct Summary {
+    /// Messages that were not logged.
+    pub suppressed: u64,
+    /// All messages, those that were logged included.
+    pub total: u64,
 }
 
 impl Burst {
-    /// Whether a line may be said at `now` (ms of a clock that does not go back); otherwise it is
-    /// counted.
+    /// Returns whether a message may be logged at `now` (ms of a monotonic clock), and counts it.
     pub fn admits(&mut self, now: u64) -> bool {
-        if self.left_out == 0 && self.is_over(now) {
+        if self.suppressed == 0 && self.is_over(now) {
             *self = Self { began: now, ..Self::default() };
         }
         self.last = now;
-        if self.said < SAID {
-            self.said += 1;
+        if self.logged < MAX_LOGGED {
+            self.logged += 1;
             true
         } else {
-            self.left_out += 1;
+            self.suppressed += 1;
             false
         }
     }
 
-    /// What is to be said at `now`, if the burst is over and lines were left out. To be asked every
-    /// now and then.
-    pub fn sum(&mut self, now: u64) -> Option<Sum> {
-        (self.left_out > 0 && self.is_over(now)).then(|| {
-            let Self { said, left_out, .. } = std::mem::take(self);
-            Sum { left_out, all: u64::from(said) + left_out }
+    /// Returns the summary to log at `now`, if the burst is over and messages were suppressed. To
+    /// be called periodically.
+    pub fn summary(&mut self, now: u64) -> Option<Summary> {
+        (self.suppressed > 0 && self.is_over(now)).then(|| {
+            let Self { logged, suppressed, .. } = std::mem::take(self);
+            Summary { suppressed, total: u64::from(logged) + suppressed }
         })
     }
 
     fn is_over(&self, now: u64) -> bool {
-        now.saturating_sub(self.last) >= QUIET || now.saturating_sub(self.began) >= LONGEST
+        now.saturating_sub(self.last) >= QUIET_PERIOD
+            || now.saturating_sub(self.began) >= MAX_PERIOD
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Burst, LONGEST, QUIET, SAID, Sum};
+    use super::{Burst, MAX_LOGGED, MAX_PERIOD, QUIET_PERIOD, Summary};
 
     #[test]
     fn what_comes_together_is_summed_up_once() {
         let mut burst = Burst::default();
         for number in 0..5_000 {
-            assert_eq!(burst.admits(100_000), number < SAID);
-            assert_eq!(burst.sum(100_000), None);
+            assert_eq!(burst.admits(100_000), number < MAX_LOGGED);
+            assert_eq!(burst.summary(100_000), None);
         }
-        let sum = Sum { left_out: 5_000 - u64::from(SAID), all: 5_000 };
-        assert_eq!(burst.sum(100_000 + QUIET), Some(sum));
-        assert_eq!(burst.sum(100_000 + 2 * QUIET), None);
-        assert!(burst.admits(100_000 + 2 * QUIET), "the next one begins anew");
+        let summary = Summary { suppressed: 5_000 - u64::from(MAX_LOGGED), total: 5_000 };
+        assert_eq!(burst.summary(100_000 + QUIET_PERIOD), Some(summary));
+        assert_eq!(burst.summary(100_000 + 2 * QUIET_PERIOD), None);
+        assert!(burst.admits(100_000 + 2 * QUIET_PERIOD), "the next burst begins");
     }
 
     #[test]
     fn what_comes_slowly_is_all_said() {
         let mut burst = Burst::default();
         for number in 0..1_000 {
-            let now = 5_000 + number * QUIET;
+            let now = 5_000 + number * QUIET_PERIOD;
             assert!(burst.admits(now));
-            assert_eq!(burst.sum(now), None);
+            assert_eq!(burst.summary(now), None);
         }
     }
 
     #[test]
     fn what_goes_on_is_summed_up_all_the_while() {
-        let (mut burst, mut said, mut sums) = (Burst::default(), 0, 0);
-        for step in 0..LONGEST {
+        let (mut burst, mut logged, mut sums) = (Burst::default(), 0, 0);
+        for step in 0..MAX_PERIOD {
             let now = 5_000 + step * 10;
-            said += u64::from(burst.admits(now));
-            if let Some(Sum { left_out, .. }) = burst.sum(now) {
-                (sums, said) = (sums + 1, said + left_out);
+            logged += u64::from(burst.admits(now));
+            if let Some(Summary { suppressed, .. }) = burst.summary(now) {
+                (sums, logged) = (sums + 1, logged + suppressed);
             }
         }
-        assert_eq!(sums, 9, "in {} s", LONGEST / 100);
-        assert!(said > LONGEST * 9 / 10);
+        assert_eq!(sums, 9, "in {} s", MAX_PERIOD / 100);
+        assert!(logged > MAX_PERIOD * 9 / 10);
     }
 }

@@ -1,7 +1,7 @@
-//! Lines about rejected values: each once, also where another watcher has written it, and many at a
-//! time as a sum.
+//! Messages about rejected values: each is logged once, also across watchers, and many at a time
+//! are summed up.
 
-use log_burst::{Burst, Sum};
+use log_burst::{Burst, Summary};
 use peer_zone::Zone;
 use upstream_peers::messages;
 
@@ -60,8 +60,8 @@ impl RejectionLog {
 
     /// Sums up what was not written. Says whether a predecessor's lines are forgotten now.
     pub(super) fn end_burst(&mut self, now: u64) -> bool {
-        if let Some(Sum { left_out, all }) = self.burst.sum(now) {
-            self.log.error(messages::more_rejected(left_out, all, MAX_SHOWN));
+        if let Some(Summary { suppressed, total }) = self.burst.summary(now) {
+            self.log.error(messages::more_rejected(suppressed, total, MAX_SHOWN));
         }
         self.predecessor_until.is_some_and(|until| until <= now) && self.memory.forget_predecessor()
     }

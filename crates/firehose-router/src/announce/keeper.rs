@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-pub(super) use self::action::KeyState;
+pub(super) use self::action::KeySpec;
 use self::{
     action::{KeyAction, StoredKey, is_abandoned, next_action},
     etcd_key::{Change, EtcdKey},
@@ -46,7 +46,7 @@ pub(super) struct Keeper {
     lease: Option<Lease>,
     /// The ids of this announcer's leases up to now.
     own_leases: VecDeque<i64>,
-    state: watch::Sender<KeyState>,
+    state: watch::Sender<KeySpec>,
     /// The lease of the one who has the key, where that was logged.
     waits_for: Option<i64>,
     /// Whether it was logged that etcd cannot be reached, or refuses.
@@ -66,8 +66,8 @@ impl Keeper {
         name: String,
         ttl: i64,
         may_take_over: bool,
-    ) -> (Self, watch::Receiver<KeyState>) {
-        let (state, receiver) = watch::channel(KeyState::Absent);
+    ) -> (Self, watch::Receiver<KeySpec>) {
+        let (state, receiver) = watch::channel(KeySpec::Absent);
         let keeper = Self {
             etcd: EtcdKey::new(cluster, name, ttl),
             may_take_over,
@@ -81,7 +81,7 @@ impl Keeper {
     }
 
     /// Keeps what is wanted in etcd, for ever.
-    pub(super) async fn run(&mut self, mut wanted: watch::Receiver<KeyState>) -> Infallible {
+    pub(super) async fn run(&mut self, mut wanted: watch::Receiver<KeySpec>) -> Infallible {
         let (sender, mut updates) = mpsc::channel(16);
         let keys = Keys::One(self.etcd.name().to_owned());
         let following = follow(self.etcd.cluster().clone(), keys, Limits::default(), sender);
@@ -145,16 +145,16 @@ impl Keeper {
             );
             return;
         }
-        if *self.state.borrow() != KeyState::Absent {
+        if *self.state.borrow() != KeySpec::Absent {
             tracing::info!("key \"{}\" is removed", self.etcd.name());
         }
-        self.state.send_replace(KeyState::Absent);
+        self.state.send_replace(KeySpec::Absent);
     }
 
     /// Brings etcd to what is wanted. Returns when to look again.
-    async fn reconcile(&mut self, wanted: &KeyState) -> Result<Instant, String> {
-        if *wanted == KeyState::Absent && self.lease.is_none() {
-            self.state.send_replace(KeyState::Absent);
+    async fn reconcile(&mut self, wanted: &KeySpec) -> Result<Instant, String> {
+        if *wanted == KeySpec::Absent && self.lease.is_none() {
+            self.state.send_replace(KeySpec::Absent);
             return Ok(Instant::now() + self.etcd.renewal_interval());
         }
         let lease = self.keep_lease().await?;
@@ -183,7 +183,7 @@ impl Keeper {
                 self.set_state(wanted);
             }
             KeyAction::Wait => {
-                if let (KeyState::Present(value), Some(stored)) = (wanted, stored) {
+                if let (KeySpec::Present(value), Some(stored)) = (wanted, stored) {
                     return self.wait_for_other(value, &stored, lease.id).await;
                 }
             }
@@ -209,14 +209,14 @@ impl Keeper {
                 );
                 self.may_take_over = false;
                 self.waits_for = None;
-                self.set_state(&KeyState::Present(value.to_owned()));
+                self.set_state(&KeySpec::Present(value.to_owned()));
             }
             return Ok(Instant::now());
         }
         if self.waits_for.replace(stored.lease) != Some(stored.lease) {
             let lost = match *self.state.borrow() {
-                KeyState::Absent => "is held",
-                KeyState::Present(_) => "was taken over",
+                KeySpec::Absent => "is held",
+                KeySpec::Present(_) => "was taken over",
             };
             let by =
                 if stored.lease == 0 { "somebody, without a lease" } else { "another announcer" };
@@ -225,7 +225,7 @@ impl Keeper {
                 (--take-over takes it over at once)",
                 self.etcd.name()
             );
-            self.state.send_replace(KeyState::Absent);
+            self.state.send_replace(KeySpec::Absent);
         }
         if stored.lease != 0
             && self.is_abandoned(stored.lease).await?
@@ -236,7 +236,7 @@ impl Keeper {
                 self.etcd.name()
             );
             self.waits_for = None;
-            self.set_state(&KeyState::Present(value.to_owned()));
+            self.set_state(&KeySpec::Present(value.to_owned()));
             return Ok(Instant::now());
         }
         Ok(Instant::now() + POLL_INTERVAL)
@@ -286,7 +286,7 @@ impl Keeper {
         self.lease = None;
     }
 
-    fn set_state(&self, state: &KeyState) {
+    fn set_state(&self, state: &KeySpec) {
         self.state.send_if_modified(|before| std::mem::replace(before, state.clone()) != *state);
     }
 

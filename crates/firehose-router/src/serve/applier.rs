@@ -3,6 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use nix::sys::signal::Signal;
+use retry_backoff::Backoff;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
@@ -43,7 +44,7 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long a change of the settings, or a reload, waits for the addresses of log servers.
 const RESOLVES: Duration = Duration::from_secs(3);
 
-/// The longest such time.
+/// The longest such time, as the waits grow.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// How often it is looked at whether all workers run. nginx replaces one that dies at once, but for
@@ -71,18 +72,22 @@ pub(crate) struct Applier {
 }
 
 /// An attempt that is to be made once more.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Pending {
     at: Instant,
-    /// How long the next one waits.
-    wait: Duration,
+    backoff: Backoff,
     /// Whether nginx is to reload also where nothing has changed.
     anyway: bool,
 }
 
 impl Pending {
-    fn after(wait: Duration, anyway: bool) -> Self {
-        Self { at: Instant::now() + wait, wait: (wait * 2).min(LONGEST_RETRY), anyway }
+    /// The attempt after `earlier`, which has failed; the first one of them comes after
+    /// `first`, and none of them earlier.
+    fn after(earlier: Option<Self>, first: Duration, anyway: bool) -> Self {
+        let mut backoff =
+            earlier.map_or_else(|| Backoff::new(first, LONGEST_RETRY), |earlier| earlier.backoff);
+        let wait = backoff.next_wait().max(first);
+        Self { at: Instant::now() + wait, backoff, anyway }
     }
 }
 
@@ -161,7 +166,7 @@ impl Applier {
         let Accepted { values, retry } =
             self.chooser.put_first(&wanted, taken, self.rendering).await?;
         self.running = values;
-        self.pending = retry.map(|wait| Pending::after(wait, false));
+        self.pending = retry.map(|wait| Pending::after(None, wait, false));
         self.seen = self.updates.borrow().state.reloaded();
         let state = SettingsState::of_values(&self.running);
         let tester = &mut self.chooser.tester;
@@ -194,7 +199,7 @@ impl Applier {
                 () = reload.notified() => Cause::Asked,
                 () = self.chooser.tester.servers.changed() => Cause::Resolved,
                 () = at(self.writer.retry()) => Cause::WriteFile,
-                () = at(self.pending.map(|pending| pending.at)) => Cause::Retry,
+                () = at(self.pending.as_ref().map(|pending| pending.at)) => Cause::Retry,
                 _ = looks.tick() => Cause::Look,
                 () = at(self.old.next()) => Cause::Old,
             };
@@ -240,7 +245,7 @@ impl Applier {
         let state = self.updates.borrow_and_update().state.clone();
         let wanted = state.reloaded();
         let pending = self.pending.take();
-        let anyway = anyway || pending.is_some_and(|pending| pending.anyway);
+        let anyway = anyway || pending.as_ref().is_some_and(|pending| pending.anyway);
         if wanted == self.seen && !anyway && pending.is_none() {
             return;
         }
@@ -258,14 +263,12 @@ impl Applier {
                 if pending.is_none() {
                     tracing::error!("the settings are not applied yet: {error}; retrying");
                 }
-                self.pending =
-                    Some(Pending::after(pending.map_or(RETRY, |pending| pending.wait), anyway));
+                self.pending = Some(Pending::after(pending, RETRY, anyway));
                 return;
             }
         };
         if let Some(wait) = retry {
-            let wait = pending.map_or(wait, |pending| pending.wait.max(wait));
-            self.pending = Some(Pending::after(wait, false));
+            self.pending = Some(Pending::after(pending, wait, false));
         }
         if values == self.running && !anyway {
             return;

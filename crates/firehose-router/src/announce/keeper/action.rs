@@ -1,11 +1,11 @@
 //! What is to be done about the key, by what is wanted and what is in etcd.
 
-/// The key in etcd, as far as it is this announcer's.
+/// What the key in etcd is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum KeyState {
-    /// There is none, or it is somebody else's.
+pub(crate) enum KeySpec {
+    /// It does not exist, or belongs to another announcer.
     Absent,
-    /// It has this value.
+    /// It exists with this value, and belongs to this announcer.
     Present(String),
 }
 
@@ -34,29 +34,27 @@ pub(super) enum KeyAction {
 /// What to do for `wanted`, where `stored` was read, `is_own` says which leases are or were this
 /// announcer's, and `lease` is its present one.
 pub(super) fn next_action(
-    wanted: &KeyState,
+    wanted: &KeySpec,
     stored: Option<&StoredKey>,
     is_own: impl Fn(i64) -> bool,
     lease: i64,
 ) -> KeyAction {
     match (wanted, stored) {
-        (KeyState::Absent, None) => KeyAction::Nothing,
-        (KeyState::Absent, Some(stored)) if is_own(stored.lease) => {
+        (KeySpec::Absent, None) => KeyAction::Nothing,
+        (KeySpec::Absent, Some(stored)) if is_own(stored.lease) => {
             KeyAction::Delete { mod_revision: stored.mod_revision }
         }
-        (KeyState::Absent, Some(_)) => KeyAction::Nothing,
-        (KeyState::Present(value), None) => {
-            KeyAction::Put { value: value.clone(), mod_revision: 0 }
-        }
-        (KeyState::Present(value), Some(stored))
+        (KeySpec::Absent, Some(_)) => KeyAction::Nothing,
+        (KeySpec::Present(value), None) => KeyAction::Put { value: value.clone(), mod_revision: 0 },
+        (KeySpec::Present(value), Some(stored))
             if stored.lease == lease && stored.value == *value =>
         {
             KeyAction::Nothing
         }
-        (KeyState::Present(value), Some(stored)) if is_own(stored.lease) => {
+        (KeySpec::Present(value), Some(stored)) if is_own(stored.lease) => {
             KeyAction::Put { value: value.clone(), mod_revision: stored.mod_revision }
         }
-        (KeyState::Present(_), Some(_)) => KeyAction::Wait,
+        (KeySpec::Present(_), Some(_)) => KeyAction::Wait,
     }
 }
 
@@ -69,7 +67,7 @@ pub(super) fn is_abandoned(left: i64, granted: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyAction, KeyState, StoredKey, is_abandoned, next_action};
+    use super::{KeyAction, KeySpec, StoredKey, is_abandoned, next_action};
 
     fn stored(value: &str, lease: i64) -> StoredKey {
         StoredKey { value: value.to_owned(), lease, mod_revision: 9 }
@@ -78,7 +76,7 @@ mod tests {
     #[test]
     fn actions() {
         let is_own = |lease| lease == 7 || lease == 8;
-        let (absent, present) = (KeyState::Absent, KeyState::Present("a".to_owned()));
+        let (absent, present) = (KeySpec::Absent, KeySpec::Present("a".to_owned()));
         let put = |mod_revision| KeyAction::Put { value: "a".to_owned(), mod_revision };
         for (wanted, stored, action) in [
             (&absent, None, KeyAction::Nothing),
