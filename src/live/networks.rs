@@ -124,6 +124,7 @@ impl Content for Networks {
 
     fn nouns(&self) -> Nouns {
         Nouns {
+            values: "networks",
             kept: "current networks are kept",
             removed: "current networks are removed",
             one: "network",

@@ -145,6 +145,7 @@ impl Content for Text {
 
     fn nouns(&self) -> Nouns {
         Nouns {
+            values: "values",
             kept: "the current value is kept",
             removed: "the current value is removed",
             one: "",

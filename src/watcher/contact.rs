@@ -1,18 +1,18 @@
-//! Whether keys are watched just now, and the lines that say so.
+//! Whether keys are watched just now, and what is logged of it.
 
 use std::rc::Rc;
 
-use etcd_watch::{Update, messages};
+use etcd_watch::{OutageReport, Update, Watched, messages};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::lines::Lines;
 
 /// Whether keys are watched.
 pub(super) struct Contact {
     cluster_name: Rc<str>,
-    /// Which keys, as lines show them: `prefix "/a/"`.
-    keys: String,
-    /// What is in service meanwhile: `current peers are kept`.
-    kept: &'static str,
+    watched: Watched,
+    /// Where outages are reported: one message tells of all keys of the cluster.
+    outages: UnboundedSender<OutageReport>,
     is_lost: bool,
     /// Whether there are more keys than are taken.
     is_limited: bool,
@@ -22,11 +22,11 @@ pub(super) struct Contact {
 impl Contact {
     pub(super) fn new(
         cluster_name: Rc<str>,
-        keys: String,
-        kept: &'static str,
+        watched: Watched,
+        outages: UnboundedSender<OutageReport>,
         lines: Lines,
     ) -> Self {
-        Self { cluster_name, keys, kept, is_lost: false, is_limited: false, lines }
+        Self { cluster_name, watched, outages, is_lost: false, is_limited: false, lines }
     }
 
     /// Whether what etcd has is not known just now.
@@ -34,21 +34,21 @@ impl Contact {
         self.is_lost
     }
 
-    /// Tells of an outage as it begins, as it goes on for another reason, and as it ends; and of
-    /// keys that are left out.
+    /// Reports an outage as it begins, as it goes on for another reason, and as it ends; logs that
+    /// keys are left out.
     pub(super) fn note_update(&mut self, update: &Update) {
-        let Self { cluster_name, keys, kept, .. } = self;
+        let Self { cluster_name, watched, .. } = self;
         match update {
             Update::Lost { cause, reason } => {
                 let is_still = std::mem::replace(&mut self.is_lost, true);
-                let text = messages::lost(keys, is_still, *cause, reason, kept);
-                self.lines.warn(format!("etcd: cluster \"{cluster_name}\": {text}"));
+                let (watched, cause, reason) = (watched.clone(), *cause, reason.clone());
+                self.report(OutageReport::Lost { watched, is_still, cause, reason });
             }
             // The end of an outage: the watch stands.
             Update::Alive { revision } if self.is_lost => {
                 self.is_lost = false;
-                let text = messages::restored(keys, *revision);
-                self.lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
+                let (watched, revision) = (watched.clone(), *revision);
+                self.report(OutageReport::Restored { watched, revision });
             }
             Update::Limited { reason } => {
                 self.is_limited = true;
@@ -56,7 +56,7 @@ impl Contact {
             }
             Update::Listed { items, .. } if self.is_limited => {
                 self.is_limited = false;
-                let text = messages::within_limits(keys, items.len());
+                let text = messages::within_limits(&watched.keys, items.len());
                 self.lines.notice(format!("etcd: cluster \"{cluster_name}\": {text}"));
             }
             Update::Noted { text } => {
@@ -64,5 +64,10 @@ impl Contact {
             }
             Update::Listed { .. } | Update::Changed { .. } | Update::Alive { .. } => {}
         }
+    }
+
+    fn report(&self, report: OutageReport) {
+        // Nobody receives it any more if the thread is at its end.
+        let _ = self.outages.send(report);
     }
 }

@@ -4,12 +4,15 @@ use std::{collections::BTreeSet, mem, rc::Rc, time::Duration};
 
 use client_networks::shown;
 use etcd_watch::{
-    Cause, Cluster, Event, Holding, Item, Keys, Origin, Replaced, Replica, Update,
-    messages::state_of_etcd,
+    Cause, Cluster, Event, Holding, Item, Keys, Origin, OutageReport, Replaced, Replica, Update,
+    Watched, messages::state_of_etcd,
 };
 use live_value::messages::{LiveKeys, Messages};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        mpsc::{self, UnboundedSender},
+        watch,
+    },
     time::{Instant, MissedTickBehavior, interval},
 };
 
@@ -47,6 +50,7 @@ pub(super) async fn serve(
     plan: LivePlan,
     claim: Rc<Claim>,
     changed: Rc<watch::Sender<()>>,
+    outages: UnboundedSender<OutageReport>,
     lines: Lines,
 ) {
     let limits = plan.content.limits();
@@ -61,7 +65,7 @@ pub(super) async fn serve(
     };
     let (mut following, mut updates) = follow();
     let mut listed = Instant::now();
-    let mut live = FollowedValues::new(cluster_name, plan, lines);
+    let mut live = FollowedValues::new(cluster_name, plan, outages, lines);
     let mut has_settled = false;
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -126,10 +130,15 @@ struct FollowedValues {
 }
 
 impl FollowedValues {
-    fn new(cluster_name: Rc<str>, plan: LivePlan, lines: Lines) -> Self {
+    fn new(
+        cluster_name: Rc<str>,
+        plan: LivePlan,
+        outages: UnboundedSender<OutageReport>,
+        lines: Lines,
+    ) -> Self {
         let LivePlan { messages, memory, content } = plan;
-        let contact =
-            Contact::new(cluster_name, messages.watched(), messages.nouns.kept, lines.clone());
+        let watched = Watched { keys: messages.watched(), noun: messages.nouns.values };
+        let contact = Contact::new(cluster_name, watched, outages, lines.clone());
         let mut replica = Replica::new(memory.restore(content), memory.state.origin(), HOLD);
         if let Some(holding) = memory.state.holding() {
             replica = replica.resume(holding);

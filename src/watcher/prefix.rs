@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, ops::RangeInclusive, rc::Rc, time::Duration};
 
-use etcd_watch::{Cluster, Keys, Limits, Update};
+use etcd_watch::{Cluster, Keys, Limits, OutageReport, Update, Watched};
 use host_names::{HostNames, NameEvent, messages};
 use log_burst::{Burst, Summary};
 use peer_check::Verdict;
@@ -72,6 +72,7 @@ pub(super) async fn serve(
     plan: PrefixPlan,
     claim: Rc<Claim>,
     mut variables: watch::Receiver<()>,
+    outages: UnboundedSender<OutageReport>,
     lines: Lines,
 ) {
     let prefix: Rc<str> = plan.prefix.as_str().into();
@@ -84,9 +85,8 @@ pub(super) async fn serve(
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
     });
     let Some(upstreams) = upstreams else { return };
-    let keys = format!("prefix \"{prefix}\"");
-    let contact =
-        Contact::new(Rc::clone(&cluster_name), keys, "current peers are kept", lines.clone());
+    let watched = Watched { keys: format!("prefix \"{prefix}\""), noun: "peers" };
+    let contact = Contact::new(Rc::clone(&cluster_name), watched, outages, lines.clone());
     let mut prefix_task = Prefix {
         cluster_name,
         prefix: Rc::clone(&prefix),

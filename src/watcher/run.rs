@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcd_watch::Cluster;
+use etcd_watch::{Cluster, OutageMessage, log_outages};
 use peer_zone::protocol::Lease;
 use privileged_files::Client;
 use tokio::{
     runtime::Runtime,
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     task::{JoinError, JoinSet, LocalSet},
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -69,6 +69,7 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
         files.spawn_local(keeper.run(plan.files.clone(), lines.clone()));
     }
     let mut tasks = JoinSet::new();
+    let mut outage_logs = JoinSet::new();
     // By which whoever goes by a variable hears that one has changed.
     let (changed, _) = watch::channel(());
     let changed = Rc::new(changed);
@@ -76,11 +77,15 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
         let name = Rc::<str>::from(cluster_plan.config.name.as_str());
         let files = Arc::new(EtcdFiles(plan.files.clone()));
         let cluster = Cluster::new(cluster_plan.config, files);
+        let (outages, reports) = mpsc::unbounded_channel();
+        outage_logs.spawn_local(log_outages(reports, log_of(Rc::clone(&name), lines.clone())));
         for plan in cluster_plan.live {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
             let (claim, changed) = (Rc::clone(&claim), Rc::clone(&changed));
-            let lines = lines.clone();
-            tasks.spawn_local(live_variables::serve(name, cluster, plan, claim, changed, lines));
+            let (outages, lines) = (outages.clone(), lines.clone());
+            tasks.spawn_local(live_variables::serve(
+                name, cluster, plan, claim, changed, outages, lines,
+            ));
         }
         for prefix_plan in cluster_plan.prefixes {
             let (name, cluster) = (Rc::clone(&name), cluster.clone());
@@ -91,6 +96,7 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
                 prefix_plan,
                 claim,
                 changes,
+                outages.clone(),
                 lines.clone(),
             ));
         }
@@ -107,11 +113,21 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
     // With the prefixes go their ends of the ways to the files, whose keepers write what is not
     // written yet.
     tasks.shutdown().await;
+    // Their ends of the channels are gone: what was reported is logged now.
+    while outage_logs.join_next().await.is_some() {}
     if claim.publishing(|_| ()).is_some() {
         // What is not written by then is written by the next watcher, from what it lists.
         let _ = timeout(LAST_WRITES, async { while files.join_next().await.is_some() {} }).await;
     }
     result
+}
+
+/// Logs what happens to the cluster of this name.
+fn log_of(cluster_name: Rc<str>, lines: Lines) -> impl FnMut(OutageMessage) {
+    move |OutageMessage { is_lost, text }| {
+        let line = format!("etcd: cluster \"{cluster_name}\": {text}");
+        if is_lost { lines.warn(line) } else { lines.notice(line) }
+    }
 }
 
 /// How a task has failed.

@@ -28,7 +28,22 @@ fn advice(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
     let user = config.login.as_ref().map(|login| login.user.as_str());
     let (tls, names) = (&config.tls, &config.setting_names);
     Some(match kind {
-        Kind::Broken | Kind::Other | Kind::Compacted | Kind::TooMany | Kind::File => return None,
+        Kind::Compacted | Kind::TooMany | Kind::File => return None,
+        Kind::Broken => format!(
+            "lost the connection to {endpoint}: if it does not come back, check the log of etcd \
+             there, and the network"
+        ),
+        Kind::Other => {
+            format!("a call to {endpoint} failed: check the log of etcd there")
+        }
+        Kind::Nonsense => format!(
+            "{endpoint} gives answers that etcd does not give: check its version, and any proxy \
+             before it"
+        ),
+        Kind::NotEtcd => format!(
+            "{endpoint} is not etcd, or a proxy before it does not pass gRPC: correct {}",
+            quoted(names.endpoint)
+        ),
         Kind::ConnectionRefused => {
             format!(
                 "nothing listens at {endpoint}: start etcd there, or correct \

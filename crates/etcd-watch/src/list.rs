@@ -137,9 +137,9 @@ impl<'a> Pages<'a> {
     ///
     /// A server that does not advance through the keys, or never comes to their end, is an error.
     fn add(&mut self, page: PbRangeResponse) -> Result<Option<List>, Trouble> {
-        let broken = |said| Err(Trouble::broken(said));
+        let nonsense = |said| Err(Trouble::nonsense(said));
         let Some(header) = page.header else {
-            return broken("list: etcd's answer has no header");
+            return nonsense("list: etcd's answer has no header");
         };
         if !std::mem::replace(&mut self.has_begun, true) {
             self.count = i64::try_from(self.keys()).unwrap_or(i64::MAX).saturating_add(page.count);
@@ -155,17 +155,17 @@ impl<'a> Pages<'a> {
             items: Vec::with_capacity(page.kvs.len()),
         });
         if list.revision <= 0 {
-            return broken("list: etcd's answer has no revision");
+            return nonsense("list: etcd's answer has no revision");
         }
         if list.cluster_id != header.cluster_id {
-            return broken("list: another cluster answered before the list was complete");
+            return nonsense("list: another cluster answered before the list was complete");
         }
         if page.more && page.kvs.is_empty() {
-            return broken("list: etcd sent an empty page before the last");
+            return nonsense("list: etcd sent an empty page before the last");
         }
         for pair in page.kvs {
             if pair.key < self.part.start {
-                return broken("list: etcd sent keys out of order");
+                return nonsense("list: etcd sent keys out of order");
             }
             self.part.start.clone_from(&pair.key);
             self.part.start.push(0);

@@ -2,12 +2,11 @@
 
 use crate::{origin::Continuity, update::Cause};
 
-/// The keys cannot be watched, as before where this `is_still` so; `kept` says what is in service
-/// meanwhile: `current peers are kept`.
+/// The keys cannot be watched, as before if this `is_still` so; current `nouns` are kept.
 #[must_use]
-pub fn lost(keys: &str, is_still: bool, cause: Cause, reason: &str, kept: &str) -> String {
+pub fn lost(keys: &str, is_still: bool, cause: Cause, reason: &str, nouns: &str) -> String {
     let still = if is_still { "still " } else { "" };
-    format!("{still}cannot watch {keys} ({cause}: {reason}); {kept}")
+    format!("{still}cannot watch {keys} ({cause}: {reason}); current {nouns} are kept")
 }
 
 /// The keys are watched again.
@@ -40,7 +39,7 @@ mod tests {
     #[test]
     fn messages() {
         let keys = "prefix \"/a/\"";
-        let lost = |is_still| lost(keys, is_still, Cause::Silent, "why", "current peers are kept");
+        let lost = |is_still| lost(keys, is_still, Cause::Silent, "why", "peers");
         for (message, expected) in [
             (lost(false), "cannot watch prefix \"/a/\" (silent: why); current peers are kept"),
             (lost(true), "still cannot watch prefix \"/a/\" (silent: why); current peers are kept"),

@@ -56,7 +56,7 @@ pub(crate) async fn verify(
             if now.cluster_id != question.known.cluster_id || now.revision < known {
                 let said = "quorum: etcd's revision went back, or another cluster answers: it was \
                      restored";
-                return Err(Trouble::broken(said));
+                return Err(Trouble::nonsense(said));
             }
             Ok(now)
         });
@@ -80,7 +80,7 @@ async fn read(client: Client, question: &Question) -> Result<Store, Trouble> {
             let header = answer
                 .0
                 .header
-                .ok_or_else(|| Trouble::broken("quorum: etcd's answer has no header"))?;
+                .ok_or_else(|| Trouble::nonsense("quorum: etcd's answer has no header"))?;
             Ok(Store { cluster_id: header.cluster_id, revision: header.revision })
         }
         Ok(Err(error)) => {

@@ -72,7 +72,7 @@ impl Range {
     /// The key without the prefix.
     pub(crate) fn below(&self, mut key: Vec<u8>) -> Result<Vec<u8>, Trouble> {
         if !key.starts_with(&self.prefix) {
-            return Err(Trouble::broken("etcd sent a key outside the prefix"));
+            return Err(Trouble::nonsense("etcd sent a key outside the prefix"));
         }
         key.drain(..self.prefix.len());
         Ok(key)

@@ -54,6 +54,11 @@ impl Trouble {
     }
 
     /// The endpoint sent what makes no sense.
+    pub(crate) fn nonsense(said: &str) -> Self {
+        Self::endpoint(Cause::Broken, Kind::Nonsense, said)
+    }
+
+    /// The connection or the stream ended.
     pub(crate) fn broken(said: &str) -> Self {
         Self::endpoint(Cause::Broken, Kind::Broken, said)
     }

@@ -233,7 +233,7 @@ impl<'a> Watch<'a> {
         answer: Result<(KnownRange, Result<bool, Trouble>), JoinError>,
     ) -> Result<Option<Word>, Trouble> {
         let Ok((known, differs)) = answer else {
-            return Err(Trouble::broken(
+            return Err(Trouble::nonsense(
                 "watch: internal error: the task that compares the keys failed",
             ));
         };
@@ -241,7 +241,7 @@ impl<'a> Watch<'a> {
         if differs? && self.reader.delivered == known.delivered {
             if self.behind.replace(known.delivered) == Some(known.delivered) {
                 let said = "watch: etcd answers reads, but does not send changes that it has";
-                return Err(Trouble::endpoint(Cause::Silent, Kind::Broken, said));
+                return Err(Trouble::endpoint(Cause::Silent, Kind::Nonsense, said));
             }
             self.compare_at = Some(now + SILENCE);
             return Ok(None);
@@ -295,7 +295,7 @@ impl<'a> Watch<'a> {
             }
             Ok(Err(trouble)) => Err(trouble),
             Err(_) => {
-                Err(Trouble::broken("quorum: internal error: the task that checks it failed"))
+                Err(Trouble::nonsense("quorum: internal error: the task that checks it failed"))
             }
         }
     }
@@ -370,5 +370,5 @@ fn too_large() -> Trouble {
         "watch: one change is larger than {} MiB; the keys are listed instead",
         MESSAGE_LIMIT >> 20
     );
-    Trouble::refused(Cause::TooLarge, Kind::Other, &said)
+    Trouble::refused(Cause::TooLarge, Kind::TooMany, &said)
 }

@@ -3,7 +3,9 @@
 /// How messages call what a kind of variables is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nouns {
-    /// What stays while etcd has nothing, or cannot be watched: `current networks are kept`.
+    /// What the keys name, in the plural: `networks`.
+    pub values: &'static str,
+    /// What stays while etcd has nothing: `current networks are kept`.
     pub kept: &'static str,
     /// What goes once that has lasted for too long: `current networks are removed`.
     pub removed: &'static str,
@@ -129,6 +131,7 @@ mod tests {
             names: vec!["$one".to_owned(), "$two".to_owned()],
             keys: LiveKeys::One("/a".to_owned()),
             nouns: Nouns {
+                values: "values",
                 kept: "the current value is kept",
                 removed: "the current value is removed",
                 one: "",
@@ -139,6 +142,7 @@ mod tests {
             names: vec!["$inside".to_owned()],
             keys: LiveKeys::Prefix("/n/".to_owned()),
             nouns: Nouns {
+                values: "networks",
                 kept: "current networks are kept",
                 removed: "current networks are removed",
                 one: "network",

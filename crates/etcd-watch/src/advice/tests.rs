@@ -189,7 +189,22 @@ fn messages() {
             "etcd rejects the token that it has just issued: check its logs and the clocks of \
              its members",
         ),
-        (Kind::Other, "e"),
+        (
+            Kind::Broken,
+            "lost the connection to http://e: if it does not come back, check the log of etcd \
+             there, and the network",
+        ),
+        (
+            Kind::Nonsense,
+            "http://e gives answers that etcd does not give: check its version, and any proxy \
+             before it",
+        ),
+        (
+            Kind::NotEtcd,
+            "http://e is not etcd, or a proxy before it does not pass gRPC: correct \"endpoint\"",
+        ),
+        (Kind::Other, "a call to http://e failed: check the log of etcd there"),
+        (Kind::TooMany, "e"),
     ] {
         assert_eq!(text(&with_none, "http://e", kind), expected, "{kind:?}");
     }

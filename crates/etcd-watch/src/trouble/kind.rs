@@ -12,8 +12,10 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 /// cluster fail each in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
-    /// The stream ended, or what it carried made no sense.
+    /// The connection or the stream ended.
     Broken,
+    /// An answer makes no sense.
+    Nonsense,
     /// Nobody listens.
     ConnectionRefused,
     /// An answer is late.
@@ -28,6 +30,8 @@ pub(crate) enum Kind {
     Other,
     /// The member does not reach its quorum.
     NoQuorum,
+    /// What answers speaks HTTP, and not gRPC.
+    NotEtcd,
     /// The revisions that are still to come are compacted.
     Compacted,
     /// There is more than is taken.
@@ -108,8 +112,10 @@ impl Kind {
             return Some(Self::of_tls(error));
         }
         let error = error.downcast_ref::<io::Error>()?;
-        if error.kind() == ErrorKind::ConnectionRefused {
-            return Some(Self::ConnectionRefused);
+        match error.kind() {
+            ErrorKind::ConnectionRefused => return Some(Self::ConnectionRefused),
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => return Some(Self::Broken),
+            _ => {}
         }
         // The source of such an error is that of what it wraps, which would be passed over.
         error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()).map(Self::of_tls)
@@ -163,14 +169,20 @@ impl Kind {
         ];
         const CLOSED: [&str; 3] =
             ["frame with invalid size", "closed because of a broken pipe", "tls handshake eof"];
+        const BROKEN: [&str; 3] =
+            ["error reading a body from connection", "connection reset", "stream closed"];
         let alert = text.split_once("received fatal alert: ").map(|(_, alert)| alert);
         if alert.is_some_and(|alert| CERTIFICATE_ALERTS.iter().any(|name| alert.starts_with(name)))
         {
             Some(Self::ClientCertificate)
+        } else if text.contains("grpc-status header missing") {
+            Some(Self::NotEtcd)
         } else if text.contains("dns error") {
             Some(Self::NameUnresolved)
         } else if CLOSED.iter().any(|part| text.contains(part)) {
             Some(Self::NoHttp2)
+        } else if BROKEN.iter().any(|part| text.contains(part)) {
+            Some(Self::Broken)
         } else {
             None
         }
@@ -274,6 +286,26 @@ mod tests {
             "h2 protocol error: received fatal alert: BadCertificate",
         ));
         assert_eq!(Kind::of(&lost), Kind::ClientCertificate);
+    }
+
+    #[test]
+    fn of_what_http_2_says() {
+        for (message, kind) in [
+            (
+                "h2 protocol error: error reading a body from connection: connection reset",
+                Kind::Broken,
+            ),
+            ("grpc-status header missing, mapped from HTTP status code 404", Kind::NotEtcd),
+        ] {
+            assert_eq!(Kind::of(&Error::GRpcStatus(Status::unknown(message))), kind);
+        }
+        for (kind, expected) in [
+            (std::io::ErrorKind::ConnectionReset, Kind::Broken),
+            (std::io::ErrorKind::ConnectionRefused, Kind::ConnectionRefused),
+        ] {
+            let status = Status::from_error(Box::new(std::io::Error::from(kind)));
+            assert_eq!(Kind::of(&Error::GRpcStatus(status)), expected);
+        }
     }
 
     #[test]

@@ -70,13 +70,13 @@ impl<'a> Reader<'a> {
         let listed = self.revision;
         check_canceled(&response)?;
         if !response.created || !response.events.is_empty() {
-            return Err(Trouble::broken("watch: etcd did not confirm its creation"));
+            return Err(Trouble::nonsense("watch: etcd did not confirm its creation"));
         }
         // A watch from a revision that this store has not reached would be silent until it does:
         // the store was restored between list and watch.
         let header = response.header.as_ref();
         if header.is_some_and(|header| header.revision < listed) {
-            return Err(Trouble::broken("watch: etcd is behind the list's revision"));
+            return Err(Trouble::nonsense("watch: etcd is behind the list's revision"));
         }
         self.read(response)
     }
@@ -84,11 +84,11 @@ impl<'a> Reader<'a> {
     /// Reads a response.
     pub(crate) fn read(&mut self, mut response: PbWatchResponse) -> Result<Word, Trouble> {
         check_canceled(&response)?;
-        let broken = Trouble::broken;
+        let nonsense = Trouble::nonsense;
         let header =
-            response.header.ok_or_else(|| broken("watch: etcd's response has no header"))?;
+            response.header.ok_or_else(|| nonsense("watch: etcd's response has no header"))?;
         if header.cluster_id != self.cluster_id {
-            return Err(broken("watch: another cluster answers"));
+            return Err(nonsense("watch: another cluster answers"));
         }
         self.note_revision(header.revision);
         // The watch is one of the whole range.
@@ -130,8 +130,8 @@ impl<'a> Reader<'a> {
 
     /// The event; none where its key is left out.
     fn event(&mut self, event: PbEvent) -> Result<Option<Event>, Trouble> {
-        let broken = Trouble::broken;
-        let pair = event.kv.ok_or_else(|| broken("watch: etcd sent an event without a key"))?;
+        let nonsense = Trouble::nonsense;
+        let pair = event.kv.ok_or_else(|| nonsense("watch: etcd sent an event without a key"))?;
         self.note_revision(pair.mod_revision);
         self.delivered = self.delivered.max(pair.mod_revision);
         // Not `Event::event_type`, which panics on a type that it does not know.
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
                 mod_revision: pair.mod_revision,
             }))
         } else {
-            Err(broken("watch: etcd sent an event of an unknown type"))
+            Err(nonsense("watch: etcd sent an event of an unknown type"))
         }
     }
 }
