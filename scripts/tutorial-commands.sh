@@ -23,13 +23,13 @@ page=$1 wanted=console${2:+ $2}
 fence='^( *)```(.*)$'
 number=0 # of the line
 kind=    # the info string of the block, empty outside of one
-indent=  # of the block, where it belongs to an item of a list
+indent=  # of the block, if it belongs to an item of a list
 command= # as far as it has been read
 first=0  # the number of its first line
 count=0
 
 # Whether bash takes the text as whole commands. A here-document without an end is only a warning to
-# it, and a backslash at the very end is nothing.
+# it, and a backslash at the very end no error.
 is_complete() {
     local said
     [[ $1 != *\\ ]] || return 1
