@@ -25,6 +25,8 @@ endif
 MODULES_PATH ?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin $(or $(NGINX),nginx) -V 2>&1 | \
 	sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
+##@ Build
+
 .PHONY: all
 all: module ## build the module (the default)
 
@@ -68,6 +70,8 @@ firehose-router: ## build the program `firehose-router`
 deps: ## install what is missing to build and run (apt, Debian 12)
 	@scripts/install-dependencies.sh run
 
+##@ Try
+
 # The ports first: whoever has to choose others should not wait for a build.
 .PHONY: run
 run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C \
@@ -78,6 +82,8 @@ run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C
 	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
 	@$(FOR_NGINX) scripts/build-demo.sh run
 	@scripts/run.sh
+
+##@ Test
 
 .PHONY: quick
 quick: ## install what is missing, and run the tests that need no build
@@ -118,6 +124,8 @@ test-slow: ## build, and run what takes an hour or more: a soak, fuzzing, saniti
 IMAGE ?= firehose-router
 DOCKER ?= docker
 
+##@ Container image
+
 .PHONY: image
 image: ## build the container image (IMAGE=firehose-router IMAGE_ARGS=…)
 	DOCKER_BUILDKIT=1 $(DOCKER) build -t $(IMAGE) \
@@ -133,11 +141,20 @@ test-image: release demo-node ## build the image of what is built here, \
 	and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
 
+##@ Develop
+
 .PHONY: lint
 lint: $(HEADERS) ## rustfmt, widths, and clippy for the whole workspace, warnings as errors
 	$(CARGO) fmt --all --check
 	scripts/check-width.sh
 	$(FOR_NGINX) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: docs
+docs: $(HEADERS) ## write generated tables and manual pages, and build the site in build/docs
+	@mkdir -p man
+	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p directive-table --test reference
+	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p firehose-router cli::documentation
+	$(CARGO) run --locked --profile demo -p book
 
 .PHONY: bench
 bench: ## measure against the same nginx with static servers (QUICK=1: a look)
@@ -146,25 +163,37 @@ bench: ## measure against the same nginx with static servers (QUICK=1: a look)
 	$(CARGO) bench --locked -p benchmarks --bench pick -- $(if $(QUICK),--quick)
 	$(CARGO) run --locked --release -p benchmarks
 
+BINDIR ?= /usr/local/bin
+MANDIR ?= /usr/local/share/man
+
 # Only what is missing is built, so that `make && sudo make install` runs no cargo as root.
 $(MODULE):
 	@$(MAKE) --no-print-directory module
 
+##@ Install
+
 .PHONY: install
-install: $(MODULE) ## copy the module to nginx's modules folder (MODULES_PATH, DESTDIR)
+install: $(MODULE) ## copy the module to nginx's modules folder (MODULES_PATH), and its \
+	manual page (MANDIR, DESTDIR)
 	@test -n "$(MODULES_PATH)" || { \
 		echo "error: nginx is not there: set NGINX or MODULES_PATH" >&2; exit 1; }
 	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/$(notdir $(MODULE))
+	install -D -m 644 man/ngx_http_upstream_etcd_module.7 \
+		$(DESTDIR)$(MANDIR)/man7/ngx_http_upstream_etcd_module.7
 	@echo "== to load it, at the top of nginx.conf: load_module $(MODULES_PATH)/$(notdir $(MODULE));"
 
-BINDIR ?= /usr/local/bin
 
 build/firehose-router:
 	@$(MAKE) --no-print-directory firehose-router
 
 .PHONY: install-router
-install-router: build/firehose-router ## copy firehose-router to /usr/local/bin (BINDIR, DESTDIR)
+install-router: build/firehose-router ## copy firehose-router to /usr/local/bin (BINDIR), and its \
+	manual pages (MANDIR, DESTDIR)
 	install -D -m 755 build/firehose-router $(DESTDIR)$(BINDIR)/firehose-router
+	install -d $(DESTDIR)$(MANDIR)/man1
+	install -m 644 man/firehose-router*.1 $(DESTDIR)$(MANDIR)/man1
+
+##@ Other
 
 .PHONY: clean
 clean: ## remove what was built
@@ -174,4 +203,5 @@ clean: ## remove what was built
 .PHONY: help
 help: ## list the targets
 	@sed -n -e ':begin' -e '/^[a-z0-9-]*:.*## .*\\$$/ { N; s/\\\n\t*//; b begin' -e '}' \
-		-e 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+		-e 's/^##@ \(.*\)/\n\1:/p' \
+		-e 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

@@ -17,7 +17,8 @@ declare -A brought=(
     [sudo]="the prerequisites, or whoever is root"
     [systemctl]="a machine that systemd runs; it is called on no other"
     [jq]="the reader of docs/; it says so"
-    [ssh]="the reader of docs/maintenance.md"
+    [kubectl]="whoever has a Kubernetes cluster"
+    [ssh]="the reader of docs/how-to/roll-a-fleet.md"
     [mmdebstrap]="scripts/bare.sh itself"
     [rustup]="whoever has it; it is not called where it is missing"
     [firehose-router]="make firehose-router"
@@ -85,7 +86,7 @@ all_commands() {
     for file in systemd/*.service; do
         started "$file" | awk -f scripts/commands.awk | sed "s|^\([0-9]*\) \(.*\)|\2 $file:\1|"
     done
-    for file in README.md docs/*.md; do
+    for file in README.md CONTRIBUTING.md docs/*.md docs/*/*.md; do
         shown "$file" | awk -f scripts/commands.awk | sed "s|^\([0-9]*\) \(.*\)|\2 $file:\1|"
     done
     grep -rnoE 'Command::new\("[a-z][a-z0-9_.+-]*"\)' --include='*.rs' \
@@ -142,7 +143,7 @@ mapfile -t for_tests < <(scripts/install-dependencies.sh test --list)
 with_run=" $(closure "${prerequisites[@]}" "${for_run[@]}" | tr '\n' ' ') "
 with_tests=" $(closure "${prerequisites[@]}" "${for_tests[@]}" | tr '\n' ' ') "
 functions=" $(sed -n 's/^ *\([A-Za-z_][A-Za-z0-9_]*\)() *[{(].*/\1/p' \
-    scripts/*.sh .ci/run docs/*.md | tr '\n' ' ') "
+    scripts/*.sh .ci/run docs/*.md docs/*/*.md | tr '\n' ' ') "
 builtins=" $(compgen -b -k | tr '\n' ' ') "
 
 declare -A providers=()

@@ -12,7 +12,7 @@ stamp=$copy/configured-from
 if [ ! -x "$sources/configure" ]; then
     fail "nginx's headers are missing: $sources is not there" \
         "'make deps' installs them (Debian's nginx-dev)" \
-        "for another nginx set NGINX_BUILD_DIR, see docs/building.md"
+        "for another nginx set NGINX_BUILD_DIR, see docs/how-to/build.md"
 fi
 version=$(dpkg-query --show --showformat='${Package} ${Version}' nginx-dev)
 installed=$("${NGINX:-nginx}" -v 2>&1 | sed -n 's|^nginx version: nginx/||p')
@@ -21,7 +21,7 @@ case "$version" in
 *)
     refused="nginx would refuse the module"
     fail "nginx is ${installed:-missing}, but the headers are $version: $refused" \
-        "for an nginx that is not Debian's set NGINX_BUILD_DIR, see docs/building.md"
+        "for an nginx that is not Debian's set NGINX_BUILD_DIR, see docs/how-to/build.md"
     ;;
 esac
 if [ "$(cat "$stamp" 2>/dev/null)" = "$version" ]; then

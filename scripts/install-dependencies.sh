@@ -64,7 +64,7 @@ has_candidate() {
 
 if ! command -v apt-get >/dev/null; then
     fail "this is not a Debian: nothing can be installed here" \
-        "docs/building.md says what is needed, and how to build elsewhere"
+        "docs/how-to/build.md says what is needed, and how to build elsewhere"
 fi
 
 missing=()

@@ -10,6 +10,7 @@ mod compaction;
 mod configuration_mistakes;
 mod counters;
 mod counts;
+mod documentation;
 mod drain;
 mod etcd_geo;
 mod etcd_variable;

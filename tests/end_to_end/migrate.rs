@@ -1,5 +1,5 @@
-//! `firehose-router migrate`, and the way by hand in `docs/migrating.md`: from a real etcd's v2
-//! keys, or from another's v3 ones.
+//! `firehose-router migrate`, and the way by hand in `docs/tutorials/from-original-router.md`: from
+//! a real etcd's v2 keys, or from another's v3 ones.
 
 mod refused;
 
@@ -289,8 +289,10 @@ async fn settings_that_the_router_refuses_are_named_and_directory_marks_skipped(
 #[tokio::test]
 async fn documented_script_does_the_same() -> Result<()> {
     let (old, new) = (original().await?, Etcd::start().await?);
-    let document =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/migrating.md"))?;
+    let document = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/tutorials/from-original-router.md"
+    ))?;
     let script = document
         .split("```sh\n")
         .nth(1)

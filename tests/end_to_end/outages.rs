@@ -227,3 +227,41 @@ async fn second_endpoint_is_used_when_the_first_is_dead() -> Result<()> {
     nginx.applied(etcd.put(key("n1"), "127.0.0.1:1 down").await?).await?;
     nginx.check_log()
 }
+
+/// However many prefixes and keys are followed: whoever reads the log sees one event.
+#[tokio::test]
+async fn an_outage_is_one_message_for_all_keys_and_so_is_its_end() -> Result<()> {
+    let (mut etcd, nodes) = (Etcd::start().await?, start_nodes(1).await?);
+    etcd.register(&nodes).await?;
+    let configuration = Configuration::firehose(&etcd)
+        .http("upstream other { etcd main /other/; }")
+        .http("upstream third { etcd main /third/; }")
+        .http("etcd_variable $one main /settings/one; etcd_geo $near main /near/;");
+    let nginx = Nginx::start(configuration).await?;
+    let all_connected = async |is: bool| {
+        eventually(SOON, "all are followed, or none", async || {
+            let status = nginx.status().await?;
+            ensure!(status.upstreams.values().all(|it| it.connected == is), "{status:?}");
+            Ok(())
+        })
+        .await
+    };
+    all_connected(true).await?;
+    etcd.kill().await?;
+    all_connected(false).await?;
+    nginx.wait_for_log("cannot watch").await?;
+    etcd.restart().await?;
+    nginx.wait_for_log(" again at revision ").await?;
+    all_connected(true).await?;
+    let (begins, ends) = (nginx.log_lines("cannot watch"), nginx.log_lines("again at revision"));
+    assert_eq!((begins.len(), ends.len()), (1, 1), "{begins:?} {ends:?}");
+    for line in begins.iter().chain(&ends) {
+        // Four are named, the fifth is counted.
+        assert!(line.matches("prefix \"").count() + line.matches("key \"").count() == 4, "{line}");
+        assert!(line.contains(" and 1 more"), "{line}");
+    }
+    let endpoint = etcd.url();
+    assert!(begins[0].contains(&endpoint), "{begins:?}");
+    assert!(begins[0].contains("peers") && begins[0].contains(" are kept"), "{begins:?}");
+    nginx.check_log()
+}

@@ -1,4 +1,5 @@
-//! A whole fleet is replaced, node after node, as docs/maintenance.md says, while clients use it.
+//! A whole fleet is replaced, node after node, as docs/how-to/roll-a-fleet.md says, while clients
+//! use it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

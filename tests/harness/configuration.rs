@@ -126,6 +126,12 @@ impl Configuration {
             .map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
+    /// A whole nginx.conf, in which `listen 8080;` is another port.
+    pub fn whole(text: &str) -> Self {
+        let text = text.replacen("http {", &format!("http {{\n{TEMPORARY}"), 1);
+        Self { shipped: Some(text), ..Self::new() }
+    }
+
     /// How nginx runs.
     #[must_use]
     pub fn mode(self, mode: Mode) -> Self {

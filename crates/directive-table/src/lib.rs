@@ -3,7 +3,8 @@
 //!
 //! What is made of it: nginx's array of commands ([`Directive::arity`], [`Directive::contexts`]),
 //! the reading of arguments ([`Directive::parse`]), each message about a wrong one ([`ConfError`]),
-//! and the head of each section of the reference ([`reference::head`]).
+//! the tables of the reference
+//! ([`reference`]) and the manual page ([`manual`]).
 //!
 //! To add a directive: a file in `src/directives` with its handler, a row in `table.rs`. A test
 //! then asks for its section in the reference.
@@ -13,9 +14,13 @@
 mod args;
 mod directive;
 mod error;
+pub mod manual;
 mod parameter;
 pub mod reference;
 mod table;
+
+/// The version in which what has no other one appeared.
+pub const FIRST_VERSION: &str = "0.1.0";
 
 pub use args::Args;
 pub use directive::{Argument, Arity, Context, Directive, argument};

@@ -1,5 +1,7 @@
 //! What a parameter of a directive is.
 
+use crate::FIRST_VERSION;
+
 /// A parameter: `name=value`, or a flag, which is only `name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter {
@@ -12,6 +14,10 @@ pub struct Parameter {
     pub expects: &'static str,
     /// The value that holds where none is given, as it would be written.
     pub default: Option<&'static str>,
+    /// What it sets, for the reference.
+    pub text: &'static str,
+    /// The module's version in which it appeared.
+    pub since: &'static str,
     /// The directive must have it.
     pub is_required: bool,
     /// It may be given several times.
@@ -36,6 +42,8 @@ pub const fn flag(name: &'static str) -> Parameter {
         syntax: None,
         expects: "",
         default: None,
+        text: "",
+        since: FIRST_VERSION,
         is_required: false,
         repeats: false,
         is_secret: false,
@@ -48,6 +56,11 @@ impl Parameter {
     /// The same with a default.
     pub const fn or(self, default: &'static str) -> Self {
         Self { default: Some(default), ..self }
+    }
+
+    /// The same with what it sets.
+    pub const fn says(self, text: &'static str) -> Self {
+        Self { text, ..self }
     }
 
     /// The same, but the directive must have it.

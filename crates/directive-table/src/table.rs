@@ -19,64 +19,66 @@ macro_rules! with_directives {
         $callback! {
             cluster::etcd_cluster => Directive::new(
                 c"etcd_cluster", &[Main, Http], "0.1.0",
-                "names a cluster of etcd, and says how it is reached",
+                "defines an etcd cluster and how to reach it",
             ).arguments(&[argument("cluster", "*name*", "a name, not empty")]).block();
 
             etcd::etcd => Directive::new(
                 c"etcd", &[Upstream], "0.1.0",
-                "has the upstream's peers follow the keys below a prefix",
+                "takes the peers of the upstream from the keys below a prefix",
             ).arguments(&[CLUSTER, PREFIX]).parameters(ETCD);
 
             balance::etcd_balance => Directive::new(
                 c"etcd_balance", &[Upstream], "0.1.0",
-                "chooses the balancing method",
+                "sets the load balancing method",
             ).arguments(&[argument("method", "*method*", "one of the methods")]).of_words()
             .default("etcd_balance round_robin;");
 
             defaults::etcd_defaults => Directive::new(
                 c"etcd_defaults", &[Upstream], "0.1.0",
-                "sets the parameters of peers whose values do not set them",
+                "sets default parameters of peers from etcd",
             ).with_parameters(DEFAULTS);
 
             allow::etcd_allow => Directive::new(
                 c"etcd_allow", &[Upstream], "0.1.0",
-                "limits peers from etcd to networks",
+                "accepts only peers whose addresses are in the given networks",
             ).arguments(&[argument(
                 "network", "*network*",
                 "a network (10.0.0.0/8, 2001:db8::/32), an address or \"unix:\"",
-            )]).repeated().default("— (everywhere)");
+            )]).repeated().default("— (all addresses)");
 
             check::etcd_check => Directive::new(
                 c"etcd_check", &[Upstream], "0.1.0",
-                "checks each peer, whether there are requests or not",
+                "enables active health checks of all peers",
             ).arguments(&[argument("check", "http | tcp", "\"http\" or \"tcp\"")])
             .parameters(CHECK);
 
             drain::etcd_drain => Directive::new(
                 c"etcd_drain", &[Upstream], "0.1.0",
-                "closes the connections that are open to a peer which is left",
+                "closes open connections to peers that are removed, drained or failing their \
+checks",
             ).parameters(DRAIN);
 
             geo::etcd_geo => Directive::new(
                 c"etcd_geo", &[Http], "0.1.0",
-                "defines a variable that says whether the client is in a network of etcd's",
+                "defines a variable that tells whether the client's address is in networks from \
+etcd",
             ).arguments(&[VARIABLE, CLUSTER, PREFIX]).parameters(GEO);
 
             keepalive::etcd_keepalive => Directive::new(
                 c"etcd_keepalive", &[Upstream], "0.1.0",
-                "keeps idle connections to each peer",
+                "keeps idle connections to each peer open for later requests",
             ).arguments(&[argument(
                 "number of connections", "*connections*", "a number above 0",
             )]).parameters(KEEPALIVE);
 
             sticky::etcd_sticky => Directive::new(
                 c"etcd_sticky", &[Upstream], "0.1.0",
-                "brings a client back to its peer by a cookie",
+                "enables session affinity by a cookie",
             ).with_parameters(STICKY);
 
             variable::etcd_variable => Directive::new(
                 c"etcd_variable", &[Http], "0.1.0",
-                "defines a variable whose value is that of a key",
+                "defines a variable whose value is the value of a key",
             ).arguments(&[VARIABLE, CLUSTER, argument(
                 "key", "*key*",
                 "a key of up to 512 bytes, without control characters",
@@ -84,7 +86,7 @@ macro_rules! with_directives {
 
             status::etcd_status => Directive::new(
                 c"etcd_status", &[Location], "0.1.0",
-                "answers with the state of all upstreams",
+                "returns the state of all upstreams, variables and networks",
             );
         }
     };
@@ -101,23 +103,31 @@ with_directives!(describe);
 
 /// The directives inside a block `etcd_cluster`, which the module reads itself.
 pub const CLUSTER_DIRECTIVES: &[Directive] = &[
-    of_cluster(c"endpoint", "names members of the cluster")
+    of_cluster(c"endpoint", "sets the URLs of the members of the cluster")
         .arguments(&[argument("URL", "*url*", "http://HOST:PORT or https://HOST:PORT")])
         .repeated(),
-    of_cluster(c"connect_timeout", "limits how long a connection may take to come about")
+    of_cluster(c"connect_timeout", "sets a timeout for establishing a connection to a member")
         .arguments(&[argument("time", "*time*", "a time above 0")])
         .default("connect_timeout 2s;"),
-    of_cluster(c"ssl_trusted_certificate", "names the authorities that etcd's certificate is from")
-        .arguments(&[FILE])
-        .default("— (the system's authorities)"),
-    of_cluster(c"ssl_certificate", "names the router's certificate").arguments(&[FILE]),
-    of_cluster(c"ssl_certificate_key", "names the key of the router's certificate")
-        .arguments(&[FILE]),
-    of_cluster(c"ssl_name", "sets the name that etcd's certificate must be for")
+    of_cluster(
+        c"ssl_trusted_certificate",
+        "sets the CA certificates that verify the certificates \
+    of the members",
+    )
+    .arguments(&[FILE])
+    .default("— (CA certificates of the system)"),
+    of_cluster(c"ssl_certificate", "sets the client certificate").arguments(&[FILE]),
+    of_cluster(c"ssl_certificate_key", "sets the key of the client certificate").arguments(&[FILE]),
+    of_cluster(c"ssl_name", "sets the name that certificates of the members must be valid for")
         .arguments(&[NAME])
-        .default("— (the endpoint's host)"),
-    of_cluster(c"user", "sets the user of etcd's").arguments(&[NAME]),
-    of_cluster(c"password_file", "names the file with the user's password").arguments(&[FILE]),
+        .default("— (the host of the endpoint)"),
+    of_cluster(c"user", "sets the etcd user").arguments(&[NAME]),
+    of_cluster(
+        c"password_file",
+        "sets the file with the password of the etcd \
+    user",
+    )
+    .arguments(&[FILE]),
 ];
 
 const fn of_cluster(name: &'static CStr, summary: &'static str) -> Directive {
@@ -144,22 +154,41 @@ const FILE: Argument = argument("file", "*file*", "the name of a file");
 const NAME: Argument = argument("name", "*name*", "a text without control characters");
 
 const ETCD: &[Parameter] = &[
-    value("zone", "*size*", "a size").or("1m"),
-    value("state", "*file*", "the name of a file, without control characters"),
-    value("hold", "*time*", "a time").or("60s"),
-    value("expiry_guard", "*percent*%", "a share from 1% to 99%"),
+    value("zone", "*size*", "a size")
+        .or("1m")
+        .says("size of the shared memory that holds the peers"),
+    value("state", "*file*", "the name of a file, without control characters")
+        .says("file that keeps the last valid list of peers, for a start without etcd"),
+    value("hold", "*time*", "a time").or("60s").says(
+        "how long current peers are kept if etcd was wiped, restored or replaced and has no \
+         valid peer",
+    ),
+    value("expiry_guard", "*percent*%", "a share from 1% to 99%")
+        .says("keep peers if leases of more than this share of the keys expire together"),
 ];
 
 const DEFAULTS: &[Parameter] = &[
-    value("weight", "*number*", "a number above 0").or("1"),
-    value("max_fails", "*number*", "a number").or("1"),
-    value("fail_timeout", "*time*", "a time").or("10s"),
-    value("max_conns", "*number* | *$variable*", "a number or a variable").or("0"),
-    value("slow_start", "*time*", "a time").or("0"),
+    value("weight", "*number*", "a number above 0").or("1").says("weight of the peer"),
+    value("max_fails", "*number*", "a number").or("1").says(
+        "failed attempts within `fail_timeout` that make the peer unavailable; 0 disables this",
+    ),
+    value("fail_timeout", "*time*", "a time")
+        .or("10s")
+        .says("time in which `max_fails` is counted, and for which the peer is then unavailable"),
+    value("max_conns", "*number* | *$variable*", "a number or a variable")
+        .or("0")
+        .says("maximum number of open connections to the peer; 0 means no limit"),
+    value("slow_start", "*time*", "a time").or("0").says(
+        "time in which the weight of a peer that joins or recovers grows to its value; 0 \
+         disables this",
+    ),
 ];
 
 const CHECK: &[Parameter] = &[
-    value("method", "GET | HEAD", "GET or HEAD").or("GET").only_with("http"),
+    value("method", "GET | HEAD", "GET or HEAD")
+        .or("GET")
+        .only_with("http")
+        .says("method of the request"),
     value(
         "uri",
         "*uri*",
@@ -167,70 +196,112 @@ const CHECK: &[Parameter] = &[
          ASCII escaped",
     )
     .or("/")
-    .only_with("http"),
+    .only_with("http")
+    .says("URI of the request"),
     value("host", "*name*", "a name in ASCII without spaces and control characters")
-        .only_with("http"),
+        .only_with("http")
+        .says("`Host` header of the request; by default the address of the peer"),
     value("status", "*codes*", "codes from 100 to 599 and ranges, as in \"200,204,300-399\"")
         .or("200-399")
-        .only_with("http"),
-    value("interval", "*time*", "a time above 0").or("5s"),
-    value("timeout", "*time*", "a time above 0").or("1s"),
-    value("fall", "*number*", "a number above 0").or("3"),
-    value("rise", "*number*", "a number above 0").or("2"),
-    flag("mandatory"),
-    value("panic", "0 | 1", "0 or 1").or("1"),
+        .only_with("http")
+        .says("status codes that pass"),
+    value("interval", "*time*", "a time above 0")
+        .or("5s")
+        .says("time between two checks of a peer"),
+    value("timeout", "*time*", "a time above 0").or("1s").says("time after which a check fails"),
+    value("fall", "*number*", "a number above 0")
+        .or("3")
+        .says("failed checks in a row after which the peer gets no requests"),
+    value("rise", "*number*", "a number above 0")
+        .or("2")
+        .says("passed checks in a row after which it gets requests again"),
+    flag("mandatory").says("a new peer gets requests only after its first passed check"),
+    value("panic", "0 | 1", "0 or 1")
+        .or("1")
+        .says("1: if all peers fail their checks, use all of them; 0: use none"),
 ];
 
 const DRAIN: &[Parameter] = &[
-    value("timeout", "*time* | *$variable*", "a time of up to 90d, or a variable").or("30s"),
-    value("spread", "*time* | *$variable*", "a time of up to 90d, or a variable").or("10s"),
+    value("timeout", "*time* | *$variable*", "a time of up to 90d, or a variable")
+        .or("30s")
+        .says("time in which connections can end by themselves"),
+    value("spread", "*time* | *$variable*", "a time of up to 90d, or a variable")
+        .or("10s")
+        .says("time over which the remaining connections are closed evenly"),
     value("rate", "*number*/s", "connections a second, above 0, as in \"rate=50/s\"")
-        .instead_of("spread"),
+        .instead_of("spread")
+        .says("maximum number of connections closed per second"),
     value(
         "on",
         "remove,drain,check",
         "one or more of \"remove\", \"drain\" and \"check\", separated by commas, each once",
     )
-    .or("remove,drain,check"),
+    .or("remove,drain,check")
+    .says("events that start a drain"),
 ];
 
 const GEO: &[Parameter] = &[
-    value("empty", "0 | 1", "0 or 1").or("0"),
-    value("zone", "*size*", "a size of at least 64k").or("32m"),
-    value("initial", "*network*,…", "networks and addresses, separated by commas").repeated(),
-    value("initial_file", "*file*", "the name of a file with networks"),
+    value("empty", "0 | 1", "0 or 1")
+        .or("0")
+        .says("value of the variable if etcd has no key below the prefix"),
+    value("zone", "*size*", "a size of at least 64k")
+        .or("32m")
+        .says("size of the shared memory that holds the networks"),
+    value("initial", "*network*,…", "networks and addresses, separated by commas")
+        .repeated()
+        .says("networks to use until etcd has been read for the first time"),
+    value("initial_file", "*file*", "the name of a file with networks")
+        .says("file with such networks"),
     value(
         "origin",
         "*cluster*:*revision*",
         "a cluster's id and a revision, as in \"cdf818194e3a8c32:42\"",
-    ),
+    )
+    .says("id of the cluster and revision that the initial networks are from"),
 ];
 
 const KEEPALIVE: &[Parameter] = &[
-    value("requests", "*number*", "a number").or("1000"),
-    value("time", "*time*", "a time").or("1h"),
-    value("timeout", "*time*", "a time").or("60s"),
+    value("requests", "*number*", "a number")
+        .or("1000")
+        .says("maximum number of requests through one connection"),
+    value("time", "*time*", "a time")
+        .or("1h")
+        .says("maximum time during which requests use one connection"),
+    value("timeout", "*time*", "a time")
+        .or("60s")
+        .says("time after which an idle connection is closed"),
 ];
 
 const STICKY: &[Parameter] = &[
-    value("cookie", "*name*", "a name of letters, digits and !#$%&'*+-.^_`|~").required(),
-    value("expires", "*time* | max", "a time from 1s to 10y, or \"max\""),
-    value("domain", "*domain*", "a host name, without variables"),
+    value("cookie", "*name*", "a name of letters, digits and !#$%&'*+-.^_`|~")
+        .required()
+        .says("name of the cookie"),
+    value("expires", "*time* | max", "a time from 1s to 10y, or \"max\"")
+        .says("time for which the browser keeps the cookie; `max` is 31 December 2037"),
+    value("domain", "*domain*", "a host name, without variables").says("domain of the cookie"),
     value(
         "path",
         "*path*",
         "a path in ASCII that begins with \"/\", without control characters and \";\"",
-    ),
-    flag("httponly"),
-    flag("secure"),
-    value("samesite", "strict | lax | none", "\"strict\", \"lax\" or \"none\""),
-    value("secret", "*text*", "not empty, and without control characters").secret(),
+    )
+    .says("path of the cookie"),
+    flag("httponly").says("adds the attribute `HttpOnly`"),
+    flag("secure").says("adds the attribute `Secure`"),
+    value("samesite", "strict | lax | none", "\"strict\", \"lax\" or \"none\"")
+        .says("sets the attribute `SameSite`"),
+    value("secret", "*text*", "not empty, and without control characters")
+        .secret()
+        .says("key of the hash in the cookie, the same on all routers"),
 ];
 
 const VALUE: &[Parameter] = &[
-    value("default", "*value*", "a value of the variable's type"),
-    value("initial", "*value*", "a value of the variable's type"),
-    value("type", "text | number | time", "\"text\", \"number\" or \"time\"").or("text"),
+    value("default", "*value*", "a value of the variable's type")
+        .says("value of the variable if the key does not exist"),
+    value("initial", "*value*", "a value of the variable's type")
+        .says("value until etcd has been read for the first time; by default that of `default`"),
+    value("type", "text | number | time", "\"text\", \"number\" or \"time\"")
+        .or("text")
+        .says("type of valid values"),
 ];
 
 /// The directive of this name that nginx reads; to be called in constants.

@@ -38,6 +38,9 @@ pub(crate) enum Task {
 }
 
 #[cfg(test)]
+mod documentation;
+
+#[cfg(test)]
 mod tests {
     use clap::{Command, CommandFactory};
 

@@ -19,6 +19,8 @@ mod processes;
 mod render;
 mod repair;
 mod settings;
+#[cfg(test)]
+pub(crate) use settings::reference as settings_reference;
 mod settings_file;
 mod settings_state;
 mod settings_writer;

@@ -3,6 +3,8 @@
 mod grammar;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::reference;
 
 use thiserror::Error;
 
@@ -67,6 +69,9 @@ struct Row {
     /// Checked against the documentation.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the check of the documentation"))]
     since: Since,
+    /// What it sets, for the documentation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the documentation"))]
+    text: &'static str,
 }
 
 /// Keys below this one are the networks that may publish: no setting of nginx's own.
@@ -97,8 +102,8 @@ const MAX_DRAIN: u64 = 90 * SECONDS_OF_A_DAY;
 /// Characters of a value that a message shows.
 const SHOWN: usize = 100;
 
-/// All settings, in the order of [`Setting`]. A new one is a row here, its name there, a row of
-/// README.md's table, and its place in the template.
+/// All settings, in the order of [`Setting`]. A new one is a row here, its name there, and its
+/// place in the template; `make docs` writes its row of the reference.
 static TABLE: [Row; 15] = {
     use Grammar as G;
     use Rendering::{LogServer, Nothing, Optional, Switch, Value};
@@ -122,6 +127,7 @@ static TABLE: [Row; 15] = {
             Value,
             RELOADED,
             Original,
+            "nginx's directive of this name; `auto` is one worker per processor",
         ),
         row(
             S::WorkerRlimitNofile,
@@ -131,6 +137,8 @@ static TABLE: [Row; 15] = {
             Optional,
             RELOADED,
             Original,
+            "nginx's directive of this name: maximum number of open files of a worker; by default \
+            the limit of `serve`",
         ),
         row(
             S::WorkerConnections,
@@ -140,6 +148,7 @@ static TABLE: [Row; 15] = {
             Value,
             RELOADED,
             Original,
+            "nginx's directive of this name: maximum number of connections of a worker",
         ),
         row(
             S::KeepaliveTimeout,
@@ -149,6 +158,7 @@ static TABLE: [Row; 15] = {
             Value,
             RELOADED,
             Original,
+            "nginx's directive of this name: how long idle client connections stay open",
         ),
         row(
             S::ServerName,
@@ -158,15 +168,83 @@ static TABLE: [Row; 15] = {
             Value,
             RELOADED,
             Original,
+            "nginx's directive of this name",
         ),
-        row(S::MaxConns, "max_conns", MAX_CONNS, Some("0"), Value, LIVE, Original),
-        row(S::HealthcheckPath, "healthcheck_path", G::Path, None, Optional, RELOADED, NEW),
-        row(S::HealthcheckMethod, "healthcheck_method", G::Method, None, Optional, RELOADED, NEW),
+        row(
+            S::MaxConns,
+            "max_conns",
+            MAX_CONNS,
+            Some("0"),
+            Value,
+            LIVE,
+            Original,
+            "maximum number of open connections to a node whose value does not set it; 0 means no \
+            limit",
+        ),
+        row(
+            S::HealthcheckPath,
+            "healthcheck_path",
+            G::Path,
+            None,
+            Optional,
+            RELOADED,
+            NEW,
+            "enables checks of the nodes by this path; `/` if only the method is set",
+        ),
+        row(
+            S::HealthcheckMethod,
+            "healthcheck_method",
+            G::Method,
+            None,
+            Optional,
+            RELOADED,
+            NEW,
+            "enables checks of the nodes by this method; `GET` if only the path is set; for \
+            Firehose servers `HEAD`",
+        ),
         // Sessions last for hours: a new one goes to the node that has fewest.
-        row(S::Balance, "balance", G::Balance, Some("least_conn"), Value, RELOADED, NEW),
-        row(S::DrainTimeout, "drain_timeout", DRAIN, None, Optional, LIVE, NEW),
-        row(S::DrainSpread, "drain_spread", DRAIN, None, Optional, LIVE, NEW),
-        row(S::AcceptProxy, "accept_proxy", G::Switch, Some("off"), Switch, RELOADED, Original),
+        row(
+            S::Balance,
+            "balance",
+            G::Balance,
+            Some("least_conn"),
+            Value,
+            RELOADED,
+            NEW,
+            "load balancing method, as in `etcd_balance`",
+        ),
+        row(
+            S::DrainTimeout,
+            "drain_timeout",
+            DRAIN,
+            None,
+            Optional,
+            LIVE,
+            NEW,
+            "time in which connections to a removed or drained node can end, as in `etcd_drain`; \
+            without it and `drain_spread`, they stay open until they end",
+        ),
+        row(
+            S::DrainSpread,
+            "drain_spread",
+            DRAIN,
+            None,
+            Optional,
+            LIVE,
+            NEW,
+            "time over which the remaining connections are closed",
+        ),
+        row(
+            S::AcceptProxy,
+            "accept_proxy",
+            G::Switch,
+            Some("off"),
+            Switch,
+            RELOADED,
+            Original,
+            "clients come through a balancer that sends the PROXY protocol; the address in it is \
+            that of the client",
+        ),
         row(
             S::SyslogEndpoint,
             "syslog_endpoint",
@@ -175,6 +253,7 @@ static TABLE: [Row; 15] = {
             LogServer,
             RELOADED,
             Original,
+            "syslog server to which requests and errors are logged in addition",
         ),
         // nginx's own default. A node keeps a message in memory for as long as somebody might ask
         // for it.
@@ -186,11 +265,23 @@ static TABLE: [Row; 15] = {
             Value,
             RELOADED,
             NEW,
+            "nginx's directive of this name: maximum size of a published message; 0 means no limit",
         ),
-        row(S::PutAllow, "put_allow", G::NoKey, None, Nothing, RELOADED, Original),
+        row(
+            S::PutAllow,
+            "put_allow",
+            G::NoKey,
+            None,
+            Nothing,
+            RELOADED,
+            Original,
+            "networks of clients that may publish (`PUT`); with an empty value, the name is the \
+            network; other clients get 403",
+        ),
     ]
 };
 
+#[expect(clippy::too_many_arguments, reason = "the columns of a table")]
 const fn row(
     setting: Setting,
     key: &'static str,
@@ -199,8 +290,9 @@ const fn row(
     rendering: Rendering,
     is_live: bool,
     since: Since,
+    text: &'static str,
 ) -> Row {
-    Row { setting, key, grammar, default, rendering, is_live, since }
+    Row { setting, key, grammar, default, rendering, is_live, since, text }
 }
 
 /// What is wrong with a key.

@@ -17,8 +17,8 @@ use crate::{
     zone::Zone,
 };
 
-/// Up to so many peers, `least_conn` looks at each. docs/architecture.md says why there is no exact
-/// order of more.
+/// Up to so many peers, `least_conn` looks at each. docs/explanation/balancing.md says why there is
+/// no exact order of more.
 const EXACT: usize = 256;
 
 /// Above, it takes the least of so many, drawn at random: that all of them lie outside the 5 % with

@@ -196,34 +196,31 @@ fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// README.md's table has all settings, in the order of this one, with their defaults.
-#[test]
-fn the_documentation_has_the_same_table() {
-    let readme = document("README.md");
-    let rows = readme.lines().skip_while(|line| !line.starts_with("| `worker_processes` |"));
-    let rows = rows.take_while(|line| line.starts_with('|'));
-    let mut documented = Vec::new();
-    for row in rows {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let default = quoted(cells[2]).first().copied();
-        for name in quoted(cells[1]) {
-            let setting = Setting::of_key(name.trim_end_matches('/')).expect(name);
-            // "`RLIMIT_NOFILE`" is said of the machine.
-            let default = default.filter(|_| !cells[2].starts_with('—'));
-            assert_eq!(setting.default(), default, "{name}");
-            assert!(!setting.is_live() || cells[3].contains("*at once*"), "{name}");
-            documented.push(setting);
-        }
+/// A row of the reference for each setting.
+pub(crate) fn reference() -> String {
+    let mut table = "| key | default | value | applied | |\n|---|---|---|---|---|\n".to_owned();
+    for row in &TABLE {
+        let is_network = row.setting == Setting::PutAllow;
+        let key =
+            if is_network { "`put_allow/`*name*".to_owned() } else { format!("`{}`", row.key) };
+        let default = row.default.map_or_else(|| "—".to_owned(), |default| format!("`{default}`"));
+        let value = if is_network {
+            "an address or a network, or several, or nothing".to_owned()
+        } else {
+            row.grammar.expected()
+        };
+        let applied = if row.is_live || is_network { "immediately" } else { "by a reload" };
+        let text = row.text;
+        table += &format!("| {key} | {default} | {value} | {applied} | {text} |\n");
     }
-    documented.sort_unstable();
-    assert_eq!(documented, Setting::all().collect::<Vec<_>>());
+    table
 }
 
-/// docs/migrating.md says which settings the original did not have.
+/// docs/tutorials/from-original-router.md says which settings the original did not have.
 #[test]
 fn the_documentation_says_what_is_new() {
-    let migrating = document("docs/migrating.md");
-    let row = migrating.lines().find(|line| line.starts_with('|') && line.ends_with("| — | new |"));
+    let page = document("docs/tutorials/from-original-router.md");
+    let row = page.lines().find(|line| line.starts_with('|') && line.ends_with("| — | new |"));
     let cells = row.expect("the new settings").split('|').nth(1).unwrap_or_default();
     let names = quoted(cells).into_iter().map(|name| name.trim_start_matches("/firehose/nginx/"));
     let mut documented: Vec<_> = names.map(|name| Setting::of_key(name).expect(name)).collect();

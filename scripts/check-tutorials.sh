@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs the tutorials "Your first router" and "On Debian" as they stand, as an ordinary user with
+# sudo on a bare Debian 12 does: every command that they show. It installs packages and starts
+# services: run it in scripts/bare.sh.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+tutorials=docs/tutorials
+ready_seconds=1800
+end_seconds=30
+folder=$(mktemp -d "${TMPDIR:-/tmp}/check-tutorials.XXXXXX")
+started=
+
+clean_up() {
+    if [ -n "$started" ] && is_alive "$started"; then
+        kill -TERM -- "-$started" || true
+        wait_until "$end_seconds" is_gone "$started" || kill -KILL -- "-$started" || true
+    fi
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+
+# The commands of a page's blocks of this kind, as a whole: one that reads its standard input must
+# not read those behind it.
+follow() { bash -c "$(scripts/tutorial-commands.sh "$@")" </dev/null; }
+
+say "== $tutorials/first-router.md"
+output=$folder/first-terminal
+commands=$(scripts/tutorial-commands.sh "$tutorials/first-router.md" first-terminal)
+# A group of its own, as a terminal gives, and with SIGINT, which a script's background jobs ignore.
+env --default-signal=INT setsid bash -c "$commands" >"$output" 2>&1 </dev/null &
+started=$!
+is_ready_or_gone() { grep -q "Ctrl-C ends" "$output" || is_gone "$started"; }
+wait_until "$ready_seconds" is_ready_or_gone || fail "it was not ready within $ready_seconds s"
+grep -q "Ctrl-C ends" "$output" || fail "the first terminal ended by itself" "$(tail "$output")"
+follow "$tutorials/first-router.md"
+kill -INT -- "-$started"
+wait_until "$end_seconds" is_gone "$started" || fail "Ctrl-C does not end the first terminal"
+
+say "== $tutorials/debian.md"
+follow "$tutorials/debian.md"
+follow "$tutorials/debian.md" undo
+
+say "== the tutorials work as they stand"
