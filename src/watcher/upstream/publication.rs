@@ -1,0 +1,119 @@
+//! Publishes an upstream: its peers to the table, and what the status says of them.
+
+use etcd_watch::Origin;
+use host_names::HostNames;
+use peer_zone::{Changes, PeerSpec, protocol::Publishing};
+
+use super::{WatchedUpstream, rejection_log::MAX_SHOWN, unresolved::failing};
+#[cfg(feature = "injected-faults")]
+use crate::watcher::faults;
+use crate::{nginx::clock, watcher::state::StateOffer, zones::report::Report};
+
+impl WatchedUpstream {
+    /// Publishes what has come in.
+    pub(in crate::watcher) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
+        self.contents.adopt_successor(names);
+        self.take_news();
+        let has_state_report = self.state.as_mut().is_some_and(StateOffer::take_report);
+        let may_have_names = self.pending.peers && self.names().next().is_some();
+        self.report.note_change(has_state_report || may_have_names);
+        if std::mem::take(&mut self.pending.peers) {
+            self.publish_peers(names, publishing);
+            self.offer_state();
+            if let Some(checks) = &mut self.checks {
+                checks.set_peers(&self.publisher);
+            }
+        }
+        // Only now it is known whether all peers fit.
+        self.publish_report(names, publishing);
+        if let Some(checks) = &mut self.checks {
+            checks.publish(&mut self.publisher, &self.log, publishing);
+        }
+    }
+
+    fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) {
+        let now = clock::now();
+        if self.space.shortage().is_some() {
+            // Peers that have gone since the last look make room for those that are left out.
+            self.collect(publishing);
+        }
+        let peers = self.contents.peers(names);
+        if let Some(refused) = self.refused.set(self.contents.outside(names)) {
+            refused.iter().for_each(|rejection| self.rejections.log_rejection(rejection, now));
+            self.note_rejections();
+        }
+        self.described.update(peers, self.contents.ages(), now);
+        self.contents.settle_ages(names, now);
+        let desired: Vec<PeerSpec> =
+            self.servers.iter().chain(self.described.iter()).cloned().collect();
+        #[cfg(feature = "injected-faults")]
+        faults::reach(faults::Place::BeforePublication);
+        let result = self.publisher.publish(desired, now, publishing);
+        #[cfg(feature = "injected-faults")]
+        faults::reach(faults::Place::InPublication);
+        let full = result.err();
+        // Before the first list a watcher that takes over wants but those that are there, and what
+        // its predecessor has said stands.
+        if full.is_some() || self.watch.has_listed() {
+            let is_other = self.space.note_result(full, &self.publisher);
+            self.report.note_change(is_other);
+        }
+        if let Some(Origin { cluster_id, revision }) = self.contents.origin() {
+            self.zone.set_revision(cluster_id, revision.unsigned_abs());
+        }
+        self.log_changes(result.unwrap_or_else(|full| full.changes));
+    }
+
+    /// Has the list kept that is published, if it came from etcd: not one that was found here, and
+    /// not while those in hand are not etcd's own.
+    fn offer_state(&self) {
+        if let Some(state) = &self.state
+            && self.watch.has_listed()
+            && !self.contents.is_held()
+        {
+            state.offer(&self.publisher);
+        }
+    }
+
+    /// One line for each change.
+    fn log_changes(&self, changes: Changes) {
+        let Changes { added, removed, changed, .. } = changes;
+        if added + removed + changed > 0 {
+            let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
+            self.log.notice(format!(
+                "{count} peers (+{added} -{removed} ~{changed}), revision {}",
+                self.contents.revision()
+            ));
+        }
+    }
+
+    /// Publishes what the status is to say, where it is something else than before.
+    fn publish_report(&mut self, names: &HostNames, publishing: &Publishing) {
+        if !self.report.take_due() {
+            return;
+        }
+        let rejections = || self.contents.rejections().chain(self.refused.rejections());
+        let has_listed = self.watch.has_listed();
+        // Before the first list nothing is known that a predecessor did not know better.
+        if has_listed && std::mem::take(&mut self.pending.memory) {
+            self.rejections.remember(rejections(), failing(&self.contents, names));
+        }
+        let (unresolved, unresolved_total) = if has_listed {
+            self.unresolved.update(&self.contents, names)
+        } else {
+            // Which names there are is not known yet, and what a predecessor knew stands.
+            let last = self.report.last();
+            (last.unresolved.clone(), last.unresolved_total)
+        };
+        let report = Report {
+            rejected: rejections().take(MAX_SHOWN).collect(),
+            unresolved,
+            unresolved_total,
+            room: self.space.shortage().map(str::to_owned),
+            holding: self.contents.holding(),
+            state: self.state.as_ref().map(|state| state.report().clone()),
+            ..Report::default()
+        };
+        self.report.publish(report, &mut self.publisher, publishing);
+    }
+}
