@@ -3,8 +3,8 @@
 //!
 //! What is made of it: nginx's array of commands ([`Directive::arity`], [`Directive::contexts`]),
 //! the reading of arguments ([`Directive::parse`]), each message about a wrong one ([`ConfError`]),
-//! the tables of the reference
-//! ([`reference`]) and the manual page ([`manual`]).
+//! the tables of the
+//! reference ([`reference`]) and the manual page ([`manual`]).
 //!
 //! To add a directive: a file in `src/directives` with its handler, a row in `table.rs`. A test
 //! then asks for its section in the reference.
@@ -18,9 +18,6 @@ pub mod manual;
 mod parameter;
 pub mod reference;
 mod table;
-
-/// The version in which what has no other one appeared.
-pub const FIRST_VERSION: &str = "0.1.0";
 
 pub use args::Args;
 pub use directive::{Argument, Arity, Context, Directive, argument};
