@@ -183,13 +183,15 @@ install: $(MODULE) ## copy the module to nginx's modules folder (MODULES_PATH), 
 	@echo "== to load it, at the top of nginx.conf: load_module $(MODULES_PATH)/$(notdir $(MODULE));"
 
 
-build/firehose-router:
+PROGRAM := build/firehose-router
+
+$(PROGRAM):
 	@$(MAKE) --no-print-directory firehose-router
 
 .PHONY: install-router
-install-router: build/firehose-router ## copy firehose-router to /usr/local/bin (BINDIR), and its \
+install-router: $(PROGRAM) ## copy firehose-router to /usr/local/bin (BINDIR), and its \
 	manual pages (MANDIR, DESTDIR)
-	install -D -m 755 build/firehose-router $(DESTDIR)$(BINDIR)/firehose-router
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/firehose-router
 	install -d $(DESTDIR)$(MANDIR)/man1
 	install -m 644 man/firehose-router*.1 $(DESTDIR)$(MANDIR)/man1
 

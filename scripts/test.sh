@@ -113,6 +113,9 @@ built() {
         cargo clippy --locked --profile demo -p ngx-http-upstream-etcd-module \
         --features injected-faults -- -D warnings
     step "unit and property tests" unit_tests
+    step "what make install installs" scripts/check-install.sh
+    step "the documentation as a site" \
+        cargo run --locked --profile demo -p book
     step "make run, as its printed text says" env RUN_AS_TESTED=1 scripts/check-run.sh
     step "end to end: nginx, etcd, HTTP and WebSocket" scripts/end-to-end.sh
     step "the same under AddressSanitizer, in part" address_sanitizer
