@@ -18,6 +18,9 @@ const LONGEST_WAIT: u64 = 60_000;
 ///
 /// In memory that all workers share, beside the [`Lease`](super::Lease), and written by its holder
 /// alone. All zero is none.
+///
+/// It does not use the crate `retry-backoff`: the count must outlive the process that fails, and
+/// one watcher at a time waits, so that there is nothing for a jitter to spread.
 #[derive(Debug)]
 #[repr(C)]
 pub struct RestartBackoff {
