@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use etcd_watch::{Continuity, Holding, Origin};
+use etcd_watch::{Continuity, DEFAULT_HOLD, Holding, Origin};
 use live_value::ValueCell;
 
 use crate::nginx::clock;
@@ -11,9 +11,8 @@ use crate::nginx::clock;
 /// The longest reason of a rejection that is shown, in bytes.
 const MAX_REASON_LENGTH: usize = 512;
 
-/// For how long (ms) values outlive a wiped etcd: as long as peers do where `hold=` says nothing
-/// else.
-pub(crate) const HOLD: u64 = 60_000;
+/// How long (ms) values are held.
+pub(crate) const HOLD: u64 = DEFAULT_HOLD.as_millis() as u64;
 
 /// What is known beside the values. Zeroes are keys of which nothing is known.
 #[derive(Debug)]

@@ -49,6 +49,6 @@ pub use limits::Limits;
 pub use origin::{Continuity, Origin};
 pub use outage_reports::{OutageMessage, OutageReport, Watched, log_outages};
 pub use prefix::{Keys, follow};
-pub use replica::{Holding, Listing, Replaced, Replica};
+pub use replica::{DEFAULT_HOLD, Holding, Listing, Replaced, Replica};
 pub use setting_names::SettingNames;
 pub use update::{Cause, Event, Item, Update};

@@ -1,8 +1,12 @@
 //! What is in hand of a prefix, and what becomes of it when etcd was wiped, restored or replaced.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use crate::origin::{Continuity, Origin};
+
+/// How long values are held if nobody says otherwise. The default of the parameter `hold=` of the
+/// directive `etcd` is the same.
+pub const DEFAULT_HOLD: Duration = Duration::from_secs(60);
 
 /// A copy of what etcd has below a prefix, which outlives an etcd that was wiped, restored or
 /// replaced.

@@ -1,9 +1,9 @@
 //! What is in hand over lists, events and restarts, with a real file.
 
-use etcd_watch::{Cause, Continuity, Event, Holding, Item, Origin, Update};
+use etcd_watch::{Cause, Continuity, DEFAULT_HOLD, Event, Holding, Item, Origin, Update};
 use tokio::sync::watch;
 
-use super::{Follower, SettingsUpdate, track::HOLD};
+use super::{Follower, SettingsUpdate};
 use crate::serve::{
     content::Content,
     settings::{PUT_ALLOW, Setting},
@@ -253,7 +253,7 @@ async fn a_hold_ends_with_its_time_and_not_while_etcd_is_away() {
     };
     send(listed(2, 1, vec![])).await;
     send(Update::Lost { cause: Cause::Unreachable, reason: "away".to_owned() }).await;
-    tokio::time::sleep(HOLD * 2).await;
+    tokio::time::sleep(DEFAULT_HOLD * 2).await;
     assert!(heard.borrow().state.restricts_publishing());
     send(listed(2, 2, vec![])).await;
     send(Update::Alive { revision: 2 }).await;
