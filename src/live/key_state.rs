@@ -18,8 +18,7 @@ pub(crate) const HOLD: u64 = DEFAULT_HOLD.as_millis() as u64;
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct KeyState {
-    /// Why the present value is rejected, if it is; the value's hash lies where other values have a
-    /// cluster's id.
+    /// Why the present value is rejected, if it is. The source of its tag is the value's hash.
     rejection: ValueCell<{ MAX_REASON_LENGTH / size_of::<u64>() }>,
     /// Values rejected so far.
     rejected: AtomicU64,
@@ -70,7 +69,7 @@ impl KeyState {
     /// The present value is not rejected.
     pub(crate) fn accept(&self) {
         if self.rejection().is_some() {
-            self.rejection.write(None, live_value::Origin::default());
+            self.rejection.write(None, live_value::Tag::default());
         }
     }
 
@@ -81,15 +80,15 @@ impl KeyState {
             return false;
         }
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        let origin = live_value::Origin { cluster_id: hash, revision: 0 };
-        self.rejection.write(Some(reason.as_bytes()), origin);
+        let tag = live_value::Tag { source: hash, revision: 0 };
+        self.rejection.write(Some(reason.as_bytes()), tag);
         true
     }
 
     /// The hash of the present value, if it is rejected.
     fn rejection(&self) -> Option<u64> {
         let reading = self.rejection.read(&mut []).ok()?;
-        reading.length.map(|_| reading.origin.cluster_id)
+        reading.length.map(|_| reading.tag.source)
     }
 
     /// Why the present value is rejected, if it is.

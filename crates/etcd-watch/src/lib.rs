@@ -42,7 +42,7 @@ mod watch;
 
 pub use cluster::{ClusterConfig, EndpointError, Identity, Login, Tls, check_endpoint};
 pub use connection::Cluster;
-/// The library by which etcd is called, for whoever uses [`Cluster::call`].
+/// The library by which etcd is called, for users of [`Cluster::call`].
 pub use etcd_client;
 pub use files::{Files, OwnFiles, ReadFile};
 pub use limits::Limits;

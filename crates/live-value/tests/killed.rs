@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use live_value::{Origin, ValueCell};
+use live_value::{Tag, ValueCell};
 
 /// The environment's word for a process that is to write.
 const WRITES: &str = "LIVE_VALUE_WRITES";
@@ -55,7 +55,7 @@ fn value(revision: u64) -> Vec<u8> {
 fn check(cell: &ValueCell<WORDS>) -> Option<u64> {
     let mut into = [0; WORDS * 8];
     let reading = cell.read(&mut into).ok()?;
-    let revision = reading.origin.revision;
+    let revision = reading.tag.revision;
     match reading.length {
         Some(length) => assert!(into[..length] == value(revision), "revision {revision}"),
         None => assert_eq!(revision, 0),
@@ -74,7 +74,7 @@ fn writing_process() {
     let mut revision = check(cell).expect("nobody else writes");
     loop {
         revision += 1;
-        cell.write(Some(&value(revision)), Origin { cluster_id: 1, revision });
+        cell.write(Some(&value(revision)), Tag { source: 1, revision });
         // Where a write takes no longer than a read, writes without a pause would leave no reading
         // whole.
         if revision.is_multiple_of(4) {

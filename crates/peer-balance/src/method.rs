@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// What may be written as a method, for whoever wrote something else.
+/// What may be written as a method, for the message about something else.
 const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
                        \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
 

@@ -20,7 +20,7 @@ const BLOCK: usize = 64;
 /// on every router of a fleet, after a restart, and with any parameters of the peer. Another peer
 /// that takes the key over at another address is another one.
 ///
-/// It does not reveal the address. Without a `secret`, though (an empty one), whoever guesses
+/// It does not reveal the address. Without a `secret`, though (an empty one), a client that guesses
 /// prefix, key and address can see by the id that the guess is right, and addresses of a private
 /// network are few: set a secret where clients must not find out.
 ///

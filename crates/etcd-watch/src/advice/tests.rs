@@ -41,7 +41,7 @@ fn who_may_not_read_what() {
     assert!(text.contains("clients without a user") && text.contains("the key \"/a\""), "{text}");
 }
 
-/// Whoever is told what to do has the settings that it is told of, and no others.
+/// Advice names settings that the program has, and no others.
 #[test]
 fn what_to_set_is_called_as_it_is_there() {
     const NONE: &str = "/none";

@@ -40,7 +40,7 @@ impl Setting {
         Followed::start(&self.cluster(tls), PREFIX)
     }
 
-    /// Ends the connection, and has the next one made anew.
+    /// Ends the connection, and has another one made.
     async fn cut(&self, followed: &mut Followed) {
         self.relay.set(Mode::Cut);
         followed.until_lost().await;

@@ -179,7 +179,7 @@ impl<'f> World<'f> {
         self.model.collected();
     }
 
-    fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+    fn apply(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Publish(parameters) => self.publish(parameters),
             Step::Begin(worker, number, session) => {
@@ -235,7 +235,7 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
         world.publish(vec![Some(PARAMETERS), Some(PARAMETERS), None, None, None, None, None, None]);
         let before = fixture.used();
         for step in steps {
-            world.take(step)?;
+            world.apply(step)?;
         }
         for which in 0..world.requests.len() {
             world.release(which, RequestOutcome::Answered);

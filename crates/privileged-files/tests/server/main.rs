@@ -90,7 +90,7 @@ async fn reads_and_replaces(client: &Client, folder: &Path) {
     assert_eq!(client.read(&secret).await.expect("read"), b"s3cret");
     fs::remove_file(&secret).expect("removed");
     assert_eq!(client.read(&secret).await.expect_err("gone").kind(), std::io::ErrorKind::NotFound);
-    // Whoever rotates a secret puts another file in its place.
+    // A secret is rotated by another file in its place.
     fs::write(&secret, vec![b'x'; 100_000]).expect("written");
     assert_eq!(client.read(&secret).await.expect("read").len(), 100_000);
 

@@ -9,7 +9,7 @@ pub(crate) enum KeySpec {
     Present(String),
 }
 
-/// The key as it was read, whoever has set it.
+/// The key as it was read; any client may have set it.
 #[derive(Clone, Debug)]
 pub(super) struct StoredKey {
     pub(super) value: String,

@@ -98,7 +98,7 @@ impl<T: Content> Track<T> {
             }
             Update::Lost { reason, .. } => {
                 self.trouble = Some(reason);
-                // Whoever waits for the first list is to know.
+                // A caller that waits for the first list must know.
                 !self.has_listed
             }
             Update::Limited { reason } => {
