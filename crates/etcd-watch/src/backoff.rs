@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_differ() {
+    fn waits_of_several_differ() {
         let waits: std::collections::HashSet<_> =
             (0..20).map(|_| Backoff::new(1).after_refusal()).collect();
         assert!(waits.len() > 1);

@@ -66,7 +66,7 @@ fn check(cell: &ValueCell<WORDS>) -> Option<u64> {
 /// Not a test of its own: the other one runs it as a process that writes to the memory at its
 /// standard input until it is killed.
 #[test]
-fn writing_process() {
+fn process_that_only_writes() {
     if std::env::var_os(WRITES).is_none() {
         return;
     }
@@ -94,7 +94,7 @@ fn readers_find_whole_values_while_writers_are_killed() {
     let mut last = 0;
     for round in 0..ROUNDS {
         let mut writer = Command::new(std::env::current_exe().expect("this"))
-            .args(["--exact", "writing_process"])
+            .args(["--exact", "process_that_only_writes"])
             .env(WRITES, "1")
             .stdin(descriptor.try_clone().expect("a descriptor"))
             .stdout(Stdio::null())

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let methods = super::METHODS;
         for (text, message) in [
             ("", format!("no method: it must be {methods}")),

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn names_of_temporary_files_are_recognized() {
         let of = |found: &str| writer(OsStr::new(found), OsStr::new("peers"));
         assert_eq!(of("peers.new-17-0123456789abcdef"), Some(17));
         for other in [

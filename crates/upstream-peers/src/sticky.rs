@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors() {
+    fn ids_are_those_of_known_vectors() {
         let long = "s".repeat(BLOCK + 1);
         for (prefix, key, address, secret, id) in [
             (PREFIX, "node-1", "10.0.0.7:80", "", 0xfb7e_4560_3fbf_f9a1),

@@ -14,7 +14,7 @@ pub fn test_names(source: &str) -> Vec<String> {
             continue;
         }
         match tokens[at].as_str() {
-            "async" | "pub" => {}
+            "async" | "unsafe" | "pub" | "(" | "crate" | "super" | ")" => {}
             "fn" if is_test => {
                 names.extend(tokens.get(at + 1).cloned());
                 is_test = false;

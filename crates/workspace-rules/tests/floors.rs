@@ -28,8 +28,6 @@ const FLOORS: &[&[&str]] = &[
     &["nginx"],
 ];
 
-const MOST_LINES: usize = 400;
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -208,34 +206,4 @@ fn no_crate_has_a_circle_of_files() {
         found.extend(circles.into_iter().map(|circle| format!("{folder}: {circle:?}")));
     }
     assert!(found.is_empty(), "circles:\n{}", found.join("\n"));
-}
-
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            if !path.ends_with("target") {
-                rust_files(&path, files);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-#[test]
-fn no_file_is_longer_than_400_lines() {
-    let mut long = Vec::new();
-    for folder in ["src", "crates", "benches", "tests", "fuzz"] {
-        let mut files = Vec::new();
-        rust_files(&root().join(folder), &mut files);
-        for file in files {
-            let lines = std::fs::read_to_string(&file).expect("a text").lines().count();
-            let name = file.strip_prefix(root()).expect("below the root").display().to_string();
-            if lines > MOST_LINES {
-                long.push(format!("{name}: {lines} lines"));
-            }
-        }
-    }
-    assert!(long.is_empty(), "too long:\n{}", long.join("\n"));
 }

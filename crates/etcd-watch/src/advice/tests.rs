@@ -122,7 +122,7 @@ fn all_are_one_line_of_limited_length() {
 
 /// What is said of each kind, with what mends it; the rest says it in etcd's words alone.
 #[test]
-fn messages() {
+fn messages_are_worded_so() {
     let identity = Identity { certificate: "/c.pem".into(), key: "/k.pem".into() };
     let tls = Tls {
         trusted_certificate: Some("/ca.pem".into()),

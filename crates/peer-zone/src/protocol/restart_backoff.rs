@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn message() {
+    fn message_of_a_delay_is_worded_so() {
         assert_eq!(
             RestartDelay { in_a_row: 5, wait: 4_000 }.to_string(),
             "5 watchers in a row exited before all keys were read: the next one starts in 4.0 s, \

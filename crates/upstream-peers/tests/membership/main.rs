@@ -120,7 +120,7 @@ fn keys_that_cannot_name_a_peer() {
 }
 
 #[test]
-fn host_names() {
+fn host_names_become_their_addresses() {
     let mut members = Membership::new(Parameters::default());
     assert!(members.put(b"a", b"Node.example:81", MADE).changed);
     assert!(members.put(b"b", b"node.example weight=2", MADE).changed);
@@ -234,7 +234,7 @@ fn addresses_stand_in_until_a_name_is_resolved() {
 }
 
 #[test]
-fn seeds() {
+fn seeds_stay_until_a_list() {
     let mut members = Membership::new(Parameters::default());
     assert!(members.put(b"known", b"10.0.0.9", MADE).changed);
     for (key, address) in [

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn actions() {
+    fn actions_follow_from_the_stored_key() {
         let is_own = |lease| lease == 7 || lease == 8;
         let (absent, present) = (KeySpec::Absent, KeySpec::Present("a".to_owned()));
         let put = |mod_revision| KeyAction::Put { value: "a".to_owned(), mod_revision };

@@ -261,7 +261,7 @@ mod tests {
     use super::TrackMessages;
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let messages = TrackMessages { subject: "settings", valid_key: "valid setting" };
         for (message, expected) in [
             (
