@@ -10,7 +10,7 @@ use crate::{local, serve};
 #[derive(Args, Debug)]
 pub(crate) struct HealthcheckOptions {
     /// Folder given to the router with --run-dir
-    #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "FOLDER", hide_env_values = true)]
+    #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "DIRECTORY", hide_env_values = true)]
     run_dir: Option<PathBuf>,
 }
 
