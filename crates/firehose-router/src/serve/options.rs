@@ -89,7 +89,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) nginx: PathBuf,
 
-    /// Path of the module [default: in nginx's modules folder]
+    /// Path of the module [default: in the modules directory of nginx]
     #[arg(long, env = "ETCD_MODULE", value_name = "FILE", hide_env_values = true)]
     pub(crate) module: Option<PathBuf>,
 
