@@ -64,8 +64,8 @@ impl fmt::Display for TooMuch {
         if self.is_each {
             write!(
                 formatter,
-                "a worker with {connections} connections takes some {needed} MiB, and {room} MiB are \
-                 available for each ({source})"
+                "a worker with {connections} connections takes some {needed} MiB, and {room} MiB \
+                 are available for each ({source})"
             )
         } else {
             write!(
