@@ -20,7 +20,7 @@ HEADERS := headers
 FOR_NGINX := NGINX_BUILD_DIR=$(CURDIR)/build/nginx/objs
 endif
 
-# nginx's own modules folder, as it was configured. Debian's nginx is not in an ordinary user's
+# nginx's own modules directory, as it was configured. Debian's nginx is not in an ordinary user's
 # PATH.
 MODULES_PATH ?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin $(or $(NGINX),nginx) -V 2>&1 | \
 	sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
@@ -173,7 +173,7 @@ $(MODULE):
 ##@ Install
 
 .PHONY: install
-install: $(MODULE) ## copy the module to nginx's modules folder (MODULES_PATH), and its \
+install: $(MODULE) ## copy the module to nginx's modules directory (MODULES_PATH), and its \
 	manual page (MANDIR, DESTDIR)
 	@test -n "$(MODULES_PATH)" || { \
 		echo "error: nginx is not there: set NGINX or MODULES_PATH" >&2; exit 1; }

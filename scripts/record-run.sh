@@ -51,7 +51,8 @@ wait_until 10 logs 2 || fail "nginx does not log the node that is back"
         printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 %d\"", height
         print " role=\"img\" aria-label=\"make run in a terminal\">"
         printf "<rect width=\"900\" height=\"%d\" rx=\"8\" fill=\"#1d2229\"/>\n", height
-        print "<g font-family=\"monospace\" font-size=\"14\" fill=\"#d5dbe3\" xml:space=\"preserve\">"
+        print "<g font-family=\"monospace\" font-size=\"14\" fill=\"#d5dbe3\"" \
+            " xml:space=\"preserve\">"
         for (at = 1; at <= NR; at++) {
             color = line[at] ~ /^(\$ |==)/ ? " fill=\"#8fd18f\"" : ""
             if (line[at] ~ / notice | warn | error /) color = " fill=\"#7fb5e6\""

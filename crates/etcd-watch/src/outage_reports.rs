@@ -179,9 +179,18 @@ fn enumerate(words: &[&str]) -> String {
 fn is_alike(one: &OutageReport, other: &OutageReport) -> bool {
     match (one, other) {
         (
-            OutageReport::Lost { is_still, reason, .. },
-            OutageReport::Lost { is_still: other_still, reason: other_reason, .. },
-        ) => is_still == other_still && advice(reason) == advice(other_reason),
+            OutageReport::Lost { is_still, cause, reason, .. },
+            OutageReport::Lost {
+                is_still: other_still,
+                cause: other_cause,
+                reason: other_reason,
+                ..
+            },
+        ) => {
+            is_still == other_still
+                && cause == other_cause
+                && advice(reason) == advice(other_reason)
+        }
         (OutageReport::Restored { .. }, OutageReport::Restored { .. }) => true,
         _ => false,
     }

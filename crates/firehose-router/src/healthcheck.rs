@@ -9,8 +9,8 @@ use crate::{local, serve};
 /// Flags of `healthcheck`.
 #[derive(Args, Debug)]
 pub(crate) struct HealthcheckOptions {
-    /// Folder given to the router with --run-dir
-    #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "FOLDER", hide_env_values = true)]
+    /// Directory given to the router with --run-dir
+    #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "DIRECTORY", hide_env_values = true)]
     run_dir: Option<PathBuf>,
 }
 

@@ -134,7 +134,7 @@ pub(crate) struct AnnounceOptions {
         long,
         env = "ANNOUNCE_FALL",
         hide_env_values = true,
-        value_name = "N",
+        value_name = "NUMBER",
         default_value_t = 3,
         value_parser = clap::value_parser!(u32).range(1..)
     )]
@@ -145,7 +145,7 @@ pub(crate) struct AnnounceOptions {
         long,
         env = "ANNOUNCE_RISE",
         hide_env_values = true,
-        value_name = "N",
+        value_name = "NUMBER",
         default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..)
     )]

@@ -41,6 +41,7 @@ fn flags(task: &Command, heading: Option<&str>) -> String {
         let default = match flag.get_default_values() {
             _ if !flag.get_action().takes_values() => "—".to_owned(),
             [] => said,
+            [value] if value.is_empty() => "—".to_owned(),
             values => {
                 let values: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
                 format!("`{}`", values.join(","))
@@ -49,7 +50,8 @@ fn flags(task: &Command, heading: Option<&str>) -> String {
         let variable = flag
             .get_env()
             .map_or_else(|| "—".to_owned(), |name| format!("`{}`", name.to_string_lossy()));
-        table += &format!("| `{}` | {variable} | {default} | {text} |\n", spelled(flag));
+        let cells = [format!("`{}`", spelled(flag)), variable, default, text.to_owned()];
+        table += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
     }
     table
 }

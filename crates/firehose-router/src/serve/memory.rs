@@ -64,14 +64,14 @@ impl fmt::Display for TooMuch {
         if self.is_each {
             write!(
                 formatter,
-                "a worker with {connections} connections takes some {needed} MB, and {room} MB are \
-                 available for each ({source})"
+                "a worker with {connections} connections takes some {needed} MiB, and {room} MiB \
+                 are available for each ({source})"
             )
         } else {
             write!(
                 formatter,
-                "{processes} workers with {connections} connections each take some {needed} MB, \
-                 and {room} MB are available ({source})"
+                "{processes} workers with {connections} connections each take some {needed} MiB, \
+                 and {room} MiB are available ({source})"
             )
         }
     }

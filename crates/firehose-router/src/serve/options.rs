@@ -21,19 +21,19 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) listen: Vec<String>,
 
-    /// Folder for the last good settings and nodes, used at a start without etcd
+    /// Directory for the last valid settings and nodes, used at a start without etcd
     #[arg(
         long,
         env = "FIREHOSE_STATE_DIR",
-        value_name = "FOLDER",
+        value_name = "DIRECTORY",
         default_value = "/var/lib/firehose-router",
         hide_env_values = true
     )]
     pub(crate) state_dir: PathBuf,
 
-    /// Folder for nginx's configuration, pid file and temporary files [default:
-    /// /run/firehose-router, or another writable folder]
-    #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "FOLDER", hide_env_values = true)]
+    /// Directory for nginx's configuration, pid file and temporary files [default:
+    /// /run/firehose-router, or the first usable directory]
+    #[arg(long, env = "FIREHOSE_RUN_DIR", value_name = "DIRECTORY", hide_env_values = true)]
     pub(crate) run_dir: Option<PathBuf>,
 
     /// Access log: "stdout", "off", a file, or syslog:server=... [default: stdout, or /dev/log if
@@ -89,7 +89,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) nginx: PathBuf,
 
-    /// Path of the module [default: in nginx's modules folder]
+    /// Path of the module [default: in the modules directory of nginx]
     #[arg(long, env = "ETCD_MODULE", value_name = "FILE", hide_env_values = true)]
     pub(crate) module: Option<PathBuf>,
 
@@ -126,11 +126,14 @@ fn parse_listen(given: &str) -> Result<String, String> {
     }
 }
 
+/// What the module takes at least: eight pages.
+const MIN_ZONE: u64 = 8 * 4096;
+
 fn parse_size(given: &str) -> Result<String, String> {
-    if nginx_syntax::size(given).is_some() {
+    if nginx_syntax::size(given).is_some_and(|size| size >= MIN_ZONE) {
         Ok(given.to_owned())
     } else {
-        Err("expected a size in nginx's syntax, such as 512k or 4m".to_owned())
+        Err("expected a size of at least 32k in nginx's syntax, such as 512k or 4m".to_owned())
     }
 }
 

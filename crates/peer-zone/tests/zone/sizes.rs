@@ -77,3 +77,21 @@ fn a_peer_stays_small_with_a_great_many_workers() {
     let (few, many) = (taken(4), taken(1_024));
     assert!(many <= few + 8 * (64 - 16), "{many} bytes a peer, {few} with few workers");
 }
+
+/// What docs/reference/limits.md guarantees of 1m: the old table and the new one are there while
+/// it changes, and workers may have both pinned before a collection.
+#[test]
+fn a_megabyte_holds_200_peers_of_a_ring_in_steps_of_any_size() {
+    const PEERS: usize = 200;
+    for step in [1, 10, 50, 100, PEERS] {
+        let fixture = Fixture::with_workers(1 << 20, 4);
+        let mut publisher = fixture.publisher_of(Method::HashConsistent);
+        let wanted: Vec<PeerSpec> = (0..PEERS).map(ordinary).collect();
+        let steps = (step..PEERS).step_by(step).chain([PEERS]);
+        for count in steps {
+            publish(&mut publisher, &wanted[..count])
+                .unwrap_or_else(|full| panic!("{count} in steps of {step}: {full:?}"));
+        }
+        assert_eq!(publisher.listed().len(), PEERS);
+    }
+}
