@@ -21,5 +21,5 @@ pub(crate) use self::{
     keepalive::Keepalive,
     sticky::{Expires, MAX_EXPIRES, Naming, Secret, Sticky},
     upstream::UpstreamConf,
-    variable::{Kind, LONGEST_TIME, VariableConf, number, time},
+    variable::{LONGEST_TIME, ValueType, VariableConf, number, time},
 };

@@ -1,8 +1,8 @@
 //! Files that the watcher needs and that perhaps only root may touch: certificates, keys,
 //! passwords, state.
 //!
-//! nginx's master reads its own at its start, as root. These must be read anew while nginx runs, by
-//! a worker who is another user; so where that is the case the master forks a process for it.
+//! nginx's master reads its own at its start, as root. These must be read again while nginx runs,
+//! by a worker who is another user; so where that is the case the master forks a process for it.
 
 mod process;
 

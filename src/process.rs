@@ -10,6 +10,7 @@ use ngx::ffi::{
     ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
 };
 use peer_zone::{messages, protocol::Lease};
+use retry_backoff::Backoff;
 
 use crate::{
     files,
@@ -31,15 +32,14 @@ use crate::{
 /// measured.
 const STAND_BY: Duration = Duration::from_millis(100);
 
-/// How long (ms) a process whose watcher has failed leaves the lease to others before it tries
-/// again: half of the second within which a watcher is back, and long enough that one that fails at
-/// once each time does not flood the log.
-const AFTER_FAILURE: u64 = 500;
+/// How long a process whose watcher has failed leaves the lease to others before it tries again:
+/// half of the second within which a watcher is back, and long enough that one that fails at once
+/// each time does not flood the log.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
-/// The longest pause (ms) between two attempts to start the watcher, which begin with
-/// [`AFTER_FAILURE`] and double: what a worker has not, threads for one, it may be given at any
-/// time.
-const MOST_BETWEEN_STARTS: u64 = 30_000;
+/// The longest pause between two attempts to start the watcher, which begin with [`AFTER_FAILURE`]
+/// and double: a worker may get what it needs, such as threads, at any time.
+const LONGEST_BETWEEN_STARTS: Duration = Duration::from_secs(30);
 
 /// With so large a part of the processes that there can be ([`MANY`] of [`MANY_OF`]), the log
 /// warns.
@@ -56,16 +56,17 @@ struct Process {
     watcher: Option<Watcher>,
     /// When, in milliseconds of the monotonic clock, this process may be the watcher again.
     not_before: u64,
-    /// Why it could not start the watcher, and how often in a row.
-    not_started: Option<(String, u32)>,
+    /// Why the last attempt to start the watcher failed, if it did.
+    start_error: Option<String>,
+    /// The pauses between such attempts.
+    start_backoff: Backoff,
 }
 
 /// The one of this process.
 // SAFETY: only callbacks of the event loop, and of a process's start and end, come here.
 static PROCESS: OfProcess<Process> = unsafe { OfProcess::new() };
 
-/// Takes an entry in the upstream's zone, of which there are as many as nginx can have processes
-/// (see `zones::PROCESSES`).
+/// Takes an entry in the upstream's zone. There is one for each process that nginx can have.
 fn join(upstream: &Upstream) {
     static COMPLAINED: AtomicBool = AtomicBool::new(false);
     let (Some(zone), Some(etcd)) = (upstream.zone(), &upstream.settings().etcd) else { return };
@@ -137,7 +138,8 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
         ticker: ticker.ok(),
         watcher: None,
         not_before: 0,
-        not_started: None,
+        start_error: None,
+        start_backoff: Backoff::new(AFTER_FAILURE, LONGEST_BETWEEN_STARTS),
     };
     process.stand_by();
     PROCESS.replace(Some(process));
@@ -200,15 +202,13 @@ pub(crate) fn watcher_process() -> u32 {
     PROCESS.with(|process| process.lease.holder()).unwrap_or_default()
 }
 
-/// Why nobody is the watcher just now, if that is to stay so for a while; for the status.
-pub(crate) fn setback() -> Option<String> {
+/// Why there is no watcher now, if none is about to start; for the status.
+pub(crate) fn why_no_watcher() -> Option<String> {
     PROCESS
         .with(|process| {
-            let failed = process.not_started.as_ref().filter(|_| process.lease.holder() == 0);
-            let setback = process.lease.restart_backoff().waiting(clock::now());
-            setback
-                .map(|delay| delay.to_string())
-                .or_else(|| failed.map(|(error, _)| cannot_start(error)))
+            let error = process.start_error.as_ref().filter(|_| process.lease.holder() == 0);
+            let delay = process.lease.restart_backoff().waiting(clock::now());
+            delay.map(|delay| delay.to_string()).or_else(|| error.map(|error| cannot_start(error)))
         })
         .flatten()
 }
@@ -230,7 +230,7 @@ impl Process {
                 if let Some(watcher) = self.watcher.take()
                     && let Err(message) = watcher.end()
                 {
-                    self.not_before = clock::now() + AFTER_FAILURE;
+                    self.not_before = clock::now() + AFTER_FAILURE.as_millis() as u64;
                     log::at(
                         NGX_LOG_ERR,
                         &format!("etcd: the watcher failed and is being restarted: {message}"),
@@ -253,27 +253,26 @@ impl Process {
         let claimed =
             self.lease.claim(processes::own().id(), self.core.number(), now, processes::exists);
         let Some(claim) = claimed else { return };
-        if let Err(setback) = restart_backoff.begin(claim, now) {
+        if let Err(delay) = restart_backoff.begin(claim, now) {
             self.lease.release(claim);
-            log::at(NGX_LOG_ALERT, &format!("etcd: {setback}"));
+            log::at(NGX_LOG_ALERT, &format!("etcd: {delay}"));
             return;
         }
         match Watcher::start(Plan::of(self.core, self.lease, claim), on_wake) {
             Ok(watcher) => {
                 self.watcher = Some(watcher);
-                self.not_started = None;
+                self.start_error = None;
+                self.start_backoff.reset();
             }
             Err(error) => {
                 restart_backoff.ended(claim);
                 self.lease.release(claim);
-                let (error, before) =
-                    (error.to_string(), self.not_started.take().map_or(0, |(_, before)| before));
-                let pause =
-                    AFTER_FAILURE.checked_shl(before).unwrap_or(u64::MAX).min(MOST_BETWEEN_STARTS);
+                let error = error.to_string();
+                let pause = self.start_backoff.next_wait().as_millis() as u64;
                 self.not_before = now + pause;
                 let message = cannot_start(&error);
                 log::at(NGX_LOG_ALERT, &format!("etcd: {message}; next attempt in {pause} ms"));
-                self.not_started = Some((error, before.saturating_add(1)));
+                self.start_error = Some(error);
             }
         }
     }

@@ -22,7 +22,7 @@ mod tests {
     use super::{longest, median, percentile};
 
     #[test]
-    fn ranks() {
+    fn ranks_are_those_of_sorted_values() {
         let mut values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         assert_eq!(median(&mut values), 50.0);
         assert_eq!(percentile(&mut values, 0.99), 99.0);

@@ -18,14 +18,14 @@ pub(crate) struct VariableConf {
     /// `initial=`: the value until the first list of etcd; without it, that is `default`.
     pub(crate) initial: Option<String>,
     /// `type=`: the type of all values.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueType,
     /// Where the directive stands: `in FILE:LINE`.
     pub(crate) place: String,
 }
 
 /// The type of the values of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueType {
     /// `text`: anything.
     Text,
     /// `number`: see [`number`].
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
     Time,
 }
 
-impl Kind {
+impl ValueType {
     /// The type of this name.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         match name {

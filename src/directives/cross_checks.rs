@@ -1,7 +1,7 @@
 //! What only the whole of a configuration can show.
 
 use crate::{
-    config::{DrainConf, Kind, PaceConf, Time},
+    config::{DrainConf, PaceConf, Time, ValueType},
     live::{LiveVariable, Source},
     upstream::CoreConf,
 };
@@ -31,7 +31,7 @@ pub(crate) fn check(core: &CoreConf) -> Vec<String> {
         if let Some(variable) = &conf.max_conns_variable
             && !core
                 .max_conns_variable(upstream)
-                .is_some_and(|variable| variable.conf.kind == Kind::Number)
+                .is_some_and(|variable| variable.conf.kind == ValueType::Number)
         {
             errors.push(format!(
                 "\"max_conns={variable}\" cannot be used without an \"etcd_variable {variable}\" \
@@ -70,7 +70,7 @@ fn wrong_variables<'a>(drain: &'a DrainConf, core: &CoreConf) -> Vec<(&'static s
     let times = [("timeout", Some(&drain.timeout)), ("spread", spread)];
     let wrong = times.into_iter().filter_map(|(parameter, time)| match time? {
         Time::Of(name, _)
-            if core.variable(name).is_none_or(|variable| variable.conf.kind != Kind::Time) =>
+            if core.variable(name).is_none_or(|variable| variable.conf.kind != ValueType::Time) =>
         {
             Some((parameter, name.as_str()))
         }

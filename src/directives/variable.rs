@@ -14,7 +14,7 @@ use super::{
     variable_names::{bare_name, define},
 };
 use crate::{
-    config::{Kind, LONGEST_TIME, VariableConf},
+    config::{LONGEST_TIME, ValueType, VariableConf},
     http,
     live::LiveVariable,
     nginx::callback::{ConfResult, guard},
@@ -40,7 +40,7 @@ pub(super) unsafe extern "C" fn etcd_variable(
 fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
     let bare = args.argument(0, bare_name)?;
     let [name, cluster, ..] = args.arguments() else { return Err(DIRECTIVE.wrong_number()) };
-    let kind = args.need("type", Kind::of_name)?;
+    let kind = args.need("type", ValueType::of_name)?;
     let conf = VariableConf {
         name: name.clone(),
         cluster: cluster.clone(),
@@ -61,15 +61,15 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
 }
 
 /// A value that stands for that of the key.
-fn value(args: &Args<'_>, name: &str, kind: Kind) -> Result<Option<String>, ConfError> {
+fn value(args: &Args<'_>, name: &str, kind: ValueType) -> Result<Option<String>, ConfError> {
     let Some(value) = args.given(name) else { return Ok(None) };
     if kind.takes(value) {
         return Ok(Some(value.to_owned()));
     }
     let expects = match kind {
-        Kind::Text => "a text".to_owned(),
-        Kind::Number => "a number, as \"type=number\" says".to_owned(),
-        Kind::Time => format!("a time of up to {}, as \"type=time\" says", LONGEST_TIME.1),
+        ValueType::Text => "a text".to_owned(),
+        ValueType::Number => "a number, as \"type=number\" says".to_owned(),
+        ValueType::Time => format!("a time of up to {}, as \"type=time\" says", LONGEST_TIME.1),
     };
     Err(DIRECTIVE.invalid_value_of(name, value, &expects))
 }

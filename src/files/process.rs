@@ -63,7 +63,7 @@ fn ignore_signals() {
 
 /// Closes all descriptors: those of sockets that nginx listens on, which nobody could listen on
 /// again, of the other end of `kept`, whose last one must not be here, and of the terminal or pipe
-/// of whoever has started nginx, who would wait for its end.
+/// of the process that started nginx, which would wait for its end.
 fn close_all_but(kept: c_int) {
     // SAFETY: this process has nothing that uses a descriptor but what `kept` stands for.
     unsafe {

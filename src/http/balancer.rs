@@ -22,7 +22,7 @@ use upstream_peers::{sid, sid_id};
 use super::keepalive::tls_sessions;
 use super::{
     drain, hash_key,
-    keepalive::{self, connection_kind::Kind},
+    keepalive::{self, connection_kind::ConnectionKind},
     request::RequestPeer,
     sticky,
     upstream::HttpUpstream,
@@ -87,7 +87,7 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         let upstream = peer.upstream;
         #[cfg(nginx1_29_6)]
         if upstream.settings().takes_hints {
-            // SAFETY: whoever called this has set it for this call, or nobody has.
+            // SAFETY: the caller has set it for this call, or nobody has.
             peer.sticky = unsafe { connection.hint.as_ref() }.map(|hint| sid_id(hint.as_bytes()));
         }
         let now = clock::cached();
@@ -109,7 +109,7 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         let Some(keepalive) = &upstream.settings().keepalive else { return OK };
         withdrawals::read(upstream, now.milliseconds);
         // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
-        peer.kind = unsafe { Kind::of_connection(peer.open.request, keepalive.is_local) };
+        peer.kind = unsafe { ConnectionKind::of_connection(peer.open.request, keepalive.is_local) };
         let Some(kind) = peer.kind else { return ERROR };
         let Some(idle) = keepalive::take_idle(upstream, id, kind, connection.log) else {
             return OK;
@@ -138,17 +138,18 @@ fn pick(
     let (upstream, pool) = (peer.upstream, peer.pool());
     let conf = upstream.settings();
     let RequestPeer { tried, hash_key, progress, .. } = peer;
-    let wish = PickContext {
+    let context = PickContext {
         method: conf.balance().method,
         key: hash_key.as_bytes(),
         sticky: peer.sticky,
         grace: upstream.drains.grace(upstream),
         leaves_backups: conf.takes_hints,
     };
-    let held = match worker.pick(&wish, progress, now, |id| tried.contains(id), !tried.is_empty()) {
-        Pick::Peer(held) => held,
-        Pick::Busy => return Err(Refused::Busy),
-    };
+    let held =
+        match worker.pick(&context, progress, now, |id| tried.contains(id), !tried.is_empty()) {
+            Pick::Peer(held) => held,
+            Pick::Busy => return Err(Refused::Busy),
+        };
     let (socket_address, name, key) = worker.address(&held);
     connection.sockaddr = socket_address.as_ptr().cast_mut().cast::<sockaddr>();
     // A socket address is at most as long as a `sockaddr_un`.
@@ -301,7 +302,7 @@ unsafe extern "C" fn set_session(
         unsafe {
             let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
             let Some(held) = &peer.open.held else { return OK };
-            let Some(kind) = Kind::of_session(peer.open.request) else { return ERROR };
+            let Some(kind) = ConnectionKind::of_session(peer.open.request) else { return ERROR };
             tls_sessions::offer(peer.upstream, held.id(), kind, connection)
         }
     })
@@ -316,7 +317,7 @@ unsafe extern "C" fn save_session(connection: *mut ngx_peer_connection_t, data: 
         unsafe {
             let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
             let Some(held) = &peer.open.held else { return };
-            let Some(kind) = Kind::of_session(peer.open.request) else { return };
+            let Some(kind) = ConnectionKind::of_session(peer.open.request) else { return };
             tls_sessions::save(peer.upstream, held.id(), kind, connection);
         }
     });

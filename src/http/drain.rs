@@ -2,7 +2,7 @@
 //!
 //! Each worker knows which of its requests are at which peer, and closes its own share; since when
 //! a peer is being left stands in the zone, so that old workers and new ones go by the same moment
-//! (`crates/peer-zone`, `leaving.rs`). When how many are due is in `crates/peer-drain`.
+//! (`crates/peer-zone`, `drain_times.rs`). How many are due when is in `crates/peer-drain`.
 
 mod close;
 mod open;
@@ -109,7 +109,7 @@ impl Drains {
     /// another peer: nothing is lent meanwhile.
     pub(crate) fn close_due(&self, upstream: &Upstream, now: u64) -> bool {
         let conf = upstream.settings();
-        let (Some(drain), Some(now_so), Some(etcd)) = (&conf.drain, self.now.get(), &conf.etcd)
+        let (Some(drain), Some(current), Some(etcd)) = (&conf.drain, self.now.get(), &conf.etcd)
         else {
             return false;
         };
@@ -118,7 +118,7 @@ impl Drains {
                 return None;
             }
             upstream
-                .with_worker(|worker| open.plan(&etcd.upstream, worker, (now_so, drain.on), now))
+                .with_worker(|worker| open.plan(&etcd.upstream, worker, (current, drain.on), now))
         });
         let Some((plan, is_closing)) = planned.flatten() else { return false };
         for (place, closes) in plan {

@@ -25,7 +25,7 @@ use ngx::ffi::{
 };
 use peer_zone::Withdrawn;
 
-use self::connection_kind::Kind;
+use self::connection_kind::ConnectionKind;
 use super::upstream::HttpUpstream;
 use crate::{
     config::Keepalive,
@@ -110,7 +110,7 @@ pub(crate) fn close_departed(upstream: &Upstream, departed: Withdrawn) {
 pub(crate) fn take_idle(
     upstream: &Upstream,
     id: u64,
-    kind: Kind,
+    kind: ConnectionKind,
     log: *mut ngx_log_t,
 ) -> Option<NonNull<ngx_connection_t>> {
     let peer = upstream.settings().key_of(id)?;
@@ -127,7 +127,7 @@ pub(crate) fn take_idle(
 pub(crate) fn keep_idle(
     upstream: &Upstream,
     id: u64,
-    kind: Kind,
+    kind: ConnectionKind,
     peer: &mut ngx_peer_connection_t,
     request: &ngx_http_upstream_t,
 ) {
@@ -148,17 +148,17 @@ pub(crate) fn keep_idle(
         if let Some(evicted) = evicted {
             connection::close(evicted.as_ptr());
         }
-        connection::make_idle(connection.as_ptr(), slot, keepalive.timeout, on_word);
+        connection::make_idle(connection.as_ptr(), slot, keepalive.timeout, on_idle_event);
         let read = (*connection.as_ptr()).read;
         if (*read).ready() != 0 {
-            on_word(read);
+            on_idle_event(read);
         }
     }
 }
 
 /// Called by nginx when something comes on an idle connection, when its time is up, and when the
 /// worker is to end: whatever a peer says unasked, it is the end.
-unsafe extern "C" fn on_word(event: *mut ngx_event_t) {
+unsafe extern "C" fn on_idle_event(event: *mut ngx_event_t) {
     guard((), || {
         // SAFETY: nginx calls this with the read event of an idle connection, whose `data` `rest`
         // has set.

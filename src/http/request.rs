@@ -6,7 +6,7 @@ use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t
 use peer_zone::{Connections, KeyProgress, Method, Now, RequestOutcome};
 
 use super::{
-    keepalive::connection_kind::Kind, open_request::OpenRequest, tried::Tried,
+    keepalive::connection_kind::ConnectionKind, open_request::OpenRequest, tried::Tried,
     upstream::HttpUpstream,
 };
 use crate::nginx::{callback::ERROR, modules};
@@ -28,7 +28,7 @@ pub(crate) struct RequestPeer {
     /// The request, and the peer that it has just now.
     pub(super) open: OpenRequest,
     /// The kind of its connection to the peer; `None` where none is kept.
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<ConnectionKind>,
     /// Connections to the last peer when it was given back, where a variable shows them.
     pub(super) left: Option<Connections>,
     /// When the peer was picked, in milliseconds of nginx's clock.

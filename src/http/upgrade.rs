@@ -12,7 +12,7 @@ use crate::nginx::callback::{OK, guard};
 /// The filters that were there before.
 static mut NEXT: ngx_http_output_header_filter_pt = None;
 
-/// Puts the filter before all others. nginx makes its chain anew for each configuration.
+/// Puts the filter before all others. nginx makes a new chain for each configuration.
 pub(crate) fn install() {
     // SAFETY: while a configuration is read there is no request in this process, or nginx, which is
     // single-threaded, serves none just now.

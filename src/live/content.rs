@@ -59,12 +59,12 @@ pub(crate) struct ContentUpdate {
     /// Whether it differs from before.
     pub(crate) is_changed: bool,
     /// Values that are not valid.
-    pub(crate) rejected: Vec<Rejection>,
+    pub(crate) rejected: Vec<RejectedValue>,
 }
 
 /// A value that is not valid.
 #[derive(Debug)]
-pub(crate) struct Rejection {
+pub(crate) struct RejectedValue {
     /// The key without the prefix, fit to be logged.
     pub(crate) key: String,
     /// Why it is not valid, in one line.

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use etcd_watch::{Continuity, Holding, Origin};
+use etcd_watch::{Continuity, DEFAULT_HOLD, Holding, Origin};
 use live_value::ValueCell;
 
 use crate::nginx::clock;
@@ -11,16 +11,14 @@ use crate::nginx::clock;
 /// The longest reason of a rejection that is shown, in bytes.
 const MAX_REASON_LENGTH: usize = 512;
 
-/// For how long (ms) values outlive a wiped etcd: as long as peers do where `hold=` says nothing
-/// else.
-pub(crate) const HOLD: u64 = 60_000;
+/// How long (ms) values are held.
+pub(crate) const HOLD: u64 = DEFAULT_HOLD.as_millis() as u64;
 
 /// What is known beside the values. Zeroes are keys of which nothing is known.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct KeyState {
-    /// Why the present value is rejected, if it is; the value's hash lies where other values have a
-    /// cluster's id.
+    /// Why the present value is rejected, if it is. The source of its tag is the value's hash.
     rejection: ValueCell<{ MAX_REASON_LENGTH / size_of::<u64>() }>,
     /// Values rejected so far.
     rejected: AtomicU64,
@@ -71,7 +69,7 @@ impl KeyState {
     /// The present value is not rejected.
     pub(crate) fn accept(&self) {
         if self.rejection().is_some() {
-            self.rejection.write(None, live_value::Origin::default());
+            self.rejection.write(None, live_value::Tag::default());
         }
     }
 
@@ -82,15 +80,15 @@ impl KeyState {
             return false;
         }
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        let origin = live_value::Origin { cluster_id: hash, revision: 0 };
-        self.rejection.write(Some(reason.as_bytes()), origin);
+        let tag = live_value::Tag { source: hash, revision: 0 };
+        self.rejection.write(Some(reason.as_bytes()), tag);
         true
     }
 
     /// The hash of the present value, if it is rejected.
     fn rejection(&self) -> Option<u64> {
         let reading = self.rejection.read(&mut []).ok()?;
-        reading.length.map(|_| reading.origin.cluster_id)
+        reading.length.map(|_| reading.tag.source)
     }
 
     /// Why the present value is rejected, if it is.

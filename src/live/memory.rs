@@ -2,7 +2,7 @@
 
 use core::sync::atomic::AtomicU64;
 
-use live_value::{Origin, SharedWords, TornRead, WordsReading};
+use live_value::{SharedWords, Tag, TornRead, WordsReading};
 
 use super::{content::Content, key_state::KeyState};
 
@@ -39,8 +39,8 @@ impl LiveMemory {
 
     /// The revision of the last change; `None` before the first.
     pub(crate) fn revision(&self) -> Option<u64> {
-        let origin = self.words.read(|_| ()).ok()?.origin;
-        Some(origin.revision).filter(|&revision| revision != 0)
+        let tag = self.words.read(|_| ()).ok()?.tag;
+        Some(tag.revision).filter(|&revision| revision != 0)
     }
 
     /// Has `read` look at the values, where they lie. See [`SharedWords::read`].
@@ -61,9 +61,10 @@ impl LiveMemory {
         found.ok().and_then(|found| found.value).unwrap_or(empty)
     }
 
-    /// Writes the last good values, or that there are none.
-    pub(crate) fn write(&self, content: &dyn Content, origin: Origin) {
-        self.words.write(content.encode().as_deref(), origin);
+    /// Writes the last good values, or that there are none. The source of the tag is the id of the
+    /// cluster that they come from.
+    pub(crate) fn write(&self, content: &dyn Content, tag: Tag) {
+        self.words.write(content.encode().as_deref(), tag);
     }
 
     /// Goes on with what lies in memory of another size.
@@ -71,10 +72,10 @@ impl LiveMemory {
         // Before the values: values that are newer than what is known of them are compared with
         // etcd once more, older ones would pass for etcd's last word.
         self.state.go_on(old.state);
-        let Ok(WordsReading { origin, generation, .. }) = old.read(|_| ()) else { return };
+        let Ok(WordsReading { tag, generation, .. }) = old.read(|_| ()) else { return };
         // What is written is what etcd has said.
         if generation != 0 {
-            self.write(&*old.restore(empty), origin);
+            self.write(&*old.restore(empty), tag);
         }
     }
 }

@@ -11,7 +11,7 @@ use live_value::{
 };
 
 use super::{
-    content::{Content, ContentUpdate, Rejection, hash_of},
+    content::{Content, ContentUpdate, RejectedValue, hash_of},
     kind::{Figure, LiveKind, Request, Source, Value},
     memory::LiveMemory,
 };
@@ -71,12 +71,12 @@ impl LiveKind for GeoConf {
 
 /// `None` where nothing could be read: the request must not pass for one that is allowed.
 fn is_inside(conf: &GeoConf, memory: LiveMemory, client: Option<IpAddr>) -> Option<bool> {
-    // Whoever comes by a unix socket is in no network.
+    // A client at a unix socket is in no network.
     let found = memory.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
     Some(match found.value {
         Some(is_inside) => is_inside,
-        // Of the same look: whoever asked once more might find that etcd was read meanwhile, and
-        // take its networks for none.
+        // Of the same look: a second look might find that etcd was read meanwhile, and its networks
+        // would pass for none.
         None if found.generation != 0 => conf.empty,
         None => match &conf.initial {
             // That nothing is known is not that there are none.
@@ -111,7 +111,7 @@ impl Networks {
                     &format!(": put networks into keys such as {prefix}NAME, and delete this key");
             }
             let hash = hash_of((&rejected.key, &reason));
-            Rejection { key: rejected.key, reason, hash }
+            RejectedValue { key: rejected.key, reason, hash }
         });
         ContentUpdate { is_changed: update.changed, rejected: rejected.collect() }
     }

@@ -10,13 +10,13 @@ use live_value::{
 };
 
 use super::{
-    content::{Content, ContentUpdate, Rejection, hash_of},
+    content::{Content, ContentUpdate, RejectedValue, hash_of},
     kind::{Figure, LiveKind, Request, Source, Value},
     memory::LiveMemory,
     variable::Variable,
 };
 use crate::{
-    config::{Kind, LONGEST_TIME, VariableConf, number, time},
+    config::{LONGEST_TIME, ValueType, VariableConf, number, time},
     zones::memory::holding,
 };
 
@@ -131,7 +131,7 @@ fn copy(words: &[AtomicU64], into: &mut [u8; MAX_LENGTH]) -> usize {
 /// What etcd has of the key.
 #[derive(Debug)]
 struct Text {
-    kind: Kind,
+    kind: ValueType,
     /// Of a successor: that of the etcd before, until there is another one.
     last_good: Option<Vec<u8>>,
     /// Whether the key is there.
@@ -194,7 +194,7 @@ impl Content for Text {
             }
             Err(error) => {
                 let (key, reason, hash) = (String::new(), error.to_string(), hash_of(&item.value));
-                let rejected = vec![Rejection { key, reason, hash }];
+                let rejected = vec![RejectedValue { key, reason, hash }];
                 ContentUpdate { is_changed: false, rejected }
             }
         }
@@ -227,19 +227,19 @@ impl Content for Text {
 
 /// The value as variables have it. A line break at its end, as files have one, is no part of it,
 /// nor is space around what is no text.
-fn check(value: &[u8], kind: Kind) -> Result<&[u8], ValueError> {
+fn check(value: &[u8], kind: ValueType) -> Result<&[u8], ValueError> {
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     if value.len() > MAX_LENGTH {
         return Err(ValueError::TooLong { length: value.len(), most: MAX_LENGTH });
     }
-    let value = if kind == Kind::Text { value } else { value.trim_ascii() };
+    let value = if kind == ValueType::Text { value } else { value.trim_ascii() };
     match str::from_utf8(value) {
         Err(_) => Err(ValueError::NotUtf8),
         // In a header, or a log, it could be the beginning of another one.
         Ok(text) if text.contains(char::is_control) => Err(ValueError::ControlCharacter),
         Ok(text) if kind.takes(text) => Ok(value),
-        Ok(_) if kind == Kind::Time => Err(ValueError::NotATime(LONGEST_TIME.1)),
+        Ok(_) if kind == ValueType::Time => Err(ValueError::NotATime(LONGEST_TIME.1)),
         Ok(_) => Err(ValueError::NotANumber),
     }
 }

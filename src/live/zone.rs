@@ -40,8 +40,8 @@ impl LiveZone {
         self.memory.get()
     }
 
-    /// Asks nginx for the zone of a variable. Whoever asks again, with the same directive, cluster
-    /// and keys, gets the same one.
+    /// Asks nginx for the zone of a variable. Asked again, with the same directive, cluster and
+    /// keys, it gives the same one.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ fn lay_out(zone: &ngx_shm_zone_t) -> Option<()> {
 fn find(zone: &ngx_shm_zone_t) -> Option<LiveMemory> {
     // SAFETY: the memory is mapped; its slab pool keeps a `Layout` once `lay_out` has been there,
     // with words that are nobody else's. Both stay mapped for as long as the cycle that has the
-    // zone, and so does whoever gets this.
+    // zone, and so does the caller.
     unsafe {
         let layout = (*slab_pool(zone)).data.cast::<Layout>().as_ref()?;
         Some(LiveMemory::new(&layout.state, slice::from_raw_parts(layout.words, layout.count)))

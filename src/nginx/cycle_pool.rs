@@ -6,7 +6,7 @@ use ngx::{core::Pool, ffi::ngx_conf_t};
 /// is short.
 ///
 /// The reference lives as long as the cycle. So do a cycle's requests, and this process's part in
-/// it: whoever gets the reference from the configuration of a cycle needs it no longer.
+/// it: code that gets the reference from the configuration of a cycle needs it no longer.
 pub(crate) fn allocate<T>(cf: &ngx_conf_t, value: T) -> Option<&'static T> {
     // SAFETY: the pool is the cycle's.
     let pool = unsafe { Pool::from_ngx_pool(cf.pool) };

@@ -53,7 +53,7 @@ impl<T> Exclusive<Option<T>> {
 /// One for each process, in a static.
 pub(crate) struct OfProcess<T>(Exclusive<Option<T>>);
 
-// SAFETY: whoever makes one promises that one thread uses it.
+// SAFETY: the caller of `new` promises that one thread uses it.
 unsafe impl<T> Sync for OfProcess<T> {}
 
 impl<T> OfProcess<T> {

@@ -191,10 +191,10 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let Report { rejected, unresolved, unresolved_total, endpoint, trouble, room, holding, state } =
         worker.with_report(Report::of_bytes);
     // While nobody follows etcd for longer, what the last watcher has said does not hold.
-    let setback = process::setback();
-    let is_connected = is_connected && setback.is_none();
+    let no_watcher = process::why_no_watcher();
+    let is_connected = is_connected && no_watcher.is_none();
     let is_full = left_out > 0 || room.is_some();
-    let troubles: Vec<String> = setback.or(trouble).into_iter().chain(room).collect();
+    let troubles: Vec<String> = no_watcher.or(trouble).into_iter().chain(room).collect();
     let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
     let (generation, peers) = peers(worker);
     let now = clock::now();

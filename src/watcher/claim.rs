@@ -37,8 +37,8 @@ impl Claim {
     }
 
     /// Says that this watcher lives, before something that may take a while: a great list, a table
-    /// of many peers. The thread does one thing at a time, and whoever is silent for too long loses
-    /// the lease, though its successor would be no faster.
+    /// of many peers. The thread does one thing at a time, and a watcher that is silent for too
+    /// long loses the lease, though its successor would be no faster.
     pub(super) fn beat(&self) {
         // Whether it still holds the lease shows as soon as it publishes.
         self.lease.beat(self.claim, self.cycle, clock::now());

@@ -1,5 +1,5 @@
-//! What tests call for: panics, where whoever writes the key `panic!` below the prefix says by its
-//! value where; and name servers of their own.
+//! What tests call for: panics, at the place that the value of the key `panic!` below the prefix
+//! names; and name servers of their own.
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc};
 

@@ -42,8 +42,8 @@ const PAUSE: u32 = 2;
 /// How often at most a list is asked for, because values that were left out have room now.
 const LIST_PERIOD: Duration = Duration::from_secs(10);
 
-/// Follows the keys for as long as the lease is held; `changed` tells whoever goes by a variable
-/// that one has changed.
+/// Follows the keys for as long as the lease is held; `changed` tells all that use variables that
+/// one has changed.
 pub(super) async fn serve(
     cluster_name: Rc<str>,
     cluster: Cluster,
@@ -270,17 +270,17 @@ impl FollowedValues {
     }
 
     /// With the right to write. Returns whether the values have changed. What is known of them
-    /// comes after them: whoever goes on where this one ends in between holds the new values to be
-    /// the old etcd's, and not the old values to be all that the new etcd has.
+    /// comes after them: if this one ends in between, its successor takes the new values for the
+    /// old etcd's, and not the old values for all that the new etcd has.
     fn publish(&mut self) -> bool {
         let is_first =
             !self.memory.is_written() && self.has_listed && self.replica.holding().is_none();
         let changed_at = self.changed_at.take().or(is_first.then(|| self.revision()));
         if let Some(revision) = changed_at {
             let content = self.replica.in_hand();
-            let cluster_id = self.replica.origin().map_or(0, |origin| origin.cluster_id);
+            let source = self.replica.origin().map_or(0, |origin| origin.cluster_id);
             let revision = revision.unsigned_abs();
-            self.memory.write(&**content, live_value::Origin { cluster_id, revision });
+            self.memory.write(&**content, live_value::Tag { source, revision });
             self.lines.notice(self.messages.changed(&content.summary(), revision));
         }
         if self.has_listed {

@@ -25,7 +25,7 @@ impl Described {
             .filter_map(|desired| {
                 let server = shared(&desired.name, Arc::clone(&desired.server));
                 let address = socket_address::parse(&desired.socket_address)?;
-                // Made anew: another configuration may have another secret.
+                // Made again: another configuration may have another secret.
                 let key = desired.key.as_deref().unwrap_or_default();
                 let sticky = names.sticky_id(key, &desired.name, desired.route.as_deref());
                 Some((address, PeerSpec { server, sticky, ..desired.clone() }))

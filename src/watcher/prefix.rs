@@ -326,7 +326,7 @@ impl Prefix {
             return;
         }
         for (place, upstream) in self.upstreams.iter().enumerate() {
-            self.asked.extend(upstream.leases_in_doubt().map(|lease| (place, lease)));
+            self.asked.extend(upstream.leases_to_look_up().map(|lease| (place, lease)));
         }
         if self.asked.is_empty() {
             return;

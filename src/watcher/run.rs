@@ -70,7 +70,7 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
     }
     let mut tasks = JoinSet::new();
     let mut outage_logs = JoinSet::new();
-    // By which whoever goes by a variable hears that one has changed.
+    // Tells all that use variables that one has changed.
     let (changed, _) = watch::channel(());
     let changed = Rc::new(changed);
     for cluster_plan in plan.clusters {

@@ -39,8 +39,8 @@ impl<T: Shared> SharedValue<T> {
         self.0.get()
     }
 
-    /// Asks nginx for the zone of this name; each name is for one type only. Whoever asks again
-    /// gets the same value.
+    /// Asks nginx for the zone of this name; each name is for one type only. Asked again, it gives
+    /// the same value.
     ///
     /// # Errors
     ///

@@ -110,9 +110,19 @@ async fn watcher_that_cannot_start_is_logged_and_tried_again() -> Result<()> {
     })
     .await?;
     assert_eq!(nginx.get("/").await?.node(), "n0", "the peers in hand stay");
-    nginx.wait_for_log("next attempt in 2000 ms").await?;
+    // The first pause is at most 750 ms, the third one at least 1 s.
+    eventually(SOON, "the pauses grow", async || {
+        let lines = nginx.log_lines("next attempt in ");
+        let pauses = lines.iter().filter_map(|line| {
+            let (_, rest) = line.split_once("next attempt in ")?;
+            rest.split_once(" ms")?.0.parse::<u64>().ok()
+        });
+        ensure!(pauses.max().is_some_and(|longest| longest > 750), "{lines:?}");
+        Ok(())
+    })
+    .await?;
     let count = nginx.log_lines("could not start the watcher").len();
-    assert!(count <= 2 * 3, "{count} lines for two workers that have tried three times each");
+    assert!(count <= 2 * 4, "{count} lines for two workers that have tried four times at most");
     // Whoever is started from here on can do it, and need not wait for the others.
     limit_threads(nginx.master(), "1000:")?;
     let worker = nginx.workers()?.first().copied().ok_or("no worker")?;

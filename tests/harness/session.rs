@@ -46,7 +46,7 @@ pub struct Record {
 #[derive(Debug)]
 enum Command {
     /// To be sent; who waits for the echo is told.
-    Say(String, Option<oneshot::Sender<()>>),
+    SendText(String, Option<oneshot::Sender<()>>),
     /// From now on something is said each time so much has passed.
     Chatter(Duration),
     /// Whether to read.
@@ -122,8 +122,8 @@ impl Session {
     }
 
     /// Sends a text, and does not wait for the echo.
-    pub fn say(&self, text: &str) {
-        self.command(Command::Say(text.to_owned(), None));
+    pub fn send_text(&self, text: &str) {
+        self.command(Command::SendText(text.to_owned(), None));
     }
 
     /// From now on sends something each time `every` has passed, until the session ends.
@@ -153,7 +153,7 @@ impl Session {
     /// When the session has ended, or the echo does not come soon.
     pub async fn echo(&self, text: &str) -> Result<()> {
         let (sender, receiver) = oneshot::channel();
-        self.command(Command::Say(text.to_owned(), Some(sender)));
+        self.command(Command::SendText(text.to_owned(), Some(sender)));
         let echoed =
             timeout(SOON, receiver).await.map_err(|_| format!("no echo: {:?}", self.record()))?;
         echoed.map_err(|_| format!("the session has ended: {:?}", self.record()).into())
@@ -234,7 +234,7 @@ impl Reader {
                     None => break None,
                 },
                 Some(command) = self.commands.recv() => match command {
-                    Command::Say(text, waiting) => self.say(text, waiting).await,
+                    Command::SendText(text, waiting) => self.send_text(text, waiting).await,
                     Command::Chatter(every) => {
                         let mut every = interval(every);
                         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -246,7 +246,7 @@ impl Reader {
                 },
                 _ = turn, if chatters => {
                     said += 1;
-                    self.say(format!("chatter {said}"), None).await;
+                    self.send_text(format!("chatter {said}"), None).await;
                 }
             }
         };
@@ -256,7 +256,7 @@ impl Reader {
 
     /// An error of the writing says nothing of the reading, which goes on until it meets its own
     /// end.
-    async fn say(&mut self, text: String, waiting: Option<oneshot::Sender<()>>) {
+    async fn send_text(&mut self, text: String, waiting: Option<oneshot::Sender<()>>) {
         if self.stream.send(Message::text(text.as_str())).await.is_ok() {
             self.said.push_back((text, waiting));
             self.recorder.send_modify(|record| record.said += 1);

@@ -167,7 +167,7 @@ fn a_hundred_thousand_are_found() {
 }
 
 #[test]
-fn files() {
+fn networks_in_files_are_read() {
     let text = "# who may\n10.0.0.0/8, 192.0.2.7\t2001:db8::/32 # and why\r\n\n198.51.100.0/24";
     let words = parse_lines(text).expect("networks");
     assert_eq!(words, ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "198.51.100.0/24"]);
@@ -281,7 +281,7 @@ proptest! {
 }
 
 #[test]
-fn messages() {
+fn messages_are_worded_so() {
     for (error, expected) in [
         (NetworkError::KeyEmpty, "the key has no name below the prefix"),
         (

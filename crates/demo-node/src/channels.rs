@@ -39,7 +39,7 @@ pub(crate) async fn next_message(mut messages: Receiver<Message>, path: &str) ->
         match messages.recv().await {
             Ok((on, message)) if on == path => return message,
             Ok(_) | Err(RecvError::Lagged(_)) => {}
-            // The node is gone, and with it whoever waits.
+            // The node is gone, and with it all that wait.
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }

@@ -1,8 +1,8 @@
 //! A node to route to: answers HTTP and WebSocket, for demonstrations and tests.
 //!
-//! Every path is answered with the node's name and what the node saw of the request, so that
-//! whoever asks through a proxy learns which node served it and what the proxy passed on. See
-//! [`Node`] for starting one in-process.
+//! Every path is answered with the node's name and what the node saw of the request, so that a
+//! client of a proxy learns which node served it and what the proxy passed on. See [`Node`] for
+//! starting one in-process.
 
 #![forbid(unsafe_code)]
 

@@ -54,7 +54,7 @@ async fn names_itself_and_tells_what_it_saw() -> Result<()> {
 }
 
 #[tokio::test]
-async fn special_paths() -> Result<()> {
+async fn special_paths_get_their_answers() -> Result<()> {
     let node = Node::start("n1").await?;
     assert!(get(&node, "/status/503").await?.starts_with("HTTP/1.1 503 "));
     assert!(get(&node, "/status/none").await?.starts_with("HTTP/1.1 400 "));
@@ -170,7 +170,7 @@ async fn unix_socket_and_closed_port() -> Result<()> {
 }
 
 #[tokio::test]
-async fn faults() -> Result<()> {
+async fn a_node_with_a_fault_does_not_answer() -> Result<()> {
     let node = Node::start("n1").await?;
     node.set_fault(Fault::Close);
     // Closed before or after the request was written: an error or an empty answer.

@@ -1,6 +1,9 @@
-//! The table's defaults of peers are those that peers have.
+//! The table's defaults are those of the crates that use them.
+
+use std::time::Duration;
 
 use directive_table::directive;
+use etcd_watch::DEFAULT_HOLD;
 use upstream_peers::{Overrides, Parameters};
 
 #[test]
@@ -16,4 +19,11 @@ fn defaults_of_etcd_defaults_are_those_of_peers() {
             parameter.name
         );
     }
+}
+
+#[test]
+fn default_of_hold_is_that_of_etcd_watch() {
+    let hold = directive("etcd").parameter("hold");
+    let milliseconds = hold.default.and_then(nginx_syntax::milliseconds).expect("a time");
+    assert_eq!(Duration::from_millis(milliseconds), DEFAULT_HOLD);
 }

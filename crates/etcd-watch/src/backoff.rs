@@ -78,19 +78,19 @@ impl Backoff {
 /// endpoints in which an answer was late, up to 10 s. So an endpoint that does not answer is left
 /// soon, and one that is slow is heard in the end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct AnswerDeadline {
     deadline: Duration,
     was_late: bool,
 }
 
-impl Default for Patience {
+impl Default for AnswerDeadline {
     fn default() -> Self {
         Self { deadline: FIRST_DEADLINE, was_late: false }
     }
 }
 
-impl Patience {
-    pub(crate) fn deadline(&self) -> Duration {
+impl AnswerDeadline {
+    pub(crate) fn current(&self) -> Duration {
         self.deadline
     }
 
@@ -110,7 +110,7 @@ impl Patience {
 mod tests {
     use std::time::Duration;
 
-    use super::{Backoff, FIRST, LONGEST, LONGEST_REFUSED, Patience, SPREAD};
+    use super::{AnswerDeadline, Backoff, FIRST, LONGEST, LONGEST_REFUSED, SPREAD};
 
     #[test]
     fn waits_grow_to_the_longest_and_are_reset() {
@@ -152,23 +152,23 @@ mod tests {
     }
 
     #[test]
-    fn waits_differ() {
+    fn waits_of_several_differ() {
         let waits: std::collections::HashSet<_> =
             (0..20).map(|_| Backoff::new(1).after_refusal()).collect();
         assert!(waits.len() > 1);
     }
 
     #[test]
-    fn patience_grows_with_late_answers_alone() {
-        let mut patience = Patience::default();
-        patience.end_round();
-        assert_eq!(patience.deadline(), Duration::from_secs(2));
+    fn the_deadline_grows_with_late_answers_alone() {
+        let mut answer_deadline = AnswerDeadline::default();
+        answer_deadline.end_round();
+        assert_eq!(answer_deadline.current(), Duration::from_secs(2));
         for seconds in [4, 8, 10, 10] {
-            patience.note_late();
-            patience.end_round();
-            assert_eq!(patience.deadline(), Duration::from_secs(seconds));
+            answer_deadline.note_late();
+            answer_deadline.end_round();
+            assert_eq!(answer_deadline.current(), Duration::from_secs(seconds));
         }
-        patience.end_round();
-        assert_eq!(patience.deadline(), Duration::from_secs(2));
+        answer_deadline.end_round();
+        assert_eq!(answer_deadline.current(), Duration::from_secs(2));
     }
 }

@@ -136,7 +136,7 @@ mod tests {
     use super::{EndpointError, check_endpoint};
 
     #[test]
-    fn good_urls() {
+    fn good_urls_are_accepted() {
         for url in [
             "http://127.0.0.1:2379",
             "http://127.0.0.1:2379/",
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_urls() {
+    fn bad_urls_are_rejected() {
         for (url, error) in [
             ("", EndpointError::Scheme),
             ("127.0.0.1:2379", EndpointError::Scheme),

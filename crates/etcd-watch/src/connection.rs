@@ -10,7 +10,7 @@ use etcd_client::{Client, ConnectOptions, Error};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-use crate::backoff::{Backoff, Patience};
+use crate::backoff::{AnswerDeadline, Backoff};
 use crate::cluster::ClusterConfig;
 use crate::files::Files;
 use crate::login::log_in;
@@ -80,7 +80,7 @@ struct Current {
     not_before: Instant,
     backoff: Backoff,
     /// For a login.
-    patience: Patience,
+    answer_deadline: AnswerDeadline,
 }
 
 /// The connection of a generation.
@@ -116,7 +116,7 @@ impl Cluster {
             failure: None,
             not_before: Instant::now(),
             backoff: Backoff::new(config.endpoints.len()),
-            patience: Patience::default(),
+            answer_deadline: AnswerDeadline::default(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -170,7 +170,7 @@ impl Cluster {
         }
     }
 
-    /// Calls etcd. Where the token turns out to be void, logs in anew, and calls once more.
+    /// Calls etcd. If the token turns out to be void, logs in again, and calls once more.
     pub(crate) async fn with_token<T, F>(
         &self,
         connection: &Connection,
@@ -253,11 +253,11 @@ impl Cluster {
             self.config().endpoints.get(current.endpoint).map(|url| url.as_str().into());
         let wait = if trouble.turn {
             if trouble.is_late {
-                current.patience.note_late();
+                current.answer_deadline.note_late();
             }
             let wait = current.backoff.after_endpoint();
             if !wait.is_zero() {
-                current.patience.end_round();
+                current.answer_deadline.end_round();
             }
             self.advance(current);
             wait
@@ -282,11 +282,11 @@ impl Cluster {
         let Shared { config, files, .. } = &*self.shared;
         match &config.login {
             Some(login) => {
-                let deadline = current.patience.deadline();
+                let deadline = current.answer_deadline.current();
                 log_in(&mut connection.client, login, &config.setting_names, &**files, deadline)
                     .await?;
                 current.logged_in_at = Some(Instant::now());
-                current.patience = Patience::default();
+                current.answer_deadline = AnswerDeadline::default();
             }
             // Nothing but files has kept it from being made.
             None => current.backoff.reset(),

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn messages() {
+    async fn messages_are_worded_so() {
         let (here, flags) = (SettingNames::DIRECTIVES, SettingNames::FLAGS);
         for (names, setting, file, limit, expected) in [
             (

@@ -7,8 +7,8 @@ use crate::listening_time::listening_timeout;
 use crate::trouble::Trouble;
 use crate::update::Cause;
 
-/// How long etcd may take to answer. It answers in milliseconds; whoever waits for it keeps a peer
-/// meanwhile.
+/// How long etcd may take to answer. It answers in milliseconds; a peer is kept while its lease is
+/// being looked up.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 impl Cluster {

@@ -42,13 +42,13 @@ mod watch;
 
 pub use cluster::{ClusterConfig, EndpointError, Identity, Login, Tls, check_endpoint};
 pub use connection::Cluster;
-/// The library by which etcd is called, for whoever uses [`Cluster::call`].
+/// The library by which etcd is called, for users of [`Cluster::call`].
 pub use etcd_client;
 pub use files::{Files, OwnFiles, ReadFile};
 pub use limits::Limits;
 pub use origin::{Continuity, Origin};
 pub use outage_reports::{OutageMessage, OutageReport, Watched, log_outages};
 pub use prefix::{Keys, follow};
-pub use replica::{Holding, Listing, Replaced, Replica};
+pub use replica::{DEFAULT_HOLD, Holding, Listing, Replaced, Replica};
 pub use setting_names::SettingNames;
 pub use update::{Cause, Event, Item, Update};

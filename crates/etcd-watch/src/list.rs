@@ -20,7 +20,7 @@ const PAGE_SHRINK: i64 = 4;
 
 /// The largest message taken from etcd, in bytes. It must hold one key of any size that etcd takes
 /// (1.5 MB unless `--max-request-bytes` raises it). A page of 1 000 keys that exceeds it is asked
-/// for in smaller pages; a change that exceeds it is listed anew.
+/// for in smaller pages; after a change that exceeds it, the prefix is listed again.
 pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
 
 /// All keys of a prefix.

@@ -1,4 +1,4 @@
-//! Deadlines for whoever shares a thread with others.
+//! Deadlines for tasks that share a thread with others.
 
 use std::future::Future;
 use std::pin::pin;
@@ -35,7 +35,7 @@ pub(crate) async fn within<F: Future>(
     while !left.is_zero() {
         let (slice, began) = ((*left).min(SLICE), Instant::now());
         select! {
-            // Cancel safe: the future goes on from slice to slice; only the sleep is made anew.
+            // Cancel safe: the future goes on from slice to slice; only the sleep is made again.
             biased;
             result = &mut future => {
                 *left -= began.elapsed().min(slice);

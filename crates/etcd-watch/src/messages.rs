@@ -37,7 +37,7 @@ mod tests {
     use crate::{origin::Continuity, update::Cause};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let keys = "prefix \"/a/\"";
         let lost = |is_still| lost(keys, is_still, Cause::Silent, "why", "peers");
         for (message, expected) in [

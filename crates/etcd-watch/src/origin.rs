@@ -3,7 +3,7 @@
 /// The state of an etcd cluster that something was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The id by which etcd names the cluster. A cluster that is built anew from the same members
+    /// The id by which etcd names the cluster. A cluster that is built again from the same members
     /// and with the same `--initial-cluster-token` has the same id.
     pub cluster_id: u64,
     /// The revision of the whole store.

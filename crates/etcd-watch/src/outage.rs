@@ -11,10 +11,10 @@ use crate::update::Cause;
 /// After how long an outage is told of again whose trouble is another one than what was told, but
 /// not one that somebody must mend elsewhere than the one told. Doubled each time, so that
 /// endpoints which fail each in its own way do not fill a log.
-const FIRST_RETELLING: Duration = Duration::from_secs(10);
+const FIRST_REPEAT_PAUSE: Duration = Duration::from_secs(10);
 
 /// The longest such time.
-const LAST_RETELLING: Duration = Duration::from_secs(600);
+const LONGEST_REPEAT_PAUSE: Duration = Duration::from_secs(600);
 
 /// As many topics as an outage has at most; there are fewer kinds, and a file is seldom wrong in
 /// more than three ways.
@@ -45,7 +45,7 @@ pub(crate) struct Outage {
     told_at: Instant,
     /// All that was told of.
     all_told: Vec<Topic>,
-    retelling: Duration,
+    repeat_pause: Duration,
     /// What of the round over the endpoints that goes on is most worth telling.
     round: Option<Trouble>,
 }
@@ -58,7 +58,7 @@ impl Outage {
             told: Topic::of(trouble),
             told_at: Instant::now(),
             all_told: vec![Topic::of(trouble)],
-            retelling: FIRST_RETELLING,
+            repeat_pause: FIRST_REPEAT_PAUSE,
             round: None,
         }
     }
@@ -76,10 +76,10 @@ impl Outage {
         let is_elsewhere = !(topic.kind.is_away() && self.told.kind.is_away());
         let is_new = !self.all_told.contains(&topic) && self.all_told.len() < MAX_TOPICS;
         if !(is_elsewhere && is_new) {
-            if self.told_at.elapsed() < self.retelling {
+            if self.told_at.elapsed() < self.repeat_pause {
                 return None;
             }
-            self.retelling = (self.retelling * 2).min(LAST_RETELLING);
+            self.repeat_pause = (self.repeat_pause * 2).min(LONGEST_REPEAT_PAUSE);
         }
         if is_new {
             self.all_told.push(topic.clone());
@@ -94,7 +94,7 @@ impl Outage {
 mod tests {
     use tokio::time::advance;
 
-    use super::{FIRST_RETELLING, Outage};
+    use super::{FIRST_REPEAT_PAUSE, Outage};
     use crate::trouble::{Kind, Trouble};
     use crate::update::Cause;
 
@@ -117,12 +117,12 @@ mod tests {
             Some(Kind::ConnectionRefused)
         );
         assert_eq!(report_trouble(&mut outage, Kind::LoginFailed), None);
-        advance(FIRST_RETELLING).await;
+        advance(FIRST_REPEAT_PAUSE).await;
         assert_eq!(report_trouble(&mut outage, Kind::ConnectionRefused), None);
         assert_eq!(report_trouble(&mut outage, Kind::LoginFailed), Some(Kind::LoginFailed));
-        advance(FIRST_RETELLING).await;
+        advance(FIRST_REPEAT_PAUSE).await;
         assert_eq!(report_trouble(&mut outage, Kind::ConnectionRefused), None);
-        advance(FIRST_RETELLING).await;
+        advance(FIRST_REPEAT_PAUSE).await;
         assert_eq!(
             report_trouble(&mut outage, Kind::ConnectionRefused),
             Some(Kind::ConnectionRefused)

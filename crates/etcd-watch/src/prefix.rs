@@ -8,7 +8,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use crate::advice::reason;
-use crate::backoff::{Backoff, LONGEST, Patience};
+use crate::backoff::{AnswerDeadline, Backoff, LONGEST};
 use crate::connection::{Cluster, Connection};
 use crate::limits::Limits;
 use crate::list::list;
@@ -66,7 +66,7 @@ impl Keys {
 /// otherwise.
 ///
 /// The first word is [`Update::Listed`], or [`Update::Lost`] when no endpoint can be reached. After
-/// any trouble the prefix is listed anew: at once where a watch had lasted, at the next endpoint
+/// any trouble the prefix is listed again: at once where a watch had lasted, at the next endpoint
 /// where the endpoint is at fault, and after a wait of 50 ms to 2 s where that did not help, or of
 /// up to 5 s where etcd refused.
 ///
@@ -81,13 +81,13 @@ pub async fn follow(cluster: Cluster, keys: Keys, limits: Limits, updates: Sende
         limits,
         updates: &updates,
         backoff,
-        patience: Patience::default(),
+        answer_deadline: AnswerDeadline::default(),
         listed: false,
         outage: None,
         lasted: false,
         is_limited: false,
     };
-    // Whoever drops the receiver wants nothing of what the follower has under way.
+    // Once the receiver is dropped, nobody wants what the follower has under way.
     tokio::select! {
         // Cancel safe: nobody is left who would hear what is dropped.
         () = updates.closed() => {}
@@ -101,7 +101,7 @@ struct Follower<'a> {
     limits: Limits,
     updates: &'a Sender<Update>,
     backoff: Backoff,
-    patience: Patience,
+    answer_deadline: AnswerDeadline,
     /// Whether there was a list yet.
     listed: bool,
     /// The outage that goes on.
@@ -184,10 +184,10 @@ impl Follower<'_> {
 
     fn wait(&mut self, trouble: &Trouble) -> Wait {
         if trouble.is_late {
-            self.patience.note_late();
+            self.answer_deadline.note_late();
         }
         if let Some(at) = trouble.retry_at {
-            // Whoever shares the connection shares the wait.
+            // All that share the connection share the wait.
             return Wait::new(at.saturating_duration_since(Instant::now()));
         }
         if self.lasted {
@@ -201,7 +201,7 @@ impl Follower<'_> {
         }
         let wait = Wait::new(self.backoff.after_endpoint());
         if wait.is_round_complete {
-            self.patience.end_round();
+            self.answer_deadline.end_round();
         }
         wait
     }
@@ -225,7 +225,7 @@ impl Follower<'_> {
     /// Lists and watches until there is trouble.
     async fn attempt(&mut self, connection: &Connection) -> Result<Infallible, End> {
         let (cluster, range, limits) = (self.cluster.clone(), self.range, self.limits);
-        let deadline = self.patience.deadline();
+        let deadline = self.answer_deadline.current();
         let listing = cluster.with_token(connection, |client| async move {
             list(&client, range, &limits, deadline).await
         });
@@ -263,7 +263,7 @@ impl Follower<'_> {
                 Err(trouble) => {
                     self.lasted = created.elapsed() >= LASTING;
                     if watch.is_verified() {
-                        self.patience = Patience::default();
+                        self.answer_deadline = AnswerDeadline::default();
                     }
                     return Err(trouble.into());
                 }

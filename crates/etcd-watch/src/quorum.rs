@@ -23,7 +23,7 @@ const FRESH: Duration = Duration::from_millis(750);
 /// What a prefix wants to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
-    /// The key to read: it exists or not, but whoever may list the range may read it.
+    /// The key to read: it exists or not, but a user who may list the range may read it.
     pub(crate) key: Vec<u8>,
     /// Where the store was at least, as the prefix knows.
     pub(crate) known: Store,

@@ -120,7 +120,7 @@ mod tests {
     use super::Range;
 
     #[test]
-    fn ranges() {
+    fn a_range_ends_behind_its_prefix() {
         let range = Range::new(b"/a/");
         assert_eq!(
             (range.start.as_slice(), range.end.as_slice()),

@@ -1,8 +1,12 @@
 //! What is in hand of a prefix, and what becomes of it when etcd was wiped, restored or replaced.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use crate::origin::{Continuity, Origin};
+
+/// How long values are held if nobody says otherwise. The default of the parameter `hold=` of the
+/// directive `etcd` is the same.
+pub const DEFAULT_HOLD: Duration = Duration::from_secs(60);
 
 /// A copy of what etcd has below a prefix, which outlives an etcd that was wiped, restored or
 /// replaced.
@@ -15,8 +19,8 @@ use crate::origin::{Continuity, Origin};
 /// * the caller finds the successor good enough ([`adopt_if`](Self::adopt_if)), which is asked
 ///   after each list and each event. One key that is not valid must not end the hold, so that the
 ///   caller counts valid keys only;
-/// * nothing is in hand any more (the caller says so in the same call), since whoever deletes a
-///   key means it, whichever etcd it came from: [`delete`](Self::delete) acts on both;
+/// * nothing is in hand any more (the caller says so in the same call), since a deletion is meant,
+///   whichever etcd the key came from: [`delete`](Self::delete) acts on both;
 /// * its time is over while etcd is followed ([`end_hold`](Self::end_hold)). What etcd has is not
 ///   known while it cannot be followed.
 ///
@@ -30,12 +34,12 @@ use crate::origin::{Continuity, Origin};
 ///
 /// The values [in hand](Self::in_hand), their [`origin`](Self::origin) and the
 /// [`holding`](Self::holding), each after every call that may have changed it. While values are
-/// held, the origin remains the old etcd's, so that a further start sees the same difference.
-/// Where the holding is given to [`resume`](Self::resume), the hold goes on for the rest of its
-/// time; whoever keeps only its [`Continuity`] gives it a time of its own.
+/// held, the origin remains the old etcd's, so that a further start sees the same difference. If
+/// the holding is given to [`resume`](Self::resume), the hold goes on for the rest of its time; a
+/// caller that keeps only its [`Continuity`] gives it a time of its own.
 ///
-/// Write the values before their origin: whoever goes on from what was written in between holds
-/// the new values to be the old etcd's, and not the old values to be all that the new etcd has.
+/// Write the values before their origin: a process that goes on from what was written in between
+/// takes the new values for the old etcd's, and not the old values for all that the new etcd has.
 ///
 /// # Example
 ///

@@ -1,4 +1,4 @@
-//! How whoever uses this crate calls its settings: what mends a trouble is said in its words.
+//! How the program that uses this crate calls its settings: advice is given in its words.
 
 /// The names of what a [`ClusterConfig`](crate::ClusterConfig) is made of, as they stand in lines
 /// that say what to do.

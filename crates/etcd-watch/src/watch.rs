@@ -338,7 +338,7 @@ async fn create(
     range: &Range,
     listed: i64,
 ) -> Result<(WatchStream, PbWatchResponse), Trouble> {
-    // No fragments: etcd takes the size of a growing fragment anew after each event, which is
+    // No fragments: etcd computes the size of a growing fragment again after each event, which is
     // quadratic. 50 000 keys deleted at once take it a minute, and one message a moment.
     let options = WatchOptions::new()
         .with_range(range.end.clone())

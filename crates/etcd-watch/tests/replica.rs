@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    fn take(&mut self, step: &Step) {
+    fn apply(&mut self, step: &Step) {
         let (in_hand, origin) = (self.replica.in_hand().clone(), self.replica.origin());
         let was_held = self.replica.ends_at().is_some();
         let mut is_deletion = false;
@@ -185,11 +185,11 @@ proptest! {
     fn values_stay_for_the_hold_and_no_longer(steps in proptest::collection::vec(step(), 1..40)) {
         let mut world = World::new();
         for step in &steps {
-            world.take(step);
+            world.apply(step);
         }
         // Whatever has happened, an etcd that is followed for long enough is obeyed.
-        world.take(&Step::List);
-        world.take(&Step::Wait(HOLD));
+        world.apply(&Step::List);
+        world.apply(&Step::Wait(HOLD));
         prop_assert_eq!(world.replica.holding(), None);
         prop_assert_eq!(world.replica.origin(), Some(world.origin()));
     }

@@ -43,8 +43,8 @@ pub(crate) fn ended(status: ExitStatus) -> String {
 }
 
 /// Waits for processes that have ended and were left to this one: as the first process of a
-/// container it is the parent of whoever has lost his own. `is_ours` says of whom somebody else
-/// here waits for.
+/// container it is the parent of all processes that have lost theirs. `is_ours` says of whom
+/// somebody else here waits for.
 pub(crate) fn reap_orphans(is_ours: impl Fn(Pid) -> bool) {
     let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Ok(ended) = waitid(Id::All, peek) {

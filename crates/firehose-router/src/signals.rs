@@ -12,7 +12,8 @@ pub(crate) enum SupervisorEvent {
     Signal(Signal),
 }
 
-/// All of them: those that are for whoever is run, and the one that tells of a child's end.
+/// All of them: those that are for the program that is run, and the one that tells of a child's
+/// end.
 pub(crate) struct Listener {
     child: Signals,
     others: Vec<(Signal, Signals)>,

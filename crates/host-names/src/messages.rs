@@ -35,7 +35,7 @@ mod tests {
     use super::{failed, more_failed, more_recovered, recovered};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         for (message, expected) in [
             (
                 failed("web", "/a/", "no such host"),

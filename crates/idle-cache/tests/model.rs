@@ -62,7 +62,7 @@ impl Model {
         at.map(|at| self.0.remove(at).number)
     }
 
-    fn keep(&mut self, capacity: usize, per_peer: usize, item: Item) -> Option<u32> {
+    fn insert(&mut self, capacity: usize, per_peer: usize, item: Item) -> Option<u32> {
         let of_peer = self.0.iter().filter(|other| other.peer == item.peer).count();
         let out = if of_peer >= per_peer.max(1) {
             self.oldest_of(item.peer)
@@ -89,7 +89,7 @@ proptest! {
                     let peer = PEERS[peer];
                     let Insertion { slot, evicted } = cache.insert(peer, kind, per_peer, item);
                     let expected =
-                        model.keep(capacity, per_peer, Item { peer, kind, number: item });
+                        model.insert(capacity, per_peer, Item { peer, kind, number: item });
                     prop_assert_eq!(evicted, expected);
                     prop_assert_eq!(Slot::from_number(slot.to_number()), slot);
                     prop_assert!(

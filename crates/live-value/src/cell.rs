@@ -5,18 +5,18 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Bytes of a word.
 const WORD: usize = size_of::<u64>();
 
-/// How often a reader begins anew. Each time a writer has published while some thousand bytes were
+/// How often a reader begins again. Each time a writer has published while some thousand bytes were
 /// copied; nobody writes that fast for that long.
 const TRIES: usize = 1_000;
 
 /// Set in a buffer's length where there is a value.
 const IS_SET: u64 = 1 << 63;
 
-/// Where in etcd's history a value comes from.
+/// Two numbers that are published with a value. They mean what the writer says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The id of the etcd cluster; 0: none yet.
-    pub cluster_id: u64,
+pub struct Tag {
+    /// What the value is from, such as the id of an etcd cluster; 0: nothing yet.
+    pub source: u64,
     /// The etcd revision that the value, or its absence, was seen at; 0: none yet.
     pub revision: u64,
 }
@@ -26,8 +26,8 @@ pub struct Origin {
 pub struct Reading {
     /// Its bytes, of those that were read into; `None` where there is no value.
     pub length: Option<usize>,
-    /// Where the value, or its absence, comes from.
-    pub origin: Origin,
+    /// What was published with the value, or with its absence.
+    pub tag: Tag,
     /// How often something had been published when it was read.
     pub generation: u64,
 }
@@ -49,7 +49,7 @@ pub struct ValueCell<const WORDS: usize> {
 #[repr(C)]
 struct Buffer<const WORDS: usize> {
     length: AtomicU64,
-    cluster_id: AtomicU64,
+    source: AtomicU64,
     revision: AtomicU64,
     words: [AtomicU64; WORDS],
 }
@@ -58,7 +58,7 @@ impl<const WORDS: usize> Default for ValueCell<WORDS> {
     fn default() -> Self {
         let buffer = || Buffer {
             length: AtomicU64::new(0),
-            cluster_id: AtomicU64::new(0),
+            source: AtomicU64::new(0),
             revision: AtomicU64::new(0),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
         };
@@ -79,18 +79,18 @@ impl<const WORDS: usize> ValueCell<WORDS> {
     pub fn read(&self, into: &mut [u8]) -> Result<Reading, TornRead> {
         for _ in 0..TRIES {
             let generation = self.generation.load(Ordering::Acquire);
-            let (length, origin) = self.buffer(generation).read(into);
+            let (length, tag) = self.buffer(generation).read(into);
             // What was read of a buffer that is being filled for a later generation is read after
             // that writer's fence, and so is the number of the generation between.
             fence(Ordering::Acquire);
             if self.generation.load(Ordering::Relaxed) == generation {
-                return Ok(Reading { length, origin, generation });
+                return Ok(Reading { length, tag, generation });
             }
         }
         Err(TornRead)
     }
 
-    /// How often something was published: whoever has read that generation need not read again.
+    /// How often something was published: a reader of that generation need not read again.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -99,13 +99,13 @@ impl<const WORDS: usize> ValueCell<WORDS> {
     /// is cut.
     ///
     /// Nobody else may write at the same time.
-    pub fn write(&self, value: Option<&[u8]>, origin: Origin) {
+    pub fn write(&self, value: Option<&[u8]>, tag: Tag) {
         // Ordered after what the last writer published, who may have been another process.
         let next = self.generation.load(Ordering::Acquire).wrapping_add(1);
-        // Whoever sees one of the words below sees that the buffer was not the current one any
-        // more.
+        // A reader that sees one of the words below sees that the buffer was not the current one
+        // any more.
         fence(Ordering::Release);
-        self.buffer(next).write(value, origin);
+        self.buffer(next).write(value, tag);
         self.generation.store(next, Ordering::Release);
     }
 
@@ -116,14 +116,14 @@ impl<const WORDS: usize> ValueCell<WORDS> {
 }
 
 impl<const WORDS: usize> Buffer<WORDS> {
-    fn read(&self, into: &mut [u8]) -> (Option<usize>, Origin) {
+    fn read(&self, into: &mut [u8]) -> (Option<usize>, Tag) {
         let length = self.length.load(Ordering::Relaxed);
-        let origin = Origin {
-            cluster_id: self.cluster_id.load(Ordering::Relaxed),
+        let tag = Tag {
+            source: self.source.load(Ordering::Relaxed),
             revision: self.revision.load(Ordering::Relaxed),
         };
         if length & IS_SET == 0 {
-            return (None, origin);
+            return (None, tag);
         }
         // While it is being filled the length may be any.
         let length = usize::try_from(length & !IS_SET)
@@ -135,12 +135,12 @@ impl<const WORDS: usize> Buffer<WORDS> {
             let word = word.load(Ordering::Relaxed).to_ne_bytes();
             bytes.copy_from_slice(&word[..bytes.len()]);
         }
-        (Some(length), origin)
+        (Some(length), tag)
     }
 
-    fn write(&self, value: Option<&[u8]>, origin: Origin) {
-        self.cluster_id.store(origin.cluster_id, Ordering::Relaxed);
-        self.revision.store(origin.revision, Ordering::Relaxed);
+    fn write(&self, value: Option<&[u8]>, tag: Tag) {
+        self.source.store(tag.source, Ordering::Relaxed);
+        self.revision.store(tag.revision, Ordering::Relaxed);
         let Some(value) = value else {
             self.length.store(0, Ordering::Relaxed);
             return;
@@ -157,19 +157,19 @@ impl<const WORDS: usize> Buffer<WORDS> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Origin, Reading, ValueCell};
+    use super::{Reading, Tag, ValueCell};
 
     type Small = ValueCell<4>;
 
-    fn read(cell: &Small) -> (Option<Vec<u8>>, Origin) {
+    fn read(cell: &Small) -> (Option<Vec<u8>>, Tag) {
         let mut into = [0; Small::CAPACITY];
-        let Reading { length, origin, .. } = cell.read(&mut into).expect("a reading");
-        (length.map(|length| into[..length].to_vec()), origin)
+        let Reading { length, tag, .. } = cell.read(&mut into).expect("a reading");
+        (length.map(|length| into[..length].to_vec()), tag)
     }
 
     #[test]
     fn zeroes_are_no_value() {
-        assert_eq!(read(&Small::default()), (None, Origin::default()));
+        assert_eq!(read(&Small::default()), (None, Tag::default()));
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         for generation in 0..3 {
             assert_eq!(cell.generation(), generation);
             assert_eq!(cell.read(&mut []).expect("a reading").generation, generation);
-            cell.write(None, Origin::default());
+            cell.write(None, Tag::default());
         }
     }
 
@@ -188,18 +188,18 @@ mod tests {
         for (revision, value) in
             [&b""[..], b"a", b"12345678", b"123456789", &[7; 32]].into_iter().enumerate()
         {
-            let origin = Origin { cluster_id: 9, revision: revision as u64 };
-            cell.write(Some(value), origin);
-            assert_eq!(read(&cell), (Some(value.to_vec()), origin));
+            let tag = Tag { source: 9, revision: revision as u64 };
+            cell.write(Some(value), tag);
+            assert_eq!(read(&cell), (Some(value.to_vec()), tag));
         }
-        cell.write(None, Origin { cluster_id: 9, revision: 10 });
-        assert_eq!(read(&cell), (None, Origin { cluster_id: 9, revision: 10 }));
+        cell.write(None, Tag { source: 9, revision: 10 });
+        assert_eq!(read(&cell), (None, Tag { source: 9, revision: 10 }));
     }
 
     #[test]
     fn what_is_too_long_is_cut() {
         let cell = Small::default();
-        cell.write(Some(&[1; 40]), Origin::default());
+        cell.write(Some(&[1; 40]), Tag::default());
         assert_eq!(read(&cell).0, Some(vec![1; 32]));
         let mut short = [0; 3];
         assert_eq!(cell.read(&mut short).expect("a reading").length, Some(3));

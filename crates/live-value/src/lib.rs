@@ -5,7 +5,7 @@
 //! the other one and then counts the number up: killed at any instruction it leaves the old value
 //! or the new one. A reader copies the current buffer and looks at the number again: only a writer
 //! who has published once more meanwhile can have begun to fill that buffer, and then the reader
-//! begins anew. That is a sequence lock (Boehm, "Can seqlocks get along with programming language
+//! begins again. That is a sequence lock (Boehm, "Can seqlocks get along with programming language
 //! memory models?", MSPC 2012) whose readers never find a writer in the middle.
 //!
 //! That there is one writer at a time is for others to see to. Memory of zeroes is a cell without a
@@ -19,6 +19,6 @@ mod shared_words;
 mod sync;
 mod value_error;
 
-pub use cell::{Origin, Reading, TornRead, ValueCell};
+pub use cell::{Reading, Tag, TornRead, ValueCell};
 pub use shared_words::{SharedWords, WordsReading};
 pub use value_error::ValueError;

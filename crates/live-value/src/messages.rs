@@ -126,7 +126,7 @@ mod tests {
     use super::{LiveKeys, Messages, Nouns, zone_too_small};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let value = Messages {
             names: vec!["$one".to_owned(), "$two".to_owned()],
             keys: LiveKeys::One("/a".to_owned()),

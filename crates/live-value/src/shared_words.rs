@@ -1,11 +1,11 @@
 //! A large value in shared memory, read where it lies.
 
 use crate::{
-    cell::{Origin, TornRead},
+    cell::{Tag, TornRead},
     sync::{AtomicU64, Ordering, fence},
 };
 
-/// How often a reader begins anew. Each time a writer has published while a reader looked up a few
+/// How often a reader begins again. Each time a writer has published while a reader looked up a few
 /// words.
 const TRIES: usize = 100;
 
@@ -15,7 +15,7 @@ const IS_SET: u64 = 1 << 63;
 /// Words before the buffers: the generation, and a head for each buffer.
 const HEADS: usize = 1 + 2 * HEAD;
 
-/// Words of a head: the length, the cluster's id and the revision.
+/// Words of a head: the length, and the two of the tag.
 const HEAD: usize = 3;
 
 /// What was found in a value.
@@ -23,8 +23,8 @@ const HEAD: usize = 3;
 pub struct WordsReading<T> {
     /// What the reader has made of the words; `None` where there is no value.
     pub value: Option<T>,
-    /// Where the value, or its absence, comes from.
-    pub origin: Origin,
+    /// What was published with the value, or with its absence.
+    pub tag: Tag,
     /// How often something had been published when it was read.
     pub generation: u64,
 }
@@ -55,7 +55,7 @@ impl<'a> SharedWords<'a> {
         self.words.len().saturating_sub(HEADS) / 2
     }
 
-    /// How often something was published: whoever has read that generation need not read again.
+    /// How often something was published: a reader of that generation need not read again.
     pub fn generation(&self) -> u64 {
         self.words.first().map_or(0, |word| word.load(Ordering::Acquire))
     }
@@ -74,9 +74,9 @@ impl<'a> SharedWords<'a> {
         for _ in 0..TRIES {
             let generation = self.generation();
             let Some((head, words)) = self.buffer(generation) else {
-                return Ok(WordsReading { value: None, origin: Origin::default(), generation });
+                return Ok(WordsReading { value: None, tag: Tag::default(), generation });
             };
-            let [length, cluster_id, revision] =
+            let [length, source, revision] =
                 head.each_ref().map(|word| word.load(Ordering::Relaxed));
             let value = (length & IS_SET != 0).then(|| {
                 let length =
@@ -87,11 +87,7 @@ impl<'a> SharedWords<'a> {
             // predecessor shows here.
             fence(Ordering::Acquire);
             if self.words.first().is_none_or(|word| word.load(Ordering::Relaxed) == generation) {
-                return Ok(WordsReading {
-                    value,
-                    origin: Origin { cluster_id, revision },
-                    generation,
-                });
+                return Ok(WordsReading { value, tag: Tag { source, revision }, generation });
             }
         }
         Err(TornRead)
@@ -101,15 +97,15 @@ impl<'a> SharedWords<'a> {
     /// is cut.
     ///
     /// Nobody else may write at the same time.
-    pub fn write(&self, value: Option<&[u64]>, origin: Origin) {
+    pub fn write(&self, value: Option<&[u64]>, tag: Tag) {
         let Some(current) = self.words.first() else { return };
         let next = current.load(Ordering::Acquire).wrapping_add(1);
-        let Some(([length, cluster_id, revision], words)) = self.buffer(next) else { return };
-        // Whoever sees one of the words below sees that the buffer was not the current one any
-        // more.
+        let Some(([length, source, revision], words)) = self.buffer(next) else { return };
+        // A reader that sees one of the words below sees that the buffer was not the current one
+        // any more.
         fence(Ordering::Release);
-        cluster_id.store(origin.cluster_id, Ordering::Relaxed);
-        revision.store(origin.revision, Ordering::Relaxed);
+        source.store(tag.source, Ordering::Relaxed);
+        revision.store(tag.revision, Ordering::Relaxed);
         match value {
             Some(value) => {
                 let value = &value[..value.len().min(words.len())];
@@ -141,7 +137,7 @@ mod tests {
     };
 
     use super::{HEADS, SharedWords, WordsReading};
-    use crate::Origin;
+    use crate::Tag;
 
     fn words(count: usize) -> Vec<AtomicU64> {
         (0..count).map(|_| AtomicU64::new(0)).collect()
@@ -158,20 +154,20 @@ mod tests {
         assert_eq!(shared.capacity(), 4);
         assert_eq!(
             shared.read(copy),
-            Ok(WordsReading { value: None, origin: Origin::default(), generation: 0 })
+            Ok(WordsReading { value: None, tag: Tag::default(), generation: 0 })
         );
         for (revision, value) in [&[][..], &[1], &[1, 2, 3, 4], &[5]].into_iter().enumerate() {
-            let origin = Origin { cluster_id: 9, revision: revision as u64 };
-            shared.write(Some(value), origin);
+            let tag = Tag { source: 9, revision: revision as u64 };
+            shared.write(Some(value), tag);
             let generation = revision as u64 + 1;
             assert_eq!(
                 shared.read(copy),
-                Ok(WordsReading { value: Some(value.to_vec()), origin, generation })
+                Ok(WordsReading { value: Some(value.to_vec()), tag, generation })
             );
         }
-        shared.write(Some(&[7; 9]), Origin::default());
+        shared.write(Some(&[7; 9]), Tag::default());
         assert_eq!(shared.read(copy).expect("whole").value, Some(vec![7; 4]));
-        shared.write(None, Origin::default());
+        shared.write(None, Tag::default());
         assert_eq!(shared.read(copy).expect("whole").value, None);
     }
 
@@ -180,7 +176,7 @@ mod tests {
         for count in 0..=HEADS {
             let words = words(count);
             let shared = SharedWords::new(&words);
-            shared.write(Some(&[1]), Origin::default());
+            shared.write(Some(&[1]), Tag::default());
             assert_eq!(shared.capacity(), 0);
             assert!(
                 shared
@@ -197,14 +193,14 @@ mod tests {
         let writer = std::thread::spawn(move || {
             let shared = SharedWords::new(&writing);
             for revision in 1..=20_000 {
-                shared.write(Some(&[revision; 64]), Origin { cluster_id: revision, revision });
+                shared.write(Some(&[revision; 64]), Tag { source: revision, revision });
             }
         });
         let shared = SharedWords::new(&words);
         while !writer.is_finished() {
             let Ok(found) = shared.read(copy) else { continue };
             if let Some(value) = found.value {
-                assert_eq!(value, [found.origin.revision; 64]);
+                assert_eq!(value, [found.tag.revision; 64]);
             }
         }
         writer.join().expect("the writer");

@@ -32,7 +32,7 @@ mod tests {
     use super::ValueError;
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         for (error, expected) in [
             (
                 ValueError::TooLong { length: 4097, most: 4096 },

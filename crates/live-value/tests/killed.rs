@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use live_value::{Origin, ValueCell};
+use live_value::{Tag, ValueCell};
 
 /// The environment's word for a process that is to write.
 const WRITES: &str = "LIVE_VALUE_WRITES";
@@ -55,7 +55,7 @@ fn value(revision: u64) -> Vec<u8> {
 fn check(cell: &ValueCell<WORDS>) -> Option<u64> {
     let mut into = [0; WORDS * 8];
     let reading = cell.read(&mut into).ok()?;
-    let revision = reading.origin.revision;
+    let revision = reading.tag.revision;
     match reading.length {
         Some(length) => assert!(into[..length] == value(revision), "revision {revision}"),
         None => assert_eq!(revision, 0),
@@ -66,7 +66,7 @@ fn check(cell: &ValueCell<WORDS>) -> Option<u64> {
 /// Not a test of its own: the other one runs it as a process that writes to the memory at its
 /// standard input until it is killed.
 #[test]
-fn writing_process() {
+fn process_that_only_writes() {
     if std::env::var_os(WRITES).is_none() {
         return;
     }
@@ -74,7 +74,7 @@ fn writing_process() {
     let mut revision = check(cell).expect("nobody else writes");
     loop {
         revision += 1;
-        cell.write(Some(&value(revision)), Origin { cluster_id: 1, revision });
+        cell.write(Some(&value(revision)), Tag { source: 1, revision });
         // Where a write takes no longer than a read, writes without a pause would leave no reading
         // whole.
         if revision.is_multiple_of(4) {
@@ -94,7 +94,7 @@ fn readers_find_whole_values_while_writers_are_killed() {
     let mut last = 0;
     for round in 0..ROUNDS {
         let mut writer = Command::new(std::env::current_exe().expect("this"))
-            .args(["--exact", "writing_process"])
+            .args(["--exact", "process_that_only_writes"])
             .env(WRITES, "1")
             .stdin(descriptor.try_clone().expect("a descriptor"))
             .stdout(Stdio::null())

@@ -1,7 +1,7 @@
 //! The protocol in every interleaving.
 #![cfg(loom)]
 
-use live_value::{Origin, SharedWords, ValueCell};
+use live_value::{SharedWords, Tag, ValueCell};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
@@ -14,15 +14,15 @@ fn value(revision: u64) -> [u8; 16] {
 }
 
 fn write(cell: &Small, revision: u64) {
-    cell.write(Some(&value(revision)), Origin { cluster_id: revision, revision });
+    cell.write(Some(&value(revision)), Tag { source: revision, revision });
 }
 
 fn check(cell: &Small) {
     let mut into = [0; Small::CAPACITY];
     // More retries than loom can see through would be needed for an error.
     let Ok(reading) = cell.read(&mut into) else { return };
-    let revision = reading.origin.revision;
-    assert_eq!(reading.origin.cluster_id, revision);
+    let revision = reading.tag.revision;
+    assert_eq!(reading.tag.source, revision);
     assert_eq!(reading.length.is_some(), revision > 0);
     if reading.length.is_some() {
         assert_eq!(into, value(revision));
@@ -61,8 +61,8 @@ fn words() -> Arc<Vec<AtomicU64>> {
 }
 
 fn write_words(words: &[AtomicU64], revision: u64) {
-    let origin = Origin { cluster_id: revision, revision };
-    SharedWords::new(words).write(Some(&[revision; 2]), origin);
+    let tag = Tag { source: revision, revision };
+    SharedWords::new(words).write(Some(&[revision; 2]), tag);
 }
 
 fn check_words(words: &[AtomicU64]) {
@@ -70,8 +70,8 @@ fn check_words(words: &[AtomicU64]) {
         words.iter().map(|word| word.load(Ordering::Relaxed)).collect()
     };
     let Ok(reading) = SharedWords::new(words).read(copy) else { return };
-    let revision = reading.origin.revision;
-    assert_eq!(reading.origin.cluster_id, revision);
+    let revision = reading.tag.revision;
+    assert_eq!(reading.tag.source, revision);
     assert_eq!(reading.value, (revision > 0).then(|| vec![revision; 2]));
 }
 

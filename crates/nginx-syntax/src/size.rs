@@ -37,7 +37,7 @@ mod tests {
     use super::{offset, size};
 
     #[test]
-    fn sizes() {
+    fn sizes_are_read_as_by_nginx() {
         for (text, bytes) in [
             ("0", 0),
             ("4096", 4096),

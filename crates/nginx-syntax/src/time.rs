@@ -94,7 +94,7 @@ mod tests {
     use super::{milliseconds, seconds};
 
     #[test]
-    fn times() {
+    fn times_are_read_as_by_nginx() {
         for (text, expected) in [
             ("0", 0),
             ("10", 10),

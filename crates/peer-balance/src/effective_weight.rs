@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn edges() {
+    fn deficits_at_the_limits_do_not_overflow() {
         assert_eq!(
             Deficit::NONE.failed(50, 0, 7, false),
             Deficit::NONE,

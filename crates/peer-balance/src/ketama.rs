@@ -126,7 +126,7 @@ mod tests {
     ];
 
     #[test]
-    fn vectors() {
+    fn points_are_those_of_known_vectors() {
         for (server, expected) in VECTORS {
             let hashes: Vec<u32> = points(server, 3).collect();
             assert_eq!(hashes.len(), 480, "{server}");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn weights() {
+    fn the_number_of_points_grows_with_the_weight() {
         assert_eq!(points("a:1", 0).count(), 0);
         let heavier: Vec<u32> = points("a:1", 5).collect();
         let lighter: Vec<u32> = points("a:1", 2).collect();
@@ -155,7 +155,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_nginx(server in "(?i:unix:)?[a-c.:\\[\\]é]{0,6}:?[0-9]{0,5}", weight in 0u32..4) {
+        fn points_are_those_of_nginx(
+            server in "(?i:unix:)?[a-c.:\\[\\]é]{0,6}:?[0-9]{0,5}",
+            weight in 0u32..4,
+        ) {
             prop_assert_eq!(
                 points(&server, weight).collect::<Vec<_>>(),
                 nginx(server.as_bytes(), weight)

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds() {
+    fn rounds_are_hashed_as_by_nginx() {
         // From zlib's `crc32`.
         let rounds = |key: &[u8]| [0, 1, 2, 20, u32::MAX].map(|round| rehash(round, key));
         assert_eq!(rounds(b"123456789"), [19444, 18758, 8817, 24207, 5667]);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
+    fn a_value_is_in_one_range() {
         let cumulative = crate::cumulative(&[0, 3, 0, 2, 0]);
         assert_eq!([0, 2, 3, 4].map(|value| in_range(&cumulative, value)), [1, 1, 3, 3]);
         assert_eq!(in_range(&cumulative, u64::MAX), 4);

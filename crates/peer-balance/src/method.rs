@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// What may be written as a method, for whoever wrote something else.
+/// What may be written as a method, for the message about something else.
 const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
                        \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let methods = super::METHODS;
         for (text, message) in [
             ("", format!("no method: it must be {methods}")),

@@ -12,8 +12,8 @@ pub const MAX_WEIGHT: u32 = 65_535;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Parameters {
-    /// Share of the requests, up to [`MAX_WEIGHT`]. A peer with 0 gets none: whoever sets that sets
-    /// [`drain`](Self::drain) as well.
+    /// Share of the requests, up to [`MAX_WEIGHT`]. A peer with 0 gets none: with 0,
+    /// [`drain`](Self::drain) is set as well.
     pub weight: u32,
     /// Connections that may be open at a time; 0: no limit.
     pub max_conns: u32,

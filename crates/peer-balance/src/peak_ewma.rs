@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_lives() {
+    fn cost_halves_with_each_half_life() {
         let spike = PeakEwma::default().observe(1000, 5_000_000);
         let after = |halves: u32| spike.cost(1000 + halves * HALF_LIFE / 2);
         assert_eq!(
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn first_observation() {
+    fn first_observation_is_the_cost() {
         assert_eq!(PeakEwma::default().cost(123_456), 0);
         assert_eq!(PeakEwma(0).observe(7, 0), PeakEwma(7 << 32 | 1));
         assert_eq!(PeakEwma(0).observe(u32::MAX, 250).cost(u32::MAX), 250);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks() {
+    fn clocks_may_wrap_and_differ() {
         // Across the wrap.
         let before = PeakEwma(0).observe(u32::MAX - 99, 1000);
         assert_eq!(before.cost(HALF_LIFE - 100), 500);
@@ -163,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decays_steadily(
+        fn cost_never_grows_with_age(
             cost in 1u32..,
             start in any::<u32>(),
             age in 0u32..10_000_000,
@@ -184,7 +184,7 @@ mod tests {
         /// An observation never brings the cost to the other side of itself, and the greater it is,
         /// the greater the cost.
         #[test]
-        fn follows_observations(
+        fn cost_is_at_least_the_observation(
             first in any::<u32>(),
             age in 0u32..100_000,
             samples in prop::array::uniform2(1u32..),

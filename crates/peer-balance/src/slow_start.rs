@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ramps() {
+    fn ramp_grows_from_floor_to_all() {
         assert_eq!(ramp(0, 0), u32::MAX);
         assert_eq!(ramp(0, 10), FLOOR);
         assert_eq!(ramp(10_000, 10), u32::MAX);

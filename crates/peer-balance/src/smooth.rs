@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn nginx_example() {
+    fn sequence_of_nginx_example_is_the_same() {
         // The example of the commit that brought smooth weighted round robin to nginx.
         assert_eq!(smooth_sequence(&[5, 1, 1], 7), Some(vec![0, 0, 1, 0, 2, 0, 0]));
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn edges() {
+    fn sequences_skip_weights_of_zero() {
         assert_eq!(smooth_sequence(&[], 0), Some(vec![]));
         assert_eq!(smooth_sequence(&[0, 0], 0), Some(vec![]));
         assert_eq!(smooth_sequence(&[u32::MAX], 1), Some(vec![0]));

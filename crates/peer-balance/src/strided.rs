@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn edges() {
+    fn a_pick_is_never_out_of_bounds() {
         assert_eq!(stride(&[]), Stride { cycle: 0, stride: 1 });
         assert_eq!(stride(&[0, 1]), Stride { cycle: 1, stride: 1 });
         assert_eq!(pick(&[], &stride(&[]), 7), 0);

@@ -24,7 +24,7 @@ const AGENT: &str = "firehose-router";
 /// Bytes that are read of an answer at a time.
 const AT_ONCE: usize = 4 << 10;
 
-/// The body says nothing, but whoever is still writing it would be told of a broken pipe, or of a
+/// The body says nothing, but a node that is still writing it would get a broken pipe or a
 /// reset, and might log that with each check. So it is read after the verdict: so much of it,
 const MAX_BODY: usize = 1 << 20;
 
@@ -171,7 +171,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     let mut head = Head::new();
     let mut bytes = [0; AT_ONCE];
     loop {
-        // Whoever refuses a request before it has read it may have answered all the same.
+        // A node that refuses a request before it has read it may have answered all the same.
         match (stream.read(&mut bytes).await, &written) {
             (Ok(0), Ok(())) => return Err("connection closed without a response".to_owned()),
             (Ok(0), Err(error)) => return Err(io_reason(error)),

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn methods() {
+    fn only_get_and_head_are_methods() {
         assert_eq!("GET".parse(), Ok(CheckMethod::Get));
         assert_eq!("HEAD".parse(), Ok(CheckMethod::Head));
         for text in ["", "get", "Head", "POST", " GET"] {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let status = |text| StatusSet::parse(text).expect_err("no status").to_string();
         for (error, message) in [
             (

@@ -44,7 +44,7 @@ mod tests {
     use super::{first_passed, healthy, name, unhealthy};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let (peer, server) = (name(Some("n1"), "10.0.0.1:80"), name(None, "10.0.0.1:80"));
         for (message, expected) in [
             (unhealthy(&peer, "status 500"), "peer \"n1\" (10.0.0.1:80) is unhealthy: status 500"),

@@ -12,9 +12,9 @@ const SECOND: u64 = 1_000_000;
 /// Between two where only one a second may be.
 const SPACING_OF_ONE: u64 = SECOND + LATENESS + TOLERANCE;
 
-/// Grants no more than so many in any second, whoever asks: the generic cell rate algorithm (ITU-T
-/// I.371, annex A: virtual scheduling), with a state of one word that all who share the limit keep
-/// in one place.
+/// Grants no more than so many in any second to all together: the generic cell rate algorithm
+/// (ITU-T I.371, annex A: virtual scheduling), with a state of one word that all who share the
+/// limit keep in one place.
 ///
 /// One may come before its time by as much as lies between two looks, so that nothing is lost where
 /// a look comes late; and who is granted one may be stopped before he makes use of it. What comes

@@ -48,7 +48,7 @@ mod tests {
     use super::{ignored, loaded, not_written, write_error, written_again};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let error = |number| write_error(&io::Error::from_raw_os_error(number));
         for (message, expected) in [
             (ignored("/s", "it is empty"), "state file \"/s\" ignored: it is empty"),

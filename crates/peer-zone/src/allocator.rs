@@ -1,5 +1,5 @@
-//! What the publisher knows of free memory: private to its process, made anew by each successor
-//! from what is reachable.
+//! What the publisher knows of free memory: private to its process, made by each successor from
+//! what is reachable.
 
 use std::collections::BTreeMap;
 

@@ -47,7 +47,7 @@ pub(crate) fn blocks(process_entries: u32, columns: u32, count: u32) -> u32 {
 }
 
 /// The columns that processes share come first, so that what is moved to one of a process's own, or
-/// from the first of them to the second, is seen by whoever adds columns up in their order.
+/// from the first of them to the second, is seen by a process that adds columns up in their order.
 pub(crate) const FIRST_OWN_COLUMN: u32 = SHARED_COLUMNS;
 
 /// Where the shared column of this number lies among the columns.

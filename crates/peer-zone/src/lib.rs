@@ -15,7 +15,7 @@
 //!   that died is cleared, so that nothing has to be undone. Workers beyond the number of columns
 //!   share one: see [`SharedColumns`](protocol::SharedColumns).
 //! * **Entries and columns** have an [`Owner`](protocol::Owner). What a dead process had is taken
-//!   over by whoever needs it, or cleared by the publisher.
+//!   over by a process that needs it, or cleared by the publisher.
 //! * What the publisher knows of free memory is its own, private to its process; a successor finds
 //!   it again from what is reachable. A publisher that is killed leaves either the old table or the
 //!   new one.

@@ -157,7 +157,7 @@ impl Memory {
         // SAFETY: the caller's promise.
         unsafe { address.write_bytes(0, length) }
     }
-    /// In builds for tests: spoils `count` units from `at` that are free again, so that whoever
+    /// In builds for tests: spoils `count` units from `at` that are free again, so that code that
     /// still reads them is found out.
     ///
     /// # Safety

@@ -63,7 +63,7 @@ mod tests {
     use crate::ZoneFull;
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let full = ZoneFull {
             left_out: 34,
             peers: 180,

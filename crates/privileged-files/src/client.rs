@@ -74,7 +74,7 @@ impl Client {
         Self { table: Arc::new(table), server: Some(Arc::new(server)) }
     }
 
-    /// Whether the server was found to be gone: true once, for whoever is to say so.
+    /// Whether the server was found to be gone: true once, so that it is logged once.
     #[must_use]
     pub fn has_lost_server(&self) -> bool {
         self.server.as_ref().is_some_and(|server| {
@@ -220,8 +220,8 @@ fn send(socket: &OwnedFd, request: Request, descriptors: &[BorrowedFd<'_>]) -> R
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    // Where many requests wait, this one is an error: whoever is about to follow etcd must not wait
-    // for a file.
+    // Where many requests wait, this one is an error: a thread that follows etcd must not wait for
+    // a file.
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     sendmsg(socket, &[IoSlice::new(&request.to_bytes())], &mut ancillary, flags)?;
     Ok(())

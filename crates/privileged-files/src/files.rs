@@ -1,4 +1,4 @@
-//! Reading and replacing, by whoever may.
+//! Reading and replacing, by the process that may.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -36,9 +36,8 @@ pub fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Replaces a file, or makes it: whoever opens it, at whatever moment this process or the machine
-/// dies, finds the old content or the new one. Only its owner, who is the one that this runs as,
-/// may read it.
+/// Replaces a file, or makes it: at whatever moment this process or the machine dies, the file has
+/// the old content or the new one. Only its owner, who is the one that this runs as, may read it.
 ///
 /// Where the file is a symbolic link, it is the link that is replaced. Where its folder is reached
 /// by one, that is followed as by [`read`].

@@ -74,7 +74,7 @@ fn replace_first_link(
         }
         folder = named;
     }
-    // Whoever has put it there has taken it away again.
+    // The link is gone again.
     Ok(path.to_owned())
 }
 

@@ -44,8 +44,8 @@ pub(crate) const OTHER: i32 = -1;
 ///
 /// Where there is no descriptor left.
 pub fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
-    // Each request is one packet, whoever of several processes sends it; and the end of all clients
-    // is the end of the connection.
+    // Each request is one packet, whichever of several processes sends it; and the end of all
+    // clients is the end of the connection.
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// What the names of temporary files have behind that of the file, before the id of the process
-/// that writes it, for whoever looks for it, and a number at random.
+/// that writes it, for those who search for it, and a number at random.
 const INFIX: &str = ".new-";
 
 /// Who may read it: the addresses of a private network are nobody else's business.
@@ -27,7 +27,7 @@ const TRIES: usize = 8;
 ///
 /// Its writer has locked it for as long as it lives. One that is not locked is left over from
 /// somebody who was killed: that shows also where the same folder is in two containers, in which
-/// the ids of processes mean different ones, or begin anew at each start.
+/// the ids of processes mean different ones, or begin again at each start.
 pub(crate) struct TemporaryFile<'a> {
     folder: &'a File,
     name: Option<OsString>,
@@ -48,8 +48,8 @@ impl<'a> TemporaryFile<'a> {
                 opened => File::from(opened?),
             };
             let made = Self { folder, name: Some(own), file };
-            // Whoever has taken it for left over in this moment removes it. Some file systems know
-            // no locks: nobody can take it for left over there.
+            // A process that has taken it for left over in this moment removes it. Some file
+            // systems know no locks: nobody can take it for left over there.
             let is_taken = lock(&made.file) == Err(Errno::WOULDBLOCK);
             if !is_taken && made.file.metadata()?.nlink() != 0 {
                 // Whatever the process's mask is.
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn names_of_temporary_files_are_recognized() {
         let of = |found: &str| writer(OsStr::new(found), OsStr::new("peers"));
         assert_eq!(of("peers.new-17-0123456789abcdef"), Some(17));
         for other in [

@@ -110,7 +110,7 @@ impl Ages {
     /// When the peer joined that is in use from `now` on; `known` says what is known of the same
     /// key and address.
     ///
-    /// A peer that is known keeps what it has, unless its key was deleted and made anew.
+    /// A peer that is known keeps what it has, unless its key was deleted and made again.
     pub fn joined(
         &self,
         key: &str,

@@ -44,7 +44,7 @@ pub struct ExpiryGuard<T> {
     recent: VecDeque<u64>,
     /// The most keys that have been there since the expiries began.
     most: usize,
-    kept: BTreeMap<Arc<str>, Kept>,
+    kept: BTreeMap<Arc<str>, HeldKey>,
     /// The leases of which it is to be found out whether they live, and the keys that have vanished
     /// with them.
     doubts: HashMap<i64, Vec<Arc<str>>>,
@@ -59,7 +59,7 @@ struct Gone<T> {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct HeldKey {
     until: u64,
     lease: Option<i64>,
 }
@@ -132,9 +132,9 @@ impl<T> ExpiryGuard<T> {
         // What had nothing to be put back still counts.
         for (key, gone) in self.gone.extract_if(|_, gone| gone.what.is_some()) {
             back.extend(gone.what);
-            self.kept.insert(key, Kept { until, lease: gone.lease });
+            self.kept.insert(key, HeldKey { until, lease: gone.lease });
         }
-        self.kept.insert(key, Kept { until, lease });
+        self.kept.insert(key, HeldKey { until, lease });
         Vanishing::Stays(back)
     }
 
@@ -172,7 +172,7 @@ impl<T> ExpiryGuard<T> {
     /// guard was made is to go on.
     pub fn hold(&mut self, key: &str, until: u64) {
         self.known.remove(key);
-        self.kept.insert(Arc::from(key), Kept { until, lease: None });
+        self.kept.insert(Arc::from(key), HeldKey { until, lease: None });
     }
 
     /// The leases by which it shows whether keys that have gone, or are kept, were deleted by

@@ -194,7 +194,7 @@ impl Membership {
     }
 
     /// Takes a key's new value; `create_revision` is the revision at which the key was made. A key
-    /// that was made anew is a change, even where its value is the one that it had.
+    /// that was deleted and made again is a change, even where its value is the one that it had.
     pub fn put(&mut self, key: &[u8], value: &[u8], create_revision: i64) -> MembershipChange {
         let mut change = MembershipChange::default();
         match self.usable(key) {

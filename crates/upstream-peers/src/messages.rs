@@ -62,7 +62,7 @@ mod tests {
     };
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let (other, older) =
             ("etcd was replaced by another cluster", "etcd was wiped or restored from a backup");
         for (message, expected) in [

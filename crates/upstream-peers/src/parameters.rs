@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn words() {
+    fn words_set_their_parameters() {
         let all = "weight=65535 max_conns=7 max_fails=0 fail_timeout=1m30s slow_start=4294967295 \
                    backup down drain route=a=1";
         let overrides = set(all).expect("good");
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_words() {
+    fn bad_words_are_rejected() {
         for (word, message) in [
             ("weight", "parameter \"weight\" requires a value"),
             ("weight=", "invalid \"weight\" \"\": it must be a whole number from 0 to 65535"),

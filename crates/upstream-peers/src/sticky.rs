@@ -20,7 +20,7 @@ const BLOCK: usize = 64;
 /// on every router of a fleet, after a restart, and with any parameters of the peer. Another peer
 /// that takes the key over at another address is another one.
 ///
-/// It does not reveal the address. Without a `secret`, though (an empty one), whoever guesses
+/// It does not reveal the address. Without a `secret`, though (an empty one), a client that guesses
 /// prefix, key and address can see by the id that the guess is right, and addresses of a private
 /// network are few: set a secret where clients must not find out.
 ///
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors() {
+    fn ids_are_those_of_known_vectors() {
         let long = "s".repeat(BLOCK + 1);
         for (prefix, key, address, secret, id) in [
             (PREFIX, "node-1", "10.0.0.7:80", "", 0xfb7e_4560_3fbf_f9a1),

@@ -100,7 +100,7 @@ impl Model {
             .collect()
     }
 
-    /// The list of whoever never wrote a malformed value.
+    /// The list without malformed values.
     fn good_list(&self) -> Vec<(&[u8], &[u8], i64)> {
         let made = |key| self.current[key].1;
         self.good.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes(), made(key))).collect()

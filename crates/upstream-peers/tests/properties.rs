@@ -110,12 +110,18 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes(key in "\\PC{0,40}|(10\\.0\\.0\\.1:80)", bytes in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_read_or_rejected(
+        key in "\\PC{0,40}|(10\\.0\\.0\\.1:80)",
+        bytes in vec(any::<u8>(), 0..200),
+    ) {
         check_any(&key, &bytes)?;
     }
 
     #[test]
-    fn nearly_values(key in "\\PC{0,40}|(10\\.0\\.0\\.1:80)", bytes in nearly()) {
+    fn nearly_values_are_read_or_rejected(
+        key in "\\PC{0,40}|(10\\.0\\.0\\.1:80)",
+        bytes in nearly(),
+    ) {
         check_any(&key, &bytes)?;
     }
 }

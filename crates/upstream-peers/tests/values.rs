@@ -211,7 +211,7 @@ const BAD: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn good_values() {
+fn good_values_are_read() {
     for &(key, value, expected) in GOOD {
         let read = parse_value(key, value.as_bytes())
             .map(|value| format!("{}{}", value.target, value.overrides));
@@ -245,7 +245,7 @@ fn the_server_as_it_is_written() {
 }
 
 #[test]
-fn bad_values() {
+fn bad_values_are_rejected() {
     for &(key, value, expected) in BAD {
         let message = parse_value(key, value.as_bytes()).expect_err(value).to_string();
         assert!(message.contains(expected), "{key:?} {value:?}: {message}");
@@ -264,7 +264,7 @@ fn a_flag_that_is_off_overrides_a_default_that_is_on() {
 }
 
 #[test]
-fn limits() {
+fn lengths_have_their_limits() {
     let longest = "k".repeat(MAX_KEY_LENGTH);
     assert!(parse_value(&longest, b"10.0.0.1").is_ok());
     assert_eq!(
@@ -300,7 +300,7 @@ fn limits() {
 }
 
 #[test]
-fn hostile_bytes() {
+fn hostile_bytes_are_rejected_and_escaped() {
     assert_eq!(parse_value("n", b"10.0.0.1:80\xff"), Err(ValueError::ValueNotUtf8));
     assert!(parse_value("n", b"10.0.0.1\0:80").is_err());
     let nested = r#"{"addr":"#.repeat(500);

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     sources::{Module, Sources},
-    words::{balanced, words},
+    tokens::{balanced, code_tokens, parts},
 };
 
 /// Each file, with the files that it imports something from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imports(pub BTreeMap<String, BTreeSet<String>>);
 
-/// What a file says of others.
+/// What a file uses of others.
 #[derive(Default)]
-struct Said {
+struct FileUses {
     /// Paths from the root on, of what is used.
     paths: Vec<Module>,
     /// What `use` gives a name to, here and for others.
@@ -23,17 +23,19 @@ struct Said {
 impl Imports {
     /// Those of a crate's sources.
     pub fn of(sources: &Sources) -> Self {
-        let said: BTreeMap<&Module, Said> = sources
+        let uses: BTreeMap<&Module, FileUses> = sources
             .files()
-            .map(|(module, file)| (module, Reader::new(module, sources).read(&words(&file.text))))
+            .map(|(module, file)| {
+                (module, Reader::new(module, sources).read(&code_tokens(&file.text)))
+            })
             .collect();
         let files: BTreeMap<&[String], &str> =
             sources.files().map(|(module, file)| (&module[..], &*file.name)).collect();
         let mut imports = Self::default();
         for (module, file) in sources.files() {
             let of_file = imports.0.entry(file.name.clone()).or_default();
-            for path in &said[module].paths {
-                let target = definer(path, sources, &said);
+            for path in &uses[module].paths {
+                let target = definer(path, sources, &uses);
                 if target != &module[..]
                     && let Some(name) = files.get(target)
                 {
@@ -57,7 +59,8 @@ impl Imports {
     }
 }
 
-fn folder(file: &str) -> &str {
+/// The folder of the root that a file belongs to: `a` for `a.rs` and for all that is in `a/`.
+pub(crate) fn folder(file: &str) -> &str {
     file.split('/').next().unwrap_or(file).trim_end_matches(".rs")
 }
 
@@ -65,14 +68,14 @@ fn folder(file: &str) -> &str {
 fn definer<'a>(
     path: &[String],
     sources: &'a Sources,
-    said: &BTreeMap<&Module, Said>,
+    uses: &BTreeMap<&Module, FileUses>,
 ) -> &'a [String] {
     /// No chain of `use` is longer; one that goes round ends here.
     const MOST_STEPS: usize = 16;
     let mut path = path.to_vec();
     for _ in 0..MOST_STEPS {
         let (module, length) = sources.module_of(&path);
-        let passed_on = path.get(length).and_then(|name| said[&module.to_vec()].names.get(name));
+        let passed_on = path.get(length).and_then(|name| uses[&module.to_vec()].names.get(name));
         match passed_on {
             Some(target) => {
                 let mut next = target.clone();
@@ -88,65 +91,66 @@ fn definer<'a>(
 struct Reader<'a> {
     module: &'a Module,
     sources: &'a Sources,
-    said: Said,
+    uses: FileUses,
     /// Modules inside of the file that are open, with the depth of braces in them.
     inner: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
     fn new(module: &'a Module, sources: &'a Sources) -> Self {
-        Self { module, sources, said: Said::default(), inner: Vec::new() }
+        Self { module, sources, uses: FileUses::default(), inner: Vec::new() }
     }
 
-    fn read(mut self, words: &[String]) -> Said {
+    fn read(mut self, tokens: &[String]) -> FileUses {
         let (mut at, mut depth) = (0_usize, 0_usize);
-        while at < words.len() {
-            match words[at].as_str() {
+        while at < tokens.len() {
+            match tokens[at].as_str() {
                 "{" => depth += 1,
                 "}" => {
                     depth = depth.saturating_sub(1);
                     self.inner.retain(|&open| open <= depth);
                 }
-                "mod" if words.get(at + 2).is_some_and(|word| word == "{") => {
+                "mod" if tokens.get(at + 2).is_some_and(|token| token == "{") => {
                     self.inner.push(depth + 1);
                 }
                 // Who may see it, and not what it uses: `pub(in PATH)`.
-                "pub" if words.get(at + 2).is_some_and(|word| word == "in") => {
-                    at += balanced(&words[at + 1..], "(", ")");
+                "pub" if tokens.get(at + 2).is_some_and(|token| token == "in") => {
+                    at += balanced(&tokens[at + 1..], "(", ")");
                 }
                 // Not what an opaque type captures.
-                "use" if words.get(at + 1).is_some_and(|word| word != "<") => {
-                    let end = words[at..].iter().position(|word| word == ";").unwrap_or_default();
-                    self.read_use(&words[at + 1..at + end], Vec::new());
+                "use" if tokens.get(at + 1).is_some_and(|token| token != "<") => {
+                    let end =
+                        tokens[at..].iter().position(|token| token == ";").unwrap_or_default();
+                    self.read_use(&tokens[at + 1..at + end], Vec::new());
                     at += end;
                 }
-                _ if at == 0 || words[at - 1] != "::" => self.read_path(&words[at..]),
+                _ if at == 0 || tokens[at - 1] != "::" => self.read_path(&tokens[at..]),
                 _ => {}
             }
             at += 1;
         }
-        self.said
+        self.uses
     }
 
-    fn read_use(&mut self, words: &[String], prefix: Module) {
+    fn read_use(&mut self, tokens: &[String], prefix: Module) {
         let mut path = prefix;
         let mut at = 0;
-        while at < words.len() {
-            match words[at].as_str() {
+        while at < tokens.len() {
+            match tokens[at].as_str() {
                 "{" => {
-                    let end = balanced(&words[at..], "{", "}");
-                    for part in parts(&words[at + 1..at + end - 1]) {
+                    let end = balanced(&tokens[at..], "{", "}");
+                    for part in parts(&tokens[at + 1..at + end - 1]) {
                         self.read_use(part, path.clone());
                     }
                     return;
                 }
                 "::" => {}
                 "as" => {
-                    let name = words.get(at + 1).cloned().unwrap_or_default();
+                    let name = tokens.get(at + 1).cloned().unwrap_or_default();
                     return self.name(name, &path);
                 }
                 "self" if !path.is_empty() => {}
-                word => path.push(word.to_owned()),
+                token => path.push(token.to_owned()),
             }
             at += 1;
         }
@@ -156,25 +160,25 @@ impl<'a> Reader<'a> {
 
     fn name(&mut self, name: String, path: &[String]) {
         if let Some(path) = self.rooted(path) {
-            self.said.paths.push(path.clone());
-            self.said.names.insert(name, path);
+            self.uses.paths.push(path.clone());
+            self.uses.names.insert(name, path);
         }
     }
 
-    fn read_path(&mut self, words: &[String]) {
-        let mut path = vec![words[0].clone()];
-        let mut rest = &words[1..];
-        while let [colons, word, further @ ..] = rest
+    fn read_path(&mut self, tokens: &[String]) {
+        let mut path = vec![tokens[0].clone()];
+        let mut rest = &tokens[1..];
+        while let [colons, token, further @ ..] = rest
             && colons == "::"
-            && word.starts_with(|first: char| first.is_alphabetic() || first == '_')
+            && token.starts_with(|first: char| first.is_alphabetic() || first == '_')
         {
-            path.push(word.clone());
+            path.push(token.clone());
             rest = further;
         }
         if path.len() > 1
             && let Some(path) = self.rooted(&path)
         {
-            self.said.paths.push(path);
+            self.uses.paths.push(path);
         }
     }
 
@@ -194,10 +198,11 @@ impl<'a> Reader<'a> {
                 module.clear();
                 rest = &path[1..];
             }
-            "self" => rest = &path[1..],
-            "super" => {
-                while rest.first().is_some_and(|word| word == "super") {
-                    up(&mut module);
+            "self" | "super" => {
+                while let Some(token @ ("self" | "super")) = rest.first().map(String::as_str) {
+                    if token == "super" {
+                        up(&mut module);
+                    }
                     rest = &rest[1..];
                 }
             }
@@ -214,22 +219,4 @@ impl<'a> Reader<'a> {
         module.extend_from_slice(rest);
         Some(module)
     }
-}
-
-/// What commas part.
-fn parts(words: &[String]) -> Vec<&[String]> {
-    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
-    for (at, word) in words.iter().enumerate() {
-        match word.as_str() {
-            "{" => depth += 1,
-            "}" => depth -= 1,
-            "," if depth == 0 => {
-                parts.push(&words[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&words[start..]);
-    parts.into_iter().filter(|part| !part.is_empty()).collect()
 }

@@ -63,7 +63,7 @@ impl Sources {
         self.files.iter()
     }
 
-    /// The module that a path begins with, and how many of its words that are.
+    /// The module that a path begins with, and how many of its names that are.
     pub(crate) fn module_of(&self, path: &[String]) -> (&[String], usize) {
         let known = (0..=path.len()).rev().find(|&length| self.files.contains_key(&path[..length]));
         let length = known.unwrap_or_default();

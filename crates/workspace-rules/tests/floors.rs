@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use workspace_rules::{Imports, Sources, circles};
+use workspace_rules::{Imports, Sources, circles, foreign_inclusions};
 
 /// The floors, from the top down. A name is that of a folder in `src/`, or of a file there.
 const FLOORS: &[&[&str]] = &[
@@ -27,8 +27,6 @@ const FLOORS: &[&[&str]] = &[
     // What is only about nginx.
     &["nginx"],
 ];
-
-const MOST_LINES: usize = 400;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -100,6 +98,18 @@ fn an_import_that_leads_up_is_found() {
         "pub(crate) use crate::{config::Etcd, directives::args};",
         "fn up() { crate::directives::args::finish(); }",
         "use super::super::directives;",
+        "use self::super::super::directives::args;",
+        "use self::{super::super::directives::args as planted};",
+        "fn up() { self::super::super::directives::args::finish(); }",
+        "#[cfg(any(test, unix))] use crate::directives::args;",
+        "#[cfg(not(test))] use crate::directives::args;",
+        "#[cfg(all(unix, not(test)))] use crate::directives::args;",
+        "struct A { #[cfg(test)] b: u8 }\nuse crate::directives::args;",
+        "struct A { #[cfg(test)] pub(crate) b: u8, c: crate::directives::args::C }",
+        "enum A { #[cfg(test)] B(u8, u8), C(crate::directives::args::C) }",
+        "fn a(#[cfg(test)] b: u8) {}\nuse crate::directives::args;",
+        "#[cfg(test)] const A: [u8; 2] = [1, 2];\nuse crate::directives::args;",
+        "#[cfg(test)] use crate::directives::{args as b};\nuse crate::directives::args;",
     ] {
         let wrong = wrong(&with_planted(planted));
         assert!(
@@ -118,9 +128,62 @@ fn what_is_no_import_is_not_found() {
         "#[cfg(test)] mod tests { use crate::directives::args; }",
         "use super::log;",
         "pub(in crate::directives) fn log() {}",
+        "#[cfg(all(test, not(loom)))] use crate::directives::args;",
+        "#[cfg(any(test, all(unix, test)))] use crate::directives::args;",
+        "#[cfg(test)] pub(crate) fn a<B, C>(b: B, c: [u8; 2]) { crate::directives::args::b(); }",
+        "struct A { #[cfg(test)] b: crate::directives::args::B, c: u8 }",
     ] {
         assert_eq!(wrong(&with_planted(planted)), Vec::<String>::new(), "{planted}");
     }
+}
+
+#[test]
+fn an_inclusion_that_leads_out_is_found() {
+    for planted in [
+        "#[path = \"../directives/args.rs\"] mod planted;",
+        "#[path = r#\"../directives/args.rs\"#] mod planted;",
+        "#[path = \"/src/directives/args.rs\"] mod planted;",
+        "#[path = concat!(\"..\", \"/directives/args.rs\")] mod planted;",
+        "#[cfg_attr(unix, path = \"../directives/args.rs\")] mod planted;",
+        "#[cfg(any(test, unix))] #[path = \"../directives/args.rs\"] mod planted;",
+        "include!(\"../directives/args.rs\");",
+        "mod planted { core::include! { \"../directives/args.rs\" } }",
+        "include!(concat!(env!(\"OUT_DIR\"), \"/../src/directives/args.rs\"));",
+        "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/src/directives/args.rs\"));",
+    ] {
+        let found = foreign_inclusions(&with_planted(planted));
+        assert!(
+            found.len() == 1 && found[0].starts_with("nginx/planted.rs"),
+            "{planted}: {found:?}"
+        );
+    }
+    // The folder of this file is that of all floors.
+    let mut sources = with_planted("");
+    sources.add("nginx.rs", "#[path = \"directives/args.rs\"] mod planted;");
+    assert_eq!(foreign_inclusions(&sources).len(), 1);
+}
+
+#[test]
+fn an_inclusion_that_stays_is_not_found() {
+    for planted in [
+        "#[cfg_attr(not(ngx_feature = \"http_ssl\"), path = \"log/none.rs\")] mod log;",
+        "include!(concat!(env!(\"OUT_DIR\"), \"/accessors.rs\"));",
+        "const TEXT: &str = include_str!(\"../directives/args.rs\");",
+        "#[cfg(test)] #[path = \"../../tests/random.rs\"] mod random;",
+        "// #[path = \"../directives/args.rs\"] mod planted;",
+    ] {
+        assert_eq!(foreign_inclusions(&with_planted(planted)), Vec::<String>::new(), "{planted}");
+    }
+}
+
+#[test]
+fn no_crate_includes_files_of_other_folders() {
+    let mut found = Vec::new();
+    for folder in crates() {
+        let inclusions = foreign_inclusions(&sources(&folder));
+        found.extend(inclusions.into_iter().map(|inclusion| format!("{folder}: {inclusion}")));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// The folders with the sources of a crate each.
@@ -143,34 +206,4 @@ fn no_crate_has_a_circle_of_files() {
         found.extend(circles.into_iter().map(|circle| format!("{folder}: {circle:?}")));
     }
     assert!(found.is_empty(), "circles:\n{}", found.join("\n"));
-}
-
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            if !path.ends_with("target") {
-                rust_files(&path, files);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-#[test]
-fn no_file_is_longer_than_400_lines() {
-    let mut long = Vec::new();
-    for folder in ["src", "crates", "benches", "tests", "fuzz"] {
-        let mut files = Vec::new();
-        rust_files(&root().join(folder), &mut files);
-        for file in files {
-            let lines = std::fs::read_to_string(&file).expect("a text").lines().count();
-            let name = file.strip_prefix(root()).expect("below the root").display().to_string();
-            if lines > MOST_LINES {
-                long.push(format!("{name}: {lines} lines"));
-            }
-        }
-    }
-    assert!(long.is_empty(), "too long:\n{}", long.join("\n"));
 }

@@ -79,7 +79,7 @@ impl Block {
             (None, None) => None,
         };
         let tls = Tls { trusted_certificate: self.trusted_certificate, identity, name: self.name };
-        // Whoever names certificates does not mean to speak to etcd in the clear.
+        // With certificates, a connection in the clear is a mistake.
         let is_plain = |url: &&String| url.starts_with("http://");
         if tls != Tls::default()
             && let Some(url) = self.endpoints.iter().find(is_plain)

@@ -19,7 +19,7 @@ use crate::nginx::callback::OK;
 /// A kind of connections to a peer. Two kinds have the same number with a probability of 2^-64,
 /// which no client can raise: the hash has a key that is drawn at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kind(u64);
+pub(crate) struct ConnectionKind(u64);
 
 /// Keyed, since names that clients choose may go into it.
 static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -28,7 +28,7 @@ static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 /// below.
 const HASHED: u64 = 1 << 63;
 
-impl Kind {
+impl ConnectionKind {
     /// As a number, which nothing but another kind's is compared with.
     pub(crate) fn to_number(self) -> u64 {
         self.0
@@ -144,7 +144,7 @@ fn sndbuf(_upstream: &ngx_http_upstream_t) -> core::ffi::c_int {
 ///
 /// # Safety
 ///
-/// As for [`Kind::of_connection`]; `upstream` is the request's.
+/// As for [`ConnectionKind::of_connection`]; `upstream` is the request's.
 #[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
 unsafe fn hash_tls(
     request: *mut ngx_http_request_t,

@@ -16,7 +16,7 @@ use ngx::ffi::{
 };
 use peer_zone::Withdrawn;
 
-use super::connection_kind::Kind;
+use super::connection_kind::ConnectionKind;
 use crate::{
     http::upstream::HttpUpstream,
     nginx::{exclusive::OfProcess, list::List},
@@ -92,7 +92,7 @@ pub(crate) fn has_any(upstream: &Upstream) -> bool {
 pub(crate) unsafe fn offer(
     upstream: &Upstream,
     id: u64,
-    kind: Kind,
+    kind: ConnectionKind,
     connection: *mut ngx_connection_t,
 ) -> ngx_int_t {
     let session = upstream.settings().key_of(id).and_then(|peer| {
@@ -112,7 +112,7 @@ pub(crate) unsafe fn offer(
 pub(crate) unsafe fn save(
     upstream: &Upstream,
     id: u64,
-    kind: Kind,
+    kind: ConnectionKind,
     connection: *mut ngx_connection_t,
 ) {
     let Some(peer) = upstream.settings().key_of(id) else { return };

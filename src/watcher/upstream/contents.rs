@@ -284,8 +284,8 @@ impl Contents {
 
     /// The leases that have to be looked up, to tell what has run out from what somebody has
     /// deleted.
-    pub(super) fn leases_in_doubt(&self) -> impl Iterator<Item = i64> {
-        self.expiry.iter().flat_map(Expiry::leases_in_doubt)
+    pub(super) fn leases_to_look_up(&self) -> impl Iterator<Item = i64> {
+        self.expiry.iter().flat_map(Expiry::leases_to_look_up)
     }
 
     /// What has been found out about a lease.

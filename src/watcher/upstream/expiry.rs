@@ -94,7 +94,7 @@ impl Expiry {
 
     /// The leases that have to be looked up, to tell what has run out from what somebody has
     /// deleted.
-    pub(super) fn leases_in_doubt(&self) -> impl Iterator<Item = i64> {
+    pub(super) fn leases_to_look_up(&self) -> impl Iterator<Item = i64> {
         self.guard.leases()
     }
 

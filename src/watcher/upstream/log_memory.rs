@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use live_value::Origin;
+use live_value::Tag;
 
 use crate::zones::{LoggedLines, MAX_LOGGED_LINES, report::Rejection};
 
@@ -52,7 +52,7 @@ impl LogMemory {
         words.dedup();
         if words != self.written {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-            self.logged_lines.write(Some(&bytes), Origin::default());
+            self.logged_lines.write(Some(&bytes), Tag::default());
             self.written = words;
         }
     }

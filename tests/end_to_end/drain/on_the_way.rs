@@ -46,7 +46,7 @@ async fn data_on_the_way_arrives_and_nothing_is_reset() -> Result<()> {
     .await?;
     let number = node.broadcast(1000);
     for session in fleet.sessions() {
-        session.say("on its way");
+        session.send_text("on its way");
     }
     eventually(SOON, "both sides have sent", async || {
         ensure!(node.sessions().iter().all(|session| session.sent == number), "the node has not");

@@ -41,7 +41,7 @@ fn who_may_not_read_what() {
     assert!(text.contains("clients without a user") && text.contains("the key \"/a\""), "{text}");
 }
 
-/// Whoever is told what to do has the settings that it is told of, and no others.
+/// Advice names settings that the program has, and no others.
 #[test]
 fn what_to_set_is_called_as_it_is_there() {
     const NONE: &str = "/none";
@@ -122,7 +122,7 @@ fn all_are_one_line_of_limited_length() {
 
 /// What is said of each kind, with what mends it; the rest says it in etcd's words alone.
 #[test]
-fn messages() {
+fn messages_are_worded_so() {
     let identity = Identity { certificate: "/c.pem".into(), key: "/k.pem".into() };
     let tls = Tls {
         trusted_certificate: Some("/ca.pem".into()),

@@ -54,7 +54,7 @@ async fn message(name: &str, files: &[(&'static str, &str)]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn messages() {
+async fn messages_are_worded_so() {
     let (nonsense, other_key) = (nonsense(), pair().1);
     for (name, files, expected) in [
         (

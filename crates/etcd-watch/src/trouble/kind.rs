@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn of_tls() {
+    fn errors_of_tls_have_kinds() {
         for (error, kind) in [
             (
                 TlsError::InvalidCertificate(CertificateError::UnknownIssuer),

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn creation() {
+    fn creation_must_be_confirmed_first() {
         let created = PbWatchResponse { created: true, ..response(12, vec![]) };
         let word = with_reader(|reader| reader.created(created));
         assert!(matches!(word, Ok(Word::Alive { revision: 12 })));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn cancellation() {
+    fn cancellation_ends_the_watch() {
         let compacted =
             PbWatchResponse { canceled: true, compact_revision: 11, ..response(12, vec![]) };
         assert_eq!(

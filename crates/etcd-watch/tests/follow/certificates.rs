@@ -84,7 +84,7 @@ impl Files {
     }
 
     /// etcd's arguments: it shows `etcd.pem`, and takes who is signed by `clients.pem`. It reads
-    /// the first anew for each connection.
+    /// the first one for each connection.
     pub fn arguments(&self) -> [String; 7] {
         let path = |name| self.path(name).display().to_string();
         [

@@ -209,7 +209,7 @@ impl Followed {
         self.until_exact_as(&mut etcd.kv().await).await;
     }
 
-    /// The same, by a client of whoever may read it.
+    /// The same, by a client that may read it.
     pub async fn until_exact_as(&mut self, kv: &mut KvClient) {
         let mut wanted = held(kv, PREFIX, 0).await;
         // The mark of a folder is not followed.

@@ -107,7 +107,7 @@ async fn a_list_that_trickles_is_left_for_the_next_endpoint() {
     assert!(followed.losses.is_empty());
 }
 
-/// etcd would take the size of a growing fragment anew after each event.
+/// etcd would compute the size of a growing fragment again after each event.
 #[tokio::test]
 async fn no_fragments_are_asked_for() {
     let fake = Fake::start(Script::new(&[created()])).await;

@@ -28,7 +28,7 @@ async fn as_a_user() {
 }
 
 #[tokio::test]
-async fn nobody_answers() {
+async fn without_an_answer_it_fails() {
     let nobody = cluster(&[format!("http://127.0.0.1:{}", free_port())]);
     assert!(nobody.is_lease_alive(1).await.is_err());
 }

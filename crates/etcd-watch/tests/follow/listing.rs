@@ -191,7 +191,7 @@ async fn many_keys_deleted_at_once_are_one_change() {
     eprintln!("after {followed_after:?}, a bare watch after {bare_after:?}");
 }
 
-/// What is more than a message may have is listed anew, and nobody is blamed.
+/// After a change that is larger than a message the prefix is listed again, and nobody is blamed.
 #[tokio::test]
 async fn a_change_larger_than_a_message_is_listed() {
     const KEYS: usize = 30_000;

@@ -151,7 +151,7 @@ async fn stopped_and_continued() {
 }
 
 #[tokio::test]
-async fn black_holed() {
+async fn a_black_holed_etcd_is_noticed() {
     let etcd = Etcd::start().await;
     let relay = Relay::start(etcd.port).await;
     let mut followed = Followed::start(&cluster(&[relay.url()]), PREFIX);
@@ -184,7 +184,7 @@ async fn absent_at_start() {
 
 /// An idle prefix stays current, and etcd does not end the connection for the pings on it.
 #[tokio::test]
-async fn idle() {
+async fn an_idle_prefix_stays_current() {
     let etcd = Etcd::start().await;
     let relay = Relay::start(etcd.port).await;
     let mut followed = Followed::start(&cluster(&[relay.url()]), PREFIX);

@@ -36,7 +36,7 @@ impl Proxy {
     }
 }
 
-/// It answers reads, and no progress requests: that is said, and nothing is listed anew for it.
+/// It answers reads, and no progress requests: that is said, and nothing is listed again for it.
 #[tokio::test]
 async fn it_is_followed_without_a_resync() {
     let etcd = Etcd::start().await;

@@ -40,7 +40,7 @@ impl Setting {
         Followed::start(&self.cluster(tls), PREFIX)
     }
 
-    /// Ends the connection, and has the next one made anew.
+    /// Ends the connection, and has another one made.
     async fn cut(&self, followed: &mut Followed) {
         self.relay.set(Mode::Cut);
         followed.until_lost().await;
@@ -81,7 +81,7 @@ async fn an_authority_that_is_not_etcds() {
 }
 
 #[tokio::test]
-async fn another_name() {
+async fn a_certificate_of_another_name_is_rejected() {
     let setting = Setting::start().await;
     setting.files.write_pair("etcd", &setting.authority.sign("etcd.internal"));
     let mut followed = setting.follow(setting.files.tls());

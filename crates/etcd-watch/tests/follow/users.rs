@@ -313,7 +313,7 @@ async fn one_login_for_all_prefixes() {
     }
     assert_eq!(users.etcd.metric(&LOGINS).await - before, 2.0);
 
-    // Void, with the connection; the metrics begin anew.
+    // Void, with the connection; the metrics begin at zero.
     users.etcd.restart();
     for followed in &mut all {
         followed.until_lost().await;

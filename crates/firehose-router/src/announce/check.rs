@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn checks() {
+    fn checks_are_read_or_rejected() {
         let check = |given| Check::new(given, None, SECOND).map(|check| check.elsewhere);
         for (given, elsewhere) in [
             ("tcp", None),

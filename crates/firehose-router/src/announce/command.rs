@@ -97,7 +97,7 @@ impl Command {
         self.status.map_or(ExitCode::FAILURE, exit_code)
     }
 
-    /// As the first process of a container: waits for whoever was left to it.
+    /// As the first process of a container: waits for the processes that were left to it.
     pub(super) fn reap_orphans(&self) {
         let own = self.pid();
         if getpid() == Pid::from_raw(1) {

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
+    fn addresses_are_found_as_published() {
         let published = r#"{
             "State":{"Running":true},"HostConfig":{"NetworkMode":"default"},"NetworkSettings":{
             "Ports":{"7474/tcp":[{"HostIp":"0.0.0.0","HostPort":"39283"},
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn only_names_of_containers_are_accepted() {
         assert!(Docker::check_name("firehose_1.a-b").is_ok());
         for wrong in ["", "a/b", "a b", "-a", "/a", "ä"] {
             assert!(Docker::check_name(wrong).is_err(), "{wrong}");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn urls() {
+    fn only_urls_of_engines_are_accepted() {
         for good in ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "tcp://docker:2375/"] {
             assert!(Docker::new(good).is_ok(), "{good}");
         }

@@ -36,7 +36,7 @@ mod tests {
     use super::{AnnounceError, CheckError, DockerError};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let (url, name) = ("tcp://docker:2375".to_owned(), "firehose-01".to_owned());
         let refused = || io::ErrorKind::ConnectionRefused.into();
         let errors: [(AnnounceError, &str); 15] = [

@@ -107,7 +107,7 @@ impl Keeper {
                         // and the moment is an absolute one.
                         () = sleep_until(next) => true,
                         Ok(()) = wanted.changed() => true,
-                        // That something has changed is all that counts: the key is read anew.
+                        // That something has changed is all that counts: the key is read again.
                         Some(update) = updates.recv() => {
                             matches!(update, Update::Changed { .. } | Update::Listed { .. })
                         }
@@ -248,7 +248,7 @@ impl Keeper {
     }
 
     /// Sets the key, if it is as it was read. Where it is not, or the lease turns out to be lost,
-    /// which shows before it is to be renewed, the key has to be read anew.
+    /// which shows before it is to be renewed, the key has to be read again.
     async fn put(&mut self, value: &str, mod_revision: i64, lease: i64) -> Result<bool, String> {
         match self.etcd.put(value, mod_revision, lease).await? {
             Change::Made => Ok(true),

@@ -27,7 +27,7 @@ pub(super) struct Node {
     value: Option<String>,
     /// Why it has not answered yet, or cannot be judged, as it was said.
     not_yet: Option<String>,
-    /// For how long a check waits for whoever knows where the node is.
+    /// For how long a check waits for what knows where the node is.
     limit: Duration,
 }
 

@@ -225,7 +225,7 @@ mod tests {
     use super::{parse_interval, parse_key, parse_time, parse_timeout};
 
     #[test]
-    fn times() {
+    fn times_are_read_or_rejected() {
         for (given, milliseconds) in [
             ("10s", 10_000),
             ("500ms", 500),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn keys() {
+    fn keys_are_read_or_rejected() {
         for given in ["firehose-01", "eu/firehose-01"] {
             assert_eq!(parse_key(given).as_deref(), Ok(given));
         }

@@ -30,7 +30,7 @@ mod tests {
     use super::EtcdOptionsError;
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let endpoint = |url: &str| EtcdOptionsError::Endpoint {
             url: url.to_owned(),
             error: check_endpoint(url).expect_err("an error"),

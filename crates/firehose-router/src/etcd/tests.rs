@@ -65,7 +65,7 @@ fn what_goes_together() {
 }
 
 #[test]
-fn prefixes() {
+fn prefixes_are_normalized_or_rejected() {
     for (given, upstream) in [("/firehose", "/firehose/upstream/"), ("/a/b/", "/a/b/upstream/")] {
         assert_eq!(read(&["--prefix", given]).expect("a prefix").upstream_prefix(), upstream);
     }

@@ -38,7 +38,7 @@ mod tests {
     use crate::migrate::v2::V2Error;
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let (endpoints, reason) = (|| "http://a:1".to_owned(), || "no answer".to_owned());
         let not_offered = V2Error::NotOffered(endpoints());
         let same = |of_v2: String| {

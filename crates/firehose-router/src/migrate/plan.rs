@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn steps() {
+    fn steps_say_what_becomes_of_each_key() {
         let entries = vec![
             entry("nginx/balance", "ip_hash", Life::Unlimited),
             entry("nginx/max_conns", "5", Life::Unlimited),

@@ -199,7 +199,7 @@ mod tests {
     use crate::serve::error::ServeError;
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let error = ServeError::Write(PathBuf::from("/a"), io::Error::other("full"));
         assert_eq!(
             some_refused(&error),

@@ -55,7 +55,7 @@ mod tests {
     use super::{FolderError, NginxError, RenderError, ServeError};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let file = || PathBuf::from("/a");
         let denied = || io::Error::other("denied");
         let errors: [(ServeError, &str); 16] = [

@@ -42,7 +42,7 @@ pub(crate) enum FolderError {
     Unsafe(PathBuf, String),
 }
 
-/// The folder of what lasts as long as nginx runs. Whoever has it has it alone.
+/// The folder of what lasts as long as nginx runs. One process has it at a time.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
@@ -185,8 +185,8 @@ fn is_own(path: &Path) -> Result<(), FolderError> {
 }
 
 /// Looks at a folder that was named: not one of another user's, nor in one of another's. That
-/// others may write to it is the choice of whoever named it, as with a volume in a container that
-/// has nobody else; it is said.
+/// others may write to it is the choice of the user who named it, as with a volume in a container
+/// that has nobody else; it is said.
 fn check_named(path: &Path) -> Result<(), FolderError> {
     let failed = |error| FolderError::Run(path.to_owned(), error);
     for folder in path.canonicalize().map_err(failed)?.ancestors() {
@@ -308,7 +308,7 @@ mod tests {
         assert!(is_unsafe(make_own(&path)));
         mode(parent.path(), 0o1777);
         make_own(&path).expect("as in /tmp");
-        // Nor is a link followed, whoever has made it.
+        // Nor is a link followed, whichever user has made it.
         let link = parent.path().join("link");
         symlink(&path, &link).expect("a link");
         assert!(is_unsafe(make_own(&link)));

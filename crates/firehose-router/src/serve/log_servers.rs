@@ -83,7 +83,7 @@ impl LogServers {
         }
     }
 
-    /// Asks for all of them anew. They keep their addresses meanwhile.
+    /// Asks for all of them again. They keep their addresses meanwhile.
     pub(crate) fn refresh(&mut self) {
         let names: Vec<String> = self.names.keys().cloned().collect();
         for name in names {

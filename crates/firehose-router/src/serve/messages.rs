@@ -80,7 +80,7 @@ mod tests {
     };
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let pid = Pid::from_raw(7);
         for (message, expected) in [
             (stops(Signal::SIGQUIT, None), "SIGQUIT: nginx exits when its connections are closed"),

@@ -120,7 +120,7 @@ impl Program {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.file);
-        // Whoever may read a process's environment need not read the password there as well.
+        // A user who may read a process's environment need not find the password there as well.
         command.env_remove(PASSWORD_VARIABLE);
         command.stdin(Stdio::null());
         command

@@ -24,7 +24,7 @@ pub(crate) struct Frame {
     pub(crate) template: Option<String>,
     pub(crate) etcd: Etcd,
     pub(crate) listen: Vec<String>,
-    /// None where the workers are whoever runs this.
+    /// `None` if the workers are the user who runs this.
     pub(crate) user: Option<String>,
     pub(crate) module: PathBuf,
     pub(crate) pid_file: PathBuf,

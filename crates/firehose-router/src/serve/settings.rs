@@ -27,8 +27,8 @@ pub(crate) enum Setting {
     AcceptProxy,
     SyslogEndpoint,
     ClientMaxBodySize,
-    /// No setting of anybody's: a key where the original had a directory. Whoever writes it means
-    /// that not everybody may publish.
+    /// No setting of anybody's: a key where the original had a directory. It means that not
+    /// everybody may publish.
     PutAllow,
 }
 

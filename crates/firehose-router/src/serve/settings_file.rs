@@ -1,10 +1,6 @@
 //! The settings in a file, for a start without etcd.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, io, path::Path};
 
 use client_networks::TextError;
 use etcd_watch::{Continuity, Origin};
@@ -17,7 +13,7 @@ use super::{
 };
 
 /// The file's largest size, in bytes: several times what all networks take.
-const MAX_FILE: u64 = 64 << 20;
+const MAX_FILE: u64 = privileged_files::MAX_REPLACE;
 
 /// What is kept in the file.
 #[derive(Serialize, Deserialize)]
@@ -119,19 +115,9 @@ pub(crate) fn save(
         put_allow_held: put_allow.held.map(|held| held.as_str().to_owned()),
         taken: values_to_file(taken),
     };
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    kept.write(&mut new)?;
-    new.as_file().sync_all()?;
-    new.persist(file).map_err(|error| error.error)?;
-    Ok(())
-}
-
-impl SettingsFile {
-    fn write(&self, file: &mut impl Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *file, self)?;
-        file.write_all(b"\n")
-    }
+    let mut content = serde_json::to_vec_pretty(&kept)?;
+    content.push(b'\n');
+    privileged_files::replace(file, &mut content.as_slice())
 }
 
 impl From<Origin> for FileOrigin {
@@ -162,11 +148,9 @@ fn values_to_file(values: &Values) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use etcd_watch::{Continuity, Origin};
 
-    use super::{SettingsFile, load, save};
+    use super::{load, save};
     use crate::serve::{
         settings::Setting,
         settings_state::{Provenance, SettingsState, Values},
@@ -248,24 +232,5 @@ mod tests {
         assert!(state.settings_source.is_known && state.put_allow_source.is_known);
         assert_eq!(state.get(Setting::PutAllow), Some("nobody"));
         assert_eq!(state.put_allow.words().collect::<Vec<_>>(), ["10.0.0.0/8"]);
-    }
-
-    #[test]
-    fn a_full_disk_is_told_of_as_that() {
-        let kept = SettingsFile {
-            prefix: String::new(),
-            settings: None,
-            put_allow: None,
-            origin: None,
-            put_allow_origin: None,
-            held: None,
-            put_allow_held: None,
-            taken: BTreeMap::new(),
-        };
-        let mut full =
-            std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
-        let error = kept.write(&mut full).expect_err("no room");
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
-        assert!(error.to_string().starts_with("No space left on device"), "{error}");
     }
 }

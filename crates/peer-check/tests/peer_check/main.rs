@@ -85,7 +85,7 @@ async fn the_status_decides() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn where_nobody_listens_checks_fail() {
     let port = ClosedPort::reserve().expect("a free port");
     let address = target(port.address());
     assert_eq!(why(http("/", GENEROUS), address.clone()).await, "connection refused");

@@ -115,7 +115,7 @@ async fn serve(
                 sleep(MOMENT).await;
                 stream.write_all(&vec![b'x'; length / 4]).await?;
             }
-            // Whoever has closed answers with a reset, which comes a moment later.
+            // A closed socket answers with a reset, which comes a moment later.
             sleep(MOMENT).await;
             stream.write_all(b"x").await?;
         }

@@ -83,7 +83,7 @@ impl Owner {
         self.exchange(dead.0, process.0 | CLEARS)
     }
 
-    /// Gives back what is clear: whoever claims it next finds it so.
+    /// Gives back what is clear: the next owner finds it so.
     pub fn release(&self) {
         self.0.store(0, Ordering::Release);
     }

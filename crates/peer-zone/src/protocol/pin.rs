@@ -23,7 +23,7 @@ impl Root {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Publishes `place`: what was written there before is seen by whoever pins it.
+    /// Publishes `place`: what was written there before is seen by a process that pins it.
     pub fn publish(&self, place: u32) {
         self.0.store(place, Ordering::Release);
         // Orders the store before the loads of the pins in `is_pinned`; its counterpart is in

@@ -13,11 +13,14 @@ const FIRST_WAIT: u64 = 500;
 const LONGEST_WAIT: u64 = 60_000;
 
 /// How often a watcher has ended in a row, killed or by a fault, before it had settled: before it
-/// had its first lists published. Whoever kills each of them (a list that does not fit into the
-/// memory of a worker) would otherwise end one worker after another, and each with its clients.
+/// had its first lists published. What kills each of them (such as a list that does not fit into
+/// the memory of a worker) would otherwise end one worker after another, and each with its clients.
 ///
 /// In memory that all workers share, beside the [`Lease`](super::Lease), and written by its holder
 /// alone. All zero is none.
+///
+/// It does not use the crate `retry-backoff`: the count must outlive the process that fails, and
+/// one watcher at a time waits, so that there is nothing for a jitter to spread.
 #[derive(Debug)]
 #[repr(C)]
 pub struct RestartBackoff {
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn message() {
+    fn message_of_a_delay_is_worded_so() {
         assert_eq!(
             RestartDelay { in_a_row: 5, wait: 4_000 }.to_string(),
             "5 watchers in a row exited before all keys were read: the next one starts in 4.0 s, \
@@ -173,7 +176,7 @@ mod tests {
             }
             assert!(!restart_backoff.ended(claim));
         }
-        // It has taken over after one that has not, and settles: what comes later begins anew.
+        // It has taken over after one that has not, and settles: later ones are counted from zero.
         for claim in 10..30 {
             assert_eq!(restart_backoff.begin(claim, 0), Ok(()));
             if claim % 2 == 1 {

@@ -9,8 +9,8 @@
 
 use super::sync::{AtomicU64, Ordering};
 
-/// For how long (ms) a reader waits for an entry that is being written: whoever writes it needs
-/// some nanoseconds, unless it is stopped or dead.
+/// For how long (ms) a reader waits for an entry that is being written: its writer needs some
+/// nanoseconds, unless it is stopped or dead.
 pub const ENTRY_TIMEOUT: u64 = 1_000;
 
 /// What a reader is told of.
@@ -104,8 +104,8 @@ impl WithdrawalReader {
             let position = self.next;
             let entry = &entries[(position % entries.len() as u64) as usize];
             let word = entry.0.load(Ordering::Acquire);
-            // Read after the entry: whoever finds a later one there knows by this that the ring has
-            // gone round.
+            // Read after the entry: a reader that finds a later one there knows by this that the
+            // ring has gone round.
             let end = count.0.load(Ordering::Relaxed);
             if end - position > entries.len() as u64 {
                 *self = Self { next: end, waits_since: None };

@@ -95,7 +95,7 @@ impl Publisher {
         }
     }
 
-    /// Counts the peers in service anew, and decides whether all are to be used though they fail.
+    /// Counts the peers in service again, and decides whether all are to be used though they fail.
     pub(super) fn update_panic(&mut self, now: u64) {
         self.count_health();
         self.store_panic(now);

@@ -231,7 +231,7 @@ impl Table<'_> {
         let checked = peer.checked.load(Ordering::Relaxed);
         if fails != 0 && now.seconds.saturating_sub(checked) > parameters.fail_timeout {
             // Of all that find a failed peer's time up, one tries it; the others wait for its
-            // `fail_timeout` anew.
+            // `fail_timeout` once more.
             let mine = peer
                 .checked
                 .compare_exchange(checked, now.seconds, Ordering::Relaxed, Ordering::Relaxed)

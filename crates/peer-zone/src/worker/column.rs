@@ -90,7 +90,7 @@ impl Worker {
                 }
                 // SAFETY: the table is pinned, and no peer that it lists is freed.
                 let columns = unsafe { zone.peer_columns(entry.peer) };
-                // Never missing in both. Release: whoever finds it gone there finds it here.
+                // Never missing in both. Release: a process that finds it gone there finds it here.
                 columns[column as usize].fetch_add(count, Ordering::AcqRel);
                 columns[from as usize].fetch_sub(count, Ordering::Release);
             }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use super::{Worker, picked_peer::PickedPeer, row::PeerRow, table::Table};
 use crate::drain_policy::{DrainPolicy, DrainReasons};
 
-/// How all workers close their connections, for whoever shows it; see [`Table::policies`].
+/// How all workers close their connections, to be shown; see [`Table::policies`].
 #[derive(Clone, Debug)]
 pub struct DrainPolicies {
     /// The worker's that asks.
@@ -130,8 +130,8 @@ mod tests {
     }
 
     /// A publisher dies after a table and before it has said since when whom it concerns is being
-    /// left: the next one says so, and tells it once more, since whoever was told before has found
-    /// nothing.
+    /// left: the next one says so, and tells it once more, since those that were told before have
+    /// found nothing.
     #[test]
     fn what_a_dead_publisher_has_not_said_is_told_by_the_next_one() {
         let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];

@@ -109,7 +109,7 @@ impl Table<'_> {
             return None;
         }
         let hash_at = |index: usize| (points[index] >> 32) as u32;
-        // WordsReading anew at each try: the ring may be another than it was at the last.
+        // Looked up again at each try: the ring may have changed since the last one.
         let found = peer_balance::find(hash_at, points.len(), peer_balance::key_hash(key));
         let mut at = (0..progress.round).fold(found % points.len(), |at, _| following(points, at));
         loop {

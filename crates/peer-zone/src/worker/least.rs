@@ -30,7 +30,7 @@ const SAMPLE: usize = 59;
 /// peers take turns by their weights.
 const IDLE_POSITIONS: u32 = 4;
 
-/// How often peers are compared anew where the best one was taken by another worker in the same
+/// How often peers are compared again if the best one was taken by another worker in the same
 /// instant.
 const ROUNDS: u32 = 4;
 
@@ -196,8 +196,8 @@ impl Table<'_> {
                 continue;
             }
             if self.is_starting(entry, peer, request) {
-                // Who starts slowly has the turn where it is the first, and is not compared: see
-                // `draw`.
+                // A peer in slow start has the turn if it is drawn first, and is not compared (see
+                // the module `weighted_draw`).
                 if first.is_none() && self.is_admitted(entry, peer, request, Weighing::Ramp) {
                     return self.hold_peer(entry, peer, request.now);
                 }

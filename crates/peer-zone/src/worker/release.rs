@@ -74,8 +74,8 @@ impl Worker {
     fn fail(&self, peer: &Peer, held: &PickedPeer, now: Now) -> bool {
         peer.accessed.store(now.seconds, Ordering::Relaxed);
         peer.checked.store(now.seconds, Ordering::Relaxed);
-        // Release: whoever sees the failure sees its time too, and does not take the peer for one
-        // whose time is up.
+        // Release: a worker that sees the failure sees its time too, and does not take the peer for
+        // one whose time is up.
         let fails = peer.fails.fetch_add(1, Ordering::Release).saturating_add(1);
         if held.max_fails == 0 {
             return false;

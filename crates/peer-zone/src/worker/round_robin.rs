@@ -26,7 +26,7 @@ const FEW: usize = 256;
 /// One in so many positions at least must be a usable peer's for more of them to be tried.
 const USABLE: u32 = 16;
 
-/// How often peers are walked anew where the one that was drawn was taken by another worker in the
+/// How often peers are walked again if the one that was drawn was taken by another worker in the
 /// same instant.
 const ROUNDS: u32 = 4;
 
@@ -58,8 +58,8 @@ impl Table<'_> {
         self.pick_by_walk(group, request)
     }
 
-    /// Nearly all are unavailable: whoever is not must still be found, each as often as what it has
-    /// of its weight says.
+    /// Nearly all are unavailable: those that are not must still be found, each as often as what it
+    /// has of its weight says.
     fn pick_by_walk<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,

@@ -1,4 +1,4 @@
-//! What a table says of each peer, for whoever shows it.
+//! What a table says of each peer, to be shown.
 
 use core::sync::atomic::AtomicU64;
 

@@ -45,8 +45,8 @@ impl Zone {
     pub(crate) unsafe fn connections(&self, at: Offset) -> Connections {
         // SAFETY: the caller's promise.
         let columns = unsafe { self.peer_columns(at) };
-        // Acquire: whoever frees the peer because there are none comes after all that was done with
-        // it (see `Worker::uncount`).
+        // Acquire: the process that frees the peer because there are none comes after all that was
+        // done with it (see `Worker::uncount`).
         Connections(
             columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u64::wrapping_add),
         )
@@ -60,8 +60,8 @@ impl Zone {
     /// As for [`Zone::peer`].
     pub(crate) unsafe fn is_idle(&self, at: Offset) -> bool {
         // Twice: a process that moves its counts from a later column to an earlier one is missed by
-        // whoever is between the two, and moves them so once at most before the current column is
-        // another one. See `SharedColumns`. SAFETY: the caller's promise.
+        // a process that is between the two, and moves them so once at most before the current
+        // column is another one. See `SharedColumns`. SAFETY: the caller's promise.
         let mut sums = (0..2).map(|_| unsafe { self.connections(at) });
         sums.all(|sum| sum == Connections::default())
     }

@@ -37,7 +37,7 @@ impl Zone {
 
     /// Ends what a dead process was about, whose entry is the caller's now.
     pub(crate) fn clear_process_entry(&self, process_entry: &ProcessEntry) {
-        // First: should the caller die here, whoever comes next finds it still.
+        // First: if the caller dies here, the next process still finds it.
         self.header().shared.mark_stale(&process_entry.column_use);
         self.request_recount();
         process_entry.unpin();
@@ -55,8 +55,8 @@ impl Zone {
     }
 
     /// The entries that have ever been taken. A process says that its entry is one of them before
-    /// it pins anything there, so that whoever publishes a place and then looks here finds all pins
-    /// that there can be on another place.
+    /// it pins anything there, so that a process that publishes a place and then looks here finds
+    /// all pins that there can be on another place.
     pub(crate) fn process_entries(&self) -> &[ProcessEntry] {
         let process_entries = self.all_process_entries();
         let seen = self.header().process_entries_seen.load(Ordering::Acquire) as usize;

@@ -7,7 +7,7 @@ use peer_balance::PeakEwma;
 use super::Zone;
 use crate::{layout::Health, memory::Offset};
 
-/// What there is to know of a peer, for whoever may look at it.
+/// What there is to know of a peer.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerView<'a> {
     /// A number that no other peer of the zone has or had; see [`Zone::index_of`].

@@ -28,7 +28,7 @@ fn of_two_that_take_the_entry_of_a_dead_process_one_gets_it() {
                 }
             })
         };
-        // The publisher clears it for whoever comes, the other one uses it.
+        // The publisher clears it for the next one, the other one uses it.
         let publisher = thread::spawn({
             let owner = owner.clone();
             move || {

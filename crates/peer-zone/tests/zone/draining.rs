@@ -31,7 +31,7 @@ fn hold(worker: &mut Worker, address: &str) -> PickedPeer {
     panic!("{address} is never picked");
 }
 
-fn say(publisher: &mut Publisher, key: &str, health: Health, now: u64) {
+fn set_health_of(publisher: &mut Publisher, key: &str, health: Health, now: u64) {
     let address = if key == "a" { "1" } else { "2" };
     assert!(publisher.set_health(
         Some(key),
@@ -130,7 +130,7 @@ fn a_peer_that_fails_its_checks_is_left_unless_all_fail() {
     let held = hold(&mut worker, "1");
     let since =
         |worker: &Worker, held: &PickedPeer, reasons| worker.draining_since(held, reasons, 99_000);
-    say(&mut publisher, "a", Health::Failing, 2_000);
+    set_health_of(&mut publisher, "a", Health::Failing, 2_000);
     assert_eq!(withdrawn(&mut worker, 2_000), [Withdrawn::Peer(held.id())]);
     assert_eq!(
         (since(&worker, &held, ALL), since(&worker, &held, CHECK)),
@@ -139,20 +139,20 @@ fn a_peer_that_fails_its_checks_is_left_unless_all_fail() {
     assert_eq!((since(&worker, &held, REMOVED), since(&worker, &held, DRAIN)), (None, None));
     // Where all fail all are used; once one is well again those that are not have been in use until
     // then.
-    say(&mut publisher, "b", Health::Failing, 3_000);
+    set_health_of(&mut publisher, "b", Health::Failing, 3_000);
     assert_eq!(since(&worker, &held, ALL), None);
     withdrawn(&mut worker, 3_000);
-    say(&mut publisher, "b", Health::Passing, 4_000);
+    set_health_of(&mut publisher, "b", Health::Passing, 4_000);
     assert_eq!(since(&worker, &held, ALL), Some(4_000));
     assert_eq!(
         withdrawn(&mut worker, 4_000),
         [Withdrawn::Peer(held.id())],
         "they are to be told apart again"
     );
-    say(&mut publisher, "a", Health::Passing, 5_000);
+    set_health_of(&mut publisher, "a", Health::Passing, 5_000);
     assert_eq!(since(&worker, &held, ALL), None);
     // Without checks none fails.
-    say(&mut publisher, "a", Health::Failing, 6_000);
+    set_health_of(&mut publisher, "a", Health::Failing, 6_000);
     publisher.set_options(TableOptions::default(), 7_000, &Publishing::unshared());
     assert_eq!(since(&worker, &held, ALL), None);
     worker.release(held, RequestOutcome::Answered, None, at(9));

@@ -200,27 +200,27 @@ fn starts_with_its_share(method: Method) {
 }
 
 #[test]
-fn round_robin() {
+fn round_robin_starts_with_its_share() {
     starts_with_its_share(Method::RoundRobin);
 }
 
 #[test]
-fn least_conn() {
+fn least_conn_starts_with_its_share() {
     starts_with_its_share(Method::LeastConn);
 }
 
 #[test]
-fn random() {
+fn random_starts_with_its_share() {
     starts_with_its_share(Method::Random);
 }
 
 #[test]
-fn random_two() {
+fn random_two_starts_with_its_share() {
     starts_with_its_share(Method::RandomTwo);
 }
 
 #[test]
-fn least_time() {
+fn least_time_starts_with_its_share() {
     starts_with_its_share(Method::LeastTime);
 }
 

@@ -27,7 +27,7 @@ fn most(fixture: &Fixture) -> usize {
     fits.last().expect("one at least")
 }
 
-/// As whoever calls the publisher does: how many are left out is noted.
+/// As a caller of the publisher does: how many are left out is noted.
 fn publish_noted(
     fixture: &Fixture,
     publisher: &mut Publisher,

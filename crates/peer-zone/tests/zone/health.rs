@@ -21,7 +21,7 @@ fn three() -> Vec<PeerSpec> {
 }
 
 /// What the checks of the peer at this address say now.
-fn say(publisher: &mut Publisher, address: &str, health: Health) -> bool {
+fn set_health_of(publisher: &mut Publisher, address: &str, health: Health) -> bool {
     let key = match address {
         "1" => Some("a"),
         "2" => Some("b"),
@@ -59,12 +59,12 @@ fn one_that_fails_is_passed_over_by_every_method() {
         publish(&mut publisher, &three()).expect("room");
         let mut worker = fixture.worker();
         assert_eq!(picked(&mut worker, method), set(&["1", "2", "3"]), "{}", method.name());
-        assert!(say(&mut publisher, "2", Health::Failing));
-        assert!(!say(&mut publisher, "2", Health::Failing), "it says the same");
+        assert!(set_health_of(&mut publisher, "2", Health::Failing));
+        assert!(!set_health_of(&mut publisher, "2", Health::Failing), "it says the same");
         assert_eq!(picked(&mut worker, method), set(&["1", "3"]), "{}", method.name());
-        assert!(say(&mut publisher, "3", Health::Failing));
+        assert!(set_health_of(&mut publisher, "3", Health::Failing));
         assert_eq!(picked(&mut worker, method), set(&["1"]), "{}", method.name());
-        assert!(say(&mut publisher, "2", Health::Passing));
+        assert!(set_health_of(&mut publisher, "2", Health::Passing));
         assert_eq!(picked(&mut worker, method), set(&["1", "2"]), "{}", method.name());
         // It outlives a change of the peers around, and a publisher.
         publish(&mut publisher, &[&three()[..], &[peer("c", "4")]].concat()).expect("room");
@@ -86,17 +86,17 @@ fn where_all_fail_it_is_all_or_nobody() {
             let mut worker = fixture.worker();
             for address in ["1", "2", "3"] {
                 assert!(!fixture.zone.statistics().is_panicking);
-                assert!(say(&mut publisher, address, Health::Failing));
+                assert!(set_health_of(&mut publisher, address, Health::Failing));
             }
             assert_eq!(fixture.zone.statistics().is_panicking, panic);
             let all = if panic { set(&["1", "2", "3"]) } else { set(&[]) };
             assert_eq!(picked(&mut worker, method), all, "{}", method.name());
             // The first that passes ends it, in the same second.
-            assert!(say(&mut publisher, "2", Health::Passing));
+            assert!(set_health_of(&mut publisher, "2", Health::Passing));
             assert!(!fixture.zone.statistics().is_panicking);
             assert_eq!(picked(&mut worker, method), set(&["2"]), "{}", method.name());
             // So does a new peer, and one that comes back; where it goes they are in trouble again.
-            say(&mut publisher, "2", Health::Failing);
+            set_health_of(&mut publisher, "2", Health::Failing);
             publish(&mut publisher, &[&three()[..], &[peer("c", "4")]].concat()).expect("room");
             assert_eq!(picked(&mut worker, method), set(&["4"]), "{}", method.name());
             publish(&mut publisher, &three()).expect("room");
@@ -119,16 +119,16 @@ fn before_its_first_check_a_peer_waits_where_it_must() {
         );
         assert_eq!(picked(&mut worker, method), set(&[]));
         assert!(!fixture.zone.statistics().is_panicking, "nobody fails");
-        assert!(say(&mut publisher, "1", Health::Passing));
+        assert!(set_health_of(&mut publisher, "1", Health::Passing));
         assert_eq!(picked(&mut worker, method), set(&["1"]), "{}", method.name());
         // The only one that may serve fails: it is used all the same, and those that wait go on
         // waiting.
-        assert!(say(&mut publisher, "1", Health::Failing));
+        assert!(set_health_of(&mut publisher, "1", Health::Failing));
         assert!(fixture.zone.statistics().is_panicking);
         assert_eq!(picked(&mut worker, method), set(&["1"]), "{}", method.name());
-        assert!(say(&mut publisher, "3", Health::Failing));
+        assert!(set_health_of(&mut publisher, "3", Health::Failing));
         assert_eq!(picked(&mut worker, method), set(&["1", "3"]), "{}", method.name());
-        assert!(say(&mut publisher, "2", Health::Passing));
+        assert!(set_health_of(&mut publisher, "2", Health::Passing));
         assert_eq!(picked(&mut worker, method), set(&["2"]), "{}", method.name());
     }
 }
@@ -139,12 +139,12 @@ fn without_checks_what_they_said_is_forgotten() {
     let mut publisher = fixture.publisher_with(options(Method::RoundRobin, true, false));
     publish(&mut publisher, &three()).expect("room");
     let mut worker = fixture.worker();
-    say(&mut publisher, "1", Health::Passing);
-    say(&mut publisher, "3", Health::Failing);
+    set_health_of(&mut publisher, "1", Health::Passing);
+    set_health_of(&mut publisher, "3", Health::Failing);
     // It goes, and comes back after the checks are gone.
     let held = pick(&mut worker, 1);
     publish(&mut publisher, &three()[1..]).expect("room");
-    say(&mut publisher, "2", Health::Failing);
+    set_health_of(&mut publisher, "2", Health::Failing);
     publisher.set_options(TableOptions::default(), 0, &Publishing::unshared());
     assert!(publisher.listed_with_health().all(|(_, health)| health == Health::Unchecked));
     publish(&mut publisher, &three()).expect("room");
@@ -159,7 +159,7 @@ fn one_that_is_gone_while_checks_end_is_not_kept_out_when_it_returns() {
     publish(&mut publisher, &three()).expect("room");
     let mut worker = fixture.worker();
     let held: Vec<_> = (0..3).map(|_| pick(&mut worker, 1)).collect();
-    say(&mut publisher, "2", Health::Failing);
+    set_health_of(&mut publisher, "2", Health::Failing);
     publish(&mut publisher, &[peer("a", "1"), server("3")]).expect("room");
     drop(publisher);
     let mut publisher = fixture.publisher_with(TableOptions::default());
@@ -176,7 +176,7 @@ fn of_unknown_peers_nothing_is_said() {
     let fixture = Fixture::new(1 << 20);
     let mut publisher = fixture.publisher_with(options(Method::RoundRobin, false, true));
     let mut worker = fixture.worker();
-    assert!(!say(&mut publisher, "1", Health::Failing), "there is no table yet");
+    assert!(!set_health_of(&mut publisher, "1", Health::Failing), "there is no table yet");
     publish(&mut publisher, &three()).expect("room");
     for (key, address) in [(Some("a"), &b"2"[..]), (Some("c"), b"1"), (None, b"1"), (Some(""), b"")]
     {
@@ -184,7 +184,7 @@ fn of_unknown_peers_nothing_is_said() {
         assert!(!publisher.set_health(key, address, Health::Failing, 0, &Publishing::unshared()));
     }
     publish(&mut publisher, &three()[1..]).expect("room");
-    assert!(!say(&mut publisher, "1", Health::Failing), "it is gone");
+    assert!(!set_health_of(&mut publisher, "1", Health::Failing), "it is gone");
     assert_eq!(withdrawn(&mut worker, 0).len(), 1, "only that it has gone");
 }
 
@@ -230,19 +230,19 @@ fn who_leaves_the_service_is_told_once_and_in_order() {
     change(&mut publisher, &|_| {});
     assert_eq!(told(&mut workers[0]), []);
     // Failing, whatever it was; not passing.
-    let mut say = |index: usize, health| {
+    let mut set_health = |index: usize, health| {
         let name = index.to_string();
         publisher.set_health(Some(&name), name.as_bytes(), health, 0, &Publishing::unshared())
     };
-    say(4, Health::Passing);
-    say(5, Health::Failing);
-    say(4, Health::Failing);
-    say(5, Health::Failing);
-    say(5, Health::Passing);
+    set_health(4, Health::Passing);
+    set_health(5, Health::Failing);
+    set_health(4, Health::Failing);
+    set_health(5, Health::Failing);
+    set_health(5, Health::Passing);
     let second = [5, 4].map(|index| Withdrawn::Peer(ids[index]));
     assert_eq!(told(&mut workers[0]), second);
     // Failures that reach max_fails.
-    say(4, Health::Passing);
+    set_health(4, Health::Passing);
     let held: Vec<_> = (0..12).map(|_| pick(&mut workers[0], 100)).collect();
     let mut failed = BTreeSet::new();
     for held in held {
@@ -294,8 +294,8 @@ fn who_falls_behind_is_told_of_many() {
     let id = ids(&mut quick)["2"];
     let mut leave = |times: usize| {
         for _ in 0..times {
-            say(&mut publisher, "2", Health::Failing);
-            say(&mut publisher, "2", Health::Passing);
+            set_health_of(&mut publisher, "2", Health::Failing);
+            set_health_of(&mut publisher, "2", Health::Passing);
         }
     };
     leave(256);
@@ -363,7 +363,7 @@ fn each_withdrawal_is_told_or_many_are() {
             })
             .collect();
         let mut read = |reader: &mut Worker| {
-            // The clock stands still: whoever writes an entry writes it at last.
+            // The clock stands still: an entry that is being written is written in the end.
             reader.read_withdrawals(0, |told| match told {
                 Withdrawn::Many => many = true,
                 Withdrawn::Peer(id) => {

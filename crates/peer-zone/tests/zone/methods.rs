@@ -179,7 +179,7 @@ impl<'f> World<'f> {
         self.model.collected();
     }
 
-    fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+    fn apply(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Publish(parameters) => self.publish(parameters),
             Step::Begin(worker, number, session) => {
@@ -235,7 +235,7 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
         world.publish(vec![Some(PARAMETERS), Some(PARAMETERS), None, None, None, None, None, None]);
         let before = fixture.used();
         for step in steps {
-            world.take(step)?;
+            world.apply(step)?;
         }
         for which in 0..world.requests.len() {
             world.release(which, RequestOutcome::Answered);
@@ -257,43 +257,43 @@ fn cases(share: u32) -> u32 {
 }
 
 #[test]
-fn round_robin() {
+fn round_robin_is_as_the_model() {
     holds(Method::RoundRobin, cases(2), 20);
 }
 
 #[test]
-fn least_conn() {
+fn least_conn_is_as_the_model() {
     holds(Method::LeastConn, cases(2), 20);
 }
 
 #[test]
-fn random() {
+fn random_is_as_the_model() {
     holds(Method::Random, cases(2), 20);
 }
 
 #[test]
-fn random_two() {
+fn random_two_is_as_the_model() {
     holds(Method::RandomTwo, cases(2), 20);
 }
 
 #[test]
-fn least_time() {
+fn least_time_is_as_the_model() {
     holds(Method::LeastTime, cases(2), 20);
 }
 
 #[test]
-fn hash() {
+fn hash_is_as_the_model() {
     holds(Method::Hash, cases(2), 20);
 }
 
 #[test]
-fn ip_hash() {
+fn ip_hash_is_as_the_model() {
     holds(Method::IpHash, cases(2), 20);
 }
 
 /// A ring has 160 points for each unit of weight, which take their time.
 #[test]
-fn hash_consistent_with_small_weights() {
+fn hash_consistent_with_small_weights_is_as_the_model() {
     holds(Method::HashConsistent, cases(8), 3);
 }
 

@@ -1,4 +1,4 @@
-//! `slow_start`: what a peer gets while its share grows, and what makes it begin anew.
+//! `slow_start`: what a peer gets while its share grows, and what makes it begin again.
 
 use peer_zone::{
     CheckPolicy, Health, Method, Parameters, PeerSpec, PickedPeer, Publisher, RequestOutcome,

@@ -160,7 +160,7 @@ fn ids_outlive_changes_and_publishers() {
         let mut publisher = fixture.publisher_with(options(method));
         assert_eq!(ask(&mut worker, &named(method, B), 1), "2");
         assert_eq!(publish(&mut publisher, &heavier), Ok(Changes::default()));
-        // A table that is made anew without a change, when what was removed is gone.
+        // A table that is made again without a change, when what was removed is gone.
         let mut more = heavier.clone();
         more.push(PeerSpec { sticky: 77, ..peer("z", "9") });
         publish(&mut publisher, &more).expect("room");

@@ -215,8 +215,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Whoever comes, dies, picks and moves: the counts are never below what those that live hold,
-    /// and in the end they are that, and nothing is kept that nobody holds.
+    /// Whichever workers come, die, pick and move: the counts are never below what those that live
+    /// hold, and in the end they are that, and nothing is kept that nobody holds.
     #[test]
     fn counts_are_those_of_the_living(steps in steps()) {
         let fixture = Fixture::with_workers(1 << 18, 1);

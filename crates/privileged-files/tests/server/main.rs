@@ -17,7 +17,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use raw::{REPLACE_STATE, order, receive_connections, send};
 
-/// The folder whose files a server process has; see `server_process`.
+/// The folder whose files a server process has; see `process_that_only_serves`.
 const FOLDER: &str = "PRIVILEGED_FILES_FOLDER";
 
 /// How long anything may take on a busy machine.
@@ -32,7 +32,7 @@ fn table(folder: &Path) -> Table {
 
 /// Not a test of its own: the other tests run it as a process that serves at its standard input.
 #[test]
-fn server_process() {
+fn process_that_only_serves() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let socket = std::io::stdin().as_fd().try_clone_to_owned().expect("a socket");
     serve(&socket, &table(&PathBuf::from(folder)));
@@ -47,7 +47,7 @@ impl Server {
     fn start(folder: &Path) -> (Self, Client, Arc<OwnedFd>) {
         let (own, others) = channel().expect("a channel");
         let child = Command::new(std::env::current_exe().expect("this"))
-            .args(["--exact", "server_process"])
+            .args(["--exact", "process_that_only_serves"])
             .env(FOLDER, folder)
             .stdin(own)
             .stdout(Stdio::null())
@@ -90,7 +90,7 @@ async fn reads_and_replaces(client: &Client, folder: &Path) {
     assert_eq!(client.read(&secret).await.expect("read"), b"s3cret");
     fs::remove_file(&secret).expect("removed");
     assert_eq!(client.read(&secret).await.expect_err("gone").kind(), std::io::ErrorKind::NotFound);
-    // Whoever rotates a secret puts another file in its place.
+    // A secret is rotated by another file in its place.
     fs::write(&secret, vec![b'x'; 100_000]).expect("written");
     assert_eq!(client.read(&secret).await.expect("read").len(), 100_000);
 
@@ -112,7 +112,7 @@ async fn reads_and_replaces(client: &Client, folder: &Path) {
 }
 
 #[tokio::test]
-async fn with_a_server() {
+async fn with_a_server_it_reads_and_replaces() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_server, client, _) = Server::start(folder.path());
     reads_and_replaces(&client, folder.path()).await;
@@ -120,7 +120,7 @@ async fn with_a_server() {
 }
 
 #[tokio::test]
-async fn alone() {
+async fn alone_it_reads_and_replaces() {
     let folder = tempfile::tempdir().expect("a folder");
     let client = Client::direct(table(folder.path()));
     reads_and_replaces(&client, folder.path()).await;

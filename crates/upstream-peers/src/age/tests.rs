@@ -51,7 +51,7 @@ fn what_an_event_tells_joins_now() {
     // KnownAge as it is, by a value written again or another.
     assert_eq!(ages.joined("b", 7, known(7, 0), 2_001), 0);
     assert_eq!(ages.joined("b", 7, known(7, 1_500), 2_001), 1_500);
-    // Deleted and made anew.
+    // Deleted and made again.
     assert_eq!(ages.joined("c", 101, known(7, 0), 2_001), 2_001);
     // Not known when.
     assert_eq!(ages.joined("d", 101, known(0, 3), 2_001), 3);
@@ -66,7 +66,7 @@ fn what_an_outage_hid_is_estimated() {
     ages.listed(200, 11_000);
     for (create_revision, joined) in [(101, 1_100), (150, 6_000), (199, 10_900), (200, 11_000)] {
         assert_eq!(ages.joined("a", create_revision, None, 12_000), joined);
-        assert_eq!(ages.joined("a", create_revision, known(9, 5), 12_000), joined, "made anew");
+        assert_eq!(ages.joined("a", create_revision, known(9, 5), 12_000), joined, "made again");
     }
     assert_eq!(
         ages.joined("b", 100, None, 12_000),
@@ -142,7 +142,7 @@ fn a_peer_is_as_old_as_its_key_once_its_name_is_resolved() {
     ages.settle([(&one, 5), (&other, 101)], 2_000);
     assert_eq!(ages.joined("one", 5, None, 3_000), 0);
     assert_eq!(ages.joined("other", 101, None, 3_000), 2_000);
-    assert_eq!(ages.joined("one", 102, None, 3_000), 3_000, "made anew");
+    assert_eq!(ages.joined("one", 102, None, 3_000), 3_000, "made again");
     assert_eq!(ages.joined("third", 5, None, 3_000), 3_000);
     // Resolved: from now on the address counts.
     ages.settle([(&other, 101)], 3_000);

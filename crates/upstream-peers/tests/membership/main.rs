@@ -90,7 +90,7 @@ fn a_malformed_value_keeps_the_last_good_peer() {
     assert_eq!(members.put(b"a", b"?", MADE).rejected.len(), 1);
     assert!(members.delete(b"a").changed);
     assert_eq!((members.rejected().count(), members.len(), members.rejected_total()), (0, 0, 3));
-    // And what was good before is not good for the key that comes anew.
+    // And what was good before is not good for the key that comes again.
     assert!(!members.put(b"a", b"?", MADE).changed);
     assert!(printed(&members, resolve).is_empty());
 }
@@ -120,7 +120,7 @@ fn keys_that_cannot_name_a_peer() {
 }
 
 #[test]
-fn host_names() {
+fn host_names_become_their_addresses() {
     let mut members = Membership::new(Parameters::default());
     assert!(members.put(b"a", b"Node.example:81", MADE).changed);
     assert!(members.put(b"b", b"node.example weight=2", MADE).changed);
@@ -158,7 +158,7 @@ fn the_server_is_kept_as_it_is_written() {
     assert!(members.put(b"a", b"10.0.0.1:80", MADE).changed);
     assert!(members.put(b"b", b"Node.example", MADE).changed);
     assert_eq!(servers(&members), ["10.0.0.1:80", "Node.example", "Node.example"]);
-    // The same address, but another server to whoever hashes it.
+    // The same address, but another server to a method that hashes.
     assert!(members.put(b"a", b"10.0.0.1", MADE).changed);
     assert!(!members.put(b"a", br#"{"addr":"10.0.0.1"}"#, MADE).changed);
     assert!(members.put(b"b", b"node.example", MADE).changed);
@@ -234,7 +234,7 @@ fn addresses_stand_in_until_a_name_is_resolved() {
 }
 
 #[test]
-fn seeds() {
+fn seeds_stay_until_a_list() {
     let mut members = Membership::new(Parameters::default());
     assert!(members.put(b"known", b"10.0.0.9", MADE).changed);
     for (key, address) in [

@@ -9,7 +9,7 @@ pub(crate) enum KeySpec {
     Present(String),
 }
 
-/// The key as it was read, whoever has set it.
+/// The key as it was read; any client may have set it.
 #[derive(Clone, Debug)]
 pub(super) struct StoredKey {
     pub(super) value: String,
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn actions() {
+    fn actions_follow_from_the_stored_key() {
         let is_own = |lease| lease == 7 || lease == 8;
         let (absent, present) = (KeySpec::Absent, KeySpec::Present("a".to_owned()));
         let put = |mod_revision| KeyAction::Put { value: "a".to_owned(), mod_revision };

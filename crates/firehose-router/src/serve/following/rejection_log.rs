@@ -58,7 +58,7 @@ mod tests {
     use super::{ignored, rejected};
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         assert_eq!(
             rejected("/f/nginx/", "balance", "\"x\" is not a method"),
             "key \"/f/nginx/balance\" rejected: \"x\" is not a method; the last valid value is kept"

@@ -1,9 +1,9 @@
 //! What is in hand over lists, events and restarts, with a real file.
 
-use etcd_watch::{Cause, Continuity, Event, Holding, Item, Origin, Update};
+use etcd_watch::{Cause, Continuity, DEFAULT_HOLD, Event, Holding, Item, Origin, Update};
 use tokio::sync::watch;
 
-use super::{Follower, SettingsUpdate, track::HOLD};
+use super::{Follower, SettingsUpdate};
 use crate::serve::{
     content::Content,
     settings::{PUT_ALLOW, Setting},
@@ -74,8 +74,8 @@ fn restarted(follower: &Follower) -> Follower {
     self::follower(&settings_file::load(&file, "/firehose").expect("loaded").0)
 }
 
-/// A router that has run with an etcd of these keys at revision 9, and was started anew.
-fn started_anew(pairs: &[(&str, &str)]) -> Follower {
+/// A router that has run with an etcd of these keys at revision 9, and was started again.
+fn started_again(pairs: &[(&str, &str)]) -> Follower {
     let mut before = follower(&SettingsState::default());
     list(&mut before, 1, 7, pairs);
     before.apply_to_settings(Update::Alive { revision: 9 });
@@ -101,7 +101,7 @@ const OLD: Option<Origin> = Some(Origin { cluster_id: 1, revision: 9 });
 #[tokio::test]
 async fn a_start_over_a_wiped_etcd_keeps_what_is_in_hand() {
     for (cluster_id, revision) in [(1, 8), (2, 100)] {
-        let mut follower = started_anew(&ALL);
+        let mut follower = started_again(&ALL);
         list(&mut follower, cluster_id, revision, &[]);
         let held = |follower: &Follower| {
             assert_eq!(networks(follower), ["10.0.0.0/8"]);
@@ -140,7 +140,7 @@ async fn a_start_over_a_wiped_etcd_keeps_what_is_in_hand() {
 /// A key that is no setting, and one whose value is malformed, take no setting away.
 #[tokio::test]
 async fn junk_in_a_wiped_etcd_does_not_end_the_hold_of_settings() {
-    let mut follower = started_anew(&ALL);
+    let mut follower = started_again(&ALL);
     let junk = [("colour", "red"), ("balance", "fastest"), ("worker_processes", "many")];
     list(&mut follower, 1, 2, &junk);
     let settings = |follower: &Follower| {
@@ -161,7 +161,7 @@ async fn junk_in_a_wiped_etcd_does_not_end_the_hold_of_settings() {
 /// come meanwhile, it sees the same.
 #[tokio::test]
 async fn an_etcd_that_was_wiped_while_the_router_was_stopped_is_noticed_at_each_start() {
-    let mut follower = started_anew(&ALL);
+    let mut follower = started_again(&ALL);
     for revision in [2, 3, 1_000] {
         list(&mut follower, 1, revision, &[("colour", "red")]);
         assert_eq!(get(&follower, Setting::WorkerProcesses).as_deref(), Some("2"));
@@ -183,7 +183,7 @@ async fn an_etcd_that_was_wiped_while_the_router_was_stopped_is_noticed_at_each_
 
 #[tokio::test]
 async fn who_may_publish_does_not_end_the_hold_of_settings() {
-    let mut follower = started_anew(&ALL);
+    let mut follower = started_again(&ALL);
     list(&mut follower, 2, 3, &[("put_allow/new", "192.0.2.0/24")]);
     assert_eq!(networks(&follower), ["192.0.2.0/24"]);
     assert_eq!(get(&follower, Setting::WorkerProcesses).as_deref(), Some("2"));
@@ -198,22 +198,22 @@ async fn who_may_publish_does_not_end_the_hold_of_settings() {
 
 #[tokio::test]
 async fn the_same_etcd_is_obeyed_at_once_and_so_is_one_that_was_never_known() {
-    let mut follower = started_anew(&ALL);
+    let mut follower = started_again(&ALL);
     list(&mut follower, 1, 9, &[]);
     assert_eq!(is_held(&follower), (None, None));
     assert!(!follower.state().restricts_publishing());
-    let mut follower = started_anew(&[]);
+    let mut follower = started_again(&[]);
     list(&mut follower, 2, 1, &[]);
     assert_eq!(is_held(&follower), (None, None), "there is nothing to hold");
 }
 
 #[tokio::test]
 async fn a_key_in_the_place_of_the_directory_is_held_as_well() {
-    let mut follower = started_anew(&[("put_allow", "")]);
+    let mut follower = started_again(&[("put_allow", "")]);
     list(&mut follower, 1, 2, &[("max_conns", "5")]);
     assert!(get(&follower, Setting::PutAllow).is_some());
     assert!(follower.publishers.holding().is_some());
-    // Whoever deletes it means it.
+    // A deletion is meant.
     put(&mut follower, 3, "put_allow", "");
     delete(&mut follower, 4, "put_allow");
     assert_eq!(is_held(&follower), (None, None));
@@ -241,7 +241,7 @@ async fn networks_that_are_too_many_cost_only_themselves() {
 async fn a_hold_ends_with_its_time_and_not_while_etcd_is_away() {
     let (settings, mut settings_updates) = tokio::sync::mpsc::channel(9);
     let (publishers, mut publishers_updates) = tokio::sync::mpsc::channel(9);
-    let follower = started_anew(&ALL);
+    let follower = started_again(&ALL);
     let mut heard = follower.sender.subscribe();
     let running =
         tokio::spawn(
@@ -253,7 +253,7 @@ async fn a_hold_ends_with_its_time_and_not_while_etcd_is_away() {
     };
     send(listed(2, 1, vec![])).await;
     send(Update::Lost { cause: Cause::Unreachable, reason: "away".to_owned() }).await;
-    tokio::time::sleep(HOLD * 2).await;
+    tokio::time::sleep(DEFAULT_HOLD * 2).await;
     assert!(heard.borrow().state.restricts_publishing());
     send(listed(2, 2, vec![])).await;
     send(Update::Alive { revision: 2 }).await;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use etcd_watch::{Continuity, Event, Holding, Origin, Replica, Update, messages::state_of_etcd};
+use etcd_watch::{
+    Continuity, DEFAULT_HOLD, Event, Holding, Origin, Replica, Update, messages::state_of_etcd,
+};
 
 use super::rejection_log::RejectionLog;
 use crate::serve::{
     content::{ApplyResult, Content},
     settings_state::Provenance,
 };
-
-/// For how long values outlive a wiped etcd: as long as the nodes do.
-pub(super) const HOLD: Duration = Duration::from_secs(60);
 
 /// How lines call a part.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +43,10 @@ impl<T: Content> Track<T> {
         in_hand: T,
         source: Provenance,
     ) -> Self {
-        let mut replica = Replica::new(in_hand, source.origin, milliseconds(HOLD));
+        let mut replica = Replica::new(in_hand, source.origin, milliseconds(DEFAULT_HOLD));
         if let Some(continuity) = source.held {
             // The clock of the router that has held it is not this one's.
-            replica = replica.resume(Holding { continuity, until: milliseconds(HOLD) });
+            replica = replica.resume(Holding { continuity, until: milliseconds(DEFAULT_HOLD) });
         }
         Self {
             messages,
@@ -99,7 +98,7 @@ impl<T: Content> Track<T> {
             }
             Update::Lost { reason, .. } => {
                 self.trouble = Some(reason);
-                // Whoever waits for the first list is to know.
+                // A caller that waits for the first list must know.
                 !self.has_listed
             }
             Update::Limited { reason } => {
@@ -223,7 +222,7 @@ impl TrackMessages {
             "{} and has no {valid_key} with prefix \"{prefix}\": current {subject} are kept until \
              one appears, for {} s at most",
             state_of_etcd(continuity),
-            HOLD.as_secs()
+            DEFAULT_HOLD.as_secs()
         )
     }
 
@@ -233,7 +232,7 @@ impl TrackMessages {
             "{} and has had no {valid_key} with prefix \"{prefix}\" for {} s: current {subject} \
              are removed",
             state_of_etcd(continuity),
-            HOLD.as_secs()
+            DEFAULT_HOLD.as_secs()
         )
     }
 
@@ -262,7 +261,7 @@ mod tests {
     use super::TrackMessages;
 
     #[test]
-    fn messages() {
+    fn messages_are_worded_so() {
         let messages = TrackMessages { subject: "settings", valid_key: "valid setting" };
         for (message, expected) in [
             (

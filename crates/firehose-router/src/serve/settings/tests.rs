@@ -14,7 +14,7 @@ fn defaults_are_values_that_the_setting_takes() {
 }
 
 #[test]
-fn good_values() {
+fn good_values_are_read() {
     for (setting, value, read) in [
         (Setting::WorkerProcesses, "auto", "auto"),
         (Setting::WorkerProcesses, " 8\n", "8"),
@@ -120,7 +120,7 @@ fn rows_are_in_the_order_of_their_names() {
 }
 
 #[test]
-fn messages() {
+fn messages_are_worded_so() {
     let message =
         |setting: Setting, value: &[u8]| setting.read(value).expect_err("an error").to_string();
     for (setting, value, expected) in [

@@ -105,7 +105,7 @@ impl Model {
             && unwell.all(|state| matches!(state.health, Health::Failing | Health::Pending))
     }
 
-    /// Whether it may serve whoever comes back to it.
+    /// Whether it may serve a client that comes back to it.
     pub fn may_serve_session(&self, address: &str) -> bool {
         let (Some(parameters), Some(state)) = (self.listed.get(address), self.states.get(address))
         else {
