@@ -1,4 +1,4 @@
-//! `etcd_status`: what a person would want to know in an outage.
+//! `etcd_status`: the state of all upstreams, variables and networks, as JSON.
 
 mod document;
 mod live;
