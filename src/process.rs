@@ -128,7 +128,7 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
     lease.enter_cycle(core.number());
 
     let ticker = Ticker::start(STAND_BY, on_tick).inspect_err(|error| {
-        log::at(NGX_LOG_ALERT, &format!("etcd: this worker cannot become the watcher: {error}"));
+        log::at(NGX_LOG_ALERT, &format!("etcd: {}", module_messages::never_watcher(error)));
     });
     let mut process = Process {
         core,
@@ -152,7 +152,7 @@ pub(crate) fn exit_process() {
     if let Some(watcher) = process.watcher.take()
         && let Err(message) = watcher.end()
     {
-        log::at(NGX_LOG_ERR, &format!("etcd: the watcher failed: {message}"));
+        log::at(NGX_LOG_ERR, &format!("etcd: {}", module_messages::watcher_failed(message)));
     }
 }
 
@@ -208,16 +208,9 @@ pub(crate) fn setback() -> Option<String> {
             let setback = process.lease.restart_backoff().waiting(clock::now());
             setback
                 .map(|delay| delay.to_string())
-                .or_else(|| failed.map(|(error, _)| cannot_start(error)))
+                .or_else(|| failed.map(|(error, _)| module_messages::watcher_not_started(error)))
         })
         .flatten()
-}
-
-fn cannot_start(error: &str) -> String {
-    format!(
-        "could not start the watcher: {error}; peers are not updated; check the worker's limits of \
-         threads, descriptors and memory"
-    )
 }
 
 impl Process {
@@ -231,10 +224,8 @@ impl Process {
                     && let Err(message) = watcher.end()
                 {
                     self.not_before = clock::now() + AFTER_FAILURE;
-                    log::at(
-                        NGX_LOG_ERR,
-                        &format!("etcd: the watcher failed and is being restarted: {message}"),
-                    );
+                    let message = module_messages::watcher_restarted(message);
+                    log::at(NGX_LOG_ERR, &format!("etcd: {message}"));
                 }
             }
             Some(watcher) if ends => watcher.ask_to_end(),
@@ -271,8 +262,9 @@ impl Process {
                 let pause =
                     AFTER_FAILURE.checked_shl(before).unwrap_or(u64::MAX).min(MOST_BETWEEN_STARTS);
                 self.not_before = now + pause;
-                let message = cannot_start(&error);
-                log::at(NGX_LOG_ALERT, &format!("etcd: {message}; next attempt in {pause} ms"));
+                let message =
+                    module_messages::watcher_not_started_yet(&error, Duration::from_millis(pause));
+                log::at(NGX_LOG_ALERT, &format!("etcd: {message}"));
                 self.not_started = Some((error, before.saturating_add(1)));
             }
         }
