@@ -149,8 +149,8 @@ mod tests {
             ),
             (
                 FILES_PROCESS_EXITED.to_owned(),
-                "the process \"etcd files\" exited; this worker opens files itself, reload nginx to \
-                 restart the process",
+                "the process \"etcd files\" exited; this worker opens files itself, reload nginx \
+                 to restart the process",
             ),
             (closing("node-1", 12), "peer \"node-1\": closing 12 connections"),
             (peers_changed(3, (1, 0, 2), 42), "3 peers (+1 -0 ~2), revision 42"),

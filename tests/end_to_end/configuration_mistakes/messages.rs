@@ -17,9 +17,13 @@ async fn each_message_about_a_mistake_is_the_one_that_is_listed() -> Result<()> 
     for case in lines.chunks(2) {
         let (mistake, expected) = (case[0], case[1]);
         let (block, directives) = mistake.split_once(':').ok_or(mistake)?;
-        let (block, since) = block.split_once(' ').unwrap_or((block, "1.0.0"));
-        let since: Vec<u32> = since.split('.').map(str::parse).collect::<Result<_, _>>()?;
-        if version < since {
+        let (block, versions) = block.split_once(' ').unwrap_or((block, "1.0.0"));
+        let (is_before, wanted) = match versions.strip_prefix('<') {
+            Some(wanted) => (true, wanted),
+            None => (false, versions),
+        };
+        let wanted: Vec<u32> = wanted.split('.').map(str::parse).collect::<Result<_, _>>()?;
+        if (version < wanted) != is_before {
             continue;
         }
         let new = Configuration::new();
