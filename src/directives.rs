@@ -1,4 +1,4 @@
-//! The directives: one file for each, the table of all of them, and the checks over several.
+//! The directives: one file for each, the table of all of them, and the checks across several.
 
 mod allow;
 mod args;
@@ -18,6 +18,7 @@ mod keys;
 mod others;
 mod servers;
 mod state_file;
+mod status;
 mod sticky;
 mod table;
 mod variable;

@@ -56,11 +56,8 @@ pub(crate) fn start<'a>(
     match started {
         Ok(socket) => Client::over(Arc::new(socket), table),
         Err(error) => {
-            let message = format!(
-                "etcd: could not start the process for files that only root can read: {error}; \
-                 workers open them themselves"
-            );
-            log::to(NGX_LOG_ALERT, cycle.log, &message);
+            let message = module_messages::files_process_not_started(error);
+            log::to(NGX_LOG_ALERT, cycle.log, &format!("etcd: {message}"));
             Client::direct(table)
         }
     }

@@ -129,7 +129,7 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
     lease.enter_cycle(core.number());
 
     let ticker = Ticker::start(STAND_BY, on_tick).inspect_err(|error| {
-        log::at(NGX_LOG_ALERT, &format!("etcd: this worker cannot become the watcher: {error}"));
+        log::at(NGX_LOG_ALERT, &format!("etcd: {}", module_messages::never_watcher(error)));
     });
     let mut process = Process {
         core,
@@ -154,7 +154,7 @@ pub(crate) fn exit_process() {
     if let Some(watcher) = process.watcher.take()
         && let Err(message) = watcher.end()
     {
-        log::at(NGX_LOG_ERR, &format!("etcd: the watcher failed: {message}"));
+        log::at(NGX_LOG_ERR, &format!("etcd: {}", module_messages::watcher_failed(message)));
     }
 }
 
@@ -208,16 +208,11 @@ pub(crate) fn why_no_watcher() -> Option<String> {
         .with(|process| {
             let error = process.start_error.as_ref().filter(|_| process.lease.holder() == 0);
             let delay = process.lease.restart_backoff().waiting(clock::now());
-            delay.map(|delay| delay.to_string()).or_else(|| error.map(|error| cannot_start(error)))
+            delay
+                .map(|delay| delay.to_string())
+                .or_else(|| error.map(module_messages::watcher_not_started))
         })
         .flatten()
-}
-
-fn cannot_start(error: &str) -> String {
-    format!(
-        "could not start the watcher: {error}; peers are not updated; check the worker's limits of \
-         threads, descriptors and memory"
-    )
 }
 
 impl Process {
@@ -231,10 +226,8 @@ impl Process {
                     && let Err(message) = watcher.end()
                 {
                     self.not_before = clock::now() + AFTER_FAILURE.as_millis() as u64;
-                    log::at(
-                        NGX_LOG_ERR,
-                        &format!("etcd: the watcher failed and is being restarted: {message}"),
-                    );
+                    let message = module_messages::watcher_restarted(message);
+                    log::at(NGX_LOG_ERR, &format!("etcd: {message}"));
                 }
             }
             Some(watcher) if ends => watcher.ask_to_end(),
@@ -270,8 +263,9 @@ impl Process {
                 let error = error.to_string();
                 let pause = self.start_backoff.next_wait().as_millis() as u64;
                 self.not_before = now + pause;
-                let message = cannot_start(&error);
-                log::at(NGX_LOG_ALERT, &format!("etcd: {message}; next attempt in {pause} ms"));
+                let message =
+                    module_messages::watcher_not_started_yet(&error, Duration::from_millis(pause));
+                log::at(NGX_LOG_ALERT, &format!("etcd: {message}"));
                 self.start_error = Some(error);
             }
         }

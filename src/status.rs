@@ -1,18 +1,17 @@
-//! `etcd_status`: what a person would want to know in an outage.
+//! `etcd_status`: the state of all upstreams, variables and networks, as JSON.
 
 mod document;
 mod live;
 
-use core::{ffi::c_void, ptr};
+use core::ptr;
 
 use ngx::{
-    core::{NGX_CONF_ERROR, Pool},
+    core::Pool,
     ffi::{
         NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, ngx_buf_t, ngx_chain_t,
-        ngx_command_t, ngx_conf_t, ngx_http_discard_request_body, ngx_http_output_filter,
-        ngx_http_request_t, ngx_http_send_header, ngx_int_t, off_t,
+        ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t,
+        ngx_http_send_header, ngx_int_t, off_t,
     },
-    http::{HttpModuleLocationConf, NgxHttpCoreModule},
     ngx_string,
 };
 
@@ -21,29 +20,12 @@ use crate::{
     http::HttpConf,
     nginx::{
         accessors::is_header_only,
-        callback::{ConfResult, ERROR, OK, guard},
+        callback::{ERROR, OK, guard},
     },
 };
 
-/// The handler of the directive.
-pub(crate) unsafe extern "C" fn etcd_status(
-    cf: *mut ngx_conf_t,
-    _command: *mut ngx_command_t,
-    _conf: *mut c_void,
-) -> ConfResult {
-    guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration.
-        match NgxHttpCoreModule::location_conf_mut(unsafe { &*cf }) {
-            Some(location) => {
-                location.handler = Some(answer);
-                ptr::null_mut()
-            }
-            None => NGX_CONF_ERROR as ConfResult,
-        }
-    })
-}
-
-unsafe extern "C" fn answer(request: *mut ngx_http_request_t) -> ngx_int_t {
+/// Answers a request with the document: the content handler of a location with `etcd_status`.
+pub(crate) unsafe extern "C" fn answer(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes a valid request.
         let request = unsafe { &mut *request };

@@ -1,5 +1,6 @@
 //! The settings of an upstream.
 
+use directive_table::Seen;
 use peer_zone::{CheckPolicy, PeerSpec, TableOptions, protocol::ID_BITS};
 use upstream_peers::{Allow, Overrides, Parameters};
 
@@ -18,6 +19,8 @@ pub(crate) struct UpstreamConf {
     /// Which of the cycle's upstreams with `etcd` this is; `None` for those behind the first
     /// 65 536.
     pub(crate) number: Option<u16>,
+    /// The module's directives that it has, with their places.
+    pub(crate) seen: Seen,
     /// What `etcd` sets; `None` for an upstream without it.
     pub(crate) etcd: Option<Etcd>,
     /// The networks of `etcd_allow`; without it, all.
@@ -51,6 +54,11 @@ pub(crate) struct UpstreamConf {
 }
 
 impl UpstreamConf {
+    /// Where the directive of this name is: `in FILE:LINE`; empty if the upstream does not have it.
+    pub(crate) fn place_of(&self, directive: &str) -> &str {
+        self.seen.place(directive).unwrap_or_default()
+    }
+
     /// The parameters of peers whose value does not set them.
     pub(crate) fn defaults(&self) -> Parameters {
         self.defaults

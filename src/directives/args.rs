@@ -7,18 +7,27 @@ use directive_table::ConfError;
 pub(super) use nginx_syntax::{milliseconds, seconds};
 use ngx::{
     core::NGX_CONF_ERROR,
-    ffi::{NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t, ngx_str_t},
+    ffi::{
+        NGX_INVALID_FILE, NGX_LOG_EMERG, NGX_OK, ngx_conf_full_name, ngx_conf_t, ngx_int_t,
+        ngx_str_t,
+    },
     ngx_conf_log_error,
 };
 
-use crate::nginx::callback::ConfResult;
+use crate::nginx::{callback::ConfResult, log};
 
 /// Turns a handler's result into nginx's, having logged the error.
 pub(super) fn finish(cf: *mut ngx_conf_t, result: Result<(), ConfError>) -> ConfResult {
     match result {
         Ok(()) => ptr::null_mut(),
         Err(error) => {
-            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{error}");
+            // SAFETY: nginx passes a valid configuration.
+            let conf = unsafe { &*cf };
+            if error.has_detail() {
+                log::to(NGX_LOG_EMERG, conf.log, &error.at(&place(conf)));
+            } else {
+                ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{error}");
+            }
             NGX_CONF_ERROR as ConfResult
         }
     }
@@ -40,15 +49,29 @@ pub(super) fn args(cf: &ngx_conf_t) -> Result<Vec<String>, ConfError> {
         .collect()
 }
 
-/// Where the directive at hand stands: `in FILE:LINE`.
+/// The place of the directive at hand, in nginx's words: `in FILE:LINE`, or `in command line` for
+/// one of `-g`.
 pub(super) fn place(cf: &ngx_conf_t) -> String {
-    // SAFETY: while a directive is handled, there is a file that it is read from (or a file-less
-    // one for `-g`).
-    unsafe { cf.conf_file.as_ref() }
-        .map(|file| {
-            format!("in {}:{}", String::from_utf8_lossy(file.file.name.as_bytes()), file.line)
-        })
-        .unwrap_or_default()
+    // SAFETY: while a directive is handled, there is a file that it is read from, or for `-g` a
+    // structure without a file.
+    let Some(file) = (unsafe { cf.conf_file.as_ref() }) else { return String::new() };
+    if file.file.fd == NGX_INVALID_FILE {
+        return "in command line".to_owned();
+    }
+    format!("in {}:{}", String::from_utf8_lossy(file.file.name.as_bytes()), file.line)
+}
+
+/// Calls a function of nginx's that would log why it fails, without that line: the caller has a
+/// message of its own for the same mistake.
+pub(super) fn quietly<T>(cf: &mut ngx_conf_t, call: impl FnOnce(*mut ngx_conf_t) -> T) -> T {
+    let log = cf.log;
+    // SAFETY: a configuration has a log.
+    let mut quiet = unsafe { *log };
+    quiet.log_level = 0;
+    cf.log = &raw mut quiet;
+    let result = call(cf);
+    cf.log = log;
+    result
 }
 
 /// A size as nginx writes it (`64k`, `1m`), in bytes.

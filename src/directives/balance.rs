@@ -3,6 +3,7 @@
 use core::{ffi::c_void, mem, ptr::NonNull};
 
 use directive_table::{Args, ConfError, Directive, directive};
+use nginx_syntax::quoted;
 use ngx::{
     core::Pool,
     ffi::{
@@ -12,7 +13,7 @@ use ngx::{
 };
 use peer_balance::Method;
 
-use super::block::handle;
+use super::{args::quietly, block::handle};
 use crate::{
     config::{Balance, UpstreamConf},
     nginx::callback::{ConfResult, OK},
@@ -34,13 +35,9 @@ pub(super) unsafe extern "C" fn etcd_balance(
 }
 
 fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
-    if conf.balance.is_some() {
-        return Err(DIRECTIVE.is_duplicate());
-    }
     let words: Vec<&str> = args.arguments().iter().map(String::as_str).collect();
     let method = Method::parse(&words).map_err(|error| {
-        let hint = error.hint().map_or_else(String::new, |hint| format!(", {hint}"));
-        format!("{} in \"etcd_balance\" directive{hint}", error.problem())
+        format!("{} in \"etcd_balance\" directive, {}", error.problem(), error.hint())
     })?;
     let key = if method.needs_key() { Some(compile_key(cf)?) } else { None };
     conf.balance = Some(Balance { method, key });
@@ -58,15 +55,22 @@ fn compile_key(cf: &mut ngx_conf_t) -> Result<NonNull<ngx_http_complex_value_t>,
     // SAFETY: zeroes are what nginx itself starts from, and mean no flag and none of the optional
     // fields.
     let mut compile: ngx_http_compile_complex_value_t = unsafe { mem::zeroed() };
-    compile.cf = cf;
     compile.value = word;
     compile.complex_value = key.as_ptr();
-    // SAFETY: all three pointers are valid; what the value refers to is in the same pool as the
-    // words.
-    if unsafe { ngx_http_compile_complex_value(&raw mut compile) } != OK {
+    let compiled = quietly(cf, |cf| {
+        compile.cf = cf;
+        // SAFETY: all three pointers are valid; what the value refers to is in the same pool as the
+        // words.
+        unsafe { ngx_http_compile_complex_value(&raw mut compile) }
+    });
+    if compiled != OK {
         // SAFETY: as above.
-        let word = unsafe { &*word };
-        return Err(format!("invalid key \"{word}\" of \"hash\" in \"etcd_balance\"").into());
+        let word = quoted(&unsafe { &*word }.to_string());
+        return Err(format!(
+            "invalid key {word} of \"hash\" in \"etcd_balance\" directive, it must be a text \
+             that may contain variables of nginx"
+        )
+        .into());
     }
     Ok(key)
 }

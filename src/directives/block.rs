@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use directive_table::{Args, ConfError, Directive};
 use ngx::{core::NGX_CONF_ERROR, ffi::ngx_conf_t};
 
-use super::args::{args, finish};
+use super::args::{args, finish, place};
 use crate::{
     config::UpstreamConf,
     http::HttpUpstream,
@@ -15,7 +15,7 @@ use crate::{
 /// Makes settings of a directive's arguments.
 pub(super) type Setter = fn(&mut ngx_conf_t, &mut UpstreamConf, &Args<'_>) -> Result<(), ConfError>;
 
-/// Handles a directive that must come after `etcd`.
+/// Handles a directive that must come after `etcd`, and only once unless its row says otherwise.
 ///
 /// # Safety
 ///
@@ -34,6 +34,7 @@ pub(super) unsafe fn handle(
             if settings.etcd.is_none() {
                 return Err(directive.must_follow("etcd"));
             }
+            settings.seen.add(directive, place(cf))?;
             set(cf, settings, &directive.parse(&args[1..])?)
         });
         finish(cf, result)

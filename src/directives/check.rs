@@ -27,9 +27,6 @@ pub(super) unsafe extern "C" fn etcd_check(
 }
 
 fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
-    if conf.check.is_some() {
-        return Err(DIRECTIVE.is_duplicate());
-    }
     let config = CheckConfig {
         kind: kind(args)?,
         interval: args.need("interval", time)?,

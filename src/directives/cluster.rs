@@ -34,25 +34,21 @@ pub(super) unsafe extern "C" fn etcd_cluster(
         let cf = unsafe { &mut *cf };
         let mut logged = false;
         let result = read_cluster(cf, &mut logged);
-        // What nginx's own parser refused it has logged already.
+        // nginx's parser has logged what it rejects.
         if logged { NGX_CONF_ERROR as ConfResult } else { finish(cf, result) }
     })
 }
 
 fn read_cluster(cf: &mut ngx_conf_t, logged: &mut bool) -> Result<(), ConfError> {
-    let name = args(cf)?.swap_remove(1);
-    if name.is_empty() {
-        return Err(DIRECTIVE.invalid_argument(0, &name));
-    }
+    let args = args(cf)?;
+    let name = DIRECTIVE
+        .parse(&args[1..])?
+        .argument(0, |name| (!name.is_empty()).then(|| name.to_owned()))?;
     let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("main"))?;
     let place = place(cf);
     if let Some(first) = core.clusters.iter().find(|cluster| cluster.config.name == name) {
-        return Err(format!(
-            "{}, it was specified earlier {}",
-            DIRECTIVE.duplicate_argument(0, &name),
-            first.place
-        )
-        .into());
+        let detail = format!(", it was specified earlier {}", first.place);
+        return Err(DIRECTIVE.duplicate_argument(0, &name).with_detail(detail));
     }
     let mut block = Block::default();
     let saved = *cf;

@@ -1,4 +1,4 @@
-//! What only the whole of a configuration can show.
+//! Checks of what names something elsewhere in the configuration.
 
 use crate::{
     config::{DrainConf, PaceConf, Time, ValueType},
@@ -6,7 +6,7 @@ use crate::{
     upstream::CoreConf,
 };
 
-/// At the end of the configuration: what is wrong with the whole of it.
+/// At the end of the configuration: every mistake of this kind in it.
 pub(crate) fn check(core: &CoreConf) -> Vec<String> {
     let mut errors = Vec::new();
     let has_cluster = |name: &str| core.clusters.iter().any(|cluster| cluster.config.name == name);
@@ -35,8 +35,8 @@ pub(crate) fn check(core: &CoreConf) -> Vec<String> {
         {
             errors.push(format!(
                 "\"max_conns={variable}\" cannot be used without an \"etcd_variable {variable}\" \
-                 with \"type=number\" in \"etcd_defaults\" directive of upstream \"{name}\", with \
-                 \"etcd\" directive {place}"
+                 with \"type=number\" in \"etcd_defaults\" directive of upstream \"{name}\" {}",
+                conf.place_of("etcd_defaults")
             ));
         }
         let wrong =
@@ -44,8 +44,8 @@ pub(crate) fn check(core: &CoreConf) -> Vec<String> {
         for (parameter, variable) in wrong {
             errors.push(format!(
                 "\"{parameter}={variable}\" cannot be used without an \"etcd_variable {variable}\" \
-                 with \"type=time\" in \"etcd_drain\" directive of upstream \"{name}\", with \
-                 \"etcd\" directive {place}"
+                 with \"type=time\" in \"etcd_drain\" directive of upstream \"{name}\" {}",
+                conf.place_of("etcd_drain")
             ));
         }
     }
@@ -61,7 +61,7 @@ pub(crate) fn check(core: &CoreConf) -> Vec<String> {
     errors
 }
 
-/// The parameters that name a variable that is none of times.
+/// The parameters that name a variable without `type=time`.
 fn wrong_variables<'a>(drain: &'a DrainConf, core: &CoreConf) -> Vec<(&'static str, &'a str)> {
     let spread = match &drain.pace {
         PaceConf::Spread(spread) => Some(spread),

@@ -22,9 +22,6 @@ pub(super) unsafe extern "C" fn etcd_defaults(
 }
 
 fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
-    if conf.defaults.is_some() {
-        return Err(DIRECTIVE.is_duplicate());
-    }
     let mut defaults = Overrides::default();
     for parameter in DIRECTIVE.parameters {
         let (name, Some(value)) = (parameter.name, args.given(parameter.name)) else { continue };

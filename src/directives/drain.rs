@@ -28,9 +28,6 @@ pub(super) unsafe extern "C" fn etcd_drain(
 }
 
 fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
-    if conf.drain.is_some() {
-        return Err(DIRECTIVE.is_duplicate());
-    }
     let pace = match args.read("rate", rate)? {
         Some(rate) => PaceConf::Rate(rate),
         None => PaceConf::Spread(time(args, "spread")?),

@@ -48,9 +48,8 @@ fn set(
     upstream: &'static HttpUpstream,
     args: &[String],
 ) -> Result<(), ConfError> {
-    if upstream.settings().etcd.is_some() {
-        return Err(DIRECTIVE.is_duplicate());
-    }
+    // SAFETY: nginx handles one directive at a time, and nobody else has the settings.
+    unsafe { upstream.settings_mut() }.seen.add(DIRECTIVE, place(cf))?;
     let args = DIRECTIVE.parse(args)?;
     let cluster = args.arguments()[0].clone();
     let prefix = args.argument(1, prefix)?;

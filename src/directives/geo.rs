@@ -86,11 +86,11 @@ fn initial(cf: &ngx_conf_t, args: &Args<'_>) -> Result<Option<Initial>, ConfErro
     }
     if let Some(name) = args.given("initial_file") {
         let file = full_name(cf, name).ok_or_else(|| DIRECTIVE.no_memory())?;
-        let failed = |error: &dyn std::fmt::Display| {
-            DIRECTIVE.file_failed("initial_file", &file.display().to_string(), error)
-        };
-        let text = read_file(&file).map_err(|error| failed(&error))?;
-        let list = parse_lines(&text).map_err(|error| failed(&error))?;
+        let path = file.display().to_string();
+        let text = read_file(&file)
+            .map_err(|error| DIRECTIVE.file_failed("initial_file", &path, &error))?;
+        let list = parse_lines(&text)
+            .map_err(|error| DIRECTIVE.file_invalid("initial_file", &path, error))?;
         networks.get_or_insert_default().extend(list.into_iter().map(str::to_owned));
     }
     Ok(networks.map(|networks| Initial {

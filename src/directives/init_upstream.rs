@@ -1,13 +1,13 @@
-//! The end of an upstream's configuration: what its directives, and those of other modules there,
-//! come to.
+//! The end of an upstream's configuration: its directives are checked against each other and
+//! against those of other modules.
 
-use core::ptr;
+use core::{ffi::CStr, ptr};
 
 use ngx::ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 
 use super::{keepalive, others, servers};
 use crate::{
-    config::{DrainConf, UpstreamConf},
+    config::{DrainConf, Etcd, UpstreamConf},
     http::{self, HttpUpstream},
     nginx::{
         callback::{ERROR, OK, guard},
@@ -30,35 +30,19 @@ pub(super) unsafe extern "C" fn init_upstream(
         let Some(upstream) = HttpUpstream::of(us) else { return ERROR };
         // SAFETY: nginx handles one upstream at a time, and nobody else has its settings.
         let conf = unsafe { upstream.settings_mut() };
-        let Some(etcd) = &conf.etcd else { return ERROR };
-        if !us.shm_zone.is_null() {
-            let message = format!(
-                "\"zone\" cannot be used with \"etcd\" in upstream \"{}\", with \"etcd\" directive \
-                 {}: use its parameter \"zone=\"",
-                etcd.upstream, etcd.place
-            );
-            log::to(NGX_LOG_EMERG, error_log, &message);
-            return ERROR;
-        }
         // SAFETY: as above; what belongs to the upstream is not in the configuration at hand.
         let settled = settle(unsafe { &*cf }, us, conf);
         let Some(etcd) = &conf.etcd else { return ERROR };
-        if let Err(message) = settled {
-            let message = format!(
-                "{message} in upstream \"{}\", with \"etcd\" directive {}",
-                etcd.upstream, etcd.place
-            );
-            log::to(NGX_LOG_EMERG, error_log, &message);
-            return ERROR;
-        }
-        let servers = match servers::read(us, conf.placeholder) {
+        let servers =
+            settled.map_err(|conflict| conflict.message(&etcd.upstream, conf)).and_then(|()| {
+                servers::read(us, conf.placeholder).map_err(|mistake| {
+                    format!("upstream \"{}\" {}: {mistake}", etcd.upstream, place_of_block(us))
+                })
+            });
+        let servers = match servers {
             Ok(servers) => servers,
             Err(message) => {
-                log::to(
-                    NGX_LOG_EMERG,
-                    error_log,
-                    &format!("upstream \"{}\": {message}", etcd.upstream),
-                );
+                log::to(NGX_LOG_EMERG, error_log, &message);
                 return ERROR;
             }
         };
@@ -73,41 +57,83 @@ pub(super) unsafe extern "C" fn init_upstream(
     })
 }
 
-/// What other modules' directives in the same upstream come to.
+/// What is wrong with a directive of the module because of the others in the same upstream.
+struct Conflict {
+    directive: &'static str,
+    /// What is wrong, which names the directive.
+    problem: String,
+    /// What to do instead; may be empty.
+    advice: String,
+}
+
+impl Conflict {
+    fn new(directive: &'static str, problem: impl Into<String>) -> Self {
+        Self { directive, problem: problem.into(), advice: String::new() }
+    }
+
+    fn message(&self, upstream: &str, conf: &UpstreamConf) -> String {
+        let Self { directive, problem, advice } = self;
+        let place = conf.place_of(directive);
+        let advice = if advice.is_empty() { String::new() } else { format!(": {advice}") };
+        format!(
+            "{problem} in upstream \"{upstream}\", with \"{directive}\" directive {place}{advice}"
+        )
+    }
+}
+
+/// Where the block `upstream` is: nginx keeps no places of `server` lines.
+fn place_of_block(us: &ngx_http_upstream_srv_conf_t) -> String {
+    // SAFETY: nginx sets the name for each upstream that is written out; it ends with a zero byte.
+    let file = unsafe { CStr::from_ptr(us.file_name.cast()) };
+    format!("in {}:{}", file.to_string_lossy(), us.line)
+}
+
+/// Checks the directives of the upstream against each other and against those of other modules, and
+/// settles what follows from these.
 fn settle(
     cf: &ngx_conf_t,
     us: &mut ngx_http_upstream_srv_conf_t,
     conf: &mut UpstreamConf,
-) -> Result<(), String> {
+) -> Result<(), Conflict> {
+    if !us.shm_zone.is_null() {
+        return Err(Conflict {
+            advice: "use its parameter \"zone=\"".to_owned(),
+            ..Conflict::new("etcd", "\"zone\" cannot be used with \"etcd\"")
+        });
+    }
     if conf.check.is_none() {
         if conf.drain.as_ref().is_some_and(DrainConf::needs_checks) {
-            return Err(
-                "\"on=check\" in \"etcd_drain\" directive cannot be used without \"etcd_check\""
-                    .to_owned(),
-            );
+            return Err(Conflict::new(
+                "etcd_drain",
+                "\"on=check\" cannot be used without \"etcd_check\"",
+            ));
         }
-        if conf
-            .etcd
-            .as_ref()
-            .is_some_and(|etcd| etcd.options.expiry_guard.is_some() && etcd.options.hold == 0)
-        {
-            return Err(
-                "\"expiry_guard\" in \"etcd\" directive cannot be used with \"hold=0\" and \
-                        without \"etcd_check\""
-                    .to_owned(),
-            );
+        let is_guarded =
+            |etcd: &Etcd| etcd.options.expiry_guard.is_some() && etcd.options.hold == 0;
+        if conf.etcd.as_ref().is_some_and(is_guarded) {
+            return Err(Conflict::new(
+                "etcd",
+                "\"expiry_guard\" cannot be used with \"hold=0\" and without \"etcd_check\"",
+            ));
         }
     }
-    keepalive::settle(cf, us, conf)?;
+    keepalive::settle(cf, us, conf).map_err(|(problem, advice)| Conflict {
+        advice,
+        ..Conflict::new("etcd_keepalive", problem)
+    })?;
     if conf.sticky.is_some() && others::has_sticky(cf, us) {
-        return Err("\"sticky\" cannot be used with \"etcd_sticky\"".to_owned());
+        return Err(Conflict::new("etcd_sticky", "\"sticky\" cannot be used with \"etcd_sticky\""));
     }
     conf.takes_hints = cfg!(nginx1_29_6) && conf.sticky.is_none() && !is_ours(us);
     #[cfg(nginx1_27_3)]
     if !us.resolver.is_null() || us.resolver_timeout != others::UNSET {
-        let message = "\"resolver\" and \"resolver_timeout\" cannot be used with \"etcd\", which \
-                       resolves host names by the system's name servers";
-        return Err(message.to_owned());
+        return Err(Conflict {
+            advice: "the module resolves host names by the system's name servers".to_owned(),
+            ..Conflict::new(
+                "etcd",
+                "\"resolver\" and \"resolver_timeout\" cannot be used with \"etcd\"",
+            )
+        });
     }
     Ok(())
 }

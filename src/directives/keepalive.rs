@@ -29,9 +29,6 @@ pub(super) unsafe extern "C" fn etcd_keepalive(
 }
 
 fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
-    if conf.keepalive.is_some() {
-        return Err(DIRECTIVE.is_duplicate());
-    }
     if conf.number.is_none() {
         return Err("too many upstreams with \"etcd\" for \"etcd_keepalive\" directive, at most \
                     65536 are allowed"
@@ -51,23 +48,25 @@ fn read(args: &Args<'_>) -> Result<Keepalive, ConfError> {
     })
 }
 
-/// Settles who keeps the upstream's connections, while nginx calls `init_upstream`.
+/// Settles who keeps the upstream's connections, while nginx calls `init_upstream`. An error is
+/// what is wrong with `etcd_keepalive`, and what to do instead.
 pub(super) fn settle(
     cf: &ngx_conf_t,
     us: &mut ngx_http_upstream_srv_conf_t,
     conf: &mut UpstreamConf,
-) -> Result<(), String> {
+) -> Result<(), (String, String)> {
     let Some(nginx) = others::keepalive(cf, us) else { return Ok(()) };
     if conf.keepalive.is_some() {
         if nginx.is_asked() {
-            return Err("\"keepalive\" cannot be used with \"etcd_keepalive\"".to_owned());
+            let problem = "\"keepalive\" cannot be used with \"etcd_keepalive\"";
+            return Err((problem.to_owned(), String::new()));
         }
         let relatives =
             [("requests", nginx.requests()), ("time", nginx.time()), ("timeout", nginx.timeout())];
         if let Some((name, _)) = relatives.iter().find(|(_, value)| value.is_some()) {
-            return Err(format!(
-                "\"keepalive_{name}\" cannot be used with \"etcd_keepalive\": use its parameter \
-                 \"{name}=\""
+            return Err((
+                format!("\"keepalive_{name}\" cannot be used with \"etcd_keepalive\""),
+                format!("use its parameter \"{name}=\""),
             ));
         }
     }
@@ -77,7 +76,7 @@ pub(super) fn settle(
         if conf.keepalive.is_none() && conf.number.is_some() {
             let args = [CONNECTIONS.to_owned()];
             let ours = DIRECTIVE.parse(&args).and_then(|args| read(&args));
-            let ours = ours.map_err(|error| error.to_string())?;
+            let ours = ours.map_err(|error| (error.to_string(), String::new()))?;
             conf.keepalive = Some(Keepalive {
                 requests: nginx.requests().unwrap_or(ours.requests),
                 time: nginx.time().unwrap_or(ours.time),

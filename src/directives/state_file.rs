@@ -1,6 +1,9 @@
 //! `state=FILE` of `etcd`: where an upstream's last good list is kept.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use directive_table::{ConfError, Directive, directive};
 use ngx::ffi::ngx_conf_t;
@@ -16,17 +19,17 @@ pub(super) fn read(cf: &ngx_conf_t, text: &str) -> Result<PathBuf, ConfError> {
         return Err(DIRECTIVE.invalid_value("state", text));
     }
     let path = full_name_in_prefix(cf, text).ok_or_else(|| DIRECTIVE.no_memory())?;
-    let failed = |path: &Path, error: std::io::Error| {
+    let failed = |path: &Path, error: &io::Error| {
         DIRECTIVE.file_failed("state", &path.display().to_string(), error)
     };
     if text.ends_with('/') || path.file_name().is_none() || path.is_dir() {
-        return Err(failed(&path, std::io::ErrorKind::IsADirectory.into()));
+        return Err(failed(&path, &io::Error::from_raw_os_error(libc::EISDIR)));
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     match folder.metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(path),
-        Ok(_) => Err(failed(folder, std::io::ErrorKind::NotADirectory.into())),
-        Err(error) => Err(failed(folder, error)),
+        Ok(_) => Err(failed(folder, &io::Error::from_raw_os_error(libc::ENOTDIR))),
+        Err(error) => Err(failed(folder, &error)),
     }
 }
 
@@ -38,11 +41,11 @@ pub(super) fn check_is_alone(core: &CoreConf, path: &Path) -> Result<(), ConfErr
         other.is_some_and(|other| canonical(other) == canonical(path))
     });
     match same {
-        Some(etcd) => Err(DIRECTIVE.file_failed(
-            "state",
-            &path.display().to_string(),
-            format!("upstream \"{}\" has it already, {}", etcd.upstream, etcd.place),
-        )),
+        Some(etcd) => {
+            let detail = format!(": already used by upstream \"{}\" {}", etcd.upstream, etcd.place);
+            let rejected = DIRECTIVE.file_rejected("state", &path.display().to_string());
+            Err(rejected.with_detail(detail))
+        }
         None => Ok(()),
     }
 }

@@ -29,9 +29,6 @@ pub(super) unsafe extern "C" fn etcd_sticky(
 }
 
 fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
-    if conf.sticky.is_some() {
-        return Err(DIRECTIVE.is_duplicate());
-    }
     let name = args.need("cookie", cookie_name)?;
     let attributes = attributes(args)?;
     let expires = args.read("expires", expires)?;

@@ -3,26 +3,21 @@
 use core::ptr;
 
 use directive_table::{
-    Arity,
     Context::{self, Cluster, Http, Location, Main, Upstream},
     DIRECTIVES, Directive, with_directives,
 };
 use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
-    NGX_DIRECT_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
-    NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF, NGX_MAIN_CONF, ngx_command_t, ngx_str_t,
-    ngx_uint_t,
+    NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_DIRECT_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF, NGX_MAIN_CONF,
+    ngx_command_t, ngx_str_t, ngx_uint_t,
 };
 
-use super::{
-    allow, balance, check, cluster, defaults, drain, etcd, geo, keepalive, sticky, variable,
-};
-use crate::{nginx::callback::Handler, status};
+use crate::nginx::callback::Handler;
 
 macro_rules! handlers {
-    ($($handler:path => $directive:expr;)*) => {
+    ($($file:ident::$handler:ident => $directive:expr;)*) => {
         /// The handlers, in the order of [`DIRECTIVES`].
-        const HANDLERS: [Handler; DIRECTIVES.len()] = [$($handler),*];
+        const HANDLERS: [Handler; DIRECTIVES.len()] = [$(super::$file::$handler),*];
     };
 }
 
@@ -80,7 +75,8 @@ const fn command(directive: &Directive, flags: u32, set: Handler) -> ngx_command
     let name = directive.c_name;
     ngx_command_t {
         name: ngx_str_t { len: name.to_bytes().len(), data: name.as_ptr().cast_mut().cast() },
-        type_: (flags | block | arity(directive)) as ngx_uint_t,
+        // The number of arguments is for `Directive::parse` to check: its message shows the syntax.
+        type_: (flags | block | NGX_CONF_ANY) as ngx_uint_t,
         set: Some(set),
         conf: conf(directive) as ngx_uint_t,
         offset: 0,
@@ -107,16 +103,6 @@ const fn flag(context: Context) -> u32 {
         Upstream => NGX_HTTP_UPS_CONF,
         Location => NGX_HTTP_LOC_CONF,
         Cluster => 0,
-    }
-}
-
-const fn arity(directive: &Directive) -> u32 {
-    match directive.arity() {
-        Arity::None => NGX_CONF_NOARGS,
-        Arity::One => NGX_CONF_TAKE1,
-        Arity::Any => NGX_CONF_ANY,
-        Arity::OneOrMore => NGX_CONF_1MORE,
-        Arity::TwoOrMore => NGX_CONF_2MORE,
     }
 }
 

@@ -79,15 +79,13 @@ fn check_alone(core: &CoreConf, conf: &VariableConf) -> Result<(), ConfError> {
     let is_same = |other: &VariableConf| other.cluster == conf.cluster && other.key == conf.key;
     let mut others = core.live_of::<VariableConf>().map(|variable| variable.conf);
     if let Some(other) = others.find(|other| is_same(other) && other.kind != conf.kind) {
-        return Err(format!(
-            "conflicting type \"{}\" of key \"{}\" in \"etcd_variable\" directive, it is \"{}\" \
-             {}",
+        let error = ConfError::from(format!(
+            "conflicting type \"{}\" of key \"{}\" in \"etcd_variable\" directive",
             conf.kind.name(),
             conf.key,
-            other.kind.name(),
-            other.place
-        )
-        .into());
+        ));
+        let detail = format!(", it is of type \"{}\" {}", other.kind.name(), other.place);
+        return Err(error.with_detail(detail));
     }
     if core.variable(&conf.name).is_some() {
         return Err(DIRECTIVE.duplicate_argument(0, &conf.name));

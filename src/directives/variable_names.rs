@@ -3,6 +3,7 @@
 use directive_table::{ConfError, Directive};
 use ngx::ffi::{ngx_conf_t, ngx_http_add_variable, ngx_str_t};
 
+use super::args::quietly;
 use crate::http::Getter;
 
 /// A variable's name without the dollar sign.
@@ -17,7 +18,7 @@ pub(super) fn bare_name(name: &str) -> Option<&str> {
 ///
 /// # Errors
 ///
-/// Where another directive or module has one of this name. nginx itself names those that it has.
+/// Another directive or module has one of this name.
 pub(super) fn define(
     cf: &mut ngx_conf_t,
     name: &str,
@@ -29,8 +30,10 @@ pub(super) fn define(
     let mut text = unsafe { ngx_str_t::from_bytes(cf.pool, name.as_bytes()) }
         .ok_or_else(|| directive.no_memory())?;
     // No flags: one request sees one value, and nobody else sets it.
-    // SAFETY: as above.
-    let variable = unsafe { ngx_http_add_variable(cf, &raw mut text, 0).as_mut() };
+    let variable = quietly(cf, |cf| {
+        // SAFETY: as above.
+        unsafe { ngx_http_add_variable(cf, &raw mut text, 0).as_mut() }
+    });
     let variable = variable
         .filter(|variable| variable.get_handler.is_none())
         .ok_or_else(|| directive.duplicate_argument(0, &format!("${name}")))?;

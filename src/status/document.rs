@@ -1,4 +1,4 @@
-//! What the status says, as it is written in JSON.
+//! The status document, which is written as JSON.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -16,133 +16,188 @@ use crate::{
     zones::report::{self, HoldingReason, Rejection, Report, StateFile},
 };
 
-/// The whole.
+/// The status document. Times are in seconds, as decimal fractions. A field is JSON `null` if it is
+/// `None` here.
 #[derive(Serialize)]
 pub(super) struct Document {
+    /// nginx's version, `1.22.1`.
     nginx_version: Cow<'static, str>,
-    /// The worker that answers.
+    /// The process id of the worker that answers.
     pid: u32,
-    /// Connections to peers that this worker keeps for requests to come (`etcd_keepalive`).
+    /// The number of idle connections to peers that this worker keeps (`etcd_keepalive`).
     idle_connections: usize,
-    /// TLS sessions with peers that this worker keeps, to resume them.
+    /// The number of TLS sessions with peers that this worker keeps, to resume them.
     tls_sessions: usize,
-    /// The worker that follows etcd; null while one is about to take over.
+    /// The process id of the worker that follows etcd; `None` while one is about to take over.
     watcher_pid: Option<u32>,
+    /// The upstreams with `etcd`, by name.
     upstreams: BTreeMap<String, UpstreamStatus>,
-    /// Those of `etcd_variable`, by name.
+    /// The variables of `etcd_variable`, by name with the dollar sign.
     variables: BTreeMap<String, LiveRow>,
-    /// Those of `etcd_geo`, by name.
+    /// The variables of `etcd_geo`, by name with the dollar sign.
     geo: BTreeMap<String, LiveRow>,
 }
 
+/// An upstream.
 #[derive(Serialize)]
 struct UpstreamStatus {
+    /// The name of its `etcd_cluster`.
     cluster: String,
+    /// The prefix of its keys, with the slash at its end.
     prefix: String,
+    /// The balancing method, `least_conn`.
     balance: &'static str,
     /// Every peer in service fails its checks, and all are used.
     panic: bool,
+    /// The number of checks that this host had no descriptors, memory or ports for.
     checks_not_made: u64,
-    /// Connections that drains have closed.
+    /// The number of connections that drains have closed.
     drained: u64,
+    /// The revision of etcd that the peers are of; 0 before the first list.
     revision: u64,
+    /// The number of the published table, which grows with each change; 0 before the first.
     generation: u64,
+    /// Whether the prefix is being watched.
     connected: bool,
-    /// Null before the first word.
+    /// The seconds since etcd was last heard from; `None` before the first time.
     seconds_since_last_word: Option<f64>,
+    /// How often the keys were listed, by cause.
     resyncs: Resyncs,
+    /// The number of values that were rejected.
     rejected_total: u64,
+    /// The keys whose present value is rejected, the first ones.
     rejected: Vec<Rejection>,
-    /// Keys whose host names cannot be resolved, or have no address yet: the first ones, and how
-    /// many there are.
+    /// The keys whose host names cannot be resolved, or are not resolved yet, the first ones.
     unresolved: Vec<UnresolvedStatus>,
+    /// The number of keys with such host names.
     unresolved_total: usize,
-    /// The URL of etcd's that is in use, or was last; null before there was one.
+    /// The URL of the member of etcd in use, or last in use; `None` before the first answer.
     endpoint: Option<String>,
-    /// Why etcd is not followed just now, or why peers are left out.
+    /// Why the prefix is not watched, or why keys or peers are left out, and what to do about it;
+    /// several reasons are separated by `; `. `None` if there is none.
     trouble: Option<String>,
-    /// Peers that outlive their keys.
+    /// Why peers are in service that etcd does not have; `None` if there are none.
     holding: Option<HoldingStatus>,
-    /// The file that keeps the last good list.
+    /// The state file; `None` without `state=`.
     state: Option<StateFile>,
+    /// The shared memory.
     zone: ZoneStatus,
+    /// The peers: without `backup`, then with it, then removed ones that still have connections.
     peers: Vec<PeerStatus>,
 }
 
+/// A key whose host name cannot be resolved, or is not resolved yet.
 #[derive(Serialize)]
 struct UnresolvedStatus {
+    /// The key, with the prefix.
     key: String,
+    /// The host name.
     name: String,
-    /// How many addresses are in hand, and in use.
+    /// The number of addresses of the name that are still used.
     addresses: usize,
-    /// Seconds since it began.
+    /// The seconds for which the name has been unresolved.
     seconds: f64,
-    /// Null before the first answer.
+    /// Why; `None` before the first answer.
     reason: Option<String>,
 }
 
+/// Why peers are in service that etcd does not have.
 #[derive(Serialize)]
 struct HoldingStatus {
+    /// What happened to etcd or to the keys.
     reason: HoldingReason,
+    /// The seconds for which they are held at most; 0 if the time is over, but etcd cannot be
+    /// watched.
     seconds_left: f64,
+    /// The number of keys whose peers are held.
     peers: usize,
 }
 
+/// How often the keys of the prefix were listed, by cause.
 #[derive(Serialize)]
 struct Resyncs {
+    /// It was the first list.
     start: u64,
+    /// Another worker took over the watcher.
     takeover: u64,
+    /// etcd had compacted the revisions that the watch needed.
     compacted: u64,
+    /// etcd canceled the watch, or rejected a request.
     canceled: u64,
+    /// The stream of the watch ended, or an answer made no sense.
     broken: u64,
+    /// etcd stopped answering, or its member did not reach the quorum.
     silent: u64,
+    /// No endpoint answered.
     unreachable: u64,
+    /// A change was larger than 16 MiB, or there were more keys than the limit.
     too_large: u64,
 }
 
+/// The shared memory of an upstream.
 #[derive(Serialize)]
 struct ZoneStatus {
+    /// The bytes of `zone=`.
     size: usize,
+    /// The bytes of `size` that are in use, including nginx's own.
     used: usize,
+    /// Not all peers fit, or what the balancing method needs does not.
     full: bool,
-    /// Peers that do not fit.
+    /// The number of peers, and of changes that make a peer larger, that do not fit.
     left_out: u32,
-    /// Processes that use it, old workers among them, and the most that can.
+    /// The number of workers that use the zone, including old ones after a reload.
     processes: u32,
+    /// How many workers can use it.
     max_processes: u32,
-    /// Those of them that share where they count connections.
+    /// How many of `processes` count connections in a shared column.
     sharing: u32,
 }
 
+/// A peer.
 #[derive(Serialize)]
 struct PeerStatus {
+    /// The key below the prefix; `None` for a peer of a `server` line.
     key: Option<String>,
+    /// The address as nginx writes it: `10.0.0.7:80`, `[2001:db8::1]:80`, `unix:/run/app.sock`.
     address: String,
+    /// The weight; 0 for a peer that drains because of `weight=0`.
     weight: u32,
+    /// The number of failures that make it unavailable; 0: none does.
     max_fails: u32,
+    /// The seconds in which `max_fails` is counted, and for which it is then unavailable.
     fail_timeout: u32,
+    /// The most open connections over all workers; 0 is no limit.
     max_conns: u32,
+    /// The seconds in which the weight grows after the peer joins or recovers.
     slow_start: u32,
+    /// The peer serves only if no other peer can.
     backup: bool,
+    /// The peer gets no requests.
     down: bool,
+    /// The peer gets no new sessions.
     drain: bool,
+    /// `removed`, `down`, `drain`, `checking`, `unhealthy`, `unavailable` or `up`: the first that
+    /// applies.
     state: &'static str,
+    /// The result of the checks: `unchecked`, `passing`, `failing` or `pending`.
     health: &'static str,
-    /// What `slow_start` leaves of the weight just now: 1 where that is all of it.
+    /// How much of the weight `slow_start` allows now: a fraction from 0.01 to 1.
     share: f64,
-    /// By which `least_time` goes, in seconds; null before the first answer, and with other
-    /// methods.
+    /// The seconds to the header by which `least_time` decides; `None` before the first answer, and
+    /// with other methods.
     response_time: Option<f64>,
-    /// Open connections, and those of them that are upgraded.
+    /// The number of open connections over all workers.
     connections: u32,
+    /// How many of `connections` are upgraded.
     upgraded: u32,
-    /// Seconds until a drain begins to close them, in the last of the workers that have some; 0
-    /// from then on, null where one of them closes none.
+    /// The seconds until the last worker with connections to the peer begins to close them, 0 from
+    /// then on; `None` if the peer is not drained, or one of these workers closes none.
     closes_in: Option<f64>,
+    /// The number of attempts to send a request to it, over all workers.
     requests: u64,
+    /// How many of these attempts failed.
     failures: u64,
-    /// The name by which nginx's own `sticky` knows it; left out where its value or line gives
-    /// none.
+    /// The name by which nginx's own `sticky` knows it. The field is left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
 }
@@ -190,7 +245,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
     let Report { rejected, unresolved, unresolved_total, endpoint, trouble, room, holding, state } =
         worker.with_report(Report::of_bytes);
-    // While nobody follows etcd for longer, what the last watcher has said does not hold.
+    // If nobody follows etcd for a while, what the last watcher reported no longer holds.
     let no_watcher = process::why_no_watcher();
     let is_connected = is_connected && no_watcher.is_none();
     let is_full = left_out > 0 || room.is_some();

@@ -1,4 +1,4 @@
-//! A live variable, as the status shows it.
+//! A live variable in the status document.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,30 @@ use crate::{
     upstream::CoreConf,
 };
 
+/// A variable of `etcd_variable` or `etcd_geo`.
 #[derive(Serialize)]
 pub(super) struct LiveRow {
+    /// The name of its `etcd_cluster`.
     cluster: String,
-    /// The key, for a variable of one key.
+    /// The key of an `etcd_variable`. The field is left out for other variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    /// The prefix of the keys, for a variable of several.
+    /// The prefix of the keys of an `etcd_geo`. The field is left out for other variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<String>,
-    /// What the kind of variable shows. `etcd_variable`: `set`, whether the key has, or had, a
-    /// valid value, without which it is the default, and its `size` in bytes; `etcd_geo`: how many
-    /// `networks` there are, which are those of the configuration until etcd has been read.
+    /// Fields of their own. `etcd_variable`: `set`, whether it has a value from etcd, and `size`,
+    /// the length of that value in bytes. `etcd_geo`: `networks`, the number of networks, which
+    /// are those of the configuration until etcd has been read.
     #[serde(flatten)]
     figures: BTreeMap<&'static str, Figure>,
-    /// Of the last change; null before the first.
+    /// The revision of the last change; `None` before the first.
     revision: Option<u64>,
-    /// Since the shared memory was made.
+    /// The number of values that were rejected since the shared memory was created.
     rejected_total: u64,
-    /// Why a value is rejected, if one is, with its key if there are several.
+    /// Why a present value is rejected, for `etcd_geo` with its key; `None` if every one is valid.
     rejected: Option<String>,
-    /// Seconds for which the values outlive a wiped etcd at most; null where they do not.
+    /// The seconds for which the value outlives a wiped etcd at most; `None` if it does not have
+    /// to.
     held: Option<f64>,
 }
 

@@ -87,10 +87,8 @@ impl Reader {
             log::at(level, &line);
         }
         if dropped > 0 {
-            log::error(&format!(
-                "etcd: {dropped} log messages of the watcher dropped: more than {MAX_WAITING} \
-                 queued while the worker was busy"
-            ));
+            let message = module_messages::lines_dropped(dropped, MAX_WAITING);
+            log::error(&format!("etcd: {message}"));
         }
     }
 }

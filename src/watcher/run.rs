@@ -48,7 +48,7 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| format!("could not create the tokio runtime: {error}"))?;
+            .map_err(module_messages::no_runtime)?;
         let result = LocalSet::new().block_on(&runtime, follow(plan, lines, stop));
         end_blocking_threads(runtime);
         result
@@ -154,11 +154,7 @@ async fn beat(lease: &Lease, claim: u64, cycle: u32, files: &Client, lines: &Lin
     loop {
         beats.tick().await;
         if files.has_lost_server() {
-            lines.error(
-                "etcd: the process \"etcd files\" exited; this worker opens files itself, reload \
-                 nginx to restart the process"
-                    .to_owned(),
-            );
+            lines.error(format!("etcd: {}", module_messages::FILES_PROCESS_EXITED));
         }
         if !lease.beat(claim, cycle, clock::now()) {
             return;

@@ -22,5 +22,5 @@ pub(crate) fn add_logged_lines(
     cf: *mut ngx_conf_t,
     etcd: &Etcd,
 ) -> Result<&'static SharedValue<LoggedLines>, String> {
-    SharedValue::add(cf, &format!("etcd:told:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix))
+    SharedValue::add(cf, &format!("etcd:logged:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix))
 }

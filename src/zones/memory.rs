@@ -38,7 +38,7 @@ pub(crate) fn add(
     name: &str,
     size: usize,
 ) -> Result<*mut ngx_shm_zone_t, String> {
-    let failed = || format!("could not add shared memory zone \"{name}\"");
+    let failed = || module_messages::zone_not_added(name);
     // SAFETY: nginx passes a valid configuration, in whose pool the name is copied.
     let name = unsafe { ngx_str_t::from_bytes((*cf).pool, name.as_bytes()) };
     let mut name = name.ok_or_else(failed)?;

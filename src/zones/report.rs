@@ -1,27 +1,28 @@
-//! What the watcher tells the status of an upstream, beside what its zone has words for; as JSON in
-//! the zone.
+//! What the watcher reports for the status of an upstream, apart from what the zone has counters
+//! for: JSON in the zone.
 
 use etcd_watch::Continuity;
 use serde::{Deserialize, Serialize};
 
-/// The whole. A report that cannot be read is an empty one.
+/// The report. One that cannot be read counts as an empty one.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct Report {
-    /// Keys whose present value is rejected, the first ones.
+    /// The keys whose present value is rejected, the first ones.
     pub(crate) rejected: Vec<Rejection>,
-    /// Keys whose host names cannot be resolved, the first ones, and how many there are.
+    /// The keys whose host names cannot be resolved, the first ones.
     pub(crate) unresolved: Vec<Unresolved>,
+    /// The number of keys with such host names.
     pub(crate) unresolved_total: usize,
-    /// The URL of etcd's that is in use, or was last.
+    /// The URL of the member of etcd in use, or last in use; `None` before the first answer.
     pub(crate) endpoint: Option<String>,
-    /// Why etcd is not followed just now, and what can be done about it.
+    /// Why etcd is not followed, and what to do about it; `None` if it is.
     pub(crate) trouble: Option<String>,
-    /// Why peers are left out, if the zone has no room for all, and what can be done about it.
+    /// Why peers do not fit into the zone, and what to do about it; `None` if all fit.
     pub(crate) room: Option<String>,
-    /// Why peers are in hand that etcd does not have.
+    /// Why peers are in service that etcd does not have; `None` if there are none.
     pub(crate) holding: Option<Holding>,
-    /// The file that keeps the last good list, if there is to be one.
+    /// The state file; `None` without `state=`.
     pub(crate) state: Option<StateFile>,
 }
 
@@ -30,29 +31,31 @@ pub(crate) struct Report {
 pub(crate) struct StateFile {
     /// Its path.
     pub(crate) file: String,
-    /// The revision of the list that it has; `None` where that is not known, or there is none.
+    /// The revision of the list in it; `None` if it was not read or written yet, or could not be
+    /// used.
     pub(crate) revision: Option<u64>,
-    /// Why it could not be read or written, and what can be done about it.
+    /// Why it could not be read or written, and what to do about it; `None` after a successful
+    /// write.
     pub(crate) trouble: Option<String>,
 }
 
-/// A rejected value.
+/// A key whose present value is rejected.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(crate) struct Rejection {
     /// The key, with the prefix.
     pub(crate) key: String,
-    /// Why.
+    /// Why the value is rejected.
     pub(crate) reason: String,
 }
 
-/// A key whose host name cannot be resolved, or has no address yet.
+/// A key whose host name cannot be resolved, or is not resolved yet.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Unresolved {
     /// The key, with the prefix.
     pub(crate) key: String,
     /// The host name.
     pub(crate) name: String,
-    /// How many addresses are in hand, and in use.
+    /// The number of addresses of the name that are still used.
     pub(crate) addresses: usize,
     /// Since when, in milliseconds of the monotonic clock.
     pub(crate) since: u64,
@@ -60,36 +63,36 @@ pub(crate) struct Unresolved {
     pub(crate) reason: Option<String>,
 }
 
-/// Peers that outlive their keys.
+/// Peers that are in service although etcd does not have them.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Holding {
-    /// Why.
+    /// What happened to etcd or to the keys.
     pub(crate) reason: HoldingReason,
-    /// Until when, in milliseconds of the monotonic clock.
+    /// Until when they are held, in milliseconds of the monotonic clock.
     pub(crate) until: u64,
-    /// How many.
+    /// The number of keys whose peers are held.
     pub(crate) peers: usize,
 }
 
-/// Why peers outlive their keys.
+/// Why peers are held.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HoldingReason {
-    /// etcd was replaced by another cluster, which has no valid one.
+    /// etcd was replaced by another cluster, which has no valid peer.
     AnotherCluster,
-    /// etcd was restored to an older state, which has no valid one.
+    /// etcd was wiped or restored from a backup, and has no valid peer.
     OlderState,
-    /// Too many leases have run out at the same time.
+    /// Too many leases expired at once.
     ExpiredLeases,
 }
 
 impl HoldingReason {
-    /// For peers that outlive an etcd that was replaced, restored or wiped.
+    /// The reason if etcd was replaced, restored or wiped.
     pub(crate) fn of(continuity: Continuity) -> Self {
         if continuity == Continuity::OtherCluster { Self::AnotherCluster } else { Self::OlderState }
     }
 
-    /// How etcd relates to the one that the peers came from; `None` where it is the same.
+    /// How etcd relates to the one that the peers came from; `None` if it is the same.
     pub(crate) fn continuity(self) -> Option<Continuity> {
         match self {
             Self::AnotherCluster => Some(Continuity::OtherCluster),
@@ -100,16 +103,17 @@ impl HoldingReason {
 }
 
 impl Report {
-    /// Reads what [`to_bytes`](Self::to_bytes) has made.
+    /// Reads what [`to_bytes`](Self::to_bytes) has written.
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or_default()
     }
 
-    /// As it lies in the zone.
+    /// The report as JSON, as the zone contains it.
     ///
     /// # Errors
     ///
-    /// None that could happen with these types.
+    /// An error of `serde_json`. Reports contain only texts, numbers and lists, for which there is
+    /// none.
     pub(crate) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)
     }

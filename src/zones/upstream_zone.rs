@@ -102,7 +102,7 @@ unsafe extern "C" fn init_upstream_zone(zone: *mut ngx_shm_zone_t, old: *mut c_v
         let result = if old.is_null() {
             make(zone, conf, upstream.cycle)
         } else {
-            find(zone).ok_or_else(|| format!("zone \"{}\" is damaged", name(zone)))
+            find(zone).ok_or_else(|| module_messages::zone_damaged(&name(zone)))
         };
         match result {
             Ok(made) => {

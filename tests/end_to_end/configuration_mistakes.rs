@@ -8,6 +8,7 @@ mod variables;
 use harness::*;
 
 use self::parameters::{BALANCE, CHECK, DRAIN, STICKY};
+use crate::documentation::nginx_version;
 
 const CLUSTER: &str = "etcd_cluster main { endpoint http://127.0.0.1:2379; }";
 
@@ -206,7 +207,10 @@ fn table() -> Vec<Refused> {
         table.push(in_upstream(&format!("etcd main /p/; {method}"), words));
         table.push(in_upstream(&format!("{method} etcd main /p/;"), words));
     }
-    table.push(in_upstream("keepalive 8; etcd main /p/;", &["keepalive", "etcd"]));
+    // Later ones no longer take the upstream as they read the directive.
+    if nginx_version().is_ok_and(|version| version < vec![1, 29, 7]) {
+        table.push(in_upstream("keepalive 8; etcd main /p/;", &["keepalive", "etcd"]));
+    }
     table.extend(variables::table());
     for (parameters, words) in BALANCE {
         table.push(in_upstream(&format!("etcd main /p/; etcd_balance {parameters};"), words));

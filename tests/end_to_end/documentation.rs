@@ -224,7 +224,7 @@ fn numbers(version: &str) -> Vec<u32> {
     version.split('.').filter_map(|number| number.parse().ok()).collect()
 }
 
-fn nginx_version() -> Result<Vec<u32>> {
+pub(crate) fn nginx_version() -> Result<Vec<u32>> {
     let nginx = std::env::var("NGINX").unwrap_or_else(|_| "nginx".to_owned());
     let output = std::process::Command::new(nginx).arg("-v").output()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

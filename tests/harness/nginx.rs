@@ -88,14 +88,26 @@ impl Nginx {
         })
     }
 
-    /// What `nginx -t` says of a configuration.
+    /// What `nginx -t` says of a configuration, in which U+FFFD stands for a byte that is not
+    /// UTF-8.
     ///
     /// # Errors
     ///
     /// When nginx cannot be run at all.
     pub fn test(configuration: &Configuration) -> Result<Output> {
         let folder = Folder::new("nginx-t")?;
-        prepare(&folder, &configuration.render(free_port()?)?)?;
+        let text = configuration.render(free_port()?)?;
+        prepare(&folder, &text)?;
+        if let [first, others @ ..] = &text.split('\u{fffd}').collect::<Vec<_>>()[..]
+            && !others.is_empty()
+        {
+            let mut bytes = first.as_bytes().to_vec();
+            for other in others {
+                bytes.push(0xff);
+                bytes.extend_from_slice(other.as_bytes());
+            }
+            std::fs::write(folder.path().join(CONFIGURATION), bytes)?;
+        }
         Ok(command(folder.path())?.arg("-t").output()?)
     }
 

@@ -32,21 +32,6 @@ impl Context {
     }
 }
 
-/// How many arguments nginx lets pass before the module reads them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arity {
-    /// None (`NGX_CONF_NOARGS`).
-    None,
-    /// One (`NGX_CONF_TAKE1`).
-    One,
-    /// Any number (`NGX_CONF_ANY`).
-    Any,
-    /// At least one (`NGX_CONF_1MORE`).
-    OneOrMore,
-    /// At least two (`NGX_CONF_2MORE`).
-    TwoOrMore,
-}
-
 /// An argument that is known by its place. All of them must be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Argument {
@@ -85,6 +70,8 @@ pub struct Directive {
     pub contexts: &'static [Context],
     /// Whether a block follows it.
     pub is_block: bool,
+    /// Whether it may be given only once in its block.
+    pub is_once: bool,
     /// The arguments before the parameters, all of which must be given.
     pub arguments: &'static [Argument],
     /// The parameters, in the order in which the reference has them.
@@ -100,7 +87,7 @@ pub struct Directive {
 }
 
 impl Directive {
-    /// A directive without arguments.
+    /// A directive without arguments, which may be given once in its block.
     pub const fn new(
         c_name: &'static CStr,
         contexts: &'static [Context],
@@ -113,6 +100,7 @@ impl Directive {
             name,
             contexts,
             is_block: false,
+            is_once: true,
             arguments: &[],
             parameters: &[],
             default: "—",
@@ -126,6 +114,11 @@ impl Directive {
     /// The same with a block behind it.
     pub const fn block(self) -> Self {
         Self { is_block: true, ..self }
+    }
+
+    /// The same, but it may be given several times.
+    pub const fn several(self) -> Self {
+        Self { is_once: false, ..self }
     }
 
     /// The same with these arguments.
@@ -168,18 +161,6 @@ impl Directive {
             next += 1;
         }
         false
-    }
-
-    /// How many arguments nginx is to let pass.
-    pub const fn arity(&self) -> Arity {
-        let is_open = !self.parameters.is_empty() || !matches!(self.rest, Rest::Parameters);
-        match (self.arguments.len(), is_open) {
-            (0, false) => Arity::None,
-            (1, false) => Arity::One,
-            (0, true) if !self.needs_parameter => Arity::Any,
-            (0 | 1, true) => Arity::OneOrMore,
-            _ => Arity::TwoOrMore,
-        }
     }
 
     /// The argument that holds where the directive is not there, if its default is one.

@@ -3,17 +3,43 @@
 use std::{
     error::Error,
     fmt::{self, Display, Formatter},
+    io,
 };
+
+use nginx_syntax::quoted;
 
 use crate::{Argument, Directive, Parameter};
 
-/// What is wrong with a directive, as `nginx -t` shows it: nginx adds the file and the line.
+/// What is wrong with a directive, as `nginx -t` shows it with the file and the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfError(String);
+pub struct ConfError {
+    text: String,
+    /// What follows the place of the directive.
+    detail: String,
+}
+
+impl ConfError {
+    /// The same with a detail that names another place, and so must not stand directly before the
+    /// place of the directive.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
+    /// Whether it has such a detail. If not, nginx itself can add the place.
+    pub fn has_detail(&self) -> bool {
+        !self.detail.is_empty()
+    }
+
+    /// The message with the place of the directive, `in FILE:LINE`.
+    pub fn at(&self, place: &str) -> String {
+        format!("{} {place}{}", self.text, self.detail)
+    }
+}
 
 impl Display for ConfError {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        write!(formatter, "{}{}", self.text, self.detail)
     }
 }
 
@@ -21,8 +47,17 @@ impl Error for ConfError {}
 
 impl<T: Into<String>> From<T> for ConfError {
     fn from(message: T) -> Self {
-        Self(message.into())
+        Self { text: message.into(), detail: String::new() }
     }
+}
+
+/// An error of the system as nginx writes it, `(2: No such file or directory)`; another one behind
+/// a colon.
+fn of_system(error: &io::Error) -> String {
+    let Some(code) = error.raw_os_error() else { return format!(": {error}") };
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
+    format!(" ({code}: {text})")
 }
 
 /// Placeholders without the reference's asterisks.
@@ -77,20 +112,22 @@ impl Directive {
             .iter()
             .map(|p| if p.syntax.is_some() { format!("{}=", p.name) } else { p.name.to_owned() })
             .collect();
-        let allowed = if names.is_empty() {
-            "it takes none".to_owned()
-        } else {
-            format!("it must be {}", one_of(&names))
-        };
-        format!("invalid parameter {argument:?} in \"{}\" directive, {allowed}", self.name).into()
+        format!(
+            "invalid parameter {} in \"{}\" directive, it must be {}",
+            quoted(argument),
+            self.name,
+            one_of(&names)
+        )
+        .into()
     }
 
     /// A flag has a value, or a parameter has none.
     pub fn invalid_parameter(&self, argument: &str, parameter: &Parameter) -> ConfError {
-        let must = plain(&parameter.syntax());
         format!(
-            "invalid parameter {argument:?} in \"{}\" directive, it must be \"{must}\"",
-            self.name
+            "invalid parameter {} in \"{}\" directive, it must be \"{}\"",
+            quoted(argument),
+            self.name,
+            plain(&parameter.syntax())
         )
         .into()
     }
@@ -98,7 +135,7 @@ impl Directive {
     /// A parameter is given twice.
     pub fn duplicate_parameter(&self, argument: &str, parameter: &Parameter) -> ConfError {
         let shown = if parameter.is_secret { parameter.name } else { argument };
-        format!("duplicate parameter {shown:?} in \"{}\" directive", self.name).into()
+        format!("duplicate parameter {} in \"{}\" directive", quoted(shown), self.name).into()
     }
 
     /// A parameter is missing that must be there.
@@ -116,7 +153,7 @@ impl Directive {
     /// values.
     pub fn invalid_value_of(&self, name: &str, value: &str, expects: &str) -> ConfError {
         let shown =
-            if self.parameter(name).is_secret { String::new() } else { format!("{value:?} ") };
+            if self.parameter(name).is_secret { String::new() } else { quoted(value) + " " };
         format!(
             "invalid value {shown}of \"{name}\" in \"{}\" directive, it must be {expects}",
             self.name
@@ -128,14 +165,18 @@ impl Directive {
     /// are more arguments of the same kind.
     pub fn invalid_argument(&self, place: usize, value: &str) -> ConfError {
         let Argument { name, expects, .. } = self.arguments[place.min(self.arguments.len() - 1)];
-        format!("invalid {name} {value:?} in \"{}\" directive, it must be {expects}", self.name)
-            .into()
+        format!(
+            "invalid {name} {} in \"{}\" directive, it must be {expects}",
+            quoted(value),
+            self.name
+        )
+        .into()
     }
 
     /// The same argument is given twice, or another directive has it already.
     pub fn duplicate_argument(&self, place: usize, value: &str) -> ConfError {
         let Argument { name, .. } = self.arguments[place.min(self.arguments.len() - 1)];
-        format!("duplicate {name} {value:?} in \"{}\" directive", self.name).into()
+        format!("duplicate {name} {} in \"{}\" directive", quoted(value), self.name).into()
     }
 
     /// A parameter, and something else that is there as well, cannot be used together.
@@ -150,10 +191,21 @@ impl Directive {
             .into()
     }
 
-    /// A file or a folder that the directive names cannot be used.
-    pub fn file_failed(&self, parameter: &str, path: &str, error: impl Display) -> ConfError {
+    /// A file or a folder that the directive names cannot be used. The parameter is empty if the
+    /// argument names it.
+    pub fn file_rejected(&self, parameter: &str, path: &str) -> ConfError {
         let of = if parameter.is_empty() { String::new() } else { format!(" of \"{parameter}\"") };
-        format!("cannot use {path:?}{of} in \"{}\" directive: {error}", self.name).into()
+        format!("cannot use {}{of} in \"{}\" directive", quoted(path), self.name).into()
+    }
+
+    /// The same with the reason.
+    pub fn file_invalid(&self, parameter: &str, path: &str, reason: impl Display) -> ConfError {
+        format!("{}: {reason}", self.file_rejected(parameter, path)).into()
+    }
+
+    /// The same with the error of the system.
+    pub fn file_failed(&self, parameter: &str, path: &str, error: &io::Error) -> ConfError {
+        format!("{}{}", self.file_rejected(parameter, path), of_system(error)).into()
     }
 
     /// nginx had no memory for it.

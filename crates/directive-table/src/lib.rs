@@ -1,13 +1,12 @@
 //! The directives of the module, described in one table: where each stands, what it takes, what
 //! holds where a parameter is not given.
 //!
-//! What is made of it: nginx's array of commands ([`Directive::arity`], [`Directive::contexts`]),
-//! the reading of arguments ([`Directive::parse`]), each message about a wrong one ([`ConfError`]),
-//! the tables of the
-//! reference ([`reference`]) and the manual page ([`manual`]).
+//! What is made of it: nginx's array of commands ([`Directive::contexts`]), the reading of
+//! arguments ([`Directive::parse`]), the check for duplicates ([`Seen`]), each message about a
+//! mistake ([`ConfError`]), the tables of the reference ([`reference`]) and the manual page
+//! ([`manual`]).
 //!
-//! To add a directive: a file in `src/directives` with its handler, a row in `table.rs`. A test
-//! then asks for its section in the reference.
+//! How to add a directive is in `CONTRIBUTING.md`.
 
 #![forbid(unsafe_code)]
 
@@ -17,10 +16,12 @@ mod error;
 pub mod manual;
 mod parameter;
 pub mod reference;
+mod seen;
 mod table;
 
 pub use args::Args;
-pub use directive::{Argument, Arity, Context, Directive, argument};
+pub use directive::{Argument, Context, Directive, argument};
 pub use error::ConfError;
-pub use parameter::{Parameter, flag, value};
+pub use parameter::{FIRST_VERSION, Parameter, flag, value};
+pub use seen::Seen;
 pub use table::{CLUSTER_DIRECTIVES, DIRECTIVES, cluster_directive, directive};

@@ -1,7 +1,7 @@
 //! What a parameter of a directive is.
 
-/// The version in which what has no other one appeared.
-const FIRST_VERSION: &str = "0.1.0";
+/// The version of the module in which parameters appeared whose rows name no other one.
+pub const FIRST_VERSION: &str = "0.1.0";
 
 /// A parameter: `name=value`, or a flag, which is only `name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

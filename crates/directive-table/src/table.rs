@@ -11,8 +11,8 @@ use crate::{
 /// Names a macro for a row of each directive that nginx reads: its handler, as
 /// `file::function` of `src/directives`, and its [`Directive`].
 ///
-/// The macro is to take `$($handler:path => $directive:expr;)*`. Handlers have meaning only in the
-/// module, descriptions only here.
+/// The macro must take `$($file:ident::$handler:ident => $directive:expr;)*`. Handlers have meaning
+/// only in the module, descriptions only here.
 #[macro_export]
 macro_rules! with_directives {
     ($callback:ident) => {
@@ -20,7 +20,8 @@ macro_rules! with_directives {
             cluster::etcd_cluster => Directive::new(
                 c"etcd_cluster", &[Main, Http], "0.1.0",
                 "defines an etcd cluster and how to reach it",
-            ).arguments(&[argument("cluster", "*name*", "a name, not empty")]).block();
+            ).arguments(&[argument("cluster", "*name*", "a text that is not empty")]).block()
+            .several();
 
             etcd::etcd => Directive::new(
                 c"etcd", &[Upstream], "0.1.0",
@@ -44,7 +45,7 @@ macro_rules! with_directives {
             ).arguments(&[argument(
                 "network", "*network*",
                 "a network (10.0.0.0/8, 2001:db8::/32), an address or \"unix:\"",
-            )]).repeated().default("— (all addresses)");
+            )]).repeated().several().default("— (all addresses)");
 
             check::etcd_check => Directive::new(
                 c"etcd_check", &[Upstream], "0.1.0",
@@ -62,7 +63,7 @@ checks",
                 c"etcd_geo", &[Http], "0.1.0",
                 "defines a variable that tells whether the client's address is in networks from \
 etcd",
-            ).arguments(&[VARIABLE, CLUSTER, PREFIX]).parameters(GEO);
+            ).arguments(&[VARIABLE, CLUSTER, PREFIX]).parameters(GEO).several();
 
             keepalive::etcd_keepalive => Directive::new(
                 c"etcd_keepalive", &[Upstream], "0.1.0",
@@ -82,7 +83,7 @@ etcd",
             ).arguments(&[VARIABLE, CLUSTER, argument(
                 "key", "*key*",
                 "a key of up to 512 bytes, without control characters",
-            )]).parameters(VALUE);
+            )]).parameters(VALUE).several();
 
             status::etcd_status => Directive::new(
                 c"etcd_status", &[Location], "0.1.0",
@@ -93,7 +94,7 @@ etcd",
 }
 
 macro_rules! describe {
-    ($($handler:path => $directive:expr;)*) => {
+    ($($file:ident::$handler:ident => $directive:expr;)*) => {
         /// The directives that nginx reads, in the order of the reference.
         pub const DIRECTIVES: &[Directive] = &[$($directive),*];
     };
@@ -101,34 +102,59 @@ macro_rules! describe {
 
 with_directives!(describe);
 
-/// The directives inside a block `etcd_cluster`, which the module reads itself.
-pub const CLUSTER_DIRECTIVES: &[Directive] = &[
-    of_cluster(c"endpoint", "sets the URLs of the members of the cluster")
-        .arguments(&[argument("URL", "*url*", "http://HOST:PORT or https://HOST:PORT")])
-        .repeated(),
-    of_cluster(c"connect_timeout", "sets a timeout for establishing a connection to a member")
-        .arguments(&[argument("time", "*time*", "a time above 0")])
-        .default("connect_timeout 2s;"),
-    of_cluster(
-        c"ssl_trusted_certificate",
-        "sets the CA certificates that verify the certificates \
-    of the members",
-    )
-    .arguments(&[FILE])
-    .default("— (CA certificates of the system)"),
-    of_cluster(c"ssl_certificate", "sets the client certificate").arguments(&[FILE]),
-    of_cluster(c"ssl_certificate_key", "sets the key of the client certificate").arguments(&[FILE]),
-    of_cluster(c"ssl_name", "sets the name that certificates of the members must be valid for")
-        .arguments(&[NAME])
-        .default("— (the host of the endpoint)"),
-    of_cluster(c"user", "sets the etcd user").arguments(&[NAME]),
-    of_cluster(
-        c"password_file",
-        "sets the file with the password of the etcd \
-    user",
-    )
-    .arguments(&[FILE]),
-];
+/// Names a macro for a row of each directive inside a block `etcd_cluster`, which the module reads
+/// itself: its setter, a function of `Block` in `src/directives/cluster/block.rs`, and its
+/// [`Directive`].
+///
+/// The macro must take `$($setter:ident => $directive:expr;)*`, as with [`with_directives`].
+#[macro_export]
+macro_rules! with_cluster_directives {
+    ($callback:ident) => {
+        $callback! {
+            set_endpoints => of_cluster(
+                c"endpoint", "sets the URLs of the members of the cluster",
+            ).arguments(&[argument("URL", "*url*", "http://HOST:PORT or https://HOST:PORT")])
+            .repeated().several();
+
+            set_connect_timeout => of_cluster(
+                c"connect_timeout", "sets a timeout for establishing a connection to a member",
+            ).arguments(&[argument("time", "*time*", "a time above 0")])
+            .default("connect_timeout 2s;");
+
+            set_trusted_certificate => of_cluster(
+                c"ssl_trusted_certificate",
+                "sets the CA certificates that verify the certificates of the members",
+            ).arguments(&[FILE]).default("— (CA certificates of the system)");
+
+            set_certificate => of_cluster(
+                c"ssl_certificate", "sets the client certificate",
+            ).arguments(&[FILE]);
+
+            set_certificate_key => of_cluster(
+                c"ssl_certificate_key", "sets the key of the client certificate",
+            ).arguments(&[FILE]);
+
+            set_name => of_cluster(
+                c"ssl_name", "sets the name that certificates of the members must be valid for",
+            ).arguments(&[NAME]).default("— (the host of the endpoint)");
+
+            set_user => of_cluster(c"user", "sets the etcd user").arguments(&[NAME]);
+
+            set_password_file => of_cluster(
+                c"password_file", "sets the file with the password of the etcd user",
+            ).arguments(&[FILE]);
+        }
+    };
+}
+
+macro_rules! describe_cluster {
+    ($($setter:ident => $directive:expr;)*) => {
+        /// The directives inside a block `etcd_cluster`.
+        pub const CLUSTER_DIRECTIVES: &[Directive] = &[$($directive),*];
+    };
+}
+
+with_cluster_directives!(describe_cluster);
 
 const fn of_cluster(name: &'static CStr, summary: &'static str) -> Directive {
     Directive::new(name, &[Cluster], "0.1.0", summary)
@@ -151,7 +177,8 @@ const VARIABLE: Argument = argument(
 
 const FILE: Argument = argument("file", "*file*", "the name of a file");
 
-const NAME: Argument = argument("name", "*name*", "a text without control characters");
+const NAME: Argument =
+    argument("name", "*name*", "a text that is not empty and has no control characters");
 
 const ETCD: &[Parameter] = &[
     value("zone", "*size*", "a size")
@@ -192,8 +219,8 @@ const CHECK: &[Parameter] = &[
     value(
         "uri",
         "*uri*",
-        "a path that begins with \"/\", with spaces, control characters, \"#\" and what is not \
-         ASCII escaped",
+        "a path that begins with \"/\"; spaces, control characters, \"#\" and non-ASCII \
+         characters must be escaped as %XX",
     )
     .or("/")
     .only_with("http")
@@ -289,7 +316,7 @@ const STICKY: &[Parameter] = &[
     flag("secure").says("adds the attribute `Secure`"),
     value("samesite", "strict | lax | none", "\"strict\", \"lax\" or \"none\"")
         .says("sets the attribute `SameSite`"),
-    value("secret", "*text*", "not empty, and without control characters")
+    value("secret", "*text*", "a text that is not empty and has no control characters")
         .secret()
         .says("key of the hash in the cookie, the same on all routers"),
 ];

@@ -1,5 +1,7 @@
 //! One wording for each kind of mistake: each is held here.
 
+use std::io;
+
 use directive_table::{CLUSTER_DIRECTIVES, ConfError, DIRECTIVES, Directive, directive};
 
 fn found(name: &str) -> &'static Directive {
@@ -70,6 +72,22 @@ fn each_mistake_in_a_line_has_its_message() {
              \"etcd_defaults [weight=number] [max_fails=number] [fail_timeout=time] \
              [max_conns=number | $variable] [slow_start=time];\"",
         ),
+        (
+            "etcd main",
+            "invalid number of arguments in \"etcd\" directive, it must be \"etcd cluster prefix \
+             [zone=size] [state=file] [hold=time] [expiry_guard=percent%];\"",
+        ),
+        (
+            "etcd_cluster a b",
+            "invalid number of arguments in \"etcd_cluster\" directive, it must be \
+             \"etcd_cluster name { … }\"",
+        ),
+        (
+            "etcd_status json",
+            "invalid number of arguments in \"etcd_status\" directive, it must be \
+             \"etcd_status;\"",
+        ),
+        ("etcd_status", "none"),
         ("etcd_drain", "none"),
         ("etcd_geo $a main /a/ initial=10.0.0.1 initial=10.0.0.2 empty=1", "none"),
         ("etcd_balance hash $uri consistent", "none"),
@@ -105,8 +123,8 @@ fn each_mistake_that_a_handler_finds_has_its_message() {
         ),
         (
             sticky.invalid_value("secret", "a\tb"),
-            "invalid value of \"secret\" in \"etcd_sticky\" directive, it must be not empty, and \
-             without control characters",
+            "invalid value of \"secret\" in \"etcd_sticky\" directive, it must be a text that is \
+             not empty and has no control characters",
         ),
         (
             etcd.invalid_value_of("zone", "4k", "a size of at least 32k"),
@@ -135,16 +153,34 @@ fn each_mistake_that_a_handler_finds_has_its_message() {
             "\"samesite=none\" cannot be used without \"secure\" in \"etcd_sticky\" directive",
         ),
         (
-            etcd.file_failed("state", "/x/y", "Is a directory"),
-            "cannot use \"/x/y\" of \"state\" in \"etcd\" directive: Is a directory",
+            etcd.file_failed("state", "/x/y", &io::Error::from_raw_os_error(21)),
+            "cannot use \"/x/y\" of \"state\" in \"etcd\" directive (21: Is a directory)",
         ),
         (
-            found("ssl_certificate").file_failed("", "/x/y", "No such file"),
-            "cannot use \"/x/y\" in \"ssl_certificate\" directive: No such file",
+            found("ssl_certificate").file_failed("", "/x/y", &io::Error::other("too large")),
+            "cannot use \"/x/y\" in \"ssl_certificate\" directive: too large",
+        ),
+        (
+            directive("etcd_geo").file_invalid("initial_file", "/x/y", "\"a\" is no network"),
+            "cannot use \"/x/y\" of \"initial_file\" in \"etcd_geo\" directive: \"a\" is no \
+             network",
         ),
         (etcd.no_memory(), "no memory for the configuration of \"etcd\""),
     ];
     for (error, expected) in table {
         assert_eq!(error.to_string(), *expected);
     }
+}
+
+#[test]
+fn a_detail_follows_the_place_of_the_directive() {
+    let taken = directive("etcd").file_rejected("state", "/x/y");
+    assert!(!taken.has_detail());
+    let taken = taken.with_detail(": already used by upstream \"a\" in nginx.conf:8");
+    assert!(taken.has_detail());
+    assert_eq!(
+        taken.at("in nginx.conf:9"),
+        "cannot use \"/x/y\" of \"state\" in \"etcd\" directive in nginx.conf:9: already used by \
+         upstream \"a\" in nginx.conf:8"
+    );
 }

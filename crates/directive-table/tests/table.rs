@@ -1,7 +1,7 @@
 //! That the rows of the table agree with themselves, and how arguments are sorted.
 
 use directive_table::{
-    Arity, CLUSTER_DIRECTIVES, Context, DIRECTIVES, cluster_directive, directive,
+    CLUSTER_DIRECTIVES, Context, DIRECTIVES, Seen, cluster_directive, directive,
 };
 
 fn args(line: &str) -> Vec<String> {
@@ -15,7 +15,6 @@ fn each_row_agrees_with_itself() {
         assert!(!names.contains(&row.name), "{} is there twice", row.name);
         names.push(row.name);
         assert!(!row.contexts.is_empty() && !row.summary.is_empty(), "{}", row.name);
-        assert!(row.arguments.len() < 2 || row.arity() != Arity::One, "{}", row.name);
         for (place, parameter) in row.parameters.iter().enumerate() {
             let name = format!("{} of {}", parameter.name, row.name);
             assert_eq!(parameter.syntax.is_some(), !parameter.expects.is_empty(), "{name}");
@@ -35,24 +34,31 @@ fn a_row_has_a_context_of_nginx_s_or_stands_in_a_cluster() {
     assert!(!directive("etcd").stands_in(Context::Http));
 }
 
+/// Nothing looks for duplicates in `http`, where all directives may be there several times.
 #[test]
-fn nginx_lets_as_many_arguments_pass_as_there_can_be() {
-    for (name, arity) in [
-        ("etcd_cluster", Arity::One),
-        ("etcd", Arity::TwoOrMore),
-        ("etcd_allow", Arity::OneOrMore),
-        ("etcd_balance", Arity::OneOrMore),
-        ("etcd_check", Arity::OneOrMore),
-        ("etcd_defaults", Arity::OneOrMore),
-        ("etcd_drain", Arity::Any),
-        ("etcd_geo", Arity::TwoOrMore),
-        ("etcd_keepalive", Arity::OneOrMore),
-        ("etcd_sticky", Arity::OneOrMore),
-        ("etcd_variable", Arity::TwoOrMore),
-        ("etcd_status", Arity::None),
-    ] {
-        assert_eq!(directive(name).arity(), arity, "{name}");
+fn what_may_be_given_once_stands_where_that_is_checked() {
+    let checked = [Context::Upstream, Context::Location, Context::Cluster];
+    for row in DIRECTIVES.iter().chain(CLUSTER_DIRECTIVES) {
+        let is_checked = checked.iter().any(|&context| row.stands_in(context));
+        assert!(!row.is_once || is_checked, "{}", row.name);
     }
+}
+
+#[test]
+fn a_directive_is_given_once_unless_its_row_says_otherwise() {
+    let mut seen = Seen::default();
+    for (name, place, expected) in [
+        ("etcd_drain", "in a:1", Ok(())),
+        ("etcd_allow", "in a:2", Ok(())),
+        ("etcd_allow", "in a:3", Ok(())),
+        ("etcd_drain", "in a:4", Err("\"etcd_drain\" directive is duplicate".to_owned())),
+    ] {
+        let added = seen.add(directive(name), place.to_owned());
+        assert_eq!(added.map_err(|error| error.to_string()), expected, "{name} {place}");
+    }
+    assert_eq!(seen.place("etcd_drain"), Some("in a:1"));
+    assert_eq!(seen.place("etcd_allow"), Some("in a:2"));
+    assert_eq!(seen.place("etcd_check"), None);
 }
 
 #[test]

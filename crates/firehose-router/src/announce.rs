@@ -7,6 +7,7 @@ mod docker;
 mod error;
 mod keeper;
 mod lookup;
+mod messages;
 mod node;
 mod options;
 
@@ -51,7 +52,7 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
         // Cancel safe: nothing is announced or started yet.
         biased;
         signal = listener.end_requested() => {
-            tracing::info!("{signal} received: exiting, the node was not announced");
+            tracing::info!("{}", messages::exits(signal));
             return ExitCode::SUCCESS;
         }
         node = making => node.unwrap_or_else(|error| Err(AnnounceError::Stopped(error))),
@@ -65,7 +66,7 @@ pub(crate) async fn run(options: Box<AnnounceOptions>) -> ExitCode {
         Err((error, code)) => {
             let name =
                 options.command.first().map(|name| name.display().to_string()).unwrap_or_default();
-            tracing::error!("the command \"{name}\" cannot be started: {error}");
+            tracing::error!("{}", messages::command_not_started(&name, error));
             return code;
         }
     };
@@ -114,7 +115,7 @@ impl Announcing {
                     happening = listener.next() => match happening {
                         SupervisorEvent::ChildEnded => command.reap_orphans(),
                         SupervisorEvent::Signal(signal @ (Signal::SIGTERM | Signal::SIGINT)) => {
-                            tracing::info!("{signal} received: shutting down");
+                            tracing::info!("{}", messages::shuts_down(signal));
                             break;
                         }
                         SupervisorEvent::Signal(signal) => {
@@ -186,7 +187,7 @@ async fn drain_node(
         if !matches!(timeout(RELEASE_TIMEOUT, is_marked).await, Ok(Ok(_))) {
             return;
         }
-        tracing::info!("the node is marked \"drain\" for {drain:?}; another signal skips the wait");
+        tracing::info!("{}", messages::drains(drain));
         sleep(drain).await;
     };
     tokio::pin!(waiting);

@@ -7,6 +7,7 @@
 use std::{
     ffi::OsString,
     os::unix::process::CommandExt,
+    path::Path,
     process::{Command, ExitCode},
 };
 
@@ -15,6 +16,8 @@ use nix::{
     sys::{prctl, signal::Signal},
     unistd::{Pid, getpid, getppid},
 };
+
+use crate::messages;
 
 /// The sub-command's name.
 pub(crate) const NAME: &str = "run-bound";
@@ -62,7 +65,7 @@ pub(crate) fn command(command: &Command, signal: Signal, is_expendable: bool) ->
 pub(crate) fn run(options: &BoundOptions) -> ExitCode {
     let [program, arguments @ ..] = &options.command[..] else { return ExitCode::FAILURE };
     if let Err(error) = Signal::try_from(options.signal).and_then(prctl::set_pdeathsig) {
-        eprintln!("{} will not end with its parent: {error}", program.display());
+        eprintln!("{}", messages::not_bound(Path::new(program), error));
     }
     if options.expendable {
         // As likely as possible (proc(5)); what cannot be written is no reason not to run.
@@ -73,6 +76,6 @@ pub(crate) fn run(options: &BoundOptions) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let error = Command::new(program).args(arguments).exec();
-    eprintln!("cannot run {}: {error}", program.display());
+    eprintln!("{}", messages::cannot_run(Path::new(program), error));
     ExitCode::from(CANNOT_RUN)
 }

@@ -8,6 +8,9 @@ use etcd_watch::{
     Cluster, ClusterConfig, Files, Identity, Login, OwnFiles, ReadFile, SettingNames, Tls,
     check_endpoint,
 };
+use nginx_syntax::quoted;
+
+use crate::number_flag;
 
 mod error;
 
@@ -94,7 +97,7 @@ pub(crate) struct EtcdOptions {
         value_name = "SECONDS",
         hide_env_values = true,
         default_value_t = 2,
-        value_parser = clap::value_parser!(u64).range(1..=600)
+        value_parser = number_flag::within(1_u64..=600)
     )]
     etcd_connect_timeout: u64,
 
@@ -287,7 +290,7 @@ pub(crate) fn parse_prefix(given: &str) -> Result<String, String> {
     if let Some(character) =
         prefix.chars().find(|character| character.is_control() || "\"\\$;{}' ".contains(*character))
     {
-        return Err(format!("it must not contain {character:?}"));
+        return Err(format!("it must not contain {}", quoted(&character.to_string())));
     }
     Ok(prefix.to_owned())
 }

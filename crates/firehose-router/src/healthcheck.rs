@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use crate::{local, serve};
+use crate::{local, messages, serve};
 
 /// Flags of `healthcheck`.
 #[derive(Args, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct HealthcheckOptions {
 /// Asks it.
 pub(crate) async fn run(options: HealthcheckOptions) -> ExitCode {
     let Some(socket) = serve::status_socket(options.run_dir.as_deref()) else {
-        eprintln!("no router is running here (no status socket was found; see --run-dir)");
+        eprintln!("{}", messages::NO_ROUTER);
         return ExitCode::FAILURE;
     };
     match local::get(&socket, "/nginx-healthcheck").await {
@@ -26,7 +26,7 @@ pub(crate) async fn run(options: HealthcheckOptions) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("the router at {} does not answer: {error}", socket.display());
+            eprintln!("{}", messages::no_answer(&socket, &error));
             ExitCode::FAILURE
         }
     }

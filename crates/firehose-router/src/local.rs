@@ -35,7 +35,7 @@ async fn ask(socket: &Path, path: &str) -> io::Result<String> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     let status = head.split(' ').nth(1).unwrap_or_default();
     if status != "200" {
-        return Err(io::Error::other(format!("status {status:?}")));
+        return Err(io::Error::other(format!("status \"{status}\"")));
     }
     Ok(body.to_owned())
 }

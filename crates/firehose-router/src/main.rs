@@ -11,7 +11,9 @@ mod etcd;
 mod healthcheck;
 mod local;
 mod log;
+mod messages;
 mod migrate;
+mod number_flag;
 mod serve;
 mod signals;
 
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!("cannot start the runtime: {error}");
+            tracing::error!("{}", messages::no_runtime(error));
             return ExitCode::FAILURE;
         }
     };

@@ -90,7 +90,7 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> ExitCode {
         // which does not wait.
         biased;
         signal = signals.end_requested() => {
-            tracing::info!("{signal}: nginx is not started");
+            tracing::info!("{}", messages::not_started(signal));
             return ExitCode::SUCCESS;
         }
         started = started => started,
@@ -120,11 +120,7 @@ async fn prepare(options: ServeOptions) -> Result<Starting, ServeError> {
     let state = match folders::state_folder(&options.state_dir) {
         Ok(folder) => Some(folder),
         Err(error) => {
-            tracing::warn!(
-                "cannot write to --state-dir {}: {error}; a start without etcd will have neither \
-                 nodes nor settings",
-                options.state_dir.display()
-            );
+            tracing::warn!("{}", messages::no_state_folder(&options.state_dir, error));
             None
         }
     };
@@ -204,11 +200,7 @@ fn load(file: &std::path::Path, etcd: &Etcd) -> (SettingsState, Values) {
             Default::default()
         }
         Err(error) => {
-            tracing::warn!(
-                "{} is not used: {error}; until etcd is read nginx has the default settings, and \
-                nobody may publish",
-                file.display()
-            );
+            tracing::warn!("{}", messages::settings_file_not_used(file, error));
             Default::default()
         }
     }
@@ -250,10 +242,7 @@ fn access_log() -> String {
     } else if std::path::Path::new("/dev/log").exists() {
         "syslog:server=unix:/dev/log,nohostname,tag=firehose_router".to_owned()
     } else {
-        tracing::warn!(
-            "no access log: standard output cannot be opened and there is no /dev/log; set \
-             --access-log"
-        );
+        tracing::warn!("{}", messages::NO_ACCESS_LOG);
         "off".to_owned()
     }
 }
@@ -263,9 +252,7 @@ fn access_log() -> String {
 fn without_a_pipe_that_waits(log: String) -> String {
     let is_pipe = std::fs::metadata(&log).is_ok_and(|file| file.file_type().is_fifo());
     if is_pipe && !can_be_opened(&log) {
-        tracing::warn!(
-            "no access log: no process reads from the pipe {log}; start one, or set --access-log"
-        );
+        tracing::warn!("{}", messages::nobody_reads(&log));
         return "off".to_owned();
     }
     log

@@ -6,6 +6,12 @@ use thiserror::Error;
 const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
                        \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
 
+/// How `random` is written.
+const RANDOM: &str = "\"random\" [\"two\" [\"least_conn\"]]";
+
+/// How `hash` is written.
+const HASH: &str = "\"hash\" KEY [\"consistent\"]";
+
 /// How a peer is chosen; the names are nginx's, where nginx has the method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
@@ -31,10 +37,10 @@ pub enum Method {
 
 /// What is wrong with the arguments that name a method.
 ///
-/// A message is a [`problem`](Self::problem), to which the reader adds where it stands, and perhaps
-/// a [`hint`](Self::hint).
+/// A message is a [`problem`](Self::problem), to which the reader adds where it is, and a
+/// [`hint`](Self::hint).
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{}{}", self.problem(), self.hint().map_or_else(String::new, |hint| format!(": {hint}")))]
+#[error("{}: {}", self.problem(), self.hint())]
 pub enum MethodError {
     /// There are no arguments.
     NoMethod,
@@ -74,19 +80,22 @@ impl MethodError {
         }
     }
 
-    /// What can be written instead, if that is not plain.
-    pub fn hint(&self) -> Option<String> {
+    /// What can be written instead.
+    pub fn hint(&self) -> String {
         match self {
-            Self::NoMethod | Self::Unknown(_) => Some(format!("it must be {METHODS}")),
-            Self::NoKey | Self::Parameter { .. } => None,
-            Self::RandomTwoBy(_) => Some(
-                "\"random two\" takes \"least_conn\" only, and \"least_time\" alone chooses \
-                 between two by their times"
-                    .to_owned(),
-            ),
-            Self::LeastTimeOf(_) => {
-                Some("it takes none, and goes by the time to the header".to_owned())
-            }
+            Self::NoMethod | Self::Unknown(_) => format!("it must be {METHODS}"),
+            Self::NoKey => format!("it must be {HASH}"),
+            Self::RandomTwoBy(_) => "\"random two\" takes \"least_conn\" only, and \"least_time\" \
+                                     alone chooses between two by their times"
+                .to_owned(),
+            Self::LeastTimeOf(_) => "\"least_time\" has no parameters, it always uses the time to \
+                                     the response header"
+                .to_owned(),
+            Self::Parameter { method, .. } => match method.as_str() {
+                "random" => format!("it must be {RANDOM}"),
+                "hash" => format!("it must be {HASH}"),
+                method => format!("\"{method}\" has no parameters"),
+            },
         }
     }
 }
@@ -194,11 +203,32 @@ mod tests {
         for (text, message) in [
             ("", format!("no method: it must be {methods}")),
             ("fastest", format!("unknown method \"fastest\": it must be {methods}")),
-            ("hash", "\"hash\" has no key".to_owned()),
-            ("ip_hash x", "invalid parameter \"x\" of \"ip_hash\"".to_owned()),
-            ("hash $a ketama", "invalid parameter \"ketama\" of \"hash\"".to_owned()),
-            ("random three", "invalid parameter \"three\" of \"random\"".to_owned()),
-            ("random two x", "invalid parameter \"x\" of \"random\"".to_owned()),
+            (
+                "hash",
+                "\"hash\" has no key: it must be \"hash\" KEY [\"consistent\"]".to_owned(),
+            ),
+            (
+                "ip_hash x",
+                "invalid parameter \"x\" of \"ip_hash\": \"ip_hash\" has no parameters".to_owned(),
+            ),
+            (
+                "hash $a ketama",
+                "invalid parameter \"ketama\" of \"hash\": it must be \"hash\" KEY \
+                 [\"consistent\"]"
+                    .to_owned(),
+            ),
+            (
+                "random three",
+                "invalid parameter \"three\" of \"random\": it must be \"random\" [\"two\" \
+                 [\"least_conn\"]]"
+                    .to_owned(),
+            ),
+            (
+                "random two x",
+                "invalid parameter \"x\" of \"random\": it must be \"random\" [\"two\" \
+                 [\"least_conn\"]]"
+                    .to_owned(),
+            ),
             (
                 "random two least_time=header",
                 "\"random two least_time=header\" is not supported: \"random two\" takes \
@@ -207,8 +237,8 @@ mod tests {
             ),
             (
                 "least_time header",
-                "invalid parameter \"header\" of \"least_time\": it takes none, and goes by the \
-                 time to the header"
+                "invalid parameter \"header\" of \"least_time\": \"least_time\" has no parameters, \
+                 it always uses the time to the response header"
                     .to_owned(),
             ),
         ] {

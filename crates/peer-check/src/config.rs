@@ -4,6 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
+use nginx_syntax::quoted;
 use thiserror::Error;
 
 use crate::status::StatusSet;
@@ -62,7 +63,7 @@ pub enum CheckMethod {
 
 /// What was given as a method is none.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("invalid method {0:?}: it must be \"GET\" or \"HEAD\"")]
+#[error("invalid method {}: it must be \"GET\" or \"HEAD\"", quoted(.0))]
 pub struct CheckMethodError(String);
 
 impl FromStr for CheckMethod {
@@ -81,10 +82,10 @@ impl FromStr for CheckMethod {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// The uri is none.
-    #[error("invalid uri {0:?}: it must be a path that begins with \"/\"")]
+    #[error("invalid uri {}: it must be a path that begins with \"/\"", quoted(.0))]
     Uri(String),
     /// The host cannot be sent as a header.
-    #[error("invalid host {0:?}: it cannot be sent as a header")]
+    #[error("invalid host {}: it cannot be sent as a header", quoted(.0))]
     Host(String),
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use nginx_syntax::quoted;
 use thiserror::Error;
 
 /// Statuses of HTTP have three digits (RFC 9110, section 15).
@@ -17,7 +18,7 @@ pub struct StatusSet(Vec<RangeInclusive<u16>>);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StatusError {
     /// A part that is not a status; may be empty.
-    #[error("invalid status {0:?}: it must be a number from 100 to 599")]
+    #[error("invalid status {}: it must be a number from 100 to 599", quoted(.0))]
     Status(String),
     /// A range whose end is before its beginning.
     #[error("invalid range {0}-{1}: it ends before it begins")]

@@ -1,23 +1,38 @@
-//! What stands inside an `etcd_cluster` block.
+//! The directives inside an `etcd_cluster` block.
 
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use directive_table::{Args, CLUSTER_DIRECTIVES, ConfError, Directive, cluster_directive};
+use directive_table::{
+    Args, CLUSTER_DIRECTIVES, ConfError, Directive, Seen, cluster_directive,
+    with_cluster_directives,
+};
 use etcd_watch::{ClusterConfig, Identity, Login, SettingNames, Tls, check_endpoint};
+use nginx_syntax::quoted;
 use ngx::ffi::ngx_conf_t;
 
-use crate::directives::args::{full_name, milliseconds};
-
-const ENDPOINT: &Directive = cluster_directive("endpoint");
+use crate::directives::args::{full_name, milliseconds, place};
 
 const CONNECT_TIMEOUT: &Directive = cluster_directive("connect_timeout");
+
+/// Takes one directive of the block into it.
+type Setter = fn(&mut Block, &ngx_conf_t, &'static Directive, &Args<'_>) -> Result<(), ConfError>;
+
+macro_rules! setters {
+    ($($setter:ident => $directive:expr;)*) => {
+        /// The setters, in the order of [`CLUSTER_DIRECTIVES`].
+        const SETTERS: [Setter; CLUSTER_DIRECTIVES.len()] = [$(Block::$setter),*];
+    };
+}
+
+with_cluster_directives!(setters);
 
 /// What has been read of a block so far.
 #[derive(Default)]
 pub(super) struct Block {
+    seen: Seen,
     endpoints: Vec<String>,
     connect_timeout: Option<Duration>,
     trusted_certificate: Option<PathBuf>,
@@ -32,33 +47,99 @@ impl Block {
     /// Reads one directive; its name is the first of the arguments.
     pub(super) fn read(&mut self, cf: &ngx_conf_t, args: &[String]) -> Result<(), ConfError> {
         let (name, args) = (args[0].as_str(), &args[1..]);
-        let directive = CLUSTER_DIRECTIVES.iter().find(|directive| directive.name == name);
-        let directive = directive
-            .ok_or_else(|| format!("unknown directive {name:?} in \"etcd_cluster\" block"))?;
-        let args = &directive.parse(args)?;
-        match name {
-            "endpoint" => self.read_endpoints(args.arguments()),
-            "connect_timeout" => set(&mut self.connect_timeout, directive, args.argument(0, time)?),
-            "ssl_trusted_certificate" => {
-                set_file(&mut self.trusted_certificate, cf, directive, args)
-            }
-            "ssl_certificate" => set_file(&mut self.certificate, cf, directive, args),
-            "ssl_certificate_key" => set_file(&mut self.certificate_key, cf, directive, args),
-            "ssl_name" => set_text(&mut self.name, directive, args),
-            "user" => set_text(&mut self.user, directive, args),
-            _ => set_file(&mut self.password_file, cf, directive, args),
-        }
+        let mut rows = CLUSTER_DIRECTIVES.iter().zip(SETTERS);
+        let (directive, set) =
+            rows.find(|(directive, _)| directive.name == name).ok_or_else(|| {
+                format!("unknown directive {} in \"etcd_cluster\" block", quoted(name))
+            })?;
+        self.seen.add(directive, place(cf))?;
+        set(self, cf, directive, &directive.parse(args)?)
     }
 
-    fn read_endpoints(&mut self, urls: &[String]) -> Result<(), ConfError> {
-        for url in urls {
+    fn set_endpoints(
+        &mut self,
+        _cf: &ngx_conf_t,
+        directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        for url in args.arguments() {
             check_endpoint(url)
-                .map_err(|error| format!("{}: {error}", ENDPOINT.invalid_argument(0, url)))?;
+                .map_err(|error| format!("{}: {error}", directive.invalid_argument(0, url)))?;
             if self.endpoints.contains(url) {
-                return Err(ENDPOINT.duplicate_argument(0, url));
+                return Err(directive.duplicate_argument(0, url));
             }
             self.endpoints.push(url.clone());
         }
+        Ok(())
+    }
+
+    fn set_connect_timeout(
+        &mut self,
+        _cf: &ngx_conf_t,
+        _directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        self.connect_timeout = Some(args.argument(0, time)?);
+        Ok(())
+    }
+
+    fn set_trusted_certificate(
+        &mut self,
+        cf: &ngx_conf_t,
+        directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        self.trusted_certificate = Some(file(cf, directive, args)?);
+        Ok(())
+    }
+
+    fn set_certificate(
+        &mut self,
+        cf: &ngx_conf_t,
+        directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        self.certificate = Some(file(cf, directive, args)?);
+        Ok(())
+    }
+
+    fn set_certificate_key(
+        &mut self,
+        cf: &ngx_conf_t,
+        directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        self.certificate_key = Some(file(cf, directive, args)?);
+        Ok(())
+    }
+
+    fn set_name(
+        &mut self,
+        _cf: &ngx_conf_t,
+        _directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        self.name = Some(args.argument(0, text)?);
+        Ok(())
+    }
+
+    fn set_user(
+        &mut self,
+        _cf: &ngx_conf_t,
+        _directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        self.user = Some(args.argument(0, text)?);
+        Ok(())
+    }
+
+    fn set_password_file(
+        &mut self,
+        cf: &ngx_conf_t,
+        directive: &'static Directive,
+        args: &Args<'_>,
+    ) -> Result<(), ConfError> {
+        self.password_file = Some(file(cf, directive, args)?);
         Ok(())
     }
 
@@ -114,41 +195,28 @@ impl Block {
     }
 }
 
-fn set<T>(place: &mut Option<T>, directive: &'static Directive, value: T) -> Result<(), ConfError> {
-    if place.replace(value).is_some() {
-        return Err(directive.is_duplicate());
-    }
-    Ok(())
+/// A text that is not empty and has no control characters.
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_owned())
 }
 
-fn set_text(
-    place: &mut Option<String>,
-    directive: &'static Directive,
-    args: &Args<'_>,
-) -> Result<(), ConfError> {
-    let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-    let text = args.argument(0, |text| is_text(text).then(|| text.to_owned()))?;
-    set(place, directive, text)
-}
-
-/// A file, relative to nginx's configuration as its own certificates are. It must be there and
-/// readable now; what is in it is looked at for each connection.
-fn set_file(
-    place: &mut Option<PathBuf>,
+/// A file, relative to nginx's configuration as its own certificates are. It must exist and be
+/// readable now; its content is read for each connection.
+fn file(
     cf: &ngx_conf_t,
     directive: &'static Directive,
     args: &Args<'_>,
-) -> Result<(), ConfError> {
+) -> Result<PathBuf, ConfError> {
     let name = args.argument(0, |name| (!name.is_empty()).then_some(name))?;
     let file = full_name(cf, name).ok_or_else(|| directive.no_memory())?;
     check_readable(&file)
-        .map_err(|error| directive.file_failed("", &file.display().to_string(), error))?;
-    set(place, directive, file)
+        .map_err(|error| directive.file_failed("", &file.display().to_string(), &error))?;
+    Ok(file)
 }
 
 fn check_readable(file: &Path) -> std::io::Result<()> {
     if std::fs::metadata(file)?.is_dir() {
-        return Err(std::io::ErrorKind::IsADirectory.into());
+        return Err(std::io::Error::from_raw_os_error(libc::EISDIR));
     }
     std::fs::File::open(file).map(drop)
 }

@@ -182,8 +182,6 @@ impl Draining {
 fn announce(name: &str, worker: &Worker, held: &PickedPeer, count: usize) {
     let (_, address, key) = worker.address(held);
     let peer = String::from_utf8_lossy(if key.is_empty() { address } else { key });
-    log::at(
-        NGX_LOG_NOTICE,
-        &format!("etcd: upstream \"{name}\": peer \"{peer}\": closing {count} connections"),
-    );
+    let message = module_messages::closing(&peer, count);
+    log::at(NGX_LOG_NOTICE, &format!("etcd: upstream \"{name}\": {message}"));
 }

@@ -80,10 +80,9 @@ impl WatchedUpstream {
         let Changes { added, removed, changed, .. } = changes;
         if added + removed + changed > 0 {
             let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
-            self.log.notice(format!(
-                "{count} peers (+{added} -{removed} ~{changed}), revision {}",
-                self.contents.revision()
-            ));
+            let changes = (added, removed, changed);
+            let revision = self.contents.revision();
+            self.log.notice(module_messages::peers_changed(count, changes, revision));
         }
     }
 

@@ -93,7 +93,7 @@ impl StatusReport {
         let mut try_report = |report: &Report| match report.to_bytes() {
             Ok(bytes) => publisher.publish_report(&bytes, publishing),
             Err(error) => {
-                self.log.error(format!("no report: {error}"));
+                self.log.error(module_messages::status_not_updated(error));
                 true
             }
         };

@@ -2,7 +2,8 @@
 
 use harness::*;
 
-use super::{at_top, in_cluster, in_upstream};
+use super::{CLUSTER, at_top, in_cluster, in_upstream};
+use crate::documentation::nginx_version;
 
 const MESSAGES: &str = include_str!("messages.txt");
 
@@ -10,24 +11,76 @@ const MESSAGES: &str = include_str!("messages.txt");
 async fn each_message_about_a_mistake_is_the_one_that_is_listed() -> Result<()> {
     let lines: Vec<_> =
         MESSAGES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    assert!(lines.len() > 100 && lines.len().is_multiple_of(2), "{} lines", lines.len());
+    assert!(lines.len() > 200 && lines.len().is_multiple_of(2), "{} lines", lines.len());
+    let version = nginx_version()?;
     let mut wrong = Vec::new();
     for case in lines.chunks(2) {
         let (mistake, expected) = (case[0], case[1]);
         let (block, directives) = mistake.split_once(':').ok_or(mistake)?;
-        let refused = match block {
-            "upstream" => in_upstream(directives, &[]),
-            "etcd_cluster" => in_cluster(directives, &[]),
-            "http" => at_top(directives, &[]),
+        let (block, versions) = block.split_once(' ').unwrap_or((block, "1.0.0"));
+        let (is_before, wanted) = match versions.strip_prefix('<') {
+            Some(wanted) => (true, wanted),
+            None => (false, versions),
+        };
+        let wanted: Vec<u32> = wanted.split('.').map(str::parse).collect::<Result<_, _>>()?;
+        if (version < wanted) != is_before {
+            continue;
+        }
+        let new = Configuration::new();
+        let configuration = match block {
+            "upstream" => new.http(&in_upstream(directives, &[]).http),
+            "etcd_cluster" => new.http(&in_cluster(directives, &[]).http),
+            "http" => new.http(&at_top(directives, &[]).http),
+            "main" => new.main(directives).http(&at_top("", &[]).http),
+            "location" => new
+                .http(&in_upstream("etcd main /p/;", &[]).http)
+                .server(&format!("location /x {{ {directives} }}")),
             _ => return Err(mistake.into()),
         };
-        let output = Nginx::test(&Configuration::new().http(&refused.http))?;
-        let message = last_message(&String::from_utf8_lossy(&output.stderr));
-        if message.as_deref() != Some(expected) {
-            wrong.push(format!("{mistake}\n  expected {expected}\n  but got  {message:?}"));
+        let output = Nginx::test(&configuration)?;
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let (message, count) = (last_message(&printed), printed.matches("[emerg]").count());
+        if message.as_deref() != Some(expected) || count != 1 {
+            wrong.push(format!(
+                "{mistake}\n  expected {expected}\n  but got  {message:?}, {count} \
+                                times"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
+}
+
+/// The lines of the file that the errors of `nginx -t` name.
+fn places(http: &str) -> Result<Vec<u32>> {
+    let output = Nginx::test(&Configuration::new().http(http))?;
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let errors = printed.lines().filter(|line| line.contains("[emerg]"));
+    let places = errors.filter_map(|line| {
+        let (_, place) = line.split_once("nginx.conf:")?;
+        place.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+    });
+    Ok(places.collect())
+}
+
+#[tokio::test]
+async fn a_mistake_is_at_the_place_of_its_directive() -> Result<()> {
+    let block = |etcd: &str, others: &str| {
+        format!("{CLUSTER} upstream {UPSTREAM} {{\n{etcd}\n{others}\n}}")
+    };
+    let [line] = places(&block("etcd nowhere /p/;", ""))?[..] else {
+        return Err("not one error".into());
+    };
+    for (etcd, others, expected) in [
+        ("etcd main /p/;", "etcd_defaults max_conns=$a;\netcd_drain timeout=$b;", vec![1, 2]),
+        ("etcd main /p/;", "\netcd_drain spread=$a;", vec![2]),
+        ("etcd main /p/;", "etcd_drain on=check;", vec![1]),
+        ("etcd main /p/;", "\n\netcd_keepalive 8; keepalive_requests 5;", vec![3]),
+        ("etcd main /p/ hold=0 expiry_guard=9%;", "etcd_drain;", vec![0]),
+    ] {
+        let expected: Vec<u32> = expected.into_iter().map(|behind| line + behind).collect();
+        assert_eq!(places(&block(etcd, others))?, expected, "{etcd} {others}");
+    }
     Ok(())
 }
 

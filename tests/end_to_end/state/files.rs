@@ -139,7 +139,9 @@ async fn impossible_names_of_files_are_refused() -> Result<()> {
     };
     let one = |file: &str| format!("upstream a {{ etcd main /a/ {file}; }}");
     let is_folder = |name: &str| {
-        format!("cannot use \"{path}/{name}\" of \"state\" in \"etcd\" directive: is a directory")
+        format!(
+            "cannot use \"{path}/{name}\" of \"state\" in \"etcd\" directive (21: Is a directory)"
+        )
     };
     for (upstreams, said) in [
         (one("state="), "invalid value \"\" of \"state\" in \"etcd\" directive".to_owned()),
@@ -155,11 +157,11 @@ async fn impossible_names_of_files_are_refused() -> Result<()> {
         (one("\"state=a\tb\""), "invalid value \"a\\tb\" of \"state\"".to_owned()),
         (
             two(&format!("{path}/x"), &format!("{path}/x")),
-            "upstream \"a\" has it already, in ".to_owned(),
+            "already used by upstream \"a\" in ".to_owned(),
         ),
         (
             two(&format!("{path}/x"), &format!("{path}/folder/../x")),
-            "upstream \"a\" has it already".to_owned(),
+            "already used by upstream \"a\"".to_owned(),
         ),
     ] {
         let output = Nginx::test(&Configuration::new().http(&format!("{clusters}\n{upstreams}")))?;

@@ -11,6 +11,7 @@ use super::{
     docker::Docker,
     error::AnnounceError,
     lookup::{Lookup, LookupError, NodeError},
+    messages,
     options::AnnounceOptions,
 };
 use crate::etcd::Etcd;
@@ -123,10 +124,7 @@ impl Host {
         let target = target.clone();
         let start = || async move {
             towards(&target).await.map(|address| address.to_string()).map_err(|error| {
-                LookupError::NoAnswer(format!(
-                    "the address of this host is unknown (no route to {target}: {error}): set \
-                    it with --host"
-                ))
+                LookupError::NoAnswer(messages::own_address_unknown(&target, error))
             })
         };
         lookup.run(limit, start).await

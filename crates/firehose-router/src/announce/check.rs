@@ -2,18 +2,23 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use nginx_syntax::quoted;
 use peer_check::{Address, CheckConfig, CheckKind, CheckMethod, Probe, ProbeError};
 use thiserror::Error;
 use tokio::net::lookup_host;
 use upstream_peers::{SocketAddress, Target};
 
-use super::lookup::{Lookup, LookupError, NodeError};
+use super::{
+    lookup::{Lookup, LookupError, NodeError},
+    messages,
+};
 
 /// What is wrong with `--check` or `--check-method`.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum CheckError {
     #[error(
-        "invalid --check {0:?}: it must be \"tcp\", \"none\" or a URL that begins with \"http://\""
+        "invalid --check {}: it must be \"tcp\", \"none\" or a URL that begins with \"http://\"",
+        quoted(.0)
     )]
     Unknown(String),
     #[error("--check-method requires a URL in --check, which is \"{0}\"")]
@@ -97,11 +102,7 @@ impl Check {
         };
         probe.check(&target).await.map_err(|error| match error {
             ProbeError::Failed(reason) => NodeError::Failed(reason),
-            ProbeError::NotMade => NodeError::Unknown(
-                "a check cannot be made: this host has run out of file descriptors, memory or \
-                ports"
-                    .to_owned(),
-            ),
+            ProbeError::NotMade => NodeError::Unknown(messages::CHECK_NOT_MADE.to_owned()),
         })
     }
 }
@@ -123,8 +124,7 @@ impl Names {
 }
 
 async fn look_up(name: String) -> Result<SocketAddr, LookupError> {
-    let failed =
-        |reason: String| LookupError::NoAnswer(format!("{name} cannot be resolved: {reason}"));
+    let failed = |reason: String| LookupError::NoAnswer(messages::not_resolved(&name, reason));
     match lookup_host(&name).await {
         Ok(mut addresses) => addresses.next().ok_or_else(|| failed("it has no address".to_owned())),
         Err(error) => Err(failed(error.to_string())),

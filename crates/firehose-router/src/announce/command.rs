@@ -14,6 +14,7 @@ use nix::{
 };
 use tokio::{process::Child, time::timeout};
 
+use super::messages;
 use crate::{
     bound,
     child::{ended, exit_code, reap_orphans},
@@ -68,7 +69,7 @@ impl Command {
             Some(child) if self.status.is_none() => {
                 self.status = Some(child.wait().await.unwrap_or_default());
                 if let Some(status) = self.status {
-                    tracing::info!("the command {}", ended(status));
+                    tracing::info!("{}", messages::command_ended(&ended(status)));
                 }
             }
             _ => std::future::pending().await,
@@ -89,7 +90,7 @@ impl Command {
         if self.status.is_none() {
             self.signal(Signal::SIGTERM);
             if timeout(limit, self.ended()).await.is_err() {
-                tracing::warn!("the command does not end within {limit:?}: it is killed");
+                tracing::warn!("{}", messages::command_is_killed(limit));
                 self.signal(Signal::SIGKILL);
                 self.ended().await;
             }

@@ -18,6 +18,7 @@ use self::{
     action::{KeyAction, StoredKey, is_abandoned, next_action},
     etcd_key::{Change, EtcdKey},
 };
+use super::messages;
 
 /// How long it may take to revoke the lease, all attempts together: a node that ends does not wait
 /// for an etcd that is away.
@@ -130,23 +131,22 @@ impl Keeper {
             let mut backoff = new_backoff();
             while let Err(reason) = self.etcd.revoke_lease(lease.id).await {
                 if !self.is_failing {
-                    tracing::warn!("key \"{}\" cannot be removed yet: {reason}", self.etcd.name());
+                    tracing::warn!(
+                        "{}",
+                        messages::key_cannot_be_removed_yet(self.etcd.name(), reason)
+                    );
                     self.is_failing = true;
                 }
                 sleep(backoff.next_wait()).await;
             }
         };
         if timeout(RELEASE_TIMEOUT, releasing).await.is_err() {
-            tracing::warn!(
-                "key \"{}\" could not be removed; etcd removes it when its lease expires, within \
-                {} s",
-                self.etcd.name(),
-                self.etcd.ttl()
-            );
+            let Self { etcd, .. } = self;
+            tracing::warn!("{}", messages::key_not_removed(etcd.name(), etcd.ttl()));
             return;
         }
         if *self.state.borrow() != KeySpec::Absent {
-            tracing::info!("key \"{}\" is removed", self.etcd.name());
+            tracing::info!("{}", messages::key_is_removed(self.etcd.name()));
         }
         self.state.send_replace(KeySpec::Absent);
     }
@@ -169,9 +169,9 @@ impl Keeper {
                 self.waits_for = None;
                 self.may_take_over = false;
                 if *self.state.borrow() == *wanted {
-                    tracing::warn!("key \"{}\" was lost: it is set again", self.etcd.name());
+                    tracing::warn!("{}", messages::key_was_lost(self.etcd.name()));
                 } else {
-                    tracing::info!("key \"{}\" is set to \"{value}\"", self.etcd.name());
+                    tracing::info!("{}", messages::key_is_set(self.etcd.name(), &value));
                 }
                 self.set_state(wanted);
             }
@@ -179,7 +179,7 @@ impl Keeper {
                 if self.etcd.delete(mod_revision).await? != Change::Made {
                     return Ok(Instant::now());
                 }
-                tracing::info!("key \"{}\" is removed", self.etcd.name());
+                tracing::info!("{}", messages::key_is_removed(self.etcd.name()));
                 self.set_state(wanted);
             }
             KeyAction::Wait => {
@@ -202,11 +202,7 @@ impl Keeper {
         let shown: String = stored.value.escape_debug().take(SHOWN_VALUE).collect();
         if self.may_take_over {
             if self.put(value, stored.mod_revision, lease).await? {
-                tracing::warn!(
-                    "key \"{}\" is taken over from another announcer, which had set it to \
-                    \"{shown}\"",
-                    self.etcd.name()
-                );
+                tracing::warn!("{}", messages::key_is_taken_over(self.etcd.name(), &shown));
                 self.may_take_over = false;
                 self.waits_for = None;
                 self.set_state(&KeySpec::Present(value.to_owned()));
@@ -214,27 +210,17 @@ impl Keeper {
             return Ok(Instant::now());
         }
         if self.waits_for.replace(stored.lease) != Some(stored.lease) {
-            let lost = match *self.state.borrow() {
-                KeySpec::Absent => "is held",
-                KeySpec::Present(_) => "was taken over",
-            };
-            let by =
-                if stored.lease == 0 { "somebody, without a lease" } else { "another announcer" };
-            tracing::warn!(
-                "key \"{}\" {lost} by {by} (value \"{shown}\"): waiting until it is removed \
-                (--take-over takes it over at once)",
-                self.etcd.name()
-            );
+            let was_ours = matches!(*self.state.borrow(), KeySpec::Present(_));
+            let has_lease = stored.lease != 0;
+            let message = messages::key_is_held(self.etcd.name(), was_ours, has_lease, &shown);
+            tracing::warn!("{message}");
             self.state.send_replace(KeySpec::Absent);
         }
         if stored.lease != 0
             && self.is_abandoned(stored.lease).await?
             && self.put(value, stored.mod_revision, lease).await?
         {
-            tracing::warn!(
-                "key \"{}\" is taken over: its announcer has not renewed its lease",
-                self.etcd.name()
-            );
+            tracing::warn!("{}", messages::abandoned_key_is_taken_over(self.etcd.name()));
             self.waits_for = None;
             self.set_state(&KeySpec::Present(value.to_owned()));
             return Ok(Instant::now());
@@ -282,7 +268,7 @@ impl Keeper {
     }
 
     fn forget_lease(&mut self) {
-        tracing::warn!("the lease of key \"{}\" has expired: requesting another", self.etcd.name());
+        tracing::warn!("{}", messages::lease_has_expired(self.etcd.name()));
         self.lease = None;
     }
 
@@ -292,13 +278,13 @@ impl Keeper {
 
     fn log_failure(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.is_failing, true) {
-            tracing::warn!("key \"{}\" cannot be kept: {reason}; retrying", self.etcd.name());
+            tracing::warn!("{}", messages::key_cannot_be_kept(self.etcd.name(), reason));
         }
     }
 
     fn log_recovery(&mut self) {
         if std::mem::take(&mut self.is_failing) {
-            tracing::info!("key \"{}\" is kept again", self.etcd.name());
+            tracing::info!("{}", messages::key_is_kept_again(self.etcd.name()));
         }
     }
 }

@@ -6,6 +6,8 @@ use std::{fmt::Display, pin::Pin, time::Duration};
 use thiserror::Error;
 use tokio::time::timeout;
 
+use super::messages;
+
 /// Why the node has not passed a check, in one line.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum NodeError {
@@ -74,16 +76,13 @@ impl<T: Clone + Display> Lookup<T> {
                 self.pending = None;
                 answer
             }
-            Err(_) => Err(LookupError::NoAnswer(format!(
-                "{} does not answer within {limit:?}",
-                self.name
-            ))),
+            Err(_) => Err(LookupError::NoAnswer(messages::no_answer_within(&self.name, limit))),
         };
         let is_failing = matches!(answer, Err(LookupError::NoAnswer(_)));
         let was_failing =
             std::mem::replace(&mut self.is_failing, is_failing && self.last.is_some());
         if was_failing && !is_failing {
-            tracing::info!("{} answers again", self.name);
+            tracing::info!("{}", messages::answers_again(&self.name));
         }
         match (answer, &self.last) {
             (Ok(answer), _) => Ok(self.last.insert(answer).clone()),
@@ -93,7 +92,7 @@ impl<T: Clone + Display> Lookup<T> {
             }
             (Err(LookupError::NoAnswer(reason)), Some(last)) => {
                 if !was_failing {
-                    tracing::warn!("{reason}: the node is checked where it was last, at {last}");
+                    tracing::warn!("{}", messages::last_address_used(reason, last));
                 }
                 Ok(last.clone())
             }

@@ -10,6 +10,7 @@ use super::{
     check::Check,
     error::AnnounceError,
     lookup::NodeError,
+    messages,
     options::AnnounceOptions,
 };
 use crate::etcd::Etcd;
@@ -75,30 +76,34 @@ impl Node {
         match checked {
             Ok(value) => {
                 if has_changed {
-                    tracing::info!("the node answers: {value}");
+                    tracing::info!("{}", messages::answers(&value));
                 } else if was_up && self.value.as_ref().is_some_and(|before| *before != value) {
-                    tracing::info!("the node has another address: {value}");
+                    tracing::info!("{}", messages::has_moved(&value));
                 }
                 (self.value, self.not_yet) = (Some(value), None);
             }
             Err(NodeError::Gone(reason)) if has_changed => {
-                tracing::warn!("the node is removed, since its container is gone: {reason}");
+                tracing::warn!("{}", messages::container_is_gone(reason));
             }
-            Err(reason) if has_changed => tracing::warn!("the node does not answer: {reason}"),
+            Err(reason) if has_changed => {
+                tracing::warn!("{}", messages::does_not_answer(reason));
+            }
             Err(NodeError::Unknown(reason)) if was_up => {
                 if self.not_yet.as_ref() != Some(&reason) {
-                    tracing::warn!("{reason}: the node stays announced");
+                    tracing::warn!("{}", messages::stays_announced(&reason));
                     self.not_yet = Some(reason);
                 }
             }
             Err(error) => {
                 let reason = error.to_string();
                 if self.value.is_none() && self.not_yet.as_ref() != Some(&reason) {
-                    let what = match error {
-                        NodeError::Failed(_) => "does not answer yet",
-                        NodeError::Gone(_) | NodeError::Unknown(_) => "is not announced yet",
+                    let message = match error {
+                        NodeError::Failed(_) => messages::does_not_answer_yet(&reason),
+                        NodeError::Gone(_) | NodeError::Unknown(_) => {
+                            messages::not_announced_yet(&reason)
+                        }
                     };
-                    tracing::info!("the node {what}: {reason}");
+                    tracing::info!("{message}");
                     self.not_yet = Some(reason);
                 }
             }

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use nginx_syntax::milliseconds;
 use peer_check::{CheckMethod, SHORTEST};
 
-use crate::etcd::EtcdOptions;
+use crate::{etcd::EtcdOptions, number_flag};
 
 /// The shortest TTL in seconds: etcd itself grants none below one and a half of its election
 /// timeout.
@@ -49,7 +49,8 @@ pub(crate) struct AnnounceOptions {
         env = "ANNOUNCE_PORT",
         value_name = "PORT",
         default_value_t = 7474,
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = number_flag::within(0..=u16::MAX)
     )]
     pub(crate) port: u16,
 
@@ -85,7 +86,7 @@ pub(crate) struct AnnounceOptions {
         value_name = "SECONDS",
         default_value_t = 60,
         hide_env_values = true,
-        value_parser = clap::value_parser!(i64).range(MIN_TTL..=MAX_TTL)
+        value_parser = number_flag::within(MIN_TTL..=MAX_TTL)
     )]
     pub(crate) ttl: i64,
 
@@ -136,7 +137,7 @@ pub(crate) struct AnnounceOptions {
         hide_env_values = true,
         value_name = "NUMBER",
         default_value_t = 3,
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = number_flag::within(1..=u32::MAX)
     )]
     pub(crate) fall: u32,
 
@@ -147,7 +148,7 @@ pub(crate) struct AnnounceOptions {
         hide_env_values = true,
         value_name = "NUMBER",
         default_value_t = 1,
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = number_flag::within(1..=u32::MAX)
     )]
     pub(crate) rise: u32,
 

@@ -14,6 +14,7 @@ use super::{
     error::ServeError,
     following::SettingsUpdate,
     log_servers::name_of,
+    messages,
     nginx::Running,
     old_workers::OldWorkers,
     process_settings::{files_of, of_processes, workers_of},
@@ -156,10 +157,8 @@ impl Applier {
         if let Some(name) =
             tester.frame.log_server().filter(|name| tester.servers.address(name).is_none())
         {
-            tracing::warn!(
-                "--access-log: {}: requests are not logged there until it has one",
-                tester.servers.failure(name)
-            );
+            let failure = tester.servers.failure(name);
+            tracing::warn!("{}", messages::log_server_without_address(failure));
         }
         let wanted = self.with_log_server(wanted);
         self.rendering = 1;
@@ -261,7 +260,7 @@ impl Applier {
             Ok(accepted) => accepted,
             Err(error) => {
                 if pending.is_none() {
-                    tracing::error!("the settings are not applied yet: {error}; retrying");
+                    tracing::error!("{}", messages::not_applied_yet(error));
                 }
                 self.pending = Some(Pending::after(pending, RETRY, anyway));
                 return;
@@ -280,17 +279,10 @@ impl Applier {
         nginx.signal(Signal::SIGHUP);
         if self.runs(next).await {
             self.old.replaced(before);
-            tracing::info!(
-                "nginx has reloaded: {}",
-                if changes.is_empty() { "the same settings" } else { &changes }
-            );
+            tracing::info!("{}", messages::reloaded(&changes));
             self.write_file();
         } else {
-            tracing::error!(
-                "nginx does not run with the new settings {} s after its reload ({changes}): see \
-                its error log",
-                TAKES.as_secs()
-            );
+            tracing::error!("{}", messages::not_reloaded(TAKES, &changes));
         }
     }
 
@@ -317,13 +309,9 @@ impl Applier {
         if let Some(server) = &unresolved {
             let name = name_of(server).unwrap_or_default();
             if self.unresolved.as_ref() != Some(server) {
-                tracing::error!(
-                    "key \"{}{}\" rejected for now: {}; the last valid value is kept, and the \
-                     server is retried",
-                    frame.etcd.settings_prefix(),
-                    Setting::SyslogEndpoint.key(),
-                    servers.failure(name),
-                );
+                let key = frame.key_of(Setting::SyslogEndpoint);
+                let message = messages::log_server_rejected(&key, servers.failure(name));
+                tracing::error!("{message}");
             }
             match self.running.get(&Setting::SyslogEndpoint) {
                 Some(before) => wanted.values.insert(Setting::SyslogEndpoint, before.clone()),
@@ -351,18 +339,15 @@ impl Applier {
         match self.repair.note_missing(&self.running) {
             RepairStep::Nothing => return,
             RepairStep::Reload => {
-                tracing::warn!("only {found} of {expected} workers run: nginx is reloaded");
+                tracing::warn!("{}", messages::workers_missing(found, expected));
             }
             RepairStep::Revert(reverts) => {
                 self.tester().disprove(&of_processes(&self.running));
                 for Revert { setting, from, to } in reverts {
-                    tracing::error!(
-                        "key \"{}{}\" rejected: with {}, only {found} of {expected} workers run; \
-                        the last valid value is used again",
-                        self.tester().frame.etcd.settings_prefix(),
-                        setting.key(),
-                        from.as_deref().unwrap_or("its default"),
-                    );
+                    let key = self.tester().frame.key_of(setting);
+                    let message =
+                        messages::setting_reverted(&key, from.as_deref(), found, expected);
+                    tracing::error!("{message}");
                     match to {
                         Some(value) => self.running.insert(setting, value),
                         None => self.running.remove(&setting),

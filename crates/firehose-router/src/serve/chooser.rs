@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     error::ServeError,
+    messages,
     settings::Setting,
     settings_state::{SettingsState, Values},
     tester::{Candidate, Tester},
@@ -18,7 +19,7 @@ use super::{
 pub(crate) struct Chooser {
     pub(crate) tester: Tester,
     /// Refusals that were logged: once for each value, however often it is tried.
-    logged: RefCell<BTreeSet<(Setting, String)>>,
+    logged: RefCell<BTreeSet<(Setting, Option<String>)>>,
 }
 
 /// Settings that are in place.
@@ -158,13 +159,10 @@ impl Chooser {
     }
 
     fn log_refusal(&self, setting: Setting, value: Option<&String>, error: &ServeError) {
-        let value = value.map_or("its default", String::as_str).to_owned();
-        if self.logged.borrow_mut().insert((setting, value.clone())) {
-            let prefix = self.tester.frame.etcd.settings_prefix();
-            tracing::error!(
-                "key \"{prefix}{}\" rejected: with {value}, {error}; the last valid value is kept",
-                setting.key(),
-            );
+        let given = value.map(String::as_str);
+        if self.logged.borrow_mut().insert((setting, value.cloned())) {
+            let key = self.tester.frame.key_of(setting);
+            tracing::error!("{}", messages::setting_rejected(&key, given, error));
         }
     }
 }

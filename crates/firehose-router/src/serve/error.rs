@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use thiserror::Error;
 
 use super::{folders::FolderError, nginx::NginxError, render::RenderError};
-use crate::etcd::EtcdOptionsError;
+use crate::{etcd::EtcdOptionsError, messages::quoted_path};
 
 /// What keeps the router from running.
 #[derive(Debug, Error)]
@@ -18,9 +18,9 @@ pub(crate) enum ServeError {
     Nginx(#[from] NginxError),
     #[error("{0}")]
     Render(#[from] RenderError),
-    #[error("--template: cannot read {0:?}: {1}")]
+    #[error("--template: cannot read {path}: {1}", path = quoted_path(.0))]
     Template(PathBuf, std::io::Error),
-    #[error("cannot write {0:?}: {1}")]
+    #[error("cannot write {path}: {1}", path = quoted_path(.0))]
     Write(PathBuf, std::io::Error),
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),

@@ -14,6 +14,9 @@ use nix::{
 };
 use thiserror::Error;
 
+use super::messages;
+use crate::messages::quoted_path;
+
 /// The run folder of a system's service, and of the image.
 const SYSTEM_FOLDER: &str = "/run/firehose-router";
 
@@ -30,15 +33,24 @@ const STICKY: u32 = 0o1000;
 /// Why there is no folder.
 #[derive(Debug, Error)]
 pub(crate) enum FolderError {
-    #[error("cannot use --run-dir {0:?}: {1}")]
+    #[error("cannot use --run-dir {path}: {1}", path = quoted_path(.0))]
     Run(PathBuf, io::Error),
     #[error("no folder for nginx's configuration can be used ({0}): set --run-dir")]
     NoRun(String),
-    #[error("--run-dir {0:?} is in use by another router: each router needs its own")]
+    #[error(
+        "--run-dir {path} is in use by another router: each router needs its own",
+        path = quoted_path(.0)
+    )]
     Taken(PathBuf),
-    #[error("the path {0:?} cannot be written in nginx's configuration: use another folder")]
+    #[error(
+        "the path {path} cannot be written in nginx's configuration: use another folder",
+        path = quoted_path(.0)
+    )]
     Name(PathBuf),
-    #[error("{0:?} is not safe: {1} and could replace nginx's configuration")]
+    #[error(
+        "{path} is not safe: {1} and could replace nginx's configuration",
+        path = quoted_path(.0)
+    )]
     Unsafe(PathBuf, String),
 }
 
@@ -68,7 +80,7 @@ impl RunFolder {
             match make_own(&path).and_then(|path| Self::lock(&path)) {
                 Err(error @ FolderError::Run(..)) => refused.push(error.to_string()),
                 Err(error @ FolderError::Unsafe(..)) => {
-                    tracing::warn!("{error}; trying the next folder");
+                    tracing::warn!("{}", messages::next_folder(&error));
                     refused.push(error.to_string());
                 }
                 result => return result,
@@ -198,11 +210,7 @@ fn check_named(path: &Path) -> Result<(), FolderError> {
             ));
         }
         if let Some(others) = writable(&metadata) {
-            tracing::warn!(
-                "--run-dir {path:?} is not safe: {} {others}, who could replace nginx's \
-                 configuration",
-                folder.display()
-            );
+            tracing::warn!("{}", messages::run_folder_not_safe(path, folder, &others));
         }
     }
     Ok(())

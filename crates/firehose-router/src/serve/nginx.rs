@@ -20,8 +20,8 @@ use nix::{
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::files::TooFew;
-use crate::{bound, etcd::PASSWORD_VARIABLE};
+use super::{files::TooFew, messages};
+use crate::{bound, etcd::PASSWORD_VARIABLE, messages::quoted_path};
 
 /// The module's file.
 const MODULE: &str = "ngx_http_upstream_etcd_module.so";
@@ -47,13 +47,19 @@ const LATER: Duration = Duration::from_secs(60);
 /// What is wrong with nginx.
 #[derive(Debug, Error)]
 pub(crate) enum NginxError {
-    #[error("cannot find nginx ({0:?}): install it, or set --nginx to its path")]
+    #[error(
+        "cannot find nginx ({path}): install it, or set --nginx to its path",
+        path = quoted_path(.0)
+    )]
     NoProgram(PathBuf),
-    #[error("cannot run {0:?}: {1}")]
+    #[error("cannot run {path}: {1}", path = quoted_path(.0))]
     NotRun(PathBuf, io::Error),
-    #[error("{0:?} -V failed: {1}")]
+    #[error("{path} -V failed: {1}", path = quoted_path(.0))]
     NoVersion(PathBuf, String),
-    #[error("the module is not at {0:?}: copy it there, or set --module to its path")]
+    #[error(
+        "the module is not at {path}: copy it there, or set --module to its path",
+        path = quoted_path(.0)
+    )]
     NoModule(PathBuf),
     #[error("nginx -t failed: {0}")]
     Refused(String),
@@ -190,10 +196,7 @@ impl Program {
         command.args(["-e", "stderr", "-c"]).arg(file);
         let mut bound = bound::command(&command, Signal::SIGQUIT, false);
         let child = bound.stdin(Stdio::null()).process_group(0).spawn().or_else(|error| {
-            tracing::warn!(
-                "nginx will keep running if this program is killed: /proc is not available \
-                 ({error})"
-            );
+            tracing::warn!("{}", messages::nginx_not_bound(error));
             command
                 .process_group(0)
                 .spawn()

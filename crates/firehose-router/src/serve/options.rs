@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::etcd::EtcdOptions;
+use crate::{etcd::EtcdOptions, number_flag};
 
 /// Flags of `serve`.
 #[derive(Args, Clone, Debug)]
@@ -65,7 +65,7 @@ pub(crate) struct ServeOptions {
         value_name = "SECONDS",
         default_value_t = 8,
         hide_env_values = true,
-        value_parser = clap::value_parser!(u64).range(..=86_400)
+        value_parser = number_flag::within(0_u64..=86_400)
     )]
     pub(crate) stop_timeout: u64,
 

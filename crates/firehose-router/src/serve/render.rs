@@ -14,7 +14,7 @@ use super::{
     settings::{Rendering, Setting},
     settings_state::SettingsState,
 };
-use crate::etcd::Etcd;
+use crate::{etcd::Etcd, messages::quoted_path};
 
 /// The template where nobody names another one.
 const TEMPLATE: &str = include_str!("../../../../nginx-conf/router.conf.jinja");
@@ -39,6 +39,11 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// The whole key of a setting.
+    pub(crate) fn key_of(&self, setting: Setting) -> String {
+        format!("{}{}", self.etcd.settings_prefix(), setting.key())
+    }
+
     /// The host of the access log's server, if it has to be resolved.
     pub(crate) fn log_server(&self) -> Option<&str> {
         name_of(server_of(self.access_log.as_deref()?)?)
@@ -59,8 +64,9 @@ pub(crate) enum RenderError {
     #[error("error in the template: {0}")]
     Template(String),
     #[error(
-        "the path {0:?} cannot be written in nginx's configuration: control characters, quotes, \
-         \"\\\" and \"$\" are not supported"
+        "the path {path} cannot be written in nginx's configuration: control characters, quotes, \
+         \"\\\" and \"$\" are not supported",
+        path = quoted_path(.0)
     )]
     Path(PathBuf),
 }

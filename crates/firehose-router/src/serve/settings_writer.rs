@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    settings_file,
+    messages, settings_file,
     settings_state::{SettingsState, Values},
 };
 
@@ -38,17 +38,13 @@ impl SettingsWriter {
         match settings_file::save(state, file, &self.prefix, taken) {
             Ok(()) => {
                 if self.retry.take().is_some() {
-                    tracing::info!("{} is written again", file.display());
+                    tracing::info!("{}", messages::settings_file_written_again(file));
                 }
             }
             Err(error) => {
                 if self.retry.replace(Instant::now() + RETRY).is_none() {
-                    tracing::warn!(
-                        "{} cannot be written: {error}; a restart without etcd would use older \
-                        settings. This is tried again every {} s",
-                        file.display(),
-                        RETRY.as_secs()
-                    );
+                    let message = messages::settings_file_not_written(file, error, RETRY);
+                    tracing::warn!("{message}");
                 }
             }
         }

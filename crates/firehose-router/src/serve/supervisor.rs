@@ -65,7 +65,7 @@ impl Starting {
     pub(crate) async fn start(mut self) -> Result<Supervisor, ServeError> {
         // Where nginx's master is killed its processes are left to this one.
         if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
-            tracing::warn!("cannot become the reaper of nginx's processes: {error}");
+            tracing::warn!("{}", messages::not_reaper(error));
         }
         let running = self.applier.start(&self.taken, self.waits_until).await?;
         let Self { applier, left, stop_timeout, .. } = self;
@@ -88,7 +88,7 @@ impl Supervisor {
                 // Signals that come meanwhile wait in the listener.
                 self.running.takes_signals(&pid_file).await;
                 if self.running.runs() {
-                    tracing::info!("nginx is running, listening on {listen}");
+                    tracing::info!("{}", messages::runs(&listen));
                 }
                 supervise(signals, &self.running, &reload, self.stop_timeout, &program).await
             } => code,
@@ -113,7 +113,7 @@ async fn end_left(
         if std::fs::read_to_string(pid_file).is_ok_and(|pid| pid == own) {
             // The other one had ended before this one wrote it.
         } else if let Err(error) = folders::write(pid_file, own.as_bytes(), 0o644) {
-            tracing::warn!("cannot write {}: {error}", pid_file.display());
+            tracing::warn!("{}", messages::pid_file_not_written(pid_file, error));
         }
     }
     std::future::pending().await
@@ -163,7 +163,7 @@ async fn supervise(
 /// nginx has ended.
 fn end(status: ExitStatus, running: &Running) -> ExitCode {
     running.end_all();
-    tracing::info!("nginx {}", ended(status));
+    tracing::info!("{}", messages::ended(&ended(status)));
     exit_code(status)
 }
 
