@@ -14,7 +14,10 @@ pub fn foreign_inclusions(sources: &Sources) -> Vec<String> {
         let tokens = code_tokens(&file.text);
         for at in 0..tokens.len() {
             let rest = &tokens[at..];
-            if let Some(length) = attribute(rest) {
+            // Another attribute may have an argument of that name.
+            if let Some(length) = attribute(rest)
+                && rest.get(2).is_some_and(|name| name == "path" || name == "cfg_attr")
+            {
                 let paths = rest[..length].windows(3);
                 for path in paths.filter(|part| part[0] == "path" && part[1] == "=") {
                     if !stays_in_folder(&file.name, &path[2]) {
