@@ -33,13 +33,11 @@ pub(crate) unsafe extern "C" fn etcd_status(
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
         // SAFETY: nginx passes a valid configuration.
-        match NgxHttpCoreModule::location_conf_mut(unsafe { &*cf }) {
-            Some(location) => {
-                location.handler = Some(answer);
-                ptr::null_mut()
-            }
-            None => NGX_CONF_ERROR as ConfResult,
-        }
+        let Some(location) = NgxHttpCoreModule::location_conf_mut(unsafe { &*cf }) else {
+            return NGX_CONF_ERROR as ConfResult;
+        };
+        location.handler = Some(answer);
+        ptr::null_mut()
     })
 }
 

@@ -13,3 +13,4 @@ mod words;
 pub use circles::circles;
 pub use imports::Imports;
 pub use sources::Sources;
+pub use words::{balanced, words};

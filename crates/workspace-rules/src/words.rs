@@ -1,7 +1,7 @@
 //! A source as words and punctuation: without comments, strings and what is for tests only.
 
 /// The words of a source: identifiers, `::`, and single characters of punctuation.
-pub(crate) fn words(source: &str) -> Vec<String> {
+pub fn words(source: &str) -> Vec<String> {
     without_tests(split(source))
 }
 
@@ -134,7 +134,7 @@ fn item(words: &[String]) -> usize {
 }
 
 /// The length of what stands in brackets, with them.
-pub(crate) fn balanced(words: &[String], open: &str, close: &str) -> usize {
+pub fn balanced(words: &[String], open: &str, close: &str) -> usize {
     let mut depth = 0;
     for (at, word) in words.iter().enumerate() {
         if word == open {
