@@ -38,7 +38,8 @@ impl Drains {
     /// not used is not touched.
     pub(crate) fn start(&self, upstream: &Upstream, connections: usize, core: &CoreConf) {
         let (Some(_), Some(zone)) = (&upstream.settings().drain, upstream.zone()) else { return };
-        self.open.replace(Some(Draining::new(connections, zone)));
+        let replaced = self.open.replace(Some(Draining::new(connections, zone))).map(drop);
+        replaced.unwrap_or_else(|lent| lent.report("the list of open connections"));
         self.refresh(upstream, core, 0);
     }
 

@@ -63,13 +63,17 @@ pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>) {
         return;
     }
     let cache = IdleCache::new(cycle.connection_n / SHARE_OF_CONNECTIONS);
-    IDLE.replace(Some(Idle { cycle, cache }));
+    replace(Some(Idle { cycle, cache }));
 }
 
 /// Closes all of them, and keeps none from here on.
 pub(crate) fn stop() {
     close_all();
-    IDLE.replace(None);
+    replace(None);
+}
+
+fn replace(idle: Option<Idle>) {
+    IDLE.replace(idle).map(drop).unwrap_or_else(|lent| lent.report("the cache of connections"));
 }
 
 /// How many idle connections this process keeps.
