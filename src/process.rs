@@ -16,7 +16,7 @@ use crate::{
     files,
     http::{self, HttpConf},
     nginx::{
-        callback::{OK, guard},
+        callback::{ERROR, OK, guard},
         clock,
         event_source::EventSource,
         exclusive::OfProcess,
@@ -142,14 +142,23 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
         start_backoff: Backoff::new(AFTER_FAILURE, LONGEST_BETWEEN_STARTS),
     };
     process.stand_by();
-    PROCESS.replace(Some(process));
-    OK
+    match PROCESS.replace(Some(process)) {
+        Ok(_) => OK,
+        Err(lent) => {
+            lent.report("the state of this process");
+            ERROR
+        }
+    }
 }
 
 /// Called in each process that ends in order.
 pub(crate) fn exit_process() {
     http::stop();
-    let Some(mut process) = PROCESS.replace(None) else { return };
+    let mut process = match PROCESS.replace(None) {
+        Ok(Some(process)) => process,
+        Ok(None) => return,
+        Err(lent) => return lent.report("the state of this process"),
+    };
     drop(process.ticker.take());
     if let Some(watcher) = process.watcher.take()
         && let Err(message) = watcher.end()

@@ -26,11 +26,14 @@ fn main() {
     // nginx's headers have parameters that nobody uses.
     compiler.flag_if_supported("-Wno-unused-parameter").compile("nginx_layout");
 
+    println!("cargo::rustc-env=NGINX_INCLUDE={}", metadata("INCLUDE"));
+
     let version = metadata("VERSION_NUMBER").trim().parse().expect("nginx's version is a number");
     let has_tls = metadata("FEATURES").split(',').any(|feature| feature.trim() == "http_ssl");
     let header = fs::read_to_string("c/structures.h").expect("c/structures.h can be read");
+    let all = entries(&header, u64::MAX, true);
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    write_tables(&out.join("tables.rs"), &entries(&header, version, has_tls));
+    write_tables(&out.join("tables.rs"), &entries(&header, version, has_tls), &all);
 }
 
 /// The defines that nginx is compiled with. nginx-sys 0.5.0 gives them as the value of a key
@@ -61,7 +64,8 @@ fn entries(header: &str, version: u64, has_tls: bool) -> Vec<String> {
     entries
 }
 
-fn write_tables(file: &Path, entries: &[String]) {
+/// `all`: the entries for any nginx.
+fn write_tables(file: &Path, entries: &[String], all: &[String]) {
     let [mut sizes, mut fields, mut bits] = [const { String::new() }; 3];
     for entry in entries {
         let (kind, arguments) = entry.split_once('(').expect("an entry has arguments");
@@ -73,7 +77,8 @@ fn write_tables(file: &Path, entries: &[String]) {
             "FIELD" => writeln!(
                 fields,
                 "    (\"{type}.{name}\", offset_of!(nginx_sys::{type}, {rust_name}), \
-                 size_of_field(|it: &nginx_sys::{type}| &it.{rust_name})),"
+                 size_of_field(|it: &nginx_sys::{type}| &it.{rust_name}), \
+                 || type_of_field(|it: &nginx_sys::{type}| &it.{rust_name})),"
             ),
             "BIT" => writeln!(
                 bits,
@@ -84,11 +89,14 @@ fn write_tables(file: &Path, entries: &[String]) {
         };
         written.expect("a string takes everything");
     }
+    let all: String = all.iter().map(|entry| format!("    \"{entry}\",\n")).collect();
     let text = format!(
-        "/// Types, and their sizes.\n\
+        "/// All entries of `c/structures.h`, also those for other versions of nginx.\n\
+         pub static ALL: &[&str] = &[\n{all}];\n\
+         /// Types, and their sizes.\n\
          pub static SIZES: &[(&str, usize)] = &[\n{sizes}];\n\
-         /// Fields: where they begin, and their sizes.\n\
-         pub static FIELDS: &[(&str, usize, usize)] = &[\n{fields}];\n\
+         /// Fields.\n\
+         pub static FIELDS: &[Field] = &[\n{fields}];\n\
          /// Bit-fields.\n\
          pub static BITS: &[Bits] = &[\n{bits}];\n"
     );

@@ -1,8 +1,10 @@
 //! What directives of nginx's own modules say of an upstream, where nginx has no other way to ask.
 //!
-//! Both structures that are read here stand in no header of nginx's. If one should change, the
-//! tests on such an nginx find connections kept where none are to be, or `sticky` and `etcd_sticky`
-//! in one upstream.
+//! No header of nginx declares the two structures that are read here: each is declared in the
+//! source of its module, which the packages for building modules do not contain. Where nginx is
+//! built from its sources, `crates/nginx-layout` reads them and compares. With a package, only the
+//! end-to-end tests find a change: nginx keeps connections of an upstream that must have none, or
+//! accepts `sticky` beside `etcd_sticky`.
 
 use core::{
     ffi::{CStr, c_void},

@@ -5,7 +5,6 @@
 
 use core::{
     ffi::c_void,
-    mem::MaybeUninit,
     ptr::{self, NonNull},
 };
 
@@ -14,16 +13,19 @@ use ngx::ffi::{
     ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_peer_connection_t,
     ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
 };
-use peer_zone::{Now, Pick, PickContext, PickedPeer, RequestOutcome, Worker};
+use peer_zone::{Now, Pick, PickContext, RequestOutcome, Worker};
 #[cfg(nginx1_29_6)]
-use upstream_peers::{sid, sid_id};
+use {
+    peer_zone::PickedPeer,
+    upstream_peers::{sid, sid_id},
+};
 
 #[cfg(ngx_feature = "http_ssl")]
 use super::keepalive::tls_sessions;
 use super::{
     drain, hash_key,
     keepalive::{self, connection_kind::ConnectionKind},
-    request::RequestPeer,
+    request::{COPIES, RequestPeer},
     sticky,
     upstream::HttpUpstream,
     withdrawals,
@@ -39,10 +41,8 @@ pub(crate) unsafe extern "C" fn init(
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes a valid request, whose `upstream` it has made, and the upstream's
-        // configuration.
-        let (request, us, nginx) = unsafe { (&mut *request, &mut *us, &mut *(*request).upstream) };
-        let Some(upstream) = HttpUpstream::of(us) else { return ERROR };
+        // SAFETY: nginx passes a valid request, and the upstream's configuration.
+        let Some(upstream) = HttpUpstream::of(unsafe { &*us }) else { return ERROR };
         let conf = upstream.settings();
         let balance = conf.balance();
         let hash_key = if balance.goes_by_request() {
@@ -57,13 +57,17 @@ pub(crate) unsafe extern "C" fn init(
         // SAFETY: as above.
         let sticky =
             conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) });
-        let name = &raw mut us.host;
         // SAFETY: as above; the upstream's configuration lives as long as the cycle.
-        let peer = match unsafe { RequestPeer::make(request, upstream, name, hash_key, sticky) } {
+        let made =
+            unsafe { RequestPeer::make(request, upstream, &raw mut (*us).host, hash_key, sticky) };
+        let peer = match made {
             Ok(peer) => peer,
             Err(code) => return code,
         };
         let tries = upstream.zone().map_or(0, |zone| zone.tries());
+        // SAFETY: nginx has made the request's `upstream`, and is not called while this refers to
+        // it.
+        let nginx = unsafe { &mut *(*request).upstream };
         nginx.peer.data = peer.cast();
         nginx.peer.get = Some(get);
         nginx.peer.free = Some(free);
@@ -79,43 +83,52 @@ pub(crate) unsafe extern "C" fn init(
 
 unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes what `init` has set, for a request that lives.
-        let (connection, peer) = unsafe { (&mut *connection, &mut *data.cast::<RequestPeer>()) };
-        connection.set_cached(0);
-        connection.connection = ptr::null_mut();
+        // SAFETY: nginx passes what `init` has set, for a request that lives, and nobody makes a
+        // `&mut` to it.
+        let peer = unsafe { &*data.cast::<RequestPeer>() };
+        // SAFETY: nginx passes a valid connection. It stays a pointer: nginx has it too, and is
+        // called below.
+        unsafe {
+            (*connection).set_cached(0);
+            (*connection).connection = ptr::null_mut();
+        }
 
         let upstream = peer.upstream;
         #[cfg(nginx1_29_6)]
         if upstream.settings().takes_hints {
             // SAFETY: the caller has set it for this call, or nobody has.
-            peer.sticky = unsafe { connection.hint.as_ref() }.map(|hint| sid_id(hint.as_bytes()));
+            let hint = unsafe { (*connection).hint.as_ref() };
+            peer.sticky.set(hint.map(|hint| sid_id(hint.as_bytes())));
         }
         let now = clock::cached();
-        let held = match upstream.with_worker(|worker| pick(worker, connection, peer, now)) {
-            Some(Ok(held)) => held,
+        // SAFETY: as above.
+        let picked = upstream.with_worker(|worker| unsafe { pick(worker, connection, peer, now) });
+        let id = match picked {
+            Some(Ok(id)) => id,
             Some(Err(Refused::Failed)) => return ERROR,
             // nginx answers "no live upstreams".
             Some(Err(Refused::Busy)) | None => {
-                connection.name = peer.upstream_name;
+                // SAFETY: as above.
+                unsafe { (*connection).name = peer.upstream_name };
                 return NGX_BUSY as ngx_int_t;
             }
         };
-        let id = held.id();
-        let own = NonNull::from(&mut peer.open);
-        peer.open.slot = upstream.drains.enter(upstream, own, &held, peer.sticky.is_some());
-        peer.open.is_drained = false;
-        peer.open.held = Some(held);
-        peer.picked = now.milliseconds as ngx_msec_t;
+        upstream.drains.enter(upstream, &peer.open, id, peer.sticky.get().is_some());
+        peer.picked.set(now.milliseconds as ngx_msec_t);
         let Some(keepalive) = &upstream.settings().keepalive else { return OK };
         withdrawals::read(upstream, now.milliseconds);
         // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
-        peer.kind = unsafe { ConnectionKind::of_connection(peer.open.request, keepalive.is_local) };
-        let Some(kind) = peer.kind else { return ERROR };
-        let Some(idle) = keepalive::take_idle(upstream, id, kind, connection.log) else {
-            return OK;
-        };
-        connection.connection = idle.as_ptr();
-        connection.set_cached(1);
+        let kind = unsafe { ConnectionKind::of_connection(peer.open.request, keepalive.is_local) };
+        peer.kind.set(kind);
+        let Some(kind) = kind else { return ERROR };
+        // SAFETY: as above.
+        let log = unsafe { (*connection).log };
+        let Some(idle) = keepalive::take_idle(upstream, id, kind, log) else { return OK };
+        // SAFETY: as above.
+        unsafe {
+            (*connection).connection = idle.as_ptr();
+            (*connection).set_cached(1);
+        }
         NGX_DONE as ngx_int_t
     })
 }
@@ -128,36 +141,49 @@ enum Refused {
     Failed,
 }
 
-/// Picks a peer, and tells nginx where it is.
-fn pick(
+/// Picks a peer, which the request holds then, and tells nginx where it is. Returns its id.
+///
+/// # Safety
+///
+/// `connection` is the one that nginx asks for a peer for; no reference to it is in use.
+unsafe fn pick(
     worker: &mut Worker,
-    connection: &mut ngx_peer_connection_t,
-    peer: &mut RequestPeer,
+    connection: *mut ngx_peer_connection_t,
+    peer: &RequestPeer,
     now: Now,
-) -> Result<PickedPeer, Refused> {
+) -> Result<u64, Refused> {
     let (upstream, pool) = (peer.upstream, peer.pool());
     let conf = upstream.settings();
-    let RequestPeer { tried, hash_key, progress, .. } = peer;
+    let tried = &peer.tried;
     let context = PickContext {
         method: conf.balance().method,
-        key: hash_key.as_bytes(),
-        sticky: peer.sticky,
+        key: peer.hash_key.as_bytes(),
+        sticky: peer.sticky.get(),
         grace: upstream.drains.grace(upstream),
         leaves_backups: conf.takes_hints,
     };
-    let held =
-        match worker.pick(&context, progress, now, |id| tried.contains(id), !tried.is_empty()) {
-            Pick::Peer(held) => held,
-            Pick::Busy => return Err(Refused::Busy),
-        };
+    let mut progress = peer.progress.get();
+    let picked =
+        worker.pick(&context, &mut progress, now, |id| tried.contains(id), !tried.is_empty());
+    peer.progress.set(progress);
+    let held = match picked {
+        Pick::Peer(held) => held,
+        Pick::Busy => return Err(Refused::Busy),
+    };
     let (socket_address, name, key) = worker.address(&held);
-    connection.sockaddr = socket_address.as_ptr().cast_mut().cast::<sockaddr>();
-    // A socket address is at most as long as a `sockaddr_un`.
-    connection.socklen = socket_address.len() as socklen_t;
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*connection).sockaddr = socket_address.as_ptr().cast_mut().cast::<sockaddr>();
+        // A socket address is at most as long as a `sockaddr_un`.
+        (*connection).socklen = socket_address.len() as socklen_t;
+    }
     let is_first = tried.is_empty();
-    let room = if is_first { &mut peer.copies[..] } else { &mut [] };
-    let place = if is_first { Some(NonNull::from(&mut peer.name)) } else { further_name(pool) };
-    let copies = copy(room, pool, name, key);
+    let place = if is_first { NonNull::new(peer.name.as_ptr()) } else { further_name(pool) };
+    // SAFETY: the room is of this size, and only the first try writes there.
+    let copies = unsafe {
+        let room = if is_first { (peer.copies.get().cast(), COPIES) } else { (ptr::null_mut(), 0) };
+        copy(room, pool, name, key)
+    };
     let noted = tried.push(held.id(), pool);
     let named = match (&conf.sticky, held.sticky()) {
         // SAFETY: the request asks for a peer, so that it has no answer yet.
@@ -166,28 +192,39 @@ fn pick(
     };
     #[cfg(nginx1_29_6)]
     let named = match named {
-        Some(()) if conf.takes_hints => name_to_others(connection, worker, (&held, name), pool),
+        Some(()) if conf.takes_hints => {
+            // SAFETY: the caller's promise.
+            unsafe { name_to_others(connection, worker, (&held, name), pool) }
+        }
         named => named,
     };
     let (Some((name, key)), Some(place), Some(()), Some(())) = (copies, place, noted, named) else {
         worker.release(held, RequestOutcome::Answered, None, now);
         return Err(Refused::Failed);
     };
-    // SAFETY: it is the request's own, or was given out just now, aligned for any type; nothing
-    // refers to it yet.
-    unsafe { place.write(name) };
-    peer.key = key;
-    connection.name = place.as_ptr();
-    Ok(held)
+    peer.key.set(key);
+    // SAFETY: the place is the request's own, or was given out just now, aligned for any type;
+    // nothing refers to it yet. The rest is the caller's promise.
+    unsafe {
+        place.write(name);
+        (*connection).name = place.as_ptr();
+    }
+    let id = held.id();
+    peer.open.hold(held);
+    Ok(id)
 }
 
 /// Tells the modules before this one the name of the peer that the request has got, as nginx's own
 /// methods do: its route, or what is made of its address.
 ///
 /// `None` where the request's pool has no memory.
+///
+/// # Safety
+///
+/// As for [`pick`].
 #[cfg(nginx1_29_6)]
-fn name_to_others(
-    connection: &mut ngx_peer_connection_t,
+unsafe fn name_to_others(
+    connection: *mut ngx_peer_connection_t,
     worker: &mut Worker,
     (held, address): (&PickedPeer, &[u8]),
     pool: *mut ngx_pool_t,
@@ -202,7 +239,8 @@ fn name_to_others(
         Some(route) => copied(route),
         None => copied(&sid(address)),
     });
-    connection.sid = name?.as_ptr();
+    // SAFETY: the caller's promise.
+    unsafe { (*connection).sid = name?.as_ptr() };
     Some(())
 }
 
@@ -214,15 +252,19 @@ fn further_name(pool: *mut ngx_pool_t) -> Option<NonNull<ngx_str_t>> {
 }
 
 /// Copies both, one behind the other, into the room where it is enough, else into the pool.
-fn copy(
-    room: &mut [MaybeUninit<u8>],
+///
+/// # Safety
+///
+/// The room has this size, and nothing refers to it.
+unsafe fn copy(
+    (room, size): (*mut u8, usize),
     pool: *mut ngx_pool_t,
     name: &[u8],
     key: &[u8],
 ) -> Option<(ngx_str_t, ngx_str_t)> {
     let length = name.len() + key.len();
-    let start = if length <= room.len() {
-        room.as_mut_ptr().cast::<u8>()
+    let start = if length <= size {
+        room
     } else {
         // SAFETY: the pool is the request's.
         NonNull::new(unsafe { ngx_pnalloc(pool, length) }.cast::<u8>())?.as_ptr()
@@ -245,10 +287,10 @@ unsafe extern "C" fn free(
     state: ngx_uint_t,
 ) {
     guard((), || {
-        // SAFETY: nginx passes what `init` has set, for a request that lives.
-        let (connection, peer) = unsafe { (&mut *connection, &mut *data.cast::<RequestPeer>()) };
+        // SAFETY: as in `get`.
+        let peer = unsafe { &*data.cast::<RequestPeer>() };
         let upstream = peer.upstream;
-        let is_drained = peer.open.is_drained;
+        let is_drained = peer.open.is_drained.get();
         if is_drained {
             // SAFETY: the request lives, and so does its client's connection.
             unsafe { drain::linger((*peer.open.request).connection) };
@@ -256,35 +298,50 @@ unsafe extern "C" fn free(
         // What a drain closes is no fault of the peer's.
         let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !is_drained;
         let outcome = if failed { RequestOutcome::Failed } else { RequestOutcome::Answered };
-        if let Some(held) = peer.open.held.take() {
+        if let Some(held) = peer.open.take() {
             let id = held.id();
-            if let Some(slot) = peer.open.slot.take() {
-                upstream.drains.leave(upstream, &held, slot);
-            }
+            upstream.drains.leave(upstream, &peer.open, id);
             // A peer that has left meanwhile is to have no idle connections.
-            if let Some(kind) = peer.kind
+            if let Some(kind) = peer.kind.get()
                 && !failed
                 && !is_drained
                 && upstream.with_worker(|worker| worker.is_in_service(&held)) == Some(true)
             {
-                keepalive::keep_idle(upstream, id, kind, connection, peer.open.upstream());
+                // SAFETY: nginx passes the connection of the request's upstream, and nothing here
+                // refers to either.
+                unsafe {
+                    keepalive::keep_idle(upstream, id, kind, connection, peer.open.upstream());
+                }
             }
             let now = clock::cached();
             let response_time = peer.response_time(outcome, now);
             let is_disabled = upstream.with_worker(|worker| {
                 if upstream.shows_connections.get() {
-                    peer.left = Some(worker.connections_without(&held));
+                    peer.left.set(Some(worker.connections_without(&held)));
                 }
                 worker.release(held, outcome, response_time, now)
             });
-            if is_disabled == Some(true) {
-                log::to(NGX_LOG_WARN, connection.log, "upstream server temporarily disabled");
-                keepalive::close_peer(upstream, id);
+            match is_disabled {
+                Some(false) => {}
+                Some(true) => {
+                    // SAFETY: nginx passes a valid connection, with its log.
+                    let log = unsafe { (*connection).log };
+                    log::to(NGX_LOG_WARN, log, "upstream server temporarily disabled");
+                    keepalive::close_peer(upstream, id);
+                }
+                // The zone keeps the peer's memory for as long as it counts the request.
+                None => log::error(
+                    "etcd: internal error: a request cannot be uncounted; its peer counts it \
+                     until this process ends",
+                ),
             }
         }
-        connection.tries = connection.tries.saturating_sub(1);
-        if is_drained && connection.tries == 0 && peer.may_try_again() {
-            connection.tries = 1;
+        // SAFETY: as above.
+        unsafe {
+            (*connection).tries = (*connection).tries.saturating_sub(1);
+            if is_drained && (*connection).tries == 0 && peer.may_try_again() {
+                (*connection).tries = 1;
+            }
         }
     });
 }
@@ -301,9 +358,9 @@ unsafe extern "C" fn set_session(
         // TLS.
         unsafe {
             let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
-            let Some(held) = &peer.open.held else { return OK };
+            let Some(id) = peer.open.id() else { return OK };
             let Some(kind) = ConnectionKind::of_session(peer.open.request) else { return ERROR };
-            tls_sessions::offer(peer.upstream, held.id(), kind, connection)
+            tls_sessions::offer(peer.upstream, id, kind, connection)
         }
     })
 }
@@ -316,9 +373,9 @@ unsafe extern "C" fn save_session(connection: *mut ngx_peer_connection_t, data: 
         // SAFETY: as in `set_session`.
         unsafe {
             let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
-            let Some(held) = &peer.open.held else { return };
+            let Some(id) = peer.open.id() else { return };
             let Some(kind) = ConnectionKind::of_session(peer.open.request) else { return };
-            tls_sessions::save(peer.upstream, held.id(), kind, connection);
+            tls_sessions::save(peer.upstream, id, kind, connection);
         }
     });
 }

@@ -9,14 +9,14 @@ mod open;
 
 use core::{cell::Cell, ptr::NonNull, time::Duration};
 
-use peer_drain::{Drain, Pace, Slot};
-use peer_zone::{DrainPolicy, PickedPeer, Withdrawn, Zone};
+use peer_drain::{Drain, Pace};
+use peer_zone::{DrainPolicy, Withdrawn, Zone};
 
 pub(crate) use self::{close::linger, open::Draining};
 use super::open_request::OpenRequest;
 use crate::{
     config::{DrainConf, PaceConf, Time},
-    nginx::exclusive::Exclusive,
+    nginx::{callback::end_process, exclusive::Exclusive},
     upstream::{CoreConf, Upstream},
 };
 
@@ -38,7 +38,8 @@ impl Drains {
     /// not used is not touched.
     pub(crate) fn start(&self, upstream: &Upstream, connections: usize, core: &CoreConf) {
         let (Some(_), Some(zone)) = (&upstream.settings().drain, upstream.zone()) else { return };
-        self.open.replace(Some(Draining::new(connections, zone)));
+        let replaced = self.open.replace(Some(Draining::new(connections, zone))).map(drop);
+        replaced.unwrap_or_else(|lent| lent.report("the list of open connections"));
         self.refresh(upstream, core, 0);
     }
 
@@ -65,33 +66,52 @@ impl Drains {
         upstream.with_worker(|worker| worker.set_drain_policy(closing));
     }
 
-    /// Notes that a request has a peer; `has_cookie`: perhaps by a cookie. Returns what
-    /// [`leave`](Self::leave) takes.
+    /// Lists a request that holds the peer of this id; `has_cookie`: perhaps by a cookie. It stays
+    /// in the list until [`leave`](Self::leave), which nginx's `free` calls before the request
+    /// ends, or until a drain takes it out.
     pub(crate) fn enter(
         &self,
         upstream: &Upstream,
-        request: NonNull<OpenRequest>,
-        held: &PickedPeer,
+        request: &OpenRequest,
+        id: u64,
         has_cookie: bool,
-    ) -> Option<Slot> {
-        upstream.settings().drain.as_ref()?;
-        let place = place_of(upstream.zone()?, held);
-        let (slot, is_known) =
-            self.open.with_some(|open| (open.add(place, request), open.knows(place)))?;
-        // A cookie may lead to a peer that is being left already.
-        if has_cookie
-            && !is_known
-            && upstream.with_worker(|worker| worker.is_in_service(held)) == Some(false)
-        {
-            self.open.with_some(Draining::note_some);
+    ) {
+        let (Some(_), Some(zone)) = (&upstream.settings().drain, upstream.zone()) else { return };
+        // nginx calls `free` before it asks for another peer. It must not be listed twice, since
+        // `leave` takes one entry off.
+        if request.slot.get().is_some() {
+            return;
         }
-        slot
+        let place = zone.index_of(id);
+        let entered = self.open.with_some(|open| {
+            // At once, so that `leave` finds it whatever happens next.
+            request.slot.set(open.add(place, NonNull::from(request)));
+            open.knows(place)
+        });
+        let Some(is_known) = entered else { return };
+        // A cookie may lead to a peer that is being left already.
+        if has_cookie && !is_known {
+            let is_in_service = request
+                .with_held(|held| upstream.with_worker(|worker| worker.is_in_service(held)))
+                .flatten();
+            if is_in_service == Some(false) {
+                self.open.with_some(Draining::note_some);
+            }
+        }
     }
 
-    /// Notes that it has it no more.
-    pub(crate) fn leave(&self, upstream: &Upstream, held: &PickedPeer, slot: Slot) {
-        if let Some(zone) = upstream.zone() {
-            self.open.with_some(|open| open.remove(place_of(zone, held), slot));
+    /// Takes a request off the list that held the peer of this id; nothing if it is not listed.
+    ///
+    /// The request's memory is about to be freed. The process ends if the request cannot be taken
+    /// off, because the next drain would read that memory.
+    #[inline]
+    pub(crate) fn leave(&self, upstream: &Upstream, request: &OpenRequest, id: u64) {
+        let Some(slot) = request.slot.take() else { return };
+        let removed = upstream.zone().and_then(|zone| {
+            self.open.with_some(|open| open.remove(zone.index_of(id), slot)).flatten()
+        });
+        if removed.is_none() {
+            end_process("a request cannot be taken off the list of open connections");
         }
     }
 
@@ -129,17 +149,13 @@ impl Drains {
                 if let Some(zone) = upstream.zone() {
                     zone.count_drained(1);
                 }
-                // SAFETY: it was in the list, and so its request lives, with a peer; nothing
-                // refers to it.
+                // SAFETY: it was in the list, and so its request lives, with a peer; `pop` has
+                // taken it out. Nothing is lent here, and no reference to it is kept.
                 unsafe { close::close(request) };
             }
         }
         is_closing
     }
-}
-
-fn place_of(zone: Zone, held: &PickedPeer) -> usize {
-    zone.index_of(held.id())
 }
 
 /// When connections are closed, as variables say just now; `None` while the directive has variables

@@ -63,13 +63,17 @@ pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>) {
         return;
     }
     let cache = IdleCache::new(cycle.connection_n / SHARE_OF_CONNECTIONS);
-    IDLE.replace(Some(Idle { cycle, cache }));
+    replace(Some(Idle { cycle, cache }));
 }
 
 /// Closes all of them, and keeps none from here on.
 pub(crate) fn stop() {
     close_all();
-    IDLE.replace(None);
+    replace(None);
+}
+
+fn replace(idle: Option<Idle>) {
+    IDLE.replace(idle).map(drop).unwrap_or_else(|lent| lent.report("the cache of connections"));
 }
 
 /// How many idle connections this process keeps.
@@ -124,17 +128,23 @@ pub(crate) fn take_idle(
 
 /// Keeps a request's connection to the peer, which is of that kind, and takes it out of `peer`,
 /// where nothing speaks against it. The request has not failed.
-pub(crate) fn keep_idle(
+///
+/// # Safety
+///
+/// `request` is what nginx keeps of a request's way through an upstream, and `peer` is a part of
+/// it. No reference to either is in use.
+pub(crate) unsafe fn keep_idle(
     upstream: &Upstream,
     id: u64,
     kind: ConnectionKind,
-    peer: &mut ngx_peer_connection_t,
-    request: &ngx_http_upstream_t,
+    peer: *mut ngx_peer_connection_t,
+    request: *const ngx_http_upstream_t,
 ) {
     let conf = upstream.settings();
     let (Some(keepalive), Some(of_peer)) = (&conf.keepalive, conf.key_of(id)) else { return };
-    let Some(connection) = NonNull::new(peer.connection) else { return };
-    // SAFETY: the request's connection is open.
+    // SAFETY: the caller's promise.
+    let Some(connection) = NonNull::new(unsafe { (*peer).connection }) else { return };
+    // SAFETY: the caller's promise; the request's connection is open.
     if !unsafe { connection::may_rest(connection.as_ptr(), keepalive, request) } {
         return;
     }
@@ -142,9 +152,10 @@ pub(crate) fn keep_idle(
         idle.cache.insert(of_peer, kind.to_number(), keepalive.connections, connection)
     });
     let Some(Insertion { slot, evicted }) = kept else { return };
-    peer.connection = ptr::null_mut();
-    // SAFETY: the one is the cache's alone from here on, the other was until now.
+    // SAFETY: the caller's promise. The one connection is the cache's alone from here on, the other
+    // was until now.
     unsafe {
+        (*peer).connection = ptr::null_mut();
         if let Some(evicted) = evicted {
             connection::close(evicted.as_ptr());
         }

@@ -1,6 +1,9 @@
 //! What a request keeps of its way through an upstream.
 
-use core::mem::MaybeUninit;
+use core::{
+    cell::{Cell, UnsafeCell},
+    mem::MaybeUninit,
+};
 
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t, ngx_str_t};
 use peer_zone::{Connections, KeyProgress, Method, Now, RequestOutcome};
@@ -13,6 +16,10 @@ use crate::nginx::{callback::ERROR, modules};
 
 /// What a request keeps of its way through an upstream, in its own pool.
 ///
+/// Nobody has a `&mut` to it: a callback may have nginx evaluate a directive's value, for which
+/// nginx calls the getter of a variable (`variables.rs`), which looks at the same request. So
+/// everybody has a `&`, and what changes is in a `Cell`.
+///
 /// No larger than it must be: what does not fit into the pool's first block takes another one,
 /// which costs more instructions than a pick.
 pub(crate) struct RequestPeer {
@@ -22,25 +29,25 @@ pub(crate) struct RequestPeer {
     /// What the method goes by, in the request's pool or the connection's; empty where it goes by
     /// nothing of the request's.
     pub(super) hash_key: ngx_str_t,
-    pub(super) progress: KeyProgress,
+    pub(super) progress: Cell<KeyProgress>,
     /// The peer that the client's cookie names.
-    pub(super) sticky: Option<u64>,
+    pub(super) sticky: Cell<Option<u64>>,
     /// The request, and the peer that it has just now.
     pub(super) open: OpenRequest,
     /// The kind of its connection to the peer; `None` where none is kept.
-    pub(super) kind: Option<ConnectionKind>,
+    pub(super) kind: Cell<Option<ConnectionKind>>,
     /// Connections to the last peer when it was given back, where a variable shows them.
-    pub(super) left: Option<Connections>,
+    pub(super) left: Cell<Option<Connections>>,
     /// When the peer was picked, in milliseconds of nginx's clock.
-    pub(super) picked: ngx_msec_t,
+    pub(super) picked: Cell<ngx_msec_t>,
     pub(super) tried: Tried,
     /// Copies in the request's pool of what logs and variables show after the peer has been given
     /// back: the key of the last try, and the name of the first, to which nginx keeps a pointer for
     /// each try.
-    pub(super) name: ngx_str_t,
-    pub(super) key: ngx_str_t,
+    pub(super) name: Cell<ngx_str_t>,
+    pub(super) key: Cell<ngx_str_t>,
     /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
-    pub(super) copies: [MaybeUninit<u8>; COPIES],
+    pub(super) copies: UnsafeCell<[MaybeUninit<u8>; COPIES]>,
 }
 
 /// What a failure counts as, in milliseconds, where it came sooner: a peer that refuses at once
@@ -52,7 +59,7 @@ const FAILED: ngx_msec_t = 1_000;
 const NO_TIME: ngx_msec_t = ngx_msec_t::MAX;
 
 /// Bytes of an IPv4 address with its port (21), and of a key of usual length.
-const COPIES: usize = 48;
+pub(super) const COPIES: usize = 48;
 
 impl RequestPeer {
     /// Makes it for a request that comes to an upstream.
@@ -64,15 +71,16 @@ impl RequestPeer {
     /// # Safety
     ///
     /// The request is valid, and comes to the upstream, whose name lives as long.
+    #[inline]
     pub(super) unsafe fn make(
-        request: &mut ngx_http_request_t,
+        request: *mut ngx_http_request_t,
         upstream: &'static HttpUpstream,
         upstream_name: *mut ngx_str_t,
         hash_key: ngx_str_t,
         sticky: Option<u64>,
     ) -> Result<*mut Self, ngx_int_t> {
         // SAFETY: the request's pool is valid for as long as the request.
-        let peer = unsafe { ngx_palloc(request.pool, size_of::<Self>()) }.cast::<Self>();
+        let peer = unsafe { ngx_palloc((*request).pool, size_of::<Self>()) }.cast::<Self>();
         if peer.is_null() {
             return Err(ERROR);
         }
@@ -80,40 +88,31 @@ impl RequestPeer {
             upstream,
             upstream_name,
             hash_key,
-            progress: KeyProgress::default(),
-            sticky,
+            progress: Cell::default(),
+            sticky: Cell::new(sticky),
             open: OpenRequest::new(request),
-            kind: None,
-            left: None,
-            picked: 0,
+            kind: Cell::new(None),
+            left: Cell::new(None),
+            picked: Cell::new(0),
             tried: Tried::default(),
-            name: ngx_str_t::empty(),
-            key: ngx_str_t::empty(),
-            copies: [const { MaybeUninit::uninit() }; COPIES],
+            name: Cell::new(ngx_str_t::empty()),
+            key: Cell::new(ngx_str_t::empty()),
+            copies: UnsafeCell::new([const { MaybeUninit::uninit() }; COPIES]),
         };
         // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in
         // the request is there.
         unsafe {
             peer.write(value);
-            *modules::http_context(request) = peer.cast();
+            *modules::http_context(&*request) = peer.cast();
         }
         Ok(peer)
     }
 
     /// What the request has gone through in this upstream, or `None`.
     pub(crate) fn of(request: &ngx_http_request_t) -> Option<&Self> {
-        // SAFETY: only `make` writes to this module's place in a request.
+        // SAFETY: only `make` writes to this module's place in a request. What it has made lives
+        // as long as the request, and nobody makes a `&mut` to it.
         unsafe { (*modules::http_context(request)).cast::<Self>().as_ref() }
-    }
-
-    /// As [`of`](Self::of), to change it.
-    ///
-    /// # Safety
-    ///
-    /// Nothing else refers to what the module keeps for the request.
-    pub(super) unsafe fn of_mut(request: &mut ngx_http_request_t) -> Option<&mut Self> {
-        // SAFETY: as above, and the caller's promise.
-        unsafe { (*modules::http_context(request)).cast::<Self>().as_mut() }
     }
 
     /// The upstream.
@@ -124,14 +123,13 @@ impl RequestPeer {
     /// The key of the peer tried last, below the prefix; `None` for a peer without one, and before
     /// the first.
     pub(crate) fn key(&self) -> Option<ngx_str_t> {
-        (self.key.len > 0).then_some(self.key)
+        let key = self.key.get();
+        (key.len > 0).then_some(key)
     }
 
     /// The connection is no longer one of HTTP.
-    pub(super) fn upgraded(&mut self) {
-        if let Some(held) = &mut self.open.held {
-            self.upstream.with_worker(|worker| worker.upgrade(held));
-        }
+    pub(super) fn upgraded(&self) {
+        self.open.with_held(|held| self.upstream.with_worker(|worker| worker.upgrade(held)));
     }
 
     /// Open connections to the peer: of now, while the request has it, and of the moment at which
@@ -139,24 +137,24 @@ impl RequestPeer {
     pub(crate) fn connections(&self) -> Option<Connections> {
         let now = self
             .open
-            .held
-            .as_ref()
-            .and_then(|held| self.upstream.with_worker(|worker| worker.connections(held)));
-        now.or(self.left)
+            .with_held(|held| self.upstream.with_worker(|worker| worker.connections(held)));
+        now.flatten().or(self.left.get())
     }
 
     /// What the peer took to answer, in microseconds, where the method goes by it: until its header
     /// came or, where that did not come, until now, since it takes longer than that. A peer that
     /// has failed took [`FAILED`] at least.
     pub(super) fn response_time(&self, outcome: RequestOutcome, now: Now) -> Option<u32> {
-        if self.upstream.settings().balance().method != Method::LeastTime || self.open.is_drained {
+        if self.upstream.settings().balance().method != Method::LeastTime
+            || self.open.is_drained.get()
+        {
             return None;
         }
         // SAFETY: nginx makes a state for each try, in the request's pool.
-        let state = unsafe { self.open.upstream().state.as_ref() };
+        let state = unsafe { (*self.open.upstream()).state.as_ref() };
         let until_header = state.map(|state| state.header_time).filter(|&time| time != NO_TIME);
-        let milliseconds =
-            until_header.unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked));
+        let milliseconds = until_header
+            .unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked.get()));
         let milliseconds =
             if outcome == RequestOutcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
         // nginx's clock goes by milliseconds; what takes less is told from others by the
@@ -169,7 +167,7 @@ impl RequestPeer {
     /// any more.
     pub(super) fn may_try_again(&self) -> bool {
         // SAFETY: nginx sets it before it calls `init`, and it lives as long as the cycle.
-        let most = unsafe { (*self.open.upstream().conf).next_upstream_tries };
+        let most = unsafe { (*(*self.open.upstream()).conf).next_upstream_tries };
         most == 0 || self.tried.count() < most
     }
 

@@ -1,6 +1,6 @@
 //! The peers that a request has tried.
 
-use core::{ptr, slice};
+use core::{cell::Cell, ptr, slice};
 
 use ngx::ffi::{ngx_palloc, ngx_pool_t};
 
@@ -9,69 +9,76 @@ const INLINE: usize = 2;
 
 /// Ids of peers, at first in place, then in the request's pool.
 pub(super) struct Tried {
-    inline: [u64; INLINE],
+    inline: [Cell<u64>; INLINE],
     /// Room for `capacity` ids in the pool; null while they are in place.
-    spilled: *mut u64,
-    capacity: u32,
-    count: u32,
+    spilled: Cell<*mut Cell<u64>>,
+    capacity: Cell<u32>,
+    count: Cell<u32>,
 }
 
 impl Default for Tried {
     fn default() -> Self {
-        Self { inline: [0; INLINE], spilled: ptr::null_mut(), capacity: INLINE as u32, count: 0 }
+        Self {
+            inline: [const { Cell::new(0) }; INLINE],
+            spilled: Cell::new(ptr::null_mut()),
+            capacity: Cell::new(INLINE as u32),
+            count: Cell::new(0),
+        }
     }
 }
 
 impl Tried {
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.count.get() == 0
     }
 
     /// How many tries there have been.
     pub(super) fn count(&self) -> usize {
-        self.count as usize
+        self.count.get() as usize
     }
 
     pub(super) fn contains(&self, id: u64) -> bool {
-        self.ids().contains(&id)
+        self.ids().iter().any(|tried| tried.get() == id)
     }
 
     /// Adds an id; `None` where the pool is exhausted.
-    pub(super) fn push(&mut self, id: u64, pool: *mut ngx_pool_t) -> Option<()> {
-        if self.count == self.capacity {
+    pub(super) fn push(&self, id: u64, pool: *mut ngx_pool_t) -> Option<()> {
+        if self.count.get() == self.capacity.get() {
             self.grow(pool)?;
         }
-        if self.spilled.is_null() {
-            self.inline[self.count as usize] = id;
+        let count = self.count();
+        if self.spilled.get().is_null() {
+            self.inline[count].set(id);
         } else {
             // SAFETY: `count` is below `capacity`, for which there is room.
-            unsafe { self.spilled.add(self.count as usize).write(id) };
+            unsafe { self.spilled.get().add(count).write(Cell::new(id)) };
         }
-        self.count += 1;
+        self.count.set(self.count.get() + 1);
         Some(())
     }
 
-    fn ids(&self) -> &[u64] {
-        if self.spilled.is_null() {
-            &self.inline[..self.count as usize]
+    fn ids(&self) -> &[Cell<u64>] {
+        if self.spilled.get().is_null() {
+            &self.inline[..self.count()]
         } else {
-            // SAFETY: as many have been written there.
-            unsafe { slice::from_raw_parts(self.spilled, self.count as usize) }
+            // SAFETY: as many have been written there, and what is written there stays.
+            unsafe { slice::from_raw_parts(self.spilled.get(), self.count()) }
         }
     }
 
     /// Twice the room: what is left behind is no more than what is in use, and goes with the pool.
-    fn grow(&mut self, pool: *mut ngx_pool_t) -> Option<()> {
-        let capacity = self.capacity * 2;
+    fn grow(&self, pool: *mut ngx_pool_t) -> Option<()> {
+        let capacity = self.capacity.get() * 2;
         // SAFETY: the pool is the request's.
-        let room = unsafe { ngx_palloc(pool, capacity as usize * size_of::<u64>()) }.cast::<u64>();
+        let room = unsafe { ngx_palloc(pool, capacity as usize * size_of::<Cell<u64>>()) };
+        let room = room.cast::<Cell<u64>>();
         if room.is_null() {
             return None;
         }
         // SAFETY: there is room for all that there are, in memory of its own.
-        unsafe { ptr::copy_nonoverlapping(self.ids().as_ptr(), room, self.count as usize) };
-        self.spilled = room;
-        self.capacity = capacity;
+        unsafe { ptr::copy_nonoverlapping(self.ids().as_ptr(), room, self.count()) };
+        self.spilled.set(room);
+        self.capacity.set(capacity);
         Some(())
     }
 }

@@ -24,15 +24,12 @@ pub(crate) fn install() {
 
 unsafe extern "C" fn filter(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard((), || {
-        // SAFETY: nginx passes a valid request; nothing else refers to what the module keeps for
-        // it.
-        unsafe {
-            if let Some(upstream) = (*request).upstream.as_ref()
-                && upstream.upgrade() != 0
-                && let Some(peer) = RequestPeer::of_mut(&mut *request)
-            {
-                peer.upgraded();
-            }
+        // SAFETY: nginx passes a valid request, with an upstream or null.
+        let (request, upstream) = unsafe { (&*request, (*request).upstream.as_ref()) };
+        if upstream.is_some_and(|upstream| upstream.upgrade() != 0)
+            && let Some(peer) = RequestPeer::of(request)
+        {
+            peer.upgraded();
         }
     });
     // SAFETY: written before the filter was put in; there is always one that sends.

@@ -6,7 +6,7 @@ use core::{
 };
 use std::panic::catch_unwind;
 
-use ngx::ffi::{NGX_ERROR, NGX_OK, ngx_command_t, ngx_conf_t, ngx_int_t};
+use ngx::ffi::{NGX_ERROR, NGX_LOG_ALERT, NGX_OK, ngx_command_t, ngx_conf_t, ngx_int_t};
 
 use super::log;
 
@@ -16,6 +16,14 @@ pub(crate) fn guard<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
         log::error(&format!("etcd: internal error: {}", log::panic_message(&*panic)));
         otherwise
     })
+}
+
+/// Ends this process, for a fault after which the memory cannot be trusted: nginx starts another
+/// worker.
+#[cold]
+pub(crate) fn end_process(fault: &str) -> ! {
+    log::at(NGX_LOG_ALERT, &format!("etcd: internal error: {fault}; this process ends"));
+    std::process::abort()
 }
 
 /// `NGX_OK` as callbacks return it.

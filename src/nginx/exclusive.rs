@@ -2,6 +2,8 @@
 
 use core::cell::{Cell, UnsafeCell};
 
+use super::log;
+
 /// A value that is changed in place, by one caller at a time: a caller that comes in between, from
 /// a callback that nginx has called meanwhile, gets nothing.
 #[derive(Debug, Default)]
@@ -45,8 +47,27 @@ impl<T> Exclusive<Option<T>> {
     }
 
     /// Puts `value` in the place of the present one, which is returned.
-    pub(crate) fn replace(&self, value: Option<T>) -> Option<T> {
-        self.with(|present| std::mem::replace(present, value)).flatten()
+    ///
+    /// # Errors
+    ///
+    /// Nothing changes if a caller has the present value.
+    pub(crate) fn replace(&self, value: Option<T>) -> Result<Option<T>, Lent<T>> {
+        let mut value = value;
+        match self.with(|present| std::mem::swap(present, &mut value)) {
+            Some(()) => Ok(value),
+            None => Err(Lent(value)),
+        }
+    }
+}
+
+/// A value could not be replaced, because a caller has it: what should have taken its place.
+#[derive(Debug)]
+pub(crate) struct Lent<T>(pub(crate) Option<T>);
+
+impl<T> Lent<T> {
+    /// Logs that the value called `name` stays as it is, and drops what should have replaced it.
+    pub(crate) fn report(self, name: &str) {
+        log::error(&format!("etcd: internal error: {name} cannot be replaced: in use"));
     }
 }
 
@@ -73,7 +94,7 @@ impl<T> OfProcess<T> {
     }
 
     /// As [`Exclusive::replace`].
-    pub(crate) fn replace(&self, value: Option<T>) -> Option<T> {
+    pub(crate) fn replace(&self, value: Option<T>) -> Result<Option<T>, Lent<T>> {
         self.0.replace(value)
     }
 }

@@ -63,7 +63,8 @@ impl CoreConf {
     /// The cycle is accepted: it has this number, and its workers have their files by `files`.
     pub(crate) fn accept(&self, number: u32, files: Client) {
         self.number.set(number);
-        self.files.replace(Some(files));
+        let replaced = self.files.replace(Some(files)).map(drop);
+        replaced.unwrap_or_else(|lent| lent.report("access to files"));
     }
 
     /// Which of the cycles since nginx's start this is.
@@ -78,7 +79,8 @@ impl CoreConf {
 
     /// This process has no use for files.
     pub(crate) fn give_up_files(&self) {
-        self.files.replace(None);
+        let replaced = self.files.replace(None).map(drop);
+        replaced.unwrap_or_else(|lent| lent.report("access to files"));
     }
 
     /// The variable of `etcd_variable` of this name, which begins with a dollar sign.

@@ -91,8 +91,15 @@ impl Upstream {
     pub(crate) fn join(&self, zone: Zone) -> bool {
         let worker = zone.join(processes::own(), processes::is_alive);
         let has_joined = worker.is_some();
-        self.worker.replace(worker);
-        has_joined
+        match self.worker.replace(worker) {
+            Ok(_) => has_joined,
+            Err(mut lent) => {
+                // There is an entry already, and a caller has it.
+                lent.0.take().into_iter().for_each(Worker::leave);
+                lent.report("an entry in the zone");
+                true
+            }
+        }
     }
 
     /// Calls `call` with this process's entry in the zone. `None` in a process that has none, and

@@ -5,10 +5,13 @@
 //! the test compares them. It is of use for each nginx that the module is built for, since
 //! bit-fields and fields move between versions.
 
-use core::{ffi::c_void, mem::offset_of};
+use core::{any::type_name, ffi::c_void, mem::offset_of};
 
 /// Sets all bits of one bit-field, as C does.
 pub type SetBits = unsafe extern "C" fn(*mut c_void);
+
+/// A field, `TYPE.NAME`: where it begins, its size, and the name of its type.
+pub type Field = (&'static str, usize, usize, fn() -> &'static str);
 
 /// A bit-field, `TYPE.NAME`, and whether Rust reads and clears the bits that C has set.
 pub type Bits = (&'static str, fn(SetBits) -> bool);
@@ -17,6 +20,10 @@ include!(concat!(env!("OUT_DIR"), "/tables.rs"));
 
 const fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
     size_of::<F>()
+}
+
+fn type_of_field<T, F>(_: fn(&T) -> &F) -> &'static str {
+    type_name::<F>()
 }
 
 /// Whether the bits that C sets in a `T` of zeroes are those that Rust reads and clears.

@@ -11,7 +11,7 @@ fn structures_have_the_same_size_in_rust_and_in_c() {
 
 #[test]
 fn fields_lie_at_the_same_place_in_rust_and_in_c() {
-    for ((name, offset, size), in_c) in FIELDS.iter().zip(c::fields()) {
+    for ((name, offset, size, _), in_c) in FIELDS.iter().zip(c::fields()) {
         assert_eq!([*offset, *size], *in_c, "{name}");
     }
 }

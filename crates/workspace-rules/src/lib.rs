@@ -19,3 +19,4 @@ pub use imports::Imports;
 pub use inclusions::foreign_inclusions;
 pub use sources::Sources;
 pub use test_names::test_names;
+pub use tokens::{balanced, code_tokens};

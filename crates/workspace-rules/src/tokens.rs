@@ -21,7 +21,7 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// The tokens of a source without what is for tests only.
-pub(crate) fn code_tokens(source: &str) -> Vec<String> {
+pub fn code_tokens(source: &str) -> Vec<String> {
     without_tests(tokens(source))
 }
 
@@ -208,7 +208,7 @@ fn item(tokens: &[String]) -> usize {
 }
 
 /// The length of what stands in brackets, with them.
-pub(crate) fn balanced(tokens: &[String], open: &str, close: &str) -> usize {
+pub fn balanced(tokens: &[String], open: &str, close: &str) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate() {
         if token == open {

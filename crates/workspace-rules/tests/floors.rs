@@ -167,6 +167,7 @@ fn an_inclusion_that_leads_out_is_found() {
 fn an_inclusion_that_stays_is_not_found() {
     for planted in [
         "#[cfg_attr(not(ngx_feature = \"http_ssl\"), path = \"log/none.rs\")] mod log;",
+        "#[error(\"{}\", path = quoted_path(.0))] struct Failed;",
         "include!(concat!(env!(\"OUT_DIR\"), \"/accessors.rs\"));",
         "const TEXT: &str = include_str!(\"../directives/args.rs\");",
         "#[cfg(test)] #[path = \"../../tests/random.rs\"] mod random;",

@@ -16,14 +16,14 @@ use crate::http::open_request::OpenRequest;
 ///
 /// # Safety
 ///
-/// The request lives, and holds a peer. There are no references to it or its upstream: nginx may
-/// call the module for it, and end it.
+/// The request lives, holds a peer, and is in no list any more. No reference to it or its upstream
+/// is in use: nginx may call the module for it, and end it.
 pub(super) unsafe fn close(request: NonNull<OpenRequest>) {
-    // SAFETY: the caller's promise; the references are gone before nginx is called.
+    // SAFETY: the caller's promise; the reference is gone before nginx is called.
     let connection: *mut ngx_connection_t = unsafe {
-        let request = &mut *request.as_ptr();
+        let request = request.as_ref();
         request.drained();
-        request.upstream().peer.connection
+        (*request.upstream()).peer.connection
     };
     if connection.is_null() {
         // It is just being made, and nothing was received.

@@ -20,6 +20,8 @@ const NOTED: usize = 64;
 /// left.
 #[derive(Debug)]
 pub(crate) struct Draining {
+    /// Those that live: a request is added once it has a peer, and removed before it ends. There is
+    /// never a `&mut` to one (see [`OpenRequest`]).
     open: OpenConnections<NonNull<OpenRequest>>,
     /// By the peers' places in the zone.
     leaving: HashMap<usize, Leaving>,
@@ -67,9 +69,9 @@ impl Draining {
         self.open.add(place, request)
     }
 
-    /// Takes it out.
-    pub(super) fn remove(&mut self, place: usize, slot: Slot) {
-        self.open.remove(place, slot);
+    /// Takes it out; `None` where it is not there.
+    pub(super) fn remove(&mut self, place: usize, slot: Slot) -> Option<NonNull<OpenRequest>> {
+        self.open.remove(place, slot)
     }
 
     /// Takes out the oldest request at the peer of this place.
@@ -90,7 +92,7 @@ impl Draining {
     /// Notes that a peer has left the service.
     pub(super) fn note_withdrawal(&mut self, place: usize, id: u64) {
         // The place may be another peer's by now.
-        if self.held_at(place).is_some_and(|held| held.id() == id) {
+        if self.id_at(place) == Some(id) {
             if self.leaving.len() < self.leaving.capacity() {
                 self.note_peer(place, id);
             } else {
@@ -107,11 +109,9 @@ impl Draining {
         }
     }
 
-    /// What a request at the peer of this place holds.
-    fn held_at(&self, place: usize) -> Option<&PickedPeer> {
-        // SAFETY: a request's peer stands in the list from `enter` to `leave` or to the end of
-        // `close`, and lives for as long.
-        unsafe { self.open.first(place)?.as_ref() }.held.as_ref()
+    /// The id of the peer that the requests at this place have.
+    fn id_at(&self, place: usize) -> Option<u64> {
+        first_at(&self.open, place)?.id()
     }
 
     /// Where nobody has told of all: every peer that this worker has connections to may be being
@@ -122,7 +122,7 @@ impl Draining {
         }
         let places: Vec<usize> = self.open.peers().collect();
         for place in places {
-            if let Some(id) = self.held_at(place).map(PickedPeer::id) {
+            if let Some(id) = self.id_at(place) {
                 self.note_peer(place, id);
             }
         }
@@ -142,10 +142,12 @@ impl Draining {
         let mut is_closing = false;
         let Self { open, leaving, changed, .. } = self;
         leaving.retain(|&place, peer| {
-            // SAFETY: as in `held_at`.
-            let held = open.first(place).and_then(|first| unsafe { first.as_ref() }.held.as_ref());
-            let Some(held) = held.filter(|held| held.id() == peer.id) else { return false };
-            let Some(since) = worker.draining_since(held, on, now) else { return false };
+            let Some(first) = first_at(open, place) else { return false };
+            let since = first.with_held(|held| {
+                let is_the_same = held.id() == peer.id;
+                is_the_same.then(|| worker.draining_since(held, on, now)).flatten()
+            });
+            let Some(since) = since.flatten() else { return false };
             let begins = drain.begins(since).max(*changed);
             if now < begins {
                 return true;
@@ -153,7 +155,7 @@ impl Draining {
             is_closing = true;
             let count = open.count(place);
             if !std::mem::replace(&mut peer.is_announced, true) {
-                announce(name, worker, held, count);
+                first.with_held(|held| announce(name, worker, held, count));
             }
             let closes = match drain.pace {
                 Pace::Spread(spread) => {
@@ -177,6 +179,14 @@ impl Draining {
         });
         (plan, is_closing)
     }
+}
+
+/// The oldest request at the peer of this place.
+fn first_at(open: &OpenConnections<NonNull<OpenRequest>>, place: usize) -> Option<&OpenRequest> {
+    // SAFETY: a request is in the list from `enter` on. It leaves the list before nginx frees its
+    // memory: in `leave`, which ends the process where that fails, or in `pop`. The list is
+    // borrowed meanwhile, and nobody makes a `&mut` to a request.
+    Some(unsafe { open.first(place)?.as_ref() })
 }
 
 fn announce(name: &str, worker: &Worker, held: &PickedPeer, count: usize) {

@@ -24,11 +24,11 @@ use crate::{
 ///
 /// # Safety
 ///
-/// The connection is open.
+/// The connection is open, and `upstream` is that of its request.
 pub(super) unsafe fn may_rest(
     connection: *mut ngx_connection_t,
     keepalive: &Keepalive,
-    upstream: &ngx_http_upstream_t,
+    upstream: *const ngx_http_upstream_t,
 ) -> bool {
     // SAFETY: the caller's promise; an open connection has both events. nginx sets the clock and
     // the flags from the event loop.
@@ -43,8 +43,8 @@ pub(super) unsafe fn may_rest(
         !ended
             && connection.requests < keepalive.requests
             && ngx_current_msec.wrapping_sub(connection.start_time) <= keepalive.time
-            && upstream.keepalive() != 0
-            && upstream.request_body_sent() != 0
+            && (*upstream).keepalive() != 0
+            && (*upstream).request_body_sent() != 0
             && ngx_terminate == 0
             && ngx_exiting == 0
             && ngx_handle_read_event(read, 0) == OK

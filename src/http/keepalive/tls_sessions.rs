@@ -65,12 +65,16 @@ pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>) {
     if upstreams.is_empty() {
         return;
     }
-    OWN.replace(Some(Sessions { cycle, cache: IdleCache::new(SESSIONS) }));
+    replace(Some(Sessions { cycle, cache: IdleCache::new(SESSIONS) }));
 }
 
 /// Frees all of them, and keeps none from here on.
 pub(crate) fn stop() {
-    OWN.replace(None);
+    replace(None);
+}
+
+fn replace(sessions: Option<Sessions>) {
+    OWN.replace(sessions).map(drop).unwrap_or_else(|lent| lent.report("the cache of TLS sessions"));
 }
 
 /// How many this process has.

@@ -139,6 +139,25 @@ async fn each_server_name_has_its_own_connections() -> Result<()> {
     node.nginx.check_log()
 }
 
+/// nginx asks the module for `$etcd_peer` while the module is asking nginx for the server name.
+#[tokio::test]
+async fn server_name_may_be_the_key_of_the_peer() -> Result<()> {
+    let directives = "proxy_pass https://firehose; proxy_ssl_server_name on; proxy_ssl_name";
+    let node = Node::start(
+        "ssl",
+        "$ssl_server_name",
+        &[
+            ("/key", &format!("{directives} $etcd_peer;")),
+            ("/connections", &format!("{directives} $etcd_peer-$etcd_peer_connections;")),
+            ("/other", &format!("{directives} a.test;")),
+        ],
+    )
+    .await?;
+    let paths = ["/key", "/connections", "/other"];
+    node.each_has_its_own(&paths, &["node", "node-1", "a.test"]).await?;
+    node.nginx.check_log()
+}
+
 #[tokio::test]
 async fn each_certificate_has_its_own_connections() -> Result<()> {
     let with = "proxy_pass https://firehose; proxy_ssl_certificate FOLDER/certificate.pem; \
