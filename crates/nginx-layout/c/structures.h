@@ -99,6 +99,8 @@ FIELD(ngx_table_elt_t, value)
 FIELD(ngx_table_elt_t, lowcase_key)
 STRUCT(ngx_pool_t)
 FIELD(ngx_pool_t, log)
+STRUCT(ngx_log_t)
+FIELD(ngx_log_t, log_level)
 
 STRUCT(ngx_connection_t)
 FIELD(ngx_connection_t, data)
