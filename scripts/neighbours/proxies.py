@@ -45,7 +45,7 @@ class Nodes:
 
     def __init__(self, hosts, port=None):
         self.hosts, self.port = hosts, port or free_port()
-        self.upgraded = collections.Counter()
+        self.upgraded, self.lock = collections.Counter(), threading.Lock()
         for number, host in enumerate(hosts):
             listener = socket.create_server((host, self.port), backlog=128)
             threading.Thread(target=self._accept, args=(number, listener), daemon=True).start()
@@ -82,14 +82,16 @@ class Nodes:
             connection.close()
 
     def _echo(self, number, connection):
-        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                           b"Upgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
-        self.upgraded[number] += 1
+        with self.lock:
+            self.upgraded[number] += 1
         try:
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                               b"Upgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
             while data := connection.recv(4096):
                 connection.sendall(data)
         finally:
-            self.upgraded[number] -= 1
+            with self.lock:
+                self.upgraded[number] -= 1
 
 
 class NameServer:
