@@ -26,6 +26,7 @@ from_debian() {
 from_suite() {
     local mirror=${1}-apt uri options
     mkdir -p "$mirror/lists/partial" "$mirror/cache/archives/partial"
+    # shellcheck disable=SC2016
     uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' |
         awk '$2 == "Debian" && !/security/ { print $1; exit }')
     echo "deb $uri $1 main" >"$mirror/sources.list"

@@ -157,6 +157,16 @@ class Session:
         except OSError:
             return False
 
+    def rest(self):
+        """All that comes until the connection is closed."""
+        received = b""
+        try:
+            while data := self.socket.recv(4096):
+                received += data
+        except ConnectionResetError:
+            pass
+        return received
+
 
 def alive(sessions):
     return f"{sum(session.lives() for session in sessions)} of {len(sessions)} open"

@@ -69,9 +69,10 @@ with Envoy({"lb_policy": "ROUND_ROBIN"}, [first, second]) as envoy:
 with Caddy([first, second], {"policy": "round_robin"}) as caddy:
     sessions = open_sessions(caddy)
     caddy.load([second])
-    frames = {session.socket.recv(100).hex(" ") for session in sessions}
-    print(f"Caddy, new configuration: {alive(sessions)}; frames: {frames}")
-    assert frames == {"88 02 03 e9"}
+    # Caddy says it to the node as well, which may send it back.
+    closed = sum(b"\x88\x02\x03\xe9" in session.rest() for session in sessions)
+    print(f"Caddy, new configuration: {alive(sessions)}; {closed} got close frame 1001")
+    assert closed == 4
     close(sessions)
 with Caddy([first, second], {"policy": "round_robin"}, {"stream_close_delay": "4s"}) as caddy:
     sessions = open_sessions(caddy)
