@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
 # How the weight of a server grows in the slow start of HAProxy and Envoy: a second server of equal
 # weight comes, with 20 s of slow start, and the weight is what it gets of the requests for each
-# that the first one gets, in each tenth of these 20 s and in the one after them.
+# that the first one gets, in each tenth of these 20 s and in the one after them. nginx rejects the
+# parameter, which is one of its commercial edition.
 set -euo pipefail
 # shellcheck source=scripts/neighbours/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-need haproxy envoy
+need nginx haproxy envoy
 
 python3 - <<'END'
 from proxies import *
 
-versions("HAPROXY", "ENVOY")
+versions("NGINX", "HAPROXY", "ENVOY")
 nodes = Nodes(["127.0.1.1", "127.0.1.2"])
 first, second = nodes.addresses()
 window = 20
+
+try:
+    with Nginx(f"server {first}; server {second} slow_start={window}s;"):
+        raise SystemExit("nginx has a slow start now")
+except AssertionError as error:
+    said = re.search('invalid parameter "slow_start=20s"', str(error)).group()
+    print(f"nginx: {said}")
 
 def curve(name, proxy):
     client, began = Client(proxy.port), time.monotonic()
