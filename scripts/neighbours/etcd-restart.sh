@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a restart of etcd does to leases, and how fast etcd revokes those that have expired: 2500
-# leases with a key each, granted for 40 s. First etcd is restarted; then, with new leases, it is
-# halted for 45 s, so that all of them have expired when it goes on.
+# leases with a key each, granted for 60 s. First etcd is restarted; then, with new leases, it is
+# halted for 65 s, so that all of them have expired when it goes on. It takes
+# five minutes.
 set -euo pipefail
 # shellcheck source=scripts/neighbours/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -11,7 +12,7 @@ python3 - <<'END'
 import signal, statistics, time
 from etcd import Etcd, text
 
-number, granted = 2500, 40
+number, granted = 2500, 60
 count = {"key": text("/l/"), "range_end": text("/l0"), "count_only": True}
 
 def keys(etcd):
@@ -52,9 +53,9 @@ for program in ("ETCD34", "ETCD35"):
         # A busy machine is slower.
         assert rate < 850, rate
         grant(etcd, number + 1)
-        print("  halted for 45 s")
+        print("  halted for 65 s")
         etcd.signal(signal.SIGSTOP)
-        time.sleep(45)
+        time.sleep(65)
         etcd.signal(signal.SIGCONT)
         _, rate = revoked(etcd)
         assert rate < 1150, rate
