@@ -82,9 +82,15 @@ try:
     assert session.recv(100) == b"two"
     print("the same configuration: the session lives")
     load(configuration(other))
-    frame = session.recv(100)
-    print("an unrelated listener more:", frame.hex(" "))
-    assert frame == b"\x88\x02\x03\xe9", "caddy leaves it open now"
+    # caddy sends a frame to the node as well, which sends it back: it may come first.
+    rest = b""
+    try:
+        while data := session.recv(100):
+            rest += data
+    except (TimeoutError, ConnectionResetError):
+        pass
+    print("an unrelated listener more:", rest.hex(" "))
+    assert b"\x88\x02\x03\xe9" in rest, "caddy leaves it open now"
 finally:
     caddy.terminate()
     caddy.wait()

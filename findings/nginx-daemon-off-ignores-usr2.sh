@@ -18,7 +18,10 @@ end() {
     wait 2>/dev/null || true
     # Daemons are not children of this shell.
     for pid in "${started[@]}"; do
-        for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null && sleep 0.1 || break; done
+        for _ in $(seq 50); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
     done
     rm -rf "$folder"
 }
@@ -64,8 +67,9 @@ for daemon in on off; do
     [ "$daemon" = off ] || wait "$!"
     kill -USR2 "$master"
     if [ "$daemon" = on ]; then
-        within 10 test -s on/nginx.pid.oldbin && within 10 test -s on/nginx.pid ||
-            { echo "no upgrade with daemon on" >&2; exit 1; }
+        for file in on/nginx.pid.oldbin on/nginx.pid; do
+            within 10 test -s "$file" || { echo "no upgrade with daemon on" >&2; exit 1; }
+        done
         started+=("$(<on/nginx.pid)")
         echo "daemon on:  a second master"
     else

@@ -68,6 +68,6 @@ light() {
 two=$(light two) one=$(light one) least=$(light least)
 echo "of 1100 requests to the server of weight 1 beside 10: random two $two, random $one," \
     "least_conn $least"
-[ "$one" -le 200 ] && [ "$least" -eq 100 ] ||
-    { echo "the others do not share by weight" >&2; exit 1; }
+[ "$one" -le 200 ] || { echo "random does not share by weight" >&2; exit 1; }
+[ "$least" -eq 100 ] || { echo "least_conn does not share by weight" >&2; exit 1; }
 [ "$two" -ge 700 ] || { echo "random two shares otherwise now" >&2; exit 1; }

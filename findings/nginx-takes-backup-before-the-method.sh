@@ -43,7 +43,7 @@ configure() {
 }
 
 servers="server unix:$folder/gone.sock; server unix:$folder/b.sock backup;"
-for method in 'hash $arg_k;' 'hash $arg_k consistent;' 'ip_hash;' 'random;'; do
+for method in "hash \$arg_k;" "hash \$arg_k consistent;" "ip_hash;" "random;"; do
     configure "$method $servers"
     if usr/sbin/nginx -p "$folder/" -c "$folder/nginx.conf" -e error.log -t >test.log 2>&1; then
         echo "$method backup after the method is accepted now" >&2
