@@ -157,7 +157,7 @@ async fn error_on_the_command_line_names_its_flag() -> Result<()> {
         (vec!["announce", "--addr", "127.0.0.1:80"], &["--key"][..]),
         (vec!["announce", "--key", "node"], &["--addr", "--container"]),
         ([&good[..], &["--container", "x"]].concat(), &["--addr", "--container"]),
-        ([&good[..], &["--ttl", "1"]].concat(), &["--ttl", "2.."]),
+        ([&good[..], &["--ttl", "1"]].concat(), &["--ttl", "from 2 to"]),
         (
             [&good[..], &["--check", "http:///", "--check-method", "POST"]].concat(),
             &["--check-method", "POST", "HEAD"],
