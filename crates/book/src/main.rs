@@ -1,22 +1,25 @@
-//! Builds the documentation as a site: `docs/` with mdBook, into `build/docs`.
+//! Builds the documentation as a site with mdBook, into `build/docs`, and checks its links.
 //!
-//! Links of a page may lead to files of the repository that are not pages, such as a configuration.
-//! They are copied, and the links lead to the copies.
+//! Pages of `docs/` link to files elsewhere in the repository. Of these, Markdown files become pages
+//! of the site, and others are copied.
 
 #![forbid(unsafe_code)]
 
+mod layout;
+mod site;
+
 use std::{
+    collections::BTreeSet,
     error::Error,
     fs,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use book::{links, pages, root};
-use mdbook_driver::MDBook;
+use mdbook_driver::{MDBook, config::Config};
 
-/// Where files that are not pages are copied to, in the book.
-const FILES: &str = "files";
+use crate::layout::{is_page, place, repository_file, target_from};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -36,74 +39,62 @@ fn main() -> ExitCode {
 /// Builds the site, and returns its first page.
 fn build(root: &Path) -> Result<PathBuf> {
     let source = tempfile::tempdir()?;
-    for page in pages(root)? {
-        let Ok(name) = page.strip_prefix("docs") else { continue };
-        let text = read(&root.join(&page))?;
-        write(&source.path().join(name), &with_copies(root, source.path(), &page, &text)?)?;
+    let others = copy_pages(root, source.path())?;
+    add_to_summary(&source.path().join("SUMMARY.md"), &others)?;
+    for picture in fs::read_dir(root.join("docs/images"))? {
+        let picture = picture?;
+        let copy = source.path().join("images").join(picture.file_name());
+        write(&copy, &fs::read_to_string(picture.path())?)?;
     }
-    copy_folder(&root.join("docs/images"), &source.path().join("images"))?;
-    let site = root.join("build/docs");
-    let mut book = MDBook::load_with_config(
-        source.path(),
-        mdbook_driver::config::Config::from_disk(root.join("docs/book.toml"))?,
-    )?;
-    book.config.build.build_dir = std::path::absolute(&site)?;
-    book.build()?;
+    let site = std::path::absolute(root.join("build/docs"))?;
+    let mut config = Config::from_disk(root.join("docs/book.toml"))?;
+    config.build.build_dir.clone_from(&site);
+    MDBook::load_with_config(source.path(), config)?.build()?;
+    let dead = site::dead_links(&site)?;
+    if !dead.is_empty() {
+        return Err(format!("dead links:\n{}", dead.join("\n")).into());
+    }
     Ok(fs::canonicalize(site)?.join("index.html"))
 }
 
-/// The page with links to copies of what is outside of the book.
-fn with_copies(root: &Path, source: &Path, page: &Path, text: &str) -> Result<String> {
-    let mut result = text.to_owned();
-    // From the end, so that what is replaced moves nothing that is still to come.
-    for link in links(text).into_iter().rev() {
-        let Some(file) = outside_of_book(page, &link.target) else { continue };
-        let copy = Path::new(FILES).join(&file);
-        if root.join(&file).is_dir() {
-            copy_folder(&root.join(&file), &source.join(&copy))?;
-        } else {
-            write(&source.join(&copy), &read(&root.join(&file))?)?;
+/// Copies the pages of `docs/` and all files that they lead to, with links between the copies.
+/// Returns the pages that are not in `docs/`.
+fn copy_pages(root: &Path, source: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut files: Vec<PathBuf> =
+        pages(root)?.into_iter().filter(|page| page.starts_with("docs")).collect();
+    let mut seen: BTreeSet<PathBuf> = files.iter().cloned().collect();
+    while let Some(file) = files.pop() {
+        let text = fs::read_to_string(root.join(&file))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        if !is_page(&file) {
+            write(&source.join(place(&file)), &text)?;
+            continue;
         }
-        let depth = page.components().count().saturating_sub(2);
-        let target = format!("{}{}", "../".repeat(depth), copy.display());
-        let old = &text[link.range.clone()];
-        result.replace_range(link.range, &old.replace(&link.target, &target));
+        let mut copy = text.clone();
+        // From the end, so that a change moves nothing that is still to come.
+        for link in links(&text).into_iter().rev() {
+            let Some(target) = repository_file(&file, &link.target) else { continue };
+            let new = target_from(&file, &target, &link.target);
+            // A reference stands apart from its definition, which keeps its target.
+            let old = &text[link.range.clone()];
+            copy.replace_range(link.range, &old.replace(&link.target, &new));
+            if seen.insert(target.clone()) {
+                files.push(target);
+            }
+        }
+        write(&source.join(place(&file)), &copy)?;
     }
-    Ok(result)
+    Ok(seen.into_iter().filter(|file| is_page(file) && !file.starts_with("docs")).collect())
 }
 
-/// The file, from the root of the repository, that a link of a page leads to, if it is one and not
-/// in `docs`.
-fn outside_of_book(page: &Path, target: &str) -> Option<PathBuf> {
-    if target.contains("://") || target.starts_with('#') || target.starts_with("mailto:") {
-        return None;
+/// Adds pages to the table of contents, without which mdBook does not make them.
+fn add_to_summary(summary: &Path, others: &BTreeSet<PathBuf>) -> Result<()> {
+    let mut text = fs::read_to_string(summary)?;
+    text += "\n# Repository\n\n";
+    for page in others {
+        text += &format!("- [{}]({})\n", page.display(), place(page).display());
     }
-    let path = target.split('#').next().unwrap_or_default();
-    let mut file = page.parent()?.to_path_buf();
-    for component in Path::new(path).components() {
-        match component {
-            Component::ParentDir => _ = file.pop(),
-            Component::Normal(name) => file.push(name),
-            _ => {}
-        }
-    }
-    (!file.starts_with("docs")).then_some(file)
-}
-
-fn read(file: &Path) -> Result<String> {
-    Ok(fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?)
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    let entries = fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::create_dir_all(to)?;
-            fs::copy(entry.path(), to.join(entry.file_name()))?;
-        }
-    }
-    Ok(())
+    Ok(fs::write(summary, text)?)
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -29,6 +29,9 @@ fn fault(page: &Path, target: &str) -> Option<&'static str> {
     if !root().join(&file).exists() {
         return Some("no such file");
     }
+    if root().join(&file).is_dir() {
+        return Some("a directory, which the site cannot show");
+    }
     let is_page = file.extension().is_some_and(|extension| extension == "md");
     if anchor.is_empty() || (is_page && anchors(&read(&file)).iter().any(|a| a == anchor)) {
         return None;
@@ -61,6 +64,7 @@ fn a_link_that_leads_nowhere_is_found() {
         ("#terms", true),
         ("https://nginx.org/", true),
         ("nowhere.md", false),
+        ("../nginx-conf", false),
         ("README.md#nowhere", false),
         ("#nowhere", false),
         ("http://nginx.org/", false),

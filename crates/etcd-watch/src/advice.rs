@@ -94,7 +94,8 @@ fn advice(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
             )
         }
         Kind::NoHttp2 => format!(
-            "{endpoint} closes the connection: if it requires TLS, begin its URL with \"https://\""
+            "{endpoint} does not speak HTTP/2: it is not etcd, or it requires TLS; then begin its \
+             URL with \"https://\""
         ),
         Kind::UntrustedCertificate => match &tls.trusted_certificate {
             Some(file) => format!(

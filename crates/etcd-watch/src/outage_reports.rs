@@ -13,9 +13,9 @@ use crate::update::Cause;
 /// connection, so that most come in the same moment.
 const LOST_WINDOW: Duration = Duration::from_secs(1);
 
-/// How long reports that keys are watched again wait for those of other keys that were lost: as
-/// long as the longest wait before an attempt.
-const RESTORED_WINDOW: Duration = Duration::from_secs(5);
+/// How long reports of an outage that goes on, or ends, wait for those of other keys that are lost:
+/// as long as the longest wait before an attempt.
+const LATER_WINDOW: Duration = Duration::from_secs(5);
 
 /// As many keys and prefixes as a message names; it counts the others.
 const MAX_NAMED: usize = 4;
@@ -119,9 +119,11 @@ impl Gathered {
     }
 
     fn window(&self) -> Duration {
-        let has_lost =
-            self.groups.iter().any(|group| matches!(group.first, OutageReport::Lost { .. }));
-        if has_lost { LOST_WINDOW } else { RESTORED_WINDOW }
+        let begins = self
+            .groups
+            .iter()
+            .any(|group| matches!(group.first, OutageReport::Lost { is_still: false, .. }));
+        if begins { LOST_WINDOW } else { LATER_WINDOW }
     }
 
     fn take_messages(&mut self) -> Vec<OutageMessage> {
@@ -207,7 +209,7 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
     use tokio::time::advance;
 
-    use super::{LOST_WINDOW, OutageMessage, OutageReport, RESTORED_WINDOW, Watched, log_outages};
+    use super::{LATER_WINDOW, LOST_WINDOW, OutageMessage, OutageReport, Watched, log_outages};
     use crate::update::Cause;
 
     fn watched(keys: &str, noun: &'static str) -> Watched {
@@ -302,11 +304,31 @@ mod tests {
         assert!(text.contains("prefix \"/a/\" and prefix \"/b/\""), "{text}");
         // One of both comes back, the other does not.
         sender.send(restored("prefix \"/b/\"", 5)).expect("received");
-        advance(RESTORED_WINDOW / 2).await;
+        advance(LATER_WINDOW / 2).await;
         assert!(texts.try_recv().is_err());
-        advance(RESTORED_WINDOW).await;
+        advance(LATER_WINDOW).await;
         let text = texts.recv().await.expect("a message");
         assert_eq!(text, "watching prefix \"/b/\" again at revision 5");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_reason_of_all_keys_is_one_message() {
+        let still = |keys: &str| match lost(keys, "peers", "no quorum") {
+            OutageReport::Lost { watched, cause, reason, .. } => {
+                OutageReport::Lost { watched, is_still: true, cause, reason }
+            }
+            report => report,
+        };
+        let (a, b) = ("prefix \"/a/\"", "prefix \"/b/\"");
+        let reports = vec![
+            (0, lost(a, "peers", "why")),
+            (0, lost(b, "peers", "why")),
+            (11_000, still(a)),
+            (2_500, still(b)),
+        ];
+        let messages = messages(reports).await;
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert!(messages[1].starts_with("still cannot watch prefix \"/a/\" and"), "{messages:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -159,8 +159,8 @@ fn messages_are_worded_so() {
         ),
         (
             Kind::NoHttp2,
-            "http://e closes the connection: if it requires TLS, begin its URL with \
-             \"https://\"",
+            "http://e does not speak HTTP/2: it is not etcd, or it requires TLS; then begin its \
+             URL with \"https://\"",
         ),
         (
             Kind::UntrustedCertificate,
