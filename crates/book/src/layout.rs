@@ -12,7 +12,12 @@ pub(crate) fn is_page(file: &Path) -> bool {
 
 /// The place of a file of the repository in the book.
 pub(crate) fn place(file: &Path) -> PathBuf {
-    file.strip_prefix("docs").map_or_else(|_| Path::new(OTHERS).join(file), Path::to_path_buf)
+    if let Ok(file) = file.strip_prefix("docs") {
+        return file.to_path_buf();
+    }
+    let place = Path::new(OTHERS).join(file);
+    // mdBook makes an index of it, and does not change links to it.
+    if file.ends_with("README.md") { place.with_file_name("index.md") } else { place }
 }
 
 /// The file of the repository that a link of a page leads to; none if it leads elsewhere, or into
@@ -60,6 +65,7 @@ mod tests {
                 "repository/nginx-conf/a.conf",
             ),
             ("x.md", "docs/b.md", "docs/b.md", "../b.md"),
+            ("x.md", "a/README.md", "a/README.md", "../repository/a/index.md"),
             ("findings/README.md", "a.sh", "findings/a.sh", "../../repository/findings/a.sh"),
         ] {
             let found = repository_file(Path::new(page), link).expect("a file");

@@ -1,7 +1,7 @@
 //! Builds the documentation as a site with mdBook, into `build/docs`, and checks its links.
 //!
-//! Pages of `docs/` link to files elsewhere in the repository. Of these, Markdown files become pages
-//! of the site, and others are copied.
+//! Pages of `docs/` link to files elsewhere in the repository. Of these, Markdown files become
+//! pages of the site, and others are copied.
 
 #![forbid(unsafe_code)]
 
@@ -87,12 +87,11 @@ fn copy_pages(root: &Path, source: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(seen.into_iter().filter(|file| is_page(file) && !file.starts_with("docs")).collect())
 }
 
-/// Adds pages to the table of contents, without which mdBook does not make them.
+/// Adds pages to the end of the table of contents, without which mdBook does not make them.
 fn add_to_summary(summary: &Path, others: &BTreeSet<PathBuf>) -> Result<()> {
     let mut text = fs::read_to_string(summary)?;
-    text += "\n# Repository\n\n";
     for page in others {
-        text += &format!("- [{}]({})\n", page.display(), place(page).display());
+        text += &format!("\n[{}]({})\n", page.display(), place(page).display());
     }
     Ok(fs::write(summary, text)?)
 }

@@ -22,7 +22,8 @@ pub(crate) fn dead_links(site: &Path) -> io::Result<Vec<String>> {
             continue;
         }
         for link in attributes(html, "href").chain(attributes(html, "src")) {
-            if link.contains(':') || link.starts_with("//") {
+            // One that begins with a slash leads to the root of whatever serves the site.
+            if link.contains(':') || link.starts_with('/') {
                 continue;
             }
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
