@@ -10,8 +10,8 @@ use crate::{
 /// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
 ///
 /// `serve` is the router: it runs nginx, whose upstream peers are the keys below
-/// /firehose/upstream/. `announce` is the sidekick beside a Firehose server: it keeps such a key
-/// for as long as the server answers.
+/// /firehose/upstream/. `announce` runs beside a Firehose server and keeps its key in etcd for as
+/// long as the server answers.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Cli {

@@ -75,6 +75,7 @@ pub(crate) struct AnnounceOptions {
         env = "ANNOUNCE_VALUE",
         value_name = "PARAMETERS",
         default_value = "",
+        hide_default_value = true,
         hide_env_values = true
     )]
     pub(crate) value: String,

@@ -3,7 +3,7 @@
 use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
-use crate::serve::settings_reference;
+use crate::{etcd::PASSWORD_VARIABLE, serve::settings_reference};
 
 /// The heading of the flags that all tasks share.
 const ETCD: &str = "etcd";
@@ -99,14 +99,96 @@ fn flags_of_etcd_are_the_same_in_each_task() {
 
 #[test]
 fn manual_has_a_page_for_the_program_and_each_task() {
-    let cli = cli();
-    let tasks = cli.get_subcommands().filter(|task| !task.is_hide_set());
-    let pages = std::iter::once(&cli).chain(tasks);
-    for page in pages.filter(|page| page.get_name() != "help") {
-        let name = page.get_display_name().unwrap_or(page.get_name()).to_owned();
-        let mut text = Vec::new();
-        clap_mangen::Man::new(page.clone()).render(&mut text).expect("a page");
-        let text = String::from_utf8(text).expect("text");
+    for (name, text) in manual() {
         doc_tables::check_whole(&format!("{MANUAL}/{name}.1"), &text);
     }
+}
+
+#[test]
+fn manual_describes_every_option_and_variable() {
+    let pages = manual();
+    assert!(pages.iter().any(|(_, text)| text.contains(r"\fB\-\-etcd\-ip\fR")));
+    for (name, text) in &pages {
+        let lines: Vec<_> = text.lines().collect();
+        for entry in lines.windows(3).filter(|entry| entry[0] == ".TP") {
+            let is_described = !entry[2].trim().is_empty() && !entry[2].starts_with('.');
+            assert!(is_described, "{name}: {}", entry[1]);
+        }
+        assert!(!text.contains("[default: ]"), "{name}: an empty default");
+        assert!(!text.contains(r"\-help(1)"), "{name}: a page that does not exist");
+    }
+}
+
+#[test]
+fn manual_names_the_version_and_the_other_pages() {
+    let pages = manual();
+    for (name, text) in &pages {
+        let title = text.lines().find(|line| line.starts_with(".TH "));
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(title, Some(&*format!(".TH {name} 1 \"\" \"firehose-router {version}\"")));
+        for (other, _) in pages.iter().filter(|(other, _)| other != name) {
+            assert!(text.contains(&reference(other)), "{name} does not name {other}");
+        }
+    }
+}
+
+/// The name and the text of each page.
+fn manual() -> Vec<(String, String)> {
+    // `help` has no page. The pages also describe what the short help hides.
+    let mut cli = Cli::command()
+        .disable_help_subcommand(true)
+        .mut_subcommands(|task| task.mut_args(|flag| flag.hide_short_help(false)));
+    cli.build();
+    let tasks = cli.get_subcommands().filter(|task| !task.is_hide_set());
+    let pages: Vec<_> = std::iter::once(&cli).chain(tasks).collect();
+    let name = |page: &Command| page.get_display_name().unwrap_or(page.get_name()).to_owned();
+    let names: Vec<_> = pages.iter().map(|page| name(page)).collect();
+    pages.into_iter().map(|page| (name(page), manual_page(page, &name(page), &names))).collect()
+}
+
+fn manual_page(page: &Command, name: &str, names: &[String]) -> String {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page.clone()).render(&mut text).expect("a page");
+    let text = String::from_utf8(text).expect("text");
+    // clap_mangen omits an empty date, so that man takes the source for the date.
+    let title = format!(".TH {name} 1 \"\" \"firehose-router {}\"", env!("CARGO_PKG_VERSION"));
+    let mut result = String::new();
+    for line in text.lines() {
+        result += if line.starts_with(".TH ") { &title } else { line };
+        result += "\n";
+    }
+    let others: Vec<_> =
+        names.iter().filter(|other| *other != name).map(|other| reference(other)).collect();
+    result + &environment(page) + ".SH \"SEE ALSO\"\n" + &others.join(",\n") + "\n"
+}
+
+/// The section with the variables: each one with its flag.
+fn environment(page: &Command) -> String {
+    let mut variables = Vec::new();
+    for flag in page.get_arguments() {
+        if let (Some(variable), Some(long)) = (flag.get_env(), flag.get_long()) {
+            let option = format!("\\fB{}\\fR", escaped(&format!("--{long}")));
+            variables.push((variable.to_string_lossy().into_owned(), option.clone()));
+            if long == "etcd-password-file" {
+                let text = format!("The password itself. {option} takes precedence");
+                variables.push((PASSWORD_VARIABLE.to_owned(), text));
+            }
+        }
+    }
+    if variables.is_empty() {
+        return String::new();
+    }
+    let head = ".SH ENVIRONMENT\nA flag takes precedence over its variable.\n".to_owned();
+    variables.iter().fold(head, |section, (variable, text)| {
+        format!("{section}.TP\n\\fB{}\\fR\n{text}\n", escaped(variable))
+    })
+}
+
+fn reference(name: &str) -> String {
+    format!("\\fB{}\\fR(1)", escaped(name))
+}
+
+/// roff would print a plain "-" as a hyphen, which nobody can copy as a minus.
+fn escaped(text: &str) -> String {
+    text.replace('-', r"\-")
 }

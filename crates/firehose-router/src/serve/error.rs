@@ -70,7 +70,7 @@ mod tests {
             (FolderError::Run(file(), denied()).into(), "cannot use --run-dir \"/a\": denied"),
             (
                 FolderError::NoRun("denied".to_owned()).into(),
-                "no folder for nginx's configuration can be used (denied): set --run-dir",
+                "cannot use any directory for nginx's configuration (denied): set --run-dir",
             ),
             (
                 FolderError::Taken(file()).into(),
@@ -78,12 +78,13 @@ mod tests {
             ),
             (
                 FolderError::Name(file()).into(),
-                "the path \"/a\" cannot be written in nginx's configuration: use another folder",
+                "\"/a\" is not a valid directory in nginx's configuration: use an absolute path of \
+                 letters, digits and \"/-_.+@~:\"",
             ),
             (
                 FolderError::Unsafe(file(), "other users can write to it".to_owned()).into(),
-                "\"/a\" is not safe: other users can write to it and could replace nginx's \
-                 configuration",
+                "\"/a\" is not safe: other users can write to it and could replace \
+                 nginx's configuration",
             ),
             (
                 NginxError::NoProgram(file()).into(),

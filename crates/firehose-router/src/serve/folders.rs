@@ -35,7 +35,7 @@ const STICKY: u32 = 0o1000;
 pub(crate) enum FolderError {
     #[error("cannot use --run-dir {path}: {1}", path = quoted_path(.0))]
     Run(PathBuf, io::Error),
-    #[error("no folder for nginx's configuration can be used ({0}): set --run-dir")]
+    #[error("cannot use any directory for nginx's configuration ({0}): set --run-dir")]
     NoRun(String),
     #[error(
         "--run-dir {path} is in use by another router: each router needs its own",
@@ -43,7 +43,8 @@ pub(crate) enum FolderError {
     )]
     Taken(PathBuf),
     #[error(
-        "the path {path} cannot be written in nginx's configuration: use another folder",
+        "{path} is not a valid directory in nginx's configuration: use an absolute path of \
+         letters, digits and \"/-_.+@~:\"",
         path = quoted_path(.0)
     )]
     Name(PathBuf),
@@ -178,7 +179,7 @@ fn is_own(path: &Path) -> Result<(), FolderError> {
     let metadata =
         fs::symlink_metadata(path).map_err(|error| FolderError::Run(path.to_owned(), error))?;
     if !metadata.is_dir() {
-        return refused("it is not a folder; another user may have created it".to_owned());
+        return refused("it is not a directory; another user may have created it".to_owned());
     }
     if metadata.uid() != geteuid().as_raw() {
         return refused(format!("it belongs to another user ({})", metadata.uid()));

@@ -173,7 +173,7 @@ pub(super) fn run_folder_not_safe(path: &Path, folder: &Path, why: &str) -> Stri
 
 /// A folder cannot be the run directory, which another one may be.
 pub(super) fn next_folder(error: impl Display) -> String {
-    format!("{error}; trying the next folder")
+    format!("{error}; trying the next directory")
 }
 
 /// Nothing can be kept for a start without etcd.
@@ -300,7 +300,7 @@ mod tests {
                 "--run-dir \"/a/b\" is not safe: /a can be written to by other users, who could \
                  replace nginx's configuration",
             ),
-            (next_folder("denied"), "denied; trying the next folder"),
+            (next_folder("denied"), "denied; trying the next directory"),
             (
                 NO_ACCESS_LOG.to_owned(),
                 "no access log: standard output cannot be opened and there is no /dev/log; set \
