@@ -21,6 +21,10 @@ clean_up() {
 }
 trap clean_up EXIT
 
+# The commands are what is tested here, and not how fast the module is that they build.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+
 # The commands of a page's blocks of this kind, as a whole: one that reads its standard input must
 # not read those behind it.
 follow() { bash -c "$(scripts/tutorial-commands.sh "$@")" </dev/null; }
