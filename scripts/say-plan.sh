@@ -28,6 +28,6 @@ else
         "about $(((compiling / processors + 59) / 60)) min on $processors processors"
 fi
 case $purpose in
-run) say "   start etcd, three nodes and nginx on the loopback interface, and print commands to try" ;;
+run) say "   start etcd, three nodes and nginx on the loopback interface, print commands to try" ;;
 test) say "   run every test, first those that need no build: less than an hour" ;;
 esac
