@@ -98,6 +98,14 @@ logged() { grep -q "$1" "$output"; }
 expect_nodes "node-1 node-2 node-3 "
 ok "each of the three nodes answers"
 
+printed "put /firehose/upstream/node-4" >/dev/null
+wait_until 10 logged '4 peers (+1 -0 ~0)' || fail_with_output "the added node is not printed"
+expect_nodes "node-1 node-2 node-3 "
+printed "del /firehose/upstream/node-4" >/dev/null
+wait_until 10 logged '3 peers (+0 -1 ~0)' || fail_with_output "the removed node is not printed"
+expect_nodes "node-1 node-2 node-3 "
+ok "a node is added and removed"
+
 # One at each node, as somebody who wants to see one stay would have to open some.
 websocket_command=$(command_with /ws)
 for number in 1 2 3; do
@@ -116,8 +124,7 @@ grep -aq '101 Switching Protocols' "$folder/websocket-1" ||
     fail_with_output "no WebSocket was opened"
 ok "WebSockets open and name their nodes"
 
-taking_away=$(command_with " del ") bringing_back=$(command_with "weight=5")
-bash -c "$taking_away" >/dev/null
+printed "del /firehose/upstream/node-3" >/dev/null
 expect_nodes "node-1 node-2 "
 wait_until 10 logged '2 peers (+0 -1 ~0)' || fail_with_output "the change is not printed"
 said_by_the_third() { names_said | awk '/node-3/ { print $1 }'; }
@@ -131,19 +138,29 @@ kill "${sockets[@]}"
 sockets=()
 ok "a deleted node answers no more, its WebSocket stays, and the change is printed"
 
-bash -c "$bringing_back" >/dev/null
+printed "weight=5" >/dev/null
+wait_until 10 logged '3 peers (+1 -0 ~0)' ||
+    fail_with_output "the node that is put back is not printed"
 expect_nodes "node-1 node-2 node-3 "
 ok "a node that is put back answers again"
 
-printed "not a peer" >/dev/null
-wait_until 10 logged 'node-4" rejected: no address' ||
+status_names() { printed /etcd | grep "$1" >/dev/null; }
+is_deleted() { ! status_names not-a-peer; }
+printed "put /firehose/upstream/not-a-peer" >/dev/null
+wait_until 10 logged 'not-a-peer" rejected: ' ||
     fail_with_output "the refused value is not printed"
 expect_nodes "node-1 node-2 node-3 "
 ok "a value that is no peer is refused and changes nothing"
 
+wait_until 10 status_names not-a-peer ||
+    fail_with_output "the status does not name the rejected key"
 printed /etcd | grep -q '"rejected_total" *: *1' ||
     fail_with_output "the status does not count the refused value"
 ok "the status answers"
+
+printed "del /firehose/upstream/not-a-peer" >/dev/null
+wait_until 10 is_deleted || fail_with_output "the status still names the deleted key"
+ok "the key of the rejected value is deleted"
 
 for variable in PORT ETCD_PORT; do
     taken=$port

@@ -39,7 +39,7 @@ wait_until 10 logs 2 || fail "nginx does not log the node that is back"
 {
     say "\$ make run"
     sed -e "s|$folder||; s|firehose-router\.[A-Za-z0-9]*\.|firehose-router.XXXXXX.|" \
-        -e '/Open a WebSocket/,/^$/d' -e '/Write something/,/^$/d' "$output"
+        -e '/Open a WebSocket/,/^$/d' -e '/Write a value/,/^$/d' -e '/Delete this/,/^$/d' "$output"
 } | fold -s -w 104 | awk '
     function escaped(text) {
         gsub(/&/, "\\&amp;", text); gsub(/</, "\\&lt;", text); gsub(/>/, "\\&gt;", text)

@@ -19,7 +19,7 @@ stop_seconds=5
 
 scripts/check-ports.sh
 for file in "$module" "$node"; do
-    [ -e "$file" ] || fail "$file is not there yet" "'make run' builds it and runs this script"
+    [ -e "$file" ] || fail "$file does not exist" "'make run' builds it and runs this script"
 done
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/firehose-router.XXXXXX")
@@ -54,7 +54,7 @@ stop_all() {
         is_alive "$pid" || continue
         kill -TERM "$pid" 2>/dev/null || continue
         if ! wait_until "$stop_seconds" is_gone "$pid"; then
-            say "$name does not end: killed"
+            say "$name did not stop within $stop_seconds s: killed"
             kill -KILL "$pid" 2>/dev/null || continue
         fi
     done
@@ -64,9 +64,9 @@ stop_all() {
 
 finish() {
     say ""
-    say "== ending nginx, the nodes and etcd"
+    say "== stopping nginx, the nodes and etcd"
     stop_all
-    say "== all ended, $folder removed"
+    say "== stopped, and removed $folder"
     exit 0
 }
 
@@ -74,7 +74,7 @@ finish() {
 give_up() {
     local name=$1 what=$2
     {
-        printf 'error: %s %s; the end of its log:\n' "$name" "$what"
+        printf 'error: %s %s; the last lines of its log:\n' "$name" "$what"
         tail -n 15 "${log_of[$name]}" | sed 's/^/    /'
     } >&2
     exit 1
@@ -89,7 +89,7 @@ wait_for() {
     shift 2
     local deadline=$((SECONDS + start_seconds))
     until "$@"; do
-        is_alive "${pid_of[$name]}" || give_up "$name" "ended"
+        is_alive "${pid_of[$name]}" || give_up "$name" "exited"
         [ "$SECONDS" -lt "$deadline" ] || give_up "$name" "$what within $start_seconds s"
         sleep 0.1
     done
@@ -120,11 +120,11 @@ for name in node-1 node-2 node-3; do
     start "$name" "$node" --listen 127.0.0.1:0 --name "$name" --repeat 5
 done
 for name in node-1 node-2 node-3; do
-    wait_for "$name" "does not say where it listens" has_address "$name"
+    wait_for "$name" "does not print its address" has_address "$name"
 done
 
-say "== starting nginx on port $port, with nginx-conf/firehose.conf but for ports, folders" \
-    "and two workers"
+say "== starting nginx on port $port, with nginx-conf/firehose.conf except for ports, directories" \
+    "and workers"
 sed -e "s|^load_module .*|load_module \"$module\";|" \
     -e "s|^worker_processes .*|worker_processes 2;|" \
     -e "s|^pid .*|pid $folder/nginx.pid;|" \
@@ -147,7 +147,7 @@ start nginx env -u NGINX "$nginx" -p "$folder/" -c "$folder/nginx.conf" \
 log_of[nginx]=$folder/logs/error.log
 wait_for nginx "does not answer" answers "$url/nginx-healthcheck"
 
-say "== registering the nodes: one key each below $prefix"
+say "== registering the nodes: one key for each below $prefix"
 for name in node-1 node-2 node-3; do
     etcdctl --endpoints="$etcd_url" put "$prefix$name" "$(node_address "$name")" >/dev/null
 done
@@ -155,29 +155,37 @@ wait_for nginx "does not serve the three nodes" three_peers_are_up
 
 cat <<END
 
-nginx at $url takes its peers from etcd at $etcd_url. To try, in another terminal:
+nginx at $url takes its peers from etcd at $etcd_url. Commands to try in another terminal:
 
-  Ask a few times; each time another node answers (X-Node):
+  Send a request. Repeat it: the nodes answer in turn (header X-Node):
     curl -i $url/hello
 
-  Open a WebSocket, in a terminal of its own; the node says its name at once, and again every 5 s, \
-until Ctrl-C:
+  Add a node. The new key node-4 has the address of node-1, so node-1 answers for both:
+    etcdctl --endpoints=$etcd_url put ${prefix}node-4 $(node_address node-1)
+
+  Remove node-4:
+    etcdctl --endpoints=$etcd_url del ${prefix}node-4
+
+  Open a WebSocket, in a third terminal. The node sends its name at once, and then every 5 s, \
+until you press Ctrl-C there:
     curl -isN --http1.1 --max-time 3600 $websocket $url/ws
 
-  Take a node away; no request goes there any more, and its WebSockets stay \
-(as you see if yours is at node-3):
+  Remove node-3. It gets no more requests, but WebSockets that are open to it stay open:
     etcdctl --endpoints=$etcd_url del ${prefix}node-3
 
-  Bring it back, with five times the weight of the others:
+  Put node-3 back, with five times the weight of the others (without weight=5, it is as before):
     etcdctl --endpoints=$etcd_url put ${prefix}node-3 '$(node_address node-3) weight=5'
 
-  Write something that has no address; it is refused, and the others stay:
-    etcdctl --endpoints=$etcd_url put ${prefix}node-4 'not a peer'
+  Write a value without an address. nginx logs and rejects it, and the other nodes stay:
+    etcdctl --endpoints=$etcd_url put ${prefix}not-a-peer 'no address'
 
-  See what nginx knows of its peers:
+  Delete this key:
+    etcdctl --endpoints=$etcd_url del ${prefix}not-a-peer
+
+  Show the status of the peers:
     curl -s $url/etcd
 
-Logs and configuration are in $folder. What the module logs follows here. Ctrl-C ends all of it.
+Logs and configuration are in $folder. Messages of the module follow here. Ctrl-C ends everything.
 
 END
 
@@ -198,7 +206,7 @@ while :; do
     sleep 0.5 &
     wait $! || true
     for name in "${names[@]}"; do
-        is_alive "${pid_of[$name]}" || give_up "$name" "ended by itself"
+        is_alive "${pid_of[$name]}" || give_up "$name" "exited unexpectedly"
     done
     if $starter_is_make && ! { [ -e "/proc/$starter" ] && catches_interrupt "$starter"; }; then
         finish

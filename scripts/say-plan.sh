@@ -18,16 +18,16 @@ processors=$(nproc)
 say "== make $purpose will"
 mapfile -t missing < <(scripts/install-dependencies.sh "$purpose" --missing)
 if [ ${#missing[@]} -gt 0 ]; then
-    say "   install with apt, and with what they need (up to $download MB, some minutes):"
+    say "   install with apt, with their dependencies (up to $download MB, some minutes):"
     say "${missing[*]}" | fold -s -w 90 | sed 's/^/      /'
 fi
 if [ -e build/demo/ngx_http_upstream_etcd_module.so ]; then
-    say "   compile what has changed since it was built last"
+    say "   compile what has changed since the last build"
 else
-    say "   compile everything, this first time:" \
-        "about $(((compiling / processors + 59) / 60)) min by $processors processors"
+    say "   compile everything for the first time:" \
+        "about $(((compiling / processors + 59) / 60)) min on $processors processors"
 fi
 case $purpose in
-run) say "   start etcd, three nodes and nginx on the loopback interface, and print what to try" ;;
-test) say "   run every test, those first that need no build: less than an hour" ;;
+run) say "   start etcd, three nodes and nginx on the loopback interface, print commands to try" ;;
+test) say "   run every test, first those that need no build: less than an hour" ;;
 esac
