@@ -17,15 +17,20 @@ impl WatchedUpstream {
         let has_state_report = self.state.as_mut().is_some_and(StateOffer::take_report);
         let may_have_names = self.pending.peers && self.names().next().is_some();
         self.report.note_change(has_state_report || may_have_names);
-        if std::mem::take(&mut self.pending.peers) {
+        let has_peers = std::mem::take(&mut self.pending.peers);
+        if has_peers {
             self.publish_peers(names, publishing);
+        }
+        // Only now it is known whether all peers fit.
+        self.publish_report(names, publishing);
+        if has_peers {
+            // After the report: who sees the revision finds in the status what belongs to it.
+            self.publish_revision();
             self.offer_state();
             if let Some(checks) = &mut self.checks {
                 checks.set_peers(&self.publisher);
             }
         }
-        // Only now it is known whether all peers fit.
-        self.publish_report(names, publishing);
         if let Some(checks) = &mut self.checks {
             checks.publish(&mut self.publisher, &self.log, publishing);
         }
@@ -58,10 +63,13 @@ impl WatchedUpstream {
             let is_other = self.space.note_result(full, &self.publisher);
             self.report.note_change(is_other);
         }
+        self.log_changes(result.unwrap_or_else(|full| full.changes));
+    }
+
+    fn publish_revision(&self) {
         if let Some(Origin { cluster_id, revision }) = self.contents.origin() {
             self.zone.set_revision(cluster_id, revision.unsigned_abs());
         }
-        self.log_changes(result.unwrap_or_else(|full| full.changes));
     }
 
     /// Has the list kept that is published, if it came from etcd: not one that was found here, and
