@@ -79,8 +79,13 @@ async fn one_watcher_follows_clusters_in_both_places() -> Result<()> {
         Ok(())
     })
     .await?;
-    let status = nginx.status().await?;
-    assert!(status.upstreams.values().all(|upstream| upstream.connected), "{status:?}");
+    // A list is published as soon as it has come, and the watch stands a moment later.
+    eventually(SOON, "both are followed", async || {
+        let status = nginx.status().await?;
+        ensure!(status.upstreams.values().all(|upstream| upstream.connected), "{status:?}");
+        Ok(())
+    })
+    .await?;
     nginx.check_log()
 }
 
