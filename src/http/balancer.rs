@@ -146,6 +146,7 @@ enum Refused {
 /// # Safety
 ///
 /// `connection` is the one that nginx asks for a peer for; no reference to it is in use.
+#[inline]
 unsafe fn pick(
     worker: &mut Worker,
     connection: *mut ngx_peer_connection_t,

@@ -69,6 +69,7 @@ impl Drains {
     /// Lists a request that holds the peer of this id; `has_cookie`: perhaps by a cookie. It stays
     /// in the list until [`leave`](Self::leave), which nginx's `free` calls before the request
     /// ends, or until a drain takes it out.
+    #[inline]
     pub(crate) fn enter(
         &self,
         upstream: &Upstream,
@@ -76,7 +77,21 @@ impl Drains {
         id: u64,
         has_cookie: bool,
     ) {
-        let (Some(_), Some(zone)) = (&upstream.settings().drain, upstream.zone()) else { return };
+        if upstream.settings().drain.is_some()
+            && let Some(zone) = upstream.zone()
+        {
+            self.enter_zone(zone, upstream, request, id, has_cookie);
+        }
+    }
+
+    fn enter_zone(
+        &self,
+        zone: Zone,
+        upstream: &Upstream,
+        request: &OpenRequest,
+        id: u64,
+        has_cookie: bool,
+    ) {
         // nginx calls `free` before it asks for another peer. It must not be listed twice, since
         // `leave` takes one entry off.
         if request.slot.get().is_some() {

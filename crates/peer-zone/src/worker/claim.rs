@@ -141,6 +141,7 @@ impl Table<'_> {
 
     /// Whether the peer may have this visit by what it has of its weight: less than all of it while
     /// it starts slowly, and for a while after a failure.
+    #[inline]
     pub(super) fn is_admitted<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,

@@ -91,6 +91,7 @@ impl Worker {
 }
 
 impl Table<'_> {
+    #[inline]
     fn pick_primary<F: Fn(u64) -> bool>(
         &self,
         context: &PickContext<'_>,
