@@ -15,7 +15,8 @@ use peer_balance::Method;
 
 use super::{args::quietly, block::handle};
 use crate::{
-    config::{Balance, UpstreamConf},
+    config::UpstreamConf,
+    http::HttpUpstream,
     nginx::callback::{ConfResult, OK},
 };
 
@@ -30,17 +31,26 @@ pub(super) unsafe extern "C" fn etcd_balance(
     _command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> ConfResult {
+    // SAFETY: nginx passes what `create_srv_conf` has made for the upstream.
+    let upstream = unsafe { &*conf.cast::<HttpUpstream>() };
     // SAFETY: nginx calls this.
-    unsafe { handle(cf, conf, DIRECTIVE, set) }
+    unsafe { handle(cf, conf, DIRECTIVE, |cf, conf, args| set(cf, upstream, conf, args)) }
 }
 
-fn set(cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(), ConfError> {
+fn set(
+    cf: &mut ngx_conf_t,
+    upstream: &HttpUpstream,
+    conf: &mut UpstreamConf,
+    args: &Args<'_>,
+) -> Result<(), ConfError> {
     let words: Vec<&str> = args.arguments().iter().map(String::as_str).collect();
     let method = Method::parse(&words).map_err(|error| {
         format!("{} in \"etcd_balance\" directive, {}", error.problem(), error.hint())
     })?;
-    let key = if method.needs_key() { Some(compile_key(cf)?) } else { None };
-    conf.balance = Some(Balance { method, key });
+    if method.needs_key() {
+        upstream.hash_key.set(Some(compile_key(cf)?));
+    }
+    conf.balance = Some(method);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use ngx::{
 use super::args::{args, finish};
 use crate::{
     nginx::callback::{ConfResult, guard},
-    status::answer,
+    status::http::answer,
 };
 
 const DIRECTIVE: &Directive = directive("etcd_status");
