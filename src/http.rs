@@ -41,7 +41,6 @@ pub(crate) use self::{
     live_variables::live_variable,
     upgrade::install as notice_upgrades,
     upstream::{HttpConf, HttpUpstream},
-    variable_value::Getter,
     variables::{add as add_variables, shows_connections},
     worker::PROTOCOL,
 };

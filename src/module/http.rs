@@ -39,7 +39,7 @@ static CONTEXT: ngx_http_module_t = ngx_http_module_t {
 pub static mut ngx_http_upstream_etcd_module: ngx_module_t = ngx_module_t {
     ctx: ptr::addr_of!(CONTEXT).cast_mut().cast(),
     // SAFETY: nginx reads the table, and its entries do not change.
-    commands: unsafe { ptr::addr_of_mut!(directives::HTTP[0]) },
+    commands: unsafe { ptr::addr_of_mut!(directives::http::COMMANDS[0]) },
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
 };

@@ -9,8 +9,8 @@ use ngx::{
     http::{HttpModuleLocationConf, NgxHttpCoreModule},
 };
 
-use super::args::{args, finish};
 use crate::{
+    directives::args::{args, finish},
     nginx::callback::{ConfResult, guard},
     status::http::answer,
 };
