@@ -1,6 +1,6 @@
 //! Turns the version and the features of the nginx that is built against into cfgs, so that what
 //! differs between versions can be told apart where it is used; and compiles the accessors of
-//! `src/nginx/accessors.h`, for bits that have to be as the C compiler has them.
+//! `src/http/accessors.h`, for bits that have to be as the C compiler has them.
 
 use std::{
     env,
@@ -51,7 +51,7 @@ fn main() {
 }
 
 /// Where the accessors are declared.
-const ACCESSORS: &str = "src/nginx/accessors.h";
+const ACCESSORS: &str = "src/http/accessors.h";
 
 /// Has the C compiler compile the accessors, and bindgen bind them: nginx's own types are those of
 /// nginx-sys.

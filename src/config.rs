@@ -1,6 +1,5 @@
 //! What the directives add up to: settings, which do not change while nginx runs.
 
-mod balance;
 mod check;
 mod cluster;
 mod drain;
@@ -12,7 +11,6 @@ mod upstream;
 mod variable;
 
 pub(crate) use self::{
-    balance::Balance,
     check::Check,
     cluster::ClusterConf,
     drain::{DrainConf, PaceConf, Time},

@@ -1,4 +1,6 @@
-//! The directives: one file for each, the table of all of them, and the checks across several.
+//! The directives: one file for each, what they have in common, and the checks across several.
+//!
+//! In `http` is what needs the structures of HTTP's, in this folder what any protocol can have.
 
 mod allow;
 mod args;
@@ -12,19 +14,13 @@ mod drain;
 mod etcd;
 mod etcd_options;
 mod geo;
-mod init_upstream;
-mod keepalive;
+pub(crate) mod http;
 mod keys;
-mod others;
+mod live_variables;
 mod servers;
+mod settle;
 mod state_file;
-mod status;
-mod sticky;
 mod table;
 mod variable;
-mod variable_names;
 
-pub(crate) use self::{
-    cross_checks::check as check_all,
-    table::{CORE, HTTP},
-};
+pub(crate) use self::{cross_checks::check as check_all, table::CORE};

@@ -3,6 +3,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `balancer` | nginx's upstream callbacks |
+//! | `module` | where nginx keeps what belongs to the HTTP module |
 //! | `request` | what a request keeps of its way; `open_request` is what a drain knows of it |
 //! | `tried` | the peers that a request has tried |
 //! | `hash_key` | what a request is hashed by |
@@ -13,14 +14,17 @@
 //! | `upstream` | what a worker has of an upstream for its requests |
 //! | `upgrade` | which requests are upgraded |
 //! | `variables` | what a request shows of its peer |
+//! | `accessors` | bits of a request as the C compiler has them |
 //! | `live_variables` | the variables whose values are made of keys in etcd |
 //! | `worker` | what is done for all upstreams as a worker starts, ticks and ends |
 
+pub(crate) mod accessors;
 mod balancer;
 mod drain;
 mod hash_key;
 mod keepalive;
 mod live_variables;
+pub(crate) mod module;
 mod open_request;
 mod request;
 mod sticky;
@@ -34,11 +38,9 @@ mod worker;
 
 pub(crate) use self::{
     balancer::init,
-    keepalive::{count as idle_connections, tls_sessions::count as tls_sessions},
     live_variables::live_variable,
     upgrade::install as notice_upgrades,
     upstream::{HttpConf, HttpUpstream},
-    variable_value::Getter,
     variables::{add as add_variables, shows_connections},
-    worker::{DRAIN_TICK, look_after, start, stop},
+    worker::PROTOCOL,
 };

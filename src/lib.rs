@@ -5,11 +5,12 @@
 //! | folder | what it is about |
 //! |---|---|
 //! | `module` | what nginx loads |
-//! | `directives` | one file for each directive, and what they add up to |
-//! | `status` | what `etcd_status` answers |
+//! | `directives/http` | the directives of the HTTP module |
+//! | `directives` | one file for each directive, and what they add up to, for any protocol |
+//! | `status` | what `etcd_status` answers; in `status/http` the request |
 //! | `process` | a worker's life: it joins the zones, and stands by to become the watcher |
 //! | `watcher` | the thread that follows etcd and publishes |
-//! | `http` | a request: it gets a peer and gives it back |
+//! | `http` | a request of HTTP's: it gets a peer and gives it back |
 //! | `upstream` | what a worker has of each upstream while it runs |
 //! | `live` | values and networks from etcd that requests read |
 //! | `zones` | the shared memory: made, kept and copied as cycles come and go |

@@ -1,6 +1,5 @@
 //! What is only about nginx: callbacks, modules, log, clock, event sources, processes, addresses.
 
-pub(crate) mod accessors;
 pub(crate) mod callback;
 pub(crate) mod clock;
 pub(crate) mod cycle_pool;

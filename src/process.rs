@@ -14,7 +14,6 @@ use retry_backoff::Backoff;
 
 use crate::{
     files,
-    http::{self, HttpConf},
     nginx::{
         callback::{ERROR, OK, guard},
         clock,
@@ -23,7 +22,7 @@ use crate::{
         log, processes,
         ticker::Ticker,
     },
-    upstream::{CoreConf, Upstream},
+    upstream::{CoreConf, Kept, Protocol, Serving, Upstream},
     watcher::{Plan, Watcher},
 };
 
@@ -49,7 +48,9 @@ const MANY_OF: u64 = 4;
 /// What a worker process keeps beside nginx's own; made in `init_process`, gone in `exit_process`.
 struct Process {
     core: &'static CoreConf,
-    http: Option<&'static HttpConf>,
+    protocols: &'static [Protocol],
+    /// The parts of the cycle that the protocols have.
+    serving: Vec<&'static dyn Serving>,
     lease: &'static Lease,
     /// By which this process looks at the lease; without it, it is never the watcher.
     ticker: Option<Ticker>,
@@ -89,7 +90,7 @@ fn is_worker() -> bool {
 }
 
 /// Called when a configuration is accepted, in the process that read it, before its workers start.
-pub(crate) fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+pub(crate) fn init_module(cycle: *mut ngx_cycle_t, protocols: &'static [Protocol]) -> ngx_int_t {
     // SAFETY: nginx passes a valid cycle.
     let cycle = unsafe { &*cycle };
     if let Some(core) = CoreConf::of(cycle)
@@ -104,14 +105,14 @@ pub(crate) fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // A process that is master and worker at once goes on with a new configuration without a new
     // `init_process`.
     if PROCESS.with(|_| ()).is_some() {
-        exit_process();
-        return init_process(cycle);
+        exit_process(protocols);
+        return init_process(cycle, protocols);
     }
     OK
 }
 
 /// Called in each process that nginx starts.
-pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
+pub(crate) fn init_process(cycle: *const ngx_cycle_t, protocols: &'static [Protocol]) -> ngx_int_t {
     // SAFETY: nginx passes a valid cycle.
     let cycle = unsafe { &*cycle };
     let Some(core) = CoreConf::of(cycle) else { return OK };
@@ -123,9 +124,7 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
     }
     let Some(lease) = core.lease() else { return OK };
     core.upstreams.iter().for_each(join);
-    if let Some(http) = HttpConf::of_cycle(cycle) {
-        http::start(cycle, http);
-    }
+    let serving = protocols.iter().filter_map(|protocol| (protocol.start)(cycle)).collect();
     lease.enter_cycle(core.number());
 
     let ticker = Ticker::start(STAND_BY, on_tick).inspect_err(|error| {
@@ -133,7 +132,8 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
     });
     let mut process = Process {
         core,
-        http: HttpConf::of_cycle(cycle),
+        protocols,
+        serving,
         lease,
         ticker: ticker.ok(),
         watcher: None,
@@ -152,8 +152,8 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t) -> ngx_int_t {
 }
 
 /// Called in each process that ends in order.
-pub(crate) fn exit_process() {
-    http::stop();
+pub(crate) fn exit_process(protocols: &[Protocol]) {
+    protocols.iter().for_each(|protocol| (protocol.stop)());
     let mut process = match PROCESS.replace(None) {
         Ok(Some(process)) => process,
         Ok(None) => return,
@@ -171,23 +171,28 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
     guard((), || {
         // SAFETY: nginx calls this with the read event of the ticker.
         unsafe { EventSource::clear(event) };
-        let Some((core, http)) = PROCESS.with(|process| (process.core, process.http)) else {
-            return;
-        };
+        let Some(core) = PROCESS.with(|process| process.core) else { return };
         for upstream in core.upstreams.iter() {
             if upstream.with_worker(|worker| worker.update_column()).is_none() {
                 join(upstream);
             }
         }
-        // nginx may call the module for requests that are closed here.
-        let is_draining = http.is_some_and(|http| http::look_after(http, clock::now()));
+        let soonest = look_after(clock::now());
         PROCESS.with(|process| {
             if let Some(ticker) = &mut process.ticker {
-                ticker.set_period(if is_draining { http::DRAIN_TICK } else { STAND_BY });
+                ticker.set_period(soonest.unwrap_or(STAND_BY));
             }
             process.stand_by();
         });
     });
+}
+
+/// Has each protocol do what is due at `now`. Returns the shortest time after which one has to look
+/// again, if that is sooner than usual.
+fn look_after(now: u64) -> Option<Duration> {
+    // nginx may call the module for requests that are closed here: the process is not lent then.
+    let part = |place: usize| PROCESS.with(|process| process.serving.get(place).copied()).flatten();
+    (0..).map_while(part).filter_map(|serving| serving.look_after(now)).min()
 }
 
 /// Called when the watcher has said something, and by nginx when it closes what is idle: the worker
@@ -209,6 +214,16 @@ unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
 /// The process that is the watcher, or 0; for the status.
 pub(crate) fn watcher_process() -> u32 {
     PROCESS.with(|process| process.lease.holder()).unwrap_or_default()
+}
+
+/// What this process keeps of its connections to peers, for all protocols; for the status.
+pub(crate) fn kept() -> Kept {
+    let add = |all: Kept, one: Kept| Kept {
+        idle_connections: all.idle_connections + one.idle_connections,
+        tls_sessions: all.tls_sessions + one.tls_sessions,
+    };
+    let protocols = PROCESS.with(|process| process.protocols).unwrap_or_default();
+    protocols.iter().map(|protocol| (protocol.kept)()).fold(Kept::default(), add)
 }
 
 /// Why there is no watcher now, if none is about to start; for the status.

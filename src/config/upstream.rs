@@ -1,11 +1,10 @@
 //! The settings of an upstream.
 
 use directive_table::Seen;
-use peer_zone::{CheckPolicy, PeerSpec, TableOptions, protocol::ID_BITS};
+use peer_zone::{CheckPolicy, Method, PeerSpec, TableOptions, protocol::ID_BITS};
 use upstream_peers::{Allow, Overrides, Parameters};
 
 use super::{
-    balance::Balance,
     check::Check,
     drain::DrainConf,
     etcd::Etcd,
@@ -26,7 +25,7 @@ pub(crate) struct UpstreamConf {
     /// The networks of `etcd_allow`; without it, all.
     pub(crate) allow: Allow,
     /// What `etcd_balance` sets; without it, see [`Self::balance`].
-    pub(crate) balance: Option<Balance>,
+    pub(crate) balance: Option<Method>,
     /// What `etcd_check` sets; without it there are no checks.
     pub(crate) check: Option<Check>,
     /// What `etcd_defaults` sets; without it, see [`Self::defaults`].
@@ -73,7 +72,7 @@ impl UpstreamConf {
             .as_ref()
             .map(|check| CheckPolicy { mandatory: check.mandatory, panic: check.panic });
         let is_sticky = self.sticky.is_some() || self.takes_hints;
-        TableOptions { method: self.balance().method, is_sticky, checking }
+        TableOptions { method: self.balance(), is_sticky, checking }
     }
 
     /// By what clients know its peers.
@@ -86,7 +85,7 @@ impl UpstreamConf {
     }
 
     /// The balancing method: that of `etcd_balance`, or round robin.
-    pub(crate) fn balance(&self) -> Balance {
+    pub(crate) fn balance(&self) -> Method {
         self.balance.unwrap_or_default()
     }
 

@@ -8,28 +8,27 @@ use ngx::{core::NGX_CONF_ERROR, ffi::ngx_conf_t};
 use super::args::{args, finish, place};
 use crate::{
     config::UpstreamConf,
-    http::HttpUpstream,
     nginx::callback::{ConfResult, guard},
+    upstream::Upstream,
 };
 
-/// Makes settings of a directive's arguments.
-pub(super) type Setter = fn(&mut ngx_conf_t, &mut UpstreamConf, &Args<'_>) -> Result<(), ConfError>;
-
-/// Handles a directive that must come after `etcd`, and only once unless its row says otherwise.
+/// Handles a directive that must come after `etcd`, and only once unless its row says otherwise:
+/// `set` makes settings of its arguments.
 ///
 /// # Safety
 ///
-/// As nginx calls the handler of a directive in an `upstream`.
+/// As nginx calls the handler of a directive in an `upstream`, with what the protocol's module has
+/// made for that one: it begins with an [`Upstream`].
 pub(super) unsafe fn handle(
     cf: *mut ngx_conf_t,
     conf: *mut c_void,
     directive: &'static Directive,
-    set: Setter,
+    set: impl FnOnce(&mut ngx_conf_t, &mut UpstreamConf, &Args<'_>) -> Result<(), ConfError>,
 ) -> ConfResult {
     guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and what `create_srv_conf` has made for the
-        // upstream; it handles one directive at a time, and nobody else has the settings.
-        let (cf, settings) = unsafe { (&mut *cf, (*conf.cast::<HttpUpstream>()).settings_mut()) };
+        // SAFETY: nginx passes a valid configuration, and for the upstream what the caller says; it
+        // handles one directive at a time, and nobody else has the settings.
+        let (cf, settings) = unsafe { (&mut *cf, (*conf.cast::<Upstream>()).settings_mut()) };
         let result = args(cf).and_then(|args| {
             if settings.etcd.is_none() {
                 return Err(directive.must_follow("etcd"));

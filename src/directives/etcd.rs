@@ -1,121 +1,81 @@
-//! `etcd CLUSTER PREFIX …`, in an `upstream`: its peers are in etcd.
+//! `etcd CLUSTER PREFIX …`, in an `upstream`, as far as it is the same for all protocols: its peers
+//! are in etcd.
 
-use core::{ffi::c_void, ptr};
+use core::ptr::NonNull;
 
 use directive_table::{ConfError, Directive, directive};
 use ngx::{
-    core::{NGX_CONF_ERROR, Pool},
-    ffi::{
-        AF_INET, ngx_addr_t, ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t,
-        ngx_http_upstream_srv_conf_t, sockaddr_in,
-    },
-    http::{HttpModuleServerConf, NgxHttpUpstreamModule},
+    core::Pool,
+    ffi::{AF_INET, ngx_addr_t, ngx_conf_t, sockaddr_in},
     ngx_string,
 };
 
-use super::{
-    args::{args, finish, place},
-    etcd_options,
-    init_upstream::init_upstream,
-    keys::prefix,
-    state_file,
-};
+use super::{args::place, etcd_options, keys::prefix, state_file};
 use crate::{
-    config::Etcd,
-    http::{HttpConf, HttpUpstream},
-    nginx::callback::{ConfResult, guard},
+    config::{Etcd, EtcdOptions},
+    upstream::{CoreConf, Upstream},
 };
 
-const DIRECTIVE: &Directive = directive("etcd");
+pub(super) const DIRECTIVE: &Directive = directive("etcd");
 
-/// The handler of `etcd`.
-pub(super) unsafe extern "C" fn etcd(
-    cf: *mut ngx_conf_t,
-    _command: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> ConfResult {
-    guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration, and what `create_srv_conf` has made for the
-        // upstream, which lives as long as the cycle.
-        let (cf, upstream) = unsafe { (&mut *cf, &*conf.cast::<HttpUpstream>()) };
-        let result = args(cf).and_then(|args| set(cf, upstream, &args[1..]));
-        finish(cf, result)
-    })
+/// What the directive says.
+pub(super) struct Words {
+    cluster: String,
+    prefix: String,
+    options: EtcdOptions,
 }
 
-fn set(
-    cf: &mut ngx_conf_t,
-    upstream: &'static HttpUpstream,
+/// Reads the directive's arguments.
+pub(super) fn read(
+    cf: &ngx_conf_t,
+    upstream: &Upstream,
     args: &[String],
-) -> Result<(), ConfError> {
+) -> Result<Words, ConfError> {
     // SAFETY: nginx handles one directive at a time, and nobody else has the settings.
     unsafe { upstream.settings_mut() }.seen.add(DIRECTIVE, place(cf))?;
     let args = DIRECTIVE.parse(args)?;
     let cluster = args.arguments()[0].clone();
     let prefix = args.argument(1, prefix)?;
-    let options = etcd_options::read(cf, &args)?;
+    Ok(Words { cluster, prefix, options: etcd_options::read(cf, &args)? })
+}
 
-    let us: *mut ngx_http_upstream_srv_conf_t = NgxHttpUpstreamModule::server_conf_mut(cf)
-        .ok_or_else(|| DIRECTIVE.is_outside("upstream"))?;
-    // SAFETY: nginx made it for the upstream at hand.
-    let us = unsafe { &mut *us };
-    let name = us
-        .host
-        .to_str()
-        .map_err(|_| "invalid name of an upstream with \"etcd\" directive, it must be UTF-8")?
-        .to_owned();
-    if us.peer.init_upstream.is_some() {
-        return Err(format!(
-            "\"etcd\" directive must be placed before \"keepalive\" and \"sticky\" in upstream \
-             \"{name}\", and cannot be used with another load balancing method: use \
-             \"etcd_balance\""
-        )
-        .into());
-    }
-    us.peer.init_upstream = Some(init_upstream);
-    let placeholder = push_placeholder(cf, us).ok_or_else(|| DIRECTIVE.no_memory())?;
-
-    let http = HttpConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
+/// The upstream of this name follows etcd; `placeholder` is the place of the server that the
+/// protocol has added.
+pub(super) fn follow(
+    cf: &mut ngx_conf_t,
+    core: &CoreConf,
+    upstream: &'static Upstream,
+    name: String,
+    words: Words,
+    placeholder: usize,
+) -> Result<(), ConfError> {
+    let Words { cluster, prefix, options } = words;
     if let Some(file) = &options.state {
-        state_file::check_is_alone(http.core, file)?;
+        state_file::check_is_alone(core, file)?;
     }
     let etcd = Etcd { upstream: name, cluster, prefix, options, place: place(cf) };
     upstream.add_zones(cf, &etcd)?;
-    http.core.add_lease(cf)?;
+    core.add_lease(cf)?;
     // SAFETY: nginx handles one directive at a time, and nobody else has the settings.
     let settings = unsafe { upstream.settings_mut() };
     settings.placeholder = placeholder;
     settings.etcd = Some(etcd);
-    settings.number = u16::try_from(http.core.upstreams.len()).ok();
-    http.core.upstreams.push(upstream.upstream());
-    http.upstreams.push(upstream);
+    settings.number = u16::try_from(core.upstreams.len()).ok();
+    core.upstreams.push(upstream);
     Ok(())
 }
 
-/// nginx refuses an upstream without servers before a module can object, and so does each of its
-/// own methods. Returns the place among the upstream's servers.
-fn push_placeholder(cf: &ngx_conf_t, us: &mut ngx_http_upstream_srv_conf_t) -> Option<usize> {
+/// The address of a server that stands for none; `None` where memory is short.
+pub(super) fn placeholder_address(cf: &ngx_conf_t) -> Option<NonNull<ngx_addr_t>> {
     // SAFETY: the pool is the cycle's.
     let pool = unsafe { Pool::from_ngx_pool(cf.pool) };
-    let address = pool.calloc_type::<ngx_addr_t>();
-    let socket_address = pool.calloc_type::<sockaddr_in>();
-    // SAFETY: nginx makes the array before it reads the block.
-    let server = unsafe { ngx_array_push(us.servers) }.cast::<ngx_http_upstream_server_t>();
-    if server.is_null() || address.is_null() || socket_address.is_null() {
-        return None;
-    }
-    // SAFETY: all three were given out just now; zeroes are a valid value of each.
-    unsafe {
-        (*socket_address).sin_family = AF_INET as _;
-        (*address).sockaddr = socket_address.cast();
-        (*address).socklen = size_of::<sockaddr_in>() as _;
-        (*address).name = ngx_string!("etcd");
-        ptr::write_bytes(server, 0, 1);
-        (*server).name = ngx_string!("etcd");
-        (*server).addrs = address;
-        (*server).naddrs = 1;
-        (*server).weight = 1;
-        (*server).down = 1;
-        Some((*us.servers).nelts - 1)
-    }
+    let mut address = NonNull::new(pool.calloc_type::<ngx_addr_t>())?;
+    let mut socket_address = NonNull::new(pool.calloc_type::<sockaddr_in>())?;
+    // SAFETY: both were given out just now; zeroes are a valid value of each.
+    let (of_address, of_socket_address) = unsafe { (address.as_mut(), socket_address.as_mut()) };
+    of_socket_address.sin_family = AF_INET as _;
+    of_address.sockaddr = socket_address.as_ptr().cast();
+    of_address.socklen = size_of::<sockaddr_in>() as _;
+    of_address.name = ngx_string!("etcd");
+    Some(address)
 }

@@ -1,25 +1,19 @@
 //! `etcd_geo`: a variable that says whether the client is in a network that etcd has.
 
-use core::ffi::c_void;
 use std::{fs::File, io::Read, path::Path};
 
 use client_networks::{Ranges, parse_lines};
 use directive_table::{Args, ConfError, Directive, directive};
-use ngx::{
-    core::NGX_CONF_ERROR,
-    ffi::{ngx_command_t, ngx_conf_t},
-};
+use ngx::ffi::ngx_conf_t;
 
 use super::{
-    args::{args, finish, full_name, place, size},
+    args::{full_name, place, size},
     keys::prefix,
-    variable_names::{bare_name, define},
+    live_variables::{self, Define, bare_name},
 };
 use crate::{
     config::{GeoConf, Initial},
-    http,
-    live::LiveVariable,
-    nginx::callback::{ConfResult, guard},
+    nginx::callback::ConfResult,
     upstream::CoreConf,
 };
 
@@ -31,21 +25,17 @@ const MIN_ZONE_SIZE: usize = 64 << 10;
 /// The largest file of networks, in bytes: more than 1 000 000 networks have.
 const MAX_FILE: u64 = 64 << 20;
 
-/// The handler of `etcd_geo`.
-pub(super) unsafe extern "C" fn etcd_geo(
-    cf: *mut ngx_conf_t,
-    _command: *mut ngx_command_t,
-    _conf: *mut c_void,
-) -> ConfResult {
-    guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration.
-        let cf = unsafe { &mut *cf };
-        let result = args(cf).and_then(|args| add(cf, &DIRECTIVE.parse(&args[1..])?));
-        finish(cf, result)
-    })
+/// Handles `etcd_geo`, with what defines a variable of the protocol's.
+///
+/// # Safety
+///
+/// As nginx calls the handler of a directive.
+pub(super) unsafe fn handle(cf: *mut ngx_conf_t, define: Define) -> ConfResult {
+    // SAFETY: the caller's promise.
+    unsafe { live_variables::handle(cf, DIRECTIVE, |cf, args| add(cf, args, define)) }
 }
 
-fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
+fn add(cf: &mut ngx_conf_t, args: &Args<'_>, define: Define) -> Result<(), ConfError> {
     let bare = args.argument(0, bare_name)?;
     let [name, cluster, ..] = args.arguments() else { return Err(DIRECTIVE.wrong_number()) };
     let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
@@ -66,11 +56,7 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
         origin: args.read("origin", origin)?,
         place: place(cf),
     };
-    let geo = LiveVariable::add(cf, conf)?;
-    define(cf, bare, DIRECTIVE, http::live_variable, (&raw const *geo).addr())?;
-    core.live.push(geo);
-    core.add_lease(cf)?;
-    Ok(())
+    live_variables::add(cf, core, DIRECTIVE, bare, conf, define)
 }
 
 /// The networks of `initial` and of `initial_file`; `None` where there is neither.

@@ -1,43 +1,32 @@
 //! `etcd_variable`: a variable whose value is that of a key.
 
-use core::ffi::c_void;
-
 use directive_table::{Args, ConfError, Directive, directive};
-use ngx::{
-    core::NGX_CONF_ERROR,
-    ffi::{ngx_command_t, ngx_conf_t},
-};
+use ngx::ffi::ngx_conf_t;
 
 use super::{
-    args::{args, finish, place},
+    args::place,
     keys::key,
-    variable_names::{bare_name, define},
+    live_variables::{self, Define, bare_name},
 };
 use crate::{
     config::{LONGEST_TIME, ValueType, VariableConf},
-    http,
-    live::LiveVariable,
-    nginx::callback::{ConfResult, guard},
+    nginx::callback::ConfResult,
     upstream::CoreConf,
 };
 
 const DIRECTIVE: &Directive = directive("etcd_variable");
 
-/// The handler of `etcd_variable`.
-pub(super) unsafe extern "C" fn etcd_variable(
-    cf: *mut ngx_conf_t,
-    _command: *mut ngx_command_t,
-    _conf: *mut c_void,
-) -> ConfResult {
-    guard(NGX_CONF_ERROR as ConfResult, || {
-        // SAFETY: nginx passes a valid configuration.
-        let cf = unsafe { &mut *cf };
-        let result = args(cf).and_then(|args| add(cf, &DIRECTIVE.parse(&args[1..])?));
-        finish(cf, result)
-    })
+/// Handles `etcd_variable`, with what defines a variable of the protocol's.
+///
+/// # Safety
+///
+/// As nginx calls the handler of a directive.
+pub(super) unsafe fn handle(cf: *mut ngx_conf_t, define: Define) -> ConfResult {
+    // SAFETY: the caller's promise.
+    unsafe { live_variables::handle(cf, DIRECTIVE, |cf, args| add(cf, args, define)) }
 }
 
-fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
+fn add(cf: &mut ngx_conf_t, args: &Args<'_>, define: Define) -> Result<(), ConfError> {
     let bare = args.argument(0, bare_name)?;
     let [name, cluster, ..] = args.arguments() else { return Err(DIRECTIVE.wrong_number()) };
     let kind = args.need("type", ValueType::of_name)?;
@@ -52,12 +41,7 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<(), ConfError> {
     };
     let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
     check_alone(core, &conf)?;
-    let variable = LiveVariable::add(cf, conf)?;
-    let data = (&raw const *variable).addr();
-    define(cf, bare, DIRECTIVE, http::live_variable, data)?;
-    core.live.push(variable);
-    core.add_lease(cf)?;
-    Ok(())
+    live_variables::add(cf, core, DIRECTIVE, bare, conf, define)
 }
 
 /// A value that stands for that of the key.

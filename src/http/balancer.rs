@@ -44,10 +44,10 @@ pub(crate) unsafe extern "C" fn init(
         // SAFETY: nginx passes a valid request, and the upstream's configuration.
         let Some(upstream) = HttpUpstream::of(unsafe { &*us }) else { return ERROR };
         let conf = upstream.settings();
-        let balance = conf.balance();
-        let hash_key = if balance.goes_by_request() {
+        let method = conf.balance();
+        let hash_key = if method.goes_by_request() {
             // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
-            match unsafe { hash_key::key_of(&balance, request) } {
+            match unsafe { hash_key::key_of(method, upstream, request) } {
                 Some(key) => key,
                 None => return ERROR,
             }
@@ -157,7 +157,7 @@ unsafe fn pick(
     let conf = upstream.settings();
     let tried = &peer.tried;
     let context = PickContext {
-        method: conf.balance().method,
+        method: conf.balance(),
         key: peer.hash_key.as_bytes(),
         sticky: peer.sticky.get(),
         grace: upstream.drains.grace(upstream),

@@ -8,7 +8,8 @@ use ngx::ffi::{
 };
 use peer_zone::Method;
 
-use crate::{config::Balance, nginx::callback::OK};
+use super::upstream::HttpUpstream;
+use crate::nginx::callback::OK;
 
 /// Bytes of an IPv4 address that `ip_hash` goes by, as in nginx: its /24 network, so that clients
 /// behind a small pool of addresses keep their peer.
@@ -29,15 +30,17 @@ static PSEUDO_ADDRESS: [u8; IPV4_BYTES] = [0; IPV4_BYTES];
 ///
 /// The request is valid, and the method is of an upstream of a cycle that lives.
 pub(crate) unsafe fn key_of(
-    balance: &Balance,
+    method: Method,
+    upstream: &HttpUpstream,
     request: *mut ngx_http_request_t,
 ) -> Option<ngx_str_t> {
-    match balance.method {
+    match method {
         Method::Hash | Method::HashConsistent => {
             let mut key = ngx_str_t::empty();
             // SAFETY: as the caller says; the value was compiled for the same cycle.
-            let code =
-                unsafe { ngx_http_complex_value(request, balance.key?.as_ptr(), &raw mut key) };
+            let code = unsafe {
+                ngx_http_complex_value(request, upstream.hash_key.get()?.as_ptr(), &raw mut key)
+            };
             (code == OK).then_some(key)
         }
         // SAFETY: as the caller says.

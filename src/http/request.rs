@@ -9,10 +9,10 @@ use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t
 use peer_zone::{Connections, KeyProgress, Method, Now, RequestOutcome};
 
 use super::{
-    keepalive::connection_kind::ConnectionKind, open_request::OpenRequest, tried::Tried,
+    keepalive::connection_kind::ConnectionKind, module, open_request::OpenRequest, tried::Tried,
     upstream::HttpUpstream,
 };
-use crate::nginx::{callback::ERROR, modules};
+use crate::nginx::callback::ERROR;
 
 /// What a request keeps of its way through an upstream, in its own pool.
 ///
@@ -103,7 +103,7 @@ impl RequestPeer {
         // the request is there.
         unsafe {
             peer.write(value);
-            *modules::http_context(&*request) = peer.cast();
+            *module::context(&*request) = peer.cast();
         }
         Ok(peer)
     }
@@ -112,7 +112,7 @@ impl RequestPeer {
     pub(crate) fn of(request: &ngx_http_request_t) -> Option<&Self> {
         // SAFETY: only `make` writes to this module's place in a request. What it has made lives
         // as long as the request, and nobody makes a `&mut` to it.
-        unsafe { (*modules::http_context(request)).cast::<Self>().as_ref() }
+        unsafe { (*module::context(request)).cast::<Self>().as_ref() }
     }
 
     /// The upstream.
@@ -145,9 +145,7 @@ impl RequestPeer {
     /// came or, where that did not come, until now, since it takes longer than that. A peer that
     /// has failed took [`FAILED`] at least.
     pub(super) fn response_time(&self, outcome: RequestOutcome, now: Now) -> Option<u32> {
-        if self.upstream.settings().balance().method != Method::LeastTime
-            || self.open.is_drained.get()
-        {
+        if self.upstream.settings().balance() != Method::LeastTime || self.open.is_drained.get() {
             return None;
         }
         // SAFETY: nginx makes a state for each try, in the request's pool.

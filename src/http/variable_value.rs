@@ -5,7 +5,7 @@ use core::ptr;
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t};
 
 /// How nginx asks for a variable's value.
-pub(crate) type Getter = unsafe extern "C" fn(
+pub(super) type Getter = unsafe extern "C" fn(
     *mut ngx_http_request_t,
     *mut ngx_http_variable_value_t,
     usize,

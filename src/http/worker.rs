@@ -1,37 +1,51 @@
 //! What a worker does for all upstreams of HTTP's, as it starts, from time to time, and as it ends.
 
+use core::time::Duration;
+
 use ngx::ffi::ngx_cycle_t;
 
-pub(crate) use super::drain::DRAIN_TICK;
 use super::{
+    drain::DRAIN_TICK,
     keepalive::{self, tls_sessions},
     upstream::HttpConf,
     withdrawals,
 };
+use crate::upstream::{Kept, Protocol, Serving};
 
-/// Makes room for what the worker keeps. It has joined the upstreams' zones.
-pub(crate) fn start(cycle: &ngx_cycle_t, conf: &HttpConf) {
+/// HTTP, as a process knows it.
+pub(crate) const PROTOCOL: Protocol = Protocol { start, stop, kept };
+
+/// Makes room for what the worker keeps, if the cycle has an `http` block.
+fn start(cycle: &ngx_cycle_t) -> Option<&'static dyn Serving> {
+    let conf = HttpConf::of_cycle(cycle)?;
     keepalive::start(cycle, &conf.upstreams);
     tls_sessions::start(cycle, &conf.upstreams);
     for upstream in conf.upstreams.iter() {
         upstream.drains.start(upstream, cycle.connection_n, conf.core);
     }
+    Some(conf)
 }
 
 /// Gives up what the worker keeps.
-pub(crate) fn stop() {
+fn stop() {
     keepalive::stop();
     tls_sessions::stop();
 }
 
-/// At each tick, at `now` (ms): closes what is to be closed of peers that have left. Returns
-/// whether more is about to be, for which to look again after [`DRAIN_TICK`].
-pub(crate) fn look_after(conf: &HttpConf, now: u64) -> bool {
-    let mut is_draining = false;
-    for upstream in conf.upstreams.iter() {
-        upstream.drains.refresh(upstream, conf.core, now);
-        withdrawals::read(upstream, now);
-        is_draining |= upstream.drains.close_due(upstream, now);
+fn kept() -> Kept {
+    Kept { idle_connections: keepalive::count(), tls_sessions: tls_sessions::count() }
+}
+
+impl Serving for HttpConf {
+    /// Closes what is to be closed of peers that have left. If more is about to be, it must look
+    /// again after [`DRAIN_TICK`].
+    fn look_after(&self, now: u64) -> Option<Duration> {
+        let mut is_draining = false;
+        for upstream in self.upstreams.iter() {
+            upstream.drains.refresh(upstream, self.core, now);
+            withdrawals::read(upstream, now);
+            is_draining |= upstream.drains.close_due(upstream, now);
+        }
+        is_draining.then_some(DRAIN_TICK)
     }
-    is_draining
 }

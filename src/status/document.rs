@@ -9,10 +9,9 @@ use serde::Serialize;
 use super::live::{LiveRow, live_rows};
 use crate::{
     config::{GeoConf, UpstreamConf, VariableConf},
-    http,
     nginx::clock,
     process,
-    upstream::{CoreConf, Upstream},
+    upstream::{CoreConf, Kept, Upstream},
     zones::report::{self, HoldingReason, Rejection, Report, StateFile},
 };
 
@@ -206,12 +205,13 @@ impl Document {
     /// The state of all upstreams, as this worker sees it.
     pub(super) fn of(core: &CoreConf) -> Self {
         let watcher = process::watcher_process();
+        let Kept { idle_connections, tls_sessions } = process::kept();
         Self {
             nginx_version: NGINX_VERSION.to_string_lossy(),
             // SAFETY: nginx sets it when a process starts. A process id is positive.
             pid: unsafe { ngx_pid } as u32,
-            idle_connections: http::idle_connections(),
-            tls_sessions: http::tls_sessions(),
+            idle_connections,
+            tls_sessions,
             watcher_pid: (watcher != 0).then_some(watcher),
             upstreams: core.upstreams.iter().filter_map(upstream).collect(),
             variables: live_rows::<VariableConf>(core),
@@ -229,7 +229,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let (name, cluster, prefix) =
         (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
     let zone_size = etcd.options.zone_size;
-    let balance = conf.balance().method.name();
+    let balance = conf.balance().name();
     let statistics = worker.zone().statistics();
     let Statistics { size, used, left_out, is_panicking, is_connected, .. } = statistics;
     let Statistics { processes, most_processes, sharing, .. } = statistics;

@@ -151,6 +151,11 @@ impl Directive {
         Self { default, ..self }
     }
 
+    /// Whether this is its name.
+    pub const fn is_named(&self, name: &str) -> bool {
+        is_same(self.name.as_bytes(), name.as_bytes())
+    }
+
     /// Whether it may stand there.
     pub const fn stands_in(&self, context: Context) -> bool {
         let mut next = 0;
@@ -215,4 +220,19 @@ impl Directive {
         }
         syntax + if self.is_block { " { … }" } else { ";" }
     }
+}
+
+/// `==`, which constants do not have for texts.
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut next = 0;
+    while next < one.len() {
+        if one[next] != other[next] {
+            return false;
+        }
+        next += 1;
+    }
+    true
 }

@@ -8,105 +8,114 @@ use crate::{
     Directive, Parameter, argument, flag, value,
 };
 
-/// Names a macro for a row of each directive that nginx reads: its handler, as
-/// `file::function` of `src/directives`, and its [`Directive`].
-///
-/// The macro must take `$($file:ident::$handler:ident => $directive:expr;)*`. Handlers have meaning
-/// only in the module, descriptions only here.
-#[macro_export]
-macro_rules! with_directives {
-    ($callback:ident) => {
-        $callback! {
-            cluster::etcd_cluster => Directive::new(
-                c"etcd_cluster", &[Main, Http], "0.1.0",
-                "defines an etcd cluster and how to reach it",
-            ).arguments(&[argument("cluster", "*name*", "a text that is not empty")]).block()
-            .several();
-
-            etcd::etcd => Directive::new(
-                c"etcd", &[Upstream], "0.1.0",
-                "takes the peers of the upstream from the keys below a prefix",
-            ).arguments(&[CLUSTER, PREFIX]).parameters(ETCD);
-
-            balance::etcd_balance => Directive::new(
-                c"etcd_balance", &[Upstream], "0.1.0",
-                "sets the load balancing method",
-            ).arguments(&[argument("method", "*method*", "one of the methods")]).of_words()
-            .default("etcd_balance round_robin;");
-
-            defaults::etcd_defaults => Directive::new(
-                c"etcd_defaults", &[Upstream], "0.1.0",
-                "sets default parameters of peers from etcd",
-            ).with_parameters(DEFAULTS);
-
-            allow::etcd_allow => Directive::new(
-                c"etcd_allow", &[Upstream], "0.1.0",
-                "accepts only peers whose addresses are in the given networks",
-            ).arguments(&[argument(
-                "network", "*network*",
-                "a network (10.0.0.0/8, 2001:db8::/32), an address or \"unix:\"",
-            )]).repeated().several().default("— (all addresses)");
-
-            check::etcd_check => Directive::new(
-                c"etcd_check", &[Upstream], "0.1.0",
-                "enables active health checks of all peers",
-            ).arguments(&[argument("check", "http | tcp", "\"http\" or \"tcp\"")])
-            .parameters(CHECK);
-
-            drain::etcd_drain => Directive::new(
-                c"etcd_drain", &[Upstream], "0.1.0",
-                "closes open connections to peers that are removed, drained or failing their \
+/// The directives that nginx reads, in the order of the reference. The handlers are in tables of
+/// the module (`src/directives`), one for each protocol.
+pub const DIRECTIVES: &[Directive] = &[
+    Directive::new(
+        c"etcd_cluster",
+        &[Main, Http],
+        "0.1.0",
+        "defines an etcd cluster and how to reach it",
+    )
+    .arguments(&[argument("cluster", "*name*", "a text that is not empty")])
+    .block()
+    .several(),
+    Directive::new(
+        c"etcd",
+        &[Upstream],
+        "0.1.0",
+        "takes the peers of the upstream from the keys below a prefix",
+    )
+    .arguments(&[CLUSTER, PREFIX])
+    .parameters(ETCD),
+    Directive::new(c"etcd_balance", &[Upstream], "0.1.0", "sets the load balancing method")
+        .arguments(&[argument("method", "*method*", "one of the methods")])
+        .of_words()
+        .default("etcd_balance round_robin;"),
+    Directive::new(
+        c"etcd_defaults",
+        &[Upstream],
+        "0.1.0",
+        "sets default parameters of peers from etcd",
+    )
+    .with_parameters(DEFAULTS),
+    Directive::new(
+        c"etcd_allow",
+        &[Upstream],
+        "0.1.0",
+        "accepts only peers whose addresses are in the given networks",
+    )
+    .arguments(&[argument(
+        "network",
+        "*network*",
+        "a network (10.0.0.0/8, 2001:db8::/32), an address or \"unix:\"",
+    )])
+    .repeated()
+    .several()
+    .default("— (all addresses)"),
+    Directive::new(
+        c"etcd_check",
+        &[Upstream],
+        "0.1.0",
+        "enables active health checks of all peers",
+    )
+    .arguments(&[argument("check", "http | tcp", "\"http\" or \"tcp\"")])
+    .parameters(CHECK),
+    Directive::new(
+        c"etcd_drain",
+        &[Upstream],
+        "0.1.0",
+        "closes open connections to peers that are removed, drained or failing their \
 checks",
-            ).parameters(DRAIN);
-
-            geo::etcd_geo => Directive::new(
-                c"etcd_geo", &[Http], "0.1.0",
-                "defines a variable that tells whether the client's address is in networks from \
+    )
+    .parameters(DRAIN),
+    Directive::new(
+        c"etcd_geo",
+        &[Http],
+        "0.1.0",
+        "defines a variable that tells whether the client's address is in networks from \
 etcd",
-            ).arguments(&[VARIABLE, CLUSTER, PREFIX]).parameters(GEO).several();
-
-            keepalive::etcd_keepalive => Directive::new(
-                c"etcd_keepalive", &[Upstream], "0.1.0",
-                "keeps idle connections to each peer open for later requests",
-            ).arguments(&[argument(
-                "number of connections", "*connections*", "a number above 0",
-            )]).parameters(KEEPALIVE);
-
-            sticky::etcd_sticky => Directive::new(
-                c"etcd_sticky", &[Upstream], "0.1.0",
-                "enables session affinity by a cookie",
-            ).with_parameters(STICKY);
-
-            variable::etcd_variable => Directive::new(
-                c"etcd_variable", &[Http], "0.1.0",
-                "defines a variable whose value is the value of a key",
-            ).arguments(&[VARIABLE, CLUSTER, argument(
-                "key", "*key*",
-                "a key of up to 512 bytes, without control characters",
-            )]).parameters(VALUE).several();
-
-            status::etcd_status => Directive::new(
-                c"etcd_status", &[Location], "0.1.0",
-                "returns the state of all upstreams, variables and networks",
-            );
-        }
-    };
-}
-
-macro_rules! describe {
-    ($($file:ident::$handler:ident => $directive:expr;)*) => {
-        /// The directives that nginx reads, in the order of the reference.
-        pub const DIRECTIVES: &[Directive] = &[$($directive),*];
-    };
-}
-
-with_directives!(describe);
+    )
+    .arguments(&[VARIABLE, CLUSTER, PREFIX])
+    .parameters(GEO)
+    .several(),
+    Directive::new(
+        c"etcd_keepalive",
+        &[Upstream],
+        "0.1.0",
+        "keeps idle connections to each peer open for later requests",
+    )
+    .arguments(&[argument("number of connections", "*connections*", "a number above 0")])
+    .parameters(KEEPALIVE),
+    Directive::new(c"etcd_sticky", &[Upstream], "0.1.0", "enables session affinity by a cookie")
+        .with_parameters(STICKY),
+    Directive::new(
+        c"etcd_variable",
+        &[Http],
+        "0.1.0",
+        "defines a variable whose value is the value of a key",
+    )
+    .arguments(&[
+        VARIABLE,
+        CLUSTER,
+        argument("key", "*key*", "a key of up to 512 bytes, without control characters"),
+    ])
+    .parameters(VALUE)
+    .several(),
+    Directive::new(
+        c"etcd_status",
+        &[Location],
+        "0.1.0",
+        "returns the state of all upstreams, variables and networks",
+    ),
+];
 
 /// Names a macro for a row of each directive inside a block `etcd_cluster`, which the module reads
 /// itself: its setter, a function of `Block` in `src/directives/cluster/block.rs`, and its
 /// [`Directive`].
 ///
-/// The macro must take `$($setter:ident => $directive:expr;)*`, as with [`with_directives`].
+/// The macro must take `$($setter:ident => $directive:expr;)*`. Setters have meaning only in the
+/// module, descriptions only here.
 #[macro_export]
 macro_rules! with_cluster_directives {
     ($callback:ident) => {
@@ -352,25 +361,10 @@ pub const fn cluster_directive(name: &str) -> &'static Directive {
 const fn find(table: &'static [Directive], name: &str) -> &'static Directive {
     let mut next = 0;
     while next < table.len() {
-        if is_same(table[next].name.as_bytes(), name.as_bytes()) {
+        if table[next].is_named(name) {
             return &table[next];
         }
         next += 1;
     }
     panic!("the table has no such directive")
-}
-
-/// `==`, which constants do not have for texts.
-const fn is_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    let mut next = 0;
-    while next < one.len() {
-        if one[next] != other[next] {
-            return false;
-        }
-        next += 1;
-    }
-    true
 }

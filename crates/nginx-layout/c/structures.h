@@ -184,7 +184,7 @@ FIELD(ngx_http_request_t, headers_in)
 FIELD(ngx_http_request_t, headers_out)
 FIELD(ngx_http_request_t, method)
 FIELD(ngx_http_request_t, main)
-/* Its bits are not read through bindgen: see src/nginx/accessors.h. */
+/* Its bits are not read through bindgen: see src/http/accessors.h. */
 STRUCT(ngx_http_headers_in_t)
 FIELD(ngx_http_headers_in_t, headers)
 STRUCT(ngx_http_headers_out_t)

@@ -1,6 +1,6 @@
-//! Whether the settings of nginx's own modules begin as `src/directives/others.rs` reads them. They
-//! are declared in the sources of these modules only, which are not always there: packages of nginx
-//! contain headers alone.
+//! Whether the settings of nginx's own modules begin as `src/directives/http/others.rs` reads them.
+//! They are declared in the sources of these modules only, which are not always there: packages of
+//! nginx contain headers alone.
 
 use std::{env, fs, path::Path};
 
@@ -30,7 +30,7 @@ fn first_in_c<'t>(text: &'t str, name: &str, count: usize) -> Vec<(&'t str, &'t 
 
 #[test]
 fn settings_of_keepalive_begin_as_they_are_read() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/directives/others.rs");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/directives/http/others.rs");
     let text = fs::read_to_string(file).expect("a text");
     let (_, from) = text.split_once("pub(super) struct Keepalive").expect("the structure");
     let read: Vec<(&str, &str)> = members(from, "{", "}")

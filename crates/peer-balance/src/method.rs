@@ -158,6 +158,12 @@ impl Method {
         matches!(self, Self::Hash | Self::HashConsistent)
     }
 
+    /// Whether it picks by a key or by the client's address.
+    #[inline]
+    pub fn goes_by_request(self) -> bool {
+        matches!(self, Self::Hash | Self::HashConsistent | Self::IpHash)
+    }
+
     /// Whether it picks by ranges of a hash, as [`in_range`](crate::in_range) does.
     pub fn needs_ranges(self) -> bool {
         matches!(self, Self::Hash | Self::IpHash)
@@ -194,6 +200,7 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(method), "{text}");
             assert_eq!(method.needs_key(), text.starts_with("hash"), "{text}");
+            assert_eq!(method.goes_by_request(), text.contains("hash"), "{text}");
         }
     }
 

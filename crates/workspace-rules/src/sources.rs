@@ -59,6 +59,11 @@ impl Sources {
         self.files.insert(module, File { name: name.to_owned(), text: text.to_owned() });
     }
 
+    /// The name and the text of each file.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.values().map(|file| (file.name.as_str(), file.text.as_str()))
+    }
+
     pub(crate) fn files(&self) -> impl Iterator<Item = (&Module, &File)> {
         self.files.iter()
     }

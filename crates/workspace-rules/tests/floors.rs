@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 
 use workspace_rules::{Imports, Sources, circles, foreign_inclusions};
 
-/// The floors, from the top down. A name is that of a folder in `src/`, or of a file there.
+/// The floors, from the top down. A name is that of a folder in `src/`, or of a file there. A
+/// folder within a folder may have a floor of its own.
 const FLOORS: &[&[&str]] = &[
-    // What nginx loads: two modules and their callbacks; nobody imports it.
+    // What nginx loads: the modules and their callbacks; nobody imports it.
     &["lib", "module"],
-    // One file for each directive: its parser, and what it installs.
-    &["directives"],
+    // What needs HTTP's structures of the directives in HTTP, and the table of these directives.
+    &["directives/http"],
+    // One file for each directive: its parser, for any protocol; and the answer to a request for
+    // the status.
+    &["directives", "status/http"],
     // What etcd_status answers.
     &["status"],
     // A worker's life: zones, lease, start and stop of the watcher.
@@ -40,19 +44,29 @@ fn floor(folder: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&folder))
 }
 
+/// The name on the floors that a file belongs to.
+fn name_of(file: &str) -> String {
+    let is_in = |name: &&&str| {
+        let rest = file.strip_prefix(**name);
+        rest.is_some_and(|rest| rest.starts_with(['/', '.']))
+    };
+    let named = FLOORS.iter().copied().flatten().filter(is_in).max_by_key(|name| name.len());
+    let folder = || file.split(['/', '.']).next().unwrap_or_default();
+    named.copied().unwrap_or_else(folder).to_owned()
+}
+
 /// Imports that do not lead down, and folders that are on no floor.
 fn wrong(sources: &Sources) -> Vec<String> {
     let imports = Imports::of(sources);
     let mut wrong = Vec::new();
     for (file, imported) in &imports.0 {
-        let folder_of = |file: &str| file.split(['/', '.']).next().unwrap_or_default().to_owned();
-        let own = folder_of(file);
+        let own = name_of(file);
         let Some(from) = floor(&own) else {
             wrong.push(format!("{file} is on no floor"));
             continue;
         };
         for other in imported {
-            let folder = folder_of(other);
+            let folder = name_of(other);
             if folder != own && floor(&folder).is_none_or(|to| to <= from) {
                 wrong.push(format!("{file} imports from {other}"));
             }
@@ -80,7 +94,8 @@ fn with_planted(text: &str) -> Sources {
         ("lib.rs", "mod config; mod directives; mod nginx;"),
         ("config.rs", "mod etcd; pub(crate) use self::etcd::Etcd;"),
         ("config/etcd.rs", "pub(crate) struct Etcd;"),
-        ("directives.rs", "mod args;"),
+        ("directives.rs", "mod args; mod http;"),
+        ("directives/http.rs", "use super::args;"),
         ("directives/args.rs", "use crate::{config::Etcd, nginx::log};"),
         ("nginx.rs", "mod log; mod planted;"),
         ("nginx/log.rs", ""),
@@ -116,6 +131,15 @@ fn an_import_that_leads_up_is_found() {
             wrong.iter().any(|line| line.starts_with("nginx/planted.rs imports from directives")),
             "{planted}: {wrong:?}"
         );
+    }
+}
+
+#[test]
+fn an_import_from_a_protocol_is_found() {
+    for file in ["directives.rs", "directives/args.rs"] {
+        let mut sources = with_planted("");
+        sources.add(file, "mod args; mod http; use crate::directives::http::etcd;");
+        assert_eq!(wrong(&sources), [format!("{file} imports from directives/http.rs")]);
     }
 }
 

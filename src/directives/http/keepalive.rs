@@ -6,9 +6,10 @@ use directive_table::{Args, ConfError, Directive, directive};
 use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_msec_t};
 
-use super::{args::milliseconds, block::handle, others};
+use super::others;
 use crate::{
     config::{Keepalive, UpstreamConf},
+    directives::{args::milliseconds, block::handle},
     nginx::callback::ConfResult,
 };
 

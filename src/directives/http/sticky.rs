@@ -10,9 +10,9 @@ use ngx::{
     ffi::{ngx_command_t, ngx_conf_t, ngx_http_get_variable_index, ngx_str_t, ngx_uint_t},
 };
 
-use super::{args::seconds, block::handle};
 use crate::{
     config::{Expires, MAX_EXPIRES, Secret, Sticky, UpstreamConf},
+    directives::{args::seconds, block::handle},
     nginx::callback::ConfResult,
 };
 

@@ -9,10 +9,10 @@ use ngx::{
     http::{HttpModuleLocationConf, NgxHttpCoreModule},
 };
 
-use super::args::{args, finish};
 use crate::{
+    directives::args::{args, finish},
     nginx::callback::{ConfResult, guard},
-    status::answer,
+    status::http::answer,
 };
 
 const DIRECTIVE: &Directive = directive("etcd_status");

@@ -1,0 +1,33 @@
+//! A protocol whose upstreams have peers from etcd, as a process knows it.
+
+use core::time::Duration;
+
+use ngx::ffi::ngx_cycle_t;
+
+/// What a process calls for a protocol, but for no request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Protocol {
+    /// A worker starts, and has joined the zones of the cycle's upstreams. Returns the protocol's
+    /// part of the cycle, if it has one.
+    pub(crate) start: fn(&ngx_cycle_t) -> Option<&'static dyn Serving>,
+    /// A process ends, whether it has started a worker's part or not.
+    pub(crate) stop: fn(),
+    /// What this process keeps; for the status.
+    pub(crate) kept: fn() -> Kept,
+}
+
+/// A protocol's part of a cycle that a worker serves.
+pub(crate) trait Serving {
+    /// At each tick, at `now` (ms): does what is due. Returns the time after which to look again,
+    /// if that is sooner than usual.
+    fn look_after(&self, now: u64) -> Option<Duration>;
+}
+
+/// What a process keeps of its connections to peers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kept {
+    /// The number of idle connections.
+    pub(crate) idle_connections: usize,
+    /// The number of TLS sessions.
+    pub(crate) tls_sessions: usize,
+}
