@@ -20,6 +20,7 @@ declare -A brought=(
     [kubectl]="whoever has a Kubernetes cluster"
     [ssh]="the reader of docs/how-to/roll-a-fleet.md"
     [mmdebstrap]="scripts/bare.sh itself"
+    [ip]="scripts/check-tutorials.sh itself"
     [rustup]="whoever has it; it is not called where it is missing"
     [firehose-router]="make firehose-router"
     [demo-node]="make demo-node"
@@ -79,7 +80,7 @@ shown() {
 # Every command, with its place: "sed scripts/run.sh:12".
 all_commands() {
     local file
-    for file in scripts/*.sh .ci/run; do
+    for file in scripts/*.sh scripts/tutorials/*.sh .ci/run; do
         awk -f scripts/commands.awk "$file" | sed "s|^\([0-9]*\) \(.*\)|\2 $file:\1|"
     done
     recipes Makefile | awk -f scripts/commands.awk | sed "s|^\([0-9]*\) \(.*\)|\2 Makefile:\1|"
@@ -143,7 +144,7 @@ mapfile -t for_tests < <(scripts/install-dependencies.sh test --list)
 with_run=" $(closure "${prerequisites[@]}" "${for_run[@]}" | tr '\n' ' ') "
 with_tests=" $(closure "${prerequisites[@]}" "${for_tests[@]}" | tr '\n' ' ') "
 functions=" $(sed -n 's/^ *\([A-Za-z_][A-Za-z0-9_]*\)() *[{(].*/\1/p' \
-    scripts/*.sh .ci/run docs/*.md docs/*/*.md | tr '\n' ' ') "
+    scripts/*.sh scripts/tutorials/*.sh .ci/run docs/*.md docs/*/*.md | tr '\n' ' ') "
 builtins=" $(compgen -b -k | tr '\n' ' ') "
 
 declare -A providers=()
