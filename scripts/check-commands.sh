@@ -30,7 +30,8 @@ rust=" cargo rustc "
 
 # What `make run` takes is there with the packages for it alone.
 run_files=(Makefile scripts/common.sh scripts/check-ports.sh scripts/check-run.sh
-    scripts/configure-nginx.sh scripts/install-dependencies.sh scripts/run.sh)
+    scripts/configure-nginx.sh scripts/install-dependencies.sh
+    scripts/run-picture.sh scripts/run.sh)
 
 # Recipes as a shell sees them, one a line, each with the number of its first line: what make puts
 # in is a word.
