@@ -12,8 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 follow() {
     local page=$tutorials/$1 line printed code=0
     shift
-    bash -c "$(scripts/tutorial-commands.sh "$page" "$@" |
-        sed -E '/(^#.*|[|\\])$/!s/^.*(reload|--now|etcdctl (put|del)).*$/&\nsleep 1/')" \
+    bash -c "$(scripts/tutorial-commands.sh "$page" "$@" | slowly)" \
         </dev/null >"$folder/printed" 2>&1 || code=$?
     cat "$folder/printed"
     [ "$code" -eq 0 ] || fail "$page: a command has failed"
@@ -25,6 +24,16 @@ follow() {
         [[ $printed$'\n' == *"$line"$'\n'* ]] ||
             fail "$page shows what its commands do not print" "$line" "(each number is a 0 here)"
     done < <(scripts/tutorial-commands.sh --output "$page" "$@" | numberless)
+}
+
+# Puts a second behind each command that something else has to follow.
+slowly() {
+    awk '
+        /^# docs\/.*:[0-9]+$/ && is_late { print "sleep 1\n"; is_late = 0 }
+        /reload|--now|etcdctl (put|del)|docker (run|compose)/ { is_late = 1 }
+        { print }
+        END { if (is_late) print "sleep 1" }
+    '
 }
 
 # block PAGE KIND N: the N-th block of a page with this info string.
