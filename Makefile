@@ -156,6 +156,10 @@ docs: $(HEADERS) ## write generated tables and manual pages, and build the site 
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p firehose-router cli::documentation
 	$(CARGO) run --locked --profile demo -p book
 
+.PHONY: check-links
+check-links: ## list the links to other sites in the documentation, with their answers
+	@scripts/check-links.sh
+
 .PHONY: bench
 bench: ## measure against the same nginx with static servers (QUICK=1: a look)
 	@scripts/install-dependencies.sh test

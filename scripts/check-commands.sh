@@ -20,6 +20,8 @@ declare -A brought=(
     [kubectl]="whoever has a Kubernetes cluster"
     [ssh]="the reader of docs/how-to/roll-a-fleet.md"
     [mmdebstrap]="scripts/bare.sh itself"
+    [python3]="whoever has a Docker engine; scripts/tutorials/with-docker.sh says so"
+    [ip]="scripts/check-tutorials.sh itself"
     [rustup]="whoever has it; it is not called where it is missing"
     [firehose-router]="make firehose-router"
     [demo-node]="make demo-node"
@@ -29,7 +31,8 @@ rust=" cargo rustc "
 
 # What `make run` takes is there with the packages for it alone.
 run_files=(Makefile scripts/common.sh scripts/check-ports.sh scripts/check-run.sh
-    scripts/configure-nginx.sh scripts/install-dependencies.sh scripts/run.sh)
+    scripts/configure-nginx.sh scripts/install-dependencies.sh
+    scripts/run-picture.sh scripts/run.sh)
 
 # Recipes as a shell sees them, one a line, each with the number of its first line: what make puts
 # in is a word.
@@ -79,7 +82,7 @@ shown() {
 # Every command, with its place: "sed scripts/run.sh:12".
 all_commands() {
     local file
-    for file in scripts/*.sh .ci/run; do
+    for file in scripts/*.sh scripts/tutorials/*.sh .ci/run; do
         awk -f scripts/commands.awk "$file" | sed "s|^\([0-9]*\) \(.*\)|\2 $file:\1|"
     done
     recipes Makefile | awk -f scripts/commands.awk | sed "s|^\([0-9]*\) \(.*\)|\2 Makefile:\1|"
@@ -143,7 +146,7 @@ mapfile -t for_tests < <(scripts/install-dependencies.sh test --list)
 with_run=" $(closure "${prerequisites[@]}" "${for_run[@]}" | tr '\n' ' ') "
 with_tests=" $(closure "${prerequisites[@]}" "${for_tests[@]}" | tr '\n' ' ') "
 functions=" $(sed -n 's/^ *\([A-Za-z_][A-Za-z0-9_]*\)() *[{(].*/\1/p' \
-    scripts/*.sh .ci/run docs/*.md docs/*/*.md | tr '\n' ' ') "
+    scripts/*.sh scripts/tutorials/*.sh .ci/run docs/*.md docs/*/*.md | tr '\n' ' ') "
 builtins=" $(compgen -b -k | tr '\n' ' ') "
 
 declare -A providers=()

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Tests `make run` as a newcomer meets it: every command that it prints works, what they are said to
-# do happens, a taken port is named, and Ctrl-C leaves no process, port or folder behind.
+# do happens, a taken port is named, and Ctrl-C leaves no process, port or folder behind. And
+# docs/images/make-run.svg shows what it prints.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/run-picture.sh
+. scripts/run-picture.sh
 
 # A first `make run` builds.
 ready_seconds=1800
@@ -161,6 +164,21 @@ ok "the status answers"
 printed "del /firehose/upstream/not-a-peer" >/dev/null
 wait_until 10 is_deleted || fail_with_output "the status still names the deleted key"
 ok "the key of the rejected value is deleted"
+
+# Ports, times and numbers of peers are others; what is logged is in another order.
+text_of_picture | numberless >"$folder/picture"
+sed -n '/^== starting etcd/,$p' "$output" | shown_of_run | sed '/^$/d' | numberless >"$folder/text"
+is_logged='^0:0:0 [a-z]* etcd: '
+printed_first() { grep -v "$is_logged" "$folder/$1"; }
+difference=$(diff <(printed_first picture) <(printed_first text)) ||
+    fail "$picture differs from what make run prints: run scripts/record-run.sh" "$difference"
+grep "$is_logged" "$folder/picture" | sort -u >"$folder/logged"
+[ -s "$folder/logged" ] || fail "$picture shows no change of the peers"
+while IFS= read -r line; do
+    grep -qxF -e "$line" "$folder/text" ||
+        fail "$picture shows what make run does not print: run scripts/record-run.sh" "$line"
+done <"$folder/logged"
+ok "the picture shows what it prints"
 
 for variable in PORT ETCD_PORT; do
     taken=$port

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Runs the tutorials "Your first router" and "On Debian" as they stand, as an ordinary user with
-# sudo on a bare Debian 12 does: every command that they show. It installs packages and starts
-# services: run it in scripts/bare.sh.
+# Runs the tutorials as they stand, as an ordinary user with sudo on a bare Debian 12 does: every
+# command that they show, but for those of Docker and Kubernetes (scripts/test-image.sh). It
+# installs packages and starts services: run it in scripts/bare.sh.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/tutorials/follow.sh
+. scripts/tutorials/follow.sh
 
-tutorials=docs/tutorials
 ready_seconds=1800
 end_seconds=30
-folder=$(mktemp -d "${TMPDIR:-/tmp}/check-tutorials.XXXXXX")
 started=
 
 clean_up() {
@@ -25,10 +25,6 @@ trap clean_up EXIT
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
-# The commands of a page's blocks of this kind, as a whole: one that reads its standard input must
-# not read those behind it.
-follow() { bash -c "$(scripts/tutorial-commands.sh "$@")" </dev/null; }
-
 say "== $tutorials/first-router.md"
 output=$folder/first-terminal
 commands=$(scripts/tutorial-commands.sh "$tutorials/first-router.md" first-terminal)
@@ -38,12 +34,17 @@ started=$!
 is_ready_or_gone() { grep -q "Ctrl-C ends" "$output" || is_gone "$started"; }
 wait_until "$ready_seconds" is_ready_or_gone || fail "it was not ready within $ready_seconds s"
 grep -q "Ctrl-C ends" "$output" || fail "the first terminal ended by itself" "$(tail "$output")"
-follow "$tutorials/first-router.md"
+follow first-router.md
 kill -INT -- "-$started"
 wait_until "$end_seconds" is_gone "$started" || fail "Ctrl-C does not end the first terminal"
 
 say "== $tutorials/debian.md"
-follow "$tutorials/debian.md"
-follow "$tutorials/debian.md" undo
+follow debian.md
+follow debian.md undo
+
+# jq is what some pages need, as they say.
+sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    iproute2 jq procps systemd >/dev/null
+scripts/tutorials/booted.sh scripts/tutorials/with-systemd.sh
 
 say "== the tutorials work as they stand"

@@ -35,6 +35,9 @@ port_is_taken() {
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
+# Puts a 0 in place of each number: those of ports, processes and times are others each time.
+numberless() { sed -E -e 's/\r$//; s/[0-9]+(\.[0-9]+)*/0/g' -e 's/\b0(m|µ)s\b/0s/g'; }
+
 # Only some toolchains come with a sanitizer's runtime; Debian's has none.
 has_sanitizer() {
     local libraries

@@ -4,8 +4,9 @@
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/run-picture.sh
+. scripts/run-picture.sh
 
-picture=docs/images/make-run.svg
 port=${PORT:-8080} etcd_port=${ETCD_PORT:-2379}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/record-run.XXXXXX")
 output=$folder/output
@@ -35,11 +36,10 @@ wait_until 10 logs 1 || fail "nginx does not log the removed node"
 change put /firehose/upstream/node-3 "$address weight=5"
 wait_until 10 logs 2 || fail "nginx does not log the node that is back"
 
-# A terminal of as many columns as the longest line shown, some lines of explanation left out.
+# A terminal of as many columns as the longest line shown.
 {
     say "\$ make run"
-    sed -e "s|$folder||; s|firehose-router\.[A-Za-z0-9]*\.|firehose-router.XXXXXX.|" \
-        -e '/Open a WebSocket/,/^$/d' -e '/Write a value/,/^$/d' -e '/Delete this/,/^$/d' "$output"
+    shown_of_run <"$output"
 } | fold -s -w 104 | awk '
     function escaped(text) {
         gsub(/&/, "\\&amp;", text); gsub(/</, "\\&lt;", text); gsub(/>/, "\\&gt;", text)

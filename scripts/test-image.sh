@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image of what is in build/, and tests it and compose.yaml on a Docker engine: the one
 # that DOCKER_HOST names, or the local one. What it makes is of its own names, and removed again,
-# but for the images.
+# but for the images. Then the tutorials of Docker and Kubernetes run on that engine.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -55,3 +55,4 @@ export TEST_DOCKER=$docker TEST_COMPOSE=$compose
 export TEST_IMAGE=$image TEST_NODE_IMAGE=$node_image TEST_ETCD_IMAGE=$etcd_image
 # One at a time: compose.yaml alone starts eight containers.
 cargo test --locked --profile demo --workspace --test image -- --test-threads=1 --nocapture
+scripts/tutorials/with-docker.sh

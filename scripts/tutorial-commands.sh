@@ -7,14 +7,20 @@
 #
 # A command begins after "$ " and goes on to the line that completes it for bash: after a backslash
 # or a pipe, within quotes, a loop or a here-document. Other lines are output and are not printed.
-# Blocks are those whose info string is "console" alone, or "console WORD" if a word is given.
+# Blocks are those whose info string is "console" alone, or "console WORD" if a word is given. With
+# --output as the first argument, only the lines of output are printed, and no command.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+is_output=false
+if [ "${1:-}" = --output ]; then
+    is_output=true
+    shift
+fi
 case $# in
 1 | 2) ;;
-*) fail "usage: $0 PAGE [WORD]" ;;
+*) fail "usage: $0 [--output] PAGE [WORD]" ;;
 esac
 page=$1 wanted=console${2:+ $2}
 [ -f "$page" ] || fail "$page is not a file" "name it from $project"
@@ -55,11 +61,14 @@ while IFS= read -r line || [ -n "$line" ]; do
     elif [[ $line == '$ '* ]]; then
         command=${line#'$ '} first=$number
     else
+        ! $is_output || say "$line"
         continue
     fi
     is_complete "$command" || continue
-    [ "$count" -gt 0 ] || printf '#!/usr/bin/env bash\nset -e\n'
-    printf '\n# %s:%d\n%s\n' "$page" "$first" "$command"
+    if ! $is_output; then
+        [ "$count" -gt 0 ] || printf '#!/usr/bin/env bash\nset -e\n'
+        printf '\n# %s:%d\n%s\n' "$page" "$first" "$command"
+    fi
     command=
     count=$((count + 1))
 done <"$page"
