@@ -112,3 +112,33 @@ async fn router_halted_over_compactions_has_the_last_state() -> Result<()> {
     assert_eq!(upstream.keys(), ["late", "n1"]);
     Ok(())
 }
+
+/// A peer is deleted between the list and the watch, and etcd compacted to this very deletion, of
+/// which it then does not send anything.
+#[tokio::test]
+async fn deletion_that_etcd_does_not_send_is_found() -> Result<()> {
+    let etcd = Etcd::start().await?;
+    let nodes = start_nodes(2).await?;
+    etcd.register(&nodes).await?;
+    let [gone, stays] = [&nodes[0], &nodes[1]].map(|node| node.address().to_string());
+    // The list brings it.
+    let gate = Gate::to(&etcd.address(), &gone).await?;
+    let start = async {
+        Nginx::start(
+            Configuration::new().http(&cluster("main", &gate.url())).http(&upstream("", "")),
+        )
+        .await
+    };
+    let delete = async {
+        gate.shut().await?;
+        let revision = etcd.delete(&key("n0")).await?;
+        etcd.compact_to(revision).await?;
+        gate.open();
+        Ok(revision)
+    };
+    let (nginx, revision) = tokio::try_join!(start, delete)?;
+    let model = BTreeMap::from([("n1".to_owned(), stays)]);
+    is_exact(&nginx, &model, revision).await?;
+    println!("lists by cause: {:?}", nginx.upstream().await?.resyncs);
+    nginx.check_log()
+}
