@@ -13,6 +13,8 @@ const CHANGES: usize = 600;
 /// From one comparison of everything to the next.
 const CHECKPOINT: usize = 60;
 const KEYS: u64 = 12;
+/// How often a deletion is to be compacted before the watch is there.
+const ATTEMPTS: usize = 5;
 
 /// What etcd has, compared with what nginx balances by.
 async fn is_exact(nginx: &Nginx, model: &BTreeMap<String, String>, revision: i64) -> Result<()> {
@@ -117,6 +119,20 @@ async fn router_halted_over_compactions_has_the_last_state() -> Result<()> {
 /// which it then does not send anything.
 #[tokio::test]
 async fn deletion_that_etcd_does_not_send_is_found() -> Result<()> {
+    // On a busy machine the watch may be given up before the gate opens: then it is an ordinary
+    // list that tells of the deletion.
+    for _ in 0..ATTEMPTS {
+        let resyncs = delete_between_list_and_watch().await?;
+        if resyncs.get("compacted") == Some(&1) {
+            return Ok(());
+        }
+        println!("another list was faster: {resyncs:?}");
+    }
+    Err("no list was made because of the compaction".into())
+}
+
+/// Returns the lists that followed the first one, by their causes.
+async fn delete_between_list_and_watch() -> Result<BTreeMap<String, u64>> {
     let etcd = Etcd::start().await?;
     let nodes = start_nodes(2).await?;
     etcd.register(&nodes).await?;
@@ -139,6 +155,6 @@ async fn deletion_that_etcd_does_not_send_is_found() -> Result<()> {
     let (nginx, revision) = tokio::try_join!(start, delete)?;
     let model = BTreeMap::from([("n1".to_owned(), stays)]);
     is_exact(&nginx, &model, revision).await?;
-    println!("lists by cause: {:?}", nginx.upstream().await?.resyncs);
-    nginx.check_log()
+    nginx.check_log()?;
+    Ok(nginx.upstream().await?.resyncs)
 }
