@@ -9,7 +9,8 @@ use std::fs::File;
 use std::process::{Command, Stdio};
 
 use etcd_client::{
-    Certificate as Trusted, Client, ConnectOptions, GetOptions, Identity, TlsOptions,
+    Certificate as Trusted, Client, CompactionOptions, ConnectOptions, GetOptions, Identity,
+    TlsOptions,
 };
 use nix::sys::signal::Signal;
 
@@ -268,6 +269,17 @@ impl Etcd {
     pub async fn compact(&self) -> Result<()> {
         let revision = self.revision().await?;
         self.client()?.compact(revision, None).await?;
+        Ok(())
+    }
+
+    /// Forgets all revisions before this one, which are gone when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of etcd.
+    pub async fn compact_to(&self, revision: i64) -> Result<()> {
+        let options = CompactionOptions::new().with_physical();
+        self.client()?.compact(revision, Some(options)).await?;
         Ok(())
     }
 

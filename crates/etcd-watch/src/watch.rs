@@ -16,10 +16,12 @@ use crate::range::Range;
 use crate::trouble::{Kind, Trouble, is_too_large};
 use crate::update::Cause;
 
+mod compaction;
 mod comparison;
 mod reader;
 
-use comparison::{KnownRange, differs};
+use compaction::Compactions;
+use comparison::{KnownRange, differs, failed};
 use reader::check_canceled;
 pub(crate) use reader::{Reader, Word};
 
@@ -78,6 +80,8 @@ pub(crate) struct Watch<'a> {
     compare_at: Option<Instant>,
     /// Up to where changes had come when etcd was found to have more.
     behind: Option<i64>,
+    /// Whether a compaction has taken something.
+    compactions: Compactions,
 }
 
 impl<'a> Watch<'a> {
@@ -109,6 +113,7 @@ impl<'a> Watch<'a> {
             kind: Kind::of_message(&trouble.said).unwrap_or(trouble.kind),
             ..trouble
         })?;
+        let compactions = Compactions::after(listed.revision);
         let mut reader = Reader::after(range, listed, limit);
         let word = reader.created(response)?;
         let now = Instant::now();
@@ -128,6 +133,7 @@ impl<'a> Watch<'a> {
             comparison: JoinSet::new(),
             compare_at: None,
             behind: None,
+            compactions,
         };
         Ok((watch, word))
     }
@@ -183,6 +189,9 @@ impl<'a> Watch<'a> {
                     self.compare();
                     continue;
                 }
+                missed = self.compactions.missed(&self.cluster, &self.connection, &self.reader) => {
+                    return Err(missed);
+                }
                 () = sleep_until(silent_at), if self.asked_at.is_some() => {
                     self.fell_silent()?;
                     continue;
@@ -215,9 +224,8 @@ impl<'a> Watch<'a> {
         if !self.comparison.is_empty() {
             return;
         }
-        let Reader { range, delivered, keys, .. } = self.reader;
-        let known = KnownRange { parts: range.parts(), delivered, keys };
-        let has_moved = self.answered.is_none_or(|(_, revision)| revision > delivered);
+        let known = KnownRange::of(&self.reader);
+        let has_moved = self.answered.is_none_or(|(_, revision)| revision > known.delivered);
         let (cluster, connection) = (self.cluster.clone(), self.connection.clone());
         self.comparison.spawn(async move {
             // Nothing at all has been written since.
@@ -233,9 +241,7 @@ impl<'a> Watch<'a> {
         answer: Result<(KnownRange, Result<bool, Trouble>), JoinError>,
     ) -> Result<Option<Word>, Trouble> {
         let Ok((known, differs)) = answer else {
-            return Err(Trouble::nonsense(
-                "watch: internal error: the task that compares the keys failed",
-            ));
+            return Err(failed());
         };
         let now = Instant::now();
         if differs? && self.reader.delivered == known.delivered {

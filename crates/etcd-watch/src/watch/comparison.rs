@@ -1,7 +1,8 @@
 //! Whether a watch that says nothing has missed anything.
 
-use etcd_client::{Client, GetOptions};
+use etcd_client::{Client, GetOptions, GetResponse};
 
+use super::reader::Reader;
 use crate::backoff::LAST_DEADLINE;
 use crate::connection::{Cluster, Connection};
 use crate::listening_time::listening_timeout;
@@ -19,41 +20,61 @@ pub(super) struct KnownRange {
     pub(super) keys: usize,
 }
 
+impl KnownRange {
+    pub(super) fn of(reader: &Reader<'_>) -> Self {
+        let Reader { range, delivered, keys, .. } = *reader;
+        Self { parts: range.parts(), delivered, keys }
+    }
+}
+
 /// Whether etcd has something else than what is known.
-///
-/// One read of each part tells: where no key was written after the revision, all keys that there
-/// are are known ones, and where they are as many, none has gone.
 pub(super) async fn differs(
     cluster: &Cluster,
     connection: &Connection,
     known: &KnownRange,
 ) -> Result<bool, Trouble> {
-    cluster.with_token(connection, |client| read(client, known)).await
+    let at = cluster.with_token(connection, |client| read(client, known)).await?;
+    Ok(at.is_none())
 }
 
-async fn read(client: Client, known: &KnownRange) -> Result<bool, Trouble> {
-    let mut keys = 0;
+/// The revision at which etcd has what is known, and nothing else; `None` if it has something else.
+///
+/// One read of each part tells: where no key was written after the revision, all keys that there
+/// are are known ones, and where they are as many, none has gone.
+pub(super) async fn read(client: Client, known: &KnownRange) -> Result<Option<i64>, Trouble> {
+    let (mut keys, mut revision) = (0, i64::MAX);
     for part in &known.parts {
-        match read_part(&client, part, known.delivered).await? {
-            Some(count) => keys += count,
-            None => return Ok(true),
+        let options = GetOptions::new()
+            .with_min_mod_revision(known.delivered.saturating_add(1))
+            .with_keys_only()
+            .with_limit(1);
+        let answer = get(&client, part, options).await?;
+        if !answer.kvs().is_empty() {
+            return Ok(None);
         }
+        // etcd counts all keys of the range, whatever else is asked for.
+        keys += answer.count();
+        revision =
+            revision.min(answer.header().map_or(known.delivered, |header| header.revision()));
     }
-    Ok(usize::try_from(keys) != Ok(known.keys))
+    Ok((usize::try_from(keys) == Ok(known.keys)).then_some(revision))
 }
 
-/// How many keys there are; `None` where one was written after the revision.
-async fn read_part(client: &Client, part: &Part, delivered: i64) -> Result<Option<i64>, Trouble> {
-    let options = GetOptions::new()
-        .with_range(part.end.clone())
-        .with_min_mod_revision(delivered.saturating_add(1))
-        .with_keys_only()
-        .with_limit(1);
+/// Reads a part.
+pub(super) async fn get(
+    client: &Client,
+    part: &Part,
+    options: GetOptions,
+) -> Result<GetResponse, Trouble> {
+    let options = options.with_range(part.end.clone());
     let mut kv = client.kv_client();
     match listening_timeout(LAST_DEADLINE, kv.get(part.start.clone(), Some(options))).await {
-        // etcd counts all keys of the range, whatever else is asked for.
-        Ok(Ok(answer)) => Ok(answer.kvs().is_empty().then(|| answer.count())),
-        Ok(Err(error)) => Err(Trouble::call("watch", &error, Cause::Broken)),
+        Ok(answer) => answer.map_err(|error| Trouble::call("watch", &error, Cause::Broken)),
         Err(_) => Err(Trouble::late(Cause::Silent, "watch", LAST_DEADLINE)),
     }
+}
+
+/// The task that makes a comparison has panicked.
+pub(super) fn failed() -> Trouble {
+    Trouble::nonsense("watch: internal error: the task that compares the keys failed")
 }

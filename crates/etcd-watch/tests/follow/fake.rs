@@ -43,6 +43,8 @@ pub struct Range {
     pub key: Vec<u8>,
     #[prost(int64, tag = "3")]
     pub limit: i64,
+    #[prost(int64, tag = "4")]
+    pub revision: i64,
     #[prost(int64, tag = "10")]
     pub min_mod_revision: i64,
 }
@@ -50,10 +52,14 @@ pub struct Range {
 /// What a server answers to the `usize`th range request, from 0 on, and after how long.
 type Answer = dyn Fn(usize, Range) -> (Duration, Bytes) + Send + Sync;
 
+/// Why a range request is refused, if it is.
+type Refusal = dyn Fn(&Range) -> Option<&'static str> + Send + Sync;
+
 /// What was asked of a server.
 #[derive(Default)]
 struct Asked {
     lists: AtomicUsize,
+    ranges: Mutex<Vec<Range>>,
     watches: Mutex<Vec<Create>>,
 }
 
@@ -61,6 +67,8 @@ struct Asked {
 pub struct Script {
     /// The answer to each read.
     pub read: Arc<Answer>,
+    /// The reads that are answered by an error.
+    pub refuses: Arc<Refusal>,
     /// What every watch says.
     pub watch: Vec<Bytes>,
     /// Whether the stream of the watch ends thereafter; it stays open without a word otherwise.
@@ -106,6 +114,7 @@ impl Script {
     pub fn bytes(list: Bytes) -> Self {
         Self {
             read: Arc::new(move |_, _| (Duration::ZERO, list.clone())),
+            refuses: Arc::new(|_| None),
             watch: vec![],
             ends: false,
         }
@@ -121,6 +130,14 @@ impl Script {
             (wait, answer.encode_to_vec().into())
         };
         Self { read: Arc::new(read), ..self }
+    }
+
+    /// The same, but some reads are refused.
+    pub fn refuses(
+        self,
+        refuses: impl Fn(&Range) -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
+        Self { refuses: Arc::new(refuses), ..self }
     }
 }
 
@@ -157,6 +174,11 @@ impl Fake {
         self.asked.lists.load(Ordering::Relaxed)
     }
 
+    /// The ranges that were asked for.
+    pub fn ranges(&self) -> Vec<Range> {
+        self.asked.ranges.lock().expect("no panic").clone()
+    }
+
     /// The watches that were asked for.
     pub fn watches(&self) -> Vec<Create> {
         self.asked.watches.lock().expect("no panic").clone()
@@ -190,7 +212,11 @@ async fn answer(
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     let mut stream = respond.send_response(response, false)?;
     if !is_watch {
-        let request = first_message(&mut body).await.unwrap_or_default();
+        let request: Range = first_message(&mut body).await.unwrap_or_default();
+        asked.ranges.lock().expect("no panic").push(request.clone());
+        if let Some(message) = (script.refuses)(&request) {
+            return stream.send_trailers(trailers("2", message));
+        }
         let (wait, message) = (script.read)(number, request);
         sleep(wait).await;
         messages = vec![message];
@@ -206,9 +232,14 @@ async fn answer(
         // Requests for progress are read, and that is all.
         while let Some(Ok(_)) = body.data().await {}
     }
+    stream.send_trailers(trailers("0", ""))
+}
+
+fn trailers(status: &'static str, message: &'static str) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    stream.send_trailers(trailers)
+    trailers.insert("grpc-status", HeaderValue::from_static(status));
+    trailers.insert("grpc-message", HeaderValue::from_static(message));
+    trailers
 }
 
 /// The first message of a request, which is small and comes in one piece.

@@ -1,6 +1,7 @@
 //! Following a prefix of a real etcd, through all that can happen to it.
 
 mod certificates;
+mod compaction;
 mod endpoints;
 mod etcd;
 mod fake;

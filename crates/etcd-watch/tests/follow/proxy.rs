@@ -8,7 +8,7 @@ use crate::etcd::{Etcd, free_port};
 use crate::followed::{Followed, PREFIX, cluster, key};
 
 /// One that is ended with the value.
-struct Proxy {
+pub struct Proxy {
     child: Child,
     port: u16,
 }
@@ -22,7 +22,7 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    fn start(etcd: &Etcd) -> Self {
+    pub fn start(etcd: &Etcd) -> Self {
         let port = free_port();
         let child = Command::new("etcd")
             .args(["grpc-proxy", "start", "--endpoints", &format!("127.0.0.1:{}", etcd.port)])
@@ -34,6 +34,10 @@ impl Proxy {
             .expect("etcd is installed");
         Self { child, port }
     }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
 }
 
 /// It answers reads, and no progress requests: that is said, and nothing is listed again for it.
@@ -43,8 +47,7 @@ async fn it_is_followed_without_a_resync() {
     let mut kv = etcd.kv().await;
     kv.put(key("a"), "1", None).await.expect("a put");
     let proxy = Proxy::start(&etcd);
-    let mut followed =
-        Followed::start(&cluster(&[format!("http://127.0.0.1:{}", proxy.port)]), PREFIX);
+    let mut followed = Followed::start(&cluster(&[proxy.url()]), PREFIX);
     // It may not listen yet at the first attempt.
     followed.until_alive().await;
     let (lists, losses) = (followed.causes.len(), followed.losses.len());

@@ -64,7 +64,7 @@ impl Users {
         self.etcd.client_with(options).await
     }
 
-    async fn kv(&self) -> KvClient {
+    pub async fn kv(&self) -> KvClient {
         self.root().await.kv_client()
     }
 
@@ -78,7 +78,7 @@ impl Users {
         Login { user: USER.to_owned(), password_file: self.files.path("password") }
     }
 
-    fn cluster(&self, password: &str) -> Cluster {
+    pub fn cluster(&self, password: &str) -> Cluster {
         cluster_with(&[self.etcd.url()], Tls::default(), Some(self.login(password)))
     }
 
