@@ -44,3 +44,11 @@ has_sanitizer() {
     libraries=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/lib
     compgen -G "$libraries/librustc*_rt.${1:0:1}san.a" >/dev/null
 }
+
+# How many tests run side by side: most of them wait for most of their time. At least as many as
+# the places that one may ask for in .config/nextest.toml.
+test_threads() {
+    local threads=${TEST_THREADS:-$((3 * $(nproc)))}
+    [ "$threads" -ge 3 ] || threads=3
+    echo "$threads"
+}

@@ -11,8 +11,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Most tests wait for most of their time.
-threads=${TEST_THREADS:-$((3 * $(nproc)))}
+threads=$(test_threads)
 what=(--locked --workspace --test end_to_end)
 
 # What they run, where nobody names another one.
@@ -21,8 +20,6 @@ export FIREHOSE_ROUTER=${FIREHOSE_ROUTER:-$project/build/demo/firehose-router}
 export DEMO_NODE=${DEMO_NODE:-$project/build/demo/demo-node}
 
 if cargo nextest --version >/dev/null 2>&1; then
-    # Within that number a test may ask for the place of several.
-    [ "$threads" -ge 3 ] || threads=3
     exec cargo nextest run --cargo-profile demo "${what[@]}" --test-threads "$threads" -- "$@"
 fi
 

@@ -64,11 +64,13 @@ side_by_side() {
     [ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"
 }
 
-# By cargo-nextest where that is installed, else by cargo's own runner. Their number side by side is
-# that of the processors either way: they compute for most of their time.
+# By cargo-nextest where that is installed, else by cargo's own runner. Those that take long wait for
+# most of their time, for an etcd or a name server: nextest runs as many side by side as of the
+# end-to-end tests.
 unit_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked --cargo-profile demo --workspace --exclude harness "$@"
+        cargo nextest run --locked --cargo-profile demo --workspace --exclude harness \
+            --test-threads "$(test_threads)" "$@"
     else
         cargo test --locked --profile demo --workspace --exclude harness "$@"
     fi
