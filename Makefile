@@ -141,6 +141,14 @@ test-image: release demo-node ## build the image of what is built here, \
 	and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
 
+.PHONY: arm64
+arm64: ## build module and program for Debian's nginx on arm64, in build/arm64
+	@scripts/arm64.sh build
+
+.PHONY: test-arm64
+test-arm64: ## the same, and test it under qemu's emulation
+	@scripts/arm64.sh
+
 ##@ Develop
 
 .PHONY: lint

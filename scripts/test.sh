@@ -64,9 +64,9 @@ side_by_side() {
     [ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"
 }
 
-# By cargo-nextest where that is installed, else by cargo's own runner. Those that take long wait for
-# most of their time, for an etcd or a name server: nextest runs as many side by side as of the
-# end-to-end tests.
+# By cargo-nextest where that is installed, else by cargo's own runner. Those that take long wait
+# for most of their time, for an etcd or a name server: nextest runs as many side by side as of
+# the end-to-end tests.
 unit_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --cargo-profile demo --workspace --exclude harness \
