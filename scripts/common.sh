@@ -48,7 +48,7 @@ has_sanitizer() {
 # How many tests run side by side: most of them wait for most of their time. At least as many as
 # the places that one may ask for in .config/nextest.toml.
 test_threads() {
-    local threads=${TEST_THREADS:-$((3 * $(nproc)))}
+    local threads=${TEST_THREADS:-$((4 * $(nproc)))}
     [ "$threads" -ge 3 ] || threads=3
     echo "$threads"
 }

@@ -48,5 +48,5 @@ mapfile -t light < <(grep -v "$heavy" <<<"$listed" || true)
 mapfile -t heavy < <(grep "$heavy" <<<"$listed" || true)
 status=0
 [ ${#light[@]} -eq 0 ] || cargo_test "$threads" --exact "${light[@]}" || status=$?
-[ ${#heavy[@]} -eq 0 ] || cargo_test $(((threads + 2) / 3)) --exact "${heavy[@]}" || status=$?
+[ ${#heavy[@]} -eq 0 ] || cargo_test $((threads / 3)) --exact "${heavy[@]}" || status=$?
 exit "$status"
