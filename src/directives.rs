@@ -17,6 +17,7 @@ mod geo;
 pub(crate) mod http;
 mod keys;
 mod live_variables;
+mod select;
 mod servers;
 mod settle;
 mod state_file;

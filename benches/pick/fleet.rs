@@ -53,6 +53,7 @@ fn peer(number: u32) -> PeerSpec {
         name,
         sticky: 0,
         route: None,
+        labels: None,
         create_revision: 0,
         joined: 0,
         parameters,

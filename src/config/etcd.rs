@@ -11,6 +11,10 @@ pub(crate) struct EtcdOptions {
     pub(crate) state: Option<PathBuf>,
     /// `hold=`: for how many milliseconds peers outlive an etcd that was wiped; 0 is not at all.
     pub(crate) hold: u64,
+    /// `scheme=`: which of several endpoints of a value is used; `None`: `http`, or else `https`.
+    pub(crate) scheme: Option<String>,
+    /// `names=first`: only the first address of each host name is used.
+    pub(crate) is_one_address: bool,
     /// `expiry_guard=`: the percentage of keys, 1 to 99, above which leases that expire together
     /// remove no peers; `None`: every expired lease removes its peer.
     pub(crate) expiry_guard: Option<u8>,

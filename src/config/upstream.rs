@@ -2,7 +2,7 @@
 
 use directive_table::Seen;
 use peer_zone::{CheckPolicy, Method, PeerSpec, TableOptions, protocol::ID_BITS};
-use upstream_peers::{Allow, Overrides, Parameters};
+use upstream_peers::{Allow, Overrides, Parameters, Reading, Select};
 
 use super::{
     check::Check,
@@ -24,6 +24,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) etcd: Option<Etcd>,
     /// The networks of `etcd_allow`; without it, all.
     pub(crate) allow: Allow,
+    /// The labels of `etcd_select` that peers must have; without it, none.
+    pub(crate) select: Select,
     /// What `etcd_balance` sets; without it, see [`Self::balance`].
     pub(crate) balance: Option<Method>,
     /// What `etcd_check` sets; without it there are no checks.
@@ -63,6 +65,12 @@ impl UpstreamConf {
         self.defaults
             .as_ref()
             .map_or_else(Parameters::default, |defaults| defaults.apply(Parameters::default()))
+    }
+
+    /// What is taken of values.
+    pub(crate) fn reading(&self) -> Reading {
+        let scheme = self.etcd.as_ref().and_then(|etcd| etcd.options.scheme.clone());
+        Reading { scheme, select: self.select.clone() }
     }
 
     /// What the tables in its zone must have room for.

@@ -21,6 +21,8 @@ pub(super) fn read(cf: &ngx_conf_t, args: &Args<'_>) -> Result<EtcdOptions, Conf
         zone_size: zone_size(args)?,
         state,
         hold: args.need("hold", milliseconds)?,
+        scheme: args.read("scheme", scheme)?,
+        is_one_address: args.need("names", addresses_of_names)?,
         expiry_guard: args.read("expiry_guard", percent)?,
     })
 }
@@ -35,6 +37,24 @@ fn zone_size(args: &Args<'_>) -> Result<usize, ConfError> {
         return Err(DIRECTIVE.invalid_value_of("zone", text, &expects));
     }
     Ok(bytes)
+}
+
+/// The scheme of a URL.
+fn scheme(text: &str) -> Option<String> {
+    let is_scheme = text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte)
+        });
+    is_scheme.then(|| text.to_owned())
+}
+
+/// Whether only the first address of each host name is used.
+fn addresses_of_names(text: &str) -> Option<bool> {
+    match text {
+        "all" => Some(false),
+        "first" => Some(true),
+        _ => None,
+    }
 }
 
 /// 1 to 99, with a percent sign.

@@ -18,7 +18,7 @@ use ngx::ffi::{
 };
 
 use super::{
-    allow, check, cluster, defaults, drain,
+    allow, check, cluster, defaults, drain, select,
     table::{Module, Place, commands, count},
 };
 
@@ -39,6 +39,7 @@ const MODULE: Module = Module {
         ("etcd_drain", drain::etcd_drain),
         ("etcd_geo", live_variables::etcd_geo),
         ("etcd_keepalive", keepalive::etcd_keepalive),
+        ("etcd_select", select::etcd_select),
         ("etcd_sticky", sticky::etcd_sticky),
         ("etcd_variable", live_variables::etcd_variable),
         ("etcd_status", status::etcd_status),

@@ -51,6 +51,7 @@ pub(super) fn peers(server: &Server<'_>) -> Result<Vec<PeerSpec>, String> {
             server: Arc::clone(&text),
             sticky: 0,
             route: route.clone(),
+            labels: None,
             create_revision: 0,
             joined: 0,
             parameters,

@@ -70,6 +70,8 @@ struct UpstreamStatus {
     unresolved: Vec<UnresolvedStatus>,
     /// The number of keys with such host names.
     unresolved_total: usize,
+    /// The number of servers in valid values whose labels are not those of `etcd_select`.
+    unselected: usize,
     /// The URL of the member of etcd in use, or last in use; `None` before the first answer.
     endpoint: Option<String>,
     /// Why the prefix is not watched, or why keys or peers are left out, and what to do about it;
@@ -199,6 +201,10 @@ struct PeerStatus {
     /// The name by which nginx's own `sticky` knows it. The field is left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
+    /// What its value says of it beside: metadata, tags and labels. The field is left out if there
+    /// are none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
 }
 
 impl Document {
@@ -243,8 +249,10 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
         ..
     } = statistics;
     let [start, takeover, compacted, canceled, broken, silent, unreachable, too_large] = resyncs;
-    let Report { rejected, unresolved, unresolved_total, endpoint, trouble, room, holding, state } =
-        worker.with_report(Report::of_bytes);
+    let report = worker.with_report(Report::of_bytes);
+    let Report { rejected, unresolved, unresolved_total, unselected, endpoint, trouble, .. } =
+        report;
+    let Report { room, holding, state, .. } = report;
     // If nobody follows etcd for a while, what the last watcher reported no longer holds.
     let no_watcher = process::why_no_watcher();
     let is_connected = is_connected && no_watcher.is_none();
@@ -290,6 +298,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
         rejected,
         unresolved: unresolved.collect(),
         unresolved_total,
+        unselected,
         endpoint,
         trouble,
         holding,
@@ -347,6 +356,10 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus
         key: row.peer.key.map(text),
         address: text(row.peer.name),
         route: row.route.map(text),
+        labels: row
+            .labels
+            .and_then(|labels| serde_json::from_slice(labels).ok())
+            .unwrap_or_default(),
         weight: parameters.weight,
         max_fails: parameters.max_fails,
         fail_timeout: parameters.fail_timeout,

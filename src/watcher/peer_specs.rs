@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::{Ages, KnownAge, Peer, SocketAddress};
+use upstream_peers::{Ages, KnownAge, Labels, Peer, SocketAddress};
 
 use crate::{
     nginx::socket_address,
@@ -82,6 +82,7 @@ pub(super) fn peer(address: SocketAddress, desired: &PeerSpec) -> Option<Peer> {
         server: Arc::clone(&desired.server),
         parameters: desired.parameters,
         route: desired.route.clone(),
+        labels: Labels::of_text(desired.labels.clone()),
         create_revision: desired.create_revision.cast_signed(),
     })
 }
@@ -104,6 +105,7 @@ fn renew(known: PeerSpec, peer: Peer, joined: u64, names: &Names) -> PeerSpec {
         server: shared(&known.name, peer.server),
         sticky,
         route: peer.route,
+        labels: peer.labels.text().cloned(),
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: peer.parameters,

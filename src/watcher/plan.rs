@@ -4,7 +4,7 @@ use etcd_watch::ClusterConfig;
 use live_value::messages::Messages;
 use peer_zone::{PeerSpec, TableOptions, Zone, protocol::Lease};
 use privileged_files::{Client, Table};
-use upstream_peers::{Allow, Parameters};
+use upstream_peers::{Allow, Parameters, Reading};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
@@ -59,6 +59,10 @@ pub(super) struct UpstreamPlan {
     /// What `max_conns` of the defaults goes by, where that changes.
     pub(super) max_conns: Option<LiveNumber>,
     pub(super) allow: Allow,
+    /// What is taken of values.
+    pub(super) reading: Reading,
+    /// Whether only the first address of each host name is used.
+    pub(super) is_one_address: bool,
     pub(super) servers: Vec<PeerSpec>,
     pub(super) options: TableOptions,
     /// By what clients know peers.
@@ -106,6 +110,8 @@ impl Plan {
                 defaults: conf.defaults(),
                 max_conns: core.max_conns_variable(upstream).map(|variable| variable.to_number()),
                 allow: conf.allow.clone(),
+                reading: conf.reading(),
+                is_one_address: etcd.options.is_one_address,
                 servers: conf.servers.clone(),
                 options: conf.options(),
                 naming: conf.naming(),

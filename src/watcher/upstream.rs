@@ -93,7 +93,8 @@ impl WatchedUpstream {
             check,
             ..
         } = plan;
-        let UpstreamPlan { defaults, max_conns, allow, hold, expiry_guard, mut state, .. } = plan;
+        let UpstreamPlan { defaults, max_conns, allow, reading, is_one_address, .. } = plan;
+        let UpstreamPlan { hold, expiry_guard, mut state, .. } = plan;
         let log = UpstreamLog::new(&name, lines);
         // SAFETY: `publishing` says that this process holds the lease on all zones; each zone
         // belongs to one upstream of the plan, and all that this publisher does is done with
@@ -111,7 +112,7 @@ impl WatchedUpstream {
         let last_contact = zone.statistics().last_contact;
         let contents = Contents::new(
             Rc::clone(&prefix),
-            Terms { defaults, max_conns, allow, hold, expiry_guard },
+            Terms { defaults, max_conns, allow, reading, is_one_address, hold, expiry_guard },
             described.peers(),
             origin,
             last_contact,

@@ -35,6 +35,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress
         server: peer.server,
         sticky,
         route: peer.route,
+        labels: peer.labels.text().cloned(),
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: peer.parameters,

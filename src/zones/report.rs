@@ -14,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) unresolved: Vec<Unresolved>,
     /// The number of keys with such host names.
     pub(crate) unresolved_total: usize,
+    /// The number of servers whose labels are not those of `etcd_select`.
+    pub(crate) unselected: usize,
     /// The URL of the member of etcd in use, or last in use; `None` before the first answer.
     pub(crate) endpoint: Option<String>,
     /// Why etcd is not followed, and what to do about it; `None` if it is.

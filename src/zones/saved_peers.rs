@@ -71,7 +71,10 @@ fn read(file: &Path, etcd: &Etcd) -> Result<Option<SavedState>, String> {
 fn desired(state: &SavedState, conf: &UpstreamConf, etcd: &Etcd) -> Vec<PeerSpec> {
     let names = Names { prefix: etcd.prefix.as_str().into(), naming: conf.naming() };
     // They joined long ago.
-    let permitted = state.peers.iter().filter(|peer| conf.allow.permits(&peer.address));
+    let permitted = state
+        .peers
+        .iter()
+        .filter(|peer| conf.allow.permits(&peer.address) && conf.select.wants(&peer.labels));
     permitted.map(|peer| describe(peer.clone(), 0, &names).1).collect()
 }
 

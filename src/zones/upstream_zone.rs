@@ -14,7 +14,7 @@ use ngx::{
     },
 };
 use peer_zone::{Capacity, Publisher, Zone, messages, protocol::Publishing};
-use upstream_peers::Allow;
+use upstream_peers::Labels;
 
 use super::{
     memory::{add, old_zone, page, slab_pool},
@@ -165,7 +165,7 @@ fn make(
     let publishing = Publishing::unshared();
     // SAFETY: the zone is not shared yet.
     let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
-    let copied = old_zone(zone).and_then(find).and_then(|old| copy(old, &conf.allow));
+    let copied = old_zone(zone).and_then(find).and_then(|old| copy(old, conf));
     let SavedPeers { peers: in_hand, origin, mut report } = match copied {
         Some(peers) => SavedPeers { peers, origin: None, report: None },
         None => load_peers(conf, zone.shm.log),
@@ -211,12 +211,14 @@ fn make(
 }
 
 /// The peers of a zone of another size; `None` where it cannot be read.
-fn copy(old: Zone, allow: &Allow) -> Option<Vec<peer_zone::PeerSpec>> {
+fn copy(old: Zone, conf: &UpstreamConf) -> Option<Vec<peer_zone::PeerSpec>> {
     let mut reader = old.join(processes::own(), processes::is_alive)?;
     let mut peers = reader.table().map(|table| table.to_specs()).unwrap_or_default();
     reader.leave();
     peers.retain(|peer| {
-        socket_address::parse(&peer.socket_address).is_some_and(|address| allow.permits(&address))
+        let labels = || Labels::of_text(peer.labels.clone());
+        socket_address::parse(&peer.socket_address)
+            .is_some_and(|address| conf.allow.permits(&address) && conf.select.wants(&labels()))
     });
     Some(peers)
 }

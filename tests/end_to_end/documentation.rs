@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use harness::*;
 
 /// Directives that stand in `upstream`.
-const OF_UPSTREAM: [&str; 10] = [
+const OF_UPSTREAM: [&str; 11] = [
     "etcd",
     "etcd_allow",
     "etcd_balance",
@@ -17,6 +17,7 @@ const OF_UPSTREAM: [&str; 10] = [
     "etcd_defaults",
     "etcd_drain",
     "etcd_keepalive",
+    "etcd_select",
     "etcd_sticky",
     "keepalive",
     "sticky",

@@ -23,7 +23,7 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("name-space", "host name:80"),
         ("name-illegal", "ho$t:80"),
         ("name-empty-label", "a..b:80"),
-        ("url", "http://127.0.0.1:80"),
+        ("url", "ftp://127.0.0.1:80"),
         ("url-path", "127.0.0.1:80/path"),
         ("weight-negative", "127.0.0.1:80 weight=-1"),
         ("weight-fraction", "127.0.0.1:80 weight=1.5"),

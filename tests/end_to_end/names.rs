@@ -188,3 +188,27 @@ async fn many_host_names_that_cannot_be_resolved_are_summed_up() -> Result<()> {
     assert!(said < LOST, "{said} lines");
     nginx.check_log()
 }
+
+#[tokio::test]
+async fn only_the_first_address_of_a_name_is_used() -> Result<()> {
+    let (etcd, server) = (Etcd::start().await?, NameServer::start().await);
+    server.addresses("node.example", 1, &["127.0.0.9", "127.0.0.3", "127.0.0.7"]);
+    etcd.put(key("node"), "node.example:80").await?;
+    let nginx = Nginx::start(configuration(&etcd, &server, "names=first")).await?;
+    let upstream = nginx.wait_for_keys(&["node"]).await?;
+    assert_eq!(upstream.peers[0].address, "127.0.0.3:80");
+    // Another order changes nothing, and another first address is the peer.
+    let before = upstream.generation;
+    server.addresses("node.example", 1, &["127.0.0.7", "127.0.0.9", "127.0.0.3"]);
+    server.wait_for_queries("node.example", server.queries("node.example") + 6).await;
+    assert_eq!(nginx.upstream().await?.generation, before);
+    server.addresses("node.example", 1, &["127.0.0.9", "127.0.0.7"]);
+    eventually(SOON, "the next address is used", async || {
+        let upstream = nginx.upstream().await?;
+        ensure!(upstream.peers[0].address == "127.0.0.7:80", "{:?}", upstream.peers);
+        ensure!(upstream.keys() == ["node"], "{:?}", upstream.peers);
+        Ok(())
+    })
+    .await?;
+    nginx.check_log()
+}

@@ -1,5 +1,8 @@
 //! Every form of a value leads to the node that it names.
 
+mod select;
+mod several;
+
 use std::os::unix::fs::PermissionsExt;
 
 use harness::*;
@@ -28,6 +31,17 @@ fn forms(ip: &str, port: u16) -> Vec<(String, String, u32)> {
             format!(r#"{{"host":"{ip}","port":{port},"priority":10,"weight":6,"ttl":30}}"#),
             6,
         ),
+        ("url", format!("http://{ip}:{port}"), 1),
+        ("kratos", format!(r#"{{"endpoints":["grpc://{ip}:1","http://{ip}:{port}"]}}"#), 1),
+        ("go-micro", format!(r#"{{"nodes":[{{"id":"1","address":"{ip}:{port}"}}]}}"#), 1),
+        (
+            "kitex",
+            format!(r#"{{"network":"tcp","address":"{ip}:{port}","weight":8,"tags":null}}"#),
+            8,
+        ),
+        ("apisix", format!(r#"{{"nodes":{{"{ip}:{port}":9}},"type":"roundrobin"}}"#), 9),
+        ("vulcand", format!(r#"{{"URL":"http://{ip}:{port}"}}"#), 1),
+        ("patroni", format!(r#"{{"conn_url":"postgres://{ip}:{port}/db","state":"running"}}"#), 1),
         ("name", format!("localhost:{port}"), 1),
         ("skydns-name", format!(r#"{{"host":"localhost","port":{port}}}"#), 1),
     ];
@@ -36,6 +50,7 @@ fn forms(ip: &str, port: u16) -> Vec<(String, String, u32)> {
         forms.map(|(name, value, weight)| (name.to_owned(), value, weight)).into();
     forms.push((format!("{ip}:{port}"), upsync.to_owned(), 4));
     forms.push((format!("deeper/{ip}:{port}"), String::new(), 1));
+    forms.push((format!("Arith/tcp@{ip}:{port}"), "group=a&weight=2".to_owned(), 2));
     forms
 }
 

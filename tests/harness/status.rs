@@ -105,6 +105,9 @@ pub struct Upstream {
     /// How many there are.
     #[serde(default)]
     pub unresolved_total: usize,
+    /// Servers whose labels are not those of `etcd_select`; 0 from a module that has none.
+    #[serde(default)]
+    pub unselected: usize,
     /// The URL of etcd's that is in use.
     pub endpoint: Option<String>,
     /// Why etcd is not followed just now.
@@ -245,4 +248,7 @@ pub struct Peer {
     /// The parameter `route`.
     #[serde(default)]
     pub route: Option<String>,
+    /// What its value says of it beside.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }

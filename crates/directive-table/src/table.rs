@@ -87,6 +87,10 @@ etcd",
     )
     .arguments(&[argument("number of connections", "*connections*", "a number above 0")])
     .parameters(KEEPALIVE),
+    Directive::new(c"etcd_select", &[Upstream], "0.1.0", "takes only peers with the given labels")
+        .arguments(&[argument("label", "*key*=*value*", "KEY=VALUE")])
+        .repeated()
+        .default("— (all peers)"),
     Directive::new(c"etcd_sticky", &[Upstream], "0.1.0", "enables session affinity by a cookie")
         .with_parameters(STICKY),
     Directive::new(
@@ -201,6 +205,14 @@ const ETCD: &[Parameter] = &[
     ),
     value("expiry_guard", "*percent*%", "a share from 1% to 99%")
         .says("keep peers if leases of more than this share of the keys expire together"),
+    value("scheme", "*scheme*", "a scheme such as http or grpc, in lower case").says(
+        "which endpoints are used of values that have endpoints with several schemes; without it, \
+         those with `http`, or if there are none those with `https`",
+    ),
+    value("names", "all | first", "\"all\" or \"first\"").or("all").says(
+        "which addresses of a host name are peers: all, or only the first one in the order of \
+         addresses",
+    ),
 ];
 
 const DEFAULTS: &[Parameter] = &[

@@ -75,7 +75,8 @@ fn each_mistake_in_a_line_has_its_message() {
         (
             "etcd main",
             "invalid number of arguments in \"etcd\" directive, it must be \"etcd cluster prefix \
-             [zone=size] [state=file] [hold=time] [expiry_guard=percent%];\"",
+             [zone=size] [state=file] [hold=time] [expiry_guard=percent%] [scheme=scheme] \
+             [names=all | first];\"",
         ),
         (
             "etcd_cluster a b",

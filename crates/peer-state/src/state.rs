@@ -1,11 +1,11 @@
 //! What a file holds, and how it is written down.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use upstream_peers::{
-    Excerpt, Overrides, Parameters, Peer, SocketAddress, Target, Value, parse_value,
+    Excerpt, Labels, Overrides, Parameters, Peer, SocketAddress, Target, Value, parse_server,
 };
 
 use crate::{
@@ -61,6 +61,8 @@ struct PeerLine {
     /// The socket address, which is another than the value's where that has a host name.
     address: String,
     create_revision: i64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
 }
 
 impl SavedState {
@@ -69,7 +71,7 @@ impl SavedState {
     /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of all that
     /// follows it; the second one is a JSON object with the upstream's `cluster`, `prefix`,
     /// `cluster_id` and `revision`, and each further one such an object with a peer's `key`,
-    /// `value`, `address` and `create_revision`.
+    /// `value`, `address`, `create_revision` and, if it has some, `labels`.
     ///
     /// # Errors
     ///
@@ -164,14 +166,15 @@ impl PeerLine {
             value: format!("{}{overrides}", peer.server),
             address: peer.address.to_string(),
             create_revision: peer.create_revision,
+            labels: peer.labels.pairs(),
         }
     }
 
     /// The peer, read as one of etcd's is.
     fn peer(self) -> Result<Peer, String> {
-        let Self { key, value, address, create_revision } = self;
+        let Self { key, value, address, create_revision, labels } = self;
         let value =
-            parse_value(&key, value.as_bytes()).map_err(|error| format!("\"value\": {error}"))?;
+            parse_server(&key, value.as_bytes()).map_err(|error| format!("\"value\": {error}"))?;
         let address = socket_address(&key, &address)?;
         if let Target::Address(of_value) = &value.target
             && *of_value != address
@@ -184,13 +187,15 @@ impl PeerLine {
         // A flag that is off has no word; everything else is written down.
         let parameters = value.overrides.apply(Parameters::default());
         let (key, server, route) = (key.into(), value.server.into(), value.overrides.route);
-        Ok(Peer { key, address, server, parameters, route, create_revision })
+        let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let labels = Labels::of_pairs(labels);
+        Ok(Peer { key, address, server, parameters, route, labels, create_revision })
     }
 }
 
 fn socket_address(key: &str, text: &str) -> Result<SocketAddress, String> {
     let Value { target, .. } =
-        parse_value(key, text.as_bytes()).map_err(|error| format!("\"address\": {error}"))?;
+        parse_server(key, text.as_bytes()).map_err(|error| format!("\"address\": {error}"))?;
     match target {
         // Nothing else than the address, and written as it is printed.
         Target::Address(address) if address.to_string() == text => Ok(address),

@@ -14,7 +14,7 @@ use std::{
 use libtest_mimic::{Arguments, Trial};
 use peer_state::{SavedState, load};
 use random::Random;
-use upstream_peers::{Parameters, Peer, SocketAddress};
+use upstream_peers::{Labels, Parameters, Peer, SocketAddress};
 
 #[path = "../../peer-zone/tests/support/random.rs"]
 mod random;
@@ -37,6 +37,7 @@ fn list(revision: i64) -> SavedState {
             server: "10.0.0.7:80".into(),
             parameters: Parameters { backup: random.one_in(5), ..Parameters::default() },
             route: random.one_in(3).then(|| format!("route-{number}").into()),
+            labels: Labels::of_pairs([("number", &*number.to_string())]),
             create_revision: revision,
         })
         .collect();

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use peer_state::{MAX_LENGTH, SavedState, StateError};
 use proptest::prelude::*;
-use upstream_peers::{MAX_WEIGHT, Parameters, Peer, SocketAddress};
+use upstream_peers::{Labels, MAX_WEIGHT, Parameters, Peer, SocketAddress};
 
 fn peer(key: &str, address: &str, server: &str) -> Peer {
     Peer {
@@ -13,8 +13,15 @@ fn peer(key: &str, address: &str, server: &str) -> Peer {
         server: server.into(),
         parameters: Parameters::default(),
         route: None,
+        labels: Labels::default(),
         create_revision: 7,
     }
+}
+
+/// A peer with labels.
+fn labelled() -> Peer {
+    let labels = Labels::of_pairs([("role", "replica"), ("a", "b\n")]);
+    Peer { labels, ..peer("d", "10.0.0.8:80", "node") }
 }
 
 fn state(peers: &[Peer]) -> SavedState {
@@ -43,6 +50,16 @@ fn example() -> SavedState {
 fn signed(rest: &str) -> Vec<u8> {
     let crc32 = crc32fast::hash(rest.as_bytes());
     format!("etcd-upstream-peers 1 crc32={crc32:08x} bytes={}\n{rest}", rest.len()).into_bytes()
+}
+
+#[test]
+fn labels_are_kept_where_there_are_some() {
+    let state = state(&[peer("a", "10.0.0.7:80", "10.0.0.7"), labelled()]);
+    let bytes = state.encode().expect("short");
+    let text = String::from_utf8_lossy(&bytes);
+    assert_eq!(text.matches("\"labels\"").count(), 1, "{text}");
+    assert!(text.contains(r#""labels":{"a":"b\n","role":"replica"}}"#), "{text}");
+    assert_eq!(SavedState::parse(&bytes), Ok(state));
 }
 
 #[test]
@@ -222,11 +239,14 @@ fn any_peer() -> impl Strategy<Value = Peer> {
         .prop_filter("short enough", |key| key.len() <= 255);
     let name = prop::option::of("[a-z]{1,20}\\.example(:[1-9][0-9]{0,3})?");
     let route = prop::option::of("[a-zA-Z0-9.=_-]{1,40}");
-    (key, address, name, parameters(), route, 0..=i64::MAX).prop_map(
-        |(key, address, name, parameters, route, create_revision)| {
+    let label = prop::option::of(("[a-z\"\n]{1,9}", ".{1,20}"));
+    (key, address, name, parameters(), route, label, 0..=i64::MAX).prop_map(
+        |(key, address, name, parameters, route, label, create_revision)| {
             let server = name.unwrap_or_else(|| address.to_string()).into();
             let route = route.map(Arc::from);
-            Peer { key: key.into(), address, server, parameters, route, create_revision }
+            let labels = label.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let (key, labels) = (key.into(), Labels::of_pairs(labels));
+            Peer { key, address, server, parameters, route, labels, create_revision }
         },
     )
 }

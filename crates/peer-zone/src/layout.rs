@@ -19,8 +19,8 @@ pub(crate) use self::{
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
     peer::Peer,
     table::{
-        Entry, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, RouteEntry, SHARED, Section,
-        TABLE_MAGIC, TableHeader,
+        Entry, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED, Section,
+        TABLE_MAGIC, TableHeader, TextEntry,
     },
 };
 use crate::{
@@ -94,7 +94,7 @@ mod tests {
             PlanHeader,
             Section,
             Entry,
-            RouteEntry,
+            TextEntry,
             Parameters,
             Owner,
             WithdrawalEntry,
@@ -117,7 +117,7 @@ mod tests {
             ("PlanHeader", 32, 8),
             ("Section", 8, 4),
             ("Entry", 36, 4),
-            ("RouteEntry", 12, 4),
+            ("TextEntry", 16, 4),
             ("Parameters", 24, 4),
             ("Owner", 8, 8),
             ("WithdrawalEntry", 8, 8),

@@ -28,6 +28,9 @@ pub struct PeerSpec {
     pub sticky: u64,
     /// The name by which nginx's own `sticky` knows it; `None` where that is made of its address.
     pub route: Option<Arc<str>>,
+    /// What else is said of it, as a JSON object, for the status and for the publisher that takes
+    /// over: at most 65 535 bytes.
+    pub labels: Option<Arc<str>>,
     /// etcd's revision at which the key was created; 0 where that is not known.
     pub create_revision: u64,
     /// When it joined, in milliseconds of the monotonic clock; 0: long ago. `slow_start` counts

@@ -3,8 +3,8 @@
 mod draining;
 mod peers;
 mod processes;
-pub(crate) mod routes;
 pub(crate) mod statistics;
+pub(crate) mod texts;
 pub(crate) mod view;
 mod withdrawals;
 

@@ -70,6 +70,18 @@ pub enum AddressError {
     /// A URL, or a path without `unix:`.
     #[error("{0} is a URL or a path: the address must be HOST:PORT or unix:/PATH")]
     NotAnAddress(Excerpt),
+    /// A word that could be anything.
+    #[error("{0} is not an address: a host name without a dot requires a port, HOST:PORT")]
+    Word(Excerpt),
+    /// Nothing says which port is meant.
+    #[error("no port in {0}: it must be HOST:PORT")]
+    NoPort(Excerpt),
+    /// A URL with more than the address in it.
+    #[error("{0} has a path or a query: it must be HOST:PORT or http://HOST:PORT")]
+    Path(Excerpt),
+    /// Where a URL must be.
+    #[error("{0} is not a URL: it must be SCHEME://HOST:PORT")]
+    NotAUrl(Excerpt),
     /// An IPv6 address that could be taken for one with a port.
     #[error("the IPv6 address {0} must be in brackets: [ADDRESS]:PORT")]
     BareIpv6(Excerpt),
@@ -133,8 +145,34 @@ impl Target {
 
     /// As [`Target::parse`], but the port must be there.
     pub(crate) fn parse_with_port(text: &str) -> Option<Self> {
-        let (_, after_host) = text.rsplit_once(']').unwrap_or(("", text));
-        after_host.contains(':').then(|| Self::parse(text).ok())?
+        has_port(text).then(|| Self::parse(text).ok())?
+    }
+
+    /// As [`Target::parse`], with the server as nginx writes it, but the port is this one if there
+    /// is none.
+    pub(crate) fn parse_with_default(
+        text: &str,
+        port: Option<u16>,
+    ) -> Result<(String, Self), AddressError> {
+        let server = if text.is_empty() || has_port(text) {
+            text.to_owned()
+        } else {
+            let port = port.ok_or_else(|| AddressError::NoPort(Excerpt::new(text)))?;
+            format!("{text}:{port}")
+        };
+        let target = Self::parse(&server)?;
+        Ok((server, target))
+    }
+
+    /// That it is not a word that could be anything: a host name must have a dot if `server`, as it
+    /// is written, has no port.
+    pub(crate) fn check_name(&self, server: &str) -> Result<(), AddressError> {
+        match self {
+            Self::Name { .. } if !server.contains(['.', ':']) => {
+                Err(AddressError::Word(Excerpt::new(server)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The target of an IPv4 address or a name.
@@ -158,6 +196,12 @@ impl Target {
     pub(crate) fn ip(address: IpAddr, port: u16) -> Self {
         Self::Address(SocketAddress::Ip(SocketAddr::new(address, port)))
     }
+}
+
+/// Whether a port is said, of an address that is not a unix socket's.
+fn has_port(text: &str) -> bool {
+    let (_, after_host) = text.rsplit_once(']').unwrap_or(("", text));
+    after_host.contains(':')
 }
 
 fn unix(text: &str, path: &str) -> Result<SocketAddress, AddressError> {

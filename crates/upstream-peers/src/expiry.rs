@@ -161,6 +161,11 @@ impl<T> ExpiryGuard<T> {
         }
     }
 
+    /// A key is gone that stood for no peer: it does not count.
+    pub fn forget_key(&mut self, key: &str) {
+        self.known.remove(key);
+    }
+
     /// Takes what the key was that has just been told to go.
     pub fn let_go(&mut self, key: &str, what: T) {
         if let Some(gone) = self.gone.get_mut(key) {

@@ -1,43 +1,35 @@
 //! The members of one prefix.
 
+mod beside;
+mod entry;
 mod member;
+mod names;
+mod queries;
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::btree_map;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::Target;
-use crate::allow::{Allow, OutsideAddresses};
+use crate::allow::Allow;
 use crate::excerpt::Excerpt;
+use crate::key_name::name_beside;
+use crate::labels::Reading;
 use crate::parameters::Parameters;
 use crate::parse::parse_value;
 use crate::peer::Peer;
-use crate::value::{ValueError, check_key};
-use member::{Given, Member, Names, Rejection, Server};
+use crate::value::{KeyContent, MAX_KEY_LENGTH, ValueError, check_key};
+use entry::{Entry, Given, Server};
+use member::{Member, Rejection, take_seeded};
+use names::Names;
 
 /// A key that was removed, with what it stood for.
 #[derive(Debug)]
 pub struct Removed {
     key: Arc<str>,
     member: Member,
-}
-
-/// Those of a name's addresses at which peers may be.
-enum Permitted<A> {
-    All(A),
-    Some(Vec<IpAddr>),
-}
-
-impl<A: AsRef<[IpAddr]>> AsRef<[IpAddr]> for Permitted<A> {
-    fn as_ref(&self) -> &[IpAddr] {
-        match self {
-            Self::All(addresses) => addresses.as_ref(),
-            Self::Some(addresses) => addresses,
-        }
-    }
 }
 
 /// What an update did.
@@ -48,6 +40,8 @@ pub struct MembershipChange {
     pub changed: bool,
     /// Whether [`Membership::rejected`] may give another answer than before.
     pub rejections_changed: bool,
+    /// Whether [`Membership::unselected`] may give another answer than before.
+    pub unselected_changed: bool,
     /// Keys, fit to be logged, whose values are newly rejected. The same value of the same key is
     /// not reported again before the key had another.
     pub rejected: Vec<(String, ValueError)>,
@@ -56,11 +50,14 @@ pub struct MembershipChange {
 /// The members of one prefix: for each key the last good value, and why the current one is
 /// rejected, if it is.
 ///
-/// A malformed value changes nothing: the key's last good peer stays. It goes when the key goes. Of
+/// A malformed value changes nothing: the key's last good peers stay. They go when the key goes. Of
 /// a rejected value only a hash and the reason are kept.
 pub struct Membership {
     defaults: Parameters,
     allow: Allow,
+    reading: Reading,
+    /// Whether only the first address of each host name is used.
+    is_one_address: bool,
     members: BTreeMap<Arc<str>, Member>,
     names: Names,
     /// Keys that cannot name a peer, whatever their value: as they are shown, and with a hash since
@@ -76,6 +73,8 @@ impl Membership {
         Self {
             defaults,
             allow: Allow::default(),
+            reading: Reading::default(),
+            is_one_address: false,
             members: BTreeMap::new(),
             names: Names::default(),
             unusable: BTreeMap::new(),
@@ -91,6 +90,19 @@ impl Membership {
         Self { allow, ..self }
     }
 
+    /// The same, with values read so: a server without the labels that are wanted is no peer, and
+    /// is counted ([`unselected`](Self::unselected)).
+    #[must_use]
+    pub fn reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
+    }
+
+    /// The same, with only the first address of each host name in their order, if this is so.
+    #[must_use]
+    pub fn with_one_address(self, is_one_address: bool) -> Self {
+        Self { is_one_address, ..self }
+    }
+
     /// Other parameters for values that do not set them. Says whether the peers may be others now.
     pub fn set_defaults(&mut self, defaults: Parameters) -> bool {
         self.defaults = defaults;
@@ -101,16 +113,16 @@ impl Membership {
 
     /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may
     /// have several addresses. It stays until the key has a good value, or is found missing. A key
-    /// that has a good value already is left as it is. A peer where none may be is not taken over.
+    /// that has a good value already is left as it is. A peer where none may be, or without the
+    /// labels that are wanted, is not taken over.
     pub fn seed(&mut self, peer: Peer) {
-        let Peer { key, address, server: text, parameters, route, create_revision } = peer;
-        if !self.allow.permits(&address) {
+        let Peer { key, address, server: text, parameters, route, labels, create_revision } = peer;
+        if !self.allow.permits(&address) || !self.reading.select.wants(&labels) {
             return;
         }
-        self.members.entry(key).or_default().seed(
-            Server { address, text, parameters: Given::known(parameters, route) },
-            create_revision,
-        );
+        let parameters = Given::known(parameters, route);
+        let server = Server { address, text, parameters, labels, priority: i64::MIN };
+        self.members.entry(key).or_default().seed(server, create_revision);
     }
 
     /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at
@@ -132,13 +144,17 @@ impl Membership {
         let mut change = MembershipChange::default();
         let mut members = mem::take(&mut self.members);
         let mut unusable = mem::take(&mut self.unusable);
+        // First what is known of them: keys may be about each other.
+        let mut listed = Vec::new();
         for (key, value, create_revision) in items {
             match self.usable(key) {
                 Ok(key) => {
                     if let Some((key, member)) = members.remove_entry(key) {
                         self.members.insert(key, member);
+                    } else if let Some(member) = take_seeded(&mut members, key) {
+                        self.members.insert(Arc::from(key), member);
                     }
-                    self.put_member(key, value, create_revision, &mut change);
+                    listed.push((key, value, create_revision));
                 }
                 Err((key, error)) => {
                     if let Some(error) = unusable.remove(&key) {
@@ -149,26 +165,39 @@ impl Membership {
                 }
             }
         }
+        for (key, value, create_revision) in listed {
+            self.put_member(key, value, create_revision, &mut change);
+        }
         change.rejections_changed |= !unusable.is_empty();
         for (key, member) in members {
             if stays(&key) {
                 self.members.insert(key, member);
             } else {
                 change.rejections_changed |= member.rejected().is_some();
+                change.unselected_changed |= member.unselected() > 0;
                 change.changed |= member.remove(&mut self.names);
             }
         }
+        change.changed |= self.set_all_weights(&stays);
         change
     }
 
-    /// The keys that stand for peers and are not among `listed`.
+    /// The keys that stand for peers and are not among `listed`. One that was taken over stands for
+    /// peers of a listed key as well that has their name.
     pub fn missing<'a>(&self, listed: impl IntoIterator<Item = &'a [u8]>) -> Vec<Arc<str>> {
-        let listed: HashSet<&[u8]> = listed.into_iter().collect();
-        let members = self.members.iter().filter(|(_, member)| member.is_good());
-        members
-            .filter(|(key, _)| !listed.contains(key.as_bytes()))
-            .map(|(key, _)| Arc::clone(key))
-            .collect()
+        let mut all: HashSet<&[u8]> = HashSet::new();
+        let mut names: HashSet<&str> = HashSet::new();
+        for key in listed {
+            all.insert(key);
+            names.extend(str::from_utf8(key).ok().and_then(name_beside));
+        }
+        let is_missing = |key: &Arc<str>, member: &Member| {
+            member.is_good()
+                && !all.contains(key.as_bytes())
+                && !(member.is_seeded() && names.contains(&**key))
+        };
+        let missing = self.members.iter().filter(|(key, member)| is_missing(key, member));
+        missing.map(|(key, _)| Arc::clone(key)).collect()
     }
 
     /// Forgets a key as [`delete`](Self::delete) does, and hands out what it was, where it stood
@@ -177,8 +206,10 @@ impl Membership {
         let mut change = MembershipChange::default();
         let Some((key, member)) = self.members.remove_entry(key) else { return (change, None) };
         change.rejections_changed = member.rejected().is_some();
-        change.changed = member.remove(&mut self.names);
-        let removed = change.changed.then_some(Removed { key, member });
+        change.unselected_changed = member.unselected() > 0;
+        let had_peers = member.remove(&mut self.names);
+        change.changed = had_peers | self.set_weight_beside(&key);
+        let removed = had_peers.then_some(Removed { key, member });
         (change, removed)
     }
 
@@ -186,8 +217,9 @@ impl Membership {
     pub fn put_back(&mut self, removed: Removed) -> MembershipChange {
         let mut change = MembershipChange::default();
         let Removed { key, member } = removed;
-        if let Entry::Vacant(vacant) = self.members.entry(key) {
+        if let btree_map::Entry::Vacant(vacant) = self.members.entry(key) {
             change.rejections_changed = member.rejected().is_some();
+            change.unselected_changed = member.unselected() > 0;
             change.changed = vacant.insert(member).put_back(&mut self.names);
         }
         change
@@ -228,111 +260,6 @@ impl Membership {
         self.names.take_change()
     }
 
-    /// The keys whose values say a host name, in their order, each with the name and how many peers
-    /// the key has.
-    pub fn named<A: AsRef<[IpAddr]>>(
-        &self,
-        resolve: impl Fn(&str) -> A,
-    ) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
-        self.members.iter().filter_map(move |(key, member)| {
-            let name = member.name()?;
-            let mut peers = 0;
-            member.each_peer(|name| self.permitted(resolve(name)), |_| peers += 1);
-            Some((key, name, peers))
-        })
-    }
-
-    /// The peers, in the order of their keys (by bytes), then of their addresses, each address once
-    /// for a key.
-    ///
-    /// `resolve` gives the addresses in hand of a host name. While it has none, the addresses that
-    /// the key had before it got that name stand in, where there were any: after a takeover those
-    /// that were seeded.
-    pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
-        let mut peers = Vec::with_capacity(self.members.len());
-        for (key, member) in &self.members {
-            member.each_peer(
-                |name| self.permitted(resolve(name)),
-                |Server { address, text: server, parameters }| {
-                    let create_revision = member.create_revision();
-                    let Given { all: parameters, overrides } = parameters;
-                    let (key, route) = (Arc::clone(key), overrides.route);
-                    peers.push(Peer { key, address, server, parameters, route, create_revision });
-                },
-            );
-        }
-        peers
-    }
-
-    /// The keys that [`peers`](Self::peers) has no address for, each with the revision at which it
-    /// was made, in their order: their host names are not resolved yet.
-    pub fn unresolved<A: AsRef<[IpAddr]>>(
-        &self,
-        resolve: impl Fn(&str) -> A,
-    ) -> impl Iterator<Item = (&Arc<str>, i64)> {
-        let is_unresolved =
-            move |member: &Member| member.is_unresolved(|name| self.permitted(resolve(name)));
-        self.members
-            .iter()
-            .filter(move |(_, member)| is_unresolved(member))
-            .map(|(key, member)| (key, member.create_revision()))
-    }
-
-    /// The keys whose host names have addresses that are left out, since no peer may be there.
-    pub fn outside<A: AsRef<[IpAddr]>>(
-        &self,
-        resolve: impl Fn(&str) -> A,
-    ) -> BTreeMap<Arc<str>, OutsideAddresses> {
-        let mut outside = BTreeMap::new();
-        if self.allow.is_restricted() {
-            for (key, member) in &self.members {
-                let Some(name) = member.name() else { continue };
-                let resolved = resolve(name);
-                let addresses = resolved.as_ref().iter().copied();
-                let addresses: BTreeSet<_> =
-                    addresses.filter(|&address| !self.allow.permits_ip(address)).collect();
-                if !addresses.is_empty() {
-                    outside.insert(
-                        Arc::clone(key),
-                        OutsideAddresses { name: name.to_owned(), addresses },
-                    );
-                }
-            }
-        }
-        outside
-    }
-
-    fn permitted<A: AsRef<[IpAddr]>>(&self, addresses: A) -> Permitted<A> {
-        if !self.allow.is_restricted() {
-            return Permitted::All(addresses);
-        }
-        let permitted = |address: &IpAddr| self.allow.permits_ip(*address);
-        Permitted::Some(addresses.as_ref().iter().copied().filter(permitted).collect())
-    }
-
-    /// The keys whose current value is rejected, fit to be shown, with the reason.
-    pub fn rejected(&self) -> impl Iterator<Item = (&str, &ValueError)> {
-        let members =
-            self.members.iter().filter_map(|(key, member)| Some((&**key, member.rejected()?)));
-        let unusable = self.unusable.iter().map(|((shown, _), error)| (shown.as_str(), error));
-        members.chain(unusable)
-    }
-
-    /// Values rejected since the start, each counted when it was reported.
-    pub fn rejected_total(&self) -> u64 {
-        self.rejected_total
-    }
-
-    /// The keys that have a good value, or had one before the current one.
-    pub fn len(&self) -> usize {
-        self.members.values().filter(|member| member.is_good()).count()
-    }
-
-    /// Whether no key has a good value.
-    pub fn is_empty(&self) -> bool {
-        !self.members.values().any(Member::is_good)
-    }
-
     /// The key as text, or where it cannot name a peer how it is kept among the
     /// [`unusable`](Self::unusable).
     fn usable<'k>(&self, key: &'k [u8]) -> Result<&'k str, ((String, u64), ValueError)> {
@@ -352,24 +279,33 @@ impl Membership {
         create_revision: i64,
         change: &mut MembershipChange,
     ) {
-        let parsed = parse_value(key, value).and_then(|value| match value.target {
-            Target::Address(address) if !self.allow.permits(&address) => {
-                Err(ValueError::NotAllowed(address))
-            }
-            _ => Ok(value),
-        });
+        let parsed = self.parse(key, value);
         if !self.members.contains_key(key) {
             self.members.insert(Arc::from(key), Member::default());
         }
+        let weight = self.weight_beside(key);
         let Some(member) = self.members.get_mut(key) else { return };
         change.changed |= member.set_create_revision(create_revision);
+        let (was_rejected, unselected) = (member.rejected().is_some(), member.unselected());
         match parsed {
-            Ok(value) => {
-                let all = value.overrides.apply(self.defaults);
-                let parameters = Given { overrides: value.overrides, all };
-                change.rejections_changed |= member.rejected().is_some();
-                change.changed |=
-                    member.accept(value.target, &value.server, parameters, &mut self.names);
+            Ok(KeyContent::Servers { name, values }) => {
+                let count = values.len();
+                let weight = weight.filter(|_| name != key);
+                let mut entries = Vec::with_capacity(count);
+                for mut value in values {
+                    if self.reading.select.wants(&value.labels) {
+                        value.overrides.weight = value.overrides.weight.or(weight);
+                        entries.push(Entry::new(value, self.defaults));
+                    }
+                }
+                let unselected = count - entries.len();
+                change.changed |= member.set_name((name != key).then_some(name));
+                change.changed |= member.accept(entries, unselected, &mut self.names);
+                change.rejections_changed |= was_rejected;
+            }
+            Ok(KeyContent::Setting { weight, .. }) => {
+                change.changed |= member.accept_setting(weight, &mut self.names);
+                change.rejections_changed |= was_rejected;
             }
             Err(error) => {
                 if member
@@ -377,10 +313,28 @@ impl Membership {
                 {
                     self.rejected_total += 1;
                     change.rejections_changed = true;
-                    change.rejected.push((key.to_owned(), error));
+                    change.rejected.push((shown(key), error));
                 }
             }
         }
+        change.unselected_changed |= member.unselected() != unselected;
+        change.changed |= self.set_weight_beside(key);
+    }
+
+    /// What the key says with this value, if all peers are where they may be.
+    fn parse<'k>(&self, key: &'k str, value: &[u8]) -> Result<KeyContent<'k>, ValueError> {
+        let content = parse_value(key, value, &self.reading)?;
+        if let KeyContent::Servers { values, .. } = &content {
+            for value in values.iter().filter(|value| self.reading.select.wants(&value.labels)) {
+                match &value.target {
+                    Target::Address(address) if !self.allow.permits(address) => {
+                        return Err(ValueError::NotAllowed(address.clone()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(content)
     }
 
     fn put_unusable(
@@ -396,4 +350,9 @@ impl Membership {
             self.unusable.insert(key, error);
         }
     }
+}
+
+/// The key as a line shows it: whole, unless it is longer than others may be.
+fn shown(key: &str) -> String {
+    if key.len() <= MAX_KEY_LENGTH { key.to_owned() } else { Excerpt::new(key).into_text() }
 }

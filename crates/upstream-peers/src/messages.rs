@@ -49,6 +49,12 @@ pub fn more_rejected(left_out: u64, all: u64, shown: usize) -> String {
     )
 }
 
+/// So many servers of values are no peers, since their labels are others.
+#[must_use]
+pub fn unselected(count: usize) -> String {
+    format!("servers left out by \"etcd_select\": {count}")
+}
+
 /// The host name of a key has no address any longer that is not allowed.
 #[must_use]
 pub fn all_allowed(name: &str, key: &str) -> String {
@@ -59,6 +65,7 @@ pub fn all_allowed(name: &str, key: &str) -> String {
 mod tests {
     use super::{
         all_allowed, default_max_conns, held, hold_ended, leases_expired, more_rejected, rejected,
+        unselected,
     };
 
     #[test]
@@ -88,6 +95,7 @@ mod tests {
                 more_rejected(5, 25, 100),
                 "5 more values rejected, 25 in total; the status lists the first 100 keys",
             ),
+            (unselected(2), "servers left out by \"etcd_select\": 2"),
             (
                 all_allowed("web", "/a/b"),
                 "all addresses of host \"web\" of key \"/a/b\" are allowed again",

@@ -167,6 +167,11 @@ impl Overrides {
         numbers.chain(flags).chain(self.route.as_deref().map(|route| ("route", route.into())))
     }
 
+    /// Whether there is such a parameter.
+    pub(crate) fn has(name: &str) -> bool {
+        Self::default().slot(name).is_some()
+    }
+
     fn slot(&mut self, name: &str) -> Option<(&'static str, Slot<'_>)> {
         Some(match name {
             "weight" => ("weight", Slot::Weight(&mut self.weight)),

@@ -1,27 +1,31 @@
 //! A key's value is read, in whichever form it is written.
 
 mod json;
+mod key;
+mod url;
 
 use crate::address::Target;
-use crate::excerpt::Excerpt;
-use crate::parameters::{Overrides, ParameterError};
-use crate::value::{MAX_VALUE_LENGTH, Value, ValueError, address_in_key, check_key};
-
-/// White space of nginx's configuration.
-const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+use crate::key_name::name_of_url;
+use crate::labels::Reading;
+use crate::parameters::Overrides;
+use crate::value::{
+    KeyContent, MAX_KEY_LENGTH, MAX_LONG_VALUE_LENGTH, MAX_SERVERS_OF_KEY, MAX_VALUE_LENGTH, Value,
+    ValueError, check_key,
+};
+use url::{WHITE_SPACE, address};
 
 /// Reads the value of `key`, which is the name below the prefix.
 ///
-/// The form is found by looking at the value:
+/// The form is found by looking at the key and the value, in this order:
 ///
+/// * Traefik's: a key that ends in `/url` with a URL, and those beside it;
+/// * an empty value: dubbo-go's URL, rpcx's address or addresses with their ports are the key's
+///   last path segment;
+/// * a JSON object: see the table in `json.rs`, from this project's own form, with `addr` and
+///   fields named as nginx's parameters, to nginx-upsync's, whose address is in the key;
+/// * rpcx's `group=a&weight=5`, with the address in the key;
 /// * nginx's syntax: what one would write after `server`, `10.0.0.7:80 weight=5 backup`, with or
-///   without a `;` at the end;
-/// * a JSON object with `addr` and fields named as nginx's parameters;
-/// * gRPC's naming, `{"Op":0,"Addr":"10.0.0.7:80","Metadata":…}`, where an object in `Metadata` may
-///   set parameters;
-/// * SkyDNS's and CoreDNS's, `{"host":"10.0.0.7","port":80,"weight":5}`;
-/// * nginx-upsync's: the address with its port is the key's last path segment, and the value an
-///   object with parameters, or empty.
+///   without `http://` before it and a `;` at the end.
 ///
 /// Of several fields of one name in an object, or several parameters of one name, the last one
 /// counts. The port is 80 where there is none.
@@ -30,40 +34,81 @@ const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 ///
 /// [`ValueError`] says what is wrong with the key or the value. It never panics, whatever they
 /// hold.
-pub fn parse_value(key: &str, value: &[u8]) -> Result<Value, ValueError> {
+pub fn parse_value<'k>(
+    key: &'k str,
+    value: &[u8],
+    reading: &Reading,
+) -> Result<KeyContent<'k>, ValueError> {
     check_key(key)?;
-    if value.len() > MAX_VALUE_LENGTH {
-        return Err(ValueError::ValueTooLong(value.len()));
+    let text = text(value)?;
+    if key.len() > MAX_KEY_LENGTH && !text.is_empty() {
+        return Err(ValueError::KeyTooLong(key.len()));
+    }
+    if let Some(content) = key::traefik(key, text) {
+        return content;
+    }
+    let (mut name, length) = (key, value.len());
+    let values = if text.starts_with('{') {
+        json::parse(key, text, length, reading)?
+    } else if let Some(value) = key::rpcx(key, text, reading) {
+        vec![value?]
+    } else if !text.is_empty() {
+        vec![server_syntax(text)?]
+    } else if let Some(of_url) = name_of_url(key) {
+        name = of_url;
+        vec![key::dubbo(key, reading)?]
+    } else {
+        key::servers(key).ok_or(ValueError::Empty)?
+    };
+    match values.len() {
+        0..=MAX_SERVERS_OF_KEY => Ok(KeyContent::Servers { name, values }),
+        count => Err(ValueError::TooManyServers(count)),
+    }
+}
+
+/// Reads what nginx has after `server`, of which it is known that it is such: any word is taken for
+/// a host name.
+///
+/// # Errors
+///
+/// As for [`parse_value`].
+pub fn parse_server(key: &str, value: &[u8]) -> Result<Value, ValueError> {
+    check_key(key)?;
+    let text = text(value)?;
+    let (server, overrides) = split_server(text);
+    let target = Target::parse(server)?;
+    Ok(Value::new(server, target, parameters(overrides)?))
+}
+
+/// The value as text. Only an object may be longer than others.
+fn text(value: &[u8]) -> Result<&str, ValueError> {
+    let too_long = |most| Err(ValueError::ValueTooLong { length: value.len(), most });
+    if value.len() > MAX_LONG_VALUE_LENGTH {
+        return too_long(MAX_LONG_VALUE_LENGTH);
     }
     let text =
         str::from_utf8(value).map_err(|_| ValueError::ValueNotUtf8)?.trim_matches(WHITE_SPACE);
-    if text.is_empty() {
-        let (server, target) = address_in_key(key).ok_or(ValueError::Empty)?;
-        return Ok(Value { server: server.to_owned(), target, overrides: Overrides::default() });
+    if value.len() > MAX_VALUE_LENGTH && !text.starts_with('{') {
+        return too_long(MAX_VALUE_LENGTH);
     }
-    if text.starts_with('{') { json::parse(key, text) } else { server_syntax(text) }
+    Ok(text)
 }
 
 fn server_syntax(text: &str) -> Result<Value, ValueError> {
-    let text = text.strip_suffix(';').unwrap_or(text);
-    let mut words = text.split(WHITE_SPACE).filter(|word| !word.is_empty());
-    let server = words.next().unwrap_or_default();
-    let target = Target::parse(server)?;
-    let mut overrides = Overrides::default();
-    for word in words {
-        overrides.set_word(word).map_err(|error| match error {
-            ParameterError::Unknown(unknown)
-                if is_any_word(server, &target) && !word.contains('=') =>
-            {
-                ValueError::NoServer { first: Excerpt::new(server), word: unknown }
-            }
-            error => error.into(),
-        })?;
-    }
-    Ok(Value { server: server.to_owned(), target, overrides })
+    let (server, words) = split_server(text);
+    let (server, target) = address(server)?;
+    Ok(Value::new(server, target, parameters(words)?))
 }
 
-/// Whether nothing says that `server` is one: any word would be taken for the name of a host.
-fn is_any_word(server: &str, target: &Target) -> bool {
-    matches!(target, Target::Name { .. }) && !server.contains(['.', ':'])
+/// The first word, and the others.
+fn split_server(text: &str) -> (&str, impl Iterator<Item = &str>) {
+    let text = text.strip_suffix(';').unwrap_or(text);
+    let mut words = text.split(WHITE_SPACE).filter(|word| !word.is_empty());
+    (words.next().unwrap_or_default(), words)
+}
+
+fn parameters<'w>(mut words: impl Iterator<Item = &'w str>) -> Result<Overrides, ValueError> {
+    let mut overrides = Overrides::default();
+    words.try_for_each(|word| overrides.set_word(word))?;
+    Ok(overrides)
 }

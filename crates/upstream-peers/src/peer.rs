@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::address::SocketAddress;
+use crate::labels::Labels;
 use crate::parameters::Parameters;
 
 /// A peer of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The name below the prefix. A host name with several addresses makes several peers of one
-    /// key.
+    /// The name below the prefix. A value with several servers, or a host name with several
+    /// addresses, makes several peers of one key.
     pub key: Arc<str>,
     /// Where it listens.
     pub address: SocketAddress,
@@ -20,6 +21,8 @@ pub struct Peer {
     pub parameters: Parameters,
     /// Its `route`, if its value sets one.
     pub route: Option<Arc<str>>,
+    /// What else its value says of it.
+    pub labels: Labels,
     /// The revision at which etcd made the key; 0 where that is not known.
     pub create_revision: i64,
 }

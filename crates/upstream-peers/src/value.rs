@@ -2,21 +2,62 @@
 
 use std::fmt;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use crate::address::{AddressError, SocketAddress, Target};
 use crate::excerpt::{Excerpt, disturbs_a_line};
+use crate::key_name::name_of_url;
+use crate::labels::Labels;
 use crate::parameters::{Overrides, ParameterError};
 
 /// Bytes that a key has at most, below the prefix. It identifies the peer wherever that is named:
 /// in logs, in variables, in shared memory. The longest host name with a port fits.
 pub const MAX_KEY_LENGTH: usize = 255;
 
+/// Bytes that a key has at most whose end is a URL, below the prefix: what stands before the query
+/// is the peer's name, and has at most [`MAX_KEY_LENGTH`].
+pub const MAX_URL_KEY_LENGTH: usize = 4096;
+
 /// Bytes that a value has at most: many times what all parameters and some fields of others take.
 pub const MAX_VALUE_LENGTH: usize = 4096;
 
-/// What a key's value says. It is printed as one would write it after `server` in nginx's
+/// Bytes that a value has at most whose form has several addresses or metadata.
+pub const MAX_LONG_VALUE_LENGTH: usize = 65_536;
+
+/// Addresses and host names of one key at most.
+pub const MAX_SERVERS_OF_KEY: usize = 64;
+
+/// What a key says together with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyContent<'k> {
+    /// Servers, at least one and at most [`MAX_SERVERS_OF_KEY`].
+    Servers {
+        /// The name of their peers: the key, or a part of it.
+        name: &'k str,
+        /// The servers.
+        values: Vec<Value>,
+    },
+    /// Something about the peer that the key beside it names.
+    Setting {
+        /// The peer's name.
+        of: &'k str,
+        /// Its weight, if that is what is set; all else is of no use here.
+        weight: Option<u32>,
+    },
+}
+
+impl KeyContent<'_> {
+    /// The servers, if it says any.
+    pub fn into_values(self) -> Vec<Value> {
+        match self {
+            Self::Servers { values, .. } => values,
+            Self::Setting { .. } => Vec::new(),
+        }
+    }
+}
+
+/// One server of a key's value. It is printed as one would write it after `server` in nginx's
 /// configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
@@ -28,13 +69,28 @@ pub struct Value {
     pub target: Target,
     /// The parameters that are set.
     pub overrides: Overrides,
+    /// What else is said of it.
+    pub labels: Labels,
+    /// Of the servers of a prefix those with a greater one than others are `backup`; 0 if nothing
+    /// is said of it.
+    pub priority: i64,
 }
 
 impl Value {
-    /// The value as the JSON object that [`parse_value`](crate::parse_value) takes.
+    /// A server of which nothing else is said.
+    pub fn new(server: impl Into<String>, target: Target, overrides: Overrides) -> Self {
+        let (labels, priority) = (Labels::default(), 0);
+        Self { server: server.into(), target, overrides, labels, priority }
+    }
+
+    /// The value as the JSON object that [`parse_value`](crate::parse_value) takes, without the
+    /// priority.
     pub fn to_json(&self) -> String {
         let address = ("addr", Json::from(self.server.as_str()));
-        let fields = std::iter::once(address).chain(self.overrides.to_json());
+        let labels: Map<_, _> =
+            self.labels.pairs().into_iter().map(|(n, v)| (n, v.into())).collect();
+        let labels = (!labels.is_empty()).then_some(("labels", Json::Object(labels)));
+        let fields = std::iter::once(address).chain(self.overrides.to_json()).chain(labels);
         Json::Object(fields.map(|(name, value)| (name.to_owned(), value)).collect()).to_string()
     }
 }
@@ -62,24 +118,23 @@ pub enum ValueError {
     /// that ends a line, or one that turns the direction of writing.
     #[error("the key contains a control character")]
     KeyControlCharacter,
-    /// See [`MAX_VALUE_LENGTH`].
-    #[error("the value is too long: {0} bytes, the maximum is 4096")]
-    ValueTooLong(usize),
+    /// See [`MAX_VALUE_LENGTH`] and [`MAX_LONG_VALUE_LENGTH`].
+    #[error("the value is too long: {length} bytes, the maximum is {most}")]
+    ValueTooLong {
+        /// Its length.
+        length: usize,
+        /// The most for a value of its form.
+        most: usize,
+    },
+    /// See [`MAX_SERVERS_OF_KEY`].
+    #[error("the key has too many addresses: {0}, the maximum is 64")]
+    TooManyServers(usize),
     /// The value is not text.
     #[error("the value is not valid UTF-8")]
     ValueNotUtf8,
     /// An empty value stands for the address in its key, and there is none.
     #[error("the value is empty, and the key does not end in HOST:PORT")]
     Empty,
-    /// Words that are no server: the first could only be a host's name, and another one is no
-    /// parameter.
-    #[error("no address: {first} has no port, and {word} is not a parameter")]
-    NoServer {
-        /// The first word.
-        first: Excerpt,
-        /// The word that is no parameter.
-        word: Excerpt,
-    },
     /// The address is malformed.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -92,7 +147,8 @@ pub enum ValueError {
     Json(String),
     /// No known form has these fields.
     #[error(
-        "the object has no \"addr\", \"Addr\" or \"host\", and the key does not end in HOST:PORT"
+        "the object has no \"addr\", \"Addr\" or \"host\" and is of no other known form, and the \
+         key does not end in HOST:PORT"
     )]
     NoAddress,
     /// A field that should not be there, in the form that has `addr`.
@@ -111,27 +167,34 @@ pub enum ValueError {
     /// The peer would be where none may be: see [`Allow`](crate::Allow).
     #[error("the address {0} is outside of \"etcd_allow\"")]
     NotAllowed(SocketAddress),
+    /// None of the endpoints of a value is of the kind that is wanted.
+    #[error("no endpoint with scheme {wanted}: there is {found} (see \"scheme\" of \"etcd\")")]
+    NoEndpoint {
+        /// What is wanted.
+        wanted: Excerpt,
+        /// What is there.
+        found: Excerpt,
+    },
+    /// A URL as a key of dubbo's that is not a provider's.
+    #[error("{0} in the key is not the URL of a provider")]
+    NotAProvider(Excerpt),
     /// gRPC's naming says that the address is not to be used.
     #[error("\"Op\" is 1: the address is marked as deleted")]
     Deleted,
 }
 
+/// That a key can name a peer.
 pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
     if key.is_empty() {
         return Err(ValueError::KeyEmpty);
     }
-    if key.len() > MAX_KEY_LENGTH {
+    let is_long_url = key.len() <= MAX_URL_KEY_LENGTH
+        && name_of_url(key).is_some_and(|name| name.len() <= MAX_KEY_LENGTH);
+    if key.len() > MAX_KEY_LENGTH && !is_long_url {
         return Err(ValueError::KeyTooLong(key.len()));
     }
     if key.contains(disturbs_a_line) {
         return Err(ValueError::KeyControlCharacter);
     }
     Ok(())
-}
-
-/// The address in the key's last path segment, as written and as read. It must have its port:
-/// otherwise nearly any key could be taken for a host name.
-pub(crate) fn address_in_key(key: &str) -> Option<(&str, Target)> {
-    let server = key.rsplit('/').next()?;
-    Some((server, Target::parse_with_port(server)?))
 }

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use upstream_peers::{Allow, Membership, Parameters, Peer, Target, parse_value};
+use upstream_peers::{Allow, Membership, Parameters, Peer, Reading, Target, parse_value};
 
 const KEYS: [&str; 6] = ["a", "b", "a/b", "10.0.0.1:80", "", "b\n"];
 
-const VALUES: [&str; 12] = [
+const VALUES: [&str; 15] = [
     "10.0.0.1:80",
     "10.0.0.1",
     "10.0.0.2 weight=2",
@@ -18,6 +18,9 @@ const VALUES: [&str; 12] = [
     "node.example weight=3",
     "Other.example:81",
     r#"{"addr":"10.0.0.1"}"#,
+    r#"{"nodes":{"10.0.0.1:80":1,"10.0.0.3:80":2,"node.example:80":1}}"#,
+    r#"{"nodes":{"10.0.0.3:80":2,"node.example:80":3,"10.0.0.9:80":1}}"#,
+    r#"{"nodes":{"other.example:81":1,"node.example:80":1}}"#,
     "",
     "{",
     "10.0.0.1:0",
@@ -82,9 +85,12 @@ impl Model {
     }
 
     fn is_good(&self, key: &str, value: &str) -> bool {
-        parse_value(key, value.as_bytes()).is_ok_and(|value| match value.target {
-            Target::Address(address) => self.allow.permits(&address),
-            Target::Name { .. } => true,
+        let content = parse_value(key, value.as_bytes(), &Reading::default());
+        content.is_ok_and(|content| {
+            content.into_values().iter().all(|value| match &value.target {
+                Target::Address(address) => self.allow.permits(address),
+                Target::Name { .. } => true,
+            })
         })
     }
 

@@ -1,9 +1,12 @@
 //! What the members should be: etcd's keys, and the last good value of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use etcd_client::proto::{PbEvent, PbWatchResponse};
-use upstream_peers::{Allow, Parameters, Peer, SocketAddress, Target, Value, parse_value};
+use upstream_peers::{
+    Allow, KeyContent, Parameters, Peer, Reading, SocketAddress, Target, Value, parse_value,
+};
 
 use crate::follower::{CLUSTER, LISTED, PREFIX, resolve};
 
@@ -14,7 +17,15 @@ pub struct Model {
     allow: Allow,
     /// The values, with the revisions at which the keys were made.
     current: BTreeMap<Vec<u8>, (Vec<u8>, i64)>,
-    good: BTreeMap<Vec<u8>, Value>,
+    good: BTreeMap<Vec<u8>, Good>,
+}
+
+/// What a good value says.
+enum Good {
+    /// The name of its peers, and the servers.
+    Servers(String, Vec<Value>),
+    /// The weight of another key's.
+    Setting(Option<u32>),
 }
 
 impl Model {
@@ -57,12 +68,19 @@ impl Model {
         }
     }
 
-    /// The current value, if it is a good one.
-    fn value(&self, key: &[u8]) -> Option<Value> {
-        let value = parse_value(str::from_utf8(key).ok()?, &self.current[key].0).ok()?;
-        match &value.target {
-            Target::Address(address) if !self.allow.permits(address) => None,
-            _ => Some(value),
+    /// What the current value says, if it is a good one.
+    fn value(&self, key: &[u8]) -> Option<Good> {
+        let key_text = str::from_utf8(key).ok()?;
+        match parse_value(key_text, &self.current[key].0, &Reading::default()).ok()? {
+            KeyContent::Setting { weight, .. } => Some(Good::Setting(weight)),
+            KeyContent::Servers { name, values } => {
+                let is_permitted = |value: &Value| match &value.target {
+                    Target::Address(address) => self.allow.permits(address),
+                    Target::Name { .. } => true,
+                };
+                let is_good = values.iter().all(is_permitted);
+                is_good.then(|| Good::Servers(name.to_owned(), values))
+            }
         }
     }
 
@@ -82,29 +100,64 @@ impl Model {
     }
 
     pub fn good(&self) -> usize {
-        self.good.len()
+        self.good.values().filter(|good| matches!(good, Good::Servers(..))).count()
+    }
+
+    /// What another key sets.
+    fn weight(&self, key: &[u8], name: &str) -> Option<u32> {
+        let is_beside = key.ends_with(b"/url") && key != name.as_bytes();
+        match self.good.get(format!("{name}/weight").as_bytes()) {
+            Some(&Good::Setting(weight)) if is_beside => weight,
+            _ => None,
+        }
     }
 
     pub fn peers(&self) -> Vec<Peer> {
+        let servers = || {
+            self.good.iter().filter_map(|(key, good)| match good {
+                Good::Servers(name, values) => Some((key, name, values)),
+                Good::Setting(_) => None,
+            })
+        };
+        let all = servers().flat_map(|(_, _, values)| values);
+        let first = all.map(|value| value.priority).min().unwrap_or_default();
         let mut peers = Vec::new();
-        for (key, value) in &self.good {
-            let addresses: BTreeSet<SocketAddress> = match &value.target {
-                Target::Address(address) => [address.clone()].into(),
-                Target::Name { host, port } => {
-                    let permitted =
-                        resolve(host).into_iter().filter(|&ip| self.allow.permits_ip(ip));
-                    permitted.map(|ip| SocketAddress::Ip((ip, *port).into())).collect()
+        for (key, name, values) in servers() {
+            let mut addresses: BTreeMap<SocketAddress, &Value> = BTreeMap::new();
+            for value in values {
+                match &value.target {
+                    Target::Address(address) => {
+                        addresses.entry(address.clone()).or_insert(value);
+                    }
+                    Target::Name { host, port } => {
+                        for ip in resolve(host).into_iter().filter(|&ip| self.allow.permits_ip(ip))
+                        {
+                            let address = SocketAddress::Ip((ip, *port).into());
+                            addresses.entry(address).or_insert(value);
+                        }
+                    }
                 }
-            };
-            peers.extend(addresses.into_iter().map(|address| Peer {
-                key: str::from_utf8(key).expect("a good key").into(),
-                address,
-                server: value.server.as_str().into(),
-                parameters: value.overrides.apply(Parameters::default()),
-                route: value.overrides.route.clone(),
-                create_revision: self.current[key].1,
+            }
+            peers.extend(addresses.into_iter().map(|(address, value)| {
+                let mut overrides = value.overrides.clone();
+                overrides.weight = overrides.weight.or(self.weight(key, name));
+                let mut parameters = overrides.apply(Parameters::default());
+                parameters.backup |= value.priority > first;
+                Peer {
+                    key: name.as_str().into(),
+                    address,
+                    server: value.server.as_str().into(),
+                    parameters,
+                    route: overrides.route,
+                    labels: value.labels.clone(),
+                    create_revision: self.current[key].1,
+                }
             }));
         }
+        peers.sort_by_key(|peer| {
+            (peer.key.clone(), peer.address.clone(), Reverse(peer.create_revision))
+        });
+        peers.dedup_by(|later, first| later.key == first.key && later.address == first.address);
         peers
     }
 }

@@ -8,7 +8,8 @@ use etcd_watch::{
 use host_names::HostNames;
 use peer_zone::Publisher;
 use upstream_peers::{
-    Ages, Allow, Membership, MembershipChange, OutsideAddresses, Parameters, Peer, messages,
+    Ages, Allow, Membership, MembershipChange, OutsideAddresses, Parameters, Peer, Reading,
+    messages,
 };
 
 use super::expiry::Expiry;
@@ -38,6 +39,10 @@ pub(super) struct Terms {
     /// What `max_conns` of the defaults goes by, where that changes.
     pub(super) max_conns: Option<LiveNumber>,
     pub(super) allow: Allow,
+    /// What is taken of values.
+    pub(super) reading: Reading,
+    /// Whether only the first address of each host name is used.
+    pub(super) is_one_address: bool,
     /// How long (ms) peers outlive a wiped etcd.
     pub(super) hold: u64,
     /// With how many percent of the leases run out together peers outlive them.
@@ -176,6 +181,11 @@ impl Contents {
         })
     }
 
+    /// The servers of valid values that have not the labels that are wanted.
+    pub(super) fn unselected(&self) -> usize {
+        self.members.in_hand().unselected()
+    }
+
     /// Why peers are in hand that etcd does not have, if there are some.
     pub(super) fn holding(&self) -> Option<report::Holding> {
         let peers = self.members.in_hand().len();
@@ -276,6 +286,7 @@ impl Contents {
     fn note_outcome(&mut self, outcome: MembershipChange) {
         self.news.rejections |= outcome.rejections_changed;
         self.news.peers |= outcome.changed;
+        self.news.status |= outcome.unselected_changed;
         self.news.rejected.extend(outcome.rejected.into_iter().map(|(key, reason)| Rejection {
             key: format!("{}{key}", self.prefix),
             reason: reason.to_string(),
@@ -359,7 +370,10 @@ impl Contents {
 impl Terms {
     /// No members yet.
     fn membership(&self) -> Membership {
-        Membership::new(self.defaults).within(self.allow.clone())
+        Membership::new(self.defaults)
+            .within(self.allow.clone())
+            .reading(self.reading.clone())
+            .with_one_address(self.is_one_address)
     }
 }
 

@@ -39,6 +39,11 @@ impl Expiry {
         key: &str,
         now: u64,
     ) -> Vec<MembershipChange> {
+        if members.is_aside(key) {
+            // It is no peer's, and none is missing with it.
+            self.guard.forget_key(key);
+            return vec![members.remove_aside(key, |key| self.guard.keeps(key))];
+        }
         let was_keeping = self.guard.is_keeping();
         match self.guard.vanish(key, members.len(), now) {
             Vanishing::Goes => {
@@ -134,7 +139,7 @@ impl Expiry {
                 Health::Unchecked | Health::Pending => {}
             }
         }
-        let due = self.guard.due(now, |key| passing.get(key).copied());
+        let due = self.guard.due(now, |key| passing.get(members.peer_name(key)).copied());
         let outcomes: Vec<MembershipChange> =
             due.iter().map(|key| members.delete(key.as_bytes())).collect();
         if !due.is_empty() && !self.guard.is_keeping() {

@@ -3,6 +3,7 @@
 use etcd_watch::Origin;
 use host_names::HostNames;
 use peer_zone::{Changes, PeerSpec, protocol::Publishing};
+use upstream_peers::messages;
 
 use super::{WatchedUpstream, rejection_log::MAX_SHOWN, unresolved::failing};
 #[cfg(feature = "injected-faults")]
@@ -112,7 +113,13 @@ impl WatchedUpstream {
             let last = self.report.last();
             (last.unresolved.clone(), last.unresolved_total)
         };
+        let before = self.report.last().unselected;
+        let unselected = if has_listed { self.contents.unselected() } else { before };
+        if unselected != before {
+            self.log.notice(messages::unselected(unselected));
+        }
         let report = Report {
+            unselected,
             rejected: rejections().take(MAX_SHOWN).collect(),
             unresolved,
             unresolved_total,

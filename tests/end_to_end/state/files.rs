@@ -1,7 +1,7 @@
 //! Files that are good, or ignored, and names of files that cannot be.
 
 use super::*;
-use upstream_peers::{Parameters, Peer, SocketAddress};
+use upstream_peers::{Labels, Parameters, Peer, SocketAddress};
 
 /// A list with one node for each key.
 fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
@@ -12,6 +12,7 @@ fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
             server: node.address().to_string().into(),
             parameters: Parameters::default(),
             route: None,
+            labels: Labels::default(),
             create_revision: 1,
         })
     };

@@ -99,7 +99,7 @@ mod tests {
             (
                 AnnounceError::Value(
                     "node:80 wait=5".to_owned(),
-                    upstream_peers::parse_value("key", b"node:80 wait=5").expect_err("an error"),
+                    upstream_peers::parse_server("key", b"node:80 wait=5").expect_err("an error"),
                 ),
                 "invalid value \"node:80 wait=5\", made of --addr and --value: unknown parameter \
                  \"wait=5\"",

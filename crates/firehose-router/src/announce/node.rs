@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use peer_check::{HealthCounter, HealthState, Thresholds};
-use upstream_peers::{Value, parse_value};
+use upstream_peers::{Value, parse_server};
 
 use super::{
     address::{NodeAddress, has_port},
@@ -58,7 +58,7 @@ impl Node {
     /// The value of an address, and what it says.
     fn read(&self, address: &str) -> Result<(String, Value), AnnounceError> {
         let text = format!("{address} {}", self.parameters).trim_end().to_owned();
-        match parse_value(&self.key, text.as_bytes()) {
+        match parse_server(&self.key, text.as_bytes()) {
             Ok(value) => Ok((text, value)),
             Err(error) => Err(AnnounceError::Value(text, error)),
         }

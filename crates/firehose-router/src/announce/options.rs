@@ -191,7 +191,7 @@ pub(crate) struct AnnounceOptions {
 /// Takes a name as the router takes it.
 fn parse_key(given: &str) -> Result<String, String> {
     // A value that is good says nothing of it but what the key alone says.
-    match upstream_peers::parse_value(given, b"192.0.2.1:80") {
+    match upstream_peers::parse_server(given, b"192.0.2.1:80") {
         Ok(_) => Ok(given.to_owned()),
         Err(error) => Err(error.to_string()),
     }

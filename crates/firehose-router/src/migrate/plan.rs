@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use etcd_watch::Item;
-use upstream_peers::parse_value;
+use upstream_peers::{Reading, parse_value};
 
 use crate::serve::judge_setting;
 
@@ -105,7 +105,8 @@ impl Entry {
             return judge_setting(setting, &self.value).err();
         }
         let node = key.strip_prefix(NODES)?;
-        parse_value(node, &self.value).err().map(|error| error.to_string())
+        let content = parse_value(node, &self.value, &Reading::default());
+        content.err().map(|error| error.to_string())
     }
 }
 

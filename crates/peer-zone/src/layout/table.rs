@@ -67,10 +67,10 @@ pub(crate) struct TableHeader {
     pub(crate) shared: Section,
     /// Indexes of entries (`u32`) in the order of [`Entry::sticky`].
     pub(crate) sticky: Section,
-    /// The entries that have a route ([`RouteEntry`]), in their order.
-    pub(crate) routes: Section,
-    /// The routes, one behind the other.
-    pub(crate) route_text: Section,
+    /// The entries that have a route or labels ([`TextEntry`]), in their order.
+    pub(crate) text_entries: Section,
+    /// Their texts, one behind the other.
+    pub(crate) texts: Section,
 }
 
 /// In the lower half of a ring's point: the rest is a place in [`TableHeader::shared`].
@@ -83,17 +83,24 @@ impl TableHeader {
     }
 }
 
-/// A route, as a table has it: in the table, since a peer's own strings stay as they are for as
-/// long as it lives.
+/// A route and labels, as a table has them: in the table, since a peer's own strings stay as they
+/// are for as long as it lives.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(crate) struct RouteEntry {
+pub(crate) struct TextEntry {
     /// The entry's index.
     pub(crate) entry: u32,
-    /// Bytes from the start of [`TableHeader::route_text`].
+    /// Bytes from the start of [`TableHeader::texts`].
     pub(crate) offset: u32,
-    /// Bytes.
-    pub(crate) length: u32,
+    /// Bytes of the route; [`TextEntry::NONE`] if there is none.
+    pub(crate) route: u32,
+    /// Bytes of the labels, which follow; [`TextEntry::NONE`] if there are none.
+    pub(crate) labels: u32,
+}
+
+impl TextEntry {
+    /// The length of a text that is not there: no text is as long.
+    pub(crate) const NONE: u32 = u32::MAX;
 }
 
 /// What a plan is aligned to: the larger of its two kinds of items.

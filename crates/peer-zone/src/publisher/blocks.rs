@@ -199,8 +199,8 @@ impl Publisher {
             ring: places.parts.ring,
             shared: places.parts.shared,
             sticky: places.parts.sticky,
-            routes: places.parts.routes,
-            route_text: places.parts.route_text,
+            text_entries: places.parts.text_entries,
+            texts: places.parts.texts,
         };
         let memory = self.zone.memory;
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the

@@ -3,11 +3,15 @@
 //! It is computed beside the memory, on a copy of what is known of its free extents: nothing is
 //! written, so that it costs a few walks over the peers, however many are left out.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Publisher, blocks::above, options::TableOptions, records::Listed, ring::points,
-    sections::Counts,
+    Publisher,
+    blocks::above,
+    options::TableOptions,
+    records::Listed,
+    ring::points,
+    sections::{Counts, has_texts},
 };
 use crate::{
     allocator::Allocator,
@@ -228,8 +232,8 @@ impl Counts {
             // Its index, and its part of the number of them.
             shared: if_primary(method.needs_ring() && shares_server, 2),
             sticky: usize::from(is_sticky && peer.sticky != 0),
-            routes: usize::from(peer.route.is_some()),
-            route_text: peer.route.as_ref().map_or(0, |route| route.len()),
+            text_entries: usize::from(has_texts(peer)),
+            texts: length(&peer.route) + length(&peer.labels),
         }
     }
 
@@ -250,8 +254,8 @@ impl Counts {
             points: combine(self.points, other.points),
             shared: combine(self.shared, other.shared),
             sticky: combine(self.sticky, other.sticky),
-            routes: combine(self.routes, other.routes),
-            route_text: combine(self.route_text, other.route_text),
+            text_entries: combine(self.text_entries, other.text_entries),
+            texts: combine(self.texts, other.texts),
         }
     }
 }
@@ -276,9 +280,14 @@ fn no_larger(peer: &PeerSpec, listed: &Listed, options: &TableOptions) -> PeerSp
     if needs_ring && !kept.parameters.backup {
         kept.parameters.weight = kept.parameters.weight.min(old.parameters.weight);
     }
-    let length = |route: &Option<std::sync::Arc<str>>| route.as_ref().map(|route| route.len());
-    if length(&kept.route) > length(&old.route) {
-        kept.route.clone_from(&old.route);
+    for (kept, old) in [(&mut kept.route, &old.route), (&mut kept.labels, &old.labels)] {
+        if length(kept) > length(old) {
+            kept.clone_from(old);
+        }
     }
     kept
+}
+
+fn length(text: &Option<Arc<str>>) -> usize {
+    text.as_ref().map_or(0, |text| text.len())
 }

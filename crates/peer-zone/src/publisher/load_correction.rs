@@ -99,6 +99,7 @@ mod tests {
             parameters,
             sticky: 0,
             route: None,
+            labels: None,
             create_revision: 0,
             joined: 0,
         }

@@ -1,13 +1,16 @@
 //! What a table is made of, before it lies in memory.
 
+use std::sync::Arc;
+
 use super::{
     options::TableOptions,
     records::Listed,
     ring::{self, Server, SharedServers},
 };
 use crate::{
-    layout::{Entry, PLAN_ALIGNMENT, RouteEntry, Section, TableHeader},
+    layout::{Entry, PLAN_ALIGNMENT, Section, TableHeader, TextEntry},
     memory::{Memory, Offset, units},
+    peer_spec::PeerSpec,
     plan::Plan,
 };
 
@@ -20,8 +23,13 @@ pub(super) struct Contents<'a> {
     shared: Option<SharedServers>,
     /// Indexes of the entries that have one, in the order of their sticky ids.
     sticky: Vec<u32>,
-    routes: Vec<RouteEntry>,
-    route_text: Vec<u8>,
+    text_entries: Vec<TextEntry>,
+    texts: Vec<u8>,
+}
+
+/// Whether a table has texts for this peer.
+pub(super) fn has_texts(peer: &PeerSpec) -> bool {
+    peer.route.is_some() || peer.labels.is_some()
 }
 
 /// How many items of each kind a table has.
@@ -35,8 +43,8 @@ pub(super) struct Counts {
     /// Words of the list of servers that several peers are of.
     pub(super) shared: usize,
     pub(super) sticky: usize,
-    pub(super) routes: usize,
-    pub(super) route_text: usize,
+    pub(super) text_entries: usize,
+    pub(super) texts: usize,
 }
 
 /// The plans of a table, and where its parts lie.
@@ -52,8 +60,8 @@ pub(super) struct Parts {
     pub(super) ring: Section,
     pub(super) shared: Section,
     pub(super) sticky: Section,
-    pub(super) routes: Section,
-    pub(super) route_text: Section,
+    pub(super) text_entries: Section,
+    pub(super) texts: Section,
     bytes: usize,
 }
 
@@ -72,10 +80,10 @@ impl<'a> Contents<'a> {
             options,
             shared: None,
             sticky: Vec::new(),
-            routes: Vec::new(),
-            route_text: Vec::new(),
+            text_entries: Vec::new(),
+            texts: Vec::new(),
         };
-        contents.gather_routes();
+        contents.gather_texts();
         if options.method.needs_ring() {
             contents.shared = Some(SharedServers::of(&contents.servers().collect::<Vec<_>>()));
         }
@@ -92,13 +100,24 @@ impl<'a> Contents<'a> {
         contents
     }
 
-    fn gather_routes(&mut self) {
+    fn gather_texts(&mut self) {
         // Offsets and indexes are bounded by the zone's size in units, which is a `u32`.
         for (peer, entry) in self.primaries.iter().chain(&self.backups).zip(0..) {
-            let Some(route) = &peer.spec.route else { continue };
-            let (offset, length) = (self.route_text.len() as u32, route.len() as u32);
-            self.routes.push(RouteEntry { entry, offset, length });
-            self.route_text.extend_from_slice(route.as_bytes());
+            if !has_texts(&peer.spec) {
+                continue;
+            }
+            let (route, labels) = (&peer.spec.route, &peer.spec.labels);
+            let length = |text: &Option<Arc<str>>| {
+                text.as_ref().map_or(TextEntry::NONE, |text| text.len() as u32)
+            };
+            self.text_entries.push(TextEntry {
+                entry,
+                offset: self.texts.len() as u32,
+                route: length(route),
+                labels: length(labels),
+            });
+            let texts = route.iter().chain(labels);
+            texts.for_each(|text| self.texts.extend_from_slice(text.as_bytes()));
         }
     }
 
@@ -141,8 +160,8 @@ impl<'a> Contents<'a> {
             points: if method.needs_ring() { ring::length(self.servers()) } else { 0 },
             shared: self.shared.as_ref().map_or(0, |shared| shared.words.len()),
             sticky: self.sticky.len(),
-            routes: self.routes.len(),
-            route_text: self.route_text.len(),
+            text_entries: self.text_entries.len(),
+            texts: self.texts.len(),
         }
     }
 
@@ -182,8 +201,8 @@ impl<'a> Contents<'a> {
                 memory.copy(start + places.parts.shared.offset as usize, &shared.words);
             }
             memory.copy(start + places.parts.sticky.offset as usize, &self.sticky);
-            memory.copy(start + places.parts.routes.offset as usize, &self.routes);
-            memory.copy(start + places.parts.route_text.offset as usize, &self.route_text);
+            memory.copy(start + places.parts.text_entries.offset as usize, &self.text_entries);
+            memory.copy(start + places.parts.texts.offset as usize, &self.texts);
         }
     }
 
@@ -236,8 +255,8 @@ impl Counts {
         peers * (size_of::<Entry>() + size_of::<u64>())
             + (self.ranges + self.points) * size_of::<u64>()
             + (self.shared + self.sticky) * size_of::<u32>()
-            + self.routes * size_of::<RouteEntry>()
-            + self.route_text
+            + self.text_entries * size_of::<TextEntry>()
+            + self.texts
     }
 
     /// Where the parts lie, with plans of these sizes.
@@ -261,16 +280,16 @@ impl Counts {
         let ring = section(self.points, size_of::<u64>());
         let shared = section(self.shared, size_of::<u32>());
         let sticky = section(self.sticky, size_of::<u32>());
-        let routes = section(self.routes, size_of::<RouteEntry>());
-        let route_text = section(self.route_text, 1);
+        let text_entries = section(self.text_entries, size_of::<TextEntry>());
+        let texts = section(self.texts, 1);
         Parts {
             plan_offsets: [first, second],
             ranges,
             ring,
             shared,
             sticky,
-            routes,
-            route_text,
+            text_entries,
+            texts,
             bytes: end,
         }
     }

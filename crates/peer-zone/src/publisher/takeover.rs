@@ -15,7 +15,7 @@ use crate::{
     memory::{Offset, units},
     peer_spec::{PeerSpec, order},
     protocol::Publishing,
-    zone::Zone,
+    zone::{Zone, texts::Texts},
 };
 
 impl Publisher {
@@ -134,13 +134,13 @@ impl Publisher {
         self.allocator.reserve(table, header.units);
         self.generation = header.generation;
         // SAFETY: it is published.
-        let routes = unsafe { self.zone.routes(table) };
+        let texts = unsafe { self.zone.texts(table) };
         let (listed, removed) = entries.split_at((header.primaries + header.backups) as usize);
         let mut listed: Vec<Listed> = listed
             .iter()
             .enumerate()
             .map(|(index, entry)| Listed {
-                spec: self.describe(entry, routes.of(index)),
+                spec: self.describe(entry, texts.of(index)),
                 place: entry.peer,
             })
             .collect();
@@ -150,7 +150,7 @@ impl Publisher {
         self.removed = removed
             .iter()
             .map(|entry| Removed {
-                spec: self.describe(entry, None),
+                spec: self.describe(entry, Texts::default()),
                 place: entry.peer,
                 since: self.publication,
             })
@@ -218,8 +218,8 @@ impl Publisher {
             .map(|(_, place, units)| (place, place + units))
     }
 
-    fn describe(&self, entry: &Entry, route: Option<&[u8]>) -> PeerSpec {
+    fn describe(&self, entry: &Entry, texts: Texts<'_>) -> PeerSpec {
         // SAFETY: the publisher frees peers, and has not freed this one.
-        unsafe { self.zone.spec(entry, route) }
+        unsafe { self.zone.spec(entry, texts) }
     }
 }

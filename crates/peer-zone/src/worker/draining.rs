@@ -124,6 +124,7 @@ mod tests {
             },
             sticky: 0,
             route: None,
+            labels: None,
             create_revision: 0,
             joined: 0,
         }

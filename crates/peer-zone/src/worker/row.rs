@@ -26,6 +26,8 @@ pub struct PeerRow<'t> {
     zone: Zone,
     /// The name by which nginx's own `sticky` knows it, where its value or line gives one.
     pub route: Option<&'t [u8]>,
+    /// What else is said of it, as a JSON object, if anything is.
+    pub labels: Option<&'t [u8]>,
     /// Its key is gone; it is listed for the connections that it still has.
     pub is_removed: bool,
 }
@@ -65,7 +67,8 @@ impl Table<'_> {
             // SAFETY: as above.
             columns: unsafe { self.worker.zone.peer_columns(entry.peer) },
             zone: self.worker.zone,
-            route: self.route(index),
+            route: self.texts(index).route,
+            labels: self.texts(index).labels,
             is_removed: index >= listed,
         })
     }

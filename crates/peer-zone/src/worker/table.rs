@@ -5,7 +5,7 @@ use crate::{
     layout::{Entry, PlanHeader, ProcessEntry, Section, TableHeader},
     memory::Offset,
     peer_spec::PeerSpec,
-    zone::Zone,
+    zone::{Zone, texts::Texts},
 };
 
 /// A table, pinned for as long as this lives.
@@ -54,10 +54,10 @@ impl Table<'_> {
         self.header.generation
     }
 
-    /// The route of the entry with this index, if it has one.
-    pub(super) fn route(&self, index: usize) -> Option<&[u8]> {
+    /// The texts of the entry with this index.
+    pub(super) fn texts(&self, index: usize) -> Texts<'_> {
         // SAFETY: the table is pinned.
-        unsafe { self.worker.zone.routes(self.place) }.of(index)
+        unsafe { self.worker.zone.texts(self.place) }.of(index)
     }
 
     /// Whether there is but one peer: nginx never takes that one out of service.
@@ -110,7 +110,7 @@ impl Table<'_> {
             .iter()
             .zip(0..)
             // SAFETY: the table is pinned, and no peer that it lists is freed.
-            .map(|(entry, index)| unsafe { self.worker.zone.spec(entry, self.route(index)) })
+            .map(|(entry, index)| unsafe { self.worker.zone.spec(entry, self.texts(index)) })
             .filter(|spec| spec.key.is_some())
             .collect()
     }

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use super::Zone;
+use super::{Zone, texts::Texts};
 use crate::{
     connections::Connections,
     layout::{Entry, Peer},
@@ -108,12 +108,12 @@ impl Zone {
         [socket_address, name, key, if server.is_empty() { name } else { server }]
     }
 
-    /// The peer of a table's entry, with this route, as it was published.
+    /// The peer of a table's entry, with these texts, as it was published.
     ///
     /// # Safety
     ///
     /// As for [`Zone::peer`].
-    pub(crate) unsafe fn spec(&self, entry: &Entry, route: Option<&[u8]>) -> PeerSpec {
+    pub(crate) unsafe fn spec(&self, entry: &Entry, texts: Texts<'_>) -> PeerSpec {
         // SAFETY: the caller's promise.
         let (peer, [socket_address, name, key, server]) =
             unsafe { (self.peer(entry.peer), self.peer_strings(entry.peer)) };
@@ -126,7 +126,8 @@ impl Zone {
             name: name_text,
             parameters: entry.parameters,
             sticky: entry.sticky(),
-            route: route.map(text),
+            route: texts.route.map(text),
+            labels: texts.labels.map(text),
             create_revision: peer.create_revision.load(Ordering::Relaxed),
             joined: peer.joined.load(Ordering::Relaxed),
         }

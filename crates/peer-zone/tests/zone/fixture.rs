@@ -115,6 +115,7 @@ pub fn server(address: &str) -> PeerSpec {
         parameters: PARAMETERS,
         sticky: 0,
         route: None,
+        labels: None,
         create_revision: 0,
         joined: 0,
     }

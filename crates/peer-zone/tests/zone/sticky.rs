@@ -196,7 +196,7 @@ fn a_configuration_that_begins_to_use_cookies_finds_them() {
 }
 
 #[test]
-fn a_route_may_change_while_its_peer_stays() {
+fn routes_and_labels_may_change_while_their_peer_stays() {
     let fixture = Fixture::new(1 << 20);
     let mut publisher = fixture.publisher_with(options(Method::RoundRobin));
     let mut worker = fixture.worker();
@@ -213,6 +213,8 @@ fn a_route_may_change_while_its_peer_stays() {
         let mut peers = three();
         peers[1].route = route.map(Into::into);
         peers[1].sticky = id;
+        peers[1].labels = (id != 72).then(|| format!("{{\"id\":\"{id}\"}}").into());
+        peers[2].labels = Some("{\"a\":\"b\"}".into());
         // Behind the others in a table.
         peers[0].parameters.backup = true;
         peers[0].route = Some("first".into());
@@ -237,6 +239,14 @@ fn a_route_may_change_while_its_peer_stays() {
         let routes: Vec<_> =
             table.iter().map(|peer| (&*peer.name, peer.route.as_deref())).collect();
         assert!(routes.contains(&("[1]", Some("first"))), "{routes:?}");
+        let expected = routed(route, id);
+        let table = worker.table().expect("published");
+        for row in table.rows() {
+            let spec = expected.iter().find(|spec| spec.name.as_bytes() == row.peer.name);
+            let spec = spec.expect("one of them");
+            assert_eq!(row.route, spec.route.as_deref().map(str::as_bytes));
+            assert_eq!(row.labels, spec.labels.as_deref().map(str::as_bytes));
+        }
     }
     ids.dedup();
     assert_eq!(ids.len(), 1, "it has always been the same peer");

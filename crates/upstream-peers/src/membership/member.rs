@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::entry::{Entry, Server};
+use super::names::Names;
 use crate::address::{SocketAddress, Target};
-use crate::parameters::{Overrides, Parameters};
+use crate::key_name::name_beside;
+use crate::parameters::Parameters;
 use crate::value::ValueError;
 
 /// What is known of a key: the peers it stands for, and what is wrong with its current value.
@@ -16,6 +19,10 @@ pub(super) struct Member {
     /// The key's, whatever its value: a malformed value is written to a key that was made all the
     /// same.
     create_revision: i64,
+    /// The name of its peers, if that is not the key.
+    name: Option<Arc<str>>,
+    /// The servers of its last good value that are not wanted.
+    unselected: usize,
 }
 
 /// A value that was rejected. The value itself is not kept: it may be long, and is of no use.
@@ -26,42 +33,6 @@ pub(super) struct Rejection {
     pub(super) error: ValueError,
 }
 
-/// The parameters of a value.
-#[derive(Clone, Debug)]
-pub(super) struct Given {
-    /// Those that it sets.
-    pub(super) overrides: Overrides,
-    /// All of them.
-    pub(super) all: Parameters,
-}
-
-impl Given {
-    /// Those of a peer of which nothing else is known.
-    pub(super) fn known(all: Parameters, route: Option<Arc<str>>) -> Self {
-        Self { overrides: Overrides { route, ..Overrides::from(all) }, all }
-    }
-
-    /// Whether a peer of the one is as a peer of the other.
-    fn mean(&self, other: &Self) -> bool {
-        self.all == other.all && self.overrides.route == other.overrides.route
-    }
-
-    /// Says whether they are others now.
-    fn set_defaults(&mut self, defaults: Parameters) -> bool {
-        let all = self.overrides.apply(defaults);
-        std::mem::replace(&mut self.all, all) != all
-    }
-}
-
-/// What a `server` line says, for one address of a key.
-#[derive(Clone, Debug)]
-pub(super) struct Server {
-    pub(super) address: SocketAddress,
-    /// The server as written.
-    pub(super) text: Arc<str>,
-    pub(super) parameters: Given,
-}
-
 /// What a key's last good value says.
 #[derive(Debug, Default)]
 enum Good {
@@ -70,15 +41,20 @@ enum Good {
     Never,
     /// Not known: these are the peers that it was found to have, in the order of their addresses.
     Seeded(Vec<Server>),
-    Address(Server),
-    Name {
-        host: String,
-        port: u16,
-        text: Arc<str>,
-        parameters: Given,
-        /// Addresses that stand in while the name has none.
-        meanwhile: Vec<SocketAddress>,
-    },
+    /// Those of its servers that are wanted.
+    Servers(Vec<Entry>),
+    /// No server, but perhaps the weight of one that another key names.
+    Setting(Option<u32>),
+}
+
+/// The member with peers of the name that `key` gives them, if they were found by that name and the
+/// key itself is not known.
+pub(super) fn take_seeded(members: &mut BTreeMap<Arc<str>, Member>, key: &str) -> Option<Member> {
+    let name = name_beside(key)?;
+    members.get(name).filter(|member| member.is_seeded())?;
+    let mut member = members.remove(name)?;
+    member.set_name(Some(name));
+    Some(member)
 }
 
 impl Member {
@@ -91,7 +67,7 @@ impl Member {
                     Err(place) => peers.insert(place, server),
                 }
             }
-            Good::Address(..) | Good::Name { .. } => return,
+            Good::Servers(_) | Good::Setting(_) => return,
         }
         self.create_revision = create_revision;
     }
@@ -106,48 +82,101 @@ impl Member {
             && self.is_good()
     }
 
-    /// Takes a good value. Says whether the peers may be others now.
+    /// The name of its peers, if that is not the key.
+    pub(super) fn name(&self) -> Option<&Arc<str>> {
+        self.name.as_ref()
+    }
+
+    /// The name of its peers, if that is not the key. Says whether it is another one now.
+    pub(super) fn set_name(&mut self, name: Option<&str>) -> bool {
+        let is_other = self.name.as_deref() != name;
+        if is_other {
+            self.name = name.map(Arc::from);
+        }
+        is_other && self.is_good()
+    }
+
+    /// Takes a good value: the servers that are wanted, and the number of the others. Says whether
+    /// the peers may be others now.
     pub(super) fn accept(
         &mut self,
-        target: Target,
-        text: &str,
-        parameters: Given,
+        mut entries: Vec<Entry>,
+        unselected: usize,
         names: &mut Names,
     ) -> bool {
         self.rejection = None;
-        if self.good.means(&target, text, &parameters) {
-            // What a seeded key was found to have is what its value says.
-            if let Good::Seeded(peers) = &mut self.good
-                && let Some(server) = peers.pop()
-            {
-                self.good = Good::Address(server);
-            }
-            // They may say by themselves what the defaults have said so far, or the other way
-            // round.
-            if let Some(known) = self.good.parameters() {
-                *known = parameters;
+        self.unselected = unselected;
+        if self.good.means(&entries) {
+            match &mut self.good {
+                // They may say by themselves what the defaults have said so far, or the other way
+                // round.
+                Good::Servers(known) => {
+                    for (known, entry) in known.iter_mut().zip(entries) {
+                        known.parameters = entry.parameters;
+                    }
+                }
+                // What a seeded key was found to have is what its value says.
+                good => {
+                    entries.iter_mut().for_each(|entry| good.share_text(entry));
+                    *good = Good::Servers(entries);
+                }
             }
             return false;
         }
         let previous = std::mem::take(&mut self.good);
-        if let Target::Name { host, .. } = &target {
-            names.add(host);
-        }
+        entries.iter().filter_map(Entry::host).for_each(|host| names.add(host));
         previous.release(names);
-        let text = previous.shared(text);
-        self.good = match target {
-            Target::Address(address) => Good::Address(Server { address, text, parameters }),
-            Target::Name { host, port } => {
-                let meanwhile = previous.meanwhile(&host);
-                Good::Name { host, port, text, parameters, meanwhile }
-            }
-        };
-        true
+        let is_only = entries.len() == 1;
+        for entry in &mut entries {
+            previous.share_text(entry);
+            entry.meanwhile = previous.meanwhile(entry, is_only);
+        }
+        let had_peers = previous.has_peers();
+        self.good = Good::Servers(entries);
+        had_peers || self.is_good()
+    }
+
+    /// Takes a value that names no server. Says whether peers are gone with the last one.
+    pub(super) fn accept_setting(&mut self, weight: Option<u32>, names: &mut Names) -> bool {
+        (self.rejection, self.unselected) = (None, 0);
+        let previous = std::mem::replace(&mut self.good, Good::Setting(weight));
+        previous.release(names);
+        previous.has_peers()
+    }
+
+    /// The weight that it sets for the peer that another key names.
+    pub(super) fn setting(&self) -> Option<u32> {
+        match self.good {
+            Good::Setting(weight) => weight,
+            _ => None,
+        }
+    }
+
+    /// Whether its value is about a peer that another key names.
+    pub(super) fn is_setting(&self) -> bool {
+        matches!(self.good, Good::Setting(_))
+    }
+
+    /// Whether its peers were found, and its value is not known yet.
+    pub(super) fn is_seeded(&self) -> bool {
+        matches!(self.good, Good::Seeded(_))
+    }
+
+    /// Another key sets the weight of its servers. Says whether that makes other peers.
+    pub(super) fn set_weight(&mut self, weight: Option<u32>, defaults: Parameters) -> bool {
+        let Good::Servers(entries) = &mut self.good else { return false };
+        entries.iter_mut().fold(false, |changed, entry| {
+            entry.parameters.overrides.weight = weight;
+            changed | entry.parameters.set_defaults(defaults)
+        })
     }
 
     /// Other parameters for a value that does not set them. Says whether that makes other peers.
     pub(super) fn set_defaults(&mut self, defaults: Parameters) -> bool {
-        self.good.parameters().is_some_and(|parameters| parameters.set_defaults(defaults))
+        let Good::Servers(entries) = &mut self.good else { return false };
+        entries
+            .iter_mut()
+            .fold(false, |changed, entry| changed | entry.parameters.set_defaults(defaults))
     }
 
     /// Takes a malformed value. Says whether it is another than before.
@@ -165,174 +194,139 @@ impl Member {
 
     /// The key is there again, as it was. Says whether peers are there with it.
     pub(super) fn put_back(&self, names: &mut Names) -> bool {
-        if let Good::Name { host, .. } = &self.good {
-            names.add(host);
-        }
+        self.hosts().for_each(|host| names.add(host));
         self.is_good()
     }
 
+    /// Whether it stands for peers.
     pub(super) fn is_good(&self) -> bool {
-        !matches!(self.good, Good::Never)
+        self.good.has_peers()
+    }
+
+    /// The servers of its last good value that are not wanted.
+    pub(super) fn unselected(&self) -> usize {
+        self.unselected
     }
 
     pub(super) fn rejected(&self) -> Option<&ValueError> {
         self.rejection.as_ref().map(|rejection| &rejection.error)
     }
 
-    /// The host name that its value says, if it says one.
-    pub(super) fn name(&self) -> Option<&str> {
-        match &self.good {
-            Good::Name { host, .. } => Some(host),
-            Good::Never | Good::Seeded(_) | Good::Address(_) => None,
-        }
+    /// The servers that its value says.
+    pub(super) fn entries(&self) -> &[Entry] {
+        self.good.entries()
     }
 
-    /// Whether it has a good value, but no address.
+    /// The host names that its value says.
+    fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.entries().iter().filter_map(Entry::host)
+    }
+
+    /// Whether it has a server without an address.
     pub(super) fn is_unresolved<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> bool {
-        match &self.good {
-            Good::Name { host, meanwhile, .. } => {
-                meanwhile.is_empty() && resolve(host).as_ref().is_empty()
-            }
-            Good::Never | Good::Seeded(_) | Good::Address(_) => false,
-        }
+        self.entries().iter().any(|entry| entry.is_unresolved(&resolve))
     }
 
+    /// Calls `peer` for each address, in their order, each once; of a host name's only for the
+    /// first one if `is_one`.
     pub(super) fn each_peer<A: AsRef<[IpAddr]>>(
         &self,
         resolve: impl Fn(&str) -> A,
+        is_one: bool,
         mut peer: impl FnMut(Server),
     ) {
         match &self.good {
-            Good::Never => {}
+            Good::Never | Good::Setting(_) => {}
             Good::Seeded(peers) => peers.iter().for_each(|server| peer(server.clone())),
-            Good::Address(server) => peer(server.clone()),
-            Good::Name { host, port, text, parameters, meanwhile } => {
-                let resolved = resolve(host);
-                let mut addresses: Vec<_> = resolved
-                    .as_ref()
-                    .iter()
-                    .map(|&ip| SocketAddress::Ip((ip, *port).into()))
-                    .collect();
-                addresses.sort_unstable();
-                addresses.dedup();
-                if addresses.is_empty() {
-                    addresses.clone_from(meanwhile);
+            Good::Servers(entries) => match &entries[..] {
+                [entry] => entry.each_peer(resolve, is_one, peer),
+                entries => {
+                    let mut servers = Vec::with_capacity(entries.len());
+                    for entry in entries {
+                        entry.each_peer(&resolve, is_one, |server| servers.push(server));
+                    }
+                    // Of several servers with one address the first one counts.
+                    servers.sort_by(|one, other| one.address.cmp(&other.address));
+                    servers.dedup_by(|later, first| later.address == first.address);
+                    servers.into_iter().for_each(peer);
                 }
-                for address in addresses {
-                    peer(Server {
-                        address,
-                        text: Arc::clone(text),
-                        parameters: parameters.clone(),
-                    });
-                }
-            }
+            },
         }
-    }
-}
-
-impl Server {
-    fn means(&self, target: &Target, text: &str, parameters: &Given) -> bool {
-        matches!(target, Target::Address(address) if *address == self.address)
-            && *self.text == *text
-            && self.parameters.mean(parameters)
     }
 }
 
 impl Good {
-    /// Whether the peers of a value with this target, written so, and these parameters are those in
-    /// hand.
-    fn means(&self, target: &Target, text: &str, with: &Given) -> bool {
-        match (self, target) {
-            (Self::Never, _) => false,
-            (Self::Seeded(peers), target) => {
-                matches!(&peers[..], [known] if known.means(target, text, with))
-            }
-            (Self::Address(known), target) => known.means(target, text, with),
-            (
-                Self::Name { host: known, port: known_port, text: known_text, parameters, .. },
-                Target::Name { host, port },
-            ) => {
-                known == host
-                    && known_port == port
-                    && **known_text == *text
-                    && parameters.mean(with)
-            }
-            (Self::Name { .. }, Target::Address(_)) => false,
+    fn entries(&self) -> &[Entry] {
+        match self {
+            Self::Servers(entries) => entries,
+            Self::Never | Self::Seeded(_) | Self::Setting(_) => &[],
         }
     }
 
-    /// Those of a value that is known.
-    fn parameters(&mut self) -> Option<&mut Given> {
+    fn has_peers(&self) -> bool {
         match self {
-            Self::Never | Self::Seeded(_) => None,
-            Self::Address(server) => Some(&mut server.parameters),
-            Self::Name { parameters, .. } => Some(parameters),
+            Self::Never | Self::Setting(_) => false,
+            Self::Seeded(peers) => !peers.is_empty(),
+            Self::Servers(entries) => !entries.is_empty(),
+        }
+    }
+
+    /// Whether the peers of these servers are those in hand.
+    fn means(&self, entries: &[Entry]) -> bool {
+        match self {
+            Self::Never | Self::Setting(_) => false,
+            Self::Seeded(peers) => {
+                let is_known = |entry: &Entry| {
+                    let Target::Address(address) = &entry.target else { return false };
+                    let place = peers.binary_search_by(|peer| peer.address.cmp(address));
+                    place.is_ok_and(|place| entry.is_of(&peers[place]))
+                };
+                peers.len() == entries.len() && entries.iter().all(is_known)
+            }
+            Self::Servers(known) => {
+                known.len() == entries.len()
+                    && known.iter().zip(entries).all(|(known, entry)| known.means(entry))
+            }
         }
     }
 
     fn release(&self, names: &mut Names) {
-        if let Self::Name { host, .. } = self {
-            names.remove(host);
-        }
+        self.entries().iter().filter_map(Entry::host).for_each(|host| names.remove(host));
     }
 
-    /// `text`, as the string in hand where that says the same.
-    fn shared(&self, text: &str) -> Arc<str> {
+    /// Gives the entry its text as the string in hand, where that says the same.
+    fn share_text(&self, entry: &mut Entry) {
+        let text = |known: &&Arc<str>| ***known == *entry.text;
         let in_hand = match self {
-            Self::Never => None,
-            Self::Seeded(peers) => peers.first().map(|server| &server.text),
-            Self::Address(server) => Some(&server.text),
-            Self::Name { text, .. } => Some(text),
+            Self::Never | Self::Setting(_) => None,
+            Self::Seeded(peers) => peers.iter().map(|server| &server.text).find(text),
+            Self::Servers(entries) => entries.iter().map(|entry| &entry.text).find(text),
         };
-        in_hand.filter(|known| ***known == *text).map_or_else(|| Arc::from(text), Arc::clone)
+        if let Some(known) = in_hand {
+            entry.text = Arc::clone(known);
+        }
     }
 
-    /// The addresses that stand in for those of the name `host` that comes next. Those of another
-    /// name are not known here, and what stood in for it may be long gone.
-    fn meanwhile(self, host: &str) -> Vec<SocketAddress> {
+    /// The addresses that stand in for those of a server that comes next, `is_only` without others.
+    /// Those of another name are not known here, and what stood in for it may be long gone.
+    fn meanwhile(&self, next: &Entry, is_only: bool) -> Vec<SocketAddress> {
+        let Some(host) = next.host() else { return Vec::new() };
         match self {
-            Self::Never => Vec::new(),
-            Self::Seeded(peers) => peers.into_iter().map(|server| server.address).collect(),
-            Self::Address(server) => vec![server.address],
-            Self::Name { host: known, meanwhile, .. } if known == host => meanwhile,
-            Self::Name { .. } => Vec::new(),
-        }
-    }
-}
-
-/// Host names, each with the number of members that use it.
-#[derive(Default)]
-pub(super) struct Names {
-    uses: BTreeMap<String, usize>,
-    has_changed: bool,
-}
-
-impl Names {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.uses.keys().map(String::as_str)
-    }
-
-    /// Whether they are others than at the last call.
-    pub(super) fn take_change(&mut self) -> bool {
-        std::mem::take(&mut self.has_changed)
-    }
-
-    fn add(&mut self, host: &str) {
-        match self.uses.get_mut(host) {
-            Some(uses) => *uses += 1,
-            None => {
-                self.uses.insert(host.to_owned(), 1);
-                self.has_changed = true;
+            Self::Never | Self::Setting(_) => Vec::new(),
+            Self::Seeded(peers) => {
+                let is_of = |server: &&Server| is_only || server.text == next.text;
+                peers.iter().filter(is_of).map(|server| server.address.clone()).collect()
             }
-        }
-    }
-
-    fn remove(&mut self, host: &str) {
-        if let Some(uses) = self.uses.get_mut(host) {
-            *uses -= 1;
-            if *uses == 0 {
-                self.uses.remove(host);
-                self.has_changed = true;
+            Self::Servers(entries) => {
+                let same = entries.iter().find(|entry| entry.host() == Some(host));
+                let address = |entry: &Entry| match &entry.target {
+                    Target::Address(address) if is_only => Some(address.clone()),
+                    _ => None,
+                };
+                match same {
+                    Some(same) => same.meanwhile.clone(),
+                    None => entries.iter().filter_map(address).collect(),
+                }
             }
         }
     }

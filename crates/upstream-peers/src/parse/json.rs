@@ -1,121 +1,74 @@
 //! Values that are JSON objects.
 
-use serde_json::{Map, Value as Json};
+mod fields;
+mod plain;
+mod proxies;
+mod registries;
 
-use crate::address::{DEFAULT_PORT, Target};
 use crate::excerpt::Excerpt;
-use crate::parameters::{MAX_WEIGHT, Overrides};
-use crate::value::{Value, ValueError, address_in_key};
+use crate::labels::Reading;
+use crate::value::{MAX_VALUE_LENGTH, Value, ValueError};
+use fields::{Context, Object};
 
-type Object = Map<String, Json>;
+/// A form, and the fields by which it is known: an object with all of them is of this form, if it
+/// is of none before it.
+struct Form {
+    fields: &'static [&'static str],
+    read: fn(&Object, &Context<'_>) -> Result<Vec<Value>, ValueError>,
+    /// Whether it has metadata or several addresses, so that it may be long.
+    is_long: bool,
+}
 
-pub(super) fn parse(key: &str, text: &str) -> Result<Value, ValueError> {
+const fn form(
+    fields: &'static [&'static str],
+    read: fn(&Object, &Context<'_>) -> Result<Vec<Value>, ValueError>,
+) -> Form {
+    Form { fields, read, is_long: true }
+}
+
+/// The forms, in the order in which they are tried. The last one has no field that it must have.
+const FORMS: [Form; 12] = [
+    Form { is_long: false, ..form(&["addr"], plain::own) },
+    // gRPC's naming in etcd.
+    form(&["Addr"], plain::grpc),
+    // SkyDNS's, CoreDNS's, DolphinScheduler's.
+    form(&["host"], plain::skydns),
+    // DolphinScheduler's, older: the address is in the key.
+    form(&["serverStatus"], plain::in_key),
+    // dubbo-go's registry of applications.
+    form(&["Host", "Port"], registries::dubbo),
+    // go-micro's, and the upstreams of APISIX.
+    form(&["nodes"], proxies::nodes),
+    // go-kratos's.
+    form(&["endpoints"], registries::kratos),
+    // Kitex's and Hertz's.
+    form(&["network", "address"], registries::kitex),
+    // vulcand's.
+    form(&["URL"], proxies::vulcand),
+    // Patroni's.
+    form(&["conn_url"], registries::patroni),
+    // Scalingo's.
+    form(&["name", "ports"], registries::scalingo),
+    // nginx-upsync's, and GoFrame's: the address is in the key.
+    form(&[], plain::in_key),
+];
+
+pub(super) fn parse(
+    key: &str,
+    text: &str,
+    length: usize,
+    reading: &Reading,
+) -> Result<Vec<Value>, ValueError> {
     // Nesting is bounded by the parser itself.
     let object: Object = serde_json::from_str(text).map_err(malformed)?;
-    if let Some(address) = object.get("addr") {
-        own(address, &object)
-    } else if let Some(address) = object.get("Addr") {
-        grpc(address, &object)
-    } else if let Some(host) = object.get("host") {
-        skydns(host, &object)
-    } else {
-        upsync(key, &object)
+    let is_of = |form: &&Form| form.fields.iter().all(|field| object.contains_key(*field));
+    let form = FORMS.iter().find(is_of).ok_or(ValueError::NoAddress)?;
+    if length > MAX_VALUE_LENGTH && !form.is_long {
+        return Err(ValueError::ValueTooLong { length, most: MAX_VALUE_LENGTH });
     }
+    (form.read)(&object, &Context { key, reading })
 }
 
 fn malformed(error: serde_json::Error) -> ValueError {
     ValueError::Json(Excerpt::new(&error.to_string()).into_text())
-}
-
-/// `addr`, and nginx's parameters. Nobody else writes this form, so that an unknown field is a
-/// mistake.
-fn own(address: &Json, object: &Object) -> Result<Value, ValueError> {
-    let server = string("addr", address)?;
-    let target = Target::parse(server)?;
-    let mut overrides = Overrides::default();
-    for (name, value) in object.iter().filter(|(name, _)| *name != "addr") {
-        if !overrides.set_json(name, value)? {
-            return Err(ValueError::UnknownField(Excerpt::new(name)));
-        }
-    }
-    Ok(Value { server: server.to_owned(), target, overrides })
-}
-
-/// gRPC's naming in etcd (`naming.Update` and `endpoints.Update` of etcd's Go client).
-fn grpc(address: &Json, object: &Object) -> Result<Value, ValueError> {
-    match object.get("Op").map(|operation| (number(operation), operation)) {
-        None | Some((Some(0), _)) => {}
-        Some((Some(1), _)) => return Err(ValueError::Deleted),
-        Some((_, operation)) => return Err(field("Op", operation, "0 or 1")),
-    }
-    let server = string("Addr", address)?;
-    let target = Target::parse(server)?;
-    let mut overrides = match object.get("Metadata") {
-        Some(Json::Object(metadata)) => known(metadata)?,
-        _ => Overrides::default(),
-    };
-    // A Go program writes 0 for a weight that it has not set.
-    overrides.weight = overrides.weight.filter(|&weight| weight != 0);
-    Ok(Value { server: server.to_owned(), target, overrides })
-}
-
-/// SkyDNS's `msg.Service`, which CoreDNS's plugin etcd reads too. A weight or a port of 0 means
-/// that it is not set.
-fn skydns(host: &Json, object: &Object) -> Result<Value, ValueError> {
-    let in_range = |name, max: u32, expected| match object.get(name) {
-        None => Ok(None),
-        Some(value) => match number(value).filter(|&number| number <= max) {
-            Some(number) => Ok(Some(number).filter(|&number| number != 0)),
-            None => Err(field(name, value, expected)),
-        },
-    };
-    let port = in_range("port", u32::from(u16::MAX), "a number from 0 to 65535")?;
-    let weight = in_range("weight", MAX_WEIGHT, "a number from 0 to 65535")?;
-    let port = port.and_then(|port| u16::try_from(port).ok());
-    let host = string("host", host)?;
-    // The port is a field of its own, and the host is never in brackets.
-    let target = match host.parse() {
-        Ok(address) => Target::ip(address, port.unwrap_or(DEFAULT_PORT)),
-        Err(_) => Target::host(host, port.unwrap_or(DEFAULT_PORT))?,
-    };
-    // No name has a colon.
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let server = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
-    Ok(Value { server, target, overrides: Overrides { weight, ..Overrides::default() } })
-}
-
-/// nginx-upsync's, which ignores fields that it does not know.
-fn upsync(key: &str, object: &Object) -> Result<Value, ValueError> {
-    let (server, target) = address_in_key(key).ok_or(ValueError::NoAddress)?;
-    Ok(Value { server: server.to_owned(), target, overrides: known(object)? })
-}
-
-/// The parameters among the fields.
-fn known(object: &Object) -> Result<Overrides, ValueError> {
-    let mut overrides = Overrides::default();
-    for (name, value) in object {
-        overrides.set_json(name, value)?;
-    }
-    Ok(overrides)
-}
-
-fn string<'j>(name: &'static str, value: &'j Json) -> Result<&'j str, ValueError> {
-    value.as_str().ok_or_else(|| field(name, value, "a string"))
-}
-
-/// A whole number, or a string of its digits.
-fn number(value: &Json) -> Option<u32> {
-    match value {
-        Json::Number(number) => u32::try_from(number.as_u64()?).ok(),
-        Json::String(digits) => nginx_syntax::number(digits),
-        _ => None,
-    }
-}
-
-fn field(field: &'static str, value: &Json, expected: &'static str) -> ValueError {
-    let value = match value {
-        Json::String(text) => Excerpt::new(text),
-        value => Excerpt::new(&value.to_string()),
-    };
-    ValueError::Field { field, value, expected }
 }

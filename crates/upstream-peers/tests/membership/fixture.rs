@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use upstream_peers::{Membership, MembershipChange, Parameters, Peer, SocketAddress};
+use upstream_peers::{Labels, Membership, MembershipChange, Parameters, Peer, SocketAddress};
 
 /// The revision at which all keys were made, where a test does not say otherwise.
 pub const MADE: i64 = 1;
@@ -42,6 +42,7 @@ pub fn seed(key: &str, address: &str, weight: u32) -> Peer {
         server: address.strip_suffix(":80").unwrap_or(address).into(),
         parameters: Parameters { weight, ..Parameters::default() },
         route: None,
+        labels: Labels::default(),
         create_revision: MADE,
     }
 }

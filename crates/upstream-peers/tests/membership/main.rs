@@ -1,6 +1,8 @@
 //! Members of a prefix, as they come, change and go.
 
 mod fixture;
+mod several;
+mod traefik;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -124,8 +126,8 @@ fn host_names_become_their_addresses() {
     let mut members = Membership::new(Parameters::default());
     assert!(members.put(b"a", b"Node.example:81", MADE).changed);
     assert!(members.put(b"b", b"node.example weight=2", MADE).changed);
-    assert!(members.put(b"c", b"other", MADE).changed);
-    assert_eq!(members.names().collect::<Vec<_>>(), ["node.example", "other"]);
+    assert!(members.put(b"c", b"other.example", MADE).changed);
+    assert_eq!(members.names().collect::<Vec<_>>(), ["node.example", "other.example"]);
     let expected = [
         "a 10.9.0.1:81 1",
         "a 10.9.0.2:81 1",
@@ -198,12 +200,12 @@ fn a_key_that_is_made_anew_is_a_change() {
 fn keys_without_an_address_are_told() {
     let mut members = Membership::new(Parameters::default());
     for (key, value, made) in
-        [("a", "10.0.0.1", 1), ("b", "node", 2), ("c", "?", 3), ("d", "other", 4)]
+        [("a", "10.0.0.1", 1), ("b", "node:80", 2), ("c", "?", 3), ("d", "other:80", 4)]
     {
         let _ = members.put(key.as_bytes(), value.as_bytes(), made);
     }
     members.seed(seed("e", "10.0.0.1:80", 1));
-    assert!(members.put(b"e", b"node", 5).changed);
+    assert!(members.put(b"e", b"node:80", 5).changed);
     let keys = |unresolved: Vec<(&Arc<str>, i64)>| -> Vec<(String, i64)> {
         unresolved.into_iter().map(|(key, made)| (key.to_string(), made)).collect()
     };

@@ -1,0 +1,177 @@
+//! What a membership has.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::entry::{Entry, Given, Server};
+use super::member::Member;
+use super::{Membership, shown};
+use crate::allow::OutsideAddresses;
+use crate::peer::Peer;
+use crate::value::ValueError;
+
+/// Those of a name's addresses at which peers may be.
+enum Permitted<A> {
+    All(A),
+    Some(Vec<IpAddr>),
+}
+
+impl<A: AsRef<[IpAddr]>> AsRef<[IpAddr]> for Permitted<A> {
+    fn as_ref(&self) -> &[IpAddr] {
+        match self {
+            Self::All(addresses) => addresses.as_ref(),
+            Self::Some(addresses) => addresses,
+        }
+    }
+}
+
+impl Membership {
+    /// The keys whose values say host names, in their order, each with the name and how many peers
+    /// it makes.
+    pub fn named<A: AsRef<[IpAddr]>>(
+        &self,
+        resolve: impl Fn(&str) -> A,
+    ) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
+        let entries = self
+            .members
+            .iter()
+            .flat_map(|(key, member)| member.entries().iter().map(move |entry| (key, entry)));
+        entries.filter_map(move |(key, entry)| {
+            let name = entry.host()?;
+            let mut peers = 0;
+            let resolve = |name: &str| self.permitted(resolve(name));
+            entry.each_peer(resolve, self.is_one_address, |_| peers += 1);
+            Some((key, name, peers))
+        })
+    }
+
+    /// The peers, in the order of their names (by bytes), then of their addresses, each address
+    /// once for a name.
+    ///
+    /// `resolve` gives the addresses in hand of a host name. While it has none, the addresses that
+    /// the key had before it got that name stand in, where there were any: after a takeover those
+    /// that were seeded.
+    pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
+        let mut peers = Vec::with_capacity(self.members.len());
+        let entries = || self.members.values().flat_map(Member::entries);
+        let first = entries().map(|entry| entry.priority).min().unwrap_or_default();
+        let mut has_names = false;
+        for (key, member) in &self.members {
+            has_names |= member.name().is_some();
+            let create_revision = member.create_revision();
+            member.each_peer(
+                |name| self.permitted(resolve(name)),
+                self.is_one_address,
+                |Server { address, text: server, parameters, labels, priority }| {
+                    let Given { all: mut parameters, overrides } = parameters;
+                    parameters.backup |= priority > first;
+                    let key = Arc::clone(member.name().unwrap_or(key));
+                    let route = overrides.route;
+                    peers.push(Peer {
+                        key,
+                        address,
+                        server,
+                        parameters,
+                        route,
+                        labels,
+                        create_revision,
+                    });
+                },
+            );
+        }
+        if has_names {
+            // Several keys may have a name: the newest counts.
+            peers.sort_by(|one, other| {
+                let by_name = one.key.cmp(&other.key).then_with(|| one.address.cmp(&other.address));
+                let revision = |peer: &Peer| Reverse(peer.create_revision);
+                by_name.then_with(|| revision(one).cmp(&revision(other)))
+            });
+            peers.dedup_by(|later, first| later.key == first.key && later.address == first.address);
+        }
+        peers
+    }
+
+    /// The names that [`peers`](Self::peers) has no address for, or not all, each with the revision
+    /// at which its key was made, in their order: host names are not resolved yet.
+    pub fn unresolved<A: AsRef<[IpAddr]>>(
+        &self,
+        resolve: impl Fn(&str) -> A,
+    ) -> impl Iterator<Item = (&Arc<str>, i64)> {
+        let mut unresolved: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.is_unresolved(|name| self.permitted(resolve(name))))
+            .map(|(key, member)| (member.name().unwrap_or(key), member.create_revision()))
+            .collect();
+        unresolved.sort_unstable();
+        unresolved.into_iter()
+    }
+
+    /// The keys whose host names have addresses that are left out, since no peer may be there: for
+    /// each its first such name.
+    pub fn outside<A: AsRef<[IpAddr]>>(
+        &self,
+        resolve: impl Fn(&str) -> A,
+    ) -> BTreeMap<Arc<str>, OutsideAddresses> {
+        let mut outside = BTreeMap::new();
+        if self.allow.is_restricted() {
+            for (key, member) in &self.members {
+                for name in member.entries().iter().filter_map(Entry::host) {
+                    let resolved = resolve(name);
+                    let addresses = resolved.as_ref().iter().copied();
+                    let addresses: BTreeSet<_> =
+                        addresses.filter(|&address| !self.allow.permits_ip(address)).collect();
+                    if !addresses.is_empty() {
+                        let name = name.to_owned();
+                        let addresses = OutsideAddresses { name, addresses };
+                        outside.entry(Arc::clone(key)).or_insert(addresses);
+                    }
+                }
+            }
+        }
+        outside
+    }
+
+    fn permitted<A: AsRef<[IpAddr]>>(&self, addresses: A) -> Permitted<A> {
+        if !self.allow.is_restricted() {
+            return Permitted::All(addresses);
+        }
+        let permitted = |address: &IpAddr| self.allow.permits_ip(*address);
+        Permitted::Some(addresses.as_ref().iter().copied().filter(permitted).collect())
+    }
+
+    /// The keys whose current value is rejected, fit to be shown, with the reason.
+    pub fn rejected(&self) -> impl Iterator<Item = (String, &ValueError)> {
+        let members =
+            self.members.iter().filter_map(|(key, member)| Some((shown(key), member.rejected()?)));
+        let unusable = self.unusable.iter().map(|((shown, _), error)| (shown.clone(), error));
+        members.chain(unusable)
+    }
+
+    /// Values rejected since the start, each counted when it was reported.
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected_total
+    }
+
+    /// The keys that have a good value, or had one before the current one.
+    pub fn len(&self) -> usize {
+        self.members.values().filter(|member| member.is_good()).count()
+    }
+
+    /// Whether no key has a good value.
+    pub fn is_empty(&self) -> bool {
+        !self.members.values().any(Member::is_good)
+    }
+
+    /// The servers of valid values that have not the labels that are wanted.
+    pub fn unselected(&self) -> usize {
+        self.members.values().map(Member::unselected).sum()
+    }
+
+    /// The name of a key's peers.
+    pub fn peer_name<'k>(&'k self, key: &'k str) -> &'k str {
+        self.members.get(key).and_then(Member::name).map_or(key, |name| name)
+    }
+}

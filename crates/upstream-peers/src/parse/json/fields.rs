@@ -1,0 +1,122 @@
+//! The fields of an object.
+
+use serde_json::{Map, Value as Json};
+
+use crate::excerpt::Excerpt;
+use crate::labels::{FoundLabels, Reading};
+use crate::parameters::{MAX_WEIGHT, Overrides};
+use crate::value::{Value, ValueError};
+
+pub(super) type Object = Map<String, Json>;
+
+/// What an object is read with.
+pub(super) struct Context<'c> {
+    pub(super) key: &'c str,
+    pub(super) reading: &'c Reading,
+}
+
+/// Which endpoints are wanted.
+pub(super) struct Wanted<'w>(Option<&'w str>);
+
+impl Wanted<'_> {
+    /// Those of `endpoints`, each with its scheme, that are of the scheme that is wanted, or of the
+    /// first one if none is named.
+    pub(super) fn of<T>(&self, mut endpoints: Vec<(String, T)>) -> Result<Vec<T>, ValueError> {
+        let schemes = match self.0 {
+            Some(scheme) => vec![scheme],
+            None => vec!["http", "https"],
+        };
+        let is_there = |scheme: &&&str| endpoints.iter().any(|(there, _)| there == **scheme);
+        let Some(&scheme) = schemes.iter().find(is_there) else {
+            let mut found: Vec<_> = endpoints.iter().map(|(scheme, _)| scheme.as_str()).collect();
+            found.sort_unstable();
+            found.dedup();
+            let [wanted, found] =
+                [schemes.join(" or "), found.join(", ")].map(|it| Excerpt::new(&it));
+            return Err(ValueError::NoEndpoint { wanted, found });
+        };
+        endpoints.retain(|(there, _)| there == scheme);
+        Ok(endpoints.into_iter().map(|(_, endpoint)| endpoint).collect())
+    }
+}
+
+impl Context<'_> {
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted(self.reading.scheme.as_deref())
+    }
+
+    /// The server with these labels.
+    pub(super) fn labelled(&self, labels: FoundLabels, value: Value) -> Value {
+        Value { labels: labels.keep(&self.reading.select), ..value }
+    }
+}
+
+/// The parameters among the fields.
+pub(super) fn known(object: &Object) -> Result<Overrides, ValueError> {
+    let mut overrides = Overrides::default();
+    for (name, value) in object {
+        overrides.set_json(name, value)?;
+    }
+    Ok(overrides)
+}
+
+/// The labels among the fields of an object with parameters.
+pub(super) fn unknown(object: &Object) -> FoundLabels {
+    let mut labels = FoundLabels::default();
+    for (name, value) in object.iter().filter(|(name, _)| !Overrides::has(name)) {
+        labels.add_json(name, value);
+    }
+    labels
+}
+
+/// The weight; programs write 0, or less, for one that is not set.
+pub(super) fn set_weight(
+    name: &'static str,
+    weight: Option<&Json>,
+) -> Result<Option<u32>, ValueError> {
+    let Some(value) = weight.filter(|value| !value.is_null()) else { return Ok(None) };
+    if value.as_i64().is_some_and(|weight| weight <= 0) {
+        return Ok(None);
+    }
+    let weight = number(value).filter(|&weight| weight <= MAX_WEIGHT);
+    let weight = weight.ok_or_else(|| field(name, value, "a number from 0 to 65535"))?;
+    Ok(Some(weight).filter(|&weight| weight != 0))
+}
+
+/// That the peer is not to be used, if this is so.
+pub(super) fn down(is_down: bool) -> Overrides {
+    Overrides { down: is_down.then_some(true), ..Overrides::default() }
+}
+
+/// The text of a field that must be there, and be one.
+pub(super) fn string_of<'j>(object: &'j Object, name: &'static str) -> Result<&'j str, ValueError> {
+    string(name, object.get(name).unwrap_or(&Json::Null))
+}
+
+pub(super) fn string<'j>(name: &'static str, value: &'j Json) -> Result<&'j str, ValueError> {
+    value.as_str().ok_or_else(|| field(name, value, "a string"))
+}
+
+/// A port that must be there.
+pub(super) fn port_of(object: &Object, name: &'static str) -> Result<u16, ValueError> {
+    let value = object.get(name).unwrap_or(&Json::Null);
+    let port = number(value).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0);
+    port.ok_or_else(|| field(name, value, "a number from 1 to 65535"))
+}
+
+/// A whole number, or a string of its digits.
+pub(super) fn number(value: &Json) -> Option<u32> {
+    match value {
+        Json::Number(number) => u32::try_from(number.as_u64()?).ok(),
+        Json::String(digits) => nginx_syntax::number(digits),
+        _ => None,
+    }
+}
+
+pub(super) fn field(field: &'static str, value: &Json, expected: &'static str) -> ValueError {
+    let value = match value {
+        Json::String(text) => Excerpt::new(text),
+        value => Excerpt::new(&value.to_string()),
+    };
+    ValueError::Field { field, value, expected }
+}

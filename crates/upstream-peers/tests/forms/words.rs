@@ -1,0 +1,105 @@
+//! Addresses as plain text, and words that are none.
+
+use upstream_peers::parse_server;
+
+use super::*;
+
+#[test]
+fn plain_addresses_and_urls() {
+    // `EtcdServiceRegistry.register` of spring-cloud-etcd of spring-attic, at 0bc4c1fa6, writes
+    // HOST:PORT, and that of ScienJus, at 4033cb7c0, an object with `host` and `port`.
+    assert_eq!(read("app/app:8080", "node.example:8080"), ["node.example:8080"]);
+    let registration = r#"{"serviceId":"app","host":"10.0.0.7","port":8080,"secure":false}"#;
+    assert_eq!(read("app/1", registration), ["10.0.0.7:8080"]);
+    // Programs with Rust's etcd-discovery (cody-why's, `src/etcd_register.rs` at 0b3bd0208), whose
+    // readers are tonic's `Endpoint`s, write URLs.
+    for (value, expected) in [
+        ("http://10.0.0.7:50051", "10.0.0.7:50051"),
+        ("http://10.0.0.7", "10.0.0.7:80"),
+        ("https://node.example/", "node.example:443"),
+        ("http://[2001:db8::1]:80/;", "[2001:db8::1]:80"),
+        ("http://node weight=5 backup", "node:80 weight=5 backup"),
+        (r#"{"addr":"http://10.0.0.7:80","weight":5}"#, "10.0.0.7:80 weight=5"),
+        (r#"{"Addr":"https://10.0.0.7"}"#, "10.0.0.7:443"),
+    ] {
+        assert_eq!(read("n", value), [expected], "{value}");
+    }
+    for (value, expected) in [
+        ("http://10.0.0.7:80/path", "\"http://10.0.0.7:80/path\" has a path or a query"),
+        ("http://10.0.0.7:80?a=b", "has a path or a query: it must be HOST:PORT or http://"),
+        ("ftp://10.0.0.7:80", "is a URL or a path"),
+        ("http://", "no host"),
+    ] {
+        assert!(reason("n", value, None).contains(expected), "{value}");
+    }
+}
+
+#[test]
+fn a_word_is_not_a_host_name() {
+    for word in [
+        "true",
+        "Arith",
+        "rpcx_path",
+        "null",
+        "localhost",
+        "node-1",
+        "node weight=5",
+        "not a peer",
+        "server 10.0.0.1:80;",
+        r#"{"addr":"node"}"#,
+        r#"{"Addr":"node"}"#,
+        r#"{"host":"node"}"#,
+        r#"{"host":"node","port":0}"#,
+    ] {
+        assert!(
+            reason("n", word, None).ends_with(
+                "is not an address: a host name without a dot requires a port, HOST:PORT"
+            ),
+            "{word}"
+        );
+    }
+    for (value, expected) in [
+        ("node:80", "node:80"),
+        ("node.", "node.:80"),
+        ("node.example", "node.example:80"),
+        (r#"{"host":"node","port":80}"#, "node:80"),
+    ] {
+        assert_eq!(read("n", value), [expected], "{value}");
+    }
+    // What is known to be a server, since it was one before.
+    let known = parse_server("n", b"node weight=5").expect("good");
+    assert_eq!(known.to_string(), "node weight=5");
+}
+
+#[test]
+fn own_objects_may_have_labels() {
+    let value = r#"{"addr":"10.0.0.7:80","weight":2,"labels":{"version":2,"canary":true}}"#;
+    assert_eq!(read("n", value), [r#"10.0.0.7:80 weight=2 {"canary":"true","version":"2"}"#]);
+    assert_eq!(read("n", r#"{"addr":"10.0.0.7:80","labels":{"a":null,"b":[1]}}"#), ["10.0.0.7:80"]);
+    assert!(
+        reason("n", r#"{"addr":"10.0.0.7:80","labels":[]}"#, None)
+            .contains("invalid \"labels\" \"[]\": it must be an object")
+    );
+    let grpc = r#"{"Op":0,"Addr":"10.0.0.7:80","Metadata":{"weight":3,"zone":"a"}}"#;
+    assert_eq!(read("n", grpc), [r#"10.0.0.7:80 weight=3 {"zone":"a"}"#]);
+}
+
+#[test]
+fn a_value_is_of_the_first_form_whose_fields_it_has() {
+    for (key, value, expected) in [
+        ("10.0.0.1:1", r#"{"addr":"10.0.0.2:2"}"#, "10.0.0.2:2"),
+        ("10.0.0.1:1", r#"{"Addr":"10.0.0.3:3","host":"10.0.0.4"}"#, "10.0.0.3:3"),
+        ("10.0.0.1:1", r#"{"host":"10.0.0.4","nodes":{"10.0.0.5:5":1}}"#, "10.0.0.4:80"),
+        ("10.0.0.1:1", r#"{"Host":"10.0.0.6","Port":6,"nodes":{"10.0.0.5:5":1}}"#, "10.0.0.6:6"),
+        ("10.0.0.1:1", r#"{"nodes":{"10.0.0.5:5":1},"endpoints":[]}"#, "10.0.0.5:5 weight=1"),
+        ("10.0.0.1:1", r#"{"endpoints":["http://10.0.0.7:7"],"URL":1}"#, "10.0.0.7:7"),
+        ("10.0.0.1:1", r#"{"network":"tcp","address":"10.0.0.8:8"}"#, "10.0.0.8:8"),
+        // A part of the fields is not enough, and nginx-upsync's form is all that is left.
+        ("10.0.0.1:1", r#"{"address":"10.0.0.8:8"}"#, r#"10.0.0.1:1 {"address":"10.0.0.8:8"}"#),
+        ("10.0.0.1:1", r#"{"Host":"10.0.0.6"}"#, r#"10.0.0.1:1 {"Host":"10.0.0.6"}"#),
+        ("10.0.0.1:1", r#"{"weight":1,"down":0}"#, "10.0.0.1:1 weight=1"),
+    ] {
+        assert_eq!(read(key, value), [expected], "{value}");
+    }
+    assert!(reason("10.0.0.1:1", r#"{"addr":"10.0.0.2:2","nodes":[]}"#, None).contains("unknown"));
+}
