@@ -151,7 +151,7 @@ lint: $(HEADERS) ## rustfmt, widths, and clippy for the whole workspace, warning
 
 .PHONY: docs
 docs: $(HEADERS) ## write generated tables and manual pages, and build the site in build/docs
-	@mkdir -p man
+	@mkdir -p completions man
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p directive-table --test reference
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p firehose-router cli::documentation
 	$(CARGO) run --locked --profile demo -p book
@@ -168,7 +168,10 @@ bench: ## measure against the same nginx with static servers (QUICK=1: a look)
 	$(CARGO) run --locked --release -p benchmarks
 
 BINDIR ?= /usr/local/bin
-MANDIR ?= /usr/local/share/man
+DATADIR ?= /usr/local/share
+MANDIR ?= $(DATADIR)/man
+# Debian's own packages have zsh's completions in another directory.
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
 
 # Only what is missing is built, so that `make && sudo make install` runs no cargo as root.
 $(MODULE):
@@ -194,10 +197,27 @@ $(PROGRAM):
 
 .PHONY: install-router
 install-router: $(PROGRAM) ## copy firehose-router to /usr/local/bin (BINDIR), and its \
-	manual pages (MANDIR, DESTDIR)
+	manual pages and completions (DATADIR, MANDIR, ZSHDIR, DESTDIR)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/firehose-router
 	install -d $(DESTDIR)$(MANDIR)/man1
 	install -m 644 man/firehose-router*.1 $(DESTDIR)$(MANDIR)/man1
+	install -D -m 644 completions/firehose-router \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/firehose-router
+	install -D -m 644 completions/_firehose-router $(DESTDIR)$(ZSHDIR)/_firehose-router
+	install -D -m 644 completions/firehose-router.fish \
+		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/firehose-router.fish
+
+##@ Packages
+
+.PHONY: deb
+deb: ## install what is missing, build, and make Debian packages in build/packages
+	@scripts/install-dependencies.sh package
+	@$(MAKE) --no-print-directory release
+	@scripts/build-deb.sh
+
+.PHONY: test-packages
+test-packages: ## build packages and test them on a bare Debian 12 (BARE_DEBIAN=13: Debian 13)
+	@scripts/test-packages.sh
 
 ##@ Other
 
