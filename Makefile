@@ -219,6 +219,11 @@ deb: ## install what is missing, build, and make Debian packages in build/packag
 test-packages: ## build packages and test them on a bare Debian 12 (BARE_DEBIAN=13: Debian 13)
 	@scripts/test-packages.sh
 
+.PHONY: test-configure
+test-configure: ## test configure --add-dynamic-module with the sources of an nginx
+	@scripts/install-dependencies.sh run
+	@scripts/check-configure.sh
+
 ##@ Other
 
 .PHONY: clean
