@@ -50,6 +50,17 @@ release: $(HEADERS)
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
 	@echo "== built $(MODULE) and build/firehose-router"
 
+# What is shipped contains code of others, whose licenses have to be shipped with it.
+LICENSES := build/third-party.txt
+
+.PHONY: licenses
+licenses: ## collect the licenses of all crates in build/third-party.txt, \
+	and run cargo-deny if it is installed
+	@mkdir -p build
+	@$(CARGO) run --locked --quiet --profile demo -p third-party > $(LICENSES)
+	@echo "== made $(LICENSES)"
+	@! $(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) deny --locked check
+
 .PHONY: headers
 headers:
 	@scripts/configure-nginx.sh
@@ -137,7 +148,7 @@ demo-image: firehose-router demo-node ## build the image of the nodes in compose
 	DOCKER_BUILDKIT=1 $(DOCKER) build -t firehose-router-demo-node --target demo-node .
 
 .PHONY: test-image
-test-image: release demo-node ## build the image of what is built here, \
+test-image: release demo-node licenses ## build the image of what is built here, \
 	and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
 
@@ -212,7 +223,7 @@ install-router: $(PROGRAM) ## copy firehose-router to /usr/local/bin (BINDIR), a
 .PHONY: deb
 deb: ## install what is missing, build, and make Debian packages in build/packages
 	@scripts/install-dependencies.sh package
-	@$(MAKE) --no-print-directory release
+	@$(MAKE) --no-print-directory release licenses
 	@scripts/build-deb.sh
 
 .PHONY: test-packages
