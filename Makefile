@@ -34,9 +34,16 @@ all: module ## build the module (the default)
 # them is then built: so nothing is compiled twice.
 SHIPPED := -p ngx-http-upstream-etcd-module -p firehose-router
 
+# Panics name files of sources: they must not depend on the directories of a machine, so that the
+# same commit makes the same files everywhere.
+REMAPPED := RUSTFLAGS="$(strip $(RUSTFLAGS) \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
+	--remap-path-prefix=$(CARGO_TARGET_DIR)=/target \
+	--remap-path-prefix=$(CURDIR)=/firehose-router)"
+
 .PHONY: module
 module: $(HEADERS)
-	$(FOR_NGINX) $(CARGO) build --locked --release $(SHIPPED) --lib
+	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --release $(SHIPPED) --lib
 	@mkdir -p build
 	@# A running nginx has the old file mapped: a new file takes its place, none is written over.
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
@@ -44,7 +51,7 @@ module: $(HEADERS)
 
 .PHONY: release
 release: $(HEADERS)
-	$(FOR_NGINX) $(CARGO) build --locked --release $(SHIPPED)
+	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --release $(SHIPPED)
 	@mkdir -p build
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
@@ -73,7 +80,7 @@ demo-node:
 
 .PHONY: firehose-router
 firehose-router: ## build the program `firehose-router`
-	$(CARGO) build --locked --release $(SHIPPED) --bin firehose-router
+	$(REMAPPED) $(CARGO) build --locked --release $(SHIPPED) --bin firehose-router
 	@mkdir -p build
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
 
@@ -175,8 +182,8 @@ check-links: ## list the links to other sites in the documentation, with their a
 bench: ## measure against the same nginx with static servers (QUICK=1: a look)
 	@scripts/install-dependencies.sh test
 	@$(MAKE) --no-print-directory module
-	$(CARGO) bench --locked -p benchmarks --bench pick -- $(if $(QUICK),--quick)
-	$(CARGO) run --locked --release -p benchmarks
+	$(REMAPPED) $(CARGO) bench --locked -p benchmarks --bench pick -- $(if $(QUICK),--quick)
+	$(REMAPPED) $(CARGO) run --locked --release -p benchmarks
 
 BINDIR ?= /usr/local/bin
 DATADIR ?= /usr/local/share
@@ -225,6 +232,21 @@ deb: ## install what is missing, build, and make Debian packages in build/packag
 	@scripts/install-dependencies.sh package
 	@$(MAKE) --no-print-directory release licenses
 	@scripts/build-deb.sh
+
+.PHONY: dist
+dist: ## make an archive of HEAD with all crates in build/, which builds without a network
+	@scripts/make-dist.sh
+
+.PHONY: test-dist
+test-dist: dist ## build from this archive without a network
+	@scripts/install-dependencies.sh run
+	@scripts/check-dist.sh
+
+.PHONY: reproducible
+reproducible: ## build HEAD twice in two directories, and compare the files
+	@scripts/install-dependencies.sh run
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/check-reproducible.sh
 
 .PHONY: test-packages
 test-packages: ## build packages and test them on a bare Debian 12 (BARE_DEBIAN=13: Debian 13)
