@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the module and the program of HEAD twice, in two directories, and compares them: the same
-# commit, compilers and nginx make the same files bit by bit. Environment variables such as
+# commit, compilers and nginx have to make the same files bit by bit. Environment variables such as
 # CARGO_PROFILE_RELEASE_OPT_LEVEL apply to both builds.
 set -euo pipefail
 # shellcheck source=scripts/common.sh

@@ -1,4 +1,4 @@
-//! What this workspace needs of `deny.toml`, the configuration of `cargo deny`: not TOML as a whole,
+//! What this workspace needs of `deny.toml`, the configuration of `cargo deny`: not all of TOML,
 //! but one item a line, as the file has it.
 
 /// The lists of `deny.toml`.
@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn lists_are_read_without_comments() {
-        let text = "[licenses]\nallow = [\n    \"MIT\", # \"GPL\"\n    # \"GPL\"\n    \"A WITH B\",\n]\n\
+        let text = "[licenses]\nallow = [\n    \"MIT\", # \"GPL\"\n\
+                    # \"GPL\"\n    \"A WITH B\",\n]\n\
                     [bans]\nskip = [\n    { name = \"rand\", version = \"=0.9\" },\n]\nother = [\n\
                     \"x\",\n]\n";
         let deny = Deny::parse(text);
