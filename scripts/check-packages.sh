@@ -31,12 +31,17 @@ answers() { curl -sf -o /dev/null "http://127.0.0.1:$1/"; }
 
 # Installs the older packages, and upgrades them during a download.
 upgrade() {
+    local package
     say "-- installing the older packages"
     install ./build/older/*.deb "${others[@]}"
     [ -L "$enabled" ] || fail "the module is not enabled"
     sudo nginx -t 2>/dev/null || fail "nginx does not accept the module" "$(sudo nginx -t 2>&1)"
     firehose-router --version >/dev/null
     id firehose-router >/dev/null
+    bash -n /usr/share/bash-completion/completions/firehose-router
+    for package in "$module" firehose-router; do
+        gzip -t "/usr/share/doc/$package/third-party.txt.gz"
+    done
     if sudo grep -rq /usr/local /etc/default/firehose-router \
         "$(dpkg -L firehose-router | grep 'firehose-router.service$')"; then
         fail "a unit names a path in /usr/local"

@@ -8,18 +8,20 @@ set -euo pipefail
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/reproducible.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
+commit=$(git rev-parse --short HEAD)
 files=(ngx_http_upstream_etcd_module.so firehose-router)
 
 for copy in one another-directory; do
     mkdir "$folder/$copy"
-    git archive HEAD | tar -x -C "$folder/$copy"
-    say "== building $(git rev-parse --short HEAD) in $folder/$copy"
+    git archive "$commit" | tar -x -C "$folder/$copy"
+    say "== building $commit in $folder/$copy"
     (cd "$folder/$copy" && CARGO_TARGET_DIR=$folder/$copy/target \
         make --no-print-directory release >"$folder/log" 2>&1) ||
         fail "the build failed" "$(tail -n 5 "$folder/log")"
     mkdir "$folder/$copy.built"
-    mv "$folder/$copy/build/"{ngx_http_upstream_etcd_module.so,firehose-router} \
-        "$folder/$copy.built/"
+    for file in "${files[@]}"; do
+        mv "$folder/$copy/build/$file" "$folder/$copy.built/"
+    done
     rm -rf "${folder:?}/$copy"
 done
 for file in "${files[@]}"; do
