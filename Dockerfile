@@ -13,8 +13,8 @@ ARG DEBIAN_IMAGE=debian:bookworm-slim
 ARG RUST_IMAGE=rust:1-slim-bookworm
 ARG NGINX_VERSION=1.28.0
 ARG NGINX_IMAGE=nginx:${NGINX_VERSION}
-# "prebuilt" takes what `make release` has left in build/ on a Debian 12 machine, in place of
-# compiling it here.
+# "prebuilt" takes what `make release licenses` has left in build/ on a Debian 12 machine, in place
+# of compiling it here.
 ARG BUILD=build
 # What the images' labels say.
 ARG DESCRIPTION="Routes HTTP and WebSocket to Firehose servers that etcd names"
@@ -30,11 +30,12 @@ WORKDIR /project
 # For Debian's nginx.
 FROM toolchain AS build
 COPY . .
-RUN make release \
-    && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
+RUN make release licenses \
+    && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router \
+        build/third-party.txt
 
 FROM scratch AS prebuilt
-COPY build/ngx_http_upstream_etcd_module.so build/firehose-router /built/
+COPY build/ngx_http_upstream_etcd_module.so build/firehose-router build/third-party.txt /built/
 
 # For the nginx of the official image, of which there are the sources of the same version and no
 # headers: a module that is built --with-compat is one that an nginx built so takes.
@@ -48,14 +49,16 @@ RUN cd /nginx \
     && ./configure --with-compat --with-file-aio --with-threads --with-http_realip_module \
         --with-http_ssl_module --with-http_v2_module > /dev/null
 COPY . .
-RUN NGINX_BUILD_DIR=/nginx/objs make release \
-    && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router
+RUN NGINX_BUILD_DIR=/nginx/objs make release licenses \
+    && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router \
+        build/third-party.txt
 
 # The official image's own entry point is not used: it would write to /etc/nginx, which nobody reads
 # here.
 FROM ${NGINX_IMAGE} AS official
 COPY --from=official-build /built/ngx_http_upstream_etcd_module.so /usr/lib/nginx/modules/
 COPY --from=official-build /built/firehose-router /usr/local/bin/
+COPY --from=official-build /built/third-party.txt /usr/share/doc/firehose-router/
 RUN install -d -o nginx -g nginx /run/firehose-router /var/lib/firehose-router
 ARG DESCRIPTION
 LABEL org.opencontainers.image.title="firehose-router" \
@@ -91,6 +94,7 @@ RUN apt-get update \
     && install -d -o firehose -g firehose /run/firehose-router /var/lib/firehose-router
 COPY --from=built /built/ngx_http_upstream_etcd_module.so /usr/lib/nginx/modules/
 COPY --from=built /built/firehose-router /usr/local/bin/
+COPY --from=built /built/third-party.txt /usr/share/doc/firehose-router/
 ARG DESCRIPTION
 ARG VERSION=0.1.0
 ARG REVISION

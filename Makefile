@@ -34,9 +34,16 @@ all: module ## build the module (the default)
 # them is then built: so nothing is compiled twice.
 SHIPPED := -p ngx-http-upstream-etcd-module -p firehose-router
 
+# Panics name files of sources: they must not depend on the directories of a machine, so that the
+# same commit makes the same files everywhere.
+REMAPPED := RUSTFLAGS="$(strip $(RUSTFLAGS) \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
+	--remap-path-prefix=$(CARGO_TARGET_DIR)=/target \
+	--remap-path-prefix=$(CURDIR)=/firehose-router)"
+
 .PHONY: module
 module: $(HEADERS)
-	$(FOR_NGINX) $(CARGO) build --locked --release $(SHIPPED) --lib
+	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --release $(SHIPPED) --lib
 	@mkdir -p build
 	@# A running nginx has the old file mapped: a new file takes its place, none is written over.
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
@@ -44,11 +51,22 @@ module: $(HEADERS)
 
 .PHONY: release
 release: $(HEADERS)
-	$(FOR_NGINX) $(CARGO) build --locked --release $(SHIPPED)
+	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --release $(SHIPPED)
 	@mkdir -p build
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
 	@echo "== built $(MODULE) and build/firehose-router"
+
+# What is shipped contains code of others, whose licenses have to be shipped with it.
+LICENSES := build/third-party.txt
+
+.PHONY: licenses
+licenses: ## collect the licenses of all crates in build/third-party.txt, \
+	and run cargo-deny if it is installed
+	@mkdir -p build
+	@$(CARGO) run --locked --quiet --profile demo -p third-party > $(LICENSES)
+	@echo "== made $(LICENSES)"
+	@! $(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) deny --locked check
 
 .PHONY: headers
 headers:
@@ -62,7 +80,7 @@ demo-node:
 
 .PHONY: firehose-router
 firehose-router: ## build the program `firehose-router`
-	$(CARGO) build --locked --release $(SHIPPED) --bin firehose-router
+	$(REMAPPED) $(CARGO) build --locked --release $(SHIPPED) --bin firehose-router
 	@mkdir -p build
 	@install -m 755 $(CARGO_TARGET_DIR)/release/firehose-router build/firehose-router
 
@@ -137,7 +155,7 @@ demo-image: firehose-router demo-node ## build the image of the nodes in compose
 	DOCKER_BUILDKIT=1 $(DOCKER) build -t firehose-router-demo-node --target demo-node .
 
 .PHONY: test-image
-test-image: release demo-node ## build the image of what is built here, \
+test-image: release demo-node licenses ## build the image of what is built here, \
 	and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
 
@@ -159,7 +177,7 @@ lint: $(HEADERS) ## rustfmt, widths, and clippy for the whole workspace, warning
 
 .PHONY: docs
 docs: $(HEADERS) ## write generated tables and manual pages, and build the site in build/docs
-	@mkdir -p man
+	@mkdir -p completions man
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p directive-table --test reference
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p firehose-router cli::documentation
 	$(CARGO) run --locked --profile demo -p book
@@ -172,11 +190,14 @@ check-links: ## list the links to other sites in the documentation, with their a
 bench: ## measure against the same nginx with static servers (QUICK=1: a look)
 	@scripts/install-dependencies.sh test
 	@$(MAKE) --no-print-directory module
-	$(CARGO) bench --locked -p benchmarks --bench pick -- $(if $(QUICK),--quick)
-	$(CARGO) run --locked --release -p benchmarks
+	$(REMAPPED) $(CARGO) bench --locked -p benchmarks --bench pick -- $(if $(QUICK),--quick)
+	$(REMAPPED) $(CARGO) run --locked --release -p benchmarks
 
 BINDIR ?= /usr/local/bin
-MANDIR ?= /usr/local/share/man
+DATADIR ?= /usr/local/share
+MANDIR ?= $(DATADIR)/man
+# Debian's own packages have zsh's completions in another directory.
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
 
 # Only what is missing is built, so that `make && sudo make install` runs no cargo as root.
 $(MODULE):
@@ -202,10 +223,47 @@ $(PROGRAM):
 
 .PHONY: install-router
 install-router: $(PROGRAM) ## copy firehose-router to /usr/local/bin (BINDIR), and its \
-	manual pages (MANDIR, DESTDIR)
+	manual pages and completions (DATADIR, MANDIR, ZSHDIR, DESTDIR)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/firehose-router
 	install -d $(DESTDIR)$(MANDIR)/man1
 	install -m 644 man/firehose-router*.1 $(DESTDIR)$(MANDIR)/man1
+	install -D -m 644 completions/firehose-router \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/firehose-router
+	install -D -m 644 completions/_firehose-router $(DESTDIR)$(ZSHDIR)/_firehose-router
+	install -D -m 644 completions/firehose-router.fish \
+		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/firehose-router.fish
+
+##@ Packages
+
+.PHONY: deb
+deb: ## install what is missing, build, and make Debian packages in build/packages
+	@scripts/install-dependencies.sh package
+	@$(MAKE) --no-print-directory release licenses
+	@scripts/build-deb.sh
+
+.PHONY: dist
+dist: ## make an archive of HEAD with all crates in build/, which builds without a network
+	@scripts/make-dist.sh
+
+.PHONY: test-dist
+test-dist: dist ## build from this archive without a network
+	@scripts/install-dependencies.sh run
+	@scripts/check-dist.sh
+
+.PHONY: reproducible
+reproducible: ## build HEAD twice in two directories, and compare the files
+	@scripts/install-dependencies.sh run
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/check-reproducible.sh
+
+.PHONY: test-packages
+test-packages: ## build packages and test them on a bare Debian 12 (BARE_DEBIAN=13: Debian 13)
+	@scripts/test-packages.sh
+
+.PHONY: test-configure
+test-configure: ## test configure --add-dynamic-module with the sources of an nginx
+	@scripts/install-dependencies.sh run
+	@scripts/check-configure.sh
 
 ##@ Other
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs a command in a clone of this project's HEAD on a bare Debian 12: debootstrap's minbase with
-# git, make, sudo and ca-certificates, by an ordinary user whom sudo asks for no password. Of this
-# machine it has the kernel, the network, the package sources (of apt and cargo), and the
-# certificates that these need.
+# Runs a command in a clone of this project's HEAD on a bare Debian 12 (BARE_DEBIAN=13: a Debian
+# 13): debootstrap's minbase with git, make, sudo and ca-certificates, by an ordinary user whom sudo
+# asks for no password. Of this machine it has the kernel, the network, the package sources (of apt
+# and cargo), and the certificates that these need.
 #
 #     scripts/bare.sh make test
 #     scripts/bare.sh --new make run        as `make run`, in a root that is made anew and not kept
@@ -15,7 +15,13 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 cache=${BARE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/firehose-router}
-root=$cache/debian-12
+debian=${BARE_DEBIAN:-12}
+case $debian in
+12) suite=bookworm ;;
+13) suite=trixie ;;
+*) fail "BARE_DEBIAN is $debian: it can be 12 or 13" ;;
+esac
+root=$cache/debian-$debian
 is_new=false
 # It may have been started without a standard input.
 { : <&0; } 2>/dev/null || exec </dev/null
@@ -96,17 +102,17 @@ make_root() {
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -qq --no-install-recommends mmdebstrap debian-archive-keyring
     fi
-    sources+=("deb [signed-by=$keyring] $(mirror /debian) bookworm main")
-    sources+=("deb [signed-by=$keyring] $(mirror /debian) bookworm-updates main")
-    sources+=("deb [signed-by=$keyring] $(mirror /debian-security) bookworm-security main")
-    say "== making a bare Debian 12 in $new"
+    sources+=("deb [signed-by=$keyring] $(mirror /debian) $suite main")
+    sources+=("deb [signed-by=$keyring] $(mirror /debian) $suite-updates main")
+    sources+=("deb [signed-by=$keyring] $(mirror /debian-security) $suite-security main")
+    say "== making a bare Debian $debian in $new"
     # As root, since a user's own namespaces are not allowed everywhere. Nothing there has to
     # outlive a loss of power.
     "${as_root[@]}" unshare --mount --pid --fork --kill-child --mount-proc \
         mmdebstrap --quiet --mode=root --variant=minbase \
         --include=git,make,sudo,ca-certificates \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io \
-        bookworm "$new" "${sources[@]}"
+        "$suite" "$new" "${sources[@]}"
     # How apt gets out of here.
     apt-config dump | grep -iE '^Acquire::(https?|ftp)::Proxy' |
         "${as_root[@]}" tee "$new/etc/apt/apt.conf.d/90proxy" >/dev/null || true
@@ -129,11 +135,12 @@ mkdir -p "$cache"
 run=$(mktemp -d "$cache/run.XXXXXX")
 chmod 755 "$run"
 if $is_new; then
-    make_root "$run/root"
+    # Standard output is that of the command.
+    make_root "$run/root" >&2
 else
     if [ ! -d "$root" ]; then
         # Whole, or not there.
-        make_root "$run/new"
+        make_root "$run/new" >&2
         "${as_root[@]}" mv -T "$run/new" "$root"
     fi
     "${as_root[@]}" cp -a --reflink=auto "$root" "$run/root"

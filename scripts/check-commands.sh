@@ -21,6 +21,7 @@ declare -A brought=(
     [ssh]="the reader of docs/how-to/roll-a-fleet.md"
     [mmdebstrap]="scripts/bare.sh itself"
     [python3]="whoever has a Docker engine; scripts/tutorials/with-docker.sh says so"
+    [lintian]="scripts/check-packages.sh itself"
     [ip]="scripts/check-tutorials.sh itself"
     [rustup]="whoever has it; it is not called where it is missing"
     [firehose-router]="make firehose-router"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks what `make install` and `make install-router` install, in a temporary folder: the module,
-# the program, and manual pages that name what users look up. What is installed is what the tests
-# have built.
+# the program, completions, and manual pages that name what users look up. What is installed is what
+# the tests have built.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -27,6 +27,9 @@ has "$manual/man7/ngx_http_upstream_etcd_module.7" etcd_check
 has "$manual/man1/firehose-router.1" announce
 has "$manual/man1/firehose-router-serve.1" state
 has "$manual/man1/firehose-router-announce.1" container
+has usr/local/share/bash-completion/completions/firehose-router announce
+has usr/local/share/zsh/site-functions/_firehose-router announce
+has usr/local/share/fish/vendor_completions.d/firehose-router.fish announce
 # Units name manual pages, and nothing else that would have to be installed.
 while IFS= read -r page; do
     has "$manual/man${page##*.}/$page"

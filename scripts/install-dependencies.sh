@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs what is missing to build and run (argument `run`, the default) or also to test (`test`)
-# from Debian's packages. Starts no service. With --list behind that it prints the packages, those
-# of Rust left out, and with --missing those that it would install, and installs nothing.
+# Installs what is missing to build and run (argument `run`, the default), or also to test (`test`)
+# or to make packages (`package`), from Debian's packages. Starts no service. With --list behind
+# that it prints the packages, those of Rust left out, and with --missing those that it would
+# install, and installs nothing.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -37,7 +38,11 @@ test)
     # The units name it by its path.
     package_of[/bin/kill]=procps
     ;;
-*) fail "usage: $0 [run|test] [--list|--missing]" ;;
+package)
+    package_of[dh]=debhelper
+    package_of[dpkg-buildpackage]=dpkg-dev
+    ;;
+*) fail "usage: $0 [run|test|package] [--list|--missing]" ;;
 esac
 if [ "${2:-}" = --list ]; then
     printf '%s\n' "${package_of[@]}" "${packages[@]}" | sort

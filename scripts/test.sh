@@ -98,7 +98,7 @@ address_sanitizer() {
 quick() {
     step "formatting" cargo fmt --all --check
     step "shell scripts" shellcheck -x scripts/*.sh scripts/neighbours/*.sh scripts/tutorials/*.sh \
-        findings/*.sh .ci/run
+        findings/*.sh .ci/run config config.make
     step "lines within 100 columns" scripts/check-width.sh
     step "select! and what it drops" scripts/check-selects.sh
     step "systemd units" scripts/check-units.sh

@@ -1,6 +1,7 @@
 //! The reference of the flags, and the manual pages: `make docs` writes them.
 
 use clap::{Arg, Command, CommandFactory};
+use clap_complete::Shell;
 
 use super::Cli;
 use crate::{etcd::PASSWORD_VARIABLE, serve::settings_reference};
@@ -13,6 +14,13 @@ const PAGES: &str = "docs/reference";
 
 /// Where the manual pages are.
 const MANUAL: &str = "man";
+
+/// Where the completions for shells are, by the names that the shells look for.
+const COMPLETIONS: [(Shell, &str); 3] = [
+    (Shell::Bash, "completions/firehose-router"),
+    (Shell::Zsh, "completions/_firehose-router"),
+    (Shell::Fish, "completions/firehose-router.fish"),
+];
 
 fn cli() -> Command {
     let mut cli = Cli::command();
@@ -101,6 +109,21 @@ fn flags_of_etcd_are_the_same_in_each_task() {
 fn manual_has_a_page_for_the_program_and_each_task() {
     for (name, text) in manual() {
         doc_tables::check_whole(&format!("{MANUAL}/{name}.1"), &text);
+    }
+}
+
+#[test]
+fn shells_complete_every_task_and_flag() {
+    for (shell, file) in COMPLETIONS {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut cli(), "firehose-router", &mut text);
+        let text = String::from_utf8(text).expect("text");
+        for word in ["announce", "etcd-endpoints"] {
+            assert!(text.contains(word), "{file}: {word}");
+        }
+        // Some shells' lines end in spaces, which nothing needs.
+        let lines = text.lines().map(|line| format!("{}\n", line.trim_end()));
+        doc_tables::check_whole(file, &lines.collect::<String>());
     }
 }
 

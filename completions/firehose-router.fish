@@ -1,0 +1,120 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_firehose_router_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_firehose_router_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_firehose_router_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_firehose_router_using_subcommand
+    set -l cmd (__fish_firehose_router_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -s V -l version -d 'Print version'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "serve" -d 'Run the router: nginx, with its nodes and settings live from etcd'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "announce" -d 'Announce a Firehose server in etcd for as long as it answers'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "migrate" -d 'Copy settings, and nodes without a lease, from one etcd to another or from API v2'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "healthcheck" -d 'Check whether the router on this machine answers, for the health check of a container'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "run-bound" -d 'Run a program that ends with its parent'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l listen -d 'Ports, or addresses with ports, to listen on, separated by commas' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l state-dir -d 'Directory for the last valid settings and nodes, used at a start without etcd' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l run-dir -d 'Directory for nginx\'s configuration, pid file and temporary files [default: /run/firehose-router, or the first usable directory]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l access-log -d 'Access log: "stdout", "off", a file, or syslog:server=... [default: stdout, or /dev/log if stdout cannot be opened]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l zone-size -d 'Size of the shared memory for nodes; 1m holds about 2400' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l stop-timeout -d 'Time for open connections to finish after SIGTERM or SIGINT, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l nginx-user -d 'User of nginx\'s workers if started by root [default: www-data or nginx, whichever exists]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l nginx -d 'Name or path of the nginx binary' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l module -d 'Path of the module [default: in the modules directory of nginx]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l template -d 'Template of nginx\'s configuration, instead of the built-in one (see nginx-conf/router.conf.jinja)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l key -d 'Key of the node below PREFIX/upstream/; slashes are allowed' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l addr -d 'Address at which the router reaches the node: HOST:PORT, or :PORT on the address of this host' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l container -d 'Name of the container that the node runs in; Docker is asked for its address before each check' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l port -d 'Port that the node listens on in its container' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l host -d 'Address of this host, also for a port that Docker publishes on all addresses [default: $COREOS_PRIVATE_IPV4, or the address that etcd is reached from]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l docker-host -d 'URL of Docker\'s API: unix:///PATH or tcp://HOST:PORT' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l value -d 'Parameters of the node, as in nginx\'s "server" directive: \'weight=5 max_conns=100\'' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l ttl -d 'Seconds after which etcd removes the key if the announcer has died (TTL of the lease)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check -d 'Check that the node must pass: "tcp", "none", or a URL (http:///PATH: at the address of the node)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check-method -d 'HTTP method of the check: GET or HEAD [default: GET]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check-interval -d 'Interval between two checks, at least 10ms' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check-timeout -d 'Timeout of a check, at least 1ms' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l fall -d 'Number of consecutive failed checks after which the key is removed' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l rise -d 'Number of consecutive passed checks after which the key is set' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l drain -d 'How long the node is marked "drain" on shutdown before its key is removed; a second signal skips the wait' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l stop-timeout -d 'How long the command may take to exit after SIGTERM before it is killed' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l take-over -d 'Take over the key if another announcer holds it, instead of waiting'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from -d 'URLs of the members of the source etcd, separated by commas' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l to -d 'URLs of the members of the target etcd (API v3), separated by commas [default: --etcd-endpoints]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-api -d 'API whose keys are copied [default: v2 if it has any, else v3]' -r -f -a "v2\t''
+v3\t''"
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-prefix -d 'Prefix of the keys at the source [default: --prefix]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-user -d 'User for the authentication at the source' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-password-file -d 'File with the password of that user' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-cacert -d 'CA certificates to verify https:// endpoints of --from with (PEM; API v3)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-cert -d 'Client certificate with its chain for --from (PEM; API v3)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-key -d 'Private key of that certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l from-server-name -d 'Name to verify the certificate of --from against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l yes -d 'Write the keys; without this flag they are only shown'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l overwrite -d 'Replace keys that have another value at the target'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand healthcheck" -l run-dir -d 'Directory given to the router with --run-dir' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand healthcheck" -s h -l help -d 'Print help'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand run-bound" -l expendable -d 'Where memory is short it is to be ended before anybody else'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand run-bound" -s h -l help -d 'Print help'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "serve" -d 'Run the router: nginx, with its nodes and settings live from etcd'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "announce" -d 'Announce a Firehose server in etcd for as long as it answers'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "migrate" -d 'Copy settings, and nodes without a lease, from one etcd to another or from API v2'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "healthcheck" -d 'Check whether the router on this machine answers, for the health check of a container'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "run-bound" -d 'Run a program that ends with its parent'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
