@@ -131,6 +131,12 @@ test-e2e: ## build, and run the end-to-end tests (T=NAME: one of them, or a modu
 	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
 	@$(FOR_NGINX) scripts/test.sh end-to-end $(T)
 
+.PHONY: test-versions
+test-versions: ## run the end-to-end tests with nginx and etcd of Debian 12, 13 and unstable \
+	(VERSIONS=debian-13 T=NAME)
+	@scripts/install-dependencies.sh test
+	@scripts/versions.sh $(T)
+
 .PHONY: test-slow
 test-slow: ## build, and run what takes an hour or more: a soak, fuzzing, sanitizers
 	@scripts/install-dependencies.sh test
@@ -179,6 +185,7 @@ lint: $(HEADERS) ## rustfmt, widths, and clippy for the whole workspace, warning
 docs: $(HEADERS) ## write generated tables and manual pages, and build the site in build/docs
 	@mkdir -p completions man
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p directive-table --test reference
+	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p doc-tables --test versions
 	WRITE_DOCS=1 $(CARGO) test --locked --profile demo -p firehose-router cli::documentation
 	$(CARGO) run --locked --profile demo -p book
 

@@ -21,6 +21,9 @@ const VERSIONS: &[(&str, u64)] = &[
     ("nginx1_31_3", 1_031_003),
 ];
 
+/// The newest nginx that the tests have run with (docs/reference/versions.json).
+const NEWEST_TESTED: &str = "1.30.6";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=DEP_NGINX_FEATURES");
@@ -47,7 +50,21 @@ fn main() {
         }
     }
 
+    warn_of_untested(version);
     compile_accessors();
+}
+
+/// Says so if this nginx is newer than any that was tested; the module is built all the same.
+fn warn_of_untested(version: u64) {
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    let newest = NEWEST_TESTED.split('.').fold(0, |sum, part| sum * 1_000 + number(part));
+    if version > newest {
+        let (major, minor, patch) = (version / 1_000_000, version / 1_000 % 1_000, version % 1_000);
+        println!(
+            "cargo::warning=nginx {major}.{minor}.{patch} is newer than any that the module was \
+             tested with, up to {NEWEST_TESTED}"
+        );
+    }
 }
 
 /// Where the accessors are declared.

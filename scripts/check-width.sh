@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks that no line of what git tracks has more than 100 columns: characters, not bytes. Data is
-# not looked at: Cargo.lock, the fuzzer's inputs, lists of messages, completions, manual pages, and
-# pictures.
+# not looked at: Cargo.lock, the fuzzer's inputs, lists of messages, completions, manual pages,
+# pictures, and JSON.
 #
 # Three kinds of lines may be longer. A row of a Markdown table has to be one line. A fenced line of
 # Markdown is an example, and may be what a program prints. What is one word cannot be broken, such
@@ -24,7 +24,7 @@ wrong=0
 while IFS= read -r -d '' file; do
     case $file in
     Cargo.lock | */Cargo.lock | fuzz/corpus/* | tests/*/messages.txt) continue ;;
-    completions/* | man/* | *.svg) continue ;;
+    completions/* | man/* | *.svg | *.json) continue ;;
     *.md) text=$(prose "$file") ;;
     *) text=$(<"$file") ;;
     esac

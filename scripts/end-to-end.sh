@@ -19,7 +19,8 @@ export ETCD_MODULE=${ETCD_MODULE:-$project/build/demo/ngx_http_upstream_etcd_mod
 export FIREHOSE_ROUTER=${FIREHOSE_ROUTER:-$project/build/demo/firehose-router}
 export DEMO_NODE=${DEMO_NODE:-$project/build/demo/demo-node}
 
-if cargo nextest --version >/dev/null 2>&1; then
+# A program of these tests that is built already, where there is no cargo: TESTS.
+if [ -z "${TESTS:-}" ] && cargo nextest --version >/dev/null 2>&1; then
     exec cargo nextest run --cargo-profile demo "${what[@]}" --test-threads "$threads" -- "$@"
 fi
 
@@ -39,7 +40,11 @@ done
 
 # cargo_test THREADS ARGUMENTS...
 cargo_test() {
-    cargo test --profile demo "${what[@]}" -- --test-threads "$@"
+    if [ -n "${TESTS:-}" ]; then
+        (cd tests && "$TESTS" --test-threads "$@")
+    else
+        cargo test --profile demo "${what[@]}" -- --test-threads "$@"
+    fi
 }
 
 listed=$(cargo_test 1 --list "${names[@]}" "${skipped[@]}" | sed -n 's/: test$//p')

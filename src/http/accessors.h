@@ -1,7 +1,7 @@
 /*
- * Bits of nginx's structures that nginx-sys does not have where the C compiler has them: bindgen
- * counts the units of bit-fields from the first of them, a C compiler from the start of the
- * structure. build.rs has these functions compiled by the C compiler, and bound.
+ * Parts of nginx's structures as the C compiler has them: bits, which bindgen counts from the first
+ * unit of bit-fields and a C compiler from the start of the structure, and what only some builds of
+ * nginx have. build.rs has these functions compiled by the C compiler, and bound.
  */
 
 #include <ngx_config.h>
@@ -14,4 +14,19 @@ static inline ngx_uint_t
 ngx_etcd_is_header_only(const ngx_http_request_t *request)
 {
     return request->header_only;
+}
+
+/* Posts a write event to the connection of a client that speaks HTTP/2; nothing for others. If
+ * nginx closes a stream, its RST_STREAM frame waits in the connection until something else is sent
+ * or received there. */
+static inline void
+ngx_etcd_flush_client(const ngx_http_request_t *request)
+{
+#if (NGX_HTTP_V2)
+    if (request->stream) {
+        ngx_post_event(request->stream->connection->connection->write, &ngx_posted_events);
+    }
+#else
+    (void) request;
+#endif
 }

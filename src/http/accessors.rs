@@ -1,4 +1,4 @@
-//! Bits of nginx's structures as the C compiler has them: see `accessors.h`, which build.rs has
+//! Parts of nginx's structures as the C compiler has them: see `accessors.h`, which build.rs has
 //! compiled.
 
 use ngx::ffi::ngx_http_request_t;
@@ -13,4 +13,16 @@ mod bound {
 pub(crate) fn is_header_only(request: &ngx_http_request_t) -> bool {
     // SAFETY: the function reads one bit of a request, which is valid.
     unsafe { bound::ngx_etcd_is_header_only(request) != 0 }
+}
+
+/// Has nginx send what waits in the client's HTTP/2 connection, once the events of this moment are
+/// handled.
+///
+/// # Safety
+///
+/// The request lives, and nginx's event loop calls.
+pub(crate) unsafe fn flush_client(request: *const ngx_http_request_t) {
+    // SAFETY: the caller's promise: a request has its stream, and a stream its connection, for as
+    // long as it lives. nginx takes the event back if it closes the connection.
+    unsafe { bound::ngx_etcd_flush_client(request) }
 }

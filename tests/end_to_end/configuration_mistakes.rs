@@ -8,7 +8,6 @@ mod variables;
 use harness::*;
 
 use self::parameters::{BALANCE, CHECK, DRAIN, STICKY};
-use crate::documentation::nginx_version;
 
 const CLUSTER: &str = "etcd_cluster main { endpoint http://127.0.0.1:2379; }";
 
@@ -208,7 +207,7 @@ fn table() -> Vec<Refused> {
         table.push(in_upstream(&format!("{method} etcd main /p/;"), words));
     }
     // Later ones no longer take the upstream as they read the directive.
-    if nginx_version().is_ok_and(|version| version < vec![1, 29, 7]) {
+    if nginx_version().is_ok_and(|version| version < [1, 29, 7]) {
         table.push(in_upstream("keepalive 8; etcd main /p/;", &["keepalive", "etcd"]));
     }
     table.extend(variables::table());

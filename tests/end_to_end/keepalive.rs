@@ -23,12 +23,6 @@ fn keeping(etcd: &Etcd, parameters: &str) -> Configuration {
         .http(&upstream("", &directives))
 }
 
-/// The version of the nginx under test.
-pub(crate) async fn version(nginx: &Nginx) -> Result<Vec<u32>> {
-    let version = nginx.status().await?.nginx_version;
-    Ok(version.split('.').map_while(|number| number.parse().ok()).collect())
-}
-
 /// A node that is told what to do, before an nginx that keeps connections.
 async fn told(parameters: &str) -> Result<(ToldNode, Etcd, Nginx)> {
     let (node, etcd) = (ToldNode::start().await?, Etcd::start().await?);

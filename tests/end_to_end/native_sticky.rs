@@ -2,8 +2,6 @@
 
 use harness::*;
 
-use crate::keepalive::version;
-
 /// nginx, which is its own nodes: each says its number, and sets the cookie `session` to what the
 /// client asks for.
 struct Nodes {
@@ -16,10 +14,10 @@ impl Nodes {
     /// As many nodes, before which `upstream` gives the directives behind `etcd`, in which `PORT0`
     /// and so on are the nodes'. `None` where nginx has no `sticky`.
     async fn start(count: usize, upstream: &str) -> Result<Option<Self>> {
-        let etcd = Etcd::start().await?;
-        if version(&Nginx::start(Configuration::firehose(&etcd)).await?).await? < vec![1, 29, 6] {
+        if !nginx_has("\"sticky\"", [1, 29, 6])? {
             return Ok(None);
         }
+        let etcd = Etcd::start().await?;
         let mut configuration = Configuration::new().workers(1).http(&cluster("main", &etcd.url()));
         let (mut ports, mut directives) = (Vec::new(), upstream.to_owned());
         for number in 0..count {
@@ -224,7 +222,7 @@ async fn connections_are_kept_behind_sticky() -> Result<()> {
             connections.push(answer.header("x-connection").to_owned());
         }
         connections.dedup();
-        if version(&nodes.nginx).await? >= vec![1, 29, 7] || !kept.is_empty() {
+        if nginx_version()? >= [1, 29, 7] || !kept.is_empty() {
             assert_eq!(connections.len(), 1, "{kept}: {connections:?}");
         }
         nodes.nginx.check_log()?;

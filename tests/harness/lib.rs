@@ -17,8 +17,11 @@ mod eventually;
 mod fleet;
 mod folder;
 mod gate;
+mod grpc_client;
+mod grpc_node;
 mod grpc_proxy;
 mod http;
+mod http2_node;
 mod link;
 mod load;
 mod log;
@@ -34,6 +37,7 @@ mod served;
 mod session;
 mod status;
 mod stopwatch;
+mod version;
 mod websocket;
 
 pub use certificates::{Authority, Certificate};
@@ -50,8 +54,11 @@ pub use eventually::eventually;
 pub use fleet::Fleet;
 pub use folder::Folder;
 pub use gate::Gate;
+pub use grpc_client::{GrpcCall, GrpcClient};
+pub use grpc_node::GrpcNode;
 pub use grpc_proxy::GrpcProxy;
 pub use http::{Answer, Connection, get};
+pub use http2_node::Http2Node;
 pub use link::Link;
 pub use load::{Clients, Failure, Load, Report};
 pub use nginx::Nginx;
@@ -71,6 +78,7 @@ pub use status::{
     Geo, Holding, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone,
 };
 pub use stopwatch::Stopwatch;
+pub use version::{nginx_has, nginx_version, skip};
 pub use websocket::WebSocket;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use ngx::ffi::{ngx_connection_t, ngx_event_t};
 
-use crate::http::open_request::OpenRequest;
+use crate::http::{accessors, open_request::OpenRequest};
 
 /// Makes nginx believe that the peer of a request has closed its connection.
 ///
@@ -23,6 +23,8 @@ pub(super) unsafe fn close(request: NonNull<OpenRequest>) {
     let connection: *mut ngx_connection_t = unsafe {
         let request = request.as_ref();
         request.drained();
+        // The other streams of a client may be silent for long.
+        accessors::flush_client(request.request);
         (*request.upstream()).peer.connection
     };
     if connection.is_null() {

@@ -3,7 +3,6 @@
 use harness::*;
 
 use super::{CLUSTER, at_top, in_cluster, in_upstream};
-use crate::documentation::nginx_version;
 
 const MESSAGES: &str = include_str!("messages.txt");
 
@@ -23,7 +22,7 @@ async fn each_message_about_a_mistake_is_the_one_that_is_listed() -> Result<()> 
             None => (false, versions),
         };
         let wanted: Vec<u32> = wanted.split('.').map(str::parse).collect::<Result<_, _>>()?;
-        if (version < wanted) != is_before {
+        if (version[..] < wanted[..]) != is_before {
             continue;
         }
         let new = Configuration::new();

@@ -3,14 +3,12 @@
 
 use harness::*;
 
-use super::version;
-
 /// More than the 32 connections that nginx keeps for a whole upstream by default.
 const NODES: usize = 40;
 
 /// Whether this is an nginx that keeps connections where nothing is said.
-async fn keeps(nginx: &Nginx) -> Result<bool> {
-    Ok(version(nginx).await? >= vec![1, 29, 7])
+fn keeps() -> Result<bool> {
+    Ok(nginx_version()? >= [1, 29, 7])
 }
 
 fn accepted(nodes: &[Node]) -> u64 {
@@ -35,7 +33,7 @@ async fn two_rounds(directives: &str) -> Result<Router> {
 async fn connections_of_each_peer_are_kept_by_default() -> Result<()> {
     let router = two_rounds("").await?;
     // nginx's one list would be too short for the second round to find anything.
-    let rounds = if keeps(&router.nginx).await? { 1 } else { 2 };
+    let rounds = if keeps()? { 1 } else { 2 };
     assert_eq!(accepted(&router.nodes), rounds * NODES as u64);
     router.nginx.check_log()
 }
@@ -65,7 +63,7 @@ async fn location_has_its_own_connections() -> Result<()> {
     for path in ["/", "/other", "/other", "/other"] {
         assert_eq!(router.nginx.get(path).await?.status, 200);
     }
-    let expected = if keeps(&router.nginx).await? { 2 } else { 4 };
+    let expected = if keeps()? { 2 } else { 4 };
     assert_eq!(accepted(&router.nodes), expected);
     router.nginx.check_log()
 }
