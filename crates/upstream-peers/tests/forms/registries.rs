@@ -150,6 +150,10 @@ fn patroni_members_serve_while_they_run() {
     assert!(read("k", &none).concat().starts_with("10.0.0.7:5432 down {"));
     let primary = none.replace("\"replica\"", "\"primary\"");
     assert!(read("k", &primary).concat().starts_with("10.0.0.7:5432 {"));
+    for role in ["primary", "master"] {
+        let server = read("k", &value.replace("replica\"", &format!("{role}\""))).concat();
+        assert!(server.contains(r#""role":"primary""#), "{server}");
+    }
     assert_eq!(
         read("k", r#"{"conn_url":"postgres://[::1]/postgres","state":"running"}"#),
         [r#"[::1]:5432 {"state":"running"}"#]

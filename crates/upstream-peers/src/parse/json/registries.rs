@@ -105,8 +105,13 @@ pub(super) fn patroni(object: &Object, context: &Context<'_>) -> Result<Vec<Valu
     let tags = object.get("tags");
     let has_no_load = tags.and_then(|tags| tags.get("noloadbalance")) == Some(&Json::Bool(true));
     let mut labels = FoundLabels::default();
-    for name in ["role", "state", "version", "replication_state", "timeline"] {
+    for name in ["state", "version", "replication_state", "timeline"] {
         object.get(name).into_iter().for_each(|value| labels.add_json(name, value));
+    }
+    // Before version 4.0 the primary is called so.
+    let role = if role == "master" { "primary" } else { role };
+    if !role.is_empty() {
+        labels.add_json("role", &Json::from(role));
     }
     labels.add_all(tags);
     let is_down = state != "running" || has_no_load && role == "replica";
