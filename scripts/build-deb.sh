@@ -31,6 +31,8 @@ log=$folder/log
     cat "$log" >&2
     fail "the packages cannot be built"
 }
+# Those of other versions would be installed with them.
+rm -rf "$packages"
 mkdir -p "$packages"
 for package in "$folder"/*.deb; do
     mv "$package" "$packages/"

@@ -206,8 +206,8 @@ const ETCD: &[Parameter] = &[
     value("expiry_guard", "*percent*%", "a share from 1% to 99%")
         .says("keep peers if leases of more than this share of the keys expire together"),
     value("scheme", "*scheme*", "a scheme such as http or grpc, in lower case").says(
-        "which endpoints are used of values that have endpoints with several schemes; without it, \
-         those with `http`, or if there are none those with `https`",
+        "scheme of the endpoints to use if a value has several; without it `http`, or `https` if \
+         there is no `http`",
     ),
     value("names", "all | first", "\"all\" or \"first\"").or("all").says(
         "which addresses of a host name are peers: all, or only the first one in the order of \
