@@ -137,6 +137,13 @@ test-versions: ## run the end-to-end tests with nginx and etcd of Debian 12, 13 
 	@scripts/install-dependencies.sh test
 	@scripts/versions.sh $(T)
 
+.PHONY: test-patroni
+test-patroni: ## build, and test on a bare Debian 12 that peers follow a switchover of Patroni's
+	@scripts/install-dependencies.sh test
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/build-demo.sh end-to-end
+	@scripts/test-patroni.sh
+
 .PHONY: test-slow
 test-slow: ## build, and run what takes an hour or more: a soak, fuzzing, sanitizers
 	@scripts/install-dependencies.sh test
