@@ -236,6 +236,8 @@ impl WatchedUpstream {
             }
             Update::Lost { reason, .. } => {
                 self.watch.note_loss();
+                self.contents.note_loss();
+                self.take_news();
                 self.report.set_trouble(Some(reason));
                 self.zone.set_connected(false);
             }

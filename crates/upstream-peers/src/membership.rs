@@ -16,7 +16,7 @@ use crate::address::Target;
 use crate::allow::Allow;
 use crate::excerpt::Excerpt;
 use crate::key_name::name_beside;
-use crate::labels::Reading;
+use crate::labels::{Labels, Reading};
 use crate::parameters::Parameters;
 use crate::parse::parse_value;
 use crate::peer::Peer;
@@ -113,16 +113,25 @@ impl Membership {
 
     /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may
     /// have several addresses. It stays until the key has a good value, or is found missing. A key
-    /// that has a good value already is left as it is. A peer where none may be, or without the
-    /// labels that are wanted, is not taken over.
+    /// that has a good value already is left as it is. A peer where none may be is not taken over;
+    /// one without the labels that are wanted is, until
+    /// [`drop_unwanted`](Self::drop_unwanted): those with the labels may come with the list.
     pub fn seed(&mut self, peer: Peer) {
         let Peer { key, address, server: text, parameters, route, labels, create_revision } = peer;
-        if !self.allow.permits(&address) || !self.reading.select.wants(&labels) {
+        if !self.allow.permits(&address) {
             return;
         }
         let parameters = Given::known(parameters, route);
         let server = Server { address, text, parameters, labels, priority: i64::MIN };
         self.members.entry(key).or_default().seed(server, create_revision);
+    }
+
+    /// Forgets the peers known from before that have not the labels that are wanted: there will be
+    /// no list soon. Says whether there were any.
+    pub fn drop_unwanted(&mut self) -> bool {
+        let Self { members, reading, .. } = self;
+        let wants = |labels: &Labels| reading.select.wants(labels);
+        members.values_mut().fold(false, |changed, member| changed | member.retain_seeded(wants))
     }
 
     /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at

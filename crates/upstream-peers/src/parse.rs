@@ -9,8 +9,8 @@ use crate::key_name::name_of_url;
 use crate::labels::Reading;
 use crate::parameters::Overrides;
 use crate::value::{
-    KeyContent, MAX_KEY_LENGTH, MAX_LONG_VALUE_LENGTH, MAX_SERVERS_OF_KEY, MAX_VALUE_LENGTH, Value,
-    ValueError, check_key,
+    KeyContent, MAX_KEY_LENGTH, MAX_LONG_VALUE_LENGTH, MAX_VALUE_LENGTH, Value, ValueError,
+    check_count, check_key,
 };
 use url::{WHITE_SPACE, address};
 
@@ -60,10 +60,8 @@ pub fn parse_value<'k>(
     } else {
         key::servers(key).ok_or(ValueError::Empty)?
     };
-    match values.len() {
-        0..=MAX_SERVERS_OF_KEY => Ok(KeyContent::Servers { name, values }),
-        count => Err(ValueError::TooManyServers(count)),
-    }
+    check_count(values.len())?;
+    Ok(KeyContent::Servers { name, values })
 }
 
 /// Reads what nginx has after `server`, of which it is known that it is such: any word is taken for

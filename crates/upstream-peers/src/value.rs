@@ -184,6 +184,14 @@ pub enum ValueError {
 }
 
 /// That a key can name a peer.
+/// Checks the number of servers of a key, before what each of them has is read.
+pub(crate) fn check_count(servers: usize) -> Result<(), ValueError> {
+    match servers {
+        0..=MAX_SERVERS_OF_KEY => Ok(()),
+        count => Err(ValueError::TooManyServers(count)),
+    }
+}
+
 pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
     if key.is_empty() {
         return Err(ValueError::KeyEmpty);

@@ -256,6 +256,11 @@ impl Contents {
         }
     }
 
+    /// etcd cannot be followed: the peers in hand that are not selected go, since no others come.
+    pub(super) fn note_loss(&mut self) {
+        self.news.peers |= self.members.in_hand_mut().drop_unwanted();
+    }
+
     /// etcd has told that there was nothing new up to a revision.
     pub(super) fn note_alive(&mut self, revision: i64, now: u64) {
         self.ages.alive(revision, now);

@@ -51,6 +51,34 @@ async fn changed_label_moves_requests_without_a_failure() -> Result<()> {
     nginx.check_log()
 }
 
+/// The peers of the former selection serve until those of the new one come with etcd's list.
+#[tokio::test]
+async fn reload_with_another_selection_fails_no_request() -> Result<()> {
+    let mut router = Router::with(0, |etcd| selecting(etcd, "role=primary", "")).await?;
+    let nodes = start_nodes(2).await?;
+    for (name, node, role) in [("a", 0, "primary"), ("b", 1, "replica")] {
+        router.etcd.put(key(name), member(&nodes[node], role)).await?;
+    }
+    router.nginx.wait_for_keys(&["a"]).await?;
+    for (role, name) in [("replica", "b"), ("primary", "a"), ("replica", "b"), ("primary", "a")] {
+        router.nginx.configure(selecting(&router.etcd, &format!("role={role}"), ""))?;
+        let nginx = &router.nginx;
+        let switch = async {
+            nginx.reload().await?;
+            nginx.wait_for_keys(&[name]).await.map(drop)
+        };
+        let requests = async {
+            for _ in 0..200 {
+                let status = nginx.get("/").await?.status;
+                ensure!(status == 200, "{status}");
+            }
+            Ok(())
+        };
+        tokio::try_join!(switch, requests)?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn other_selection_counts_without_etcd_as_well() -> Result<()> {
     let folder = Folder::new("select")?;

@@ -36,12 +36,10 @@ impl Membership {
         keys.iter().fold(false, |changed, weight| changed | self.set_weight_beside(weight))
     }
 
-    /// Whether a key stands for no peer, although its value is valid: it is about a peer that
-    /// another key names, or its servers are not wanted.
+    /// Whether a key stands for no peer: it is about a peer that another key names, its servers are
+    /// not wanted, or it has never had a valid value.
     pub fn is_aside(&self, key: &str) -> bool {
-        self.members.get(key).is_some_and(|member| {
-            !member.is_good() && (member.is_setting() || member.unselected() > 0)
-        })
+        self.members.get(key).is_none_or(|member| !member.is_good())
     }
 
     /// Forgets a key that [`is_aside`](Self::is_aside). What it has set stays for a peer whose key
@@ -49,7 +47,7 @@ impl Membership {
     pub fn remove_aside(&mut self, key: &str, stays: impl Fn(&str) -> bool) -> MembershipChange {
         let is_kept = self.url_beside(key).is_some_and(|url| stays(url));
         if !is_kept {
-            return self.remove(key).0;
+            return self.delete(key.as_bytes());
         }
         self.members.remove(key);
         MembershipChange::default()

@@ -8,6 +8,7 @@ use super::entry::{Entry, Server};
 use super::names::Names;
 use crate::address::{SocketAddress, Target};
 use crate::key_name::name_beside;
+use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::value::ValueError;
 
@@ -72,6 +73,19 @@ impl Member {
         self.create_revision = create_revision;
     }
 
+    /// Forgets those of its peers known from before whose labels are not wanted. Says whether there
+    /// were any.
+    pub(super) fn retain_seeded(&mut self, wants: impl Fn(&Labels) -> bool) -> bool {
+        let Good::Seeded(peers) = &mut self.good else { return false };
+        let before = peers.len();
+        peers.retain(|server| wants(&server.labels));
+        let is_changed = peers.len() != before;
+        if peers.is_empty() {
+            self.good = Good::Never;
+        }
+        is_changed
+    }
+
     pub(super) fn create_revision(&self) -> i64 {
         self.create_revision
     }
@@ -130,6 +144,8 @@ impl Member {
         for entry in &mut entries {
             previous.share_text(entry);
             entry.meanwhile = previous.meanwhile(entry, is_only);
+            entry.meanwhile.sort_unstable();
+            entry.meanwhile.dedup();
         }
         let had_peers = previous.has_peers();
         self.good = Good::Servers(entries);
@@ -150,11 +166,6 @@ impl Member {
             Good::Setting(weight) => weight,
             _ => None,
         }
-    }
-
-    /// Whether its value is about a peer that another key names.
-    pub(super) fn is_setting(&self) -> bool {
-        matches!(self.good, Good::Setting(_))
     }
 
     /// Whether its peers were found, and its value is not known yet.

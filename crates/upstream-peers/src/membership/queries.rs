@@ -56,7 +56,21 @@ impl Membership {
     pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
         let mut peers = Vec::with_capacity(self.members.len());
         let entries = || self.members.values().flat_map(Member::entries);
-        let first = entries().map(|entry| entry.priority).min().unwrap_or_default();
+        let has_peers = |entry: &&Entry| {
+            let mut has_peers = false;
+            let resolve = |name: &str| self.permitted(resolve(name));
+            entry.each_peer(resolve, self.is_one_address, |_| has_peers = true);
+            has_peers
+        };
+        let priorities = || entries().map(|entry| entry.priority);
+        let first = match priorities().min() {
+            // A host name without an address must not push others back.
+            first if first != priorities().max() => {
+                entries().filter(has_peers).map(|entry| entry.priority).min()
+            }
+            first => first,
+        };
+        let first = first.unwrap_or_default();
         let mut has_names = false;
         for (key, member) in &self.members {
             has_names |= member.name().is_some();

@@ -135,7 +135,7 @@ fn only_peers_with_the_labels_that_are_wanted() {
     let outcome = put(&mut members, "a", &own("10.0.0.1:80", "replica"));
     assert!(outcome.changed && outcome.unselected_changed);
     let outcome = put(&mut members, "b", &own("10.0.0.2:80", "primary"));
-    assert!(outcome.changed && outcome.unselected_changed && !members.is_aside("x"));
+    assert!(outcome.changed && outcome.unselected_changed && members.is_aside("x"));
     assert_eq!(printed(&members, resolve), ["a 10.0.0.1:80 1"]);
     assert_eq!(members.peers(resolve)[0].labels, Labels::of_pairs([("role", "replica")]));
     // What is malformed leaves all as it was, and no peer is left of one that was not wanted.
@@ -146,6 +146,25 @@ fn only_peers_with_the_labels_that_are_wanted() {
 }
 
 #[test]
+fn rejected_keys_stand_for_no_peer() {
+    let mut members = Membership::new(Parameters::default());
+    assert_eq!(put(&mut members, "a", "?").rejected.len(), 1);
+    assert!(members.is_aside("a") && members.is_aside("missing"));
+    assert!(members.remove_aside("a", |_| false).rejections_changed);
+    assert_eq!(members.rejected().count(), 0);
+}
+
+#[test]
+fn host_names_without_an_address_push_no_peer_back() {
+    let mut members = Membership::new(Parameters::default());
+    assert!(put(&mut members, "a", r#"{"host":"node.example","port":80,"priority":1}"#).changed);
+    assert!(put(&mut members, "b", "10.0.0.4:80").changed);
+    let is_backup = |peers: &[Peer]| peers.last().map(|peer| peer.parameters.backup);
+    assert_eq!(is_backup(&members.peers(resolve)), Some(true));
+    assert_eq!(is_backup(&members.peers(unresolved)), Some(false));
+}
+
+#[test]
 fn peers_from_before_must_have_the_labels_as_well() {
     let mut members = selecting("role=replica");
     let with =
@@ -153,6 +172,9 @@ fn peers_from_before_must_have_the_labels_as_well() {
     members.seed(with("replica"));
     members.seed(with("primary"));
     members.seed(seed("none", "10.0.0.1:80", 1));
+    // Until the list comes, or is known not to come soon: a moment without peers costs requests.
+    assert_eq!(printed(&members, resolve).len(), 3);
+    assert!(members.drop_unwanted() && !members.drop_unwanted());
     assert_eq!(printed(&members, resolve), ["replica 10.0.0.1:80 1"]);
     // The same with its labels is no change, and others are one.
     assert!(!put(&mut members, "replica", &own("10.0.0.1", "replica")).changed);

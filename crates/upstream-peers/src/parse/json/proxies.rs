@@ -10,7 +10,7 @@ use crate::address::{DEFAULT_PORT, Target};
 use crate::labels::FoundLabels;
 use crate::parameters::{MAX_WEIGHT, Overrides};
 use crate::parse::url::{self, address};
-use crate::value::{Value, ValueError};
+use crate::value::{Value, ValueError, check_count};
 
 /// What a list of nodes may be.
 const NODES: &str = "a list of objects with \"address\", or with \"host\" and \"port\", or an \
@@ -19,6 +19,12 @@ object of addresses with weights";
 /// `nodes` of go-micro, a list of objects with `address`; or of APISIX, a list of objects with
 /// `host`, or an object with addresses and weights.
 pub(super) fn nodes(object: &Object, context: &Context<'_>) -> Result<Vec<Value>, ValueError> {
+    let count = match &object["nodes"] {
+        Json::Array(nodes) => nodes.len(),
+        Json::Object(nodes) => nodes.len(),
+        _ => 0,
+    };
+    check_count(count)?;
     match &object["nodes"] {
         Json::Array(nodes) if !nodes.is_empty() => {
             nodes.iter().map(|node| self::node(object, node, context)).collect()

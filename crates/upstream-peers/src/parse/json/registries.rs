@@ -12,7 +12,7 @@ use crate::parse::{
     key,
     url::{self, address},
 };
-use crate::value::{Value, ValueError};
+use crate::value::{Value, ValueError, check_count};
 
 /// go-kratos's `registry.ServiceInstance`: several URLs, of which the query says whether TLS is
 /// used.
@@ -44,7 +44,9 @@ pub(super) fn kratos(object: &Object, context: &Context<'_>) -> Result<Vec<Value
     let server = |(server, target)| {
         context.labelled(labels.clone(), Value::new(server, target, overrides.clone()))
     };
-    Ok(context.wanted().of(endpoints)?.into_iter().map(server).collect())
+    let endpoints = context.wanted().of(endpoints)?;
+    check_count(endpoints.len())?;
+    Ok(endpoints.into_iter().map(server).collect())
 }
 
 /// The `InstanceInfo` of Kitex and Hertz.
