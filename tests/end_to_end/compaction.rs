@@ -116,7 +116,7 @@ async fn router_halted_over_compactions_has_the_last_state() -> Result<()> {
 }
 
 /// A peer is deleted between the list and the watch, and etcd compacted to this very deletion, of
-/// which it then does not send anything.
+/// which an older etcd then does not send anything.
 #[tokio::test]
 async fn deletion_that_etcd_does_not_send_is_found() -> Result<()> {
     // On a busy machine the watch may be given up before the gate opens: then it is an ordinary
@@ -127,6 +127,10 @@ async fn deletion_that_etcd_does_not_send_is_found() -> Result<()> {
             return Ok(());
         }
         println!("another list was faster: {resyncs:?}");
+    }
+    // github.com/etcd-io/etcd/issues/18089
+    if etcd_version()? >= [3, 5, 16] {
+        return skip("etcd sends a deletion that it is compacted to from 3.5.16 on");
     }
     Err("no list was made because of the compaction".into())
 }

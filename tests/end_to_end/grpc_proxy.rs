@@ -1,4 +1,5 @@
-//! Behind etcd's grpc-proxy, which answers reads and no progress requests.
+//! Behind etcd's grpc-proxy, which answers reads and no progress requests; and what is not taken
+//! for one.
 
 use harness::*;
 
@@ -40,4 +41,23 @@ async fn grpc_proxy_is_followed_without_a_new_list_and_logged_once() -> Result<(
     assert_eq!((lists, nginx.log_lines("grpc-proxy").len()), (1, 1), "{}", nginx.log());
     assert_eq!(nginx.log_lines("cannot watch"), [""; 0]);
     nginx.check_log()
+}
+
+/// etcd 3.5.30 answers no progress request before its store has come past the list.
+#[tokio::test]
+async fn etcd_at_rest_is_not_taken_for_a_proxy() -> Result<()> {
+    let router = Router::start(1, 1).await?;
+    for _ in 0..6 {
+        for is_due in [true, false] {
+            eventually(SOON, "etcd says nothing for a second, and then a word", async || {
+                let upstream = router.nginx.upstream().await?;
+                let silence = upstream.seconds_since_last_word.ok_or("no word")?;
+                ensure!(upstream.connected && (silence > 1.0) == is_due, "{upstream:?}");
+                Ok(())
+            })
+            .await?;
+        }
+    }
+    assert_eq!(router.nginx.log_lines("progress"), [""; 0]);
+    router.nginx.check_log()
 }

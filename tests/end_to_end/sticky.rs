@@ -16,9 +16,11 @@ const WHOLE: &str = "cookie=srv_id expires=1h domain=example.org path=/some http
                      samesite=lax secret=pepper";
 
 fn configuration(etcd: &Etcd, sticky: &str) -> Configuration {
+    // A node's fault is one of new connections.
+    let keepalive = without_keepalive().expect("nginx says its version");
     Configuration::new()
         .http(&cluster("main", &etcd.url()))
-        .http(&upstream("", &format!("etcd_sticky {sticky};")))
+        .http(&upstream("", &format!("etcd_sticky {sticky}; {keepalive}")))
 }
 
 async fn start(sticky: &str) -> Result<Router> {

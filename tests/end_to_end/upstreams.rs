@@ -130,7 +130,12 @@ async fn nginxs_keepalive_keeps_connections_and_forgets_removed_nodes() -> Resul
 
 #[tokio::test]
 async fn without_keepalive_each_request_has_its_connection() -> Result<()> {
-    let router = Router::start(1, 1).await?;
+    let directives = without_keepalive()?;
+    let router = Router::with(1, |etcd| {
+        let upstream = upstream("", directives);
+        Configuration::new().workers(1).http(&cluster("main", &etcd.url())).http(&upstream)
+    })
+    .await?;
     for _ in 0..20 {
         assert_eq!(router.nginx.get("/").await?.node(), "n0");
     }

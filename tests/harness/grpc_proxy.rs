@@ -31,6 +31,9 @@ impl GrpcProxy {
                 &etcd.address(),
                 "--listen-addr",
                 &address,
+                // Newer ones end if they cannot reach themselves there.
+                "--advertise-client-url",
+                &address,
             ])
             .stdout(Stdio::null())
             .stderr(Stdio::null());

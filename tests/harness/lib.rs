@@ -78,7 +78,7 @@ pub use status::{
     Geo, Holding, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone,
 };
 pub use stopwatch::Stopwatch;
-pub use version::{nginx_has, nginx_version, skip};
+pub use version::{etcd_version, nginx_has, nginx_version, skip, without_keepalive};
 pub use websocket::WebSocket;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which nginx is tested, and what is skipped for its version.
+//! Which nginx and etcd are tested, and what is skipped for their versions.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -23,12 +23,27 @@ pub fn nginx_version() -> Result<[u32; 3]> {
         return Ok(*version);
     }
     let output = Command::new(nginx()?).env_remove("NGINX").arg("-v").output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let numbers = said.split_once("nginx/").map(|(_, version)| version).unwrap_or_default();
+    let version = version_in("nginx/", &output.stderr)?;
+    Ok(*VERSION.get_or_init(|| version))
+}
+
+/// The version of the etcd under test.
+///
+/// # Errors
+///
+/// When etcd cannot be run, or says nothing of its version.
+pub fn etcd_version() -> Result<[u32; 3]> {
+    let output = Command::new("etcd").arg("--version").output()?;
+    version_in("etcd Version: ", &output.stdout)
+}
+
+/// The version that is said behind these words.
+fn version_in(words: &str, said: &[u8]) -> Result<[u32; 3]> {
+    let said = String::from_utf8_lossy(said);
+    let numbers = said.split_once(words).map(|(_, version)| version).unwrap_or_default();
     let numbers = numbers.split(|byte: char| !byte.is_ascii_digit()).map_while(|n| n.parse().ok());
     let numbers: Vec<u32> = numbers.take(3).collect();
-    let version = numbers.try_into().map_err(|_| format!("no version: {said:?}"))?;
-    Ok(*VERSION.get_or_init(|| version))
+    Ok(numbers.try_into().map_err(|_| format!("no version: {said:?}"))?)
 }
 
 /// Whether nginx is this version or a later one. If it is not, the test that calls this is skipped,
@@ -45,6 +60,16 @@ pub fn nginx_has(what: &str, since: [u32; 3]) -> Result<bool> {
     let [major, minor, patch] = since;
     skip(&format!("nginx has {what} from {major}.{minor}.{patch} on"))?;
     Ok(false)
+}
+
+/// What has nginx open a connection for each request, where it keeps them by default: a directive
+/// of an upstream, or nothing.
+///
+/// # Errors
+///
+/// As with [`nginx_version`].
+pub fn without_keepalive() -> Result<&'static str> {
+    Ok(if nginx_version()? >= [1, 29, 7] { "keepalive 0;" } else { "" })
 }
 
 /// Takes note that the running test is skipped, and why.

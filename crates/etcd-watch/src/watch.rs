@@ -60,6 +60,9 @@ const UNANSWERED: Duration = Duration::from_secs(1);
 pub(crate) struct Watch<'a> {
     stream: WatchStream,
     reader: Reader<'a>,
+    /// The list's revision. Until the store has come past it, nothing can be missed, and etcd
+    /// 3.5.30 answers no progress request.
+    listed: i64,
     next_request: Instant,
     /// Since when a request is unanswered, if etcd has not spoken since.
     asked_at: Option<Instant>,
@@ -120,6 +123,7 @@ impl<'a> Watch<'a> {
         let watch = Self {
             stream,
             reader,
+            listed: listed.revision,
             next_request: now + PROGRESS_INTERVAL,
             asked_at: None,
             cluster: cluster.clone(),
@@ -288,10 +292,11 @@ impl<'a> Watch<'a> {
             Ok(Ok(store)) => {
                 self.is_verified = true;
                 self.answered = Some((Instant::now(), store.revision));
-                if !is_proxied {
+                if !is_proxied && store.revision > self.listed {
                     return Ok(None);
                 }
                 // In the place of the answer to a progress request.
+                self.asked_at = None;
                 self.reader.note_revision(store.revision);
                 Ok(Some(Word::Alive { revision: self.reader.revision }))
             }

@@ -67,6 +67,18 @@ async fn reload_waits_until_workers_have_files_to_hear_of_it() -> Result<()> {
     Ok(())
 }
 
+/// Whether a worker that has no file left hears nothing any more. If it does, the test that calls
+/// this is skipped: nothing else keeps a worker from hearing.
+fn may_be_deaf() -> Result<bool> {
+    // "A worker process might not exit" in nginx's changes, by the branch.
+    let [major, minor, patch] = nginx_version()?;
+    if matches!((major, minor, patch), (1, 30 | 31, 6..) | (1, 32.., _) | (2.., _, _)) {
+        skip("nginx's workers hear of a reload without a file left from 1.30.6 on")?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
 /// nginx reloads, and one of the workers that are to shut down does not hear of it: no file was
 /// left for what came before that.
 async fn deaf(etcd: &Etcd, router: &Served, worker: i32) -> Result<()> {
@@ -83,6 +95,9 @@ async fn deaf(etcd: &Etcd, router: &Served, worker: i32) -> Result<()> {
 
 #[tokio::test]
 async fn old_worker_that_missed_a_reload_is_told_to_shut_down() -> Result<()> {
+    if !may_be_deaf()? {
+        return Ok(());
+    }
     let etcd = Etcd::start().await?;
     let node = Node::start("node").await?;
     etcd.register(std::slice::from_ref(&node)).await?;
@@ -129,6 +144,9 @@ async fn old_worker_that_missed_a_reload_is_told_to_shut_down() -> Result<()> {
 
 #[tokio::test]
 async fn sigterm_reaches_a_worker_that_missed_a_reload() -> Result<()> {
+    if !may_be_deaf()? {
+        return Ok(());
+    }
     let etcd = Etcd::start().await?;
     let mut router =
         Served::start(&etcd.url(), &["--nginx-user", "root", "--stop-timeout", "3600"]).await?;

@@ -1,9 +1,9 @@
 //! Whether a compaction has taken a deletion from the watch.
 //!
-//! etcd cancels a watch for which it has compacted revisions that it has yet to send. etcd 3.4.23
-//! and 3.5.1 do not where the next revision to send is the compacted one itself, and then say
-//! nothing of a key that was deleted in it. That happens to a watch that begins, for about 100 ms
-//! after it was created, and to one whose receiver is slow.
+//! etcd cancels a watch for which it has compacted revisions that it has yet to send. Before 3.5.16
+//! it does not where the next revision to send is the compacted one itself, and then says nothing
+//! of a key that was deleted in it (github.com/etcd-io/etcd/issues/18089). That happens to a watch
+//! that begins, for about 100 ms after it was created, and to one whose receiver is slow.
 
 use std::time::Duration;
 

@@ -53,6 +53,17 @@ impl Drop for Etcd {
 }
 
 impl Etcd {
+    /// Of the program.
+    pub fn version() -> [u32; 3] {
+        let output = Command::new("etcd").arg("--version").output().expect("etcd is installed");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let line = said.lines().next().unwrap_or_default();
+        let numbers =
+            line.split(|byte: char| !byte.is_ascii_digit()).filter_map(|n| n.parse().ok());
+        let numbers: Vec<u32> = numbers.take(3).collect();
+        numbers.try_into().unwrap_or_else(|_| panic!("no version: {said}"))
+    }
+
     /// A cluster of one member, which answers when this returns.
     pub async fn start() -> Self {
         Self::start_with(&[]).await

@@ -80,6 +80,20 @@ async fn progress_that_is_never_answered() {
     assert_eq!(fake.watches().len(), 2);
 }
 
+/// etcd 3.5.30 answers no progress request before its store has come to the revision that the watch
+/// begins with: that is no proxy, and nothing can be missed.
+#[tokio::test]
+async fn progress_that_is_not_answered_by_a_store_at_rest() {
+    let fake = Fake::start(Script::new(&[created()])).await;
+    let mut followed = Followed::start(&cluster(std::slice::from_ref(&fake.url)), PREFIX);
+    for _ in 0..8 {
+        followed.until_alive().await;
+    }
+    assert!(followed.losses.is_empty() && followed.notes.is_empty(), "{:?}", followed.notes);
+    let ranges = fake.ranges();
+    assert!(ranges.iter().all(|range| range.min_mod_revision == 0), "{ranges:?}");
+}
+
 /// One key per page, each in time, and the last one never.
 fn trickle() -> Script {
     Script::list(&list()).reads(|number, _| {

@@ -27,6 +27,8 @@ impl Proxy {
         let child = Command::new("etcd")
             .args(["grpc-proxy", "start", "--endpoints", &format!("127.0.0.1:{}", etcd.port)])
             .args(["--listen-addr", &format!("127.0.0.1:{port}")])
+            // Newer ones end if they cannot reach themselves there.
+            .args(["--advertise-client-url", &format!("127.0.0.1:{port}")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
