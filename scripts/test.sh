@@ -11,10 +11,6 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-target_folder=${CARGO_TARGET_DIR:-$project/target}
-# How long the fuzzer looks for an input that breaks something, for each target.
-fuzz_seconds=${FUZZ_SECONDS:-20}
-
 # step HEADING COMMAND...
 step() {
     local began=$SECONDS
@@ -22,27 +18,6 @@ step() {
     shift
     "$@"
     say "== took $((SECONDS - began)) s"
-}
-
-fuzz() {
-    if ! cargo fuzz --version >/dev/null 2>&1 && [ ! -x build/tools/bin/cargo-fuzz ]; then
-        CARGO_TARGET_DIR=$target_folder/tools \
-            cargo install --locked --quiet --root build/tools cargo-fuzz
-    fi
-    local sanitizer=none file name
-    ! has_sanitizer address || sanitizer=address
-    local -x PATH=$PATH:$project/build/tools/bin
-    local -x RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_folder/fuzz
-    cargo fuzz build --sanitizer "$sanitizer"
-    for file in fuzz/fuzz_targets/*.rs; do
-        name=$(basename "$file" .rs)
-        say "-- $name"
-        # What the fuzzer finds goes to the first folder; the second one's files are the project's.
-        mkdir -p "build/fuzz-corpus/$name"
-        cargo fuzz run --sanitizer "$sanitizer" "$name" \
-            "build/fuzz-corpus/$name" "fuzz/corpus/$name" \
-            -- -max_total_time="$fuzz_seconds" -verbosity=0
-    done
 }
 
 # side_by_side COMMAND...: each is one word, and uses one processor for most of its time. What it
@@ -123,7 +98,7 @@ built() {
     step "end to end: nginx, etcd, HTTP and WebSocket" scripts/end-to-end.sh
     step "the same under AddressSanitizer, in part" address_sanitizer
     step "shared memory under sanitizers, protocols in every order (loom), and fuzzing" \
-        side_by_side scripts/sanitizers.sh scripts/loom.sh fuzz
+        side_by_side scripts/sanitizers.sh scripts/loom.sh scripts/fuzz.sh
     say "" "== every test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
@@ -145,13 +120,14 @@ end_to_end() {
 slow() {
     local -x SOAK_SECONDS=${SOAK_SECONDS:-1800}
     local -x PROPTEST_CASES=${PROPTEST_CASES:-2000}
-    fuzz_seconds=${FUZZ_SECONDS:-600}
+    local -x FUZZ_SECONDS=${FUZZ_SECONDS:-600}
     step "the module with injected faults" scripts/build-with-faults.sh demo
     step "what is tested, and the tests" scripts/build-demo.sh test
     step "random faults for $SOAK_SECONDS s" scripts/end-to-end.sh soak::
     step "every end-to-end test under AddressSanitizer" address_sanitizer all
     step "property tests, $PROPTEST_CASES cases each" unit_tests
-    step "fuzzing, each target for $fuzz_seconds s" fuzz
+    ! has_sanitizer address || local -x SANITIZER=address
+    step "fuzzing, each target for $FUZZ_SECONDS s" scripts/fuzz.sh
     say "" "== every slow test has passed, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
