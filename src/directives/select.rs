@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 use directive_table::{Args, ConfError, Directive, directive};
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use upstream_peers::{MAX_LABEL_BYTES, MAX_LABELS};
 
 use super::block::handle;
 use crate::{config::UpstreamConf, nginx::callback::ConfResult};
@@ -24,6 +25,15 @@ fn set(_: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result<(
         if !args.argument(place, |label| conf.select.add(label).ok())? {
             return Err(DIRECTIVE.duplicate_argument(place, label));
         }
+    }
+    // No peer has more, and none would be selected.
+    if conf.select.len() > MAX_LABELS {
+        let most = format!("at most {MAX_LABELS} are allowed");
+        return Err(format!("too many labels for \"etcd_select\" directive, {most}").into());
+    }
+    if conf.select.bytes() > MAX_LABEL_BYTES {
+        let most = format!("at most {MAX_LABEL_BYTES} bytes are allowed");
+        return Err(format!("too long labels for \"etcd_select\" directive, {most}").into());
     }
     Ok(())
 }

@@ -58,21 +58,32 @@ impl Select {
     ///
     /// # Errors
     ///
-    /// [`NotALabel`] for a word without a `=`, or without anything before it.
+    /// [`NotALabel`] for a word without a `=`, or without anything before or behind it: no peer has
+    /// such a label.
     pub fn add(&mut self, word: &str) -> Result<bool, NotALabel> {
-        let (name, value) =
-            word.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(NotALabel)?;
+        let is_label = |(name, value): &(&str, &str)| !name.is_empty() && !value.is_empty();
+        let (name, value) = word.split_once('=').filter(is_label).ok_or(NotALabel)?;
         Ok(self.0.insert(name.to_owned(), value.to_owned()).is_none())
     }
 
+    /// How many labels there are. No peer has more than [`MAX_LABELS`].
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The bytes of their names and values. No peer has more than [`MAX_LABEL_BYTES`].
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// Whether any peer is one that is wanted.
-    pub fn is_everything(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether a peer with these labels is one that is wanted.
     pub fn wants(&self, labels: &Labels) -> bool {
-        if self.is_everything() {
+        if self.is_empty() {
             return true;
         }
         let labels = labels.pairs();
@@ -189,10 +200,11 @@ mod tests {
     #[test]
     fn all_labels_must_be_as_selected() {
         let mut select = Select::default();
-        assert!(select.is_everything() && select.wants(&Labels::default()));
+        assert!(select.is_empty() && select.wants(&Labels::default()));
         assert_eq!(select.add("role=replica"), Ok(true));
         assert_eq!(select.add("expression=a=b"), Ok(true));
-        for word in ["role", "=replica", ""] {
+        assert_eq!((select.len(), select.bytes()), (2, 24));
+        for word in ["role", "=replica", "role=", "=", ""] {
             assert_eq!(select.clone().add(word), Err(NotALabel), "{word}");
         }
         assert_eq!(select.clone().add("role=primary"), Ok(false));
