@@ -138,21 +138,20 @@ impl Overrides {
     }
 
     /// Sets the parameter `name` to what a field of a JSON object says. Numbers may be strings of
-    /// digits, times also numbers of seconds, flags also 1 and 0.
+    /// digits, times also numbers of seconds, flags also 1 and 0. Null sets nothing.
     ///
     /// Says whether there is such a parameter; otherwise nothing is set.
     pub(crate) fn set_json(&mut self, name: &str, value: &Json) -> Result<bool, ParameterError> {
         let Some((name, slot)) = self.slot(name) else { return Ok(false) };
         let text = match value {
+            Json::Null => return Ok(true),
             Json::String(text) => text.clone(),
             // Of these, a route would take the text for its own.
-            Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)
-                if matches!(slot, Slot::Route(_)) =>
-            {
+            Json::Bool(_) | Json::Array(_) | Json::Object(_) if matches!(slot, Slot::Route(_)) => {
                 return Err(invalid(name, &value.to_string(), ROUTE));
             }
-            // Numbers and flags as JSON are what they are as text; null, a list or an object is
-            // nothing that a parameter takes.
+            // Numbers and flags as JSON are what they are as text; a list or an object is nothing
+            // that a parameter takes.
             value => value.to_string(),
         };
         slot.set(&text).map_err(|expected| invalid(name, &text, expected))?;
@@ -167,9 +166,9 @@ impl Overrides {
         numbers.chain(flags).chain(self.route.as_deref().map(|route| ("route", route.into())))
     }
 
-    /// Whether there is such a parameter.
-    pub(crate) fn has(name: &str) -> bool {
-        Self::default().slot(name).is_some()
+    /// Whether there is such a parameter, and it is a flag.
+    pub(crate) fn has_flag(name: &str) -> bool {
+        matches!(Self::default().slot(name), Some((_, Slot::Flag(_))))
     }
 
     fn slot(&mut self, name: &str) -> Option<(&'static str, Slot<'_>)> {
@@ -261,6 +260,13 @@ const ROUTE: &str =
 fn is_route(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
     (1..=MAX_ROUTE_LENGTH).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// Whether a text is a number, also one that is no whole or no positive one.
+pub(crate) fn is_number_text(text: &str) -> bool {
+    // Not "inf" and "nan".
+    let is_numeric = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    text.bytes().all(is_numeric) && text.parse::<f64>().is_ok()
 }
 
 fn invalid(name: &'static str, text: &str, expected: &'static str) -> ParameterError {

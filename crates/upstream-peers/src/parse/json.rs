@@ -60,13 +60,25 @@ pub(super) fn parse(
     reading: &Reading,
 ) -> Result<Vec<Value>, ValueError> {
     // Nesting is bounded by the parser itself.
-    let object: Object = serde_json::from_str(text).map_err(malformed)?;
-    let is_of = |form: &&Form| form.fields.iter().all(|field| object.contains_key(*field));
-    let form = FORMS.iter().find(is_of).ok_or(ValueError::NoAddress)?;
+    let mut object: Object = serde_json::from_str(text).map_err(malformed)?;
+    let form = form_of(&object).ok_or(ValueError::NoAddress)?;
+    // Writers whose fields are optional write null for one that is not set.
+    object.retain(|_, value| !value.is_null());
     if length > MAX_VALUE_LENGTH && !form.is_long {
         return Err(ValueError::ValueTooLong { length, most: MAX_VALUE_LENGTH });
     }
     (form.read)(&object, &Context { key, reading })
+}
+
+/// The form of an object. A field that is null counts only where no other form is recognized.
+fn form_of(object: &Object) -> Option<&'static Form> {
+    let of = |has: &dyn Fn(&str) -> bool| {
+        let mut named = FORMS.iter().filter(|form| !form.fields.is_empty());
+        named.find(|form| form.fields.iter().all(|field| has(field)))
+    };
+    of(&|field| object.get(field).is_some_and(|value| !value.is_null()))
+        .or_else(|| of(&|field| object.contains_key(field)))
+        .or_else(|| FORMS.iter().find(|form| form.fields.is_empty()))
 }
 
 fn malformed(error: serde_json::Error) -> ValueError {

@@ -5,7 +5,7 @@ use crate::address::Target;
 use crate::excerpt::Excerpt;
 use crate::key_name::last_segment;
 use crate::labels::{FoundLabels, Reading};
-use crate::parameters::Overrides;
+use crate::parameters::{Overrides, is_number_text};
 use crate::value::{KeyContent, Value, ValueError};
 
 /// Traefik's keys, as far as their values are not an address as well: `NAME/url`, and beside it
@@ -86,14 +86,15 @@ const MEASURED: [&str; 3] = ["calls", "connections", "tps"];
 fn query(text: &str) -> Result<(Overrides, FoundLabels), ValueError> {
     let (mut overrides, mut labels) = (Overrides::default(), FoundLabels::default());
     for (name, value) in url::query_pairs(text) {
+        let is_weight = name == "weight" && is_number_text(&value);
         match (name.as_str(), value.as_str()) {
-            ("weight", weight) => overrides.set_word(&format!("weight={weight}"))?,
+            (_, weight) if is_weight => overrides.set_word(&format!("weight={weight}"))?,
             ("state", "inactive") | ("disabled", "true") | ("enabled", "false") => {
                 overrides.down = Some(true);
             }
             _ => {}
         }
-        if name != "weight" && !MEASURED.contains(&name.as_str()) {
+        if !is_weight && !MEASURED.contains(&name.as_str()) {
             labels.add(&name, value);
         }
     }

@@ -39,7 +39,7 @@ fn rpcx_has_network_and_address_in_the_key() {
     );
     assert_eq!(read("http@[::1]:8972", "weight=0"), ["[::1]:8972 weight=0"]);
     assert!(reason("quic@127.0.0.1:1", "", None).starts_with("invalid \"network\" \"quic\""));
-    assert!(reason(key, "weight=x", None).contains("invalid \"weight\" \"x\""));
+    assert!(reason(key, "weight=1.5", None).contains("invalid \"weight\" \"1.5\""));
     // The keys above it.
     assert!(reason("Arith", "Arith", None).contains("requires a port"));
     assert!(reason("rpcx", "rpcx_path", None).contains("requires a port"));

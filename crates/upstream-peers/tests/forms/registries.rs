@@ -35,7 +35,8 @@ fn kratos_has_an_endpoint_for_each_scheme() {
         (r#"{"endpoints":"http://10.0.0.7:80"}"#, "it must be a list of URLs"),
         (r#"{"endpoints":[1]}"#, "it must be a string"),
         (r#"{"endpoints":["http://a b"]}"#, "invalid host"),
-        (r#"{"endpoints":["http://a.b"],"metadata":{"weight":"x"}}"#, "invalid \"weight\" \"x\""),
+        (r#"{"endpoints":["http://a.b"],"metadata":{"weight":1.5}}"#, "invalid \"weight\" \"1.5\""),
+        (r#"{"endpoints":null}"#, "it must be a list of URLs"),
     ] {
         assert!(reason("k", value, None).contains(expected), "{value}");
     }

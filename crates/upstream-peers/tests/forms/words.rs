@@ -103,3 +103,72 @@ fn a_value_is_of_the_first_form_whose_fields_it_has() {
     }
     assert!(reason("10.0.0.1:1", r#"{"addr":"10.0.0.2:2","nodes":[]}"#, None).contains("unknown"));
 }
+
+/// Fields that are not set are null in what Go and Java write.
+#[test]
+fn null_is_as_if_it_was_not_there() {
+    for (value, expected) in [
+        (r#"{"addr":"10.0.0.7:80","weight":null,"labels":null,"route":null}"#, "10.0.0.7:80"),
+        (r#"{"addr":null,"host":"10.0.0.7","port":null,"weight":null}"#, "10.0.0.7:80"),
+        (r#"{"host":"10.0.0.7","port":1,"serverStatus":null,"priority":null}"#, "10.0.0.7:1"),
+        (
+            r#"{"Op":null,"Addr":"10.0.0.7:80","Metadata":{"weight":null,"down":null}}"#,
+            "10.0.0.7:80",
+        ),
+        (r#"{"Op":0,"Addr":"10.0.0.7:80","Metadata":null}"#, "10.0.0.7:80"),
+        (
+            r#"{"nodes":[{"host":"10.0.0.7","port":null,"weight":null,"priority":null,"metadata":null}],
+            "labels":null}"#,
+            "10.0.0.7:80",
+        ),
+        (r#"{"nodes":[{"address":null,"host":"10.0.0.7"}]}"#, "10.0.0.7:80"),
+        (r#"{"endpoints":["http://10.0.0.7"],"metadata":{"weight":null}}"#, "10.0.0.7:80"),
+        (r#"{"network":"tcp","address":"10.0.0.7:80","weight":null,"tags":null}"#, "10.0.0.7:80"),
+        (
+            r#"{"Host":"10.0.0.7","Port":80,"Weight":null,"Enable":null,"Tag":null,"Metadata":null}"#,
+            "10.0.0.7:80",
+        ),
+        (r#"{"name":"10.0.0.7","ports":{"http":1},"private_hostname":null}"#, "10.0.0.7:1"),
+        (
+            r#"{"name":"a.b","ports":null,"private_hostname":"c.d","private_ports":{"http":1}}"#,
+            "c.d:1",
+        ),
+    ] {
+        assert_eq!(read("n", value), [expected], "{value}");
+    }
+    let patroni = r#"{"conn_url":"postgres://10.0.0.7","state":"running","role":null,"tags":null}"#;
+    assert_eq!(read("n", patroni), [r#"10.0.0.7:5432 {"state":"running"}"#]);
+    let upsync = r#"{"weight":null,"max_fails":2,"down":null}"#;
+    assert_eq!(read("a/10.0.0.7:80", upsync), ["10.0.0.7:80 max_fails=2"]);
+    for value in [r#"{"host":null}"#, r#"{"URL":null}"#, r#"{"nodes":null}"#, r#"{"a":null}"#] {
+        assert!(try_read("n", value, None).is_err(), "{value}");
+    }
+    let ports = r#"{"name":"a.b","ports":null}"#;
+    assert!(reason("n", ports, None).contains("it must be an object of ports"));
+}
+
+/// Anybody may have chosen the names of metadata.
+#[test]
+fn texts_in_metadata_are_labels_and_no_parameters() {
+    for (key, value, expected) in [
+        (
+            "n",
+            r#"{"Addr":"10.0.0.7:80","Metadata":{"weight":"heavy","route":"a,b","max_conns":"x"}}"#,
+            r#"10.0.0.7:80 {"max_conns":"x","route":"a,b","weight":"heavy"}"#,
+        ),
+        ("n", r#"{"Addr":"10.0.0.7:80","Metadata":{"weight":{"a":1}}}"#, "10.0.0.7:80"),
+        (
+            "n",
+            r#"{"endpoints":["http://10.0.0.7"],"metadata":{"weight":"heavy"}}"#,
+            r#"10.0.0.7:80 {"weight":"heavy"}"#,
+        ),
+        ("10.0.0.7:80", r#"{"weight":"heavy"}"#, r#"10.0.0.7:80 {"weight":"heavy"}"#),
+        ("A/tcp@10.0.0.7:80", "weight=heavy", r#"10.0.0.7:80 {"weight":"heavy"}"#),
+        ("A/tcp@10.0.0.7:80", "weight=", "10.0.0.7:80"),
+        ("a%3A%2F%2F10.0.0.7%3A80%2Fb%3Fweight%3Dheavy", "", r#"10.0.0.7:80 {"weight":"heavy"}"#),
+    ] {
+        assert_eq!(read(key, value), [expected], "{value}");
+    }
+    let words = "weight=-1";
+    assert!(reason("A/tcp@10.0.0.7:80", words, None).contains("invalid \"weight\" \"-1\""));
+}

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::excerpt::Excerpt;
 use crate::labels::{FoundLabels, Reading};
-use crate::parameters::{MAX_WEIGHT, Overrides};
+use crate::parameters::{MAX_WEIGHT, Overrides, is_number_text};
 use crate::value::{Value, ValueError};
 
 pub(super) type Object = Map<String, Json>;
@@ -51,22 +51,46 @@ impl Context<'_> {
     }
 }
 
-/// The parameters among the fields.
-pub(super) fn known(object: &Object) -> Result<Overrides, ValueError> {
-    let mut overrides = Overrides::default();
-    for (name, value) in object {
-        overrides.set_json(name, value)?;
-    }
-    Ok(overrides)
+/// The field, unless it is null.
+pub(super) fn get<'j>(object: &'j Object, name: &str) -> Option<&'j Json> {
+    object.get(name).filter(|value| !value.is_null())
 }
 
-/// The labels among the fields of an object with parameters.
-pub(super) fn unknown(object: &Object) -> FoundLabels {
-    let mut labels = FoundLabels::default();
-    for (name, value) in object.iter().filter(|(name, _)| !Overrides::has(name)) {
-        labels.add_json(name, value);
+/// The field of which it is known that it is there, or null.
+pub(super) fn get_or_null<'j>(object: &'j Object, name: &str) -> &'j Json {
+    object.get(name).unwrap_or(&Json::Null)
+}
+
+/// The parameters and the labels among fields that anybody may have chosen: a text that has the
+/// name of a parameter, and cannot be its value, is a label as well. But a flag is meant as one:
+/// requests would go to a peer that should get none.
+pub(super) fn metadata(object: &Object) -> Result<(Overrides, FoundLabels), ValueError> {
+    let (mut overrides, mut labels) = (Overrides::default(), FoundLabels::default());
+    for (name, value) in object {
+        match overrides.set_json(name, value) {
+            Ok(true) => {}
+            Err(error) if is_number(value) || Overrides::has_flag(name) => {
+                return Err(error.into());
+            }
+            Ok(false) | Err(_) => labels.add_json(name, value),
+        }
     }
-    labels
+    Ok((overrides, labels))
+}
+
+/// The weight in metadata, as [`set_weight`] reads it, if it is a number.
+pub(super) fn metadata_weight(metadata: Option<&Json>) -> Result<Option<u32>, ValueError> {
+    let weight = metadata.and_then(|metadata| metadata.get("weight"));
+    set_weight("weight", weight.filter(|value| is_number(value)))
+}
+
+/// Whether it is a number, or a text that can be nothing else.
+fn is_number(value: &Json) -> bool {
+    match value {
+        Json::Number(_) => true,
+        Json::String(text) => is_number_text(text),
+        _ => false,
+    }
 }
 
 /// The weight; programs write 0, or less, for one that is not set.
@@ -74,7 +98,7 @@ pub(super) fn set_weight(
     name: &'static str,
     weight: Option<&Json>,
 ) -> Result<Option<u32>, ValueError> {
-    let Some(value) = weight.filter(|value| !value.is_null()) else { return Ok(None) };
+    let Some(value) = weight else { return Ok(None) };
     if value.as_i64().is_some_and(|weight| weight <= 0) {
         return Ok(None);
     }
@@ -90,7 +114,7 @@ pub(super) fn down(is_down: bool) -> Overrides {
 
 /// The text of a field that must be there, and be one.
 pub(super) fn string_of<'j>(object: &'j Object, name: &'static str) -> Result<&'j str, ValueError> {
-    string(name, object.get(name).unwrap_or(&Json::Null))
+    string(name, get_or_null(object, name))
 }
 
 pub(super) fn string<'j>(name: &'static str, value: &'j Json) -> Result<&'j str, ValueError> {
@@ -99,7 +123,7 @@ pub(super) fn string<'j>(name: &'static str, value: &'j Json) -> Result<&'j str,
 
 /// A port that must be there.
 pub(super) fn port_of(object: &Object, name: &'static str) -> Result<u16, ValueError> {
-    let value = object.get(name).unwrap_or(&Json::Null);
+    let value = get_or_null(object, name);
     let port = number(value).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0);
     port.ok_or_else(|| field(name, value, "a number from 1 to 65535"))
 }

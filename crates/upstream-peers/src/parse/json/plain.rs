@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::fields::{
-    Context, Object, down, field, known, number, set_weight, string, string_of, unknown,
+    Context, Object, down, field, metadata, number, set_weight, string, string_of,
 };
 use crate::address::{DEFAULT_PORT, Target};
 use crate::excerpt::Excerpt;
@@ -44,7 +44,7 @@ pub(super) fn grpc(object: &Object, context: &Context<'_>) -> Result<Vec<Value>,
     }
     let (server, target) = address(string_of(object, "Addr")?)?;
     let (mut overrides, labels) = match object.get("Metadata") {
-        Some(Json::Object(metadata)) => (known(metadata)?, unknown(metadata)),
+        Some(Json::Object(fields)) => metadata(fields)?,
         _ => (Overrides::default(), FoundLabels::default()),
     };
     // A Go program writes 0 for a weight that it has not set.
@@ -115,7 +115,7 @@ pub(super) fn in_key(object: &Object, context: &Context<'_>) -> Result<Vec<Value
         let mut labels = FoundLabels::default();
         (dolphin_scheduler(object, &mut labels)?, labels)
     } else {
-        (known(object)?, unknown(object))
+        metadata(object)?
     };
     let with =
         |server| context.labelled(labels.clone(), Value { overrides: overrides.clone(), ..server });
@@ -124,5 +124,5 @@ pub(super) fn in_key(object: &Object, context: &Context<'_>) -> Result<Vec<Value
 
 /// The text of a field, if it has one.
 pub(super) fn optional<'j>(object: &'j Object, name: &'static str) -> Result<&'j str, ValueError> {
-    object.get(name).filter(|value| !value.is_null()).map_or(Ok(""), |value| string(name, value))
+    object.get(name).map_or(Ok(""), |value| string(name, value))
 }

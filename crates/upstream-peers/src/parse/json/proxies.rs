@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{
-    fields::{Context, Object, field, number, port_of, string, string_of},
+    fields::{Context, Object, field, get, get_or_null, number, port_of, string, string_of},
     plain,
 };
 use crate::address::{DEFAULT_PORT, Target};
@@ -19,13 +19,14 @@ object of addresses with weights";
 /// `nodes` of go-micro, a list of objects with `address`; or of APISIX, a list of objects with
 /// `host`, or an object with addresses and weights.
 pub(super) fn nodes(object: &Object, context: &Context<'_>) -> Result<Vec<Value>, ValueError> {
-    let count = match &object["nodes"] {
+    let nodes = get_or_null(object, "nodes");
+    let count = match nodes {
         Json::Array(nodes) => nodes.len(),
         Json::Object(nodes) => nodes.len(),
         _ => 0,
     };
     check_count(count)?;
-    match &object["nodes"] {
+    match nodes {
         Json::Array(nodes) if !nodes.is_empty() => {
             nodes.iter().map(|node| self::node(object, node, context)).collect()
         }
@@ -39,7 +40,7 @@ pub(super) fn nodes(object: &Object, context: &Context<'_>) -> Result<Vec<Value>
 
 fn node(object: &Object, node: &Json, context: &Context<'_>) -> Result<Value, ValueError> {
     let Json::Object(fields) = node else { return Err(field("nodes", node, NODES)) };
-    match (fields.get("address"), fields.get("host")) {
+    match (get(fields, "address"), get(fields, "host")) {
         (Some(address), _) => go_micro(object, fields, address, context),
         (None, Some(host)) => apisix(object, fields, string("host", host)?, context),
         (None, None) => Err(field("nodes", node, NODES)),
@@ -68,19 +69,19 @@ fn apisix(
     host: &str,
     context: &Context<'_>,
 ) -> Result<Value, ValueError> {
-    let port = match node.get("port").filter(|port| !port.is_null()) {
+    let port = match get(node, "port") {
         Some(_) => port_of(node, "port")?,
         None => apisix_port(upstream),
     };
     let (server, target) = plain::host_and_port(host.trim_matches(['[', ']']), Some(port))?;
-    let priority = match node.get("priority").filter(|priority| !priority.is_null()) {
+    let priority = match get(node, "priority") {
         None => 0,
         Some(priority) => priority
             .as_i64()
             .filter(|priority| i32::try_from(*priority).is_ok())
             .ok_or_else(|| field("priority", priority, "a whole number"))?,
     };
-    let overrides = apisix_weight(node.get("weight"))?;
+    let overrides = apisix_weight(get(node, "weight"))?;
     let mut labels = FoundLabels::default();
     labels.add_all(node.get("metadata"));
     labels.add_all(upstream.get("labels"));

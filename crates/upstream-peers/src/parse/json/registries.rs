@@ -3,7 +3,10 @@
 use serde_json::Value as Json;
 
 use super::{
-    fields::{Context, Object, down, field, number, port_of, set_weight, string, string_of},
+    fields::{
+        Context, Object, down, field, get_or_null, metadata_weight, number, port_of, set_weight,
+        string, string_of,
+    },
     plain,
 };
 use crate::labels::FoundLabels;
@@ -17,7 +20,7 @@ use crate::value::{Value, ValueError, check_count};
 /// go-kratos's `registry.ServiceInstance`: several URLs, of which the query says whether TLS is
 /// used.
 pub(super) fn kratos(object: &Object, context: &Context<'_>) -> Result<Vec<Value>, ValueError> {
-    let value = &object["endpoints"];
+    let value = get_or_null(object, "endpoints");
     let Json::Array(endpoints) = value else {
         return Err(field("endpoints", value, "a list of URLs"));
     };
@@ -36,7 +39,7 @@ pub(super) fn kratos(object: &Object, context: &Context<'_>) -> Result<Vec<Value
         })
         .collect::<Result<_, _>>()?;
     let metadata = object.get("metadata");
-    let weight = set_weight("weight", metadata.and_then(|metadata| metadata.get("weight")))?;
+    let weight = metadata_weight(metadata)?;
     let mut labels = FoundLabels::default();
     object.get("version").into_iter().for_each(|version| labels.add_json("version", version));
     labels.add_all(metadata);
@@ -125,10 +128,10 @@ pub(super) fn patroni(object: &Object, context: &Context<'_>) -> Result<Vec<Valu
 pub(super) fn scalingo(object: &Object, context: &Context<'_>) -> Result<Vec<Value>, ValueError> {
     let private = plain::optional(object, "private_hostname")?;
     let (host, ports, name) = if private.is_empty() {
-        (string_of(object, "name")?, &object["ports"], "ports")
+        (string_of(object, "name")?, get_or_null(object, "ports"), "ports")
     } else {
-        let ports = object.get("private_ports").filter(|ports| !ports.is_null());
-        (private, ports.unwrap_or(&object["ports"]), "private_ports")
+        let ports = object.get("private_ports");
+        (private, ports.unwrap_or(get_or_null(object, "ports")), "private_ports")
     };
     let Json::Object(ports) = ports else {
         return Err(field(name, ports, "an object of ports"));
