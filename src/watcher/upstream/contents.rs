@@ -181,9 +181,13 @@ impl Contents {
         })
     }
 
-    /// The servers of valid values that have not the labels that are wanted.
+    /// The servers of valid values that etcd has which have not the labels that are wanted.
     pub(super) fn unselected(&self) -> usize {
-        self.members.in_hand().unselected()
+        if let Some(successor) = self.members.successor() {
+            return successor.unselected(|_| false);
+        }
+        let expiry = self.expiry.as_ref();
+        self.members.in_hand().unselected(|key| expiry.is_some_and(|expiry| expiry.keeps(key)))
     }
 
     /// Why peers are in hand that etcd does not have, if there are some.

@@ -117,3 +117,42 @@ async fn other_selection_counts_without_etcd_as_well() -> Result<()> {
     assert_eq!(nginx.get("/").await?.node(), "n1");
     Ok(())
 }
+
+/// What is held is no value of the new etcd.
+#[tokio::test]
+async fn left_out_are_those_of_the_etcd_that_is_followed() -> Result<()> {
+    let mut router = Router::with(0, |etcd| {
+        Configuration::new()
+            .workers(2)
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream("hold=1h", "etcd_select role=primary;"))
+    })
+    .await?;
+    let nodes = start_nodes(1).await?;
+    for (name, role) in [("a", "primary"), ("b", "replica"), ("c", "replica")] {
+        router.etcd.put(key(name), member(&nodes[0], role)).await?;
+    }
+    let left_out = async |nginx: &Nginx, is_held: bool, count: usize| {
+        eventually(SOON, &format!("{count} are left out"), async || {
+            let upstream = nginx.upstream().await?;
+            ensure!(upstream.holding.is_some() == is_held, "{upstream:?}");
+            ensure!(upstream.unselected == count && upstream.keys() == ["a"], "{upstream:?}");
+            Ok(())
+        })
+        .await
+    };
+    left_out(&router.nginx, false, 2).await?;
+    router.etcd.kill().await?;
+    router.etcd.wipe()?;
+    router.etcd.restart().await?;
+    left_out(&router.nginx, true, 0).await?;
+    router.etcd.put(key("b"), member(&nodes[0], "replica")).await?;
+    left_out(&router.nginx, true, 1).await?;
+    router.nginx.reload().await?;
+    left_out(&router.nginx, true, 1).await?;
+    router.etcd.put(key("a"), member(&nodes[0], "primary")).await?;
+    left_out(&router.nginx, false, 1).await?;
+    // An invalid value has no servers.
+    router.etcd.put(key("b"), "?").await?;
+    left_out(&router.nginx, false, 0).await
+}

@@ -214,9 +214,9 @@ impl Member {
         self.good.has_peers()
     }
 
-    /// The servers of its last good value that are not wanted.
+    /// The servers of its current value, if that is valid, that are not wanted.
     pub(super) fn unselected(&self) -> usize {
-        self.unselected
+        if self.rejection.is_some() { 0 } else { self.unselected }
     }
 
     pub(super) fn rejected(&self) -> Option<&ValueError> {

@@ -179,9 +179,11 @@ impl Membership {
         !self.members.values().any(Member::is_good)
     }
 
-    /// The servers of valid values that have not the labels that are wanted.
-    pub fn unselected(&self) -> usize {
-        self.members.values().map(Member::unselected).sum()
+    /// The servers of valid values that have not the labels that are wanted, but for those of keys
+    /// that stay although they are not there.
+    pub fn unselected(&self, stays: impl Fn(&str) -> bool) -> usize {
+        let members = self.members.iter().map(|(key, member)| (key, member.unselected()));
+        members.filter(|(key, count)| *count > 0 && !stays(key)).map(|(_, count)| count).sum()
     }
 
     /// The name of a key's peers.
