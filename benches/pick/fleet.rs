@@ -54,6 +54,7 @@ fn peer(number: u32) -> PeerSpec {
         sticky: 0,
         route: None,
         labels: None,
+        source: None,
         create_revision: 0,
         joined: 0,
         parameters,

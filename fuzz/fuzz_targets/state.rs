@@ -13,8 +13,8 @@ fuzz_target!(|input: &[u8]| {
         Some(end) if input.starts_with(b"etcd-upstream-peers ") => &input[end + 1..],
         _ => input,
     };
-    let first_line =
-        format!("etcd-upstream-peers 1 crc32={:08x} bytes={}\n", crc32fast::hash(rest), rest.len());
+    let crc32 = crc32fast::hash(&[b"2", rest].concat());
+    let first_line = format!("etcd-upstream-peers 2 crc32={crc32:08x} bytes={}\n", rest.len());
     check(&[first_line.as_bytes(), rest].concat());
 });
 

@@ -52,6 +52,7 @@ pub(super) fn peers(server: &Server<'_>) -> Result<Vec<PeerSpec>, String> {
             sticky: 0,
             route: route.clone(),
             labels: None,
+            source: None,
             create_revision: 0,
             joined: 0,
             parameters,

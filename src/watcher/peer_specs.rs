@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::{Ages, KnownAge, Labels, Peer, SocketAddress};
+use upstream_peers::{Ages, KnownAge, Labels, Peer, SocketAddress, Source};
 
 use crate::{
     nginx::socket_address,
@@ -13,8 +13,15 @@ use crate::{
 
 /// The peers of a list, each with what it was made of.
 pub(super) struct Described {
-    peers: Vec<(SocketAddress, PeerSpec)>,
+    peers: Vec<DescribedPeer>,
     names: Names,
+}
+
+/// A peer as the zone takes it, with what it says in bytes and as a text.
+struct DescribedPeer {
+    address: SocketAddress,
+    source: Source,
+    spec: PeerSpec,
 }
 
 impl Described {
@@ -28,12 +35,15 @@ impl Described {
                 // Made again: another configuration may have another secret.
                 let key = desired.key.as_deref().unwrap_or_default();
                 let sticky = names.sticky_id(key, &desired.name, desired.route.as_deref());
-                Some((address, PeerSpec { server, sticky, ..desired.clone() }))
+                let source = Source::of_text(key, desired.source.as_deref());
+                let spec = PeerSpec { server, sticky, ..desired.clone() };
+                Some(DescribedPeer { address, source, spec })
             })
             .collect();
         // A zone has them in the order of the addresses' bytes.
-        peers.sort_by(|(address, desired), (other_address, other)| {
-            desired.key.cmp(&other.key).then_with(|| address.cmp(other_address))
+        peers.sort_by(|one, other| {
+            let by_key = one.spec.key.cmp(&other.spec.key);
+            by_key.then_with(|| one.address.cmp(&other.address))
         });
         Self { peers, names }
     }
@@ -46,18 +56,21 @@ impl Described {
         self.peers = peers
             .into_iter()
             .map(|peer| {
-                let is_behind =
-                    |known: &(SocketAddress, PeerSpec)| compare(known, &peer) == Ordering::Less;
+                let is_behind = |known: &DescribedPeer| compare(known, &peer) == Ordering::Less;
                 while before.next_if(is_behind).is_some() {}
                 let known = before.next_if(|known| compare(known, &peer) == Ordering::Equal);
-                let age = known.as_ref().map(|(_, known)| KnownAge {
-                    create_revision: known.create_revision.cast_signed(),
-                    joined: known.joined,
+                let age = known.as_ref().map(|DescribedPeer { spec, .. }| KnownAge {
+                    create_revision: spec.create_revision.cast_signed(),
+                    joined: spec.joined,
                 });
                 let joined = ages.joined(&peer.key, peer.create_revision, age, now);
                 match known {
-                    Some((address, known)) => (address, renew(known, peer, joined, names)),
-                    None => describe(peer, joined, names),
+                    Some(known) => renew(known, peer, joined, names),
+                    None => {
+                        let source = peer.source.clone();
+                        let (address, spec) = describe(peer, joined, names);
+                        DescribedPeer { address, source, spec }
+                    }
                 }
             })
             .collect();
@@ -65,20 +78,22 @@ impl Described {
 
     /// The peers as the zone takes them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &PeerSpec> {
-        self.peers.iter().map(|(_, desired)| desired)
+        self.peers.iter().map(|peer| &peer.spec)
     }
 
     /// The peers as etcd has them.
     pub(super) fn peers(&self) -> impl Iterator<Item = Peer> {
-        self.peers.iter().filter_map(|(address, desired)| peer(address.clone(), desired))
+        self.peers.iter().filter_map(|known| peer(known.address.clone(), &known.spec))
     }
 }
 
 /// The peer, at this address, as etcd has it; `None` for one of a `server` line.
 pub(super) fn peer(address: SocketAddress, desired: &PeerSpec) -> Option<Peer> {
+    let key = desired.key.as_ref()?;
     Some(Peer {
-        key: Arc::clone(desired.key.as_ref()?),
+        key: Arc::clone(key),
         address,
+        source: Source::of_text(key, desired.source.as_deref()),
         server: Arc::clone(&desired.server),
         parameters: desired.parameters,
         route: desired.route.clone(),
@@ -87,28 +102,32 @@ pub(super) fn peer(address: SocketAddress, desired: &PeerSpec) -> Option<Peer> {
     })
 }
 
-fn compare((address, known): &(SocketAddress, PeerSpec), peer: &Peer) -> Ordering {
-    let by_key = match &known.key {
+fn compare(DescribedPeer { address, spec, .. }: &DescribedPeer, peer: &Peer) -> Ordering {
+    let by_key = match &spec.key {
         Some(key) if Arc::ptr_eq(key, &peer.key) => Ordering::Equal,
         key => key.as_deref().cmp(&Some(&*peer.key)),
     };
     by_key.then_with(|| address.cmp(&peer.address))
 }
 
-fn renew(known: PeerSpec, peer: Peer, joined: u64, names: &Names) -> PeerSpec {
+fn renew(known: DescribedPeer, peer: Peer, joined: u64, names: &Names) -> DescribedPeer {
+    let DescribedPeer { address, source, spec: known } = known;
+    let text = if source == peer.source { known.source } else { peer.source.text(&peer.key) };
     let sticky = if known.route == peer.route {
         known.sticky
     } else {
         names.sticky_id(&peer.key, &known.name, peer.route.as_deref())
     };
-    PeerSpec {
+    let spec = PeerSpec {
         server: shared(&known.name, peer.server),
         sticky,
         route: peer.route,
         labels: peer.labels.text().cloned(),
+        source: text,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: peer.parameters,
         ..known
-    }
+    };
+    DescribedPeer { address, source: peer.source, spec }
 }

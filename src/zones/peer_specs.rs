@@ -28,6 +28,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress
     let name = peer.address.to_string();
     let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
     let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
+    let source = peer.source.text(&peer.key);
     let desired = PeerSpec {
         key: Some(peer.key),
         socket_address: socket_address::bytes(&peer.address),
@@ -36,6 +37,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress
         sticky,
         route: peer.route,
         labels: peer.labels.text().cloned(),
+        source,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: peer.parameters,

@@ -70,11 +70,12 @@ fn read(file: &Path, etcd: &Etcd) -> Result<Option<SavedState>, String> {
 /// The peers that the upstream may have, as the zone takes them.
 fn desired(state: &SavedState, conf: &UpstreamConf, etcd: &Etcd) -> Vec<PeerSpec> {
     let names = Names { prefix: etcd.prefix.as_str().into(), naming: conf.naming() };
+    let reading = conf.reading();
+    let permitted = state.peers.iter().filter(|peer| {
+        conf.allow.permits(&peer.address)
+            && reading.wants(&peer.labels, peer.source.scheme.as_deref())
+    });
     // They joined long ago.
-    let permitted = state
-        .peers
-        .iter()
-        .filter(|peer| conf.allow.permits(&peer.address) && conf.select.wants(&peer.labels));
     permitted.map(|peer| describe(peer.clone(), 0, &names).1).collect()
 }
 

@@ -14,7 +14,6 @@ use ngx::{
     },
 };
 use peer_zone::{Capacity, Publisher, Zone, messages, protocol::Publishing};
-use upstream_peers::Labels;
 
 use super::{
     memory::{add, old_zone, page, slab_pool},
@@ -215,10 +214,10 @@ fn copy(old: Zone, conf: &UpstreamConf) -> Option<Vec<peer_zone::PeerSpec>> {
     let mut reader = old.join(processes::own(), processes::is_alive)?;
     let mut peers = reader.table().map(|table| table.to_specs()).unwrap_or_default();
     reader.leave();
+    // Those that are not selected any more go with the list: see `Membership::seed`.
     peers.retain(|peer| {
-        let labels = || Labels::of_text(peer.labels.clone());
         socket_address::parse(&peer.socket_address)
-            .is_some_and(|address| conf.allow.permits(&address) && conf.select.wants(&labels()))
+            .is_some_and(|address| conf.allow.permits(&address))
     });
     Some(peers)
 }

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use upstream_peers::{
-    Excerpt, Labels, Overrides, Parameters, Peer, SocketAddress, Target, Value, parse_server,
+    Excerpt, Labels, Overrides, Parameters, Peer, SocketAddress, Source, Target, Value, check_key,
+    parse_server,
 };
 
 use crate::{
@@ -63,15 +64,31 @@ struct PeerLine {
     create_revision: i64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     labels: BTreeMap<String, String>,
+    /// etcd's key, if the name of the peer, `key`, is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etcd_key: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    priority: i64,
+    /// Whether it is `backup` for its priority alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    standby: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl SavedState {
     /// The state as a file has it.
     ///
-    /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of all that
-    /// follows it; the second one is a JSON object with the upstream's `cluster`, `prefix`,
-    /// `cluster_id` and `revision`, and each further one such an object with a peer's `key`,
-    /// `value`, `address`, `create_revision` and, if it has some, `labels`.
+    /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of the version
+    /// (but not of version 1) and all that follows the line. The second one is a JSON object with
+    /// the upstream's `cluster`, `prefix`, `cluster_id` and `revision`, and each further one such
+    /// an object with a peer's `key`, `value`, `address`, `create_revision` and, if it has some,
+    /// `labels`, and what there is of its [`Source`]: `etcd_key`, `priority`, `standby` and
+    /// `scheme`. Version 1 does not have these.
     ///
     /// # Errors
     ///
@@ -160,6 +177,7 @@ fn write_line(bytes: &mut Vec<u8>, line: &impl Serialize) -> Result<(), StateErr
 
 impl PeerLine {
     fn of(peer: &Peer) -> Self {
+        let Source { key: etcd_key, priority, is_standby, scheme } = &peer.source;
         let overrides = Overrides { route: peer.route.clone(), ..Overrides::from(peer.parameters) };
         Self {
             key: peer.key.to_string(),
@@ -167,12 +185,17 @@ impl PeerLine {
             address: peer.address.to_string(),
             create_revision: peer.create_revision,
             labels: peer.labels.pairs(),
+            etcd_key: etcd_key.as_deref().map(str::to_owned),
+            priority: *priority,
+            standby: *is_standby,
+            scheme: scheme.as_deref().map(str::to_owned),
         }
     }
 
     /// The peer, read as one of etcd's is.
     fn peer(self) -> Result<Peer, String> {
-        let Self { key, value, address, create_revision, labels } = self;
+        let Self { key, value, address, create_revision, labels, .. } = self;
+        let Self { etcd_key, priority, standby: is_standby, scheme, .. } = self;
         let value =
             parse_server(&key, value.as_bytes()).map_err(|error| format!("\"value\": {error}"))?;
         let address = socket_address(&key, &address)?;
@@ -184,12 +207,20 @@ impl PeerLine {
         if create_revision < 0 {
             return Err("\"create_revision\" is negative".to_owned());
         }
+        if let Some(etcd_key) = &etcd_key {
+            if etcd_key.len() <= key.len() || !etcd_key.starts_with(&key) {
+                return Err("\"etcd_key\" does not begin with \"key\"".to_owned());
+            }
+            check_key(etcd_key).map_err(|error| format!("\"etcd_key\": {error}"))?;
+        }
+        let [etcd_key, scheme] = [etcd_key, scheme].map(|text| text.map(Arc::from));
+        let source = Source { key: etcd_key, priority, is_standby, scheme };
         // A flag that is off has no word; everything else is written down.
         let parameters = value.overrides.apply(Parameters::default());
         let (key, server, route) = (key.into(), value.server.into(), value.overrides.route);
         let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let labels = Labels::of_pairs(labels);
-        Ok(Peer { key, address, server, parameters, route, labels, create_revision })
+        Ok(Peer { key, address, server, parameters, route, labels, create_revision, source })
     }
 }
 

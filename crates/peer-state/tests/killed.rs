@@ -14,7 +14,7 @@ use std::{
 use libtest_mimic::{Arguments, Trial};
 use peer_state::{SavedState, load};
 use random::Random;
-use upstream_peers::{Labels, Parameters, Peer, SocketAddress};
+use upstream_peers::{Labels, Parameters, Peer, SocketAddress, Source};
 
 #[path = "../../peer-zone/tests/support/random.rs"]
 mod random;
@@ -39,6 +39,7 @@ fn list(revision: i64) -> SavedState {
             route: random.one_in(3).then(|| format!("route-{number}").into()),
             labels: Labels::of_pairs([("number", &*number.to_string())]),
             create_revision: revision,
+            source: Source { priority: revision, ..Source::default() },
         })
         .collect();
     SavedState {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use peer_state::{MAX_LENGTH, SavedState, StateError};
 use proptest::prelude::*;
-use upstream_peers::{Labels, MAX_WEIGHT, Parameters, Peer, SocketAddress};
+use upstream_peers::{Labels, MAX_WEIGHT, Parameters, Peer, SocketAddress, Source};
 
 fn peer(key: &str, address: &str, server: &str) -> Peer {
     Peer {
@@ -15,6 +15,7 @@ fn peer(key: &str, address: &str, server: &str) -> Peer {
         route: None,
         labels: Labels::default(),
         create_revision: 7,
+        source: Source::default(),
     }
 }
 
@@ -48,8 +49,14 @@ fn example() -> SavedState {
 
 /// The text with a first line that fits what follows it.
 fn signed(rest: &str) -> Vec<u8> {
-    let crc32 = crc32fast::hash(rest.as_bytes());
-    format!("etcd-upstream-peers 1 crc32={crc32:08x} bytes={}\n{rest}", rest.len()).into_bytes()
+    signed_as(2, rest)
+}
+
+fn signed_as(version: u32, rest: &str) -> Vec<u8> {
+    let version_text = if version > 1 { version.to_string() } else { String::new() };
+    let crc32 = crc32fast::hash((version_text + rest).as_bytes());
+    format!("etcd-upstream-peers {version} crc32={crc32:08x} bytes={}\n{rest}", rest.len())
+        .into_bytes()
 }
 
 #[test]
@@ -81,6 +88,39 @@ backup\",\"address\":\"unix:/run/app.sock\",\"create_revision\":7}
         String::from_utf8(signed(text)).expect("text")
     );
     assert_eq!(SavedState::parse(&bytes), Ok(example()));
+}
+
+#[test]
+fn the_source_is_kept_where_there_is_one() {
+    let [key, scheme] = ["a/url", "http"].map(|text| Some(text.into()));
+    let source = Source { key, priority: -3, is_standby: true, scheme };
+    let peer = Peer { source, ..peer("a", "10.0.0.7:80", "10.0.0.7") };
+    let state = state(std::slice::from_ref(&peer));
+    let bytes = state.encode().expect("short");
+    let text = String::from_utf8_lossy(&bytes);
+    let fields = r#""etcd_key":"a/url","priority":-3,"standby":true,"scheme":"http"}"#;
+    assert!(text.contains(fields), "{text}");
+    assert_eq!(SavedState::parse(&bytes), Ok(state));
+    let rest = text.split_once('\n').expect("two lines").1;
+    for other in ["b/url", "a", "", "a/\u{1}", &format!("a{}", "x".repeat(300))] {
+        let bytes = signed(&rest.replace("a/url", &other.replace('\u{1}', "\\u0001")));
+        let Err(StateError::Malformed { line: 3, reason }) = SavedState::parse(&bytes) else {
+            panic!("{other:?}")
+        };
+        assert!(reason.starts_with("\"etcd_key\""), "{reason}");
+    }
+}
+
+#[test]
+fn a_file_of_the_version_before_is_read() {
+    let bytes = example().encode().expect("short");
+    let text = String::from_utf8_lossy(&bytes);
+    let rest = text.split_once('\n').expect("two lines").1;
+    assert_eq!(SavedState::parse(&signed_as(1, rest)), Ok(example()));
+    for version in [0, 3] {
+        let parsed = SavedState::parse(&signed_as(version, rest));
+        assert_eq!(parsed, Err(StateError::Version(version)));
+    }
 }
 
 #[test]
@@ -134,8 +174,8 @@ fn what_is_wrong_is_said() {
     let text = str::from_utf8(&good).expect("text");
     let longer = [&good[..], b"\n"].concat();
     let (first, rest) = text.split_once('\n').expect("lines");
-    let version_2 = text.replacen("peers 1", "peers 2", 1);
-    let no_version = text.replacen("peers 1", "peers x", 1);
+    let version_3 = text.replacen("peers 2", "peers 3", 1);
+    let no_version = text.replacen("peers 2", "peers x", 1);
     let capitals = format!("{}\n{rest}", first.replace("crc32=", "CRC32="));
     let leading_zero = text.replacen("bytes=", "bytes=0", 1);
     let damaged = text.replacen("10.0.0.7", "10.0.0.8", 1);
@@ -144,7 +184,7 @@ fn what_is_wrong_is_said() {
         (b"\n", "it is not a state file"),
         (b"\xff\xfe", "it is not a state file"),
         (&[0; 4096], "it is not a state file"),
-        (version_2.as_bytes(), "it is of version 2, which this module does not know"),
+        (version_3.as_bytes(), "it is of version 3, which this module does not know"),
         (no_version.as_bytes(), "its first line is damaged"),
         (capitals.as_bytes(), "it is damaged: its checksum is wrong"),
         (leading_zero.as_bytes(), "it is damaged: its checksum is wrong"),
@@ -240,13 +280,19 @@ fn any_peer() -> impl Strategy<Value = Peer> {
     let name = prop::option::of("[a-z]{1,20}\\.example(:[1-9][0-9]{0,3})?");
     let route = prop::option::of("[a-zA-Z0-9.=_-]{1,40}");
     let label = prop::option::of(("[a-z\"\n]{1,9}", ".{1,20}"));
-    (key, address, name, parameters(), route, label, 0..=i64::MAX).prop_map(
-        |(key, address, name, parameters, route, label, create_revision)| {
+    let source = (prop::option::of("/[a-z]{1,9}"), any::<i64>(), any::<bool>(), name.clone());
+    (key, address, name, parameters(), route, label, 0..=i64::MAX, source).prop_map(
+        |(key, address, name, parameters, route, label, create_revision, source)| {
+            let (rest, priority, is_standby, scheme) = source;
+            let etcd_key = rest.filter(|rest| key.len() + rest.len() <= 255);
+            let etcd_key = etcd_key.map(|rest| format!("{key}{rest}").into());
+            let scheme = scheme.map(Arc::from);
+            let source = Source { key: etcd_key, priority, is_standby, scheme };
             let server = name.unwrap_or_else(|| address.to_string()).into();
             let route = route.map(Arc::from);
             let labels = label.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let (key, labels) = (key.into(), Labels::of_pairs(labels));
-            Peer { key, address, server, parameters, route, labels, create_revision }
+            Peer { key, address, server, parameters, route, labels, create_revision, source }
         },
     )
 }

@@ -31,6 +31,9 @@ pub struct PeerSpec {
     /// What else is said of it, as a JSON object, for the status and for the publisher that takes
     /// over: at most 65 535 bytes.
     pub labels: Option<Arc<str>>,
+    /// Where it comes from, for the publisher that takes over: a text that is not empty, of at most
+    /// 65 535 bytes.
+    pub source: Option<Arc<str>>,
     /// etcd's revision at which the key was created; 0 where that is not known.
     pub create_revision: u64,
     /// When it joined, in milliseconds of the monotonic clock; 0: long ago. `slow_start` counts

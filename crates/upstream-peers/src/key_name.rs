@@ -30,11 +30,6 @@ pub(crate) fn name_of_url(key: &str) -> Option<&str> {
     Some(&key[..key.len() - segment.len() + query])
 }
 
-/// The name of the peer whose address this key has, or would have: it is another than the key.
-pub(crate) fn name_beside(key: &str) -> Option<&str> {
-    key.strip_suffix(URL).filter(|name| !name.is_empty()).or_else(|| name_of_url(key))
-}
-
 /// The key with the weight of a peer whose address is in this key.
 pub(crate) fn weight_key(url_key: &str) -> Option<String> {
     url_key.strip_suffix(URL).map(|name| format!("{name}/weight"))

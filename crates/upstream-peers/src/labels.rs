@@ -96,6 +96,12 @@ impl Select {
 #[error("it must be KEY=VALUE")]
 pub struct NotALabel;
 
+/// The schemes of the endpoints that are meant where none is named.
+pub(crate) const SCHEMES: [&str; 2] = ["http", "https"];
+
+/// Stands for the endpoint that a value names beside those with schemes.
+pub(crate) const NO_SCHEME: &str = "";
+
 /// What is taken of values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -103,6 +109,18 @@ pub struct Reading {
     pub scheme: Option<String>,
     /// The labels that peers must have.
     pub select: Select,
+}
+
+impl Reading {
+    /// Whether a peer is one that is wanted, which has these labels and is at the endpoint of this
+    /// scheme, if its value has several ones.
+    pub fn wants(&self, labels: &Labels, scheme: Option<&str>) -> bool {
+        let is_meant = |scheme: &str| match &self.scheme {
+            Some(wanted) => wanted == scheme,
+            None => scheme == NO_SCHEME || SCHEMES.contains(&scheme),
+        };
+        scheme.is_none_or(is_meant) && self.select.wants(labels)
+    }
 }
 
 /// The labels that a value has, before some are left out.

@@ -28,6 +28,7 @@ pub mod messages;
 mod parameters;
 mod parse;
 mod peer;
+mod source;
 mod sticky;
 mod value;
 
@@ -41,8 +42,9 @@ pub use membership::{Membership, MembershipChange, Removed};
 pub use parameters::{MAX_ROUTE_LENGTH, MAX_WEIGHT, Overrides, ParameterError, Parameters};
 pub use parse::{parse_server, parse_value};
 pub use peer::Peer;
+pub use source::Source;
 pub use sticky::{SID_LENGTH, sid, sid_id, sticky_cookie, sticky_id, sticky_id_of};
 pub use value::{
     KeyContent, MAX_KEY_LENGTH, MAX_LONG_VALUE_LENGTH, MAX_SERVERS_OF_KEY, MAX_URL_KEY_LENGTH,
-    MAX_VALUE_LENGTH, Value, ValueError,
+    MAX_VALUE_LENGTH, Value, ValueError, check_key,
 };

@@ -6,8 +6,7 @@ mod member;
 mod names;
 mod queries;
 
-use std::collections::btree_map;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, btree_map};
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::sync::Arc;
@@ -15,14 +14,15 @@ use std::sync::Arc;
 use crate::address::Target;
 use crate::allow::Allow;
 use crate::excerpt::Excerpt;
-use crate::key_name::name_beside;
-use crate::labels::{Labels, Reading};
+use crate::key_name::weight_key;
+use crate::labels::Reading;
 use crate::parameters::Parameters;
 use crate::parse::parse_value;
 use crate::peer::Peer;
+use crate::source::Source;
 use crate::value::{KeyContent, MAX_KEY_LENGTH, ValueError, check_key};
 use entry::{Entry, Given, Server};
-use member::{Member, Rejection, take_seeded};
+use member::{Member, Rejection};
 use names::Names;
 
 /// A key that was removed, with what it stood for.
@@ -113,24 +113,32 @@ impl Membership {
 
     /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may
     /// have several addresses. It stays until the key has a good value, or is found missing. A key
-    /// that has a good value already is left as it is. A peer where none may be is not taken over;
-    /// one without the labels that are wanted is, until
-    /// [`drop_unwanted`](Self::drop_unwanted): those with the labels may come with the list.
+    /// that has servers already is left as it is. A peer where none may be is not taken over; one
+    /// that is not wanted otherwise is, until the list or [`drop_unwanted`](Self::drop_unwanted):
+    /// those that are wanted may come with the list.
     pub fn seed(&mut self, peer: Peer) {
-        let Peer { key, address, server: text, parameters, route, labels, create_revision } = peer;
+        let Peer { key: name, address, server: text, mut parameters, .. } = peer;
+        let Peer { route, labels, create_revision, source, .. } = peer;
         if !self.allow.permits(&address) {
             return;
         }
+        let Source { key, priority, is_standby, scheme } = source;
+        parameters.backup &= !is_standby;
+        if let Some(key) = key.as_deref().and_then(weight_key) {
+            // Known from before as well: its value may be malformed by now.
+            self.members.entry(key.into()).or_default().seed_setting(parameters.weight);
+        }
         let parameters = Given::known(parameters, route);
-        let server = Server { address, text, parameters, labels, priority: i64::MIN };
-        self.members.entry(key).or_default().seed(server, create_revision);
+        let server = Server { address, text, parameters, labels, priority, scheme };
+        let (key, name) = key.map_or((Arc::clone(&name), None), |key| (key, Some(name)));
+        self.members.entry(key).or_default().seed(server, name, create_revision);
     }
 
-    /// Forgets the peers known from before that have not the labels that are wanted: there will be
-    /// no list soon. Says whether there were any.
+    /// Forgets the peers known from before that are not wanted: there will be no list soon. Says
+    /// whether there were any.
     pub fn drop_unwanted(&mut self) -> bool {
         let Self { members, reading, .. } = self;
-        let wants = |labels: &Labels| reading.select.wants(labels);
+        let wants = |peer: &Server| reading.wants(&peer.labels, peer.scheme.as_deref());
         members.values_mut().fold(false, |changed, member| changed | member.retain_seeded(wants))
     }
 
@@ -160,8 +168,6 @@ impl Membership {
                 Ok(key) => {
                     if let Some((key, member)) = members.remove_entry(key) {
                         self.members.insert(key, member);
-                    } else if let Some(member) = take_seeded(&mut members, key) {
-                        self.members.insert(Arc::from(key), member);
                     }
                     listed.push((key, value, create_revision));
                 }
@@ -188,22 +194,20 @@ impl Membership {
             }
         }
         change.changed |= self.set_all_weights(&stays);
+        change.changed |= self.drop_unwanted();
         change
     }
 
-    /// The keys that stand for peers and are not among `listed`. One that was taken over stands for
-    /// peers of a listed key as well that has their name.
+    /// The keys that stand for peers and are not among `listed`, unless none of their peers would
+    /// be wanted any more.
     pub fn missing<'a>(&self, listed: impl IntoIterator<Item = &'a [u8]>) -> Vec<Arc<str>> {
-        let mut all: HashSet<&[u8]> = HashSet::new();
-        let mut names: HashSet<&str> = HashSet::new();
-        for key in listed {
-            all.insert(key);
-            names.extend(str::from_utf8(key).ok().and_then(name_beside));
-        }
+        let all: HashSet<&[u8]> = listed.into_iter().collect();
+        let wants = |peer: &Server| self.reading.wants(&peer.labels, peer.scheme.as_deref());
         let is_missing = |key: &Arc<str>, member: &Member| {
+            let seeded = member.seeded();
             member.is_good()
                 && !all.contains(key.as_bytes())
-                && !(member.is_seeded() && names.contains(&**key))
+                && (seeded.is_empty() || seeded.iter().any(wants))
         };
         let missing = self.members.iter().filter(|(key, member)| is_missing(key, member));
         missing.map(|(key, _)| Arc::clone(key)).collect()

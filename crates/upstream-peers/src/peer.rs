@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crate::address::SocketAddress;
 use crate::labels::Labels;
 use crate::parameters::Parameters;
+use crate::source::Source;
 
 /// A peer of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The name below the prefix. A value with several servers, or a host name with several
-    /// addresses, makes several peers of one key.
+    /// Its name: the key below the prefix, or a part of it (see [`Source::key`]). A value with
+    /// several servers, or a host name with several addresses, makes several peers of one name.
     pub key: Arc<str>,
     /// Where it listens.
     pub address: SocketAddress,
@@ -25,4 +26,6 @@ pub struct Peer {
     pub labels: Labels,
     /// The revision at which etcd made the key; 0 where that is not known.
     pub create_revision: i64,
+    /// Where it comes from.
+    pub source: Source,
 }

@@ -1,6 +1,7 @@
 //! One key's value, in any of the forms that are written into etcd for a server.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
@@ -74,17 +75,19 @@ pub struct Value {
     /// Of the servers of a prefix those with a greater one than others are `backup`; 0 if nothing
     /// is said of it.
     pub priority: i64,
+    /// The scheme of the endpoint, if that was chosen by it among those of a value.
+    pub scheme: Option<Arc<str>>,
 }
 
 impl Value {
     /// A server of which nothing else is said.
     pub fn new(server: impl Into<String>, target: Target, overrides: Overrides) -> Self {
-        let (labels, priority) = (Labels::default(), 0);
-        Self { server: server.into(), target, overrides, labels, priority }
+        let (labels, priority, scheme) = (Labels::default(), 0, None);
+        Self { server: server.into(), target, overrides, labels, priority, scheme }
     }
 
     /// The value as the JSON object that [`parse_value`](crate::parse_value) takes, without the
-    /// priority.
+    /// priority and the scheme.
     pub fn to_json(&self) -> String {
         let address = ("addr", Json::from(self.server.as_str()));
         let labels: Map<_, _> =
@@ -183,7 +186,6 @@ pub enum ValueError {
     Deleted,
 }
 
-/// That a key can name a peer.
 /// Checks the number of servers of a key, before what each of them has is read.
 pub(crate) fn check_count(servers: usize) -> Result<(), ValueError> {
     match servers {
@@ -192,7 +194,12 @@ pub(crate) fn check_count(servers: usize) -> Result<(), ValueError> {
     }
 }
 
-pub(crate) fn check_key(key: &str) -> Result<(), ValueError> {
+/// That a key can name a peer.
+///
+/// # Errors
+///
+/// [`ValueError`] says why it cannot.
+pub fn check_key(key: &str) -> Result<(), ValueError> {
     if key.is_empty() {
         return Err(ValueError::KeyEmpty);
     }

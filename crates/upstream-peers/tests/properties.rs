@@ -136,7 +136,7 @@ fn check_any(key: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
                 let length: usize = labels.iter().map(|(name, it)| name.len() + it.len()).sum();
                 prop_assert!(labels.len() <= MAX_LABELS && length <= MAX_LABEL_BYTES);
                 // The labels that are left are kept again, whatever there was.
-                let value = Value { priority: 0, ..value };
+                let value = Value { priority: 0, scheme: None, ..value };
                 // A name that is known to be one needs no dot.
                 let named = value.target.to_string();
                 let value = Value { server: named, ..value };

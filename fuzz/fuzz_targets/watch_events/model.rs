@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use etcd_client::proto::{PbEvent, PbWatchResponse};
 use upstream_peers::{
-    Allow, KeyContent, Parameters, Peer, Reading, SocketAddress, Target, Value, parse_value,
+    Allow, KeyContent, Parameters, Peer, Reading, SocketAddress, Source, Target, Value,
+    parse_value,
 };
 
 use crate::follower::{CLUSTER, LISTED, PREFIX, resolve};
@@ -142,7 +143,8 @@ impl Model {
                 let mut overrides = value.overrides.clone();
                 overrides.weight = overrides.weight.or(self.weight(key, name));
                 let mut parameters = overrides.apply(Parameters::default());
-                parameters.backup |= value.priority > first;
+                let is_standby = value.priority > first && !parameters.backup;
+                parameters.backup |= is_standby;
                 Peer {
                     key: name.as_str().into(),
                     address,
@@ -151,6 +153,13 @@ impl Model {
                     route: overrides.route,
                     labels: value.labels.clone(),
                     create_revision: self.current[key].1,
+                    source: Source {
+                        key: (key.as_slice() != name.as_bytes())
+                            .then(|| String::from_utf8_lossy(key).into()),
+                        priority: value.priority,
+                        is_standby,
+                        scheme: value.scheme.clone(),
+                    },
                 }
             }));
         }

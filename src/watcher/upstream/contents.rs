@@ -216,6 +216,8 @@ impl Contents {
             // Names of a successor are others than those of one before it.
             self.has_other_members = true;
             self.news.status = true;
+            // No list is one of those that are held.
+            self.members.in_hand_mut().drop_unwanted();
             let outcome = self.members.newest_mut().replace(items.iter().map(parts));
             self.note_leases(items);
             self.ages.applied(listed.revision, now);

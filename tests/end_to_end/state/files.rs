@@ -1,7 +1,7 @@
 //! Files that are good, or ignored, and names of files that cannot be.
 
 use super::*;
-use upstream_peers::{Labels, Parameters, Peer, SocketAddress};
+use upstream_peers::{Labels, Parameters, Peer, SocketAddress, Source};
 
 /// A list with one node for each key.
 fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
@@ -14,6 +14,7 @@ fn list(prefix: &str, keys: &[&str], node: &Node) -> Result<SavedState> {
             route: None,
             labels: Labels::default(),
             create_revision: 1,
+            source: Source::default(),
         })
     };
     Ok(SavedState {
@@ -185,4 +186,31 @@ async fn relative_name_is_below_nginxs_prefix() -> Result<()> {
     let state = nginx.upstream().await?.state.ok_or("no state in the status")?;
     assert_eq!(state.file, nginx.folder().path().join("temp/peers").display().to_string());
     Ok(())
+}
+
+/// What a malformed value leaves in service is what the file says, not only its address.
+#[tokio::test]
+async fn peers_of_the_file_have_their_weights_and_priorities() -> Result<()> {
+    let folder = StateFolder::new()?;
+    let Router { mut nginx, etcd, .. } = Router::with(0, |etcd| folder.configuration(etcd)).await?;
+    let nodes = start_nodes(2).await?;
+    let (first, second) = (nodes[0].address().to_string(), nodes[1].address().to_string());
+    let (host, port) = second.rsplit_once(':').unwrap_or_default();
+    etcd.put(key("0/weight"), "5").await?;
+    etcd.put(key("0/url"), format!("http://{first}/")).await?;
+    etcd.put(key("a"), format!(r#"{{"host":"{host}","port":{port},"priority":20}}"#)).await?;
+    folder.wait_for_keys(&["0", "a"]).await?;
+    nginx.end(Signal::SIGQUIT).await?;
+
+    for name in ["0/url", "0/weight", "a"] {
+        etcd.put(key(name), "?").await?;
+    }
+    let nginx = Nginx::start(folder.configuration(&etcd)).await?;
+    let upstream = nginx.applied(etcd.revision().await?).await?;
+    let peers: Vec<_> = upstream.peers.iter().map(|peer| (peer.weight, peer.backup)).collect();
+    assert_eq!((upstream.keys(), peers), (vec!["0", "a"], vec![(5, false), (1, true)]));
+    all_serve(&nginx, &["n0"]).await?;
+    let upstream = nginx.applied(etcd.delete(&key("0/url")).await?).await?;
+    assert_eq!((upstream.keys(), upstream.peers[0].backup), (vec!["a"], false));
+    all_serve(&nginx, &["n1"]).await
 }

@@ -78,21 +78,118 @@ async fn traefik_s_fields_change_one_by_one() -> Result<()> {
     assert_eq!(put("0/url", &url(&nodes[1])).await?, peer(&nodes[1], 7));
     assert_eq!(put("0/preservePath", "true").await?, peer(&nodes[1], 7));
     assert_eq!(router.nginx.get("/").await?.node(), "n1");
-    // A new watcher knows the peer by its name.
-    router.nginx.reload().await?;
-    let upstream = eventually(SOON, "another watcher has listed", async || {
-        let upstream = router.nginx.upstream().await?;
-        ensure!(upstream.resyncs["takeover"] > 0, "{:?}", upstream.resyncs);
-        Ok(upstream)
-    })
-    .await?;
-    assert_eq!(weights(&upstream), peer(&nodes[1], 7));
+    // A new watcher knows the peer, and its weight, whatever is written there.
+    assert_eq!(put("0/weight", "many").await?, peer(&nodes[1], 7));
+    reload_and_list(&router.nginx).await?;
+    assert_eq!(weights(&router.nginx.upstream().await?), peer(&nodes[1], 7));
+    assert_eq!(put("0/url", "?").await?, peer(&nodes[1], 7));
+    reload_and_list(&router.nginx).await?;
+    assert_eq!(weights(&router.nginx.upstream().await?), peer(&nodes[1], 7));
+    assert_eq!(put("0/weight", "8").await?, peer(&nodes[1], 8));
+    assert_eq!(put("0/url", &url(&nodes[1])).await?, peer(&nodes[1], 8));
     assert_eq!(delete("0/weight").await?, peer(&nodes[1], 1), "the default");
     assert_eq!(put("0/weight", "3").await?, peer(&nodes[1], 3));
     assert_eq!(delete("0/url").await?, []);
     assert_eq!(put("0/url", &url(&nodes[0])).await?, peer(&nodes[0], 3));
-    assert_eq!(router.nginx.upstream().await?.rejected_total, 0);
-    router.nginx.check_log()
+    assert_eq!(router.nginx.upstream().await?.rejected_total, 2);
+    Ok(())
+}
+
+/// Reloads, and waits until the new watcher has listed.
+async fn reload_and_list(nginx: &Nginx) -> Result<()> {
+    let lists = async || -> Result<u64> { Ok(nginx.upstream().await?.resyncs.values().sum()) };
+    let before = lists().await?;
+    nginx.reload().await?;
+    eventually(SOON, "another watcher has listed", async || {
+        let now = lists().await?;
+        ensure!(now > before, "{now}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn standby_peers_stay_so_over_a_reload_while_their_value_is_malformed() -> Result<()> {
+    let router = Router::start(2, 0).await?;
+    let nodes = start_nodes(2).await?;
+    let value = |node: usize, priority: i32| {
+        let address = address(&nodes[node]);
+        let (host, port) = address.rsplit_once(':').unwrap_or_default();
+        format!(
+            r#"{{"nodes":[{{"host":"{host}","port":{port},"weight":1,"priority":{priority}}}]}}"#
+        )
+    };
+    router.etcd.put(key("first"), value(0, 5)).await?;
+    router.etcd.put(key("standby"), value(1, 0)).await?;
+    let backups = async || -> Result<Vec<(String, bool)>> {
+        let upstream = router.nginx.applied(router.etcd.revision().await?).await?;
+        let peers = upstream.peers.into_iter().filter(|peer| peer.state != "removed");
+        Ok(peers.filter_map(|peer| Some((peer.key?, peer.backup))).collect())
+    };
+    let expected = [("first".to_owned(), false), ("standby".to_owned(), true)];
+    assert_eq!(backups().await?, expected);
+    for name in ["standby", "first"] {
+        router.etcd.put(key(name), "?").await?;
+        assert_eq!(backups().await?, expected);
+        reload_and_list(&router.nginx).await?;
+        assert_eq!(backups().await?, expected);
+        assert_eq!(router.nginx.get("/").await?.node(), "n0");
+    }
+    router.etcd.delete(&key("first")).await?;
+    assert_eq!(backups().await?, [("standby".to_owned(), false)]);
+    assert_eq!(router.nginx.get("/").await?.node(), "n1");
+    Ok(())
+}
+
+/// Keys whose peers have other names outlive their leases, and the reloads meanwhile.
+#[tokio::test]
+async fn traefik_s_peers_are_kept_over_a_reload_by_their_keys() -> Result<()> {
+    let guard = "expiry_guard=50% hold=1h";
+    let router = Router::with(0, |etcd| {
+        Configuration::new()
+            .workers(2)
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream(guard, ""))
+    })
+    .await?;
+    let nodes = start_nodes(4).await?;
+    let mut leases = Vec::new();
+    let url = |node: usize| format!("http://{}/", address(&nodes[node]));
+    for node in 0..4 {
+        let lease = router.etcd.grant(3_600).await?;
+        router.etcd.put_with_lease(&key(&format!("{node}/url")), &url(node), lease).await?;
+        router.etcd.put_with_lease(&key(&format!("{node}/weight")), "5", lease).await?;
+        leases.push(lease);
+    }
+    let kept = async |count: usize| -> Result<Upstream> {
+        let revision = router.etcd.revision().await?;
+        eventually(SOON, &format!("{count} are kept"), async || {
+            let upstream = router.nginx.upstream().await?;
+            let kept = upstream.holding.as_ref().map_or(0, |holding| holding.peers);
+            ensure!(upstream.revision >= revision && kept == count, "{upstream:?}");
+            Ok(upstream)
+        })
+        .await
+    };
+    kept(0).await?;
+    // They are known from before when their leases expire, and again when they are kept.
+    reload_and_list(&router.nginx).await?;
+    for lease in leases {
+        router.etcd.revoke(lease).await?;
+    }
+    let names = ["0", "1", "2", "3"];
+    for _ in 0..2 {
+        let upstream = kept(4).await?;
+        assert_eq!(upstream.keys(), names);
+        assert!(upstream.peers.iter().all(|peer| peer.weight == 5), "{:?}", upstream.peers);
+        reload_and_list(&router.nginx).await?;
+    }
+    // One that is there again is there once, and is not kept any more.
+    router.etcd.put(key("0/url"), url(0)).await?;
+    assert_eq!(kept(3).await?.keys(), names);
+    router.etcd.delete(&key("0/url")).await?;
+    assert_eq!(kept(3).await?.keys(), names[1..]);
+    Ok(())
 }
 
 #[tokio::test]
@@ -123,6 +220,13 @@ async fn scheme_chooses_among_endpoints() -> Result<()> {
     nginx.configure(with("scheme=ws"))?;
     nginx.reload().await?;
     nginx.wait_for_log("no endpoint with scheme \"ws\": there is \"grpc, http\"").await?;
-    assert_eq!(nginx.upstream().await?.keys(), ["a"], "the last good one stays");
+    nginx.wait_for_keys(&[]).await?;
+    // A value that lacks the scheme since then leaves the last good peer, also over a reload.
+    let revision = etcd.put(key("a"), value.replace("http://", "ws://")).await?;
+    assert_eq!(nginx.applied(revision).await?.keys(), ["a"]);
+    let revision = etcd.put(key("a"), &value).await?;
+    assert_eq!(nginx.applied(revision).await?.keys(), ["a"]);
+    reload_and_list(&nginx).await?;
+    assert_eq!(nginx.upstream().await?.keys(), ["a"]);
     Ok(())
 }

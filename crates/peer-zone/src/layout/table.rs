@@ -67,7 +67,7 @@ pub(crate) struct TableHeader {
     pub(crate) shared: Section,
     /// Indexes of entries (`u32`) in the order of [`Entry::sticky`].
     pub(crate) sticky: Section,
-    /// The entries that have a route or labels ([`TextEntry`]), in their order.
+    /// The entries that have a route, labels or a source ([`TextEntry`]), in their order.
     pub(crate) text_entries: Section,
     /// Their texts, one behind the other.
     pub(crate) texts: Section,
@@ -83,8 +83,9 @@ impl TableHeader {
     }
 }
 
-/// A route and labels, as a table has them: in the table, since a peer's own strings stay as they
-/// are for as long as it lives.
+/// A route, labels and a source, as a table has them: in the table, since a peer's own strings stay
+/// as they are for as long as it lives. The source follows the labels, up to the texts of the next
+/// entry.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct TextEntry {

@@ -233,7 +233,7 @@ impl Counts {
             shared: if_primary(method.needs_ring() && shares_server, 2),
             sticky: usize::from(is_sticky && peer.sticky != 0),
             text_entries: usize::from(has_texts(peer)),
-            texts: length(&peer.route) + length(&peer.labels),
+            texts: [&peer.route, &peer.labels, &peer.source].into_iter().map(length).sum(),
         }
     }
 
@@ -280,7 +280,11 @@ fn no_larger(peer: &PeerSpec, listed: &Listed, options: &TableOptions) -> PeerSp
     if needs_ring && !kept.parameters.backup {
         kept.parameters.weight = kept.parameters.weight.min(old.parameters.weight);
     }
-    for (kept, old) in [(&mut kept.route, &old.route), (&mut kept.labels, &old.labels)] {
+    for (kept, old) in [
+        (&mut kept.route, &old.route),
+        (&mut kept.labels, &old.labels),
+        (&mut kept.source, &old.source),
+    ] {
         if length(kept) > length(old) {
             kept.clone_from(old);
         }

@@ -100,6 +100,7 @@ mod tests {
             sticky: 0,
             route: None,
             labels: None,
+            source: None,
             create_revision: 0,
             joined: 0,
         }

@@ -29,7 +29,7 @@ pub(super) struct Contents<'a> {
 
 /// Whether a table has texts for this peer.
 pub(super) fn has_texts(peer: &PeerSpec) -> bool {
-    peer.route.is_some() || peer.labels.is_some()
+    peer.route.is_some() || peer.labels.is_some() || peer.source.is_some()
 }
 
 /// How many items of each kind a table has.
@@ -116,7 +116,7 @@ impl<'a> Contents<'a> {
                 route: length(route),
                 labels: length(labels),
             });
-            let texts = route.iter().chain(labels);
+            let texts = route.iter().chain(labels).chain(&peer.spec.source);
             texts.for_each(|text| self.texts.extend_from_slice(text.as_bytes()));
         }
     }

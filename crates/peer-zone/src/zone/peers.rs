@@ -128,6 +128,7 @@ impl Zone {
             sticky: entry.sticky(),
             route: texts.route.map(text),
             labels: texts.labels.map(text),
+            source: texts.source.map(text),
             create_revision: peer.create_revision.load(Ordering::Relaxed),
             joined: peer.joined.load(Ordering::Relaxed),
         }

@@ -1,5 +1,5 @@
 //! What a table says of peers in text beside what they are known by: the names by which nginx's own
-//! `sticky` knows them, and their labels.
+//! `sticky` knows them, their labels, and where they come from.
 
 use super::Zone;
 use crate::{
@@ -21,6 +21,8 @@ pub(crate) struct Texts<'t> {
     pub(crate) route: Option<&'t [u8]>,
     /// See [`PeerSpec::labels`](crate::PeerSpec::labels).
     pub(crate) labels: Option<&'t [u8]>,
+    /// See [`PeerSpec::source`](crate::PeerSpec::source).
+    pub(crate) source: Option<&'t [u8]>,
 }
 
 impl<'t> PeerTexts<'t> {
@@ -38,7 +40,11 @@ impl<'t> PeerTexts<'t> {
         };
         let route = text(offset as usize, route);
         let behind = offset as usize + route.map_or(0, <[u8]>::len);
-        Texts { route, labels: text(behind, labels) }
+        let labels = text(behind, labels);
+        let behind = behind + labels.map_or(0, <[u8]>::len);
+        let next = self.entries.get(at + 1).map_or(self.text.len(), |next| next.offset as usize);
+        let source = self.text.get(behind..next).filter(|source| !source.is_empty());
+        Texts { route, labels, source }
     }
 }
 

@@ -137,6 +137,7 @@ fn peer(number: u64, random: &mut Random) -> PeerSpec {
         sticky: number,
         route: random.one_in(3).then(|| format!("route {}", random.below(9)).into()),
         labels: random.one_in(3).then(|| format!("{{\"a\":\"{}\"}}", random.below(99)).into()),
+        source: random.one_in(3).then(|| format!("source {}", random.below(99)).into()),
         create_revision: number,
         joined: 0,
         parameters: Parameters {

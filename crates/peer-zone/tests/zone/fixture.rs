@@ -116,6 +116,7 @@ pub fn server(address: &str) -> PeerSpec {
         sticky: 0,
         route: None,
         labels: None,
+        source: None,
         create_revision: 0,
         joined: 0,
     }

@@ -196,7 +196,7 @@ fn a_configuration_that_begins_to_use_cookies_finds_them() {
 }
 
 #[test]
-fn routes_and_labels_may_change_while_their_peer_stays() {
+fn routes_labels_and_sources_may_change_while_their_peer_stays() {
     let fixture = Fixture::new(1 << 20);
     let mut publisher = fixture.publisher_with(options(Method::RoundRobin));
     let mut worker = fixture.worker();
@@ -214,7 +214,9 @@ fn routes_and_labels_may_change_while_their_peer_stays() {
         peers[1].route = route.map(Into::into);
         peers[1].sticky = id;
         peers[1].labels = (id != 72).then(|| format!("{{\"id\":\"{id}\"}}").into());
+        peers[1].source = (id != 73).then(|| format!("source {id}").into());
         peers[2].labels = Some("{\"a\":\"b\"}".into());
+        peers[2].source = (id == 73).then(|| "alone".into());
         // Behind the others in a table.
         peers[0].parameters.backup = true;
         peers[0].route = Some("first".into());
@@ -240,6 +242,10 @@ fn routes_and_labels_may_change_while_their_peer_stays() {
             table.iter().map(|peer| (&*peer.name, peer.route.as_deref())).collect();
         assert!(routes.contains(&("[1]", Some("first"))), "{routes:?}");
         let expected = routed(route, id);
+        for spec in &table {
+            let expected = expected.iter().find(|expected| expected.name == spec.name);
+            assert_eq!(expected.map(|it| &it.source), Some(&spec.source), "{id}");
+        }
         let table = worker.table().expect("published");
         for row in table.rows() {
             let spec = expected.iter().find(|spec| spec.name.as_bytes() == row.peer.name);

@@ -25,8 +25,10 @@ pub(super) struct Server {
     pub(super) text: Arc<str>,
     pub(super) parameters: Given,
     pub(super) labels: Labels,
-    /// See [`Value::priority`]; one that was found says all by its parameters.
+    /// See [`Value::priority`].
     pub(super) priority: i64,
+    /// See [`Value::scheme`].
+    pub(super) scheme: Option<Arc<str>>,
 }
 
 /// One server of a key's last good value.
@@ -38,6 +40,7 @@ pub(super) struct Entry {
     pub(super) parameters: Given,
     pub(super) labels: Labels,
     pub(super) priority: i64,
+    pub(super) scheme: Option<Arc<str>>,
     /// Addresses that stand in while a host name has none.
     pub(super) meanwhile: Vec<SocketAddress>,
 }
@@ -53,6 +56,16 @@ impl Given {
         self.all == other.all && self.overrides.route == other.overrides.route
     }
 
+    /// Another weight of a peer of which nothing else is known. Says whether they are others now.
+    pub(super) fn set_weight(&mut self, weight: Option<u32>, defaults: Parameters) -> bool {
+        if self.overrides.weight == Some(0) {
+            // That is why it drains.
+            self.overrides.drain = None;
+        }
+        self.overrides.weight = weight;
+        self.set_defaults(defaults)
+    }
+
     /// Says whether they are others now.
     pub(super) fn set_defaults(&mut self, defaults: Parameters) -> bool {
         let all = self.overrides.apply(defaults);
@@ -63,10 +76,10 @@ impl Given {
 impl Entry {
     /// The server of a value, with these parameters where it sets none.
     pub(super) fn new(value: Value, defaults: Parameters) -> Self {
-        let Value { server, target, overrides, labels, priority } = value;
+        let Value { server, target, overrides, labels, priority, scheme } = value;
         let parameters = Given { all: overrides.apply(defaults), overrides };
         let (text, meanwhile) = (server.into(), Vec::new());
-        Self { target, text, parameters, labels, priority, meanwhile }
+        Self { target, text, parameters, labels, priority, scheme, meanwhile }
     }
 
     /// The host name, if it says one.
@@ -84,6 +97,7 @@ impl Entry {
             && self.parameters.mean(&other.parameters)
             && self.labels == other.labels
             && self.priority == other.priority
+            && self.scheme == other.scheme
     }
 
     /// Whether its peer is one that was found.
@@ -92,6 +106,8 @@ impl Entry {
             && self.text == server.text
             && self.parameters.mean(&server.parameters)
             && self.labels == server.labels
+            && self.priority == server.priority
+            && self.scheme == server.scheme
     }
 
     /// Whether it has no address.
@@ -115,6 +131,7 @@ impl Entry {
                 parameters: self.parameters.clone(),
                 labels: self.labels.clone(),
                 priority: self.priority,
+                scheme: self.scheme.clone(),
             });
         };
         match &self.target {

@@ -1,14 +1,11 @@
 //! One key of a prefix.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::entry::{Entry, Server};
+use super::entry::{Entry, Given, Server};
 use super::names::Names;
 use crate::address::{SocketAddress, Target};
-use crate::key_name::name_beside;
-use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::value::ValueError;
 
@@ -48,37 +45,35 @@ enum Good {
     Setting(Option<u32>),
 }
 
-/// The member with peers of the name that `key` gives them, if they were found by that name and the
-/// key itself is not known.
-pub(super) fn take_seeded(members: &mut BTreeMap<Arc<str>, Member>, key: &str) -> Option<Member> {
-    let name = name_beside(key)?;
-    members.get(name).filter(|member| member.is_seeded())?;
-    let mut member = members.remove(name)?;
-    member.set_name(Some(name));
-    Some(member)
-}
-
 impl Member {
-    pub(super) fn seed(&mut self, server: Server, create_revision: i64) {
+    /// Takes a peer that was found, with its name if that is not the key.
+    pub(super) fn seed(&mut self, server: Server, name: Option<Arc<str>>, create_revision: i64) {
         match &mut self.good {
-            Good::Never => self.good = Good::Seeded(vec![server]),
+            Good::Never | Good::Setting(_) => self.good = Good::Seeded(vec![server]),
             Good::Seeded(peers) => {
                 match peers.binary_search_by(|other| other.address.cmp(&server.address)) {
                     Ok(place) => peers[place] = server,
                     Err(place) => peers.insert(place, server),
                 }
             }
-            Good::Servers(_) | Good::Setting(_) => return,
+            Good::Servers(_) => return,
         }
-        self.create_revision = create_revision;
+        (self.name, self.create_revision) = (name, create_revision);
     }
 
-    /// Forgets those of its peers known from before whose labels are not wanted. Says whether there
-    /// were any.
-    pub(super) fn retain_seeded(&mut self, wants: impl Fn(&Labels) -> bool) -> bool {
+    /// Takes the weight that the peer which another key names was found to have.
+    pub(super) fn seed_setting(&mut self, weight: u32) {
+        if matches!(self.good, Good::Never) {
+            self.good = Good::Setting(Some(weight));
+        }
+    }
+
+    /// Forgets those of its peers known from before that are not wanted. Says whether there were
+    /// any.
+    pub(super) fn retain_seeded(&mut self, wants: impl Fn(&Server) -> bool) -> bool {
         let Good::Seeded(peers) = &mut self.good else { return false };
         let before = peers.len();
-        peers.retain(|server| wants(&server.labels));
+        peers.retain(wants);
         let is_changed = peers.len() != before;
         if peers.is_empty() {
             self.good = Good::Never;
@@ -168,18 +163,18 @@ impl Member {
         }
     }
 
-    /// Whether its peers were found, and its value is not known yet.
-    pub(super) fn is_seeded(&self) -> bool {
-        matches!(self.good, Good::Seeded(_))
-    }
-
     /// Another key sets the weight of its servers. Says whether that makes other peers.
     pub(super) fn set_weight(&mut self, weight: Option<u32>, defaults: Parameters) -> bool {
-        let Good::Servers(entries) = &mut self.good else { return false };
-        entries.iter_mut().fold(false, |changed, entry| {
-            entry.parameters.overrides.weight = weight;
-            changed | entry.parameters.set_defaults(defaults)
-        })
+        let set = |changed, given: &mut Given| changed | given.set_weight(weight, defaults);
+        match &mut self.good {
+            Good::Never | Good::Setting(_) => false,
+            Good::Seeded(peers) => {
+                peers.iter_mut().map(|peer| &mut peer.parameters).fold(false, set)
+            }
+            Good::Servers(entries) => {
+                entries.iter_mut().map(|entry| &mut entry.parameters).fold(false, set)
+            }
+        }
     }
 
     /// Other parameters for a value that does not set them. Says whether that makes other peers.
@@ -228,6 +223,14 @@ impl Member {
         self.good.entries()
     }
 
+    /// Its peers that were found, and of which no value is known.
+    pub(super) fn seeded(&self) -> &[Server] {
+        match &self.good {
+            Good::Seeded(peers) => peers,
+            Good::Never | Good::Servers(_) | Good::Setting(_) => &[],
+        }
+    }
+
     /// The host names that its value says.
     fn hosts(&self) -> impl Iterator<Item = &str> {
         self.entries().iter().filter_map(Entry::host)
@@ -248,7 +251,12 @@ impl Member {
     ) {
         match &self.good {
             Good::Never | Good::Setting(_) => {}
-            Good::Seeded(peers) => peers.iter().for_each(|server| peer(server.clone())),
+            Good::Seeded(peers) => {
+                // Several addresses of one text are those of a host name.
+                let is_later = |at: usize| peers[..at].iter().any(|it| it.text == peers[at].text);
+                let used = (0..peers.len()).filter(|&at| !(is_one && is_later(at)));
+                used.for_each(|at| peer(peers[at].clone()));
+            }
             Good::Servers(entries) => match &entries[..] {
                 [entry] => entry.each_peer(resolve, is_one, peer),
                 entries => {

@@ -10,6 +10,7 @@ use super::member::Member;
 use super::{Membership, shown};
 use crate::allow::OutsideAddresses;
 use crate::peer::Peer;
+use crate::source::Source;
 use crate::value::ValueError;
 
 /// Those of a name's addresses at which peers may be.
@@ -56,17 +57,19 @@ impl Membership {
     pub fn peers<A: AsRef<[IpAddr]>>(&self, resolve: impl Fn(&str) -> A) -> Vec<Peer> {
         let mut peers = Vec::with_capacity(self.members.len());
         let entries = || self.members.values().flat_map(Member::entries);
+        let seeded = || self.members.values().flat_map(Member::seeded).map(|peer| peer.priority);
         let has_peers = |entry: &&Entry| {
             let mut has_peers = false;
             let resolve = |name: &str| self.permitted(resolve(name));
             entry.each_peer(resolve, self.is_one_address, |_| has_peers = true);
             has_peers
         };
-        let priorities = || entries().map(|entry| entry.priority);
+        let priorities = || entries().map(|entry| entry.priority).chain(seeded());
         let first = match priorities().min() {
             // A host name without an address must not push others back.
             first if first != priorities().max() => {
-                entries().filter(has_peers).map(|entry| entry.priority).min()
+                let priorities = entries().filter(has_peers).map(|entry| entry.priority);
+                priorities.chain(seeded()).min()
             }
             first => first,
         };
@@ -78,10 +81,15 @@ impl Membership {
             member.each_peer(
                 |name| self.permitted(resolve(name)),
                 self.is_one_address,
-                |Server { address, text: server, parameters, labels, priority }| {
+                |Server { address, text: server, parameters, labels, priority, scheme }| {
                     let Given { all: mut parameters, overrides } = parameters;
-                    parameters.backup |= priority > first;
-                    let key = Arc::clone(member.name().unwrap_or(key));
+                    let is_standby = priority > first && !parameters.backup;
+                    parameters.backup |= is_standby;
+                    let (key, etcd_key) = match member.name() {
+                        Some(name) => (Arc::clone(name), Some(Arc::clone(key))),
+                        None => (Arc::clone(key), None),
+                    };
+                    let source = Source { key: etcd_key, priority, is_standby, scheme };
                     let route = overrides.route;
                     peers.push(Peer {
                         key,
@@ -91,6 +99,7 @@ impl Membership {
                         route,
                         labels,
                         create_revision,
+                        source,
                     });
                 },
             );

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use upstream_peers::{Labels, Membership, MembershipChange, Parameters, Peer, SocketAddress};
+use upstream_peers::{
+    Labels, Membership, MembershipChange, Parameters, Peer, SocketAddress, Source,
+};
 
 /// The revision at which all keys were made, where a test does not say otherwise.
 pub const MADE: i64 = 1;
@@ -44,6 +46,7 @@ pub fn seed(key: &str, address: &str, weight: u32) -> Peer {
         route: None,
         labels: Labels::default(),
         create_revision: MADE,
+        source: Source::default(),
     }
 }
 

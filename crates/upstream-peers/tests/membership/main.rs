@@ -2,6 +2,7 @@
 
 mod fixture;
 mod several;
+mod takeover;
 mod traefik;
 
 use std::net::IpAddr;

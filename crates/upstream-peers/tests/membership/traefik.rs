@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use upstream_peers::{Membership, MembershipChange, Parameters, Peer};
+use upstream_peers::{Membership, MembershipChange, Parameters};
 
-use crate::fixture::{MADE, list, printed, resolve, seed};
+use crate::fixture::{MADE, list, printed, resolve};
 
 fn put(members: &mut Membership, key: &str, value: &str) -> MembershipChange {
     members.put(key.as_bytes(), value.as_bytes(), MADE)
@@ -61,25 +61,6 @@ fn peers_are_in_the_order_of_their_names() {
     assert_eq!(shown(&members), ["dubbo%3A%2F%2F10.0.0.7%3A20000%2Fa 10.0.0.7:20000 7"]);
     assert!(members.delete(weight(7).as_bytes()).changed);
     assert!(shown(&members)[0].ends_with(" 3"));
-}
-
-#[test]
-fn peers_from_before_are_found_by_their_names() {
-    let mut members = Membership::new(Parameters::default());
-    for name in ["0", "1", "2"] {
-        members.seed(Peer { server: "10.0.0.1:80".into(), ..seed(name, "10.0.0.1:80", 5) });
-    }
-    // Neither is missing: their addresses are in other keys.
-    let keys = ["0/url", "0/weight", "1/url"];
-    let missing = members.missing(keys.iter().map(|key| key.as_bytes()));
-    assert_eq!(missing.iter().map(|key| &**key).collect::<Vec<_>>(), ["2"]);
-    let outcome = list(
-        &mut members,
-        &[("0/url", "http://10.0.0.1:80"), ("0/weight", "5"), ("1/url", "http://10.0.0.1:0")],
-    );
-    assert_eq!(outcome.rejected.len(), 1);
-    assert_eq!(shown(&members), ["0 10.0.0.1:80 5", "1 10.0.0.1:80 5"], "the last good one stays");
-    assert_eq!(members.len(), 2);
 }
 
 #[test]

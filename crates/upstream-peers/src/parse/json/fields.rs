@@ -1,9 +1,11 @@
 //! The fields of an object.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json};
 
 use crate::excerpt::Excerpt;
-use crate::labels::{FoundLabels, Reading};
+use crate::labels::{FoundLabels, Reading, SCHEMES};
 use crate::parameters::{MAX_WEIGHT, Overrides, is_number_text};
 use crate::value::{Value, ValueError};
 
@@ -20,11 +22,14 @@ pub(super) struct Wanted<'w>(Option<&'w str>);
 
 impl Wanted<'_> {
     /// Those of `endpoints`, each with its scheme, that are of the scheme that is wanted, or of the
-    /// first one if none is named.
-    pub(super) fn of<T>(&self, mut endpoints: Vec<(String, T)>) -> Result<Vec<T>, ValueError> {
+    /// first one if none is named; with that scheme.
+    pub(super) fn of<T>(
+        &self,
+        mut endpoints: Vec<(String, T)>,
+    ) -> Result<(Arc<str>, Vec<T>), ValueError> {
         let schemes = match self.0 {
             Some(scheme) => vec![scheme],
-            None => vec!["http", "https"],
+            None => SCHEMES.to_vec(),
         };
         let is_there = |scheme: &&&str| endpoints.iter().any(|(there, _)| there == **scheme);
         let Some(&scheme) = schemes.iter().find(is_there) else {
@@ -36,7 +41,7 @@ impl Wanted<'_> {
             return Err(ValueError::NoEndpoint { wanted, found });
         };
         endpoints.retain(|(there, _)| there == scheme);
-        Ok(endpoints.into_iter().map(|(_, endpoint)| endpoint).collect())
+        Ok((scheme.into(), endpoints.into_iter().map(|(_, endpoint)| endpoint).collect()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What frameworks and their registries write.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     },
     plain,
 };
-use crate::labels::FoundLabels;
+use crate::labels::{FoundLabels, NO_SCHEME};
 use crate::parameters::Overrides;
 use crate::parse::{
     key,
@@ -44,10 +46,11 @@ pub(super) fn kratos(object: &Object, context: &Context<'_>) -> Result<Vec<Value
     object.get("version").into_iter().for_each(|version| labels.add_json("version", version));
     labels.add_all(metadata);
     let overrides = Overrides { weight, ..Overrides::default() };
+    let (scheme, endpoints) = context.wanted().of(endpoints)?;
     let server = |(server, target)| {
-        context.labelled(labels.clone(), Value::new(server, target, overrides.clone()))
+        let value = Value::new(server, target, overrides.clone());
+        context.labelled(labels.clone(), Value { scheme: Some(Arc::clone(&scheme)), ..value })
     };
-    let endpoints = context.wanted().of(endpoints)?;
     check_count(endpoints.len())?;
     Ok(endpoints.into_iter().map(server).collect())
 }
@@ -73,9 +76,11 @@ pub(super) fn dubbo(object: &Object, context: &Context<'_>) -> Result<Vec<Value>
     let is_off = |name| object.get(name) == Some(&Json::Bool(false));
     let metadata = object.get("Metadata");
     let of_protocols = metadata.and_then(|metadata| metadata.get("dubbo.endpoints"));
-    let port = match (context.reading.scheme.is_some(), of_protocols.and_then(Json::as_str)) {
-        (true, Some(endpoints)) => port_of_protocol(endpoints, context)?,
-        _ => port_of(object, "Port")?,
+    let of_protocols = of_protocols.and_then(Json::as_str);
+    let (scheme, port) = match (of_protocols, context.reading.scheme.is_some()) {
+        (Some(endpoints), true) => port_of_protocol(endpoints, context)?,
+        (Some(_), false) => (Some(NO_SCHEME.into()), port_of(object, "Port")?),
+        (None, _) => (None, port_of(object, "Port")?),
     };
     let (server, target) = plain::host_and_port(string_of(object, "Host")?, Some(port))?;
     let weight = set_weight("Weight", object.get("Weight"))?;
@@ -85,11 +90,15 @@ pub(super) fn dubbo(object: &Object, context: &Context<'_>) -> Result<Vec<Value>
     }
     labels.add_all(metadata);
     let overrides = Overrides { weight, ..down(is_off("Enable") || is_off("Healthy")) };
-    Ok(vec![context.labelled(labels, Value::new(server, target, overrides))])
+    let value = Value { scheme, ..Value::new(server, target, overrides) };
+    Ok(vec![context.labelled(labels, value)])
 }
 
 /// The port of the protocol that is wanted, of `[{"port":20000,"protocol":"dubbo"}]`.
-fn port_of_protocol(endpoints: &str, context: &Context<'_>) -> Result<u16, ValueError> {
+fn port_of_protocol(
+    endpoints: &str,
+    context: &Context<'_>,
+) -> Result<(Option<Arc<str>>, u16), ValueError> {
     let expected = "a list of objects with \"port\" and \"protocol\"";
     let wrong = || field("dubbo.endpoints", &Json::from(endpoints), expected);
     let endpoints: Vec<Object> = serde_json::from_str(endpoints).map_err(|_| wrong())?;
@@ -97,8 +106,8 @@ fn port_of_protocol(endpoints: &str, context: &Context<'_>) -> Result<u16, Value
         let protocol = endpoint.get("protocol").and_then(Json::as_str).ok_or_else(wrong)?;
         Ok::<_, ValueError>((protocol.to_owned(), port_of(endpoint, "port")?))
     });
-    let ports = context.wanted().of(endpoints.collect::<Result<_, _>>()?)?;
-    ports.first().copied().ok_or_else(wrong)
+    let (scheme, ports) = context.wanted().of(endpoints.collect::<Result<_, _>>()?)?;
+    ports.first().map(|&port| (Some(scheme), port)).ok_or_else(wrong)
 }
 
 /// A member of Patroni's, where PostgreSQL listens. A replica with `noloadbalance` is not to be
@@ -139,13 +148,14 @@ pub(super) fn scalingo(object: &Object, context: &Context<'_>) -> Result<Vec<Val
     let ports = ports.iter().map(|(scheme, port)| (scheme.clone(), port)).collect();
     let mut labels = FoundLabels::default();
     object.get("service_name").into_iter().for_each(|name| labels.add_json("service", name));
-    let servers = context.wanted().of(ports)?.into_iter().map(|port| {
+    let (scheme, ports) = context.wanted().of(ports)?;
+    let servers = ports.into_iter().map(|port| {
         let number = number(port).and_then(|port| u16::try_from(port).ok());
         let number = number.filter(|&number| number != 0);
         let number = number.ok_or_else(|| field("ports", port, "a number from 1 to 65535"))?;
         let (server, target) = plain::host_and_port(host, Some(number))?;
         let value = Value::new(server, target, Overrides::default());
-        Ok(context.labelled(labels.clone(), value))
+        Ok(context.labelled(labels.clone(), Value { scheme: Some(Arc::clone(&scheme)), ..value }))
     });
     servers.collect()
 }
