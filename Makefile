@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 MODULE := build/ngx_http_upstream_etcd_module.so
 CARGO ?= cargo
-# Where cargo builds; absolute, since recipes and tests start in different folders.
+# Where cargo builds; absolute, since recipes and tests start in different directories.
 CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export CARGO_TARGET_DIR
 
@@ -64,9 +64,17 @@ LICENSES := build/third-party.txt
 licenses: ## collect the licenses of all crates in build/third-party.txt, \
 	and run cargo-deny if it is installed
 	@mkdir -p build
-	@$(CARGO) run --locked --quiet --profile demo -p third-party > $(LICENSES)
+	@$(CARGO) run --locked --quiet --profile demo -p third-party licenses > $(LICENSES)
 	@echo "== made $(LICENSES)"
 	@! $(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) deny --locked check
+
+SBOM := build/sbom.cdx.json
+
+.PHONY: sbom
+sbom: ## list the crates in module and program in build/sbom.cdx.json (CycloneDX)
+	@mkdir -p build
+	@$(CARGO) run --locked --quiet --profile demo -p third-party sbom > $(SBOM)
+	@echo "== made $(SBOM)"
 
 .PHONY: headers
 headers:
@@ -168,7 +176,7 @@ demo-image: firehose-router demo-node ## build the image of the nodes in compose
 	DOCKER_BUILDKIT=1 $(DOCKER) build -t firehose-router-demo-node --target demo-node .
 
 .PHONY: test-image
-test-image: release demo-node licenses ## build the image of what is built here, \
+test-image: release demo-node licenses sbom ## build the image of what is built here, \
 	and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
 
@@ -252,7 +260,7 @@ install-router: $(PROGRAM) ## copy firehose-router to /usr/local/bin (BINDIR), a
 .PHONY: deb
 deb: ## install what is missing, build, and make Debian packages in build/packages
 	@scripts/install-dependencies.sh package
-	@$(MAKE) --no-print-directory release licenses
+	@$(MAKE) --no-print-directory release licenses sbom
 	@scripts/build-deb.sh
 
 .PHONY: dist

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes Debian packages in build/packages of what is in build/ (PREBUILT names another directory):
-# the module, the program, and the licenses of others. Their version is VERSION (default: that of
-# Cargo.toml) with the version of this Debian: 0.1.0+deb12.
+# the module, the program, the licenses of others and the SBOM. Their version is VERSION
+# (default: that of Cargo.toml) with the version of this Debian: 0.1.0+deb12.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -11,9 +11,9 @@ packages=build/packages
 version=${VERSION:-$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)}
 # shellcheck source=/dev/null
 version+=+deb$(. /etc/os-release && say "${VERSION_ID:?}")
-for file in ngx_http_upstream_etcd_module.so firehose-router third-party.txt; do
+for file in ngx_http_upstream_etcd_module.so firehose-router third-party.txt sbom.cdx.json; do
     [ -e "$prebuilt/$file" ] ||
-        fail "$prebuilt/$file is not there" "'make release licenses' builds it"
+        fail "$prebuilt/$file is not there" "'make release licenses sbom' builds it"
 done
 
 # A copy, so that the packages are beside it and nothing is left in this directory.

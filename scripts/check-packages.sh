@@ -41,6 +41,8 @@ upgrade() {
     bash -n /usr/share/bash-completion/completions/firehose-router
     for package in "$module" firehose-router; do
         gzip -t "/usr/share/doc/$package/third-party.txt.gz"
+        gzip -cd "/usr/share/doc/$package/sbom.cdx.json.gz" |
+            grep '"bomFormat": "CycloneDX"' >/dev/null || fail "$package has no SBOM"
     done
     if sudo grep -rq /usr/local /etc/default/firehose-router \
         "$(dpkg -L firehose-router | grep 'firehose-router.service$')"; then

@@ -17,8 +17,8 @@ pack='scripts/build-deb.sh && mkdir -p build/older && mv build/packages build/ne
     mv build/newer build/packages'
 if [ -n "${PREBUILT:-}" ]; then
     rm -rf build/packages build/newer build/older
-    make --no-print-directory licenses
-    [ "$PREBUILT" -ef build ] || cp build/third-party.txt "$PREBUILT/"
+    make --no-print-directory licenses sbom
+    [ "$PREBUILT" -ef build ] || cp build/third-party.txt build/sbom.cdx.json "$PREBUILT/"
     OLDER=$older bash -c "$pack"
     tar -C build -c packages older >"$archive"
 else

@@ -9,10 +9,14 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::{
+    cargo::{cargo, output},
+    tree::{Name, Tree},
+};
+
 /// A crate in one version.
 #[derive(Debug, Deserialize)]
 pub struct Crate {
-    id: String,
     /// Its name.
     pub name: String,
     /// Its version.
@@ -27,6 +31,10 @@ pub struct Crate {
 }
 
 impl Crate {
+    pub(crate) fn key(&self) -> Name {
+        (self.name.clone(), self.version.clone())
+    }
+
     /// Whether it is from somebody else.
     pub fn is_foreign(&self) -> bool {
         self.source.is_some()
@@ -53,36 +61,10 @@ impl Crate {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Crate>,
-    resolve: Resolve,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    pkg: String,
-    dep_kinds: Vec<Kind>,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    kind: Option<String>,
 }
 
 /// All crates that the workspace is built and tested with on this kind of machine.
-pub struct Crates {
-    crates: BTreeMap<String, Crate>,
-    nodes: BTreeMap<String, Vec<Dependency>>,
-}
+pub struct Crates(BTreeMap<Name, Crate>);
 
 impl Crates {
     /// Asks cargo, for the machine that this runs on.
@@ -92,54 +74,28 @@ impl Crates {
             .lines()
             .find_map(|line| line.strip_prefix("host: "))
             .ok_or_else(|| io::Error::other("rustc -vV names no host"))?;
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
         let metadata = output(
-            Command::new(cargo)
-                .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", host])
-                .args(["--manifest-path", manifest]),
+            cargo("metadata").args(["--format-version", "1"]).args(["--filter-platform", host]),
         )?;
         let metadata: Metadata = serde_json::from_str(&metadata).map_err(io::Error::other)?;
-        Ok(Self {
-            crates: metadata.packages.into_iter().map(|found| (found.id.clone(), found)).collect(),
-            nodes: metadata.resolve.nodes.into_iter().map(|node| (node.id, node.deps)).collect(),
-        })
+        Ok(Self(metadata.packages.into_iter().map(|found| (found.key(), found)).collect()))
     }
 
     /// Those of others.
     pub fn foreign(&self) -> impl Iterator<Item = &Crate> {
-        self.crates.values().filter(|found| found.is_foreign())
+        self.0.values().filter(|found| found.is_foreign())
     }
 
-    /// Those of others that these crates of the workspace contain, by name and version: what is
-    /// only built or tested with is in none of them.
-    pub fn contained_in(&self, names: &[&str]) -> Vec<&Crate> {
-        let is_named = |found: &&Crate| !found.is_foreign() && names.contains(&found.name.as_str());
-        let mut open: Vec<&str> =
-            self.crates.values().filter(is_named).map(|found| found.id.as_str()).collect();
-        let mut seen = BTreeSet::new();
-        while let Some(id) = open.pop() {
-            if seen.insert(id) {
-                let kept = |dependency: &&Dependency| {
-                    dependency.dep_kinds.iter().any(|kind| kind.kind.is_none())
-                };
-                open.extend(self.nodes[id].iter().filter(kept).map(|found| found.pkg.as_str()));
-            }
-        }
-        let mut contained: Vec<_> = seen
-            .into_iter()
-            .map(|id| &self.crates[id])
-            .filter(|found| found.is_foreign())
-            .collect();
-        contained.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-        contained
+    /// Those of others in this tree, by name and version.
+    pub fn foreign_in(&self, tree: &Tree) -> io::Result<Vec<&Crate>> {
+        let found: Vec<&Crate> =
+            tree.names().map(|name| self.get(name)).collect::<Result<_, _>>()?;
+        Ok(found.into_iter().filter(|found| found.is_foreign()).collect())
     }
-}
 
-fn output(command: &mut Command) -> io::Result<String> {
-    let output = command.output()?;
-    if !output.status.success() {
-        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr)));
+    /// The crate of this name and version.
+    pub fn get(&self, name: &Name) -> io::Result<&Crate> {
+        let unknown = || io::Error::other(format!("cargo metadata has no {} {}", name.0, name.1));
+        self.0.get(name).ok_or_else(unknown)
     }
-    String::from_utf8(output.stdout).map_err(io::Error::other)
 }
