@@ -16,7 +16,7 @@ if [ "${1:-}" = demo ]; then
     what=(--profile demo --workspace --lib --bins --tests) folder=demo
 fi
 
-# Both modules have one place in cargo's folder: it would compile both in each run.
+# Both modules have one place in cargo's directory: it would compile both in each run.
 sources=(Cargo.toml Cargo.lock build.rs src crates)
 for nginx in "${NGINX_BUILD_DIR:-}" "${NGINX_SOURCE_DIR:-}"; do
     [ -z "$nginx" ] || sources+=("$nginx")

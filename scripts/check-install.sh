@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks what `make install` and `make install-router` install, in a temporary folder: the module,
-# the program, completions, and manual pages that name what users look up. What is installed is what
-# the tests have built.
+# Checks what `make install` and `make install-router` install, in a temporary directory: the
+# module, the program, completions, and manual pages that name what users look up. What is installed
+# is what the tests have built.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

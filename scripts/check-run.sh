@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests `make run` as a newcomer meets it: every command that it prints works, what they are said to
-# do happens, a taken port is named, and Ctrl-C leaves no process, port or folder behind. And
+# do happens, a taken port is named, and Ctrl-C leaves no process, port or directory behind. And
 # docs/images/make-run.svg shows what it prints.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -201,7 +201,7 @@ mapfile -t processes < <(descendants "$started")
 [ "${#processes[@]}" -ge 8 ] ||
     fail_with_output "etcd, three nodes, nginx and its workers are not all there"
 kept=$(sed -n 's/^Logs and configuration are in \([^ ]*\)\. .*/\1/p' "$output")
-[ -d "$kept" ] || fail_with_output "it names no folder"
+[ -d "$kept" ] || fail_with_output "it names no directory"
 kill -INT -- "-$started"
 wait_until "$end_seconds" is_gone "$started" ||
     fail_with_output "it does not end within $end_seconds s of Ctrl-C"
@@ -213,6 +213,6 @@ started=
 [ ! -e "$kept" ] || fail_with_output "$kept is still there"
 ! port_is_taken "$port" || fail_with_output "port $port is still taken"
 ! port_is_taken "$etcd_port" || fail_with_output "port $etcd_port is still taken"
-ok "Ctrl-C leaves no process, port or folder behind"
+ok "Ctrl-C leaves no process, port or directory behind"
 
 say "$passed passed, 0 failed"

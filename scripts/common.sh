@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What several scripts share; to be sourced. Leaves the shell in the project's folder.
+# What several scripts share; to be sourced. Leaves the shell in the project's directory.
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$project" || exit 1
 
-# Debian keeps nginx in a folder that is not in an ordinary user's PATH.
+# Debian keeps nginx in a directory that is not in an ordinary user's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin
 
 say() { printf '%s\n' "$*"; }

@@ -31,7 +31,7 @@ fi
 say "== configuring $version in $copy"
 rm -rf "$copy"
 mkdir -p "$copy"
-# configure writes into the folder that it is started in.
+# configure writes into the directory that it is started in.
 cp -R "$sources/." "$copy/"
 (
     cd "$copy"

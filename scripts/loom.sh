@@ -9,7 +9,8 @@ set -euo pipefail
 # one or two.
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom"
-# Other flags, other results: they would push those of every other build out of the common folder.
+# Other flags, other results: they would push those of every other build out of the common
+# directory.
 export CARGO_TARGET_DIR=build/loom
 # loom needs optimization to be quick, but not the module's.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16

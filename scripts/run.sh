@@ -24,7 +24,7 @@ done
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/firehose-router.XXXXXX")
 # nginx's workers are another user where its master is root, and keep request bodies below this
-# folder.
+# directory.
 chmod 755 "$folder"
 mkdir "$folder/logs"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the commands of a page's console blocks as one bash script, so that a test can run a
-# tutorial as it stands. The page is named from the project's folder.
+# tutorial as it stands. The page is named from the project's directory.
 #
 #     bash -c "$(scripts/tutorial-commands.sh docs/tutorials/debian.md)"
 #     bash -c "$(scripts/tutorial-commands.sh docs/tutorials/first-router.md first-terminal)"

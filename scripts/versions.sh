@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the end-to-end tests with the nginx and the etcd of several systems: with the packages of
 # Debian 12, 13 and unstable, each in a root directory that is kept in build/versions/NAME; and with
-# any nginx that is built elsewhere, by the path of its folder objs.
+# any nginx that is built elsewhere, by the path of its directory objs.
 #
 #     scripts/versions.sh                           every test on each Debian
 #     scripts/versions.sh grpc:: drain::            those with one of these in their names
@@ -167,12 +167,12 @@ run() {
         with_faults=$project/$built/with-faults.so
         install -D -m 644 build/injected-faults/ngx_http_upstream_etcd_module.so "$with_faults"
     fi
-    DEMO_FOLDER=$built scripts/build-demo.sh end-to-end
+    DEMO_DIRECTORY=$built scripts/build-demo.sh end-to-end
     # Built just now: cargo only says where it is.
     tests=$(cargo build --locked --profile demo --workspace --lib --bins --test end_to_end \
         --message-format=json 2>/dev/null |
         sed -nE 's/.*"name":"end_to_end".*"executable":"([^"]*)".*/\1/p' | tail -n 1)
-    # It may be in a folder that the root does not have.
+    # It may be in a directory that the root does not have.
     install -D -m 755 "$tests" "$built/end-to-end"
 
     : >"$folder/$name/skipped"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What the scripts of this folder share; to be sourced. Makes a temporary folder that is removed at
-# the end, and installs pinned programs there. NGINX, HAPROXY, ENVOY, CADDY, ETCD34, ETCD351 and
-# ETCD35 name other programs to use instead.
+# What the scripts of this directory share; to be sourced. Makes a temporary directory that is
+# removed at the end, and installs pinned programs there. NGINX, HAPROXY, ENVOY, CADDY, ETCD34,
+# ETCD351 and ETCD35 name other programs to use instead.
 
 neighbours=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$(mktemp -d)

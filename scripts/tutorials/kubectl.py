@@ -89,8 +89,8 @@ def start(pod, name):
     known = {volume["name"]: volume["emptyDir"] for volume in volumes or []}
     for mount in mounts or []:
         assert known[mount["name"]] == {}
-        # A volume of Docker belongs to whom the folder of the image does, and so to its user, and
-        # a volume of Kubernetes to root and fsGroup.
+        # A volume of Docker belongs to whom the directory of the image does, and so to its user,
+        # and a volume of Kubernetes to root and fsGroup.
         group = pod_security["fsGroup"]
         assert user.endswith(f":{group}"), f"the image's user {user} is not of fsGroup {group}"
         arguments += ["--mount", f"type=volume,dst={mount['mountPath']}"]
