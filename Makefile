@@ -66,7 +66,7 @@ licenses: ## collect the licenses of all crates in build/third-party.txt, \
 	@mkdir -p build
 	@$(CARGO) run --locked --quiet --profile demo -p third-party licenses > $(LICENSES)
 	@echo "== made $(LICENSES)"
-	@! $(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) deny --locked check
+	@! $(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) deny --locked --workspace check
 
 SBOM := build/sbom.cdx.json
 

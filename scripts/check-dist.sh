@@ -19,8 +19,8 @@ export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 without_network=()
 [ "$(id -u)" -ne 0 ] || without_network=(unshare --net)
-"${without_network[@]}" make --no-print-directory release licenses
-for file in ngx_http_upstream_etcd_module.so firehose-router third-party.txt; do
+"${without_network[@]}" make --no-print-directory release licenses sbom
+for file in ngx_http_upstream_etcd_module.so firehose-router third-party.txt sbom.cdx.json; do
     [ -s "build/$file" ] || fail "build/$file is not there"
 done
 say "== ${archive##*/} builds without a network"

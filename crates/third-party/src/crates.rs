@@ -81,11 +81,6 @@ impl Crates {
         Ok(Self(metadata.packages.into_iter().map(|found| (found.key(), found)).collect()))
     }
 
-    /// Those of others.
-    pub fn foreign(&self) -> impl Iterator<Item = &Crate> {
-        self.0.values().filter(|found| found.is_foreign())
-    }
-
     /// Those of others in this tree, by name and version.
     pub fn foreign_in(&self, tree: &Tree) -> io::Result<Vec<&Crate>> {
         let found: Vec<&Crate> =

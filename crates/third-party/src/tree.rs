@@ -16,21 +16,26 @@ pub type Name = (String, String);
 pub struct Tree(BTreeMap<Name, BTreeSet<Name>>);
 
 impl Tree {
+    /// All that the workspace is built and tested with.
+    pub fn of_workspace() -> io::Result<Self> {
+        Self::ask(["--workspace"], "normal,build,dev")
+    }
+
     /// What is in these crates of the workspace, and the macros that have written a part of them.
     /// What they are only built or tested with is not in it.
     pub fn contained_in(crates: &[&str]) -> io::Result<Self> {
-        Self::ask(crates, "normal")
+        Self::ask(packages(crates), "normal")
     }
 
     /// What is linked into these crates of the workspace.
     pub fn linked_into(crates: &[&str]) -> io::Result<Self> {
-        Self::ask(crates, "normal,no-proc-macro")
+        Self::ask(packages(crates), "normal,no-proc-macro")
     }
 
-    fn ask(crates: &[&str], edges: &str) -> io::Result<Self> {
+    fn ask<'a>(roots: impl IntoIterator<Item = &'a str>, edges: &str) -> io::Result<Self> {
         let mut tree = cargo("tree");
         tree.args(["--edges", edges, "--prefix", "depth", "--format", " {p}"]);
-        tree.args(crates.iter().flat_map(|name| ["--package", name]));
+        tree.args(roots);
         let text = output(&mut tree)?;
         Self::parse(&text).ok_or_else(|| io::Error::other("cargo tree prints something else"))
     }
@@ -66,6 +71,10 @@ impl Tree {
     pub fn dependencies(&self) -> impl Iterator<Item = (&Name, &BTreeSet<Name>)> {
         self.0.iter()
     }
+}
+
+fn packages<'a>(crates: &[&'a str]) -> impl Iterator<Item = &'a str> {
+    crates.iter().flat_map(|name| ["--package", name])
 }
 
 #[cfg(test)]

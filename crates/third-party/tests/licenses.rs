@@ -1,11 +1,16 @@
 //! What holds for the crates of others: see `deny.toml`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
-use third_party::{Crates, Deny, SHIPPED, Tree, is_allowed, report};
+use third_party::{Crate, Crates, Deny, SHIPPED, Tree, is_allowed, report};
 
 fn crates() -> Crates {
     Crates::of_workspace().expect("cargo knows the crates")
+}
+
+/// Those of others that are in a tree.
+fn foreign(crates: &Crates, tree: io::Result<Tree>) -> Vec<&Crate> {
+    crates.foreign_in(&tree.expect("cargo knows them")).expect("cargo knows them")
 }
 
 fn deny() -> Deny {
@@ -18,7 +23,7 @@ fn each_license_is_in_the_list() {
     let (crates, deny) = (crates(), deny());
     let mut wrong = Vec::new();
     let mut count = 0;
-    for found in crates.foreign() {
+    for found in foreign(&crates, Tree::of_workspace()) {
         count += 1;
         let license = found.license.as_deref().unwrap_or_default();
         if !matches!(is_allowed(license, &deny.licenses), Ok(true)) {
@@ -33,7 +38,7 @@ fn each_license_is_in_the_list() {
 fn each_duplicate_is_in_the_list() {
     let (crates, deny) = (crates(), deny());
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for found in crates.foreign() {
+    for found in foreign(&crates, Tree::of_workspace()) {
         versions.entry(&found.name).or_default().push(&found.version);
     }
     let number = |version: &&str| {
@@ -60,8 +65,7 @@ fn each_duplicate_is_in_the_list() {
 #[test]
 fn report_has_each_contained_crate_with_its_text() {
     let crates = crates();
-    let tree = Tree::contained_in(&SHIPPED).expect("cargo knows them");
-    let contained = crates.foreign_in(&tree).expect("cargo knows their licenses");
+    let contained = foreign(&crates, Tree::contained_in(&SHIPPED));
     let report = report(&contained).expect("each crate has a text");
     assert!(report.contains("\ntokio "), "{}", &report[..2000]);
     assert!(report.contains("Permission is hereby granted"));
