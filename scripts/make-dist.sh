@@ -14,8 +14,11 @@ trap 'rm -rf "$folder"' EXIT
 git archive --prefix="$name/" HEAD | tar -x -C "$folder"
 cd "$folder/$name"
 mkdir .cargo
-# It prints what cargo has to be told of the directory.
-cargo vendor --locked --quiet vendor >.cargo/config.toml
+# It prints what cargo has to be told of the directory; with --quiet it does not.
+cargo vendor --locked vendor >.cargo/config.toml 2>"$folder/log" ||
+    fail "cargo vendor failed" "$(tail -n 5 "$folder/log")"
+grep -q '^directory = "vendor"' .cargo/config.toml ||
+    fail "cargo vendor does not say how to use the directory"
 cd "$folder"
 mkdir -p "${archive%/*}"
 tar --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
