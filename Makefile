@@ -159,7 +159,7 @@ test-slow: ## build, and run what takes an hour or more: a soak, fuzzing, saniti
 	@$(FOR_NGINX) scripts/test.sh slow
 
 # The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official
-# --build-arg NGINX_VERSION=1.28.0'.
+# --build-arg NGINX_VERSION=1.30.6'.
 IMAGE ?= firehose-router
 DOCKER ?= docker
 
@@ -179,6 +179,11 @@ demo-image: firehose-router demo-node ## build the image of the nodes in compose
 test-image: release demo-node licenses sbom ## build the image of what is built here, \
 	and test it and compose.yaml on a Docker engine
 	@$(FOR_NGINX) scripts/test-image.sh
+
+.PHONY: test-official
+test-official: licenses sbom ## build the image with the official nginx, or with a stand-in \
+	for it, and test it on a Docker engine
+	@scripts/test-official.sh
 
 .PHONY: arm64
 arm64: ## build module and program for Debian's nginx on arm64, in build/arm64
