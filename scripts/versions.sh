@@ -18,8 +18,8 @@ declare -A suite_of=([debian-12]=bookworm [debian-13]=trixie [debian-unstable]=s
 read -ra versions <<<"${VERSIONS:-debian-12 debian-13 debian-unstable}"
 # What the tests start, besides nginx and etcd.
 packages=nginx,nginx-dev,etcd-server,etcd-client,openssl,ca-certificates,procps,iproute2
-part=(grpc:: http2_nodes:: native_sticky:: websockets:: variables:: reload:: membership::
-    keepalive::by_default keepalive::kinds drain::requests top_level::)
+part=(grpc:: http2_nodes:: least_time:: native_sticky:: websockets:: variables:: reload::
+    membership:: keepalive::by_default keepalive::kinds drain::requests top_level::)
 folder=$project/build/versions
 target_folder=${CARGO_TARGET_DIR:-$project/target}
 

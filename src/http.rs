@@ -22,6 +22,7 @@ pub(crate) mod accessors;
 mod balancer;
 mod drain;
 mod hash_key;
+mod header_filter;
 mod keepalive;
 mod live_variables;
 pub(crate) mod module;
@@ -29,7 +30,6 @@ mod open_request;
 mod request;
 mod sticky;
 mod tried;
-mod upgrade;
 mod upstream;
 mod variable_value;
 mod variables;
@@ -38,8 +38,8 @@ mod worker;
 
 pub(crate) use self::{
     balancer::init,
+    header_filter::install as install_header_filter,
     live_variables::live_variable,
-    upgrade::install as notice_upgrades,
     upstream::{HttpConf, HttpUpstream},
     variables::{add as add_variables, shows_connections},
     worker::PROTOCOL,

@@ -15,18 +15,23 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use peer_zone::{KeyProgress, Method, Now, Pick, PickContext, PickedPeer, RequestOutcome, Worker};
+use peer_zone::{
+    KeyProgress, LeastTime, Method, Now, Pick, PickContext, PickedPeer, RequestOutcome,
+    ResponseTime, Times, Worker,
+};
 
 use self::{exact::Order, fleet::Fleet};
 
 /// Numbers of peers; the last is beyond what any of nginx's own methods can be used with.
 const PEERS: [u32; 5] = [2, 100, 1_000, 10_000, 100_000];
-const METHODS: [Method; 8] = [
+const METHODS: [Method; 10] = [
     Method::RoundRobin,
     Method::LeastConn,
     Method::Random,
     Method::RandomTwo,
-    Method::LeastTime,
+    Method::LeastTime(LeastTime { time: ResponseTime::Header, is_inflight: false }),
+    Method::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: true }),
+    Method::PeakEwma,
     Method::Hash,
     Method::HashConsistent,
     Method::IpHash,
@@ -63,8 +68,15 @@ fn pick(worker: &mut Worker, method: Method, key: &[u8]) -> PickedPeer {
 fn pick_and_release(worker: &mut Worker, method: Method, key: &[u8]) {
     let held = pick(worker, method, key);
     black_box(worker.peer(&held));
-    let response_time = (method == Method::LeastTime).then_some(RESPONSE_TIME);
-    worker.release(held, RequestOutcome::Answered, response_time, black_box(NOW));
+    let times = match method {
+        Method::PeakEwma => Some(Times::Peak(RESPONSE_TIME)),
+        Method::LeastTime(_) => {
+            let milliseconds = RESPONSE_TIME / 1_000;
+            Some(Times::Average { header: milliseconds, response: milliseconds })
+        }
+        _ => None,
+    };
+    worker.release(held, RequestOutcome::Answered, times, black_box(NOW));
 }
 
 fn each_method(criterion: &mut Criterion) {

@@ -217,7 +217,8 @@ pub fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
             "User-space instructions of the event loop (callgrind; the watcher's thread not \
-             counted), medians of {} starts; least_time beside nginx's random two",
+             counted), medians of {} starts; peak_ewma beside nginx's random two, \
+             least_time beside its least_conn",
             plan.counted_starts
         ),
         ["static", "etcd", "ratio"],

@@ -14,8 +14,12 @@ pub enum Method {
     Random,
     /// Of two the one with fewer open connections.
     RandomTwo,
+    /// The least estimated time, by the average to the header.
+    LeastTimeHeader,
+    /// By that to the last byte, with the age of requests in flight.
+    LeastTimeInflight,
     /// Of two the one that answers sooner.
-    LeastTime,
+    PeakEwma,
     /// By a key.
     Hash,
     /// By a key, most of which stay where they are when peers come or go.
@@ -25,12 +29,14 @@ pub enum Method {
 }
 
 /// All of them.
-pub const METHODS: [Method; 8] = [
+pub const METHODS: [Method; 10] = [
     Method::RoundRobin,
     Method::LeastConn,
     Method::Random,
     Method::RandomTwo,
-    Method::LeastTime,
+    Method::LeastTimeHeader,
+    Method::LeastTimeInflight,
+    Method::PeakEwma,
     Method::Hash,
     Method::HashConsistent,
     Method::IpHash,
@@ -47,7 +53,9 @@ impl Method {
             Self::LeastConn => "least_conn",
             Self::Random => "random",
             Self::RandomTwo => "random two",
-            Self::LeastTime => "least_time",
+            Self::LeastTimeHeader => "least_time header",
+            Self::LeastTimeInflight => "least_time last_byte inflight",
+            Self::PeakEwma => "peak_ewma",
             Self::Hash => "hash",
             Self::HashConsistent => "hash consistent",
             Self::IpHash => "ip_hash",
@@ -77,12 +85,13 @@ impl Method {
         format!("etcd_balance {};", self.words())
     }
 
-    /// nginx's own, before its servers: for `least_time`, which only the commercial nginx has, the
-    /// method that is nearest.
+    /// nginx's own, before its servers: for `peak_ewma`, which it has not, and for `least_time`,
+    /// which it has from 1.31.0 on, the methods that are nearest.
     pub fn stock_directive(self) -> String {
         match self {
             Self::RoundRobin => String::new(),
-            Self::LeastTime => Self::RandomTwo.stock_directive(),
+            Self::PeakEwma => Self::RandomTwo.stock_directive(),
+            Self::LeastTimeHeader | Self::LeastTimeInflight => Self::LeastConn.stock_directive(),
             _ => format!("{};", self.words()),
         }
     }

@@ -97,7 +97,8 @@ pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table = Table::new(
         &format!(
             "Throughput of one worker, {CONNECTIONS} connections, medians of {} rounds (shares the \
-             machine with load and peers); least_time beside nginx's random two",
+             machine with load and peers); peak_ewma beside nginx's random two, \
+             least_time beside its least_conn",
             plan.throughput_rounds
         ),
         ["static", "etcd", "ratio"],

@@ -24,8 +24,8 @@ pub(crate) fn check(core: &CoreConf) -> Vec<String> {
         if !conf.is_balanced_here {
             errors.push(format!(
                 "load balancing method redefined in upstream \"{name}\" after its \"etcd\" \
-                 directive {place}: use \"etcd_balance\" instead of \"least_conn\", \"ip_hash\", \
-                 \"hash\" or \"random\""
+                 directive {place}: use \"etcd_balance\" instead of \"least_conn\", \
+                 \"least_time\", \"ip_hash\", \"hash\" or \"random\""
             ));
         }
         if let Some(variable) = &conf.max_conns_variable

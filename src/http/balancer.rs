@@ -9,7 +9,7 @@ use core::{
 };
 
 use ngx::ffi::{
-    NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, ngx_http_request_t,
+    NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, NGX_PEER_NEXT, ngx_http_request_t,
     ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_peer_connection_t,
     ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
 };
@@ -315,12 +315,13 @@ unsafe extern "C" fn free(
                 }
             }
             let now = clock::cached();
-            let response_time = peer.response_time(outcome, now);
+            let is_passed_on = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t == 0;
+            let times = peer.times(outcome, is_passed_on, now);
             let is_disabled = upstream.with_worker(|worker| {
                 if upstream.shows_connections.get() {
                     peer.left.set(Some(worker.connections_without(&held)));
                 }
-                worker.release(held, outcome, response_time, now)
+                worker.release(held, outcome, times, now)
             });
             match is_disabled {
                 Some(false) => {}

@@ -49,7 +49,8 @@ pub(crate) unsafe fn key_of(
         | Method::LeastConn
         | Method::Random
         | Method::RandomTwo
-        | Method::LeastTime => None,
+        | Method::LeastTime(_)
+        | Method::PeakEwma => None,
     }
 }
 

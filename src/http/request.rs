@@ -5,8 +5,11 @@ use core::{
     mem::MaybeUninit,
 };
 
-use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t, ngx_str_t};
-use peer_zone::{Connections, KeyProgress, Method, Now, RequestOutcome};
+use ngx::ffi::{
+    ngx_http_request_t, ngx_http_upstream_state_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t,
+    ngx_str_t,
+};
+use peer_zone::{Connections, KeyProgress, Method, Now, RequestOutcome, Times};
 
 use super::{
     keepalive::connection_kind::ConnectionKind, module, open_request::OpenRequest, tried::Tried,
@@ -141,23 +144,61 @@ impl RequestPeer {
         now.flatten().or(self.left.get())
     }
 
-    /// What the peer took to answer, in microseconds, where the method goes by it: until its header
-    /// came or, where that did not come, until now, since it takes longer than that. A peer that
-    /// has failed took [`FAILED`] at least.
-    pub(super) fn response_time(&self, outcome: RequestOutcome, now: Now) -> Option<u32> {
-        if self.upstream.settings().balance() != Method::LeastTime || self.open.is_drained.get() {
-            return None;
+    /// The response has a header, or a part of it, that is passed on: for `least_time`.
+    pub(super) fn note_header(&self) {
+        if let Some(least_time) = self.upstream.settings().balance().least_time()
+            && let Some(time) = self.time(|state| state.header_time)
+        {
+            self.open.with_held(|held| {
+                self.upstream.with_worker(|worker| worker.note_header(held, time, least_time))
+            });
         }
+    }
+
+    /// A time of the try, in milliseconds; `None` where nginx does not know it.
+    fn time(&self, which: fn(&ngx_http_upstream_state_t) -> ngx_msec_t) -> Option<u32> {
         // SAFETY: nginx makes a state for each try, in the request's pool.
         let state = unsafe { (*self.open.upstream()).state.as_ref() };
-        let until_header = state.map(|state| state.header_time).filter(|&time| time != NO_TIME);
+        let time = state.map(which).filter(|&time| time != NO_TIME)?;
+        Some(u32::try_from(time).unwrap_or(u32::MAX))
+    }
+
+    /// What the peer took to answer, as the method needs it.
+    ///
+    /// `is_passed_on` says whether the client gets what the peer has answered.
+    pub(super) fn times(
+        &self,
+        outcome: RequestOutcome,
+        is_passed_on: bool,
+        now: Now,
+    ) -> Option<Times> {
+        if self.open.is_drained.get() {
+            return None;
+        }
+        match self.upstream.settings().balance() {
+            Method::PeakEwma => Some(Times::Peak(self.time_to_header(outcome, now))),
+            // As in nginx, a peer that fails must not pass for one that answers at once.
+            Method::LeastTime(_) if is_passed_on => {
+                let header = self.time(|state| state.header_time)?;
+                let response = self.time(|state| state.response_time)?;
+                Some(Times::Average { header, response })
+            }
+            _ => None,
+        }
+    }
+
+    /// What the peer took to answer, in microseconds: until its header came or, where that did not
+    /// come, until now, since it takes longer than that. A peer that has failed took [`FAILED`] at
+    /// least.
+    fn time_to_header(&self, outcome: RequestOutcome, now: Now) -> u32 {
+        let until_header = self.time(|state| state.header_time).map(|time| time as ngx_msec_t);
         let milliseconds = until_header
             .unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked.get()));
         let milliseconds =
             if outcome == RequestOutcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
         // nginx's clock goes by milliseconds; what takes less is told from others by the
         // connections that are open.
-        Some(u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000))
+        u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000)
     }
 
     /// Whether one more try is within `proxy_next_upstream_tries`. nginx's own count begins with

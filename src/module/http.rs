@@ -77,7 +77,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             upstream.shows_connections.set(shows_connections);
         }
         if !conf.upstreams.is_empty() {
-            http::notice_upgrades();
+            http::install_header_filter();
         }
         OK
     })

@@ -184,8 +184,12 @@ struct PeerStatus {
     health: &'static str,
     /// How much of the weight `slow_start` allows now: a fraction from 0.01 to 1.
     share: f64,
-    /// The seconds to the header by which `least_time` decides; `None` before the first answer, and
-    /// with other methods.
+    /// The average of the seconds to the header, with `least_time`; `None` before the first header,
+    /// and with other methods.
+    header_time: Option<f64>,
+    /// With `peak_ewma`, the seconds to the header by which it decides; with `least_time`, the
+    /// average of the seconds to the last byte. `None` before the first answer, and with other
+    /// methods.
     response_time: Option<f64>,
     /// The number of open connections over all workers.
     connections: u32,
@@ -347,8 +351,11 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus
     } else {
         "up"
     };
-    let response_time =
-        Some(row.peer.response_time.cost(now.milliseconds as u32)).filter(|&cost| cost > 0);
+    // Microseconds, of which an `f64` holds all there can be exactly.
+    let peak = Some(row.peer.peak.cost(now.milliseconds as u32))
+        .filter(|&cost| cost > 0)
+        .map(|microseconds| f64::from(microseconds) / 1_000_000.0);
+    let seconds = |milliseconds: u32| f64::from(milliseconds) / 1_000.0;
     let now_exactly = clock::now();
     let closes_in = row.closes_in(policies, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -376,8 +383,8 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus
             Health::Pending => "pending",
         },
         share: row.share(now.milliseconds),
-        // Microseconds, of which an `f64` holds all there can be exactly.
-        response_time: response_time.map(|microseconds| f64::from(microseconds) / 1_000_000.0),
+        header_time: row.peer.averages.header().map(seconds),
+        response_time: peak.or_else(|| row.peer.averages.response().map(seconds)),
         connections: row.connections.all(),
         upgraded: row.connections.upgraded(),
         closes_in: closes_in.map(|milliseconds| milliseconds as f64 / 1_000.0),

@@ -199,9 +199,18 @@ fn table() -> Vec<Refused> {
             &["etcd_defaults", "duplicate"],
         ),
     ];
-    for method in
-        ["least_conn;", "ip_hash;", "hash $uri;", "hash $uri consistent;", "random;", "random two;"]
-    {
+    let mut methods = vec![
+        "least_conn;",
+        "ip_hash;",
+        "hash $uri;",
+        "hash $uri consistent;",
+        "random;",
+        "random two;",
+    ];
+    if nginx_version().is_ok_and(|version| version >= [1, 31, 0]) {
+        methods.extend(["least_time header;", "least_time last_byte inflight;"]);
+    }
+    for method in methods {
         let words: &[&str] = &["etcd", "balancing"];
         table.push(in_upstream(&format!("etcd main /p/; {method}"), words));
         table.push(in_upstream(&format!("{method} etcd main /p/;"), words));
@@ -278,7 +287,11 @@ async fn right_configuration_is_taken_without_a_warning() -> Result<()> {
         "etcd main /p/; etcd_balance hash fixed;",
         "etcd main /p/; etcd_balance hash $uri consistent;",
         "etcd main /p/; etcd_balance ip_hash;",
-        "etcd main /p/; etcd_balance least_time;",
+        "etcd main /p/; etcd_balance least_time header;",
+        "etcd main /p/; etcd_balance least_time header inflight;",
+        "etcd main /p/; etcd_balance least_time last_byte;",
+        "etcd main /p/; etcd_balance least_time last_byte inflight;",
+        "etcd main /p/; etcd_balance peak_ewma;",
         "etcd main /p/; etcd_sticky cookie=srv_id;",
         "etcd main /p/; etcd_sticky expires=max cookie=__Host-srv.id samesite=none secure path=/;",
         "etcd main /p/; etcd_sticky cookie=srv_id expires=1h domain=.example.com \"path=/a b\" \

@@ -19,7 +19,7 @@ const REQUESTS: u64 = 500;
 const DELAY: Duration = Duration::from_millis(4);
 
 /// Each has an upstream of its own.
-const METHODS: [(&str, &str); 8] = [
+const METHODS: [(&str, &str); 9] = [
     ("turns", "round_robin"),
     ("least", "least_conn"),
     ("any", "random"),
@@ -27,7 +27,8 @@ const METHODS: [(&str, &str); 8] = [
     ("hash", "hash $request_id"),
     ("ring", "hash $request_id consistent"),
     ("address", "ip_hash"),
-    ("time", "least_time"),
+    ("time", "least_time last_byte inflight"),
+    ("peak", "peak_ewma"),
 ];
 
 /// One nginx with an upstream for each method, and nodes for each.

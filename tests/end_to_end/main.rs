@@ -41,6 +41,7 @@ mod native_sticky;
 mod nginx_conf;
 mod outages;
 mod panics;
+mod peak_ewma;
 mod privileged_files;
 mod processes;
 mod quorum;

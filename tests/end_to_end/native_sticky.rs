@@ -67,7 +67,13 @@ impl Nodes {
 
 #[tokio::test]
 async fn cookie_leads_to_its_peer() -> Result<()> {
-    for method in ["round_robin", "least_conn", "random", "hash $remote_port consistent"] {
+    for method in [
+        "round_robin",
+        "least_conn",
+        "least_time last_byte inflight",
+        "random",
+        "hash $remote_port consistent",
+    ] {
         let directives = format!("sticky cookie srv; etcd_balance {method};");
         let Some(nodes) = Nodes::start(3, &directives).await? else { return Ok(()) };
         for number in 0..3 {

@@ -96,7 +96,9 @@ async fn new_peer_gets_few_requests_and_then_more() -> Result<()> {
 #[tokio::test]
 async fn new_peer_gets_no_more_than_its_share_with_each_method() -> Result<()> {
     const ASKED: u32 = 300;
-    for method in ["round_robin", "least_conn", "random", "random two", "least_time"] {
+    for method in
+        ["round_robin", "least_conn", "random", "random two", "least_time header", "peak_ewma"]
+    {
         let directives =
             format!("etcd_balance {method}; etcd_defaults {LONG} max_fails=1 fail_timeout=1h;");
         let router = Router::with(1, |etcd| with(etcd, &directives).workers(1)).await?;

@@ -2,12 +2,16 @@
 
 use harness::*;
 
-const METHODS: [(&str, &str); 8] = [
+const METHODS: [(&str, &str); 11] = [
     ("round_robin", "round_robin"),
     ("least_conn", "least_conn"),
     ("random", "random"),
     ("random two least_conn", "random two"),
-    ("least_time", "least_time"),
+    ("least_time header", "least_time header"),
+    ("least_time last_byte inflight", "least_time last_byte inflight"),
+    ("peak_ewma", "peak_ewma"),
+    // Its former name.
+    ("least_time", "peak_ewma"),
     ("hash $uri", "hash"),
     ("hash $uri consistent", "hash consistent"),
     ("ip_hash", "ip_hash"),
@@ -54,8 +58,10 @@ async fn status_has_all_fields_with_each_method() -> Result<()> {
         let asked = peers.iter().filter(|peer| peer.requests > 0).count();
         assert_eq!(status.idle_connections, asked, "{words}: one for each that was asked");
         for peer in peers {
-            let is_timed = name == "least_time" && peer.requests > 0;
-            assert_eq!(peer.response_time.is_some(), is_timed, "{words}: {peer:?}");
+            let is_averaged = name.starts_with("least_time") && peer.requests > 0;
+            let is_timed = is_averaged || name == "peak_ewma" && peer.requests > 0;
+            let times = (peer.header_time.is_some(), peer.response_time.is_some());
+            assert_eq!(times, (is_averaged, is_timed), "{words}: {peer:?}");
             assert!(
                 peer.response_time.is_none_or(|time| (0.005..5.0).contains(&time)),
                 "{words}: {peer:?}"

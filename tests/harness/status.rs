@@ -230,7 +230,10 @@ pub struct Peer {
     pub health: String,
     /// What `slow_start` leaves of the weight, up to 1.
     pub share: f64,
-    /// By which `least_time` goes, in seconds; none before an answer, and with other methods.
+    /// The average to the header, in seconds, with `least_time`; none before a header.
+    pub header_time: Option<f64>,
+    /// By which `peak_ewma` goes, in seconds, or the average to the last byte with `least_time`;
+    /// none before an answer, and with other methods.
     pub response_time: Option<f64>,
     /// Open now, over all workers.
     pub connections: u64,

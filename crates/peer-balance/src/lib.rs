@@ -17,7 +17,12 @@
 //!
 //! * `hash KEY` and `ip_hash`: [`rehash`] and [`ip_hash`], then the peer [`in_range`];
 //! * `hash KEY consistent`: the [`points`] of the servers, and [`find`] for a [`key_hash`];
-//! * `least_time`: the [`PeakEwma`] of each peer.
+//!
+//! Those that look at response times:
+//!
+//! * `peak_ewma`: the [`PeakEwma`] of each peer;
+//! * `least_time`: the [`TimeAverages`] of each peer and the age of its requests [`InFlight`],
+//!   which [`LeastTime::estimate`] puts together as nginx does.
 //!
 //! [`Method`] says which methods there are and how they are written, [`Parameters`] what a peer has
 //! of nginx's `server`.
@@ -27,21 +32,27 @@
 #![forbid(unsafe_code)]
 
 mod effective_weight;
+mod in_flight;
 mod ketama;
 mod keyed;
+mod least_time;
 mod method;
 mod parameters;
 mod peak_ewma;
 mod slow_start;
 mod smooth;
 mod strided;
+mod time_averages;
 
 pub use effective_weight::Deficit;
+pub use in_flight::{InFlight, Ticket};
 pub use ketama::{POINTS_PER_WEIGHT, find, points};
 pub use keyed::{IP_HASH_START, KEYED_TRIES, in_range, ip_hash, key_hash, rehash};
+pub use least_time::{LeastTime, ResponseTime};
 pub use method::{Method, MethodError};
 pub use parameters::{MAX_WEIGHT, Parameters};
 pub use peak_ewma::{HALF_LIFE, PeakEwma};
 pub use slow_start::{Share, admits, both, ramp};
 pub use smooth::{MAX_STEPS, smooth_sequence};
 pub use strided::{Stride, cumulative, pick, stride};
+pub use time_averages::TimeAverages;

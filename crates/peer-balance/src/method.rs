@@ -2,15 +2,21 @@
 
 use thiserror::Error;
 
+use crate::{LeastTime, ResponseTime};
+
 /// What may be written as a method, for the message about something else.
 const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
-                       \"hash\" KEY [\"consistent\"], \"ip_hash\" or \"least_time\"";
+                       \"hash\" KEY [\"consistent\"], \"ip_hash\", \"least_time\" (\"header\" | \
+                       \"last_byte\") [\"inflight\"] or \"peak_ewma\"";
 
 /// How `random` is written.
 const RANDOM: &str = "\"random\" [\"two\" [\"least_conn\"]]";
 
 /// How `hash` is written.
 const HASH: &str = "\"hash\" KEY [\"consistent\"]";
+
+/// How `least_time` is written.
+const LEAST_TIME: &str = "\"least_time\" (\"header\" | \"last_byte\") [\"inflight\"]";
 
 /// How a peer is chosen; the names are nginx's, where nginx has the method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,9 +30,12 @@ pub enum Method {
     Random,
     /// Of two at random, by weight, the one with fewer open connections for its weight.
     RandomTwo,
+    /// The peer with the least estimated time for its weight: its average response time multiplied
+    /// by its open connections plus one.
+    LeastTime(LeastTime),
     /// Of two at random, by weight, the one that answers sooner, by its recent response times and
     /// open connections.
-    LeastTime,
+    PeakEwma,
     /// By a key, which keeps its peer for as long as the peers stay the same.
     Hash,
     /// By a key, most of which keep their peers when one comes or goes (ketama).
@@ -50,8 +59,6 @@ pub enum MethodError {
     NoKey,
     /// `random two least_time` (of the commercial nginx), or with a parameter of that.
     RandomTwoBy(String),
-    /// `least_time header` and `least_time last_byte` (of the commercial nginx).
-    LeastTimeOf(String),
     /// An argument behind a method that takes none, or no such one.
     Parameter {
         /// The method.
@@ -71,9 +78,6 @@ impl MethodError {
             Self::RandomTwoBy(argument) => {
                 format!("\"random two {argument}\" is not supported")
             }
-            Self::LeastTimeOf(argument) => {
-                format!("invalid parameter \"{argument}\" of \"least_time\"")
-            }
             Self::Parameter { method, argument } => {
                 format!("invalid parameter \"{argument}\" of \"{method}\"")
             }
@@ -85,15 +89,15 @@ impl MethodError {
         match self {
             Self::NoMethod | Self::Unknown(_) => format!("it must be {METHODS}"),
             Self::NoKey => format!("it must be {HASH}"),
-            Self::RandomTwoBy(_) => "\"random two\" takes \"least_conn\" only, and \"least_time\" \
-                                     alone chooses between two by their times"
-                .to_owned(),
-            Self::LeastTimeOf(_) => "\"least_time\" has no parameters, it always uses the time to \
-                                     the response header"
-                .to_owned(),
+            Self::RandomTwoBy(_) => {
+                "\"random two\" takes \"least_conn\" only; \"peak_ewma\" chooses \
+                                     between two by their times, \"least_time\" among all"
+                    .to_owned()
+            }
             Self::Parameter { method, .. } => match method.as_str() {
                 "random" => format!("it must be {RANDOM}"),
                 "hash" => format!("it must be {HASH}"),
+                "least_time" => format!("it must be {LEAST_TIME}"),
                 method => format!("\"{method}\" has no parameters"),
             },
         }
@@ -123,10 +127,15 @@ impl Method {
             ["hash", _, "consistent", rest @ ..] => (Self::HashConsistent, rest),
             ["hash", _, rest @ ..] => (Self::Hash, rest),
             ["ip_hash", rest @ ..] => (Self::IpHash, rest),
-            ["least_time", argument @ ("header" | "last_byte"), ..] => {
-                return Err(MethodError::LeastTimeOf((*argument).to_owned()));
+            ["least_time", time @ ("header" | "last_byte"), rest @ ..] => {
+                let time =
+                    if *time == "header" { ResponseTime::Header } else { ResponseTime::LastByte };
+                let is_inflight = rest.first() == Some(&"inflight");
+                let method = Self::LeastTime(LeastTime { time, is_inflight });
+                (method, &rest[usize::from(is_inflight)..])
             }
-            ["least_time", rest @ ..] => (Self::LeastTime, rest),
+            // The former name.
+            ["least_time", rest @ ..] | ["peak_ewma", rest @ ..] => (Self::PeakEwma, rest),
             [method, ..] => return Err(MethodError::Unknown((*method).to_owned())),
             [] => return Err(MethodError::NoMethod),
         };
@@ -139,6 +148,15 @@ impl Method {
         }
     }
 
+    /// What is to be said of arguments that name a method as earlier versions did; they are valid.
+    pub fn former_name(args: &[&str]) -> Option<&'static str> {
+        (args == ["least_time"]).then_some(
+            "\"least_time\" without a parameter is the former name of \"peak_ewma\": write \
+             \"peak_ewma\", or \"least_time header\" or \"least_time last_byte\" for nginx's \
+             method",
+        )
+    }
+
     /// Its name, as in `etcd_balance` but for the key of `hash`.
     pub fn name(self) -> &'static str {
         match self {
@@ -146,10 +164,31 @@ impl Method {
             Self::LeastConn => "least_conn",
             Self::Random => "random",
             Self::RandomTwo => "random two",
-            Self::LeastTime => "least_time",
+            Self::LeastTime(LeastTime { time: ResponseTime::Header, is_inflight: false }) => {
+                "least_time header"
+            }
+            Self::LeastTime(LeastTime { time: ResponseTime::Header, is_inflight: true }) => {
+                "least_time header inflight"
+            }
+            Self::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: false }) => {
+                "least_time last_byte"
+            }
+            Self::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: true }) => {
+                "least_time last_byte inflight"
+            }
+            Self::PeakEwma => "peak_ewma",
             Self::Hash => "hash",
             Self::HashConsistent => "hash consistent",
             Self::IpHash => "ip_hash",
+        }
+    }
+
+    /// By what it estimates, if it is `least_time`.
+    #[inline]
+    pub fn least_time(self) -> Option<LeastTime> {
+        match self {
+            Self::LeastTime(least_time) => Some(least_time),
+            _ => None,
         }
     }
 
@@ -177,7 +216,11 @@ impl Method {
 
 #[cfg(test)]
 mod tests {
-    use super::Method;
+    use super::{LeastTime, Method, ResponseTime};
+
+    fn least_time(time: ResponseTime, is_inflight: bool) -> Method {
+        Method::LeastTime(LeastTime { time, is_inflight })
+    }
 
     fn parse(text: &str) -> Result<Method, String> {
         let args: Vec<&str> = text.split_whitespace().collect();
@@ -192,7 +235,12 @@ mod tests {
             ("random", Method::Random),
             ("random two", Method::RandomTwo),
             ("random two least_conn", Method::RandomTwo),
-            ("least_time", Method::LeastTime),
+            ("least_time header", least_time(ResponseTime::Header, false)),
+            ("least_time header inflight", least_time(ResponseTime::Header, true)),
+            ("least_time last_byte", least_time(ResponseTime::LastByte, false)),
+            ("least_time last_byte inflight", least_time(ResponseTime::LastByte, true)),
+            ("peak_ewma", Method::PeakEwma),
+            ("least_time", Method::PeakEwma),
             ("hash $request_uri", Method::Hash),
             ("hash $request_uri consistent", Method::HashConsistent),
             ("hash consistent", Method::Hash),
@@ -204,16 +252,36 @@ mod tests {
         }
     }
 
+    /// Those that are shown can be written.
+    #[test]
+    fn names_are_read_as_their_methods() {
+        for name in [
+            "round_robin",
+            "random two",
+            "least_time header",
+            "least_time header inflight",
+            "least_time last_byte",
+            "least_time last_byte inflight",
+            "peak_ewma",
+        ] {
+            assert_eq!(parse(name).map(Method::name), Ok(name));
+            assert_eq!(Method::former_name(&name.split(' ').collect::<Vec<_>>()), None);
+        }
+    }
+
+    #[test]
+    fn former_name_says_what_to_write() {
+        let hint = Method::former_name(&["least_time"]).expect("a hint");
+        assert!(hint.contains("\"peak_ewma\"") && hint.contains("\"least_time header\""), "{hint}");
+    }
+
     #[test]
     fn messages_are_worded_so() {
         let methods = super::METHODS;
         for (text, message) in [
             ("", format!("no method: it must be {methods}")),
             ("fastest", format!("unknown method \"fastest\": it must be {methods}")),
-            (
-                "hash",
-                "\"hash\" has no key: it must be \"hash\" KEY [\"consistent\"]".to_owned(),
-            ),
+            ("hash", "\"hash\" has no key: it must be \"hash\" KEY [\"consistent\"]".to_owned()),
             (
                 "ip_hash x",
                 "invalid parameter \"x\" of \"ip_hash\": \"ip_hash\" has no parameters".to_owned(),
@@ -239,13 +307,25 @@ mod tests {
             (
                 "random two least_time=header",
                 "\"random two least_time=header\" is not supported: \"random two\" takes \
-                 \"least_conn\" only, and \"least_time\" alone chooses between two by their times"
+                 \"least_conn\" only; \"peak_ewma\" chooses between two by their times, \
+                 \"least_time\" among all"
                     .to_owned(),
             ),
             (
-                "least_time header",
-                "invalid parameter \"header\" of \"least_time\": \"least_time\" has no parameters, \
-                 it always uses the time to the response header"
+                "least_time 5",
+                "invalid parameter \"5\" of \"least_time\": it must be \"least_time\" (\"header\" \
+                 | \"last_byte\") [\"inflight\"]"
+                    .to_owned(),
+            ),
+            (
+                "least_time header inflight now",
+                "invalid parameter \"now\" of \"least_time\": it must be \"least_time\" \
+                 (\"header\" | \"last_byte\") [\"inflight\"]"
+                    .to_owned(),
+            ),
+            (
+                "peak_ewma header",
+                "invalid parameter \"header\" of \"peak_ewma\": \"peak_ewma\" has no parameters"
                     .to_owned(),
             ),
         ] {

@@ -22,9 +22,14 @@ pub const HALF_LIFE: u32 = 8192;
 /// workers' clocks differ by what a turn takes.
 const CLOCK_DIFFERENCE: u32 = 1 << 16;
 
+/// What a word that is not one of these has set.
+pub(crate) const OTHERS_TAG: u32 = 1 << 31;
+
 /// What response times a peer has shown: the time of the observation that the cost comes from in
 /// the high 32 bits, in milliseconds, wrapping; the cost at that time in the low ones, in
 /// microseconds.
+///
+/// Bit 31 is never set: a word with it is one of [`TimeAverages`](crate::TimeAverages).
 ///
 /// The times are of one clock for all callers that goes on steadily, such as nginx's
 /// `ngx_current_msec`. A cost of 0, as in `PeakEwma(0)`, means that nothing was observed yet.
@@ -32,13 +37,23 @@ const CLOCK_DIFFERENCE: u32 = 1 << 16;
 pub struct PeakEwma(pub u64);
 
 impl PeakEwma {
+    /// The greatest cost, some 36 minutes.
+    pub const MAX: u32 = OTHERS_TAG - 1;
+
+    /// What a peer's word says; nothing if it was written for another method.
+    #[must_use]
+    pub fn of_word(word: u64) -> Self {
+        Self(if word & u64::from(OTHERS_TAG) == 0 { word } else { 0 })
+    }
+
     /// What it is after a response that took `sample` microseconds and came at the time `now`, in
     /// milliseconds.
     ///
-    /// It is unchanged where the decayed cost is above the sample. A sample of 0 counts as 1.
+    /// It is unchanged where the decayed cost is above the sample. A sample of 0 counts as 1, one
+    /// above [`MAX`](Self::MAX) as that.
     #[must_use]
     pub fn observe(self, now: u32, sample: u32) -> Self {
-        let sample = sample.max(1);
+        let sample = sample.clamp(1, Self::MAX);
         if sample < self.cost(now) {
             return self;
         }
@@ -96,6 +111,17 @@ mod tests {
         assert_eq!(PeakEwma::default().cost(123_456), 0);
         assert_eq!(PeakEwma(0).observe(7, 0), PeakEwma(7 << 32 | 1));
         assert_eq!(PeakEwma(0).observe(u32::MAX, 250).cost(u32::MAX), 250);
+    }
+
+    #[test]
+    fn words_of_other_methods_say_nothing() {
+        assert_eq!(PeakEwma(0).observe(7, u32::MAX), PeakEwma(7 << 32 | u64::from(PeakEwma::MAX)));
+        for sample in [0, 1, 5_000_000, u32::MAX] {
+            let observed = PeakEwma(0).observe(u32::MAX, sample);
+            assert_eq!(PeakEwma::of_word(observed.0), observed);
+            let averages = crate::TimeAverages(0).with_header(sample).with_response(sample);
+            assert_eq!(PeakEwma::of_word(averages.0), PeakEwma(0));
+        }
     }
 
     #[test]
@@ -164,7 +190,7 @@ mod tests {
     proptest! {
         #[test]
         fn cost_never_grows_with_age(
-            cost in 1u32..,
+            cost in 1..=PeakEwma::MAX,
             start in any::<u32>(),
             age in 0u32..10_000_000,
             more in 0u32..100_000,
@@ -185,9 +211,9 @@ mod tests {
         /// the greater the cost.
         #[test]
         fn cost_is_at_least_the_observation(
-            first in any::<u32>(),
+            first in 0..=PeakEwma::MAX,
             age in 0u32..100_000,
-            samples in prop::array::uniform2(1u32..),
+            samples in prop::array::uniform2(1..=PeakEwma::MAX),
         ) {
             let observed = PeakEwma(0).observe(0, first);
             let costs = samples.map(|sample| observed.observe(age, sample).cost(age));

@@ -144,7 +144,8 @@ mod tests {
     }
 
     /// The first cache line of a peer is all that a pick by any method reads of it, but for
-    /// `requests`, which it counts up, and a ramp where there is one.
+    /// `requests`, which it counts up, a ramp where there is one, and the requests in flight that
+    /// one of the methods can go by.
     #[test]
     fn what_each_pick_reads_of_a_peer_is_in_its_first_cache_line() {
         let ends = [

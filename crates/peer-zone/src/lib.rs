@@ -49,7 +49,7 @@ mod worker;
 mod zone;
 
 #[cfg(not(loom))]
-pub use peer_balance::Method;
+pub use peer_balance::{LeastTime, Method, ResponseTime};
 
 #[cfg(not(loom))]
 pub use self::{
@@ -73,6 +73,7 @@ pub use self::{
         release::RequestOutcome,
         row::PeerRow,
         table::Table,
+        times::Times,
     },
     zone::{AttachError, Capacity, Zone, ZoneTooSmall, statistics::Statistics, view::PeerView},
 };

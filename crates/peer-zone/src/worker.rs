@@ -12,6 +12,7 @@ mod exhausted;
 mod group;
 pub(crate) mod keyed;
 mod least;
+mod least_time;
 pub(crate) mod pick;
 pub(crate) mod picked_peer;
 pub(crate) mod release;
@@ -19,6 +20,7 @@ mod report;
 mod round_robin;
 pub(crate) mod row;
 pub(crate) mod table;
+pub(crate) mod times;
 mod weighted_draw;
 mod withdrawn;
 

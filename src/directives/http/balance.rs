@@ -40,7 +40,7 @@ fn set(
     conf: &mut UpstreamConf,
     args: &Args<'_>,
 ) -> Result<(), ConfError> {
-    let method = method(args)?;
+    let method = method(cf, args)?;
     if method.needs_key() {
         // SAFETY: the method needs a key, and so the directive has one.
         upstream.hash_key.set(Some(unsafe { compile_key(cf) }?));

@@ -18,7 +18,9 @@ pub(super) const BALANCE: &[(&str, &[&str])] = &[
     ("hash $uri consistent now", &["etcd_balance", "hash", "\"now\""]),
     ("hash a$", &["etcd_balance", "hash", "\"a$\""]),
     ("ip_hash 24", &["etcd_balance", "ip_hash", "\"24\""]),
-    ("least_time header", &["etcd_balance", "least_time", "\"header\""]),
+    ("least_time first_byte", &["etcd_balance", "least_time", "\"first_byte\""]),
+    ("least_time header in", &["etcd_balance", "least_time", "\"in\"", "[\"inflight\"]"]),
+    ("peak_ewma header", &["etcd_balance", "peak_ewma", "\"header\""]),
     ("least_time 5", &["etcd_balance", "least_time", "\"5\""]),
     ("Random", &["etcd_balance", "unknown", "\"Random\"", "\"random\""]),
     (
@@ -31,7 +33,8 @@ pub(super) const BALANCE: &[(&str, &[&str])] = &[
             "\"random\" [\"two\" [\"least_conn\"]]",
             "\"hash\" KEY [\"consistent\"]",
             "\"ip_hash\"",
-            "\"least_time\"",
+            "\"least_time\" (\"header\" | \"last_byte\") [\"inflight\"]",
+            "\"peak_ewma\"",
         ],
     ),
 ];

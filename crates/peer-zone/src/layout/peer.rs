@@ -1,13 +1,14 @@
 //! A peer: its identity and its counters, which stay where they are for as long as it lives.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::{drain_times::DrainTime, memory::units};
 
 /// A peer: 128 bytes, then its columns ([`AtomicU64`] each), its socket address, its name, its key,
 /// and its server text.
 ///
-/// What each pick touches lies in the first 64 bytes, one cache line.
+/// What each pick touches lies in the first 64 bytes, one cache line, but for what `slow_start` and
+/// `least_time` with `inflight` need.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Peer {
@@ -33,7 +34,8 @@ pub(crate) struct Peer {
     pub(crate) credit: AtomicU32,
     /// A [`Deficit`](peer_balance::Deficit).
     pub(crate) deficit: AtomicU64,
-    /// A [`PeakEwma`](peer_balance::PeakEwma).
+    /// A [`PeakEwma`](peer_balance::PeakEwma) or [`TimeAverages`](peer_balance::TimeAverages), by
+    /// the method that has written it last.
     pub(crate) response_time: AtomicU64,
     /// Requests sent to the peer since it was made.
     pub(crate) requests: AtomicU64,
@@ -43,18 +45,20 @@ pub(crate) struct Peer {
     pub(crate) ramp_from: AtomicU64,
     /// When the peer joined, likewise.
     pub(crate) joined: AtomicU64,
-    /// 1 while the peer is listed and gets new requests.
-    pub(crate) in_service: AtomicU32,
+    /// An [`InFlight`](peer_balance::InFlight), for `least_time` with `inflight`.
+    pub(crate) in_flight: AtomicU64,
     /// etcd's revision at which its key was created; 0 where it has none.
     pub(crate) create_revision: AtomicU64,
+    /// 1 while the peer is listed and gets new requests.
+    pub(crate) in_service: AtomicU16,
+    /// 1 for a peer of an ordinary `server` line, which has no key.
+    pub(crate) is_static: u16,
     /// Lengths of the strings behind the columns, in bytes.
     pub(crate) socket_address_length: u16,
     pub(crate) name_length: u16,
     pub(crate) key_length: u16,
     /// 0 if the server text is the name.
     pub(crate) server_length: u16,
-    /// 1 for a peer of an ordinary `server` line, which has no key.
-    pub(crate) is_static: u16,
     /// Since when its key is gone.
     pub(crate) removed: DrainTime,
     /// Since when it says `drain`.

@@ -1,6 +1,6 @@
 //! Making what lies in the memory: peers, tables, reports.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use super::{Publisher, options::TableOptions, records::Listed, ring::Before, sections::Contents};
 use crate::{
@@ -63,13 +63,14 @@ impl Publisher {
             failures: AtomicU64::new(0),
             ramp_from: AtomicU64::new(spec.joined),
             joined: AtomicU64::new(spec.joined),
-            in_service: AtomicU32::new(u32::from(spec.parameters.is_in_service())),
+            in_flight: AtomicU64::new(0),
             create_revision: AtomicU64::new(spec.create_revision),
+            in_service: AtomicU16::new(u16::from(spec.parameters.is_in_service())),
+            is_static: u16::from(spec.key.is_none()),
             socket_address_length,
             name_length,
             key_length,
             server_length,
-            is_static: u16::from(spec.key.is_none()),
             removed: DrainTime::default(),
             drains: DrainTime::default(),
             failing: DrainTime::default(),

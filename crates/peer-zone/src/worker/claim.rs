@@ -2,9 +2,9 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use peer_balance::{Deficit, Share};
+use peer_balance::{Deficit, LeastTime, Share};
 
-use super::{Now, picked_peer::PickedPeer, table::Table};
+use super::{Now, picked_peer::PickedPeer, table::Table, times::begin_in_flight};
 use crate::{
     connections::CONNECTION,
     layout::{Entry, Health, Peer},
@@ -26,6 +26,8 @@ pub(super) struct PickRequest<'a, F> {
     pub(super) tried: &'a F,
     /// Whether any peer may have less than its weight for `slow_start` now.
     pub(super) has_ramps: bool,
+    /// What `least_time` goes by, where it is the method.
+    pub(super) least_time: Option<LeastTime>,
 }
 
 /// What came of a visit to a peer.
@@ -122,7 +124,7 @@ impl Table<'_> {
         if !self.is_admitted(entry, peer, request, weighing) {
             return Visit::PassedOver;
         }
-        self.hold_peer(entry, peer, request.now).map_or(Visit::Unusable, Visit::Taken)
+        self.hold_peer(entry, peer, request).map_or(Visit::Unusable, Visit::Taken)
     }
 
     /// As [`Table::claim_peer`], for a session that has been there before: `drain` and the weight
@@ -136,7 +138,7 @@ impl Table<'_> {
         if entry.parameters.down || !self.is_healthy(entry, peer, request) {
             return None;
         }
-        self.hold_peer(entry, peer, request.now)
+        self.hold_peer(entry, peer, request)
     }
 
     /// Whether the peer may have this visit by what it has of its weight: less than all of it while
@@ -220,7 +222,13 @@ impl Table<'_> {
     }
 
     /// Counts the request at the peer.
-    pub(super) fn hold_peer(&self, entry: &Entry, peer: &Peer, now: Now) -> Option<PickedPeer> {
+    pub(super) fn hold_peer<F: Fn(u64) -> bool>(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
+        let now = request.now;
         // Before the trial below: a peer that is full must not lose its trial to a request that
         // cannot have it.
         if !self.count_within_limit(entry) {
@@ -230,7 +238,10 @@ impl Table<'_> {
         let is_single = self.is_single();
         let fails = peer.fails.load(Ordering::Acquire);
         let checked = peer.checked.load(Ordering::Relaxed);
-        if fails != 0 && now.seconds.saturating_sub(checked) > parameters.fail_timeout {
+        // With `least_time` the moment also says how long the peer has had no request.
+        if (fails != 0 || request.least_time.is_some())
+            && now.seconds.saturating_sub(checked) > parameters.fail_timeout
+        {
             // Of all that find a failed peer's time up, one tries it; the others wait for its
             // `fail_timeout` once more.
             let mine = peer
@@ -243,6 +254,10 @@ impl Table<'_> {
             }
         }
         peer.requests.fetch_add(1, Ordering::Relaxed);
+        let in_flight = request
+            .least_time
+            .filter(|least_time| least_time.is_inflight)
+            .and_then(|_| begin_in_flight(peer, now));
         Some(PickedPeer {
             peer: entry.peer,
             id: peer.id,
@@ -254,6 +269,8 @@ impl Table<'_> {
             sticky: entry.sticky(),
             is_single,
             is_upgraded: false,
+            has_header: false,
+            in_flight,
         })
     }
 

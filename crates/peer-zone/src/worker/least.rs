@@ -1,4 +1,5 @@
-//! Methods that compare peers: `least_conn`, `random`, `random two`, `least_time`.
+//! Methods that compare peers: `least_conn`, `random`, `random two`, `peak_ewma`; and the
+//! comparison that `least_time` has in common with the first.
 
 use core::{array, sync::atomic::Ordering};
 
@@ -17,12 +18,12 @@ use crate::{
     zone::Zone,
 };
 
-/// Up to so many peers, `least_conn` looks at each. docs/explanation/balancing.md says why there is
-/// no exact order of more.
-const EXACT: usize = 256;
+/// Up to so many peers, `least_conn` and `least_time` look at each.
+/// docs/explanation/balancing.md says why there is no exact order of more.
+pub(super) const EXACT: usize = 256;
 
-/// Above, it takes the least of so many, drawn at random: that all of them lie outside the 5 % with
-/// the fewest has a probability of 0.95^59 = 4.8 %.
+/// Above, they take the least of so many, drawn at random: that all of them lie outside the least
+/// 5 % has a probability of 0.95^59 = 4.8 %.
 const SAMPLE: usize = 59;
 
 /// Peers that are looked at in the order of round robin, for one without any connection, before
@@ -32,21 +33,49 @@ const IDLE_POSITIONS: u32 = 4;
 
 /// How often peers are compared again if the best one was taken by another worker in the same
 /// instant.
-const ROUNDS: u32 = 4;
+pub(super) const ROUNDS: u32 = 4;
 
 /// The cost (µs) of a peer that has been asked but never answered, so that a new peer gets one
 /// request and not all of them until it has: as the penalty in Finagle's `PeakEwma`. Some 18
 /// minutes: longer than any answer that was waited for.
 const UNANSWERED: u32 = 1 << 30;
 
+/// What a peer has to do, and the weight that it is to be seen in relation to.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    /// Below 2^48, so that a product with a weight is an `u64`.
+    pub(super) load: u64,
+    weight: u64,
+}
+
+impl Load {
+    pub(super) fn new(load: u64, entry: &Entry) -> Self {
+        Self { load, weight: u64::from(entry.parameters.weight) }
+    }
+
+    /// As nginx compares them.
+    pub(super) fn order(self, other: Self) -> core::cmp::Ordering {
+        (self.load * other.weight).cmp(&(other.load * self.weight))
+    }
+}
+
+/// What came of a comparison.
+pub(super) struct Least<'t> {
+    /// The peer with the least load for its weight; of several that are equal, one by weight.
+    pub(super) entry: &'t Entry,
+    /// The load of several that are equal.
+    pub(super) equal: Option<Load>,
+}
+
 /// The best of the peers that were compared, as far as they have been.
 #[derive(Default)]
 struct Comparison<'t> {
-    /// The connections open to it, or to each of several that are equal, and its weight; none
-    /// before the first.
-    least: Option<(u32, u64)>,
+    /// Its load, or that of each of several that are equal, and its weight; none before the first.
+    least: Option<Load>,
     /// Those that are equal.
     equal: WeightedDraw<'t>,
+    /// Whether there are several.
+    is_several: bool,
     /// Those that start slowly.
     starting: WeightedDraw<'t>,
     /// The weights of all others that can serve.
@@ -85,24 +114,28 @@ impl Table<'_> {
             }
         }
         (0..ROUNDS).find_map(|_| {
-            let best = self.least_loaded(group, request, is_open)?;
-            self.hold_peer(best, self.peer(best), request.now)
+            let open = |_: &Entry, peer: &Peer| u64::from(Zone::open(peer));
+            let best = self.least_loaded(group, request, is_open, open)?.entry;
+            self.hold_peer(best, self.peer(best), request)
         })
     }
 
-    /// Where `is_open`, those that start slowly have their share.
-    fn least_loaded<'t, F: Fn(u64) -> bool>(
+    /// The peer with the least load for its weight. Where `is_open`, those that start slowly have
+    /// their share.
+    #[inline]
+    pub(super) fn least_loaded<'t, F: Fn(u64) -> bool>(
         &'t self,
         group: &'t Group<'_>,
         request: &PickRequest<'_, F>,
         is_open: bool,
-    ) -> Option<&'t Entry> {
+        load: impl Fn(&Entry, &Peer) -> u64,
+    ) -> Option<Least<'t>> {
         let mut compared = Comparison::default();
         let position = group.position();
         if group.entries.len() <= EXACT {
             for entry in group.entries {
                 let peer = self.peer(entry);
-                self.compare((entry, peer, Zone::open(peer)), request, position, &mut compared);
+                self.compare((entry, peer, load(entry, peer)), request, position, &mut compared);
             }
         } else {
             // Step by step for all of them: peers drawn at random are in nobody's cache, and loads
@@ -112,33 +145,31 @@ impl Table<'_> {
                 &group.entries[below(self.worker.random(), group.entries.len() as u64) as usize]
             });
             let peers = entries.map(|entry| self.peer(entry));
-            let open = peers.map(Zone::open);
-            for ((entry, peer), open) in entries.into_iter().zip(peers).zip(open) {
-                self.compare((entry, peer, open), request, position, &mut compared);
+            let loads: [u64; SAMPLE] = array::from_fn(|at| load(entries[at], peers[at]));
+            for ((entry, peer), load) in entries.into_iter().zip(peers).zip(loads) {
+                self.compare((entry, peer, load), request, position, &mut compared);
             }
         }
-        let Comparison { equal, others, starting, .. } = compared;
+        let Comparison { least, equal, is_several, others, starting } = compared;
         let all = others + starting.total();
         if is_open && starting.total() > 0 && below(self.worker.random(), all) < starting.total() {
-            return starting.drawn();
+            return starting.drawn().map(|entry| Least { entry, equal: None });
         }
-        equal.drawn()
+        let equal_load = least.filter(|_| is_several);
+        equal.drawn().map(|entry| Least { entry, equal: equal_load })
     }
 
     /// Takes the peer into the comparison: in the place of the best so far where it is better, or,
     /// of those that are equal, with a probability by its weight.
     fn compare<'t, F: Fn(u64) -> bool>(
         &'t self,
-        (entry, peer, open): (&'t Entry, &'t Peer, u32),
+        (entry, peer, load): (&'t Entry, &'t Peer, u64),
         request: &PickRequest<'_, F>,
         position: u64,
         compared: &mut Comparison<'t>,
     ) {
-        let weight = u64::from(entry.parameters.weight);
-        // As nginx compares them.
-        let order = compared.least.map_or(core::cmp::Ordering::Less, |(least, of)| {
-            (u64::from(open) * of).cmp(&(u64::from(least) * weight))
-        });
+        let load = Load::new(load, entry);
+        let order = compared.least.map_or(core::cmp::Ordering::Less, |least| load.order(least));
         // Without ramps there is nothing to be learnt of those that are not better.
         if order.is_gt() && !request.has_ramps {
             return;
@@ -155,10 +186,13 @@ impl Table<'_> {
         compared.others += weight_now;
         match order {
             core::cmp::Ordering::Less => {
-                compared.least = Some((open, weight));
+                (compared.least, compared.is_several) = (Some(load), false);
                 compared.equal.begin_anew(entry, weight_now);
             }
-            core::cmp::Ordering::Equal => compared.equal.enter(entry, weight_now, random),
+            core::cmp::Ordering::Equal => {
+                compared.is_several = true;
+                compared.equal.enter(entry, weight_now, random);
+            }
             core::cmp::Ordering::Greater => {}
         }
     }
@@ -199,7 +233,7 @@ impl Table<'_> {
                 // A peer in slow start has the turn if it is drawn first, and is not compared (see
                 // the module `weighted_draw`).
                 if first.is_none() && self.is_admitted(entry, peer, request, Weighing::Ramp) {
-                    return self.hold_peer(entry, peer, request.now);
+                    return self.hold_peer(entry, peer, request);
                 }
                 continue;
             }
@@ -211,10 +245,10 @@ impl Table<'_> {
             // of two peers the lighter one, then, more often the lighter it is.
             let (entry, peer) =
                 if is_better((entry, peer), known, request.now) { (entry, peer) } else { known };
-            return self.hold_peer(entry, peer, request.now);
+            return self.hold_peer(entry, peer, request);
         }
         let (entry, peer) = first?;
-        self.hold_peer(entry, peer, request.now)
+        self.hold_peer(entry, peer, request)
     }
 
     /// For `random two`: whether one has fewer connections for its weight than the other.
@@ -228,12 +262,12 @@ impl Table<'_> {
         load(one) * weight(other) < load(other) * weight(one)
     }
 
-    /// For `least_time`: whether one would answer sooner than the other, by its recent response
+    /// For `peak_ewma`: whether one would answer sooner than the other, by its recent response
     /// times and what it has to do.
     pub(super) fn answers_sooner(one: (&Entry, &Peer), other: (&Entry, &Peer), now: Now) -> bool {
         let cost = |(_, peer): (&Entry, &Peer)| {
             let open = Zone::open(peer);
-            let response_time = PeakEwma(peer.response_time.load(Ordering::Relaxed));
+            let response_time = PeakEwma::of_word(peer.response_time.load(Ordering::Relaxed));
             let cost = match response_time.cost(now.milliseconds as u32) {
                 0 if open > 0 => UNANSWERED,
                 cost => cost,

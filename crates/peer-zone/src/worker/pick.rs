@@ -57,7 +57,8 @@ impl Worker {
         let exhausted = self.exhausted;
         let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(table) = self.table() else { return Pick::Busy };
-        let request = PickRequest { now, tried: &tried, has_ramps };
+        let least_time = context.method.least_time();
+        let request = PickRequest { now, tried: &tried, has_ramps, least_time };
         let named = context.sticky.and_then(|id| table.sticky_index(id));
         let is_backup =
             |&index: &usize| context.leaves_backups && index >= table.header.primaries as usize;
@@ -104,7 +105,8 @@ impl Table<'_> {
             Method::LeastConn => self.pick_least_conn(&primary, request),
             Method::Random => self.pick_random(&primary, request),
             Method::RandomTwo => self.pick_of_two(&primary, request, Self::has_fewer_connections),
-            Method::LeastTime => self.pick_of_two(&primary, request, Self::answers_sooner),
+            Method::LeastTime(least_time) => self.pick_least_time(&primary, request, least_time),
+            Method::PeakEwma => self.pick_of_two(&primary, request, Self::answers_sooner),
             Method::Hash => self.pick_by_hash(&primary, context.key, progress, request),
             Method::HashConsistent => self.pick_by_ring(&primary, context.key, progress, request),
             Method::IpHash => self.pick_by_address(&primary, context.key, progress, request),
@@ -120,6 +122,7 @@ impl Table<'_> {
         let backup = self.backup();
         let held = match context.method {
             Method::LeastConn => self.pick_least_conn(&backup, request),
+            Method::LeastTime(least_time) => self.pick_least_time(&backup, request, least_time),
             // As in nginx, which turns to round robin for its backups.
             _ => None,
         };

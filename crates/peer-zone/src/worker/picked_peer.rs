@@ -2,6 +2,8 @@
 
 use core::sync::atomic::Ordering;
 
+use peer_balance::Ticket;
+
 use super::Worker;
 use crate::{
     connections::{CONNECTION, Connections, UPGRADE},
@@ -27,6 +29,10 @@ pub struct PickedPeer {
     /// The only peer there is: its failures are not counted, as in nginx.
     pub(super) is_single: bool,
     pub(super) is_upgraded: bool,
+    /// Its header has come, and the time of that is noted.
+    pub(super) has_header: bool,
+    /// Where it counts as one in flight.
+    pub(super) in_flight: Option<Ticket>,
 }
 
 impl PickedPeer {

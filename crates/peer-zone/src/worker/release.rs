@@ -2,9 +2,13 @@
 
 use core::sync::atomic::Ordering;
 
-use peer_balance::{Deficit, PeakEwma};
+use peer_balance::Deficit;
 
-use super::{Now, Worker, picked_peer::PickedPeer};
+use super::{
+    Now, Worker,
+    picked_peer::PickedPeer,
+    times::{Times, end_in_flight},
+};
 use crate::layout::Peer;
 
 /// How a request at a peer went, as nginx's `state` in `peer.free` says.
@@ -20,19 +24,20 @@ impl Worker {
     /// Ends a request's hold on its peer. Returns whether the failures have just reached
     /// `max_fails`.
     ///
-    /// `response_time` is what the peer took to answer, in microseconds, where it did. The rules
+    /// `times` is what the peer took to answer, where it did and the method goes by it. The rules
     /// are those of `ngx_http_upstream_free_round_robin_peer`.
     pub fn release(
         &mut self,
-        held: PickedPeer,
+        mut held: PickedPeer,
         outcome: RequestOutcome,
-        response_time: Option<u32>,
+        times: Option<Times>,
         now: Now,
     ) -> bool {
         // SAFETY: the count that keeps the peer is given back below, last.
         let peer = unsafe { self.zone.peer(held.peer) };
-        if let Some(sample) = response_time {
-            observe(peer, sample, now);
+        end_in_flight(peer, &mut held);
+        if let Some(times) = times {
+            times.note(peer, &held, now);
         }
         let mut disabled = false;
         // A limit may have come while the request held a peer that had none.
@@ -93,16 +98,5 @@ impl Worker {
             self.zone.record_withdrawal(held.id);
         }
         disabled
-    }
-}
-
-/// Takes a response time into account. Where others do the same at the same time, one of the
-/// samples may be lost.
-fn observe(peer: &Peer, sample: u32, now: Now) {
-    let before = PeakEwma(peer.response_time.load(Ordering::Relaxed));
-    // The clock of response times goes round in 49 days; only differences matter.
-    let after = before.observe(now.milliseconds as u32, sample);
-    if after != before {
-        peer.response_time.store(after.0, Ordering::Relaxed);
     }
 }

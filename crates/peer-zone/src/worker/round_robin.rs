@@ -84,7 +84,7 @@ impl Table<'_> {
             }
             match lot.drawn() {
                 Some(entry) => {
-                    if let Some(held) = self.hold_peer(entry, self.peer(entry), request.now) {
+                    if let Some(held) = self.hold_peer(entry, self.peer(entry), request) {
                         return Some(held);
                     }
                 }

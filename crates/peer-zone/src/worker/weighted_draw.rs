@@ -81,7 +81,7 @@ impl Table<'_> {
                 return Turn::Others;
             }
             if self.is_admitted(entry, peer, request, Weighing::Ramp)
-                && let Some(held) = self.hold_peer(entry, peer, request.now)
+                && let Some(held) = self.hold_peer(entry, peer, request)
             {
                 return Turn::Starting(held);
             }

@@ -3,6 +3,8 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use peer_balance::InFlight;
+
 use super::{Zone, texts::Texts};
 use crate::{
     connections::Connections,
@@ -79,6 +81,10 @@ impl Zone {
         if column.load(Ordering::Relaxed) == 0 {
             return false;
         }
+        // Some of these are in flight, nobody knows which. Before the count: whoever comes after a
+        // publisher that is killed here does it once more.
+        let in_flight = |word| InFlight(word).forgotten().map(|word| word.0);
+        let _ = peer.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, in_flight);
         let lost = Connections(column.swap(0, Ordering::Relaxed));
         peer.open.fetch_sub(lost.all(), Ordering::Relaxed);
         lost != Connections::default()

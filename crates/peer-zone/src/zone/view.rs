@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use peer_balance::PeakEwma;
+use peer_balance::{InFlight, PeakEwma, TimeAverages};
 
 use super::Zone;
 use crate::{layout::Health, memory::Offset};
@@ -31,9 +31,13 @@ pub struct PeerView<'a> {
     pub health: Health,
     /// When `slow_start` begins to count, in milliseconds of the monotonic clock; 0: long ago.
     pub ramp_from: u64,
-    /// The response time by which `least_time` goes, as it was at the last answer; in microseconds,
-    /// 0 before the first.
-    pub response_time: PeakEwma,
+    /// The response time by which `peak_ewma` goes, as it was at the last answer; in microseconds,
+    /// 0 before the first and with other methods.
+    pub peak: PeakEwma,
+    /// The response times by which `least_time` goes; none with other methods.
+    pub averages: TimeAverages,
+    /// The requests that have no answer yet, with `least_time` and `inflight`.
+    pub in_flight: u32,
 }
 
 impl Zone {
@@ -47,6 +51,7 @@ impl Zone {
         // SAFETY: the caller's promise.
         let (peer, [socket_address, name, key, _]) =
             unsafe { (self.peer(at), self.peer_strings(at)) };
+        let response_time = peer.response_time.load(Ordering::Relaxed);
         PeerView {
             id: peer.id,
             socket_address,
@@ -58,7 +63,9 @@ impl Zone {
             failures: peer.failures.load(Ordering::Relaxed),
             health: Health::load(&peer.health),
             ramp_from: peer.ramp_from.load(Ordering::Relaxed),
-            response_time: PeakEwma(peer.response_time.load(Ordering::Relaxed)),
+            peak: PeakEwma::of_word(response_time),
+            averages: TimeAverages::of_word(response_time),
+            in_flight: InFlight(peer.in_flight.load(Ordering::Relaxed)).count(),
         }
     }
 }

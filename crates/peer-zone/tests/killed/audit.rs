@@ -215,6 +215,10 @@ fn compare(shared: &Shared) -> Result<(), String> {
         if counted != expected {
             wrong.push(format!("{counted:?} counted, {expected:?} held: {peer:?}"));
         }
+        // Of those that a dead worker had, none is left.
+        if peer.in_flight > expected.0 {
+            wrong.push(format!("{} in flight, {expected:?} held: {peer:?}", peer.in_flight));
+        }
         if row.is_removed && expected.0 == 0 {
             wrong.push(format!("kept for nothing: {peer:?}"));
         }

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use peer_zone::{
-    CheckPolicy, KeyProgress, Method, Now, Pick, PickContext, PickedPeer, Publisher,
-    RequestOutcome, TableOptions,
+    CheckPolicy, KeyProgress, LeastTime, Method, Now, Pick, PickContext, PickedPeer, Publisher,
+    RequestOutcome, ResponseTime, TableOptions, Times,
 };
 
 use crate::{
@@ -31,12 +31,14 @@ pub fn run(role: &str) {
 
 /// Any method; most need something of the tables that others do not.
 fn method(random: &mut Random) -> Method {
-    const METHODS: [Method; 8] = [
+    const METHODS: [Method; 10] = [
         Method::RoundRobin,
         Method::LeastConn,
         Method::Random,
         Method::RandomTwo,
-        Method::LeastTime,
+        Method::LeastTime(LeastTime { time: ResponseTime::Header, is_inflight: false }),
+        Method::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: true }),
+        Method::PeakEwma,
         Method::Hash,
         Method::HashConsistent,
         Method::IpHash,
@@ -121,6 +123,8 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             let index = random.below(held.len() as u64) as usize;
             let (upgraded, is_upgraded) = &mut held[index];
             worker.upgrade(upgraded);
+            let until_header = LeastTime { time: ResponseTime::Header, is_inflight: true };
+            worker.note_header(upgraded, 7, until_header);
             *is_upgraded = true;
         } else if !held.is_empty() {
             let (ended, _) = held.swap_remove(random.below(held.len() as u64) as usize);
@@ -128,7 +132,10 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             assert!(peer.id == ended.id() && is_whole(peer.key, peer.socket_address, peer.name));
             let outcome =
                 if random.one_in(9) { RequestOutcome::Failed } else { RequestOutcome::Answered };
-            worker.release(ended, outcome, Some(random.below(9_000) as u32), now);
+            let time = random.below(9_000) as u32;
+            let average = Times::Average { header: time, response: time + 1 };
+            let times = if random.one_in(2) { average } else { Times::Peak(time) };
+            worker.release(ended, outcome, Some(times), now);
             worker.read_withdrawals(now.milliseconds, |_| {});
         }
     }

@@ -5,8 +5,8 @@
 //! deviations.
 
 use peer_zone::{
-    CheckPolicy, Health, Method, PeerSpec, PickContext, PickedPeer, Publisher, RequestOutcome,
-    TableOptions, Worker, protocol::Publishing,
+    CheckPolicy, Health, LeastTime, Method, PeerSpec, PickContext, PickedPeer, Publisher,
+    RequestOutcome, ResponseTime, TableOptions, Times, Worker, protocol::Publishing,
 };
 
 use crate::{
@@ -14,8 +14,17 @@ use crate::{
     random::Random,
 };
 
-const METHODS: [Method; 5] =
-    [Method::RoundRobin, Method::LeastConn, Method::Random, Method::RandomTwo, Method::LeastTime];
+const METHODS: [Method; 6] = [
+    Method::RoundRobin,
+    Method::LeastConn,
+    Method::Random,
+    Method::RandomTwo,
+    LEAST_TIME,
+    Method::PeakEwma,
+];
+
+const LEAST_TIME: Method =
+    Method::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: true });
 
 /// Seconds of a ramp, and parts of it that are looked at each for itself.
 const RAMP: u32 = 10;
@@ -32,6 +41,14 @@ const WATCHED: usize = 5;
 
 /// By how much more or less a peer may get than it should.
 const FACTOR: f64 = 1.3;
+
+/// So many microseconds, as the method needs them.
+fn times(method: Method, microseconds: u32) -> Times {
+    match method.least_time() {
+        Some(_) => Times::Average { header: 0, response: microseconds / 1_000 },
+        None => Times::Peak(microseconds),
+    }
+}
 
 /// A group of peers, some of which cannot serve.
 struct Group {
@@ -124,7 +141,12 @@ impl Group {
                 if held.len() == open {
                     let (worker, held) = held.swap_remove(random.below(open as u64) as usize);
                     let time = 1_000 + random.below(500) as u32;
-                    workers[worker].release(held, RequestOutcome::Answered, Some(time), now);
+                    workers[worker].release(
+                        held,
+                        RequestOutcome::Answered,
+                        Some(times(method, time)),
+                        now,
+                    );
                 }
                 let worker = random.below(2) as usize;
                 let got = pick_first(&mut workers[worker], &context(method), now).expect("a peer");
@@ -221,7 +243,12 @@ fn random_two_starts_with_its_share() {
 
 #[test]
 fn least_time_starts_with_its_share() {
-    starts_with_its_share(Method::LeastTime);
+    starts_with_its_share(LEAST_TIME);
+}
+
+#[test]
+fn peak_ewma_starts_with_its_share() {
+    starts_with_its_share(Method::PeakEwma);
 }
 
 /// The same peer, held.
@@ -244,7 +271,12 @@ fn who_has_failed_comes_back_with_its_share() {
             let held = hold(&mut worker, index, START + 50_000);
             worker.release(held, RequestOutcome::Failed, None, at_ms(START + 50_000));
             let held = hold(&mut worker, index, START + 70_000);
-            worker.release(held, RequestOutcome::Answered, Some(1_000), at_ms(START + 70_000));
+            worker.release(
+                held,
+                RequestOutcome::Answered,
+                Some(times(method, 1_000)),
+                at_ms(START + 70_000),
+            );
             group.ramp(method, START + 70_000, 4, picks(peers), &mut random);
         }
     }

@@ -6,17 +6,19 @@ use std::{
 };
 
 use peer_zone::{
-    Capacity, Changes, KeyProgress, Method, Now, Parameters, PeerSpec, Pick, PickContext,
-    PickedPeer, Process, Publisher, RequestOutcome, TableOptions, Withdrawn, Worker, Zone,
-    ZoneFull, protocol::Publishing,
+    Capacity, Changes, KeyProgress, LeastTime, Method, Now, Parameters, PeerSpec, Pick,
+    PickContext, PickedPeer, Process, Publisher, RequestOutcome, ResponseTime, TableOptions,
+    Withdrawn, Worker, Zone, ZoneFull, protocol::Publishing,
 };
 
-pub const METHODS: [Method; 8] = [
+pub const METHODS: [Method; 10] = [
     Method::RoundRobin,
     Method::LeastConn,
     Method::Random,
     Method::RandomTwo,
-    Method::LeastTime,
+    Method::LeastTime(LeastTime { time: ResponseTime::Header, is_inflight: false }),
+    Method::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: true }),
+    Method::PeakEwma,
     Method::Hash,
     Method::HashConsistent,
     Method::IpHash,

@@ -1,11 +1,13 @@
-//! Methods that compare peers: `least_conn`, `random`, `random two`, `least_time`.
+//! Methods that compare peers: `least_conn`, `random`, `random two`, `peak_ewma`.
 //!
 //! Workers' random numbers differ from start to start. Each bound below lies at least five standard
 //! deviations from what is expected.
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Method, PeerSpec, PickContext, PickedPeer, RequestOutcome, TableOptions, Worker};
+use peer_zone::{
+    Method, PeerSpec, PickContext, PickedPeer, RequestOutcome, TableOptions, Times, Worker,
+};
 
 use crate::{
     fixture::{
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// Peers 0, 1, … of these weights.
-fn weighted(weights: &[u32]) -> Vec<PeerSpec> {
+pub fn weighted(weights: &[u32]) -> Vec<PeerSpec> {
     let peer = |(index, &weight): (usize, &u32)| {
         let address = index.to_string();
         let mut peer = with(peer(&format!("{index:05}"), &address), |it| it.weight = weight);
@@ -25,7 +27,7 @@ fn weighted(weights: &[u32]) -> Vec<PeerSpec> {
     weights.iter().enumerate().map(peer).collect()
 }
 
-fn fixture_of(method: Method, weights: &[u32]) -> Fixture {
+pub fn fixture_of(method: Method, weights: &[u32]) -> Fixture {
     let fixture = Fixture::new(1 << 22);
     let mut publisher =
         fixture.publisher_with(TableOptions { method, is_sticky: true, checking: None });
@@ -33,7 +35,7 @@ fn fixture_of(method: Method, weights: &[u32]) -> Fixture {
     fixture
 }
 
-fn index(worker: &Worker, held: &PickedPeer) -> usize {
+pub fn index(worker: &Worker, held: &PickedPeer) -> usize {
     address(worker, held).parse().expect("an index")
 }
 
@@ -44,14 +46,14 @@ fn open(worker: &mut Worker, method: Method) -> (usize, PickedPeer) {
 }
 
 /// The peer of this index, held.
-fn open_at(worker: &mut Worker, index: usize) -> PickedPeer {
+pub fn open_at(worker: &mut Worker, index: usize) -> PickedPeer {
     let context = PickContext { sticky: Some(index as u64 + 1), ..PickContext::default() };
     let held = pick_first(worker, &context, at(1)).expect("a peer");
     assert_eq!(address(worker, &held), index.to_string());
     held
 }
 
-fn close(worker: &mut Worker, held: PickedPeer) {
+pub fn close(worker: &mut Worker, held: PickedPeer) {
     worker.release(held, RequestOutcome::Answered, None, at(1));
 }
 
@@ -234,17 +236,17 @@ fn second_of_requests(
     let mut counts = BTreeMap::new();
     for step in 0..1_000 {
         let now = at_ms(start * 1_000 + step);
-        let held = pick_first(worker, &context(Method::LeastTime), now).expect("a peer");
+        let held = pick_first(worker, &context(Method::PeakEwma), now).expect("a peer");
         let index = index(worker, &held);
         *counts.entry(index).or_default() += 1;
-        worker.release(held, RequestOutcome::Answered, Some(time(index)), now);
+        worker.release(held, RequestOutcome::Answered, Some(Times::Peak(time(index))), now);
     }
     counts
 }
 
 #[test]
-fn least_time_asks_a_slow_peer_less_and_again_when_it_is_quick() {
-    let fixture = fixture_of(Method::LeastTime, &[1; 4]);
+fn peak_ewma_asks_a_slow_peer_less_and_again_when_it_is_quick() {
+    let fixture = fixture_of(Method::PeakEwma, &[1; 4]);
     let mut worker = fixture.worker();
     let slow = |index: usize| if index == 0 { 100_000 } else { 10_000 };
     let quick = |_: usize| 10_000;
@@ -272,20 +274,20 @@ fn least_time_asks_a_slow_peer_less_and_again_when_it_is_quick() {
 
 #[test]
 fn a_peer_that_has_not_answered_yet_does_not_get_everything() {
-    let fixture = fixture_of(Method::LeastTime, &[1; 3]);
+    let fixture = fixture_of(Method::PeakEwma, &[1; 3]);
     let mut worker = fixture.worker();
     for index in 0..3 {
         let held = open_at(&mut worker, index);
-        worker.release(held, RequestOutcome::Answered, Some(10_000), at(1));
+        worker.release(held, RequestOutcome::Answered, Some(Times::Peak(10_000)), at(1));
     }
     let mut publisher = fixture.publisher_with(TableOptions {
-        method: Method::LeastTime,
+        method: Method::PeakEwma,
         is_sticky: true,
         checking: None,
     });
     publish(&mut publisher, &weighted(&[1; 4])).expect("room");
     let held: Vec<(usize, PickedPeer)> =
-        (0..200).map(|_| open(&mut worker, Method::LeastTime)).collect();
+        (0..200).map(|_| open(&mut worker, Method::PeakEwma)).collect();
     let of_new = held.iter().filter(|&&(index, _)| index == 3).count();
     assert_eq!(of_new, 1, "the first request says how it answers");
     // The others share the rest.

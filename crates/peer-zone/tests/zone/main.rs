@@ -10,6 +10,7 @@ mod full;
 mod health;
 mod keyed;
 mod least;
+mod least_time;
 mod limits;
 mod methods;
 mod model;

@@ -6,8 +6,8 @@ mod model;
 use std::collections::BTreeMap;
 
 use peer_zone::{
-    Health, KeyProgress, Method, Parameters, PeerSpec, PickContext, PickedPeer, Publisher,
-    RequestOutcome, TableOptions, Worker, protocol::Publishing,
+    Health, KeyProgress, LeastTime, Method, Parameters, PeerSpec, PickContext, PickedPeer,
+    Publisher, RequestOutcome, ResponseTime, TableOptions, Times, Worker, protocol::Publishing,
 };
 use proptest::{
     prelude::*,
@@ -136,10 +136,14 @@ impl<'f> World<'f> {
         let request = &mut self.requests[which];
         let Some((held, address, was_single)) = request.held.take() else { return };
         self.model.released(&address, was_single, outcome);
-        // Some microseconds, by which least_time goes.
-        let time =
-            (outcome == RequestOutcome::Answered).then_some(1_000 * u32::from(request.key[0]));
-        self.workers[request.worker].release(held, outcome, time, at(self.model.now));
+        // By which peak_ewma and least_time go.
+        let time = u32::from(request.key[0]);
+        let times = match self.options.method.least_time() {
+            Some(_) => Times::Average { header: time / 2, response: time },
+            None => Times::Peak(1_000 * time),
+        };
+        let times = (outcome == RequestOutcome::Answered).then_some(times);
+        self.workers[request.worker].release(held, outcome, times, at(self.model.now));
     }
 
     fn check(&mut self, which: usize, health: Health) -> Result<(), TestCaseError> {
@@ -278,7 +282,15 @@ fn random_two_is_as_the_model() {
 
 #[test]
 fn least_time_is_as_the_model() {
-    holds(Method::LeastTime, cases(2), 20);
+    for is_inflight in [false, true] {
+        let least_time = LeastTime { time: ResponseTime::LastByte, is_inflight };
+        holds(Method::LeastTime(least_time), cases(4), 20);
+    }
+}
+
+#[test]
+fn peak_ewma_is_as_the_model() {
+    holds(Method::PeakEwma, cases(2), 20);
 }
 
 #[test]

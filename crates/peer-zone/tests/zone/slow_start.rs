@@ -60,7 +60,7 @@ fn is_whole(worker: &mut Worker, now: u64) {
 #[test]
 fn the_share_grows_in_a_line() {
     const PICKS: u64 = 4_000;
-    for method in [Method::RoundRobin, Method::Random, Method::RandomTwo, Method::LeastTime] {
+    for method in [Method::RoundRobin, Method::Random, Method::RandomTwo, Method::PeakEwma] {
         let (fixture, _publisher) = begun(method);
         let mut worker = fixture.worker();
         for tenth in 0..10 {

@@ -87,8 +87,9 @@ impl Grammar {
             Self::Path => "a URL path that begins with \"/\"".to_owned(),
             Self::Method => "\"GET\" or \"HEAD\"".to_owned(),
             Self::Balance => "one of \"round_robin\", \"least_conn\", \"random\", \"random two\", \
-                \"ip_hash\", \"least_time\", \"hash KEY\" and \"hash KEY consistent\", where \
-                KEY has nginx variables such as $request_uri or $arg_user"
+                \"ip_hash\", \"least_time header\", \"least_time last_byte\" (both also with \
+                \"inflight\"), \"peak_ewma\", \"hash KEY\" and \"hash KEY consistent\", where KEY \
+                has nginx variables such as $request_uri or $arg_user"
                 .to_owned(),
             Self::LogServer => "HOST, HOST:PORT or unix:PATH".to_owned(),
             Self::NoKey => "a setting".to_owned(),

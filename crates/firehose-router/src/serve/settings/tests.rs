@@ -32,6 +32,10 @@ fn good_values_are_read() {
         (Setting::HealthcheckMethod, "GET\n", "GET"),
         (Setting::Balance, "random  two", "random two"),
         (Setting::Balance, "random two least_conn", "random two least_conn"),
+        (Setting::Balance, "least_time header inflight", "least_time header inflight"),
+        (Setting::Balance, "least_time last_byte", "least_time last_byte"),
+        (Setting::Balance, "peak_ewma", "peak_ewma"),
+        (Setting::Balance, "least_time", "least_time"),
         (Setting::Balance, "hash $request_uri consistent", "hash $request_uri consistent"),
         (Setting::AcceptProxy, "TRUE", "on"),
         (Setting::AcceptProxy, "0", "off"),
@@ -96,6 +100,7 @@ fn bad_values_are_refused_and_cannot_end_a_directive() {
         (Setting::Balance, "hash $"),
         (Setting::Balance, "hash"),
         (Setting::Balance, "random two least_time"),
+        (Setting::Balance, "least_time inflight"),
         (Setting::AcceptProxy, "maybe"),
         (Setting::SyslogEndpoint, "host:0"),
         (Setting::SyslogEndpoint, "a:b:c"),
@@ -143,7 +148,8 @@ fn messages_are_worded_so() {
             Setting::Balance,
             "fastest",
             "\"fastest\" is not one of \"round_robin\", \"least_conn\", \"random\", \
-            \"random two\", \"ip_hash\", \"least_time\", \"hash KEY\" and \
+            \"random two\", \"ip_hash\", \"least_time header\", \"least_time last_byte\" (both \
+            also with \"inflight\"), \"peak_ewma\", \"hash KEY\" and \
             \"hash KEY consistent\", where KEY has nginx variables such as $request_uri or \
             $arg_user",
         ),

@@ -1,4 +1,5 @@
-//! Notices which requests are upgraded, as they become it: a filter of response headers.
+//! Notices which requests are upgraded, as they become it, and when a peer has answered: a filter
+//! of response headers.
 //!
 //! nginx tells its balancers of a request's beginning and end, and of nothing in between.
 
@@ -26,10 +27,13 @@ unsafe extern "C" fn filter(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard((), || {
         // SAFETY: nginx passes a valid request, with an upstream or null.
         let (request, upstream) = unsafe { (&*request, (*request).upstream.as_ref()) };
-        if upstream.is_some_and(|upstream| upstream.upgrade() != 0)
+        if let Some(upstream) = upstream
             && let Some(peer) = RequestPeer::of(request)
         {
-            peer.upgraded();
+            if upstream.upgrade() != 0 {
+                peer.upgraded();
+            }
+            peer.note_header();
         }
     });
     // SAFETY: written before the filter was put in; there is always one that sends.
