@@ -22,7 +22,7 @@ const VERSIONS: &[(&str, u64)] = &[
 ];
 
 /// The newest nginx that the tests have run with (docs/reference/versions.json).
-const NEWEST_TESTED: &str = "1.30.6";
+const NEWEST_TESTED: &str = "1.31.5";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
