@@ -10,10 +10,10 @@ use core::{
 
 use ngx::ffi::{
     NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, NGX_PEER_NEXT, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_peer_connection_t,
-    ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
+    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_palloc, ngx_peer_connection_t, ngx_pnalloc,
+    ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr, socklen_t,
 };
-use peer_zone::{Now, Pick, PickContext, RequestOutcome, Worker};
+use peer_zone::{KeyProgress, Now, Pick, PickContext, RequestOutcome, Worker};
 #[cfg(nginx1_29_6)]
 use {
     peer_zone::PickedPeer,
@@ -48,18 +48,17 @@ pub(crate) unsafe extern "C" fn init(
         let hash_key = if method.goes_by_request() {
             // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
             match unsafe { hash_key::key_of(method, upstream, request) } {
-                Some(key) => key,
+                Some(key) => Some(key),
                 None => return ERROR,
             }
         } else {
-            ngx_str_t::empty()
+            None
         };
         // SAFETY: as above.
         let sticky =
             conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) });
-        // SAFETY: as above; the upstream's configuration lives as long as the cycle.
-        let made =
-            unsafe { RequestPeer::make(request, upstream, &raw mut (*us).host, hash_key, sticky) };
+        // SAFETY: as above.
+        let made = unsafe { RequestPeer::make(request, upstream, hash_key, sticky) };
         let peer = match made {
             Ok(peer) => peer,
             Err(code) => return code,
@@ -98,7 +97,7 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
         if upstream.settings().takes_hints {
             // SAFETY: the caller has set it for this call, or nobody has.
             let hint = unsafe { (*connection).hint.as_ref() };
-            peer.sticky.set(hint.map(|hint| sid_id(hint.as_bytes())));
+            peer.set_sticky(hint.map(|hint| sid_id(hint.as_bytes())));
         }
         let now = clock::cached();
         // SAFETY: as above.
@@ -108,13 +107,14 @@ unsafe extern "C" fn get(connection: *mut ngx_peer_connection_t, data: *mut c_vo
             Some(Err(Refused::Failed)) => return ERROR,
             // nginx answers "no live upstreams".
             Some(Err(Refused::Busy)) | None => {
+                let name = upstream.name.get().map_or(ptr::null_mut(), NonNull::as_ptr);
                 // SAFETY: as above.
-                unsafe { (*connection).name = peer.upstream_name };
+                unsafe { (*connection).name = name };
                 return NGX_BUSY as ngx_int_t;
             }
         };
-        upstream.drains.enter(upstream, &peer.open, id, peer.sticky.get().is_some());
-        peer.picked.set(now.milliseconds as ngx_msec_t);
+        upstream.drains.enter(upstream, &peer.open, id, peer.sticky().is_some());
+        peer.picked.set(now.milliseconds as u32);
         let Some(keepalive) = &upstream.settings().keepalive else { return OK };
         withdrawals::read(upstream, now.milliseconds);
         // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
@@ -156,17 +156,20 @@ unsafe fn pick(
     let (upstream, pool) = (peer.upstream, peer.pool());
     let conf = upstream.settings();
     let tried = &peer.tried;
+    let keyed = peer.keyed();
     let context = PickContext {
         method: conf.balance(),
-        key: peer.hash_key.as_bytes(),
-        sticky: peer.sticky.get(),
+        key: keyed.map_or(&[], |keyed| keyed.hash_key.as_bytes()),
+        sticky: peer.sticky(),
         grace: upstream.drains.grace(upstream),
         leaves_backups: conf.takes_hints,
     };
-    let mut progress = peer.progress.get();
+    let mut progress = keyed.map_or_else(KeyProgress::default, |keyed| keyed.progress.get());
     let picked =
         worker.pick(&context, &mut progress, now, |id| tried.contains(id), !tried.is_empty());
-    peer.progress.set(progress);
+    if let Some(keyed) = keyed {
+        keyed.progress.set(progress);
+    }
     let held = match picked {
         Pick::Peer(held) => held,
         Pick::Busy => return Err(Refused::Busy),
@@ -203,7 +206,7 @@ unsafe fn pick(
         worker.release(held, RequestOutcome::Answered, None, now);
         return Err(Refused::Failed);
     };
-    peer.key.set(key);
+    peer.set_key(key);
     // SAFETY: the place is the request's own, or was given out just now, aligned for any type;
     // nothing refers to it yet. The rest is the caller's promise.
     unsafe {

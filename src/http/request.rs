@@ -3,6 +3,7 @@
 use core::{
     cell::{Cell, UnsafeCell},
     mem::MaybeUninit,
+    ptr::{self, NonNull},
 };
 
 use ngx::ffi::{
@@ -28,41 +29,48 @@ use crate::nginx::callback::ERROR;
 pub(crate) struct RequestPeer {
     /// It lives for as long as the cycle, and so longer than the request.
     pub(super) upstream: &'static HttpUpstream,
-    pub(super) upstream_name: *mut ngx_str_t,
-    /// What the method goes by, in the request's pool or the connection's; empty where it goes by
-    /// nothing of the request's.
-    pub(super) hash_key: ngx_str_t,
-    pub(super) progress: Cell<KeyProgress>,
-    /// The peer that the client's cookie names.
-    pub(super) sticky: Cell<Option<u64>>,
+    /// What the method goes by; `None` where it goes by nothing of the request's.
+    keyed: Option<NonNull<Keyed>>,
+    /// The peer that the client's cookie names; 0 where it names none.
+    sticky: Cell<u64>,
     /// The request, and the peer that it has just now.
     pub(super) open: OpenRequest,
     /// The kind of its connection to the peer; `None` where none is kept.
     pub(super) kind: Cell<Option<ConnectionKind>>,
     /// Connections to the last peer when it was given back, where a variable shows them.
     pub(super) left: Cell<Option<Connections>>,
-    /// When the peer was picked, in milliseconds of nginx's clock.
-    pub(super) picked: Cell<ngx_msec_t>,
+    /// When the peer was picked, in milliseconds of nginx's clock, of which this is the end.
+    pub(super) picked: Cell<u32>,
+    key_length: Cell<u32>,
     pub(super) tried: Tried,
     /// Copies in the request's pool of what logs and variables show after the peer has been given
     /// back: the key of the last try, and the name of the first, to which nginx keeps a pointer for
     /// each try.
+    key: Cell<*mut u8>,
     pub(super) name: Cell<ngx_str_t>,
-    pub(super) key: Cell<ngx_str_t>,
     /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
     pub(super) copies: UnsafeCell<[MaybeUninit<u8>; COPIES]>,
+}
+
+/// What a request keeps for a method that goes by something of the request's.
+pub(super) struct Keyed {
+    /// That, in the request's pool or the connection's.
+    pub(super) hash_key: ngx_str_t,
+    pub(super) progress: Cell<KeyProgress>,
 }
 
 /// What a failure counts as, in milliseconds, where it came sooner: a peer that refuses at once
 /// must not pass for one that answers at once. Far above the answers of most services, and
 /// forgotten within a minute.
-const FAILED: ngx_msec_t = 1_000;
+const FAILED: u32 = 1_000;
 
 /// What nginx has in the place of a time that is not known (`ngx_http_upstream_connect`).
 const NO_TIME: ngx_msec_t = ngx_msec_t::MAX;
 
-/// Bytes of an IPv4 address with its port (21), and of a key of usual length.
-pub(super) const COPIES: usize = 48;
+/// Bytes of an IPv4 address with its port (13 to 21), and of a key of usual length.
+pub(super) const COPIES: usize = 40;
+
+const _: () = assert!(align_of::<Keyed>() <= align_of::<RequestPeer>());
 
 impl RequestPeer {
     /// Makes it for a request that comes to an upstream.
@@ -78,28 +86,34 @@ impl RequestPeer {
     pub(super) unsafe fn make(
         request: *mut ngx_http_request_t,
         upstream: &'static HttpUpstream,
-        upstream_name: *mut ngx_str_t,
-        hash_key: ngx_str_t,
+        hash_key: Option<ngx_str_t>,
         sticky: Option<u64>,
     ) -> Result<*mut Self, ngx_int_t> {
+        let size = size_of::<Self>() + hash_key.map_or(0, |_| size_of::<Keyed>());
         // SAFETY: the request's pool is valid for as long as the request.
-        let peer = unsafe { ngx_palloc((*request).pool, size_of::<Self>()) }.cast::<Self>();
+        let peer = unsafe { ngx_palloc((*request).pool, size) }.cast::<Self>();
         if peer.is_null() {
             return Err(ERROR);
         }
+        let keyed = hash_key.and_then(|hash_key| {
+            // SAFETY: the pool gave out room for both, one behind the other.
+            let keyed = NonNull::new(unsafe { peer.add(1) }.cast::<Keyed>())?;
+            // SAFETY: as above; what is behind a `RequestPeer` is aligned for it (see below).
+            unsafe { keyed.write(Keyed { hash_key, progress: Cell::default() }) };
+            Some(keyed)
+        });
         let value = Self {
             upstream,
-            upstream_name,
-            hash_key,
-            progress: Cell::default(),
-            sticky: Cell::new(sticky),
+            keyed,
+            sticky: Cell::new(sticky.unwrap_or(0)),
             open: OpenRequest::new(request),
             kind: Cell::new(None),
             left: Cell::new(None),
             picked: Cell::new(0),
+            key_length: Cell::new(0),
             tried: Tried::default(),
+            key: Cell::new(ptr::null_mut()),
             name: Cell::new(ngx_str_t::empty()),
-            key: Cell::new(ngx_str_t::empty()),
             copies: UnsafeCell::new([const { MaybeUninit::uninit() }; COPIES]),
         };
         // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in
@@ -126,8 +140,36 @@ impl RequestPeer {
     /// The key of the peer tried last, below the prefix; `None` for a peer without one, and before
     /// the first.
     pub(crate) fn key(&self) -> Option<ngx_str_t> {
-        let key = self.key.get();
-        (key.len > 0).then_some(key)
+        let len = self.key_length.get() as usize;
+        (len > 0).then(|| ngx_str_t { len, data: self.key.get() })
+    }
+
+    /// Takes note of this key, which lives in the request's pool.
+    #[inline]
+    pub(super) fn set_key(&self, key: ngx_str_t) {
+        // Far shorter: see `MAX_KEY_LENGTH`.
+        self.key_length.set(key.len as u32);
+        self.key.set(key.data);
+    }
+
+    /// What the method goes by, if it goes by something of the request's.
+    #[inline]
+    pub(super) fn keyed(&self) -> Option<&Keyed> {
+        // SAFETY: `make` has written it behind this, and nobody makes a `&mut` to it.
+        self.keyed.map(|keyed| unsafe { keyed.as_ref() })
+    }
+
+    /// The peer that the client's cookie names.
+    #[inline]
+    pub(super) fn sticky(&self) -> Option<u64> {
+        let id = self.sticky.get();
+        (id != 0).then_some(id)
+    }
+
+    /// Another module names the peer.
+    #[cfg(nginx1_29_6)]
+    pub(super) fn set_sticky(&self, id: Option<u64>) {
+        self.sticky.set(id.unwrap_or(0));
     }
 
     /// The connection is no longer one of HTTP.
@@ -191,14 +233,14 @@ impl RequestPeer {
     /// come, until now, since it takes longer than that. A peer that has failed took [`FAILED`] at
     /// least.
     fn time_to_header(&self, outcome: RequestOutcome, now: Now) -> u32 {
-        let until_header = self.time(|state| state.header_time).map(|time| time as ngx_msec_t);
-        let milliseconds = until_header
-            .unwrap_or((now.milliseconds as ngx_msec_t).wrapping_sub(self.picked.get()));
+        let milliseconds = self
+            .time(|state| state.header_time)
+            .unwrap_or((now.milliseconds as u32).wrapping_sub(self.picked.get()));
         let milliseconds =
             if outcome == RequestOutcome::Failed { milliseconds.max(FAILED) } else { milliseconds };
         // nginx's clock goes by milliseconds; what takes less is told from others by the
         // connections that are open.
-        u32::try_from(milliseconds).unwrap_or(u32::MAX).saturating_mul(1_000)
+        milliseconds.saturating_mul(1_000)
     }
 
     /// Whether one more try is within `proxy_next_upstream_tries`. nginx's own count begins with

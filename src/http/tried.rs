@@ -4,8 +4,8 @@ use core::{cell::Cell, ptr, slice};
 
 use ngx::ffi::{ngx_palloc, ngx_pool_t};
 
-/// Tries for which there is room without asking the pool for more: few requests need even a second.
-const INLINE: usize = 2;
+/// Tries for which there is room without asking the pool for more: few requests need a second.
+const INLINE: usize = 1;
 
 /// Ids of peers, at first in place, then in the request's pool.
 pub(super) struct Tried {
@@ -66,9 +66,9 @@ impl Tried {
         }
     }
 
-    /// Twice the room: what is left behind is no more than what is in use, and goes with the pool.
+    /// Four times the room: what is left behind is less than what is in use; it goes with the pool.
     fn grow(&self, pool: *mut ngx_pool_t) -> Option<()> {
-        let capacity = self.capacity.get() * 2;
+        let capacity = self.capacity.get() * 4;
         // SAFETY: the pool is the request's.
         let room = unsafe { ngx_palloc(pool, capacity as usize * size_of::<Cell<u64>>()) };
         let room = room.cast::<Cell<u64>>();

@@ -4,7 +4,7 @@ use core::{cell::Cell, mem::offset_of, ops::Deref, ptr::NonNull};
 
 use ngx::ffi::{
     ngx_conf_t, ngx_cycle_t, ngx_http_complex_value_t, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t,
+    ngx_http_upstream_srv_conf_t, ngx_str_t,
 };
 
 use super::{drain::Drains, module};
@@ -55,6 +55,8 @@ impl HttpConf {
 #[repr(C)]
 pub(crate) struct HttpUpstream {
     upstream: Upstream,
+    /// Its name in nginx's configuration; none before that is complete.
+    pub(crate) name: Cell<Option<NonNull<ngx_str_t>>>,
     /// The key of the method `hash`, compiled, in the pool of the cycle; `None` for all other
     /// methods.
     pub(crate) hash_key: Cell<Option<NonNull<ngx_http_complex_value_t>>>,

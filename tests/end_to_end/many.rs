@@ -21,6 +21,9 @@ const WARM_UP: usize = 50;
 /// The most of a worker's memory that a session may take, as a multiple of what it takes of the
 /// same nginx with static servers.
 const MEMORY: f64 = 1.05;
+/// Bytes of a block of a request's pool. nginx has 4096, of which the length of a header decides
+/// how much is left: what the module takes there would cost nothing, or a whole block.
+const POOL: usize = 512;
 /// Peers that are drained together and called off again, each with a session: what is done for each
 /// of them counts as often.
 const VISITORS: usize = 8;
@@ -45,6 +48,7 @@ async fn start(configuration: Configuration, upstream: &str) -> Result<(Nginx, S
     let server = format!(
         "server {{
             listen 127.0.0.1:{port} reuseport backlog=4096;
+            request_pool_size {POOL};
             location / {{
                 proxy_pass http://{UPSTREAM};
                 proxy_http_version 1.1;

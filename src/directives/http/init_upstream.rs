@@ -1,7 +1,7 @@
 //! The end of the configuration of an upstream of HTTP's: its directives are checked against each
 //! other and against those of other modules.
 
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use ngx::ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 
@@ -50,6 +50,8 @@ pub(super) unsafe extern "C" fn init_upstream(
             }
         };
         settle::finish(conf, servers);
+        // It stays where it is for as long as the cycle.
+        upstream.name.set(Some(NonNull::from(&mut us.host)));
         us.peer.init = Some(http::init);
         OK
     })

@@ -5,7 +5,7 @@
 //! by nothing. A location is neither needed nor enough: many speak to a peer in the same way, and
 //! one may speak to it in many ways, as with `proxy_ssl_name $host`.
 
-use core::{hash::BuildHasher as _, slice};
+use core::{hash::BuildHasher as _, num::NonZeroU64, slice};
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _, RandomState},
     sync::LazyLock,
@@ -18,8 +18,8 @@ use crate::nginx::callback::OK;
 
 /// A kind of connections to a peer. Two kinds have the same number with a probability of 2^-64,
 /// which no client can raise: the hash has a key that is drawn at the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ConnectionKind(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionKind(NonZeroU64);
 
 /// Keyed, since names that clients choose may go into it.
 static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -31,7 +31,7 @@ const HASHED: u64 = 1 << 63;
 impl ConnectionKind {
     /// As a number, which nothing but another kind's is compared with.
     pub(crate) fn to_number(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
     /// The kind of the connection that the request would make to any peer. `is_local`: locations do
@@ -50,7 +50,8 @@ impl ConnectionKind {
         let upstream = unsafe { &*(*request).upstream };
         let speaker = if is_local { upstream.conf.addr() } else { protocol(upstream) };
         if is_plain(upstream) {
-            return Some(Self(speaker as u64));
+            // An address is not 0.
+            return NonZeroU64::new(speaker as u64).map(Self);
         }
         // SAFETY: the caller's promise.
         unsafe { Self::hashed(request, upstream, speaker) }
@@ -77,7 +78,7 @@ impl ConnectionKind {
         unsafe {
             hash_tls(request, upstream, &mut hasher)?;
         }
-        Some(Self(hasher.finish() | HASHED))
+        NonZeroU64::new(hasher.finish() | HASHED).map(Self)
     }
 
     /// The kind of the TLS session that the request's connection agrees on.
@@ -95,7 +96,7 @@ impl ConnectionKind {
         protocol(upstream).hash(&mut hasher);
         // SAFETY: the caller's promise.
         unsafe { hash_tls(request, upstream, &mut hasher)? };
-        Some(Self(hasher.finish() | HASHED))
+        NonZeroU64::new(hasher.finish() | HASHED).map(Self)
     }
 }
 
