@@ -13,9 +13,11 @@ ARG DEBIAN_IMAGE=docker.io/library/debian:bookworm-slim
 ARG RUST_IMAGE=rust:1-slim-bookworm
 ARG NGINX_VERSION=1.30.6
 ARG NGINX_IMAGE=docker.io/library/nginx:${NGINX_VERSION}
-# "prebuilt" takes what `make release licenses sbom` has left in build/ on a Debian 12 machine, in
-# place of compiling it here; for the official image build/official (see scripts/test-official.sh).
+# "prebuilt" takes the programs of the directory PROGRAMS, and what `make licenses sbom` has left in
+# build/, in place of compiling them here: on a Debian 12 machine `make release` leaves them in
+# build/. For the official image see scripts/test-official.sh.
 ARG BUILD=build
+ARG PROGRAMS=build
 # What the images' labels say. REVISION is a commit.
 ARG DESCRIPTION="Routes HTTP and WebSocket to Firehose servers that etcd names"
 ARG VERSION=0.1.0
@@ -37,8 +39,9 @@ RUN make release licenses sbom \
         build/third-party.txt build/sbom.cdx.json
 
 FROM scratch AS prebuilt
-COPY build/ngx_http_upstream_etcd_module.so build/firehose-router build/third-party.txt \
-    build/sbom.cdx.json /built/
+ARG PROGRAMS
+COPY ${PROGRAMS}/ngx_http_upstream_etcd_module.so ${PROGRAMS}/firehose-router \
+    build/third-party.txt build/sbom.cdx.json /built/
 
 # For the nginx of the official image, of which there are the sources of the same version and no
 # headers: a module that is built --with-compat is one that an nginx built so takes.
@@ -56,9 +59,7 @@ RUN NGINX_BUILD_DIR=/nginx/objs make release licenses sbom \
     && install -D -t /built build/ngx_http_upstream_etcd_module.so build/firehose-router \
         build/third-party.txt build/sbom.cdx.json
 
-FROM scratch AS official-prebuilt
-COPY build/official/ngx_http_upstream_etcd_module.so build/official/firehose-router \
-    build/third-party.txt build/sbom.cdx.json /built/
+FROM prebuilt AS official-prebuilt
 
 FROM official-${BUILD} AS official-built
 
@@ -91,7 +92,7 @@ CMD ["serve"]
 
 # What `docker compose` shows the router with: a node that answers, and its announcer.
 FROM ${DEBIAN_IMAGE} AS demo-node
-ARG PROGRAMS=build
+ARG PROGRAMS
 COPY ${PROGRAMS}/demo-node ${PROGRAMS}/firehose-router /usr/local/bin/
 USER 65534:65534
 EXPOSE 7474

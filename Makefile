@@ -175,10 +175,13 @@ image: ## build the container image (IMAGE=firehose-router IMAGE_ARGS=…)
 demo-image: firehose-router demo-node ## build the image of the nodes in compose.yaml
 	DOCKER_BUILDKIT=1 $(DOCKER) build -t firehose-router-demo-node --target demo-node .
 
+# What that image gets: build/demo has the programs that `make test` tests, hardly optimized.
+PROGRAMS ?= build
+
 .PHONY: test-image
-test-image: release demo-node licenses sbom ## build the image of what is built here, \
-	and test it and compose.yaml on a Docker engine
-	@$(FOR_NGINX) scripts/test-image.sh
+test-image: $(if $(filter build,$(PROGRAMS)),release demo-node) licenses sbom ## build the image \
+	of what is built here, and test it and compose.yaml on a Docker engine (PROGRAMS=build/demo)
+	@$(FOR_NGINX) PROGRAMS=$(PROGRAMS) scripts/test-image.sh
 
 .PHONY: test-official
 test-official: licenses sbom ## build the image with the official nginx, or with a stand-in \

@@ -5,17 +5,15 @@
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/nginx-src.sh
+. scripts/nginx-src.sh
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/check-configure.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$project/target}
 
-version=$(sed -n '/^name = "nginx-src"/{n;s/^version = "\(.*\)"/\1/p}' Cargo.lock)
-cargo fetch --locked --quiet
-crate=$(find "${CARGO_HOME:-${HOME:-/root}/.cargo}/registry/src" -maxdepth 2 \
-    -name "nginx-src-$version" -type d | head -n 1)
-[ -n "$crate" ] || fail "cargo has not brought the crate nginx-src $version"
-cp -R "$crate/nginx" "$folder/nginx"
+find_nginx_src
+cp -R "$nginx_src" "$folder/nginx"
 cd "$folder/nginx"
 configure=./configure
 [ -x "$configure" ] || configure=auto/configure
@@ -51,4 +49,4 @@ http {
 END
 "$folder/prefix/sbin/nginx" -t 2>"$folder/said" ||
     fail "nginx does not accept the module" "$(cat "$folder/said")"
-say "== nginx ${version##*+} has built, installed and accepted the module"
+say "== nginx $nginx_src_version has built, installed and accepted the module"

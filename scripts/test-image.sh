@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the image of what is in build/, and tests it and compose.yaml on a Docker engine: the one
-# that DOCKER_HOST names, or the local one. What it makes is of its own names, and removed again,
-# but for the images. Then the tutorials of Docker and Kubernetes run on that engine.
+# Builds the image of what is in build/, or in the directory PROGRAMS, and tests it and compose.yaml
+# on a Docker engine: the one that DOCKER_HOST names, or the local one. What it makes is of its own
+# names, and removed again, but for the images. Then the tutorials of Docker and Kubernetes run on
+# that engine.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -19,16 +20,18 @@ else
 fi
 
 image=firehose-router-test
+programs=${PROGRAMS:-build}
 node_image=firehose-router-demo-node-test
 
 say "-- the image"
 "$docker" build -q -t "$image" --target router --build-arg BUILD=prebuilt \
-    --build-arg REVISION="$revision" . >/dev/null
+    --build-arg PROGRAMS="$programs" --build-arg REVISION="$revision" . >/dev/null
 size=$("$docker" image inspect -f '{{.Size}}' "$image")
 base=$("$docker" image inspect -f '{{.Size}}' debian:bookworm-slim 2>/dev/null || echo 0)
 say "== the image has $((size / 1000000)) MB," \
     "of which $((base / 1000000)) MB are debian:bookworm-slim"
-"$docker" build -q -t "$node_image" --target demo-node . >/dev/null
+"$docker" build -q -t "$node_image" --target demo-node --build-arg PROGRAMS="$programs" . \
+    >/dev/null
 find_etcd_image
 
 say "-- its tests"

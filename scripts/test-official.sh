@@ -9,18 +9,16 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # shellcheck source=scripts/docker.sh
 . scripts/docker.sh
+# shellcheck source=scripts/nginx-src.sh
+. scripts/nginx-src.sh
 
 image=firehose-router-official-test
 node_image=firehose-router-official-demo-node-test
 folder=build/official
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$project/target}
 
-crate=$(sed -n '/^name = "nginx-src"/{n;s/^version = "\(.*\)"/\1/p}' Cargo.lock)
-version=${crate##*+}
-cargo fetch --locked --quiet
-sources=$(find "${CARGO_HOME:-${HOME:-/root}/.cargo}/registry/src" -maxdepth 2 \
-    -name "nginx-src-$crate" -type d | head -n 1)/nginx
-[ -d "$sources" ] || fail "cargo has not brought the crate nginx-src $crate"
+find_nginx_src
+version=$nginx_src_version
 
 base=docker.io/library/nginx:$version
 is_stand_in() {
@@ -34,7 +32,7 @@ trap clean_up EXIT
 if ! "$docker" image inspect "$base" >/dev/null 2>&1 &&
     ! timeout 60 "$docker" pull -q "$base" >/dev/null 2>&1; then
     say "-- $base cannot be pulled: a stand-in takes its place"
-    scripts/official-image.sh "$sources" "$base"
+    scripts/official-image.sh "$nginx_src" "$base"
 fi
 
 say "-- the module for nginx $version"
@@ -42,18 +40,12 @@ say "-- the module for nginx $version"
 mapfile -t arguments < <(sed -n '/&& \.\/configure /,/> \/dev\/null/p' Dockerfile |
     grep -oE -- '--with[a-z0-9_-]+')
 [ ${#arguments[@]} -gt 1 ] || fail "Dockerfile does not configure nginx"
-stamp="$crate ${arguments[*]}"
+stamp="$nginx_src ${arguments[*]}"
 if [ "$(cat "$folder/configured" 2>/dev/null)" != "$stamp" ]; then
     rm -rf "$folder/nginx"
     mkdir -p "$folder"
-    cp -R "$sources" "$folder/nginx"
-    (
-        cd "$folder/nginx"
-        configure=./configure
-        [ -x "$configure" ] || configure=auto/configure
-        "$configure" "${arguments[@]}" >configure.log 2>&1 ||
-            fail "configure failed" "$(tail -n 5 configure.log)"
-    )
+    cp -R "$nginx_src" "$folder/nginx"
+    (cd "$folder/nginx" && configure_nginx "${arguments[@]}")
     say "$stamp" >"$folder/configured"
 fi
 export NGINX_BUILD_DIR=$project/$folder/nginx/objs
@@ -65,7 +57,8 @@ done
 
 say "-- the image"
 "$docker" build -q -t "$image" --target official --build-arg BUILD=prebuilt \
-    --build-arg NGINX_VERSION="$version" --build-arg REVISION="$revision" . >/dev/null
+    --build-arg PROGRAMS="$folder" --build-arg NGINX_VERSION="$version" \
+    --build-arg REVISION="$revision" . >/dev/null
 "$docker" build -q -t "$node_image" --target demo-node --build-arg PROGRAMS="$folder" . >/dev/null
 find_etcd_image
 found=$("$docker" run --rm --entrypoint nginx "$image" -v 2>&1)

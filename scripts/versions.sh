@@ -7,12 +7,15 @@
 #     scripts/versions.sh grpc:: drain::            those with one of these in their names
 #     scripts/versions.sh --part                    some of each subject, in about a minute
 #     VERSIONS='debian-13 /path/to/nginx/objs' scripts/versions.sh
+#     VERSIONS=nginx-src scripts/versions.sh        the nginx of the crate nginx-src, built here
 #
 # The module is built here, for the headers of each nginx; nginx, etcd and the tests run in the
 # root. Needs root or sudo. What came out of it is in build/versions/results.json.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/nginx-src.sh
+. scripts/nginx-src.sh
 
 declare -A suite_of=([debian-12]=bookworm [debian-13]=trixie [debian-unstable]=sid)
 read -ra versions <<<"${VERSIONS:-debian-12 debian-13 debian-unstable}"
@@ -25,8 +28,12 @@ target_folder=${CARGO_TARGET_DIR:-$project/target}
 
 names=("$@")
 is_whole=false
-[ $# -gt 0 ] || is_whole=true
-[ "${1:-}" != --part ] || names=("${part[@]}" "${@:2}")
+case ${1:-} in
+'') is_whole=true ;;
+--part) names=("${part[@]}" "${@:2}") ;;
+-*) fail "usage: [VERSIONS='NAME...'] $0 [--part] [TEST...]" \
+    "NAME: ${!suite_of[*]}, nginx-src, or the path of a directory objs" ;;
+esac
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -105,6 +112,26 @@ configure() {
     say "$version" >"$stamp"
 }
 
+# build_nginx NAME: that of the crate nginx-src, with what the tests need.
+build_nginx() {
+    local copy=build/versions/$1/nginx stamp=build/versions/$1/configured
+    find_nginx_src
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$nginx_src_version" ]; then
+        return
+    fi
+    say "== building nginx $nginx_src_version in $copy"
+    rm -rf "$copy"
+    cp -R "$nginx_src" "$copy"
+    (
+        cd "$copy"
+        configure_nginx --with-compat --with-debug --with-threads --with-http_auth_request_module \
+            --with-http_realip_module --with-http_ssl_module --with-http_stub_status_module \
+            --with-http_sub_module --with-http_v2_module --with-stream --with-stream_ssl_module
+        make -j "$(nproc)" >make.log 2>&1 || fail "nginx cannot be built" "$(tail -n 5 make.log)"
+    )
+    say "$nginx_src_version" >"$stamp"
+}
+
 # in_json TEXT
 in_json() { sed -e 's/\\/\\\\/g; s/"/\\"/g' <<<"$1"; }
 
@@ -133,18 +160,25 @@ write_result() {
 
 # run NAME
 run() {
-    local name=$1 root='' objs tests output code=0 nginx etcd before=()
+    local name=$1 root='' objs='' tests output code=0 nginx etcd before=()
     case $name in
+    nginx-src)
+        mkdir -p "$folder/$name"
+        build_nginx "$name"
+        objs=$folder/$name/nginx/objs
+        ;;
     /*)
         objs=$name
         name=$(basename "$(dirname "$objs")")
         [ -x "$objs/nginx" ] || fail "$objs has no nginx"
         mkdir -p "$folder/$name"
+        ;;
+    esac
+    if [ -n "$objs" ]; then
         before=(env NGINX="$objs/nginx")
         nginx=$("$objs/nginx" -v 2>&1)
         etcd=$(etcd --version)
-        ;;
-    *)
+    else
         [ -n "${suite_of[$name]:-}" ] || fail "no such version: $name; there are ${!suite_of[*]}"
         root=$folder/$name/root objs=$folder/$name/nginx/objs
         mkdir -p "$folder/$name"
@@ -153,8 +187,7 @@ run() {
         before=(inside "$root" env)
         nginx=$(inside "$root" nginx -v 2>&1)
         etcd=$(inside "$root" etcd --version)
-        ;;
-    esac
+    fi
     nginx=${nginx##*nginx/}
     nginx=${nginx%% *}
     etcd=$(sed -n 's/^etcd Version: //p' <<<"$etcd")
