@@ -50,7 +50,7 @@ module: $(HEADERS)
 	@echo "== built $(MODULE)"
 
 .PHONY: release
-release: $(HEADERS)
+release: $(HEADERS) ## build the module and the program, optimized
 	$(FOR_NGINX) $(REMAPPED) $(CARGO) build --locked --release $(SHIPPED)
 	@mkdir -p build
 	@install -m 644 $(CARGO_TARGET_DIR)/release/libngx_http_upstream_etcd_module.so $(MODULE)
@@ -98,7 +98,7 @@ deps: ## install what is missing to build and run (apt, Debian 12)
 
 ##@ Try
 
-# The ports first: whoever has to choose others should not wait for a build.
+# Checks the ports first, so that nobody waits for a build to choose others.
 .PHONY: run
 run: ## install what is missing, build; etcd, nginx and three nodes until Ctrl-C \
 	(PORT=8080 ETCD_PORT=2379)
@@ -117,7 +117,7 @@ quick: ## install what is missing, and run the tests that need no build
 	@scripts/test.sh quick
 
 .PHONY: test
-test: ## install what is missing, build, and run every test
+test: ## install what is missing, build, and run all tests that need no other system
 	@scripts/say-plan.sh test
 	@scripts/install-dependencies.sh test
 	@scripts/test.sh quick
@@ -141,7 +141,7 @@ test-e2e: ## build, and run the end-to-end tests (T=NAME: one of them, or a modu
 
 .PHONY: test-versions
 test-versions: ## run the end-to-end tests with nginx and etcd of Debian 12, 13 and unstable \
-	(VERSIONS=debian-13 T=NAME)
+	(VERSIONS='debian-13 nginx-src' T=NAME; T=--part: some of each subject)
 	@scripts/install-dependencies.sh test
 	@scripts/versions.sh $(T)
 
@@ -158,7 +158,7 @@ test-slow: ## build, and run what takes an hour or more: a soak, fuzzing, saniti
 	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
 	@$(FOR_NGINX) scripts/test.sh slow
 
-# The image's name, and what else `docker build` is to be told: IMAGE_ARGS='--target official
+# The image's name, and further arguments of `docker build`: IMAGE_ARGS='--target official
 # --build-arg NGINX_VERSION=1.30.6'.
 IMAGE ?= firehose-router
 DOCKER ?= docker

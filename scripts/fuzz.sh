@@ -1,12 +1,21 @@
 #!/usr/bin/env bash
 # Lets the fuzzer look for inputs that break something, for FUZZ_SECONDS (20) with each target in
-# fuzz/. SANITIZER=address has AddressSanitizer look as well, and takes twice as long to build.
+# fuzz/fuzz_targets, or with those named. SANITIZER=address has AddressSanitizer look as well, and
+# takes twice as long to build.
+#
+#     scripts/fuzz.sh [TARGET...]
 #
 # By cargo alone, with the flags of cargo-fuzz: to install that takes as long as to build the
 # targets. What is found is written to fuzz/artifacts/TARGET.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+names=("$@")
+[ $# -gt 0 ] || mapfile -t names < <(basename -s .rs -a fuzz/fuzz_targets/*.rs)
+for name in "${names[@]}"; do
+    [ -e "fuzz/fuzz_targets/$name.rs" ] || fail "no such target: $name" "usage: $0 [TARGET...]"
+done
 
 target=$(rustc -vV | sed -n 's/^host: //p')
 # The instrumentation that libFuzzer reads: counters of edges, and what is compared.
@@ -29,8 +38,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$project/target}/fuzz
 RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
     cargo build --locked --release --manifest-path fuzz/Cargo.toml --target "$target" --bins
 
-for file in fuzz/fuzz_targets/*.rs; do
-    name=$(basename "$file" .rs)
+for name in "${names[@]}"; do
     say "-- $name"
     # What the fuzzer finds goes to the first directory; the second one's files are the project's.
     mkdir -p "build/fuzz-corpus/$name" "fuzz/artifacts/$name"

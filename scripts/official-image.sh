@@ -3,14 +3,13 @@
 # sources, with the paths, modules and user of the official image, on Debian 12. Never publish an
 # image that is built on it.
 #
-#     scripts/official-image.sh SOURCES IMAGE       SOURCES: a directory with nginx's sources
+#     scripts/official-image.sh SOURCES IMAGE       SOURCES: the absolute path of nginx's
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+[ $# -eq 2 ] || fail "usage: $0 SOURCES IMAGE"
 # shellcheck source=scripts/docker.sh
 . scripts/docker.sh
-
-[ $# -eq 2 ] || fail "usage: $0 SOURCES IMAGE"
 sources=$1
 image=$2
 folder=$(mktemp -d "${TMPDIR:-/tmp}/official-image.XXXXXX")

@@ -29,5 +29,5 @@ else
 fi
 case $purpose in
 run) say "   start etcd, three nodes and nginx on the loopback interface, print commands to try" ;;
-test) say "   run every test, first those that need no build: less than an hour" ;;
+test) say "   run all tests, first those that need no build: less than an hour" ;;
 esac

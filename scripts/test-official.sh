@@ -3,10 +3,11 @@
 # with the version whose sources are in the crate nginx-src. The module is built here, hardly
 # optimized, in place of the stage official-build: for sources that are configured as there. Where
 # the official image cannot be pulled, scripts/official-image.sh makes a stand-in for it, which is
-# removed again.
+# removed again. Needs what `make licenses sbom` makes: `make test-official` runs it.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+[ $# -eq 0 ] || fail "usage: $0"
 # shellcheck source=scripts/docker.sh
 . scripts/docker.sh
 # shellcheck source=scripts/nginx-src.sh

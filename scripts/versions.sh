@@ -21,26 +21,38 @@ declare -A suite_of=([debian-12]=bookworm [debian-13]=trixie [debian-unstable]=s
 read -ra versions <<<"${VERSIONS:-debian-12 debian-13 debian-unstable}"
 # What the tests start, besides nginx and etcd.
 packages=nginx,nginx-dev,etcd-server,etcd-client,openssl,ca-certificates,procps,iproute2
-part=(grpc:: http2_nodes:: least_time:: native_sticky:: websockets:: variables:: reload::
-    membership:: keepalive::by_default keepalive::kinds drain::requests top_level::)
+part=(grpc:: http2_nodes:: least_time:: peak_ewma:: native_sticky:: websockets:: variables::
+    reload:: membership:: keepalive::by_default keepalive::kinds drain::requests top_level::)
 folder=$project/build/versions
 target_folder=${CARGO_TARGET_DIR:-$project/target}
 
 names=("$@")
-is_whole=false
+what=selected
 case ${1:-} in
-'') is_whole=true ;;
---part) names=("${part[@]}" "${@:2}") ;;
+'') what=whole ;;
+--part)
+    names=("${part[@]}" "${@:2}")
+    [ $# -gt 1 ] || what=part
+    ;;
 -*) fail "usage: [VERSIONS='NAME...'] $0 [--part] [TEST...]" \
     "NAME: ${!suite_of[*]}, nginx-src, or the path of a directory objs" ;;
 esac
 
 as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null ||
-        fail "only root can make another root: run this as root, or install sudo"
-    as_root=(sudo)
-fi
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+for version in "${versions[@]}"; do
+    case $version in
+    nginx-src) ;;
+    /*) [ -x "$version/nginx" ] || fail "$version has no nginx" ;;
+    *)
+        [ -n "${suite_of[$version]:-}" ] ||
+            fail "no such version: $version" \
+                "there are ${!suite_of[*]}, nginx-src, and paths of directories objs"
+        [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+            fail "only root can make another root: run this as root, or install sudo"
+        ;;
+    esac
+done
 
 # make_root SUITE ROOT
 make_root() {
@@ -137,8 +149,7 @@ in_json() { sed -e 's/\\/\\\\/g; s/"/\\"/g' <<<"$1"; }
 
 # Writes build/versions/NAME/result.json: NAME NGINX ETCD
 write_result() {
-    local output=$folder/$1/output skipped=$folder/$1/skipped line comma='' what=part
-    ! $is_whole || what=whole
+    local output=$folder/$1/output skipped=$folder/$1/skipped line comma=''
     {
         say "{" "  \"system\": \"$1\"," "  \"nginx\": \"$2\"," "  \"etcd\": \"$3\"," \
             "  \"tests\": \"$what\"," \
@@ -170,7 +181,6 @@ run() {
     /*)
         objs=$name
         name=$(basename "$(dirname "$objs")")
-        [ -x "$objs/nginx" ] || fail "$objs has no nginx"
         mkdir -p "$folder/$name"
         ;;
     esac
@@ -179,7 +189,6 @@ run() {
         nginx=$("$objs/nginx" -v 2>&1)
         etcd=$(etcd --version)
     else
-        [ -n "${suite_of[$name]:-}" ] || fail "no such version: $name; there are ${!suite_of[*]}"
         root=$folder/$name/root objs=$folder/$name/nginx/objs
         mkdir -p "$folder/$name"
         [ -d "$root" ] || make_root "${suite_of[$name]}" "$root"
@@ -195,7 +204,7 @@ run() {
 
     export NGINX_BUILD_DIR=$objs
     local built=build/versions/$name/built with_faults=''
-    if $is_whole; then
+    if [ "$what" = whole ]; then
         scripts/build-with-faults.sh demo
         with_faults=$project/$built/with-faults.so
         install -D -m 644 build/injected-faults/ngx_http_upstream_etcd_module.so "$with_faults"
@@ -233,6 +242,7 @@ done
     say "["
     separator=''
     for file in "$folder"/*/result.json; do
+        [ -e "$file" ] || continue
         printf '%s' "$separator"
         cat "$file"
         separator=','
