@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Builds the module that panics where a test wants it to:
 # build/injected-faults/ngx_http_upstream_etcd_module.so. With the argument `demo` in the profile of
-# that name, as `make test` does.
+# that name, as `make test` does. FAULTS_DIRECTORY names another directory.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 target_folder=${CARGO_TARGET_DIR:-$project/target}
-module=build/injected-faults/ngx_http_upstream_etcd_module.so
+directory=${FAULTS_DIRECTORY:-build/injected-faults}
+module=$directory/ngx_http_upstream_etcd_module.so
 # What it was built with, beside the sources.
-stamp=build/injected-faults/built-with
+stamp=$directory/built-with
 what=(-p ngx-http-upstream-etcd-module) folder=debug
 if [ "${1:-}" = demo ]; then
     # As scripts/build-demo.sh builds all else that is tested.

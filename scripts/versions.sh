@@ -205,9 +205,8 @@ run() {
     export NGINX_BUILD_DIR=$objs
     local built=build/versions/$name/built with_faults=''
     if [ "$what" = whole ]; then
-        scripts/build-with-faults.sh demo
-        with_faults=$project/$built/with-faults.so
-        install -D -m 644 build/injected-faults/ngx_http_upstream_etcd_module.so "$with_faults"
+        FAULTS_DIRECTORY=$built/injected-faults scripts/build-with-faults.sh demo
+        with_faults=$project/$built/injected-faults/ngx_http_upstream_etcd_module.so
     fi
     DEMO_DIRECTORY=$built scripts/build-demo.sh end-to-end
     # Built just now: cargo only says where it is.
