@@ -3,3 +3,4 @@
 mod document;
 pub(crate) mod http;
 mod live;
+mod times;

@@ -3,10 +3,13 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
-use peer_zone::{DrainPolicies, Health, Now, PeerRow, Statistics, Worker};
+use peer_zone::{DrainPolicies, Health, Method, Now, PeerRow, Statistics, Worker};
 use serde::Serialize;
 
-use super::live::{LiveRow, live_rows};
+use super::{
+    live::{LiveRow, live_rows},
+    times::times,
+};
 use crate::{
     config::{GeoConf, UpstreamConf, VariableConf},
     nginx::clock,
@@ -239,7 +242,8 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let (name, cluster, prefix) =
         (etcd.upstream.clone(), etcd.cluster.clone(), etcd.prefix.clone());
     let zone_size = etcd.options.zone_size;
-    let balance = conf.balance().name();
+    let method = conf.balance();
+    let balance = method.name();
     let statistics = worker.zone().statistics();
     let Statistics { size, used, left_out, is_panicking, is_connected, .. } = statistics;
     let Statistics { processes, most_processes, sharing, .. } = statistics;
@@ -263,7 +267,7 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     let is_full = left_out > 0 || room.is_some();
     let troubles: Vec<String> = no_watcher.or(trouble).into_iter().chain(room).collect();
     let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
-    let (generation, peers) = peers(worker);
+    let (generation, peers) = peers(worker, method);
     let now = clock::now();
     let since = now.saturating_sub(last_contact);
     let holding = holding.map(|report::Holding { reason, until, peers }| HoldingStatus {
@@ -322,19 +326,19 @@ fn describe_upstream(conf: &UpstreamConf, worker: &mut Worker) -> Option<(String
     Some((name, upstream))
 }
 
-fn peers(worker: &mut Worker) -> (u64, Vec<PeerStatus>) {
+fn peers(worker: &mut Worker, method: Method) -> (u64, Vec<PeerStatus>) {
     let now = clock::cached();
     match worker.table() {
         Some(table) => {
             let policies = table.policies();
             let shown = table.rows().filter(|row| !row.is_removed || row.connections.all() > 0);
-            (table.generation(), shown.map(|row| describe(&row, &policies, now)).collect())
+            (table.generation(), shown.map(|row| describe(&row, method, &policies, now)).collect())
         }
         None => (0, Vec::new()),
     }
 }
 
-fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus {
+fn describe(row: &PeerRow<'_>, method: Method, policies: &DrainPolicies, now: Now) -> PeerStatus {
     let parameters = row.parameters;
     let state = if row.is_removed {
         "removed"
@@ -351,11 +355,7 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus
     } else {
         "up"
     };
-    // Microseconds, of which an `f64` holds all there can be exactly.
-    let peak = Some(row.peer.peak.cost(now.milliseconds as u32))
-        .filter(|&cost| cost > 0)
-        .map(|microseconds| f64::from(microseconds) / 1_000_000.0);
-    let seconds = |milliseconds: u32| f64::from(milliseconds) / 1_000.0;
+    let (header_time, response_time) = times(row, method, now);
     let now_exactly = clock::now();
     let closes_in = row.closes_in(policies, now_exactly);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -383,8 +383,8 @@ fn describe(row: &PeerRow<'_>, policies: &DrainPolicies, now: Now) -> PeerStatus
             Health::Pending => "pending",
         },
         share: row.share(now.milliseconds),
-        header_time: row.peer.averages.header().map(seconds),
-        response_time: peak.or_else(|| row.peer.averages.response().map(seconds)),
+        header_time,
+        response_time,
         connections: row.connections.all(),
         upgraded: row.connections.upgraded(),
         closes_in: closes_in.map(|milliseconds| milliseconds as f64 / 1_000.0),

@@ -44,15 +44,17 @@ impl Timed {
         for (number, node) in nodes.iter().enumerate() {
             revision = etcd.put(key(&format!("n{number}")), node.address()).await?;
         }
-        let directives = format!("etcd_balance {method};");
-        let configuration = Configuration::new()
-            .workers(1)
-            .http(&cluster("main", &etcd.url()))
-            .http(&upstream("", &directives));
-        let nginx = Nginx::start(configuration).await?;
+        let nginx = Nginx::start(configuration(&etcd, method)).await?;
         assert_eq!(nginx.applied(revision).await?.balance, method);
         Ok(Self { nginx, nodes, etcd })
     }
+}
+
+fn configuration(etcd: &Etcd, method: &str) -> Configuration {
+    Configuration::new()
+        .workers(1)
+        .http(&cluster("main", &etcd.url()))
+        .http(&upstream("", &format!("etcd_balance {method};")))
 }
 
 async fn start(times: &[(Duration, Duration)]) -> Result<Vec<TimedNode>> {
@@ -236,4 +238,22 @@ async fn former_name_is_peak_ewma_with_one_warning() -> Result<()> {
         assert!(warnings[0].contains(word), "{word}: {said}");
     }
     Ok(())
+}
+
+/// What one method has measured says nothing of another one's decisions.
+#[tokio::test]
+async fn status_has_no_times_of_the_method_before_a_reload() -> Result<()> {
+    let mut timed = Timed::start("least_time header", &[(20 * MS, NONE)]).await?;
+    assert_eq!(timed.nginx.get("/").await?.status, 200);
+    let peer = timed.nginx.upstream().await?.peers.remove(0);
+    assert!(peer.header_time.is_some() && peer.response_time.is_some(), "{peer:?}");
+    for method in ["round_robin", "peak_ewma"] {
+        timed.nginx.configure(configuration(&timed.etcd, method))?;
+        timed.nginx.reload().await?;
+        let upstream = timed.nginx.upstream().await?;
+        let peer = &upstream.peers[0];
+        assert_eq!((peer.header_time, peer.response_time), (None, None), "{peer:?}");
+        assert_eq!(upstream.balance, method);
+    }
+    timed.nginx.check_log()
 }

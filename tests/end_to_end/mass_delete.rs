@@ -18,10 +18,13 @@ async fn deletion_of_all_keys_is_one_change_and_no_error_of_etcd() -> Result<()>
         Configuration::new().http(&cluster("main", &etcd.url())).http(&upstream("zone=64m", "")),
     )
     .await?;
+    // By the log: the status of so many peers takes nginx longer than to follow them.
+    nginx.wait_for_log(&format!("{} peers (", KEYS + 1)).await?;
     let before = nginx.applied(revision).await?;
     assert_eq!(before.keys().len(), KEYS + 1);
 
     let revision = etcd.delete_all(&key("peer-")).await?;
+    nginx.wait_for_log(&format!("-{KEYS} ~0), revision {revision}")).await?;
     let after = nginx.applied(revision).await?;
     assert_eq!(after.keys(), ["n0"]);
     assert_eq!(after.resyncs, before.resyncs);

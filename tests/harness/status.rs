@@ -123,6 +123,13 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// Where it is, in a line: all of its peers may be very many.
+    pub fn summary(&self) -> String {
+        let Self { revision, connected, trouble, .. } = self;
+        let peers = self.peers.len();
+        format!("revision {revision}, connected {connected}, {peers} peers, trouble {trouble:?}")
+    }
+
     /// The peer with this key.
     pub fn peer(&self, key: &str) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.key.as_deref() == Some(key))

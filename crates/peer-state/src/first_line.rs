@@ -8,9 +8,6 @@ const MAGIC: &str = "etcd-upstream-peers";
 /// Counted up where a reader of the version before could not read what follows.
 const VERSION: u32 = 2;
 
-/// The oldest version that is read: what it does not say of a peer has a default.
-const OLDEST: u32 = 1;
-
 /// No such line, of whatever version, is longer, in bytes.
 const MAX_LENGTH: usize = 128;
 
@@ -20,17 +17,11 @@ const MAX_LENGTH: usize = 128;
 /// file may write a checksum as well. It finds every change of up to 32 bits in a row, and so every
 /// single one, at the speed of the memory.
 pub(crate) fn build(rest: &[u8]) -> String {
-    build_as(VERSION, rest)
-}
-
-fn build_as(version: u32, rest: &[u8]) -> String {
     let mut hasher = crc32fast::Hasher::new();
-    if version > 1 {
-        // So that none is taken for another one.
-        hasher.update(version.to_string().as_bytes());
-    }
+    // So that no version is taken for another one.
+    hasher.update(VERSION.to_string().as_bytes());
     hasher.update(rest);
-    format!("{MAGIC} {version} crc32={:08x} bytes={}\n", hasher.finalize(), rest.len())
+    format!("{MAGIC} {VERSION} crc32={:08x} bytes={}\n", hasher.finalize(), rest.len())
 }
 
 /// Checks the first line against what follows it, which it returns.
@@ -57,12 +48,12 @@ pub(crate) fn check(bytes: &[u8]) -> Result<&[u8], StateError> {
     }
     let version: u32 =
         words.next().and_then(|word| word.parse().ok()).ok_or(StateError::FirstLine)?;
-    if !(OLDEST..=VERSION).contains(&version) {
+    if version != VERSION {
         return Err(StateError::Version(version));
     }
     // The line as a whole is compared, so that no other way to write the same numbers passes for
     // it.
-    if line == build_as(version, rest).as_bytes() {
+    if line == build(rest).as_bytes() {
         return Ok(rest);
     }
     let length = words.find_map(|word| word.strip_prefix("bytes=")?.parse::<usize>().ok());

@@ -84,11 +84,11 @@ impl SavedState {
     /// The state as a file has it.
     ///
     /// The first line is `etcd-upstream-peers VERSION crc32=CHECKSUM bytes=LENGTH`, of the version
-    /// (but not of version 1) and all that follows the line. The second one is a JSON object with
+    /// and all that follows the line. The second one is a JSON object with
     /// the upstream's `cluster`, `prefix`, `cluster_id` and `revision`, and each further one such
     /// an object with a peer's `key`, `value`, `address`, `create_revision` and, if it has some,
     /// `labels`, and what there is of its [`Source`]: `etcd_key`, `priority`, `standby` and
-    /// `scheme`. Version 1 does not have these.
+    /// `scheme`.
     ///
     /// # Errors
     ///

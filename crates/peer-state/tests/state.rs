@@ -53,8 +53,7 @@ fn signed(rest: &str) -> Vec<u8> {
 }
 
 fn signed_as(version: u32, rest: &str) -> Vec<u8> {
-    let version_text = if version > 1 { version.to_string() } else { String::new() };
-    let crc32 = crc32fast::hash((version_text + rest).as_bytes());
+    let crc32 = crc32fast::hash((version.to_string() + rest).as_bytes());
     format!("etcd-upstream-peers {version} crc32={crc32:08x} bytes={}\n{rest}", rest.len())
         .into_bytes()
 }
@@ -112,12 +111,12 @@ fn the_source_is_kept_where_there_is_one() {
 }
 
 #[test]
-fn a_file_of_the_version_before_is_read() {
+fn a_file_of_another_version_is_refused() {
     let bytes = example().encode().expect("short");
     let text = String::from_utf8_lossy(&bytes);
     let rest = text.split_once('\n').expect("two lines").1;
-    assert_eq!(SavedState::parse(&signed_as(1, rest)), Ok(example()));
-    for version in [0, 3] {
+    assert_eq!(SavedState::parse(&signed_as(2, rest)), Ok(example()));
+    for version in [0, 1, 3] {
         let parsed = SavedState::parse(&signed_as(version, rest));
         assert_eq!(parsed, Err(StateError::Version(version)));
     }

@@ -47,7 +47,7 @@ impl Nginx {
     pub async fn applied(&self, revision: i64) -> Result<Upstream> {
         eventually(SOON, &format!("revision {revision} is applied"), async || {
             let upstream = self.upstream().await?;
-            ensure!(upstream.revision >= revision, "{upstream:?}");
+            ensure!(upstream.revision >= revision, "{}", upstream.summary());
             Ok(upstream)
         })
         .await

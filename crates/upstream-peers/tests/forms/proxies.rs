@@ -34,7 +34,6 @@ fn apisix_nodes_are_a_map_or_a_list() {
     assert_eq!(priorities, [0, 1, 0], "the lowest serve");
     for (value, expected) in [
         (r#"{"nodes":{"10.0.0.7:80":-1}}"#, "invalid \"weight\" \"-1\""),
-        (r#"{"nodes":{"10.0.0.7:80":null}}"#, "invalid \"weight\" \"null\""),
         (r#"{"nodes":[{"host":"10.0.0.7","port":0}]}"#, "invalid \"port\" \"0\""),
         (r#"{"nodes":[{"host":"a b","port":1}]}"#, "invalid host"),
         (r#"{"nodes":[{"host":"a.b","priority":1.5}]}"#, "invalid \"priority\""),
@@ -102,12 +101,9 @@ fn skydns_has_a_priority_and_a_group() {
     // `msg.Service` of CoreDNS, `plugin/etcd/msg/service.go` at 01c32383a.
     let value = r#"{"host":"10.0.0.7","port":8080,"priority":20,"weight":5,"ttl":60,"group":"g1"}"#;
     assert_eq!(read("x1", value), [r#"10.0.0.7:8080 weight=5 {"group":"g1"}"#]);
-    for (value, expected) in [
-        (value, 10),
-        (r#"{"host":"10.0.0.7"}"#, 0),
-        (r#"{"host":"10.0.0.7","priority":0}"#, 0),
-        (r#"{"host":"10.0.0.7","priority":-7}"#, 0),
-    ] {
+    for (value, expected) in
+        [(value, 10), (r#"{"host":"10.0.0.7"}"#, 0), (r#"{"host":"10.0.0.7","priority":0}"#, 0)]
+    {
         let content = parse_value("x1", value.as_bytes(), &Reading::default()).expect(value);
         assert_eq!(content.into_values()[0].priority, expected, "{value}");
     }

@@ -172,3 +172,29 @@ fn texts_in_metadata_are_labels_and_no_parameters() {
     let words = "weight=-1";
     assert!(reason("A/tcp@10.0.0.7:80", words, None).contains("invalid \"weight\" \"-1\""));
 }
+
+#[test]
+fn flags_and_numbers_are_what_they_say_also_as_texts_and_null() {
+    let dubbo = |flags: &str| format!(r#"{{"Host":"10.0.0.7","Port":20000{flags}}}"#);
+    for off in [r#","Enable":"false""#, r#","Enable":0"#, r#","Healthy":"False""#] {
+        assert_eq!(read("k", &dubbo(off)), ["10.0.0.7:20000 down"], "{off}");
+    }
+    for on in [r#","Enable":null"#, r#","Enable":"true","Healthy":1"#] {
+        assert_eq!(read("k", &dubbo(on)), ["10.0.0.7:20000"], "{on}");
+    }
+    assert!(reason("k", &dubbo(r#","Enable":"no""#), None).contains("it must be true or false"));
+
+    for wrong in [r#""x""#, "-5", "1.5", "65536"] {
+        let value = format!(r#"{{"host":"10.0.0.7","priority":{wrong}}}"#);
+        assert!(reason("k", &value, None).contains("invalid \"priority\""), "{wrong}");
+    }
+    let apisix = r#"{"nodes":[{"host":"a.b","port":80,"priority":"-1"}]}"#;
+    assert_eq!(read("k", apisix).len(), 1);
+
+    assert_eq!(read("k", r#"{"nodes":{"10.0.0.7:80":null}}"#), ["10.0.0.7:80"]);
+    let scalingo = r#"{"name":"10.0.0.7","ports":{"http":null,"https":443}}"#;
+    assert_eq!(read("k", scalingo), ["10.0.0.7:443"]);
+
+    let kratos = r#"{"endpoints":["http://a.b:1"],"metadata":{"weight":-5}}"#;
+    assert!(reason("k", kratos, None).contains("invalid \"weight\" \"-5\""));
+}

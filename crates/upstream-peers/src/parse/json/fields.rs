@@ -83,10 +83,29 @@ pub(super) fn metadata(object: &Object) -> Result<(Overrides, FoundLabels), Valu
     Ok((overrides, labels))
 }
 
-/// The weight in metadata, as [`set_weight`] reads it, if it is a number.
+/// The weight in metadata, as [`set_weight`] reads it, if it is a number; a negative one is none
+/// that a program writes by itself.
 pub(super) fn metadata_weight(metadata: Option<&Json>) -> Result<Option<u32>, ValueError> {
     let weight = metadata.and_then(|metadata| metadata.get("weight"));
-    set_weight("weight", weight.filter(|value| is_number(value)))
+    let weight = weight.filter(|value| is_number(value));
+    match weight {
+        Some(value) if value.as_i64().is_some_and(|weight| weight < 0) => {
+            Err(field("weight", value, "a number from 0 to 65535"))
+        }
+        weight => set_weight("weight", weight),
+    }
+}
+
+/// A flag, if it is there: `true` or `false`, 1 or 0, also as a string.
+pub(super) fn flag(object: &Object, name: &'static str) -> Result<Option<bool>, ValueError> {
+    let Some(value) = get(object, name) else { return Ok(None) };
+    let flag = match value {
+        Json::Bool(flag) => Some(*flag),
+        Json::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Json::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        value => number(value).filter(|&number| number <= 1).map(|number| number == 1),
+    };
+    flag.map(Some).ok_or_else(|| field(name, value, "true or false"))
 }
 
 /// Whether it is a number, or a text that can be nothing else.

@@ -71,7 +71,7 @@ pub(super) fn skydns(object: &Object, context: &Context<'_>) -> Result<Vec<Value
         (dolphin_scheduler(object, &mut labels)?, 0)
     } else {
         object.get("group").into_iter().for_each(|group| labels.add_json("group", group));
-        let priority = object.get("priority").and_then(number).filter(|&priority| priority != 0);
+        let priority = in_range("priority", u32::from(u16::MAX), "a number from 0 to 65535")?;
         let overrides = Overrides { weight, ..Overrides::default() };
         (overrides, priority.map_or(0, |priority| i64::from(priority) - SKYDNS_PRIORITY))
     };

@@ -78,6 +78,7 @@ fn apisix(
         None => 0,
         Some(priority) => priority
             .as_i64()
+            .or_else(|| priority.as_str()?.parse().ok())
             .filter(|priority| i32::try_from(*priority).is_ok())
             .ok_or_else(|| field("priority", priority, "a whole number"))?,
     };
@@ -97,7 +98,7 @@ fn weighted(
     context: &Context<'_>,
 ) -> Result<Value, ValueError> {
     let (server, target) = Target::parse_with_default(server, Some(apisix_port(upstream)))?;
-    let overrides = apisix_weight(Some(weight))?;
+    let overrides = apisix_weight(Some(weight).filter(|weight| !weight.is_null()))?;
     let mut labels = FoundLabels::default();
     labels.add_all(upstream.get("labels"));
     Ok(context.labelled(labels, Value::new(server, target, overrides)))

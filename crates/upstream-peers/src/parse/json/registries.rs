@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 use super::{
     fields::{
-        Context, Object, down, field, get_or_null, metadata_weight, number, port_of, set_weight,
-        string, string_of,
+        Context, Object, down, field, flag, get_or_null, metadata_weight, number, port_of,
+        set_weight, string, string_of,
     },
     plain,
 };
@@ -73,7 +73,7 @@ pub(super) fn kitex(object: &Object, context: &Context<'_>) -> Result<Vec<Value>
 
 /// dubbo-go's `DefaultServiceInstance`. Its metadata may name the ports of several protocols.
 pub(super) fn dubbo(object: &Object, context: &Context<'_>) -> Result<Vec<Value>, ValueError> {
-    let is_off = |name| object.get(name) == Some(&Json::Bool(false));
+    let is_off = [flag(object, "Enable")?, flag(object, "Healthy")?].contains(&Some(false));
     let metadata = object.get("Metadata");
     let of_protocols = metadata.and_then(|metadata| metadata.get("dubbo.endpoints"));
     let of_protocols = of_protocols.and_then(Json::as_str);
@@ -89,7 +89,7 @@ pub(super) fn dubbo(object: &Object, context: &Context<'_>) -> Result<Vec<Value>
         object.get(field).into_iter().for_each(|value| labels.add_json(name, value));
     }
     labels.add_all(metadata);
-    let overrides = Overrides { weight, ..down(is_off("Enable") || is_off("Healthy")) };
+    let overrides = Overrides { weight, ..down(is_off) };
     let value = Value { scheme, ..Value::new(server, target, overrides) };
     Ok(vec![context.labelled(labels, value)])
 }
@@ -117,7 +117,10 @@ pub(super) fn patroni(object: &Object, context: &Context<'_>) -> Result<Vec<Valu
     let state = plain::optional(object, "state")?;
     let role = plain::optional(object, "role")?;
     let tags = object.get("tags");
-    let has_no_load = tags.and_then(|tags| tags.get("noloadbalance")) == Some(&Json::Bool(true));
+    let has_no_load = match tags.and_then(Json::as_object) {
+        Some(tags) => flag(tags, "noloadbalance")? == Some(true),
+        None => false,
+    };
     let mut labels = FoundLabels::default();
     for name in ["state", "version", "replication_state", "timeline"] {
         object.get(name).into_iter().for_each(|value| labels.add_json(name, value));
@@ -145,7 +148,8 @@ pub(super) fn scalingo(object: &Object, context: &Context<'_>) -> Result<Vec<Val
     let Json::Object(ports) = ports else {
         return Err(field(name, ports, "an object of ports"));
     };
-    let ports = ports.iter().map(|(scheme, port)| (scheme.clone(), port)).collect();
+    let ports = ports.iter().filter(|(_, port)| !port.is_null());
+    let ports = ports.map(|(scheme, port)| (scheme.clone(), port)).collect();
     let mut labels = FoundLabels::default();
     object.get("service_name").into_iter().for_each(|name| labels.add_json("service", name));
     let (scheme, ports) = context.wanted().of(ports)?;
