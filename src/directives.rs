@@ -1,6 +1,6 @@
 //! The directives: one file for each, what they have in common, and the checks across several.
 //!
-//! In `http` is what needs the structures of HTTP's, in this folder what any protocol can have.
+//! In `http` is what needs the structures of HTTP's, in this directory what any protocol can have.
 
 mod allow;
 mod args;

@@ -1,8 +1,8 @@
 //! `ngx_http_upstream_etcd_module`: nginx takes its upstream peers live from etcd.
 //!
-//! Each folder uses those below it and none above.
+//! Each directory uses those below it and none above.
 //!
-//! | folder | what it is about |
+//! | directory | what it is about |
 //! |---|---|
 //! | `module` | what nginx loads |
 //! | `directives/http` | the directives of the HTTP module |

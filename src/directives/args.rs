@@ -79,8 +79,8 @@ pub(super) fn size(text: &str) -> Option<usize> {
     usize::try_from(nginx_syntax::size(text)?).ok()
 }
 
-/// A file's path: relative ones are relative to the folder of nginx's configuration. `None` where
-/// memory is short.
+/// A file's path: relative ones are relative to the directory of nginx's configuration. `None`
+/// where memory is short.
 pub(super) fn full_name(cf: &ngx_conf_t, text: &str) -> Option<PathBuf> {
     full_name_below(cf, text, true)
 }

@@ -13,7 +13,7 @@ use crate::upstream::CoreConf;
 
 const DIRECTIVE: &Directive = directive("etcd");
 
-/// The path that `text` says. The file may be there or not; its folder must be.
+/// The path that `text` says. The file may be there or not; its directory must be.
 pub(super) fn read(cf: &ngx_conf_t, text: &str) -> Result<PathBuf, ConfError> {
     if text.is_empty() || text.contains(char::is_control) {
         return Err(DIRECTIVE.invalid_value("state", text));

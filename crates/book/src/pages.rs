@@ -5,17 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The repository's folder.
+/// The repository's directory.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The Markdown files at the top of a folder and, below `docs` and `findings`, at any depth; each
-/// by its path from that folder, in the order of their names.
+/// The Markdown files at the top of a directory and, below `docs` and `findings`, at any depth;
+/// each by its path from that directory, in the order of their names.
 ///
 /// # Errors
 ///
-/// If a folder cannot be read.
+/// If a directory cannot be read.
 pub fn pages(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut pages = Vec::new();
     let mut folders = vec![PathBuf::from("docs"), PathBuf::from("findings")];

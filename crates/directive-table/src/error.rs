@@ -191,7 +191,7 @@ impl Directive {
             .into()
     }
 
-    /// A file or a folder that the directive names cannot be used. The parameter is empty if the
+    /// A file or a directory that the directive names cannot be used. The parameter is empty if the
     /// argument names it.
     pub fn file_rejected(&self, parameter: &str, path: &str) -> ConfError {
         let of = if parameter.is_empty() { String::new() } else { format!(" of \"{parameter}\"") };

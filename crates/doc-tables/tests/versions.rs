@@ -33,7 +33,11 @@ fn table_of_versions_is_that_of_the_last_run() {
     table.push_str("|---|---|---|---|---|---|---|\n");
     for run in runs() {
         let (passed, failed, skipped) = (run.passed, run.failed.len(), run.skipped.len());
-        let tests = if run.tests == "whole" { "every test" } else { "a part" };
+        let tests = match run.tests.as_str() {
+            "whole" => "every test",
+            "part" => "a part",
+            tests => panic!("the table has no runs of {tests} tests"),
+        };
         let _ = writeln!(
             table,
             "| {} | {} | {} | {tests} | {passed} | {failed} | {skipped} |",

@@ -31,7 +31,7 @@ pub(crate) struct Part {
 
 impl Range {
     /// The range of the keys below a prefix. A key that is the prefix itself is not among them:
-    /// other programs write one as the mark of a folder, with a value of their own.
+    /// other programs write one as the mark of a directory, with a value of their own.
     pub(crate) fn new(prefix: &[u8]) -> Self {
         // The key that comes next after the prefix, and for all keys the first one that etcd can
         // have.

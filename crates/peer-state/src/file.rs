@@ -20,7 +20,7 @@ pub enum LoadError {
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    /// The path is a folder, a device or a pipe.
+    /// The path is a directory, a device or a pipe.
     #[error("it is not an ordinary file")]
     NotAFile,
     /// The file is not a state file, or is damaged.

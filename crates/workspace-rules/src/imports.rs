@@ -46,7 +46,7 @@ impl Imports {
         imports
     }
 
-    /// The same between folders: `a.rs` and all that is in `a/` are one.
+    /// The same between directories: `a.rs` and all that is in `a/` are one.
     pub fn of_folders(&self) -> Self {
         let mut folders = Self::default();
         for (file, imported) in &self.0 {
@@ -59,7 +59,7 @@ impl Imports {
     }
 }
 
-/// The folder of the root that a file belongs to: `a` for `a.rs` and for all that is in `a/`.
+/// The directory of the root that a file belongs to: `a` for `a.rs` and for all that is in `a/`.
 pub(crate) fn folder(file: &str) -> &str {
     file.split('/').next().unwrap_or(file).trim_end_matches(".rs")
 }

@@ -6,8 +6,8 @@ use crate::{
     tokens::{attribute, balanced, code_tokens},
 };
 
-/// Each `#[path]` that leads out of the folder of its file, or into another folder of the root, and
-/// each `include!` of something else than what `build.rs` has written.
+/// Each `#[path]` that leads out of the directory of its file, or into another directory of the
+/// root, and each `include!` of something else than what `build.rs` has written.
 pub fn foreign_inclusions(sources: &Sources) -> Vec<String> {
     let mut found = Vec::new();
     for (_, file) in sources.files() {
@@ -37,8 +37,8 @@ pub fn foreign_inclusions(sources: &Sources) -> Vec<String> {
     found
 }
 
-/// Whether a literal names a file in the folder of the file `name`, and of the same folder of the
-/// root.
+/// Whether a literal names a file in the directory of the file `name`, and of the same directory of
+/// the root.
 fn stays_in_folder(name: &str, literal: &str) -> bool {
     let Some(path) = literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return false;

@@ -19,8 +19,8 @@ pub(crate) struct File {
 }
 
 impl Sources {
-    /// Those below a folder (`src`), whose root is `lib.rs` or `main.rs`. Files of tests are left
-    /// out.
+    /// Those below a directory (`src`), whose root is `lib.rs` or `main.rs`. Files of tests are
+    /// left out.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Sources {
         Ok(())
     }
 
-    /// Adds a file, by its name below the folder, or puts it in the place of one of that name.
+    /// Adds a file, by its name below the directory, or puts it in the place of one of that name.
     pub fn add(&mut self, name: &str, text: &str) {
         let bare = name.trim_end_matches(".rs");
         let mut module: Module = bare.split('/').map(str::to_owned).collect();

@@ -1,11 +1,11 @@
-//! `src/` in floors: a folder imports from those below it, and from none above or beside it.
+//! `src/` in floors: a directory imports from those below it, and from none above or beside it.
 
 use std::path::{Path, PathBuf};
 
 use workspace_rules::{Imports, Sources, circles, foreign_inclusions};
 
-/// The floors, from the top down. A name is that of a folder in `src/`, or of a file there. A
-/// folder within a folder may have a floor of its own.
+/// The floors, from the top down. A name is that of a directory in `src/`, or of a file there. A
+/// directory within a directory may have a floor of its own.
 const FLOORS: &[&[&str]] = &[
     // What nginx loads: the modules and their callbacks; nobody imports it.
     &["lib", "module"],
@@ -55,7 +55,7 @@ fn name_of(file: &str) -> String {
     named.copied().unwrap_or_else(folder).to_owned()
 }
 
-/// Imports that do not lead down, and folders that are on no floor.
+/// Imports that do not lead down, and directories that are on no floor.
 fn wrong(sources: &Sources) -> Vec<String> {
     let imports = Imports::of(sources);
     let mut wrong = Vec::new();
@@ -181,7 +181,7 @@ fn an_inclusion_that_leads_out_is_found() {
             "{planted}: {found:?}"
         );
     }
-    // The folder of this file is that of all floors.
+    // The directory of this file is that of all floors.
     let mut sources = with_planted("");
     sources.add("nginx.rs", "#[path = \"directives/args.rs\"] mod planted;");
     assert_eq!(foreign_inclusions(&sources).len(), 1);
@@ -211,7 +211,7 @@ fn no_crate_includes_files_of_other_folders() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// The folders with the sources of a crate each.
+/// The directories with the sources of a crate each.
 fn crates() -> Vec<String> {
     let mut folders = vec!["src".to_owned(), "benches/src".to_owned()];
     let entries = std::fs::read_dir(root().join("crates")).expect("a folder of crates");

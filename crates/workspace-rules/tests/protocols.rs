@@ -1,11 +1,11 @@
-//! What is about one protocol stands in the folders of that protocol, so that another protocol can
-//! be added beside it.
+//! What is about one protocol stands in the directories of that protocol, so that another protocol
+//! can be added beside it.
 
 use std::path::Path;
 
 use workspace_rules::{Imports, Sources, code_tokens};
 
-/// What is about HTTP: folders in `src/`, or files there.
+/// What is about HTTP: directories in `src/`, or files there.
 const HTTP: &[&str] = &["http", "directives/http", "module/http", "status/http"];
 
 /// The file with the tables of modules and protocols, which takes a line from each protocol.
@@ -23,7 +23,7 @@ fn names_http(word: &str) -> bool {
     word.replace('_', "").to_ascii_lowercase().contains("ngxhttp")
 }
 
-/// The places outside of HTTP's folders that know HTTP.
+/// The places outside of HTTP's directories that know HTTP.
 fn misplaced(sources: &Sources) -> Vec<String> {
     let mut misplaced = Vec::new();
     for (file, text) in sources.texts().filter(|(file, _)| !is_of_http(file)) {
@@ -48,7 +48,7 @@ fn http_is_known_in_its_folders_only() {
     let sources = Sources::read(&folder).expect("the sources");
     assert!(HTTP.iter().all(|name| sources.texts().any(|(file, _)| file.starts_with(name))));
     let misplaced = misplaced(&sources);
-    assert!(misplaced.is_empty(), "not in a folder of HTTP's:\n{}", misplaced.join("\n"));
+    assert!(misplaced.is_empty(), "not in a directory of HTTP's:\n{}", misplaced.join("\n"));
 }
 
 /// A few files, one of them with this.
