@@ -177,15 +177,21 @@ demo-image: firehose-router demo-node ## build the image of the nodes in compose
 
 # What that image gets: build/demo has the programs that `make test` tests, hardly optimized.
 PROGRAMS ?= build
+BUILT_PROGRAMS := $(if $(filter build,$(PROGRAMS)),release demo-node)
+
+# Before what is built for them.
+.PHONY: test-dependencies
+test-dependencies:
+	@scripts/install-dependencies.sh test
 
 .PHONY: test-image
-test-image: $(if $(filter build,$(PROGRAMS)),release demo-node) licenses sbom ## build the image \
-	of what is built here, and test it and compose.yaml on a Docker engine (PROGRAMS=build/demo)
+test-image: test-dependencies $(BUILT_PROGRAMS) licenses sbom ## build the image of what is built \
+	here, and test it and compose.yaml on a Docker engine (PROGRAMS=build/demo)
 	@$(FOR_NGINX) PROGRAMS=$(PROGRAMS) scripts/test-image.sh
 
 .PHONY: test-official
-test-official: licenses sbom ## build the image with the official nginx, or with a stand-in \
-	for it, and test it on a Docker engine
+test-official: test-dependencies licenses sbom ## build the image with the official nginx, or \
+	with a stand-in for it, and test it on a Docker engine
 	@scripts/test-official.sh
 
 .PHONY: arm64
