@@ -36,5 +36,7 @@ find_etcd_image
 
 say "-- its tests"
 export TEST_COMPOSE=$compose
+# One of the tests runs an announcer beside the containers.
+export FIREHOSE_ROUTER=$project/$programs/firehose-router
 test_image "$image" docker.io/library/debian:bookworm-slim "$node_image"
 scripts/tutorials/with-docker.sh
