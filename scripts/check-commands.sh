@@ -144,6 +144,8 @@ package_of() {
     return 1
 }
 
+# With the sources of another nginx, less would be installed.
+unset NGINX_BUILD_DIR NGINX_SOURCE_DIR
 mapfile -t for_run < <(scripts/install-dependencies.sh run --list)
 mapfile -t for_tests < <(scripts/install-dependencies.sh test --list)
 with_run=" $(closure "${prerequisites[@]}" "${for_run[@]}" | tr '\n' ' ') "
