@@ -1,6 +1,7 @@
 //! Docker's own program, and containers that end with their test.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{Result, ensure};
 
@@ -111,7 +112,10 @@ impl Network {
     ///
     /// What Docker says.
     pub fn new(name: &str) -> Result<Self> {
-        let name = format!("{name}-{}", std::process::id());
+        // Docker may still be removing the one of the test before.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}-{}-{number}", std::process::id());
         docker(&["network", "create", &name])?;
         Ok(Self { name })
     }
