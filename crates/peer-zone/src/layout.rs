@@ -3,7 +3,7 @@
 //! ```text
 //! Header | ProcessEntry × processes | Owner × columns | WithdrawalEntry × withdrawals | blocks
 //!
-//! blocks: peers from below, tables and reports from above
+//! blocks: peers and entries from below, tables and reports from above
 //! ```
 //!
 //! A field is either an atomic or written once, before the block that holds it is published.
@@ -20,7 +20,7 @@ pub(crate) use self::{
     peer::Peer,
     table::{
         Entry, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED, Section,
-        TABLE_MAGIC, TableHeader, TextEntry,
+        TABLE_MAGIC, TableHeader,
     },
 };
 use crate::{
@@ -59,7 +59,7 @@ const _: () = {
     assert!(size_of::<Peer>() == 2 * UNIT);
     assert!(size_of::<ProcessEntry>() == UNIT);
     assert!(size_of::<Owner>() == size_of::<u64>());
-    assert!(size_of::<Entry>() == 36);
+    assert!(size_of::<Entry>() == UNIT);
 };
 
 #[cfg(test)]
@@ -94,7 +94,6 @@ mod tests {
             PlanHeader,
             Section,
             Entry,
-            TextEntry,
             Parameters,
             Owner,
             WithdrawalEntry,
@@ -116,8 +115,7 @@ mod tests {
             ("ReportHeader", 64, 64),
             ("PlanHeader", 32, 8),
             ("Section", 8, 4),
-            ("Entry", 36, 4),
-            ("TextEntry", 16, 4),
+            ("Entry", 64, 64),
             ("Parameters", 24, 4),
             ("Owner", 8, 8),
             ("WithdrawalEntry", 8, 8),

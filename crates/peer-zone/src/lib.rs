@@ -60,6 +60,7 @@ pub use self::{
     protocol::{Process, Withdrawn},
     publisher::{
         Publisher,
+        keys::KeyPeers,
         matching::Changes,
         options::{CheckPolicy, TableOptions},
         publish::ZoneFull,

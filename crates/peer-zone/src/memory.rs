@@ -125,6 +125,25 @@ impl Memory {
         unsafe { core::ptr::copy_nonoverlapping(items.as_ptr(), address, items.len()) }
     }
 
+    /// Writes `items` one behind the other from the byte `offset` on. Returns the byte behind them.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::write`], for each item.
+    pub(crate) unsafe fn fill<T: Copy>(
+        &self,
+        offset: usize,
+        items: impl Iterator<Item = T>,
+    ) -> usize {
+        let mut at = offset;
+        for item in items {
+            // SAFETY: the caller's promise.
+            unsafe { self.write(at, item) };
+            at += size_of::<T>();
+        }
+        at
+    }
+
     /// The `count` words from the byte `offset` on, zeroed, to be written.
     ///
     /// # Safety

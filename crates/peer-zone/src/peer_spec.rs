@@ -53,8 +53,8 @@ pub(crate) fn order(one: &PeerSpec, other: &PeerSpec) -> Ordering {
 
 /// Puts them in [`order`]. Of several with the same key and address the first stays: they are one
 /// peer.
-pub(crate) fn normalize(peers: &mut Vec<PeerSpec>) {
-    peers.sort_by(order);
+pub(crate) fn normalize(peers: &mut Vec<Arc<PeerSpec>>) {
+    peers.sort_by(|one, other| order(one, other));
     peers.dedup_by(|later, first| first.key.is_some() && is_same(later, first));
 }
 

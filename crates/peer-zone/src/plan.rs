@@ -4,17 +4,14 @@ use peer_balance::{Stride, cumulative, smooth_sequence, stride};
 
 use crate::layout::PlanHeader;
 
-/// Positions that a sequence may have for each peer of its group; where a cycle is longer (great,
-/// unequal weights), the order is computed at each pick from the cumulative weights, which takes 8
-/// bytes for each peer. 8 positions of 4 bytes bound a sequence to 32 bytes a peer.
-const POSITIONS_PER_PEER: usize = 8;
-
-/// Positions that a sequence may have in any case, so that small groups have nginx's own order at
-/// common weights: 4 kB.
+/// Positions that a sequence may have: 4 kB. Small groups have nginx's own order at common weights;
+/// where a cycle is longer, the order is computed at each pick from the cumulative weights.
 const POSITIONS: usize = 1024;
 
 /// The order of a group, before it lies in memory.
 pub(crate) enum Plan {
+    /// One after the other, so many: all have the same weight.
+    InTurn(usize),
     /// Indexes in the order in which they are picked.
     Sequence(Vec<u32>),
     /// Cumulative weights, and the stride over them.
@@ -29,8 +26,7 @@ impl Plan {
             .filter(|&(_, &weight)| weight > 0)
             .map(|(index, &weight)| (index, weight))
             .unzip();
-        let longest = POSITIONS.max(POSITIONS_PER_PEER * in_service.len());
-        match smooth_sequence(&in_service, longest) {
+        match smooth_sequence(&in_service, POSITIONS) {
             Some(mut sequence) => {
                 for item in &mut sequence {
                     *item = indexes[*item as usize];
@@ -51,33 +47,28 @@ impl Plan {
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
         match self {
+            Self::InTurn(_) => 0,
             Self::Sequence(sequence) => size_of_val(sequence.as_slice()),
             Self::Strided(cumulative, _) => size_of_val(cumulative.as_slice()),
         }
     }
 
-    /// Its header, where it lies `offset` bytes from the table's start.
-    pub(crate) fn header(&self, offset: usize, weights: &[u32]) -> PlanHeader {
-        let in_service = weights.iter().filter(|&&weight| weight > 0).count() as u32;
+    /// Its header, where it lies `offset` bytes from the table's start and so many of the peers are
+    /// in service.
+    pub(crate) fn header(&self, offset: usize, in_service: usize) -> PlanHeader {
+        let (cycle, stride, length) = match self {
+            Self::InTurn(peers) => (*peers as u64, 0, 0),
+            Self::Sequence(sequence) => (sequence.len() as u64, 0, sequence.len()),
+            Self::Strided(cumulative, stride) => (stride.cycle, stride.stride, cumulative.len()),
+        };
         // A table's size is bounded by its zone's, and was checked by the allocator.
-        let offset = offset as u32;
-        match self {
-            Self::Sequence(sequence) => PlanHeader {
-                cycle: sequence.len() as u64,
-                stride: 0,
-                offset,
-                length: sequence.len() as u32,
-                in_service,
-                reserved: 0,
-            },
-            Self::Strided(cumulative, stride) => PlanHeader {
-                cycle: stride.cycle,
-                stride: stride.stride,
-                offset,
-                length: cumulative.len() as u32,
-                in_service,
-                reserved: 0,
-            },
+        PlanHeader {
+            cycle,
+            stride,
+            offset: offset as u32,
+            length: length as u32,
+            in_service: in_service as u32,
+            reserved: 0,
         }
     }
 }

@@ -5,6 +5,7 @@ mod blocks;
 mod changes;
 mod fitting;
 mod health;
+pub(crate) mod keys;
 mod load_correction;
 pub(crate) mod matching;
 pub(crate) mod options;
@@ -19,7 +20,7 @@ mod takeover;
 use self::{
     load_correction::LoadCorrection,
     options::TableOptions,
-    records::{Listed, Outdated, Removed},
+    records::{Listed, Outdated, Removed, Unused},
 };
 use crate::{allocator::Allocator, layout::Peer, memory::Offset, peer_spec::PeerSpec, zone::Zone};
 
@@ -35,6 +36,7 @@ pub struct Publisher {
     unlisted: Vec<(Offset, u64)>,
     tables: Vec<Outdated>,
     reports: Vec<Outdated>,
+    unused: Vec<Unused>,
     /// Counts the tables that this publisher has published.
     publication: u64,
     generation: u64,
@@ -43,6 +45,8 @@ pub struct Publisher {
     in_service: usize,
     failing: usize,
     pending: usize,
+    /// Peers whose connections are limited.
+    limited: usize,
     recounts: LoadCorrection,
     /// Whether the publisher before this one may have published a change without saying since when
     /// the peers concerned are drained.
@@ -59,7 +63,17 @@ impl Publisher {
 
     /// The peers that were published last, in the order of [`publish`](Self::publish).
     pub fn listed(&self) -> impl ExactSizeIterator<Item = &PeerSpec> {
-        self.listed.iter().map(|peer| &peer.spec)
+        self.listed.iter().map(|peer| &*peer.spec)
+    }
+
+    /// How many of them have keys.
+    pub fn keyed(&self) -> usize {
+        self.listed.len() - self.lines()
+    }
+
+    /// How many of them are of `server` lines, which come first.
+    fn lines(&self) -> usize {
+        self.listed.partition_point(|peer| peer.spec.key.is_none())
     }
 
     /// The number of the published list: counted up with every change of the peers.

@@ -10,8 +10,8 @@ use crate::memory::Offset;
 pub(crate) struct PlanHeader {
     /// Positions in one cycle; 0 where the group is empty.
     pub(crate) cycle: u64,
-    /// 0: a sequence of indexes (`u32` each) follows; otherwise cumulative weights (`u64` each),
-    /// and this is the stride.
+    /// 0: the peers come in turn or, where there are items, by a sequence of indexes (`u32` each);
+    /// otherwise the items are cumulative weights (`u64` each), and this is the stride.
     pub(crate) stride: u64,
     /// Bytes from the table's start.
     pub(crate) offset: u32,
@@ -32,8 +32,8 @@ pub(crate) struct Section {
     pub(crate) length: u32,
 }
 
-/// A table: this, then its entries, then the plans of its two groups, then what its upstream's
-/// method needs beside.
+/// A table: this, then the places of its entries ([`Offset`] each), then the plans of its two groups,
+/// then what its upstream's method needs beside.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TableHeader {
@@ -50,27 +50,24 @@ pub(crate) struct TableHeader {
     pub(crate) backups: u32,
     /// What the table would take in its most compact form, in units.
     pub(crate) compact_units: u32,
-    pub(crate) reserved: u32,
+    /// The weight of all peers without `backup`, in service or not; 0 where they differ.
+    pub(crate) weight: u32,
     /// Counted up with every change of the peers.
     pub(crate) generation: u64,
     /// The plan of the entries without `backup`.
     pub(crate) primary: PlanHeader,
     /// The plan of those with it.
     pub(crate) backup: PlanHeader,
-    /// Cumulative weights (`u64`) of all peers without `backup`, in service or not: for `hash` and
-    /// `ip_hash`.
+    /// Cumulative weights (`u64`) of all peers without `backup`, in service or not, where they
+    /// differ: for `hash` and `ip_hash`.
     pub(crate) ranges: Section,
     /// Points of consistent hashing, ascending: hash in the upper 32 bits, below it the index of an
     /// entry, or with [`SHARED`] a place in `shared` (`u64`).
     pub(crate) ring: Section,
     /// Servers that several peers are of: how many, then the indexes of their entries (`u32`).
     pub(crate) shared: Section,
-    /// Indexes of entries (`u32`) in the order of [`Entry::sticky`].
+    /// Places of entries ([`Offset`]) in the order of [`Entry::sticky`].
     pub(crate) sticky: Section,
-    /// The entries that have a route, labels or a source ([`TextEntry`]), in their order.
-    pub(crate) text_entries: Section,
-    /// Their texts, one behind the other.
-    pub(crate) texts: Section,
 }
 
 /// In the lower half of a ring's point: the rest is a place in [`TableHeader::shared`].
@@ -79,29 +76,8 @@ pub(crate) const SHARED: u32 = 1 << 31;
 impl TableHeader {
     /// Where the plans lie, in bytes from the table's start.
     pub(crate) fn plans(entries: usize) -> usize {
-        (size_of::<Self>() + entries * size_of::<Entry>()).next_multiple_of(PLAN_ALIGNMENT)
+        (size_of::<Self>() + entries * size_of::<Offset>()).next_multiple_of(PLAN_ALIGNMENT)
     }
-}
-
-/// A route, labels and a source, as a table has them: in the table, since a peer's own strings stay
-/// as they are for as long as it lives. The source follows the labels, up to the texts of the next
-/// entry.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(crate) struct TextEntry {
-    /// The entry's index.
-    pub(crate) entry: u32,
-    /// Bytes from the start of [`TableHeader::texts`].
-    pub(crate) offset: u32,
-    /// Bytes of the route; [`TextEntry::NONE`] if there is none.
-    pub(crate) route: u32,
-    /// Bytes of the labels, which follow; [`TextEntry::NONE`] if there are none.
-    pub(crate) labels: u32,
-}
-
-impl TextEntry {
-    /// The length of a text that is not there: no text is as long.
-    pub(crate) const NONE: u32 = u32::MAX;
 }
 
 /// What a plan is aligned to: the larger of its two kinds of items.
@@ -110,24 +86,28 @@ pub(crate) const PLAN_ALIGNMENT: usize = align_of::<u64>();
 /// Tells a table from what may lie where a stale pin points.
 pub(crate) const TABLE_MAGIC: u64 = u64::from_be_bytes(*b"ETCDTABL");
 
-/// A peer as a table has it.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
+/// A peer as tables have it: this, then its route, its labels and its source. It is written once;
+/// all tables in which the peer is the same name the same entry, so that a change costs what it
+/// changes. A peer's own strings stay as they are for as long as it lives, and are not here.
+#[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Entry {
     /// Where the peer lies.
     pub(crate) peer: Offset,
+    /// Size with its texts, in units of 64 bytes.
+    pub(crate) units: u32,
     pub(crate) parameters: Parameters,
-    /// The id by which a cookie names the peer, lower half first; 0 where it has none. Two words,
-    /// so that an entry is not padded.
-    pub(crate) sticky: [u32; 2],
+    /// The id by which a cookie names the peer; 0 where it has none.
+    pub(crate) sticky: u64,
+    /// Lengths of the texts behind it, in bytes; [`Entry::NONE`] for one that is not there.
+    pub(crate) route: u32,
+    pub(crate) labels: u32,
+    pub(crate) source: u32,
 }
 
 impl Entry {
-    /// The id by which a cookie names the peer, or 0.
-    #[inline]
-    pub(crate) fn sticky(&self) -> u64 {
-        u64::from(self.sticky[0]) | u64::from(self.sticky[1]) << 32
-    }
+    /// The length of a text that is not there: no text is as long.
+    pub(crate) const NONE: u32 = u32::MAX;
 }
 
 /// A report: this, then its bytes.

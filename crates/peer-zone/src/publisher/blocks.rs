@@ -1,15 +1,17 @@
-//! Making what lies in the memory: peers, tables, reports.
+//! Making what lies in the memory: peers, entries, tables, reports.
 
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use super::{Publisher, options::TableOptions, records::Listed, ring::Before, sections::Contents};
+use super::{
+    Publisher, fitting::changing, options::TableOptions, records::Listed, ring::Before,
+    sections::Contents,
+};
 use crate::{
     allocator::Allocator,
     drain_times::DrainTime,
     layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     memory::{Offset, UNIT, units},
     peer_spec::{PeerSpec, order},
-    plan::Plan,
 };
 
 /// Places that are tried for a report.
@@ -91,12 +93,36 @@ impl Publisher {
         Some(place)
     }
 
-    /// What a peer takes beside its part of a table.
+    /// What a peer takes beside its entry and its part of a table.
     pub(super) fn units_of(&self, spec: &PeerSpec) -> u32 {
         let key = spec.key.as_deref().unwrap_or_default();
         let strings =
             spec.socket_address.len() + spec.name.len() + key.len() + own_server(spec).len();
         Peer::size(self.zone.columns(), strings)
+    }
+
+    /// Writes what tables say of the peer at `peer`; `None` where there is no room.
+    pub(super) fn make_entry(&mut self, spec: &PeerSpec, peer: Offset) -> Option<Offset> {
+        let texts = [&spec.route, &spec.labels, &spec.source];
+        let units = units_of_entry(spec);
+        let place = self.allocator.allocate_tight(units)?;
+        // Texts are bounded by the memory's size in units, which is a `u32`.
+        let [route, labels, source] =
+            texts.map(|text| text.as_ref().map_or(Entry::NONE, |text| text.len() as u32));
+        let (parameters, sticky) = (spec.parameters, spec.sticky);
+        let entry = Entry { peer, units, parameters, sticky, route, labels, source };
+        let memory = self.zone.memory;
+        let mut at = place.bytes() + size_of::<Entry>();
+        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
+        // entry and its texts take.
+        unsafe {
+            memory.write(place.bytes(), entry);
+            for text in texts.into_iter().flatten() {
+                memory.copy(at, text.as_bytes());
+                at += text.len();
+            }
+        }
+        Some(place)
     }
 
     /// Puts a peer into the list of all, by which a successor finds it.
@@ -153,17 +179,18 @@ impl Publisher {
     }
 
     /// Writes a table of the peers `listed`, for these options; `None` where there is no room.
-    /// `before` are the peers of the table that is published now.
+    /// `before` are the peers of the table that is published now; `removed` the places of the entries
+    /// of those that are, and `sticky` those of the peers with a sticky id in its order.
     pub(super) fn make_table(
         &mut self,
         listed: &[Listed],
         before: &[Listed],
-        removed: &[Entry],
+        (removed, sticky): (&[Offset], &[Offset]),
         generation: u64,
         options: &TableOptions,
         spare: Spare,
     ) -> Option<Offset> {
-        let contents = Contents::new(listed, removed, options);
+        let contents = Contents::new(listed, removed, sticky, options);
         let compact_units = contents.compact_units();
         let needs_spare = match spare {
             Spare::Needed => true,
@@ -172,11 +199,15 @@ impl Publisher {
             }
             Spare::NotNeeded => false,
         };
-        let (places, units, place) = [Plan::new, Plan::compact].into_iter().find_map(|plan| {
-            let places = contents.places(plan);
+        let (places, units, place) = [false, true].into_iter().find_map(|is_compact| {
+            let places = contents.places(is_compact);
             let units = places.units().max(compact_units);
             let place = self.allocator.allocate_for_table(units, above(units, listed.len()))?;
-            if needs_spare && !self.has_spare_table(&self.allocator, compact_units, true) {
+            let is_spared = || {
+                self.has_spare_table(&self.allocator, compact_units, true)
+                    && self.allocator.available() as usize >= changing(listed.len())
+            };
+            if needs_spare && !is_spared() {
                 self.allocator.release(place, units);
                 return None;
             }
@@ -192,7 +223,7 @@ impl Publisher {
             primaries,
             backups,
             compact_units,
-            reserved: 0,
+            weight: contents.even_weight(),
             generation,
             primary,
             backup,
@@ -200,8 +231,6 @@ impl Publisher {
             ring: places.parts.ring,
             shared: places.parts.shared,
             sticky: places.parts.sticky,
-            text_entries: places.parts.text_entries,
-            texts: places.parts.texts,
         };
         let memory = self.zone.memory;
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
@@ -228,8 +257,8 @@ impl Publisher {
         // SAFETY: the publisher frees tables, and does not free this one meanwhile; a ring's points
         // follow each other there.
         let points = unsafe { self.zone.memory.slice(start, table.ring.length as usize) };
-        let old = before.iter().filter(|peer| !peer.spec.parameters.backup);
-        let mut new = (0..).zip(&contents.primaries).peekable();
+        let old = before.iter().filter(|peer| !peer.is_backup);
+        let mut new = (0..).zip(contents.group(false)).peekable();
         // Both are in the same order, so that what stays is met in the same order in both, unless
         // it has moved.
         let stays = old
@@ -254,7 +283,8 @@ impl Publisher {
         let holes: Vec<Offset> = allocator.ends_of_holes(units).take(HOLES).collect();
         holes.into_iter().find(|&place| {
             let is_mine = allocator.reserve(place, units);
-            let leaves_room = self.has_spare_table(allocator, needed, replaces_current);
+            let leaves_room = self.has_spare_table(allocator, needed, replaces_current)
+                && allocator.available() as usize >= changing(self.listed.len());
             if is_mine && !leaves_room {
                 allocator.release(place, units);
             }
@@ -289,9 +319,15 @@ impl Publisher {
     }
 }
 
+/// What an entry takes.
+pub(super) fn units_of_entry(spec: &PeerSpec) -> u32 {
+    let texts = [&spec.route, &spec.labels, &spec.source].into_iter().flatten();
+    units(size_of::<Entry>() + texts.map(|text| text.len()).sum::<usize>())
+}
+
 /// The server's text, where that is not the name.
 fn own_server(spec: &PeerSpec) -> &str {
     if spec.server == spec.name { "" } else { &spec.server }
 }
 
-const _: () = assert!(align_of::<TableHeader>() <= UNIT && align_of::<Entry>() <= PLAN_ALIGNMENT);
+const _: () = assert!(align_of::<TableHeader>() <= UNIT && align_of::<Offset>() <= PLAN_ALIGNMENT);

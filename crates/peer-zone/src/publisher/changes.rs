@@ -12,8 +12,7 @@ impl Publisher {
     /// listed still.
     pub(super) fn apply_changes(&self, before: &[Listed], stays: &SlotSet, now: u64) {
         for gone in before.iter().filter(|peer| !stays.contains(peer.place)) {
-            self.peer(gone).removed.begin(now);
-            self.withdraw(self.peer(gone));
+            self.apply_removal(gone, now);
         }
         let was = SlotSet::new(self.zone.memory.units(), before.iter().map(|peer| peer.place));
         let (lines, keyed) =
@@ -28,41 +27,51 @@ impl Publisher {
                 None => lines.get(&new.place).copied(),
                 Some(_) => keyed.find(|old| old.place == new.place),
             };
-            let joined_again = old.is_none_or(|old| old.spec.joined != new.spec.joined);
-            if joined_again
-                || old.is_some_and(|old| old.spec.create_revision != new.spec.create_revision)
-            {
-                let peer = self.peer(new);
-                peer.create_revision.store(new.spec.create_revision, Ordering::Relaxed);
-                peer.joined.store(new.spec.joined, Ordering::Relaxed);
-                if joined_again {
-                    // One that there was no room for begins now, however long its key has been
-                    // there.
-                    let waited = old.is_none() && self.zone.left_out() > 0;
-                    self.begin_ramp(new, if waited { now } else { new.spec.joined });
-                }
-                if old.is_none() {
-                    // One that returns before it is forgotten is as new to its checks.
-                    peer.health.store(self.health_at_first() as u32, Ordering::Relaxed);
-                    peer.failing.end();
-                }
+            self.apply_change(old, new, now);
+        }
+    }
+
+    /// The peer is gone.
+    pub(super) fn apply_removal(&self, gone: &Listed, now: u64) {
+        self.peer(gone).removed.begin(now);
+        self.withdraw(self.peer(gone));
+    }
+
+    /// What was the peer `old`, if it was listed, is `new` now.
+    pub(super) fn apply_change(&self, old: Option<&Listed>, new: &Listed, now: u64) {
+        let joined_again = old.is_none_or(|old| old.spec.joined != new.spec.joined);
+        if joined_again
+            || old.is_some_and(|old| old.spec.create_revision != new.spec.create_revision)
+        {
+            let peer = self.peer(new);
+            peer.create_revision.store(new.spec.create_revision, Ordering::Relaxed);
+            peer.joined.store(new.spec.joined, Ordering::Relaxed);
+            if joined_again {
+                // One that there was no room for begins now, however long its key has been there.
+                let waited = old.is_none() && self.zone.left_out() > 0;
+                self.begin_ramp(new, if waited { now } else { new.spec.joined });
             }
             if old.is_none() {
-                self.peer(new).removed.end();
+                // One that returns before it is forgotten is as new to its checks.
+                peer.health.store(self.health_at_first() as u32, Ordering::Relaxed);
+                peer.failing.end();
             }
-            let drains = self.update_drain_time(new, now);
-            match (old.map(Listed::is_in_service), new.is_in_service()) {
-                (Some(true) | None, false) => self.withdraw(self.peer(new)),
-                (None, true) => self.peer(new).in_service.store(1, Ordering::Relaxed),
-                (Some(false), true) => {
-                    self.peer(new).in_service.store(1, Ordering::Relaxed);
-                    self.begin_ramp(new, now);
-                }
-                // Who is told of it may have connections to close for `drain` that `down` has left
-                // alone.
-                (Some(false), false) if drains => self.withdraw(self.peer(new)),
-                (Some(true), true) | (Some(false), false) => {}
+        }
+        if old.is_none() {
+            self.peer(new).removed.end();
+        }
+        let drains = self.update_drain_time(new, now);
+        match (old.map(|old| old.is_in_service), new.is_in_service) {
+            (Some(true) | None, false) => self.withdraw(self.peer(new)),
+            (None, true) => self.peer(new).in_service.store(1, Ordering::Relaxed),
+            (Some(false), true) => {
+                self.peer(new).in_service.store(1, Ordering::Relaxed);
+                self.begin_ramp(new, now);
             }
+            // Who is told of it may have connections to close for `drain` that `down` has left
+            // alone.
+            (Some(false), false) if drains => self.withdraw(self.peer(new)),
+            (Some(true), true) | (Some(false), false) => {}
         }
     }
 

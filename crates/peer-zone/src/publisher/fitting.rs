@@ -7,11 +7,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Publisher,
-    blocks::above,
+    blocks::{above, units_of_entry},
+    matching::{Known, has_entry_of},
     options::TableOptions,
-    records::Listed,
     ring::points,
-    sections::{Counts, has_texts},
+    sections::Counts,
 };
 use crate::{
     allocator::Allocator,
@@ -24,13 +24,20 @@ use crate::{
 /// is made while the one before is read.
 const REPORT: u32 = 16;
 
+/// Which part of the peers can change at once where there is no room for more: each one that does
+/// takes another entry, in units of which as many are kept free. With 1/64 that is a byte a peer.
+const CHANGING: usize = 64;
+
+/// How many can at least.
+const CHANGING_AT_LEAST: usize = 16;
+
 /// Peers that may be found too large, one by one, before the search ends; others that are as large
 /// are passed over without.
 const MOST_REFUSED: usize = 16;
 
 /// What is to be published.
 pub(super) struct Selection {
-    pub(super) peers: Vec<PeerSpec>,
+    pub(super) peers: Vec<Arc<PeerSpec>>,
     /// Whether anything is among them that needs more room than there was taken.
     pub(super) adds: bool,
     /// See [`ZoneFull`](super::publish::ZoneFull).
@@ -39,11 +46,11 @@ pub(super) struct Selection {
     pub(super) needs: usize,
 }
 
-/// What takes room: a new peer, or a change that makes one larger.
+/// What takes room: a new peer, or a change.
 struct Candidate {
     index: usize,
-    /// Beside the table.
-    units: u32,
+    /// Beside the table: of the peer, if it is new, and of its entry, if that is.
+    units: [u32; 2],
     /// In the table: what comes, and what it comes in the place of.
     comes: Counts,
     goes: Counts,
@@ -61,13 +68,13 @@ impl Publisher {
     /// with `adds` unset none.
     pub(super) fn select_peers(
         &self,
-        specs: &[PeerSpec],
-        places: &[Option<Offset>],
+        specs: &[Arc<PeerSpec>],
+        known: &[Option<Known>],
         adds: bool,
     ) -> Selection {
         let listed = self.listed_by_place();
-        let old = |place: Option<Offset>| {
-            let number = place.map_or(0, |place| listed[place.0 as usize]);
+        let old = |known: &Option<Known>| {
+            let number = known.map_or(0, |known| listed[known.place.0 as usize]);
             self.listed.get((number as usize).wrapping_sub(1))
         };
         let shared = several(specs, &self.options);
@@ -85,24 +92,35 @@ impl Publisher {
         let mut plain = taken.counts;
         // Changes first: they are of peers that are in service.
         let (mut changes, mut new) = (Vec::new(), Vec::new());
-        for (index, (peer, &place)) in specs.iter().zip(places).enumerate() {
+        let mut kept: Vec<Option<Arc<PeerSpec>>> = vec![None; specs.len()];
+        for (index, (peer, known)) in specs.iter().zip(known).enumerate() {
             let comes = counts(peer, &self.options);
             all = all.plus(&comes);
-            let units = self.units_of(peer);
-            units_of_all += units as usize;
-            if let Some(old) = old(place) {
-                let kept = no_larger(peer, old, &self.options);
-                let of_kept = counts(&kept, &self.options);
+            let units = [self.units_of(peer), units_of_entry(peer)];
+            units_of_all += units.iter().sum::<u32>() as usize;
+            let of_entry = if known.is_some_and(|known| known.is_same) { 0 } else { units[1] };
+            if let Some(old) = old(known) {
+                let listed = no_larger(peer, &old.spec, &self.options);
+                let of_kept = counts(&listed, &self.options);
                 taken.counts = taken.counts.plus(&of_kept).minus(&gone);
-                plain = plain.plus(&counts(&kept, &self.options.plain())).minus(&gone);
-                if kept != *peer {
-                    changes.push(Candidate { index, units: 0, comes, goes: of_kept });
+                plain = plain.plus(&counts(&listed, &self.options.plain())).minus(&gone);
+                if listed != *peer {
+                    changes.push(Candidate { index, units: [0, of_entry], comes, goes: of_kept });
                 }
-            } else if place.is_some() {
+                kept[index] = Some(listed);
+            } else if known.is_some() {
                 // Gone, but not forgotten.
-                new.push(Candidate { index, units: 0, comes, goes: gone });
+                new.push(Candidate { index, units: [0, of_entry], comes, goes: gone });
             } else {
                 new.push(Candidate { index, units, comes, goes: Counts::default() });
+            }
+        }
+        let mut unchanged = 0;
+        for (index, known) in known.iter().enumerate() {
+            let (Some(peer), Some(old)) = (&mut kept[index], old(known)) else { continue };
+            if !has_entry_of(peer, &old.spec) && !taken.change(units_of_entry(peer)) {
+                *peer = with_entry_of(peer, &old.spec);
+                unchanged += usize::from(!changes.iter().any(|change| change.index == index));
             }
         }
         changes.append(&mut new);
@@ -122,20 +140,18 @@ impl Publisher {
         for (candidate, added) in candidates.iter().zip(&added) {
             is_added[candidate.index] = *added;
         }
-        let peers =
-            specs.iter().zip(places).zip(is_added).filter_map(|((peer, &place), is_added)| {
-                if is_added {
-                    return Some(peer.clone());
-                }
-                old(place).map(|old| no_larger(peer, old, &self.options))
-            });
+        let peers = specs.iter().zip(kept).zip(is_added);
+        let peers = peers.filter_map(
+            |((peer, kept), is_added)| if is_added { Some(Arc::clone(peer)) } else { kept },
+        );
         let tables = 2 * all.compact_units() as usize;
-        let needs = self.zone.first_block() as usize + units_of_all + tables + 2 * REPORT as usize;
+        let others = 2 * REPORT as usize + changing(specs.len());
+        let needs = self.zone.first_block() as usize + units_of_all + tables + others;
         let processes = self.zone.most_processes() as usize * size_of::<ProcessEntry>();
         Selection {
             peers: peers.collect(),
             adds: added.contains(&true),
-            left_out: added.iter().filter(|added| !**added).count(),
+            left_out: unchanged + added.iter().filter(|added| !**added).count(),
             lacks_method,
             needs: (needs * UNIT).saturating_sub(processes),
         }
@@ -194,7 +210,7 @@ impl Publisher {
         let wanted = if has_large_report { 1 } else { 2 };
         let mut take = |_| self.allocate_for_report(allocator, REPORT, units, true);
         let reports: Vec<Offset> = (0..wanted).map_while(&mut take).collect();
-        let has_room = reports.len() == wanted;
+        let has_room = reports.len() == wanted && allocator.available() as usize >= changing(peers);
         reports.into_iter().for_each(|report| allocator.release(report, REPORT));
         allocator.release(table, units);
         has_room
@@ -204,15 +220,28 @@ impl Publisher {
 impl Candidate {
     /// What it takes: beside the table, and in it, in bytes.
     fn size(&self) -> (u32, usize) {
-        (self.units, self.comes.bytes().saturating_sub(self.goes.bytes()))
+        (self.units.iter().sum(), self.comes.bytes().saturating_sub(self.goes.bytes()))
     }
 }
 
 impl Taken {
+    /// A peer that is listed gets an entry of so many units. Says whether there was room, beside that
+    /// for the table.
+    fn change(&mut self, units: u32) -> bool {
+        let Some(place) = self.allocator.allocate_tight(units) else { return false };
+        let has_room = self.allocator.longest() >= self.counts.compact_units();
+        if !has_room {
+            self.allocator.release(place, units);
+        }
+        has_room
+    }
+
     /// Says whether there was room beside the table.
     fn add(&mut self, candidate: &Candidate) -> bool {
         self.counts = self.counts.plus(&candidate.comes).minus(&candidate.goes);
-        candidate.units == 0 || self.allocator.allocate_low(candidate.units).is_some()
+        let [of_peer, of_entry] = candidate.units;
+        (of_peer == 0 || self.allocator.allocate_low(of_peer).is_some())
+            && (of_entry == 0 || self.allocator.allocate_tight(of_entry).is_some())
     }
 }
 
@@ -232,8 +261,6 @@ impl Counts {
             // Its index, and its part of the number of them.
             shared: if_primary(method.needs_ring() && shares_server, 2),
             sticky: usize::from(is_sticky && peer.sticky != 0),
-            text_entries: usize::from(has_texts(peer)),
-            texts: [&peer.route, &peer.labels, &peer.source].into_iter().map(length).sum(),
         }
     }
 
@@ -254,14 +281,12 @@ impl Counts {
             points: combine(self.points, other.points),
             shared: combine(self.shared, other.shared),
             sticky: combine(self.sticky, other.sticky),
-            text_entries: combine(self.text_entries, other.text_entries),
-            texts: combine(self.texts, other.texts),
         }
     }
 }
 
 /// The servers that several of the peers are of, where that takes room.
-fn several<'a>(specs: &'a [PeerSpec], options: &TableOptions) -> HashMap<&'a str, u32> {
+fn several<'a>(specs: &'a [Arc<PeerSpec>], options: &TableOptions) -> HashMap<&'a str, u32> {
     let mut servers = HashMap::new();
     if options.method.needs_ring() {
         for peer in specs {
@@ -272,26 +297,47 @@ fn several<'a>(specs: &'a [PeerSpec], options: &TableOptions) -> HashMap<&'a str
     servers
 }
 
-/// The peer as it is wanted, but for what would take more of a table than it does as it is listed.
-fn no_larger(peer: &PeerSpec, listed: &Listed, options: &TableOptions) -> PeerSpec {
-    let (mut kept, old) = (peer.clone(), &listed.spec);
-    let (needs_ring, needs_ranges) = (options.method.needs_ring(), options.method.needs_ranges());
-    kept.parameters.backup |= (needs_ring || needs_ranges) && old.parameters.backup;
-    if needs_ring && !kept.parameters.backup {
-        kept.parameters.weight = kept.parameters.weight.min(old.parameters.weight);
+/// The peer as it is wanted, but for what would take more room than it does as it is listed.
+fn no_larger(peer: &Arc<PeerSpec>, listed: &PeerSpec, options: &TableOptions) -> Arc<PeerSpec> {
+    if has_entry_of(peer, listed) {
+        return Arc::clone(peer);
     }
-    for (kept, old) in [
-        (&mut kept.route, &old.route),
-        (&mut kept.labels, &old.labels),
-        (&mut kept.source, &old.source),
+    let mut kept = PeerSpec::clone(peer);
+    let (needs_ring, needs_ranges) = (options.method.needs_ring(), options.method.needs_ranges());
+    kept.parameters.backup |= (needs_ring || needs_ranges) && listed.parameters.backup;
+    if needs_ring && !kept.parameters.backup {
+        kept.parameters.weight = kept.parameters.weight.min(listed.parameters.weight);
+    }
+    for (kept, listed) in [
+        (&mut kept.route, &listed.route),
+        (&mut kept.labels, &listed.labels),
+        (&mut kept.source, &listed.source),
     ] {
-        if length(kept) > length(old) {
-            kept.clone_from(old);
+        if length(kept) > length(listed) {
+            kept.clone_from(listed);
         }
     }
-    kept
+    if kept == **peer { Arc::clone(peer) } else { Arc::new(kept) }
 }
 
 fn length(text: &Option<Arc<str>>) -> usize {
     text.as_ref().map_or(0, |text| text.len())
+}
+
+/// The peer as it is wanted, but for what its entry says: that is as it is listed.
+fn with_entry_of(peer: &Arc<PeerSpec>, listed: &PeerSpec) -> Arc<PeerSpec> {
+    if has_entry_of(peer, listed) {
+        return Arc::clone(peer);
+    }
+    let mut kept = PeerSpec::clone(peer);
+    (kept.parameters, kept.sticky) = (listed.parameters, listed.sticky);
+    kept.route.clone_from(&listed.route);
+    kept.labels.clone_from(&listed.labels);
+    kept.source.clone_from(&listed.source);
+    Arc::new(kept)
+}
+
+/// How many units are kept for changes of so many peers.
+pub(super) fn changing(peers: usize) -> usize {
+    (peers / CHANGING).max(CHANGING_AT_LEAST)
 }

@@ -38,7 +38,7 @@ impl Publisher {
 
     /// The peers that were published last, each with the state of its checks.
     pub fn listed_with_health(&self) -> impl Iterator<Item = (&PeerSpec, Health)> {
-        self.listed.iter().map(|peer| (&peer.spec, self.load_health(peer)))
+        self.listed.iter().map(|peer| (&*peer.spec, self.load_health(peer)))
     }
 
     /// The state of a peer's checks; `None` if there is no such peer.
@@ -66,7 +66,7 @@ impl Publisher {
             // It joins now, or again.
             self.begin_ramp(listed, now);
         }
-        let (place, is_in_service) = (listed.place, listed.is_in_service());
+        let (place, is_in_service) = (listed.place, listed.is_in_service);
         self.store_health(place, health);
         self.update_failing_time(place, now);
         if health == Health::Failing {
@@ -108,19 +108,27 @@ impl Publisher {
             return;
         }
         for index in 0..self.listed.len() {
-            let peer = &self.listed[index];
-            if peer.is_in_service() {
-                let health = self.load_health(peer);
-                self.in_service += 1;
-                self.failing += usize::from(health == Health::Failing);
-                self.pending += usize::from(health == Health::Pending);
-            }
+            let health = self.load_health(&self.listed[index]);
+            self.count_peer(self.listed[index].is_in_service, health, 1);
+        }
+    }
+
+    /// Counts a peer of this health, or with -1 counts it no more.
+    pub(super) fn count_peer(&mut self, is_in_service: bool, health: Health, step: isize) {
+        if !is_in_service || self.options.checking.is_none() {
+            return;
+        }
+        self.in_service = self.in_service.saturating_add_signed(step);
+        match health {
+            Health::Failing => self.failing = self.failing.saturating_add_signed(step),
+            Health::Pending => self.pending = self.pending.saturating_add_signed(step),
+            Health::Unchecked | Health::Passing => {}
         }
     }
 
     /// Whether every peer in service fails, but for those that get no requests yet: a new peer that
     /// waits for its first check is no reason to send nobody anywhere.
-    fn store_panic(&self, now: u64) {
+    pub(super) fn store_panic(&self, now: u64) {
         let may_panic = self.options.checking.is_some_and(|checking| checking.panic);
         let is_nobody_well = self.failing > 0 && self.failing + self.pending == self.in_service;
         let panics = may_panic && is_nobody_well;
@@ -164,7 +172,7 @@ impl Publisher {
         at.ok().map(|at| &self.listed[at])
     }
 
-    fn load_health(&self, listed: &Listed) -> Health {
+    pub(super) fn load_health(&self, listed: &Listed) -> Health {
         self.load_health_at(listed.place)
     }
 

@@ -1,6 +1,9 @@
 //! Which peers stay: the difference between what is published and what is wanted.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use super::records::{Listed, Removed};
 use crate::{
@@ -24,21 +27,68 @@ pub struct Changes {
 
 /// Where the peers that are wanted are already.
 pub(super) struct Match {
-    /// For each, the place of the peer that it is.
-    pub(super) places: Vec<Option<Offset>>,
+    /// For each, where it is.
+    pub(super) known: Vec<Option<Known>>,
     pub(super) changes: Changes,
 }
 
-fn static_count<'a>(peers: impl Iterator<Item = &'a PeerSpec>) -> usize {
+/// Where a peer is already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub(super) place: Offset,
+    /// Its entry's place.
+    pub(super) entry: Offset,
+    /// Whether that says what the one that is wanted is to say.
+    pub(super) is_same: bool,
+}
+
+impl Known {
+    fn listed(listed: &Listed, spec: &PeerSpec) -> Self {
+        let is_same = has_entry_of(&listed.spec, spec);
+        Self { place: listed.place, entry: listed.entry, is_same }
+    }
+
+    fn removed(removed: &Removed, spec: &PeerSpec) -> Self {
+        let is_same = has_entry_of(&removed.spec, spec);
+        Self { place: removed.place, entry: removed.entry, is_same }
+    }
+}
+
+/// Whether the entries of two specs are the same.
+pub(super) fn has_entry_of(one: &PeerSpec, other: &PeerSpec) -> bool {
+    std::ptr::eq(one, other)
+        || one.parameters == other.parameters
+            && one.sticky == other.sticky
+            && (&one.route, &one.labels, &one.source)
+                == (&other.route, &other.labels, &other.source)
+}
+
+impl Changes {
+    /// These and others.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            added: self.added + other.added,
+            removed: self.removed + other.removed,
+            changed: self.changed + other.changed,
+            of_server_lines: self.of_server_lines + other.of_server_lines,
+        }
+    }
+}
+
+fn static_count<'a>(peers: impl Iterator<Item = &'a Arc<PeerSpec>>) -> usize {
     peers.take_while(|peer| peer.key.is_none()).count()
 }
 
 /// Both `listed` and `specs` are in [`order`](crate::peer_spec::order).
-pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], specs: &[PeerSpec]) -> Match {
+pub(super) fn match_peers(
+    listed: &[Listed],
+    removed: &[Removed],
+    specs: &[Arc<PeerSpec>],
+) -> Match {
     let mut changes = Changes::default();
     let (old_static, old) = listed.split_at(static_count(listed.iter().map(|peer| &peer.spec)));
     let (new_static, new) = specs.split_at(static_count(specs.iter()));
-    let mut places = match_static(old_static, new_static, &mut changes);
+    let mut known = match_static(old_static, new_static, &mut changes);
 
     // By key, how many addresses are only in the old list, and how many only in the new one.
     let mut only_old: Vec<&str> = Vec::new();
@@ -53,11 +103,11 @@ pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], specs: &[PeerS
         match old.next_if(|old| is_same(&old.spec, peer)) {
             Some(same) => {
                 changes.changed += usize::from(same.spec.parameters != peer.parameters);
-                places.push(Some(same.place));
+                known.push(Some(Known::listed(same, peer)));
             }
             None => {
                 only_new.extend(peer.key.as_deref());
-                places.push(None);
+                known.push(None);
             }
         }
     }
@@ -65,36 +115,41 @@ pub(super) fn match_peers(listed: &[Listed], removed: &[Removed], specs: &[PeerS
     count(&only_old, &only_new, &mut changes);
 
     if !removed.is_empty() {
-        let returning: HashMap<_, Offset> =
-            removed.iter().map(|peer| (identity(&peer.spec), peer.place)).collect();
-        for (place, peer) in places.iter_mut().zip(specs) {
+        let returning: HashMap<_, &Removed> =
+            removed.iter().map(|peer| (identity(&peer.spec), peer)).collect();
+        for (known, peer) in known.iter_mut().zip(specs) {
             // A line of the configuration has no name by which it could be known again.
-            if place.is_none() && peer.key.is_some() {
-                *place = returning.get(&identity(peer)).copied();
+            if known.is_none() && peer.key.is_some() {
+                *known =
+                    returning.get(&identity(peer)).map(|removed| Known::removed(removed, peer));
             }
         }
     }
-    Match { places, changes }
+    Match { known, changes }
 }
 
 /// Two lines may name the same address, so each line matches one line.
-fn match_static(old: &[Listed], new: &[PeerSpec], changes: &mut Changes) -> Vec<Option<Offset>> {
+fn match_static(
+    old: &[Listed],
+    new: &[Arc<PeerSpec>],
+    changes: &mut Changes,
+) -> Vec<Option<Known>> {
     let mut by_address: HashMap<&[u8], VecDeque<&Listed>> = HashMap::new();
     for peer in old {
         by_address.entry(&peer.spec.socket_address).or_default().push_back(peer);
     }
     let mut matched = 0;
-    let places = new
+    let known = new
         .iter()
         .map(|peer| {
             let same = by_address.get_mut(&*peer.socket_address)?.pop_front()?;
             matched += 1;
             changes.of_server_lines += usize::from(same.spec.parameters != peer.parameters);
-            Some(same.place)
+            Some(Known::listed(same, peer))
         })
         .collect();
     changes.of_server_lines += old.len() + new.len() - 2 * matched;
-    places
+    known
 }
 
 /// Both in the order of keys. What one key loses and gains at once has changed.

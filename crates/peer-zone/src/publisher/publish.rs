@@ -1,6 +1,7 @@
 //! Publishing peers: what stays, what is made, and what there is no room for.
 
 use core::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -8,24 +9,28 @@ use super::{
     Publisher,
     blocks::Spare,
     fitting::Selection,
-    matching::{Changes, Match, match_peers},
+    matching::{Changes, Known, Match, match_peers},
     options::TableOptions,
-    records::{Listed, Removed},
+    records::{Listed, Removed, Unused},
+    sections::sticky_order,
     slots::SlotSet,
 };
 use crate::{
-    layout::Entry,
     memory::Offset,
     peer_spec::{PeerSpec, normalize},
     protocol::Publishing,
 };
 
+/// How often what does not fit is tried again, as long as something more does each time: the memory
+/// of what is replaced comes back within microseconds. With this many rounds the room that is kept
+/// for changes (see `fitting`) is enough for all peers to change at once.
+const ROUNDS: usize = 80;
+
 /// Not all of the peers fit into the zone: as many as do are published.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{left_out} of {peers} peers do not fit")]
 pub struct ZoneFull {
-    /// How many are left out, or are without a change that makes them larger (a greater weight,
-    /// with consistent hashing).
+    /// How many are left out, or are without a change that there is no room for.
     pub left_out: usize,
     /// Peers in the list that was to be published.
     pub peers: usize,
@@ -44,7 +49,6 @@ impl Publisher {
     /// first). Those whose key and address the zone has already keep all that lives. Where nothing
     /// has changed nothing is published and the generation stays.
     ///
-    ///
     /// Where there is not room for all, what is published already and is still wanted stays, and of
     /// the others as many as fit are added, in the same order; one that is too large is passed
     /// over. What is gone goes in any case.
@@ -54,40 +58,66 @@ impl Publisher {
     /// [`ZoneFull`] if there is no room for all of them.
     pub fn publish(
         &mut self,
-        mut specs: Vec<PeerSpec>,
+        specs: Vec<impl Into<Arc<PeerSpec>>>,
         now: u64,
         _publishing: &Publishing,
     ) -> Result<Changes, ZoneFull> {
+        let mut specs: Vec<Arc<PeerSpec>> = specs.into_iter().map(Into::into).collect();
         normalize(&mut specs);
         self.complete_drain_times(now);
-        let is_first = self.zone.header().table.current() == 0;
-        let is_same = !is_first && self.listed().eq(&specs);
-        if is_same && self.has_what_it_needs() {
+        if self.is_published(&specs) && self.has_what_it_needs() {
             return Ok(Changes::default());
         }
         self.free_unread();
-        let Match { places, changes } = match_peers(&self.listed, &self.removed, &specs);
+        let Match { known, changes } = match_peers(&self.listed, &self.removed, &specs);
         if self.zone.left_out() == 0 {
             let options = self.options;
-            match self.install(specs, &places, &options, Spare::NeededIfLarger, now) {
+            match self.install(specs, &known, &options, Spare::NeededIfLarger, now) {
                 Ok(()) => return Ok(changes),
                 Err(not_installed) => specs = not_installed,
             }
         }
-        self.publish_what_fits(&specs, &places, now)
+        let mut result = self.publish_what_fits(&specs, &known, now);
+        for _ in 0..ROUNDS {
+            let Err(ZoneFull { changes, .. }) = result else { break };
+            if changes == Changes::default() {
+                break;
+            }
+            let Match { known, .. } = match_peers(&self.listed, &self.removed, &specs);
+            let next = self.publish_what_fits(&specs, &known, now);
+            let is_last = next.is_err_and(|full| full.changes == Changes::default());
+            result = match next {
+                Ok(more) => Ok(changes.and(more)),
+                Err(full) => Err(ZoneFull { changes: changes.and(full.changes), ..full }),
+            };
+            if is_last {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Whether these are the peers of the table that is published.
+    fn is_published(&self, specs: &[Arc<PeerSpec>]) -> bool {
+        let is_same = |(one, other): (&Listed, &Arc<PeerSpec>)| {
+            Arc::ptr_eq(&one.spec, other) || one.spec == *other
+        };
+        self.zone.header().table.current() != 0
+            && self.listed.len() == specs.len()
+            && self.listed.iter().zip(specs).all(is_same)
     }
 
     fn publish_what_fits(
         &mut self,
-        specs: &[PeerSpec],
-        places: &[Option<Offset>],
+        specs: &[Arc<PeerSpec>],
+        known: &[Option<Known>],
         now: u64,
     ) -> Result<Changes, ZoneFull> {
-        let mut chosen = self.select_peers(specs, places, true);
+        let mut chosen = self.select_peers(specs, known, true);
         let mut result = self.install_chosen(&mut chosen, now);
         if result.is_none() {
             // What is gone must go, whatever else has no room.
-            chosen = self.select_peers(specs, places, false);
+            chosen = self.select_peers(specs, known, false);
             result = self.install_chosen(&mut chosen, now);
         }
         let changes = result.unwrap_or_default();
@@ -101,35 +131,33 @@ impl Publisher {
     /// Says what has changed; `None` where there was no room after all.
     fn install_chosen(&mut self, chosen: &mut Selection, now: u64) -> Option<Changes> {
         let peers = std::mem::take(&mut chosen.peers);
-        let is_first = self.zone.header().table.current() == 0;
-        let is_same = !is_first && self.listed().eq(&peers);
-        if is_same && (chosen.lacks_method || self.has_what_it_needs()) {
+        if self.is_published(&peers) && (chosen.lacks_method || self.has_what_it_needs()) {
             return Some(Changes::default());
         }
-        let Match { places, changes } = match_peers(&self.listed, &self.removed, &peers);
+        let Match { known, changes } = match_peers(&self.listed, &self.removed, &peers);
         let options = if chosen.lacks_method { self.options.plain() } else { self.options };
         let spare = if chosen.adds { Spare::Needed } else { Spare::NotNeeded };
-        self.install(peers, &places, &options, spare, now).ok()?;
+        self.install(peers, &known, &options, spare, now).ok()?;
         Some(changes)
     }
 
     /// Whether the table that is published has what the upstream's method needs: another
     /// configuration may want another method.
-    fn has_what_it_needs(&self) -> bool {
+    pub(super) fn has_what_it_needs(&self) -> bool {
         self.has_what_is_needed_by(&self.listed)
     }
 
     fn has_what_is_needed_by(&self, listed: &[Listed]) -> bool {
         self.current_table().is_some_and(|table| {
             let method = self.options.method;
-            let has_all =
-                |is_needed: bool, length: u32| !is_needed || length > 0 || table.primaries == 0;
+            let has_ranges = table.ranges.length > 0 || table.weight > 0;
             // Without a weight a peer has no point.
-            let has_weight = |Listed { spec, .. }: &Listed| {
-                !spec.parameters.backup && spec.parameters.weight > 0
-            };
-            has_all(method.needs_ranges(), table.ranges.length)
-                && has_all(method.needs_ring() && listed.iter().any(has_weight), table.ring.length)
+            let has_weight = |peer: &Listed| !peer.is_backup && peer.weight > 0;
+            (!method.needs_ranges() || has_ranges || table.primaries == 0)
+                && (!method.needs_ring()
+                    || table.ring.length > 0
+                    || table.primaries == 0
+                    || !listed.iter().any(has_weight))
                 && (!self.options.is_sticky || table.sticky.length > 0 || listed.is_empty())
         })
     }
@@ -146,77 +174,133 @@ impl Publisher {
         self.zone.header().limited.store(u32::from(is_limited), Ordering::Relaxed);
     }
 
-    /// Makes the peers that have no place yet, and the table of all, and publishes it. Gives the
-    /// peers back where there was no room.
+    /// Makes the peers and entries that are not there yet, and the table of all, and publishes it.
+    /// Gives the peers back where there was no room.
     fn install(
         &mut self,
-        specs: Vec<PeerSpec>,
-        places: &[Option<Offset>],
+        specs: Vec<Arc<PeerSpec>>,
+        known: &[Option<Known>],
         options: &TableOptions,
         spare: Spare,
         now: u64,
-    ) -> Result<(), Vec<PeerSpec>> {
-        let is_same = self.zone.header().table.current() != 0 && self.listed().eq(&specs);
-        let generation = self.generation + u64::from(!is_same);
-        let mut made = Vec::new();
-        for (peer, _) in specs.iter().zip(places).filter(|(_, place)| place.is_none()) {
-            let Some(place) = self.make_peer(peer) else {
-                self.free_peers(made);
+    ) -> Result<(), Vec<Arc<PeerSpec>>> {
+        let generation = self.generation + u64::from(!self.is_published(&specs));
+        let mut made = Made::default();
+        let mut listed = Vec::with_capacity(specs.len());
+        for (spec, known) in specs.iter().zip(known) {
+            let Some(peer) = self.make_listed(spec, known.as_ref(), &mut made) else {
+                self.free_made(made);
                 return Err(specs);
             };
-            made.push(place);
+            listed.push(peer);
         }
-        let mut new = made.iter().copied();
-        let listed: Vec<Listed> = specs
-            .into_iter()
-            .zip(places)
-            .filter_map(|(spec, place)| Some(Listed { spec, place: place.or_else(|| new.next())? }))
-            .collect();
-        let stays = SlotSet::new(self.zone.memory.units(), places.iter().flatten().copied());
+        let places = known.iter().flatten().map(|known| known.place);
+        let stays = SlotSet::new(self.zone.memory.units(), places);
         let before = std::mem::take(&mut self.listed);
-        let removed =
-            self.removed.iter().map(Removed::entry).chain(before.iter().map(Listed::entry));
-        let removed: Vec<Entry> = removed.filter(|entry| !stays.contains(entry.peer)).collect();
-        let spare = if made.is_empty() { spare } else { Spare::Needed };
-        let table = self.make_table(&listed, &before, &removed, generation, options, spare);
+        let all = self.removed.iter().map(|peer| (peer.place, peer.entry));
+        let all = all.chain(before.iter().map(|peer| (peer.place, peer.entry)));
+        let removed: Vec<Offset> =
+            all.filter(|&(place, _)| !stays.contains(place)).map(|(_, entry)| entry).collect();
+        let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
+        let spare = if made.peers.is_empty() { spare } else { Spare::Needed };
+        let table =
+            self.make_table(&listed, &before, (&removed, &sticky), generation, options, spare);
         self.listed = before;
         let Some(table) = table else {
-            self.free_peers(made);
-            return Err(listed.into_iter().map(|peer| peer.spec).collect());
+            self.free_made(made);
+            return Err(specs);
         };
-        // From here on nothing fails. A publisher that dies before the table is published leaves
-        // peers that no table lists.
-        for place in made {
-            self.link(place);
-        }
-        let is_limited = listed.iter().any(|peer| peer.spec.parameters.max_conns != 0);
-        if is_limited {
-            self.set_limited(true);
-        }
-        for peer in &listed {
-            let from = self.peer(peer).ramp_from.load(Ordering::Relaxed).max(peer.spec.joined);
-            self.zone.extend_ramps(from, peer.spec.parameters.slow_start);
-        }
-        self.publish_table(table);
-        self.set_limited(is_limited);
+        self.limited = listed.iter().filter(|peer| peer.is_limited()).count();
+        self.publish_made(table, made, &listed);
         self.generation = generation;
         let since = self.publication;
+        let replaced = known.iter().flatten().filter(|known| !known.is_same);
+        let replaced: Vec<Unused> =
+            replaced.map(|known| self.unused_entry(known.entry, since)).collect();
+        self.unused.extend(replaced);
         let before = std::mem::replace(&mut self.listed, listed);
         self.apply_changes(&before, &stays, now);
         self.removed.retain(|peer| !stays.contains(peer.place));
-        self.removed.extend(
-            before
-                .into_iter()
-                .filter(|peer| !stays.contains(peer.place))
-                .map(|Listed { spec, place }| Removed { spec, place, since }),
-        );
+        let gone = before.into_iter().filter(|peer| !stays.contains(peer.place));
+        self.removed.extend(gone.map(|peer| Removed::new(peer, since)));
         self.update_panic(now);
         self.free_unread();
         Ok(())
     }
 
-    /// Frees peers that are in no list.
-    fn free_peers(&mut self, places: Vec<Offset>) {
-        places.into_iter().for_each(|place| self.free_peer(place));
+    /// A peer as a table is to have it, with what of it is not there yet; `None` where there is no
+    /// room.
+    pub(super) fn make_listed(
+        &mut self,
+        spec: &Arc<PeerSpec>,
+        known: Option<&Known>,
+        made: &mut Made,
+    ) -> Option<Listed> {
+        let place = match known {
+            Some(known) => known.place,
+            None => {
+                let place = self.make_peer(spec)?;
+                made.peers.push(place);
+                place
+            }
+        };
+        let entry = match known {
+            Some(known) if known.is_same => known.entry,
+            _ => {
+                let entry = self.make_entry(spec, place)?;
+                made.entries.push(entry);
+                entry
+            }
+        };
+        Some(Listed::new(Arc::clone(spec), place, entry))
     }
+
+    /// Publishes a table, with the peers that were made for it. `listed` are those whose ramps may
+    /// begin with it.
+    pub(super) fn publish_made<'l>(
+        &mut self,
+        table: Offset,
+        made: Made,
+        listed: impl IntoIterator<Item = &'l Listed>,
+    ) {
+        // From here on nothing fails. A publisher that dies before the table is published leaves
+        // peers that no table lists.
+        for place in made.peers {
+            self.link(place);
+        }
+        let is_limited = self.limited > 0;
+        if is_limited {
+            self.set_limited(true);
+        }
+        for peer in listed {
+            let from = self.peer(peer).ramp_from.load(Ordering::Relaxed).max(peer.spec.joined);
+            self.zone.extend_ramps(from, peer.spec.parameters.slow_start);
+        }
+        self.publish_table(table);
+        self.set_limited(is_limited);
+    }
+
+    /// The entry at `place`, which no table names from this publication on.
+    pub(super) fn unused_entry(&self, place: Offset, since: u64) -> Unused {
+        // SAFETY: the publisher frees entries, and has not freed this one.
+        let units = unsafe { self.zone.entry(place) }.units;
+        Unused { place, units, since }
+    }
+
+    /// Frees what is in no table and no list.
+    pub(super) fn free_made(&mut self, made: Made) {
+        made.peers.into_iter().for_each(|place| self.free_peer(place));
+        for place in made.entries {
+            let Unused { place, units, .. } = self.unused_entry(place, 0);
+            self.free_units(place, units);
+        }
+        self.store_used();
+    }
+}
+
+/// What was made for a table that is not published yet.
+#[derive(Default)]
+pub(super) struct Made {
+    pub(super) peers: Vec<Offset>,
+    pub(super) entries: Vec<Offset>,
 }

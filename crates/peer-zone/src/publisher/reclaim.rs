@@ -4,17 +4,19 @@
 //! since a worker with a pinned table may still pick it: it stays in the table, among those
 //! removed, until every table that gave it requests is gone and no connection to it is open; then a
 //! table without it is published, and when all tables before that one are gone too, its memory is
-//! free.
+//! free. Its entry, and one in whose place there is another, are free with the tables that name
+//! them.
 
 use core::sync::atomic::Ordering;
 
 use super::{
     Publisher,
     blocks::Spare,
-    records::{Outdated, Removed},
+    records::{Outdated, Removed, Unused},
+    sections::sticky_order,
 };
 use crate::{
-    layout::{Entry, ReportHeader, TableHeader, shared_column},
+    layout::{ReportHeader, TableHeader, shared_column},
     memory::Offset,
     protocol::{Owner, Process, Publishing},
 };
@@ -84,7 +86,7 @@ impl Publisher {
         let old = Offset(root.current());
         root.publish(place.map_or(0, |place| place.0));
         if old.0 != 0 {
-            self.reports.push(Outdated { place: old, units, until: 0 });
+            self.reports.push(Outdated { place: old, units, until: 0, is_owned: true });
         }
         self.free_unread();
         place.is_some()
@@ -124,7 +126,8 @@ impl Publisher {
         root.publish(table.0);
         self.publication += 1;
         if old.0 != 0 {
-            self.tables.push(Outdated { place: old, units, until: self.publication });
+            let until = self.publication;
+            self.tables.push(Outdated { place: old, units, until, is_owned: true });
         }
     }
 
@@ -137,7 +140,7 @@ impl Publisher {
             list.retain(|outdated| {
                 let is_pinned =
                     process_entries.iter().any(|process_entry| outdated.is_under(process_entry));
-                if !is_pinned {
+                if !is_pinned && outdated.is_owned {
                     // SAFETY: it is neither published nor pinned.
                     unsafe { memory.poison(outdated.place, outdated.units) };
                     self.allocator.release(outdated.place, outdated.units);
@@ -147,6 +150,11 @@ impl Publisher {
             });
         }
         let oldest = self.oldest_read();
+        let is_free = |unused: &mut Unused| unused.since <= oldest;
+        for Unused { place, units, .. } in self.unused.extract_if(.., is_free).collect::<Vec<_>>() {
+            self.free_units(place, units);
+            self.free_count += 1;
+        }
         let (free, listed): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.unlisted).into_iter().partition(|&(_, since)| since <= oldest);
         self.unlisted = listed;
@@ -180,21 +188,23 @@ impl Publisher {
         if !ended.contains(&true) {
             return;
         }
-        let remaining: Vec<Entry> = self
+        let remaining: Vec<Offset> = self
             .removed
             .iter()
             .zip(&ended)
             .filter(|&(_, ended)| !ended)
-            .map(|(peer, _)| peer.entry())
+            .map(|(peer, _)| peer.entry)
             .collect();
         // Where there is no room for a second table just now, they stay until there is.
         let listed = std::mem::take(&mut self.listed);
+        let options = self.options_in_use(&listed);
+        let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
         let table = self.make_table(
             &listed,
             &listed,
-            &remaining,
+            (&remaining, &sticky),
             self.generation,
-            &self.options_in_use(&listed),
+            &options,
             Spare::NotNeeded,
         );
         self.listed = listed;
@@ -204,6 +214,7 @@ impl Publisher {
         for (peer, ended) in std::mem::take(&mut self.removed).into_iter().zip(ended) {
             if ended {
                 self.unlisted.push((peer.place, since));
+                self.unused.push(self.unused_entry(peer.entry, since));
             } else {
                 self.removed.push(peer);
             }
@@ -236,10 +247,15 @@ impl Publisher {
     pub(super) fn free_peer(&mut self, place: Offset) {
         // SAFETY: the publisher frees peers, and has not freed this one.
         let units = unsafe { self.zone.peer(place) }.units;
-        // SAFETY: it is in no list and no table, so that nobody has a reference to it.
+        self.free_units(place, units);
+        self.store_used();
+    }
+
+    /// Frees what is in no list and no table that anybody reads.
+    pub(super) fn free_units(&mut self, place: Offset, units: u32) {
+        // SAFETY: nobody has a reference to it.
         unsafe { self.zone.memory.poison(place, units) };
         self.allocator.release(place, units);
-        self.store_used();
     }
 
     /// Takes dead workers out of the counts.

@@ -1,35 +1,49 @@
 //! What a table is made of, before it lies in memory.
 
-use std::sync::Arc;
-
 use super::{
     options::TableOptions,
     records::Listed,
     ring::{self, Server, SharedServers},
 };
 use crate::{
-    layout::{Entry, PLAN_ALIGNMENT, Section, TableHeader, TextEntry},
+    layout::{PLAN_ALIGNMENT, PlanHeader, Section, TableHeader},
     memory::{Memory, Offset, units},
-    peer_spec::PeerSpec,
     plan::Plan,
 };
 
 /// A table's entries and whatever its upstream's method needs beside.
 pub(super) struct Contents<'a> {
-    pub(super) primaries: Vec<&'a Listed>,
-    pub(super) backups: Vec<&'a Listed>,
-    removed: &'a [Entry],
+    listed: &'a [Listed],
+    removed: &'a [Offset],
     options: &'a TableOptions,
+    groups: [Summary; 2],
+    /// Places of the entries that have one, in the order of their sticky ids.
+    sticky: &'a [Offset],
     shared: Option<SharedServers>,
-    /// Indexes of the entries that have one, in the order of their sticky ids.
-    sticky: Vec<u32>,
-    text_entries: Vec<TextEntry>,
-    texts: Vec<u8>,
 }
 
-/// Whether a table has texts for this peer.
-pub(super) fn has_texts(peer: &PeerSpec) -> bool {
-    peer.route.is_some() || peer.labels.is_some() || peer.source.is_some()
+/// What there is to know of the peers with `backup`, or of those without.
+#[derive(Clone, Copy, Default)]
+struct Summary {
+    peers: usize,
+    in_service: usize,
+    /// The weight of all, if they have the same.
+    weight: u32,
+    is_even: bool,
+}
+
+impl Summary {
+    fn add(&mut self, peer: &Listed) {
+        self.is_even = self.peers == 0 || self.is_even && self.weight == peer.weight;
+        self.weight = peer.weight;
+        self.peers += 1;
+        self.in_service += usize::from(peer.weight_in_turn() > 0);
+    }
+
+    /// The weight of all; 0 where they differ.
+    fn even_weight(&self) -> u32 {
+        if self.is_even { self.weight } else { 0 }
+    }
 }
 
 /// How many items of each kind a table has.
@@ -43,8 +57,6 @@ pub(super) struct Counts {
     /// Words of the list of servers that several peers are of.
     pub(super) shared: usize,
     pub(super) sticky: usize,
-    pub(super) text_entries: usize,
-    pub(super) texts: usize,
 }
 
 /// The plans of a table, and where its parts lie.
@@ -60,108 +72,85 @@ pub(super) struct Parts {
     pub(super) ring: Section,
     pub(super) shared: Section,
     pub(super) sticky: Section,
-    pub(super) text_entries: Section,
-    pub(super) texts: Section,
     bytes: usize,
 }
 
+/// The places of the entries that have a sticky id, in the order of these.
+pub(super) fn sticky_order(listed: &[Listed]) -> Vec<Offset> {
+    // Backups come last among those with the same id, as in a table.
+    let mut order: Vec<(u64, bool, Offset)> = listed
+        .iter()
+        .filter(|peer| peer.spec.sticky != 0)
+        .map(|peer| (peer.spec.sticky, peer.is_backup, peer.entry))
+        .collect();
+    order.sort_by_key(|&(id, is_backup, _)| (id, is_backup));
+    order.into_iter().map(|(_, _, entry)| entry).collect()
+}
+
 impl<'a> Contents<'a> {
+    /// `listed` and the entries' places of those that are `removed`; `sticky` where the options
+    /// want it (see [`sticky_order`]).
     pub(super) fn new(
         listed: &'a [Listed],
-        removed: &'a [Entry],
+        removed: &'a [Offset],
+        sticky: &'a [Offset],
         options: &'a TableOptions,
     ) -> Self {
-        let (backups, primaries): (Vec<&Listed>, Vec<&Listed>) =
-            listed.iter().partition(|peer| peer.spec.parameters.backup);
-        let mut contents = Self {
-            primaries,
-            backups,
-            removed,
-            options,
-            shared: None,
-            sticky: Vec::new(),
-            text_entries: Vec::new(),
-            texts: Vec::new(),
-        };
-        contents.gather_texts();
+        let mut groups = [Summary::default(); 2];
+        for peer in listed {
+            groups[usize::from(peer.is_backup)].add(peer);
+        }
+        let mut contents = Self { listed, removed, options, groups, sticky, shared: None };
         if options.method.needs_ring() {
             contents.shared = Some(SharedServers::of(&contents.servers().collect::<Vec<_>>()));
-        }
-        if options.is_sticky {
-            let mut order: Vec<(u64, u32)> = contents
-                .in_service()
-                .map(|peer| peer.spec.sticky)
-                .zip(0..)
-                .filter(|&(id, _)| id != 0)
-                .collect();
-            order.sort_unstable();
-            contents.sticky = order.into_iter().map(|(_, index)| index).collect();
         }
         contents
     }
 
-    fn gather_texts(&mut self) {
-        // Offsets and indexes are bounded by the zone's size in units, which is a `u32`.
-        for (peer, entry) in self.primaries.iter().chain(&self.backups).zip(0..) {
-            if !has_texts(&peer.spec) {
-                continue;
-            }
-            let (route, labels) = (&peer.spec.route, &peer.spec.labels);
-            let length = |text: &Option<Arc<str>>| {
-                text.as_ref().map_or(TextEntry::NONE, |text| text.len() as u32)
-            };
-            self.text_entries.push(TextEntry {
-                entry,
-                offset: self.texts.len() as u32,
-                route: length(route),
-                labels: length(labels),
-            });
-            let texts = route.iter().chain(labels).chain(&peer.spec.source);
-            texts.for_each(|text| self.texts.extend_from_slice(text.as_bytes()));
-        }
-    }
-
-    fn in_service(&self) -> impl Iterator<Item = &Listed> {
-        self.primaries.iter().chain(&self.backups).copied()
+    /// The peers with `backup`, or those without.
+    pub(super) fn group(&self, is_backup: bool) -> impl Iterator<Item = &'a Listed> + Clone {
+        self.listed.iter().filter(move |peer| peer.is_backup == is_backup)
     }
 
     /// The peers that consistent hashing goes by.
     pub(super) fn servers(&self) -> impl Iterator<Item = Server<'a>> {
-        self.primaries.iter().map(|peer| (&*peer.spec.server, peer.spec.parameters.weight))
+        self.group(false).map(|peer| (&*peer.spec.server, peer.weight))
     }
 
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        self.in_service().map(Listed::entry).chain(self.removed.iter().copied()).collect()
+    /// The weight of all peers without `backup`; 0 where they differ.
+    pub(super) fn even_weight(&self) -> u32 {
+        self.groups[0].even_weight()
     }
 
-    /// Weights by which round robin goes: none for those that are out of service.
-    pub(super) fn weights(peers: &[&Listed]) -> Vec<u32> {
-        let weight = |peer: &&Listed| {
-            let parameters = peer.spec.parameters;
-            if parameters.is_in_service() { parameters.weight } else { 0 }
+    /// The parts, with the plans in their shortest form or in the one that depends on nothing but
+    /// the number of peers.
+    pub(super) fn places(&self, is_compact: bool) -> Places {
+        let plan = |is_backup: bool| {
+            let Summary { peers, in_service, is_even, .. } = self.groups[usize::from(is_backup)];
+            if is_even && in_service == peers {
+                return Plan::InTurn(peers);
+            }
+            let weights: Vec<u32> =
+                self.group(is_backup).map(|peer| peer.weight_in_turn()).collect();
+            if is_compact { Plan::compact(&weights) } else { Plan::new(&weights) }
         };
-        peers.iter().map(weight).collect()
-    }
-
-    /// The parts with plans of this kind.
-    pub(super) fn places(&self, plan: impl Fn(&[u32]) -> Plan) -> Places {
-        let plans = [plan(&Self::weights(&self.primaries)), plan(&Self::weights(&self.backups))];
+        let plans = [plan(false), plan(true)];
         let parts = self.numbers().lay_out(plans.each_ref().map(Plan::size));
         Places { plans, parts }
     }
 
     fn numbers(&self) -> Counts {
         let method = self.options.method;
+        let [primaries, backups] = self.groups.map(|group| group.peers);
+        let has_ranges = method.needs_ranges() && self.even_weight() == 0;
         Counts {
-            primaries: self.primaries.len(),
-            backups: self.backups.len(),
+            primaries,
+            backups,
             removed: self.removed.len(),
-            ranges: if method.needs_ranges() { self.primaries.len() } else { 0 },
+            ranges: if has_ranges { primaries } else { 0 },
             points: if method.needs_ring() { ring::length(self.servers()) } else { 0 },
             shared: self.shared.as_ref().map_or(0, |shared| shared.words.len()),
             sticky: self.sticky.len(),
-            text_entries: self.text_entries.len(),
-            texts: self.texts.len(),
         }
     }
 
@@ -169,7 +158,11 @@ impl<'a> Contents<'a> {
     /// so a table does not shrink before they are out of it, and the next one fits where the last
     /// one was.
     pub(super) fn compact_units(&self) -> u32 {
-        self.numbers().compact_units()
+        let mut numbers = self.numbers();
+        if self.options.method.needs_ranges() {
+            numbers.ranges = numbers.primaries;
+        }
+        numbers.compact_units()
     }
 
     /// Writes the parts behind the header, but for the ring.
@@ -182,16 +175,22 @@ impl<'a> Contents<'a> {
         // SAFETY: each part lies within what `places` has counted; the rest is the caller's
         // promise.
         unsafe {
-            memory.copy(start + size_of::<TableHeader>(), &self.entries());
+            let mut behind = start + size_of::<TableHeader>();
+            for is_backup in [false, true] {
+                if self.groups[usize::from(is_backup)].peers > 0 {
+                    behind = memory.fill(behind, self.group(is_backup).map(|peer| peer.entry));
+                }
+            }
+            memory.copy(behind, self.removed);
             for (plan, offset) in places.plans.iter().zip(places.parts.plan_offsets) {
                 match plan {
+                    Plan::InTurn(_) => {}
                     Plan::Sequence(sequence) => memory.copy(start + offset, sequence),
                     Plan::Strided(cumulative, _) => memory.copy(start + offset, cumulative),
                 }
             }
             if places.parts.ranges.length > 0 {
-                let weights: Vec<u32> =
-                    self.primaries.iter().map(|peer| peer.spec.parameters.weight).collect();
+                let weights: Vec<u32> = self.group(false).map(|peer| peer.weight).collect();
                 memory.copy(
                     start + places.parts.ranges.offset as usize,
                     &peer_balance::cumulative(&weights),
@@ -200,9 +199,7 @@ impl<'a> Contents<'a> {
             if let Some(shared) = &self.shared {
                 memory.copy(start + places.parts.shared.offset as usize, &shared.words);
             }
-            memory.copy(start + places.parts.sticky.offset as usize, &self.sticky);
-            memory.copy(start + places.parts.text_entries.offset as usize, &self.text_entries);
-            memory.copy(start + places.parts.texts.offset as usize, &self.texts);
+            memory.copy(start + places.parts.sticky.offset as usize, self.sticky);
         }
     }
 
@@ -228,17 +225,17 @@ impl<'a> Contents<'a> {
     }
 
     /// The plans' headers.
-    pub(super) fn plan_headers(&self, places: &Places) -> [crate::layout::PlanHeader; 2] {
+    pub(super) fn plan_headers(&self, places: &Places) -> [PlanHeader; 2] {
         let [primary, backup] = &places.plans;
-        [
-            primary.header(places.parts.plan_offsets[0], &Self::weights(&self.primaries)),
-            backup.header(places.parts.plan_offsets[1], &Self::weights(&self.backups)),
-        ]
+        let [first, second] = places.parts.plan_offsets;
+        let [primaries, backups] = self.groups.map(|group| group.in_service);
+        [primary.header(first, primaries), backup.header(second, backups)]
     }
 
     /// How many peers there are without `backup`, with it, and removed.
     pub(super) fn counts(&self) -> [usize; 3] {
-        [self.primaries.len(), self.backups.len(), self.removed.len()]
+        let [primaries, backups] = self.groups.map(|group| group.peers);
+        [primaries, backups, self.removed.len()]
     }
 }
 
@@ -252,11 +249,10 @@ impl Counts {
     /// About as many bytes as these take in a table.
     pub(super) fn bytes(&self) -> usize {
         let peers = self.primaries + self.backups + self.removed;
-        peers * (size_of::<Entry>() + size_of::<u64>())
+        peers * (size_of::<Offset>() + size_of::<u64>())
             + (self.ranges + self.points) * size_of::<u64>()
-            + (self.shared + self.sticky) * size_of::<u32>()
-            + self.text_entries * size_of::<TextEntry>()
-            + self.texts
+            + self.shared * size_of::<u32>()
+            + self.sticky * size_of::<Offset>()
     }
 
     /// Where the parts lie, with plans of these sizes.
@@ -279,19 +275,8 @@ impl Counts {
         let ranges = section(self.ranges, size_of::<u64>());
         let ring = section(self.points, size_of::<u64>());
         let shared = section(self.shared, size_of::<u32>());
-        let sticky = section(self.sticky, size_of::<u32>());
-        let text_entries = section(self.text_entries, size_of::<TextEntry>());
-        let texts = section(self.texts, 1);
-        Parts {
-            plan_offsets: [first, second],
-            ranges,
-            ring,
-            shared,
-            sticky,
-            text_entries,
-            texts,
-            bytes: end,
-        }
+        let sticky = section(self.sticky, size_of::<Offset>());
+        Parts { plan_offsets: [first, second], ranges, ring, shared, sticky, bytes: end }
     }
 }
 

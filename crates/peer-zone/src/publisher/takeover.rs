@@ -1,21 +1,21 @@
 //! Taking over from a publisher that is gone, wherever it stopped.
 
 use core::sync::atomic::Ordering;
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Publisher,
     load_correction::LoadCorrection,
     options::TableOptions,
-    records::{Listed, Outdated, Removed},
+    records::{Listed, Outdated, Removed, Unused},
 };
 use crate::{
     allocator::Allocator,
     layout::{Entry, ProcessEntry, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
     memory::{Offset, units},
-    peer_spec::{PeerSpec, order},
+    peer_spec::order,
     protocol::Publishing,
-    zone::{Zone, texts::Texts},
+    zone::Zone,
 };
 
 impl Publisher {
@@ -36,12 +36,14 @@ impl Publisher {
             unlisted: Vec::new(),
             tables: Vec::new(),
             reports: Vec::new(),
+            unused: Vec::new(),
             publication: 1,
             generation: 0,
             options: TableOptions::default(),
             in_service: 0,
             failing: 0,
             pending: 0,
+            limited: 0,
             recounts: LoadCorrection::default(),
             may_lack_times: true,
             free_count: 0,
@@ -58,11 +60,11 @@ impl Publisher {
 
     /// A publisher that was killed may have published a change without telling whom it concerns.
     fn repeat_withdrawals(&self) {
-        for peer in self.listed.iter().filter(|peer| peer.is_in_service()) {
+        for peer in self.listed.iter().filter(|peer| peer.is_in_service) {
             self.peer(peer).in_service.store(1, Ordering::Relaxed);
         }
         let out_of_service =
-            self.listed.iter().filter(|peer| !peer.is_in_service()).map(|peer| peer.place);
+            self.listed.iter().filter(|peer| !peer.is_in_service).map(|peer| peer.place);
         for place in out_of_service.chain(self.removed.iter().map(|peer| peer.place)) {
             // SAFETY: the publisher frees peers, and has not freed these.
             self.withdraw(unsafe { self.zone.peer(place) });
@@ -124,54 +126,60 @@ impl Publisher {
         if table.0 == 0 {
             return;
         }
-        // SAFETY: it is published, and its entries follow the header.
-        let (header, entries) = unsafe {
+        // SAFETY: it is published, and the places of its entries follow the header.
+        let (header, places) = unsafe {
             let header = memory.get::<TableHeader>(table.bytes());
-            let entries = memory
-                .slice::<Entry>(table.bytes() + size_of::<TableHeader>(), header.entries as usize);
-            (header, entries)
+            let places = memory
+                .slice::<Offset>(table.bytes() + size_of::<TableHeader>(), header.entries as usize);
+            (header, places)
         };
         self.allocator.reserve(table, header.units);
         self.generation = header.generation;
-        // SAFETY: it is published.
-        let texts = unsafe { self.zone.texts(table) };
-        let (listed, removed) = entries.split_at((header.primaries + header.backups) as usize);
-        let mut listed: Vec<Listed> = listed
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| Listed {
-                spec: self.describe(entry, texts.of(index)),
-                place: entry.peer,
-            })
-            .collect();
+        let peers: Vec<Offset> = places.iter().map(|&place| self.reserve_entry(place)).collect();
+        // SAFETY: the publisher frees entries, and has not freed these.
+        let specs = places.iter().map(|&place| Arc::new(unsafe { self.zone.spec(place) }));
+        let mut all = specs.zip(&peers).zip(places);
+        let count = (header.primaries + header.backups) as usize;
+        let listed = all.by_ref().take(count);
+        let mut listed: Vec<Listed> =
+            listed.map(|((spec, &place), &entry)| Listed::new(spec, place, entry)).collect();
         // Backups stand behind the others in a table; here all are in one order.
         listed.sort_by(|one, other| order(&one.spec, &other.spec));
-        self.listed = listed;
-        self.removed = removed
-            .iter()
-            .map(|entry| Removed {
-                spec: self.describe(entry, Texts::default()),
-                place: entry.peer,
-                since: self.publication,
-            })
-            .collect();
-        let in_table: HashSet<Offset> = entries.iter().map(|entry| entry.peer).collect();
+        let since = self.publication;
+        let removed =
+            all.map(|((spec, &place), &entry)| Removed { spec, place, entry, since }).collect();
+        self.limited = listed.iter().filter(|peer| peer.is_limited()).count();
+        (self.listed, self.removed) = (listed, removed);
+        let in_table: HashSet<Offset> = peers.into_iter().collect();
         self.unlisted.retain(|(place, _)| !in_table.contains(place));
     }
 
-    /// Reserves tables and reports that are read just now, though others have taken their place.
+    /// Reserves an entry of the table that is published. Returns the place of its peer.
+    fn reserve_entry(&mut self, place: Offset) -> Offset {
+        // SAFETY: the publisher frees entries, and has not freed this one.
+        let entry = unsafe { self.zone.entry(place) };
+        self.allocator.reserve(place, entry.units);
+        entry.peer
+    }
+
+    /// Reserves tables, with their entries, and reports that are read just now, though others have
+    /// taken their place.
     ///
     /// A pin may be stale: set, but not yet compared with the root. What it points to is then never
     /// read, and what looks like a header there may be left over from what lay there once, so that
-    /// its extent may overlap one that is read. Those that overlap are kept as one, until no pin
-    /// points into it.
+    /// its extent may overlap one that is read. Those that overlap are kept as one. All of it comes
+    /// back once none of the pins is there any more.
     fn find_pinned(&mut self) {
-        let mut claims: Vec<(u32, u32)> = self
-            .zone
-            .process_entries()
-            .iter()
-            .flat_map(|process_entry| self.claims(process_entry))
-            .collect();
+        let (mut pinned, mut claims) = (Vec::new(), Vec::new());
+        for process_entry in self.zone.process_entries() {
+            for (place, units) in self.pinned_blocks(process_entry) {
+                pinned.push(place);
+                claims.push((place.0, place.0 + units));
+            }
+        }
+        for &table in &pinned {
+            claims.extend(self.claimed_entries(table));
+        }
         claims.sort_unstable();
         let mut extents: Vec<(u32, u32)> = Vec::new();
         for (start, end) in claims {
@@ -180,30 +188,29 @@ impl Publisher {
                 _ => extents.push((start, end)),
             }
         }
+        let publication = self.publication;
         for (start, end) in extents {
             let (place, units) = (Offset(start), end - start);
             let is_free = self.allocator.reserve(place, units);
             debug_assert!(is_free, "each part of it was free");
-            self.tables.push(Outdated { place, units, until: self.publication });
+            self.unused.push(Unused { place, units, since: publication });
         }
+        let outdated = |place| Outdated { place, units: 1, until: publication, is_owned: false };
+        self.tables.extend(pinned.into_iter().map(outdated));
     }
 
-    /// The extents that a worker's pins point to, where all of them is neither published nor a
+    /// The blocks that a worker's pins point to, where all of them is neither published nor a
     /// peer's.
-    fn claims(&self, process_entry: &ProcessEntry) -> impl Iterator<Item = (u32, u32)> {
+    fn pinned_blocks(&self, process_entry: &ProcessEntry) -> impl Iterator<Item = (Offset, u32)> {
         let memory = self.zone.memory;
-        let may_be_header = move |place: u32, size: usize| {
-            place >= self.zone.first_block()
-                && place.checked_add(units(size)).is_some_and(|end| end <= memory.units())
-        };
         let place = process_entry.table.place();
-        let table = may_be_header(place, size_of::<TableHeader>()).then(|| {
+        let table = self.may_lie_at(place, size_of::<TableHeader>()).then(|| {
             // SAFETY: within the memory; any bytes are valid integers, and the magic tells a table.
             let header = unsafe { memory.get::<TableHeader>(Offset(place).bytes()) };
             (header.magic == TABLE_MAGIC, place, header.units)
         });
         let place = process_entry.report.place();
-        let report = may_be_header(place, size_of::<ReportHeader>()).then(|| {
+        let report = self.may_lie_at(place, size_of::<ReportHeader>()).then(|| {
             // SAFETY: as above.
             let header = unsafe { memory.get::<ReportHeader>(Offset(place).bytes()) };
             (header.magic == REPORT_MAGIC, place, header.units)
@@ -211,15 +218,33 @@ impl Publisher {
         let is_claim = |&(is_block, place, units): &(bool, u32, u32)| {
             is_block && self.allocator.is_free(Offset(place), units)
         };
-        table
-            .into_iter()
-            .chain(report)
-            .filter(is_claim)
-            .map(|(_, place, units)| (place, place + units))
+        let blocks = table.into_iter().chain(report).filter(is_claim);
+        blocks.map(|(_, place, units)| (Offset(place), units))
     }
 
-    fn describe(&self, entry: &Entry, texts: Texts<'_>) -> PeerSpec {
-        // SAFETY: the publisher frees peers, and has not freed this one.
-        unsafe { self.zone.spec(entry, texts) }
+    /// Whether so many bytes may lie there, apart from what may be there already.
+    fn may_lie_at(&self, place: u32, size: usize) -> bool {
+        let end = place.checked_add(units(size));
+        place >= self.zone.first_block() && end.is_some_and(|end| end <= self.zone.memory.units())
+    }
+
+    /// The extents of the entries of a block, if that is a table, but for those that the table which
+    /// is published has as well.
+    fn claimed_entries(&self, table: Offset) -> impl Iterator<Item = (u32, u32)> {
+        let memory = self.zone.memory;
+        // SAFETY: all of the block lies within the memory, and any bytes are valid integers.
+        let header = unsafe { memory.get::<TableHeader>(table.bytes()) };
+        let size = size_of::<TableHeader>() + header.entries as usize * size_of::<Offset>();
+        let is_table = header.magic == TABLE_MAGIC && units(size) <= header.units;
+        let count = if is_table { header.entries as usize } else { 0 };
+        // SAFETY: as above; whatever the header says, these lie within the block.
+        let places =
+            unsafe { memory.slice::<Offset>(table.bytes() + size_of::<TableHeader>(), count) };
+        places.iter().filter_map(|&place| {
+            let may_lie = self.may_lie_at(place.0, size_of::<Entry>());
+            // SAFETY: within the memory, as above.
+            let units = may_lie.then(|| unsafe { self.zone.entry(place) }.units)?;
+            self.allocator.is_free(place, units).then(|| (place.0, place.0 + units))
+        })
     }
 }

@@ -266,7 +266,7 @@ impl Table<'_> {
             max_fails: parameters.max_fails,
             slow_start: parameters.slow_start,
             backup: parameters.backup,
-            sticky: entry.sticky(),
+            sticky: entry.sticky,
             is_single,
             is_upgraded: false,
             has_header: false,

@@ -51,7 +51,7 @@ impl Worker {
     fn clear_column(&mut self) {
         let (zone, column) = (self.zone, self.column);
         if let Some(table) = self.table() {
-            for entry in table.entries {
+            for entry in table.entries() {
                 // SAFETY: the table is pinned, and no peer that it lists is freed.
                 unsafe { zone.clear_count(entry.peer, column) };
             }
@@ -83,7 +83,7 @@ impl Worker {
         let (zone, from) = (self.zone, self.column);
         let counted = self.counted.take().map(RefCell::into_inner).unwrap_or_default();
         if let Some(table) = self.table() {
-            for entry in table.entries {
+            for entry in table.entries() {
                 let count = counted.get(entry.peer.0 as usize).copied().unwrap_or_default();
                 if count == 0 {
                     continue;

@@ -218,7 +218,7 @@ mod tests {
         says(one, 500);
         other.set_drain_policy(None);
         assert_eq!(closes_in(one), None, "it is not drained");
-        publisher.publish(vec![], 2_000, &publishing).expect("room");
+        publisher.publish(Vec::<PeerSpec>::new(), 2_000, &publishing).expect("room");
         assert_eq!((closes_in(one), closes_in(other)), (None, None), "the other closes none");
         says(other, 700);
         assert_eq!((closes_in(one), closes_in(other)), (Some(600), Some(600)));

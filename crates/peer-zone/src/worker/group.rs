@@ -3,11 +3,12 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::table::Table;
-use crate::layout::{Entry, PlanHeader};
+use crate::{layout::PlanHeader, memory::Offset};
 
 /// The peers with `backup`, or those without.
 pub(super) struct Group<'t> {
-    pub(super) entries: &'t [Entry],
+    /// The places of its entries.
+    pub(super) places: &'t [Offset],
     pub(super) plan: &'t PlanHeader,
     /// How far round robin has come in this group.
     position: &'t AtomicU64,
@@ -32,7 +33,7 @@ impl Table<'_> {
     #[inline]
     pub(super) fn primary(&self) -> Group<'_> {
         Group {
-            entries: &self.entries[..self.header.primaries as usize],
+            places: &self.places[..self.header.primaries as usize],
             plan: &self.header.primary,
             position: &self.worker.zone.positions().primary,
         }
@@ -43,7 +44,7 @@ impl Table<'_> {
     pub(super) fn backup(&self) -> Group<'_> {
         let primaries = self.header.primaries as usize;
         Group {
-            entries: &self.entries[primaries..primaries + self.header.backups as usize],
+            places: &self.places[primaries..primaries + self.header.backups as usize],
             plan: &self.header.backup,
             position: &self.worker.zone.positions().backup,
         }

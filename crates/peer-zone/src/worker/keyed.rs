@@ -75,16 +75,21 @@ impl Table<'_> {
     ) -> Option<PickedPeer> {
         // SAFETY: the section's items are cumulative weights.
         let ranges: &[u64] = unsafe { self.section(self.header.ranges) };
-        let total = ranges.last().copied().filter(|&total| total > 0)?;
-        if group.entries.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
+        let weight = u64::from(self.header.weight);
+        let total = match weight {
+            0 => ranges.last().copied().filter(|&total| total > 0)?,
+            _ => weight * group.places.len() as u64,
+        };
+        if group.places.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
             return None;
         }
         loop {
-            let index = peer_balance::in_range(ranges, next(progress) % total);
-            let held = group
-                .entries
-                .get(index)
-                .and_then(|entry| self.claim_peer(entry, request, Weighing::Not));
+            let point = next(progress) % total;
+            let index = match weight {
+                0 => peer_balance::in_range(ranges, point),
+                _ => (point / weight) as usize,
+            };
+            let held = self.claim_index(group, index, request);
             if held.is_some() || progress.is_lost() {
                 return held;
             }
@@ -102,7 +107,7 @@ impl Table<'_> {
         // SAFETY: the section's items are points.
         let points: &[u64] = unsafe { self.section(self.header.ring) };
         if points.is_empty()
-            || group.entries.len() < 2
+            || group.places.len() < 2
             || key.is_empty()
             || progress.tries > KEYED_TRIES
         {
@@ -124,6 +129,16 @@ impl Table<'_> {
         }
     }
 
+    fn claim_index<F: Fn(u64) -> bool>(
+        &self,
+        group: &Group<'_>,
+        index: usize,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
+        let &place = group.places.get(index)?;
+        self.claim_peer(self.entry(place), request, Weighing::Not)
+    }
+
     /// A peer of the server that a point names: there are several where a name has several
     /// addresses.
     fn claim_server<F: Fn(u64) -> bool>(
@@ -132,12 +147,7 @@ impl Table<'_> {
         server: u32,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let claim = |index: usize| {
-            group
-                .entries
-                .get(index)
-                .and_then(|entry| self.claim_peer(entry, request, Weighing::Not))
-        };
+        let claim = |index: usize| self.claim_index(group, index, request);
         if server & SHARED == 0 {
             return claim(server as usize);
         }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     layout::{Entry, Peer},
+    memory::Offset,
     zone::Zone,
 };
 
@@ -98,13 +99,13 @@ impl Table<'_> {
         let turn = if request.has_ramps { self.turn(group, request) } else { Turn::Others };
         let is_open = match turn {
             Turn::Starting(held) => return Some(held),
-            Turn::Open if group.entries.len() > EXACT => return None,
+            Turn::Open if group.places.len() > EXACT => return None,
             Turn::Open => true,
             Turn::Others => false,
         };
         for _ in 0..if is_open { 0 } else { IDLE_POSITIONS } {
             let position = group.next();
-            let entry = &group.entries[self.index_at(group.plan, position)];
+            let entry = self.entry_at(group, position);
             let peer = self.peer(entry);
             if Zone::open(peer) == 0
                 && !self.is_starting(entry, peer, request)
@@ -132,8 +133,9 @@ impl Table<'_> {
     ) -> Option<Least<'t>> {
         let mut compared = Comparison::default();
         let position = group.position();
-        if group.entries.len() <= EXACT {
-            for entry in group.entries {
+        if group.places.len() <= EXACT {
+            for &place in group.places {
+                let entry = self.entry(place);
                 let peer = self.peer(entry);
                 self.compare((entry, peer, load(entry, peer)), request, position, &mut compared);
             }
@@ -141,9 +143,10 @@ impl Table<'_> {
             // Step by step for all of them: peers drawn at random are in nobody's cache, and loads
             // that do not wait for each other come together. Peer by peer it takes several times as
             // long.
-            let entries: [&Entry; SAMPLE] = array::from_fn(|_| {
-                &group.entries[below(self.worker.random(), group.entries.len() as u64) as usize]
+            let places: [Offset; SAMPLE] = array::from_fn(|_| {
+                group.places[below(self.worker.random(), group.places.len() as u64) as usize]
             });
+            let entries = places.map(|place| self.entry(place));
             let peers = entries.map(|entry| self.peer(entry));
             let loads: [u64; SAMPLE] = array::from_fn(|at| load(entries[at], peers[at]));
             for ((entry, peer), load) in entries.into_iter().zip(peers).zip(loads) {

@@ -37,7 +37,7 @@ impl Table<'_> {
         let is_open = match if request.has_ramps { self.turn(group, request) } else { Turn::Others }
         {
             Turn::Starting(held) => return Some(held),
-            Turn::Open if group.entries.len() > EXACT => return None,
+            Turn::Open if group.places.len() > EXACT => return None,
             Turn::Open => true,
             Turn::Others => false,
         };
@@ -45,7 +45,7 @@ impl Table<'_> {
         (0..ROUNDS).find_map(|_| {
             let best = self.least_loaded(group, request, is_open, load)?;
             // Of more, the sample is a draw already.
-            let equal = best.equal.filter(|_| group.entries.len() <= EXACT);
+            let equal = best.equal.filter(|_| group.places.len() <= EXACT);
             equal
                 .and_then(|equal| self.next_of_equal(group, request, equal, load))
                 .or_else(|| self.hold_peer(best.entry, self.peer(best.entry), request))
@@ -63,7 +63,7 @@ impl Table<'_> {
     ) -> Option<PickedPeer> {
         (0..group.plan.in_service * TURNS).find_map(|_| {
             let position = group.next();
-            let entry = &group.entries[self.index_at(group.plan, position)];
+            let entry = self.entry_at(group, position);
             let peer = self.peer(entry);
             let is_equal = Load::new(load(entry, peer), entry).order(equal).is_eq()
                 && !self.is_starting(entry, peer, request);

@@ -8,6 +8,7 @@ use super::{
     Now, Worker, claim::PickRequest, exhausted::Exhausted, keyed::KeyProgress,
     picked_peer::PickedPeer, table::Table,
 };
+use crate::layout::Entry;
 
 /// The result of a pick.
 #[derive(Debug)]
@@ -59,12 +60,12 @@ impl Worker {
         let Some(table) = self.table() else { return Pick::Busy };
         let least_time = context.method.least_time();
         let request = PickRequest { now, tried: &tried, has_ramps, least_time };
-        let named = context.sticky.and_then(|id| table.sticky_index(id));
-        let is_backup =
-            |&index: &usize| context.leaves_backups && index >= table.header.primaries as usize;
-        let (at_once, at_last) = (named.filter(|index| !is_backup(index)), named.filter(is_backup));
+        let named =
+            context.sticky.and_then(|id| table.sticky_place(id)).map(|place| table.entry(place));
+        let is_backup = |entry: &&Entry| context.leaves_backups && entry.parameters.backup;
+        let (at_once, at_last) = (named.filter(|entry| !is_backup(entry)), named.filter(is_backup));
         if let Some(held) =
-            at_once.and_then(|index| table.pick_named(index, context.grace, &request))
+            at_once.and_then(|entry| table.pick_named(entry, context.grace, &request))
         {
             return Pick::Peer(held);
         }
@@ -133,11 +134,10 @@ impl Table<'_> {
     /// sessions, and whatever its weight.
     fn pick_named<F: Fn(u64) -> bool>(
         &self,
-        index: usize,
+        entry: &Entry,
         grace: Option<u64>,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let entry = self.entries.get(index)?;
         let is_over = |grace| self.peer(entry).has_drained_for(grace, request.now.milliseconds);
         if entry.parameters.drain && grace.is_some_and(is_over) {
             return None;

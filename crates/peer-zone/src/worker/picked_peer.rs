@@ -84,9 +84,8 @@ impl Worker {
     /// list of peers was published since it was picked, that one's word counts.
     pub fn with_route<T>(&mut self, held: &PickedPeer, read: impl FnOnce(Option<&[u8]>) -> T) -> T {
         let Some(table) = self.table() else { return read(None) };
-        let index = table.header.text_entries.length > 0;
-        let index = index.then(|| table.sticky_index(held.sticky)).flatten();
-        read(index.and_then(|index| table.texts(index).route))
+        let place = table.sticky_place(held.sticky);
+        read(place.and_then(|place| table.texts(place).route))
     }
 
     /// Open connections to the peer that a request holds, over all workers.

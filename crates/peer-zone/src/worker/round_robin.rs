@@ -9,7 +9,7 @@ use super::{
     table::Table,
     weighted_draw::WeightedDraw,
 };
-use crate::layout::PlanHeader;
+use crate::layout::Entry;
 
 /// How many positions of the plan are tried before the peers are walked. Each position lost to an
 /// unavailable peer is a load or two; with half of the peers unavailable, 64 in a row are
@@ -44,11 +44,11 @@ impl Table<'_> {
         let few = POSITIONS_TRIED.min(group.plan.in_service.saturating_mul(2));
         let mut passed_over = 0;
         for tried in 0..POSITIONS_AT_MOST {
-            if tried >= few && (group.entries.len() <= FEW || passed_over * USABLE < tried) {
+            if tried >= few && (group.places.len() <= FEW || passed_over * USABLE < tried) {
                 break;
             }
             let position = group.next();
-            let entry = &group.entries[self.index_at(group.plan, position)];
+            let entry = self.entry_at(group, position);
             match self.visit_peer(entry, request, Weighing::At(position)) {
                 Visit::Taken(held) => return Some(held),
                 Visit::PassedOver => passed_over += 1,
@@ -69,7 +69,8 @@ impl Table<'_> {
             let position = group.position();
             let mut lot = WeightedDraw::default();
             let mut has_full = false;
-            for entry in group.entries {
+            for &place in group.places {
+                let entry = self.entry(place);
                 let peer = self.peer(entry);
                 if !self.may_serve(entry, peer, request) {
                     continue;
@@ -93,18 +94,23 @@ impl Table<'_> {
             }
         }
         // The walk starts anywhere, so that the first is not favoured.
-        let start = (group.next() % group.entries.len() as u64) as usize;
-        let (before, from) = group.entries.split_at(start);
-        from.iter().chain(before).find_map(|entry| self.claim_peer(entry, request, Weighing::Not))
+        let start = (group.next() % group.places.len() as u64) as usize;
+        let (before, from) = group.places.split_at(start);
+        let mut entries = from.iter().chain(before).map(|&place| self.entry(place));
+        entries.find_map(|entry| self.claim_peer(entry, request, Weighing::Not))
     }
 
-    /// The index of the entry that the plan has at this position.
-    pub(super) fn index_at(&self, plan: &PlanHeader, position: u64) -> usize {
-        if plan.stride == 0 {
-            self.plan_sequence(plan)[(position % plan.cycle) as usize] as usize
+    /// The entry that the group's plan has at this position.
+    #[inline]
+    pub(super) fn entry_at(&self, group: &Group<'_>, position: u64) -> &Entry {
+        let plan = group.plan;
+        let index = if plan.stride == 0 {
+            let position = (position % plan.cycle) as usize;
+            if plan.length == 0 { position } else { self.plan_sequence(plan)[position] as usize }
         } else {
             let stride = Stride { cycle: plan.cycle, stride: plan.stride };
             peer_balance::pick(self.plan_cumulative(plan), &stride, position)
-        }
+        };
+        self.entry(group.places[index])
     }
 }

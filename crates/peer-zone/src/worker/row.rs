@@ -56,20 +56,23 @@ impl Table<'_> {
     /// connections.
     pub fn rows(&self) -> impl Iterator<Item = PeerRow<'_>> {
         let listed = (self.header.primaries + self.header.backups) as usize;
-        self.entries.iter().enumerate().map(move |(index, entry)| PeerRow {
-            // SAFETY: the table is pinned, and no peer that it lists is freed.
-            peer: unsafe { self.worker.zone.view(entry.peer) },
-            parameters: entry.parameters,
-            // SAFETY: as above.
-            connections: unsafe { self.worker.zone.connections(entry.peer) },
-            // SAFETY: as above.
-            words: unsafe { self.worker.zone.peer(entry.peer) },
-            // SAFETY: as above.
-            columns: unsafe { self.worker.zone.peer_columns(entry.peer) },
-            zone: self.worker.zone,
-            route: self.texts(index).route,
-            labels: self.texts(index).labels,
-            is_removed: index >= listed,
+        self.places.iter().zip(0..).map(move |(&place, index)| {
+            let (entry, texts) = (self.entry(place), self.texts(place));
+            PeerRow {
+                // SAFETY: the table is pinned, and no peer that it lists is freed.
+                peer: unsafe { self.worker.zone.view(entry.peer) },
+                parameters: entry.parameters,
+                // SAFETY: as above.
+                connections: unsafe { self.worker.zone.connections(entry.peer) },
+                // SAFETY: as above.
+                words: unsafe { self.worker.zone.peer(entry.peer) },
+                // SAFETY: as above.
+                columns: unsafe { self.worker.zone.peer_columns(entry.peer) },
+                zone: self.worker.zone,
+                route: texts.route,
+                labels: texts.labels,
+                is_removed: index >= listed,
+            }
         })
     }
 }

@@ -13,7 +13,8 @@ use crate::{
 pub struct Table<'w> {
     pub(super) worker: &'w Worker,
     pub(super) header: &'w TableHeader,
-    pub(super) entries: &'w [Entry],
+    /// Those of the entries.
+    pub(super) places: &'w [Offset],
     pub(super) place: Offset,
 }
 
@@ -30,13 +31,13 @@ impl Worker {
         // SAFETY: the pin keeps the table, which was complete before it was published, until
         // `Table` is dropped.
         let header: &TableHeader = unsafe { self.zone.memory.get(place.bytes()) };
-        // SAFETY: as above; the entries follow the header.
-        let entries = unsafe {
+        // SAFETY: as above; the places of the entries follow the header.
+        let places = unsafe {
             self.zone
                 .memory
                 .slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
         };
-        Some(Table { worker: self, header, entries, place })
+        Some(Table { worker: self, header, places, place })
     }
 }
 
@@ -54,10 +55,22 @@ impl Table<'_> {
         self.header.generation
     }
 
-    /// The texts of the entry with this index.
-    pub(super) fn texts(&self, index: usize) -> Texts<'_> {
-        // SAFETY: the table is pinned.
-        unsafe { self.worker.zone.texts(self.place) }.of(index)
+    /// The entry at one of the table's places.
+    #[inline]
+    pub(super) fn entry(&self, place: Offset) -> &Entry {
+        // SAFETY: the table is pinned, and no entry that it lists is freed.
+        unsafe { self.worker.zone.entry(place) }
+    }
+
+    /// All entries: of peers without `backup`, of those with it, of those that are gone.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.places.iter().map(|&place| self.entry(place))
+    }
+
+    /// The texts of the entry at one of the table's places.
+    pub(super) fn texts(&self, place: Offset) -> Texts<'_> {
+        // SAFETY: as in `entry`.
+        unsafe { self.worker.zone.texts(place) }
     }
 
     /// Whether there is but one peer: nginx never takes that one out of service.
@@ -106,27 +119,21 @@ impl Table<'_> {
     /// The peers that have keys and have not been removed, to publish them elsewhere.
     pub fn to_specs(&self) -> Vec<PeerSpec> {
         let listed = (self.header.primaries + self.header.backups) as usize;
-        self.entries[..listed]
+        self.places[..listed]
             .iter()
-            .zip(0..)
-            // SAFETY: the table is pinned, and no peer that it lists is freed.
-            .map(|(entry, index)| unsafe { self.worker.zone.spec(entry, self.texts(index)) })
+            // SAFETY: the table is pinned, and no entry that it lists is freed.
+            .map(|&place| unsafe { self.worker.zone.spec(place) })
             .filter(|spec| spec.key.is_some())
             .collect()
     }
 
-    /// The index of the first entry with this sticky id.
+    /// The place of the first entry with this sticky id.
     #[inline]
-    pub(super) fn sticky_index(&self, id: u64) -> Option<usize> {
-        // SAFETY: the section's items are indexes.
-        let order: &[u32] = unsafe { self.section(self.header.sticky) };
-        let entry_at = |&index: &u32| self.entries.get(index as usize);
-        let at =
-            order.partition_point(|index| entry_at(index).is_some_and(|entry| entry.sticky() < id));
-        let index = order
-            .get(at)
-            .filter(|&index| entry_at(index).is_some_and(|entry| entry.sticky() == id));
-        index.map(|&index| index as usize)
+    pub(super) fn sticky_place(&self, id: u64) -> Option<Offset> {
+        // SAFETY: the section's items are places.
+        let order: &[Offset] = unsafe { self.section(self.header.sticky) };
+        let at = order.partition_point(|&place| self.entry(place).sticky < id);
+        order.get(at).copied().filter(|&place| self.entry(place).sticky == id)
     }
 }
 

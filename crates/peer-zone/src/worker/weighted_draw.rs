@@ -101,8 +101,7 @@ impl Table<'_> {
 
     /// A peer in service, with a probability by its weight.
     pub(super) fn draw<'t>(&'t self, group: &'t Group<'_>) -> &'t Entry {
-        let plan = group.plan;
-        &group.entries[self.index_at(plan, below(self.worker.random(), plan.cycle))]
+        self.entry_at(group, below(self.worker.random(), group.plan.cycle))
     }
 }
 

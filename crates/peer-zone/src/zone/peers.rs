@@ -5,13 +5,9 @@ use std::sync::Arc;
 
 use peer_balance::InFlight;
 
-use super::{Zone, texts::Texts};
+use super::Zone;
 use crate::{
-    connections::Connections,
-    layout::{Entry, Peer},
-    memory::Offset,
-    peer_spec::PeerSpec,
-    protocol::ID_BITS,
+    connections::Connections, layout::Peer, memory::Offset, peer_spec::PeerSpec, protocol::ID_BITS,
 };
 
 impl Zone {
@@ -114,13 +110,15 @@ impl Zone {
         [socket_address, name, key, if server.is_empty() { name } else { server }]
     }
 
-    /// The peer of a table's entry, with these texts, as it was published.
+    /// The peer of the entry at `at`, as it was published.
     ///
     /// # Safety
     ///
-    /// As for [`Zone::peer`].
-    pub(crate) unsafe fn spec(&self, entry: &Entry, texts: Texts<'_>) -> PeerSpec {
+    /// As for [`Zone::entry`].
+    pub(crate) unsafe fn spec(&self, at: Offset) -> PeerSpec {
         // SAFETY: the caller's promise.
+        let (entry, texts) = unsafe { (self.entry(at), self.texts(at)) };
+        // SAFETY: who keeps an entry keeps its peer.
         let (peer, [socket_address, name, key, server]) =
             unsafe { (self.peer(entry.peer), self.peer_strings(entry.peer)) };
         let text = |bytes: &[u8]| Arc::<str>::from(String::from_utf8_lossy(bytes));
@@ -131,7 +129,7 @@ impl Zone {
             server: if server == name { Arc::clone(&name_text) } else { text(server) },
             name: name_text,
             parameters: entry.parameters,
-            sticky: entry.sticky(),
+            sticky: entry.sticky,
             route: texts.route.map(text),
             labels: texts.labels.map(text),
             source: texts.source.map(text),

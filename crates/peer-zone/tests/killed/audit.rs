@@ -94,7 +94,7 @@ pub fn run() {
         forget(&shared, index);
     }
     take_over(&shared, |publisher, publishing| {
-        publisher.publish(Vec::new(), 0, publishing).expect("room for none");
+        publisher.publish(Vec::<PeerSpec>::new(), 0, publishing).expect("room for none");
         publisher.publish_report(&[], publishing);
         collect(publisher, publishing);
     });
@@ -116,7 +116,7 @@ fn used(zone: Zone) -> usize {
 /// What an empty list and an empty report take.
 fn baseline(shared: &Shared) -> usize {
     take_over(shared, |publisher, publishing| {
-        publisher.publish(Vec::new(), 0, publishing).expect("room for none");
+        publisher.publish(Vec::<PeerSpec>::new(), 0, publishing).expect("room for none");
         publisher.publish_report(&[], publishing);
         collect(publisher, publishing);
     });

@@ -1,10 +1,13 @@
 //! What the processes do that are killed.
 
-use std::sync::atomic::Ordering;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use peer_zone::{
-    CheckPolicy, KeyProgress, LeastTime, Method, Now, Pick, PickContext, PickedPeer, Publisher,
-    RequestOutcome, ResponseTime, TableOptions, Times,
+    CheckPolicy, KeyPeers, KeyProgress, LeastTime, Method, Now, PeerSpec, Pick, PickContext,
+    PickedPeer, Publisher, RequestOutcome, ResponseTime, TableOptions, Times,
 };
 
 use crate::{
@@ -71,13 +74,32 @@ fn publish(shared: &Shared, mut random: Random) {
                 let serial = random.next();
                 let list = list(serial);
                 control.asked.store(serial, Ordering::SeqCst);
-                publisher.publish(list, 0, &publishing).expect("room for all");
+                let is_published = random.one_in(2)
+                    && publisher
+                        .publish_keys(changed_keys(&publisher, &list), 0, &publishing)
+                        .is_some();
+                if !is_published {
+                    publisher.publish(list, 0, &publishing).expect("room for all");
+                }
                 control.published.store(serial, Ordering::SeqCst);
             }
         }
         control.lease.end(mine, publishing);
         control.steps.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// The keys that the publisher has or the list has, with the peers of the list, which has one of
+/// each.
+fn changed_keys(publisher: &Publisher, list: &[PeerSpec]) -> Vec<KeyPeers> {
+    let mut peers: BTreeMap<Arc<str>, Vec<Arc<PeerSpec>>> = BTreeMap::new();
+    for key in publisher.listed().filter_map(|peer| peer.key.clone()) {
+        peers.insert(key, Vec::new());
+    }
+    for peer in list {
+        peers.insert(peer.key.clone().expect("a key"), vec![Arc::new(peer.clone())]);
+    }
+    peers.into_iter().map(|(key, peers)| KeyPeers { key, peers }).collect()
 }
 
 fn work(shared: &Shared, index: usize, mut random: Random) {

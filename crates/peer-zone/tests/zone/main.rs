@@ -9,6 +9,7 @@ mod fixture;
 mod full;
 mod health;
 mod keyed;
+mod keys;
 mod least;
 mod least_time;
 mod limits;

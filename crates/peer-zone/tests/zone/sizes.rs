@@ -44,14 +44,14 @@ fn bytes_per_peer(options: TableOptions) -> (usize, usize) {
 #[test]
 fn a_peer_takes_so_many_bytes() {
     let options = |method, is_sticky| TableOptions { method, is_sticky, checking: None };
-    // The peer itself, with columns for four workers; in a table 36 bytes, and 8 for its place in
-    // the order.
+    // The peer itself, with columns for four workers, and its entry; in a table that one's place,
+    // and 8 bytes for an order by weights.
     let sizes = [
-        (options(Method::RoundRobin, false), 320, 44),
-        (options(Method::RoundRobin, true), 320, 44 + 4),
-        (options(Method::Hash, false), 320, 44 + 8),
+        (options(Method::RoundRobin, false), 320 + 64, 4 + 8),
+        (options(Method::RoundRobin, true), 320 + 64, 4 + 8 + 4),
+        (options(Method::Hash, false), 320 + 64, 4 + 8 + 8),
         // The points of a weight of 1.
-        (options(Method::HashConsistent, false), 320, 44 + 160 * 8),
+        (options(Method::HashConsistent, false), 320 + 64, 4 + 8 + 160 * 8),
     ];
     for (options, of_peer, of_table) in sizes {
         let found = bytes_per_peer(options);

@@ -1,0 +1,249 @@
+//! Publishing what changes: the peers of some keys, where the others stay as they are.
+//!
+//! A table names all peers, but it does so by a place of four bytes for each; so that what a change
+//! costs beside writing these is a matter of what changes, not of how many peers there are.
+
+use std::sync::Arc;
+
+use super::{
+    Publisher,
+    blocks::Spare,
+    matching::{Changes, Known, has_entry_of},
+    publish::Made,
+    records::{Listed, Removed, Unused},
+    sections::sticky_order,
+};
+use crate::{
+    memory::Offset,
+    peer_spec::{PeerSpec, identity, is_same},
+    protocol::Publishing,
+};
+
+/// Peers of more than so many addresses, added, removed or changed together, are published by
+/// [`Publisher::publish`]: it walks all peers some times, which is less from there on.
+const MANY: usize = 64;
+
+/// All peers of a key.
+#[derive(Clone, Debug)]
+pub struct KeyPeers {
+    /// The key below the prefix.
+    pub key: Arc<str>,
+    /// Its peers, in the order of their socket addresses, each once; none if it is gone.
+    pub peers: Vec<Arc<PeerSpec>>,
+}
+
+/// What becomes of one address of a key.
+struct Edit {
+    /// The index among those listed: of the peer itself or, for a new one, where it is to stand.
+    at: usize,
+    /// Whether there is a peer of this identity.
+    is_listed: bool,
+    /// What it is to be; `None` if it is gone.
+    spec: Option<Arc<PeerSpec>>,
+}
+
+/// What an edit has done.
+struct Edited {
+    edit: Edit,
+    /// What was listed.
+    old: Option<Listed>,
+    /// What is listed.
+    new: Option<Listed>,
+    /// An entry in whose place there is another now.
+    replaced: Option<Offset>,
+}
+
+impl Publisher {
+    /// Publishes the peers of these keys at `now` (ms), as [`publish`](Self::publish) would with
+    /// all others as they are: of a key that comes twice the last peers count.
+    ///
+    /// `None` if it has published nothing, since all peers are to be published together: there are
+    /// none yet, more change than pays, there may not be room for all, or the method needs more.
+    pub fn publish_keys(
+        &mut self,
+        mut keys: Vec<KeyPeers>,
+        now: u64,
+        _publishing: &Publishing,
+    ) -> Option<Changes> {
+        let is_possible = self.zone.header().table.current() != 0
+            && self.zone.left_out() == 0
+            && !self.options.method.needs_ring()
+            && self.has_what_it_needs();
+        if !is_possible {
+            return None;
+        }
+        self.complete_drain_times(now);
+        keys.reverse();
+        keys.sort_by(|one, other| one.key.cmp(&other.key));
+        keys.dedup_by(|later, first| later.key == first.key);
+        let (edits, changes) = self.edits(keys)?;
+        if edits.is_empty() {
+            return Some(Changes::default());
+        }
+        self.free_unread();
+        let mut made = Made::default();
+        let Some(edited) = self.edit_listed(edits, &mut made) else {
+            self.free_made(made);
+            return None;
+        };
+        let Some(table) = self.make_edited_table(&edited, !made.peers.is_empty()) else {
+            self.restore_listed(edited);
+            self.free_made(made);
+            return None;
+        };
+        let limited = |listed: &Option<Listed>| {
+            usize::from(listed.as_ref().is_some_and(|listed| listed.is_limited()))
+        };
+        for Edited { old, new, .. } in &edited {
+            self.limited = self.limited + limited(new) - limited(old);
+        }
+        self.publish_made(table, made, edited.iter().filter_map(|edited| edited.new.as_ref()));
+        self.generation += 1;
+        self.apply_edits(edited, now);
+        self.store_panic(now);
+        self.free_unread();
+        Some(changes)
+    }
+
+    /// What is to be done, in the order of those listed; `None` if it is too much.
+    fn edits(&self, keys: Vec<KeyPeers>) -> Option<(Vec<Edit>, Changes)> {
+        let (mut edits, mut changes) = (Vec::new(), Changes::default());
+        for KeyPeers { key, peers } in keys {
+            let first = self.listed.partition_point(|peer| peer.spec.key.as_ref() < Some(&key));
+            let is_of_key = |peer: &&Listed| peer.spec.key.as_ref() == Some(&key);
+            let count = self.listed[first..].iter().take_while(is_of_key).count();
+            let (mut at, end) = (first, first + count);
+            let (mut only_old, mut only_new) = (0, 0);
+            let mut gone = |at: usize, edits: &mut Vec<Edit>| {
+                only_old += 1;
+                edits.push(Edit { at, is_listed: true, spec: None });
+            };
+            for spec in peers {
+                while at < end && identity(&self.listed[at].spec) < identity(&spec) {
+                    gone(at, &mut edits);
+                    at += 1;
+                }
+                let old = self.listed[at..end].first().map(|old| &old.spec);
+                let old = old.filter(|old| is_same(old, &spec));
+                match old {
+                    Some(old) if *old == spec => at += 1,
+                    Some(old) => {
+                        changes.changed += usize::from(old.parameters != spec.parameters);
+                        edits.push(Edit { at, is_listed: true, spec: Some(spec) });
+                        at += 1;
+                    }
+                    None => {
+                        only_new += 1;
+                        edits.push(Edit { at, is_listed: false, spec: Some(spec) });
+                    }
+                }
+                if edits.len() > MANY {
+                    return None;
+                }
+            }
+            (at..end).for_each(|at| gone(at, &mut edits));
+            // What a key loses and gains at once has changed.
+            let both = only_old.min(only_new);
+            changes.changed += both;
+            changes.removed += only_old - both;
+            changes.added += only_new - both;
+        }
+        (edits.len() <= MANY).then_some((edits, changes))
+    }
+
+    /// Makes what is not there yet, and lists it; `None`, and nothing is listed, where there is no
+    /// room.
+    fn edit_listed(&mut self, edits: Vec<Edit>, made: &mut Made) -> Option<Vec<Edited>> {
+        let mut edited = Vec::with_capacity(edits.len());
+        for edit in edits {
+            let known = edit.spec.as_ref().and_then(|spec| self.known(&edit, spec));
+            let new = match &edit.spec {
+                Some(spec) => Some(self.make_listed(spec, known.as_ref(), made)?),
+                None => None,
+            };
+            let replaced = known.filter(|known| !known.is_same).map(|known| known.entry);
+            edited.push(Edited { edit, old: None, new, replaced });
+        }
+        // From the last one, so that the indexes of the others stay.
+        for Edited { edit: Edit { at, is_listed, .. }, old, new, .. } in edited.iter_mut().rev() {
+            match new {
+                Some(new) if *is_listed => {
+                    *old = Some(std::mem::replace(&mut self.listed[*at], new.clone()));
+                }
+                Some(new) => self.listed.insert(*at, new.clone()),
+                None => *old = Some(self.listed.remove(*at)),
+            }
+        }
+        Some(edited)
+    }
+
+    /// Lists again what was before.
+    fn restore_listed(&mut self, edited: Vec<Edited>) {
+        for Edited { edit: Edit { at, .. }, old, new, .. } in edited {
+            match (old, new) {
+                (Some(old), Some(_)) => self.listed[at] = old,
+                (Some(old), None) => self.listed.insert(at, old),
+                (None, _) => {
+                    self.listed.remove(at);
+                }
+            }
+        }
+    }
+
+    /// Where the peer is already, if it is listed or not forgotten yet.
+    fn known(&self, edit: &Edit, spec: &PeerSpec) -> Option<Known> {
+        let (place, entry, before) = if edit.is_listed {
+            let listed = &self.listed[edit.at];
+            (listed.place, listed.entry, &listed.spec)
+        } else {
+            let removed = self.removed.iter().find(|peer| is_same(&peer.spec, spec))?;
+            (removed.place, removed.entry, &removed.spec)
+        };
+        Some(Known { place, entry, is_same: has_entry_of(before, spec) })
+    }
+
+    /// A table of those that are listed now.
+    fn make_edited_table(&mut self, edited: &[Edited], adds: bool) -> Option<Offset> {
+        let comes = |place: Offset| {
+            edited.iter().flat_map(|edited| &edited.new).any(|it| it.place == place)
+        };
+        let gone = edited.iter().filter(|edited| edited.new.is_none());
+        let gone = gone.filter_map(|edited| edited.old.as_ref()).map(|old| old.entry);
+        let stays = self.removed.iter().filter(|peer| !comes(peer.place)).map(|peer| peer.entry);
+        let removed: Vec<Offset> = stays.chain(gone).collect();
+        let options = self.options;
+        let sticky = if options.is_sticky { sticky_order(&self.listed) } else { Vec::new() };
+        let spare = if adds { Spare::Needed } else { Spare::NeededIfLarger };
+        let listed = std::mem::take(&mut self.listed);
+        let parts = (&*removed, &*sticky);
+        let table = self.make_table(&listed, &[], parts, self.generation + 1, &options, spare);
+        self.listed = listed;
+        table
+    }
+
+    /// What the edits mean for the peers, once they are published.
+    fn apply_edits(&mut self, edited: Vec<Edited>, now: u64) {
+        let since = self.publication;
+        for Edited { old, new, replaced, .. } in edited {
+            if let Some(old) = &old {
+                self.count_peer(old.is_in_service, self.load_health(old), -1);
+            }
+            match &new {
+                Some(new) => self.apply_change(old.as_ref(), new, now),
+                None => old.iter().for_each(|old| self.apply_removal(old, now)),
+            }
+            if let Some(new) = &new {
+                self.count_peer(new.is_in_service, self.load_health(new), 1);
+            }
+            if let Some(entry) = replaced {
+                let unused: Unused = self.unused_entry(entry, since);
+                self.unused.push(unused);
+            }
+            match (old, new) {
+                (Some(old), None) => self.removed.push(Removed::new(old, since)),
+                (None, Some(new)) => self.removed.retain(|peer| peer.place != new.place),
+                (_, _) => {}
+            }
+        }
+    }
+}
