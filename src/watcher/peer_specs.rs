@@ -1,7 +1,7 @@
 //! Peers as the zone takes them: made of what etcd says, and kept, since most of a list is the same
 //! after each change.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use peer_zone::PeerSpec;
 use upstream_peers::{Ages, KnownAge, Labels, Peer, SocketAddress, Source};
@@ -13,7 +13,9 @@ use crate::{
 
 /// The peers of a list, each with what it was made of.
 pub(super) struct Described {
-    peers: Vec<DescribedPeer>,
+    /// By their names; those of each in the order of their socket addresses' bytes, as a zone has
+    /// them.
+    peers: BTreeMap<Arc<str>, Vec<DescribedPeer>>,
     names: Names,
 }
 
@@ -21,69 +23,105 @@ pub(super) struct Described {
 struct DescribedPeer {
     address: SocketAddress,
     source: Source,
-    spec: PeerSpec,
+    spec: Arc<PeerSpec>,
 }
 
 impl Described {
-    /// The peers with keys that a zone has already.
+    /// The peers with keys that a zone has already, in their order.
     pub(super) fn of_zone<'a>(listed: impl Iterator<Item = &'a PeerSpec>, names: Names) -> Self {
-        let mut peers: Vec<_> = listed
-            .filter(|desired| desired.key.is_some())
-            .filter_map(|desired| {
-                let server = shared(&desired.name, Arc::clone(&desired.server));
-                let address = socket_address::parse(&desired.socket_address)?;
-                // Made again: another configuration may have another secret.
-                let key = desired.key.as_deref().unwrap_or_default();
-                let sticky = names.sticky_id(key, &desired.name, desired.route.as_deref());
-                let source = Source::of_text(key, desired.source.as_deref());
-                let spec = PeerSpec { server, sticky, ..desired.clone() };
-                Some(DescribedPeer { address, source, spec })
-            })
-            .collect();
-        // A zone has them in the order of the addresses' bytes.
-        peers.sort_by(|one, other| {
-            let by_key = one.spec.key.cmp(&other.spec.key);
-            by_key.then_with(|| one.address.cmp(&other.address))
-        });
+        let mut peers: BTreeMap<Arc<str>, Vec<DescribedPeer>> = BTreeMap::new();
+        for desired in listed {
+            let Some(key) = &desired.key else { continue };
+            let Some(address) = socket_address::parse(&desired.socket_address) else { continue };
+            let server = shared(&desired.name, Arc::clone(&desired.server));
+            // Made again: another configuration may have another secret.
+            let sticky = names.sticky_id(key, &desired.name, desired.route.as_deref());
+            let source = Source::of_text(key, desired.source.as_deref());
+            let spec = Arc::new(PeerSpec { server, sticky, ..desired.clone() });
+            let described = DescribedPeer { address, source, spec };
+            peers.entry(Arc::clone(key)).or_default().push(described);
+        }
         Self { peers, names }
     }
 
-    /// Takes a new list, and asks `ages` when each of its peers joined. What was in the last one,
-    /// which is in the same order (of keys, then of addresses), is not made again.
+    /// Takes a new list, in the order of names, and asks `ages` when each of its peers joined. What
+    /// was in the last one is not made again.
     pub(super) fn update(&mut self, peers: Vec<Peer>, ages: &Ages, now: u64) {
-        let mut before = std::mem::take(&mut self.peers).into_iter().peekable();
+        let before = std::mem::take(&mut self.peers);
+        let mut peers = peers.into_iter().peekable();
+        let mut before = before.into_iter().peekable();
+        let mut all = Vec::new();
+        while let Some(first) = peers.next() {
+            let key = Arc::clone(&first.key);
+            while before.next_if(|(known, _)| *known < key).is_some() {}
+            let known = before.next_if(|(known, _)| *known == key).map(|(_, known)| known);
+            let mut of_key = vec![first];
+            while let Some(next) = peers.next_if(|next| next.key == key) {
+                of_key.push(next);
+            }
+            let described = self.describe_key(known.unwrap_or_default(), of_key, ages, now);
+            all.push((key, described));
+        }
+        self.peers = all.into_iter().collect();
+    }
+
+    /// Takes the new peers of a name, as [`update`](Self::update) does with all. Returns them as the
+    /// zone takes them.
+    pub(super) fn update_key(
+        &mut self,
+        key: &Arc<str>,
+        peers: Vec<Peer>,
+        ages: &Ages,
+        now: u64,
+    ) -> Vec<Arc<PeerSpec>> {
+        let known = self.peers.remove(key).unwrap_or_default();
+        let described = self.describe_key(known, peers, ages, now);
+        let specs = described.iter().map(|peer| Arc::clone(&peer.spec)).collect();
+        if !described.is_empty() {
+            self.peers.insert(Arc::clone(key), described);
+        }
+        specs
+    }
+
+    fn describe_key(
+        &self,
+        mut known: Vec<DescribedPeer>,
+        peers: Vec<Peer>,
+        ages: &Ages,
+        now: u64,
+    ) -> Vec<DescribedPeer> {
         let names = &self.names;
-        self.peers = peers
-            .into_iter()
-            .map(|peer| {
-                let is_behind = |known: &DescribedPeer| compare(known, &peer) == Ordering::Less;
-                while before.next_if(is_behind).is_some() {}
-                let known = before.next_if(|known| compare(known, &peer) == Ordering::Equal);
-                let age = known.as_ref().map(|DescribedPeer { spec, .. }| KnownAge {
-                    create_revision: spec.create_revision.cast_signed(),
-                    joined: spec.joined,
-                });
-                let joined = ages.joined(&peer.key, peer.create_revision, age, now);
-                match known {
-                    Some(known) => renew(known, peer, joined, names),
-                    None => {
-                        let source = peer.source.clone();
-                        let (address, spec) = describe(peer, joined, names);
-                        DescribedPeer { address, source, spec }
-                    }
+        let describe_peer = |peer: Peer| {
+            let at = known.iter().position(|known| known.address == peer.address);
+            let known = at.map(|at| known.swap_remove(at));
+            let age = known.as_ref().map(|DescribedPeer { spec, .. }| KnownAge {
+                create_revision: spec.create_revision.cast_signed(),
+                joined: spec.joined,
+            });
+            let joined = ages.joined(&peer.key, peer.create_revision, age, now);
+            match known {
+                Some(known) => renew(known, peer, joined, names),
+                None => {
+                    let source = peer.source.clone();
+                    let (address, spec) = describe(peer, joined, names);
+                    DescribedPeer { address, source, spec: Arc::new(spec) }
                 }
-            })
-            .collect();
+            }
+        };
+        let mut described: Vec<_> = peers.into_iter().map(describe_peer).collect();
+        described.sort_by(|one, other| one.spec.socket_address.cmp(&other.spec.socket_address));
+        described
     }
 
     /// The peers as the zone takes them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &PeerSpec> {
-        self.peers.iter().map(|peer| &peer.spec)
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<PeerSpec>> {
+        self.peers.values().flatten().map(|peer| &peer.spec)
     }
 
     /// The peers as etcd has them.
     pub(super) fn peers(&self) -> impl Iterator<Item = Peer> {
-        self.peers.iter().filter_map(|known| peer(known.address.clone(), &known.spec))
+        let peers = self.peers.values().flatten();
+        peers.filter_map(|known| peer(known.address.clone(), &known.spec))
     }
 }
 
@@ -102,17 +140,10 @@ pub(super) fn peer(address: SocketAddress, desired: &PeerSpec) -> Option<Peer> {
     })
 }
 
-fn compare(DescribedPeer { address, spec, .. }: &DescribedPeer, peer: &Peer) -> Ordering {
-    let by_key = match &spec.key {
-        Some(key) if Arc::ptr_eq(key, &peer.key) => Ordering::Equal,
-        key => key.as_deref().cmp(&Some(&*peer.key)),
-    };
-    by_key.then_with(|| address.cmp(&peer.address))
-}
-
 fn renew(known: DescribedPeer, peer: Peer, joined: u64, names: &Names) -> DescribedPeer {
     let DescribedPeer { address, source, spec: known } = known;
-    let text = if source == peer.source { known.source } else { peer.source.text(&peer.key) };
+    let text =
+        if source == peer.source { known.source.clone() } else { peer.source.text(&peer.key) };
     let sticky = if known.route == peer.route {
         known.sticky
     } else {
@@ -127,7 +158,9 @@ fn renew(known: DescribedPeer, peer: Peer, joined: u64, names: &Names) -> Descri
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: peer.parameters,
-        ..known
+        ..PeerSpec::clone(&known)
     };
+    // The same one, where it says the same: then nothing has to be compared later.
+    let spec = if spec == *known { known } else { Arc::new(spec) };
     DescribedPeer { address, source: peer.source, spec }
 }

@@ -22,7 +22,7 @@ use crate::{config::Etcd, nginx::socket_address, zones::report::StateFile};
 #[derive(Clone)]
 struct List {
     mark: ListVersion,
-    peers: Arc<[Peer]>,
+    peers: Arc<[Arc<PeerSpec>]>,
 }
 
 /// The upstream's end.
@@ -77,7 +77,7 @@ impl StateOffer {
             let peers = match list {
                 Some(known) if known.mark == mark => return false,
                 Some(known) if known.mark.generation == generation => Arc::clone(&known.peers),
-                _ => peers(publisher),
+                _ => publisher.specs().collect(),
             };
             *list = Some(List { mark, peers });
             true
@@ -104,11 +104,12 @@ impl StateOffer {
     }
 }
 
-fn peers(publisher: &Publisher) -> Arc<[Peer]> {
-    let peer = |desired: &PeerSpec| {
+/// The peers with keys, as etcd has them.
+fn peers(specs: &[Arc<PeerSpec>]) -> Vec<Peer> {
+    let peer = |desired: &Arc<PeerSpec>| {
         peer_specs::peer(socket_address::parse(&desired.socket_address)?, desired)
     };
-    publisher.listed().filter_map(peer).collect()
+    specs.iter().filter_map(peer).collect()
 }
 
 impl StateKeeper {
@@ -194,7 +195,7 @@ impl StateKeeper {
             prefix: self.prefix.clone(),
             cluster_id: list.mark.cluster_id,
             revision: list.mark.revision.cast_signed(),
-            peers: Arc::clone(&list.peers),
+            peers: peers(&list.peers).into(),
         };
         // A long list takes longer than the thread may be away.
         let encoded =

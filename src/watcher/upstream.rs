@@ -11,7 +11,7 @@ mod unresolved;
 mod watch_state;
 mod zone_space;
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use etcd_watch::{Origin, Update};
 use host_names::HostNames;
@@ -44,7 +44,7 @@ pub(super) struct WatchedUpstream {
     zone: Zone,
     publisher: Publisher,
     /// The peers of `server` lines.
-    servers: Vec<PeerSpec>,
+    servers: Vec<Arc<PeerSpec>>,
     /// The peers of etcd's as the zone takes them.
     described: Described,
     watch: WatchState,
@@ -69,6 +69,8 @@ pub(super) struct WatchedUpstream {
 struct Pending {
     /// The peers or the revision are to be published.
     peers: bool,
+    /// Any of the peers may be others, whatever the contents say.
+    all_peers: bool,
     /// What the next watcher is to know of lines in the log may lack something.
     memory: bool,
 }
@@ -122,7 +124,7 @@ impl WatchedUpstream {
         let mut upstream = Self {
             zone,
             publisher,
-            servers,
+            servers: servers.into_iter().map(Arc::new).collect(),
             described,
             // Peers of a state file are nobody's whom this watcher takes over from.
             watch: WatchState::new(revision > 0 && last_contact > 0),
@@ -133,7 +135,7 @@ impl WatchedUpstream {
             refused: RefusedAddresses::new(Rc::clone(&prefix), log.clone()),
             unresolved: UnresolvedNames::new(Rc::clone(&prefix), &report.unresolved),
             report: StatusReport::new(report, log.clone()),
-            pending: Pending::default(),
+            pending: Pending { all_peers: true, ..Pending::default() },
             checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
             state,
             prefix,
@@ -157,7 +159,7 @@ impl WatchedUpstream {
 
     /// The addresses of a host name have changed.
     pub(super) fn note_change(&mut self) {
-        self.pending.peers = true;
+        (self.pending.peers, self.pending.all_peers) = (true, true);
     }
 
     /// Whether a predecessor has said that this name cannot be resolved.

@@ -17,6 +17,8 @@ mod sections;
 mod slots;
 mod takeover;
 
+use std::sync::Arc;
+
 use self::{
     load_correction::LoadCorrection,
     options::TableOptions,
@@ -64,6 +66,11 @@ impl Publisher {
     /// The peers that were published last, in the order of [`publish`](Self::publish).
     pub fn listed(&self) -> impl ExactSizeIterator<Item = &PeerSpec> {
         self.listed.iter().map(|peer| &*peer.spec)
+    }
+
+    /// As [`listed`](Self::listed), to be kept.
+    pub fn specs(&self) -> impl ExactSizeIterator<Item = Arc<PeerSpec>> {
+        self.listed.iter().map(|peer| Arc::clone(&peer.spec))
     }
 
     /// How many of them have keys.

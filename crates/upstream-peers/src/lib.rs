@@ -38,7 +38,7 @@ pub use allow::{Added, Allow, NotANetwork, OutsideAddresses};
 pub use excerpt::{Excerpt, MAX_EXCERPT};
 pub use expiry::{EXPIRY_WINDOW, ExpiryGuard, Vanishing};
 pub use labels::{Labels, MAX_LABEL_BYTES, MAX_LABELS, NotALabel, Reading, Select};
-pub use membership::{Membership, MembershipChange, Removed};
+pub use membership::{ChangedPeers, Membership, MembershipChange, Removed};
 pub use parameters::{MAX_ROUTE_LENGTH, MAX_WEIGHT, Overrides, ParameterError, Parameters};
 pub use parse::{parse_server, parse_value};
 pub use peer::Peer;

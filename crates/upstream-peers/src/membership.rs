@@ -1,6 +1,7 @@
 //! The members of one prefix.
 
 mod beside;
+mod changed;
 mod entry;
 mod member;
 mod names;
@@ -21,6 +22,8 @@ use crate::parse::parse_value;
 use crate::peer::Peer;
 use crate::source::Source;
 use crate::value::{KeyContent, MAX_KEY_LENGTH, ValueError, check_key};
+pub use changed::ChangedPeers;
+use changed::{ChangedKeys, Tally};
 use entry::{Entry, Given, Server};
 use member::{Member, Rejection};
 use names::Names;
@@ -65,6 +68,9 @@ pub struct Membership {
     unusable: BTreeMap<(String, u64), ValueError>,
     rejected_total: u64,
     hasher: RandomState,
+    changed: ChangedKeys,
+    /// Of all members.
+    tally: Tally,
 }
 
 impl Membership {
@@ -80,6 +86,8 @@ impl Membership {
             unusable: BTreeMap::new(),
             rejected_total: 0,
             hasher: RandomState::new(),
+            changed: ChangedKeys::default(),
+            tally: Tally::default(),
         }
     }
 
@@ -106,9 +114,12 @@ impl Membership {
     /// Other parameters for values that do not set them. Says whether the peers may be others now.
     pub fn set_defaults(&mut self, defaults: Parameters) -> bool {
         self.defaults = defaults;
-        self.members
-            .values_mut()
-            .fold(false, |changed, member| changed | member.set_defaults(defaults))
+        let set = |changed, member: &mut Member| changed | member.set_defaults(defaults);
+        let is_changed = self.members.values_mut().fold(false, set);
+        if is_changed {
+            self.changed.add_all();
+        }
+        is_changed
     }
 
     /// Takes over a peer that is known from before, while etcd has not been listed yet. A key may
@@ -126,12 +137,14 @@ impl Membership {
         parameters.backup &= !is_standby;
         if let Some(key) = key.as_deref().and_then(weight_key) {
             // Known from before as well: its value may be malformed by now.
-            self.members.entry(key.into()).or_default().seed_setting(parameters.weight);
+            self.members.entry(key.as_str().into()).or_default().seed_setting(parameters.weight);
+            self.note_member(&key);
         }
         let parameters = Given::known(parameters, route);
         let server = Server { address, text, parameters, labels, priority, scheme };
         let (key, name) = key.map_or((Arc::clone(&name), None), |key| (key, Some(name)));
-        self.members.entry(key).or_default().seed(server, name, create_revision);
+        self.members.entry(Arc::clone(&key)).or_default().seed(server, name, create_revision);
+        self.note_member(&key);
     }
 
     /// Forgets the peers known from before that are not wanted: there will be no list soon. Says
@@ -139,7 +152,12 @@ impl Membership {
     pub fn drop_unwanted(&mut self) -> bool {
         let Self { members, reading, .. } = self;
         let wants = |peer: &Server| reading.wants(&peer.labels, peer.scheme.as_deref());
-        members.values_mut().fold(false, |changed, member| changed | member.retain_seeded(wants))
+        let retain = |changed, member: &mut Member| changed | member.retain_seeded(wants);
+        let is_changed = members.values_mut().fold(false, retain);
+        if is_changed {
+            self.note_members();
+        }
+        is_changed
     }
 
     /// Takes a fresh list of all keys (below the prefix), each with its value and the revision at
@@ -195,6 +213,7 @@ impl Membership {
         }
         change.changed |= self.set_all_weights(&stays);
         change.changed |= self.drop_unwanted();
+        self.note_members();
         change
     }
 
@@ -217,7 +236,8 @@ impl Membership {
     /// for peers, so that it can be put back.
     pub fn remove(&mut self, key: &str) -> (MembershipChange, Option<Removed>) {
         let mut change = MembershipChange::default();
-        let Some((key, member)) = self.members.remove_entry(key) else { return (change, None) };
+        let Some((key, mut member)) = self.members.remove_entry(key) else { return (change, None) };
+        self.note_removal(&key, &mut member);
         change.rejections_changed = member.rejected().is_some();
         change.unselected_changed = member.unselected() > 0;
         let had_peers = member.remove(&mut self.names);
@@ -230,10 +250,11 @@ impl Membership {
     pub fn put_back(&mut self, removed: Removed) -> MembershipChange {
         let mut change = MembershipChange::default();
         let Removed { key, member } = removed;
-        if let btree_map::Entry::Vacant(vacant) = self.members.entry(key) {
+        if let btree_map::Entry::Vacant(vacant) = self.members.entry(Arc::clone(&key)) {
             change.rejections_changed = member.rejected().is_some();
             change.unselected_changed = member.unselected() > 0;
             change.changed = vacant.insert(member).put_back(&mut self.names);
+            self.note_member(&key);
         }
         change
     }
@@ -331,6 +352,7 @@ impl Membership {
             }
         }
         change.unselected_changed |= member.unselected() != unselected;
+        self.note_member(key);
         change.changed |= self.set_weight_beside(key);
     }
 

@@ -8,8 +8,8 @@ use etcd_watch::{
 use host_names::HostNames;
 use peer_zone::Publisher;
 use upstream_peers::{
-    Ages, Allow, Membership, MembershipChange, OutsideAddresses, Parameters, Peer, Reading,
-    messages,
+    Ages, Allow, ChangedPeers, Membership, MembershipChange, OutsideAddresses, Parameters, Peer,
+    Reading, messages,
 };
 
 use super::expiry::Expiry;
@@ -154,6 +154,11 @@ impl Contents {
     /// The peers, by the present addresses of host names.
     pub(super) fn peers(&self, names: &HostNames) -> Vec<Peer> {
         self.members.in_hand().peers(|name| names.addresses(name))
+    }
+
+    /// Those of the peers that may be others than at the last call.
+    pub(super) fn take_changed_peers(&mut self) -> ChangedPeers {
+        self.members.in_hand_mut().take_changed()
     }
 
     /// The keys whose host names have addresses that are left out, since no peer may be there.

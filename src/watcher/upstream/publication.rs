@@ -1,9 +1,11 @@
 //! Publishes an upstream: its peers to the table, and what the status says of them.
 
+use std::sync::Arc;
+
 use etcd_watch::Origin;
 use host_names::HostNames;
-use peer_zone::{Changes, PeerSpec, protocol::Publishing};
-use upstream_peers::messages;
+use peer_zone::{Changes, KeyPeers, PeerSpec, protocol::Publishing};
+use upstream_peers::{ChangedPeers, Peer, messages};
 
 use super::{WatchedUpstream, rejection_log::MAX_SHOWN, unresolved::failing};
 #[cfg(feature = "injected-faults")]
@@ -43,6 +45,38 @@ impl WatchedUpstream {
             // Peers that have gone since the last look make room for those that are left out.
             self.collect(publishing);
         }
+        let changed = self.contents.take_changed_peers();
+        let is_all = std::mem::take(&mut self.pending.all_peers) || self.space.shortage().is_some();
+        let changes = match changed {
+            ChangedPeers::OfKeys(keys) if !is_all => self.publish_keys(keys, now, publishing),
+            ChangedPeers::OfKeys(_) | ChangedPeers::All => None,
+        };
+        let changes = changes.unwrap_or_else(|| self.publish_all(names, now, publishing));
+        self.log_changes(changes);
+    }
+
+    /// Publishes the peers of these keys, if that can be done without the others.
+    fn publish_keys(
+        &mut self,
+        keys: Vec<(Arc<str>, Vec<Peer>)>,
+        now: u64,
+        publishing: &Publishing,
+    ) -> Option<Changes> {
+        let (described, ages) = (&mut self.described, self.contents.ages());
+        let describe = |(key, peers)| {
+            let peers = described.update_key(&key, peers, ages, now);
+            KeyPeers { key, peers }
+        };
+        let keys = keys.into_iter().map(describe).collect();
+        #[cfg(feature = "injected-faults")]
+        faults::reach(faults::Place::BeforePublication);
+        let changes = self.publisher.publish_keys(keys, now, publishing)?;
+        #[cfg(feature = "injected-faults")]
+        faults::reach(faults::Place::InPublication);
+        Some(changes)
+    }
+
+    fn publish_all(&mut self, names: &HostNames, now: u64, publishing: &Publishing) -> Changes {
         let peers = self.contents.peers(names);
         if let Some(refused) = self.refused.set(self.contents.outside(names)) {
             refused.iter().for_each(|rejection| self.rejections.log_rejection(rejection, now));
@@ -50,7 +84,7 @@ impl WatchedUpstream {
         }
         self.described.update(peers, self.contents.ages(), now);
         self.contents.settle_ages(names, now);
-        let desired: Vec<PeerSpec> =
+        let desired: Vec<Arc<PeerSpec>> =
             self.servers.iter().chain(self.described.iter()).cloned().collect();
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::BeforePublication);
@@ -64,7 +98,7 @@ impl WatchedUpstream {
             let is_other = self.space.note_result(full, &self.publisher);
             self.report.note_change(is_other);
         }
-        self.log_changes(result.unwrap_or_else(|full| full.changes));
+        result.unwrap_or_else(|full| full.changes)
     }
 
     fn publish_revision(&self) {
@@ -88,7 +122,7 @@ impl WatchedUpstream {
     fn log_changes(&self, changes: Changes) {
         let Changes { added, removed, changed, .. } = changes;
         if added + removed + changed > 0 {
-            let count = self.publisher.listed().filter(|peer| peer.key.is_some()).count();
+            let count = self.publisher.keyed();
             let changes = (added, removed, changed);
             let revision = self.contents.revision();
             self.log.notice(module_messages::peers_changed(count, changes, revision));

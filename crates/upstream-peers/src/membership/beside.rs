@@ -24,7 +24,10 @@ impl Membership {
     pub(super) fn set_weight_beside(&mut self, key: &str) -> bool {
         let Some(url) = self.url_beside(key).cloned() else { return false };
         let weight = self.members.get(key).and_then(Member::setting);
-        self.members.get_mut(&url).is_some_and(|member| member.set_weight(weight, self.defaults))
+        let Some(member) = self.members.get_mut(&url) else { return false };
+        let is_changed = member.set_weight(weight, self.defaults);
+        self.note_member(&url);
+        is_changed
     }
 
     /// Sets the weights of all peers that keys of their own may set, but for those of keys that
@@ -49,7 +52,9 @@ impl Membership {
         if !is_kept {
             return self.delete(key.as_bytes());
         }
-        self.members.remove(key);
+        if let Some((key, mut member)) = self.members.remove_entry(key) {
+            self.note_removal(&key, &mut member);
+        }
         MembershipChange::default()
     }
 }

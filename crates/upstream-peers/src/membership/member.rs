@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::changed::Tally;
 use super::entry::{Entry, Given, Server};
 use super::names::Names;
 use crate::address::{SocketAddress, Target};
@@ -21,6 +22,8 @@ pub(super) struct Member {
     name: Option<Arc<str>>,
     /// The servers of its last good value that are not wanted.
     unselected: usize,
+    /// As what the membership has it.
+    pub(super) tally: Tally,
 }
 
 /// A value that was rejected. The value itself is not kept: it may be long, and is of no use.
@@ -207,6 +210,14 @@ impl Member {
     /// Whether it stands for peers.
     pub(super) fn is_good(&self) -> bool {
         self.good.has_peers()
+    }
+
+    /// Whether its peers depend on more than its value: they have another name, or a host name, or
+    /// a priority beside which those of others count.
+    pub(super) fn is_dependent(&self) -> bool {
+        self.name.is_some()
+            || self.entries().iter().any(|entry| entry.priority != 0 || entry.host().is_some())
+            || self.seeded().iter().any(|peer| peer.priority != 0)
     }
 
     /// The servers of its current value, if that is valid, that are not wanted.

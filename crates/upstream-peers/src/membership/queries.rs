@@ -122,9 +122,11 @@ impl Membership {
         &self,
         resolve: impl Fn(&str) -> A,
     ) -> impl Iterator<Item = (&Arc<str>, i64)> {
-        let mut unresolved: Vec<_> = self
-            .members
-            .iter()
+        // Where nobody has a host name, nobody is asked.
+        let members = self.names.iter().next().map(|_| self.members.iter());
+        let mut unresolved: Vec<_> = members
+            .into_iter()
+            .flatten()
             .filter(|(_, member)| member.is_unresolved(|name| self.permitted(resolve(name))))
             .map(|(key, member)| (member.name().unwrap_or(key), member.create_revision()))
             .collect();
@@ -139,7 +141,7 @@ impl Membership {
         resolve: impl Fn(&str) -> A,
     ) -> BTreeMap<Arc<str>, OutsideAddresses> {
         let mut outside = BTreeMap::new();
-        if self.allow.is_restricted() {
+        if self.allow.is_restricted() && self.names.iter().next().is_some() {
             for (key, member) in &self.members {
                 for name in member.entries().iter().filter_map(Entry::host) {
                     let resolved = resolve(name);
@@ -167,8 +169,9 @@ impl Membership {
 
     /// The keys whose current value is rejected, fit to be shown, with the reason.
     pub fn rejected(&self) -> impl Iterator<Item = (String, &ValueError)> {
-        let members =
-            self.members.iter().filter_map(|(key, member)| Some((shown(key), member.rejected()?)));
+        let members = (self.tally.rejected > 0).then(|| self.members.iter());
+        let members = members.into_iter().flatten();
+        let members = members.filter_map(|(key, member)| Some((shown(key), member.rejected()?)));
         let unusable = self.unusable.iter().map(|((shown, _), error)| (shown.clone(), error));
         members.chain(unusable)
     }
@@ -180,17 +183,20 @@ impl Membership {
 
     /// The keys that have a good value, or had one before the current one.
     pub fn len(&self) -> usize {
-        self.members.values().filter(|member| member.is_good()).count()
+        self.tally.good
     }
 
     /// Whether no key has a good value.
     pub fn is_empty(&self) -> bool {
-        !self.members.values().any(Member::is_good)
+        self.tally.good == 0
     }
 
     /// The servers of valid values that have not the labels that are wanted, but for those of keys
     /// that stay although they are not there.
     pub fn unselected(&self, stays: impl Fn(&str) -> bool) -> usize {
+        if self.tally.unselected == 0 {
+            return 0;
+        }
         let members = self.members.iter().map(|(key, member)| (key, member.unselected()));
         members.filter(|(key, count)| *count > 0 && !stays(key)).map(|(_, count)| count).sum()
     }

@@ -1,5 +1,6 @@
 //! Members of a prefix, as they come, change and go.
 
+mod changed;
 mod fixture;
 mod several;
 mod takeover;
