@@ -2,10 +2,12 @@
 
 mod beside;
 mod changed;
+mod changed_keys;
 mod entry;
 mod member;
 mod names;
 mod queries;
+mod tally;
 
 use std::collections::{BTreeMap, HashSet, btree_map};
 use std::hash::{BuildHasher, RandomState};
@@ -22,11 +24,12 @@ use crate::parse::parse_value;
 use crate::peer::Peer;
 use crate::source::Source;
 use crate::value::{KeyContent, MAX_KEY_LENGTH, ValueError, check_key};
-pub use changed::ChangedPeers;
-use changed::{ChangedKeys, Tally};
+use changed_keys::ChangedKeys;
+pub use changed_keys::ChangedPeers;
 use entry::{Entry, Given, Server};
 use member::{Member, Rejection};
 use names::Names;
+use tally::Tally;
 
 /// A key that was removed, with what it stood for.
 #[derive(Debug)]

@@ -2,10 +2,7 @@
 
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use super::{
-    Publisher, fitting::changing, options::TableOptions, records::Listed, ring::Before,
-    sections::Contents,
-};
+use super::{Publisher, options::TableOptions, records::Listed, ring::Before, sections::Contents};
 use crate::{
     allocator::Allocator,
     drain_times::DrainTime,
@@ -16,6 +13,13 @@ use crate::{
 
 /// Places that are tried for a report.
 const HOLES: usize = 64;
+
+/// Which part of the peers can change at once where there is no room for more: each one that does
+/// takes another entry, in units of which as many are kept free. With 1/64 that is a byte a peer.
+const CHANGING: usize = 64;
+
+/// How many can at least.
+const CHANGING_AT_LEAST: usize = 16;
 
 /// Whether there is room for a table only if there is room for another one like it; see
 /// [`Publisher::has_spare_table`].
@@ -203,9 +207,11 @@ impl Publisher {
             let places = contents.places(is_compact);
             let units = places.units().max(compact_units);
             let place = self.allocator.allocate_for_table(units, above(units, listed.len()))?;
+            let current = self.current_table().map_or(0, |table| table.units);
+            let grows = units.saturating_sub(current) as usize;
             let is_spared = || {
                 self.has_spare_table(&self.allocator, compact_units, true)
-                    && self.allocator.available() as usize >= changing(listed.len())
+                    && self.allocator.available() as usize >= grows + changing(listed.len())
             };
             if needs_spare && !is_spared() {
                 self.allocator.release(place, units);
@@ -283,8 +289,10 @@ impl Publisher {
         let holes: Vec<Offset> = allocator.ends_of_holes(units).take(HOLES).collect();
         holes.into_iter().find(|&place| {
             let is_mine = allocator.reserve(place, units);
+            // The next table takes its part of what is free, unless that is there already.
+            let table = if replaces_current { 0 } else { needed as usize };
             let leaves_room = self.has_spare_table(allocator, needed, replaces_current)
-                && allocator.available() as usize >= changing(self.listed.len());
+                && allocator.available() as usize >= table + changing(self.listed.len());
             if is_mine && !leaves_room {
                 allocator.release(place, units);
             }
@@ -317,6 +325,11 @@ impl Publisher {
         let blocks = self.zone.first_block() + self.allocator.used();
         self.zone.header().used.store(blocks, Ordering::Relaxed);
     }
+}
+
+/// How many units are kept for changes of so many peers.
+pub(super) fn changing(peers: usize) -> usize {
+    (peers / CHANGING).max(CHANGING_AT_LEAST)
 }
 
 /// What an entry takes.

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Publisher,
-    blocks::{above, units_of_entry},
+    blocks::{above, changing, units_of_entry},
     matching::{Known, has_entry_of},
     options::TableOptions,
     ring::points,
@@ -23,13 +23,6 @@ use crate::{
 /// What a report takes that says what is wrong, in units, or less; there is room for two, since one
 /// is made while the one before is read.
 const REPORT: u32 = 16;
-
-/// Which part of the peers can change at once where there is no room for more: each one that does
-/// takes another entry, in units of which as many are kept free. With 1/64 that is a byte a peer.
-const CHANGING: usize = 64;
-
-/// How many can at least.
-const CHANGING_AT_LEAST: usize = 16;
 
 /// Peers that may be found too large, one by one, before the search ends; others that are as large
 /// are passed over without.
@@ -210,7 +203,10 @@ impl Publisher {
         let wanted = if has_large_report { 1 } else { 2 };
         let mut take = |_| self.allocate_for_report(allocator, REPORT, units, true);
         let reports: Vec<Offset> = (0..wanted).map_while(&mut take).collect();
-        let has_room = reports.len() == wanted && allocator.available() as usize >= changing(peers);
+        let current = self.current_table().map_or(0, |table| table.units);
+        let grows = units.saturating_sub(current) as usize;
+        let has_room =
+            reports.len() == wanted && allocator.available() as usize >= grows + changing(peers);
         reports.into_iter().for_each(|report| allocator.release(report, REPORT));
         allocator.release(table, units);
         has_room
@@ -335,9 +331,4 @@ fn with_entry_of(peer: &Arc<PeerSpec>, listed: &PeerSpec) -> Arc<PeerSpec> {
     kept.labels.clone_from(&listed.labels);
     kept.source.clone_from(&listed.source);
     Arc::new(kept)
-}
-
-/// How many units are kept for changes of so many peers.
-pub(super) fn changing(peers: usize) -> usize {
-    (peers / CHANGING).max(CHANGING_AT_LEAST)
 }

@@ -311,11 +311,11 @@ proptest! {
                 prop_assert!(publisher.publish_report(&[0; 900], &publishing));
             }
             if collects && settle(&fixture, &mut publisher, &wanted).is_err() {
-                // Not more fit than what room is kept for reports.
+                // Not more fit than what room is kept for reports and changes.
                 let listed: Vec<PeerSpec> = publisher.listed().cloned().collect();
                 let is_lacking = |peer: &&PeerSpec| !listed.iter().any(|it| it.key == peer.key);
                 let lacking: Vec<&PeerSpec> = wanted.iter().filter(is_lacking).collect();
-                for some in lacking.chunks_exact(if is_ring { 2 } else { 8 }).take(10) {
+                for some in lacking.chunks_exact(if is_ring { 2 } else { 12 }).take(10) {
                     fixture.zone.set_left_out(0);
                     let more: Vec<PeerSpec> =
                         listed.iter().chain(some.iter().copied()).cloned().collect();

@@ -1,91 +1,16 @@
 //! Which peers are others, so that one change need not walk all of them.
 
-use std::collections::BTreeSet;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Membership;
+use super::changed_keys::ChangedPeers;
 use super::entry::Server;
 use super::member::Member;
+use super::tally::Tally;
 use crate::peer::Peer;
-
-/// Keys that are kept apart; if more have changed, all peers are looked at again, which is less.
-const MANY: usize = 64;
-
-/// The peers that may be others than before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChangedPeers {
-    /// Any of them.
-    All,
-    /// Those of these keys, in their order, each with the peers that it has now, in the order of
-    /// their addresses.
-    OfKeys(Vec<(Arc<str>, Vec<Peer>)>),
-}
-
-/// The keys whose peers may be others than at the last look.
-pub(super) struct ChangedKeys(Option<BTreeSet<Arc<str>>>);
-
-impl Default for ChangedKeys {
-    /// Any.
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl ChangedKeys {
-    fn add(&mut self, key: &Arc<str>) {
-        let is_too_many = self.0.as_mut().is_some_and(|keys| {
-            keys.insert(Arc::clone(key));
-            keys.len() > MANY
-        });
-        if is_too_many {
-            self.add_all();
-        }
-    }
-
-    pub(super) fn add_all(&mut self) {
-        self.0 = None;
-    }
-
-    fn take(&mut self) -> Option<BTreeSet<Arc<str>>> {
-        self.0.replace(BTreeSet::new())
-    }
-}
-
-/// What members are, or how many of them are it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// They stand for peers.
-    pub(super) good: usize,
-    /// Their current value is rejected.
-    pub(super) rejected: usize,
-    /// Servers of valid values that are not wanted.
-    pub(super) unselected: usize,
-    /// Their peers depend on more than their value: on host names, on the priorities of others, or
-    /// on other keys.
-    pub(super) dependent: usize,
-}
-
-impl Tally {
-    fn of(member: &Member) -> Self {
-        Self {
-            good: member.is_good().into(),
-            rejected: member.rejected().is_some().into(),
-            unselected: member.unselected(),
-            dependent: member.is_dependent().into(),
-        }
-    }
-
-    fn replace(&mut self, before: Self, after: Self) {
-        // What is taken off was put on.
-        let change = |all: &mut usize, before, after| *all = *all + after - before;
-        change(&mut self.good, before.good, after.good);
-        change(&mut self.rejected, before.rejected, after.rejected);
-        change(&mut self.unselected, before.unselected, after.unselected);
-        change(&mut self.dependent, before.dependent, after.dependent);
-    }
-}
+use crate::source::Source;
 
 impl Membership {
     /// The peers that may be others than at the last call; at the first call, any.
@@ -108,7 +33,7 @@ impl Membership {
     /// Takes in what may have become of a key.
     pub(super) fn note_member(&mut self, key: &str) {
         let Some((key, member)) = self.members.get_key_value(key) else { return };
-        let (key, after) = (Arc::clone(key), Tally::of(member));
+        let (key, after) = (Arc::clone(key), member.tally_now());
         let Some(member) = self.members.get_mut(&key) else { return };
         let before = mem::replace(&mut member.tally, after);
         self.note_tally(&key, before, after);
@@ -131,7 +56,7 @@ impl Membership {
     pub(super) fn note_members(&mut self) {
         self.tally = Tally::default();
         for member in self.members.values_mut() {
-            member.tally = Tally::of(member);
+            member.tally = member.tally_now();
             self.tally.replace(Tally::default(), member.tally);
         }
         self.changed.add_all();
@@ -149,6 +74,6 @@ fn own_peer(key: &Arc<str>, member: &Member, server: Server) -> Peer {
         route: parameters.overrides.route,
         labels,
         create_revision: member.create_revision(),
-        source: crate::source::Source { scheme, ..Default::default() },
+        source: Source { scheme, ..Default::default() },
     }
 }

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::changed::Tally;
 use super::entry::{Entry, Given, Server};
 use super::names::Names;
+use super::tally::Tally;
 use crate::address::{SocketAddress, Target};
 use crate::parameters::Parameters;
 use crate::value::ValueError;
@@ -210,6 +210,16 @@ impl Member {
     /// Whether it stands for peers.
     pub(super) fn is_good(&self) -> bool {
         self.good.has_peers()
+    }
+
+    /// What it is now, to be counted.
+    pub(super) fn tally_now(&self) -> Tally {
+        Tally {
+            good: self.is_good().into(),
+            rejected: self.rejected().is_some().into(),
+            unselected: self.unselected(),
+            dependent: self.is_dependent().into(),
+        }
     }
 
     /// Whether its peers depend on more than its value: they have another name, or a host name, or
