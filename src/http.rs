@@ -12,7 +12,8 @@
 //! | `drain` | the open connections of a peer that is being left are closed |
 //! | `withdrawals` | what is done when a peer has left |
 //! | `upstream` | what a worker has of an upstream for its requests |
-//! | `upgrade` | which requests are upgraded |
+//! | `header_filter` | which requests are upgraded, and when a peer has answered |
+//! | `session_buffers` | buffers of upgraded connections are given back while they are empty |
 //! | `variables` | what a request shows of its peer |
 //! | `accessors` | bits of a request as the C compiler has them |
 //! | `live_variables` | the variables whose values are made of keys in etcd |
@@ -28,6 +29,7 @@ mod live_variables;
 pub(crate) mod module;
 mod open_request;
 mod request;
+mod session_buffers;
 mod sticky;
 mod tried;
 mod upstream;

@@ -7,7 +7,7 @@ use ngx::ffi::{
     ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_header_filter, ngx_int_t,
 };
 
-use super::request::RequestPeer;
+use super::{request::RequestPeer, session_buffers};
 use crate::nginx::callback::{OK, guard};
 
 /// The filters that were there before.
@@ -25,6 +25,7 @@ pub(crate) fn install() {
 
 unsafe extern "C" fn filter(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard((), || {
+        let pointer = request;
         // SAFETY: nginx passes a valid request, with an upstream or null.
         let (request, upstream) = unsafe { (&*request, (*request).upstream.as_ref()) };
         if let Some(upstream) = upstream
@@ -32,6 +33,8 @@ unsafe extern "C" fn filter(request: *mut ngx_http_request_t) -> ngx_int_t {
         {
             if upstream.upgrade() != 0 {
                 peer.upgraded();
+                // SAFETY: nginx has just called with this request, and sends its header next.
+                unsafe { session_buffers::expect_upgrade(pointer) };
             }
             peer.note_header();
         }

@@ -1,5 +1,7 @@
 //! Memory returns when changes are over.
 
+mod sessions;
+
 use harness::*;
 
 const PEERS: usize = 10_000;

@@ -1,5 +1,7 @@
 //! WebSocket sessions live as long as those who hold them want.
 
+mod buffers;
+
 use harness::*;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
