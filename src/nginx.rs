@@ -1,14 +1,16 @@
 //! What is only about nginx: callbacks, modules, log, clock, event sources, processes, addresses.
 
+pub(crate) mod alarm;
+pub(crate) mod bell;
 pub(crate) mod callback;
 pub(crate) mod clock;
 pub(crate) mod cycle_pool;
 pub(crate) mod event_source;
 pub(crate) mod exclusive;
+pub(crate) mod exit_watch;
 pub(crate) mod library;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod modules;
 pub(crate) mod processes;
 pub(crate) mod socket_address;
-pub(crate) mod ticker;

@@ -1,4 +1,7 @@
-//! A worker's life: it joins the zones, and stands by to become the watcher.
+//! A worker's life: it joins the zones, sleeps until there is something to do, and stands by to
+//! become the watcher.
+
+mod stand_by;
 
 use core::{
     sync::atomic::{AtomicBool, Ordering},
@@ -6,39 +9,25 @@ use core::{
 };
 
 use ngx::ffi::{
-    NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t,
-    ngx_event_t, ngx_exiting, ngx_int_t, ngx_process, ngx_quit, ngx_terminate,
+    NGX_LOG_ALERT, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t, ngx_event_t,
+    ngx_int_t, ngx_process,
 };
-use peer_zone::{messages, protocol::Lease};
-use retry_backoff::Backoff;
+use peer_zone::messages;
 
+use self::stand_by::StandBy;
 use crate::{
     files,
     nginx::{
+        alarm::{self, TICK},
+        bell,
         callback::{ERROR, OK, guard},
         clock,
         event_source::EventSource,
         exclusive::OfProcess,
-        log, processes,
-        ticker::Ticker,
+        log,
     },
     upstream::{CoreConf, Kept, Protocol, Serving, Upstream},
-    watcher::{Plan, Watcher},
 };
-
-/// How often a worker looks whether the watcher lives. With the time of a list it stays far below
-/// the second within which another takes over, and ten wake-ups a second cost nothing that can be
-/// measured.
-const STAND_BY: Duration = Duration::from_millis(100);
-
-/// How long a process whose watcher has failed leaves the lease to others before it tries again:
-/// half of the second within which a watcher is back, and long enough that one that fails at once
-/// each time does not flood the log.
-const AFTER_FAILURE: Duration = Duration::from_millis(500);
-
-/// The longest pause between two attempts to start the watcher, which begin with [`AFTER_FAILURE`]
-/// and double: a worker may get what it needs, such as threads, at any time.
-const LONGEST_BETWEEN_STARTS: Duration = Duration::from_secs(30);
 
 /// With so large a part of the processes that there can be ([`MANY`] of [`MANY_OF`]), the log
 /// warns.
@@ -51,16 +40,9 @@ struct Process {
     protocols: &'static [Protocol],
     /// The parts of the cycle that the protocols have.
     serving: Vec<&'static dyn Serving>,
-    lease: &'static Lease,
-    /// By which this process looks at the lease; without it, it is never the watcher.
-    ticker: Option<Ticker>,
-    watcher: Option<Watcher>,
-    /// When, in milliseconds of the monotonic clock, this process may be the watcher again.
-    not_before: u64,
-    /// Why the last attempt to start the watcher failed, if it did.
-    start_error: Option<String>,
-    /// The pauses between such attempts.
-    start_backoff: Backoff,
+    stand_by: StandBy,
+    /// By which other processes wake this one; without it, it has to look all the time.
+    bell: Option<EventSource>,
 }
 
 /// The one of this process.
@@ -101,6 +83,7 @@ pub(crate) fn init_module(cycle: *mut ngx_cycle_t, protocols: &'static [Protocol
             .iter()
             .filter_map(|upstream| upstream.settings().etcd.as_ref()?.options.state.as_deref());
         core.accept(lease.number_cycle(), files::start(cycle, core.clusters.iter(), state_files));
+        bell::make();
     }
     // A process that is master and worker at once goes on with a new configuration without a new
     // `init_process`.
@@ -125,25 +108,26 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t, protocols: &'static [Proto
     let Some(lease) = core.lease() else { return OK };
     core.upstreams.iter().for_each(join);
     let serving = protocols.iter().filter_map(|protocol| (protocol.start)(cycle)).collect();
+    // Another process may have died, in whose place this one comes.
     lease.enter_cycle(core.number());
+    bell::ring();
 
-    let ticker = Ticker::start(STAND_BY, on_tick).inspect_err(|error| {
+    // Without the alarm, nobody would look whether the watcher that this process begins has ended.
+    let alarm = alarm::start(on_alarm).inspect_err(|error| {
         log::at(NGX_LOG_ALERT, &format!("etcd: {}", module_messages::never_watcher(error)));
     });
-    let mut process = Process {
+    let process = Process {
         core,
         protocols,
         serving,
-        lease,
-        ticker: ticker.ok(),
-        watcher: None,
-        not_before: 0,
-        start_error: None,
-        start_backoff: Backoff::new(AFTER_FAILURE, LONGEST_BETWEEN_STARTS),
+        stand_by: StandBy::new(cycle, core, lease, alarm.is_ok()),
+        bell: bell::listen(on_bell).ok(),
     };
-    process.stand_by();
     match PROCESS.replace(Some(process)) {
-        Ok(_) => OK,
+        Ok(_) => {
+            look();
+            OK
+        }
         Err(lent) => {
             lent.report("the state of this process");
             ERROR
@@ -154,66 +138,65 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t, protocols: &'static [Proto
 /// Called in each process that ends in order.
 pub(crate) fn exit_process(protocols: &[Protocol]) {
     protocols.iter().for_each(|protocol| (protocol.stop)());
-    let mut process = match PROCESS.replace(None) {
-        Ok(Some(process)) => process,
-        Ok(None) => return,
-        Err(lent) => return lent.report("the state of this process"),
-    };
-    drop(process.ticker.take());
-    if let Some(watcher) = process.watcher.take()
-        && let Err(message) = watcher.end()
-    {
-        log::at(NGX_LOG_ERR, &format!("etcd: {}", module_messages::watcher_failed(message)));
+    alarm::stop();
+    match PROCESS.replace(None) {
+        Ok(Some(process)) => process.stand_by.end(),
+        Ok(None) => {}
+        Err(lent) => lent.report("the state of this process"),
     }
 }
 
-unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
+/// It is time to look again.
+unsafe extern "C" fn on_alarm(event: *mut ngx_event_t) {
     guard((), || {
-        // SAFETY: nginx calls this with the read event of the ticker.
+        // SAFETY: nginx calls this with the read event of the alarm.
         unsafe { EventSource::clear(event) };
-        let Some(core) = PROCESS.with(|process| process.core) else { return };
-        for upstream in core.upstreams.iter() {
-            if upstream.with_worker(|worker| worker.update_column()).is_none() {
-                join(upstream);
-            }
-        }
-        let soonest = look_after(clock::now());
-        PROCESS.with(|process| {
-            if let Some(ticker) = &mut process.ticker {
-                ticker.set_period(soonest.unwrap_or(STAND_BY));
-            }
-            process.stand_by();
-        });
+        alarm::note_end();
+        look();
     });
 }
 
+/// Another process, or the watcher of this one, has done something that this one may have to act
+/// upon.
+unsafe extern "C" fn on_bell(_: *mut ngx_event_t) {
+    guard((), look);
+}
+
+/// Does all that is due, and sets the alarm for the moment at which something is due that nobody
+/// tells of.
+fn look() {
+    let Some((core, has_bell)) = PROCESS.with(|process| (process.core, process.bell.is_some()))
+    else {
+        return;
+    };
+    let now = clock::now();
+    let mut is_unsettled = !has_bell;
+    for upstream in core.upstreams.iter() {
+        let shares_column = upstream.with_worker(|worker| {
+            worker.update_column();
+            worker.shares_column()
+        });
+        if shares_column.is_none() {
+            join(upstream);
+        }
+        is_unsettled |= shares_column != Some(false);
+    }
+    let soonest = look_after(now);
+    let stand_by = PROCESS.with(|process| process.stand_by.look(now)).flatten();
+    alarm::set(soonest.into_iter().chain(stand_by).chain(is_unsettled.then_some(TICK)).min(), now);
+}
+
 /// Has each protocol do what is due at `now`. Returns the shortest time after which one has to look
-/// again, if that is sooner than usual.
+/// again, if one has to.
 fn look_after(now: u64) -> Option<Duration> {
     // nginx may call the module for requests that are closed here: the process is not lent then.
     let part = |place: usize| PROCESS.with(|process| process.serving.get(place).copied()).flatten();
     (0..).map_while(part).filter_map(|serving| serving.look_after(now)).min()
 }
 
-/// Called when the watcher has said something, and by nginx when it closes what is idle: the worker
-/// is to end.
-unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
-    guard((), || {
-        // SAFETY: nginx calls this with the read event of the watcher's event source.
-        let closes = unsafe { EventSource::clear(event) };
-        PROCESS.with(|process| {
-            let Some(watcher) = &process.watcher else { return };
-            if closes {
-                watcher.ask_to_end();
-            }
-            watcher.write_lines();
-        });
-    });
-}
-
 /// The process that is the watcher, or 0; for the status.
 pub(crate) fn watcher_process() -> u32 {
-    PROCESS.with(|process| process.lease.holder()).unwrap_or_default()
+    PROCESS.with(|process| process.stand_by.holder()).unwrap_or_default()
 }
 
 /// What this process keeps of its connections to peers, for all protocols; for the status.
@@ -228,70 +211,5 @@ pub(crate) fn kept() -> Kept {
 
 /// Why there is no watcher now, if none is about to start; for the status.
 pub(crate) fn why_no_watcher() -> Option<String> {
-    PROCESS
-        .with(|process| {
-            let error = process.start_error.as_ref().filter(|_| process.lease.holder() == 0);
-            let delay = process.lease.restart_backoff().waiting(clock::now());
-            delay
-                .map(|delay| delay.to_string())
-                .or_else(|| error.map(module_messages::watcher_not_started))
-        })
-        .flatten()
-}
-
-impl Process {
-    /// Becomes the watcher where there is none; looks after the one that this process has.
-    fn stand_by(&mut self) {
-        // SAFETY: nginx sets these in this process, from its event loop.
-        let ends = unsafe { ngx_exiting != 0 || ngx_quit != 0 || ngx_terminate != 0 };
-        match &self.watcher {
-            Some(watcher) if watcher.has_ended() => {
-                if let Some(watcher) = self.watcher.take()
-                    && let Err(message) = watcher.end()
-                {
-                    self.not_before = clock::now() + AFTER_FAILURE.as_millis() as u64;
-                    let message = module_messages::watcher_restarted(message);
-                    log::at(NGX_LOG_ERR, &format!("etcd: {message}"));
-                }
-            }
-            Some(watcher) if ends => watcher.ask_to_end(),
-            Some(_) => {}
-            None if ends => {}
-            None => self.claim(),
-        }
-    }
-
-    fn claim(&mut self) {
-        let now = clock::now();
-        let restart_backoff = self.lease.restart_backoff();
-        if now < self.not_before || restart_backoff.waiting(now).is_some() {
-            return;
-        }
-        let claimed =
-            self.lease.claim(processes::own().id(), self.core.number(), now, processes::exists);
-        let Some(claim) = claimed else { return };
-        if let Err(delay) = restart_backoff.begin(claim, now) {
-            self.lease.release(claim);
-            log::at(NGX_LOG_ALERT, &format!("etcd: {delay}"));
-            return;
-        }
-        match Watcher::start(Plan::of(self.core, self.lease, claim), on_wake) {
-            Ok(watcher) => {
-                self.watcher = Some(watcher);
-                self.start_error = None;
-                self.start_backoff.reset();
-            }
-            Err(error) => {
-                restart_backoff.ended(claim);
-                self.lease.release(claim);
-                let error = error.to_string();
-                let pause = self.start_backoff.next_wait().as_millis() as u64;
-                self.not_before = now + pause;
-                let message =
-                    module_messages::watcher_not_started_yet(&error, Duration::from_millis(pause));
-                log::at(NGX_LOG_ALERT, &format!("etcd: {message}"));
-                self.start_error = Some(error);
-            }
-        }
-    }
+    PROCESS.with(|process| process.stand_by.why_no_watcher()).flatten()
 }

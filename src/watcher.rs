@@ -18,9 +18,16 @@ mod upstream;
 mod upstream_log;
 mod wake;
 
-use std::{io, sync::Arc, thread::JoinHandle};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::lines::{Lines, Reader};
 pub(crate) use self::plan::Plan;
@@ -31,8 +38,14 @@ use crate::nginx::{
 
 /// The running thread, as its worker's event loop knows it.
 pub(crate) struct Watcher {
+    /// With what it holds the lease.
+    claim: u64,
     thread: JoinHandle<Result<(), String>>,
+    /// Whether the thread is at its end.
+    has_ended: Arc<AtomicBool>,
     stop: Arc<Notify>,
+    /// Tells the thread that processes may have died.
+    looks: watch::Sender<()>,
     lines: Reader,
     /// By which the thread wakes the event loop; closed with this value.
     _wake: EventSource,
@@ -40,22 +53,40 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     /// Starts the thread. The event loop calls `on_wake`, with the read event of an
-    /// [`EventSource`], when there are lines to write, and when the worker is to end.
+    /// [`EventSource`], when there are lines to write, when the thread has ended, and when the
+    /// worker is to end.
     ///
     /// # Errors
     ///
     /// Where the operating system has no thread or descriptor left, or nginx no connection.
     pub(crate) fn start(plan: Plan, on_wake: Handler) -> io::Result<Self> {
         let (wake, waker) = wake::channel(on_wake)?;
+        let at_end = waker.try_clone()?;
+        let claim = plan.claim;
+        let has_ended = Arc::<AtomicBool>::default();
+        let (looks, looked) = watch::channel(());
         let stop = Arc::new(Notify::new());
         let (lines, reader) = Lines::channel(waker);
-        let stopped = Arc::clone(&stop);
+        let (stopped, ended) = (Arc::clone(&stop), Arc::clone(&has_ended));
         let thread = with_signals_blocked(|| {
-            std::thread::Builder::new()
-                .name("etcd-watcher".to_owned())
-                .spawn(move || run::run_thread(plan, lines, &stopped))
+            std::thread::Builder::new().name("etcd-watcher".to_owned()).spawn(move || {
+                let result = run::run_thread(plan, lines, &stopped, &looked);
+                ended.store(true, Ordering::Release);
+                at_end.wake();
+                result
+            })
         })?;
-        Ok(Self { thread, stop, lines: reader, _wake: wake })
+        Ok(Self { claim, thread, has_ended, stop, looks, lines: reader, _wake: wake })
+    }
+
+    /// With what it holds the lease.
+    pub(crate) fn claim(&self) -> u64 {
+        self.claim
+    }
+
+    /// Has the thread look now for what dead processes have left.
+    pub(crate) fn look(&self) {
+        self.looks.send_replace(());
     }
 
     /// Asks the thread to end, without waiting for it.
@@ -65,7 +96,7 @@ impl Watcher {
 
     /// Whether the thread has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+        self.has_ended.load(Ordering::Acquire)
     }
 
     /// Waits for the thread, which ends at once when asked to. The error says how it failed.

@@ -332,7 +332,7 @@ unsafe extern "C" fn free(
                     // SAFETY: nginx passes a valid connection, with its log.
                     let log = unsafe { (*connection).log };
                     log::to(NGX_LOG_WARN, log, "upstream server temporarily disabled");
-                    keepalive::close_peer(upstream, id);
+                    keepalive::close_failed(upstream, id);
                 }
                 // The zone keeps the peer's memory for as long as it counts the request.
                 None => log::error(

@@ -16,19 +16,24 @@ pub(crate) use self::{close::linger, open::Draining};
 use super::open_request::OpenRequest;
 use crate::{
     config::{DrainConf, PaceConf, Time},
-    nginx::{callback::end_process, exclusive::Exclusive},
+    nginx::{
+        alarm::{self, TICK},
+        callback::end_process,
+        exclusive::Exclusive,
+    },
     upstream::{CoreConf, Upstream},
 };
 
 /// How often a worker looks while it closes connections.
-pub(crate) const DRAIN_TICK: Duration = peer_drain::DRAIN_TICK;
+const DRAIN_TICK: Duration = peer_drain::DRAIN_TICK;
 
 /// What an upstream has of drains.
 #[derive(Debug, Default)]
 pub(crate) struct Drains {
     /// Its open connections; only in workers, where there is `etcd_drain`.
     open: Exclusive<Option<Draining>>,
-    /// What `etcd_drain` comes to just now, as its variables say; looked up at each tick.
+    /// What `etcd_drain` comes to just now, as its variables say; looked up each time that this
+    /// process looks for what is due.
     now: Cell<Option<Drain>>,
 }
 
@@ -111,6 +116,7 @@ impl Drains {
                 .flatten();
             if is_in_service == Some(false) {
                 self.open.with_some(Draining::note_some);
+                alarm::within(TICK);
             }
         }
     }
@@ -138,15 +144,16 @@ impl Drains {
         });
     }
 
-    /// Closes what is due at `now` (ms). Returns whether more is about to be.
+    /// Closes what is due at `now` (ms). Returns after which time to look again, if a peer is being
+    /// left that this process has connections to.
     ///
     /// Closing a connection makes nginx call the module for its request, and perhaps give that
     /// another peer: nothing is lent meanwhile.
-    pub(crate) fn close_due(&self, upstream: &Upstream, now: u64) -> bool {
+    pub(crate) fn close_due(&self, upstream: &Upstream, now: u64) -> Option<Duration> {
         let conf = upstream.settings();
         let (Some(drain), Some(current), Some(etcd)) = (&conf.drain, self.now.get(), &conf.etcd)
         else {
-            return false;
+            return None;
         };
         let planned = self.open.with_some(|open| {
             if open.is_idle() {
@@ -155,7 +162,7 @@ impl Drains {
             upstream
                 .with_worker(|worker| open.plan(&etcd.upstream, worker, (current, drain.on), now))
         });
-        let Some((plan, is_closing)) = planned.flatten() else { return false };
+        let (plan, is_closing) = planned.flatten()?;
         for (place, closes) in plan {
             for _ in 0..closes {
                 let Some(request) = self.open.with_some(|open| open.pop(place)).flatten() else {
@@ -169,7 +176,9 @@ impl Drains {
                 unsafe { close::close(request) };
             }
         }
-        is_closing
+        let is_idle = self.open.with_some(|open| open.is_idle()) == Some(true);
+        let time = if is_closing { DRAIN_TICK } else { TICK };
+        (!is_idle).then_some(time)
     }
 }
 

@@ -29,7 +29,7 @@ use self::connection_kind::ConnectionKind;
 use super::upstream::HttpUpstream;
 use crate::{
     config::Keepalive,
-    nginx::{callback::guard, exclusive::OfProcess, list::List},
+    nginx::{bell, callback::guard, exclusive::OfProcess, list::List},
     upstream::Upstream,
 };
 
@@ -98,6 +98,12 @@ pub(crate) fn close_peer(upstream: &Upstream, id: u64) {
         // SAFETY: as in `close_all`.
         unsafe { connection::close(connection.as_ptr()) };
     }
+}
+
+/// Closes the idle connections to a peer that has failed just now, in all workers.
+pub(crate) fn close_failed(upstream: &Upstream, id: u64) {
+    close_peer(upstream, id);
+    bell::ring();
 }
 
 /// Closes the idle connections to a peer that has left the service.

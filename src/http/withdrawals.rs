@@ -7,15 +7,16 @@ use super::{
 
 /// Closes the idle connections to those that have left since the last call, forgets the TLS
 /// sessions with them, and takes note of them for drains; `now` in milliseconds. Costs a load where
-/// none has.
-pub(crate) fn read(upstream: &HttpUpstream, now: u64) {
+/// none has. Returns whether one could not be read yet.
+#[inline]
+pub(crate) fn read(upstream: &HttpUpstream, now: u64) -> bool {
     let conf = upstream.settings();
     if conf.keepalive.is_none() && conf.drain.is_none() && !tls_sessions::has_any(upstream) {
-        return;
+        return false;
     }
     upstream.read_withdrawals(now, |zone, departed| {
         keepalive::close_departed(upstream, departed);
         tls_sessions::forget(upstream, departed);
         upstream.drains.note_withdrawal(zone, departed);
-    });
+    })
 }

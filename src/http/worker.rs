@@ -5,12 +5,14 @@ use core::time::Duration;
 use ngx::ffi::ngx_cycle_t;
 
 use super::{
-    drain::DRAIN_TICK,
     keepalive::{self, tls_sessions},
-    upstream::HttpConf,
+    upstream::{HttpConf, HttpUpstream},
     withdrawals,
 };
-use crate::upstream::{Kept, Protocol, Serving};
+use crate::{
+    nginx::alarm::TICK,
+    upstream::{Kept, Protocol, Serving},
+};
 
 /// HTTP, as a process knows it.
 pub(crate) const PROTOCOL: Protocol = Protocol { start, stop, kept };
@@ -37,15 +39,14 @@ fn kept() -> Kept {
 }
 
 impl Serving for HttpConf {
-    /// Closes what is to be closed of peers that have left. If more is about to be, it must look
-    /// again after [`DRAIN_TICK`].
+    /// Closes what is to be closed of peers that have left. Where more is to be, it looks again.
     fn look_after(&self, now: u64) -> Option<Duration> {
-        let mut is_draining = false;
-        for upstream in self.upstreams.iter() {
+        let look = |upstream: &HttpUpstream| {
             upstream.drains.refresh(upstream, self.core, now);
-            withdrawals::read(upstream, now);
-            is_draining |= upstream.drains.close_due(upstream, now);
-        }
-        is_draining.then_some(DRAIN_TICK)
+            let is_unread = withdrawals::read(upstream, now);
+            let due = upstream.drains.close_due(upstream, now);
+            due.into_iter().chain(is_unread.then_some(TICK)).min()
+        };
+        self.upstreams.iter().filter_map(look).min()
     }
 }

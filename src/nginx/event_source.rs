@@ -1,5 +1,5 @@
-//! A descriptor of the kernel's (an eventfd, a timerfd) that the event loop listens to, in a
-//! connection of nginx's.
+//! A descriptor of the kernel's (an eventfd, a timerfd, a pidfd) that the event loop listens to, in
+//! a connection of nginx's.
 
 use std::{
     io,
@@ -8,7 +8,7 @@ use std::{
 
 use ngx::{
     ffi::{
-        ngx_close_connection, ngx_connection_t, ngx_event_t, ngx_get_connection,
+        ngx_close_connection, ngx_connection_t, ngx_event_actions, ngx_event_t, ngx_get_connection,
         ngx_handle_read_event, ngx_log_t,
     },
     log::ngx_cycle_log,
@@ -19,8 +19,7 @@ use crate::nginx::callback::OK;
 /// What the event loop calls when the descriptor can be read.
 pub(crate) type Handler = unsafe extern "C" fn(*mut ngx_event_t);
 
-/// A descriptor that counts (each read takes 8 bytes and clears it), in the event loop until this
-/// is dropped.
+/// A descriptor in the event loop until this is dropped.
 pub(crate) struct EventSource {
     connection: *mut ngx_connection_t,
 }
@@ -74,7 +73,8 @@ impl EventSource {
         unsafe { BorrowedFd::borrow_raw((*self.connection).fd) }
     }
 
-    /// Takes what there is to read; returns whether nginx wants the connection closed.
+    /// Takes what there is to read of a descriptor that counts (each read takes 8 bytes and clears
+    /// it); returns whether nginx wants the connection closed.
     ///
     /// # Safety
     ///
@@ -95,6 +95,15 @@ impl EventSource {
 impl Drop for EventSource {
     fn drop(&mut self) {
         // SAFETY: the connection is open until here, and this is the event loop's thread.
-        unsafe { ngx_close_connection(self.connection) };
+        unsafe {
+            // nginx leaves it to the kernel to forget a descriptor that is closed. The kernel does
+            // that only when the last descriptor of the same thing is closed.
+            if (*(*self.connection).read).active() != 0
+                && let Some(forget) = ngx_event_actions.del_conn
+            {
+                forget(self.connection, 0);
+            }
+            ngx_close_connection(self.connection);
+        }
     }
 }

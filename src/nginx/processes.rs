@@ -37,8 +37,14 @@ pub(crate) fn own() -> Process {
     }
 }
 
+/// Whether a process of this id runs. One that is dead does not, also if its parent has not asked
+/// for it yet.
+pub(crate) fn runs(process: u32) -> bool {
+    exists(process) && stat(process).is_none_or(|stat| !stat.has_ended)
+}
+
 /// Whether the process exists.
-pub(crate) fn exists(process: u32) -> bool {
+fn exists(process: u32) -> bool {
     let Ok(process) = libc::pid_t::try_from(process) else { return false };
     // SAFETY: signal 0 is sent to nobody; the call only looks whether it could be.
     let result = unsafe { libc::kill(process, 0) };
@@ -71,6 +77,11 @@ pub(crate) fn is_alive(process: Process) -> bool {
     })
 }
 
+/// Whether the process lives and is stopped: by a signal, or by a debugger.
+pub(crate) fn is_stopped(process: u32) -> bool {
+    stat(process).is_some_and(|stat| stat.is_stopped)
+}
+
 fn is_the_same(process: Process) -> bool {
     stat(process.id()).is_none_or(|stat| !stat.has_ended && process.may_have_started(stat.started))
 }
@@ -79,6 +90,8 @@ fn is_the_same(process: Process) -> bool {
 struct Stat {
     /// The process is dead, and its parent has not asked for it yet.
     has_ended: bool,
+    /// It is stopped.
+    is_stopped: bool,
     /// When it was started, in clock ticks.
     started: u64,
 }
@@ -91,6 +104,10 @@ fn stat(process: u32) -> Option<Stat> {
 fn parse(stat: &str) -> Option<Stat> {
     const FIELDS_BEFORE_START: usize = 18;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let has_ended = matches!(fields.next()?, "Z" | "X" | "x");
-    Some(Stat { has_ended, started: fields.nth(FIELDS_BEFORE_START)?.parse().ok()? })
+    let state = fields.next()?;
+    Some(Stat {
+        has_ended: matches!(state, "Z" | "X" | "x"),
+        is_stopped: matches!(state, "T" | "t"),
+        started: fields.nth(FIELDS_BEFORE_START)?.parse().ok()?,
+    })
 }

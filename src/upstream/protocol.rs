@@ -18,8 +18,8 @@ pub(crate) struct Protocol {
 
 /// A protocol's part of a cycle that a worker serves.
 pub(crate) trait Serving {
-    /// At each tick, at `now` (ms): does what is due. Returns the time after which to look again,
-    /// if that is sooner than usual.
+    /// When another process has told of a change, and when it has asked for it, at `now` (ms): does
+    /// what is due. Returns the time after which to look again, if it must.
     fn look_after(&self, now: u64) -> Option<Duration>;
 }
 

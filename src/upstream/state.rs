@@ -110,14 +110,16 @@ impl Upstream {
     }
 
     /// Tells of the peers that have left the service since the last call; `now` in milliseconds.
-    /// Costs a load where none has.
-    pub(crate) fn read_withdrawals(&self, now: u64, tell: impl FnMut(&Zone, Withdrawn)) {
+    /// Costs a load where none has. Returns whether one could not be read yet.
+    pub(crate) fn read_withdrawals(&self, now: u64, tell: impl FnMut(&Zone, Withdrawn)) -> bool {
         let mut tell = tell;
-        self.with_worker(|worker| {
-            if worker.has_withdrawals() {
+        let is_unread = self.with_worker(|worker| {
+            worker.has_withdrawals() && {
                 let zone = *worker.zone();
                 worker.read_withdrawals(now, |departed| tell(&zone, departed));
+                worker.has_withdrawals()
             }
         });
+        is_unread == Some(true)
     }
 }

@@ -4,22 +4,19 @@ use std::cell::Cell;
 
 use peer_zone::protocol::{Lease, Publishing};
 
-use crate::nginx::clock;
-
 /// The right to publish, for as long as the lease is held.
 pub(super) struct Claim {
     lease: &'static Lease,
     /// What `Lease::claim` returned.
     claim: u64,
-    cycle: u32,
     /// How many prefixes have not settled yet.
     unsettled: Cell<usize>,
 }
 
 impl Claim {
-    /// That of a thread that has `claim`, in a cycle of this number, with so many prefixes.
-    pub(super) fn new(lease: &'static Lease, claim: u64, cycle: u32, prefixes: usize) -> Self {
-        let claim = Self { lease, claim, cycle, unsettled: Cell::new(prefixes) };
+    /// That of a thread that has `claim`, with so many prefixes.
+    pub(super) fn new(lease: &'static Lease, claim: u64, prefixes: usize) -> Self {
+        let claim = Self { lease, claim, unsettled: Cell::new(prefixes) };
         if prefixes == 0 {
             claim.settle();
         }
@@ -34,14 +31,6 @@ impl Claim {
         if left == 0 {
             self.lease.restart_backoff().settled(self.claim);
         }
-    }
-
-    /// Says that this watcher lives, before something that may take a while: a great list, a table
-    /// of many peers. The thread does one thing at a time, and a watcher that is silent for too
-    /// long loses the lease, though its successor would be no faster.
-    pub(super) fn beat(&self) {
-        // Whether it still holds the lease shows as soon as it publishes.
-        self.lease.beat(self.claim, self.cycle, clock::now());
     }
 
     /// Calls `write` with the right to write; `None` where the lease has gone to another process.

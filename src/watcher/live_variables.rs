@@ -13,16 +13,16 @@ use tokio::{
         mpsc::{self, UnboundedSender},
         watch,
     },
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, sleep_until},
 };
 
 use super::{claim::Claim, contact::Contact, following::Following, lines::Lines, plan::LivePlan};
 use crate::{
     live::{Content, ContentUpdate, HOLD, LiveMemory, hash_of},
-    nginx::clock,
+    nginx::{bell, clock},
 };
 
-/// How often it is seen whether the hold is over.
+/// How often it is seen whether a hold is over, and whether values that were left out have room.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Updates that may wait; more wait in etcd's stream.
@@ -67,14 +67,13 @@ pub(super) async fn serve(
     let mut listed = Instant::now();
     let mut live = FollowedValues::new(cluster_name, plan, outages, lines);
     let mut has_settled = false;
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pause = GATHER;
     loop {
         let mut news = Vec::new();
+        let (look_at, is_waiting) = (Instant::now() + LOOK, live.is_waiting());
         tokio::select! {
-            // Cancel safe: `recv` and `tick` give what they take in the same poll. What follows an
-            // update is not a branch: nothing ends it.
+            // Cancel safe: `recv` gives what it takes in the same poll. What follows an update is
+            // not a branch: nothing ends it.
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
                 news.push(update);
@@ -83,7 +82,7 @@ pub(super) async fn serve(
                     news.push(update);
                 }
             }
-            _ = looks.tick() => {}
+            () = sleep_until(look_at), if is_waiting => {}
         }
         // What is read goes to shared memory bit by bit: all of it needs the right to write.
         let began = Instant::now();
@@ -95,7 +94,10 @@ pub(super) async fn serve(
         });
         match is_published {
             None => return,
-            Some(true) => changed.send_replace(()),
+            Some(true) => {
+                changed.send_replace(());
+                bell::ring();
+            }
             Some(false) => {}
         }
         if live.is_settled() && !mem::replace(&mut has_settled, true) {
@@ -154,6 +156,11 @@ impl FollowedValues {
             is_refused: false,
             lines,
         }
+    }
+
+    /// Whether something will have to be done soon of which nobody tells.
+    fn is_waiting(&self) -> bool {
+        self.replica.holding().is_some() || self.replica.in_hand().wants_list()
     }
 
     /// Whether the keys were listed, or cannot be just now.

@@ -19,7 +19,6 @@ pub(crate) struct Plan {
     pub(super) lease: &'static Lease,
     /// What `Lease::claim` returned.
     pub(super) claim: u64,
-    pub(super) cycle: u32,
     pub(super) clusters: Vec<ClusterPlan>,
     /// By which files are read and replaced.
     pub(super) files: Client,
@@ -139,7 +138,7 @@ impl Plan {
         }
         clusters.retain(|cluster| !cluster.prefixes.is_empty() || !cluster.live.is_empty());
         let files = core.files().unwrap_or_else(|| Client::direct(Table::new()));
-        Self { lease, claim, cycle: core.number(), clusters, files, state_files }
+        Self { lease, claim, clusters, files, state_files }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
         mpsc::{self, UnboundedSender},
         watch,
     },
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -23,11 +23,15 @@ use super::{
     plan::PrefixPlan,
     upstream::WatchedUpstream,
 };
-use crate::nginx::clock;
+use crate::nginx::{bell, clock};
 
-/// How often memory is given back and dead workers are taken out of the counts. A removed peer is
-/// shown in the status for about as long.
+/// How often memory is given back and what has waited long enough is ended, while there is any. A
+/// removed peer is shown in the status for about as long.
 const COLLECT: Duration = Duration::from_millis(250);
+
+/// How often that is done at rest. A worker that starts tells of the dead one in whose place it
+/// comes: this is for one whose place nobody takes.
+const COLLECT_AT_REST: Duration = Duration::from_secs(10);
 
 /// Updates that may wait while a table is made; more wait in etcd's stream.
 const MAX_WAITING: usize = 1024;
@@ -65,13 +69,14 @@ fn limits(plan: &PrefixPlan) -> Limits {
     }
 }
 
-/// Follows the prefix for as long as the lease is held.
+/// Follows the prefix for as long as the lease is held. It is told of changes of variables, and to
+/// look for what dead processes have left.
 pub(super) async fn serve(
     cluster_name: Rc<str>,
     cluster: Cluster,
     plan: PrefixPlan,
     claim: Rc<Claim>,
-    mut variables: watch::Receiver<()>,
+    (mut variables, mut looks): (watch::Receiver<()>, watch::Receiver<()>),
     outages: UnboundedSender<OutageReport>,
     lines: Lines,
 ) {
@@ -85,6 +90,8 @@ pub(super) async fn serve(
         plan.upstreams.into_iter().map(new).collect::<Vec<_>>()
     });
     let Some(upstreams) = upstreams else { return };
+    // What the watcher before this one has not told, or other `server` lines.
+    bell::ring();
     let watched = Watched { keys: format!("prefix \"{prefix}\""), noun: "peers" };
     let contact = Contact::new(Rc::clone(&cluster_name), watched, outages, lines.clone());
     let mut prefix_task = Prefix {
@@ -105,25 +112,23 @@ pub(super) async fn serve(
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
     let mut following = Following::start(cluster.clone(), Keys::Below(plan.prefix), limits, sender);
     let (found, mut leases) = mpsc::unbounded_channel();
-    let mut collect = interval(COLLECT);
-    collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut collect_at = Instant::now();
     loop {
+        let rest = if prefix_task.is_waiting() { COLLECT } else { COLLECT_AT_REST };
+        collect_at = collect_at.min(Instant::now() + rest);
         tokio::select! {
-            // Cancel safe: `recv`, `changed` and `tick` give what they take in the same poll; names
-            // and checks go on in tasks of their own, and tell at the next call what has happened
-            // meanwhile; the time until which answers are gathered is kept outside. Fair, not
-            // biased: under a flood of changes there is always another one, and memory must come
-            // back all the same.
+            // Cancel safe: `recv` and `changed` give what they take in the same poll; names and
+            // checks go on in tasks of their own, and tell at the next call what has happened
+            // meanwhile; the moments are absolute ones, which are kept outside. Fair, not biased:
+            // under a flood of changes there is always another one, and memory must come back all
+            // the same.
             update = updates.recv() => {
                 let Some(update) = update else { return following.ended().await };
-                claim.beat();
                 prefix_task.note_endpoint(&cluster);
                 prefix_task.update(update);
                 while let Ok(update) = updates.try_recv() {
-                    claim.beat();
                     prefix_task.update(update);
                 }
-                claim.beat();
             }
             event = prefix_task.names.next() => {
                 prefix_task.resolved(event);
@@ -140,11 +145,16 @@ pub(super) async fn serve(
                 prefix_task.note_lease(upstream, lease, is_alive);
             }
             Ok(()) = variables.changed() => prefix_task.read_variables(),
-            _ = collect.tick() => {
+            Ok(()) = looks.changed() => {
+                collect_at = Instant::now();
+                continue;
+            }
+            () = sleep_until(collect_at) => {
                 prefix_task.check_times();
                 if prefix_task.collect(&claim).is_none() {
                     return;
                 }
+                collect_at += COLLECT_AT_REST;
             }
         }
         gathering = None;
@@ -171,6 +181,11 @@ fn host_names() -> HostNames {
 #[cfg(feature = "injected-faults")]
 fn host_names() -> HostNames {
     super::faults::name_servers().map_or_else(HostNames::system, HostNames::with_servers)
+}
+
+/// Counted up whenever the workers are to look at one of the zones.
+fn withdrawal_count(upstreams: &[WatchedUpstream]) -> u64 {
+    upstreams.iter().map(WatchedUpstream::withdrawal_count).fold(0, u64::wrapping_add)
 }
 
 /// The checks of those upstreams that have some, with their places.
@@ -312,11 +327,16 @@ impl Prefix {
         {
             names.set_names(upstreams.iter().flat_map(WatchedUpstream::names));
         }
-        claim.publishing(|publishing| {
-            for upstream in upstreams {
+        let before = withdrawal_count(upstreams);
+        let published = claim.publishing(|publishing| {
+            for upstream in upstreams.iter_mut() {
                 upstream.publish(names, publishing);
             }
-        })
+        });
+        if withdrawal_count(upstreams) != before {
+            bell::ring();
+        }
+        published
     }
 
     /// Asks etcd, one after the other, for the leases of what has vanished; the answers come
@@ -352,6 +372,12 @@ impl Prefix {
 
     fn read_variables(&mut self) {
         self.upstreams.iter_mut().for_each(WatchedUpstream::read_variables);
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.failed_names.has_suppressed()
+            || self.recovered_names.has_suppressed()
+            || self.upstreams.iter().any(WatchedUpstream::is_waiting)
     }
 
     fn check_times(&mut self) {

@@ -1,4 +1,4 @@
-//! The thread's body: a runtime of its own, a task for each prefix, and the lease kept alive.
+//! The thread's body: a runtime of its own, and a task for each prefix.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,13 +8,11 @@ use std::{
 };
 
 use etcd_watch::{Cluster, OutageMessage, log_outages};
-use peer_zone::protocol::Lease;
-use privileged_files::Client;
 use tokio::{
     runtime::Runtime,
     sync::{Notify, mpsc, watch},
     task::{JoinError, JoinSet, LocalSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::timeout,
 };
 
 use super::{
@@ -26,12 +24,8 @@ use super::{
 };
 use crate::{
     files::EtcdFiles,
-    nginx::{clock, library, log},
+    nginx::{bell, library, log},
 };
-
-/// How often the lease is kept alive: as often as the others look at it (see `STAND_BY` in
-/// `process`), so that a new cycle's workers need not wait for long.
-const BEAT: Duration = Duration::from_millis(100);
 
 /// How long the end of the thread, and so the next watcher, waits for what is being written to
 /// files: most disks need a few milliseconds.
@@ -40,8 +34,14 @@ const LAST_WRITES: Duration = Duration::from_millis(300);
 /// How long it waits for threads that block: all but those that a disk keeps waiting end at once.
 const BLOCKING: Duration = Duration::from_millis(100);
 
-/// Runs until told to stop, or until the lease is another's. The error says how it failed.
-pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<(), String> {
+/// Runs until told to stop, or until the lease is another's; `looks` tells it that processes may
+/// have died. The error says how it failed.
+pub(super) fn run_thread(
+    plan: Plan,
+    sender: Sender,
+    stop: &Notify,
+    looks: &watch::Receiver<()>,
+) -> Result<(), String> {
     let (lease, claim) = (plan.lease, plan.claim);
     let result = catch_unwind(AssertUnwindSafe(|| {
         let lines = Lines::in_thread(sender);
@@ -49,7 +49,7 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
             .enable_all()
             .build()
             .map_err(module_messages::no_runtime)?;
-        let result = LocalSet::new().block_on(&runtime, follow(plan, lines, stop));
+        let result = LocalSet::new().block_on(&runtime, follow(plan, lines, stop, looks));
         end_blocking_threads(runtime);
         result
     }));
@@ -58,12 +58,18 @@ pub(super) fn run_thread(plan: Plan, sender: Sender, stop: &Notify) -> Result<()
         lease.restart_backoff().ended(claim);
     }
     lease.release(claim);
+    bell::ring();
     result
 }
 
-async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
+async fn follow(
+    plan: Plan,
+    lines: Lines,
+    stop: &Notify,
+    looks: &watch::Receiver<()>,
+) -> Result<(), String> {
     let prefixes = plan.clusters.iter().map(|cluster| cluster.prefixes.len() + cluster.live.len());
-    let claim = Rc::new(Claim::new(plan.lease, plan.claim, plan.cycle, prefixes.sum()));
+    let claim = Rc::new(Claim::new(plan.lease, plan.claim, prefixes.sum()));
     let mut files = JoinSet::new();
     for keeper in plan.state_files {
         files.spawn_local(keeper.run(plan.files.clone(), lines.clone()));
@@ -95,17 +101,23 @@ async fn follow(plan: Plan, lines: Lines, stop: &Notify) -> Result<(), String> {
                 cluster,
                 prefix_plan,
                 claim,
-                changes,
+                (changes, looks.clone()),
                 outages.clone(),
                 lines.clone(),
             ));
         }
     }
+    let files_process = plan.files.clone();
+    let line = lines.clone();
+    tasks.spawn_local(async move {
+        files_process.lost_server().await;
+        line.error(format!("etcd: {}", module_messages::FILES_PROCESS_EXITED));
+        std::future::pending().await
+    });
     let result = tokio::select! {
         // Cancel safe: whichever comes first ends all of it. What ends or fails meanwhile is found
         // by `shutdown`, and the lease is held on to until then.
         () = stop.notified() => Ok(()),
-        () = beat(plan.lease, plan.claim, plan.cycle, &plan.files, &lines) => Ok(()),
         // A prefix is given up only where the lease is gone.
         Some(ended) = tasks.join_next() => ended.map_err(failure),
         Some(ended) = files.join_next() => ended.map_err(failure),
@@ -144,20 +156,5 @@ fn end_blocking_threads(runtime: Runtime) {
     if began.elapsed() >= BLOCKING {
         // One is still there, and nginx may unload the module, as it does at a worker's end.
         library::stay_loaded();
-    }
-}
-
-/// Keeps the lease alive; returns when it is lost, or when workers of a newer cycle want it.
-async fn beat(lease: &Lease, claim: u64, cycle: u32, files: &Client, lines: &Lines) {
-    let mut beats = interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        beats.tick().await;
-        if files.has_lost_server() {
-            lines.error(format!("etcd: {}", module_messages::FILES_PROCESS_EXITED));
-        }
-        if !lease.beat(claim, cycle, clock::now()) {
-            return;
-        }
     }
 }

@@ -283,6 +283,20 @@ impl WatchedUpstream {
         }
     }
 
+    /// Whether [`check_times`](Self::check_times) or [`collect`](Self::collect) will have something
+    /// to do soon, of which nobody will tell.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.publisher.is_reclaiming()
+            || self.contents.holding().is_some()
+            || self.rejections.has_suppressed()
+            || self.checks.is_some()
+    }
+
+    /// Counted up whenever the workers are to look at the zone.
+    pub(super) fn withdrawal_count(&self) -> u64 {
+        self.zone.withdrawal_count()
+    }
+
     /// Gives memory back, and takes dead workers out of the counts.
     pub(super) fn collect(&mut self, publishing: &Publishing) {
         self.publisher.reclaim_memory(processes::own(), processes::is_alive, publishing);

@@ -25,6 +25,11 @@ pub(super) fn channel(handler: Handler) -> io::Result<(EventSource, Waker)> {
 }
 
 impl Waker {
+    /// Another one for the same event loop.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Wakes the event loop.
     pub(super) fn wake(&self) {
         let one = 1_u64.to_ne_bytes();

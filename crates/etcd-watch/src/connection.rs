@@ -21,9 +21,10 @@ use crate::trouble::Trouble;
 use crate::update::Cause;
 
 /// After this time without a frame from etcd, HTTP/2 asks whether the other side is still there.
-/// Together with [`KEEP_ALIVE_TIMEOUT`], a server that is black-holed or stopped is noticed in 4 s,
-/// even where nothing is asked of it.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
+/// Together with [`KEEP_ALIVE_TIMEOUT`], a server that is black-holed or stopped is noticed in 7 s,
+/// even where nothing is asked of it; watches notice it sooner, by what they ask. etcd (gRPC for
+/// Go) sends `too_many_pings` to a client that pings more often while there is no other traffic.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long the answer to that may take.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);

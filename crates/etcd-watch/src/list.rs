@@ -11,16 +11,14 @@ use crate::trouble::{Kind, Trouble, is_too_large};
 use crate::update::{Cause, Item};
 
 mod pace;
+mod page_size;
 
-use pace::{PAGE_KEYS, Pace};
-
-/// By how much a page shrinks when its answer is larger than [`MESSAGE_LIMIT`]: from 1 000 keys to
-/// one in five steps.
-const PAGE_SHRINK: i64 = 4;
+use pace::Pace;
+use page_size::PageSize;
 
 /// The largest message taken from etcd, in bytes. It must hold one key of any size that etcd takes
-/// (1.5 MB unless `--max-request-bytes` raises it). A page of 1 000 keys that exceeds it is asked
-/// for in smaller pages; after a change that exceeds it, the prefix is listed again.
+/// (1.5 MB unless `--max-request-bytes` raises it). A page that exceeds it is asked for in smaller
+/// pages; after a change that exceeds it, the prefix is listed again.
 pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
 
 /// All keys of a prefix.
@@ -58,24 +56,26 @@ pub(crate) async fn list(
     let mut pages = Pages::new(range, limits);
     let mut pace = Pace::new(deadline);
     let mut kv = client.kv_client().max_decoding_message_size(MESSAGE_LIMIT);
-    let mut keys = PAGE_KEYS;
+    let mut size = PageSize::new();
     loop {
         let options = GetOptions::new()
             .with_range(pages.part.end.clone())
-            .with_limit(keys)
+            .with_limit(size.keys())
             .with_revision(pages.revision());
+        let taken = pace.taken();
         match pace.wait(kv.get(pages.part.start.clone(), Some(options))).await {
             Ok(Ok(page)) => {
-                let (before, bytes) = (pages.keys(), pages.bytes);
+                let (keys, bytes) = (pages.keys(), pages.bytes);
                 if let Some(list) = pages.add(page.0)? {
                     return Ok(list);
                 }
-                pace.gain(pages.keys() - before, pages.bytes - bytes);
+                let (keys, bytes) = (pages.keys() - keys, pages.bytes - bytes);
+                pace.gain(keys, bytes);
+                size.note_page(keys, bytes, pace.taken() - taken, deadline);
             }
-            Ok(Err(error)) if keys > 1 && is_too_large(&error) => {
-                keys = (keys / PAGE_SHRINK).max(1)
-            }
+            Ok(Err(error)) if is_too_large(&error) && size.shrink() => {}
             Ok(Err(error)) => return Err(Trouble::call("list", &error, Cause::Unreachable)),
+            Err(_) if size.restart() => pace.refill(),
             Err(_) if pages.keys() == 0 => {
                 return Err(Trouble::late(Cause::Unreachable, "list", deadline));
             }

@@ -28,10 +28,8 @@ pub(crate) use reader::{Reader, Word};
 /// How often etcd is asked for its progress, and whether it reaches its quorum.
 ///
 /// The answers are some 100 bytes, and "the time since the last word" stays below this. Together
-/// with the first deadline of an answer, 2 s, a member without its quorum is left within 5 s. A
-/// third use is to keep etcd from ending the connection: etcd (gRPC for Go) sends `too_many_pings`
-/// to a client that pings more often than every 5 s while there is no other traffic. No more than
-/// the interval of the connection's keep-alive, therefore.
+/// with the first deadline of an answer, 2 s, a member is left within 5 s that has no quorum, is
+/// stopped, or is black-holed.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(1_500);
 
 /// How often a prefix asks for itself whether etcd answers, where the connection is shared: within
@@ -52,8 +50,7 @@ const COMPARISON_INTERVAL: Duration = Duration::from_secs(30);
 
 /// For how long a request must have gone unanswered when the connection ends, for silence to be its
 /// cause: the connection's keep-alive, which notices a server that is stopped or black-holed, says
-/// so to nobody. etcd answers in milliseconds; keep-alive ends the connection 2 s after the
-/// request.
+/// so to nobody. etcd answers in milliseconds.
 const UNANSWERED: Duration = Duration::from_secs(1);
 
 /// A watch that was created.

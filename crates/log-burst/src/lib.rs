@@ -57,6 +57,12 @@ impl Burst {
         })
     }
 
+    /// Whether messages were suppressed that [`summary`](Self::summary) is still to count.
+    #[must_use]
+    pub fn has_suppressed(&self) -> bool {
+        self.suppressed > 0
+    }
+
     fn is_over(&self, now: u64) -> bool {
         now.saturating_sub(self.last) >= QUIET_PERIOD
             || now.saturating_sub(self.began) >= MAX_PERIOD

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -29,15 +29,6 @@ const READ_DEADLINE: Duration = Duration::from_secs(5);
 /// How long it may take to replace one: as long as a disk needs for `fsync` at its worst.
 const REPLACE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The server is there, as far as is known.
-const SERVED: u8 = 0;
-
-/// The server was found to be gone, which nobody has said yet.
-const ALONE: u8 = 1;
-
-/// It is gone, and that was said.
-const KNOWN_TO_BE_ALONE: u8 = 2;
-
 /// Reads and replaces the files of a table, by way of a server where there is one. Its calls do not
 /// hold up the thread that they are made in.
 #[derive(Clone, Debug)]
@@ -50,8 +41,10 @@ pub struct Client {
 #[derive(Debug)]
 struct Server {
     socket: Arc<OwnedFd>,
-    /// One of the constants above.
-    presence: AtomicU8,
+    /// Whether it was found to be gone.
+    is_lost: AtomicBool,
+    /// Tells of that, once.
+    lost: Notify,
     /// Whose turn it is to have a file read, and replaced: the socket holds few packets
     /// (`net.unix.max_dgram_qlen`, 10 on many machines), fewer than there may be files.
     reading: Mutex<()>,
@@ -70,19 +63,18 @@ impl Client {
     #[must_use]
     pub fn over(socket: Arc<OwnedFd>, table: Table) -> Self {
         let (reading, replacing) = (Mutex::default(), Mutex::default());
-        let server = Server { socket, presence: AtomicU8::new(SERVED), reading, replacing };
+        let (is_lost, lost) = (AtomicBool::new(false), Notify::new());
+        let server = Server { socket, is_lost, lost, reading, replacing };
         Self { table: Arc::new(table), server: Some(Arc::new(server)) }
     }
 
-    /// Whether the server was found to be gone: true once, so that it is logged once.
-    #[must_use]
-    pub fn has_lost_server(&self) -> bool {
-        self.server.as_ref().is_some_and(|server| {
-            let presence = &server.presence;
-            presence
-                .compare_exchange(ALONE, KNOWN_TO_BE_ALONE, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        })
+    /// Waits until the server is found to be gone. Returns once, so that it is logged once, and
+    /// pends for ever thereafter, or where there is no server.
+    pub async fn lost_server(&self) {
+        match &self.server {
+            Some(server) => server.lost.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The content of a file of the table.
@@ -152,12 +144,9 @@ impl Server {
                 Ok(Ok(Answer::Whole(answer))) => return Some(answer),
                 Ok(Ok(Answer::CutOff)) => {}
                 Ok(Ok(Answer::NoServer)) => {
-                    let _ = self.presence.compare_exchange(
-                        SERVED,
-                        ALONE,
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    );
+                    if !self.is_lost.swap(true, Ordering::Relaxed) {
+                        self.lost.notify_one();
+                    }
                     return None;
                 }
                 Ok(Err(error)) => return Some(Err(error)),

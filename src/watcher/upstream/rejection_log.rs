@@ -58,6 +58,11 @@ impl RejectionLog {
         self.predecessor_until.get_or_insert(now + PREDECESSOR);
     }
 
+    /// Whether there is something to sum up.
+    pub(super) fn has_suppressed(&self) -> bool {
+        self.burst.has_suppressed()
+    }
+
     /// Sums up what was not written. Says whether a predecessor's lines are forgotten now.
     pub(super) fn end_burst(&mut self, now: u64) -> bool {
         if let Some(Summary { suppressed, total }) = self.burst.summary(now) {

@@ -3,14 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::page_size::FIRST_KEYS;
 use crate::listening_time::{Elapsed, within};
 
-/// Keys asked for at once. One page of peers (some 200 bytes each) is 200 kB: few round trips for
-/// tens of thousands of peers, and no answer that holds up the other prefixes on the connection.
-pub(super) const PAGE_KEYS: i64 = 1_000;
-
-/// Keys that are worth a whole [`gain`](Pace::gain): a page.
-const KEYS: usize = PAGE_KEYS as usize;
+/// Keys that are worth a whole [`gain`](Pace::gain): a first page.
+const KEYS: usize = FIRST_KEYS as usize;
 
 /// Bytes that are: of keys whose values are so long that a page of them is no message.
 const BYTES: usize = 1 << 20;
@@ -46,6 +43,11 @@ impl Pace {
     pub(super) fn gain(&mut self, keys: usize, bytes: usize) {
         let share = (keys as f64 / KEYS as f64).max(bytes as f64 / BYTES as f64).min(1.0);
         self.left = (self.left + self.deadline.mul_f64(share)).min(self.deadline);
+    }
+
+    /// Gives a whole deadline to a page that is asked for again.
+    pub(super) fn refill(&mut self) {
+        self.left = self.deadline;
     }
 
     /// How long has been waited in all.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_client::proto::{PbEvent, PbRangeResponse, PbWatchResponse};
+use etcd_client::proto::{PbEvent, PbKeyValue, PbRangeResponse, PbWatchResponse};
 use etcd_watch::{Cause, Update};
 use tokio::time::Instant;
 
@@ -119,6 +119,38 @@ async fn a_list_that_trickles_is_left_for_the_next_endpoint() {
     followed.until_exact(&etcd).await;
     assert!(begin.elapsed() < Duration::from_secs(15), "listed after {:?}", begin.elapsed());
     assert!(followed.losses.is_empty());
+}
+
+/// Pages grow; one that is too large for a message, or does not come in time, is asked for again as
+/// a smaller one.
+#[tokio::test]
+async fn large_pages_that_fail_are_smaller_ones_again() {
+    const KEYS: usize = 30_000;
+    for (value, wait) in [(0, 0), (4_000, 0), (0, 60)] {
+        let script = Script::list(&list()).reads(move |_, request| {
+            let first = std::str::from_utf8(&request.key)
+                .ok()
+                .and_then(|key| key.strip_prefix(PREFIX)?.trim_end_matches('\0').parse().ok());
+            let first = first.map_or(0, |last: usize| last + 1);
+            let end = KEYS.min(first + request.limit as usize);
+            // The first page does not say how long the others are.
+            let value = vec![b'x'; if first == 0 { 0 } else { value }];
+            let pair =
+                |number| PbKeyValue { value: value.clone(), ..pair(&format!("{number:06}"), 5) };
+            let wait = if request.limit > 1_000 { wait } else { 0 };
+            let kvs = (first..end).map(pair).collect();
+            let list = PbRangeResponse { kvs, more: end < KEYS, count: KEYS as i64, ..list() };
+            (Duration::from_secs(wait), list)
+        });
+        let fake = Fake::start(script).await;
+        let mut followed = Followed::start(&cluster(std::slice::from_ref(&fake.url)), PREFIX);
+        let Update::Listed { items, .. } = followed.next().await else { panic!("no list first") };
+        assert_eq!(items.len(), KEYS);
+        let limits: Vec<i64> = fake.ranges().iter().map(|range| range.limit).collect();
+        assert_eq!(limits[0], 1_000);
+        assert!(limits[1] > 1_000, "{limits:?}");
+        assert!(limits.len() <= 32, "{limits:?}");
+    }
 }
 
 /// etcd would compute the size of a growing fragment again after each event.

@@ -3,23 +3,19 @@
 use super::restart_backoff::RestartBackoff;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// For how long (ms) a holder that is alive may be silent before another takes its place. A holder
-/// beats several times a second; one that is stopped (SIGSTOP, a frozen container) or starved for
-/// this long would leave the list stale.
-const SILENCE: u64 = 3_000;
-
 /// The lease on watching etcd and publishing, in memory that all workers share.
 ///
 /// One word holds the epoch, the holder's process id and whether it is writing just now, so that
 /// each step is one compare-and-exchange and a process that dies between two steps leaves a word
 /// that says where it stood: epoch (31 bits), writing (1 bit), process id (32 bits). All zero is a
 /// lease that nobody has held.
+///
+/// A holder says nothing while it holds it. Whoever waits for the lease has to find out by other
+/// means that the holder has died or is stopped.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Lease {
     word: AtomicU64,
-    /// When the holder last said that it lives, in milliseconds of the machine's monotonic clock.
-    heartbeat: AtomicU64,
     /// The newest configuration cycle that has a worker; only workers of that cycle claim the
     /// lease.
     newest_cycle: AtomicU32,
@@ -58,7 +54,6 @@ impl Lease {
     pub fn new() -> Self {
         Self {
             word: AtomicU64::new(0),
-            heartbeat: AtomicU64::new(0),
             newest_cycle: AtomicU32::new(0),
             cycles: AtomicU32::new(0),
             restart_backoff: RestartBackoff::new(),
@@ -90,36 +85,35 @@ impl Lease {
         holder(self.word.load(Ordering::Acquire))
     }
 
-    /// Tries to take the lease for `process`, a worker of `cycle`, at the time `now` (ms,
-    /// monotonic). Returns the word to show in every later step.
+    /// Tries to take the lease for `process`, a worker of `cycle`. Returns the word to show in all
+    /// later steps.
     ///
-    /// It is free where nobody holds it, where its holder is dead (`is_alive` says so), where its
-    /// holder lives but has been silent for three seconds and is not in the middle of writing, and
-    /// where the holder is `process` itself: a process has one watcher at a time, so what held it
-    /// then was a thread that has ended.
-    pub fn claim(
-        &self,
-        process: u32,
-        cycle: u32,
-        now: u64,
-        is_alive: impl Fn(u32) -> bool,
-    ) -> Option<u64> {
-        if !self.is_newest(cycle) {
-            return None;
-        }
+    /// It is free where nobody holds it, where its holder is dead (`is_alive` says so), and where
+    /// the holder is `process` itself: a process has one watcher at a time, so what held it then
+    /// was a thread that has ended.
+    pub fn claim(&self, process: u32, cycle: u32, is_alive: impl Fn(u32) -> bool) -> Option<u64> {
         let word = self.word.load(Ordering::Acquire);
-        let silent = now.saturating_sub(self.heartbeat.load(Ordering::Acquire)) > SILENCE;
         let held_by = holder(word);
-        let free = held_by == 0
-            || held_by == process
-            || !is_alive(held_by)
-            || (silent && word & WRITING == 0);
-        if !free {
+        let is_free = held_by == 0 || held_by == process || !is_alive(held_by);
+        if is_free && self.is_newest(cycle) { self.exchange(word, process) } else { None }
+    }
+
+    /// Takes the lease for `process`, a worker of `cycle`, from a holder that lives and is stopped,
+    /// unless it is stopped in the middle of writing. Returns the word as [`Lease::claim`] does.
+    ///
+    /// What was taken from it has not ended: it does not count as one that has
+    /// ([`RestartBackoff`]).
+    pub fn pass_over(&self, stopped: u32, process: u32, cycle: u32) -> Option<u64> {
+        let word = self.word.load(Ordering::Acquire);
+        if holder(word) != stopped || word & WRITING != 0 || !self.is_newest(cycle) {
             return None;
         }
-        // Before the exchange: a rival that sees the new holder must not judge it by the old
-        // holder's heartbeat.
-        self.beat_at(now);
+        let mine = self.exchange(word, process)?;
+        self.restart_backoff.ended(word);
+        Some(mine)
+    }
+
+    fn exchange(&self, word: u64, process: u32) -> Option<u64> {
         let mine = claimed(word, process);
         self.word
             .compare_exchange(word, mine, Ordering::AcqRel, Ordering::Acquire)
@@ -127,20 +121,10 @@ impl Lease {
             .map(|_| mine)
     }
 
-    /// The holder lives. Returns whether it still holds the lease (`mine` is what [`Lease::claim`]
-    /// returned) and its `cycle` is the newest; where not, it must stop.
-    pub fn beat(&self, mine: u64, cycle: u32, now: u64) -> bool {
-        let holds = self.word.load(Ordering::Acquire) & !WRITING == mine && self.is_newest(cycle);
-        if holds {
-            self.beat_at(now);
-        }
-        holds
-    }
-
-    /// Never goes back: one that was stopped just before this must not make a newer holder look
-    /// silent.
-    fn beat_at(&self, now: u64) {
-        self.heartbeat.fetch_max(now, Ordering::AcqRel);
+    /// Whether the lease is still held with `mine`, which is what [`Lease::claim`] returned, and
+    /// `cycle` is the newest. Where not, the holder must stop.
+    pub fn holds(&self, mine: u64, cycle: u32) -> bool {
+        self.word.load(Ordering::Acquire) & !WRITING == mine && self.is_newest(cycle)
     }
 
     /// Starts writing. `None` where the lease has gone to another: nothing may be written.

@@ -72,6 +72,11 @@ impl WithdrawalCount {
         Self(AtomicU64::new(0))
     }
 
+    /// How many there have been.
+    pub fn current(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Notes that the peer of this id has left, in the ring of these entries.
     pub fn record(&self, entries: &[WithdrawalEntry], peer: u64) {
         let position = self.0.fetch_add(1, Ordering::AcqRel);

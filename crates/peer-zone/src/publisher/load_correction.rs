@@ -30,7 +30,12 @@ impl LoadCorrection {
         }
     }
 
-    /// Whether there is a look to be had.
+    /// Whether there are looks to be had, with so many reasons by now.
+    pub(super) fn is_due(&self, reasons: u32) -> bool {
+        self.looks > 0 || self.reasons != reasons
+    }
+
+    /// Whether there is a look to be had, which begins.
     pub(super) fn next_round(&mut self) -> bool {
         let is_due = self.looks > 0;
         self.looks = self.looks.saturating_sub(1);

@@ -28,7 +28,8 @@ const READINGS: u32 = 4;
 impl Publisher {
     /// Clears the columns of workers that are dead (`is_alive` says so) and gives back the memory
     /// that nobody uses any more. `process` is the publisher's own. To be called several times a
-    /// second.
+    /// second while there is something to [give back](Publisher::is_reclaiming), and when a worker
+    /// may have died.
     pub fn reclaim_memory(
         &mut self,
         process: Process,
@@ -39,6 +40,15 @@ impl Publisher {
         self.correct_load();
         self.free_unread();
         self.unlist();
+    }
+
+    /// Whether something waits for others to give it back, or for the counts to agree.
+    pub fn is_reclaiming(&self) -> bool {
+        let header = self.zone.header();
+        let is_outdated = !(self.tables.is_empty() && self.reports.is_empty());
+        let is_removed = !(self.removed.is_empty() && self.unlisted.is_empty());
+        let is_counted_again = self.recounts.is_due(header.recounts.load(Ordering::Acquire));
+        is_outdated || is_removed || is_counted_again || header.shared.is_stale()
     }
 
     /// All peers that are not freed.

@@ -79,6 +79,12 @@ impl Worker {
         }
     }
 
+    /// Whether the worker shares a column, so that [`Worker::update_column`] has something to look
+    /// at.
+    pub fn shares_column(&self) -> bool {
+        self.counted.is_some()
+    }
+
     fn move_to(&mut self, column: u32) {
         let (zone, from) = (self.zone, self.column);
         let counted = self.counted.take().map(RefCell::into_inner).unwrap_or_default();

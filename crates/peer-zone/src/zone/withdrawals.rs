@@ -15,6 +15,11 @@ impl Zone {
         }
     }
 
+    /// Counted up whenever a peer leaves the service.
+    pub fn withdrawal_count(&self) -> u64 {
+        self.header().withdrawal_count.current()
+    }
+
     /// Notes that the peer of this id has left the service.
     pub(crate) fn record_withdrawal(&self, peer: u64) {
         self.header().withdrawal_count.record(self.withdrawals(), peer);

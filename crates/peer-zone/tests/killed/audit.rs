@@ -141,7 +141,7 @@ fn collect(publisher: &mut Publisher, publishing: &Publishing) {
 /// With the lease, and what the dead publisher has left.
 fn take_over(shared: &Shared, act: impl FnOnce(&mut Publisher, &Publishing)) {
     let lease = &shared.control().lease;
-    let mine = lease.claim(std::process::id(), 1, 0, |process| start_of(process).is_some());
+    let mine = lease.claim(std::process::id(), 1, |process| start_of(process).is_some());
     let mine = mine.expect("its holder is dead");
     let publishing = lease.begin(mine).expect("held");
     // SAFETY: the lease is held, and its holder before was killed.

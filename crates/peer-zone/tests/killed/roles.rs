@@ -53,8 +53,7 @@ fn publish(shared: &Shared, mut random: Random) {
     let control = shared.control();
     let process = std::process::id();
     let lives = |process| start_of(process).is_some();
-    let mine =
-        (0..STEPS).find_map(|_| control.lease.claim(process, 1, 0, lives)).expect("the lease");
+    let mine = (0..STEPS).find_map(|_| control.lease.claim(process, 1, lives)).expect("the lease");
     let Some(publishing) = control.lease.begin(mine) else { return };
     // SAFETY: the lease is held, and its holder before was killed or has dropped its publisher.
     let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };

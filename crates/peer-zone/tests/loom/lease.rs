@@ -3,9 +3,6 @@
 use loom::{cell::UnsafeCell, sync::Arc, thread};
 use peer_zone::protocol::Lease;
 
-/// A silence (ms) after which a holder that lives is passed over.
-const LATE: u64 = 10_000;
-
 fn all_live(_: u32) -> bool {
     true
 }
@@ -16,9 +13,9 @@ fn of_two_that_claim_one_holds() {
         let lease = Arc::new(Lease::new());
         let rival = thread::spawn({
             let lease = lease.clone();
-            move || lease.claim(2, 1, 0, all_live)
+            move || lease.claim(2, 1, all_live)
         });
-        let mine = lease.claim(1, 1, 0, all_live);
+        let mine = lease.claim(1, 1, all_live);
         let theirs = rival.join().expect("the rival");
         assert!(mine.is_some() != theirs.is_some());
         assert_eq!(lease.holder(), if mine.is_some() { 1 } else { 2 });
@@ -29,14 +26,14 @@ fn of_two_that_claim_one_holds() {
 fn of_two_that_follow_a_dead_holder_one_writes() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());
-        let dead = lease.claim(9, 1, 0, all_live).expect("the first");
+        let dead = lease.claim(9, 1, all_live).expect("the first");
         // It died while it wrote.
         let _written_until_it_died = lease.begin(dead).expect("held");
         let written = Arc::new(UnsafeCell::new(0));
         let followers = [1, 2].map(|process| {
             let (lease, written) = (lease.clone(), written.clone());
             thread::spawn(move || {
-                let Some(mine) = lease.claim(process, 1, 0, |process| process != 9) else {
+                let Some(mine) = lease.claim(process, 1, |process| process != 9) else {
                     return 0;
                 };
                 let Some(publishing) = lease.begin(mine) else { return 0 };
@@ -53,11 +50,11 @@ fn of_two_that_follow_a_dead_holder_one_writes() {
 }
 
 #[test]
-fn a_silent_holder_writes_before_it_is_passed_over_or_not_at_all() {
+fn a_stopped_holder_writes_before_it_is_passed_over_or_not_at_all() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());
         let written = Arc::new(UnsafeCell::new(0));
-        let mine = lease.claim(1, 1, 0, all_live).expect("the first");
+        let mine = lease.claim(1, 1, all_live).expect("the first");
         let write = |lease: &Lease, word: u64, written: &UnsafeCell<u32>| {
             let Some(publishing) = lease.begin(word) else { return false };
             // SAFETY: one holder writes at a time; loom checks it.
@@ -68,11 +65,8 @@ fn a_silent_holder_writes_before_it_is_passed_over_or_not_at_all() {
         let follower = thread::spawn({
             let (lease, written) = (lease.clone(), written.clone());
             move || {
-                let word = lease.claim(2, 1, LATE, all_live)?;
-                assert!(
-                    write(&lease, word, &written),
-                    "nobody may pass over a holder that is not silent"
-                );
+                let word = lease.pass_over(1, 2, 1)?;
+                assert!(write(&lease, word, &written), "nobody passes over this one");
                 Some(word)
             }
         });
@@ -81,7 +75,7 @@ fn a_silent_holder_writes_before_it_is_passed_over_or_not_at_all() {
         assert!(before || followed);
         if followed {
             assert!(lease.begin(mine).is_none(), "a holder that was passed over may not begin");
-            assert!(!lease.beat(mine, 1, LATE));
+            assert!(!lease.holds(mine, 1));
         }
         // SAFETY: all others have ended.
         assert_eq!(
@@ -92,13 +86,49 @@ fn a_silent_holder_writes_before_it_is_passed_over_or_not_at_all() {
 }
 
 #[test]
+fn of_two_that_pass_over_a_holder_one_holds() {
+    loom::model(|| {
+        let lease = Arc::new(Lease::new());
+        let mine = lease.claim(1, 1, all_live).expect("the first");
+        let rival = thread::spawn({
+            let lease = lease.clone();
+            move || lease.pass_over(1, 2, 1)
+        });
+        let own = lease.pass_over(1, 3, 1);
+        let other = rival.join().expect("the rival");
+        assert!(own.is_some() != other.is_some());
+        assert!(!lease.holds(mine, 1));
+        assert!(own.or(other).is_some_and(|word| lease.holds(word, 1)));
+    });
+}
+
+#[test]
+fn a_holder_that_was_passed_over_does_not_count_as_one_that_has_ended() {
+    loom::model(|| {
+        let lease = Arc::new(Lease::new());
+        let mut mine = lease.claim(1, 1, all_live).expect("the first");
+        for process in 2..6 {
+            assert_eq!(lease.restart_backoff().begin(mine, 0), Ok(()));
+            let follower = thread::spawn({
+                let lease = lease.clone();
+                move || lease.pass_over(process - 1, process, 1).expect("it is stopped")
+            });
+            // As far as the stopped one comes before it is stopped.
+            let _ = lease.holds(mine, 1);
+            mine = follower.join().expect("the follower");
+        }
+        assert_eq!(lease.restart_backoff().waiting(0), None);
+    });
+}
+
+#[test]
 fn giving_back_does_not_take_it_from_another() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());
-        let mine = lease.claim(1, 1, 0, all_live).expect("the first");
+        let mine = lease.claim(1, 1, all_live).expect("the first");
         let follower = thread::spawn({
             let lease = lease.clone();
-            move || lease.claim(2, 1, LATE, all_live)
+            move || lease.pass_over(1, 2, 1)
         });
         lease.release(mine);
         let followed = follower.join().expect("the follower");
@@ -112,37 +142,39 @@ fn giving_back_does_not_take_it_from_another() {
 fn a_watcher_that_fails_while_it_writes_leaves_the_lease_to_others() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());
-        let mine = lease.claim(1, 1, 0, all_live).expect("the first");
+        let mine = lease.claim(1, 1, all_live).expect("the first");
         // As after a panic: nothing says that the writing has ended, and the process lives on.
         drop(lease.begin(mine).expect("the holder may write"));
-        assert!(lease.claim(2, 1, LATE, all_live).is_none());
+        assert!(lease.claim(2, 1, all_live).is_none());
+        assert!(lease.pass_over(1, 2, 1).is_none());
         let follower = thread::spawn({
             let lease = lease.clone();
-            move || lease.claim(2, 1, LATE, all_live)
+            move || lease.claim(2, 1, all_live)
         });
         lease.release(mine);
         let followed =
-            follower.join().expect("the follower").or_else(|| lease.claim(2, 1, LATE, all_live));
+            follower.join().expect("the follower").or_else(|| lease.claim(2, 1, all_live));
         assert!(followed.is_some_and(|word| lease.begin(word).is_some()));
         assert!(lease.begin(mine).is_none());
     });
 }
 
+/// A process watches the one that it found to hold the lease. If that one dies, the process claims
+/// the lease that another may hold by then.
 #[test]
-fn a_late_heartbeat_does_not_make_its_successor_silent() {
+fn the_death_of_an_earlier_holder_takes_nothing_from_the_next() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());
-        let mine = lease.claim(1, 1, 0, all_live).expect("the first");
-        let late = thread::spawn({
+        lease.claim(9, 1, all_live).expect("the first");
+        let is_alive = |process| process != 9;
+        let rival = thread::spawn({
             let lease = lease.clone();
-            move || lease.beat(mine, 1, 1)
+            move || lease.claim(1, 1, is_alive)
         });
-        let followed = lease.claim(2, 1, LATE, all_live);
-        late.join().expect("the late one");
-        if let Some(word) = followed {
-            assert!(lease.claim(3, 1, LATE + 1, all_live).is_none());
-            assert!(lease.begin(word).is_some());
-        }
+        let mine = lease.claim(2, 1, is_alive);
+        let theirs = rival.join().expect("the rival");
+        assert!(mine.is_some() != theirs.is_some());
+        assert!(lease.claim(3, 1, is_alive).is_none());
     });
 }
 
@@ -152,16 +184,17 @@ fn an_older_cycle_gives_way() {
         let lease = Arc::new(Lease::new());
         let (old, new) = (lease.number_cycle(), lease.number_cycle());
         lease.enter_cycle(old);
-        let mine = lease.claim(1, old, 0, all_live).expect("the first");
+        let mine = lease.claim(1, old, all_live).expect("the first");
         let newer = thread::spawn({
             let lease = lease.clone();
             move || lease.enter_cycle(new)
         });
-        lease.beat(mine, old, 1);
+        lease.holds(mine, old);
         newer.join().expect("the newer cycle");
-        assert!(!lease.beat(mine, old, 2));
-        assert!(lease.claim(2, old, LATE, all_live).is_none());
+        assert!(!lease.holds(mine, old));
+        assert!(lease.claim(2, old, |_| false).is_none());
+        assert!(lease.pass_over(1, 2, old).is_none());
         lease.release(mine);
-        assert!(lease.claim(3, new, 3, all_live).is_some());
+        assert!(lease.claim(3, new, all_live).is_some());
     });
 }
