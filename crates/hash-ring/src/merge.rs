@@ -1,0 +1,164 @@
+//! A new base, made in steps.
+
+use std::sync::Arc;
+
+use crate::{
+    base::{BASE_MAGIC, Base, Cursor},
+    error::{MergeError, TooLarge},
+    words::{HEADER, Packing, bucket, hash_of, point, slot_of, slot_set, starts},
+};
+
+/// What a merge begins with.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// The id of the base that it goes by.
+    pub(crate) from: u32,
+    /// Points that are added, in order.
+    pub(crate) added: Arc<Vec<u64>>,
+    /// Slots whose points are left out.
+    pub(crate) removed: Vec<u32>,
+    /// Points of the new base.
+    pub(crate) points: u64,
+    /// Its slots are below this.
+    pub(crate) slots: u32,
+}
+
+/// The making of a new base from a base and what has changed since.
+///
+/// It has its own copy of the changes, and writes to the memory of the new base only. While it goes
+/// on, the base and its deltas stay valid, and the ring may change further. If it is dropped,
+/// nothing is lost. See [`Ring::begin_merge`](crate::Ring::begin_merge).
+#[derive(Debug)]
+pub struct Merge {
+    pub(crate) number: u64,
+    from: u32,
+    added: Arc<Vec<u64>>,
+    removed: Vec<u32>,
+    packing: Packing,
+    points: usize,
+    in_base: Cursor,
+    in_added: usize,
+    /// Points written.
+    written: usize,
+    /// Starts of buckets written.
+    started: usize,
+    pub(crate) is_complete: bool,
+}
+
+impl Merge {
+    pub(crate) fn new(number: u64, changes: Changes) -> Result<Self, TooLarge> {
+        let mut removed = vec![0; slot_set::words(changes.removed.len())];
+        for slot in changes.removed {
+            slot_set::insert(&mut removed, slot);
+        }
+        Ok(Self {
+            number,
+            from: changes.from,
+            added: changes.added,
+            removed,
+            packing: Packing::new(changes.points, changes.slots)?,
+            points: changes.points as usize,
+            in_base: Cursor::default(),
+            in_added: 0,
+            written: 0,
+            started: 0,
+            is_complete: false,
+        })
+    }
+
+    /// How many words the new base takes.
+    pub fn words(&self) -> usize {
+        self.packing.words(self.points)
+    }
+
+    /// Whether the new base is complete.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Goes on with the new base in `words`, which must be the same memory in each step, and says
+    /// whether the base is complete. A step reads and writes at most `budget` words, some more at
+    /// the end of it. `base` is the base with which the merge has begun.
+    ///
+    /// # Errors
+    ///
+    /// If the base is another one, or has other points than it had, or if there are less than
+    /// [`Merge::words`] words. The merge cannot go on then.
+    pub fn step(
+        &mut self,
+        base: &Base<'_>,
+        words: &mut [u32],
+        budget: usize,
+    ) -> Result<bool, MergeError> {
+        if base.id != self.from {
+            return Err(MergeError::OtherBase);
+        }
+        if self.is_complete {
+            return Ok(true);
+        }
+        let words = words.get_mut(..self.words()).ok_or(MergeError::TooShort)?;
+        let (header, rest) = words.split_at_mut(HEADER);
+        let (starts, points) = rest.split_at_mut(starts(self.packing.bucket_bits));
+        if self.written == 0 && self.started == 0 {
+            // Whatever is there must not look like a base until it is one.
+            header.fill(0);
+        }
+        let mut left = budget.max(1);
+        loop {
+            if left == 0 {
+                return Ok(false);
+            }
+            left -= 1;
+            let of_base = base.point(&mut self.in_base).map(|(hash, slot)| point(hash, slot));
+            if of_base.is_some_and(|point| slot_set::contains(&self.removed, slot_of(point))) {
+                self.in_base.index += 1;
+                continue;
+            }
+            let of_added = self.added.get(self.in_added).copied();
+            let (next, is_of_base) = match (of_base, of_added) {
+                (Some(base), Some(added)) => (base.min(added), base <= added),
+                (Some(base), None) => (base, true),
+                (None, Some(added)) => (added, false),
+                (None, None) => break,
+            };
+            let bucket = bucket(hash_of(next), self.packing.bucket_bits);
+            if !self.start_buckets(starts, bucket + 1, &mut left) {
+                return Ok(false);
+            }
+            let word = self.packing.pack(hash_of(next), slot_of(next));
+            *points.get_mut(self.written).ok_or(MergeError::OtherPoints)? = word;
+            self.written += 1;
+            if is_of_base {
+                self.in_base.index += 1;
+            } else {
+                self.in_added += 1;
+            }
+        }
+        if !self.start_buckets(starts, starts.len(), &mut left) {
+            return Ok(false);
+        }
+        if self.written != points.len() {
+            return Err(MergeError::OtherPoints);
+        }
+        let Packing { bucket_bits, slot_bits } = self.packing;
+        let id = self.from.wrapping_add(1);
+        let length = self.points as u32;
+        header.copy_from_slice(&[BASE_MAGIC, id, length, bucket_bits, slot_bits, 0, 0, 0]);
+        self.is_complete = true;
+        Ok(true)
+    }
+
+    /// Buckets up to `end` that have no start yet begin with the next point; `false` if that was
+    /// too much for this step.
+    fn start_buckets(&mut self, starts: &mut [u32], end: usize, left: &mut usize) -> bool {
+        while self.started < end {
+            if *left == 0 {
+                return false;
+            }
+            *left -= 1;
+            starts[self.started] = self.written as u32;
+            self.started += 1;
+        }
+        true
+    }
+}
