@@ -16,7 +16,7 @@ pub(crate) const DELTA_MAGIC: u32 = u32::from_be_bytes(*b"RIND");
 
 /// How many words a delta takes that has this many added points and this many removed slots.
 ///
-/// It is at most `9 + 2.125 * points + 4 * removed`, rounded up.
+/// It is at most `9 + 2.125 * points + 8 * removed`, rounded up.
 pub fn delta_words(points: usize, removed: usize) -> usize {
     HEADER + starts(bucket_bits(points as u64)) + 2 * points + slot_set::words(removed)
 }
@@ -46,18 +46,19 @@ pub(crate) fn write(
     let (starts, rest) = rest.split_at_mut(starts(bits));
     let (hashes, rest) = rest.split_at_mut(points.len());
     let (slots, set) = rest.split_at_mut(points.len());
-    let mut next = 0;
-    for (index, ((&point, hash), slot)) in
-        (0..).zip(points.iter().zip(hashes).zip(slots.iter_mut()))
-    {
+    for ((&point, hash), slot) in points.iter().zip(hashes.iter_mut()).zip(slots.iter_mut()) {
         (*hash, *slot) = (hash_of(point), slot_of(point));
-        let bucket = words::bucket(*hash, bits);
-        while next <= bucket {
-            starts[next] = index;
-            next += 1;
-        }
     }
-    starts[next..].fill(length);
+    starts.fill(0);
+    for (end, &hash) in (1..).zip(&*hashes) {
+        starts[words::bucket(hash, bits) + 1] = end;
+    }
+    // An empty bucket begins and ends where the one before it ends.
+    let mut end = 0;
+    for start in starts {
+        end = end.max(*start);
+        *start = end;
+    }
     set.fill(0);
     for &slot in removed {
         slot_set::insert(set, slot);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     base::{BASE_MAGIC, Base, Cursor},
     error::{MergeError, TooLarge},
-    words::{HEADER, Packing, bucket, hash_of, point, slot_of, slot_set, starts},
+    words::{HEADER, Packing, bucket, hash_of, point, slot_of, starts},
 };
 
 /// What a merge begins with.
@@ -33,7 +33,8 @@ pub struct Merge {
     pub(crate) number: u64,
     from: u32,
     added: Arc<Vec<u64>>,
-    removed: Vec<u32>,
+    /// A bit for each slot: whether its points are left out.
+    removed: Vec<u64>,
     packing: Packing,
     points: usize,
     in_base: Cursor,
@@ -47,9 +48,10 @@ pub struct Merge {
 
 impl Merge {
     pub(crate) fn new(number: u64, changes: Changes) -> Result<Self, TooLarge> {
-        let mut removed = vec![0; slot_set::words(changes.removed.len())];
+        let last = changes.removed.iter().max().map_or(0, |&slot| slot as usize + 1);
+        let mut removed = vec![0; last.div_ceil(64)];
         for slot in changes.removed {
-            slot_set::insert(&mut removed, slot);
+            removed[slot as usize / 64] |= 1 << (slot % 64);
         }
         Ok(Self {
             number,
@@ -110,7 +112,7 @@ impl Merge {
             }
             left -= 1;
             let of_base = base.point(&mut self.in_base).map(|(hash, slot)| point(hash, slot));
-            if of_base.is_some_and(|point| slot_set::contains(&self.removed, slot_of(point))) {
+            if of_base.is_some_and(|point| self.is_removed(slot_of(point))) {
                 self.in_base.index += 1;
                 continue;
             }
@@ -146,6 +148,11 @@ impl Merge {
         header.copy_from_slice(&[BASE_MAGIC, id, length, bucket_bits, slot_bits, 0, 0, 0]);
         self.is_complete = true;
         Ok(true)
+    }
+
+    fn is_removed(&self, slot: u32) -> bool {
+        let bits = self.removed.get(slot as usize / 64).copied().unwrap_or(0);
+        bits >> (slot % 64) & 1 != 0
     }
 
     /// Buckets up to `end` that have no start yet begin with the next point; `false` if that was

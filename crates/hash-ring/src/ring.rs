@@ -342,17 +342,13 @@ impl Ring {
 
 /// Inserts points into others; both are in order.
 fn insert(points: &mut Vec<u64>, more: &[u64]) {
-    let (mut old, mut new) = (points.len(), more.len());
-    points.resize(old + new, 0);
+    let mut old = points.len();
+    points.resize(old + more.len(), 0);
     // From the end, where there is room.
-    while let Some(&next) = new.checked_sub(1).and_then(|last| more.get(last)) {
-        let is_before = old > 0 && next < points[old - 1];
-        let point = if is_before { points[old - 1] } else { next };
-        points[old + new - 1] = point;
-        if is_before {
-            old -= 1;
-        } else {
-            new -= 1;
-        }
+    for (new, &next) in more.iter().enumerate().rev() {
+        let before = points[..old].partition_point(|&point| point <= next);
+        points.copy_within(before..old, before + new + 1);
+        points[before + new] = next;
+        old = before;
     }
 }

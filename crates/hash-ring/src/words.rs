@@ -100,11 +100,11 @@ pub(crate) fn count_below(words: &[u32], least: u32) -> usize {
     words.iter().map(|&word| usize::from(word < least)).sum()
 }
 
-/// A set of slots in a slice: an open hash table that is at most half full.
+/// A set of slots in a slice: an open hash table that is at most a quarter full.
 pub(crate) mod slot_set {
     /// Words of the table for this many slots.
     pub(crate) fn words(slots: usize) -> usize {
-        if slots == 0 { 0 } else { (2 * slots).next_power_of_two() }
+        if slots == 0 { 0 } else { (4 * slots).next_power_of_two() }
     }
 
     /// Adds a slot to a table with room for it, which was filled with 0 at first.

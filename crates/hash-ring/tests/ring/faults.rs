@@ -168,7 +168,7 @@ fn sizes_are_within_what_is_documented() {
     }
     assert!(base_words(u64::MAX, 1).is_err() && base_words(1, u32::MAX).is_err());
     for (points, removed) in [(0, 0), (1, 1), (160, 3), (10_240, 1_000)] {
-        let most = 10 + (2 * points + points / 8 + 4 * removed);
+        let most = 10 + (2 * points + points / 8 + 8 * removed);
         assert!(delta_words(points, removed) <= most);
     }
     let publisher = publisher(50);
