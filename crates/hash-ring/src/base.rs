@@ -20,8 +20,8 @@ pub const EMPTY_BASE: [u32; HEADER + 2] = [BASE_MAGIC, 0, 0, 0, 0, 0, 0, 0, 0, 0
 
 /// How many words a base takes that has this many points of servers whose slots are below `slots`.
 ///
-/// It is at most `9 + points + max(points / 8, 2 * slots)`, rounded up, so 4.5 bytes for each point
-/// if there are at least 16 points for each slot.
+/// It is at most `10 + points + max(points / 8, 2 * slots)`, so 4.5 bytes for each point if there
+/// are at least 16 points for each slot.
 ///
 /// # Errors
 ///

@@ -16,7 +16,7 @@ pub(crate) const DELTA_MAGIC: u32 = u32::from_be_bytes(*b"RIND");
 
 /// How many words a delta takes that has this many added points and this many removed slots.
 ///
-/// It is at most `9 + 2.125 * points + 8 * removed`, rounded up.
+/// It is at most `10 + 2.125 * points + 8 * removed`.
 pub fn delta_words(points: usize, removed: usize) -> usize {
     HEADER + starts(bucket_bits(points as u64)) + 2 * points + slot_set::words(removed)
 }

@@ -8,6 +8,9 @@ use crate::{
     words::{HEADER, Packing, bucket, hash_of, point, slot_of, starts},
 };
 
+/// A budget of a step that takes some 0.1 ms.
+pub const STEP: usize = 16_384;
+
 /// What a merge begins with.
 #[derive(Debug)]
 pub(crate) struct Changes {

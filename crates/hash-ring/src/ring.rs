@@ -169,6 +169,12 @@ impl Ring {
         self.slots.has(slot, LIVE)
     }
 
+    /// Whether something names this slot: a server that is there, the base, the delta, or the merge
+    /// that goes on. [`Ring::add`] takes only slots that nothing names.
+    pub fn names(&self, slot: u32) -> bool {
+        self.slots.flags(slot) != 0
+    }
+
     /// How many points the servers have.
     pub fn points(&self) -> u64 {
         self.live_in_base + self.live_added

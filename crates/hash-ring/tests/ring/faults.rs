@@ -43,6 +43,7 @@ fn a_slot_is_not_used_again_while_it_is_named() {
     publisher.step(usize::MAX);
     publisher.finish_merge().expect("it is complete");
     // and the next one does not.
+    assert!(publisher.ring.names(0) && !publisher.ring.names(1) && !publisher.ring.names(99));
     publisher.publish();
     assert_eq!(publisher.free, [1]);
     publisher.add(server(8));
