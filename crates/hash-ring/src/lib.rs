@@ -71,11 +71,11 @@
 //!
 //! | | words of four bytes, at most |
 //! |---|---|
-//! | base | `10 + points + max(points / 8, 2 * slots)`; [`base_words`] says it exactly |
+//! | base | `11 + points + points / 32 + max(points, slots) / 8`; [`base_words`] says it exactly |
 //! | delta | `10 + 2.125 * points + 8 * removed`; [`delta_words`] says it exactly |
 //!
 //! `slots` is one more than the highest slot that is in use, so publishers should use low ones
-//! first. A server of weight 1 has 160 points, and takes 640 to 720 bytes of a base. While there is
+//! first. A server of weight 1 has 160 points, and takes 550 to 600 bytes of a base. While there is
 //! a merge, there are two bases. With [`MANY_ADDED`] points and [`MANY_REMOVED`] removed servers,
 //! from which on it should be merged, a delta takes up to 120 KB; where it must be merged, up to
 //! four times as much.
@@ -110,9 +110,11 @@
 #![forbid(unsafe_code)]
 
 mod base;
+mod bits;
 mod delta;
 mod error;
 mod merge;
+mod packing;
 mod ring;
 mod slots;
 mod view;

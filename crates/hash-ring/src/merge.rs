@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     base::{BASE_MAGIC, Base, Cursor},
+    bits::Writer,
     error::{MergeError, TooLarge},
-    words::{HEADER, Packing, bucket, hash_of, point, slot_of, starts},
+    packing::{BLOCK, Packing},
+    words::{HEADER, hash_of, point, slot_of},
 };
 
 /// A budget of a step that takes some 0.1 ms.
@@ -44,8 +46,10 @@ pub struct Merge {
     in_added: usize,
     /// Points written.
     written: usize,
-    /// Starts of buckets written.
-    started: usize,
+    /// Buckets that have all their points.
+    closed: usize,
+    unary: Writer,
+    numbers: Writer,
     pub(crate) is_complete: bool,
 }
 
@@ -66,7 +70,9 @@ impl Merge {
             in_base: Cursor::default(),
             in_added: 0,
             written: 0,
-            started: 0,
+            closed: 0,
+            unary: Writer::default(),
+            numbers: Writer::default(),
             is_complete: false,
         })
     }
@@ -82,8 +88,8 @@ impl Merge {
     }
 
     /// Goes on with the new base in `words`, which must be the same memory in each step, and says
-    /// whether the base is complete. A step reads and writes at most `budget` words, some more at
-    /// the end of it. `base` is the base with which the merge has begun.
+    /// whether the base is complete. A step takes time for at most `budget` points; 32 empty
+    /// buckets count as one. `base` is the base with which the merge has begun.
     ///
     /// # Errors
     ///
@@ -103,10 +109,12 @@ impl Merge {
         }
         let words = words.get_mut(..self.words()).ok_or(MergeError::TooShort)?;
         let (header, rest) = words.split_at_mut(HEADER);
-        let (starts, points) = rest.split_at_mut(starts(self.packing.bucket_bits));
-        if self.written == 0 && self.started == 0 {
+        let (blocks, rest) = rest.split_at_mut(self.packing.block_words());
+        let (unary, numbers) = rest.split_at_mut(self.packing.unary_words(self.points));
+        if self.written == 0 && self.closed == 0 {
             // Whatever is there must not look like a base until it is one.
             header.fill(0);
+            blocks[0] = 0;
         }
         let mut left = budget.max(1);
         loop {
@@ -126,12 +134,21 @@ impl Merge {
                 (None, Some(added)) => (added, false),
                 (None, None) => break,
             };
-            let bucket = bucket(hash_of(next), self.packing.bucket_bits);
-            if !self.start_buckets(starts, bucket + 1, &mut left) {
+            let bucket = self.packing.bucket(hash_of(next));
+            if self.written == self.points {
+                return Err(MergeError::OtherPoints);
+            }
+            let number = self.packing.pack(hash_of(next), slot_of(next));
+            if bucket / BLOCK != self.closed / BLOCK
+                && !self.close_buckets(bucket, blocks, unary, &mut left)
+            {
                 return Ok(false);
             }
-            let word = self.packing.pack(hash_of(next), slot_of(next));
-            *points.get_mut(self.written).ok_or(MergeError::OtherPoints)? = word;
+            // Most points come here at once: without a branch by how many buckets there are.
+            let empty = bucket.checked_sub(self.closed).ok_or(MergeError::OtherPoints)? as u32;
+            self.unary.push(unary, 1 << empty, empty + 1);
+            self.closed = bucket;
+            self.numbers.push(numbers, number, self.packing.width());
             self.written += 1;
             if is_of_base {
                 self.in_base.index += 1;
@@ -139,16 +156,18 @@ impl Merge {
                 self.in_added += 1;
             }
         }
-        if !self.start_buckets(starts, starts.len(), &mut left) {
+        if !self.close_buckets(self.packing.buckets(), blocks, unary, &mut left) {
             return Ok(false);
         }
-        if self.written != points.len() {
+        if self.written != self.points {
             return Err(MergeError::OtherPoints);
         }
-        let Packing { bucket_bits, slot_bits } = self.packing;
+        self.unary.finish(unary);
+        self.numbers.finish(numbers);
+        let Packing { rest_bits, slot_bits } = self.packing;
         let id = self.from.wrapping_add(1);
         let length = self.points as u32;
-        header.copy_from_slice(&[BASE_MAGIC, id, length, bucket_bits, slot_bits, 0, 0, 0]);
+        header.copy_from_slice(&[BASE_MAGIC, id, length, rest_bits, slot_bits, 0, 0, 0]);
         self.is_complete = true;
         Ok(true)
     }
@@ -158,16 +177,28 @@ impl Merge {
         bits >> (slot % 64) & 1 != 0
     }
 
-    /// Buckets up to `end` that have no start yet begin with the next point; `false` if that was
-    /// too much for this step.
-    fn start_buckets(&mut self, starts: &mut [u32], end: usize, left: &mut usize) -> bool {
-        while self.started < end {
+    /// Buckets below `end` have all their points; `false` if that was too much for this step.
+    #[inline]
+    fn close_buckets(
+        &mut self,
+        end: usize,
+        blocks: &mut [u32],
+        unary: &mut [u32],
+        left: &mut usize,
+    ) -> bool {
+        while self.closed < end {
             if *left == 0 {
                 return false;
             }
             *left -= 1;
-            starts[self.started] = self.written as u32;
-            self.started += 1;
+            let next = end.min((self.closed / BLOCK + 1) * BLOCK);
+            self.unary.push(unary, 0, (next - self.closed) as u32);
+            self.closed = next;
+            if self.closed.is_multiple_of(BLOCK)
+                && let Some(block) = blocks.get_mut(self.closed / BLOCK)
+            {
+                *block = self.written as u32;
+            }
         }
         true
     }

@@ -1,15 +1,12 @@
 //! How points and sets of slots are laid out in words of 32 bits.
 
-use crate::error::TooLarge;
-
 /// Slots are numbers below this.
 pub const MOST_SLOTS: u32 = 1 << 24;
 
 /// The most points that a ring can have, live or not.
 pub const MOST_POINTS: u64 = 1 << 31;
 
-/// Points of a bucket, on average: at least this many and less than twice as many, unless there
-/// are more slots than buckets of this size.
+/// Points of a bucket of a delta, on average: at least this many and less than twice as many.
 const POINTS_PER_BUCKET: u64 = 8;
 
 /// Words before the starts of the buckets, in a base and in a delta.
@@ -31,7 +28,7 @@ pub(crate) fn slot_of(point: u64) -> u32 {
     point as u32
 }
 
-/// How many bits of a hash name its bucket, for this many points.
+/// How many bits of a hash name its bucket in a delta, for this many points.
 pub(crate) fn bucket_bits(points: u64) -> u32 {
     (points / POINTS_PER_BUCKET).max(1).ilog2()
 }
@@ -45,49 +42,6 @@ pub(crate) fn starts(bucket_bits: u32) -> usize {
 pub(crate) fn bucket(hash: u32, bucket_bits: u32) -> usize {
     // In 64 bits, since all 32 bits go if there is one bucket.
     (u64::from(hash) >> (32 - bucket_bits)) as usize
-}
-
-/// How the points of a base are packed: a word for each, with the part of its hash that its bucket
-/// does not say, and below it its slot. There are at least as many buckets as slots, so that both
-/// fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Packing {
-    pub(crate) bucket_bits: u32,
-    pub(crate) slot_bits: u32,
-}
-
-impl Packing {
-    /// For this many points of servers whose slots are below `slots`.
-    pub(crate) fn new(points: u64, slots: u32) -> Result<Self, TooLarge> {
-        if points > MOST_POINTS || slots > MOST_SLOTS {
-            return Err(TooLarge);
-        }
-        let slot_bits = slots.max(1).next_power_of_two().ilog2();
-        Ok(Self { bucket_bits: bucket_bits(points).max(slot_bits), slot_bits })
-    }
-
-    /// Whether a base can have this packing.
-    pub(crate) fn is_valid(self) -> bool {
-        self.bucket_bits < 32 && self.slot_bits <= self.bucket_bits
-    }
-
-    /// Words of a base with this many points.
-    pub(crate) fn words(self, points: usize) -> usize {
-        HEADER + starts(self.bucket_bits) + points
-    }
-
-    /// The word of a point.
-    pub(crate) fn pack(self, hash: u32, slot: u32) -> u32 {
-        // The upper bits, which the bucket says, go.
-        let rest = hash << self.bucket_bits >> self.bucket_bits;
-        rest << self.slot_bits | slot
-    }
-
-    /// The hash of a word in this bucket, and its slot.
-    pub(crate) fn unpack(self, bucket: usize, word: u32) -> (u32, u32) {
-        let upper = ((bucket as u64) << (32 - self.bucket_bits)) as u32;
-        (upper | word >> self.slot_bits, word & ((1 << self.slot_bits) - 1))
-    }
 }
 
 /// How many words of these, which are ascending, are below `least`.
