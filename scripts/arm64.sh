@@ -126,8 +126,8 @@ build() {
 }
 
 # Crates that are tested without etcd, nginx or a network.
-crates=(client-networks directive-table idle-cache live-value log-burst nginx-layout nginx-syntax
-    peer-balance peer-drain peer-state peer-zone retry-backoff upstream-peers)
+crates=(client-networks directive-table hash-ring idle-cache live-value log-burst nginx-layout
+    nginx-syntax peer-balance peer-drain peer-state peer-zone retry-backoff upstream-peers)
 
 run_tests() {
     local crate test arguments=(--lib)
