@@ -49,6 +49,7 @@ struct Idle {
 static IDLE: OfProcess<Idle> = unsafe { OfProcess::new() };
 
 /// Calls `call` with them, for an upstream that keeps connections.
+#[inline]
 fn with_idle<R>(upstream: &Upstream, call: impl FnOnce(&mut Idle, &Keepalive) -> R) -> Option<R> {
     let keepalive = upstream.settings().keepalive.as_ref()?;
     // A process that is master and worker at once may still have requests of an earlier cycle,
@@ -57,12 +58,13 @@ fn with_idle<R>(upstream: &Upstream, call: impl FnOnce(&mut Idle, &Keepalive) ->
 }
 
 /// Makes room for idle connections, in a worker process that starts, where an upstream keeps any.
-pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>) {
+/// All upstreams together can have so many `peers`.
+pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>, peers: usize) {
     stop();
     if !upstreams.iter().any(|upstream| upstream.settings().keepalive.is_some()) {
         return;
     }
-    let cache = IdleCache::new(cycle.connection_n / SHARE_OF_CONNECTIONS);
+    let cache = IdleCache::new(cycle.connection_n / SHARE_OF_CONNECTIONS, peers);
     replace(Some(Idle { cycle, cache }));
 }
 
@@ -91,8 +93,8 @@ pub(crate) fn close_all() {
 
 /// Closes the idle connections to a peer that is not to have any: it is removed, drains or has
 /// failed.
-pub(crate) fn close_peer(upstream: &Upstream, id: u64) {
-    let Some(peer) = upstream.settings().key_of(id) else { return };
+pub(crate) fn close_peer(upstream: &HttpUpstream, id: u64) {
+    let Some(peer) = upstream.peer(id) else { return };
     let next = || with_idle(upstream, |idle, _| idle.cache.pop_peer(peer)).flatten();
     while let Some(connection) = next() {
         // SAFETY: as in `close_all`.
@@ -101,13 +103,13 @@ pub(crate) fn close_peer(upstream: &Upstream, id: u64) {
 }
 
 /// Closes the idle connections to a peer that has failed just now, in all workers.
-pub(crate) fn close_failed(upstream: &Upstream, id: u64) {
+pub(crate) fn close_failed(upstream: &HttpUpstream, id: u64) {
     close_peer(upstream, id);
     bell::ring();
 }
 
 /// Closes the idle connections to a peer that has left the service.
-pub(crate) fn close_departed(upstream: &Upstream, departed: Withdrawn) {
+pub(crate) fn close_departed(upstream: &HttpUpstream, departed: Withdrawn) {
     match departed {
         Withdrawn::Peer(id) => close_peer(upstream, id),
         Withdrawn::Many if with_idle(upstream, |_, _| ()).is_some() => close_all(),
@@ -118,12 +120,12 @@ pub(crate) fn close_departed(upstream: &Upstream, departed: Withdrawn) {
 /// An idle connection to the peer of that kind, made ready for a request that logs to `log`: that
 /// which was used last, since it is the least likely to be closed by the peer just now.
 pub(crate) fn take_idle(
-    upstream: &Upstream,
+    upstream: &HttpUpstream,
     id: u64,
     kind: ConnectionKind,
     log: *mut ngx_log_t,
 ) -> Option<NonNull<ngx_connection_t>> {
-    let peer = upstream.settings().key_of(id)?;
+    let peer = upstream.peer(id)?;
     let connection =
         with_idle(upstream, |idle, _| idle.cache.take_newest(peer, kind.to_number()))??;
     // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's,
@@ -140,14 +142,14 @@ pub(crate) fn take_idle(
 /// `request` is what nginx keeps of a request's way through an upstream, and `peer` is a part of
 /// it. No reference to either is in use.
 pub(crate) unsafe fn keep_idle(
-    upstream: &Upstream,
+    upstream: &HttpUpstream,
     id: u64,
     kind: ConnectionKind,
     peer: *mut ngx_peer_connection_t,
     request: *const ngx_http_upstream_t,
 ) {
     let conf = upstream.settings();
-    let (Some(keepalive), Some(of_peer)) = (&conf.keepalive, conf.key_of(id)) else { return };
+    let (Some(keepalive), Some(of_peer)) = (&conf.keepalive, upstream.peer(id)) else { return };
     // SAFETY: the caller's promise.
     let Some(connection) = NonNull::new(unsafe { (*peer).connection }) else { return };
     // SAFETY: the caller's promise; the request's connection is open.
@@ -157,7 +159,7 @@ pub(crate) unsafe fn keep_idle(
     let kept = with_idle(upstream, |idle, keepalive| {
         idle.cache.insert(of_peer, kind.to_number(), keepalive.connections, connection)
     });
-    let Some(Insertion { slot, evicted }) = kept else { return };
+    let Some(Some(Insertion { slot, evicted })) = kept else { return };
     // SAFETY: the caller's promise. The one connection is the cache's alone from here on, the other
     // was until now.
     unsafe {

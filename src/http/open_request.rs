@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_t};
 use peer_drain::Slot;
-use peer_zone::PickedPeer;
+use peer_zone::{PickedPeer, Worker};
 
 /// A part of what the module keeps for each request: it stays where it is, for as long as the
 /// request.
@@ -52,6 +52,15 @@ impl OpenRequest {
         self.held.take()
     }
 
+    /// Gives the peer back if that takes no care (see [`Worker::release_at_once`]). Says whether it
+    /// has.
+    #[inline]
+    pub(super) fn release_at_once(&self, worker: &mut Worker) -> bool {
+        // SAFETY: the place is a `Cell`'s, so that there is no other reference to what is in it,
+        // and nothing that is called meanwhile comes here.
+        worker.release_at_once(unsafe { &mut *self.held.as_ptr() })
+    }
+
     /// Calls `call` with the peer that the request has; `None` where it has none, or where a caller
     /// further up has it.
     pub(super) fn with_held<R>(&self, call: impl FnOnce(&mut PickedPeer) -> R) -> Option<R> {
@@ -60,8 +69,10 @@ impl OpenRequest {
     }
 
     /// The id of the peer that the request has.
+    #[inline]
     pub(super) fn id(&self) -> Option<u64> {
-        self.with_held(|held| held.id())
+        // SAFETY: as in `release_at_once`.
+        unsafe { &*self.held.as_ptr() }.as_ref().map(PickedPeer::id)
     }
 
     /// A drain closes the connection to the peer, and has taken the request out of its list.

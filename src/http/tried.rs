@@ -41,6 +41,13 @@ impl Tried {
         self.ids().iter().any(|tried| tried.get() == id)
     }
 
+    /// Adds the first id, which there is room for.
+    #[inline]
+    pub(super) fn begin(&self, id: u64) {
+        self.inline[0].set(id);
+        self.count.set(1);
+    }
+
     /// Adds an id; `None` where the pool is exhausted.
     pub(super) fn push(&self, id: u64, pool: *mut ngx_pool_t) -> Option<()> {
         if self.count.get() == self.capacity.get() {

@@ -7,6 +7,9 @@ use ngx::ffi::{
     ngx_http_upstream_srv_conf_t, ngx_str_t,
 };
 
+use idle_cache::Peer;
+use peer_zone::Method;
+
 use super::{drain::Drains, module};
 use crate::{
     nginx::list::List,
@@ -62,8 +65,56 @@ pub(crate) struct HttpUpstream {
     pub(crate) hash_key: Cell<Option<NonNull<ngx_http_complex_value_t>>>,
     /// Its open connections, where they are drained.
     pub(crate) drains: Drains,
-    /// Whether a variable shows how many connections are open to peers.
-    pub(crate) shows_connections: Cell<bool>,
+    /// What its requests need beside a peer.
+    pub(super) extras: Cell<Extras>,
+    /// Its balancing method.
+    pub(super) method: Cell<Method>,
+    /// How many peers the upstreams before it can have, in this process.
+    pub(super) first_peer: Cell<usize>,
+}
+
+/// What the requests of an upstream need beside a peer; bits. A request asks for all of them at
+/// once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extras(u32);
+
+impl Extras {
+    const NONE: Self = Self(0);
+    /// The method goes by something of the request's.
+    pub(super) const KEY: Self = Self(1);
+    /// Cookies, or other modules, name peers.
+    pub(super) const STICKY: Self = Self(1 << 1);
+    /// Open connections are drained.
+    pub(super) const DRAIN: Self = Self(1 << 2);
+    /// Idle connections are kept.
+    pub(super) const KEEPALIVE: Self = Self(1 << 3);
+    /// The method goes by response times.
+    pub(super) const TIMES: Self = Self(1 << 4);
+    /// A variable shows how many connections are open to peers.
+    pub(super) const CONNECTIONS: Self = Self(1 << 5);
+    /// The method compares peers, or searches for one.
+    pub(super) const SEARCH: Self = Self(1 << 6);
+
+    fn only_if(self, is_needed: bool) -> Self {
+        if is_needed { self } else { Self::NONE }
+    }
+
+    pub(super) const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether any of these is needed.
+    #[inline]
+    pub(super) fn has(self, any: Self) -> bool {
+        self.0 & any.0 != 0
+    }
+}
+
+impl Default for Extras {
+    /// All: nothing is known yet.
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
 }
 
 const _: () = assert!(offset_of!(HttpUpstream, upstream) == 0);
@@ -82,6 +133,37 @@ impl HttpUpstream {
     pub(crate) fn of(us: &ngx_http_upstream_srv_conf_t) -> Option<&'static Self> {
         // SAFETY: nginx keeps what `create_srv_conf` has made, for as long as the cycle.
         unsafe { module::upstream_conf(us).cast::<Self>().as_ref() }
+    }
+
+    /// Notes what its requests need, once the configuration has been read. `shows_connections`:
+    /// a variable shows how many connections are open to peers.
+    pub(crate) fn settle_extras(&self, shows_connections: bool) {
+        let conf = self.settings();
+        let method = conf.balance();
+        let extras = [
+            Extras::KEY.only_if(method.goes_by_request()),
+            Extras::STICKY.only_if(conf.sticky.is_some() || conf.takes_hints),
+            Extras::DRAIN.only_if(conf.drain.is_some()),
+            Extras::KEEPALIVE.only_if(conf.keepalive.is_some()),
+            Extras::TIMES.only_if(method.goes_by_times()),
+            Extras::CONNECTIONS.only_if(shows_connections),
+            Extras::SEARCH.only_if(!method.looks_at_one_first()),
+        ];
+        self.method.set(method);
+        self.extras.set(extras.into_iter().fold(Extras::NONE, Extras::with));
+    }
+
+    /// Tells the peer of this id from those of all upstreams, in this process. `None` before the
+    /// zone is mapped, or if the upstream has no number.
+    #[inline]
+    pub(super) fn peer(&self, id: u64) -> Option<Peer> {
+        let index = self.first_peer.get() + self.zone()?.index_of(id);
+        Some(Peer { index, id: self.settings().key_of(id)? })
+    }
+
+    /// Whether its requests must be told when the header of a response comes.
+    pub(crate) fn needs_header_times(&self) -> bool {
+        self.settings().balance().least_time().is_some()
     }
 
     /// The same, as other protocols have them.

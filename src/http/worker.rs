@@ -20,8 +20,13 @@ pub(crate) const PROTOCOL: Protocol = Protocol { start, stop, kept };
 /// Makes room for what the worker keeps, if the cycle has an `http` block.
 fn start(cycle: &ngx_cycle_t) -> Option<&'static dyn Serving> {
     let conf = HttpConf::of_cycle(cycle)?;
-    keepalive::start(cycle, &conf.upstreams);
-    tls_sessions::start(cycle, &conf.upstreams);
+    let mut peers = 0;
+    for upstream in conf.upstreams.iter() {
+        upstream.first_peer.set(peers);
+        peers += upstream.zone().map_or(0, |zone| zone.index_limit());
+    }
+    keepalive::start(cycle, &conf.upstreams, peers);
+    tls_sessions::start(cycle, &conf.upstreams, peers);
     for upstream in conf.upstreams.iter() {
         upstream.drains.start(upstream, cycle.connection_n, conf.core);
     }

@@ -74,10 +74,11 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         let Some(conf) = HttpConf::of_conf(unsafe { &*cf }) else { return ERROR };
         let shows_connections = http::shows_connections(cf);
         for upstream in conf.upstreams.iter() {
-            upstream.shows_connections.set(shows_connections);
+            upstream.settle_extras(shows_connections);
         }
         if !conf.upstreams.is_empty() {
-            http::install_header_filter();
+            let needs_times = conf.upstreams.iter().any(HttpUpstream::needs_header_times);
+            http::install_header_filter(needs_times);
         }
         OK
     })

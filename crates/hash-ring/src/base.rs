@@ -102,12 +102,17 @@ impl<'a> Base<'a> {
         let bucket = self.packing.bucket(hash);
         let mut cursor = self.bucket_start(bucket);
         let least = self.packing.pack(hash, 0);
-        while bits::read_number(self.unary, cursor.bit(), 1) == 1
-            && self.number(cursor.index) < least
-        {
+        while !self.is_bucket_over(cursor) && self.number(cursor.index) < least {
             cursor.index += 1;
         }
         cursor
+    }
+
+    /// Whether the bucket of the cursor has no more points.
+    #[inline]
+    pub(crate) fn is_bucket_over(&self, cursor: Cursor) -> bool {
+        let bit = cursor.bit();
+        self.unary.get(bit / BLOCK).is_none_or(|word| word >> (bit % BLOCK) & 1 == 0)
     }
 
     /// The first point that is not in a bucket before this one.

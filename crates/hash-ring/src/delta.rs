@@ -130,3 +130,21 @@ impl<'a> Delta<'a> {
         Some((*self.hashes.get(index)?, *self.slots.get(index)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::point;
+
+    #[test]
+    fn a_point_behind_empty_buckets_is_found() {
+        let hashes: Vec<u32> = (0..40).chain((0..40).map(|number| 0xC000_0000 + number)).collect();
+        let points: Vec<u64> = hashes.iter().map(|&hash| point(hash, 0)).collect();
+        let mut words = vec![7; delta_words(points.len(), 0)];
+        write(&mut words, 0, &points, &[], 0);
+        let delta = Delta::new(&words).expect("a delta");
+        for hash in [0, 5, 40, 0x3000_0000, 0x7000_0000, 0xBFFF_FFFF, 0xC000_0007, u32::MAX] {
+            assert_eq!(delta.seek(hash), hashes.partition_point(|&other| other < hash));
+        }
+    }
+}

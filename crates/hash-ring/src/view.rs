@@ -132,7 +132,9 @@ impl<P: Fn(u32, u32) -> bool> Iterator for Walk<'_, P> {
             let slot = match (of_base, of_delta) {
                 (Some((base, slot)), _) if base == at => {
                     self.in_base.index += 1;
-                    of_base = self.base_point();
+                    // Points of equal hashes are in one bucket, and most buckets have one point.
+                    let is_over = self.view.base.is_bucket_over(self.in_base);
+                    of_base = if is_over { None } else { self.base_point() };
                     slot
                 }
                 (_, Some((delta, slot))) if delta == at => {

@@ -5,7 +5,7 @@ use std::{
     cell::Cell,
 };
 
-use idle_cache::IdleCache;
+use idle_cache::{IdleCache, Peer};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -33,14 +33,16 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn only_new_allocates() {
-    let mut cache = IdleCache::new(100);
+    let mut cache = IdleCache::new(100, 150);
+    let peer = |number: u64| Peer { index: (number % 150) as usize, id: number % 150 };
     let before = ALLOCATIONS.get();
     for number in 0_u64..100_000 {
-        let kept = cache.insert(number.wrapping_mul(number) % 150, number % 2, 3, number);
+        let kept = cache.insert(peer(number.wrapping_mul(number)), number % 2, 3, number);
+        let kept = kept.expect("a peer");
         match number % 5 {
-            0 => drop(cache.take_newest(number % 150, number % 3)),
+            0 => drop(cache.take_newest(peer(number), number % 3)),
             1 => drop(cache.remove(kept.slot)),
-            2 => drop(cache.pop_peer(number % 150)),
+            2 => drop(cache.pop_peer(peer(number))),
             _ => (),
         }
     }

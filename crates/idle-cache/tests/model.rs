@@ -2,12 +2,22 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use idle_cache::{IdleCache, Insertion, Slot};
+use idle_cache::{IdleCache, Insertion, Peer, Slot};
 use proptest::prelude::*;
 
-/// Peers of the tests: few, so that they meet again; far apart and near, so that chains of the hash
-/// table have more than one.
-const PEERS: [u64; 6] = [0, 1, 2, 1 << 48, (1 << 48) ^ 1, u64::MAX];
+/// Peers of the tests: few, so that they meet again; two of them have the same index one after the
+/// other, as a peer may get the place of one that is gone.
+const PEERS: [Peer; 6] = [
+    Peer { index: 0, id: 0 },
+    Peer { index: 1, id: 1 },
+    Peer { index: 1, id: 0 },
+    Peer { index: 2, id: 1 << 48 },
+    Peer { index: 2, id: u64::MAX },
+    Peer { index: 3, id: 7 },
+];
+
+/// Indexes of them, and more.
+const INDEXES: usize = 5;
 
 /// Kinds of connections to each.
 const KINDS: u64 = 3;
@@ -44,17 +54,17 @@ struct Model(Vec<Item>);
 
 #[derive(Clone, Copy)]
 struct Item {
-    peer: u64,
+    peer: Peer,
     kind: u64,
     number: u32,
 }
 
 impl Model {
-    fn oldest_of(&self, peer: u64) -> Option<usize> {
+    fn oldest_of(&self, peer: Peer) -> Option<usize> {
         self.0.iter().position(|item| item.peer == peer)
     }
 
-    fn newest_of(&self, peer: u64, kind: u64) -> Option<usize> {
+    fn newest_of(&self, peer: Peer, kind: u64) -> Option<usize> {
         self.0.iter().rposition(|item| item.peer == peer && item.kind == kind)
     }
 
@@ -63,9 +73,10 @@ impl Model {
     }
 
     fn insert(&mut self, capacity: usize, per_peer: usize, item: Item) -> Option<u32> {
-        let of_peer = self.0.iter().filter(|other| other.peer == item.peer).count();
-        let out = if of_peer >= per_peer.max(1) {
-            self.oldest_of(item.peer)
+        let is_there = |other: &Item| other.peer.index == item.peer.index;
+        let of_index = self.0.iter().filter(|other| is_there(other)).count();
+        let out = if of_index >= per_peer.max(1) {
+            self.0.iter().position(is_there)
         } else {
             (self.0.len() == capacity).then_some(0)
         };
@@ -80,14 +91,15 @@ proptest! {
 
     #[test]
     fn is_as_the_model(capacity in 0_usize..12, steps in prop::collection::vec(step(), 0..200)) {
-        let (mut cache, mut model) = (IdleCache::new(capacity), Model::default());
+        let (mut cache, mut model) = (IdleCache::new(capacity, INDEXES), Model::default());
         let capacity = capacity.max(1);
         let mut slots: Vec<(Slot, u32)> = Vec::new();
         for (item, step) in (0_u32..).zip(steps) {
             match step {
                 Step::Keep { peer, kind, per_peer } => {
                     let peer = PEERS[peer];
-                    let Insertion { slot, evicted } = cache.insert(peer, kind, per_peer, item);
+                    let kept = cache.insert(peer, kind, per_peer, item);
+                    let Insertion { slot, evicted } = kept.expect("a peer");
                     let expected =
                         model.insert(capacity, per_peer, Item { peer, kind, number: item });
                     prop_assert_eq!(evicted, expected);
@@ -136,11 +148,14 @@ proptest! {
 #[test]
 fn what_is_dropped_with_the_cache_is_dropped_once() {
     let item = Arc::new(());
-    let mut cache = IdleCache::new(4);
-    for peer in 0..4 {
-        assert!(cache.insert(peer, 0, 1, item.clone()).evicted.is_none());
-    }
-    assert!(cache.insert(9, 0, 1, item.clone()).evicted.is_some());
+    let mut cache = IdleCache::new(4, 5);
+    let peer = |index| Peer { index, id: 0 };
+    let mut has_evicted = |index| {
+        cache.insert(peer(index), 0, 1, item.clone()).is_some_and(|kept| kept.evicted.is_some())
+    };
+    assert!((0..4).all(|index| !has_evicted(index)));
+    assert!(has_evicted(4));
+    assert!(cache.insert(peer(5), 0, 1, item.clone()).is_none());
     drop(cache);
     assert_eq!(Arc::strong_count(&item), 1);
 }
@@ -148,23 +163,40 @@ fn what_is_dropped_with_the_cache_is_dropped_once() {
 #[test]
 fn many_peers_come_and_go() {
     const CAPACITY: usize = 1000;
-    let mut cache = IdleCache::new(CAPACITY);
+    const INDEXES: u64 = 4001;
+    let mut cache = IdleCache::new(CAPACITY, INDEXES as usize);
     let mut kept = BTreeSet::new();
-    // As the module's keys are: an upstream's number in the upper bits, and below it a peer's,
-    // counted up.
+    let peer = |number: u64| Peer { index: (number % INDEXES) as usize, id: number };
     for number in 0_u64..50_000 {
-        let peer = ((number % 7) << 48) ^ number;
-        if let Some(gone) = cache.insert(peer, peer % 5, 2, peer).evicted {
+        let insertion = cache.insert(peer(number), number % 5, 2, number).expect("a peer");
+        if let Some(gone) = insertion.evicted {
             assert!(kept.remove(&gone));
         }
-        kept.insert(peer);
+        kept.insert(number);
         assert_eq!(cache.len(), kept.len());
     }
     assert_eq!(cache.len(), CAPACITY);
-    for peer in kept {
-        assert_eq!(cache.take_newest(peer, peer % 5 + 1), None);
-        assert_eq!(cache.take_newest(peer, peer % 5), Some(peer));
-        assert_eq!(cache.take_newest(peer, peer % 5), None);
+    for number in kept {
+        assert_eq!(cache.take_newest(peer(number), number % 5 + 1), None);
+        assert_eq!(cache.take_newest(peer(number + INDEXES), number % 5), None);
+        assert_eq!(cache.take_newest(peer(number), number % 5), Some(number));
+        assert_eq!(cache.take_newest(peer(number), number % 5), None);
     }
     assert!(cache.is_empty());
+}
+
+/// A connection of one kind is not looked for among any number of others, so that a request's time
+/// does not grow with them.
+#[test]
+fn a_kind_behind_many_of_another_is_not_found_but_goes_in_its_turn() {
+    let mut cache = IdleCache::new(300, 1);
+    let peer = Peer { index: 0, id: 0 };
+    for number in 0..257_u64 {
+        let kept = cache.insert(peer, number.min(1), 300, number).expect("a peer");
+        assert_eq!(kept.evicted, None);
+        let is_near = number < 256;
+        assert_eq!(cache.peek(peer, 0), is_near.then_some(&0), "{number} of another kind");
+    }
+    assert_eq!(cache.pop_peer(peer), Some(0));
+    assert_eq!(cache.take_newest(peer, 1), Some(256));
 }

@@ -203,6 +203,22 @@ impl Method {
         matches!(self, Self::Hash | Self::HashConsistent | Self::IpHash)
     }
 
+    /// Whether there is one peer to look at first, which gets the request if nothing is against it:
+    /// the methods that compare peers, or search for one, have none.
+    #[inline]
+    pub fn looks_at_one_first(self) -> bool {
+        matches!(
+            self,
+            Self::RoundRobin | Self::LeastConn | Self::Random | Self::Hash | Self::IpHash
+        )
+    }
+
+    /// Whether it picks by how long peers take to answer.
+    #[inline]
+    pub fn goes_by_times(self) -> bool {
+        matches!(self, Self::LeastTime(_) | Self::PeakEwma)
+    }
+
     /// Whether it picks by ranges of a hash, as [`in_range`](crate::in_range) does.
     pub fn needs_ranges(self) -> bool {
         matches!(self, Self::Hash | Self::IpHash)

@@ -1,28 +1,91 @@
 //! What the publisher knows of free memory: private to its process, made by each successor from
 //! what is reachable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::memory::Offset;
 
 /// Free extents of the memory, in units. Peers are taken from the low end and tables from the high
 /// end: peers are small, alike and live long, a table is large and lives until the next change, so
 /// that the two do not leave holes in each other.
+///
+/// Where thousands of peers come and go there are thousands of holes of the size of a peer or of an
+/// entry. They are kept by their length as well, so that who looks for one need not pass the
+/// others.
 #[derive(Clone, Debug)]
 pub(crate) struct Allocator {
     /// Start to length, no two adjacent.
     free: BTreeMap<u32, u32>,
+    /// The starts of the short ones among them, by their length.
+    short: [BTreeSet<u32>; SHORT as usize],
+    /// The others, as in `free`.
+    long: BTreeMap<u32, u32>,
     end: u32,
     total: u32,
     available: u32,
 }
 
+/// Extents of less than so many units are short: a peer with a key of usual length takes five, an
+/// entry one.
+const SHORT: u32 = 8;
+
 impl Allocator {
     /// All of `[start, end)` is free.
     pub(crate) fn new(start: u32, end: u32) -> Self {
         let length = end.saturating_sub(start);
-        let free = if length > 0 { BTreeMap::from([(start, length)]) } else { BTreeMap::new() };
-        Self { free, end, total: length, available: length }
+        let mut allocator = Self {
+            free: BTreeMap::new(),
+            short: Default::default(),
+            long: BTreeMap::new(),
+            end,
+            total: length,
+            available: length,
+        };
+        if length > 0 {
+            allocator.insert(start, length);
+        }
+        allocator
+    }
+
+    fn insert(&mut self, start: u32, length: u32) {
+        self.free.insert(start, length);
+        match self.short.get_mut(length as usize) {
+            Some(short) => {
+                short.insert(start);
+            }
+            None => {
+                self.long.insert(start, length);
+            }
+        }
+    }
+
+    fn remove(&mut self, start: u32) {
+        let Some(length) = self.free.remove(&start) else { return };
+        match self.short.get_mut(length as usize) {
+            Some(short) => {
+                short.remove(&start);
+            }
+            None => {
+                self.long.remove(&start);
+            }
+        }
+    }
+
+    /// The extents of at least so many units, from the lowest on; with the long ones alone where
+    /// shorter ones do not matter.
+    fn extents(&self, length: u32) -> impl DoubleEndedIterator<Item = (u32, u32)> {
+        let all = if length >= SHORT { &self.long } else { &self.free };
+        let all = all.iter().map(|(&start, &extent)| (start, extent));
+        all.filter(move |&(_, extent)| extent >= length)
+    }
+
+    /// The starts of the lowest extents of each short length from this one on, and of the lowest
+    /// long one that has as many units.
+    fn lowest(&self, length: u32) -> impl Iterator<Item = u32> {
+        let short = self.short.get(length as usize..).unwrap_or_default();
+        let short = short.iter().filter_map(|starts| starts.first().copied());
+        let mut long = self.long.iter().filter(move |&(_, &extent)| extent >= length);
+        short.chain(long.next().map(|(&start, _)| start))
     }
 
     /// How many units are taken.
@@ -37,23 +100,23 @@ impl Allocator {
 
     /// Takes `length` units as low as they are to be had.
     pub(crate) fn allocate_low(&mut self, length: u32) -> Option<Offset> {
-        let (&start, _) = self.free.iter().find(|&(_, &extent)| extent >= length)?;
+        let start = self.lowest(length).min()?;
         self.reserve(Offset(start), length).then_some(Offset(start))
     }
 
-    /// Takes `length` units of the shortest extent in which they are to be had, and of several the
-    /// lowest: for what is smaller than a peer, so that it leaves the holes of peers to peers.
+    /// Takes `length` units of the shortest of the short extents in which they are to be had, else
+    /// of a long one, and of several the lowest: for what is smaller than a peer, so that it leaves
+    /// the holes of peers to peers.
     pub(crate) fn allocate_tight(&mut self, length: u32) -> Option<Offset> {
-        let fits = self.free.iter().filter(|&(_, &extent)| extent >= length);
-        let (&start, _) = fits.min_by_key(|&(_, &extent)| extent)?;
+        let start = self.lowest(length).next()?;
         self.reserve(Offset(start), length).then_some(Offset(start))
     }
 
     /// Where `length` units could be taken at the upper or the lower end of what is free, from the
     /// highest down.
     pub(crate) fn ends_of_holes(&self, length: u32) -> impl Iterator<Item = Offset> {
-        let holes = self.free.iter().rev().filter(move |&(_, &extent)| extent >= length);
-        holes.flat_map(move |(&start, &extent)| [Offset(start + extent - length), Offset(start)])
+        let holes = self.extents(length).rev();
+        holes.flat_map(move |(start, extent)| [Offset(start + extent - length), Offset(start)])
     }
 
     /// Takes `length` units for a table, as high as they are to be had, but where that is not the
@@ -68,7 +131,7 @@ impl Allocator {
         length: u32,
         above_of: (u32, u32),
     ) -> Option<Offset> {
-        let (&start, &extent) = self.free.iter().rev().find(|&(_, &extent)| extent >= length)?;
+        let (start, extent) = self.extents(length).next_back()?;
         let slack = extent - length;
         let above = if start + extent == self.end {
             0
@@ -87,7 +150,7 @@ impl Allocator {
         if let Some((&before, &size)) = self.free.range(..start).next_back() {
             debug_assert!(before + size <= start, "units given back twice");
             if before + size == start {
-                self.free.remove(&before);
+                self.remove(before);
                 start = before;
                 extent += size;
             }
@@ -95,10 +158,10 @@ impl Allocator {
         if let Some((&after, &size)) = self.free.range(start + extent..).next()
             && after == start + extent
         {
-            self.free.remove(&after);
+            self.remove(after);
             extent += size;
         }
-        self.free.insert(start, extent);
+        self.insert(start, extent);
         self.available += length;
     }
 
@@ -116,7 +179,8 @@ impl Allocator {
 
     /// The longest extent that could be taken.
     pub(crate) fn longest(&self) -> u32 {
-        self.free.values().copied().max().unwrap_or(0)
+        let short = || self.short.iter().rposition(|starts| !starts.is_empty()).unwrap_or(0) as u32;
+        self.long.values().copied().max().unwrap_or_else(short)
     }
 
     /// How long the extent would be that these units, which are taken, would be part of if they
@@ -133,12 +197,12 @@ impl Allocator {
     pub(crate) fn reserve(&mut self, at: Offset, length: u32) -> bool {
         let Some((start, free_end)) = self.around(at, length) else { return false };
         let end = at.0 + length;
-        self.free.remove(&start);
+        self.remove(start);
         if at.0 > start {
-            self.free.insert(start, at.0 - start);
+            self.insert(start, at.0 - start);
         }
         if free_end > end {
-            self.free.insert(end, free_end - end);
+            self.insert(end, free_end - end);
         }
         self.available -= length;
         true
@@ -159,8 +223,16 @@ mod tests {
             let mut allocator = Allocator::new(10, 410);
             let mut taken: Vec<(Offset, u32)> = Vec::new();
             for (kind, length, which) in steps {
+                let fits = |&(_, &extent): &(&u32, &u32)| extent >= length;
+                let lowest = allocator.free.iter().find(fits).map(|(&start, _)| Offset(start));
+                let longest = allocator.free.values().copied().max().unwrap_or(0);
+                prop_assert_eq!(allocator.longest(), longest);
                 let got = match kind {
-                    0 => allocator.allocate_low(length),
+                    0 => {
+                        let got = allocator.allocate_low(length);
+                        prop_assert_eq!(got, lowest);
+                        got
+                    }
                     1 => {
                         let at = allocator.ends_of_holes(length).nth(which % 3);
                         at.filter(|&at| allocator.reserve(at, length))
@@ -192,7 +264,9 @@ mod tests {
             for (at, length) in taken {
                 allocator.release(at, length);
             }
-            prop_assert_eq!(allocator.free, BTreeMap::from([(10, 400)]));
+            prop_assert_eq!(&allocator.free, &BTreeMap::from([(10, 400)]));
+            prop_assert_eq!(&allocator.long, &allocator.free);
+            prop_assert!(allocator.short.iter().all(BTreeSet::is_empty));
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use self::{
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
     peer::Peer,
     table::{
-        Entry, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED, Section,
+        Entry, PLAIN, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED, Section,
         TABLE_MAGIC, TableHeader,
     },
 };
@@ -125,7 +125,7 @@ mod tests {
             ("SharedColumns", 8, 4),
             ("ColumnUse", 8, 4),
             ("DrainTime", 4, 4),
-            ("Lease", 48, 8),
+            ("Lease", 40, 8),
         ];
         assert_eq!(found.as_slice(), expected.as_slice());
     }

@@ -76,5 +76,8 @@ pub use self::{
         table::Table,
         times::Times,
     },
-    zone::{AttachError, Capacity, Zone, ZoneTooSmall, statistics::Statistics, view::PeerView},
+    zone::{
+        AttachError, Capacity, Zone, ZoneTooSmall, peers::RequestAddress, statistics::Statistics,
+        view::PeerView,
+    },
 };

@@ -1,7 +1,7 @@
 //! The memory as a whole: made, found again, and read from any process.
 
 mod draining;
-mod peers;
+pub(crate) mod peers;
 mod processes;
 pub(crate) mod statistics;
 pub(crate) mod texts;

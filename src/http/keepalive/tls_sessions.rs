@@ -9,7 +9,7 @@
 
 use core::ptr::{self, NonNull};
 
-use idle_cache::{IdleCache, Insertion};
+use idle_cache::IdleCache;
 use ngx::ffi::{
     SSL_SESSION, SSL_SESSION_free, ngx_connection_t, ngx_cycle_t, ngx_int_t, ngx_ssl_get_session,
     ngx_ssl_set_session,
@@ -59,13 +59,14 @@ fn with_own<R>(upstream: &Upstream, call: impl FnOnce(&mut IdleCache<Session>) -
     OWN.with(|own| upstream.is_of(own.cycle).then(|| call(&mut own.cache))).flatten()
 }
 
-/// Makes room for sessions, in a worker process that starts, where there are upstreams.
-pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>) {
+/// Makes room for sessions, in a worker process that starts, where there are upstreams. All of them
+/// together can have so many `peers`.
+pub(crate) fn start(cycle: &ngx_cycle_t, upstreams: &List<HttpUpstream>, peers: usize) {
     stop();
     if upstreams.is_empty() {
         return;
     }
-    replace(Some(Sessions { cycle, cache: IdleCache::new(SESSIONS) }));
+    replace(Some(Sessions { cycle, cache: IdleCache::new(SESSIONS, peers) }));
 }
 
 /// Frees all of them, and keeps none from here on.
@@ -94,12 +95,12 @@ pub(crate) fn has_any(upstream: &Upstream) -> bool {
 ///
 /// The connection is open, and TLS has been made ready for it.
 pub(crate) unsafe fn offer(
-    upstream: &Upstream,
+    upstream: &HttpUpstream,
     id: u64,
     kind: ConnectionKind,
     connection: *mut ngx_connection_t,
 ) -> ngx_int_t {
-    let session = upstream.settings().key_of(id).and_then(|peer| {
+    let session = upstream.peer(id).and_then(|peer| {
         with_own(upstream, |cache| {
             cache.peek(peer, kind.to_number()).map(|session| session.0.as_ptr())
         })?
@@ -114,29 +115,27 @@ pub(crate) unsafe fn offer(
 ///
 /// The connection is open, with TLS.
 pub(crate) unsafe fn save(
-    upstream: &Upstream,
+    upstream: &HttpUpstream,
     id: u64,
     kind: ConnectionKind,
     connection: *mut ngx_connection_t,
 ) {
-    let Some(peer) = upstream.settings().key_of(id) else { return };
+    let Some(peer) = upstream.peer(id) else { return };
     with_own(upstream, |cache| {
         // SAFETY: the caller's promise; what is returned is a reference of its own.
         let Some(session) = NonNull::new(unsafe { ngx_ssl_get_session(connection) }) else {
             return;
         };
         drop(cache.take_newest(peer, kind.to_number()));
-        let Insertion { evicted, .. } =
-            cache.insert(peer, kind.to_number(), PER_PEER, Session(session));
-        drop(evicted);
+        drop(cache.insert(peer, kind.to_number(), PER_PEER, Session(session)));
     });
 }
 
 /// Frees the sessions with a peer that has left the service.
-pub(crate) fn forget(upstream: &Upstream, departed: Withdrawn) {
+pub(crate) fn forget(upstream: &HttpUpstream, departed: Withdrawn) {
     with_own(upstream, |cache| match departed {
         Withdrawn::Peer(id) => {
-            let Some(peer) = upstream.settings().key_of(id) else { return };
+            let Some(peer) = upstream.peer(id) else { return };
             while cache.pop_peer(peer).is_some() {}
         }
         Withdrawn::Many => while cache.pop().is_some() {},

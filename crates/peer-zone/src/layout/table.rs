@@ -32,8 +32,8 @@ pub(crate) struct Section {
     pub(crate) length: u32,
 }
 
-/// A table: this, then the places of its entries ([`Offset`] each), then the plans of its two groups,
-/// then what its upstream's method needs beside.
+/// A table: this, then the places of its entries ([`Offset`] each), then the plans of its two
+/// groups, then what its upstream's method needs beside.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TableHeader {
@@ -50,6 +50,8 @@ pub(crate) struct TableHeader {
     pub(crate) backups: u32,
     /// What the table would take in its most compact form, in units.
     pub(crate) compact_units: u32,
+    /// [`PLAIN`] or 0.
+    pub(crate) traits: u32,
     /// The weight of all peers without `backup`, in service or not; 0 where they differ.
     pub(crate) weight: u32,
     /// Counted up with every change of the peers.
@@ -69,6 +71,11 @@ pub(crate) struct TableHeader {
     /// Places of entries ([`Offset`]) in the order of [`Entry::sticky`].
     pub(crate) sticky: Section,
 }
+
+/// In [`TableHeader::traits`]: no peer without `backup` has `max_conns` or `slow_start`, so that a
+/// pick needs to look at nothing but the peer's own words. A table of another build, which has 0
+/// there, is correct as well.
+pub(crate) const PLAIN: u32 = 1;
 
 /// In the lower half of a ring's point: the rest is a place in [`TableHeader::shared`].
 pub(crate) const SHARED: u32 = 1 << 31;

@@ -183,8 +183,8 @@ impl Publisher {
     }
 
     /// Writes a table of the peers `listed`, for these options; `None` where there is no room.
-    /// `before` are the peers of the table that is published now; `removed` the places of the entries
-    /// of those that are, and `sticky` those of the peers with a sticky id in its order.
+    /// `before` are the peers of the table that is published now; `removed` the places of the
+    /// entries of those that are, and `sticky` those of the peers with a sticky id in its order.
     pub(super) fn make_table(
         &mut self,
         listed: &[Listed],
@@ -229,6 +229,7 @@ impl Publisher {
             primaries,
             backups,
             compact_units,
+            traits: contents.traits(),
             weight: contents.even_weight(),
             generation,
             primary,

@@ -221,8 +221,8 @@ impl Candidate {
 }
 
 impl Taken {
-    /// A peer that is listed gets an entry of so many units. Says whether there was room, beside that
-    /// for the table.
+    /// A peer that is listed gets an entry of so many units. Says whether there was room, beside
+    /// that for the table.
     fn change(&mut self, units: u32) -> bool {
         let Some(place) = self.allocator.allocate_tight(units) else { return false };
         let has_room = self.allocator.longest() >= self.counts.compact_units();

@@ -45,7 +45,8 @@ impl Publisher {
     /// Whether something waits for others to give it back, or for the counts to agree.
     pub fn is_reclaiming(&self) -> bool {
         let header = self.zone.header();
-        let is_outdated = !(self.tables.is_empty() && self.reports.is_empty());
+        let is_outdated =
+            !(self.tables.is_empty() && self.reports.is_empty() && self.unused.is_empty());
         let is_removed = !(self.removed.is_empty() && self.unlisted.is_empty());
         let is_counted_again = self.recounts.is_due(header.recounts.load(Ordering::Acquire));
         is_outdated || is_removed || is_counted_again || header.shared.is_stale()

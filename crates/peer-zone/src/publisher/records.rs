@@ -21,6 +21,8 @@ pub(super) struct Listed {
     pub(super) weight: u32,
     pub(super) is_backup: bool,
     pub(super) is_in_service: bool,
+    /// It has neither `max_conns` nor `slow_start`.
+    pub(super) is_plain: bool,
 }
 
 impl Listed {
@@ -28,7 +30,8 @@ impl Listed {
         let parameters = &spec.parameters;
         let (weight, is_backup) = (parameters.weight, parameters.backup);
         let is_in_service = parameters.is_in_service();
-        Self { spec, place, entry, weight, is_backup, is_in_service }
+        let is_plain = parameters.max_conns == 0 && parameters.slow_start == 0;
+        Self { spec, place, entry, weight, is_backup, is_in_service, is_plain }
     }
 
     /// The weight by which round robin goes: none if it is out of service.

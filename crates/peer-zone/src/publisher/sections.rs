@@ -6,7 +6,7 @@ use super::{
     ring::{self, Server, SharedServers},
 };
 use crate::{
-    layout::{PLAN_ALIGNMENT, PlanHeader, Section, TableHeader},
+    layout::{PLAIN, PLAN_ALIGNMENT, PlanHeader, Section, TableHeader},
     memory::{Memory, Offset, units},
     plan::Plan,
 };
@@ -30,11 +30,14 @@ struct Summary {
     /// The weight of all, if they have the same.
     weight: u32,
     is_even: bool,
+    /// None has `max_conns` or `slow_start`.
+    is_plain: bool,
 }
 
 impl Summary {
     fn add(&mut self, peer: &Listed) {
         self.is_even = self.peers == 0 || self.is_even && self.weight == peer.weight;
+        self.is_plain = (self.peers == 0 || self.is_plain) && peer.is_plain;
         self.weight = peer.weight;
         self.peers += 1;
         self.in_service += usize::from(peer.weight_in_turn() > 0);
@@ -230,6 +233,11 @@ impl<'a> Contents<'a> {
         let [first, second] = places.parts.plan_offsets;
         let [primaries, backups] = self.groups.map(|group| group.in_service);
         [primary.header(first, primaries), backup.header(second, backups)]
+    }
+
+    /// See [`TableHeader::traits`].
+    pub(super) fn traits(&self) -> u32 {
+        if self.groups[0].is_plain { PLAIN } else { 0 }
     }
 
     /// How many peers there are without `backup`, with it, and removed.

@@ -228,8 +228,8 @@ impl Publisher {
         place >= self.zone.first_block() && end.is_some_and(|end| end <= self.zone.memory.units())
     }
 
-    /// The extents of the entries of a block, if that is a table, but for those that the table which
-    /// is published has as well.
+    /// The extents of the entries of a block, if that is a table, but for those that the table
+    /// which is published has as well.
     fn claimed_entries(&self, table: Offset) -> impl Iterator<Item = (u32, u32)> {
         let memory = self.zone.memory;
         // SAFETY: all of the block lies within the memory, and any bytes are valid integers.

@@ -4,7 +4,12 @@ use core::sync::atomic::{Ordering, fence};
 
 use peer_balance::{Deficit, LeastTime, Share};
 
-use super::{Now, picked_peer::PickedPeer, table::Table, times::begin_in_flight};
+use super::{
+    Now,
+    picked_peer::{PickedPeer, Traits},
+    table::Table,
+    times::begin_in_flight,
+};
 use crate::{
     connections::CONNECTION,
     layout::{Entry, Health, Peer},
@@ -258,20 +263,11 @@ impl Table<'_> {
             .least_time
             .filter(|least_time| least_time.is_inflight)
             .and_then(|_| begin_in_flight(peer, now));
-        Some(PickedPeer {
-            peer: entry.peer,
-            id: peer.id,
-            weight: parameters.weight,
-            max_conns: parameters.max_conns,
-            max_fails: parameters.max_fails,
-            slow_start: parameters.slow_start,
-            backup: parameters.backup,
-            sticky: entry.sticky,
-            is_single,
-            is_upgraded: false,
-            has_header: false,
-            in_flight,
-        })
+        let traits = Traits::SINGLE
+            .only_if(is_single)
+            .with(Traits::BACKUP.only_if(parameters.backup))
+            .with(Traits::LIMITED.only_if(parameters.max_conns != 0));
+        Some(PickedPeer { in_flight, traits, ..PickedPeer::new(entry, peer) })
     }
 
     /// Counts a connection, unless that would be one too many.

@@ -5,7 +5,10 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{Worker, picked_peer::PickedPeer};
+use super::{
+    Worker,
+    picked_peer::{PickedPeer, Traits},
+};
 use crate::{
     connections::{CONNECTION, UPGRADE},
     layout::Peer,
@@ -37,8 +40,8 @@ impl Worker {
 
     /// Counts the connection of a request as upgraded, from here on until it is released.
     pub fn upgrade(&self, held: &mut PickedPeer) {
-        if !held.is_upgraded {
-            held.is_upgraded = true;
+        if !held.is_upgraded() {
+            held.traits = held.traits.with(Traits::UPGRADED);
             self.add(held.peer, UPGRADE);
         }
     }
@@ -73,6 +76,7 @@ impl Worker {
 
     /// Adds to what this worker has in the column that it shares; `what` may be the two's
     /// complement of what is taken off.
+    #[cold]
     fn add_to_own(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
         // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
         if let Ok(mut all) = counted.try_borrow_mut()

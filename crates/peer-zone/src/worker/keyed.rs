@@ -37,15 +37,7 @@ impl Table<'_> {
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let next = |progress: &mut KeyProgress| {
-            // nginx adds them up in 32 bits.
-            let hash =
-                (progress.hash as u32).wrapping_add(peer_balance::rehash(progress.round, key));
-            progress.round += 1;
-            progress.hash = u64::from(hash);
-            progress.hash
-        };
-        self.pick_by_range(group, key, progress, request, next)
+        self.pick_by_range(group, key, progress, request, next_of_key)
     }
 
     /// As `ngx_http_upstream_get_ip_hash_peer`; `None` where round robin must go on.
@@ -56,13 +48,14 @@ impl Table<'_> {
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let next = |progress: &mut KeyProgress| {
-            let before = if progress.round == 0 { IP_HASH_START } else { progress.hash as u32 };
-            progress.round = 1;
-            progress.hash = u64::from(peer_balance::ip_hash(before, address));
-            progress.hash
-        };
-        self.pick_by_range(group, address, progress, request, next)
+        self.pick_by_range(group, address, progress, request, next_of_address)
+    }
+
+    /// Cumulative weights of the peers without `backup`; none if the method needs none.
+    #[inline]
+    pub(super) fn ranges(&self) -> &[u64] {
+        // SAFETY: the section's items are cumulative weights.
+        unsafe { self.section(self.header.ranges) }
     }
 
     fn pick_by_range<F: Fn(u64) -> bool>(
@@ -71,24 +64,14 @@ impl Table<'_> {
         key: &[u8],
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
-        next: impl Fn(&mut KeyProgress) -> u64,
+        next: impl Fn(&mut KeyProgress, &[u8]) -> u64,
     ) -> Option<PickedPeer> {
-        // SAFETY: the section's items are cumulative weights.
-        let ranges: &[u64] = unsafe { self.section(self.header.ranges) };
-        let weight = u64::from(self.header.weight);
-        let total = match weight {
-            0 => ranges.last().copied().filter(|&total| total > 0)?,
-            _ => weight * group.places.len() as u64,
-        };
+        let total = self.range_total(group.places.len())?;
         if group.places.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
             return None;
         }
         loop {
-            let point = next(progress) % total;
-            let index = match weight {
-                0 => peer_balance::in_range(ranges, point),
-                _ => (point / weight) as usize,
-            };
+            let index = self.in_range(next(progress, key) % total);
             let held = self.claim_index(group, index, request);
             if held.is_some() || progress.is_lost() {
                 return held;
@@ -129,6 +112,25 @@ impl Table<'_> {
         }
     }
 
+    /// The sum of the weights of all peers without `backup`, of which there are so many; `None`
+    /// where it is 0.
+    pub(super) fn range_total(&self, peers: usize) -> Option<u64> {
+        let total = match self.header.weight {
+            0 => self.ranges().last().copied().unwrap_or_default(),
+            weight => u64::from(weight) * peers as u64,
+        };
+        (total > 0).then_some(total)
+    }
+
+    /// The index of the peer in whose range the point lies, of the peers one after the other, each
+    /// as wide as its weight.
+    pub(super) fn in_range(&self, point: u64) -> usize {
+        match self.header.weight {
+            0 => peer_balance::in_range(self.ranges(), point),
+            weight => (point / u64::from(weight)) as usize,
+        }
+    }
+
     fn claim_index<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
@@ -158,6 +160,25 @@ impl Table<'_> {
         let (before, from) = indexes.split_at((group.next() % indexes.len() as u64) as usize);
         from.iter().chain(before).find_map(|&index| claim(index as usize))
     }
+}
+
+/// The next number that `hash` makes of a key.
+#[inline]
+pub(super) fn next_of_key(progress: &mut KeyProgress, key: &[u8]) -> u64 {
+    // nginx adds them up in 32 bits.
+    let hash = (progress.hash as u32).wrapping_add(peer_balance::rehash(progress.round, key));
+    progress.round += 1;
+    progress.hash = u64::from(hash);
+    progress.hash
+}
+
+/// The next number that `ip_hash` makes of an address.
+#[inline]
+pub(super) fn next_of_address(progress: &mut KeyProgress, address: &[u8]) -> u64 {
+    let before = if progress.round == 0 { IP_HASH_START } else { progress.hash as u32 };
+    progress.round = 1;
+    progress.hash = u64::from(peer_balance::ip_hash(before, address));
+    progress.hash
 }
 
 /// The point behind this one that has another hash. Of points with the same hash nginx keeps the

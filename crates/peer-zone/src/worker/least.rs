@@ -87,11 +87,13 @@ impl Table<'_> {
     /// The peer with the fewest connections for its weight; of several, by round robin where they
     /// have none, otherwise any by weight.
     ///
-    /// `None` where round robin must find one.
+    /// `None` where round robin must find one. `first` is a position of round robin that the
+    /// request has got already.
     pub(super) fn pick_least_conn<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
         request: &PickRequest<'_, F>,
+        first: Option<u64>,
     ) -> Option<PickedPeer> {
         if group.plan.in_service < 2 {
             return None;
@@ -103,8 +105,9 @@ impl Table<'_> {
             Turn::Open => true,
             Turn::Others => false,
         };
+        let mut first = first;
         for _ in 0..if is_open { 0 } else { IDLE_POSITIONS } {
-            let position = group.next();
+            let position = first.take().unwrap_or_else(|| group.next());
             let entry = self.entry_at(group, position);
             let peer = self.peer(entry);
             if Zone::open(peer) == 0
@@ -201,15 +204,23 @@ impl Table<'_> {
     }
 
     /// Any peer by weight, as `ngx_http_upstream_get_random_peer`.
+    ///
+    /// `first` is a position that was drawn for the request already.
     pub(super) fn pick_random<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
         request: &PickRequest<'_, F>,
+        first: Option<u64>,
     ) -> Option<PickedPeer> {
         if group.plan.in_service < 2 {
             return None;
         }
-        (0..=KEYED_TRIES).find_map(|_| self.claim_peer(self.draw(group), request, Weighing::Ramp))
+        let mut first = first;
+        (0..=KEYED_TRIES).find_map(|_| {
+            let position = first.take().unwrap_or_else(|| self.draw_position(group.plan));
+            let entry = self.entry_at(group, position);
+            self.claim_peer(entry, request, Weighing::Ramp)
+        })
     }
 
     /// The better of two that are drawn by weight, as `ngx_http_upstream_get_random2_peer`.

@@ -52,6 +52,32 @@ impl Worker {
         tried: impl Fn(u64) -> bool,
         has_tried: bool,
     ) -> Pick {
+        let mut first = None;
+        if !has_tried && context.sticky.is_none() && context.method.looks_at_one_first() {
+            let picked = if context.method.goes_by_request() {
+                self.pick_own_at_once(context.method, context.key, progress).ok_or(None)
+            } else {
+                self.pick_at_once(context.method)
+            };
+            match picked {
+                Ok(held) => return Pick::Peer(held),
+                Err(position) => first = position,
+            }
+        }
+        self.pick_with_care(context, progress, now, tried, (has_tried, first))
+    }
+
+    /// As [`Worker::pick`], whatever the peers and the request are like. `first` is a position of
+    /// the method that the request has got already.
+    #[inline(never)]
+    pub fn pick_with_care(
+        &mut self,
+        context: &PickContext<'_>,
+        progress: &mut KeyProgress,
+        now: Now,
+        tried: impl Fn(u64) -> bool,
+        (has_tried, first): (bool, Option<u64>),
+    ) -> Pick {
         // Before all else, and Acquire: what is recovered from here on, the peers below may not
         // show yet.
         let recoveries = self.zone.header().recoveries.load(Ordering::Acquire);
@@ -76,14 +102,21 @@ impl Worker {
             recoveries,
         };
         let is_exhausted = exhausted == Some(state);
-        let held =
-            if is_exhausted { None } else { table.pick_primary(context, progress, &request) }
-                .or_else(|| table.pick_named(at_last?, context.grace, &request))
-                .or_else(|| if is_exhausted { None } else { table.pick_backup(context, &request) });
+        let held = if is_exhausted {
+            None
+        } else {
+            table.pick_primary(context, progress, &request, first)
+        }
+        .or_else(|| table.pick_named(at_last?, context.grace, &request))
+        .or_else(|| if is_exhausted { None } else { table.pick_backup(context, &request) });
+        drop(table);
         if let Some(held) = held {
+            if !is_exhausted {
+                // It is over: the state differs in something that does not come back.
+                self.exhausted = None;
+            }
             return Pick::Peer(held);
         }
-        drop(table);
         // A request that has tried some says nothing of what others may pick.
         if !has_tried && !is_exhausted {
             self.exhausted = Some(state);
@@ -99,12 +132,17 @@ impl Table<'_> {
         context: &PickContext<'_>,
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
+        first: Option<u64>,
     ) -> Option<PickedPeer> {
         let primary = self.primary();
+        let mut turn = None;
         let held = match context.method {
-            Method::RoundRobin => None,
-            Method::LeastConn => self.pick_least_conn(&primary, request),
-            Method::Random => self.pick_random(&primary, request),
+            Method::RoundRobin => {
+                turn = first;
+                None
+            }
+            Method::LeastConn => self.pick_least_conn(&primary, request, first),
+            Method::Random => self.pick_random(&primary, request, first),
             Method::RandomTwo => self.pick_of_two(&primary, request, Self::has_fewer_connections),
             Method::LeastTime(least_time) => self.pick_least_time(&primary, request, least_time),
             Method::PeakEwma => self.pick_of_two(&primary, request, Self::answers_sooner),
@@ -112,7 +150,7 @@ impl Table<'_> {
             Method::HashConsistent => self.pick_by_ring(&primary, context.key, progress, request),
             Method::IpHash => self.pick_by_address(&primary, context.key, progress, request),
         };
-        held.or_else(|| self.pick_round_robin(&primary, request))
+        held.or_else(|| self.pick_round_robin(&primary, request, turn))
     }
 
     fn pick_backup<F: Fn(u64) -> bool>(
@@ -122,12 +160,12 @@ impl Table<'_> {
     ) -> Option<PickedPeer> {
         let backup = self.backup();
         let held = match context.method {
-            Method::LeastConn => self.pick_least_conn(&backup, request),
+            Method::LeastConn => self.pick_least_conn(&backup, request, None),
             Method::LeastTime(least_time) => self.pick_least_time(&backup, request, least_time),
             // As in nginx, which turns to round robin for its backups.
             _ => None,
         };
-        held.or_else(|| self.pick_round_robin(&backup, request))
+        held.or_else(|| self.pick_round_robin(&backup, request, None))
     }
 
     /// The peer of this entry, which a cookie names, if it may serve: also one that gets no new

@@ -2,41 +2,100 @@
 
 use core::sync::atomic::Ordering;
 
-use peer_balance::Ticket;
+use peer_balance::{MAX_WEIGHT, Ticket};
 
 use super::Worker;
 use crate::{
     connections::{CONNECTION, Connections, UPGRADE},
-    layout::Health,
+    layout::{Entry, Health, Peer},
     memory::Offset,
-    zone::view::PeerView,
+    zone::{peers::RequestAddress, view::PeerView},
 };
 
 /// A peer that a request holds: its memory stays, and it counts as one open connection, until
 /// [`Worker::release`].
 ///
 /// It cannot be copied, so that it is released once.
+///
+/// Each request makes one and has it in its memory for as long as a session lasts: so it is small.
 #[derive(Debug)]
 pub struct PickedPeer {
-    pub(super) peer: Offset,
     pub(super) id: u64,
-    pub(super) weight: u32,
-    pub(super) max_conns: u32,
-    pub(super) max_fails: u32,
-    pub(super) slow_start: u32,
-    pub(super) backup: bool,
     pub(super) sticky: u64,
-    /// The only peer there is: its failures are not counted, as in nginx.
-    pub(super) is_single: bool,
-    pub(super) is_upgraded: bool,
-    /// Its header has come, and the time of that is noted.
-    pub(super) has_header: bool,
     /// Where it counts as one in flight.
     pub(super) in_flight: Option<Ticket>,
+    pub(super) peer: Offset,
+    pub(super) max_fails: u32,
+    pub(super) slow_start: u32,
+    /// No weight is greater: see [`peer_balance::MAX_WEIGHT`].
+    pub(super) weight: u16,
+    pub(super) traits: Traits,
 }
 
+/// What is so of a [`PickedPeer`]; bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Traits(u16);
+
+impl Traits {
+    pub(super) const NONE: Self = Self(0);
+    /// The only peer there is: its failures are not counted, as in nginx.
+    pub(super) const SINGLE: Self = Self(1);
+    pub(super) const BACKUP: Self = Self(1 << 1);
+    /// It has `max_conns`.
+    pub(super) const LIMITED: Self = Self(1 << 2);
+    pub(super) const UPGRADED: Self = Self(1 << 3);
+    /// Its header has come, and the time of that is noted.
+    pub(super) const HEADER: Self = Self(1 << 4);
+
+    /// These, if `is_so`.
+    #[inline]
+    pub(super) fn only_if(self, is_so: bool) -> Self {
+        if is_so { self } else { Self::NONE }
+    }
+
+    #[inline]
+    pub(super) fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether any of these is so.
+    #[inline]
+    pub(super) fn has(self, any: Self) -> bool {
+        self.0 & any.0 != 0
+    }
+}
+
+const _: () = assert!(size_of::<PickedPeer>() == 40 && MAX_WEIGHT <= u16::MAX as u32);
+
 impl PickedPeer {
+    /// The peer of an entry, which counts the request already; without any trait.
+    #[inline]
+    pub(super) fn new(entry: &Entry, peer: &Peer) -> Self {
+        let parameters = &entry.parameters;
+        Self {
+            id: peer.id,
+            sticky: entry.sticky,
+            in_flight: None,
+            peer: entry.peer,
+            max_fails: parameters.max_fails,
+            slow_start: parameters.slow_start,
+            weight: parameters.weight as u16,
+            traits: Traits::NONE,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_single(&self) -> bool {
+        self.traits.has(Traits::SINGLE)
+    }
+
+    #[inline]
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.traits.has(Traits::UPGRADED)
+    }
+
     /// The peer's id, which no other peer of the zone has or had.
+    #[inline]
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -44,7 +103,7 @@ impl PickedPeer {
     /// What it is in the counts.
     #[inline]
     pub(super) fn counted(&self) -> u64 {
-        CONNECTION + if self.is_upgraded { UPGRADE } else { 0 }
+        CONNECTION + if self.is_upgraded() { UPGRADE } else { 0 }
     }
 
     pub(crate) fn place(&self) -> Offset {
@@ -52,6 +111,7 @@ impl PickedPeer {
     }
 
     /// The id by which a cookie names the peer; `None` where it has none.
+    #[inline]
     pub fn sticky(&self) -> Option<u64> {
         (self.sticky != 0).then_some(self.sticky)
     }
@@ -73,11 +133,18 @@ impl Worker {
     }
 
     /// The socket address, the name and the key of the peer that a request holds, as in
-    /// [`Worker::peer`]; no key is an empty one. What each request needs, without the rest.
+    /// [`Worker::peer`]; no key is an empty one.
     pub fn address<'h>(&self, held: &'h PickedPeer) -> (&'h [u8], &'h [u8], &'h [u8]) {
         // SAFETY: as in `peer`.
         let [socket_address, name, key, _] = unsafe { self.zone.peer_strings(held.peer) };
         (socket_address, name, key)
+    }
+
+    /// What each request needs of the peer that it holds.
+    #[inline]
+    pub fn request_address<'h>(&self, held: &'h PickedPeer) -> RequestAddress<'h> {
+        // SAFETY: as in `peer`.
+        unsafe { self.zone.request_address(held.peer) }
     }
 
     /// Calls `read` with the route of the peer that a request holds, if it has one. Where another
@@ -101,6 +168,7 @@ impl Worker {
 
     /// Whether the peer that a request holds is there for others as well: it has neither left the
     /// service nor failed since it was picked.
+    #[inline]
     pub fn is_in_service(&self, held: &PickedPeer) -> bool {
         // SAFETY: as in `peer`.
         let peer = unsafe { self.zone.peer(held.peer) };

@@ -6,7 +6,7 @@ use peer_balance::Deficit;
 
 use super::{
     Now, Worker,
-    picked_peer::PickedPeer,
+    picked_peer::{PickedPeer, Traits},
     times::{Times, end_in_flight},
 };
 use crate::layout::Peer;
@@ -26,7 +26,25 @@ impl Worker {
     ///
     /// `times` is what the peer took to answer, where it did and the method goes by it. The rules
     /// are those of `ngx_http_upstream_free_round_robin_peer`.
+    #[inline]
     pub fn release(
+        &mut self,
+        held: PickedPeer,
+        outcome: RequestOutcome,
+        times: Option<Times>,
+        now: Now,
+    ) -> bool {
+        let mut place = Some(held);
+        let is_plain = outcome == RequestOutcome::Answered && times.is_none();
+        if is_plain && self.release_at_once(&mut place) {
+            return false;
+        }
+        place.is_some_and(|held| self.release_with_care(held, outcome, times, now))
+    }
+
+    /// As [`Worker::release`], whatever the peer and the request are like.
+    #[inline(never)]
+    pub(super) fn release_with_care(
         &mut self,
         mut held: PickedPeer,
         outcome: RequestOutcome,
@@ -41,17 +59,17 @@ impl Worker {
         }
         let mut disabled = false;
         // A limit may have come while the request held a peer that had none.
-        let mut recovered =
-            held.max_conns != 0 || self.zone.header().limited.load(Ordering::Relaxed) != 0;
+        let mut recovered = held.traits.has(Traits::LIMITED)
+            || self.zone.header().limited.load(Ordering::Relaxed) != 0;
         let forgiven = match outcome {
             RequestOutcome::Failed => {
                 peer.failures.fetch_add(1, Ordering::Relaxed);
-                if !held.is_single {
+                if !held.is_single() {
                     disabled = self.fail(peer, &held, now);
                 }
-                held.is_single
+                held.is_single()
             }
-            _ if held.is_single => true,
+            _ if held.is_single() => true,
             // The peer is taken back only if it answered a request made after its last failure.
             RequestOutcome::Answered => {
                 peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed)
@@ -87,12 +105,13 @@ impl Worker {
         }
         let disabled = fails >= held.max_fails;
         let positions = self.zone.positions();
-        let position = if held.backup { &positions.backup } else { &positions.primary };
+        let is_backup = held.traits.has(Traits::BACKUP);
+        let position = if is_backup { &positions.backup } else { &positions.primary };
         let position = position.load(Ordering::Relaxed) as u32;
         // Two failures in the same instant may count as one here: the weight recovers a little
         // sooner.
         let before = Deficit(peer.deficit.load(Ordering::Relaxed));
-        let Deficit(after) = before.failed(held.weight, held.max_fails, position, disabled);
+        let Deficit(after) = before.failed(held.weight.into(), held.max_fails, position, disabled);
         peer.deficit.store(after, Ordering::Relaxed);
         if disabled {
             self.zone.record_withdrawal(held.id);

@@ -9,7 +9,11 @@ use super::{
     table::Table,
     weighted_draw::WeightedDraw,
 };
-use crate::layout::Entry;
+use crate::{
+    layout::{Entry, PlanHeader},
+    memory::Offset,
+    zone::Zone,
+};
 
 /// How many positions of the plan are tried before the peers are walked. Each position lost to an
 /// unavailable peer is a load or two; with half of the peers unavailable, 64 in a row are
@@ -33,21 +37,25 @@ const ROUNDS: u32 = 4;
 impl Table<'_> {
     /// Walks the plan from the shared position on. Each position that is passed over is used up, so
     /// that what it would have got goes to all others by their weights, not to its neighbour.
+    ///
+    /// `first` is a position that the request has got already.
     pub(super) fn pick_round_robin<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
         request: &PickRequest<'_, F>,
+        first: Option<u64>,
     ) -> Option<PickedPeer> {
         if group.plan.cycle == 0 {
             return None;
         }
         let few = POSITIONS_TRIED.min(group.plan.in_service.saturating_mul(2));
         let mut passed_over = 0;
+        let mut first = first;
         for tried in 0..POSITIONS_AT_MOST {
             if tried >= few && (group.places.len() <= FEW || passed_over * USABLE < tried) {
                 break;
             }
-            let position = group.next();
+            let position = first.take().unwrap_or_else(|| group.next());
             let entry = self.entry_at(group, position);
             match self.visit_peer(entry, request, Weighing::At(position)) {
                 Visit::Taken(held) => return Some(held),
@@ -103,14 +111,29 @@ impl Table<'_> {
     /// The entry that the group's plan has at this position.
     #[inline]
     pub(super) fn entry_at(&self, group: &Group<'_>, position: u64) -> &Entry {
-        let plan = group.plan;
-        let index = if plan.stride == 0 {
-            let position = (position % plan.cycle) as usize;
-            if plan.length == 0 { position } else { self.plan_sequence(plan)[position] as usize }
-        } else {
-            let stride = Stride { cycle: plan.cycle, stride: plan.stride };
-            peer_balance::pick(self.plan_cumulative(plan), &stride, position)
-        };
-        self.entry(group.places[index])
+        self.entry(group.places[self.index_at(group.plan, position)])
     }
+
+    /// The index of the entry that the plan has at this position.
+    #[inline]
+    pub(super) fn index_at(&self, plan: &PlanHeader, position: u64) -> usize {
+        if plan.stride != 0 {
+            return strided_index(self.worker.zone, self.place, plan, position);
+        }
+        let position = (position % plan.cycle) as usize;
+        if plan.length == 0 { position } else { self.plan_sequence(plan)[position] as usize }
+    }
+}
+
+/// The index of the entry that a plan which is computed has at this position, for the pinned table
+/// at `place`.
+///
+/// Apart and without the table, so that plans of the other kind do not save registers for it.
+#[inline(never)]
+fn strided_index(zone: Zone, place: Offset, plan: &PlanHeader, position: u64) -> usize {
+    let stride = Stride { cycle: plan.cycle, stride: plan.stride };
+    // SAFETY: the table is pinned, and the publisher wrote as many items there.
+    let cumulative =
+        unsafe { zone.memory.slice(place.bytes() + plan.offset as usize, plan.length as usize) };
+    peer_balance::pick(cumulative, &stride, position)
 }

@@ -85,12 +85,6 @@ impl Table<'_> {
         unsafe { self.items(plan.offset, plan.length) }
     }
 
-    #[inline]
-    pub(super) fn plan_cumulative(&self, plan: &PlanHeader) -> &[u64] {
-        // SAFETY: as above.
-        unsafe { self.items(plan.offset, plan.length) }
-    }
-
     /// A part of the table that only some methods need; empty where it is not there.
     ///
     /// # Safety

@@ -4,7 +4,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use peer_balance::{InFlight, LeastTime, PeakEwma, ResponseTime, Ticket, TimeAverages};
 
-use super::{Now, Worker, picked_peer::PickedPeer};
+use super::{
+    Now, Worker,
+    picked_peer::{PickedPeer, Traits},
+};
 use crate::layout::Peer;
 
 /// What a peer took to answer, as the method needs it.
@@ -29,9 +32,12 @@ impl Times {
             Self::Peak(sample) => observe(word, sample, now),
             Self::Average { header, response } => update(word, |word| {
                 let averages = TimeAverages::of_word(word);
-                let averages =
-                    if held.has_header { averages } else { averages.with_header(header) };
-                if held.is_upgraded { averages.0 } else { averages.with_response(response).0 }
+                let averages = if held.traits.has(Traits::HEADER) {
+                    averages
+                } else {
+                    averages.with_header(header)
+                };
+                if held.is_upgraded() { averages.0 } else { averages.with_response(response).0 }
             }),
         }
     }
@@ -83,15 +89,15 @@ impl Worker {
     /// That is all that `least_time header` waits for, and all that is to come on a connection that
     /// is upgraded.
     pub fn note_header(&self, held: &mut PickedPeer, milliseconds: u32, least_time: LeastTime) {
-        if held.has_header {
+        if held.traits.has(Traits::HEADER) {
             return;
         }
-        held.has_header = true;
+        held.traits = held.traits.with(Traits::HEADER);
         // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
         // one.
         let peer = unsafe { self.zone.peer(held.peer) };
         update(&peer.response_time, |word| TimeAverages::of_word(word).with_header(milliseconds).0);
-        if least_time.time == ResponseTime::Header || held.is_upgraded {
+        if least_time.time == ResponseTime::Header || held.is_upgraded() {
             end_in_flight(peer, held);
         }
     }

@@ -16,7 +16,7 @@ use super::{
     picked_peer::PickedPeer,
     table::Table,
 };
-use crate::layout::{Entry, Peer};
+use crate::layout::{Entry, Peer, PlanHeader};
 
 /// How many peers are drawn for the turn: with nineteen of twenty that cannot serve, all of these
 /// are such once in 27 picks.
@@ -101,11 +101,18 @@ impl Table<'_> {
 
     /// A peer in service, with a probability by its weight.
     pub(super) fn draw<'t>(&'t self, group: &'t Group<'_>) -> &'t Entry {
-        self.entry_at(group, below(self.worker.random(), group.plan.cycle))
+        self.entry_at(group, self.draw_position(group.plan))
+    }
+
+    /// A position of a plan that is not empty, each with the same probability.
+    #[inline]
+    pub(super) fn draw_position(&self, plan: &PlanHeader) -> u64 {
+        below(self.worker.random(), plan.cycle)
     }
 }
 
 /// A number below `bound` from a random one: the upper half of their product.
+#[inline]
 pub(super) fn below(random: u64, bound: u64) -> u64 {
     ((u128::from(random) * u128::from(bound)) >> u64::BITS) as u64
 }

@@ -10,6 +10,17 @@ use crate::{
     connections::Connections, layout::Peer, memory::Offset, peer_spec::PeerSpec, protocol::ID_BITS,
 };
 
+/// What a request needs of its peer.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestAddress<'a> {
+    /// Where the peer is.
+    pub socket_address: &'a [u8],
+    /// Its name and, behind that, its key; no key is an empty one.
+    pub name_and_key: &'a [u8],
+    /// How long the name is.
+    pub name_length: usize,
+}
+
 impl Zone {
     /// The peer at `at`.
     ///
@@ -108,6 +119,30 @@ impl Zone {
         });
         let [socket_address, name, key, server] = strings;
         [socket_address, name, key, if server.is_empty() { name } else { server }]
+    }
+
+    /// What a request needs of the peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    #[inline]
+    pub(crate) unsafe fn request_address<'a>(&self, at: Offset) -> RequestAddress<'a> {
+        // SAFETY: the caller's promise.
+        let peer = unsafe { self.peer(at) };
+        let name_length = usize::from(peer.name_length);
+        let length = usize::from(peer.socket_address_length);
+        let start = at.bytes() + Peer::strings(self.columns());
+        // SAFETY: as in `peer_strings`; the key follows the name.
+        unsafe {
+            RequestAddress {
+                socket_address: self.memory.slice(start, length),
+                name_and_key: self
+                    .memory
+                    .slice(start + length, name_length + usize::from(peer.key_length)),
+                name_length,
+            }
+        }
     }
 
     /// The peer of the entry at `at`, as it was published.

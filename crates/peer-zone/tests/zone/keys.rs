@@ -138,7 +138,8 @@ proptest! {
                         key: format!("key-{key}").into(),
                         peers: peers(*key, wanted),
                     });
-                    let by_keys = keys.publisher.publish_keys(key_peers.collect(), now, &publishing);
+                    let key_peers = key_peers.collect();
+                    let by_keys = keys.publisher.publish_keys(key_peers, now, &publishing);
                     prop_assert_eq!(by_keys.is_none(), method == Method::HashConsistent);
                     let by_keys = by_keys.map_or_else(
                         || keys.publisher.publish(list, now, &publishing),
@@ -152,7 +153,8 @@ proptest! {
                     let sticky = picked.as_ref().map(|held| held.sticky().expect("an id"));
                     let context = PickContext { sticky, ..context(method) };
                     let same = pick_first(&mut keys.worker, &context, at_ms(now));
-                    prop_assert_eq!(same.as_ref().map(|held| held.sticky()), picked.as_ref().map(|held| held.sticky()));
+                    let same_sticky = same.as_ref().map(|held| held.sticky().expect("an id"));
+                    prop_assert_eq!(same_sticky, sticky);
                     all.held.extend(picked);
                     keys.held.extend(same);
                 }

@@ -1,0 +1,242 @@
+//! nginx's upstream callbacks for requests and upstreams that need more than a peer, and for all
+//! that can go wrong.
+
+use core::ptr::{self, NonNull};
+
+use ngx::ffi::{
+    NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, NGX_PEER_NEXT, ngx_int_t,
+    ngx_peer_connection_t, ngx_uint_t,
+};
+use peer_zone::{KeyProgress, Pick, PickContext, RequestOutcome, Worker};
+#[cfg(nginx1_29_6)]
+use upstream_peers::sid_id;
+
+use super::{copies, names};
+use crate::{
+    http::{
+        drain,
+        keepalive::{self, connection_kind::ConnectionKind},
+        request::RequestPeer,
+        upstream::Extras,
+        withdrawals,
+    },
+    nginx::{
+        callback::{ERROR, OK},
+        clock, log,
+    },
+};
+
+/// As [`super::get`], whatever the upstream and the request are like. `first` is a position of the
+/// method that the request has got already.
+///
+/// # Safety
+///
+/// As nginx calls `get`; `peer` is its data.
+#[inline(never)]
+pub(super) unsafe fn get(
+    connection: *mut ngx_peer_connection_t,
+    peer: &RequestPeer,
+    first: Option<u64>,
+) -> ngx_int_t {
+    let upstream = peer.upstream;
+    #[cfg(nginx1_29_6)]
+    if upstream.settings().takes_hints {
+        // SAFETY: the caller has set it for this call, or nobody has.
+        let hint = unsafe { (*connection).hint.as_ref() };
+        peer.set_sticky(hint.map(|hint| sid_id(hint.as_bytes())));
+    }
+    // SAFETY: the caller's promise.
+    let picked = upstream.with_worker(|worker| unsafe { pick(worker, connection, peer, first) });
+    match picked {
+        // SAFETY: as above.
+        Some(Ok(())) => unsafe { prepare(connection, peer) },
+        Some(Err(Refused::Failed)) => ERROR,
+        // nginx answers "no live upstreams".
+        Some(Err(Refused::Busy)) | None => {
+            let name = upstream.name.get().map_or(ptr::null_mut(), NonNull::as_ptr);
+            // SAFETY: as above.
+            unsafe { (*connection).name = name };
+            NGX_BUSY as ngx_int_t
+        }
+    }
+}
+
+/// Why a request gets no peer.
+enum Refused {
+    /// There is none that could be had.
+    Busy,
+    /// Memory is short.
+    Failed,
+}
+
+/// Picks a peer, which the request holds then, and tells nginx where it is.
+///
+/// # Safety
+///
+/// `connection` is the one that nginx asks for a peer for; no reference to it is in use.
+#[inline]
+unsafe fn pick(
+    worker: &mut Worker,
+    connection: *mut ngx_peer_connection_t,
+    peer: &RequestPeer,
+    first: Option<u64>,
+) -> Result<(), Refused> {
+    let upstream = peer.upstream;
+    let conf = upstream.settings();
+    let tried = &peer.tried;
+    let now = clock::cached();
+    let keyed = peer.keyed();
+    let context = PickContext {
+        method: upstream.method.get(),
+        key: keyed.map_or(&[], |keyed| keyed.hash_key.as_bytes()),
+        sticky: peer.sticky(),
+        grace: upstream.drains.grace(upstream),
+        leaves_backups: conf.takes_hints,
+    };
+    let is_first = tried.is_empty();
+    let mut progress = keyed.map_or_else(KeyProgress::default, |keyed| keyed.progress.get());
+    let tries = (!is_first, first);
+    let picked =
+        worker.pick_with_care(&context, &mut progress, now, |id| tried.contains(id), tries);
+    if let Some(keyed) = keyed {
+        keyed.progress.set(progress);
+    }
+    let held = match picked {
+        Pick::Peer(held) => held,
+        Pick::Busy => return Err(Refused::Busy),
+    };
+    let address = worker.request_address(&held);
+    let copied = copies::copy(peer, is_first, address.name_and_key);
+    let place = copies::place(peer, is_first);
+    let noted = tried.push(held.id(), peer.pool());
+    let named = if upstream.extras.get().has(Extras::STICKY) {
+        // SAFETY: the caller's promise; the request asks for a peer, so that it has no answer yet.
+        unsafe { names::name_to_others(connection, worker, peer, &held) }
+    } else {
+        Some(())
+    };
+    let (Some(text), Some(place), Some(()), Some(())) = (copied, place, noted, named) else {
+        worker.release(held, RequestOutcome::Answered, None, now);
+        return Err(Refused::Failed);
+    };
+    // SAFETY: the caller's promise. The place is the request's own, or was given out just now,
+    // aligned for any type.
+    unsafe { copies::show(connection, peer, &address, (text, place)) };
+    peer.open.hold(held);
+    Ok(())
+}
+
+/// What an upstream needs of a request that has got its peer: an idle connection to it, if there is
+/// one.
+///
+/// # Safety
+///
+/// As for [`get`].
+#[inline(never)]
+pub(super) unsafe fn prepare(
+    connection: *mut ngx_peer_connection_t,
+    peer: &RequestPeer,
+) -> ngx_int_t {
+    let upstream = peer.upstream;
+    let now = clock::cached().milliseconds;
+    let Some(id) = peer.open.id() else { return ERROR };
+    if upstream.extras.get().has(Extras::DRAIN) {
+        upstream.drains.enter(upstream, &peer.open, id, peer.sticky().is_some());
+    }
+    peer.picked.set(now as u32);
+    let Some(keepalive) = &upstream.settings().keepalive else { return OK };
+    withdrawals::read(upstream, now);
+    // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
+    let kind = unsafe { ConnectionKind::of_connection(peer.open.request, keepalive.is_local) };
+    peer.kind.set(kind);
+    let Some(kind) = kind else { return ERROR };
+    // SAFETY: the caller's promise.
+    let log = unsafe { (*connection).log };
+    let Some(idle) = keepalive::take_idle(upstream, id, kind, log) else { return OK };
+    // SAFETY: as above.
+    unsafe {
+        (*connection).connection = idle.as_ptr();
+        (*connection).set_cached(1);
+    }
+    NGX_DONE as ngx_int_t
+}
+
+/// Logs that a request could not give its peer back: the zone keeps the peer's memory for as long
+/// as it counts the request.
+#[cold]
+#[inline(never)]
+fn report_uncounted() {
+    log::error(
+        "etcd: internal error: a request cannot be uncounted; its peer counts it until this \
+         process ends",
+    );
+}
+
+/// As [`super::free`], where the peer has failed, or the upstream needs more.
+///
+/// # Safety
+///
+/// As nginx calls `free`.
+#[inline(never)]
+pub(super) unsafe fn free(
+    connection: *mut ngx_peer_connection_t,
+    peer: &RequestPeer,
+    state: ngx_uint_t,
+) {
+    let upstream = peer.upstream;
+    let is_drained = peer.open.is_drained.get();
+    if is_drained {
+        // SAFETY: the request lives, and so does its client's connection.
+        unsafe { drain::linger((*peer.open.request).connection) };
+    }
+    // What a drain closes is no fault of the peer's.
+    let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !is_drained;
+    let outcome = if failed { RequestOutcome::Failed } else { RequestOutcome::Answered };
+    if let Some(held) = peer.open.take() {
+        let id = held.id();
+        upstream.drains.leave(upstream, &peer.open, id);
+        // A peer that has left meanwhile is to have no idle connections.
+        if let Some(kind) = peer.kind.get()
+            && !failed
+            && !is_drained
+            && upstream.with_worker(|worker| worker.is_in_service(&held)) == Some(true)
+        {
+            // SAFETY: nginx passes the connection of the request's upstream, and nothing here
+            // refers to either.
+            unsafe {
+                keepalive::keep_idle(upstream, id, kind, connection, peer.open.upstream());
+            }
+        }
+        let now = clock::cached();
+        let extras = upstream.extras.get();
+        let times = if extras.has(Extras::TIMES) {
+            let is_passed_on = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t == 0;
+            peer.times(outcome, is_passed_on, now)
+        } else {
+            None
+        };
+        let is_disabled = upstream.with_worker(|worker| {
+            if extras.has(Extras::CONNECTIONS) {
+                peer.left.set(Some(worker.connections_without(&held)));
+            }
+            worker.release(held, outcome, times, now)
+        });
+        match is_disabled {
+            Some(false) => {}
+            Some(true) => {
+                // SAFETY: nginx passes a valid connection, with its log.
+                let log = unsafe { (*connection).log };
+                log::to(NGX_LOG_WARN, log, "upstream server temporarily disabled");
+                keepalive::close_failed(upstream, id);
+            }
+            None => report_uncounted(),
+        }
+    }
+    // SAFETY: as above.
+    unsafe {
+        (*connection).tries = (*connection).tries.saturating_sub(1);
+        if is_drained && (*connection).tries == 0 && peer.may_try_again() {
+            (*connection).tries = 1;
+        }
+    }
+}
