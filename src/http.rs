@@ -17,7 +17,7 @@
 //! | `variables` | what a request shows of its peer |
 //! | `accessors` | bits of a request as the C compiler has them |
 //! | `live_variables` | the variables whose values are made of keys in etcd |
-//! | `worker` | what is done for all upstreams as a worker starts, ticks and ends |
+//! | `worker` | what is done for all upstreams as a worker starts, when it looks, as it ends |
 
 pub(crate) mod accessors;
 mod balancer;

@@ -14,7 +14,7 @@ use ngx::ffi::{
 };
 use peer_zone::messages;
 
-use self::stand_by::StandBy;
+use self::stand_by::{Handlers, StandBy};
 use crate::{
     files,
     nginx::{
@@ -120,7 +120,13 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t, protocols: &'static [Proto
         core,
         protocols,
         serving,
-        stand_by: StandBy::new(cycle, core, lease, alarm.is_ok()),
+        stand_by: StandBy::new(
+            cycle,
+            core,
+            lease,
+            alarm.is_ok(),
+            Handlers { wake: on_wake, exit: on_exit },
+        ),
         bell: bell::listen(on_bell).ok(),
     };
     match PROCESS.replace(Some(process)) {
@@ -159,6 +165,23 @@ unsafe extern "C" fn on_alarm(event: *mut ngx_event_t) {
 /// Another process, or the watcher of this one, has done something that this one may have to act
 /// upon.
 unsafe extern "C" fn on_bell(_: *mut ngx_event_t) {
+    guard((), look);
+}
+
+/// Called when the watcher has said something or has ended, and by nginx when it closes what is
+/// idle: the worker is to end.
+unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
+    guard((), || {
+        // SAFETY: nginx calls this with the read event of the watcher's event source.
+        let closes = unsafe { EventSource::clear(event) };
+        if PROCESS.with(|process| process.stand_by.hear(closes)) == Some(true) {
+            look();
+        }
+    });
+}
+
+/// Called when the holder of the lease has ended.
+unsafe extern "C" fn on_exit(_: *mut ngx_event_t) {
     guard((), look);
 }
 

@@ -6,18 +6,15 @@ use core::time::Duration;
 use ngx::{
     core::{CoreModuleMainConf, NgxCoreModule},
     ffi::{
-        NGX_LOG_ALERT, NGX_LOG_ERR, ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_quit, ngx_terminate,
-        ngx_worker,
+        NGX_LOG_ALERT, NGX_LOG_ERR, ngx_cycle_t, ngx_exiting, ngx_quit, ngx_terminate, ngx_worker,
     },
 };
 use peer_zone::protocol::Lease;
 use retry_backoff::Backoff;
 
-use super::{PROCESS, look};
 use crate::{
     nginx::{
-        alarm::TICK, bell, callback::guard, clock, event_source::EventSource,
-        exit_watch::ExitWatch, log, processes,
+        alarm::TICK, bell, clock, event_source::Handler, exit_watch::ExitWatch, log, processes,
     },
     upstream::CoreConf,
     watcher::{Plan, Watcher},
@@ -43,12 +40,22 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 /// and double: a worker may get what it needs, such as threads, at any time.
 const LONGEST_BETWEEN_STARTS: Duration = Duration::from_secs(30);
 
+/// What the event loop calls for the lease.
+#[derive(Clone, Copy)]
+pub(super) struct Handlers {
+    /// When the watcher has said something or has ended, and when nginx closes what is idle.
+    pub(super) wake: Handler,
+    /// When the holder of the lease has ended.
+    pub(super) exit: Handler,
+}
+
 /// What a worker knows of the lease.
 pub(super) struct StandBy {
     core: &'static CoreConf,
     lease: &'static Lease,
     /// Whether it may be the watcher at all.
     may_watch: bool,
+    handlers: Handlers,
     watcher: Option<Watcher>,
     /// The holder, if that is another process, by which its end is noticed.
     holder: Option<ExitWatch>,
@@ -66,31 +73,6 @@ pub(super) struct StandBy {
     start_backoff: Backoff,
 }
 
-/// Called when the watcher has said something or has ended, and by nginx when it closes what is
-/// idle: the worker is to end.
-unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
-    guard((), || {
-        // SAFETY: nginx calls this with the read event of the watcher's event source.
-        let closes = unsafe { EventSource::clear(event) };
-        let has_ended = PROCESS.with(|process| {
-            let Some(watcher) = &process.stand_by.watcher else { return false };
-            if closes {
-                watcher.ask_to_end();
-            }
-            watcher.write_lines();
-            watcher.has_ended()
-        });
-        if has_ended == Some(true) {
-            look();
-        }
-    });
-}
-
-/// Called when the holder of the lease has ended.
-unsafe extern "C" fn on_exit(_: *mut ngx_event_t) {
-    guard((), look);
-}
-
 /// Whether this process is to end.
 fn ends() -> bool {
     // SAFETY: nginx sets these in this process, from its event loop.
@@ -104,6 +86,7 @@ impl StandBy {
         core: &'static CoreConf,
         lease: &'static Lease,
         may_watch: bool,
+        handlers: Handlers,
     ) -> Self {
         let workers = NgxCoreModule::main_conf(cycle).map_or(1, |core| core.worker_processes);
         // One of them is the holder.
@@ -114,6 +97,7 @@ impl StandBy {
             core,
             lease,
             may_watch,
+            handlers,
             watcher: None,
             holder: None,
             turn: (number % others, others),
@@ -123,6 +107,17 @@ impl StandBy {
             start_error: None,
             start_backoff: Backoff::new(AFTER_FAILURE, LONGEST_BETWEEN_STARTS),
         }
+    }
+
+    /// Takes what the watcher has said; `closes`: the worker is to end. Returns whether the watcher
+    /// has ended.
+    pub(super) fn hear(&self, closes: bool) -> bool {
+        let Some(watcher) = &self.watcher else { return false };
+        if closes {
+            watcher.ask_to_end();
+        }
+        watcher.write_lines();
+        watcher.has_ended()
     }
 
     /// The process that holds the lease, or 0.
@@ -211,7 +206,7 @@ impl StandBy {
             self.lease.release(claim);
             log::at(NGX_LOG_ALERT, &format!("etcd: {delay}"));
         } else {
-            match Watcher::start(Plan::of(self.core, self.lease, claim), on_wake) {
+            match Watcher::start(Plan::of(self.core, self.lease, claim), self.handlers.wake) {
                 Ok(watcher) => {
                     self.watcher = Some(watcher);
                     self.start_error = None;
@@ -245,7 +240,7 @@ impl StandBy {
             return Some(Duration::from_millis(self.pause(now)).max(TICK));
         }
         if self.holder.as_ref().is_none_or(|watched| watched.process() != holder) {
-            self.holder = ExitWatch::start(holder, on_exit).ok();
+            self.holder = ExitWatch::start(holder, self.handlers.exit).ok();
         }
         let is_stopped = self.is_stopped(holder, now);
         match &self.holder {

@@ -39,7 +39,7 @@ impl Described {
             let source = Source::of_text(key, desired.source.as_deref());
             let spec = Arc::new(PeerSpec { server, sticky, ..desired.clone() });
             let described = DescribedPeer { address, source, spec };
-            peers.entry(Arc::clone(key)).or_default().push(described);
+            peers.entry(Arc::clone(key)).or_insert_with(one).push(described);
         }
         Self { peers, names }
     }
@@ -55,18 +55,24 @@ impl Described {
             let key = Arc::clone(&first.key);
             while before.next_if(|(known, _)| *known < key).is_some() {}
             let known = before.next_if(|(known, _)| *known == key).map(|(_, known)| known);
-            let mut of_key = vec![first];
+            let mut more = Vec::new();
             while let Some(next) = peers.next_if(|next| next.key == key) {
-                of_key.push(next);
+                more.push(next);
             }
-            let described = self.describe_key(known.unwrap_or_default(), of_key, ages, now);
+            let known = known.unwrap_or_default();
+            let described = if more.is_empty() && known.len() <= 1 {
+                self.describe_only(known, first, ages, now)
+            } else {
+                more.insert(0, first);
+                self.describe_key(known, more, ages, now)
+            };
             all.push((key, described));
         }
         self.peers = all.into_iter().collect();
     }
 
-    /// Takes the new peers of a name, as [`update`](Self::update) does with all. Returns them as the
-    /// zone takes them.
+    /// Takes the new peers of a name, as [`update`](Self::update) does with all. Returns them as
+    /// the zone takes them.
     pub(super) fn update_key(
         &mut self,
         key: &Arc<str>,
@@ -83,6 +89,21 @@ impl Described {
         specs
     }
 
+    /// As [`describe_key`](Self::describe_key), for one peer in the place of one or none: as nearly
+    /// all are, and without another allocation for each.
+    fn describe_only(
+        &self,
+        mut known: Vec<DescribedPeer>,
+        peer: Peer,
+        ages: &Ages,
+        now: u64,
+    ) -> Vec<DescribedPeer> {
+        let before = known.pop().filter(|before| before.address == peer.address);
+        known.reserve_exact(1);
+        known.push(self.describe_peer(before, peer, ages, now));
+        known
+    }
+
     fn describe_key(
         &self,
         mut known: Vec<DescribedPeer>,
@@ -90,27 +111,37 @@ impl Described {
         ages: &Ages,
         now: u64,
     ) -> Vec<DescribedPeer> {
-        let names = &self.names;
-        let describe_peer = |peer: Peer| {
+        let describe = |peer: Peer| {
             let at = known.iter().position(|known| known.address == peer.address);
             let known = at.map(|at| known.swap_remove(at));
-            let age = known.as_ref().map(|DescribedPeer { spec, .. }| KnownAge {
-                create_revision: spec.create_revision.cast_signed(),
-                joined: spec.joined,
-            });
-            let joined = ages.joined(&peer.key, peer.create_revision, age, now);
-            match known {
-                Some(known) => renew(known, peer, joined, names),
-                None => {
-                    let source = peer.source.clone();
-                    let (address, spec) = describe(peer, joined, names);
-                    DescribedPeer { address, source, spec: Arc::new(spec) }
-                }
-            }
+            self.describe_peer(known, peer, ages, now)
         };
-        let mut described: Vec<_> = peers.into_iter().map(describe_peer).collect();
+        let mut described: Vec<_> = peers.into_iter().map(describe).collect();
         described.sort_by(|one, other| one.spec.socket_address.cmp(&other.spec.socket_address));
         described
+    }
+
+    /// A peer of which something is `known`, or nothing.
+    fn describe_peer(
+        &self,
+        known: Option<DescribedPeer>,
+        peer: Peer,
+        ages: &Ages,
+        now: u64,
+    ) -> DescribedPeer {
+        let age = known.as_ref().map(|DescribedPeer { spec, .. }| KnownAge {
+            create_revision: spec.create_revision.cast_signed(),
+            joined: spec.joined,
+        });
+        let joined = ages.joined(&peer.key, peer.create_revision, age, now);
+        match known {
+            Some(known) => renew(known, peer, joined, &self.names),
+            None => {
+                let source = peer.source.clone();
+                let (address, spec) = describe(peer, joined, &self.names);
+                DescribedPeer { address, source, spec: Arc::new(spec) }
+            }
+        }
     }
 
     /// The peers as the zone takes them.
@@ -123,6 +154,11 @@ impl Described {
         let peers = self.peers.values().flatten();
         peers.filter_map(|known| peer(known.address.clone(), &known.spec))
     }
+}
+
+/// Room for one.
+fn one() -> Vec<DescribedPeer> {
+    Vec::with_capacity(1)
 }
 
 /// The peer, at this address, as etcd has it; `None` for one of a `server` line.

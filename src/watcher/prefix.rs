@@ -115,14 +115,16 @@ pub(super) async fn serve(
     let mut collect_at = Instant::now();
     loop {
         let rest = if prefix_task.is_waiting() { COLLECT } else { COLLECT_AT_REST };
-        collect_at = collect_at.min(Instant::now() + rest);
+        let now = Instant::now();
+        collect_at = collect_at.min(now + rest);
+        let is_due = collect_at <= now;
         tokio::select! {
             // Cancel safe: `recv` and `changed` give what they take in the same poll; names and
             // checks go on in tasks of their own, and tell at the next call what has happened
-            // meanwhile; the moments are absolute ones, which are kept outside. Fair, not biased:
-            // under a flood of changes there is always another one, and memory must come back all
-            // the same.
-            update = updates.recv() => {
+            // meanwhile; the moments are absolute ones, which are kept outside. Under a flood of
+            // changes there is always another one, and memory must come back all the same: nothing
+            // else is taken when that is due.
+            update = updates.recv(), if !is_due => {
                 let Some(update) = update else { return following.ended().await };
                 prefix_task.note_endpoint(&cluster);
                 prefix_task.update(update);

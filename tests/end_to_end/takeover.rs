@@ -142,6 +142,74 @@ async fn all_workers_killed_at_once_leave_one_watcher() -> Result<()> {
     Ok(())
 }
 
+/// No new worker takes over here: the others must notice by themselves that the watcher is dead.
+#[tokio::test]
+async fn dead_watcher_is_replaced_while_the_master_is_halted() -> Result<()> {
+    let router = Router::start(3, 1).await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    let victim = watcher(nginx, 0).await?;
+    let other =
+        nginx.workers()?.into_iter().find(|worker| *worker != victim).ok_or("no other worker")?;
+    let mut connection = nginx.connect_to(other).await?;
+    nginx.signal(Signal::SIGSTOP)?;
+    let killed = Stopwatch::start();
+    signal(victim, Signal::SIGKILL)?;
+    let revision = etcd.put(key("after-kill"), "127.0.0.1:1 down").await?;
+    eventually(SOON, "the successor publishes", async || {
+        let now = connection.get("/").await?.revision();
+        ensure!(now >= revision, "{now}");
+        Ok(())
+    })
+    .await?;
+    let took = killed.elapsed();
+    nginx.signal(Signal::SIGCONT)?;
+    assert!(took < TAKEOVER + SLACK, "changes arrive after {took:?}");
+    Ok(())
+}
+
+/// How often a process has gone to sleep, in its main thread.
+fn sleeps(pid: i32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    Ok(count.ok_or("no count")?.trim().parse()?)
+}
+
+#[tokio::test]
+async fn workers_sleep_while_nothing_happens() -> Result<()> {
+    const SECONDS: u32 = 6;
+    let router = Router::start(3, 1).await?;
+    let nginx = &router.nginx;
+    watcher(nginx, 0).await?;
+    router.settled().await?;
+    let workers = nginx.workers()?;
+    // What was begun at the start ends.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = workers.iter().map(|worker| sleeps(*worker)).collect::<Result<Vec<_>>>()?;
+    tokio::time::sleep(Duration::from_secs(SECONDS.into())).await;
+    for (worker, before) in workers.into_iter().zip(before) {
+        let count = sleeps(worker)? - before;
+        println!("worker {worker}: {count} times in {SECONDS} s");
+        assert!(count <= u64::from(SECONDS), "worker {worker} woke up {count} times");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn watcher_that_is_halted_for_a_moment_goes_on() -> Result<()> {
+    let router = Router::start(2, 1).await?;
+    let (nginx, etcd) = (&router.nginx, &router.etcd);
+    let halted = watcher(nginx, 0).await?;
+    for _ in 0..4 {
+        signal(halted, Signal::SIGSTOP)?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        signal(halted, Signal::SIGCONT)?;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    nginx.applied(etcd.put(key("n1"), "127.0.0.1:1 down").await?).await?;
+    assert_eq!(nginx.status().await?.watcher_pid, Some(halted));
+    Ok(())
+}
+
 #[tokio::test]
 async fn halted_watcher_does_not_publish_beside_its_successor() -> Result<()> {
     let router = Router::start(2, 2).await?;

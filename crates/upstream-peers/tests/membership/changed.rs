@@ -41,7 +41,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let (key, value) = (0..KEYS.len(), 0..VALUES.len());
     prop_oneof![
-        8 => (key.clone(), value.clone(), 1_i64..4).prop_map(|(key, value, made)| Step::Put(key, value, made)),
+        8 => (key.clone(), value.clone(), 1_i64..4)
+            .prop_map(|(key, value, made)| Step::Put(key, value, made)),
         3 => key.clone().prop_map(Step::Delete),
         2 => key.clone().prop_map(Step::Remove),
         2 => Just(Step::PutBack),
@@ -125,7 +126,8 @@ proptest! {
                 }
             }
             is_first = false;
-            let is_independent = known.values().flatten().all(|peer| peer.source == Source::default());
+            let mut all = known.values().flatten();
+            let is_independent = all.all(|peer| peer.source == Source::default());
             if is_simple && is_independent && !members.names().any(|_| true) {
                 prop_assert_eq!(members.take_changed(), ChangedPeers::OfKeys(Vec::new()));
             }
