@@ -223,11 +223,35 @@ check-links: ## list the links to other sites in the documentation, with their a
 	@scripts/check-links.sh
 
 .PHONY: bench
-bench: ## measure against the same nginx with static servers (QUICK=1: a look)
+bench: ## measure against the same nginx with static servers (QUICK=1: a look; \
+	WRITE_BASELINE=1: for the column "last")
 	@scripts/install-dependencies.sh test
 	@$(MAKE) --no-print-directory module
 	$(REMAPPED) $(CARGO) bench --locked -p benchmarks --bench pick -- $(if $(QUICK),--quick)
 	$(REMAPPED) $(CARGO) run --locked --release -p benchmarks
+
+.PHONY: bench-gate
+bench-gate: ## count instructions and compare them with benches/baseline.json \
+	(WRITE_BASELINE=1: write it)
+	@scripts/install-dependencies.sh test
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/build-demo.sh test
+	@scripts/bench-gate.sh
+
+.PHONY: bench-beside
+bench-beside: ## measure another build of the module beside this one (OLD=path/to/old.so)
+	@test -n "$(OLD)" || { echo "error: OLD=path/to/old.so is missing" >&2; exit 1; }
+	@scripts/install-dependencies.sh test
+	@$(MAKE) --no-print-directory module
+	PARTS=$(or $(PARTS),instructions,changes) OLD="$(abspath $(OLD))" \
+		$(REMAPPED) $(CARGO) run --locked --release -p benchmarks
+
+.PHONY: bench-peers
+bench-peers: ## measure beside nginx with reloads, HAProxy, Envoy and Caddy (QUICK=1: a look)
+	@scripts/install-dependencies.sh test
+	@$(MAKE) --no-print-directory module
+	$(REMAPPED) $(CARGO) build --locked --release -p benchmarks
+	@scripts/neighbours/peers.sh
 
 BINDIR ?= /usr/local/bin
 DATADIR ?= /usr/local/share

@@ -12,7 +12,7 @@ use crate::table::Table;
 use crate::throughput::time_of;
 
 /// Those whose tables differ: a plan alone, ranges of weights, points on a ring.
-const METHODS: [Method; 3] = [Method::RoundRobin, Method::Hash, Method::HashConsistent];
+pub const METHODS: [Method; 3] = [Method::RoundRobin, Method::Hash, Method::HashConsistent];
 /// Workers, each of which learns of a change.
 const WORKERS: usize = 4;
 /// Any port: no request is made.

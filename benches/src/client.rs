@@ -28,8 +28,10 @@ fn body(answer: &[u8]) -> Result<Option<(usize, usize)>> {
     let mut lines = text.split("\r\n");
     let status = lines.next().unwrap_or_default();
     ensure!(status.starts_with("HTTP/1.1 200 "), "{status}");
-    let length =
-        lines.find_map(|line| line.strip_prefix("Content-Length: ")).ok_or("no Content-Length")?;
+    let length = lines
+        .filter_map(|line| line.split_once(": "))
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("content-length").then_some(value))
+        .ok_or("no Content-Length")?;
     let (start, length) = (head + 4, length.parse::<usize>()?);
     Ok((answer.len() >= start + length).then_some((start, start + length)))
 }

@@ -23,7 +23,7 @@ pub struct Farm {
 }
 
 /// Answers requests until the client closes, or asks for that.
-async fn serve(mut connection: TcpStream) -> Result<()> {
+async fn serve(mut connection: TcpStream, waits: bool) -> Result<()> {
     connection.set_nodelay(true)?;
     let mut request = [0; LONGEST];
     loop {
@@ -39,13 +39,13 @@ async fn serve(mut connection: TcpStream) -> Result<()> {
              {name}\r\n\r\na"
         );
         connection.write_all(head.as_bytes()).await?;
-        if closes {
+        if closes && !waits {
             return Ok(());
         }
     }
 }
 
-async fn accept(listener: TcpListener, mut end: oneshot::Receiver<()>) -> Result<()> {
+async fn accept(listener: TcpListener, waits: bool, mut end: oneshot::Receiver<()>) -> Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let connection = tokio::select! {
@@ -59,7 +59,7 @@ async fn accept(listener: TcpListener, mut end: oneshot::Receiver<()>) -> Result
         if let Ok((connection, client)) = connection
             && client.ip().is_loopback()
         {
-            tokio::spawn(serve(connection));
+            tokio::spawn(serve(connection, waits));
         }
     }
 }
@@ -82,12 +82,28 @@ pub fn allow_descriptors() -> Result<()> {
 }
 
 impl Farm {
-    /// Starts one on a free port.
+    /// Starts one on a free port, which closes a connection as soon as it has answered, unless it
+    /// is kept.
     ///
     /// # Errors
     ///
     /// Those of binding.
     pub fn start() -> Result<Self> {
+        Self::start_that(false)
+    }
+
+    /// Starts one that leaves it to the client to close: whether an answer and the end of the
+    /// connection come as one event or as two would be chance, and a third of a percent of the
+    /// instructions of a request.
+    ///
+    /// # Errors
+    ///
+    /// Those of binding.
+    pub fn waiting() -> Result<Self> {
+        Self::start_that(true)
+    }
+
+    fn start_that(waits: bool) -> Result<Self> {
         // There is no way to listen on the whole of 127/8 alone.
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         listener.set_nonblocking(true)?;
@@ -95,7 +111,7 @@ impl Farm {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (end, ending) = oneshot::channel();
         let thread = spawn(move || {
-            if let Err(error) = runtime.block_on(accept(listener, ending)) {
+            if let Err(error) = runtime.block_on(accept(listener, waits, ending)) {
                 eprintln!("the peers: {error}");
             }
         });

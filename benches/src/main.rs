@@ -1,20 +1,28 @@
 //! Measures the module against the same nginx with static servers, and prints what came of it
 //! beside what is aimed at.
 //!
-//! An aim that is missed is a result; the exit code tells only whether all could be measured.
+//! An aim that is missed is a result; the exit code tells only whether all could be measured, and
+//! of the part `gate` whether no figure is above its baseline.
 
 #![forbid(unsafe_code)]
 
 mod backend;
+mod baseline;
+mod beside;
+mod callgrind;
 mod changes;
 mod client;
 mod count;
+mod counting;
 mod farm;
 mod fleet;
+mod gate;
+mod great_fleet;
 mod instructions;
 mod latency;
 mod machine;
 mod method;
+mod neighbours;
 mod observers;
 mod part;
 mod pauses;
@@ -32,7 +40,8 @@ use std::time::Instant;
 
 use harness::Result;
 
-use self::part::Part;
+use self::baseline::Baseline;
+use self::part::{Part, Programs};
 use self::plan::Plan;
 use self::table::Table;
 
@@ -41,29 +50,60 @@ async fn run(part: Part) -> Result<String> {
     let plan = &Plan::from_environment()?;
     Ok(match part {
         Part::Count { what, folder } => {
-            serde_json::to_string(&instructions::count(what, &folder).await?)?
+            serde_json::to_string(&counting::count(what, &folder).await?)?
         }
         Part::Changes => serde_json::to_string(&changes::measure(plan).await?)?,
         Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
         Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,
         Part::Pauses => serde_json::to_string(&pauses::measure(plan).await?)?,
+        Part::Neighbour { program } => {
+            serde_json::to_string(&neighbours::measure_one(program, plan).await?)?
+        }
+        Part::GreatFleet => serde_json::to_string(&great_fleet::measure(plan).await?)?,
         Part::Memory { live } => {
             serde_json::to_string(&session_costs::memory_of_one(plan, live).await?)?
         }
     })
 }
 
-/// One of the tables, by its name among [`plan::PARTS`].
+/// One of the tables, by its name among [`plan::PARTS`] and [`plan::MORE_PARTS`].
 fn measure(name: &str, plan: &Plan) -> Result<Table> {
+    if let Some(old) = beside::other_module()? {
+        return beside::measure(name, &old, plan);
+    }
+    let programs = &Programs::default();
     match name {
+        "gate" => gate::measure(plan),
         "instructions" => instructions::measure(plan),
-        "changes" => part::run(&Part::Changes, None),
-        "throughput" => part::run(&Part::Throughput, None),
-        "latency" => part::run(&Part::Latency, None),
-        "pauses" => part::run(&Part::Pauses, None),
+        "changes" => part::run(&Part::Changes, programs),
+        "throughput" => part::run(&Part::Throughput, programs),
+        "latency" => part::run(&Part::Latency, programs),
+        "pauses" => part::run(&Part::Pauses, programs),
+        "fleet" => part::run(&Part::GreatFleet, programs),
         "sessions" => session_costs::measure(plan),
         _ => Err(format!("no part {name:?}").into()),
     }
+}
+
+/// Measures a part, and prints it beside the baseline. Says whether that was possible, and in the
+/// gate whether it is passed.
+fn show(name: &str, plan: &Plan) -> Result<bool> {
+    if name == "neighbours" {
+        println!("{}", neighbours::measure(plan)?);
+        return Ok(true);
+    }
+    let mut table = measure(name, plan)?;
+    let is_compared = name != "gate" && beside::other_module()?.is_none();
+    if is_compared {
+        Baseline::read()?.show_in(name, &mut table);
+    }
+    println!("{}", table.render());
+    if is_compared && baseline::is_written() {
+        let mut baseline = Baseline::read()?;
+        baseline.take(name, &table)?;
+        baseline.write()?;
+    }
+    Ok(name != "gate" || !table.is_missed())
 }
 
 /// Runs all parts, and says whether each could be measured.
@@ -73,8 +113,8 @@ fn run_all() -> Result<bool> {
     let mut is_complete = true;
     let plan = Plan::from_environment()?;
     for name in &plan.parts {
-        match measure(name, &plan) {
-            Ok(table) => println!("{}", table.render()),
+        match show(name, &plan) {
+            Ok(is_passed) => is_complete &= is_passed,
             Err(error) => {
                 is_complete = false;
                 println!("NOT MEASURED: {error}\n");

@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::count::Count;
+use crate::method::Method;
+use crate::neighbours::Program;
 
 /// What a process of its own measures.
 #[derive(Debug, Deserialize, Serialize)]
@@ -29,6 +31,13 @@ pub enum Part {
     Latency,
     /// What changes do to the event loop.
     Pauses,
+    /// Another proxy, or this one beside it.
+    Neighbour {
+        /// Which.
+        program: Program,
+    },
+    /// What many keys cost.
+    GreatFleet,
     /// What an open WebSocket takes of a worker's memory.
     Memory {
         /// Whether peers are in etcd, and drained when they are left.
@@ -36,19 +45,35 @@ pub enum Part {
     },
 }
 
-/// Runs a part in a process of its own, with another program as nginx where one is given, and gives
-/// its result.
+/// What a part is run with, where that is not the usual.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Programs<'a> {
+    /// nginx.
+    pub nginx: Option<&'a Path>,
+    /// The module.
+    pub module: Option<&'a Path>,
+    /// The only method.
+    pub method: Option<Method>,
+}
+
+/// Runs a part in a process of its own, and gives its result.
 ///
 /// # Errors
 ///
 /// The part's own, with all that it printed.
-pub fn run<T: DeserializeOwned>(part: &Part, nginx: Option<&Path>) -> Result<T> {
+pub fn run<T: DeserializeOwned>(part: &Part, programs: &Programs<'_>) -> Result<T> {
     let folder = Folder::new("part")?;
     let result = folder.path().join("result.json");
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(serde_json::to_string(part)?).arg(&result).stdin(Stdio::null());
-    if let Some(nginx) = nginx {
+    if let Some(nginx) = programs.nginx {
         command.env("NGINX", nginx);
+    }
+    if let Some(module) = programs.module {
+        command.env("ETCD_MODULE", module);
+    }
+    if let Some(method) = programs.method {
+        command.env("METHODS", method.name());
     }
     let output = command.output()?;
     if !output.status.success() {

@@ -7,8 +7,11 @@ use harness::{Result, ensure};
 use crate::method::{METHODS, Method};
 
 /// The parts of a run, by the names by which they are chosen.
-pub const PARTS: [&str; 6] =
-    ["instructions", "changes", "throughput", "latency", "pauses", "sessions"];
+pub const PARTS: [&str; 7] =
+    ["instructions", "changes", "throughput", "latency", "pauses", "sessions", "fleet"];
+
+/// Parts that run only where they are named.
+pub const MORE_PARTS: [&str; 2] = ["gate", "neighbours"];
 
 /// The amounts. A whole run takes an hour or more, most of it valgrind's.
 pub struct Plan {
@@ -28,9 +31,7 @@ pub struct Plan {
     /// Requests over which instructions are counted; callgrind repeats itself to the instruction,
     /// so that few are enough.
     pub counted_requests: usize,
-    /// How often, each time with a new nginx: how the C library's heap happens to lie after the
-    /// start makes a difference of some 280 instructions per request (in `_int_malloc`), for as
-    /// long as the worker lives.
+    /// How often, each time with a new nginx.
     pub counted_starts: usize,
     /// Pairs of measurements of throughput, static and etcd by turns.
     pub throughput_rounds: usize,
@@ -40,6 +41,14 @@ pub struct Plan {
     pub changes: usize,
     /// Changes whose effect on the event loop is timed.
     pub disturbing_changes: usize,
+    /// For how long nothing happens where the cost of that is measured.
+    pub idle: Duration,
+    /// How long other proxies are under load, each time.
+    pub neighbour_time: Duration,
+    /// Changes of other proxies' endpoints.
+    pub neighbour_changes: usize,
+    /// WebSockets through other proxies.
+    pub neighbour_sessions: usize,
     /// WebSockets whose memory is looked at.
     pub sessions: usize,
     /// WebSockets that are open while instructions of changes are counted.
@@ -73,6 +82,10 @@ impl Plan {
             throughput_time: Duration::from_millis(1_000),
             changes: 100,
             disturbing_changes: 50,
+            idle: Duration::from_secs(10),
+            neighbour_time: Duration::from_secs(4),
+            neighbour_changes: 50,
+            neighbour_sessions: 10_000,
             sessions: 5_000,
             counted_sessions: 2_000,
         }
@@ -88,6 +101,10 @@ impl Plan {
             throughput_time: Duration::from_millis(500),
             changes: 30,
             disturbing_changes: 20,
+            idle: Duration::from_secs(3),
+            neighbour_time: Duration::from_secs(1),
+            neighbour_changes: 10,
+            neighbour_sessions: 2_000,
             sessions: 1_000,
             counted_sessions: 500,
             ..Self::full()
@@ -105,7 +122,13 @@ impl Plan {
             std::env::var_os("QUICK").is_some_and(|value| !value.is_empty() && value != "0");
         let mut plan = if is_quick { Self::quick() } else { Self::full() };
         let part = |name: &str| {
-            ensure!(PARTS.contains(&name), "no part {name:?}; there are {}", PARTS.join(", "));
+            let mut parts = PARTS.iter().chain(&MORE_PARTS);
+            ensure!(
+                parts.any(|&part| part == name),
+                "no part {name:?}; there are {}, {}",
+                PARTS.join(", "),
+                MORE_PARTS.join(", ")
+            );
             Ok(name.to_owned())
         };
         if let Some(parts) = chosen("PARTS", part)? {

@@ -3,11 +3,11 @@
 use harness::{Mode, Node, OpenSockets, Result, SOON, ensure, eventually, memory};
 
 use crate::count::{AIM, Count, FEW, Steps};
+use crate::counting::counted;
 use crate::farm::allow_descriptors;
 use crate::fleet::Fleet;
-use crate::instructions::counted;
 use crate::method::Method;
-use crate::part::{self, Part};
+use crate::part::{self, Part, Programs};
 use crate::plan::Plan;
 use crate::sessions::{DRAIN, PATH, VISITORS, port};
 use crate::setup::Setup;
@@ -66,7 +66,8 @@ pub fn measure(plan: &Plan) -> Result<Table> {
         of the event loop (callgrind)",
         ["without", "with", "ratio"],
     );
-    let [stock, ours] = [false, true].map(|live| part::run::<f64>(&Part::Memory { live }, None));
+    let [stock, ours] =
+        [false, true].map(|live| part::run::<f64>(&Part::Memory { live }, &Programs::default()));
     let (stock, ours) = (stock?, ours?);
     table.compare(
         &format!("bytes for an open WebSocket of {}: static, etcd_drain", plan.sessions),
@@ -84,7 +85,7 @@ fn requests(table: &mut Table, plan: &Plan) -> Result<()> {
     let (fleet, steps) = (Fleet::plain(FEW), Steps::Requests(plan.counted_requests));
     let count = |live, drains| -> Result<f64> {
         let found = counted(Count { fleet, live, drains, steps }, plan.counted_starts)?;
-        Ok(found.other.ok_or("no worker without the watcher was found")?)
+        Ok(found.worker()?.instructions)
     };
     let (fixed, plain, drained) = (count(false, false)?, count(true, false)?, count(true, true)?);
     table.compare("per request, 2 peers: static, etcd", fixed, plain);
@@ -117,10 +118,10 @@ fn changes(table: &mut Table, plan: &Plan) -> Result<()> {
             &format!(
                 "per drain of {VISITORS} peers, {who}: no other session, {sessions} at others"
             ),
-            none,
-            all,
+            none.instructions,
+            all.instructions,
         );
-        table.aim(&format!("<= {CHANGE}"), all / none <= CHANGE);
+        table.aim(&format!("<= {CHANGE}"), all.instructions / none.instructions <= CHANGE);
     }
     Ok(())
 }

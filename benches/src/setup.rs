@@ -1,7 +1,7 @@
 //! The same nginx twice: with static servers, and with peers from etcd.
 
-use std::fmt::Write;
-
+use std::error::Error;
+use std::fmt::{self, Display, Formatter, Write};
 use std::time::Duration;
 
 use harness::{
@@ -16,7 +16,23 @@ use crate::fleet::Fleet;
 const CONNECTIONS: usize = 4_096;
 /// How long it may take until peers are there: valgrind takes minutes to sort the points of
 /// 100 000.
-const LISTED: Duration = Duration::from_secs(600);
+pub const LISTED: Duration = Duration::from_secs(600);
+
+/// What nginx says when the watcher of a process ended while it still read the keys: under valgrind
+/// on a busy machine, where it cannot show within a second that it lives.
+const TAKEN_OVER: &str = "exited before all keys were read";
+
+/// Another worker took over the watcher.
+#[derive(Clone, Copy, Debug)]
+pub struct TakenOver;
+
+impl Display for TakenOver {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("another worker took over the watcher")
+    }
+}
+
+impl Error for TakenOver {}
 
 /// An nginx, and the etcd that its peers are in.
 pub struct Setup {
@@ -62,6 +78,20 @@ pub fn peer_key(number: usize) -> String {
     key(&format!("node-{number:05}"))
 }
 
+/// An etcd with a key for each peer, all of them on `peer_port`.
+///
+/// # Errors
+///
+/// Those of etcd.
+pub async fn filled(fleet: &Fleet, peer_port: u16) -> Result<Etcd> {
+    let etcd = Etcd::start().await?;
+    if fleet.peers > 0 {
+        let address = |number| (peer_key(number), fleet.address(number, peer_port));
+        etcd.put_all((0..fleet.peers).map(address)).await?;
+    }
+    Ok(etcd)
+}
+
 fn connections(fleet: &Fleet) -> usize {
     CONNECTIONS + if fleet.keeps { 2 * fleet.peers } else { 0 } + 2 * fleet.sessions
 }
@@ -96,7 +126,7 @@ impl Setup {
     ///
     /// # Errors
     ///
-    /// Those of starting.
+    /// Those of starting, and [`TakenOver`].
     pub async fn live(
         fleet: &Fleet,
         peer_port: u16,
@@ -104,32 +134,48 @@ impl Setup {
         workers: usize,
         directives: &str,
     ) -> Result<Self> {
-        let (port, peers) = (free_port()?, fleet.peers);
-        let etcd = Etcd::start().await?;
-        if peers > 0 {
-            etcd.put_all(
-                (0..peers).map(|number| (peer_key(number), fleet.address(number, peer_port))),
-            )
-            .await?;
-        }
-        let keeps = if fleet.keeps { "etcd_keepalive 8;" } else { "" };
-        let directives = format!("{} {keeps} {directives}", fleet.method.directive());
-        let configuration = Configuration::new()
-            .mode(mode)
-            .workers(workers)
-            .connections(connections(fleet))
-            .http(&cluster("main", &etcd.url()))
-            .http(&upstream(&fleet.zone(), &directives))
-            .http(&server(port, true, fleet));
-        let nginx = Nginx::start(configuration).await?;
+        let peers = fleet.peers;
+        let etcd = filled(fleet, peer_port).await?;
+        let how = |configuration: Configuration| configuration.mode(mode).workers(workers);
+        let setup = Self::beginning(etcd, fleet, &fleet.zone(), directives, how).await?;
+        let nginx = &setup.nginx;
         if peers > 0 {
             // By the log, since each request would count among those that are measured.
             let line = eventually(LISTED, "the peers", async || {
-                nginx.log_lines("peers (+").into_iter().next().ok_or_else(|| nginx.log().into())
+                let lines = [TAKEN_OVER, "peers (+"].map(|text| nginx.log_lines(text));
+                lines.into_iter().flatten().next().ok_or_else(|| nginx.log().into())
             })
             .await?;
+            if line.contains(TAKEN_OVER) {
+                return Err(TakenOver.into());
+            }
             ensure!(line.contains(&format!(": {peers} peers (+{peers} ")), "{line}");
         }
+        Ok(setup)
+    }
+
+    /// The same with an etcd that has the keys, and with these parameters of `etcd`; nginx has not
+    /// yet taken the peers when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of starting.
+    pub async fn beginning(
+        etcd: Etcd,
+        fleet: &Fleet,
+        parameters: &str,
+        directives: &str,
+        how: impl FnOnce(Configuration) -> Configuration,
+    ) -> Result<Self> {
+        let port = free_port()?;
+        let keeps = if fleet.keeps { "etcd_keepalive 8;" } else { "" };
+        let directives = format!("{} {keeps} {directives}", fleet.method.directive());
+        let configuration = how(Configuration::new())
+            .connections(connections(fleet))
+            .http(&cluster("main", &etcd.url()))
+            .http(&upstream(parameters, &directives))
+            .http(&server(port, true, fleet));
+        let nginx = Nginx::start(configuration).await?;
         Ok(Self { nginx, address: format!("127.0.0.1:{port}"), etcd: Some(etcd) })
     }
 

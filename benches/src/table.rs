@@ -13,6 +13,9 @@ pub struct Row {
     pub measured: String,
     /// Their ratio or difference.
     pub compared: String,
+    /// What [`Row::measured`] was when the baseline was written; empty where that is not known.
+    #[serde(default)]
+    pub last: String,
     /// What is aimed at; empty where nothing is.
     pub aim: String,
     /// Whether that was reached.
@@ -38,8 +41,9 @@ impl Table {
 
     /// Adds a row without an aim.
     pub fn row(&mut self, what: &str, baseline: String, measured: String, compared: String) {
-        let (what, aim, is_met) = (what.to_owned(), String::new(), None);
-        self.rows.push(Row { what, baseline, measured, compared, aim, is_met });
+        let what = what.to_owned();
+        let (last, aim, is_met) = (String::new(), String::new(), None);
+        self.rows.push(Row { what, baseline, measured, compared, last, aim, is_met });
     }
 
     /// Adds a row for two counts and their ratio.
@@ -63,27 +67,38 @@ impl Table {
         }
     }
 
+    /// Whether an aim was missed.
+    pub fn is_missed(&self) -> bool {
+        self.rows.iter().any(|row| row.is_met == Some(false))
+    }
+
     /// As text, in columns.
     pub fn render(&self) -> String {
         let [baseline, measured, compared] = self.columns.each_ref().map(String::as_str);
-        let mut lines = vec![["", baseline, measured, compared, "aim", ""]];
+        let last = if self.rows.iter().all(|row| row.last.is_empty()) { "" } else { "last" };
+        let mut lines = vec![["", baseline, measured, compared, last, "aim", ""]];
         lines.extend(self.rows.iter().map(|row| {
             let verdict = match row.is_met {
                 Some(true) => "met",
                 Some(false) => "MISSED",
                 None => "",
             };
-            [&*row.what, &*row.baseline, &*row.measured, &*row.compared, &*row.aim, verdict]
+            let [what, last, aim] = [&row.what, &row.last, &row.aim].map(String::as_str);
+            [what, &*row.baseline, &*row.measured, &*row.compared, last, aim, verdict]
         }));
-        let widths: [usize; 6] = std::array::from_fn(|column| {
+        let widths: [usize; 7] = std::array::from_fn(|column| {
             lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
         });
         let mut text = format!("{}\n", self.title);
         for line in &lines {
             for (column, cell) in line.iter().enumerate() {
+                // Without anything in it, the column of what was last is none.
+                if column == 4 && last.is_empty() {
+                    continue;
+                }
                 let fill = " ".repeat(widths[column] - cell.chars().count());
                 // Numbers stand below each other by their last digit, words by their first letter.
-                let is_number = (1..4).contains(&column);
+                let is_number = (1..5).contains(&column);
                 let (before, after) = if is_number { (&*fill, "") } else { ("", &*fill) };
                 text.push_str(&format!("  {before}{cell}{after}"));
             }
@@ -109,5 +124,12 @@ mod tests {
         assert_eq!(lines[0], "Title");
         assert_eq!(lines[2], "  at 2 peers   20000  20400  1.020  <= 1.02  met");
         assert_eq!(lines[3], "  at 10000         1      2  2.000");
+        assert!(!table.is_missed());
+        table.rows[1].last = "3".into();
+        let text = table.render();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[1], "              static   etcd  ratio  last  aim");
+        assert_eq!(lines[2], "  at 2 peers   20000  20400  1.020        <= 1.02  met");
+        assert_eq!(lines[3], "  at 10000         1      2  2.000     3");
     }
 }

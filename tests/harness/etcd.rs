@@ -201,6 +201,15 @@ impl Etcd {
         std::fs::read_to_string(self.folder.path().join("etcd.log")).unwrap_or_default()
     }
 
+    /// Its process.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn pid(&self) -> Result<i32> {
+        Ok(self.process.as_ref().ok_or("etcd does not run")?.pid())
+    }
+
     /// Ends it in order, with SIGTERM.
     ///
     /// # Errors

@@ -1,0 +1,317 @@
+//! What a file of callgrind's says: instructions, and which of them belong to whom.
+//!
+//! Of the format only what callgrind itself writes is read: names that are numbered where they come
+//! first, and one cost for each line.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::fs::{read_dir, read_to_string};
+use std::ops::Sub;
+use std::path::Path;
+
+use harness::{Result, ensure, etcd_module};
+
+/// Formats the time for logs and headers, at most once in each round of the event loop and only
+/// when the time has changed: how often depends on the pace of the machine.
+const CLOCK: &str = "ngx_time_update";
+/// The C library's allocator. What a call costs depends on how the heap happens to lie since the
+/// start.
+const HEAP: [&str; 8] =
+    ["malloc", "free", "cfree", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"];
+/// Once a process has had a second thread, the C library makes every system call that may block
+/// dearer, for ever.
+const NEW_THREAD: &str = "pthread_create";
+/// What the module does ten times a second: how many requests share it depends on the pace of the
+/// machine. A stripped module has no such name, and nothing is subtracted.
+const TICK: &str = "::on_tick";
+
+/// The instructions of one thread between two marks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Profile {
+    /// All of them.
+    pub total: f64,
+    /// Those of nginx's clock.
+    pub clock: f64,
+    /// Those of the C library's allocator.
+    pub heap: f64,
+    /// Those of the module's tick.
+    pub tick: f64,
+    /// Calls of the allocator.
+    pub heap_calls: f64,
+    /// Those of the module's code, without what it calls in nginx and in libraries.
+    pub module: f64,
+    /// Whether a thread was created.
+    pub creates_thread: bool,
+}
+
+impl Profile {
+    /// What is compared: all but what depends on the pace of the machine and on the luck of a
+    /// start.
+    pub fn steady(&self) -> f64 {
+        self.total - self.clock - self.heap - self.tick
+    }
+}
+
+impl Sub for Profile {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            total: self.total - other.total,
+            clock: self.clock - other.clock,
+            heap: self.heap - other.heap,
+            tick: self.tick - other.tick,
+            heap_calls: self.heap_calls - other.heap_calls,
+            module: self.module - other.module,
+            creates_thread: self.creates_thread,
+        }
+    }
+}
+
+/// Names by their numbers: `(3) name` where one comes first, then `(3)`.
+#[derive(Default)]
+struct Names<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> Names<'a> {
+    fn read(&mut self, text: &'a str) -> &'a str {
+        match text.split_once(") ") {
+            Some((number, name)) => {
+                self.0.insert(number, name);
+                name
+            }
+            None => {
+                let number = text.strip_suffix(')').unwrap_or(text);
+                self.0.get(number).copied().unwrap_or(text)
+            }
+        }
+    }
+}
+
+/// Without the version of a symbol, what a compiler appends, and callgrind's level of recursion.
+fn plain(function: &str) -> &str {
+    function.split(['@', '.', '\'']).next().unwrap_or(function)
+}
+
+fn is_heap(function: &str) -> bool {
+    HEAP.contains(&plain(function))
+}
+
+/// Reads what callgrind has written of one thread of a process that has loaded `module`.
+///
+/// # Errors
+///
+/// Where it is not such a text.
+pub fn parse(text: &str, module: &str) -> Result<Profile> {
+    let mut profile = Profile::default();
+    let (mut functions, mut objects) = (Names::default(), Names::default());
+    let (mut function, mut object, mut callee) = ("", "", "");
+    let mut calls = None;
+    let mut has_totals = false;
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            function = functions.read(name);
+        } else if let Some(name) = line.strip_prefix("cfn=") {
+            callee = functions.read(name);
+            profile.creates_thread |= plain(callee) == NEW_THREAD;
+        } else if let Some(name) = line.strip_prefix("ob=") {
+            object = objects.read(name);
+        } else if let Some(name) = line.strip_prefix("cob=") {
+            objects.read(name);
+        } else if let Some(text) = line.strip_prefix("calls=") {
+            calls = Some(text.split(' ').next().unwrap_or_default().parse::<u64>()?);
+        } else if let Some(total) = line.strip_prefix("totals: ") {
+            profile.total = total.trim().parse::<u64>()? as f64;
+            has_totals = true;
+        } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
+            let cost = line.split(' ').nth(1).ok_or_else(|| format!("no cost: {line}"))?;
+            let cost = cost.parse::<u64>()? as f64;
+            match calls.take() {
+                // The line after `calls=` has what the call took with all that it called.
+                Some(count) => {
+                    if callee.ends_with(TICK) && !function.ends_with(TICK) {
+                        profile.tick += cost;
+                    } else if plain(callee) == CLOCK {
+                        profile.clock += cost;
+                    } else if is_heap(callee) && !is_heap(function) {
+                        profile.heap += cost;
+                        profile.heap_calls += count as f64;
+                    }
+                }
+                None if object == module => profile.module += cost,
+                None => {}
+            }
+        }
+    }
+    // A tick is the module's, but for some system calls.
+    profile.module -= profile.tick;
+    has_totals.then_some(profile).ok_or_else(|| "no totals".into())
+}
+
+/// What was counted in a process, by the number of the output and the thread.
+fn outputs(folder: &Path, process: i32) -> Result<BTreeMap<(u32, u32), Profile>> {
+    let (mut outputs, module) = (BTreeMap::new(), etcd_module()?);
+    for entry in read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let numbers = name
+            .strip_prefix(&format!("out.{process}."))
+            .and_then(|numbers| numbers.split_once('-'));
+        if let Some((number, thread)) = numbers {
+            let profile = parse(&read_to_string(&path)?, &module)?;
+            outputs.insert((number.parse()?, thread.parse()?), profile);
+        }
+    }
+    Ok(outputs)
+}
+
+/// What lies between the last two marks in the first thread of a process, less what a mark itself
+/// takes: that is between the two before.
+///
+/// # Errors
+///
+/// Where callgrind has not written enough.
+pub fn between_marks(folder: &Path, process: i32) -> Result<Profile> {
+    let outputs = outputs(folder, process)?;
+    let mut of_first = outputs.iter().filter(|&(&(_, thread), _)| thread == 1);
+    match (of_first.next_back(), of_first.next_back()) {
+        (Some((_, &counted)), Some((_, &of_mark))) => Ok(counted - of_mark),
+        _ => Err(format!("callgrind wrote too little of process {process}").into()),
+    }
+}
+
+/// Whether the first thread of a process has created another one, at any time before the last mark.
+///
+/// # Errors
+///
+/// Where an output is none.
+pub fn has_had_threads(folder: &Path, process: i32) -> Result<bool> {
+    Ok(outputs(folder, process)?.values().any(|profile| profile.creates_thread))
+}
+
+/// The instructions of all threads but the first one in the last output of a process.
+///
+/// # Errors
+///
+/// Where there are none.
+pub fn of_other_threads(folder: &Path, process: i32) -> Result<f64> {
+    let outputs = outputs(folder, process)?;
+    let last = outputs.keys().next_back().map(|&(number, _)| number);
+    let total: f64 = outputs
+        .iter()
+        .filter(|&(&(number, thread), _)| Some(number) == last && thread > 1)
+        .map(|(_, profile)| profile.total)
+        .sum();
+    ensure!(total > 0.0, "callgrind wrote nothing of the other threads of process {process}");
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Profile, parse, plain};
+
+    /// As callgrind writes it, with fewer lines.
+    const TEXT: &str = "\
+# callgrind format
+version: 1
+thread: 1
+
+positions: line
+events: Ir
+summary: 1000
+
+ob=(10) /usr/sbin/nginx
+fl=(152) ???
+fn=(1) ngx_palloc
+0 20
+cob=(3) /usr/lib/libc.so.6
+cfi=(9) ./malloc/malloc.c
+cfn=(2) posix_memalign
+calls=2 5
+0 300
+
+fn=(4) ngx_process_events_and_timers
+0 50
+cfn=(5) ngx_time_update
+calls=3 0
+0 120
+cob=(6) /build/module.so
+cfn=(7) get
+calls=1 0
+0 430
+
+fn=(5)
+0 120
+
+ob=(3)
+fl=(9)
+fn=(2)
+4 100
+cfn=(8) malloc
+calls=2 +7
++1 200
+
+fn=(8)
+* 150
+cfn=(8)
+calls=1 1
+0 50
+
+ob=(6)
+fn=(7)
+1 40
+fi=(11) inlined.rs
++3 60
+fe=(12) other.rs
+-2 30
+cob=(3)
+cfi=(9)
+cfn=(13) free@@GLIBC_2.2.5
+calls=4 9
+0 300
+
+totals: 1000
+";
+
+    #[test]
+    fn costs_go_to_whom_they_belong() {
+        let profile = parse(TEXT, "/build/module.so").expect("callgrind's format");
+        let expected = Profile {
+            total: 1000.0,
+            clock: 120.0,
+            heap: 600.0,
+            tick: 0.0,
+            heap_calls: 6.0,
+            module: 130.0,
+            creates_thread: false,
+        };
+        assert_eq!(profile, expected);
+        assert_eq!(profile.steady(), 280.0);
+    }
+
+    #[test]
+    fn a_tick_is_not_the_modules() {
+        let text = TEXT.replace("cfn=(7) get", "cfn=(7) process::on_tick");
+        let profile = parse(&text, "/build/module.so").expect("callgrind's format");
+        assert_eq!((profile.tick, profile.steady()), (430.0, -150.0));
+    }
+
+    #[test]
+    fn a_new_thread_is_seen() {
+        let text = TEXT.replace("cfn=(7) get", "cfn=(7) pthread_create@@GLIBC_2.34");
+        assert!(parse(&text, "").expect("callgrind's format").creates_thread);
+    }
+
+    #[test]
+    fn what_is_no_output_is_an_error() {
+        for text in ["", "version: 1\n", "fn=(1) a\n0 x\ntotals: 1\n", "totals: many\n", "0\n"] {
+            assert!(parse(text, "").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_known_with_versions_and_levels() {
+        assert_eq!(plain("free@@GLIBC_2.2.5"), "free");
+        assert_eq!(plain("_mid_memalign.constprop.0"), "_mid_memalign");
+        assert_eq!(plain("malloc'2"), "malloc");
+    }
+}
