@@ -134,15 +134,16 @@ async fn peers_that_fit_are_kept_by_a_reload_and_by_a_state_file() -> Result<()>
     })
     .await?;
     etcd.stop().await?;
-    for (configuration, least) in [(small, 130), (ring, 50)] {
+    // All are of one server, whose points a ring has once: so what fits without it fits with it.
+    for (configuration, is_full) in [(small, true), (ring, false)] {
         nginx.configure(configuration)?;
         nginx.reload().await?;
         let upstream = nginx.upstream().await?;
         let count = upstream.keys().len();
-        assert!(count >= least && upstream.zone.full, "{count}, {:?}", upstream.zone);
+        assert!(count >= 130 && upstream.zone.full == is_full, "{count}, {:?}", upstream.zone);
         assert_eq!(upstream.keys(), (0..count).map(peer).collect::<Vec<_>>());
         let trouble = upstream.trouble.unwrap_or_default();
-        assert!(trouble.contains("peers are not used"), "{trouble}");
+        assert!(!is_full || trouble.contains("peers are not used"), "{trouble}");
         for mut connection in nginx.connect_to_each().await? {
             assert_eq!(connection.get("/").await?.node(), "n0");
         }

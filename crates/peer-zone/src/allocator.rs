@@ -106,9 +106,11 @@ impl Allocator {
 
     /// Takes `length` units of the shortest of the short extents in which they are to be had, else
     /// of a long one, and of several the lowest: for what is smaller than a peer, so that it leaves
-    /// the holes of peers to peers.
-    pub(crate) fn allocate_tight(&mut self, length: u32) -> Option<Offset> {
-        let start = self.lowest(length).next()?;
+    /// the holes of peers to peers. An extent that begins below `tables` comes before all others,
+    /// so that what is there for long does not part those in which tables lie.
+    pub(crate) fn allocate_tight(&mut self, length: u32, tables: Offset) -> Option<Offset> {
+        let below = self.lowest(length).find(|&start| start < tables.0);
+        let start = below.or_else(|| self.lowest(length).next())?;
         self.reserve(Offset(start), length).then_some(Offset(start))
     }
 
@@ -183,15 +185,6 @@ impl Allocator {
         self.long.values().copied().max().unwrap_or_else(short)
     }
 
-    /// How long the extent would be that these units, which are taken, would be part of if they
-    /// were given back.
-    pub(crate) fn extent_with(&self, at: Offset, length: u32) -> u32 {
-        let before =
-            self.free.range(..at.0).next_back().filter(|&(&start, &extent)| start + extent == at.0);
-        let after = self.free.get(&(at.0 + length));
-        before.map_or(0, |(_, &extent)| extent) + length + after.copied().unwrap_or(0)
-    }
-
     /// Takes exactly these units, where they are free; says whether they were (a part that is not
     /// leaves all as it was).
     pub(crate) fn reserve(&mut self, at: Offset, length: u32) -> bool {
@@ -238,7 +231,7 @@ mod tests {
                         at.filter(|&at| allocator.reserve(at, length))
                     }
                     4 => allocator.allocate_for_table(length, (which as u32 % 7, 7)),
-                    5 => allocator.allocate_tight(length),
+                    5 => allocator.allocate_tight(length, Offset(which as u32 % 500)),
                     2 if !taken.is_empty() => {
                         let (at, length) = taken.swap_remove(which % taken.len());
                         allocator.release(at, length);

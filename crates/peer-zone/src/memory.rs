@@ -144,7 +144,7 @@ impl Memory {
         at
     }
 
-    /// The `count` words from the byte `offset` on, zeroed, to be written.
+    /// The `count` words from the byte `offset` on, to be written.
     ///
     /// # Safety
     ///
@@ -153,15 +153,12 @@ impl Memory {
         clippy::mut_from_ref,
         reason = "the memory is nobody else's, as the caller promises; `self` is but its address"
     )]
-    pub(crate) unsafe fn zeroed(&self, offset: usize, count: usize) -> &mut [u64] {
+    pub(crate) unsafe fn words(&self, offset: usize, count: usize) -> &mut [u32] {
         // SAFETY: the caller's promise.
-        let address = unsafe { self.address(offset, count * size_of::<u64>()).cast::<u64>() };
+        let address = unsafe { self.address(offset, count * size_of::<u32>()).cast::<u32>() };
         debug_assert!(address.is_aligned());
-        // SAFETY: the caller's promise; zeroes are valid numbers.
-        unsafe {
-            address.write_bytes(0, count);
-            core::slice::from_raw_parts_mut(address, count)
-        }
+        // SAFETY: the caller's promise; any bytes are valid numbers.
+        unsafe { core::slice::from_raw_parts_mut(address, count) }
     }
 
     /// Fills `count` units from `at` with zeroes.

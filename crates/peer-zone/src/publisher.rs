@@ -8,6 +8,7 @@ mod health;
 pub(crate) mod keys;
 mod load_correction;
 pub(crate) mod matching;
+mod merging;
 pub(crate) mod options;
 pub(crate) mod publish;
 mod reclaim;
@@ -15,6 +16,7 @@ mod records;
 mod ring;
 mod sections;
 mod slots;
+mod tables;
 mod takeover;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use self::{
     load_correction::LoadCorrection,
     options::TableOptions,
     records::{Listed, Outdated, Removed, Unused},
+    ring::RingState,
 };
 use crate::{allocator::Allocator, layout::Peer, memory::Offset, peer_spec::PeerSpec, zone::Zone};
 
@@ -39,6 +42,7 @@ pub struct Publisher {
     tables: Vec<Outdated>,
     reports: Vec<Outdated>,
     unused: Vec<Unused>,
+    ring: RingState,
     /// Counts the tables that this publisher has published.
     publication: u64,
     generation: u64,

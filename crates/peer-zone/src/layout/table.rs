@@ -48,7 +48,7 @@ pub(crate) struct TableHeader {
     pub(crate) primaries: u32,
     /// Entries with `backup`, which come next.
     pub(crate) backups: u32,
-    /// What the table would take in its most compact form, in units.
+    /// What the table would take in its most compact form, with a base of its ring, in units.
     pub(crate) compact_units: u32,
     /// [`PLAIN`] or 0.
     pub(crate) traits: u32,
@@ -63,11 +63,19 @@ pub(crate) struct TableHeader {
     /// Cumulative weights (`u64`) of all peers without `backup`, in service or not, where they
     /// differ: for `hash` and `ip_hash`.
     pub(crate) ranges: Section,
-    /// Points of consistent hashing, ascending: hash in the upper 32 bits, below it the index of an
-    /// entry, or with [`SHARED`] a place in `shared` (`u64`).
-    pub(crate) ring: Section,
-    /// Servers that several peers are of: how many, then the indexes of their entries (`u32`).
+    /// What has changed in the ring of consistent hashing since its base (`u32`); see the crate
+    /// hash-ring. Not there if the method needs no ring.
+    pub(crate) delta: Section,
+    /// By the slots of the ring's servers, the place of the entry of the server's peer, or with
+    /// [`SHARED`] an index in `shared`; 0 for a slot without a server (`u32`).
+    pub(crate) slots: Section,
+    /// Servers that several peers are of: how many, then the places of their entries (`u32`).
     pub(crate) shared: Section,
+    /// Where the base of the ring lies, which all tables share that name it; 0 for a ring with the
+    /// empty one, or if there is no ring.
+    pub(crate) base: Offset,
+    /// How many words (`u32`) the base takes.
+    pub(crate) base_words: u32,
     /// Places of entries ([`Offset`]) in the order of [`Entry::sticky`].
     pub(crate) sticky: Section,
 }
@@ -77,7 +85,7 @@ pub(crate) struct TableHeader {
 /// there, is correct as well.
 pub(crate) const PLAIN: u32 = 1;
 
-/// In the lower half of a ring's point: the rest is a place in [`TableHeader::shared`].
+/// In [`TableHeader::slots`]: the rest is an index in [`TableHeader::shared`].
 pub(crate) const SHARED: u32 = 1 << 31;
 
 impl TableHeader {

@@ -2,13 +2,13 @@
 
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use super::{Publisher, options::TableOptions, records::Listed, ring::Before, sections::Contents};
+use super::Publisher;
 use crate::{
     allocator::Allocator,
     drain_times::DrainTime,
-    layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
+    layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TableHeader},
     memory::{Offset, UNIT, units},
-    peer_spec::{PeerSpec, order},
+    peer_spec::PeerSpec,
 };
 
 /// Places that are tried for a report.
@@ -22,13 +22,27 @@ const CHANGING: usize = 64;
 const CHANGING_AT_LEAST: usize = 16;
 
 /// Whether there is room for a table only if there is room for another one like it; see
-/// [`Publisher::has_spare_table`].
+/// [`Publisher::has_spare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spare {
     Needed,
     /// Where it is larger than the table that is published now.
     NeededIfLarger,
     NotNeeded,
+}
+
+/// What is published now and about to be outdated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replaced {
+    pub(super) table: bool,
+    /// The base of its ring.
+    pub(super) base: bool,
+}
+
+impl Replaced {
+    pub(super) const NOTHING: Self = Self { table: false, base: false };
+    pub(super) const TABLE: Self = Self { table: true, base: false };
+    pub(super) const TABLE_AND_BASE: Self = Self { table: true, base: true };
 }
 
 /// Which part of what is free is to stay free above a table of so many units and peers: as the
@@ -109,7 +123,8 @@ impl Publisher {
     pub(super) fn make_entry(&mut self, spec: &PeerSpec, peer: Offset) -> Option<Offset> {
         let texts = [&spec.route, &spec.labels, &spec.source];
         let units = units_of_entry(spec);
-        let place = self.allocator.allocate_tight(units)?;
+        let tables = self.tables_from();
+        let place = self.allocator.allocate_tight(units, tables)?;
         // Texts are bounded by the memory's size in units, which is a `u32`.
         let [route, labels, source] =
             texts.map(|text| text.as_ref().map_or(Entry::NONE, |text| text.len() as u32));
@@ -138,24 +153,29 @@ impl Publisher {
         head.store(place.0, Ordering::Release);
     }
 
-    /// Whether a table that takes `needed` units could still be made. Each table is as large as it
-    /// would be in its compact form at least, so that if this holds once it holds for as long as no
-    /// peer is added: what is gone can always be taken out.
+    /// Whether a table that takes `needed` units, with a base of its ring, could still be made.
+    /// Each table is as large as it would be in its compact form at least, so that if this holds
+    /// once it holds for as long as no peer is added: what is gone can always be taken out.
     ///
-    /// With `replaces_current`, the table that is published now is about to be outdated as well.
-    pub(super) fn has_spare_table(
-        &self,
-        allocator: &Allocator,
-        needed: u32,
-        replaces_current: bool,
-    ) -> bool {
-        let current = Offset(self.zone.header().table.current());
-        let current =
-            self.current_table().filter(|_| replaces_current).map(|table| (current, table.units));
-        // Those that are outdated come back as soon as nobody reads them.
-        let outdated = self.tables.iter().map(|table| (table.place, table.units)).chain(current);
-        let freed = outdated.map(|(place, units)| allocator.extent_with(place, units));
-        freed.chain([allocator.longest()]).any(|units| units >= needed)
+    /// `replaced` is what is published now and about to be outdated.
+    pub(super) fn has_spare(&self, allocator: &Allocator, needed: u32, replaced: Replaced) -> bool {
+        if allocator.longest() >= needed {
+            return true;
+        }
+        // Those that are outdated come back as soon as nobody reads them, and a merge can be given
+        // up.
+        let table = self.current_table().filter(|_| replaced.table);
+        let table = table.map(|table| (Offset(self.zone.header().table.current()), table.units));
+        let bases = [self.published_base().filter(|_| replaced.base), self.ring.merging()];
+        let bases = bases.into_iter().flatten().map(|base| (base.place, base.units()));
+        let outdated = self.tables.iter().filter(|table| table.is_owned);
+        let outdated = outdated.map(|table| (table.place, table.units));
+        let unused = self.unused.iter().map(|unused| (unused.place, unused.units));
+        let mut allocator = allocator.clone();
+        for (place, units) in outdated.chain(unused).chain(bases).chain(table) {
+            allocator.release(place, units);
+        }
+        allocator.longest() >= needed
     }
 
     /// The table that is published now.
@@ -163,6 +183,12 @@ impl Publisher {
         let place = Offset(self.zone.header().table.current());
         // SAFETY: the publisher frees tables, and has not freed the one that is published.
         (place.0 != 0).then(|| unsafe { self.table_at(place) })
+    }
+
+    /// Where the published table and its base lie, or the first of them.
+    pub(super) fn tables_from(&self) -> Offset {
+        let table = Offset(self.zone.header().table.current());
+        self.published_base().map_or(table, |base| base.place.min(table))
     }
 
     /// The report that is published now.
@@ -182,117 +208,21 @@ impl Publisher {
         unsafe { self.zone.memory.get(place.bytes()) }
     }
 
-    /// Writes a table of the peers `listed`, for these options; `None` where there is no room.
-    /// `before` are the peers of the table that is published now; `removed` the places of the
-    /// entries of those that are, and `sticky` those of the peers with a sticky id in its order.
-    pub(super) fn make_table(
-        &mut self,
-        listed: &[Listed],
-        before: &[Listed],
-        (removed, sticky): (&[Offset], &[Offset]),
-        generation: u64,
-        options: &TableOptions,
-        spare: Spare,
-    ) -> Option<Offset> {
-        let contents = Contents::new(listed, removed, sticky, options);
-        let compact_units = contents.compact_units();
-        let needs_spare = match spare {
-            Spare::Needed => true,
-            Spare::NeededIfLarger => {
-                self.current_table().is_none_or(|table| compact_units > table.compact_units)
-            }
-            Spare::NotNeeded => false,
-        };
-        let (places, units, place) = [false, true].into_iter().find_map(|is_compact| {
-            let places = contents.places(is_compact);
-            let units = places.units().max(compact_units);
-            let place = self.allocator.allocate_for_table(units, above(units, listed.len()))?;
-            let current = self.current_table().map_or(0, |table| table.units);
-            let grows = units.saturating_sub(current) as usize;
-            let is_spared = || {
-                self.has_spare_table(&self.allocator, compact_units, true)
-                    && self.allocator.available() as usize >= grows + changing(listed.len())
-            };
-            if needs_spare && !is_spared() {
-                self.allocator.release(place, units);
-                return None;
-            }
-            Some((places, units, place))
-        })?;
-        // Counts are bounded by the zone's size in units, which is a `u32`.
-        let [primaries, backups, removed] = contents.counts().map(|count| count as u32);
-        let [primary, backup] = contents.plan_headers(&places);
-        let header = TableHeader {
-            magic: TABLE_MAGIC,
-            units,
-            entries: primaries + backups + removed,
-            primaries,
-            backups,
-            compact_units,
-            traits: contents.traits(),
-            weight: contents.even_weight(),
-            generation,
-            primary,
-            backup,
-            ranges: places.parts.ranges,
-            ring: places.parts.ring,
-            shared: places.parts.shared,
-            sticky: places.parts.sticky,
-        };
-        let memory = self.zone.memory;
-        // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
-        // table takes.
-        unsafe {
-            memory.write(place.bytes(), header);
-            contents.write(&memory, place, &places);
-            contents.write_ring(
-                &memory,
-                place,
-                &places,
-                self.ring_before(before, &contents).as_ref(),
-            );
-        }
-        self.store_used();
-        Some(place)
-    }
-
-    /// The ring of the table that is published now, and what of it stays.
-    fn ring_before(&self, before: &[Listed], contents: &Contents<'_>) -> Option<Before<'_>> {
-        let table = self.current_table().filter(|table| table.ring.length > 0)?;
-        let place = self.zone.header().table.current();
-        let start = Offset(place).bytes() + table.ring.offset as usize;
-        // SAFETY: the publisher frees tables, and does not free this one meanwhile; a ring's points
-        // follow each other there.
-        let points = unsafe { self.zone.memory.slice(start, table.ring.length as usize) };
-        let old = before.iter().filter(|peer| !peer.is_backup);
-        let mut new = (0..).zip(contents.group(false)).peekable();
-        // Both are in the same order, so that what stays is met in the same order in both, unless
-        // it has moved.
-        let stays = old
-            .map(|old| {
-                while new.next_if(|(_, new)| order(&new.spec, &old.spec).is_lt()).is_some() {}
-                let (index, _) = new.next_if(|(_, new)| new.has_points_of(old))?;
-                Some(index)
-            })
-            .collect();
-        Some(Before { points, has_shared: table.shared.length > 0, stays })
-    }
-
     /// Takes units for a report, where that leaves room for a table; see
-    /// [`has_spare_table`](Self::has_spare_table).
+    /// [`has_spare`](Self::has_spare).
     pub(super) fn allocate_for_report(
         &self,
         allocator: &mut Allocator,
         units: u32,
         needed: u32,
-        replaces_current: bool,
+        replaced: Replaced,
     ) -> Option<Offset> {
         let holes: Vec<Offset> = allocator.ends_of_holes(units).take(HOLES).collect();
         holes.into_iter().find(|&place| {
             let is_mine = allocator.reserve(place, units);
             // The next table takes its part of what is free, unless that is there already.
-            let table = if replaces_current { 0 } else { needed as usize };
-            let leaves_room = self.has_spare_table(allocator, needed, replaces_current)
+            let table = if replaced.table { 0 } else { needed as usize };
+            let leaves_room = self.has_spare(allocator, needed, replaced)
                 && allocator.available() as usize >= table + changing(self.listed.len());
             if is_mine && !leaves_room {
                 allocator.release(place, units);
@@ -307,7 +237,7 @@ impl Publisher {
         let length = u32::try_from(bytes.len()).ok()?;
         let needed = self.current_table().map_or(0, |table| table.compact_units);
         let mut allocator = self.allocator.clone();
-        let place = self.allocate_for_report(&mut allocator, units, needed, false)?;
+        let place = self.allocate_for_report(&mut allocator, units, needed, Replaced::NOTHING)?;
         self.allocator = allocator;
         let header = ReportHeader { magic: REPORT_MAGIC, units, length };
         let memory = self.zone.memory;

@@ -3,14 +3,17 @@
 //! It is computed beside the memory, on a copy of what is known of its free extents: nothing is
 //! written, so that it costs a few walks over the peers, however many are left out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Publisher,
-    blocks::{above, changing, units_of_entry},
+    blocks::{Replaced, above, changing, units_of_entry},
     matching::{Known, has_entry_of},
     options::TableOptions,
-    ring::points,
+    ring::{WORDS_OF_REMOVED, added_words, points},
     sections::Counts,
 };
 use crate::{
@@ -72,19 +75,27 @@ impl Publisher {
         };
         let shared = several(specs, &self.options);
         let counts = |peer: &PeerSpec, options: &TableOptions| {
-            Counts::of_peer(peer, options, shared.contains_key(&*peer.server))
+            let has_slot = self.ring.has_slot(&peer.server, peer.parameters.weight);
+            Counts::of_peer(peer, options, shared.contains_key(&*peer.server), has_slot)
         };
 
         let gone = Counts { removed: 1, ..Counts::default() };
-        let mut all = Counts::default();
+        let needs_ring = self.options.method.needs_ring();
+        let delta = if needs_ring { hash_ring::delta_words(0, 0) } else { 0 };
+        let mut all = Counts { delta, ..Counts::default() };
         let mut units_of_all = 0_usize;
         let mut taken = Taken {
             allocator: self.allocator.clone(),
             counts: Counts { removed: self.removed.len() + self.listed.len(), ..Counts::default() },
         };
         let mut plain = taken.counts;
+        if needs_ring {
+            (taken.counts.slots, taken.counts.least_slots) = self.ring.slots();
+        }
         // Changes first: they are of peers that are in service.
         let (mut changes, mut new) = (Vec::new(), Vec::new());
+        // Servers of the ring that stay.
+        let mut staying = HashSet::new();
         let mut kept: Vec<Option<Arc<PeerSpec>>> = vec![None; specs.len()];
         for (index, (peer, known)) in specs.iter().zip(known).enumerate() {
             let comes = counts(peer, &self.options);
@@ -97,7 +108,12 @@ impl Publisher {
                 let of_kept = counts(&listed, &self.options);
                 taken.counts = taken.counts.plus(&of_kept).minus(&gone);
                 plain = plain.plus(&counts(&listed, &self.options.plain())).minus(&gone);
+                if needs_ring && self.ring.has_slot(&listed.server, listed.parameters.weight) {
+                    staying.insert(&*peer.server);
+                }
                 if listed != *peer {
+                    let delta = comes.delta + if needs_ring { WORDS_OF_REMOVED } else { 0 };
+                    let comes = Counts { delta, ..comes };
                     changes.push(Candidate { index, units: [0, of_entry], comes, goes: of_kept });
                 }
                 kept[index] = Some(listed);
@@ -108,10 +124,13 @@ impl Publisher {
                 new.push(Candidate { index, units, comes, goes: Counts::default() });
             }
         }
+        taken.counts.delta += if needs_ring { self.ring.delta_words(staying.len()) } else { 0 };
+        let tables = self.tables_from();
         let mut unchanged = 0;
         for (index, known) in known.iter().enumerate() {
             let (Some(peer), Some(old)) = (&mut kept[index], old(known)) else { continue };
-            if !has_entry_of(peer, &old.spec) && !taken.change(units_of_entry(peer)) {
+            let is_same = has_entry_of(peer, &old.spec);
+            if !is_same && !taken.change(units_of_entry(peer), tables) {
                 *peer = with_entry_of(peer, &old.spec);
                 unchanged += usize::from(!changes.iter().any(|change| change.index == index));
             }
@@ -119,7 +138,7 @@ impl Publisher {
         changes.append(&mut new);
         let candidates = changes;
         let fits = |counts: &Counts, allocator: &Allocator| {
-            let units = counts.compact_units();
+            let units = counts.needed_units();
             allocator.longest() >= units
         };
         let lacks_method = !fits(&taken.counts, &taken.allocator) && fits(&plain, &taken.allocator);
@@ -137,7 +156,8 @@ impl Publisher {
         let peers = peers.filter_map(
             |((peer, kept), is_added)| if is_added { Some(Arc::clone(peer)) } else { kept },
         );
-        let tables = 2 * all.compact_units() as usize;
+        all.slots = if needs_ring { all.primaries } else { 0 };
+        let tables = 2 * all.needed_units() as usize;
         let others = 2 * REPORT as usize + changing(specs.len());
         let needs = self.zone.first_block() as usize + units_of_all + tables + others;
         let processes = self.zone.most_processes() as usize * size_of::<ProcessEntry>();
@@ -165,6 +185,7 @@ impl Publisher {
         let mut is_added = vec![false; candidates.len()];
         let mut refused: Vec<(u32, usize)> = Vec::new();
         let (mut at, mut step) = (0, 1);
+        let tables = self.tables_from();
         while at < candidates.len() && refused.len() < MOST_REFUSED {
             let is_hopeless = |candidate: &Candidate| {
                 let (units, bytes) = candidate.size();
@@ -178,7 +199,9 @@ impl Publisher {
                 continue;
             }
             let mut more = taken.clone();
-            if batch.iter().all(|&index| more.add(&candidates[index])) && self.has_room(&mut more) {
+            if batch.iter().all(|&index| more.add(&candidates[index], tables))
+                && self.has_room(&mut more)
+            {
                 batch.iter().for_each(|&index| is_added[index] = true);
                 (taken, at, step) = (more, end, 2 * step);
             } else if let [only] = batch[..] {
@@ -192,19 +215,30 @@ impl Publisher {
     }
 
     /// Whether there is room for the table of what is taken, for a report, and for another table
-    /// after it.
-    fn has_room(&self, Taken { allocator, counts }: &mut Taken) -> bool {
-        let units = counts.compact_units();
-        let peers = counts.primaries + counts.backups;
+    /// after it. A ring has its points in another base, or in the table.
+    fn has_room(&self, taken: &mut Taken) -> bool {
+        let units = taken.counts.needed_units();
+        self.has_room_for(taken, units, Replaced::TABLE_AND_BASE)
+            || taken.counts.delta > 0 && {
+                let units = taken.counts.units_with_delta();
+                self.has_room_for(taken, units, Replaced::TABLE)
+            }
+    }
+
+    /// As [`has_room`](Self::has_room), for a table of so many units.
+    fn has_room_for(&self, taken: &mut Taken, units: u32, replaced: Replaced) -> bool {
+        let Taken { allocator, counts } = taken;
+        let (needed, peers) = (counts.needed_units(), counts.primaries + counts.backups);
         let Some(table) = allocator.allocate_for_table(units, above(units, peers)) else {
             return false;
         };
         let has_large_report = self.current_report().is_some_and(|report| report.units >= REPORT);
         let wanted = if has_large_report { 1 } else { 2 };
-        let mut take = |_| self.allocate_for_report(allocator, REPORT, units, true);
+        let mut take = |_| self.allocate_for_report(allocator, REPORT, needed, replaced);
         let reports: Vec<Offset> = (0..wanted).map_while(&mut take).collect();
         let current = self.current_table().map_or(0, |table| table.units);
-        let grows = units.saturating_sub(current) as usize;
+        let base = self.published_base().filter(|_| replaced.base).map_or(0, |base| base.units());
+        let grows = units.saturating_sub(current + base) as usize;
         let has_room =
             reports.len() == wanted && allocator.available() as usize >= grows + changing(peers);
         reports.into_iter().for_each(|report| allocator.release(report, REPORT));
@@ -223,9 +257,9 @@ impl Candidate {
 impl Taken {
     /// A peer that is listed gets an entry of so many units. Says whether there was room, beside
     /// that for the table.
-    fn change(&mut self, units: u32) -> bool {
-        let Some(place) = self.allocator.allocate_tight(units) else { return false };
-        let has_room = self.allocator.longest() >= self.counts.compact_units();
+    fn change(&mut self, units: u32, tables: Offset) -> bool {
+        let Some(place) = self.allocator.allocate_tight(units, tables) else { return false };
+        let has_room = self.allocator.longest() >= self.counts.needed_units();
         if !has_room {
             self.allocator.release(place, units);
         }
@@ -233,19 +267,25 @@ impl Taken {
     }
 
     /// Says whether there was room beside the table.
-    fn add(&mut self, candidate: &Candidate) -> bool {
+    fn add(&mut self, candidate: &Candidate, tables: Offset) -> bool {
         self.counts = self.counts.plus(&candidate.comes).minus(&candidate.goes);
         let [of_peer, of_entry] = candidate.units;
         (of_peer == 0 || self.allocator.allocate_low(of_peer).is_some())
-            && (of_entry == 0 || self.allocator.allocate_tight(of_entry).is_some())
+            && (of_entry == 0 || self.allocator.allocate_tight(of_entry, tables).is_some())
     }
 }
 
 impl Counts {
     /// What one peer has in a table; for one that shares its server with others at most.
-    fn of_peer(peer: &PeerSpec, options: &TableOptions, shares_server: bool) -> Self {
+    fn of_peer(
+        peer: &PeerSpec,
+        options: &TableOptions,
+        shares_server: bool,
+        has_slot: bool,
+    ) -> Self {
         let TableOptions { method, is_sticky, .. } = *options;
         let is_primary = !peer.parameters.backup;
+        let needs_slot = method.needs_ring() && !has_slot;
         let if_primary =
             |is_needed: bool, count: usize| if is_needed && is_primary { count } else { 0 };
         Self {
@@ -253,10 +293,13 @@ impl Counts {
             backups: usize::from(!is_primary),
             removed: 0,
             ranges: if_primary(method.needs_ranges(), 1),
-            points: if_primary(method.needs_ring(), points(peer.parameters.weight)),
+            delta: if_primary(needs_slot, added_words(points(peer.parameters.weight))),
+            slots: if_primary(needs_slot, 1),
+            least_slots: 0,
             // Its index, and its part of the number of them.
             shared: if_primary(method.needs_ring() && shares_server, 2),
             sticky: usize::from(is_sticky && peer.sticky != 0),
+            points: if_primary(method.needs_ring(), points(peer.parameters.weight)),
         }
     }
 
@@ -274,9 +317,12 @@ impl Counts {
             backups: combine(self.backups, other.backups),
             removed: combine(self.removed, other.removed),
             ranges: combine(self.ranges, other.ranges),
-            points: combine(self.points, other.points),
+            delta: combine(self.delta, other.delta),
+            slots: combine(self.slots, other.slots),
+            least_slots: combine(self.least_slots, other.least_slots),
             shared: combine(self.shared, other.shared),
             sticky: combine(self.sticky, other.sticky),
+            points: combine(self.points, other.points),
         }
     }
 }

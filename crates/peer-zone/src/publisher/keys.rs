@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use hash_ring::STEP;
+
 use super::{
     Publisher,
     blocks::Spare,
@@ -58,7 +60,7 @@ impl Publisher {
     /// all others as they are: of a key that comes twice the last peers count.
     ///
     /// `None` if it has published nothing, since all peers are to be published together: there are
-    /// none yet, more change than pays, there may not be room for all, or the method needs more.
+    /// none yet, more change than pays, or there may not be room for all.
     pub fn publish_keys(
         &mut self,
         mut keys: Vec<KeyPeers>,
@@ -67,7 +69,6 @@ impl Publisher {
     ) -> Option<Changes> {
         let is_possible = self.zone.header().table.current() != 0
             && self.zone.left_out() == 0
-            && !self.options.method.needs_ring()
             && self.has_what_it_needs();
         if !is_possible {
             return None;
@@ -86,9 +87,14 @@ impl Publisher {
             self.free_made(made);
             return None;
         };
+        if self.options.method.needs_ring() {
+            let edits = edited.iter().map(|edited| (edited.old.as_ref(), edited.new.as_ref()));
+            self.ring.edit(&self.zone, edits);
+        }
         let Some(table) = self.make_edited_table(&edited, !made.peers.is_empty()) else {
             self.restore_listed(edited);
             self.free_made(made);
+            self.restore_ring();
             return None;
         };
         let limited = |listed: &Option<Listed>| {
@@ -102,6 +108,7 @@ impl Publisher {
         self.apply_edits(edited, now);
         self.store_panic(now);
         self.free_unread();
+        self.go_on(STEP);
         Some(changes)
     }
 
@@ -216,7 +223,7 @@ impl Publisher {
         let spare = if adds { Spare::Needed } else { Spare::NeededIfLarger };
         let listed = std::mem::take(&mut self.listed);
         let parts = (&*removed, &*sticky);
-        let table = self.make_table(&listed, &[], parts, self.generation + 1, &options, spare);
+        let table = self.make_table(&listed, parts, self.generation + 1, &options, spare);
         self.listed = listed;
         table
     }

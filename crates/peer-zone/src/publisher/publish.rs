@@ -113,6 +113,7 @@ impl Publisher {
         known: &[Option<Known>],
         now: u64,
     ) -> Result<Changes, ZoneFull> {
+        self.ring.take_freed();
         let mut chosen = self.select_peers(specs, known, true);
         let mut result = self.install_chosen(&mut chosen, now);
         if result.is_none() {
@@ -151,13 +152,8 @@ impl Publisher {
         self.current_table().is_some_and(|table| {
             let method = self.options.method;
             let has_ranges = table.ranges.length > 0 || table.weight > 0;
-            // Without a weight a peer has no point.
-            let has_weight = |peer: &Listed| !peer.is_backup && peer.weight > 0;
             (!method.needs_ranges() || has_ranges || table.primaries == 0)
-                && (!method.needs_ring()
-                    || table.ring.length > 0
-                    || table.primaries == 0
-                    || !listed.iter().any(has_weight))
+                && (!method.needs_ring() || table.delta.length > 0)
                 && (!self.options.is_sticky || table.sticky.length > 0 || listed.is_empty())
         })
     }
@@ -203,11 +199,14 @@ impl Publisher {
             all.filter(|&(place, _)| !stays.contains(place)).map(|(_, entry)| entry).collect();
         let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
         let spare = if made.peers.is_empty() { spare } else { Spare::Needed };
-        let table =
-            self.make_table(&listed, &before, (&removed, &sticky), generation, options, spare);
+        if options.method.needs_ring() {
+            self.ring.update(&listed);
+        }
+        let table = self.make_table(&listed, (&removed, &sticky), generation, options, spare);
         self.listed = before;
         let Some(table) = table else {
             self.free_made(made);
+            self.restore_ring();
             return Err(specs);
         };
         self.limited = listed.iter().filter(|peer| peer.is_limited()).count();

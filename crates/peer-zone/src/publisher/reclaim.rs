@@ -12,6 +12,7 @@ use core::sync::atomic::Ordering;
 use super::{
     Publisher,
     blocks::Spare,
+    merging::MERGE_BUDGET,
     records::{Outdated, Removed, Unused},
     sections::sticky_order,
 };
@@ -40,6 +41,7 @@ impl Publisher {
         self.correct_load();
         self.free_unread();
         self.unlist();
+        self.go_on(MERGE_BUDGET);
     }
 
     /// Whether something waits for others to give it back, or for the counts to agree.
@@ -49,7 +51,8 @@ impl Publisher {
             !(self.tables.is_empty() && self.reports.is_empty() && self.unused.is_empty());
         let is_removed = !(self.removed.is_empty() && self.unlisted.is_empty());
         let is_counted_again = self.recounts.is_due(header.recounts.load(Ordering::Acquire));
-        is_outdated || is_removed || is_counted_again || header.shared.is_stale()
+        let is_pending = is_outdated || is_removed || self.is_merging();
+        is_pending || is_counted_again || header.shared.is_stale()
     }
 
     /// All peers that are not freed.
@@ -133,12 +136,21 @@ impl Publisher {
         // SAFETY: it was just written, and this publisher has not freed it.
         let header: &TableHeader = unsafe { self.zone.memory.get(table.bytes()) };
         let tries = header.primary.in_service + header.backup.in_service;
+        let (base, has_ring) = (header.base, header.delta.length > 0);
+        let old_base = self.published_base();
         self.zone.header().tries.store(tries, Ordering::Relaxed);
         root.publish(table.0);
         self.publication += 1;
         if old.0 != 0 {
             let until = self.publication;
             self.tables.push(Outdated { place: old, units, until, is_owned: true });
+        }
+        if !has_ring {
+            self.drop_ring(old_base);
+        }
+        if let Some(old) = old_base.filter(|old| old.place != base) {
+            let since = self.publication;
+            self.unused.push(Unused { place: old.place, units: old.units(), since });
         }
     }
 
@@ -211,7 +223,6 @@ impl Publisher {
         let options = self.options_in_use(&listed);
         let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
         let table = self.make_table(
-            &listed,
             &listed,
             (&remaining, &sticky),
             self.generation,

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    layout::ProcessEntry,
-    memory::Offset,
-    peer_spec::{PeerSpec, identity},
-};
+use crate::{layout::ProcessEntry, memory::Offset, peer_spec::PeerSpec};
 
 /// A peer that the current table gives requests to.
 ///
@@ -44,12 +40,9 @@ impl Listed {
         self.spec.parameters.max_conns != 0
     }
 
-    /// Whether it has the same points in the ring of consistent hashing as the other.
-    pub(super) fn has_points_of(&self, other: &Self) -> bool {
-        let (one, other) = (&self.spec, &other.spec);
-        identity(one) == identity(other)
-            && one.server == other.server
-            && one.parameters.weight == other.parameters.weight
+    /// Whether it has points in the ring of consistent hashing.
+    pub(super) fn has_points(&self) -> bool {
+        !self.is_backup && self.weight > 0
     }
 }
 

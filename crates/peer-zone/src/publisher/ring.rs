@@ -1,190 +1,361 @@
-//! The ring of consistent hashing: made once, then carried from table to table.
+//! The ring of consistent hashing, as the publisher has it in its own memory: the servers with
+//! their slots, and what tables say of them. The crate `hash-ring` says what a ring is.
 //!
-//! With 160 points for each unit of weight it is by far the largest part of a table: 1.6 million
-//! points for 10 000 peers. To make them all and sort them takes some hundred times as long as to
-//! copy those of the peers that stay, and to merge in those of the peers that come.
+//! It may be ahead of what is published, since it changes before the table is made that says so.
+//! If there is no room for that table, the publisher reads from the published one what the ring
+//! was; see [`Publisher::restore_ring`](super::Publisher::restore_ring).
 
-use std::collections::HashMap;
+mod published;
 
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use hash_ring::{Base, EMPTY_BASE, Merge, MergeError, Ring, base_words, delta_words};
 use peer_balance::POINTS_PER_WEIGHT;
 
-use crate::layout::SHARED;
+use super::records::Listed;
+use crate::{
+    layout::TableHeader,
+    memory::{Memory, Offset, units},
+    zone::Zone,
+};
 
-/// A peer of the group, as the ring sees it: its server text and its weight.
-pub(super) type Server<'a> = (&'a str, u32);
-
-/// How many points these servers have.
-pub(super) fn length<'a>(servers: impl Iterator<Item = Server<'a>>) -> usize {
-    servers.map(|(_, weight)| points(weight)).sum()
-}
+/// A ring with at most so many points gets another base whenever that is worth while, before it is
+/// published: it takes less than half a millisecond.
+const FEW_POINTS: u64 = 1 << 16;
 
 /// How many points a server of this weight has.
 pub(super) fn points(weight: u32) -> usize {
     weight as usize * POINTS_PER_WEIGHT as usize
 }
 
-/// The servers that several peers are of, as
-/// [`TableHeader::shared`](crate::layout::TableHeader::shared) has them, and for each peer what its
-/// points say: its own index or, for each of those that share a server, where that one is.
-pub(super) struct SharedServers {
-    pub(super) words: Vec<u32>,
-    targets: Vec<u32>,
+/// Words of a delta for a server that was removed, at most.
+pub(super) const WORDS_OF_REMOVED: usize = 8;
+
+/// Words of a delta for so many added points, at most.
+pub(super) fn added_words(points: usize) -> usize {
+    points * 17 / 8 + 1
 }
 
-impl SharedServers {
-    /// Finds them.
-    pub(super) fn of(servers: &[Server<'_>]) -> Self {
-        let mut first: HashMap<&str, u32> = HashMap::with_capacity(servers.len());
-        let mut groups: HashMap<u32, Vec<u32>> = HashMap::new();
-        for (index, &(server, _)) in (0..).zip(servers) {
-            let leader = *first.entry(server).or_insert(index);
-            if leader != index {
-                groups.entry(leader).or_insert_with(|| vec![leader]).push(index);
+/// What a base with so many points takes.
+pub(super) fn base_units(points: usize, slots: usize) -> u32 {
+    if points == 0 {
+        return 0;
+    }
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    base_words(points as u64, slots).map_or(u32::MAX, |words| units(words * size_of::<u32>()))
+}
+
+/// The memory of a base.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    pub(super) place: Offset,
+    words: usize,
+}
+
+impl Block {
+    /// That of the base that a table names.
+    pub(super) fn of_table(table: &TableHeader) -> Option<Self> {
+        let words = table.base_words as usize;
+        (table.base.0 != 0).then_some(Self { place: table.base, words })
+    }
+
+    pub(super) fn bytes(self) -> usize {
+        self.words * size_of::<u32>()
+    }
+
+    pub(super) fn units(self) -> u32 {
+        units(self.bytes())
+    }
+}
+
+/// What a table has of a ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RingSizes {
+    /// Words of the delta.
+    pub(super) delta: usize,
+    pub(super) slots: usize,
+    /// Words of the list of servers that several peers are of.
+    pub(super) shared: usize,
+    /// Points, which are not in the table.
+    pub(super) points: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Server {
+    slot: u32,
+    /// The greatest weight of its peers.
+    weight: u32,
+}
+
+/// The making of a base, and where it is to lie.
+#[derive(Debug)]
+struct Merging {
+    merge: Merge,
+    block: Block,
+}
+
+/// The peers that are of one server text, in the order of the list.
+#[derive(Default)]
+struct Members<'l> {
+    text: Option<&'l Arc<str>>,
+    weight: u32,
+    entries: Vec<Offset>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct RingState {
+    ring: Ring,
+    /// Where the base lies; `None`: it is the empty one.
+    base: Option<Block>,
+    servers: HashMap<Arc<str>, Server>,
+    /// By slot, the place of the entry of the server's peer, of several that of the first; 0
+    /// without a server.
+    places: Vec<u32>,
+    /// Slots of servers that several peers are of, with the places of their entries.
+    shared: BTreeMap<u32, Vec<Offset>>,
+    /// Slots that nothing names, below the length of `places`.
+    free: BTreeSet<u32>,
+    merging: Option<Merging>,
+    /// The count of what had come back when there was no room for a merge.
+    pub(super) no_room_at: Option<u64>,
+}
+
+impl RingState {
+    /// The words of the base.
+    fn base_of<'m>(&self, memory: &Memory) -> &'m [u32] {
+        match self.base {
+            None => &EMPTY_BASE,
+            // SAFETY: a base was written there, and the publisher, who alone frees bases, does not
+            // free that of its ring.
+            Some(Block { place, words }) => unsafe { memory.slice(place.bytes(), words) },
+        }
+    }
+
+    pub(super) fn base(&self) -> Option<Block> {
+        self.base
+    }
+
+    /// How many slots are named, and what all of them are below.
+    pub(super) fn slots(&self) -> (usize, usize) {
+        (self.places.len() - self.free.len(), self.places.len())
+    }
+
+    /// Whether a server of this text and weight is there.
+    pub(super) fn has_slot(&self, text: &str, weight: u32) -> bool {
+        self.servers.get(text).is_some_and(|server| server.weight == weight)
+    }
+
+    /// The words of a delta at most, if of the servers that there are only so many stay.
+    pub(super) fn delta_words(&self, staying: usize) -> usize {
+        let gone = self.servers.len().saturating_sub(staying) + self.ring.removed_servers();
+        delta_words(0, 0) + added_words(self.ring.added_points() as usize) + gone * WORDS_OF_REMOVED
+    }
+
+    /// Whether it has no servers.
+    pub(super) fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// What a table with it takes; with `is_merged`, if the base had all points.
+    pub(super) fn sizes(&self, is_merged: bool) -> RingSizes {
+        RingSizes {
+            delta: if is_merged { delta_words(0, 0) } else { self.ring.delta_words() },
+            slots: self.places.len(),
+            shared: self.shared.values().map(|entries| 1 + entries.len()).sum(),
+            points: self.ring.points() as usize,
+        }
+    }
+
+    /// Whether it is another one than its base.
+    pub(super) fn has_delta(&self) -> bool {
+        self.ring.added_points() > 0 || self.ring.removed_servers() > 0
+    }
+
+    pub(super) fn should_merge(&self) -> bool {
+        self.ring.should_merge()
+    }
+
+    /// Whether a merge should be completed before it is published.
+    pub(super) fn must_merge(&self) -> bool {
+        self.ring.must_merge() || self.ring.should_merge() && self.ring.points() <= FEW_POINTS
+    }
+
+    /// The servers are those of these peers, the peers being in the order of the list.
+    pub(super) fn update(&mut self, listed: &[Listed]) {
+        self.take_freed();
+        let mut by_text: HashMap<&str, usize> = HashMap::with_capacity(self.servers.len());
+        let mut wanted: Vec<Members<'_>> = Vec::with_capacity(self.servers.len());
+        for peer in listed.iter().filter(|peer| peer.has_points()) {
+            let text = &peer.spec.server;
+            let index = *by_text.entry(text).or_insert(wanted.len());
+            if index == wanted.len() {
+                wanted.push(Members { text: Some(text), ..Members::default() });
+            }
+            let members = &mut wanted[index];
+            members.weight = members.weight.max(peer.weight);
+            members.entries.push(peer.entry);
+        }
+        let gone = self.servers.keys().filter(|text| !by_text.contains_key(&***text));
+        for text in gone.cloned().collect::<Vec<_>>() {
+            self.set_server(&text, 0, &[]);
+        }
+        for Members { text, weight, entries } in &wanted {
+            text.iter().for_each(|text| self.set_server(text, *weight, entries));
+        }
+    }
+
+    /// Peers come and go: each was `old`, if it was listed, and is `new`, if it still is.
+    pub(super) fn edit<'l>(
+        &mut self,
+        zone: &Zone,
+        edits: impl Iterator<Item = (Option<&'l Listed>, Option<&'l Listed>)>,
+    ) {
+        self.take_freed();
+        for (old, new) in edits {
+            let old = old.filter(|peer| peer.has_points());
+            let new = new.filter(|peer| peer.has_points());
+            match (old, new) {
+                (Some(old), Some(new)) if old.spec.server != new.spec.server => {
+                    self.edit_server(zone, &old.spec.server, Some(old), None);
+                    self.edit_server(zone, &new.spec.server, None, Some(new));
+                }
+                (Some(peer), _) | (None, Some(peer)) => {
+                    self.edit_server(zone, &peer.spec.server, old, new);
+                }
+                (None, None) => {}
             }
         }
-        let mut targets: Vec<u32> = (0..).take(servers.len()).collect();
-        let mut words = Vec::new();
-        let mut groups: Vec<_> = groups.into_values().collect();
-        groups.sort_unstable();
-        for members in groups {
-            // Bounded by the number of peers, which a zone's size bounds.
-            let place = words.len() as u32 | SHARED;
-            for &member in &members {
-                targets[member as usize] = place;
-            }
-            words.push(members.len() as u32);
-            words.extend(members);
+    }
+
+    fn edit_server(
+        &mut self,
+        zone: &Zone,
+        text: &Arc<str>,
+        old: Option<&Listed>,
+        new: Option<&Listed>,
+    ) {
+        let slot = self.servers.get(text).map(|server| server.slot);
+        let mut entries = slot.map_or_else(Vec::new, |slot| match self.shared.get(&slot) {
+            Some(entries) => entries.clone(),
+            None => vec![Offset(self.places[slot as usize])],
+        });
+        entries.retain(|&entry| old.is_none_or(|old| old.entry != entry));
+        if let Some(new) = new {
+            // SAFETY: the publisher frees entries, and none that it lists.
+            let precedes = |&entry: &Offset| unsafe { zone.precedes(entry, new.entry) };
+            let at = entries.partition_point(|entry| precedes(entry) != Some(false));
+            entries.insert(at, new.entry);
         }
-        Self { words, targets }
+        // SAFETY: as above.
+        let weight = |&entry: &Offset| unsafe { zone.entry(entry) }.parameters.weight;
+        let weight = entries.iter().map(weight).max().unwrap_or(0);
+        self.set_server(text, weight, &entries);
     }
 
-    fn is_empty(&self) -> bool {
-        self.words.is_empty()
-    }
-}
-
-/// The ring of the table before, and where the peers of its group are in the new one.
-pub(super) struct Before<'a> {
-    pub(super) points: &'a [u64],
-    pub(super) has_shared: bool,
-    /// For each peer of the old group its index in the new one, if it is there with the same server
-    /// text and weight.
-    pub(super) stays: Vec<Option<u32>>,
-}
-
-/// Fills `points`, which has room for [`length`] points of these servers.
-pub(super) fn fill(
-    points: &mut [u64],
-    servers: &[Server<'_>],
-    shared: &SharedServers,
-    before: Option<&Before<'_>>,
-) {
-    let carried = before.filter(|before| {
-        // Points of peers that share a server do not say whose they are; and points with the same
-        // hash are in the order of the peers, which must be the same in both.
-        shared.is_empty() && !before.has_shared && before.stays.iter().flatten().is_sorted()
-    });
-    match carried {
-        Some(before) => carry(points, servers, before),
-        None => make(points, servers, shared),
-    }
-}
-
-fn make(points: &mut [u64], servers: &[Server<'_>], shared: &SharedServers) {
-    let all = servers
-        .iter()
-        .zip(&shared.targets)
-        .flat_map(|(&server, &target)| points_of(server, target));
-    for (point, made) in points.iter_mut().zip(all) {
-        *point = made;
-    }
-    points.sort_unstable();
-}
-
-fn carry(points: &mut [u64], servers: &[Server<'_>], before: &Before<'_>) {
-    let mut is_old = vec![false; servers.len()];
-    for &index in before.stays.iter().flatten() {
-        is_old[index as usize] = true;
-    }
-    let new = (0..).zip(servers).zip(&is_old).filter(|&(_, &is_old)| !is_old);
-    let mut added: Vec<u64> =
-        new.flat_map(|((index, &server), _)| points_of(server, index)).collect();
-    added.sort_unstable();
-    let mut added = added.into_iter().peekable();
-    let kept = before.points.iter().filter_map(|&point| {
-        let index = before.stays.get(point as u32 as usize).copied().flatten()?;
-        Some(point & !u64::from(u32::MAX) | u64::from(index))
-    });
-    let mut room = points.iter_mut();
-    for point in kept {
-        while let Some(added) = added.next_if(|&added| added < point) {
-            if let Some(room) = room.next() {
-                *room = added;
-            }
+    /// A server has these peers, which are none if it is gone.
+    fn set_server(&mut self, text: &Arc<str>, weight: u32, entries: &[Offset]) {
+        let old = self.servers.get(text).copied();
+        let stays = old.filter(|old| old.weight == weight && !entries.is_empty());
+        if let Some(Server { slot, .. }) = old.filter(|_| stays.is_none()) {
+            // It is there, as the publisher put it there.
+            let _ = self.ring.remove(slot);
+            self.places[slot as usize] = 0;
+            self.shared.remove(&slot);
         }
-        if let Some(room) = room.next() {
-            *room = point;
-        }
-    }
-    for (room, point) in room.zip(added) {
-        *room = point;
-    }
-}
-
-fn points_of((server, weight): Server<'_>, target: u32) -> impl Iterator<Item = u64> {
-    peer_balance::points(server, weight).map(move |hash| u64::from(hash) << 32 | u64::from(target))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn filled(servers: &[Server<'_>], before: Option<&Before<'_>>) -> Vec<u64> {
-        let mut points = vec![0; length(servers.iter().copied())];
-        fill(&mut points, servers, &SharedServers::of(servers), before);
-        points
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_carried_is_what_would_be_made(
-            old in prop::collection::btree_map(0_u8..30, 1_u32..4, 0..12),
-            new in prop::collection::btree_map(0_u8..30, 1_u32..4, 0..12),
-        ) {
-            let names: Vec<String> = (0..30).map(|number| format!("10.0.0.{number}:80")).collect();
-            fn servers<'a>(
-                names: &'a [String],
-                peers: &std::collections::BTreeMap<u8, u32>,
-            ) -> Vec<Server<'a>> {
-                peers
-                    .iter()
-                    .map(|(&name, &weight)| (names[usize::from(name)].as_str(), weight))
-                    .collect()
-            }
-            let (old, new) = (servers(&names, &old), servers(&names, &new));
-            let points = filled(&old, None);
-            let stays = old
-                .iter()
-                .map(|server| {
-                    new.iter().position(|other| other == server).map(|index| index as u32)
-                })
-                .collect();
-            let before = Before { points: &points, has_shared: false, stays };
-            prop_assert_eq!(filled(&new, Some(&before)), filled(&new, None));
+        let Some(first) = entries.first() else {
+            self.servers.remove(text);
+            return;
+        };
+        let slot = stays.map_or_else(|| self.add_server(text, weight), |server| server.slot);
+        let Some(place) = self.places.get_mut(slot as usize) else { return };
+        *place = first.0;
+        if entries.len() > 1 {
+            self.shared.insert(slot, entries.to_vec());
+        } else {
+            self.shared.remove(&slot);
         }
     }
 
-    #[test]
-    fn peers_of_one_server_share_its_points() {
-        let servers = [("a", 1), ("b", 1), ("a", 1), ("c", 1), ("b", 2)];
-        let shared = SharedServers::of(&servers);
-        assert_eq!(shared.words, [2, 0, 2, 2, 1, 4]);
-        assert_eq!(shared.targets, [SHARED, SHARED | 3, SHARED, 3, SHARED | 3]);
-        let mut points = filled(&servers, None);
-        assert_eq!(points.len(), 6 * 160);
-        points.dedup_by_key(|point| *point >> 32);
-        assert!(points.len() <= 4 * 160);
+    /// Gives a server a slot.
+    fn add_server(&mut self, text: &Arc<str>, weight: u32) -> u32 {
+        let slot = self.free.pop_first().unwrap_or(self.places.len() as u32);
+        if slot as usize == self.places.len() {
+            self.places.push(0);
+        }
+        // More points than a ring can have are not in it; a zone is not as large.
+        let _ = self.ring.add(slot, peer_balance::points(text, weight));
+        self.servers.insert(Arc::clone(text), Server { slot, weight });
+        slot
+    }
+
+    /// Slots that nothing names any more can be used again: each table has its own list of them.
+    pub(super) fn take_freed(&mut self) {
+        self.free.extend(self.ring.take_freed());
+        while self.places.last().is_some_and(|&place| place == 0)
+            && self.free.last().is_some_and(|&slot| slot as usize + 1 == self.places.len())
+        {
+            self.places.pop();
+            self.free.pop_last();
+        }
+    }
+
+    /// Begins a merge, and says how many units the base takes. One that goes on is given up before.
+    pub(super) fn begin_merge(&mut self) -> Option<(Merge, u32)> {
+        debug_assert!(self.merging.is_none());
+        let merge = self.ring.begin_merge().ok()?;
+        let units = units(merge.words() * size_of::<u32>());
+        Some((merge, units))
+    }
+
+    /// The merge that was begun is not made.
+    pub(super) fn forget_merge(&mut self) {
+        self.ring.cancel_merge();
+    }
+
+    /// The base of the merge is to lie at `place`.
+    ///
+    /// # Safety
+    ///
+    /// As many units as [`begin_merge`](Self::begin_merge) has said are nobody else's there, until
+    /// the merge is given up or the base is freed.
+    pub(super) unsafe fn go_on_at(&mut self, merge: Merge, place: Offset) {
+        let block = Block { place, words: merge.words() };
+        self.merging = Some(Merging { merge, block });
+    }
+
+    /// The block of the merge that goes on.
+    pub(super) fn merging(&self) -> Option<Block> {
+        self.merging.as_ref().map(|merging| merging.block)
+    }
+
+    /// Gives up the merge that goes on. Returns its memory.
+    pub(super) fn cancel_merge(&mut self) -> Option<Block> {
+        self.ring.cancel_merge();
+        self.merging.take().map(|merging| merging.block)
+    }
+
+    /// Goes on with the merge for so many points; says whether it is complete.
+    pub(super) fn step(&mut self, memory: &Memory, budget: usize) -> Result<bool, MergeError> {
+        let base = self.base_of(memory);
+        let Some(Merging { merge, block }) = &mut self.merging else { return Ok(false) };
+        let base = Base::new(base).map_err(|_| MergeError::OtherBase)?;
+        // SAFETY: they are the merge's, as `go_on_at` was promised, and no table names them.
+        let words = unsafe { memory.words(block.place.bytes(), block.words) };
+        merge.step(&base, words, budget)
+    }
+
+    /// Goes over to the base of the merge, which is complete. Returns the base before.
+    pub(super) fn finish_merge(&mut self) -> Result<Option<Block>, MergeError> {
+        let Some(Merging { merge, block }) = &self.merging else {
+            return Err(MergeError::Superseded);
+        };
+        self.ring.finish_merge(merge)?;
+        let old = self.base.replace(*block);
+        self.merging = None;
+        Ok(old)
     }
 }

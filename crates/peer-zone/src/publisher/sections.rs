@@ -3,7 +3,7 @@
 use super::{
     options::TableOptions,
     records::Listed,
-    ring::{self, Server, SharedServers},
+    ring::{RingSizes, base_units},
 };
 use crate::{
     layout::{PLAIN, PLAN_ALIGNMENT, PlanHeader, Section, TableHeader},
@@ -19,7 +19,8 @@ pub(super) struct Contents<'a> {
     groups: [Summary; 2],
     /// Places of the entries that have one, in the order of their sticky ids.
     sticky: &'a [Offset],
-    shared: Option<SharedServers>,
+    /// If the method needs a ring.
+    ring: Option<RingSizes>,
 }
 
 /// What there is to know of the peers with `backup`, or of those without.
@@ -56,10 +57,16 @@ pub(super) struct Counts {
     pub(super) backups: usize,
     pub(super) removed: usize,
     pub(super) ranges: usize,
-    pub(super) points: usize,
+    /// Words of what has changed since the ring's base; none without a ring.
+    pub(super) delta: usize,
+    /// Slots of the ring that are named, and how many slots there are at least.
+    pub(super) slots: usize,
+    pub(super) least_slots: usize,
     /// Words of the list of servers that several peers are of.
     pub(super) shared: usize,
     pub(super) sticky: usize,
+    /// Points of the ring, which are not in the table.
+    pub(super) points: usize,
 }
 
 /// The plans of a table, and where its parts lie.
@@ -72,7 +79,8 @@ pub(super) struct Places {
 pub(super) struct Parts {
     plan_offsets: [usize; 2],
     pub(super) ranges: Section,
-    pub(super) ring: Section,
+    pub(super) delta: Section,
+    pub(super) slots: Section,
     pub(super) shared: Section,
     pub(super) sticky: Section,
     bytes: usize,
@@ -92,32 +100,24 @@ pub(super) fn sticky_order(listed: &[Listed]) -> Vec<Offset> {
 
 impl<'a> Contents<'a> {
     /// `listed` and the entries' places of those that are `removed`; `sticky` where the options
-    /// want it (see [`sticky_order`]).
+    /// want it (see [`sticky_order`]), and `ring` if they want one.
     pub(super) fn new(
         listed: &'a [Listed],
         removed: &'a [Offset],
         sticky: &'a [Offset],
         options: &'a TableOptions,
+        ring: Option<RingSizes>,
     ) -> Self {
         let mut groups = [Summary::default(); 2];
         for peer in listed {
             groups[usize::from(peer.is_backup)].add(peer);
         }
-        let mut contents = Self { listed, removed, options, groups, sticky, shared: None };
-        if options.method.needs_ring() {
-            contents.shared = Some(SharedServers::of(&contents.servers().collect::<Vec<_>>()));
-        }
-        contents
+        Self { listed, removed, options, groups, sticky, ring }
     }
 
     /// The peers with `backup`, or those without.
     pub(super) fn group(&self, is_backup: bool) -> impl Iterator<Item = &'a Listed> + Clone {
         self.listed.iter().filter(move |peer| peer.is_backup == is_backup)
-    }
-
-    /// The peers that consistent hashing goes by.
-    pub(super) fn servers(&self) -> impl Iterator<Item = Server<'a>> {
-        self.group(false).map(|peer| (&*peer.spec.server, peer.weight))
     }
 
     /// The weight of all peers without `backup`; 0 where they differ.
@@ -144,6 +144,7 @@ impl<'a> Contents<'a> {
 
     fn numbers(&self) -> Counts {
         let method = self.options.method;
+        let ring = self.ring.unwrap_or_default();
         let [primaries, backups] = self.groups.map(|group| group.peers);
         let has_ranges = method.needs_ranges() && self.even_weight() == 0;
         Counts {
@@ -151,9 +152,12 @@ impl<'a> Contents<'a> {
             backups,
             removed: self.removed.len(),
             ranges: if has_ranges { primaries } else { 0 },
-            points: if method.needs_ring() { ring::length(self.servers()) } else { 0 },
-            shared: self.shared.as_ref().map_or(0, |shared| shared.words.len()),
+            delta: ring.delta,
+            slots: ring.slots,
+            least_slots: 0,
+            shared: ring.shared,
             sticky: self.sticky.len(),
+            points: ring.points,
         }
     }
 
@@ -161,11 +165,20 @@ impl<'a> Contents<'a> {
     /// so a table does not shrink before they are out of it, and the next one fits where the last
     /// one was.
     pub(super) fn compact_units(&self) -> u32 {
+        self.compact_numbers().compact_units()
+    }
+
+    /// As [`Contents::compact_units`], with a base of the ring.
+    pub(super) fn needed_units(&self) -> u32 {
+        self.compact_numbers().needed_units()
+    }
+
+    fn compact_numbers(&self) -> Counts {
         let mut numbers = self.numbers();
         if self.options.method.needs_ranges() {
             numbers.ranges = numbers.primaries;
         }
-        numbers.compact_units()
+        numbers
     }
 
     /// Writes the parts behind the header, but for the ring.
@@ -199,32 +212,8 @@ impl<'a> Contents<'a> {
                     &peer_balance::cumulative(&weights),
                 );
             }
-            if let Some(shared) = &self.shared {
-                memory.copy(start + places.parts.shared.offset as usize, &shared.words);
-            }
             memory.copy(start + places.parts.sticky.offset as usize, self.sticky);
         }
-    }
-
-    /// Writes the ring, from that of the table before where there is one.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Contents::write`].
-    pub(super) unsafe fn write_ring(
-        &self,
-        memory: &Memory,
-        at: Offset,
-        places: &Places,
-        before: Option<&ring::Before<'_>>,
-    ) {
-        let Some(shared) = &self.shared else { return };
-        let servers: Vec<Server<'_>> = self.servers().collect();
-        let length = places.parts.ring.length as usize;
-        // SAFETY: the ring lies within what `places` has counted; the rest is the caller's promise.
-        let points =
-            unsafe { memory.zeroed(at.bytes() + places.parts.ring.offset as usize, length) };
-        ring::fill(points, &servers, shared, before);
     }
 
     /// The plans' headers.
@@ -248,18 +237,34 @@ impl<'a> Contents<'a> {
 }
 
 impl Counts {
-    /// See [`Contents::compact_units`].
+    /// See [`Contents::compact_units`]: a ring is in its base.
     pub(super) fn compact_units(&self) -> u32 {
+        let delta = self.delta.min(hash_ring::delta_words(0, 0));
+        Self { delta, ..*self }.units_with_delta()
+    }
+
+    /// As [`Counts::compact_units`], with what has changed since the ring's base.
+    pub(super) fn units_with_delta(&self) -> u32 {
         let weights = [self.primaries, self.backups].map(|peers| peers * size_of::<u64>());
         units(self.lay_out(weights).bytes + self.removed * size_of::<u64>())
     }
 
-    /// About as many bytes as these take in a table.
+    /// As [`Counts::compact_units`], with a base of the ring.
+    pub(super) fn needed_units(&self) -> u32 {
+        let base = if self.delta > 0 { base_units(self.points, self.all_slots()) } else { 0 };
+        self.compact_units().saturating_add(base)
+    }
+
+    fn all_slots(&self) -> usize {
+        self.slots.max(self.least_slots)
+    }
+
+    /// About as many bytes as these take in a table, and in the base of its ring.
     pub(super) fn bytes(&self) -> usize {
         let peers = self.primaries + self.backups + self.removed;
         peers * (size_of::<Offset>() + size_of::<u64>())
-            + (self.ranges + self.points) * size_of::<u64>()
-            + self.shared * size_of::<u32>()
+            + self.ranges * size_of::<u64>()
+            + (self.points + self.all_slots() + self.shared) * size_of::<u32>()
             + self.sticky * size_of::<Offset>()
     }
 
@@ -281,10 +286,11 @@ impl Counts {
             }
         };
         let ranges = section(self.ranges, size_of::<u64>());
-        let ring = section(self.points, size_of::<u64>());
+        let delta = section(self.delta, size_of::<u32>());
+        let slots = section(self.all_slots(), size_of::<u32>());
         let shared = section(self.shared, size_of::<u32>());
         let sticky = section(self.sticky, size_of::<Offset>());
-        Parts { plan_offsets: [first, second], ranges, ring, shared, sticky, bytes: end }
+        Parts { plan_offsets: [first, second], ranges, delta, slots, shared, sticky, bytes: end }
     }
 }
 

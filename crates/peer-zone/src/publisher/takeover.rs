@@ -8,6 +8,7 @@ use super::{
     load_correction::LoadCorrection,
     options::TableOptions,
     records::{Listed, Outdated, Removed, Unused},
+    ring::{Block, RingState},
 };
 use crate::{
     allocator::Allocator,
@@ -37,6 +38,7 @@ impl Publisher {
             tables: Vec::new(),
             reports: Vec::new(),
             unused: Vec::new(),
+            ring: RingState::default(),
             publication: 1,
             generation: 0,
             options: TableOptions::default(),
@@ -50,6 +52,7 @@ impl Publisher {
         };
         publisher.find_peers();
         publisher.find_published();
+        publisher.restore_ring();
         publisher.count_health();
         publisher.find_pinned();
         publisher.recounts.begin();
@@ -134,6 +137,9 @@ impl Publisher {
             (header, places)
         };
         self.allocator.reserve(table, header.units);
+        if let Some(base) = self.published_base() {
+            self.allocator.reserve(base.place, base.units());
+        }
         self.generation = header.generation;
         let peers: Vec<Offset> = places.iter().map(|&place| self.reserve_entry(place)).collect();
         // SAFETY: the publisher frees entries, and has not freed these.
@@ -162,8 +168,8 @@ impl Publisher {
         entry.peer
     }
 
-    /// Reserves tables, with their entries, and reports that are read just now, though others have
-    /// taken their place.
+    /// Reserves tables, with their entries and the bases of their rings, and reports that are read
+    /// just now, though others have taken their place.
     ///
     /// A pin may be stale: set, but not yet compared with the root. What it points to is then never
     /// read, and what looks like a header there may be left over from what lay there once, so that
@@ -179,6 +185,7 @@ impl Publisher {
         }
         for &table in &pinned {
             claims.extend(self.claimed_entries(table));
+            claims.extend(self.claimed_base(table));
         }
         claims.sort_unstable();
         let mut extents: Vec<(u32, u32)> = Vec::new();
@@ -246,5 +253,16 @@ impl Publisher {
             let units = may_lie.then(|| unsafe { self.zone.entry(place) }.units)?;
             self.allocator.is_free(place, units).then(|| (place.0, place.0 + units))
         })
+    }
+
+    /// The extent of the base of a block's ring, if that is a table, but for the base of the table
+    /// which is published.
+    fn claimed_base(&self, table: Offset) -> Option<(u32, u32)> {
+        // SAFETY: all of the block lies within the memory, and any bytes are valid integers.
+        let header = unsafe { self.zone.memory.get::<TableHeader>(table.bytes()) };
+        let base = Block::of_table(header).filter(|_| header.magic == TABLE_MAGIC)?;
+        let may_lie = self.may_lie_at(base.place.0, base.bytes());
+        let is_claim = may_lie && self.allocator.is_free(base.place, base.units());
+        is_claim.then(|| (base.place.0, base.place.0 + base.units()))
     }
 }

@@ -1,6 +1,7 @@
 //! Methods that choose by a key: `hash`, `hash … consistent`, `ip_hash`. Each maps a key to the
 //! peer to which nginx's own maps it.
 
+use hash_ring::{Base, Delta, EMPTY_BASE, View};
 use peer_balance::{IP_HASH_START, KEYED_TRIES};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     picked_peer::PickedPeer,
     table::Table,
 };
-use crate::layout::SHARED;
+use crate::{layout::SHARED, memory::Offset};
 
 /// How far a request has come with its key: nginx keeps the like in its
 /// `ngx_http_upstream_hash_peer_data_t`.
@@ -87,29 +88,75 @@ impl Table<'_> {
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        // SAFETY: the section's items are points.
-        let points: &[u64] = unsafe { self.section(self.header.ring) };
-        if points.is_empty()
+        let view = self.ring()?;
+        if view.is_empty()
             || group.places.len() < 2
             || key.is_empty()
             || progress.tries > KEYED_TRIES
         {
             return None;
         }
-        let hash_at = |index: usize| (points[index] >> 32) as u32;
-        // Looked up again at each try: the ring may have changed since the last one.
-        let found = peer_balance::find(hash_at, points.len(), peer_balance::key_hash(key));
-        let mut at = (0..progress.round).fold(found % points.len(), |at, _| following(points, at));
+        // From the beginning at each try: the ring may have changed since the last one.
+        let precedes = |one: u32, other: u32| self.precedes(one, other);
+        let mut walk = view.walk(peer_balance::key_hash(key), precedes);
+        for _ in 0..progress.round {
+            walk.next()?;
+        }
         loop {
-            if let Some(held) = self.claim_server(group, points[at] as u32, request) {
+            if let Some(held) = self.claim_server(group, walk.next()?, request) {
                 return Some(held);
             }
-            at = following(points, at);
             progress.round += 1;
             if progress.is_lost() {
                 return None;
             }
         }
+    }
+
+    /// The ring; `None` if the method needs none.
+    #[inline]
+    fn ring(&self) -> Option<View<'_>> {
+        // SAFETY: the section's items are words.
+        let delta: &[u32] = unsafe { self.section(self.header.delta) };
+        let base: &[u32] = match self.header.base {
+            Offset(0) => &EMPTY_BASE,
+            // SAFETY: the table is pinned, and no base that it names is freed; the publisher wrote
+            // as many words there.
+            place => unsafe {
+                self.zone().memory.slice(place.bytes(), self.header.base_words as usize)
+            },
+        };
+        View::new(Base::new(base).ok()?, Delta::new(delta).ok()?).ok()
+    }
+
+    /// The places of the entries of the peers of a server: there are several where a name has
+    /// several addresses.
+    #[inline]
+    fn places_of_server(&self, slot: u32) -> &[Offset] {
+        // SAFETY: the section's items are places, or words of the same size.
+        let slots: &[Offset] = unsafe { self.section(self.header.slots) };
+        let slot = slot as usize;
+        let Some(&Offset(word)) = slots.get(slot).filter(|place| place.0 != 0) else { return &[] };
+        if word & SHARED == 0 {
+            return &slots[slot..=slot];
+        }
+        // SAFETY: the section's items are numbers of places, each followed by as many of them.
+        let shared: &[Offset] = unsafe { self.section(self.header.shared) };
+        let places = shared.get((word & !SHARED) as usize..).and_then(|rest| rest.split_first());
+        let places = places.and_then(|(count, places)| places.get(..count.0 as usize));
+        places.unwrap_or_default()
+    }
+
+    /// Whether the server in one slot comes before that in another: if both have a point of the
+    /// same hash, it is the first one's.
+    fn precedes(&self, one: u32, other: u32) -> bool {
+        let [one, other] = [one, other].map(|slot| self.places_of_server(slot).first());
+        let (Some(one), Some(other)) = (one, other) else { return one.is_some() };
+        // SAFETY: the table is pinned, and no entry that it lists is freed.
+        let precedes = unsafe { self.zone().precedes(*one, *other) };
+        precedes.unwrap_or_else(|| {
+            self.places.iter().find(|place| [one, other].contains(place)) == Some(one)
+        })
     }
 
     /// The sum of the weights of all peers without `backup`, of which there are so many; `None`
@@ -141,24 +188,23 @@ impl Table<'_> {
         self.claim_peer(self.entry(place), request, Weighing::Not)
     }
 
-    /// A peer of the server that a point names: there are several where a name has several
-    /// addresses.
+    /// A peer of the server in this slot; of several they take turns.
     fn claim_server<F: Fn(u64) -> bool>(
         &self,
         group: &Group<'_>,
-        server: u32,
+        slot: u32,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let claim = |index: usize| self.claim_index(group, index, request);
-        if server & SHARED == 0 {
-            return claim(server as usize);
+        let claim = |&place: &Offset| self.claim_peer(self.entry(place), request, Weighing::Not);
+        match self.places_of_server(slot) {
+            [] => None,
+            [place] => claim(place),
+            places => {
+                let turn = (group.next() % places.len() as u64) as usize;
+                let (before, from) = places.split_at(turn);
+                from.iter().chain(before).find_map(claim)
+            }
         }
-        // SAFETY: the section's items are numbers of entries, each followed by as many indexes.
-        let shared: &[u32] = unsafe { self.section(self.header.shared) };
-        let (&count, indexes) = shared.get((server & !SHARED) as usize..)?.split_first()?;
-        let indexes = indexes.get(..count as usize).filter(|indexes| !indexes.is_empty())?;
-        let (before, from) = indexes.split_at((group.next() % indexes.len() as u64) as usize);
-        from.iter().chain(before).find_map(|&index| claim(index as usize))
     }
 }
 
@@ -179,15 +225,4 @@ pub(super) fn next_of_address(progress: &mut KeyProgress, address: &[u8]) -> u64
     progress.round = 1;
     progress.hash = u64::from(peer_balance::ip_hash(before, address));
     progress.hash
-}
-
-/// The point behind this one that has another hash. Of points with the same hash nginx keeps the
-/// first; all are kept here, since the first may go.
-fn following(points: &[u64], at: usize) -> usize {
-    let hash = points[at] >> 32;
-    let mut next = at + 1;
-    while next < points.len() && points[next] >> 32 == hash {
-        next += 1;
-    }
-    if next == points.len() { 0 } else { next }
 }

@@ -121,6 +121,22 @@ impl Zone {
         [socket_address, name, key, if server.is_empty() { name } else { server }]
     }
 
+    /// Whether the peer of one entry comes before that of another in the order in which they are
+    /// published; `None` if both are of `server` lines, whose order a table has.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::entry`].
+    pub(crate) unsafe fn precedes(&self, one: Offset, other: Offset) -> Option<bool> {
+        // SAFETY: the caller's promise; who keeps an entry keeps its peer.
+        let [one, other] = [one, other].map(|at| unsafe {
+            let place = self.entry(at).peer;
+            let [socket_address, _, key, _] = self.peer_strings(place);
+            (self.peer(place).is_static == 0, key, socket_address)
+        });
+        (one.0 || other.0).then(|| one < other)
+    }
+
     /// What a request needs of the peer at `at`.
     ///
     /// # Safety

@@ -308,14 +308,15 @@ proptest! {
             let is_full = !lacking.is_empty();
             if is_full && !publisher.publish_report(&[0; 900], &publishing) {
                 collect(&mut publisher);
-                prop_assert!(publisher.publish_report(&[0; 900], &publishing));
+                // A base that is made meanwhile may take the room.
+                prop_assert!(publisher.publish_report(&[0; 900], &publishing) || is_ring);
             }
             if collects && settle(&fixture, &mut publisher, &wanted).is_err() {
                 // Not more fit than what room is kept for reports and changes.
                 let listed: Vec<PeerSpec> = publisher.listed().cloned().collect();
                 let is_lacking = |peer: &&PeerSpec| !listed.iter().any(|it| it.key == peer.key);
                 let lacking: Vec<&PeerSpec> = wanted.iter().filter(is_lacking).collect();
-                for some in lacking.chunks_exact(if is_ring { 2 } else { 12 }).take(10) {
+                for some in lacking.chunks_exact(12).take(10) {
                     fixture.zone.set_left_out(0);
                     let more: Vec<PeerSpec> =
                         listed.iter().chain(some.iter().copied()).cloned().collect();
@@ -368,12 +369,12 @@ fn a_ring_grows_until_two_of_them_fill_the_zone() {
     let empty = fixture.used();
     publish(&mut publisher, &peers(MORE)).expect("room");
     collect(&mut publisher);
-    // A peer and its part of a table, of which there are two at a change.
+    // A peer and its part of a table and of a base, of which there are two at a change.
     let (few, used) = (fixture.used() - empty, |fixture: &Fixture| fixture.used() - empty);
     publish(&mut publisher, &peers(2 * MORE)).expect("room");
     collect(&mut publisher);
     let more = used(&fixture) - few;
-    let table = MORE * (36 + 8 + 160 * 8);
+    let table = MORE * (4 + 8 + 4 + 160 * 28 / 8);
     let bound = MORE * (size - empty) / (more + table);
     let fits = (3..)
         .map(|step| step * MORE)
@@ -384,5 +385,5 @@ fn a_ring_grows_until_two_of_them_fill_the_zone() {
         })
         .last()
         .expect("some");
-    assert!(fits <= bound && fits * 10 >= bound * 9, "{fits} peers of at most {bound}");
+    assert!(fits <= bound && fits * 5 >= bound * 4, "{fits} peers of at most {bound}");
 }

@@ -21,6 +21,7 @@ mod publishing;
 #[path = "../support/random.rs"]
 mod random;
 mod removal;
+mod ring;
 mod sizes;
 mod slow_start;
 mod sticky;
