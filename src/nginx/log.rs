@@ -1,6 +1,7 @@
 //! Lines in nginx's error log.
 
 use core::any::Any;
+use std::io::Write;
 
 use ngx::{
     ffi::{NGX_LOG_ERR, ngx_log_t, ngx_uint_t},
@@ -35,11 +36,13 @@ pub(crate) fn one_line_for_panics() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        eprintln!(
-            "etcd: thread \"{}\" panicked at {place}: {}",
+        let line = format!(
+            "etcd: thread \"{}\" panicked at {place}: {}\n",
             thread.name().unwrap_or_default(),
             one_line(payload_text(info.payload()))
         );
+        // In one piece: nginx writes there, too.
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }));
 }
 
