@@ -16,6 +16,7 @@ mod least;
 mod least_time;
 pub(crate) mod pick;
 pub(crate) mod picked_peer;
+mod recall;
 pub(crate) mod release;
 mod report;
 mod round_robin;
@@ -30,7 +31,7 @@ use core::{
     marker::PhantomData,
 };
 
-use self::exhausted::Exhausted;
+use self::{exhausted::Exhausted, recall::Recall};
 use crate::{
     layout::{PROCESS_ENTRIES, ProcessEntry},
     protocol::{Process, WithdrawalReader},
@@ -55,6 +56,7 @@ pub struct Worker {
     exhausted: Option<Exhausted>,
     /// The state of a generator of random numbers; never 0.
     random: Cell<u64>,
+    recall: Recall,
     withdrawals: WithdrawalReader,
     /// Not `Sync`, nor for more than one thread at a time.
     single_thread: PhantomData<*const ()>,
@@ -89,6 +91,7 @@ impl Worker {
             counted: None,
             exhausted: None,
             random: Cell::new(seed),
+            recall: Recall::default(),
             withdrawals: WithdrawalReader::new(&zone.header().withdrawal_count),
             single_thread: PhantomData,
         };

@@ -10,6 +10,7 @@ use super::{
     claim::{PickRequest, Weighing},
     group::Group,
     picked_peer::PickedPeer,
+    recall::RECALLED,
     table::Table,
     weighted_draw::{Turn, WeightedDraw, below},
 };
@@ -23,9 +24,10 @@ use crate::{
 /// docs/explanation/balancing.md says why there is no exact order of more.
 pub(super) const EXACT: usize = 256;
 
-/// Above, they take the least of so many, drawn at random: that all of them lie outside the least
-/// 5 % has a probability of 0.95^59 = 4.8 %.
-const SAMPLE: usize = 59;
+/// Above, they take the least of so many, drawn at random, and of the best of the last sample: that
+/// all of those that are drawn lie outside the least 5 % has a probability of 0.95^59 = 4.8 %.
+const DRAWN: usize = 59;
+const SAMPLE: usize = RECALLED + DRAWN;
 
 /// Peers that are looked at in the order of round robin, for one without any connection, before
 /// peers are compared: where most are idle, as with short requests, that is all it takes, and idle
@@ -146,14 +148,22 @@ impl Table<'_> {
             // Step by step for all of them: peers drawn at random are in nobody's cache, and loads
             // that do not wait for each other come together. Peer by peer it takes several times as
             // long.
-            let places: [Offset; SAMPLE] = array::from_fn(|_| {
-                group.places[below(self.worker.random(), group.places.len() as u64) as usize]
+            let recall = &self.worker.recall;
+            let recalled = recall.indexes();
+            let indexes: [u32; SAMPLE] = array::from_fn(|at| match recalled.get(at) {
+                Some(&index) if (index as usize) < group.places.len() => index,
+                // No more than a table has peers, which are numbered with 32 bits.
+                _ => below(self.worker.random(), group.places.len() as u64) as u32,
             });
+            let places: [Offset; SAMPLE] = indexes.map(|index| group.places[index as usize]);
             let entries = places.map(|place| self.entry(place));
             let peers = entries.map(|entry| self.peer(entry));
             let loads: [u64; SAMPLE] = array::from_fn(|at| load(entries[at], peers[at]));
-            for ((entry, peer), load) in entries.into_iter().zip(peers).zip(loads) {
-                self.compare((entry, peer, load), request, position, &mut compared);
+            for at in 0..SAMPLE {
+                let peer = (entries[at], peers[at], loads[at]);
+                if self.compare(peer, request, position, &mut compared) {
+                    recall.note(indexes[at]);
+                }
             }
         }
         let Comparison { least, equal, is_several, others, starting } = compared;
@@ -166,27 +176,28 @@ impl Table<'_> {
     }
 
     /// Takes the peer into the comparison: in the place of the best so far where it is better, or,
-    /// of those that are equal, with a probability by its weight.
+    /// of those that are equal, with a probability by its weight. Says whether it is as good as all
+    /// before it.
     fn compare<'t, F: Fn(u64) -> bool>(
         &'t self,
         (entry, peer, load): (&'t Entry, &'t Peer, u64),
         request: &PickRequest<'_, F>,
         position: u64,
         compared: &mut Comparison<'t>,
-    ) {
+    ) -> bool {
         let load = Load::new(load, entry);
         let order = compared.least.map_or(core::cmp::Ordering::Less, |least| load.order(least));
         // Without ramps there is nothing to be learnt of those that are not better.
         if order.is_gt() && !request.has_ramps {
-            return;
+            return false;
         }
         if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, request) {
-            return;
+            return false;
         }
         let random = || self.worker.random();
         if self.is_starting(entry, peer, request) {
             compared.starting.enter(entry, self.weight_now(entry, peer, request, position), random);
-            return;
+            return false;
         }
         let weight_now = self.weight_now(entry, peer, request, position);
         compared.others += weight_now;
@@ -201,6 +212,7 @@ impl Table<'_> {
             }
             core::cmp::Ordering::Greater => {}
         }
+        order.is_le()
     }
 
     /// Any peer by weight, as `ngx_http_upstream_get_random_peer`.
