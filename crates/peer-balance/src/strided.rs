@@ -25,7 +25,7 @@ const FIBONACCI: (u128, u128) = (7_540_113_804_746_346_429, 12_200_160_415_121_8
 /// Strides that are looked at on each side of the golden ratio. The nearest may be a bad one, close
 /// to a simple fraction (61 of 102, by 3/5). With this many the largest partial quotient (see
 /// [`evenness`]) was at most 6 for all cycles up to 20 000, for longer ones in steps of 214 733,
-/// and for multiples of 30 030, which have the fewest coprime numbers. It takes about 0.1 ms.
+/// and for multiples of 30 030, which have the fewest coprime numbers.
 const CANDIDATES: u64 = 512;
 
 /// The stride for peers of these weights: of the numbers coprime to their sum and next to the sum
@@ -37,45 +37,62 @@ pub fn stride(weights: &[u32]) -> Stride {
     let (numerator, denominator) = FIBONACCI;
     // A sum of fewer than 2³² weights is less than 2⁶⁴, and so is the result.
     let ideal = ((u128::from(cycle) * numerator + denominator / 2) / denominator) as u64;
-    let stride = (0..CANDIDATES.min(ideal))
+    let candidates = (0..CANDIDATES.min(ideal))
         .flat_map(|distance| [ideal - distance, ideal + distance])
-        .filter(|&candidate| candidate < cycle)
-        .filter_map(|candidate| Some((evenness(candidate, cycle)?, candidate)))
-        // The first of several that are equally good, and that is the nearest.
-        .min_by_key(|&(largest, _)| largest)
-        // Without a candidate the circle has one point or none. In larger ones there is always one,
-        // as among 50 consecutive numbers of 64 bits one at least is coprime to any other
-        // (Jacobsthal's function).
-        .map_or(1, |(_, candidate)| candidate);
+        .filter(|&candidate| candidate < cycle);
+    // Without a candidate the circle has one point or none. In larger ones there is always one, as
+    // among 50 consecutive numbers of 64 bits one at least is coprime to any other (Jacobsthal's
+    // function).
+    let (mut stride, mut least) = (1, u64::MAX);
+    for candidate in candidates {
+        // Of several that are equally good the first one stays, and that is the nearest.
+        if let Some(largest) = evenness(candidate, cycle, least) {
+            (stride, least) = (candidate, largest);
+        }
+    }
     Stride { cycle, stride }
 }
 
 /// The largest partial quotient of the continued fraction of `stride / cycle`; `None` where they
-/// have a common divisor.
+/// have a common divisor, or where it is not less than `limit`.
 ///
 /// The smaller it is, the less the picks of a peer bunch, however wide it is: the longest wait, as
 /// a multiple of the mean one, is bounded by it plus 2. For every cycle there is a stride for which
 /// it is small (S. K. Zaremba, "La méthode des «bons treillis» pour le calcul des intégrales
 /// multiples", 1972).
-fn evenness(stride: u64, cycle: u64) -> Option<u64> {
+fn evenness(stride: u64, cycle: u64, limit: u64) -> Option<u64> {
     let (mut a, mut b) = (cycle, stride);
     let mut largest = 0;
     while b > 1 {
-        largest = largest.max(a / b);
-        (a, b) = (b, a % b);
+        // Near the golden ratio nearly all quotients are 1 or 2, and a division takes several times
+        // as long as a subtraction.
+        let once = a.wrapping_sub(b);
+        let twice = once.wrapping_sub(b);
+        let (quotient, rest) = match (once < b, twice < b) {
+            (true, _) => (1, once),
+            (false, true) => (2, twice),
+            (false, false) => (a / b, a % b),
+        };
+        if quotient >= limit {
+            return None;
+        }
+        largest = largest.max(quotient);
+        (a, b) = (b, rest);
     }
     // The last quotient, a / 1, counts one less: [.., a] is [.., a - 1, 1] as well.
-    (b == 1).then(|| largest.max(a.saturating_sub(1)))
+    let largest = largest.max(a.saturating_sub(1));
+    (b == 1 && largest < limit).then_some(largest)
 }
 
 /// For each peer the sum of all weights up to its own, itself included: where its range on the
 /// circle ends.
 pub fn cumulative(weights: &[u32]) -> Vec<u64> {
-    let add = |sum: &mut u64, &weight: &u32| {
-        *sum += u64::from(weight);
-        Some(*sum)
+    let mut sum = 0;
+    let add = |&weight: &u32| {
+        sum += u64::from(weight);
+        sum
     };
-    weights.iter().scan(0, add).collect()
+    weights.iter().map(add).collect()
 }
 
 /// The index of the peer that is picked at this position, counted without an end.
@@ -140,7 +157,9 @@ mod tests {
         let weights = vec![u32::MAX; 1000];
         let (cumulative, stride) = (cumulative(&weights), stride(&weights));
         assert_eq!(stride.cycle, 1000 * u64::from(u32::MAX));
-        assert!(evenness(stride.stride, stride.cycle).is_some_and(|largest| largest <= 6));
+        assert!(
+            evenness(stride.stride, stride.cycle, u64::MAX).is_some_and(|largest| largest <= 6)
+        );
         // Any 10 000 consecutive picks come near to 10 for each.
         for start in [0, 1 << 40, stride.cycle - 5000, u64::MAX - 20_000] {
             let mut picks = vec![0; weights.len()];
@@ -156,12 +175,34 @@ mod tests {
             (2..5000).chain((1..2000).map(|n| n * 214_733)).chain((1..2000).map(|n| n * 30_030))
         {
             let stride = stride(&[cycle]);
-            let largest = evenness(stride.stride, stride.cycle);
+            let largest = evenness(stride.stride, stride.cycle, u64::MAX);
             assert!(largest.is_some_and(|largest| largest <= 6), "{stride:?} {largest:?}");
         }
     }
 
     proptest! {
+        /// No candidate is better than the stride, and none that is nearer is as good.
+        #[test]
+        fn the_stride_is_the_nearest_of_the_best(cycle in 2..3_000_000_u32) {
+            let found = stride(&[cycle]);
+            let cycle = u64::from(cycle);
+            let ideal = (f64::from(cycle as u32) * (5_f64.sqrt() - 1.0) / 2.0).round() as u64;
+            let largest = |stride: u64| {
+                let (mut a, mut b, mut largest) = (cycle, stride, 0);
+                while b > 1 {
+                    largest = largest.max(a / b);
+                    (a, b) = (b, a % b);
+                }
+                (b == 1).then(|| largest.max(a - 1))
+            };
+            let best = (0..CANDIDATES.min(ideal))
+                .flat_map(|distance| [ideal - distance, ideal + distance])
+                .filter(|&candidate| candidate < cycle)
+                .filter_map(|candidate| Some((largest(candidate)?, candidate)))
+                .min_by_key(|&(largest, _)| largest);
+            prop_assert_eq!(found.stride, best.map_or(1, |(_, candidate)| candidate));
+        }
+
         #[test]
         fn each_cycle_is_exact(
             weights in prop::collection::vec(0u32..300, 1..40),
@@ -175,7 +216,7 @@ mod tests {
         fn waits_are_bounded(weights in prop::collection::vec(1u32..300, 1..40)) {
             let (_, waits) = picks_and_waits(&weights, 0);
             let stride = stride(&weights);
-            let bound = evenness(stride.stride, stride.cycle).expect("coprime") + 2;
+            let bound = evenness(stride.stride, stride.cycle, u64::MAX).expect("coprime") + 2;
             for (wait, &weight) in waits.into_iter().zip(&weights) {
                 prop_assert!(
                     wait * u64::from(weight) <= bound * stride.cycle,
