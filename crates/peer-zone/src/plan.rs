@@ -21,6 +21,10 @@ pub(crate) enum Plan {
 impl Plan {
     /// The order of peers with these weights; those of weight 0 are left out.
     pub(crate) fn new(weights: &[u32]) -> Self {
+        // A cycle has at least a position for each.
+        if weights.iter().filter(|&&weight| weight > 0).count() > POSITIONS {
+            return Self::compact(weights);
+        }
         let (indexes, in_service): (Vec<u32>, Vec<u32>) = (0..)
             .zip(weights)
             .filter(|&(_, &weight)| weight > 0)

@@ -6,6 +6,7 @@ mod changes;
 mod fitting;
 mod health;
 pub(crate) mod keys;
+mod links;
 mod load_correction;
 pub(crate) mod matching;
 mod merging;
@@ -14,6 +15,7 @@ pub(crate) mod publish;
 mod reclaim;
 mod records;
 mod ring;
+mod roster;
 mod sections;
 mod slots;
 mod tables;
@@ -22,10 +24,12 @@ mod takeover;
 use std::sync::Arc;
 
 use self::{
+    links::Links,
     load_correction::LoadCorrection,
     options::TableOptions,
     records::{Listed, Outdated, Removed, Unused},
     ring::RingState,
+    roster::Roster,
 };
 use crate::{allocator::Allocator, layout::Peer, memory::Offset, peer_spec::PeerSpec, zone::Zone};
 
@@ -35,13 +39,14 @@ use crate::{allocator::Allocator, layout::Peer, memory::Offset, peer_spec::PeerS
 pub struct Publisher {
     zone: Zone,
     allocator: Allocator,
-    listed: Vec<Listed>,
+    listed: Roster,
     removed: Vec<Removed>,
     /// Peers that are in no table but perhaps a pinned one, and the first publication without them.
     unlisted: Vec<(Offset, u64)>,
     tables: Vec<Outdated>,
     reports: Vec<Outdated>,
     unused: Vec<Unused>,
+    links: Links,
     ring: RingState,
     /// Counts the tables that this publisher has published.
     publication: u64,

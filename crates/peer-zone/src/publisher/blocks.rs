@@ -144,15 +144,6 @@ impl Publisher {
         Some(place)
     }
 
-    /// Puts a peer into the list of all, by which a successor finds it.
-    pub(super) fn link(&mut self, place: Offset) {
-        let head = &self.zone.header().peers;
-        // SAFETY: the publisher frees peers, and has just made this one.
-        let peer = unsafe { self.zone.peer(place) };
-        peer.next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
-        head.store(place.0, Ordering::Release);
-    }
-
     /// Whether a table that takes `needed` units, with a base of its ring, could still be made.
     /// Each table is as large as it would be in its compact form at least, so that if this holds
     /// once it holds for as long as no peer is added: what is gone can always be taken out.

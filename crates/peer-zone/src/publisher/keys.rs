@@ -175,7 +175,7 @@ impl Publisher {
         for Edited { edit: Edit { at, is_listed, .. }, old, new, .. } in edited.iter_mut().rev() {
             match new {
                 Some(new) if *is_listed => {
-                    *old = Some(std::mem::replace(&mut self.listed[*at], new.clone()));
+                    *old = Some(self.listed.replace(*at, new.clone()));
                 }
                 Some(new) => self.listed.insert(*at, new.clone()),
                 None => *old = Some(self.listed.remove(*at)),
@@ -188,11 +188,9 @@ impl Publisher {
     fn restore_listed(&mut self, edited: Vec<Edited>) {
         for Edited { edit: Edit { at, .. }, old, new, .. } in edited {
             match (old, new) {
-                (Some(old), Some(_)) => self.listed[at] = old,
+                (Some(old), Some(_)) => drop(self.listed.replace(at, old)),
                 (Some(old), None) => self.listed.insert(at, old),
-                (None, _) => {
-                    self.listed.remove(at);
-                }
+                (None, _) => drop(self.listed.remove(at)),
             }
         }
     }

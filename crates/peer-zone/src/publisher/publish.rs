@@ -12,6 +12,7 @@ use super::{
     matching::{Changes, Known, Match, match_peers},
     options::TableOptions,
     records::{Listed, Removed, Unused},
+    roster::Roster,
     sections::sticky_order,
     slots::SlotSet,
 };
@@ -190,6 +191,7 @@ impl Publisher {
             };
             listed.push(peer);
         }
+        let listed = Roster::from(listed);
         let places = known.iter().flatten().map(|known| known.place);
         let stays = SlotSet::new(self.zone.memory.units(), places);
         let before = std::mem::take(&mut self.listed);

@@ -244,27 +244,6 @@ impl Publisher {
         self.free_unread();
     }
 
-    /// Takes peers out of the list of all. Each step is one store, so that a successor finds a
-    /// whole list whenever this ends.
-    fn unlink(&mut self, gone: &[(Offset, u64)]) {
-        let gone: std::collections::HashSet<u32> = gone.iter().map(|&(place, _)| place.0).collect();
-        let mut link = &self.zone.header().peers;
-        loop {
-            let place = Offset(link.load(Ordering::Relaxed));
-            if place.0 == 0 {
-                return;
-            }
-            // SAFETY: the publisher frees peers, and frees those in the list only after it has
-            // taken them out.
-            let peer = unsafe { self.zone.peer(place) };
-            if gone.contains(&place.0) {
-                link.store(peer.next.load(Ordering::Relaxed), Ordering::Release);
-            } else {
-                link = &peer.next;
-            }
-        }
-    }
-
     /// Frees a peer that is in no list.
     pub(super) fn free_peer(&mut self, place: Offset) {
         // SAFETY: the publisher frees peers, and has not freed this one.

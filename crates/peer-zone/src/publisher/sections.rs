@@ -4,6 +4,7 @@ use super::{
     options::TableOptions,
     records::Listed,
     ring::{RingSizes, base_units},
+    roster::{Group, Roster},
 };
 use crate::{
     layout::{PLAIN, PLAN_ALIGNMENT, PlanHeader, Section, TableHeader},
@@ -13,41 +14,13 @@ use crate::{
 
 /// A table's entries and whatever its upstream's method needs beside.
 pub(super) struct Contents<'a> {
-    listed: &'a [Listed],
+    listed: &'a Roster,
     removed: &'a [Offset],
     options: &'a TableOptions,
-    groups: [Summary; 2],
     /// Places of the entries that have one, in the order of their sticky ids.
     sticky: &'a [Offset],
     /// If the method needs a ring.
     ring: Option<RingSizes>,
-}
-
-/// What there is to know of the peers with `backup`, or of those without.
-#[derive(Clone, Copy, Default)]
-struct Summary {
-    peers: usize,
-    in_service: usize,
-    /// The weight of all, if they have the same.
-    weight: u32,
-    is_even: bool,
-    /// None has `max_conns` or `slow_start`.
-    is_plain: bool,
-}
-
-impl Summary {
-    fn add(&mut self, peer: &Listed) {
-        self.is_even = self.peers == 0 || self.is_even && self.weight == peer.weight;
-        self.is_plain = (self.peers == 0 || self.is_plain) && peer.is_plain;
-        self.weight = peer.weight;
-        self.peers += 1;
-        self.in_service += usize::from(peer.weight_in_turn() > 0);
-    }
-
-    /// The weight of all; 0 where they differ.
-    fn even_weight(&self) -> u32 {
-        if self.is_even { self.weight } else { 0 }
-    }
 }
 
 /// How many items of each kind a table has.
@@ -102,39 +75,49 @@ impl<'a> Contents<'a> {
     /// `listed` and the entries' places of those that are `removed`; `sticky` where the options
     /// want it (see [`sticky_order`]), and `ring` if they want one.
     pub(super) fn new(
-        listed: &'a [Listed],
+        listed: &'a Roster,
         removed: &'a [Offset],
         sticky: &'a [Offset],
         options: &'a TableOptions,
         ring: Option<RingSizes>,
     ) -> Self {
-        let mut groups = [Summary::default(); 2];
-        for peer in listed {
-            groups[usize::from(peer.is_backup)].add(peer);
-        }
-        Self { listed, removed, options, groups, sticky, ring }
+        Self { listed, removed, options, sticky, ring }
     }
 
-    /// The peers with `backup`, or those without.
-    pub(super) fn group(&self, is_backup: bool) -> impl Iterator<Item = &'a Listed> + Clone {
-        self.listed.iter().filter(move |peer| peer.is_backup == is_backup)
+    fn groups(&self) -> &'a [Group; 2] {
+        self.listed.groups()
+    }
+
+    /// Calls `each` with the peers with `backup`, or with those without.
+    fn each(&self, is_backup: bool, each: impl FnMut(&Listed)) {
+        if self.groups()[usize::from(!is_backup)].peers == 0 {
+            self.listed.iter().for_each(each);
+        } else {
+            self.listed.iter().filter(|peer| peer.is_backup == is_backup).for_each(each);
+        }
+    }
+
+    /// The weights of the peers with `backup`, or of those without.
+    fn weights(&self, is_backup: bool, weight: impl Fn(&Listed) -> u32) -> Vec<u32> {
+        let mut weights = Vec::with_capacity(self.groups()[usize::from(is_backup)].peers);
+        self.each(is_backup, |peer| weights.push(weight(peer)));
+        weights
     }
 
     /// The weight of all peers without `backup`; 0 where they differ.
     pub(super) fn even_weight(&self) -> u32 {
-        self.groups[0].even_weight()
+        self.groups()[0].even_weight()
     }
 
     /// The parts, with the plans in their shortest form or in the one that depends on nothing but
     /// the number of peers.
     pub(super) fn places(&self, is_compact: bool) -> Places {
         let plan = |is_backup: bool| {
-            let Summary { peers, in_service, is_even, .. } = self.groups[usize::from(is_backup)];
-            if is_even && in_service == peers {
-                return Plan::InTurn(peers);
+            let group = &self.groups()[usize::from(is_backup)];
+            if group.is_even() && group.in_service == group.peers {
+                return Plan::InTurn(group.peers);
             }
-            let weights: Vec<u32> =
-                self.group(is_backup).map(|peer| peer.weight_in_turn()).collect();
+            let weights = self.weights(is_backup, Listed::weight_in_turn);
             if is_compact { Plan::compact(&weights) } else { Plan::new(&weights) }
         };
         let plans = [plan(false), plan(true)];
@@ -145,7 +128,7 @@ impl<'a> Contents<'a> {
     fn numbers(&self) -> Counts {
         let method = self.options.method;
         let ring = self.ring.unwrap_or_default();
-        let [primaries, backups] = self.groups.map(|group| group.peers);
+        let [primaries, backups] = self.groups().each_ref().map(|group| group.peers);
         let has_ranges = method.needs_ranges() && self.even_weight() == 0;
         Counts {
             primaries,
@@ -192,9 +175,13 @@ impl<'a> Contents<'a> {
         // promise.
         unsafe {
             let mut behind = start + size_of::<TableHeader>();
-            for is_backup in [false, true] {
-                if self.groups[usize::from(is_backup)].peers > 0 {
-                    behind = memory.fill(behind, self.group(is_backup).map(|peer| peer.entry));
+            if self.groups().iter().any(|group| group.peers == 0) {
+                memory.copy(behind, self.listed.entries());
+                behind += size_of_val(self.listed.entries());
+            } else {
+                for is_backup in [false, true] {
+                    let group = self.listed.iter().filter(|peer| peer.is_backup == is_backup);
+                    behind = memory.fill(behind, group.map(|peer| peer.entry));
                 }
             }
             memory.copy(behind, self.removed);
@@ -206,7 +193,7 @@ impl<'a> Contents<'a> {
                 }
             }
             if places.parts.ranges.length > 0 {
-                let weights: Vec<u32> = self.group(false).map(|peer| peer.weight).collect();
+                let weights = self.weights(false, |peer| peer.weight);
                 memory.copy(
                     start + places.parts.ranges.offset as usize,
                     &peer_balance::cumulative(&weights),
@@ -220,18 +207,18 @@ impl<'a> Contents<'a> {
     pub(super) fn plan_headers(&self, places: &Places) -> [PlanHeader; 2] {
         let [primary, backup] = &places.plans;
         let [first, second] = places.parts.plan_offsets;
-        let [primaries, backups] = self.groups.map(|group| group.in_service);
+        let [primaries, backups] = self.groups().each_ref().map(|group| group.in_service);
         [primary.header(first, primaries), backup.header(second, backups)]
     }
 
     /// See [`TableHeader::traits`].
     pub(super) fn traits(&self) -> u32 {
-        if self.groups[0].is_plain { PLAIN } else { 0 }
+        if self.groups()[0].is_plain() { PLAIN } else { 0 }
     }
 
     /// How many peers there are without `backup`, with it, and removed.
     pub(super) fn counts(&self) -> [usize; 3] {
-        let [primaries, backups] = self.groups.map(|group| group.peers);
+        let [primaries, backups] = self.groups().each_ref().map(|group| group.peers);
         [primaries, backups, self.removed.len()]
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Publisher,
     blocks::{Replaced, Spare, above, changing},
     options::TableOptions,
-    records::Listed,
+    roster::Roster,
     sections::Contents,
 };
 use crate::{
@@ -20,7 +20,7 @@ impl Publisher {
     /// The ring, if the options need one, is that of the publisher, which is of the same peers.
     pub(super) fn make_table(
         &mut self,
-        listed: &[Listed],
+        listed: &Roster,
         parts: (&[Offset], &[Offset]),
         generation: u64,
         options: &TableOptions,
@@ -54,7 +54,7 @@ impl Publisher {
     /// has all points.
     fn write_table(
         &mut self,
-        listed: &[Listed],
+        listed: &Roster,
         (removed, sticky): (&[Offset], &[Offset]),
         generation: u64,
         options: &TableOptions,

@@ -5,10 +5,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Publisher,
+    links::Links,
     load_correction::LoadCorrection,
     options::TableOptions,
     records::{Listed, Outdated, Removed, Unused},
     ring::{Block, RingState},
+    roster::Roster,
 };
 use crate::{
     allocator::Allocator,
@@ -32,12 +34,13 @@ impl Publisher {
         let mut publisher = Self {
             zone,
             allocator: Allocator::new(zone.first_block(), zone.memory.units()),
-            listed: Vec::new(),
+            listed: Roster::default(),
             removed: Vec::new(),
             unlisted: Vec::new(),
             tables: Vec::new(),
             reports: Vec::new(),
             unused: Vec::new(),
+            links: Links::default(),
             ring: RingState::default(),
             publication: 1,
             generation: 0,
@@ -155,7 +158,7 @@ impl Publisher {
         let removed =
             all.map(|((spec, &place), &entry)| Removed { spec, place, entry, since }).collect();
         self.limited = listed.iter().filter(|peer| peer.is_limited()).count();
-        (self.listed, self.removed) = (listed, removed);
+        (self.listed, self.removed) = (listed.into(), removed);
         let in_table: HashSet<Offset> = peers.into_iter().collect();
         self.unlisted.retain(|(place, _)| !in_table.contains(place));
     }
