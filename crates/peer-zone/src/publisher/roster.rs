@@ -177,7 +177,10 @@ mod tests {
         /// After any edits a roster is what one would be that is made of its peers.
         #[test]
         fn edits_leave_what_a_new_roster_has(
-            edits in prop::collection::vec((0..3u8, any::<prop::sample::Index>(), 0..3u32, 0..8u8), 0..40),
+            edits in prop::collection::vec(
+                (0..3u8, any::<prop::sample::Index>(), 0..3u32, 0..8u8),
+                0..40,
+            ),
         ) {
             let mut roster = Roster::default();
             for (entry, (edit, at, weight, traits)) in (1..).zip(edits) {
