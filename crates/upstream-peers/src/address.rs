@@ -37,6 +37,32 @@ impl fmt::Display for SocketAddress {
     }
 }
 
+impl SocketAddress {
+    /// As it is printed. All addresses of a list are, and most are IPv4 ones.
+    pub fn text(&self) -> String {
+        let Self::Ip(SocketAddr::V4(address)) = self else { return self.to_string() };
+        let mut text = String::with_capacity("255.255.255.255:65535".len());
+        for (octet, end) in address.ip().octets().into_iter().zip(['.', '.', '.', ':']) {
+            push_number(&mut text, octet.into());
+            text.push(end);
+        }
+        push_number(&mut text, address.port());
+        text
+    }
+}
+
+fn push_number(text: &mut String, number: u16) {
+    let mut divisor = 10_000;
+    while divisor > number && divisor > 1 {
+        divisor /= 10;
+    }
+    while divisor > 0 {
+        // A digit.
+        text.push(char::from(b'0' + (number / divisor % 10) as u8));
+        divisor /= 10;
+    }
+}
+
 /// What a value names: an address, or a name for addresses. It is printed as nginx writes it,
 /// always with the port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -4,6 +4,7 @@ mod beside;
 mod changed;
 mod changed_keys;
 mod entry;
+mod list;
 mod member;
 mod names;
 mod queries;
@@ -180,18 +181,11 @@ impl Membership {
         stays: impl Fn(&str) -> bool,
     ) -> MembershipChange {
         let mut change = MembershipChange::default();
-        let mut members = mem::take(&mut self.members);
         let mut unusable = mem::take(&mut self.unusable);
-        // First what is known of them: keys may be about each other.
         let mut listed = Vec::new();
         for (key, value, create_revision) in items {
             match self.usable(key) {
-                Ok(key) => {
-                    if let Some((key, member)) = members.remove_entry(key) {
-                        self.members.insert(key, member);
-                    }
-                    listed.push((key, value, create_revision));
-                }
+                Ok(key) => listed.push((key, value, create_revision)),
                 Err((key, error)) => {
                     if let Some(error) = unusable.remove(&key) {
                         self.unusable.insert(key, error);
@@ -201,11 +195,8 @@ impl Membership {
                 }
             }
         }
-        for (key, value, create_revision) in listed {
-            self.put_member(key, value, create_revision, &mut change);
-        }
         change.rejections_changed |= !unusable.is_empty();
-        for (key, member) in members {
+        for (key, member) in self.put_list(listed, &mut change) {
             if stays(&key) {
                 self.members.insert(key, member);
             } else {
@@ -316,12 +307,27 @@ impl Membership {
         create_revision: i64,
         change: &mut MembershipChange,
     ) {
-        let parsed = self.parse(key, value);
-        if !self.members.contains_key(key) {
-            self.members.insert(Arc::from(key), Member::default());
-        }
         let weight = self.weight_beside(key);
-        let Some(member) = self.members.get_mut(key) else { return };
+        let mut members = mem::take(&mut self.members);
+        let member = match members.get_mut(key) {
+            Some(member) => member,
+            None => members.entry(Arc::from(key)).or_default(),
+        };
+        self.put_value(member, (key, value, create_revision), weight, change);
+        self.members = members;
+        self.note_member(key);
+        change.changed |= self.set_weight_beside(key);
+    }
+
+    /// Takes the value of a member; another key has this `weight` for its servers.
+    fn put_value(
+        &mut self,
+        member: &mut Member,
+        (key, value, create_revision): list::ListedKey<'_>,
+        weight: Option<u32>,
+        change: &mut MembershipChange,
+    ) {
+        let parsed = self.parse(key, value);
         change.changed |= member.set_create_revision(create_revision);
         let (was_rejected, unselected) = (member.rejected().is_some(), member.unselected());
         match parsed {
@@ -355,8 +361,6 @@ impl Membership {
             }
         }
         change.unselected_changed |= member.unselected() != unselected;
-        self.note_member(key);
-        change.changed |= self.set_weight_beside(key);
     }
 
     /// What the key says with this value, if all peers are where they may be.

@@ -211,6 +211,13 @@ fn no_value_takes_longer_than_linear_time() {
 
 proptest! {
     #[test]
+    fn the_text_of_an_address_is_what_is_printed(target in target()) {
+        if let Target::Address(address) = target {
+            prop_assert_eq!(address.text(), address.to_string());
+        }
+    }
+
+    #[test]
     fn json_reads_back(target in target(), overrides in overrides(option::of(any::<bool>()))) {
         let value = Value::new(target.to_string(), target, overrides);
         prop_assert_eq!(parse_value("n", value.to_json().as_bytes()), Ok(vec![value]));

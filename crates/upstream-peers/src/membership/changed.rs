@@ -71,7 +71,7 @@ fn own_peer(key: &Arc<str>, member: &Member, server: Server) -> Peer {
         address,
         server: text,
         parameters: parameters.all,
-        route: parameters.overrides.route,
+        route: parameters.route().cloned(),
         labels,
         create_revision: member.create_revision(),
         source: Source { scheme, ..Default::default() },

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::entry::{Entry, Given, Server};
+use super::entry::{Entries, Entry, Given, Server};
 use super::names::Names;
 use super::tally::Tally;
 use crate::address::{SocketAddress, Target};
@@ -14,14 +14,14 @@ use crate::value::ValueError;
 #[derive(Debug, Default)]
 pub(super) struct Member {
     good: Good,
-    rejection: Option<Rejection>,
+    rejection: Option<Box<Rejection>>,
     /// The key's, whatever its value: a malformed value is written to a key that was made all the
     /// same.
     create_revision: i64,
     /// The name of its peers, if that is not the key.
     name: Option<Arc<str>>,
     /// The servers of its last good value that are not wanted.
-    unselected: usize,
+    unselected: u32,
     /// As what the membership has it.
     pub(super) tally: Tally,
 }
@@ -43,7 +43,7 @@ enum Good {
     /// Not known: these are the peers that it was found to have, in the order of their addresses.
     Seeded(Vec<Server>),
     /// Those of its servers that are wanted.
-    Servers(Vec<Entry>),
+    Servers(Entries),
     /// No server, but perhaps the weight of one that another key names.
     Setting(Option<u32>),
 }
@@ -117,7 +117,7 @@ impl Member {
         names: &mut Names,
     ) -> bool {
         self.rejection = None;
-        self.unselected = unselected;
+        self.unselected = u32::try_from(unselected).unwrap_or(u32::MAX);
         if self.good.means(&entries) {
             match &mut self.good {
                 // They may say by themselves what the defaults have said so far, or the other way
@@ -130,7 +130,7 @@ impl Member {
                 // What a seeded key was found to have is what its value says.
                 good => {
                     entries.iter_mut().for_each(|entry| good.share_text(entry));
-                    *good = Good::Servers(entries);
+                    *good = Good::Servers(entries.into());
                 }
             }
             return false;
@@ -141,12 +141,10 @@ impl Member {
         let is_only = entries.len() == 1;
         for entry in &mut entries {
             previous.share_text(entry);
-            entry.meanwhile = previous.meanwhile(entry, is_only);
-            entry.meanwhile.sort_unstable();
-            entry.meanwhile.dedup();
+            entry.set_meanwhile(previous.meanwhile(entry, is_only));
         }
         let had_peers = previous.has_peers();
-        self.good = Good::Servers(entries);
+        self.good = Good::Servers(entries.into());
         had_peers || self.is_good()
     }
 
@@ -191,7 +189,7 @@ impl Member {
     /// Takes a malformed value. Says whether it is another than before.
     pub(super) fn reject(&mut self, rejection: Rejection) -> bool {
         let is_new = self.rejection.as_ref().is_none_or(|known| known.value != rejection.value);
-        self.rejection = Some(rejection);
+        self.rejection = Some(Box::new(rejection));
         is_new
     }
 
@@ -217,7 +215,7 @@ impl Member {
         Tally {
             good: self.is_good().into(),
             rejected: self.rejected().is_some().into(),
-            unselected: self.unselected(),
+            unselected: if self.rejection.is_some() { 0 } else { self.unselected },
             dependent: self.is_dependent().into(),
         }
     }
@@ -226,13 +224,13 @@ impl Member {
     /// a priority beside which those of others count.
     pub(super) fn is_dependent(&self) -> bool {
         self.name.is_some()
-            || self.entries().iter().any(|entry| entry.priority != 0 || entry.host().is_some())
+            || self.entries().iter().any(|entry| entry.priority() != 0 || entry.host().is_some())
             || self.seeded().iter().any(|peer| peer.priority != 0)
     }
 
     /// The servers of its current value, if that is valid, that are not wanted.
     pub(super) fn unselected(&self) -> usize {
-        if self.rejection.is_some() { 0 } else { self.unselected }
+        if self.rejection.is_some() { 0 } else { self.unselected as usize }
     }
 
     pub(super) fn rejected(&self) -> Option<&ValueError> {
@@ -364,7 +362,7 @@ impl Good {
                     _ => None,
                 };
                 match same {
-                    Some(same) => same.meanwhile.clone(),
+                    Some(same) => same.meanwhile().to_vec(),
                     None => entries.iter().filter_map(address).collect(),
                 }
             }

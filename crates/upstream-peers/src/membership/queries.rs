@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::entry::{Entry, Given, Server};
+use super::entry::{Entry, Server};
 use super::member::Member;
 use super::{Membership, shown};
 use crate::allow::OutsideAddresses;
@@ -64,11 +64,11 @@ impl Membership {
             entry.each_peer(resolve, self.is_one_address, |_| has_peers = true);
             has_peers
         };
-        let priorities = || entries().map(|entry| entry.priority).chain(seeded());
+        let priorities = || entries().map(Entry::priority).chain(seeded());
         let first = match priorities().min() {
             // A host name without an address must not push others back.
             first if first != priorities().max() => {
-                let priorities = entries().filter(has_peers).map(|entry| entry.priority);
+                let priorities = entries().filter(has_peers).map(Entry::priority);
                 priorities.chain(seeded()).min()
             }
             first => first,
@@ -82,7 +82,7 @@ impl Membership {
                 |name| self.permitted(resolve(name)),
                 self.is_one_address,
                 |Server { address, text: server, parameters, labels, priority, scheme }| {
-                    let Given { all: mut parameters, overrides } = parameters;
+                    let (route, mut parameters) = (parameters.route().cloned(), parameters.all);
                     let is_standby = priority > first && !parameters.backup;
                     parameters.backup |= is_standby;
                     let (key, etcd_key) = match member.name() {
@@ -90,7 +90,6 @@ impl Membership {
                         None => (Arc::clone(key), None),
                     };
                     let source = Source { key: etcd_key, priority, is_standby, scheme };
-                    let route = overrides.route;
                     peers.push(Peer {
                         key,
                         address,
@@ -183,7 +182,7 @@ impl Membership {
 
     /// The keys that have a good value, or had one before the current one.
     pub fn len(&self) -> usize {
-        self.tally.good
+        self.tally.good as usize
     }
 
     /// Whether no key has a good value.
