@@ -16,7 +16,7 @@ use tokio::{sync::watch, task::spawn_blocking, time::sleep_until};
 use upstream_peers::Peer;
 
 use super::{lines::Lines, peer_specs};
-use crate::{config::Etcd, nginx::socket_address, zones::report::StateFile};
+use crate::{config::Etcd, zones::report::StateFile};
 
 /// A list that is to be in the file.
 #[derive(Clone)]
@@ -106,10 +106,7 @@ impl StateOffer {
 
 /// The peers with keys, as etcd has them.
 fn peers(specs: &[Arc<PeerSpec>]) -> Vec<Peer> {
-    let peer = |desired: &Arc<PeerSpec>| {
-        peer_specs::peer(socket_address::parse(&desired.socket_address)?, desired)
-    };
-    specs.iter().filter_map(peer).collect()
+    specs.iter().filter_map(|spec| peer_specs::peer(spec)).collect()
 }
 
 impl StateKeeper {

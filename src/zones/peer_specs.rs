@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use peer_zone::PeerSpec;
-use upstream_peers::{Peer, SocketAddress};
+use upstream_peers::Peer;
 
 use crate::{config::Naming, nginx::socket_address};
 
@@ -22,14 +22,14 @@ impl Names {
     }
 }
 
-/// The peer as the zone takes it, with its address. It `joined` at a time of the monotonic clock
+/// The peer as the zone takes it. It `joined` at a time of the monotonic clock
 /// (ms), or 0: long ago.
-pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress, PeerSpec) {
-    let name = peer.address.to_string();
+pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> PeerSpec {
+    let name = peer.address.text();
     let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
     let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
     let source = peer.source.text(&peer.key);
-    let desired = PeerSpec {
+    PeerSpec {
         key: Some(peer.key),
         socket_address: socket_address::bytes(&peer.address),
         name,
@@ -41,8 +41,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> (SocketAddress
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: peer.parameters,
-    };
-    (peer.address, desired)
+    }
 }
 
 /// The text, as the string of the name where that says the same.

@@ -76,7 +76,7 @@ fn desired(state: &SavedState, conf: &UpstreamConf, etcd: &Etcd) -> Vec<PeerSpec
             && reading.wants(&peer.labels, peer.source.scheme.as_deref())
     });
     // They joined long ago.
-    permitted.map(|peer| describe(peer.clone(), 0, &names).1).collect()
+    permitted.map(|peer| describe(peer.clone(), 0, &names)).collect()
 }
 
 fn report(file: &Path, revision: Option<u64>, trouble: Option<String>) -> Report {

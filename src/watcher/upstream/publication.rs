@@ -10,7 +10,11 @@ use upstream_peers::{ChangedPeers, Peer, messages};
 use super::{WatchedUpstream, rejection_log::MAX_SHOWN, unresolved::failing};
 #[cfg(feature = "injected-faults")]
 use crate::watcher::faults;
-use crate::{nginx::clock, watcher::state::StateOffer, zones::report::Report};
+use crate::{
+    nginx::clock,
+    watcher::{heap, state::StateOffer},
+    zones::report::Report,
+};
 
 impl WatchedUpstream {
     /// Publishes what has come in.
@@ -36,6 +40,9 @@ impl WatchedUpstream {
         }
         if let Some(checks) = &mut self.checks {
             checks.publish(&mut self.publisher, &self.log, publishing);
+        }
+        if std::mem::take(&mut self.pending.large_list) {
+            heap::give_back();
         }
     }
 
