@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::{Attempts, CheckOutcome};
 use crate::config::CheckConfig;
-use crate::peer::{Address, Checked, Verdict};
+use crate::peer::{Address, Checked, PeerId, Verdict};
 use crate::schedule::{Schedule, Turn};
 
 /// Attempts under way at once, at most; more wait their turn. Each has a file descriptor, of which
@@ -79,6 +79,22 @@ impl Checks {
     /// changed is taken as a new one.
     pub fn set_peers(&mut self, peers: impl IntoIterator<Item = Checked>) {
         self.schedule.set_peers(peers, Instant::now());
+        self.abandon_unwanted();
+    }
+
+    /// As [`set_peers`](Self::set_peers) with those that are not among `before` and these: so that
+    /// a change of a few peers does not walk all of them.
+    pub fn change_peers(
+        &mut self,
+        before: impl IntoIterator<Item = PeerId>,
+        peers: impl IntoIterator<Item = Checked>,
+    ) {
+        self.schedule.change_peers(before, peers, Instant::now());
+        self.abandon_unwanted();
+    }
+
+    /// Drops the attempts at peers that are not checked any more.
+    fn abandon_unwanted(&mut self) {
         self.under_way.retain(|_, (turn, attempt)| {
             let wanted = self.schedule.is_wanted(turn);
             if !wanted {

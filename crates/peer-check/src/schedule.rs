@@ -1,7 +1,7 @@
 //! Which peer is checked when, and what its results add up to. No clock and no network: both are
 //! the caller's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -114,6 +114,38 @@ impl Schedule {
     /// moved to another target is a newcomer: nothing that is known of it was said by what is there
     /// now.
     pub(crate) fn set_peers(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) {
+        let newcomers = self.keep(peers, now);
+        self.peers.retain(|_, peer| {
+            let kept = peer.kept == self.keeps;
+            if !kept {
+                self.waiting.remove(peer);
+            }
+            kept
+        });
+        self.plan(newcomers, now);
+    }
+
+    /// As [`set_peers`](Self::set_peers), where all that are not among `before` stay.
+    pub(crate) fn change_peers(
+        &mut self,
+        before: impl IntoIterator<Item = PeerId>,
+        peers: impl IntoIterator<Item = Checked>,
+        now: Instant,
+    ) {
+        let newcomers = self.keep(peers, now);
+        for id in before {
+            if let Entry::Occupied(peer) = self.peers.entry(id)
+                && peer.get().kept != self.keeps
+            {
+                self.waiting.remove(peer.get());
+                peer.remove();
+            }
+        }
+        self.plan(newcomers, now);
+    }
+
+    /// Marks these peers as kept. Returns those among them that were not there.
+    fn keep(&mut self, peers: impl IntoIterator<Item = Checked>, now: Instant) -> Vec<PeerId> {
         self.keeps += 1;
         let mut newcomers = Vec::new();
         for Checked { id, target, state } in peers {
@@ -136,14 +168,7 @@ impl Schedule {
                 }
             }
         }
-        self.peers.retain(|_, peer| {
-            let kept = peer.kept == self.keeps;
-            if !kept {
-                self.waiting.remove(peer);
-            }
-            kept
-        });
-        self.plan(newcomers, now);
+        newcomers
     }
 
     fn plan(&mut self, mut newcomers: Vec<PeerId>, now: Instant) {

@@ -292,14 +292,18 @@ fn extreme_intervals_are_bounded() {
 #[derive(Clone, Debug)]
 enum Step {
     Keep(Vec<usize>),
+    /// In the place of the first ones come the second ones.
+    Change([Vec<usize>; 2]),
     Begin,
     /// The attempt under way at this place (modulo their number) ends.
     End(usize, bool),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
+    let numbers = |most| prop::collection::vec(0_usize..8, 0..most);
     prop_oneof![
-        1 => prop::collection::vec(0_usize..8, 0..8).prop_map(Step::Keep),
+        1 => numbers(8).prop_map(Step::Keep),
+        2 => [numbers(3), numbers(3)].prop_map(Step::Change),
         6 => Just(Step::Begin),
         6 => (any::<usize>(), any::<bool>()).prop_map(|(place, passed)| Step::End(place, passed)),
     ]
@@ -341,16 +345,22 @@ proptest! {
         let mut model: HashMap<PeerId, Model> = HashMap::new();
         let mut under_way: Vec<(Turn, usize)> = Vec::new();
         for (life, step) in steps.into_iter().enumerate() {
+            let ids = |numbers: &[usize]| -> HashSet<PeerId> {
+                numbers.iter().map(|number| peer(*number).id).collect()
+            };
+            let new = || Model { life, state: HealthState::Unknown, since: Vec::new() };
             match step {
                 Step::Keep(numbers) => {
-                    let wanted: HashSet<_> =
-                        numbers.iter().map(|number| peer(*number).id).collect();
+                    let wanted = ids(&numbers);
                     schedule.set_peers(peers(numbers), now);
                     model.retain(|id, _| wanted.contains(id));
-                    for id in wanted {
-                        let new = Model { life, state: HealthState::Unknown, since: Vec::new() };
-                        model.entry(id).or_insert(new);
-                    }
+                    wanted.into_iter().for_each(|id| _ = model.entry(id).or_insert_with(new));
+                }
+                Step::Change([before, numbers]) => {
+                    let (gone, wanted) = (ids(&before), ids(&numbers));
+                    schedule.change_peers(gone.iter().cloned(), peers(numbers), now);
+                    model.retain(|id, _| wanted.contains(id) || !gone.contains(id));
+                    wanted.into_iter().for_each(|id| _ = model.entry(id).or_insert_with(new));
                 }
                 Step::Begin => {
                     if let Some(due) = schedule.next_due(true) {
