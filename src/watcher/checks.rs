@@ -1,6 +1,6 @@
 //! Active checks: which peers are checked, and what becomes of the results.
 
-use std::{future::poll_fn, path::PathBuf, task::Poll};
+use std::{future::poll_fn, path::PathBuf, sync::Arc, task::Poll};
 
 use peer_check::{Address, Checked, Checks, HealthState, PeerId, Verdict, messages};
 use peer_zone::{Health, PeerSpec, Publisher, protocol::Publishing};
@@ -28,6 +28,20 @@ impl UpstreamChecks {
     pub(super) fn set_peers(&mut self, publisher: &Publisher) {
         self.checks.set_peers(
             publisher.listed_with_health().filter_map(|(peer, health)| checked(peer, health)),
+        );
+    }
+
+    /// Those `before` are not, or not any more as they were: `now` are in their place.
+    pub(super) fn change_peers(
+        &mut self,
+        before: &[Arc<PeerSpec>],
+        now: &[Arc<PeerSpec>],
+        publisher: &Publisher,
+    ) {
+        let health = |peer: &PeerSpec| publisher.health(peer.key.as_deref(), &peer.socket_address);
+        self.checks.change_peers(
+            before.iter().map(|peer| id(peer)),
+            now.iter().filter_map(|peer| checked(peer, health(peer)?)),
         );
     }
 
@@ -137,11 +151,11 @@ fn checked(peer: &PeerSpec, health: Health) -> Option<Checked> {
         Health::Passing => HealthState::Passing,
         Health::Failing => HealthState::Failing,
     };
-    Some(Checked {
-        id: PeerId { key: peer.key.clone(), address: peer.socket_address.clone() },
-        target,
-        state,
-    })
+    Some(Checked { id: id(peer), target, state })
+}
+
+fn id(peer: &PeerSpec) -> PeerId {
+    PeerId { key: peer.key.clone(), address: peer.socket_address.clone() }
 }
 
 fn name(id: &PeerId) -> String {

@@ -57,23 +57,24 @@ impl Described {
     }
 
     /// Takes the new peers of a name, as [`update`](Self::update) does with all. Returns them as
-    /// the zone takes them.
+    /// the zone takes them, behind those that it had before.
     pub(super) fn update_key(
         &mut self,
         key: &Arc<str>,
         peers: Vec<Peer>,
         ages: &Ages,
         now: u64,
-    ) -> Vec<Arc<PeerSpec>> {
+    ) -> [Vec<Arc<PeerSpec>>; 2] {
         let first = self.specs.partition_point(|spec| name(spec) < Some(&**key));
         let behind = &self.specs[first..];
         let count = behind.iter().take_while(|spec| name(spec) == Some(&**key)).count();
-        let mut known = behind[..count].to_vec();
+        let before = behind[..count].to_vec();
+        let mut known = before.clone();
         let describe = |peer| self.describe_peer(&mut known, peer, ages, now);
         let mut specs: Vec<_> = peers.into_iter().map(describe).collect();
         specs.sort_by(by_address);
         self.specs.splice(first..first + count, specs.iter().cloned());
-        specs
+        [before, specs]
     }
 
     /// A peer, made of one of those that are `known` of its name, if that is at the same address.

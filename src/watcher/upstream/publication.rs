@@ -16,6 +16,13 @@ use crate::{
     zones::report::Report,
 };
 
+/// The peers of some keys, as they were and as they are.
+#[derive(Default)]
+struct Edit {
+    before: Vec<Arc<PeerSpec>>,
+    now: Vec<Arc<PeerSpec>>,
+}
+
 impl WatchedUpstream {
     /// Publishes what has come in.
     pub(in crate::watcher) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
@@ -25,9 +32,7 @@ impl WatchedUpstream {
         let may_have_names = self.pending.peers && self.names().next().is_some();
         self.report.note_change(has_state_report || may_have_names);
         let has_peers = std::mem::take(&mut self.pending.peers);
-        if has_peers {
-            self.publish_peers(names, publishing);
-        }
+        let edit = if has_peers { self.publish_peers(names, publishing) } else { None };
         // Only now it is known whether all peers fit.
         self.publish_report(names, publishing);
         if has_peers {
@@ -35,7 +40,12 @@ impl WatchedUpstream {
             self.publish_revision();
             self.offer_state();
             if let Some(checks) = &mut self.checks {
-                checks.set_peers(&self.publisher);
+                match edit {
+                    Some(Edit { before, now }) => {
+                        checks.change_peers(&before, &now, &self.publisher);
+                    }
+                    None => checks.set_peers(&self.publisher),
+                }
             }
         }
         if let Some(checks) = &mut self.checks {
@@ -46,7 +56,8 @@ impl WatchedUpstream {
         }
     }
 
-    fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) {
+    /// Says which peers were published, unless these are all.
+    fn publish_peers(&mut self, names: &HostNames, publishing: &Publishing) -> Option<Edit> {
         let now = clock::now();
         if self.space.shortage().is_some() {
             // Peers that have gone since the last look make room for those that are left out.
@@ -54,12 +65,16 @@ impl WatchedUpstream {
         }
         let changed = self.contents.take_changed_peers();
         let is_all = std::mem::take(&mut self.pending.all_peers) || self.space.shortage().is_some();
-        let changes = match changed {
+        let published = match changed {
             ChangedPeers::OfKeys(keys) if !is_all => self.publish_keys(keys, now, publishing),
             ChangedPeers::OfKeys(_) | ChangedPeers::All => None,
         };
-        let changes = changes.unwrap_or_else(|| self.publish_all(names, now, publishing));
+        let (changes, edit) = match published {
+            Some((changes, edit)) => (changes, Some(edit)),
+            None => (self.publish_all(names, now, publishing), None),
+        };
         self.log_changes(changes);
+        edit
     }
 
     /// Publishes the peers of these keys, if that can be done without the others.
@@ -68,10 +83,13 @@ impl WatchedUpstream {
         keys: Vec<(Arc<str>, Vec<Peer>)>,
         now: u64,
         publishing: &Publishing,
-    ) -> Option<Changes> {
+    ) -> Option<(Changes, Edit)> {
         let (described, ages) = (&mut self.described, self.contents.ages());
+        let mut edit = Edit::default();
         let describe = |(key, peers)| {
-            let peers = described.update_key(&key, peers, ages, now);
+            let [before, peers] = described.update_key(&key, peers, ages, now);
+            edit.before.extend(before);
+            edit.now.extend(peers.iter().cloned());
             KeyPeers { key, peers }
         };
         let keys = keys.into_iter().map(describe).collect();
@@ -80,7 +98,7 @@ impl WatchedUpstream {
         let changes = self.publisher.publish_keys(keys, now, publishing)?;
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::InPublication);
-        Some(changes)
+        Some((changes, edit))
     }
 
     fn publish_all(&mut self, names: &HostNames, now: u64, publishing: &Publishing) -> Changes {
