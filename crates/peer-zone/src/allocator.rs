@@ -25,9 +25,9 @@ pub(crate) struct Allocator {
     available: u32,
 }
 
-/// Extents of less than so many units are short: a peer with a key of usual length takes five, an
-/// entry one.
-const SHORT: u32 = 8;
+/// Extents of less than so many units are short: a peer with a key of usual length takes twenty, an
+/// entry two.
+const SHORT: u32 = 32;
 
 impl Allocator {
     /// All of `[start, end)` is free.

@@ -3,8 +3,16 @@
 
 use core::ptr::NonNull;
 
-/// What every block is aligned to and sized in: a cache line, so that two blocks never share one.
-pub(crate) const UNIT: usize = 64;
+/// What every block is aligned to and sized in: a quarter of a cache line. What processes write at
+/// each pick without regard to others (their entries, the positions) is not in blocks, but on lines
+/// that begin at multiples of [`LINE`].
+pub(crate) const UNIT: usize = 16;
+
+/// A cache line, to which the memory is aligned.
+pub(crate) const LINE: usize = 64;
+
+/// Two peers lie at least so many units apart, as a power of 2; see `layout::peer`.
+pub(crate) const PEER_SHIFT: u32 = 3;
 
 /// Where a block begins, in units from the start of the memory. 0, where the header lies, means
 /// none.
@@ -15,6 +23,11 @@ pub(crate) struct Offset(pub(crate) u32);
 impl Offset {
     pub(crate) fn bytes(self) -> usize {
         self.0 as usize * UNIT
+    }
+
+    /// A number that no other peer has but the one that lies here.
+    pub(crate) fn index(self) -> usize {
+        (self.0 >> PEER_SHIFT) as usize
     }
 }
 
@@ -44,7 +57,7 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// `base` is aligned to [`UNIT`]; the memory is readable and writable, lives for as long as
+    /// `base` is aligned to [`LINE`]; the memory is readable and writable, lives for as long as
     /// this value and its copies, and is accessed through this crate alone.
     pub(crate) unsafe fn new(base: NonNull<u8>, length: usize) -> Self {
         Self { base, units: u32::try_from(length / UNIT).unwrap_or(u32::MAX) }

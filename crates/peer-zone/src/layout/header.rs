@@ -6,7 +6,7 @@ use crate::protocol::{ColumnUse, Owner, Pin, Root, SharedColumns, WithdrawalCoun
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a
 /// structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x0a");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x0b");
 
 /// Why the list was made again; an index into the counters of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) const RESYNC_COUNTERS: usize = 8;
 pub(crate) struct Header {
     /// [`MAGIC`].
     pub(crate) magic: u64,
-    /// Size of the memory, in units of 64 bytes.
+    /// Size of the memory, in units.
     pub(crate) size: u32,
     /// Columns per peer; a multiple of 8, so that a peer's columns fill whole cache lines.
     pub(crate) columns: u32,
@@ -51,7 +51,7 @@ pub(crate) struct Header {
     pub(crate) report: Root,
     /// The last peer that was made; the others follow by `Peer::next`.
     pub(crate) peers: AtomicU32,
-    /// Units of 64 bytes that are in use.
+    /// Units that are in use.
     pub(crate) used: AtomicU32,
     /// How many of the wanted peers do not fit.
     pub(crate) left_out: AtomicU32,

@@ -10,11 +10,11 @@ use crate::{drain_times::DrainTime, memory::units};
 /// What each pick touches lies in the first 64 bytes, one cache line, but for what `slow_start` and
 /// `least_time` with `inflight` need.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(16))]
 pub(crate) struct Peer {
     /// The place of the peer made before this one, in units; 0: none.
     pub(crate) next: AtomicU32,
-    /// Size with columns and strings, in units of 64 bytes.
+    /// Size with columns and strings, in units.
     pub(crate) units: u32,
     /// Never used twice in a zone.
     pub(crate) id: u64,

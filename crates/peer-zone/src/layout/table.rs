@@ -1,8 +1,8 @@
 //! A table and a report, which do not change once they are published.
 
-use peer_balance::Parameters;
+use peer_balance::{MAX_WEIGHT, Parameters};
 
-use crate::memory::Offset;
+use crate::memory::{Offset, units};
 
 /// How a group's order lies behind the table; see the crate peer-balance.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +35,11 @@ pub(crate) struct Section {
 /// A table: this, then the places of its entries ([`Offset`] each), then the plans of its two
 /// groups, then what its upstream's method needs beside.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(16))]
 pub(crate) struct TableHeader {
     /// [`TABLE_MAGIC`].
     pub(crate) magic: u64,
-    /// Size of all of it, in units of 64 bytes.
+    /// Size of all of it, in units.
     pub(crate) units: u32,
     /// Entries in all: peers without `backup`, peers with it, then peers that are gone but have
     /// open connections.
@@ -101,36 +101,107 @@ pub(crate) const PLAN_ALIGNMENT: usize = align_of::<u64>();
 /// Tells a table from what may lie where a stale pin points.
 pub(crate) const TABLE_MAGIC: u64 = u64::from_be_bytes(*b"ETCDTABL");
 
-/// A peer as tables have it: this, then its route, its labels and its source. It is written once;
-/// all tables in which the peer is the same name the same entry, so that a change costs what it
-/// changes. A peer's own strings stay as they are for as long as it lives, and are not here.
+/// A peer as tables have it: this, and if it has texts, their lengths ([`TextLengths`]), its route,
+/// its labels and its source. It is written once; all tables in which the peer is the same name the
+/// same entry, so that a change costs what it changes. A peer's own strings stay as they are for as
+/// long as it lives, and are not here.
+///
+/// Half a cache line: most peers have no texts, and all that a pick reads is here.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(16))]
 pub(crate) struct Entry {
     /// Where the peer lies.
     pub(crate) peer: Offset,
-    /// Size with its texts, in units of 64 bytes.
-    pub(crate) units: u32,
-    pub(crate) parameters: Parameters,
+    /// As in [`Parameters`]; no weight is greater than [`MAX_WEIGHT`].
+    pub(crate) weight: u16,
+    /// [`BACKUP`], [`DOWN`] and [`DRAIN`].
+    flags: u8,
+    /// 1 if it has texts.
+    has_texts: u8,
+    /// As in [`Parameters`].
+    max_conns: u32,
+    pub(crate) max_fails: u32,
+    fail_timeout: u32,
+    pub(crate) slow_start: u32,
     /// The id by which a cookie names the peer; 0 where it has none.
     pub(crate) sticky: u64,
-    /// Lengths of the texts behind it, in bytes; [`Entry::NONE`] for one that is not there.
-    pub(crate) route: u32,
-    pub(crate) labels: u32,
-    pub(crate) source: u32,
 }
+
+/// In [`Entry::flags`]: what [`Parameters`] say.
+const BACKUP: u8 = 1;
+const DOWN: u8 = 1 << 1;
+const DRAIN: u8 = 1 << 2;
+
+/// Lengths of the route, the labels and the source of an entry, in bytes; [`Entry::NONE`] for one
+/// that is not there.
+pub(crate) type TextLengths = [u32; 3];
 
 impl Entry {
     /// The length of a text that is not there: no text is as long.
     pub(crate) const NONE: u32 = u32::MAX;
+
+    /// An entry of the peer at `peer`.
+    pub(crate) fn new(
+        peer: Offset,
+        parameters: &Parameters,
+        sticky: u64,
+        texts: Option<&TextLengths>,
+    ) -> Self {
+        let Parameters { weight, max_conns, max_fails, fail_timeout, slow_start, .. } = *parameters;
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        Self {
+            peer,
+            // Not greater, as the parameters say.
+            weight: weight.min(MAX_WEIGHT) as u16,
+            flags: flag(parameters.backup, BACKUP)
+                | flag(parameters.down, DOWN)
+                | flag(parameters.drain, DRAIN),
+            has_texts: u8::from(texts.is_some()),
+            max_conns,
+            max_fails,
+            fail_timeout,
+            slow_start,
+            sticky,
+        }
+    }
+
+    /// Weight, limits and flags.
+    #[inline(always)]
+    pub(crate) fn parameters(&self) -> Parameters {
+        Parameters {
+            weight: self.weight.into(),
+            max_conns: self.max_conns,
+            max_fails: self.max_fails,
+            fail_timeout: self.fail_timeout,
+            slow_start: self.slow_start,
+            backup: self.flags & BACKUP != 0,
+            down: self.flags & DOWN != 0,
+            drain: self.flags & DRAIN != 0,
+        }
+    }
+
+    /// Whether lengths of texts follow, and texts.
+    pub(crate) fn has_texts(&self) -> bool {
+        self.has_texts != 0
+    }
+
+    /// How many units an entry takes with texts of these lengths, if it has any.
+    pub(crate) fn size(texts: Option<&TextLengths>) -> u32 {
+        let Some(lengths) = texts else { return units(size_of::<Self>()) };
+        let there = lengths.iter().filter(|&&length| length != Self::NONE);
+        let bytes: usize = there.map(|&length| length as usize).sum();
+        units(size_of::<Self>() + size_of::<TextLengths>() + bytes)
+    }
 }
 
+const _: () = assert!(MAX_WEIGHT <= u16::MAX as u32);
+
 /// A report: this, then its bytes.
-#[repr(C, align(64))]
+#[repr(C, align(16))]
 pub(crate) struct ReportHeader {
     /// [`REPORT_MAGIC`].
     pub(crate) magic: u64,
-    /// Size of all of it, in units of 64 bytes.
+    /// Size of all of it, in units.
     pub(crate) units: u32,
     /// Bytes behind the header.
     pub(crate) length: u32,

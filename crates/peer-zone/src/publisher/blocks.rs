@@ -6,7 +6,7 @@ use super::Publisher;
 use crate::{
     allocator::Allocator,
     drain_times::DrainTime,
-    layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TableHeader},
+    layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TableHeader, TextLengths},
     memory::{Offset, UNIT, units},
     peer_spec::PeerSpec,
 };
@@ -15,7 +15,7 @@ use crate::{
 const HOLES: usize = 64;
 
 /// Which part of the peers can change at once where there is no room for more: each one that does
-/// takes another entry, in units of which as many are kept free. With 1/64 that is a byte a peer.
+/// takes another entry, of which as many are kept free. With 1/64 that is half a byte a peer.
 const CHANGING: usize = 64;
 
 /// How many can at least.
@@ -46,10 +46,10 @@ impl Replaced {
 }
 
 /// Which part of what is free is to stay free above a table of so many units and peers: as the
-/// table grows with its peers, so does what they take, about four units each (an IPv4 address and a
-/// key of usual length).
+/// table grows with its peers, so does what they take, about sixteen units each (an IPv4 address
+/// and a key of usual length).
 pub(super) fn above(units: u32, peers: usize) -> (u32, u32) {
-    let peers = u32::try_from(peers).unwrap_or(u32::MAX / 8).saturating_mul(4);
+    let peers = u32::try_from(peers).unwrap_or(u32::MAX / 32).saturating_mul(16);
     (units, units.saturating_add(peers))
 }
 
@@ -121,22 +121,22 @@ impl Publisher {
 
     /// Writes what tables say of the peer at `peer`; `None` where there is no room.
     pub(super) fn make_entry(&mut self, spec: &PeerSpec, peer: Offset) -> Option<Offset> {
-        let texts = [&spec.route, &spec.labels, &spec.source];
-        let units = units_of_entry(spec);
+        let lengths = text_lengths(spec);
+        let units = Entry::size(lengths.as_ref());
         let tables = self.tables_from();
         let place = self.allocator.allocate_tight(units, tables)?;
-        // Texts are bounded by the memory's size in units, which is a `u32`.
-        let [route, labels, source] =
-            texts.map(|text| text.as_ref().map_or(Entry::NONE, |text| text.len() as u32));
-        let (parameters, sticky) = (spec.parameters, spec.sticky);
-        let entry = Entry { peer, units, parameters, sticky, route, labels, source };
+        let entry = Entry::new(peer, &spec.parameters, spec.sticky, lengths.as_ref());
         let memory = self.zone.memory;
         let mut at = place.bytes() + size_of::<Entry>();
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
         // entry and its texts take.
         unsafe {
             memory.write(place.bytes(), entry);
-            for text in texts.into_iter().flatten() {
+            if let Some(lengths) = lengths {
+                memory.write(at, lengths);
+                at += size_of::<TextLengths>();
+            }
+            for text in texts(spec).into_iter().flatten() {
                 memory.copy(at, text.as_bytes());
                 at += text.len();
             }
@@ -251,13 +251,25 @@ impl Publisher {
 
 /// How many units are kept for changes of so many peers.
 pub(super) fn changing(peers: usize) -> usize {
-    (peers / CHANGING).max(CHANGING_AT_LEAST)
+    (peers / CHANGING).max(CHANGING_AT_LEAST) * Entry::size(None) as usize
 }
 
 /// What an entry takes.
 pub(super) fn units_of_entry(spec: &PeerSpec) -> u32 {
-    let texts = [&spec.route, &spec.labels, &spec.source].into_iter().flatten();
-    units(size_of::<Entry>() + texts.map(|text| text.len()).sum::<usize>())
+    Entry::size(text_lengths(spec).as_ref())
+}
+
+/// What an entry says of a peer in text.
+fn texts(spec: &PeerSpec) -> [Option<&str>; 3] {
+    [&spec.route, &spec.labels, &spec.source].map(|text| text.as_deref())
+}
+
+/// How long these are, if there are any.
+fn text_lengths(spec: &PeerSpec) -> Option<TextLengths> {
+    // None is as long as the memory in units, whose number is a `u32`.
+    let length = |text: Option<&str>| text.map_or(Entry::NONE, |text| text.len() as u32);
+    let lengths = texts(spec).map(length);
+    lengths.iter().any(|&length| length != Entry::NONE).then_some(lengths)
 }
 
 /// The server's text, where that is not the name.
@@ -265,4 +277,4 @@ fn own_server(spec: &PeerSpec) -> &str {
     if spec.server == spec.name { "" } else { &spec.server }
 }
 
-const _: () = assert!(align_of::<TableHeader>() <= UNIT && align_of::<Offset>() <= PLAN_ALIGNMENT);
+const _: () = assert!(align_of::<TableHeader>() <= UNIT && PLAN_ALIGNMENT <= UNIT);

@@ -14,7 +14,7 @@ impl Publisher {
         for gone in before.iter().filter(|peer| !stays.contains(peer.place)) {
             self.apply_removal(gone, now);
         }
-        let was = SlotSet::new(self.zone.memory.units(), before.iter().map(|peer| peer.place));
+        let was = SlotSet::new(self.zone.index_limit(), before.iter().map(|peer| peer.place));
         let (lines, keyed) =
             before.split_at(before.partition_point(|peer| peer.spec.key.is_none()));
         // Lines may be in another order than before; of the others, what stays is in the same order

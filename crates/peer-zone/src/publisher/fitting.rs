@@ -25,7 +25,7 @@ use crate::{
 
 /// What a report takes that says what is wrong, in units, or less; there is room for two, since one
 /// is made while the one before is read.
-const REPORT: u32 = 16;
+const REPORT: u32 = 64;
 
 /// Peers that may be found too large, one by one, before the search ends; others that are as large
 /// are passed over without.
@@ -70,7 +70,7 @@ impl Publisher {
     ) -> Selection {
         let listed = self.listed_by_place();
         let old = |known: &Option<Known>| {
-            let number = known.map_or(0, |known| listed[known.place.0 as usize]);
+            let number = known.map_or(0, |known| listed[known.place.index()]);
             self.listed.get((number as usize).wrapping_sub(1))
         };
         let shared = several(specs, &self.options);
@@ -170,11 +170,11 @@ impl Publisher {
         }
     }
 
-    /// For each unit of the memory the number of the listed peer there, counted from 1, or 0.
+    /// For each index the number of the listed peer that has it, counted from 1, or 0.
     fn listed_by_place(&self) -> Vec<u32> {
-        let mut listed = vec![0; self.zone.memory.units() as usize];
+        let mut listed = vec![0; self.zone.index_limit()];
         for (number, peer) in (1..).zip(&self.listed) {
-            listed[peer.place.0 as usize] = number;
+            listed[peer.place.index()] = number;
         }
         listed
     }

@@ -64,7 +64,7 @@ mod tests {
     use crate::{
         Capacity, KeyProgress, Now, Parameters, PeerSpec, Pick, PickContext, PickedPeer, Publisher,
         RequestOutcome, Worker, Zone,
-        memory::UNIT,
+        memory::LINE,
         protocol::{Process, Publishing},
     };
 
@@ -75,7 +75,7 @@ mod tests {
     #[derive(Clone)]
     #[repr(align(64))]
     struct Line {
-        _bytes: [u8; UNIT],
+        _bytes: [u8; LINE],
     }
 
     /// What one of the peers has too much, or too little, in `open` when a worker dies: it was
@@ -152,11 +152,11 @@ mod tests {
             is_one_removed in any::<bool>(),
             dies_with_it in any::<bool>(),
         ) {
-            let mut memory = vec![Line { _bytes: [0; UNIT] }; (1 << 17) / UNIT];
+            let mut memory = vec![Line { _bytes: [0; LINE] }; (1 << 17) / LINE];
             let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).expect("an address");
             // SAFETY: the memory is ours alone, and outlives all that is made from it here.
             let zone =
-                unsafe { Zone::format(base, memory.len() * UNIT, CAPACITY) }.expect("large enough");
+                unsafe { Zone::format(base, memory.len() * LINE, CAPACITY) }.expect("large enough");
             // SAFETY: there is one publisher at a time.
             let take_over = || unsafe { Publisher::take_over(zone, &Publishing::unshared()) };
             let mut publisher = take_over();

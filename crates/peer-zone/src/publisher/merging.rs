@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::{
         layout::TableHeader,
-        memory::UNIT,
+        memory::LINE,
         peer_spec::PeerSpec,
         protocol::{Process, Publishing},
         publisher::options::TableOptions,
@@ -178,7 +178,7 @@ mod tests {
 
     #[derive(Clone, Copy)]
     #[repr(C, align(64))]
-    struct Line([u8; UNIT]);
+    struct Line([u8; LINE]);
 
     fn specs(numbers: std::ops::Range<usize>) -> Vec<PeerSpec> {
         let parameters = Parameters {
@@ -213,12 +213,12 @@ mod tests {
     /// A reader that has an old table has its base as well, whichever publisher comes.
     #[test]
     fn a_base_stays_while_a_table_that_names_it_is_read() {
-        let mut memory = vec![Line([0; UNIT]); (1 << 20) / UNIT];
+        let mut memory = vec![Line([0; LINE]); (1 << 20) / LINE];
         let start = NonNull::new(memory.as_mut_ptr().cast::<u8>()).expect("an address");
         let capacity = crate::Capacity { workers: 2, processes: 4 };
         // SAFETY: the memory is ours alone, and outlives all that is made from it here.
         let zone =
-            unsafe { Zone::format(start, memory.len() * UNIT, capacity) }.expect("large enough");
+            unsafe { Zone::format(start, memory.len() * LINE, capacity) }.expect("large enough");
         let (me, publishing) = (Process::new(1, 1), Publishing::unshared());
         let options = TableOptions { method: Method::HashConsistent, ..TableOptions::default() };
         let take_over = || {

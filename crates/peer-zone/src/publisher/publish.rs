@@ -193,7 +193,7 @@ impl Publisher {
         }
         let listed = Roster::from(listed);
         let places = known.iter().flatten().map(|known| known.place);
-        let stays = SlotSet::new(self.zone.memory.units(), places);
+        let stays = SlotSet::new(self.zone.index_limit(), places);
         let before = std::mem::take(&mut self.listed);
         let all = self.removed.iter().map(|peer| (peer.place, peer.entry));
         let all = all.chain(before.iter().map(|peer| (peer.place, peer.entry)));
@@ -284,7 +284,7 @@ impl Publisher {
     /// The entry at `place`, which no table names from this publication on.
     pub(super) fn unused_entry(&self, place: Offset, since: u64) -> Unused {
         // SAFETY: the publisher frees entries, and has not freed this one.
-        let units = unsafe { self.zone.entry(place) }.units;
+        let units = unsafe { self.zone.entry_units(place) };
         Unused { place, units, since }
     }
 

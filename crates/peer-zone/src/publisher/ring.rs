@@ -251,7 +251,7 @@ impl RingState {
             entries.insert(at, new.entry);
         }
         // SAFETY: as above.
-        let weight = |&entry: &Offset| unsafe { zone.entry(entry) }.parameters.weight;
+        let weight = |&entry: &Offset| unsafe { zone.entry(entry) }.parameters().weight;
         let weight = entries.iter().map(weight).max().unwrap_or(0);
         self.set_server(text, weight, &entries);
     }

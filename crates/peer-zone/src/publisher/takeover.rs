@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     allocator::Allocator,
-    layout::{Entry, ProcessEntry, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader},
+    layout::{
+        Entry, ProcessEntry, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader, TextLengths,
+    },
     memory::{Offset, units},
     peer_spec::order,
     protocol::Publishing,
@@ -166,8 +168,8 @@ impl Publisher {
     /// Reserves an entry of the table that is published. Returns the place of its peer.
     fn reserve_entry(&mut self, place: Offset) -> Offset {
         // SAFETY: the publisher frees entries, and has not freed this one.
-        let entry = unsafe { self.zone.entry(place) };
-        self.allocator.reserve(place, entry.units);
+        let (entry, units) = unsafe { (self.zone.entry(place), self.zone.entry_units(place)) };
+        self.allocator.reserve(place, units);
         entry.peer
     }
 
@@ -251,9 +253,12 @@ impl Publisher {
         let places =
             unsafe { memory.slice::<Offset>(table.bytes() + size_of::<TableHeader>(), count) };
         places.iter().filter_map(|&place| {
-            let may_lie = self.may_lie_at(place.0, size_of::<Entry>());
+            let may_lie = |texts: usize| self.may_lie_at(place.0, size_of::<Entry>() + texts);
             // SAFETY: within the memory, as above.
-            let units = may_lie.then(|| unsafe { self.zone.entry(place) }.units)?;
+            let has_texts = may_lie(0).then(|| unsafe { self.zone.entry(place) }.has_texts())?;
+            let may_lie = !has_texts || may_lie(size_of::<TextLengths>());
+            // SAFETY: within the memory, as above, with the lengths of the texts if there are any.
+            let units = may_lie.then(|| unsafe { self.zone.entry_units(place) })?;
             self.allocator.is_free(place, units).then(|| (place.0, place.0 + units))
         })
     }

@@ -72,7 +72,7 @@ impl Table<'_> {
         peer: &Peer,
         request: &PickRequest<'_, F>,
     ) -> bool {
-        entry.parameters.is_in_service() && self.is_healthy(entry, peer, request)
+        entry.parameters().is_in_service() && self.is_healthy(entry, peer, request)
     }
 
     fn is_healthy<F: Fn(u64) -> bool>(
@@ -89,7 +89,7 @@ impl Table<'_> {
         let fails = peer.fails.load(Ordering::Acquire);
         if fails != 0
             && !self.is_single()
-            && entry.parameters.is_failed(
+            && entry.parameters().is_failed(
                 fails,
                 peer.checked.load(Ordering::Relaxed),
                 request.now.seconds,
@@ -140,7 +140,7 @@ impl Table<'_> {
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
         let peer = self.peer(entry);
-        if entry.parameters.down || !self.is_healthy(entry, peer, request) {
+        if entry.parameters().down || !self.is_healthy(entry, peer, request) {
             return None;
         }
         self.hold_peer(entry, peer, request)
@@ -161,7 +161,7 @@ impl Table<'_> {
             Weighing::Ramp => None,
             Weighing::Not => return true,
         };
-        let parameters = &entry.parameters;
+        let parameters = entry.parameters();
         let mut share = self.ramp_share(entry, peer, request);
         let deficit = match position {
             Some(_) => Deficit(peer.deficit.load(Ordering::Relaxed)),
@@ -194,11 +194,11 @@ impl Table<'_> {
         peer: &Peer,
         request: &PickRequest<'_, F>,
     ) -> Share {
-        if !request.has_ramps || entry.parameters.slow_start == 0 || self.is_single() {
+        if !request.has_ramps || entry.parameters().slow_start == 0 || self.is_single() {
             return Share::MAX;
         }
         entry
-            .parameters
+            .parameters()
             .ramp_share(peer.ramp_from.load(Ordering::Relaxed), request.now.milliseconds)
     }
 
@@ -215,10 +215,10 @@ impl Table<'_> {
         let mut share = self.ramp_share(entry, peer, request);
         let deficit = Deficit(peer.deficit.load(Ordering::Relaxed));
         if deficit != Deficit::NONE {
-            let recovered = weigh(peer, deficit, entry.parameters.weight, position as u32);
+            let recovered = weigh(peer, deficit, entry.parameters().weight, position as u32);
             share = peer_balance::both(share, recovered);
         }
-        let weight = u64::from(entry.parameters.weight) << WEIGHT_SHIFT;
+        let weight = u64::from(entry.parameters().weight) << WEIGHT_SHIFT;
         if share == Share::MAX {
             return weight;
         }
@@ -239,7 +239,7 @@ impl Table<'_> {
         if !self.count_within_limit(entry) {
             return None;
         }
-        let parameters = &entry.parameters;
+        let parameters = entry.parameters();
         let is_single = self.is_single();
         let fails = peer.fails.load(Ordering::Acquire);
         let checked = peer.checked.load(Ordering::Relaxed);
@@ -277,7 +277,7 @@ impl Table<'_> {
     /// looking before it counts, a worker would keep others from a place that it cannot have
     /// itself.
     fn count_within_limit(&self, entry: &Entry) -> bool {
-        let limit = entry.parameters.max_conns;
+        let limit = entry.parameters().max_conns;
         if limit == 0 {
             self.worker.count(entry.peer);
             return true;
@@ -302,14 +302,14 @@ impl Table<'_> {
     /// Takes back a count that has come to nothing. Another may have found the peer full for it.
     fn uncount_claim(&self, entry: &Entry) {
         self.worker.uncount(entry.peer, CONNECTION);
-        if entry.parameters.max_conns != 0 {
+        if entry.parameters().max_conns != 0 {
             self.worker.zone.note_recovery();
         }
     }
 
     /// Whether the peer seems to be full; [`Table::hold_peer`] knows it for certain.
     pub(super) fn seems_full(entry: &Entry, peer: &Peer) -> bool {
-        entry.parameters.max_conns != 0 && Zone::open(peer) >= entry.parameters.max_conns
+        entry.parameters().max_conns != 0 && Zone::open(peer) >= entry.parameters().max_conns
     }
 }
 

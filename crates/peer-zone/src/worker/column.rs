@@ -90,7 +90,7 @@ impl Worker {
         let counted = self.counted.take().map(RefCell::into_inner).unwrap_or_default();
         if let Some(table) = self.table() {
             for entry in table.entries() {
-                let count = counted.get(entry.peer.0 as usize).copied().unwrap_or_default();
+                let count = counted.get(entry.peer.index()).copied().unwrap_or_default();
                 if count == 0 {
                     continue;
                 }

@@ -80,7 +80,7 @@ impl Worker {
     fn add_to_own(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
         // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
         if let Ok(mut all) = counted.try_borrow_mut()
-            && let Some(count) = all.get_mut(at.0 as usize)
+            && let Some(count) = all.get_mut(at.index())
         {
             *count = count.wrapping_add(what);
         }

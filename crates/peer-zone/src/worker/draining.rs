@@ -103,7 +103,7 @@ mod tests {
     #[derive(Clone)]
     #[repr(align(64))]
     struct Line {
-        _bytes: [u8; memory::UNIT],
+        _bytes: [u8; memory::LINE],
     }
 
     fn peer(drain: bool) -> PeerSpec {
@@ -136,7 +136,7 @@ mod tests {
     /// found nothing.
     #[test]
     fn what_a_dead_publisher_has_not_said_is_told_by_the_next_one() {
-        let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
+        let mut lines = vec![Line { _bytes: [0; memory::LINE] }; (1 << 18) / memory::LINE];
         let base = NonNull::from(&mut lines[0]).cast();
         // SAFETY: the memory is the test's alone, and lives until its end.
         let zone = unsafe { Zone::format(base, 1 << 18, Capacity { workers: 1, processes: 48 }) }
@@ -181,7 +181,7 @@ mod tests {
     /// one of them closes none.
     #[test]
     fn the_last_worker_says_when_connections_are_closed() {
-        let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
+        let mut lines = vec![Line { _bytes: [0; memory::LINE] }; (1 << 18) / memory::LINE];
         let base = NonNull::from(&mut lines[0]).cast();
         // SAFETY: the memory is the test's alone, and lives until its end.
         let zone = unsafe { Zone::format(base, 1 << 18, Capacity { workers: 1, processes: 48 }) }

@@ -69,7 +69,7 @@ impl Worker {
             _ => return None,
         };
         let index = table.in_range(number % total);
-        let held = table.hold_at(index, |entry, _| entry.parameters.is_in_service())?;
+        let held = table.hold_at(index, |entry, _| entry.parameters().is_in_service())?;
         *progress = after;
         Some(held)
     }

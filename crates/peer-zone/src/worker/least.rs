@@ -53,7 +53,7 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(load: u64, entry: &Entry) -> Self {
-        Self { load, weight: u64::from(entry.parameters.weight) }
+        Self { load, weight: u64::from(entry.parameters().weight) }
     }
 
     /// As nginx compares them.
@@ -284,7 +284,7 @@ impl Table<'_> {
         _now: Now,
     ) -> bool {
         let load = |(_, peer): (&Entry, &Peer)| u64::from(Zone::open(peer));
-        let weight = |(entry, _): (&Entry, &Peer)| u64::from(entry.parameters.weight);
+        let weight = |(entry, _): (&Entry, &Peer)| u64::from(entry.parameters().weight);
         load(one) * weight(other) < load(other) * weight(one)
     }
 
@@ -300,7 +300,7 @@ impl Table<'_> {
             };
             u128::from(cost).max(1) * (u128::from(open) + 1)
         };
-        let weight = |(entry, _): (&Entry, &Peer)| u128::from(entry.parameters.weight);
+        let weight = |(entry, _): (&Entry, &Peer)| u128::from(entry.parameters().weight);
         cost(one) * weight(other) < cost(other) * weight(one)
     }
 }

@@ -86,6 +86,6 @@ fn estimate<F>(
     } else {
         None
     };
-    let times = (idle, entry.parameters.fail_timeout);
+    let times = (idle, entry.parameters().fail_timeout);
     least_time.estimate(averages, times, waiting, Zone::open(peer))
 }

@@ -88,7 +88,7 @@ impl Worker {
         let request = PickRequest { now, tried: &tried, has_ramps, least_time };
         let named =
             context.sticky.and_then(|id| table.sticky_place(id)).map(|place| table.entry(place));
-        let is_backup = |entry: &&Entry| context.leaves_backups && entry.parameters.backup;
+        let is_backup = |entry: &&Entry| context.leaves_backups && entry.parameters().backup;
         let (at_once, at_last) = (named.filter(|entry| !is_backup(entry)), named.filter(is_backup));
         if let Some(held) =
             at_once.and_then(|entry| table.pick_named(entry, context.grace, &request))
@@ -177,7 +177,7 @@ impl Table<'_> {
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
         let is_over = |grace| self.peer(entry).has_drained_for(grace, request.now.milliseconds);
-        if entry.parameters.drain && grace.is_some_and(is_over) {
+        if entry.parameters().drain && grace.is_some_and(is_over) {
             return None;
         }
         self.claim_for_session(entry, request)

@@ -71,15 +71,14 @@ impl PickedPeer {
     /// The peer of an entry, which counts the request already; without any trait.
     #[inline]
     pub(super) fn new(entry: &Entry, peer: &Peer) -> Self {
-        let parameters = &entry.parameters;
         Self {
             id: peer.id,
             sticky: entry.sticky,
             in_flight: None,
             peer: entry.peer,
-            max_fails: parameters.max_fails,
-            slow_start: parameters.slow_start,
-            weight: parameters.weight as u16,
+            max_fails: entry.max_fails,
+            slow_start: entry.slow_start,
+            weight: entry.weight,
             traits: Traits::NONE,
         }
     }

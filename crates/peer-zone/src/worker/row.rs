@@ -61,7 +61,7 @@ impl Table<'_> {
             PeerRow {
                 // SAFETY: the table is pinned, and no peer that it lists is freed.
                 peer: unsafe { self.worker.zone.view(entry.peer) },
-                parameters: entry.parameters,
+                parameters: entry.parameters(),
                 // SAFETY: as above.
                 connections: unsafe { self.worker.zone.connections(entry.peer) },
                 // SAFETY: as above.

@@ -179,7 +179,7 @@ impl Zone {
             socket_address: socket_address.into(),
             server: if server == name { Arc::clone(&name_text) } else { text(server) },
             name: name_text,
-            parameters: entry.parameters,
+            parameters: entry.parameters(),
             sticky: entry.sticky,
             route: texts.route.map(text),
             labels: texts.labels.map(text),
@@ -197,11 +197,12 @@ impl Zone {
         (peer.open.load(Ordering::Relaxed) as i32).max(0) as u32
     }
 
-    /// An id for a peer at `place`, for the publisher. It tells the place, and apart from that
+    /// An id for a peer at `place`, for the publisher. It tells the index, and apart from that
     /// counts the peers that the zone has ever had.
     pub(crate) fn next_id(&self, place: Offset) -> u64 {
         let number = self.header().last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        (number << self.index_bits() | u64::from(place.0)) & (u64::MAX >> (u64::BITS - ID_BITS))
+        let index = place.index() as u64;
+        (number << self.index_bits() | index) & (u64::MAX >> (u64::BITS - ID_BITS))
     }
 
     /// A number below [`Zone::index_limit`] that no other peer has for as long as this one, of this
@@ -212,11 +213,11 @@ impl Zone {
 
     /// What [`Zone::index_of`] is always below.
     pub fn index_limit(&self) -> usize {
-        self.memory.units() as usize
+        Offset(self.memory.units()).index() + 1
     }
 
     fn index_bits(&self) -> u32 {
-        u32::BITS - self.memory.units().leading_zeros()
+        usize::BITS - self.index_limit().leading_zeros()
     }
 
     /// A peer that could not be picked may be one that can.

@@ -136,5 +136,5 @@ fn what_is_held_stays_whole_whatever_is_published() {
     publisher.publish_report(&[], &Publishing::unshared());
     publish(&mut publisher, &[]).expect("room");
     collect(&mut publisher);
-    assert_eq!(fixture.used(), used + 64);
+    assert_eq!(fixture.used(), used + 16);
 }

@@ -29,7 +29,7 @@ const WORKERS: usize = 2;
 #[derive(Clone)]
 #[repr(align(64))]
 struct Line {
-    _bytes: [u8; memory::UNIT],
+    _bytes: [u8; memory::LINE],
 }
 
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ struct Instance {
 
 impl Instance {
     fn new(method: Method, is_careful: bool) -> Self {
-        let mut lines = vec![Line { _bytes: [0; memory::UNIT] }; (1 << 18) / memory::UNIT];
+        let mut lines = vec![Line { _bytes: [0; memory::LINE] }; (1 << 18) / memory::LINE];
         let base = NonNull::from(&mut lines[0]).cast();
         let capacity = Capacity { workers: WORKERS as u32, processes: 48 };
         // SAFETY: the memory is the instance's alone, and lives as long.
