@@ -8,23 +8,25 @@
 //!
 //! A field is either an atomic or written once, before the block that holds it is published.
 
+mod ages;
 mod header;
 mod peer;
 mod table;
 
 pub use peer_balance::Parameters;
 
-pub use self::{header::ResyncCounter, peer::Health};
 pub(crate) use self::{
+    ages::Ages,
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
-    peer::Peer,
+    peer::{Peer, PeerBlock},
     table::{
         Entry, PLAIN, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED, Section,
         TABLE_MAGIC, TableHeader, TextLengths,
     },
 };
+pub use self::{header::ResyncCounter, peer::Health};
 use crate::{
-    memory::{LINE, PEER_SHIFT, UNIT, units},
+    memory::{LINE, UNIT, units},
     protocol::{Owner, SHARED_COLUMNS, WithdrawalEntry},
 };
 
@@ -56,7 +58,6 @@ pub(crate) fn shared_column(number: u32) -> u32 {
 }
 
 const _: () = {
-    assert!(size_of::<Peer>() >= UNIT << PEER_SHIFT);
     assert!(size_of::<ProcessEntry>() == LINE);
     assert!(size_of::<Owner>() == size_of::<u64>());
     assert!(size_of::<Entry>() == 2 * UNIT);
@@ -72,6 +73,7 @@ mod tests {
     use super::*;
     use crate::{
         drain_times::DrainTime,
+        memory::Offset,
         protocol::{ColumnUse, Lease, Pin, Root, SharedColumns, WithdrawalCount},
     };
 
@@ -94,6 +96,7 @@ mod tests {
             PlanHeader,
             Section,
             Entry,
+            Ages,
             Parameters,
             Owner,
             WithdrawalEntry,
@@ -110,12 +113,13 @@ mod tests {
             ("Header", 320, 64),
             ("Positions", 64, 64),
             ("ProcessEntry", 64, 64),
-            ("Peer", 128, 16),
+            ("Peer", 112, 16),
             ("TableHeader", 160, 16),
             ("ReportHeader", 16, 16),
             ("PlanHeader", 32, 8),
             ("Section", 8, 4),
             ("Entry", 32, 16),
+            ("Ages", 16, 8),
             ("Parameters", 24, 4),
             ("Owner", 8, 8),
             ("WithdrawalEntry", 8, 8),
@@ -138,25 +142,31 @@ mod tests {
         assert_eq!(offset_of!(Header, positions) + size_of::<Positions>(), size_of::<Header>());
         assert_eq!(PROCESS_ENTRIES % LINE, 0);
         assert_eq!(owners(3) % LINE, 0);
-        assert_eq!(size_of::<Peer>() % LINE, 0);
     }
 
-    /// The first cache line of a peer is all that a pick by any method reads of it, but for
-    /// `requests`, which it counts up, a ramp where there is one, and the requests in flight that
-    /// one of the methods can go by.
+    /// The first 64 bytes of a peer are all that a pick by any method touches of it, but for a ramp
+    /// where there is one, and the requests in flight that one of the methods can go by. What peers
+    /// are compared by is in the first half.
     #[test]
-    fn what_each_pick_reads_of_a_peer_is_in_its_first_cache_line() {
-        let ends = [
-            offset_of!(Peer, id) + size_of::<u64>(),
+    fn what_each_pick_reads_of_a_peer_is_at_its_beginning() {
+        let compared = [
             offset_of!(Peer, fails) + size_of::<u32>(),
             offset_of!(Peer, checked) + size_of::<u32>(),
             offset_of!(Peer, open) + size_of::<u32>(),
-            offset_of!(Peer, health) + size_of::<u32>(),
-            offset_of!(Peer, credit) + size_of::<u32>(),
+            offset_of!(Peer, health) + size_of::<u8>(),
             offset_of!(Peer, deficit) + size_of::<u64>(),
             offset_of!(Peer, response_time) + size_of::<u64>(),
         ];
-        assert!(ends.iter().all(|&end| end <= LINE), "{ends:?}");
+        assert!(compared.iter().all(|&end| end <= LINE / 2), "{compared:?}");
+        let taken = [
+            offset_of!(Peer, id) + size_of::<u64>(),
+            offset_of!(Peer, requests) + size_of::<u64>(),
+            offset_of!(Peer, credit) + size_of::<u32>(),
+            offset_of!(Peer, socket_address_length) + size_of::<u16>(),
+            offset_of!(Peer, name_length) + size_of::<u16>(),
+            offset_of!(Peer, key_length) + size_of::<u16>(),
+        ];
+        assert!(taken.iter().all(|&end| end <= LINE), "{taken:?}");
     }
 
     #[test]
@@ -164,10 +174,14 @@ mod tests {
         for entries in 0..8 {
             assert_eq!(TableHeader::plans(entries) % PLAN_ALIGNMENT, 0);
         }
-        for columns in [8, 16, 64] {
+        for columns in [10, 14, 66] {
             assert_eq!(withdrawals(5, columns) % align_of::<WithdrawalEntry>(), 0);
-            // The columns follow the peer, and the strings follow the columns.
-            assert_eq!(Peer::strings(columns), size_of::<Peer>() + columns as usize * 8);
+            // The columns come before the peer, and the strings follow it.
+            let (start, place) = (Offset(7), PeerBlock::place(Offset(7), columns));
+            assert_eq!(Peer::first_column(place, columns), start.bytes());
+            let bytes = columns as usize * 8 + size_of::<Peer>();
+            assert_eq!(Peer::strings(place), start.bytes() + bytes);
+            assert_eq!(PeerBlock::size(columns, 45), units(bytes + 45));
         }
         assert_eq!(align_of::<AtomicU64>(), align_of::<u64>());
     }
@@ -175,10 +189,10 @@ mod tests {
     /// Zeroes are what the memory begins as.
     #[test]
     fn health_is_read_as_it_was_stored() {
-        let word = core::sync::atomic::AtomicU32::new(0);
+        let word = core::sync::atomic::AtomicU8::new(0);
         assert_eq!(Health::load(&word), Health::Unchecked);
         for health in [Health::Unchecked, Health::Passing, Health::Failing, Health::Pending] {
-            word.store(health as u32, Ordering::Relaxed);
+            word.store(health as u8, Ordering::Relaxed);
             assert_eq!(Health::load(&word), health);
         }
     }

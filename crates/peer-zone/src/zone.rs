@@ -18,15 +18,15 @@ use crate::{
     protocol::{MAX_WITHDRAWALS, SHARED_COLUMNS, SharedColumns},
 };
 
-/// Columns are counted in cache lines of this many.
-const COLUMNS_PER_LINE: u32 = 8;
+/// Columns are counted in so many, which fill whole units.
+const COLUMNS_AT_ONCE: u32 = 4;
 
 /// Where there are few workers, columns for some more generations of old ones cost little.
-const LEAST_COLUMNS: u32 = 16;
+const LEAST_OWN_COLUMNS: u32 = 8;
 
 /// With a column for each of very many workers, peers would be large and few: with 256 workers some
-/// 4 kB each. Up to 30 workers each has its own, and during a reload those before them as well.
-const MOST_COLUMNS: u32 = 64;
+/// 4 kB each. Up to 32 workers each has its own, and during a reload those before them as well.
+const MOST_OWN_COLUMNS: u32 = 64;
 
 /// Withdrawals that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look
 /// ten times a second at least; where more have gone in between, all idle connections go.
@@ -89,8 +89,8 @@ impl Zone {
         capacity: Capacity,
     ) -> Result<Self, ZoneTooSmall> {
         // Twice the workers: a reload has both generations at once. What goes beyond shares.
-        let columns = capacity.workers.saturating_mul(2).saturating_add(2 + SHARED_COLUMNS);
-        let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS).next_multiple_of(COLUMNS_PER_LINE);
+        let own = capacity.workers.saturating_mul(2).clamp(LEAST_OWN_COLUMNS, MOST_OWN_COLUMNS);
+        let columns = SHARED_COLUMNS + own.next_multiple_of(COLUMNS_AT_ONCE);
         let process_entries = capacity.processes;
         let withdrawals = u32::try_from(length / BYTES_PER_WITHDRAWAL).unwrap_or(u32::MAX);
         let withdrawals = withdrawals.clamp(MIN_WITHDRAWALS, MAX_WITHDRAWALS);

@@ -6,7 +6,7 @@ use crate::protocol::{ColumnUse, Owner, Pin, Root, SharedColumns, WithdrawalCoun
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a
 /// structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x0b");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x0c");
 
 /// Why the list was made again; an index into the counters of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) struct Header {
     pub(crate) magic: u64,
     /// Size of the memory, in units.
     pub(crate) size: u32,
-    /// Columns per peer; a multiple of 8, so that a peer's columns fill whole cache lines.
+    /// Columns per peer.
     pub(crate) columns: u32,
     /// Entries in the list of processes.
     pub(crate) process_entries: u32,

@@ -1,81 +1,133 @@
 //! A peer: its identity and its counters, which stay where they are for as long as it lives.
 
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use crate::{drain_times::DrainTime, memory::units};
+use super::ages::Ages;
+use crate::{
+    drain_times::DrainTime,
+    memory::{Offset, PEER_SHIFT, UNIT, units},
+};
 
-/// A peer: 128 bytes, then its columns ([`AtomicU64`] each), its socket address, its name, its key,
-/// and its server text.
+/// A peer: before it its columns ([`AtomicU64`] each, the first one next to it), then this, then
+/// its socket address, its name, its key, and its server text. So columns and strings are found
+/// without a look at how many columns there are.
 ///
-/// What each pick touches lies in the first 64 bytes, one cache line, but for what `slow_start` and
-/// `least_time` with `inflight` need.
+/// A request reads all of it, in a few cache lines one behind the other. What others write there as
+/// well (the columns, the counts) comes before the strings, which nobody writes.
+///
+/// What methods compare peers by is in the first 32 bytes, and all that each pick touches in the
+/// first 64, but for what `slow_start` and `least_time` with `inflight` need.
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub(crate) struct Peer {
-    /// The place of the peer made before this one, in units; 0: none.
-    pub(crate) next: AtomicU32,
-    /// Size with columns and strings, in units.
-    pub(crate) units: u32,
-    /// Never used twice in a zone.
-    pub(crate) id: u64,
-    /// Consecutive failures, as nginx's `fails`.
-    pub(crate) fails: AtomicU32,
-    /// Seconds of the last failure, as nginx's `accessed`.
-    pub(crate) accessed: AtomicU32,
-    /// Seconds of the last failure or check, as nginx's `checked`.
-    pub(crate) checked: AtomicU32,
     /// The sum of the columns as far as one number can follow them: a worker that is killed between
     /// the two leaves a difference, which the publisher takes out. Methods compare peers by it;
     /// `max_conns` goes by the columns.
     pub(crate) open: AtomicU32,
+    /// Consecutive failures, as nginx's `fails`.
+    pub(crate) fails: AtomicU32,
+    /// Seconds of the last failure or check, as nginx's `checked`.
+    pub(crate) checked: AtomicU32,
     /// A [`Health`].
-    pub(crate) health: AtomicU32,
-    /// The accumulator by which a share of the visits is admitted; see `peer_balance::admits`.
-    pub(crate) credit: AtomicU32,
+    pub(crate) health: AtomicU8,
+    /// 1 while the peer is listed and gets new requests.
+    pub(crate) in_service: AtomicU8,
+    /// Lengths of the strings behind it, in bytes.
+    pub(crate) socket_address_length: u16,
     /// A [`Deficit`](peer_balance::Deficit).
     pub(crate) deficit: AtomicU64,
     /// A [`PeakEwma`](peer_balance::PeakEwma) or [`TimeAverages`](peer_balance::TimeAverages), by
     /// the method that has written it last.
     pub(crate) response_time: AtomicU64,
+    /// Never used twice in a zone.
+    pub(crate) id: u64,
     /// Requests sent to the peer since it was made.
     pub(crate) requests: AtomicU64,
-    /// Failed requests since it was made.
-    pub(crate) failures: AtomicU64,
-    /// When `slow_start` begins to count, in milliseconds of the monotonic clock; 0: long ago.
-    pub(crate) ramp_from: AtomicU64,
-    /// When the peer joined, likewise.
-    pub(crate) joined: AtomicU64,
-    /// An [`InFlight`](peer_balance::InFlight), for `least_time` with `inflight`.
-    pub(crate) in_flight: AtomicU64,
-    /// etcd's revision at which its key was created; 0 where it has none.
-    pub(crate) create_revision: AtomicU64,
-    /// 1 while the peer is listed and gets new requests.
-    pub(crate) in_service: AtomicU16,
-    /// 1 for a peer of an ordinary `server` line, which has no key.
-    pub(crate) is_static: u16,
-    /// Lengths of the strings behind the columns, in bytes.
-    pub(crate) socket_address_length: u16,
+    /// The accumulator by which a share of the visits is admitted; see `peer_balance::admits`.
+    pub(crate) credit: AtomicU32,
+    /// Seconds of the last failure, as nginx's `accessed`.
+    pub(crate) accessed: AtomicU32,
+    /// The place of the peer made before this one, in units; 0: none.
+    pub(crate) next: AtomicU32,
     pub(crate) name_length: u16,
     pub(crate) key_length: u16,
-    /// 0 if the server text is the name.
-    pub(crate) server_length: u16,
+    /// Failed requests since it was made.
+    pub(crate) failures: AtomicU64,
+    /// An [`InFlight`](peer_balance::InFlight), for `least_time` with `inflight`.
+    pub(crate) in_flight: AtomicU64,
+    /// When it joined, from when its ramp counts, when its key was made.
+    pub(crate) ages: Ages,
     /// Since when its key is gone.
     pub(crate) removed: DrainTime,
     /// Since when it says `drain`.
     pub(crate) drains: DrainTime,
     /// Since when it fails its checks.
     pub(crate) failing: DrainTime,
+    /// 0 if the server text is the name.
+    pub(crate) server_length: u16,
+    /// 1 for a peer of an ordinary `server` line, which has no key.
+    pub(crate) is_static: u8,
+    pub(crate) reserved: u8,
 }
 
-impl Peer {
-    /// How many units a peer takes.
-    pub(crate) fn size(columns: u32, strings: usize) -> u32 {
-        units(Self::strings(columns) + strings)
+/// Where the block of a peer begins, and how many units it takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerBlock {
+    pub(crate) start: Offset,
+    pub(crate) units: u32,
+}
+
+impl PeerBlock {
+    /// Units of the columns, which come first.
+    fn columns(columns: u32) -> u32 {
+        units(columns as usize * size_of::<AtomicU64>())
     }
 
-    /// Where the socket address lies, in bytes from the peer's start.
-    pub(crate) fn strings(columns: u32) -> usize {
-        size_of::<Self>() + columns as usize * size_of::<AtomicU64>()
+    /// How many units a peer takes with so many columns and bytes of strings.
+    pub(crate) fn size(columns: u32, strings: usize) -> u32 {
+        Self::columns(columns) + units(size_of::<Peer>() + strings)
+    }
+
+    /// Where the peer lies in a block that begins at `start`.
+    pub(crate) fn place(start: Offset, columns: u32) -> Offset {
+        Offset(start.0 + Self::columns(columns))
+    }
+
+    /// The block of the peer at `place`.
+    pub(crate) fn of(peer: &Peer, place: Offset, columns: u32) -> Self {
+        let start = Offset(place.0.saturating_sub(Self::columns(columns)));
+        let strings = peer.lengths().into_iter().sum();
+        Self { start, units: Self::size(columns, strings) }
+    }
+}
+
+/// Peers are as far from each other as their indexes say, columns or not.
+const _: () = assert!(size_of::<Peer>() + UNIT >= UNIT << PEER_SHIFT);
+
+impl Peer {
+    /// Where the columns of the peer at `place` begin, of which there are so many: the last one is
+    /// the first. In bytes.
+    pub(crate) fn first_column(place: Offset, columns: u32) -> usize {
+        Self::column(place, columns - 1)
+    }
+
+    /// Where a column of the peer at `place` lies, in bytes.
+    #[inline]
+    pub(crate) fn column(place: Offset, column: u32) -> usize {
+        place.bytes() - (column as usize + 1) * size_of::<AtomicU64>()
+    }
+
+    /// Where the strings of the peer at `place` begin, in bytes.
+    #[inline]
+    pub(crate) fn strings(place: Offset) -> usize {
+        place.bytes() + size_of::<Self>()
+    }
+
+    /// The lengths of the strings: of the socket address, the name, the key and the server text.
+    #[inline]
+    pub(crate) fn lengths(&self) -> [usize; 4] {
+        [self.socket_address_length, self.name_length, self.key_length, self.server_length]
+            .map(usize::from)
     }
 
     /// Whether it says `drain` for at least `grace` milliseconds.
@@ -86,7 +138,7 @@ impl Peer {
 
 /// What active checks say of a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u8)]
 pub enum Health {
     /// Nothing: it is not checked, or has not failed or passed yet.
     #[default]
@@ -101,7 +153,7 @@ pub enum Health {
 
 impl Health {
     #[inline]
-    pub(crate) fn load(word: &AtomicU32) -> Self {
+    pub(crate) fn load(word: &AtomicU8) -> Self {
         match word.load(Ordering::Relaxed) {
             1 => Self::Passing,
             2 => Self::Failing,

@@ -1,12 +1,15 @@
 //! Making what lies in the memory: peers, entries, tables, reports.
 
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::Publisher;
 use crate::{
     allocator::Allocator,
     drain_times::DrainTime,
-    layout::{Entry, PLAN_ALIGNMENT, Peer, REPORT_MAGIC, ReportHeader, TableHeader, TextLengths},
+    layout::{
+        Ages, Entry, PLAN_ALIGNMENT, Peer, PeerBlock, REPORT_MAGIC, ReportHeader, TableHeader,
+        TextLengths,
+    },
     memory::{Offset, UNIT, units},
     peer_spec::PeerSpec,
 };
@@ -66,41 +69,40 @@ impl Publisher {
         let (socket_address_length, name_length) = (socket_address_length?, name_length?);
         let (key_length, server_length) = (key_length?, server_length?);
         let length = self.units_of(spec);
-        let place = self.allocator.allocate_low(length)?;
+        let start = self.allocator.allocate_low(length)?;
+        let place = PeerBlock::place(start, columns);
         let peer = Peer {
-            next: AtomicU32::new(0),
-            units: length,
-            id: self.zone.next_id(place),
-            fails: AtomicU32::new(0),
-            accessed: AtomicU32::new(0),
-            checked: AtomicU32::new(0),
             open: AtomicU32::new(0),
-            health: AtomicU32::new(self.health_at_first() as u32),
-            credit: AtomicU32::new(0),
+            fails: AtomicU32::new(0),
+            checked: AtomicU32::new(0),
+            health: AtomicU8::new(self.health_at_first() as u8),
+            in_service: AtomicU8::new(u8::from(spec.parameters.is_in_service())),
+            socket_address_length,
             deficit: AtomicU64::new(0),
             response_time: AtomicU64::new(0),
+            id: self.zone.next_id(place),
             requests: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            ramp_from: AtomicU64::new(spec.joined),
-            joined: AtomicU64::new(spec.joined),
-            in_flight: AtomicU64::new(0),
-            create_revision: AtomicU64::new(spec.create_revision),
-            in_service: AtomicU16::new(u16::from(spec.parameters.is_in_service())),
-            is_static: u16::from(spec.key.is_none()),
-            socket_address_length,
+            credit: AtomicU32::new(0),
+            accessed: AtomicU32::new(0),
+            next: AtomicU32::new(0),
             name_length,
             key_length,
-            server_length,
+            failures: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            ages: Ages::new(spec.joined, spec.create_revision),
             removed: DrainTime::default(),
             drains: DrainTime::default(),
             failing: DrainTime::default(),
+            server_length,
+            is_static: u8::from(spec.key.is_none()),
+            reserved: 0,
         };
         let memory = self.zone.memory;
-        let mut at = place.bytes() + Peer::strings(columns);
+        let mut at = Peer::strings(place);
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the
-        // peer and its strings take.
+        // peer takes with its columns, which begin as zeroes, and its strings.
         unsafe {
-            memory.zero(place, length);
+            memory.zero(start, length);
             memory.write(place.bytes(), peer);
             for string in strings {
                 memory.copy(at, string);
@@ -116,7 +118,7 @@ impl Publisher {
         let key = spec.key.as_deref().unwrap_or_default();
         let strings =
             spec.socket_address.len() + spec.name.len() + key.len() + own_server(spec).len();
-        Peer::size(self.zone.columns(), strings)
+        PeerBlock::size(self.zone.columns(), strings)
     }
 
     /// Writes what tables say of the peer at `peer`; `None` where there is no room.

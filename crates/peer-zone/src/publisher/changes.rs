@@ -44,8 +44,7 @@ impl Publisher {
             || old.is_some_and(|old| old.spec.create_revision != new.spec.create_revision)
         {
             let peer = self.peer(new);
-            peer.create_revision.store(new.spec.create_revision, Ordering::Relaxed);
-            peer.joined.store(new.spec.joined, Ordering::Relaxed);
+            peer.ages.set(new.spec.joined, new.spec.create_revision);
             if joined_again {
                 // One that there was no room for begins now, however long its key has been there.
                 let waited = old.is_none() && self.zone.left_out() > 0;
@@ -53,7 +52,7 @@ impl Publisher {
             }
             if old.is_none() {
                 // One that returns before it is forgotten is as new to its checks.
-                peer.health.store(self.health_at_first() as u32, Ordering::Relaxed);
+                peer.health.store(self.health_at_first() as u8, Ordering::Relaxed);
                 peer.failing.end();
             }
         }
@@ -78,7 +77,7 @@ impl Publisher {
     /// `slow_start` counts from this moment (ms) for a peer.
     pub(super) fn begin_ramp(&self, listed: &Listed, from: u64) {
         self.zone.extend_ramps(from, listed.spec.parameters.slow_start);
-        self.peer(listed).ramp_from.store(from, Ordering::Relaxed);
+        self.peer(listed).ages.set_ramp_from(from);
     }
 
     /// Since when a peer says `drain`, where it does. Returns whether it has just begun to.

@@ -25,7 +25,10 @@ use crate::{
 
 /// What a report takes that says what is wrong, in units, or less; there is room for two, since one
 /// is made while the one before is read.
-const REPORT: u32 = 64;
+const REPORT: u32 = 61;
+
+/// What one takes that is nearly as large: beside it there is room for one more, not for two.
+const LARGE_REPORT: u32 = REPORT - 4;
 
 /// Peers that may be found too large, one by one, before the search ends; others that are as large
 /// are passed over without.
@@ -232,7 +235,8 @@ impl Publisher {
         let Some(table) = allocator.allocate_for_table(units, above(units, peers)) else {
             return false;
         };
-        let has_large_report = self.current_report().is_some_and(|report| report.units >= REPORT);
+        let has_large_report =
+            self.current_report().is_some_and(|report| report.units >= LARGE_REPORT);
         let wanted = if has_large_report { 1 } else { 2 };
         let mut take = |_| self.allocate_for_report(allocator, REPORT, needed, replaced);
         let reports: Vec<Offset> = (0..wanted).map_while(&mut take).collect();

@@ -183,6 +183,6 @@ impl Publisher {
 
     fn store_health(&self, place: Offset, health: Health) {
         // SAFETY: as above.
-        unsafe { self.zone.peer(place) }.health.store(health as u32, Ordering::Relaxed);
+        unsafe { self.zone.peer(place) }.health.store(health as u8, Ordering::Relaxed);
     }
 }

@@ -274,7 +274,7 @@ impl Publisher {
             self.set_limited(true);
         }
         for peer in listed {
-            let from = self.peer(peer).ramp_from.load(Ordering::Relaxed).max(peer.spec.joined);
+            let from = self.peer(peer).ages.ramp_from().max(peer.spec.joined);
             self.zone.extend_ramps(from, peer.spec.parameters.slow_start);
         }
         self.publish_table(table);

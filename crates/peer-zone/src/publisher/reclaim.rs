@@ -17,7 +17,7 @@ use super::{
     sections::sticky_order,
 };
 use crate::{
-    layout::{ReportHeader, TableHeader, shared_column},
+    layout::{PeerBlock, ReportHeader, TableHeader, shared_column},
     memory::Offset,
     protocol::{Owner, Process, Publishing},
 };
@@ -247,8 +247,8 @@ impl Publisher {
     /// Frees a peer that is in no list.
     pub(super) fn free_peer(&mut self, place: Offset) {
         // SAFETY: the publisher frees peers, and has not freed this one.
-        let units = unsafe { self.zone.peer(place) }.units;
-        self.free_units(place, units);
+        let PeerBlock { start, units } = unsafe { self.zone.peer_block(place) };
+        self.free_units(start, units);
         self.store_used();
     }
 

@@ -110,8 +110,8 @@ impl Publisher {
         let mut place = Offset(self.zone.header().peers.load(Ordering::Acquire));
         while place.0 >= self.zone.first_block() && place.0 < self.zone.memory.units() {
             // SAFETY: what is in the list is a peer that was not freed.
-            let peer = unsafe { self.zone.peer(place) };
-            if !self.allocator.reserve(place, peer.units) {
+            let (peer, block) = unsafe { (self.zone.peer(place), self.zone.peer_block(place)) };
+            if !self.allocator.reserve(block.start, block.units) {
                 // The list runs into itself or out of the memory: it is not one of ours. What was
                 // found so far is kept.
                 return;

@@ -197,9 +197,7 @@ impl Table<'_> {
         if !request.has_ramps || entry.parameters().slow_start == 0 || self.is_single() {
             return Share::MAX;
         }
-        entry
-            .parameters()
-            .ramp_share(peer.ramp_from.load(Ordering::Relaxed), request.now.milliseconds)
+        entry.parameters().ramp_share(peer.ages.ramp_from(), request.now.milliseconds)
     }
 
     /// What the peer has of its weight just now, with [`WEIGHT_SHIFT`] bits behind the point: what

@@ -94,11 +94,13 @@ impl Worker {
                 if count == 0 {
                     continue;
                 }
-                // SAFETY: the table is pinned, and no peer that it lists is freed.
-                let columns = unsafe { zone.peer_columns(entry.peer) };
+                // SAFETY: the table is pinned, and no peer that it lists is freed; both are below
+                // the number of columns.
+                let [column, from] =
+                    [column, from].map(|column| unsafe { zone.peer_column(entry.peer, column) });
                 // Never missing in both. Release: a process that finds it gone there finds it here.
-                columns[column as usize].fetch_add(count, Ordering::AcqRel);
-                columns[from as usize].fetch_sub(count, Ordering::Release);
+                column.fetch_add(count, Ordering::AcqRel);
+                from.fetch_sub(count, Ordering::Release);
             }
         }
         self.counted = Some(RefCell::new(counted));

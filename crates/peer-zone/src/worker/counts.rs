@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     connections::{CONNECTION, UPGRADE},
-    layout::Peer,
     memory::Offset,
 };
 
@@ -68,10 +67,9 @@ impl Worker {
 
     #[inline]
     fn column_of(&self, at: Offset) -> &AtomicU64 {
-        let column = at.bytes() + size_of::<Peer>() + self.column as usize * size_of::<AtomicU64>();
         // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the
         // number of columns.
-        unsafe { self.zone.memory.get(column) }
+        unsafe { self.zone.peer_column(at, self.column) }
     }
 
     /// Adds to what this worker has in the column that it shares; `what` may be the two's

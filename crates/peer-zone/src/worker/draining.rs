@@ -48,7 +48,7 @@ impl PeerRow<'_> {
             // The moment is rounded up.
             Some(self.draining_since(on, now)?.saturating_add(after).saturating_sub(now).min(after))
         };
-        let with = self.columns.iter().zip(&policies.columns);
+        let with = self.columns.iter().rev().zip(&policies.columns);
         let with = with.filter(|(column, _)| column.load(Ordering::Relaxed) != 0);
         let mut holders = with.flat_map(|(_, policies)| policies).copied().peekable();
         if holders.peek().is_none() {

@@ -80,7 +80,7 @@ impl Worker {
             if fails != 0 {
                 if held.slow_start != 0 && held.max_fails != 0 && fails >= held.max_fails {
                     self.zone.extend_ramps(now.milliseconds, held.slow_start);
-                    peer.ramp_from.store(now.milliseconds, Ordering::Relaxed);
+                    peer.ages.set_ramp_from(now.milliseconds);
                 }
                 peer.fails.store(0, Ordering::Relaxed);
                 recovered = true;

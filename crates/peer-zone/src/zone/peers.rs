@@ -7,7 +7,11 @@ use peer_balance::InFlight;
 
 use super::Zone;
 use crate::{
-    connections::Connections, layout::Peer, memory::Offset, peer_spec::PeerSpec, protocol::ID_BITS,
+    connections::Connections,
+    layout::{Peer, PeerBlock},
+    memory::Offset,
+    peer_spec::PeerSpec,
+    protocol::ID_BITS,
 };
 
 /// What a request needs of its peer.
@@ -34,15 +38,37 @@ impl Zone {
         unsafe { self.memory.get(at.bytes()) }
     }
 
-    /// The columns of the peer at `at`.
+    /// The columns of the peer at `at`, the last one first.
     ///
     /// # Safety
     ///
     /// As for [`Zone::peer`].
     #[inline]
     pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> &'a [AtomicU64] {
-        // SAFETY: the caller's promise; the columns follow the peer.
-        unsafe { self.memory.slice(at.bytes() + size_of::<Peer>(), self.columns() as usize) }
+        let columns = self.columns();
+        // SAFETY: the caller's promise; the columns come before the peer.
+        unsafe { self.memory.slice(Peer::first_column(at, columns), columns as usize) }
+    }
+
+    /// A column of the peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`]; `column` is below the number of columns.
+    #[inline]
+    pub(crate) unsafe fn peer_column<'a>(&self, at: Offset, column: u32) -> &'a AtomicU64 {
+        // SAFETY: the caller's promise; the columns come before the peer.
+        unsafe { self.memory.get(Peer::column(at, column)) }
+    }
+
+    /// The block of the peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`].
+    pub(crate) unsafe fn peer_block(&self, at: Offset) -> PeerBlock {
+        // SAFETY: the caller's promise.
+        PeerBlock::of(unsafe { self.peer(at) }, at, self.columns())
     }
 
     /// How many connections to the peer at `at` are open.
@@ -56,9 +82,8 @@ impl Zone {
         let columns = unsafe { self.peer_columns(at) };
         // Acquire: the process that frees the peer because there are none comes after all that was
         // done with it (see `Worker::uncount`).
-        Connections(
-            columns.iter().map(|column| column.load(Ordering::Acquire)).fold(0, u64::wrapping_add),
-        )
+        let columns = columns.iter().rev().map(|column| column.load(Ordering::Acquire));
+        Connections(columns.fold(0, u64::wrapping_add))
     }
 
     /// Whether no connection to the peer at `at` is open, for the publisher, who alone makes
@@ -83,8 +108,7 @@ impl Zone {
     /// As for [`Zone::peer`].
     pub(crate) unsafe fn clear_count(&self, at: Offset, column: u32) -> bool {
         // SAFETY: the caller's promise.
-        let (peer, columns) = unsafe { (self.peer(at), self.peer_columns(at)) };
-        let column = &columns[column as usize];
+        let (peer, column) = unsafe { (self.peer(at), self.peer_column(at, column)) };
         if column.load(Ordering::Relaxed) == 0 {
             return false;
         }
@@ -106,13 +130,10 @@ impl Zone {
     pub(crate) unsafe fn peer_strings<'a>(&self, at: Offset) -> [&'a [u8]; 4] {
         // SAFETY: the caller's promise.
         let peer = unsafe { self.peer(at) };
-        let lengths =
-            [peer.socket_address_length, peer.name_length, peer.key_length, peer.server_length]
-                .map(usize::from);
-        let mut start = at.bytes() + Peer::strings(self.columns());
-        let strings = lengths.map(|length| {
-            // SAFETY: the caller's promise; the strings follow the columns, were written before the
-            // peer was published and are never changed.
+        let mut start = Peer::strings(at);
+        let strings = peer.lengths().map(|length| {
+            // SAFETY: the caller's promise; the strings follow the peer, were written before it was
+            // published and are never changed.
             let string = unsafe { self.memory.slice(start, length) };
             start += length;
             string
@@ -148,7 +169,7 @@ impl Zone {
         let peer = unsafe { self.peer(at) };
         let name_length = usize::from(peer.name_length);
         let length = usize::from(peer.socket_address_length);
-        let start = at.bytes() + Peer::strings(self.columns());
+        let start = Peer::strings(at);
         // SAFETY: as in `peer_strings`; the key follows the name.
         unsafe {
             RequestAddress {
@@ -184,8 +205,8 @@ impl Zone {
             route: texts.route.map(text),
             labels: texts.labels.map(text),
             source: texts.source.map(text),
-            create_revision: peer.create_revision.load(Ordering::Relaxed),
-            joined: peer.joined.load(Ordering::Relaxed),
+            create_revision: peer.ages.create_revision(),
+            joined: peer.ages.joined(),
         }
     }
 

@@ -62,7 +62,7 @@ impl Zone {
             requests: peer.requests.load(Ordering::Relaxed),
             failures: peer.failures.load(Ordering::Relaxed),
             health: Health::load(&peer.health),
-            ramp_from: peer.ramp_from.load(Ordering::Relaxed),
+            ramp_from: peer.ages.ramp_from(),
             peak: PeakEwma::of_word(response_time),
             averages: TimeAverages::of_word(response_time),
             in_flight: InFlight(peer.in_flight.load(Ordering::Relaxed)).count(),

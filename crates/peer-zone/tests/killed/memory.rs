@@ -20,9 +20,9 @@ pub const FILE: &str = "PEER_ZONE_FILE";
 pub const ROLE_SEED: &str = "PEER_ZONE_SEED";
 
 pub const WORKERS: usize = 5;
-/// Entries of the auditing process, with the columns that belong to them: of the 14 that a zone for
+/// Entries of the auditing process, with the columns that belong to them: of the 8 that a zone for
 /// few workers has, two are left.
-pub const OCCUPIED: usize = 12;
+pub const OCCUPIED: usize = 6;
 /// One more than there are at a time: who comes for a process that was killed often has to take the
 /// entry of that one.
 const CAPACITY: Capacity = Capacity { workers: 3, processes: (OCCUPIED + WORKERS) as u32 + 1 };

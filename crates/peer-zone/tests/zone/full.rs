@@ -213,7 +213,7 @@ fn what_is_too_large_costs_only_itself() {
 fn another_method_that_has_no_room_takes_nobody_out_of_service() {
     let fixture = Fixture::new(1 << 18);
     let mut publisher = fixture.publisher();
-    let wanted = peers(300);
+    let wanted = peers(400);
     publish(&mut publisher, &wanted).expect("room");
     drop(publisher);
     let mut publisher = fixture.publisher_of(Method::HashConsistent);
@@ -231,7 +231,7 @@ fn another_method_that_has_no_room_takes_nobody_out_of_service() {
 #[test]
 fn it_says_how_large_a_zone_would_do() {
     for method in [Method::RoundRobin, Method::Hash, Method::HashConsistent] {
-        for count in [200, 1_000, 3_000] {
+        for count in [300, 1_000, 3_000] {
             let fixture = Fixture::new(1 << 16);
             let mut publisher = fixture.publisher_of(method);
             let full = publish(&mut publisher, &peers(count)).expect_err("no room for all");

@@ -90,7 +90,7 @@ fn entries_are_used_again() {
 }
 
 /// As many as a zone for one worker has columns for one process each.
-const OWN_COLUMNS: u32 = 14;
+const OWN_COLUMNS: u32 = 8;
 
 /// Each one picks a peer.
 fn picking(workers: &mut [Worker]) -> Vec<PickedPeer> {
@@ -101,17 +101,17 @@ fn picking(workers: &mut [Worker]) -> Vec<PickedPeer> {
 fn what_a_dead_one_of_those_that_share_a_column_has_counted_goes() {
     let fixture = Fixture::with_workers(1 << 18, 1);
     let mut publisher = fixture.publisher();
-    let limited = with(peer("a", "1"), |it| it.max_conns = 40);
+    let limited = with(peer("a", "1"), |it| it.max_conns = 28);
     publish(&mut publisher, &[limited]).expect("room");
-    let mut workers: Vec<Worker> = (1..=20).map(|process| fixture.worker_of(process)).collect();
+    let mut workers: Vec<Worker> = (1..=14).map(|process| fixture.worker_of(process)).collect();
     let mut held = picking(&mut workers);
     held.extend(picking(&mut workers));
     assert!(try_pick(&mut workers[0], 1).is_none());
-    assert_eq!(fixture.zone.statistics().sharing, 20 - OWN_COLUMNS);
+    assert_eq!(fixture.zone.statistics().sharing, 14 - OWN_COLUMNS);
 
     // Of the six that share a column one dies, and later another one.
-    let mut is_dead = vec![20];
-    for left in [38, 36] {
+    let mut is_dead = vec![14];
+    for left in [26, 24] {
         let is_alive = |process: Process| !is_dead.contains(&process.id());
         collect_with(&mut publisher, is_alive);
         // What it has left there cannot be told from what the others have, until these have moved
@@ -121,22 +121,22 @@ fn what_a_dead_one_of_those_that_share_a_column_has_counted_goes() {
         workers[..living].iter_mut().for_each(Worker::update_column);
         collect_with(&mut publisher, is_alive);
         assert_eq!(connections(&mut workers[0]), left);
-        let more: Vec<_> = std::iter::from_fn(|| try_pick(&mut workers[17], 1)).collect();
-        assert_eq!(more.len() as u32, 40 - left, "there is room again");
+        let more: Vec<_> = std::iter::from_fn(|| try_pick(&mut workers[11], 1)).collect();
+        assert_eq!(more.len() as u32, 28 - left, "there is room again");
         for held in more {
-            workers[17].release(held, RequestOutcome::Answered, None, at(1));
+            workers[11].release(held, RequestOutcome::Answered, None, at(1));
         }
-        is_dead.push(19);
+        is_dead.push(13);
     }
 
     // Those with columns of their own end: those that share get theirs.
     is_dead.extend(1..=4);
     let is_alive = |process: Process| !is_dead.contains(&process.id());
     collect_with(&mut publisher, is_alive);
-    workers[4..18].iter_mut().for_each(Worker::update_column);
+    workers[4..12].iter_mut().for_each(Worker::update_column);
     assert_eq!(fixture.zone.statistics().sharing, 0);
-    assert_eq!(connections(&mut workers[4]), 28);
-    for (index, held) in (0..20).chain(0..20).zip(held) {
+    assert_eq!(connections(&mut workers[4]), 16);
+    for (index, held) in (0..14).chain(0..14).zip(held) {
         if is_alive(process_of(index + 1)) {
             workers[index as usize].release(held, RequestOutcome::Answered, None, at(1));
         }
