@@ -143,6 +143,22 @@ impl<'a> Base<'a> {
         Cursor { index: self.points, bucket }
     }
 
+    /// The slot of the first point from this hash on, round the circle; `None` if there is none, or
+    /// if the next point has the same hash.
+    #[inline]
+    pub(crate) fn find_sole(&self, hash: u32) -> Option<u32> {
+        let mut cursor = self.seek(hash);
+        if cursor.index >= self.points {
+            cursor = Cursor::default();
+        }
+        let (_, slot) = self.point(&mut cursor)?;
+        let next = Cursor { index: cursor.index + 1, ..cursor };
+        // Points of equal hashes are in one bucket, and most buckets have one point.
+        let is_shared = !self.is_bucket_over(next)
+            && self.packing.have_equal_hashes(self.number(cursor.index), self.number(next.index));
+        (!is_shared).then_some(slot)
+    }
+
     #[inline]
     fn number(&self, index: usize) -> u32 {
         let width = self.packing.width();

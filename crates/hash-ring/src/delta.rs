@@ -124,6 +124,22 @@ impl<'a> Delta<'a> {
         from + count_below(self.hashes.get(from..to).unwrap_or_default(), hash)
     }
 
+    /// Whether nothing has changed.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hashes.is_empty() && self.removed.is_empty()
+    }
+
+    /// The slot of the first point from this hash on, round the circle; `None` if there is none, or
+    /// if the next point has the same hash.
+    #[inline]
+    pub(crate) fn find_sole(&self, hash: u32) -> Option<u32> {
+        let index = self.seek(hash);
+        let index = if index < self.hashes.len() { index } else { 0 };
+        let (found, slot) = self.point(index)?;
+        (self.hashes.get(index + 1) != Some(&found)).then_some(slot)
+    }
+
     /// The hash and the slot of a point; `None` at the end.
     #[inline]
     pub(crate) fn point(&self, index: usize) -> Option<(u32, u32)> {

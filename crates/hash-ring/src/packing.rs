@@ -85,6 +85,12 @@ impl Packing {
         (rest << self.slot_bits) as u32 | slot
     }
 
+    /// Whether two points of one bucket, with these numbers, have the same hash.
+    #[inline]
+    pub(crate) fn have_equal_hashes(self, one: u32, other: u32) -> bool {
+        (one ^ other) >> self.slot_bits == 0
+    }
+
     /// The hash of a point in this bucket, and its slot.
     #[inline]
     pub(crate) fn unpack(self, bucket: usize, number: u32) -> (u32, u32) {
