@@ -39,7 +39,7 @@ mod withdrawals;
 mod worker;
 
 pub(crate) use self::{
-    balancer::init,
+    balancer::{init, settle},
     header_filter::install as install_header_filter,
     live_variables::live_variable,
     upstream::{HttpConf, HttpUpstream},

@@ -37,9 +37,19 @@ unsafe extern "C" fn filter(request: *mut ngx_http_request_t) -> ngx_int_t {
     unsafe {
         let upstream = (*request).upstream;
         if !upstream.is_null() && (NEEDS_TIMES || (*upstream).upgrade() != 0) {
-            note(request);
+            return note_and_pass_on(request);
         }
+        pass_on(request)
     }
+}
+
+/// Calls the filters that were there before.
+///
+/// # Safety
+///
+/// The request is valid.
+#[inline]
+unsafe fn pass_on(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: written before the filter was put in; there is always one that sends.
     match unsafe { NEXT } {
         // SAFETY: nginx's own, called as it calls them.
@@ -49,13 +59,15 @@ unsafe extern "C" fn filter(request: *mut ngx_http_request_t) -> ngx_int_t {
 }
 
 /// Notes that the header of a response from a peer has come, and whether it upgrades the
-/// connection.
+/// connection; then calls the other filters.
+///
+/// Apart, so that other responses need not save registers for it.
 ///
 /// # Safety
 ///
 /// The request is valid, with an upstream.
 #[inline(never)]
-unsafe fn note(request: *mut ngx_http_request_t) {
+unsafe extern "C" fn note_and_pass_on(request: *mut ngx_http_request_t) -> ngx_int_t {
     guard((), || {
         let pointer = request;
         // SAFETY: the caller's promise.
@@ -68,4 +80,6 @@ unsafe fn note(request: *mut ngx_http_request_t) {
         }
         peer.note_header();
     });
+    // SAFETY: the caller's promise.
+    unsafe { pass_on(request) }
 }

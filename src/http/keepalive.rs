@@ -18,7 +18,7 @@ pub(crate) mod tls_sessions;
 
 use core::ptr::{self, NonNull};
 
-use idle_cache::{IdleCache, Insertion, Slot};
+use idle_cache::{IdleCache, Insertion, Peer, Slot};
 use ngx::ffi::{
     ngx_connection_t, ngx_cycle_t, ngx_event_t, ngx_http_upstream_t, ngx_log_t,
     ngx_peer_connection_t,
@@ -119,13 +119,13 @@ pub(crate) fn close_departed(upstream: &HttpUpstream, departed: Withdrawn) {
 
 /// An idle connection to the peer of that kind, made ready for a request that logs to `log`: that
 /// which was used last, since it is the least likely to be closed by the peer just now.
+#[inline]
 pub(crate) fn take_idle(
     upstream: &HttpUpstream,
-    id: u64,
+    peer: Peer,
     kind: ConnectionKind,
     log: *mut ngx_log_t,
 ) -> Option<NonNull<ngx_connection_t>> {
-    let peer = upstream.peer(id)?;
     let connection =
         with_idle(upstream, |idle, _| idle.cache.take_newest(peer, kind.to_number()))??;
     // SAFETY: it was in the cache, and so is open and nobody else's; the log is the request's,
@@ -143,13 +143,12 @@ pub(crate) fn take_idle(
 /// it. No reference to either is in use.
 pub(crate) unsafe fn keep_idle(
     upstream: &HttpUpstream,
-    id: u64,
+    of_peer: Peer,
     kind: ConnectionKind,
     peer: *mut ngx_peer_connection_t,
     request: *const ngx_http_upstream_t,
 ) {
-    let conf = upstream.settings();
-    let (Some(keepalive), Some(of_peer)) = (&conf.keepalive, upstream.peer(id)) else { return };
+    let Some(keepalive) = &upstream.settings().keepalive else { return };
     // SAFETY: the caller's promise.
     let Some(connection) = NonNull::new(unsafe { (*peer).connection }) else { return };
     // SAFETY: the caller's promise; the request's connection is open.

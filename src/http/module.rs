@@ -58,6 +58,17 @@ pub(super) fn upstream_conf(us: &ngx_http_upstream_srv_conf_t) -> *mut c_void {
     unsafe { *us.srv_conf.add(index()) }
 }
 
+/// As [`upstream_conf`], where nginx has made one.
+///
+/// # Safety
+///
+/// It has.
+#[inline]
+pub(super) unsafe fn upstream_conf_of_ours(us: &ngx_http_upstream_srv_conf_t) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe { *us.srv_conf.add(index()) }
+}
+
 /// The module's place in a request, for what it keeps there.
 pub(super) fn context(request: &ngx_http_request_t) -> *mut *mut c_void {
     // SAFETY: as above.

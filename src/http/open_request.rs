@@ -46,6 +46,12 @@ impl OpenRequest {
         self.held.set(Some(held));
     }
 
+    /// As [`hold`](Self::hold), for the first peer.
+    #[inline]
+    pub(super) fn begin(&self, held: PickedPeer) {
+        self.held.set(Some(held));
+    }
+
     /// The request gives its peer back.
     #[inline]
     pub(super) fn take(&self) -> Option<PickedPeer> {
@@ -54,11 +60,19 @@ impl OpenRequest {
 
     /// Gives the peer back if that takes no care (see [`Worker::release_at_once`]). Says whether it
     /// has.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release_at_once(&self, worker: &mut Worker) -> bool {
         // SAFETY: the place is a `Cell`'s, so that there is no other reference to what is in it,
         // and nothing that is called meanwhile comes here.
         worker.release_at_once(unsafe { &mut *self.held.as_ptr() })
+    }
+
+    /// As [`release_at_once`](Self::release_at_once); says whether the peer is in service (see
+    /// [`Worker::release_at_once_in_service`]).
+    #[inline(always)]
+    pub(super) fn release_at_once_in_service(&self, worker: &mut Worker) -> Option<bool> {
+        // SAFETY: as in `release_at_once`.
+        worker.release_at_once_in_service(unsafe { &mut *self.held.as_ptr() })
     }
 
     /// Calls `call` with the peer that the request has; `None` where it has none, or where a caller
@@ -73,6 +87,13 @@ impl OpenRequest {
     pub(super) fn id(&self) -> Option<u64> {
         // SAFETY: as in `release_at_once`.
         unsafe { &*self.held.as_ptr() }.as_ref().map(PickedPeer::id)
+    }
+
+    /// The index in the zone and the id of the peer that the request has.
+    #[inline]
+    pub(super) fn place(&self) -> Option<(usize, u64)> {
+        // SAFETY: as in `release_at_once`.
+        unsafe { &*self.held.as_ptr() }.as_ref().map(|held| (held.index(), held.id()))
     }
 
     /// A drain closes the connection to the peer, and has taken the request out of its list.

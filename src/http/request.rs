@@ -47,7 +47,7 @@ pub(crate) struct RequestPeer {
     /// back: the key of the last try, and the name of the first, to which nginx keeps a pointer for
     /// each try.
     key: Cell<*mut u8>,
-    pub(super) name: Cell<ngx_str_t>,
+    name: UnsafeCell<MaybeUninit<ngx_str_t>>,
     /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
     pub(super) copies: UnsafeCell<[MaybeUninit<u8>; COPIES]>,
 }
@@ -113,7 +113,7 @@ impl RequestPeer {
             key_length: Cell::new(0),
             tried: Tried::default(),
             key: Cell::new(ptr::null_mut()),
-            name: Cell::new(ngx_str_t::empty()),
+            name: UnsafeCell::new(MaybeUninit::uninit()),
             copies: UnsafeCell::new([const { MaybeUninit::uninit() }; COPIES]),
         };
         // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in
@@ -150,6 +150,12 @@ impl RequestPeer {
         // Far shorter: see `MAX_KEY_LENGTH`.
         self.key_length.set(key.len as u32);
         self.key.set(key.data);
+    }
+
+    /// The place for the name of the first try.
+    #[inline]
+    pub(super) fn first_name(&self) -> NonNull<ngx_str_t> {
+        NonNull::from(&self.name).cast()
     }
 
     /// What the method goes by, if it goes by something of the request's.

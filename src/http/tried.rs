@@ -10,9 +10,10 @@ const INLINE: usize = 1;
 /// Ids of peers, at first in place, then in the request's pool.
 pub(super) struct Tried {
     inline: [Cell<u64>; INLINE],
-    /// Room for `capacity` ids in the pool; null while they are in place.
+    /// Room for more ids in the pool; null while they are in place.
     spilled: Cell<*mut Cell<u64>>,
-    capacity: Cell<u32>,
+    /// For how many there is room in the pool.
+    spilled_capacity: Cell<u32>,
     count: Cell<u32>,
 }
 
@@ -21,7 +22,7 @@ impl Default for Tried {
         Self {
             inline: [const { Cell::new(0) }; INLINE],
             spilled: Cell::new(ptr::null_mut()),
-            capacity: Cell::new(INLINE as u32),
+            spilled_capacity: Cell::new(0),
             count: Cell::new(0),
         }
     }
@@ -50,7 +51,7 @@ impl Tried {
 
     /// Adds an id; `None` where the pool is exhausted.
     pub(super) fn push(&self, id: u64, pool: *mut ngx_pool_t) -> Option<()> {
-        if self.count.get() == self.capacity.get() {
+        if self.count.get() == self.capacity() {
             self.grow(pool)?;
         }
         let count = self.count();
@@ -64,6 +65,11 @@ impl Tried {
         Some(())
     }
 
+    /// For how many there is room. It is 0 nowhere: a new request is zeroes, as far as possible.
+    fn capacity(&self) -> u32 {
+        self.spilled_capacity.get().max(INLINE as u32)
+    }
+
     fn ids(&self) -> &[Cell<u64>] {
         if self.spilled.get().is_null() {
             &self.inline[..self.count()]
@@ -75,7 +81,7 @@ impl Tried {
 
     /// Four times the room: what is left behind is less than what is in use; it goes with the pool.
     fn grow(&self, pool: *mut ngx_pool_t) -> Option<()> {
-        let capacity = self.capacity.get() * 4;
+        let capacity = self.capacity() * 4;
         // SAFETY: the pool is the request's.
         let room = unsafe { ngx_palloc(pool, capacity as usize * size_of::<Cell<u64>>()) };
         let room = room.cast::<Cell<u64>>();
@@ -85,7 +91,7 @@ impl Tried {
         // SAFETY: there is room for all that there are, in memory of its own.
         unsafe { ptr::copy_nonoverlapping(self.ids().as_ptr(), room, self.count()) };
         self.spilled.set(room);
-        self.capacity.set(capacity);
+        self.spilled_capacity.set(capacity);
         Some(())
     }
 }

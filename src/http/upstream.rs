@@ -3,8 +3,8 @@
 use core::{cell::Cell, mem::offset_of, ops::Deref, ptr::NonNull};
 
 use ngx::ffi::{
-    ngx_conf_t, ngx_cycle_t, ngx_http_complex_value_t, ngx_http_request_t,
-    ngx_http_upstream_srv_conf_t, ngx_str_t,
+    ngx_conf_t, ngx_cycle_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt,
+    ngx_http_complex_value_t, ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_str_t,
 };
 
 use idle_cache::Peer;
@@ -67,10 +67,20 @@ pub(crate) struct HttpUpstream {
     pub(crate) drains: Drains,
     /// What its requests need beside a peer.
     pub(super) extras: Cell<Extras>,
+    /// What nginx calls for its requests.
+    pub(super) callbacks: Cell<Callbacks>,
     /// Its balancing method.
     pub(super) method: Cell<Method>,
     /// How many peers the upstreams before it can have, in this process.
     pub(super) first_peer: Cell<usize>,
+}
+
+/// What nginx calls when a request needs a peer, and when it gives it back; none before the
+/// configuration has been read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Callbacks {
+    pub(super) get: ngx_event_get_peer_pt,
+    pub(super) free: ngx_event_free_peer_pt,
 }
 
 /// What the requests of an upstream need beside a peer; bits. A request asks for all of them at
@@ -92,8 +102,8 @@ impl Extras {
     pub(super) const TIMES: Self = Self(1 << 4);
     /// A variable shows how many connections are open to peers.
     pub(super) const CONNECTIONS: Self = Self(1 << 5);
-    /// The method compares peers, or searches for one.
-    pub(super) const SEARCH: Self = Self(1 << 6);
+    /// The method compares all peers.
+    pub(super) const COMPARISON: Self = Self(1 << 6);
 
     fn only_if(self, is_needed: bool) -> Self {
         if is_needed { self } else { Self::NONE }
@@ -101,6 +111,10 @@ impl Extras {
 
     pub(super) const fn with(self, others: Self) -> Self {
         Self(self.0 | others.0)
+    }
+
+    pub(super) const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
     }
 
     /// Whether any of these is needed.
@@ -135,9 +149,20 @@ impl HttpUpstream {
         unsafe { module::upstream_conf(us).cast::<Self>().as_ref() }
     }
 
+    /// As [`of`](Self::of), where there is one.
+    ///
+    /// # Safety
+    ///
+    /// nginx has made one for the upstream.
+    #[inline]
+    pub(super) unsafe fn of_ours(us: &ngx_http_upstream_srv_conf_t) -> &'static Self {
+        // SAFETY: as above, and the caller's promise.
+        unsafe { &*module::upstream_conf_of_ours(us).cast::<Self>() }
+    }
+
     /// Notes what its requests need, once the configuration has been read. `shows_connections`:
     /// a variable shows how many connections are open to peers.
-    pub(crate) fn settle_extras(&self, shows_connections: bool) {
+    pub(super) fn settle_extras(&self, shows_connections: bool) {
         let conf = self.settings();
         let method = conf.balance();
         let extras = [
@@ -147,17 +172,23 @@ impl HttpUpstream {
             Extras::KEEPALIVE.only_if(conf.keepalive.is_some()),
             Extras::TIMES.only_if(method.goes_by_times()),
             Extras::CONNECTIONS.only_if(shows_connections),
-            Extras::SEARCH.only_if(!method.looks_at_one_first()),
+            Extras::COMPARISON.only_if(!method.looks_at_few()),
         ];
+        let extras = extras.into_iter().fold(Extras::NONE, Extras::with);
         self.method.set(method);
-        self.extras.set(extras.into_iter().fold(Extras::NONE, Extras::with));
+        self.extras.set(extras);
     }
 
     /// Tells the peer of this id from those of all upstreams, in this process. `None` before the
     /// zone is mapped, or if the upstream has no number.
-    #[inline]
     pub(super) fn peer(&self, id: u64) -> Option<Peer> {
-        let index = self.first_peer.get() + self.zone()?.index_of(id);
+        self.peer_of((self.zone()?.index_of(id), id))
+    }
+
+    /// As [`peer`](Self::peer), of a peer's index in the zone and its id.
+    #[inline]
+    pub(super) fn peer_of(&self, (index, id): (usize, u64)) -> Option<Peer> {
+        let index = self.first_peer.get() + index;
         Some(Peer { index, id: self.settings().key_of(id)? })
     }
 

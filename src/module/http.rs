@@ -74,7 +74,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         let Some(conf) = HttpConf::of_conf(unsafe { &*cf }) else { return ERROR };
         let shows_connections = http::shows_connections(cf);
         for upstream in conf.upstreams.iter() {
-            upstream.settle_extras(shows_connections);
+            http::settle(upstream, shows_connections);
         }
         if !conf.upstreams.is_empty() {
             let needs_times = conf.upstreams.iter().any(HttpUpstream::needs_header_times);

@@ -1,6 +1,7 @@
 //! The edge between nginx and this module: a guard around callbacks, and what they return.
 
 use core::{
+    any::Any,
     ffi::{c_char, c_void},
     panic::AssertUnwindSafe,
 };
@@ -11,11 +12,22 @@ use ngx::ffi::{NGX_ERROR, NGX_LOG_ALERT, NGX_OK, ngx_command_t, ngx_conf_t, ngx_
 use super::log;
 
 /// Runs a callback of nginx's: a panic, which must not cross into C, becomes `otherwise`.
+// Of what cannot panic, nothing is left of this: so it is a part of each callback.
+#[inline(always)]
 pub(crate) fn guard<T>(otherwise: T, callback: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(callback)).unwrap_or_else(|panic| {
-        log::error(&format!("etcd: internal error: {}", log::panic_message(&*panic)));
-        otherwise
-    })
+    match catch_unwind(AssertUnwindSafe(callback)) {
+        Ok(result) => result,
+        Err(panic) => {
+            report_panic(panic);
+            otherwise
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn report_panic(panic: Box<dyn Any + Send>) {
+    log::error(&format!("etcd: internal error: {}", log::panic_message(&*panic)));
 }
 
 /// Ends this process, for a fault after which the memory cannot be trusted: nginx starts another

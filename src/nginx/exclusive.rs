@@ -37,6 +37,21 @@ impl<T> Exclusive<T> {
         // until it is unset.
         Some(call(unsafe { &mut *self.value.get() }))
     }
+
+    /// As [`with`](Self::with), without taking note of the loan.
+    ///
+    /// # Safety
+    ///
+    /// Nothing that `call` calls comes here.
+    #[inline(always)]
+    pub(crate) unsafe fn with_alone<R>(&self, call: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.is_lent.get() {
+            return None;
+        }
+        // SAFETY: the flag is not set, so that there is no other reference, and nobody makes one
+        // during the call, as the caller promises.
+        Some(call(unsafe { &mut *self.value.get() }))
+    }
 }
 
 impl<T> Exclusive<Option<T>> {

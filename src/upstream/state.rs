@@ -109,16 +109,37 @@ impl Upstream {
         self.worker.with_some(call)
     }
 
+    /// As [`with_worker`](Self::with_worker), for a call that nothing comes in between.
+    ///
+    /// # Safety
+    ///
+    /// Nothing that `call` calls asks for the entry.
+    #[inline(always)]
+    pub(crate) unsafe fn with_worker_alone<R>(
+        &self,
+        call: impl FnOnce(&mut Worker) -> R,
+    ) -> Option<R> {
+        // SAFETY: the caller's promise.
+        unsafe { self.worker.with_alone(|worker| worker.as_mut().map(call)) }.flatten()
+    }
+
     /// Tells of the peers that have left the service since the last call; `now` in milliseconds.
     /// Costs a load where none has. Returns whether one could not be read yet.
+    #[inline]
     pub(crate) fn read_withdrawals(&self, now: u64, tell: impl FnMut(&Zone, Withdrawn)) -> bool {
+        // SAFETY: to look is to load two words.
+        let is_any = unsafe { self.with_worker_alone(|worker| worker.has_withdrawals()) };
+        is_any == Some(true) && self.read_unread(now, tell)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_unread(&self, now: u64, tell: impl FnMut(&Zone, Withdrawn)) -> bool {
         let mut tell = tell;
         let is_unread = self.with_worker(|worker| {
-            worker.has_withdrawals() && {
-                let zone = *worker.zone();
-                worker.read_withdrawals(now, |departed| tell(&zone, departed));
-                worker.has_withdrawals()
-            }
+            let zone = *worker.zone();
+            worker.read_withdrawals(now, |departed| tell(&zone, departed));
+            worker.has_withdrawals()
         });
         is_unread == Some(true)
     }

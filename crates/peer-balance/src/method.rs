@@ -203,14 +203,11 @@ impl Method {
         matches!(self, Self::Hash | Self::HashConsistent | Self::IpHash)
     }
 
-    /// Whether there is one peer to look at first, which gets the request if nothing is against it:
-    /// the methods that compare peers, or search for one, have none.
+    /// Whether there is one peer to look at first, or one of two that are drawn, which gets the
+    /// request if nothing is against it; `least_time` compares all.
     #[inline]
-    pub fn looks_at_one_first(self) -> bool {
-        matches!(
-            self,
-            Self::RoundRobin | Self::LeastConn | Self::Random | Self::Hash | Self::IpHash
-        )
+    pub fn looks_at_few(self) -> bool {
+        !matches!(self, Self::LeastTime(_))
     }
 
     /// Whether it picks by how long peers take to answer.

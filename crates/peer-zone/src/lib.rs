@@ -68,6 +68,7 @@ pub use self::{
     worker::{
         Now, Worker,
         draining::DrainPolicies,
+        fast_path::{Missed, Take},
         keyed::KeyProgress,
         pick::{Pick, PickContext},
         picked_peer::PickedPeer,

@@ -9,7 +9,7 @@ mod column;
 mod counts;
 pub(crate) mod draining;
 mod exhausted;
-mod fast_path;
+pub(crate) mod fast_path;
 mod group;
 pub(crate) mod keyed;
 mod least;

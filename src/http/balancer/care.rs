@@ -1,7 +1,10 @@
 //! nginx's upstream callbacks for requests and upstreams that need more than a peer, and for all
 //! that can go wrong.
 
-use core::ptr::{self, NonNull};
+use core::{
+    ffi::c_void,
+    ptr::{self, NonNull},
+};
 
 use ngx::ffi::{
     NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, NGX_PEER_NEXT, ngx_int_t,
@@ -21,44 +24,99 @@ use crate::{
         withdrawals,
     },
     nginx::{
-        callback::{ERROR, OK},
+        callback::{ERROR, OK, guard},
         clock, log,
     },
 };
 
-/// As [`super::get`], whatever the upstream and the request are like. `first` is a position of the
-/// method that the request has got already.
+/// A position of the method that a request has got already, as it is passed between callbacks.
+#[repr(C)]
+pub(super) struct First {
+    is_there: bool,
+    position: u64,
+}
+
+impl From<Option<u64>> for First {
+    #[inline]
+    fn from(position: Option<u64>) -> Self {
+        Self { is_there: position.is_some(), position: position.unwrap_or_default() }
+    }
+}
+
+impl From<First> for Option<u64> {
+    #[inline]
+    fn from(first: First) -> Self {
+        first.is_there.then_some(first.position)
+    }
+}
+
+/// The request has no connection to its peer yet.
+///
+/// # Safety
+///
+/// The connection is valid; no reference to it is in use.
+#[inline]
+pub(super) unsafe fn reset(connection: *mut ngx_peer_connection_t) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*connection).set_cached(0);
+        (*connection).connection = ptr::null_mut();
+    }
+}
+
+/// Called by nginx when a request needs a peer, whatever the upstream is like.
+pub(super) unsafe extern "C" fn get_any(
+    connection: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+) -> ngx_int_t {
+    // SAFETY: nginx passes what `init` has set, for a request that lives, and nobody makes a `&mut`
+    // to it. It passes a valid connection.
+    unsafe {
+        reset(connection);
+        get(connection, &*data.cast::<RequestPeer>(), First::from(None))
+    }
+}
+
+/// Gives a request a peer, whatever the upstream and the request are like. `first` is a position of
+/// the method that the request has got already.
+///
+/// This and the other functions that [`at_once`](super::at_once) calls have a guard themselves: its
+/// callbacks end with the call.
 ///
 /// # Safety
 ///
 /// As nginx calls `get`; `peer` is its data.
 #[inline(never)]
-pub(super) unsafe fn get(
+pub(super) unsafe extern "C" fn get(
     connection: *mut ngx_peer_connection_t,
     peer: &RequestPeer,
-    first: Option<u64>,
+    first: First,
 ) -> ngx_int_t {
-    let upstream = peer.upstream;
-    #[cfg(nginx1_29_6)]
-    if upstream.settings().takes_hints {
-        // SAFETY: the caller has set it for this call, or nobody has.
-        let hint = unsafe { (*connection).hint.as_ref() };
-        peer.set_sticky(hint.map(|hint| sid_id(hint.as_bytes())));
-    }
-    // SAFETY: the caller's promise.
-    let picked = upstream.with_worker(|worker| unsafe { pick(worker, connection, peer, first) });
-    match picked {
-        // SAFETY: as above.
-        Some(Ok(())) => unsafe { prepare(connection, peer) },
-        Some(Err(Refused::Failed)) => ERROR,
-        // nginx answers "no live upstreams".
-        Some(Err(Refused::Busy)) | None => {
-            let name = upstream.name.get().map_or(ptr::null_mut(), NonNull::as_ptr);
-            // SAFETY: as above.
-            unsafe { (*connection).name = name };
-            NGX_BUSY as ngx_int_t
+    guard(ERROR, || {
+        let upstream = peer.upstream;
+        #[cfg(nginx1_29_6)]
+        if upstream.settings().takes_hints {
+            // SAFETY: the caller has set it for this call, or nobody has.
+            let hint = unsafe { (*connection).hint.as_ref() };
+            peer.set_sticky(hint.map(|hint| sid_id(hint.as_bytes())));
         }
-    }
+        let first = first.into();
+        // SAFETY: the caller's promise.
+        let picked =
+            upstream.with_worker(|worker| unsafe { pick(worker, connection, peer, first) });
+        match picked {
+            // SAFETY: as above.
+            Some(Ok(())) => unsafe { prepare(connection, peer) },
+            Some(Err(Refused::Failed)) => ERROR,
+            // nginx answers "no live upstreams".
+            Some(Err(Refused::Busy)) | None => {
+                let name = upstream.name.get().map_or(ptr::null_mut(), NonNull::as_ptr);
+                // SAFETY: as above.
+                unsafe { (*connection).name = name };
+                NGX_BUSY as ngx_int_t
+            }
+        }
+    })
 }
 
 /// Why a request gets no peer.
@@ -133,32 +191,39 @@ unsafe fn pick(
 ///
 /// As for [`get`].
 #[inline(never)]
-pub(super) unsafe fn prepare(
+pub(super) unsafe extern "C" fn prepare(
     connection: *mut ngx_peer_connection_t,
     peer: &RequestPeer,
 ) -> ngx_int_t {
-    let upstream = peer.upstream;
-    let now = clock::cached().milliseconds;
-    let Some(id) = peer.open.id() else { return ERROR };
-    if upstream.extras.get().has(Extras::DRAIN) {
-        upstream.drains.enter(upstream, &peer.open, id, peer.sticky().is_some());
-    }
-    peer.picked.set(now as u32);
-    let Some(keepalive) = &upstream.settings().keepalive else { return OK };
-    withdrawals::read(upstream, now);
-    // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
-    let kind = unsafe { ConnectionKind::of_connection(peer.open.request, keepalive.is_local) };
-    peer.kind.set(kind);
-    let Some(kind) = kind else { return ERROR };
-    // SAFETY: the caller's promise.
-    let log = unsafe { (*connection).log };
-    let Some(idle) = keepalive::take_idle(upstream, id, kind, log) else { return OK };
-    // SAFETY: as above.
-    unsafe {
-        (*connection).connection = idle.as_ptr();
-        (*connection).set_cached(1);
-    }
-    NGX_DONE as ngx_int_t
+    guard(ERROR, || {
+        let upstream = peer.upstream;
+        let (extras, now) = (upstream.extras.get(), clock::cached().milliseconds);
+        let place = peer.open.place();
+        let Some(of_peer) = place.and_then(|place| upstream.peer_of(place)) else { return ERROR };
+        if extras.has(Extras::DRAIN)
+            && let Some(id) = peer.open.id()
+        {
+            upstream.drains.enter(upstream, &peer.open, id, peer.sticky().is_some());
+        }
+        if extras.has(Extras::TIMES) {
+            peer.picked.set(now as u32);
+        }
+        let Some(keepalive) = &upstream.settings().keepalive else { return OK };
+        withdrawals::read(upstream, now);
+        // SAFETY: the request lives, and nginx initialises an upstream before it asks for a peer.
+        let kind = unsafe { ConnectionKind::of_connection(peer.open.request, keepalive.is_local) };
+        peer.kind.set(kind);
+        let Some(kind) = kind else { return ERROR };
+        // SAFETY: the caller's promise.
+        let log = unsafe { (*connection).log };
+        let Some(idle) = keepalive::take_idle(upstream, of_peer, kind, log) else { return OK };
+        // SAFETY: as above.
+        unsafe {
+            (*connection).connection = idle.as_ptr();
+            (*connection).set_cached(1);
+        }
+        NGX_DONE as ngx_int_t
+    })
 }
 
 /// Logs that a request could not give its peer back: the zone keeps the peer's memory for as long
@@ -172,71 +237,73 @@ fn report_uncounted() {
     );
 }
 
-/// As [`super::free`], where the peer has failed, or the upstream needs more.
-///
-/// # Safety
-///
-/// As nginx calls `free`.
+/// Called by nginx when a request gives its peer back, whatever the upstream is like and however
+/// the request has gone.
 #[inline(never)]
-pub(super) unsafe fn free(
+pub(super) unsafe extern "C" fn free(
     connection: *mut ngx_peer_connection_t,
-    peer: &RequestPeer,
+    data: *mut c_void,
     state: ngx_uint_t,
 ) {
-    let upstream = peer.upstream;
-    let is_drained = peer.open.is_drained.get();
-    if is_drained {
-        // SAFETY: the request lives, and so does its client's connection.
-        unsafe { drain::linger((*peer.open.request).connection) };
-    }
-    // What a drain closes is no fault of the peer's.
-    let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !is_drained;
-    let outcome = if failed { RequestOutcome::Failed } else { RequestOutcome::Answered };
-    if let Some(held) = peer.open.take() {
-        let id = held.id();
-        upstream.drains.leave(upstream, &peer.open, id);
-        // A peer that has left meanwhile is to have no idle connections.
-        if let Some(kind) = peer.kind.get()
-            && !failed
-            && !is_drained
-            && upstream.with_worker(|worker| worker.is_in_service(&held)) == Some(true)
-        {
-            // SAFETY: nginx passes the connection of the request's upstream, and nothing here
-            // refers to either.
-            unsafe {
-                keepalive::keep_idle(upstream, id, kind, connection, peer.open.upstream());
+    guard((), || {
+        // SAFETY: nginx passes what `init` has set, for a request that lives, and nobody makes a
+        // `&mut` to it.
+        let peer = unsafe { &*data.cast::<RequestPeer>() };
+        let upstream = peer.upstream;
+        let is_drained = peer.open.is_drained.get();
+        if is_drained {
+            // SAFETY: the request lives, and so does its client's connection.
+            unsafe { drain::linger((*peer.open.request).connection) };
+        }
+        // What a drain closes is no fault of the peer's.
+        let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !is_drained;
+        let outcome = if failed { RequestOutcome::Failed } else { RequestOutcome::Answered };
+        if let Some(held) = peer.open.take() {
+            let (id, of_peer) = (held.id(), upstream.peer_of((held.index(), held.id())));
+            upstream.drains.leave(upstream, &peer.open, id);
+            // A peer that has left meanwhile is to have no idle connections.
+            if let (Some(kind), Some(of_peer)) = (peer.kind.get(), of_peer)
+                && !failed
+                && !is_drained
+                && upstream.with_worker(|worker| worker.is_in_service(&held)) == Some(true)
+            {
+                // SAFETY: nginx passes the connection of the request's upstream, and nothing here
+                // refers to either.
+                unsafe {
+                    keepalive::keep_idle(upstream, of_peer, kind, connection, peer.open.upstream());
+                }
+            }
+            let now = clock::cached();
+            let extras = upstream.extras.get();
+            let times = if extras.has(Extras::TIMES) {
+                let is_passed_on = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t == 0;
+                peer.times(outcome, is_passed_on, now)
+            } else {
+                None
+            };
+            let is_disabled = upstream.with_worker(|worker| {
+                if extras.has(Extras::CONNECTIONS) {
+                    peer.left.set(Some(worker.connections_without(&held)));
+                }
+                worker.release(held, outcome, times, now)
+            });
+            match is_disabled {
+                Some(false) => {}
+                Some(true) => {
+                    // SAFETY: nginx passes a valid connection, with its log.
+                    let log = unsafe { (*connection).log };
+                    log::to(NGX_LOG_WARN, log, "upstream server temporarily disabled");
+                    keepalive::close_failed(upstream, id);
+                }
+                None => report_uncounted(),
             }
         }
-        let now = clock::cached();
-        let extras = upstream.extras.get();
-        let times = if extras.has(Extras::TIMES) {
-            let is_passed_on = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t == 0;
-            peer.times(outcome, is_passed_on, now)
-        } else {
-            None
-        };
-        let is_disabled = upstream.with_worker(|worker| {
-            if extras.has(Extras::CONNECTIONS) {
-                peer.left.set(Some(worker.connections_without(&held)));
+        // SAFETY: as above.
+        unsafe {
+            (*connection).tries = (*connection).tries.saturating_sub(1);
+            if is_drained && (*connection).tries == 0 && peer.may_try_again() {
+                (*connection).tries = 1;
             }
-            worker.release(held, outcome, times, now)
-        });
-        match is_disabled {
-            Some(false) => {}
-            Some(true) => {
-                // SAFETY: nginx passes a valid connection, with its log.
-                let log = unsafe { (*connection).log };
-                log::to(NGX_LOG_WARN, log, "upstream server temporarily disabled");
-                keepalive::close_failed(upstream, id);
-            }
-            None => report_uncounted(),
         }
-    }
-    // SAFETY: as above.
-    unsafe {
-        (*connection).tries = (*connection).tries.saturating_sub(1);
-        if is_drained && (*connection).tries == 0 && peer.may_try_again() {
-            (*connection).tries = 1;
-        }
-    }
+    });
 }

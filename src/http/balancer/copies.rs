@@ -19,21 +19,33 @@ const PIECE: usize = 16;
 /// `None` where the request's pool has no memory.
 #[inline]
 pub(super) fn copy(peer: &RequestPeer, is_first: bool, text: &[u8]) -> Option<NonNull<u8>> {
+    let short = if is_first { copy_short(peer, text) } else { None };
+    short.or_else(|| copy_any(peer, is_first, text))
+}
+
+/// As [`copy`], for the first try; `None` for a text of an unusual length.
+#[inline(always)]
+pub(super) fn copy_short(peer: &RequestPeer, text: &[u8]) -> Option<NonNull<u8>> {
     // Three pieces, which may overlap, are as many bytes as there is room for.
     const _: () = assert!(COPIES <= 3 * PIECE);
-    if !is_first || !(PIECE..=COPIES).contains(&text.len()) {
-        return copy_any(peer, is_first, text);
+    if !(PIECE..=COPIES).contains(&text.len()) {
+        return None;
     }
     let room = NonNull::new(peer.copies.get().cast::<u8>())?;
     let last = text.len() - PIECE;
-    for at in [0, last.min(PIECE), last] {
+    let copy_piece = |at: usize| {
         // SAFETY: a piece from there ends within the text, and within the room, which is as large
         // as the longest text that comes here. Nothing refers to the room before the first try.
         unsafe {
             let piece = text.as_ptr().add(at).cast::<[u8; PIECE]>().read_unaligned();
             room.as_ptr().add(at).cast::<[u8; PIECE]>().write_unaligned(piece);
         }
+    };
+    copy_piece(0);
+    if last > PIECE {
+        copy_piece(PIECE);
     }
+    copy_piece(last);
     Some(room)
 }
 
@@ -56,7 +68,7 @@ fn copy_any(peer: &RequestPeer, is_first: bool, text: &[u8]) -> Option<NonNull<u
 /// before, each by the pointer that nginx got.
 #[inline]
 pub(super) fn place(peer: &RequestPeer, is_first: bool) -> Option<NonNull<ngx_str_t>> {
-    if is_first { NonNull::new(peer.name.as_ptr()) } else { further_place(peer.pool()) }
+    if is_first { Some(peer.first_name()) } else { further_place(peer.pool()) }
 }
 
 #[inline(never)]

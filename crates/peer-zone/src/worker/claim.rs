@@ -62,7 +62,7 @@ impl Table<'_> {
     /// The peer of an entry.
     pub(super) fn peer(&self, entry: &Entry) -> &Peer {
         // SAFETY: the table is pinned, and no peer that it lists is freed.
-        unsafe { self.worker.zone.peer(entry.peer) }
+        unsafe { self.zone.peer(entry.peer) }
     }
 
     /// Whether the peer may serve this request, but for `max_conns`.
@@ -264,7 +264,8 @@ impl Table<'_> {
         let traits = Traits::SINGLE
             .only_if(is_single)
             .with(Traits::BACKUP.only_if(parameters.backup))
-            .with(Traits::LIMITED.only_if(parameters.max_conns != 0));
+            .with(Traits::LIMITED.only_if(parameters.max_conns != 0))
+            .with(Traits::IN_FLIGHT.only_if(in_flight.is_some()));
         Some(PickedPeer { in_flight, traits, ..PickedPeer::new(entry, peer) })
     }
 
@@ -277,7 +278,7 @@ impl Table<'_> {
     fn count_within_limit(&self, entry: &Entry) -> bool {
         let limit = entry.parameters().max_conns;
         if limit == 0 {
-            self.worker.count(entry.peer);
+            self.count(entry.peer);
             return true;
         }
         // SAFETY: the table is pinned, and no peer that it lists is freed.
@@ -286,7 +287,7 @@ impl Table<'_> {
             if connections() >= limit {
                 return false;
             }
-            self.worker.count(entry.peer);
+            self.count(entry.peer);
             // Orders the count before the loads of the other columns.
             fence(Ordering::SeqCst);
             if connections() <= limit {

@@ -8,24 +8,29 @@ use core::{
 use super::{
     Worker,
     picked_peer::{PickedPeer, Traits},
+    table::Table,
 };
 use crate::{
     connections::{CONNECTION, UPGRADE},
     memory::Offset,
+    zone::Zone,
 };
 
-impl Worker {
-    /// Counts a connection to the peer at `at`, in this worker's column.
+impl Table<'_> {
+    /// Counts a connection to the peer at `at`, in the worker's column.
     #[inline]
     pub(super) fn count(&self, at: Offset) {
-        // SAFETY: called for a peer of a pinned table.
+        // SAFETY: called for a peer of this table, which is pinned.
         unsafe { self.zone.peer(at) }.open.fetch_add(1, Ordering::Relaxed);
-        self.add(at, CONNECTION);
+        self.worker.add(&self.zone, at, CONNECTION);
     }
+}
 
+impl Worker {
+    /// `zone` is the worker's.
     #[inline]
-    fn add(&self, at: Offset, what: u64) {
-        let column = self.column_of(at);
+    fn add(&self, zone: &Zone, at: Offset, what: u64) {
+        let column = self.column_of(zone, at);
         match &self.counted {
             None => {
                 column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed)
@@ -41,17 +46,18 @@ impl Worker {
     pub fn upgrade(&self, held: &mut PickedPeer) {
         if !held.is_upgraded() {
             held.traits = held.traits.with(Traits::UPGRADED);
-            self.add(held.peer, UPGRADE);
+            self.add(&self.zone, held.peer, UPGRADE);
         }
     }
 
     /// Takes a connection out of the counts; `what` is what was added for it.
     #[inline]
     pub(super) fn uncount(&self, at: Offset, what: u64) {
+        let zone = self.zone;
         // SAFETY: called for a peer that this worker has counted, and that is kept by this until
         // the end of this function.
-        unsafe { self.zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
-        let column = self.column_of(at);
+        unsafe { zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
+        let column = self.column_of(&zone, at);
         // Release: the publisher frees the peer once it sees the count gone, so all that was done
         // with the peer comes before.
         match &self.counted {
@@ -66,10 +72,10 @@ impl Worker {
     }
 
     #[inline]
-    fn column_of(&self, at: Offset) -> &AtomicU64 {
+    fn column_of(&self, zone: &Zone, at: Offset) -> &AtomicU64 {
         // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the
         // number of columns.
-        unsafe { self.zone.peer_column(at, self.column) }
+        unsafe { zone.peer_column(at, self.column) }
     }
 
     /// Adds to what this worker has in the column that it shares; `what` may be the two's

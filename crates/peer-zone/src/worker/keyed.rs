@@ -2,7 +2,7 @@
 //! peer to which nginx's own maps it.
 
 use hash_ring::{Base, Delta, EMPTY_BASE, View};
-use peer_balance::{IP_HASH_START, KEYED_TRIES};
+use peer_balance::{IP_HASH_START, KEYED_TRIES, Method};
 
 use super::{
     claim::{PickRequest, Weighing},
@@ -54,7 +54,7 @@ impl Table<'_> {
 
     /// Cumulative weights of the peers without `backup`; none if the method needs none.
     #[inline]
-    pub(super) fn ranges(&self) -> &[u64] {
+    fn ranges(&self) -> &[u64] {
         // SAFETY: the section's items are cumulative weights.
         unsafe { self.section(self.header.ranges) }
     }
@@ -159,9 +159,34 @@ impl Table<'_> {
         })
     }
 
+    /// The place of the entry of the peer that a method looks at first for a key; `None` if there
+    /// is none, or if it is a server with several peers. `after` is how far the request has come
+    /// then.
+    #[inline(never)]
+    pub(super) fn place_of_key(
+        &self,
+        method: Method,
+        key: &[u8],
+        after: &mut KeyProgress,
+    ) -> Option<Offset> {
+        let number = match method {
+            Method::Hash => next_of_key(after, key),
+            Method::IpHash => next_of_address(after, key),
+            Method::HashConsistent => {
+                let precedes = |one: u32, other: u32| self.precedes(one, other);
+                let slot = self.ring()?.find(peer_balance::key_hash(key), precedes)?;
+                let [place] = *self.places_of_server(slot) else { return None };
+                return Some(place);
+            }
+            _ => return None,
+        };
+        let total = self.range_total(self.header.primaries as usize)?;
+        self.places.get(self.in_range(number % total)).copied()
+    }
+
     /// The sum of the weights of all peers without `backup`, of which there are so many; `None`
     /// where it is 0.
-    pub(super) fn range_total(&self, peers: usize) -> Option<u64> {
+    fn range_total(&self, peers: usize) -> Option<u64> {
         let total = match self.header.weight {
             0 => self.ranges().last().copied().unwrap_or_default(),
             weight => u64::from(weight) * peers as u64,
@@ -171,7 +196,7 @@ impl Table<'_> {
 
     /// The index of the peer in whose range the point lies, of the peers one after the other, each
     /// as wide as its weight.
-    pub(super) fn in_range(&self, point: u64) -> usize {
+    fn in_range(&self, point: u64) -> usize {
         match self.header.weight {
             0 => peer_balance::in_range(self.ranges(), point),
             weight => (point / u64::from(weight)) as usize,
@@ -210,7 +235,7 @@ impl Table<'_> {
 
 /// The next number that `hash` makes of a key.
 #[inline]
-pub(super) fn next_of_key(progress: &mut KeyProgress, key: &[u8]) -> u64 {
+fn next_of_key(progress: &mut KeyProgress, key: &[u8]) -> u64 {
     // nginx adds them up in 32 bits.
     let hash = (progress.hash as u32).wrapping_add(peer_balance::rehash(progress.round, key));
     progress.round += 1;
@@ -220,7 +245,7 @@ pub(super) fn next_of_key(progress: &mut KeyProgress, key: &[u8]) -> u64 {
 
 /// The next number that `ip_hash` makes of an address.
 #[inline]
-pub(super) fn next_of_address(progress: &mut KeyProgress, address: &[u8]) -> u64 {
+fn next_of_address(progress: &mut KeyProgress, address: &[u8]) -> u64 {
     let before = if progress.round == 0 { IP_HASH_START } else { progress.hash as u32 };
     progress.round = 1;
     progress.hash = u64::from(peer_balance::ip_hash(before, address));

@@ -5,10 +5,10 @@ use core::sync::atomic::Ordering;
 use peer_balance::Method;
 
 use super::{
-    Now, Worker, claim::PickRequest, exhausted::Exhausted, keyed::KeyProgress,
+    Now, Worker, claim::PickRequest, exhausted::Exhausted, fast_path::Missed, keyed::KeyProgress,
     picked_peer::PickedPeer, table::Table,
 };
-use crate::layout::Entry;
+use crate::{layout::Entry, zone::peers::RequestAddress};
 
 /// The result of a pick.
 #[derive(Debug)]
@@ -53,15 +53,29 @@ impl Worker {
         has_tried: bool,
     ) -> Pick {
         let mut first = None;
-        if !has_tried && context.sticky.is_none() && context.method.looks_at_one_first() {
-            let picked = if context.method.goes_by_request() {
-                self.pick_own_at_once(context.method, context.key, progress).ok_or(None)
-            } else {
-                self.pick_at_once(context.method)
+        if !has_tried && context.sticky.is_none() && context.method.looks_at_few() {
+            let mut held = None;
+            let take = |peer, _: &RequestAddress<'_>| {
+                held = Some(peer);
+                true
             };
-            match picked {
-                Ok(held) => return Pick::Peer(held),
-                Err(position) => first = position,
+            let method = context.method;
+            let missed = match method {
+                Method::RoundRobin | Method::LeastConn | Method::Random => {
+                    self.pick_at_once::<true>(method, None, take)
+                }
+                Method::RandomTwo | Method::PeakEwma | Method::LeastTime(_) => {
+                    self.pick_of_two_at_once(method, now, take)
+                }
+                Method::Hash | Method::HashConsistent | Method::IpHash => {
+                    self.pick_own_at_once(method, context.key, progress, take)
+                }
+            };
+            if let Some(held) = held {
+                return Pick::Peer(held);
+            }
+            if let Err(Missed::Narrow(position) | Missed::Careful(position)) = missed {
+                first = position;
             }
         }
         self.pick_with_care(context, progress, now, tried, (has_tried, first))

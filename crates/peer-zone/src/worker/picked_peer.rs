@@ -1,6 +1,6 @@
 //! The peer that a request has, and what is known of it.
 
-use core::sync::atomic::Ordering;
+use core::{num::NonZeroU16, sync::atomic::Ordering};
 
 use peer_balance::{MAX_WEIGHT, Ticket};
 
@@ -32,20 +32,35 @@ pub struct PickedPeer {
     pub(super) traits: Traits,
 }
 
-/// What is so of a [`PickedPeer`]; bits.
+/// What is so of a [`PickedPeer`]; bits. One of them is always set, so that an
+/// `Option<PickedPeer>` is no larger than a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Traits(u16);
+pub(super) struct Traits(NonZeroU16);
 
 impl Traits {
-    pub(super) const NONE: Self = Self(0);
+    pub(super) const NONE: Self = Self(NonZeroU16::MIN);
     /// The only peer there is: its failures are not counted, as in nginx.
-    pub(super) const SINGLE: Self = Self(1);
-    pub(super) const BACKUP: Self = Self(1 << 1);
+    pub(super) const SINGLE: Self = Self::of_bits(1 << 1);
+    pub(super) const BACKUP: Self = Self::of_bits(1 << 2);
     /// It has `max_conns`.
-    pub(super) const LIMITED: Self = Self(1 << 2);
-    pub(super) const UPGRADED: Self = Self(1 << 3);
+    pub(super) const LIMITED: Self = Self::of_bits(1 << 3);
+    pub(super) const UPGRADED: Self = Self::of_bits(1 << 4);
     /// Its header has come, and the time of that is noted.
-    pub(super) const HEADER: Self = Self(1 << 4);
+    pub(super) const HEADER: Self = Self::of_bits(1 << 5);
+    /// It began as one in flight.
+    pub(super) const IN_FLIGHT: Self = Self::of_bits(1 << 6);
+    /// Those with which more than the counts changes in the end.
+    const SPECIAL: Self = Self::of_bits(1 << 3 | 1 << 4 | 1 << 6);
+
+    const fn of_bits(bits: u16) -> Self {
+        Self(NonZeroU16::MIN.saturating_add(bits))
+    }
+
+    /// Whether only the counts change in the end.
+    #[inline]
+    pub(super) fn is_plain(self) -> bool {
+        self.0.get() & (Self::SPECIAL.0.get() | Self::NONE.0.get()) == Self::NONE.0.get()
+    }
 
     /// These, if `is_so`.
     #[inline]
@@ -61,11 +76,11 @@ impl Traits {
     /// Whether any of these is so.
     #[inline]
     pub(super) fn has(self, any: Self) -> bool {
-        self.0 & any.0 != 0
+        self.0.get() & any.0.get() & !Self::NONE.0.get() != 0
     }
 }
 
-const _: () = assert!(size_of::<PickedPeer>() == 40 && MAX_WEIGHT <= u16::MAX as u32);
+const _: () = assert!(size_of::<Option<PickedPeer>>() == 40 && MAX_WEIGHT <= u16::MAX as u32);
 
 impl PickedPeer {
     /// The peer of an entry, which counts the request already; without any trait.
@@ -97,6 +112,12 @@ impl PickedPeer {
     #[inline]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What [`Zone::index_of`](crate::Zone::index_of) says of its id.
+    #[inline]
+    pub fn index(&self) -> usize {
+        self.peer.0 as usize
     }
 
     /// What it is in the counts.
@@ -171,13 +192,19 @@ impl Worker {
     pub fn is_in_service(&self, held: &PickedPeer) -> bool {
         // SAFETY: as in `peer`.
         let peer = unsafe { self.zone.peer(held.peer) };
+        let has_failed =
+            held.max_fails != 0 && peer.fails.load(Ordering::Relaxed) >= held.max_fails;
+        !has_failed && self.is_listed(peer)
+    }
+
+    /// Whether a peer is in service, but for its failures.
+    #[inline]
+    pub(super) fn is_listed(&self, peer: &Peer) -> bool {
         let is_healthy = match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => true,
             Health::Failing => self.zone.header().panic.load(Ordering::Relaxed) != 0,
             Health::Pending => false,
         };
-        let has_failed =
-            held.max_fails != 0 && peer.fails.load(Ordering::Relaxed) >= held.max_fails;
-        is_healthy && !has_failed && peer.in_service.load(Ordering::Relaxed) != 0
+        is_healthy && peer.in_service.load(Ordering::Relaxed) != 0
     }
 }

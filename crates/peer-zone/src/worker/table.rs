@@ -5,6 +5,7 @@ use crate::{
     layout::{Entry, PlanHeader, ProcessEntry, Section, TableHeader},
     memory::Offset,
     peer_spec::PeerSpec,
+    protocol::Pin,
     zone::{Zone, texts::Texts},
 };
 
@@ -12,6 +13,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Table<'w> {
     pub(super) worker: &'w Worker,
+    /// The worker's. A copy, so that it need not be loaded again after each change of a counter.
+    pub(super) zone: Zone,
+    pin: &'w Pin,
     pub(super) header: &'w TableHeader,
     /// Those of the entries.
     pub(super) places: &'w [Offset],
@@ -24,26 +28,26 @@ impl Worker {
     /// It takes the worker for itself: a second pin would take the place of the first.
     #[inline]
     pub fn table(&mut self) -> Option<Table<'_>> {
-        let place = Offset(self.process_entry().table.set(&self.zone.header().table));
+        let (worker, zone) = (&*self, self.zone);
+        let pin = &worker.process_entry().table;
+        let place = Offset(pin.set(&zone.header().table));
         if place.0 == 0 {
             return None;
         }
         // SAFETY: the pin keeps the table, which was complete before it was published, until
         // `Table` is dropped.
-        let header: &TableHeader = unsafe { self.zone.memory.get(place.bytes()) };
+        let header: &TableHeader = unsafe { zone.memory.get(place.bytes()) };
         // SAFETY: as above; the places of the entries follow the header.
         let places = unsafe {
-            self.zone
-                .memory
-                .slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
+            zone.memory.slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
         };
-        Some(Table { worker: self, header, places, place })
+        Some(Table { worker, zone, pin, header, places, place })
     }
 }
 
 impl Table<'_> {
     pub(crate) fn zone(&self) -> Zone {
-        self.worker.zone
+        self.zone
     }
 
     pub(crate) fn process_entry(&self) -> &ProcessEntry {
@@ -59,7 +63,7 @@ impl Table<'_> {
     #[inline]
     pub(super) fn entry(&self, place: Offset) -> &Entry {
         // SAFETY: the table is pinned, and no entry that it lists is freed.
-        unsafe { self.worker.zone.entry(place) }
+        unsafe { self.zone.entry(place) }
     }
 
     /// All entries: of peers without `backup`, of those with it, of those that are gone.
@@ -70,7 +74,7 @@ impl Table<'_> {
     /// The texts of the entry at one of the table's places.
     pub(super) fn texts(&self, place: Offset) -> Texts<'_> {
         // SAFETY: as in `entry`.
-        unsafe { self.worker.zone.texts(place) }
+        unsafe { self.zone.texts(place) }
     }
 
     /// Whether there is but one peer: nginx never takes that one out of service.
@@ -105,9 +109,7 @@ impl Table<'_> {
     #[inline]
     unsafe fn items<T>(&self, offset: u32, length: u32) -> &[T] {
         // SAFETY: the table is pinned; the rest is the caller's promise.
-        unsafe {
-            self.worker.zone.memory.slice(self.place.bytes() + offset as usize, length as usize)
-        }
+        unsafe { self.zone.memory.slice(self.place.bytes() + offset as usize, length as usize) }
     }
 
     /// The peers that have keys and have not been removed, to publish them elsewhere.
@@ -116,7 +118,7 @@ impl Table<'_> {
         self.places[..listed]
             .iter()
             // SAFETY: the table is pinned, and no entry that it lists is freed.
-            .map(|&place| unsafe { self.worker.zone.spec(place) })
+            .map(|&place| unsafe { self.zone.spec(place) })
             .filter(|spec| spec.key.is_some())
             .collect()
     }
@@ -134,6 +136,6 @@ impl Table<'_> {
 impl Drop for Table<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.worker.process_entry().table.clear();
+        self.pin.clear();
     }
 }

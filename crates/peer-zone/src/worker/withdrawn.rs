@@ -16,6 +16,7 @@ impl Worker {
     }
 
     /// Whether [`Worker::read_withdrawals`] has anything to tell: one load, for each request.
+    #[inline]
     pub fn has_withdrawals(&self) -> bool {
         self.withdrawals().has_unread(&self.zone().header().withdrawal_count)
     }

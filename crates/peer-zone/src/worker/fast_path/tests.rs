@@ -8,7 +8,7 @@ use peer_balance::Parameters;
 use proptest::prelude::*;
 
 use super::super::{
-    Now, Worker,
+    Worker,
     pick::{Pick, PickContext},
     release::RequestOutcome,
 };
@@ -18,13 +18,24 @@ use crate::{
     protocol::{Process, Publishing},
 };
 
-const METHODS: [Method; 5] =
-    [Method::RoundRobin, Method::LeastConn, Method::Random, Method::Hash, Method::IpHash];
+const METHODS: [Method; 8] = [
+    Method::RoundRobin,
+    Method::LeastConn,
+    Method::Random,
+    Method::RandomTwo,
+    Method::PeakEwma,
+    Method::Hash,
+    Method::IpHash,
+    Method::HashConsistent,
+];
 
 /// Peers that a list may have.
 const PEERS: usize = 5;
 
 const WORKERS: usize = 2;
+
+/// The size of a zone, in bytes.
+const ZONE: usize = 1 << 19;
 
 #[derive(Clone)]
 #[repr(align(64))]
@@ -47,7 +58,7 @@ enum Step {
 fn parameters() -> impl Strategy<Value = Parameters> {
     (1_u32..=4, 0_u32..=2, 0_u32..=2, 0_u8..40).prop_map(
         |(weight, max_fails, fail_timeout, rare)| Parameters {
-            weight: if rare == 0 { weight * 1009 } else { weight },
+            weight: if rare == 0 { weight * 1009 + 1 } else { weight },
             max_conns: if rare == 1 { 1 } else { 0 },
             max_fails,
             fail_timeout,
@@ -109,11 +120,11 @@ struct Instance {
 
 impl Instance {
     fn new(method: Method, is_careful: bool) -> Self {
-        let mut lines = vec![Line { _bytes: [0; memory::LINE] }; (1 << 18) / memory::LINE];
+        let mut lines = vec![Line { _bytes: [0; memory::LINE] }; ZONE / memory::LINE];
         let base = NonNull::from(&mut lines[0]).cast();
         let capacity = Capacity { workers: WORKERS as u32, processes: 48 };
         // SAFETY: the memory is the instance's alone, and lives as long.
-        let zone = unsafe { Zone::format(base, 1 << 18, capacity) }.expect("large enough");
+        let zone = unsafe { Zone::format(base, ZONE, capacity) }.expect("large enough");
         let publishing = Publishing::unshared();
         // SAFETY: there is one.
         let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
@@ -147,6 +158,10 @@ impl Instance {
                     // It draws whose turn it is while any peer may be starting, and so has other
                     // random numbers afterwards.
                     list.iter_mut().for_each(|peer| peer.parameters.slow_start = 0);
+                }
+                if self.method == Method::HashConsistent {
+                    // A ring has points by weight.
+                    list.iter_mut().for_each(|peer| peer.parameters.weight %= 1009);
                 }
                 self.publisher.publish(list, now.milliseconds, &publishing).expect("room");
                 String::new()
@@ -257,12 +272,47 @@ fn peers_without_anything_special_are_picked_at_once() {
         for _ in 0..PEERS {
             let worker = &mut instance.workers[0];
             let mut progress = KeyProgress::default();
-            let mut held = if method.goes_by_request() {
-                worker.pick_own_at_once(method, b"key", &mut progress)
-            } else {
-                worker.pick_at_once(method).ok()
+            let mut held = None;
+            let take = |peer, _: &RequestAddress<'_>| {
+                held = Some(peer);
+                true
             };
+            let picked = match method {
+                Method::RoundRobin | Method::LeastConn | Method::Random => {
+                    worker.pick_at_once::<false>(method, None, take)
+                }
+                Method::RandomTwo | Method::PeakEwma => {
+                    worker.pick_of_two_at_once(method, Now::default(), take)
+                }
+                _ => worker.pick_own_at_once(method, b"key", &mut progress, take),
+            };
+            assert_eq!(picked, Ok(()));
             assert!(worker.release_at_once(&mut held) && held.is_none());
         }
+    }
+}
+
+/// What decides whether the connection to the peer is kept.
+#[test]
+fn who_gives_a_peer_back_learns_whether_it_is_in_service() {
+    let parameters = Some(Parameters::default());
+    let failing = Step::Check(0, Health::Failing);
+    let draining = Step::Publish(vec![Some(Parameters { drain: true, ..Parameters::default() })]);
+    let steps = [(None, true), (Some(failing), false), (Some(draining), false)];
+    for (step, is_in_service) in steps {
+        let mut instance = Instance::new(Method::RoundRobin, false);
+        instance.step(&Step::Publish(vec![parameters]));
+        instance.step(&Step::Pick(0, [0; 3], 0));
+        let (_, held) = instance.requests.remove(0);
+        if let Some(step) = step {
+            instance.step(&step);
+        }
+        let worker = &mut instance.workers[0];
+        // Where all fail, all are in service.
+        worker.zone.header().panic.store(0, Ordering::Relaxed);
+        assert_eq!(worker.is_in_service(&held), is_in_service);
+        let mut held = Some(held);
+        assert_eq!(worker.release_at_once_in_service(&mut held), Some(is_in_service));
+        assert!(held.is_none());
     }
 }
