@@ -8,7 +8,7 @@ use super::Membership;
 use super::changed_keys::ChangedPeers;
 use super::entry::Server;
 use super::member::Member;
-use super::tally::Tally;
+use super::tally::{Counted, Tally};
 use crate::peer::Peer;
 use crate::source::Source;
 
@@ -33,21 +33,21 @@ impl Membership {
     /// Takes in what may have become of a key.
     pub(super) fn note_member(&mut self, key: &str) {
         let Some((key, member)) = self.members.get_key_value(key) else { return };
-        let (key, after) = (Arc::clone(key), member.tally_now());
+        let (key, after) = (Arc::clone(key), member.counted_now());
         let Some(member) = self.members.get_mut(&key) else { return };
-        let before = mem::replace(&mut member.tally, after);
+        let before = mem::replace(&mut member.counted, after);
         self.note_tally(&key, before, after);
     }
 
     /// Takes in that a key is gone.
     pub(super) fn note_removal(&mut self, key: &Arc<str>, member: &mut Member) {
-        self.note_tally(key, mem::take(&mut member.tally), Tally::default());
+        self.note_tally(key, mem::take(&mut member.counted), Counted::default());
     }
 
-    fn note_tally(&mut self, key: &Arc<str>, before: Tally, after: Tally) {
+    fn note_tally(&mut self, key: &Arc<str>, before: Counted, after: Counted) {
         self.tally.replace(before, after);
         self.changed.add(key);
-        if before.dependent + after.dependent > 0 {
+        if before.is_dependent || after.is_dependent {
             self.changed.add_all();
         }
     }
@@ -56,8 +56,8 @@ impl Membership {
     pub(super) fn note_members(&mut self) {
         self.tally = Tally::default();
         for member in self.members.values_mut() {
-            member.tally = member.tally_now();
-            self.tally.replace(Tally::default(), member.tally);
+            member.counted = member.counted_now();
+            self.tally.replace(Counted::default(), member.counted);
         }
         self.changed.add_all();
     }

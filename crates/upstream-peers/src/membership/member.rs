@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::{Entries, Entry, Given, Server};
 use super::names::Names;
-use super::tally::Tally;
+use super::tally::Counted;
 use crate::address::{SocketAddress, Target};
 use crate::parameters::Parameters;
 use crate::value::ValueError;
@@ -14,16 +14,23 @@ use crate::value::ValueError;
 #[derive(Debug, Default)]
 pub(super) struct Member {
     good: Good,
-    rejection: Option<Box<Rejection>>,
     /// The key's, whatever its value: a malformed value is written to a key that was made all the
     /// same.
     create_revision: i64,
-    /// The name of its peers, if that is not the key.
+    /// `None` if there is nothing of it, as with most keys.
+    rest: Option<Box<Rest>>,
+    /// As what the membership has counted it.
+    pub(super) counted: Counted,
+}
+
+/// What few keys have.
+#[derive(Debug, Default)]
+struct Rest {
+    rejection: Option<Rejection>,
+    /// The name of the peers, if that is not the key.
     name: Option<Arc<str>>,
-    /// The servers of its last good value that are not wanted.
+    /// The servers of the last good value that are not wanted.
     unselected: u32,
-    /// As what the membership has it.
-    pub(super) tally: Tally,
 }
 
 /// A value that was rejected. The value itself is not kept: it may be long, and is of no use.
@@ -61,7 +68,8 @@ impl Member {
             }
             Good::Servers(_) => return,
         }
-        (self.name, self.create_revision) = (name, create_revision);
+        self.create_revision = create_revision;
+        self.update_rest(|rest| rest.name = name);
     }
 
     /// Takes the weight that the peer which another key names was found to have.
@@ -96,14 +104,30 @@ impl Member {
 
     /// The name of its peers, if that is not the key.
     pub(super) fn name(&self) -> Option<&Arc<str>> {
-        self.name.as_ref()
+        self.rest.as_ref()?.name.as_ref()
+    }
+
+    /// Changes what few keys have.
+    fn update_rest(&mut self, change: impl FnOnce(&mut Rest)) {
+        let mut rest = self.rest.take().unwrap_or_default();
+        change(&mut rest);
+        let is_any = rest.rejection.is_some() || rest.name.is_some() || rest.unselected > 0;
+        self.rest = is_any.then_some(rest);
+    }
+
+    /// The current value is a valid one, of which so many servers are not wanted.
+    fn set_unselected(&mut self, unselected: usize) {
+        if self.rest.is_some() || unselected > 0 {
+            let unselected = u32::try_from(unselected).unwrap_or(u32::MAX);
+            self.update_rest(|rest| (rest.rejection, rest.unselected) = (None, unselected));
+        }
     }
 
     /// The name of its peers, if that is not the key. Says whether it is another one now.
     pub(super) fn set_name(&mut self, name: Option<&str>) -> bool {
-        let is_other = self.name.as_deref() != name;
+        let is_other = self.name().map(|known| &**known) != name;
         if is_other {
-            self.name = name.map(Arc::from);
+            self.update_rest(|rest| rest.name = name.map(Arc::from));
         }
         is_other && self.is_good()
     }
@@ -116,8 +140,7 @@ impl Member {
         unselected: usize,
         names: &mut Names,
     ) -> bool {
-        self.rejection = None;
-        self.unselected = u32::try_from(unselected).unwrap_or(u32::MAX);
+        self.set_unselected(unselected);
         if self.good.means(&entries) {
             match &mut self.good {
                 // They may say by themselves what the defaults have said so far, or the other way
@@ -150,7 +173,7 @@ impl Member {
 
     /// Takes a value that names no server. Says whether peers are gone with the last one.
     pub(super) fn accept_setting(&mut self, weight: Option<u32>, names: &mut Names) -> bool {
-        (self.rejection, self.unselected) = (None, 0);
+        self.set_unselected(0);
         let previous = std::mem::replace(&mut self.good, Good::Setting(weight));
         previous.release(names);
         previous.has_peers()
@@ -188,8 +211,9 @@ impl Member {
 
     /// Takes a malformed value. Says whether it is another than before.
     pub(super) fn reject(&mut self, rejection: Rejection) -> bool {
-        let is_new = self.rejection.as_ref().is_none_or(|known| known.value != rejection.value);
-        self.rejection = Some(Box::new(rejection));
+        let known = self.rest.as_ref().and_then(|rest| rest.rejection.as_ref());
+        let is_new = known.is_none_or(|known| known.value != rejection.value);
+        self.update_rest(|rest| rest.rejection = Some(rejection));
         is_new
     }
 
@@ -211,30 +235,34 @@ impl Member {
     }
 
     /// What it is now, to be counted.
-    pub(super) fn tally_now(&self) -> Tally {
-        Tally {
-            good: self.is_good().into(),
-            rejected: self.rejected().is_some().into(),
-            unselected: if self.rejection.is_some() { 0 } else { self.unselected },
-            dependent: self.is_dependent().into(),
+    pub(super) fn counted_now(&self) -> Counted {
+        Counted {
+            is_good: self.is_good(),
+            is_rejected: self.rejected().is_some(),
+            is_dependent: self.is_dependent(),
+            unselected: self.unselected_now(),
         }
     }
 
     /// Whether its peers depend on more than its value: they have another name, or a host name, or
     /// a priority beside which those of others count.
     pub(super) fn is_dependent(&self) -> bool {
-        self.name.is_some()
+        self.name().is_some()
             || self.entries().iter().any(|entry| entry.priority() != 0 || entry.host().is_some())
             || self.seeded().iter().any(|peer| peer.priority != 0)
     }
 
     /// The servers of its current value, if that is valid, that are not wanted.
     pub(super) fn unselected(&self) -> usize {
-        if self.rejection.is_some() { 0 } else { self.unselected as usize }
+        self.unselected_now() as usize
+    }
+
+    fn unselected_now(&self) -> u32 {
+        self.rest.as_ref().filter(|rest| rest.rejection.is_none()).map_or(0, |rest| rest.unselected)
     }
 
     pub(super) fn rejected(&self) -> Option<&ValueError> {
-        self.rejection.as_ref().map(|rejection| &rejection.error)
+        self.rest.as_ref()?.rejection.as_ref().map(|rejection| &rejection.error)
     }
 
     /// The servers that its value says.
