@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_value_is_in_one_range() {
-        let cumulative = crate::cumulative(&[0, 3, 0, 2, 0]);
+        let cumulative: Vec<u64> = crate::cumulative(&[0, 3, 0, 2, 0]).collect();
         assert_eq!([0, 2, 3, 4].map(|value| in_range(&cumulative, value)), [1, 1, 3, 3]);
         assert_eq!(in_range(&cumulative, u64::MAX), 4);
         assert_eq!(in_range(&[], 0), 0);
@@ -118,7 +118,7 @@ mod tests {
         /// nginx's walk through the peers finds the same one.
         #[test]
         fn is_nginx_walk(weights in prop::collection::vec(1u32..100, 1..40), hash in any::<u32>()) {
-            let cumulative = crate::cumulative(&weights);
+            let cumulative: Vec<u64> = crate::cumulative(&weights).collect();
             let value = u64::from(hash) % cumulative[weights.len() - 1];
             let (mut rest, mut peer) = (value, 0);
             while rest >= u64::from(weights[peer]) {

@@ -86,13 +86,12 @@ fn evenness(stride: u64, cycle: u64, limit: u64) -> Option<u64> {
 
 /// For each peer the sum of all weights up to its own, itself included: where its range on the
 /// circle ends.
-pub fn cumulative(weights: &[u32]) -> Vec<u64> {
+pub fn cumulative(weights: &[u32]) -> impl ExactSizeIterator<Item = u64> {
     let mut sum = 0;
-    let add = |&weight: &u32| {
+    weights.iter().map(move |&weight| {
         sum += u64::from(weight);
         sum
-    };
-    weights.iter().map(add).collect()
+    })
 }
 
 /// The index of the peer that is picked at this position, counted without an end.
@@ -120,10 +119,14 @@ mod tests {
 
     use super::*;
 
+    fn sums(weights: &[u32]) -> Vec<u64> {
+        cumulative(weights).collect()
+    }
+
     /// Picks of each peer in one cycle from `start` on, and the longest wait between two picks of
     /// it.
     fn picks_and_waits(weights: &[u32], start: u64) -> (Vec<u32>, Vec<u64>) {
-        let (cumulative, stride) = (cumulative(weights), stride(weights));
+        let (cumulative, stride) = (sums(weights), stride(weights));
         let mut picks = vec![0; weights.len()];
         let mut last: Vec<Option<u64>> = vec![None; weights.len()];
         let mut waits = vec![0; weights.len()];
@@ -145,8 +148,8 @@ mod tests {
         assert_eq!(stride(&[]), Stride { cycle: 0, stride: 1 });
         assert_eq!(stride(&[0, 1]), Stride { cycle: 1, stride: 1 });
         assert_eq!(pick(&[], &stride(&[]), 7), 0);
-        assert_eq!(pick(&cumulative(&[1]), &stride(&[1]), u64::MAX), 0);
-        assert_eq!(pick(&cumulative(&[0, 1, 0]), &stride(&[0, 1, 0]), 3), 1);
+        assert_eq!(pick(&sums(&[1]), &stride(&[1]), u64::MAX), 0);
+        assert_eq!(pick(&sums(&[0, 1, 0]), &stride(&[0, 1, 0]), 3), 1);
         // A table and a stride that do not belong together: wrong, but neither a panic nor out of
         // bounds.
         assert_eq!(pick(&[1, 2], &Stride { cycle: 1000, stride: 617 }, 1), 1);
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn cycles_beyond_32_bits() {
         let weights = vec![u32::MAX; 1000];
-        let (cumulative, stride) = (cumulative(&weights), stride(&weights));
+        let (cumulative, stride) = (sums(&weights), stride(&weights));
         assert_eq!(stride.cycle, 1000 * u64::from(u32::MAX));
         assert!(
             evenness(stride.stride, stride.cycle, u64::MAX).is_some_and(|largest| largest <= 6)

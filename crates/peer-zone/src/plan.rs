@@ -1,6 +1,6 @@
 //! The order of a group of peers, in memory: made by the publisher, walked by every worker.
 
-use peer_balance::{Stride, cumulative, smooth_sequence, stride};
+use peer_balance::{Stride, smooth_sequence, stride};
 
 use crate::layout::PlanHeader;
 
@@ -14,19 +14,19 @@ pub(crate) enum Plan {
     InTurn(usize),
     /// Indexes in the order in which they are picked.
     Sequence(Vec<u32>),
-    /// Cumulative weights, and the stride over them.
-    Strided(Vec<u64>, Stride),
+    /// The weights, of which the cumulative ones lie in memory, and the stride over these.
+    Strided(Vec<u32>, Stride),
 }
 
 impl Plan {
     /// The order of peers with these weights; those of weight 0 are left out.
-    pub(crate) fn new(weights: &[u32]) -> Self {
+    pub(crate) fn new(weights: Vec<u32>) -> Self {
         // A cycle has at least a position for each.
         if weights.iter().filter(|&&weight| weight > 0).count() > POSITIONS {
             return Self::compact(weights);
         }
         let (indexes, in_service): (Vec<u32>, Vec<u32>) = (0..)
-            .zip(weights)
+            .zip(&weights)
             .filter(|&(_, &weight)| weight > 0)
             .map(|(index, &weight)| (index, weight))
             .unzip();
@@ -38,14 +38,15 @@ impl Plan {
                 Self::Sequence(sequence)
             }
             // A weight of 0 has no width, so that no position falls on it.
-            None => Self::Strided(cumulative(weights), stride(&in_service)),
+            None => Self::compact(weights),
         }
     }
 
     /// The order in the form whose size depends on nothing but the number of peers, for a zone with
     /// little room.
-    pub(crate) fn compact(weights: &[u32]) -> Self {
-        Self::Strided(cumulative(weights), stride(weights))
+    pub(crate) fn compact(weights: Vec<u32>) -> Self {
+        let stride = stride(&weights);
+        Self::Strided(weights, stride)
     }
 
     /// Bytes that it takes.
@@ -53,7 +54,7 @@ impl Plan {
         match self {
             Self::InTurn(_) => 0,
             Self::Sequence(sequence) => size_of_val(sequence.as_slice()),
-            Self::Strided(cumulative, _) => size_of_val(cumulative.as_slice()),
+            Self::Strided(weights, _) => weights.len() * size_of::<u64>(),
         }
     }
 
@@ -63,7 +64,7 @@ impl Plan {
         let (cycle, stride, length) = match self {
             Self::InTurn(peers) => (*peers as u64, 0, 0),
             Self::Sequence(sequence) => (sequence.len() as u64, 0, sequence.len()),
-            Self::Strided(cumulative, stride) => (stride.cycle, stride.stride, cumulative.len()),
+            Self::Strided(weights, stride) => (stride.cycle, stride.stride, weights.len()),
         };
         // A table's size is bounded by its zone's, and was checked by the allocator.
         PlanHeader {

@@ -1,5 +1,7 @@
 //! What a table is made of, before it lies in memory.
 
+use peer_balance::cumulative;
+
 use super::{
     options::TableOptions,
     records::Listed,
@@ -88,20 +90,13 @@ impl<'a> Contents<'a> {
         self.listed.groups()
     }
 
-    /// Calls `each` with the peers with `backup`, or with those without.
-    fn each(&self, is_backup: bool, each: impl FnMut(&Listed)) {
-        if self.groups()[usize::from(!is_backup)].peers == 0 {
-            self.listed.iter().for_each(each);
-        } else {
-            self.listed.iter().filter(|peer| peer.is_backup == is_backup).for_each(each);
-        }
-    }
-
     /// The weights of the peers with `backup`, or of those without.
     fn weights(&self, is_backup: bool, weight: impl Fn(&Listed) -> u32) -> Vec<u32> {
-        let mut weights = Vec::with_capacity(self.groups()[usize::from(is_backup)].peers);
-        self.each(is_backup, |peer| weights.push(weight(peer)));
-        weights
+        if self.groups()[usize::from(!is_backup)].peers == 0 {
+            // In one go.
+            return self.listed.iter().map(weight).collect();
+        }
+        self.listed.iter().filter(|peer| peer.is_backup == is_backup).map(weight).collect()
     }
 
     /// The weight of all peers without `backup`; 0 where they differ.
@@ -118,7 +113,7 @@ impl<'a> Contents<'a> {
                 return Plan::InTurn(group.peers);
             }
             let weights = self.weights(is_backup, Listed::weight_in_turn);
-            if is_compact { Plan::compact(&weights) } else { Plan::new(&weights) }
+            if is_compact { Plan::compact(weights) } else { Plan::new(weights) }
         };
         let plans = [plan(false), plan(true)];
         let parts = self.numbers().lay_out(plans.each_ref().map(Plan::size));
@@ -189,15 +184,14 @@ impl<'a> Contents<'a> {
                 match plan {
                     Plan::InTurn(_) => {}
                     Plan::Sequence(sequence) => memory.copy(start + offset, sequence),
-                    Plan::Strided(cumulative, _) => memory.copy(start + offset, cumulative),
+                    Plan::Strided(weights, _) => {
+                        memory.fill(start + offset, cumulative(weights));
+                    }
                 }
             }
             if places.parts.ranges.length > 0 {
                 let weights = self.weights(false, |peer| peer.weight);
-                memory.copy(
-                    start + places.parts.ranges.offset as usize,
-                    &peer_balance::cumulative(&weights),
-                );
+                memory.fill(start + places.parts.ranges.offset as usize, cumulative(&weights));
             }
             memory.copy(start + places.parts.sticky.offset as usize, self.sticky);
         }
