@@ -43,6 +43,10 @@ pub struct Insertion<T> {
     pub evicted: Option<T>,
 }
 
+/// The slot of a place in which nothing was kept yet: the first stay after it has the place's own
+/// number.
+const NEVER: usize = usize::MAX;
+
 #[derive(Debug)]
 struct Entry<T> {
     /// `None` where the place is free.
@@ -129,8 +133,7 @@ impl<T> IdleCache<T> {
         };
         // First out, then in: so there is room for the item.
         let evicted = if oldest == 0 { None } else { self.remove_at(oldest) };
-        let entry = Entry { item: Some(item), peer, kind, slot: 0 };
-        let (place, slot) = self.occupy(entry);
+        let (place, slot) = self.occupy(peer, kind, item);
         let head = &mut self.heads[peer.index];
         head.len += 1;
         push(&mut self.links, place, &mut head.ends);
@@ -197,27 +200,31 @@ impl<T> IdleCache<T> {
         }
     }
 
-    /// Finds a free place, of which there must be one, and puts the entry there.
+    /// Puts an item into a free place; there must be one that is free, or was never in use.
     #[inline]
-    fn occupy(&mut self, entry: Entry<T>) -> (u32, Slot) {
+    fn occupy(&mut self, peer: Peer, kind: u64, item: T) -> (u32, Slot) {
+        if self.free == 0 {
+            self.append();
+        }
         let place = self.free;
-        let index = (place as usize).wrapping_sub(1);
-        let Some(free) = self.places.get_mut(index) else { return self.append(entry) };
+        let index = place as usize - 1;
         self.free = self.links[index][OF_ALL].older;
+        let entry = &mut self.places[index];
         // After as many stays as there are numbers the count starts again: no slot is remembered
         // for so long.
-        let slot = free.slot.checked_add(self.capacity).unwrap_or(index);
-        *free = Entry { slot, ..entry };
+        let slot = entry.slot.checked_add(self.capacity).unwrap_or(index);
+        *entry = Entry { item: Some(item), peer, kind, slot };
         (place, Slot(slot))
     }
 
-    /// Puts the entry into a place that has never been in use.
+    /// Makes a place that has never been in use a free one.
     #[cold]
-    fn append(&mut self, entry: Entry<T>) -> (u32, Slot) {
-        let index = self.places.len();
-        self.places.push(Entry { slot: index, ..entry });
+    #[inline(never)]
+    fn append(&mut self) {
+        let peer = Peer { index: 0, id: 0 };
+        self.places.push(Entry { item: None, peer, kind: 0, slot: NEVER });
         self.links.push([Link::default(); ORDERS]);
-        (index as u32 + 1, Slot(index))
+        self.free = self.places.len() as u32;
     }
 
     /// Empties a place; nothing is done where it is empty.
