@@ -10,21 +10,31 @@ pub(crate) fn words(bits: u64) -> usize {
 /// The 64 bits from this one on; those behind the end are 0.
 #[inline]
 pub(crate) fn read(words: &[u32], at: usize) -> u64 {
-    let word = |index: usize| words.get(index).map_or(0, |&word| u64::from(word));
     let (index, shift) = (at / WORD, at % WORD);
-    let low = word(index) | word(index + 1) << WORD;
-    match shift {
-        0 => low,
-        _ => low >> shift | word(index + 2) << (64 - shift),
-    }
+    let [first, second, third] = match words.get(index..).and_then(|rest| rest.first_chunk()) {
+        Some(&words) => words,
+        None => last_words(words, index),
+    };
+    let low = u64::from(first) | u64::from(second) << WORD;
+    // Of the third, none if the shift is 0: in two steps, since 64 is too far for one.
+    low >> shift | u64::from(third) << (63 - shift) << 1
+}
+
+/// The words from this one on; those behind the end are 0.
+#[cold]
+fn last_words<const N: usize>(words: &[u32], index: usize) -> [u32; N] {
+    core::array::from_fn(|place| words.get(index + place).copied().unwrap_or_default())
 }
 
 /// A number of `width` bits, of which there are at most 32.
 #[inline]
 pub(crate) fn read_number(words: &[u32], at: usize, width: u32) -> u32 {
-    let word = |index: usize| words.get(index).map_or(0, |&word| u64::from(word));
     let (index, shift) = (at / WORD, at % WORD);
-    let both = (word(index) | word(index + 1) << WORD) >> shift;
+    let [first, second] = match words.get(index..).and_then(|rest| rest.first_chunk()) {
+        Some(&words) => words,
+        None => last_words(words, index),
+    };
+    let both = (u64::from(first) | u64::from(second) << WORD) >> shift;
     (both & ((1 << width) - 1)) as u32
 }
 

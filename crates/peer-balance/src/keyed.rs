@@ -1,6 +1,14 @@
 //! Hashes of keys and of addresses, and the peer whose share of the weights a hash falls into:
 //! nginx's `hash` and `ip_hash`.
 
+use std::sync::LazyLock;
+
+use crc32fast::Hasher;
+
+/// A new hasher. To make one is to ask which instructions the processor has, which takes longer
+/// than to hash a short key.
+static HASHER: LazyLock<Hasher> = LazyLock::new(Hasher::new);
+
 /// Tries with a hash of its own each after which the next peer of round robin is taken instead:
 /// nginx's `tries > 20` in `ngx_http_upstream_get_hash_peer`, `…_get_chash_peer` and
 /// `…_get_ip_hash_peer`.
@@ -13,7 +21,9 @@ pub const IP_HASH_START: u32 = 89;
 /// The hash of a key for `hash KEY consistent`: its CRC-32 (`ngx_http_upstream_init_chash_peer`),
 /// to be found among the points of the servers with [`find`](crate::find).
 pub fn key_hash(key: &[u8]) -> u32 {
-    crc32fast::hash(key)
+    let mut hasher = HASHER.clone();
+    hasher.update(key);
+    hasher.finalize()
 }
 
 /// What one more try of `hash KEY` adds to the hash of the request:
@@ -32,8 +42,10 @@ pub fn rehash(round: u32, key: &[u8]) -> u32 {
         digits[start] = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&digits[start..]);
+    let mut hasher = HASHER.clone();
+    if round > 0 {
+        hasher.update(&digits[start..]);
+    }
     hasher.update(key);
     (hasher.finalize() >> 16) & 0x7fff
 }
