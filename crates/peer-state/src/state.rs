@@ -198,7 +198,11 @@ impl PeerLine {
         let Self { etcd_key, priority, standby: is_standby, scheme, .. } = self;
         let value =
             parse_server(&key, value.as_bytes()).map_err(|error| format!("\"value\": {error}"))?;
-        let address = socket_address(&key, &address)?;
+        let address = match value.target.clone() {
+            // The same once more, as nearly all lines have it.
+            Target::Address(of_value) if of_value.text() == address => of_value,
+            Target::Address(_) | Target::Name { .. } => socket_address(&key, &address)?,
+        };
         if let Target::Address(of_value) = &value.target
             && *of_value != address
         {
@@ -229,7 +233,7 @@ fn socket_address(key: &str, text: &str) -> Result<SocketAddress, String> {
         parse_server(key, text.as_bytes()).map_err(|error| format!("\"address\": {error}"))?;
     match target {
         // Nothing else than the address, and written as it is printed.
-        Target::Address(address) if address.to_string() == text => Ok(address),
+        Target::Address(address) if address.text() == text => Ok(address),
         Target::Address(_) | Target::Name { .. } => Err("\"address\" is none".to_owned()),
     }
 }
