@@ -7,6 +7,8 @@
 //! values at most, and for the golden ratio, of all numbers the one that fractions approach worst,
 //! they stay close to each other.
 
+use std::cell::Cell;
+
 use crate::keyed::in_range;
 
 /// How positions become points of the circle.
@@ -28,12 +30,24 @@ const FIBONACCI: (u128, u128) = (7_540_113_804_746_346_429, 12_200_160_415_121_8
 /// and for multiples of 30 030, which have the fewest coprime numbers.
 const CANDIDATES: u64 = 512;
 
+thread_local! {
+    /// The last one. Tables that follow each other often have the same weights.
+    static LAST: Cell<Option<Stride>> = const { Cell::new(None) };
+}
+
 /// The stride for peers of these weights: of the numbers coprime to their sum and next to the sum
 /// divided by the golden ratio, the one that spreads the picks most evenly.
 ///
 /// Peers of weight 0 do not matter. Without any peer the cycle is 0, and nothing is to be picked.
 pub fn stride(weights: &[u32]) -> Stride {
     let cycle: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+    let last = LAST.get().filter(|last| last.cycle == cycle);
+    let found = last.unwrap_or_else(|| stride_of(cycle));
+    LAST.set(Some(found));
+    found
+}
+
+fn stride_of(cycle: u64) -> Stride {
     let (numerator, denominator) = FIBONACCI;
     // A sum of fewer than 2³² weights is less than 2⁶⁴, and so is the result.
     let ideal = ((u128::from(cycle) * numerator + denominator / 2) / denominator) as u64;
