@@ -49,7 +49,7 @@ const GATHER: Duration = Duration::from_millis(50);
 /// where all are peers (some 395 bytes each), so that keys whose values are none do not count.
 const ZONE_PER_KEY: usize = 128;
 
-/// As many keys are followed with any zone: they take some 12 MB of a worker.
+/// As many keys are followed with any zone: they take some 8 MB of a worker.
 const FEWEST_KEYS: usize = 16 << 10;
 
 /// Bytes of a list for each byte of the zone: enough for values of 4 096 bytes, of which the zone
