@@ -6,6 +6,7 @@ mod changes;
 mod fitting;
 mod health;
 pub(crate) mod keys;
+mod linking;
 mod links;
 mod load_correction;
 pub(crate) mod matching;
@@ -46,7 +47,8 @@ pub struct Publisher {
     tables: Vec<Outdated>,
     reports: Vec<Outdated>,
     unused: Vec<Unused>,
-    links: Links,
+    /// Found with the first peer that is taken out.
+    links: Option<Links>,
     ring: RingState,
     /// Counts the tables that this publisher has published.
     publication: u64,

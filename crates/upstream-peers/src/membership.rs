@@ -323,7 +323,7 @@ impl Membership {
     fn put_value(
         &mut self,
         member: &mut Member,
-        (key, value, create_revision): list::ListedKey<'_>,
+        (key, value, create_revision): (&str, &[u8], i64),
         weight: Option<u32>,
         change: &mut MembershipChange,
     ) {

@@ -5,7 +5,6 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Publisher,
-    links::Links,
     load_correction::LoadCorrection,
     options::TableOptions,
     records::{Listed, Outdated, Removed, Unused},
@@ -42,7 +41,7 @@ impl Publisher {
             tables: Vec::new(),
             reports: Vec::new(),
             unused: Vec::new(),
-            links: Links::default(),
+            links: None,
             ring: RingState::default(),
             publication: 1,
             generation: 0,

@@ -6,7 +6,7 @@ use super::member::Member;
 use super::{Membership, MembershipChange};
 
 /// A key with its value and the revision at which it was made.
-pub(super) type ListedKey<'i> = (&'i str, &'i [u8], i64);
+type ListedKey<'i> = (&'i str, &'i [u8], i64);
 
 /// Whether the peers of the key may depend on other keys, or those of others on it: then all that
 /// is listed must be known first.
