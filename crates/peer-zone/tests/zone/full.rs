@@ -316,7 +316,7 @@ proptest! {
                 let listed: Vec<PeerSpec> = publisher.listed().cloned().collect();
                 let is_lacking = |peer: &&PeerSpec| !listed.iter().any(|it| it.key == peer.key);
                 let lacking: Vec<&PeerSpec> = wanted.iter().filter(is_lacking).collect();
-                for some in lacking.chunks_exact(12).take(10) {
+                for some in lacking.chunks_exact(20).take(10) {
                     fixture.zone.set_left_out(0);
                     let more: Vec<PeerSpec> =
                         listed.iter().chain(some.iter().copied()).cloned().collect();
