@@ -37,8 +37,8 @@ fn halves(revision: u64) -> [u64; 2] {
 }
 
 impl Ages {
-    /// Of a peer that has joined at a moment (ms; 0: long ago) by a key of this revision (0 if there
-    /// is none); its ramp counts from then.
+    /// Of a peer that has joined at a moment (ms; 0: long ago) by a key of this revision (0 if
+    /// there is none). Its ramp counts from then.
     pub(crate) fn new(joined: u64, create_revision: u64) -> Self {
         let words = halves(create_revision).map(|half| AtomicU64::new(half | moment(joined)));
         let [joined, ramp] = words;
