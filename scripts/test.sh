@@ -90,6 +90,7 @@ built() {
         cargo clippy --locked --profile demo --workspace --all-targets \
         --features ngx-http-upstream-etcd-module/injected-faults -- -D warnings
     step "unit and property tests" unit_tests
+    step "instructions of a request and of a change" scripts/bench-gate.sh
     step "what make install installs" scripts/check-install.sh
     step "the documentation as a site" \
         cargo run --locked --profile demo -p book

@@ -21,9 +21,13 @@ const HEAP: [&str; 8] =
 /// Once a process has had a second thread, the C library makes every system call that may block
 /// dearer, for ever.
 const NEW_THREAD: &str = "pthread_create";
-/// What the module does ten times a second: how many requests share it depends on the pace of the
-/// machine. A stripped module has no such name, and nothing is subtracted.
-const TICK: &str = "::on_tick";
+/// What the module does when it is time, and not for a request: how many requests share it depends
+/// on the pace of the machine. A stripped module has no such name, and nothing is subtracted.
+const TICK: &str = "::process::look";
+/// What the watcher's thread does with events of etcd: it applies them, and publishes. The rest of
+/// the thread receives and sends, and does more or less of that as the machine is fast or slow.
+const CHANGE: [&str; 2] =
+    ["::watcher::prefix::Prefix::update", "::watcher::prefix::Prefix::publish"];
 
 /// The instructions of one thread between two marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,8 +42,12 @@ pub struct Profile {
     pub tick: f64,
     /// Calls of the allocator.
     pub heap_calls: f64,
+    /// Those of applying and publishing changes, with all that is called for that.
+    pub change: f64,
     /// Those of the module's code, without what it calls in nginx and in libraries.
     pub module: f64,
+    /// Calls of the module's code to nginx and to libraries.
+    pub calls_out: f64,
     /// Whether a thread was created.
     pub creates_thread: bool,
 }
@@ -62,7 +70,9 @@ impl Sub for Profile {
             heap: self.heap - other.heap,
             tick: self.tick - other.tick,
             heap_calls: self.heap_calls - other.heap_calls,
+            change: self.change - other.change,
             module: self.module - other.module,
+            calls_out: self.calls_out - other.calls_out,
             creates_thread: self.creates_thread,
         }
     }
@@ -105,7 +115,7 @@ pub fn parse(text: &str, module: &str) -> Result<Profile> {
     let mut profile = Profile::default();
     let (mut functions, mut objects) = (Names::default(), Names::default());
     let (mut function, mut object, mut callee) = ("", "", "");
-    let mut calls = None;
+    let (mut calls, mut callees_object) = (None, None);
     let mut has_totals = false;
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("fn=") {
@@ -116,7 +126,7 @@ pub fn parse(text: &str, module: &str) -> Result<Profile> {
         } else if let Some(name) = line.strip_prefix("ob=") {
             object = objects.read(name);
         } else if let Some(name) = line.strip_prefix("cob=") {
-            objects.read(name);
+            callees_object = Some(objects.read(name));
         } else if let Some(text) = line.strip_prefix("calls=") {
             calls = Some(text.split(' ').next().unwrap_or_default().parse::<u64>()?);
         } else if let Some(total) = line.strip_prefix("totals: ") {
@@ -128,6 +138,14 @@ pub fn parse(text: &str, module: &str) -> Result<Profile> {
             match calls.take() {
                 // The line after `calls=` has what the call took with all that it called.
                 Some(count) => {
+                    // Without a name of its own the callee's object is the caller's.
+                    let is_out = callees_object.take().is_some_and(|other| other != module);
+                    if object == module && is_out {
+                        profile.calls_out += count as f64;
+                    }
+                    if CHANGE.iter().any(|name| callee.ends_with(name)) {
+                        profile.change += cost;
+                    }
                     if callee.ends_with(TICK) && !function.ends_with(TICK) {
                         profile.tick += cost;
                     } else if plain(callee) == CLOCK {
@@ -186,6 +204,20 @@ pub fn between_marks(folder: &Path, process: i32) -> Result<Profile> {
 /// Where an output is none.
 pub fn has_had_threads(folder: &Path, process: i32) -> Result<bool> {
     Ok(outputs(folder, process)?.values().any(|profile| profile.creates_thread))
+}
+
+/// What applying and publishing takes in the last output of a process.
+///
+/// # Errors
+///
+/// Where there is none, and where the functions have other names.
+pub fn of_changes(folder: &Path, process: i32) -> Result<f64> {
+    let outputs = outputs(folder, process)?;
+    let last = outputs.keys().next_back().map(|&(number, _)| number);
+    let of_last = outputs.iter().filter(|&(&(number, _), _)| Some(number) == last);
+    let total: f64 = of_last.map(|(_, profile)| profile.change).sum();
+    ensure!(total > 0.0, "callgrind does not know {} by name", CHANGE.join(" or "));
+    Ok(total)
 }
 
 /// The instructions of all threads but the first one in the last output of a process.
@@ -281,7 +313,9 @@ totals: 1000
             heap: 600.0,
             tick: 0.0,
             heap_calls: 6.0,
+            change: 0.0,
             module: 130.0,
+            calls_out: 4.0,
             creates_thread: false,
         };
         assert_eq!(profile, expected);
@@ -290,9 +324,16 @@ totals: 1000
 
     #[test]
     fn a_tick_is_not_the_modules() {
-        let text = TEXT.replace("cfn=(7) get", "cfn=(7) process::on_tick");
+        let text = TEXT.replace("cfn=(7) get", "cfn=(7) a::process::look");
         let profile = parse(&text, "/build/module.so").expect("callgrind's format");
         assert_eq!((profile.tick, profile.steady()), (430.0, -150.0));
+    }
+
+    #[test]
+    fn cost_of_a_change_includes_what_it_calls() {
+        let text = TEXT.replace("cfn=(7) get", "cfn=(7) a::watcher::prefix::Prefix::publish");
+        let profile = parse(&text, "/build/module.so").expect("callgrind's format");
+        assert_eq!(profile.change, 430.0);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use harness::{Folder, Mode, Nginx, Node, Result, ensure};
+use serde::de::DeserializeOwned;
 
 use crate::callgrind::{between_marks, has_had_threads, of_other_threads};
 use crate::client::Client;
@@ -34,7 +35,7 @@ use crate::statistics::median;
 /// whose name every nginx that can load modules exports.
 const MARK: &str = "ngx_http_send_response";
 /// Requests before counting: the first ones fill caches and grow pools.
-const WARM_UP: usize = 20;
+pub const WARM_UP: usize = 20;
 /// Changes whose instructions are counted.
 const CHANGES: usize = 20;
 /// In how many starts a figure is tried for before the watcher has stayed where it began.
@@ -51,12 +52,12 @@ fn prefix(folder: &Path) -> String {
 
 /// A script that runs nginx under valgrind: as one process where that is what it was configured for
 /// because of its threads, and with two workers otherwise.
-fn script(folder: &Folder, steps: Steps) -> Result<PathBuf> {
+fn script(folder: &Folder, is_single: bool) -> Result<PathBuf> {
     let nginx = std::env::var("NGINX").unwrap_or_else(|_| "nginx".to_owned());
     let out = folder.path().join("out.%p");
     // The harness knows workers by their titles, which processes under valgrind do not have: it is
     // to expect a single process. To nginx itself the variable NGINX means sockets to inherit.
-    let (change, vgdb) = if matches!(steps, Steps::WatchedWeights) {
+    let (change, vgdb) = if is_single {
         ("", format!("--vgdb=yes --vgdb-prefix={}", prefix(folder.path())))
     } else {
         let change = "s/^master_process off;/master_process on;/; \
@@ -189,7 +190,11 @@ async fn in_thread(setup: &Setup, fleet: &Fleet, port: u16, folder: &Path) -> Re
 }
 
 /// Makes callgrind write what it has counted in each thread, and begin again.
-fn dump(process: i32, folder: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// Those of `vgdb`.
+pub fn dump(process: i32, folder: &Path) -> Result<()> {
     let output = Command::new("vgdb")
         .arg(format!("--pid={process}"))
         .arg(format!("--vgdb-prefix={}", prefix(folder)))
@@ -226,6 +231,25 @@ async fn wait_for_change(nginx: &Nginx, revision: i64) -> Result<()> {
     Ok(())
 }
 
+/// Runs a part with an nginx under callgrind, as a single process or with two workers, and with
+/// another module than the usual where one is given.
+///
+/// # Errors
+///
+/// The part's own.
+pub fn under_callgrind<T: DeserializeOwned>(
+    is_single: bool,
+    module: Option<&Path>,
+    part: impl FnOnce(PathBuf) -> Part,
+) -> Result<T> {
+    let folder = Folder::new("callgrind")?;
+    // The workers, which write there, run as another user than their master where that is root.
+    set_permissions(folder.path(), Permissions::from_mode(0o777))?;
+    let script = script(&folder, is_single)?;
+    let programs = Programs { nginx: Some(&script), module, ..Programs::default() };
+    part::run(&part(folder.path().to_owned()), &programs)
+}
+
 /// Counts in a new nginx, and in others while the watcher is taken over: fails with [`TakenOver`]
 /// where it is in each of them.
 fn counted_once(what: Count, module: Option<&Path>) -> Result<Counted> {
@@ -234,13 +258,9 @@ fn counted_once(what: Count, module: Option<&Path>) -> Result<Counted> {
         if start > 0 && began.elapsed() > PATIENCE {
             break;
         }
-        let folder = Folder::new("callgrind")?;
-        // The workers, which write there, run as another user than their master where that is root.
-        set_permissions(folder.path(), Permissions::from_mode(0o777))?;
-        let script = script(&folder, what.steps)?;
-        let part = Part::Count { what, folder: folder.path().to_owned() };
-        let programs = Programs { nginx: Some(&script), module, ..Programs::default() };
-        if let Some(counted) = part::run::<Option<Counted>>(&part, &programs)? {
+        let is_single = matches!(what.steps, Steps::WatchedWeights);
+        let part = |folder| Part::Count { what, folder };
+        if let Some(counted) = under_callgrind::<Option<Counted>>(is_single, module, part)? {
             return Ok(counted);
         }
     }

@@ -89,7 +89,7 @@ impl Farm {
     ///
     /// Those of binding.
     pub fn start() -> Result<Self> {
-        Self::start_that(false)
+        Self::start_that(false, 0)
     }
 
     /// Starts one that leaves it to the client to close: whether an answer and the end of the
@@ -100,12 +100,21 @@ impl Farm {
     ///
     /// Those of binding.
     pub fn waiting() -> Result<Self> {
-        Self::start_that(true)
+        Self::waiting_on(0)
     }
 
-    fn start_that(waits: bool) -> Result<Self> {
+    /// The same on a certain port.
+    ///
+    /// # Errors
+    ///
+    /// Those of binding.
+    pub fn waiting_on(port: u16) -> Result<Self> {
+        Self::start_that(true, port)
+    }
+
+    fn start_that(waits: bool, port: u16) -> Result<Self> {
         // There is no way to listen on the whole of 127/8 alone.
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

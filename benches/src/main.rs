@@ -52,6 +52,7 @@ async fn run(part: Part) -> Result<String> {
         Part::Count { what, folder } => {
             serde_json::to_string(&counting::count(what, &folder).await?)?
         }
+        Part::Gate { folder } => serde_json::to_string(&gate::count(plan, &folder).await?)?,
         Part::Changes => serde_json::to_string(&changes::measure(plan).await?)?,
         Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
         Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,

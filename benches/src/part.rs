@@ -23,6 +23,11 @@ pub enum Part {
         /// Where callgrind writes.
         folder: PathBuf,
     },
+    /// What the gate compares; callgrind writes to `folder`.
+    Gate {
+        /// Where callgrind writes.
+        folder: PathBuf,
+    },
     /// Processor time of a change, and memory of a peer.
     Changes,
     /// Requests per second and processor time per request.
