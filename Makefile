@@ -239,11 +239,12 @@ bench-gate: ## count instructions and compare them with benches/baseline.json \
 	@scripts/bench-gate.sh
 
 .PHONY: bench-beside
-bench-beside: ## measure another build of the module beside this one (OLD=path/to/old.so)
+bench-beside: ## measure another build of the module beside this one (OLD=path/to/old.so; \
+	PARTS=fleet,idle: some parts; QUICK=1: a look)
 	@test -n "$(OLD)" || { echo "error: OLD=path/to/old.so is missing" >&2; exit 1; }
 	@scripts/install-dependencies.sh test
-	@$(MAKE) --no-print-directory module
-	PARTS=$(or $(PARTS),instructions,changes) OLD="$(abspath $(OLD))" \
+	@$(if $(NEW),,$(MAKE) --no-print-directory module)
+	OLD="$(abspath $(OLD))" $(if $(NEW),ETCD_MODULE="$(abspath $(NEW))") \
 		$(REMAPPED) $(CARGO) run --locked --release -p benchmarks
 
 .PHONY: bench-peers

@@ -1,6 +1,6 @@
 //! What many keys cost: the start, the list, the memory, and nothing to do.
 
-use std::fs::{Permissions, set_permissions};
+use std::fs::{Permissions, read_to_string, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,10 @@ use crate::fleet::Fleet;
 use crate::method::Method;
 use crate::plan::Plan;
 use crate::setup::{LISTED, Setup, filled, peer_key};
+use crate::statistics::median;
 use crate::table::Table;
 use crate::throughput::time_of;
 
-/// Numbers of keys; those that the plan does not name are left out.
-const SIZES: [usize; 2] = [10_000, 100_000];
 /// The most for which the smallest zone is searched, which takes many starts.
 const MOST_SEARCHED: usize = 10_000;
 /// Methods whose zones differ.
@@ -42,11 +41,47 @@ async fn first_request(setup: &Setup, began: Instant) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64() * 1e3)
 }
 
+/// Starts nginx so many times, and gives the last one and the milliseconds from the start to the
+/// first request, the median of all.
+async fn started(
+    mut etcd: Etcd,
+    fleet: &Fleet,
+    parameters: &str,
+    starts: usize,
+) -> Result<(Setup, f64)> {
+    let mut times = Vec::new();
+    loop {
+        let began = Instant::now();
+        let setup = Setup::beginning(etcd, fleet, parameters, "", foreground).await?;
+        times.push(first_request(&setup, began).await?);
+        if times.len() >= starts {
+            return Ok((setup, median(&mut times)));
+        }
+        etcd = setup.etcd.ok_or("no etcd")?;
+    }
+}
+
 /// The processor time of a process while something is done, in milliseconds.
 async fn spent(process: i32, what: impl Future<Output = Result<()>>) -> Result<f64> {
     let before = time_of(process)?;
     what.await?;
     Ok((time_of(process)? - before).as_secs_f64() * 1e3)
+}
+
+/// The memory of a process that is in no file and in no zone, in bytes.
+fn heap(process: i32) -> Result<u64> {
+    let (mut total, mut is_heap) = (0, false);
+    for line in read_to_string(format!("/proc/{process}/smaps"))?.lines() {
+        let mut words = line.split_whitespace();
+        let (first, second) = (words.next().unwrap_or_default(), words.next());
+        if !first.ends_with(':') {
+            // A mapping: addresses, access, offset, device, inode, and what is mapped.
+            is_heap = words.nth(2) == Some("0");
+        } else if first == "Private_Dirty:" && is_heap {
+            total += second.ok_or("no size")?.parse::<u64>()? * 1024;
+        }
+    }
+    Ok(total)
 }
 
 /// Measures at each size.
@@ -57,8 +92,12 @@ async fn spent(process: i32, what: impl Future<Output = Result<()>>) -> Result<f
 pub async fn measure(plan: &Plan) -> Result<Table> {
     let mut table =
         Table::new("Many keys (one worker, with the watcher)", ["static", "etcd", "ratio"]);
-    for size in SIZES.into_iter().filter(|size| plan.peers.contains(size)) {
-        for method in METHODS.into_iter().filter(|method| plan.methods.contains(method)) {
+    for &size in &plan.fleets {
+        let is_chosen = |method: &Method| {
+            let fits = *method == Method::RoundRobin || size <= plan.most_in_ring;
+            fits && plan.methods.contains(method)
+        };
+        for method in METHODS.into_iter().filter(is_chosen) {
             let fleet = Fleet { is_distinct: true, ..Fleet::of(size, method) };
             rows(&mut table, plan, &fleet).await?;
         }
@@ -70,22 +109,22 @@ async fn rows(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<()> {
     let farm = Farm::start()?;
     let (port, name) = (farm.port(), format!("{}, {} keys", fleet.method.name(), fleet.peers));
     let what = format!("{name}: ms from the start to the first request");
-    let fixed = if fleet.peers <= plan.most_static {
+    // nginx takes minutes to sort the points of 100 000 servers.
+    let is_static_too = fleet.peers <= plan.most_static || fleet.method == Method::RoundRobin;
+    let mut fixed = Vec::new();
+    for _ in 0..if is_static_too { plan.counted_starts } else { 0 } {
         let began = Instant::now();
         let setup = Setup::fixed(fleet, port, Mode::Foreground).await?;
-        Some(first_request(&setup, began).await?)
-    } else {
-        None
-    };
+        fixed.push(first_request(&setup, began).await?);
+    }
     let etcd = filled(fleet, port).await?;
     let list_before = time_of(etcd.pid()?)?;
-    let began = Instant::now();
-    let setup = Setup::beginning(etcd, fleet, &fleet.zone(), "", foreground).await?;
-    let time = first_request(&setup, began).await?;
-    let list = time_of(setup.etcd()?.pid()?)? - list_before;
-    match fixed {
-        Some(fixed) => table.compare(&what, fixed, time),
-        None => table.row(&what, String::new(), format!("{time:.0}"), String::new()),
+    let (setup, time) = started(etcd, fleet, &fleet.zone(), plan.counted_starts).await?;
+    let list = (time_of(setup.etcd()?.pid()?)? - list_before) / plan.counted_starts as u32;
+    if is_static_too {
+        table.compare(&what, median(&mut fixed), time);
+    } else {
+        table.row(&what, String::new(), format!("{time:.0}"), String::new());
     }
     let mut row = |what: &str, figure: f64, digits: usize| {
         let figure = format!("{figure:.digits$}");
@@ -100,7 +139,9 @@ async fn rows(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<()> {
     };
     let of_worker = spent(worker, idle()).await? / plan.idle.as_secs_f64();
     row("ms of processor a second of nothing to do", of_worker, 2);
-    row("MiB of the worker's own memory", memory(worker)? as f64 / (1 << 20) as f64, 1);
+    let mebibytes = |bytes: u64| bytes as f64 / (1 << 20) as f64;
+    row("MiB of memory that only the worker has", mebibytes(memory(worker)?), 1);
+    row("MiB of its heap, that of the watcher included", mebibytes(heap(worker)?), 1);
     let status = setup.nginx.status().await?;
     let used = status.upstreams.get(UPSTREAM).ok_or("no upstream")?.zone.used;
     row("bytes of zone for a peer", used as f64 / fleet.peers as f64, 0);
@@ -109,7 +150,7 @@ async fn rows(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<()> {
     drop(nginx);
 
     let etcd = etcd.ok_or("no etcd")?;
-    let (etcd, time) = with_state(etcd, fleet).await?;
+    let (etcd, time) = with_state(etcd, fleet, plan.counted_starts).await?;
     row("ms from the start to the first request, with state=", time, 0);
     if fleet.peers <= MOST_SEARCHED {
         let zone = smallest_zone(etcd, fleet, port).await?;
@@ -119,7 +160,7 @@ async fn rows(table: &mut Table, plan: &Plan, fleet: &Fleet) -> Result<()> {
 }
 
 /// The same start with a state file, which another nginx has written.
-async fn with_state(etcd: Etcd, fleet: &Fleet) -> Result<(Etcd, f64)> {
+async fn with_state(etcd: Etcd, fleet: &Fleet, starts: usize) -> Result<(Etcd, f64)> {
     let folder = Folder::new("state")?;
     // The watcher, which writes there, runs as another user than the master where that is root.
     set_permissions(folder.path(), Permissions::from_mode(0o777))?;
@@ -133,10 +174,8 @@ async fn with_state(etcd: Etcd, fleet: &Fleet) -> Result<(Etcd, f64)> {
     .await?;
     let Setup { nginx, etcd, .. } = setup;
     drop(nginx);
-    let began = Instant::now();
     let etcd = etcd.ok_or("no etcd")?;
-    let setup = Setup::beginning(etcd, fleet, &parameters, "", foreground).await?;
-    let time = first_request(&setup, began).await?;
+    let (setup, time) = started(etcd, fleet, &parameters, starts).await?;
     Ok((setup.etcd.ok_or("no etcd")?, time))
 }
 

@@ -11,6 +11,7 @@ mod baseline;
 mod beside;
 mod callgrind;
 mod changes;
+mod churn;
 mod client;
 mod count;
 mod counting;
@@ -18,6 +19,7 @@ mod farm;
 mod fleet;
 mod gate;
 mod great_fleet;
+mod idle;
 mod instructions;
 mod latency;
 mod machine;
@@ -55,6 +57,9 @@ async fn run(part: Part) -> Result<String> {
         Part::Gate { folder } => serde_json::to_string(&gate::count(plan, &folder).await?)?,
         Part::Changes => serde_json::to_string(&changes::measure(plan).await?)?,
         Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
+        Part::Churn => serde_json::to_string(&churn::measure(plan).await?)?,
+        Part::Idle => serde_json::to_string(&idle::measure(plan).await?)?,
+        Part::Echoes => serde_json::to_string(&session_costs::echoes(plan).await?)?,
         Part::Latency => serde_json::to_string(&latency::measure(plan).await?)?,
         Part::Pauses => serde_json::to_string(&pauses::measure(plan).await?)?,
         Part::Neighbour { program } => {
@@ -69,15 +74,14 @@ async fn run(part: Part) -> Result<String> {
 
 /// One of the tables, by its name among [`plan::PARTS`] and [`plan::MORE_PARTS`].
 fn measure(name: &str, plan: &Plan) -> Result<Table> {
-    if let Some(old) = beside::other_module()? {
-        return beside::measure(name, &old, plan);
-    }
     let programs = &Programs::default();
     match name {
         "gate" => gate::measure(plan),
         "instructions" => instructions::measure(plan),
         "changes" => part::run(&Part::Changes, programs),
         "throughput" => part::run(&Part::Throughput, programs),
+        "churn" => part::run(&Part::Churn, programs),
+        "idle" => part::run(&Part::Idle, programs),
         "latency" => part::run(&Part::Latency, programs),
         "pauses" => part::run(&Part::Pauses, programs),
         "fleet" => part::run(&Part::GreatFleet, programs),
@@ -94,7 +98,7 @@ fn show(name: &str, plan: &Plan) -> Result<bool> {
         return Ok(true);
     }
     let mut table = measure(name, plan)?;
-    let is_compared = name != "gate" && beside::other_module()?.is_none();
+    let is_compared = name != "gate";
     if is_compared {
         Baseline::read()?.show_in(name, &mut table);
     }
@@ -113,6 +117,11 @@ fn run_all() -> Result<bool> {
     println!("{}", machine::describe()?);
     let mut is_complete = true;
     let plan = Plan::from_environment()?;
+    if let Some(old) = plan::other_module()? {
+        is_complete = beside::show(&old, &plan);
+        println!("took {} s", began.elapsed().as_secs());
+        return Ok(is_complete);
+    }
     for name in &plan.parts {
         match show(name, &plan) {
             Ok(is_passed) => is_complete &= is_passed,

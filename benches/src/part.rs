@@ -41,6 +41,12 @@ pub enum Part {
         /// Which.
         program: Program,
     },
+    /// Requests while peers change.
+    Churn,
+    /// Nothing to do.
+    Idle,
+    /// What an open WebSocket that echoes takes, with the configuration that is shipped.
+    Echoes,
     /// What many keys cost.
     GreatFleet,
     /// What an open WebSocket takes of a worker's memory.

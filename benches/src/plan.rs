@@ -1,5 +1,6 @@
 //! How much is measured.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::{Result, ensure};
@@ -7,14 +8,29 @@ use harness::{Result, ensure};
 use crate::method::{METHODS, Method};
 
 /// The parts of a run, by the names by which they are chosen.
-pub const PARTS: [&str; 7] =
-    ["instructions", "changes", "throughput", "latency", "pauses", "sessions", "fleet"];
+pub const PARTS: [&str; 9] = [
+    "instructions",
+    "changes",
+    "throughput",
+    "churn",
+    "latency",
+    "pauses",
+    "sessions",
+    "fleet",
+    "idle",
+];
 
 /// Parts that run only where they are named.
 pub const MORE_PARTS: [&str; 2] = ["gate", "neighbours"];
 
+/// The parts that compare two builds, in the order in which they run if none is named.
+pub const PARTS_BESIDE: [&str; 6] =
+    ["instructions", "changes", "fleet", "churn", "idle", "sessions"];
+
 /// The amounts. A whole run takes an hour or more, most of it valgrind's.
 pub struct Plan {
+    /// Whether this is a look.
+    pub is_quick: bool,
     /// Which of [`PARTS`].
     pub parts: Vec<String>,
     /// Which methods are compared.
@@ -26,12 +42,16 @@ pub struct Plan {
     pub most_static: usize,
     /// Numbers of peers, each with an address of its own, to compare at where connections are kept.
     pub kept: [usize; 2],
+    /// Numbers of keys whose list and memory are measured, and of those also with a ring.
+    pub fleets: Vec<usize>,
+    /// The most of these that are measured with a ring.
+    pub most_in_ring: usize,
     /// Peers among which one changes.
     pub changing: usize,
     /// Requests over which instructions are counted; callgrind repeats itself to the instruction,
     /// so that few are enough.
     pub counted_requests: usize,
-    /// How often, each time with a new nginx.
+    /// How often, each time with a new nginx; and how often starts are timed.
     pub counted_starts: usize,
     /// Pairs of measurements of throughput, static and etcd by turns.
     pub throughput_rounds: usize,
@@ -51,6 +71,8 @@ pub struct Plan {
     pub neighbour_sessions: usize,
     /// WebSockets whose memory is looked at.
     pub sessions: usize,
+    /// Those of them that echo.
+    pub echoing: usize,
     /// WebSockets that are open while instructions of changes are counted.
     pub counted_sessions: usize,
 }
@@ -67,14 +89,31 @@ fn chosen<T>(variable: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<
     Ok((!values.is_empty()).then_some(values))
 }
 
+/// The other build, if one is named.
+///
+/// # Errors
+///
+/// Where it is not there.
+pub fn other_module() -> Result<Option<PathBuf>> {
+    let Some(path) = std::env::var_os("OLD").filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let path = std::path::absolute(&path)?;
+    ensure!(path.is_file(), "OLD: no module at {}", path.display());
+    Ok(Some(path))
+}
+
 impl Plan {
     fn full() -> Self {
         Self {
+            is_quick: false,
             parts: PARTS.map(str::to_owned).into(),
             methods: METHODS.into(),
             peers: vec![2, 100, 1_000, 10_000, 100_000],
             most_static: 10_000,
             kept: [2, 10_000],
+            fleets: vec![10_000, 100_000],
+            most_in_ring: 100_000,
             changing: 10_000,
             counted_requests: 500,
             counted_starts: 3,
@@ -87,6 +126,7 @@ impl Plan {
             neighbour_changes: 50,
             neighbour_sessions: 10_000,
             sessions: 5_000,
+            echoing: 5_000,
             counted_sessions: 2_000,
         }
     }
@@ -94,7 +134,9 @@ impl Plan {
     /// A look, for while something is being changed.
     fn quick() -> Self {
         Self {
+            is_quick: true,
             peers: vec![2, 10_000],
+            most_in_ring: 10_000,
             counted_requests: 200,
             counted_starts: 1,
             throughput_rounds: 3,
@@ -106,6 +148,7 @@ impl Plan {
             neighbour_changes: 10,
             neighbour_sessions: 2_000,
             sessions: 1_000,
+            echoing: 1_000,
             counted_sessions: 500,
             ..Self::full()
         }
@@ -133,11 +176,14 @@ impl Plan {
         };
         if let Some(parts) = chosen("PARTS", part)? {
             plan.parts = parts;
+        } else if other_module()?.is_some() {
+            plan.parts = PARTS_BESIDE.map(str::to_owned).into();
         }
         if let Some(methods) = chosen("METHODS", Method::by_name)? {
             plan.methods = methods;
         }
         if let Some(peers) = chosen("PEERS", |number| Ok(number.parse()?))? {
+            plan.fleets.retain(|keys| peers.contains(keys));
             plan.peers = peers;
         }
         Ok(plan)

@@ -1,6 +1,9 @@
 //! What open WebSockets cost, and what it costs that they can be drained.
 
-use harness::{Mode, Node, OpenSockets, Result, SOON, ensure, eventually, memory};
+use harness::{
+    Configuration, Etcd, Mode, Nginx, Node, OpenSockets, Result, SOON, WebSocket, ensure,
+    eventually, key, memory,
+};
 
 use crate::count::{AIM, Count, FEW, Steps};
 use crate::counting::counted;
@@ -16,6 +19,8 @@ use crate::table::Table;
 /// Sessions that are opened and closed before memory is looked at: by then the allocator has taken
 /// what it keeps.
 const WARM_UP: usize = 50;
+/// The configuration whose sessions echo.
+const SHIPPED: &str = "firehose.conf";
 /// Aimed at: the most of a worker's memory that a session may take, as a multiple of what it takes
 /// with static servers.
 const MEMORY: f64 = 1.05;
@@ -54,6 +59,48 @@ pub async fn memory_of_one(plan: &Plan, live: bool) -> Result<f64> {
     Ok(taken as f64 / plan.sessions as f64)
 }
 
+/// A worker's own memory for each WebSocket that is open and echoes, with `firehose.conf` as it is
+/// shipped.
+///
+/// # Errors
+///
+/// Where sessions cannot be opened.
+pub async fn echoes(plan: &Plan) -> Result<Table> {
+    allow_descriptors()?;
+    let (etcd, node) = (Etcd::start().await?, Node::start("a").await?);
+    etcd.put(key("a"), node.address().to_string()).await?;
+    let nginx = Nginx::start(Configuration::shipped(SHIPPED, &etcd)?).await?;
+    let address = nginx.address();
+    eventually(SOON, "the node serves", async || {
+        let answer = nginx.get("/").await?;
+        ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    })
+    .await?;
+    let open = async |count| -> Result<Vec<WebSocket>> {
+        let mut sessions = Vec::new();
+        for _ in 0..count {
+            let mut session = WebSocket::open(&address, PATH).await?;
+            session.echo("a message").await?;
+            sessions.push(session);
+        }
+        Ok(sessions)
+    };
+    let total = || -> Result<u64> { nginx.workers()?.into_iter().map(memory).sum() };
+    drop(open(WARM_UP).await?);
+    let before = total()?;
+    let mut sessions = open(plan.echoing).await?;
+    for session in &mut sessions {
+        session.echo("again").await?;
+    }
+    let taken = total()?.saturating_sub(before) as f64 / plan.echoing as f64;
+    nginx.check_log()?;
+    let mut table = Table::new("Sessions that echo", ["", "etcd", ""]);
+    let what = format!("bytes for an open WebSocket of {} that echo, {SHIPPED}", plan.echoing);
+    table.row(&what, String::new(), format!("{taken:.0}"), String::new());
+    Ok(table)
+}
+
 /// Memory of a session, instructions of a request, and instructions of a change with sessions open
 /// and without.
 ///
@@ -75,6 +122,7 @@ pub fn measure(plan: &Plan) -> Result<Table> {
         ours,
     );
     table.aim(&format!("<= {MEMORY}"), ours / stock <= MEMORY);
+    table.rows.extend(part::run::<Table>(&Part::Echoes, &Programs::default())?.rows);
     requests(&mut table, plan)?;
     changes(&mut table, plan)?;
     Ok(table)

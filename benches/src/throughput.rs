@@ -29,10 +29,11 @@ const TLS_PEERS: usize = 10;
 const KEPT: f64 = 0.9;
 
 /// What one measurement gave.
-struct Figures {
-    per_second: f64,
-    /// In microseconds.
-    time_per_request: f64,
+pub struct Figures {
+    /// Requests.
+    pub per_second: f64,
+    /// In microseconds of processor.
+    pub time_per_request: f64,
 }
 
 /// The processor time of a process so far.
@@ -50,7 +51,11 @@ pub fn time_of(worker: i32) -> Result<Duration> {
 type Column = (&'static str, fn(&Figures) -> f64, usize);
 
 /// Requests until `time` is over and there were at least `least`.
-fn load(setup: &Setup, worker: i32, time: Duration, least: u64) -> Result<Figures> {
+///
+/// # Errors
+///
+/// Those of asking.
+pub fn load(setup: &Setup, worker: i32, time: Duration, least: u64) -> Result<Figures> {
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(Client::open(&setup.address)?);
