@@ -184,7 +184,7 @@ struct Request<'r, M, const IS_WIDE: bool> {
 
 impl<M: AtOnce, const IS_WIDE: bool> Take for Request<'_, M, IS_WIDE> {
     #[inline(always)]
-    fn take(self, held: PickedPeer, address: &RequestAddress<'_>) -> bool {
+    fn take(self, held: impl FnOnce() -> PickedPeer, address: &RequestAddress<'_>) -> bool {
         let (peer, text) = (self.peer, address.name_and_key);
         let copied = if IS_WIDE || M::CALLS {
             copies::copy(peer, true, text)
@@ -194,6 +194,7 @@ impl<M: AtOnce, const IS_WIDE: bool> Take for Request<'_, M, IS_WIDE> {
         let Some(text) = copied else { return false };
         // SAFETY: the connection is as the field says; the place is the request's own.
         unsafe { copies::show(self.connection, peer, address, (text, peer.first_name())) };
+        let held = held();
         peer.tried.begin(held.id());
         peer.open.begin(held);
         true

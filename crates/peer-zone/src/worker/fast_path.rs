@@ -35,14 +35,14 @@ pub enum Missed {
 
 /// What a request does with the peer that it gets at once.
 pub trait Take {
-    /// Gets the peer, and says whether the request takes it.
-    fn take(self, held: PickedPeer, address: &RequestAddress<'_>) -> bool;
+    /// Says whether the request takes the peer, which `held` gives it.
+    fn take(self, held: impl FnOnce() -> PickedPeer, address: &RequestAddress<'_>) -> bool;
 }
 
 impl<F: FnOnce(PickedPeer, &RequestAddress<'_>) -> bool> Take for F {
     #[inline]
-    fn take(self, held: PickedPeer, address: &RequestAddress<'_>) -> bool {
-        self(held, address)
+    fn take(self, held: impl FnOnce() -> PickedPeer, address: &RequestAddress<'_>) -> bool {
+        self(held(), address)
     }
 }
 
@@ -103,7 +103,7 @@ impl Worker {
             is_random || has_all_its_weight(peer) && !(is_least_conn && Zone::open(peer) != 0)
         };
         // Those that compare several have several.
-        let is_single = !(is_random || is_least_conn) && table.is_single();
+        let is_single = || !(is_random || is_least_conn) && table.is_single();
         table.hold_at(place, is_single, is_fit, take).map_err(|reason| match reason {
             NotHeld::NotTaken if !IS_WIDE => Missed::Narrow(Some(position)),
             NotHeld::Special | NotHeld::NotTaken => careful,
@@ -132,7 +132,7 @@ impl Worker {
         let place = table.place_of_key(method, own, &mut after).ok_or(careful)?;
         let is_fit = |entry: &Entry, _: &Peer| entry.parameters().is_in_service();
         // There are several.
-        table.hold_at(place, false, is_fit, take).map_err(|_| careful)?;
+        table.hold_at(place, || false, is_fit, take).map_err(|_| careful)?;
         *progress = after;
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Worker {
         let before = table.worker.random.get();
         let held = table
             .place_of_two(method, now)
-            .is_some_and(|place| table.hold_at(place, false, |_, _| true, take).is_ok());
+            .is_some_and(|place| table.hold_at(place, || false, |_, _| true, take).is_ok());
         if !held {
             table.worker.random.set(before);
             return Err(careful);
@@ -261,7 +261,7 @@ impl Table<'_> {
     fn hold_at(
         &self,
         place: Offset,
-        is_single: bool,
+        is_single: impl FnOnce() -> bool,
         is_fit: impl FnOnce(&Entry, &Peer) -> bool,
         take: impl Take,
     ) -> Result<(), NotHeld> {
@@ -271,11 +271,14 @@ impl Table<'_> {
         if !is_unremarkable(peer) || !is_fit(entry, peer) {
             return Err(NotHeld::Special);
         }
-        let traits = Traits::SINGLE.only_if(is_single);
         // SAFETY: the table is pinned, and no peer that it lists is freed.
         let address = unsafe { self.zone.request_address(at) };
         // It counts before anybody else can look: nothing comes in between.
-        if !take.take(PickedPeer { peer: at, traits, ..PickedPeer::new(entry, peer) }, &address) {
+        let held = || {
+            let traits = Traits::SINGLE.only_if(is_single());
+            PickedPeer { peer: at, traits, ..PickedPeer::new(entry, peer) }
+        };
+        if !take.take(held, &address) {
             return Err(NotHeld::NotTaken);
         }
         self.count(at);
