@@ -45,8 +45,8 @@ const LONG_PUBLICATION: Duration = Duration::from_millis(1);
 /// thousands of names that come at a time make few tables.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// One key is followed for each so many bytes of the zone: three times as many as there is room for
-/// where all are peers (some 395 bytes each), so that keys whose values are none do not count.
+/// One key is followed for each so many bytes of the zone: twice as many as there is room for where
+/// all are peers (some 255 bytes each), so that keys whose values are none do not count.
 const ZONE_PER_KEY: usize = 128;
 
 /// As many keys are followed with any zone: they take some 8 MB of a worker.

@@ -8,7 +8,7 @@ use harness::*;
 use tokio_util::sync::CancellationToken;
 
 const KEYS: usize = 100_000;
-/// Some 400 bytes a peer.
+/// More than twice what the peers take.
 const ZONE: &str = "zone=64m";
 const CHANGES_PER_SECOND: usize = 10_000;
 const SECONDS: usize = 10;

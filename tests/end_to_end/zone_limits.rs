@@ -46,7 +46,7 @@ async fn all_fit(nginx: &Nginx, wanted: usize) -> Result<()> {
 /// become free are taken at once.
 #[tokio::test]
 async fn rolling_replacement_in_a_full_zone_loses_no_peer() -> Result<()> {
-    const WANTED: usize = 180;
+    const WANTED: usize = 280;
     let (etcd, node) = (Etcd::start().await?, Node::start("n0").await?);
     let name = |letter: char, number: usize| key(&format!("{letter}-{number:04}"));
     let value = node.address().to_string();
@@ -55,12 +55,12 @@ async fn rolling_replacement_in_a_full_zone_loses_no_peer() -> Result<()> {
             .http(&cluster("main", &etcd.url()))
             .http(&upstream("zone=64k", configuration))
     };
-    etcd.put_all((0..120).map(|number| (name('a', number), value.clone()))).await?;
+    etcd.put_all((0..200).map(|number| (name('a', number), value.clone()))).await?;
     let mut nginx = Nginx::start(balance("")).await?;
-    all_fit(&nginx, 120).await?;
-    etcd.put_all((120..WANTED).map(|number| (name('a', number), value.clone()))).await?;
+    all_fit(&nginx, 200).await?;
+    etcd.put_all((200..WANTED).map(|number| (name('a', number), value.clone()))).await?;
     let most = full(&nginx, WANTED).await?.keys().len();
-    assert!(most > 130, "{most}");
+    assert!(most > 210, "{most}");
     let trouble = nginx.upstream().await?.trouble.unwrap_or_default();
     assert!(
         trouble.contains("\"zone=64k\"") && trouble.contains("increase it to \"zone=128k\""),
@@ -222,7 +222,7 @@ async fn too_many_peers_at_the_start_and_then_fewer() -> Result<()> {
     let line = nginx.wait_for_log("zone=").await?;
     assert!(line.contains("[error]") && line.contains("firehose"), "{line}");
     assert!(
-        line.contains("\"zone=256k\"") && line.contains("increase it to \"zone=4m\""),
+        line.contains("\"zone=256k\"") && line.contains("increase it to \"zone=2m\""),
         "{line}"
     );
     // The first ones are there.

@@ -5,12 +5,16 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections(pub(crate) u64);
 
-/// In [`Connections`] and in a peer's columns: one connection, and what is added to it where it is
-/// upgraded.
+/// In [`Connections`] and in a peer's shared columns: one connection, and what is added to it if it
+/// is upgraded.
 pub(crate) const CONNECTION: u64 = 1;
 pub(crate) const UPGRADE: u64 = 1 << u32::BITS;
 
 impl Connections {
+    pub(crate) const fn new(all: u32, upgraded: u32) -> Self {
+        Self(all as u64 * CONNECTION + upgraded as u64 * UPGRADE)
+    }
+
     /// All open connections.
     pub fn all(self) -> u32 {
         self.0 as u32

@@ -9,6 +9,7 @@
 //! A field is either an atomic or written once, before the block that holds it is published.
 
 mod ages;
+mod columns;
 mod header;
 mod peer;
 mod table;
@@ -17,6 +18,7 @@ pub use peer_balance::Parameters;
 
 pub(crate) use self::{
     ages::Ages,
+    columns::{Columns, MOST_OWN_CONNECTIONS, OwnColumn, own_column_of, shared_column_of},
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
     peer::{Peer, PeerBlock},
     table::{
@@ -97,6 +99,7 @@ mod tests {
             Section,
             Entry,
             Ages,
+            OwnColumn,
             Parameters,
             Owner,
             WithdrawalEntry,
@@ -120,6 +123,7 @@ mod tests {
             ("Section", 8, 4),
             ("Entry", 32, 16),
             ("Ages", 16, 8),
+            ("OwnColumn", 4, 4),
             ("Parameters", 24, 4),
             ("Owner", 8, 8),
             ("WithdrawalEntry", 8, 8),
@@ -178,8 +182,8 @@ mod tests {
             assert_eq!(withdrawals(5, columns) % align_of::<WithdrawalEntry>(), 0);
             // The columns come before the peer, and the strings follow it.
             let (start, place) = (Offset(7), PeerBlock::place(Offset(7), columns));
-            assert_eq!(Peer::first_column(place, columns), start.bytes());
-            let bytes = columns as usize * 8 + size_of::<Peer>();
+            assert_eq!(own_column_of(place, columns - 1), start.bytes());
+            let bytes = 16 + (columns as usize - 2) * 4 + size_of::<Peer>();
             assert_eq!(Peer::strings(place), start.bytes() + bytes);
             assert_eq!(PeerBlock::size(columns, 45), units(bytes + 45));
         }

@@ -27,7 +27,7 @@ mod weighted_draw;
 mod withdrawn;
 
 use core::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     marker::PhantomData,
 };
 
@@ -39,8 +39,8 @@ use crate::{
 };
 
 /// What a worker has in a column that it shares, by the peers' places: in its own memory, so that
-/// it can move it to another column. `None` for a worker with a column of its own.
-type Counted = Option<RefCell<Vec<u64>>>;
+/// it can move it to another column. Nothing for a worker with a column of its own.
+type Counted = OnceCell<RefCell<Vec<u64>>>;
 
 /// A process's entry in a zone. It belongs to one thread: what it pins is pinned by a single word.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Worker {
     zone: Zone,
     index: u32,
     process: Process,
-    column: u32,
+    column: Cell<u32>,
     /// What it has counted, where others write its column as well.
     counted: Counted,
     /// When nothing could be picked, and what must have changed before trying again is worth while:
@@ -87,8 +87,8 @@ impl Worker {
             zone,
             index,
             process,
-            column: 0,
-            counted: None,
+            column: Cell::new(0),
+            counted: Counted::new(),
             exhausted: None,
             random: Cell::new(seed),
             recall: Recall::default(),
@@ -128,18 +128,15 @@ impl Worker {
     /// Gives the entry back. For a process that lives on and holds no peer; one that ends need do
     /// nothing.
     pub fn leave(self) {
-        if self.counted.is_none()
-            && let Some((_, owner)) =
-                self.zone.own_columns().find(|&(column, _)| column == self.column)
-        {
-            owner.release();
+        if !self.shares_column() {
+            self.release_column(self.column());
         }
         self.process_entry().vacate();
     }
 
     /// The column in which it counts connections.
     pub(crate) fn column(&self) -> u32 {
-        self.column
+        self.column.get()
     }
 
     #[inline]

@@ -18,7 +18,7 @@ use crate::{
     protocol::{MAX_WITHDRAWALS, SHARED_COLUMNS, SharedColumns},
 };
 
-/// Columns are counted in so many, which fill whole units.
+/// Columns that a process has for itself are counted in so many, which fill a unit.
 const COLUMNS_AT_ONCE: u32 = 4;
 
 /// Where there are few workers, columns for some more generations of old ones cost little.

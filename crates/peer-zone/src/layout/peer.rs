@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::ages::Ages;
+use super::{ages::Ages, columns};
 use crate::{
     drain_times::DrainTime,
     memory::{Offset, PEER_SHIFT, UNIT, units},
@@ -78,24 +78,19 @@ pub(crate) struct PeerBlock {
 }
 
 impl PeerBlock {
-    /// Units of the columns, which come first.
-    fn columns(columns: u32) -> u32 {
-        units(columns as usize * size_of::<AtomicU64>())
-    }
-
     /// How many units a peer takes with so many columns and bytes of strings.
     pub(crate) fn size(columns: u32, strings: usize) -> u32 {
-        Self::columns(columns) + units(size_of::<Peer>() + strings)
+        columns::size(columns) + units(size_of::<Peer>() + strings)
     }
 
     /// Where the peer lies in a block that begins at `start`.
     pub(crate) fn place(start: Offset, columns: u32) -> Offset {
-        Offset(start.0 + Self::columns(columns))
+        Offset(start.0 + columns::size(columns))
     }
 
     /// The block of the peer at `place`.
     pub(crate) fn of(peer: &Peer, place: Offset, columns: u32) -> Self {
-        let start = Offset(place.0.saturating_sub(Self::columns(columns)));
+        let start = Offset(place.0.saturating_sub(columns::size(columns)));
         let strings = peer.lengths().into_iter().sum();
         Self { start, units: Self::size(columns, strings) }
     }
@@ -105,18 +100,6 @@ impl PeerBlock {
 const _: () = assert!(size_of::<Peer>() + UNIT >= UNIT << PEER_SHIFT);
 
 impl Peer {
-    /// Where the columns of the peer at `place` begin, of which there are so many: the last one is
-    /// the first. In bytes.
-    pub(crate) fn first_column(place: Offset, columns: u32) -> usize {
-        Self::column(place, columns - 1)
-    }
-
-    /// Where a column of the peer at `place` lies, in bytes.
-    #[inline]
-    pub(crate) fn column(place: Offset, column: u32) -> usize {
-        place.bytes() - (column as usize + 1) * size_of::<AtomicU64>()
-    }
-
     /// Where the strings of the peer at `place` begin, in bytes.
     #[inline]
     pub(crate) fn strings(place: Offset) -> usize {

@@ -1,9 +1,6 @@
 //! Counting connections, in the column of this worker.
 
-use core::{
-    cell::RefCell,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use core::{cell::RefCell, sync::atomic::Ordering};
 
 use super::{
     Worker,
@@ -11,7 +8,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    connections::{CONNECTION, UPGRADE},
+    connections::{CONNECTION, Connections, UPGRADE},
     memory::Offset,
     zone::Zone,
 };
@@ -30,15 +27,44 @@ impl Worker {
     /// `zone` is the worker's.
     #[inline]
     fn add(&self, zone: &Zone, at: Offset, what: u64) {
-        let column = self.column_of(zone, at);
-        match &self.counted {
-            None => {
-                column.store(column.load(Ordering::Relaxed).wrapping_add(what), Ordering::Relaxed)
-            }
-            Some(counted) => {
-                column.fetch_add(what, Ordering::Relaxed);
-                Self::add_to_own(counted, at, what);
-            }
+        if let Some(counted) = self.counted.get() {
+            self.add_to_shared(counted, at, what);
+            return;
+        }
+        // SAFETY: called for a peer of a pinned table, or one that is held; the column is one of
+        // those that one process has.
+        let column = unsafe { zone.own_column(at, self.column.get()) };
+        if !column.add(Connections(what)) {
+            self.add_one_too_many(at, what);
+        }
+    }
+
+    /// A column of its own holds no more connections to this peer: the worker shares one from now
+    /// on. This one has just been picked, so that its table is pinned: one that is upgraded later
+    /// is counted already, and no more are upgraded than there are.
+    #[cold]
+    #[inline(never)]
+    fn add_one_too_many(&self, at: Offset, what: u64) {
+        self.leave_own_column();
+        if let Some(counted) = self.counted.get() {
+            self.add_to_shared(counted, at, what);
+        }
+    }
+
+    /// Counts where others do, too; `what` may be the two's complement of what is taken off.
+    #[cold]
+    #[inline(never)]
+    fn add_to_shared(&self, counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
+        // SAFETY: called for a peer of a pinned table, or one that is held; the column is a shared
+        // one. Release: the publisher frees the peer once it sees the count gone, so all that was
+        // done with the peer comes before.
+        unsafe { self.zone.shared_column(at, self.column.get()) }
+            .fetch_add(what, Ordering::Release);
+        // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
+        if let Ok(mut all) = counted.try_borrow_mut()
+            && let Some(count) = all.get_mut(at.index())
+        {
+            *count = count.wrapping_add(what);
         }
     }
 
@@ -57,36 +83,11 @@ impl Worker {
         // SAFETY: called for a peer that this worker has counted, and that is kept by this until
         // the end of this function.
         unsafe { zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
-        let column = self.column_of(&zone, at);
-        // Release: the publisher frees the peer once it sees the count gone, so all that was done
-        // with the peer comes before.
-        match &self.counted {
-            None => {
-                column.store(column.load(Ordering::Relaxed).wrapping_sub(what), Ordering::Release)
-            }
-            Some(counted) => {
-                column.fetch_sub(what, Ordering::Release);
-                Self::add_to_own(counted, at, what.wrapping_neg());
-            }
+        if let Some(counted) = self.counted.get() {
+            self.add_to_shared(counted, at, what.wrapping_neg());
+            return;
         }
-    }
-
-    #[inline]
-    fn column_of(&self, zone: &Zone, at: Offset) -> &AtomicU64 {
-        // SAFETY: called for a peer of a pinned table, or one that is held; `column` is below the
-        // number of columns.
-        unsafe { zone.peer_column(at, self.column) }
-    }
-
-    /// Adds to what this worker has in the column that it shares; `what` may be the two's
-    /// complement of what is taken off.
-    #[cold]
-    fn add_to_own(counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
-        // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
-        if let Ok(mut all) = counted.try_borrow_mut()
-            && let Some(count) = all.get_mut(at.index())
-        {
-            *count = count.wrapping_add(what);
-        }
+        // SAFETY: as above; the column is one of those that one process has.
+        unsafe { zone.own_column(at, self.column.get()) }.take_off(Connections(what));
     }
 }

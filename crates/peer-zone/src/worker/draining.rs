@@ -3,7 +3,10 @@
 use core::sync::atomic::Ordering;
 
 use super::{Worker, picked_peer::PickedPeer, row::PeerRow, table::Table};
-use crate::drain_policy::{DrainPolicy, DrainReasons};
+use crate::{
+    connections::Connections,
+    drain_policy::{DrainPolicy, DrainReasons},
+};
 
 /// How all workers close their connections, to be shown; see [`Table::policies`].
 #[derive(Clone, Debug)]
@@ -48,8 +51,8 @@ impl PeerRow<'_> {
             // The moment is rounded up.
             Some(self.draining_since(on, now)?.saturating_add(after).saturating_sub(now).min(after))
         };
-        let with = self.columns.iter().rev().zip(&policies.columns);
-        let with = with.filter(|(column, _)| column.load(Ordering::Relaxed) != 0);
+        let with = self.columns.counts(Ordering::Relaxed).zip(&policies.columns);
+        let with = with.filter(|&(count, _)| count != Connections::default());
         let mut holders = with.flat_map(|(_, policies)| policies).copied().peekable();
         if holders.peek().is_none() {
             return left(policies.own);

@@ -1,14 +1,12 @@
 //! What a table says of each peer, to be shown.
 
-use core::sync::atomic::AtomicU64;
-
 use peer_balance::Share;
 
 use super::table::Table;
 use crate::{
     connections::Connections,
     drain_policy::DrainReasons,
-    layout::{Parameters, Peer},
+    layout::{Columns, Parameters, Peer},
     zone::{Zone, view::PeerView},
 };
 
@@ -22,7 +20,7 @@ pub struct PeerRow<'t> {
     /// Open connections, over all workers.
     pub connections: Connections,
     words: &'t Peer,
-    pub(super) columns: &'t [AtomicU64],
+    pub(super) columns: Columns<'t>,
     zone: Zone,
     /// The name by which nginx's own `sticky` knows it, where its value or line gives one.
     pub route: Option<&'t [u8]>,

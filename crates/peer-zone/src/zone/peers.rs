@@ -8,10 +8,12 @@ use peer_balance::InFlight;
 use super::Zone;
 use crate::{
     connections::Connections,
-    layout::{Peer, PeerBlock},
+    layout::{
+        Columns, FIRST_OWN_COLUMN, OwnColumn, Peer, PeerBlock, own_column_of, shared_column_of,
+    },
     memory::Offset,
     peer_spec::PeerSpec,
-    protocol::ID_BITS,
+    protocol::{ID_BITS, SHARED_COLUMNS},
 };
 
 /// What a request needs of its peer.
@@ -38,27 +40,50 @@ impl Zone {
         unsafe { self.memory.get(at.bytes()) }
     }
 
-    /// The columns of the peer at `at`, the last one first.
+    /// The columns of the peer at `at`.
     ///
     /// # Safety
     ///
     /// As for [`Zone::peer`].
     #[inline]
-    pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> &'a [AtomicU64] {
-        let columns = self.columns();
-        // SAFETY: the caller's promise; the columns come before the peer.
-        unsafe { self.memory.slice(Peer::first_column(at, columns), columns as usize) }
+    pub(crate) unsafe fn peer_columns<'a>(&self, at: Offset) -> Columns<'a> {
+        let last = self.columns() - 1;
+        let own = (last + 1 - FIRST_OWN_COLUMN) as usize;
+        let last_shared = SHARED_COLUMNS - 1;
+        // SAFETY: the caller's promise; the columns come before the peer, and `format` has made at
+        // least the shared ones.
+        unsafe {
+            Columns {
+                shared: self
+                    .memory
+                    .slice(shared_column_of(at, last_shared), SHARED_COLUMNS as usize),
+                own: self.memory.slice(own_column_of(at, last), own),
+            }
+        }
     }
 
-    /// A column of the peer at `at`.
+    /// A shared column of the peer at `at`.
     ///
     /// # Safety
     ///
-    /// As for [`Zone::peer`]; `column` is below the number of columns.
+    /// As for [`Zone::peer`]; `column` is one of the shared ones.
     #[inline]
-    pub(crate) unsafe fn peer_column<'a>(&self, at: Offset, column: u32) -> &'a AtomicU64 {
+    pub(crate) unsafe fn shared_column<'a>(&self, at: Offset, column: u32) -> &'a AtomicU64 {
+        debug_assert!(column < FIRST_OWN_COLUMN);
         // SAFETY: the caller's promise; the columns come before the peer.
-        unsafe { self.memory.get(Peer::column(at, column)) }
+        unsafe { self.memory.get(shared_column_of(at, column)) }
+    }
+
+    /// A column that a process has for itself, of the peer at `at`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Zone::peer`]; `column` is one of these, and below the number of columns.
+    #[inline]
+    pub(crate) unsafe fn own_column<'a>(&self, at: Offset, column: u32) -> &'a OwnColumn {
+        debug_assert!((FIRST_OWN_COLUMN..self.columns()).contains(&column));
+        // SAFETY: the caller's promise; the columns come before the peer.
+        unsafe { self.memory.get(own_column_of(at, column)) }
     }
 
     /// The block of the peer at `at`.
@@ -82,8 +107,8 @@ impl Zone {
         let columns = unsafe { self.peer_columns(at) };
         // Acquire: the process that frees the peer because there are none comes after all that was
         // done with it (see `Worker::uncount`).
-        let columns = columns.iter().rev().map(|column| column.load(Ordering::Acquire));
-        Connections(columns.fold(0, u64::wrapping_add))
+        let counts = columns.counts(Ordering::Acquire);
+        Connections(counts.fold(0, |sum, Connections(count)| sum.wrapping_add(count)))
     }
 
     /// Whether no connection to the peer at `at` is open, for the publisher, who alone makes
@@ -108,15 +133,29 @@ impl Zone {
     /// As for [`Zone::peer`].
     pub(crate) unsafe fn clear_count(&self, at: Offset, column: u32) -> bool {
         // SAFETY: the caller's promise.
-        let (peer, column) = unsafe { (self.peer(at), self.peer_column(at, column)) };
-        if column.load(Ordering::Relaxed) == 0 {
+        let peer = unsafe { self.peer(at) };
+        let is_shared = column < FIRST_OWN_COLUMN;
+        // SAFETY: the caller's promise.
+        let shared = || unsafe { self.shared_column(at, column) };
+        // SAFETY: the caller's promise.
+        let own = || unsafe { self.own_column(at, column) };
+        let counted = if is_shared {
+            Connections(shared().load(Ordering::Relaxed))
+        } else {
+            own().load(Ordering::Relaxed)
+        };
+        if counted == Connections::default() {
             return false;
         }
         // Some of these are in flight, nobody knows which. Before the count: whoever comes after a
         // publisher that is killed here does it once more.
         let in_flight = |word| InFlight(word).forgotten().map(|word| word.0);
         let _ = peer.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, in_flight);
-        let lost = Connections(column.swap(0, Ordering::Relaxed));
+        let lost = if is_shared {
+            Connections(shared().swap(0, Ordering::Relaxed))
+        } else {
+            own().clear()
+        };
         peer.open.fetch_sub(lost.all(), Ordering::Relaxed);
         lost != Connections::default()
     }

@@ -49,12 +49,12 @@ fn a_peer_takes_so_many_bytes() {
     // The peer itself, with columns for four workers, and its entry; in a table that one's place,
     // and 8 bytes for an order by weights.
     let sizes = [
-        (options(Method::RoundRobin, false), 240 + 32, 4 + 8),
-        (options(Method::RoundRobin, true), 240 + 32, 4 + 8 + 4),
-        (options(Method::Hash, false), 240 + 32, 4 + 8 + 8),
+        (options(Method::RoundRobin, false), 208 + 32, 4 + 8),
+        (options(Method::RoundRobin, true), 208 + 32, 4 + 8 + 4),
+        (options(Method::Hash, false), 208 + 32, 4 + 8 + 8),
         // A slot of the ring. The points of a weight of 1 are in the base of the ring, which tables
         // share.
-        (options(Method::HashConsistent, false), 240 + 32 + POINTS, 4 + 8 + 4),
+        (options(Method::HashConsistent, false), 208 + 32 + POINTS, 4 + 8 + 4),
     ];
     for (options, of_peer, of_table) in sizes {
         let found = bytes_per_peer(options);
@@ -78,7 +78,7 @@ fn a_peer_stays_small_with_a_great_many_workers() {
         (fixture.used() - none) / peers.len()
     };
     let (few, many) = (taken(4), taken(1_024));
-    assert!(many <= few + 8 * (64 - 8), "{many} bytes a peer, {few} with few workers");
+    assert!(many <= few + 4 * (64 - 8), "{many} bytes a peer, {few} with few workers");
 }
 
 /// What docs/reference/limits.md guarantees of 1m: the old table and the new one are there while

@@ -180,6 +180,80 @@ fn entries_of_dead_processes_need_no_publisher_to_be_free() {
     assert_eq!(fixture.zone.statistics().processes, 1);
 }
 
+/// More connections than a worker's own column holds of one peer.
+const MANY: u32 = (1 << 16) + 9;
+
+/// A peer's connections: all, and those that are upgraded.
+fn both(worker: &mut Worker) -> (u32, u32) {
+    let table = worker.table().expect("a table");
+    let row = table.rows().next().expect("a peer");
+    (row.connections.all(), row.connections.upgraded())
+}
+
+/// A worker with this many connections to the only peer, some of which were upgraded early.
+fn crowded(fixture: &Fixture) -> (Worker, Vec<PickedPeer>) {
+    let mut worker = fixture.worker_of(1);
+    let mut held: Vec<PickedPeer> = (0..100).map(|_| pick(&mut worker, 1)).collect();
+    held.iter_mut().take(7).for_each(|held| worker.upgrade(held));
+    held.extend((100..MANY).map(|_| pick(&mut worker, 1)));
+    (worker, held)
+}
+
+#[test]
+fn more_connections_than_an_own_column_holds_are_counted_in_a_shared_one() {
+    let fixture = Fixture::with_workers(1 << 18, 1);
+    let mut publisher = fixture.publisher();
+    publish(&mut publisher, &[peer("a", "1")]).expect("room");
+    let mut other = fixture.worker_of(2);
+    let of_other = [pick(&mut other, 1), pick(&mut other, 1)];
+    let (mut worker, mut held) = crowded(&fixture);
+    assert_eq!(both(&mut other), (MANY + 2, 7));
+    assert_eq!(fixture.zone.statistics().sharing, 1);
+    // Others may have the column that it had.
+    let mut taking: Vec<Worker> =
+        (3..2 + OWN_COLUMNS).map(|process| fixture.worker_of(process)).collect();
+    assert_eq!(fixture.zone.statistics().sharing, 1);
+    let taken = picking(&mut taking);
+    assert_eq!(both(&mut other), (MANY + 1 + OWN_COLUMNS, 7));
+    for (worker, held) in taking.iter_mut().zip(taken) {
+        worker.release(held, RequestOutcome::Answered, None, at(1));
+    }
+    taking.into_iter().for_each(Worker::leave);
+    // It shares one until a column of its own holds all with room to spare.
+    worker.update_column();
+    assert_eq!((both(&mut other), fixture.zone.statistics().sharing), ((MANY + 2, 7), 1));
+    for held in held.drain(1_000..) {
+        worker.release(held, RequestOutcome::Answered, None, at(1));
+    }
+    assert_eq!(both(&mut other), (1_002, 7));
+    worker.update_column();
+    assert_eq!((both(&mut other), fixture.zone.statistics().sharing), ((1_002, 7), 0));
+    for held in held {
+        worker.release(held, RequestOutcome::Answered, None, at(1));
+    }
+    assert_eq!(both(&mut worker), (2, 0));
+    for held in of_other {
+        other.release(held, RequestOutcome::Answered, None, at(1));
+    }
+    publish(&mut publisher, &[]).expect("room");
+    collect(&mut publisher);
+    assert!(rows(&mut worker).is_empty(), "what nobody holds is gone");
+}
+
+#[test]
+fn a_dead_worker_with_more_than_its_column_holds_takes_them_along() {
+    let fixture = Fixture::with_workers(1 << 18, 1);
+    let mut publisher = fixture.publisher();
+    publish(&mut publisher, &[peer("a", "1")]).expect("room");
+    let mut other = fixture.worker_of(2);
+    let held = pick(&mut other, 1);
+    let _dead = crowded(&fixture);
+    assert_eq!(both(&mut other), (MANY + 1, 7));
+    collect_with(&mut publisher, |process| process == process_of(2));
+    assert_eq!(both(&mut other), (1, 0));
+    other.release(held, RequestOutcome::Answered, None, at(1));
+}
+
 /// What happens, each to one of the workers that there are.
 #[derive(Clone, Copy, Debug)]
 enum Step {
