@@ -28,9 +28,12 @@ const LEAST_OWN_COLUMNS: u32 = 8;
 /// 4 kB each. Up to 32 workers each has its own, and during a reload those before them as well.
 const MOST_OWN_COLUMNS: u32 = 64;
 
-/// Withdrawals that are remembered: of a zone of 1 MB 1 024, which takes 8 kB of it. Workers look
-/// ten times a second at least; where more have gone in between, all idle connections go.
-const BYTES_PER_WITHDRAWAL: usize = 1024;
+/// Withdrawals that are remembered: one for so many bytes of the zone, and up to a number that is
+/// enough for what leaves at once, one for fewer bytes. They take 4 kB of a zone of 1 MB. Workers
+/// look as soon as they are told; where more have gone in between, all idle connections go.
+const BYTES_PER_WITHDRAWAL: usize = 4096;
+const LEAST_BYTES_PER_WITHDRAWAL: usize = 1024;
+const FREQUENT_WITHDRAWALS: usize = 512;
 const MIN_WITHDRAWALS: u32 = 16;
 
 /// For how many processes a zone is laid out.
@@ -92,7 +95,10 @@ impl Zone {
         let own = capacity.workers.saturating_mul(2).clamp(LEAST_OWN_COLUMNS, MOST_OWN_COLUMNS);
         let columns = SHARED_COLUMNS + own.next_multiple_of(COLUMNS_AT_ONCE);
         let process_entries = capacity.processes;
-        let withdrawals = u32::try_from(length / BYTES_PER_WITHDRAWAL).unwrap_or(u32::MAX);
+        let withdrawals = (length / LEAST_BYTES_PER_WITHDRAWAL)
+            .min(FREQUENT_WITHDRAWALS)
+            .max(length / BYTES_PER_WITHDRAWAL);
+        let withdrawals = u32::try_from(withdrawals).unwrap_or(u32::MAX);
         let withdrawals = withdrawals.clamp(MIN_WITHDRAWALS, MAX_WITHDRAWALS);
         let first_block = blocks(process_entries, columns, withdrawals);
         let need = (first_block + units(size_of::<TableHeader>()) * 2) as usize * UNIT;

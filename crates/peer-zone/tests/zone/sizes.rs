@@ -84,8 +84,8 @@ fn a_peer_stays_small_with_a_great_many_workers() {
 /// What docs/reference/limits.md guarantees of 1m: the old table and the new one are there while
 /// it changes, each with its base, and workers may have both pinned before a collection.
 #[test]
-fn a_megabyte_holds_400_peers_of_a_ring_in_steps_of_any_size() {
-    const PEERS: usize = 400;
+fn a_megabyte_holds_450_peers_of_a_ring_in_steps_of_any_size() {
+    const PEERS: usize = 450;
     for step in [1, 10, 50, 100, PEERS] {
         let fixture = Fixture::with_workers(1 << 20, 4);
         let mut publisher = fixture.publisher_of(Method::HashConsistent);
