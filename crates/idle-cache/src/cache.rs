@@ -58,12 +58,21 @@ struct Entry<T> {
     slot: usize,
 }
 
-/// The items of the peers of an index. All zero where there are none, so that the memory of peers
-/// without any is never touched.
-#[derive(Clone, Copy, Debug, Default)]
-struct Head {
-    ends: Ends<OF_PEER>,
-    len: u32,
+/// The items of the peers of an index, as numbers: the newest, the oldest, how many. All are 0 if
+/// there are none, and a vector of such arrays is made of memory that the system has zeroed, so that
+/// that of peers without any is never touched.
+type Head = [u32; 3];
+
+const NEWEST: usize = 0;
+const OLDEST: usize = 1;
+const LENGTH: usize = 2;
+
+fn ends_of(head: Head) -> Ends<OF_PEER> {
+    Ends::new(head[NEWEST], head[OLDEST])
+}
+
+fn set_ends(head: &mut Head, ends: Ends<OF_PEER>) {
+    (head[NEWEST], head[OLDEST]) = (ends.newest(), ends.oldest());
 }
 
 /// A bounded cache of idle connections by peer and kind, `T` being what stands for one.
@@ -98,7 +107,7 @@ impl<T> IdleCache<T> {
             links: Vec::with_capacity(capacity),
             free: 0,
             all: Ends::default(),
-            heads: vec![Head::default(); peers],
+            heads: vec![[0; 3]; peers],
         }
     }
 
@@ -124,8 +133,8 @@ impl<T> IdleCache<T> {
         item: T,
     ) -> Option<Insertion<T>> {
         let head = self.heads.get(peer.index)?;
-        let oldest = if head.len as usize >= per_peer.max(1) {
-            head.ends.oldest()
+        let oldest = if head[LENGTH] as usize >= per_peer.max(1) {
+            head[OLDEST]
         } else if self.len == self.capacity {
             self.all.oldest()
         } else {
@@ -135,8 +144,10 @@ impl<T> IdleCache<T> {
         let evicted = if oldest == 0 { None } else { self.remove_at(oldest) };
         let (place, slot) = self.occupy(peer, kind, item);
         let head = &mut self.heads[peer.index];
-        head.len += 1;
-        push(&mut self.links, place, &mut head.ends);
+        head[LENGTH] += 1;
+        let mut ends = ends_of(*head);
+        push(&mut self.links, place, &mut ends);
+        set_ends(head, ends);
         push(&mut self.links, place, &mut self.all);
         self.len += 1;
         Some(Insertion { slot, evicted })
@@ -157,7 +168,7 @@ impl<T> IdleCache<T> {
 
     #[inline]
     fn newest(&self, peer: Peer, kind: u64) -> Option<u32> {
-        let mut place = self.heads.get(peer.index)?.ends.newest();
+        let mut place = self.heads.get(peer.index)?[NEWEST];
         for _ in 0..LOOKED_AT {
             // Of no place there is none.
             let entry = self.places.get((place as usize).wrapping_sub(1))?;
@@ -181,7 +192,7 @@ impl<T> IdleCache<T> {
     /// Takes out the oldest item of a peer; to be called until there is none, where the peer is
     /// gone.
     pub fn pop_peer(&mut self, peer: Peer) -> Option<T> {
-        let mut place = self.heads.get(peer.index)?.ends.oldest();
+        let mut place = self.heads.get(peer.index)?[OLDEST];
         // Those of the peer that had the index before, if any are left, are older.
         while let Some(entry) = self.places.get((place as usize).wrapping_sub(1)) {
             if entry.peer.id == peer.id {
@@ -234,8 +245,10 @@ impl<T> IdleCache<T> {
         let entry = &mut self.places[index];
         let item = entry.item.take()?;
         let head = &mut self.heads[entry.peer.index];
-        head.len -= 1;
-        remove(&mut self.links, place, &mut head.ends);
+        head[LENGTH] -= 1;
+        let mut ends = ends_of(*head);
+        remove(&mut self.links, place, &mut ends);
+        set_ends(head, ends);
         remove(&mut self.links, place, &mut self.all);
         self.len -= 1;
         self.links[index][OF_ALL].older = self.free;

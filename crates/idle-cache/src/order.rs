@@ -21,6 +21,11 @@ pub(crate) struct Ends<const WHICH: usize> {
 }
 
 impl<const WHICH: usize> Ends<WHICH> {
+    #[inline]
+    pub(crate) fn new(newest: u32, oldest: u32) -> Self {
+        Self { newest, oldest }
+    }
+
     /// The place that came last.
     #[inline]
     pub(crate) fn newest(&self) -> u32 {
