@@ -117,7 +117,7 @@ impl PickedPeer {
     /// What [`Zone::index_of`](crate::Zone::index_of) says of its id.
     #[inline]
     pub fn index(&self) -> usize {
-        self.peer.0 as usize
+        self.peer.index()
     }
 
     /// What it is in the counts.
