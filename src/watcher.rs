@@ -7,7 +7,6 @@ mod contact;
 #[cfg(feature = "injected-faults")]
 mod faults;
 mod following;
-mod heap;
 mod lines;
 mod live_variables;
 mod peer_specs;

@@ -17,7 +17,7 @@ use crate::plan::{PARTS_BESIDE, Plan};
 use crate::table::{Row, Table};
 
 /// The figures of the other build, and of this one.
-const COLUMNS: [&str; 3] = ["today", "now", "ratio"];
+const COLUMNS: [&str; 3] = ["before", "now", "ratio"];
 /// The methods of a quick look.
 const FEW_METHODS: [Method; 3] = [Method::RoundRobin, Method::LeastConn, Method::HashConsistent];
 /// Of figures with such a name more is better, of all others less.
@@ -68,27 +68,27 @@ fn both(part: &Part, method: Option<Method>, old: &Path, table: &mut Table) -> R
     };
     let (before, after) = (run(Some(old)), run(None)?);
     let before = before.map(|table| table.rows).unwrap_or_else(|error| {
-        eprintln!("== today's build: {error}");
+        eprintln!("== the other build: {error}");
         Vec::new()
     });
     for row in after.rows {
-        let today = before.iter().find(|one| one.what == row.what);
-        table.rows.push(compared(today, row));
+        let before = before.iter().find(|one| one.what == row.what);
+        table.rows.push(compared(before, row));
     }
     Ok(())
 }
 
 /// A row of both builds, with the figure of static servers in its name.
-fn compared(today: Option<&Row>, now: Row) -> Row {
+fn compared(before: Option<&Row>, now: Row) -> Row {
     let figure = |row: &Row| row.measured.parse::<f64>().ok();
-    let ratio = today.and_then(figure).zip(figure(&now)).map(|(before, after)| after / before);
+    let ratio = before.and_then(figure).zip(figure(&now)).map(|(before, after)| after / before);
     let mut what = now.what;
     if !now.baseline.is_empty() {
         let _ = write!(what, " (static servers: {})", now.baseline);
     }
     Row {
         what,
-        baseline: today.map_or_else(|| "not measured".to_owned(), |row| row.measured.clone()),
+        baseline: before.map_or_else(|| "not measured".to_owned(), |row| row.measured.clone()),
         compared: ratio.map(|ratio| format!("{ratio:.4}")).unwrap_or_default(),
         ..now
     }
@@ -104,8 +104,8 @@ fn is_loss(row: &Row) -> bool {
 
 /// The table in Markdown; losses are bold.
 fn markdown(table: &Table) -> String {
-    let [today, now, ratio] = &table.columns;
-    let mut text = format!("| what | {today} | {now} | {ratio} | aim |\n|---|---|---|---|---|\n");
+    let [before, now, ratio] = &table.columns;
+    let mut text = format!("| what | {before} | {now} | {ratio} | aim |\n|---|---|---|---|---|\n");
     for row in &table.rows {
         let bold = if is_loss(row) { "**" } else { "" };
         let aim = match row.is_met {
@@ -183,13 +183,13 @@ mod tests {
     #[test]
     fn losses_are_bold_in_either_direction() {
         let mut table = Table::new("", COLUMNS);
-        for (what, today, now) in [
+        for (what, before, now) in [
             ("ms", "100", "102"),
             ("bytes", "100", "100.5"),
             ("requests per second", "100", "98"),
             ("requests per second, more", "100", "102"),
         ] {
-            table.rows.push(compared(Some(&row(what, today)), row(what, now)));
+            table.rows.push(compared(Some(&row(what, before)), row(what, now)));
         }
         table.rows.push(compared(None, row("new", "1")));
         let text = markdown(&table);

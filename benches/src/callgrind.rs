@@ -21,8 +21,9 @@ const HEAP: [&str; 8] =
 /// Once a process has had a second thread, the C library makes every system call that may block
 /// dearer, for ever.
 const NEW_THREAD: &str = "pthread_create";
-/// What the module does when it is time, and not for a request: how many requests share it depends
-/// on the pace of the machine. A stripped module has no such name, and nothing is subtracted.
+/// What the module does when a timer, another process or an event wakes the worker, and not for a
+/// request: how many requests share it depends on the pace of the machine. A stripped module has no
+/// such name, and nothing is subtracted.
 const TICK: &str = "::process::look";
 /// What the watcher's thread does with events of etcd: it applies them, and publishes. The rest of
 /// the thread receives and sends, and does more or less of that as the machine is fast or slow.

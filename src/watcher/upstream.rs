@@ -73,12 +73,7 @@ struct Pending {
     all_peers: bool,
     /// What the next watcher is to know of lines in the log may lack something.
     memory: bool,
-    /// A list of many keys was taken in.
-    large_list: bool,
 }
-
-/// A list of so many keys takes a megabyte or more while it is taken in.
-const LARGE_LIST: usize = 1_000;
 
 impl WatchedUpstream {
     /// Takes over the upstream's zone, with the peers that are published there.
@@ -221,7 +216,6 @@ impl WatchedUpstream {
                 let listed = Origin { cluster_id: *cluster_id, revision: *revision };
                 self.contents.list(listed, items, now);
                 self.rejections.note_list(now);
-                self.pending.large_list |= items.len() >= LARGE_LIST;
                 self.take_news();
                 if is_start && items.is_empty() {
                     // A mistyped prefix looks like this, and makes no change that would be a line.

@@ -1,10 +1,10 @@
 //! What the gate counts: one nginx under callgrind with several upstreams.
 //!
 //! It is a single process, which has the watcher from its start to its end, so that no other one
-//! can take it over. Counted are the module's own code and what it calls: what nginx and the C
-//! library execute meanwhile depends on the pace of the machine and on the luck of a start. Peers
-//! have the same addresses and ports each time, so that the same keys of `hash … consistent` go to
-//! the same ones.
+//! can take it over. Counted are, for a request, the module's own code, its calls and allocations,
+//! and for a change also the instructions of what it calls: what nginx and the C library execute
+//! meanwhile depends on the pace of the machine and on the luck of a start. Peers have the same
+//! addresses and ports each time, so that the same keys of `hash … consistent` go to the same ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -59,8 +59,8 @@ struct Entry<T> {
 }
 
 /// The items of the peers of an index, as numbers: the newest, the oldest, how many. All are 0 if
-/// there are none, and a vector of such arrays is made of memory that the system has zeroed, so that
-/// that of peers without any is never touched.
+/// there are none, and a vector of such arrays is made of memory that the system has zeroed, so
+/// that the memory of peers without any is never touched.
 type Head = [u32; 3];
 
 const NEWEST: usize = 0;

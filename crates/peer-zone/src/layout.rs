@@ -18,7 +18,10 @@ pub use peer_balance::Parameters;
 
 pub(crate) use self::{
     ages::Ages,
-    columns::{Columns, MOST_OWN_CONNECTIONS, OwnColumn, own_column_of, shared_column_of},
+    columns::{
+        Columns, FIRST_OWN_COLUMN, MOST_OWN_CONNECTIONS, OwnColumn, own_column_of, shared_column,
+        shared_column_of,
+    },
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
     peer::{Peer, PeerBlock},
     table::{
@@ -29,7 +32,7 @@ pub(crate) use self::{
 pub use self::{header::ResyncCounter, peer::Health};
 use crate::{
     memory::{LINE, UNIT, units},
-    protocol::{Owner, SHARED_COLUMNS, WithdrawalEntry},
+    protocol::{Owner, WithdrawalEntry},
 };
 
 /// Where the list of processes lies.
@@ -48,15 +51,6 @@ pub(crate) fn withdrawals(process_entries: u32, columns: u32) -> usize {
 /// The first unit behind header, processes, owners and withdrawals.
 pub(crate) fn blocks(process_entries: u32, columns: u32, count: u32) -> u32 {
     units(withdrawals(process_entries, columns) + count as usize * size_of::<WithdrawalEntry>())
-}
-
-/// The columns that processes share come first, so that what is moved to one of a process's own, or
-/// from the first of them to the second, is seen by a process that adds columns up in their order.
-pub(crate) const FIRST_OWN_COLUMN: u32 = SHARED_COLUMNS;
-
-/// Where the shared column of this number lies among the columns.
-pub(crate) fn shared_column(number: u32) -> u32 {
-    number - 1
 }
 
 const _: () = {

@@ -10,11 +10,7 @@ use upstream_peers::{ChangedPeers, Peer, messages};
 use super::{WatchedUpstream, rejection_log::MAX_SHOWN, unresolved::failing};
 #[cfg(feature = "injected-faults")]
 use crate::watcher::faults;
-use crate::{
-    nginx::clock,
-    watcher::{heap, state::StateOffer},
-    zones::report::Report,
-};
+use crate::{nginx::clock, watcher::state::StateOffer, zones::report::Report};
 
 /// The peers of some keys, as they were and as they are.
 #[derive(Default)]
@@ -50,9 +46,6 @@ impl WatchedUpstream {
         }
         if let Some(checks) = &mut self.checks {
             checks.publish(&mut self.publisher, &self.log, publishing);
-        }
-        if std::mem::take(&mut self.pending.large_list) {
-            heap::give_back();
         }
     }
 

@@ -7,12 +7,20 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::FIRST_OWN_COLUMN;
 use crate::{
     connections::Connections,
     memory::{Offset, units},
     protocol::SHARED_COLUMNS,
 };
+
+/// The columns that processes share come first, so that what is moved to one of a process's own, or
+/// from the first of them to the second, is seen by a process that adds columns up in their order.
+pub(crate) const FIRST_OWN_COLUMN: u32 = SHARED_COLUMNS;
+
+/// Where the shared column of this number lies among the columns.
+pub(crate) fn shared_column(number: u32) -> u32 {
+    number - 1
+}
 
 /// A column that a process has for itself: all connections in the upper half, so that one too many
 /// is an overflow of the word, and the upgraded ones, which are no more, in the lower half.

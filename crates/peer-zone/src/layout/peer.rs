@@ -8,9 +8,9 @@ use crate::{
     memory::{Offset, PEER_SHIFT, UNIT, units},
 };
 
-/// A peer: before it its columns ([`AtomicU64`] each, the first one next to it), then this, then
-/// its socket address, its name, its key, and its server text. So columns and strings are found
-/// without a look at how many columns there are.
+/// A peer: before it its columns (the shared ones next to it, then those of a process each), then
+/// this, then its socket address, its name, its key, and its server text. So columns and strings
+/// are found without a look at how many columns there are.
 ///
 /// A request reads all of it, in a few cache lines one behind the other. What others write there as
 /// well (the columns, the counts) comes before the strings, which nobody writes.

@@ -57,21 +57,6 @@ fn a_dead_worker_keeps_nothing_from_being_freed() {
     assert_eq!(fixture.used(), used);
 }
 
-/// Idle connections are found by the one, and those of a withdrawn peer by the other.
-#[test]
-fn a_held_peer_has_the_index_of_its_id() {
-    let fixture = Fixture::new(1 << 18);
-    let mut publisher = fixture.publisher();
-    let peers: Vec<_> = (0..50).map(|it| peer(&format!("{it}"), &format!("{it}"))).collect();
-    publish(&mut publisher, &peers).expect("room");
-    let mut worker = fixture.worker();
-    for _ in 0..50 {
-        let held = pick(&mut worker, 1);
-        assert_eq!(held.index(), fixture.zone.index_of(held.id()));
-        assert!(held.index() < fixture.zone.index_limit());
-    }
-}
-
 #[test]
 fn a_later_process_of_the_same_id_is_another() {
     let fixture = Fixture::new(1 << 18);
