@@ -165,7 +165,9 @@ impl Group {
                 }
             }
             for (at, &index) in watched.iter().enumerate() {
-                let slack = 5.0 * f64::sqrt(variance[at]) + 1.0;
+                // Where less than one is due, counts are not spread like a normal distribution: of
+                // a Poisson distribution, more than this comes once in 10^7 times or less.
+                let slack = 5.0 * f64::sqrt(variance[at]) + 5.0;
                 let (count, due) = (counts[index] as f64, due[at]);
                 assert!(
                     count <= due * FACTOR + slack && count >= due / FACTOR - slack,
