@@ -20,10 +20,11 @@ use crate::{
     watcher::{Plan, Watcher},
 };
 
-/// How often (ms) one of the workers looks whether the holder of the lease is stopped (SIGSTOP, a
-/// debugger), of which nobody tells; they take turns. A holder that only has much to do, or gets no
+/// The workers take turns of so many milliseconds, in which one looks whether the holder of the
+/// lease is stopped (SIGSTOP, a debugger), of which nobody tells. The turn of the holder itself is
+/// lost, so that 2 s pass between two looks at most. A holder that only has much to do, or gets no
 /// processor, keeps the lease: its successor would be no faster.
-const TURN: u64 = 2_000;
+const TURN: u64 = 1_000;
 
 /// How long (ms) a holder must be found stopped until another takes its place.
 const STOPPED: u64 = 1_000;
@@ -59,7 +60,7 @@ pub(super) struct StandBy {
     watcher: Option<Watcher>,
     /// The holder, if that is another process, by which its end is noticed.
     holder: Option<ExitWatch>,
-    /// The number of this worker among those that take turns, and how many these are.
+    /// The number of this worker, and how many workers there are.
     turn: (u64, u64),
     /// When (ms) it is this worker's turn to look whether the holder is stopped.
     next_turn: u64,
@@ -89,8 +90,7 @@ impl StandBy {
         handlers: Handlers,
     ) -> Self {
         let workers = NgxCoreModule::main_conf(cycle).map_or(1, |core| core.worker_processes);
-        // One of them is the holder.
-        let others = u64::try_from(workers).unwrap_or(1).saturating_sub(1).max(1);
+        let workers = u64::try_from(workers).unwrap_or(1).max(1);
         // SAFETY: nginx sets it when a worker starts.
         let number = unsafe { ngx_worker } as u64;
         Self {
@@ -100,7 +100,7 @@ impl StandBy {
             handlers,
             watcher: None,
             holder: None,
-            turn: (number % others, others),
+            turn: (number % workers, workers),
             next_turn: 0,
             stopped: None,
             not_before: 0,
@@ -261,8 +261,8 @@ impl StandBy {
         if self.stopped.is_none() && now < self.next_turn {
             return false;
         }
-        let (number, others) = self.turn;
-        let period = TURN * others;
+        let (number, workers) = self.turn;
+        let period = TURN * workers;
         self.next_turn = now - now % period + number * TURN;
         if self.next_turn <= now {
             self.next_turn += period;

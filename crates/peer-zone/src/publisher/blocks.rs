@@ -14,6 +14,10 @@ use crate::{
     peer_spec::PeerSpec,
 };
 
+/// What a report takes that says what is wrong, in units, or less; there is room for two, since one
+/// is made while the one before is read.
+pub(super) const REPORT: u32 = 61;
+
 /// Places that are tried for a report.
 const HOLES: usize = 64;
 
@@ -224,13 +228,25 @@ impl Publisher {
         })
     }
 
+    /// Takes units for a short report, where that leaves room for a table with the base that the
+    /// ring has now. Another base may have no room until changes have made the ring smaller: what
+    /// is wrong is to be said all the same.
+    fn allocate_beside_base(&self, allocator: &mut Allocator, units: u32) -> Option<Offset> {
+        let table = self.current_table().filter(|table| table.delta.length > 0)?;
+        let needed = table.units;
+        (units <= REPORT)
+            .then(|| self.allocate_for_report(allocator, units, needed, Replaced::NOTHING))?
+    }
+
     /// Writes a report; `None` where there is no room.
     pub(super) fn make_report(&mut self, bytes: &[u8]) -> Option<Offset> {
         let units = units(size_of::<ReportHeader>() + bytes.len());
         let length = u32::try_from(bytes.len()).ok()?;
         let needed = self.current_table().map_or(0, |table| table.compact_units);
         let mut allocator = self.allocator.clone();
-        let place = self.allocate_for_report(&mut allocator, units, needed, Replaced::NOTHING)?;
+        let place = self
+            .allocate_for_report(&mut allocator, units, needed, Replaced::NOTHING)
+            .or_else(|| self.allocate_beside_base(&mut allocator, units))?;
         self.allocator = allocator;
         let header = ReportHeader { magic: REPORT_MAGIC, units, length };
         let memory = self.zone.memory;

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Publisher,
-    blocks::{Replaced, above, changing, units_of_entry},
+    blocks::{REPORT, Replaced, above, changing, units_of_entry},
     matching::{Known, has_entry_of},
     options::TableOptions,
     ring::{WORDS_OF_REMOVED, added_words, points},
@@ -22,10 +22,6 @@ use crate::{
     memory::{Offset, UNIT},
     peer_spec::PeerSpec,
 };
-
-/// What a report takes that says what is wrong, in units, or less; there is room for two, since one
-/// is made while the one before is read.
-const REPORT: u32 = 61;
 
 /// What one takes that is nearly as large: beside it there is room for one more, not for two.
 const LARGE_REPORT: u32 = REPORT - 4;
@@ -127,24 +123,22 @@ impl Publisher {
                 new.push(Candidate { index, units, comes, goes: Counts::default() });
             }
         }
+        let has_ring = needs_ring && self.has_what_it_needs();
         taken.counts.delta += if needs_ring { self.ring.delta_words(staying.len()) } else { 0 };
         let tables = self.tables_from();
         let mut unchanged = 0;
         for (index, known) in known.iter().enumerate() {
             let (Some(peer), Some(old)) = (&mut kept[index], old(known)) else { continue };
             let is_same = has_entry_of(peer, &old.spec);
-            if !is_same && !taken.change(units_of_entry(peer), tables) {
+            if !is_same && !taken.change(units_of_entry(peer), tables, has_ring) {
                 *peer = with_entry_of(peer, &old.spec);
                 unchanged += usize::from(!changes.iter().any(|change| change.index == index));
             }
         }
         changes.append(&mut new);
         let candidates = changes;
-        let fits = |counts: &Counts, allocator: &Allocator| {
-            let units = counts.needed_units();
-            allocator.longest() >= units
-        };
-        let lacks_method = !fits(&taken.counts, &taken.allocator) && fits(&plain, &taken.allocator);
+        let lacks_method =
+            !taken.fits(has_ring) && taken.allocator.longest() >= plain.needed_units();
         let added = if adds && !lacks_method {
             self.add_candidates(taken, &candidates)
         } else {
@@ -259,11 +253,19 @@ impl Candidate {
 }
 
 impl Taken {
+    /// Whether there is room for the table: if one with a ring is published (`has_ring`), the next
+    /// one can have its base as well.
+    fn fits(&self, has_ring: bool) -> bool {
+        let needed = self.counts.needed_units();
+        let needed = if has_ring { needed.min(self.counts.units_with_delta()) } else { needed };
+        self.allocator.longest() >= needed
+    }
+
     /// A peer that is listed gets an entry of so many units. Says whether there was room, beside
     /// that for the table.
-    fn change(&mut self, units: u32, tables: Offset) -> bool {
+    fn change(&mut self, units: u32, tables: Offset, has_ring: bool) -> bool {
         let Some(place) = self.allocator.allocate_tight(units, tables) else { return false };
-        let has_room = self.allocator.longest() >= self.counts.needed_units();
+        let has_room = self.fits(has_ring);
         if !has_room {
             self.allocator.release(place, units);
         }

@@ -7,6 +7,7 @@ mod failures;
 mod fair;
 mod fixture;
 mod full;
+mod full_ring;
 mod health;
 mod keyed;
 mod keys;
