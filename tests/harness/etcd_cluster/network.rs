@@ -88,7 +88,12 @@ async fn accept(
                 // read: all of the cluster would stand still meanwhile.
                 let members = Arc::clone(&members);
                 let finding = spawn_blocking(move || member_with_port(&members, from.port()));
-                finding.await.ok().flatten()
+                // Of a member that is not known, as while the kernel's table changes under the
+                // reader, nothing may come through: it could not be cut off, and a leader that
+                // still reaches one of the others keeps them from electing another. It connects
+                // again.
+                let Ok(Some(from)) = finding.await else { return };
+                Some(from)
             } else {
                 None
             };
