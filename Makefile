@@ -139,6 +139,13 @@ test-e2e: ## build, and run the end-to-end tests (T=NAME: one of them, or a modu
 	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
 	@$(FOR_NGINX) scripts/test.sh end-to-end $(T)
 
+.PHONY: test-page
+test-page: ## build, and test the page of etcd_status in Chromium (T=NAME, WRITE_SCREENSHOT=1)
+	@scripts/install-dependencies.sh test
+	@$(if $(HEADERS),$(MAKE) --no-print-directory $(HEADERS))
+	@$(FOR_NGINX) scripts/build-demo.sh test
+	@$(FOR_NGINX) scripts/test-page.sh $(T)
+
 .PHONY: test-versions
 test-versions: ## run the end-to-end tests with nginx and etcd of Debian 12, 13 and unstable \
 	(VERSIONS='debian-13 nginx-src' T=NAME; T=--part: some of each subject)
@@ -267,13 +274,19 @@ $(MODULE):
 ##@ Install
 
 .PHONY: install
-install: $(MODULE) ## copy the module to nginx's modules directory (MODULES_PATH), and its \
-	manual page (MANDIR, DESTDIR)
+install: $(MODULE) ## copy the module to nginx's modules directory (MODULES_PATH), its manual \
+	page, alert rules with their runbook, and a dashboard (DATADIR, MANDIR, DESTDIR)
 	@test -n "$(MODULES_PATH)" || { \
 		echo "error: nginx is not there: set NGINX or MODULES_PATH" >&2; exit 1; }
 	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULES_PATH)/$(notdir $(MODULE))
 	install -D -m 644 man/ngx_http_upstream_etcd_module.7 \
 		$(DESTDIR)$(MANDIR)/man7/ngx_http_upstream_etcd_module.7
+	install -d $(DESTDIR)$(DATADIR)/firehose-router/prometheus \
+		$(DESTDIR)$(DATADIR)/firehose-router/grafana
+	install -m 644 contrib/prometheus/*.yml $(DESTDIR)$(DATADIR)/firehose-router/prometheus
+	install -m 644 contrib/grafana/*.json $(DESTDIR)$(DATADIR)/firehose-router/grafana
+	install -D -m 644 docs/how-to/monitoring.md \
+		$(DESTDIR)$(DATADIR)/firehose-router/docs/how-to/monitoring.md
 	@echo "== to load it, at the top of nginx.conf: load_module $(MODULES_PATH)/$(notdir $(MODULE));"
 
 

@@ -1,6 +1,7 @@
 //! Turns the version and the features of the nginx that is built against into cfgs, so that what
 //! differs between versions can be told apart where it is used; and compiles the accessors of
-//! `src/http/accessors.h`, for bits that have to be as the C compiler has them.
+//! `src/http/accessors.h`, for bits that have to be as the C compiler has them; and binds the types
+//! of nginx's stream.
 
 use std::{
     env,
@@ -51,7 +52,10 @@ fn main() {
     }
 
     warn_of_untested(version);
-    compile_accessors();
+    let include = env::var("DEP_NGINX_INCLUDE").expect("nginx-sys says where nginx's headers are");
+    let include: Vec<PathBuf> = env::split_paths(&include).collect();
+    compile_accessors(&include);
+    bind_stream(&include);
 }
 
 /// Says so if this nginx is newer than any that was tested; the module is built all the same.
@@ -72,22 +76,16 @@ const ACCESSORS: &str = "src/http/accessors.h";
 
 /// Has the C compiler compile the accessors, and bindgen bind them: nginx's own types are those of
 /// nginx-sys.
-fn compile_accessors() {
+fn compile_accessors(include: &[PathBuf]) {
     println!("cargo::rerun-if-changed={ACCESSORS}");
-    let include = env::var("DEP_NGINX_INCLUDE").expect("nginx-sys says where nginx's headers are");
-    let include: Vec<PathBuf> = env::split_paths(&include).collect();
     let defines = defines();
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let out = out();
 
-    let bindings = bindgen::Builder::default()
-        .header(ACCESSORS)
-        .clang_args(include.iter().map(|folder| format!("-I{}", folder.display())))
-        .clang_args(&defines)
+    let bindings = binder(ACCESSORS, include)
         .allowlist_function("ngx_etcd_.*")
-        .allowlist_recursively(false)
+        .blocklist_function("ngx_etcd_set_timer")
         .wrap_static_fns(true)
         .wrap_static_fns_path(out.join("accessors"))
-        .use_core()
         .generate()
         .expect("the accessors can be bound");
     bindings.write_to_file(out.join("accessors.rs")).expect("OUT_DIR can be written to");
@@ -99,6 +97,48 @@ fn compile_accessors() {
     }
     // nginx's headers have parameters that nobody uses.
     compiler.flag_if_supported("-Wno-unused-parameter").compile("ngx_etcd_accessors");
+}
+
+/// What is bound of stream.
+const STREAM: &str = "src/nginx/stream.h";
+
+/// Has bindgen bind the types of nginx's stream, and sets the cfg `stream`, if there are its
+/// headers; the functions are looked up while nginx runs (`src/nginx/stream.rs`).
+fn bind_stream(include: &[PathBuf]) {
+    println!("cargo::rerun-if-changed={STREAM}");
+    println!("cargo::rustc-check-cfg=cfg(stream)");
+    // Beside those of HTTP, which are always there.
+    let is_of_http = |folder: &&PathBuf| folder.join("ngx_http.h").exists();
+    let beside = include.iter().find(is_of_http).and_then(|http| http.parent());
+    let Some(folder) = beside.map(|parent| parent.join("stream")) else { return };
+    if !folder.join("ngx_stream.h").exists() {
+        return;
+    }
+    println!("cargo::rustc-cfg=stream");
+    let mut include = include.to_vec();
+    include.push(folder);
+    let bindings = binder(STREAM, &include)
+        .allowlist_type("ngx_stream_.*")
+        .allowlist_var("NGX_STREAM_.*")
+        .derive_debug(false)
+        .layout_tests(true)
+        .generate()
+        .expect("stream can be bound");
+    bindings.write_to_file(out().join("stream.rs")).expect("OUT_DIR can be written to");
+}
+
+/// What binds a header, without nginx's own types, which are those of nginx-sys.
+fn binder(header: &str, include: &[PathBuf]) -> bindgen::Builder {
+    bindgen::Builder::default()
+        .header(header)
+        .clang_args(include.iter().map(|folder| format!("-I{}", folder.display())))
+        .clang_args(defines())
+        .allowlist_recursively(false)
+        .use_core()
+}
+
+fn out() -> PathBuf {
+    PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"))
 }
 
 /// The defines that nginx is compiled with, as flags of a compiler. nginx-sys 0.5.0 gives them as

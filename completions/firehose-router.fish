@@ -24,19 +24,21 @@ function __fish_firehose_router_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c firehose-router -n "__fish_firehose_router_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -s h -l help -d 'Print help'
 complete -c firehose-router -n "__fish_firehose_router_needs_command" -s V -l version -d 'Print version'
 complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "serve" -d 'Run the router: nginx, with its nodes and settings live from etcd'
 complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "announce" -d 'Announce a Firehose server in etcd for as long as it answers'
 complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "migrate" -d 'Copy settings, and nodes without a lease, from one etcd to another or from API v2'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "status" -d 'Show the state of routers: their upstreams, peers, last changes, and what is wrong'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "nodes" -d 'List and change the nodes\' keys in etcd'
+complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "check-value" -d 'Say what the router makes of a value, or why it rejects it'
 complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "healthcheck" -d 'Check whether the router on this machine answers, for the health check of a container'
-complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "run-bound" -d 'Run a program that ends with its parent'
 complete -c firehose-router -n "__fish_firehose_router_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l listen -d 'Ports, or addresses with ports, to listen on, separated by commas' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l state-dir -d 'Directory for the last valid settings and nodes, used at a start without etcd' -r -F
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l run-dir -d 'Directory for nginx\'s configuration, pid file and temporary files [default: /run/firehose-router, or the first usable directory]' -r -F
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l access-log -d 'Access log: "stdout", "off", a file, or syslog:server=... [default: stdout, or /dev/log if stdout cannot be opened]' -r
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l zone-size -d 'Size of the shared memory for nodes; 1m holds about 2400' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l zone-size -d 'Size of the shared memory for nodes; 1m holds about 3800, fewer with more than four workers' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l stop-timeout -d 'Time for open connections to finish after SIGTERM or SIGINT, in seconds' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l nginx-user -d 'User of nginx\'s workers if started by root [default: www-data or nginx, whichever exists]' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand serve" -l nginx -d 'Name or path of the nginx binary' -r -F
@@ -62,7 +64,7 @@ complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l docker-host -d 'URL of Docker\'s API: unix:///PATH or tcp://HOST:PORT' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l value -d 'Parameters of the node, as in nginx\'s "server" directive: \'weight=5 max_conns=100\'' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l ttl -d 'Seconds after which etcd removes the key if the announcer has died (TTL of the lease)' -r
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check -d 'Check that the node must pass: "tcp", "none", or a URL (http:///PATH: at the address of the node)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check -d 'Check that the node must pass: "tcp", "tls", \'send=TEXT expect=TEXT\', "none", or a URL (http:///PATH: at the address of the node)' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check-method -d 'HTTP method of the check: GET or HEAD [default: GET]' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check-interval -d 'Interval between two checks, at least 10ms' -r
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand announce" -l check-timeout -d 'Timeout of a check, at least 1ms' -r
@@ -108,13 +110,148 @@ complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate"
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l yes -d 'Write the keys; without this flag they are only shown'
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -l overwrite -d 'Replace keys that have another value at the target'
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l url -d 'URL of a router\'s status; several if the flag is repeated, or separated by commas [default: the socket of the router on this machine]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l run-dir -d 'Directory given to the router on this machine with --run-dir' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l cacert -d 'CA certificates to verify https:// URLs of routers with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l upstream -d 'Only this upstream; several if the flag is repeated' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l peer -d 'Only peers with this key, with or without the prefix; "" are those of "server" lines; several if the flag is repeated' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l peers -d 'Peers in the table: "some" are the first 20, those that do not serve before others' -r -f -a "some\t'The first 20, those that do not serve before others'
+all\t'All'
+none\t'None: for fleets, since the router then does not list them'"
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l changes -d 'Number of changes of each upstream, the last first; 0 to 50' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l watch -d 'Read and show it again and again, every 2 seconds or as given; requests and times are those of the interval' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l color -d 'When to use colors: "auto" if the output is a terminal and NO_COLOR is not set' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -l json -d 'Print the document as the router sends it; with several routers, an object with one for each URL'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -f -a "list" -d 'List the nodes\' keys, with what the router makes of their values'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -f -a "add" -d 'Add a node, unless its key exists'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -f -a "set" -d 'Change parameters of a node, in the form that its value has'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -f -a "drain" -d 'Mark a node "drain", so that it gets no new sessions'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -f -a "undrain" -d 'Remove the mark "drain" from a node'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -f -a "remove" -d 'Remove a node\'s key'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and not __fish_seen_subcommand_from list add set drain undrain remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l upstream-prefix -d 'Prefix of the nodes\' keys, as the directive "etcd" has it [default: PREFIX/upstream/]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l scheme -d 'Which of several endpoints in a value is meant, as in the directive "etcd" [default: http, or else https]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: a list with an object for each key'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l upstream-prefix -d 'Prefix of the nodes\' keys, as the directive "etcd" has it [default: PREFIX/upstream/]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l scheme -d 'Which of several endpoints in a value is meant, as in the directive "etcd" [default: http, or else https]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l upstream-prefix -d 'Prefix of the nodes\' keys, as the directive "etcd" has it [default: PREFIX/upstream/]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l scheme -d 'Which of several endpoints in a value is meant, as in the directive "etcd" [default: http, or else https]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l wait -d 'Wait until the routers have no open connection to the node, for 10m or as given' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l upstream -d 'Wait for this upstream of the routers only; several if the flag is repeated [default: all with the prefix]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l url -d 'URL of a router\'s status; several if the flag is repeated, or separated by commas [default: the socket of the router on this machine]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l run-dir -d 'Directory given to the router on this machine with --run-dir' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l cacert -d 'CA certificates to verify https:// URLs of routers with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l upstream-prefix -d 'Prefix of the nodes\' keys, as the directive "etcd" has it [default: PREFIX/upstream/]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l scheme -d 'Which of several endpoints in a value is meant, as in the directive "etcd" [default: http, or else https]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from drain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l upstream-prefix -d 'Prefix of the nodes\' keys, as the directive "etcd" has it [default: PREFIX/upstream/]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l scheme -d 'Which of several endpoints in a value is meant, as in the directive "etcd" [default: http, or else https]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from undrain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l upstream-prefix -d 'Prefix of the nodes\' keys, as the directive "etcd" has it [default: PREFIX/upstream/]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l scheme -d 'Which of several endpoints in a value is meant, as in the directive "etcd" [default: http, or else https]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-endpoints -d 'URLs of the etcd members, separated by commas [default: http://127.0.0.1:2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-ip -d 'Host of a single endpoint, as in the original image' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-port -d 'Port of a single endpoint, as in the original image [default: 2379]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-cacert -d 'CA certificates to verify https:// endpoints with (PEM) [default: the system\'s]' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-cert -d 'Client certificate with its chain (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-key -d 'Private key of the client certificate (PEM)' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-server-name -d 'Name to verify etcd\'s certificate against [default: the endpoint\'s host]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-user -d 'User for etcd\'s authentication' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-password-file -d 'File with the user\'s password, read at each login; alternatively, the variable ETCD_PASSWORD holds the password itself' -r -F
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l etcd-connect-timeout -d 'Timeout of a connection to an endpoint, in seconds' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the nodes\' keys, with what the router makes of their values'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add a node, unless its key exists'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change parameters of a node, in the form that its value has'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "drain" -d 'Mark a node "drain", so that it gets no new sessions'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "undrain" -d 'Remove the mark "drain" from a node'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a node\'s key'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l key -d 'Key of the value, with or without the prefix: some forms have the address in it' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l prefix -d 'Prefix of the keys of nodes (PREFIX/upstream/) and settings (PREFIX/nginx/)' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l scheme -d 'Which of several endpoints in the value is meant, as in the directive "etcd" [default: http, or else https]' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l select -d 'Label that peers must have, as in the directive "etcd_select"; several if the flag is repeated' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l allow -d 'Network in which peers must be, as in the directive "etcd_allow"; several if the flag is repeated' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l defaults -d 'Parameters that the value does not set, as in the directive "etcd_defaults": \'weight=2 max_fails=3\'' -r
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l stream -d 'Read the value for an upstream in "stream", where an address must have a port'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -l json -d 'Print JSON'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand check-value" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand healthcheck" -l run-dir -d 'Directory given to the router with --run-dir' -r -F
 complete -c firehose-router -n "__fish_firehose_router_using_subcommand healthcheck" -s h -l help -d 'Print help'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand run-bound" -l expendable -d 'Where memory is short it is to be ended before anybody else'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand run-bound" -s h -l help -d 'Print help'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "serve" -d 'Run the router: nginx, with its nodes and settings live from etcd'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "announce" -d 'Announce a Firehose server in etcd for as long as it answers'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "migrate" -d 'Copy settings, and nodes without a lease, from one etcd to another or from API v2'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "healthcheck" -d 'Check whether the router on this machine answers, for the health check of a container'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "run-bound" -d 'Run a program that ends with its parent'
-complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate healthcheck run-bound help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "serve" -d 'Run the router: nginx, with its nodes and settings live from etcd'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "announce" -d 'Announce a Firehose server in etcd for as long as it answers'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "migrate" -d 'Copy settings, and nodes without a lease, from one etcd to another or from API v2'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "status" -d 'Show the state of routers: their upstreams, peers, last changes, and what is wrong'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "nodes" -d 'List and change the nodes\' keys in etcd'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "check-value" -d 'Say what the router makes of a value, or why it rejects it'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "healthcheck" -d 'Check whether the router on this machine answers, for the health check of a container'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and not __fish_seen_subcommand_from serve announce migrate status nodes check-value healthcheck help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "list" -d 'List the nodes\' keys, with what the router makes of their values'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "add" -d 'Add a node, unless its key exists'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "set" -d 'Change parameters of a node, in the form that its value has'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "drain" -d 'Mark a node "drain", so that it gets no new sessions'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "undrain" -d 'Remove the mark "drain" from a node'
+complete -c firehose-router -n "__fish_firehose_router_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "remove" -d 'Remove a node\'s key'

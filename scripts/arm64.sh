@@ -126,8 +126,9 @@ build() {
 }
 
 # Crates that are tested without etcd, nginx or a network.
-crates=(client-networks directive-table hash-ring idle-cache live-value log-burst nginx-layout
-    nginx-syntax peer-balance peer-drain peer-state peer-zone retry-backoff upstream-peers)
+crates=(change-history client-networks directive-table hash-ring idle-cache live-value log-burst
+    nginx-layout nginx-syntax peer-balance peer-drain peer-state peer-zone retry-backoff
+    status-document upstream-peers)
 
 run_tests() {
     local crate test arguments=(--lib)

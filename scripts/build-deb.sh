@@ -21,8 +21,10 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/build-deb.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 tree=$folder/firehose-router
 mkdir "$tree"
-cp -R CHANGELOG.md LICENSE Makefile README.md completions debian man nginx-conf scripts systemd \
-    "$tree/"
+cp -R CHANGELOG.md LICENSE Makefile README.md completions contrib debian man nginx-conf scripts \
+    systemd "$tree/"
+# The runbook of the alerts.
+install -D -m 644 docs/how-to/monitoring.md "$tree/docs/how-to/monitoring.md"
 sed -i "1s/(.*)/($version)/" "$tree/debian/changelog"
 log=$folder/log
 # Rust may be that of rustup, which is no package: so the build dependencies are not checked.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks what `make install` and `make install-router` install, in a temporary directory: the
-# module, the program, completions, and manual pages that name what users look up. What is installed
-# is what the tests have built.
+# module, the program, completions, manual pages that name what users look up, alert rules and the
+# dashboard. What is installed is what the tests have built.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -27,9 +27,19 @@ has "$manual/man7/ngx_http_upstream_etcd_module.7" etcd_check
 has "$manual/man1/firehose-router.1" announce
 has "$manual/man1/firehose-router-serve.1" state
 has "$manual/man1/firehose-router-announce.1" container
+has "$manual/man1/firehose-router-status.1" watch
+has "$manual/man1/firehose-router-nodes-drain.1" wait
+has "$manual/man1/firehose-router-check-value.1" allow
 has usr/local/share/bash-completion/completions/firehose-router announce
 has usr/local/share/zsh/site-functions/_firehose-router announce
 has usr/local/share/fish/vendor_completions.d/firehose-router.fish announce
+has usr/local/share/firehose-router/prometheus/firehose-router.rules.yml FirehoseRouterDown
+has usr/local/share/firehose-router/prometheus/scrape.yml firehose-router.rules.yml
+# The alerts name files below that directory.
+while IFS= read -r runbook; do
+    has "usr/local/share/firehose-router/$runbook"
+done < <(sed -nE 's/^ *runbook: (.*)#.*/\1/p' contrib/prometheus/*.rules.yml | sort -u)
+has usr/local/share/firehose-router/grafana/firehose-router.json nginx_etcd_requests_total
 # Units name manual pages, and nothing else that would have to be installed.
 while IFS= read -r page; do
     has "$manual/man${page##*.}/$page"

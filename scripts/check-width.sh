@@ -24,7 +24,7 @@ wrong=0
 while IFS= read -r -d '' file; do
     case $file in
     Cargo.lock | */Cargo.lock | fuzz/corpus/* | tests/*/messages.txt) continue ;;
-    completions/* | man/* | *.svg | *.json) continue ;;
+    completions/* | man/* | *.png | *.svg | *.json) continue ;;
     *.md) text=$(prose "$file") ;;
     *) text=$(<"$file") ;;
     esac

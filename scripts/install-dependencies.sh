@@ -32,11 +32,30 @@ run) ;;
 test)
     package_of[valgrind]=valgrind
     package_of[shellcheck]=shellcheck
+    # For the page of etcd_status.
+    package_of[chromium]=chromium
     package_of[systemd-analyze]=systemd
     # libFuzzer is C++.
     package_of[c++]=g++
+    # promtool comes with Prometheus.
+    package_of[promtool]=prometheus
     # The units name it by its path.
     package_of[/bin/kill]=procps
+    # A peer that answers lines.
+    package_of[redis-server]=redis-server
+    # A node of TCP that nobody here wrote.
+    package_of[socat]=socat
+    # What the configurations of nginx-conf/stream/ lead to.
+    package_of[mosquitto]=mosquitto
+    package_of[mosquitto_sub]=mosquitto-clients
+    package_of[nsd]=nsd
+    package_of[patroni]=patroni
+    # Patroni on Debian 13 can do without the last one, and then knows no etcd.
+    packages+=(postgresql python3-etcd)
+    # nginx's own stream module, for Debian's nginx.
+    if [ -z "${NGINX_BUILD_DIR:-}${NGINX_SOURCE_DIR:-}" ]; then
+        packages+=(libnginx-mod-stream)
+    fi
     ;;
 package)
     package_of[dh]=debhelper
@@ -119,8 +138,9 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 say "== installing ${missing[*]} ${rust_missing[*]}"
-# nginx would be started on port 80 and etcd on 2379: a policy in this place keeps Debian's packages
-# from starting anything (invoke-rc.d(8)). One that is there already stays.
+# nginx would be started on port 80, etcd on 2379, Prometheus on 9090, and others on their ports: a
+# policy in this place keeps Debian's packages from starting anything (invoke-rc.d(8)). One that is
+# there already stays.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
@@ -139,7 +159,8 @@ fi
 # Not started now, nor at the next start of the machine: both would take a port that nobody gave
 # them.
 if [ -d /run/systemd/system ]; then
-    for service in nginx:nginx etcd-server:etcd; do
+    for service in nginx:nginx etcd-server:etcd prometheus:prometheus redis-server:redis-server \
+        mosquitto:mosquitto nsd:nsd patroni:patroni postgresql:postgresql; do
         case " ${missing[*]} " in
         *" ${service%%:*} "*)
             "${as_root[@]}" systemctl disable --quiet "${service##*:}"

@@ -10,7 +10,7 @@ purpose=${1:-run}
 # measured.
 case $purpose in
 run) compiling=250 download=300 ;;
-test) compiling=700 download=330 ;;
+test) compiling=700 download=530 ;;
 *) fail "usage: $0 run|test" ;;
 esac
 processors=$(nproc)

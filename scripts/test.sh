@@ -77,6 +77,7 @@ quick() {
     step "lines within 100 columns" scripts/check-width.sh
     step "select! and what it drops" scripts/check-selects.sh
     step "systemd units" scripts/check-units.sh
+    step "alert rules and the dashboard" scripts/check-contrib.sh
     step "commands, and the packages that bring them" scripts/check-commands.sh
     say "" "== every quick test has passed"
 }
@@ -96,6 +97,7 @@ built() {
         cargo run --locked --profile demo -p book
     step "make run, as its printed text says" env RUN_AS_TESTED=1 scripts/check-run.sh
     step "end to end: nginx, etcd, HTTP and WebSocket" scripts/end-to-end.sh
+    step "the page of etcd_status in Chromium" scripts/test-page.sh
     step "the same under AddressSanitizer, in part" address_sanitizer
     step "shared memory under sanitizers, protocols in every order (loom), and fuzzing" \
         side_by_side scripts/sanitizers.sh scripts/loom.sh scripts/fuzz.sh

@@ -20,9 +20,13 @@ set -euo pipefail
 declare -A suite_of=([debian-12]=bookworm [debian-13]=trixie [debian-unstable]=sid)
 read -ra versions <<<"${VERSIONS:-debian-12 debian-13 debian-unstable}"
 # What the tests start, besides nginx and etcd.
-packages=nginx,nginx-dev,etcd-server,etcd-client,openssl,ca-certificates,procps,iproute2
+packages=nginx,nginx-dev,libnginx-mod-stream,etcd-server,etcd-client,openssl,ca-certificates,procps
+packages+=,iproute2,prometheus,redis-server,socat
 part=(grpc:: http2_nodes:: least_time:: peak_ewma:: native_sticky:: websockets:: variables::
-    reload:: membership:: keepalive::by_default keepalive::kinds drain::requests top_level::)
+    reload:: membership:: keepalive::by_default keepalive::kinds drain::requests top_level::
+    stream::as_nginx stream::mapping)
+# What stream's configurations are tested with, which no part of the tests needs.
+services=curl,mosquitto,mosquitto-clients,nsd,patroni,postgresql,python3-etcd
 folder=$project/build/versions
 target_folder=${CARGO_TARGET_DIR:-$project/target}
 
@@ -37,6 +41,12 @@ case ${1:-} in
 -*) fail "usage: [VERSIONS='NAME...'] $0 [--part] [TEST...]" \
     "NAME: ${!suite_of[*]}, nginx-src, or the path of a directory objs" ;;
 esac
+
+needed=redis-server
+if [ "$what" != part ]; then
+    packages+=,$services
+    needed=patroni
+fi
 
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -138,7 +148,8 @@ build_nginx() {
         cd "$copy"
         configure_nginx --with-compat --with-debug --with-threads --with-http_auth_request_module \
             --with-http_realip_module --with-http_ssl_module --with-http_stub_status_module \
-            --with-http_sub_module --with-http_v2_module --with-stream --with-stream_ssl_module
+            --with-http_sub_module --with-http_v2_module --with-stream --with-stream_ssl_module \
+            --with-stream_ssl_preread_module
         make -j "$(nproc)" >make.log 2>&1 || fail "nginx cannot be built" "$(tail -n 5 make.log)"
     )
     say "$nginx_src_version" >"$stamp"
@@ -191,7 +202,8 @@ run() {
     else
         root=$folder/$name/root objs=$folder/$name/nginx/objs
         mkdir -p "$folder/$name"
-        [ -d "$root" ] || make_root "${suite_of[$name]}" "$root"
+        # One that was made for fewer tests is made again.
+        [ -x "$root/usr/bin/$needed" ] || make_root "${suite_of[$name]}" "$root"
         configure "$name" "$root"
         before=(inside "$root" env)
         nginx=$(inside "$root" nginx -v 2>&1)

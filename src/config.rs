@@ -6,6 +6,8 @@ mod drain;
 mod etcd;
 mod geo;
 mod keepalive;
+mod kind;
+mod statistics;
 mod sticky;
 mod upstream;
 mod variable;
@@ -17,6 +19,8 @@ pub(crate) use self::{
     etcd::{Etcd, EtcdOptions},
     geo::{GeoConf, Initial},
     keepalive::Keepalive,
+    kind::Kind,
+    statistics::Counting,
     sticky::{Expires, MAX_EXPIRES, Naming, Secret, Sticky},
     upstream::UpstreamConf,
     variable::{LONGEST_TIME, ValueType, VariableConf, number, time},

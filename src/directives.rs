@@ -1,6 +1,7 @@
 //! The directives: one file for each, what they have in common, and the checks across several.
 //!
-//! In `http` is what needs the structures of HTTP's, in this directory what any protocol can have.
+//! In `http` and `stream` is what needs the structures of these, in this directory what any
+//! protocol can have.
 
 mod allow;
 mod args;
@@ -21,6 +22,9 @@ mod select;
 mod servers;
 mod settle;
 mod state_file;
+mod statistics;
+#[cfg(stream)]
+pub(crate) mod stream;
 mod table;
 mod variable;
 

@@ -4,8 +4,7 @@
 //! |---|---|
 //! | `balancer` | nginx's upstream callbacks |
 //! | `module` | where nginx keeps what belongs to the HTTP module |
-//! | `request` | what a request keeps of its way; `open_request` is what a drain knows of it |
-//! | `tried` | the peers that a request has tried |
+//! | `request` | what a request keeps of its way |
 //! | `hash_key` | what a request is hashed by |
 //! | `sticky` | the cookie by which a client comes back to its peer |
 //! | `keepalive` | the idle connections of a worker, by peer, and its TLS sessions |
@@ -14,6 +13,8 @@
 //! | `upstream` | what a worker has of an upstream for its requests |
 //! | `header_filter` | which requests are upgraded, and when a peer has answered |
 //! | `session_buffers` | buffers of upgraded connections are given back while they are empty |
+//! | `shown` | what a request keeps for variables |
+//! | `statistics` | what becomes of requests is counted |
 //! | `variables` | what a request shows of its peer |
 //! | `accessors` | bits of a request as the C compiler has them |
 //! | `live_variables` | the variables whose values are made of keys in etcd |
@@ -27,13 +28,12 @@ mod header_filter;
 mod keepalive;
 mod live_variables;
 pub(crate) mod module;
-mod open_request;
 mod request;
 mod session_buffers;
+mod shown;
+mod statistics;
 mod sticky;
-mod tried;
 mod upstream;
-mod variable_value;
 mod variables;
 mod withdrawals;
 mod worker;
@@ -43,6 +43,6 @@ pub(crate) use self::{
     header_filter::install as install_header_filter,
     live_variables::live_variable,
     upstream::{HttpConf, HttpUpstream},
-    variables::{add as add_variables, shows_connections},
+    variables::{add as add_variables, shown},
     worker::PROTOCOL,
 };

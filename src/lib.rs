@@ -5,12 +5,13 @@
 //! | directory | what it is about |
 //! |---|---|
 //! | `module` | what nginx loads |
-//! | `directives/http` | the directives of the HTTP module |
+//! | `directives/http`, `directives/stream` | the directives of the modules of these protocols |
 //! | `directives` | one file for each directive, and what they add up to, for any protocol |
 //! | `status` | what `etcd_status` answers; in `status/http` the request |
 //! | `process` | a worker's life: it joins the zones, and stands by to become the watcher |
 //! | `watcher` | the thread that follows etcd and publishes |
 //! | `http` | a request of HTTP's: it gets a peer and gives it back |
+//! | `stream` | a session of stream's, over TCP or UDP: the same |
 //! | `upstream` | what a worker has of each upstream while it runs |
 //! | `live` | values and networks from etcd that requests read |
 //! | `zones` | the shared memory: made, kept and copied as cycles come and go |
@@ -34,6 +35,8 @@ mod module;
 mod nginx;
 mod process;
 mod status;
+#[cfg(stream)]
+mod stream;
 mod upstream;
 mod watcher;
 mod zones;

@@ -7,6 +7,7 @@
 //! | `text` | `etcd_variable`: the value of one key |
 //! | `networks` | `etcd_geo`: whether the client is in a network that a key below a prefix names |
 //! | `variable` | a variable of whichever kind |
+//! | `value` | the value, as a request or a session gets it |
 //! | `memory` | what all processes have of the keys: the last good values, as words |
 //! | `key_state` | what else is known of the keys |
 //! | `zone` | where that lies, over reloads |
@@ -20,14 +21,16 @@ mod kind;
 mod memory;
 mod networks;
 mod text;
+mod value;
 mod variable;
 mod zone;
 
 pub(crate) use self::{
     content::{Content, ContentUpdate, hash_of},
     key_state::HOLD,
-    kind::{Figure, LiveKind, Request, Source, Value},
+    kind::{Figure, LiveKind, Request, Source},
     memory::LiveMemory,
     text::LiveNumber,
+    value::address_of_client,
     variable::{LiveVariable, Variable},
 };

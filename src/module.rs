@@ -5,6 +5,8 @@
 //! lease on being the watcher, the watcher, root's files.
 
 mod http;
+#[cfg(stream)]
+mod stream;
 
 use core::{
     ffi::{c_char, c_void},
@@ -19,6 +21,8 @@ use ngx::{
     ngx_string,
 };
 
+#[cfg(stream)]
+use crate::stream::PROTOCOL as STREAM;
 use crate::{
     directives,
     http::PROTOCOL as HTTP,
@@ -35,14 +39,27 @@ use crate::{
 /// By hand: the macro of ngx-rust 0.5.1 takes one module only.
 #[unsafe(no_mangle)]
 #[used]
-pub static mut ngx_modules: [*const ngx_module_t; 3] =
-    [ptr::addr_of!(ngx_etcd_module), ptr::addr_of!(http::MODULE), ptr::null()];
+pub static mut ngx_modules: [*const ngx_module_t; MODULES + 1] = [
+    ptr::addr_of!(ngx_etcd_module),
+    ptr::addr_of!(http::MODULE),
+    #[cfg(stream)]
+    ptr::addr_of!(stream::MODULE),
+    ptr::null(),
+];
+
+/// How many there are.
+const MODULES: usize = 2 + cfg!(stream) as usize;
 
 /// Their names.
 #[unsafe(no_mangle)]
 #[used]
-pub static mut ngx_module_names: [*const c_char; 3] =
-    [c"ngx_etcd_module".as_ptr(), http::NAME.as_ptr(), ptr::null()];
+pub static mut ngx_module_names: [*const c_char; MODULES + 1] = [
+    c"ngx_etcd_module".as_ptr(),
+    http::NAME.as_ptr(),
+    #[cfg(stream)]
+    stream::NAME.as_ptr(),
+    ptr::null(),
+];
 
 /// Before which others they are to be called; none.
 #[unsafe(no_mangle)]
@@ -50,7 +67,11 @@ pub static mut ngx_module_names: [*const c_char; 3] =
 pub static mut ngx_module_order: [*const c_char; 1] = [ptr::null()];
 
 /// The protocols of these modules.
-const PROTOCOLS: &[Protocol] = &[HTTP];
+const PROTOCOLS: &[Protocol] = &[
+    HTTP,
+    #[cfg(stream)]
+    STREAM,
+];
 
 static mut CORE_CONTEXT: ngx_core_module_t = ngx_core_module_t {
     name: ngx_string!("etcd"),

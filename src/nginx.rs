@@ -1,9 +1,11 @@
-//! What is only about nginx: callbacks, modules, log, clock, event sources, processes, addresses.
+//! What is only about nginx: callbacks, modules, log, clock, event sources, connections, processes,
+//! addresses, values of variables.
 
 pub(crate) mod alarm;
 pub(crate) mod bell;
 pub(crate) mod callback;
 pub(crate) mod clock;
+pub(crate) mod connection;
 pub(crate) mod cycle_pool;
 pub(crate) mod event_source;
 pub(crate) mod exclusive;
@@ -14,3 +16,6 @@ pub(crate) mod log;
 pub(crate) mod modules;
 pub(crate) mod processes;
 pub(crate) mod socket_address;
+#[cfg(stream)]
+pub(crate) mod stream;
+pub(crate) mod variable_value;

@@ -26,7 +26,7 @@ use crate::{
         exclusive::OfProcess,
         log,
     },
-    upstream::{CoreConf, Kept, Protocol, Serving, Upstream},
+    upstream::{CoreConf, Protocol, Serving, Upstream, tls_sessions},
 };
 
 /// With so large a part of the processes that there can be ([`MANY`] of [`MANY_OF`]), the log
@@ -107,6 +107,11 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t, protocols: &'static [Proto
     }
     let Some(lease) = core.lease() else { return OK };
     core.upstreams.iter().for_each(join);
+    core.number_peers();
+    tls_sessions::stop();
+    if !core.upstreams.is_empty() {
+        tls_sessions::start(cycle, core.peers());
+    }
     let serving = protocols.iter().filter_map(|protocol| (protocol.start)(cycle)).collect();
     // Another process may have died, in whose place this one comes.
     lease.enter_cycle(core.number());
@@ -144,6 +149,7 @@ pub(crate) fn init_process(cycle: *const ngx_cycle_t, protocols: &'static [Proto
 /// Called in each process that ends in order.
 pub(crate) fn exit_process(protocols: &[Protocol]) {
     protocols.iter().for_each(|protocol| (protocol.stop)());
+    tls_sessions::stop();
     alarm::stop();
     match PROCESS.replace(None) {
         Ok(Some(process)) => process.stand_by.end(),
@@ -165,7 +171,21 @@ unsafe extern "C" fn on_alarm(event: *mut ngx_event_t) {
 /// Another process, or the watcher of this one, has done something that this one may have to act
 /// upon.
 unsafe extern "C" fn on_bell(_: *mut ngx_event_t) {
-    guard((), look);
+    guard((), || {
+        note_seen();
+        look();
+    });
+}
+
+/// The event loop has come round, and the next request sees what is published: the watcher wakes
+/// its own worker with each change, and the others with those that concern them.
+fn note_seen() {
+    let core = PROCESS.with(|process| process.core);
+    for upstream in core.into_iter().flat_map(|core| core.upstreams.iter()) {
+        if let Some(statistics) = upstream.statistics() {
+            statistics.publication().note_seen(clock::microseconds);
+        }
+    }
 }
 
 /// Called when the watcher has said something or has ended, and by nginx when it closes what is
@@ -174,6 +194,7 @@ unsafe extern "C" fn on_wake(event: *mut ngx_event_t) {
     guard((), || {
         // SAFETY: nginx calls this with the read event of the watcher's event source.
         let closes = unsafe { EventSource::clear(event) };
+        note_seen();
         if PROCESS.with(|process| process.stand_by.hear(closes)) == Some(true) {
             look();
         }
@@ -222,14 +243,11 @@ pub(crate) fn watcher_process() -> u32 {
     PROCESS.with(|process| process.stand_by.holder()).unwrap_or_default()
 }
 
-/// What this process keeps of its connections to peers, for all protocols; for the status.
-pub(crate) fn kept() -> Kept {
-    let add = |all: Kept, one: Kept| Kept {
-        idle_connections: all.idle_connections + one.idle_connections,
-        tls_sessions: all.tls_sessions + one.tls_sessions,
-    };
+/// The number of idle connections to peers that this process keeps, for all protocols; for the
+/// status.
+pub(crate) fn idle_connections() -> usize {
     let protocols = PROCESS.with(|process| process.protocols).unwrap_or_default();
-    protocols.iter().map(|protocol| (protocol.kept)()).fold(Kept::default(), add)
+    protocols.iter().map(|protocol| (protocol.idle_connections)()).sum()
 }
 
 /// Why there is no watcher now, if none is about to start; for the status.

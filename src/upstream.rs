@@ -1,11 +1,25 @@
 //! What a process has of a cycle's upstreams, whatever protocol they are of.
 
+pub(crate) mod asker;
+pub(crate) mod at_once;
+mod choice;
+mod copies;
 mod core_conf;
+mod drains;
+mod holder;
+pub(crate) mod keyed;
 mod protocol;
 mod state;
+#[cfg_attr(not(ngx_feature = "ssl"), path = "upstream/tls_sessions/none.rs")]
+pub(crate) mod tls_sessions;
+mod tried;
 
 pub(crate) use self::{
+    copies::Copies,
     core_conf::CoreConf,
-    protocol::{Kept, Protocol, Serving},
+    drains::{Closing, Drains},
+    holder::{Holder, report_uncounted},
+    protocol::{Protocol, Serving},
     state::Upstream,
+    tried::Tried,
 };

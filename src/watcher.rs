@@ -4,6 +4,7 @@
 mod checks;
 mod claim;
 mod contact;
+mod endpoints;
 #[cfg(feature = "injected-faults")]
 mod faults;
 mod following;

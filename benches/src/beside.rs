@@ -8,12 +8,14 @@ use std::time::Instant;
 use harness::Result;
 
 use crate::changes;
-use crate::count::{Count, FEW, Steps};
+use crate::count::{Cost, Count, FEW, Steps};
 use crate::counting::counted_with;
 use crate::fleet::Fleet;
 use crate::method::Method;
 use crate::part::{self, Part, Programs};
 use crate::plan::{PARTS_BESIDE, Plan};
+use crate::stream;
+use crate::stream::count::{Servers, SessionCount};
 use crate::table::{Row, Table};
 
 /// The figures of the other build, and of this one.
@@ -56,6 +58,8 @@ fn measure(name: &str, old: &Path, plan: &Plan, table: &mut Table) -> Result<()>
         "churn" => both(&Part::Churn, None, old, table),
         "idle" => both(&Part::Idle, None, old, table),
         "sessions" => both(&Part::Echoes, None, old, table),
+        "status" => both(&Part::Status, None, old, table),
+        "stream" => sessions(old, plan, table),
         _ => Err(format!("OLD is for the parts {}, not {name:?}", PARTS_BESIDE.join(", ")).into()),
     }
 }
@@ -117,6 +121,37 @@ fn markdown(table: &Table) -> String {
         let _ = writeln!(text, "| {what} | {before} | {bold}{after}{bold} | {ratio} | {aim} |");
     }
     text
+}
+
+/// Adds rows for a session of stream. An older build may have none.
+fn sessions(old: &Path, plan: &Plan, table: &mut Table) -> Result<()> {
+    let is_chosen = |method: &Method| plan.methods.contains(method);
+    for method in stream::METHODS.into_iter().filter(is_chosen) {
+        let what = SessionCount {
+            fleet: Fleet::of(FEW, method),
+            servers: Servers::Live,
+            sessions: plan.counted_requests,
+        };
+        let count = |module| stream::counting::counted(module, what, plan.counted_starts);
+        let [_, now] = count(None)?;
+        let before = count(Some(old)).map(|[_, before]| before).inspect_err(|error| {
+            eprintln!("== the other build: {error}");
+        });
+        for (what, is_own) in [
+            ("instructions of a session of stream", false),
+            ("instructions of the module's own, a session of stream", true),
+        ] {
+            let row = |cost: &Cost| {
+                let mut table = Table::new("", COLUMNS);
+                let name = format!("{}, {FEW} peers: {what}", method.name());
+                let figure = if is_own { cost.module } else { cost.instructions };
+                table.row(&name, String::new(), format!("{figure:.0}"), String::new());
+                table.rows.remove(0)
+            };
+            table.rows.push(compared(before.as_ref().ok().map(row).as_ref(), row(&now)));
+        }
+    }
+    Ok(())
 }
 
 fn instructions(old: &Path, plan: &Plan, table: &mut Table) -> Result<()> {

@@ -25,6 +25,11 @@ const NEW_THREAD: &str = "pthread_create";
 /// request: how many requests share it depends on the pace of the machine. A stripped module has no
 /// such name, and nothing is subtracted.
 const TICK: &str = "::process::look";
+/// nginx, as the object from which the module's timers and events are called. Those of sessions are
+/// called from stream, which is an object of its own, but for one.
+const NGINX: &str = "/nginx";
+/// Calls that one.
+const CONNECTS: &str = "ngx_event_connect_peer";
 /// What the watcher's thread does with events of etcd: it applies them, and publishes. The rest of
 /// the thread receives and sends, and does more or less of that as the machine is fast or slow.
 const CHANGE: [&str; 2] =
@@ -41,6 +46,9 @@ pub struct Profile {
     pub heap: f64,
     /// Those of the module's tick.
     pub tick: f64,
+    /// How often the module was called for an alarm or an event of its own, if all else that it is
+    /// called for is sessions of stream's.
+    pub alarms: f64,
     /// Calls of the allocator.
     pub heap_calls: f64,
     /// Those of applying and publishing changes, with all that is called for that.
@@ -70,6 +78,7 @@ impl Sub for Profile {
             clock: self.clock - other.clock,
             heap: self.heap - other.heap,
             tick: self.tick - other.tick,
+            alarms: self.alarms - other.alarms,
             heap_calls: self.heap_calls - other.heap_calls,
             change: self.change - other.change,
             module: self.module - other.module,
@@ -140,9 +149,16 @@ pub fn parse(text: &str, module: &str) -> Result<Profile> {
                 // The line after `calls=` has what the call took with all that it called.
                 Some(count) => {
                     // Without a name of its own the callee's object is the caller's.
-                    let is_out = callees_object.take().is_some_and(|other| other != module);
+                    let other_object = callees_object.take();
+                    let is_out = other_object.is_some_and(|other| other != module);
                     if object == module && is_out {
                         profile.calls_out += count as f64;
+                    }
+                    if other_object == Some(module)
+                        && object.ends_with(NGINX)
+                        && function != CONNECTS
+                    {
+                        profile.alarms += count as f64;
                     }
                     if CHANGE.iter().any(|name| callee.ends_with(name)) {
                         profile.change += cost;
@@ -190,12 +206,45 @@ fn outputs(folder: &Path, process: i32) -> Result<BTreeMap<(u32, u32), Profile>>
 ///
 /// Where callgrind has not written enough.
 pub fn between_marks(folder: &Path, process: i32) -> Result<Profile> {
-    let outputs = outputs(folder, process)?;
-    let mut of_first = outputs.iter().filter(|&(&(_, thread), _)| thread == 1);
-    match (of_first.next_back(), of_first.next_back()) {
-        (Some((_, &counted)), Some((_, &of_mark))) => Ok(counted - of_mark),
-        _ => Err(format!("callgrind wrote too little of process {process}").into()),
+    let [of_mark, counted] = last_marks(folder, process)?;
+    Ok(counted - of_mark)
+}
+
+/// As [`between_marks`], with a time in which nothing happened between the marks before the last
+/// two: what the module's timers took is subtracted, by what each took then with all that nginx did
+/// for it. That needs no function's name, which a stripped module does not have.
+///
+/// # Errors
+///
+/// Where callgrind has not written enough.
+pub fn between_marks_without_alarms(folder: &Path, process: i32) -> Result<Profile> {
+    let [of_mark, idle, counted] = last_marks(folder, process)?;
+    let (idle, counted) = (idle - of_mark, counted - of_mark);
+    if idle.alarms <= 0.0 {
+        return Ok(counted);
     }
+    let share = counted.alarms / idle.alarms;
+    let without = |counted: f64, idle: f64| counted - share * idle;
+    Ok(Profile {
+        total: without(counted.total, idle.total),
+        clock: without(counted.clock, idle.clock),
+        heap: without(counted.heap, idle.heap),
+        tick: without(counted.tick, idle.tick),
+        heap_calls: without(counted.heap_calls, idle.heap_calls),
+        module: without(counted.module, idle.module),
+        calls_out: without(counted.calls_out, idle.calls_out),
+        ..counted
+    })
+}
+
+/// The last outputs of the first thread of a process.
+fn last_marks<const COUNT: usize>(folder: &Path, process: i32) -> Result<[Profile; COUNT]> {
+    let outputs = outputs(folder, process)?;
+    let of_first = outputs.iter().filter(|&(&(_, thread), _)| thread == 1);
+    let mut profiles: Vec<Profile> = of_first.map(|(_, &profile)| profile).collect();
+    let last = profiles.split_off(profiles.len().saturating_sub(COUNT));
+    let wrong = |_| format!("callgrind wrote too little of process {process}");
+    Ok(<[Profile; COUNT]>::try_from(last).map_err(wrong)?)
 }
 
 /// Whether the first thread of a process has created another one, at any time before the last mark.
@@ -239,121 +288,4 @@ pub fn of_other_threads(folder: &Path, process: i32) -> Result<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Profile, parse, plain};
-
-    /// As callgrind writes it, with fewer lines.
-    const TEXT: &str = "\
-# callgrind format
-version: 1
-thread: 1
-
-positions: line
-events: Ir
-summary: 1000
-
-ob=(10) /usr/sbin/nginx
-fl=(152) ???
-fn=(1) ngx_palloc
-0 20
-cob=(3) /usr/lib/libc.so.6
-cfi=(9) ./malloc/malloc.c
-cfn=(2) posix_memalign
-calls=2 5
-0 300
-
-fn=(4) ngx_process_events_and_timers
-0 50
-cfn=(5) ngx_time_update
-calls=3 0
-0 120
-cob=(6) /build/module.so
-cfn=(7) get
-calls=1 0
-0 430
-
-fn=(5)
-0 120
-
-ob=(3)
-fl=(9)
-fn=(2)
-4 100
-cfn=(8) malloc
-calls=2 +7
-+1 200
-
-fn=(8)
-* 150
-cfn=(8)
-calls=1 1
-0 50
-
-ob=(6)
-fn=(7)
-1 40
-fi=(11) inlined.rs
-+3 60
-fe=(12) other.rs
--2 30
-cob=(3)
-cfi=(9)
-cfn=(13) free@@GLIBC_2.2.5
-calls=4 9
-0 300
-
-totals: 1000
-";
-
-    #[test]
-    fn costs_go_to_whom_they_belong() {
-        let profile = parse(TEXT, "/build/module.so").expect("callgrind's format");
-        let expected = Profile {
-            total: 1000.0,
-            clock: 120.0,
-            heap: 600.0,
-            tick: 0.0,
-            heap_calls: 6.0,
-            change: 0.0,
-            module: 130.0,
-            calls_out: 4.0,
-            creates_thread: false,
-        };
-        assert_eq!(profile, expected);
-        assert_eq!(profile.steady(), 280.0);
-    }
-
-    #[test]
-    fn a_tick_is_not_the_modules() {
-        let text = TEXT.replace("cfn=(7) get", "cfn=(7) a::process::look");
-        let profile = parse(&text, "/build/module.so").expect("callgrind's format");
-        assert_eq!((profile.tick, profile.steady()), (430.0, -150.0));
-    }
-
-    #[test]
-    fn cost_of_a_change_includes_what_it_calls() {
-        let text = TEXT.replace("cfn=(7) get", "cfn=(7) a::watcher::prefix::Prefix::publish");
-        let profile = parse(&text, "/build/module.so").expect("callgrind's format");
-        assert_eq!(profile.change, 430.0);
-    }
-
-    #[test]
-    fn a_new_thread_is_seen() {
-        let text = TEXT.replace("cfn=(7) get", "cfn=(7) pthread_create@@GLIBC_2.34");
-        assert!(parse(&text, "").expect("callgrind's format").creates_thread);
-    }
-
-    #[test]
-    fn what_is_no_output_is_an_error() {
-        for text in ["", "version: 1\n", "fn=(1) a\n0 x\ntotals: 1\n", "totals: many\n", "0\n"] {
-            assert!(parse(text, "").is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn names_are_known_with_versions_and_levels() {
-        assert_eq!(plain("free@@GLIBC_2.2.5"), "free");
-        assert_eq!(plain("_mid_memalign.constprop.0"), "_mid_memalign");
-        assert_eq!(plain("malloc'2"), "malloc");
-    }
-}
+mod tests;

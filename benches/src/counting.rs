@@ -39,9 +39,9 @@ pub const WARM_UP: usize = 20;
 /// Changes whose instructions are counted.
 const CHANGES: usize = 20;
 /// In how many starts a figure is tried for before the watcher has stayed where it began.
-const STARTS: usize = 5;
+pub const STARTS: usize = 5;
 /// After as long there are no further starts: the machine is too busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How many connections are opened until both workers have taken one.
 const ATTEMPTS: usize = 200;
 
@@ -65,7 +65,8 @@ fn script(folder: &Folder, is_single: bool) -> Result<PathBuf> {
         (change, "--vgdb=no".to_owned())
     };
     let text = format!(
-        "#!/bin/sh\nset -e\nunset NGINX\nPATH=$PATH:/usr/sbin\nsed -i '{change}' \"$2/$4\"\n\
+        "#!/bin/sh\nset -e\nunset NGINX\nPATH=$PATH:/usr/sbin\n\
+         [ \"$1\" != -V ] || exec {nginx} -V\nsed -i '{change}' \"$2/$4\"\n\
          exec valgrind -q --tool=callgrind --separate-threads=yes --dump-before={MARK} {vgdb} \
          --callgrind-out-file='{}' {nginx} \"$@\"\n",
         out.display()
@@ -105,18 +106,7 @@ pub async fn count(what: Count, folder: &Path) -> Result<Option<Counted>> {
     // Where connections are kept, those of the first round are new.
     let warm_up = if what.fleet.keeps { WARM_UP + what.fleet.peers } else { WARM_UP };
     let watcher = if what.live { setup.nginx.status().await?.watcher_pid } else { None };
-    let mut workers: Vec<(i32, Client)> = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let mut client = Client::open(&setup.address)?;
-        let pid = client.get("/worker")?.parse()?;
-        if workers.iter().all(|&(other, _)| other != pid) {
-            workers.push((pid, client));
-        }
-        if workers.len() == 2 {
-            break;
-        }
-    }
-    ensure!(workers.len() == 2, "only one worker answered in {ATTEMPTS} attempts");
+    let mut workers = clients(&setup.address)?;
     let _open = match what.steps {
         Steps::Drains(others) => Some(sessions::open(&setup, &what.fleet, port, others).await?),
         Steps::Requests(_) | Steps::Weights | Steps::WatchedWeights => None,
@@ -175,6 +165,26 @@ pub async fn count(what: Count, folder: &Path) -> Result<Option<Counted>> {
     Ok(is_undisturbed.then_some(counted))
 }
 
+/// A connection to each of the two workers, with the worker's number.
+///
+/// # Errors
+///
+/// Those of asking, and when chance does not lead to both.
+pub fn clients(address: &str) -> Result<Vec<(i32, Client)>> {
+    let mut clients: Vec<(i32, Client)> = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let mut client = Client::open(address)?;
+        let pid = client.get("/worker")?.parse()?;
+        if clients.iter().all(|&(other, _)| other != pid) {
+            clients.push((pid, client));
+        }
+        if clients.len() == 2 {
+            return Ok(clients);
+        }
+    }
+    Err(format!("only one worker answered in {ATTEMPTS} attempts").into())
+}
+
 /// Counts in the threads of a single process besides the first one: instructions per change.
 async fn in_thread(setup: &Setup, fleet: &Fleet, port: u16, folder: &Path) -> Result<Counted> {
     let process = setup.nginx.master();
@@ -205,7 +215,7 @@ pub fn dump(process: i32, folder: &Path) -> Result<()> {
 }
 
 /// The medians of costs; none of none.
-fn middle(costs: &[Cost]) -> Option<Cost> {
+pub fn middle(costs: &[Cost]) -> Option<Cost> {
     let of = |figure: fn(&Cost) -> f64| median(&mut costs.iter().map(figure).collect::<Vec<_>>());
     (!costs.is_empty()).then(|| Cost {
         instructions: of(|cost| cost.instructions),

@@ -1,11 +1,13 @@
 //! The gate: few counts, each of which may not exceed the baseline.
 
 mod scene;
+mod sessions;
 
 use harness::Result;
 
 use self::scene::Figures;
 pub use self::scene::count;
+pub use self::sessions::count as count_sessions;
 use crate::baseline::{self, Baseline, Recorded};
 use crate::counting::under_callgrind;
 use crate::machine::made_with;
@@ -27,9 +29,12 @@ fn is_above(baseline: &Recorded<f64>, name: &str, figure: f64) -> bool {
     baseline.figures.get(name).is_some_and(|last| figure > last * most(name))
 }
 
-/// Counts in a new nginx.
+/// Counts in a new nginx, and sessions of stream's in another one.
 fn counted() -> Result<Figures> {
-    under_callgrind(true, None, |folder| Part::Gate { folder })
+    let mut figures: Figures = under_callgrind(true, None, |folder| Part::Gate { folder })?;
+    let sessions = under_callgrind(true, None, |folder| Part::GateOfSessions { folder })?;
+    figures.extend::<Figures>(sessions);
+    Ok(figures)
 }
 
 /// Counts once, and again if a figure is above the baseline: the lower ones.
@@ -62,13 +67,13 @@ fn typical() -> Result<Figures> {
 pub fn measure(plan: &Plan) -> Result<Table> {
     let mut baseline = Baseline::read()?;
     let mut table = Table::new(
-        "Gate: the module's own instructions for a request and for a change, in the profile demo \
-         (callgrind)",
+        "Gate: the module's own instructions for a request, a session of stream and a change, in \
+         the profile demo (callgrind)",
         ["baseline", "now", "ratio"],
     );
     let difference = baseline.gate.difference(&made_with()?);
     let found = if baseline::is_written() {
-        if difference.is_some() || scene::is_whole(plan) {
+        if difference.is_some() || (scene::is_whole(plan) && sessions::is_whole(plan)) {
             baseline.gate.figures.clear();
         }
         baseline.gate.made_with = made_with()?;

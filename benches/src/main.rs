@@ -33,6 +33,8 @@ mod session_costs;
 mod sessions;
 mod setup;
 mod statistics;
+mod status;
+mod stream;
 mod table;
 mod throughput;
 mod tls_node;
@@ -54,6 +56,19 @@ async fn run(part: Part) -> Result<String> {
         Part::Count { what, folder } => {
             serde_json::to_string(&counting::count(what, &folder).await?)?
         }
+        Part::CountSessions { what, folder } => {
+            serde_json::to_string(&stream::counting::count(&what, &folder).await?)?
+        }
+        Part::GateOfSessions { folder } => {
+            serde_json::to_string(&gate::count_sessions(plan, &folder).await?)?
+        }
+        Part::SessionThroughput => {
+            serde_json::to_string(&stream::throughput::measure(plan).await?)?
+        }
+        Part::SessionMemory { live } => {
+            serde_json::to_string(&stream::memory::memory_of_one(plan, live).await?)?
+        }
+        Part::Datagrams => serde_json::to_string(&stream::datagrams::measure(plan).await?)?,
         Part::Gate { folder } => serde_json::to_string(&gate::count(plan, &folder).await?)?,
         Part::Changes => serde_json::to_string(&changes::measure(plan).await?)?,
         Part::Throughput => serde_json::to_string(&throughput::measure(plan).await?)?,
@@ -65,6 +80,7 @@ async fn run(part: Part) -> Result<String> {
         Part::Neighbour { program } => {
             serde_json::to_string(&neighbours::measure_one(program, plan).await?)?
         }
+        Part::Status => serde_json::to_string(&status::measure(plan).await?)?,
         Part::GreatFleet => serde_json::to_string(&great_fleet::measure(plan).await?)?,
         Part::Memory { live } => {
             serde_json::to_string(&session_costs::memory_of_one(plan, live).await?)?
@@ -85,6 +101,11 @@ fn measure(name: &str, plan: &Plan) -> Result<Table> {
         "latency" => part::run(&Part::Latency, programs),
         "pauses" => part::run(&Part::Pauses, programs),
         "fleet" => part::run(&Part::GreatFleet, programs),
+        "status" => part::run(&Part::Status, programs),
+        "stream" => stream::instructions::measure(plan),
+        "stream-throughput" => part::run(&Part::SessionThroughput, programs),
+        "stream-memory" => stream::memory::measure(plan),
+        "datagrams" => part::run(&Part::Datagrams, programs),
         "sessions" => session_costs::measure(plan),
         _ => Err(format!("no part {name:?}").into()),
     }

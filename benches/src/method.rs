@@ -44,6 +44,8 @@ pub const METHODS: [Method; 10] = [
 
 /// How many keys there are for the methods that go by one.
 const KEYS: usize = 1_000;
+/// The key of a request.
+pub const KEY: &str = "$arg_k";
 
 impl Method {
     /// In a table, and where methods are chosen.
@@ -72,27 +74,27 @@ impl Method {
         method.ok_or_else(|| format!("no method {name:?}").into())
     }
 
-    fn words(self) -> &'static str {
+    fn words(self, key: &str) -> String {
         match self {
-            Self::Hash => "hash $arg_k",
-            Self::HashConsistent => "hash $arg_k consistent",
-            _ => self.name(),
+            Self::Hash => format!("hash {key}"),
+            Self::HashConsistent => format!("hash {key} consistent"),
+            _ => self.name().to_owned(),
         }
     }
 
-    /// The module's directive.
-    pub fn directive(self) -> String {
-        format!("etcd_balance {};", self.words())
+    /// The module's directive, by this key where the method goes by one.
+    pub fn directive(self, key: &str) -> String {
+        format!("etcd_balance {};", self.words(key))
     }
 
     /// nginx's own, before its servers: for `peak_ewma`, which it has not, and for `least_time`,
     /// which it has from 1.31.0 on, the methods that are nearest.
-    pub fn stock_directive(self) -> String {
+    pub fn stock_directive(self, key: &str) -> String {
         match self {
             Self::RoundRobin => String::new(),
-            Self::PeakEwma => Self::RandomTwo.stock_directive(),
-            Self::LeastTimeHeader | Self::LeastTimeInflight => Self::LeastConn.stock_directive(),
-            _ => format!("{};", self.words()),
+            Self::PeakEwma => Self::RandomTwo.stock_directive(key),
+            Self::LeastTimeHeader | Self::LeastTimeInflight => Self::LeastConn.stock_directive(key),
+            _ => format!("{};", self.words(key)),
         }
     }
 

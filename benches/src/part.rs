@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::count::Count;
 use crate::method::Method;
 use crate::neighbours::Program;
+use crate::stream::count::SessionCount;
 
 /// What a process of its own measures.
 #[derive(Debug, Deserialize, Serialize)]
@@ -28,6 +29,27 @@ pub enum Part {
         /// Where callgrind writes.
         folder: PathBuf,
     },
+    /// Instructions of a session of stream's; callgrind writes to `folder`.
+    CountSessions {
+        /// What is counted.
+        what: SessionCount,
+        /// Where callgrind writes.
+        folder: PathBuf,
+    },
+    /// What the gate compares of sessions of stream's; callgrind writes to `folder`.
+    GateOfSessions {
+        /// Where callgrind writes.
+        folder: PathBuf,
+    },
+    /// Sessions of stream's per second, and processor time of one.
+    SessionThroughput,
+    /// What an open session of stream's takes of memory.
+    SessionMemory {
+        /// Whether peers are in etcd, and drained when they are left.
+        live: bool,
+    },
+    /// Datagrams while peers come and go.
+    Datagrams,
     /// Processor time of a change, and memory of a peer.
     Changes,
     /// Requests per second and processor time per request.
@@ -36,6 +58,8 @@ pub enum Part {
     Latency,
     /// What changes do to the event loop.
     Pauses,
+    /// What a large status does to the event loop.
+    Status,
     /// Another proxy, or this one beside it.
     Neighbour {
         /// Which.

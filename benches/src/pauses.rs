@@ -75,7 +75,11 @@ fn ask(client: &mut Client, is_over: &AtomicBool) -> Result<Answers> {
 /// Keeps a thread to one processor, before all others there: what else the machine does is no pause
 /// of the event loop's own. The watcher's thread, which is another one of the worker, is left as it
 /// is. Says whether that is allowed here.
-fn favour(thread: Pid, processor: usize) -> Result<bool> {
+///
+/// # Errors
+///
+/// Those of the operating system.
+pub fn favour(thread: Pid, processor: usize) -> Result<bool> {
     if available_parallelism()?.get() < 2 {
         return Ok(false);
     }

@@ -8,24 +8,29 @@ use harness::{Result, ensure};
 use crate::method::{METHODS, Method};
 
 /// The parts of a run, by the names by which they are chosen.
-pub const PARTS: [&str; 9] = [
+pub const PARTS: [&str; 14] = [
     "instructions",
     "changes",
     "throughput",
     "churn",
     "latency",
     "pauses",
+    "status",
     "sessions",
     "fleet",
     "idle",
+    "stream",
+    "stream-throughput",
+    "stream-memory",
+    "datagrams",
 ];
 
 /// Parts that run only where they are named.
 pub const MORE_PARTS: [&str; 2] = ["gate", "neighbours"];
 
 /// The parts that compare two builds, in the order in which they run if none is named.
-pub const PARTS_BESIDE: [&str; 6] =
-    ["instructions", "changes", "fleet", "churn", "idle", "sessions"];
+pub const PARTS_BESIDE: [&str; 8] =
+    ["instructions", "stream", "changes", "fleet", "churn", "idle", "sessions", "status"];
 
 /// The amounts. A whole run takes an hour or more, most of it valgrind's.
 pub struct Plan {
@@ -73,6 +78,10 @@ pub struct Plan {
     pub sessions: usize,
     /// Those of them that echo.
     pub echoing: usize,
+    /// Sessions of stream's whose memory is looked at.
+    pub stream_sessions: usize,
+    /// How long datagrams are sent, each time.
+    pub datagram_time: Duration,
     /// WebSockets that are open while instructions of changes are counted.
     pub counted_sessions: usize,
 }
@@ -128,6 +137,8 @@ impl Plan {
             sessions: 5_000,
             echoing: 5_000,
             counted_sessions: 2_000,
+            stream_sessions: 2_000,
+            datagram_time: Duration::from_secs(10),
         }
     }
 
@@ -150,6 +161,7 @@ impl Plan {
             sessions: 1_000,
             echoing: 1_000,
             counted_sessions: 500,
+            datagram_time: Duration::from_secs(3),
             ..Self::full()
         }
     }

@@ -10,6 +10,7 @@ use harness::{
 };
 
 use crate::fleet::Fleet;
+use crate::method::KEY;
 
 /// Connections of a worker besides those that it keeps. Of the module's, at most one in two is
 /// kept.
@@ -96,6 +97,25 @@ fn connections(fleet: &Fleet) -> usize {
     CONNECTIONS + if fleet.keeps { 2 * fleet.peers } else { 0 } + 2 * fleet.sessions
 }
 
+/// Waits until nginx has its peers.
+///
+/// # Errors
+///
+/// Where it does not come to have them, and [`TakenOver`].
+pub async fn listed(nginx: &Nginx, peers: usize) -> Result<()> {
+    // By the log, since each request would count among those that are measured.
+    let line = eventually(LISTED, "the peers", async || {
+        let lines = [TAKEN_OVER, "peers (+"].map(|text| nginx.log_lines(text));
+        lines.into_iter().flatten().next().ok_or_else(|| nginx.log().into())
+    })
+    .await?;
+    if line.contains(TAKEN_OVER) {
+        return Err(TakenOver.into());
+    }
+    ensure!(line.contains(&format!(": {peers} peers (+{peers} ")), "{line}");
+    Ok(())
+}
+
 impl Setup {
     /// A stock nginx with these as its servers, all of them on `port`.
     ///
@@ -104,7 +124,7 @@ impl Setup {
     /// Those of starting.
     pub async fn fixed(fleet: &Fleet, peer_port: u16, mode: Mode) -> Result<Self> {
         let port = free_port()?;
-        let mut servers = fleet.method.stock_directive();
+        let mut servers = fleet.method.stock_directive(KEY);
         for number in 0..fleet.peers {
             writeln!(servers, "server {};", fleet.address(number, peer_port))?;
         }
@@ -134,22 +154,11 @@ impl Setup {
         workers: usize,
         directives: &str,
     ) -> Result<Self> {
-        let peers = fleet.peers;
         let etcd = filled(fleet, peer_port).await?;
         let how = |configuration: Configuration| configuration.mode(mode).workers(workers);
         let setup = Self::beginning(etcd, fleet, &fleet.zone(), directives, how).await?;
-        let nginx = &setup.nginx;
-        if peers > 0 {
-            // By the log, since each request would count among those that are measured.
-            let line = eventually(LISTED, "the peers", async || {
-                let lines = [TAKEN_OVER, "peers (+"].map(|text| nginx.log_lines(text));
-                lines.into_iter().flatten().next().ok_or_else(|| nginx.log().into())
-            })
-            .await?;
-            if line.contains(TAKEN_OVER) {
-                return Err(TakenOver.into());
-            }
-            ensure!(line.contains(&format!(": {peers} peers (+{peers} ")), "{line}");
+        if fleet.peers > 0 {
+            listed(&setup.nginx, fleet.peers).await?;
         }
         Ok(setup)
     }
@@ -169,7 +178,7 @@ impl Setup {
     ) -> Result<Self> {
         let port = free_port()?;
         let keeps = if fleet.keeps { "etcd_keepalive 8;" } else { "" };
-        let directives = format!("{} {keeps} {directives}", fleet.method.directive());
+        let directives = format!("{} {keeps} {directives}", fleet.method.directive(KEY));
         let configuration = how(Configuration::new())
             .connections(connections(fleet))
             .http(&cluster("main", &etcd.url()))

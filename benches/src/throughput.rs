@@ -19,7 +19,7 @@ use crate::table::Table;
 use crate::tls_node::TlsNode;
 
 /// Connections that ask at the same time: enough that the one worker never waits for the load.
-const CONNECTIONS: usize = 8;
+pub const CONNECTIONS: usize = 8;
 
 /// Peers with TLS: few, so that each has a session soon.
 const TLS_PEERS: usize = 10;
@@ -48,7 +48,7 @@ pub fn time_of(worker: i32) -> Result<Duration> {
 }
 
 /// A figure: its name, where it is, and the digits behind the point that it is shown with.
-type Column = (&'static str, fn(&Figures) -> f64, usize);
+pub type Column = (&'static str, fn(&Figures) -> f64, usize);
 
 /// Requests until `time` is over and there were at least `least`.
 ///
@@ -58,13 +58,28 @@ type Column = (&'static str, fn(&Figures) -> f64, usize);
 pub fn load(setup: &Setup, worker: i32, time: Duration, least: u64) -> Result<Figures> {
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
-        clients.push(Client::open(&setup.address)?);
+        let mut client = Client::open(&setup.address)?;
+        clients.push(move |number: u64| client.get(&path(number as usize)).map(drop));
     }
+    load_by(clients, worker, time, least)
+}
+
+/// Whatever these clients do with a number, at the same time, until `time` is over and it was done
+/// at least `least` times.
+///
+/// # Errors
+///
+/// The clients'.
+pub fn load_by<C: FnMut(u64) -> Result<()> + Send>(
+    clients: Vec<C>,
+    worker: i32,
+    time: Duration,
+    least: u64,
+) -> Result<Figures> {
     let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
-    let ask = |mut client: Client| -> Result<()> {
+    let ask = |mut client: C| -> Result<()> {
         while !is_over.load(Relaxed) || answered.load(Relaxed) < least {
-            let number = answered.fetch_add(1, Relaxed);
-            client.get(&path(number as usize))?;
+            client(answered.fetch_add(1, Relaxed))?;
         }
         Ok(())
     };
@@ -88,7 +103,11 @@ pub fn load(setup: &Setup, worker: i32, time: Duration, least: u64) -> Result<Fi
 }
 
 /// The only worker of an nginx.
-fn worker(setup: &Setup) -> Result<i32> {
+///
+/// # Errors
+///
+/// Where there is none.
+pub fn worker(setup: &Setup) -> Result<i32> {
     Ok(setup.nginx.workers()?.first().copied().ok_or("no worker")?)
 }
 

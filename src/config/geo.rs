@@ -25,8 +25,19 @@ pub(crate) struct GeoConf {
     pub(crate) place: String,
 }
 
+impl GeoConf {
+    /// Whether the other one says the same, at another place.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let Self { name, cluster, prefix, empty, zone_size, initial, origin, place: _ } = self;
+        name.eq_ignore_ascii_case(&other.name)
+            && (cluster, prefix) == (&other.cluster, &other.prefix)
+            && (empty, zone_size) == (&other.empty, &other.zone_size)
+            && (initial, origin) == (&other.initial, &other.origin)
+    }
+}
+
 /// Networks of the configuration.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Initial {
     /// Their addresses as ranges, in which requests look up their client.
     pub(crate) ranges: Ranges,

@@ -9,12 +9,16 @@ use super::{
     drain::DrainConf,
     etcd::Etcd,
     keepalive::Keepalive,
+    kind::Kind,
+    statistics::Counting,
     sticky::{Naming, Sticky},
 };
 
 /// The settings of an `upstream`. One without `etcd` has these as well, with nothing in them.
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamConf {
+    /// Of which protocol it is.
+    pub(crate) kind: Kind,
     /// Which of the cycle's upstreams with `etcd` this is; `None` for those behind the first
     /// 65 536.
     pub(crate) number: Option<u16>,
@@ -41,6 +45,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) keepalive: Option<Keepalive>,
     /// What `etcd_sticky` sets; without it requests have no affinity.
     pub(crate) sticky: Option<Sticky>,
+    /// What `etcd_statistics` sets.
+    pub(crate) counting: Counting,
     /// Another module has put itself before this one, and may say by `hint` which peer a client is
     /// to have: nginx's own `sticky`.
     pub(crate) takes_hints: bool,
@@ -70,7 +76,7 @@ impl UpstreamConf {
     /// What is taken of values.
     pub(crate) fn reading(&self) -> Reading {
         let scheme = self.etcd.as_ref().and_then(|etcd| etcd.options.scheme.clone());
-        Reading { scheme, select: self.select.clone() }
+        Reading { scheme, select: self.select.clone(), is_stream: self.kind == Kind::Stream }
     }
 
     /// What the tables in its zone must have room for.

@@ -23,6 +23,16 @@ pub(crate) struct VariableConf {
     pub(crate) place: String,
 }
 
+impl VariableConf {
+    /// Whether the other one says the same, at another place.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let Self { name, cluster, key, default, initial, kind, place: _ } = self;
+        name.eq_ignore_ascii_case(&other.name)
+            && (cluster, key) == (&other.cluster, &other.key)
+            && (default, initial, kind) == (&other.default, &other.initial, &other.kind)
+    }
+}
+
 /// The type of the values of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueType {

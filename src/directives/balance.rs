@@ -3,27 +3,28 @@
 
 use directive_table::{Args, ConfError, Directive, directive};
 use nginx_syntax::quoted;
-use ngx::{
-    ffi::{NGX_LOG_WARN, ngx_conf_t, ngx_str_t},
-    ngx_conf_log_error,
-};
-use peer_balance::Method;
+use ngx::ffi::{ngx_conf_t, ngx_str_t};
+use peer_balance::{Method, MethodError};
 
 pub(super) const DIRECTIVE: &Directive = directive("etcd_balance");
 
 /// Where the key of `hash` stands among the directive's arguments, whose first is its name.
 const KEY_PLACE: usize = 2;
 
-/// The method that the directive says. A former name of it is logged.
-pub(super) fn method(cf: &mut ngx_conf_t, args: &Args<'_>) -> Result<Method, ConfError> {
-    let words: Vec<&str> = args.arguments().iter().map(String::as_str).collect();
-    let method = Method::parse(&words).map_err(|error| {
+/// The method that the directive says, which the protocol reads by `parse`.
+pub(super) fn method(
+    args: &Args<'_>,
+    parse: fn(&[&str]) -> Result<Method, MethodError>,
+) -> Result<Method, ConfError> {
+    let method = parse(&words(args)).map_err(|error| {
         format!("{} in \"etcd_balance\" directive, {}", error.problem(), error.hint())
     })?;
-    if let Some(hint) = Method::former_name(&words) {
-        ngx_conf_log_error!(NGX_LOG_WARN, cf, "{hint} in \"etcd_balance\" directive");
-    }
     Ok(method)
+}
+
+/// The words that name the method.
+pub(super) fn words<'a>(args: &'a Args<'_>) -> Vec<&'a str> {
+    args.arguments().iter().map(String::as_str).collect()
 }
 
 /// The key of a method that needs one, as nginx has it.

@@ -1,4 +1,4 @@
-//! `etcd_check http|tcp ...`, in an `upstream`: how the peers are checked.
+//! `etcd_check http|tcp|tls ...`, in an `upstream`: how the peers are checked.
 
 use core::ffi::c_void;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use directive_table::{Args, ConfError, Directive, directive};
 use nginx_syntax::number;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use peer_check::{CheckConfig, CheckKind, StatusSet};
+use peer_check::{CheckConfig, CheckKind, Exchange, ExchangeError, StatusSet, is_tls_name};
 
 use super::{args::milliseconds, block::handle};
 use crate::{
@@ -46,19 +46,40 @@ fn set(_cf: &mut ngx_conf_t, conf: &mut UpstreamConf, args: &Args<'_>) -> Result
 }
 
 fn kind(args: &Args<'_>) -> Result<CheckKind, ConfError> {
-    let is_http = args.argument(0, |kind| match kind {
-        "http" => Some(true),
-        "tcp" => Some(false),
+    let read = args.argument(0, |kind| match kind {
+        "http" => Some(http as fn(&Args<'_>) -> Result<CheckKind, ConfError>),
+        "tcp" => Some(tcp),
+        "tls" => Some(tls),
         _ => None,
     })?;
-    if !is_http {
-        return Ok(CheckKind::Tcp);
-    }
+    read(args)
+}
+
+fn http(args: &Args<'_>) -> Result<CheckKind, ConfError> {
     Ok(CheckKind::Http {
         method: args.need("method", |method| method.parse().ok())?,
         uri: args.need("uri", uri)?,
         host: args.read("host", host)?,
         status: args.need("status", |codes| StatusSet::parse(codes).ok())?,
+    })
+}
+
+fn tcp(args: &Args<'_>) -> Result<CheckKind, ConfError> {
+    Ok(CheckKind::Tcp { exchange: exchange(args)? })
+}
+
+fn tls(args: &Args<'_>) -> Result<CheckKind, ConfError> {
+    let name = args.read("name", |name| is_tls_name(name).then(|| name.to_owned()))?;
+    Ok(CheckKind::Tls { name, exchange: exchange(args)? })
+}
+
+fn exchange(args: &Args<'_>) -> Result<Option<Exchange>, ConfError> {
+    let given = Exchange::parse(args.given("send"), args.given("expect"));
+    given.map_err(|error| match error {
+        ExchangeError::Text { parameter, text, error } => {
+            DIRECTIVE.invalid_value_of(parameter, &text, error.expects())
+        }
+        ExchangeError::NothingExpected => DIRECTIVE.needs("send", "\"expect\""),
     })
 }
 

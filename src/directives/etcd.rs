@@ -12,7 +12,7 @@ use ngx::{
 
 use super::{args::place, etcd_options, keys::prefix, state_file};
 use crate::{
-    config::{Etcd, EtcdOptions},
+    config::{Etcd, EtcdOptions, Kind},
     upstream::{CoreConf, Upstream},
 };
 
@@ -40,16 +40,17 @@ pub(super) fn read(
 }
 
 /// The upstream of this name follows etcd; `placeholder` is the place of the server that the
-/// protocol has added.
+/// protocol, which is `kind`, has added.
 pub(super) fn follow(
     cf: &mut ngx_conf_t,
     core: &CoreConf,
     upstream: &'static Upstream,
     name: String,
     words: Words,
-    placeholder: usize,
+    (kind, placeholder): (Kind, usize),
 ) -> Result<(), ConfError> {
     let Words { cluster, prefix, options } = words;
+    check_is_alone(core, &name, kind)?;
     if let Some(file) = &options.state {
         state_file::check_is_alone(core, file)?;
     }
@@ -58,11 +59,31 @@ pub(super) fn follow(
     core.add_lease(cf)?;
     // SAFETY: nginx handles one directive at a time, and nobody else has the settings.
     let settings = unsafe { upstream.settings_mut() };
+    settings.kind = kind;
     settings.placeholder = placeholder;
     settings.etcd = Some(etcd);
     settings.number = u16::try_from(core.upstreams.len()).ok();
     core.upstreams.push(upstream);
     Ok(())
+}
+
+/// That no upstream of another protocol has this name: logs, the status and metrics tell upstreams
+/// apart by their names.
+fn check_is_alone(core: &CoreConf, name: &str, kind: Kind) -> Result<(), ConfError> {
+    let mut others = core.upstreams.iter().map(Upstream::settings);
+    let Some(other) = others.find_map(|conf| {
+        let etcd = conf.etcd.as_ref().filter(|etcd| etcd.upstream == name)?;
+        Some((conf.kind, &etcd.place))
+    }) else {
+        return Ok(());
+    };
+    let (other, place) = (other.0.name(), other.1);
+    let error = ConfError::from(format!(
+        "duplicate upstream \"{name}\" with \"etcd\" directive in \"{}\", rename it or the one in \
+         \"{other}\"",
+        kind.name(),
+    ));
+    Err(error.with_detail(format!(", it was specified earlier {place}")))
 }
 
 /// The address of a server that stands for none; `None` where memory is short.

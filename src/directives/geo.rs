@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::{GeoConf, Initial},
+    live::LiveVariable,
     nginx::callback::ConfResult,
     upstream::CoreConf,
 };
@@ -39,9 +40,6 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>, define: Define) -> Result<(), ConfE
     let bare = args.argument(0, bare_name)?;
     let [name, cluster, ..] = args.arguments() else { return Err(DIRECTIVE.wrong_number()) };
     let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
-    if core.live_of::<GeoConf>().any(|geo| geo.conf.name.eq_ignore_ascii_case(name)) {
-        return Err(DIRECTIVE.duplicate_argument(0, name));
-    }
     let conf = GeoConf {
         name: name.clone(),
         cluster: cluster.clone(),
@@ -56,6 +54,13 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>, define: Define) -> Result<(), ConfE
         origin: args.read("origin", origin)?,
         place: place(cf),
     };
+    let is_named = |geo: &LiveVariable<GeoConf>| geo.conf.name.eq_ignore_ascii_case(name);
+    if live_variables::same(core, &conf).is_none()
+        && let Some(other) = core.live_of().find(is_named)
+    {
+        let duplicate = DIRECTIVE.duplicate_argument(0, name);
+        return Err(duplicate.with_detail(live_variables::other_parameters(&other.conf.place)));
+    }
     live_variables::add(cf, core, DIRECTIVE, bare, conf, define)
 }
 

@@ -18,7 +18,7 @@ use ngx::ffi::{
 };
 
 use super::{
-    allow, check, cluster, defaults, drain, select,
+    allow, check, cluster, defaults, drain, select, statistics,
     table::{Module, Place, commands, count},
 };
 
@@ -40,6 +40,7 @@ const MODULE: Module = Module {
         ("etcd_geo", live_variables::etcd_geo),
         ("etcd_keepalive", keepalive::etcd_keepalive),
         ("etcd_select", select::etcd_select),
+        ("etcd_statistics", statistics::etcd_statistics),
         ("etcd_sticky", sticky::etcd_sticky),
         ("etcd_variable", live_variables::etcd_variable),
         ("etcd_status", status::etcd_status),

@@ -42,7 +42,20 @@ pub(super) fn bare_name(name: &str) -> Option<&str> {
     name.strip_prefix('$').filter(is_name)
 }
 
-/// Adds the variable of this name, with its shared memory.
+/// The variable that says the same as this directive, if there is one: that of another protocol,
+/// since no protocol has two of one name.
+pub(super) fn same(core: &CoreConf, conf: &dyn LiveKind) -> Option<&'static LiveVariable> {
+    core.live.iter().find(|variable| variable.is_as(conf))
+}
+
+/// What to say of a variable that the directive at `place` has specified otherwise: in the blocks
+/// of two protocols, both must say the same.
+pub(super) fn other_parameters(place: &str) -> String {
+    format!(", it was specified earlier {place} with other parameters")
+}
+
+/// Adds the variable of this name, with its shared memory. A protocol has one of each name; one of
+/// another protocol that says the same is the same variable.
 pub(super) fn add(
     cf: &mut ngx_conf_t,
     core: &CoreConf,
@@ -51,6 +64,16 @@ pub(super) fn add(
     conf: impl LiveKind,
     define: Define,
 ) -> Result<(), ConfError> {
+    if let Some(variable) = same(core, &conf) {
+        return define(cf, directive, bare, variable);
+    }
+    // One name has one meaning, in all protocols and for all directives.
+    let is_named =
+        |other: &LiveVariable| other.source().name.eq_ignore_ascii_case(conf.source().name);
+    if core.live.iter().any(is_named) {
+        let detail = ", it was specified earlier by another directive";
+        return Err(directive.duplicate_argument(0, conf.source().name).with_detail(detail));
+    }
     let variable = LiveVariable::add(cf, conf)?;
     define(cf, directive, bare, variable)?;
     core.live.push(variable);

@@ -7,6 +7,10 @@ use peer_zone::PeerSpec;
 
 use crate::config::{DrainConf, Etcd, UpstreamConf};
 
+/// `NGX_CONF_UNSET_MSEC`.
+#[cfg(nginx1_27_3)]
+pub(super) const UNSET_TIME: usize = usize::MAX;
+
 /// What is wrong with a directive of the module because of others in the same upstream.
 pub(super) struct Conflict {
     directive: &'static str,

@@ -40,7 +40,9 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>, define: Define) -> Result<(), ConfE
         place: place(cf),
     };
     let core = CoreConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
-    check_alone(core, &conf)?;
+    if live_variables::same(core, &conf).is_none() {
+        check_alone(core, &conf)?;
+    }
     live_variables::add(cf, core, DIRECTIVE, bare, conf, define)
 }
 
@@ -71,8 +73,9 @@ fn check_alone(core: &CoreConf, conf: &VariableConf) -> Result<(), ConfError> {
         let detail = format!(", it is of type \"{}\" {}", other.kind.name(), other.place);
         return Err(error.with_detail(detail));
     }
-    if core.variable(&conf.name).is_some() {
-        return Err(DIRECTIVE.duplicate_argument(0, &conf.name));
+    if let Some(other) = core.variable(&conf.name) {
+        let duplicate = DIRECTIVE.duplicate_argument(0, &conf.name);
+        return Err(duplicate.with_detail(live_variables::other_parameters(&other.conf.place)));
     }
     Ok(())
 }

@@ -6,9 +6,9 @@
 //! Most upstreams need little: what others need beside a peer stands in one word
 //! ([`Extras`](super::upstream::Extras)), and its code is apart.
 
-mod at_once;
+mod asker;
 mod care;
-mod copies;
+mod kept;
 mod names;
 #[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
 mod sessions;
@@ -23,20 +23,23 @@ use super::{
     sticky,
     upstream::{Callbacks, Extras, HttpUpstream},
 };
-use crate::nginx::callback::{ERROR, OK, guard};
+use crate::{
+    nginx::callback::{ERROR, OK, guard},
+    upstream::at_once,
+};
 
 /// Notes what the requests of an upstream need, once the configuration has been read, and which
-/// callbacks are the shortest way that gives them all of it. `shows_connections`: a variable shows
-/// how many connections are open to peers.
-pub(crate) fn settle(upstream: &HttpUpstream, shows_connections: bool) {
-    upstream.settle_extras(shows_connections);
+/// callbacks are the shortest way that gives them all of it. `shown` is what variables show.
+pub(crate) fn settle(upstream: &HttpUpstream, shown: Extras) {
+    upstream.settle_extras(shown);
     let (method, extras) = (upstream.method.get(), upstream.extras.get());
-    let at_once = at_once::get_of(method, extras.has(WITH_A_PEER));
+    let counts = extras.has(Extras::STATISTICS);
+    let at_once = at_once::get_of::<RequestPeer>(method, extras.has(WITH_A_PEER), counts);
     let get = at_once.filter(|_| !extras.has(WITH_CARE)).unwrap_or(care::get_any);
     let free = if !extras.has(WITHOUT_A_PEER) {
-        at_once::free
+        at_once::free_of::<RequestPeer>(counts)
     } else if !extras.has(WITHOUT_A_PEER.without(Extras::KEEPALIVE)) {
-        at_once::free_kept
+        kept::free_of(counts)
     } else {
         care::free
     };
@@ -50,7 +53,7 @@ const WITH_CARE: Extras = Extras::STICKY.with(Extras::COMPARISON);
 const WITH_A_PEER: Extras = Extras::DRAIN.with(Extras::KEEPALIVE).with(Extras::TIMES);
 
 /// Where a request that gives its peer back has more to do.
-const WITHOUT_A_PEER: Extras = WITH_A_PEER.with(Extras::CONNECTIONS);
+const WITHOUT_A_PEER: Extras = WITH_A_PEER.with(Extras::CONNECTIONS).with(Extras::FAILURES);
 
 /// Called by nginx when a request comes to the upstream.
 pub(crate) unsafe extern "C" fn init(

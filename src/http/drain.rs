@@ -1,204 +1,105 @@
-//! Drains: the open connections of a peer that is being left are closed, as `etcd_drain` says.
+//! Closing a connection in order: what the kernel has received is delivered, then both sides are
+//! closed.
 //!
-//! Each worker knows which of its requests are at which peer, and closes its own share; since when
-//! a peer is being left stands in the zone, so that old workers and new ones go by the same moment
-//! (`crates/peer-zone`, `drain_times.rs`). How many are due when is in `crates/peer-drain`.
+//! Not by calling nginx's functions for the end of a request, of which each has its own idea of the
+//! state that the request must be in, but by the one way that nginx is prepared for at any moment:
+//! the peer closes. The reading side of the socket is shut down, so that nginx reads what has come
+//! until now and then finds the end of file.
 
-mod close;
-mod open;
+use core::ptr::NonNull;
 
-use core::{cell::Cell, ptr::NonNull, time::Duration};
+use ngx::ffi::{ngx_connection_t, ngx_http_request_t};
 
-use peer_drain::{Drain, Pace};
-use peer_zone::{DrainPolicy, Withdrawn, Zone};
+use super::{accessors, request::OpenRequest};
+use crate::{nginx::connection, upstream::Closing};
 
-pub(crate) use self::{close::linger, open::Draining};
-use super::open_request::OpenRequest;
-use crate::{
-    config::{DrainConf, PaceConf, Time},
-    nginx::{
-        alarm::{self, TICK},
-        callback::end_process,
-        exclusive::Exclusive,
-    },
-    upstream::{CoreConf, Upstream},
-};
+/// How the connection of a request to its peer is closed.
+pub(super) const CLOSING: Closing<ngx_http_request_t> =
+    Closing { has_messages, is_behind, is_silent, close };
 
-/// How often a worker looks while it closes connections.
-const DRAIN_TICK: Duration = peer_drain::DRAIN_TICK;
-
-/// What an upstream has of drains.
-#[derive(Debug, Default)]
-pub(crate) struct Drains {
-    /// Its open connections; only in workers, where there is `etcd_drain`.
-    open: Exclusive<Option<Draining>>,
-    /// What `etcd_drain` comes to just now, as its variables say; looked up each time that this
-    /// process looks for what is due.
-    now: Cell<Option<Drain>>,
+/// The connection to the peer; `None` while it is being made, and nothing has come.
+///
+/// # Safety
+///
+/// The request lives and holds a peer.
+unsafe fn connection_of(request: &OpenRequest) -> Option<*const ngx_connection_t> {
+    // SAFETY: the caller's promise; a request with a peer has an upstream.
+    let connection = unsafe { (*(*request.request).upstream).peer.connection };
+    (!connection.is_null()).then_some(connection.cast_const())
 }
 
-impl Drains {
-    /// Makes room for the connections of a worker process that starts, of which there can be as
-    /// many as `connections`. There are never more requests at peers than those; memory that is
-    /// not used is not touched.
-    pub(crate) fn start(&self, upstream: &Upstream, connections: usize, core: &CoreConf) {
-        let (Some(_), Some(zone)) = (&upstream.settings().drain, upstream.zone()) else { return };
-        let replaced = self.open.replace(Some(Draining::new(connections, zone))).map(drop);
-        replaced.unwrap_or_else(|lent| lent.report("the list of open connections"));
-        self.refresh(upstream, core, 0);
-    }
+/// Whether the connection is no longer one of HTTP: a WebSocket.
+///
+/// # Safety
+///
+/// The request lives and holds a peer.
+unsafe fn has_messages(request: &OpenRequest) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { accessors::is_joined(request.request) }
+}
 
-    /// For how long (ms) cookies still lead to a peer that says `drain`; `None`: for as long as it
-    /// does. With `etcd_drain` its connections are closed after that: clients that were led there
-    /// again would be closed again, and it would never be empty.
-    pub(crate) fn grace(&self, upstream: &Upstream) -> Option<u64> {
-        upstream.settings().drain.as_ref().filter(|conf| conf.on.drain)?;
-        self.now.get().map(|drain| drain.timeout)
-    }
+/// Whether nginx has not read what it was told of. Not whether the client has all of it: nginx goes
+/// on with what it has read. For WebSockets, also whether the peer has not taken all
+/// that nginx has read of the client.
+///
+/// # Safety
+///
+/// The request lives and holds a peer.
+unsafe fn is_behind(request: &OpenRequest) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { connection_of(request).is_some() && accessors::is_behind(request.request) }
+}
 
-    /// Looks up what variables say of the upstream's drains at `now` (ms), and tells all workers
-    /// how this one closes its connections.
-    pub(crate) fn refresh(&self, upstream: &Upstream, core: &CoreConf, now: u64) {
-        let Some(conf) = &upstream.settings().drain else {
-            upstream.with_worker(|worker| worker.set_drain_policy(None));
-            return;
-        };
-        let drain = evaluate(conf, core);
-        if self.now.replace(drain) != drain {
-            self.open.with_some(|open| open.note_change(now));
-        }
-        let closing = drain.map(|drain| DrainPolicy { after: drain.timeout, on: conf.on });
-        upstream.with_worker(|worker| worker.set_drain_policy(closing));
-    }
-
-    /// Lists a request that holds the peer of this id; `has_cookie`: perhaps by a cookie. It stays
-    /// in the list until [`leave`](Self::leave), which nginx's `free` calls before the request
-    /// ends, or until a drain takes it out.
-    #[inline]
-    pub(crate) fn enter(
-        &self,
-        upstream: &Upstream,
-        request: &OpenRequest,
-        id: u64,
-        has_cookie: bool,
-    ) {
-        if upstream.settings().drain.is_some()
-            && let Some(zone) = upstream.zone()
-        {
-            self.enter_zone(zone, upstream, request, id, has_cookie);
-        }
-    }
-
-    fn enter_zone(
-        &self,
-        zone: Zone,
-        upstream: &Upstream,
-        request: &OpenRequest,
-        id: u64,
-        has_cookie: bool,
-    ) {
-        // nginx calls `free` before it asks for another peer. It must not be listed twice, since
-        // `leave` takes one entry off.
-        if request.slot.get().is_some() {
-            return;
-        }
-        let place = zone.index_of(id);
-        let entered = self.open.with_some(|open| {
-            // At once, so that `leave` finds it whatever happens next.
-            request.slot.set(open.add(place, NonNull::from(request)));
-            open.knows(place)
-        });
-        let Some(is_known) = entered else { return };
-        // A cookie may lead to a peer that is being left already.
-        if has_cookie && !is_known {
-            let is_in_service = request
-                .with_held(|held| upstream.with_worker(|worker| worker.is_in_service(held)))
-                .flatten();
-            if is_in_service == Some(false) {
-                self.open.with_some(Draining::note_some);
-                alarm::within(TICK);
-            }
-        }
-    }
-
-    /// Takes a request off the list that held the peer of this id; nothing if it is not listed.
-    ///
-    /// The request's memory is about to be freed. The process ends if the request cannot be taken
-    /// off, because the next drain would read that memory.
-    #[inline]
-    pub(crate) fn leave(&self, upstream: &Upstream, request: &OpenRequest, id: u64) {
-        let Some(slot) = request.slot.take() else { return };
-        let removed = upstream.zone().and_then(|zone| {
-            self.open.with_some(|open| open.remove(zone.index_of(id), slot)).flatten()
-        });
-        if removed.is_none() {
-            end_process("a request cannot be taken off the list of open connections");
-        }
-    }
-
-    /// Takes note of a peer that has left the service.
-    pub(crate) fn note_withdrawal(&self, zone: &Zone, departed: Withdrawn) {
-        self.open.with_some(|open| match departed {
-            Withdrawn::Peer(id) => open.note_withdrawal(zone.index_of(id), id),
-            Withdrawn::Many => open.note_some(),
-        });
-    }
-
-    /// Closes what is due at `now` (ms). Returns after which time to look again, if a peer is being
-    /// left that this process has connections to.
-    ///
-    /// Closing a connection makes nginx call the module for its request, and perhaps give that
-    /// another peer: nothing is lent meanwhile.
-    pub(crate) fn close_due(&self, upstream: &Upstream, now: u64) -> Option<Duration> {
-        let conf = upstream.settings();
-        let (Some(drain), Some(current), Some(etcd)) = (&conf.drain, self.now.get(), &conf.etcd)
-        else {
-            return None;
-        };
-        let planned = self.open.with_some(|open| {
-            if open.is_idle() {
-                return None;
-            }
-            upstream
-                .with_worker(|worker| open.plan(&etcd.upstream, worker, (current, drain.on), now))
-        });
-        let (plan, is_closing) = planned.flatten()?;
-        for (place, closes) in plan {
-            for _ in 0..closes {
-                let Some(request) = self.open.with_some(|open| open.pop(place)).flatten() else {
-                    break;
-                };
-                if let Some(zone) = upstream.zone() {
-                    zone.count_drained(1);
-                }
-                // SAFETY: it was in the list, and so its request lives, with a peer; `pop` has
-                // taken it out. Nothing is lent here, and no reference to it is kept.
-                unsafe { close::close(request) };
-            }
-        }
-        let is_idle = self.open.with_some(|open| open.is_idle()) == Some(true);
-        let time = if is_closing { DRAIN_TICK } else { TICK };
-        (!is_idle).then_some(time)
+/// Whether the kernel has nothing of the peer, and has got nothing for so long (ms).
+///
+/// # Safety
+///
+/// The request lives and holds a peer.
+unsafe fn is_silent(request: &OpenRequest, time: u32) -> bool {
+    // SAFETY: the caller's promise; a connection that is there is open.
+    unsafe {
+        connection_of(request).is_none_or(|connection| connection::is_silent(connection, time))
     }
 }
 
-/// When connections are closed, as variables say just now; `None` while the directive has variables
-/// and none of them has a value: then no connection is.
-fn evaluate(conf: &DrainConf, core: &CoreConf) -> Option<Drain> {
-    let (mut has_variables, mut has_values) = (false, false);
-    let mut now = |time: &Time| match time {
-        Time::Fixed(time) => *time,
-        Time::Of(name, otherwise) => {
-            has_variables = true;
-            let time = core.variable(name).and_then(|variable| variable.to_time());
-            has_values |= time.is_some();
-            time.unwrap_or(*otherwise)
+/// Makes nginx believe that the peer of a request has closed its connection. `is_sending`: whatever
+/// the peer is still sending.
+///
+/// # Safety
+///
+/// The request lives, holds a peer, and is in no list any more. No reference to it or its upstream
+/// is in use: nginx may call the module for it, and end it.
+unsafe fn close(request: NonNull<OpenRequest>, is_sending: bool) {
+    // SAFETY: the caller's promise; the reference is gone before nginx is called.
+    let connection: *mut ngx_connection_t = unsafe {
+        let request = request.as_ref();
+        request.drained();
+        // The other streams of a client may be silent for long.
+        accessors::flush_client(request.request);
+        (*(*request.request).upstream).peer.connection
+    };
+    if connection.is_null() {
+        // It is just being made, and nothing was received.
+        return;
+    }
+    // SAFETY: a request's connection is open, and the caller's promise.
+    unsafe {
+        if is_sending {
+            connection::take_no_more(connection);
         }
-    };
-    let timeout = now(&conf.timeout);
-    let pace = match &conf.pace {
-        PaceConf::Spread(spread) => Pace::Spread(now(spread)),
-        PaceConf::Rate(rate) => Pace::Rate(*rate),
-    };
-    (has_values || !has_variables).then_some(Drain { timeout, pace })
+        connection::end_input(connection);
+    }
+}
+
+/// Sees to it that nginx closes the client's connection slowly: what the client says meanwhile must
+/// not make the kernel reset it, which would take from it what it has not read yet. To be called
+/// before nginx ends the request.
+///
+/// # Safety
+///
+/// `client` is the connection of a request that lives.
+pub(crate) unsafe fn linger(client: *mut ngx_connection_t) {
+    // `ngx_http_finalize_connection` lingers (with `lingering_close on`, its default) where there
+    // seems to be something to read. SAFETY: the caller's promise; a connection has its events.
+    unsafe { (*(*client).read).set_ready(1) };
 }

@@ -13,8 +13,6 @@
 
 mod connection;
 pub(crate) mod connection_kind;
-#[cfg_attr(not(ngx_feature = "http_ssl"), path = "keepalive/tls_sessions/none.rs")]
-pub(crate) mod tls_sessions;
 
 use core::ptr::{self, NonNull};
 

@@ -1,22 +1,28 @@
 //! What a request keeps of its way through an upstream.
 
-use core::{
-    cell::{Cell, UnsafeCell},
-    mem::MaybeUninit,
-    ptr::{self, NonNull},
-};
+use core::{cell::Cell, mem::MaybeUninit, ptr::NonNull};
 
 use ngx::ffi::{
-    ngx_http_request_t, ngx_http_upstream_state_t, ngx_int_t, ngx_msec_t, ngx_palloc, ngx_pool_t,
+    ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_int_t, ngx_msec_t,
     ngx_str_t,
 };
-use peer_zone::{Connections, KeyProgress, Method, Now, RequestOutcome, Times};
+use peer_statistics::Slot;
+use peer_zone::{Connections, Method, Now, RequestOutcome, Times};
 
 use super::{
-    keepalive::connection_kind::ConnectionKind, module, open_request::OpenRequest, tried::Tried,
-    upstream::HttpUpstream,
+    keepalive::connection_kind::ConnectionKind, module, shown::Shown, upstream::HttpUpstream,
 };
-use crate::nginx::callback::ERROR;
+use crate::{
+    nginx::callback::ERROR,
+    upstream::{
+        Copies, Holder, Tried,
+        asker::Asker as _,
+        keyed::{self, Keyed},
+    },
+};
+
+/// A request, as far as the drain of its peer goes.
+pub(super) type OpenRequest = Holder<ngx_http_request_t>;
 
 /// What a request keeps of its way through an upstream, in its own pool.
 ///
@@ -30,33 +36,21 @@ pub(crate) struct RequestPeer {
     /// It lives for as long as the cycle, and so longer than the request.
     pub(super) upstream: &'static HttpUpstream,
     /// What the method goes by; `None` where it goes by nothing of the request's.
-    keyed: Option<NonNull<Keyed>>,
+    pub(super) keyed: Option<NonNull<Keyed>>,
     /// The peer that the client's cookie names; 0 where it names none.
     sticky: Cell<u64>,
     /// The request, and the peer that it has just now.
     pub(super) open: OpenRequest,
     /// The kind of its connection to the peer; `None` where none is kept.
     pub(super) kind: Cell<Option<ConnectionKind>>,
-    /// Connections to the last peer when it was given back, where a variable shows them.
-    pub(super) left: Cell<Option<Connections>>,
+    /// What variables show beside, if the configuration uses them.
+    pub(super) shown: Cell<Option<NonNull<Shown>>>,
     /// When the peer was picked, in milliseconds of nginx's clock, of which this is the end.
     pub(super) picked: Cell<u32>,
-    key_length: Cell<u32>,
+    /// See [`figures`](Self::figures).
+    pub(super) figures: Cell<MaybeUninit<&'static Slot>>,
     pub(super) tried: Tried,
-    /// Copies in the request's pool of what logs and variables show after the peer has been given
-    /// back: the key of the last try, and the name of the first, to which nginx keeps a pointer for
-    /// each try.
-    key: Cell<*mut u8>,
-    name: UnsafeCell<MaybeUninit<ngx_str_t>>,
-    /// Room for the copies of the first try, so that most requests ask their pool for nothing more.
-    pub(super) copies: UnsafeCell<[MaybeUninit<u8>; COPIES]>,
-}
-
-/// What a request keeps for a method that goes by something of the request's.
-pub(super) struct Keyed {
-    /// That, in the request's pool or the connection's.
-    pub(super) hash_key: ngx_str_t,
-    pub(super) progress: Cell<KeyProgress>,
+    pub(super) copies: Copies,
 }
 
 /// What a failure counts as, in milliseconds, where it came sooner: a peer that refuses at once
@@ -66,11 +60,6 @@ const FAILED: u32 = 1_000;
 
 /// What nginx has in the place of a time that is not known (`ngx_http_upstream_connect`).
 const NO_TIME: ngx_msec_t = ngx_msec_t::MAX;
-
-/// Bytes of an IPv4 address with its port (13 to 21), and of a key of usual length.
-pub(super) const COPIES: usize = 40;
-
-const _: () = assert!(align_of::<Keyed>() <= align_of::<RequestPeer>());
 
 impl RequestPeer {
     /// Makes it for a request that comes to an upstream.
@@ -89,40 +78,28 @@ impl RequestPeer {
         hash_key: Option<ngx_str_t>,
         sticky: Option<u64>,
     ) -> Result<*mut Self, ngx_int_t> {
-        let size = size_of::<Self>() + hash_key.map_or(0, |_| size_of::<Keyed>());
         // SAFETY: the request's pool is valid for as long as the request.
-        let peer = unsafe { ngx_palloc((*request).pool, size) }.cast::<Self>();
-        if peer.is_null() {
-            return Err(ERROR);
-        }
-        let keyed = hash_key.and_then(|hash_key| {
-            // SAFETY: the pool gave out room for both, one behind the other.
-            let keyed = NonNull::new(unsafe { peer.add(1) }.cast::<Keyed>())?;
-            // SAFETY: as above; what is behind a `RequestPeer` is aligned for it (see below).
-            unsafe { keyed.write(Keyed { hash_key, progress: Cell::default() }) };
-            Some(keyed)
-        });
+        let made = unsafe { keyed::allocate::<Self>((*request).pool, hash_key) };
+        let Some((peer, keyed)) = made else { return Err(ERROR) };
         let value = Self {
             upstream,
             keyed,
             sticky: Cell::new(sticky.unwrap_or(0)),
             open: OpenRequest::new(request),
             kind: Cell::new(None),
-            left: Cell::new(None),
+            shown: Cell::new(None),
             picked: Cell::new(0),
-            key_length: Cell::new(0),
+            figures: Cell::new(MaybeUninit::uninit()),
             tried: Tried::default(),
-            key: Cell::new(ptr::null_mut()),
-            name: UnsafeCell::new(MaybeUninit::uninit()),
-            copies: UnsafeCell::new([const { MaybeUninit::uninit() }; COPIES]),
+            copies: Copies::new(),
         };
         // SAFETY: the pool gave out as many bytes, aligned for any type; the module's place in
         // the request is there.
         unsafe {
             peer.write(value);
-            *module::context(&*request) = peer.cast();
+            *module::context(&*request) = peer.as_ptr().cast();
         }
-        Ok(peer)
+        Ok(peer.as_ptr())
     }
 
     /// What the request has gone through in this upstream, or `None`.
@@ -137,32 +114,28 @@ impl RequestPeer {
         self.upstream
     }
 
-    /// The key of the peer tried last, below the prefix; `None` for a peer without one, and before
-    /// the first.
-    pub(crate) fn key(&self) -> Option<ngx_str_t> {
-        let len = self.key_length.get() as usize;
-        (len > 0).then(|| ngx_str_t { len, data: self.key.get() })
+    /// Where the figures of the peer that it has are.
+    ///
+    /// # Safety
+    ///
+    /// It has a peer, and the figures of the upstream are counted.
+    #[inline(always)]
+    pub(super) unsafe fn figures(&self) -> &'static Slot {
+        // SAFETY: whatever gives a request a peer sets them if figures are counted; the
+        // caller's promise.
+        unsafe { self.figures.get().assume_init() }
     }
 
-    /// Takes note of this key, which lives in the request's pool.
-    #[inline]
-    pub(super) fn set_key(&self, key: ngx_str_t) {
-        // Far shorter: see `MAX_KEY_LENGTH`.
-        self.key_length.set(key.len as u32);
-        self.key.set(key.data);
+    /// What is kept for variables; `None` if there is no memory.
+    pub(super) fn shown(&self) -> Option<&Shown> {
+        // SAFETY: the pool is that of the request, to which this belongs.
+        unsafe { Shown::make(&self.shown, self.pool()) }
     }
 
-    /// The place for the name of the first try.
-    #[inline]
-    pub(super) fn first_name(&self) -> NonNull<ngx_str_t> {
-        NonNull::from(&self.name).cast()
-    }
-
-    /// What the method goes by, if it goes by something of the request's.
-    #[inline]
-    pub(super) fn keyed(&self) -> Option<&Keyed> {
-        // SAFETY: `make` has written it behind this, and nobody makes a `&mut` to it.
-        self.keyed.map(|keyed| unsafe { keyed.as_ref() })
+    /// The attempts that failed, as `$etcd_failures` shows them.
+    pub(crate) fn failures(&self) -> Option<ngx_str_t> {
+        // SAFETY: as above.
+        Shown::of(&self.shown).and_then(|shown| unsafe { shown.failures(self.pool()) })
     }
 
     /// The peer that the client's cookie names.
@@ -189,7 +162,7 @@ impl RequestPeer {
         let now = self
             .open
             .with_held(|held| self.upstream.with_worker(|worker| worker.connections(held)));
-        now.flatten().or(self.left.get())
+        now.flatten().or_else(|| Shown::of(&self.shown)?.left.get())
     }
 
     /// The response has a header, or a part of it, that is passed on: for `least_time`.
@@ -206,7 +179,7 @@ impl RequestPeer {
     /// A time of the try, in milliseconds; `None` where nginx does not know it.
     fn time(&self, which: fn(&ngx_http_upstream_state_t) -> ngx_msec_t) -> Option<u32> {
         // SAFETY: nginx makes a state for each try, in the request's pool.
-        let state = unsafe { (*self.open.upstream()).state.as_ref() };
+        let state = unsafe { (*self.nginx()).state.as_ref() };
         let time = state.map(which).filter(|&time| time != NO_TIME)?;
         Some(u32::try_from(time).unwrap_or(u32::MAX))
     }
@@ -220,7 +193,7 @@ impl RequestPeer {
         is_passed_on: bool,
         now: Now,
     ) -> Option<Times> {
-        if self.open.is_drained.get() {
+        if self.open.is_drained() {
             return None;
         }
         match self.upstream.settings().balance() {
@@ -254,12 +227,15 @@ impl RequestPeer {
     /// any more.
     pub(super) fn may_try_again(&self) -> bool {
         // SAFETY: nginx sets it before it calls `init`, and it lives as long as the cycle.
-        let most = unsafe { (*(*self.open.upstream()).conf).next_upstream_tries };
+        let most = unsafe { (*(*self.nginx()).conf).next_upstream_tries };
         most == 0 || self.tried.count() < most
     }
 
-    pub(super) fn pool(&self) -> *mut ngx_pool_t {
+    /// What nginx has of the request's way through the upstream; it is made before nginx calls
+    /// `init`, and lives as long as the request.
+    #[inline]
+    pub(super) fn nginx(&self) -> *mut ngx_http_upstream_t {
         // SAFETY: the request lives, since this does, which is kept for it.
-        unsafe { (*self.open.request).pool }
+        unsafe { (*self.open.request).upstream }
     }
 }

@@ -7,13 +7,13 @@ use ngx::ffi::{
     ngx_http_complex_value_t, ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_str_t,
 };
 
-use idle_cache::Peer;
 use peer_zone::Method;
 
-use super::{drain::Drains, module};
+use super::module;
 use crate::{
+    config::Counting,
     nginx::list::List,
-    upstream::{CoreConf, Upstream},
+    upstream::{CoreConf, Drains, Upstream},
 };
 
 /// The HTTP module's main configuration; it lives as long as its cycle.
@@ -64,15 +64,13 @@ pub(crate) struct HttpUpstream {
     /// methods.
     pub(crate) hash_key: Cell<Option<NonNull<ngx_http_complex_value_t>>>,
     /// Its open connections, where they are drained.
-    pub(crate) drains: Drains,
+    pub(crate) drains: Drains<ngx_http_request_t>,
     /// What its requests need beside a peer.
     pub(super) extras: Cell<Extras>,
     /// What nginx calls for its requests.
     pub(super) callbacks: Cell<Callbacks>,
     /// Its balancing method.
     pub(super) method: Cell<Method>,
-    /// How many peers the upstreams before it can have, in this process.
-    pub(super) first_peer: Cell<usize>,
 }
 
 /// What nginx calls when a request needs a peer, and when it gives it back; none before the
@@ -86,10 +84,10 @@ pub(super) struct Callbacks {
 /// What the requests of an upstream need beside a peer; bits. A request asks for all of them at
 /// once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extras(u32);
+pub(crate) struct Extras(u32);
 
 impl Extras {
-    const NONE: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
     /// The method goes by something of the request's.
     pub(super) const KEY: Self = Self(1);
     /// Cookies, or other modules, name peers.
@@ -105,7 +103,13 @@ impl Extras {
     /// The method compares all peers.
     pub(super) const COMPARISON: Self = Self(1 << 6);
 
-    fn only_if(self, is_needed: bool) -> Self {
+    /// The figures of requests are counted.
+    pub(super) const STATISTICS: Self = Self(1 << 7);
+
+    /// A variable shows the attempts that failed.
+    pub(super) const FAILURES: Self = Self(1 << 8);
+
+    pub(super) fn only_if(self, is_needed: bool) -> Self {
         if is_needed { self } else { Self::NONE }
     }
 
@@ -160,9 +164,9 @@ impl HttpUpstream {
         unsafe { &*module::upstream_conf_of_ours(us).cast::<Self>() }
     }
 
-    /// Notes what its requests need, once the configuration has been read. `shows_connections`:
-    /// a variable shows how many connections are open to peers.
-    pub(super) fn settle_extras(&self, shows_connections: bool) {
+    /// Notes what its requests need, once the configuration has been read. `shown` is
+    /// what variables show.
+    pub(super) fn settle_extras(&self, shown: Extras) {
         let conf = self.settings();
         let method = conf.balance();
         let extras = [
@@ -171,25 +175,13 @@ impl HttpUpstream {
             Extras::DRAIN.only_if(conf.drain.is_some()),
             Extras::KEEPALIVE.only_if(conf.keepalive.is_some()),
             Extras::TIMES.only_if(method.goes_by_times()),
-            Extras::CONNECTIONS.only_if(shows_connections),
+            shown,
             Extras::COMPARISON.only_if(!method.looks_at_few()),
+            Extras::STATISTICS.only_if(conf.counting == Counting::On),
         ];
         let extras = extras.into_iter().fold(Extras::NONE, Extras::with);
         self.method.set(method);
         self.extras.set(extras);
-    }
-
-    /// Tells the peer of this id from those of all upstreams, in this process. `None` before the
-    /// zone is mapped, or if the upstream has no number.
-    pub(super) fn peer(&self, id: u64) -> Option<Peer> {
-        self.peer_of((self.zone()?.index_of(id), id))
-    }
-
-    /// As [`peer`](Self::peer), of a peer's index in the zone and its id.
-    #[inline]
-    pub(super) fn peer_of(&self, (index, id): (usize, u64)) -> Option<Peer> {
-        let index = self.first_peer.get() + index;
-        Some(Peer { index, id: self.settings().key_of(id)? })
     }
 
     /// Whether its requests must be told when the header of a response comes.

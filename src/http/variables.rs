@@ -1,10 +1,9 @@
-//! `$etcd_peer`, `$etcd_peer_connections`, `$etcd_peer_upgraded` and `$etcd_revision`.
+//! The variables that show where a request went, and why: `$etcd_peer` and others.
 
 use ngx::{
     ffi::{
         NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t,
-        ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_pnalloc, ngx_str_t,
-        ngx_uint_t,
+        ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
     },
     http::{HttpModuleMainConf, NgxHttpCoreModule},
     ngx_string,
@@ -13,35 +12,53 @@ use peer_zone::Connections;
 
 use super::{
     request::RequestPeer,
-    upstream::HttpConf,
-    variable_value::{Getter, set},
+    upstream::{Extras, HttpConf},
 };
-use crate::nginx::callback::{ERROR, OK, guard};
+use crate::nginx::{
+    callback::{ERROR, OK, guard},
+    variable_value::{print, set},
+};
 
 const PEER_CONNECTIONS: ngx_str_t = ngx_string!("etcd_peer_connections");
 const PEER_UPGRADED: ngx_str_t = ngx_string!("etcd_peer_upgraded");
+/// How nginx asks for a variable's value.
+type Getter = unsafe extern "C" fn(
+    *mut ngx_http_request_t,
+    *mut ngx_http_variable_value_t,
+    usize,
+) -> ngx_int_t;
 
-/// Whether the configuration, which has been read, uses a variable that shows how many connections
-/// are open to a peer. They are counted for it at the end of each request, since a log comes after
-/// that.
-pub(crate) fn shows_connections(cf: *mut ngx_conf_t) -> bool {
+const FAILURES: ngx_str_t = ngx_string!("etcd_failures");
+
+/// What the configuration, which has been read, shows by variables that need to be prepared for at
+/// the end of each attempt, since a log comes after that: how many connections are open to a peer,
+/// and why attempts failed.
+pub(crate) fn shown(cf: *mut ngx_conf_t) -> Extras {
+    let (connections, failures) = (Extras::CONNECTIONS, Extras::FAILURES);
     // SAFETY: nginx passes a valid configuration.
-    let Some(core) = NgxHttpCoreModule::main_conf(unsafe { &*cf }) else { return true };
+    let Some(core) = NgxHttpCoreModule::main_conf(unsafe { &*cf }) else {
+        return connections.with(failures);
+    };
     // SAFETY: nginx's array of the variables in use.
     let variables = unsafe { core.variables.as_slice::<ngx_http_variable_t>() };
-    variables.iter().any(|variable| {
-        let name = variable.name.as_bytes();
-        name == PEER_CONNECTIONS.as_bytes() || name == PEER_UPGRADED.as_bytes()
-    })
+    let uses = |name: ngx_str_t| {
+        variables.iter().any(|variable| variable.name.as_bytes() == name.as_bytes())
+    };
+    connections
+        .only_if(uses(PEER_CONNECTIONS) || uses(PEER_UPGRADED))
+        .with(failures.only_if(uses(FAILURES)))
 }
 
 /// Tells nginx of the variables.
 pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
-    let variables: [(ngx_str_t, Getter); 4] = [
+    let variables: [(ngx_str_t, Getter); 7] = [
         (ngx_string!("etcd_peer"), etcd_peer),
         (PEER_CONNECTIONS, etcd_peer_connections),
         (PEER_UPGRADED, etcd_peer_upgraded),
         (ngx_string!("etcd_revision"), etcd_revision),
+        (ngx_string!("etcd_tries"), etcd_tries),
+        (ngx_string!("etcd_pick"), etcd_pick),
+        (FAILURES, etcd_failures),
     ];
     for (mut name, getter) in variables {
         // SAFETY: nginx passes a valid configuration, and copies the name.
@@ -63,7 +80,7 @@ unsafe extern "C" fn etcd_peer(
     guard(ERROR, || {
         // SAFETY: nginx passes a valid request and a value to set.
         let (request, value) = unsafe { (&*request, &mut *value) };
-        set(value, RequestPeer::of(request).and_then(RequestPeer::key));
+        set(value, RequestPeer::of(request).and_then(|peer| peer.copies.key()));
         OK
     })
 }
@@ -100,7 +117,51 @@ unsafe fn set_connections(
         // SAFETY: the caller's promise.
         let (request, value) = unsafe { (&*request, &mut *value) };
         let connections = RequestPeer::of(request).and_then(RequestPeer::connections);
-        set(value, connections.and_then(|connections| print(request, part(connections).into())));
+        set(
+            value,
+            connections.and_then(|connections| print(request.pool, part(connections).into())),
+        );
+        OK
+    })
+}
+
+unsafe extern "C" fn etcd_tries(
+    request: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes a valid request and a value to set.
+        let (request, value) = unsafe { (&*request, &mut *value) };
+        let tries = RequestPeer::of(request).map(|peer| peer.tried.count() as u64);
+        set(value, tries.and_then(|tries| print(request.pool, tries)));
+        OK
+    })
+}
+
+unsafe extern "C" fn etcd_pick(
+    request: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes a valid request and a value to set.
+        let (request, value) = unsafe { (&*request, &mut *value) };
+        let tried = RequestPeer::of(request).filter(|peer| !peer.tried.is_empty());
+        set(value, tried.map(|peer| peer.open.choice().name()));
+        OK
+    })
+}
+
+unsafe extern "C" fn etcd_failures(
+    request: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes a valid request and a value to set.
+        let (request, value) = unsafe { (&*request, &mut *value) };
+        set(value, RequestPeer::of(request).and_then(RequestPeer::failures));
         OK
     })
 }
@@ -113,7 +174,7 @@ unsafe extern "C" fn etcd_revision(
     guard(ERROR, || {
         // SAFETY: nginx passes a valid request and a value to set.
         let (request, value) = unsafe { (&*request, &mut *value) };
-        set(value, revision(request).and_then(|revision| print(request, revision)));
+        set(value, revision(request).and_then(|revision| print(request.pool, revision)));
         OK
     })
 }
@@ -127,27 +188,4 @@ fn revision(request: &ngx_http_request_t) -> Option<u64> {
     let mut upstreams = HttpConf::of_request(request)?.core.upstreams.iter();
     let only = upstreams.next().filter(|_| upstreams.next().is_none())?;
     only.zone().map(|zone| zone.revision())
-}
-
-fn print(request: &ngx_http_request_t, number: u64) -> Option<ngx_str_t> {
-    /// Digits of the largest `u64`.
-    const LONGEST: usize = 20;
-    // SAFETY: the pool is the request's.
-    let start = unsafe { ngx_pnalloc(request.pool, LONGEST) }.cast::<u8>();
-    if start.is_null() {
-        return None;
-    }
-    let mut rest = number;
-    let mut at = LONGEST;
-    loop {
-        at -= 1;
-        // SAFETY: `at` is below the length, since no number has more digits; a digit fits a byte.
-        unsafe { start.add(at).write(b'0' + (rest % 10) as u8) };
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    // SAFETY: `at` is within what was given out.
-    Some(ngx_str_t { len: LONGEST - at, data: unsafe { start.add(at) } })
 }

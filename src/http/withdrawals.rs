@@ -1,9 +1,7 @@
 //! Peers that have left the service, in whichever worker that was seen.
 
-use super::{
-    keepalive::{self, tls_sessions},
-    upstream::HttpUpstream,
-};
+use super::{keepalive, upstream::HttpUpstream};
+use crate::upstream::tls_sessions;
 
 /// Closes the idle connections to those that have left since the last call, forgets the TLS
 /// sessions with them, and takes note of them for drains; `now` in milliseconds. Costs a load where

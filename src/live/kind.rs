@@ -14,6 +14,10 @@ pub(crate) trait LiveKind: Any + Debug + Send + Sync {
     /// What is followed, and for which variable.
     fn source(&self) -> Source<'_>;
 
+    /// Whether the other one is of the same kind and says the same, wherever its directive stands:
+    /// then variables of several protocols can be one.
+    fn is_same(&self, other: &dyn LiveKind) -> bool;
+
     /// The size of the shared memory, in bytes. Variables of this kind with the same keys share it.
     fn zone_size(&self) -> usize;
 

@@ -1,6 +1,6 @@
 //! `etcd_geo`: whether the client is in a network that a key below a prefix names.
 
-use core::{net::IpAddr, sync::atomic::AtomicU64};
+use core::{any::Any, net::IpAddr, sync::atomic::AtomicU64};
 use std::collections::BTreeMap;
 
 use client_networks::{NamedNetworks, NetworkError, NetworksUpdate, count_in, is_in};
@@ -30,6 +30,10 @@ impl LiveKind for GeoConf {
             keys: LiveKeys::Prefix(self.prefix.clone()),
             place: &self.place,
         }
+    }
+
+    fn is_same(&self, other: &dyn LiveKind) -> bool {
+        (other as &dyn Any).downcast_ref().is_some_and(|other| self.says_the_same(other))
     }
 
     fn zone_size(&self) -> usize {

@@ -1,6 +1,9 @@
 //! `etcd_variable`: the value of one key.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    any::Any,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use std::collections::BTreeMap;
 
 use etcd_watch::{Item, Limits};
@@ -42,6 +45,10 @@ impl LiveKind for VariableConf {
             keys: LiveKeys::One(self.key.clone()),
             place: &self.place,
         }
+    }
+
+    fn is_same(&self, other: &dyn LiveKind) -> bool {
+        (other as &dyn Any).downcast_ref().is_some_and(|other| self.says_the_same(other))
     }
 
     fn zone_size(&self) -> usize {

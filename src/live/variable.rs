@@ -44,6 +44,11 @@ impl LiveVariable {
         Some(LiveVariable { conf, zone: self.zone })
     }
 
+    /// Whether this is what the directive says, wherever it stands.
+    pub(crate) fn is_as(&self, conf: &dyn LiveKind) -> bool {
+        self.conf.is_same(conf)
+    }
+
     /// What it is made of.
     pub(crate) fn source(&self) -> Source<'static> {
         self.conf.source()

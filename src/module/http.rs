@@ -72,9 +72,9 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes a valid configuration, with the context of `http`.
         let Some(conf) = HttpConf::of_conf(unsafe { &*cf }) else { return ERROR };
-        let shows_connections = http::shows_connections(cf);
+        let shown = http::shown(cf);
         for upstream in conf.upstreams.iter() {
-            http::settle(upstream, shows_connections);
+            http::settle(upstream, shown);
         }
         if !conf.upstreams.is_empty() {
             let needs_times = conf.upstreams.iter().any(HttpUpstream::needs_header_times);

@@ -1,6 +1,6 @@
 //! The machine's monotonic clock, which all processes share, and nginx's cached ones.
 
-use ngx::ffi::{ngx_current_msec, ngx_time};
+use ngx::ffi::{ngx_cached_time, ngx_current_msec, ngx_time};
 use peer_zone::Now;
 
 /// Milliseconds since some moment that is the same for all processes.
@@ -20,8 +20,20 @@ pub(crate) fn microseconds() -> u64 {
 
 /// The moment, by nginx's cached clocks.
 pub(crate) fn cached() -> Now {
+    Now { seconds: seconds(), milliseconds: milliseconds() }
+}
+
+/// Milliseconds, by nginx's cached clock.
+#[inline(always)]
+pub(crate) fn milliseconds() -> u64 {
     // SAFETY: nginx sets it, from the event loop. It is of the same clock as `now`.
-    Now { seconds: seconds(), milliseconds: unsafe { ngx_current_msec } as u64 }
+    unsafe { ngx_current_msec as u64 }
+}
+
+/// For how many milliseconds the second of [`cached`] has lasted.
+pub(crate) fn into_second() -> u32 {
+    // SAFETY: nginx sets it before it reads a configuration, and always to one of its own times.
+    unsafe { (*ngx_cached_time).msec as u32 }
 }
 
 /// Seconds, by nginx's cached clock, as the zone keeps them.

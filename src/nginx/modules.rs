@@ -1,8 +1,8 @@
-//! Where nginx keeps what belongs to this library's core module.
+//! nginx's modules, and where nginx keeps what belongs to this library's core module.
 
 use core::{
-    ffi::c_void,
-    ptr,
+    ffi::{CStr, c_void},
+    ptr, slice,
     sync::atomic::{AtomicPtr, Ordering},
 };
 
@@ -30,5 +30,19 @@ pub(crate) fn core_conf(cycle: &ngx_cycle_t) -> *mut c_void {
             (Some(module), false) => (*cycle.conf_ctx.add(module.index)).cast(),
             _ => ptr::null_mut(),
         }
+    }
+}
+
+/// The module of this name that a cycle has. Its place among all and among those of its kind holds
+/// for this cycle.
+pub(crate) fn named(cycle: &ngx_cycle_t, name: &CStr) -> Option<&'static ngx_module_t> {
+    // SAFETY: a cycle's modules are there before its configuration is read, each with a name, and
+    // live for as long as the cycle.
+    unsafe {
+        let modules = slice::from_raw_parts(cycle.modules, cycle.modules_n);
+        let is_named = |module: &&*mut ngx_module_t| {
+            !(***module).name.is_null() && CStr::from_ptr((***module).name) == name
+        };
+        modules.iter().find(is_named).and_then(|module| module.as_ref())
     }
 }

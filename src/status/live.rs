@@ -1,61 +1,44 @@
 //! A live variable in the status document.
 
-use std::collections::BTreeMap;
-
 use live_value::messages::LiveKeys;
-use serde::Serialize;
+use status_document::{Live, LiveFigure};
 
 use crate::{
-    live::{Figure, LiveKind},
+    live::{Figure, LiveKind, LiveVariable},
     upstream::CoreConf,
 };
 
-/// A variable of `etcd_variable` or `etcd_geo`.
-#[derive(Serialize)]
-pub(super) struct LiveRow {
-    /// The name of its `etcd_cluster`.
-    cluster: String,
-    /// The key of an `etcd_variable`. The field is left out for other variables.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    /// The prefix of the keys of an `etcd_geo`. The field is left out for other variables.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefix: Option<String>,
-    /// Fields of their own. `etcd_variable`: `set`, whether it has a value from etcd, and `size`,
-    /// the length of that value in bytes. `etcd_geo`: `networks`, the number of networks, which
-    /// are those of the configuration until etcd has been read.
-    #[serde(flatten)]
-    figures: BTreeMap<&'static str, Figure>,
-    /// The revision of the last change; `None` before the first.
-    revision: Option<u64>,
-    /// The number of values that were rejected since the shared memory was created.
-    rejected_total: u64,
-    /// Why a present value is rejected, for `etcd_geo` with its key; `None` if every one is valid.
-    rejected: Option<String>,
-    /// The seconds for which the value outlives a wiped etcd at most; `None` if it does not have
-    /// to.
-    held: Option<f64>,
+/// The variables of a kind, by name, each once.
+pub(super) fn variables<K: LiveKind>(core: &CoreConf) -> Vec<LiveVariable<K>> {
+    let mut variables: Vec<_> = core.live_of::<K>().collect();
+    variables.sort_by(|one, other| one.conf.source().name.cmp(other.conf.source().name));
+    variables.dedup_by(|one, other| one.conf.source().name == other.conf.source().name);
+    variables
 }
 
-/// The variables of a kind, by name.
-pub(super) fn live_rows<K: LiveKind>(core: &CoreConf) -> BTreeMap<String, LiveRow> {
-    let rows = core.live_of::<K>().filter_map(|variable| {
-        let (source, memory) = (variable.conf.source(), variable.memory()?);
-        let (key, prefix) = match source.keys {
-            LiveKeys::One(key) => (Some(key), None),
-            LiveKeys::Prefix(prefix) => (None, Some(prefix)),
+/// What there is to say of a variable; `None` before its memory is mapped.
+pub(super) fn describe<K: LiveKind>(variable: &LiveVariable<K>) -> Option<Live> {
+    let (source, memory) = (variable.conf.source(), variable.memory()?);
+    let (kind, path) = match source.keys {
+        LiveKeys::One(key) => (status_document::LiveKind::Key, key),
+        LiveKeys::Prefix(prefix) => (status_document::LiveKind::Prefix, prefix),
+    };
+    let figures = variable.conf.figures(memory).into_iter().map(|(name, figure)| {
+        let figure = match figure {
+            Figure::Flag(flag) => LiveFigure::Flag(flag),
+            Figure::Number(number) => LiveFigure::Number(number),
         };
-        let row = LiveRow {
-            cluster: source.cluster.to_owned(),
-            key,
-            prefix,
-            figures: variable.conf.figures(memory),
-            revision: memory.revision(),
-            rejected_total: memory.state.rejected(),
-            rejected: memory.state.reason(),
-            held: memory.state.seconds_held(),
-        };
-        Some((source.name.to_owned(), row))
+        (name, figure)
     });
-    rows.collect()
+    Some(Live {
+        name: source.name.to_owned(),
+        cluster: source.cluster.to_owned(),
+        kind,
+        path,
+        figures: figures.collect(),
+        revision: memory.revision(),
+        rejected_total: memory.state.rejected(),
+        rejected: memory.state.reason(),
+        held: memory.state.seconds_held(),
+    })
 }

@@ -28,6 +28,8 @@ pub(crate) struct CoreConf {
     lease: Cell<Option<&'static SharedValue<Lease>>>,
     /// Which of the cycles since nginx's start this is, once it is accepted.
     number: Cell<u32>,
+    /// How many peers all upstreams together can have.
+    peers: Cell<usize>,
     /// By which the watcher reads and replaces files, once the cycle is accepted.
     files: Exclusive<Option<Client>>,
 }
@@ -58,6 +60,22 @@ impl CoreConf {
     /// The lease, once it is mapped; `None` where nothing is followed.
     pub(crate) fn lease(&self) -> Option<&'static Lease> {
         self.lease.get()?.get()
+    }
+
+    /// Numbers the peers that the upstreams can have, for what a process keeps of all peers; once
+    /// the zones are mapped.
+    pub(crate) fn number_peers(&self) {
+        let mut peers = 0;
+        for upstream in self.upstreams.iter() {
+            upstream.first_peer.set(peers);
+            peers += upstream.zone().map_or(0, |zone| zone.index_limit());
+        }
+        self.peers.set(peers);
+    }
+
+    /// How many peers all upstreams together can have.
+    pub(crate) fn peers(&self) -> usize {
+        self.peers.get()
     }
 
     /// The cycle is accepted: it has this number, and its workers have their files by `files`.

@@ -12,8 +12,8 @@ pub(crate) struct Protocol {
     pub(crate) start: fn(&ngx_cycle_t) -> Option<&'static dyn Serving>,
     /// A process ends, whether it has started a worker's part or not.
     pub(crate) stop: fn(),
-    /// What this process keeps; for the status.
-    pub(crate) kept: fn() -> Kept,
+    /// The number of idle connections that this process keeps; for the status.
+    pub(crate) idle_connections: fn() -> usize,
 }
 
 /// A protocol's part of a cycle that a worker serves.
@@ -21,13 +21,4 @@ pub(crate) trait Serving {
     /// When another process has told of a change, and when it has asked for it, at `now` (ms): does
     /// what is due. Returns the time after which to look again, if it must.
     fn look_after(&self, now: u64) -> Option<Duration>;
-}
-
-/// What a process keeps of its connections to peers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Kept {
-    /// The number of idle connections.
-    pub(crate) idle_connections: usize,
-    /// The number of TLS sessions.
-    pub(crate) tls_sessions: usize,
 }

@@ -5,13 +5,15 @@ use core::{
     ptr,
 };
 
+use idle_cache::Peer;
 use ngx::ffi::{ngx_conf_t, ngx_cycle_t};
+use peer_statistics::{Recorder, Statistics};
 use peer_zone::{Withdrawn, Worker, Zone};
 
 use crate::{
     config::{Etcd, UpstreamConf},
     nginx::{exclusive::Exclusive, processes},
-    zones::{LoggedLines, SharedValue, UpstreamZone, add_logged_lines},
+    zones::{LoggedLines, SharedValue, StatisticsZone, UpstreamZone, add_logged_lines},
 };
 
 /// An `upstream` block; it lives as long as its cycle.
@@ -21,9 +23,14 @@ pub(crate) struct Upstream {
     /// The cycle that it belongs to; null where there is no `etcd`.
     cycle: Cell<*const ngx_cycle_t>,
     zone: Cell<Option<&'static UpstreamZone>>,
+    /// How many peers the upstreams before it can have, in this process.
+    pub(super) first_peer: Cell<usize>,
+    statistics: Cell<Option<&'static StatisticsZone>>,
     logged_lines: Cell<Option<&'static SharedValue<LoggedLines>>>,
     /// This process's entry in the zone; only in workers.
     worker: Exclusive<Option<Worker>>,
+    /// Where this process adds the figures of its requests; only in workers.
+    recorder: Cell<Recorder>,
 }
 
 impl Default for Upstream {
@@ -32,6 +39,9 @@ impl Default for Upstream {
             settings: UnsafeCell::default(),
             cycle: Cell::new(ptr::null()),
             zone: Cell::default(),
+            first_peer: Cell::new(0),
+            statistics: Cell::default(),
+            recorder: Cell::new(Recorder::nowhere()),
             logged_lines: Cell::default(),
             worker: Exclusive::default(),
         }
@@ -65,10 +75,26 @@ impl Upstream {
     /// Where nginx refuses it, or memory is short.
     pub(crate) fn add_zones(&'static self, cf: &mut ngx_conf_t, etcd: &Etcd) -> Result<(), String> {
         self.cycle.set(cf.cycle);
+        let statistics = StatisticsZone::add(cf, etcd)?;
+        self.statistics.set(Some(statistics));
         // SAFETY: they live as long as this, and change only as `settings_mut` permits.
-        self.zone.set(Some(unsafe { UpstreamZone::add(cf, self.settings.get(), etcd) }?));
+        let zone = unsafe { UpstreamZone::add(cf, self.settings.get(), etcd, statistics) };
+        self.zone.set(Some(zone?));
         self.logged_lines.set(Some(add_logged_lines(cf, etcd)?));
         Ok(())
+    }
+
+    /// Tells the peer of this id from those of all upstreams, in this process. `None` before the
+    /// zone is mapped, or if the upstream has no number.
+    pub(crate) fn peer(&self, id: u64) -> Option<Peer> {
+        self.peer_of((self.zone()?.index_of(id), id))
+    }
+
+    /// As [`peer`](Self::peer), of a peer's index in the zone and its id.
+    #[inline]
+    pub(crate) fn peer_of(&self, (index, id): (usize, u64)) -> Option<Peer> {
+        let index = self.first_peer.get() + index;
+        Some(Peer { index, id: self.settings().key_of(id)? })
     }
 
     /// Whether it is of this cycle.
@@ -82,6 +108,19 @@ impl Upstream {
         self.zone.get()?.get()
     }
 
+    /// The figures of its peers and requests, once they are mapped.
+    pub(crate) fn statistics(&self) -> Option<Statistics> {
+        self.statistics.get()?.get()
+    }
+
+    /// Where this process adds the figures of its requests: nowhere before it has an entry in the
+    /// zone. Has a slot for each index of the zone once the process has an entry.
+    #[inline(always)]
+    pub(crate) fn recorder(&self) -> &Recorder {
+        // SAFETY: it changes only as the process joins the zone, while no request is served.
+        unsafe { &*self.recorder.as_ptr() }
+    }
+
     /// What has been said of its keys, once that is mapped.
     pub(crate) fn logged_lines(&self) -> Option<&'static LoggedLines> {
         self.logged_lines.get()?.get()
@@ -89,10 +128,16 @@ impl Upstream {
 
     /// Takes an entry in the zone. Says whether there was one left.
     pub(crate) fn join(&self, zone: Zone) -> bool {
-        let worker = zone.join(processes::own(), processes::is_alive);
+        let mut worker = zone.join(processes::own(), processes::is_alive);
+        worker.iter_mut().for_each(|worker| worker.set_statistics(self.statistics()));
         let has_joined = worker.is_some();
+        let entry = worker.as_ref().map(Worker::entry);
         match self.worker.replace(worker) {
-            Ok(_) => has_joined,
+            Ok(_) => {
+                let recorder = entry.map(|entry| self.recorder_of(entry, zone.index_limit()));
+                self.recorder.set(recorder.unwrap_or_else(Recorder::nowhere));
+                has_joined
+            }
             Err(mut lent) => {
                 // There is an entry already, and a caller has it.
                 lent.0.take().into_iter().for_each(Worker::leave);
@@ -100,6 +145,14 @@ impl Upstream {
                 true
             }
         }
+    }
+
+    /// Where the process with this entry adds figures, with a slot for each index below `indexes`:
+    /// requests that get a peer at once do not ask whether there is one.
+    fn recorder_of(&self, entry: usize, indexes: usize) -> Recorder {
+        let recorder = self.statistics().and_then(|statistics| statistics.recorder(entry));
+        let has_all = |recorder: &Recorder| recorder.slots().len() >= indexes;
+        recorder.filter(has_all).unwrap_or_else(|| Recorder::nowhere_of(indexes))
     }
 
     /// Calls `call` with this process's entry in the zone. `None` in a process that has none, and

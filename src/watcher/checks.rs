@@ -2,11 +2,14 @@
 
 use std::{future::poll_fn, path::PathBuf, sync::Arc, task::Poll};
 
-use peer_check::{Address, Checked, Checks, HealthState, PeerId, Verdict, messages};
+use peer_check::{
+    Address, CheckResult, Checked, Checks, Fault, HealthState, PeerId, Verdict, messages,
+};
+use peer_statistics::CheckFault;
 use peer_zone::{Health, PeerSpec, Publisher, protocol::Publishing};
 use upstream_peers::SocketAddress;
 
-use super::upstream_log::UpstreamLog;
+use super::{upstream::ChangeLog, upstream_log::UpstreamLog};
 use crate::nginx::{clock, socket_address};
 
 /// The checks of one upstream, and the verdicts that are still to be published.
@@ -59,6 +62,17 @@ impl UpstreamChecks {
         publisher.zone().count_checks_not_made(more);
     }
 
+    /// Counts the checks that were made, in the figures of their peers.
+    pub(super) fn count_results(&mut self, publisher: &Publisher, publishing: &Publishing) {
+        let now = clock::now();
+        for CheckResult { id, at, fault } in self.checks.take_results() {
+            let ago = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let (key, fault) = (id.key.as_deref(), fault.map(check_fault));
+            let at = now.saturating_sub(ago);
+            publisher.count_check(key, &id.address, at, fault, publishing);
+        }
+    }
+
     /// Whether there are verdicts to publish.
     pub(super) fn has_verdicts(&self) -> bool {
         !self.verdicts.is_empty()
@@ -75,6 +89,7 @@ impl UpstreamChecks {
         &mut self,
         publisher: &mut Publisher,
         log: &UpstreamLog,
+        changes: &mut ChangeLog,
         publishing: &Publishing,
     ) {
         let now = clock::now();
@@ -87,15 +102,21 @@ impl UpstreamChecks {
                 continue;
             }
             let peer = name(&id);
+            // What has no key to be named by is named beside.
+            let server = id.key.is_none().then_some(&*peer);
             match (health, before) {
                 (Health::Failing, _) => {
-                    log.warn(messages::unhealthy(&peer, &reason.unwrap_or_default()));
+                    let reason = reason.unwrap_or_default();
+                    log.warn(messages::unhealthy(&peer, &reason));
+                    changes.note_check(id.key.as_ref(), messages::fails(server, &reason));
                 }
                 (_, Health::Failing) => {
                     log.notice(messages::healthy(&peer));
+                    changes.note_check(id.key.as_ref(), messages::passes(server));
                 }
                 (_, Health::Pending) => {
                     log.notice(messages::first_passed(&peer));
+                    changes.note_check(id.key.as_ref(), messages::passes(server));
                 }
                 _ => {}
             }
@@ -152,6 +173,19 @@ fn checked(peer: &PeerSpec, health: Health) -> Option<Checked> {
         Health::Failing => HealthState::Failing,
     };
     Some(Checked { id: id(peer), target, state })
+}
+
+fn check_fault(fault: Fault) -> CheckFault {
+    match fault {
+        Fault::TimedOut => CheckFault::Timeout,
+        Fault::Closed => CheckFault::Closed,
+        Fault::InvalidAnswer => CheckFault::InvalidAnswer,
+        Fault::UnexpectedAnswer => CheckFault::UnexpectedAnswer,
+        Fault::Tls => CheckFault::Tls,
+        Fault::Status(status) => CheckFault::Status(status),
+        Fault::System(error) => u16::try_from(error).map_or(CheckFault::Other, CheckFault::System),
+        Fault::Other => CheckFault::Other,
+    }
 }
 
 fn id(peer: &PeerSpec) -> PeerId {

@@ -175,7 +175,7 @@ impl FollowedValues {
                 let listed = Origin { cluster_id: *cluster_id, revision: *revision };
                 self.apply_list(listed, items, now);
             }
-            Update::Changed { revision, events } => {
+            Update::Changed { revision, events, .. } => {
                 self.replica.note_revision(*revision);
                 events.iter().for_each(|event| self.apply_event(event));
             }
@@ -287,7 +287,10 @@ impl FollowedValues {
             let content = self.replica.in_hand();
             let source = self.replica.origin().map_or(0, |origin| origin.cluster_id);
             let revision = revision.unsigned_abs();
-            self.memory.write(&**content, live_value::Tag { source, revision });
+            // The first list is no change where it has nothing that is valid.
+            let has_changed = !is_first || content.encode().is_some();
+            let tag = live_value::Tag { source, revision: if has_changed { revision } else { 0 } };
+            self.memory.write(&**content, tag);
             self.lines.notice(self.messages.changed(&content.summary(), revision));
         }
         if self.has_listed {

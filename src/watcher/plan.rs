@@ -2,6 +2,7 @@
 
 use etcd_watch::ClusterConfig;
 use live_value::messages::Messages;
+use peer_statistics::Statistics;
 use peer_zone::{PeerSpec, TableOptions, Zone, protocol::Lease};
 use privileged_files::{Client, Table};
 use upstream_peers::{Allow, Parameters, Reading};
@@ -51,6 +52,8 @@ pub(super) struct PrefixPlan {
 pub(super) struct UpstreamPlan {
     pub(super) name: String,
     pub(super) zone: Zone,
+    /// The figures of its peers and requests, and its history.
+    pub(super) statistics: Statistics,
     /// Its size, as configured.
     pub(super) zone_size: usize,
     pub(super) logged_lines: &'static LoggedLines,
@@ -91,8 +94,8 @@ impl Plan {
         let mut state_files = Vec::new();
         for upstream in core.upstreams.iter() {
             let conf = upstream.settings();
-            let (Some(etcd), Some(zone), Some(logged_lines)) =
-                (&conf.etcd, upstream.zone(), upstream.logged_lines())
+            let (Some(etcd), Some(zone), Some(statistics), Some(logged_lines)) =
+                (&conf.etcd, upstream.zone(), upstream.statistics(), upstream.logged_lines())
             else {
                 continue;
             };
@@ -104,6 +107,7 @@ impl Plan {
             let upstream = UpstreamPlan {
                 name: etcd.upstream.clone(),
                 zone,
+                statistics,
                 zone_size: etcd.options.zone_size,
                 logged_lines,
                 defaults: conf.defaults(),

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, ops::RangeInclusive, rc::Rc, time::Duration};
 
-use etcd_watch::{Cluster, Keys, Limits, OutageReport, Update, Watched};
+use etcd_watch::{Cluster, Endpoint, Keys, Limits, OutageReport, Update, Watched};
 use host_names::{HostNames, NameEvent, messages};
 use log_burst::{Burst, Summary};
 use peer_check::Verdict;
@@ -18,6 +18,7 @@ use super::{
     checks::{self, UpstreamChecks},
     claim::Claim,
     contact::Contact,
+    endpoints,
     following::Following,
     lines::Lines,
     plan::PrefixPlan,
@@ -111,6 +112,7 @@ pub(super) async fn serve(
     let mut gathering: Option<Instant> = None;
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
     let mut following = Following::start(cluster.clone(), Keys::Below(plan.prefix), limits, sender);
+    let mut endpoints = cluster.endpoints();
     let (found, mut leases) = mpsc::unbounded_channel();
     let mut collect_at = Instant::now();
     loop {
@@ -126,7 +128,6 @@ pub(super) async fn serve(
             // else is taken when that is due.
             update = updates.recv(), if !is_due => {
                 let Some(update) = update else { return following.ended().await };
-                prefix_task.note_endpoint(&cluster);
                 prefix_task.update(update);
                 while let Ok(update) = updates.try_recv() {
                     prefix_task.update(update);
@@ -146,6 +147,7 @@ pub(super) async fn serve(
             Some((upstream, lease, is_alive)) = leases.recv() => {
                 prefix_task.note_lease(upstream, lease, is_alive);
             }
+            Ok(()) = endpoints.changed() => endpoints.mark_changed(),
             Ok(()) = variables.changed() => prefix_task.read_variables(),
             Ok(()) = looks.changed() => {
                 collect_at = Instant::now();
@@ -160,6 +162,8 @@ pub(super) async fn serve(
             }
         }
         gathering = None;
+        // Before what has come from one of them, so that the status names it.
+        prefix_task.note_endpoints(&mut endpoints);
         let started = Instant::now();
         if prefix_task.publish(&claim).is_none() {
             return;
@@ -240,10 +244,9 @@ impl Prefix {
         }
     }
 
-    fn note_endpoint(&mut self, cluster: &Cluster) {
-        if let Some(url) = cluster.endpoint() {
-            self.upstreams.iter_mut().for_each(|upstream| upstream.note_endpoint(url));
-        }
+    fn note_endpoints(&mut self, endpoints: &mut watch::Receiver<Vec<Endpoint>>) {
+        let Some(news) = endpoints::news(endpoints) else { return };
+        self.upstreams.iter_mut().for_each(|upstream| upstream.note_endpoints(&news));
     }
 
     /// Takes in what the name servers say: this, and what else has come.

@@ -1,5 +1,6 @@
 //! One upstream: from etcd's keys to the table in its zone.
 
+mod changes;
 mod contents;
 mod expiry;
 mod log_memory;
@@ -13,11 +14,13 @@ mod zone_space;
 
 use std::{rc::Rc, sync::Arc};
 
+use change_history::Cause;
 use etcd_watch::{Origin, Update};
 use host_names::HostNames;
 use peer_check::Checks;
 use peer_zone::{PeerSpec, Publisher, Zone, protocol::Publishing};
 
+pub(super) use self::changes::ChangeLog;
 use self::{
     contents::{Contents, Terms},
     refused_addresses::RefusedAddresses,
@@ -35,7 +38,10 @@ use super::{
 };
 use crate::{
     nginx::{clock, processes},
-    zones::{peer_specs::Names, report::Report},
+    zones::{
+        peer_specs::Names,
+        report::{Endpoint, Report},
+    },
 };
 
 /// An upstream as the watcher keeps it.
@@ -58,6 +64,7 @@ pub(super) struct WatchedUpstream {
     refused: RefusedAddresses,
     unresolved: UnresolvedNames,
     pending: Pending,
+    changes: ChangeLog,
     checks: Option<UpstreamChecks>,
     /// The way to the file that keeps the last good list.
     state: Option<StateOffer>,
@@ -87,6 +94,7 @@ impl WatchedUpstream {
         let UpstreamPlan {
             name,
             zone,
+            statistics,
             zone_size,
             logged_lines,
             servers,
@@ -102,9 +110,12 @@ impl WatchedUpstream {
         // belongs to one upstream of the plan, and all that this publisher does is done with
         // `Claim::publishing`, which fails once the lease is another's.
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
+        publisher.set_statistics(statistics, publishing);
         publisher.set_options(options, clock::now(), publishing);
         let described =
             Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
+        let changes = ChangeLog::new(statistics);
+        changes.begin(publisher.listed().filter_map(|peer| peer.key.as_ref()), zone.revision());
         let report = Report::of_bytes(&publisher.published_report());
         if let Some(state) = &mut state {
             state.go_on_from(report.state.as_ref());
@@ -136,12 +147,13 @@ impl WatchedUpstream {
             unresolved: UnresolvedNames::new(Rc::clone(&prefix), &report.unresolved),
             report: StatusReport::new(report, log.clone()),
             pending: Pending { all_peers: true, ..Pending::default() },
+            changes,
             checks: check.map(|check| UpstreamChecks::new(Checks::new(check.config))),
             state,
             prefix,
             log,
         };
-        upstream.take_news();
+        upstream.take_news(Cause::Start);
         // A new cycle may have other `server` lines, which need no etcd.
         upstream.publish(names, publishing);
         upstream
@@ -160,6 +172,7 @@ impl WatchedUpstream {
     /// The addresses of a host name have changed.
     pub(super) fn note_change(&mut self) {
         (self.pending.peers, self.pending.all_peers) = (true, true);
+        self.changes.note_cause(Cause::Names);
     }
 
     /// Whether a predecessor has said that this name cannot be resolved.
@@ -167,9 +180,9 @@ impl WatchedUpstream {
         self.rejections.take_logged_name(name)
     }
 
-    /// etcd is followed at this URL.
-    pub(super) fn note_endpoint(&mut self, url: &str) {
-        self.report.set_endpoint(url);
+    /// The endpoints of the cluster are in these states.
+    pub(super) fn note_endpoints(&mut self, endpoints: &[Endpoint]) {
+        self.report.set_endpoints(endpoints.to_vec());
     }
 
     /// Whether there is anything to publish.
@@ -194,13 +207,13 @@ impl WatchedUpstream {
     /// What has been found out about a lease.
     pub(super) fn note_lease(&mut self, lease: i64, is_alive: bool) {
         self.contents.note_lease(lease, is_alive);
-        self.take_news();
+        self.take_news(Cause::Event);
     }
 
     /// What variables change: the parameters of peers whose values do not set them.
     pub(super) fn read_variables(&mut self) {
         self.contents.read_variables();
-        self.take_news();
+        self.take_news(Cause::Event);
     }
 
     /// Takes in what etcd says; nothing is published yet.
@@ -216,7 +229,7 @@ impl WatchedUpstream {
                 let listed = Origin { cluster_id: *cluster_id, revision: *revision };
                 self.contents.list(listed, items, now);
                 self.rejections.note_list(now);
-                self.take_news();
+                self.take_news(Cause::List);
                 if is_start && items.is_empty() {
                     // A mistyped prefix looks like this, and makes no change that would be a line.
                     let prefix = &self.prefix;
@@ -224,11 +237,12 @@ impl WatchedUpstream {
                         .notice(format!("0 peers with prefix \"{prefix}\", revision {revision}"));
                 }
             }
-            Update::Changed { revision, events } => {
+            Update::Changed { revision, events, arrived } => {
                 #[cfg(feature = "injected-faults")]
                 events.iter().for_each(faults::note_event);
                 self.contents.apply(*revision, events, now);
-                self.take_news();
+                self.changes.note_event(*arrived);
+                self.take_news(Cause::Event);
             }
             Update::Alive { revision } => {
                 self.watch.note_alive();
@@ -239,7 +253,7 @@ impl WatchedUpstream {
             Update::Lost { reason, .. } => {
                 self.watch.note_loss();
                 self.contents.note_loss();
-                self.take_news();
+                self.take_news(Cause::Start);
                 self.report.set_trouble(Some(reason));
                 self.zone.set_connected(false);
             }
@@ -251,10 +265,16 @@ impl WatchedUpstream {
         }
     }
 
-    /// Takes in what the contents have to tell.
-    fn take_news(&mut self) {
+    /// Takes in what the contents have to tell, and why.
+    fn take_news(&mut self, cause: Cause) {
         let news = self.contents.take_news();
         self.pending.peers |= news.peers;
+        if news.peers {
+            self.changes.note_cause(cause);
+        }
+        if news.hold_ended {
+            self.changes.set_cause(Cause::HoldEnded);
+        }
         self.report.note_change(news.status);
         if news.rejections {
             self.note_rejections();
@@ -275,9 +295,10 @@ impl WatchedUpstream {
     pub(super) fn check_times(&mut self) {
         let now = clock::now();
         self.contents.end_hold(now, self.watch.is_alive());
+        self.take_news(Cause::HoldEnded);
         let checked = self.checks.is_some().then_some(&self.publisher);
         self.contents.end_expired(checked, now);
-        self.take_news();
+        self.take_news(Cause::Expiry);
         if self.rejections.end_burst(now) {
             self.note_rejections();
         }
@@ -302,7 +323,9 @@ impl WatchedUpstream {
         self.publisher.reclaim_memory(processes::own(), processes::is_alive, publishing);
         if let Some(checks) = &mut self.checks {
             checks.count_not_made(&self.publisher, &self.log);
+            checks.count_results(&self.publisher, publishing);
         }
+        self.changes.write_checks(self.contents.revision().unsigned_abs());
         let free_count = self.publisher.free_count();
         if free_count != std::mem::replace(&mut self.free_count, free_count) {
             self.report.note_space();

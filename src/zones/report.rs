@@ -18,6 +18,8 @@ pub(crate) struct Report {
     pub(crate) unselected: usize,
     /// The URL of the member of etcd in use, or last in use; `None` before the first answer.
     pub(crate) endpoint: Option<String>,
+    /// All endpoints of the cluster.
+    pub(crate) endpoints: Vec<Endpoint>,
     /// Why etcd is not followed, and what to do about it; `None` if it is.
     pub(crate) trouble: Option<String>,
     /// Why peers do not fit into the zone, and what to do about it; `None` if all fit.
@@ -26,6 +28,29 @@ pub(crate) struct Report {
     pub(crate) holding: Option<Holding>,
     /// The state file; `None` without `state=`.
     pub(crate) state: Option<StateFile>,
+}
+
+/// An endpoint of the cluster.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Endpoint {
+    /// Its URL.
+    pub(crate) url: String,
+    /// What it is to the watcher.
+    pub(crate) state: EndpointState,
+    /// Why the last attempt to use it failed, and what to do about it.
+    pub(crate) trouble: Option<String>,
+}
+
+/// What an endpoint is to the watcher.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EndpointState {
+    /// etcd is followed there.
+    InUse,
+    /// etcd is followed elsewhere, or not yet.
+    Standby,
+    /// The last attempt to use it failed.
+    Failed,
 }
 
 /// The file of `state=`.

@@ -9,15 +9,17 @@ use core::{
 use ngx::{
     core::{CoreModuleMainConf, NgxCoreModule},
     ffi::{
-        NGX_LOG_EMERG, NGX_LOG_ERR, NGX_MAX_PROCESSES, ngx_conf_t, ngx_cycle_t, ngx_int_t,
-        ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc,
+        NGX_LOG_EMERG, NGX_LOG_ERR, ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_shm_zone_t,
+        ngx_slab_alloc, ngx_slab_calloc,
     },
 };
 use peer_zone::{Capacity, Publisher, Zone, messages, protocol::Publishing};
 
 use super::{
+    StatisticsZone,
     memory::{add, old_zone, page, slab_pool},
     saved_peers::{SavedPeers, load_peers, log_loaded},
+    sizes::{PROCESSES, list_of_processes, size},
 };
 use crate::{
     config::{Etcd, UpstreamConf},
@@ -26,11 +28,6 @@ use crate::{
         clock, cycle_pool, log, processes, socket_address,
     },
 };
-
-/// The most processes that use a zone at a time. All are of one master, which starts no more than
-/// NGX_MAX_PROCESSES, those of old cycles that have not ended yet counted as well; a few more read
-/// a zone (the master, while it copies one).
-const PROCESSES: u32 = NGX_MAX_PROCESSES + 32;
 
 /// What a zone's slab pool keeps for us: where the part of it is that peers are in.
 #[repr(C)]
@@ -45,6 +42,8 @@ pub(crate) struct UpstreamZone {
     settings: *const UpstreamConf,
     /// The cycle that is being made.
     cycle: *mut ngx_cycle_t,
+    /// The zone of the peers' figures, which nginx makes before this one.
+    statistics: &'static StatisticsZone,
     zone: Cell<Option<Zone>>,
 }
 
@@ -54,7 +53,7 @@ impl UpstreamZone {
         self.zone.get()
     }
 
-    /// Asks nginx for the zone of an upstream.
+    /// Asks nginx for the zone of an upstream. The zone of its figures was asked for before.
     ///
     /// # Safety
     ///
@@ -67,12 +66,14 @@ impl UpstreamZone {
         cf: *mut ngx_conf_t,
         settings: *const UpstreamConf,
         etcd: &Etcd,
+        statistics: &'static StatisticsZone,
     ) -> Result<&'static Self, String> {
         let name = format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix);
-        let zone = add(cf, &name, etcd.options.zone_size + list_of_processes())?;
+        let zone = add(cf, &name, size(etcd))?;
         // SAFETY: nginx passes a valid configuration, which has given the zone out.
         unsafe {
-            let own = Self { settings, cycle: (*cf).cycle, zone: Cell::new(None) };
+            let (cycle, zone_of) = ((*cf).cycle, Cell::new(None));
+            let own = Self { settings, cycle, statistics, zone: zone_of };
             let own = cycle_pool::allocate(&*cf, own)
                 .ok_or_else(|| format!("no memory for zone \"{name}\""))?;
             (*zone).init = Some(init_upstream_zone);
@@ -80,13 +81,6 @@ impl UpstreamZone {
             Ok(own)
         }
     }
-}
-
-/// Bytes that a zone has beside what the configuration asks for: the list of processes, in pages,
-/// and one for what nginx itself keeps of these.
-fn list_of_processes() -> usize {
-    let page = page();
-    Capacity { workers: 0, processes: PROCESSES }.list_of_processes().next_multiple_of(page) + page
 }
 
 unsafe extern "C" fn init_upstream_zone(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
@@ -99,7 +93,7 @@ unsafe extern "C" fn init_upstream_zone(zone: *mut ngx_shm_zone_t, old: *mut c_v
             (&*zone, upstream, &*upstream.settings)
         };
         let result = if old.is_null() {
-            make(zone, conf, upstream.cycle)
+            make(zone, upstream, conf)
         } else {
             find(zone).ok_or_else(|| module_messages::zone_damaged(&name(zone)))
         };
@@ -131,8 +125,8 @@ fn find(zone: &ngx_shm_zone_t) -> Option<Zone> {
 
 fn make(
     zone: &ngx_shm_zone_t,
+    upstream: &UpstreamZone,
     conf: &UpstreamConf,
-    cycle: *mut ngx_cycle_t,
 ) -> Result<Zone, String> {
     let size = zone.shm.size.saturating_sub(list_of_processes());
     let too_small = |why: &str| messages::too_small(&name(zone), size, why);
@@ -155,7 +149,7 @@ fn make(
         &*region
     };
     let base = NonNull::new(region.address).ok_or_else(|| too_small("no memory"))?;
-    let capacity = Capacity { workers: worker_processes(cycle), processes: PROCESSES };
+    let capacity = Capacity { workers: worker_processes(upstream.cycle), processes: PROCESSES };
     // SAFETY: the slab pool gave this memory out to us, aligned to a page, and nobody else knows of
     // it yet; nginx maps it into every worker of the cycle.
     let made = unsafe { Zone::format(base, region.length, capacity) };
@@ -164,6 +158,9 @@ fn make(
     let publishing = Publishing::unshared();
     // SAFETY: the zone is not shared yet.
     let mut publisher = unsafe { Publisher::take_over(made, &publishing) };
+    if let Some(statistics) = upstream.statistics.get() {
+        publisher.set_statistics(statistics, &publishing);
+    }
     let copied = old_zone(zone).and_then(find).and_then(|old| copy(old, conf));
     let SavedPeers { peers: in_hand, origin, mut report } = match copied {
         Some(peers) => SavedPeers { peers, origin: None, report: None },
@@ -184,7 +181,7 @@ fn make(
             // Old peers that do not fit are left out; the configuration's own are a mistake in it.
             return Err(too_small(&full.to_string()));
         }
-        let words = messages::shortage(full, size);
+        let words = messages::shortage(&full, size);
         log::to(
             NGX_LOG_ERR,
             zone.shm.log,

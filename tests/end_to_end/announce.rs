@@ -5,6 +5,7 @@ mod command;
 mod container;
 mod ending;
 mod others;
+mod redis;
 mod troubles;
 
 use std::time::{Duration, Instant};

@@ -1,7 +1,9 @@
 //! `etcd_check`: peers that fail their checks get no requests.
 
+mod escapes;
 mod firehose;
 mod kept;
+mod redis;
 mod spread;
 mod together;
 

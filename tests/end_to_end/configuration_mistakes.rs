@@ -309,6 +309,12 @@ async fn right_configuration_is_taken_without_a_warning() -> Result<()> {
         "etcd main /p/; etcd_drain timeout=1m30s spread=500ms on=remove,drain,check; etcd_sticky \
          cookie=srv_id;",
         "etcd main /p/; etcd_check tcp interval=1m timeout=500ms fall=1 rise=1 mandatory panic=0;",
+        "etcd main /p/; etcd_check tcp send=PING expect=+PONG interval=1s;",
+        "etcd main /p/; etcd_check tcp send=PING\\r\\n 'expect=\\x2bPONG\\r\\n' mandatory;",
+        "etcd main /p/; etcd_check tcp \"send=INFO \\\"replication\\\"\" expect=role:master;",
+        "etcd main /p/; etcd_check tcp expect=SSH-2.0-;",
+        "etcd main /p/; etcd_check tls;",
+        "etcd main /p/; etcd_check tls name=db.internal send=PING expect=+PONG timeout=2s;",
         "etcd main /p/; etcd_check http uri=/healthz?full=1 host=node.example:80 \
          status=200,204,300-399 panic=1;",
     ];

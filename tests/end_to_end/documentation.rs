@@ -34,6 +34,9 @@ const FILES: [&str; 7] = [
     "proxy_ssl_trusted_certificate",
 ];
 
+/// nginx's own stream module, as a configuration names it.
+const STREAM: &str = "modules/ngx_stream_module.so";
+
 /// A block of a page.
 struct Example {
     place: String,
@@ -81,7 +84,7 @@ fn statements(text: &str) -> Vec<(String, bool)> {
 fn level(text: &str) -> Level {
     let statements = statements(text);
     let has = |wanted: &[&str]| statements.iter().any(|(name, _)| wanted.contains(&name.as_str()));
-    if has(&["load_module", "events", "http", "user"]) {
+    if has(&["load_module", "events", "http", "stream", "user"]) {
         Level::Main
     } else if statements.iter().any(|(name, is_block)| {
         let is_of_upstream = OF_UPSTREAM.contains(&name.as_str());
@@ -109,7 +112,10 @@ fn whole(pieces: &[&str]) -> Result<String> {
             format!("{piece}\nevents {{}}\n")
         };
         if !text.contains("load_module") {
-            text = format!("load_module {};\n{text}", etcd_module()?);
+            let has_stream = statements(piece).iter().any(|(name, _)| name == "stream");
+            let stream =
+                if has_stream { format!("load_module {STREAM};\n") } else { String::new() };
+            text = format!("{stream}load_module {};\n{text}", etcd_module()?);
         }
         return Ok(text);
     }
@@ -158,7 +164,15 @@ fn missing_upstreams(text: &str) -> String {
 /// The same with files and folders that are there.
 fn with_files(text: &str) -> Result<String> {
     let mut result = String::new();
+    let stream = match stream_kind()? {
+        StreamKind::Dynamic(file) => format!("load_module {};\n", file.display()),
+        StreamKind::Static | StreamKind::Absent => String::new(),
+    };
     for line in text.lines() {
+        if line.contains(STREAM) {
+            result += &stream;
+            continue;
+        }
         let name = line.trim_start().split([' ', '=']).next().unwrap_or_default();
         let line = if FILES.contains(&name) {
             format!("{name} nginx.conf;")

@@ -2,6 +2,7 @@
 
 mod causes;
 mod evenly;
+mod in_order;
 mod live;
 mod old_workers;
 mod on_the_way;
@@ -23,6 +24,10 @@ const SLACK: Duration = Duration::from_secs(3);
 /// How much later than at a peer's leaving its time may be said to begin: the unit of these moments
 /// in the zone, and a moment's rounding.
 const UNIT: Duration = Duration::from_millis(20);
+
+/// How long a connection that is due waits for what its peer is sending
+/// (`src/upstream/drains/open.rs`).
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Clients that talk do so this often: at any moment of a drain some are just about to.
 const CHATTER: Duration = Duration::from_millis(50);

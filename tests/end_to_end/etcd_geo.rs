@@ -161,8 +161,8 @@ async fn networks_stay_without_etcd_and_over_reloads_takeovers_and_a_wiped_etcd(
     // One that is does so as a whole.
     router.etcd.put(network("new"), OUTSIDE).await?;
     all_say(&router.nginx, &[(INSIDE, false), (OUTSIDE, true), ("203.0.113.1", false)]).await?;
-    let geo = shown(&router.nginx).await?;
-    assert!(geo.networks == 1 && geo.held.is_none(), "{geo:?}");
+    nothing_is_held(&router.nginx).await?;
+    assert_eq!(shown(&router.nginx).await?.networks, 1);
     Ok(())
 }
 
@@ -252,6 +252,16 @@ async fn nobody_is_inside_while_the_first_networks_are_written() -> Result<()> {
         all_say(&nginx, &[("10.0.0.1", true), (OUTSIDE, false)]).await?;
     }
     Ok(())
+}
+
+/// Waits until the status says so: it does after requests have the networks.
+async fn nothing_is_held(nginx: &Nginx) -> Result<()> {
+    eventually(SOON, "nothing is held", async || {
+        let geo = shown(nginx).await?;
+        ensure!(geo.held.is_none(), "{geo:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// The hold is the prefix's: neither another watcher nor a reload ends it, though the new etcd has

@@ -47,7 +47,9 @@ async fn value_is_seen_by_every_worker_without_a_reload() -> Result<()> {
     let (nginx, etcd) = (&router.nginx, &router.etcd);
     let workers = nginx.workers()?;
     all_show(nginx, "off").await?;
-    assert!(!shown(nginx).await?.set);
+    nginx.wait_for_log("etcd: variable \"$maintenance\": unset, revision ").await?;
+    let variable = shown(nginx).await?;
+    assert_eq!((variable.set, variable.revision), (false, None));
 
     let revision = etcd.put(KEY, "on").await?;
     all_show(nginx, "on").await?;
@@ -222,7 +224,12 @@ async fn value_stays_at_first_when_etcd_is_wiped() -> Result<()> {
 
     router.etcd.put(KEY, "again").await?;
     all_show(&router.nginx, "again").await?;
-    assert_eq!(shown(&router.nginx).await?.held, None);
+    eventually(SOON, "nothing is held", async || {
+        let variable = shown(&router.nginx).await?;
+        ensure!(variable.held.is_none(), "{variable:?}");
+        Ok(())
+    })
+    .await?;
     // A deletion is one.
     router.etcd.delete(KEY).await?;
     all_show(&router.nginx, "off").await

@@ -1,5 +1,6 @@
 //! Peers that fail: the module and the stock nginx, side by side, do the same.
 
+mod dead;
 mod methods;
 
 use harness::*;

@@ -206,3 +206,45 @@ async fn a_stopwatch_leaves_out_what_others_need_the_machine_for() -> Result<()>
     assert!(busy <= passed && passed.as_millis() >= 100, "{busy:?} of {passed:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn prometheus_gives_what_it_has_scraped() -> Result<()> {
+    let text = "location = /metrics { default_type 'text/plain; version=0.0.4'; \
+                return 200 '# TYPE a counter\\na{b=\"c\\\\\\\\\"} 5\\na{b=\"d\"} +Inf\\n'; }";
+    let nginx = Nginx::start(
+        Configuration::stock().http("upstream firehose { server 127.0.0.1:1; }").server(text),
+    )
+    .await?;
+    let target =
+        |job, path| Target { job, address: nginx.address(), path, query: &[("one", "two")] };
+    let folder = Folder::new("rules")?;
+    let rules = "groups: [{name: g, rules: [{alert: Five, expr: a == 5}, \
+                 {record: 'a:wrong', expr: 'a * on () a'}]}]";
+    let rules = folder.write("rules.yml", rules)?;
+    let prometheus = Prometheus::start(&[target("one", "/metrics")], &[&rules]).await?;
+    prometheus.scraped().await?;
+    assert_eq!(prometheus.value("a{b=\"c\\\\\"}").await?, 5.0);
+    assert_eq!(prometheus.value("a{b=\"d\"}").await?, f64::INFINITY);
+    assert!(prometheus.value("a").await.is_err(), "two series are one value");
+    assert!(prometheus.query("a{").await.is_err(), "half an expression is one");
+    assert_eq!(prometheus.names("a").await?[..1], ["a"]);
+    prometheus.scraped().await?;
+    let raw = prometheus.query("a{b=\"d\"}[1h]").await?;
+    assert!(raw.len() == 1 && raw[0].samples.len() >= 2, "{raw:?}");
+    eventually(SOON, "the rules are evaluated", async || {
+        let rules = prometheus.rules().await?;
+        ensure!(rules.len() == 2 && rules[0].state == "firing", "{rules:?}");
+        ensure!(rules[1].health == "err" && rules[1].error.contains("many"), "{rules:?}");
+        Ok(())
+    })
+    .await?;
+    let both = [target("one", "/metrics"), target("two", "/nothing")];
+    let prometheus = Prometheus::start(&both, &[]).await?;
+    eventually(SOON, "both were scraped, one in vain", async || {
+        let scraped = [prometheus.value("up{job=\"one\"}"), prometheus.value("up{job=\"two\"}")];
+        let [one, two] = scraped;
+        ensure!((one.await?, two.await?) == (1.0, 0.0), "not yet");
+        Ok(())
+    })
+    .await
+}

@@ -154,7 +154,6 @@ async fn status_is_json_and_takes_no_other_method() -> Result<()> {
     let mut connection = nginx.connect().await?;
     let answer = connection.get("/etcd").await?;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
-    assert_eq!(answer.header("content-length"), answer.body.len().to_string());
     // No value has a field of its own.
     let status: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&answer.body)?;
     let fields: Vec<_> = status.keys().map(String::as_str).collect();
@@ -165,9 +164,13 @@ async fn status_is_json_and_takes_no_other_method() -> Result<()> {
             "idle_connections",
             "nginx_version",
             "pid",
+            "publication_bounds",
+            "time",
+            "time_bounds",
             "tls_sessions",
             "upstreams",
             "variables",
+            "version",
             "watcher_pid"
         ]
     );

@@ -1,9 +1,12 @@
 //! What nginx with the module shows to those who use it.
 
+mod access_log;
 mod allow;
 mod announce;
 mod balancing;
 mod beside;
+mod check_figures;
+mod check_value;
 mod checks;
 mod churn;
 mod compaction;
@@ -19,6 +22,7 @@ mod failures;
 mod grpc;
 mod grpc_proxy;
 mod harness_itself;
+mod history;
 mod hold;
 mod http2_nodes;
 mod hundred_thousand;
@@ -39,11 +43,14 @@ mod migrate;
 mod names;
 mod native_sticky;
 mod nginx_conf;
+mod nodes;
 mod outages;
 mod panics;
 mod peak_ewma;
 mod privileged_files;
 mod processes;
+mod prometheus;
+mod publication_times;
 mod quorum;
 #[path = "../../crates/peer-zone/tests/support/random.rs"]
 mod random;
@@ -53,8 +60,12 @@ mod serve;
 mod slow_start;
 mod soak;
 mod state;
+mod statistics;
 mod status;
+mod status_command;
 mod sticky;
+mod stream;
+mod stream_services;
 mod takeover;
 mod tls;
 mod tls_sessions;

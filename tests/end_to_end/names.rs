@@ -160,6 +160,37 @@ async fn status_says_which_host_name_cannot_be_resolved_since_when_and_why() -> 
     Ok(())
 }
 
+/// Also the last one, after which the upstream has no host name.
+#[tokio::test]
+async fn host_names_that_cannot_be_resolved_leave_the_status_with_their_keys() -> Result<()> {
+    let (etcd, server) = (Etcd::start().await?, NameServer::start().await);
+    etcd.put(key("good"), "127.0.0.3:80").await?;
+    etcd.put(key("lost"), "lost.example:80").await?;
+    etcd.put(key("typo"), "typo.example:80").await?;
+    let nginx = Nginx::start(configuration(&etcd, &server, "")).await?;
+    unresolved(&nginx, &["lost", "typo"]).await?;
+    etcd.delete(&key("lost")).await?;
+    unresolved(&nginx, &["typo"]).await?;
+    etcd.put(key("typo"), "127.0.0.4:80").await?;
+    unresolved(&nginx, &[]).await?;
+    nginx.wait_for_keys(&["good", "typo"]).await?;
+
+    etcd.put(key("lost"), "lost.example:80").await?;
+    unresolved(&nginx, &["lost"]).await?;
+    etcd.delete(&key("lost")).await?;
+    unresolved(&nginx, &[]).await?;
+
+    // The next watcher knows no more of it than the status: it says what it finds.
+    let text = format!("host \"lost.example\" of prefix \"{PREFIX}\" could not be resolved");
+    nginx.wait_for_log_lines(&text, 2).await?;
+    signal(nginx.watcher().await?, Signal::SIGKILL)?;
+    nginx.watcher().await?;
+    unresolved(&nginx, &[]).await?;
+    etcd.put(key("lost"), "lost.example:80").await?;
+    unresolved(&nginx, &["lost"]).await?;
+    nginx.wait_for_log_lines(&text, 3).await
+}
+
 #[tokio::test]
 async fn many_host_names_that_cannot_be_resolved_are_summed_up() -> Result<()> {
     const LOST: usize = 250;

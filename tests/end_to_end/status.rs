@@ -1,5 +1,10 @@
 //! What `etcd_status` says with each balancing method.
 
+mod documentation;
+mod fleet;
+mod formats;
+mod pieces;
+
 use harness::*;
 
 const METHODS: [(&str, &str); 11] = [

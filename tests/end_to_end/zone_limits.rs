@@ -15,8 +15,9 @@ fn peer(number: usize) -> String {
 async fn full(nginx: &Nginx, wanted: usize) -> Result<Upstream> {
     eventually(SOON, "a full zone", async || {
         let upstream = nginx.upstream().await?;
-        let left_out = wanted - upstream.keys().len().min(wanted);
-        ensure!(upstream.zone.full && upstream.zone.left_out == left_out, "{:?}", upstream.zone);
+        let (count, zone) = (upstream.keys().len(), &upstream.zone);
+        let left_out = wanted - count.min(wanted);
+        ensure!(zone.full && zone.left_out == left_out, "{count} of {wanted} peers, {zone:?}");
         let trouble = upstream.trouble.clone().unwrap_or_default();
         ensure!(
             trouble.contains(&format!("{left_out} of {wanted} peers are not used")),
@@ -196,7 +197,18 @@ async fn full_zone_keeps_the_last_list_and_recovers() -> Result<()> {
     for number in 0..20 {
         etcd.put(name(count + number), node.address().to_string()).await?;
     }
-    assert!(nginx.log_lines("zone=").len() <= 3, "{:?}", nginx.log_lines("zone="));
+    let said = nginx.log_lines("zone=");
+    assert!(said.len() <= 3, "{said:?}");
+    // A size that was named and would not do any more is replaced by another.
+    let more = (0..4 * count).map(|number| (key(&format!("more-{number:05}")), node.address()));
+    etcd.put_all(more.map(|(key, address)| (key, address.to_string()))).await?;
+    eventually(SOON, "another size is named", async || {
+        let lines = nginx.log_lines("increase it to");
+        ensure!(lines.len() > said.len(), "{lines:?}");
+        Ok(())
+    })
+    .await?;
+    etcd.delete_all(&key("more-")).await?;
 
     etcd.delete_each((0..count / 2).map(name)).await?;
     etcd.delete_each((0..20).map(|number| name(count + number))).await?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use crate::{Etcd, Result, ensure};
+use crate::stream::load_stream;
+use crate::{Etcd, Result, StreamModule, ensure};
 
 /// The upstream that the tests' `location /` passes to.
 pub const UPSTREAM: &str = "firehose";
@@ -54,6 +55,10 @@ pub struct Configuration {
     server: String,
     location: String,
     end: String,
+    stream: String,
+    /// When nginx's own stream module is loaded, if a test says so.
+    stream_module: Option<StreamModule>,
+    http_block: bool,
     /// A whole nginx.conf, instead of all of the above.
     shipped: Option<String>,
 }
@@ -78,6 +83,9 @@ impl Configuration {
             server: String::new(),
             location: String::new(),
             end: String::new(),
+            stream: String::new(),
+            stream_module: None,
+            http_block: true,
             shipped: None,
         }
     }
@@ -196,6 +204,27 @@ impl Configuration {
         self
     }
 
+    /// Adds to `stream {}`, which is there then, beside `http {}`.
+    #[must_use]
+    pub fn stream(mut self, text: &str) -> Self {
+        self.stream.push_str(text);
+        self.stream.push('\n');
+        self
+    }
+
+    /// When nginx's own stream module is loaded, where it is a dynamic one. It is loaded first for
+    /// a test that says nothing and has a `stream {}`.
+    #[must_use]
+    pub fn stream_module(self, when: StreamModule) -> Self {
+        Self { stream_module: Some(when), ..self }
+    }
+
+    /// Leaves `http {}` out. A `listen 8080` in `stream {}` is nginx's address then.
+    #[must_use]
+    pub fn without_http(self) -> Self {
+        Self { http_block: false, ..self }
+    }
+
     pub(crate) fn how(&self) -> Mode {
         self.mode
     }
@@ -209,28 +238,22 @@ impl Configuration {
         if let Some(text) = &self.shipped {
             return Ok(text.replace("listen 8080;", &format!("listen 127.0.0.1:{port};")));
         }
-        let mut text = String::new();
-        if self.module {
-            let module = if self.faults { module_with_faults()? } else { module()? };
-            writeln!(text, "load_module {};", module.display())?;
-        }
+        let mut text = self.modules()?;
         if geteuid().is_root() {
             text.push_str("user www-data;\n");
         }
         let daemon = if self.mode == Mode::Daemon { "on" } else { "off" };
         let master = if self.mode == Mode::Single { "off" } else { "on" };
-        let variables = if self.module {
-            "add_header X-Peer $etcd_peer always; add_header X-Revision $etcd_revision always;"
-        } else {
-            ""
-        };
-        let status = if self.module { "location = /etcd { etcd_status; }" } else { "" };
-        let Self { connections, main, http, server, location, end, .. } = self;
+        let Self { connections, main, end, .. } = self;
         // A socket for each worker that is configured would leave some without anyone who accepts.
         let workers = if self.mode == Mode::Single { 1 } else { self.workers };
-        // Each connection to a socket with `reuseport` goes to a worker by chance; without it an
-        // idle machine gives nearly all of them to one, and a test would hardly get to see the
-        // others.
+        let http = if self.http_block { self.render_http(port) } else { String::new() };
+        let stream = if self.stream.is_empty() {
+            String::new()
+        } else {
+            let text = self.stream.replace("listen 8080", &format!("listen 127.0.0.1:{port}"));
+            format!("stream {{\n{text}}}\n")
+        };
         write!(
             text,
             "\
@@ -240,6 +263,39 @@ worker_processes {workers};
 error_log logs/error.log notice;
 pid logs/nginx.pid;
 {main}events {{ worker_connections {connections}; }}
+{http}{stream}{end}"
+        )?;
+        Ok(text)
+    }
+
+    /// The lines that load modules.
+    fn modules(&self) -> Result<String> {
+        let ours = match (self.module, self.faults) {
+            (false, _) => String::new(),
+            (true, false) => format!("load_module {};\n", module()?.display()),
+            (true, true) => format!("load_module {};\n", module_with_faults()?.display()),
+        };
+        let when = if self.stream.is_empty() { StreamModule::Absent } else { StreamModule::First };
+        Ok(match self.stream_module.unwrap_or(when) {
+            StreamModule::First => format!("{}{ours}", load_stream()?),
+            StreamModule::Last => format!("{ours}{}", load_stream()?),
+            StreamModule::Absent => ours,
+        })
+    }
+
+    fn render_http(&self, port: u16) -> String {
+        let variables = if self.module {
+            "add_header X-Peer $etcd_peer always; add_header X-Revision $etcd_revision always;"
+        } else {
+            ""
+        };
+        let status = if self.module { "location = /etcd { etcd_status; }" } else { "" };
+        let Self { http, server, location, .. } = self;
+        // Each connection to a socket with `reuseport` goes to a worker by chance; without it an
+        // idle machine gives nearly all of them to one, and a test would hardly get to see the
+        // others.
+        format!(
+            "\
 http {{
     access_log off;
 {TEMPORARY}    keepalive_requests 1000000;
@@ -262,9 +318,8 @@ http {{
         }}
     }}
 }}
-{end}"
-        )?;
-        Ok(text)
+"
+        )
     }
 }
 

@@ -4,9 +4,12 @@ mod keys;
 mod leases;
 mod snapshots;
 mod users;
+mod writes;
 
 use std::fs::File;
 use std::process::{Command, Stdio};
+
+pub use writes::{Write, Writes};
 
 use etcd_client::{
     Certificate as Trusted, Client, CompactionOptions, ConnectOptions, GetOptions, Identity,

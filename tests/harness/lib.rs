@@ -7,9 +7,11 @@
 
 #![forbid(unsafe_code)]
 
+mod browser;
 mod certificates;
 mod configuration;
 mod containers;
+mod datagrams;
 mod ending;
 mod etcd;
 mod etcd_cluster;
@@ -32,23 +34,29 @@ mod pipeline;
 mod ports;
 mod process;
 mod program;
+mod prometheus;
+mod redis;
 mod router;
 mod served;
+mod services;
 mod session;
 mod status;
 mod stopwatch;
+mod stream;
 mod version;
 mod websocket;
 
+pub use browser::{Browser, Tab};
 pub use certificates::{Authority, Certificate};
 pub use configuration::{Configuration, Mode, PREFIX, UPSTREAM, cluster, key, upstream};
 pub use containers::{Compose, Container, Network, docker, image};
+pub use datagrams::{DatagramLoad, DatagramNode, DatagramReport};
 pub use demo_node::{
     ClosedPort, Counts, FIREHOSE_POLL, Fault, ListenAddress, Node, OpenSession, StatusCode,
     broadcast_number, paced_byte,
 };
 pub use ending::{End, Ending, Observed};
-pub use etcd::Etcd;
+pub use etcd::{Etcd, Write, Writes};
 pub use etcd_cluster::{EtcdCluster, MEMBERS};
 pub use eventually::eventually;
 pub use fleet::Fleet;
@@ -71,13 +79,24 @@ pub use process::{
     signal, state,
 };
 pub use program::{Program, firehose_router};
+pub use prometheus::{Prometheus, Rule, Series, Target, promtool_check};
+pub use redis::{Redis, redis_command};
 pub use router::{Router, settled, start_nodes};
 pub use served::{Served, etcd_module};
+pub use services::{
+    Broker, NameServer, Patroni, Postgres, ShippedStream, Subscriber, Transport, ask_for_text,
+    publish, running_role,
+};
 pub use session::{Record, Session};
 pub use status::{
     Geo, Holding, Peer, Rejected, StateFile, Status, Unresolved, Upstream, Variable, Zone,
 };
 pub use stopwatch::Stopwatch;
+pub use stream::{
+    NodeSession, SESSIONS, Socat, StreamKind, StreamModule, StreamRouter, TcpLoad, TcpNode,
+    TcpSession, UdpClient, UdpNode, echo_each, ended_each, open_tcp, sessions, start_tcp_nodes,
+    stream_kind, stream_server,
+};
 pub use version::{etcd_version, nginx_has, nginx_version, skip, without_keepalive};
 pub use websocket::WebSocket;
 

@@ -42,7 +42,7 @@ pub struct Report {
 }
 
 impl Report {
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.answered += other.answered;
         self.failures.extend(other.failures);
         for (node, count) in other.nodes {

@@ -274,6 +274,19 @@ impl Nginx {
         Ok(old)
     }
 
+    /// Ends nginx, and starts it again on the same port after `pause`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end or start soon.
+    pub async fn restart(&mut self, pause: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+        self.end(Signal::SIGTERM).await?;
+        pause().await?;
+        let folder = std::mem::replace(&mut self.folder, Folder::new("nginx-ended")?);
+        *self = Self::start_in(folder, self.port, self.configuration.clone()).await?;
+        Ok(())
+    }
+
     /// Sends a signal to the master.
     ///
     /// # Errors

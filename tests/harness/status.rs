@@ -71,6 +71,9 @@ pub struct Variable {
 /// One upstream.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Upstream {
+    /// `http` or `stream`, where it is; empty from a module that has HTTP alone.
+    #[serde(default)]
+    pub kind: String,
     /// The cluster's name.
     pub cluster: String,
     /// The prefix, with its final slash.

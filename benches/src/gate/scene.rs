@@ -14,13 +14,13 @@ use harness::{
     Configuration, Etcd, Mode, Nginx, Result, UPSTREAM, cluster, ensure, eventually, free_port,
 };
 
-use crate::callgrind::{between_marks, of_changes};
+use crate::callgrind::{Profile, between_marks, of_changes};
 use crate::client::Client;
 use crate::count::FEW;
 use crate::counting::{WARM_UP, dump};
 use crate::farm::{Farm, allow_descriptors};
 use crate::fleet::Fleet;
-use crate::method::{Method, path};
+use crate::method::{KEY, Method, path};
 use crate::plan::Plan;
 use crate::setup::LISTED;
 
@@ -28,32 +28,78 @@ use crate::setup::LISTED;
 pub type Figures = BTreeMap<String, f64>;
 
 /// Peers where there are many.
-const MANY: usize = 10_000;
+pub const MANY: usize = 10_000;
 /// Requests over which instructions are counted.
-const REQUESTS: usize = 200;
+pub const REQUESTS: usize = 200;
 /// Changes over which instructions are counted.
 const CHANGES: usize = 20;
 /// Where the peers listen: below the ports that tests and the kernel choose.
 const PORT: u16 = 11_907;
 /// How long another gate may have that port.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// The name of what a change takes.
 pub const CHANGE: &str = "a change, applied and published";
+/// An upstream.
+#[derive(Clone, Copy)]
+pub struct Scene {
+    /// How peers are chosen.
+    pub method: Method,
+    /// How many.
+    pub peers: usize,
+    /// Whether it counts the figures of its requests, as it does if the configuration does not say
+    /// otherwise.
+    pub counts: bool,
+}
+
+impl Scene {
+    /// With the figures of its requests.
+    pub const fn of(method: Method, peers: usize) -> Self {
+        Self { method, peers, counts: true }
+    }
+
+    /// The same without them.
+    pub const fn without_statistics(self) -> Self {
+        Self { counts: false, ..self }
+    }
+
+    /// In the names of its figures.
+    pub fn title(self) -> String {
+        let rest = if self.counts { "" } else { ", etcd_statistics off" };
+        format!("{}, {} peers{rest}", self.method.name(), self.peers)
+    }
+
+    /// In the upstream, for a method that goes by this key.
+    pub fn directives(self, key: &str) -> String {
+        let rest = if self.counts { "" } else { "etcd_statistics off;" };
+        format!("{} {rest}", self.method.directive(key))
+    }
+
+    /// The parameter of `etcd`.
+    pub fn zone(self) -> String {
+        fleet(self.method, self.peers).zone()
+    }
+
+    /// Whether a plan chooses it.
+    pub fn is_chosen(&self, plan: &Plan) -> bool {
+        plan.methods.contains(&self.method) && plan.peers.contains(&self.peers)
+    }
+}
+
 /// The upstreams.
-const UPSTREAMS: [(Method, usize); 5] = [
-    (Method::RoundRobin, FEW),
-    (Method::LeastConn, FEW),
-    (Method::HashConsistent, FEW),
-    (Method::RoundRobin, MANY),
-    (Method::HashConsistent, MANY),
+const UPSTREAMS: [Scene; 8] = [
+    Scene::of(Method::RoundRobin, FEW),
+    Scene::of(Method::LeastConn, FEW),
+    Scene::of(Method::HashConsistent, FEW),
+    Scene::of(Method::RoundRobin, FEW).without_statistics(),
+    Scene::of(Method::LeastConn, FEW).without_statistics(),
+    Scene::of(Method::HashConsistent, FEW).without_statistics(),
+    Scene::of(Method::RoundRobin, MANY),
+    Scene::of(Method::HashConsistent, MANY),
 ];
 
 /// What a plan chooses of them.
-fn chosen(plan: &Plan) -> Vec<(Method, usize)> {
-    let is_chosen = |&(method, peers): &(Method, usize)| {
-        plan.methods.contains(&method) && plan.peers.contains(&peers)
-    };
-    UPSTREAMS.into_iter().filter(is_chosen).collect()
+fn chosen(plan: &Plan) -> Vec<Scene> {
+    UPSTREAMS.into_iter().filter(|scene| scene.is_chosen(plan)).collect()
 }
 
 /// Whether a plan chooses all of them.
@@ -71,7 +117,8 @@ fn prefix(upstream: usize) -> String {
     format!("/gate/{upstream}/")
 }
 
-fn fleet(method: Method, peers: usize) -> Fleet {
+/// Peers with addresses of their own.
+pub fn fleet(method: Method, peers: usize) -> Fleet {
     Fleet { is_distinct: true, ..Fleet::of(peers, method) }
 }
 
@@ -81,13 +128,13 @@ fn pair(upstream: usize, number: usize, weight: usize) -> (String, String) {
     (format!("{}node-{number:05}", prefix(upstream)), format!("{address} weight={weight}"))
 }
 
-fn configuration(etcd: &Etcd, chosen: &[(Method, usize)]) -> Result<(Configuration, String)> {
+fn configuration(etcd: &Etcd, chosen: &[Scene]) -> Result<(Configuration, String)> {
     let port = free_port()?;
     let (mut upstreams, mut locations) = (String::new(), String::new());
-    for (number, &(method, peers)) in chosen.iter().enumerate() {
-        let (name, prefix, fleet) = (name(number), prefix(number), fleet(method, peers));
-        let (zone, directive) = (fleet.zone(), method.directive());
-        upstreams += &format!("upstream {name} {{ etcd main {prefix} {zone}; {directive} }}\n");
+    for (number, scene) in chosen.iter().enumerate() {
+        let (name, prefix) = (name(number), prefix(number));
+        let (zone, directives) = (scene.zone(), scene.directives(KEY));
+        upstreams += &format!("upstream {name} {{ etcd main {prefix} {zone}; {directives} }}\n");
         locations += &format!("location /{number}/ {{ proxy_pass http://{name}; }}\n");
     }
     let server = format!(
@@ -128,26 +175,24 @@ pub async fn count(plan: &Plan, folder: &Path) -> Result<Figures> {
     let _farm =
         eventually(PATIENCE, "the port of the peers", async || Farm::waiting_on(PORT)).await?;
     let etcd = Etcd::start().await?;
-    for (upstream, &(_, peers)) in chosen.iter().enumerate() {
+    for (upstream, &Scene { peers, .. }) in chosen.iter().enumerate() {
         etcd.put_all((0..peers).map(|number| pair(upstream, number, 1))).await?;
     }
     let (configuration, address) = configuration(&etcd, &chosen)?;
     let nginx = Nginx::start(configuration).await?;
-    for (number, &(_, peers)) in chosen.iter().enumerate() {
+    for (number, &Scene { peers, .. }) in chosen.iter().enumerate() {
         logged(&nginx, number, peers, &format!("(+{peers} ")).await?;
     }
     let mut client = Client::open(&address)?;
     let mut figures = Figures::new();
-    for (number, (method, peers)) in chosen.iter().enumerate() {
-        let name = format!("{}, {peers} peers", method.name());
+    for (number, scene) in chosen.iter().enumerate() {
+        let name = scene.title();
         let cost = requests(&mut client, number, nginx.master(), folder)?;
         figures.extend(cost.map(|(what, figure)| (format!("{name}: {what}"), figure)));
     }
-    for (number, &(method, _)) in
-        chosen.iter().enumerate().filter(|&(_, &(_, peers))| peers == MANY)
-    {
+    for (number, scene) in chosen.iter().enumerate().filter(|(_, scene)| scene.peers == MANY) {
         let figure = changes(&etcd, &nginx, number, folder).await?;
-        figures.insert(format!("{}, {MANY} peers: {CHANGE}", method.name()), figure);
+        figures.insert(format!("{}: {CHANGE}", scene.title()), figure);
     }
     nginx.check_log()?;
     Ok(figures)
@@ -171,12 +216,17 @@ fn requests(
     client.get("/worker")?;
     let profile = between_marks(folder, process)?;
     ensure!(profile.module > 0.0 && profile.heap_calls > 0.0, "callgrind knows no module");
+    Ok(own(&profile))
+}
+
+/// What [`REQUESTS`] took, for each.
+pub fn own(profile: &Profile) -> [(&'static str, f64); 3] {
     let each = |count: f64| count / REQUESTS as f64;
-    Ok([
+    [
         ("the module's own code", each(profile.module)),
         ("calls to nginx and libraries", each(profile.calls_out)),
         ("allocations", each(profile.heap_calls)),
-    ])
+    ]
 }
 
 /// What applying and publishing a change of a peer's weight takes.

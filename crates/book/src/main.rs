@@ -44,7 +44,7 @@ fn build(root: &Path) -> Result<PathBuf> {
     for picture in fs::read_dir(root.join("docs/images"))? {
         let picture = picture?;
         let copy = source.path().join("images").join(picture.file_name());
-        write(&copy, &fs::read_to_string(picture.path())?)?;
+        write(&copy, &read(&picture.path())?)?;
     }
     let site = std::path::absolute(root.join("build/docs"))?;
     let mut config = Config::from_disk(root.join("docs/book.toml"))?;
@@ -64,12 +64,13 @@ fn copy_pages(root: &Path, source: &Path) -> Result<BTreeSet<PathBuf>> {
         pages(root)?.into_iter().filter(|page| page.starts_with("docs")).collect();
     let mut seen: BTreeSet<PathBuf> = files.iter().cloned().collect();
     while let Some(file) = files.pop() {
-        let text = fs::read_to_string(root.join(&file))
-            .map_err(|error| format!("{}: {error}", file.display()))?;
+        let bytes = read(&root.join(&file))?;
         if !is_page(&file) {
-            write(&source.join(place(&file)), &text)?;
+            write(&source.join(place(&file)), &bytes)?;
             continue;
         }
+        let text =
+            String::from_utf8(bytes).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut copy = text.clone();
         // From the end, so that a change moves nothing that is still to come.
         for link in links(&text).into_iter().rev() {
@@ -82,7 +83,7 @@ fn copy_pages(root: &Path, source: &Path) -> Result<BTreeSet<PathBuf>> {
                 files.push(target);
             }
         }
-        write(&source.join(place(&file)), &copy)?;
+        write(&source.join(place(&file)), copy.as_bytes())?;
     }
     Ok(seen.into_iter().filter(|file| is_page(file) && !file.starts_with("docs")).collect())
 }
@@ -96,9 +97,14 @@ fn add_to_summary(summary: &Path, others: &BTreeSet<PathBuf>) -> Result<()> {
     Ok(fs::write(summary, text)?)
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
+/// Reads a file of any kind: a picture need not be text.
+fn read(file: &Path) -> Result<Vec<u8>> {
+    Ok(fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?)
+}
+
+fn write(file: &Path, content: &[u8]) -> Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    Ok(fs::write(file, text)?)
+    Ok(fs::write(file, content)?)
 }

@@ -88,6 +88,19 @@ fn each_page_is_in_the_table_of_contents_once() {
     assert_eq!(distinct, pages);
 }
 
+/// For those who read the files without the book: the same pages, in the same order.
+#[test]
+fn first_page_lists_each_page_of_the_table_of_contents() {
+    let targets = |text: &str| -> Vec<String> {
+        let links = links(text).into_iter().map(|link| link.target);
+        // Those of the first level are the first page itself, and the style.
+        links.filter(|target| target.contains('/')).collect()
+    };
+    let first = read(Path::new("docs/README.md"));
+    let (_, all_pages) = first.split_once("## All pages").expect("its list of pages");
+    assert_eq!(targets(all_pages), targets(&read(Path::new("docs/SUMMARY.md"))));
+}
+
 #[test]
 fn readme_has_at_most_10_kilobytes() {
     let size = read(Path::new("README.md")).len();

@@ -28,6 +28,7 @@ impl Directive {
             return Ok(Args { directive: self, arguments: args, given: Vec::new() });
         }
         let (arguments, rest) = args.split_at(required);
+        self.check_first(arguments)?;
         if self.parameters.is_empty() && !rest.is_empty() {
             return Err(self.wrong_number());
         }
@@ -37,6 +38,20 @@ impl Directive {
         }
         parsed.check_together()?;
         Ok(parsed)
+    }
+}
+
+impl Directive {
+    /// That the first argument, by which it is known which parameters there can be, was not
+    /// forgotten: otherwise the message would be that a parameter cannot be used with another one.
+    fn check_first(&self, arguments: &[String]) -> Result<(), ConfError> {
+        let is_kind = self.parameters.iter().any(|parameter| !parameter.only_with.is_empty());
+        let Some(first) = arguments.first().filter(|_| is_kind) else { return Ok(()) };
+        let name = first.split_once('=').map_or(first.as_str(), |(name, _)| name);
+        match self.find_parameter(name) {
+            Some(parameter) => Err(self.missing_first(first, parameter)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -62,8 +77,8 @@ impl<'a> Args<'a> {
             if let Some(other) = parameter.excludes.filter(|other| self.is_given(other)) {
                 return Err(self.directive.excludes(parameter.name, other));
             }
-            if let (Some(only), [first, ..]) = (parameter.only_with, self.arguments)
-                && first != only
+            if let ([_, ..], [first, ..]) = (parameter.only_with, self.arguments)
+                && !parameter.only_with.contains(&first.as_str())
             {
                 return Err(self.directive.excludes(parameter.name, first));
             }

@@ -15,6 +15,10 @@ pub enum Context {
     Upstream,
     /// A block `location`.
     Location,
+    /// The block `stream`.
+    Stream,
+    /// A block `upstream` in `stream`.
+    StreamUpstream,
     /// A block `etcd_cluster`, which the module reads itself.
     Cluster,
 }
@@ -27,6 +31,8 @@ impl Context {
             Self::Http => "http",
             Self::Upstream => "upstream",
             Self::Location => "location",
+            Self::Stream => "stream",
+            Self::StreamUpstream => "upstream (stream)",
             Self::Cluster => "etcd_cluster",
         }
     }

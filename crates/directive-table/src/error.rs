@@ -66,8 +66,8 @@ fn plain(syntax: &str) -> String {
 }
 
 /// `"a", "b" or "c"`.
-fn one_of(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+fn one_of(names: &[impl AsRef<str>]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{}\"", name.as_ref())).collect();
     match quoted.as_slice() {
         [] => String::new(),
         [only] => only.clone(),
@@ -188,6 +188,18 @@ impl Directive {
     /// A parameter, or a value, cannot be used without something that is not there.
     pub fn needs(&self, parameter: &str, other: &str) -> ConfError {
         format!("\"{parameter}\" cannot be used without {other} in \"{}\" directive", self.name)
+            .into()
+    }
+
+    /// A parameter stands where the first argument should be.
+    pub fn missing_first(&self, argument: &str, parameter: &Parameter) -> ConfError {
+        let shown = if parameter.is_secret { parameter.name } else { argument };
+        let first = match parameter.only_with {
+            [] => self.arguments[0].expects.to_owned(),
+            kinds => one_of(kinds),
+        };
+        let shown = quoted(shown);
+        format!("{shown} cannot be used without {first} before it in \"{}\" directive", self.name)
             .into()
     }
 

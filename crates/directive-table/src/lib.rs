@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check_parameters;
 mod directive;
 mod error;
 pub mod manual;
@@ -18,6 +19,7 @@ mod parameter;
 pub mod reference;
 mod seen;
 mod table;
+mod table_parameters;
 
 pub use args::Args;
 pub use directive::{Argument, Context, Directive, argument};

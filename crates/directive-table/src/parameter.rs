@@ -27,8 +27,9 @@ pub struct Parameter {
     pub is_secret: bool,
     /// The parameter of the same directive with which it cannot be used.
     pub excludes: Option<&'static str>,
-    /// The directive's first argument with which alone it can be used.
-    pub only_with: Option<&'static str>,
+    /// The directive's first arguments with which alone it can be used; empty if it can be used
+    /// with all.
+    pub only_with: &'static [&'static str],
 }
 
 /// A parameter with a value.
@@ -49,7 +50,7 @@ pub const fn flag(name: &'static str) -> Parameter {
         repeats: false,
         is_secret: false,
         excludes: None,
-        only_with: None,
+        only_with: &[],
     }
 }
 
@@ -84,9 +85,9 @@ impl Parameter {
         Self { excludes: Some(other), ..self }
     }
 
-    /// The same, but only for this first argument of the directive.
-    pub const fn only_with(self, argument: &'static str) -> Self {
-        Self { only_with: Some(argument), ..self }
+    /// The same, but only for these first arguments of the directive.
+    pub const fn only_with(self, arguments: &'static [&'static str]) -> Self {
+        Self { only_with: arguments, ..self }
     }
 
     /// How it is written, as in the reference: `interval=*time*`.

@@ -51,8 +51,8 @@ fn restrictions(parameter: &Parameter) -> String {
     if parameter.repeats {
         restrictions += "; can be repeated";
     }
-    if let Some(argument) = parameter.only_with {
-        restrictions += &format!("; with `{argument}` only");
+    if !parameter.only_with.is_empty() {
+        restrictions += &format!("; with `{}` only", parameter.only_with.join("` or `"));
     }
     if let Some(other) = parameter.excludes {
         restrictions += &format!("; cannot be used with `{other}`");

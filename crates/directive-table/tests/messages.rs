@@ -52,6 +52,12 @@ fn each_mistake_in_a_line_has_its_message() {
         ),
         ("etcd_check tcp uri=/", "\"uri\" cannot be used with \"tcp\" in \"etcd_check\" directive"),
         (
+            "etcd_check http expect=a",
+            "\"expect\" cannot be used with \"http\" in \"etcd_check\" directive",
+        ),
+        ("etcd_check tcp expect=a=b", "none"),
+        ("etcd_check tls send=a expect=b name=c", "none"),
+        (
             "etcd_geo $a main",
             "invalid number of arguments in \"etcd_geo\" directive, it must be \"etcd_geo $name \
              cluster prefix [empty=0 | 1] [zone=size] [initial=network,… …] [initial_file=file] \
@@ -134,7 +140,8 @@ fn each_mistake_that_a_handler_finds_has_its_message() {
         ),
         (
             check.invalid_argument(0, "grpc"),
-            "invalid check \"grpc\" in \"etcd_check\" directive, it must be \"http\" or \"tcp\"",
+            "invalid check \"grpc\" in \"etcd_check\" directive, it must be \"http\", \"tcp\" or \
+             \"tls\"",
         ),
         (
             directive("etcd_allow").invalid_argument(7, "all"),

@@ -14,8 +14,18 @@ const ADVICE_LENGTH: usize = 220;
 /// The trouble in one line without secrets: where its kind is known, what is wrong and what mends
 /// it, and then how etcd or the system put it.
 pub(crate) fn reason(trouble: &Trouble, config: &ClusterConfig, range: &Range) -> String {
+    reason_for("read", trouble, config, range)
+}
+
+/// The same of a call that needs this permission, as etcd's roles name it.
+pub(crate) fn reason_for(
+    permission: &str,
+    trouble: &Trouble,
+    config: &ClusterConfig,
+    range: &Range,
+) -> String {
     let endpoint = trouble.endpoint.as_deref().unwrap_or("the endpoint");
-    let Some(advice) = advice(trouble.kind, config, endpoint, range) else {
+    let Some(advice) = advice(trouble.kind, config, endpoint, range, permission) else {
         return trouble.said.clone();
     };
     let advice: String = one_line(&advice).chars().take(ADVICE_LENGTH).collect();
@@ -24,7 +34,13 @@ pub(crate) fn reason(trouble: &Trouble, config: &ClusterConfig, range: &Range) -
     format!("{advice} ({said})")
 }
 
-fn advice(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> Option<String> {
+fn advice(
+    kind: Kind,
+    config: &ClusterConfig,
+    endpoint: &str,
+    range: &Range,
+    permission: &str,
+) -> Option<String> {
     let user = config.login.as_ref().map(|login| login.user.as_str());
     let (tls, names) = (&config.tls, &config.setting_names);
     Some(match kind {
@@ -175,8 +191,8 @@ fn advice(kind: Kind, config: &ClusterConfig, endpoint: &str, range: &Range) -> 
                 None => "clients without a user".to_owned(),
             };
             format!(
-                "permission denied for {who}: grant the role of that user read permission on \
-                 {range}"
+                "permission denied for {who}: grant the role of that user {permission} permission \
+                 on {range}"
             )
         }
         Kind::LoginFailed => match &config.login {

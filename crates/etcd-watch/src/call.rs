@@ -5,16 +5,25 @@ use std::time::Duration;
 
 use etcd_client::{Client, Error};
 
-use crate::advice::reason;
+use crate::advice::reason_for;
 use crate::connection::Cluster;
 use crate::listening_time::listening_timeout;
 use crate::range::Range;
-use crate::trouble::Trouble;
+use crate::trouble::{Kind, Trouble};
 use crate::update::Cause;
 
 /// How long the longest look at the connection takes before etcd is called; a login is a part of
 /// it.
 const CONNECTING: Duration = Duration::from_secs(10);
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// One line of at most 300 characters, without secrets.
+    pub reason: String,
+    /// Whether etcd has refused to do it, so that certainly nothing was changed.
+    pub is_refusal: bool,
+}
 
 impl Cluster {
     /// Calls etcd, logged in where that is needed; where the endpoint turns out to be at fault, the
@@ -38,12 +47,49 @@ impl Cluster {
     where
         F: Future<Output = Result<T, Error>>,
     {
+        let permission = if what == "get" { "read" } else { "readwrite" };
+        let called = self.call_with(permission, what, keys, deadline, call).await;
+        called.map_err(|error| error.reason)
+    }
+
+    /// The same for a call that is a part of a change, which etcd may refuse to make.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call).
+    pub async fn call_for_change<T, F>(
+        &self,
+        what: &'static str,
+        keys: &str,
+        deadline: Duration,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.call_with("readwrite", what, keys, deadline, call).await
+    }
+
+    async fn call_with<T, F>(
+        &self,
+        permission: &str,
+        what: &'static str,
+        keys: &str,
+        deadline: Duration,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let range = if keys.ends_with('/') {
             Range::new(keys.as_bytes())
         } else {
             Range::of_key(keys.as_bytes())
         };
-        let in_words = |trouble: Trouble| reason(&trouble, self.config(), &range);
+        let in_words = |trouble: Trouble| CallError {
+            reason: reason_for(permission, &trouble, self.config(), &range),
+            is_refusal: is_refusal(trouble.kind),
+        };
         let connection = match listening_timeout(CONNECTING, self.connection()).await {
             Ok(connection) => connection.map_err(in_words)?,
             Err(_) => return Err(in_words(Trouble::late(Cause::Unreachable, what, CONNECTING))),
@@ -73,4 +119,8 @@ impl Cluster {
             ..trouble
         }))
     }
+}
+
+fn is_refusal(kind: Kind) -> bool {
+    matches!(kind, Kind::PermissionDenied | Kind::UserWanted | Kind::LoginFailed)
 }

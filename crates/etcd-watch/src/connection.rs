@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, Error};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::{AnswerDeadline, Backoff};
 use crate::cluster::ClusterConfig;
+use crate::endpoints::{Endpoint, Endpoints};
 use crate::files::Files;
 use crate::login::log_in;
 use crate::progress::Progress;
@@ -34,9 +35,6 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// not make for a login with each attempt.
 const TOKEN_LASTS: Duration = Duration::from_secs(1);
 
-/// No endpoint, where the one in use is told.
-const NONE: usize = usize::MAX;
-
 /// A cluster to follow prefixes of. Cheap to clone: the clones, and so all prefixes, share one
 /// HTTP/2 connection.
 ///
@@ -55,8 +53,7 @@ struct Shared {
     failures: AtomicU64,
     /// How many tokens were found to be void.
     void_tokens: AtomicU64,
-    /// The endpoint that has answered a list last, if it has not been left since.
-    in_use: AtomicUsize,
+    endpoints: Endpoints,
     /// The endpoints of which it was said that they answer no progress requests.
     proxies: Mutex<HashSet<Arc<str>>>,
 }
@@ -119,6 +116,7 @@ impl Cluster {
             backoff: Backoff::new(config.endpoints.len()),
             answer_deadline: AnswerDeadline::default(),
         };
+        let endpoints = Endpoints::new(&config.endpoints);
         Self {
             shared: Arc::new(Shared {
                 config,
@@ -126,7 +124,7 @@ impl Cluster {
                 current: Mutex::new(current),
                 failures: AtomicU64::new(0),
                 void_tokens: AtomicU64::new(0),
-                in_use: AtomicUsize::new(NONE),
+                endpoints,
                 proxies: Mutex::default(),
             }),
         }
@@ -135,7 +133,17 @@ impl Cluster {
     /// The URL of the endpoint that is in use: it has answered a list, and has not been left since.
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
-        self.config().endpoints.get(self.shared.in_use.load(Ordering::Relaxed)).map(String::as_str)
+        self.config().endpoints.get(self.shared.endpoints.in_use()?).map(String::as_str)
+    }
+
+    /// What is known of each endpoint, in the order of the configuration, now and as it changes.
+    #[must_use]
+    pub fn endpoints(&self) -> watch::Receiver<Vec<Endpoint>> {
+        self.shared.endpoints.subscribe()
+    }
+
+    pub(crate) fn known_endpoints(&self) -> &Endpoints {
+        &self.shared.endpoints
     }
 
     pub(crate) fn config(&self) -> &ClusterConfig {
@@ -196,7 +204,7 @@ impl Cluster {
         connection.has_answered.store(true, Ordering::Relaxed);
         let current = self.shared.current.lock().await;
         if current.generation == connection.generation {
-            self.shared.in_use.store(current.endpoint, Ordering::Relaxed);
+            self.shared.endpoints.note_answer(current.endpoint);
         }
     }
 
@@ -238,7 +246,7 @@ impl Cluster {
         current.endpoint = (current.endpoint + 1) % self.config().endpoints.len().max(1);
         current.connection = None;
         current.is_logged_in = false;
-        self.shared.in_use.store(NONE, Ordering::Relaxed);
+        self.shared.endpoints.note_left();
     }
 
     /// Makes the connection, or logs in by means of the one that is there.

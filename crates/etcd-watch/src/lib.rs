@@ -15,6 +15,7 @@ mod backoff;
 mod call;
 mod cluster;
 mod connection;
+mod endpoints;
 mod files;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -40,8 +41,10 @@ mod trouble;
 mod update;
 mod watch;
 
+pub use call::CallError;
 pub use cluster::{ClusterConfig, EndpointError, Identity, Login, Tls, check_endpoint};
 pub use connection::Cluster;
+pub use endpoints::{Endpoint, EndpointState};
 /// The library by which etcd is called, for users of [`Cluster::call`].
 pub use etcd_client;
 pub use files::{Files, OwnFiles, ReadFile};

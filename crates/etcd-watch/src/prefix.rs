@@ -168,6 +168,7 @@ impl Follower<'_> {
                 },
                 Err(trouble) => trouble,
             };
+            self.note_endpoint(&trouble);
             let Wait { wait, is_round_complete } = self.wait(&trouble);
             if self.report(trouble, is_round_complete).await.is_err() {
                 return;
@@ -179,6 +180,17 @@ impl Follower<'_> {
             } else {
                 sleep(wait).await;
             }
+        }
+    }
+
+    /// Takes note of what is wrong with an endpoint, unless it would be so at any.
+    fn note_endpoint(&self, trouble: &Trouble) {
+        let kind = trouble.kind;
+        if let Some(url) = &trouble.endpoint
+            && !matches!(kind, Kind::Compacted | Kind::TooMany)
+        {
+            let reason = || reason(trouble, self.cluster.config(), self.range);
+            self.cluster.known_endpoints().note_trouble(url, kind, reason);
         }
     }
 

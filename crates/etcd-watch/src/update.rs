@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::time::Instant;
+
 /// Why a list was made, or what ended the watch before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -74,6 +76,8 @@ pub enum Update {
         revision: i64,
         /// What happened, each to one key.
         events: Vec<Event>,
+        /// When etcd's response with them had come.
+        arrived: Instant,
     },
     /// The watch was created, which ends an outage, or etcd answered a progress request.
     ///

@@ -1,10 +1,14 @@
 //! What stands on the command line.
 
+mod flags_first;
+
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::flags_first::flags_first;
 use crate::{
-    announce::AnnounceOptions, bound::BoundOptions, healthcheck::HealthcheckOptions,
-    migrate::MigrateOptions, serve::ServeOptions,
+    announce::AnnounceOptions, bound::BoundOptions, check_value::CheckValueOptions,
+    healthcheck::HealthcheckOptions, migrate::MigrateOptions, nodes::NodesOptions,
+    serve::ServeOptions, status::StatusOptions,
 };
 
 /// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
@@ -30,6 +34,19 @@ pub(crate) enum Task {
     /// Without --yes nothing is written, only shown. Keys that the target has with the same value
     /// are not written again. The flags below "etcd" are for --to.
     Migrate(Box<MigrateOptions>),
+    /// Show the state of routers: their upstreams, peers, last changes, and what is wrong.
+    ///
+    /// The exit code is 0 if all is well, 1 if something is wrong, and 2 if a router does not
+    /// answer or a flag is wrong.
+    Status(Box<StatusOptions>),
+    /// List and change the nodes' keys in etcd.
+    ///
+    /// A change is made only if nobody else has changed the key in between.
+    Nodes(Box<NodesOptions>),
+    /// Say what the router makes of a value, or why it rejects it.
+    ///
+    /// The exit code is 0 if the value is valid, 1 if it is rejected, and 2 if a flag is wrong.
+    CheckValue(CheckValueOptions),
     /// Check whether the router on this machine answers, for the health check of a container.
     Healthcheck(HealthcheckOptions),
     /// Run a program that ends with its parent.
@@ -37,6 +54,8 @@ pub(crate) enum Task {
     RunBound(BoundOptions),
 }
 
+#[cfg(test)]
+mod completions;
 #[cfg(test)]
 mod documentation;
 
@@ -46,12 +65,16 @@ mod tests {
 
     use super::Cli;
 
-    /// In a container and in a unit there is nothing but variables; `migrate` is run by hand, once.
-    /// Hidden commands are not for users.
+    /// What is run by hand, on a command line.
+    const BY_HAND: [&str; 4] = ["migrate", "status", "nodes", "check-value"];
+
+    /// In a container and in a unit there is nothing but variables. Hidden commands are not for
+    /// users.
     #[test]
     fn every_flag_has_a_variable() {
         let cli = Cli::command();
-        let is_for_units = |task: &&Command| task.get_name() != "migrate" && !task.is_hide_set();
+        let is_for_units =
+            |task: &&Command| !BY_HAND.contains(&task.get_name()) && !task.is_hide_set();
         for task in cli.get_subcommands().filter(is_for_units) {
             for flag in task.get_arguments().filter(|flag| flag.get_long().is_some()) {
                 assert!(flag.get_env().is_some(), "{}: --{}", task.get_name(), flag.get_id());

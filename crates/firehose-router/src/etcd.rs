@@ -10,11 +10,12 @@ use etcd_watch::{
 };
 use nginx_syntax::quoted;
 
-use crate::number_flag;
+use crate::{number_flag, path_flag};
 
 mod error;
+mod listing;
 
-pub(crate) use self::error::EtcdOptionsError;
+pub(crate) use self::{error::EtcdOptionsError, listing::list};
 
 /// Where etcd is if nobody says it.
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
@@ -66,15 +67,33 @@ pub(crate) struct EtcdOptions {
     etcd_port: Option<String>,
 
     /// CA certificates to verify https:// endpoints with (PEM) [default: the system's]
-    #[arg(long, env = "ETCD_CACERT", value_name = "FILE", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ETCD_CACERT",
+        value_name = "FILE",
+        hide_env_values = true,
+        value_parser = path_flag::parser()
+    )]
     etcd_cacert: Option<PathBuf>,
 
     /// Client certificate with its chain (PEM)
-    #[arg(long, env = "ETCD_CERT", value_name = "FILE", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ETCD_CERT",
+        value_name = "FILE",
+        hide_env_values = true,
+        value_parser = path_flag::parser()
+    )]
     etcd_cert: Option<PathBuf>,
 
     /// Private key of the client certificate (PEM)
-    #[arg(long, env = "ETCD_KEY", value_name = "FILE", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ETCD_KEY",
+        value_name = "FILE",
+        hide_env_values = true,
+        value_parser = path_flag::parser()
+    )]
     etcd_key: Option<PathBuf>,
 
     /// Name to verify etcd's certificate against [default: the endpoint's host]
@@ -87,7 +106,13 @@ pub(crate) struct EtcdOptions {
 
     /// File with the user's password, read at each login; alternatively, the variable ETCD_PASSWORD
     /// holds the password itself
-    #[arg(long, env = "ETCD_PASSWORD_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ETCD_PASSWORD_FILE",
+        value_name = "FILE",
+        hide_env_values = true,
+        value_parser = path_flag::parser()
+    )]
     etcd_password_file: Option<PathBuf>,
 
     /// Timeout of a connection to an endpoint, in seconds

@@ -5,6 +5,7 @@
 
 mod announce;
 mod bound;
+mod check_value;
 mod child;
 mod cli;
 mod etcd;
@@ -13,21 +14,40 @@ mod local;
 mod log;
 mod messages;
 mod migrate;
+mod nodes;
 mod number_flag;
+mod path_flag;
+mod routers;
 mod serve;
 mod signals;
+mod status;
+mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Task};
+use crate::{
+    cli::{Cli, Task, flags_first},
+    signals::until_end_requested,
+};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Task::RunBound(options) = &cli.task {
-        return bound::run(options);
+    let arguments = flags_first(Cli::command(), std::env::args_os().collect());
+    match Cli::parse_from(arguments).task {
+        Task::Serve(options) => on_runtime(serve::run(options)),
+        Task::Announce(options) => on_runtime(announce::run(options)),
+        Task::Migrate(options) => on_runtime(until_end_requested(migrate::run(options))),
+        Task::Healthcheck(options) => on_runtime(until_end_requested(healthcheck::run(options))),
+        Task::Status(options) => on_runtime(status::run(options)),
+        Task::Nodes(options) => on_runtime(until_end_requested(nodes::run(options))),
+        Task::CheckValue(options) => check_value::run(options),
+        Task::RunBound(options) => bound::run(&options),
     }
+}
+
+/// Runs what waits for others.
+fn on_runtime(task: impl Future<Output = ExitCode>) -> ExitCode {
     log::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -36,27 +56,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = match cli.task {
-        Task::Serve(options) => runtime.block_on(serve::run(options)),
-        Task::Announce(options) => runtime.block_on(announce::run(options)),
-        Task::Migrate(options) => runtime.block_on(until_end_requested(migrate::run(options))),
-        Task::Healthcheck(options) => {
-            runtime.block_on(until_end_requested(healthcheck::run(options)))
-        }
-        Task::RunBound(options) => bound::run(&options),
-    };
+    let result = runtime.block_on(task);
     // What still blocks (a name that is being resolved) is not waited for.
     runtime.shutdown_background();
     result
-}
-
-/// Runs what has nothing to put in order when a signal ends it, also as the first process of a
-/// container, which the signal itself does not end.
-async fn until_end_requested(task: impl Future<Output = ExitCode>) -> ExitCode {
-    let Ok(mut signals) = signals::Listener::new() else { return task.await };
-    tokio::select! {
-        // Cancel safe: what it has written is written, and it can be run again.
-        signal = signals.end_requested() => child::signalled(signal),
-        code = task => code,
-    }
 }

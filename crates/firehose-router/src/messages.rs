@@ -12,6 +12,10 @@ use nginx_syntax::quoted;
 pub(crate) const NO_ROUTER: &str =
     "no router is running here (no status socket was found; see --run-dir)";
 
+/// No socket of a router was found, and no URL is given.
+pub(crate) const NO_ROUTER_OR_URL: &str =
+    "no router is running here (no status socket was found; see --run-dir), and no --url is given";
+
 /// The router did not answer at its socket.
 pub(crate) fn no_answer(socket: &Path, error: &io::Error) -> String {
     let socket = socket.display();

@@ -1,7 +1,11 @@
 //! Signals, as something to wait for.
 
+use std::process::ExitCode;
+
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+
+use crate::child;
 
 /// What a signal tells.
 #[derive(Clone, Copy, Debug)]
@@ -75,5 +79,16 @@ impl Listener {
             std::task::Poll::Pending
         })
         .await
+    }
+}
+
+/// Runs what has nothing to put in order when a signal ends it, also as the first process of a
+/// container, which the signal itself does not end.
+pub(crate) async fn until_end_requested(task: impl Future<Output = ExitCode>) -> ExitCode {
+    let Ok(mut signals) = Listener::new() else { return task.await };
+    tokio::select! {
+        // Cancel safe: what it has written is written, and it can be run again.
+        signal = signals.end_requested() => child::signalled(signal),
+        code = task => code,
     }
 }

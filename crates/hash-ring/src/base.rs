@@ -97,7 +97,7 @@ impl<'a> Base<'a> {
     }
 
     /// The first point whose hash is not below this one; the end if there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seek(&self, hash: u32) -> Cursor {
         let bucket = self.packing.bucket(hash);
         let mut cursor = self.bucket_start(bucket);
@@ -116,7 +116,7 @@ impl<'a> Base<'a> {
     }
 
     /// The first point that is not in a bucket before this one.
-    #[inline]
+    #[inline(always)]
     fn bucket_start(&self, bucket: usize) -> Cursor {
         let block = bucket / BLOCK;
         let index = self.blocks.get(block).map_or(self.points, |&index| index as usize);
@@ -145,7 +145,7 @@ impl<'a> Base<'a> {
 
     /// The slot of the first point from this hash on, round the circle; `None` if there is none, or
     /// if the next point has the same hash.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_sole(&self, hash: u32) -> Option<u32> {
         let mut cursor = self.seek(hash);
         if cursor.index >= self.points {
@@ -166,7 +166,7 @@ impl<'a> Base<'a> {
     }
 
     /// The hash and the slot of a point; `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn point(&self, cursor: &mut Cursor) -> Option<(u32, u32)> {
         if cursor.index >= self.points {
             return None;

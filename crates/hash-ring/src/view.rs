@@ -42,12 +42,20 @@ impl<'a> View<'a> {
     /// empty. See [`View::walk`].
     #[inline]
     pub fn find(&self, hash: u32, precedes: impl Fn(u32, u32) -> bool) -> Option<u32> {
-        self.find_sole(hash).or_else(|| self.walk(hash, precedes).next())
+        self.find_sole(hash).or_else(|| self.find_any(hash, precedes))
+    }
+
+    /// As [`View::find`], whatever the ring is like.
+    ///
+    /// Apart, so that [`find_sole`](Self::find_sole) has what it reads of the ring in registers.
+    #[inline(never)]
+    fn find_any(&self, hash: u32, precedes: impl Fn(u32, u32) -> bool) -> Option<u32> {
+        self.walk(hash, precedes).next()
     }
 
     /// As [`View::find`], if all points are in the base or all are in the delta, as they are after
     /// the first list and after a merge, and if one server only has the point: nearly always then.
-    #[inline]
+    #[inline(always)]
     fn find_sole(&self, hash: u32) -> Option<u32> {
         if self.delta.live_in_base == 0 {
             self.delta.find_sole(hash)

@@ -84,6 +84,12 @@ pub fn peers_changed(
     format!("{count} peers (+{added} -{removed} ~{changed}), revision {revision}")
 }
 
+/// What the history says of a configuration with other `server` lines.
+#[must_use]
+pub fn servers_changed(count: usize) -> String {
+    format!("\"server\" lines that are new, gone or changed: {count}")
+}
+
 /// The report for the status of an upstream could not be written.
 #[must_use]
 pub fn status_not_updated(error: impl Display) -> String {
@@ -153,6 +159,7 @@ mod tests {
                  to restart the process",
             ),
             (closing("node-1", 12), "peer \"node-1\": closing 12 connections"),
+            (servers_changed(2), "\"server\" lines that are new, gone or changed: 2"),
             (peers_changed(3, (1, 0, 2), 42), "3 peers (+1 -0 ~2), revision 42"),
             (
                 status_not_updated("a key must be a text"),

@@ -8,6 +8,10 @@ use crate::TimeAverages;
 pub enum ResponseTime {
     /// The header.
     Header,
+    /// In nginx's stream: there is a connection.
+    Connect,
+    /// In nginx's stream: the first byte.
+    FirstByte,
     /// The last byte.
     LastByte,
 }
@@ -43,7 +47,10 @@ impl LeastTime {
         open: u32,
     ) -> u64 {
         let average = match self.time {
-            ResponseTime::Header => averages.header(),
+            // A peer is of one upstream, and so has averages of one of these.
+            ResponseTime::Header | ResponseTime::Connect | ResponseTime::FirstByte => {
+                averages.header()
+            }
             ResponseTime::LastByte => averages.response(),
         };
         // One that has never answered is as quick as the quickest.

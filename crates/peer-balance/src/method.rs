@@ -1,22 +1,6 @@
 //! The balancing methods, and how they are written.
 
-use thiserror::Error;
-
-use crate::{LeastTime, ResponseTime};
-
-/// What may be written as a method, for the message about something else.
-const METHODS: &str = "\"round_robin\", \"least_conn\", \"random\" [\"two\" [\"least_conn\"]], \
-                       \"hash\" KEY [\"consistent\"], \"ip_hash\", \"least_time\" (\"header\" | \
-                       \"last_byte\") [\"inflight\"] or \"peak_ewma\"";
-
-/// How `random` is written.
-const RANDOM: &str = "\"random\" [\"two\" [\"least_conn\"]]";
-
-/// How `hash` is written.
-const HASH: &str = "\"hash\" KEY [\"consistent\"]";
-
-/// How `least_time` is written.
-const LEAST_TIME: &str = "\"least_time\" (\"header\" | \"last_byte\") [\"inflight\"]";
+use crate::{LeastTime, MethodError, ResponseTime};
 
 /// How a peer is chosen; the names are nginx's, where nginx has the method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,66 +26,6 @@ pub enum Method {
     HashConsistent,
     /// By the client's address.
     IpHash,
-}
-
-/// What is wrong with the arguments that name a method.
-///
-/// A message is a [`problem`](Self::problem), to which the reader adds where it is, and a
-/// [`hint`](Self::hint).
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{}: {}", self.problem(), self.hint())]
-pub enum MethodError {
-    /// There are no arguments.
-    NoMethod,
-    /// There is no such method.
-    Unknown(String),
-    /// `hash` without a key, or with an empty one.
-    NoKey,
-    /// `random two least_time` (of the commercial nginx), or with a parameter of that.
-    RandomTwoBy(String),
-    /// An argument behind a method that takes none, or no such one.
-    Parameter {
-        /// The method.
-        method: String,
-        /// The argument.
-        argument: String,
-    },
-}
-
-impl MethodError {
-    /// What is wrong.
-    pub fn problem(&self) -> String {
-        match self {
-            Self::NoMethod => "no method".to_owned(),
-            Self::Unknown(method) => format!("unknown method \"{method}\""),
-            Self::NoKey => "\"hash\" has no key".to_owned(),
-            Self::RandomTwoBy(argument) => {
-                format!("\"random two {argument}\" is not supported")
-            }
-            Self::Parameter { method, argument } => {
-                format!("invalid parameter \"{argument}\" of \"{method}\"")
-            }
-        }
-    }
-
-    /// What can be written instead.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::NoMethod | Self::Unknown(_) => format!("it must be {METHODS}"),
-            Self::NoKey => format!("it must be {HASH}"),
-            Self::RandomTwoBy(_) => {
-                "\"random two\" takes \"least_conn\" only; \"peak_ewma\" chooses \
-                                     between two by their times, \"least_time\" among all"
-                    .to_owned()
-            }
-            Self::Parameter { method, .. } => match method.as_str() {
-                "random" => format!("it must be {RANDOM}"),
-                "hash" => format!("it must be {HASH}"),
-                "least_time" => format!("it must be {LEAST_TIME}"),
-                method => format!("\"{method}\" has no parameters"),
-            },
-        }
-    }
 }
 
 impl Method {
@@ -130,15 +54,53 @@ impl Method {
             ["least_time", time @ ("header" | "last_byte"), rest @ ..] => {
                 let time =
                     if *time == "header" { ResponseTime::Header } else { ResponseTime::LastByte };
-                let is_inflight = rest.first() == Some(&"inflight");
-                let method = Self::LeastTime(LeastTime { time, is_inflight });
-                (method, &rest[usize::from(is_inflight)..])
+                Self::by_time(time, rest)
             }
             // The former name.
             ["least_time", rest @ ..] | ["peak_ewma", rest @ ..] => (Self::PeakEwma, rest),
             [method, ..] => return Err(MethodError::Unknown((*method).to_owned())),
             [] => return Err(MethodError::NoMethod),
         };
+        Self::without_more(method, args, rest)
+    }
+
+    /// As [`parse`](Self::parse), in nginx's stream: `least_time` goes by other times, and there is
+    /// no `ip_hash`.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_in_stream(args: &[&str]) -> Result<Self, MethodError> {
+        match args {
+            ["ip_hash", ..] => Err(MethodError::IpHashInStream),
+            ["least_time", time, rest @ ..] => {
+                let time = match *time {
+                    "connect" => ResponseTime::Connect,
+                    "first_byte" => ResponseTime::FirstByte,
+                    "last_byte" => ResponseTime::LastByte,
+                    _ => return Err(MethodError::LeastTimeInStream),
+                };
+                let (method, rest) = Self::by_time(time, rest);
+                Self::without_more(method, args, rest).map_err(|_| MethodError::LeastTimeInStream)
+            }
+            ["least_time"] => Err(MethodError::LeastTimeInStream),
+            _ => Self::parse(args).map_err(|error| match error {
+                MethodError::NoMethod => MethodError::UnknownInStream(None),
+                MethodError::Unknown(method) => MethodError::UnknownInStream(Some(method)),
+                error => error,
+            }),
+        }
+    }
+
+    /// `least_time`, with what follows the time and `inflight`.
+    fn by_time<'a, 'b>(time: ResponseTime, rest: &'a [&'b str]) -> (Self, &'a [&'b str]) {
+        let is_inflight = rest.first() == Some(&"inflight");
+        let method = Self::LeastTime(LeastTime { time, is_inflight });
+        (method, &rest[usize::from(is_inflight)..])
+    }
+
+    /// The method, if its arguments have no `rest`.
+    fn without_more(method: Self, args: &[&str], rest: &[&str]) -> Result<Self, MethodError> {
         match rest.first() {
             Some(argument) => Err(MethodError::Parameter {
                 method: args[0].to_owned(),
@@ -164,18 +126,18 @@ impl Method {
             Self::LeastConn => "least_conn",
             Self::Random => "random",
             Self::RandomTwo => "random two",
-            Self::LeastTime(LeastTime { time: ResponseTime::Header, is_inflight: false }) => {
-                "least_time header"
-            }
-            Self::LeastTime(LeastTime { time: ResponseTime::Header, is_inflight: true }) => {
-                "least_time header inflight"
-            }
-            Self::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: false }) => {
-                "least_time last_byte"
-            }
-            Self::LeastTime(LeastTime { time: ResponseTime::LastByte, is_inflight: true }) => {
-                "least_time last_byte inflight"
-            }
+            Self::LeastTime(LeastTime { time, is_inflight: false }) => match time {
+                ResponseTime::Header => "least_time header",
+                ResponseTime::Connect => "least_time connect",
+                ResponseTime::FirstByte => "least_time first_byte",
+                ResponseTime::LastByte => "least_time last_byte",
+            },
+            Self::LeastTime(LeastTime { time, is_inflight: true }) => match time {
+                ResponseTime::Header => "least_time header inflight",
+                ResponseTime::Connect => "least_time connect inflight",
+                ResponseTime::FirstByte => "least_time first_byte inflight",
+                ResponseTime::LastByte => "least_time last_byte inflight",
+            },
             Self::PeakEwma => "peak_ewma",
             Self::Hash => "hash",
             Self::HashConsistent => "hash consistent",
@@ -282,6 +244,44 @@ mod tests {
         }
     }
 
+    fn parse_in_stream(text: &str) -> Result<Method, String> {
+        let args: Vec<&str> = text.split_whitespace().collect();
+        Method::parse_in_stream(&args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn methods_of_stream_are_read() {
+        for (text, method) in [
+            ("round_robin", Method::RoundRobin),
+            ("random two", Method::RandomTwo),
+            ("hash $remote_addr consistent", Method::HashConsistent),
+            ("peak_ewma", Method::PeakEwma),
+            ("least_time connect", least_time(ResponseTime::Connect, false)),
+            ("least_time first_byte inflight", least_time(ResponseTime::FirstByte, true)),
+            ("least_time last_byte", least_time(ResponseTime::LastByte, false)),
+        ] {
+            assert_eq!(parse_in_stream(text), Ok(method), "{text}");
+            if text.starts_with("least_time") {
+                assert_eq!(method.name(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_stream_has_not_is_refused() {
+        for (text, advice) in [
+            ("", "no method: it must be \"round_robin\", "),
+            ("fastest", "unknown method \"fastest\": it must be \"round_robin\", "),
+            ("ip_hash", "use \"hash $remote_addr consistent\""),
+            ("least_time", "(\"connect\" | \"first_byte\" | \"last_byte\")"),
+            ("least_time header", "(\"connect\" | \"first_byte\" | \"last_byte\")"),
+            ("least_time connect 5", "(\"connect\" | \"first_byte\" | \"last_byte\")"),
+        ] {
+            let error = parse_in_stream(text).expect_err("it is refused");
+            assert!(error.contains(advice) && !error.contains("ip_hash\","), "{text}: {error}");
+        }
+    }
+
     #[test]
     fn former_name_says_what_to_write() {
         let hint = Method::former_name(&["least_time"]).expect("a hint");
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn messages_are_worded_so() {
-        let methods = super::METHODS;
+        let methods = crate::method_error::METHODS;
         for (text, message) in [
             ("", format!("no method: it must be {methods}")),
             ("fastest", format!("unknown method \"fastest\": it must be {methods}")),

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::{Attempts, CheckOutcome};
 use crate::config::CheckConfig;
+use crate::failure::{Failure, Fault};
 use crate::peer::{Address, Checked, PeerId, Verdict};
 use crate::schedule::{Schedule, Turn};
 
@@ -46,6 +47,18 @@ pub struct Checks {
     /// How many of these are at peers that fail.
     failing_under_way: usize,
     not_made: u64,
+    results: Vec<CheckResult>,
+}
+
+/// A check that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckResult {
+    /// Of which peer.
+    pub id: PeerId,
+    /// When it ended.
+    pub at: Instant,
+    /// Why it failed; `None` if it passed.
+    pub fault: Option<Fault>,
 }
 
 impl Checks {
@@ -70,6 +83,7 @@ impl Checks {
             under_way: HashMap::new(),
             failing_under_way: 0,
             not_made: 0,
+            results: Vec::new(),
         }
     }
 
@@ -143,6 +157,12 @@ impl Checks {
         self.not_made
     }
 
+    /// The checks that were made since the last call, of peers that are checked still, in the order
+    /// in which they ended. They wait until they are taken: to be called again and again.
+    pub fn take_results(&mut self) -> Vec<CheckResult> {
+        std::mem::take(&mut self.results)
+    }
+
     /// Whether another attempt may begin, and if so, whether also one at a peer that fails.
     fn room(&self) -> Option<bool> {
         let has_room = self.under_way.len() < MAX_TOGETHER;
@@ -164,13 +184,23 @@ impl Checks {
         let (id, outcome) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                (error.id(), CheckOutcome::Failed(format!("the check ended unexpectedly: {error}")))
+                let reason = format!("the check ended unexpectedly: {error}");
+                (error.id(), CheckOutcome::Failed(Failure::new(Fault::Other, reason)))
             }
         };
         let (turn, _) = self.under_way.remove(&id)?;
         self.failing_under_way -= usize::from(turn.is_failing);
-        self.not_made += u64::from(outcome == CheckOutcome::NotMade);
-        self.schedule.record_result(turn, outcome, Instant::now())
+        let now = Instant::now();
+        let fault = match &outcome {
+            CheckOutcome::Passed => Some(None),
+            CheckOutcome::Failed(failure) => Some(Some(failure.fault)),
+            CheckOutcome::NotMade => None,
+        };
+        match fault {
+            Some(fault) => self.results.push(CheckResult { id: turn.id.clone(), at: now, fault }),
+            None => self.not_made += 1,
+        }
+        self.schedule.record_result(turn, outcome, now)
     }
 }
 

@@ -7,7 +7,9 @@ use hyper::http::uri::PathAndQuery;
 use nginx_syntax::quoted;
 use thiserror::Error;
 
+use crate::exchange::Exchange;
 use crate::status::StatusSet;
+use crate::tls::is_tls_name;
 
 /// The shortest interval and timeout: the smallest time that nginx's configuration can express.
 pub const SHORTEST: Duration = Duration::from_millis(1);
@@ -36,7 +38,17 @@ pub struct CheckConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckKind {
     /// A connection, closed as soon as it stands.
-    Tcp,
+    Tcp {
+        /// What is sent and expected before that.
+        exchange: Option<Exchange>,
+    },
+    /// A connection with a TLS handshake, whatever the peer's certificate is.
+    Tls {
+        /// The name in its SNI, if any.
+        name: Option<String>,
+        /// What is sent and expected after it.
+        exchange: Option<Exchange>,
+    },
     /// A request. The answer's status decides, its body is not read.
     Http {
         /// The method that is asked by.
@@ -87,6 +99,9 @@ pub enum ConfigError {
     /// The host cannot be sent as a header.
     #[error("invalid host {}: it cannot be sent as a header", quoted(.0))]
     Host(String),
+    /// The name cannot be in a handshake.
+    #[error("invalid name {}: it must be a host name in ASCII", quoted(.0))]
+    Name(String),
 }
 
 impl CheckConfig {
@@ -94,10 +109,14 @@ impl CheckConfig {
     ///
     /// # Errors
     ///
-    /// A uri or a host that cannot be sent. Each check would fail with this reason.
+    /// A uri, a host or a name that cannot be sent. Each check would fail with this reason.
     pub fn verify(&self) -> Result<(), ConfigError> {
         match &self.kind {
-            CheckKind::Tcp => Ok(()),
+            CheckKind::Tcp { .. } => Ok(()),
+            CheckKind::Tls { name, .. } => match name {
+                Some(name) if !is_tls_name(name) => Err(ConfigError::Name(name.clone())),
+                _ => Ok(()),
+            },
             CheckKind::Http { uri, host, .. } => {
                 path(uri)?;
                 host.as_deref().map(host_header).transpose().map(|_| ())
@@ -162,6 +181,15 @@ mod tests {
                 "{host:?}"
             );
         }
+        for (name, is_good) in
+            [(None, true), (Some("db.internal"), true), (Some("10.0.0.7"), false)]
+        {
+            let kind = CheckKind::Tls { name: name.map(str::to_owned), exchange: None };
+            let second = Duration::from_secs(1);
+            let config = CheckConfig { kind, interval: second, timeout: second, fall: 1, rise: 1 };
+            let expected = name.filter(|_| !is_good).map(|name| ConfigError::Name(name.to_owned()));
+            assert_eq!(config.verify().err(), expected);
+        }
         let error = verify("/a\nb", None).expect_err("a line feed");
         assert_eq!(
             error.to_string(),
@@ -180,6 +208,10 @@ mod tests {
             (
                 ConfigError::Host("a b".to_owned()).to_string(),
                 "invalid host \"a b\": it cannot be sent as a header",
+            ),
+            (
+                ConfigError::Name("10.0.0.7".to_owned()).to_string(),
+                "invalid name \"10.0.0.7\": it must be a host name in ASCII",
             ),
             (
                 CheckMethodError("POST".to_owned()).to_string(),

@@ -39,9 +39,26 @@ pub fn first_passed(peer: &str) -> String {
     format!("{peer} passed its first check")
 }
 
+/// What the history says of a peer that fails its checks; of one without a key, which `server` it
+/// is.
+#[must_use]
+pub fn fails(server: Option<&str>, reason: &str) -> String {
+    of_server(server, &format!("fails its checks: {reason}"))
+}
+
+/// What the history says of a peer that passes its checks, again or for the first time.
+#[must_use]
+pub fn passes(server: Option<&str>) -> String {
+    of_server(server, "passes its checks")
+}
+
+fn of_server(server: Option<&str>, text: &str) -> String {
+    server.map_or_else(|| text.to_owned(), |server| format!("{server} {text}"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{first_passed, healthy, name, unhealthy};
+    use super::{fails, first_passed, healthy, name, passes, unhealthy};
 
     #[test]
     fn messages_are_worded_so() {
@@ -51,6 +68,10 @@ mod tests {
             (unhealthy(&server, "status 500"), "server 10.0.0.1:80 is unhealthy: status 500"),
             (healthy(&peer), "peer \"n1\" (10.0.0.1:80) is healthy again"),
             (healthy(&server), "server 10.0.0.1:80 is healthy again"),
+            (fails(None, "status 500"), "fails its checks: status 500"),
+            (fails(Some(&server), "status 500"), "server 10.0.0.1:80 fails its checks: status 500"),
+            (passes(None), "passes its checks"),
+            (passes(Some(&server)), "server 10.0.0.1:80 passes its checks"),
             (first_passed(&peer), "peer \"n1\" (10.0.0.1:80) passed its first check"),
         ] {
             assert_eq!(message, expected);

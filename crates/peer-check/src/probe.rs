@@ -34,7 +34,7 @@ impl Probe {
     pub async fn check(&self, target: &Address) -> Result<(), ProbeError> {
         match self.0.make(target).await {
             CheckOutcome::Passed => Ok(()),
-            CheckOutcome::Failed(reason) => Err(ProbeError::Failed(reason)),
+            CheckOutcome::Failed(failure) => Err(ProbeError::Failed(failure.reason)),
             CheckOutcome::NotMade => Err(ProbeError::NotMade),
         }
     }

@@ -231,7 +231,7 @@ impl Schedule {
         peer.planned = (peer.planned + wait).max(began + self.interval / 2).max(now);
         let (passed, why) = match outcome {
             CheckOutcome::Passed => (Some(true), None),
-            CheckOutcome::Failed(why) => (Some(false), Some(why)),
+            CheckOutcome::Failed(failure) => (Some(false), Some(failure.reason)),
             CheckOutcome::NotMade => (None, None),
         };
         let changed = passed.and_then(|passed| peer.health.count_result(passed, self.thresholds));

@@ -1,6 +1,7 @@
 //! A worker's open connections, by peer.
 
 use core::num::NonZeroU32;
+use std::collections::HashMap;
 
 /// Where an item is; see [`OpenConnections::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +18,17 @@ impl Slot {
 struct Node<T> {
     /// `None` where the place is free.
     item: Option<T>,
+    /// With [`WAITING`], if the item waits.
     peer: u32,
     /// The one added after this one; of a free place, the next free one.
     next: Option<Slot>,
     previous: Option<Slot>,
+    /// Since when the item waits, if it does.
+    since: u32,
 }
+
+/// This bit of a peer's number says that an item waits. Peers have numbers below it.
+const WAITING: u32 = 1 << 31;
 
 /// The connections to a peer. All zero where there are none, so that the memory of peers without
 /// any is never touched.
@@ -47,7 +54,10 @@ fn word(slot: Option<Slot>) -> u32 {
 }
 
 /// Items by peer, each peer's in the order in which they were added. Everything takes constant time
-/// but where it says otherwise, and nothing allocates after the start.
+/// but where it says otherwise.
+///
+/// An item can be made to wait: it is then in a second list of its peer. Only [`wait`](Self::wait)
+/// allocates after the start.
 #[derive(Debug)]
 pub struct OpenConnections<T> {
     /// As many as there ever were at once; there is room for all.
@@ -55,6 +65,8 @@ pub struct OpenConnections<T> {
     capacity: usize,
     free: Option<Slot>,
     lists: Vec<List>,
+    /// Those that wait, by their peer with [`WAITING`]; only lists that have items.
+    waiting: HashMap<u32, List>,
     count: usize,
 }
 
@@ -64,11 +76,13 @@ impl<T: Copy> OpenConnections<T> {
     pub fn new(capacity: usize, peers: usize) -> Self {
         // Slots are numbered in 32 bits.
         let capacity = capacity.min(u32::MAX as usize - 1);
+        let peers = peers.min(WAITING as usize);
         Self {
             nodes: Vec::with_capacity(capacity),
             capacity,
             free: None,
             lists: vec![List::default(); peers],
+            waiting: HashMap::new(),
             count: 0,
         }
     }
@@ -81,6 +95,7 @@ impl<T: Copy> OpenConnections<T> {
             peer: u32::try_from(peer).ok()?,
             next: None,
             previous: list.last(),
+            since: 0,
         };
         let slot = match self.free {
             Some(slot) => {
@@ -109,7 +124,9 @@ impl<T: Copy> OpenConnections<T> {
     /// there (any more).
     pub fn remove(&mut self, peer: usize, slot: Slot) -> Option<T> {
         let node = *self.nodes.get(slot.index())?;
-        let item = node.item.filter(|_| node.peer as usize == peer)?;
+        let Some(item) = node.item.filter(|_| node.peer as usize == peer) else {
+            return self.remove_waiting(peer, slot);
+        };
         match node.previous {
             Some(previous) => self.nodes[previous.index()].next = node.next,
             None => self.lists[peer].first = word(node.next),
@@ -119,13 +136,30 @@ impl<T: Copy> OpenConnections<T> {
             None => self.lists[peer].last = word(node.previous),
         }
         self.lists[peer].count -= 1;
-        self.count -= 1;
-        self.nodes[slot.index()] = Node { item: None, peer: 0, next: self.free, previous: None };
-        self.free = Some(slot);
+        self.give_back(slot);
         Some(item)
     }
 
-    /// Takes out the item of a peer that was added first.
+    /// As [`remove`](Self::remove), for an item that waits.
+    #[cold]
+    fn remove_waiting(&mut self, peer: usize, slot: Slot) -> Option<T> {
+        let node = self.nodes.get(slot.index())?;
+        let item = node.item.filter(|_| Some(node.peer) == waiting(peer))?;
+        self.unlink(slot);
+        self.give_back(slot);
+        Some(item)
+    }
+
+    /// Makes the place of an item that is in no list any more a free one.
+    #[inline]
+    fn give_back(&mut self, slot: Slot) {
+        self.count -= 1;
+        self.nodes[slot.index()] =
+            Node { item: None, peer: 0, next: self.free, previous: None, since: 0 };
+        self.free = Some(slot);
+    }
+
+    /// Takes out the item of a peer that was added first, of those that do not wait.
     pub fn pop(&mut self, peer: usize) -> Option<T> {
         let first = self.lists.get(peer)?.first()?;
         self.remove(peer, first)
@@ -136,9 +170,105 @@ impl<T: Copy> OpenConnections<T> {
         self.nodes.get(self.lists.get(peer)?.first()?.index())?.item
     }
 
-    /// Items of a peer.
+    /// Items of a peer that do not wait.
     pub fn count(&self, peer: usize) -> usize {
         self.lists.get(peer).map_or(0, |list| list.count as usize)
+    }
+
+    /// Makes the item of a peer that [`pop`](Self::pop) would take wait, since then.
+    pub fn wait(&mut self, peer: usize, since: u32) {
+        let (Some(list), Some(waiting)) = (self.lists.get(peer), waiting(peer)) else { return };
+        let Some(first) = list.first() else { return };
+        self.unlink(first);
+        self.append(first, waiting);
+        self.nodes[first.index()].since = since;
+    }
+
+    /// The item of a peer that waits at the head of the others, and since when it does.
+    pub fn first_waiting(&self, peer: usize) -> Option<(T, u32)> {
+        let node = self.nodes.get(self.head_of_waiting(peer)?.index())?;
+        node.item.map(|item| (item, node.since))
+    }
+
+    /// Takes out the item that [`first_waiting`](Self::first_waiting) gives.
+    pub fn pop_waiting(&mut self, peer: usize) -> Option<T> {
+        let first = self.head_of_waiting(peer)?;
+        self.remove_waiting(peer, first)
+    }
+
+    /// Lets the item that [`first_waiting`](Self::first_waiting) gives wait behind the others.
+    pub fn wait_again(&mut self, peer: usize) {
+        if let (Some(first), Some(waiting)) = (self.head_of_waiting(peer), waiting(peer)) {
+            self.unlink(first);
+            self.append(first, waiting);
+        }
+    }
+
+    /// Lets no item of a peer wait any more: they come behind the others. It walks those that wait.
+    pub fn resume(&mut self, peer: usize) {
+        let Ok(number) = u32::try_from(peer) else { return };
+        while let Some(first) = self.head_of_waiting(peer) {
+            self.unlink(first);
+            self.append(first, number);
+        }
+    }
+
+    /// Items of a peer that wait.
+    pub fn count_waiting(&self, peer: usize) -> usize {
+        waiting(peer).and_then(|peer| self.waiting.get(&peer)).map_or(0, |list| list.count as usize)
+    }
+
+    fn head_of_waiting(&self, peer: usize) -> Option<Slot> {
+        self.waiting.get(&waiting(peer)?)?.first()
+    }
+
+    /// Takes an item out of its list, and leaves it in its place.
+    fn unlink(&mut self, slot: Slot) {
+        let node = self.nodes[slot.index()];
+        let Some(mut list) = self.list(node.peer) else { return };
+        match node.previous {
+            Some(previous) => self.nodes[previous.index()].next = node.next,
+            None => list.first = word(node.next),
+        }
+        match node.next {
+            Some(next) => self.nodes[next.index()].previous = node.previous,
+            None => list.last = word(node.previous),
+        }
+        list.count -= 1;
+        self.set_list(node.peer, list);
+    }
+
+    /// Puts an item that is in no list at the end of one: a peer's number, with [`WAITING`] or
+    /// without.
+    fn append(&mut self, slot: Slot, peer: u32) {
+        let mut list = self.list(peer).unwrap_or_default();
+        match list.last() {
+            Some(last) => self.nodes[last.index()].next = Some(slot),
+            None => list.first = word(Some(slot)),
+        }
+        let node = &mut self.nodes[slot.index()];
+        (node.peer, node.previous, node.next) = (peer, list.last(), None);
+        list.last = word(Some(slot));
+        list.count += 1;
+        self.set_list(peer, list);
+    }
+
+    fn list(&self, peer: u32) -> Option<List> {
+        if peer & WAITING == 0 {
+            self.lists.get(peer as usize).copied()
+        } else {
+            self.waiting.get(&peer).copied()
+        }
+    }
+
+    fn set_list(&mut self, peer: u32, list: List) {
+        if peer & WAITING == 0 {
+            self.lists[peer as usize] = list;
+        } else if list.count == 0 {
+            self.waiting.remove(&peer);
+        } else {
+            self.waiting.insert(peer, list);
+        }
     }
 
     /// Items of all peers.
@@ -151,109 +281,21 @@ impl<T: Copy> OpenConnections<T> {
         self.count == 0
     }
 
-    /// The peers that have items, each once, in any order. It walks all items.
+    /// The peers that have items, each once, or twice if some of its items wait; in any order. It
+    /// walks all items.
     pub fn peers(&self) -> impl Iterator<Item = usize> + '_ {
-        // The first of each peer stands for it.
+        // The first of each list stands for it.
         self.nodes
             .iter()
             .filter(|node| node.item.is_some() && node.previous.is_none())
-            .map(|node| node.peer as usize)
+            .map(|node| (node.peer & !WAITING) as usize)
     }
+}
+
+/// What the items of a peer that wait have as their peer.
+fn waiting(peer: usize) -> Option<u32> {
+    Some(u32::try_from(peer).ok()? | WAITING)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, VecDeque};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const PEERS: usize = 5;
-    const CAPACITY: usize = 20;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Add(usize),
-        /// The nth of those that have ever been added, as if it were of this peer, or of its own.
-        Remove(usize, Option<usize>),
-        Pop(usize),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            4 => (0..PEERS + 1).prop_map(Step::Add),
-            3 => (any::<usize>(), prop::option::weighted(0.2, 0..PEERS + 1))
-                .prop_map(|(nth, peer)| Step::Remove(nth, peer)),
-            1 => (0..PEERS + 1).prop_map(Step::Pop),
-        ];
-        prop::collection::vec(step, 0..300)
-    }
-
-    proptest! {
-        #[test]
-        fn it_is_a_queue_for_each_peer(steps in steps()) {
-            let mut open = OpenConnections::new(CAPACITY, PEERS);
-            let mut model: BTreeMap<usize, VecDeque<(usize, Slot)>> = BTreeMap::new();
-            let mut ever = Vec::new();
-            for (item, step) in steps.into_iter().enumerate() {
-                let len: usize = model.values().map(VecDeque::len).sum();
-                match step {
-                    Step::Add(peer) => {
-                        let slot = open.add(peer, item);
-                        prop_assert_eq!(slot.is_some(), peer < PEERS && len < CAPACITY);
-                        if let Some(slot) = slot {
-                            model.entry(peer).or_default().push_back((item, slot));
-                            ever.push((peer, slot));
-                        }
-                    }
-                    Step::Remove(nth, other) if !ever.is_empty() => {
-                        let (own, slot) = ever[nth % ever.len()];
-                        let peer = other.unwrap_or(own);
-                        let queue = model.entry(peer).or_default();
-                        let at = queue.iter().position(|&(_, at)| at == slot);
-                        let expected = at.and_then(|at| queue.remove(at)).map(|(item, _)| item);
-                        prop_assert_eq!(open.remove(peer, slot), expected);
-                    }
-                    Step::Remove(..) => {}
-                    Step::Pop(peer) => {
-                        let expected =
-                            model.entry(peer).or_default().pop_front().map(|(item, _)| item);
-                        prop_assert_eq!(open.pop(peer), expected);
-                    }
-                }
-                for peer in 0..=PEERS {
-                    let queue = model.entry(peer).or_default();
-                    prop_assert_eq!(open.count(peer), queue.len());
-                    prop_assert_eq!(open.first(peer), queue.front().map(|&(item, _)| item));
-                }
-                let mut peers: Vec<usize> = open.peers().collect();
-                peers.sort_unstable();
-                let expected: Vec<usize> = model
-                    .iter()
-                    .filter(|(_, queue)| !queue.is_empty())
-                    .map(|(&peer, _)| peer)
-                    .collect();
-                prop_assert_eq!(&peers, &expected);
-                prop_assert_eq!(open.len(), model.values().map(VecDeque::len).sum::<usize>());
-                prop_assert_eq!(open.is_empty(), expected.is_empty());
-            }
-        }
-    }
-
-    #[test]
-    fn a_slot_is_no_larger_than_its_number() {
-        assert_eq!(size_of::<Option<Slot>>(), 4);
-        assert_eq!(size_of::<Node<core::ptr::NonNull<u8>>>(), 24);
-    }
-
-    #[test]
-    fn nothing_moves_after_the_start() {
-        let mut open = OpenConnections::new(1_000, 3);
-        let start = open.nodes.as_ptr();
-        for item in 0..1_000 {
-            assert!(open.add(item % 3, item).is_some());
-        }
-        assert_eq!((open.nodes.as_ptr(), open.add(0, 0)), (start, None));
-    }
-}
+mod tests;

@@ -25,6 +25,15 @@ pub(crate) struct Allocator {
     available: u32,
 }
 
+/// Where tables lie, and how large they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tables {
+    /// Where the lowest of what is published of them begins.
+    pub(crate) from: Offset,
+    /// What one takes, as far as it can be said from the one that is published.
+    pub(crate) units: u32,
+}
+
 /// Extents of less than so many units are short: a peer with a key of usual length takes twenty, an
 /// entry two.
 const SHORT: u32 = 32;
@@ -80,11 +89,17 @@ impl Allocator {
     }
 
     /// The starts of the lowest extents of each short length from this one on, and of the lowest
-    /// long one that has as many units.
-    fn lowest(&self, length: u32) -> impl Iterator<Item = u32> {
-        let short = self.short.get(length as usize..).unwrap_or_default();
-        let short = short.iter().filter_map(|starts| starts.first().copied());
-        let mut long = self.long.iter().filter(move |&(_, &extent)| extent >= length);
+    /// long one that has as many units; of those alone whose length is `suitable`.
+    fn lowest(
+        &self,
+        length: u32,
+        suitable: impl Fn(u32) -> bool + Copy,
+    ) -> impl Iterator<Item = u32> {
+        let short = (length..).zip(self.short.get(length as usize..).unwrap_or_default());
+        let short = short.filter(move |&(extent, _)| suitable(extent));
+        let short = short.filter_map(|(_, starts)| starts.first().copied());
+        let long = self.long.iter();
+        let mut long = long.filter(move |&(_, &extent)| extent >= length && suitable(extent));
         short.chain(long.next().map(|(&start, _)| start))
     }
 
@@ -100,17 +115,24 @@ impl Allocator {
 
     /// Takes `length` units as low as they are to be had.
     pub(crate) fn allocate_low(&mut self, length: u32) -> Option<Offset> {
-        let start = self.lowest(length).min()?;
+        let start = self.lowest(length, |_| true).min()?;
         self.reserve(Offset(start), length).then_some(Offset(start))
     }
 
     /// Takes `length` units of the shortest of the short extents in which they are to be had, else
     /// of a long one, and of several the lowest: for what is smaller than a peer, so that it leaves
-    /// the holes of peers to peers. An extent that begins below `tables` comes before all others,
-    /// so that what is there for long does not part those in which tables lie.
-    pub(crate) fn allocate_tight(&mut self, length: u32, tables: Offset) -> Option<Offset> {
-        let below = self.lowest(length).find(|&start| start < tables.0);
-        let start = below.or_else(|| self.lowest(length).next())?;
+    /// the holes of peers to peers. An extent that begins below the `tables` comes before all
+    /// others, so that what is there for long does not part those in which tables lie. Last of all
+    /// comes one that has room for a table now and would not have it then: without such a one,
+    /// nothing can be changed any more.
+    pub(crate) fn allocate_tight(&mut self, length: u32, tables: Tables) -> Option<Offset> {
+        let spares_table =
+            |extent: u32| extent < tables.units || extent.saturating_sub(length) >= tables.units;
+        let start = [true, false].into_iter().find_map(|spares| {
+            let lowest = || self.lowest(length, |extent| !spares || spares_table(extent));
+            let below = lowest().find(|&start| start < tables.from.0);
+            below.or_else(|| lowest().next())
+        })?;
         self.reserve(Offset(start), length).then_some(Offset(start))
     }
 
@@ -231,7 +253,18 @@ mod tests {
                         at.filter(|&at| allocator.reserve(at, length))
                     }
                     4 => allocator.allocate_for_table(length, (which as u32 % 7, 7)),
-                    5 => allocator.allocate_tight(length, Offset(which as u32 % 500)),
+                    5 => {
+                        let units = which as u32 % 50;
+                        let tables = Tables { from: Offset(which as u32 % 500), units };
+                        let room = |allocator: &Allocator| allocator.longest() >= units;
+                        let had_room = room(&allocator);
+                        let spares =
+                            |&it: &u32| it >= length && (it < units || it - length >= units);
+                        let is_elsewhere = allocator.free.values().any(spares);
+                        let got = allocator.allocate_tight(length, tables);
+                        prop_assert!(!had_room || !is_elsewhere || room(&allocator));
+                        got
+                    }
                     2 if !taken.is_empty() => {
                         let (at, length) = taken.swap_remove(which % taken.len());
                         allocator.release(at, length);

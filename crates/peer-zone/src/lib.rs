@@ -67,6 +67,7 @@ pub use self::{
     },
     worker::{
         Now, Worker,
+        cursor::RowCursor,
         draining::DrainPolicies,
         fast_path::{Missed, Take},
         keyed::KeyProgress,

@@ -5,11 +5,11 @@ use crate::ZoneFull;
 /// A zone has no room for all of its peers: what is wrong, with a zone of `zone_size` bytes, and
 /// what to do.
 #[must_use]
-pub fn shortage(full: ZoneFull, zone_size: usize) -> String {
+pub fn shortage(full: &ZoneFull, zone_size: usize) -> String {
     let ZoneFull { left_out, peers, lacks_method, .. } = full;
     let zone = size(zone_size);
     let advice = format!("increase it to \"zone={}\"", size(enough(full, zone_size)));
-    if lacks_method {
+    if *lacks_method {
         return format!(
             "\"zone={zone}\" is too small for \"etcd_balance\" with {peers} peers: round robin is \
              used and no peers are added; {advice}"
@@ -42,8 +42,9 @@ pub fn many_processes(upstream: &str, count: u32, most: u32) -> String {
     )
 }
 
-/// A size that holds all of them, with some room for more.
-fn enough(full: ZoneFull, zone_size: usize) -> usize {
+/// A size that holds all peers, with some room for more, of a zone that has `zone_size` bytes now.
+#[must_use]
+pub fn enough(full: &ZoneFull, zone_size: usize) -> usize {
     let needs = full.needs.saturating_add(full.needs / 4).max(zone_size + 1);
     needs.checked_next_power_of_two().unwrap_or(needs)
 }
@@ -73,18 +74,18 @@ mod tests {
         };
         for (message, expected) in [
             (
-                shortage(full, 64 << 10),
+                shortage(&full, 64 << 10),
                 "\"zone=64k\" is too small: 34 of 180 peers are not used; increase it to \
                  \"zone=128k\"",
             ),
             // More than there is, whatever is needed.
             (
-                shortage(full, 1 << 20),
+                shortage(&full, 1 << 20),
                 "\"zone=1m\" is too small: 34 of 180 peers are not used; increase it to \
                  \"zone=2m\"",
             ),
             (
-                shortage(ZoneFull { lacks_method: true, ..full }, 1_000_000),
+                shortage(&ZoneFull { lacks_method: true, ..full.clone() }, 1_000_000),
                 "\"zone=1000000\" is too small for \"etcd_balance\" with 180 peers: round robin \
                  is used and no peers are added; increase it to \"zone=1m\"",
             ),

@@ -24,6 +24,8 @@ mod takeover;
 
 use std::sync::Arc;
 
+use peer_statistics::{CheckFault, Statistics};
+
 use self::{
     links::Links,
     load_correction::LoadCorrection,
@@ -32,7 +34,10 @@ use self::{
     ring::RingState,
     roster::Roster,
 };
-use crate::{allocator::Allocator, layout::Peer, memory::Offset, peer_spec::PeerSpec, zone::Zone};
+use crate::{
+    allocator::Allocator, layout::Peer, memory::Offset, peer_spec::PeerSpec, protocol::Publishing,
+    zone::Zone,
+};
 
 /// The only writer of a zone. What it knows of the memory is private to it; see
 /// [`Publisher::take_over`].
@@ -66,6 +71,8 @@ pub struct Publisher {
     may_lack_times: bool,
     /// Counts what has come back.
     free_count: u64,
+    /// The figures of the peers, which it clears.
+    statistics: Option<Statistics>,
 }
 
 impl Publisher {
@@ -97,6 +104,41 @@ impl Publisher {
     /// The number of the published list: counted up with every change of the peers.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Says where the figures of the peers are, which are those of the zone's peers from then on:
+    /// to be called before anything is published.
+    pub fn set_statistics(&mut self, statistics: Statistics, _publishing: &Publishing) {
+        self.statistics = Some(statistics);
+        for place in self.places() {
+            // SAFETY: the publisher frees peers, and has not freed these.
+            let peer = unsafe { self.zone.peer(place) };
+            statistics.keep(place.index(), peer.id);
+        }
+    }
+
+    /// Counts a check of a peer that has ended at `now` (ms); `None` if it passed.
+    pub fn count_check(
+        &self,
+        key: Option<&str>,
+        socket_address: &[u8],
+        now: u64,
+        fault: Option<CheckFault>,
+        _publishing: &Publishing,
+    ) {
+        if let (Some(listed), Some(statistics)) = (self.find(key, socket_address), self.statistics)
+        {
+            statistics.count_check(listed.place.index(), self.peer(listed).id, now, fault);
+        }
+    }
+
+    /// The peer at `place` is in another state since `now` (ms), as the status shows states.
+    fn note_state(&self, place: Offset, now: u64) {
+        if let Some(statistics) = self.statistics {
+            // SAFETY: the publisher frees peers, and has not freed this one.
+            let id = unsafe { self.zone.peer(place) }.id;
+            statistics.set_state_since(place.index(), id, now);
+        }
     }
 
     fn peer(&self, listed: &Listed) -> &Peer {

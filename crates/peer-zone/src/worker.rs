@@ -7,6 +7,7 @@
 mod claim;
 mod column;
 mod counts;
+pub(crate) mod cursor;
 pub(crate) mod draining;
 mod exhausted;
 pub(crate) mod fast_path;
@@ -14,6 +15,7 @@ mod group;
 pub(crate) mod keyed;
 mod least;
 mod least_time;
+mod next_entry;
 pub(crate) mod pick;
 pub(crate) mod picked_peer;
 mod recall;
@@ -30,6 +32,8 @@ use core::{
     cell::{Cell, OnceCell, RefCell},
     marker::PhantomData,
 };
+
+use peer_statistics::Statistics;
 
 use self::{exhausted::Exhausted, recall::Recall};
 use crate::{
@@ -58,6 +62,10 @@ pub struct Worker {
     random: Cell<u64>,
     recall: Recall,
     withdrawals: WithdrawalReader,
+    /// The figures of the peers.
+    statistics: Option<Statistics>,
+    /// The id of the peer that a failure has made unavailable last, until a retry asks; 0: none.
+    disabled: Cell<u64>,
     /// Not `Sync`, nor for more than one thread at a time.
     single_thread: PhantomData<*const ()>,
 }
@@ -93,10 +101,17 @@ impl Worker {
             random: Cell::new(seed),
             recall: Recall::default(),
             withdrawals: WithdrawalReader::new(&zone.header().withdrawal_count),
+            statistics: None,
+            disabled: Cell::new(0),
             single_thread: PhantomData,
         };
         worker.find_column(is_alive);
         worker
+    }
+
+    /// Says where the figures of the peers are: since when each is in its state.
+    pub fn set_statistics(&mut self, statistics: Option<Statistics>) {
+        self.statistics = statistics;
     }
 
     pub(crate) fn withdrawals(&self) -> &WithdrawalReader {
@@ -123,6 +138,11 @@ impl Worker {
     #[inline]
     pub fn zone(&self) -> &Zone {
         &self.zone
+    }
+
+    /// The number of the entry: below [`Zone::most_processes`], and no other process's.
+    pub fn entry(&self) -> usize {
+        self.index as usize
     }
 
     /// Gives the entry back. For a process that lives on and holds no peer; one that ends need do

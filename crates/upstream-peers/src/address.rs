@@ -94,7 +94,9 @@ pub enum AddressError {
     #[error("no host in {0}")]
     NoHost(Excerpt),
     /// A URL, or a path without `unix:`.
-    #[error("{0} is a URL or a path: the address must be HOST:PORT or unix:/PATH")]
+    #[error(
+        "{0} is a URL or a path: the address must be HOST:PORT, unix:/PATH or http://HOST:PORT"
+    )]
     NotAnAddress(Excerpt),
     /// A word that could be anything.
     #[error("{0} is not an address: a host name without a dot requires a port, HOST:PORT")]
@@ -199,6 +201,15 @@ impl Target {
             }
             _ => Ok(()),
         }
+    }
+
+    /// That `server`, as it is written, says the port, if this has one.
+    pub(crate) fn check_port(&self, server: &str) -> Result<(), AddressError> {
+        let is_socket = matches!(self, Self::Address(SocketAddress::Unix(_)));
+        if is_socket || has_port(server) {
+            return Ok(());
+        }
+        Err(AddressError::NoPort(Excerpt::new(server)))
     }
 
     /// The target of an IPv4 address or a name.

@@ -9,7 +9,7 @@ pub const MAX_EXCERPT: usize = 64;
 /// Whether a character may change how the line around it is read: a control character, a separator
 /// of lines or paragraphs, or one that turns the direction of writing (those with Bidi_Control in
 /// Unicode's PropList.txt), behind which a log shows something else than it says.
-pub(crate) fn disturbs_a_line(character: char) -> bool {
+pub fn disturbs_a_line(character: char) -> bool {
     let turns = matches!(
         character,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'

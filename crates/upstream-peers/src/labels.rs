@@ -109,6 +109,9 @@ pub struct Reading {
     pub scheme: Option<String>,
     /// The labels that peers must have.
     pub select: Select,
+    /// The value is for an upstream in nginx's stream: an address must say its port, since there is
+    /// no default one, and may be one of UDP.
+    pub is_stream: bool,
 }
 
 impl Reading {

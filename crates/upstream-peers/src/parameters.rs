@@ -137,6 +137,22 @@ impl Overrides {
         Ok(())
     }
 
+    /// Sets no value for the parameter `name`, so that the default applies.
+    ///
+    /// # Errors
+    ///
+    /// A parameter that is unknown.
+    pub fn unset(&mut self, name: &str) -> Result<(), ParameterError> {
+        let (_, slot) =
+            self.slot(name).ok_or_else(|| ParameterError::Unknown(Excerpt::new(name)))?;
+        match slot {
+            Slot::Weight(slot) | Slot::Number(slot) | Slot::Time(slot) => *slot = None,
+            Slot::Flag(flag) => *flag = None,
+            Slot::Route(route) => *route = None,
+        }
+        Ok(())
+    }
+
     /// Sets the parameter `name` to what a field of a JSON object says. Numbers may be strings of
     /// digits, times also numbers of seconds, flags also 1 and 0. Null sets nothing.
     ///
@@ -303,6 +319,17 @@ mod tests {
         assert_eq!(overrides.route.as_deref(), Some("a=1"));
         assert_eq!(set(overrides.to_string().trim_start()), Ok(overrides));
         assert_eq!(set("weight=1 weight=007").map(|overrides| overrides.weight), Ok(Some(7)));
+    }
+
+    #[test]
+    fn what_is_unset_goes_by_the_default() {
+        let mut overrides = set("weight=5 fail_timeout=3s drain route=a").expect("good");
+        for name in ["weight", "fail_timeout", "drain", "route", "backup"] {
+            assert_eq!(overrides.unset(name), Ok(()), "{name}");
+        }
+        assert_eq!(overrides, Overrides::default());
+        let unknown = overrides.unset("resolve").map_err(|error| error.to_string());
+        assert_eq!(unknown, Err("unknown parameter \"resolve\"".to_owned()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod key;
 mod url;
 
 use crate::address::Target;
+use crate::form::ValueForm;
 use crate::key_name::name_of_url;
 use crate::labels::Reading;
 use crate::parameters::Overrides;
@@ -28,7 +29,7 @@ use url::{WHITE_SPACE, address};
 ///   without `http://` before it and a `;` at the end.
 ///
 /// Of several fields of one name in an object, or several parameters of one name, the last one
-/// counts. The port is 80 where there is none.
+/// counts. The port is 80 where there is none, unless the reading says that there must be one.
 ///
 /// # Errors
 ///
@@ -61,7 +62,25 @@ pub fn parse_value<'k>(
         key::servers(key).ok_or(ValueError::Empty)?
     };
     check_count(values.len())?;
+    if reading.is_stream {
+        values.iter().try_for_each(|value| value.target.check_port(&value.server))?;
+    }
     Ok(KeyContent::Servers { name, values })
+}
+
+/// What the form of a key's value is called, as [`parse_value`] finds it; `None` where it would be
+/// rejected for having none.
+pub fn form_of(key: &str, value: &[u8]) -> Option<ValueForm> {
+    let text = text(value).ok()?;
+    Some(match key::traefik(key, text) {
+        Some(Ok(KeyContent::Setting { .. })) => ValueForm::TraefikSetting,
+        Some(_) => ValueForm::Traefik,
+        None if text.starts_with('{') => json::name_of(text)?,
+        None if key::rpcx(key, text, &Reading::default()).is_some() => ValueForm::Rpcx,
+        None if !text.is_empty() => ValueForm::Server,
+        None if name_of_url(key).is_some() => ValueForm::DubboUrl,
+        None => key::servers(key).map(|_| ValueForm::AddressInKey)?,
+    })
 }
 
 /// Reads what nginx has after `server`, of which it is known that it is such: any word is taken for

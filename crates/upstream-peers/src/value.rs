@@ -119,7 +119,10 @@ pub enum ValueError {
     KeyNotUtf8,
     /// The key could not be put into a log or a header as it is: it has a control character, one
     /// that ends a line, or one that turns the direction of writing.
-    #[error("the key contains a control character")]
+    #[error(
+        "the key contains a control character, or one that ends a line or changes the direction of \
+         text"
+    )]
     KeyControlCharacter,
     /// See [`MAX_VALUE_LENGTH`] and [`MAX_LONG_VALUE_LENGTH`].
     #[error("the value is too long: {length} bytes, the maximum is {most}")]

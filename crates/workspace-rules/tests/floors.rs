@@ -9,8 +9,9 @@ use workspace_rules::{Imports, Sources, circles, foreign_inclusions};
 const FLOORS: &[&[&str]] = &[
     // What nginx loads: the modules and their callbacks; nobody imports it.
     &["lib", "module"],
-    // What needs HTTP's structures of the directives in HTTP, and the table of these directives.
-    &["directives/http"],
+    // What needs a protocol's structures of the directives in it, and the table of these
+    // directives.
+    &["directives/http", "directives/stream"],
     // One file for each directive: its parser, for any protocol; and the answer to a request for
     // the status.
     &["directives", "status/http"],
@@ -18,8 +19,9 @@ const FLOORS: &[&[&str]] = &[
     &["status"],
     // A worker's life: zones, lease, start and stop of the watcher.
     &["process"],
-    // The thread that follows etcd and publishes; and a request's way through an upstream.
-    &["watcher", "http"],
+    // The thread that follows etcd and publishes; and the way of a request or a session through an
+    // upstream.
+    &["watcher", "http", "stream"],
     // What a process has of a cycle's upstreams, whatever protocol they are of.
     &["upstream"],
     // Values and networks from etcd that requests read.

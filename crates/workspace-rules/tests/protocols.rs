@@ -5,50 +5,71 @@ use std::path::Path;
 
 use workspace_rules::{Imports, Sources, code_tokens};
 
-/// What is about HTTP: directories in `src/`, or files there.
-const HTTP: &[&str] = &["http", "directives/http", "module/http", "status/http"];
+/// A protocol, as `src/` knows it.
+struct Protocol {
+    /// What is about it: directories in `src/`, or files there.
+    folders: &'static [&'static str],
+    /// How nginx's names for something of it begin, in small letters and without what is between
+    /// them.
+    prefix: &'static str,
+}
+
+const HTTP: Protocol = Protocol {
+    folders: &["http", "directives/http", "module/http", "status/http"],
+    prefix: "ngxhttp",
+};
+
+const STREAM: Protocol = Protocol {
+    folders: &["stream", "directives/stream", "module/stream", "nginx/stream"],
+    prefix: "ngxstream",
+};
 
 /// The file with the tables of modules and protocols, which takes a line from each protocol.
 const TABLES: &str = "module.rs";
 
-fn is_of_http(file: &str) -> bool {
-    let is_in =
-        |name: &&str| file.strip_prefix(*name).is_some_and(|rest| rest.starts_with(['/', '.']));
-    HTTP.iter().any(is_in)
-}
-
-/// Whether a word is a name of nginx's for something of HTTP's: `ngx_http_request_t`,
-/// `NGX_HTTP_OK`, `NgxHttpCoreModule`.
-fn names_http(word: &str) -> bool {
-    word.replace('_', "").to_ascii_lowercase().contains("ngxhttp")
-}
-
-/// The places outside of HTTP's directories that know HTTP.
-fn misplaced(sources: &Sources) -> Vec<String> {
-    let mut misplaced = Vec::new();
-    for (file, text) in sources.texts().filter(|(file, _)| !is_of_http(file)) {
-        let mut named = code_tokens(text);
-        named.retain(|word| names_http(word));
-        named.dedup();
-        misplaced.extend(named.into_iter().map(|word| format!("{file} names {word}")));
+impl Protocol {
+    fn has(&self, file: &str) -> bool {
+        let is_in =
+            |name: &&str| file.strip_prefix(*name).is_some_and(|rest| rest.starts_with(['/', '.']));
+        self.folders.iter().any(is_in)
     }
-    for (file, imported) in &Imports::of(sources).0 {
-        if is_of_http(file) || file == TABLES {
-            continue;
+
+    /// Whether a word is a name of nginx's for something of it: `ngx_http_request_t`,
+    /// `NGX_HTTP_OK`, `NgxHttpCoreModule`.
+    fn names(&self, word: &str) -> bool {
+        word.replace('_', "").to_ascii_lowercase().contains(self.prefix)
+    }
+
+    /// The places outside of its directories that know it.
+    fn misplaced(&self, sources: &Sources) -> Vec<String> {
+        let mut misplaced = Vec::new();
+        for (file, text) in sources.texts().filter(|(file, _)| !self.has(file)) {
+            let mut named = code_tokens(text);
+            named.retain(|word| self.names(word));
+            named.dedup();
+            misplaced.extend(named.into_iter().map(|word| format!("{file} names {word}")));
         }
-        let of_http = imported.iter().filter(|other| is_of_http(other));
-        misplaced.extend(of_http.map(|other| format!("{file} imports from {other}")));
+        for (file, imported) in &Imports::of(sources).0 {
+            if self.has(file) || file == TABLES {
+                continue;
+            }
+            let of_it = imported.iter().filter(|other| self.has(other));
+            misplaced.extend(of_it.map(|other| format!("{file} imports from {other}")));
+        }
+        misplaced
     }
-    misplaced
 }
 
 #[test]
-fn http_is_known_in_its_folders_only() {
+fn protocols_are_known_in_their_folders_only() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
     let sources = Sources::read(&folder).expect("the sources");
-    assert!(HTTP.iter().all(|name| sources.texts().any(|(file, _)| file.starts_with(name))));
-    let misplaced = misplaced(&sources);
-    assert!(misplaced.is_empty(), "not in a directory of HTTP's:\n{}", misplaced.join("\n"));
+    for protocol in [HTTP, STREAM] {
+        let folders = protocol.folders;
+        assert!(folders.iter().all(|name| sources.texts().any(|(file, _)| file.starts_with(name))));
+        let misplaced = protocol.misplaced(&sources);
+        assert!(misplaced.is_empty(), "not in one of {folders:?}:\n{}", misplaced.join("\n"));
+    }
 }
 
 /// A few files, one of them with this.
@@ -80,7 +101,7 @@ fn a_name_of_http_elsewhere_is_found() {
         "use crate::http::request;",
         "fn of() { crate::directives::http::etcd(); }",
     ] {
-        let found = misplaced(&with_planted(planted));
+        let found = HTTP.misplaced(&with_planted(planted));
         assert!(
             found.len() == 1 && found[0].starts_with("config/planted.rs"),
             "{planted}: {found:?}"
@@ -96,6 +117,6 @@ fn what_is_not_about_http_is_not_found() {
         "const KIND: &str = \"http\";",
         "#[cfg(ngx_feature = \"http_ssl\")] fn of() {}",
     ] {
-        assert_eq!(misplaced(&with_planted(planted)), Vec::<String>::new(), "{planted}");
+        assert_eq!(HTTP.misplaced(&with_planted(planted)), Vec::<String>::new(), "{planted}");
     }
 }

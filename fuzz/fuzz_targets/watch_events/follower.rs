@@ -81,7 +81,7 @@ impl Follower {
                 *told = revision;
                 assert!(heard.is_empty());
             }
-            Update::Changed { revision, events } => {
+            Update::Changed { revision, events, .. } => {
                 assert!(!is_first && revision >= *told && !events.is_empty());
                 *told = revision;
                 for event in events {

@@ -6,16 +6,18 @@ use directive_table::{Args, ConfError};
 use ngx::{
     core::Pool,
     ffi::{
-        ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value,
+        NGX_LOG_WARN, ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value,
         ngx_http_compile_complex_value_t, ngx_http_complex_value_t,
     },
+    ngx_conf_log_error,
 };
+use peer_balance::Method;
 
 use crate::{
     config::UpstreamConf,
     directives::{
         args::quietly,
-        balance::{DIRECTIVE, invalid_key, key_word, method},
+        balance::{DIRECTIVE, invalid_key, key_word, method, words},
         block::handle,
     },
     http::HttpUpstream,
@@ -40,7 +42,10 @@ fn set(
     conf: &mut UpstreamConf,
     args: &Args<'_>,
 ) -> Result<(), ConfError> {
-    let method = method(cf, args)?;
+    let method = method(args, Method::parse)?;
+    if let Some(hint) = Method::former_name(&words(args)) {
+        ngx_conf_log_error!(NGX_LOG_WARN, cf, "{hint} in \"etcd_balance\" directive");
+    }
     if method.needs_key() {
         // SAFETY: the method needs a key, and so the directive has one.
         upstream.hash_key.set(Some(unsafe { compile_key(cf) }?));

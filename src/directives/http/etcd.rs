@@ -15,6 +15,7 @@ use ngx::{
 
 use super::init_upstream::init_upstream;
 use crate::{
+    config::Kind,
     directives::{
         args::{args, finish},
         etcd::{DIRECTIVE, follow, placeholder_address, read},
@@ -64,7 +65,7 @@ fn set(
     us.peer.init_upstream = Some(init_upstream);
     let placeholder = push_placeholder(cf, us).ok_or_else(|| DIRECTIVE.no_memory())?;
     let http = HttpConf::of_conf(cf).ok_or_else(|| DIRECTIVE.is_outside("http"))?;
-    follow(cf, http.core, upstream.upstream(), name, words, placeholder)?;
+    follow(cf, http.core, upstream.upstream(), name, words, (Kind::Http, placeholder))?;
     http.upstreams.push(upstream);
     Ok(())
 }

@@ -76,7 +76,7 @@ fn settle(
     }
     conf.takes_hints = cfg!(nginx1_29_6) && conf.sticky.is_none() && !is_ours(us);
     #[cfg(nginx1_27_3)]
-    if !us.resolver.is_null() || us.resolver_timeout != others::UNSET {
+    if !us.resolver.is_null() || us.resolver_timeout != settle::UNSET_TIME {
         return Err(Conflict::with_resolver());
     }
     Ok(())

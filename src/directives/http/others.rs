@@ -13,6 +13,8 @@ use core::{
 
 use ngx::ffi::{ngx_conf_t, ngx_http_upstream_srv_conf_t};
 
+use crate::nginx::modules;
+
 /// `NGX_CONF_UNSET_UINT`, `NGX_CONF_UNSET_MSEC`.
 pub(super) const UNSET: usize = usize::MAX;
 
@@ -86,13 +88,9 @@ fn settings(
     us: &ngx_http_upstream_srv_conf_t,
     name: &CStr,
 ) -> Option<NonNull<c_void>> {
-    // SAFETY: the cycle's modules are there before its configuration is read, each with a name;
-    // each module of nginx's that has a configuration for upstreams has made it for this one.
-    unsafe {
-        let modules = core::slice::from_raw_parts((*cf.cycle).modules, (*cf.cycle).modules_n);
-        let module = modules.iter().find(|module| {
-            !(***module).name.is_null() && CStr::from_ptr((***module).name) == name
-        })?;
-        NonNull::new(*us.srv_conf.add((**module).ctx_index))
-    }
+    // SAFETY: a configuration is that of a cycle.
+    let module = modules::named(unsafe { &*cf.cycle }, name)?;
+    // SAFETY: each module of nginx's that has a configuration for upstreams has made it for this
+    // one.
+    NonNull::new(unsafe { *us.srv_conf.add(module.ctx_index) })
 }

@@ -10,16 +10,17 @@ use ngx::ffi::{
     NGX_BUSY, NGX_DONE, NGX_LOG_WARN, NGX_PEER_FAILED, NGX_PEER_NEXT, ngx_int_t,
     ngx_peer_connection_t, ngx_uint_t,
 };
-use peer_zone::{KeyProgress, Pick, PickContext, RequestOutcome, Worker};
+use peer_zone::{PickContext, RequestOutcome, Worker};
 #[cfg(nginx1_29_6)]
 use upstream_peers::sid_id;
 
-use super::{copies, names};
+use super::names;
 use crate::{
     http::{
         drain,
         keepalive::{self, connection_kind::ConnectionKind},
         request::RequestPeer,
+        statistics,
         upstream::Extras,
         withdrawals,
     },
@@ -27,42 +28,11 @@ use crate::{
         callback::{ERROR, OK, guard},
         clock, log,
     },
+    upstream::{
+        asker::{self, First, Refused, reset, without_this_try},
+        report_uncounted,
+    },
 };
-
-/// A position of the method that a request has got already, as it is passed between callbacks.
-#[repr(C)]
-pub(super) struct First {
-    is_there: bool,
-    position: u64,
-}
-
-impl From<Option<u64>> for First {
-    #[inline]
-    fn from(position: Option<u64>) -> Self {
-        Self { is_there: position.is_some(), position: position.unwrap_or_default() }
-    }
-}
-
-impl From<First> for Option<u64> {
-    #[inline]
-    fn from(first: First) -> Self {
-        first.is_there.then_some(first.position)
-    }
-}
-
-/// The request has no connection to its peer yet.
-///
-/// # Safety
-///
-/// The connection is valid; no reference to it is in use.
-#[inline]
-pub(super) unsafe fn reset(connection: *mut ngx_peer_connection_t) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        (*connection).set_cached(0);
-        (*connection).connection = ptr::null_mut();
-    }
-}
 
 /// Called by nginx when a request needs a peer, whatever the upstream is like.
 pub(super) unsafe extern "C" fn get_any(
@@ -80,7 +50,7 @@ pub(super) unsafe extern "C" fn get_any(
 /// Gives a request a peer, whatever the upstream and the request are like. `first` is a position of
 /// the method that the request has got already.
 ///
-/// This and the other functions that [`at_once`](super::at_once) calls have a guard themselves: its
+/// This and the other functions that `upstream::at_once` calls have a guard themselves: its
 /// callbacks end with the call.
 ///
 /// # Safety
@@ -103,13 +73,14 @@ pub(super) unsafe extern "C" fn get(
         let first = first.into();
         // SAFETY: the caller's promise.
         let picked =
-            upstream.with_worker(|worker| unsafe { pick(worker, connection, peer, first) });
+            upstream.with_worker(|worker| unsafe { pick_for(worker, connection, peer, first) });
         match picked {
             // SAFETY: as above.
             Some(Ok(())) => unsafe { prepare(connection, peer) },
             Some(Err(Refused::Failed)) => ERROR,
             // nginx answers "no live upstreams".
             Some(Err(Refused::Busy)) | None => {
+                asker::count_no_peer(peer);
                 let name = upstream.name.get().map_or(ptr::null_mut(), NonNull::as_ptr);
                 // SAFETY: as above.
                 unsafe { (*connection).name = name };
@@ -119,69 +90,32 @@ pub(super) unsafe extern "C" fn get(
     })
 }
 
-/// Why a request gets no peer.
-enum Refused {
-    /// There is none that could be had.
-    Busy,
-    /// Memory is short.
-    Failed,
-}
-
 /// Picks a peer, which the request holds then, and tells nginx where it is.
 ///
 /// # Safety
 ///
-/// `connection` is the one that nginx asks for a peer for; no reference to it is in use.
+/// As for [`asker::pick`].
 #[inline]
-unsafe fn pick(
+unsafe fn pick_for(
     worker: &mut Worker,
     connection: *mut ngx_peer_connection_t,
     peer: &RequestPeer,
     first: Option<u64>,
 ) -> Result<(), Refused> {
     let upstream = peer.upstream;
-    let conf = upstream.settings();
-    let tried = &peer.tried;
-    let now = clock::cached();
-    let keyed = peer.keyed();
     let context = PickContext {
-        method: upstream.method.get(),
-        key: keyed.map_or(&[], |keyed| keyed.hash_key.as_bytes()),
         sticky: peer.sticky(),
         grace: upstream.drains.grace(upstream),
-        leaves_backups: conf.takes_hints,
+        leaves_backups: upstream.settings().takes_hints,
+        ..PickContext::default()
     };
-    let is_first = tried.is_empty();
-    let mut progress = keyed.map_or_else(KeyProgress::default, |keyed| keyed.progress.get());
-    let tries = (!is_first, first);
-    let picked =
-        worker.pick_with_care(&context, &mut progress, now, |id| tried.contains(id), tries);
-    if let Some(keyed) = keyed {
-        keyed.progress.set(progress);
+    let is_sticky = upstream.extras.get().has(Extras::STICKY);
+    // SAFETY: the caller's promise; the request asks for a peer, so that it has no answer yet.
+    unsafe {
+        asker::pick(worker, connection, peer, context, first, |worker, held| {
+            !is_sticky || names::name_to_others(connection, worker, peer, held).is_some()
+        })
     }
-    let held = match picked {
-        Pick::Peer(held) => held,
-        Pick::Busy => return Err(Refused::Busy),
-    };
-    let address = worker.request_address(&held);
-    let copied = copies::copy(peer, is_first, address.name_and_key);
-    let place = copies::place(peer, is_first);
-    let noted = tried.push(held.id(), peer.pool());
-    let named = if upstream.extras.get().has(Extras::STICKY) {
-        // SAFETY: the caller's promise; the request asks for a peer, so that it has no answer yet.
-        unsafe { names::name_to_others(connection, worker, peer, &held) }
-    } else {
-        Some(())
-    };
-    let (Some(text), Some(place), Some(()), Some(())) = (copied, place, noted, named) else {
-        worker.release(held, RequestOutcome::Answered, None, now);
-        return Err(Refused::Failed);
-    };
-    // SAFETY: the caller's promise. The place is the request's own, or was given out just now,
-    // aligned for any type.
-    unsafe { copies::show(connection, peer, &address, (text, place)) };
-    peer.open.hold(held);
-    Ok(())
 }
 
 /// What an upstream needs of a request that has got its peer: an idle connection to it, if there is
@@ -226,17 +160,6 @@ pub(super) unsafe extern "C" fn prepare(
     })
 }
 
-/// Logs that a request could not give its peer back: the zone keeps the peer's memory for as long
-/// as it counts the request.
-#[cold]
-#[inline(never)]
-fn report_uncounted() {
-    log::error(
-        "etcd: internal error: a request cannot be uncounted; its peer counts it until this \
-         process ends",
-    );
-}
-
 /// Called by nginx when a request gives its peer back, whatever the upstream is like and however
 /// the request has gone.
 #[inline(never)]
@@ -250,7 +173,7 @@ pub(super) unsafe extern "C" fn free(
         // `&mut` to it.
         let peer = unsafe { &*data.cast::<RequestPeer>() };
         let upstream = peer.upstream;
-        let is_drained = peer.open.is_drained.get();
+        let is_drained = peer.open.is_drained();
         if is_drained {
             // SAFETY: the request lives, and so does its client's connection.
             unsafe { drain::linger((*peer.open.request).connection) };
@@ -258,6 +181,8 @@ pub(super) unsafe extern "C" fn free(
         // What a drain closes is no fault of the peer's.
         let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0 && !is_drained;
         let outcome = if failed { RequestOutcome::Failed } else { RequestOutcome::Answered };
+        // SAFETY: nginx calls this for a request that lives, and has its peer.
+        unsafe { statistics::count_any(peer, connection, state) };
         if let Some(held) = peer.open.take() {
             let (id, of_peer) = (held.id(), upstream.peer_of((held.index(), held.id())));
             upstream.drains.leave(upstream, &peer.open, id);
@@ -270,7 +195,7 @@ pub(super) unsafe extern "C" fn free(
                 // SAFETY: nginx passes the connection of the request's upstream, and nothing here
                 // refers to either.
                 unsafe {
-                    keepalive::keep_idle(upstream, of_peer, kind, connection, peer.open.upstream());
+                    keepalive::keep_idle(upstream, of_peer, kind, connection, peer.nginx());
                 }
             }
             let now = clock::cached();
@@ -282,8 +207,10 @@ pub(super) unsafe extern "C" fn free(
                 None
             };
             let is_disabled = upstream.with_worker(|worker| {
-                if extras.has(Extras::CONNECTIONS) {
-                    peer.left.set(Some(worker.connections_without(&held)));
+                if extras.has(Extras::CONNECTIONS)
+                    && let Some(shown) = peer.shown()
+                {
+                    shown.left.set(Some(worker.connections_without(&held)));
                 }
                 worker.release(held, outcome, times, now)
             });
@@ -300,7 +227,7 @@ pub(super) unsafe extern "C" fn free(
         }
         // SAFETY: as above.
         unsafe {
-            (*connection).tries = (*connection).tries.saturating_sub(1);
+            without_this_try(connection);
             if is_drained && (*connection).tries == 0 && peer.may_try_again() {
                 (*connection).tries = 1;
             }

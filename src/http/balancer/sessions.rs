@@ -7,11 +7,9 @@ use ngx::ffi::{ngx_int_t, ngx_peer_connection_t};
 use crate::nginx::callback::OK;
 #[cfg(ngx_feature = "http_ssl")]
 use crate::{
-    http::{
-        keepalive::{connection_kind::ConnectionKind, tls_sessions},
-        request::RequestPeer,
-    },
+    http::{keepalive::connection_kind::ConnectionKind, request::RequestPeer},
     nginx::callback::{ERROR, guard},
+    upstream::tls_sessions,
 };
 
 /// Called by nginx before a connection to the peer shakes hands, where `proxy_ssl_session_reuse` is
@@ -28,7 +26,7 @@ pub(super) unsafe extern "C" fn set_session(
             let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
             let Some(id) = peer.open.id() else { return OK };
             let Some(kind) = ConnectionKind::of_session(peer.open.request) else { return ERROR };
-            tls_sessions::offer(peer.upstream, id, kind, connection)
+            tls_sessions::offer(peer.upstream, id, kind.to_number(), connection)
         }
     })
 }
@@ -46,7 +44,7 @@ pub(super) unsafe extern "C" fn save_session(
             let (connection, peer) = ((*connection).connection, &*data.cast::<RequestPeer>());
             let Some(id) = peer.open.id() else { return };
             let Some(kind) = ConnectionKind::of_session(peer.open.request) else { return };
-            tls_sessions::save(peer.upstream, id, kind, connection);
+            tls_sessions::save(peer.upstream, id, kind.to_number(), connection);
         }
     });
 }

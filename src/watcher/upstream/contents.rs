@@ -28,6 +28,8 @@ pub(super) struct News {
     pub(super) rejections: bool,
     /// What the status shows of it may be something else.
     pub(super) status: bool,
+    /// Peers that were held have made way for those of another etcd.
+    pub(super) hold_ended: bool,
     /// Values that are rejected.
     pub(super) rejected: Vec<Rejection>,
 }
@@ -352,9 +354,7 @@ impl Contents {
         let replaced = self.members.adopt_if(|in_hand, new| {
             in_hand.is_empty() || !new.peers(|name| names.addresses(name)).is_empty()
         });
-        if replaced.is_some() {
-            self.note_adoption();
-        }
+        replaced.into_iter().for_each(|it| self.note_adoption(!it.former.is_empty()));
     }
 
     /// The new content takes over when the time is up, whatever it has. What etcd has is not known
@@ -364,10 +364,11 @@ impl Contents {
             return;
         };
         self.log.warn(messages::hold_ended(state_of_etcd(continuity), former.len()));
-        self.note_adoption();
+        self.note_adoption(true);
     }
 
-    fn note_adoption(&mut self) {
+    fn note_adoption(&mut self, ends_hold: bool) {
+        self.news.hold_ended |= ends_hold;
         self.has_other_members = true;
         self.ages.adopted();
         self.news.peers = true;

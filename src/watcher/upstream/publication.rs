@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use change_history::Cause;
 use etcd_watch::Origin;
 use host_names::HostNames;
 use peer_zone::{Changes, KeyPeers, PeerSpec, protocol::Publishing};
@@ -23,10 +24,15 @@ impl WatchedUpstream {
     /// Publishes what has come in.
     pub(in crate::watcher) fn publish(&mut self, names: &HostNames, publishing: &Publishing) {
         self.contents.adopt_successor(names);
-        self.take_news();
+        self.take_news(Cause::HoldEnded);
         let has_state_report = self.state.as_mut().is_some_and(StateOffer::take_report);
         let may_have_names = self.pending.peers && self.names().next().is_some();
         self.report.note_change(has_state_report || may_have_names);
+        // A key that the status shows may be gone, or have an address now, be it the last one with
+        // a host name.
+        if self.pending.peers && self.report.last().unresolved_total > 0 {
+            self.note_rejections();
+        }
         let has_peers = std::mem::take(&mut self.pending.peers);
         let edit = if has_peers { self.publish_peers(names, publishing) } else { None };
         // Only now it is known whether all peers fit.
@@ -45,7 +51,7 @@ impl WatchedUpstream {
             }
         }
         if let Some(checks) = &mut self.checks {
-            checks.publish(&mut self.publisher, &self.log, publishing);
+            checks.publish(&mut self.publisher, &self.log, &mut self.changes, publishing);
         }
     }
 
@@ -66,7 +72,7 @@ impl WatchedUpstream {
             Some((changes, edit)) => (changes, Some(edit)),
             None => (self.publish_all(names, now, publishing), None),
         };
-        self.log_changes(changes);
+        self.log_changes(&changes);
         edit
     }
 
@@ -109,14 +115,14 @@ impl WatchedUpstream {
         let result = self.publisher.publish(desired, now, publishing);
         #[cfg(feature = "injected-faults")]
         faults::reach(faults::Place::InPublication);
-        let full = result.err();
+        let full = result.as_ref().err();
         // Before the first list a watcher that takes over wants but those that are there, and what
         // its predecessor has said stands.
         if full.is_some() || self.watch.has_listed() {
             let is_other = self.space.note_result(full, &self.publisher);
             self.report.note_change(is_other);
         }
-        result.unwrap_or_else(|full| full.changes)
+        result.unwrap_or_else(|full| *full.changes)
     }
 
     fn publish_revision(&self) {
@@ -136,13 +142,14 @@ impl WatchedUpstream {
         }
     }
 
-    /// One line for each change.
-    fn log_changes(&self, changes: Changes) {
-        let Changes { added, removed, changed, .. } = changes;
+    /// One line for each change, and its place in the history.
+    fn log_changes(&mut self, changes: &Changes) {
+        let revision = self.contents.revision();
+        self.changes.note_published(changes, revision.unsigned_abs());
+        let &Changes { added, removed, changed, .. } = changes;
         if added + removed + changed > 0 {
             let count = self.publisher.keyed();
             let changes = (added, removed, changed);
-            let revision = self.contents.revision();
             self.log.notice(module_messages::peers_changed(count, changes, revision));
         }
     }

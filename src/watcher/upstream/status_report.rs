@@ -2,7 +2,10 @@
 
 use peer_zone::{Publisher, protocol::Publishing};
 
-use crate::{watcher::upstream_log::UpstreamLog, zones::report::Report};
+use crate::{
+    watcher::upstream_log::UpstreamLog,
+    zones::report::{Endpoint, EndpointState, Report},
+};
 
 /// Whether the zone says what there is to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,7 @@ pub(super) struct StatusReport {
     trouble: Option<String>,
     /// Where etcd is followed.
     endpoint: Option<String>,
+    endpoints: Vec<Endpoint>,
     /// Whether there may be something new to say.
     is_due: bool,
     log: UpstreamLog,
@@ -30,7 +34,8 @@ impl StatusReport {
     /// Goes on from a predecessor's.
     pub(super) fn new(last: Report, log: UpstreamLog) -> Self {
         let (trouble, endpoint) = (last.trouble.clone(), last.endpoint.clone());
-        Self { last, published: Published::Whole, trouble, endpoint, is_due: true, log }
+        let (published, endpoints) = (Published::Whole, last.endpoints.clone());
+        Self { last, published, trouble, endpoint, endpoints, is_due: true, log }
     }
 
     /// The report that was published last.
@@ -66,15 +71,17 @@ impl StatusReport {
         }
     }
 
-    /// Where etcd is followed.
-    pub(super) fn set_endpoint(&mut self, url: &str) {
-        if self.endpoint.as_deref() != Some(url) {
-            self.endpoint = Some(url.to_owned());
-            self.is_due = true;
+    /// The endpoints are in these states.
+    pub(super) fn set_endpoints(&mut self, endpoints: Vec<Endpoint>) {
+        let mut in_use = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::InUse);
+        if let Some(Endpoint { url, .. }) = in_use.next() {
+            self.endpoint = Some(url.clone());
         }
+        self.endpoints = endpoints;
+        self.is_due = true;
     }
 
-    /// Publishes a report, to which trouble and endpoint are added, where it is another one than
+    /// Publishes a report, to which trouble and endpoints are added, where it is another one than
     /// the last.
     pub(super) fn publish(
         &mut self,
@@ -83,7 +90,7 @@ impl StatusReport {
         publishing: &Publishing,
     ) {
         let (trouble, endpoint) = (self.trouble.clone(), self.endpoint.clone());
-        let report = Report { trouble, endpoint, ..report };
+        let report = Report { trouble, endpoint, endpoints: self.endpoints.clone(), ..report };
         if report == self.last && self.published == Published::Whole {
             return;
         }

@@ -12,13 +12,15 @@ pub(super) struct ZoneSpace {
     size: usize,
     /// Why peers are left out, if there is no room for all.
     shortage: Option<String>,
+    /// The largest size that the log has named as sufficient since the shortage began.
+    named: usize,
     log: UpstreamLog,
 }
 
 impl ZoneSpace {
     /// A predecessor has left it with a shortage, or none.
     pub(super) fn new(zone: Zone, size: usize, shortage: Option<String>, log: UpstreamLog) -> Self {
-        Self { zone, size, shortage, log }
+        Self { zone, size, shortage, named: 0, log }
     }
 
     /// Why peers are left out, if there is no room for all.
@@ -26,19 +28,26 @@ impl ZoneSpace {
         self.shortage.as_deref()
     }
 
-    /// Notes whether all that were to be published have room, and says when that begins and when it
-    /// ends. Says whether the shortage is another one than before.
-    pub(super) fn note_result(&mut self, full: Option<ZoneFull>, publisher: &Publisher) -> bool {
+    /// Notes whether all that were to be published have room, and says when that begins, when more
+    /// peers have come than the size holds that was named last, and when it ends. Says whether the
+    /// shortage is another one than before.
+    pub(super) fn note_result(&mut self, full: Option<&ZoneFull>, publisher: &Publisher) -> bool {
         self.zone.set_left_out(full.map_or(0, |full| full.left_out));
         let shortage = full.map(|full| messages::shortage(full, self.size));
+        let enough = full.map_or(0, |full| messages::enough(full, self.size));
         match (&self.shortage, &shortage) {
             (None, Some(shortage)) => self.log.error(shortage),
+            // The predecessor has said it, with one size or another.
+            (Some(_), Some(shortage)) if self.named != 0 && enough > self.named => {
+                self.log.error(shortage);
+            }
             (Some(_), None) => {
                 let count = publisher.listed().len();
                 self.log.notice(messages::all_fit(count));
             }
             _ => {}
         }
+        self.named = if shortage.is_some() { self.named.max(enough) } else { 0 };
         let is_other = self.shortage != shortage;
         self.shortage = shortage;
         is_other

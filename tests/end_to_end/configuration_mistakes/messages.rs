@@ -30,6 +30,11 @@ async fn each_message_about_a_mistake_is_the_one_that_is_listed() -> Result<()> 
             "upstream" => new.http(&in_upstream(directives, &[]).http),
             "etcd_cluster" => new.http(&in_cluster(directives, &[]).http),
             "http" => new.http(&at_top(directives, &[]).http),
+            "stream" => new.http(&at_top("", &[]).http).main(CLUSTER).stream(directives),
+            "stream-upstream" => new
+                .http(&at_top("", &[]).http)
+                .main(CLUSTER)
+                .stream(&format!("upstream sessions {{ {directives} }}")),
             "main" => new.main(directives).http(&at_top("", &[]).http),
             "location" => new
                 .http(&in_upstream("etcd main /p/;", &[]).http)

@@ -1,10 +1,11 @@
-//! A client that reads slowly is closed in its turn, and loses nothing of what had come for it.
+//! A client that does not read is waited for only so long, and loses nothing of what had come for
+//! it.
 
 use std::time::{Duration, Instant};
 
 use harness::*;
 
-use super::{CHATTER, SLACK, hold, join, start};
+use super::{CHATTER, PATIENCE, SLACK, hold, join, start};
 
 /// A broadcast's text.
 const TEXT: usize = 64 << 10;
@@ -44,11 +45,12 @@ async fn slow_reader_gets_all_that_had_come_before_the_end() -> Result<()> {
         let number = (0..AT_A_TIME).fold(0, |_, _| node.broadcast(TEXT));
         let sent = node.sessions()[0].sent;
         let is_stuck = sent == std::mem::replace(&mut before, sent) && sent + AT_A_TIME < number;
-        ensure!(is_stuck && unacknowledged(node)? > 0, "{sent} of {number}");
+        // A node that has had no processor for a while looks stuck, too.
+        let is_full = is_stuck && sent * FRAME > 1 << 20;
+        ensure!(is_full && unacknowledged(node)? > 0, "{sent} of {number}");
         Ok(sent)
     })
     .await?;
-    assert!(sent * FRAME > 1 << 20, "only {sent} were sent");
     let _other = join(&router, "n1").await?;
 
     // Nothing moves any more until the client reads.
@@ -58,13 +60,13 @@ async fn slow_reader_gets_all_that_had_come_before_the_end() -> Result<()> {
     // What the node's own kernel still has may never come; what nginx and its kernel have must.
     let taken = (sent * FRAME).saturating_sub(unacknowledged) / FRAME;
     assert!(taken > 0);
-    eventually(TIMEOUT + SLACK, "it is closed in its turn", async || {
+    eventually(TIMEOUT + PATIENCE + SLACK, "it is closed after a time", async || {
         let upstream = nginx.upstream().await?;
         ensure!(upstream.drained == 1, "{upstream:?}");
         Ok(())
     })
     .await?;
-    assert!(begin.elapsed() >= TIMEOUT && session.is_open());
+    assert!(begin.elapsed() >= TIMEOUT + PATIENCE && session.is_open());
     // Clients that do not read may yet talk, and that must not be the end of what is on its way to
     // them.
     session.chatter(CHATTER);

@@ -2,7 +2,7 @@
 
 use harness::*;
 
-use super::{INSIDE, OUTSIDE, all_say, configuration, network, shown};
+use super::{INSIDE, OUTSIDE, all_say, configuration, network, nothing_is_held, shown};
 
 /// What the configuration has is of a certain etcd: one that was wiped since is not obeyed at once.
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn initial_networks_are_held_at_a_start_over_a_wiped_etcd() -> Result<()> 
         all_say(&nginx, &[(INSIDE, kept), (OUTSIDE, false)]).await?;
         etcd.put(network("new"), OUTSIDE).await?;
         all_say(&nginx, &[(INSIDE, false), (OUTSIDE, true)]).await?;
-        assert!(shown(&nginx).await?.held.is_none());
+        nothing_is_held(&nginx).await?;
         etcd.delete(&network("new")).await?;
         all_say(&nginx, &[(INSIDE, true), (OUTSIDE, true)]).await?;
     }

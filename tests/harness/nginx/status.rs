@@ -22,7 +22,16 @@ impl Nginx {
     ///
     /// As with [`status`](Self::status).
     pub async fn upstream(&self) -> Result<Upstream> {
-        Ok(self.status().await?.upstreams.remove(UPSTREAM).ok_or("not in the status")?)
+        self.upstream_of(UPSTREAM).await
+    }
+
+    /// What it says of the upstream with this name.
+    ///
+    /// # Errors
+    ///
+    /// As with [`status`](Self::status).
+    pub async fn upstream_of(&self, name: &str) -> Result<Upstream> {
+        Ok(self.status().await?.upstreams.remove(name).ok_or("not in the status")?)
     }
 
     /// The pid of the worker that watches etcd; waits for one where there is none just now, as for
@@ -45,8 +54,17 @@ impl Nginx {
     ///
     /// When it does not soon.
     pub async fn applied(&self, revision: i64) -> Result<Upstream> {
-        eventually(SOON, &format!("revision {revision} is applied"), async || {
-            let upstream = self.upstream().await?;
+        self.applied_to(UPSTREAM, revision).await
+    }
+
+    /// Waits until the upstream with this name has applied a revision, and gives its status.
+    ///
+    /// # Errors
+    ///
+    /// When it does not soon.
+    pub async fn applied_to(&self, name: &str, revision: i64) -> Result<Upstream> {
+        eventually(SOON, &format!("{name} has revision {revision}"), async || {
+            let upstream = self.upstream_of(name).await?;
             ensure!(upstream.revision >= revision, "{}", upstream.summary());
             Ok(upstream)
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reason;
+use super::{reason, reason_for};
 use crate::cluster::{ClusterConfig, Identity, Login, Tls};
 use crate::range::Range;
 use crate::setting_names::SettingNames;
@@ -37,6 +37,8 @@ fn who_may_not_read_what() {
         "permission denied for user \"router\": grant the role of that user read permission on \
          \"/firehose/upstream/\" (list: etcdserver: permission denied)"
     );
+    let text = reason_for("readwrite", &trouble, &config(None), &Range::of_key(b"/a"));
+    assert!(text.contains("that user readwrite permission on"), "{text}");
     let text = reason(&trouble, &config(None), &Range::of_key(b"/a"));
     assert!(text.contains("clients without a user") && text.contains("the key \"/a\""), "{text}");
 }

@@ -2,6 +2,7 @@
 
 use etcd_client::EventType;
 use etcd_client::proto::{PbEvent, PbWatchResponse};
+use tokio::time::Instant;
 
 use crate::list::Listed;
 use crate::range::Range;
@@ -12,7 +13,7 @@ use crate::update::{Cause, Event, Update};
 #[derive(Debug)]
 pub(crate) enum Word {
     Alive { revision: i64 },
-    Changed { revision: i64, events: Vec<Event> },
+    Changed { revision: i64, events: Vec<Event>, arrived: Instant },
     Noted { text: String },
 }
 
@@ -20,7 +21,9 @@ impl From<Word> for Update {
     fn from(word: Word) -> Self {
         match word {
             Word::Alive { revision } => Self::Alive { revision },
-            Word::Changed { revision, events } => Self::Changed { revision, events },
+            Word::Changed { revision, events, arrived } => {
+                Self::Changed { revision, events, arrived }
+            }
             Word::Noted { text } => Self::Noted { text },
         }
     }
@@ -81,8 +84,9 @@ impl<'a> Reader<'a> {
         self.read(response)
     }
 
-    /// Reads a response.
+    /// Reads a response that has just come.
     pub(crate) fn read(&mut self, mut response: PbWatchResponse) -> Result<Word, Trouble> {
+        let arrived = Instant::now();
         check_canceled(&response)?;
         let nonsense = Trouble::nonsense;
         let header =
@@ -105,7 +109,7 @@ impl<'a> Reader<'a> {
         Ok(if events.is_empty() {
             Word::Alive { revision }
         } else {
-            Word::Changed { revision, events }
+            Word::Changed { revision, events, arrived }
         })
     }
 

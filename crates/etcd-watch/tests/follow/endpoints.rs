@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use etcd_watch::{Cause, Update};
+use etcd_watch::{Cause, Endpoint, EndpointState, Update};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::etcd::{Etcd, free_port};
@@ -14,11 +15,21 @@ async fn the_first_is_dead() {
     let etcd = Etcd::start().await;
     etcd.kv().await.put(key("a"), "1", None).await.expect("a put");
     let dead = format!("http://127.0.0.1:{}", free_port());
-    let mut followed = Followed::start(&cluster(&[dead, etcd.url()]), PREFIX);
+    let cluster = cluster(&[dead, etcd.url()]);
+    let known = cluster.endpoints();
+    assert_eq!(states(&known), [EndpointState::Standby; 2]);
+    let mut followed = Followed::start(&cluster, PREFIX);
     // Not even a word about it: nothing was lost.
     assert!(matches!(followed.next().await, Update::Listed { cause: Cause::Start, .. }));
     followed.until_exact(&etcd).await;
     assert!(followed.losses.is_empty());
+    assert_eq!(states(&known), [EndpointState::Failed, EndpointState::InUse]);
+    let trouble = known.borrow()[0].trouble.clone().expect("why");
+    assert!(trouble.contains("start etcd there, or correct"), "{trouble}");
+}
+
+fn states(known: &watch::Receiver<Vec<Endpoint>>) -> Vec<EndpointState> {
+    known.borrow().iter().map(|endpoint| endpoint.state).collect()
 }
 
 #[tokio::test]
@@ -44,6 +55,7 @@ async fn one_dies_later() {
         assert_eq!(cluster.endpoint(), Some(lives.url().as_str()));
     }
     assert_eq!((first.accepted(), second.accepted()), (2, 1));
+    assert_eq!(states(&cluster.endpoints()), [EndpointState::InUse, EndpointState::Failed]);
     etcd.kv().await.put(key("a"), "1", None).await.expect("a put");
     followed.until_exact(&etcd).await;
 }

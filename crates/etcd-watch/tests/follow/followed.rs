@@ -138,7 +138,7 @@ impl Followed {
                 self.causes.push(*cause);
                 (self.revision, self.cluster_id, self.listed) = (*revision, *cluster_id, true);
             }
-            Update::Changed { revision, events } => {
+            Update::Changed { revision, events, .. } => {
                 assert!(self.listed && self.outage.is_none() && *revision >= self.revision);
                 assert!(!events.is_empty() && events.is_sorted_by_key(mod_revision));
                 assert!(events.iter().all(|event| mod_revision(event) <= *revision));

@@ -45,10 +45,12 @@ async fn a_list_and_the_events_that_follow() {
     assert_ne!(cluster_id, 0);
     assert_eq!(followed.next().await, Update::Alive { revision: 6 });
 
+    let before = Instant::now();
     kv.put(key("node-1"), "10.0.0.1:81", None).await.expect("a put");
-    let Update::Changed { revision: 7, events } = followed.next().await else {
+    let Update::Changed { revision: 7, events, arrived } = followed.next().await else {
         panic!("no change")
     };
+    assert!(before <= arrived && arrived <= Instant::now());
     assert!(matches!(&events[..], [Event::Put(item)]
         if item.key == b"node-1" && item.value == b"10.0.0.1:81" && item.create_revision == 6));
 
@@ -61,7 +63,7 @@ async fn a_list_and_the_events_that_follow() {
     let operations = [key("node-5"), key("node-4"), "/elsewhere".to_owned()];
     let operations = operations.map(|key| TxnOp::put(key, "10.0.0.4:80", None));
     kv.txn(Txn::new().and_then(operations)).await.expect("a transaction");
-    let Update::Changed { revision: 10, events } = followed.next().await else {
+    let Update::Changed { revision: 10, events, .. } = followed.next().await else {
         panic!("no change")
     };
     assert_eq!(events.len(), 2);

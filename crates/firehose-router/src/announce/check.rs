@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use nginx_syntax::quoted;
-use peer_check::{Address, CheckConfig, CheckKind, CheckMethod, Probe, ProbeError};
+use peer_check::{
+    Address, CheckConfig, CheckKind, CheckMethod, Probe, ProbeError, WrittenError, connection_check,
+};
 use thiserror::Error;
 use tokio::net::lookup_host;
 use upstream_peers::{SocketAddress, Target};
@@ -17,10 +19,13 @@ use super::{
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum CheckError {
     #[error(
-        "invalid --check {}: it must be \"tcp\", \"none\" or a URL that begins with \"http://\"",
+        "invalid --check {}: it must be \"tcp\", \"tls\", \"send=TEXT expect=TEXT\", \"none\" or a \
+         URL that begins with \"http://\"",
         quoted(.0)
     )]
     Unknown(String),
+    #[error("invalid --check {}: {error}", quoted(.given))]
+    Connection { given: String, error: WrittenError },
     #[error("--check-method requires a URL in --check, which is \"{0}\"")]
     NoUrl(String),
 }
@@ -54,21 +59,19 @@ impl Check {
         timeout: Duration,
     ) -> Result<Self, CheckError> {
         let wrong = || CheckError::Unknown(given.to_owned());
-        if method.is_some() && ["tcp", "none"].contains(&given) {
-            return Err(CheckError::NoUrl(given.to_owned()));
-        }
         let probe = |kind| {
             let config = CheckConfig { kind, interval: timeout, timeout, fall: 1, rise: 1 };
             config.verify().map_err(|_| wrong())?;
             Ok(Some(Probe::new(&config)))
         };
-        if given == "none" {
-            return Ok(Self::of(None, None, timeout));
-        }
-        if given == "tcp" {
-            return Ok(Self::of(probe(CheckKind::Tcp)?, None, timeout));
-        }
-        let rest = given.strip_prefix("http://").ok_or_else(wrong)?;
+        let Some(rest) = given.strip_prefix("http://") else {
+            let kind = if given == "none" { None } else { Some(connection(given)?) };
+            return match (method, kind) {
+                (Some(_), _) => Err(CheckError::NoUrl(given.to_owned())),
+                (None, None) => Ok(Self::of(None, None, timeout)),
+                (None, Some(kind)) => Ok(Self::of(probe(kind)?, None, timeout)),
+            };
+        };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let uri = if path.is_empty() { "/" } else { path }.to_owned();
         let host = (!authority.is_empty()).then(|| authority.to_owned());
@@ -105,6 +108,14 @@ impl Check {
             ProbeError::NotMade => NodeError::Unknown(messages::CHECK_NOT_MADE.to_owned()),
         })
     }
+}
+
+/// A check of a connection.
+fn connection(given: &str) -> Result<CheckKind, CheckError> {
+    connection_check(given).map_err(|error| match error {
+        WrittenError::Unknown => CheckError::Unknown(given.to_owned()),
+        error => CheckError::Connection { given: given.to_owned(), error },
+    })
 }
 
 impl Names {
@@ -145,7 +156,7 @@ mod tests {
     fn a_method_is_for_a_url() {
         for method in [CheckMethod::Get, CheckMethod::Head] {
             assert!(Check::new("http:///", Some(method), SECOND).is_ok());
-            for given in ["tcp", "none"] {
+            for given in ["tcp", "tls", "none", "send=PING expect=+PONG"] {
                 let error = Check::new(given, Some(method), SECOND).map(|_| ());
                 assert_eq!(error, Err(CheckError::NoUrl(given.to_owned())));
             }
@@ -157,6 +168,10 @@ mod tests {
         let check = |given| Check::new(given, None, SECOND).map(|check| check.elsewhere);
         for (given, elsewhere) in [
             ("tcp", None),
+            ("tls", None),
+            ("tls name=db.internal", None),
+            ("send=PING expect=+PONG", None),
+            ("tls send=PING\\r\\n expect=+PONG", None),
             ("none", None),
             ("http:///healthz", None),
             ("http://", None),
@@ -168,7 +183,18 @@ mod tests {
             assert_eq!(check(given), Ok(elsewhere.map(str::to_owned)), "{given}");
         }
         for given in ["", "udp", "https://node/", "healthz", "http://a/b c"] {
-            assert!(check(given).is_err(), "{given}");
+            assert_eq!(check(given), Err(CheckError::Unknown(given.to_owned())), "{given}");
+        }
+        for (given, reason) in [
+            ("send=PING", "\"send\" cannot be used without \"expect\""),
+            ("tcp name=a", "\"name\" cannot be used without \"tls\""),
+            (
+                "tls port=1",
+                "invalid parameter \"port=1\", it must be \"name=\", \"send=\" or \"expect=\"",
+            ),
+        ] {
+            let error = check(given).expect_err(given);
+            assert_eq!(error.to_string(), format!("invalid --check \"{given}\": {reason}"));
         }
     }
 }

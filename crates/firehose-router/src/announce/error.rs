@@ -39,7 +39,7 @@ mod tests {
     fn messages_are_worded_so() {
         let (url, name) = ("tcp://docker:2375".to_owned(), "firehose-01".to_owned());
         let refused = || io::ErrorKind::ConnectionRefused.into();
-        let errors: [(AnnounceError, &str); 15] = [
+        let errors: [(AnnounceError, &str); 16] = [
             (AnnounceError::NoAddress, "--addr or --container is required"),
             (
                 AnnounceError::NoPort("node".to_owned()),
@@ -51,8 +51,16 @@ mod tests {
             ),
             (
                 CheckError::Unknown("icmp".to_owned()).into(),
-                "invalid --check \"icmp\": it must be \"tcp\", \"none\" or a URL that begins with \
-                 \"http://\"",
+                "invalid --check \"icmp\": it must be \"tcp\", \"tls\", \"send=TEXT \
+                 expect=TEXT\", \"none\" or a URL that begins with \"http://\"",
+            ),
+            (
+                CheckError::Connection {
+                    given: "tcp name=a".to_owned(),
+                    error: peer_check::WrittenError::NameWithoutTls,
+                }
+                .into(),
+                "invalid --check \"tcp name=a\": \"name\" cannot be used without \"tls\"",
             ),
             (
                 CheckError::NoUrl("tcp".to_owned()).into(),

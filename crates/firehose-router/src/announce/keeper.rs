@@ -48,6 +48,10 @@ pub(super) struct Keeper {
     /// The ids of this announcer's leases up to now.
     own_leases: VecDeque<i64>,
     state: watch::Sender<KeySpec>,
+    /// What it has written last, while its key has not been lost.
+    written: Option<String>,
+    /// What others have made of that, where that was logged.
+    changed: Option<String>,
     /// The lease of the one who has the key, where that was logged.
     waits_for: Option<i64>,
     /// Whether it was logged that etcd cannot be reached, or refuses.
@@ -75,6 +79,8 @@ impl Keeper {
             lease: None,
             own_leases: VecDeque::new(),
             state,
+            written: None,
+            changed: None,
             waits_for: None,
             is_failing: false,
         };
@@ -160,8 +166,17 @@ impl Keeper {
         let lease = self.keep_lease().await?;
         let stored = self.etcd.read().await?;
         let is_own = |lease| self.own_leases.contains(&lease);
-        match next_action(wanted, stored.as_ref(), is_own, lease.id) {
+        match next_action(wanted, stored.as_ref(), is_own, lease.id, self.written.as_deref()) {
             KeyAction::Nothing => self.set_state(wanted),
+            KeyAction::Keep => {
+                let value = stored.map(|stored| stored.value);
+                if let Some(value) = value.as_ref().filter(|_| self.changed != value) {
+                    let shown = shown(value);
+                    tracing::info!("{}", messages::key_was_changed(self.etcd.name(), &shown));
+                }
+                self.changed = value;
+                self.set_state(wanted);
+            }
             KeyAction::Put { value, mod_revision } => {
                 if !self.put(&value, mod_revision, lease.id).await? {
                     return Ok(Instant::now());
@@ -199,7 +214,7 @@ impl Keeper {
         stored: &StoredKey,
         lease: i64,
     ) -> Result<Instant, String> {
-        let shown: String = stored.value.escape_debug().take(SHOWN_VALUE).collect();
+        let shown = shown(&stored.value);
         if self.may_take_over {
             if self.put(value, stored.mod_revision, lease).await? {
                 tracing::warn!("{}", messages::key_is_taken_over(self.etcd.name(), &shown));
@@ -237,7 +252,10 @@ impl Keeper {
     /// which shows before it is to be renewed, the key has to be read again.
     async fn put(&mut self, value: &str, mod_revision: i64, lease: i64) -> Result<bool, String> {
         match self.etcd.put(value, mod_revision, lease).await? {
-            Change::Made => Ok(true),
+            Change::Made => {
+                (self.written, self.changed) = (Some(value.to_owned()), None);
+                Ok(true)
+            }
             Change::Conflict => Ok(false),
             Change::LeaseLost => {
                 self.forget_lease();
@@ -287,6 +305,11 @@ impl Keeper {
             tracing::info!("{}", messages::key_is_kept_again(self.etcd.name()));
         }
     }
+}
+
+/// The beginning of a value that somebody else has written.
+fn shown(value: &str) -> String {
+    value.escape_debug().take(SHOWN_VALUE).collect()
 }
 
 fn new_backoff() -> Backoff {

@@ -85,6 +85,14 @@ pub(super) fn key_was_lost(key: &str) -> String {
     format!("key \"{key}\" was lost: it is set again")
 }
 
+/// Somebody has changed parameters of the key, to `value`.
+pub(super) fn key_was_changed(key: &str, value: &str) -> String {
+    format!(
+        "key \"{key}\" was changed by another client to \"{value}\": kept until the address \
+         changes or the key is lost"
+    )
+}
+
 /// The key is somebody else's, and has `value`. `was_ours`: until now it was this announcer's.
 /// `has_lease`: it is under a lease.
 pub(super) fn key_is_held(key: &str, was_ours: bool, has_lease: bool, value: &str) -> String {
@@ -218,6 +226,11 @@ mod tests {
             (key_is_set("/k", "a:80"), "key \"/k\" is set to \"a:80\""),
             (key_is_removed("/k"), "key \"/k\" is removed"),
             (key_was_lost("/k"), "key \"/k\" was lost: it is set again"),
+            (
+                key_was_changed("/k", "a:80 drain"),
+                "key \"/k\" was changed by another client to \"a:80 drain\": kept until the \
+                 address changes or the key is lost",
+            ),
             (
                 key_is_held("/k", false, true, "b:80"),
                 &format!("key \"/k\" is held by another announcer (value \"b:80\"): {waits}"),

@@ -91,8 +91,8 @@ pub(crate) struct AnnounceOptions {
     )]
     pub(crate) ttl: i64,
 
-    /// Check that the node must pass: "tcp", "none", or a URL (http:///PATH: at the address of the
-    /// node)
+    /// Check that the node must pass: "tcp", "tls", 'send=TEXT expect=TEXT', "none", or a URL
+    /// (http:///PATH: at the address of the node)
     #[arg(
         long,
         env = "ANNOUNCE_CHECK",

@@ -9,6 +9,9 @@ use crate::{etcd::PASSWORD_VARIABLE, serve::settings_reference};
 /// The heading of the flags that all tasks share.
 const ETCD: &str = "etcd";
 
+/// The tasks of `nodes`.
+const NODES: [&str; 6] = ["list", "add", "set", "drain", "undrain", "remove"];
+
 /// Where the pages are, from the root of the repository.
 const PAGES: &str = "docs/reference";
 
@@ -28,8 +31,28 @@ fn cli() -> Command {
     cli
 }
 
-fn task(name: &str) -> Command {
-    cli().find_subcommand(name).expect("a task").clone()
+/// The program without what nobody calls by hand.
+fn for_users() -> Command {
+    let cli = Cli::command();
+    let tasks = cli.get_subcommands().filter(|task| !task.is_hide_set()).cloned();
+    let tasks: Vec<_> = tasks.collect();
+    let about = cli.get_about().cloned().unwrap_or_default();
+    let mut cli = Command::new("firehose-router")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about)
+        .subcommand_required(true)
+        .subcommands(tasks);
+    cli.build();
+    cli
+}
+
+/// A task, or one of a task's own: `nodes add`.
+fn task(names: &str) -> Command {
+    let mut task = cli();
+    for name in names.split(' ') {
+        task = task.find_subcommand(name).expect("a task").clone();
+    }
+    task
 }
 
 /// A line for each flag that stands below this heading: the flag, its variable, its default, what
@@ -69,9 +92,14 @@ fn spelled(flag: &Arg) -> String {
     let values = flag.get_value_names().unwrap_or_default();
     let values: Vec<_> = values.iter().map(ToString::to_string).collect();
     match flag.get_long() {
+        Some(long) if flag.is_require_equals_set() => format!("--{long}[={}]", values.join(" ")),
         Some(long) if flag.get_action().takes_values() => format!("--{long} {}", values.join(" ")),
         Some(long) => format!("--{long}"),
-        None => format!("-- {}", values.join(" ")),
+        None if flag.is_last_set() => format!("-- {}", values.join(" ")),
+        None if flag.get_num_args().is_some_and(|range| range.max_values() > 1) => {
+            format!("{}...", values.join(" "))
+        }
+        None => values.join(" "),
     }
 }
 
@@ -94,13 +122,29 @@ fn reference_has_each_flag_and_setting() {
     );
     check_page("announce.md", &[("announce-flags", flags(&announce, None))]);
     check_page("migrate.md", &[("migrate-flags", flags(&migrate, None))]);
+    check_page("status-command.md", &[("status-flags", flags(&task("status"), None))]);
+    check_page("check-value.md", &[("check-value-flags", flags(&task("check-value"), None))]);
+    let of_nodes = NODES
+        .map(|name| (format!("nodes-{name}-flags"), flags(&task(&format!("nodes {name}")), None)));
+    let of_nodes: Vec<_> =
+        of_nodes.iter().map(|(name, table)| (name.as_str(), table.clone())).collect();
+    check_page("nodes.md", &of_nodes);
+}
+
+#[test]
+fn reference_describes_every_task_of_nodes() {
+    let nodes = task("nodes");
+    let tasks = nodes.get_subcommands().map(Command::get_name).filter(|name| *name != "help");
+    assert_eq!(tasks.collect::<Vec<_>>(), NODES);
 }
 
 #[test]
 fn flags_of_etcd_are_the_same_in_each_task() {
     let serve = flags(&task("serve"), Some(ETCD));
     assert!(serve.contains("--etcd-endpoints"), "{serve}");
-    for name in ["announce", "migrate"] {
+    let of_nodes = NODES.map(|name| format!("nodes {name}"));
+    let others = ["announce", "migrate"].into_iter().chain(of_nodes.iter().map(String::as_str));
+    for name in others {
         assert_eq!(flags(&task(name), Some(ETCD)), serve, "{name}");
     }
 }
@@ -116,11 +160,15 @@ fn manual_has_a_page_for_the_program_and_each_task() {
 fn shells_complete_every_task_and_flag() {
     for (shell, file) in COMPLETIONS {
         let mut text = Vec::new();
-        clap_complete::generate(shell, &mut cli(), "firehose-router", &mut text);
+        clap_complete::generate(shell, &mut for_users(), "firehose-router", &mut text);
         let text = String::from_utf8(text).expect("text");
-        for word in ["announce", "etcd-endpoints"] {
+        // clap_complete 4.6 gives the cases of a program with a hyphen in its name another name
+        // than bash's function looks for.
+        let text = text.replace("firehose__subcmd__router", "firehose__router");
+        for word in ["announce", "etcd-endpoints", "check-value", "undrain", "upstream-prefix"] {
             assert!(text.contains(word), "{file}: {word}");
         }
+        assert!(!text.contains("run-bound"), "{file}");
         // Some shells' lines end in spaces, which nothing needs.
         let lines = text.lines().map(|line| format!("{}\n", line.trim_end()));
         doc_tables::check_whole(file, &lines.collect::<String>());
@@ -158,12 +206,18 @@ fn manual_names_the_version_and_the_other_pages() {
 /// The name and the text of each page.
 fn manual() -> Vec<(String, String)> {
     // `help` has no page. The pages also describe what the short help hides.
-    let mut cli = Cli::command()
-        .disable_help_subcommand(true)
-        .mut_subcommands(|task| task.mut_args(|flag| flag.hide_short_help(false)));
+    fn whole(task: Command) -> Command {
+        let task = task.disable_help_subcommand(true);
+        task.mut_args(|flag| flag.hide_short_help(false)).mut_subcommands(whole)
+    }
+    fn add<'c>(page: &'c Command, pages: &mut Vec<&'c Command>) {
+        pages.push(page);
+        page.get_subcommands().filter(|task| !task.is_hide_set()).for_each(|task| add(task, pages));
+    }
+    let mut cli = whole(Cli::command());
     cli.build();
-    let tasks = cli.get_subcommands().filter(|task| !task.is_hide_set());
-    let pages: Vec<_> = std::iter::once(&cli).chain(tasks).collect();
+    let mut pages = Vec::new();
+    add(&cli, &mut pages);
     let name = |page: &Command| page.get_display_name().unwrap_or(page.get_name()).to_owned();
     let names: Vec<_> = pages.iter().map(|page| name(page)).collect();
     pages.into_iter().map(|page| (name(page), manual_page(page, &name(page), &names))).collect()

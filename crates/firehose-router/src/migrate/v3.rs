@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use etcd_watch::{
-    Cluster, Item, Keys, Limits, Update,
+    Cluster, Item,
     etcd_client::{Compare, CompareOp, Txn, TxnOp},
-    follow,
 };
-use tokio::{sync::mpsc, time::timeout};
 
 use super::plan::Put;
-use crate::etcd::Etcd;
-
-/// How long listing all keys may take.
-const LISTING: Duration = Duration::from_secs(60);
+use crate::etcd::{Etcd, list};
 
 /// How long etcd may take to write some of them.
 const WRITING: Duration = Duration::from_secs(10);
@@ -52,24 +47,7 @@ impl Store {
 
     /// All keys, below the prefix.
     pub(super) async fn list(&self) -> Result<Vec<Item>, String> {
-        let (sender, mut updates) = mpsc::channel(1);
-        let (cluster, keys) = (self.cluster.clone(), Keys::Below(self.folder()));
-        let following = tokio::spawn(follow(cluster, keys, Limits::default(), sender));
-        let listed = timeout(LISTING, async {
-            loop {
-                match updates.recv().await {
-                    Some(Update::Listed { items, .. }) => return Ok(items),
-                    Some(Update::Lost { reason, .. }) => return Err(reason),
-                    Some(_) => {}
-                    None => return Err("cannot list the keys".to_owned()),
-                }
-            }
-        });
-        let listed = listed.await;
-        following.abort();
-        listed.unwrap_or_else(|_| {
-            Err(format!("the keys were not listed within {} s", LISTING.as_secs()))
-        })
+        list(&self.cluster, &self.folder()).await
     }
 
     /// Writes keys that are as they were seen, and says how many.

@@ -47,7 +47,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) access_log: Option<String>,
 
-    /// Size of the shared memory for nodes; 1m holds about 2400
+    /// Size of the shared memory for nodes; 1m holds about 3800, fewer with more than four workers
     #[arg(
         long,
         env = "FIREHOSE_ZONE_SIZE",

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Checks, MAX_FAILING_TOGETHER, MAX_TOGETHER};
 use crate::attempt::CheckOutcome;
 use crate::config::{CheckConfig, CheckKind};
+use crate::failure::{Failure, Fault};
 use crate::health::HealthState;
 use crate::peer::{Address, Checked, PeerId};
 
@@ -37,8 +39,13 @@ impl Drop for Open {
 
 fn checks(fall: u32, rise: u32) -> (Checks, Arc<Mutex<Network>>) {
     let network = Arc::new(Mutex::new(Network::default()));
-    let config =
-        CheckConfig { kind: CheckKind::Tcp, interval: INTERVAL, timeout: INTERVAL, fall, rise };
+    let config = CheckConfig {
+        kind: CheckKind::Tcp { exchange: None },
+        interval: INTERVAL,
+        timeout: INTERVAL,
+        fall,
+        rise,
+    };
     let shared = Arc::clone(&network);
     let checks = Checks::with_attempt(&config, Rng::with_seed(7), move |target| {
         let Address::Ip(address) = target else { panic!("{target} is not of this network") };
@@ -77,7 +84,7 @@ fn set(network: &Mutex<Network>, port: u16, seconds: u64, outcome: CheckOutcome)
 }
 
 fn failed() -> CheckOutcome {
-    CheckOutcome::Failed("connection refused".to_owned())
+    CheckOutcome::Failed(Failure::of_system(&io::ErrorKind::ConnectionRefused.into()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,6 +105,24 @@ async fn verdicts_come_with_changes_only() {
     set(&network, 1, 0, CheckOutcome::Passed);
     assert_eq!(checks.next().await.state, HealthState::Passing);
     assert_eq!(network.lock().expect("no panic").begun.len(), before + 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_check_that_is_made_has_a_result() {
+    let (mut checks, network) = checks(3, 2);
+    checks.set_peers([peer(1)]);
+    checks.next().await;
+    set(&network, 1, 0, CheckOutcome::Failed(Failure::of_status(503)));
+    checks.next().await;
+    set(&network, 1, 0, CheckOutcome::NotMade);
+    assert!(timeout(INTERVAL * 10, checks.next()).await.is_err(), "nothing changes");
+    let results = checks.take_results();
+    assert!(results.iter().all(|result| result.id == peer(1).id));
+    assert!(results.is_sorted_by_key(|result| result.at));
+    let faults: Vec<_> = results.iter().map(|result| result.fault).collect();
+    let failed = Some(Fault::Status(503));
+    assert_eq!(faults, [None, failed, failed, failed]);
+    assert!(checks.not_made() > 5 && checks.take_results().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

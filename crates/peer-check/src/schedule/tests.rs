@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{NEWCOMER_GAP, Schedule, Turn};
 use crate::attempt::CheckOutcome;
 use crate::config::{CheckConfig, CheckKind};
+use crate::failure::Failure;
 use crate::health::HealthState;
 use crate::peer::{Address, Checked, PeerId};
 
@@ -16,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 fn config(fall: u32, rise: u32) -> CheckConfig {
     CheckConfig {
-        kind: CheckKind::Tcp,
+        kind: CheckKind::Tcp { exchange: None },
         interval: INTERVAL,
         timeout: Duration::from_secs(1),
         fall,
@@ -193,7 +194,7 @@ fn begin(schedule: &mut Schedule) -> (Turn, Instant) {
 }
 
 fn failed() -> CheckOutcome {
-    CheckOutcome::Failed("status 500".to_owned())
+    CheckOutcome::Failed(Failure::of_status(500))
 }
 
 #[test]

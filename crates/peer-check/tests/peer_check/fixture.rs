@@ -34,7 +34,7 @@ pub fn http(uri: &str, timeout: Duration) -> CheckConfig {
 
 /// A check by connection.
 pub fn tcp(timeout: Duration) -> CheckConfig {
-    CheckConfig { kind: CheckKind::Tcp, ..http("/", timeout) }
+    CheckConfig { kind: CheckKind::Tcp { exchange: None }, ..http("/", timeout) }
 }
 
 /// Where a node is checked.

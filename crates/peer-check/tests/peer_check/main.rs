@@ -1,6 +1,8 @@
 //! Checks of real servers on the loopback: good ones, bad ones, and ones that change.
 
+mod exchanges;
 mod fixture;
+mod line_server;
 mod server;
 
 use demo_node::{ClosedPort, Fault, ListenAddress, Node};

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::Publisher;
 use crate::{
-    allocator::Allocator,
+    allocator::{Allocator, Tables},
     drain_times::DrainTime,
     layout::{
         Ages, Entry, PLAN_ALIGNMENT, Peer, PeerBlock, REPORT_MAGIC, ReportHeader, TableHeader,
@@ -75,6 +75,10 @@ impl Publisher {
         let length = self.units_of(spec);
         let start = self.allocator.allocate_low(length)?;
         let place = PeerBlock::place(start, columns);
+        let id = self.zone.next_id(place);
+        if let Some(statistics) = self.statistics {
+            statistics.begin(place.index(), id);
+        }
         let peer = Peer {
             open: AtomicU32::new(0),
             fails: AtomicU32::new(0),
@@ -84,7 +88,7 @@ impl Publisher {
             socket_address_length,
             deficit: AtomicU64::new(0),
             response_time: AtomicU64::new(0),
-            id: self.zone.next_id(place),
+            id,
             requests: AtomicU64::new(0),
             credit: AtomicU32::new(0),
             accessed: AtomicU32::new(0),
@@ -129,7 +133,7 @@ impl Publisher {
     pub(super) fn make_entry(&mut self, spec: &PeerSpec, peer: Offset) -> Option<Offset> {
         let lengths = text_lengths(spec);
         let units = Entry::size(lengths.as_ref());
-        let tables = self.tables_from();
+        let tables = self.tables();
         let place = self.allocator.allocate_tight(units, tables)?;
         let entry = Entry::new(peer, &spec.parameters, spec.sticky, lengths.as_ref());
         let memory = self.zone.memory;
@@ -182,10 +186,11 @@ impl Publisher {
         (place.0 != 0).then(|| unsafe { self.table_at(place) })
     }
 
-    /// Where the published table and its base lie, or the first of them.
-    pub(super) fn tables_from(&self) -> Offset {
+    /// Where the published table and its base lie, and what the table takes.
+    pub(super) fn tables(&self) -> Tables {
         let table = Offset(self.zone.header().table.current());
-        self.published_base().map_or(table, |base| base.place.min(table))
+        let from = self.published_base().map_or(table, |base| base.place.min(table));
+        Tables { from, units: self.current_table().map_or(0, |table| table.units) }
     }
 
     /// The report that is published now.

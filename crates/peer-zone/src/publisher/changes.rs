@@ -34,6 +34,7 @@ impl Publisher {
     /// The peer is gone.
     pub(super) fn apply_removal(&self, gone: &Listed, now: u64) {
         self.peer(gone).removed.begin(now);
+        self.note_state(gone.place, now);
         self.withdraw(self.peer(gone));
     }
 
@@ -58,6 +59,13 @@ impl Publisher {
         }
         if old.is_none() {
             self.peer(new).removed.end();
+        }
+        let out_of_service = |peer: &Listed| {
+            let parameters = &peer.spec.parameters;
+            (parameters.down, parameters.drain)
+        };
+        if old.is_none_or(|old| out_of_service(old) != out_of_service(new)) {
+            self.note_state(new.place, now);
         }
         let drains = self.update_drain_time(new, now);
         match (old.map(|old| old.is_in_service), new.is_in_service) {

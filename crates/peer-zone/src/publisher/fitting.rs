@@ -17,7 +17,7 @@ use super::{
     sections::Counts,
 };
 use crate::{
-    allocator::Allocator,
+    allocator::{Allocator, Tables},
     layout::ProcessEntry,
     memory::{Offset, UNIT},
     peer_spec::PeerSpec,
@@ -125,7 +125,7 @@ impl Publisher {
         }
         let has_ring = needs_ring && self.has_what_it_needs();
         taken.counts.delta += if needs_ring { self.ring.delta_words(staying.len()) } else { 0 };
-        let tables = self.tables_from();
+        let tables = self.tables();
         let mut unchanged = 0;
         for (index, known) in known.iter().enumerate() {
             let (Some(peer), Some(old)) = (&mut kept[index], old(known)) else { continue };
@@ -182,7 +182,7 @@ impl Publisher {
         let mut is_added = vec![false; candidates.len()];
         let mut refused: Vec<(u32, usize)> = Vec::new();
         let (mut at, mut step) = (0, 1);
-        let tables = self.tables_from();
+        let tables = self.tables();
         while at < candidates.len() && refused.len() < MOST_REFUSED {
             let is_hopeless = |candidate: &Candidate| {
                 let (units, bytes) = candidate.size();
@@ -263,7 +263,7 @@ impl Taken {
 
     /// A peer that is listed gets an entry of so many units. Says whether there was room, beside
     /// that for the table.
-    fn change(&mut self, units: u32, tables: Offset, has_ring: bool) -> bool {
+    fn change(&mut self, units: u32, tables: Tables, has_ring: bool) -> bool {
         let Some(place) = self.allocator.allocate_tight(units, tables) else { return false };
         let has_room = self.fits(has_ring);
         if !has_room {
@@ -273,7 +273,7 @@ impl Taken {
     }
 
     /// Says whether there was room beside the table.
-    fn add(&mut self, candidate: &Candidate, tables: Offset) -> bool {
+    fn add(&mut self, candidate: &Candidate, tables: Tables) -> bool {
         self.counts = self.counts.plus(&candidate.comes).minus(&candidate.goes);
         let [of_peer, of_entry] = candidate.units;
         (of_peer == 0 || self.allocator.allocate_low(of_peer).is_some())

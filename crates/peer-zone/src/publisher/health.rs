@@ -27,8 +27,12 @@ impl Publisher {
         };
         let listed = self.listed.iter().map(|peer| peer.place);
         for place in listed.chain(self.removed.iter().map(|peer| peer.place)) {
-            if is_outdated(self.load_health_at(place)) {
+            let health = self.load_health_at(place);
+            if is_outdated(health) {
                 self.store_health(place, Health::Unchecked);
+                if shown(health).is_some() {
+                    self.note_state(place, now);
+                }
                 // SAFETY: the publisher frees peers, and has not freed this one.
                 unsafe { self.zone.peer(place) }.failing.end();
             }
@@ -68,6 +72,9 @@ impl Publisher {
         }
         let (place, is_in_service) = (listed.place, listed.is_in_service);
         self.store_health(place, health);
+        if is_in_service && shown(before) != shown(health) {
+            self.note_state(place, now);
+        }
         self.update_failing_time(place, now);
         if health == Health::Failing {
             // Last: who is told of it finds all the rest, and gives it no new connections.
@@ -162,7 +169,7 @@ impl Publisher {
         }
     }
 
-    fn find(&self, key: Option<&str>, socket_address: &[u8]) -> Option<&Listed> {
+    pub(super) fn find(&self, key: Option<&str>, socket_address: &[u8]) -> Option<&Listed> {
         if key.is_none() {
             let mut of_lines = self.listed.iter().take_while(|peer| peer.spec.key.is_none());
             return of_lines.find(|peer| *peer.spec.socket_address == *socket_address);
@@ -185,4 +192,9 @@ impl Publisher {
         // SAFETY: as above.
         unsafe { self.zone.peer(place) }.health.store(health as u8, Ordering::Relaxed);
     }
+}
+
+/// What of a peer's health is a state of its own in the status.
+fn shown(health: Health) -> Option<Health> {
+    matches!(health, Health::Failing | Health::Pending).then_some(health)
 }

@@ -120,6 +120,7 @@ impl Publisher {
             let is_of_key = |peer: &&Listed| peer.spec.key.as_ref() == Some(&key);
             let count = self.listed[first..].iter().take_while(is_of_key).count();
             let (mut at, end) = (first, first + count);
+            let (had_peers, has_peers) = (count > 0, !peers.is_empty());
             let (mut only_old, mut only_new) = (0, 0);
             let mut gone = |at: usize, edits: &mut Vec<Edit>| {
                 only_old += 1;
@@ -135,7 +136,10 @@ impl Publisher {
                 match old {
                     Some(old) if *old == spec => at += 1,
                     Some(old) => {
-                        changes.changed += usize::from(old.parameters != spec.parameters);
+                        if old.parameters != spec.parameters {
+                            changes.changed += 1;
+                            changes.keys.changed.push(&key);
+                        }
                         edits.push(Edit { at, is_listed: true, spec: Some(spec) });
                         at += 1;
                     }
@@ -151,9 +155,18 @@ impl Publisher {
             (at..end).for_each(|at| gone(at, &mut edits));
             // What a key loses and gains at once has changed.
             let both = only_old.min(only_new);
+            let (removed, added) = (only_old - both, only_new - both);
             changes.changed += both;
-            changes.removed += only_old - both;
-            changes.added += only_new - both;
+            changes.removed += removed;
+            changes.added += added;
+            if only_old + only_new > 0 {
+                let keys = &mut changes.keys;
+                match (had_peers, has_peers) {
+                    (false, _) => keys.added.push(&key),
+                    (true, false) => keys.removed.push(&key),
+                    (true, true) => keys.changed.push(&key),
+                }
+            }
         }
         (edits.len() <= MANY).then_some((edits, changes))
     }

@@ -5,24 +5,29 @@ use std::{
     sync::Arc,
 };
 
+use change_history::ChangedKeys;
+
 use super::records::{Listed, Removed};
 use crate::{
     memory::Offset,
     peer_spec::{PeerSpec, identity, is_same},
 };
 
-/// How many of etcd's peers a publication added, removed, and changed in place. A key whose address
-/// changes counts as changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many of etcd's peers a publication added, removed, and changed in place, and their keys. A
+/// peer whose address changes counts as changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Peers with a key that was not there before.
+    /// Peers that were not there before.
     pub added: usize,
-    /// Peers whose key is gone.
+    /// Peers that are gone.
     pub removed: usize,
     /// Peers with other parameters, or another address under the same key.
     pub changed: usize,
     /// Peers of `server` lines that are new, gone or other than before, as a reload may bring.
     pub of_server_lines: usize,
+    /// The keys that had no peer before, those that have none any more, and those that have others
+    /// than before.
+    pub keys: ChangedKeys,
 }
 
 /// Where the peers that are wanted are already.
@@ -71,6 +76,7 @@ impl Changes {
             removed: self.removed + other.removed,
             changed: self.changed + other.changed,
             of_server_lines: self.of_server_lines + other.of_server_lines,
+            keys: self.keys.and(other.keys),
         }
     }
 }
@@ -91,28 +97,45 @@ pub(super) fn match_peers(
     let mut known = match_static(old_static, new_static, &mut changes);
 
     // By key, how many addresses are only in the old list, and how many only in the new one.
-    let mut only_old: Vec<&str> = Vec::new();
-    let mut only_new: Vec<&str> = Vec::new();
-    let mut old = old.iter().peekable();
+    let mut only_old: Vec<&Arc<str>> = Vec::new();
+    let mut only_new: Vec<&Arc<str>> = Vec::new();
+    let mut changed: Vec<&Arc<str>> = Vec::new();
+    let (all_old, mut old) = (old, old.iter().peekable());
     for peer in new {
         while let Some(gone) =
             old.next_if(|old| !is_same(&old.spec, peer) && identity(&old.spec) < identity(peer))
         {
-            only_old.extend(gone.spec.key.as_deref());
+            only_old.extend(&gone.spec.key);
         }
         match old.next_if(|old| is_same(&old.spec, peer)) {
             Some(same) => {
-                changes.changed += usize::from(same.spec.parameters != peer.parameters);
+                if same.spec.parameters != peer.parameters {
+                    changes.changed += 1;
+                    changed.extend(&peer.key);
+                }
                 known.push(Some(Known::listed(same, peer)));
             }
             None => {
-                only_new.extend(peer.key.as_deref());
+                only_new.extend(&peer.key);
                 known.push(None);
             }
         }
     }
-    only_old.extend(old.filter_map(|gone| gone.spec.key.as_deref()));
+    only_old.extend(old.filter_map(|gone| gone.spec.key.as_ref()));
+    let had = |key: &Arc<str>| {
+        all_old.binary_search_by(|peer| peer.spec.key.as_ref().cmp(&Some(key))).is_ok()
+    };
+    let has =
+        |key: &Arc<str>| new.binary_search_by(|peer| peer.key.as_ref().cmp(&Some(key))).is_ok();
     count(&only_old, &only_new, &mut changes);
+    for key in only_old {
+        if has(key) { changed.push(key) } else { changes.keys.removed.push(key) }
+    }
+    for key in only_new {
+        if had(key) { changed.push(key) } else { changes.keys.added.push(key) }
+    }
+    changed.sort_unstable();
+    changes.keys.changed.extend(changed);
 
     if !removed.is_empty() {
         let returning: HashMap<_, &Removed> =
@@ -153,7 +176,7 @@ fn match_static(
 }
 
 /// Both in the order of keys. What one key loses and gains at once has changed.
-fn count(only_old: &[&str], only_new: &[&str], changes: &mut Changes) {
+fn count(only_old: &[&Arc<str>], only_new: &[&Arc<str>], changes: &mut Changes) {
     let mut old = only_old.iter().peekable();
     for key in only_new {
         while old.next_if(|old| *old < key).is_some() {

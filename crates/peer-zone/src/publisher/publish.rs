@@ -28,7 +28,7 @@ use crate::{
 const ROUNDS: usize = 80;
 
 /// Not all of the peers fit into the zone: as many as do are published.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{left_out} of {peers} peers do not fit")]
 pub struct ZoneFull {
     /// How many are left out, or are without a change that there is no room for.
@@ -41,7 +41,7 @@ pub struct ZoneFull {
     /// What all of them would take of the zone, in bytes, as far as it can be said beforehand.
     pub needs: usize,
     /// The changes that were published all the same.
-    pub changes: Changes,
+    pub changes: Box<Changes>,
 }
 
 impl Publisher {
@@ -80,16 +80,20 @@ impl Publisher {
         }
         let mut result = self.publish_what_fits(&specs, &known, now);
         for _ in 0..ROUNDS {
-            let Err(ZoneFull { changes, .. }) = result else { break };
-            if changes == Changes::default() {
+            let Err(ZoneFull { changes, .. }) = &result else { break };
+            if **changes == Changes::default() {
                 break;
             }
+            let changes = (**changes).clone();
             let Match { known, .. } = match_peers(&self.listed, &self.removed, &specs);
             let next = self.publish_what_fits(&specs, &known, now);
-            let is_last = next.is_err_and(|full| full.changes == Changes::default());
+            let is_last = next.as_ref().is_err_and(|full| *full.changes == Changes::default());
             result = match next {
                 Ok(more) => Ok(changes.and(more)),
-                Err(full) => Err(ZoneFull { changes: changes.and(full.changes), ..full }),
+                Err(full) => {
+                    let changes = Box::new(changes.and((*full.changes).clone()));
+                    Err(ZoneFull { changes, ..full })
+                }
             };
             if is_last {
                 break;
@@ -122,12 +126,14 @@ impl Publisher {
             chosen = self.select_peers(specs, known, false);
             result = self.install_chosen(&mut chosen, now);
         }
+        let is_installed = result.is_some();
         let changes = result.unwrap_or_default();
         let Selection { left_out, lacks_method, needs, .. } = chosen;
-        if left_out == 0 && !lacks_method && result.is_some() {
+        if left_out == 0 && !lacks_method && is_installed {
             return Ok(changes);
         }
-        Err(ZoneFull { left_out, peers: specs.len(), lacks_method, needs, changes })
+        let (peers, changes) = (specs.len(), Box::new(changes));
+        Err(ZoneFull { left_out, peers, lacks_method, needs, changes })
     }
 
     /// Says what has changed; `None` where there was no room after all.

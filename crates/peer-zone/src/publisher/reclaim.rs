@@ -56,7 +56,7 @@ impl Publisher {
     }
 
     /// All peers that are not freed.
-    fn places(&self) -> impl Iterator<Item = Offset> {
+    pub(super) fn places(&self) -> impl Iterator<Item = Offset> {
         let listed = self.listed.iter().map(|peer| peer.place);
         let removed = self.removed.iter().map(|peer| peer.place);
         listed.chain(removed).chain(self.unlisted.iter().map(|&(place, _)| place))

@@ -53,6 +53,7 @@ impl Publisher {
             recounts: LoadCorrection::default(),
             may_lack_times: true,
             free_count: 0,
+            statistics: None,
         };
         publisher.find_peers();
         publisher.find_published();
@@ -91,6 +92,7 @@ impl Publisher {
             self.peer(listed).removed.end();
             let drains = self.update_drain_time(listed, now);
             if self.update_failing_time(listed.place, now) || drains {
+                self.note_state(listed.place, now);
                 untold.push(self.peer(listed).id);
             }
         }
@@ -98,6 +100,7 @@ impl Publisher {
             // SAFETY: the publisher frees peers, and has not freed this one.
             let peer = unsafe { self.zone.peer(removed.place) };
             if peer.removed.begin(now) {
+                self.note_state(removed.place, now);
                 untold.push(peer.id);
             }
         }

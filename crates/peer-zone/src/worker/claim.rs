@@ -29,6 +29,8 @@ pub(super) struct PickRequest<'a, F> {
     pub(super) now: Now,
     /// Whether it has tried the peer of this id.
     pub(super) tried: &'a F,
+    /// Whether it gets its next peer by chance and not in turn: see the module `next_entry`.
+    pub(super) is_by_chance: bool,
     /// Whether any peer may have less than its weight for `slow_start` now.
     pub(super) has_ramps: bool,
     /// What `least_time` goes by, where it is the method.
@@ -51,6 +53,9 @@ pub(super) enum Weighing {
     /// It does, at this position of its group's plan: both by what `slow_start` and by what a
     /// failure leaves of it.
     At(u64),
+    /// As `At`, while round robin has come as far as this position, which is not used up: the peer
+    /// has the visit with the probability that its share is.
+    ByChance(u64),
     /// By what `slow_start` leaves of it only: where nginx does not go by the effective weight,
     /// which is what a failure changes.
     Ramp,
@@ -157,7 +162,7 @@ impl Table<'_> {
         weighing: Weighing,
     ) -> bool {
         let position = match weighing {
-            Weighing::At(position) => Some(position),
+            Weighing::At(position) | Weighing::ByChance(position) => Some(position),
             Weighing::Ramp => None,
             Weighing::Not => return true,
         };
@@ -175,6 +180,9 @@ impl Table<'_> {
         }
         if share == Share::MAX {
             return true;
+        }
+        if let Weighing::ByChance(_) = weighing {
+            return self.worker.random() >> (u64::BITS - Share::BITS) < u64::from(share);
         }
         let before = peer.credit.fetch_add(share, Ordering::Relaxed);
         let is_admitted = peer_balance::admits(before, share);
@@ -251,9 +259,14 @@ impl Table<'_> {
                 .checked
                 .compare_exchange(checked, now.seconds, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
-            if !mine && !is_single && parameters.is_failed(fails, now.seconds, now.seconds) {
-                self.uncount_claim(entry);
-                return None;
+            if parameters.is_failed(fails, now.seconds, now.seconds) {
+                if mine {
+                    // It is unavailable again until the trial is answered.
+                    self.worker.note_state(peer, entry.peer.index(), now.milliseconds);
+                } else if !is_single {
+                    self.uncount_claim(entry);
+                    return None;
+                }
             }
         }
         peer.requests.fetch_add(1, Ordering::Relaxed);
@@ -265,7 +278,8 @@ impl Table<'_> {
             .only_if(is_single)
             .with(Traits::BACKUP.only_if(parameters.backup))
             .with(Traits::LIMITED.only_if(parameters.max_conns != 0))
-            .with(Traits::IN_FLIGHT.only_if(in_flight.is_some()));
+            .with(Traits::IN_FLIGHT.only_if(in_flight.is_some()))
+            .with(Traits::FAILING.only_if(Health::load(&peer.health) == Health::Failing));
         Some(PickedPeer { in_flight, traits, ..PickedPeer::new(entry, peer) })
     }
 

@@ -28,7 +28,7 @@ impl Worker {
     #[inline]
     fn add(&self, zone: &Zone, at: Offset, what: u64) {
         if let Some(counted) = self.counted.get() {
-            self.add_to_shared(counted, at, what);
+            Self::add_to_shared(counted, what, at, self);
             return;
         }
         // SAFETY: called for a peer of a pinned table, or one that is held; the column is one of
@@ -47,18 +47,20 @@ impl Worker {
     fn add_one_too_many(&self, at: Offset, what: u64) {
         self.leave_own_column();
         if let Some(counted) = self.counted.get() {
-            self.add_to_shared(counted, at, what);
+            Self::add_to_shared(counted, what, at, self);
         }
     }
 
     /// Counts where others do, too; `what` may be the two's complement of what is taken off.
+    // Of C's convention, so that callers need not be prepared for a panic; and in an order in which
+    // callbacks of nginx need not move what they are called with.
     #[cold]
     #[inline(never)]
-    fn add_to_shared(&self, counted: &RefCell<Vec<u64>>, at: Offset, what: u64) {
+    extern "C" fn add_to_shared(counted: &RefCell<Vec<u64>>, what: u64, at: Offset, worker: &Self) {
         // SAFETY: called for a peer of a pinned table, or one that is held; the column is a shared
         // one. Release: the publisher frees the peer once it sees the count gone, so all that was
         // done with the peer comes before.
-        unsafe { self.zone.shared_column(at, self.column.get()) }
+        unsafe { worker.zone.shared_column(at, worker.column.get()) }
             .fetch_add(what, Ordering::Release);
         // Borrowed nowhere else: the worker is one thread's, and nothing is called from here.
         if let Ok(mut all) = counted.try_borrow_mut()
@@ -84,7 +86,7 @@ impl Worker {
         // the end of this function.
         unsafe { zone.peer(at) }.open.fetch_sub(1, Ordering::Relaxed);
         if let Some(counted) = self.counted.get() {
-            self.add_to_shared(counted, at, what.wrapping_neg());
+            Self::add_to_shared(counted, what.wrapping_neg(), at, self);
             return;
         }
         // SAFETY: as above; the column is one of those that one process has.

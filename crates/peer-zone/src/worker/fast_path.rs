@@ -180,25 +180,52 @@ impl Worker {
     /// to change. Nothing is held then.
     #[inline(always)]
     pub fn release_at_once(&mut self, place: &mut Option<PickedPeer>) -> bool {
-        self.release_plain(place, |_, _| ()).is_some()
+        self.release_plain(place, |_, _| Some(()), |()| ()).is_some()
     }
 
-    /// As [`Worker::release_at_once`]; says whether the peer is there for others as well, as
+    /// As [`Worker::release_at_once`]; `look` is called before the request gives its peer back, and
+    /// says whether it may: otherwise the release takes care. `count` is called with what it has
+    /// seen, while the peer still counts the request.
+    #[inline(always)]
+    pub fn release_at_once_after<T>(
+        &mut self,
+        place: &mut Option<PickedPeer>,
+        look: impl FnOnce() -> Option<T>,
+        count: impl FnOnce(T),
+    ) -> bool {
+        self.release_plain(place, |_, _| look(), count).is_some()
+    }
+
+    /// As [`Worker::release_at_once_after`]; says whether the peer is there for others as well, as
     /// [`Worker::is_in_service`] does. `None`, and nothing has changed, if the release takes care.
     #[inline(always)]
-    pub fn release_at_once_in_service(&mut self, place: &mut Option<PickedPeer>) -> Option<bool> {
-        self.release_plain(place, Self::is_listed)
+    pub fn release_at_once_in_service<T>(
+        &mut self,
+        place: &mut Option<PickedPeer>,
+        look: impl FnOnce() -> Option<T>,
+        count: impl FnOnce(T),
+    ) -> Option<bool> {
+        let look = |worker: &Self, peer: &Peer| Some((worker.is_listed(peer), look()?));
+        self.release_plain(place, look, |(is_listed, seen)| {
+            count(seen);
+            is_listed
+        })
     }
 
-    /// `look` is called before the request gives the peer back, which has no failures.
+    /// `look` is called before the request gives the peer back, which has no failures; `count`
+    /// with what it has seen, while the peer still counts the request.
     #[inline(always)]
-    fn release_plain<T>(
+    fn release_plain<S, T>(
         &self,
         place: &mut Option<PickedPeer>,
-        look: impl FnOnce(&Self, &Peer) -> T,
+        look: impl FnOnce(&Self, &Peer) -> Option<S>,
+        count: impl FnOnce(S) -> T,
     ) -> Option<T> {
-        let held = place.as_ref().filter(|held| held.traits.is_plain())?;
-        let (zone, at) = (self.zone, held.peer);
+        let at = match place {
+            Some(held) if held.traits.is_plain() => held.peer,
+            _ => return None,
+        };
+        let zone = self.zone;
         // SAFETY: the count that keeps the peer is given back below, last.
         let peer = unsafe { zone.peer(at) };
         if peer.fails.load(Ordering::Relaxed) != 0
@@ -206,10 +233,16 @@ impl Worker {
         {
             return None;
         }
-        let seen = look(self, peer);
-        self.uncount(at, CONNECTION);
-        *place = None;
-        Some(seen)
+        match look(self, peer) {
+            Some(seen) => {
+                // Before `count`, so that the place is not needed behind it.
+                *place = None;
+                let counted = count(seen);
+                self.uncount(at, CONNECTION);
+                Some(counted)
+            }
+            None => None,
+        }
     }
 }
 

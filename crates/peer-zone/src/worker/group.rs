@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::table::Table;
+use super::{claim::PickRequest, table::Table};
 use crate::{layout::PlanHeader, memory::Offset};
 
 /// The peers with `backup`, or those without.
@@ -12,6 +12,8 @@ pub(super) struct Group<'t> {
     pub(super) plan: &'t PlanHeader,
     /// How far round robin has come in this group.
     position: &'t AtomicU64,
+    /// Whether the request gets one of these peers by chance: see the module `next_entry`.
+    pub(super) is_by_chance: bool,
 }
 
 impl Group<'_> {
@@ -31,22 +33,28 @@ impl Group<'_> {
 impl Table<'_> {
     /// The peers without `backup`.
     #[inline]
-    pub(super) fn primary(&self) -> Group<'_> {
+    pub(super) fn primary<F>(&self, request: &PickRequest<'_, F>) -> Group<'_> {
         Group {
             places: &self.places[..self.header.primaries as usize],
             plan: &self.header.primary,
             position: &self.worker.zone.positions().primary,
+            is_by_chance: request.is_by_chance,
         }
     }
 
-    /// The peers with `backup`.
+    /// The peers with `backup`. The first one that a request tries it gets in turn. To know which
+    /// is the first costs a request that has tried others a look at each of them: the peers
+    /// without `backup` have just cost it as much.
     #[inline]
-    pub(super) fn backup(&self) -> Group<'_> {
+    pub(super) fn backup<F: Fn(u64) -> bool>(&self, request: &PickRequest<'_, F>) -> Group<'_> {
         let primaries = self.header.primaries as usize;
+        let places = &self.places[primaries..primaries + self.header.backups as usize];
+        let is_tried = |&place: &Offset| (request.tried)(self.peer(self.entry(place)).id);
         Group {
-            places: &self.places[primaries..primaries + self.header.backups as usize],
+            places,
             plan: &self.header.backup,
             position: &self.worker.zone.positions().backup,
+            is_by_chance: request.is_by_chance && places.iter().any(is_tried),
         }
     }
 }

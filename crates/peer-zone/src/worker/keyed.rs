@@ -225,8 +225,7 @@ impl Table<'_> {
             [] => None,
             [place] => claim(place),
             places => {
-                let turn = (group.next() % places.len() as u64) as usize;
-                let (before, from) = places.split_at(turn);
+                let (before, from) = places.split_at(self.first_of(group, places.len()));
                 from.iter().chain(before).find_map(claim)
             }
         }

@@ -109,12 +109,11 @@ impl Table<'_> {
         };
         let mut first = first;
         for _ in 0..if is_open { 0 } else { IDLE_POSITIONS } {
-            let position = first.take().unwrap_or_else(|| group.next());
-            let entry = self.entry_at(group, position);
+            let (entry, weighing) = self.next_entry(group, first.take());
             let peer = self.peer(entry);
             if Zone::open(peer) == 0
                 && !self.is_starting(entry, peer, request)
-                && let Some(held) = self.claim_peer(entry, request, Weighing::At(position))
+                && let Some(held) = self.claim_peer(entry, request, weighing)
             {
                 return Some(held);
             }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use peer_balance::{InFlight, LeastTime, TimeAverages};
 
 use super::{
-    claim::{PickRequest, Weighing},
+    claim::PickRequest,
     group::Group,
     least::{EXACT, Load, ROUNDS},
     picked_peer::PickedPeer,
@@ -62,12 +62,11 @@ impl Table<'_> {
         load: impl Fn(&Entry, &Peer) -> u64,
     ) -> Option<PickedPeer> {
         (0..group.plan.in_service * TURNS).find_map(|_| {
-            let position = group.next();
-            let entry = self.entry_at(group, position);
+            let (entry, weighing) = self.next_entry(group, None);
             let peer = self.peer(entry);
             let is_equal = Load::new(load(entry, peer), entry).order(equal).is_eq()
                 && !self.is_starting(entry, peer, request);
-            is_equal.then(|| self.claim_peer(entry, request, Weighing::At(position)))?
+            is_equal.then(|| self.claim_peer(entry, request, weighing))?
         })
     }
 }

@@ -5,8 +5,13 @@ use core::sync::atomic::Ordering;
 use peer_balance::Method;
 
 use super::{
-    Now, Worker, claim::PickRequest, exhausted::Exhausted, fast_path::Missed, keyed::KeyProgress,
-    picked_peer::PickedPeer, table::Table,
+    Now, Worker,
+    claim::PickRequest,
+    exhausted::Exhausted,
+    fast_path::Missed,
+    keyed::KeyProgress,
+    picked_peer::{PickedPeer, Traits},
+    table::Table,
 };
 use crate::{layout::Entry, zone::peers::RequestAddress};
 
@@ -96,10 +101,11 @@ impl Worker {
         // show yet.
         let recoveries = self.zone.header().recoveries.load(Ordering::Acquire);
         let exhausted = self.exhausted;
+        let is_by_chance = has_tried && self.is_by_chance(&tried);
         let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(table) = self.table() else { return Pick::Busy };
         let least_time = context.method.least_time();
-        let request = PickRequest { now, tried: &tried, has_ramps, least_time };
+        let request = PickRequest { now, tried: &tried, is_by_chance, has_ramps, least_time };
         let named =
             context.sticky.and_then(|id| table.sticky_place(id)).map(|place| table.entry(place));
         let is_backup = |entry: &&Entry| context.leaves_backups && entry.parameters().backup;
@@ -148,7 +154,7 @@ impl Table<'_> {
         request: &PickRequest<'_, F>,
         first: Option<u64>,
     ) -> Option<PickedPeer> {
-        let primary = self.primary();
+        let primary = self.primary(request);
         let mut turn = None;
         let held = match context.method {
             Method::RoundRobin => {
@@ -172,7 +178,7 @@ impl Table<'_> {
         context: &PickContext<'_>,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let backup = self.backup();
+        let backup = self.backup(request);
         let held = match context.method {
             Method::LeastConn => self.pick_least_conn(&backup, request, None),
             Method::LeastTime(least_time) => self.pick_least_time(&backup, request, least_time),
@@ -194,6 +200,7 @@ impl Table<'_> {
         if entry.parameters().drain && grace.is_some_and(is_over) {
             return None;
         }
-        self.claim_for_session(entry, request)
+        let held = self.claim_for_session(entry, request)?;
+        Some(PickedPeer { traits: held.traits.with(Traits::NAMED), ..held })
     }
 }

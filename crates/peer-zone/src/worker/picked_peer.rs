@@ -49,6 +49,10 @@ impl Traits {
     pub(super) const HEADER: Self = Self::of_bits(1 << 5);
     /// It began as one in flight.
     pub(super) const IN_FLIGHT: Self = Self::of_bits(1 << 6);
+    /// The request's session named it.
+    pub(super) const NAMED: Self = Self::of_bits(1 << 7);
+    /// It fails its checks, as all others do.
+    pub(super) const FAILING: Self = Self::of_bits(1 << 8);
     /// Those with which more than the counts changes in the end.
     const SPECIAL: Self = Self::of_bits(1 << 3 | 1 << 4 | 1 << 6);
 
@@ -118,6 +122,24 @@ impl PickedPeer {
     #[inline]
     pub fn index(&self) -> usize {
         self.peer.index()
+    }
+
+    /// Whether the request's session chose it, and not the balancing method.
+    #[inline]
+    pub fn is_named(&self) -> bool {
+        self.traits.has(Traits::NAMED)
+    }
+
+    /// Whether it failed its checks when it was picked, as all others did.
+    #[inline]
+    pub fn is_failing(&self) -> bool {
+        self.traits.has(Traits::FAILING)
+    }
+
+    /// Whether it says `backup`.
+    #[inline]
+    pub fn is_backup(&self) -> bool {
+        self.traits.has(Traits::BACKUP)
     }
 
     /// What it is in the counts.

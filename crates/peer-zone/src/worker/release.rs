@@ -9,7 +9,7 @@ use super::{
     picked_peer::{PickedPeer, Traits},
     times::{Times, end_in_flight},
 };
-use crate::layout::Peer;
+use crate::layout::{Health, Peer};
 
 /// How a request at a peer went, as nginx's `state` in `peer.free` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,26 +71,54 @@ impl Worker {
             }
             _ if held.is_single() => true,
             // The peer is taken back only if it answered a request made after its last failure.
-            RequestOutcome::Answered => {
-                peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed)
-            }
+            RequestOutcome::Answered => answers_after_failure(peer),
         };
         if forgiven {
-            let fails = peer.fails.load(Ordering::Relaxed);
-            if fails != 0 {
-                if held.slow_start != 0 && held.max_fails != 0 && fails >= held.max_fails {
-                    self.zone.extend_ramps(now.milliseconds, held.slow_start);
-                    peer.ages.set_ramp_from(now.milliseconds);
-                }
-                peer.fails.store(0, Ordering::Relaxed);
-                recovered = true;
-            }
+            recovered |= self.forgive(peer, &held, now);
         }
         self.uncount(held.peer, held.counted());
         if recovered {
             self.zone.note_recovery();
         }
         disabled
+    }
+
+    /// The peer has answered a session that still holds it, as a connection that is made is an
+    /// answer: as `ngx_stream_upstream_notify_round_robin_peer`.
+    pub fn note_answer(&mut self, held: &PickedPeer, now: Now) {
+        // SAFETY: `held` counts as an open connection, and the publisher frees no peer that has
+        // one.
+        let peer = unsafe { self.zone.peer(held.peer) };
+        if answers_after_failure(peer) && self.forgive(peer, held, now) {
+            self.zone.note_recovery();
+        }
+    }
+
+    /// The failures of a peer no longer count. Returns whether there were any.
+    fn forgive(&self, peer: &Peer, held: &PickedPeer, now: Now) -> bool {
+        let fails = peer.fails.load(Ordering::Relaxed);
+        if fails == 0 {
+            return false;
+        }
+        if held.max_fails != 0 && fails >= held.max_fails {
+            self.note_state(peer, held.index(), now.milliseconds);
+        }
+        if held.slow_start != 0 && held.max_fails != 0 && fails >= held.max_fails {
+            self.zone.extend_ramps(now.milliseconds, held.slow_start);
+            peer.ages.set_ramp_from(now.milliseconds);
+        }
+        peer.fails.store(0, Ordering::Relaxed);
+        true
+    }
+
+    /// The peer with this index, held by a request, is in another state since `now` (ms), as the
+    /// status shows states, unless another one hides it.
+    pub(super) fn note_state(&self, peer: &Peer, index: usize, now: u64) {
+        let is_shown = peer.in_service.load(Ordering::Relaxed) != 0
+            && !matches!(Health::load(&peer.health), Health::Failing | Health::Pending);
+        if let Some(statistics) = self.statistics.filter(|_| is_shown) {
+            statistics.set_state_since(index, peer.id, now);
+        }
     }
 
     /// Counts a failure; says whether `max_fails` has just been reached.
@@ -104,6 +132,11 @@ impl Worker {
             return false;
         }
         let disabled = fails >= held.max_fails;
+        // One of the workers comes here with this number. Later failures are of trials, which begin
+        // the state again: see `hold_peer`.
+        if fails == held.max_fails {
+            self.note_state(peer, held.index(), now.milliseconds);
+        }
         let positions = self.zone.positions();
         let is_backup = held.traits.has(Traits::BACKUP);
         let position = if is_backup { &positions.backup } else { &positions.primary };
@@ -114,8 +147,14 @@ impl Worker {
         let Deficit(after) = before.failed(held.weight.into(), held.max_fails, position, disabled);
         peer.deficit.store(after, Ordering::Relaxed);
         if disabled {
+            self.disabled.set(held.id);
             self.zone.record_withdrawal(held.id);
         }
         disabled
     }
+}
+
+/// Whether what the peer answers was asked after its last failure.
+fn answers_after_failure(peer: &Peer) -> bool {
+    peer.accessed.load(Ordering::Relaxed) < peer.checked.load(Ordering::Relaxed)
 }

@@ -36,7 +36,8 @@ const ROUNDS: u32 = 4;
 
 impl Table<'_> {
     /// Walks the plan from the shared position on. Each position that is passed over is used up, so
-    /// that what it would have got goes to all others by their weights, not to its neighbour.
+    /// that what it would have got goes to all others by their weights, not to its neighbour. A
+    /// retry draws positions instead, see the module `next_entry`.
     ///
     /// `first` is a position that the request has got already.
     pub(super) fn pick_round_robin<F: Fn(u64) -> bool>(
@@ -55,9 +56,8 @@ impl Table<'_> {
             if tried >= few && (group.places.len() <= FEW || passed_over * USABLE < tried) {
                 break;
             }
-            let position = first.take().unwrap_or_else(|| group.next());
-            let entry = self.entry_at(group, position);
-            match self.visit_peer(entry, request, Weighing::At(position)) {
+            let (entry, weighing) = self.next_entry(group, first.take());
+            match self.visit_peer(entry, request, weighing) {
                 Visit::Taken(held) => return Some(held),
                 Visit::PassedOver => passed_over += 1,
                 Visit::Unusable => {}
@@ -102,8 +102,7 @@ impl Table<'_> {
             }
         }
         // The walk starts anywhere, so that the first is not favoured.
-        let start = (group.next() % group.places.len() as u64) as usize;
-        let (before, from) = group.places.split_at(start);
+        let (before, from) = group.places.split_at(self.first_of(group, group.places.len()));
         let mut entries = from.iter().chain(before).map(|&place| self.entry(place));
         entries.find_map(|entry| self.claim_peer(entry, request, Weighing::Not))
     }

@@ -2,11 +2,11 @@
 
 use peer_balance::Share;
 
-use super::table::Table;
+use super::{Now, table::Table};
 use crate::{
     connections::Connections,
     drain_policy::DrainReasons,
-    layout::{Columns, Parameters, Peer},
+    layout::{Columns, Health, Parameters, Peer},
     zone::{Zone, view::PeerView},
 };
 
@@ -36,6 +36,26 @@ impl PeerRow<'_> {
         self.parameters.is_failed(self.peer.fails, self.peer.checked, now)
     }
 
+    /// Since when (milliseconds of the monotonic clock) it is in its state at `now`. `noted` is
+    /// what its figures say. Nobody notes that `fail_timeout` has passed: since then it is
+    /// available again, though no request has been answered yet. It passes as a second ends:
+    /// `into_second` says how many milliseconds ago `now.seconds` began.
+    pub fn state_since(&self, noted: Option<u64>, now: Now, into_second: u32) -> Option<u64> {
+        let Parameters { max_fails, fail_timeout, .. } = self.parameters;
+        let has_failed = max_fails != 0 && self.peer.fails >= max_fails;
+        let is_up = !self.is_removed
+            && self.parameters.is_in_service()
+            && !matches!(self.peer.health, Health::Failing | Health::Pending)
+            && !self.is_unavailable(now.seconds);
+        if !(has_failed && is_up) {
+            return noted;
+        }
+        let first = u64::from(self.peer.checked) + u64::from(fail_timeout) + 1;
+        let seconds = u64::from(now.seconds).saturating_sub(first);
+        let since = now.milliseconds.saturating_sub(seconds * 1_000 + u64::from(into_second));
+        noted.max(Some(since))
+    }
+
     /// Since when (milliseconds of the monotonic clock) it is drained for one of these reasons;
     /// `None` where it is not.
     pub fn draining_since(&self, reasons: DrainReasons, now: u64) -> Option<u64> {
@@ -53,24 +73,27 @@ impl Table<'_> {
     /// All peers: those without `backup`, those with it, those that are gone but have open
     /// connections.
     pub fn rows(&self) -> impl Iterator<Item = PeerRow<'_>> {
-        let listed = (self.header.primaries + self.header.backups) as usize;
-        self.places.iter().zip(0..).map(move |(&place, index)| {
-            let (entry, texts) = (self.entry(place), self.texts(place));
-            PeerRow {
-                // SAFETY: the table is pinned, and no peer that it lists is freed.
-                peer: unsafe { self.worker.zone.view(entry.peer) },
-                parameters: entry.parameters(),
-                // SAFETY: as above.
-                connections: unsafe { self.worker.zone.connections(entry.peer) },
-                // SAFETY: as above.
-                words: unsafe { self.worker.zone.peer(entry.peer) },
-                // SAFETY: as above.
-                columns: unsafe { self.worker.zone.peer_columns(entry.peer) },
-                zone: self.worker.zone,
-                route: texts.route,
-                labels: texts.labels,
-                is_removed: index >= listed,
-            }
+        (0..self.places.len()).filter_map(|position| self.row(position))
+    }
+
+    /// The peer at a position among them.
+    pub fn row(&self, position: usize) -> Option<PeerRow<'_>> {
+        let &place = self.places.get(position)?;
+        let (entry, texts) = (self.entry(place), self.texts(place));
+        Some(PeerRow {
+            // SAFETY: the table is pinned, and no peer that it lists is freed.
+            peer: unsafe { self.worker.zone.view(entry.peer) },
+            parameters: entry.parameters(),
+            // SAFETY: as above.
+            connections: unsafe { self.worker.zone.connections(entry.peer) },
+            // SAFETY: as above.
+            words: unsafe { self.worker.zone.peer(entry.peer) },
+            // SAFETY: as above.
+            columns: unsafe { self.worker.zone.peer_columns(entry.peer) },
+            zone: self.worker.zone,
+            route: texts.route,
+            labels: texts.labels,
+            is_removed: position >= self.listed(),
         })
     }
 }

@@ -97,7 +97,7 @@ impl Worker {
         // one.
         let peer = unsafe { self.zone.peer(held.peer) };
         update(&peer.response_time, |word| TimeAverages::of_word(word).with_header(milliseconds).0);
-        if least_time.time == ResponseTime::Header || held.is_upgraded() {
+        if least_time.time != ResponseTime::LastByte || held.is_upgraded() {
             end_in_flight(peer, held);
         }
     }

@@ -100,7 +100,7 @@ impl Table<'_> {
     }
 
     /// A peer in service, with a probability by its weight.
-    pub(super) fn draw<'t>(&'t self, group: &'t Group<'_>) -> &'t Entry {
+    pub(super) fn draw(&self, group: &Group<'_>) -> &Entry {
         self.entry_at(group, self.draw_position(group.plan))
     }
 

@@ -11,7 +11,7 @@ use crate::{
     layout::{
         Columns, FIRST_OWN_COLUMN, OwnColumn, Peer, PeerBlock, own_column_of, shared_column_of,
     },
-    memory::Offset,
+    memory::{Offset, units},
     peer_spec::PeerSpec,
     protocol::{ID_BITS, SHARED_COLUMNS},
 };
@@ -271,9 +271,19 @@ impl Zone {
         (id & ((1 << self.index_bits()) - 1)) as usize
     }
 
+    /// How many peers the zone had had when the peer of this id was made, with it.
+    pub(crate) fn number_of_id(&self, id: u64) -> u64 {
+        id >> self.index_bits()
+    }
+
     /// What [`Zone::index_of`] is always below.
     pub fn index_limit(&self) -> usize {
         Offset(self.memory.units()).index() + 1
+    }
+
+    /// No zone in so many bytes of memory has a greater [`index_limit`](Zone::index_limit).
+    pub fn most_indexes(bytes: usize) -> usize {
+        Offset(units(bytes)).index() + 1
     }
 
     fn index_bits(&self) -> u32 {

@@ -34,7 +34,7 @@ fn publish_noted(
     desired: &[PeerSpec],
 ) -> Result<Changes, ZoneFull> {
     let result = publish(publisher, desired);
-    fixture.zone.set_left_out(result.err().map_or(0, |full| full.left_out));
+    fixture.zone.set_left_out(result.as_ref().err().map_or(0, |full| full.left_out));
     result
 }
 
@@ -71,7 +71,7 @@ fn as_many_as_fit_are_there_and_the_first_ones() {
     let (generation, used) = (publisher.generation(), fixture.used());
     for _ in 0..3 {
         let full = publish_noted(&fixture, &mut publisher, &wanted).expect_err("still");
-        assert_eq!(full.changes, Changes::default());
+        assert_eq!(*full.changes, Changes::default());
         assert_eq!(fixture.zone.left_out() as usize, full.left_out);
         assert_eq!((publisher.generation(), fixture.used()), (generation, used));
     }

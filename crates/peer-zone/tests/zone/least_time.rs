@@ -260,8 +260,8 @@ struct State {
 impl State {
     fn estimate(&self, least_time: LeastTime, now: u64) -> u64 {
         let time = match least_time.time {
-            ResponseTime::Header => self.header,
             ResponseTime::LastByte => self.response,
+            _ => self.header,
         };
         let halvings = (now / 1_000 - self.checked) / 11;
         let mut time = time.unwrap_or(0).checked_shr(halvings as u32).unwrap_or(0);

@@ -2,6 +2,7 @@
 //! and then.
 #![cfg(not(loom))]
 
+mod cursor;
 mod draining;
 mod failures;
 mod fair;
@@ -22,9 +23,11 @@ mod publishing;
 #[path = "../support/random.rs"]
 mod random;
 mod removal;
+mod retries;
 mod ring;
 mod sizes;
 mod slow_start;
+mod states;
 mod sticky;
 mod stress;
 mod takeover;

@@ -1,10 +1,39 @@
-//! nginx's `hash`, `hash … consistent` and `ip_hash` as they stand in its source
-//! (src/http/modules).
+//! nginx's round robin, `hash`, `hash … consistent` and `ip_hash` as they stand in its source
+//! (src/http and src/http/modules).
 
 use peer_zone::{Method, PeerSpec};
 
 /// `tries > 20` in each of nginx's three methods.
 const TRIES: u32 = 20;
+
+/// `ngx_http_upstream_get_peer`, reduced to weights and what a request has tried.
+pub struct RoundRobin {
+    weights: Vec<i64>,
+    current: Vec<i64>,
+}
+
+impl RoundRobin {
+    pub fn new(weights: &[u32]) -> Self {
+        Self {
+            weights: weights.iter().map(|&weight| i64::from(weight)).collect(),
+            current: vec![0; weights.len()],
+        }
+    }
+
+    /// The peer for a request that has tried these.
+    pub fn pick(&mut self, tried: &[usize]) -> Option<usize> {
+        let (mut best, mut total) = (None, 0);
+        for index in (0..self.weights.len()).filter(|index| !tried.contains(index)) {
+            self.current[index] += self.weights[index];
+            total += self.weights[index];
+            if best.is_none_or(|best: usize| self.current[index] > self.current[best]) {
+                best = Some(index);
+            }
+        }
+        self.current[best?] -= total;
+        best
+    }
+}
 
 /// A peer as nginx's round robin has it, reduced to what the three methods read.
 pub struct NginxPeer {

@@ -4,25 +4,10 @@ use std::collections::BTreeMap;
 
 use peer_zone::Parameters;
 
-use crate::fixture::{Fixture, ask, at, fail, peer, publish, with};
-
-/// nginx's own order: smooth weighted round robin as in `ngx_http_upstream_get_peer`.
-fn nginx(weights: &[u32], picks: usize) -> Vec<String> {
-    let total: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
-    let mut current = vec![0_i64; weights.len()];
-    let mut step = || {
-        let mut best = 0;
-        for (index, &weight) in weights.iter().enumerate() {
-            current[index] += i64::from(weight);
-            if current[index] > current[best] {
-                best = index;
-            }
-        }
-        current[best] -= total;
-        best.to_string()
-    };
-    (0..picks).map(|_| step()).collect()
-}
+use crate::{
+    fixture::{Fixture, ask, at, fail, peer, publish, with},
+    nginx::RoundRobin,
+};
 
 fn published(weights: &[u32]) -> Fixture {
     let fixture = Fixture::new(1 << 20);
@@ -43,7 +28,10 @@ fn is_that_of_nginx_over_all_workers() {
         let mut workers = [1, 2, 3].map(|process| fixture.worker_of(process));
         let picked: Vec<String> =
             (0..300).map(|index| ask(&mut workers[index * 7 % 3], 1)).collect();
-        assert_eq!(picked, nginx(weights, 300), "weights {weights:?}");
+        let mut nginx = RoundRobin::new(weights);
+        let expected: Vec<String> =
+            (0..300).map(|_| nginx.pick(&[]).expect("a peer").to_string()).collect();
+        assert_eq!(picked, expected, "weights {weights:?}");
     }
 }
 

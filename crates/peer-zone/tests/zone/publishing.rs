@@ -1,5 +1,6 @@
 //! What publishing changes, and what it leaves as it is.
 
+use change_history::{ChangedKeys, Keys};
 use peer_zone::Changes;
 
 use crate::fixture::{
@@ -10,30 +11,50 @@ use crate::fixture::{
 fn counts_what_changed() {
     let fixture = Fixture::new(1 << 18);
     let mut publisher = fixture.publisher();
-    let changes = |added, removed, changed, of_server_lines| Changes {
+    let changes = |[added, removed, changed]: [&str; 3], of_server_lines| {
+        let count = |keys: &str| keys.chars().count();
+        let keys = |keys: &str| {
+            let mut list = Keys::default();
+            keys.chars().for_each(|key| list.push(&key.to_string().into()));
+            list
+        };
+        Changes {
+            added: count(added),
+            removed: count(removed),
+            changed: count(changed),
+            of_server_lines,
+            keys: ChangedKeys {
+                added: keys(added),
+                removed: keys(removed),
+                changed: keys(changed),
+            },
+        }
+    };
+    // Several addresses of a key are several peers, and one key.
+    let peers = |[added, removed, changed]: [usize; 3], keys, of_server_lines| Changes {
         added,
         removed,
         changed,
-        of_server_lines,
+        ..changes(keys, of_server_lines)
     };
     let steps = [
-        (vec![], changes(0, 0, 0, 0)),
-        (vec![peer("a", "1"), peer("b", "2")], changes(2, 0, 0, 0)),
-        (vec![peer("b", "2"), peer("a", "1")], changes(0, 0, 0, 0)),
-        (vec![peer("a", "1"), peer("c", "3")], changes(1, 1, 0, 0)),
+        (vec![], changes(["", "", ""], 0)),
+        (vec![peer("a", "1"), peer("b", "2")], changes(["ab", "", ""], 0)),
+        (vec![peer("b", "2"), peer("a", "1")], changes(["", "", ""], 0)),
+        (vec![peer("a", "1"), peer("c", "3")], changes(["c", "b", ""], 0)),
         // Another address under the same key.
-        (vec![peer("a", "9"), peer("c", "3")], changes(0, 0, 1, 0)),
-        (vec![peer("a", "9"), with(peer("c", "3"), |it| it.weight = 5)], changes(0, 0, 1, 0)),
+        (vec![peer("a", "9"), peer("c", "3")], changes(["", "", "a"], 0)),
+        (vec![peer("a", "9"), with(peer("c", "3"), |it| it.weight = 5)], changes(["", "", "c"], 0)),
         // A host name with one address, then with three, then with one of them and another.
-        (vec![peer("a", "9"), peer("a", "8"), peer("a", "7")], changes(2, 1, 0, 0)),
-        (vec![peer("a", "6"), peer("a", "8")], changes(0, 1, 1, 0)),
-        (vec![server("1"), server("1"), peer("a", "8")], changes(0, 1, 0, 2)),
+        (vec![peer("a", "9"), peer("a", "8"), peer("a", "7")], peers([2, 1, 0], ["", "c", "a"], 0)),
+        (vec![peer("a", "6"), peer("a", "8")], peers([0, 1, 1], ["", "", "a"], 0)),
+        (vec![server("1"), server("1"), peer("a", "8")], peers([0, 1, 0], ["", "", "a"], 2)),
         (
             vec![server("1"), with(server("1"), |it| it.weight = 2), peer("a", "8")],
-            changes(0, 0, 0, 1),
+            changes(["", "", ""], 1),
         ),
-        (vec![server("1")], changes(0, 1, 0, 1)),
-        (vec![], changes(0, 0, 0, 1)),
+        (vec![server("1")], changes(["", "a", ""], 1)),
+        (vec![], changes(["", "", ""], 1)),
     ];
     for (desired, expected) in steps {
         assert_eq!(publish(&mut publisher, &desired), Ok(expected), "{desired:?}");

@@ -6,6 +6,7 @@ mod proxies;
 mod registries;
 
 use crate::excerpt::Excerpt;
+use crate::form::ValueForm;
 use crate::labels::Reading;
 use crate::value::{MAX_VALUE_LENGTH, Value, ValueError};
 use fields::{Context, Object};
@@ -17,40 +18,43 @@ struct Form {
     read: fn(&Object, &Context<'_>) -> Result<Vec<Value>, ValueError>,
     /// Whether it has metadata or several addresses, so that it may be long.
     is_long: bool,
+    /// What it is called.
+    name: ValueForm,
 }
 
 const fn form(
     fields: &'static [&'static str],
     read: fn(&Object, &Context<'_>) -> Result<Vec<Value>, ValueError>,
+    name: ValueForm,
 ) -> Form {
-    Form { fields, read, is_long: true }
+    Form { fields, read, is_long: true, name }
 }
 
 /// The forms, in the order in which they are tried. The last one has no field that it must have.
 const FORMS: [Form; 12] = [
-    Form { is_long: false, ..form(&["addr"], plain::own) },
+    Form { is_long: false, ..form(&["addr"], plain::own, ValueForm::Own) },
     // gRPC's naming in etcd.
-    form(&["Addr"], plain::grpc),
+    form(&["Addr"], plain::grpc, ValueForm::Grpc),
     // SkyDNS's, CoreDNS's, DolphinScheduler's.
-    form(&["host"], plain::skydns),
+    form(&["host"], plain::skydns, ValueForm::SkyDns),
     // DolphinScheduler's, older: the address is in the key.
-    form(&["serverStatus"], plain::in_key),
+    form(&["serverStatus"], plain::in_key, ValueForm::DolphinScheduler),
     // dubbo-go's registry of applications.
-    form(&["Host", "Port"], registries::dubbo),
+    form(&["Host", "Port"], registries::dubbo, ValueForm::Dubbo),
     // go-micro's, and the upstreams of APISIX.
-    form(&["nodes"], proxies::nodes),
+    form(&["nodes"], proxies::nodes, ValueForm::Nodes),
     // go-kratos's.
-    form(&["endpoints"], registries::kratos),
+    form(&["endpoints"], registries::kratos, ValueForm::Kratos),
     // Kitex's and Hertz's.
-    form(&["network", "address"], registries::kitex),
+    form(&["network", "address"], registries::kitex, ValueForm::Kitex),
     // vulcand's.
-    form(&["URL"], proxies::vulcand),
+    form(&["URL"], proxies::vulcand, ValueForm::Vulcand),
     // Patroni's.
-    form(&["conn_url"], registries::patroni),
+    form(&["conn_url"], registries::patroni, ValueForm::Patroni),
     // Scalingo's.
-    form(&["name", "ports"], registries::scalingo),
+    form(&["name", "ports"], registries::scalingo, ValueForm::Scalingo),
     // nginx-upsync's, and GoFrame's: the address is in the key.
-    form(&[], plain::in_key),
+    form(&[], plain::in_key, ValueForm::AddressInKey),
 ];
 
 pub(super) fn parse(
@@ -68,6 +72,15 @@ pub(super) fn parse(
         return Err(ValueError::ValueTooLong { length, most: MAX_VALUE_LENGTH });
     }
     (form.read)(&object, &Context { key, reading })
+}
+
+/// What the form of a text is called, if it is an object.
+pub(super) fn name_of(text: &str) -> Option<ValueForm> {
+    let object: Object = serde_json::from_str(text).ok()?;
+    let name = form_of(&object)?.name;
+    let is_heartbeat = name == ValueForm::SkyDns
+        && object.get("serverStatus").is_some_and(|value| !value.is_null());
+    Some(if is_heartbeat { ValueForm::DolphinScheduler } else { name })
 }
 
 /// The form of an object. A field that is null counts only where no other form is recognized.

@@ -63,20 +63,23 @@ pub(super) fn rpcx(key: &str, text: &str, reading: &Reading) -> Option<Result<Va
         return None;
     }
     let target = Target::parse_with_port(server)?;
-    Some(check_network(network).and_then(|()| {
+    Some(check_network(network, reading).and_then(|()| {
         let (overrides, labels) = query(text)?;
         let labels = labels.keep(&reading.select);
         Ok(Value { labels, ..Value::new(server, target, overrides) })
     }))
 }
 
-/// That nginx can connect there.
-pub(super) fn check_network(network: &str) -> Result<(), ValueError> {
-    if matches!(network, "tcp" | "tcp4" | "tcp6" | "http" | "ws" | "wss") {
-        return Ok(());
-    }
-    let (field, value) = ("network", Excerpt::new(network));
-    Err(ValueError::Field { field, value, expected: "\"tcp\", \"http\" or \"ws\"" })
+/// That nginx can connect there, or in stream send datagrams there. What has a protocol of its own
+/// over UDP, such as `quic`, is often there for a second time over TCP, and is not meant.
+pub(super) fn check_network(network: &str, reading: &Reading) -> Result<(), ValueError> {
+    let expected = match network {
+        "tcp" | "tcp4" | "tcp6" | "http" | "ws" | "wss" => return Ok(()),
+        "udp" | "udp4" | "udp6" if reading.is_stream => return Ok(()),
+        _ if reading.is_stream => "\"tcp\", \"udp\", \"http\" or \"ws\"",
+        _ => "\"tcp\", \"http\" or \"ws\"",
+    };
+    Err(ValueError::Field { field: "network", value: Excerpt::new(network), expected })
 }
 
 /// What rpcx measures, and writes again and again: no label of a peer.

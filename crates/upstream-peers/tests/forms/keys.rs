@@ -39,6 +39,10 @@ fn rpcx_has_network_and_address_in_the_key() {
     );
     assert_eq!(read("http@[::1]:8972", "weight=0"), ["[::1]:8972 weight=0"]);
     assert!(reason("quic@127.0.0.1:1", "", None).starts_with("invalid \"network\" \"quic\""));
+    let in_stream = Reading { is_stream: true, ..Reading::default() };
+    assert!(reason("udp@127.0.0.1:1", "", None).starts_with("invalid \"network\" \"udp\""));
+    assert!(parse_value("udp@127.0.0.1:1", b"", &in_stream).is_ok());
+    assert!(parse_value("quic@127.0.0.1:1", b"", &in_stream).is_err());
     assert!(reason(key, "weight=1.5", None).contains("invalid \"weight\" \"1.5\""));
     // The keys above it.
     assert!(reason("Arith", "Arith", None).contains("requires a port"));

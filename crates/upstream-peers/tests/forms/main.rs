@@ -1,15 +1,16 @@
 //! What others write into etcd, as they write it: one file for each family of forms.
 
 mod keys;
+mod named;
 mod proxies;
 mod registries;
 mod words;
 
-use upstream_peers::{KeyContent, Reading, Select, ValueError, parse_value};
+use upstream_peers::{KeyContent, Reading, ValueError, parse_value};
 
 /// What is taken of values where a test does not say otherwise.
 fn with(scheme: Option<&str>) -> Reading {
-    Reading { scheme: scheme.map(str::to_owned), select: Select::default() }
+    Reading { scheme: scheme.map(str::to_owned), ..Reading::default() }
 }
 
 /// The servers of a key in nginx's syntax, each with its labels as `{"a":"b"}`, if it has some.

@@ -93,6 +93,11 @@ fn kitex_and_hertz_name_network_address_weight_and_tags() {
     assert_eq!(read("k", unix), ["unix:/run/a.sock weight=10"]);
     let udp = r#"{"network":"udp","address":"10.0.0.7:8888","weight":10,"tags":null}"#;
     assert!(reason("k", udp, None).starts_with("invalid \"network\" \"udp\": it must be \"tcp\""));
+    let in_stream = Reading { is_stream: true, ..Reading::default() };
+    assert!(parse_value("k", udp.as_bytes(), &in_stream).is_ok());
+    let wrong = r#"{"network":"ip","address":"10.0.0.7:8888","weight":10,"tags":null}"#;
+    let error = parse_value("k", wrong.as_bytes(), &in_stream).expect_err("no such network");
+    assert!(error.to_string().ends_with("it must be \"tcp\", \"udp\", \"http\" or \"ws\""));
     let word = r#"{"network":"tcp","address":"node","weight":10,"tags":null}"#;
     assert!(reason("k", word, None).contains("requires a port, HOST:PORT"));
 }

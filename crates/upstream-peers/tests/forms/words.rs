@@ -198,3 +198,33 @@ fn flags_and_numbers_are_what_they_say_also_as_texts_and_null() {
     let kratos = r#"{"endpoints":["http://a.b:1"],"metadata":{"weight":-5}}"#;
     assert!(reason("k", kratos, None).contains("invalid \"weight\" \"-5\""));
 }
+
+/// nginx's stream has no default port, in whichever form an address is written.
+#[test]
+fn a_port_can_be_required() {
+    let required = Reading { is_stream: true, ..Reading::default() };
+    for (value, server) in [
+        ("10.0.0.7", "10.0.0.7"),
+        ("[2001:db8::1] weight=5", "[2001:db8::1]"),
+        ("db.internal", "db.internal"),
+        (r#"{"addr":"10.0.0.7"}"#, "10.0.0.7"),
+        (r#"{"host":"2001:db8::1"}"#, "[2001:db8::1]"),
+        (r#"{"nodes":{"10.0.0.7":1}}"#, "10.0.0.7"),
+        (r#"{"nodes":[{"host":"10.0.0.7","weight":1}]}"#, "10.0.0.7"),
+    ] {
+        assert!(parse_value("db", value.as_bytes(), &Reading::default()).is_ok(), "{value}");
+        let error = parse_value("db", value.as_bytes(), &required).expect_err(value).to_string();
+        assert_eq!(error, format!("no port in \"{server}\": it must be HOST:PORT"), "{value}");
+    }
+    for value in [
+        "10.0.0.7:5432",
+        "[2001:db8::1]:5432",
+        "unix:/run/db.sock",
+        "http://10.0.0.7/",
+        r#"{"host":"10.0.0.7","port":5432}"#,
+        r#"{"nodes":{"10.0.0.7":1},"scheme":"https"}"#,
+        r#"{"conn_url":"postgres://10.0.0.7/postgres","role":"primary"}"#,
+    ] {
+        assert!(parse_value("db", value.as_bytes(), &required).is_ok(), "{value}");
+    }
+}

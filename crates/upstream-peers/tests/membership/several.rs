@@ -112,7 +112,7 @@ fn of_a_name_only_the_first_address() {
 fn selecting(word: &str) -> Membership {
     let mut select = Select::default();
     assert_eq!(select.add(word), Ok(true));
-    Membership::new(Parameters::default()).reading(Reading { select, scheme: None })
+    Membership::new(Parameters::default()).reading(Reading { select, ..Reading::default() })
 }
 
 fn unselected(members: &Membership) -> usize {

@@ -229,7 +229,7 @@ fn peers_without_the_labels_go_with_a_malformed_value() {
     let with = |role: &str| {
         let mut select = upstream_peers::Select::default();
         assert_eq!(select.add(&format!("role={role}")), Ok(true));
-        membership().reading(Reading { select, scheme: None })
+        membership().reading(Reading { select, ..Reading::default() })
     };
     let items = [("a", r#"{"addr":"10.0.0.1:80","labels":{"role":"primary"}}"#)];
     let mut before = with("primary");

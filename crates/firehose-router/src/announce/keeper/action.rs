@@ -1,5 +1,7 @@
 //! What is to be done about the key, by what is wanted and what is in etcd.
 
+use upstream_peers::parse_server;
+
 /// What the key in etcd is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeySpec {
@@ -23,6 +25,8 @@ pub(super) struct StoredKey {
 pub(super) enum KeyAction {
     /// It is as it should be.
     Nothing,
+    /// Somebody has changed parameters in it, and left it its lease: that is meant to last.
+    Keep,
     /// It is set, if its last revision still is `mod_revision`; 0: if there is none.
     Put { value: String, mod_revision: i64 },
     /// It is this announcer's, and is deleted, if its last revision still is `mod_revision`.
@@ -32,12 +36,13 @@ pub(super) enum KeyAction {
 }
 
 /// What to do for `wanted`, where `stored` was read, `is_own` says which leases are or were this
-/// announcer's, and `lease` is its present one.
+/// announcer's, `lease` is its present one, and `written` what it has written last.
 pub(super) fn next_action(
     wanted: &KeySpec,
     stored: Option<&StoredKey>,
     is_own: impl Fn(i64) -> bool,
     lease: i64,
+    written: Option<&str>,
 ) -> KeyAction {
     match (wanted, stored) {
         (KeySpec::Absent, None) => KeyAction::Nothing,
@@ -51,11 +56,25 @@ pub(super) fn next_action(
         {
             KeyAction::Nothing
         }
+        (KeySpec::Present(value), Some(stored))
+            if stored.lease == lease
+                && written == Some(value)
+                && is_same_node(value, &stored.value) =>
+        {
+            KeyAction::Keep
+        }
         (KeySpec::Present(value), Some(stored)) if is_own(stored.lease) => {
             KeyAction::Put { value: value.clone(), mod_revision: stored.mod_revision }
         }
         (KeySpec::Present(_), Some(_)) => KeyAction::Wait,
     }
+}
+
+/// Whether a value, which anybody may have written, names the same address as this announcer's own.
+fn is_same_node(own: &str, stored: &str) -> bool {
+    // The name of the key says nothing of the address.
+    let target = |value: &str| parse_server("node", value.as_bytes()).map(|value| value.target);
+    target(own).is_ok_and(|own| target(stored).is_ok_and(|stored| own == stored))
 }
 
 /// Whether nobody renews a lease any more, of whose `granted` seconds so many are left: an
@@ -91,10 +110,34 @@ mod tests {
             (&present, Some(stored("a", 0)), KeyAction::Wait),
         ] {
             assert_eq!(
-                next_action(wanted, stored.as_ref(), is_own, 8),
+                next_action(wanted, stored.as_ref(), is_own, 8, Some("a")),
                 action,
                 "{wanted:?} {stored:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_parameters_that_were_changed_under_the_lease_are_kept() {
+        let own = "10.0.0.7:80 weight=5";
+        let action = |value: &str, lease, written| {
+            let wanted = KeySpec::Present(own.to_owned());
+            next_action(&wanted, Some(&stored(value, lease)), |lease| lease == 7, 7, written)
+        };
+        let put = KeyAction::Put { value: own.to_owned(), mod_revision: 9 };
+        for (value, lease, written, expected) in [
+            ("10.0.0.7:80 drain", 7, Some(own), KeyAction::Keep),
+            ("10.0.0.7:80", 7, Some(own), KeyAction::Keep),
+            (own, 7, Some(own), KeyAction::Nothing),
+            ("10.0.0.8:80", 7, Some(own), put.clone()),
+            ("10.0.0.7:80 wait", 7, Some(own), put.clone()),
+            ("", 7, Some(own), put.clone()),
+            // What it has written itself before.
+            ("10.0.0.7:80", 7, Some("10.0.0.7:80"), put.clone()),
+            ("10.0.0.7:80", 7, None, put),
+            ("10.0.0.7:80 drain", 0, Some(own), KeyAction::Wait),
+        ] {
+            assert_eq!(action(value, lease, written), expected, "{value} {lease} {written:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is in hand over lists, events and restarts, with a real file.
 
 use etcd_watch::{Cause, Continuity, DEFAULT_HOLD, Event, Holding, Item, Origin, Update};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Follower, SettingsUpdate};
 use crate::serve::{
@@ -48,7 +48,7 @@ fn list(follower: &mut Follower, cluster_id: u64, revision: i64, pairs: &[(&str,
 
 /// What concerns one part is told of by one follower, and the other is told that etcd is there.
 fn change(follower: &mut Follower, revision: i64, key: &str, event: Event) {
-    let changed = Update::Changed { revision, events: vec![event] };
+    let changed = Update::Changed { revision, events: vec![event], arrived: Instant::now() };
     let alive = Update::Alive { revision };
     let (settings, publishers) =
         if is_put_allow(key) { (alive, changed) } else { (changed, alive) };
@@ -233,7 +233,8 @@ async fn networks_that_are_too_many_cost_only_themselves() {
     assert_eq!(update.state.get(Setting::Balance), Some("ip_hash"));
     assert_eq!(update.state.first_put_allow(), None, "nobody may publish");
     let event = Event::Delete { key: b"balance".to_vec(), mod_revision: 2 };
-    follower.apply_to_settings(Update::Changed { revision: 2, events: vec![event] });
+    let (events, arrived) = (vec![event], Instant::now());
+    follower.apply_to_settings(Update::Changed { revision: 2, events, arrived });
     assert_eq!(get(&follower, Setting::Balance).as_deref(), Some("least_conn"));
 }
 

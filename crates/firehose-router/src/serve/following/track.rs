@@ -83,7 +83,7 @@ impl<T: Content> Track<T> {
                 self.log_hold();
                 true
             }
-            Update::Changed { revision, events } => {
+            Update::Changed { revision, events, .. } => {
                 self.replica.note_revision(revision);
                 for event in &events {
                     rejections.log_result(self.apply_event(event));

@@ -312,7 +312,12 @@ fn who_gives_a_peer_back_learns_whether_it_is_in_service() {
         worker.zone.header().panic.store(0, Ordering::Relaxed);
         assert_eq!(worker.is_in_service(&held), is_in_service);
         let mut held = Some(held);
-        assert_eq!(worker.release_at_once_in_service(&mut held), Some(is_in_service));
+        let found = worker.release_at_once_in_service(&mut held, || None::<()>, |()| ());
+        assert!(found.is_none() && held.is_some(), "the look says that it may not");
+        let mut counted = None;
+        let count = |seen| counted = Some(seen);
+        let found = worker.release_at_once_in_service(&mut held, || Some(7), count);
+        assert_eq!((found, counted), (Some(is_in_service), Some(7)));
         assert!(held.is_none());
     }
 }

@@ -8,13 +8,11 @@ use super::fields::{
 };
 use crate::address::{DEFAULT_PORT, Target};
 use crate::excerpt::Excerpt;
+use crate::form::SKYDNS_PRIORITY;
 use crate::labels::FoundLabels;
 use crate::parameters::{MAX_WEIGHT, Overrides};
 use crate::parse::{key, url::address};
 use crate::value::{Value, ValueError};
-
-/// The priority of a SkyDNS service that names none.
-const SKYDNS_PRIORITY: i64 = 10;
 
 /// `addr`, nginx's parameters, and `labels`. Nobody else writes this form, so that an unknown field
 /// is a mistake.

@@ -70,10 +70,10 @@ fn apisix(
     context: &Context<'_>,
 ) -> Result<Value, ValueError> {
     let port = match get(node, "port") {
-        Some(_) => port_of(node, "port")?,
-        None => apisix_port(upstream),
+        Some(_) => Some(port_of(node, "port")?),
+        None => apisix_port(upstream, context),
     };
-    let (server, target) = plain::host_and_port(host.trim_matches(['[', ']']), Some(port))?;
+    let (server, target) = plain::host_and_port(host.trim_matches(['[', ']']), port)?;
     let priority = match get(node, "priority") {
         None => 0,
         Some(priority) => priority
@@ -97,18 +97,19 @@ fn weighted(
     weight: &Json,
     context: &Context<'_>,
 ) -> Result<Value, ValueError> {
-    let (server, target) = Target::parse_with_default(server, Some(apisix_port(upstream)))?;
+    let (server, target) = Target::parse_with_default(server, apisix_port(upstream, context))?;
     let overrides = apisix_weight(Some(weight).filter(|weight| !weight.is_null()))?;
     let mut labels = FoundLabels::default();
     labels.add_all(upstream.get("labels"));
     Ok(context.labelled(labels, Value::new(server, target, overrides)))
 }
 
-/// The port of a node without one.
-fn apisix_port(upstream: &Object) -> u16 {
+/// The port of a node without one; `None` if it must have one.
+fn apisix_port(upstream: &Object, context: &Context<'_>) -> Option<u16> {
     match upstream.get("scheme").and_then(Json::as_str) {
-        Some("https" | "grpcs") => 443,
-        _ => DEFAULT_PORT,
+        Some("https" | "grpcs") => Some(443),
+        None if context.reading.is_stream => None,
+        _ => Some(DEFAULT_PORT),
     }
 }
 

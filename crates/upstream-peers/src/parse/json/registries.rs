@@ -61,7 +61,7 @@ pub(super) fn kitex(object: &Object, context: &Context<'_>) -> Result<Vec<Value>
     let (server, target) = if network == "unix" {
         address(&format!("unix:{given}"))?
     } else {
-        key::check_network(network)?;
+        key::check_network(network, context.reading)?;
         address(given)?
     };
     let weight = set_weight("weight", object.get("weight"))?;

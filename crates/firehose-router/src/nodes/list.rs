@@ -1,0 +1,95 @@
+//! `nodes list`.
+
+use etcd_watch::Item;
+use serde_json::{Value as Json, json};
+use upstream_peers::{KeyContent, ValueForm, form_of, parse_value};
+
+use super::{error::NodesError, options::ListOptions, output::say, target::Target};
+use crate::{
+    check_value::peers_json,
+    terminal::{Cell, ColorWhen, Column, Paint, Palette, Table},
+};
+
+/// Columns of a terminal that a cell takes at most.
+const LONGEST: usize = 80;
+
+/// Lists the nodes.
+pub(super) async fn run(options: ListOptions) -> Result<(), NodesError> {
+    let target = options.target.target()?;
+    let items = target.store.list(&target.prefix).await.map_err(NodesError::Etcd)?;
+    if options.json {
+        let nodes: Vec<_> = items.iter().map(|item| as_json(&target, item)).collect();
+        return say(&format!("{:#}", Json::Array(nodes)));
+    }
+    if items.is_empty() {
+        eprintln!("there is no key below {}", nginx_syntax::quoted(&target.prefix));
+        return Ok(());
+    }
+    let palette = Palette::new(ColorWhen::Auto);
+    say(&table(&target, &items).lines(palette, "").join("\n"))
+}
+
+fn table(target: &Target, items: &[Item]) -> Table {
+    let columns = ["key", "address", "parameters", "form", "lease", "rejected"];
+    let mut table = Table::new(columns.map(Column::of_text).to_vec()).with_cells_of(LONGEST);
+    for item in items {
+        let key = String::from_utf8_lossy(&item.key);
+        let form = str::from_utf8(&item.key).ok().and_then(|key| form_of(key, &item.value));
+        let form = form.filter(|form| *form != ValueForm::Server).map_or("", ValueForm::as_str);
+        let (address, parameters, rejected) = match read(target, item) {
+            Ok(KeyContent::Servers { values, .. }) => {
+                let servers: Vec<_> = values.iter().map(|value| value.server.as_str()).collect();
+                let parameters = values.first().map(|value| value.overrides.to_string());
+                (servers.join(" "), parameters.unwrap_or_default(), String::new())
+            }
+            Ok(KeyContent::Setting { of, weight }) => {
+                let weight = weight.map(|weight| format!("weight={weight} "));
+                (String::new(), format!("{}of {of}", weight.unwrap_or_default()), String::new())
+            }
+            Err(reason) => (String::new(), String::new(), reason),
+        };
+        table.push(vec![
+            Cell::new(key),
+            Cell::new(address),
+            Cell::new(parameters.trim_start()),
+            Cell::new(form),
+            Cell::new(lease(item).unwrap_or_default()),
+            Cell::new(rejected).painted(Paint::Bad),
+        ]);
+    }
+    table
+}
+
+/// The id of its lease, as etcdctl writes it. As a number it would be too large for many readers of
+/// JSON.
+fn lease(item: &Item) -> Option<String> {
+    (item.lease != 0).then(|| format!("{:x}", item.lease))
+}
+
+/// What the router makes of it, or why it is rejected.
+fn read<'i>(target: &Target, item: &'i Item) -> Result<KeyContent<'i>, String> {
+    let key = str::from_utf8(&item.key).map_err(|_| "the key is not valid UTF-8".to_owned())?;
+    parse_value(key, &item.value, &target.reading).map_err(|error| error.to_string())
+}
+
+fn as_json(target: &Target, item: &Item) -> Json {
+    let key = String::from_utf8_lossy(&item.key);
+    let read = read(target, item);
+    let form = form_of(&key, &item.value);
+    let rejected = read.as_ref().err().cloned();
+    let (name, peers) = match &read {
+        Ok(KeyContent::Servers { name, values }) => (Some(*name), peers_json(values, form)),
+        Ok(KeyContent::Setting { of, .. }) => (Some(*of), json!([])),
+        Err(_) => (None, json!([])),
+    };
+    json!({
+        "key": key,
+        "value": String::from_utf8_lossy(&item.value),
+        "revision": item.mod_revision,
+        "lease": lease(item),
+        "form": form.map(ValueForm::as_str),
+        "name": name,
+        "peers": peers,
+        "rejected": rejected,
+    })
+}

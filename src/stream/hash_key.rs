@@ -1,0 +1,26 @@
+//! What a session is hashed by.
+
+use ngx::ffi::ngx_str_t;
+
+use super::upstream::StreamUpstream;
+use crate::nginx::{
+    callback::OK,
+    stream::{complex_value, ngx_stream_session_t},
+};
+
+/// The key of `hash`, evaluated for the session, as long as which it lives; `None` if nginx cannot
+/// evaluate it, which is an error of the session.
+///
+/// # Safety
+///
+/// The session is valid, and comes to the upstream, which is of its cycle and has such a method.
+pub(super) unsafe fn key_of(
+    upstream: &StreamUpstream,
+    session: *mut ngx_stream_session_t,
+) -> Option<ngx_str_t> {
+    let mut key = ngx_str_t::empty();
+    let value = upstream.hash_key.get()?.as_ptr();
+    // SAFETY: the caller's promise; the value was compiled for the same cycle.
+    let code = unsafe { complex_value(session, value, &raw mut key) };
+    (code == Some(OK)).then_some(key)
+}
