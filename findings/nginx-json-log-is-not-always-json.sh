@@ -22,7 +22,7 @@ chmod 755 .
 apt-get download -qq nginx=1.22.1-9+deb12u11 2>/dev/null
 dpkg -x nginx_*.deb .
 # Its libraries are those of the system.
-if ldd usr/sbin/nginx | grep -q 'not found'; then
+if ldd usr/sbin/nginx | grep 'not found' >/dev/null; then
     echo "libraries of nginx are missing: apt-get install libpcre2-8-0 libssl3 zlib1g" >&2
     exit 1
 fi

@@ -42,9 +42,10 @@ after() {
     echo "$what after $took ms"
 }
 targets() { ask 'api/v1/targets?state=active' | grep -c '"scrapePool"' || true; }
-scraped() { ask 'api/v1/query?query=up' | grep -q '"value"'; }
+scraped() { ask 'api/v1/query?query=up' | grep '"value"' >/dev/null; }
 ten() {
-    ask 'api/v1/query?query=count_over_time(up%5B1m%5D)' | grep -qE '"value":\[[^]]*"[1-9][0-9]+"'
+    ask 'api/v1/query?query=count_over_time(up%5B1m%5D)' |
+        grep -E '"value":\[[^]]*"[1-9][0-9]+"' >/dev/null
 }
 
 began=$(milliseconds)

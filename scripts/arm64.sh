@@ -202,7 +202,7 @@ END
     "$emulator" -L "$root" "$root/usr/sbin/nginx" -p "$prefix/" -c "$prefix/nginx.conf" \
         >"$prefix/nginx.log" 2>&1 &
     started+=($!)
-    answers() { curl -s -m 5 "http://127.0.0.1:$port/" | grep -qx "served on arm64"; }
+    answers() { curl -s -m 5 "http://127.0.0.1:$port/" | grep -x "served on arm64" >/dev/null; }
     wait_until 60 answers ||
         fail "no request is served" "$(tail -n 5 "$prefix/nginx.log" "$prefix/logs/error.log")"
     "$emulator" -L "$root" "$folder/firehose-router" --version

@@ -157,7 +157,7 @@ ok "a value that is no peer is refused and changes nothing"
 
 wait_until 10 status_names not-a-peer ||
     fail_with_output "the status does not name the rejected key"
-printed /etcd | grep -q '"rejected_total" *: *1' ||
+wait_until 10 status_names '"rejected_total" *: *1' ||
     fail_with_output "the status does not count the refused value"
 ok "the status answers"
 

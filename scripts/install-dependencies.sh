@@ -76,7 +76,8 @@ rust_is_recent() {
 }
 
 is_installed() {
-    dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+    dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null |
+        grep -x installed >/dev/null
 }
 
 # Whether Debian's package of this name is recent enough.

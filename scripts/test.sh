@@ -76,6 +76,7 @@ quick() {
         findings/*.sh .ci/run config config.make
     step "lines within 100 columns" scripts/check-width.sh
     step "select! and what it drops" scripts/check-selects.sh
+    step "pipes that a reader ends" scripts/check-pipes.sh
     step "systemd units" scripts/check-units.sh
     step "alert rules and the dashboard" scripts/check-contrib.sh
     step "commands, and the packages that bring them" scripts/check-commands.sh

@@ -74,7 +74,7 @@ make_root() {
             apt-get install -y -qq --no-install-recommends mmdebstrap debian-archive-keyring
     fi
     # As this machine's apt does: a mirror may be older than the clock.
-    if apt-config dump | grep -q 'Acquire::Check-Valid-Until "false"'; then
+    if apt-config dump | grep 'Acquire::Check-Valid-Until "false"' >/dev/null; then
         options+=(--aptopt='Acquire::Check-Valid-Until "false"')
     fi
     say "== making $2"
