@@ -4,13 +4,20 @@ use live_value::Tag;
 use thiserror::Error;
 
 use crate::{
+    entry::{
+        Body, CELL, Cell, Cursor, Head, Link, MAX_VALUE, Title, cells_for, cells_of, write_next,
+        zero,
+    },
+    labels::Labels,
+    layout::{self, Layout},
+    lookup::{MAX_CHAIN, Needle, chain},
     name::Name,
-    shared::{Entry, SharedMap},
-    sync::AtomicU64,
+    room::{self, cells_for_capacity},
+    shared::{Entry, SharedMap, read_chain},
+    sync::{AtomicU64, Ordering},
+    take_over::{State, take_over},
+    text::{Text, lower, word_count},
 };
-
-/// Bytes that a value has at most.
-pub const MAX_VALUE: usize = 1 << 20;
 
 /// There is no room for an entry.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -22,26 +29,44 @@ pub struct Full {
     pub left: usize,
 }
 
-/// How many words of memory a map takes whose entries take so many bytes, as
+/// How many bytes an entry takes, of those that [`MapWriter::bytes_used`] counts.
+#[must_use]
+pub fn bytes_for(name: &Name<'_>, value: usize) -> usize {
+    cells_for(name.text().len(), value) * CELL
+}
+
+/// How many words of memory a map takes that has room for entries of so many bytes, as
 /// [`MapWriter::bytes_used`] counts them.
 #[must_use]
-pub fn words_for(_bytes: usize) -> usize {
-    todo!()
+pub fn words_for(bytes: usize) -> usize {
+    layout::words_for(cells_for_capacity(bytes.div_ceil(CELL)))
 }
 
 /// The writer of a map. That there is one at a time is for others to see to.
+///
+/// It may be killed at any instruction. An entry is written to memory that no reader finds, and one
+/// word then leads to it, be it new or in the place of another one. What is free its successor
+/// finds out by what is not.
 #[derive(Debug)]
 pub struct MapWriter<'a> {
     map: SharedMap<'a>,
+    /// `None` where there is not even room for one entry.
+    layout: Option<Layout<'a>>,
+    state: State,
+    is_secret: bool,
 }
 
 impl<'a> MapWriter<'a> {
-    /// Goes on with what is there. Whatever the last writer was about when it ended, its entries
-    /// are all whole, and all memory that they do not take is free. `is_secret`: memory that is
-    /// freed is overwritten with zeroes.
+    /// Goes on with what is there: memory of zeroes is an empty map. Whatever the last writer was
+    /// about when it ended, all entries are whole, and all memory that they do not take is free.
+    ///
+    /// `is_secret`: memory is overwritten with zeroes as soon as no entry takes it any more.
+    ///
+    /// It takes time by the size of the memory, unless nothing was ever put there.
     pub fn take_over(words: &'a [AtomicU64], is_secret: bool) -> Self {
-        let _ = is_secret;
-        Self { map: SharedMap::new(words) }
+        let layout = Layout::new(words);
+        let state = layout.map(|layout| take_over(&layout, is_secret)).unwrap_or_default();
+        Self { map: SharedMap::new(words), layout, state, is_secret }
     }
 
     /// The map, for readers.
@@ -49,33 +74,91 @@ impl<'a> MapWriter<'a> {
         self.map
     }
 
-    /// Sets an entry's value. Returns whether it had none, or another one.
+    /// Sets an entry's value. Returns whether it had none, or another one. What is published says
+    /// so after [`publish`](Self::publish).
     ///
     /// # Errors
     ///
-    /// Where there is no room: what was there stays.
-    pub fn put(&mut self, _name: &Name<'_>, _value: &[u8]) -> Result<bool, Full> {
-        todo!()
+    /// Where there is no room, or for a value of more than [`MAX_VALUE`] bytes: what was there
+    /// stays. A value that takes the place of another one needs room beside it for a moment.
+    pub fn put(&mut self, name: &Name<'_>, value: &[u8]) -> Result<bool, Full> {
+        let full = |left| Full { needed: bytes_for(name, value.len()), left: left * CELL };
+        let Some((layout, needle)) = self.needle(name) else { return Err(full(0)) };
+        let Some(bucket) = layout.bucket(needle.hash) else { return Err(full(0)) };
+        let old = layout.find(needle, name.kind(), None);
+        if old.is_some_and(|old| has_value(old.body, value)) {
+            return Ok(false);
+        }
+        let old_cells = old.map_or(Vec::new(), |old| cells_of(layout.cells, old.index));
+        let needed = cells_for(name.text().len(), value.len());
+        let has_room = value.len() <= MAX_VALUE
+            && self.state.room.has_room(needed, old_cells.len())
+            // Never, unless somebody knows the seed.
+            && (old.is_some() || chain(layout.cells, bucket).count() < MAX_CHAIN);
+        let cells = if has_room { self.take(&layout, needed) } else { Vec::new() };
+        let Some(&first) = cells.first() else {
+            return Err(full(self.state.room.left() + old_cells.len()));
+        };
+        let (link, next) = old.map_or((bucket, bucket), |old| (old.link, &old.body.cell[0]));
+        let title = Title::new(name.kind(), name.text().len());
+        let content = Text::new(name.text()).words().map(lower).chain(Text::new(value).words());
+        write_entry(layout.cells, &cells, Link::read(next), (title, value.len()), content);
+        if old.is_none() {
+            layout.count_change();
+            self.state.entries += 1;
+            self.state.labels.add(name.kind(), name.text());
+            self.state.labels.mark(&layout);
+        }
+        Link::new(first, needle.hash).write(link);
+        self.free(&layout, &old_cells);
+        Ok(true)
     }
 
     /// Removes an entry. Returns whether there was one.
-    pub fn delete(&mut self, _name: &Name<'_>) -> bool {
-        todo!()
+    pub fn delete(&mut self, name: &Name<'_>) -> bool {
+        let Some((layout, needle)) = self.needle(name) else { return false };
+        let Some(old) = layout.find(needle, name.kind(), None) else { return false };
+        let cells = cells_of(layout.cells, old.index);
+        layout.count_change();
+        Link::read(&old.body.cell[0]).write(old.link);
+        self.state.entries = self.state.entries.saturating_sub(1);
+        self.state.labels.remove(name.kind(), name.text());
+        self.state.labels.mark(&layout);
+        self.free(&layout, &cells);
+        true
     }
 
-    /// Removes all entries.
+    /// Removes all entries, one after the other.
     pub fn clear(&mut self) {
-        todo!()
+        let Some(layout) = self.layout else { return };
+        layout.count_change();
+        let mut cells = Vec::new();
+        for bucket in layout.buckets {
+            let places = chain(layout.cells, bucket);
+            cells.extend(places.flat_map(|(_, place)| cells_of(layout.cells, place.index)));
+            if Link::read(bucket) != Link::NONE {
+                Link::NONE.write(bucket);
+            }
+        }
+        self.state.entries = 0;
+        self.state.labels = Labels::default();
+        self.state.labels.mark(&layout);
+        self.free(&layout, &cells);
     }
 
     /// All entries, in no order.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
-        std::iter::empty()
+        let layout = self.layout;
+        let buckets = layout.map_or(&[][..], |layout| layout.buckets);
+        buckets.iter().flat_map(move |bucket| {
+            // Nobody else writes.
+            layout.and_then(|layout| read_chain(&layout, bucket).ok()).unwrap_or_default()
+        })
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        todo!()
+        self.state.entries
     }
 
     /// Whether there is none.
@@ -83,18 +166,90 @@ impl<'a> MapWriter<'a> {
         self.len() == 0
     }
 
-    /// Bytes that they take.
+    /// Bytes that they take: [`bytes_for`] each.
     pub fn bytes_used(&self) -> usize {
-        todo!()
+        self.state.room.used() * CELL
     }
 
     /// Bytes that they may take.
     pub fn bytes_total(&self) -> usize {
-        todo!()
+        self.map.bytes_total()
     }
 
-    /// Publishes the figures, and that this is what `tag` says.
-    pub fn publish(&mut self, _tag: Tag) {
-        todo!()
+    /// Publishes the figures, and that the entries are what `tag` says.
+    pub fn publish(&mut self, tag: Tag) {
+        let figures = [self.state.entries, self.state.room.used()].map(|figure| figure as u64);
+        if let Some(layout) = self.layout {
+            layout.published().write(Some(&figures), tag);
+        }
+    }
+
+    /// The memory, if there is any, and what to look for in it.
+    fn needle<'n>(&self, name: &Name<'n>) -> Option<(Layout<'a>, Needle<'n>)> {
+        let layout = self.layout?;
+        Some((layout, Needle::new(name.text(), layout.seed()?)))
+    }
+
+    /// Takes so many cells, for which there is room.
+    fn take(&mut self, layout: &Layout<'_>, count: usize) -> Vec<usize> {
+        let mut cells = Vec::with_capacity(count);
+        while cells.len() < count {
+            match self.state.room.take() {
+                room::Place::Usable(cell) => cells.push(cell),
+                room::Place::Fresh(cell) => {
+                    layout.touch(cell + 1);
+                    cells.push(cell);
+                }
+                room::Place::Waiting => {
+                    layout.count_reuse();
+                    self.state.room.reuse();
+                }
+                room::Place::Nowhere => {
+                    cells.drain(..).for_each(|cell| self.state.room.free(cell));
+                    break;
+                }
+            }
+        }
+        cells
+    }
+
+    /// Frees the cells of entries to which nothing leads any more.
+    fn free(&mut self, layout: &Layout<'_>, cells: &[usize]) {
+        if self.is_secret && !cells.is_empty() {
+            layout.count_reuse();
+            cells.iter().filter_map(|&cell| layout.cells.get(cell)).for_each(zero);
+        }
+        cells.iter().for_each(|&cell| self.state.room.free(cell));
+    }
+}
+
+fn has_value(body: Body<'_>, value: &[u8]) -> bool {
+    let head = body.head();
+    head.value() == value.len()
+        && body.bytes(word_count(head.name()), value.len()).is_some_and(|own| own == value)
+}
+
+/// Writes an entry to cells to which nothing leads yet.
+fn write_entry(
+    all: &[Cell],
+    cells: &[usize],
+    next: Link,
+    (title, value): (Title, usize),
+    content: impl Iterator<Item = u64>,
+) {
+    let [first, others @ ..] = cells else { return };
+    let Some(cell) = all.get(*first) else { return };
+    let head = Head::new(others.first().copied(), title, value);
+    next.write(&cell[0]);
+    head.write(cell);
+    for (at, &other) in others.iter().enumerate() {
+        if let Some(cell) = all.get(other) {
+            write_next(cell, others.get(at + 1).copied());
+        }
+    }
+    let mut cursor = Cursor::new(Body { cells: all, cell });
+    for word in content {
+        let Some([to]) = cursor.take(1) else { return };
+        to.store(word, Ordering::Relaxed);
     }
 }
