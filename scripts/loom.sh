@@ -16,4 +16,4 @@ export CARGO_TARGET_DIR=build/loom
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
 echo "== loom, up to $LOOM_MAX_PREEMPTIONS preemptions"
-cargo test --locked --release -p peer-zone -p live-value -p change-history --test loom
+cargo test --locked --release -p peer-zone -p live-value -p change-history -p live-map --test loom

@@ -47,6 +47,9 @@ const _: () = assert!(PUBLISHED_END <= HEADER);
 /// What memory of this layout begins with.
 const LAYOUT: u64 = u64::from_be_bytes(*b"livemap1");
 
+/// What memory begins with whose map is being made. That which nobody has written begins with 0.
+const IN_THE_MAKING: u64 = 1;
+
 /// Words of memory for so many cells.
 pub(crate) const fn words_for(cells: usize) -> usize {
     // The bucket is one.
@@ -83,10 +86,10 @@ impl<'a> Layout<'a> {
     pub(crate) fn make(&self, seed: Seed) {
         // What nobody has written is zeroes already, and takes memory only once it is touched.
         if self.header[MAGIC].load(Ordering::Relaxed) != 0 {
-            self.header[MAGIC].store(0, Ordering::Relaxed);
+            self.header[MAGIC].store(IN_THE_MAKING, Ordering::Relaxed);
             self.count_reuse();
             let words = self.header.iter().enumerate();
-            let others = words.filter(|&(at, _)| at != REUSED).map(|(_, word)| word);
+            let others = words.filter(|&(at, _)| at != MAGIC && at != REUSED).map(|(_, word)| word);
             others.chain(self.buckets).for_each(|word| word.store(0, Ordering::Relaxed));
         }
         self.header[SEED].store(seed.0, Ordering::Relaxed);

@@ -24,16 +24,14 @@ pub(crate) struct State {
 /// Finds out what there is. Whatever its last writer was about, a chain has whole entries only; one
 /// that does not, because something else was written there, ends before the first that is not.
 pub(crate) fn take_over(layout: &Layout<'_>, is_secret: bool) -> State {
-    let seed = layout.seed().unwrap_or_else(|| {
-        let seed = Seed::random();
-        layout.make(seed);
-        seed
-    });
-    let touched = layout.touched();
+    let Some(seed) = layout.seed() else {
+        layout.make(Seed::random());
+        // Nothing is looked at: that would touch memory that may never be needed.
+        let room = Room::beside(&Cells::default(), layout.touched(), layout.cells.len());
+        return State { room, ..State::default() };
+    };
     let (mut used, mut labels, mut entries) = (Cells::default(), Labels::default(), 0);
-    // A map without entries is not looked through: that would touch all of its buckets.
-    let buckets = if touched == 0 { &[] } else { layout.buckets };
-    for bucket in buckets {
+    for bucket in layout.buckets {
         let mut last = bucket;
         for (link, place) in chain(layout.cells, bucket) {
             let Some((kind, text)) = claim(layout, seed, bucket, link, &place, &mut used) else {
@@ -48,7 +46,7 @@ pub(crate) fn take_over(layout: &Layout<'_>, is_secret: bool) -> State {
         }
     }
     labels.mark(layout);
-    let room = Room::beside(&used, touched, layout.cells.len());
+    let room = Room::beside(&used, layout.touched(), layout.cells.len());
     if is_secret {
         layout.count_reuse();
         room.free_cells().filter_map(|cell| layout.cells.get(cell)).for_each(zero);
