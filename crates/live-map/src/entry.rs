@@ -172,6 +172,28 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Whether this is its value. Nothing is copied: it may be secret.
+    pub(crate) fn has_value(self, value: &[u8]) -> bool {
+        let head = self.head();
+        let mut cursor = Cursor::new(self);
+        head.value() == value.len()
+            && cursor.skip(word_count(head.name()))
+            && Text::new(value).words().all(
+                |word| matches!(cursor.take(1), Some([own]) if own.load(Ordering::Relaxed) == word),
+            )
+    }
+
+    /// Its name; `None` where its words are damaged.
+    pub(crate) fn name(self) -> Option<Vec<u8>> {
+        self.bytes(0, self.head().name())
+    }
+
+    /// Its value; `None` where its words are damaged.
+    pub(crate) fn value(self) -> Option<Vec<u8>> {
+        let head = self.head();
+        self.bytes(word_count(head.name()), head.value())
+    }
+
     /// Copies the beginning of the text of the words from one on. Returns whether there are as many.
     #[inline(always)]
     pub(crate) fn copy_to(self, from: usize, into: &mut [u8]) -> bool {
@@ -190,13 +212,6 @@ impl<'a> Body<'a> {
     pub(crate) fn bytes(self, from: usize, count: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.copy_to(from, &mut bytes).then_some(bytes)
-    }
-
-    /// Its name and its value; `None` where its words are damaged.
-    pub(crate) fn content(self) -> Option<(Vec<u8>, Vec<u8>)> {
-        let head = self.head();
-        let text = self.bytes(0, head.name())?;
-        Some((text, self.bytes(word_count(head.name()), head.value())?))
     }
 }
 
@@ -227,6 +242,15 @@ impl<'a> Cursor<'a> {
         self.words = rest;
         Some(words)
     }
+
+    /// Passes words by. Returns whether there are as many.
+    fn skip(&mut self, mut words: usize) -> bool {
+        while words > 0 {
+            let Some(passed) = self.take(words) else { return false };
+            words -= passed.len();
+        }
+        true
+    }
 }
 
 /// [`Body::has_name`] of names that do not end in the first cell.
@@ -249,11 +273,10 @@ fn has_long_name(cells: &[Cell], cell: &Cell, text: &[u8]) -> bool {
 
 /// [`Body::copy_to`] of values that do not end in the first cell.
 #[inline(never)]
-fn copy_long_to(cells: &[Cell], cell: &Cell, mut from: usize, into: &mut [u8]) -> bool {
+fn copy_long_to(cells: &[Cell], cell: &Cell, from: usize, into: &mut [u8]) -> bool {
     let mut cursor = Cursor::new(Body { cells, cell });
-    while from > 0 {
-        let Some(passed) = cursor.take(from) else { return false };
-        from -= passed.len();
+    if !cursor.skip(from) {
+        return false;
     }
     let (mut whole, rest) = into.as_chunks_mut();
     while !whole.is_empty() {

@@ -6,9 +6,6 @@ use crate::text::{Text, WORD, every};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seed(pub(crate) u64);
 
-/// What hashes begin with: of no meaning, and not 0 (the first digits of π).
-const START: u64 = 0x243f_6a88_85a3_08d3;
-
 impl Seed {
     /// The hash of a text, the same in any case.
     #[inline(always)]
@@ -24,12 +21,12 @@ impl Seed {
     }
 
     /// Words are mixed in by folded multiplications, two at once where there are two, as in wyhash:
-    /// nobody knows by what, so that nobody makes texts whose hashes collide.
+    /// who does not know the seed cannot make texts whose hashes collide.
     #[inline(always)]
     fn hash_words(self, text: Text<'_>, change: impl Fn(u64) -> u64) -> u64 {
         let word = |bytes: [u8; WORD]| change(u64::from_le_bytes(bytes));
         let (pairs, odd) = text.whole.as_chunks();
-        let mut hash = START ^ text.bytes.len() as u64;
+        let mut hash = self.0.rotate_left(u64::BITS / 2) ^ text.bytes.len() as u64;
         for &[one, other] in pairs {
             hash = fold(hash ^ word(one), self.0 ^ word(other));
         }
@@ -49,7 +46,7 @@ impl Seed {
     /// loom wants each run to be the same.
     #[cfg(loom)]
     pub(crate) fn random() -> Self {
-        Self(START)
+        Self(0x9e37_79b9_7f4a_7c15)
     }
 }
 

@@ -138,6 +138,10 @@ impl<'a> Layout<'a> {
     #[cold]
     #[inline(never)]
     fn find_long_mask(&self, host: &[u8], seed: Seed) -> Option<Place<'a>> {
+        let (heads, tails) = self.marks();
+        if heads.is_empty() && tails.is_empty() {
+            return None;
+        }
         let dots = (0..host.len()).filter(|&at| host.get(at) == Some(&b'.'));
         let count = dots.clone().count();
         self.find_part(host, seed, dots, count)

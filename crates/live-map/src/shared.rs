@@ -1,5 +1,7 @@
 //! The map as its readers have it.
 
+use std::fmt::{self, Debug, Formatter};
+
 use live_value::{Tag, TornRead};
 
 use crate::{
@@ -17,8 +19,8 @@ use crate::{
 /// while a reader looked at some of them.
 const TRIES: usize = 100;
 
-/// An entry as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An entry as it was read. What is printed of it is without its value, which may be secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// What it is the value of.
     pub kind: Kind,
@@ -26,6 +28,13 @@ pub struct Entry {
     pub text: Vec<u8>,
     /// Its value.
     pub value: Vec<u8>,
+}
+
+impl Debug for Entry {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(&self.text);
+        write!(formatter, "{:?} {text:?}, {} bytes", self.kind, self.value.len())
+    }
 }
 
 impl Entry {
@@ -105,7 +114,8 @@ impl<'a> SharedMap<'a> {
         self.readable().map_or(0, |(layout, _)| layout.published().generation())
     }
 
-    /// What was published last; [`Tag::default`] where nothing was.
+    /// What was published last; [`Tag::default`] where nothing was, or nothing can be read for all
+    /// that is published.
     pub fn tag(&self) -> Tag {
         self.published().tag
     }
@@ -265,8 +275,7 @@ pub(crate) fn read_chain(layout: &Layout<'_>, bucket: &AtomicU64) -> Result<Vec<
     for _ in 0..TRIES {
         let reused = layout.reused();
         let entries = chain(layout.cells, bucket).filter_map(|(_, Place { body, head, .. })| {
-            let kind = head.kind();
-            body.content().map(|(text, value)| Entry { kind, text, value })
+            Some(Entry { kind: head.kind(), text: body.name()?, value: body.value()? })
         });
         let entries = entries.collect();
         if layout.is_whole(reused) {

@@ -64,7 +64,7 @@ fn claim(
     used: &mut Cells,
 ) -> Option<(Kind, Vec<u8>)> {
     let head = place.head;
-    let text = place.body.bytes(0, head.name())?;
+    let text = place.body.name()?;
     let hash = seed.hash(Text::new(&text));
     let is_here = layout.bucket(hash).is_some_and(|own| std::ptr::eq(own, bucket));
     let cells = cells_of(layout.cells, place.index);

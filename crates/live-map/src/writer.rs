@@ -16,7 +16,7 @@ use crate::{
     shared::{Entry, SharedMap, read_chain},
     sync::{AtomicU64, Ordering},
     take_over::{State, take_over},
-    text::{Text, lower, word_count},
+    text::{Text, lower},
 };
 
 /// There is no room for an entry.
@@ -86,7 +86,7 @@ impl<'a> MapWriter<'a> {
         let Some((layout, needle)) = self.needle(name) else { return Err(full(0)) };
         let Some(bucket) = layout.bucket(needle.hash) else { return Err(full(0)) };
         let old = layout.find(needle, name.kind(), None);
-        if old.is_some_and(|old| has_value(old.body, value)) {
+        if old.is_some_and(|old| old.body.has_value(value)) {
             return Ok(false);
         }
         let old_cells = old.map_or(Vec::new(), |old| cells_of(layout.cells, old.index));
@@ -144,6 +144,26 @@ impl<'a> MapWriter<'a> {
         self.state.labels = Labels::default();
         self.state.labels.mark(&layout);
         self.free(&layout, &cells);
+    }
+
+    /// Keeps the entries that `is_wanted` says so of. Returns whether others are gone.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(&Name<'_>) -> bool) -> bool {
+        let before = self.len();
+        let buckets = self.layout.map_or(&[][..], |layout| layout.buckets);
+        let cells = self.layout.map_or(&[][..], |layout| layout.cells);
+        for bucket in buckets {
+            let places = chain(cells, bucket);
+            let names =
+                places.filter_map(|(_, place)| Some((place.head.kind(), place.body.name()?)));
+            for (kind, text) in names.collect::<Vec<_>>() {
+                if let Some(name) = Name::new(kind, &text)
+                    && !is_wanted(&name)
+                {
+                    self.delete(&name);
+                }
+            }
+        }
+        self.len() != before
     }
 
     /// All entries, in no order.
@@ -221,12 +241,6 @@ impl<'a> MapWriter<'a> {
         }
         cells.iter().for_each(|&cell| self.state.room.free(cell));
     }
-}
-
-fn has_value(body: Body<'_>, value: &[u8]) -> bool {
-    let head = body.head();
-    head.value() == value.len()
-        && body.bytes(word_count(head.name()), value.len()).is_some_and(|own| own == value)
 }
 
 /// Writes an entry to cells to which nothing leads yet.

@@ -115,6 +115,22 @@ fn a_host_whose_name_and_mask_take_turns_is_never_without() {
 }
 
 #[test]
+fn a_host_whose_name_comes_before_its_mask_never_has_the_mask() {
+    loom::model(|| {
+        let words = memory(3);
+        let mut writer = MapWriter::take_over(&words, false);
+        let reading = Arc::clone(&words);
+        let reader = thread::spawn(move || {
+            let found = SharedMap::new(&reading).get_host(b"a.b", |found| found.to_vec()).unwrap();
+            assert!(found.is_none_or(|value| value == [1; 16]));
+        });
+        put(&mut writer, "a.b", 1);
+        assert_eq!(writer.put(&parse(b"*.b").unwrap(), b"2"), Ok(true));
+        reader.join().unwrap();
+    });
+}
+
+#[test]
 fn a_reader_has_whole_values_while_writers_take_turns() {
     loom::model(|| {
         let words = memory(2);

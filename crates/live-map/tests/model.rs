@@ -48,6 +48,7 @@ enum Step {
     Delete(Kind, Vec<u8>),
     TakeOver,
     Clear,
+    Retain(Kind),
     Publish,
 }
 
@@ -76,6 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (kind(), text()).prop_map(|(kind, text)| Step::Delete(kind, text)),
         2 => Just(Step::TakeOver),
         1 => Just(Step::Clear),
+        1 => kind().prop_map(Step::Retain),
         1 => Just(Step::Publish),
     ]
 }
@@ -137,6 +139,12 @@ proptest! {
                 Step::Clear => {
                     writer.clear();
                     model.clear();
+                }
+                Step::Retain(kind) => {
+                    let before = model.len();
+                    model.retain(|(other, _), _| *other == kind);
+                    let is_changed = writer.retain(|name| name.kind() == kind);
+                    prop_assert_eq!(is_changed, before != model.len());
                 }
                 Step::Publish => {
                     let generation = published.0 + 1;
