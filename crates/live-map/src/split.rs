@@ -94,32 +94,76 @@ fn number(key: u64, name: &[u8], weight: u32) -> f64 {
 }
 
 /// The names of a list with their weights, up to the first item that is none.
-fn items(value: &[u8]) -> impl Iterator<Item = Result<(&[u8], u32), ListError>> {
-    value.split(|&byte| byte == b',').enumerate().map(|(index, item)| {
-        if index == MAX_NAMES {
-            return Err(ListError::TooMany);
+fn items(value: &[u8]) -> Items<'_> {
+    Items { rest: Some(value), read: 0 }
+}
+
+struct Items<'v> {
+    /// What is behind the last comma; `None` behind the last item.
+    rest: Option<&'v [u8]>,
+    read: usize,
+}
+
+impl<'v> Iterator for Items<'v> {
+    type Item = Result<(&'v [u8], u32), ListError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.rest.take()?;
+        if self.read == MAX_NAMES {
+            return Some(Err(ListError::TooMany));
         }
-        read_item(item, index + 1)
-    })
-}
-
-fn read_item(item: &[u8], number: usize) -> Result<(&[u8], u32), ListError> {
-    if item.iter().any(u8::is_ascii_control) {
-        return Err(ListError::ControlCharacter(number));
+        self.read += 1;
+        Some(self.item(text))
     }
-    let mut words = item.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-    let name = words.next().ok_or(ListError::Empty(number))?;
-    let weight = words.next().map_or(Some(1), read_weight);
-    weight
-        .filter(|_| words.next().is_none())
-        .map(|weight| (name, weight))
-        .ok_or(ListError::Weight(number))
 }
 
+impl<'v> Items<'v> {
+    /// Reads an item at the beginning of a text. Each byte is looked at once: this is done for
+    /// requests.
+    fn item(&mut self, text: &'v [u8]) -> Result<(&'v [u8], u32), ListError> {
+        let number = self.read;
+        let (name, rest) = take(skip_spaces(text), |byte| !is_end(byte));
+        let (digits, rest) = take(skip_spaces(rest), |byte| byte.is_ascii_digit());
+        match skip_spaces(rest) {
+            [] => {}
+            [b',', rest @ ..] => self.rest = Some(rest),
+            [byte, ..] if byte.is_ascii_control() => {
+                return Err(ListError::ControlCharacter(number));
+            }
+            _ => return Err(ListError::Weight(number)),
+        }
+        if name.is_empty() {
+            return Err(ListError::Empty(number));
+        }
+        Ok((name, read_weight(digits).ok_or(ListError::Weight(number))?))
+    }
+}
+
+/// The bytes before the first one that is not so, and the others.
+#[inline]
+fn take(text: &[u8], is_so: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|&byte| !is_so(byte)).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+#[inline]
+fn skip_spaces(text: &[u8]) -> &[u8] {
+    take(text, |byte| byte == b' ').1
+}
+
+/// Whether a byte is behind a name: a space, a comma or a control character.
+#[inline]
+fn is_end(byte: u8) -> bool {
+    byte <= b' ' || byte == b',' || byte == 0x7f
+}
+
+/// A weight, which is 1 where there are no digits.
 fn read_weight(digits: &[u8]) -> Option<u32> {
-    let weight = digits.iter().try_fold(0_u32, |weight, digit| {
-        let digit = char::from(*digit).to_digit(10)?;
-        weight.checked_mul(10)?.checked_add(digit)
+    if digits.is_empty() {
+        return Some(1);
+    }
+    let weight = digits.iter().fold(0_u32, |weight, digit| {
+        weight.saturating_mul(10).saturating_add(u32::from(digit - b'0'))
     });
-    weight.filter(|&weight| weight <= MAX_WEIGHT)
+    (weight <= MAX_WEIGHT).then_some(weight)
 }
