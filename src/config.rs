@@ -7,6 +7,7 @@ mod etcd;
 mod geo;
 mod keepalive;
 mod kind;
+mod map;
 mod statistics;
 mod sticky;
 mod upstream;
@@ -20,6 +21,7 @@ pub(crate) use self::{
     geo::{GeoConf, Initial},
     keepalive::Keepalive,
     kind::Kind,
+    map::MapConf,
     statistics::Counting,
     sticky::{Expires, MAX_EXPIRES, Naming, Secret, Sticky},
     upstream::UpstreamConf,

@@ -18,6 +18,7 @@ mod geo;
 pub(crate) mod http;
 mod keys;
 mod live_variables;
+mod map;
 mod select;
 mod servers;
 mod settle;

@@ -17,6 +17,7 @@
 //! | `statistics` | what becomes of requests is counted |
 //! | `variables` | what a request shows of its peer |
 //! | `accessors` | bits of a request as the C compiler has them |
+//! | `text` | texts of the configuration with variables |
 //! | `live_variables` | the variables whose values are made of keys in etcd |
 //! | `worker` | what is done for all upstreams as a worker starts, when it looks, as it ends |
 
@@ -33,6 +34,7 @@ mod session_buffers;
 mod shown;
 mod statistics;
 mod sticky;
+mod text;
 mod upstream;
 mod variables;
 mod withdrawals;
@@ -42,6 +44,7 @@ pub(crate) use self::{
     balancer::{init, settle},
     header_filter::install as install_header_filter,
     live_variables::live_variable,
+    text::compile as compile_text,
     upstream::{HttpConf, HttpUpstream},
     variables::{add as add_variables, shown},
     worker::PROTOCOL,

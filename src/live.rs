@@ -6,6 +6,11 @@
 //! | `content` | what the watcher has of the keys |
 //! | `text` | `etcd_variable`: the value of one key |
 //! | `networks` | `etcd_geo`: whether the client is in a network that a key below a prefix names |
+//! | `map` | `etcd_map`: the value of the key that another value names |
+//! | `map_content` | what the watcher has of the keys of such a map |
+//! | `map_place` | where it has them |
+//! | `map_rules` | which keys and values such a map takes |
+//! | `map_spellings` | keys that differ in case alone |
 //! | `variable` | a variable of whichever kind |
 //! | `value` | the value, as a request or a session gets it |
 //! | `memory` | what all processes have of the keys: the last good values, as words |
@@ -18,6 +23,11 @@
 mod content;
 mod key_state;
 mod kind;
+mod map;
+mod map_content;
+mod map_place;
+mod map_rules;
+mod map_spellings;
 mod memory;
 mod networks;
 mod text;
@@ -31,6 +41,6 @@ pub(crate) use self::{
     kind::{Figure, LiveKind, Request, Source},
     memory::LiveMemory,
     text::LiveNumber,
-    value::address_of_client,
+    value::{address_of_client, allocate},
     variable::{LiveVariable, Variable},
 };

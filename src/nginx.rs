@@ -1,5 +1,5 @@
 //! What is only about nginx: callbacks, modules, log, clock, event sources, connections, processes,
-//! addresses, values of variables.
+//! addresses, texts with variables, values of variables.
 
 pub(crate) mod alarm;
 pub(crate) mod bell;
@@ -18,4 +18,5 @@ pub(crate) mod processes;
 pub(crate) mod socket_address;
 #[cfg(stream)]
 pub(crate) mod stream;
+pub(crate) mod text;
 pub(crate) mod variable_value;

@@ -12,6 +12,7 @@
 //! | `statistics` | what becomes of sessions is counted |
 //! | `tls` | TLS sessions with peers |
 //! | `variables` | what a session shows of its peer |
+//! | `text` | texts of the configuration with variables |
 //! | `live_variables` | the variables whose values are made of keys in etcd |
 //! | `worker` | what is done for all upstreams as a worker starts, when it looks, as it ends |
 
@@ -23,6 +24,7 @@ pub(crate) mod module;
 mod pools;
 mod session;
 mod statistics;
+mod text;
 #[cfg(ngx_feature = "ssl")]
 mod tls;
 mod upstream;
@@ -32,6 +34,7 @@ mod worker;
 pub(crate) use self::{
     balancer::init,
     live_variables::live_variable,
+    text::compile as compile_text,
     upstream::{StreamConf, StreamUpstream},
     variables::{add as add_variables, settle as settle_variables},
     worker::PROTOCOL,

@@ -61,7 +61,7 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>, define: Define) -> Result<(), ConfE
         let duplicate = DIRECTIVE.duplicate_argument(0, name);
         return Err(duplicate.with_detail(live_variables::other_parameters(&other.conf.place)));
     }
-    live_variables::add(cf, core, DIRECTIVE, bare, conf, define)
+    live_variables::add(cf, core, DIRECTIVE, (0, bare), conf, define)
 }
 
 /// The networks of `initial` and of `initial_file`; `None` where there is neither.

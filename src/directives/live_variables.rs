@@ -1,5 +1,5 @@
-//! Variables whose values are made of keys in etcd: what `etcd_variable` and `etcd_geo` have in
-//! common, for any protocol.
+//! Variables whose values are made of keys in etcd: what `etcd_variable`, `etcd_geo` and `etcd_map`
+//! have in common, for any protocol.
 
 use directive_table::{Args, ConfError, Directive};
 use ngx::{core::NGX_CONF_ERROR, ffi::ngx_conf_t};
@@ -7,14 +7,21 @@ use ngx::{core::NGX_CONF_ERROR, ffi::ngx_conf_t};
 use super::args::{args, finish};
 use crate::{
     live::{LiveKind, LiveVariable},
-    nginx::callback::{ConfResult, guard},
+    nginx::{
+        callback::{ConfResult, guard},
+        text::Text,
+    },
     upstream::CoreConf,
 };
 
-/// Defines a variable of a protocol's: the directive names it, here without the dollar sign, and
-/// its value is that of the [`LiveVariable`].
-pub(super) type Define =
-    fn(&mut ngx_conf_t, &'static Directive, &str, &'static LiveVariable) -> Result<(), ConfError>;
+/// Defines a variable of a protocol's: the directive names it at a place among its arguments, here
+/// without the dollar sign, and its value is that of the [`LiveVariable`].
+pub(super) type Define = fn(
+    &mut ngx_conf_t,
+    &'static Directive,
+    (usize, &str),
+    &'static LiveVariable,
+) -> Result<(), ConfError>;
 
 /// Handles a directive that defines such a variable; `add` reads its arguments and adds it.
 ///
@@ -42,6 +49,14 @@ pub(super) fn bare_name(name: &str) -> Option<&str> {
     name.strip_prefix('$').filter(is_name)
 }
 
+/// nginx cannot compile this text.
+pub(super) fn invalid_text(directive: &'static Directive, text: &Text) -> ConfError {
+    match text.parameter {
+        "" => directive.invalid_argument(0, &text.written),
+        parameter => directive.invalid_value(parameter, &text.written),
+    }
+}
+
 /// The variable that says the same as this directive, if there is one: that of another protocol,
 /// since no protocol has two of one name.
 pub(super) fn same(core: &CoreConf, conf: &dyn LiveKind) -> Option<&'static LiveVariable> {
@@ -55,27 +70,28 @@ pub(super) fn other_parameters(place: &str) -> String {
 }
 
 /// Adds the variable of this name, with its shared memory. A protocol has one of each name; one of
-/// another protocol that says the same is the same variable.
+/// another protocol that says the same is the same variable. The name comes with its place among
+/// the arguments.
 pub(super) fn add(
     cf: &mut ngx_conf_t,
     core: &CoreConf,
     directive: &'static Directive,
-    bare: &str,
+    (place, bare): (usize, &str),
     conf: impl LiveKind,
     define: Define,
 ) -> Result<(), ConfError> {
     if let Some(variable) = same(core, &conf) {
-        return define(cf, directive, bare, variable);
+        return define(cf, directive, (place, bare), variable);
     }
     // One name has one meaning, in all protocols and for all directives.
     let is_named =
         |other: &LiveVariable| other.source().name.eq_ignore_ascii_case(conf.source().name);
     if core.live.iter().any(is_named) {
         let detail = ", it was specified earlier by another directive";
-        return Err(directive.duplicate_argument(0, conf.source().name).with_detail(detail));
+        return Err(directive.duplicate_argument(place, conf.source().name).with_detail(detail));
     }
     let variable = LiveVariable::add(cf, conf)?;
-    define(cf, directive, bare, variable)?;
+    define(cf, directive, (place, bare), variable)?;
     core.live.push(variable);
     core.add_lease(cf)?;
     Ok(())

@@ -41,6 +41,7 @@ const MODULE: Module = Module {
         ("etcd_check", check::etcd_check),
         ("etcd_drain", drain::etcd_drain),
         ("etcd_geo", live_variables::etcd_geo),
+        ("etcd_map", live_variables::etcd_map),
         ("etcd_select", select::etcd_select),
         ("etcd_statistics", statistics::etcd_statistics),
         ("etcd_variable", live_variables::etcd_variable),

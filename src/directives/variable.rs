@@ -43,7 +43,7 @@ fn add(cf: &mut ngx_conf_t, args: &Args<'_>, define: Define) -> Result<(), ConfE
     if live_variables::same(core, &conf).is_none() {
         check_alone(core, &conf)?;
     }
-    live_variables::add(cf, core, DIRECTIVE, bare, conf, define)
+    live_variables::add(cf, core, DIRECTIVE, (0, bare), conf, define)
 }
 
 /// A value that stands for that of the key.

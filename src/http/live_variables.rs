@@ -1,12 +1,16 @@
 //! The variables whose values are made of keys in etcd, as a request sees them.
 
-use core::net::IpAddr;
+use core::{net::IpAddr, ptr::NonNull};
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t};
 
+use super::text::evaluate;
 use crate::{
-    live::{LiveVariable, Request, address_of_client},
-    nginx::callback::{ERROR, OK, guard},
+    live::{LiveVariable, Request, address_of_client, allocate},
+    nginx::{
+        callback::{ERROR, guard},
+        text::Text,
+    },
 };
 
 /// Gives nginx the value; `data` is a [`LiveVariable`].
@@ -16,18 +20,31 @@ pub(crate) unsafe extern "C" fn live_variable(
     data: usize,
 ) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes a valid request, a value to set, and what the directive set as the
-        // variable's data, which lives for as long as the request's cycle.
-        let (request, value, variable) =
-            unsafe { (&*request, &mut *value, &*(data as *const LiveVariable)) };
-        variable.set_value(request, request.pool, value);
-        OK
+        let Some(request) = NonNull::new(request) else { return ERROR };
+        // SAFETY: nginx passes a value to set, and what the directive set as the variable's data,
+        // which lives for as long as the request's cycle.
+        let (value, variable) = unsafe { (&mut *value, &*(data as *const LiveVariable)) };
+        variable.set_value(&HttpRequest(request), value)
     })
 }
 
-impl Request for ngx_http_request_t {
+/// A request that lives, while one of its variables is evaluated.
+struct HttpRequest(NonNull<ngx_http_request_t>);
+
+impl Request for HttpRequest {
     fn client(&self) -> Option<IpAddr> {
         // SAFETY: a request has a connection.
-        address_of_client(unsafe { &*self.connection })
+        address_of_client(unsafe { &*(*self.0.as_ptr()).connection })
+    }
+
+    fn evaluate(&self, text: &Text) -> Option<&[u8]> {
+        // SAFETY: the request lives, and is of the cycle whose variable is evaluated. What other
+        // variables are evaluated to meanwhile lies elsewhere in its memory.
+        unsafe { evaluate(self.0, text) }
+    }
+
+    fn allocate(&self, length: usize) -> Option<&mut [u8]> {
+        // SAFETY: a request has a pool, which lives as long.
+        unsafe { allocate((*self.0.as_ptr()).pool, length) }
     }
 }

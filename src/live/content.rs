@@ -1,14 +1,16 @@
 //! What the watcher has of the keys of live variables.
 
-use core::{fmt::Debug, sync::atomic::AtomicU64};
+use core::{any::Any, fmt::Debug};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use etcd_watch::{Item, Limits};
-use live_value::messages::Nouns;
+use live_value::{Tag, messages::Nouns};
+
+use super::memory::LiveMemory;
 
 /// What the watcher has of the keys: the values that are in hand, or those of an etcd that is to
 /// succeed the one that they came from.
-pub(crate) trait Content: Debug + Send {
+pub(crate) trait Content: Any + Debug + Send {
     /// How much of etcd is taken.
     fn limits(&self) -> Limits;
 
@@ -18,12 +20,25 @@ pub(crate) trait Content: Debug + Send {
     /// What another etcd begins with, beside this.
     fn successor(&self) -> Box<dyn Content>;
 
-    /// What [`encode`](Self::encode) gave, as a content like this one. The words may be any while
-    /// somebody writes them.
-    fn restore(&self, words: &[AtomicU64]) -> Box<dyn Content>;
+    /// What lies in shared memory, as a content like this one; `None` where there is nothing.
+    fn restore(&self, memory: &LiveMemory) -> Option<Box<dyn Content>>;
 
-    /// As it lies in shared memory; `None` where there is nothing.
-    fn encode(&self) -> Option<Vec<u64>>;
+    /// Writes to shared memory what has changed since it was written there.
+    fn publish(&mut self, memory: &LiveMemory, tag: Tag);
+
+    /// Writes what lies in shared memory to memory of another size.
+    fn copy(&self, old: &LiveMemory, new: &LiveMemory, tag: Tag) {
+        match self.restore(old) {
+            Some(mut content) => content.publish(new, tag),
+            None => new.write(None, tag),
+        }
+    }
+
+    /// Whether there is something to be published, and not only that there is nothing.
+    fn is_set(&self) -> bool;
+
+    /// Takes the place of what was in hand until now, for good.
+    fn succeed(&mut self, former: Box<dyn Content>) -> ContentUpdate;
 
     /// Takes a list, in the place of all that is there. A key is given without the prefix.
     fn replace(&mut self, items: &[Item]) -> ContentUpdate;
@@ -46,6 +61,11 @@ pub(crate) trait Content: Debug + Send {
     /// Whether values that were left out may find room now: a fresh list tells.
     fn wants_list(&self) -> bool {
         false
+    }
+
+    /// Whether anybody beside requests goes by the values, and has to be told of a change.
+    fn is_heard(&self) -> bool {
+        true
     }
 
     /// What the log says of it: `3 networks`.

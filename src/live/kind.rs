@@ -8,6 +8,7 @@ use live_value::messages::LiveKeys;
 use serde::Serialize;
 
 use super::{content::Content, memory::LiveMemory};
+use crate::nginx::text::Text;
 
 /// A kind of live variables: implemented for what its directive says of one of them.
 pub(crate) trait LiveKind: Any + Debug + Send + Sync {
@@ -21,14 +22,40 @@ pub(crate) trait LiveKind: Any + Debug + Send + Sync {
     /// The size of the shared memory, in bytes. Variables of this kind with the same keys share it.
     fn zone_size(&self) -> usize;
 
+    /// What is written behind the directive's name in the name of the shared memory: settings with
+    /// which keys and values lie there in another way.
+    fn form(&self) -> String {
+        String::new()
+    }
+
+    /// Whether the values are those of a table of keys, of which each is written by itself.
+    fn is_table(&self) -> bool {
+        false
+    }
+
+    /// Whether the shared memory is to be left out of core dumps.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
+    /// Whether nginx is to evaluate the variable anew each time it is used.
+    fn is_volatile(&self) -> bool {
+        false
+    }
+
+    /// The texts of the configuration that are evaluated for a request.
+    fn texts(&self) -> Vec<&Text> {
+        Vec::new()
+    }
+
     /// Where the values of the configuration came from, if they outlive a wiped etcd until etcd has
     /// been read for the first time.
     fn initial_origin(&self) -> Option<Origin> {
         None
     }
 
-    /// An empty content, of at most `room` words in shared memory.
-    fn content(&self, room: usize) -> Box<dyn Content>;
+    /// An empty content, for values that will lie there.
+    fn content(&self, memory: LiveMemory) -> Box<dyn Content>;
 
     /// Gives the variable's value for a request to `give`, once.
     fn look_up(
@@ -60,6 +87,14 @@ pub(crate) struct Source<'a> {
 pub(crate) trait Request {
     /// The client's address; `None` where it has come by a unix socket.
     fn client(&self) -> Option<IpAddr>;
+
+    /// What this text is for the request; `None` where nginx cannot evaluate it, which is an error
+    /// of the request.
+    fn evaluate(&self, text: &Text) -> Option<&[u8]>;
+
+    /// Memory of this many bytes, zeroed, that lasts as long as the request; `None` where memory is
+    /// short.
+    fn allocate(&self, length: usize) -> Option<&mut [u8]>;
 }
 
 /// A variable's value.
@@ -67,10 +102,12 @@ pub(crate) trait Request {
 pub(crate) enum Value<'a> {
     /// It was copied, and has to be copied again to last.
     Copied(&'a [u8]),
-    /// It lasts as long as the cycle.
-    Lasting(&'a str),
+    /// It lasts as long as the request, or the cycle.
+    Lasting(&'a [u8]),
     /// There is none.
     Nothing,
+    /// It could not be evaluated, which is an error of the request.
+    Failed,
 }
 
 /// A figure in the status.

@@ -2,28 +2,57 @@
 
 use core::sync::atomic::AtomicU64;
 
+use live_map::SharedMap;
 use live_value::{SharedWords, Tag, TornRead, WordsReading};
 
 use super::{content::Content, key_state::KeyState};
 
 /// What lies in shared memory of a key, or of those below a prefix: the last good values, as the
-/// kind of variable encodes them, and what is known of the keys. Each process has one of its own,
+/// kind of variable has them there, and what is known of the keys. Each process has one of its own,
 /// which says where that is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveMemory {
     pub(crate) state: &'static KeyState,
-    words: SharedWords<'static>,
+    words: &'static [AtomicU64],
+    form: Form,
+}
+
+/// How the values lie there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As one value, which is written as a whole.
+    Whole,
+    /// As a table, of which each entry is written by itself.
+    Table,
 }
 
 impl LiveMemory {
     /// What lies there.
-    pub(super) fn new(state: &'static KeyState, words: &'static [AtomicU64]) -> Self {
-        Self { state, words: SharedWords::new(words) }
+    pub(super) fn new(state: &'static KeyState, words: &'static [AtomicU64], form: Form) -> Self {
+        Self { state, words, form }
+    }
+
+    fn whole(&self) -> SharedWords<'static> {
+        // What lies there in another form is no value.
+        SharedWords::new(if self.form == Form::Whole { self.words } else { &[] })
+    }
+
+    /// The entries of a table.
+    pub(super) fn table(&self) -> Option<SharedMap<'static>> {
+        (self.form == Form::Table).then(|| SharedMap::new(self.words))
+    }
+
+    /// All words of a table, for the one who writes it.
+    pub(super) fn words(&self) -> &'static [AtomicU64] {
+        self.words
     }
 
     /// Whether it was ever written, also that there is nothing: etcd has been read by then.
     pub(crate) fn is_written(&self) -> bool {
-        self.words.generation() != 0
+        match self.form {
+            Form::Whole => self.whole().generation() != 0,
+            Form::Table => SharedMap::new(self.words).generation() != 0,
+        }
     }
 
     /// Whether values of the configuration outlive a wiped etcd: without any it is not known where
@@ -32,15 +61,25 @@ impl LiveMemory {
         !self.is_written() && self.state.origin().is_some()
     }
 
-    /// Words that the values have at most.
-    pub(crate) fn room(&self) -> usize {
-        self.words.capacity()
+    /// Words that the values have at most, where they are one.
+    pub(super) fn room(&self) -> usize {
+        self.whole().capacity()
+    }
+
+    /// What the values were published with; `None` before that, and where they could not be read.
+    fn tag(&self) -> Option<Tag> {
+        if !self.is_written() {
+            return None;
+        }
+        match self.form {
+            Form::Whole => self.read(|_| ()).ok().map(|found| found.tag),
+            Form::Table => Some(SharedMap::new(self.words).tag()),
+        }
     }
 
     /// The revision of the last change; `None` before the first.
     pub(crate) fn revision(&self) -> Option<u64> {
-        let tag = self.words.read(|_| ()).ok()?.tag;
-        Some(tag.revision).filter(|&revision| revision != 0)
+        self.tag().map(|tag| tag.revision).filter(|&revision| revision != 0)
     }
 
     /// Has `read` look at the values, where they lie. See [`SharedWords::read`].
@@ -52,30 +91,28 @@ impl LiveMemory {
         &self,
         read: impl FnMut(&[AtomicU64]) -> T,
     ) -> Result<WordsReading<T>, TornRead> {
-        self.words.read(read)
+        self.whole().read(read)
     }
 
-    /// The last good values; `empty` where there are none.
+    /// The last good values; `empty` where there are none. To be called with the right to write.
     pub(crate) fn restore(&self, empty: Box<dyn Content>) -> Box<dyn Content> {
-        let found = self.read(|words| empty.restore(words));
-        found.ok().and_then(|found| found.value).unwrap_or(empty)
+        empty.restore(self).unwrap_or(empty)
     }
 
     /// Writes the last good values, or that there are none. The source of the tag is the id of the
     /// cluster that they come from.
-    pub(crate) fn write(&self, content: &dyn Content, tag: Tag) {
-        self.words.write(content.encode().as_deref(), tag);
+    pub(super) fn write(&self, values: Option<&[u64]>, tag: Tag) {
+        self.whole().write(values, tag);
     }
 
     /// Goes on with what lies in memory of another size.
-    pub(super) fn go_on(&self, old: &Self, empty: Box<dyn Content>) {
+    pub(super) fn go_on(&self, old: &Self, empty: &dyn Content) {
         // Before the values: values that are newer than what is known of them are compared with
         // etcd once more, older ones would pass for etcd's last word.
         self.state.go_on(old.state);
-        let Ok(WordsReading { tag, generation, .. }) = old.read(|_| ()) else { return };
         // What is written is what etcd has said.
-        if generation != 0 {
-            self.write(&*old.restore(empty), tag);
+        if let Some(tag) = old.tag() {
+            empty.copy(old, self, tag);
         }
     }
 }

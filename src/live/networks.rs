@@ -1,12 +1,12 @@
 //! `etcd_geo`: whether the client is in a network that a key below a prefix names.
 
-use core::{any::Any, net::IpAddr, sync::atomic::AtomicU64};
+use core::{any::Any, net::IpAddr};
 use std::collections::BTreeMap;
 
 use client_networks::{NamedNetworks, NetworkError, NetworksUpdate, count_in, is_in};
 use etcd_watch::{Item, Limits, Origin};
 use live_value::{
-    WordsReading,
+    Tag, WordsReading,
     messages::{LiveKeys, Nouns},
 };
 
@@ -47,8 +47,8 @@ impl LiveKind for GeoConf {
         is_held.then_some(Origin { cluster_id, revision: revision.cast_signed() })
     }
 
-    fn content(&self, room: usize) -> Box<dyn Content> {
-        Box::new(Networks::new(&self.prefix, room))
+    fn content(&self, memory: LiveMemory) -> Box<dyn Content> {
+        Box::new(Networks::new(&self.prefix, memory.room()))
     }
 
     fn look_up(
@@ -59,7 +59,10 @@ impl LiveKind for GeoConf {
     ) {
         let is_inside = memory.and_then(|memory| is_inside(self, memory, request.client()));
         let text = |is_inside| if is_inside { "1" } else { "0" };
-        give(is_inside.map_or(Value::Nothing, |is_inside| Value::Lasting(text(is_inside))));
+        give(
+            is_inside
+                .map_or(Value::Nothing, |is_inside| Value::Lasting(text(is_inside).as_bytes())),
+        );
     }
 
     fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure> {
@@ -106,6 +109,12 @@ impl Networks {
         Self { prefix: prefix.to_owned(), room, networks }
     }
 
+    /// As they lie in shared memory; `None` where there is nothing.
+    fn encode(&self) -> Option<Vec<u64>> {
+        // Keys that name nothing that could be read are not none: nobody is let in for them.
+        (!self.networks.is_empty()).then(|| self.networks.to_table())
+    }
+
     fn update(&self, update: NetworksUpdate) -> ContentUpdate {
         let rejected = update.rejected.into_iter().map(|rejected| {
             let mut reason = rejected.error.to_string();
@@ -140,15 +149,27 @@ impl Content for Networks {
         Box::new(Self::new(&self.prefix, self.room))
     }
 
-    fn restore(&self, words: &[AtomicU64]) -> Box<dyn Content> {
-        let mut restored = Self::new(&self.prefix, self.room);
-        restored.networks.go_on(words);
-        Box::new(restored)
+    fn restore(&self, memory: &LiveMemory) -> Option<Box<dyn Content>> {
+        let restored = memory.read(|words| {
+            let mut restored = Self::new(&self.prefix, self.room);
+            restored.networks.go_on(words);
+            restored
+        });
+        Some(Box::new(restored.ok()?.value?))
     }
 
-    fn encode(&self) -> Option<Vec<u64>> {
-        // Keys that name nothing that could be read are not none: nobody is let in for them.
-        (!self.networks.is_empty()).then(|| self.networks.to_table())
+    fn publish(&mut self, memory: &LiveMemory, tag: Tag) {
+        memory.write(self.encode().as_deref(), tag);
+    }
+
+    fn is_set(&self) -> bool {
+        !self.networks.is_empty()
+    }
+
+    fn succeed(&mut self, former: Box<dyn Content>) -> ContentUpdate {
+        let former = (&*former as &dyn Any).downcast_ref::<Self>();
+        let is_changed = former.is_none_or(|former| former.encode() != self.encode());
+        ContentUpdate { is_changed, rejected: Vec::new() }
     }
 
     fn replace(&mut self, items: &[Item]) -> ContentUpdate {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use etcd_watch::{Item, Limits};
 use live_value::{
-    SharedWords, ValueError,
+    SharedWords, Tag, ValueError,
     messages::{LiveKeys, Nouns},
 };
 
@@ -55,7 +55,7 @@ impl LiveKind for VariableConf {
         holding(SharedWords::words_for(MAX_WORDS) * WORD)
     }
 
-    fn content(&self, _room: usize) -> Box<dyn Content> {
+    fn content(&self, _memory: LiveMemory) -> Box<dyn Content> {
         Box::new(Text { kind: self.kind, last_good: None, is_there: false })
     }
 
@@ -93,9 +93,8 @@ impl Variable {
 
 fn text(value: Value<'_>) -> Option<&str> {
     match value {
-        Value::Copied(bytes) => str::from_utf8(bytes).ok(),
-        Value::Lasting(text) => Some(text),
-        Value::Nothing => None,
+        Value::Copied(bytes) | Value::Lasting(bytes) => str::from_utf8(bytes).ok(),
+        Value::Nothing | Value::Failed => None,
     }
 }
 
@@ -115,7 +114,7 @@ fn read<'a>(
     let initial = || conf.initial.as_deref().filter(|_| !is_written).or(conf.default.as_deref());
     match length {
         Some(length) => Value::Copied(&bytes[..length]),
-        None => initial().map_or(Value::Nothing, Value::Lasting),
+        None => initial().map_or(Value::Nothing, |text| Value::Lasting(text.as_bytes())),
     }
 }
 
@@ -145,6 +144,13 @@ struct Text {
     is_there: bool,
 }
 
+impl Text {
+    /// What is to be published.
+    fn value(&self) -> Option<&[u8]> {
+        self.last_good.as_deref().filter(|_| self.is_there)
+    }
+}
+
 impl Content for Text {
     fn limits(&self) -> Limits {
         Limits::default()
@@ -165,21 +171,33 @@ impl Content for Text {
         Box::new(Self { kind: self.kind, last_good: self.last_good.clone(), is_there: false })
     }
 
-    fn restore(&self, words: &[AtomicU64]) -> Box<dyn Content> {
+    fn restore(&self, memory: &LiveMemory) -> Option<Box<dyn Content>> {
         let mut bytes = [0; MAX_LENGTH];
-        let length = copy(words, &mut bytes);
+        let length = memory.read(|words| copy(words, &mut bytes)).ok()?.value?;
         let last_good = Some(bytes[..length].to_vec());
-        Box::new(Self { kind: self.kind, last_good, is_there: true })
+        Some(Box::new(Self { kind: self.kind, last_good, is_there: true }))
     }
 
-    fn encode(&self) -> Option<Vec<u64>> {
-        let value = self.last_good.as_ref().filter(|_| self.is_there)?;
-        let words = value.chunks(WORD).map(|bytes| {
-            let mut word = [0; WORD];
-            word[..bytes.len()].copy_from_slice(bytes);
-            u64::from_ne_bytes(word)
+    fn publish(&mut self, memory: &LiveMemory, tag: Tag) {
+        let words = self.value().map(|value| {
+            let words = value.chunks(WORD).map(|bytes| {
+                let mut word = [0; WORD];
+                word[..bytes.len()].copy_from_slice(bytes);
+                u64::from_ne_bytes(word)
+            });
+            core::iter::once(value.len() as u64).chain(words).collect::<Vec<u64>>()
         });
-        Some(core::iter::once(value.len() as u64).chain(words).collect())
+        memory.write(words.as_deref(), tag);
+    }
+
+    fn is_set(&self) -> bool {
+        self.value().is_some()
+    }
+
+    fn succeed(&mut self, former: Box<dyn Content>) -> ContentUpdate {
+        let former = (&*former as &dyn Any).downcast_ref::<Self>();
+        let is_changed = former.is_none_or(|former| former.value() != self.value());
+        ContentUpdate { is_changed, rejected: Vec::new() }
     }
 
     fn replace(&mut self, items: &[Item]) -> ContentUpdate {
@@ -225,7 +243,7 @@ impl Content for Text {
     }
 
     fn summary(&self) -> String {
-        match self.last_good.as_ref().filter(|_| self.is_there) {
+        match self.value() {
             Some(value) => format!("set ({} bytes)", value.len()),
             None => "unset".to_owned(),
         }

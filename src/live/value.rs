@@ -2,46 +2,68 @@
 
 use core::{net::IpAddr, ptr, slice};
 
-use ngx::ffi::{ngx_connection_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_variable_value_t};
+use ngx::ffi::{
+    ngx_connection_t, ngx_int_t, ngx_pnalloc, ngx_pool_t, ngx_str_t, ngx_variable_value_t,
+};
 use upstream_peers::SocketAddress;
 
 use super::{
     kind::{Request, Value},
     variable::LiveVariable,
 };
-use crate::nginx::{socket_address, variable_value::set};
+use crate::nginx::{
+    callback::{ERROR, OK},
+    socket_address,
+    variable_value::set,
+};
 
 impl LiveVariable {
-    /// Sets the variable for a request; `pool` is the request's.
+    /// Sets the variable for a request; returns what nginx is told.
     pub(crate) fn set_value(
         &self,
         request: &dyn Request,
-        pool: *mut ngx_pool_t,
         value: &mut ngx_variable_value_t,
-    ) {
-        let mut text = None;
-        self.look_up(request, &mut |found| text = lasting(pool, found));
-        set(value, text);
+    ) -> ngx_int_t {
+        let mut result = OK;
+        self.look_up(request, &mut |found| {
+            let text = match found {
+                Value::Copied(found) => request.allocate(found.len()).map(|copy| {
+                    copy.copy_from_slice(found);
+                    text(copy)
+                }),
+                Value::Lasting(found) => Some(text(found)),
+                Value::Nothing => None,
+                Value::Failed => {
+                    result = ERROR;
+                    None
+                }
+            };
+            set(value, text);
+        });
+        result
     }
 }
 
-/// The value in memory that lasts as long as the request, whose pool this is.
-fn lasting(pool: *mut ngx_pool_t, value: Value<'_>) -> Option<ngx_str_t> {
-    let found = match value {
-        Value::Copied(found) => found,
-        Value::Lasting(text) => {
-            return Some(ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() });
-        }
-        Value::Nothing => return None,
-    };
-    // SAFETY: the pool is that of a request that lives.
-    let copy = unsafe { ngx_pnalloc(pool, found.len().max(1)) }.cast::<u8>();
-    if copy.is_null() {
+fn text(bytes: &[u8]) -> ngx_str_t {
+    ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
+}
+
+/// Memory of this many bytes, zeroed, from the pool of a request; `None` where memory is short.
+///
+/// # Safety
+///
+/// The pool lives for as long as what is returned.
+pub(crate) unsafe fn allocate<'a>(pool: *mut ngx_pool_t, length: usize) -> Option<&'a mut [u8]> {
+    // SAFETY: the caller's promise.
+    let start = unsafe { ngx_pnalloc(pool, length.max(1)) }.cast::<u8>();
+    if start.is_null() {
         return None;
     }
-    // SAFETY: the pool gave out that many bytes.
-    unsafe { ptr::copy_nonoverlapping(found.as_ptr(), copy, found.len()) };
-    Some(ngx_str_t { len: found.len(), data: copy })
+    // SAFETY: the pool gave out that many bytes, and to nobody else.
+    unsafe {
+        ptr::write_bytes(start, 0, length);
+        Some(slice::from_raw_parts_mut(start, length))
+    }
 }
 
 /// What `$remote_addr` says of a client, which nginx's realip modules may have taken from a header

@@ -8,7 +8,11 @@ use ngx::ffi::{
     NGX_LOG_EMERG, ngx_conf_t, ngx_int_t, ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc,
 };
 
-use super::{key_state::KeyState, kind::LiveKind, memory::LiveMemory};
+use super::{
+    key_state::KeyState,
+    kind::LiveKind,
+    memory::{Form, LiveMemory},
+};
 use crate::{
     nginx::{
         callback::{ERROR, OK, guard},
@@ -52,7 +56,13 @@ impl LiveZone {
     ) -> Result<&'static Self, String> {
         let source = conf.source();
         // The name says what lies there: another layout has another one.
-        let name = format!("etcd:{}:{}:{}", source.directive, source.cluster, source.keys.as_str());
+        let name = format!(
+            "etcd:{}{}:{}:{}",
+            source.directive,
+            conf.form(),
+            source.cluster,
+            source.keys.as_str()
+        );
         let zone = add(cf, &name, conf.zone_size())?;
         // SAFETY: nginx passes a valid configuration, which has given the zone out; `data` is what
         // was set here for the same name.
@@ -84,7 +94,8 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         let conf = own.conf.get();
         let is_new = old.is_null();
         let is_too_small = is_new && lay_out(zone).is_none();
-        let Some(memory) = find(zone).filter(|_| !is_too_small) else {
+        let form = if conf.is_table() { Form::Table } else { Form::Whole };
+        let Some(memory) = find(zone, form).filter(|_| !is_too_small) else {
             let name = String::from_utf8_lossy(zone.shm.name.as_bytes()).into_owned();
             let message = zone_too_small(&name, conf.source().directive);
             log::to(NGX_LOG_EMERG, zone.shm.log, &message);
@@ -92,9 +103,12 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         };
         own.memory.set(Some(memory));
         if is_new {
-            match old_zone(zone).and_then(find) {
+            if conf.is_secret() {
+                exclude_from_dumps(zone);
+            }
+            match old_zone(zone).and_then(|old| find(old, form)) {
                 // Only the size is another one.
-                Some(before) => memory.go_on(&before, conf.content(memory.room())),
+                Some(before) => memory.go_on(&before, &*conf.content(memory)),
                 // The first list is compared with what the configuration has.
                 None => memory.state.store_origin(conf.initial_origin(), None),
             }
@@ -123,13 +137,21 @@ fn lay_out(zone: &ngx_shm_zone_t) -> Option<()> {
     Some(())
 }
 
+/// Leaves a zone out of the core dumps of this process, and of those that it starts: what its
+/// values say is not to lie in a file. A system that does not know of that dumps it.
+fn exclude_from_dumps(zone: &ngx_shm_zone_t) {
+    // SAFETY: the zone is mapped as a whole, and its memory stays as it is.
+    let _ = unsafe { libc::madvise(zone.shm.addr.cast(), zone.shm.size, libc::MADV_DONTDUMP) };
+}
+
 /// What lies in a zone.
-fn find(zone: &ngx_shm_zone_t) -> Option<LiveMemory> {
+fn find(zone: &ngx_shm_zone_t, form: Form) -> Option<LiveMemory> {
     // SAFETY: the memory is mapped; its slab pool keeps a `Layout` once `lay_out` has been there,
     // with words that are nobody else's. Both stay mapped for as long as the cycle that has the
     // zone, and so does the caller.
     unsafe {
         let layout = (*slab_pool(zone)).data.cast::<Layout>().as_ref()?;
-        Some(LiveMemory::new(&layout.state, slice::from_raw_parts(layout.words, layout.count)))
+        let words = slice::from_raw_parts(layout.words, layout.count);
+        Some(LiveMemory::new(&layout.state, words, form))
     }
 }

@@ -10,7 +10,9 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-use ngx::ffi::{ngx_conf_t, ngx_int_t, ngx_listening_t, ngx_str_t, ngx_uint_t};
+use ngx::ffi::{
+    ngx_conf_t, ngx_int_t, ngx_listening_t, ngx_str_t, ngx_uint_t, ngx_variable_value_t,
+};
 
 pub(crate) use self::bound::*;
 
@@ -46,6 +48,13 @@ type ComplexValue = unsafe extern "C" fn(
     *mut ngx_str_t,
 ) -> ngx_int_t;
 
+/// `ngx_stream_get_variable_index`.
+type VariableIndex = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_str_t) -> ngx_int_t;
+
+/// `ngx_stream_get_flushed_variable`.
+type FlushedVariable =
+    unsafe extern "C" fn(*mut ngx_stream_session_t, ngx_uint_t) -> *mut ngx_variable_value_t;
+
 /// A function of stream's; null before [`look_up`].
 struct Symbol {
     name: &'static CStr,
@@ -65,11 +74,19 @@ impl Symbol {
 static ADD_VARIABLE: Symbol = Symbol::new(c"ngx_stream_add_variable");
 static COMPILE_COMPLEX_VALUE: Symbol = Symbol::new(c"ngx_stream_compile_complex_value");
 static COMPLEX_VALUE: Symbol = Symbol::new(c"ngx_stream_complex_value");
+static VARIABLE_INDEX: Symbol = Symbol::new(c"ngx_stream_get_variable_index");
+static FLUSHED_VARIABLE: Symbol = Symbol::new(c"ngx_stream_get_flushed_variable");
 static INIT_CONNECTION: Symbol = Symbol::new(c"ngx_stream_init_connection");
 
 /// All of them.
-static SYMBOLS: [&Symbol; 4] =
-    [&ADD_VARIABLE, &COMPILE_COMPLEX_VALUE, &COMPLEX_VALUE, &INIT_CONNECTION];
+static SYMBOLS: [&Symbol; 6] = [
+    &ADD_VARIABLE,
+    &COMPILE_COMPLEX_VALUE,
+    &COMPLEX_VALUE,
+    &VARIABLE_INDEX,
+    &FLUSHED_VARIABLE,
+    &INIT_CONNECTION,
+];
 
 /// Looks up what this file has of stream's. To be called when nginx reads a block `stream`, before
 /// anything else here: each cycle may have loaded the module anew.
@@ -142,6 +159,40 @@ pub(crate) unsafe fn complex_value(
     Some(unsafe {
         core::mem::transmute::<*mut c_void, ComplexValue>(address)(session, value, text)
     })
+}
+
+/// `ngx_stream_get_variable_index`; `None` where there is no stream.
+///
+/// # Safety
+///
+/// A block `stream` is being read, and the name is valid.
+pub(crate) unsafe fn variable_index(
+    cf: *mut ngx_conf_t,
+    name: *mut ngx_str_t,
+) -> Option<ngx_int_t> {
+    let address = VARIABLE_INDEX.get();
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the function has this type (`ngx_stream_variables.h`); the caller's promise.
+    Some(unsafe { core::mem::transmute::<*mut c_void, VariableIndex>(address)(cf, name) })
+}
+
+/// `ngx_stream_get_flushed_variable`; `None` where there is no stream.
+///
+/// # Safety
+///
+/// The session lives, and the index is one of its cycle.
+pub(crate) unsafe fn flushed_variable(
+    session: *mut ngx_stream_session_t,
+    index: ngx_uint_t,
+) -> Option<*mut ngx_variable_value_t> {
+    let address = FLUSHED_VARIABLE.get();
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the function has this type (`ngx_stream_variables.h`); the caller's promise.
+    Some(unsafe { core::mem::transmute::<*mut c_void, FlushedVariable>(address)(session, index) })
 }
 
 /// Whether the connections of a listening socket are sessions of stream's.

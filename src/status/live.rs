@@ -21,6 +21,9 @@ pub(super) fn describe<K: LiveKind>(variable: &LiveVariable<K>) -> Option<Live> 
     let (source, memory) = (variable.conf.source(), variable.memory()?);
     let (kind, path) = match source.keys {
         LiveKeys::One(key) => (status_document::LiveKind::Key, key),
+        LiveKeys::Prefix(prefix) if variable.conf.is_table() => {
+            (status_document::LiveKind::Map, prefix)
+        }
         LiveKeys::Prefix(prefix) => (status_document::LiveKind::Prefix, prefix),
     };
     let figures = variable.conf.figures(memory).into_iter().map(|(name, figure)| {

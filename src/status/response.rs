@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ngx::ffi::{NGINX_VERSION, ngx_pid};
 use peer_statistics::{PUBLICATION_BOUNDS, TIME_BOUNDS};
 use peer_zone::{PeerRow, Table};
-use status_document::{Counts, Head, Over, Pass, Rows, Writer};
+use status_document::{Counts, Head, Live, Over, Pass, Rows, Writer};
 
 use super::{
     live::{describe as describe_live, variables},
@@ -14,7 +14,7 @@ use super::{
     walk::{Go, Visitor, Walk},
 };
 use crate::{
-    config::{GeoConf, VariableConf},
+    config::{GeoConf, MapConf, VariableConf},
     live::LiveVariable,
     nginx::clock,
     process,
@@ -43,6 +43,8 @@ enum Place {
     Variable(usize),
     /// Before these networks.
     Networks(usize),
+    /// Before this map.
+    Map(usize),
     End,
 }
 
@@ -53,6 +55,7 @@ pub(super) struct Document {
     upstreams: Vec<(&'static Upstream, u64)>,
     variables: Vec<LiveVariable<VariableConf>>,
     networks: Vec<LiveVariable<GeoConf>>,
+    maps: Vec<LiveVariable<MapConf>>,
     /// The keys of the only peers that are wanted; none: all.
     keys: Vec<String>,
     place: Place,
@@ -107,6 +110,7 @@ impl Document {
             upstreams: upstreams.into_iter().map(with_last_id).collect(),
             variables: variables(core),
             networks: variables(core),
+            maps: variables(core),
             keys,
             place: Place::Beginning,
         }
@@ -140,30 +144,32 @@ impl Document {
                 Some(pass @ Pass { over: Over::Upstreams, .. }) => Place::Upstream(pass, 0),
                 Some(Pass { over: Over::Variables, .. }) => Place::Variable(0),
                 Some(Pass { over: Over::Networks, .. }) => Place::Networks(0),
+                Some(Pass { over: Over::Maps, .. }) => Place::Map(0),
                 None => Place::End,
             },
             Place::Upstream(pass, at) => self.begin_upstream(pass, at, step),
             Place::Peers(pass, at, walk, counts) => self.go_on(pass, at, walk, counts, step),
-            Place::Variable(at) => match self.variables.get(at) {
-                Some(variable) => {
-                    if let Some(live) = describe_live(variable) {
-                        self.writer.live(&live, step.out);
-                    }
-                    Place::Variable(at + 1)
-                }
-                None => Place::BetweenPasses,
-            },
-            Place::Networks(at) => match self.networks.get(at) {
-                Some(networks) => {
-                    if let Some(live) = describe_live(networks) {
-                        self.writer.live(&live, step.out);
-                    }
-                    Place::Networks(at + 1)
-                }
-                None => Place::BetweenPasses,
-            },
+            Place::Variable(at) => {
+                self.live(self.variables.get(at).map(describe_live), Place::Variable(at + 1), step)
+            }
+            Place::Networks(at) => {
+                self.live(self.networks.get(at).map(describe_live), Place::Networks(at + 1), step)
+            }
+            Place::Map(at) => {
+                self.live(self.maps.get(at).map(describe_live), Place::Map(at + 1), step)
+            }
             Place::End => Place::End,
         };
+    }
+
+    /// Writes a live variable, if there is one more and its memory is mapped; `next` is the place
+    /// behind it.
+    fn live(&mut self, live: Option<Option<Live>>, next: Place, step: &mut Step<'_>) -> Place {
+        let Some(described) = live else { return Place::BetweenPasses };
+        if let Some(live) = described {
+            self.writer.live(&live, step.out);
+        }
+        next
     }
 
     fn begin_upstream(&mut self, pass: Pass, at: usize, step: &mut Step<'_>) -> Place {

@@ -1,14 +1,16 @@
 //! The variables whose values are made of keys in etcd, as a session sees them.
 
-use core::net::IpAddr;
+use core::{net::IpAddr, ptr::NonNull};
 
 use ngx::ffi::{ngx_int_t, ngx_variable_value_t};
 
+use super::text::evaluate;
 use crate::{
-    live::{LiveVariable, Request, address_of_client},
+    live::{LiveVariable, Request, address_of_client, allocate},
     nginx::{
-        callback::{ERROR, OK, guard},
+        callback::{ERROR, guard},
         stream::ngx_stream_session_t,
+        text::Text,
     },
 };
 
@@ -19,20 +21,31 @@ pub(crate) unsafe extern "C" fn live_variable(
     data: usize,
 ) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes a valid session, a value to set, and what the directive set as the
-        // variable's data, which lives for as long as the session's cycle.
-        let (session, value, variable) =
-            unsafe { (&*session, &mut *value, &*(data as *const LiveVariable)) };
-        // SAFETY: a session has a connection, with a pool.
-        let pool = unsafe { (*session.connection).pool };
-        variable.set_value(session, pool, value);
-        OK
+        let Some(session) = NonNull::new(session) else { return ERROR };
+        // SAFETY: nginx passes a value to set, and what the directive set as the variable's data,
+        // which lives for as long as the session's cycle.
+        let (value, variable) = unsafe { (&mut *value, &*(data as *const LiveVariable)) };
+        variable.set_value(&StreamSession(session), value)
     })
 }
 
-impl Request for ngx_stream_session_t {
+/// A session that lives, while one of its variables is evaluated.
+struct StreamSession(NonNull<ngx_stream_session_t>);
+
+impl Request for StreamSession {
     fn client(&self) -> Option<IpAddr> {
         // SAFETY: a session has a connection.
-        address_of_client(unsafe { &*self.connection })
+        address_of_client(unsafe { &*(*self.0.as_ptr()).connection })
+    }
+
+    fn evaluate(&self, text: &Text) -> Option<&[u8]> {
+        // SAFETY: the session lives, and is of the cycle whose variable is evaluated. What other
+        // variables are evaluated to meanwhile lies elsewhere in its memory.
+        unsafe { evaluate(self.0, text) }
+    }
+
+    fn allocate(&self, length: usize) -> Option<&mut [u8]> {
+        // SAFETY: a session has a connection, with a pool, which lives as long.
+        unsafe { allocate((*(*self.0.as_ptr()).connection).pool, length) }
     }
 }

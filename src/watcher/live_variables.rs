@@ -1,6 +1,6 @@
 //! One key, or the keys below a prefix, that live variables are made of.
 
-use std::{collections::BTreeSet, mem, rc::Rc, time::Duration};
+use std::{collections::BTreeMap, mem, rc::Rc, time::Duration};
 
 use client_networks::shown;
 use etcd_watch::{
@@ -65,7 +65,9 @@ pub(super) async fn serve(
     };
     let (mut following, mut updates) = follow();
     let mut listed = Instant::now();
-    let mut live = FollowedValues::new(cluster_name, plan, outages, lines);
+    // What lies in shared memory may have to be put in order.
+    let new = |_: &_| FollowedValues::new(cluster_name, plan, outages, lines);
+    let Some(mut live) = claim.publishing(new) else { return };
     let mut has_settled = false;
     let mut pause = GATHER;
     loop {
@@ -95,8 +97,10 @@ pub(super) async fn serve(
         match is_published {
             None => return,
             Some(true) => {
-                changed.send_replace(());
-                bell::ring();
+                if live.replica.in_hand().is_heard() {
+                    changed.send_replace(());
+                    bell::ring();
+                }
             }
             Some(false) => {}
         }
@@ -119,8 +123,8 @@ struct FollowedValues {
     messages: Messages,
     memory: LiveMemory,
     replica: Replica<Box<dyn Content>>,
-    /// Keys whose present values are not valid.
-    malformed: BTreeSet<String>,
+    /// Keys whose present values are not valid, each with the hash of what was said of it.
+    malformed: BTreeMap<String, u64>,
     /// At which revision the values in hand came to be others than those in shared memory, if they
     /// are.
     changed_at: Option<i64>,
@@ -149,7 +153,7 @@ impl FollowedValues {
             messages,
             memory,
             replica,
-            malformed: BTreeSet::new(),
+            malformed: BTreeMap::new(),
             changed_at: None,
             contact,
             has_listed: false,
@@ -192,14 +196,14 @@ impl FollowedValues {
 
     fn apply_list(&mut self, listed: Origin, items: &[Item], now: u64) {
         (self.is_refused, self.has_listed) = (false, true);
-        self.malformed.clear();
+        let known = mem::take(&mut self.malformed);
         let listing = self.replica.list(listed, now, |in_hand| in_hand.successor());
         let update = self.replica.newest_mut().replace(items);
         let revision = match (&self.messages.keys, items) {
             (LiveKeys::One(_), [item]) => item.mod_revision,
             _ => listed.revision,
         };
-        self.note_update(update, revision);
+        self.note_update(update, revision, &known);
         self.adopt_successor(revision);
         if let Some(Holding { continuity, .. }) = self.replica.holding()
             && listing.begins_hold
@@ -213,7 +217,7 @@ impl FollowedValues {
             Event::Put(item) => {
                 self.malformed.remove(&shown(&item.key));
                 let update = self.replica.newest_mut().put(item);
-                self.note_update(update, item.mod_revision);
+                self.note_update(update, item.mod_revision, &BTreeMap::new());
                 item.mod_revision
             }
             Event::Delete { key, mod_revision } => {
@@ -226,12 +230,16 @@ impl FollowedValues {
         self.adopt_successor(revision);
     }
 
-    /// Notes what a list or a value has done to what follows etcd.
-    fn note_update(&mut self, update: ContentUpdate, revision: i64) {
-        let ContentUpdate { is_changed, rejected } = update;
+    /// Notes what a list or a value has done to what follows etcd. Of what was `known` to be
+    /// malformed before, with the hash of what was said of it, nothing is said again.
+    fn note_update(&mut self, update: ContentUpdate, revision: i64, known: &BTreeMap<String, u64>) {
+        let ContentUpdate { is_changed, mut rejected } = update;
         self.note_change(is_changed && self.replica.successor().is_none(), revision);
+        rejected.retain(|rejection| {
+            self.malformed.insert(rejection.key.clone(), rejection.hash);
+            known.get(&rejection.key) != Some(&rejection.hash)
+        });
         let count = rejected.len();
-        self.malformed.extend(rejected.iter().map(|rejection| rejection.key.clone()));
         for rejection in rejected.into_iter().take(MAX_LOGGED) {
             let reason = self.messages.rejection(&rejection.key, &rejection.reason);
             if self.memory.state.reject(&reason, rejection.hash) {
@@ -258,7 +266,7 @@ impl FollowedValues {
             .replica
             .adopt_if(|in_hand, new| new.is_replacement() || (in_hand.is_empty() && !has_initial));
         if let Some(replaced) = replaced {
-            self.note_adoption(&replaced, revision);
+            self.note_adoption(replaced, revision);
         }
     }
 
@@ -268,12 +276,12 @@ impl FollowedValues {
         self.replica.in_hand_mut().drop_former();
         let etcd = state_of_etcd(replaced.continuity);
         self.lines.warn(self.messages.hold_ended(etcd, HOLD / 1_000));
-        self.note_adoption(&replaced, self.revision());
+        self.note_adoption(replaced, self.revision());
     }
 
-    fn note_adoption(&mut self, replaced: &Replaced<Box<dyn Content>>, revision: i64) {
-        let is_changed = replaced.former.encode() != self.replica.in_hand().encode();
-        self.note_change(is_changed, revision);
+    fn note_adoption(&mut self, replaced: Replaced<Box<dyn Content>>, revision: i64) {
+        let update = self.replica.in_hand_mut().succeed(replaced.former);
+        self.note_update(update, revision, &BTreeMap::new());
     }
 
     /// With the right to write. Returns whether the values have changed. What is known of them
@@ -284,13 +292,13 @@ impl FollowedValues {
             !self.memory.is_written() && self.has_listed && self.replica.holding().is_none();
         let changed_at = self.changed_at.take().or(is_first.then(|| self.revision()));
         if let Some(revision) = changed_at {
-            let content = self.replica.in_hand();
             let source = self.replica.origin().map_or(0, |origin| origin.cluster_id);
             let revision = revision.unsigned_abs();
+            let content = self.replica.in_hand_mut();
             // The first list is no change where it has nothing that is valid.
-            let has_changed = !is_first || content.encode().is_some();
+            let has_changed = !is_first || content.is_set();
             let tag = live_value::Tag { source, revision: if has_changed { revision } else { 0 } };
-            self.memory.write(&**content, tag);
+            content.publish(&self.memory, tag);
             self.lines.notice(self.messages.changed(&content.summary(), revision));
         }
         if self.has_listed {

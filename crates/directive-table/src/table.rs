@@ -7,7 +7,7 @@ use crate::{
     Context::{Cluster, Http, Location, Main, Stream, StreamUpstream, Upstream},
     Directive, argument,
     check_parameters::CHECK,
-    table_parameters::{DEFAULTS, DRAIN, ETCD, GEO, KEEPALIVE, STICKY, VALUE},
+    table_parameters::{DEFAULTS, DRAIN, ETCD, GEO, KEEPALIVE, MAP, STICKY, VALUE},
 };
 
 /// The directives that nginx reads, in the order of the reference. The handlers are in tables of
@@ -94,6 +94,20 @@ etcd",
     )
     .arguments(&[argument("number of connections", "*connections*", "a number above 0")])
     .parameters(KEEPALIVE),
+    Directive::new(
+        c"etcd_map",
+        &[Http, Stream],
+        "0.1.0",
+        "defines a variable whose value is that of the key that another value names",
+    )
+    .arguments(&[
+        argument("source", "*source*", "a text that may contain variables of nginx"),
+        VARIABLE,
+        CLUSTER,
+        PREFIX,
+    ])
+    .parameters(MAP)
+    .several(),
     Directive::new(
         c"etcd_select",
         &[Upstream, StreamUpstream],

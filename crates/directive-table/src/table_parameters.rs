@@ -92,6 +92,28 @@ pub(crate) const KEEPALIVE: &[Parameter] = &[
         .says("time after which an idle connection is closed"),
 ];
 
+pub(crate) const MAP: &[Parameter] = &[
+    flag("hostnames")
+        .says("keys may be names of hosts with a mask: `*.example.com`, `.example.com`, `www.*`"),
+    value("default", "*value*", "a text without variables and control characters")
+        .says("value of the variable if no key matches; otherwise it is empty"),
+    value("split", "*text*", "a text that may contain variables of nginx").says(
+        "values are lists of names with weights, and this text, evaluated for the request, chooses \
+         one of them",
+    ),
+    flag("volatile").says("the variable is evaluated anew each time it is used"),
+    flag("secret").says(
+        "values may have several lines, are overwritten when they are replaced, and are kept out \
+         of core dumps",
+    ),
+    value("zone", "*size*", "a size of at least 64k")
+        .or("1m")
+        .says("size of the shared memory that holds the keys and values"),
+    value("max_length", "*size*", "a size from 1 to 1m")
+        .or("4k")
+        .says("length of the longest value"),
+];
+
 pub(crate) const STICKY: &[Parameter] = &[
     value("cookie", "*name*", "a name of letters, digits and !#$%&'*+-.^_`|~")
         .required()

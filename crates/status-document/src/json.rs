@@ -47,10 +47,11 @@ impl Writer for JsonWriter {
     }
 
     fn next_pass(&mut self, out: &mut Vec<u8>) -> Option<Pass> {
-        const PASSES: [(&str, Over); 3] = [
+        const PASSES: [(&str, Over); 4] = [
             ("upstreams", Over::Upstreams),
             ("variables", Over::Variables),
             ("geo", Over::Networks),
+            ("maps", Over::Maps),
         ];
         if self.passes > 0 {
             self.json.end(b'}', out);
@@ -175,7 +176,7 @@ impl Writer for JsonWriter {
         json.field("cluster", live.cluster.as_str(), out);
         let path = match live.kind {
             LiveKind::Key => "key",
-            LiveKind::Prefix => "prefix",
+            LiveKind::Prefix | LiveKind::Map => "prefix",
         };
         json.field(path, live.path.as_str(), out);
         for (name, figure) in &live.figures {

@@ -94,6 +94,7 @@ impl Writer for MetricsWriter {
                 Source::Peer(_) if self.has_rows => (Over::Upstreams, Parts::FEW, Rows::Write),
                 Source::Variable(_) => (Over::Variables, Parts::FEW, Rows::None),
                 Source::Networks(_) => (Over::Networks, Parts::FEW, Rows::None),
+                Source::Map(_) => (Over::Maps, Parts::FEW, Rows::None),
                 Source::Head(_) | Source::Peer(_) => continue,
             };
             return Some(Pass { over, parts, rows });
@@ -137,7 +138,9 @@ impl Writer for MetricsWriter {
     fn live(&mut self, live: &Live, out: &mut Vec<u8>) {
         self.labels.clear();
         self.labels.add("name", &live.name);
-        if let Source::Variable(write) | Source::Networks(write) = self.family.source {
+        if let Source::Variable(write) | Source::Networks(write) | Source::Map(write) =
+            self.family.source
+        {
             self.samples(out, |samples| write(live, samples));
         }
     }

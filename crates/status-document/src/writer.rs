@@ -1,4 +1,4 @@
-//! How a document is written: in passes over its upstreams, variables and networks.
+//! How a document is written: in passes over its upstreams, variables, networks and maps.
 
 use crate::{Counts, Head, Live, Peer, Upstream};
 
@@ -11,6 +11,8 @@ pub enum Over {
     Variables,
     /// The variables of `etcd_geo`.
     Networks,
+    /// The variables of `etcd_map`.
+    Maps,
 }
 
 /// Which parts of an [`Upstream`] a pass needs, beside what costs nothing to read; the others have
@@ -80,6 +82,6 @@ pub trait Writer {
     /// The upstream ends; `counts` are those of the peers that have been gone through.
     fn end_upstream(&mut self, counts: Option<&Counts>, out: &mut Vec<u8>);
 
-    /// A variable of `etcd_variable` or `etcd_geo`.
+    /// A variable of `etcd_variable`, `etcd_geo` or `etcd_map`.
     fn live(&mut self, live: &Live, out: &mut Vec<u8>);
 }

@@ -202,7 +202,7 @@ pub(crate) fn push_live_head(out: &mut Vec<u8>) {
     out.extend(b"<section aria-labelledby=\"variables\"><h2 id=\"variables\">Variables</h2>\n");
     let columns =
         ["Variable", "Cluster", "Key or prefix", "Value", "Revision", "Rejected", "Trouble"];
-    push_table_head(out, "scroll", "Values and networks", &columns);
+    push_table_head(out, "scroll", "Values, networks and maps", &columns);
 }
 
 /// A variable.
@@ -213,6 +213,11 @@ pub(crate) fn push_live(out: &mut Vec<u8>, live: &Live) {
     };
     let value = match live.kind {
         LiveKind::Prefix => several(number("networks"), "network", "networks"),
+        LiveKind::Map => {
+            let entries = several(number("entries"), "entry", "entries");
+            let (used, total) = (bytes(number("bytes_used")), bytes(number("bytes_total")));
+            format!("{entries}, {used} of {total}")
+        }
         LiveKind::Key if live.figures.get("set") == Some(&LiveFigure::Flag(true)) => {
             format!("set, {}", bytes(number("size")))
         }

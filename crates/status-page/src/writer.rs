@@ -28,10 +28,12 @@ enum Stage {
     /// The variables whose values are rejected, for the notices at the top.
     Rejected,
     RejectedNetworks,
+    RejectedMaps,
     /// The upstreams in full.
     Upstreams,
     Variables,
     Networks,
+    Maps,
     End,
 }
 
@@ -136,7 +138,7 @@ impl PageWriter {
     }
 
     fn end_of_stage(&mut self, out: &mut Vec<u8>) {
-        if self.stage == Stage::Networks && self.has_variables {
+        if self.stage == Stage::Maps && self.has_variables {
             push_table_end(out);
             out.extend(b"</section>\n");
         }
@@ -158,10 +160,12 @@ impl Writer for PageWriter {
             Stage::Names if self.summaries.iter().any(Summary::has_named) => Stage::Failing,
             Stage::Names | Stage::Failing => Stage::Rejected,
             Stage::Rejected => Stage::RejectedNetworks,
-            Stage::RejectedNetworks => Stage::Upstreams,
+            Stage::RejectedNetworks => Stage::RejectedMaps,
+            Stage::RejectedMaps => Stage::Upstreams,
             Stage::Upstreams => Stage::Variables,
             Stage::Variables => Stage::Networks,
-            Stage::Networks | Stage::End => Stage::End,
+            Stage::Networks => Stage::Maps,
+            Stage::Maps | Stage::End => Stage::End,
         };
         self.number = 0;
         let upstreams = |parts, rows| Some(Pass { over: Over::Upstreams, parts, rows });
@@ -177,6 +181,7 @@ impl Writer for PageWriter {
             }
             Stage::Rejected | Stage::Variables => live(Over::Variables),
             Stage::RejectedNetworks | Stage::Networks => live(Over::Networks),
+            Stage::RejectedMaps | Stage::Maps => live(Over::Maps),
             Stage::End => {
                 frame::push_end(out);
                 None
@@ -226,7 +231,7 @@ impl Writer for PageWriter {
     }
 
     fn live(&mut self, live: &Live, out: &mut Vec<u8>) {
-        if matches!(self.stage, Stage::Rejected | Stage::RejectedNetworks) {
+        if matches!(self.stage, Stage::Rejected | Stage::RejectedNetworks | Stage::RejectedMaps) {
             self.rejected.extend(live.rejected.as_ref().map(|reason| {
                 (Level::Warn, format!("The value of {} is rejected: {reason}", live.name))
             }));

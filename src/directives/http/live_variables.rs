@@ -1,13 +1,16 @@
-//! `etcd_variable` and `etcd_geo`, in `http`.
+//! `etcd_variable`, `etcd_geo` and `etcd_map`, in `http`.
 
 use core::ffi::c_void;
 
 use directive_table::{ConfError, Directive};
-use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_add_variable, ngx_str_t};
+use ngx::ffi::{
+    NGX_HTTP_VAR_NOCACHEABLE, ngx_command_t, ngx_conf_t, ngx_http_add_variable, ngx_str_t,
+    ngx_uint_t,
+};
 
 use crate::{
-    directives::{args::quietly, geo, variable},
-    http,
+    directives::{args::quietly, geo, live_variables::invalid_text, map, variable},
+    http::{self, compile_text as compile},
     live::LiveVariable,
     nginx::callback::ConfResult,
 };
@@ -32,28 +35,46 @@ pub(super) unsafe extern "C" fn etcd_geo(
     unsafe { geo::handle(cf, define) }
 }
 
+/// The handler of `etcd_map`.
+pub(super) unsafe extern "C" fn etcd_map(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    _conf: *mut c_void,
+) -> ConfResult {
+    // SAFETY: nginx calls this.
+    unsafe { map::handle(cf, define) }
+}
+
 /// Defines a variable of HTTP's.
 ///
 /// # Errors
 ///
-/// Another directive or module has one of this name.
+/// Another directive or module has one of this name, or nginx cannot compile what its value is made
+/// of.
 fn define(
     cf: &mut ngx_conf_t,
     directive: &'static Directive,
-    name: &str,
+    (place, name): (usize, &str),
     live: &'static LiveVariable,
 ) -> Result<(), ConfError> {
     // SAFETY: nginx passes a valid configuration, in whose pool the name is copied.
     let mut text = unsafe { ngx_str_t::from_bytes(cf.pool, name.as_bytes()) }
         .ok_or_else(|| directive.no_memory())?;
-    // No flags: one request sees one value, and nobody else sets it.
+    // Without flags one request sees one value; nobody else sets it.
+    let flags = if live.conf.is_volatile() { NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t } else { 0 };
     let variable = quietly(cf, |cf| {
         // SAFETY: as above.
-        unsafe { ngx_http_add_variable(cf, &raw mut text, 0).as_mut() }
+        unsafe { ngx_http_add_variable(cf, &raw mut text, flags).as_mut() }
     });
     let variable = variable
         .filter(|variable| variable.get_handler.is_none())
-        .ok_or_else(|| directive.duplicate_argument(0, &format!("${name}")))?;
+        .ok_or_else(|| directive.duplicate_argument(place, &format!("${name}")))?;
+    for text in live.conf.texts() {
+        // SAFETY: as above, and in a block of this protocol.
+        if !quietly(cf, |cf| unsafe { compile(cf, text) }) {
+            return Err(invalid_text(directive, text));
+        }
+    }
     variable.get_handler = Some(http::live_variable);
     variable.data = (&raw const *live).addr();
     Ok(())

@@ -23,6 +23,8 @@ pub enum Source {
     Variable(fn(&Live, &mut Samples<'_>)),
     /// A variable of `etcd_geo`.
     Networks(fn(&Live, &mut Samples<'_>)),
+    /// A variable of `etcd_map`.
+    Map(fn(&Live, &mut Samples<'_>)),
 }
 
 /// A metric.
@@ -66,7 +68,7 @@ impl Family {
             Source::Head(_) => "",
             Source::Upstream(_) | Source::Report(_) | Source::Counts => "upstream",
             Source::Peer(_) => "upstream, peer, address",
-            Source::Variable(_) | Source::Networks(_) => "name",
+            Source::Variable(_) | Source::Networks(_) | Source::Map(_) => "name",
         };
         let both = [of_source, self.labels].into_iter().filter(|labels| !labels.is_empty());
         both.collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! Metrics of variables and networks.
+//! Metrics of variables, networks and maps.
 
 use crate::{
     Live, LiveFigure,
@@ -6,7 +6,7 @@ use crate::{
         sample::Samples,
         table::{
             Family,
-            Source::{Networks, Variable},
+            Source::{Map, Networks, Variable},
             counter, gauge,
         },
     },
@@ -20,7 +20,7 @@ fn number_of(live: &Live, figure: &str, samples: &mut Samples<'_>) {
     }
 }
 
-pub(super) static FAMILIES: [Family; 8] = [
+pub(super) static FAMILIES: [Family; 14] = [
     gauge(
         "nginx_etcd_variable_set",
         "1 if the value of the etcd_variable comes from etcd, otherwise 0.",
@@ -60,5 +60,37 @@ pub(super) static FAMILIES: [Family; 8] = [
         "nginx_etcd_geo_rejected",
         "1 while a present value of the etcd_geo is rejected, otherwise 0.",
         Networks(|live, samples| samples.one(live.rejected.is_some())),
+    ),
+    gauge(
+        "nginx_etcd_map_entries",
+        "Keys of the etcd_map that have a value.",
+        Map(|live, samples| number_of(live, "entries", samples)),
+    ),
+    gauge(
+        "nginx_etcd_map_used_bytes",
+        "Bytes of the zone of the etcd_map that its keys and values take.",
+        Map(|live, samples| number_of(live, "bytes_used", samples)),
+    )
+    .in_unit("bytes"),
+    gauge(
+        "nginx_etcd_map_room_bytes",
+        "Bytes of the zone of the etcd_map that its keys and values can take.",
+        Map(|live, samples| number_of(live, "bytes_total", samples)),
+    )
+    .in_unit("bytes"),
+    gauge(
+        "nginx_etcd_map_revision",
+        "The revision of the last change of the etcd_map; absent before the first.",
+        Map(|live, samples| live.revision.into_iter().for_each(|at| samples.one(at))),
+    ),
+    counter(
+        "nginx_etcd_map_rejected_values",
+        "Rejected values of the etcd_map.",
+        Map(|live, samples| samples.one(live.rejected_total)),
+    ),
+    gauge(
+        "nginx_etcd_map_rejected",
+        "1 while a present value of the etcd_map is rejected, otherwise 0.",
+        Map(|live, samples| samples.one(live.rejected.is_some())),
     ),
 ];

@@ -1,0 +1,136 @@
+//! `etcd_map`: the value of the key that another value names.
+
+use core::any::Any;
+use std::collections::BTreeMap;
+
+use live_map::{Found, MAX_NAME, Name, SharedMap, TornRead, split::choose};
+use live_value::messages::LiveKeys;
+
+use super::{
+    content::Content,
+    kind::{Figure, LiveKind, Request, Source, Value},
+    map_content::Entries,
+    map_rules::Rules,
+    memory::LiveMemory,
+};
+use crate::{config::MapConf, nginx::text::Text};
+
+impl LiveKind for MapConf {
+    fn source(&self) -> Source<'_> {
+        Source {
+            directive: "etcd_map",
+            name: &self.name,
+            cluster: &self.cluster,
+            keys: LiveKeys::Prefix(self.prefix.clone()),
+            place: &self.place,
+        }
+    }
+
+    fn is_same(&self, other: &dyn LiveKind) -> bool {
+        (other as &dyn Any).downcast_ref().is_some_and(|other| self.says_the_same(other))
+    }
+
+    fn zone_size(&self) -> usize {
+        self.zone_size
+    }
+
+    fn form(&self) -> String {
+        MapConf::form(self)
+    }
+
+    fn is_table(&self) -> bool {
+        true
+    }
+
+    fn is_secret(&self) -> bool {
+        self.is_secret
+    }
+
+    fn is_volatile(&self) -> bool {
+        self.is_volatile
+    }
+
+    fn texts(&self) -> Vec<&Text> {
+        core::iter::once(&self.source).chain(&self.split).collect()
+    }
+
+    fn content(&self, memory: LiveMemory) -> Box<dyn Content> {
+        Box::new(Entries::new(Rules::of(self), memory.words()))
+    }
+
+    fn look_up(
+        &self,
+        memory: Option<LiveMemory>,
+        request: &dyn Request,
+        give: &mut dyn FnMut(Value<'_>),
+    ) {
+        give(self.find(memory, request).unwrap_or(Value::Failed));
+    }
+
+    fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure> {
+        let Some(table) = memory.table() else { return BTreeMap::new() };
+        BTreeMap::from([
+            ("entries", Figure::Number(table.len())),
+            ("bytes_used", Figure::Number(table.bytes_used())),
+            ("bytes_total", Figure::Number(table.bytes_total())),
+        ])
+    }
+}
+
+impl MapConf {
+    /// The value for a request; `None` where nginx cannot evaluate what names it, or memory is short.
+    fn find<'a>(
+        &'a self,
+        memory: Option<LiveMemory>,
+        request: &'a dyn Request,
+    ) -> Option<Value<'a>> {
+        // All that other variables are evaluated for comes first: what is below takes room on the
+        // stack, and nothing is evaluated meanwhile.
+        let source = request.evaluate(&self.source)?;
+        let key = match &self.split {
+            Some(split) => Some(request.evaluate(split)?),
+            None => None,
+        };
+        let found = match memory.and_then(|memory| memory.table()) {
+            Some(table) => self.copy(table, source, request),
+            None => Ok(None),
+        };
+        // A request that nothing could be read for must not pass for one whose key is not there.
+        let Ok(found) = found else { return Some(Value::Nothing) };
+        let value = match found {
+            Some(copy) => match key {
+                Some(key) => choose(copy?, key),
+                None => Some(copy?),
+            },
+            None => None,
+        };
+        Some(Value::Lasting(value.unwrap_or(self.default.as_bytes())))
+    }
+
+    /// The value of the key that `source` names, in the request's memory; `Some(None)` where that
+    /// is short.
+    fn copy<'a>(
+        &self,
+        table: SharedMap<'static>,
+        source: &[u8],
+        request: &'a dyn Request,
+    ) -> Result<Option<Option<&'a [u8]>>, TornRead> {
+        let copy = |found: Found<'_>| {
+            let copy = request.allocate(found.len())?;
+            found.copy_to(copy);
+            Some(&*copy)
+        };
+        if self.has_hostnames {
+            // As in nginx's map, a dot at the end is no part of the name.
+            table.get_host(source.strip_suffix(b".").unwrap_or(source), copy)
+        } else {
+            match Name::exact(source) {
+                Some(name) => table.get(&name, copy),
+                None => Ok(None),
+            }
+        }
+    }
+}
+
+/// No key is longer, and so none is named by a longer text.
+const _: () = assert!(MAX_NAME == 512);
