@@ -8,9 +8,6 @@
 //! | `networks` | `etcd_geo`: whether the client is in a network that a key below a prefix names |
 //! | `map` | `etcd_map`: the value of the key that another value names |
 //! | `map_content` | what the watcher has of the keys of such a map |
-//! | `map_place` | where it has them |
-//! | `map_rules` | which keys and values such a map takes |
-//! | `map_spellings` | keys that differ in case alone |
 //! | `variable` | a variable of whichever kind |
 //! | `value` | the value, as a request or a session gets it |
 //! | `memory` | what all processes have of the keys: the last good values, as words |
@@ -25,9 +22,6 @@ mod key_state;
 mod kind;
 mod map;
 mod map_content;
-mod map_place;
-mod map_rules;
-mod map_spellings;
 mod memory;
 mod networks;
 mod text;

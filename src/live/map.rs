@@ -9,8 +9,7 @@ use live_value::messages::LiveKeys;
 use super::{
     content::Content,
     kind::{Figure, LiveKind, Request, Source, Value},
-    map_content::Entries,
-    map_rules::Rules,
+    map_content::MapContent,
     memory::LiveMemory,
 };
 use crate::{config::MapConf, nginx::text::Text};
@@ -55,7 +54,7 @@ impl LiveKind for MapConf {
     }
 
     fn content(&self, memory: LiveMemory) -> Box<dyn Content> {
-        Box::new(Entries::new(Rules::of(self), memory.words()))
+        Box::new(MapContent::new(self, memory))
     }
 
     fn look_up(

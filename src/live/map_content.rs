@@ -1,104 +1,87 @@
 //! What the watcher has of the keys of an `etcd_map`.
 
-use core::{mem, sync::atomic::AtomicU64};
-use std::collections::{BTreeMap, HashMap, hash_map};
+use core::sync::atomic::AtomicU64;
 
 use client_networks::shown;
 use etcd_watch::{Item, Limits};
-use live_map::Full;
+use live_map::words_for;
 use live_value::{Tag, messages::Nouns};
+use map_keys::{Entries, Reason, Rejected, Rules, Update, copy};
 
 use super::{
     content::{Content, ContentUpdate, RejectedValue, hash_of},
-    map_place::{Place, Wanted, wipe},
-    map_rules::Rules,
-    map_spellings::{Former, Spellings, Standing},
     memory::LiveMemory,
 };
+use crate::{config::MapConf, zones::memory::holding};
 
-/// The entries, and what is known of keys that are none.
+/// The entries, which lie in shared memory, unless they are of an etcd that is to succeed the one
+/// before.
 #[derive(Debug)]
-pub(super) struct Entries {
-    rules: Rules,
-    /// The shared memory of the entries.
+pub(super) struct MapContent {
+    entries: Entries<'static>,
+    /// Where the values lie that requests see.
     words: &'static [AtomicU64],
-    place: Place,
-    spellings: Spellings,
-    left_out: LeftOut,
-    /// Whether a key counts now whose value nobody has kept, since another one counted.
-    is_stale: bool,
+    /// The size of the zone that they are in, in bytes.
+    zone_size: usize,
 }
 
-/// Entries that have no room, by their keys.
-#[derive(Debug, Default)]
-struct LeftOut {
-    /// The bytes that each takes.
-    needed: BTreeMap<Vec<u8>, usize>,
-    /// Their sum.
-    sum: usize,
-    /// The bytes that were left when the last one found no room.
-    left: usize,
-}
-
-impl LeftOut {
-    fn add(&mut self, key: &[u8], full: Full) {
-        self.sum += full.needed;
-        self.sum -= self.needed.insert(key.to_vec(), full.needed).unwrap_or_default();
-        self.left = full.left;
+impl MapContent {
+    /// None yet.
+    pub(super) fn new(conf: &MapConf, memory: LiveMemory) -> Self {
+        let rules = Rules {
+            has_hostnames: conf.has_hostnames,
+            is_split: conf.split.is_some(),
+            is_secret: conf.is_secret,
+            max_length: conf.max_length,
+        };
+        let entries = Entries::beside(rules);
+        Self { entries, words: memory.words(), zone_size: conf.zone_size }
     }
 
-    fn remove(&mut self, key: &[u8]) {
-        if !self.needed.is_empty() {
-            self.sum -= self.needed.remove(key).unwrap_or_default();
-        }
-    }
-}
-
-impl Entries {
-    /// None, for this memory: nothing is written there yet.
-    pub(super) fn new(rules: Rules, words: &'static [AtomicU64]) -> Self {
-        Self {
-            rules,
-            words,
-            place: Place::Beside(BTreeMap::new()),
-            spellings: Spellings::default(),
-            left_out: LeftOut::default(),
-            is_stale: false,
-        }
-    }
-
-    /// Puts entries. Where there is no room for all, those that are there come before new ones.
-    fn put_all(&mut self, wanted: Vec<Wanted<'_>>, update: &mut ContentUpdate) {
-        let mut full = Vec::new();
-        let (known, new): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|wanted| self.place.has(&wanted.name, wanted.key));
-        for wanted in known.into_iter().chain(new) {
-            match self.place.put(wanted) {
-                Ok(is_changed) => update.is_changed |= is_changed,
-                Err(error) => {
-                    self.left_out.add(wanted.key, error);
-                    full.push((wanted, error));
-                }
+    fn update(&self, update: Update) -> ContentUpdate {
+        let rejected = update.rejected.into_iter().map(|rejected| {
+            let Rejected { key, reason, hash } = rejected;
+            let mut text = reason.to_string();
+            if let Reason::NoRoom { all, .. } = reason {
+                let size = self.zone_for(all);
+                text += &format!(": increase \"zone\" of the \"etcd_map\" directive to {size}");
             }
-        }
-        // Only now it is known how much is needed for all.
-        let rejected = full
-            .iter()
-            .map(|(wanted, error)| rejected(wanted.key, self.no_room(*error), wanted.value));
-        update.rejected.extend(rejected);
+            let hash = hash_of((&key, &text, hash));
+            RejectedValue { key: shown(&key), reason: text, hash }
+        });
+        ContentUpdate { is_changed: update.is_changed, rejected: rejected.collect() }
     }
 
-    /// What is said of an entry that has no room.
-    fn no_room(&self, error: Full) -> String {
-        let (used, _) = self.place.bytes();
-        let zone = self.rules.zone_for(used + self.left_out.sum);
-        format!("{error}: increase \"zone\" of the \"etcd_map\" directive to {zone}")
+    /// The size of a zone, as it is written, that has room for entries of so many bytes in all.
+    fn zone_for(&self, bytes: usize) -> String {
+        /// Room that is left between entries, since none fits into it: a sixteenth.
+        const GAPS: usize = 16;
+        /// nginx keeps 24 bytes for each page of a zone: less than this part of it.
+        const LIST_OF_PAGES: usize = 128;
+        let words = words_for(bytes + bytes / GAPS) * size_of::<u64>();
+        // Where there are more gaps than that, the present size would do by this count.
+        let size = holding(words + words / LIST_OF_PAGES).max(self.zone_size + self.zone_size / 8);
+        match (size.div_ceil(1 << 10), size.div_ceil(1 << 20)) {
+            (kilobytes, ..=1) => format!("{kilobytes}k"),
+            (_, megabytes) => format!("{megabytes}m"),
+        }
     }
 }
 
-impl Content for Entries {
+impl Content for MapContent {
+    /// More than the zone has room for, so that what does not fit is known by its key.
     fn limits(&self) -> Limits {
-        self.rules.limits()
+        /// The fewest keys that are refused together: as for networks.
+        const KEYS: usize = 200_000;
+        /// The same in bytes.
+        const BYTES: usize = 64 << 20;
+        /// Bytes of a zone that a key takes at least.
+        const KEY: usize = 32;
+        Limits {
+            keys: KEYS.max(self.zone_size / KEY),
+            bytes: BYTES.max(self.zone_size.saturating_mul(2)),
+            remedy: "delete keys that are not needed, or increase \"zone\"",
+        }
     }
 
     fn nouns(&self) -> Nouns {
@@ -112,137 +95,63 @@ impl Content for Entries {
     }
 
     fn successor(&self) -> Box<dyn Content> {
-        Box::new(Self::new(self.rules.clone(), self.words))
+        let entries = Entries::beside(self.entries.rules());
+        Box::new(Self { entries, words: self.words, zone_size: self.zone_size })
     }
 
     fn restore(&self, _memory: &LiveMemory) -> Option<Box<dyn Content>> {
-        let place = Place::shared(self.words, self.rules.is_secret);
-        Some(Box::new(Self { place, ..Self::new(self.rules.clone(), self.words) }))
+        let entries = Entries::shared(self.entries.rules(), self.words);
+        Some(Box::new(Self { entries, words: self.words, zone_size: self.zone_size }))
     }
 
     fn publish(&mut self, _memory: &LiveMemory, tag: Tag) {
-        self.place.publish(tag);
+        self.entries.publish(tag);
     }
 
     fn copy(&self, old: &LiveMemory, new: &LiveMemory, tag: Tag) {
-        // Where somebody writes all the time, the next watcher has them from etcd.
-        let Some(Ok(mut entries)) = old.table().map(|table| table.entries()) else { return };
-        let mut place = Place::shared(new.words(), self.rules.is_secret);
-        for entry in &mut entries {
-            if let Some(name) = live_map::Name::new(entry.kind, &entry.text) {
-                // What has no room is left out; the next watcher says so.
-                let _ = place.put(Wanted { name, key: &[], value: &entry.value });
-            }
-            wipe(&mut entry.value);
-        }
-        place.publish(tag);
+        let Some(table) = old.table() else { return };
+        // Where somebody writes all the time, the next watcher has them from etcd; and it says what
+        // has no room.
+        let _ = copy(table, new.words(), self.entries.rules().is_secret, tag);
     }
 
     fn is_set(&self) -> bool {
-        !self.is_empty()
+        !self.entries.is_empty()
     }
 
     fn succeed(&mut self, former: Box<dyn Content>) -> ContentUpdate {
         // There is one writer of the memory at a time.
         drop(former);
-        let shared = Place::shared(self.words, self.rules.is_secret);
-        let own = mem::replace(&mut self.place, shared);
-        let Place::Beside(entries) = &own else { return ContentUpdate::default() };
-        let mut update = ContentUpdate {
-            is_changed: self.place.retain(|key| entries.contains_key(key)),
-            rejected: Vec::new(),
-        };
-        let wanted = entries.iter().filter_map(|(key, value)| {
-            Some(Wanted { name: self.rules.name(key).ok()?, key, value })
-        });
-        self.put_all(wanted.collect(), &mut update);
-        update
+        let update = self.entries.succeed(self.words);
+        self.update(update)
     }
 
     fn replace(&mut self, items: &[Item]) -> ContentUpdate {
-        (self.spellings, self.left_out, self.is_stale) = Default::default();
-        let mut update = ContentUpdate::default();
-        let mut keys: HashMap<Vec<u8>, &[u8]> = HashMap::with_capacity(items.len());
-        let mut wanted = Vec::with_capacity(items.len());
-        for Item { key, value, .. } in items {
-            let lower = key.to_ascii_lowercase();
-            let taken = self.rules.name(key).and_then(|name| {
-                match keys.entry(lower) {
-                    hash_map::Entry::Vacant(place) => {
-                        self.spellings.add(key, place.key(), false);
-                        place.insert(key);
-                    }
-                    hash_map::Entry::Occupied(first) => {
-                        // A list is in the order of the keys: the first one has been there.
-                        self.spellings.add(key, first.key(), true);
-                        return Err(behind(first.get()));
-                    }
-                }
-                Ok(Wanted { name, key, value: self.rules.value(value)? })
-            });
-            match taken {
-                Ok(one) => wanted.push(one),
-                Err(reason) => update.rejected.push(rejected(key, reason, value)),
-            }
-        }
-        // A key whose value is not valid keeps its last good one.
-        update.is_changed = self.place.retain(|key| keys.contains_key(key));
-        self.put_all(wanted, &mut update);
-        update
+        let items = items.iter().map(|item| (&item.key[..], &item.value[..]));
+        let update = self.entries.replace(items);
+        self.update(update)
     }
 
     fn put(&mut self, item: &Item) -> ContentUpdate {
-        let Item { key, value, .. } = item;
-        let mut update = ContentUpdate::default();
-        let taken = self.rules.name(key).and_then(|name| {
-            let has_value = self.place.has(&name, key);
-            match self.spellings.add(key, &key.to_ascii_lowercase(), has_value) {
-                Standing::Behind(first) => return Err(behind(&first)),
-                Standing::First(Some(former)) => {
-                    update.rejected.push(rejected(&former, behind(key), &[]));
-                }
-                Standing::First(None) => {}
-            }
-            Ok(Wanted { name, key, value: self.rules.value(value)? })
-        });
-        self.left_out.remove(key);
-        match taken {
-            Ok(wanted) => self.put_all(vec![wanted], &mut update),
-            Err(reason) => update.rejected.push(rejected(key, reason, value)),
-        }
-        update
+        let update = self.entries.put(&item.key, &item.value);
+        self.update(update)
     }
 
     fn delete(&mut self, key: &[u8]) -> bool {
-        self.left_out.remove(key);
-        let Ok(name) = self.rules.name(key) else { return false };
-        match self.spellings.remove(key, &key.to_ascii_lowercase()) {
-            Former::Alone => self.place.delete(&name, key),
-            Former::Behind => false,
-            Former::First => {
-                // Until the list the value that was there is nearer than none.
-                self.is_stale = true;
-                false
-            }
-        }
+        self.entries.delete(key)
     }
 
     fn is_empty(&self) -> bool {
-        self.place.len() == 0
+        self.entries.is_empty()
     }
 
     /// Keys whose values are not valid do not take anybody's place.
     fn is_replacement(&self) -> bool {
-        !self.is_empty()
+        !self.entries.is_empty()
     }
 
     fn wants_list(&self) -> bool {
-        /// A part of the room that is worth a list: an eighth.
-        const PART: usize = 8;
-        let (used, total) = self.place.bytes();
-        let has_room = !self.left_out.needed.is_empty()
-            && total.saturating_sub(used) > self.left_out.left + total / PART;
-        self.is_stale || has_room
+        self.entries.wants_list()
     }
 
     fn is_heard(&self) -> bool {
@@ -250,16 +159,6 @@ impl Content for Entries {
     }
 
     fn summary(&self) -> String {
-        format!("{} entries", self.place.len())
+        format!("{} entries", self.entries.len())
     }
-}
-
-/// What is said of a key that counts no more, or not yet.
-fn behind(first: &[u8]) -> String {
-    format!("key \"{}\", which differs in case alone, comes first", shown(first))
-}
-
-fn rejected(key: &[u8], reason: String, value: &[u8]) -> RejectedValue {
-    let hash = hash_of((key, &reason, value));
-    RejectedValue { key: shown(key), reason, hash }
 }

@@ -7,6 +7,7 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicUsize, Ordering},
 };
 
+use nginx_syntax::only_variable;
 use ngx::ffi::ngx_str_t;
 
 /// A text of a directive that may contain variables. It lives as long as its cycle.
@@ -38,14 +39,7 @@ impl Text {
     /// The name of the variable that is all of the text, if it is one of nginx's own or of a
     /// module's: those of regular expressions, `$1`, have no index.
     pub(crate) fn only_variable(&self) -> Option<&str> {
-        let name = self.written.strip_prefix('$')?;
-        let name = match name.strip_prefix('{') {
-            Some(name) => name.strip_suffix('}')?,
-            None => name,
-        };
-        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !name.starts_with(|first: char| first.is_ascii_digit());
-        (is_name && !name.is_empty()).then_some(name)
+        only_variable(&self.written)
     }
 }
 
@@ -93,29 +87,4 @@ pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     }
     // SAFETY: the caller's promise.
     unsafe { slice::from_raw_parts(text.data, text.len) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Text;
-
-    #[test]
-    fn one_variable_is_known_for_it() {
-        for (written, name) in [
-            ("$host", Some("host")),
-            ("${cookie_uid}", Some("cookie_uid")),
-            ("$_x1", Some("_x1")),
-            ("$1", None),
-            ("$", None),
-            ("${}", None),
-            ("${host", None),
-            ("$host}", None),
-            ("host", None),
-            ("$host/", None),
-            ("$a$b", None),
-            ("", None),
-        ] {
-            assert_eq!(Text::new(written, "").only_variable(), name, "{written}");
-        }
-    }
 }

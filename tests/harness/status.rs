@@ -26,6 +26,32 @@ pub struct Status {
     /// Each variable of `etcd_geo`, by name.
     #[serde(default)]
     pub geo: BTreeMap<String, Geo>,
+    /// Each variable of `etcd_map`, by name.
+    #[serde(default)]
+    pub maps: BTreeMap<String, LiveMap>,
+}
+
+/// One variable of `etcd_map`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LiveMap {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The prefix, with its final slash.
+    pub prefix: String,
+    /// How many keys have a value.
+    pub entries: usize,
+    /// Bytes that these take in the zone.
+    pub bytes_used: usize,
+    /// Bytes that there are.
+    pub bytes_total: usize,
+    /// Of the last change.
+    pub revision: Option<i64>,
+    /// Values rejected since the start.
+    pub rejected_total: u64,
+    /// A key that is rejected, and why.
+    pub rejected: Option<String>,
+    /// For how many seconds the values outlive a wiped etcd, if they do.
+    pub held: Option<f64>,
 }
 
 /// One variable of `etcd_geo`.

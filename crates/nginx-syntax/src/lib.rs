@@ -1,4 +1,5 @@
-//! Times, sizes and numbers as nginx's configuration writes them, and texts as messages quote them.
+//! Times, sizes, numbers and variables as nginx's configuration writes them, and texts as messages
+//! quote them.
 //!
 //! Every function that reads a number takes exactly what the function of nginx that it is named
 //! after takes, and gives the same number. nginx's own cannot be called outside of nginx.
@@ -9,8 +10,10 @@ mod number;
 mod quoted;
 mod size;
 mod time;
+mod variable;
 
 pub use number::number;
 pub use quoted::quoted;
 pub use size::{offset, size};
 pub use time::{milliseconds, seconds};
+pub use variable::only_variable;

@@ -73,7 +73,7 @@ pub(super) static FAMILIES: [Family; 14] = [
     )
     .in_unit("bytes"),
     gauge(
-        "nginx_etcd_map_room_bytes",
+        "nginx_etcd_map_size_bytes",
         "Bytes of the zone of the etcd_map that its keys and values can take.",
         Map(|live, samples| number_of(live, "bytes_total", samples)),
     )

@@ -1,47 +1,60 @@
-//! Where the watcher has the entries of an `etcd_map`: in shared memory and nowhere else, but for
-//! those of an etcd that is to succeed the one before.
+//! Where the entries lie: in shared memory and nowhere else, but for those of an etcd that is to
+//! succeed the one before.
 
-use core::{
+use std::{
+    collections::BTreeMap,
     fmt::{self, Debug, Formatter},
     sync::atomic::AtomicU64,
 };
-use std::collections::BTreeMap;
 
 use live_map::{Entry, Full, MapWriter, Name};
 use live_value::Tag;
 
 /// Entries, each by its key in lower case.
-pub(super) enum Place {
+pub(crate) enum Place<'w> {
     /// Those that requests see.
-    Shared(MapWriter<'static>),
+    Shared(MapWriter<'w>),
     /// Those that are to take their place.
     Beside(BTreeMap<Vec<u8>, Vec<u8>>),
 }
 
 /// An entry that is to be put.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'i> {
-    pub(super) name: Name<'i>,
+pub(crate) struct Wanted<'i> {
+    pub(crate) name: Name<'i>,
     /// Its key in etcd.
-    pub(super) key: &'i [u8],
-    pub(super) value: &'i [u8],
+    pub(crate) key: &'i [u8],
+    pub(crate) value: &'i [u8],
 }
 
 /// Values may be secrets.
-impl Debug for Place {
+impl Debug for Place<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let name = if matches!(self, Self::Shared(_)) { "Shared" } else { "Beside" };
         write!(formatter, "{name}({} entries)", self.len())
     }
 }
 
-impl Place {
+impl<'w> Place<'w> {
     /// Shared memory, with what is there.
-    pub(super) fn shared(words: &'static [AtomicU64], is_secret: bool) -> Self {
+    pub(crate) fn shared(words: &'w [AtomicU64], is_secret: bool) -> Self {
         Self::Shared(MapWriter::take_over(words, is_secret))
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// A place beside it, with nothing.
+    pub(crate) fn beside() -> Self {
+        Self::Beside(BTreeMap::new())
+    }
+
+    /// The entries, by their keys in lower case, where they do not lie in shared memory.
+    pub(crate) fn entries(&self) -> Option<&BTreeMap<Vec<u8>, Vec<u8>>> {
+        match self {
+            Self::Shared(_) => None,
+            Self::Beside(entries) => Some(entries),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Shared(writer) => writer.len(),
             Self::Beside(entries) => entries.len(),
@@ -49,14 +62,14 @@ impl Place {
     }
 
     /// Bytes that are used in shared memory, and those that there are.
-    pub(super) fn bytes(&self) -> (usize, usize) {
+    pub(crate) fn bytes(&self) -> (usize, usize) {
         match self {
             Self::Shared(writer) => (writer.bytes_used(), writer.bytes_total()),
             Self::Beside(_) => (0, 0),
         }
     }
 
-    pub(super) fn has(&self, name: &Name<'_>, key: &[u8]) -> bool {
+    pub(crate) fn has(&self, name: &Name<'_>, key: &[u8]) -> bool {
         match self {
             Self::Shared(writer) => {
                 writer.map().get(name, |_| ()).is_ok_and(|found| found.is_some())
@@ -66,7 +79,7 @@ impl Place {
     }
 
     /// Returns whether it has changed.
-    pub(super) fn put(&mut self, wanted: Wanted<'_>) -> Result<bool, Full> {
+    pub(crate) fn put(&mut self, wanted: Wanted<'_>) -> Result<bool, Full> {
         let Wanted { name, key, value } = wanted;
         match self {
             Self::Shared(writer) => writer.put(&name, value),
@@ -78,7 +91,7 @@ impl Place {
     }
 
     /// Returns whether it was there.
-    pub(super) fn delete(&mut self, name: &Name<'_>, key: &[u8]) -> bool {
+    pub(crate) fn delete(&mut self, name: &Name<'_>, key: &[u8]) -> bool {
         match self {
             Self::Shared(writer) => writer.delete(name),
             Self::Beside(entries) => entries.remove(&*key.to_ascii_lowercase()).is_some(),
@@ -87,7 +100,7 @@ impl Place {
 
     /// Keeps the entries that `is_wanted` says so of, by their keys in lower case. Returns whether
     /// others are gone.
-    pub(super) fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
         let before = self.len();
         match self {
             Self::Shared(writer) => {
@@ -113,14 +126,14 @@ impl Place {
     }
 
     /// Tells requests that this is what etcd has.
-    pub(super) fn publish(&mut self, tag: Tag) {
+    pub(crate) fn publish(&mut self, tag: Tag) {
         if let Self::Shared(writer) = self {
             writer.publish(tag);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
         if let Self::Beside(entries) = self {
             entries.values_mut().for_each(|value| wipe(value));
@@ -129,8 +142,8 @@ impl Drop for Place {
 }
 
 /// Overwrites a value that is not needed any more: it may be a secret.
-pub(super) fn wipe(value: &mut [u8]) {
+pub(crate) fn wipe(value: &mut [u8]) {
     value.fill(0);
     // So that the compiler does not find that nobody reads the zeroes.
-    core::hint::black_box(value);
+    std::hint::black_box(value);
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The keys with a capital letter, and those beside them. Most maps have none.
 #[derive(Debug, Default)]
-pub(super) struct Spellings(BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>);
+pub(crate) struct Spellings(BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>);
 
 /// What a key is among those that differ in case alone.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// It counts. Until now the other key did, if there is one.
     First(Option<Vec<u8>>),
     /// This one counts.
@@ -18,7 +18,7 @@ pub(super) enum Standing {
 
 /// What a key was whose time is over.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Former {
+pub(crate) enum Former {
     /// There was no other one.
     Alone,
     /// It counted; another one does from now on.
@@ -30,7 +30,7 @@ pub(super) enum Former {
 impl Spellings {
     /// A key is there; `lower` is the same in lower case. `has_value` says whether a key of this
     /// name is in hand.
-    pub(super) fn add(&mut self, key: &[u8], lower: &[u8], has_value: bool) -> Standing {
+    pub(crate) fn add(&mut self, key: &[u8], lower: &[u8], has_value: bool) -> Standing {
         if key == lower && !self.0.contains_key(lower) {
             return Standing::First(None);
         }
@@ -48,7 +48,7 @@ impl Spellings {
     }
 
     /// A key is gone.
-    pub(super) fn remove(&mut self, key: &[u8], lower: &[u8]) -> Former {
+    pub(crate) fn remove(&mut self, key: &[u8], lower: &[u8]) -> Former {
         let Some(keys) = self.0.get_mut(lower) else {
             return if key == lower { Former::Alone } else { Former::Behind };
         };
