@@ -3,7 +3,7 @@
 use core::any::Any;
 use std::collections::BTreeMap;
 
-use live_map::{Found, MAX_NAME, Name, SharedMap, TornRead, split::choose};
+use live_map::{Found, Name, SharedMap, TornRead, split::choose};
 use live_value::messages::LiveKeys;
 
 use super::{
@@ -90,7 +90,7 @@ impl MapConf {
             Some(split) => Some(request.evaluate(split)?),
             None => None,
         };
-        let found = match memory.and_then(|memory| memory.table()) {
+        let found = match memory.as_ref().and_then(LiveMemory::table) {
             Some(table) => self.copy(table, source, request),
             None => Ok(None),
         };
@@ -110,7 +110,7 @@ impl MapConf {
     /// is short.
     fn copy<'a>(
         &self,
-        table: SharedMap<'static>,
+        table: &SharedMap<'static>,
         source: &[u8],
         request: &'a dyn Request,
     ) -> Result<Option<Option<&'a [u8]>>, TornRead> {
@@ -119,17 +119,10 @@ impl MapConf {
             found.copy_to(copy);
             Some(&*copy)
         };
-        if self.has_hostnames {
-            // As in nginx's map, a dot at the end is no part of the name.
-            table.get_host(source.strip_suffix(b".").unwrap_or(source), copy)
-        } else {
-            match Name::exact(source) {
-                Some(name) => table.get(&name, copy),
-                None => Ok(None),
-            }
+        match Name::exact(source) {
+            _ if self.has_hostnames => table.get_host(source, copy),
+            Some(name) => table.get(&name, copy),
+            None => Ok(None),
         }
     }
 }
-
-/// No key is longer, and so none is named by a longer text.
-const _: () = assert!(MAX_NAME == 512);

@@ -54,13 +54,10 @@ impl MapContent {
 
     /// The size of a zone, as it is written, that has room for entries of so many bytes in all.
     fn zone_for(&self, bytes: usize) -> String {
-        /// Room that is left between entries, since none fits into it: a sixteenth.
-        const GAPS: usize = 16;
         /// nginx keeps 24 bytes for each page of a zone: less than this part of it.
         const LIST_OF_PAGES: usize = 128;
-        let words = words_for(bytes + bytes / GAPS) * size_of::<u64>();
-        // Where there are more gaps than that, the present size would do by this count.
-        let size = holding(words + words / LIST_OF_PAGES).max(self.zone_size + self.zone_size / 8);
+        let words = words_for(bytes) * size_of::<u64>();
+        let size = holding(words + words / LIST_OF_PAGES);
         match (size.div_ceil(1 << 10), size.div_ceil(1 << 20)) {
             (kilobytes, ..=1) => format!("{kilobytes}k"),
             (_, megabytes) => format!("{megabytes}m"),
@@ -112,7 +109,7 @@ impl Content for MapContent {
         let Some(table) = old.table() else { return };
         // Where somebody writes all the time, the next watcher has them from etcd; and it says what
         // has no room.
-        let _ = copy(table, new.words(), self.entries.rules().is_secret, tag);
+        let _ = copy(*table, new.words(), self.entries.rules().is_secret, tag);
     }
 
     fn is_set(&self) -> bool {

@@ -14,32 +14,47 @@ use super::{content::Content, key_state::KeyState};
 pub(crate) struct LiveMemory {
     pub(crate) state: &'static KeyState,
     words: &'static [AtomicU64],
-    form: Form,
+    values: Values,
 }
 
 /// How the values lie there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// As one value, which is written as a whole.
-    Whole,
-    /// As a table, of which each entry is written by itself.
-    Table,
+#[derive(Clone, Copy, Debug)]
+enum Values {
+    /// As one, which is written as a whole.
+    Whole(SharedWords<'static>),
+    /// As those of a table, of which each entry is written by itself.
+    Table(SharedMap<'static>),
 }
 
 impl LiveMemory {
-    /// What lies there.
-    pub(super) fn new(state: &'static KeyState, words: &'static [AtomicU64], form: Form) -> Self {
-        Self { state, words, form }
+    /// What lies there: one value, or a table.
+    pub(super) fn new(
+        state: &'static KeyState,
+        words: &'static [AtomicU64],
+        is_table: bool,
+    ) -> Self {
+        let values = if is_table {
+            Values::Table(SharedMap::new(words))
+        } else {
+            Values::Whole(SharedWords::new(words))
+        };
+        Self { state, words, values }
     }
 
     fn whole(&self) -> SharedWords<'static> {
-        // What lies there in another form is no value.
-        SharedWords::new(if self.form == Form::Whole { self.words } else { &[] })
+        match self.values {
+            Values::Whole(words) => words,
+            // It is no value.
+            Values::Table(_) => SharedWords::new(&[]),
+        }
     }
 
     /// The entries of a table.
-    pub(super) fn table(&self) -> Option<SharedMap<'static>> {
-        (self.form == Form::Table).then(|| SharedMap::new(self.words))
+    pub(super) fn table(&self) -> Option<&SharedMap<'static>> {
+        match &self.values {
+            Values::Whole(_) => None,
+            Values::Table(table) => Some(table),
+        }
     }
 
     /// All words of a table, for the one who writes it.
@@ -49,9 +64,9 @@ impl LiveMemory {
 
     /// Whether it was ever written, also that there is nothing: etcd has been read by then.
     pub(crate) fn is_written(&self) -> bool {
-        match self.form {
-            Form::Whole => self.whole().generation() != 0,
-            Form::Table => SharedMap::new(self.words).generation() != 0,
+        match &self.values {
+            Values::Whole(words) => words.generation() != 0,
+            Values::Table(table) => table.generation() != 0,
         }
     }
 
@@ -71,9 +86,9 @@ impl LiveMemory {
         if !self.is_written() {
             return None;
         }
-        match self.form {
-            Form::Whole => self.read(|_| ()).ok().map(|found| found.tag),
-            Form::Table => Some(SharedMap::new(self.words).tag()),
+        match &self.values {
+            Values::Whole(words) => words.read(|_| ()).ok().map(|found| found.tag),
+            Values::Table(table) => Some(table.tag()),
         }
     }
 

@@ -8,11 +8,7 @@ use ngx::ffi::{
     NGX_LOG_EMERG, ngx_conf_t, ngx_int_t, ngx_shm_zone_t, ngx_slab_alloc, ngx_slab_calloc,
 };
 
-use super::{
-    key_state::KeyState,
-    kind::LiveKind,
-    memory::{Form, LiveMemory},
-};
+use super::{key_state::KeyState, kind::LiveKind, memory::LiveMemory};
 use crate::{
     nginx::{
         callback::{ERROR, OK, guard},
@@ -94,8 +90,8 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         let conf = own.conf.get();
         let is_new = old.is_null();
         let is_too_small = is_new && lay_out(zone).is_none();
-        let form = if conf.is_table() { Form::Table } else { Form::Whole };
-        let Some(memory) = find(zone, form).filter(|_| !is_too_small) else {
+        let is_table = conf.is_table();
+        let Some(memory) = find(zone, is_table).filter(|_| !is_too_small) else {
             let name = String::from_utf8_lossy(zone.shm.name.as_bytes()).into_owned();
             let message = zone_too_small(&name, conf.source().directive);
             log::to(NGX_LOG_EMERG, zone.shm.log, &message);
@@ -106,7 +102,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             if conf.is_secret() {
                 exclude_from_dumps(zone);
             }
-            match old_zone(zone).and_then(|old| find(old, form)) {
+            match old_zone(zone).and_then(|old| find(old, is_table)) {
                 // Only the size is another one.
                 Some(before) => memory.go_on(&before, &*conf.content(memory)),
                 // The first list is compared with what the configuration has.
@@ -145,13 +141,13 @@ fn exclude_from_dumps(zone: &ngx_shm_zone_t) {
 }
 
 /// What lies in a zone.
-fn find(zone: &ngx_shm_zone_t, form: Form) -> Option<LiveMemory> {
+fn find(zone: &ngx_shm_zone_t, is_table: bool) -> Option<LiveMemory> {
     // SAFETY: the memory is mapped; its slab pool keeps a `Layout` once `lay_out` has been there,
     // with words that are nobody else's. Both stay mapped for as long as the cycle that has the
     // zone, and so does the caller.
     unsafe {
         let layout = (*slab_pool(zone)).data.cast::<Layout>().as_ref()?;
         let words = slice::from_raw_parts(layout.words, layout.count);
-        Some(LiveMemory::new(&layout.state, words, form))
+        Some(LiveMemory::new(&layout.state, words, is_table))
     }
 }

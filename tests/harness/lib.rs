@@ -75,8 +75,8 @@ pub use open_sockets::OpenSockets;
 pub use pipeline::{Question, pipelined};
 pub use ports::free_port;
 pub use process::{
-    address_space, limit_address_space, limit_files, memory, open_files, processor_time, running,
-    signal, state,
+    address_space, limit_address_space, limit_files, memory, open_files, processor_time,
+    processor_time_of_threads, running, signal, state,
 };
 pub use program::{Program, firehose_router};
 pub use prometheus::{Prometheus, Rule, Series, Target, promtool_check};

@@ -199,6 +199,21 @@ pub fn processor_time(pid: i32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// For how long all threads of the process that it has now have been running on a processor.
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn processor_time_of_threads(pid: i32) -> Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let nanoseconds = text.split(' ').next().ok_or("no time")?.parse()?;
+        sum += Duration::from_nanos(nanoseconds);
+    }
+    Ok(sum)
+}
+
 /// Memory of a process that is its own, in bytes: what it wrote to, without what it shares with
 /// others (`Private_Dirty` of `/proc/PID/smaps_rollup`).
 ///

@@ -30,6 +30,7 @@ impl Scene {
                 Over::Upstreams => self.write_upstreams(writer, query, pass.rows, &mut out),
                 Over::Variables => self.write_live(writer, LiveKind::Key, &mut out),
                 Over::Networks => self.write_live(writer, LiveKind::Prefix, &mut out),
+                Over::Maps => self.write_live(writer, LiveKind::Map, &mut out),
             }
         }
         out
@@ -87,6 +88,7 @@ impl Scene {
             live: vec![
                 live("$maintenance", LiveKind::Key, "/firehose/nginx/maintenance"),
                 live("$put_allowed", LiveKind::Prefix, "/firehose/nginx/put_allow/"),
+                live("$service", LiveKind::Map, "/firehose/routes/"),
             ],
         }
     }
@@ -321,6 +323,11 @@ fn live(name: &str, kind: LiveKind, path: &str) -> Live {
     let figures = match kind {
         LiveKind::Key => vec![("set", LiveFigure::Flag(true)), ("size", LiveFigure::Number(3))],
         LiveKind::Prefix => vec![("networks", LiveFigure::Number(4))],
+        LiveKind::Map => vec![
+            ("entries", LiveFigure::Number(1_200)),
+            ("bytes_used", LiveFigure::Number(80 << 10)),
+            ("bytes_total", LiveFigure::Number(900 << 10)),
+        ],
     };
     Live {
         name: name.to_owned(),

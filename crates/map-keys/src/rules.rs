@@ -23,8 +23,8 @@ pub struct Rules {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Reason {
     /// See [`MAX_NAME`].
-    #[error("the name is too long: {0} bytes, the maximum is {MAX_NAME}")]
-    NameTooLong(usize),
+    #[error("the key is too long: {0} bytes below the prefix, the maximum is {MAX_NAME}")]
+    KeyTooLong(usize),
     /// The name is neither that of a host nor a mask.
     #[error(transparent)]
     Host(#[from] hosts::HostError),
@@ -62,7 +62,7 @@ impl Rules {
         if self.has_hostnames {
             return Ok(hosts::parse(key)?);
         }
-        Name::exact(key).ok_or(Reason::NameTooLong(key.len()))
+        Name::exact(key).ok_or(Reason::KeyTooLong(key.len()))
     }
 
     /// A value as variables have it: a line break at its end, as files have one, is no part of it.

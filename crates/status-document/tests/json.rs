@@ -15,7 +15,7 @@ proptest! {
         let upstreams = [(upstream(&name, &text), peers.clone())];
         let written = write(&mut JsonWriter::new(has_rows), &upstreams, &text);
         let read: Value = serde_json::from_str(&written).expect("JSON");
-        prop_assert_eq!(read.as_object().map(|all| all.len()), Some(12));
+        prop_assert_eq!(read.as_object().map(|all| all.len()), Some(13));
         let one = &read["upstreams"][&name];
         for field in ["cluster", "prefix", "endpoint", "trouble"] {
             prop_assert_eq!(&one[field], &Value::from(text.as_str()));
@@ -23,6 +23,7 @@ proptest! {
         prop_assert_eq!(&one["changes"][0]["added"][0], &Value::from(text.as_str()));
         prop_assert_eq!(&read["variables"]["$a"]["key"], &Value::from(text.as_str()));
         prop_assert_eq!(&read["geo"]["$b"]["prefix"], &Value::from(text.as_str()));
+        prop_assert_eq!(&read["maps"]["$c"]["prefix"], &Value::from(text.as_str()));
         prop_assert_eq!(&one["peers_total"], &Value::from(peers.len()));
         for state in State::ALL {
             let count = peers.iter().filter(|peer| peer.state == state).count();

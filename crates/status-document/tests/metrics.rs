@@ -195,7 +195,7 @@ fn an_upstream_has_its_kind_and_its_method_as_labels() {
     assert_eq!(infos, expected.map(|labels| (labels, 1.0)));
 }
 
-/// The metrics of a variable and of networks whose value is rejected for this reason.
+/// The metrics of a variable, of networks and of a map whose value is rejected for this reason.
 fn of_live(rejected: Option<&str>) -> BTreeMap<String, f64> {
     let mut writer = MetricsWriter::new(Exposition::OpenMetrics, true);
     let mut out = Vec::new();
@@ -205,6 +205,7 @@ fn of_live(rejected: Option<&str>) -> BTreeMap<String, f64> {
             Over::Upstreams => continue,
             Over::Variables => LiveKind::Key,
             Over::Networks => LiveKind::Prefix,
+            Over::Maps => LiveKind::Map,
         };
         let rejected = rejected.map(str::to_owned);
         writer.live(&Live { rejected, ..live(kind, "$a", "text") }, &mut out);
@@ -217,8 +218,9 @@ fn of_live(rejected: Option<&str>) -> BTreeMap<String, f64> {
 fn a_value_is_rejected_until_a_valid_one_is_there() {
     for (rejected, value) in [(Some("not a number"), 1.0), (None, 0.0)] {
         let metrics = of_live(rejected);
-        for name in ["nginx_etcd_variable_rejected", "nginx_etcd_geo_rejected"] {
-            assert_eq!(metrics.get(name), Some(&value), "{name}, {rejected:?}");
+        for kind in ["variable", "geo", "map"] {
+            let name = format!("nginx_etcd_{kind}_rejected");
+            assert_eq!(metrics.get(&name), Some(&value), "{name}, {rejected:?}");
         }
         // A counter does not fall.
         assert_eq!(metrics["nginx_etcd_variable_rejected_values_total"], 2.0);

@@ -34,6 +34,7 @@ fn page(text: &str, shows_peers: bool) -> Vec<u8> {
             }
             Over::Variables => writer.live(&live(text, LiveKind::Key), &mut out),
             Over::Networks => writer.live(&live(text, LiveKind::Prefix), &mut out),
+            Over::Maps => writer.live(&live(text, LiveKind::Map), &mut out),
         }
     }
     out

@@ -98,6 +98,37 @@ pub(super) fn table() -> Vec<Refused> {
             ),
             words: &["spread=$a", "type=time"],
         },
+        at_top("etcd_map $host $a main;", &["etcd_map", "arguments", "source $name cluster"]),
+        at_top("etcd_map $host a main /a/;", &["etcd_map", "\"a\"", "dollar"]),
+        at_top("etcd_map $host $a nobody /a/;", &["etcd_map", "nobody", "unknown cluster"]),
+        at_top("etcd_map $host $a main /;", &["etcd_map", "prefix \"/\""]),
+        at_top("etcd_map $ $a main /a/;", &["etcd_map", "source \"$\"", "variables"]),
+        at_top("etcd_map $host $a main /a/ split=${b;", &["etcd_map", "\"split\"", "variables"]),
+        at_top("etcd_map $host $a main /a/ default=$b;", &["etcd_map", "\"$b\" of \"default\""]),
+        at_top("etcd_map $host $a main /a/ zone=1k;", &["etcd_map", "zone", "64k"]),
+        at_top("etcd_map $host $a main /a/ max_length=2m;", &["etcd_map", "max_length", "1m"]),
+        at_top("etcd_map $host $a main /a/ max_length=0;", &["etcd_map", "max_length", "1m"]),
+        at_top("etcd_map $host $a main /a/ hostnames=on;", &["etcd_map", "hostnames=on"]),
+        at_top("etcd_map $host $a main /a/ secret secret;", &["etcd_map", "duplicate", "secret"]),
+        at_top("etcd_map $nowhere $a main /a/;", &["unknown", "nowhere", "variable"]),
+        at_top("etcd_map $host $uri main /a/;", &["etcd_map", "duplicate", "$uri"]),
+        at_top(
+            "etcd_map $host $a main /a/; etcd_map $uri $A main /b/;",
+            &["etcd_map", "$A", "duplicate", "other parameters"],
+        ),
+        at_top(
+            "etcd_geo $a main /a/; etcd_map $uri $a main /b/;",
+            &["etcd_map", "$a", "duplicate", "another directive"],
+        ),
+        at_top(
+            "etcd_map $host $a main /a/; etcd_map $host $b main /a/ zone=2m;",
+            &["etcd_map", "conflicting \"zone\"", "1048576 bytes"],
+        ),
+        at_top(
+            "etcd_map $host $a main /a/; etcd_map $host $b main /a/ max_length=8k;",
+            &["etcd_map", "conflicting \"max_length\"", "4096 bytes"],
+        ),
+        in_upstream("etcd_map $host $a main /a/;", &["etcd_map", "not allowed"]),
         at_top("etcd_geo $a main /a//;", &["etcd_geo", "prefix", "\"/a//\""]),
     ]
 }

@@ -45,20 +45,29 @@ async fn a_circle_of_maps_is_an_error_as_nginx_says_it() -> Result<()> {
         with_map(
             &etcd,
             "etcd_map $b $a main /a/; etcd_map $a $b main /b/;
-             etcd_map $c $c main /a/; etcd_map $http_x_name $d main /a/ split=$d;",
+             etcd_map $c $c main /a/; etcd_map $http_x_name $d main /a/ split=$d;
+             map $native_b $native { default $native_b; } map $native $native_b { default $native; }",
         )
         .server(
             "location = /a { return 200 '<$a>'; } location = /c { return 200 '<$c>'; }
-             location = /d { return 200 '<$d>'; } location = /ok { return 200 fine; }",
+             location = /d { return 200 '<$d>'; } location = /native { return 200 '<$native>'; }
+             location = /if-a { if ($a) { return 204; } return 200; }
+             location = /if-native { if ($native) { return 204; } return 200; }
+             location = /ok { return 200 fine; }",
         ),
     )
     .await?;
     etcd.put("/a/x", "y").await?;
     for mut connection in nginx.connect_to_each().await? {
-        for path in ["/a", "/c", "/d"] {
+        let mut ask = async |path| {
             let answer = connection.get_with(path, &[("X-Name", "x")]).await?;
-            assert_eq!(answer.status, 500, "{path}: {}", answer.text());
+            Ok::<_, Error>((answer.status, answer.text().len()))
+        };
+        let native = ask("/native").await?;
+        for path in ["/a", "/c", "/d"] {
+            assert_eq!(ask(path).await?, native, "{path}");
         }
+        assert_eq!(ask("/if-a").await?, ask("/if-native").await?);
         assert_eq!(connection.get("/ok").await?.status, 200);
     }
     nginx.wait_for_log("cycle while evaluating variable").await?;

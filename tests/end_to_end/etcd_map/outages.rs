@@ -106,7 +106,7 @@ async fn reloads_and_killed_watchers_lose_no_change() -> Result<()> {
         while !stopped.is_cancelled() {
             let key = route(&format!("key-{}", change * 7 % KEYS));
             match change % 5 {
-                4 => written.delete(&key).await?,
+                4 => written.delete_each([key]).await?,
                 _ => {
                     written.put(key, format!("value-{change}-{}", "x".repeat(change % 300))).await?
                 }

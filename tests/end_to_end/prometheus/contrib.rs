@@ -125,6 +125,7 @@ async fn router(folder: &Folder) -> Result<(Router, TcpNode, String)> {
             .stream(&stream_server(port, "", &format!("proxy_pass {SESSIONS};")))
             .http("etcd_variable $limit main /limit default=1;")
             .http("etcd_geo $inside main /inside/;")
+            .http("etcd_map $host $mapped main /mapped/;")
     })
     .await?;
     router.etcd.put("/limit", "5").await?;

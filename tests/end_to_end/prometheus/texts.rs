@@ -75,6 +75,7 @@ async fn router() -> Result<Router> {
             .http("upstream \"second\" { etcd main /second/; server 127.0.0.1:1 backup; }")
             .http("etcd_variable $limit main /limit default=1;")
             .http("etcd_geo $inside main /inside/;")
+            .http("etcd_map $host $mapped main /mapped/;")
             .http(PATHS)
             .server(LOCATIONS)
     })

@@ -61,6 +61,9 @@ struct Reference {
     seen: BTreeSet<(String, String)>,
 }
 
+/// What only an `etcd_map` has, but for the prefix.
+const MAP: [&str; 4] = ["prefix", "entries", "bytes_used", "bytes_total"];
+
 impl Reference {
     /// Compares an object with a table; `optional` fields need not be there, and `left_out` ones
     /// must not.
@@ -146,8 +149,24 @@ impl Reference {
         for upstream in document["upstreams"].as_object().ok_or("no upstreams")?.values() {
             self.check_upstream(upstream)?;
         }
-        self.check("A variable", &document["variables"]["$one"], &[], &["prefix", "networks"])?;
-        self.check("A variable", &document["geo"]["$two"], &[], &["key", "set", "size"])
+        self.check(
+            "A variable",
+            &document["variables"]["$one"],
+            &[],
+            &[&MAP[..], &["networks"]].concat(),
+        )?;
+        self.check(
+            "A variable",
+            &document["geo"]["$two"],
+            &[],
+            &[&["key", "set", "size"], &MAP[1..]].concat(),
+        )?;
+        self.check(
+            "A variable",
+            &document["maps"]["$three"],
+            &[],
+            &["key", "set", "size", "networks"],
+        )
     }
 }
 
@@ -173,6 +192,7 @@ async fn everything() -> Result<(Etcd, Vec<Node>, Nginx, Folder)> {
             .workers(1)
             .http(&cluster("main", &etcd.url()))
             .http("etcd_variable $one main /one default=0; etcd_geo $two main /two/;")
+            .http("etcd_map $host $three main /three/;")
             .http(&upstream(
                 &format!("zone=1m hold=10m state={}", state.display()),
                 "etcd_check tcp interval=100ms; etcd_balance least_time last_byte; \

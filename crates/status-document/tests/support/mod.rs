@@ -135,6 +135,7 @@ pub fn live(kind: LiveKind, name: &str, text: &str) -> Live {
     let figure = match kind {
         LiveKind::Key => ("set", LiveFigure::Flag(true)),
         LiveKind::Prefix => ("networks", LiveFigure::Number(3)),
+        LiveKind::Map => ("entries", LiveFigure::Number(4)),
     };
     Live {
         name: name.to_owned(),
@@ -192,6 +193,7 @@ pub fn write(
             }
             Over::Variables => writer.live(&live(LiveKind::Key, "$a", text), &mut out),
             Over::Networks => writer.live(&live(LiveKind::Prefix, "$b", text), &mut out),
+            Over::Maps => writer.live(&live(LiveKind::Map, "$c", text), &mut out),
         }
         take(&mut out);
     }
