@@ -63,6 +63,11 @@ pub(crate) trait Content: Any + Debug + Send {
         false
     }
 
+    /// Whether the values are secrets, of which no copy is to stay.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
     /// Whether anybody beside requests goes by the values, and has to be told of a change.
     fn is_heard(&self) -> bool {
         true

@@ -94,6 +94,7 @@ pub(crate) trait Request {
 
     /// Memory of this many bytes, zeroed, that lasts as long as the request; `None` where memory is
     /// short.
+    #[expect(clippy::mut_from_ref, reason = "each call gives out what nobody else has")]
     fn allocate(&self, length: usize) -> Option<&mut [u8]>;
 }
 

@@ -151,6 +151,10 @@ impl Content for MapContent {
         self.entries.wants_list()
     }
 
+    fn is_secret(&self) -> bool {
+        self.entries.rules().is_secret
+    }
+
     fn is_heard(&self) -> bool {
         false
     }

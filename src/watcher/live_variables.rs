@@ -8,6 +8,7 @@ use etcd_watch::{
     Watched, messages::state_of_etcd,
 };
 use live_value::messages::{LiveKeys, Messages};
+use map_keys::wipe;
 use tokio::{
     sync::{
         mpsc::{self, UnboundedSender},
@@ -104,6 +105,9 @@ pub(super) async fn serve(
             }
             Some(false) => {}
         }
+        if live.replica.in_hand().is_secret() {
+            news.iter_mut().for_each(wipe_values);
+        }
         if live.is_settled() && !mem::replace(&mut has_settled, true) {
             claim.settle();
         }
@@ -115,6 +119,18 @@ pub(super) async fn serve(
             (following, updates) = follow();
             listed = Instant::now();
         }
+    }
+}
+
+/// Overwrites the values that came with an update.
+fn wipe_values(update: &mut Update) {
+    match update {
+        Update::Listed { items, .. } => items.iter_mut().for_each(|item| wipe(&mut item.value)),
+        Update::Changed { events, .. } => events.iter_mut().for_each(|event| match event {
+            Event::Put(item) => wipe(&mut item.value),
+            Event::Delete { .. } => {}
+        }),
+        _ => {}
     }
 }
 

@@ -14,4 +14,5 @@ mod rules;
 mod spellings;
 
 pub use entries::{Entries, Rejected, Update, copy};
+pub use place::wipe;
 pub use rules::{Reason, Rules};

@@ -13,7 +13,7 @@ use live_value::Tag;
 /// Entries, each by its key in lower case.
 pub(crate) enum Place<'w> {
     /// Those that requests see.
-    Shared(MapWriter<'w>),
+    Shared(Box<MapWriter<'w>>),
     /// Those that are to take their place.
     Beside(BTreeMap<Vec<u8>, Vec<u8>>),
 }
@@ -38,7 +38,7 @@ impl Debug for Place<'_> {
 impl<'w> Place<'w> {
     /// Shared memory, with what is there.
     pub(crate) fn shared(words: &'w [AtomicU64], is_secret: bool) -> Self {
-        Self::Shared(MapWriter::take_over(words, is_secret))
+        Self::Shared(Box::new(MapWriter::take_over(words, is_secret)))
     }
 
     /// A place beside it, with nothing.
@@ -142,7 +142,7 @@ impl Drop for Place<'_> {
 }
 
 /// Overwrites a value that is not needed any more: it may be a secret.
-pub(crate) fn wipe(value: &mut [u8]) {
+pub fn wipe(value: &mut [u8]) {
     value.fill(0);
     // So that the compiler does not find that nobody reads the zeroes.
     std::hint::black_box(value);
