@@ -127,8 +127,8 @@ build() {
 
 # Crates that are tested without etcd, nginx or a network.
 crates=(change-history client-networks directive-table hash-ring idle-cache live-map live-value
-    log-burst nginx-layout nginx-syntax peer-balance peer-drain peer-state peer-zone retry-backoff
-    status-document upstream-peers)
+    log-burst map-keys nginx-layout nginx-syntax peer-balance peer-drain peer-state peer-zone
+    retry-backoff status-document upstream-peers)
 
 run_tests() {
     local crate test arguments=(--lib)

@@ -77,7 +77,8 @@ impl LiveKind for MapConf {
 }
 
 impl MapConf {
-    /// The value for a request; `None` where nginx cannot evaluate what names it, or memory is short.
+    /// The value for a request; `None` where nginx cannot evaluate what names it, or memory is
+    /// short.
     fn find<'a>(
         &'a self,
         memory: Option<LiveMemory>,

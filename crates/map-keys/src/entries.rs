@@ -116,8 +116,8 @@ impl<'w> Entries<'w> {
         update
     }
 
-    /// Takes a fresh list of all keys, in the order of their bytes, with their values: what it lacks
-    /// is gone, what it has malformed keeps its last good value.
+    /// Takes a fresh list of all keys, in the order of their bytes, with their values: what it
+    /// lacks is gone, what it has malformed keeps its last good value.
     pub fn replace<'i>(
         &mut self,
         items: impl ExactSizeIterator<Item = (&'i [u8], &'i [u8])>,

@@ -46,7 +46,8 @@ async fn a_circle_of_maps_is_an_error_as_nginx_says_it() -> Result<()> {
             &etcd,
             "etcd_map $b $a main /a/; etcd_map $a $b main /b/;
              etcd_map $c $c main /a/; etcd_map $http_x_name $d main /a/ split=$d;
-             map $native_b $native { default $native_b; } map $native $native_b { default $native; }",
+             map $native_b $native { default $native_b; }
+             map $native $native_b { default $native; }",
         )
         .server(
             "location = /a { return 200 '<$a>'; } location = /c { return 200 '<$c>'; }

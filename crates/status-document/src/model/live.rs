@@ -43,7 +43,8 @@ pub struct Live {
     pub revision: Option<u64>,
     /// The number of values that were rejected since the shared memory was created.
     pub rejected_total: u64,
-    /// Why a present value is rejected, for `etcd_geo` and `etcd_map` with its key; `None` if every one is valid.
+    /// Why a present value is rejected, for `etcd_geo` and `etcd_map` with its key; `None` if every
+    /// one is valid.
     pub rejected: Option<String>,
     /// The seconds for which the value outlives a wiped etcd at most; `None` if it does not have
     /// to.
