@@ -77,6 +77,25 @@ pub(crate) trait Content: Any + Debug + Send {
     fn summary(&self) -> String;
 }
 
+impl dyn Content {
+    /// What lies in shared memory; this, which is empty, where there is nothing. To be called with
+    /// the right to write.
+    pub(crate) fn restored(self: Box<Self>, memory: &LiveMemory) -> Box<Self> {
+        self.restore(memory).unwrap_or(self)
+    }
+
+    /// Goes on with what lies in memory of another size; this is empty.
+    pub(super) fn go_on(&self, old: &LiveMemory, new: &LiveMemory) {
+        // Before the values: values that are newer than what is known of them are compared with
+        // etcd once more, older ones would pass for etcd's last word.
+        new.state.go_on(old.state);
+        // What is written is what etcd has said.
+        if let Some(tag) = old.tag() {
+            self.copy(old, new, tag);
+        }
+    }
+}
+
 /// What a list or a value has done to a [`Content`].
 #[derive(Debug, Default)]
 #[must_use]

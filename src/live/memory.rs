@@ -5,7 +5,7 @@ use core::sync::atomic::AtomicU64;
 use live_map::SharedMap;
 use live_value::{SharedWords, Tag, TornRead, WordsReading};
 
-use super::{content::Content, key_state::KeyState};
+use super::key_state::KeyState;
 
 /// What lies in shared memory of a key, or of those below a prefix: the last good values, as the
 /// kind of variable has them there, and what is known of the keys. Each process has one of its own,
@@ -82,7 +82,7 @@ impl LiveMemory {
     }
 
     /// What the values were published with; `None` before that, and where they could not be read.
-    fn tag(&self) -> Option<Tag> {
+    pub(super) fn tag(&self) -> Option<Tag> {
         if !self.is_written() {
             return None;
         }
@@ -109,25 +109,9 @@ impl LiveMemory {
         self.whole().read(read)
     }
 
-    /// The last good values; `empty` where there are none. To be called with the right to write.
-    pub(crate) fn restore(&self, empty: Box<dyn Content>) -> Box<dyn Content> {
-        empty.restore(self).unwrap_or(empty)
-    }
-
     /// Writes the last good values, or that there are none. The source of the tag is the id of the
     /// cluster that they come from.
     pub(super) fn write(&self, values: Option<&[u64]>, tag: Tag) {
         self.whole().write(values, tag);
-    }
-
-    /// Goes on with what lies in memory of another size.
-    pub(super) fn go_on(&self, old: &Self, empty: &dyn Content) {
-        // Before the values: values that are newer than what is known of them are compared with
-        // etcd once more, older ones would pass for etcd's last word.
-        self.state.go_on(old.state);
-        // What is written is what etcd has said.
-        if let Some(tag) = old.tag() {
-            empty.copy(old, self, tag);
-        }
     }
 }

@@ -104,7 +104,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             }
             match old_zone(zone).and_then(|old| find(old, is_table)) {
                 // Only the size is another one.
-                Some(before) => memory.go_on(&before, &*conf.content(memory)),
+                Some(before) => conf.content(memory).go_on(&before, &memory),
                 // The first list is compared with what the configuration has.
                 None => memory.state.store_origin(conf.initial_origin(), None),
             }

@@ -161,7 +161,7 @@ impl FollowedValues {
         let LivePlan { messages, memory, content } = plan;
         let watched = Watched { keys: messages.watched(), noun: messages.nouns.values };
         let contact = Contact::new(cluster_name, watched, outages, lines.clone());
-        let mut replica = Replica::new(memory.restore(content), memory.state.origin(), HOLD);
+        let mut replica = Replica::new(content.restored(&memory), memory.state.origin(), HOLD);
         if let Some(holding) = memory.state.holding() {
             replica = replica.resume(holding);
         }
