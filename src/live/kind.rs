@@ -57,16 +57,15 @@ pub(crate) trait LiveKind: Any + Debug + Send + Sync {
     /// An empty content, for values that will lie there.
     fn content(&self, memory: LiveMemory) -> Box<dyn Content>;
 
-    /// Gives the variable's value for a request to `give`, once.
-    fn look_up(
-        &self,
-        memory: Option<LiveMemory>,
-        request: &dyn Request,
-        give: &mut dyn FnMut(Value<'_>),
-    );
+    /// The variable's value for a request.
+    fn look_up<'r>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r dyn Request,
+    ) -> Value<'r>;
 
     /// What the status shows of the values.
-    fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure>;
+    fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure>;
 }
 
 /// What a live variable is made of.
@@ -101,10 +100,8 @@ pub(crate) trait Request {
 /// A variable's value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
-    /// It was copied, and has to be copied again to last.
-    Copied(&'a [u8]),
-    /// It lasts as long as the request, or the cycle.
-    Lasting(&'a [u8]),
+    /// This text, in the memory of the request or of the cycle.
+    Text(&'a [u8]),
     /// There is none.
     Nothing,
     /// It could not be evaluated, which is an error of the request.

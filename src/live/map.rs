@@ -57,16 +57,15 @@ impl LiveKind for MapConf {
         Box::new(MapContent::new(self, memory))
     }
 
-    fn look_up(
-        &self,
-        memory: Option<LiveMemory>,
-        request: &dyn Request,
-        give: &mut dyn FnMut(Value<'_>),
-    ) {
-        give(self.find(memory, request).unwrap_or(Value::Failed));
+    fn look_up<'r>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r dyn Request,
+    ) -> Value<'r> {
+        self.find(memory, request).unwrap_or(Value::Failed)
     }
 
-    fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure> {
+    fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {
         let Some(table) = memory.table() else { return BTreeMap::new() };
         BTreeMap::from([
             ("entries", Figure::Number(table.len())),
@@ -79,11 +78,11 @@ impl LiveKind for MapConf {
 impl MapConf {
     /// The value for a request; `None` where nginx cannot evaluate what names it, or memory is
     /// short.
-    fn find<'a>(
-        &'a self,
-        memory: Option<LiveMemory>,
-        request: &'a dyn Request,
-    ) -> Option<Value<'a>> {
+    fn find<'r>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r dyn Request,
+    ) -> Option<Value<'r>> {
         // All that other variables are evaluated for comes first: what is below takes room on the
         // stack, and nothing is evaluated meanwhile.
         let source = request.evaluate(&self.source)?;
@@ -91,7 +90,7 @@ impl MapConf {
             Some(split) => Some(request.evaluate(split)?),
             None => None,
         };
-        let found = match memory.as_ref().and_then(LiveMemory::table) {
+        let found = match memory.and_then(LiveMemory::table) {
             Some(table) => self.copy(table, source, request),
             None => Ok(None),
         };
@@ -104,7 +103,7 @@ impl MapConf {
             },
             None => None,
         };
-        Some(Value::Lasting(value.unwrap_or(self.default.as_bytes())))
+        Some(Value::Text(value.unwrap_or(self.default.as_bytes())))
     }
 
     /// The value of the key that `source` names, in the request's memory; `Some(None)` where that

@@ -51,21 +51,19 @@ impl LiveKind for GeoConf {
         Box::new(Networks::new(&self.prefix, memory.room()))
     }
 
-    fn look_up(
-        &self,
-        memory: Option<LiveMemory>,
-        request: &dyn Request,
-        give: &mut dyn FnMut(Value<'_>),
-    ) {
-        let is_inside = memory.and_then(|memory| is_inside(self, memory, request.client()));
-        let text = |is_inside| if is_inside { "1" } else { "0" };
-        give(
-            is_inside
-                .map_or(Value::Nothing, |is_inside| Value::Lasting(text(is_inside).as_bytes())),
-        );
+    fn look_up<'r>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r dyn Request,
+    ) -> Value<'r> {
+        match memory.and_then(|memory| is_inside(self, memory, request.client())) {
+            Some(true) => Value::Text(b"1"),
+            Some(false) => Value::Text(b"0"),
+            None => Value::Nothing,
+        }
     }
 
-    fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure> {
+    fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {
         let initial = || self.initial.as_ref().map_or(0, |initial| initial.count);
         let count = match memory.read(count_in) {
             Ok(WordsReading { value: Some(count), .. }) => count,
@@ -77,7 +75,7 @@ impl LiveKind for GeoConf {
 }
 
 /// `None` where nothing could be read: the request must not pass for one that is allowed.
-fn is_inside(conf: &GeoConf, memory: LiveMemory, client: Option<IpAddr>) -> Option<bool> {
+fn is_inside(conf: &GeoConf, memory: &LiveMemory, client: Option<IpAddr>) -> Option<bool> {
     // A client at a unix socket is in no network.
     let found = memory.read(|table| client.is_some_and(|address| is_in(table, address))).ok()?;
     Some(match found.value {

@@ -59,17 +59,26 @@ impl LiveKind for VariableConf {
         Box::new(Text { kind: self.kind, last_good: None, is_there: false })
     }
 
-    fn look_up(
-        &self,
-        memory: Option<LiveMemory>,
-        _request: &dyn Request,
-        give: &mut dyn FnMut(Value<'_>),
-    ) {
-        let mut bytes = [0; MAX_LENGTH];
-        give(read(self, memory, &mut bytes));
+    fn look_up<'r>(
+        &'static self,
+        memory: Option<&LiveMemory>,
+        request: &'r dyn Request,
+    ) -> Value<'r> {
+        let copied = present(self, memory, |words| {
+            let (length, words) = length(words);
+            let into = request.allocate(length)?;
+            copy(words, into);
+            Some(&*into)
+        });
+        match copied {
+            Present::OfEtcd(Some(value)) => Value::Text(value),
+            Present::OfConf(text) => Value::Text(text.as_bytes()),
+            // Memory is short, or there is none.
+            Present::OfEtcd(None) | Present::Nothing => Value::Nothing,
+        }
     }
 
-    fn figures(&self, memory: LiveMemory) -> BTreeMap<&'static str, Figure> {
+    fn figures(&self, memory: &LiveMemory) -> BTreeMap<&'static str, Figure> {
         let length = memory.read(|words| length(words).0).ok().and_then(|found| found.value);
         BTreeMap::from([
             ("set", Figure::Flag(length.is_some())),
@@ -81,40 +90,57 @@ impl LiveKind for VariableConf {
 impl Variable {
     /// The present value as a time, in milliseconds.
     pub(crate) fn to_time(&self) -> Option<u64> {
-        time(text(read(self.conf, self.memory(), &mut [0; MAX_LENGTH]))?)
+        with_text(self.conf, self.memory(), time)
     }
 
     /// What says the present value as a number, in whichever thread.
     pub(crate) fn to_number(&self) -> LiveNumber {
         let (memory, conf) = (self.memory(), self.conf.clone());
-        Box::new(move || number(text(read(&conf, memory, &mut [0; MAX_LENGTH]))?))
+        Box::new(move || with_text(&conf, memory, number))
     }
 }
 
-fn text(value: Value<'_>) -> Option<&str> {
-    match value {
-        Value::Copied(bytes) | Value::Lasting(bytes) => str::from_utf8(bytes).ok(),
-        Value::Nothing | Value::Failed => None,
-    }
+/// The present value.
+enum Present<'c, T> {
+    /// What was made of that of the key.
+    OfEtcd(T),
+    /// That of the configuration.
+    OfConf(&'c str),
+    /// There is none.
+    Nothing,
 }
 
-/// The present value, which is copied into `bytes` unless it is that of the configuration.
-fn read<'a>(
-    conf: &'a VariableConf,
-    memory: Option<LiveMemory>,
-    bytes: &'a mut [u8; MAX_LENGTH],
-) -> Value<'a> {
+/// The present value; `copy` is given the words of that of the key, and may be called again.
+fn present<'c, T>(
+    conf: &'c VariableConf,
+    memory: Option<&LiveMemory>,
+    copy: impl FnMut(&[AtomicU64]) -> T,
+) -> Present<'c, T> {
     // Whether etcd has been read is of the same moment as the value: between two looks it might be,
     // and a value that is there would pass for none.
-    let (length, is_written) = match memory.map(|memory| memory.read(|words| copy(words, bytes))) {
+    let (value, is_written) = match memory.map(|memory| memory.read(copy)) {
         Some(Ok(found)) => (found.value, found.generation != 0),
         Some(Err(_)) => (None, true),
         None => (None, false),
     };
     let initial = || conf.initial.as_deref().filter(|_| !is_written).or(conf.default.as_deref());
-    match length {
-        Some(length) => Value::Copied(&bytes[..length]),
-        None => initial().map_or(Value::Nothing, |text| Value::Lasting(text.as_bytes())),
+    match value {
+        Some(value) => Present::OfEtcd(value),
+        None => initial().map_or(Present::Nothing, Present::OfConf),
+    }
+}
+
+/// What `read` makes of the present value.
+fn with_text<T>(
+    conf: &VariableConf,
+    memory: Option<&LiveMemory>,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    let mut bytes = [0; MAX_LENGTH];
+    match present(conf, memory, |words| copy_all(words, &mut bytes)) {
+        Present::OfEtcd(length) => read(str::from_utf8(&bytes[..length]).ok()?),
+        Present::OfConf(text) => read(text),
+        Present::Nothing => None,
     }
 }
 
@@ -125,13 +151,18 @@ fn length(words: &[AtomicU64]) -> (usize, &[AtomicU64]) {
     (length.min(MAX_LENGTH), words)
 }
 
-fn copy(words: &[AtomicU64], into: &mut [u8; MAX_LENGTH]) -> usize {
+/// Copies the value to the beginning of `into`. Returns its length.
+fn copy_all(words: &[AtomicU64], into: &mut [u8; MAX_LENGTH]) -> usize {
     let (length, words) = length(words);
-    for (bytes, word) in into[..length].chunks_mut(WORD).zip(words) {
+    copy(words, &mut into[..length]);
+    length
+}
+
+fn copy(words: &[AtomicU64], into: &mut [u8]) {
+    for (bytes, word) in into.chunks_mut(WORD).zip(words) {
         let word = word.load(Ordering::Relaxed).to_ne_bytes();
         bytes.copy_from_slice(&word[..bytes.len()]);
     }
-    length
 }
 
 /// What etcd has of the key.
@@ -173,7 +204,7 @@ impl Content for Text {
 
     fn restore(&self, memory: &LiveMemory) -> Option<Box<dyn Content>> {
         let mut bytes = [0; MAX_LENGTH];
-        let length = memory.read(|words| copy(words, &mut bytes)).ok()?.value?;
+        let length = memory.read(|words| copy_all(words, &mut bytes)).ok()?.value?;
         let last_good = Some(bytes[..length].to_vec());
         Some(Box::new(Self { kind: self.kind, last_good, is_there: true }))
     }

@@ -24,28 +24,16 @@ impl LiveVariable {
         request: &dyn Request,
         value: &mut ngx_variable_value_t,
     ) -> ngx_int_t {
-        let mut result = OK;
-        self.look_up(request, &mut |found| {
-            let text = match found {
-                Value::Copied(found) => request.allocate(found.len()).map(|copy| {
-                    copy.copy_from_slice(found);
-                    text(copy)
-                }),
-                Value::Lasting(found) => Some(text(found)),
-                Value::Nothing => None,
-                Value::Failed => {
-                    result = ERROR;
-                    None
-                }
-            };
-            set(value, text);
-        });
-        result
+        let text = match self.look_up(request) {
+            Value::Text(text) => {
+                Some(ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() })
+            }
+            Value::Nothing => None,
+            Value::Failed => return ERROR,
+        };
+        set(value, text);
+        OK
     }
-}
-
-fn text(bytes: &[u8]) -> ngx_str_t {
-    ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
 }
 
 /// Memory of this many bytes, zeroed, from the pool of a request; `None` where memory is short.

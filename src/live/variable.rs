@@ -54,9 +54,9 @@ impl LiveVariable {
         self.conf.source()
     }
 
-    /// Gives the value for a request to `give`, once.
-    pub(crate) fn look_up(&self, request: &dyn Request, give: &mut dyn FnMut(Value<'_>)) {
-        self.conf.look_up(self.memory(), request, give);
+    /// The value for a request.
+    pub(super) fn look_up<'r>(&self, request: &'r dyn Request) -> Value<'r> {
+        self.conf.look_up(self.memory(), request)
     }
 
     /// Whether the other one is of the same kind and has the same keys.
@@ -67,7 +67,7 @@ impl LiveVariable {
 
 impl<K: ?Sized> LiveVariable<K> {
     /// The values in shared memory, once it is mapped.
-    pub(crate) fn memory(&self) -> Option<LiveMemory> {
+    pub(crate) fn memory(&self) -> Option<&'static LiveMemory> {
         self.zone.get()
     }
 }

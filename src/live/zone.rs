@@ -1,7 +1,12 @@
 //! The shared memory of live variables: one zone for each key or prefix, kept over reloads by its
 //! name, or copied from one of another size.
 
-use core::{cell::Cell, ffi::c_void, slice, sync::atomic::AtomicU64};
+use core::{
+    cell::{Cell, OnceCell},
+    ffi::c_void,
+    slice,
+    sync::atomic::AtomicU64,
+};
 
 use live_value::messages::zone_too_small;
 use ngx::ffi::{
@@ -29,14 +34,14 @@ struct Layout {
 /// Where the values are, once nginx has mapped their zone.
 #[derive(Debug)]
 pub(super) struct LiveZone {
-    memory: Cell<Option<LiveMemory>>,
+    memory: OnceCell<LiveMemory>,
     /// The last variable with these keys that says where its values come from, or the first one.
     conf: Cell<&'static dyn LiveKind>,
 }
 
 impl LiveZone {
     /// The values; `None` before the end of the configuration.
-    pub(super) fn get(&self) -> Option<LiveMemory> {
+    pub(super) fn get(&self) -> Option<&LiveMemory> {
         self.memory.get()
     }
 
@@ -66,7 +71,7 @@ impl LiveZone {
             match (*zone).data.cast::<Self>().as_ref() {
                 Some(known) => known,
                 None => {
-                    let own = Self { memory: Cell::new(None), conf: Cell::new(conf) };
+                    let own = Self { memory: OnceCell::new(), conf: Cell::new(conf) };
                     let own = cycle_pool::allocate(&*cf, own)
                         .ok_or_else(|| format!("no memory for zone \"{name}\""))?;
                     (*zone).init = Some(init);
@@ -97,7 +102,8 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             log::to(NGX_LOG_EMERG, zone.shm.log, &message);
             return ERROR;
         };
-        own.memory.set(Some(memory));
+        // nginx makes a zone once for a cycle.
+        let _ = own.memory.set(memory);
         if is_new {
             if conf.is_secret() {
                 exclude_from_dumps(zone);

@@ -155,10 +155,10 @@ impl LivePlan {
             match plans.iter_mut().find(|(other, _)| other.shares_memory(variable)) {
                 Some((_, plan)) => plan.messages.names.push(source.name.to_owned()),
                 None => {
-                    let content = variable.conf.content(memory);
+                    let content = variable.conf.content(*memory);
                     let (names, nouns) = (vec![source.name.to_owned()], content.nouns());
                     let messages = Messages { names, keys: source.keys, nouns };
-                    plans.push((variable, Self { messages, memory, content }));
+                    plans.push((variable, Self { messages, memory: *memory, content }));
                 }
             }
         }

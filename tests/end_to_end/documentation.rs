@@ -174,7 +174,7 @@ fn with_files(text: &str) -> Result<String> {
             continue;
         }
         let name = line.trim_start().split([' ', '=']).next().unwrap_or_default();
-        let line = if FILES.contains(&name) {
+        let line = if FILES.contains(&name) && !line.contains(" data:") {
             format!("{name} nginx.conf;")
         } else if name == "user" && !line.contains("router") {
             String::new()

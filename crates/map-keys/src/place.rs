@@ -7,7 +7,7 @@ use std::{
     sync::atomic::AtomicU64,
 };
 
-use live_map::{Entry, Full, MapWriter, Name};
+use live_map::{Full, MapWriter, Name};
 use live_value::Tag;
 
 /// Entries, each by its key in lower case.
@@ -101,28 +101,14 @@ impl<'w> Place<'w> {
     /// Keeps the entries that `is_wanted` says so of, by their keys in lower case. Returns whether
     /// others are gone.
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> bool {
-        let before = self.len();
         match self {
-            Self::Shared(writer) => {
-                let name_of =
-                    |entry: &Entry| Name::new(entry.kind, &entry.text).map(|name| name.to_key());
-                let others: Vec<Entry> = writer
-                    .entries()
-                    .filter_map(|mut entry| {
-                        wipe(&mut entry.value);
-                        let is_other = !name_of(&entry).is_some_and(|key| is_wanted(&key));
-                        is_other.then_some(entry)
-                    })
-                    .collect();
-                for entry in &others {
-                    if let Some(name) = Name::new(entry.kind, &entry.text) {
-                        writer.delete(&name);
-                    }
-                }
+            Self::Shared(writer) => writer.retain(|name| is_wanted(&name.to_key())),
+            Self::Beside(entries) => {
+                let before = entries.len();
+                entries.retain(|key, _| is_wanted(key));
+                entries.len() != before
             }
-            Self::Beside(entries) => entries.retain(|key, _| is_wanted(key)),
         }
-        self.len() != before
     }
 
     /// Tells requests that this is what etcd has.

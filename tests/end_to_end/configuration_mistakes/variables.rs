@@ -110,7 +110,6 @@ pub(super) fn table() -> Vec<Refused> {
         at_top("etcd_map $host $a main /a/ max_length=0;", &["etcd_map", "max_length", "1m"]),
         at_top("etcd_map $host $a main /a/ hostnames=on;", &["etcd_map", "hostnames=on"]),
         at_top("etcd_map $host $a main /a/ secret secret;", &["etcd_map", "duplicate", "secret"]),
-        at_top("etcd_map $nowhere $a main /a/;", &["unknown", "nowhere", "variable"]),
         at_top("etcd_map $host $uri main /a/;", &["etcd_map", "duplicate", "$uri"]),
         at_top(
             "etcd_map $host $a main /a/; etcd_map $uri $A main /b/;",

@@ -130,6 +130,7 @@ async fn router(folder: &Folder) -> Result<(Router, TcpNode, String)> {
     .await?;
     router.etcd.put("/limit", "5").await?;
     router.etcd.put("/inside/all", "10.0.0.0/8").await?;
+    router.etcd.put("/mapped/all", "one").await?;
     let down = format!("{} down", router.nodes[0].address());
     router.nginx.applied(router.etcd.put(key("down"), down).await?).await?;
     for _ in 0..4 {

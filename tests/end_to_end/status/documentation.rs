@@ -184,6 +184,7 @@ async fn everything() -> Result<(Etcd, Vec<Node>, Nginx, Folder)> {
     etcd.put(key("wrong"), "?").await?;
     etcd.put(key("unresolved"), "nobody.invalid:80").await?;
     etcd.put("/one", "1").await?;
+    etcd.put("/three/a", "1").await?;
     let revision = etcd.put("/two/a", "10.0.0.0/8").await?;
     let folder = Folder::new("state")?;
     let state = folder.path().join("peers");
