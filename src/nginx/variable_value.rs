@@ -43,8 +43,8 @@ pub(crate) fn set(value: &mut ngx_variable_value_t, text: Option<ngx_str_t>) {
         None => (BITS.not_found, ngx_str_t { len: 0, data: ptr::null_mut() }),
     };
     value.data = text.data;
-    // What is shown is a key, a number or a value of at most 1 MiB, all far shorter than the bits of
-    // the length say.
+    // What is shown is a key, a number or a value of at most 1 MiB, for whose length there are more
+    // than enough bits.
     let bits = (bits_of(value) & BITS.escape) | (text.len as u32) << BITS.len | found;
     // SAFETY: the bits are a word at the value's beginning.
     unsafe { ptr::from_mut(value).cast::<u32>().write(bits) };
