@@ -4,19 +4,13 @@
 //! first cell    link to the next entry of the chain | head | words of the name, then of the value
 //! other cells   the next cell's number | words
 //! ```
-//!
-//! A link has the number of the cell where an entry begins, from 1, and above it the lower bits of
-//! the hash of that entry's name: others are passed by without a look at their names. A head has
-//! the number of the entry's second cell, its kind, and the lengths of its name and its value.
 
 use crate::{
-    name::{Kind, MAX_NAME},
+    bits::{Head, Link, Next, Title},
+    name::Kind,
     sync::{AtomicU64, Ordering},
     text::{Text, WORD, lower, word_count},
 };
-
-/// Bytes that a value has at most.
-pub const MAX_VALUE: usize = 1 << 20;
 
 /// Words of a cell: a line of the cache has as many, and a name of 24 bytes with a value of as many
 /// takes one.
@@ -34,113 +28,10 @@ const FIRST: usize = 2;
 /// Those of the other ones.
 const OTHER: usize = 1;
 
-/// Bits of a cell's number.
-const NUMBER_BITS: u32 = 27;
-
-const NUMBER: u64 = (1 << NUMBER_BITS) - 1;
-
-/// As many cells have numbers: 8 GB.
-pub(crate) const MAX_CELLS: usize = NUMBER as usize;
-
-/// Bits of a kind, and of the length of a name.
-const KIND_BITS: u32 = 2;
-const NAME_BITS: u32 = 10;
-const TITLE_BITS: u32 = KIND_BITS + NAME_BITS;
-
-const _: () = assert!(MAX_NAME < 1 << NAME_BITS);
-const _: () = assert!((MAX_VALUE as u64) < 1 << (64 - NUMBER_BITS - TITLE_BITS));
-
 /// How many cells an entry takes.
 pub(crate) fn cells_for(name: usize, value: usize) -> usize {
     let words = word_count(name) + word_count(value);
     1 + words.saturating_sub(CELL_WORDS - FIRST).div_ceil(CELL_WORDS - OTHER)
-}
-
-/// What leads to an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Link(u64);
-
-impl Link {
-    /// It leads to none.
-    pub(crate) const NONE: Self = Self(0);
-
-    /// The link to an entry that begins in this cell.
-    pub(crate) fn new(cell: usize, hash: u64) -> Self {
-        Self(hash << NUMBER_BITS | number(Some(cell)))
-    }
-
-    /// Whatever was written of the entry before the link was is seen.
-    #[inline(always)]
-    pub(crate) fn read(from: &AtomicU64) -> Self {
-        Self(from.load(Ordering::Acquire))
-    }
-
-    pub(crate) fn write(self, to: &AtomicU64) {
-        to.store(self.0, Ordering::Release);
-    }
-
-    /// The cell that it leads to, which may be none that there is.
-    #[inline(always)]
-    pub(crate) fn cell(self) -> usize {
-        index(self.0)
-    }
-
-    /// Whether the name of the entry may have this hash.
-    #[inline(always)]
-    pub(crate) fn is_of(self, hash: u64) -> bool {
-        (self.0 ^ hash << NUMBER_BITS) >> NUMBER_BITS == 0
-    }
-}
-
-/// What an entry says of itself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head(u64);
-
-/// A kind and the length of a name, which are compared together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Title(u64);
-
-impl Title {
-    #[inline(always)]
-    pub(crate) fn new(kind: Kind, length: usize) -> Self {
-        Self(kind as u64 | (length as u64) << KIND_BITS)
-    }
-}
-
-impl Head {
-    pub(crate) fn new(second: Option<usize>, title: Title, value: usize) -> Self {
-        Self(number(second) | title.0 << NUMBER_BITS | (value as u64) << (NUMBER_BITS + TITLE_BITS))
-    }
-
-    pub(crate) fn write(self, cell: &Cell) {
-        cell[1].store(self.0, Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    pub(crate) fn title(self) -> Title {
-        Title(self.0 >> NUMBER_BITS & ((1 << TITLE_BITS) - 1))
-    }
-
-    pub(crate) fn kind(self) -> Kind {
-        match self.title().0 & ((1 << KIND_BITS) - 1) {
-            0 => Kind::Exact,
-            1 => Kind::Head,
-            2 => Kind::Dot,
-            _ => Kind::Tail,
-        }
-    }
-
-    /// Bytes of the name.
-    #[inline(always)]
-    pub(crate) fn name(self) -> usize {
-        (self.title().0 >> KIND_BITS) as usize
-    }
-
-    /// Bytes of the value: of any head no more than [`MAX_VALUE`].
-    #[inline(always)]
-    pub(crate) fn value(self) -> usize {
-        ((self.0 >> (NUMBER_BITS + TITLE_BITS)) as usize).min(MAX_VALUE)
-    }
 }
 
 /// An entry that begins in a cell.
@@ -153,7 +44,7 @@ pub(crate) struct Body<'a> {
 impl<'a> Body<'a> {
     #[inline(always)]
     pub(crate) fn head(self) -> Head {
-        Head(self.cell[1].load(Ordering::Relaxed))
+        Head::read(&self.cell[1])
     }
 
     /// So many of its words from one on, if they are all in the first cell: most are.
@@ -194,7 +85,7 @@ impl<'a> Body<'a> {
         self.bytes(word_count(head.name()), head.value())
     }
 
-    /// Copies the beginning of the text of the words from one on. Returns whether there are as many.
+    /// Copies bytes from a word on, with which a text begins. Returns whether there are as many.
     #[inline(always)]
     pub(crate) fn copy_to(self, from: usize, into: &mut [u8]) -> bool {
         let (whole, rest) = into.as_chunks_mut();
@@ -221,21 +112,20 @@ pub(crate) struct Cursor<'a> {
     cells: &'a [Cell],
     /// Those of this cell that are still to come.
     words: &'a [AtomicU64],
-    /// The next cell's number is in this word.
-    next: u64,
+    next: Next,
 }
 
 impl<'a> Cursor<'a> {
     /// Begins with the name.
     pub(crate) fn new(body: Body<'a>) -> Self {
-        Self { cells: body.cells, words: &body.cell[FIRST..], next: body.head().0 }
+        Self { cells: body.cells, words: &body.cell[FIRST..], next: body.head().second() }
     }
 
     /// The next words, no more than so many; `None` where there is none.
     pub(crate) fn take(&mut self, most: usize) -> Option<&'a [AtomicU64]> {
         if self.words.is_empty() {
-            let cell = self.cells.get(index(self.next))?;
-            self.next = cell[0].load(Ordering::Relaxed);
+            let cell = self.cells.get(self.next.cell())?;
+            self.next = Next::read(&cell[0]);
             self.words = &cell[OTHER..];
         }
         let (words, rest) = self.words.split_at(most.min(self.words.len()));
@@ -342,12 +232,12 @@ pub(crate) fn cells_of(cells: &[Cell], first: usize) -> Vec<usize> {
     let head = Body { cells, cell }.head();
     let count = cells_for(head.name(), head.value());
     let mut all = vec![first];
-    let mut next = head.0;
+    let mut next = head.second();
     while all.len() < count
-        && let Some(cell) = cells.get(index(next))
+        && let Some(cell) = cells.get(next.cell())
     {
-        all.push(index(next));
-        next = cell[0].load(Ordering::Relaxed);
+        all.push(next.cell());
+        next = Next::read(&cell[0]);
     }
     all
 }
@@ -357,18 +247,27 @@ pub(crate) fn zero(cell: &Cell) {
     cell.iter().for_each(|word| word.store(0, Ordering::Relaxed));
 }
 
-/// Makes the second of two cells that are not an entry's first follow the first one.
-pub(crate) fn write_next(cell: &Cell, next: Option<usize>) {
-    cell[0].store(number(next), Ordering::Relaxed);
-}
-
-/// By which a cell is named; 0 is none.
-fn number(cell: Option<usize>) -> u64 {
-    cell.map_or(0, |cell| (cell as u64 + 1) & NUMBER)
-}
-
-/// The cell of a number, in a word whose other bits do not matter: for 0 one that there never is.
-#[inline(always)]
-fn index(word: u64) -> usize {
-    ((word & NUMBER) as usize).wrapping_sub(1)
+/// Writes an entry to cells to which nothing leads yet.
+pub(crate) fn write_entry(
+    all: &[Cell],
+    cells: &[usize],
+    next: Link,
+    (kind, text): (Kind, &[u8]),
+    value: &[u8],
+) {
+    let [first, others @ ..] = cells else { return };
+    let Some(cell) = all.get(*first) else { return };
+    let title = Title::new(kind, text.len());
+    next.write(&cell[0]);
+    Head::new(others.first().copied(), title, value.len()).write(&cell[1]);
+    for (at, &other) in others.iter().enumerate() {
+        if let Some(cell) = all.get(other) {
+            Next::write(others.get(at + 1).copied(), &cell[0]);
+        }
+    }
+    let mut cursor = Cursor::new(Body { cells: all, cell });
+    for word in Text::new(text).words().map(lower).chain(Text::new(value).words()) {
+        let Some([to]) = cursor.take(1) else { return };
+        to.store(word, Ordering::Relaxed);
+    }
 }

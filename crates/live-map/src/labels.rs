@@ -1,4 +1,4 @@
-//! Which numbers of labels the names of masks have: a host need not be looked for by ends of others.
+//! Which numbers of labels the names of masks have: a host is not looked for by parts of others.
 
 use crate::{
     layout::Layout,

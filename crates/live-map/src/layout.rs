@@ -9,7 +9,8 @@
 use live_value::SharedWords;
 
 use crate::{
-    entry::{CELL_WORDS, Cell, MAX_CELLS},
+    bits::MAX_CELLS,
+    entry::{CELL_WORDS, Cell},
     hash::Seed,
     sync::{AtomicU64, Ordering, fence},
 };

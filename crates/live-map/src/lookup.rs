@@ -1,7 +1,8 @@
 //! Where the entries are that a name or a host leads to.
 
 use crate::{
-    entry::{Body, Cell, Head, Link, Title},
+    bits::{Head, Link, Title},
+    entry::{Body, Cell},
     hash::Seed,
     labels::Marks,
     layout::Layout,

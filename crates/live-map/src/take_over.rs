@@ -1,7 +1,8 @@
 //! What a writer finds when it begins.
 
 use crate::{
-    entry::{Link, cells_for, cells_of, zero},
+    bits::Link,
+    entry::{cells_for, cells_of, zero},
     hash::Seed,
     labels::Labels,
     layout::Layout,

@@ -4,19 +4,16 @@ use live_value::Tag;
 use thiserror::Error;
 
 use crate::{
-    entry::{
-        Body, CELL, Cell, Cursor, Head, Link, MAX_VALUE, Title, cells_for, cells_of, write_next,
-        zero,
-    },
+    bits::{Link, MAX_VALUE},
+    entry::{CELL, cells_for, cells_of, write_entry, zero},
     labels::Labels,
     layout::{self, Layout},
     lookup::{MAX_CHAIN, Needle, chain},
     name::Name,
     room::{self, cells_for_capacity},
     shared::{Entry, SharedMap, read_chain},
-    sync::{AtomicU64, Ordering},
+    sync::AtomicU64,
     take_over::{State, take_over},
-    text::{Text, lower},
 };
 
 /// There is no room for an entry.
@@ -100,9 +97,8 @@ impl<'a> MapWriter<'a> {
             return Err(full(self.state.room.left() + old_cells.len()));
         };
         let (link, next) = old.map_or((bucket, bucket), |old| (old.link, &old.body.cell[0]));
-        let title = Title::new(name.kind(), name.text().len());
-        let content = Text::new(name.text()).words().map(lower).chain(Text::new(value).words());
-        write_entry(layout.cells, &cells, Link::read(next), (title, value.len()), content);
+        let title = (name.kind(), name.text());
+        write_entry(layout.cells, &cells, Link::read(next), title, value);
         if old.is_none() {
             layout.count_change();
             self.state.entries += 1;
@@ -240,30 +236,5 @@ impl<'a> MapWriter<'a> {
             cells.iter().filter_map(|&cell| layout.cells.get(cell)).for_each(zero);
         }
         cells.iter().for_each(|&cell| self.state.room.free(cell));
-    }
-}
-
-/// Writes an entry to cells to which nothing leads yet.
-fn write_entry(
-    all: &[Cell],
-    cells: &[usize],
-    next: Link,
-    (title, value): (Title, usize),
-    content: impl Iterator<Item = u64>,
-) {
-    let [first, others @ ..] = cells else { return };
-    let Some(cell) = all.get(*first) else { return };
-    let head = Head::new(others.first().copied(), title, value);
-    next.write(&cell[0]);
-    head.write(cell);
-    for (at, &other) in others.iter().enumerate() {
-        if let Some(cell) = all.get(other) {
-            write_next(cell, others.get(at + 1).copied());
-        }
-    }
-    let mut cursor = Cursor::new(Body { cells: all, cell });
-    for word in content {
-        let Some([to]) = cursor.take(1) else { return };
-        to.store(word, Ordering::Relaxed);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use live_map::{Full, Kind, MapWriter, Name, SharedMap, Tag, bytes_for, words_for};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 fn zeroes(count: usize) -> Vec<AtomicU64> {
     (0..count).map(|_| AtomicU64::new(0)).collect()
@@ -292,7 +293,7 @@ proptest! {
     /// Links that lead in circles and to the middle of others, in what passes for a map.
     #[test]
     fn a_map_that_was_written_to_can_be_read_and_taken_over(
-        changes in vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..3_u8, any::<u64>()), 0..60),
+        changes in vec((any::<Index>(), any::<Index>(), 0..3_u8, any::<u64>()), 0..60),
     ) {
         let words = zeroes(24 + 9 * 120);
         let mut writer = MapWriter::take_over(&words, false);

@@ -73,7 +73,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        12 => (kind(), text(), value()).prop_map(|(kind, text, value)| Step::Put(kind, text, value)),
+        12 => (kind(), text(), value()).prop_map(|(kind, text, to)| Step::Put(kind, text, to)),
         5 => (kind(), text()).prop_map(|(kind, text)| Step::Delete(kind, text)),
         2 => Just(Step::TakeOver),
         1 => Just(Step::Clear),
