@@ -11,6 +11,8 @@ use peer_zone::{PickedPeer, Worker};
 use upstream_peers::sid;
 
 use crate::http::{request::RequestPeer, sticky};
+#[cfg(nginx1_29_6)]
+use crate::upstream::asker::Asker as _;
 
 /// Tells the client, by a cookie, which peer the request has got, and so the modules before this
 /// one.
