@@ -252,6 +252,8 @@ async fn the_first_valid_key_of_a_new_etcd_ends_a_hold() -> Result<()> {
 async fn a_key_that_keeps_an_address_has_changed() -> Result<()> {
     let etcd = Etcd::start().await?;
     let nginx = Nginx::start(Configuration::firehose(&etcd).workers(1)).await?;
+    // What comes before the first list is of the list.
+    nginx.applied(etcd.revision().await?).await?;
     let value = |ports: &[u16]| {
         let node =
             |port: &u16| json!({"id": format!("n{port}"), "address": format!("10.0.0.1:{port}")});

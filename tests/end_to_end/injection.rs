@@ -162,6 +162,7 @@ async fn status_is_json_and_takes_no_other_method() -> Result<()> {
         [
             "geo",
             "idle_connections",
+            "maps",
             "nginx_version",
             "pid",
             "publication_bounds",
