@@ -27,7 +27,7 @@ class Page {
     this.notices = new Part(attention, (found) => found.map(noticeItem));
     this.variables = new Part(element("section", { "aria-labelledby": "variables" }), (rows) => [
       element("h2", { id: "variables" }, "Variables"),
-      table("Values and networks", ["Variable", "Cluster", "Key or prefix", "Value", "Revision",
+      table("Values, networks and maps", ["Variable", "Cluster", "Key or prefix", "Value", "Revision",
         "Rejected", "Trouble"], rows)]);
   }
 
@@ -67,7 +67,7 @@ class Page {
     return [...this.#sections.values()];
   }
 
-  #showVariables({ variables, geo }) {
+  #showVariables({ variables, geo, maps }) {
     const cells = (name, one, where, value) => [name, one.cluster, where, value,
       one.revision === null ? NOTHING : String(one.revision), count(one.rejected_total),
       one.rejected ?? (one.held === null ? "" : "held: etcd was wiped, restored or replaced")];
@@ -76,6 +76,11 @@ class Page {
         cells(name, one, one.key, one.set ? `set, ${bytes(one.size)}` : "default")),
       ...Object.entries(geo).map(([name, one]) =>
         cells(name, one, one.prefix, several(one.networks, "network", "networks"))),
+      ...Object.entries(maps ?? {}).map(([name, one]) => {
+        const entries = several(one.entries, "entry", "entries");
+        const used = `${bytes(one.bytes_used)} of ${bytes(one.bytes_total)}`;
+        return cells(name, one, one.prefix, `${entries}, ${used}`);
+      }),
     ];
     this.variables.show(rows);
     if (rows.length === 0) {

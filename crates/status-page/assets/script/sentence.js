@@ -135,8 +135,8 @@ function notices(upstream) {
 }
 
 // Variables whose value in etcd is rejected.
-function variableNotices({ variables, geo }) {
-  return [...Object.entries(variables), ...Object.entries(geo)]
+function variableNotices({ variables, geo, maps }) {
+  return [variables, geo, maps ?? {}].flatMap((all) => Object.entries(all))
     .filter(([, one]) => one.rejected !== null)
     .map(([name, one]) => ["warn", `The value of ${name} is rejected: ${one.rejected}`]);
 }
