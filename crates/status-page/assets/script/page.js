@@ -27,8 +27,8 @@ class Page {
     this.notices = new Part(attention, (found) => found.map(noticeItem));
     this.variables = new Part(element("section", { "aria-labelledby": "variables" }), (rows) => [
       element("h2", { id: "variables" }, "Variables"),
-      table("Values, networks and maps", ["Variable", "Cluster", "Key or prefix", "Value", "Revision",
-        "Rejected", "Trouble"], rows)]);
+      table("Values, networks and maps", ["Variable", "Cluster", "Key or prefix", "Value",
+        "Revision", "Rejected", "Trouble"], rows)]);
   }
 
   // Takes a document; with `all`, it has all peers.
