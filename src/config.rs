@@ -5,6 +5,7 @@ mod cluster;
 mod drain;
 mod etcd;
 mod geo;
+mod group;
 mod keepalive;
 mod kind;
 mod map;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     drain::{DrainConf, PaceConf, Time},
     etcd::{Etcd, EtcdOptions},
     geo::{GeoConf, Initial},
+    group::{GroupBy, GroupConf, MAX_GROUP, Otherwise, is_group},
     keepalive::Keepalive,
     kind::Kind,
     map::MapConf,

@@ -15,6 +15,7 @@ mod drain;
 mod etcd;
 mod etcd_options;
 mod geo;
+mod group;
 pub(crate) mod http;
 mod keys;
 mod live_variables;

@@ -1,5 +1,6 @@
 //! What a process has of a cycle's upstreams, whatever protocol they are of.
 
+mod asked_group;
 pub(crate) mod asker;
 pub(crate) mod at_once;
 mod choice;
@@ -15,6 +16,7 @@ pub(crate) mod tls_sessions;
 mod tried;
 
 pub(crate) use self::{
+    asked_group::AskedGroup,
     copies::Copies,
     core_conf::CoreConf,
     drains::{Closing, Drains},

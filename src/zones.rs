@@ -8,6 +8,7 @@
 
 mod logged_lines;
 pub(crate) mod memory;
+mod names;
 pub(crate) mod peer_specs;
 pub(crate) mod report;
 mod saved_peers;

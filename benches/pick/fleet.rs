@@ -55,6 +55,7 @@ fn peer(number: u32) -> PeerSpec {
         route: None,
         labels: None,
         source: None,
+        group: None,
         create_revision: 0,
         joined: 0,
         parameters,

@@ -8,6 +8,7 @@ use super::{
     check::Check,
     drain::DrainConf,
     etcd::Etcd,
+    group::GroupConf,
     keepalive::Keepalive,
     kind::Kind,
     statistics::Counting,
@@ -41,6 +42,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) max_conns_variable: Option<String>,
     /// What `etcd_drain` sets; without it no connection is closed.
     pub(crate) drain: Option<DrainConf>,
+    /// What `etcd_group` sets; without it a request chooses among all peers.
+    pub(crate) group: Option<GroupConf>,
     /// What `etcd_keepalive` sets; without it no idle connection is kept here.
     pub(crate) keepalive: Option<Keepalive>,
     /// What `etcd_sticky` sets; without it requests have no affinity.
@@ -76,7 +79,13 @@ impl UpstreamConf {
     /// What is taken of values.
     pub(crate) fn reading(&self) -> Reading {
         let scheme = self.etcd.as_ref().and_then(|etcd| etcd.options.scheme.clone());
-        Reading { scheme, select: self.select.clone(), is_stream: self.kind == Kind::Stream }
+        let label = self.group.as_ref().and_then(|group| group.by.label());
+        Reading {
+            scheme,
+            select: self.select.clone(),
+            grouped_by: label.map(str::to_owned),
+            is_stream: self.kind == Kind::Stream,
+        }
     }
 
     /// What the tables in its zone must have room for.
@@ -86,7 +95,8 @@ impl UpstreamConf {
             .as_ref()
             .map(|check| CheckPolicy { mandatory: check.mandatory, panic: check.panic });
         let is_sticky = self.sticky.is_some() || self.takes_hints;
-        TableOptions { method: self.balance(), is_sticky, checking }
+        let is_grouped = self.group.is_some();
+        TableOptions { method: self.balance(), is_sticky, checking, is_grouped }
     }
 
     /// By what clients know its peers.

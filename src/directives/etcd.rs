@@ -55,7 +55,7 @@ pub(super) fn follow(
         state_file::check_is_alone(core, file)?;
     }
     let etcd = Etcd { upstream: name, cluster, prefix, options, place: place(cf) };
-    upstream.add_zones(cf, &etcd)?;
+    upstream.set_cycle(cf.cycle);
     core.add_lease(cf)?;
     // SAFETY: nginx handles one directive at a time, and nobody else has the settings.
     let settings = unsafe { upstream.settings_mut() };

@@ -3,6 +3,7 @@
 
 mod balance;
 mod etcd;
+mod group;
 mod init_upstream;
 mod keepalive;
 mod live_variables;
@@ -38,6 +39,7 @@ const MODULE: Module = Module {
         ("etcd_check", check::etcd_check),
         ("etcd_drain", drain::etcd_drain),
         ("etcd_geo", live_variables::etcd_geo),
+        ("etcd_group", group::etcd_group),
         ("etcd_map", live_variables::etcd_map),
         ("etcd_keepalive", keepalive::etcd_keepalive),
         ("etcd_select", select::etcd_select),

@@ -53,6 +53,7 @@ pub(super) fn peers(server: &Server<'_>) -> Result<Vec<PeerSpec>, String> {
             route: route.clone(),
             labels: None,
             source: None,
+            group: None,
             create_revision: 0,
             joined: 0,
             parameters,

@@ -3,6 +3,7 @@
 
 mod balance;
 mod etcd;
+mod group;
 mod init_upstream;
 mod live_variables;
 mod servers;
@@ -41,6 +42,7 @@ const MODULE: Module = Module {
         ("etcd_check", check::etcd_check),
         ("etcd_drain", drain::etcd_drain),
         ("etcd_geo", live_variables::etcd_geo),
+        ("etcd_group", group::etcd_group),
         ("etcd_map", live_variables::etcd_map),
         ("etcd_select", select::etcd_select),
         ("etcd_statistics", statistics::etcd_statistics),

@@ -13,6 +13,8 @@ mod names;
 #[cfg(any(ngx_feature = "http_ssl", ngx_feature = "compat"))]
 mod sessions;
 
+use core::ptr::NonNull;
+
 use ngx::ffi::{
     ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_str_t, ngx_uint_t,
 };
@@ -20,12 +22,13 @@ use ngx::ffi::{
 use super::{
     hash_key,
     request::RequestPeer,
-    sticky,
+    sticky, text,
     upstream::{Callbacks, Extras, HttpUpstream},
 };
 use crate::{
+    config::{GroupConf, MAX_GROUP},
     nginx::callback::{ERROR, OK, guard},
-    upstream::at_once,
+    upstream::{asker::tries, at_once},
 };
 
 /// Notes what the requests of an upstream need, once the configuration has been read, and which
@@ -47,7 +50,7 @@ pub(crate) fn settle(upstream: &HttpUpstream, shown: Extras) {
 }
 
 /// Where a request cannot get a peer at once.
-const WITH_CARE: Extras = Extras::STICKY.with(Extras::COMPARISON);
+const WITH_CARE: Extras = Extras::STICKY.with(Extras::COMPARISON).with(Extras::GROUP);
 
 /// Where a request that has got a peer has more to do.
 const WITH_A_PEER: Extras = Extras::DRAIN.with(Extras::KEEPALIVE).with(Extras::TIMES);
@@ -64,12 +67,12 @@ pub(crate) unsafe extern "C" fn init(
         // SAFETY: nginx passes a valid request, and the configuration of the upstream whose
         // `init_upstream` has set this callback, and has found ours.
         let upstream = unsafe { HttpUpstream::of_ours(&*us) };
-        if upstream.extras.get().has(Extras::KEY.with(Extras::STICKY)) {
+        if upstream.extras.get().has(Extras::KEY.with(Extras::STICKY).with(Extras::GROUP)) {
             // SAFETY: nginx passes a valid request, to an upstream of its own cycle.
             unsafe { init_with_care(upstream, request) }
         } else {
             // SAFETY: as above.
-            unsafe { begin(upstream, request, None, None) }
+            unsafe { begin(upstream, request, (None, None), None) }
         }
     })
 }
@@ -101,9 +104,33 @@ unsafe extern "C" fn init_with_care(
         // SAFETY: as above.
         let sticky =
             conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) });
+        let group = match &conf.group {
+            // SAFETY: as above; nginx passes no null pointer.
+            Some(group) => match unsafe { group_of(request, group) } {
+                Some(name) => Some(name),
+                None => return ERROR,
+            },
+            None => None,
+        };
         // SAFETY: as above.
-        unsafe { begin(upstream, request, hash_key, sticky) }
+        unsafe { begin(upstream, request, (hash_key, group), sticky) }
     })
+}
+
+/// The name of the group that a request asks for, in its pool; `None` if nginx cannot evaluate it,
+/// or has no memory.
+///
+/// # Safety
+///
+/// As for [`init_with_care`].
+unsafe fn group_of(request: *mut ngx_http_request_t, group: &GroupConf) -> Option<ngx_str_t> {
+    // SAFETY: the caller's promise. The value is copied at once, since variables may be evaluated
+    // anew.
+    unsafe {
+        let name = text::evaluate(NonNull::new(request)?, &group.text)?;
+        // One that is too long is unknown as well.
+        ngx_str_t::from_bytes((*request).pool, &name[..name.len().min(MAX_GROUP + 1)])
+    }
 }
 
 /// Makes what a request keeps, and tells nginx of it.
@@ -115,16 +142,21 @@ unsafe extern "C" fn init_with_care(
 unsafe fn begin(
     upstream: &'static HttpUpstream,
     request: *mut ngx_http_request_t,
-    hash_key: Option<ngx_str_t>,
+    hash_key_and_group: (Option<ngx_str_t>, Option<ngx_str_t>),
     sticky: Option<u64>,
 ) -> ngx_int_t {
     // SAFETY: the caller's promise.
-    let made = unsafe { RequestPeer::make(request, upstream, hash_key, sticky) };
+    let made = unsafe { RequestPeer::make(request, upstream, hash_key_and_group, sticky) };
     let peer = match made {
         Ok(peer) => peer,
         Err(code) => return code,
     };
-    let tries = upstream.zone().map_or(0, |zone| zone.tries());
+    // SAFETY: it was made just now, and nobody makes a `&mut` to it.
+    let made = unsafe { &*peer };
+    if upstream.extras.get().is_shown_group() && !made.keep_for_redirects() {
+        return ERROR;
+    }
+    let tries = tries(made);
     // SAFETY: nginx has made the request's `upstream`, and is not called while this refers to it.
     let nginx = unsafe { &mut *(*request).upstream };
     nginx.peer.data = peer.cast();

@@ -1,10 +1,15 @@
 //! What a request keeps of its way through an upstream.
 
-use core::{cell::Cell, mem::MaybeUninit, ptr::NonNull};
+use core::{
+    cell::Cell,
+    ffi::c_void,
+    mem::MaybeUninit,
+    ptr::{self, NonNull},
+};
 
 use ngx::ffi::{
     ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_int_t, ngx_msec_t,
-    ngx_str_t,
+    ngx_pool_cleanup_add, ngx_str_t,
 };
 use peer_statistics::Slot;
 use peer_zone::{Connections, Method, Now, RequestOutcome, Times};
@@ -61,6 +66,11 @@ const FAILED: u32 = 1_000;
 /// What nginx has in the place of a time that is not known (`ngx_http_upstream_connect`).
 const NO_TIME: ngx_msec_t = ngx_msec_t::MAX;
 
+type Cleanup = unsafe extern "C" fn(*mut c_void);
+
+/// Called by nginx with a [`RequestPeer`] at the end of its request: it is but a mark.
+unsafe extern "C" fn keep(_peer: *mut c_void) {}
+
 impl RequestPeer {
     /// Makes it for a request that comes to an upstream.
     ///
@@ -75,11 +85,17 @@ impl RequestPeer {
     pub(super) unsafe fn make(
         request: *mut ngx_http_request_t,
         upstream: &'static HttpUpstream,
-        hash_key: Option<ngx_str_t>,
+        (hash_key, group): (Option<ngx_str_t>, Option<ngx_str_t>),
         sticky: Option<u64>,
     ) -> Result<*mut Self, ngx_int_t> {
         // SAFETY: the request's pool is valid for as long as the request.
-        let made = unsafe { keyed::allocate::<Self>((*request).pool, hash_key) };
+        let made = unsafe {
+            let pool = (*request).pool;
+            match group {
+                Some(group) => keyed::allocate_grouped::<Self>(pool, hash_key, group),
+                None => keyed::allocate::<Self>(pool, hash_key),
+            }
+        };
         let Some((peer, keyed)) = made else { return Err(ERROR) };
         let value = Self {
             upstream,
@@ -107,6 +123,33 @@ impl RequestPeer {
         // SAFETY: only `make` writes to this module's place in a request. What it has made lives
         // as long as the request, and nobody makes a `&mut` to it.
         unsafe { (*module::context(request)).cast::<Self>().as_ref() }
+    }
+
+    /// Keeps it for error pages: nginx forgets what modules have in a request as it redirects that
+    /// internally. Says whether there was memory.
+    pub(super) fn keep_for_redirects(&self) -> bool {
+        // SAFETY: the pool is that of the request, to which this belongs, and lives as long.
+        let cleanup = unsafe { ngx_pool_cleanup_add(self.pool(), 0).as_mut() };
+        let Some(cleanup) = cleanup else { return false };
+        cleanup.handler = Some(keep);
+        cleanup.data = (&raw const *self).cast_mut().cast();
+        true
+    }
+
+    /// What the request has gone through before nginx has redirected it internally, as far as it was
+    /// [kept](Self::keep_for_redirects).
+    pub(super) fn before_redirect(request: &ngx_http_request_t) -> Option<&Self> {
+        // SAFETY: a request has a pool, whose cleanups are a list that ends with a null pointer.
+        unsafe {
+            let mut cleanup = (*request.pool).cleanup;
+            while let Some(at) = cleanup.as_ref() {
+                if at.handler.is_some_and(|handler| ptr::fn_addr_eq(handler, keep as Cleanup)) {
+                    return at.data.cast::<Self>().as_ref();
+                }
+                cleanup = at.next;
+            }
+        }
+        None
     }
 
     /// The upstream.

@@ -109,6 +109,12 @@ impl Extras {
     /// A variable shows the attempts that failed.
     pub(super) const FAILURES: Self = Self(1 << 8);
 
+    /// Requests choose among the peers of one group.
+    pub(super) const GROUP: Self = Self(1 << 9);
+
+    /// A variable shows the status of the group, also after an internal redirect.
+    pub(super) const GROUP_STATUS: Self = Self(1 << 10);
+
     pub(super) fn only_if(self, is_needed: bool) -> Self {
         if is_needed { self } else { Self::NONE }
     }
@@ -119,6 +125,13 @@ impl Extras {
 
     pub(super) const fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
+    }
+
+    /// Whether requests have groups, and a variable shows whether they are there.
+    #[inline]
+    pub(super) fn is_shown_group(self) -> bool {
+        const BOTH: u32 = Extras::GROUP.0 | Extras::GROUP_STATUS.0;
+        self.0 & BOTH == BOTH
     }
 
     /// Whether any of these is needed.
@@ -176,6 +189,7 @@ impl HttpUpstream {
             Extras::KEEPALIVE.only_if(conf.keepalive.is_some()),
             Extras::TIMES.only_if(method.goes_by_times()),
             shown,
+            Extras::GROUP.only_if(conf.group.is_some()),
             Extras::COMPARISON.only_if(!method.looks_at_few()),
             Extras::STATISTICS.only_if(conf.counting == Counting::On),
         ];

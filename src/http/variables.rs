@@ -14,9 +14,12 @@ use super::{
     request::RequestPeer,
     upstream::{Extras, HttpConf},
 };
-use crate::nginx::{
-    callback::{ERROR, OK, guard},
-    variable_value::{print, set},
+use crate::{
+    nginx::{
+        callback::{ERROR, OK, guard},
+        variable_value::{print, set},
+    },
+    upstream::{AskedGroup, asker::Asker as _},
 };
 
 const PEER_CONNECTIONS: ngx_str_t = ngx_string!("etcd_peer_connections");
@@ -29,15 +32,18 @@ type Getter = unsafe extern "C" fn(
 ) -> ngx_int_t;
 
 const FAILURES: ngx_str_t = ngx_string!("etcd_failures");
+const GROUP_STATUS: ngx_str_t = ngx_string!("etcd_group_status");
 
 /// What the configuration, which has been read, shows by variables that need to be prepared for at
 /// the end of each attempt, since a log comes after that: how many connections are open to a peer,
-/// and why attempts failed.
+/// and why attempts failed; or from its beginning, since an error page comes after that: whether
+/// there was a group.
 pub(crate) fn shown(cf: *mut ngx_conf_t) -> Extras {
     let (connections, failures) = (Extras::CONNECTIONS, Extras::FAILURES);
+    let group_status = Extras::GROUP_STATUS;
     // SAFETY: nginx passes a valid configuration.
     let Some(core) = NgxHttpCoreModule::main_conf(unsafe { &*cf }) else {
-        return connections.with(failures);
+        return connections.with(failures).with(group_status);
     };
     // SAFETY: nginx's array of the variables in use.
     let variables = unsafe { core.variables.as_slice::<ngx_http_variable_t>() };
@@ -47,11 +53,12 @@ pub(crate) fn shown(cf: *mut ngx_conf_t) -> Extras {
     connections
         .only_if(uses(PEER_CONNECTIONS) || uses(PEER_UPGRADED))
         .with(failures.only_if(uses(FAILURES)))
+        .with(group_status.only_if(uses(GROUP_STATUS)))
 }
 
 /// Tells nginx of the variables.
 pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
-    let variables: [(ngx_str_t, Getter); 7] = [
+    let variables: [(ngx_str_t, Getter); 8] = [
         (ngx_string!("etcd_peer"), etcd_peer),
         (PEER_CONNECTIONS, etcd_peer_connections),
         (PEER_UPGRADED, etcd_peer_upgraded),
@@ -59,6 +66,7 @@ pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
         (ngx_string!("etcd_tries"), etcd_tries),
         (ngx_string!("etcd_pick"), etcd_pick),
         (FAILURES, etcd_failures),
+        (GROUP_STATUS, etcd_group_status),
     ];
     for (mut name, getter) in variables {
         // SAFETY: nginx passes a valid configuration, and copies the name.
@@ -162,6 +170,21 @@ unsafe extern "C" fn etcd_failures(
         // SAFETY: nginx passes a valid request and a value to set.
         let (request, value) = unsafe { (&*request, &mut *value) };
         set(value, RequestPeer::of(request).and_then(RequestPeer::failures));
+        OK
+    })
+}
+
+unsafe extern "C" fn etcd_group_status(
+    request: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes a valid request and a value to set.
+        let (request, value) = unsafe { (&*request, &mut *value) };
+        let peer = RequestPeer::of(request).or_else(|| RequestPeer::before_redirect(request));
+        let group = peer.and_then(|peer| peer.group());
+        set(value, group.map(AskedGroup::status));
         OK
     })
 }

@@ -108,7 +108,9 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             if conf.is_secret() {
                 exclude_from_dumps(zone);
             }
-            match old_zone(zone).and_then(|old| find(old, is_table)) {
+            match old_zone(|name| name == zone.shm.name.as_bytes())
+                .and_then(|old| find(old, is_table))
+            {
                 // Only the size is another one.
                 Some(before) => conf.content(memory).go_on(&before, &memory),
                 // The first list is compared with what the configuration has.

@@ -205,9 +205,14 @@ impl Document {
                 // Before the first list there is none.
                 let Some(table) = worker.table() else { return false };
                 let describing = Describing::new(upstream, &table);
+                drop(table);
                 let mut peers =
                     Peers { step, writer, rows: pass.rows, counts: &mut counts, describing };
-                walk.go_on(&table, &zone, &mut peers);
+                let mut went = Go::On;
+                while went == Go::On && !walk.is_done() {
+                    let Some(table) = worker.table() else { return false };
+                    went = walk.go_on(table, &zone, &mut peers);
+                }
                 true
             })
         });

@@ -2,7 +2,8 @@
 
 use peer_zone::{Statistics, Worker};
 use status_document::{
-    Endpoint, Holding, HoldingReason, Parts, Rejection, StateFile, Unresolved, UpstreamKind, Zone,
+    Endpoint, Groups, Holding, HoldingReason, Parts, Rejection, StateFile, Unresolved,
+    UpstreamKind, Zone,
 };
 
 use super::{
@@ -49,7 +50,11 @@ fn describe_zone(
     let statistics = worker.zone().statistics();
     let Statistics { size, used, left_out, is_panicking, is_connected, .. } = statistics;
     let Statistics { processes, most_processes, sharing, last_contact, .. } = statistics;
-    let generation = worker.table().map_or(0, |table| table.generation());
+    let (generation, groups) = worker.table().map_or((0, 0), |table| {
+        // Peers that are in none have no name.
+        let nameless = table.group_name_at(0).filter(|name| name.is_empty());
+        (table.generation(), table.groups() - nameless.iter().count())
+    });
     let report = if with_report { worker.with_report(Report::of_bytes) } else { Report::default() };
     let Report { rejected, unresolved, unresolved_total, unselected, endpoint, trouble, .. } =
         report;
@@ -70,6 +75,11 @@ fn describe_zone(
         prefix: etcd.prefix.clone(),
         balance: conf.balance().name(),
         panic: is_panicking,
+        groups: conf.group.is_some().then_some(Groups {
+            count: groups,
+            unknown_total: statistics.unknown_groups,
+            empty_total: statistics.empty_groups,
+        }),
         checks_not_made: statistics.checks_not_made,
         drained: statistics.drained,
         revision: statistics.revision,

@@ -19,11 +19,22 @@ enum Phase {
     Done,
 }
 
+/// Which part of a directory a walk is at.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    /// The group of this name or, if there is none, the first one behind it.
+    Group(Box<[u8]>),
+    /// The peers that are gone, of all groups.
+    Removed,
+}
+
 /// A walk through the peers that there are when the document begins: those that come later are left
 /// out, those that are removed before they are reached as well, and all others come once.
 #[derive(Debug)]
 pub(super) struct Walk {
     phase: Phase,
+    /// Where peers are in groups.
+    part: Part,
     cursor: RowCursor,
     /// The generation of the table in which it began.
     generation: Option<u64>,
@@ -66,6 +77,7 @@ impl Walk {
         let keys: Vec<String> = keys.iter().filter(is_first).cloned().collect();
         Self {
             phase: if keys.is_empty() { Phase::Rows } else { Phase::Keys(0) },
+            part: Part::Group(Box::default()),
             cursor: RowCursor::default(),
             generation: None,
             last_id,
@@ -79,9 +91,76 @@ impl Walk {
         self.phase == Phase::Done
     }
 
-    /// Goes on in a table until it has no more peers, or the visitor says to pause.
-    pub(super) fn go_on(&mut self, table: &Table<'_>, zone: &Zone, visitor: &mut impl Visitor) {
-        let generation = *self.generation.get_or_insert(table.generation());
+    /// Goes on in the table that is published, until it has no more peers, or the visitor says to
+    /// pause: then it returns that. Of a directory, it goes on in one group.
+    pub(super) fn go_on(
+        &mut self,
+        table: Table<'_>,
+        zone: &Zone,
+        visitor: &mut impl Visitor,
+    ) -> Go {
+        let published = table.generation();
+        let is_changed = published != *self.generation.get_or_insert(published);
+        if !table.is_directory() {
+            let went = self.go_on_with_keys(&table, zone, visitor);
+            if went == Go::On {
+                self.end(is_changed);
+            }
+            return went;
+        }
+        if let Phase::Keys(_) = self.phase {
+            // A key says nothing of its group: all are looked at.
+            self.phase = Phase::Rows;
+        }
+        let number = match &self.part {
+            Part::Group(name) => match table.number_of_group(name) {
+                Ok(number) => Some(number),
+                Err(number) => {
+                    self.cursor = RowCursor::default();
+                    Some(number)
+                }
+            },
+            Part::Removed => None,
+        };
+        let number = number.filter(|&number| number < table.groups());
+        let Some(number) = number else {
+            if self.part != Part::Removed {
+                (self.part, self.cursor) = (Part::Removed, RowCursor::default());
+            }
+            let went = self.go_on_with_rows(&table, zone, visitor);
+            if went == Go::On {
+                self.part = Part::Group(Box::default());
+                self.end(is_changed);
+            }
+            return went;
+        };
+        let name = |number| table.group_name_at(number).map(Box::from);
+        let (own, next) = (name(number), name(number + 1));
+        self.part = own.map_or(Part::Removed, Part::Group);
+        let Some(group) = table.into_group_at(number) else { return Go::On };
+        let went = self.go_on_with_rows(&group, zone, visitor);
+        if went == Go::On {
+            (self.part, self.cursor) =
+                (next.map_or(Part::Removed, Part::Group), RowCursor::default());
+        }
+        went
+    }
+
+    /// All peers have been looked at.
+    fn end(&mut self, is_changed: bool) {
+        self.phase = match self.phase {
+            Phase::Rows if is_changed && self.keys.is_empty() => Phase::Again,
+            _ => Phase::Done,
+        };
+        self.cursor = RowCursor::default();
+    }
+
+    fn go_on_with_keys(
+        &mut self,
+        table: &Table<'_>,
+        zone: &Zone,
+        visitor: &mut impl Visitor,
+    ) -> Go {
         while let Phase::Keys(at) = self.phase {
             let Some(key) = self.keys.get(at) else {
                 // Removed peers are in no order.
@@ -94,9 +173,18 @@ impl Walk {
                 self.look_at(table, zone, position, visitor);
             }
             if visitor.go() == Go::Pause {
-                return;
+                return Go::Pause;
             }
         }
+        self.go_on_with_rows(table, zone, visitor)
+    }
+
+    fn go_on_with_rows(
+        &mut self,
+        table: &Table<'_>,
+        zone: &Zone,
+        visitor: &mut impl Visitor,
+    ) -> Go {
         let mut unasked = 0;
         let mut position = table.resume(&self.cursor);
         while table.id_at(position).is_some() {
@@ -107,16 +195,11 @@ impl Walk {
                 unasked = 0;
                 if visitor.go() == Go::Pause {
                     self.cursor = table.cursor(position);
-                    return;
+                    return Go::Pause;
                 }
             }
         }
-        let is_changed = table.generation() != generation;
-        self.phase = match self.phase {
-            Phase::Rows if is_changed && self.keys.is_empty() => Phase::Again,
-            _ => Phase::Done,
-        };
-        self.cursor = RowCursor::default();
+        Go::On
     }
 
     /// Whether the peer at this position is one for the visitor.

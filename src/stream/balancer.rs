@@ -8,6 +8,8 @@
 mod asker;
 mod care;
 
+use core::ptr::NonNull;
+
 use ngx::ffi::{ngx_int_t, ngx_str_t, ngx_uint_t};
 
 #[cfg(ngx_feature = "ssl")]
@@ -15,14 +17,16 @@ use super::tls;
 use super::{
     hash_key,
     session::SessionPeer,
+    text,
     upstream::{Callbacks, StreamUpstream},
 };
 use crate::{
+    config::{GroupConf, MAX_GROUP},
     nginx::{
         callback::{ERROR, OK, guard},
         stream::{ngx_stream_session_t, ngx_stream_upstream_srv_conf_t},
     },
-    upstream::at_once,
+    upstream::{asker::tries, at_once},
 };
 
 /// Notes which callbacks are the shortest way for the sessions of an upstream, once the
@@ -30,10 +34,11 @@ use crate::{
 pub(super) fn settle(upstream: &StreamUpstream, shows_connections: bool) {
     let method = upstream.settings().balance();
     let (drains, times) = (upstream.settings().drain.is_some(), method.goes_by_times());
-    let (get, free) = (at_once::get_of::<SessionPeer>(method, drains, upstream.counts()), {
-        let is_plain = !drains && !times && !shows_connections;
-        is_plain.then(|| at_once::free_of::<SessionPeer>(upstream.counts()))
-    });
+    let is_grouped = upstream.settings().group.is_some();
+    let get = at_once::get_of::<SessionPeer>(method, drains, upstream.counts());
+    let get = get.filter(|_| !is_grouped);
+    let is_plain = !drains && !times && !shows_connections;
+    let free = is_plain.then(|| at_once::free_of::<SessionPeer>(upstream.counts()));
     upstream.method.set(method);
     upstream.callbacks.set(Callbacks {
         get: Some(get.unwrap_or(care::get_any)),
@@ -50,12 +55,12 @@ pub(crate) unsafe extern "C" fn init(
         // SAFETY: nginx passes a valid session, and the configuration of the upstream whose
         // `init_upstream` has set this callback, and has found ours.
         let upstream = unsafe { StreamUpstream::of_ours(&*us) };
-        if upstream.method.get().needs_key() {
+        if upstream.method.get().needs_key() || upstream.settings().group.is_some() {
             // SAFETY: nginx passes a valid session, to an upstream of its own cycle.
             unsafe { init_by_key(upstream, session) }
         } else {
             // SAFETY: as above.
-            unsafe { begin(upstream, session, None) }
+            unsafe { begin(upstream, session, (None, None)) }
         }
     })
 }
@@ -75,12 +80,41 @@ unsafe extern "C" fn init_by_key(
     guard(ERROR, || {
         // SAFETY: the caller's promise.
         unsafe {
-            match hash_key::key_of(upstream, session) {
-                Some(key) => begin(upstream, session, Some(key)),
-                None => ERROR,
-            }
+            let hash_key = if upstream.method.get().needs_key() {
+                match hash_key::key_of(upstream, session) {
+                    Some(key) => Some(key),
+                    None => return ERROR,
+                }
+            } else {
+                None
+            };
+            let group = match &upstream.settings().group {
+                Some(group) => match group_of(session, group) {
+                    Some(name) => Some(name),
+                    None => return ERROR,
+                },
+                None => None,
+            };
+            begin(upstream, session, (hash_key, group))
         }
     })
+}
+
+/// The name of the group that a session asks for, in its pool; `None` if nginx cannot evaluate it,
+/// or has no memory.
+///
+/// # Safety
+///
+/// As for [`init_by_key`].
+unsafe fn group_of(session: *mut ngx_stream_session_t, group: &GroupConf) -> Option<ngx_str_t> {
+    // SAFETY: the caller's promise. The value is copied at once, since variables may be evaluated
+    // anew.
+    unsafe {
+        let name = text::evaluate(NonNull::new(session)?, &group.text)?;
+        // One that is too long is unknown as well.
+        let name = &name[..name.len().min(MAX_GROUP + 1)];
+        ngx_str_t::from_bytes((*(*session).connection).pool, name)
+    }
 }
 
 /// Makes what a session keeps, and tells nginx of it.
@@ -92,13 +126,14 @@ unsafe extern "C" fn init_by_key(
 unsafe fn begin(
     upstream: &'static StreamUpstream,
     session: *mut ngx_stream_session_t,
-    hash_key: Option<ngx_str_t>,
+    hash_key_and_group: (Option<ngx_str_t>, Option<ngx_str_t>),
 ) -> ngx_int_t {
     // SAFETY: the caller's promise.
-    let Some(peer) = (unsafe { SessionPeer::make(session, upstream, hash_key) }) else {
+    let Some(peer) = (unsafe { SessionPeer::make(session, upstream, hash_key_and_group) }) else {
         return ERROR;
     };
-    let tries = upstream.zone().map_or(0, |zone| zone.tries());
+    // SAFETY: it was made just now, and nobody makes a `&mut` to it.
+    let tries = tries(unsafe { &*peer });
     // SAFETY: nginx has made the session's `upstream`, and is not called while this refers to it.
     let nginx = unsafe { &mut *(*session).upstream };
     nginx.peer.data = peer.cast();

@@ -55,10 +55,16 @@ impl SessionPeer {
     pub(super) unsafe fn make(
         session: *mut ngx_stream_session_t,
         upstream: &'static StreamUpstream,
-        hash_key: Option<ngx_str_t>,
+        (hash_key, group): (Option<ngx_str_t>, Option<ngx_str_t>),
     ) -> Option<*mut Self> {
         // SAFETY: a session has a connection, whose pool is valid for as long as the session.
-        let made = unsafe { keyed::allocate::<Self>((*(*session).connection).pool, hash_key) };
+        let made = unsafe {
+            let pool = (*(*session).connection).pool;
+            match group {
+                Some(group) => keyed::allocate_grouped::<Self>(pool, hash_key, group),
+                None => keyed::allocate::<Self>(pool, hash_key),
+            }
+        };
         let (peer, keyed) = made?;
         let value = Self {
             upstream,

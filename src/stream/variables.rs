@@ -9,12 +9,15 @@ use ngx::{
 };
 
 use super::{balancer, module, session::SessionPeer, upstream::StreamConf};
-use crate::nginx::{
-    callback::{ERROR, OK, guard},
-    stream::{
-        NGX_STREAM_VAR_NOCACHEABLE, add_variable, ngx_stream_session_t, ngx_stream_variable_t,
+use crate::{
+    nginx::{
+        callback::{ERROR, OK, guard},
+        stream::{
+            NGX_STREAM_VAR_NOCACHEABLE, add_variable, ngx_stream_session_t, ngx_stream_variable_t,
+        },
+        variable_value::{print, set},
     },
-    variable_value::{print, set},
+    upstream::{AskedGroup, asker::Asker as _},
 };
 
 const PEER_CONNECTIONS: ngx_str_t = ngx_string!("etcd_peer_connections");
@@ -28,12 +31,13 @@ type Show = fn(&ngx_stream_session_t, *mut ngx_pool_t) -> Option<ngx_str_t>;
 
 /// Tells nginx of the variables.
 pub(crate) fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
-    let variables: [(ngx_str_t, Show); 5] = [
+    let variables: [(ngx_str_t, Show); 6] = [
         (ngx_string!("etcd_peer"), peer),
         (PEER_CONNECTIONS, connections),
         (ngx_string!("etcd_revision"), revision),
         (ngx_string!("etcd_tries"), tries),
         (ngx_string!("etcd_pick"), pick),
+        (ngx_string!("etcd_group_status"), group_status),
     ];
     for (mut name, show) in variables {
         // SAFETY: nginx passes a valid configuration of a block `stream`, and copies the name.
@@ -105,6 +109,10 @@ fn tries(session: &ngx_stream_session_t, pool: *mut ngx_pool_t) -> Option<ngx_st
 fn pick(session: &ngx_stream_session_t, _pool: *mut ngx_pool_t) -> Option<ngx_str_t> {
     let peer = SessionPeer::of(session).filter(|peer| !peer.tried.is_empty())?;
     Some(peer.open.choice().name())
+}
+
+fn group_status(session: &ngx_stream_session_t, _pool: *mut ngx_pool_t) -> Option<ngx_str_t> {
+    SessionPeer::of(session)?.group().map(AskedGroup::status)
 }
 
 /// The revision of the upstream that the session goes to; for a session that goes to none, of the

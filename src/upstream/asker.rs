@@ -2,12 +2,19 @@
 
 use core::ptr;
 
-use ngx::ffi::{ngx_int_t, ngx_peer_connection_t, ngx_pool_t, ngx_uint_t};
+use ngx::ffi::{
+    NGX_DECLINED, NGX_LOG_INFO, ngx_int_t, ngx_peer_connection_t, ngx_pool_t, ngx_uint_t,
+};
 use peer_statistics::Slot;
-use peer_zone::{KeyProgress, Method, Pick, PickContext, PickedPeer, RequestOutcome, Worker};
+use peer_zone::{
+    Among, KeyProgress, Method, Pick, PickContext, PickedGroup, PickedPeer, RequestOutcome, Worker,
+};
 
-use super::{copies::Copies, holder::Holder, keyed::Keyed, state::Upstream, tried::Tried};
-use crate::nginx::clock;
+use super::{
+    asked_group::AskedGroup, copies::Copies, holder::Holder, keyed::Keyed, state::Upstream,
+    tried::Tried,
+};
+use crate::nginx::{clock, log};
 
 /// What asks for a peer. nginx has it as the data of its callbacks.
 pub(crate) trait Asker: Sized {
@@ -29,6 +36,9 @@ pub(crate) trait Asker: Sized {
 
     /// What the method goes by, if it goes by something of its own.
     fn keyed(&self) -> Option<&Keyed>;
+
+    /// The group that it asks for, if the upstream has groups.
+    fn group(&self) -> Option<&AskedGroup>;
 
     /// The peer that it has just now.
     fn open(&self) -> &Holder<Self::Nginx>;
@@ -127,6 +137,8 @@ pub(crate) unsafe fn reset(connection: *mut ngx_peer_connection_t) {
 pub(crate) enum Refused {
     /// None can serve just now.
     Busy,
+    /// Its group is unknown or empty, and there is no other for it.
+    NoGroup,
     /// Memory is short.
     Failed,
 }
@@ -148,7 +160,12 @@ pub(crate) unsafe fn pick<A: Asker>(
 ) -> Result<(), Refused> {
     let (tried, now, keyed) = (asker.tried(), clock::cached(), asker.keyed());
     let key = keyed.map_or(&[][..], |keyed| keyed.hash_key.as_bytes());
-    let context = PickContext { method: asker.method(), key, ..context };
+    let group = asker.group().zip(asker.upstream().settings().group.as_ref());
+    let among = match group {
+        Some((group, conf)) => group.among(conf).ok_or(Refused::NoGroup)?,
+        None => Among::Everyone,
+    };
+    let context = PickContext { method: asker.method(), key, among, ..context };
     let is_first = tried.is_empty();
     let mut progress = keyed.map_or_else(KeyProgress::default, |keyed| keyed.progress.get());
     let tries = (!is_first, first);
@@ -158,13 +175,16 @@ pub(crate) unsafe fn pick<A: Asker>(
         keyed.progress.set(progress);
     }
     let Pick::Peer(held) = picked else { return Err(Refused::Busy) };
+    if let Some((group, _)) = group {
+        group.set_picked(worker.last_group());
+    }
     let address = worker.request_address(&held);
     let text = asker.copies().copy(|| asker.pool(), is_first, address.name_and_key);
     let place = asker.copies().place(|| asker.pool(), is_first);
     let noted = tried.push(held.id(), asker.pool());
     let is_told = tell(worker, &held);
     let (Some(text), Some(place), Some(()), true) = (text, place, noted, is_told) else {
-        worker.release(held, RequestOutcome::Answered, None, now);
+        worker.release_in(picked_group(asker), held, RequestOutcome::Answered, None, now);
         return Err(Refused::Failed);
     };
     // SAFETY: the caller's promise. The place is the asker's own, or was given out just now,
@@ -175,6 +195,48 @@ pub(crate) unsafe fn pick<A: Asker>(
         count_pick(asker, now.milliseconds);
     }
     Ok(())
+}
+
+/// The group that it has got its peer from, if the upstream has groups.
+pub(crate) fn picked_group<A: Asker>(asker: &A) -> PickedGroup {
+    asker.group().map_or(PickedGroup::default(), AskedGroup::picked)
+}
+
+/// Says that it gets no peer, since there is no group for it, and that it is not to try again.
+///
+/// # Safety
+///
+/// As for [`pick`].
+pub(crate) unsafe fn refuse_group<A: Asker>(
+    connection: *mut ngx_peer_connection_t,
+    asker: &A,
+) -> ngx_int_t {
+    count_no_peer(asker);
+    if let Some(group) = asker.group() {
+        let message = group.refuse(asker.upstream());
+        // SAFETY: nginx passes a valid connection, with its log.
+        log::to(NGX_LOG_INFO, unsafe { (*connection).log }, &message);
+    }
+    // SAFETY: as above. nginx answers as if no peer could be connected to, without a line of its
+    // own: those of "no live upstreams" are errors.
+    unsafe { (*connection).tries = 0 };
+    NGX_DECLINED as ngx_int_t
+}
+
+/// Finds out among which peers a request or session chooses, which comes to an upstream. Returns
+/// how often it may be tried: once for each peer in service among these, as nginx's `tries`.
+#[inline]
+pub(crate) fn tries<A: Asker>(asker: &A) -> u32 {
+    let upstream = asker.upstream();
+    let Some((group, conf)) = asker.group().zip(upstream.settings().group.as_ref()) else {
+        return upstream.zone().map_or(0, |zone| zone.tries());
+    };
+    let key = asker.keyed().map_or(&[][..], |keyed| keyed.hash_key.as_bytes());
+    let tries = upstream.with_worker(|worker| {
+        group.resolve(worker, conf, key);
+        group.among(conf).map_or(0, |among| worker.tries_among(among))
+    });
+    tries.unwrap_or(0)
 }
 
 /// Counts that a peer was picked, whatever chose it, at `now` (ms).

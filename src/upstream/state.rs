@@ -68,14 +68,20 @@ impl Upstream {
         unsafe { &mut *self.settings.get() }
     }
 
-    /// Asks nginx for the shared memory of the upstream, whose settings have `etcd` to be.
+    /// It is of the cycle that is being made.
+    pub(crate) fn set_cycle(&self, cycle: *const ngx_cycle_t) {
+        self.cycle.set(cycle);
+    }
+
+    /// Asks nginx for the shared memory of the upstream, once its block has been read: what lies
+    /// there depends on its groups.
     ///
     /// # Errors
     ///
     /// Where nginx refuses it, or memory is short.
-    pub(crate) fn add_zones(&'static self, cf: &mut ngx_conf_t, etcd: &Etcd) -> Result<(), String> {
-        self.cycle.set(cf.cycle);
-        let statistics = StatisticsZone::add(cf, etcd)?;
+    pub(crate) fn add_zones(&'static self, cf: *mut ngx_conf_t, etcd: &Etcd) -> Result<(), String> {
+        let group = self.settings().group.as_ref();
+        let statistics = StatisticsZone::add(cf, etcd, group)?;
         self.statistics.set(Some(statistics));
         // SAFETY: they live as long as this, and change only as `settings_mut` permits.
         let zone = unsafe { UpstreamZone::add(cf, self.settings.get(), etcd, statistics) };

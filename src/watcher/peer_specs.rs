@@ -28,9 +28,15 @@ impl Described {
             let server = shared(&desired.name, Arc::clone(&desired.server));
             // Made again: another configuration may have another secret.
             let sticky = names.sticky_id(key, &desired.name, desired.route.as_deref());
-            Some(Arc::new(PeerSpec { server, sticky, ..desired.clone() }))
+            let group = names.group(key, desired.labels.as_ref());
+            Some(Arc::new(PeerSpec { server, sticky, group, ..desired.clone() }))
         };
-        let specs = listed.filter_map(spec).collect();
+        let mut specs: Vec<Arc<PeerSpec>> = listed.filter_map(spec).collect();
+        if names.groups.is_some() {
+            // A zone has them group by group.
+            specs
+                .sort_by(|one, other| one.key.cmp(&other.key).then_with(|| by_address(one, other)));
+        }
         Self { specs, names }
     }
 
@@ -141,11 +147,18 @@ fn renew(known: Arc<PeerSpec>, peer: Peer, joined: u64, names: &Names) -> Arc<Pe
     } else {
         names.sticky_id(&peer.key, &known.name, peer.route.as_deref())
     };
+    let labels = peer.labels.text();
+    let group = if known.labels.as_ref() == labels {
+        known.group.clone()
+    } else {
+        names.group(&peer.key, labels)
+    };
     let spec = PeerSpec {
         server: shared(&known.name, peer.server),
         sticky,
+        group,
         route: peer.route,
-        labels: peer.labels.text().cloned(),
+        labels: labels.cloned(),
         source: peer.source.text(&peer.key),
         create_revision: peer.create_revision.unsigned_abs(),
         joined,

@@ -9,7 +9,7 @@ use upstream_peers::{Allow, Parameters, Reading};
 
 use super::state::{self, StateKeeper, StateOffer};
 use crate::{
-    config::{Check, Naming},
+    config::{Check, GroupBy, Naming},
     live::{Content, LiveMemory, LiveNumber, LiveVariable},
     upstream::CoreConf,
     zones::LoggedLines,
@@ -69,6 +69,8 @@ pub(super) struct UpstreamPlan {
     pub(super) options: TableOptions,
     /// By what clients know peers.
     pub(super) naming: Naming,
+    /// Which group a peer is in, if they are in groups.
+    pub(super) groups: Option<GroupBy>,
     pub(super) check: Option<Check>,
     /// For how long (ms) peers outlive a wiped etcd, or their leases where too many run out
     /// together.
@@ -118,6 +120,7 @@ impl Plan {
                 servers: conf.servers.clone(),
                 options: conf.options(),
                 naming: conf.naming(),
+                groups: conf.group.as_ref().map(|group| group.by.clone()),
                 check: conf.check.clone(),
                 hold: etcd.options.hold,
                 expiry_guard: etcd.options.expiry_guard,

@@ -100,6 +100,7 @@ impl WatchedUpstream {
             servers,
             options,
             naming,
+            groups,
             check,
             ..
         } = plan;
@@ -112,8 +113,10 @@ impl WatchedUpstream {
         let mut publisher = unsafe { Publisher::take_over(zone, publishing) };
         publisher.set_statistics(statistics, publishing);
         publisher.set_options(options, clock::now(), publishing);
-        let described =
-            Described::of_zone(publisher.listed(), Names { prefix: Rc::clone(&prefix), naming });
+        let described = Described::of_zone(
+            publisher.listed(),
+            Names { prefix: Rc::clone(&prefix), naming, groups },
+        );
         let changes = ChangeLog::new(statistics);
         changes.begin(publisher.listed().filter_map(|peer| peer.key.as_ref()), zone.revision());
         let report = Report::of_bytes(&publisher.published_report());

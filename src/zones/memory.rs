@@ -52,8 +52,8 @@ pub(crate) fn slab_pool(zone: &ngx_shm_zone_t) -> *mut ngx_slab_pool_t {
     zone.shm.addr.cast()
 }
 
-/// The zone of this name in the cycle that is running.
-pub(crate) fn old_zone(zone: &ngx_shm_zone_t) -> Option<&'static ngx_shm_zone_t> {
+/// The zone in the cycle that is running whose name `is_it`.
+pub(crate) fn old_zone(is_it: impl Fn(&[u8]) -> bool) -> Option<&'static ngx_shm_zone_t> {
     // SAFETY: while a cycle is made, `ngx_cycle` is the one that is running (at the start: one
     // without zones).
     let mut part: *const ngx_list_part_t = unsafe { &raw const (*ngx_cycle).shared_memory.part };
@@ -65,9 +65,7 @@ pub(crate) fn old_zone(zone: &ngx_shm_zone_t) -> Option<&'static ngx_shm_zone_t>
                 slice::from_raw_parts(current.elts.cast::<ngx_shm_zone_t>(), current.nelts)
             };
             let same = |old: &&ngx_shm_zone_t| {
-                old.shm.name.as_bytes() == zone.shm.name.as_bytes()
-                    && old.init.is_some()
-                    && !old.shm.addr.is_null()
+                is_it(old.shm.name.as_bytes()) && old.init.is_some() && !old.shm.addr.is_null()
             };
             if let Some(old) = zones.iter().find(same) {
                 return Some(old);

@@ -5,7 +5,10 @@ use std::{rc::Rc, sync::Arc};
 use peer_zone::PeerSpec;
 use upstream_peers::Peer;
 
-use crate::{config::Naming, nginx::socket_address};
+use crate::{
+    config::{GroupBy, Naming},
+    nginx::socket_address,
+};
 
 /// How peers are named to clients, where they are.
 pub(crate) struct Names {
@@ -13,12 +16,19 @@ pub(crate) struct Names {
     pub(crate) prefix: Rc<str>,
     /// By what clients know them.
     pub(crate) naming: Naming,
+    /// Which group a peer is in, if they are in groups.
+    pub(crate) groups: Option<GroupBy>,
 }
 
 impl Names {
     /// The id by which a client names the peer, or 0.
     pub(crate) fn sticky_id(&self, key: &str, address: &str, route: Option<&str>) -> u64 {
         self.naming.id(&self.prefix, key, address, route)
+    }
+
+    /// The group of a peer with this key and these labels, if it is in one.
+    pub(crate) fn group(&self, key: &str, labels: Option<&Arc<str>>) -> Option<Arc<str>> {
+        self.groups.as_ref()?.group_of(key, labels)
     }
 }
 
@@ -29,6 +39,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> PeerSpec {
     let name = if *peer.server == *name { Arc::clone(&peer.server) } else { name.into() };
     let sticky = names.sticky_id(&peer.key, &name, peer.route.as_deref());
     let source = peer.source.text(&peer.key);
+    let group = names.group(&peer.key, peer.labels.text());
     PeerSpec {
         key: Some(peer.key),
         socket_address: socket_address::bytes(&peer.address),
@@ -38,6 +49,7 @@ pub(crate) fn describe(peer: Peer, joined: u64, names: &Names) -> PeerSpec {
         route: peer.route,
         labels: peer.labels.text().cloned(),
         source,
+        group,
         create_revision: peer.create_revision.unsigned_abs(),
         joined,
         parameters: peer.parameters,

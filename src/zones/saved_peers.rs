@@ -69,7 +69,8 @@ fn read(file: &Path, etcd: &Etcd) -> Result<Option<SavedState>, String> {
 
 /// The peers that the upstream may have, as the zone takes them.
 fn desired(state: &SavedState, conf: &UpstreamConf, etcd: &Etcd) -> Vec<PeerSpec> {
-    let names = Names { prefix: etcd.prefix.as_str().into(), naming: conf.naming() };
+    let groups = conf.group.as_ref().map(|group| group.by.clone());
+    let names = Names { prefix: etcd.prefix.as_str().into(), naming: conf.naming(), groups };
     let reading = conf.reading();
     let permitted = state.peers.iter().filter(|peer| {
         conf.allow.permits(&peer.address)

@@ -12,10 +12,11 @@ use peer_zone::Zone;
 
 use super::{
     memory::{self, holding, slab_pool},
+    names::zone_name,
     sizes::{PROCESSES, size},
 };
 use crate::{
-    config::Etcd,
+    config::{Etcd, GroupConf},
     nginx::{
         callback::{ERROR, OK, guard},
         cycle_pool,
@@ -48,13 +49,14 @@ impl StatisticsZone {
     /// # Errors
     ///
     /// If nginx does not accept it, or there is no memory.
-    pub(crate) fn add(cf: *mut ngx_conf_t, etcd: &Etcd) -> Result<&'static Self, String> {
+    pub(crate) fn add(
+        cf: *mut ngx_conf_t,
+        etcd: &Etcd,
+        group: Option<&GroupConf>,
+    ) -> Result<&'static Self, String> {
         let peers = size(etcd);
         let layout = Layout::new(PROCESSES as usize, Zone::most_indexes(peers));
-        let name = format!(
-            "etcd:statistics-{LAYOUT}-{peers}:{}@{}:{}",
-            etcd.upstream, etcd.cluster, etcd.prefix
-        );
+        let name = zone_name(&format!("etcd:statistics-{LAYOUT}-{peers}"), etcd, group);
         let zone = memory::add(cf, &name, holding(layout.size + layout.size / LIST_OF_PAGES))?;
         // SAFETY: nginx passes a valid configuration, which has given the zone out.
         unsafe {

@@ -18,6 +18,7 @@ use peer_zone::{Capacity, Publisher, Zone, messages, protocol::Publishing};
 use super::{
     StatisticsZone,
     memory::{add, old_zone, page, slab_pool},
+    names::{is_zone_of, zone_name},
     saved_peers::{SavedPeers, load_peers, log_loaded},
     sizes::{PROCESSES, list_of_processes, size},
 };
@@ -68,9 +69,10 @@ impl UpstreamZone {
         etcd: &Etcd,
         statistics: &'static StatisticsZone,
     ) -> Result<&'static Self, String> {
-        let name = format!("etcd:{}@{}:{}", etcd.upstream, etcd.cluster, etcd.prefix);
+        // SAFETY: the caller's promise.
+        let name = zone_name("etcd", etcd, unsafe { &*settings }.group.as_ref());
         let zone = add(cf, &name, size(etcd))?;
-        // SAFETY: nginx passes a valid configuration, which has given the zone out.
+        // SAFETY: as above, and nginx passes a valid configuration, which has given the zone out.
         unsafe {
             let (cycle, zone_of) = ((*cf).cycle, Cell::new(None));
             let own = Self { settings, cycle, statistics, zone: zone_of };
@@ -161,7 +163,10 @@ fn make(
     if let Some(statistics) = upstream.statistics.get() {
         publisher.set_statistics(statistics, &publishing);
     }
-    let copied = old_zone(zone).and_then(find).and_then(|old| copy(old, conf));
+    let copied = conf.etcd.as_ref().and_then(|etcd| {
+        let old = old_zone(|name| is_zone_of("etcd", etcd, name))?;
+        copy(find(old)?, conf)
+    });
     let SavedPeers { peers: in_hand, origin, mut report } = match copied {
         Some(peers) => SavedPeers { peers, origin: None, report: None },
         None => load_peers(conf, zone.shm.log),
@@ -206,7 +211,7 @@ fn make(
     Ok(made)
 }
 
-/// The peers of a zone of another size; `None` where it cannot be read.
+/// The peers of a zone of another size, or with other groups; `None` where it cannot be read.
 fn copy(old: Zone, conf: &UpstreamConf) -> Option<Vec<peer_zone::PeerSpec>> {
     let mut reader = old.join(processes::own(), processes::is_alive)?;
     let mut peers = reader.table().map(|table| table.to_specs()).unwrap_or_default();
@@ -216,6 +221,11 @@ fn copy(old: Zone, conf: &UpstreamConf) -> Option<Vec<peer_zone::PeerSpec>> {
         socket_address::parse(&peer.socket_address)
             .is_some_and(|address| conf.allow.permits(&address))
     });
+    for peer in &mut peers {
+        let by = conf.group.as_ref().map(|group| &group.by);
+        peer.group =
+            by.zip(peer.key.as_ref()).and_then(|(by, key)| by.group_of(key, peer.labels.as_ref()));
+    }
     Some(peers)
 }
 

@@ -16,6 +16,7 @@ mod counts;
 mod documentation;
 mod drain;
 mod etcd_geo;
+mod etcd_group;
 mod etcd_map;
 mod etcd_variable;
 mod expiry_guard;

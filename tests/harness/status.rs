@@ -108,6 +108,9 @@ pub struct Upstream {
     pub balance: String,
     /// Whether every peer in service fails its checks, and all are used.
     pub panic: bool,
+    /// Its groups; none without `etcd_group`.
+    #[serde(default)]
+    pub groups: Option<Groups>,
     /// Checks that could not be made, for a lack of nginx's own.
     pub checks_not_made: u64,
     /// The applied revision of etcd.
@@ -290,4 +293,15 @@ pub struct Peer {
     /// What its value says of it beside.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+/// The groups of an upstream.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub struct Groups {
+    /// Those that have peers.
+    pub count: usize,
+    /// Requests that got no peer, since their group was unknown.
+    pub unknown_total: u64,
+    /// Requests that got no peer, since their group had none in service.
+    pub empty_total: u64,
 }

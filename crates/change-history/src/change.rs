@@ -88,6 +88,14 @@ impl Keys {
         self.named.is_empty()
     }
 
+    /// Takes out those that others have as well. Returns them.
+    fn take_common(&mut self, others: &mut Self) -> Vec<Arc<str>> {
+        let common: Vec<Arc<str>> =
+            self.named.extract_if(.., |key| others.named.contains(key)).collect();
+        others.named.retain(|key| !common.contains(key));
+        common
+    }
+
     /// These and others.
     fn and(mut self, others: Self) -> Self {
         self.extend(&others.named);
@@ -126,6 +134,15 @@ impl ChangedKeys {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+
+    /// The same, where what has both gone and come has changed: it has moved within what was
+    /// published at once.
+    #[must_use]
+    pub fn without_moves(mut self) -> Self {
+        let moved = self.added.take_common(&mut self.removed);
+        self.changed.extend(&moved);
+        self
     }
 
     /// These and others.

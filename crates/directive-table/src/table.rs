@@ -7,7 +7,7 @@ use crate::{
     Context::{Cluster, Http, Location, Main, Stream, StreamUpstream, Upstream},
     Directive, argument,
     check_parameters::CHECK,
-    table_parameters::{DEFAULTS, DRAIN, ETCD, GEO, KEEPALIVE, MAP, STICKY, VALUE},
+    table_parameters::{DEFAULTS, DRAIN, ETCD, GEO, GROUP, KEEPALIVE, MAP, STICKY, VALUE},
 };
 
 /// The directives that nginx reads, in the order of the reference. The handlers are in tables of
@@ -86,6 +86,14 @@ etcd",
     .arguments(&[VARIABLE, CLUSTER, PREFIX])
     .parameters(GEO)
     .several(),
+    Directive::new(
+        c"etcd_group",
+        &[Upstream, StreamUpstream],
+        "0.1.0",
+        "chooses among the peers of one group only",
+    )
+    .arguments(&[argument("value", "*value*", "a text that may contain variables of nginx")])
+    .parameters(GROUP),
     Directive::new(
         c"etcd_keepalive",
         &[Upstream],

@@ -92,6 +92,28 @@ pub(crate) const KEEPALIVE: &[Parameter] = &[
         .says("time after which an idle connection is closed"),
 ];
 
+pub(crate) const GROUP: &[Parameter] = &[
+    value(
+        "by",
+        "key | label:*name*",
+        "\"key\" or \"label:\" with the name of a label",
+    )
+    .or("key")
+    .says(
+        "what names the group of a peer: the first segment of its key below the prefix, or a label",
+    ),
+    value(
+        "else",
+        "none | any | *group*",
+        "\"none\", \"any\" or the name of a group, without variables",
+    )
+    .or("none")
+    .says(
+        "peers to use if the group is unknown or empty: none, those of any group, or those of this \
+         group",
+    ),
+];
+
 pub(crate) const MAP: &[Parameter] = &[
     flag("hostnames")
         .says("keys may be names of hosts with a mask: `*.example.com`, `.example.com`, `www.*`"),

@@ -90,6 +90,13 @@ pub fn servers_changed(count: usize) -> String {
     format!("\"server\" lines that are new, gone or changed: {count}")
 }
 
+/// A request gets no peer, since the group that it asks for, here in quotes, is unknown or empty.
+#[must_use]
+pub fn group_refused(group: &str, is_empty: bool, upstream: &str) -> String {
+    let what = if is_empty { "no peer in service in" } else { "unknown" };
+    format!("etcd: {what} group {group} of upstream \"{upstream}\"")
+}
+
 /// The report for the status of an upstream could not be written.
 #[must_use]
 pub fn status_not_updated(error: impl Display) -> String {

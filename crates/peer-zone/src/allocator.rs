@@ -136,6 +136,13 @@ impl Allocator {
         self.reserve(Offset(start), length).then_some(Offset(start))
     }
 
+    /// Takes `length` units as high as they are to be had.
+    pub(crate) fn allocate_high(&mut self, length: u32) -> Option<Offset> {
+        let (start, extent) = self.extents(length).next_back()?;
+        let at = Offset(start + extent - length);
+        self.reserve(at, length).then_some(at)
+    }
+
     /// Where `length` units could be taken at the upper or the lower end of what is free, from the
     /// highest down.
     pub(crate) fn ends_of_holes(&self, length: u32) -> impl Iterator<Item = Offset> {
@@ -233,7 +240,7 @@ mod tests {
     proptest! {
         #[test]
         fn extents_never_overlap_and_all_come_back(
-            steps in proptest::collection::vec((0_u8..6, 1_u32..40, any::<usize>()), 1..200),
+            steps in proptest::collection::vec((0_u8..8, 1_u32..40, any::<usize>()), 1..200),
         ) {
             let mut allocator = Allocator::new(10, 410);
             let mut taken: Vec<(Offset, u32)> = Vec::new();
@@ -253,6 +260,14 @@ mod tests {
                         at.filter(|&at| allocator.reserve(at, length))
                     }
                     4 => allocator.allocate_for_table(length, (which as u32 % 7, 7)),
+                    6 => {
+                        let highest = allocator.free.iter().rev().find(fits);
+                        let expected =
+                            highest.map(|(&start, &extent)| Offset(start + extent - length));
+                        let got = allocator.allocate_high(length);
+                        prop_assert_eq!(got, expected);
+                        got
+                    }
                     5 => {
                         let units = which as u32 % 50;
                         let tables = Tables { from: Offset(which as u32 % 500), units };

@@ -25,8 +25,8 @@ pub(crate) use self::{
     header::{Header, MAGIC, Positions, ProcessEntry, RESYNC_COUNTERS},
     peer::{Peer, PeerBlock},
     table::{
-        Entry, PLAIN, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED, Section,
-        TABLE_MAGIC, TableHeader, TextLengths,
+        DIRECTORY, Entry, PLAIN, PLAN_ALIGNMENT, PlanHeader, REPORT_MAGIC, ReportHeader, SHARED,
+        Section, TABLE_MAGIC, TableHeader, TextLengths,
     },
 };
 pub use self::{header::ResyncCounter, peer::Health};
@@ -66,7 +66,7 @@ mod tests {
         sync::atomic::{AtomicU64, Ordering},
     };
 
-    use super::*;
+    use super::{header::OwnLine, *};
     use crate::{
         drain_times::DrainTime,
         memory::Offset,
@@ -84,6 +84,7 @@ mod tests {
         }
         let found = layouts![
             Header,
+            OwnLine<Positions>,
             Positions,
             ProcessEntry,
             Peer,
@@ -108,10 +109,11 @@ mod tests {
         // Name, size and alignment, in bytes.
         let expected = [
             ("Header", 320, 64),
-            ("Positions", 64, 64),
+            ("OwnLine<Positions>", 64, 64),
+            ("Positions", 16, 8),
             ("ProcessEntry", 64, 64),
             ("Peer", 112, 16),
-            ("TableHeader", 160, 16),
+            ("TableHeader", 208, 16),
             ("ReportHeader", 16, 16),
             ("PlanHeader", 32, 8),
             ("Section", 8, 4),
@@ -137,7 +139,10 @@ mod tests {
     #[test]
     fn what_each_pick_writes_is_on_a_cache_line_of_its_own() {
         assert_eq!(offset_of!(Header, positions) % LINE, 0);
-        assert_eq!(offset_of!(Header, positions) + size_of::<Positions>(), size_of::<Header>());
+        assert_eq!(
+            offset_of!(Header, positions) + size_of::<OwnLine<Positions>>(),
+            size_of::<Header>()
+        );
         assert_eq!(PROCESS_ENTRIES % LINE, 0);
         assert_eq!(owners(3) % LINE, 0);
     }

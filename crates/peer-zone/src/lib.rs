@@ -31,6 +31,10 @@ mod drain_policy;
 #[cfg(not(loom))]
 mod drain_times;
 #[cfg(not(loom))]
+mod group_index;
+#[cfg(not(loom))]
+mod group_name;
+#[cfg(not(loom))]
 mod layout;
 #[cfg(not(loom))]
 mod memory;
@@ -55,6 +59,7 @@ pub use peer_balance::{LeastTime, Method, ResponseTime};
 pub use self::{
     connections::Connections,
     drain_policy::{DrainPolicy, DrainReasons},
+    group_name::GroupName,
     layout::{Health, Parameters, ResyncCounter},
     peer_spec::PeerSpec,
     protocol::{Process, Withdrawn},
@@ -70,6 +75,7 @@ pub use self::{
         cursor::RowCursor,
         draining::DrainPolicies,
         fast_path::{Missed, Take},
+        group::{Among, GroupStatus, PickedGroup},
         keyed::KeyProgress,
         pick::{Pick, PickContext},
         picked_peer::PickedPeer,

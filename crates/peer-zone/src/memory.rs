@@ -16,7 +16,7 @@ pub(crate) const PEER_SHIFT: u32 = 3;
 
 /// Where a block begins, in units from the start of the memory. 0, where the header lies, means
 /// none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub(crate) struct Offset(pub(crate) u32);
 

@@ -34,6 +34,9 @@ pub struct PeerSpec {
     /// Where it comes from, for the publisher that takes over: a text that is not empty, of at most
     /// 65 535 bytes.
     pub source: Option<Arc<str>>,
+    /// The group that it is in; `None` if it is in none, or peers are in no groups. A name that is
+    /// empty is none.
+    pub group: Option<Arc<str>>,
     /// etcd's revision at which the key was created; 0 where that is not known.
     pub create_revision: u64,
     /// When it joined, in milliseconds of the monotonic clock; 0: long ago. `slow_start` counts

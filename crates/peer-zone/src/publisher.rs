@@ -2,8 +2,16 @@
 //! back.
 
 mod blocks;
+mod by_groups;
 mod changes;
+mod directories;
+mod directory;
 mod fitting;
+mod group;
+mod group_fitting;
+mod group_takeover;
+mod grouping;
+mod groups;
 mod health;
 pub(crate) mod keys;
 mod linking;
@@ -15,6 +23,7 @@ pub(crate) mod options;
 pub(crate) mod publish;
 mod reclaim;
 mod records;
+mod reserve;
 mod ring;
 mod roster;
 mod sections;
@@ -27,12 +36,12 @@ use std::sync::Arc;
 use peer_statistics::{CheckFault, Statistics};
 
 use self::{
+    group::Group,
+    groups::Groups,
     links::Links,
     load_correction::LoadCorrection,
     options::TableOptions,
     records::{Listed, Outdated, Removed, Unused},
-    ring::RingState,
-    roster::Roster,
 };
 use crate::{
     allocator::Allocator, layout::Peer, memory::Offset, peer_spec::PeerSpec, protocol::Publishing,
@@ -45,7 +54,10 @@ use crate::{
 pub struct Publisher {
     zone: Zone,
     allocator: Allocator,
-    listed: Roster,
+    /// The peers that requests choose among; if they are in groups, those of the group at hand.
+    group: Group,
+    /// The other groups, if peers are in groups.
+    groups: Option<Groups>,
     removed: Vec<Removed>,
     /// Peers that are in no table but perhaps a pinned one, and the first publication without them.
     unlisted: Vec<(Offset, u64)>,
@@ -54,17 +66,10 @@ pub struct Publisher {
     unused: Vec<Unused>,
     /// Found with the first peer that is taken out.
     links: Option<Links>,
-    ring: RingState,
     /// Counts the tables that this publisher has published.
     publication: u64,
     generation: u64,
     options: TableOptions,
-    /// Peers in service, and those of them that fail their checks or have not passed one yet.
-    in_service: usize,
-    failing: usize,
-    pending: usize,
-    /// Peers whose connections are limited.
-    limited: usize,
     recounts: LoadCorrection,
     /// Whether the publisher before this one may have published a change without saying since when
     /// the peers concerned are drained.
@@ -81,24 +86,36 @@ impl Publisher {
         &self.zone
     }
 
-    /// The peers that were published last, in the order of [`publish`](Self::publish).
-    pub fn listed(&self) -> impl ExactSizeIterator<Item = &PeerSpec> {
-        self.listed.iter().map(|peer| &*peer.spec)
+    /// The peers that were published last, in the order of [`publish`](Self::publish); if they are
+    /// in groups, group by group.
+    pub fn listed(&self) -> impl Iterator<Item = &PeerSpec> {
+        self.all_listed().map(|peer| &*peer.spec)
     }
 
     /// As [`listed`](Self::listed), to be kept.
-    pub fn specs(&self) -> impl ExactSizeIterator<Item = Arc<PeerSpec>> {
-        self.listed.iter().map(|peer| Arc::clone(&peer.spec))
+    pub fn specs(&self) -> impl Iterator<Item = Arc<PeerSpec>> {
+        self.all_listed().map(|peer| Arc::clone(&peer.spec))
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.all_groups().map(|group| group.listed.len()).sum()
     }
 
     /// How many of them have keys.
     pub fn keyed(&self) -> usize {
-        self.listed.len() - self.lines()
+        let lines = |group: &Group| group.listed.partition_point(|peer| peer.spec.key.is_none());
+        self.all_groups().map(|group| group.listed.len() - lines(group)).sum()
     }
 
-    /// How many of them are of `server` lines, which come first.
-    fn lines(&self) -> usize {
-        self.listed.partition_point(|peer| peer.spec.key.is_none())
+    /// All groups, or the one in which peers are that are in none. Not to be called while a group
+    /// is at hand.
+    fn all_groups(&self) -> impl Iterator<Item = &Group> {
+        std::iter::once(&self.group).chain(self.groups.iter().flat_map(Groups::iter))
+    }
+
+    fn all_listed(&self) -> impl Iterator<Item = &Listed> {
+        self.all_groups().flat_map(|group| group.listed.iter())
     }
 
     /// The number of the published list: counted up with every change of the peers.

@@ -11,7 +11,7 @@ pub(crate) mod cursor;
 pub(crate) mod draining;
 mod exhausted;
 pub(crate) mod fast_path;
-mod group;
+pub(crate) mod group;
 pub(crate) mod keyed;
 mod least;
 mod least_time;
@@ -24,6 +24,7 @@ mod report;
 mod round_robin;
 pub(crate) mod row;
 pub(crate) mod table;
+mod tier;
 pub(crate) mod times;
 mod weighted_draw;
 mod withdrawn;
@@ -35,7 +36,7 @@ use core::{
 
 use peer_statistics::Statistics;
 
-use self::{exhausted::Exhausted, recall::Recall};
+use self::{exhausted::Exhausted, group::PickedGroup, recall::Recall};
 use crate::{
     layout::{PROCESS_ENTRIES, ProcessEntry},
     protocol::{Process, WithdrawalReader},
@@ -62,6 +63,8 @@ pub struct Worker {
     random: Cell<u64>,
     recall: Recall,
     withdrawals: WithdrawalReader,
+    /// The group of the last pick that was not among everyone.
+    last_group: Cell<PickedGroup>,
     /// The figures of the peers.
     statistics: Option<Statistics>,
     /// The id of the peer that a failure has made unavailable last, until a retry asks; 0: none.
@@ -101,6 +104,7 @@ impl Worker {
             random: Cell::new(seed),
             recall: Recall::default(),
             withdrawals: WithdrawalReader::new(&zone.header().withdrawal_count),
+            last_group: Cell::default(),
             statistics: None,
             disabled: Cell::new(0),
             single_thread: PhantomData,

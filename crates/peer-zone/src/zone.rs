@@ -1,6 +1,7 @@
 //! The memory as a whole: made, found again, and read from any process.
 
 mod draining;
+mod groups;
 pub(crate) mod peers;
 mod processes;
 pub(crate) mod statistics;
@@ -155,7 +156,7 @@ impl Zone {
 
     #[inline]
     pub(crate) fn positions(&self) -> &Positions {
-        &self.header().positions
+        &self.header().positions.0
     }
 
     /// Something that differs from zone to zone and from start to start: where it lies in this

@@ -23,11 +23,17 @@ fn main() {
     match std::env::var(killed::memory::ROLE) {
         Ok(role) => killed::roles::run(&role),
         Err(_) => {
-            let audit = Trial::test("a_process_killed_anywhere_leaves_nothing_wrong", || {
-                killed::audit::run();
-                Ok(())
-            });
-            libtest_mimic::run(&Arguments::from_args(), vec![audit]).exit();
+            let audit = |name: &str, is_grouped: bool| {
+                Trial::test(name, move || {
+                    killed::audit::run(is_grouped);
+                    Ok(())
+                })
+            };
+            let trials = vec![
+                audit("a_process_killed_anywhere_leaves_nothing_wrong", false),
+                audit("a_process_killed_anywhere_leaves_nothing_wrong_in_groups", true),
+            ];
+            libtest_mimic::run(&Arguments::from_args(), trials).exit();
         }
     }
 }

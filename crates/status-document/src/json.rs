@@ -75,6 +75,7 @@ impl Writer for JsonWriter {
         json.field("prefix", upstream.prefix.as_str(), out);
         json.field("balance", upstream.balance, out);
         json.field("panic", upstream.panic, out);
+        json.field("groups", upstream.groups.as_ref().map(parts::groups), out);
         json.field("checks_not_made", upstream.checks_not_made, out);
         json.field("drained", upstream.drained, out);
         json.field("revision", upstream.revision, out);

@@ -55,6 +55,8 @@ pub struct Upstream {
     pub balance: &'static str,
     /// Every peer in service fails its checks, and all are used.
     pub panic: bool,
+    /// Its groups; `None` without `etcd_group`.
+    pub groups: Option<Groups>,
     /// The number of checks that this host had no descriptors, memory or ports for.
     pub checks_not_made: u64,
     /// The number of connections that drains have closed.
@@ -102,6 +104,17 @@ pub struct Upstream {
     pub event_to_published: Histogram,
     /// Times from the arrival of a change to the first worker that has seen it.
     pub event_to_seen: Histogram,
+}
+
+/// The groups of an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// The number of groups that have peers.
+    pub count: usize,
+    /// The number of requests that got no peer since their group was unknown.
+    pub unknown_total: u64,
+    /// The number of requests that got no peer since their group had no peer in service.
+    pub empty_total: u64,
 }
 
 /// A key whose present value is rejected.

@@ -111,6 +111,11 @@ pub(crate) fn memory(upstream: &Upstream) -> Facts {
         ("Connections closed by drains", count(upstream.drained)),
         ("Checks not made", count(upstream.checks_not_made)),
     ];
+    if let Some(groups) = upstream.groups {
+        facts.push(("Groups", count(groups.count as u64)));
+        let [unknown, empty] = [groups.unknown_total, groups.empty_total].map(count);
+        facts.push(("Requests without a group", format!("{unknown} unknown, {empty} empty")));
+    }
     if upstream.unselected > 0 {
         let number = count(upstream.unselected as u64);
         facts.push(("Not selected", format!("{number} (etcd_select)")));

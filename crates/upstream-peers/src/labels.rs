@@ -35,7 +35,7 @@ impl Labels {
     pub fn of_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut found = FoundLabels::default();
         pairs.into_iter().for_each(|(name, value)| found.add(name, value.to_owned()));
-        found.keep(&Select::default())
+        found.keep(&Reading::default())
     }
 
     /// The labels as a JSON object of strings; `None` if there are none.
@@ -109,6 +109,8 @@ pub struct Reading {
     pub scheme: Option<String>,
     /// The labels that peers must have.
     pub select: Select,
+    /// The label that says which group a peer is in; it is kept before others.
+    pub grouped_by: Option<String>,
     /// The value is for an upstream in nginx's stream: an address must say its port, since there is
     /// no default one, and may be one of UDP.
     pub is_stream: bool,
@@ -123,6 +125,11 @@ impl Reading {
             None => scheme == NO_SCHEME || SCHEMES.contains(&scheme),
         };
         scheme.is_none_or(is_meant) && self.select.wants(labels)
+    }
+
+    /// Whether a label of this name is kept before others.
+    fn needs(&self, name: &str) -> bool {
+        self.select.0.contains_key(name) || self.grouped_by.as_deref() == Some(name)
     }
 }
 
@@ -155,9 +162,9 @@ impl FoundLabels {
     }
 
     /// Those that are kept. Of several with the same name the first one counts.
-    pub(crate) fn keep(mut self, select: &Select) -> Labels {
+    pub(crate) fn keep(mut self, reading: &Reading) -> Labels {
         let rank = |name: &str| {
-            if select.0.contains_key(name) {
+            if reading.needs(name) {
                 return 0;
             }
             1 + BEFORE_OTHERS.iter().position(|known| *known == name).unwrap_or(BEFORE_OTHERS.len())
@@ -203,10 +210,13 @@ mod tests {
         found.add("late", "y".to_owned());
         let mut select = Select::default();
         assert_eq!(select.add("late=y"), Ok(true));
-        let kept = found.clone().keep(&select);
+        let reading = Reading { select: select.clone(), ..Reading::default() };
+        let kept = found.clone().keep(&reading);
         assert_eq!(kept.pairs().len(), MAX_LABELS);
         assert!(select.wants(&kept) && kept.pairs().contains_key("version"), "{kept:?}");
-        assert!(!select.wants(&found.keep(&Select::default())), "it is behind the others");
+        let grouped = Reading { grouped_by: Some("late".to_owned()), ..Reading::default() };
+        assert!(select.wants(&found.clone().keep(&grouped)));
+        assert!(!select.wants(&found.keep(&Reading::default())), "it is behind the others");
         let bytes = |labels: &Labels| -> usize {
             labels.pairs().iter().map(|(name, value)| name.len() + value.len()).sum()
         };
@@ -214,7 +224,7 @@ mod tests {
         for name in &names {
             found.add(name, "x".repeat(100));
         }
-        let kept = found.keep(&Select::default());
+        let kept = found.keep(&Reading::default());
         assert!(bytes(&kept) <= MAX_LABEL_BYTES && !kept.pairs().is_empty(), "{kept:?}");
     }
 

@@ -46,6 +46,11 @@ pub(super) unsafe extern "C" fn init_upstream(
             }
         };
         settle::finish(conf, servers);
+        let added = conf.etcd.as_ref().map(|etcd| upstream.upstream().add_zones(cf, etcd));
+        if let Some(Err(message)) = added {
+            log::to(NGX_LOG_EMERG, error_log, &message);
+            return ERROR;
+        }
         // It stays where it is for as long as the cycle.
         upstream.name.set(Some(NonNull::from(&mut us.host)));
         us.peer.init = Some(stream::init);

@@ -12,7 +12,7 @@ use super::care;
 use crate::{
     http::{request::RequestPeer, statistics::Answered, upstream::Extras},
     upstream::{
-        Copies, Holder, Tried, Upstream,
+        AskedGroup, Copies, Holder, Tried, Upstream,
         asker::{Asker, First},
         keyed::Keyed,
     },
@@ -41,6 +41,14 @@ impl Asker for RequestPeer {
     fn keyed(&self) -> Option<&Keyed> {
         // SAFETY: `make` has written it behind this, and nobody makes a `&mut` to it.
         self.keyed.map(|keyed| unsafe { keyed.as_ref() })
+    }
+
+    #[inline(always)]
+    fn group(&self) -> Option<&AskedGroup> {
+        // An upstream's groups are settled before its first request.
+        let keyed = self.keyed.filter(|_| self.upstream.extras.get().has(Extras::GROUP))?;
+        // SAFETY: `make` has written it there if the upstream has groups.
+        Some(unsafe { Keyed::group(keyed) })
     }
 
     #[inline(always)]

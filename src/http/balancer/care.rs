@@ -78,6 +78,8 @@ pub(super) unsafe extern "C" fn get(
             // SAFETY: as above.
             Some(Ok(())) => unsafe { prepare(connection, peer) },
             Some(Err(Refused::Failed)) => ERROR,
+            // SAFETY: as above.
+            Some(Err(Refused::NoGroup)) => unsafe { asker::refuse_group(connection, peer) },
             // nginx answers "no live upstreams".
             Some(Err(Refused::Busy)) | None => {
                 asker::count_no_peer(peer);
@@ -212,7 +214,7 @@ pub(super) unsafe extern "C" fn free(
                 {
                     shown.left.set(Some(worker.connections_without(&held)));
                 }
-                worker.release(held, outcome, times, now)
+                worker.release_in(asker::picked_group(peer), held, outcome, times, now)
             });
             match is_disabled {
                 Some(false) => {}

@@ -6,13 +6,15 @@ use core::ptr::NonNull;
 use ngx::ffi::ngx_peer_connection_t;
 #[cfg(nginx1_29_6)]
 use ngx::ffi::{ngx_palloc, ngx_pool_t, ngx_str_t};
+#[cfg(nginx1_29_6)]
+use peer_zone::PickedGroup;
 use peer_zone::{PickedPeer, Worker};
 #[cfg(nginx1_29_6)]
 use upstream_peers::sid;
 
 use crate::http::{request::RequestPeer, sticky};
 #[cfg(nginx1_29_6)]
-use crate::upstream::asker::Asker as _;
+use crate::upstream::asker::{Asker as _, picked_group};
 
 /// Tells the client, by a cookie, which peer the request has got, and so the modules before this
 /// one.
@@ -38,7 +40,10 @@ pub(super) unsafe fn name_to_others(
     #[cfg(nginx1_29_6)]
     if conf.takes_hints {
         // SAFETY: the caller's promise.
-        unsafe { name_to_modules(connection, worker, held, peer.pool()) }?;
+        unsafe {
+            let group = picked_group(peer);
+            name_to_modules(connection, worker, (group, held), peer.pool())
+        }?;
     }
     #[cfg(not(nginx1_29_6))]
     let _ = (connection, worker);
@@ -57,7 +62,7 @@ pub(super) unsafe fn name_to_others(
 unsafe fn name_to_modules(
     connection: *mut ngx_peer_connection_t,
     worker: &mut Worker,
-    held: &PickedPeer,
+    (group, held): (PickedGroup, &PickedPeer),
     pool: *mut ngx_pool_t,
 ) -> Option<()> {
     // SAFETY: the pool is the request's, and gives out memory that is aligned for any type.
@@ -67,7 +72,7 @@ unsafe fn name_to_modules(
         Some(place)
     };
     let (_, address, _) = worker.address(held);
-    let name = worker.with_route(held, |route| match route {
+    let name = worker.with_route(group, held, |route| match route {
         Some(route) => copied(route),
         None => copied(&sid(address)),
     });

@@ -11,7 +11,7 @@ use crate::{
     nginx::stream::ngx_stream_session_t,
     stream::{session::SessionPeer, statistics::Answered},
     upstream::{
-        Copies, Holder, Tried, Upstream,
+        AskedGroup, Copies, Holder, Tried, Upstream,
         asker::{Asker, First},
         keyed::Keyed,
     },
@@ -39,6 +39,14 @@ impl Asker for SessionPeer {
     fn keyed(&self) -> Option<&Keyed> {
         // SAFETY: `make` has written it behind this, and nobody makes a `&mut` to it.
         self.keyed.map(|keyed| unsafe { keyed.as_ref() })
+    }
+
+    #[inline(always)]
+    fn group(&self) -> Option<&AskedGroup> {
+        // An upstream's groups are settled before its first request.
+        let keyed = self.keyed.filter(|_| self.upstream.settings().group.is_some())?;
+        // SAFETY: `make` has written it there if the upstream has groups.
+        Some(unsafe { Keyed::group(keyed) })
     }
 
     #[inline(always)]

@@ -64,6 +64,8 @@ pub(super) unsafe extern "C" fn get(
             // SAFETY: as above.
             Some(Ok(())) => unsafe { enter(peer) },
             Some(Err(Refused::Failed)) => ERROR,
+            // SAFETY: as above.
+            Some(Err(Refused::NoGroup)) => unsafe { asker::refuse_group(connection, peer) },
             // nginx logs "no live upstreams".
             Some(Err(Refused::Busy)) | None => {
                 asker::count_no_peer(peer);
@@ -143,7 +145,7 @@ pub(super) unsafe extern "C" fn free(
                     let others = Connections::all(worker.connections_without(&held));
                     peer.left.set(Some(others));
                 }
-                worker.release(held, outcome, times, now)
+                worker.release_in(asker::picked_group(peer), held, outcome, times, now)
             });
             match is_disabled {
                 Some(false) => {}

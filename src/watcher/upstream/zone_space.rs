@@ -42,7 +42,7 @@ impl ZoneSpace {
                 self.log.error(shortage);
             }
             (Some(_), None) => {
-                let count = publisher.listed().len();
+                let count = publisher.count();
                 self.log.notice(messages::all_fit(count));
             }
             _ => {}

@@ -96,7 +96,8 @@ impl CheckValueOptions {
             // A key in full, below the prefix of another upstream. No form depends on which it is.
             prefix.clear();
         }
-        let reading = Reading { scheme: self.scheme, select, is_stream: self.stream };
+        let reading =
+            Reading { scheme: self.scheme, select, grouped_by: None, is_stream: self.stream };
         let defaults = defaults.apply(Parameters::default());
         Ok(Context { key, prefix, reading, allow, defaults })
     }

@@ -6,7 +6,7 @@ use crate::protocol::{ColumnUse, Owner, Pin, Root, SharedColumns, WithdrawalCoun
 
 /// Says that the memory is one of ours, and in which layout; counted up with every change of a
 /// structure in this file.
-pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x0d");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"ETCDPZ\x00\x0e");
 
 /// Why the list was made again; an index into the counters of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,8 @@ pub(crate) struct Header {
     pub(crate) recounts: AtomicU32,
     /// Peers in service in the current table.
     pub(crate) tries: AtomicU32,
-    /// 1 while every peer in service fails its checks, and all are used for that reason.
+    /// In how many groups every peer in service fails its checks, and all are used for that reason;
+    /// 0 or 1 where peers are in no groups.
     pub(crate) panic: AtomicU32,
     /// Until when (ms of the monotonic clock) any peer may have less than its weight for
     /// `slow_start`; see [`Zone::extend_ramps`](crate::Zone).
@@ -94,14 +95,23 @@ pub(crate) struct Header {
     pub(crate) last_contact: AtomicU64,
     /// Values rejected since the zone was made.
     pub(crate) rejected_total: AtomicU64,
+    /// Requests whose group was unknown, or empty, and that got no peer for it.
+    pub(crate) unknown_groups: AtomicU64,
+    pub(crate) empty_groups: AtomicU64,
     /// Full lists by cause, in the order of [`ResyncCounter`].
     pub(crate) resyncs: [AtomicU64; RESYNC_COUNTERS],
-    /// Positions in the tables' plans; on a line of its own, since every pick writes it.
-    pub(crate) positions: Positions,
+    /// Positions in the tables' plans, where peers are in no groups; on a line of its own, since
+    /// every pick writes it.
+    pub(crate) positions: OwnLine<Positions>,
 }
 
-/// How far round robin has come, over all workers and all tables.
+/// On a cache line that has nothing else.
 #[repr(C, align(64))]
+pub(crate) struct OwnLine<T>(pub(crate) T);
+
+/// How far round robin has come, over all workers and all tables. That of a group is a block.
+#[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Positions {
     pub(crate) primary: AtomicU64,
     pub(crate) backup: AtomicU64,

@@ -67,7 +67,8 @@ pub(crate) struct Peer {
     pub(crate) server_length: u16,
     /// 1 for a peer of an ordinary `server` line, which has no key.
     pub(crate) is_static: u8,
-    pub(crate) reserved: u8,
+    /// 1 while it fails its checks and is used all the same, since all others of its group fail, too.
+    pub(crate) is_used_failing: AtomicU8,
 }
 
 /// Where the block of a peer begins, and how many units it takes.

@@ -4,11 +4,11 @@ use peer_balance::{MAX_WEIGHT, Parameters};
 
 use crate::memory::{Offset, units};
 
-/// How a group's order lies behind the table; see the crate peer-balance.
+/// How a tier's order lies behind the table; see the crate peer-balance.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct PlanHeader {
-    /// Positions in one cycle; 0 where the group is empty.
+    /// Positions in one cycle; 0 where the tier is empty.
     pub(crate) cycle: u64,
     /// 0: the peers come in turn or, where there are items, by a sequence of indexes (`u32` each);
     /// otherwise the items are cumulative weights (`u64` each), and this is the stride.
@@ -33,7 +33,10 @@ pub(crate) struct Section {
 }
 
 /// A table: this, then the places of its entries ([`Offset`] each), then the plans of its two
-/// groups, then what its upstream's method needs beside.
+/// tiers, then what its upstream's method needs beside.
+///
+/// If peers are in groups, each group has a table, and what is published is a directory: a table
+/// whose entries are the peers that are gone, and that has the tables of the groups.
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub(crate) struct TableHeader {
@@ -50,7 +53,7 @@ pub(crate) struct TableHeader {
     pub(crate) backups: u32,
     /// What the table would take in its most compact form, with a base of its ring, in units.
     pub(crate) compact_units: u32,
-    /// [`PLAIN`] or 0.
+    /// [`PLAIN`] or [`DIRECTORY`], or 0.
     pub(crate) traits: u32,
     /// The weight of all peers without `backup`, in service or not; 0 where they differ.
     pub(crate) weight: u32,
@@ -61,7 +64,7 @@ pub(crate) struct TableHeader {
     /// The plan of those with it.
     pub(crate) backup: PlanHeader,
     /// Cumulative weights (`u64`) of all peers without `backup`, in service or not, where they
-    /// differ: for `hash` and `ip_hash`.
+    /// differ: for `hash` and `ip_hash`. Of a directory: those of the groups, by [`Self::share`].
     pub(crate) ranges: Section,
     /// What has changed in the ring of consistent hashing since its base (`u32`); see the crate
     /// hash-ring. Not there if the method needs no ring.
@@ -78,12 +81,27 @@ pub(crate) struct TableHeader {
     pub(crate) base_words: u32,
     /// Places of entries ([`Offset`]) in the order of [`Entry::sticky`].
     pub(crate) sticky: Section,
+    /// Of a directory: the places of the groups' tables ([`Offset`]) in the order of their names.
+    pub(crate) groups: Section,
+    /// Of a directory: the same by the hashes of the names; see the module `group_index`.
+    pub(crate) index: Section,
+    /// Of a group: its name, in bytes.
+    pub(crate) name: Section,
+    /// Of a group: what [`GroupName`](crate::GroupName) makes of its name.
+    pub(crate) name_hash: u32,
+    /// Of a group: where its [`Positions`](super::Positions) lie; 0: in the header of the memory.
+    pub(crate) positions: Offset,
+    /// The weights of all peers in service without `backup`.
+    pub(crate) share: u64,
 }
 
 /// In [`TableHeader::traits`]: no peer without `backup` has `max_conns` or `slow_start`, so that a
 /// pick needs to look at nothing but the peer's own words. A table of another build, which has 0
 /// there, is correct as well.
 pub(crate) const PLAIN: u32 = 1;
+
+/// In [`TableHeader::traits`]: it is the directory of the groups.
+pub(crate) const DIRECTORY: u32 = 1 << 1;
 
 /// In [`TableHeader::slots`]: the rest is an index in [`TableHeader::shared`].
 pub(crate) const SHARED: u32 = 1 << 31;

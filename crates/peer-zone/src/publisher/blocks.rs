@@ -103,7 +103,7 @@ impl Publisher {
             failing: DrainTime::default(),
             server_length,
             is_static: u8::from(spec.key.is_none()),
-            reserved: 0,
+            is_used_failing: AtomicU8::new(0),
         };
         let memory = self.zone.memory;
         let mut at = Peer::strings(place);
@@ -166,8 +166,8 @@ impl Publisher {
         // Those that are outdated come back as soon as nobody reads them, and a merge can be given
         // up.
         let table = self.current_table().filter(|_| replaced.table);
-        let table = table.map(|table| (Offset(self.zone.header().table.current()), table.units));
-        let bases = [self.published_base().filter(|_| replaced.base), self.ring.merging()];
+        let table = table.map(|table| (self.group.table, table.units));
+        let bases = [self.published_base().filter(|_| replaced.base), self.group.ring.merging()];
         let bases = bases.into_iter().flatten().map(|base| (base.place, base.units()));
         let outdated = self.tables.iter().filter(|table| table.is_owned);
         let outdated = outdated.map(|table| (table.place, table.units));
@@ -179,16 +179,20 @@ impl Publisher {
         allocator.longest() >= needed
     }
 
-    /// The table that is published now.
+    /// The last table of the peers at hand.
     pub(super) fn current_table(&self) -> Option<&TableHeader> {
-        let place = Offset(self.zone.header().table.current());
-        // SAFETY: the publisher frees tables, and has not freed the one that is published.
+        let place = self.group.table;
+        // SAFETY: the publisher frees tables, and has not freed the last one.
         (place.0 != 0).then(|| unsafe { self.table_at(place) })
     }
 
-    /// Where the published table and its base lie, and what the table takes.
+    /// Where the published table and its base lie, and what the table takes. Tables of groups lie
+    /// anywhere.
     pub(super) fn tables(&self) -> Tables {
-        let table = Offset(self.zone.header().table.current());
+        if self.groups.is_some() {
+            return Tables { from: Offset(0), units: 0 };
+        }
+        let table = self.group.table;
         let from = self.published_base().map_or(table, |base| base.place.min(table));
         Tables { from, units: self.current_table().map_or(0, |table| table.units) }
     }
@@ -219,13 +223,18 @@ impl Publisher {
         needed: u32,
         replaced: Replaced,
     ) -> Option<Offset> {
+        if self.groups.is_some() {
+            let leaves_room =
+                allocator.available() as usize >= units as usize + changing(self.count());
+            return allocator.allocate_high(units).filter(|_| leaves_room);
+        }
         let holes: Vec<Offset> = allocator.ends_of_holes(units).take(HOLES).collect();
         holes.into_iter().find(|&place| {
             let is_mine = allocator.reserve(place, units);
             // The next table takes its part of what is free, unless that is there already.
             let table = if replaced.table { 0 } else { needed as usize };
             let leaves_room = self.has_spare(allocator, needed, replaced)
-                && allocator.available() as usize >= table + changing(self.listed.len());
+                && allocator.available() as usize >= table + changing(self.group.listed.len());
             if is_mine && !leaves_room {
                 allocator.release(place, units);
             }

@@ -11,7 +11,8 @@ impl Publisher {
     /// starts the ramp of those that join again. `before` is what was listed, of which `stays` is
     /// listed still.
     pub(super) fn apply_changes(&self, before: &[Listed], stays: &SlotSet, now: u64) {
-        for gone in before.iter().filter(|peer| !stays.contains(peer.place)) {
+        let gone = before.iter().filter(|peer| !stays.contains(peer.place));
+        for gone in gone.filter(|peer| !self.is_departing(peer)) {
             self.apply_removal(gone, now);
         }
         let was = SlotSet::new(self.zone.index_limit(), before.iter().map(|peer| peer.place));
@@ -21,9 +22,9 @@ impl Publisher {
         // in both.
         let lines: HashMap<Offset, &Listed> = lines.iter().map(|line| (line.place, line)).collect();
         let mut keyed = keyed.iter().filter(|peer| stays.contains(peer.place));
-        for new in &self.listed {
+        for new in &self.group.listed {
             let old = match new.spec.key {
-                _ if !was.contains(new.place) => None,
+                _ if !was.contains(new.place) => self.departing(new.place),
                 None => lines.get(&new.place).copied(),
                 Some(_) => keyed.find(|old| old.place == new.place),
             };
@@ -34,6 +35,10 @@ impl Publisher {
     /// The peer is gone.
     pub(super) fn apply_removal(&self, gone: &Listed, now: u64) {
         self.peer(gone).removed.begin(now);
+        if self.groups.is_some() {
+            // It is of no group any more, whose panic might end.
+            self.peer(gone).is_used_failing.store(0, Ordering::Relaxed);
+        }
         self.note_state(gone.place, now);
         self.withdraw(self.peer(gone));
     }

@@ -70,11 +70,11 @@ impl Publisher {
         let listed = self.listed_by_place();
         let old = |known: &Option<Known>| {
             let number = known.map_or(0, |known| listed[known.place.index()]);
-            self.listed.get((number as usize).wrapping_sub(1))
+            self.group.listed.get((number as usize).wrapping_sub(1))
         };
         let shared = several(specs, &self.options);
         let counts = |peer: &PeerSpec, options: &TableOptions| {
-            let has_slot = self.ring.has_slot(&peer.server, peer.parameters.weight);
+            let has_slot = self.group.ring.has_slot(&peer.server, peer.parameters.weight);
             Counts::of_peer(peer, options, shared.contains_key(&*peer.server), has_slot)
         };
 
@@ -85,11 +85,14 @@ impl Publisher {
         let mut units_of_all = 0_usize;
         let mut taken = Taken {
             allocator: self.allocator.clone(),
-            counts: Counts { removed: self.removed.len() + self.listed.len(), ..Counts::default() },
+            counts: Counts {
+                removed: self.removed.len() + self.group.listed.len(),
+                ..Counts::default()
+            },
         };
         let mut plain = taken.counts;
         if needs_ring {
-            (taken.counts.slots, taken.counts.least_slots) = self.ring.slots();
+            (taken.counts.slots, taken.counts.least_slots) = self.group.ring.slots();
         }
         // Changes first: they are of peers that are in service.
         let (mut changes, mut new) = (Vec::new(), Vec::new());
@@ -107,7 +110,8 @@ impl Publisher {
                 let of_kept = counts(&listed, &self.options);
                 taken.counts = taken.counts.plus(&of_kept).minus(&gone);
                 plain = plain.plus(&counts(&listed, &self.options.plain())).minus(&gone);
-                if needs_ring && self.ring.has_slot(&listed.server, listed.parameters.weight) {
+                if needs_ring && self.group.ring.has_slot(&listed.server, listed.parameters.weight)
+                {
                     staying.insert(&*peer.server);
                 }
                 if listed != *peer {
@@ -124,7 +128,8 @@ impl Publisher {
             }
         }
         let has_ring = needs_ring && self.has_what_it_needs();
-        taken.counts.delta += if needs_ring { self.ring.delta_words(staying.len()) } else { 0 };
+        taken.counts.delta +=
+            if needs_ring { self.group.ring.delta_words(staying.len()) } else { 0 };
         let tables = self.tables();
         let mut unchanged = 0;
         for (index, known) in known.iter().enumerate() {
@@ -170,7 +175,7 @@ impl Publisher {
     /// For each index the number of the listed peer that has it, counted from 1, or 0.
     fn listed_by_place(&self) -> Vec<u32> {
         let mut listed = vec![0; self.zone.index_limit()];
-        for (number, peer) in (1..).zip(&self.listed) {
+        for (number, peer) in (1..).zip(&self.group.listed) {
             listed[peer.place.index()] = number;
         }
         listed
@@ -283,7 +288,7 @@ impl Taken {
 
 impl Counts {
     /// What one peer has in a table; for one that shares its server with others at most.
-    fn of_peer(
+    pub(super) fn of_peer(
         peer: &PeerSpec,
         options: &TableOptions,
         shares_server: bool,
@@ -305,11 +310,12 @@ impl Counts {
             // Its index, and its part of the number of them.
             shared: if_primary(method.needs_ring() && shares_server, 2),
             sticky: usize::from(is_sticky && peer.sticky != 0),
+            name: 0,
             points: if_primary(method.needs_ring(), points(peer.parameters.weight)),
         }
     }
 
-    fn plus(&self, other: &Self) -> Self {
+    pub(super) fn plus(&self, other: &Self) -> Self {
         self.with(other, usize::saturating_add)
     }
 
@@ -328,6 +334,7 @@ impl Counts {
             least_slots: combine(self.least_slots, other.least_slots),
             shared: combine(self.shared, other.shared),
             sticky: combine(self.sticky, other.sticky),
+            name: combine(self.name, other.name),
             points: combine(self.points, other.points),
         }
     }
@@ -373,7 +380,7 @@ fn length(text: &Option<Arc<str>>) -> usize {
 }
 
 /// The peer as it is wanted, but for what its entry says: that is as it is listed.
-fn with_entry_of(peer: &Arc<PeerSpec>, listed: &PeerSpec) -> Arc<PeerSpec> {
+pub(super) fn with_entry_of(peer: &Arc<PeerSpec>, listed: &PeerSpec) -> Arc<PeerSpec> {
     if has_entry_of(peer, listed) {
         return Arc::clone(peer);
     }

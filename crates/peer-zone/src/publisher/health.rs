@@ -4,15 +4,11 @@ use core::sync::atomic::Ordering;
 
 use super::{
     Publisher,
+    group::Group,
     options::{CheckPolicy, TableOptions},
     records::Listed,
 };
-use crate::{
-    layout::Health,
-    memory::Offset,
-    peer_spec::{PeerSpec, identity},
-    protocol::Publishing,
-};
+use crate::{layout::Health, memory::Offset, peer_spec::PeerSpec, protocol::Publishing};
 
 impl Publisher {
     /// Says what the upstream needs beside its peers, at `now` (ms); to be called before the first
@@ -25,7 +21,10 @@ impl Publisher {
             None => true,
             Some(CheckPolicy { mandatory, .. }) => !mandatory && health == Health::Pending,
         };
-        let listed = self.listed.iter().map(|peer| peer.place);
+        if options.is_grouped && self.zone.header().table.current() == 0 {
+            self.groups.get_or_insert_default();
+        }
+        let listed = self.all_listed().map(|peer| peer.place);
         for place in listed.chain(self.removed.iter().map(|peer| peer.place)) {
             let health = self.load_health_at(place);
             if is_outdated(health) {
@@ -37,12 +36,20 @@ impl Publisher {
                 unsafe { self.zone.peer(place) }.failing.end();
             }
         }
-        self.update_panic(now);
+        let groups = self.groups.as_ref().map(|groups| groups.names().to_vec());
+        match groups {
+            Some(names) => {
+                for name in &names {
+                    self.with_group(name, |publisher| publisher.update_panic(now));
+                }
+            }
+            None => self.update_panic(now),
+        }
     }
 
     /// The peers that were published last, each with the state of its checks.
     pub fn listed_with_health(&self) -> impl Iterator<Item = (&PeerSpec, Health)> {
-        self.listed.iter().map(|peer| (&*peer.spec, self.load_health(peer)))
+        self.all_listed().map(|peer| (&*peer.spec, self.load_health(peer)))
     }
 
     /// The state of a peer's checks; `None` if there is no such peer.
@@ -59,7 +66,27 @@ impl Publisher {
         now: u64,
         _publishing: &Publishing,
     ) -> bool {
-        let Some(listed) = self.find(key, socket_address) else { return false };
+        let names = self.groups.as_ref().map(|groups| groups.of_key(key).to_vec());
+        let Some(names) = names else {
+            return self.set_listed_health(key, socket_address, health, now);
+        };
+        let mut all = names.iter();
+        all.any(|name| {
+            self.with_group(name, |publisher| {
+                publisher.set_listed_health(key, socket_address, health, now)
+            })
+        })
+    }
+
+    /// As [`set_health`](Self::set_health), of the peers at hand.
+    fn set_listed_health(
+        &mut self,
+        key: Option<&str>,
+        socket_address: &[u8],
+        health: Health,
+        now: u64,
+    ) -> bool {
+        let Some(listed) = self.group.find(key, socket_address) else { return false };
         let before = self.load_health(listed);
         if before == health {
             return false;
@@ -83,11 +110,18 @@ impl Publisher {
         if is_in_service {
             for (health, step) in [(before, -1), (health, 1)] {
                 match health {
-                    Health::Failing => self.failing = self.failing.saturating_add_signed(step),
-                    Health::Pending => self.pending = self.pending.saturating_add_signed(step),
+                    Health::Failing => {
+                        self.group.failing = self.group.failing.saturating_add_signed(step)
+                    }
+                    Health::Pending => {
+                        self.group.pending = self.group.pending.saturating_add_signed(step)
+                    }
                     Health::Unchecked | Health::Passing => {}
                 }
             }
+        }
+        if health == Health::Failing && self.group.panics {
+            peer.is_used_failing.store(1, Ordering::Relaxed);
         }
         self.store_panic(now);
         self.zone.note_recovery();
@@ -110,13 +144,13 @@ impl Publisher {
 
     /// Counts the peers in service, and those of them that fail or have not passed a check yet.
     pub(super) fn count_health(&mut self) {
-        (self.in_service, self.failing, self.pending) = (0, 0, 0);
+        (self.group.in_service, self.group.failing, self.group.pending) = (0, 0, 0);
         if self.options.checking.is_none() {
             return;
         }
-        for index in 0..self.listed.len() {
-            let health = self.load_health(&self.listed[index]);
-            self.count_peer(self.listed[index].is_in_service, health, 1);
+        for index in 0..self.group.listed.len() {
+            let health = self.load_health(&self.group.listed[index]);
+            self.count_peer(self.group.listed[index].is_in_service, health, 1);
         }
     }
 
@@ -125,35 +159,62 @@ impl Publisher {
         if !is_in_service || self.options.checking.is_none() {
             return;
         }
-        self.in_service = self.in_service.saturating_add_signed(step);
+        self.group.in_service = self.group.in_service.saturating_add_signed(step);
         match health {
-            Health::Failing => self.failing = self.failing.saturating_add_signed(step),
-            Health::Pending => self.pending = self.pending.saturating_add_signed(step),
+            Health::Failing => self.group.failing = self.group.failing.saturating_add_signed(step),
+            Health::Pending => self.group.pending = self.group.pending.saturating_add_signed(step),
             Health::Unchecked | Health::Passing => {}
         }
     }
 
     /// Whether every peer in service fails, but for those that get no requests yet: a new peer that
     /// waits for its first check is no reason to send nobody anywhere.
-    pub(super) fn store_panic(&self, now: u64) {
+    pub(super) fn store_panic(&mut self, now: u64) {
+        let Group { in_service, failing, pending, panics: before, .. } = self.group;
         let may_panic = self.options.checking.is_some_and(|checking| checking.panic);
-        let is_nobody_well = self.failing > 0 && self.failing + self.pending == self.in_service;
-        let panics = may_panic && is_nobody_well;
-        let header = self.zone.header();
-        if (header.panic.load(Ordering::Relaxed) != 0) == panics {
+        let panics = may_panic && failing > 0 && failing + pending == in_service;
+        if before == panics {
             return;
         }
         let failing =
-            || self.listed.iter().filter(|peer| self.load_health(peer) == Health::Failing);
+            || self.group.listed.iter().filter(|peer| self.load_health(peer) == Health::Failing);
         if !panics {
             // Those that still fail have been in use until now.
             failing().for_each(|listed| self.peer(listed).failing.begin_anew(now));
         }
-        header.panic.store(u32::from(panics), Ordering::Relaxed);
+        for listed in &self.group.listed {
+            let is_used = panics && self.load_health(listed) == Health::Failing;
+            self.peer(listed).is_used_failing.store(u8::from(is_used), Ordering::Relaxed);
+        }
+        for removed in self.removed.iter().filter(|_| !panics && self.groups.is_none()) {
+            // SAFETY: the publisher frees peers, and has not freed this one.
+            let peer = unsafe { self.zone.peer(removed.place) };
+            peer.is_used_failing.store(0, Ordering::Relaxed);
+        }
         if !panics {
             failing().for_each(|listed| self.zone.record_withdrawal(self.peer(listed).id));
         }
+        self.count_panic(panics);
         self.zone.note_recovery();
+    }
+
+    /// Every peer in service of the group at hand fails, and all are used; or not any more.
+    pub(super) fn count_panic(&mut self, panics: bool) {
+        let before = std::mem::replace(&mut self.group.panics, panics);
+        let panicking = &self.zone.header().panic;
+        match (before, panics) {
+            (false, true) => panicking.fetch_add(1, Ordering::Relaxed),
+            (true, false) => panicking.fetch_sub(1, Ordering::Relaxed),
+            (true, true) | (false, false) => 0,
+        };
+    }
+
+    /// The peers that a group has got from others are used, or not, as those are that it had.
+    pub(super) fn share_panic(&self) {
+        for listed in &self.group.listed {
+            let is_used = self.group.panics && self.load_health(listed) == Health::Failing;
+            self.peer(listed).is_used_failing.store(u8::from(is_used), Ordering::Relaxed);
+        }
     }
 
     /// Since when the peer at `place` fails its checks, where it does. Returns whether it has just
@@ -170,13 +231,9 @@ impl Publisher {
     }
 
     pub(super) fn find(&self, key: Option<&str>, socket_address: &[u8]) -> Option<&Listed> {
-        if key.is_none() {
-            let mut of_lines = self.listed.iter().take_while(|peer| peer.spec.key.is_none());
-            return of_lines.find(|peer| *peer.spec.socket_address == *socket_address);
-        }
-        let at =
-            self.listed.binary_search_by(|peer| identity(&peer.spec).cmp(&(key, socket_address)));
-        at.ok().map(|at| &self.listed[at])
+        let Some(groups) = &self.groups else { return self.group.find(key, socket_address) };
+        let mut of_key = groups.of_key(key).iter().filter_map(|name| groups.get(name));
+        of_key.find_map(|group| group.find(key, socket_address))
     }
 
     pub(super) fn load_health(&self, listed: &Listed) -> Health {

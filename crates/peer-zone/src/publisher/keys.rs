@@ -67,9 +67,7 @@ impl Publisher {
         now: u64,
         _publishing: &Publishing,
     ) -> Option<Changes> {
-        let is_possible = self.zone.header().table.current() != 0
-            && self.zone.left_out() == 0
-            && self.has_what_it_needs();
+        let is_possible = self.zone.header().table.current() != 0 && self.zone.left_out() == 0;
         if !is_possible {
             return None;
         }
@@ -77,9 +75,24 @@ impl Publisher {
         keys.reverse();
         keys.sort_by(|one, other| one.key.cmp(&other.key));
         keys.dedup_by(|later, first| later.key == first.key);
+        if self.groups.is_some() {
+            return self.publish_keys_by_groups(keys, now);
+        }
+        if self.has_what_it_needs() { self.publish_listed_keys(keys, now) } else { None }
+    }
+
+    /// As [`publish_keys`](Self::publish_keys), of the peers at hand; the keys are in order, each
+    /// once.
+    pub(super) fn publish_listed_keys(&mut self, keys: Vec<KeyPeers>, now: u64) -> Option<Changes> {
         let (edits, changes) = self.edits(keys)?;
         if edits.is_empty() {
             return Some(Changes::default());
+        }
+        let removes_all = edits.len() == self.group.listed.len()
+            && edits.iter().all(|edit| edit.is_listed && edit.spec.is_none());
+        if removes_all && self.groups.is_some() {
+            self.remove_all_listed(now);
+            return Some(changes);
         }
         self.free_unread();
         let mut made = Made::default();
@@ -89,7 +102,7 @@ impl Publisher {
         };
         if self.options.method.needs_ring() {
             let edits = edited.iter().map(|edited| (edited.old.as_ref(), edited.new.as_ref()));
-            self.ring.edit(&self.zone, edits);
+            self.group.ring.edit(&self.zone, edits);
         }
         let Some(table) = self.make_edited_table(&edited, !made.peers.is_empty()) else {
             self.restore_listed(edited);
@@ -101,7 +114,7 @@ impl Publisher {
             usize::from(listed.as_ref().is_some_and(|listed| listed.is_limited()))
         };
         for Edited { old, new, .. } in &edited {
-            self.limited = self.limited + limited(new) - limited(old);
+            self.group.limited = self.group.limited + limited(new) - limited(old);
         }
         self.publish_made(table, made, edited.iter().filter_map(|edited| edited.new.as_ref()));
         self.generation += 1;
@@ -116,9 +129,10 @@ impl Publisher {
     fn edits(&self, keys: Vec<KeyPeers>) -> Option<(Vec<Edit>, Changes)> {
         let (mut edits, mut changes) = (Vec::new(), Changes::default());
         for KeyPeers { key, peers } in keys {
-            let first = self.listed.partition_point(|peer| peer.spec.key.as_ref() < Some(&key));
+            let first =
+                self.group.listed.partition_point(|peer| peer.spec.key.as_ref() < Some(&key));
             let is_of_key = |peer: &&Listed| peer.spec.key.as_ref() == Some(&key);
-            let count = self.listed[first..].iter().take_while(is_of_key).count();
+            let count = self.group.listed[first..].iter().take_while(is_of_key).count();
             let (mut at, end) = (first, first + count);
             let (had_peers, has_peers) = (count > 0, !peers.is_empty());
             let (mut only_old, mut only_new) = (0, 0);
@@ -127,11 +141,11 @@ impl Publisher {
                 edits.push(Edit { at, is_listed: true, spec: None });
             };
             for spec in peers {
-                while at < end && identity(&self.listed[at].spec) < identity(&spec) {
+                while at < end && identity(&self.group.listed[at].spec) < identity(&spec) {
                     gone(at, &mut edits);
                     at += 1;
                 }
-                let old = self.listed[at..end].first().map(|old| &old.spec);
+                let old = self.group.listed[at..end].first().map(|old| &old.spec);
                 let old = old.filter(|old| is_same(old, &spec));
                 match old {
                     Some(old) if *old == spec => at += 1,
@@ -188,10 +202,10 @@ impl Publisher {
         for Edited { edit: Edit { at, is_listed, .. }, old, new, .. } in edited.iter_mut().rev() {
             match new {
                 Some(new) if *is_listed => {
-                    *old = Some(self.listed.replace(*at, new.clone()));
+                    *old = Some(self.group.listed.replace(*at, new.clone()));
                 }
-                Some(new) => self.listed.insert(*at, new.clone()),
-                None => *old = Some(self.listed.remove(*at)),
+                Some(new) => self.group.listed.insert(*at, new.clone()),
+                None => *old = Some(self.group.listed.remove(*at)),
             }
         }
         Some(edited)
@@ -201,9 +215,9 @@ impl Publisher {
     fn restore_listed(&mut self, edited: Vec<Edited>) {
         for Edited { edit: Edit { at, .. }, old, new, .. } in edited {
             match (old, new) {
-                (Some(old), Some(_)) => drop(self.listed.replace(at, old)),
-                (Some(old), None) => self.listed.insert(at, old),
-                (None, _) => drop(self.listed.remove(at)),
+                (Some(old), Some(_)) => drop(self.group.listed.replace(at, old)),
+                (Some(old), None) => self.group.listed.insert(at, old),
+                (None, _) => drop(self.group.listed.remove(at)),
             }
         }
     }
@@ -211,8 +225,10 @@ impl Publisher {
     /// Where the peer is already, if it is listed or not forgotten yet.
     fn known(&self, edit: &Edit, spec: &PeerSpec) -> Option<Known> {
         let (place, entry, before) = if edit.is_listed {
-            let listed = &self.listed[edit.at];
+            let listed = &self.group.listed[edit.at];
             (listed.place, listed.entry, &listed.spec)
+        } else if let Some(departing) = self.departing_as(spec) {
+            (departing.place, departing.entry, &departing.spec)
         } else {
             let removed = self.removed.iter().find(|peer| is_same(&peer.spec, spec))?;
             (removed.place, removed.entry, &removed.spec)
@@ -228,26 +244,33 @@ impl Publisher {
         let gone = edited.iter().filter(|edited| edited.new.is_none());
         let gone = gone.filter_map(|edited| edited.old.as_ref()).map(|old| old.entry);
         let stays = self.removed.iter().filter(|peer| !comes(peer.place)).map(|peer| peer.entry);
-        let removed: Vec<Offset> = stays.chain(gone).collect();
+        // Those of all groups are in the directory.
+        let removed: Vec<Offset> =
+            if self.groups.is_some() { Vec::new() } else { stays.chain(gone).collect() };
         let options = self.options;
-        let sticky = if options.is_sticky { sticky_order(&self.listed) } else { Vec::new() };
+        let sticky = if options.is_sticky { sticky_order(&self.group.listed) } else { Vec::new() };
         let spare = if adds { Spare::Needed } else { Spare::NeededIfLarger };
-        let listed = std::mem::take(&mut self.listed);
+        let listed = std::mem::take(&mut self.group.listed);
         let parts = (&*removed, &*sticky);
         let table = self.make_table(&listed, parts, self.generation + 1, &options, spare);
-        self.listed = listed;
+        self.group.listed = listed;
         table
     }
 
     /// What the edits mean for the peers, once they are published.
     fn apply_edits(&mut self, edited: Vec<Edited>, now: u64) {
-        let since = self.publication;
+        let since = self.next_publication();
         for Edited { old, new, replaced, .. } in edited {
             if let Some(old) = &old {
                 self.count_peer(old.is_in_service, self.load_health(old), -1);
             }
+            let departs = new.is_none() && old.as_ref().is_some_and(|old| self.is_departing(old));
             match &new {
-                Some(new) => self.apply_change(old.as_ref(), new, now),
+                Some(new) => {
+                    let old = old.as_ref().or_else(|| self.departing(new.place));
+                    self.apply_change(old, new, now);
+                }
+                None if departs => {}
                 None => old.iter().for_each(|old| self.apply_removal(old, now)),
             }
             if let Some(new) = &new {
@@ -258,6 +281,7 @@ impl Publisher {
                 self.unused.push(unused);
             }
             match (old, new) {
+                (Some(_), None) if departs => {}
                 (Some(old), None) => self.removed.push(Removed::new(old, since)),
                 (None, Some(new)) => self.removed.retain(|peer| peer.place != new.place),
                 (_, _) => {}

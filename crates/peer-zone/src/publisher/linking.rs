@@ -46,7 +46,7 @@ impl Publisher {
 
     /// Walks the list.
     fn find_links(&self) -> Links {
-        let count = self.listed.len() + self.removed.len() + self.unlisted.len();
+        let count = self.count() + self.removed.len() + self.unlisted.len();
         let mut links = Links::with_capacity_and_hasher(count, BuildHasherDefault::default());
         let mut before = Offset(0);
         loop {

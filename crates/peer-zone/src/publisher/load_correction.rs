@@ -106,6 +106,7 @@ mod tests {
             route: None,
             labels: None,
             source: None,
+            group: None,
             create_revision: 0,
             joined: 0,
         }
@@ -163,7 +164,7 @@ mod tests {
             publisher
                 .publish((0..PEERS).map(spec).collect(), 0, &Publishing::unshared())
                 .expect("room");
-            let places: Vec<Offset> = publisher.listed.iter().map(|peer| peer.place).collect();
+            let places: Vec<Offset> = publisher.group.listed.iter().map(|peer| peer.place).collect();
             let mut living = zone.join(Process::new(1, 1), |_| true).expect("an entry");
             let mut dead = zone.join(Process::new(2, 1), |_| true).expect("an entry");
             // One for each peer keeps those that are removed.

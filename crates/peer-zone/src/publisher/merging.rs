@@ -24,9 +24,27 @@ impl Publisher {
 
     /// Whether a base is being made, or is to be made.
     pub(super) fn is_merging(&self) -> bool {
+        match &self.groups {
+            Some(groups) => !groups.merging.is_empty(),
+            None => self.is_group_merging(),
+        }
+    }
+
+    /// As [`go_on`](Self::go_on), of all groups whose rings need it.
+    pub(super) fn go_on_with_rings(&mut self, budget: usize) {
+        let Some(groups) = &self.groups else { return self.go_on(budget) };
+        for name in groups.merging.clone() {
+            self.with_group(&name, |publisher| publisher.go_on(budget));
+        }
+        self.make_room();
+    }
+
+    /// As [`is_merging`](Self::is_merging), of the peers at hand.
+    pub(super) fn is_group_merging(&self) -> bool {
         self.has_ring()
-            && (self.ring.merging().is_some()
-                || self.ring.should_merge() && self.ring.no_room_at != Some(self.free_count))
+            && (self.group.ring.merging().is_some()
+                || self.group.ring.should_merge()
+                    && self.group.ring.no_room_at != Some(self.free_count))
     }
 
     fn has_ring(&self) -> bool {
@@ -36,20 +54,20 @@ impl Publisher {
     /// Goes on with the base of the ring for so many points, if there is something to do, and
     /// publishes the base when it is complete.
     pub(super) fn go_on(&mut self, budget: usize) {
-        if !self.is_merging() {
+        if !self.is_group_merging() {
             return;
         }
-        if self.ring.merging().is_none() && !self.begin_merge() {
-            self.ring.no_room_at = Some(self.free_count);
+        if self.group.ring.merging().is_none() && !self.begin_merge() {
+            self.group.ring.no_room_at = Some(self.free_count);
             return;
         }
-        match self.ring.step(&self.zone.memory, budget) {
+        match self.group.ring.step(&self.zone.memory, budget) {
             Ok(false) => {}
             Ok(true) => {
                 let is_published = self.finish_merge().is_some() && self.publish_ring();
                 if !is_published {
                     self.restore_ring();
-                    self.ring.no_room_at = Some(self.free_count);
+                    self.group.ring.no_room_at = Some(self.free_count);
                 }
             }
             Err(_) => self.renew_ring(),
@@ -58,26 +76,32 @@ impl Publisher {
 
     /// Begins with a base, if there is room for it, and for what else may be published meanwhile.
     fn begin_merge(&mut self) -> bool {
-        let Some((merge, units)) = self.ring.begin_merge() else { return false };
-        let peers = self.listed.len();
+        let Some((merge, units)) = self.group.ring.begin_merge() else { return false };
+        let peers = self.group.listed.len();
         let place = self.allocator.allocate_for_table(units, above(units, peers));
         let table = self.current_table().map_or((0, 0), |table| (table.units, table.compact_units));
         let has_room = self.allocator.longest() >= table.0
-            && self.allocator.available() as usize >= table.0 as usize + changing(peers)
-            && self.has_spare(&self.allocator, table.1, Replaced::TABLE_AND_BASE);
+            && self.leaves_room_for_table(table.1)
+            && self.allocator.available() as usize >= table.0 as usize + changing(peers);
         match place {
             Some(place) if has_room => {
                 // SAFETY: the allocator gave these units out.
-                unsafe { self.ring.go_on_at(merge, place) };
+                unsafe { self.group.ring.go_on_at(merge, place) };
                 self.store_used();
                 true
             }
             place => {
-                self.ring.forget_merge();
+                self.group.ring.forget_merge();
                 place.into_iter().for_each(|place| self.allocator.release(place, units));
                 false
             }
         }
+    }
+
+    /// Whether there is room for a table of so many units in its compact form beside what is taken;
+    /// groups have a reserve.
+    fn leaves_room_for_table(&self, units: u32) -> bool {
+        self.groups.is_some() || self.has_spare(&self.allocator, units, Replaced::TABLE_AND_BASE)
     }
 
     /// Makes the base of a merge that was begun, which is to lie at `place`. Says whether that is
@@ -88,14 +112,14 @@ impl Publisher {
     /// As for [`RingState::go_on_at`].
     pub(super) unsafe fn merge_at_once(&mut self, merge: hash_ring::Merge, place: Offset) -> bool {
         // SAFETY: the caller's promise.
-        unsafe { self.ring.go_on_at(merge, place) };
-        self.ring.step(&self.zone.memory, usize::MAX).is_ok_and(|is_complete| is_complete)
+        unsafe { self.group.ring.go_on_at(merge, place) };
+        self.group.ring.step(&self.zone.memory, usize::MAX).is_ok_and(|is_complete| is_complete)
             && self.finish_merge().is_some()
     }
 
     /// Goes over to the base that is complete.
     fn finish_merge(&mut self) -> Option<()> {
-        let old = self.ring.finish_merge().ok()?;
+        let old = self.group.ring.finish_merge().ok()?;
         // One that is published is free when no table that names it is read any more.
         let published = self.published_base().map(|base| base.place);
         if let Some(old) = old.filter(|old| Some(old.place) != published) {
@@ -104,15 +128,23 @@ impl Publisher {
         Some(())
     }
 
+    /// Makes the table of the peers at hand once more, as it is.
+    pub(super) fn renew_table(&mut self) {
+        self.publish_ring();
+    }
+
     /// Publishes the table as it is, with the ring as it is. Says whether there was room.
     fn publish_ring(&mut self) -> bool {
-        let listed = std::mem::take(&mut self.listed);
+        let listed = std::mem::take(&mut self.group.listed);
         let options = self.options_in_use(&listed);
-        let removed: Vec<Offset> = self.removed.iter().map(|peer| peer.entry).collect();
+        let removed = self.removed.iter().map(|peer| peer.entry);
+        // Those of all groups are in the directory.
+        let removed: Vec<Offset> =
+            if self.groups.is_some() { Vec::new() } else { removed.collect() };
         let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
         let parts = (&*removed, &*sticky);
         let table = self.make_table(&listed, parts, self.generation, &options, Spare::NotNeeded);
-        self.listed = listed;
+        self.group.listed = listed;
         table.into_iter().for_each(|table| self.publish_table(table));
         self.free_unread();
         table.is_some()
@@ -120,7 +152,7 @@ impl Publisher {
 
     /// Gives up the merge that goes on.
     pub(super) fn cancel_merge(&mut self) {
-        if let Some(block) = self.ring.cancel_merge() {
+        if let Some(block) = self.group.ring.cancel_merge() {
             self.free_units(block.place, block.units());
             self.store_used();
         }
@@ -130,32 +162,33 @@ impl Publisher {
     pub(super) fn drop_ring(&mut self, published: Option<Block>) {
         self.cancel_merge();
         let published = published.map(|base| base.place);
-        if let Some(base) = self.ring.base().filter(|base| Some(base.place) != published) {
+        if let Some(base) = self.group.ring.base().filter(|base| Some(base.place) != published) {
             self.free_units(base.place, base.units());
         }
-        self.ring = RingState::default();
+        self.group.ring = RingState::default();
     }
 
     /// The ring is as it is published.
     pub(super) fn restore_ring(&mut self) {
         self.drop_ring(self.published_base());
-        let place = Offset(self.zone.header().table.current());
+        let place = self.group.table;
         let Some(header) = self.current_table().filter(|table| table.delta.length > 0) else {
             return;
         };
         // SAFETY: it is published, and the publisher, who alone frees tables, does not free it
         // meanwhile.
-        let found = unsafe { RingState::of_table(&self.zone.memory, place, header, &self.listed) };
+        let found =
+            unsafe { RingState::of_table(&self.zone.memory, place, header, &self.group.listed) };
         match found {
-            Some(ring) => self.ring = ring,
-            None => self.ring.update(&self.listed),
+            Some(ring) => self.group.ring = ring,
+            None => self.group.ring.update(&self.group.listed),
         }
     }
 
     /// Makes the ring once more, from the empty base: the one that there was is damaged.
     fn renew_ring(&mut self) {
         self.drop_ring(self.published_base());
-        self.ring.update(&self.listed);
+        self.group.ring.update(&self.group.listed);
     }
 }
 
@@ -203,6 +236,7 @@ mod tests {
                 route: None,
                 labels: None,
                 source: None,
+                group: None,
                 create_revision: 0,
                 joined: 0,
             }

@@ -11,6 +11,11 @@ pub struct TableOptions {
     pub is_sticky: bool,
     /// How active checks decide; `None` without `etcd_check`.
     pub checking: Option<CheckPolicy>,
+    /// Whether requests choose among the peers of one group, by [`PeerSpec::group`]. It is settled
+    /// before the first peers are published.
+    ///
+    /// [`PeerSpec::group`]: crate::PeerSpec::group
+    pub is_grouped: bool,
 }
 
 impl TableOptions {

@@ -66,11 +66,14 @@ impl Publisher {
         let mut specs: Vec<Arc<PeerSpec>> = specs.into_iter().map(Into::into).collect();
         normalize(&mut specs);
         self.complete_drain_times(now);
+        if self.groups.is_some() {
+            return self.publish_by_groups(specs, now);
+        }
         if self.is_published(&specs) && self.has_what_it_needs() {
             return Ok(Changes::default());
         }
         self.free_unread();
-        let Match { known, changes } = match_peers(&self.listed, &self.removed, &specs);
+        let Match { known, changes } = self.match_listed(&specs);
         if self.zone.left_out() == 0 {
             let options = self.options;
             match self.install(specs, &known, &options, Spare::NeededIfLarger, now) {
@@ -85,7 +88,7 @@ impl Publisher {
                 break;
             }
             let changes = (**changes).clone();
-            let Match { known, .. } = match_peers(&self.listed, &self.removed, &specs);
+            let Match { known, .. } = self.match_listed(&specs);
             let next = self.publish_what_fits(&specs, &known, now);
             let is_last = next.as_ref().is_err_and(|full| *full.changes == Changes::default());
             result = match next {
@@ -102,14 +105,21 @@ impl Publisher {
         result
     }
 
-    /// Whether these are the peers of the table that is published.
-    fn is_published(&self, specs: &[Arc<PeerSpec>]) -> bool {
+    /// Which of these peers are there already, of those at hand.
+    pub(super) fn match_listed(&self, specs: &[Arc<PeerSpec>]) -> Match {
+        let departing = self.groups.iter().flat_map(|groups| groups.departing.values());
+        let departing: Vec<&Listed> = departing.collect();
+        match_peers(&self.group.listed, &self.removed, &departing, specs)
+    }
+
+    /// Whether these are the peers of the last table.
+    pub(super) fn is_published(&self, specs: &[Arc<PeerSpec>]) -> bool {
         let is_same = |(one, other): (&Listed, &Arc<PeerSpec>)| {
             Arc::ptr_eq(&one.spec, other) || one.spec == *other
         };
-        self.zone.header().table.current() != 0
-            && self.listed.len() == specs.len()
-            && self.listed.iter().zip(specs).all(is_same)
+        self.group.table.0 != 0
+            && self.group.listed.len() == specs.len()
+            && self.group.listed.iter().zip(specs).all(is_same)
     }
 
     fn publish_what_fits(
@@ -118,7 +128,7 @@ impl Publisher {
         known: &[Option<Known>],
         now: u64,
     ) -> Result<Changes, ZoneFull> {
-        self.ring.take_freed();
+        self.group.ring.take_freed();
         let mut chosen = self.select_peers(specs, known, true);
         let mut result = self.install_chosen(&mut chosen, now);
         if result.is_none() {
@@ -142,7 +152,7 @@ impl Publisher {
         if self.is_published(&peers) && (chosen.lacks_method || self.has_what_it_needs()) {
             return Some(Changes::default());
         }
-        let Match { known, changes } = match_peers(&self.listed, &self.removed, &peers);
+        let Match { known, changes } = self.match_listed(&peers);
         let options = if chosen.lacks_method { self.options.plain() } else { self.options };
         let spare = if chosen.adds { Spare::Needed } else { Spare::NotNeeded };
         self.install(peers, &known, &options, spare, now).ok()?;
@@ -152,7 +162,7 @@ impl Publisher {
     /// Whether the table that is published has what the upstream's method needs: another
     /// configuration may want another method.
     pub(super) fn has_what_it_needs(&self) -> bool {
-        self.has_what_is_needed_by(&self.listed)
+        self.has_what_is_needed_by(&self.group.listed)
     }
 
     fn has_what_is_needed_by(&self, listed: &[Listed]) -> bool {
@@ -173,13 +183,13 @@ impl Publisher {
     /// Tells those that release a peer whether others wait for it. Set before the table is
     /// published and cleared after it: at any time in between it may say so without need, never the
     /// other way round.
-    fn set_limited(&self, is_limited: bool) {
+    pub(super) fn set_limited(&self, is_limited: bool) {
         self.zone.header().limited.store(u32::from(is_limited), Ordering::Relaxed);
     }
 
     /// Makes the peers and entries that are not there yet, and the table of all, and publishes it.
     /// Gives the peers back where there was no room.
-    fn install(
+    pub(super) fn install(
         &mut self,
         specs: Vec<Arc<PeerSpec>>,
         known: &[Option<Known>],
@@ -200,36 +210,39 @@ impl Publisher {
         let listed = Roster::from(listed);
         let places = known.iter().flatten().map(|known| known.place);
         let stays = SlotSet::new(self.zone.index_limit(), places);
-        let before = std::mem::take(&mut self.listed);
+        let before = std::mem::take(&mut self.group.listed);
         let all = self.removed.iter().map(|peer| (peer.place, peer.entry));
         let all = all.chain(before.iter().map(|peer| (peer.place, peer.entry)));
+        let removed = all.filter(|&(place, _)| !stays.contains(place)).map(|(_, entry)| entry);
+        // Those of all groups are in the directory.
         let removed: Vec<Offset> =
-            all.filter(|&(place, _)| !stays.contains(place)).map(|(_, entry)| entry).collect();
+            if self.groups.is_some() { Vec::new() } else { removed.collect() };
         let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
         let spare = if made.peers.is_empty() { spare } else { Spare::Needed };
         if options.method.needs_ring() {
-            self.ring.update(&listed);
+            self.group.ring.update(&listed);
         }
         let table = self.make_table(&listed, (&removed, &sticky), generation, options, spare);
-        self.listed = before;
+        self.group.listed = before;
         let Some(table) = table else {
             self.free_made(made);
             self.restore_ring();
             return Err(specs);
         };
-        self.limited = listed.iter().filter(|peer| peer.is_limited()).count();
+        self.group.limited = listed.iter().filter(|peer| peer.is_limited()).count();
         self.publish_made(table, made, &listed);
         self.generation = generation;
-        let since = self.publication;
+        let since = self.next_publication();
         let replaced = known.iter().flatten().filter(|known| !known.is_same);
         let replaced: Vec<Unused> =
             replaced.map(|known| self.unused_entry(known.entry, since)).collect();
         self.unused.extend(replaced);
-        let before = std::mem::replace(&mut self.listed, listed);
+        let before = std::mem::replace(&mut self.group.listed, listed);
         self.apply_changes(&before, &stays, now);
         self.removed.retain(|peer| !stays.contains(peer.place));
         let gone = before.into_iter().filter(|peer| !stays.contains(peer.place));
-        self.removed.extend(gone.map(|peer| Removed::new(peer, since)));
+        let gone: Vec<Listed> = gone.filter(|peer| !self.is_departing(peer)).collect();
+        self.removed.extend(gone.into_iter().map(|peer| Removed::new(peer, since)));
         self.update_panic(now);
         self.free_unread();
         Ok(())
@@ -275,7 +288,7 @@ impl Publisher {
         for place in made.peers {
             self.link(place);
         }
-        let is_limited = self.limited > 0;
+        let is_limited = self.group.limited > 0;
         if is_limited {
             self.set_limited(true);
         }
@@ -284,7 +297,9 @@ impl Publisher {
             self.zone.extend_ramps(from, peer.spec.parameters.slow_start);
         }
         self.publish_table(table);
-        self.set_limited(is_limited);
+        if self.groups.is_none() {
+            self.set_limited(is_limited);
+        }
     }
 
     /// The entry at `place`, which no table names from this publication on.

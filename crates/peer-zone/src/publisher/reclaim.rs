@@ -39,9 +39,10 @@ impl Publisher {
     ) {
         self.clear_dead(process, is_alive);
         self.correct_load();
-        self.free_unread();
+        self.make_room();
         self.unlist();
-        self.go_on(MERGE_BUDGET);
+        self.go_on_with_rings(MERGE_BUDGET);
+        self.restore_reserve();
     }
 
     /// Whether something waits for others to give it back, or for the counts to agree.
@@ -51,13 +52,14 @@ impl Publisher {
             !(self.tables.is_empty() && self.reports.is_empty() && self.unused.is_empty());
         let is_removed = !(self.removed.is_empty() && self.unlisted.is_empty());
         let is_counted_again = self.recounts.is_due(header.recounts.load(Ordering::Acquire));
-        let is_pending = is_outdated || is_removed || self.is_merging();
+        let is_pending =
+            is_outdated || is_removed || self.is_merging() || self.is_directory_waiting();
         is_pending || is_counted_again || header.shared.is_stale()
     }
 
     /// All peers that are not freed.
     pub(super) fn places(&self) -> impl Iterator<Item = Offset> {
-        let listed = self.listed.iter().map(|peer| peer.place);
+        let listed = self.all_listed().map(|peer| peer.place);
         let removed = self.removed.iter().map(|peer| peer.place);
         listed.chain(removed).chain(self.unlisted.iter().map(|&(place, _)| place))
     }
@@ -130,8 +132,11 @@ impl Publisher {
 
     /// Puts `table` in the place of the current one.
     pub(super) fn publish_table(&mut self, table: Offset) {
+        if self.groups.is_some() {
+            return self.set_group_table(table);
+        }
         let root = &self.zone.header().table;
-        let old = Offset(root.current());
+        let old = self.group.table;
         let units = self.current_table().map_or(0, |table| table.units);
         // SAFETY: it was just written, and this publisher has not freed it.
         let header: &TableHeader = unsafe { self.zone.memory.get(table.bytes()) };
@@ -140,6 +145,7 @@ impl Publisher {
         let old_base = self.published_base();
         self.zone.header().tries.store(tries, Ordering::Relaxed);
         root.publish(table.0);
+        self.group.table = table;
         self.publication += 1;
         if old.0 != 0 {
             let until = self.publication;
@@ -219,7 +225,13 @@ impl Publisher {
             .map(|(peer, _)| peer.entry)
             .collect();
         // Where there is no room for a second table just now, they stay until there is.
-        let listed = std::mem::take(&mut self.listed);
+        if self.groups.is_some() {
+            if self.publish_directory_of(&remaining) {
+                self.forget_removed(&ended);
+            }
+            return;
+        }
+        let listed = std::mem::take(&mut self.group.listed);
         let options = self.options_in_use(&listed);
         let sticky = if options.is_sticky { sticky_order(&listed) } else { Vec::new() };
         let table = self.make_table(
@@ -229,12 +241,17 @@ impl Publisher {
             &options,
             Spare::NotNeeded,
         );
-        self.listed = listed;
+        self.group.listed = listed;
         let Some(table) = table else { return };
         self.publish_table(table);
+        self.forget_removed(&ended);
+    }
+
+    /// What is published has no removed peers any more of which this says `ended`.
+    fn forget_removed(&mut self, ended: &[bool]) {
         let since = self.publication;
         for (peer, ended) in std::mem::take(&mut self.removed).into_iter().zip(ended) {
-            if ended {
+            if *ended {
                 self.unlisted.push((peer.place, since));
                 self.unused.push(self.unused_entry(peer.entry, since));
             } else {

@@ -13,32 +13,36 @@ pub(super) struct Roster {
     /// The places of their entries.
     entries: Vec<Offset>,
     /// Those without `backup`, and those with it.
-    groups: [Group; 2],
+    tiers: [Tier; 2],
 }
 
 /// What there is to know of the peers with `backup`, or of those without.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Group {
+pub(super) struct Tier {
     pub(super) peers: usize,
     pub(super) in_service: usize,
     /// Those without `max_conns` and `slow_start`.
     plain: usize,
     /// How many have each weight.
     weights: BTreeMap<u32, usize>,
+    /// The weights of those in service.
+    share: u64,
 }
 
-impl Group {
+impl Tier {
     fn add(&mut self, peer: &Listed) {
         self.peers += 1;
         self.in_service += usize::from(peer.weight_in_turn() > 0);
         self.plain += usize::from(peer.is_plain);
         *self.weights.entry(peer.weight).or_default() += 1;
+        self.share += u64::from(peer.weight_in_turn());
     }
 
     fn remove(&mut self, peer: &Listed) {
         self.peers -= 1;
         self.in_service -= usize::from(peer.weight_in_turn() > 0);
         self.plain -= usize::from(peer.is_plain);
+        self.share -= u64::from(peer.weight_in_turn());
         if let Some(count) = self.weights.get_mut(&peer.weight) {
             *count -= 1;
             if *count == 0 {
@@ -58,6 +62,11 @@ impl Group {
         weight.copied().unwrap_or_default()
     }
 
+    /// The weights of those in service.
+    pub(super) fn share(&self) -> u64 {
+        self.share
+    }
+
     /// Whether there are peers, none of which has `max_conns` or `slow_start`.
     pub(super) fn is_plain(&self) -> bool {
         self.peers > 0 && self.plain == self.peers
@@ -71,12 +80,12 @@ impl Roster {
     }
 
     /// What there is to know of those without `backup`, and of those with it.
-    pub(super) fn groups(&self) -> &[Group; 2] {
-        &self.groups
+    pub(super) fn tiers(&self) -> &[Tier; 2] {
+        &self.tiers
     }
 
     pub(super) fn insert(&mut self, at: usize, peer: Listed) {
-        self.groups[usize::from(peer.is_backup)].add(&peer);
+        self.tiers[usize::from(peer.is_backup)].add(&peer);
         self.entries.insert(at, peer.entry);
         self.peers.insert(at, peer);
     }
@@ -84,28 +93,28 @@ impl Roster {
     pub(super) fn remove(&mut self, at: usize) -> Listed {
         let peer = self.peers.remove(at);
         self.entries.remove(at);
-        self.groups[usize::from(peer.is_backup)].remove(&peer);
+        self.tiers[usize::from(peer.is_backup)].remove(&peer);
         peer
     }
 
     /// Puts a peer in the place of another one, which is returned.
     pub(super) fn replace(&mut self, at: usize, peer: Listed) -> Listed {
-        self.groups[usize::from(peer.is_backup)].add(&peer);
+        self.tiers[usize::from(peer.is_backup)].add(&peer);
         self.entries[at] = peer.entry;
         let old = std::mem::replace(&mut self.peers[at], peer);
-        self.groups[usize::from(old.is_backup)].remove(&old);
+        self.tiers[usize::from(old.is_backup)].remove(&old);
         old
     }
 }
 
 impl From<Vec<Listed>> for Roster {
     fn from(peers: Vec<Listed>) -> Self {
-        let mut groups = [Group::default(), Group::default()];
+        let mut tiers = [Tier::default(), Tier::default()];
         for peer in &peers {
-            groups[usize::from(peer.is_backup)].add(peer);
+            tiers[usize::from(peer.is_backup)].add(peer);
         }
         let entries = peers.iter().map(|peer| peer.entry).collect();
-        Self { peers, entries, groups }
+        Self { peers, entries, tiers }
     }
 }
 
@@ -167,6 +176,7 @@ mod tests {
             route: None,
             labels: None,
             source: None,
+            group: None,
             create_revision: 0,
             joined: 0,
         };
@@ -191,10 +201,10 @@ mod tests {
                     _ => roster.insert(at.index(roster.len() + 1), peer),
                 }
                 let new = Roster::from(roster.to_vec());
-                prop_assert_eq!(roster.groups(), new.groups());
+                prop_assert_eq!(roster.tiers(), new.tiers());
                 prop_assert_eq!(roster.entries(), new.entries());
                 let weights: Vec<u32> = roster.iter().map(|peer| peer.weight).collect();
-                if let [primaries, Group { peers: 0, .. }] = roster.groups() {
+                if let [primaries, Tier { peers: 0, .. }] = roster.tiers() {
                     let is_even = weights.windows(2).all(|pair| pair[0] == pair[1]);
                     prop_assert_eq!(primaries.is_even(), is_even && !weights.is_empty());
                 }

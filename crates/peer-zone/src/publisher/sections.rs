@@ -6,7 +6,7 @@ use super::{
     options::TableOptions,
     records::Listed,
     ring::{RingSizes, base_units},
-    roster::{Group, Roster},
+    roster::{Roster, Tier},
 };
 use crate::{
     layout::{PLAIN, PLAN_ALIGNMENT, PlanHeader, Section, TableHeader},
@@ -23,6 +23,8 @@ pub(super) struct Contents<'a> {
     sticky: &'a [Offset],
     /// If the method needs a ring.
     ring: Option<RingSizes>,
+    /// The group's; empty without one.
+    name: &'a str,
 }
 
 /// How many items of each kind a table has.
@@ -40,6 +42,8 @@ pub(super) struct Counts {
     /// Words of the list of servers that several peers are of.
     pub(super) shared: usize,
     pub(super) sticky: usize,
+    /// Bytes of the group's name.
+    pub(super) name: usize,
     /// Points of the ring, which are not in the table.
     pub(super) points: usize,
 }
@@ -58,6 +62,7 @@ pub(super) struct Parts {
     pub(super) slots: Section,
     pub(super) shared: Section,
     pub(super) sticky: Section,
+    pub(super) name: Section,
     bytes: usize,
 }
 
@@ -75,24 +80,25 @@ pub(super) fn sticky_order(listed: &[Listed]) -> Vec<Offset> {
 
 impl<'a> Contents<'a> {
     /// `listed` and the entries' places of those that are `removed`; `sticky` where the options
-    /// want it (see [`sticky_order`]), and `ring` if they want one.
+    /// want it (see [`sticky_order`]), and `ring` if they want one; of the group of this name.
     pub(super) fn new(
         listed: &'a Roster,
         removed: &'a [Offset],
         sticky: &'a [Offset],
         options: &'a TableOptions,
         ring: Option<RingSizes>,
+        name: &'a str,
     ) -> Self {
-        Self { listed, removed, options, sticky, ring }
+        Self { listed, removed, options, sticky, ring, name }
     }
 
-    fn groups(&self) -> &'a [Group; 2] {
-        self.listed.groups()
+    fn tiers(&self) -> &'a [Tier; 2] {
+        self.listed.tiers()
     }
 
     /// The weights of the peers with `backup`, or of those without.
     fn weights(&self, is_backup: bool, weight: impl Fn(&Listed) -> u32) -> Vec<u32> {
-        if self.groups()[usize::from(!is_backup)].peers == 0 {
+        if self.tiers()[usize::from(!is_backup)].peers == 0 {
             // In one go.
             return self.listed.iter().map(weight).collect();
         }
@@ -101,16 +107,16 @@ impl<'a> Contents<'a> {
 
     /// The weight of all peers without `backup`; 0 where they differ.
     pub(super) fn even_weight(&self) -> u32 {
-        self.groups()[0].even_weight()
+        self.tiers()[0].even_weight()
     }
 
     /// The parts, with the plans in their shortest form or in the one that depends on nothing but
     /// the number of peers.
     pub(super) fn places(&self, is_compact: bool) -> Places {
         let plan = |is_backup: bool| {
-            let group = &self.groups()[usize::from(is_backup)];
-            if group.is_even() && group.in_service == group.peers {
-                return Plan::InTurn(group.peers);
+            let tier = &self.tiers()[usize::from(is_backup)];
+            if tier.is_even() && tier.in_service == tier.peers {
+                return Plan::InTurn(tier.peers);
             }
             let weights = self.weights(is_backup, Listed::weight_in_turn);
             if is_compact { Plan::compact(weights) } else { Plan::new(weights) }
@@ -123,7 +129,7 @@ impl<'a> Contents<'a> {
     fn numbers(&self) -> Counts {
         let method = self.options.method;
         let ring = self.ring.unwrap_or_default();
-        let [primaries, backups] = self.groups().each_ref().map(|group| group.peers);
+        let [primaries, backups] = self.tiers().each_ref().map(|tier| tier.peers);
         let has_ranges = method.needs_ranges() && self.even_weight() == 0;
         Counts {
             primaries,
@@ -135,6 +141,7 @@ impl<'a> Contents<'a> {
             least_slots: 0,
             shared: ring.shared,
             sticky: self.sticky.len(),
+            name: self.name.len(),
             points: ring.points,
         }
     }
@@ -170,13 +177,13 @@ impl<'a> Contents<'a> {
         // promise.
         unsafe {
             let mut behind = start + size_of::<TableHeader>();
-            if self.groups().iter().any(|group| group.peers == 0) {
+            if self.tiers().iter().any(|tier| tier.peers == 0) {
                 memory.copy(behind, self.listed.entries());
                 behind += size_of_val(self.listed.entries());
             } else {
                 for is_backup in [false, true] {
-                    let group = self.listed.iter().filter(|peer| peer.is_backup == is_backup);
-                    behind = memory.fill(behind, group.map(|peer| peer.entry));
+                    let tier = self.listed.iter().filter(|peer| peer.is_backup == is_backup);
+                    behind = memory.fill(behind, tier.map(|peer| peer.entry));
                 }
             }
             memory.copy(behind, self.removed);
@@ -194,6 +201,7 @@ impl<'a> Contents<'a> {
                 memory.fill(start + places.parts.ranges.offset as usize, cumulative(&weights));
             }
             memory.copy(start + places.parts.sticky.offset as usize, self.sticky);
+            memory.copy(start + places.parts.name.offset as usize, self.name.as_bytes());
         }
     }
 
@@ -201,18 +209,23 @@ impl<'a> Contents<'a> {
     pub(super) fn plan_headers(&self, places: &Places) -> [PlanHeader; 2] {
         let [primary, backup] = &places.plans;
         let [first, second] = places.parts.plan_offsets;
-        let [primaries, backups] = self.groups().each_ref().map(|group| group.in_service);
+        let [primaries, backups] = self.tiers().each_ref().map(|tier| tier.in_service);
         [primary.header(first, primaries), backup.header(second, backups)]
     }
 
     /// See [`TableHeader::traits`].
     pub(super) fn traits(&self) -> u32 {
-        if self.groups()[0].is_plain() { PLAIN } else { 0 }
+        if self.tiers()[0].is_plain() { PLAIN } else { 0 }
+    }
+
+    /// See [`TableHeader::share`].
+    pub(super) fn share(&self) -> u64 {
+        self.tiers()[0].share()
     }
 
     /// How many peers there are without `backup`, with it, and removed.
     pub(super) fn counts(&self) -> [usize; 3] {
-        let [primaries, backups] = self.groups().each_ref().map(|group| group.peers);
+        let [primaries, backups] = self.tiers().each_ref().map(|tier| tier.peers);
         [primaries, backups, self.removed.len()]
     }
 }
@@ -271,7 +284,9 @@ impl Counts {
         let slots = section(self.all_slots(), size_of::<u32>());
         let shared = section(self.shared, size_of::<u32>());
         let sticky = section(self.sticky, size_of::<Offset>());
-        Parts { plan_offsets: [first, second], ranges, delta, slots, shared, sticky, bytes: end }
+        let name = section(self.name, size_of::<u8>());
+        let plan_offsets = [first, second];
+        Parts { plan_offsets, ranges, delta, slots, shared, sticky, name, bytes: end }
     }
 }
 

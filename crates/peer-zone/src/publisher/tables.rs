@@ -1,5 +1,7 @@
 //! Writing tables.
 
+use std::sync::Arc;
+
 use super::{
     Publisher,
     blocks::{Replaced, Spare, above, changing},
@@ -8,7 +10,8 @@ use super::{
     sections::Contents,
 };
 use crate::{
-    layout::{TABLE_MAGIC, TableHeader},
+    group_name::GroupName,
+    layout::{Section, TABLE_MAGIC, TableHeader},
     memory::Offset,
 };
 
@@ -26,18 +29,21 @@ impl Publisher {
         options: &TableOptions,
         spare: Spare,
     ) -> Option<Offset> {
+        if !self.make_positions() {
+            return None;
+        }
         let needs_ring = options.method.needs_ring();
-        if needs_ring && self.ring.is_empty() {
+        if needs_ring && self.group.ring.is_empty() {
             self.drop_ring(self.published_base());
         }
-        let has_delta = needs_ring && self.ring.has_delta();
+        let has_delta = needs_ring && self.group.ring.has_delta();
         if !has_delta {
             return self.write_table(listed, parts, generation, options, (false, spare));
         }
         // With a delta a table takes more than the next one may: only if there is room for that,
         // or if there is none for another base.
         let (delta, base) = ((false, Spare::Needed), (true, spare));
-        let forms = if self.ring.must_merge() { [base, delta] } else { [delta, base] };
+        let forms = if self.group.ring.must_merge() { [base, delta] } else { [delta, base] };
         for form in forms.into_iter().chain([(false, spare)]) {
             if form.0 {
                 self.cancel_merge();
@@ -60,8 +66,9 @@ impl Publisher {
         options: &TableOptions,
         (is_merged, spare): (bool, Spare),
     ) -> Option<Offset> {
-        let ring = options.method.needs_ring().then(|| self.ring.sizes(is_merged));
-        let contents = Contents::new(listed, removed, sticky, options, ring);
+        let ring = options.method.needs_ring().then(|| self.group.ring.sizes(is_merged));
+        let name = Arc::clone(&self.group.name);
+        let contents = Contents::new(listed, removed, sticky, options, ring, &name);
         let (compact_units, needed) = (contents.compact_units(), contents.needed_units());
         let needs_spare = match spare {
             Spare::Needed => true,
@@ -70,12 +77,12 @@ impl Publisher {
             }
             Spare::NotNeeded => false,
         };
-        let (merge, base_units) = match is_merged.then(|| self.ring.begin_merge()) {
+        let (merge, base_units) = match is_merged.then(|| self.group.ring.begin_merge()) {
             Some(begun) => begun.map(|(merge, units)| (Some(merge), units))?,
             None => (None, 0),
         };
         let published = self.published_base();
-        let base = ring.and(self.ring.base()).map(|base| base.place);
+        let base = ring.and(self.group.ring.base()).map(|base| base.place);
         let replaces_base = is_merged || published.map(|base| base.place) != base;
         let replaced = if replaces_base { Replaced::TABLE_AND_BASE } else { Replaced::TABLE };
         let freed = published.filter(|_| replaces_base).map_or(0, |base| base.units());
@@ -85,6 +92,11 @@ impl Publisher {
             let units = places.units().max(compact_units);
             // The base is before the table, so that both come back as one extent.
             let all = units.saturating_add(base_units);
+            if self.groups.is_some() {
+                let adds = spare == Spare::Needed;
+                let place = self.place_group_table((all, needed), listed.len(), adds)?;
+                return Some((places, units, place));
+            }
             let place = self.allocator.allocate_for_table(all, above(all, listed.len()))?;
             let grows = all.saturating_sub(freed) as usize;
             let is_spared = || {
@@ -98,7 +110,7 @@ impl Publisher {
             Some((places, units, place))
         });
         let Some((places, units, first)) = found else {
-            merge.into_iter().for_each(|_| self.ring.forget_merge());
+            merge.into_iter().for_each(|_| self.group.ring.forget_merge());
             return None;
         };
         let place = Offset(first.0 + base_units);
@@ -113,7 +125,7 @@ impl Publisher {
         // Counts are bounded by the zone's size in units, which is a `u32`.
         let [primaries, backups, removed] = contents.counts().map(|count| count as u32);
         let [primary, backup] = contents.plan_headers(&places);
-        let base = ring.and(self.ring.base());
+        let base = ring.and(self.group.ring.base());
         let header = TableHeader {
             magic: TABLE_MAGIC,
             units,
@@ -131,6 +143,12 @@ impl Publisher {
             slots: places.parts.slots,
             shared: places.parts.shared,
             sticky: places.parts.sticky,
+            groups: Section::default(),
+            index: Section::default(),
+            name: places.parts.name,
+            name_hash: GroupName::new(name.as_bytes()).hash(),
+            positions: self.group.positions,
+            share: contents.share(),
             base: base.map_or(Offset(0), |base| base.place),
             // Bounded by the zone's size in units, as above.
             base_words: base.map_or(0, |base| (base.bytes() / size_of::<u32>()) as u32),
@@ -142,7 +160,7 @@ impl Publisher {
             memory.write(place.bytes(), header);
             contents.write(&memory, place, &places);
             if ring.is_some() {
-                self.ring.write(&memory, place, &places.parts);
+                self.group.ring.write(&memory, place, &places.parts);
             }
         }
         self.store_used();

@@ -5,19 +5,20 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Publisher,
+    group::Group,
     load_correction::LoadCorrection,
     options::TableOptions,
     records::{Listed, Outdated, Removed, Unused},
-    ring::{Block, RingState},
-    roster::Roster,
+    ring::Block,
 };
 use crate::{
     allocator::Allocator,
     layout::{
-        Entry, ProcessEntry, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader, TextLengths,
+        DIRECTORY, Entry, ProcessEntry, REPORT_MAGIC, ReportHeader, TABLE_MAGIC, TableHeader,
+        TextLengths,
     },
     memory::{Offset, units},
-    peer_spec::order,
+    peer_spec::{PeerSpec, order},
     protocol::Publishing,
     zone::Zone,
 };
@@ -35,21 +36,17 @@ impl Publisher {
         let mut publisher = Self {
             zone,
             allocator: Allocator::new(zone.first_block(), zone.memory.units()),
-            listed: Roster::default(),
+            group: Group::default(),
+            groups: None,
             removed: Vec::new(),
             unlisted: Vec::new(),
             tables: Vec::new(),
             reports: Vec::new(),
             unused: Vec::new(),
             links: None,
-            ring: RingState::default(),
             publication: 1,
             generation: 0,
             options: TableOptions::default(),
-            in_service: 0,
-            failing: 0,
-            pending: 0,
-            limited: 0,
             recounts: LoadCorrection::default(),
             may_lack_times: true,
             free_count: 0,
@@ -57,9 +54,8 @@ impl Publisher {
         };
         publisher.find_peers();
         publisher.find_published();
-        publisher.restore_ring();
-        publisher.count_health();
         publisher.find_pinned();
+        publisher.refill_reserve();
         publisher.recounts.begin();
         publisher.repeat_withdrawals();
         publisher.store_used();
@@ -68,11 +64,11 @@ impl Publisher {
 
     /// A publisher that was killed may have published a change without telling whom it concerns.
     fn repeat_withdrawals(&self) {
-        for peer in self.listed.iter().filter(|peer| peer.is_in_service) {
+        for peer in self.all_listed().filter(|peer| peer.is_in_service) {
             self.peer(peer).in_service.store(1, Ordering::Relaxed);
         }
         let out_of_service =
-            self.listed.iter().filter(|peer| !peer.is_in_service).map(|peer| peer.place);
+            self.all_listed().filter(|peer| !peer.is_in_service).map(|peer| peer.place);
         for place in out_of_service.chain(self.removed.iter().map(|peer| peer.place)) {
             // SAFETY: the publisher frees peers, and has not freed these.
             self.withdraw(unsafe { self.zone.peer(place) });
@@ -88,7 +84,7 @@ impl Publisher {
         // Who has been told of a withdrawal before its time stood there has found nobody to be
         // leaving.
         let mut untold = Vec::new();
-        for listed in &self.listed {
+        for listed in self.all_listed() {
             self.peer(listed).removed.end();
             let drains = self.update_drain_time(listed, now);
             if self.update_failing_time(listed.place, now) || drains {
@@ -136,6 +132,31 @@ impl Publisher {
         if table.0 == 0 {
             return;
         }
+        // SAFETY: it is published.
+        let header = unsafe { memory.get::<TableHeader>(table.bytes()) };
+        self.generation = header.generation;
+        self.allocator.reserve(table, header.units);
+        let mut in_tables = HashSet::new();
+        if header.traits & DIRECTORY != 0 {
+            self.find_groups(table, &mut in_tables);
+        } else {
+            self.find_listed(table, None, &mut in_tables);
+            self.restore_ring();
+            self.count_health();
+            self.group.panics = self.zone.header().panic.load(Ordering::Relaxed) != 0;
+        }
+        self.unlisted.retain(|(place, _)| !in_tables.contains(place));
+    }
+
+    /// Takes the peers of a table as those at hand, in the group of this name if it is one's. Their
+    /// places come to those that are `in_tables`.
+    pub(super) fn find_listed(
+        &mut self,
+        table: Offset,
+        group: Option<&Arc<str>>,
+        in_tables: &mut HashSet<Offset>,
+    ) {
+        let memory = self.zone.memory;
         // SAFETY: it is published, and the places of its entries follow the header.
         let (header, places) = unsafe {
             let header = memory.get::<TableHeader>(table.bytes());
@@ -143,14 +164,15 @@ impl Publisher {
                 .slice::<Offset>(table.bytes() + size_of::<TableHeader>(), header.entries as usize);
             (header, places)
         };
-        self.allocator.reserve(table, header.units);
+        self.group.table = table;
         if let Some(base) = self.published_base() {
             self.allocator.reserve(base.place, base.units());
         }
-        self.generation = header.generation;
         let peers: Vec<Offset> = places.iter().map(|&place| self.reserve_entry(place)).collect();
+        let zone = self.zone;
         // SAFETY: the publisher frees entries, and has not freed these.
-        let specs = places.iter().map(|&place| Arc::new(unsafe { self.zone.spec(place) }));
+        let specs = places.iter().map(|&place| unsafe { zone.spec(place) });
+        let specs = specs.map(|spec| Arc::new(PeerSpec { group: group.cloned(), ..spec }));
         let mut all = specs.zip(&peers).zip(places);
         let count = (header.primaries + header.backups) as usize;
         let listed = all.by_ref().take(count);
@@ -159,12 +181,15 @@ impl Publisher {
         // Backups stand behind the others in a table; here all are in one order.
         listed.sort_by(|one, other| order(&one.spec, &other.spec));
         let since = self.publication;
-        let removed =
-            all.map(|((spec, &place), &entry)| Removed { spec, place, entry, since }).collect();
-        self.limited = listed.iter().filter(|peer| peer.is_limited()).count();
-        (self.listed, self.removed) = (listed.into(), removed);
-        let in_table: HashSet<Offset> = peers.into_iter().collect();
-        self.unlisted.retain(|(place, _)| !in_table.contains(place));
+        self.removed.extend(all.map(|((spec, &place), &entry)| Removed {
+            spec,
+            place,
+            entry,
+            since,
+        }));
+        self.group.limited = listed.iter().filter(|peer| peer.is_limited()).count();
+        self.group.listed = listed.into();
+        in_tables.extend(peers);
     }
 
     /// Reserves an entry of the table that is published. Returns the place of its peer.
@@ -193,6 +218,7 @@ impl Publisher {
         for &table in &pinned {
             claims.extend(self.claimed_entries(table));
             claims.extend(self.claimed_base(table));
+            claims.extend(self.claimed_groups(table));
         }
         claims.sort_unstable();
         let mut extents: Vec<(u32, u32)> = Vec::new();
@@ -237,14 +263,14 @@ impl Publisher {
     }
 
     /// Whether so many bytes may lie there, apart from what may be there already.
-    fn may_lie_at(&self, place: u32, size: usize) -> bool {
+    pub(super) fn may_lie_at(&self, place: u32, size: usize) -> bool {
         let end = place.checked_add(units(size));
         place >= self.zone.first_block() && end.is_some_and(|end| end <= self.zone.memory.units())
     }
 
     /// The extents of the entries of a block, if that is a table, but for those that the table
     /// which is published has as well.
-    fn claimed_entries(&self, table: Offset) -> impl Iterator<Item = (u32, u32)> {
+    pub(super) fn claimed_entries(&self, table: Offset) -> impl Iterator<Item = (u32, u32)> {
         let memory = self.zone.memory;
         // SAFETY: all of the block lies within the memory, and any bytes are valid integers.
         let header = unsafe { memory.get::<TableHeader>(table.bytes()) };
@@ -267,7 +293,7 @@ impl Publisher {
 
     /// The extent of the base of a block's ring, if that is a table, but for the base of the table
     /// which is published.
-    fn claimed_base(&self, table: Offset) -> Option<(u32, u32)> {
+    pub(super) fn claimed_base(&self, table: Offset) -> Option<(u32, u32)> {
         // SAFETY: all of the block lies within the memory, and any bytes are valid integers.
         let header = unsafe { self.zone.memory.get::<TableHeader>(table.bytes()) };
         let base = Block::of_table(header).filter(|_| header.magic == TABLE_MAGIC)?;

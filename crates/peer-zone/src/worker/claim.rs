@@ -50,7 +50,7 @@ pub(super) enum Visit {
 /// Whether a visit counts by what a peer has of its weight just now.
 #[derive(Clone, Copy)]
 pub(super) enum Weighing {
-    /// It does, at this position of its group's plan: both by what `slow_start` and by what a
+    /// It does, at this position of its tier's plan: both by what `slow_start` and by what a
     /// failure leaves of it.
     At(u64),
     /// As `At`, while round robin has come as far as this position, which is not used up: the peer
@@ -88,7 +88,7 @@ impl Table<'_> {
     ) -> bool {
         match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => {}
-            Health::Failing if self.worker.zone.header().panic.load(Ordering::Relaxed) != 0 => {}
+            Health::Failing if peer.is_used_failing.load(Ordering::Relaxed) != 0 => {}
             Health::Failing | Health::Pending => return false,
         }
         let fails = peer.fails.load(Ordering::Acquire);
@@ -209,7 +209,7 @@ impl Table<'_> {
     }
 
     /// What the peer has of its weight just now, with [`WEIGHT_SHIFT`] bits behind the point: what
-    /// `slow_start` leaves of it and, at this position of its group's plan, what a failure does. At
+    /// `slow_start` leaves of it and, at this position of its tier's plan, what a failure does. At
     /// least 1.
     pub(super) fn weight_now<F: Fn(u64) -> bool>(
         &self,

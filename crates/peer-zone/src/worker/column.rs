@@ -69,7 +69,10 @@ impl Worker {
         let (zone, own) = (self.zone, self.column());
         let table = Offset(self.process_entry().table.place());
         // SAFETY: it is pinned, and so neither it nor an entry or a peer that it lists is freed.
-        let entries = unsafe { zone.table_places(table).iter().map(|&at| zone.entry(at)) };
+        let header = unsafe { zone.memory.get(table.bytes()) };
+        let places = zone.tables_of(table, header).flat_map(|(_, places)| places);
+        // SAFETY: as above.
+        let entries = places.map(|&at| unsafe { zone.entry(at) });
         self.enter_shared(|counted| {
             for peer in entries.map(|entry| entry.peer) {
                 // SAFETY: as above; the columns are those that they say.

@@ -18,10 +18,10 @@ pub struct RowCursor {
 #[derive(Debug)]
 struct LastRow {
     id: u64,
-    /// Its group: peers without `backup`, with it, removed ones.
-    group: usize,
-    /// Its place in the group.
-    in_group: usize,
+    /// Its part: peers without `backup`, with it, removed ones.
+    part: usize,
+    /// Its place in the part.
+    in_part: usize,
     /// The key; `None` for a peer of a `server` line.
     key: Option<Box<[u8]>>,
     socket_address: Box<[u8]>,
@@ -32,7 +32,7 @@ type Identity<'a> = (&'a [u8], &'a [u8]);
 
 impl Table<'_> {
     /// The places of the peers without `backup`, of those with it, and of removed ones.
-    fn groups(&self) -> [Range<usize>; 3] {
+    fn parts(&self) -> [Range<usize>; 3] {
         let primaries = self.header.primaries as usize;
         let listed = primaries + self.header.backups as usize;
         [0..primaries, primaries..listed, listed..self.places.len()]
@@ -40,7 +40,7 @@ impl Table<'_> {
 
     /// Where removed peers begin, which are in no order.
     pub fn listed(&self) -> usize {
-        self.groups()[2].start
+        self.parts()[2].start
     }
 
     /// The key of the peer at a position, if it has one, and its socket address.
@@ -66,12 +66,12 @@ impl Table<'_> {
     pub fn cursor(&self, position: usize) -> RowCursor {
         let last = position.checked_sub(1).and_then(|before| {
             let place = *self.places.get(before)?;
-            let group = self.groups().iter().position(|group| group.contains(&before))?;
+            let part = self.parts().iter().position(|part| part.contains(&before))?;
             let (has_key, (key, socket_address)) = self.identity(place);
             Some(LastRow {
                 id: self.id(place),
-                group,
-                in_group: before - self.groups()[group].start,
+                part,
+                in_part: before - self.parts()[part].start,
                 key: has_key.then(|| key.into()),
                 socket_address: socket_address.into(),
             })
@@ -80,47 +80,45 @@ impl Table<'_> {
     }
 
     /// The position of the first row after a cursor, which may be of an earlier table. Rows that
-    /// were before it in that table can come again if they are in another group now, or if their
-    /// group is in no order.
+    /// were before it in that table can come again if they are in another part now, or if their
+    /// part is in no order.
     pub fn resume(&self, cursor: &RowCursor) -> usize {
         let Some(last) = &cursor.last else { return 0 };
         if self.id_at(cursor.position - 1) == Some(last.id) {
             return cursor.position;
         }
-        let group = self.groups()[last.group].clone();
-        let places = &self.places[group.clone()];
+        let part = self.parts()[last.part].clone();
+        let places = &self.places[part.clone()];
         let statics = places.partition_point(|&place| !self.identity(place).0);
         let after_id = |places: &[Offset]| {
             places.iter().position(|&place| self.id(place) == last.id).map(|at| at + 1)
         };
-        let in_group = match &last.key {
-            _ if last.group == 2 => after_id(places).unwrap_or(0),
-            None => {
-                after_id(&places[..statics]).unwrap_or_else(|| (last.in_group + 1).min(statics))
-            }
+        let in_part = match &last.key {
+            _ if last.part == 2 => after_id(places).unwrap_or(0),
+            None => after_id(&places[..statics]).unwrap_or_else(|| (last.in_part + 1).min(statics)),
             Some(key) => {
                 let before = (&**key, &*last.socket_address);
                 let behind = |&place: &Offset| self.identity(place).1 <= before;
                 statics + places[statics..].partition_point(behind)
             }
         };
-        group.start + in_group
+        part.start + in_part
     }
 
     /// The positions of the peers with this key that have not been removed; with an empty key of
     /// those of `server` lines.
     pub fn with_key(&self, key: &[u8]) -> [Range<usize>; 2] {
-        let [primaries, backups, _] = self.groups();
-        [primaries, backups].map(|group| {
-            let places = &self.places[group.clone()];
+        let [primaries, backups, _] = self.parts();
+        [primaries, backups].map(|part| {
+            let places = &self.places[part.clone()];
             let statics = places.partition_point(|&place| !self.identity(place).0);
             if key.is_empty() {
-                return group.start..group.start + statics;
+                return part.start..part.start + statics;
             }
             let keyed = &places[statics..];
             let from = keyed.partition_point(|&place| self.identity(place).1.0 < key);
             let to = keyed.partition_point(|&place| self.identity(place).1.0 <= key);
-            group.start + statics + from..group.start + statics + to
+            part.start + statics + from..part.start + statics + to
         })
     }
 
@@ -128,13 +126,12 @@ impl Table<'_> {
     /// well, and the same address. Costs as much as there are peers without a key if it has none.
     pub fn number_of(&self, position: usize) -> u32 {
         let Some(&place) = self.places.get(position) else { return 1 };
-        let (own, groups) = (self.identity(place), self.groups());
+        let (own, parts) = (self.identity(place), self.parts());
         let equal = if own.0 {
             self.equal_with_key(position, own)
         } else {
-            let without_key = groups.iter().enumerate().flat_map(|(number, group)| {
-                let places =
-                    self.places[group.start..group.end.min(position).max(group.start)].iter();
+            let without_key = parts.iter().enumerate().flat_map(|(number, part)| {
+                let places = self.places[part.start..part.end.min(position).max(part.start)].iter();
                 let identities = places.map(|&place| self.identity(place));
                 // Removed peers are in no order.
                 identities.take_while(move |(has_key, _)| number == 2 || !has_key)
@@ -147,9 +144,9 @@ impl Table<'_> {
     /// How many peers before this one have the same key and address. Of removed ones there is none:
     /// a key and an address that come back are the same peer.
     fn equal_with_key(&self, position: usize, own: (bool, Identity<'_>)) -> usize {
-        let [primaries, backups, _] = self.groups();
-        let equal_before = |group: &Range<usize>| {
-            let before = self.places[group.start..position].iter().rev();
+        let [primaries, backups, _] = self.parts();
+        let equal_before = |part: &Range<usize>| {
+            let before = self.places[part.start..position].iter().rev();
             before.take_while(|&&place| self.identity(place) == own).count()
         };
         let in_primaries = || {

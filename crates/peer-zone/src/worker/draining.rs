@@ -129,6 +129,7 @@ mod tests {
             route: None,
             labels: None,
             source: None,
+            group: None,
             create_revision: 0,
             joined: 0,
         }

@@ -1,60 +1,232 @@
-//! The peers with `backup`, or those without, and how far round robin has come among them.
+//! The group that a request chooses among, where peers are in groups.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
-use super::{claim::PickRequest, table::Table};
-use crate::{layout::PlanHeader, memory::Offset};
+use super::{
+    Worker, claim::PickRequest, keyed::KeyProgress, pick::PickContext, picked_peer::PickedPeer,
+    table::Table, weighted_draw::below,
+};
+use crate::{
+    group_name::GroupName,
+    layout::{DIRECTORY, Positions, TableHeader},
+    memory::Offset,
+};
 
-/// The peers with `backup`, or those without.
-pub(super) struct Group<'t> {
-    /// The places of its entries.
-    pub(super) places: &'t [Offset],
-    pub(super) plan: &'t PlanHeader,
-    /// How far round robin has come in this group.
-    position: &'t AtomicU64,
-    /// Whether the request gets one of these peers by chance: see the module `next_entry`.
-    pub(super) is_by_chance: bool,
+/// Among which peers a request chooses.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Among<'n> {
+    /// Among all: peers are in no groups.
+    #[default]
+    Everyone,
+    /// Among those of the group of this name.
+    Group(GroupName<'n>),
+    /// Among those of a group that is drawn by this number, each with a probability by the weights
+    /// of its peers in service; if none of those can serve, of the next one, in the order of names.
+    /// A peer with `backup` only where no group has another. Peers without a group are one.
+    Any(u64),
 }
 
-impl Group<'_> {
-    /// The next position of round robin, which nobody else gets.
+/// Whether a group can serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupStatus {
+    /// It has peers in service.
+    Ok,
+    /// It has none in service.
+    Empty,
+    /// There is no such group.
+    Unknown,
+}
+
+/// The group that a request has got its peer from, for as long as it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PickedGroup {
+    hash: u32,
+    /// Which no other group has.
+    positions: Offset,
+}
+
+/// A pinned directory.
+#[derive(Clone, Copy)]
+struct Directory<'w> {
+    place: Offset,
+    header: &'w TableHeader,
+}
+
+impl<'w> Table<'w> {
+    /// Goes on to a table that this one, which stays pinned for it, names.
     #[inline]
-    pub(super) fn next(&self) -> u64 {
-        self.position.fetch_add(1, Ordering::Relaxed)
+    fn enter(&mut self, table: Offset) {
+        let zone = self.zone;
+        let header: &'w TableHeader = zone.group_header(table);
+        // SAFETY: the pinned directory names the table, and the places of the entries follow its
+        // header.
+        let places = unsafe {
+            zone.memory.slice(table.bytes() + size_of::<TableHeader>(), header.entries as usize)
+        };
+        // SAFETY: as above; the positions of a group are free with its last table.
+        let positions: &'w Positions = unsafe { zone.memory.get(header.positions.bytes()) };
+        (self.place, self.header, self.places) = (table, header, places);
+        self.positions = positions;
     }
 
-    /// How far round robin has come, without going on.
+    fn directory(&self) -> Directory<'w> {
+        Directory { place: self.place, header: self.header }
+    }
+
+    /// The group of this name, of a directory; `None` if there is none.
     #[inline]
-    pub(super) fn position(&self) -> u64 {
-        self.position.load(Ordering::Relaxed)
+    fn into_group(mut self, name: GroupName<'_>) -> Option<Self> {
+        let table = self.zone.find_group(self.place, self.header, name)?;
+        self.enter(table);
+        Some(self)
+    }
+
+    /// Whether this is the directory of the groups, whose rows are the peers that are gone.
+    pub fn is_directory(&self) -> bool {
+        self.header.traits & DIRECTORY != 0
+    }
+
+    /// How many groups a directory has; 0 where peers are in no groups.
+    pub fn groups(&self) -> usize {
+        self.header.groups.length as usize
+    }
+
+    /// The name of the group with this number, in the order of names, of a directory; that of those
+    /// that are in none is empty, and so the first.
+    pub fn group_name_at(&self, number: usize) -> Option<&[u8]> {
+        let tables = self.zone.group_tables(self.place, self.header);
+        tables.get(number).map(|&table| self.zone.group_name(table))
+    }
+
+    /// The table of the group with this number, in the order of names, of a directory.
+    pub fn into_group_at(mut self, number: usize) -> Option<Self> {
+        let &table = self.zone.group_tables(self.place, self.header).get(number)?;
+        self.enter(table);
+        Some(self)
+    }
+
+    /// The number of the group of this name in a directory.
+    ///
+    /// # Errors
+    ///
+    /// The number of the first one behind it, if there is none.
+    pub fn number_of_group(&self, name: &[u8]) -> Result<usize, usize> {
+        let tables = self.zone.group_tables(self.place, self.header);
+        tables.binary_search_by(|&table| self.zone.group_name(table).cmp(name))
+    }
+
+    /// The name of the group that the table is of; empty for those that are in none.
+    pub fn group_name(&self) -> &[u8] {
+        if self.header.name.offset == 0 { &[] } else { self.zone.group_name(self.place) }
+    }
+
+    /// The peers in service.
+    pub(super) fn in_service(&self) -> u32 {
+        self.header.primary.in_service + self.header.backup.in_service
+    }
+
+    /// As [`GroupStatus`] says.
+    fn status(&self) -> GroupStatus {
+        if self.in_service() > 0 { GroupStatus::Ok } else { GroupStatus::Empty }
+    }
+
+    fn picked_group(&self) -> PickedGroup {
+        PickedGroup { hash: self.header.name_hash, positions: self.header.positions }
+    }
+
+    /// The place among the groups of a directory of the one that a number draws.
+    fn drawn_group(&self, number: u64) -> usize {
+        // SAFETY: the section's items are cumulative shares.
+        let shares: &[u64] = unsafe { self.section(self.header.ranges) };
+        let total = shares.last().copied().unwrap_or_default();
+        if total == 0 { 0 } else { peer_balance::in_range(shares, below(number, total)) }
+    }
+
+    /// A peer of any group of a directory, from the drawn one on; and of which group it is.
+    pub(super) fn pick_any<F: Fn(u64) -> bool>(
+        &mut self,
+        context: &PickContext<'_>,
+        progress: &mut KeyProgress,
+        request: &PickRequest<'_, F>,
+        number: u64,
+    ) -> Option<(PickedPeer, PickedGroup)> {
+        let first = self.drawn_group(number);
+        let Directory { place, header } = self.directory();
+        let tables = self.zone.group_tables(place, header);
+        let (before, from) = tables.split_at(first.min(tables.len()));
+        for is_backup in [false, true] {
+            for &table in from.iter().chain(before) {
+                self.enter(table);
+                let held = if is_backup {
+                    self.pick_backup(context, request)
+                } else {
+                    self.pick_named_or_primary(context, progress, request)
+                };
+                if let Some(held) = held {
+                    return Some((held, self.picked_group()));
+                }
+            }
+        }
+        None
     }
 }
 
-impl Table<'_> {
-    /// The peers without `backup`.
+impl Worker {
+    /// Pins the table of those among which a request chooses: of a directory for [`Among::Any`].
     #[inline]
-    pub(super) fn primary<F>(&self, request: &PickRequest<'_, F>) -> Group<'_> {
-        Group {
-            places: &self.places[..self.header.primaries as usize],
-            plan: &self.header.primary,
-            position: &self.worker.zone.positions().primary,
-            is_by_chance: request.is_by_chance,
+    pub(super) fn table_among(&mut self, among: Among<'_>) -> Option<Table<'_>> {
+        let table = self.table()?;
+        match among {
+            Among::Everyone | Among::Any(_) => Some(table),
+            Among::Group(name) => {
+                let last = &table.worker.last_group;
+                let table = table.into_group(name)?;
+                last.set(table.picked_group());
+                Some(table)
+            }
         }
     }
 
-    /// The peers with `backup`. The first one that a request tries it gets in turn. To know which
-    /// is the first costs a request that has tried others a look at each of them: the peers
-    /// without `backup` have just cost it as much.
-    #[inline]
-    pub(super) fn backup<F: Fn(u64) -> bool>(&self, request: &PickRequest<'_, F>) -> Group<'_> {
-        let primaries = self.header.primaries as usize;
-        let places = &self.places[primaries..primaries + self.header.backups as usize];
-        let is_tried = |&place: &Offset| (request.tried)(self.peer(self.entry(place)).id);
-        Group {
-            places,
-            plan: &self.header.backup,
-            position: &self.worker.zone.positions().backup,
-            is_by_chance: request.is_by_chance && places.iter().any(is_tried),
+    /// The group of the last pick that was not among everyone.
+    pub fn last_group(&self) -> PickedGroup {
+        self.last_group.get()
+    }
+
+    /// Whether the group of this name can serve.
+    pub fn group_status(&mut self, name: GroupName<'_>) -> GroupStatus {
+        let table = self.table().and_then(|table| table.into_group(name));
+        table.map_or(GroupStatus::Unknown, |table| table.status())
+    }
+
+    /// How often a request may be tried among these: once for each peer in service, as nginx's
+    /// `tries`.
+    pub fn tries_among(&mut self, among: Among<'_>) -> u32 {
+        self.table_among(among).map_or(0, |table| table.in_service())
+    }
+
+    /// Pins the table of a group from which a request has got a peer; of all peers where they are in
+    /// no groups, or if the group is not there any more.
+    pub(super) fn table_of(&mut self, group: PickedGroup) -> Option<Table<'_>> {
+        let mut table = self.table()?;
+        let PickedGroup { hash, positions } = group;
+        if let Some(place) = (positions.0 != 0)
+            .then(|| table.zone.find_positions(table.place, table.header, hash, positions))
+            .flatten()
+        {
+            table.enter(place);
         }
+        Some(table)
+    }
+
+    /// How far round robin has come in a group, among the peers with `backup` or those without.
+    pub(super) fn position_in(&mut self, group: PickedGroup, is_backup: bool) -> u64 {
+        let position = |positions: &Positions| {
+            let position = if is_backup { &positions.backup } else { &positions.primary };
+            position.load(Ordering::Relaxed)
+        };
+        if group == PickedGroup::default() {
+            return position(self.zone.positions());
+        }
+        self.table_of(group).map_or(0, |table| position(table.positions))
     }
 }

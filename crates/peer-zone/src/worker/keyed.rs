@@ -6,9 +6,9 @@ use peer_balance::{IP_HASH_START, KEYED_TRIES, Method};
 
 use super::{
     claim::{PickRequest, Weighing},
-    group::Group,
     picked_peer::PickedPeer,
     table::Table,
+    tier::Tier,
 };
 use crate::{layout::SHARED, memory::Offset};
 
@@ -33,23 +33,23 @@ impl Table<'_> {
     /// As `ngx_http_upstream_get_hash_peer`; `None` where round robin must go on.
     pub(super) fn pick_by_hash<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         key: &[u8],
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        self.pick_by_range(group, key, progress, request, next_of_key)
+        self.pick_by_range(tier, key, progress, request, next_of_key)
     }
 
     /// As `ngx_http_upstream_get_ip_hash_peer`; `None` where round robin must go on.
     pub(super) fn pick_by_address<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         address: &[u8],
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        self.pick_by_range(group, address, progress, request, next_of_address)
+        self.pick_by_range(tier, address, progress, request, next_of_address)
     }
 
     /// Cumulative weights of the peers without `backup`; none if the method needs none.
@@ -61,19 +61,19 @@ impl Table<'_> {
 
     fn pick_by_range<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         key: &[u8],
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
         next: impl Fn(&mut KeyProgress, &[u8]) -> u64,
     ) -> Option<PickedPeer> {
-        let total = self.range_total(group.places.len())?;
-        if group.places.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
+        let total = self.range_total(tier.places.len())?;
+        if tier.places.len() < 2 || key.is_empty() || progress.tries > KEYED_TRIES {
             return None;
         }
         loop {
             let index = self.in_range(next(progress, key) % total);
-            let held = self.claim_index(group, index, request);
+            let held = self.claim_index(tier, index, request);
             if held.is_some() || progress.is_lost() {
                 return held;
             }
@@ -83,14 +83,14 @@ impl Table<'_> {
     /// As `ngx_http_upstream_get_chash_peer`; `None` where round robin must go on.
     pub(super) fn pick_by_ring<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         key: &[u8],
         progress: &mut KeyProgress,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
         let view = self.ring()?;
         if view.is_empty()
-            || group.places.len() < 2
+            || tier.places.len() < 2
             || key.is_empty()
             || progress.tries > KEYED_TRIES
         {
@@ -103,7 +103,7 @@ impl Table<'_> {
             walk.next()?;
         }
         loop {
-            if let Some(held) = self.claim_server(group, walk.next()?, request) {
+            if let Some(held) = self.claim_server(tier, walk.next()?, request) {
                 return Some(held);
             }
             progress.round += 1;
@@ -205,18 +205,18 @@ impl Table<'_> {
 
     fn claim_index<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         index: usize,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
-        let &place = group.places.get(index)?;
+        let &place = tier.places.get(index)?;
         self.claim_peer(self.entry(place), request, Weighing::Not)
     }
 
     /// A peer of the server in this slot; of several they take turns.
     fn claim_server<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         slot: u32,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
@@ -225,7 +225,7 @@ impl Table<'_> {
             [] => None,
             [place] => claim(place),
             places => {
-                let (before, from) = places.split_at(self.first_of(group, places.len()));
+                let (before, from) = places.split_at(self.first_of(tier, places.len()));
                 from.iter().chain(before).find_map(claim)
             }
         }

@@ -8,10 +8,10 @@ use peer_balance::{KEYED_TRIES, PeakEwma};
 use super::{
     Now,
     claim::{PickRequest, Weighing},
-    group::Group,
     picked_peer::PickedPeer,
     recall::RECALLED,
     table::Table,
+    tier::Tier,
     weighted_draw::{Turn, WeightedDraw, below},
 };
 use crate::{
@@ -93,23 +93,23 @@ impl Table<'_> {
     /// request has got already.
     pub(super) fn pick_least_conn<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
         first: Option<u64>,
     ) -> Option<PickedPeer> {
-        if group.plan.in_service < 2 {
+        if tier.plan.in_service < 2 {
             return None;
         }
-        let turn = if request.has_ramps { self.turn(group, request) } else { Turn::Others };
+        let turn = if request.has_ramps { self.turn(tier, request) } else { Turn::Others };
         let is_open = match turn {
             Turn::Starting(held) => return Some(held),
-            Turn::Open if group.places.len() > EXACT => return None,
+            Turn::Open if tier.places.len() > EXACT => return None,
             Turn::Open => true,
             Turn::Others => false,
         };
         let mut first = first;
         for _ in 0..if is_open { 0 } else { IDLE_POSITIONS } {
-            let (entry, weighing) = self.next_entry(group, first.take());
+            let (entry, weighing) = self.next_entry(tier, first.take());
             let peer = self.peer(entry);
             if Zone::open(peer) == 0
                 && !self.is_starting(entry, peer, request)
@@ -120,7 +120,7 @@ impl Table<'_> {
         }
         (0..ROUNDS).find_map(|_| {
             let open = |_: &Entry, peer: &Peer| u64::from(Zone::open(peer));
-            let best = self.least_loaded(group, request, is_open, open)?.entry;
+            let best = self.least_loaded(tier, request, is_open, open)?.entry;
             self.hold_peer(best, self.peer(best), request)
         })
     }
@@ -130,15 +130,15 @@ impl Table<'_> {
     #[inline]
     pub(super) fn least_loaded<'t, F: Fn(u64) -> bool>(
         &'t self,
-        group: &'t Group<'_>,
+        tier: &'t Tier<'_>,
         request: &PickRequest<'_, F>,
         is_open: bool,
         load: impl Fn(&Entry, &Peer) -> u64,
     ) -> Option<Least<'t>> {
         let mut compared = Comparison::default();
-        let position = group.position();
-        if group.places.len() <= EXACT {
-            for &place in group.places {
+        let position = tier.position();
+        if tier.places.len() <= EXACT {
+            for &place in tier.places {
                 let entry = self.entry(place);
                 let peer = self.peer(entry);
                 self.compare((entry, peer, load(entry, peer)), request, position, &mut compared);
@@ -150,11 +150,11 @@ impl Table<'_> {
             let recall = &self.worker.recall;
             let recalled = recall.indexes();
             let indexes: [u32; SAMPLE] = array::from_fn(|at| match recalled.get(at) {
-                Some(&index) if (index as usize) < group.places.len() => index,
+                Some(&index) if (index as usize) < tier.places.len() => index,
                 // No more than a table has peers, which are numbered with 32 bits.
-                _ => below(self.worker.random(), group.places.len() as u64) as u32,
+                _ => below(self.worker.random(), tier.places.len() as u64) as u32,
             });
-            let places: [Offset; SAMPLE] = indexes.map(|index| group.places[index as usize]);
+            let places: [Offset; SAMPLE] = indexes.map(|index| tier.places[index as usize]);
             let entries = places.map(|place| self.entry(place));
             let peers = entries.map(|entry| self.peer(entry));
             let loads: [u64; SAMPLE] = array::from_fn(|at| load(entries[at], peers[at]));
@@ -219,17 +219,17 @@ impl Table<'_> {
     /// `first` is a position that was drawn for the request already.
     pub(super) fn pick_random<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
         first: Option<u64>,
     ) -> Option<PickedPeer> {
-        if group.plan.in_service < 2 {
+        if tier.plan.in_service < 2 {
             return None;
         }
         let mut first = first;
         (0..=KEYED_TRIES).find_map(|_| {
-            let position = first.take().unwrap_or_else(|| self.draw_position(group.plan));
-            let entry = self.entry_at(group, position);
+            let position = first.take().unwrap_or_else(|| self.draw_position(tier.plan));
+            let entry = self.entry_at(tier, position);
             self.claim_peer(entry, request, Weighing::Ramp)
         })
     }
@@ -237,16 +237,16 @@ impl Table<'_> {
     /// The better of two that are drawn by weight, as `ngx_http_upstream_get_random2_peer`.
     pub(super) fn pick_of_two<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
         is_better: impl Fn((&Entry, &Peer), (&Entry, &Peer), Now) -> bool,
     ) -> Option<PickedPeer> {
-        if group.plan.in_service < 2 {
+        if tier.plan.in_service < 2 {
             return None;
         }
         let mut first: Option<(&Entry, &Peer)> = None;
         for _ in 0..=KEYED_TRIES {
-            let entry = self.draw(group);
+            let entry = self.draw(tier);
             let peer = self.peer(entry);
             if first.is_some_and(|(_, first)| first.id == peer.id)
                 || Self::seems_full(entry, peer)

@@ -6,10 +6,10 @@ use peer_balance::{InFlight, LeastTime, TimeAverages};
 
 use super::{
     claim::PickRequest,
-    group::Group,
     least::{EXACT, Load, ROUNDS},
     picked_peer::PickedPeer,
     table::Table,
+    tier::Tier,
     weighted_draw::Turn,
 };
 use crate::{
@@ -27,27 +27,27 @@ impl Table<'_> {
     /// `None` where round robin must find one.
     pub(super) fn pick_least_time<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
         least_time: LeastTime,
     ) -> Option<PickedPeer> {
-        if group.plan.in_service < 2 {
+        if tier.plan.in_service < 2 {
             return None;
         }
-        let is_open = match if request.has_ramps { self.turn(group, request) } else { Turn::Others }
+        let is_open = match if request.has_ramps { self.turn(tier, request) } else { Turn::Others }
         {
             Turn::Starting(held) => return Some(held),
-            Turn::Open if group.places.len() > EXACT => return None,
+            Turn::Open if tier.places.len() > EXACT => return None,
             Turn::Open => true,
             Turn::Others => false,
         };
         let load = |entry: &Entry, peer: &Peer| estimate(entry, peer, request, least_time);
         (0..ROUNDS).find_map(|_| {
-            let best = self.least_loaded(group, request, is_open, load)?;
+            let best = self.least_loaded(tier, request, is_open, load)?;
             // Of more, the sample is a draw already.
-            let equal = best.equal.filter(|_| group.places.len() <= EXACT);
+            let equal = best.equal.filter(|_| tier.places.len() <= EXACT);
             equal
-                .and_then(|equal| self.next_of_equal(group, request, equal, load))
+                .and_then(|equal| self.next_of_equal(tier, request, equal, load))
                 .or_else(|| self.hold_peer(best.entry, self.peer(best.entry), request))
         })
     }
@@ -56,13 +56,13 @@ impl Table<'_> {
     /// robin, the positions of others are used up, so that each gets its part by weight.
     fn next_of_equal<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
         equal: Load,
         load: impl Fn(&Entry, &Peer) -> u64,
     ) -> Option<PickedPeer> {
-        (0..group.plan.in_service * TURNS).find_map(|_| {
-            let (entry, weighing) = self.next_entry(group, None);
+        (0..tier.plan.in_service * TURNS).find_map(|_| {
+            let (entry, weighing) = self.next_entry(tier, None);
             let peer = self.peer(entry);
             let is_equal = Load::new(load(entry, peer), entry).order(equal).is_eq()
                 && !self.is_starting(entry, peer, request);

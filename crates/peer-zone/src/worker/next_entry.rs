@@ -15,28 +15,28 @@
 //! `src/http/ngx_http_upstream_round_robin.c`). One dead peer of several gets its share of first
 //! tries there, as here.
 
-use super::{Worker, claim::Weighing, group::Group, table::Table, weighted_draw::below};
+use super::{Worker, claim::Weighing, table::Table, tier::Tier, weighted_draw::below};
 use crate::layout::Entry;
 
 impl Table<'_> {
     /// The entry at which a request looks next, of a plan that is not empty, and how a visit there
     /// counts. `first` is a position that the request has got already.
     #[inline]
-    pub(super) fn next_entry(&self, group: &Group<'_>, first: Option<u64>) -> (&Entry, Weighing) {
-        if group.is_by_chance {
-            return (self.draw(group), Weighing::ByChance(group.position()));
+    pub(super) fn next_entry(&self, tier: &Tier<'_>, first: Option<u64>) -> (&Entry, Weighing) {
+        if tier.is_by_chance {
+            return (self.draw(tier), Weighing::ByChance(tier.position()));
         }
-        let position = first.unwrap_or_else(|| group.next());
-        (self.entry_at(group, position), Weighing::At(position))
+        let position = first.unwrap_or_else(|| tier.next());
+        (self.entry_at(tier, position), Weighing::At(position))
     }
 
     /// Which of so many, at least one, that are all alike is looked at first: they take turns.
-    pub(super) fn first_of(&self, group: &Group<'_>, count: usize) -> usize {
+    pub(super) fn first_of(&self, tier: &Tier<'_>, count: usize) -> usize {
         let count = count as u64;
-        let first = if group.is_by_chance {
+        let first = if tier.is_by_chance {
             below(self.worker.random(), count)
         } else {
-            group.next() % count
+            tier.next() % count
         };
         first as usize
     }

@@ -1,4 +1,4 @@
-//! Picking a peer: which method, which group, and when there is no need to look.
+//! Picking a peer: which method, which tier, and when there is no need to look.
 
 use core::sync::atomic::Ordering;
 
@@ -9,6 +9,7 @@ use super::{
     claim::PickRequest,
     exhausted::Exhausted,
     fast_path::Missed,
+    group::Among,
     keyed::KeyProgress,
     picked_peer::{PickedPeer, Traits},
     table::Table,
@@ -41,6 +42,8 @@ pub struct PickContext<'k> {
     /// itself: as with nginx's own `sticky`, whose sessions leave a backup as soon as there is
     /// another peer.
     pub leaves_backups: bool,
+    /// Among which peers to choose.
+    pub among: Among<'k>,
 }
 
 impl Worker {
@@ -58,7 +61,8 @@ impl Worker {
         has_tried: bool,
     ) -> Pick {
         let mut first = None;
-        if !has_tried && context.sticky.is_none() && context.method.looks_at_few() {
+        let is_among_all = matches!(context.among, Among::Everyone);
+        if is_among_all && !has_tried && context.sticky.is_none() && context.method.looks_at_few() {
             let mut held = None;
             let take = |peer, _: &RequestAddress<'_>| {
                 held = Some(peer);
@@ -103,18 +107,9 @@ impl Worker {
         let exhausted = self.exhausted;
         let is_by_chance = has_tried && self.is_by_chance(&tried);
         let has_ramps = self.zone.has_ramps(now.milliseconds);
-        let Some(table) = self.table() else { return Pick::Busy };
+        let Some(mut table) = self.table_among(context.among) else { return Pick::Busy };
         let least_time = context.method.least_time();
         let request = PickRequest { now, tried: &tried, is_by_chance, has_ramps, least_time };
-        let named =
-            context.sticky.and_then(|id| table.sticky_place(id)).map(|place| table.entry(place));
-        let is_backup = |entry: &&Entry| context.leaves_backups && entry.parameters().backup;
-        let (at_once, at_last) = (named.filter(|entry| !is_backup(entry)), named.filter(is_backup));
-        if let Some(held) =
-            at_once.and_then(|entry| table.pick_named(entry, context.grace, &request))
-        {
-            return Pick::Peer(held);
-        }
         let state = Exhausted {
             place: table.place,
             generation: table.header.generation,
@@ -122,13 +117,31 @@ impl Worker {
             recoveries,
         };
         let is_exhausted = exhausted == Some(state);
-        let held = if is_exhausted {
-            None
-        } else {
-            table.pick_primary(context, progress, &request, first)
-        }
-        .or_else(|| table.pick_named(at_last?, context.grace, &request))
-        .or_else(|| if is_exhausted { None } else { table.pick_backup(context, &request) });
+        let held = match context.among {
+            Among::Any(_) if is_exhausted => None,
+            Among::Any(number) => {
+                let picked = table.pick_any(context, progress, &request, number);
+                picked.map(|(held, group)| {
+                    table.worker.last_group.set(group);
+                    held
+                })
+            }
+            Among::Everyone | Among::Group(_) => {
+                let (at_once, at_last) = table.named(context);
+                if let Some(held) =
+                    at_once.and_then(|entry| table.pick_named(entry, context.grace, &request))
+                {
+                    return Pick::Peer(held);
+                }
+                if is_exhausted {
+                    None
+                } else {
+                    table.pick_primary(context, progress, &request, first)
+                }
+                .or_else(|| table.pick_named(at_last?, context.grace, &request))
+                .or_else(|| if is_exhausted { None } else { table.pick_backup(context, &request) })
+            }
+        };
         drop(table);
         if let Some(held) = held {
             if !is_exhausted {
@@ -146,6 +159,30 @@ impl Worker {
 }
 
 impl Table<'_> {
+    /// The entry of the peer that a cookie names: to be tried before all others, or behind those
+    /// without `backup`.
+    #[inline]
+    fn named(&self, context: &PickContext<'_>) -> (Option<&Entry>, Option<&Entry>) {
+        let place = context.sticky.and_then(|id| self.sticky_place(id));
+        let named = place.map(|place| self.entry(place));
+        let is_backup = |entry: &&Entry| context.leaves_backups && entry.parameters().backup;
+        (named.filter(|entry| !is_backup(entry)), named.filter(is_backup))
+    }
+
+    /// The peer that a cookie names or, without one, any without `backup`.
+    pub(super) fn pick_named_or_primary<F: Fn(u64) -> bool>(
+        &self,
+        context: &PickContext<'_>,
+        progress: &mut KeyProgress,
+        request: &PickRequest<'_, F>,
+    ) -> Option<PickedPeer> {
+        let (at_once, at_last) = self.named(context);
+        let pick_named = |entry: Option<&Entry>| self.pick_named(entry?, context.grace, request);
+        pick_named(at_once)
+            .or_else(|| self.pick_primary(context, progress, request, None))
+            .or_else(|| pick_named(at_last))
+    }
+
     #[inline]
     fn pick_primary<F: Fn(u64) -> bool>(
         &self,
@@ -173,7 +210,7 @@ impl Table<'_> {
         held.or_else(|| self.pick_round_robin(&primary, request, turn))
     }
 
-    fn pick_backup<F: Fn(u64) -> bool>(
+    pub(super) fn pick_backup<F: Fn(u64) -> bool>(
         &self,
         context: &PickContext<'_>,
         request: &PickRequest<'_, F>,

@@ -4,7 +4,7 @@ use core::{num::NonZeroU16, sync::atomic::Ordering};
 
 use peer_balance::{MAX_WEIGHT, Ticket};
 
-use super::Worker;
+use super::{Worker, group::PickedGroup};
 use crate::{
     connections::{CONNECTION, Connections, UPGRADE},
     layout::{Entry, Health, Peer},
@@ -189,10 +189,16 @@ impl Worker {
         unsafe { self.zone.request_address(held.peer) }
     }
 
-    /// Calls `read` with the route of the peer that a request holds, if it has one. Where another
+    /// Calls `read` with the route of the peer that a request holds, which it has got from this
+    /// group, if it has one. Where another
     /// list of peers was published since it was picked, that one's word counts.
-    pub fn with_route<T>(&mut self, held: &PickedPeer, read: impl FnOnce(Option<&[u8]>) -> T) -> T {
-        let Some(table) = self.table() else { return read(None) };
+    pub fn with_route<T>(
+        &mut self,
+        group: PickedGroup,
+        held: &PickedPeer,
+        read: impl FnOnce(Option<&[u8]>) -> T,
+    ) -> T {
+        let Some(table) = self.table_of(group) else { return read(None) };
         let place = table.sticky_place(held.sticky);
         read(place.and_then(|place| table.texts(place).route))
     }
@@ -224,7 +230,7 @@ impl Worker {
     pub(super) fn is_listed(&self, peer: &Peer) -> bool {
         let is_healthy = match Health::load(&peer.health) {
             Health::Unchecked | Health::Passing => true,
-            Health::Failing => self.zone.header().panic.load(Ordering::Relaxed) != 0,
+            Health::Failing => peer.is_used_failing.load(Ordering::Relaxed) != 0,
             Health::Pending => false,
         };
         is_healthy && peer.in_service.load(Ordering::Relaxed) != 0

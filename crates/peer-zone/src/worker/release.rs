@@ -6,6 +6,7 @@ use peer_balance::Deficit;
 
 use super::{
     Now, Worker,
+    group::PickedGroup,
     picked_peer::{PickedPeer, Traits},
     times::{Times, end_in_flight},
 };
@@ -39,10 +40,32 @@ impl Worker {
         if is_plain && self.release_at_once(&mut place) {
             return false;
         }
-        place.is_some_and(|held| self.release_with_care(held, outcome, times, now))
+        place.is_some_and(|held| {
+            let positions = self.zone.positions();
+            let position = if held.is_backup() { &positions.backup } else { &positions.primary };
+            let position = position.load(Ordering::Relaxed) as u32;
+            self.release_with_care(held, outcome, times, now, position)
+        })
     }
 
-    /// As [`Worker::release`], whatever the peer and the request are like.
+    /// As [`Worker::release`], of a peer that is one of a group.
+    pub fn release_in(
+        &mut self,
+        group: PickedGroup,
+        held: PickedPeer,
+        outcome: RequestOutcome,
+        times: Option<Times>,
+        now: Now,
+    ) -> bool {
+        if outcome == RequestOutcome::Failed {
+            let position = self.position_in(group, held.is_backup());
+            return self.release_with_care(held, outcome, times, now, position as u32);
+        }
+        self.release(held, outcome, times, now)
+    }
+
+    /// As [`Worker::release`], whatever the peer and the request are like. `position` is how far
+    /// round robin has come in the peer's tier.
     #[inline(never)]
     pub(super) fn release_with_care(
         &mut self,
@@ -50,6 +73,7 @@ impl Worker {
         outcome: RequestOutcome,
         times: Option<Times>,
         now: Now,
+        position: u32,
     ) -> bool {
         // SAFETY: the count that keeps the peer is given back below, last.
         let peer = unsafe { self.zone.peer(held.peer) };
@@ -65,7 +89,7 @@ impl Worker {
             RequestOutcome::Failed => {
                 peer.failures.fetch_add(1, Ordering::Relaxed);
                 if !held.is_single() {
-                    disabled = self.fail(peer, &held, now);
+                    disabled = self.fail(peer, &held, now, position);
                 }
                 held.is_single()
             }
@@ -122,7 +146,7 @@ impl Worker {
     }
 
     /// Counts a failure; says whether `max_fails` has just been reached.
-    fn fail(&self, peer: &Peer, held: &PickedPeer, now: Now) -> bool {
+    fn fail(&self, peer: &Peer, held: &PickedPeer, now: Now, position: u32) -> bool {
         peer.accessed.store(now.seconds, Ordering::Relaxed);
         peer.checked.store(now.seconds, Ordering::Relaxed);
         // Release: a worker that sees the failure sees its time too, and does not take the peer for
@@ -137,10 +161,6 @@ impl Worker {
         if fails == held.max_fails {
             self.note_state(peer, held.index(), now.milliseconds);
         }
-        let positions = self.zone.positions();
-        let is_backup = held.traits.has(Traits::BACKUP);
-        let position = if is_backup { &positions.backup } else { &positions.primary };
-        let position = position.load(Ordering::Relaxed) as u32;
         // Two failures in the same instant may count as one here: the weight recovers a little
         // sooner.
         let before = Deficit(peer.deficit.load(Ordering::Relaxed));

@@ -4,9 +4,9 @@ use peer_balance::Stride;
 
 use super::{
     claim::{PickRequest, Visit, Weighing},
-    group::Group,
     picked_peer::PickedPeer,
     table::Table,
+    tier::Tier,
     weighted_draw::WeightedDraw,
 };
 use crate::{
@@ -42,42 +42,42 @@ impl Table<'_> {
     /// `first` is a position that the request has got already.
     pub(super) fn pick_round_robin<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
         first: Option<u64>,
     ) -> Option<PickedPeer> {
-        if group.plan.cycle == 0 {
+        if tier.plan.cycle == 0 {
             return None;
         }
-        let few = POSITIONS_TRIED.min(group.plan.in_service.saturating_mul(2));
+        let few = POSITIONS_TRIED.min(tier.plan.in_service.saturating_mul(2));
         let mut passed_over = 0;
         let mut first = first;
         for tried in 0..POSITIONS_AT_MOST {
-            if tried >= few && (group.places.len() <= FEW || passed_over * USABLE < tried) {
+            if tried >= few && (tier.places.len() <= FEW || passed_over * USABLE < tried) {
                 break;
             }
-            let (entry, weighing) = self.next_entry(group, first.take());
+            let (entry, weighing) = self.next_entry(tier, first.take());
             match self.visit_peer(entry, request, weighing) {
                 Visit::Taken(held) => return Some(held),
                 Visit::PassedOver => passed_over += 1,
                 Visit::Unusable => {}
             }
         }
-        self.pick_by_walk(group, request)
+        self.pick_by_walk(tier, request)
     }
 
     /// Nearly all are unavailable: those that are not must still be found, each as often as what it
     /// has of its weight says.
     fn pick_by_walk<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
     ) -> Option<PickedPeer> {
         for _ in 0..ROUNDS {
-            let position = group.position();
+            let position = tier.position();
             let mut lot = WeightedDraw::default();
             let mut has_full = false;
-            for &place in group.places {
+            for &place in tier.places {
                 let entry = self.entry(place);
                 let peer = self.peer(entry);
                 if !self.may_serve(entry, peer, request) {
@@ -102,15 +102,15 @@ impl Table<'_> {
             }
         }
         // The walk starts anywhere, so that the first is not favoured.
-        let (before, from) = group.places.split_at(self.first_of(group, group.places.len()));
+        let (before, from) = tier.places.split_at(self.first_of(tier, tier.places.len()));
         let mut entries = from.iter().chain(before).map(|&place| self.entry(place));
         entries.find_map(|entry| self.claim_peer(entry, request, Weighing::Not))
     }
 
-    /// The entry that the group's plan has at this position.
+    /// The entry that the tier's plan has at this position.
     #[inline]
-    pub(super) fn entry_at(&self, group: &Group<'_>, position: u64) -> &Entry {
-        self.entry(group.places[self.index_at(group.plan, position)])
+    pub(super) fn entry_at(&self, tier: &Tier<'_>, position: u64) -> &Entry {
+        self.entry(tier.places[self.index_at(tier.plan, position)])
     }
 
     /// The index of the entry that the plan has at this position.

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::{
-    layout::{Entry, PlanHeader, ProcessEntry, Section, TableHeader},
+    layout::{Entry, PlanHeader, Positions, ProcessEntry, Section, TableHeader},
     memory::Offset,
     peer_spec::PeerSpec,
     protocol::Pin,
@@ -20,6 +20,8 @@ pub struct Table<'w> {
     /// Those of the entries.
     pub(super) places: &'w [Offset],
     pub(super) place: Offset,
+    /// How far round robin has come among its peers.
+    pub(super) positions: &'w Positions,
 }
 
 impl Worker {
@@ -41,7 +43,8 @@ impl Worker {
         let places = unsafe {
             zone.memory.slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
         };
-        Some(Table { worker, zone, pin, header, places, place })
+        let positions = &worker.zone.header().positions.0;
+        Some(Table { worker, zone, pin, header, places, place, positions })
     }
 }
 
@@ -66,9 +69,11 @@ impl Table<'_> {
         unsafe { self.zone.entry(place) }
     }
 
-    /// All entries: of peers without `backup`, of those with it, of those that are gone.
+    /// All entries: of peers without `backup`, of those with it, of those that are gone; of a
+    /// directory also those of all groups.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.places.iter().map(|&place| self.entry(place))
+        let tables = self.zone.tables_of(self.place, self.header);
+        tables.flat_map(|(_, places)| places).map(|&place| self.entry(place))
     }
 
     /// The texts of the entry at one of the table's places.
@@ -112,15 +117,15 @@ impl Table<'_> {
         unsafe { self.zone.memory.slice(self.place.bytes() + offset as usize, length as usize) }
     }
 
-    /// The peers that have keys and have not been removed, to publish them elsewhere.
+    /// The peers that have keys and have not been removed, to publish them elsewhere; of a directory
+    /// those of all groups. They are in none.
     pub fn to_specs(&self) -> Vec<PeerSpec> {
-        let listed = (self.header.primaries + self.header.backups) as usize;
-        self.places[..listed]
-            .iter()
-            // SAFETY: the table is pinned, and no entry that it lists is freed.
-            .map(|&place| unsafe { self.zone.spec(place) })
-            .filter(|spec| spec.key.is_some())
-            .collect()
+        let tables = self.zone.tables_of(self.place, self.header);
+        let listed = tables
+            .flat_map(|(header, places)| &places[..(header.primaries + header.backups) as usize]);
+        // SAFETY: the table is pinned, and no entry that it lists is freed.
+        let specs = listed.map(|&place| unsafe { self.zone.spec(place) });
+        specs.filter(|spec| spec.key.is_some()).collect()
     }
 
     /// The place of the first entry with this sticky id.

@@ -12,9 +12,9 @@ use peer_balance::Share;
 
 use super::{
     claim::{PickRequest, Weighing},
-    group::Group,
     picked_peer::PickedPeer,
     table::Table,
+    tier::Tier,
 };
 use crate::layout::{Entry, Peer, PlanHeader};
 
@@ -68,11 +68,11 @@ impl Table<'_> {
     /// Whose turn it is, where peers may be starting slowly.
     pub(super) fn turn<F: Fn(u64) -> bool>(
         &self,
-        group: &Group<'_>,
+        tier: &Tier<'_>,
         request: &PickRequest<'_, F>,
     ) -> Turn {
         for _ in 0..DRAWS {
-            let entry = self.draw(group);
+            let entry = self.draw(tier);
             let peer = self.peer(entry);
             if Self::seems_full(entry, peer) || !self.may_serve(entry, peer, request) {
                 continue;
@@ -100,8 +100,8 @@ impl Table<'_> {
     }
 
     /// A peer in service, with a probability by its weight.
-    pub(super) fn draw(&self, group: &Group<'_>) -> &Entry {
-        self.entry_at(group, self.draw_position(group.plan))
+    pub(super) fn draw(&self, tier: &Tier<'_>) -> &Entry {
+        self.entry_at(tier, self.draw_position(tier.plan))
     }
 
     /// A position of a plan that is not empty, each with the same probability.

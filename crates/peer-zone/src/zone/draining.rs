@@ -18,7 +18,7 @@ impl Zone {
     ) -> Option<u64> {
         let fails = || {
             let is_left = Health::load(&peer.health) == Health::Failing
-                && self.header().panic.load(Ordering::Relaxed) == 0;
+                && peer.is_used_failing.load(Ordering::Relaxed) == 0;
             is_left.then(|| peer.failing.moment(now)).flatten()
         };
         [

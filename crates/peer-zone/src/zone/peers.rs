@@ -244,6 +244,7 @@ impl Zone {
             route: texts.route.map(text),
             labels: texts.labels.map(text),
             source: texts.source.map(text),
+            group: None,
             create_revision: peer.ages.create_revision(),
             joined: peer.ages.joined(),
         }

@@ -26,7 +26,8 @@ pub struct Statistics {
     pub left_out: u32,
     /// Whether the watch of etcd is up.
     pub is_connected: bool,
-    /// Whether every peer in service fails its checks, and all are used for that reason.
+    /// Whether every peer in service fails its checks, of any group, and all are used for that
+    /// reason.
     pub is_panicking: bool,
     /// Connections closed by drains since the zone was made.
     pub drained: u64,
@@ -38,6 +39,10 @@ pub struct Statistics {
     pub last_contact: u64,
     /// Values rejected since the zone was made.
     pub rejected_total: u64,
+    /// Requests that got no peer since the zone was made, since their group was unknown.
+    pub unknown_groups: u64,
+    /// Likewise, since it had no peer in service.
+    pub empty_groups: u64,
     /// Full lists of the prefix since the zone was made, by cause; indexed by [`ResyncCounter`].
     pub resyncs: [u64; RESYNC_COUNTERS],
 }
@@ -65,6 +70,8 @@ impl Zone {
             revision: header.revision.load(Ordering::Relaxed),
             last_contact: header.last_contact.load(Ordering::Relaxed),
             rejected_total: header.rejected_total.load(Ordering::Relaxed),
+            unknown_groups: header.unknown_groups.load(Ordering::Relaxed),
+            empty_groups: header.empty_groups.load(Ordering::Relaxed),
             resyncs: core::array::from_fn(|index| header.resyncs[index].load(Ordering::Relaxed)),
         }
     }
@@ -132,6 +139,13 @@ impl Zone {
     /// Adds `count` checks that could not be made for want of descriptors, memory or ports.
     pub fn count_checks_not_made(&self, count: u64) {
         self.header().checks_not_made.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Adds 1 to the requests that got no peer since their group was unknown, or empty.
+    pub fn count_group_refusal(&self, is_empty: bool) {
+        let header = self.header();
+        let counter = if is_empty { &header.empty_groups } else { &header.unknown_groups };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Adds `count` rejected values.

@@ -3,7 +3,7 @@
 
 use super::Zone;
 use crate::{
-    layout::{Entry, TableHeader, TextLengths},
+    layout::{Entry, TextLengths},
     memory::Offset,
 };
 
@@ -29,20 +29,6 @@ impl Zone {
     pub(crate) unsafe fn entry<'a>(&self, at: Offset) -> &'a Entry {
         // SAFETY: the caller's promise.
         unsafe { self.memory.get(at.bytes()) }
-    }
-
-    /// The places of the entries of the table at `at`.
-    ///
-    /// # Safety
-    ///
-    /// A table was published there, and is pinned for `'a`.
-    #[inline]
-    pub(crate) unsafe fn table_places<'a>(&self, at: Offset) -> &'a [Offset] {
-        // SAFETY: the caller's promise; the places of the entries follow the header.
-        unsafe {
-            let entries = self.memory.get::<TableHeader>(at.bytes()).entries;
-            self.memory.slice(at.bytes() + size_of::<TableHeader>(), entries as usize)
-        }
     }
 
     /// The lengths of the texts of the entry at `at`, if it has any.

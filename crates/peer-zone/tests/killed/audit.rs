@@ -8,12 +8,12 @@ use std::{
     time::Instant,
 };
 
-use peer_zone::{PeerSpec, Publisher, Worker, Zone, protocol::Publishing};
+use peer_zone::{PeerRow, PeerSpec, Publisher, TableOptions, Worker, Zone, protocol::Publishing};
 
 use crate::{
     killed::memory::{
-        ENTRY_TIMEOUT, FILE, OCCUPIED, ROLE, ROLE_SEED, Shared, UPGRADED, WORKERS, is_alive,
-        is_whole, list, own_process, start_of, until,
+        ENTRY_TIMEOUT, FILE, GROUPED, OCCUPIED, ROLE, ROLE_SEED, Shared, UPGRADED, WORKERS,
+        is_alive, is_whole, list, own_process, start_of, until,
     },
     random::Random,
 };
@@ -24,6 +24,9 @@ const ROUNDS: u32 = 300;
 /// Instructions that pass before a kill, at most, beside the whole steps: about as long as one step
 /// takes.
 const SPINS: u64 = 200_000;
+
+/// Two directories and a table, of 60 peers at most: their headers, and 8 bytes for each at most.
+const RESERVE: usize = 3 * (208 + 60 * 8) * 5 / 4;
 
 struct Children {
     publisher: Child,
@@ -42,8 +45,9 @@ fn kill(child: &mut Child) {
     child.wait().expect("a child");
 }
 
-fn start(shared: &Shared, role: &str, random: &mut Random) -> Child {
+fn start(shared: &Shared, role: &str, random: &mut Random, is_grouped: bool) -> Child {
     Command::new(std::env::current_exe().expect("this program"))
+        .envs(is_grouped.then_some((GROUPED, "1")))
         .env(ROLE, role)
         .env(FILE, shared.file.as_raw_fd().to_string())
         .env(ROLE_SEED, random.next().to_string())
@@ -51,7 +55,7 @@ fn start(shared: &Shared, role: &str, random: &mut Random) -> Child {
         .expect("this program again")
 }
 
-pub fn run() {
+pub fn run(is_grouped: bool) {
     let mut random = Random::from_environment();
     let shared = Shared::create();
     let control = shared.control();
@@ -59,11 +63,11 @@ pub fn run() {
     let occupied: Vec<Worker> = (0..OCCUPIED)
         .map(|_| shared.zone.join(own_process(), is_alive).expect("an entry"))
         .collect();
-    let baseline = baseline(&shared);
+    let baseline = baseline(&shared, is_grouped);
     let mut children = Children {
-        publisher: start(&shared, "publisher", &mut random),
+        publisher: start(&shared, "publisher", &mut random, is_grouped),
         workers: (0..WORKERS)
-            .map(|index| start(&shared, &index.to_string(), &mut random))
+            .map(|index| start(&shared, &index.to_string(), &mut random, is_grouped))
             .collect(),
     };
     for round in 0..ROUNDS {
@@ -77,13 +81,13 @@ pub fn run() {
             spin(&mut random);
             kill(&mut children.workers[index]);
             forget(&shared, index);
-            children.workers[index] = start(&shared, &index.to_string(), &mut random);
+            children.workers[index] = start(&shared, &index.to_string(), &mut random, is_grouped);
             *rounds.entry("worker").or_insert(0) += 1;
         } else {
             spin(&mut random);
             kill(&mut children.publisher);
-            let was_writing = audit(&shared, round);
-            children.publisher = start(&shared, "publisher", &mut random);
+            let was_writing = audit(&shared, round, is_grouped);
+            children.publisher = start(&shared, "publisher", &mut random, is_grouped);
             *rounds
                 .entry(if was_writing { "publisher, in a list" } else { "publisher" })
                 .or_insert(0) += 1;
@@ -99,7 +103,11 @@ pub fn run() {
         collect(publisher, publishing);
     });
     occupied.into_iter().for_each(Worker::leave);
-    assert_eq!(used(shared.zone), baseline, "memory is lost, or given back twice");
+    // The reserve of groups stays as large as it was.
+    let reserve = if is_grouped { RESERVE } else { 0 };
+    let used = used(shared.zone);
+    let is_back = (baseline..=baseline + reserve).contains(&used);
+    assert!(is_back, "memory is lost, or given back twice: {used}, at first {baseline}");
     println!("killed: {rounds:?}");
 }
 
@@ -114,8 +122,10 @@ fn used(zone: Zone) -> usize {
 }
 
 /// What an empty list and an empty report take.
-fn baseline(shared: &Shared) -> usize {
+fn baseline(shared: &Shared, is_grouped: bool) -> usize {
     take_over(shared, |publisher, publishing| {
+        let options = TableOptions { is_grouped, ..TableOptions::default() };
+        publisher.set_options(options, 0, publishing);
         publisher.publish(Vec::<PeerSpec>::new(), 0, publishing).expect("room for none");
         publisher.publish_report(&[], publishing);
         collect(publisher, publishing);
@@ -162,7 +172,7 @@ fn forget(shared: &Shared, index: usize) {
 
 /// Takes over from a publisher that was killed, and compares everything. Returns whether it was
 /// killed between the start of a publication and its end.
-fn audit(shared: &Shared, round: u32) -> bool {
+fn audit(shared: &Shared, round: u32, is_grouped: bool) -> bool {
     let control = shared.control();
     let serials = [&control.published, &control.asked].map(|serial| serial.load(Ordering::SeqCst));
     let pause = control.pause.fetch_add(1, Ordering::SeqCst) + 1;
@@ -170,9 +180,11 @@ fn audit(shared: &Shared, round: u32) -> bool {
         control.workers.iter().all(|it| it.paused.load(Ordering::SeqCst) == pause)
     });
     take_over(shared, |publisher, publishing| {
-        let found: Vec<PeerSpec> = publisher.listed().cloned().collect();
+        let mut found: Vec<PeerSpec> = publisher.listed().cloned().collect();
+        // Group by group.
+        found.sort_by(|one, other| one.key.cmp(&other.key));
         let is_found = |serial: &u64| {
-            found == if *serial == list_of_none() { Vec::new() } else { list(*serial) }
+            found == if *serial == list_of_none() { Vec::new() } else { list(*serial, is_grouped) }
         };
         let Some(serial) = serials.into_iter().find(is_found) else {
             panic!("round {round}: neither the old list nor the new one: {found:?}");
@@ -205,9 +217,9 @@ fn compare(shared: &Shared) -> Result<(), String> {
     }
     held.remove(&0);
     let mut reader = shared.zone.join(own_process(), is_alive).expect("an entry");
-    let table = reader.table().expect("a table");
     let mut wrong = Vec::new();
-    for row in table.rows() {
+    let groups = reader.table().expect("a table").groups();
+    let mut check = |row: PeerRow<'_>| {
         let peer = row.peer;
         assert!(is_whole(peer.key, peer.socket_address, peer.name), "{peer:?}");
         let expected = held.remove(&peer.id).unwrap_or_default();
@@ -222,8 +234,12 @@ fn compare(shared: &Shared) -> Result<(), String> {
         if row.is_removed && expected.0 == 0 {
             wrong.push(format!("kept for nothing: {peer:?}"));
         }
+    };
+    reader.table().expect("a table").rows().for_each(&mut check);
+    for number in 0..groups {
+        let table = reader.table().and_then(|table| table.into_group_at(number));
+        table.expect("a group").rows().for_each(&mut check);
     }
-    drop(table);
     reader.leave();
     if !held.is_empty() {
         wrong.push(format!("held, but in no table: {held:?}"));

@@ -16,6 +16,8 @@ use crate::random::Random;
 pub const ROLE: &str = "PEER_ZONE_ROLE";
 /// The file descriptor of the memory.
 pub const FILE: &str = "PEER_ZONE_FILE";
+/// Set if peers are in groups.
+pub const GROUPED: &str = "PEER_ZONE_GROUPED";
 /// Where its random numbers start.
 pub const ROLE_SEED: &str = "PEER_ZONE_SEED";
 
@@ -115,18 +117,26 @@ fn map(file: &OwnedFd) -> NonNull<u8> {
     NonNull::new(base.cast()).expect("not at 0")
 }
 
+/// Whether peers are in groups, for a process that this program has started.
+pub fn is_grouped() -> bool {
+    std::env::var(GROUPED).is_ok()
+}
+
+/// The names of the groups that peers may be in; an empty one is none.
+pub const GROUPS: [&str; 4] = ["", "blue", "green", "a name that is not short"];
+
 /// The list that goes by this serial number.
-pub fn list(serial: u64) -> Vec<PeerSpec> {
+pub fn list(serial: u64, is_grouped: bool) -> Vec<PeerSpec> {
     let mut random = Random::new(serial);
     let peers = 1 + random.below(40);
     let mut peers: Vec<PeerSpec> =
-        (0..peers).map(|_| peer(random.below(60), &mut random)).collect();
+        (0..peers).map(|_| peer(random.below(60), &mut random, is_grouped)).collect();
     peers.sort_by(|one, other| one.key.cmp(&other.key));
     peers.dedup_by(|one, other| one.key == other.key);
     peers
 }
 
-fn peer(number: u64, random: &mut Random) -> PeerSpec {
+fn peer(number: u64, random: &mut Random, is_grouped: bool) -> PeerSpec {
     let text = format!("{number}:{}", "k".repeat(number as usize * 7 % 150));
     PeerSpec {
         key: Some(text.as_str().into()),
@@ -138,6 +148,9 @@ fn peer(number: u64, random: &mut Random) -> PeerSpec {
         route: random.one_in(3).then(|| format!("route {}", random.below(9)).into()),
         labels: random.one_in(3).then(|| format!("{{\"a\":\"{}\"}}", random.below(99)).into()),
         source: random.one_in(3).then(|| format!("source {}", random.below(99)).into()),
+        group: Some(GROUPS[random.below(GROUPS.len() as u64) as usize])
+            .filter(|name| is_grouped && !name.is_empty())
+            .map(Into::into),
         create_revision: number,
         joined: 0,
         parameters: Parameters {

@@ -6,13 +6,14 @@ use std::{
 };
 
 use peer_zone::{
-    CheckPolicy, KeyPeers, KeyProgress, LeastTime, Method, Now, PeerSpec, Pick, PickContext,
-    PickedPeer, Publisher, RequestOutcome, ResponseTime, TableOptions, Times,
+    Among, CheckPolicy, GroupName, KeyPeers, KeyProgress, LeastTime, Method, Now, PeerSpec, Pick,
+    PickContext, PickedPeer, Publisher, RequestOutcome, ResponseTime, TableOptions, Times,
 };
 
 use crate::{
     killed::memory::{
-        HELD, ROLE_SEED, Shared, UPGRADED, is_alive, is_whole, list, own_process, start_of,
+        GROUPS, HELD, ROLE_SEED, Shared, UPGRADED, is_alive, is_grouped, is_whole, list,
+        own_process, start_of,
     },
     random::Random,
 };
@@ -58,8 +59,12 @@ fn publish(shared: &Shared, mut random: Random) {
     // SAFETY: the lease is held, and its holder before was killed or has dropped its publisher.
     let mut publisher = unsafe { Publisher::take_over(shared.zone, &publishing) };
     let checking = random.one_in(2).then_some(CheckPolicy { mandatory: false, panic: true });
-    let options =
-        TableOptions { method: method(&mut random), is_sticky: random.one_in(2), checking };
+    let options = TableOptions {
+        method: method(&mut random),
+        is_sticky: random.one_in(2),
+        checking,
+        is_grouped: is_grouped(),
+    };
     publisher.set_options(options, 0, &publishing);
     control.lease.end(mine, publishing);
     for _ in 0..STEPS {
@@ -71,7 +76,7 @@ fn publish(shared: &Shared, mut random: Random) {
             1 => publisher.reclaim_memory(own_process(), is_alive, &publishing),
             _ => {
                 let serial = random.next();
-                let list = list(serial);
+                let list = list(serial, is_grouped());
                 control.asked.store(serial, Ordering::SeqCst);
                 let is_published = random.one_in(2)
                     && publisher
@@ -104,6 +109,7 @@ fn changed_keys(publisher: &Publisher, list: &[PeerSpec]) -> Vec<KeyPeers> {
 fn work(shared: &Shared, index: usize, mut random: Random) {
     let control = shared.control();
     let said = &control.workers[index];
+    let is_grouped = is_grouped();
     let mut worker = shared.zone.join(own_process(), is_alive).expect("an entry");
     // With each whether it is upgraded.
     let mut held: Vec<(PickedPeer, bool)> = Vec::new();
@@ -129,10 +135,17 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
         if held.len() < HELD && random.one_in(2) {
             let key = step.to_le_bytes();
             let sticky = random.one_in(3).then(|| random.below(60));
+            let name = GROUPS[random.below(GROUPS.len() as u64) as usize].as_bytes();
+            let among = match name {
+                _ if !is_grouped => Among::Everyone,
+                b"" => Among::Any(random.next()),
+                name => Among::Group(GroupName::new(name)),
+            };
             let context = PickContext {
                 method: method(&mut random),
                 key: &key,
                 sticky,
+                among,
                 ..PickContext::default()
             };
             let picked = worker.pick(&context, &mut KeyProgress::default(), now, |_| false, false);
@@ -156,7 +169,8 @@ fn work(shared: &Shared, index: usize, mut random: Random) {
             let time = random.below(9_000) as u32;
             let average = Times::Average { header: time, response: time + 1 };
             let times = if random.one_in(2) { average } else { Times::Peak(time) };
-            worker.release(ended, outcome, Some(times), now);
+            let group = worker.last_group();
+            worker.release_in(group, ended, outcome, Some(times), now);
             worker.read_withdrawals(now.milliseconds, |_| {});
         }
     }

@@ -83,7 +83,12 @@ impl Group {
         let weights: Vec<u32> = (0..peers).map(|_| 1 + random.below(4) as u32).collect();
         let fixture = Fixture::new(1 << 22);
         let checking = Some(CheckPolicy { mandatory: false, panic: false });
-        let publisher = fixture.publisher_with(TableOptions { method, is_sticky: true, checking });
+        let publisher = fixture.publisher_with(TableOptions {
+            method,
+            is_sticky: true,
+            checking,
+            is_grouped: false,
+        });
         let mut group = Self {
             fixture,
             publisher,
@@ -293,8 +298,12 @@ fn what_a_failure_takes_comes_back_step_by_step() {
     for method in [Method::RoundRobin, Method::LeastConn] {
         for peers in [2_usize, 3, 10] {
             let fixture = Fixture::new(1 << 20);
-            let mut publisher =
-                fixture.publisher_with(TableOptions { method, is_sticky: true, checking: None });
+            let mut publisher = fixture.publisher_with(TableOptions {
+                method,
+                is_sticky: true,
+                checking: None,
+                is_grouped: false,
+            });
             let desired: Vec<PeerSpec> = (0..peers)
                 .map(|index| {
                     let mut desired = with(peer(&key(index), &index.to_string()), |it| {

@@ -119,6 +119,7 @@ pub fn server(address: &str) -> PeerSpec {
         route: None,
         labels: None,
         source: None,
+        group: None,
         create_revision: 0,
         joined: 0,
     }

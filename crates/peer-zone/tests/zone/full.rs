@@ -64,7 +64,7 @@ fn as_many_as_fit_are_there_and_the_first_ones() {
     let mut publisher = fixture.publisher();
     let wanted: Vec<PeerSpec> = [server("s")].into_iter().chain(peers(5_000)).collect();
     let full = publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for all");
-    let count = publisher.listed().len();
+    let count = publisher.count();
     assert!(count > 50, "{count}");
     assert_eq!((full.peers, full.left_out, full.changes.added), (5_001, 5_001 - count, count - 1));
     assert!(publisher.listed().eq(&wanted[..count]), "the line, then by key");
@@ -118,7 +118,7 @@ fn a_rolling_replacement_keeps_it_full() {
     for gone in 0..=replaced {
         let wanted = [of("a", gone..replaced), of("c", 0..gone)].concat();
         let full = publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for all");
-        let listed = publisher.listed().len();
+        let listed = publisher.count();
         assert_eq!(full.left_out, replaced - listed);
         assert!(listed + 8 >= count, "{listed} of {count} after {gone}");
         collect(&mut publisher);
@@ -135,7 +135,7 @@ fn what_is_gone_goes_though_there_is_no_room() {
     let mut publisher = fixture.publisher();
     let wanted = peers(1_000);
     publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for all");
-    let count = publisher.listed().len();
+    let count = publisher.count();
     let mut worker = fixture.worker();
     let held: Vec<_> = (0..count).map(|_| pick(&mut worker, 1)).collect();
     // One after the other, with other parameters for those that stay, while no connection ends;
@@ -180,7 +180,7 @@ fn there_is_room_for_a_report_and_a_report_leaves_room_for_what_is_gone() {
     }
     let listed: Vec<PeerSpec> = publisher.listed().cloned().collect();
     publish(&mut publisher, &listed[1..]).expect("fewer");
-    assert_eq!(publisher.listed().len(), listed.len() - 1);
+    assert_eq!(publisher.count(), listed.len() - 1);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn what_is_too_large_costs_only_itself() {
         let full =
             publish_noted(&fixture, &mut publisher, &wanted).expect_err("no room for that one");
         assert_eq!((full.left_out, full.peers, full.changes.added), (1, 11, 10));
-        assert_eq!(publisher.listed().len(), if is_new { 10 } else { 11 });
+        assert_eq!(publisher.count(), if is_new { 10 } else { 11 });
         if !is_new {
             let parameters = publisher.listed().next().expect("the first").parameters;
             assert_eq!(
@@ -225,7 +225,7 @@ fn another_method_that_has_no_room_takes_nobody_out_of_service() {
     assert!(full.lacks_method && full.changes.removed == 1 && full.left_out == 1, "{full:?}");
     collect(&mut publisher);
     publish_noted(&fixture, &mut publisher, &wanted[..20]).expect("room for these");
-    assert_eq!(publisher.listed().len(), 20);
+    assert_eq!(publisher.count(), 20);
 }
 
 #[test]

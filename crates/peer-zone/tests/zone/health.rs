@@ -13,7 +13,12 @@ use crate::fixture::{
 };
 
 fn options(method: Method, mandatory: bool, panic: bool) -> TableOptions {
-    TableOptions { method, is_sticky: false, checking: Some(CheckPolicy { mandatory, panic }) }
+    TableOptions {
+        method,
+        is_sticky: false,
+        checking: Some(CheckPolicy { mandatory, panic }),
+        is_grouped: false,
+    }
 }
 
 fn three() -> Vec<PeerSpec> {

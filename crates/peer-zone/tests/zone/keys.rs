@@ -124,7 +124,7 @@ proptest! {
         is_checked in any::<bool>(),
     ) {
         let checking = is_checked.then_some(CheckPolicy { mandatory: true, panic: true });
-        let options = TableOptions { method, is_sticky: true, checking };
+        let options = TableOptions { method, is_sticky: true, checking, is_grouped: false };
         let (mut all, mut keys) = (Side::new(options), Side::new(options));
         // A ring of many points gets its bases in steps.
         let heavy = if method == Method::HashConsistent { 9 } else { 509 };

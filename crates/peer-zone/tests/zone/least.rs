@@ -29,8 +29,12 @@ pub fn weighted(weights: &[u32]) -> Vec<PeerSpec> {
 
 pub fn fixture_of(method: Method, weights: &[u32]) -> Fixture {
     let fixture = Fixture::new(1 << 22);
-    let mut publisher =
-        fixture.publisher_with(TableOptions { method, is_sticky: true, checking: None });
+    let mut publisher = fixture.publisher_with(TableOptions {
+        method,
+        is_sticky: true,
+        checking: None,
+        is_grouped: false,
+    });
     publish(&mut publisher, &weighted(weights)).expect("room");
     fixture
 }
@@ -171,8 +175,12 @@ fn among_many_least_conn_finds_one_of_the_least_loaded() {
 fn what_a_dead_worker_had_open_does_not_count() {
     for method in [Method::LeastConn, Method::RandomTwo] {
         let fixture = fixture_of(method, &[1, 1]);
-        let mut publisher =
-            fixture.publisher_with(TableOptions { method, is_sticky: true, checking: None });
+        let mut publisher = fixture.publisher_with(TableOptions {
+            method,
+            is_sticky: true,
+            checking: None,
+            is_grouped: false,
+        });
         let (mut dead, mut living) = (fixture.worker_of(1), fixture.worker_of(2));
         for _ in 0..10 {
             open_at(&mut dead, 0);
@@ -302,6 +310,7 @@ fn a_peer_that_has_not_answered_yet_does_not_get_everything() {
         method: Method::PeakEwma,
         is_sticky: true,
         checking: None,
+        is_grouped: false,
     });
     publish(&mut publisher, &weighted(&[1; 4])).expect("room");
     let held: Vec<(usize, PickedPeer)> =

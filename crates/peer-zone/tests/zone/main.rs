@@ -9,6 +9,7 @@ mod fair;
 mod fixture;
 mod full;
 mod full_ring;
+mod groups;
 mod health;
 mod keyed;
 mod keys;

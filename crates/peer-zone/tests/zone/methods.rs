@@ -234,7 +234,7 @@ fn holds(method: Method, cases: u32, heaviest: u32) {
     let steps = (checking(), prop::collection::vec(step(heaviest), 1..150));
     let result = TestRunner::new(config).run(&steps, |(checking, steps)| {
         let fixture = Fixture::new(1 << 21);
-        let options = TableOptions { method, is_sticky: true, checking };
+        let options = TableOptions { method, is_sticky: true, checking, is_grouped: false };
         let mut world = World::new(&fixture, options);
         world.publish(vec![Some(PARAMETERS), Some(PARAMETERS), None, None, None, None, None, None]);
         let before = fixture.used();

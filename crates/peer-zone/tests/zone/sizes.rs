@@ -45,7 +45,8 @@ fn bytes_per_peer(options: TableOptions) -> (usize, usize) {
 fn a_peer_takes_so_many_bytes() {
     /// In the base of a ring of 2 000 servers: less than 30 bits for a point.
     const POINTS: usize = 565;
-    let options = |method, is_sticky| TableOptions { method, is_sticky, checking: None };
+    let options =
+        |method, is_sticky| TableOptions { method, is_sticky, checking: None, is_grouped: false };
     // The peer itself, with columns for four workers, and its entry; in a table that one's place,
     // and 8 bytes for an order by weights.
     let sizes = [
@@ -97,6 +98,6 @@ fn a_megabyte_holds_450_peers_of_a_ring_in_steps_of_any_size() {
             publish(&mut publisher, &wanted[..count])
                 .unwrap_or_else(|full| panic!("{count} in steps of {step}: {full:?}"));
         }
-        assert_eq!(publisher.listed().len(), PEERS);
+        assert_eq!(publisher.count(), PEERS);
     }
 }

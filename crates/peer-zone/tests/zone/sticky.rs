@@ -28,7 +28,7 @@ fn with_b(change: impl FnOnce(&mut Parameters)) -> Vec<PeerSpec> {
 }
 
 fn options(method: Method) -> TableOptions {
-    TableOptions { method, is_sticky: true, checking: None }
+    TableOptions { method, is_sticky: true, checking: None, is_grouped: false }
 }
 
 fn named(method: Method, id: u64) -> PickContext<'static> {
@@ -202,7 +202,7 @@ fn routes_labels_and_sources_may_change_while_their_peer_stays() {
     let mut worker = fixture.worker();
     let route_of = |worker: &mut Worker, id| {
         let (address, held) = open(worker, &named(Method::RoundRobin, id), 1);
-        let route = worker.with_route(&held, |route| {
+        let route = worker.with_route(peer_zone::PickedGroup::default(), &held, |route| {
             route.map(|route| String::from_utf8_lossy(route).into_owned())
         });
         let peer = held.id();

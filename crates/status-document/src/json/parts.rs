@@ -2,8 +2,8 @@
 
 use super::indented::{Inline, Value, Written, inline, items};
 use crate::{
-    Change, Checks, Counts, Endpoint, Histogram, Holding, PeerFigures, Rejection, State, StateFile,
-    Unresolved, UpstreamFigures, Zone,
+    Change, Checks, Counts, Endpoint, Groups, Histogram, Holding, PeerFigures, Rejection, State,
+    StateFile, Unresolved, UpstreamFigures, Zone,
 };
 
 /// An object in a line, as a value.
@@ -52,6 +52,14 @@ pub(super) fn change(change: &Change, out: &mut Vec<u8>) {
             .field("omitted", change.omitted)
             .field("detail", change.detail.as_deref());
     });
+}
+
+pub(super) fn groups(groups: &Groups) -> impl Value {
+    object(|line| {
+        line.field("count", groups.count)
+            .field("unknown_total", groups.unknown_total)
+            .field("empty_total", groups.empty_total);
+    })
 }
 
 pub(super) fn holding(holding: &Holding) -> impl Value {

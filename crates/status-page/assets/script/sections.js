@@ -126,6 +126,11 @@ function zoneFacts(upstream) {
     ["Connections closed by drains", count(upstream.drained)],
     ["Checks not made", count(upstream.checks_not_made)],
   ];
+  if (upstream.groups !== null) {
+    const { count: groups, unknown_total: unknown, empty_total: empty } = upstream.groups;
+    rows.push(["Groups", count(groups)]);
+    rows.push(["Requests without a group", `${count(unknown)} unknown, ${count(empty)} empty`]);
+  }
   if (upstream.unselected > 0) {
     rows.push(["Not selected", `${count(upstream.unselected)} (etcd_select)`]);
   }

@@ -65,7 +65,7 @@ pub(super) fn rpcx(key: &str, text: &str, reading: &Reading) -> Option<Result<Va
     let target = Target::parse_with_port(server)?;
     Some(check_network(network, reading).and_then(|()| {
         let (overrides, labels) = query(text)?;
-        let labels = labels.keep(&reading.select);
+        let labels = labels.keep(reading);
         Ok(Value { labels, ..Value::new(server, target, overrides) })
     }))
 }
@@ -112,6 +112,6 @@ pub(super) fn dubbo(key: &str, reading: &Reading) -> Result<Value, ValueError> {
         return Err(ValueError::NotAProvider(Excerpt::new(url.scheme)));
     }
     let (overrides, labels) = query(url.query)?;
-    let labels = labels.keep(&reading.select);
+    let labels = labels.keep(reading);
     Ok(Value { labels, ..Value::new(url.server, url.target, overrides) })
 }

@@ -101,6 +101,7 @@ fn spec(index: usize, parameters: Parameters) -> PeerSpec {
         route: None,
         labels: None,
         source: None,
+        group: None,
         create_revision: 0,
         joined: 0,
     }
@@ -129,7 +130,7 @@ impl Instance {
         // SAFETY: there is one.
         let mut publisher = unsafe { Publisher::take_over(zone, &publishing) };
         let checking = Some(CheckPolicy { mandatory: false, panic: true });
-        let options = TableOptions { method, is_sticky: false, checking };
+        let options = TableOptions { method, is_sticky: false, checking, is_grouped: false };
         publisher.set_options(options, 0, &publishing);
         let workers = (1..=WORKERS as u32).map(|process| {
             let worker = zone.join(Process::new(process, 1), |_| true).expect("an entry");
@@ -204,7 +205,10 @@ impl Instance {
                 let (worker, held) = self.requests.remove(which % self.requests.len());
                 let worker = &mut self.workers[worker];
                 let is_disabled = if self.is_careful {
-                    worker.release_with_care(held, *outcome, None, now)
+                    {
+                        let position = worker.position_in(Default::default(), held.is_backup());
+                        worker.release_with_care(held, *outcome, None, now, position as u32)
+                    }
                 } else {
                     worker.release(held, *outcome, None, now)
                 };
@@ -309,7 +313,9 @@ fn who_gives_a_peer_back_learns_whether_it_is_in_service() {
         }
         let worker = &mut instance.workers[0];
         // Where all fail, all are in service.
-        worker.zone.header().panic.store(0, Ordering::Relaxed);
+        // SAFETY: it is held.
+        let peer = unsafe { worker.zone.peer(held.place()) };
+        peer.is_used_failing.store(0, Ordering::Relaxed);
         assert_eq!(worker.is_in_service(&held), is_in_service);
         let mut held = Some(held);
         let found = worker.release_at_once_in_service(&mut held, || None::<()>, |()| ());

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-pub(super) static FAMILIES: [Family; 27] = [
+pub(super) static FAMILIES: [Family; 29] = [
     gauge(
         "nginx_etcd_upstream_info",
         "1; the labels say whether the upstream is one of http or stream, and how it balances.",
@@ -93,6 +93,27 @@ pub(super) static FAMILIES: [Family; 27] = [
         "1 while every peer in service fails its checks and all get requests, otherwise 0.",
         Upstream(|upstream, samples| samples.one(upstream.panic)),
     ),
+    gauge(
+        "nginx_etcd_groups",
+        "Groups that have peers; absent without etcd_group.",
+        Upstream(|upstream, samples| {
+            if let Some(groups) = &upstream.groups {
+                samples.one(groups.count);
+            }
+        }),
+    ),
+    counter(
+        "nginx_etcd_refused_requests",
+        "Requests that got no peer because their group was unknown or empty; absent without \
+         etcd_group.",
+        Upstream(|upstream, samples| {
+            if let Some(groups) = &upstream.groups {
+                let counts = [("unknown", groups.unknown_total), ("empty", groups.empty_total)];
+                samples.by_name("reason", counts);
+            }
+        }),
+    )
+    .by("reason"),
     gauge(
         "nginx_etcd_state_file_ok",
         "0 if the state file could not be read or written, otherwise 1; absent without state=.",

@@ -52,7 +52,7 @@ impl Context<'_> {
 
     /// The server with these labels.
     pub(super) fn labelled(&self, labels: FoundLabels, value: Value) -> Value {
-        Value { labels: labels.keep(&self.reading.select), ..value }
+        Value { labels: labels.keep(self.reading), ..value }
     }
 }
 

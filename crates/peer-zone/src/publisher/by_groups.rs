@@ -1,0 +1,212 @@
+//! Publishing peers that are in groups: each group as an upstream of its own, and then the directory
+//! with all of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use hash_ring::delta_words;
+
+use super::{
+    Publisher,
+    blocks::{REPORT, changing, units_of_entry},
+    directory::directory_units,
+    group_fitting::GroupPublished,
+    grouping::units_of_positions,
+    groups::Groups,
+    keys::KeyPeers,
+    matching::Changes,
+    publish::ZoneFull,
+    records::{Listed, Removed},
+    reserve::{DIRECTORIES, MORE},
+    sections::Counts,
+};
+use crate::{
+    group_index,
+    layout::ProcessEntry,
+    memory::{Offset, UNIT},
+    peer_spec::{PeerSpec, normalize},
+};
+
+impl Publisher {
+    /// As [`publish`](Self::publish), of peers that are in groups; they are in order.
+    pub(super) fn publish_by_groups(
+        &mut self,
+        specs: Vec<Arc<PeerSpec>>,
+        now: u64,
+    ) -> Result<Changes, ZoneFull> {
+        let Some(mut groups) = self.groups.take() else { return Ok(Changes::default()) };
+        // The first one says that there is none.
+        groups.is_dirty |= self.zone.header().table.current() == 0;
+        groups.departing = departing(&groups, &specs);
+        groups.set_keys(&specs);
+        let mut wanted: BTreeMap<Arc<str>, Vec<Arc<PeerSpec>>> =
+            groups.names().iter().map(|name| (Arc::clone(name), Vec::new())).collect();
+        for spec in &specs {
+            wanted.entry(groups.name_of(spec)).or_default().push(Arc::clone(spec));
+        }
+        let mut changes = std::mem::take(&mut groups.untold);
+        self.groups = Some(groups);
+        self.free_unread();
+        // What is gone makes room for what comes.
+        let (gone, rest): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|(_, peers)| peers.is_empty());
+        let (mut left_out, mut lacks_method) = (0, false);
+        for (name, peers) in gone.into_iter().chain(rest) {
+            let published = self.with_group(&name, |publisher| publisher.publish_group(peers, now));
+            changes = changes.and(published.changes);
+            left_out += published.left_out;
+            lacks_method |= published.lacks_method;
+        }
+        changes = self.settle_departing(changes, now);
+        let has_room = self.finish_groups();
+        if left_out == 0 && !lacks_method && has_room {
+            return Ok(changes);
+        }
+        let (peers, changes) = (specs.len(), Box::new(changes));
+        Err(ZoneFull { left_out, peers, lacks_method, needs: self.needs_of(&specs), changes })
+    }
+
+    /// As [`publish_keys`](Self::publish_keys), of peers that are in groups.
+    pub(super) fn publish_keys_by_groups(
+        &mut self,
+        keys: Vec<KeyPeers>,
+        now: u64,
+    ) -> Option<Changes> {
+        let mut groups = self.groups.take()?;
+        let mut by_group: BTreeMap<Arc<str>, Vec<KeyPeers>> = BTreeMap::new();
+        for KeyPeers { key, peers } in &keys {
+            let now = peers.iter().map(|peer| groups.name_of(peer));
+            let names: BTreeSet<Arc<str>> =
+                groups.of_key(Some(key)).iter().cloned().chain(now).collect();
+            for name in names {
+                let own = peers.iter().filter(|peer| groups.name_of(peer) == name);
+                let own = KeyPeers { key: Arc::clone(key), peers: own.cloned().collect() };
+                by_group.entry(name).or_default().push(own);
+            }
+        }
+        let all: Vec<Arc<PeerSpec>> =
+            keys.iter().flat_map(|key| key.peers.iter().cloned()).collect();
+        groups.departing = departing(&groups, &all);
+        keys.iter().for_each(|KeyPeers { key, peers }| groups.set_key(key, peers));
+        self.groups = Some(groups);
+        self.free_unread();
+        let (mut changes, mut left_out) = (Changes::default(), 0);
+        for (name, keys) in by_group {
+            let GroupPublished { changes: more, left_out: out, lacks_method } =
+                self.with_group(&name, |publisher| publisher.publish_keys_of_group(keys, now));
+            changes = changes.and(more);
+            left_out += out + usize::from(lacks_method);
+        }
+        changes = self.settle_departing(changes, now);
+        let has_room = self.finish_groups();
+        let groups = self.groups.as_mut()?;
+        changes = std::mem::take(&mut groups.untold).and(changes);
+        if left_out == 0 && has_room {
+            return Some(changes);
+        }
+        groups.untold = changes;
+        None
+    }
+
+    /// The peers of these keys in the group at hand are others.
+    fn publish_keys_of_group(&mut self, keys: Vec<KeyPeers>, now: u64) -> GroupPublished {
+        let is_possible = self.group.table.0 != 0 && self.has_what_it_needs();
+        if is_possible && let Some(changes) = self.publish_listed_keys(keys.clone(), now) {
+            return GroupPublished { changes, ..GroupPublished::default() };
+        }
+        let is_of = |spec: &PeerSpec| keys.iter().any(|key| spec.key.as_ref() == Some(&key.key));
+        let stays = self.group.listed.iter().map(|peer| &peer.spec).filter(|spec| !is_of(spec));
+        let come = keys.iter().flat_map(|key| &key.peers);
+        let mut specs: Vec<Arc<PeerSpec>> = stays.chain(come).cloned().collect();
+        normalize(&mut specs);
+        self.publish_group(specs, now)
+    }
+
+    /// Peers that have left their group and have found no room in another are gone. The others have
+    /// changed, and have neither gone nor come.
+    fn settle_departing(&mut self, mut changes: Changes, now: u64) -> Changes {
+        let Some(groups) = &mut self.groups else { return changes };
+        if groups.departing.is_empty() {
+            return changes;
+        }
+        let departing = std::mem::take(&mut groups.departing);
+        let groups = &*groups;
+        let is_listed = |listed: &Listed| {
+            let key = listed.spec.key.as_deref();
+            let former = groups.name_of(&listed.spec);
+            let names = groups.of_key(key).iter().chain([&former]);
+            let mut groups = names.filter_map(|name| groups.get(name));
+            groups.any(|group| {
+                let found = group.find(key, &listed.spec.socket_address);
+                found.is_some_and(|found| found.place == listed.place)
+            })
+        };
+        let (moved, gone): (Vec<Listed>, Vec<Listed>) =
+            departing.into_values().partition(|it| is_listed(it));
+        let arrived: BTreeSet<Arc<str>> =
+            moved.iter().flat_map(|it| groups.of_key(it.spec.key.as_deref())).cloned().collect();
+        for name in &arrived {
+            self.with_group(name, |publisher| publisher.share_panic());
+        }
+        changes.added = changes.added.saturating_sub(moved.len());
+        changes.removed = changes.removed.saturating_sub(moved.len());
+        changes.changed += moved.len();
+        changes.keys = changes.keys.without_moves();
+        let since = self.next_publication();
+        for listed in gone {
+            self.apply_removal(&listed, now);
+            self.removed.push(Removed::new(listed, since));
+        }
+        changes
+    }
+
+    /// Publishes the directory, and gives back what nobody reads. Says whether there was room.
+    fn finish_groups(&mut self) -> bool {
+        let has_room = self.publish_directory();
+        self.free_unread();
+        self.restore_reserve();
+        has_room
+    }
+
+    /// What all of these peers would take of the zone, in bytes.
+    fn needs_of(&self, specs: &[Arc<PeerSpec>]) -> usize {
+        let Some(groups) = &self.groups else { return 0 };
+        let mut of_groups: BTreeMap<Arc<str>, Counts> = BTreeMap::new();
+        let mut of_peers = 0;
+        for peer in specs {
+            of_peers += (self.units_of(peer) + units_of_entry(peer)) as usize;
+            let name = groups.name_of(peer);
+            let delta = if self.options.method.needs_ring() { delta_words(0, 0) } else { 0 };
+            let none = Counts { name: name.len(), delta, ..Counts::default() };
+            let counts = of_groups.entry(name).or_insert(none);
+            *counts = counts.plus(&Counts::of_peer(peer, &self.options, false, false));
+        }
+        let tables = of_groups.values().map(|counts| counts.needed_units() as usize);
+        let largest = tables.clone().max().unwrap_or_default();
+        let tables: usize = tables.map(|units| units + units_of_positions() as usize).sum();
+        let slots = group_index::slots(of_groups.len());
+        let directory = directory_units(of_groups.len(), slots, specs.len()) as usize;
+        let reserve = largest + DIRECTORIES * directory;
+        let others = 2 * REPORT as usize + changing(specs.len());
+        let first = self.zone.first_block() as usize;
+        let needs = first + of_peers + tables + reserve + reserve / MORE as usize + others;
+        let processes = self.zone.most_processes() as usize * size_of::<ProcessEntry>();
+        (needs * UNIT).saturating_sub(processes)
+    }
+}
+
+/// The listed peers that go to another group, since these, which are all of their keys, are in
+/// others: by their places.
+fn departing(groups: &Groups, specs: &[Arc<PeerSpec>]) -> HashMap<Offset, Listed> {
+    let moves = specs.iter().filter_map(|spec| {
+        let name = groups.name_of(spec);
+        let key = spec.key.as_deref();
+        let mut former = groups.of_key(key).iter().filter(|&former| *former != name);
+        let listed =
+            former.find_map(|former| groups.get(former)?.find(key, &spec.socket_address))?;
+        Some((listed.place, listed.clone()))
+    });
+    moves.collect()
+}

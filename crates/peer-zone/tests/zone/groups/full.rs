@@ -1,0 +1,141 @@
+//! A zone without room for all groups.
+
+use std::collections::BTreeMap;
+
+use peer_zone::{Changes, Method, PeerSpec, Publisher, ZoneFull};
+
+use super::{all_rows, ask_in, grouped, member};
+use crate::{
+    fixture::{Fixture, collect, publish, with},
+    random::Random,
+};
+
+fn group(number: usize, nodes: usize) -> Vec<PeerSpec> {
+    let name = format!("service-{number:03}");
+    let node = |node: usize| {
+        let peer = member(&name, &node.to_string(), &format!("{number}.{node}"));
+        with(peer, |it| it.weight = 1 + (node % 3) as u32)
+    };
+    (0..nodes).map(node).collect()
+}
+
+fn publish_noted(
+    fixture: &Fixture,
+    publisher: &mut Publisher,
+    peers: &[PeerSpec],
+) -> Result<Changes, ZoneFull> {
+    let result = publish(publisher, peers);
+    fixture.zone.set_left_out(result.as_ref().err().map_or(0, |full| full.left_out));
+    result
+}
+
+/// Until nothing more changes.
+fn settle(
+    fixture: &Fixture,
+    publisher: &mut Publisher,
+    peers: &[PeerSpec],
+) -> Result<Changes, ZoneFull> {
+    let mut last = publish_noted(fixture, publisher, peers);
+    for _ in 0..6 {
+        collect(publisher);
+        last = publish_noted(fixture, publisher, peers);
+    }
+    last
+}
+
+/// How many peers there are of each group.
+fn sizes(fixture: &Fixture) -> BTreeMap<String, usize> {
+    let mut worker = fixture.worker_of(40);
+    let rows = all_rows(&mut worker);
+    worker.leave();
+    rows.into_iter().filter_map(|(name, rows)| Some((name?, rows.len()))).collect()
+}
+
+#[test]
+fn groups_that_do_not_fit_leave_the_others_whole() {
+    for method in [Method::RoundRobin, Method::HashConsistent] {
+        let fixture = Fixture::new(1 << 16);
+        let mut publisher = grouped(&fixture, method);
+        let all: Vec<PeerSpec> = (0..100).flat_map(|number| group(number, 4)).collect();
+        let full = settle(&fixture, &mut publisher, &all).expect_err("no room for all");
+        let there = sizes(&fixture);
+        assert_eq!(there.values().sum::<usize>() + full.left_out, 400);
+        assert!(there.len() >= 8, "{there:?}");
+        // All of the first ones are whole.
+        let first: Vec<usize> = there.values().copied().take(8).collect();
+        assert_eq!(first, [4; 8], "{method:?}");
+        // What the message says is enough.
+        let larger = Fixture::new(peer_zone::messages::enough(&full, 1 << 16) + (1 << 15));
+        let mut publisher = grouped(&larger, method);
+        publish(&mut publisher, &all).expect("room for all");
+    }
+}
+
+#[test]
+fn what_is_gone_goes_from_a_full_zone_and_others_come() {
+    let mut random = Random::from_environment();
+    for method in [Method::RoundRobin, Method::HashConsistent, Method::Hash] {
+        let fixture = Fixture::new(1 << 16);
+        let mut publisher = grouped(&fixture, method);
+        publish(&mut publisher, &[]).expect("room");
+        for round in 0..25 {
+            let (from, nodes) = (random.below(50) as usize, 1 + random.below(9) as usize);
+            let wanted: Vec<PeerSpec> =
+                (from..from + 60).flat_map(|number| group(number, nodes)).collect();
+            let full = settle(&fixture, &mut publisher, &wanted);
+            let there = sizes(&fixture);
+            let names: Vec<String> =
+                (from..from + 60).map(|number| format!("service-{number:03}")).collect();
+            let strangers: Vec<_> = there.keys().filter(|name| !names.contains(name)).collect();
+            assert!(strangers.is_empty(), "{method:?}, round {round}: {strangers:?} {full:?}");
+            let is_small = there.values().all(|&count| count <= nodes);
+            assert!(is_small, "{method:?}, round {round}, {nodes}: {there:?}");
+            let left_out = full.map_or_else(|full| full.left_out, |_| 0);
+            assert_eq!(there.values().sum::<usize>() + left_out, 60 * nodes);
+            if random.one_in(3) {
+                publisher = grouped(&fixture, method);
+            }
+        }
+        settle(&fixture, &mut publisher, &[]).expect("what is gone goes");
+        assert_eq!(sizes(&fixture).len(), 0);
+        let few: Vec<PeerSpec> = (0..20).flat_map(|number| group(number, 2)).collect();
+        settle(&fixture, &mut publisher, &few).expect("room for few");
+    }
+}
+
+#[test]
+fn groups_that_go_from_a_full_zone_are_gone() {
+    let fixture = Fixture::new(1 << 16);
+    let mut publisher = grouped(&fixture, Method::RoundRobin);
+    let half = |of: usize| -> Vec<PeerSpec> {
+        (0..100).filter(|number| number % 2 == of).flat_map(|number| group(number, 3)).collect()
+    };
+    for round in 0..10 {
+        let wanted = half(round % 2);
+        let _ = settle(&fixture, &mut publisher, &wanted);
+        let there = sizes(&fixture);
+        let is_own = |name: &String| name[8..].parse::<usize>().expect("number") % 2 == round % 2;
+        assert!(there.keys().all(is_own), "round {round}: {there:?}");
+        assert!(there.len() > 20, "{there:?}");
+    }
+}
+
+#[test]
+fn changes_are_made_in_a_full_zone() {
+    let fixture = Fixture::new(1 << 16);
+    let mut publisher = grouped(&fixture, Method::RoundRobin);
+    let mut all: Vec<PeerSpec> = (0..100).flat_map(|number| group(number, 3)).collect();
+    settle(&fixture, &mut publisher, &all).expect_err("no room for all");
+    let there = sizes(&fixture);
+    for round in 0..200 {
+        let place = round * 7 % 60;
+        all[place].parameters.weight = 1 + (round % 9) as u32;
+        settle(&fixture, &mut publisher, &all).expect_err("still none");
+        let key = all[place].key.clone();
+        let listed = publisher.listed().find(|peer| peer.key == key).expect("it is there");
+        assert_eq!(listed.parameters.weight, all[place].parameters.weight, "round {round}");
+        assert_eq!(sizes(&fixture), there);
+    }
+    let mut worker = fixture.worker();
+    assert!(ask_in(&mut worker, "service-000").is_some());
+}
