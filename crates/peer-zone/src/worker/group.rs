@@ -153,6 +153,7 @@ impl<'w> Table<'w> {
         let first = self.drawn_group(number);
         let Directory { place, header } = self.directory();
         let tables = self.zone.group_tables(place, header);
+        self.has_others = tables.len() > 1;
         let (before, from) = tables.split_at(first.min(tables.len()));
         for is_backup in [false, true] {
             for &table in from.iter().chain(before) {

@@ -22,6 +22,8 @@ pub struct Table<'w> {
     pub(super) place: Offset,
     /// How far round robin has come among its peers.
     pub(super) positions: &'w Positions,
+    /// Whether the request chooses among the peers of other groups as well.
+    pub(super) has_others: bool,
 }
 
 impl Worker {
@@ -44,7 +46,7 @@ impl Worker {
             zone.memory.slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
         };
         let positions = &worker.zone.header().positions.0;
-        Some(Table { worker, zone, pin, header, places, place, positions })
+        Some(Table { worker, zone, pin, header, places, place, positions, has_others: false })
     }
 }
 
@@ -85,7 +87,7 @@ impl Table<'_> {
     /// Whether there is but one peer: nginx never takes that one out of service.
     #[inline]
     pub(super) fn is_single(&self) -> bool {
-        self.header.primaries + self.header.backups == 1
+        self.header.primaries + self.header.backups == 1 && !self.has_others
     }
 
     #[inline]

@@ -161,6 +161,33 @@ fn any_group_is_drawn_by_its_weights_until_one_serves() {
 }
 
 #[test]
+fn the_only_peer_of_a_group_is_one_of_several_among_all_groups() {
+    let fixture = Fixture::new(1 << 18);
+    let mut publisher = grouped(&fixture, Method::RoundRobin);
+    publish(&mut publisher, &[member("a", "1", "a1"), member("b", "1", "b1")]).expect("room");
+    let mut worker = fixture.worker();
+    let mut ask = |tried: Option<u64>, outcome: RequestOutcome| {
+        let context = PickContext { among: Among::Any(0), ..PickContext::default() };
+        let mut progress = KeyProgress::default();
+        let is_tried = |id: u64| tried == Some(id);
+        let picked = worker.pick(&context, &mut progress, at(1), is_tried, tried.is_some());
+        let Pick::Peer(held) = picked else { return None };
+        let got = (held.id(), address(&worker, &held));
+        let group = worker.last_group();
+        worker.release_in(group, held, outcome, None, at(1));
+        Some(got)
+    };
+    let (first, name) = ask(None, RequestOutcome::Answered).expect("a peer");
+    assert_eq!(name, "a1");
+    // A retry goes elsewhere, and a failure has others go elsewhere.
+    assert_eq!(ask(Some(first), RequestOutcome::Answered).expect("another").1, "b1");
+    ask(None, RequestOutcome::Failed).expect("a peer");
+    assert_eq!(ask(None, RequestOutcome::Answered).expect("another").1, "b1");
+    // Within its group it is the only one, which is asked whatever it has done.
+    assert_eq!(ask_in(&mut worker, "a").as_deref(), Some("a1"));
+}
+
+#[test]
 fn memory_comes_back_with_the_groups() {
     let fixture = Fixture::new(1 << 20);
     let mut publisher = grouped(&fixture, Method::HashConsistent);
