@@ -2,13 +2,8 @@
 
 use upstream_peers::{KeyContent, Reading, parse_value};
 
-use super::{
-    change::{Step, change},
-    error::NodesError,
-    messages,
-    options::AddOptions,
-    output::say,
-};
+use super::{error::NodesError, options::AddOptions};
+use crate::keys::{Step, added, change, say};
 
 /// Adds a node.
 pub(super) async fn run(options: AddOptions) -> Result<(), NodesError> {
@@ -20,9 +15,10 @@ pub(super) async fn run(options: AddOptions) -> Result<(), NodesError> {
         None => Ok(Step::Create(value.clone())),
         // The answer was lost.
         Some(there) if is_repeated && there.value == value.as_bytes() => Ok(Step::Nothing),
-        Some(there) => Err(NodesError::Exists { key: key.clone(), value: there.shown_value() }),
+        Some(there) => Err(NodesError::Exists { key: key.clone(), value: there.text() }),
     });
-    say(&messages::added(&key, &value, changed.await?.revision))
+    let shown = target.store.shown(value.as_bytes());
+    Ok(say(&added(&key, &shown, changed.await?.revision))?)
 }
 
 /// That the router takes it.

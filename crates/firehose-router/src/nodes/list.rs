@@ -1,12 +1,14 @@
 //! `nodes list`.
 
 use etcd_watch::Item;
+use nginx_syntax::quoted;
 use serde_json::{Value as Json, json};
-use upstream_peers::{KeyContent, ValueForm, form_of, parse_value};
+use upstream_peers::{KeyContent, Reading, ValueForm, form_of, parse_value};
 
-use super::{error::NodesError, options::ListOptions, output::say, target::Target};
+use super::{error::NodesError, options::ListOptions};
 use crate::{
     check_value::peers_json,
+    keys::{KeysError, say},
     terminal::{Cell, ColorWhen, Column, Paint, Palette, Table},
 };
 
@@ -16,27 +18,32 @@ const LONGEST: usize = 80;
 /// Lists the nodes.
 pub(super) async fn run(options: ListOptions) -> Result<(), NodesError> {
     let target = options.target.target()?;
-    let items = target.store.list(&target.prefix).await.map_err(NodesError::Etcd)?;
-    if options.json {
-        let nodes: Vec<_> = items.iter().map(|item| as_json(&target, item)).collect();
-        return say(&format!("{:#}", Json::Array(nodes)));
-    }
-    if items.is_empty() {
-        eprintln!("there is no key below {}", nginx_syntax::quoted(&target.prefix));
+    let items = target.store.list(target.prefix.as_str()).await?;
+    if items.is_empty() && !options.json {
+        eprintln!("there is no key below {}", quoted(target.prefix.as_str()));
         return Ok(());
     }
-    let palette = Palette::new(ColorWhen::Auto);
-    say(&table(&target, &items).lines(palette, "").join("\n"))
+    Ok(print(&items, &target.reading, options.json)?)
 }
 
-fn table(target: &Target, items: &[Item]) -> Table {
+/// Prints the keys of nodes, with what the router makes of their values.
+pub(crate) fn print(items: &[Item], reading: &Reading, is_json: bool) -> Result<(), KeysError> {
+    if is_json {
+        let nodes: Vec<_> = items.iter().map(|item| as_json(reading, item)).collect();
+        return say(&format!("{:#}", Json::Array(nodes)));
+    }
+    let palette = Palette::new(ColorWhen::Auto);
+    say(&table(reading, items).lines(palette, "").join("\n"))
+}
+
+fn table(reading: &Reading, items: &[Item]) -> Table {
     let columns = ["key", "address", "parameters", "form", "lease", "rejected"];
     let mut table = Table::new(columns.map(Column::of_text).to_vec()).with_cells_of(LONGEST);
     for item in items {
         let key = String::from_utf8_lossy(&item.key);
         let form = str::from_utf8(&item.key).ok().and_then(|key| form_of(key, &item.value));
         let form = form.filter(|form| *form != ValueForm::Server).map_or("", ValueForm::as_str);
-        let (address, parameters, rejected) = match read(target, item) {
+        let (address, parameters, rejected) = match read(reading, item) {
             Ok(KeyContent::Servers { values, .. }) => {
                 let servers: Vec<_> = values.iter().map(|value| value.server.as_str()).collect();
                 let parameters = values.first().map(|value| value.overrides.to_string());
@@ -67,14 +74,14 @@ fn lease(item: &Item) -> Option<String> {
 }
 
 /// What the router makes of it, or why it is rejected.
-fn read<'i>(target: &Target, item: &'i Item) -> Result<KeyContent<'i>, String> {
+fn read<'i>(reading: &Reading, item: &'i Item) -> Result<KeyContent<'i>, String> {
     let key = str::from_utf8(&item.key).map_err(|_| "the key is not valid UTF-8".to_owned())?;
-    parse_value(key, &item.value, &target.reading).map_err(|error| error.to_string())
+    parse_value(key, &item.value, reading).map_err(|error| error.to_string())
 }
 
-fn as_json(target: &Target, item: &Item) -> Json {
+fn as_json(reading: &Reading, item: &Item) -> Json {
     let key = String::from_utf8_lossy(&item.key);
-    let read = read(target, item);
+    let read = read(reading, item);
     let form = form_of(&key, &item.value);
     let rejected = read.as_ref().err().cloned();
     let (name, peers) = match &read {

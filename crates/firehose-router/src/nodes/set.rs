@@ -1,17 +1,16 @@
 //! `nodes set`, `nodes drain` and `nodes undrain`.
 
+use nginx_syntax::quoted;
 use upstream_peers::{KeyContent, parse_value};
 
 use super::{
-    change::{Step, change},
     edit::{ParameterChange, edit},
     error::NodesError,
-    messages,
     options::{DrainOptions, KeyOptions, SetOptions},
-    output::say,
     target::Target,
     wait::{Drained, Routers, check, wait},
 };
+use crate::keys::{KeysError, Step, change, report, say};
 
 /// Changes parameters.
 pub(super) async fn set(options: SetOptions) -> Result<(), NodesError> {
@@ -26,14 +25,14 @@ pub(super) async fn drain(options: DrainOptions) -> Result<(), NodesError> {
     let name = target.name(&options.key)?;
     // What is wrong with the routers is to be told before anything is changed.
     let places = match options.wait {
-        Some(_) => options.routers.places().map_err(NodesError::Usage)?,
+        Some(_) => options.routers.places().map_err(KeysError::Usage)?,
         None => Vec::new(),
     };
     let routers = Routers { places: &places, cacert: options.routers.cacert() };
     let before = Drained {
         name: &name,
         peers: &name,
-        prefix: &target.prefix,
+        prefix: target.prefix.as_str(),
         upstreams: &options.upstream,
         revision: 0,
     };
@@ -43,7 +42,7 @@ pub(super) async fn drain(options: DrainOptions) -> Result<(), NodesError> {
     let peers = peers_of(&target, &name, &value);
     let drained = Drained { peers: &peers, revision, ..before };
     wait(&drained, &target, &routers, limit).await?;
-    say(&messages::is_empty(&name))
+    Ok(say(&format!("node {} has no open connection", quoted(&name)))?)
 }
 
 /// Removes the mark.
@@ -64,7 +63,7 @@ pub(super) async fn undrain(options: KeyOptions) -> Result<(), NodesError> {
 }
 
 fn parameter(word: &str) -> Result<ParameterChange, NodesError> {
-    ParameterChange::parse(word).map_err(NodesError::Usage)
+    Ok(ParameterChange::parse(word).map_err(KeysError::Usage)?)
 }
 
 /// The name of the key's peers.
@@ -92,26 +91,17 @@ async fn apply(
         after.map_err(|reason| NodesError::Edit { key: key.clone(), reason })
     };
     let changed = change(&target.store, &key, |there, _| {
-        let there = there.ok_or_else(|| NodesError::Missing(key.clone()))?;
+        let there = there.ok_or_else(|| target.store.missing(&key))?;
         let after = edited(&there.value)?;
         check(&after)?;
         Ok(if after.as_bytes() == there.value { Step::Nothing } else { Step::Put(after) })
     });
-    let changed = changed.await?;
-    let before = changed.before.as_ref().map(|before| before.shown_value()).unwrap_or_default();
+    let changed: Result<_, NodesError> = changed.await;
+    let changed = changed?;
+    report(&target.store, &key, &changed)?;
     let value = match changed.step {
-        Step::Put(value) => {
-            say(&messages::changed(&key, &before, &value, changed.revision))?;
-            value
-        }
-        _ => {
-            say(&messages::unchanged(&key, &before))?;
-            before
-        }
+        Step::Put(value) => value,
+        _ => changed.before.map(|before| before.text()).unwrap_or_default(),
     };
-    match changed.before.map_or(0, |before| before.lease) {
-        0 => {}
-        lease => say(&messages::has_lease(&key, lease))?,
-    }
     Ok((changed.revision, value))
 }

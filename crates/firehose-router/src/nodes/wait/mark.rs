@@ -28,7 +28,7 @@ pub(super) async fn mark(target: &Target, name: &str) -> Mark {
     match timeout(PATIENCE, target.store.read(&target.key(name))).await {
         Ok(Ok(None)) => Mark::Removed,
         Ok(Ok(Some(there))) if drains(name, &there.value, &target.reading) => Mark::Kept,
-        Ok(Ok(Some(there))) => Mark::Cancelled(there.shown_value()),
+        Ok(Ok(Some(there))) => Mark::Cancelled(there.text()),
         Ok(Err(_)) | Err(_) => Mark::Unknown,
     }
 }

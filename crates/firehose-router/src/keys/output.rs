@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::error::NodesError;
+use super::error::KeysError;
 
 /// A line, or several, for standard output.
-pub(super) fn say(text: &str) -> Result<(), NodesError> {
+pub(crate) fn say(text: &str) -> Result<(), KeysError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")?;

@@ -1,4 +1,4 @@
-//! The calls to etcd that a node's key takes.
+//! The calls to etcd that a change takes.
 
 use std::time::Duration;
 
@@ -7,51 +7,72 @@ use etcd_watch::{
     etcd_client::{Compare, CompareOp, PutOptions, Txn, TxnOp},
 };
 
-use crate::etcd::{Etcd, list};
+use nginx_syntax::quoted;
+
+use super::error::KeysError;
+use crate::etcd::{Connection, list};
 
 /// How long etcd may take for one call.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A key as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StoredKey {
-    pub(super) value: Vec<u8>,
-    pub(super) mod_revision: i64,
+pub(crate) struct StoredKey {
+    pub(crate) value: Vec<u8>,
+    pub(crate) mod_revision: i64,
     /// 0: none.
-    pub(super) lease: i64,
+    pub(crate) lease: i64,
 }
 
 impl StoredKey {
-    /// The value as text, for people.
-    pub(super) fn shown_value(&self) -> String {
+    /// The value as text.
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.value).into_owned()
     }
 }
 
 /// The cluster with the keys.
-pub(super) struct Store {
+pub(crate) struct Store {
     cluster: Cluster,
     endpoints: usize,
+    /// The task that lists the keys, for messages.
+    pub(crate) list: &'static str,
 }
 
 impl Store {
-    pub(super) fn new(etcd: &Etcd) -> Self {
-        Self { cluster: etcd.cluster(), endpoints: etcd.config.endpoints.len() }
+    pub(crate) fn new(connection: &Connection, list: &'static str) -> Self {
+        let endpoints = connection.config.endpoints.len();
+        Self { cluster: connection.cluster(), endpoints, list }
+    }
+
+    /// A value as messages show it.
+    pub(crate) fn shown(&self, value: &[u8]) -> String {
+        quoted(&String::from_utf8_lossy(value))
+    }
+
+    /// The key that has to be there is not.
+    pub(crate) fn missing(&self, key: &str) -> KeysError {
+        KeysError::Missing { key: key.to_owned(), list: self.list }
+    }
+
+    /// Nobody knows whether the change was made.
+    pub(crate) fn unknown(&self, reason: String) -> KeysError {
+        KeysError::Unknown { reason, list: self.list }
     }
 
     /// How often a call is made in all: once for each endpoint, and once more, since an answer may
     /// get lost.
-    pub(super) fn attempts(&self) -> usize {
+    pub(crate) fn attempts(&self) -> usize {
         self.endpoints + 1
     }
 
     /// All keys below the prefix, in their order.
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Item>, String> {
-        list(&self.cluster, prefix).await
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Item>, KeysError> {
+        list(&self.cluster, prefix).await.map_err(KeysError::Etcd)
     }
 
     /// The key as it is; `None` where there is none.
-    pub(super) async fn read(&self, key: &str) -> Result<Option<StoredKey>, CallError> {
+    pub(crate) async fn read(&self, key: &str) -> Result<Option<StoredKey>, CallError> {
         let mut attempt = 1;
         loop {
             let read = self.cluster.call_for_change("get", key, DEADLINE, |client| async move {
@@ -72,14 +93,14 @@ impl Store {
     }
 
     /// Writes a key that is not there. Returns the revision, or `None` if it is.
-    pub(super) async fn create(&self, key: &str, value: &[u8]) -> Result<Option<i64>, CallError> {
+    pub(crate) async fn create(&self, key: &str, value: &[u8]) -> Result<Option<i64>, CallError> {
         let is_absent = Compare::create_revision(key, CompareOp::Equal, 0);
         self.change("put", key, is_absent, TxnOp::put(key, value, None)).await
     }
 
     /// Writes a key that is as it was seen, and leaves it its lease. Returns the revision, or
     /// `None` if it is not.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         key: &str,
         value: &[u8],
@@ -91,7 +112,7 @@ impl Store {
     }
 
     /// Deletes a key that is as it was seen. Returns the revision, or `None` if it is not.
-    pub(super) async fn delete(
+    pub(crate) async fn delete(
         &self,
         key: &str,
         mod_revision: i64,

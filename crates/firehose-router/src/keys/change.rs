@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    error::NodesError,
+    error::KeysError,
     store::{Store, StoredKey},
 };
 
 /// How often another client may be faster.
-const CONFLICTS: usize = 10;
+pub(super) const CONFLICTS: usize = 10;
 
 /// How long a key with a lease is looked at after a change: a program that watches its key writes
 /// it again at once.
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What is to be done about the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// It is as it should be.
     Nothing,
     /// It is written, where it is not there.
@@ -33,26 +33,26 @@ pub(super) enum Step {
 }
 
 /// What was done.
-pub(super) struct Changed {
-    pub(super) step: Step,
+pub(crate) struct Changed {
+    pub(crate) step: Step,
     /// The key before.
-    pub(super) before: Option<StoredKey>,
+    pub(crate) before: Option<StoredKey>,
     /// The revision at which the key is as it should be.
-    pub(super) revision: i64,
+    pub(crate) revision: i64,
 }
 
 /// Brings the key to what `plan` says, which is given the key as it is, and whether an attempt
 /// before may have been made, although it was not answered.
-pub(super) async fn change(
+pub(crate) async fn change<E: From<KeysError>>(
     store: &Store,
     key: &str,
-    plan: impl Fn(Option<&StoredKey>, bool) -> Result<Step, NodesError>,
-) -> Result<Changed, NodesError> {
+    plan: impl Fn(Option<&StoredKey>, bool) -> Result<Step, E>,
+) -> Result<Changed, E> {
     let (mut conflicts, mut failures) = (0, 0);
     loop {
         let before = store.read(key).await.map_err(|error| match failures {
-            0 => NodesError::Etcd(error.reason),
-            _ => NodesError::Unknown(error.reason),
+            0 => KeysError::Etcd(error.reason),
+            _ => store.unknown(error.reason),
         })?;
         let step = plan(before.as_ref(), failures > 0)?;
         let mod_revision = before.as_ref().map_or(0, |before| before.mod_revision);
@@ -69,16 +69,16 @@ pub(super) async fn change(
                 return Ok(changed);
             }
             Ok(None) if conflicts == CONFLICTS => {
-                return Err(NodesError::Contended { key: key.to_owned(), times: conflicts });
+                return Err(KeysError::Contended { key: key.to_owned(), times: conflicts }.into());
             }
             Ok(None) => conflicts += 1,
             Err(error) if error.is_refusal && failures == 0 => {
-                return Err(NodesError::Refused(error.reason));
+                return Err(KeysError::Refused(error.reason).into());
             }
             Err(error) => {
                 failures += 1;
                 if failures >= store.attempts() {
-                    return Err(NodesError::Unknown(error.reason));
+                    return Err(store.unknown(error.reason).into());
                 }
             }
         }
@@ -87,7 +87,7 @@ pub(super) async fn change(
 
 /// Sees whether a key with a lease stays as it was made: if its program writes it again, nothing
 /// was changed for long.
-async fn settle(store: &Store, key: &str, changed: &Changed) -> Result<(), NodesError> {
+async fn settle(store: &Store, key: &str, changed: &Changed) -> Result<(), KeysError> {
     let has_lease = changed.before.as_ref().is_some_and(|before| before.lease != 0);
     if !has_lease || changed.step == Step::Nothing {
         return Ok(());
@@ -103,7 +103,8 @@ async fn settle(store: &Store, key: &str, changed: &Changed) -> Result<(), Nodes
         let Ok(now) = store.read(key).await else { return Ok(()) };
         let Some(now) = now else { continue };
         if Some(&now.value[..]) != wanted {
-            return Err(NodesError::WrittenBack { key: key.to_owned(), value: now.shown_value() });
+            let shown = store.shown(&now.value);
+            return Err(KeysError::WrittenBack { key: key.to_owned(), shown });
         }
     }
     Ok(())

@@ -1,0 +1,61 @@
+//! What is said of a key that was changed. Values are given as they are shown, see
+//! [`Store::shown`](super::store::Store::shown).
+
+use nginx_syntax::quoted;
+
+/// The key is new.
+pub(crate) fn added(key: &str, value: &str, revision: i64) -> String {
+    format!("key {} is added with the value {value}, revision {revision}", quoted(key))
+}
+
+/// The key has another value than `before`.
+pub(super) fn changed(key: &str, before: &str, value: &str, revision: i64) -> String {
+    format!("key {} is changed from {before} to {value}, revision {revision}", quoted(key))
+}
+
+/// The key has the value already.
+pub(super) fn unchanged(key: &str, value: &str) -> String {
+    format!("key {} has the value {value} already", quoted(key))
+}
+
+/// The key is gone.
+pub(crate) fn removed(key: &str, before: &str, revision: i64) -> String {
+    format!("key {} is removed, its value was {before}, revision {revision}", quoted(key))
+}
+
+/// The key keeps its lease, which somebody else holds.
+pub(super) fn has_lease(key: &str, lease: i64) -> String {
+    format!(
+        "key {} keeps its lease {lease:x}: the change lasts until the program that holds the lease \
+         writes the key again",
+        quoted(key)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_reads_as_it_does_here() {
+        for (message, expected) in [
+            (added("/k", "\"a:80\"", 7), "key \"/k\" is added with the value \"a:80\", revision 7"),
+            (
+                changed("/k", "\"a:80\"", "\"a:80 drain\"", 7),
+                "key \"/k\" is changed from \"a:80\" to \"a:80 drain\", revision 7",
+            ),
+            (unchanged("/k\n", "\"a:80\""), "key \"/k\\n\" has the value \"a:80\" already"),
+            (
+                removed("/k", "(9 bytes)", 7),
+                "key \"/k\" is removed, its value was (9 bytes), revision 7",
+            ),
+            (
+                has_lease("/k", 0x7b),
+                "key \"/k\" keeps its lease 7b: the change lasts until the program that holds the \
+                 lease writes the key again",
+            ),
+        ] {
+            assert_eq!(message, expected);
+        }
+    }
+}
