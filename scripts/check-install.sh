@@ -29,6 +29,8 @@ has "$manual/man1/firehose-router-serve.1" state
 has "$manual/man1/firehose-router-announce.1" container
 has "$manual/man1/firehose-router-status.1" watch
 has "$manual/man1/firehose-router-nodes-drain.1" wait
+has "$manual/man1/firehose-router-routes-set.1" hostnames
+has "$manual/man1/firehose-router-services-remove.1" force
 has "$manual/man1/firehose-router-check-value.1" allow
 has usr/local/share/bash-completion/completions/firehose-router announce
 has usr/local/share/zsh/site-functions/_firehose-router announce

@@ -8,7 +8,7 @@ pub(crate) use self::flags_first::flags_first;
 use crate::{
     announce::AnnounceOptions, bound::BoundOptions, check_value::CheckValueOptions,
     healthcheck::HealthcheckOptions, migrate::MigrateOptions, nodes::NodesOptions,
-    serve::ServeOptions, status::StatusOptions,
+    routes::RoutesOptions, serve::ServeOptions, services::ServicesOptions, status::StatusOptions,
 };
 
 /// Routes HTTP and WebSocket to Firehose servers, taken live from etcd.
@@ -43,6 +43,12 @@ pub(crate) enum Task {
     ///
     /// A change is made only if nobody else has changed the key in between.
     Nodes(Box<NodesOptions>),
+    /// List and change the keys of an etcd_map, such as those that route hosts to services.
+    ///
+    /// A change is made only if nobody else has changed the key in between.
+    Routes(Box<RoutesOptions>),
+    /// List and remove services: the nodes' keys of an upstream with etcd_group, by service.
+    Services(Box<ServicesOptions>),
     /// Say what the router makes of a value, or why it rejects it.
     ///
     /// The exit code is 0 if the value is valid, 1 if it is rejected, and 2 if a flag is wrong.
@@ -66,7 +72,7 @@ mod tests {
     use super::Cli;
 
     /// What is run by hand, on a command line.
-    const BY_HAND: [&str; 4] = ["migrate", "status", "nodes", "check-value"];
+    const BY_HAND: [&str; 6] = ["migrate", "status", "nodes", "routes", "services", "check-value"];
 
     /// In a container and in a unit there is nothing but variables. Hidden commands are not for
     /// users.

@@ -3,7 +3,9 @@
 mod change;
 mod error;
 mod exit;
+mod lease;
 mod messages;
+mod names;
 mod output;
 mod prefix;
 mod remove;
@@ -11,13 +13,14 @@ mod report;
 mod store;
 
 pub(crate) use self::{
-    change::{Step, change},
+    change::{CONFLICTS, LOOK, Step, WRITTEN_BACK, change},
     error::KeysError,
     exit::{Failure, exit_code},
-    messages::added,
+    lease::lease,
+    messages::{added, removed, service_removed},
     output::say,
     prefix::{Prefix, parse_prefix},
     remove::remove,
     report::report,
-    store::Store,
+    store::{Seen, Shows, Store},
 };

@@ -19,8 +19,11 @@ mod nodes;
 mod number_flag;
 mod path_flag;
 mod routers;
+mod routes;
+mod routing;
 mod scheme_flag;
 mod serve;
+mod services;
 mod signals;
 mod status;
 mod terminal;
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         Task::Healthcheck(options) => on_runtime(until_end_requested(healthcheck::run(options))),
         Task::Status(options) => on_runtime(status::run(options)),
         Task::Nodes(options) => on_runtime(until_end_requested(nodes::run(options))),
+        Task::Routes(options) => on_runtime(until_end_requested(routes::run(options))),
+        Task::Services(options) => on_runtime(until_end_requested(services::run(options))),
         Task::CheckValue(options) => check_value::run(options),
         Task::RunBound(options) => bound::run(&options),
     }

@@ -12,8 +12,8 @@ mod wait;
 
 use std::process::ExitCode;
 
-pub(crate) use self::options::NodesOptions;
 use self::options::NodesTask;
+pub(crate) use self::{list::print as print_nodes, options::NodesOptions};
 use crate::keys::exit_code;
 
 /// Does what is asked for.

@@ -52,15 +52,24 @@ pub enum ListError {
 ///
 /// Where it is not.
 pub fn check(value: &[u8]) -> Result<(), ListError> {
-    let mut names = Vec::new();
+    list(value).map(drop)
+}
+
+/// The names of a list with their weights, in its order, as [`check`] takes it.
+///
+/// # Errors
+///
+/// Where the value is no list.
+pub fn list(value: &[u8]) -> Result<Vec<(&[u8], u32)>, ListError> {
+    let mut list = Vec::new();
     for item in items(value) {
-        let (name, _) = item?;
-        if names.contains(&name) {
-            return Err(ListError::Twice(names.len() + 1));
+        let (name, weight) = item?;
+        if list.iter().any(|(other, _)| *other == name) {
+            return Err(ListError::Twice(list.len() + 1));
         }
-        names.push(name);
+        list.push((name, weight));
     }
-    Ok(())
+    Ok(list)
 }
 
 /// The name of a list that a key chooses; `None` where no name has a weight, or the value is no

@@ -1,7 +1,7 @@
 //! Who gets which share of a list.
 #![cfg(not(loom))]
 
-use live_map::split::{ListError, MAX_NAMES, MAX_WEIGHT, check, choose};
+use live_map::split::{ListError, MAX_NAMES, MAX_WEIGHT, check, choose, list};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -50,6 +50,15 @@ fn names_have_the_shares_of_their_weights() {
             assert!((found - due).abs() <= bound(due), "{name}: {found} of {text}");
         }
     }
+}
+
+#[test]
+fn a_list_has_its_names_with_their_weights() {
+    let read = list(b"web-v1 90,web-v2  10 , c, d 0");
+    let expected = [(&b"web-v1"[..], 90), (b"web-v2", 10), (b"c", 1), (b"d", 0)];
+    assert_eq!(read.as_deref(), Ok(&expected[..]));
+    assert_eq!(list(b"a, b 2, a 3"), Err(ListError::Twice(3)));
+    assert_eq!(list(b"a,"), Err(ListError::Empty(2)));
 }
 
 #[test]

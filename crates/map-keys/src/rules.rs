@@ -66,7 +66,11 @@ impl Rules {
     }
 
     /// A value as variables have it: a line break at its end, as files have one, is no part of it.
-    pub(crate) fn value<'v>(&self, value: &'v [u8]) -> Result<&'v [u8], Reason> {
+    ///
+    /// # Errors
+    ///
+    /// Where the value is rejected, whatever its key is.
+    pub fn value<'v>(&self, value: &'v [u8]) -> Result<&'v [u8], Reason> {
         let value = value.strip_suffix(b"\n").unwrap_or(value);
         let value = value.strip_suffix(b"\r").unwrap_or(value);
         if value.len() > self.max_length {

@@ -41,12 +41,15 @@ fn bash(words: &[&str]) -> Vec<String> {
 fn bash_completes_tasks_flags_and_values() {
     for (words, expected) in [
         (&["firehose-router", "ch"][..], "check-value"),
+        (&["firehose-router", "ro"], "routes"),
         (&["firehose-router", "nodes", "dr"], "drain"),
         (&["firehose-router", "nodes", "drain", "--wa"], "--wait"),
         (&["firehose-router", "nodes", "set", "--etcd-end"], "--etcd-endpoints"),
         (&["firehose-router", "status", "--peers", "al"], "all"),
         (&["firehose-router", "status", "--color", "ne"], "never"),
         (&["firehose-router", "check-value", "--js"], "--json"),
+        (&["firehose-router", "routes", "set", "--if"], "--if-absent"),
+        (&["firehose-router", "services", "sh"], "show"),
     ] {
         assert_eq!(bash(words), [expected], "{words:?}");
     }

@@ -9,8 +9,12 @@ use crate::{etcd::PASSWORD_VARIABLE, serve::settings_reference};
 /// The heading of the flags that all tasks share.
 const ETCD: &str = "etcd";
 
-/// The tasks of `nodes`.
-const NODES: [&str; 6] = ["list", "add", "set", "drain", "undrain", "remove"];
+/// Tasks that have tasks of their own, with these.
+const WITH_TASKS: [(&str, &[&str]); 3] = [
+    ("nodes", &["list", "add", "set", "drain", "undrain", "remove"]),
+    ("routes", &["list", "set", "remove"]),
+    ("services", &["list", "show", "remove"]),
+];
 
 /// Where the pages are, from the root of the repository.
 const PAGES: &str = "docs/reference";
@@ -124,28 +128,44 @@ fn reference_has_each_flag_and_setting() {
     check_page("migrate.md", &[("migrate-flags", flags(&migrate, None))]);
     check_page("status-command.md", &[("status-flags", flags(&task("status"), None))]);
     check_page("check-value.md", &[("check-value-flags", flags(&task("check-value"), None))]);
-    let of_nodes = NODES
-        .map(|name| (format!("nodes-{name}-flags"), flags(&task(&format!("nodes {name}")), None)));
-    let of_nodes: Vec<_> =
-        of_nodes.iter().map(|(name, table)| (name.as_str(), table.clone())).collect();
-    check_page("nodes.md", &of_nodes);
+    for (name, tasks) in WITH_TASKS {
+        let table =
+            |of: &&str| (format!("{name}-{of}-flags"), flags(&task(&format!("{name} {of}")), None));
+        let tables: Vec<_> = tasks.iter().map(table).collect();
+        let tables: Vec<_> =
+            tables.iter().map(|(of, table)| (of.as_str(), table.clone())).collect();
+        check_page(&format!("{name}.md"), &tables);
+    }
 }
 
 #[test]
-fn reference_describes_every_task_of_nodes() {
-    let nodes = task("nodes");
-    let tasks = nodes.get_subcommands().map(Command::get_name).filter(|name| *name != "help");
-    assert_eq!(tasks.collect::<Vec<_>>(), NODES);
+fn reference_describes_every_task_of_a_task() {
+    for (name, expected) in WITH_TASKS {
+        let task = task(name);
+        let tasks = task.get_subcommands().map(Command::get_name).filter(|of| *of != "help");
+        assert_eq!(tasks.collect::<Vec<_>>(), expected, "{name}");
+    }
 }
 
 #[test]
 fn flags_of_etcd_are_the_same_in_each_task() {
     let serve = flags(&task("serve"), Some(ETCD));
     assert!(serve.contains("--etcd-endpoints"), "{serve}");
-    let of_nodes = NODES.map(|name| format!("nodes {name}"));
-    let others = ["announce", "migrate"].into_iter().chain(of_nodes.iter().map(String::as_str));
-    for name in others {
+    for name in ["announce", "migrate"] {
         assert_eq!(flags(&task(name), Some(ETCD)), serve, "{name}");
+    }
+    let is_connection = |line: &&str| !line.contains("--prefix");
+    let connection: Vec<_> = serve.lines().filter(is_connection).collect();
+    for (name, tasks) in WITH_TASKS {
+        for of in tasks {
+            let own = flags(&task(&format!("{name} {of}")), Some(ETCD));
+            // Other prefixes than the router's are flags of their own.
+            if name == "nodes" {
+                assert_eq!(own, serve, "{name} {of}");
+            } else {
+                assert_eq!(own.lines().collect::<Vec<_>>(), connection, "{name} {of}");
+            }
+        }
     }
 }
 
@@ -165,7 +185,7 @@ fn shells_complete_every_task_and_flag() {
         // clap_complete 4.6 gives the cases of a program with a hyphen in its name another name
         // than bash's function looks for.
         let text = text.replace("firehose__subcmd__router", "firehose__router");
-        for word in ["announce", "etcd-endpoints", "check-value", "undrain", "upstream-prefix"] {
+        for word in ["announce", "etcd-endpoints", "check-value", "undrain", "if-absent"] {
             assert!(text.contains(word), "{file}: {word}");
         }
         assert!(!text.contains("run-bound"), "{file}");

@@ -8,15 +8,14 @@ use tokio::{sync::mpsc, time::timeout};
 /// How long listing all keys may take.
 const LISTING: Duration = Duration::from_secs(60);
 
-/// The keys below a prefix that ends with a slash, in their order, without the prefix. They are
-/// read in pages, all at one revision.
+/// All these keys, in their order, without their prefix. They are read in pages, all at one
+/// revision.
 ///
 /// # Errors
 ///
 /// Why they cannot be read, in one line.
-pub(crate) async fn list(cluster: &Cluster, prefix: &str) -> Result<Vec<Item>, String> {
+pub(crate) async fn list(cluster: &Cluster, keys: Keys) -> Result<Vec<Item>, String> {
     let (sender, mut updates) = mpsc::channel(1);
-    let keys = Keys::Below(prefix.to_owned());
     let following = tokio::spawn(follow(cluster.clone(), keys, Limits::default(), sender));
     let listed = timeout(LISTING, async {
         loop {

@@ -10,14 +10,14 @@ use super::{
 };
 
 /// How often another client may be faster.
-pub(super) const CONFLICTS: usize = 10;
+pub(crate) const CONFLICTS: usize = 10;
 
 /// How long a key with a lease is looked at after a change: a program that watches its key writes
 /// it again at once.
-const WRITTEN_BACK: Duration = Duration::from_secs(1);
+pub(crate) const WRITTEN_BACK: Duration = Duration::from_secs(1);
 
 /// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// What is to be done about the key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,9 +18,20 @@ pub(super) fn unchanged(key: &str, value: &str) -> String {
     format!("key {} has the value {value} already", quoted(key))
 }
 
-/// The key is gone.
+/// The key is gone. The revision is 0 if the answer that names it was lost.
 pub(crate) fn removed(key: &str, before: &str, revision: i64) -> String {
-    format!("key {} is removed, its value was {before}, revision {revision}", quoted(key))
+    format!("key {} is removed, its value was {before}{}", quoted(key), at(revision))
+}
+
+/// All keys of a service are gone.
+pub(crate) fn service_removed(name: &str, keys: usize, revision: i64) -> String {
+    let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
+    format!("service {} is removed: {keys}{}", quoted(name), at(revision))
+}
+
+/// At which revision something was done, where that is known.
+fn at(revision: i64) -> String {
+    if revision == 0 { String::new() } else { format!(", revision {revision}") }
 }
 
 /// The key keeps its lease, which somebody else holds.
@@ -49,6 +60,9 @@ mod tests {
                 removed("/k", "(9 bytes)", 7),
                 "key \"/k\" is removed, its value was (9 bytes), revision 7",
             ),
+            (removed("/k", "(9 bytes)", 0), "key \"/k\" is removed, its value was (9 bytes)"),
+            (service_removed("web", 2, 7), "service \"web\" is removed: 2 keys, revision 7"),
+            (service_removed("web", 1, 0), "service \"web\" is removed: 1 key"),
             (
                 has_lease("/k", 0x7b),
                 "key \"/k\" keeps its lease 7b: the change lasts until the program that holds the \

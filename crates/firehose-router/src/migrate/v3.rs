@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_watch::{
-    Cluster, Item,
+    Cluster, Item, Keys,
     etcd_client::{Compare, CompareOp, Txn, TxnOp},
 };
 
@@ -47,7 +47,7 @@ impl Store {
 
     /// All keys, below the prefix.
     pub(super) async fn list(&self) -> Result<Vec<Item>, String> {
-        list(&self.cluster, &self.folder()).await
+        list(&self.cluster, Keys::Below(self.folder())).await
     }
 
     /// Writes keys that are as they were seen, and says how many.

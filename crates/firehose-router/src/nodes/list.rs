@@ -8,7 +8,7 @@ use upstream_peers::{KeyContent, Reading, ValueForm, form_of, parse_value};
 use super::{error::NodesError, options::ListOptions};
 use crate::{
     check_value::peers_json,
-    keys::{KeysError, say},
+    keys::{KeysError, lease, say},
     terminal::{Cell, ColorWhen, Column, Paint, Palette, Table},
 };
 
@@ -60,17 +60,11 @@ fn table(reading: &Reading, items: &[Item]) -> Table {
             Cell::new(address),
             Cell::new(parameters.trim_start()),
             Cell::new(form),
-            Cell::new(lease(item).unwrap_or_default()),
+            Cell::new(lease(item.lease).unwrap_or_default()),
             Cell::new(rejected).painted(Paint::Bad),
         ]);
     }
     table
-}
-
-/// The id of its lease, as etcdctl writes it. As a number it would be too large for many readers of
-/// JSON.
-fn lease(item: &Item) -> Option<String> {
-    (item.lease != 0).then(|| format!("{:x}", item.lease))
 }
 
 /// What the router makes of it, or why it is rejected.
@@ -93,7 +87,7 @@ fn as_json(reading: &Reading, item: &Item) -> Json {
         "key": key,
         "value": String::from_utf8_lossy(&item.value),
         "revision": item.mod_revision,
-        "lease": lease(item),
+        "lease": lease(item.lease),
         "form": form.map(ValueForm::as_str),
         "name": name,
         "peers": peers,

@@ -6,7 +6,7 @@ use upstream_peers::{MAX_URL_KEY_LENGTH, Reading};
 use super::error::NodesError;
 use crate::{
     etcd::EtcdOptions,
-    keys::{KeysError, Prefix, Store, parse_prefix},
+    keys::{KeysError, Prefix, Shows, Store, parse_prefix},
     scheme_flag,
 };
 
@@ -40,7 +40,11 @@ impl TargetOptions {
         let prefix = self.upstream_prefix.unwrap_or_else(|| etcd.upstream_prefix());
         let prefix = Prefix::new(prefix, "--upstream-prefix");
         let reading = Reading { scheme: self.scheme, ..Reading::default() };
-        Ok(Target { store: Store::new(&etcd.connection(), "nodes list"), prefix, reading })
+        Ok(Target {
+            store: Store::new(&etcd.connection(), "nodes list", Shows::Values),
+            prefix,
+            reading,
+        })
     }
 }
 
