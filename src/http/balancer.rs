@@ -72,7 +72,7 @@ pub(crate) unsafe extern "C" fn init(
             unsafe { init_with_care(upstream, request) }
         } else {
             // SAFETY: as above.
-            unsafe { begin(upstream, request, (None, None), None) }
+            unsafe { begin(upstream, request, None, None) }
         }
     })
 }
@@ -104,16 +104,16 @@ unsafe extern "C" fn init_with_care(
         // SAFETY: as above.
         let sticky =
             conf.sticky.as_ref().and_then(|sticky| unsafe { sticky::cookie_of(request, sticky) });
-        let group = match &conf.group {
-            // SAFETY: as above; nginx passes no null pointer.
-            Some(group) => match unsafe { group_of(request, group) } {
-                Some(name) => Some(name),
-                None => return ERROR,
-            },
-            None => None,
+        let Some(group) = &conf.group else {
+            // SAFETY: as above.
+            return unsafe { begin(upstream, request, hash_key, sticky) };
         };
         // SAFETY: as above.
-        unsafe { begin(upstream, request, (hash_key, group), sticky) }
+        match unsafe { group_of(request, group) } {
+            // SAFETY: as above.
+            Some(name) => unsafe { begin_grouped(upstream, request, (hash_key, name), sticky) },
+            None => ERROR,
+        }
     })
 }
 
@@ -142,21 +142,60 @@ unsafe fn group_of(request: *mut ngx_http_request_t, group: &GroupConf) -> Optio
 unsafe fn begin(
     upstream: &'static HttpUpstream,
     request: *mut ngx_http_request_t,
-    hash_key_and_group: (Option<ngx_str_t>, Option<ngx_str_t>),
+    hash_key: Option<ngx_str_t>,
     sticky: Option<u64>,
 ) -> ngx_int_t {
     // SAFETY: the caller's promise.
-    let made = unsafe { RequestPeer::make(request, upstream, hash_key_and_group, sticky) };
+    let made = unsafe { RequestPeer::make(request, upstream, hash_key, sticky) };
+    let peer = match made {
+        Ok(peer) => peer,
+        Err(code) => return code,
+    };
+    let tries = upstream.zone().map_or(0, |zone| zone.tries());
+    // SAFETY: the caller's promise.
+    unsafe { tell(upstream, request, peer, tries) };
+    OK
+}
+
+/// As [`begin`], for a request that asks for the group of this name.
+///
+/// # Safety
+///
+/// As for [`begin`]; the name lies in the request's pool.
+unsafe fn begin_grouped(
+    upstream: &'static HttpUpstream,
+    request: *mut ngx_http_request_t,
+    hash_key_and_group: (Option<ngx_str_t>, ngx_str_t),
+    sticky: Option<u64>,
+) -> ngx_int_t {
+    // SAFETY: the caller's promise.
+    let made = unsafe { RequestPeer::make_grouped(request, upstream, hash_key_and_group, sticky) };
     let peer = match made {
         Ok(peer) => peer,
         Err(code) => return code,
     };
     // SAFETY: it was made just now, and nobody makes a `&mut` to it.
     let made = unsafe { &*peer };
-    if upstream.extras.get().is_shown_group() && !made.keep_for_redirects() {
+    if upstream.extras.get().has(Extras::GROUP_STATUS) && !made.keep_for_redirects() {
         return ERROR;
     }
-    let tries = tries(made);
+    // SAFETY: the caller's promise.
+    unsafe { tell(upstream, request, peer, tries(made)) };
+    OK
+}
+
+/// Tells nginx what a request keeps, and how often it may be tried.
+///
+/// # Safety
+///
+/// As for [`begin`].
+#[inline(always)]
+unsafe fn tell(
+    upstream: &'static HttpUpstream,
+    request: *mut ngx_http_request_t,
+    peer: *mut RequestPeer,
+    tries: u32,
+) {
     // SAFETY: nginx has made the request's `upstream`, and is not called while this refers to it.
     let nginx = unsafe { &mut *(*request).upstream };
     nginx.peer.data = peer.cast();
@@ -169,5 +208,4 @@ unsafe fn begin(
         nginx.peer.set_session = Some(sessions::set_session);
         nginx.peer.save_session = Some(sessions::save_session);
     }
-    OK
 }

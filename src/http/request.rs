@@ -85,18 +85,48 @@ impl RequestPeer {
     pub(super) unsafe fn make(
         request: *mut ngx_http_request_t,
         upstream: &'static HttpUpstream,
-        (hash_key, group): (Option<ngx_str_t>, Option<ngx_str_t>),
+        hash_key: Option<ngx_str_t>,
         sticky: Option<u64>,
     ) -> Result<*mut Self, ngx_int_t> {
         // SAFETY: the request's pool is valid for as long as the request.
-        let made = unsafe {
-            let pool = (*request).pool;
-            match group {
-                Some(group) => keyed::allocate_grouped::<Self>(pool, hash_key, group),
-                None => keyed::allocate::<Self>(pool, hash_key),
-            }
-        };
-        let Some((peer, keyed)) = made else { return Err(ERROR) };
+        let made = unsafe { keyed::allocate::<Self>((*request).pool, hash_key) };
+        let Some(room) = made else { return Err(ERROR) };
+        // SAFETY: the caller's promise.
+        Ok(unsafe { Self::make_in(room, request, upstream, sticky) })
+    }
+
+    /// As [`make`](Self::make), for a request that asks for the group of this name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`make`](Self::make).
+    ///
+    /// # Safety
+    ///
+    /// As for [`make`](Self::make); the name lies in the request's pool.
+    pub(super) unsafe fn make_grouped(
+        request: *mut ngx_http_request_t,
+        upstream: &'static HttpUpstream,
+        (hash_key, group): (Option<ngx_str_t>, ngx_str_t),
+        sticky: Option<u64>,
+    ) -> Result<*mut Self, ngx_int_t> {
+        // SAFETY: the request's pool is valid for as long as the request.
+        let made = unsafe { keyed::allocate_grouped::<Self>((*request).pool, hash_key, group) };
+        let Some(room) = made else { return Err(ERROR) };
+        // SAFETY: the caller's promise.
+        Ok(unsafe { Self::make_in(room, request, upstream, sticky) })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`make`](Self::make); the room was given out just now.
+    #[inline(always)]
+    unsafe fn make_in(
+        (peer, keyed): (NonNull<Self>, Option<NonNull<Keyed>>),
+        request: *mut ngx_http_request_t,
+        upstream: &'static HttpUpstream,
+        sticky: Option<u64>,
+    ) -> *mut Self {
         let value = Self {
             upstream,
             keyed,
@@ -115,7 +145,7 @@ impl RequestPeer {
             peer.write(value);
             *module::context(&*request) = peer.as_ptr().cast();
         }
-        Ok(peer.as_ptr())
+        peer.as_ptr()
     }
 
     /// What the request has gone through in this upstream, or `None`.

@@ -127,13 +127,6 @@ impl Extras {
         Self(self.0 & !others.0)
     }
 
-    /// Whether requests have groups, and a variable shows whether they are there.
-    #[inline]
-    pub(super) fn is_shown_group(self) -> bool {
-        const BOTH: u32 = Extras::GROUP.0 | Extras::GROUP_STATUS.0;
-        self.0 & BOTH == BOTH
-    }
-
     /// Whether any of these is needed.
     #[inline]
     pub(super) fn has(self, any: Self) -> bool {

@@ -40,6 +40,7 @@ pub(super) fn settle(upstream: &StreamUpstream, shows_connections: bool) {
     let is_plain = !drains && !times && !shows_connections;
     let free = is_plain.then(|| at_once::free_of::<SessionPeer>(upstream.counts()));
     upstream.method.set(method);
+    upstream.needs_care.set(method.needs_key() || is_grouped);
     upstream.callbacks.set(Callbacks {
         get: Some(get.unwrap_or(care::get_any)),
         free: Some(free.unwrap_or(care::free)),
@@ -55,17 +56,17 @@ pub(crate) unsafe extern "C" fn init(
         // SAFETY: nginx passes a valid session, and the configuration of the upstream whose
         // `init_upstream` has set this callback, and has found ours.
         let upstream = unsafe { StreamUpstream::of_ours(&*us) };
-        if upstream.method.get().needs_key() || upstream.settings().group.is_some() {
+        if upstream.needs_care.get() {
             // SAFETY: nginx passes a valid session, to an upstream of its own cycle.
-            unsafe { init_by_key(upstream, session) }
+            unsafe { init_with_care(upstream, session) }
         } else {
             // SAFETY: as above.
-            unsafe { begin(upstream, session, (None, None)) }
+            unsafe { begin(upstream, session, None) }
         }
     })
 }
 
-/// As [`init`], where a key decides which peer the session gets.
+/// As [`init`], where a key or a group decides which peer the session gets.
 ///
 /// It has a guard itself, so that [`init`] can end with the call.
 ///
@@ -73,7 +74,7 @@ pub(crate) unsafe extern "C" fn init(
 ///
 /// The session is valid, and comes to the upstream, which is of its cycle.
 #[inline(never)]
-unsafe extern "C" fn init_by_key(
+unsafe extern "C" fn init_with_care(
     upstream: &'static StreamUpstream,
     session: *mut ngx_stream_session_t,
 ) -> ngx_int_t {
@@ -88,14 +89,13 @@ unsafe extern "C" fn init_by_key(
             } else {
                 None
             };
-            let group = match &upstream.settings().group {
-                Some(group) => match group_of(session, group) {
-                    Some(name) => Some(name),
-                    None => return ERROR,
-                },
-                None => None,
+            let Some(group) = &upstream.settings().group else {
+                return begin(upstream, session, hash_key);
             };
-            begin(upstream, session, (hash_key, group))
+            match group_of(session, group) {
+                Some(name) => begin_grouped(upstream, session, (hash_key, name)),
+                None => ERROR,
+            }
         }
     })
 }
@@ -105,7 +105,7 @@ unsafe extern "C" fn init_by_key(
 ///
 /// # Safety
 ///
-/// As for [`init_by_key`].
+/// As for [`init_with_care`].
 unsafe fn group_of(session: *mut ngx_stream_session_t, group: &GroupConf) -> Option<ngx_str_t> {
     // SAFETY: the caller's promise. The value is copied at once, since variables may be evaluated
     // anew.
@@ -121,19 +121,55 @@ unsafe fn group_of(session: *mut ngx_stream_session_t, group: &GroupConf) -> Opt
 ///
 /// # Safety
 ///
-/// As for [`init_by_key`].
+/// As for [`init_with_care`].
 #[inline]
 unsafe fn begin(
     upstream: &'static StreamUpstream,
     session: *mut ngx_stream_session_t,
-    hash_key_and_group: (Option<ngx_str_t>, Option<ngx_str_t>),
+    hash_key: Option<ngx_str_t>,
 ) -> ngx_int_t {
     // SAFETY: the caller's promise.
-    let Some(peer) = (unsafe { SessionPeer::make(session, upstream, hash_key_and_group) }) else {
+    let Some(peer) = (unsafe { SessionPeer::make(session, upstream, hash_key) }) else {
         return ERROR;
     };
+    let tries = upstream.zone().map_or(0, |zone| zone.tries());
+    // SAFETY: as above.
+    unsafe { tell(upstream, session, peer, tries) };
+    OK
+}
+
+/// As [`begin`], for a session that asks for the group of this name.
+///
+/// # Safety
+///
+/// As for [`begin`]; the name lies in the session's pool.
+unsafe fn begin_grouped(
+    upstream: &'static StreamUpstream,
+    session: *mut ngx_stream_session_t,
+    hash_key_and_group: (Option<ngx_str_t>, ngx_str_t),
+) -> ngx_int_t {
+    // SAFETY: the caller's promise.
+    let made = unsafe { SessionPeer::make_grouped(session, upstream, hash_key_and_group) };
+    let Some(peer) = made else { return ERROR };
     // SAFETY: it was made just now, and nobody makes a `&mut` to it.
     let tries = tries(unsafe { &*peer });
+    // SAFETY: the caller's promise.
+    unsafe { tell(upstream, session, peer, tries) };
+    OK
+}
+
+/// Tells nginx what a session keeps, and how often it may be tried.
+///
+/// # Safety
+///
+/// As for [`begin`].
+#[inline(always)]
+unsafe fn tell(
+    upstream: &'static StreamUpstream,
+    session: *mut ngx_stream_session_t,
+    peer: *mut SessionPeer,
+    tries: u32,
+) {
     // SAFETY: nginx has made the session's `upstream`, and is not called while this refers to it.
     let nginx = unsafe { &mut *(*session).upstream };
     nginx.peer.data = peer.cast();
@@ -148,5 +184,4 @@ unsafe fn begin(
         nginx.peer.set_session = Some(tls::set_session);
         nginx.peer.save_session = Some(tls::save_session);
     }
-    OK
 }

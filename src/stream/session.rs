@@ -55,17 +55,41 @@ impl SessionPeer {
     pub(super) unsafe fn make(
         session: *mut ngx_stream_session_t,
         upstream: &'static StreamUpstream,
-        (hash_key, group): (Option<ngx_str_t>, Option<ngx_str_t>),
+        hash_key: Option<ngx_str_t>,
+    ) -> Option<*mut Self> {
+        // SAFETY: a session has a connection, whose pool is valid for as long as the session.
+        let made = unsafe { keyed::allocate::<Self>((*(*session).connection).pool, hash_key) };
+        // SAFETY: the caller's promise.
+        Some(unsafe { Self::make_in(made?, session, upstream) })
+    }
+
+    /// As [`make`](Self::make), for a session that asks for the group of this name.
+    ///
+    /// # Safety
+    ///
+    /// As for [`make`](Self::make); the name lies in the session's pool.
+    pub(super) unsafe fn make_grouped(
+        session: *mut ngx_stream_session_t,
+        upstream: &'static StreamUpstream,
+        (hash_key, group): (Option<ngx_str_t>, ngx_str_t),
     ) -> Option<*mut Self> {
         // SAFETY: a session has a connection, whose pool is valid for as long as the session.
         let made = unsafe {
-            let pool = (*(*session).connection).pool;
-            match group {
-                Some(group) => keyed::allocate_grouped::<Self>(pool, hash_key, group),
-                None => keyed::allocate::<Self>(pool, hash_key),
-            }
+            keyed::allocate_grouped::<Self>((*(*session).connection).pool, hash_key, group)
         };
-        let (peer, keyed) = made?;
+        // SAFETY: the caller's promise.
+        Some(unsafe { Self::make_in(made?, session, upstream) })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`make`](Self::make); the room was given out just now.
+    #[inline(always)]
+    unsafe fn make_in(
+        (peer, keyed): (NonNull<Self>, Option<NonNull<Keyed>>),
+        session: *mut ngx_stream_session_t,
+        upstream: &'static StreamUpstream,
+    ) -> *mut Self {
         let value = Self {
             upstream,
             keyed,
@@ -81,7 +105,7 @@ impl SessionPeer {
             peer.write(value);
             *module::context(&*session) = peer.as_ptr().cast();
         }
-        Some(peer.as_ptr())
+        peer.as_ptr()
     }
 
     /// What the session has gone through in an upstream of ours, or `None`.

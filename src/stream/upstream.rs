@@ -77,6 +77,8 @@ pub(crate) struct StreamUpstream {
     pub(super) callbacks: Cell<Callbacks>,
     /// The method, as the settings have it.
     pub(super) method: Cell<Method>,
+    /// Whether something of a session's own decides which peer it gets.
+    pub(super) needs_care: Cell<bool>,
     /// Its sessions, where they are drained.
     pub(crate) drains: Drains<ngx_stream_session_t>,
 }

@@ -223,13 +223,12 @@ pub(crate) unsafe fn refuse_group<A: Asker>(
     NGX_DECLINED as ngx_int_t
 }
 
-/// Finds out among which peers a request or session chooses, which comes to an upstream. Returns
-/// how often it may be tried: once for each peer in service among these, as nginx's `tries`.
-#[inline]
+/// Finds out among which peers a request or session chooses that asks for a group. Returns how
+/// often it may be tried: once for each peer in service among these, as nginx's `tries`.
 pub(crate) fn tries<A: Asker>(asker: &A) -> u32 {
     let upstream = asker.upstream();
     let Some((group, conf)) = asker.group().zip(upstream.settings().group.as_ref()) else {
-        return upstream.zone().map_or(0, |zone| zone.tries());
+        return 0;
     };
     let key = asker.keyed().map_or(&[][..], |keyed| keyed.hash_key.as_bytes());
     let tries = upstream.with_worker(|worker| {

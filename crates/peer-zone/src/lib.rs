@@ -72,10 +72,10 @@ pub use self::{
     },
     worker::{
         Now, Worker,
+        among::{Among, GroupStatus, PickedGroup},
         cursor::RowCursor,
         draining::DrainPolicies,
         fast_path::{Missed, Take},
-        group::{Among, GroupStatus, PickedGroup},
         keyed::KeyProgress,
         pick::{Pick, PickContext},
         picked_peer::PickedPeer,

@@ -4,6 +4,7 @@
 //! What a pick calls in other files is `#[inline]`: the compiler splits a crate by its files, and
 //! calls between them would cost a pick some twenty instructions.
 
+pub(crate) mod among;
 mod claim;
 mod column;
 mod counts;
@@ -11,7 +12,7 @@ pub(crate) mod cursor;
 pub(crate) mod draining;
 mod exhausted;
 pub(crate) mod fast_path;
-pub(crate) mod group;
+mod group;
 pub(crate) mod keyed;
 mod least;
 mod least_time;
@@ -36,7 +37,7 @@ use core::{
 
 use peer_statistics::Statistics;
 
-use self::{exhausted::Exhausted, group::PickedGroup, recall::Recall};
+use self::{among::PickedGroup, exhausted::Exhausted, recall::Recall};
 use crate::{
     layout::{PROCESS_ENTRIES, ProcessEntry},
     protocol::{Process, WithdrawalReader},

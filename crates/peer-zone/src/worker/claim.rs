@@ -35,6 +35,8 @@ pub(super) struct PickRequest<'a, F> {
     pub(super) has_ramps: bool,
     /// What `least_time` goes by, where it is the method.
     pub(super) least_time: Option<LeastTime>,
+    /// Whether it chooses among the peers of other groups as well.
+    pub(super) has_others: bool,
 }
 
 /// What came of a visit to a peer.
@@ -80,6 +82,11 @@ impl Table<'_> {
         entry.parameters().is_in_service() && self.is_healthy(entry, peer, request)
     }
 
+    /// Whether the request has but one peer to choose: nginx never takes that one out of service.
+    fn is_only_choice<F>(&self, request: &PickRequest<'_, F>) -> bool {
+        self.is_single() && !request.has_others
+    }
+
     fn is_healthy<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
@@ -93,7 +100,7 @@ impl Table<'_> {
         }
         let fails = peer.fails.load(Ordering::Acquire);
         if fails != 0
-            && !self.is_single()
+            && !self.is_only_choice(request)
             && entry.parameters().is_failed(
                 fails,
                 peer.checked.load(Ordering::Relaxed),
@@ -104,7 +111,7 @@ impl Table<'_> {
         }
         // The only one may be tried again: a connection that was kept may have been closed just as
         // it was used, for which nginx grants a try.
-        self.is_single() || !(request.tried)(peer.id)
+        self.is_only_choice(request) || !(request.tried)(peer.id)
     }
 
     /// Takes the peer of `entry` for a request, if it may be picked.
@@ -202,7 +209,8 @@ impl Table<'_> {
         peer: &Peer,
         request: &PickRequest<'_, F>,
     ) -> Share {
-        if !request.has_ramps || entry.parameters().slow_start == 0 || self.is_single() {
+        if !request.has_ramps || entry.parameters().slow_start == 0 || self.is_only_choice(request)
+        {
             return Share::MAX;
         }
         entry.parameters().ramp_share(peer.ages.ramp_from(), request.now.milliseconds)
@@ -246,7 +254,7 @@ impl Table<'_> {
             return None;
         }
         let parameters = entry.parameters();
-        let is_single = self.is_single();
+        let is_single = self.is_only_choice(request);
         let fails = peer.fails.load(Ordering::Acquire);
         let checked = peer.checked.load(Ordering::Relaxed);
         // With `least_time` the moment also says how long the peer has had no request.

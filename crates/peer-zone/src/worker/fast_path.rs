@@ -90,7 +90,7 @@ impl Worker {
         let position = match first {
             Some(position) => position,
             None if is_random => table.draw_position(plan),
-            None => table.positions.primary.fetch_add(1, Ordering::Relaxed),
+            None => table.zone.positions().primary.fetch_add(1, Ordering::Relaxed),
         };
         let careful = Missed::Careful(Some(position));
         let index = if IS_WIDE {

@@ -3,47 +3,20 @@
 use core::sync::atomic::Ordering;
 
 use super::{
-    Worker, claim::PickRequest, keyed::KeyProgress, pick::PickContext, picked_peer::PickedPeer,
-    table::Table, weighted_draw::below,
+    Worker,
+    among::{Among, GroupStatus, PickedGroup},
+    claim::PickRequest,
+    keyed::KeyProgress,
+    pick::PickContext,
+    picked_peer::PickedPeer,
+    table::Table,
+    weighted_draw::below,
 };
 use crate::{
     group_name::GroupName,
     layout::{DIRECTORY, Positions, TableHeader},
     memory::Offset,
 };
-
-/// Among which peers a request chooses.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Among<'n> {
-    /// Among all: peers are in no groups.
-    #[default]
-    Everyone,
-    /// Among those of the group of this name.
-    Group(GroupName<'n>),
-    /// Among those of a group that is drawn by this number, each with a probability by the weights
-    /// of its peers in service; if none of those can serve, of the next one, in the order of names.
-    /// A peer with `backup` only where no group has another. Peers without a group are one.
-    Any(u64),
-}
-
-/// Whether a group can serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupStatus {
-    /// It has peers in service.
-    Ok,
-    /// It has none in service.
-    Empty,
-    /// There is no such group.
-    Unknown,
-}
-
-/// The group that a request has got its peer from, for as long as it is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PickedGroup {
-    hash: u32,
-    /// Which no other group has.
-    positions: Offset,
-}
 
 /// A pinned directory.
 #[derive(Clone, Copy)]
@@ -63,10 +36,7 @@ impl<'w> Table<'w> {
         let places = unsafe {
             zone.memory.slice(table.bytes() + size_of::<TableHeader>(), header.entries as usize)
         };
-        // SAFETY: as above; the positions of a group are free with its last table.
-        let positions: &'w Positions = unsafe { zone.memory.get(header.positions.bytes()) };
         (self.place, self.header, self.places) = (table, header, places);
-        self.positions = positions;
     }
 
     fn directory(&self) -> Directory<'w> {
@@ -153,7 +123,6 @@ impl<'w> Table<'w> {
         let first = self.drawn_group(number);
         let Directory { place, header } = self.directory();
         let tables = self.zone.group_tables(place, header);
-        self.has_others = tables.len() > 1;
         let (before, from) = tables.split_at(first.min(tables.len()));
         for is_backup in [false, true] {
             for &table in from.iter().chain(before) {
@@ -228,6 +197,6 @@ impl Worker {
         if group == PickedGroup::default() {
             return position(self.zone.positions());
         }
-        self.table_of(group).map_or(0, |table| position(table.positions))
+        self.table_of(group).map_or(0, |table| position(table.positions()))
     }
 }

@@ -6,10 +6,10 @@ use peer_balance::Method;
 
 use super::{
     Now, Worker,
+    among::Among,
     claim::PickRequest,
     exhausted::Exhausted,
     fast_path::Missed,
-    group::Among,
     keyed::KeyProgress,
     picked_peer::{PickedPeer, Traits},
     table::Table,
@@ -109,7 +109,9 @@ impl Worker {
         let has_ramps = self.zone.has_ramps(now.milliseconds);
         let Some(mut table) = self.table_among(context.among) else { return Pick::Busy };
         let least_time = context.method.least_time();
-        let request = PickRequest { now, tried: &tried, is_by_chance, has_ramps, least_time };
+        let has_others = table.groups() > 1;
+        let tried = &tried;
+        let request = PickRequest { now, tried, is_by_chance, has_ramps, least_time, has_others };
         let state = Exhausted {
             place: table.place,
             generation: table.header.generation,

@@ -4,7 +4,7 @@ use core::{num::NonZeroU16, sync::atomic::Ordering};
 
 use peer_balance::{MAX_WEIGHT, Ticket};
 
-use super::{Worker, group::PickedGroup};
+use super::{Worker, among::PickedGroup};
 use crate::{
     connections::{CONNECTION, Connections, UPGRADE},
     layout::{Entry, Health, Peer},

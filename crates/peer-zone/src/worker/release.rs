@@ -6,7 +6,7 @@ use peer_balance::Deficit;
 
 use super::{
     Now, Worker,
-    group::PickedGroup,
+    among::PickedGroup,
     picked_peer::{PickedPeer, Traits},
     times::{Times, end_in_flight},
 };

@@ -20,10 +20,6 @@ pub struct Table<'w> {
     /// Those of the entries.
     pub(super) places: &'w [Offset],
     pub(super) place: Offset,
-    /// How far round robin has come among its peers.
-    pub(super) positions: &'w Positions,
-    /// Whether the request chooses among the peers of other groups as well.
-    pub(super) has_others: bool,
 }
 
 impl Worker {
@@ -45,8 +41,7 @@ impl Worker {
         let places = unsafe {
             zone.memory.slice(place.bytes() + size_of::<TableHeader>(), header.entries as usize)
         };
-        let positions = &worker.zone.header().positions.0;
-        Some(Table { worker, zone, pin, header, places, place, positions, has_others: false })
+        Some(Table { worker, zone, pin, header, places, place })
     }
 }
 
@@ -87,7 +82,18 @@ impl Table<'_> {
     /// Whether there is but one peer: nginx never takes that one out of service.
     #[inline]
     pub(super) fn is_single(&self) -> bool {
-        self.header.primaries + self.header.backups == 1 && !self.has_others
+        self.header.primaries + self.header.backups == 1
+    }
+
+    /// How far round robin has come among its peers.
+    #[inline]
+    pub(super) fn positions(&self) -> &Positions {
+        match self.header.positions {
+            Offset(0) => self.worker.zone.positions(),
+            // SAFETY: the table is pinned, and the positions of a group are free with its last
+            // table.
+            place => unsafe { self.zone.memory.get(place.bytes()) },
+        }
     }
 
     #[inline]

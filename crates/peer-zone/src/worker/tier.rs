@@ -37,7 +37,7 @@ impl Table<'_> {
         Tier {
             places: &self.places[..self.header.primaries as usize],
             plan: &self.header.primary,
-            position: &self.positions.primary,
+            position: &self.positions().primary,
             is_by_chance: request.is_by_chance,
         }
     }
@@ -53,7 +53,7 @@ impl Table<'_> {
         Tier {
             places,
             plan: &self.header.backup,
-            position: &self.positions.backup,
+            position: &self.positions().backup,
             is_by_chance: request.is_by_chance && places.iter().any(is_tried),
         }
     }
