@@ -49,12 +49,14 @@ pub struct Scene {
     /// Whether it counts the figures of its requests, as it does if the configuration does not say
     /// otherwise.
     pub counts: bool,
+    /// In how many groups they are; 0: in none.
+    pub groups: usize,
 }
 
 impl Scene {
     /// With the figures of its requests.
     pub const fn of(method: Method, peers: usize) -> Self {
-        Self { method, peers, counts: true }
+        Self { method, peers, counts: true, groups: 0 }
     }
 
     /// The same without them.
@@ -62,31 +64,50 @@ impl Scene {
         Self { counts: false, ..self }
     }
 
+    /// The same in so many groups.
+    const fn in_groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
     /// In the names of its figures.
     pub fn title(self) -> String {
         let rest = if self.counts { "" } else { ", etcd_statistics off" };
-        format!("{}, {} peers{rest}", self.method.name(), self.peers)
+        let groups = match self.groups {
+            0 => String::new(),
+            groups => format!(" in {groups} groups"),
+        };
+        format!("{}, {} peers{groups}{rest}", self.method.name(), self.peers)
     }
 
     /// In the upstream, for a method that goes by this key.
     pub fn directives(self, key: &str) -> String {
         let rest = if self.counts { "" } else { "etcd_statistics off;" };
-        format!("{} {rest}", self.method.directive(key))
+        let group = if self.groups > 0 { "etcd_group service-7;" } else { "" };
+        format!("{} {rest} {group}", self.method.directive(key))
     }
 
     /// The parameter of `etcd`.
     pub fn zone(self) -> String {
-        fleet(self.method, self.peers).zone()
+        if self.groups > 0 { "zone=16m".to_owned() } else { fleet(self.method, self.peers).zone() }
+    }
+
+    /// The name of a peer below the prefix.
+    fn key(self, number: usize) -> String {
+        match self.groups {
+            0 => format!("node-{number:05}"),
+            groups => format!("service-{}/node-{number:05}", number % groups),
+        }
     }
 
     /// Whether a plan chooses it.
     pub fn is_chosen(&self, plan: &Plan) -> bool {
-        plan.methods.contains(&self.method) && plan.peers.contains(&self.peers)
+        let peers = if self.peers == MANY { MANY } else { FEW };
+        plan.methods.contains(&self.method) && plan.peers.contains(&peers)
     }
 }
 
 /// The upstreams.
-const UPSTREAMS: [Scene; 8] = [
+const UPSTREAMS: [Scene; 10] = [
     Scene::of(Method::RoundRobin, FEW),
     Scene::of(Method::LeastConn, FEW),
     Scene::of(Method::HashConsistent, FEW),
@@ -95,6 +116,8 @@ const UPSTREAMS: [Scene; 8] = [
     Scene::of(Method::HashConsistent, FEW).without_statistics(),
     Scene::of(Method::RoundRobin, MANY),
     Scene::of(Method::HashConsistent, MANY),
+    Scene::of(Method::RoundRobin, 10 * FEW).in_groups(10),
+    Scene::of(Method::RoundRobin, MANY).in_groups(MANY / FEW),
 ];
 
 /// What a plan chooses of them.
@@ -123,9 +146,9 @@ pub fn fleet(method: Method, peers: usize) -> Fleet {
 }
 
 /// What stands below the prefix of an upstream.
-fn pair(upstream: usize, number: usize, weight: usize) -> (String, String) {
+fn pair(upstream: usize, scene: Scene, number: usize, weight: usize) -> (String, String) {
     let address = fleet(Method::RoundRobin, MANY).address(number, PORT);
-    (format!("{}node-{number:05}", prefix(upstream)), format!("{address} weight={weight}"))
+    (prefix(upstream) + &scene.key(number), format!("{address} weight={weight}"))
 }
 
 fn configuration(etcd: &Etcd, chosen: &[Scene]) -> Result<(Configuration, String)> {
@@ -175,8 +198,8 @@ pub async fn count(plan: &Plan, folder: &Path) -> Result<Figures> {
     let _farm =
         eventually(PATIENCE, "the port of the peers", async || Farm::waiting_on(PORT)).await?;
     let etcd = Etcd::start().await?;
-    for (upstream, &Scene { peers, .. }) in chosen.iter().enumerate() {
-        etcd.put_all((0..peers).map(|number| pair(upstream, number, 1))).await?;
+    for (upstream, &scene) in chosen.iter().enumerate() {
+        etcd.put_all((0..scene.peers).map(|number| pair(upstream, scene, number, 1))).await?;
     }
     let (configuration, address) = configuration(&etcd, &chosen)?;
     let nginx = Nginx::start(configuration).await?;
@@ -191,7 +214,7 @@ pub async fn count(plan: &Plan, folder: &Path) -> Result<Figures> {
         figures.extend(cost.map(|(what, figure)| (format!("{name}: {what}"), figure)));
     }
     for (number, scene) in chosen.iter().enumerate().filter(|(_, scene)| scene.peers == MANY) {
-        let figure = changes(&etcd, &nginx, number, folder).await?;
+        let figure = changes(&etcd, &nginx, (number, *scene), folder).await?;
         figures.insert(format!("{}: {CHANGE}", scene.title()), figure);
     }
     nginx.check_log()?;
@@ -230,10 +253,15 @@ pub fn own(profile: &Profile) -> [(&'static str, f64); 3] {
 }
 
 /// What applying and publishing a change of a peer's weight takes.
-async fn changes(etcd: &Etcd, nginx: &Nginx, upstream: usize, folder: &Path) -> Result<f64> {
+async fn changes(
+    etcd: &Etcd,
+    nginx: &Nginx,
+    (upstream, scene): (usize, Scene),
+    folder: &Path,
+) -> Result<f64> {
     let process = nginx.master();
     for peer in 0..=CHANGES {
-        let (key, value) = pair(upstream, peer, 2);
+        let (key, value) = pair(upstream, scene, peer, 2);
         let revision = etcd.put(key, value).await?;
         logged(nginx, upstream, MANY, &format!("(+0 -0 ~1), revision {revision}")).await?;
         // The first one ends what came before. A mark writes what was counted in its own thread
