@@ -1,5 +1,5 @@
-//! `etcd_group VALUE [by=…] [else=…]`, in an `upstream`, as far as it is the same for all protocols:
-//! a request chooses among the peers of one group.
+//! `etcd_group VALUE [by=…] [else=…]`, in an `upstream`, as far as it is the same for all
+//! protocols: a request chooses among the peers of one group.
 
 use directive_table::{Args, ConfError, Directive, directive};
 use ngx::ffi::ngx_conf_t;
@@ -20,9 +20,12 @@ pub(super) fn set(
     args: &Args<'_>,
     compile: impl FnOnce(*mut ngx_conf_t, &Text) -> bool,
 ) -> Result<(), ConfError> {
-    let text = args.argument(0, |text| (!text.is_empty()).then(|| Text::new(text, "")))?;
+    // A parameter there means that the value was forgotten.
+    let is_value =
+        |text: &str| !(text.is_empty() || text.starts_with("by=") || text.starts_with("else="));
+    let text = args.argument(0, |text| is_value(text).then(|| Text::new(text, "")))?;
     let by = args.need("by", by)?;
-    let otherwise = args.need("else", otherwise)?;
+    let otherwise = args.need("else", |text| otherwise(text, &by))?;
     if !quietly(cf, |cf| compile(cf, &text)) {
         return Err(invalid_text(DIRECTIVE, &text));
     }
@@ -39,12 +42,14 @@ fn by(text: &str) -> Option<GroupBy> {
     is_label.then(|| GroupBy::Label(label.to_owned()))
 }
 
-fn otherwise(text: &str) -> Option<Otherwise> {
+fn otherwise(text: &str, by: &GroupBy) -> Option<Otherwise> {
     match text {
         "none" => Some(Otherwise::Nobody),
         "any" => Some(Otherwise::Any),
         // A variable is not evaluated there: who writes one means something else.
-        _ if text.contains('$') => None,
+        _ if text.contains('$') || text.chars().any(char::is_control) => None,
+        // No segment of a key has one.
+        _ if *by == GroupBy::Key && text.contains('/') => None,
         name => is_group(name.as_bytes()).then(|| Otherwise::Group(name.to_owned())),
     }
 }

@@ -180,7 +180,7 @@ unsafe fn begin_grouped(
         return ERROR;
     }
     // SAFETY: the caller's promise.
-    unsafe { tell(upstream, request, peer, tries(made)) };
+    unsafe { tell(upstream, request, peer, tries(made, sticky)) };
     OK
 }
 

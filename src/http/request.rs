@@ -166,15 +166,19 @@ impl RequestPeer {
         true
     }
 
-    /// What the request has gone through before nginx has redirected it internally, as far as it was
-    /// [kept](Self::keep_for_redirects).
+    /// What the request has gone through before nginx has redirected it internally, as far as it
+    /// was [kept](Self::keep_for_redirects).
     pub(super) fn before_redirect(request: &ngx_http_request_t) -> Option<&Self> {
         // SAFETY: a request has a pool, whose cleanups are a list that ends with a null pointer.
         unsafe {
             let mut cleanup = (*request.pool).cleanup;
             while let Some(at) = cleanup.as_ref() {
-                if at.handler.is_some_and(|handler| ptr::fn_addr_eq(handler, keep as Cleanup)) {
-                    return at.data.cast::<Self>().as_ref();
+                if at.handler.is_some_and(|handler| ptr::fn_addr_eq(handler, keep as Cleanup))
+                    && let Some(peer) = at.data.cast::<Self>().as_ref()
+                    // Subrequests have the same pool.
+                    && ptr::eq(peer.open.request, request)
+                {
+                    return Some(peer);
                 }
                 cleanup = at.next;
             }

@@ -182,8 +182,9 @@ unsafe extern "C" fn etcd_group_status(
     guard(ERROR, || {
         // SAFETY: nginx passes a valid request and a value to set.
         let (request, value) = unsafe { (&*request, &mut *value) };
-        let peer = RequestPeer::of(request).or_else(|| RequestPeer::before_redirect(request));
-        let group = peer.and_then(|peer| peer.group());
+        let group = RequestPeer::of(request).and_then(|peer| peer.group());
+        let before = || RequestPeer::before_redirect(request).and_then(|peer| peer.group());
+        let group = group.or_else(before);
         set(value, group.map(AskedGroup::status));
         OK
     })

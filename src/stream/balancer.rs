@@ -152,7 +152,7 @@ unsafe fn begin_grouped(
     let made = unsafe { SessionPeer::make_grouped(session, upstream, hash_key_and_group) };
     let Some(peer) = made else { return ERROR };
     // SAFETY: it was made just now, and nobody makes a `&mut` to it.
-    let tries = tries(unsafe { &*peer });
+    let tries = tries(unsafe { &*peer }, None);
     // SAFETY: the caller's promise.
     unsafe { tell(upstream, session, peer, tries) };
     OK

@@ -54,7 +54,13 @@ impl AskedGroup {
 
     /// Finds out among which peers it chooses. `key` is what the method goes by, if it goes by
     /// something of the request's: so that of any group the same request finds the same one.
-    pub(crate) fn resolve(&self, worker: &mut Worker, conf: &GroupConf, key: &[u8]) {
+    /// `sticky` is the peer that its cookie names, to which it comes back though that drains.
+    pub(crate) fn resolve(
+        &self,
+        worker: &mut Worker,
+        conf: &GroupConf,
+        (key, sticky): (&[u8], Option<u64>),
+    ) {
         let name = self.name();
         let status = if is_group(name) {
             worker.group_status(GroupName::new(name))
@@ -62,8 +68,13 @@ impl AskedGroup {
             GroupStatus::Unknown
         };
         self.status.set(status);
+        let mut has_session = || {
+            let is_named = |id| worker.serves_session(GroupName::new(name), id);
+            status == GroupStatus::Empty && sticky.is_some_and(is_named)
+        };
+        let is_served = status == GroupStatus::Ok || has_session();
         self.chosen.set(match (&conf.otherwise, status) {
-            (_, GroupStatus::Ok) => Chosen::Asked,
+            _ if is_served => Chosen::Asked,
             (Otherwise::Nobody, _) => Chosen::Nobody,
             (Otherwise::Group(_), _) => Chosen::Other,
             (Otherwise::Any, _) if key.is_empty() => Chosen::Any(worker.random()),

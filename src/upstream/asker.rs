@@ -224,15 +224,16 @@ pub(crate) unsafe fn refuse_group<A: Asker>(
 }
 
 /// Finds out among which peers a request or session chooses that asks for a group. Returns how
-/// often it may be tried: once for each peer in service among these, as nginx's `tries`.
-pub(crate) fn tries<A: Asker>(asker: &A) -> u32 {
+/// often it may be tried: once for each peer in service among these, as nginx's `tries`. `sticky`
+/// is the peer that its cookie names.
+pub(crate) fn tries<A: Asker>(asker: &A, sticky: Option<u64>) -> u32 {
     let upstream = asker.upstream();
     let Some((group, conf)) = asker.group().zip(upstream.settings().group.as_ref()) else {
         return 0;
     };
     let key = asker.keyed().map_or(&[][..], |keyed| keyed.hash_key.as_bytes());
     let tries = upstream.with_worker(|worker| {
-        group.resolve(worker, conf, key);
+        group.resolve(worker, conf, (key, sticky));
         group.among(conf).map_or(0, |among| worker.tries_among(among))
     });
     tries.unwrap_or(0)

@@ -2,8 +2,8 @@
 //! the same.
 //!
 //! Peers in groups lie there in another way than others, and by another label they are in other
-//! groups. Old workers go on with the zone of their cycle, so that a configuration with other groups
-//! has a zone of another name.
+//! groups. Old workers go on with the zone of their cycle, so that a configuration with other
+//! groups has a zone of another name.
 
 use crate::config::{Etcd, GroupBy, GroupConf};
 

@@ -1,6 +1,6 @@
 //! What a change is, as it is written and as it is read.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Why peers have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +88,6 @@ impl Keys {
         self.named.is_empty()
     }
 
-    /// Takes out those that others have as well. Returns them.
-    fn take_common(&mut self, others: &mut Self) -> Vec<Arc<str>> {
-        let common: Vec<Arc<str>> =
-            self.named.extract_if(.., |key| others.named.contains(key)).collect();
-        others.named.retain(|key| !common.contains(key));
-        common
-    }
-
     /// These and others.
     fn and(mut self, others: Self) -> Self {
         self.extend(&others.named);
@@ -136,12 +128,14 @@ impl ChangedKeys {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
 
-    /// The same, where what has both gone and come has changed: it has moved within what was
-    /// published at once.
+    /// The same, where these have neither come nor gone: they have moved within what was published
+    /// at once.
     #[must_use]
-    pub fn without_moves(mut self) -> Self {
-        let moved = self.added.take_common(&mut self.removed);
-        self.changed.extend(&moved);
+    pub fn with_moved(mut self, moved: &BTreeSet<Arc<str>>) -> Self {
+        for keys in [&mut self.added, &mut self.removed, &mut self.changed] {
+            keys.named.retain(|key| !moved.contains(key));
+        }
+        self.changed.extend(moved);
         self
     }
 

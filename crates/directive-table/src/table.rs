@@ -92,7 +92,11 @@ etcd",
         "0.1.0",
         "chooses among the peers of one group only",
     )
-    .arguments(&[argument("value", "*value*", "a text that may contain variables of nginx")])
+    .arguments(&[argument(
+        "value",
+        "*value*",
+        "a text that may contain variables of nginx, before all parameters",
+    )])
     .parameters(GROUP),
     Directive::new(
         c"etcd_keepalive",

@@ -105,7 +105,7 @@ pub(crate) const GROUP: &[Parameter] = &[
     value(
         "else",
         "none | any | *group*",
-        "\"none\", \"any\" or the name of a group, without variables",
+        "\"none\", \"any\" or the name of a group of up to 255 bytes, without variables",
     )
     .or("none")
     .says(

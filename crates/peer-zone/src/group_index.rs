@@ -134,7 +134,9 @@ mod tests {
         }
 
         #[test]
-        fn a_place_is_replaced_where_it_is(places in proptest::collection::btree_set(1..60_u32, 2..20)) {
+        fn a_place_is_replaced_where_it_is(
+            places in proptest::collection::btree_set(1..60_u32, 2..20),
+        ) {
             let mut index = GroupIndex::default();
             for &place in &places {
                 index.insert(Offset(place), hash_of(Offset(place)), hash_of);

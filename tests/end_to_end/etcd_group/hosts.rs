@@ -1,4 +1,5 @@
-//! A host is routed by two writes: `etcd_map` says its service, `etcd_group` has the service's peers.
+//! A host is routed by two writes: `etcd_map` says its service, and `etcd_group` has the peers of
+//! that.
 
 use harness::*;
 

@@ -17,7 +17,8 @@ async fn a_session_gets_the_peers_of_its_service() -> Result<()> {
         "{} upstream sessions {{ etcd main {} zone=1m; etcd_group $remote_addr; }} \
          map $remote_addr $remote {{ default $remote_addr; }} \
          log_format group '$etcd_group_status'; \
-         server {{ listen 127.0.0.1:{port}; proxy_pass sessions; access_log logs/groups.log group; }}",
+         server {{ listen 127.0.0.1:{port}; proxy_pass sessions; \
+         access_log logs/groups.log group; }}",
         cluster("main", &etcd.url()),
         super::SERVICES,
     );

@@ -67,7 +67,7 @@ pub(crate) struct Peer {
     pub(crate) server_length: u16,
     /// 1 for a peer of an ordinary `server` line, which has no key.
     pub(crate) is_static: u8,
-    /// 1 while it fails its checks and is used all the same, since all others of its group fail, too.
+    /// 1 while it fails its checks and is used all the same, since all of its group fail.
     pub(crate) is_used_failing: AtomicU8,
 }
 

@@ -73,7 +73,12 @@ impl Publisher {
         let (socket_address_length, name_length) = (socket_address_length?, name_length?);
         let (key_length, server_length) = (key_length?, server_length?);
         let length = self.units_of(spec);
-        let start = self.allocator.allocate_low(length)?;
+        // Tables of groups are as small as peers, and lie among them.
+        let start = if self.groups.is_some() {
+            self.allocator.allocate_tight(length, self.tables())?
+        } else {
+            self.allocator.allocate_low(length)?
+        };
         let place = PeerBlock::place(start, columns);
         let id = self.zone.next_id(place);
         if let Some(statistics) = self.statistics {
@@ -223,11 +228,6 @@ impl Publisher {
         needed: u32,
         replaced: Replaced,
     ) -> Option<Offset> {
-        if self.groups.is_some() {
-            let leaves_room =
-                allocator.available() as usize >= units as usize + changing(self.count());
-            return allocator.allocate_high(units).filter(|_| leaves_room);
-        }
         let holes: Vec<Offset> = allocator.ends_of_holes(units).take(HOLES).collect();
         holes.into_iter().find(|&place| {
             let is_mine = allocator.reserve(place, units);
@@ -257,11 +257,16 @@ impl Publisher {
         let units = units(size_of::<ReportHeader>() + bytes.len());
         let length = u32::try_from(bytes.len()).ok()?;
         let needed = self.current_table().map_or(0, |table| table.compact_units);
-        let mut allocator = self.allocator.clone();
-        let place = self
-            .allocate_for_report(&mut allocator, units, needed, Replaced::NOTHING)
-            .or_else(|| self.allocate_beside_base(&mut allocator, units))?;
-        self.allocator = allocator;
+        let place = if self.groups.is_some() {
+            self.place_report(units)?
+        } else {
+            let mut allocator = self.allocator.clone();
+            let place = self
+                .allocate_for_report(&mut allocator, units, needed, Replaced::NOTHING)
+                .or_else(|| self.allocate_beside_base(&mut allocator, units))?;
+            self.allocator = allocator;
+            place
+        };
         let header = ReportHeader { magic: REPORT_MAGIC, units, length };
         let memory = self.zone.memory;
         // SAFETY: the allocator gave these units out, so nobody reads them; they are as many as the

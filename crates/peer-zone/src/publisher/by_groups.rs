@@ -1,5 +1,5 @@
-//! Publishing peers that are in groups: each group as an upstream of its own, and then the directory
-//! with all of them.
+//! Publishing peers that are in groups: each group as an upstream of its own, and then the
+//! directory with all of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,7 +14,7 @@ use super::{
     directory::directory_units,
     group_fitting::GroupPublished,
     grouping::units_of_positions,
-    groups::Groups,
+    groups::{Groups, Refusal},
     keys::KeyPeers,
     matching::Changes,
     publish::ZoneFull,
@@ -54,7 +54,7 @@ impl Publisher {
             wanted.into_iter().partition(|(_, peers)| peers.is_empty());
         let (mut left_out, mut lacks_method) = (0, false);
         for (name, peers) in gone.into_iter().chain(rest) {
-            let published = self.with_group(&name, |publisher| publisher.publish_group(peers, now));
+            let published = self.try_anew(&name, peers, now);
             changes = changes.and(published.changes);
             left_out += published.left_out;
             lacks_method |= published.lacks_method;
@@ -66,6 +66,33 @@ impl Publisher {
         }
         let (peers, changes) = (specs.len(), Box::new(changes));
         Err(ZoneFull { left_out, peers, lacks_method, needs: self.needs_of(&specs), changes })
+    }
+
+    /// Publishes the peers of a group, unless they are those that had no room at the last time, and
+    /// there is no more room now: one that does not fit is not to cost each change of another one.
+    fn try_anew(&mut self, name: &Arc<str>, peers: Vec<Arc<PeerSpec>>, now: u64) -> GroupPublished {
+        let (available, longest) = (self.allocator.available(), self.allocator.longest());
+        if let Some(groups) = &mut self.groups
+            && let Some(refusal) = groups.refusals.get(name)
+        {
+            let is_hopeless = refusal.wanted == peers
+                && available <= refusal.available
+                && longest <= refusal.longest;
+            if is_hopeless {
+                let (left_out, lacks_method) = (refusal.left_out, refusal.lacks_method);
+                return GroupPublished { left_out, lacks_method, ..GroupPublished::default() };
+            }
+            groups.refusals.remove(name);
+        }
+        let wanted = peers.clone();
+        let published = self.with_group(name, |publisher| publisher.publish_group(peers, now));
+        let GroupPublished { left_out, lacks_method, .. } = published;
+        let (available, longest) = (self.allocator.available(), self.allocator.longest());
+        if let Some(groups) = self.groups.as_mut().filter(|_| left_out > 0 || lacks_method) {
+            let refusal = Refusal { wanted, available, longest, left_out, lacks_method };
+            groups.refusals.insert(Arc::clone(name), refusal);
+        }
+        published
     }
 
     /// As [`publish_keys`](Self::publish_keys), of peers that are in groups.
@@ -131,30 +158,30 @@ impl Publisher {
         if groups.departing.is_empty() {
             return changes;
         }
-        let departing = std::mem::take(&mut groups.departing);
-        let groups = &*groups;
-        let is_listed = |listed: &Listed| {
-            let key = listed.spec.key.as_deref();
-            let former = groups.name_of(&listed.spec);
-            let names = groups.of_key(key).iter().chain([&former]);
-            let mut groups = names.filter_map(|name| groups.get(name));
-            groups.any(|group| {
-                let found = group.find(key, &listed.spec.socket_address);
-                found.is_some_and(|found| found.place == listed.place)
-            })
-        };
+        let departing: Vec<Listed> = groups.departing.values().cloned().collect();
         let (moved, gone): (Vec<Listed>, Vec<Listed>) =
-            departing.into_values().partition(|it| is_listed(it));
-        let arrived: BTreeSet<Arc<str>> =
-            moved.iter().flat_map(|it| groups.of_key(it.spec.key.as_deref())).cloned().collect();
-        for name in &arrived {
-            self.with_group(name, |publisher| publisher.share_panic());
+            departing.into_iter().partition(|it| self.record_of(it).is_some());
+        let since = self.next_publication();
+        for listed in &moved {
+            let is_other =
+                self.record_of(listed).is_some_and(|record| record.entry != listed.entry);
+            if is_other && !self.is_in_former_group(listed) {
+                let unused = self.unused_entry(listed.entry, since);
+                self.unused.push(unused);
+            }
+        }
+        let Some(groups) = &mut self.groups else { return changes };
+        groups.departing.clear();
+        let keys = moved.iter().filter_map(|it| it.spec.key.as_ref());
+        let keys: BTreeSet<Arc<str>> = keys.cloned().collect();
+        let arrived = keys.iter().flat_map(|key| groups.of_key(Some(key)));
+        for name in arrived.cloned().collect::<BTreeSet<Arc<str>>>() {
+            self.with_group(&name, |publisher| publisher.share_panic());
         }
         changes.added = changes.added.saturating_sub(moved.len());
         changes.removed = changes.removed.saturating_sub(moved.len());
         changes.changed += moved.len();
-        changes.keys = changes.keys.without_moves();
-        let since = self.next_publication();
+        changes.keys = changes.keys.with_moved(&keys);
         for listed in gone {
             self.apply_removal(&listed, now);
             self.removed.push(Removed::new(listed, since));

@@ -10,7 +10,7 @@ use super::{
     records::Outdated,
     reserve::Extent,
 };
-use crate::{group_index::slots, memory::Offset};
+use crate::{allocator::Tables, group_index::slots, memory::Offset};
 
 impl Publisher {
     /// The publication that what is made now goes out with.
@@ -37,7 +37,11 @@ impl Publisher {
         if !self.groups.as_ref().is_some_and(|groups| groups.is_dirty) {
             return true;
         }
-        let removed: Vec<Offset> = self.removed.iter().map(|peer| peer.entry).collect();
+        let removed = self.removed.iter().map(|peer| peer.entry);
+        // What is in no group just now, a successor is to find.
+        let departing = self.groups.iter().flat_map(|groups| groups.departing.values());
+        let on_the_way = departing.filter(|listed| self.record_of(listed).is_none());
+        let removed: Vec<Offset> = removed.chain(on_the_way.map(|listed| listed.entry)).collect();
         self.publish_directory_of(&removed)
     }
 
@@ -109,7 +113,9 @@ impl Publisher {
             let outdated = self.tables.iter_mut().filter(|outdated| outdated.place == place);
             outdated.for_each(|outdated| outdated.is_owned = true);
         }
-        let has_room = has_places && all.reserve.grow_table(&mut self.allocator, units);
+        let has_room = has_places
+            && all.reserve.grow_table(&mut self.allocator, units)
+            && all.reserve.restore_reports(&mut self.allocator, REPORT);
         self.groups = Some(all);
         has_room
     }
@@ -119,10 +125,19 @@ impl Publisher {
         self.groups.as_ref().is_none_or(|groups| units <= groups.reserve.table_units)
     }
 
-    /// Whether what is free is enough for reports and for changes of peers, beside so many peers.
+    /// Whether what is free is enough for changes of so many peers.
     pub(super) fn leaves_room_for_changes(&self, peers: usize) -> bool {
-        let needed = changing(peers) + 2 * REPORT as usize;
-        self.allocator.available() as usize >= needed && self.allocator.longest() >= REPORT
+        self.allocator.available() as usize >= changing(peers)
+    }
+
+    /// Takes units for a report; see [`Reserve`](super::reserve::Reserve).
+    pub(super) fn place_report(&mut self, units: u32) -> Option<Offset> {
+        let mut groups = self.groups.take()?;
+        groups.reserve.give_reports(&mut self.allocator);
+        let place = self.allocator.allocate_tight(units, Tables { from: Offset(0), units: 0 });
+        groups.reserve.restore_reports(&mut self.allocator, REPORT);
+        self.groups = Some(groups);
+        place
     }
 
     /// Moves a table out of the place of the reserve, where there is room elsewhere by now.
@@ -156,12 +171,15 @@ impl Publisher {
         } else if groups.displaced.is_none() {
             groups.reserve.restore_table(&mut self.allocator);
         }
+        if groups.len() > 0 {
+            groups.reserve.restore_reports(&mut self.allocator, REPORT);
+        }
         groups.reserve.shrink_directories(&mut self.allocator, &read);
         self.groups = Some(groups);
     }
 
-    /// Moves each table to where it fits best: one of them may lie in the place of the reserve, which
-    /// a publisher that has taken over does not know.
+    /// Moves each table to where it fits best: one of them may lie in the place of the reserve,
+    /// which a publisher that has taken over does not know.
     fn move_tables(&mut self) {
         let names = self.groups.as_ref().map(|groups| groups.names().to_vec());
         for name in names.into_iter().flatten() {

@@ -54,6 +54,8 @@ impl Publisher {
         };
         let kept = self.keep_group(&specs, adds, now, &mut published);
         self.make_room();
+        // What of the group is gone, and idle, makes room for what comes in its place.
+        self.unlist();
         let options = if published.lacks_method { options.plain() } else { options };
         let included = self.add_to_group(&specs, kept, &options, now, &mut published);
         published.left_out = specs.len() - included.iter().filter(|&&is| is).count();

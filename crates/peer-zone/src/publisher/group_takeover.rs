@@ -6,6 +6,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Publisher,
+    blocks::REPORT,
     directory::directory_units,
     group::Group,
     groups::{Groups, TableEntry},
@@ -109,6 +110,7 @@ impl Publisher {
         }
         // Last, so that it does not part the place of a directory.
         groups.reserve.restore_table(&mut self.allocator);
+        groups.reserve.restore_reports(&mut self.allocator, REPORT);
         self.groups = Some(groups);
     }
 

@@ -20,8 +20,8 @@ pub(super) fn units_of_positions() -> u32 {
 }
 
 impl Publisher {
-    /// Works with the group of this name at hand. A group that is not there yet is there once it has
-    /// a table, and one without peers is there no more.
+    /// Works with the group of this name at hand. A group that is not there yet is there once it
+    /// has a table, and one without peers is there no more.
     pub(super) fn with_group<T>(
         &mut self,
         name: &Arc<str>,
@@ -87,8 +87,8 @@ impl Publisher {
         }
     }
 
-    /// A table of the group at hand is in the next directory no more; if it leaves the reserve, that
-    /// comes back with it.
+    /// A table of the group at hand is in the next directory no more; if it leaves the reserve,
+    /// that comes back with it.
     fn retire_group_table(&mut self, old: Offset, leaves_reserve: bool) {
         if old.0 == 0 {
             return;
@@ -138,16 +138,19 @@ impl Publisher {
         let since = self.next_publication();
         for gone in before {
             if self.is_departing(&gone) {
+                self.retire_departed(&gone);
                 continue;
             }
             self.apply_removal(&gone, now);
             self.removed.push(Removed::new(gone, since));
         }
         self.group.limited = 0;
+        // At once: what comes in their place may need the room of its table.
+        self.dissolve();
     }
 
-    /// Whether a peer that is listed no more goes to another group in this publication, or is listed
-    /// by another already.
+    /// Whether a peer that is listed no more goes to another group in this publication, or is
+    /// listed by another already.
     pub(super) fn is_departing(&self, gone: &Listed) -> bool {
         let Some(groups) = &self.groups else { return false };
         let (key, address) = (gone.spec.key.as_deref(), &gone.spec.socket_address);
@@ -158,6 +161,38 @@ impl Publisher {
                 .is_some_and(|it| it.place == gone.place)
         };
         groups.departing.contains_key(&gone.place) || groups.of_key(key).iter().any(is_there)
+    }
+
+    /// The group at hand lists a peer no more that another one lists. If that is not of this
+    /// publication, where it is settled for all, nobody else has the entry.
+    pub(super) fn retire_departed(&mut self, gone: &Listed) {
+        if self.departing(gone.place).is_none() {
+            let since = self.next_publication();
+            let unused = self.unused_entry(gone.entry, since);
+            self.unused.push(unused);
+        }
+    }
+
+    /// The record of a peer that is on its way from one group to another, in whichever of them it
+    /// is listed just now.
+    pub(super) fn record_of(&self, departing: &Listed) -> Option<&Listed> {
+        let groups = self.groups.as_ref()?;
+        let key = departing.spec.key.as_deref();
+        let former = groups.name_of(&departing.spec);
+        let of_key = groups.of_key(key).iter().filter(|name| **name != former);
+        let others = of_key.filter_map(|name| groups.get(name));
+        let all = others.chain([&self.group]).chain(groups.get(&former));
+        let mut found = all.filter_map(|group| group.find(key, &departing.spec.socket_address));
+        found.find(|listed| listed.place == departing.place)
+    }
+
+    /// Whether the group that a peer is to leave lists it still.
+    pub(super) fn is_in_former_group(&self, departing: &Listed) -> bool {
+        let Some(groups) = &self.groups else { return false };
+        let key = departing.spec.key.as_deref();
+        let former = groups.get(&groups.name_of(&departing.spec));
+        let listed = former.and_then(|group| group.find(key, &departing.spec.socket_address));
+        listed.is_some_and(|listed| listed.entry == departing.entry)
     }
 
     /// The peer at this place as it was in the group that it leaves for this one.
@@ -185,8 +220,8 @@ impl Publisher {
     }
 
     /// A place for a table of the group at hand that takes so many units, with the base of its
-    /// ring, and needs so many in its compact form; if it `adds` peers, where there is room for what
-    /// must go on without more.
+    /// ring, and needs so many in its compact form; if it `adds` peers, where there is room for
+    /// what must go on without more.
     pub(super) fn place_group_table(
         &mut self,
         (all, needed): (u32, u32),

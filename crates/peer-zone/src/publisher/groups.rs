@@ -44,6 +44,16 @@ pub(super) struct TableEntry {
     pub(super) tries: u32,
 }
 
+/// What did not fit of a group, and how much was free then.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) wanted: Vec<Arc<PeerSpec>>,
+    pub(super) available: u32,
+    pub(super) longest: u32,
+    pub(super) left_out: usize,
+    pub(super) lacks_method: bool,
+}
+
 /// See the module. While a group is at hand, an empty one is in its place.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
@@ -72,6 +82,8 @@ pub(super) struct Groups {
     pub(super) moved_at: Option<u64>,
     /// Peers that go from one group to another in this publication, by their places, as they were.
     pub(super) departing: HashMap<Offset, Listed>,
+    /// By name, the groups that have not all that they are to have.
+    pub(super) refusals: HashMap<Arc<str>, Refusal>,
     /// What was published, and is still to be told.
     pub(super) untold: Changes,
     /// Of all groups but the one at hand: peers, and those whose connections are limited.

@@ -195,7 +195,10 @@ impl Publisher {
                 Some(spec) => Some(self.make_listed(spec, known.as_ref(), made)?),
                 None => None,
             };
-            let replaced = known.filter(|known| !known.is_same).map(|known| known.entry);
+            // The entry of one that comes from another group is that group's until it is settled.
+            let is_replaced =
+                |known: &Known| !known.is_same && self.departing(known.place).is_none();
+            let replaced = known.filter(is_replaced).map(|known| known.entry);
             edited.push(Edited { edit, old: None, new, replaced });
         }
         // From the last one, so that the indexes of the others stay.
@@ -281,7 +284,7 @@ impl Publisher {
                 self.unused.push(unused);
             }
             match (old, new) {
-                (Some(_), None) if departs => {}
+                (Some(old), None) if departs => self.retire_departed(&old),
                 (Some(old), None) => self.removed.push(Removed::new(old, since)),
                 (None, Some(new)) => self.removed.retain(|peer| peer.place != new.place),
                 (_, _) => {}

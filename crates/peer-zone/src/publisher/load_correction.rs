@@ -164,7 +164,8 @@ mod tests {
             publisher
                 .publish((0..PEERS).map(spec).collect(), 0, &Publishing::unshared())
                 .expect("room");
-            let places: Vec<Offset> = publisher.group.listed.iter().map(|peer| peer.place).collect();
+            let listed = publisher.group.listed.iter();
+            let places: Vec<Offset> = listed.map(|peer| peer.place).collect();
             let mut living = zone.join(Process::new(1, 1), |_| true).expect("an entry");
             let mut dead = zone.join(Process::new(2, 1), |_| true).expect("an entry");
             // One for each peer keeps those that are removed.

@@ -233,7 +233,11 @@ impl Publisher {
         self.publish_made(table, made, &listed);
         self.generation = generation;
         let since = self.next_publication();
-        let replaced = known.iter().flatten().filter(|known| !known.is_same);
+        // The entry of one that comes from another group is that group's until it is settled.
+        let replaced = known
+            .iter()
+            .flatten()
+            .filter(|known| !known.is_same && self.departing(known.place).is_none());
         let replaced: Vec<Unused> =
             replaced.map(|known| self.unused_entry(known.entry, since)).collect();
         self.unused.extend(replaced);
@@ -241,7 +245,9 @@ impl Publisher {
         self.apply_changes(&before, &stays, now);
         self.removed.retain(|peer| !stays.contains(peer.place));
         let gone = before.into_iter().filter(|peer| !stays.contains(peer.place));
-        let gone: Vec<Listed> = gone.filter(|peer| !self.is_departing(peer)).collect();
+        let (departed, gone): (Vec<Listed>, Vec<Listed>) =
+            gone.partition(|peer| self.is_departing(peer));
+        departed.iter().for_each(|peer| self.retire_departed(peer));
         self.removed.extend(gone.into_iter().map(|peer| Removed::new(peer, since)));
         self.update_panic(now);
         self.free_unread();

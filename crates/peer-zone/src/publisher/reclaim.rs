@@ -207,7 +207,7 @@ impl Publisher {
     }
 
     /// Publishes a table without the removed peers that have no connection left, the rest as it is.
-    fn unlist(&mut self) {
+    pub(super) fn unlist(&mut self) {
         let oldest = self.oldest_read();
         let has_ended = |peer: &Removed| {
             // SAFETY: the publisher frees peers, and has not freed this one.

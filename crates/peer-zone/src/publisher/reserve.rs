@@ -2,13 +2,16 @@
 //! groups, and changing those that stay.
 //!
 //! A group whose peers change gets another table, and all groups another directory, before those
-//! that were before are free. So there are two places for directories, and one for the largest table
-//! that any group may need; what lies there is moved away as soon as there is room elsewhere.
+//! that were before are free. So there are two places for directories, and one for the largest
+//! table that any group may need; what lies there is moved away as soon as there is room elsewhere.
 
 use crate::{allocator::Allocator, memory::Offset};
 
 /// So many places for directories: one is written while the other is read.
 pub(super) const DIRECTORIES: usize = 2;
+
+/// So many places for reports that say what is wrong: one is made while the other is read.
+const REPORTS: usize = 2;
 
 /// What a place is larger than what is needed now, as a part of that: so that places do not grow
 /// with each group that comes.
@@ -57,6 +60,8 @@ pub(super) struct Reserve {
     pub(super) rest: Option<Extent>,
     /// The units of the largest table that any group may need.
     pub(super) table_units: u32,
+    /// For reports.
+    reports: Vec<Extent>,
 }
 
 impl Reserve {
@@ -101,10 +106,25 @@ impl Reserve {
         }
     }
 
+    /// Has its places for reports, each of so many units, as far as there is room. Says whether it
+    /// has all.
+    pub(super) fn restore_reports(&mut self, allocator: &mut Allocator, units: u32) -> bool {
+        let missing = REPORTS - self.reports.len().min(REPORTS);
+        let new = (0..missing).map_while(|_| Extent::take_exactly(allocator, units));
+        self.reports.extend(new);
+        self.reports.len() >= REPORTS
+    }
+
+    /// Gives up its places for reports, for one that is made now.
+    pub(super) fn give_reports(&mut self, allocator: &mut Allocator) {
+        self.reports.drain(..).for_each(|extent| extent.give_back(allocator));
+    }
+
     /// Keeps no more than the directories that may be read.
     pub(super) fn give_back(&mut self, allocator: &mut Allocator, read: &[Offset]) {
         self.table_units = 0;
         self.table.take().into_iter().for_each(|table| table.give_back(allocator));
+        self.give_reports(allocator);
         let is_unread = |extent: &mut Extent| !read.contains(&extent.place);
         self.directories.extract_if(.., is_unread).for_each(|extent| extent.give_back(allocator));
     }

@@ -1,6 +1,6 @@
 //! The group that a request chooses among, where peers are in groups.
 
-use core::sync::atomic::Ordering;
+use core::{array, sync::atomic::Ordering};
 
 use super::{
     Worker,
@@ -17,6 +17,25 @@ use crate::{
     layout::{DIRECTORY, Positions, TableHeader},
     memory::Offset,
 };
+
+/// Groups that are drawn for a request until one of them serves, before all are walked: with half
+/// of them unable to, all of so many are once in 65 536 requests.
+const DRAWS: usize = 16;
+
+/// Up to so many groups, the peer that a cookie names is looked for in each.
+const FEW: usize = 256;
+
+/// The number of the next draw, the first of which is the request's own: splitmix64 (G. Steele,
+/// D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014).
+fn next_number(number: u64, draw: u64) -> u64 {
+    if draw == 0 {
+        return number;
+    }
+    let mut next = number.wrapping_add(draw.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    next = (next ^ next >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    next = (next ^ next >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    next ^ next >> 31
+}
 
 /// A pinned directory.
 #[derive(Clone, Copy)]
@@ -109,7 +128,11 @@ impl<'w> Table<'w> {
         // SAFETY: the section's items are cumulative shares.
         let shares: &[u64] = unsafe { self.section(self.header.ranges) };
         let total = shares.last().copied().unwrap_or_default();
-        if total == 0 { 0 } else { peer_balance::in_range(shares, below(number, total)) }
+        if total == 0 {
+            // None has a peer in service but those with `backup`.
+            return below(number, shares.len() as u64) as usize;
+        }
+        peer_balance::in_range(shares, below(number, total))
     }
 
     /// A peer of any group of a directory, from the drawn one on; and of which group it is.
@@ -120,10 +143,28 @@ impl<'w> Table<'w> {
         request: &PickRequest<'_, F>,
         number: u64,
     ) -> Option<(PickedPeer, PickedGroup)> {
-        let first = self.drawn_group(number);
         let Directory { place, header } = self.directory();
         let tables = self.zone.group_tables(place, header);
-        let (before, from) = tables.split_at(first.min(tables.len()));
+        let drawn: [usize; DRAWS] =
+            array::from_fn(|draw| self.drawn_group(next_number(number, draw as u64)));
+        let sessions = if context.sticky.is_some() && tables.len() <= FEW { tables } else { &[] };
+        for &table in sessions {
+            self.enter(table);
+            let named = context.sticky.and_then(|id| self.sticky_place(id));
+            let named = named.map(|place| self.entry(place));
+            if let Some(held) = named.and_then(|it| self.pick_named(it, context.grace, request)) {
+                return Some((held, self.picked_group()));
+            }
+        }
+        // Other draws come before the neighbors of the first one, so that the load of groups that
+        // cannot serve goes to all others.
+        for &table in drawn.iter().filter_map(|&at| tables.get(at)) {
+            self.enter(table);
+            if let Some(held) = self.pick_named_or_primary(context, progress, request) {
+                return Some((held, self.picked_group()));
+            }
+        }
+        let (before, from) = tables.split_at(drawn[0].min(tables.len()));
         for is_backup in [false, true] {
             for &table in from.iter().chain(before) {
                 self.enter(table);
@@ -168,14 +209,23 @@ impl Worker {
         table.map_or(GroupStatus::Unknown, |table| table.status())
     }
 
+    /// Whether the peer of this sticky id, which is in the group of this name, can serve those
+    /// whose session names it: though it says `drain`.
+    pub fn serves_session(&mut self, name: GroupName<'_>, id: u64) -> bool {
+        let Some(table) = self.table().and_then(|table| table.into_group(name)) else {
+            return false;
+        };
+        table.sticky_place(id).is_some_and(|place| !table.entry(place).parameters().down)
+    }
+
     /// How often a request may be tried among these: once for each peer in service, as nginx's
     /// `tries`.
     pub fn tries_among(&mut self, among: Among<'_>) -> u32 {
         self.table_among(among).map_or(0, |table| table.in_service())
     }
 
-    /// Pins the table of a group from which a request has got a peer; of all peers where they are in
-    /// no groups, or if the group is not there any more.
+    /// Pins the table of a group from which a request has got a peer; of all peers where they are
+    /// in no groups, or if the group is not there any more.
     pub(super) fn table_of(&mut self, group: PickedGroup) -> Option<Table<'_>> {
         let mut table = self.table()?;
         let PickedGroup { hash, positions } = group;

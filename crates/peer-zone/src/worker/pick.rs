@@ -229,7 +229,7 @@ impl Table<'_> {
 
     /// The peer of this entry, which a cookie names, if it may serve: also one that gets no new
     /// sessions, and whatever its weight.
-    fn pick_named<F: Fn(u64) -> bool>(
+    pub(super) fn pick_named<F: Fn(u64) -> bool>(
         &self,
         entry: &Entry,
         grace: Option<u64>,

@@ -125,8 +125,8 @@ impl Table<'_> {
         unsafe { self.zone.memory.slice(self.place.bytes() + offset as usize, length as usize) }
     }
 
-    /// The peers that have keys and have not been removed, to publish them elsewhere; of a directory
-    /// those of all groups. They are in none.
+    /// The peers that have keys and have not been removed, to publish them elsewhere; of a
+    /// directory those of all groups. They are in none.
     pub fn to_specs(&self) -> Vec<PeerSpec> {
         let tables = self.zone.tables_of(self.place, self.header);
         let listed = tables

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use peer_zone::{Changes, Method, PeerSpec, Publisher, ZoneFull};
+use peer_zone::{Changes, Method, PeerSpec, Publisher, RequestOutcome, ZoneFull};
 
-use super::{all_rows, ask_in, grouped, member};
+use super::{all_rows, ask_in, grouped, in_group, member, pick_in};
 use crate::{
-    fixture::{Fixture, collect, publish, with},
+    fixture::{Fixture, at, collect, peer, publish, with},
     random::Random,
 };
 
@@ -138,4 +138,75 @@ fn changes_are_made_in_a_full_zone() {
     }
     let mut worker = fixture.worker();
     assert!(ask_in(&mut worker, "service-000").is_some());
+}
+
+/// Nodes that change their group in a full zone: whatever has room, each is a peer once, and no
+/// table names what was freed (which is spoiled in builds for tests).
+#[test]
+fn nodes_change_their_groups_in_a_full_zone() {
+    let mut random = Random::from_environment();
+    for method in [Method::RoundRobin, Method::Hash, Method::HashConsistent] {
+        let fixture = Fixture::new(1 << 16);
+        let mut publisher = grouped(&fixture, method);
+        let mut worker = fixture.worker();
+        let mut held = Vec::new();
+        for round in 0..120 {
+            let nodes: Vec<PeerSpec> = (0..120)
+                .map(|node| {
+                    let name = format!("label-{:02}", random.below(30));
+                    let labels = format!("{{\"v\":\"{name}\"}}");
+                    let peer = peer(&format!("node-{node:03}"), &node.to_string());
+                    let peer = PeerSpec { labels: Some(labels.into()), ..peer };
+                    with(in_group(peer, &name), |it| it.weight = 1 + (node % 3) as u32)
+                })
+                .collect();
+            let result = publish_noted(&fixture, &mut publisher, &nodes);
+            // All rows can be read, whatever did not fit.
+            let rows = all_rows(&mut worker);
+            let listed = rows.iter().filter(|(name, _)| name.is_some()).flat_map(|(_, rows)| rows);
+            let mut names: Vec<&String> = listed.map(|(name, _)| name).collect();
+            let count = names.len();
+            names.sort();
+            names.dedup();
+            let left_out = result.map_or_else(|full| full.left_out, |_| 0);
+            assert!(count + left_out >= 120, "{method:?}, round {round}: {count} and {left_out}");
+            assert!(names.len() + left_out >= 120, "{method:?}, round {round}");
+            let group = format!("label-{:02}", random.below(30));
+            held.extend(pick_in(&mut worker, &group));
+            if held.len() > 10 {
+                for held in held.drain(..) {
+                    worker.release(held, RequestOutcome::Answered, None, at(1));
+                }
+            }
+            match random.below(4) {
+                0 => collect(&mut publisher),
+                1 => publisher = grouped(&fixture, method),
+                _ => {}
+            }
+        }
+        for held in held {
+            worker.release(held, RequestOutcome::Answered, None, at(1));
+        }
+        settle(&fixture, &mut publisher, &[]).expect("what is gone goes");
+        assert!(all_rows(&mut worker)[&None].is_empty());
+    }
+}
+
+#[test]
+fn a_group_whose_node_gets_another_address_keeps_its_place() {
+    let fixture = Fixture::new(1 << 16);
+    let mut publisher = grouped(&fixture, Method::RoundRobin);
+    let mut all: Vec<PeerSpec> = (0..300).flat_map(|number| group(number, 1)).collect();
+    settle(&fixture, &mut publisher, &all).expect_err("no room for all");
+    let there = sizes(&fixture);
+    for name in there.keys().take(12) {
+        let number: usize = name[8..].parse().expect("a number");
+        // No longer than the one before.
+        all[number] = member(name, "0", &format!("{number}.1"));
+        settle(&fixture, &mut publisher, &all).expect_err("still no room for all");
+        let mut worker = fixture.worker_of(30);
+        let answer = ask_in(&mut worker, name);
+        worker.leave();
+        assert_eq!(answer.as_deref(), Some(&*format!("{number}.1")), "{name}");
+    }
 }
