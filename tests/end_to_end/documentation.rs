@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use harness::*;
 
 /// Directives that stand in `upstream`.
-const OF_UPSTREAM: [&str; 11] = [
+const OF_UPSTREAM: [&str; 12] = [
     "etcd",
     "etcd_allow",
     "etcd_balance",
     "etcd_check",
     "etcd_defaults",
     "etcd_drain",
+    "etcd_group",
     "etcd_keepalive",
     "etcd_select",
     "etcd_sticky",

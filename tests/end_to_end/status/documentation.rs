@@ -107,9 +107,13 @@ impl Reference {
 
     fn check_upstream(&mut self, upstream: &Value) -> Result<()> {
         self.check("An upstream", upstream, &[], &[])?;
-        for (table, field) in
-            [("resyncs", "resyncs"), ("zone", "zone"), ("holding", "holding"), ("state", "state")]
-        {
+        for (table, field) in [
+            ("groups", "groups"),
+            ("resyncs", "resyncs"),
+            ("zone", "zone"),
+            ("holding", "holding"),
+            ("state", "state"),
+        ] {
             if table == "resyncs" {
                 let causes: Vec<_> = self.tables[table].keys().cloned().collect();
                 let counted = upstream[field].as_object().ok_or("no resyncs")?;
@@ -197,7 +201,7 @@ async fn everything() -> Result<(Etcd, Vec<Node>, Nginx, Folder)> {
             .http(&upstream(
                 &format!("zone=1m hold=10m state={}", state.display()),
                 "etcd_check tcp interval=100ms; etcd_balance least_time last_byte; \
-                 etcd_drain timeout=1h; server 127.0.0.1:9 down;",
+                 etcd_drain timeout=1h; etcd_group x by=label:a else=any; server 127.0.0.1:9 down;",
             )),
     )
     .await?;
@@ -263,7 +267,9 @@ async fn reference_has_each_field_and_no_other() -> Result<()> {
             assert!(is_rare || reference.seen.contains(&pair), "{pair:?} was never more than null");
         }
     }
-    for table in ["Top level", "holding", "state", "endpoints", "changes", "checks", "unresolved"] {
+    let complete =
+        ["Top level", "groups", "holding", "state", "endpoints", "changes", "checks", "unresolved"];
+    for table in complete {
         assert!(reference.seen.iter().any(|(seen, _)| seen == table), "{table}");
     }
     Ok(())
