@@ -1,5 +1,7 @@
 //! The configurations that are shipped run as their first lines say.
 
+mod platform;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -261,7 +263,14 @@ async fn places(nginx: &Nginx) -> Result<BTreeMap<String, String>> {
 
 #[tokio::test]
 async fn status_is_refused_to_other_machines() -> Result<()> {
-    for name in ["minimal.conf", "firehose.conf", "drain.conf", "sessions.conf", "cache.conf"] {
+    for name in [
+        "minimal.conf",
+        "firehose.conf",
+        "drain.conf",
+        "sessions.conf",
+        "cache.conf",
+        "platform.conf",
+    ] {
         let text = Configuration::shipped_text(name)?;
         let location = text.split("etcd_status;").nth(1).ok_or("no etcd_status")?;
         let rules: Vec<_> =

@@ -123,6 +123,19 @@ impl Configuration {
         Ok(Self { workers, shipped: Some(format!("daemon off;\n{text}")), ..Self::new() })
     }
 
+    /// Has a shipped file that listens on this port with TLS listen on another one.
+    ///
+    /// # Errors
+    ///
+    /// When it does not listen there.
+    pub fn tls_port(mut self, from: u16, to: u16) -> Result<Self> {
+        let text = self.shipped.take().ok_or("no shipped file")?;
+        let listen = format!("listen {from} ssl;");
+        ensure!(text.matches(&listen).count() == 1, "no single {listen}");
+        self.shipped = Some(text.replace(&listen, &format!("listen 127.0.0.1:{to} ssl;")));
+        Ok(self)
+    }
+
     /// A file of `nginx-conf/` as it stands.
     ///
     /// # Errors

@@ -86,6 +86,12 @@ impl Connection {
         Ok(Self { sender, address: address.to_owned(), _driver: AbortOnDropHandle::new(driver) })
     }
 
+    /// The same, whose requests are for this host.
+    #[must_use]
+    pub fn for_host(self, host: &str) -> Self {
+        Self { address: host.to_owned(), ..self }
+    }
+
     /// Asks for a path.
     ///
     /// # Errors

@@ -84,11 +84,20 @@ async fn shipped_configurations_send_a_host_and_upgrades_of_websockets_alone() -
         ("drain.conf", "/firehose/upstream/", Some("firehose-router")),
         ("sessions.conf", "/app/upstream/", Some("app")),
         ("cache.conf", "/caches/upstream/", Some("caches")),
+        // The key is the only one of its service.
+        ("platform.conf", "/services/", Some("platform")),
         // It sets no header: nginx's own say what it passes on.
         ("minimal.conf", "/app/upstream/", None),
     ] {
         let (etcd, node) = (Etcd::start().await?, Node::start("node").await?);
-        let nginx = Nginx::start(Configuration::shipped(name, &etcd)?).await?;
+        let mut configuration = Configuration::shipped(name, &etcd)?;
+        if name == "platform.conf" {
+            configuration = configuration.tls_port(8443, free_port()?)?;
+            for host in ["127.0.0.1", "[::1]", "example.com", "platform", "x"] {
+                etcd.put(format!("/routes/{host}"), "node").await?;
+            }
+        }
+        let nginx = Nginx::start(configuration).await?;
         etcd.put(format!("{prefix}node"), node.address().to_string()).await?;
         eventually(SOON, &format!("{name} serves"), async || {
             let answer = nginx.get("/path").await?;
