@@ -42,6 +42,10 @@ say "== $tutorials/debian.md"
 follow debian.md
 follow debian.md undo
 
+say "== $tutorials/platform.md"
+follow platform.md
+follow platform.md undo
+
 # jq is what some pages need, as they say.
 sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     iproute2 jq procps systemd >/dev/null

@@ -31,6 +31,7 @@ slowly() {
     awk '
         /^# docs\/.*:[0-9]+$/ && is_late { print "sleep 1\n"; is_late = 0 }
         /reload|--now|etcdctl (put|del)|docker (run|compose)/ { is_late = 1 }
+        /firehose-router (nodes|routes|services) (add|set|remove)/ { is_late = 1 }
         { print }
         END { if (is_late) print "sleep 1" }
     '
