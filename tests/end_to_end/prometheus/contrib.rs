@@ -117,7 +117,9 @@ async fn router(folder: &Folder) -> Result<(Router, TcpNode, String)> {
         Configuration::new()
             .main(&cluster("main", &etcd.url()))
             .http(&upstream(&state, directives))
-            .http("upstream second { etcd main /second/; server 127.0.0.1:1 backup; }")
+            .http(
+                "upstream second { etcd main /second/; etcd_group g; server 127.0.0.1:1 backup; }",
+            )
             .stream(&format!(
                 "upstream {SESSIONS} {{ etcd main /sessions/; server {}; }}",
                 node.address()
