@@ -116,3 +116,36 @@ async fn idle_connections_are_kept_for_their_peers() -> Result<()> {
     .await?;
     nginx.check_log()
 }
+
+#[tokio::test]
+async fn sessions_come_back_to_a_service_that_drains() -> Result<()> {
+    let configure =
+        |etcd: &Etcd| configuration(etcd, "else=api", "etcd_sticky cookie=node secret=pepper;");
+    let (nginx, nodes, etcd) = start(&["api-1", "web-1"], configure).await?;
+    let mut connection = nginx.connect().await?;
+    let first = ask(&mut connection, "web").await?;
+    let cookie = first.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    let drains = format!("{} drain", nodes[1].address());
+    nginx.applied(etcd.put(node_key("web", "web-1"), drains).await?).await?;
+    let headers = [("X-Service", "web"), ("Cookie", &*cookie)];
+    let answer = connection.get_with("/", &headers).await?;
+    assert_eq!((answer.node(), answer.header("x-group")), ("web-1", "empty"));
+    // Who comes without a session goes elsewhere.
+    assert_eq!(ask(&mut connection, "web").await?.node(), "api-1");
+    nginx.check_log()
+}
+
+#[tokio::test]
+async fn a_cookie_leads_to_its_node_if_any_group_serves() -> Result<()> {
+    let configure =
+        |etcd: &Etcd| configuration(etcd, "else=any", "etcd_sticky cookie=node secret=pepper;");
+    let (nginx, _nodes, _etcd) = start(&NODES, configure).await?;
+    let mut connection = nginx.connect().await?;
+    let first = ask(&mut connection, "none").await?;
+    let cookie = first.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    for _ in 0..20 {
+        let headers = [("X-Service", "none"), ("Cookie", &*cookie)];
+        assert_eq!(connection.get_with("/", &headers).await?.node(), first.node());
+    }
+    nginx.check_log()
+}

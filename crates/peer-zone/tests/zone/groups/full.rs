@@ -191,22 +191,3 @@ fn nodes_change_their_groups_in_a_full_zone() {
         assert!(all_rows(&mut worker)[&None].is_empty());
     }
 }
-
-#[test]
-fn a_group_whose_node_gets_another_address_keeps_its_place() {
-    let fixture = Fixture::new(1 << 16);
-    let mut publisher = grouped(&fixture, Method::RoundRobin);
-    let mut all: Vec<PeerSpec> = (0..300).flat_map(|number| group(number, 1)).collect();
-    settle(&fixture, &mut publisher, &all).expect_err("no room for all");
-    let there = sizes(&fixture);
-    for name in there.keys().take(12) {
-        let number: usize = name[8..].parse().expect("a number");
-        // No longer than the one before.
-        all[number] = member(name, "0", &format!("{number}.1"));
-        settle(&fixture, &mut publisher, &all).expect_err("still no room for all");
-        let mut worker = fixture.worker_of(30);
-        let answer = ask_in(&mut worker, name);
-        worker.leave();
-        assert_eq!(answer.as_deref(), Some(&*format!("{number}.1")), "{name}");
-    }
-}
