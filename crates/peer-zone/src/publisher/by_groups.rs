@@ -54,7 +54,9 @@ impl Publisher {
             wanted.into_iter().partition(|(_, peers)| peers.is_empty());
         let (mut left_out, mut lacks_method) = (0, false);
         for (name, peers) in gone.into_iter().chain(rest) {
+            self.free_reserve();
             let published = self.try_anew(&name, peers, now);
+            left_out += usize::from(published.is_stuck);
             changes = changes.and(published.changes);
             left_out += published.left_out;
             lacks_method |= published.lacks_method;
@@ -75,7 +77,8 @@ impl Publisher {
         if let Some(groups) = &mut self.groups
             && let Some(refusal) = groups.refusals.get(name)
         {
-            let is_hopeless = refusal.wanted == peers
+            let is_hopeless = !refusal.is_stuck
+                && refusal.wanted == peers
                 && available <= refusal.available
                 && longest <= refusal.longest;
             if is_hopeless {
@@ -86,10 +89,11 @@ impl Publisher {
         }
         let wanted = peers.clone();
         let published = self.with_group(name, |publisher| publisher.publish_group(peers, now));
-        let GroupPublished { left_out, lacks_method, .. } = published;
+        let GroupPublished { left_out, lacks_method, is_stuck, .. } = published;
         let (available, longest) = (self.allocator.available(), self.allocator.longest());
-        if let Some(groups) = self.groups.as_mut().filter(|_| left_out > 0 || lacks_method) {
-            let refusal = Refusal { wanted, available, longest, left_out, lacks_method };
+        let is_refused = left_out > 0 || lacks_method || is_stuck;
+        if let Some(groups) = self.groups.as_mut().filter(|_| is_refused) {
+            let refusal = Refusal { wanted, available, longest, left_out, lacks_method, is_stuck };
             groups.refusals.insert(Arc::clone(name), refusal);
         }
         published
@@ -121,10 +125,11 @@ impl Publisher {
         self.free_unread();
         let (mut changes, mut left_out) = (Changes::default(), 0);
         for (name, keys) in by_group {
-            let GroupPublished { changes: more, left_out: out, lacks_method } =
+            self.free_reserve();
+            let GroupPublished { changes: more, left_out: out, lacks_method, is_stuck } =
                 self.with_group(&name, |publisher| publisher.publish_keys_of_group(keys, now));
             changes = changes.and(more);
-            left_out += out + usize::from(lacks_method);
+            left_out += out + usize::from(lacks_method) + usize::from(is_stuck);
         }
         changes = self.settle_departing(changes, now);
         let has_room = self.finish_groups();

@@ -38,11 +38,16 @@ impl Publisher {
             return true;
         }
         let removed = self.removed.iter().map(|peer| peer.entry);
-        // What is in no group just now, a successor is to find.
+        let removed: Vec<Offset> = removed.chain(self.on_the_way()).collect();
+        self.publish_directory_of(&removed)
+    }
+
+    /// The entries of peers that are in no group just now, as they go from one to another: a
+    /// successor is to find them.
+    pub(super) fn on_the_way(&self) -> impl Iterator<Item = Offset> {
         let departing = self.groups.iter().flat_map(|groups| groups.departing.values());
         let on_the_way = departing.filter(|listed| self.record_of(listed).is_none());
-        let removed: Vec<Offset> = removed.chain(on_the_way.map(|listed| listed.entry)).collect();
-        self.publish_directory_of(&removed)
+        on_the_way.map(|listed| listed.entry)
     }
 
     /// As [`publish_directory`](Self::publish_directory), with these entries of peers that are
@@ -138,6 +143,15 @@ impl Publisher {
         groups.reserve.restore_reports(&mut self.allocator, REPORT);
         self.groups = Some(groups);
         place
+    }
+
+    /// If a table lies in the place of the reserve, moves it away, so that the next group can have
+    /// that.
+    pub(super) fn free_reserve(&mut self) {
+        if self.groups.as_ref().is_some_and(|groups| groups.displaced.is_some()) {
+            self.make_room();
+            self.restore_reserve();
+        }
     }
 
     /// Moves a table out of the place of the reserve, where there is room elsewhere by now.

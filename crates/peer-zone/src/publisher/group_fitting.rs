@@ -4,7 +4,7 @@
 //! The others are tried as they are, and not computed beforehand as in `fitting`: a group is small,
 //! and there are many of them.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Publisher,
@@ -25,6 +25,8 @@ pub(super) struct GroupPublished {
     /// Peers that are left out, or are without a change that there is no room for.
     pub(super) left_out: usize,
     pub(super) lacks_method: bool,
+    /// Peers that are gone are listed still: there was no room for a table without them.
+    pub(super) is_stuck: bool,
 }
 
 impl Publisher {
@@ -59,7 +61,15 @@ impl Publisher {
         let options = if published.lacks_method { options.plain() } else { options };
         let included = self.add_to_group(&specs, kept, &options, now, &mut published);
         published.left_out = specs.len() - included.iter().filter(|&&is| is).count();
+        published.is_stuck = self.group.listed.len() > included.iter().filter(|&&is| is).count()
+            && self.lists_others_than(&specs);
         published
+    }
+
+    /// Whether any peer is listed that is not one of these.
+    fn lists_others_than(&self, specs: &[Arc<PeerSpec>]) -> bool {
+        let wanted: HashSet<_> = specs.iter().map(|spec| identity(spec)).collect();
+        self.group.listed.iter().any(|peer| !wanted.contains(&identity(&peer.spec)))
     }
 
     /// Whether any of them is not listed.

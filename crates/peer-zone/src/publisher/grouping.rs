@@ -160,13 +160,18 @@ impl Publisher {
                 .and_then(|group| group.find(key, address))
                 .is_some_and(|it| it.place == gone.place)
         };
-        groups.departing.contains_key(&gone.place) || groups.of_key(key).iter().any(is_there)
+        // A group that had no room for a table without a peer lists it still.
+        let mut stuck =
+            groups.refusals.iter().filter(|(_, refusal)| refusal.is_stuck).map(|(name, _)| name);
+        groups.departing.contains_key(&gone.place)
+            || groups.of_key(key).iter().any(is_there)
+            || stuck.any(is_there)
     }
 
     /// The group at hand lists a peer no more that another one lists. If that is not of this
     /// publication, where it is settled for all, nobody else has the entry.
     pub(super) fn retire_departed(&mut self, gone: &Listed) {
-        if self.departing(gone.place).is_none() {
+        if self.departing(gone.place).is_none_or(|departing| departing.entry != gone.entry) {
             let since = self.next_publication();
             let unused = self.unused_entry(gone.entry, since);
             self.unused.push(unused);

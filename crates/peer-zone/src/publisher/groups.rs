@@ -52,6 +52,8 @@ pub(super) struct Refusal {
     pub(super) longest: u32,
     pub(super) left_out: usize,
     pub(super) lacks_method: bool,
+    /// See [`GroupPublished`](super::group_fitting::GroupPublished).
+    pub(super) is_stuck: bool,
 }
 
 /// See the module. While a group is at hand, an empty one is in its place.

@@ -226,6 +226,7 @@ impl Publisher {
             .collect();
         // Where there is no room for a second table just now, they stay until there is.
         if self.groups.is_some() {
+            let remaining: Vec<Offset> = remaining.into_iter().chain(self.on_the_way()).collect();
             if self.publish_directory_of(&remaining) {
                 self.forget_removed(&ended);
             }
